@@ -1,0 +1,3 @@
+"""Voicemail for mailbox owners on Asterisk."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,46 @@
+"""Any audio that a person has → the one form that we keep. pydub with ffmpeg; burns CPU, so never in the call path."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+
+from pydub import AudioSegment
+from pydub.exceptions import CouldntDecodeError
+
+from ivr.audio import wav
+from ivr.errors import AudioRefused
+
+FFMPEG = "ffmpeg"
+REMEDY = "install ffmpeg (apt install ffmpeg), or give a WAV of 8 kHz, mono, 16 bit"
+
+
+def to_samples(path: Path) -> bytes:
+    """The samples, at 8 kHz mono 16 bit, of a WAV, MP3, OGG, M4A or whatever else ffmpeg reads.
+
+    Raises `AudioRefused` for what is no audio, or needs ffmpeg where there is none; OSError.
+    """
+    with path.open("rb") as file:
+        start = file.read(wav.HEADER_BYTES)
+    if wav.is_ours(start):
+        return wav.samples(path)
+    if not shutil.which(FFMPEG):
+        raise AudioRefused(f"{path} must be converted: {REMEDY}")
+    try:
+        audio = _decoded(path, start)
+        converted = io.BytesIO()
+        audio.export(converted, "wav", parameters=["-ar", str(wav.SAMPLE_RATE), "-ac", "1", "-sample_fmt", "s16"])
+        samples = bytes(AudioSegment.from_file(converted, "wav").raw_data)
+    except (CouldntDecodeError, IndexError, KeyError) as error:
+        raise AudioRefused(f"{path} is not audio that ffmpeg can read") from error
+    if not samples:
+        raise AudioRefused(f"{path} has no sound in it")
+    return samples
+
+
+def _decoded(path: Path, start: bytes) -> AudioSegment:
+    if start.startswith(b"RIFF"):
+        with path.open("rb") as file:  # Given a path, pydub leaves a WAV file open.
+            return AudioSegment.from_file(file, "wav")
+    return AudioSegment.from_file(path)

@@ -1,0 +1,1 @@
+"""The one database file: its schema, its one writer, its readers. Knows no mailbox rules."""

@@ -1,0 +1,109 @@
+"""Everything this project raises on purpose.
+
+    HungUp                      no error: the caller is gone; caught once, where the call began
+    IvrError
+    ├── CallFailed              Asterisk answered nonsense, or not at all
+    │   └── UnplayableSound     a sound file that Asterisk could not play
+    ├── BadInput                what a person or a program gave cannot be used
+    │   ├── InvalidFields       a document breaks its schema: field → rule → message
+    │   ├── BadArgument         a dialplan argument or an option of a command
+    │   └── AudioRefused        a file that is not the audio it claims to be
+    ├── NotFound                an account, user, box, message or recording that is not there
+    ├── Conflict                somebody else was first: a number in use, a revision that moved on
+    ├── PastRetention           a message too old to be touched (kazoo-behaviour §3.4)
+    ├── StoreError              the store could not do it; nothing was half done
+    │   ├── StoreBusy           another process holds the database for too long
+    │   └── StoreFull           no room left on the disk
+    └── Misconfigured           this installation needs its administrator
+        ├── SettingsError       ivr.toml or an IVR_* variable
+        ├── CatalogueError      sounds/<language>/catalogue.toml
+        └── SoundsError         a recording, or the program that makes them
+
+Each message says what is wrong and, where there is one, the remedy. Each edge maps the tree once: the phone in
+`ivr/menus/apology.py`, the command line in `ivr/cli/edge.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Violations = Mapping[str, Mapping[str, Mapping[str, object]]]
+"""Field (nested ones joined by ".") → rule → {"message": …, "target": …} (kazoo-behaviour §4.2)."""
+
+
+class HungUp(Exception):
+    """The caller is gone. No `IvrError`, so that nothing which handles errors ever swallows it."""
+
+
+class IvrError(Exception):
+    """Anything that went wrong and was meant to be told."""
+
+
+class CallFailed(IvrError):
+    """Asterisk answered nonsense, or not at all."""
+
+
+class UnplayableSound(CallFailed):
+    """A sound file that Asterisk could not play."""
+
+
+class BadInput(IvrError):
+    """What a person or a program gave cannot be used."""
+
+
+class InvalidFields(BadInput):
+    """A document breaks its schema."""
+
+    def __init__(self, violations: Violations) -> None:
+        self.violations = violations
+        super().__init__(
+            "; ".join(f"{field}: {rule['message']}" for field, rules in violations.items() for rule in rules.values())
+        )
+
+
+class BadArgument(BadInput):
+    """A dialplan argument or an option of a command."""
+
+
+class AudioRefused(BadInput):
+    """A file that is not the audio it claims to be."""
+
+
+class NotFound(IvrError):
+    """An account, user, box, message or recording that is not there."""
+
+
+class Conflict(IvrError):
+    """Somebody else was first."""
+
+
+class PastRetention(IvrError):
+    """A message too old to be touched."""
+
+
+class StoreError(IvrError):
+    """The store could not do it; nothing was half done."""
+
+
+class StoreBusy(StoreError):
+    """Another process holds the database for too long."""
+
+
+class StoreFull(StoreError):
+    """No room left on the disk."""
+
+
+class Misconfigured(IvrError):
+    """This installation needs its administrator."""
+
+
+class SettingsError(Misconfigured):
+    """ivr.toml or an IVR_* variable."""
+
+
+class CatalogueError(Misconfigured):
+    """The catalogue of prompts of one language."""
+
+
+class SoundsError(Misconfigured):
+    """A recording, or the program that makes them."""

@@ -1,0 +1,123 @@
+"""All settings of the installation: `ivr.toml`, over which `IVR_*` variables win (docs/settings.md).
+
+`IVR_FASTAGI__PORT=4600` is `port` of `[fastagi]`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from ivr.errors import SettingsError
+from ivr.mailbox.system import VoicemailSettings
+
+PREFIX = "IVR_"
+CONFIG_VARIABLE = "IVR_CONFIG"
+CONFIG_PLACES = (Path("ivr.toml"), Path("/etc/ivr/ivr.toml"))
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSettings(_Section):
+    folder: Path = Field(
+        Path("/var/lib/ivr"), description="Database, recordings and joined prompts. Asterisk sees it at the same path."
+    )
+    busy_ms: Annotated[int, Field(ge=0, le=600_000)] = Field(
+        5000, description="Milliseconds to wait for another process that holds the database."
+    )
+    sync: bool = Field(
+        True, description="Wait for the disk at each change. Off only where losing messages does not matter."
+    )
+
+
+class FastAgiSettings(_Section):
+    host: str = Field("127.0.0.1", description="Address to listen on for Asterisk.")
+    port: Annotated[int, Field(ge=0, le=65_535)] = Field(4573, description="0: any free port.")
+    calls: Annotated[int, Field(ge=1, le=100_000)] = Field(500, description="Calls at a time.")
+    header_within_s: Annotated[float, Field(gt=0, le=600)] = Field(
+        5.0, description="Seconds a peer may take to say what it wants."
+    )
+
+
+class AsteriskSettings(_Section):
+    system: str = Field("asterisk", description="Which Asterisk the endpoints are of, where there are several.")
+    secret: str = Field(
+        "",
+        description="What IVR_SECRET holds in Asterisk; empty: `asterisk-secret` in the data folder.",
+    )
+
+
+class SoundsSettings(_Section):
+    folder: Path | None = Field(
+        None, description="The prompts, one folder a language; empty: those that came with ivr."
+    )
+    sentences: Annotated[int, Field(ge=100, le=10**6)] = Field(2000, description="Joined sentences kept at a time.")
+
+
+class PinSettings(_Section):
+    cost: Annotated[int, Field(ge=4, le=16)] = Field(10, description="bcrypt's cost: 10 takes about 60 ms a try.")
+
+
+class LogSettings(_Section):
+    level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
+        "info", description="debug, info, warning or error."
+    )
+    json_lines: bool = Field(False, description="One JSON object a line instead of text.")
+
+
+class Settings(BaseSettings):
+    """One installation."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    data: DataSettings = DataSettings()
+    fastagi: FastAgiSettings = FastAgiSettings()
+    asterisk: AsteriskSettings = AsteriskSettings()
+    sounds: SoundsSettings = SoundsSettings()
+    pins: PinSettings = PinSettings()
+    log: LogSettings = LogSettings()
+    voicemail: VoicemailSettings = VoicemailSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
+        path = config_path()
+        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
+        return (*sources, TomlConfigSettingsSource(settings_cls, path)) if path else sources
+
+
+def config_path() -> Path | None:
+    """The file that is read: `IVR_CONFIG`, else ./ivr.toml, else /etc/ivr/ivr.toml, else none."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    return Path(named) if named else next((path for path in CONFIG_PLACES if path.is_file()), None)
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings. Raises `SettingsError`, which names file, setting and remedy."""
+    path = config_path()
+    if path and not path.is_file():
+        raise SettingsError(f"there is no {path}: make it, or point {CONFIG_VARIABLE} elsewhere")
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        where = f"{path or 'no ivr.toml'} and {PREFIX}* variables"
+        raise SettingsError("\n".join([f"wrong settings ({where}):", *map(_told, error.errors())])) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+
+
+def _told(fault: Any) -> str:
+    name = ".".join(map(str, fault["loc"]))
+    if fault["type"] == "extra_forbidden":
+        return f"  {name}: there is no such setting; docs/settings.md lists them all"
+    return f"  {name} = {fault['input']!r}: {fault['msg']}"

@@ -1,0 +1,112 @@
+"""The database file: one writer, readers that never wait for it, errors that say what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from ivr.database.file import Database
+from ivr.errors import Conflict, StoreBusy, StoreError, StoreFull
+
+
+def put(key: str) -> object:
+    return lambda c: c.execute("INSERT INTO arrivals VALUES (?, 1)", (key,)).rowcount
+
+
+def keys(connection: sqlite3.Connection) -> list[str]:
+    return [row[0] for row in connection.execute("SELECT account_id FROM arrivals ORDER BY 1")]
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> object:
+    database = Database(tmp_path / "ivr.db", busy_ms=100, sync=False)
+    yield database
+    database.close()
+
+
+async def test_what_is_written_can_be_read(database: Database) -> None:
+    await database.write(put("a"))  # type: ignore[arg-type]
+    assert await database.read(keys) == ["a"]
+
+
+async def test_what_waits_is_committed_together_and_each_gets_its_own_answer(database: Database) -> None:
+    def refuse(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO arrivals VALUES ('half done', 1)")
+        raise Conflict("no")
+
+    jobs = [put(f"{n:03}") for n in range(50)]
+    jobs.insert(25, refuse)
+    done = await asyncio.gather(*(database.write(job) for job in jobs), return_exceptions=True)  # type: ignore[arg-type]
+    assert [type(answer) for answer in done].count(Conflict) == 1
+    assert isinstance(done[25], Conflict)
+    assert await database.read(keys) == [f"{n:03}" for n in range(50)]
+
+
+async def test_a_mistake_of_ours_is_raised_as_it_is_and_harms_nobody_else(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await database.write(lambda c: 1 / 0)
+    await database.write(put("a"))  # type: ignore[arg-type]
+    assert await database.read(keys) == ["a"]
+
+
+async def test_readers_cannot_write(database: Database) -> None:
+    with pytest.raises(StoreError):
+        await database.read(put("a"))  # type: ignore[arg-type]
+
+
+async def test_another_process_that_holds_the_file_is_named(database: Database, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "ivr.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreBusy, match="another process"):
+        await database.write(put("a"))  # type: ignore[arg-type]
+    assert await database.read(keys) == [], "reading goes on"
+    other.execute("ROLLBACK")
+    await database.write(put("a"))  # type: ignore[arg-type]
+    other.close()
+
+
+async def test_a_full_disk_is_told_and_nothing_is_half_written(database: Database) -> None:
+    await database.write(put("before"))  # type: ignore[arg-type]
+    pages = await database.read(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
+    database._writing.execute(f"PRAGMA max_page_count = {pages}")
+
+    def grow(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO arrivals VALUES ('small', 1)")
+        connection.execute("INSERT INTO arrivals VALUES (?, 1)", ("x" * 10**6,))
+
+    with pytest.raises(StoreFull, match="make room"):
+        await database.write(grow)
+    assert await database.read(keys) == ["before"]
+
+
+def test_a_folder_that_is_not_ours_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Database(tmp_path / "missing" / "ivr.db")
+
+
+async def test_opening_it_again_changes_nothing(tmp_path: Path) -> None:
+    for _ in range(2):
+        database = Database(tmp_path / "ivr.db", sync=False)
+        await database.write(lambda c: c.execute("INSERT OR REPLACE INTO arrivals VALUES ('a', 1)").rowcount)
+        assert await database.read(keys) == ["a"]
+        database.close()
+
+
+async def test_every_table_has_the_account_it_belongs_to(database: Database) -> None:
+    def tables(connection: sqlite3.Connection) -> dict[str, list[str]]:
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            name: [column[1] for column in connection.execute(f"PRAGMA table_info({name})")]
+            for name in names
+            if not name.startswith(("_", "sqlite_"))
+        }
+
+    found = await database.read(tables)
+    assert set(found) >= {
+        "accounts", "users", "endpoints", "numbers", "boxes", "counters", "messages", "media", "secrets", "takes",
+        "outbox", "failures", "tokens", "calls",
+    }  # fmt: skip
+    assert [name for name, columns in found.items() if "account_id" not in columns] == []
