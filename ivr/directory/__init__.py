@@ -1,0 +1,1 @@
+"""Accounts, users, their devices, and the secrets they sign in with."""

@@ -1,0 +1,209 @@
+"""Who is who: accounts, users, and whose device is whose."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from ivr.clock import Clock
+from ivr.database.file import Database
+from ivr.directory.people import Account, Endpoint, User
+from ivr.errors import Conflict, NotFound
+from ivr.ids import Ids
+
+LIVE = "deleted_at IS NULL"
+
+
+class Directory:
+    """The directory of one installation, in the database file. Names are unique among what is not deleted."""
+
+    def __init__(self, database: Database, clock: Clock, ids: Ids) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+
+    # -- accounts ----------------------------------------------------------------------------------------------------
+
+    async def create_account(self, account: Account) -> Account:
+        """Raises `Conflict` where the name or the realm is taken."""
+        now = int(self._clock.now())
+        created = account.model_copy(
+            update={"id": account.id or self._ids.document(), "realm": account.realm or account.name, "revision": 1}
+        )
+        row = {**_account_row(created), "created_at": now, "modified_at": now}
+        await self._insert("accounts", row, f"there is already an account {created.name!r} or realm {created.realm!r}")
+        return created
+
+    async def account(self, account_id: str) -> Account:
+        """Raises `NotFound`."""
+        return _account(await self._one(f"SELECT * FROM accounts WHERE id = ? AND {LIVE}", account_id, what="account"))
+
+    async def account_called(self, name: str) -> Account:
+        """By id, name or realm. Raises `NotFound`."""
+        sql = f"SELECT * FROM accounts WHERE (id = :it OR name = :it OR realm = :it) AND {LIVE} ORDER BY id = :it DESC"
+        row = await self._database.read(lambda c: c.execute(sql, {"it": name}).fetchone())
+        if row is None:
+            raise NotFound(f"there is no account {name!r}: see 'ivr account list'")
+        return _account(row)
+
+    async def accounts(self) -> list[Account]:
+        """All of them, by name."""
+        sql = f"SELECT * FROM accounts WHERE {LIVE} ORDER BY name"
+        return [_account(row) for row in await self._database.read(lambda c: c.execute(sql).fetchall())]
+
+    async def update_account(self, account: Account) -> Account:
+        """Raises `NotFound`, `Conflict`."""
+        await self._update("accounts", account.id, _account_row(account), f"the name {account.name!r} is taken")
+        return await self.account(account.id)
+
+    async def delete_account(self, account_id: str) -> None:
+        """Only an account without users and boxes can go. Raises `NotFound`, `Conflict`."""
+        now = int(self._clock.now())
+
+        def verb(connection: sqlite3.Connection) -> None:
+            for table in ("users", "boxes"):
+                if connection.execute(
+                    f"SELECT 1 FROM {table} WHERE account_id = ? AND {LIVE}", (account_id,)
+                ).fetchone():
+                    raise Conflict(f"the account still has {table}: delete those first")
+            _bury(connection, "accounts", account_id, now)
+
+        await self._database.write(verb)
+
+    # -- users ---------------------------------------------------------------------------------------------------------
+
+    async def create_user(self, user: User) -> User:
+        """Raises `Conflict` where the account has a user of that name."""
+        now = int(self._clock.now())
+        created = user.model_copy(update={"id": user.id or self._ids.document(), "revision": 1})
+        row = {**_user_row(created), "created_at": now, "modified_at": now}
+        await self._insert("users", row, f"the account already has a user {created.name!r}")
+        return created
+
+    async def user(self, user_id: str) -> User:
+        """Raises `NotFound`."""
+        return _user(await self._one(f"SELECT * FROM users WHERE id = ? AND {LIVE}", user_id, what="user"))
+
+    async def user_called(self, account_id: str, name: str) -> User:
+        """By id or name. Raises `NotFound`."""
+        sql = f"SELECT * FROM users WHERE account_id = ? AND (id = ? OR name = ?) AND {LIVE}"
+        row = await self._database.read(lambda c: c.execute(sql, (account_id, name, name)).fetchone())
+        if row is None:
+            raise NotFound(f"there is no user {name!r} in this account: see 'ivr user list'")
+        return _user(row)
+
+    async def users(self, account_id: str) -> list[User]:
+        """Those of one account, by name."""
+        sql = f"SELECT * FROM users WHERE account_id = ? AND {LIVE} ORDER BY name"
+        return [_user(row) for row in await self._database.read(lambda c: c.execute(sql, (account_id,)).fetchall())]
+
+    async def update_user(self, user: User) -> User:
+        """Raises `NotFound`, `Conflict`."""
+        await self._update("users", user.id, _user_row(user), f"the name {user.name!r} is taken")
+        return await self.user(user.id)
+
+    async def delete_user(self, user_id: str) -> None:
+        """The user's devices become nobody's. Raises `NotFound`."""
+        now = int(self._clock.now())
+
+        def verb(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM endpoints WHERE user_id = ?", (user_id,))
+            _bury(connection, "users", user_id, now)
+
+        await self._database.write(verb)
+
+    # -- devices -------------------------------------------------------------------------------------------------------
+
+    async def add_endpoint(self, endpoint: Endpoint) -> None:
+        """Raises `Conflict` where the device already is somebody's."""
+        await self._insert("endpoints", endpoint.model_dump(), f"endpoint {endpoint.name!r} already belongs to a user")
+
+    async def remove_endpoint(self, system: str, name: str) -> None:
+        """Raises `NotFound`."""
+        sql = "DELETE FROM endpoints WHERE system = ? AND name = ?"
+        if not await self._database.write(lambda c: c.execute(sql, (system, name)).rowcount):
+            raise NotFound(f"endpoint {name!r} belongs to nobody: see 'ivr endpoint list'")
+
+    async def endpoints(self, account_id: str | None = None) -> list[Endpoint]:
+        """All, or those of one account, by name."""
+        sql = "SELECT * FROM endpoints WHERE ? IS NULL OR account_id = ? ORDER BY system, name"
+        rows = await self._database.read(lambda c: c.execute(sql, (account_id, account_id)).fetchall())
+        return [Endpoint(**dict(row)) for row in rows]
+
+    async def user_of_endpoint(self, system: str, name: str) -> User | None:
+        """Whose device it is."""
+        sql = (
+            "SELECT users.* FROM endpoints JOIN users ON users.id = endpoints.user_id"
+            " WHERE endpoints.system = ? AND endpoints.name = ? AND users.deleted_at IS NULL"
+        )
+        row = await self._database.read(lambda c: c.execute(sql, (system, name)).fetchone())
+        return _user(row) if row else None
+
+    # -- rows ----------------------------------------------------------------------------------------------------------
+
+    async def _one(self, sql: str, *values: object, what: str) -> sqlite3.Row:
+        row: sqlite3.Row | None = await self._database.read(lambda c: c.execute(sql, values).fetchone())
+        if row is None:
+            raise NotFound(f"there is no such {what}")
+        return row
+
+    async def _insert(self, table: str, row: dict[str, Any], taken: str) -> None:
+        columns, marks = ", ".join(row), ", ".join("?" * len(row))
+
+        def verb(connection: sqlite3.Connection) -> None:
+            try:
+                connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(row.values()))
+            except sqlite3.IntegrityError as error:
+                raise Conflict(taken) from error
+
+        await self._database.write(verb)
+
+    async def _update(self, table: str, row_id: str, row: dict[str, Any], taken: str) -> None:
+        values = {**row, "modified_at": int(self._clock.now())}
+        del values["id"], values["revision"]
+        changes = ", ".join(f"{column} = ?" for column in values)
+
+        def verb(connection: sqlite3.Connection) -> None:
+            sql = f"UPDATE {table} SET {changes}, revision = revision + 1 WHERE id = ? AND {LIVE}"
+            try:
+                changed = connection.execute(sql, (*values.values(), row_id)).rowcount
+            except sqlite3.IntegrityError as error:
+                raise Conflict(taken) from error
+            if not changed:
+                raise NotFound("it was deleted meanwhile")
+
+        await self._database.write(verb)
+
+
+def _bury(connection: sqlite3.Connection, table: str, row_id: str, now: int) -> None:
+    """Deleted rows stay, under names that nobody can take for theirs."""
+    sql = f"UPDATE {table} SET deleted_at = ?, name = name || ' ' || id WHERE id = ? AND {LIVE}"
+    if not connection.execute(sql, (now, row_id)).rowcount:
+        raise NotFound("it was deleted already, or never was")
+    if table == "accounts":
+        connection.execute("UPDATE accounts SET realm = realm || ' ' || id WHERE id = ?", (row_id,))
+
+
+def _account_row(account: Account) -> dict[str, Any]:
+    return {
+        **account.model_dump(exclude={"settings"}),
+        "account_id": account.id,
+        "settings": json.dumps(account.settings),
+    }
+
+
+def _account(row: sqlite3.Row) -> Account:
+    return Account(
+        **{key: row[key] for key in Account.model_fields if key != "settings"}, settings=json.loads(row["settings"])
+    )
+
+
+def _user_row(user: User) -> dict[str, Any]:
+    return {**user.model_dump(exclude={"settings"}), "settings": json.dumps(user.settings)}
+
+
+def _user(row: sqlite3.Row) -> User:
+    return User(
+        **{key: row[key] for key in User.model_fields if key != "settings"}, settings=json.loads(row["settings"])
+    )

@@ -1,0 +1,115 @@
+"""Wrong PINs, counted across calls, and the locks that follow (design: PINs).
+
+Per box: after 5 in a row the box is locked for a minute, and for twice as long at each further one, up to an hour.
+Per caller and per device: 20 an hour, whatever the boxes. An attempt is charged before it is tested, so that many at
+the same moment get no more tries than one after another.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from ivr.clock import Clock
+from ivr.database.file import Database
+
+IN_A_ROW = 5
+FIRST_LOCK_S = 60
+LONGEST_LOCK_S = 3600
+AN_HOUR = 20
+HOUR_S = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Who tries which box; None for a box that does not exist, and for what is not known of the caller."""
+
+    account_id: str
+    box_id: str | None
+    caller_number: str | None
+    endpoint: str | None
+
+
+class Failures:
+    """The failure counters of one database file."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def charge(self, attempt: Attempt) -> bool:
+        """Count one wrong PIN in advance; False where any lock holds, so that even a right one is refused."""
+        now = int(self._clock.now())
+
+        def verb(connection: sqlite3.Connection) -> bool:
+            box_open = attempt.box_id is None or _charge_box(connection, attempt.account_id, attempt.box_id, now)
+            people = [("caller", attempt.caller_number), ("endpoint", attempt.endpoint)]
+            free = [_charge_hour(connection, scope, subject, now) for scope, subject in people if subject]
+            return box_open and all(free)
+
+        return await self._database.write(verb)
+
+    async def forgive(self, attempt: Attempt) -> None:
+        """The PIN was right: the box's row of failures ends, and the caller's charge is taken back."""
+
+        def verb(connection: sqlite3.Connection) -> None:
+            _clear_box(connection, attempt.account_id, attempt.box_id)
+            for scope, subject in (("caller", attempt.caller_number), ("endpoint", attempt.endpoint)):
+                connection.execute(
+                    "UPDATE failures SET failed = max(0, failed - 1)"
+                    " WHERE account_id = '' AND scope = ? AND subject = ?",
+                    (scope, subject),
+                )
+
+        await self._database.write(verb)
+
+    async def clear(self, account_id: str, box_id: str) -> None:
+        """An administrator unlocks the box."""
+        await self._database.write(lambda c: _clear_box(c, account_id, box_id))
+
+    async def locked_until(self, account_id: str, box_id: str) -> int:
+        """Unix seconds; 0 where the box is open."""
+        sql = "SELECT locked_until FROM failures WHERE account_id = ? AND scope = 'box' AND subject = ?"
+        row = await self._database.read(lambda c: c.execute(sql, (account_id, box_id)).fetchone())
+        return int(row[0]) if row and row[0] > self._clock.now() else 0
+
+
+def lock_s(locks: int) -> int:
+    """How long the `locks`-th lock in a row lasts, in seconds: 60, 120, … 3600."""
+    return LONGEST_LOCK_S if locks > 12 else min(FIRST_LOCK_S << (locks - 1), LONGEST_LOCK_S)
+
+
+def _charge_box(connection: sqlite3.Connection, account_id: str, box_id: str, now: int) -> bool:
+    row = _row(connection, account_id, "box", box_id)
+    if row and row["locked_until"] > now:
+        return False  # Not counted: hammering on a locked box must not keep its owner out for ever.
+    failed, locks = (row["failed"] + 1, row["locks"]) if row else (1, 0)
+    locked_until = 0
+    if failed >= IN_A_ROW:
+        locks += 1
+        locked_until = now + lock_s(locks)
+    _put(connection, account_id, "box", box_id, failed, now, locks, locked_until)
+    return True
+
+
+def _charge_hour(connection: sqlite3.Connection, scope: str, subject: str, now: int) -> bool:
+    row = _row(connection, "", scope, subject)
+    failed, since = (row["failed"], row["counted_from"]) if row and now - row["counted_from"] < HOUR_S else (0, now)
+    _put(connection, "", scope, subject, failed + 1, since, 0, 0)
+    return int(failed) < AN_HOUR
+
+
+def _row(connection: sqlite3.Connection, account_id: str, scope: str, subject: str) -> sqlite3.Row | None:
+    sql = "SELECT * FROM failures WHERE account_id = ? AND scope = ? AND subject = ?"
+    row: sqlite3.Row | None = connection.execute(sql, (account_id, scope, subject)).fetchone()
+    return row
+
+
+def _put(connection: sqlite3.Connection, *values: object) -> None:
+    connection.execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+
+
+def _clear_box(connection: sqlite3.Connection, account_id: str, box_id: str | None) -> None:
+    connection.execute(
+        "DELETE FROM failures WHERE account_id = ? AND scope = 'box' AND subject = ?", (account_id, box_id)
+    )
