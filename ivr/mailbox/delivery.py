@@ -1,0 +1,124 @@
+"""How a message comes into a box: left by a caller, forwarded, copied, moved, or brought by an administrator.
+
+Always in this order: audio synced at its final place, then the row. What is announced after that is there for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+from ivr.audio import wav
+from ivr.clock import Clock
+from ivr.ids import Ids
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.message import Caller, Folder, Message
+from ivr.mailbox.recordings import Recordings
+from ivr.mailbox.store import MessageStore, Take
+from ivr.mailbox.takes import Takes
+
+
+class Delivery:
+    """Brings messages into boxes."""
+
+    def __init__(self, messages: MessageStore, takes: Takes, recordings: Recordings, clock: Clock, ids: Ids) -> None:
+        self._messages = messages
+        self._takes = takes
+        self._recordings = recordings
+        self._clock = clock
+        self._ids = ids
+
+    async def deliver(self, take: Take, mailbox: Mailbox) -> Message:
+        """A caller's take becomes a new message of the box. Raises `NotFound` where it was adopted or dropped already.
+
+        Raises `AudioRefused`, `StoreError`.
+        """
+        message_id = str((take.payload or {})["message_id"])
+        target = self._recordings.message(take.account_id, message_id)
+        size = await asyncio.to_thread(self._recordings.adopt, Path(take.path), target)
+        message = self._addressed(
+            Message(
+                id=message_id, account_id=take.account_id, box_id=mailbox.id, folder=Folder.NEW, time=take.began_at,
+                length_ms=wav.length_of(size), bytes=size, caller=Caller(take.caller_number, take.caller_name),
+                call_id=take.call_id,
+            ),
+            mailbox,
+        )  # fmt: skip
+        await self._messages.add(message, take.id)
+        await self._takes.forget_file(take)
+        return message
+
+    async def bring(self, mailbox: Mailbox, pcm: bytes, caller: Caller, time: int, folder: Folder) -> Message:
+        """Samples at 8 kHz become a message that was left at `time`. Raises `StoreError`."""
+        message_id = self._ids.message(time)
+        target = self._recordings.message(mailbox.account_id, message_id)
+        size = await asyncio.to_thread(self._recordings.write, pcm, target)
+        message = self._addressed(
+            Message(
+                id=message_id, account_id=mailbox.account_id, box_id=mailbox.id, folder=folder, time=time,
+                length_ms=wav.length_of(size), bytes=size, caller=caller,
+            ),
+            mailbox,
+        )  # fmt: skip
+        await self._messages.add(message)
+        return message
+
+    async def forward(
+        self, message: Message, destination: Mailbox, take: Take | None = None, *, intro: bool = True
+    ) -> Message:
+        """A copy for another box, with what was said before it, if anything (kazoo-behaviour §2.7, design).
+
+        `take` is the recording of the intro; it is over afterwards, and used unless `intro` is False (too short). An
+        intro that the message had is kept where there is no new one. Raises `NotFound`, `StoreError`.
+        """
+        payload = (take.payload if take else None) or {}
+        copy = await self._copy(message, destination, payload.get("message_id"))
+        if take and intro:
+            media_id = str(payload["media_id"])
+            target = self._recordings.media(destination.account_id, media_id)
+            size = await asyncio.to_thread(self._recordings.adopt, Path(take.path), target)
+            intro_ms = wav.length_of(size)
+            copy = replace(
+                copy, intro_id=media_id, intro_ms=intro_ms, bytes=copy.bytes + size,
+                length_ms=copy.length_ms - copy.intro_ms + intro_ms,
+            )  # fmt: skip
+        await self._messages.add_copy(copy, take_id=take.id if take else None)
+        if take:
+            await self._takes.forget_file(take)
+        return copy
+
+    async def copy(self, message: Message, destination: Mailbox) -> Message:
+        """A copy for another box: new id, new folder, time now (kazoo-behaviour §3.5).
+
+        Raises `NotFound`, `StoreError`.
+        """
+        return await self.forward(message, destination)
+
+    async def move(self, message: Message, destination: Mailbox) -> Message:
+        """The same, and the original goes. Raises `NotFound`, `StoreError`."""
+        copy = await self._copy(message, destination, None)
+        await self._messages.add_copy(copy, moved_from=message.id)
+        return copy
+
+    def audio(self, message: Message) -> list[Path]:
+        """Its files in the order they are heard: the intro, where there is one, and the message."""
+        intro = [self._recordings.media(message.account_id, message.intro_id)] if message.intro_id else []
+        return [*intro, self._recordings.message(message.account_id, message.id)]
+
+    async def _copy(self, message: Message, destination: Mailbox, message_id: str | None) -> Message:
+        now = self._clock.now()
+        copy = replace(
+            message, id=message_id or self._ids.message(now), account_id=destination.account_id,
+            box_id=destination.id, folder=Folder.NEW, folder_before=None, time=int(now), urgent=False,
+            intro_id=message.intro_id and self._ids.document(), history=(*message.history, message.box_id), revision=1,
+        )  # fmt: skip
+        size = 0
+        for old, new in zip(self.audio(message), self.audio(copy), strict=True):
+            size += await asyncio.to_thread(self._recordings.link, old, new)
+        return self._addressed(replace(copy, bytes=size), destination)
+
+    def _addressed(self, message: Message, mailbox: Mailbox) -> Message:
+        realm = mailbox.account.realm
+        caller = message.caller.number or "anonymous"
+        return replace(message, from_uri=message.from_uri or f"{caller}@{realm}", to_uri=f"{mailbox.number}@{realm}")

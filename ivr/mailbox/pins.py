@@ -1,0 +1,102 @@
+"""PINs: which may be set, and whether one opens a box (design: PINs; kazoo-behaviour §2.6)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from itertools import pairwise
+
+import structlog
+
+from ivr.directory.failures import Attempt, Failures
+from ivr.directory.secrets import Secrets
+from ivr.errors import InvalidFields
+from ivr.mailbox.mailbox import Mailbox
+
+SHORTEST = 4
+
+log = structlog.get_logger()
+
+
+class Weakness(StrEnum):
+    """Why a PIN is refused; the values are prompts of the table `pin`."""
+
+    LENGTH = "wrong-length"
+    ONE_DIGIT = "one-digit"
+    RUN = "a-run"
+    BOX_NUMBER = "box-number"
+
+
+def weakness(pin: str, box_number: str, longest: int) -> Weakness | None:
+    """What is wrong with a new PIN, if anything: its length, one repeated digit, a run up or down, the box number."""
+    if not (pin.isascii() and pin.isdigit() and SHORTEST <= len(pin) <= longest):
+        return Weakness.LENGTH
+    if len(set(pin)) == 1:
+        return Weakness.ONE_DIGIT
+    steps = {int(after) - int(before) for before, after in pairwise(pin)}
+    if steps in ({1}, {-1}):
+        return Weakness.RUN
+    return Weakness.BOX_NUMBER if pin == box_number else None
+
+
+class Pins:
+    """The PINs of all boxes."""
+
+    def __init__(self, secrets: Secrets, failures: Failures) -> None:
+        self._secrets = secrets
+        self._failures = failures
+
+    async def has_one(self, mailbox: Mailbox) -> bool:
+        """Whether the box can be opened with a PIN at all."""
+        there = await self._secrets.exists(mailbox.account_id, mailbox.pin_ref)
+        if not there and mailbox.settings.pin_secret_ref:
+            log.warning("pin.secret_missing", box=mailbox.id, ref=mailbox.pin_ref)
+        return there
+
+    async def opens(self, mailbox: Mailbox | None, pin: str, attempt: Attempt, *, own_phone: bool) -> bool:
+        """Whether `pin` opens the box. Sounds and lasts the same for a wrong one, a locked box and no box at all.
+
+        On the owner's own phone no lock holds and nothing is counted.
+        """
+        ref = mailbox.pin_ref if mailbox else None
+        free = own_phone or await self._failures.charge(attempt)
+        right = await self._secrets.matches(attempt.account_id, ref, pin)
+        if right and free and not own_phone:
+            await self._failures.forgive(attempt)
+        if not (right and free):
+            log.info(
+                "pin.refused",
+                box=attempt.box_id,
+                caller=attempt.caller_number,
+                endpoint=attempt.endpoint,
+                locked=not free,
+            )
+        return right and free
+
+    async def set_by_administrator(self, mailbox: Mailbox, pin: str | None) -> None:
+        """Set, or with None remove, a PIN, and unlock the box. A weak one is taken only until the box is set up.
+
+        Raises `InvalidFields`.
+        """
+        if pin is not None:
+            self.check(mailbox, pin, weak_is_fine=not mailbox.settings.is_setup)
+        await self._secrets.set(mailbox.account_id, mailbox.pin_ref, pin)
+        await self._failures.clear(mailbox.account_id, mailbox.id)
+
+    def check(self, mailbox: Mailbox, pin: str, *, weak_is_fine: bool) -> None:
+        """Raises `InvalidFields` for a PIN that may not be set, in the words of kazoo-behaviour §4.2."""
+        longest = mailbox.system.max_pin_length
+        found = weakness(pin, mailbox.number, longest)
+        if found is Weakness.LENGTH:
+            raise InvalidFields({"pin": _length_rule(pin, longest)})
+        if found and not weak_is_fine:
+            raise InvalidFields(
+                {"pin": {"weak": {"message": f"This PIN is too easy to guess ({found}): choose another"}}}
+            )
+
+
+def _length_rule(pin: str, longest: int) -> dict[str, dict[str, object]]:
+    if len(pin) < SHORTEST:
+        return {"minLength": {"message": f"String must be at least {SHORTEST} characters", "target": SHORTEST}}
+    if len(pin) > longest:
+        return {"maxLength": {"message": f"String must not be more than {longest} characters", "target": longest}}
+    return {"pattern": {"message": "A PIN has digits only"}}

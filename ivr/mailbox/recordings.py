@@ -1,0 +1,122 @@
+"""The files of messages and media: where they lie, and how one gets there so that it is never half there.
+
+Asterisk reads them, so folders are 2750 and files 0640, of one group that the service and Asterisk share. Asterisk
+writes takes into `takes/` as its own user; a take becomes a recording by copy, never by rename: it must be ours.
+These functions wait for the disk and belong into a thread of their own.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from ivr.audio import wav
+from ivr.errors import NotFound, StoreError, StoreFull
+
+FOLDER_MODE = 0o2750
+TAKES_MODE = 0o2770
+FILE_MODE = 0o640
+
+
+class Recordings:
+    """The recordings below one data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.takes = folder / "takes"
+
+    def prepare(self) -> None:
+        """Make the folders that must be there before the first call. Raises `StoreError`."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for folder, mode in ((self._folder, FOLDER_MODE), (self.takes, TAKES_MODE)):
+                folder.mkdir(exist_ok=True)
+                if folder.stat().st_uid == os.geteuid():
+                    folder.chmod(mode)
+        except OSError as error:
+            raise explained(error) from error
+
+    def message(self, account_id: str, message_id: str) -> Path:
+        """Where the audio of a message lies."""
+        return self._folder / account_id / "vm" / f"{message_id}.wav"
+
+    def media(self, account_id: str, media_id: str) -> Path:
+        """Where a greeting, a name or an intro lies."""
+        return self._folder / account_id / "media" / f"{media_id}.wav"
+
+    def take(self, take_id: str) -> Path:
+        """Where Asterisk records a take."""
+        return self.takes / f"{take_id}.wav"
+
+    def adopt(self, source: Path, target: Path) -> int:
+        """Copy a recording of Asterisk's to `target`, mend its header, sync it; gives its size in bytes.
+
+        The source stays until its row is gone. Raises `NotFound`, `AudioRefused`, `StoreFull`, `StoreError`.
+        """
+
+        def copy(draft: Path) -> None:
+            shutil.copyfile(source, draft)
+            wav.mend(draft)
+
+        return self._arrive(target, copy)
+
+    def write(self, pcm: bytes, target: Path) -> int:
+        """Write samples as a recording, synced; gives its size in bytes."""
+        return self._arrive(target, lambda draft: wav.write(draft, pcm))
+
+    def link(self, source: Path, target: Path) -> int:
+        """One more name for a recording, which never changes; gives its size in bytes."""
+        return self._arrive(target, lambda draft: os.link(source, draft))
+
+    def remove(self, path: Path) -> None:
+        """Take a file away; one that is gone already is fine."""
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise explained(error) from error
+
+    def _arrive(self, target: Path, make: Callable[[Path], object]) -> int:
+        draft = target.with_name(f".{target.name}.part")
+        try:
+            self._folder_of(target)
+            draft.unlink(missing_ok=True)
+            make(draft)
+            return _settle(draft, target)
+        except FileNotFoundError as error:
+            raise NotFound(f"the recording {error.filename} is gone") from error
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise explained(error) from error
+
+    def _folder_of(self, target: Path) -> None:
+        for folder in (target.parent.parent, target.parent):
+            if not folder.exists():
+                folder.mkdir(exist_ok=True)
+                folder.chmod(FOLDER_MODE)
+                _sync(folder.parent)
+
+
+def _settle(draft: Path, target: Path) -> int:
+    draft.chmod(FILE_MODE)
+    _sync(draft)
+    os.replace(draft, target)
+    _sync(target.parent)
+    return target.stat().st_size
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def explained(error: OSError) -> StoreError:
+    """What a failing disk means to the person who runs it."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFull("the disk is full: make room for the data folder")
+    return StoreError(f"the data folder cannot be read or written: {error}")

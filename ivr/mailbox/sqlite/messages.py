@@ -1,0 +1,177 @@
+"""Messages, in SQLite: one verb, one transaction, with its counters and outbox rows."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from ivr.clock import Clock
+from ivr.database.file import Database
+from ivr.errors import NotFound
+from ivr.mailbox.message import Counts, Folder, Message, OpenFolder
+from ivr.mailbox.sqlite import counters, outbox, rows
+from ivr.mailbox.sqlite.outbox import Kind
+from ivr.mailbox.store import Because
+
+log = structlog.get_logger()
+
+
+class SqliteMessages:
+    """The `MessageStore` of one database file."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    async def get(self, box_id: str, message_id: str, not_before: int) -> Message:
+        return await self._database.read(lambda c: rows.one(c, box_id, message_id, not_before))
+
+    async def counts(self, box_id: str) -> Counts:
+        return await self._database.read(lambda c: counters.counts(c, box_id))
+
+    async def bytes(self, box_id: str) -> int:
+        return await self._database.read(lambda c: counters.size(c, box_id))
+
+    async def open(
+        self, account_id: str, box_id: str, folder: Folder, *, oldest_first: bool, not_before: int
+    ) -> OpenFolder:
+        as_of = await self._database.read(lambda c: rows.last_arrival(c, account_id))
+        return OpenFolder(box_id, folder, oldest_first, as_of, not_before)
+
+    async def next(self, folder: OpenFolder, after: tuple[bool, int, str] | None) -> Message | None:
+        return await self._database.read(lambda c: rows.next_in(c, folder, after))
+
+    async def page(
+        self, box_id: str, folder: Folder | None, not_before: int, after: str | None, limit: int
+    ) -> list[Message]:
+        return await self._database.read(lambda c: rows.page(c, box_id, folder, not_before, after, limit))
+
+    # -- changing ----------------------------------------------------------------------------------------------------
+
+    async def add(self, message: Message, take_id: str | None = None) -> None:
+        def verb(connection: sqlite3.Connection) -> None:
+            self._appear(connection, message, take_id)
+
+        await self._database.write(verb)
+        log.info("message.stored", message=message.id, box=message.box_id, length_ms=message.length_ms)
+
+    async def move_to(
+        self, box_id: str, message_id: str, folder: Folder, because: Because, *, only_from: Folder | None = None
+    ) -> Message:
+        def verb(connection: sqlite3.Connection) -> tuple[Message, Message]:
+            before = rows.one(connection, box_id, message_id)
+            if before.folder == folder or (only_from and before.folder != only_from):
+                return before, before
+            return before, self._to_folder(connection, before, folder, because)
+
+        return _told(*await self._database.write(verb), because)
+
+    async def restore(self, box_id: str, message_id: str, because: Because) -> Message:
+        def verb(connection: sqlite3.Connection) -> tuple[Message, Message]:
+            before = rows.one(connection, box_id, message_id)
+            if before.folder != Folder.DELETED:
+                return before, before
+            return before, self._to_folder(connection, before, before.folder_before or Folder.NEW, because)
+
+        return _told(*await self._database.write(verb), because)
+
+    async def add_copy(self, copy: Message, *, moved_from: str | None = None, take_id: str | None = None) -> None:
+        source_box = copy.history[-1]
+
+        def verb(connection: sqlite3.Connection) -> None:
+            self._appear(connection, copy, take_id)
+            if moved_from:
+                self._vanish(connection, rows.one(connection, source_box, moved_from))
+
+        await self._database.write(verb)
+        log.info(
+            "message.moved" if moved_from else "message.copied", message=copy.id, box=copy.box_id, source=source_box
+        )
+
+    async def remove(self, box_id: str, message_ids: Sequence[str]) -> list[str]:
+        def verb(connection: sqlite3.Connection) -> list[str]:
+            removed: list[str] = []
+            for message_id in message_ids:
+                try:
+                    self._vanish(connection, rows.one(connection, box_id, message_id))
+                except NotFound:
+                    continue
+                removed.append(message_id)
+            return removed
+
+        removed = await self._database.write(verb)
+        log.info("messages.removed", box=box_id, messages=removed)
+        return removed
+
+    async def refresh_light(self, account_id: str, box_id: str) -> None:
+        now = int(self._clock.now())
+        await self._database.write(lambda c: outbox.light(c, account_id, box_id, now))
+
+    async def expire(self, account_id: str, not_before: int, limit: int) -> int:
+        now = int(self._clock.now())
+        if not await self._database.read(lambda c: rows.older_than(c, account_id, not_before, 1)):
+            return 0
+
+        def verb(connection: sqlite3.Connection) -> int:
+            old = rows.older_than(connection, account_id, not_before, limit)
+            for message in old:
+                connection.execute("UPDATE messages SET expired_at = ? WHERE id = ?", (now, message.id))
+                counters.add(connection, account_id, message.box_id, message.folder, -1, -message.bytes)
+                outbox.light(connection, account_id, message.box_id, now)
+            return len(old)
+
+        expired = await self._database.write(verb)
+        if expired:
+            log.info("messages.expired", account=account_id, messages=expired)
+        return expired
+
+    # -- within a transaction ----------------------------------------------------------------------------------------
+
+    def _appear(self, connection: sqlite3.Connection, message: Message, take_id: str | None) -> None:
+        now = int(self._clock.now())
+        if not connection.execute(
+            "SELECT 1 FROM boxes WHERE id = ? AND deleted_at IS NULL", (message.box_id,)
+        ).fetchone():
+            raise NotFound(f"there is no box {message.box_id!r}")
+        if take_id and not connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount:
+            raise NotFound("this recording was kept or dropped already")
+        rows.insert(connection, message, rows.next_arrival(connection, message.account_id), now)
+        counters.add(connection, message.account_id, message.box_id, message.folder, 1, message.bytes)
+        outbox.put(connection, Kind.NEW, message, now)
+        outbox.light(connection, message.account_id, message.box_id, now)
+
+    def _to_folder(self, connection: sqlite3.Connection, before: Message, folder: Folder, because: Because) -> Message:
+        now = int(self._clock.now())
+        arrival = rows.next_arrival(connection, before.account_id)
+        connection.execute(
+            "UPDATE messages SET folder = ?, folder_before = ?, folder_at = ?, arrival = ?, revision = revision + 1"
+            " WHERE id = ?",
+            (folder, before.folder, now, arrival, before.id),
+        )
+        counters.add(connection, before.account_id, before.box_id, before.folder, -1, -before.bytes)
+        counters.add(connection, before.account_id, before.box_id, folder, 1, before.bytes)
+        if folder != Folder.NEW:
+            outbox.put(connection, Kind(folder), before, now, reason=because)
+        outbox.light(connection, before.account_id, before.box_id, now)
+        return replace(before, folder=folder, folder_before=before.folder, revision=before.revision + 1)
+
+    def _vanish(self, connection: sqlite3.Connection, message: Message) -> None:
+        now = int(self._clock.now())
+        connection.execute(
+            "UPDATE messages SET deleted_at = ?, revision = revision + 1 WHERE id = ?", (now, message.id)
+        )
+        counters.add(connection, message.account_id, message.box_id, message.folder, -1, -message.bytes)
+        outbox.light(connection, message.account_id, message.box_id, now)
+
+
+def _told(before: Message, after: Message, because: Because) -> Message:
+    if after.folder != before.folder:
+        log.info(
+            "message.folder", message=after.id, box=after.box_id, folder=after.folder, was=before.folder, why=because
+        )
+    return after

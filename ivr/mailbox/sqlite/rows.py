@@ -1,0 +1,114 @@
+"""Message rows: the statements that read them, each along one index and no further than it says."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from ivr.errors import NotFound, PastRetention
+from ivr.mailbox.message import Caller, Folder, Message, OpenFolder
+
+LIVE = "deleted_at IS NULL AND expired_at IS NULL"
+
+
+def one(connection: sqlite3.Connection, box_id: str, message_id: str, not_before: int | None = None) -> Message:
+    """One message of one box. Raises `NotFound`, `PastRetention`."""
+    sql = "SELECT * FROM messages WHERE id = ? AND box_id = ? AND deleted_at IS NULL"
+    row = connection.execute(sql, (message_id, box_id)).fetchone()
+    if row is None:
+        raise NotFound(f"there is no message {message_id!r} in this box")
+    if row["expired_at"] is not None or (not_before is not None and row["time"] < not_before):
+        raise PastRetention(f"the message {message_id!r} is older than messages are kept")
+    return message(row)
+
+
+def next_in(connection: sqlite3.Connection, folder: OpenFolder, after: tuple[bool, int, str] | None) -> Message | None:
+    """The message behind `after` in the order of play: urgent ones first, then by time and id."""
+    for urgent in (True, False):
+        if after and urgent > after[0]:
+            continue
+        start = after[1:] if after and after[0] == urgent else None
+        row = connection.execute(*_one_step(folder, urgent, start)).fetchone()
+        if row:
+            return message(row)
+    return None
+
+
+def page(
+    connection: sqlite3.Connection, box_id: str, folder: Folder | None, not_before: int, after: str | None, limit: int
+) -> list[Message]:
+    """Messages of one box, newest first, behind the one with id `after`."""
+    start = None
+    if after:
+        behind = one(connection, box_id, after)
+        start = (behind.time, behind.id)
+    found: list[Message] = []
+    for name in [folder] if folder else list(Folder):
+        for urgent in (1, 0):
+            sql = f"SELECT * FROM messages WHERE box_id = ? AND folder = ? AND urgent = ? AND time >= ? AND {LIVE}"
+            values: list[object] = [box_id, name, urgent, not_before]
+            if start:
+                sql += " AND (time, id) < (?, ?)"
+                values += start
+            found += map(message, connection.execute(f"{sql} ORDER BY time DESC, id DESC LIMIT ?", (*values, limit)))
+    return sorted(found, key=lambda m: (m.time, m.id), reverse=True)[:limit]
+
+
+def older_than(connection: sqlite3.Connection, account_id: str, not_before: int, limit: int) -> list[Message]:
+    sql = f"SELECT * FROM messages WHERE account_id = ? AND time < ? AND {LIVE} ORDER BY time LIMIT ?"
+    return [message(row) for row in connection.execute(sql, (account_id, not_before, limit))]
+
+
+def last_arrival(connection: sqlite3.Connection, account_id: str) -> int:
+    """The number of the last time that a message came to a folder in this account."""
+    row = connection.execute("SELECT last FROM arrivals WHERE account_id = ?", (account_id,)).fetchone()
+    return int(row["last"]) if row else 0
+
+
+def next_arrival(connection: sqlite3.Connection, account_id: str) -> int:
+    row = connection.execute(
+        "INSERT INTO arrivals (account_id, last) VALUES (?, 1)"
+        " ON CONFLICT (account_id) DO UPDATE SET last = last + 1 RETURNING last",
+        (account_id,),
+    ).fetchone()
+    return int(row["last"])
+
+
+def insert(connection: sqlite3.Connection, m: Message, arrival: int, now: int) -> None:
+    values = {
+        "id": m.id, "account_id": m.account_id, "box_id": m.box_id,
+        "folder": m.folder, "folder_before": m.folder_before, "folder_at": now, "arrival": arrival,
+        "urgent": int(m.urgent), "time": m.time, "length_ms": m.length_ms, "sample_rate": m.sample_rate,
+        "bytes": m.bytes, "intro_id": m.intro_id, "intro_ms": m.intro_ms,
+        "caller_number": m.caller.number, "caller_name": m.caller.name, "from_uri": m.from_uri, "to_uri": m.to_uri,
+        "call_id": m.call_id, "history": json.dumps(m.history), "transcription": m.transcription,
+        "revision": m.revision, "stored_at": now,
+    }  # fmt: skip
+    columns, marks = ", ".join(values), ", ".join("?" * len(values))
+    connection.execute(f"INSERT INTO messages ({columns}) VALUES ({marks})", tuple(values.values()))
+
+
+def message(row: sqlite3.Row) -> Message:
+    return Message(
+        id=row["id"], account_id=row["account_id"], box_id=row["box_id"],
+        folder=Folder(row["folder"]), folder_before=Folder(row["folder_before"]) if row["folder_before"] else None,
+        time=row["time"], length_ms=row["length_ms"], sample_rate=row["sample_rate"], bytes=row["bytes"],
+        caller=Caller(row["caller_number"] or "", row["caller_name"] or ""), urgent=bool(row["urgent"]),
+        intro_id=row["intro_id"], intro_ms=row["intro_ms"], from_uri=row["from_uri"] or "", to_uri=row["to_uri"] or "",
+        call_id=row["call_id"] or "", history=tuple(json.loads(row["history"])), transcription=row["transcription"],
+        revision=row["revision"],
+    )  # fmt: skip
+
+
+def _one_step(folder: OpenFolder, urgent: bool, start: tuple[int, str] | None) -> tuple[str, tuple[object, ...]]:
+    """The statement for the first row of one urgency, or the first behind `start`: one step along the index."""
+    beyond, direction = (">", "ASC") if folder.oldest_first else ("<", "DESC")
+    sql = (
+        "SELECT * FROM messages WHERE box_id = ? AND folder = ? AND urgent = ?"
+        f" AND time >= ? AND arrival <= ? AND {LIVE}"
+    )
+    values: tuple[object, ...] = (folder.box_id, folder.folder, int(urgent), folder.not_before, folder.as_of)
+    if start:
+        sql += f" AND (time, id) {beyond} (?, ?)"
+        values += start
+    return f"{sql} ORDER BY time {direction}, id {direction} LIMIT 1", values

@@ -1,0 +1,42 @@
+"""Recordings in progress, in SQLite."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from ivr.database.file import Database
+from ivr.mailbox.store import Purpose, Take, TakeState
+
+
+class SqliteTakes:
+    """The `TakeStore` of one database file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, take: Take) -> None:
+        values = {
+            "id": take.id, "account_id": take.account_id, "box_id": take.box_id, "purpose": take.purpose,
+            "state": take.state, "channel": take.channel, "call_id": take.call_id,
+            "caller_number": take.caller_number, "caller_name": take.caller_name, "path": take.path,
+            "payload": json.dumps(dict(take.payload or {})), "began_at": take.began_at,
+        }  # fmt: skip
+        sql = f"INSERT INTO takes ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"
+        await self._database.write(lambda c: c.execute(sql, tuple(values.values())).rowcount)
+
+    async def drop(self, take_id: str) -> None:
+        await self._database.write(lambda c: c.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount)
+
+    async def left_behind(self) -> list[Take]:
+        sql = "SELECT * FROM takes ORDER BY began_at, id"
+        return [_take(row) for row in await self._database.read(lambda c: c.execute(sql).fetchall())]
+
+
+def _take(row: sqlite3.Row) -> Take:
+    return Take(
+        id=row["id"], account_id=row["account_id"], box_id=row["box_id"], purpose=Purpose(row["purpose"]),
+        channel=row["channel"] or "", path=row["path"], began_at=row["began_at"], state=TakeState(row["state"]),
+        call_id=row["call_id"] or "", caller_number=row["caller_number"] or "", caller_name=row["caller_name"] or "",
+        payload=json.loads(row["payload"]),
+    )  # fmt: skip

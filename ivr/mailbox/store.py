@@ -1,0 +1,179 @@
+"""The store contract: what the rules of this room ask of whatever keeps boxes and messages.
+
+Every method is `async` and done when it returns: what it changed is synced to the disk, with its outbox rows and
+counters, in one transaction. All raise `StoreError` (or one below it) where the store could not do it; nothing
+happened then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from ivr.mailbox.message import Counts, Folder, Message, OpenFolder
+
+
+@dataclass(frozen=True, slots=True)
+class BoxRow:
+    """A box as it is kept. `settings` is the document of `ivr.mailbox.box.Box`, unknown keys and all."""
+
+    id: str
+    account_id: str
+    settings: Mapping[str, Any]
+    revision: int = 1
+
+
+class BoxStore(Protocol):
+    """Boxes and the numbers they are reached by."""
+
+    async def add(self, box: BoxRow) -> None:
+        """Raises `Conflict` where its number or an alias is in use in the account."""
+
+    async def get(self, box_id: str) -> BoxRow:
+        """Raises `NotFound`."""
+
+    async def by_number(self, account_id: str, number: str) -> BoxRow | None:
+        """The box that a mailbox number or alias belongs to."""
+
+    async def owned(self, account_id: str, owner_id: str, limit: int) -> list[BoxRow]:
+        """At most `limit` boxes of one owner, by number."""
+
+    async def of_account(self, account_id: str) -> list[BoxRow]:
+        """All boxes of an account, by number."""
+
+    async def replace(self, box: BoxRow) -> BoxRow:
+        """New settings; `revision` must be the stored one, and goes up. Raises `NotFound`, `Conflict`."""
+
+    async def remove(self, box_id: str) -> None:
+        """Soft delete of the box and of its messages. Raises `NotFound`."""
+
+
+class Because(StrEnum):
+    """Why a message changed, for the events that tell of it (kazoo-behaviour §5.2)."""
+
+    KEY = "dtmf"
+    HEARD = "heard"
+    NOTIFIED = "after_notify"
+    REQUEST = "crossbar_action"
+
+
+class MessageStore(Protocol):
+    """Messages. `box_id` is always that of the box through which they are seen: elsewhere they do not exist."""
+
+    async def add(self, message: Message, take_id: str | None = None) -> None:
+        """A message whose audio is synced appears, and the take that it was is over. Raises `NotFound` for no box."""
+
+    async def get(self, box_id: str, message_id: str, not_before: int) -> Message:
+        """Raises `NotFound`; `PastRetention` for one left before `not_before` (Unix s)."""
+
+    async def counts(self, box_id: str) -> Counts:
+        """How many messages are in each folder."""
+
+    async def bytes(self, box_id: str) -> int:
+        """How much a box holds, of every folder."""
+
+    async def open(
+        self, account_id: str, box_id: str, folder: Folder, *, oldest_first: bool, not_before: int
+    ) -> OpenFolder:
+        """A folder as it is now."""
+
+    async def next(self, folder: OpenFolder, after: tuple[bool, int, str] | None) -> Message | None:
+        """The message behind the one whose `order` is `after`, in the order of play; None: the first."""
+
+    async def move_to(
+        self, box_id: str, message_id: str, folder: Folder, because: Because, *, only_from: Folder | None = None
+    ) -> Message:
+        """Change its folder; one that is there already, or not in `only_from`, stays as it is. Raises `NotFound`."""
+
+    async def restore(self, box_id: str, message_id: str, because: Because) -> Message:
+        """From `deleted` back to where it came from. Raises `NotFound`."""
+
+    async def add_copy(self, copy: Message, *, moved_from: str | None = None, take_id: str | None = None) -> None:
+        """`copy`, whose audio is synced, appears in its box; with `moved_from` (box id) its last `history` box loses
+        the message it was made from. Raises `NotFound`."""
+
+    async def remove(self, box_id: str, message_ids: Sequence[str]) -> list[str]:
+        """Soft delete: invisible from now on. Gives those that were there."""
+
+    async def page(
+        self, box_id: str, folder: Folder | None, not_before: int, after: str | None, limit: int
+    ) -> list[Message]:
+        """Messages of a box, newest first, behind the id `after`."""
+
+    async def refresh_light(self, account_id: str, box_id: str) -> None:
+        """Ask for the box's message light to be set anew, as at the end of every sign-in (kazoo-behaviour §3.6)."""
+
+    async def expire(self, account_id: str, not_before: int, limit: int) -> int:
+        """Take what passed retention out of sight and out of the counts; how many, at most `limit`."""
+
+
+class Purpose(StrEnum):
+    """What a recording in progress will be."""
+
+    MESSAGE = "message"
+    INTRO = "intro"
+    GREETING = "greeting"
+    TEMPORARY = "temporary"
+    NAME = "name"
+
+
+class TakeState(StrEnum):
+    RECORDING = "recording"
+    REVIEWED = "reviewed"
+    """Recorded, and the caller is asked about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """A recording in progress: a row, committed before the beep, and a growing file."""
+
+    id: str
+    account_id: str
+    box_id: str
+    purpose: Purpose
+    channel: str
+    path: str
+    began_at: int
+    state: TakeState = TakeState.RECORDING
+    call_id: str = ""
+    caller_number: str = ""
+    caller_name: str = ""
+    payload: Mapping[str, Any] | None = None
+    """What adopting it needs to know: the id its message will have; for an intro, what is forwarded where."""
+
+
+class TakeStore(Protocol):
+    """Recordings in progress."""
+
+    async def begin(self, take: Take) -> None:
+        """Commit the row of a take; only then may it be recorded."""
+
+    async def drop(self, take_id: str) -> None:
+        """It was replaced, or too short: it will never be adopted."""
+
+    async def left_behind(self) -> list[Take]:
+        """All takes, oldest first: after a start, those whose calls the last run did not finish."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """A whole call, to be read afterwards: what was heard and pressed, PIN digits masked."""
+
+    channel: str
+    caller_number: str
+    action: str
+    status: str
+    began_at: int
+    ended_at: int
+    account_id: str | None
+    box_id: str | None
+    steps: Sequence[Mapping[str, Any]]
+
+
+class CallStore(Protocol):
+    """Calls that are over."""
+
+    async def add(self, call: CallRecord) -> None:
+        """Keep the record of a call."""

@@ -1,0 +1,75 @@
+"""Recordings in progress: begun, kept or dropped, and found again after a crash (design, idea 7).
+
+A take is a row, committed before the beep, and a file that Asterisk lets grow. It ends in one of two ways: it becomes
+a recording in the same transaction that removes its row, or it is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ivr.audio import wav
+from ivr.clock import Clock
+from ivr.ids import Ids
+from ivr.mailbox.message import Caller
+from ivr.mailbox.recordings import Recordings
+from ivr.mailbox.store import Purpose, Take, TakeStore
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The call that a take is recorded in."""
+
+    channel: str
+    call_id: str
+    caller: Caller
+
+
+class Takes:
+    """All takes of the installation."""
+
+    def __init__(self, store: TakeStore, recordings: Recordings, clock: Clock, ids: Ids) -> None:
+        self._store = store
+        self._recordings = recordings
+        self._clock = clock
+        self._ids = ids
+
+    async def begin(
+        self, account_id: str, box_id: str, purpose: Purpose, source: Source, payload: Mapping[str, Any] | None = None
+    ) -> Take:
+        """A new take, of that box; its file does not exist yet. The id of what it will become is settled now, so that
+        adopting it twice makes one recording."""
+        now = self._clock.now()
+        take_id = self._ids.document()
+        take = Take(
+            id=take_id, account_id=account_id, box_id=box_id, purpose=purpose, channel=source.channel,
+            path=str(self._recordings.take(take_id)), began_at=int(now), call_id=source.call_id,
+            caller_number=source.caller.number, caller_name=source.caller.name,
+            payload={"message_id": self._ids.message(now), "media_id": self._ids.document(), **(payload or {})},
+        )  # fmt: skip
+        await self._store.begin(take)
+        return take
+
+    def length_ms(self, take: Take) -> int:
+        """How long it is so far; 0 where there is no file."""
+        try:
+            return wav.length_ms(Path(take.path))
+        except OSError:
+            return 0
+
+    async def drop(self, take: Take) -> None:
+        """It will never be heard: row first, so that nobody adopts it while its file goes."""
+        await self._store.drop(take.id)
+        await self.forget_file(take)
+
+    async def forget_file(self, take: Take) -> None:
+        """Take its file away; the row has gone with the transaction that kept it."""
+        await asyncio.to_thread(self._recordings.remove, Path(take.path))
+
+    async def left_behind(self) -> list[Take]:
+        """Those of calls that an earlier run did not finish."""
+        return await self._store.left_behind()

@@ -1,0 +1,67 @@
+"""A walk through an open folder: a step ahead, a step back, and what was seen on the way."""
+
+from __future__ import annotations
+
+from ivr.errors import NotFound, PastRetention
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.message import Folder, Message, OpenFolder
+from ivr.mailbox.store import MessageStore
+
+
+class Walk:
+    """One caller's way through one folder. It knows the messages it has visited and where it would go on, no more."""
+
+    def __init__(self, messages: MessageStore, mailbox: Mailbox, folder: OpenFolder) -> None:
+        self._messages = messages
+        self._mailbox = mailbox
+        self._open = folder
+        self._visited: list[str] = []
+        self._place = 0
+        self._furthest: tuple[bool, int, str] | None = None
+
+    @classmethod
+    async def begin(cls, messages: MessageStore, mailbox: Mailbox, folder: Folder, now: float) -> Walk:
+        """Open a folder as it is now."""
+        opened = await messages.open(
+            mailbox.account_id, mailbox.id, folder,
+            oldest_first=mailbox.settings.oldest_message_first, not_before=mailbox.system.not_before(now),
+        )  # fmt: skip
+        return cls(messages, mailbox, opened)
+
+    @property
+    def folder(self) -> Folder:
+        return self._open.folder
+
+    @property
+    def number(self) -> int:
+        """Which message this is, counted from 1."""
+        return self._place + 1
+
+    @property
+    def at_first(self) -> bool:
+        return self._place == 0
+
+    async def message(self) -> Message | None:
+        """The message at this place, as it is now; None behind the last one. One that vanished is passed over."""
+        while self._place < len(self._visited):
+            try:
+                return await self._messages.get(self._mailbox.id, self._visited[self._place], self._open.not_before)
+            except (NotFound, PastRetention):
+                del self._visited[self._place]
+        found = await self._messages.next(self._open, self._furthest)
+        if found:
+            self._visited.append(found.id)
+            self._furthest = found.order
+        return found
+
+    def ahead(self) -> None:
+        """One step on; behind the last message there is nothing."""
+        self._place += 1
+
+    def back(self) -> None:
+        """One step back; before the first message there is the first."""
+        self._place = max(0, self._place - 1)
+
+    async def is_last(self) -> bool:
+        """Whether nothing comes behind this place."""
+        return self._place >= len(self._visited) - 1 and await self._messages.next(self._open, self._furthest) is None

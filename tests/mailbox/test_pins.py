@@ -1,0 +1,61 @@
+"""PINs: which are weak, and how they are kept."""
+
+from __future__ import annotations
+
+import bcrypt
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ivr.directory.failures import lock_s
+from ivr.mailbox.pins import Weakness, weakness
+from tests.support.house import House
+
+DIGITS = st.text("0123456789", min_size=4, max_size=6)
+
+
+@pytest.mark.parametrize(
+    ("pin", "found"),
+    [
+        ("123", Weakness.LENGTH), ("1234567", Weakness.LENGTH), ("12a4", Weakness.LENGTH), ("", Weakness.LENGTH),
+        ("١٢٣٤", Weakness.LENGTH), ("0000", Weakness.ONE_DIGIT), ("555555", Weakness.ONE_DIGIT), ("1234", Weakness.RUN),
+        ("987654", Weakness.RUN), ("0123", Weakness.RUN), ("2001", Weakness.BOX_NUMBER), ("1379", None), ("1243", None),
+        ("9012", None),
+    ],
+)  # fmt: skip
+def test_weak_pins_are_told_by_their_weakness(pin: str, found: Weakness | None) -> None:
+    assert weakness(pin, "2001", 6) is found
+
+
+@given(DIGITS, st.text("0123456789", min_size=1, max_size=6))
+def test_every_weakness_is_one_that_a_guesser_would_try(pin: str, number: str) -> None:
+    found = weakness(pin, number, 6)
+    runs = ("0123456789", "9876543210")
+    guessed = len(set(pin)) == 1 or any(pin in run for run in runs) or pin == number
+    assert (found is not None) == guessed
+
+
+@pytest.mark.parametrize(("locks", "seconds"), [(1, 60), (2, 120), (6, 1920), (7, 3600), (50, 3600)])
+def test_locks_double_up_to_an_hour(locks: int, seconds: int) -> None:
+    assert lock_s(locks) == seconds
+
+
+async def test_a_stolen_table_is_not_enough_to_try_pins(house: House) -> None:
+    """The hash is of the PIN mixed with a key that is not in the database."""
+    await house.app.secrets.set(house.account.id, "r", "2468")
+    kept = await house.app.database.read(lambda c: c.execute("SELECT hash FROM secrets").fetchone()[0])
+    assert kept.startswith("$2b$04$")
+    assert not bcrypt.checkpw(b"2468", kept.encode())
+    assert await house.app.secrets.matches(house.account.id, "r", "2468")
+
+
+async def test_the_same_pin_looks_different_in_every_box(house: House) -> None:
+    for ref in ("a", "b"):
+        await house.app.secrets.set(house.account.id, ref, "2468")
+    kept = await house.app.database.read(lambda c: [row[0] for row in c.execute("SELECT hash FROM secrets")])
+    assert len(set(kept)) == 2
+
+
+async def test_no_secret_matches_nothing(house: House) -> None:
+    assert not await house.app.secrets.matches(house.account.id, "nowhere", "")
+    assert not await house.app.secrets.matches(house.account.id, None, "2468")
