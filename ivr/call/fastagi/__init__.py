@@ -1,0 +1,1 @@
+"""FastAGI: Asterisk connects to us, one TCP connection a call, and takes commands line by line."""

@@ -1,0 +1,141 @@
+"""The FastAGI server: accepts Asterisk's connections and gives each call to `answer`.
+
+A peer that sends nothing, half a header, or too much of anything is dropped, and nobody else notices: panoramisk's
+server, which this one replaces, stops for everybody at a port probe.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+import structlog
+
+from ivr.audio.sound import Sound
+from ivr.call import arguments
+from ivr.call.arrival import Arrival
+from ivr.call.fastagi import identity
+from ivr.call.fastagi.call import FastAgiCall
+from ivr.call.fastagi.connection import Connection
+from ivr.call.fastagi.pulse import Pulse
+from ivr.call.journal import Journal
+from ivr.call.typeahead import Typeahead
+from ivr.errors import CallFailed, HungUp
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class FastAgiLimits:
+    """What one server takes."""
+
+    calls: int = 500
+    """At a time; more are closed at once, and the dialplan goes its own way."""
+    header_within_s: float = 5.0
+    """How long a peer may take for its header block."""
+
+
+class FastAgiServer:
+    """`answer(call)` runs one call to its end; `monotonic` gives seconds."""
+
+    def __init__(
+        self,
+        answer: Callable[[FastAgiCall], Awaitable[None]],
+        silence: Sound,
+        secret: str,
+        monotonic: Callable[[], float],
+        limits: FastAgiLimits = FastAgiLimits(),
+    ) -> None:
+        self._answer = answer
+        self._silence = silence
+        self._secret = secret
+        self._monotonic = monotonic
+        self._limits = limits
+        self._listener: asyncio.Server | None = None
+        self._connections: set[Connection] = set()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._pulse = Pulse()
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen; gives the address, whose port is a free one where `port` is 0."""
+        loop = asyncio.get_running_loop()
+        self._pulse.start()
+        self._listener = await loop.create_server(self._accept, host, port, backlog=512)
+        address = self._listener.sockets[0].getsockname()
+        return str(address[0]), int(address[1])
+
+    async def stop(self, calls_end_within_s: float = 5.0) -> None:
+        """Take no more calls; give those in progress back to the dialplan and wait for their clean-up."""
+        self._pulse.stop()
+        if self._listener:
+            self._listener.close()
+        for connection in list(self._connections):
+            connection.close()
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=calls_end_within_s)
+        await asyncio.sleep(0)  # Sockets are closed by the loop's next turn.
+
+    def _accept(self) -> Connection:
+        connection = Connection(self._greeted, self._connections.discard, self._pulse.is_late)
+        if len(self._connections) >= self._limits.calls:
+            log.warning("call.refused", reason="too many calls", limit=self._limits.calls)
+            connection.close()
+            return connection
+        self._connections.add(connection)
+        asyncio.get_running_loop().call_later(self._limits.header_within_s, self._drop_if_silent, connection)
+        return connection
+
+    def _drop_if_silent(self, connection: Connection) -> None:
+        if connection in self._connections and not connection.greeted:
+            log.info("call.dropped", reason="no AGI header in time")
+            connection.close()
+
+    def _greeted(self, connection: Connection) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(connection))
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
+    async def _serve(self, connection: Connection) -> None:
+        try:
+            call = FastAgiCall(
+                connection, self._silence, await self._arrival(connection),
+                Journal(self._monotonic), Typeahead(self._monotonic),
+            )  # fmt: skip
+            await self._answer(call)
+        except HungUp:
+            log.info("call.gone", reason="hung up before it began")
+        except CallFailed as failure:
+            log.warning("call.failed", reason=str(failure))
+        finally:
+            connection.close()
+
+    async def _arrival(self, connection: Connection) -> Arrival:
+        headers = connection.headers
+        path, _, query = headers.get("agi_network_script", "").partition("?")
+        words = [headers[name] for name in sorted(headers, key=_number) if name.startswith("agi_arg_")]
+        words += [f"{name}={value}" for name, value in parse_qsl(query)]
+        asked, complaints = arguments.parse(path, words)
+        for complaint in complaints:
+            log.warning("dialplan.argument", complaint=complaint, channel=headers.get("agi_channel"))
+        endpoint, forwarded = await identity.prove(connection, headers, self._secret)
+        return Arrival(
+            channel=headers.get("agi_channel", ""),
+            uniqueid=headers.get("agi_uniqueid", ""),
+            arguments=asked,
+            caller_number=_known(headers.get("agi_callerid", "")),
+            caller_name=_known(headers.get("agi_calleridname", "")),
+            language=headers.get("agi_language", "en"),
+            endpoint=endpoint,
+            forwarded=forwarded,
+        )
+
+
+def _known(value: str) -> str:
+    return "" if value == "unknown" else value
+
+
+def _number(name: str) -> int:
+    digits = name.rpartition("_")[2]
+    return int(digits) if digits.isdigit() else 0

@@ -1,0 +1,202 @@
+"""The port to one call: what a menu may ask of a phone, whatever carries it.
+
+Times and positions are milliseconds. A position is where in the joined length of the sounds the playing stands, so
+several files of one list (an intro and its message) are one stretch of time to the menu.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from ivr.audio.sound import Sound
+from ivr.call.arrival import Arrival
+from ivr.call.journal import Journal
+from ivr.call.typeahead import Typeahead
+
+T = TypeVar("T")
+
+ALL_KEYS = "0123456789*#"
+NO_KEYS = ""
+TERMINATOR = "#"
+FIRST_DIGIT_MS = 5000
+"""How long a person may think before the first key, from the end of the prompt (kazoo-behaviour §1.9)."""
+NEXT_DIGIT_MS = 2000
+"""How long between two keys of one entry (kazoo-behaviour §1.9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """How playing ended: by `key`, or on its own (None), at `position_ms`."""
+
+    key: str | None
+    position_ms: int
+    typed_ahead: bool = False
+    """The key had been pressed before: nothing was heard."""
+
+
+class EntryEnd(StrEnum):
+    TERMINATOR = "terminator"
+    LENGTH = "length"
+    SILENCE = "silence"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What somebody typed, without the terminator."""
+
+    digits: str
+    ended_by: EntryEnd
+
+
+class RecordingEnd(StrEnum):
+    KEY = "key"
+    SILENCE_OR_LENGTH = "silence or length"
+    """Asterisk says "timeout" for both; which one it was follows from the length and the limits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """How a recording ended. Its length is read from the file, which is all that counts."""
+
+    ended_by: RecordingEnd
+
+
+class Call(ABC):
+    """One call. Every method raises `HungUp` when the caller is gone, except `work` and `finish`.
+
+    A transport implements the methods that begin with an underscore; keys it hears while nothing waits for one go to
+    `self.typeahead`.
+    """
+
+    def __init__(self, arrival: Arrival, journal: Journal, typeahead: Typeahead) -> None:
+        self.arrival = arrival
+        self.journal = journal
+        self.typeahead = typeahead
+
+    async def play(self, sounds: Sequence[Sound], keys: str = ALL_KEYS, position_ms: int = 0) -> Played:
+        """Play `sounds` as one stretch from `position_ms`, until a key of `keys` or the end.
+
+        A key typed ahead ends it before it begins. With no keys, what is pressed meanwhile goes unheard.
+        """
+        if keys and (key := self._typed_ahead(keys)):
+            return Played(key, position_ms, typed_ahead=True)
+        start_ms = 0
+        for sound in sounds:
+            end_ms = start_ms + sound.length_ms
+            if position_ms < end_ms or sound is sounds[-1]:
+                self.journal.playing(sound.text, max(0, position_ms - start_ms))
+                played = await self._stream(sound, keys, max(0, position_ms - start_ms))
+                if played.key:
+                    self.journal.key(played.key)
+                    return replace(played, position_ms=start_ms + played.position_ms)
+                position_ms = end_ms
+            start_ms = end_ms
+        return Played(None, position_ms)
+
+    async def wait(self, ms: int, keys: str = ALL_KEYS) -> str | None:
+        """Wait at most `ms` for a key of `keys`."""
+        if key := self._typed_ahead(keys):
+            return key
+        key = await self._listen(ms, keys)
+        if key:
+            self.journal.key(key)
+        return key
+
+    async def ask(
+        self,
+        sounds: Sequence[Sound],
+        longest: int,
+        *,
+        first_ms: int = FIRST_DIGIT_MS,
+        next_ms: int = NEXT_DIGIT_MS,
+        secret: bool = False,
+    ) -> Entry:
+        """Play `sounds` and collect up to `longest` digits, ended by `#` or a pause (kazoo-behaviour §1.9).
+
+        The first key cuts the prompt. A `#` that follows an entry complete by its length is swallowed. With `secret`
+        the journal gets a mark for each key instead of the key.
+        """
+        with self.journal.masked(secret):
+            key = (await self.play(sounds)).key or await self.wait(first_ms)
+            digits = ""
+            while key and key != TERMINATOR:
+                digits += key
+                if len(digits) >= longest:
+                    self.typeahead.swallow(TERMINATOR, within_ms=next_ms)
+                    return Entry(digits, EntryEnd.LENGTH)
+                key = await self.wait(next_ms)
+            return Entry(digits, EntryEnd.TERMINATOR if key else EntryEnd.SILENCE)
+
+    def unread(self, key: str) -> None:
+        """Give back a key that cut one prompt but belongs to the next."""
+        self.journal.unread()
+        self.typeahead.unread(key)
+
+    def forget_keys(self) -> None:
+        """Empty the type-ahead buffer: what follows was typed for a way that is now closed."""
+        if forgotten := self.typeahead.clear():
+            self.journal.note("keys forgotten", count=forgotten)
+
+    async def record(self, path: Path, *, longest_ms: int, silence_ms: int) -> Recorded:
+        """Record the caller into `path` (a .wav that must not exist), until a key, `silence_ms` of silence, or
+        `longest_ms`. The key that ends it means nothing else."""
+        self.forget_keys()
+        self.journal.note("recording", longest_ms=longest_ms)
+        recorded = await self._record(path, longest_ms, silence_ms)
+        self.journal.note("recorded", ended_by=recorded.ended_by)
+        return recorded
+
+    async def work(self, job: Awaitable[T]) -> T:
+        """Await `job` while the call goes on listening; keys pressed meanwhile are typed ahead.
+
+        A hang-up meanwhile is left for the next method to raise: a job once begun is finished.
+        """
+        return await job
+
+    @abstractmethod
+    async def answer(self) -> None:
+        """Pick up, and begin to listen: before anything else (kazoo-behaviour §1.1)."""
+
+    @abstractmethod
+    async def variable(self, name: str) -> str:
+        """The value of a channel variable, "" where there is none."""
+
+    @abstractmethod
+    async def extension_exists(self, context: str, extension: str) -> bool:
+        """Whether the dialplan has `extension` in `context`, exactly or by a pattern."""
+
+    @abstractmethod
+    async def leave(self, context: str, extension: str) -> None:
+        """After `finish`, the dialplan goes on at `context`, `extension`, 1."""
+
+    @abstractmethod
+    async def hang_up(self) -> None:
+        """End the call."""
+
+    @abstractmethod
+    async def finish(self, status: str) -> None:
+        """The last act: tell the dialplan how it ended (IVRSTATUS). Works after a hang-up too."""
+
+    @abstractmethod
+    async def _stream(self, sound: Sound, keys: str, start_ms: int) -> Played:
+        """Play one file from `start_ms`, until a key of `keys`; the position is one within this file."""
+
+    @abstractmethod
+    async def _listen(self, ms: int, keys: str) -> str | None:
+        """Wait in silence for a key."""
+
+    @abstractmethod
+    async def _record(self, path: Path, longest_ms: int, silence_ms: int) -> Recorded:
+        """Record into `path`."""
+
+    def _typed_ahead(self, keys: str) -> str | None:
+        while key := self.typeahead.take():
+            self.journal.key(key)
+            if key in keys:
+                return key
+        return None
