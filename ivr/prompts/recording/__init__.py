@@ -1,0 +1,7 @@
+"""Making and checking the recordings of the prompts. Needs flite and sox to make, nothing to check."""
+
+from ivr.prompts.recording.building import build
+from ivr.prompts.recording.checking import check
+from ivr.prompts.recording.demo import DemoMessage, build_demo, demo_messages
+
+__all__ = ["DemoMessage", "build", "build_demo", "check", "demo_messages"]
