@@ -1,0 +1,147 @@
+"""Builds every object by hand from one `Settings`: the only place that knows them all."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from ivr.call.fastagi.server import FastAgiLimits, FastAgiServer
+from ivr.clock import Clock, SystemClock
+from ivr.database.file import Database
+from ivr.directory.directory import Directory
+from ivr.directory.failures import Failures
+from ivr.directory.secrets import Secrets
+from ivr.errors import SettingsError, StoreError
+from ivr.ids import Ids
+from ivr.mailbox.adoption import Adoption
+from ivr.mailbox.boxes import Boxes
+from ivr.mailbox.delivery import Delivery
+from ivr.mailbox.pins import Pins
+from ivr.mailbox.recordings import Recordings
+from ivr.mailbox.sqlite.boxes import SqliteBoxes
+from ivr.mailbox.sqlite.calls import SqliteCalls
+from ivr.mailbox.sqlite.messages import SqliteMessages
+from ivr.mailbox.sqlite.takes import SqliteTakes
+from ivr.mailbox.store import MessageStore
+from ivr.mailbox.takes import Takes
+from ivr.menus.reception import Reception
+from ivr.menus.visit import Mailroom
+from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.sentences import Sentences
+from ivr.prompts.voice import LANGUAGES
+from ivr.settings import Settings
+
+SHARE = Path(sys.prefix) / "share" / "ivr"
+CHECKOUT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class App:
+    """One installation, ready to be used; `serve` makes it take calls."""
+
+    settings: Settings
+    database: Database
+    directory: Directory
+    boxes: Boxes
+    messages: MessageStore
+    delivery: Delivery
+    adoption: Adoption
+    recordings: Recordings
+    mailroom: Mailroom
+    secrets: Secrets
+    failures: Failures
+    calls: SqliteCalls
+
+    def close(self) -> None:
+        """Finish what is being written and let go of the data."""
+        self.database.close()
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service and where it listens for Asterisk."""
+
+    app: App
+    fastagi: FastAgiServer
+    address: tuple[str, int]
+    adopting: asyncio.Task[None]
+
+    async def stop(self) -> None:
+        """Give the calls in progress back to the dialplan and let go of everything."""
+        self.adopting.cancel()
+        await self.fastagi.stop()
+        self.app.close()
+
+
+def build(settings: Settings, clock: Clock | None = None) -> App:
+    """Open the data folder and build what works on it. Raises `StoreError`, `SettingsError`."""
+    clock = clock or SystemClock()
+    ids = Ids(secrets.token_bytes)
+    folder = settings.data.folder
+    recordings = Recordings(folder)
+    recordings.prepare()
+    database = Database(folder / "ivr.db", busy_ms=settings.data.busy_ms, sync=settings.data.sync)
+    directory = Directory(database, clock, ids)
+    kept = Secrets(database, _secret_file(folder / "pepper").encode(), settings.pins.cost)
+    failures = Failures(database, clock)
+    pins = Pins(kept, failures)
+    boxes = Boxes(SqliteBoxes(database, clock), directory, pins, settings.voicemail, ids)
+    messages = SqliteMessages(database, clock)
+    takes = Takes(SqliteTakes(database), recordings, clock, ids)
+    delivery = Delivery(messages, takes, recordings, clock, ids)
+    return App(
+        settings=settings, database=database, directory=directory, boxes=boxes, messages=messages, delivery=delivery,
+        adoption=Adoption(takes, boxes, delivery, messages), recordings=recordings,
+        mailroom=Mailroom(
+            directory, boxes, messages, pins, takes, delivery, settings.voicemail, settings.asterisk.system, clock
+        ),
+        secrets=kept, failures=failures, calls=SqliteCalls(database, ids),
+    )  # fmt: skip
+
+
+async def serve(app: App) -> Service:
+    """Begin to take calls. Raises `SettingsError`, `CatalogueError`, OSError for an address in use."""
+    settings, clock = app.settings, app.mailroom.clock
+    catalogues = {name: Catalogue.load(sounds_folder(settings) / name) for name in LANGUAGES}
+    sentences = Sentences(settings.data.folder / "sentences", catalogues, clock.monotonic, settings.sounds.sentences)
+    sentences.clear()
+    reception = Reception(app.mailroom, sentences, app.calls)
+    left_behind = asyncio.create_task(app.adoption.run())
+    fastagi = FastAgiServer(
+        reception.receive, sentences.silence(), asterisk_secret(settings), clock.monotonic,
+        FastAgiLimits(settings.fastagi.calls, settings.fastagi.header_within_s),
+    )  # fmt: skip
+    address = await fastagi.start(settings.fastagi.host, settings.fastagi.port)
+    return Service(app, fastagi, address, left_behind)
+
+
+def sounds_folder(settings: Settings) -> Path:
+    """The prompts: where the settings say, else beside the package, else where a wheel puts them."""
+    places = [settings.sounds.folder] if settings.sounds.folder else [CHECKOUT / "sounds", SHARE / "sounds"]
+    found = next((place for place in places if place and place.is_dir()), None)
+    if found is None:
+        raise SettingsError(f"there are no prompts at {' or '.join(map(str, places))}: set sounds.folder")
+    return found
+
+
+def asterisk_secret(settings: Settings) -> str:
+    """What our own Asterisk knows and nobody else: `asterisk.secret`, else a file that the first start makes."""
+    return settings.asterisk.secret or _secret_file(settings.data.folder / "asterisk-secret")
+
+
+def _secret_file(path: Path) -> str:
+    """A secret that only this user can read, made at random when it is first needed."""
+    try:
+        if not path.exists():
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(handle, "w") as file:
+                file.write(secrets.token_hex(32))
+                file.flush()
+                os.fsync(handle)
+        return path.read_text().strip()
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read or made: {error}") from error

@@ -1,0 +1,20 @@
+"""What a person hears when something cannot be done: the phone's side of the error tree."""
+
+from __future__ import annotations
+
+from ivr.errors import AudioRefused, IvrError, NotFound, PastRetention, StoreError, UnplayableSound
+
+PROMPTS: tuple[tuple[type[IvrError], str], ...] = (
+    (UnplayableSound, "message/unplayable"),
+    (AudioRefused, "message/unplayable"),
+    (NotFound, "message/gone"),
+    (PastRetention, "message/gone"),
+    (StoreError, "problem/not-done"),
+    (IvrError, "problem/later"),
+)
+"""The first line that fits; the last one always does."""
+
+
+def prompt_for(error: IvrError) -> str:
+    """The key of the prompt that tells of `error`."""
+    return next(prompt for kind, prompt in PROMPTS if isinstance(error, kind))

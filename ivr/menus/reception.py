@@ -1,0 +1,149 @@
+"""Where every call comes in and goes out: whose it is, which menu it begins with, and how it ends.
+
+Hang-up is caught here, once; so is every error that no menu could mend. The last act is always to tell the dialplan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from ivr.call.arguments import Action
+from ivr.call.port import Call
+from ivr.directory.people import Account, User
+from ivr.errors import HungUp, IvrError, NotFound
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.store import CallRecord, CallStore
+from ivr.menus import apology
+from ivr.menus.leave import Leave, NoSuchBox
+from ivr.menus.menu import Next
+from ivr.menus.sign_in import SignIn
+from ivr.menus.visit import Mailroom, Status, Visit
+from ivr.menus.which_box import which_box
+from ivr.prompts.sentences import Sentences
+from ivr.prompts.voice import Voice
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class About:
+    """What turned out about a call, for its record."""
+
+    account_id: str | None = None
+    box_id: str | None = None
+
+
+class Reception:
+    """Attends to calls."""
+
+    def __init__(self, mailroom: Mailroom, sentences: Sentences, calls: CallStore) -> None:
+        self._mailroom = mailroom
+        self._sentences = sentences
+        self._calls = calls
+
+    async def receive(self, call: Call) -> None:
+        """One call, from its first moment to its last. Raises nothing."""
+        arrival = call.arrival
+        began_at = self._mailroom.clock.now()
+        log.info("call.began", channel=arrival.channel, action=arrival.arguments.action, endpoint=arrival.endpoint)
+        status, about = Status.ERROR, About()
+        try:
+            status = await self._attend(call, about)
+        except HungUp:
+            status = Status.HANGUP
+        except IvrError as error:
+            log.error("call.failed", channel=arrival.channel, error=str(error), kind=type(error).__name__)
+            await self._apologise(call, apology.prompt_for(error))
+        except Exception:
+            log.exception("call.broke", channel=arrival.channel)
+            await self._apologise(call, "problem/later")
+        finally:
+            await call.finish(status)
+            log.info("call.ended", channel=arrival.channel, status=status)
+            await self._write_down(call, about, status, began_at)
+
+    async def _write_down(self, call: Call, about: About, status: Status, began_at: float) -> None:
+        arrival = call.arrival
+        record = CallRecord(
+            channel=arrival.channel, caller_number=arrival.caller_number, action=str(arrival.arguments.action),
+            status=status, began_at=int(began_at), ended_at=int(self._mailroom.clock.now()),
+            account_id=about.account_id, box_id=about.box_id,
+            steps=[{"at_ms": step.at_ms, "what": step.what, **step.details} for step in call.journal.steps],
+        )  # fmt: skip
+        try:
+            await self._calls.add(record)
+        except IvrError as error:
+            log.warning("call.not_written_down", channel=arrival.channel, error=str(error))
+
+    async def _attend(self, call: Call, about: About) -> Status:
+        arguments = call.arrival.arguments
+        if arguments.skip_module or arguments.action is None:
+            return Status.SKIPPED
+        await call.answer()
+        user = await call.work(self._user(call))
+        account = await call.work(self._account(call, user))
+        if account is None:
+            await self._apologise(call, "login/no-account")
+            return Status.NOACCOUNT
+        about.account_id = account.id
+        person = None if call.arrival.forwarded else user
+        visit = Visit(call, self._voice(call, account, person), self._mailroom, account, person)
+        mailbox, named = await which_box(visit)
+        about.box_id = mailbox.id if mailbox else None
+        try:
+            place = self._first_place(visit, mailbox, named)
+            while not isinstance(place, Status):
+                place = await place.run()
+            return place
+        finally:
+            for opened in visit.opened:
+                await self._mailroom.messages.refresh_light(opened.account_id, opened.id)
+
+    @staticmethod
+    def _first_place(visit: Visit, mailbox: Mailbox | None, named: bool) -> Next:
+        """Check or leave (kazoo-behaviour §1.2)."""
+        if visit.call.arrival.arguments.action is Action.CHECK:
+            return SignIn(visit, mailbox, named=named)
+        if mailbox is None:
+            return NoSuchBox(visit)
+        return SignIn(visit, mailbox, named=True) if _comes_to_listen(visit, mailbox) else Leave(visit, mailbox)
+
+    async def _user(self, call: Call) -> User | None:
+        endpoint = call.arrival.endpoint
+        return await self._mailroom.directory.user_of_endpoint(self._mailroom.asterisk, endpoint) if endpoint else None
+
+    async def _account(self, call: Call, user: User | None) -> Account | None:
+        """The one that the dialplan names, else that of the device's user (design: the dialplan contract)."""
+        named = call.arrival.arguments.account
+        try:
+            if named:
+                return await self._mailroom.directory.account_called(named)
+            return await self._mailroom.directory.account(user.account_id) if user else None
+        except NotFound as error:
+            log.error("call.account", channel=call.arrival.channel, error=str(error))
+            return None
+
+    def _voice(self, call: Call, account: Account, user: User | None) -> Voice:
+        language = call.arrival.arguments.language or (user and user.language) or account.language
+        return Voice(self._sentences, language)
+
+    async def _apologise(self, call: Call, prompt: str) -> None:
+        voice = Voice(self._sentences, call.arrival.arguments.language or call.arrival.language)
+        try:
+            await call.play([await call.work(voice.join(prompt))])
+        except (HungUp, IvrError) as failure:
+            log.warning("call.no_apology", channel=call.arrival.channel, reason=repr(failure))
+
+
+def _comes_to_listen(visit: Visit, mailbox: Mailbox) -> bool:
+    """Whether somebody who was put through to a box is its owner, and wants to hear it rather than talk to it.
+
+    Where the box does not say, it depends on how the call came: an owner who dialled it does, one who fell into it
+    from a ring group or a menu does not (kazoo-behaviour §1.2).
+    """
+    wanted = mailbox.settings.check_if_owner
+    if wanted is None:
+        wanted = not visit.call.arrival.arguments.reason
+    return visit.owns(mailbox) and wanted

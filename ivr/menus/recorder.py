@@ -1,0 +1,73 @@
+"""Recording somebody: the take, the beep, the review, and what is kept when they hang up.
+
+One way for a caller's message and for an intro; greetings and names will come along it too.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+
+from ivr.errors import HungUp
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.store import Take
+from ivr.menus.menu import Menu
+from ivr.menus.review import Choice, Review
+
+
+class Recorder(Menu):
+    """A menu that records. `_begin` and `_keep` say what a take is for; hanging up keeps it."""
+
+    async def record(self, mailbox: Mailbox) -> bool:
+        """Record until something is kept, or chosen not to be; whether it was kept.
+
+        `mailbox` is the box whose limits hold: longest recording, silence, shortest recording.
+        """
+        while True:
+            take = await self.call.work(self._begin())
+            choice = await self._one_take(take, mailbox)
+            if choice is Choice.AGAIN:
+                await self.call.work(self.mailroom.takes.drop(take))
+                continue
+            return await self._settle(take, mailbox)
+
+    @abstractmethod
+    async def _begin(self) -> Take:
+        """A new take: its row committed, its file not there yet."""
+
+    @abstractmethod
+    async def _keep(self, take: Take) -> None:
+        """The take becomes what it is for. Raises `IvrError`: then it stays a take, and the next start tries again."""
+
+    async def _too_short(self, take: Take) -> None:
+        """What becomes of a take under the minimum length."""
+        await self.mailroom.takes.drop(take)
+
+    async def _one_take(self, take: Take, mailbox: Mailbox) -> Choice:
+        try:
+            await self.call.play([await self.sound("tone/beep")], keys="")
+            await self.call.record(
+                Path(take.path), longest_ms=self._longest_ms(mailbox), silence_ms=self._silence_ms(mailbox)
+            )
+            length_ms = self.mailroom.takes.length_ms(take)
+            if length_ms < mailbox.system.min_message_size:
+                return Choice.NONE
+            return await Review(self.visit, mailbox.keys, take, length_ms).run()
+        except HungUp:
+            await self._settle(take, mailbox)
+            raise
+
+    async def _settle(self, take: Take, mailbox: Mailbox) -> bool:
+        long_enough = self.mailroom.takes.length_ms(take) >= mailbox.system.min_message_size
+        await self.call.work(self._keep(take) if long_enough else self._too_short(take))
+        return long_enough
+
+    def _longest_ms(self, mailbox: Mailbox) -> int:
+        """Node, then box, then system (kazoo-behaviour §1.1)."""
+        asked = self.call.arrival.arguments.max_message_length
+        return 1000 * (asked or mailbox.settings.max_message_length or mailbox.system.max_message_length)
+
+    def _silence_ms(self, mailbox: Mailbox) -> int:
+        """A silence hit is a second (kazoo-behaviour §1.3)."""
+        own = mailbox.settings.silence_hits
+        return 1000 * (mailbox.system.silence_hits if own is None else own)

@@ -1,0 +1,56 @@
+"""What a person does with what they just recorded: keep it, hear it, say it again (kazoo-behaviour §2.3)."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from pathlib import Path
+
+from ivr.audio.sound import Sound
+from ivr.mailbox.keys import KeyMap
+from ivr.mailbox.store import Take
+from ivr.menus.menu import Menu
+from ivr.menus.visit import Visit
+from ivr.prompts.voice import Meaning
+
+ROUNDS = 4
+
+SPOKEN = {"save": "save-recording", "listen": "listen", "record": "record-again"}
+
+
+class Choice(Enum):
+    SAVE = auto()
+    AGAIN = auto()
+    NONE = auto()
+    """Four rounds, and nothing was chosen."""
+
+
+class Review(Menu):
+    """`take` has been recorded; `length_ms` is how long it is."""
+
+    def __init__(self, visit: Visit, keys: KeyMap, take: Take, length_ms: int) -> None:
+        super().__init__(visit)
+        self._keys = keys
+        self._recording = Sound(Path(take.path), length_ms, "(your recording)")
+
+    async def run(self) -> Choice:
+        round = 0
+        while round < ROUNDS:
+            round += 1
+            key = await self.ask_key(*self._choices())
+            match self._keys.action("review", key):
+                case "save":
+                    return Choice.SAVE
+                case "record":
+                    return Choice.AGAIN
+                case "listen":
+                    round = 0
+                    played = await self.call.play([self._recording])
+                    if played.key:
+                        self.call.unread(played.key)
+                case _ if key:
+                    await self.refuse("entry/invalid")
+        return Choice.NONE
+
+    def _choices(self) -> list[Meaning]:
+        keys = {said: self._keys.key("review", action) for action, said in SPOKEN.items()}
+        return [self.rules.choice(said, key) for said, key in keys.items() if key]

@@ -1,0 +1,82 @@
+"""A hang-up at every moment of every menu: nothing is lost, nothing is half done, nothing is raised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ivr.call.scripted import Press, Silence, Speak, Step
+from tests.support.house import House
+
+HOW = "To record an introduction first"
+REVIEW = "To keep this recording"
+
+JOURNEYS: dict[str, tuple[list[Step], dict[str, Any]]] = {
+    "a stranger signs in": ([Press("1000#"), Press("1379#"), Press("1")], {}),
+    "three wrong PINs": ([Press("0000#", during="pin")] * 3, {"number": "1000"}),
+    "new messages at once": ([], {"endpoint": "alice", "number": "1000"}),
+    "save, delete, restore": (
+        [Press("1", during="(message"), Press("7", during="(message"), Press("4"), Press("7", during="deleted")],
+        {"endpoint": "alice", "number": "1000"},
+    ),
+    "seek, pause, envelope": (
+        [Press(key, during="(message", after_ms=50) for key in "8585*#"],
+        {"endpoint": "alice", "number": "1000"},
+    ),
+    "every folder": ([Press(key, during="To leave") for key in "123"], {"endpoint": "alice", "number": "1000"}),
+    "forward with an intro": (
+        [Press("3", during="(message"), Press("1001#"), Press("1", during=HOW), Speak(2000),
+         Press("2", during=REVIEW), Press("3", during=REVIEW), Speak(1500), Press("1", during=REVIEW)],
+        {"endpoint": "alice", "number": "1000"},
+    ),
+    "forward as it is": (
+        [Press("3", during="(message"), Press("1001#"), Press("2", during=HOW)],
+        {"endpoint": "alice", "number": "1000"},
+    ),
+    "leave a message": (
+        [Speak(2000), Press("2", during=REVIEW), Press("3", during=REVIEW), Speak(1500), Press("1", during=REVIEW)],
+        {"path": "leave", "number": "1001"},
+    ),
+    "call back": ([Press("9", during="(message")], {"endpoint": "alice", "number": "1000"}),
+    "settings": ([Press("5", during="To leave")], {"endpoint": "alice", "number": "1000"}),
+    "four silent rounds": ([Silence()] * 4, {"endpoint": "bob", "number": "1001"}),
+}  # fmt: skip
+
+
+async def furnish(house: House) -> None:
+    mine = await house.box("1000", owner=house.alice, vm_message_forward_type="prepend_forward")
+    await house.box("1001", owner=house.bob)
+    for age_s in (60, 3600):
+        await house.message(mine, s=2, age_s=age_s)
+    await house.message(mine, s=2, folder="saved")
+    await house.message(mine, s=2, folder="deleted")
+
+
+@pytest.mark.parametrize("journey", JOURNEYS)
+async def test_hang_up_at_every_moment(house: House, journey: str) -> None:
+    script, how = JOURNEYS[journey]
+    await furnish(house)
+    moments = (await house.call(script, **how)).moments
+    for moment in range(1, moments + 1):
+        before = await everything(house)
+        phone = await house.call(script, hang_up_at=moment, **how)
+        assert phone.status in ("HANGUP", "DONE", "NOACCESS"), f"moment {moment}: {phone.texts}"
+        after = await everything(house)
+        assert set(before) <= set(after), f"moment {moment}: a message was lost"
+        assert await house.app.mailroom.takes.left_behind() == [], f"moment {moment}: a take was left behind"
+        assert list(house.app.recordings.takes.iterdir()) == []
+
+
+async def everything(house: House) -> dict[str, str]:
+    """Every message of the account with its folder; each has its audio, and the counters are right."""
+    found: dict[str, str] = {}
+    for box in await house.app.boxes.of_account(house.account.id):
+        messages = await house.messages(box)
+        for message in messages:
+            found[message.id] = message.folder
+            assert all(path.exists() for path in house.app.delivery.audio(message))
+        counts = await house.app.messages.counts(box.id)
+        folders: list[str] = [message.folder for message in messages]
+        assert (counts.new, counts.saved, counts.deleted) == tuple(map(folders.count, ("new", "saved", "deleted")))
+    return found

@@ -1,0 +1,138 @@
+"""A small installation to test in: an account, two people with a phone each, boxes and messages as needed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ivr.app import App, build
+from ivr.audio.sound import Sound
+from ivr.call.arguments import Arguments, parse
+from ivr.call.arrival import Arrival
+from ivr.call.scripted import ScriptedCall, Step
+from ivr.directory.people import Account, Endpoint, User
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.message import Caller, Folder, Message
+from ivr.menus.reception import Reception
+from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.sentences import Sentences
+from ivr.settings import Settings
+
+NOON = 1_462_881_600
+"""Tuesday, 10 May 2016, 12:00 UTC."""
+
+SOUNDS = Path(__file__).parents[2] / "sounds"
+MS_A_WORD = 300
+
+
+class FakeClock:
+    """A clock that stands until somebody moves it."""
+
+    def __init__(self, now: float = NOON) -> None:
+        self._now = now
+
+    def now(self) -> float:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def advance(self, *, ms: float = 0, s: float = 0) -> None:
+        self._now += ms / 1000 + s
+
+
+class TextSentences(Sentences):
+    """Sentences that are only text, 300 ms a word: menus need no recordings to be tested."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def known(self, language: str, clips: tuple[str, ...]) -> Sound | None:
+        return self.joined(language, clips)
+
+    def joined(self, language: str, clips: tuple[str, ...]) -> Sound:
+        text = " ".join(self._catalogue[clip].text for clip in clips)
+        return Sound(Path("/nowhere"), MS_A_WORD * len(text.split()), text)
+
+
+class House:
+    """The installation `app`, with the time in `clock`."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.clock = FakeClock()
+        data = {"folder": folder, "sync": False, "busy_ms": 200, **settings.pop("data", {})}
+        self.settings = Settings(data=data, pins={"cost": 4}, **settings)
+        self.app: App = build(self.settings, self.clock)
+        self.sentences: Sentences = TextSentences(Catalogue.load(SOUNDS / "en"))
+        self.account: Account
+        self.alice: User
+        self.bob: User
+
+    async def open(self) -> House:
+        """Move in: account `demo`, users alice and bob, whose phones are PJSIP/alice and PJSIP/bob."""
+        self.account = await self.app.directory.create_account(Account(name="demo", realm="demo.example"))
+        self.alice = await self.user("alice")
+        self.bob = await self.user("bob")
+        return self
+
+    async def user(self, name: str, **more: Any) -> User:
+        """A user with a phone of the same name."""
+        user = await self.app.directory.create_user(User(name=name, account_id=self.account.id, **more))
+        await self.app.directory.add_endpoint(
+            Endpoint(system="asterisk", name=name, account_id=self.account.id, user_id=user.id)
+        )
+        return user
+
+    async def box(
+        self, number: str = "1000", owner: User | None = None, pin: str | None = "1379", **settings: Any
+    ) -> Mailbox:
+        """A box that is set up."""
+        document = {"name": f"Box {number}", "mailbox": number, "is_setup": True, "pin": pin, **settings}
+        if owner:
+            document["owner_id"] = owner.id
+        return await self.app.boxes.create(self.account, document)
+
+    async def message(
+        self, mailbox: Mailbox, *, s: float = 5, folder: str = "new", age_s: float = 3600, caller: str = "2001"
+    ) -> Message:
+        """A message of `s` seconds, left `age_s` seconds ago."""
+        pcm = b"\x01\x02" * int(s * 8000)
+        time = int(self.clock.now() - age_s)
+        return await self.app.delivery.bring(mailbox, pcm, Caller(caller, ""), time, Folder(folder))
+
+    async def folder_of(self, message: Message) -> str:
+        return (await self.app.messages.get(message.box_id, message.id, 0)).folder
+
+    async def messages(self, mailbox: Mailbox) -> list[Message]:
+        return await self.app.messages.page(mailbox.id, None, 0, None, 1000)
+
+    def phone(
+        self, script: Iterable[Step] = (), *, endpoint: str | None = None, path: str = "check", caller: str = "5550100",
+        hang_up_at: int | None = None, forwarded: bool = False, variables: dict[str, str] | None = None,
+        **arguments: str,
+    ) -> ScriptedCall:  # fmt: skip
+        """A call that is about to arrive, from `endpoint` (proven) or from outside."""
+        asked: Arguments
+        asked, _ = parse(path, [f"{name}={value}" for name, value in {"account": "demo", **arguments}.items()])
+        arrival = Arrival(
+            channel=f"PJSIP/{endpoint or 'trunk'}-00000001", uniqueid="1.1", arguments=asked, caller_number=caller,
+            endpoint=endpoint, forwarded=forwarded,
+        )  # fmt: skip
+        return ScriptedCall(
+            script, arrival, self.clock.monotonic, lambda ms: self.clock.advance(ms=ms), hang_up_at, variables
+        )
+
+    async def call(self, script: Iterable[Step] = (), **how: Any) -> ScriptedCall:
+        """A call from its first moment to its last."""
+        phone = self.phone(script, **how)
+        await self.receive(phone)
+        return phone
+
+    async def receive(self, phone: ScriptedCall) -> None:
+        await Reception(self.app.mailroom, self.sentences, self.app.calls).receive(phone)
+
+    def close(self) -> None:
+        self.app.close()
+        shutil.rmtree(self.settings.data.folder, ignore_errors=True)
