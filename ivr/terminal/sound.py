@@ -1,0 +1,112 @@
+"""Sound out of and into this machine, by whatever program it has for that; and speech from a typed line."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+from pathlib import Path
+
+from ivr.audio import wav
+
+PLAYERS = (
+    ("pw-play", "--raw", "--rate=8000", "--channels=1", "--format=s16", "-"),
+    ("paplay", "--raw", "--rate=8000", "--channels=1", "--format=s16le"),
+    ("aplay", "-q", "-t", "raw", "-f", "S16_LE", "-r", "8000", "-c", "1", "-"),
+    ("ffplay", "-loglevel", "quiet", "-nodisp", "-autoexit", "-f", "s16le", "-ar", "8000", "-i", "-"),
+)
+RECORDERS = (
+    ("parecord", "--raw", "--rate=8000", "--channels=1", "--format=s16le"),
+    ("arecord", "-q", "-t", "raw", "-f", "S16_LE", "-r", "8000", "-c", "1", "-"),
+)
+SPEAKERS = (
+    ("espeak-ng", "-v", "en-us", "--stdout"),
+    ("espeak", "-v", "en-us", "--stdout"),
+    ("flite", "-o", "/dev/stdout", "-t"),
+)
+
+
+def player() -> tuple[str, ...] | None:
+    """The command that plays raw samples from its input, if the machine has one and a sound card to play on."""
+    return _first(PLAYERS) if _has_sound_card("playback") else None
+
+
+def recorder() -> tuple[str, ...] | None:
+    """The command that writes raw samples of the microphone to its output, if there is one."""
+    return _first(RECORDERS) if _has_sound_card("capture") else None
+
+
+def speaker() -> tuple[str, ...] | None:
+    """The command that speaks a text given as its last argument, as a WAV on its output."""
+    return _first(SPEAKERS)
+
+
+class Loudspeaker:
+    """Plays samples while they are shown. `command`: of `player`; None: silent."""
+
+    def __init__(self, command: tuple[str, ...] | None) -> None:
+        self._command = command
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self, pcm: bytes) -> None:
+        """Begin to play."""
+        if self._command and pcm:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            assert self._process.stdin
+            self._process.stdin.write(pcm)
+            self._process.stdin.write_eof()
+
+    async def stop(self) -> None:
+        """Fall silent."""
+        if self._process and self._process.returncode is None:
+            self._process.terminate()
+            await self._process.wait()
+        self._process = None
+
+
+def spoken(text: str, sounds: Path) -> tuple[bytes, str]:
+    """`text` as samples at 8 kHz, and how they were made: by a synthesiser, else letter by letter from our prompts.
+
+    `sounds`: the folder of one language's prompts.
+    """
+    command = speaker()
+    if command:
+        made = subprocess.run([*command, text], capture_output=True, check=False)
+        if made.returncode == 0 and made.stdout:
+            return _at_8_khz(made.stdout), command[0]
+    return _spelled(text, sounds), "spelled letter by letter: no synthesiser here (espeak-ng, flite)"
+
+
+def _spelled(text: str, sounds: Path) -> bytes:
+    pcm = b""
+    for sign in text.lower():
+        table = "number" if sign.isdigit() else "letter"
+        path = sounds / table / f"{sign}.wav"
+        pcm += wav.samples(path) if sign.isalnum() and path.exists() else wav.silence(200)
+    return pcm
+
+
+def _at_8_khz(content: bytes) -> bytes:
+    """The samples of a mono 16-bit WAV of any rate, at 8 kHz; programs that write to a pipe leave lengths open."""
+    rate = int.from_bytes(content[24:28], "little")
+    start = content.find(b"data") + 8
+    samples = memoryview(content[start : len(content) - (len(content) - start) % 2]).cast("h")
+    step = rate / wav.SAMPLE_RATE
+    width = max(1, round(step))
+    out = bytearray()
+    for n in range(int(len(samples) / step)):
+        # The mean of what lies around is a plain but sufficient filter for speech in a demonstration.
+        around = samples[int(n * step) : int(n * step) + width]
+        out += int(sum(around) / len(around)).to_bytes(2, "little", signed=True)
+    return bytes(out)
+
+
+def _first(commands: tuple[tuple[str, ...], ...]) -> tuple[str, ...] | None:
+    return next((command for command in commands if shutil.which(command[0])), None)
+
+
+def _has_sound_card(direction: str) -> bool:
+    ending = "p" if direction == "playback" else "c"
+    return any(Path("/dev/snd").glob(f"pcm*{ending}")) or any(Path("/run/user").glob("*/pipewire-0"))

@@ -1,0 +1,213 @@
+"""The commands, as an administrator types them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import structlog
+from typer.testing import CliRunner, Result
+
+from ivr.audio import wav
+from ivr.cli.command import command
+
+Ivr = Callable[..., Result]
+
+
+@pytest.fixture
+def ivr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ivr]:
+    """`ivr WORDS...` on a data folder of its own; it must succeed unless `fails` says with which code."""
+    monkeypatch.setenv("IVR_DATA__FOLDER", str(tmp_path / "data"))
+    monkeypatch.setenv("IVR_PINS__COST", "4")
+    monkeypatch.setenv("IVR_DATA__SYNC", "false")
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    monkeypatch.setattr(structlog, "configure", lambda **_: None)
+
+    def run(*words: str, fails: int = 0, given: str = "") -> Result:
+        result = CliRunner().invoke(command, words, input=given)
+        assert result.exit_code == fails, result.output
+        assert "Traceback" not in result.output
+        return result
+
+    yield run
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def lived_in(ivr: Ivr) -> Ivr:
+    """An account with alice, her phone, and box 1000."""
+    ivr("account", "create", "demo", "--timezone", "Europe/Berlin")
+    ivr("user", "create", "alice", "email=alice@demo.example")
+    ivr("endpoint", "add", "alice-desk", "alice")
+    ivr("box", "create", "1000", "--owner", "alice", "--pin", "2580", "is_setup=true")
+    return ivr
+
+
+def answer(result: Result) -> Any:
+    return json.loads(result.stdout)
+
+
+def a_wav(path: Path, s: float = 2) -> str:
+    wav.write(path, b"\x10\x20" * int(8000 * s))
+    return str(path)
+
+
+def test_people_phones_and_boxes(lived_in: Ivr) -> None:
+    [account] = answer(lived_in("account", "list", "--json"))
+    assert (account["name"], account["realm"], account["timezone"]) == ("demo", "demo", "Europe/Berlin")
+    [user] = answer(lived_in("user", "list", "--json"))
+    assert user["email"] == "alice@demo.example"
+    [phone] = answer(lived_in("endpoint", "list", "--json"))
+    assert (phone["name"], phone["user"], phone["system"]) == ("alice-desk", "alice", "asterisk")
+    [box] = answer(lived_in("box", "list", "--json"))
+    assert (box["mailbox"], box["owner"], box["new"]) == ("1000", "alice", 0)
+
+
+def test_listings_are_tables_for_people(lived_in: Ivr) -> None:
+    shown = lived_in("box", "list").stdout
+    assert shown.splitlines()[0].split() == ["mailbox", "name", "owner", "new", "saved", "deleted", "id"]
+    [box] = answer(lived_in("box", "list", "--json"))
+    assert box["id"] in shown, "an id is for copying: never cut short"
+
+
+def test_a_pin_is_never_shown(lived_in: Ivr) -> None:
+    shown = lived_in("box", "show", "1000").stdout
+    assert "2580" not in shown
+    assert answer(lived_in("box", "show", "1000", "--json"))["has_pin"] is True
+
+
+def test_a_pin_can_be_given_where_no_process_list_shows_it(ivr: Ivr) -> None:
+    ivr("account", "create", "demo")
+    ivr("box", "create", "1000", "--pin", "-", given="2580\n")
+    assert answer(ivr("box", "show", "1000", "--json"))["has_pin"] is True
+
+
+def test_settings_of_a_box(lived_in: Ivr) -> None:
+    lived_in(
+        "box", "set", "1000", "require_pin=true", "notify.callback.number=5550100", "keys.delete=9", "keys.callback=7"
+    )
+    box = answer(lived_in("box", "show", "1000", "--json"))
+    assert (box["require_pin"], box["notify"]["callback"]["number"], box["keys"]) == (
+        True, "5550100", {"delete": "9", "callback": "7"},
+    )  # fmt: skip
+    lived_in("box", "set", "1000", "notify=null")
+    assert "callback" not in answer(lived_in("box", "show", "1000", "--json")).get("notify", {})
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["box", "set", "1000", "seek_duration_ms=-1"], 2, "seek_duration_ms: Value must be at least 0"),
+        (["box", "set", "1000", "pin=12"], 2, "pin: String must be at least 4 characters"),
+        (["box", "set", "1000", "pin=1234"], 2, "too easy to guess"),
+        (["box", "set", "1000", "keys.delete=1"], 2, "taken by keep"),
+        (["box", "set", "1000", "require_pin"], 2, "write key=value"),
+        (["box", "show", "4711"], 3, "there is no box '4711' in account 'demo': see 'ivr box list'"),
+        (["box", "create", "1000"], 2, "already exists"),
+        (["user", "create", "alice"], 4, "already has a user 'alice'"),
+        (["user", "set", "alice", "colour=red"], 2, "colour"),
+        (["account", "set", "demo", "settings.max_message_count=many"], 2, "max_message_count"),
+        (["endpoint", "add", "alice-desk", "alice"], 4, "already belongs"),
+        (["message", "add", "1000", "/nowhere.wav"], 1, "/nowhere.wav"),
+        (["message", "show", "1000", "nothing"], 3, "there is no message"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_cannot_be_is_told_in_one_line(lived_in: Ivr, words: list[str], code: int, told: str) -> None:
+    result = lived_in(*words, fails=code)
+    assert told in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert result.stderr.startswith("ivr: ")
+
+
+def test_without_an_account_the_remedy_is_told(ivr: Ivr) -> None:
+    assert "ivr account create NAME" in ivr("box", "list", fails=3).stderr
+
+
+def test_with_several_accounts_one_must_be_named(lived_in: Ivr) -> None:
+    lived_in("account", "create", "other")
+    assert "say which account" in lived_in("box", "list", fails=3).stderr
+    assert answer(lived_in("box", "list", "--account", "demo", "--json"))
+
+
+def test_settings_of_an_account_reach_its_boxes(lived_in: Ivr) -> None:
+    lived_in("account", "set", "demo", "settings.keys.delete=9", "settings.keys.callback=7")
+    assert answer(lived_in("account", "show", "demo", "--json"))["settings"]["keys"] == {"delete": "9", "callback": "7"}
+    assert "Key 9 of the message menu is taken" in lived_in("box", "set", "1000", "keys.keep=9", fails=2).stderr
+
+
+def test_a_message_is_added_listed_exported_moved_and_deleted(lived_in: Ivr, tmp_path: Path) -> None:
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    words = ["--caller", "2001", "--caller-name", "Somebody", "--at", f"{yesterday:%Y-%m-%d %H:%M:%S}"]
+    added = answer(lived_in("message", "add", "1000", a_wav(tmp_path / "in.wav"), *words, "--json"))
+    assert (added["folder"], added["length_ms"]) == ("new", 2000)
+    assert added["received"] == f"{yesterday.astimezone(ZoneInfo('Europe/Berlin')):%Y-%m-%d %H:%M:%S}"
+    [listed] = answer(lived_in("message", "list", "1000", "--json"))
+    assert listed == added
+    assert answer(lived_in("message", "show", "1000", added["id"][-8:], "--json")) == added
+
+    lived_in("message", "export", "1000", added["id"], str(tmp_path / "out.wav"))
+    assert (tmp_path / "out.wav").read_bytes() == (tmp_path / "in.wav").read_bytes()
+
+    lived_in("message", "move", "1000", added["id"], "saved")
+    assert [m["folder"] for m in answer(lived_in("message", "list", "1000", "--json"))] == ["saved"]
+    lived_in("box", "create", "1001")
+    moved = answer(lived_in("message", "move", "1000", added["id"], "1001", "--json"))
+    assert (moved["mailbox"], moved["folder"]) == ("1001", "new")
+    assert answer(lived_in("message", "list", "1000", "--json")) == []
+    lived_in("message", "delete", "1001", moved["id"])
+    assert answer(lived_in("message", "list", "1001", "--json")) == []
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="no ffmpeg on this machine: apt install ffmpeg")
+@pytest.mark.parametrize("ending", ["mp3", "ogg", "m4a"])
+def test_any_audio_can_be_added(lived_in: Ivr, tmp_path: Path, ending: str) -> None:
+    import subprocess
+
+    a_wav(tmp_path / "in.wav", 3)
+    file = tmp_path / f"in.{ending}"
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-y", "-i", str(tmp_path / "in.wav"), "-ar", "44100", str(file)], check=True
+    )
+    added = answer(lived_in("message", "add", "1000", str(file), "--json"))
+    assert abs(added["length_ms"] - 3000) < 100
+
+
+def test_a_data_folder_that_cannot_be_is_told(ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "a-file").touch()
+    monkeypatch.setenv("IVR_DATA__FOLDER", str(tmp_path / "a-file"))
+    assert "cannot be read or written" in ivr("account", "list", fails=5).stderr
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ("[fastagi]\nport = 99999\n", "fastagi.port = 99999"),
+        ("[fastagi]\nprot = 1\n", "fastagi.prot: there is no such setting; docs/settings.md lists them all"),
+        ("not toml", "is not TOML"),
+    ],
+)
+def test_a_wrong_setting_is_told_with_file_and_name(
+    ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, toml: str, told: str
+) -> None:
+    (tmp_path / "ivr.toml").write_text(toml)
+    monkeypatch.setenv("IVR_CONFIG", str(tmp_path / "ivr.toml"))
+    result = ivr("account", "list", fails=1)
+    assert told in result.stderr
+    assert "ivr.toml" in result.stderr
+
+
+def test_a_variable_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from ivr import settings
+
+    (tmp_path / "ivr.toml").write_text("[fastagi]\nport = 4000\nhost = '127.0.0.2'\n")
+    monkeypatch.setenv("IVR_CONFIG", str(tmp_path / "ivr.toml"))
+    monkeypatch.setenv("IVR_FASTAGI__PORT", "4600")
+    loaded = settings.load()
+    assert (loaded.fastagi.port, loaded.fastagi.host) == (4600, "127.0.0.2")
