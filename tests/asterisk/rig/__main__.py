@@ -1,0 +1,75 @@
+"""`python -m tests.asterisk.rig run COMMAND...`: a lab while COMMAND runs, which finds it by IVR_LAB.
+
+`python -m tests.asterisk.rig up`: a lab with two SIP accounts and the demo messages, until Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+
+from tests.asterisk.rig.config import Device
+from tests.asterisk.rig.lab import Lab
+from tests.asterisk.rig.processes import NotStarted, as_service
+from tests.asterisk.rig.root import Missing, why_not
+
+
+def main() -> int:
+    match sys.argv[1:]:
+        case ["run", *command] if command:
+            return run(command)
+        case ["up"]:
+            return up()
+        case ["why-not"]:
+            print(why_not() or "")
+            return 0
+    print(__doc__)
+    return 2
+
+
+def run(command: list[str]) -> int:
+    """Run `command` within a lab; gives its exit code."""
+    lab = Lab()
+    try:
+        lab.start()
+        code = subprocess.run(command, check=False, env={**os.environ, "IVR_LAB": str(lab.write_notes())}).returncode
+    finally:
+        lab.stop()
+    if code == 0:
+        lab.remove()
+    else:
+        print(f"The lab's logs are in {lab.folder}: asterisk.out, log/messages, service.log", file=sys.stderr)
+    return code
+
+
+def up() -> int:
+    """Show a real Asterisk to somebody with a softphone."""
+    devices = (Device("alice", secrets.token_hex(6), "1000"), Device("bob", secrets.token_hex(6), "1001"))
+    lab = Lab(devices)
+    try:
+        seed = [sys.executable, "-m", "ivr", "demo", "--only-make", "--folder", str(lab.data)]
+        subprocess.run(seed, check=True, **as_service(lab.environment))
+        lab.start()
+        print(f"Asterisk 22 and the voicemail are up. Register a softphone at 127.0.0.1:{lab.site.sip_port} (UDP):")
+        for device in devices:
+            print(f"  user {device.name}   password {device.password}   mailbox {device.number}   PIN 2580")
+        print("Dial *97 (your mailbox), *98 (any mailbox), *981001 (mailbox 1001), 1000 or 1001 (leave a message).")
+        print("Ctrl-C ends both.", flush=True)
+        signal.pause()
+    except KeyboardInterrupt:
+        print()
+    finally:
+        lab.stop()
+        lab.remove()
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (Missing, NotStarted) as reason:
+        print(f"no lab: {reason}", file=sys.stderr)
+        sys.exit(1)

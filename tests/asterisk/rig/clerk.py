@@ -1,0 +1,109 @@
+"""An administrator who is the service's user, in a process of their own: arranges what a test needs, and looks.
+
+Reads one JSON object a line, `{"do": "box", ...}`, and answers with one. Started once by each test process; everything
+goes through the same rooms as the `ivr` command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ivr import logs, settings
+from ivr.app import App, build
+from ivr.audio import wav
+from ivr.directory.people import Account, Endpoint, User
+from ivr.errors import Conflict, NotFound
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.message import Caller, Folder
+from ivr.mailbox.store import Because
+
+ACCOUNT = "lab"
+
+
+class Clerk:
+    """What can be asked for; each method is one `do`."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def account(self) -> Account:
+        """The lab's account, made by whoever comes first."""
+        try:
+            return await self._app.directory.create_account(Account(name=ACCOUNT, realm="lab.example"))
+        except Conflict:
+            return await self._app.directory.account_called(ACCOUNT)
+
+    async def user(self, name: str, endpoint: bool = True) -> dict[str, Any]:
+        """A user, whose phone is the endpoint of the same name."""
+        account = await self.account()
+        user = await self._app.directory.create_user(User(name=name, account_id=account.id))
+        if endpoint:
+            await self._app.directory.add_endpoint(
+                Endpoint(system="asterisk", name=name, account_id=account.id, user_id=user.id)
+            )
+        return user.model_dump()
+
+    async def set_user(self, name: str, **changes: Any) -> None:
+        user = await self._app.directory.user_called((await self.account()).id, name)
+        await self._app.directory.update_user(user.model_copy(update=changes))
+
+    async def box(self, **document: Any) -> str:
+        """A box; gives its id."""
+        return (await self._app.boxes.create(await self.account(), {"name": "a box", "is_setup": True, **document})).id
+
+    async def set_box(self, number: str, **changes: Any) -> None:
+        await self._app.boxes.patch(await self._box(number), changes)
+
+    async def message(self, number: str, file: str, caller: str, age_s: int, folder: str) -> str:
+        """The WAV `file` as a message; gives its id."""
+        pcm = wav.samples(Path(file))
+        time = int(self._app.mailroom.clock.now()) - age_s
+        box = await self._box(number)
+        return (await self._app.delivery.bring(box, pcm, Caller(caller), time, Folder(folder))).id
+
+    async def messages(self, number: str) -> list[dict[str, Any]]:
+        """All messages of a box, newest first, each with its audio files."""
+        box = await self._box(number)
+        found = await self._app.messages.page(box.id, None, 0, None, 1000)
+        return [{**asdict(m), "audio": [str(path) for path in self._app.delivery.audio(m)]} for m in found]
+
+    async def move(self, number: str, message: str, folder: str) -> None:
+        await self._app.messages.move_to((await self._box(number)).id, message, Folder(folder), Because.REQUEST)
+
+    async def takes(self) -> list[str]:
+        return [take.id for take in await self._app.mailroom.takes.left_behind()]
+
+    async def calls(self, channel: str) -> list[dict[str, Any]]:
+        """Records of calls whose channel name begins like this, oldest first."""
+        sql = "SELECT channel, status, steps FROM calls WHERE channel LIKE ? || '-%' ORDER BY began_at"
+        rows = await self._app.database.read(lambda c: c.execute(sql, (channel,)).fetchall())
+        return [{**dict(row), "steps": json.loads(row["steps"])} for row in rows]
+
+    async def _box(self, number: str) -> Mailbox:
+        box = await self._app.boxes.by_number((await self.account()).id, number)
+        if box is None:
+            raise NotFound(f"no box {number}")
+        return box
+
+
+async def main() -> None:
+    loaded = settings.load()
+    logs.configure(loaded.log)
+    clerk = Clerk(build(loaded))
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        wanted = json.loads(line)
+        try:
+            answer = {"ok": await getattr(clerk, wanted.pop("do"))(**wanted)}
+        except Exception as error:
+            answer = {"error": repr(error)}
+        print(json.dumps(answer, default=str), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,148 @@
+"""One lab: Asterisk, service, data folder, and phones to hand out, written down in a file for the tests to find."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.asterisk.rig.config import Device, Site, write
+from tests.asterisk.rig.processes import ASTERISK_UID, SERVICE_UID, SHARED_GID, Asterisk, Service, as_service
+from tests.asterisk.rig.root import asterisk_root
+
+CHECKOUT = Path(__file__).parents[3]
+ROOT = CHECKOUT / ".asterisk" / "root"
+SOUNDS = CHECKOUT / "sounds"
+PHONES = 400
+"""Each with a user and a box of its own: no test shares one with another."""
+NOTES = "lab.json"
+LATE_MS = (5, 50)
+"""Services whose loop is made late by so much run beside the proper one, each with data of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What a test needs to know of the lab that it runs in."""
+
+    folder: str
+    sip_port: int
+    agi_port: int
+    environments: dict[str, dict[str, str]]
+    """Of the service, "0", and of those that are so many ms late."""
+    devices: list[dict[str, str]]
+
+    @classmethod
+    def read(cls, path: Path) -> Notes:
+        return cls(**json.loads(path.read_text()))
+
+
+class Lab:
+    """`devices`: the phones to make; None: many, for tests."""
+
+    def __init__(self, devices: tuple[Device, ...] | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="ivr-lab-", dir="/var/tmp"))
+        self.folder.chmod(0o755)
+        rtp = random.randrange(20_000, 40_000, 1000)
+        self.site = Site(
+            folder=self.folder,
+            sip_port=_free_port(socket.SOCK_DGRAM),
+            rtp_ports=(rtp, rtp + 999),
+            agi_port=_free_port(socket.SOCK_STREAM),
+            secret=secrets.token_hex(32),
+            sounds=self.folder / "sounds" / "en",
+            devices=devices if devices is not None else _many_devices(),
+            late_ports={} if devices is not None else {ms: _free_port(socket.SOCK_STREAM) for ms in LATE_MS},
+        )
+        self.data = self.folder / "data"
+        self.environment = self._environment(self.data, self.site.agi_port)
+        self._late = {
+            ms: self._environment(self.folder / f"data-late-{ms}", port) for ms, port in self.site.late_ports.items()
+        }
+        root = asterisk_root(ROOT)
+        modules = next(root.glob("usr/lib/*/asterisk/modules"))
+        config = write(self.site, Path("/") / modules.relative_to(root))
+        self.asterisk = Asterisk(root, config, [self.folder], self.folder / "asterisk.out")
+        self.service = Service(self.environment, self.folder / "service.log")
+        self._late_services = [
+            Service(late, self.folder / f"service-late-{ms}.log", ms) for ms, late in self._late.items()
+        ]
+        self._make_folders()
+        self._copy_sounds()
+
+    def start(self) -> None:
+        """Start both. Raises `NotStarted`."""
+        for service in (self.service, *self._late_services):
+            service.start()
+        self.asterisk.start()
+
+    def stop(self) -> None:
+        """End both."""
+        self.asterisk.stop()
+        for service in (self.service, *self._late_services):
+            service.stop()
+
+    def remove(self) -> None:
+        """Take the folder away."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write_notes(self) -> Path:
+        """Write down what tests need to know; gives the file."""
+        notes = Notes(
+            str(self.folder), self.site.sip_port, self.site.agi_port,
+            {"0": self.environment, **{str(ms): late for ms, late in self._late.items()}},
+            [asdict(device) for device in self.site.devices],
+        )  # fmt: skip
+        path = self.folder / NOTES
+        path.write_text(json.dumps(asdict(notes)))
+        return path
+
+    def ivr(self, *words: str) -> str:
+        """What `ivr` says to an administrator who is the service's user. Raises CalledProcessError."""
+        command = [sys.executable, "-m", "ivr", *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, **as_service(self.environment))
+        return str(done.stdout)
+
+    def _environment(self, data: Path, port: int) -> dict[str, str]:
+        return {
+            "IVR_DATA__FOLDER": str(data),
+            "IVR_FASTAGI__PORT": str(port),
+            "IVR_ASTERISK__SECRET": self.site.secret,
+            "IVR_VOICEMAIL__CALLBACK_CONTEXT": "ivr-callback",
+            "IVR_PINS__COST": "4",
+            "IVR_LOG__LEVEL": "debug",
+            "IVR_SOUNDS__FOLDER": str(SOUNDS),
+            "PYTHONPATH": str(CHECKOUT),
+        }
+
+    def _make_folders(self) -> None:
+        """As the README has an administrator make them: data of the service's user, in a group with Asterisk's."""
+        for name in ("etc", "run", "spool", "db", "log"):
+            os.chown(self.folder / name, ASTERISK_UID, SHARED_GID)
+        os.chown(self.folder / "etc" / "ivr" / "secret.conf", ASTERISK_UID, SHARED_GID)
+        for environment in (self.environment, *self._late.values()):
+            data = Path(environment["IVR_DATA__FOLDER"])
+            data.mkdir(mode=0o2750)
+            os.chown(data, SERVICE_UID, SHARED_GID)
+            data.chmod(0o2750)
+
+    def _copy_sounds(self) -> None:
+        """The dialplan's own prompts, where Asterisk can read them whatever the rights of this checkout."""
+        shutil.copytree(SOUNDS / "en", self.site.sounds)
+
+
+def _many_devices() -> tuple[Device, ...]:
+    return tuple(Device(f"p{n:03}", secrets.token_hex(8), str(1000 + n)) for n in range(PHONES))
+
+
+def _free_port(kind: int) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,137 @@
+"""The two processes of a lab, each as a user of its own, ended by their own ids."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ASTERISK_UID = 61001
+SERVICE_UID = 61002
+SHARED_GID = 61000
+"""Numbers are enough: nobody needs to be in /etc/passwd."""
+START_WITHIN_S = 60.0
+
+
+class NotStarted(Exception):
+    """A process did not come up; the message is what it said."""
+
+
+class Asterisk:
+    """Asterisk in its root, which sees `folders` at their own paths, in a mount namespace of its own."""
+
+    def __init__(self, root: Path, config: Path, folders: list[Path], log: Path) -> None:
+        self._root = root
+        self._config = config
+        self._folders = folders
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and wait until it has booted. Raises `NotStarted`."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._inside("asterisk", "-f", "-C", str(self._config)), stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + START_WITHIN_S
+        while "fully booted" not in self.cli("core waitfullybooted"):
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise NotStarted(f"Asterisk did not start:\n{self._log.read_text(errors='replace')[-3000:]}")
+            time.sleep(0.1)
+
+    def cli(self, command: str) -> str:
+        """What Asterisk's console says to `command`; "" while it is down."""
+        if self._process is None:
+            return ""
+        asterisk = ["asterisk", "-C", str(self._config), "-rx", command]
+        inside = ["nsenter", "-t", str(self._pid()), "-m", *self._as_asterisk(), *asterisk]
+        done = subprocess.run(inside, capture_output=True, text=True, check=False, errors="replace", timeout=30)
+        return done.stdout
+
+    def stop(self) -> None:
+        """End it and wait."""
+        _end(self._process, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        if self._process and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def _pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    def _inside(self, *command: str) -> list[str]:
+        mounts = "".join(
+            f"mkdir -p {self._root}{at} && mount --bind {at} {self._root}{at} && " for at in self._mounted()
+        )
+        script = f"{mounts}exec {' '.join([*self._as_asterisk(), *command])}"
+        return ["unshare", "-m", "--propagation", "private", "sh", "-c", script]
+
+    def _mounted(self) -> list[Path]:
+        return [] if self._root == Path("/") else self._folders
+
+    def _as_asterisk(self) -> list[str]:
+        return ["chroot", f"--userspec={ASTERISK_UID}:{SHARED_GID}", str(self._root)]
+
+
+class Service:
+    """`ivr serve` with its settings in environment variables; with `late_ms`, in a loop that is made late."""
+
+    def __init__(self, environment: dict[str, str], log: Path, late_ms: int = 0) -> None:
+        self._command = ["tests.asterisk.rig.late", str(late_ms)] if late_ms else ["ivr", "serve"]
+        self._environment = environment
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and wait until it says that it is ready. Raises `NotStarted`."""
+        read, write = os.pipe()
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", *self._command], stdin=subprocess.DEVNULL, stdout=write, stderr=log,
+                **as_service(self._environment), start_new_session=True,
+            )  # fmt: skip
+        os.close(write)
+        with os.fdopen(read) as said:
+            if "ready" not in said.readline():
+                raise NotStarted(f"the service did not start:\n{self._log.read_text(errors='replace')[-3000:]}")
+
+    def stop(self) -> None:
+        """End it and wait."""
+        _end(self._process, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """As a crash would."""
+        if self._process and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def signal(self, number: int) -> None:
+        """Send it a signal: SIGSTOP makes it hang, SIGCONT lets it go on."""
+        assert self._process
+        self._process.send_signal(number)
+
+
+def as_service(environment: dict[str, str]) -> dict[str, Any]:
+    """How a subprocess becomes the service's user."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    who: dict[str, Any] = {"user": SERVICE_UID, "group": SHARED_GID, "extra_groups": []} if os.geteuid() == 0 else {}
+    return {"env": {**kept, "PYTHONDONTWRITEBYTECODE": "1", **environment}, "cwd": "/", "umask": 0o027, **who}
+
+
+def _end(process: subprocess.Popen[bytes] | None, number: int) -> None:
+    if process is None or process.poll() is not None:
+        return
+    process.send_signal(number)
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

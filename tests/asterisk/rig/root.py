@@ -1,0 +1,89 @@
+"""Where Asterisk 22 comes from: this machine's own, or a root of its own with Debian's package in it.
+
+Debian 12 has no Asterisk and an older libc than the package wants, so it goes into a chroot (25 s, 630 MB, once).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+SUITE = "forky"
+SCRIPT = "sid"
+"""bookworm's debootstrap knows sid's ways, not yet forky's; they are the same."""
+PACKAGES = ("asterisk",)
+VERSION = re.compile(r"Asterisk (\d+)\.")
+WANTED = 22
+READY = ".ready"
+
+
+class Missing(Exception):
+    """Asterisk cannot be had here; the message says why and how to get it."""
+
+
+def asterisk_root(folder: Path) -> Path:
+    """The root to start Asterisk in: "/" where this machine has a version 22, else `folder`, filled when need be.
+
+    Raises `Missing`.
+    """
+    if _version([shutil.which("asterisk") or "asterisk"]) == WANTED:
+        return Path("/")
+    if not (folder / READY).exists():
+        _fill(folder)
+    return folder
+
+
+def why_not() -> str | None:
+    """Why no Asterisk can be installed here; None where one can."""
+    if os.geteuid() != 0:
+        return "no root rights: run it as root, or install Asterisk 22"
+    if not Path("/etc/debian_version").exists():
+        return "not a Debian machine: install Asterisk 22"
+    return None
+
+
+def _fill(folder: Path) -> None:
+    if reason := why_not():
+        raise Missing(reason)
+    _run("apt-get", "update")
+    if not shutil.which("debootstrap"):
+        _run("apt-get", "install", "-y", "--no-install-recommends", "debootstrap")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    print(f"Installing Asterisk {WANTED} into {folder} (once, under a minute) ...", flush=True)
+    _run("debootstrap", "--variant=minbase", SUITE, str(folder), _mirror(), SCRIPT)
+    _run("chroot", str(folder), "apt-get", "install", "-y", "--no-install-recommends", *PACKAGES)
+    found = _version(["chroot", str(folder), "asterisk"])
+    if found != WANTED:
+        raise Missing(f"Debian {SUITE} now has Asterisk {found}; these tests are for {WANTED}")
+    (folder / READY).touch()
+
+
+def _mirror() -> str:
+    """The archive that this machine's own apt uses."""
+    listed = _run("apt-get", "indextargets", "--format", "$(SITE) $(LABEL)", "ShortDesc: Packages")
+    for line in listed.splitlines():
+        site, _, label = line.partition(" ")
+        if label == "Debian" and site:
+            return site
+    raise Missing("apt's sources name no Debian archive")
+
+
+def _version(asterisk: list[str]) -> int | None:
+    try:
+        said = subprocess.run([*asterisk, "-V"], capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return None
+    found = VERSION.search(said)
+    return int(found[1]) if found else None
+
+
+def _run(*command: str) -> str:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode != 0:
+        raise Missing(f"{' '.join(command)} failed:\n{(done.stdout + done.stderr)[-2000:]}")
+    return done.stdout

@@ -1,0 +1,170 @@
+"""A call that is up, or was: keys, speech, and what is heard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from time import monotonic
+
+from .agent import Peer
+from .dialog import ALLOW, Dialog
+from .ear import Clip, Heard, heard
+from .errors import NotHeard, StillUp
+from .line import Line
+from .media import Media
+from .message import Address, Message
+from .playout import Arrival
+from .sdp import CONTENT_TYPE, Session
+from .ulaw import RATE, Samples
+from .watch import Watch
+
+_PAUSED_S = 0.2  # no packet for so long: no more audio is coming for now
+_LONGEST = 20 * RATE  # no prompt is longer
+_LOOK = 320  # samples of new audio that a look is worth
+
+
+class PhoneCall:
+    """One call. Every position in it is in seconds of `heard`, which begins with the first packet received."""
+
+    def __init__(self, line: Line, dialog: Dialog, media: Media, local: Session) -> None:
+        self.is_up = False
+        self._line, self._dialog, self._media, self._local = line, dialog, media, local
+
+    @property
+    def heard(self) -> Samples:
+        """Everything heard so far, laid out by RTP timestamp; where nothing came, zeros. Not to be written to."""
+        return self._media.playout.heard
+
+    @property
+    def arrivals(self) -> Sequence[Arrival]:
+        """Every packet of audio in the order it came, with its time."""
+        return self._media.playout.arrivals
+
+    @property
+    def position_s(self) -> float:
+        """Seconds of `heard` so far; it stands still while the other side sends nothing."""
+        return len(self.heard) / RATE
+
+    @property
+    def key_up_times(self) -> Sequence[tuple[str, float]]:
+        """Each key pressed and the monotonic second of its first end packet."""
+        return self._media.key_up_times
+
+    @property
+    def keys_received(self) -> str:
+        """The keys that the other side pressed."""
+        return self._media.received.keys
+
+    async def press(self, keys: str, *, tone_ms: int = 100, gap_ms: int = 100) -> None:
+        """Presses keys, "," being a pause of 500 ms; returns when the last one is up."""
+        await self._media.press(keys, tone_ms, gap_ms)
+
+    async def say(self, samples: Samples) -> None:
+        """Speaks in real time; returns when all was sent. Silence is sent whenever nothing is said."""
+        await self._media.say(samples)
+
+    async def hears(self, clip: Clip, *, within_s: float = 10, after_s: float = 0.0, whole: bool = False) -> Heard:
+        """Waits for a clip that begins at or after a second of `heard`; NotHeard says what was heard instead.
+
+        It returns as soon as the clip is recognised, so that `end_s` is how far it was played until then; with
+        `whole` it waits until all its sound was heard.
+        """
+        deadline = monotonic() + within_s
+        playout = self._media.playout
+        watch = await asyncio.to_thread(
+            Watch, self._line.vocabulary, clip, playout.to_joined(round(after_s * RATE)), whole=whole
+        )
+        looked = -1
+        while True:
+            settled = self._is_settled()
+            if settled or len(playout.joined) >= looked + _LOOK:
+                looked = len(playout.joined)
+                if match := watch.look(playout.joined, settled):
+                    return self._to_heard(heard(match))
+            if monotonic() >= deadline or (settled and not self.is_up):
+                raise NotHeard(await self._complaint(f"{clip.name} was not heard", within_s, after_s))
+            await self._line.changes.wait(min(_PAUSED_S / 4, max(deadline - monotonic(), 0)))
+
+    async def hears_silence(self, for_s: float, within_s: float = 10) -> None:
+        """Waits until, from now on, nothing was heard for so many seconds on end; NotHeard if that takes too long."""
+        begin, after_s = monotonic(), self.position_s
+        while True:
+            silent_since = max(begin, self._media.playout.last_sound_s)
+            left = for_s - (monotonic() - silent_since)
+            if left <= 0:
+                return
+            if monotonic() >= begin + within_s:
+                raise NotHeard(await self._complaint(f"no {for_s} s of silence", within_s, after_s))
+            await self._line.changes.wait(min(left, max(begin + within_s - monotonic(), 0)))
+
+    async def transcript(self, *, after_s: float = 0.0) -> list[Heard]:
+        """Which clips of the phone's vocabulary were heard, of those that lasted beyond a second of `heard`."""
+        playout = self._media.playout
+        first = max(playout.to_joined(round(after_s * RATE)) - _LONGEST, 0)
+        matches = await asyncio.to_thread(self._line.vocabulary.transcript, playout.joined[first:].copy())
+        told = (self._to_heard(heard(match), first / RATE) for match in matches)
+        return [found for found in told if found.end_s > after_s]
+
+    async def hang_up(self) -> None:
+        """Ends the call and waits for the other side's answer; nothing when it is over already."""
+        if self.is_up:
+            self._end()
+            await self._dialog.request("BYE")
+
+    async def ended(self, within_s: float = 10) -> None:
+        """Waits until the other side has hung up; StillUp when it does not."""
+        after_s = self.position_s
+        if not await self._line.changes.until(lambda: not self.is_up, within_s):
+            raise StillUp(await self._complaint("the call is still up", within_s, after_s))
+
+    def begin(self, remote: Session) -> None:
+        """The call was answered: sends from now on."""
+        self.is_up = True
+        self._media.start(remote)
+
+    def take(self, request: Message, peer: Peer) -> None:
+        """A request of the other side within this call."""
+        if request.method == "BYE":
+            self._line.agent.answer(request, peer, 200, "OK")
+            self._end()
+        elif request.method == "INVITE":
+            if request.body:
+                self._media.start(Session.parse(request.body))
+            self._dialog.target = Address.parse(request.get("Contact")).uri
+            self._line.agent.answer(
+                request,
+                peer,
+                200,
+                "OK",
+                body=self._local.encode(),
+                headers=(("Contact", self._dialog.contact), ("Content-Type", CONTENT_TYPE), ALLOW),
+            )
+        elif request.method == "OPTIONS":
+            self._line.agent.answer(request, peer, 200, "OK", headers=(ALLOW,))
+        else:
+            self._line.agent.answer(request, peer, 501, "Not Implemented", headers=(ALLOW,))
+
+    def _end(self) -> None:
+        self.is_up = False
+        self._media.stop()
+        self._line.changes.fire()
+
+    def _is_settled(self) -> bool:
+        return not self.is_up or (bool(self.arrivals) and monotonic() - self.arrivals[-1].arrival_s > _PAUSED_S)
+
+    def _to_heard(self, found: Heard, offset_s: float = 0.0) -> Heard:
+        """The same in the time of `heard`, which has the pauses that the recognition leaves out."""
+        start, end = (
+            self._media.playout.to_heard(round((offset_s + second) * RATE))
+            for second in (found.start_s, found.end_s - 1 / RATE)
+        )
+        return replace(found, start_s=start / RATE, end_s=(end + 1) / RATE)
+
+    async def _complaint(self, what: str, within_s: float, after_s: float) -> str:
+        told = ", ".join(map(str, await self.transcript(after_s=after_s))) or "nothing known"
+        state = "up" if self.is_up else "over"
+        return (
+            f"{what} within {within_s} s, from second {after_s:.2f} on; heard: {told} "
+            f"(now at second {self.position_s:.2f}, the call is {state})"
+        )
