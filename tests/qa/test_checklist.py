@@ -1,0 +1,53 @@
+"""docs/checklist.md: every row is there once, and every test that it names exists."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+RANGES = {
+    "KP": range(16, 38), "E": range(1, 17), "M": range(1, 6), "L": range(1, 18), "F": range(1, 9), "K": range(1, 3),
+    "R": range(1, 9),
+}  # fmt: skip
+WANTED = {f"{letters}{n:02}" for letters, numbers in RANGES.items() for n in numbers}
+CHANGED = {"KP32", "KP33", "L10", "L14", "L16", "F05", "F06", "E12"}
+"""Rows that behave otherwise than Kazoo, because the design says so."""
+
+
+def rows() -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
+    for line in (ROOT / "docs" / "checklist.md").read_text().splitlines():
+        if matched := re.fullmatch(r"\| ([A-Z]+\d\d) \| (.*?) \| (.*) \|", line):
+            assert matched[1] not in found, f"{matched[1]} is there twice"
+            found[matched[1]] = (matched[2], matched[3])
+    return found
+
+
+@cache
+def functions_in(path: str) -> frozenset[str]:
+    tree = ast.parse((ROOT / path).read_text())
+    return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def test_every_row_is_there() -> None:
+    assert set(rows()) == WANTED
+
+
+def test_every_row_names_a_test_or_says_why_not() -> None:
+    for row, (_, shown_by) in rows().items():
+        assert "::test_" in shown_by or shown_by.startswith("not built: "), row
+
+
+def test_every_test_that_is_named_exists() -> None:
+    for row, (_, shown_by) in rows().items():
+        for path, name in re.findall(r"(tests/[\w/]+\.py)::(\w+)", shown_by):
+            assert name in functions_in(path), f"{row}: there is no {path}::{name}"
+
+
+def test_what_the_design_changes_is_marked() -> None:
+    marked = {row for row, (what, _) in rows().items() if what.startswith("changed: ")}
+    assert marked == CHANGED
+    assert all(rows()[row][0].endswith("(design)") for row in marked)

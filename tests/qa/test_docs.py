@@ -1,0 +1,105 @@
+"""Documents that break the build when they no longer tell the truth."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+import typer
+from pydantic.fields import FieldInfo
+
+from ivr.call.arguments import NAMES
+from ivr.cli.command import command
+from ivr.mailbox.box import Box
+from ivr.mailbox.keys import MAPS, TABLE, layered
+from ivr.menus.visit import Status
+from ivr.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+
+
+def rows(document: Path, heading: str) -> list[list[str]]:
+    """The cells of the table under a heading."""
+    text = document.read_text().split(f"{heading}\n", 1)[1]
+    table = re.split(r"\n#{1,3} ", text, maxsplit=1)[0]
+    lines = [line for line in table.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def default_of(field: FieldInfo) -> str:
+    if field.is_required():
+        return "(required)"
+    default = field.get_default(call_default_factory=True)
+    if isinstance(default, bool):
+        return str(default).lower()
+    if default is None or default == "":
+        return "none"
+    return str(
+        default.model_dump(exclude_none=True, exclude_defaults=True) if hasattr(default, "model_dump") else default
+    )
+
+
+@pytest.mark.parametrize("section", Settings.model_fields)
+def test_every_setting_is_told_with_its_default(section: str) -> None:
+    model = Settings.model_fields[section].annotation
+    assert model is not None
+    wanted = [
+        [f"`{name}`", default_of(field).replace("{}", "none"), field.description]
+        for name, field in model.model_fields.items()
+    ]
+    assert rows(DOCS / "settings.md", f"### `[{section}]`") == wanted
+
+
+def test_every_key_of_a_box_is_told_with_its_default() -> None:
+    told = {row[0].strip("`"): row[1] for row in rows(DOCS / "settings.md", "## A box: `ivr box set 1000 KEY=VALUE`")}
+    assert told == {name: default_of(field) for name, field in Box.model_fields.items()}
+
+
+def test_every_key_of_the_phone_is_told() -> None:
+    told = {(row[0], row[1].split("`")[1]): (row[2], row[3]) for row in rows(DOCS / "settings.md", "## Keys")}
+    classic = layered([("classic", {})])
+    assert told == {(row.menu, row.action): (row.key, classic.key(row.menu, row.action)) for row in TABLE}
+    assert set(MAPS) == {"standard", "classic"}
+
+
+def test_every_argument_of_the_dialplan_is_told() -> None:
+    told = {row[0].strip("`") for row in rows(DOCS / "dialplan.md", "## Arguments")}
+    assert told == set(NAMES)
+
+
+def test_every_status_is_told() -> None:
+    told = {row[0].strip("`") for row in rows(DOCS / "dialplan.md", "## IVRSTATUS")}
+    assert told == {status.value for status in Status}
+
+
+def commands(group: typer.Typer, path: str) -> Iterable[str]:
+    for one in group.registered_commands:
+        assert one.callback
+        yield f"{path} {one.name or one.callback.__name__}"
+    for below in group.registered_groups:
+        assert below.typer_instance
+        yield from commands(below.typer_instance, f"{path} {below.name}")
+
+
+def test_every_command_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    missing = [name for name in commands(command, "ivr") if not re.search(rf"`{name}\b", readme)]
+    assert missing == []
+
+
+def test_every_command_says_what_it_does() -> None:
+    from typer.testing import CliRunner
+
+    for name in commands(command, "ivr"):
+        shown = CliRunner().invoke(command, [*name.split()[1:], "--help"])
+        assert shown.exit_code == 0, name
+        assert len(shown.output.splitlines()[3].strip()) > 5, f"{name} has no description"
+
+
+def test_the_pages_that_a_page_points_to_are_there() -> None:
+    for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")]:
+        for target in re.findall(r"\]\(([^)#:]+)[^):]*\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} points to {target}"

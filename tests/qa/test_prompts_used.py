@@ -1,0 +1,60 @@
+"""Every prompt that the code names exists, and every prompt that exists is named."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from ivr.mailbox.keys import KEYS
+from ivr.mailbox.message import Folder
+from ivr.mailbox.pins import Weakness
+from ivr.menus.message_menu import SPOKEN
+from ivr.prompts import english
+from ivr.prompts.catalogue import Catalogue
+
+ROOT = Path(__file__).parents[2]
+CATALOGUE = Catalogue.load(ROOT / "sounds" / "en")
+TABLES = {key.split("/")[0] for key in CATALOGUE.keys()}  # noqa: SIM118 - a catalogue is no dict
+BUILT_NEXT = {"greeting", "settings", "pin", "setup", "callback", "done", "to", "count", "entry", "problem"}
+"""Tables with prompts of menus that are built next."""
+
+
+def named_in_code() -> Iterator[str]:
+    """String constants that look like a key of the catalogue."""
+    for path in [*(ROOT / "ivr" / "menus").glob("*.py"), ROOT / "ivr" / "prompts" / "english.py"]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                table, slash, name = node.value.partition("/")
+                if slash and table in TABLES and name and " " not in name:
+                    yield node.value
+
+
+def said_by_rule() -> Iterator[str]:
+    """Keys that are put together."""
+    yield from (f"number/{n}" for n in range(100))
+    yield from (f"oh/{n}" for n in range(1, 10))
+    yield from (f"ordinal/{n}" for n in range(1, 32))
+    yield from (f"month/{n}" for n in range(1, 13))
+    yield from (f"weekday/{n}" for n in range(1, 8))
+    yield from (clip for letter in "abcdefghijklmnopqrstuvwxyz" for clip in english.spelled(letter))
+    yield from (clip for folder in (Folder.DELETED, Folder.SAVED) for clip in english.message_number(1, folder=folder))
+    for key in KEYS:
+        yield from (clip for short in (True, False) for clip in english.choice("keep", key, short=short))
+    for action in (*SPOKEN, "restore"):
+        yield from (f"{length}/{action.replace('_', '-')}" for length in ("to", "short"))
+    yield from (f"to/{action}" for action in ("hear-new", "hear-saved", "hear-deleted", "configure", "exit"))
+    yield from (f"to/{action}" for action in ("save-recording", "listen", "record-again"))
+    yield from (f"to/{action}" for action in ("prepend", "forward-plain", "back-to-messages"))
+    yield from (f"pin/{weakness}" for weakness in Weakness)
+
+
+def test_every_prompt_that_is_named_exists() -> None:
+    missing = {key for key in [*named_in_code(), *said_by_rule()] if key not in CATALOGUE}
+    assert missing == set()
+
+
+def test_every_prompt_is_named_somewhere() -> None:
+    used = {*named_in_code(), *said_by_rule()}
+    orphans = {key for key in CATALOGUE.keys() if key not in used}  # noqa: SIM118
+    assert {key for key in orphans if key.split("/")[0] not in BUILT_NEXT} == set()
