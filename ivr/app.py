@@ -20,10 +20,12 @@ from ivr.ids import Ids
 from ivr.mailbox.adoption import Adoption
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
+from ivr.mailbox.greetings import Greetings
 from ivr.mailbox.pins import Pins
 from ivr.mailbox.recordings import Recordings
 from ivr.mailbox.sqlite.boxes import SqliteBoxes
 from ivr.mailbox.sqlite.calls import SqliteCalls
+from ivr.mailbox.sqlite.media import SqliteMedia
 from ivr.mailbox.sqlite.messages import SqliteMessages
 from ivr.mailbox.sqlite.takes import SqliteTakes
 from ivr.mailbox.store import MessageStore
@@ -97,7 +99,8 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
         settings=settings, database=database, directory=directory, boxes=boxes, messages=messages, delivery=delivery,
         adoption=Adoption(takes, boxes, delivery, messages), recordings=recordings,
         mailroom=Mailroom(
-            directory, boxes, messages, pins, takes, delivery, settings.voicemail, settings.asterisk.system, clock
+            directory, boxes, messages, pins, takes, delivery, Greetings(SqliteMedia(database), recordings, clock),
+            settings.voicemail, settings.asterisk.system, clock,
         ),
         secrets=kept, failures=failures, calls=SqliteCalls(database, ids),
     )  # fmt: skip

@@ -41,6 +41,8 @@ class Media(_Document):
 
     unavailable: Id32 | None = None
     temporary_unavailable: Id32 | None = None
+    temporary_until: Annotated[int, Field(ge=0)] | None = None
+    """Unix seconds at which the temporary greeting falls back to the own one by itself; None: never."""
     name: Id32 | None = None
 
 
@@ -131,11 +133,6 @@ class Box(_Document):
     def envelope(self) -> Literal["play_after", "play_before", "skip"]:
         """When the envelope is played; `skip_envelope` wins (design)."""
         return "skip" if self.skip_envelope else self.play_envelope_action
-
-    @property
-    def greeting_id(self) -> str | None:
-        """The recording that callers hear."""
-        return self.media.temporary_unavailable or self.media.unavailable or self.greeting_media_id
 
     @property
     def member_ids(self) -> frozenset[str]:

@@ -157,6 +157,42 @@ class TakeStore(Protocol):
         """All takes, oldest first: after a start, those whose calls the last run did not finish."""
 
 
+class MediaKind(StrEnum):
+    """What a recording of an owner's is for; the values are keys of a box's `media` (kazoo-behaviour §1.12)."""
+
+    UNAVAILABLE = "unavailable"
+    TEMPORARY = "temporary_unavailable"
+    NAME = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A greeting or a name; its audio lies at `<account>/media/<id>.wav`."""
+
+    id: str
+    account_id: str
+    box_id: str
+    kind: MediaKind
+    length_ms: int
+    bytes: int
+    created_at: int
+    """Unix seconds."""
+    source: str = "recording"
+    """"recording": spoken at a phone; "upload": given by a program, and never overwritten (kazoo-behaviour §2.5)."""
+    content_type: str = "audio/x-wav"
+    """Of what was uploaded."""
+
+
+class MediaStore(Protocol):
+    """Greetings and names."""
+
+    async def add(self, media: Media) -> None:
+        """A recording whose audio is synced appears."""
+
+    async def get(self, account_id: str, media_id: str) -> Media | None:
+        """None where there is none of that id in the account, or no more."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallRecord:
     """A whole call, to be read afterwards: what was heard and pressed, PIN digits masked."""

@@ -13,6 +13,7 @@ from ivr.directory.failures import Attempt
 from ivr.directory.people import Account, User
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
+from ivr.mailbox.greetings import Greetings
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller
 from ivr.mailbox.pins import Pins
@@ -47,6 +48,7 @@ class Mailroom:
     pins: Pins
     takes: Takes
     delivery: Delivery
+    greetings: Greetings
     system: VoicemailSettings
     asterisk: str
     """Name of the Asterisk that the endpoints are of."""
