@@ -112,6 +112,7 @@ async def serve(app: App) -> Service:
     catalogues = {name: Catalogue.load(sounds_folder(settings) / name) for name in LANGUAGES}
     sentences = Sentences(settings.data.folder / "sentences", catalogues, clock.monotonic, settings.sounds.sentences)
     sentences.clear()
+    await app.calls.close_left_behind(int(clock.now()))
     reception = Reception(app.mailroom, sentences, app.calls)
     left_behind = asyncio.create_task(app.adoption.run())
     fastagi = FastAgiServer(

@@ -52,6 +52,7 @@ class AsteriskSettings(_Section):
         "",
         description="What IVR_SECRET holds in Asterisk; empty: `asterisk-secret` in the data folder.",
     )
+    console: str = Field("asterisk", description="Command that reaches Asterisk's console when `-rx` is put behind it.")
 
 
 class SoundsSettings(_Section):

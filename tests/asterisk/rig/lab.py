@@ -38,6 +38,8 @@ class Notes:
     environments: dict[str, dict[str, str]]
     """Of the service, "0", and of those that are so many ms late."""
     devices: list[dict[str, str]]
+    console: list[str]
+    """The command that reaches Asterisk's console when `-rx` is put behind it."""
 
     @classmethod
     def read(cls, path: Path) -> Notes:
@@ -99,6 +101,7 @@ class Lab:
             str(self.folder), self.site.sip_port, self.site.agi_port,
             {"0": self.environment, **{str(ms): late for ms, late in self._late.items()}},
             [asdict(device) for device in self.site.devices],
+            self.asterisk.console(),
         )  # fmt: skip
         path = self.folder / NOTES
         path.write_text(json.dumps(asdict(notes)))

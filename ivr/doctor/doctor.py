@@ -1,0 +1,31 @@
+"""All checks, in the order in which an administrator mends things."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ivr.doctor import machine, service
+from ivr.doctor.asterisk import asterisk
+from ivr.doctor.finding import Finding
+from ivr.doctor.installation import Installation
+
+CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
+    machine.configuration,
+    machine.data_folder,
+    machine.takes_folder,
+    machine.secret_files,
+    machine.database,
+    machine.sounds,
+    machine.clock,
+    machine.time_zones,
+    machine.disk_room,
+    machine.ffmpeg,
+    service.port,
+    asterisk,
+)
+
+
+def examine(site: Installation) -> Iterator[Finding]:
+    """What is to be said about an installation. Raises nothing that an installation can be the cause of."""
+    for check in CHECKS:
+        yield from check(site)
