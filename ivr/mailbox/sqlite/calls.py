@@ -12,6 +12,7 @@ from ivr.errors import BadInput, NotFound
 from ivr.ids import Ids
 from ivr.mailbox.store import CallRecord, LiveCall
 
+KEPT_OF_A_LIVE_CALL = ("id", "account_id", "channel", "caller_number", "action", "began_at")
 CUT_SHORT = "the service ended in mid-call"
 
 
