@@ -27,6 +27,7 @@ from ivr.mailbox.sqlite.boxes import SqliteBoxes
 from ivr.mailbox.sqlite.calls import SqliteCalls
 from ivr.mailbox.sqlite.media import SqliteMedia
 from ivr.mailbox.sqlite.messages import SqliteMessages
+from ivr.mailbox.sqlite.overview import SqliteOverview
 from ivr.mailbox.sqlite.takes import SqliteTakes
 from ivr.mailbox.store import MessageStore
 from ivr.mailbox.takes import Takes
@@ -57,6 +58,7 @@ class App:
     secrets: Secrets
     failures: Failures
     calls: SqliteCalls
+    overview: SqliteOverview
 
     def close(self) -> None:
         """Finish what is being written and let go of the data."""
@@ -103,6 +105,7 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
             settings.voicemail, settings.asterisk.system, clock,
         ),
         secrets=kept, failures=failures, calls=SqliteCalls(database, ids),
+        overview=SqliteOverview(database),
     )  # fmt: skip
 
 

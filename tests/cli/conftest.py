@@ -35,5 +35,15 @@ def ivr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ivr]:
     structlog.reset_defaults()
 
 
+@pytest.fixture
+def lived_in(ivr: Ivr) -> Ivr:
+    """An account with alice, her phone, and box 1000."""
+    ivr("account", "create", "demo", "--timezone", "Europe/Berlin")
+    ivr("user", "create", "alice", "email=alice@demo.example")
+    ivr("endpoint", "add", "alice-desk", "alice")
+    ivr("box", "create", "1000", "--owner", "alice", "--pin", "2580", "is_setup=true")
+    return ivr
+
+
 def answer(result: Result) -> Any:
     return json.loads(result.stdout)

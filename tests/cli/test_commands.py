@@ -13,16 +13,6 @@ from ivr.audio import wav
 from tests.cli.conftest import Ivr, answer
 
 
-@pytest.fixture
-def lived_in(ivr: Ivr) -> Ivr:
-    """An account with alice, her phone, and box 1000."""
-    ivr("account", "create", "demo", "--timezone", "Europe/Berlin")
-    ivr("user", "create", "alice", "email=alice@demo.example")
-    ivr("endpoint", "add", "alice-desk", "alice")
-    ivr("box", "create", "1000", "--owner", "alice", "--pin", "2580", "is_setup=true")
-    return ivr
-
-
 def a_wav(path: Path, s: float = 2) -> str:
     wav.write(path, b"\x10\x20" * int(8000 * s))
     return str(path)
