@@ -135,6 +135,14 @@ def sounds_folder(settings: Settings) -> Path:
     return found
 
 
+def share_folder() -> Path:
+    """What came with ivr beside its code: asterisk-conf/, sounds/, systemd/. Raises `SettingsError`."""
+    found = next((place for place in (CHECKOUT, SHARE) if (place / "asterisk-conf").is_dir()), None)
+    if found is None:
+        raise SettingsError(f"there is neither {CHECKOUT / 'asterisk-conf'} nor {SHARE}: install the package again")
+    return found
+
+
 def asterisk_secret(settings: Settings) -> str:
     """What our own Asterisk knows and nobody else: `asterisk.secret`, else a file that the first start makes."""
     return settings.asterisk.secret or _secret_file(settings.data.folder / "asterisk-secret")

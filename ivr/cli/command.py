@@ -5,11 +5,26 @@ from __future__ import annotations
 import typer
 
 from ivr import __version__
-from ivr.cli import accounts, boxes, calls, demo, doctor, endpoints, messages, phone, serve, sounds, users, watch
+from ivr.cli import (
+    accounts,
+    boxes,
+    calls,
+    demo,
+    doctor,
+    endpoints,
+    install,
+    messages,
+    phone,
+    serve,
+    sounds,
+    users,
+    watch,
+)
 
 command = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 command.command("serve")(serve.serve)
 command.command("doctor")(doctor.doctor)
+command.command("install")(install.install)
 command.command("watch")(watch.watch)
 command.command("phone")(phone.phone)
 command.command("demo")(demo.demo)
