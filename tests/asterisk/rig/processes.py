@@ -56,7 +56,7 @@ class Asterisk:
     def console(self) -> list[str]:
         """The command that reaches its console when `-rx` is put behind it."""
         asterisk = ["asterisk", "-C", str(self._config)]
-        return ["nsenter", "-t", str(self._pid()), "-m", *self._as_asterisk(), *asterisk]
+        return ["nsenter", "-t", str(self.pid), "-m", *self._as_asterisk(), *asterisk]
 
     def stop(self) -> None:
         """End it and wait."""
@@ -68,7 +68,9 @@ class Asterisk:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
-    def _pid(self) -> int:
+    @property
+    def pid(self) -> int:
+        """Of Asterisk itself: what starts it becomes it."""
         assert self._process
         return self._process.pid
 
@@ -117,6 +119,11 @@ class Service:
         if self._process and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
 
     def signal(self, number: int) -> None:
         """Send it a signal: SIGSTOP makes it hang, SIGCONT lets it go on."""
