@@ -9,6 +9,7 @@
     │   ├── BadArgument         a dialplan argument or an option of a command
     │   └── AudioRefused        a file that is not the audio it claims to be
     ├── NotFound                an account, user, box, message or recording that is not there
+    │   └── BoxGone             a box that was taken away while somebody had to do with it
     ├── Conflict                somebody else was first: a number in use, a revision that moved on
     ├── PastRetention           a message too old to be touched (kazoo-behaviour §3.4)
     ├── StoreError              the store could not do it; nothing was half done
@@ -71,6 +72,10 @@ class AudioRefused(BadInput):
 
 class NotFound(IvrError):
     """An account, user, box, message or recording that is not there."""
+
+
+class BoxGone(NotFound):
+    """A box that was taken away while somebody had to do with it."""
 
 
 class Conflict(IvrError):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ivr.audio import wav
 from ivr.clock import Clock
+from ivr.errors import BoxGone
 from ivr.ids import Ids
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller, Folder, Message
@@ -45,7 +46,11 @@ class Delivery:
             ),
             mailbox,
         )  # fmt: skip
-        await self._messages.add(message, take.id)
+        try:
+            await self._messages.add(message, take.id)
+        except BoxGone:
+            await asyncio.to_thread(self._recordings.remove, target)
+            raise
         await self._takes.forget_file(take)
         return message
 
