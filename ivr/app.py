@@ -110,7 +110,7 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
 
 
 async def serve(app: App) -> Service:
-    """Begin to take calls. Raises `SettingsError`, `CatalogueError`, OSError for an address in use."""
+    """Begin to take calls. Raises `SettingsError`, also for an address in use, and `CatalogueError`."""
     settings, clock = app.settings, app.mailroom.clock
     catalogues = {name: Catalogue.load(sounds_folder(settings) / name) for name in LANGUAGES}
     sentences = Sentences(settings.data.folder / "sentences", catalogues, clock.monotonic, settings.sounds.sentences)
@@ -122,8 +122,17 @@ async def serve(app: App) -> Service:
         reception.receive, sentences.silence(), asterisk_secret(settings), clock.monotonic,
         FastAgiLimits(settings.fastagi.calls, settings.fastagi.header_within_s),
     )  # fmt: skip
-    address = await fastagi.start(settings.fastagi.host, settings.fastagi.port)
+    address = await _listen(fastagi, settings)
     return Service(app, fastagi, address, left_behind)
+
+
+async def _listen(fastagi: FastAgiServer, settings: Settings) -> tuple[str, int]:
+    host, port = settings.fastagi.host, settings.fastagi.port
+    try:
+        return await fastagi.start(host, port)
+    except OSError as error:
+        remedy = "is another 'ivr serve' running? Else let host and port of [fastagi] be others, and IVR_HOST too"
+        raise SettingsError(f"cannot listen at {host}:{port}: {error.strerror}: {remedy}") from error
 
 
 def sounds_folder(settings: Settings) -> Path:

@@ -113,7 +113,7 @@ def load(**overrides: Any) -> Settings:
     except ValidationError as error:
         where = f"{path or 'no ivr.toml'} and {PREFIX}* variables"
         raise SettingsError("\n".join([f"wrong settings ({where}):", *map(_told, error.errors())])) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
 
 
