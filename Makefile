@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PIP = .venv/bin/pip --disable-pip-version-check -q
 
-.PHONY: run test asterisk lint sounds bench clean
+.PHONY: run test asterisk lint sounds bench soak mutate clean
 
 run: .venv/.installed
 	.venv/bin/ivr demo $(ARGS)
@@ -28,6 +28,12 @@ sounds: .venv/.installed-for-tests
 
 bench: .venv/.installed-for-tests
 	.venv/bin/python -m bench $(ARGS)
+
+soak: .venv/.installed-for-tests
+	.venv/bin/python -m tests.soak $(ARGS)
+
+mutate: .venv/.installed-for-tests
+	.venv/bin/python -m tests.mutations $(ARGS)
 
 clean:
 	rm -rf .venv demo-data

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -75,7 +76,10 @@ async def test_what_is_no_header_is_dropped_at_once(exchange: Exchange, sent: by
     await still_serves(exchange)
 
 
-@pytest.mark.parametrize("reply", [b"nonsense\n", b"200 result=\xff\xfe\n", b"\n\n\n200\n", b"x" * 5000])
+@pytest.mark.parametrize(
+    "reply",
+    [b"nonsense\n", b"200 result=\xff\xfe\n", b"\n\n\n200\n", b"x" * 5000, b"200 result=0 endpos=" + b"9" * 99 + b"\n"],
+)
 async def test_a_reply_that_is_none_ends_that_call_only(exchange: Exchange, reply: bytes) -> None:
     reader, writer = await connect(exchange)
     writer.write(HEADER)
@@ -233,4 +237,28 @@ async def test_a_caller_whose_name_is_several_lines(exchange: Exchange) -> None:
     writer.write(HEADER.replace(b"check", b"leave").replace(b"\n\n", b"\nagi_arg_2: number=1000\n" + name + b"\n"))
     came = await dropped_after_answers(reader, writer)
     assert b"Eve" not in came
+    await still_serves(exchange)
+
+
+@pytest.mark.parametrize("result", [b"", b"99999", b"-7", b"x", b"1", "²".encode()])
+async def test_a_key_that_is_none_ends_that_call_only(exchange: Exchange, result: bytes) -> None:
+    """Where Asterisk says which key ended a sound, nonsense is no key; the call is given back to the dialplan."""
+    reader, writer = await connect(exchange)
+    writer.write(HEADER)
+    await reader.readline()
+    writer.write(b"200 result=0\n")
+    with structlog.testing.capture_logs() as logs:
+        while line := await asyncio.wait_for(reader.readline(), 5):
+            plays = line.startswith(b"STREAM FILE")
+            writer.write(b"200 result=" + (result if plays else b"0") + (b" endpos=0\n" if plays else b"\n"))
+    await closed(writer)
+    await still_serves(exchange)
+    assert not [entry for entry in logs if entry["event"] == "call.broke"]
+
+
+async def test_arguments_numbered_by_no_number(exchange: Exchange) -> None:
+    reader, writer = await connect(exchange)
+    writer.write(HEADER.replace(b"\n\n", "\nagi_arg_²: x=1\nagi_arg_".encode() + b"9" * 5000 + b": y=1\n\n"))
+    assert await reader.readline() == b"ANSWER\n"
+    await closed(writer)
     await still_serves(exchange)

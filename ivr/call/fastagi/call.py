@@ -107,8 +107,7 @@ class FastAgiCall(Call):
     async def _key_of(self, reply: Reply, sound: Sound) -> str | None:
         if reply.result == "-1":
             await self._why_unplayable(sound)
-        key = int(reply.result)
-        return chr(key) if key > 0 else None
+        return reply.key
 
     async def _why_unplayable(self, sound: Sound) -> None:
         status = await self._connection.command("CHANNEL STATUS")  # Raises HungUp on a dead channel.
