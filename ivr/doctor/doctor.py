@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ivr.doctor import machine, service
+from ivr.doctor import machine, manager, service
 from ivr.doctor.asterisk import asterisk
 from ivr.doctor.finding import Finding
 from ivr.doctor.installation import Installation
@@ -22,6 +22,7 @@ CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     machine.ffmpeg,
     service.port,
     asterisk,
+    manager.manager,
 )
 
 

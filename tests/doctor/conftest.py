@@ -138,10 +138,12 @@ class Clinic:
         assert self.census
         self.census = replace(self.census, **changes)
 
-    def findings(self) -> list[Finding]:
+    def installation(self) -> Installation:
         settings = Settings(data={"folder": self.folder}, **self.settings)
-        site = Installation(settings, self.config, self.machine, self.asterisk, self.census)
-        return list(examine(site))
+        return Installation(settings, self.config, self.machine, self.asterisk, self.census)
+
+    def findings(self) -> list[Finding]:
+        return list(examine(self.installation()))
 
     def complaints(self) -> list[Finding]:
         return [finding for finding in self.findings() if finding.level is not Level.OK]

@@ -26,6 +26,11 @@ def rows() -> dict[str, tuple[str, str]]:
     return found
 
 
+def named_by(row: str) -> list[str]:
+    """The tests that a row names and that need no Asterisk, as pytest wants them."""
+    return [name for name in re.findall(r"tests/[\w/]+\.py::\w+", rows()[row][1]) if "tests/asterisk/" not in name]
+
+
 @cache
 def functions_in(path: str) -> frozenset[str]:
     tree = ast.parse((ROOT / path).read_text())

@@ -37,12 +37,20 @@ BROKE = ("call.broke",)
 """Log lines that say that something was raised which nobody meant to raise."""
 
 
+class Broken(list[str]):
+    """What broke, told at once too."""
+
+    def append(self, what: str) -> None:
+        super().append(what)
+        print(f"BROKE: {what[-1500:]}", flush=True)
+
+
 class Soak:
     """`seed` gives the same peers again."""
 
     def __init__(self, inputs: int, seed: int) -> None:
         self.kinds: collections.Counter[str] = collections.Counter()
-        self.broke: list[str] = []
+        self.broke = Broken()
         self.calls = 0
         self._inputs = inputs
         self._random = Random(seed)
@@ -173,8 +181,6 @@ def main() -> int:
     print(f"seed {asked.seed}: {asked.inputs} peers and {soak.calls} calls in {time.monotonic() - began:.0f} s")
     for kind, count in sorted(soak.kinds.items()):
         print(f"  {count:>7} {kind}")
-    for what in soak.broke[:20]:
-        print(f"BROKE: {what}")
     print(f"{len(soak.broke)} broke")
     return int(bool(soak.broke))
 
