@@ -32,6 +32,8 @@ AT_A_TIME = 128
 EACH = 1000
 """After so many peers, somebody dials their mailbox."""
 ANSWERS_WITHIN_S = 20
+PATIENCE_S = 1
+"""How long a peer waits for the next command before it leaves."""
 GROWTH_MB = 64
 BROKE = ("call.broke",)
 """Log lines that say that something was raised which nobody meant to raise."""
@@ -132,7 +134,11 @@ async def meet(one: Peer, address: tuple[str, int]) -> None:
     try:
         writer.write(one.opening)
         for answer in one.answers:
-            if not (command := await reader.readline()):
+            try:
+                command = await asyncio.wait_for(reader.readline(), PATIENCE_S)
+            except TimeoutError:
+                break  # The service waits for the rest of something that will never come; so would Asterisk's caller.
+            if not command:
                 break
             writer.write(_well(command) if answer is None else answer)
         if one.leaves == ABORT:
