@@ -16,6 +16,7 @@ from ivr.installing.steps import Folder, Owned, Run, Step, Write
 DATA_MODE = 0o2750
 TAKES_MODE = 0o2770
 SECRETS = "asterisk-secret"
+SYSTEMD_RUNS = Path("/run/systemd/system")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def plan(layout: Layout, secret: str) -> Iterator[Step]:
         yield Write(layout.asterisk_etc / sample.name, sample.read_text(), owned, beside=True)
     yield Write(layout.asterisk_etc / "secret.conf", _globals(layout, secret), Owned("root", asterisk, 0o640))
     yield Write(layout.unit, _unit(layout), Owned("root", "root", 0o644), ours=True)
-    yield Run(["systemctl", "daemon-reload"])
+    yield Run(["systemctl", "daemon-reload"], where=SYSTEMD_RUNS)
 
 
 def what_remains(layout: Layout) -> list[str]:

@@ -62,10 +62,11 @@ class Owned:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A command of the system; `unless` is one that succeeds where there is nothing to do."""
+    """A command of the system; `unless` is one that succeeds where there is nothing to do, `where` what must exist."""
 
     words: Sequence[str]
     unless: Sequence[str] = ()
+    where: Path = Path("/")
 
     def tell(self) -> str:
         return f"run     {' '.join(self.words)}"
@@ -73,7 +74,7 @@ class Run:
     def do(self, ground: Ground) -> str:
         if not ground.is_this_machine:
             return "left out: not this machine"
-        if not shutil.which(self.words[0]):
+        if not shutil.which(self.words[0]) or not self.where.exists():
             return f"left out: there is no {self.words[0]} here"
         if self.unless and subprocess.run(self.unless, capture_output=True, check=False).returncode == 0:
             return "there already"

@@ -7,6 +7,7 @@ import re
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -151,3 +152,49 @@ def test_without_systemd_its_part_is_left_out() -> None:
         Run(["no-such-systemctl", "daemon-reload"]).do(Ground(Path("/")))
         == "left out: there is no no-such-systemctl here"
     )
+
+
+MACHINE = """
+set -e
+mkdir {place}/etc {place}/lib {place}/log
+cp -a /etc/. {place}/etc
+mount --bind {place}/etc /etc
+mount --bind {place}/lib /var/lib
+mount --bind {place}/log /var/log
+getent passwd asterisk >/dev/null || useradd --system --user-group asterisk
+{ivr} install
+{ivr} install >/dev/null
+id -nG asterisk
+stat -c '%A %U:%G %n' /var/lib/ivr /var/lib/ivr/takes /var/lib/ivr/asterisk-secret /etc/ivr/ivr.toml
+stat -c '%A %U:%G %n' /etc/asterisk/ivr/secret.conf /etc/systemd/system/ivr.service
+{ivr} doctor || true
+"""
+"""A machine whose /etc and /var/lib are copies, in a mount namespace of its own: this one is not touched."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make users and folders of theirs")
+def test_on_a_whole_machine(tmp_path: Path) -> None:
+    program = tmp_path / "ivr"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={SHARE} exec {sys.executable} -m ivr "$@"\n')
+    program.chmod(0o755)
+    script = MACHINE.format(place=tmp_path, ivr=program)
+    unshare = ["unshare", "-m", "--propagation", "private", "sh", "-c", script]
+    plain = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    done = subprocess.run(unshare, capture_output=True, text=True, check=False, env=plain)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for line in (
+        "asterisk ivr-asterisk",
+        "drwxr-s--- ivr:ivr-asterisk /var/lib/ivr",
+        "drwxrws--- ivr:ivr-asterisk /var/lib/ivr/takes",
+        "-rw------- ivr:ivr-asterisk /var/lib/ivr/asterisk-secret",
+        "-rw-r----- root:ivr-asterisk /etc/ivr/ivr.toml",
+        "-rw-r----- root:asterisk /etc/asterisk/ivr/secret.conf",
+        "-rw-r--r-- root:root /etc/systemd/system/ivr.service",
+    ):
+        assert line in done.stdout.splitlines()
+    diagnosis = [line.split(maxsplit=1) for line in done.stdout.splitlines() if line.startswith(("ok ", "problem "))]
+    assert ["ok", "config             /etc/ivr/ivr.toml"] in diagnosis
+    assert any(level == "ok" and what.startswith("data folder") for level, what in diagnosis)
+    wrong = {what.split("  ")[0] for level, what in diagnosis if level == "problem"}
+    assert wrong == {"service", "asterisk"}, "neither runs there"
+    assert not Path("/etc/ivr").exists() or "ivr" in Path("/etc/passwd").read_text(), "this machine is as it was"
