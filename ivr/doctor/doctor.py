@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ivr.doctor import machine, manager, service
+from ivr.doctor import folder, machine, manager, service
 from ivr.doctor.asterisk import asterisk
 from ivr.doctor.finding import Finding
 from ivr.doctor.installation import Installation
 
 CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     machine.configuration,
-    machine.data_folder,
-    machine.takes_folder,
-    machine.secret_files,
+    folder.data_folder,
+    folder.takes_folder,
+    folder.secret_files,
     machine.database,
     machine.sounds,
     machine.clock,
     machine.time_zones,
-    machine.disk_room,
+    folder.disk_room,
     machine.ffmpeg,
     service.port,
     asterisk,
