@@ -56,7 +56,13 @@ def _census(loaded: Settings) -> tuple[Census | None, list[Finding]]:
                 return None, [warning("database", f"there is none in {folder} yet", "ivr account create NAME makes it")]
             return asyncio.run(_counted(loaded)), []
         except (StoreError, OSError) as error:
-            return None, [problem("database", str(error), f"let {folder} and all in it belong to the service's user")]
+            return None, [
+                problem(
+                    "database",
+                    str(error),
+                    f"let {folder} and all in it belong to the service's user; bring back a backup of a broken file",
+                )
+            ]
 
 
 async def _counted(loaded: Settings) -> Census:
