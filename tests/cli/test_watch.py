@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from datetime import UTC
+from pathlib import Path
 
 from rich.console import Console
 
@@ -12,8 +21,10 @@ from ivr.cli.watch import picture
 from ivr.mailbox.overview import Arrived, EndedCall, Light, Overview
 from ivr.mailbox.store import LiveCall
 from tests.cli.conftest import Ivr, answer
+from tests.cli.test_commands import a_wav
 from tests.support.house import NOON, House
 
+ROOT = Path(__file__).parents[2]
 QUIET = Overview(
     at=NOON, calls=[], recordings=0, ended=[], messages=[], lights=[], waiting=0, new=0, saved=0, deleted=0
 )  # fmt: skip
@@ -98,3 +109,38 @@ async def test_a_light_that_shows_nothing_and_waits_for_nothing_is_not_listed(ho
 def test_once_and_for_programs(lived_in: Ivr) -> None:
     assert "0 calls, 0 recording" in lived_in("watch", "--once").stdout
     assert answer(lived_in("watch", "--json"))["calls"] == []
+
+
+def test_live_in_a_terminal_until_ctrl_c(lived_in: Ivr) -> None:
+    """What changes is seen; Ctrl-C ends it without a traceback."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "50", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "ivr", "watch", "--every", "0.1"]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
+        os.close(theirs)
+        seen = _until(ours, "0 new, 0 saved")
+        lived_in("message", "add", "1000", a_wav(Path("in.wav")))
+        seen += _until(ours, "1 new, 0 saved")
+        process.send_signal(signal.SIGINT)
+        seen += _rest(ours)
+    assert process.returncode == 130
+    assert "Traceback" not in seen
+
+
+def _until(terminal: int, text: str, within_s: float = 60) -> str:
+    """What is written to a terminal until `text` is."""
+    seen, deadline = "", time.monotonic() + within_s
+    while text not in seen:
+        assert time.monotonic() < deadline, seen[-2000:]
+        if select.select([terminal], [], [], 1)[0]:
+            seen += os.read(terminal, 65_536).decode(errors="replace")
+    return seen
+
+
+def _rest(terminal: int) -> str:
+    seen = ""
+    with contextlib.suppress(OSError):  # Linux says so when nobody has the other end any more.
+        while more := os.read(terminal, 65_536):
+            seen += more.decode(errors="replace")
+    os.close(terminal)
+    return seen
