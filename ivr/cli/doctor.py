@@ -41,6 +41,8 @@ def _examined() -> Iterable[Finding]:
         loaded = settings.load()
     except SettingsError as error:
         return [problem("config", str(error).replace("\n", " "), "mend it there: docs/settings.md lists all settings")]
+    except OSError as error:
+        return [problem("config", f"it cannot be read: {error}", "run ivr doctor as root, or as the service's user")]
     logs.configure(loaded.log.model_copy(update={"level": "error"}))
     census, complaints = _census(loaded)
     site = Installation(loaded, settings.config_path(), Machine(), RemoteConsole(loaded.asterisk.console), census)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ivr import settings
 from tests.cli.conftest import Ivr, answer
 
 
@@ -29,6 +30,16 @@ def test_wrong_settings_are_the_first_thing_to_mend(ivr: Ivr, monkeypatch: pytes
     finding = said(ivr, "config")
     assert "fastagi.prot: there is no such setting" in finding["what"]
     assert "docs/settings.md" in finding["remedy"]
+
+
+def test_settings_that_are_not_ours_to_read(ivr: Ivr, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused() -> None:
+        raise PermissionError(13, "Permission denied", "/etc/ivr/ivr.toml")
+
+    monkeypatch.setattr(settings, "load", refused)
+    finding = said(ivr, "config")
+    assert "/etc/ivr/ivr.toml" in finding["what"]
+    assert finding["remedy"] == "run ivr doctor as root, or as the service's user"
 
 
 def test_before_the_first_account_there_is_no_database_and_none_is_made(ivr: Ivr, tmp_path: Path) -> None:
