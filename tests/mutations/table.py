@@ -106,4 +106,18 @@ BREAKS = (
     Break("R06", "ivr/mailbox/delivery.py", "folder=Folder.NEW, folder_before", "folder=Folder.SAVED, folder_before"),
     Break("R07", f"{STORE}rows.py", "WHERE id = ? AND box_id = ? AND", "WHERE id = ? AND ? != '' AND"),
     Break("R08", f"{STORE}messages.py", "SET deleted_at = ?, revision", "SET stored_at = ?, revision"),
+    # Tools and faults
+    Break("TL02", "ivr/doctor/rights.py", '"Unable to open output" in said', '"Unable to open" == said'),
+    Break("TL07", "ivr/doctor/asterisk.py", "not hmac.compare_digest(told.encode(), ours.encode())", "told == ours"),
+    Break("TL08", "ivr/doctor/answers.py", 'startswith("InAuth:")', 'startswith("Aor:")'),
+    Break("TL09", "ivr/doctor/answers.py", 'pattern[-1] in ".!"', 'pattern[-1] in "!"'),
+    Break("TL10", "ivr/doctor/machine.py", "max(newest, BEFORE_THIS_WAS_WRITTEN)", "BEFORE_THIS_WAS_WRITTEN"),
+    Break("TL11", f"{MENUS}menu.py", 'menu.call.journal.note("menu", name=name)', "pass"),
+    Break("TL12", "ivr/call/journal.py", "MASK if self._masked else key", "key"),
+    Break("TL14", "ivr/cli/watch.py", '"on" if light.new else "off"', '"off" if light.new else "on"'),
+    Break("TL16", "ivr/installing/steps.py", "if not place.exists() or self.ours:", "if place:"),
+    Break("FT03", "ivr/call/fastagi/server.py", "if len(self._connections) >= self._limits.calls:", "if False:"),
+    Break("FT04", "ivr/call/fastagi/connection.py", 'elif line == "HANGUP":', 'elif line == "HANGUPS":'),
+    Break("FT05", "ivr/call/fastagi/syntax.py", 'in "\\n\\r\\0"', 'in "\\0"'),
+    Break("FT11", "ivr/mailbox/delivery.py", "await asyncio.to_thread(self._recordings.remove, target)", "pass"),
 )  # fmt: skip
