@@ -63,7 +63,8 @@ async def leaves_a_message(caller: Person, alice: Person, words: Clip) -> None:
 
 
 async def test_five_callers_leave_messages_while_the_owner_deletes(alice: Person, callers: list[Person]) -> None:
-    alice.moves_in()
+    for person in (alice, *callers):
+        person.moves_in()
     old = [alice.has_message(s=2, age_s=60 * n) for n in range(1, 6)]
     said = [Clip(f"caller {n}", speech(900 + n, SAID_MS)) for n in range(5)]
     call = await alice.dials("*97")
