@@ -14,7 +14,7 @@ from ivr.audio import wav
 from ivr.audio.sound import Sound
 from ivr.call.arrival import Arrival
 from ivr.call.journal import Journal
-from ivr.call.port import Call, Played, Recorded, RecordingEnd
+from ivr.call.port import Call, Played
 from ivr.call.typeahead import Typeahead
 from ivr.errors import HungUp
 
@@ -149,7 +149,7 @@ class ScriptedCall(Call):
             if key is None or self.typeahead.accepts(key):
                 return key
 
-    async def _record(self, path: Path, longest_ms: int, silence_ms: int) -> Recorded:
+    async def _record(self, path: Path, longest_ms: int, silence_ms: int) -> bool:
         self._moment()
         step = Speak(0, "silence")
         if self._script and isinstance(said := self._script[0], Speak):
@@ -160,7 +160,7 @@ class ScriptedCall(Call):
         self._pass_time(spoken_ms)
         self.hung_up = step.then == "hang-up"
         self._check_hung_up()
-        return Recorded(RecordingEnd.KEY if step.then == "key" else RecordingEnd.SILENCE_OR_LENGTH)
+        return step.then == "key"
 
     def _within(self, length_ms: int, text: str | None, keys: str) -> tuple[str | None, int]:
         """The key that comes within `length_ms` of a sound with `text` (or of a wait), and when; else when it ends."""

@@ -15,7 +15,7 @@ from ivr.call.arrival import Arrival
 from ivr.call.fastagi.connection import ANSWER_WITHIN_S, Connection
 from ivr.call.fastagi.syntax import Reply
 from ivr.call.journal import Journal
-from ivr.call.port import ALL_KEYS, Call, Played, Recorded, RecordingEnd
+from ivr.call.port import ALL_KEYS, Call, Played
 from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, HungUp, UnplayableSound
 
@@ -94,15 +94,17 @@ class FastAgiCall(Call):
             left_ms -= stretch_ms
         return None
 
-    async def _record(self, path: Path, longest_ms: int, silence_ms: int) -> Recorded:
+    async def _record(self, path: Path, longest_ms: int, silence_ms: int) -> bool:
         silence = (f"s={max(1, round(silence_ms / 1000))}",) if silence_ms else ()
         reply = await self._connection.command(
             "RECORD FILE", _stem(path), "wav", ALL_KEYS, longest_ms, *silence,
             within_s=longest_ms / 1000 + ANSWER_WITHIN_S,
         )  # fmt: skip
+        if reply.note == "writefile":
+            raise CallFailed(f"Asterisk cannot record to {path}: may its user write there, and is there room?")
         if reply.note == "hangup" or reply.result == "-1":
             raise HungUp
-        return Recorded(RecordingEnd.KEY if reply.note == "dtmf" else RecordingEnd.SILENCE_OR_LENGTH)
+        return reply.note == "dtmf"
 
     async def _key_of(self, reply: Reply, sound: Sound) -> str | None:
         if reply.result == "-1":
