@@ -125,17 +125,18 @@ class ScriptedCall(Call):
 
     async def _stream(self, sound: Sound, keys: str, start_ms: int) -> Played:
         self._moment()
-        length_ms = max(0, sound.length_ms - start_ms)
+        at_ms = start_ms
         while self._script and isinstance(step := self._script[0], Meanwhile) and step.during in sound.text:
             self._script.popleft()
             await step.do()
         while True:
-            key, after_ms = self._within(length_ms, sound.text, keys)
-            if key and not self.typeahead.accepts(key):
+            key, after_ms = self._within(max(0, sound.length_ms - at_ms), sound.text, keys)
+            at_ms += after_ms
+            if key and not (key in keys and self.typeahead.accepts(key)):
                 continue
-            self.heard.append(Heard(sound.text, start_ms, start_ms + after_ms))
+            self.heard.append(Heard(sound.text, start_ms, at_ms))
             self._check_hung_up()
-            return Played(key, start_ms + after_ms)
+            return Played(key, at_ms)
 
     async def _listen(self, ms: int, keys: str) -> str | None:
         self._moment()
@@ -146,7 +147,7 @@ class ScriptedCall(Call):
                 return None
             key, _ = self._within(ms, None, keys)
             self._check_hung_up()
-            if key is None or self.typeahead.accepts(key):
+            if key is None or (key in keys and self.typeahead.accepts(key)):
                 return key
 
     async def _record(self, path: Path, longest_ms: int, silence_ms: int) -> bool:

@@ -100,8 +100,6 @@ class FastAgiCall(Call):
             "RECORD FILE", _stem(path), "wav", ALL_KEYS, longest_ms, *silence,
             within_s=longest_ms / 1000 + ANSWER_WITHIN_S,
         )  # fmt: skip
-        if reply.note == "writefile":
-            raise CallFailed(f"Asterisk cannot record to {path}: may its user write there, and is there room?")
         if reply.note == "hangup" or reply.result == "-1":
             raise HungUp
         return reply.note == "dtmf"
