@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.room import LEAST_MS
 from ivr.mailbox.store import Purpose, Take
 from ivr.menus.caller_review import CallerReview
 from ivr.menus.greeting import Greeting
@@ -57,7 +58,7 @@ class Leave(Recorder):
         self.call.journal.note("message left", message=message.id, length_ms=message.length_ms, urgent=message.urgent)
 
     async def _longest_ms(self, mailbox: Mailbox) -> int:
-        """No longer than the box has room for."""
+        """No longer than the box has room for, if it is not full since the call began."""
         longest_ms = await super()._longest_ms(mailbox)
         left_ms = await self.mailroom.room.left_ms(mailbox)
-        return longest_ms if left_ms is None else min(longest_ms, left_ms)
+        return longest_ms if left_ms is None else min(longest_ms, max(left_ms, LEAST_MS))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from tests.support.house import House
 
 HOW = "To record an introduction first"
 REVIEW = "To keep this recording"
+
+THERE = [("ivr-operator", "0"), ("ivr-hunt", "101")]
 
 JOURNEYS: dict[str, tuple[list[Step], dict[str, Any]]] = {
     "a stranger signs in": ([Press("1000#"), Press("1379#"), Press("1")], {}),
@@ -38,6 +42,19 @@ JOURNEYS: dict[str, tuple[list[Step], dict[str, Any]]] = {
         [Speak(2000), Press("2", during=REVIEW), Press("3", during=REVIEW), Speak(1500), Press("1", during=REVIEW)],
         {"path": "leave", "number": "1001"},
     ),
+    "leave an urgent message": (
+        [Speak(2000), Press("4", during=REVIEW), Press("3", during=REVIEW), Speak(1500), Press("4", during=REVIEW),
+         Press("1", during=REVIEW)],
+        {"path": "leave", "number": "1001"},
+    ),
+    "on to the operator": (
+        [Speak(2000), Press("0", during=REVIEW)], {"path": "leave", "number": "1001", "extensions": THERE}
+    ),
+    "hunt": (
+        [Press("555#"), Press("101#", during="dial it")], {"path": "leave", "number": "1001", "extensions": THERE}
+    ),
+    "a full box": ([], {"path": "leave", "number": "1002"}),
+    "an announcement": ([], {"path": "leave", "number": "1003"}),
     "call back": ([Press("9", during="(message")], {"endpoint": "alice", "number": "1000"}),
     "settings": ([Press("5", during="To leave")], {"endpoint": "alice", "number": "1000"}),
     "four silent rounds": ([Silence()] * 4, {"endpoint": "bob", "number": "1001"}),
@@ -47,10 +64,22 @@ JOURNEYS: dict[str, tuple[list[Step], dict[str, Any]]] = {
 async def furnish(house: House) -> None:
     mine = await house.box("1000", owner=house.alice, vm_message_forward_type="prepend_forward")
     await house.box("1001", owner=house.bob)
+    full = await house.box("1002", quota_mb=1)
+    await house.message(full, s=62)
+    await house.box("1003", announcement_only=True)
     for age_s in (60, 3600):
         await house.message(mine, s=2, age_s=age_s)
     await house.message(mine, s=2, folder="saved")
     await house.message(mine, s=2, folder="deleted")
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """One whose dialplan has an operator and extensions to hunt."""
+    contexts = {"operator_context": "ivr-operator", "hunt_context": "ivr-hunt"}
+    house = await House(tmp_path / "data", voicemail=contexts).open()
+    yield house
+    house.close()
 
 
 @pytest.mark.parametrize("journey", JOURNEYS)
@@ -61,7 +90,7 @@ async def test_hang_up_at_every_moment(house: House, journey: str) -> None:
     for moment in range(1, moments + 1):
         before = await everything(house)
         phone = await house.call(script, hang_up_at=moment, **how)
-        assert phone.status in ("HANGUP", "DONE", "NOACCESS"), f"moment {moment}: {phone.texts}"
+        assert phone.status in ("HANGUP", "DONE", "NOACCESS", "BRANCH", "FULL"), f"moment {moment}: {phone.texts}"
         after = await everything(house)
         assert set(before) <= set(after), f"moment {moment}: a message was lost"
         assert await house.app.mailroom.takes.left_behind() == [], f"moment {moment}: a take was left behind"
