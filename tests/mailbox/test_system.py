@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from ivr.mailbox.box import Box
 from ivr.mailbox.system import VoicemailSettings
 
 
@@ -20,6 +21,10 @@ def test_a_context_is_a_plain_name(name: str, value: str) -> None:
 def test_nobody_is_called_and_nothing_is_hunted_as_shipped() -> None:
     shipped = VoicemailSettings()
     assert (shipped.callback_context, shipped.operator_context, shipped.hunt_context) == ("", "", "")
+
+
+def test_callers_may_mark_messages_urgent_unless_the_box_says_otherwise() -> None:
+    assert Box(name="x", mailbox="1").callers_may_mark_urgent is True
 
 
 @pytest.mark.parametrize("value", ["", "0)", "1" * 37])
