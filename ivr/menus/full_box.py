@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from ivr.errors import StoreError
-from ivr.menus.greeting import greeting, introduction
+from ivr.menus.greeting import greet, introduction
 from ivr.menus.menu import CallerMenu, Next
 from ivr.menus.sign_in import SignIn
 from ivr.menus.visit import Status
@@ -18,8 +18,8 @@ class FullBox(CallerMenu):
 
     async def run(self) -> Next:
         await self.call.work(self._tell())
-        sounds = [*await introduction(self), *await greeting(self), await self.sound("greeting/mailbox-full")]
-        played = await self.call.play(sounds, keys=self.keys.key("greeting", "login"))
+        before, full = await introduction(self), [await self.sound("greeting/mailbox-full")]
+        played = await greet(self, before=before, after=full, keys=self.keys.key("greeting", "login"))
         return SignIn(self.visit, self.mailbox, named=True) if played.key else Status.FULL
 
     async def _tell(self) -> None:

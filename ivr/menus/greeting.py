@@ -9,14 +9,21 @@ any digit acts at once, and one without a meaning goes to the beep.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import structlog
+
 from ivr.audio.sound import Sound
-from ivr.call.port import NEXT_DIGIT_MS, TERMINATOR
+from ivr.call.port import ALL_KEYS, NEXT_DIGIT_MS, TERMINATOR, Played
+from ivr.errors import UnplayableSound
 from ivr.menus import hunt
 from ivr.menus.hunt import Hunt
 from ivr.menus.menu import CallerMenu, Next
 from ivr.menus.operator import Operator
 from ivr.menus.sign_in import SignIn
 from ivr.menus.visit import Status
+
+log = structlog.get_logger()
 
 
 class Greeting(CallerMenu):
@@ -25,9 +32,9 @@ class Greeting(CallerMenu):
     async def run(self) -> Next | None:
         """Where the caller goes instead of leaving a message; None: to the beep."""
         tries = hunt.TRIES if Hunt.is_offered(self.mailbox) else 0
-        sounds = [*await introduction(self), *await greeting(self), *await self._instructions(tries)]
+        played = await greet(self, before=await introduction(self), after=await self._instructions(tries))
         while True:
-            typed = await self._typed(sounds, hunting=tries > 0)
+            typed = await self._extension(played.key) if tries else played.key
             if action := self.keys.action("greeting", typed):
                 return await self._do(action)
             if not tries or not typed or not typed[0].isdigit():
@@ -35,7 +42,7 @@ class Greeting(CallerMenu):
             if place := await Hunt(self.visit, self.mailbox).run(typed):
                 return place
             tries -= 1
-            sounds = await self._instructions(tries)
+            played = await self.call.play(await self._instructions(tries))
 
     async def _instructions(self, tries: int) -> list[Sound]:
         said = ["greeting/hunt"] if tries else []
@@ -43,11 +50,11 @@ class Greeting(CallerMenu):
             said.append("greeting/leave-a-message")
         return [await self.sound(prompt) for prompt in said]
 
-    async def _typed(self, sounds: list[Sound], *, hunting: bool) -> str | None:
-        """A key, or the extension that it begins."""
-        typed = (await self.call.play(sounds)).key
-        if not hunting or not typed or not typed.isdigit():
-            return typed
+    async def _extension(self, key: str | None) -> str | None:
+        """What a key begins: an extension, if it is a digit."""
+        if not key or not key.isdigit():
+            return key
+        typed = key
         asked = self.mailbox.settings.interdigit_timeout or self.call.arrival.arguments.interdigit_timeout
         while len(typed) < hunt.LONGEST and (key := await self.call.wait(asked or NEXT_DIGIT_MS)):
             if key == TERMINATOR:
@@ -70,7 +77,21 @@ async def introduction(menu: CallerMenu) -> list[Sound]:
     return [await menu.sound("greeting/intro")] if menu.mailbox.settings.play_greeting_intro else []
 
 
-async def greeting(menu: CallerMenu) -> list[Sound]:
+async def greet(
+    menu: CallerMenu, *, before: Sequence[Sound] = (), after: Sequence[Sound] = (), keys: str = ALL_KEYS
+) -> Played:
+    """Play the greeting of the box, with what comes before and after it, until one of `keys`.
+
+    A recording that Asterisk cannot play gives way to the box's number: no caller is turned away for it.
+    """
+    try:
+        return await menu.call.play([*before, *await _greeting(menu), *after], keys)
+    except UnplayableSound as fault:
+        log.error("greeting.unplayable", box=menu.mailbox.id, error=str(fault))
+        return await menu.call.play([await _number(menu), *after], keys)
+
+
+async def _greeting(menu: CallerMenu) -> list[Sound]:
     """The temporary greeting while it lasts, else the owner's own, else a generic one: with the owner's recorded name,
     else with the number of the box. Empty where the box wants none."""
     mailbox, greetings = menu.mailbox, menu.mailroom.greetings
@@ -82,4 +103,8 @@ async def greeting(menu: CallerMenu) -> list[Sound]:
         return [await menu.sound("greeting/nobody-available")]
     if name := await menu.call.work(greetings.name(mailbox)):
         return [name, await menu.sound("greeting/is-not-available")]
-    return [await menu.sound("greeting/person-at", menu.rules.spelled(mailbox.number), "greeting/is-not-available")]
+    return [await _number(menu)]
+
+
+async def _number(menu: CallerMenu) -> Sound:
+    return await menu.sound("greeting/person-at", menu.rules.spelled(menu.mailbox.number), "greeting/is-not-available")
