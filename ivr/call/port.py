@@ -167,6 +167,10 @@ class Call(ABC):
         """The value of a channel variable, "" where there is none."""
 
     @abstractmethod
+    async def tell(self, name: str, value: str) -> None:
+        """Set a channel variable for the dialplan. Works after a hang-up too; raises nothing."""
+
+    @abstractmethod
     async def extension_exists(self, context: str, extension: str) -> bool:
         """Whether the dialplan has `extension` in `context`, exactly or by a pattern."""
 

@@ -87,6 +87,7 @@ class ScriptedCall(Call):
         super().__init__(arrival, Journal(monotonic), Typeahead(monotonic))
         self.heard: list[Heard] = []
         self.status: str | None = None
+        self.told: dict[str, str] = {}
         self.branch: tuple[str, str] | None = None
         self.answered = False
         self.hung_up = False
@@ -108,6 +109,9 @@ class ScriptedCall(Call):
 
     async def variable(self, name: str) -> str:
         return self._variables.get(name, "")
+
+    async def tell(self, name: str, value: str) -> None:
+        self.told[name] = value
 
     async def extension_exists(self, context: str, extension: str) -> bool:
         return (context, extension) in self.extensions
