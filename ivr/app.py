@@ -23,6 +23,7 @@ from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.greetings import Greetings
 from ivr.mailbox.pins import Pins
 from ivr.mailbox.recordings import Recordings
+from ivr.mailbox.room import Room
 from ivr.mailbox.sqlite.boxes import SqliteBoxes
 from ivr.mailbox.sqlite.calls import SqliteCalls
 from ivr.mailbox.sqlite.media import SqliteMedia
@@ -100,7 +101,7 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
         adoption=Adoption(takes, boxes, delivery, messages), recordings=recordings,
         mailroom=Mailroom(
             directory, boxes, messages, pins, takes, delivery, Greetings(SqliteMedia(database), recordings, clock),
-            settings.voicemail, settings.asterisk.system, clock,
+            Room(messages, clock), settings.voicemail, settings.asterisk.system, clock,
         ),
         secrets=kept, failures=failures, calls=SqliteCalls(database, ids),
     )  # fmt: skip

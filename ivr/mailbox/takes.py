@@ -61,6 +61,10 @@ class Takes:
         except OSError:
             return 0
 
+    async def mark_urgent(self, take: Take, urgent: bool) -> None:
+        """The message that the take becomes will be urgent, or not. Raises `StoreError`."""
+        await self._store.mark_urgent(take.id, urgent)
+
     async def drop(self, take: Take) -> None:
         """It will never be heard: row first, so that nobody adopts it while its file goes."""
         await self._store.drop(take.id)

@@ -43,16 +43,19 @@ class Recorder(Menu):
         """What becomes of a take under the minimum length."""
         await self.mailroom.takes.drop(take)
 
+    async def _review(self, take: Take, mailbox: Mailbox, length_ms: int) -> Choice:
+        """What the person wants done with it."""
+        return await Review(self.visit, mailbox.keys, take, length_ms).run()
+
     async def _one_take(self, take: Take, mailbox: Mailbox) -> Choice:
         try:
+            longest_ms = await self.call.work(self._longest_ms(mailbox))
             await self.call.play([await self.sound("tone/beep")], keys="")
-            await self.call.record(
-                Path(take.path), longest_ms=self._longest_ms(mailbox), silence_ms=self._silence_ms(mailbox)
-            )
-            length_ms = self.mailroom.takes.length_ms(take)
-            if length_ms < mailbox.system.min_message_size:
+            silence_ms = self._silence_ms(mailbox)
+            recorded = await self.call.record(Path(take.path), longest_ms=longest_ms, silence_ms=silence_ms)
+            if recorded.length_ms < mailbox.system.min_message_size:
                 return Choice.NONE
-            return await Review(self.visit, mailbox.keys, take, length_ms).run()
+            return await self._review(take, mailbox, recorded.length_ms)
         except HungUp:
             await self._settle(take, mailbox)
             raise
@@ -62,7 +65,7 @@ class Recorder(Menu):
         await self.call.work(self._keep(take) if long_enough else self._too_short(take))
         return long_enough
 
-    def _longest_ms(self, mailbox: Mailbox) -> int:
+    async def _longest_ms(self, mailbox: Mailbox) -> int:
         """Node, then box, then system (kazoo-behaviour §1.1)."""
         asked = self.call.arrival.arguments.max_message_length
         return 1000 * (asked or mailbox.settings.max_message_length or mailbox.system.max_message_length)

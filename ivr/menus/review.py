@@ -15,11 +15,14 @@ from ivr.prompts.voice import Meaning
 ROUNDS = 4
 
 SPOKEN = {"save": "save-recording", "listen": "listen", "record": "record-again"}
+"""Action → what its key is for, in the order they are said."""
 
 
 class Choice(Enum):
     SAVE = auto()
     AGAIN = auto()
+    OPERATOR = auto()
+    """Keep it, and on to the operator; only callers have this choice."""
     NONE = auto()
     """Four rounds, and nothing was chosen."""
 
@@ -31,26 +34,39 @@ class Review(Menu):
         super().__init__(visit)
         self._keys = keys
         self._recording = Sound(Path(take.path), length_ms, "(your recording)")
+        self._round = 0
 
     async def run(self) -> Choice:
-        round = 0
-        while round < ROUNDS:
-            round += 1
+        while self._round < ROUNDS:
+            self._round += 1
             key = await self.ask_key(*self._choices())
-            match self._keys.action("review", key):
-                case "save":
-                    return Choice.SAVE
-                case "record":
-                    return Choice.AGAIN
-                case "listen":
-                    round = 0
-                    played = await self.call.play([self._recording])
-                    if played.key:
-                        self.call.unread(played.key)
-                case _ if key:
-                    await self.refuse("entry/invalid")
+            choice = await self._choose(self._keys.action("review", key), key)
+            if choice:
+                return choice
         return Choice.NONE
 
+    def begin_again(self) -> None:
+        """Something was done: what follows is the first round again."""
+        self._round = 0
+
+    async def _choose(self, action: str | None, key: str | None) -> Choice | None:
+        match action:
+            case "save":
+                return Choice.SAVE
+            case "record":
+                return Choice.AGAIN
+            case "listen":
+                self.begin_again()
+                played = await self.call.play([self._recording])
+                if played.key:
+                    self.call.unread(played.key)
+            case _ if key:
+                await self.refuse("entry/invalid")
+        return None
+
+    def _spoken(self) -> dict[str, str]:
+        return SPOKEN
+
     def _choices(self) -> list[Meaning]:
-        keys = {said: self._keys.key("review", action) for action, said in SPOKEN.items()}
+        keys = {said: self._keys.key("review", action) for action, said in self._spoken().items()}
         return [self.rules.choice(said, key) for said, key in keys.items() if key]

@@ -14,7 +14,10 @@ from tests.support.house import House
 GREETING = "The person at extension one zero zero zero is not available."
 INSTRUCTIONS = "Please leave your message after the tone. When you have finished, hang up, or press any key."
 BEEP = "(beep)"
-REVIEW = "To keep this recording, press one. To listen to it, press two. To record it again, press three."
+REVIEW = (
+    "To keep this recording, press one. To listen to it, press two. To record it again, press three."
+    " To mark it urgent, press four."
+)
 SAVED = "Your message has been saved. Thank you. Goodbye."
 
 

@@ -10,13 +10,14 @@ from ivr.mailbox.keys import KEYS
 from ivr.mailbox.message import Folder
 from ivr.mailbox.pins import Weakness
 from ivr.menus.message_menu import SPOKEN
+from ivr.menus.review import SPOKEN as REVIEW_SPOKEN
 from ivr.prompts import english
 from ivr.prompts.catalogue import Catalogue
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = Catalogue.load(ROOT / "sounds" / "en")
 TABLES = {key.split("/")[0] for key in CATALOGUE.keys()}  # noqa: SIM118 - a catalogue is no dict
-BUILT_NEXT = {"greeting", "settings", "pin", "setup", "callback", "done", "to", "count", "entry", "problem"}
+BUILT_NEXT = {"settings", "pin", "setup", "callback", "done", "to", "count", "entry", "problem"}
 """Tables with prompts of menus that are built next."""
 
 
@@ -44,7 +45,7 @@ def said_by_rule() -> Iterator[str]:
     for action in (*SPOKEN, "restore"):
         yield from (f"{length}/{action.replace('_', '-')}" for length in ("to", "short"))
     yield from (f"to/{action}" for action in ("hear-new", "hear-saved", "hear-deleted", "configure", "exit"))
-    yield from (f"to/{action}" for action in ("save-recording", "listen", "record-again"))
+    yield from (f"to/{what}" for what in (*REVIEW_SPOKEN.values(), "mark-urgent", "mark-normal", "operator"))
     yield from (f"to/{action}" for action in ("prepend", "forward-plain", "back-to-messages"))
     yield from (f"pin/{weakness}" for weakness in Weakness)
 

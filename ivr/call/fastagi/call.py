@@ -15,7 +15,7 @@ from ivr.call.arrival import Arrival
 from ivr.call.fastagi.connection import ANSWER_WITHIN_S, Connection
 from ivr.call.fastagi.syntax import Reply
 from ivr.call.journal import Journal
-from ivr.call.port import ALL_KEYS, Call, Played, Recorded, RecordingEnd
+from ivr.call.port import ALL_KEYS, Call, Played
 from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, HungUp, UnplayableSound
 
@@ -108,7 +108,7 @@ class FastAgiCall(Call):
             left_ms -= stretch_ms
         return None
 
-    async def _record(self, path: Path, longest_ms: int, silence_ms: int) -> Recorded:
+    async def _record(self, path: Path, longest_ms: int, silence_ms: int) -> bool:
         await self._connection.command("SET VARIABLE", TAKE_VARIABLE, _stem(path))
         silence = (f"s={max(1, round(silence_ms / 1000))}",) if silence_ms else ()
         reply = await self._connection.command(
@@ -117,7 +117,7 @@ class FastAgiCall(Call):
         )  # fmt: skip
         if reply.note == "hangup" or reply.result == "-1":
             raise HungUp
-        return Recorded(RecordingEnd.KEY if reply.note == "dtmf" else RecordingEnd.SILENCE_OR_LENGTH)
+        return reply.note == "dtmf"
 
     async def _key_of(self, reply: Reply, sound: Sound) -> str | None:
         if reply.result == "-1":

@@ -22,7 +22,9 @@ def counts(connection: sqlite3.Connection, box_id: str) -> Counts:
     return Counts(**{row["folder"]: row["messages"] for row in rows})
 
 
-def size(connection: sqlite3.Connection, box_id: str) -> int:
-    """Bytes in all folders."""
-    row = connection.execute("SELECT coalesce(sum(bytes), 0) FROM counters WHERE box_id = ?", (box_id,)).fetchone()
+def size(connection: sqlite3.Connection, box_id: str, without: str | None = None) -> int:
+    """Bytes of the messages in all folders but `without`, and of the box's greetings."""
+    messages = "SELECT coalesce(sum(bytes), 0) FROM counters WHERE box_id = ? AND folder IS NOT ?"
+    greetings = "SELECT coalesce(sum(bytes), 0) FROM media WHERE box_id = ? AND deleted_at IS NULL"
+    row = connection.execute(f"SELECT ({messages}) + ({greetings})", (box_id, without, box_id)).fetchone()
     return int(row[0])

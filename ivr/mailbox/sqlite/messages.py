@@ -34,8 +34,8 @@ class SqliteMessages:
     async def counts(self, box_id: str) -> Counts:
         return await self._database.read(lambda c: counters.counts(c, box_id))
 
-    async def bytes(self, box_id: str) -> int:
-        return await self._database.read(lambda c: counters.size(c, box_id))
+    async def bytes(self, box_id: str, *, without: Folder | None = None) -> int:
+        return await self._database.read(lambda c: counters.size(c, box_id, without))
 
     async def open(
         self, account_id: str, box_id: str, folder: Folder, *, oldest_first: bool, not_before: int
@@ -53,12 +53,16 @@ class SqliteMessages:
 
     # -- changing ----------------------------------------------------------------------------------------------------
 
-    async def add(self, message: Message, take_id: str | None = None) -> None:
-        def verb(connection: sqlite3.Connection) -> None:
+    async def add(self, message: Message, take_id: str | None = None, quota_bytes: int = 0) -> list[Message]:
+        def verb(connection: sqlite3.Connection) -> list[Message]:
             self._appear(connection, message, take_id)
+            return self._make_room(connection, message.box_id, quota_bytes) if quota_bytes else []
 
-        await self._database.write(verb)
+        purged = await self._database.write(verb)
         log.info("message.stored", message=message.id, box=message.box_id, length_ms=message.length_ms)
+        for gone in purged:
+            log.info("message.purged", message=gone.id, box=gone.box_id, why="the quota")
+        return purged
 
     async def move_to(
         self, box_id: str, message_id: str, folder: Folder, because: Because, *, only_from: Folder | None = None
@@ -107,6 +111,11 @@ class SqliteMessages:
         removed = await self._database.write(verb)
         log.info("messages.removed", box=box_id, messages=removed)
         return removed
+
+    async def tell_full(self, account_id: str, box_id: str) -> None:
+        now = int(self._clock.now())
+        await self._database.write(lambda c: outbox.about_box(c, Kind.FULL, account_id, box_id, now))
+        log.info("box.full", box=box_id)
 
     async def refresh_light(self, account_id: str, box_id: str) -> None:
         now = int(self._clock.now())
@@ -159,6 +168,17 @@ class SqliteMessages:
             outbox.put(connection, Kind(folder), before, now, reason=because)
         outbox.light(connection, before.account_id, before.box_id, now)
         return replace(before, folder=folder, folder_before=before.folder, revision=before.revision + 1)
+
+    def _make_room(self, connection: sqlite3.Connection, box_id: str, quota_bytes: int) -> list[Message]:
+        """The oldest of `deleted` go, one by one, while the box holds more than its quota."""
+        purged: list[Message] = []
+        while counters.size(connection, box_id) > quota_bytes:
+            oldest = rows.oldest(connection, box_id, Folder.DELETED)
+            if oldest is None:
+                break
+            self._vanish(connection, oldest)
+            purged.append(oldest)
+        return purged
 
     def _vanish(self, connection: sqlite3.Connection, message: Message) -> None:
         now = int(self._clock.now())

@@ -114,12 +114,44 @@ def _extensions(site: Site) -> Iterable[str]:
         # Where call-backs may go: the phones of this house by their numbers, and nowhere else.
         "[ivr-callback]",
         *(f"exten => {device.number},1,Dial(PJSIP/{device.name},20)" for device in site.devices),
+        *_for_callers(),
         "[from-phones](+)",
         *(line for late_ms, port in site.late_ports.items() for line in _late(late_ms, port)),
         *_ways(),
         *_voicemail_lines(),
         *(line for n, spare in enumerate(site.spares) for line in _spare(n, spare)),
     ]
+
+
+def _for_callers() -> Iterable[str]:
+    """Where a caller at a box may go from it. What is reached says a month or a weekday, which nothing else does."""
+    return [
+        "[ivr-operator]",
+        *_says("0", "month/1"),
+        *_says("200", "month/2"),
+        "[ivr-hunt]",
+        *_says("5101", "weekday/1"),
+        *_says("5102", "weekday/2"),
+        # *90 and the number of a box: the dialplan goes on behind it and says how it ended, as a number.
+        "[from-phones](+)",
+        "exten => _*901XXX,1,Gosub(ivr-leave,s,1(number=${EXTEN:3}))",
+        *(f' same => n,ExecIf($["${{IVRSTATUS}}" = "{status}"]?Playback(${{IVR_SOUNDS}}/number/{number}))'
+          for number, status in enumerate(ENDINGS, ENDINGS_FROM)),
+        " same => n,Hangup()",
+        # *91: the same, for three seconds at most.
+        "exten => _*911XXX,1,Gosub(ivr-leave,s,1(number=${EXTEN:3},max_message_length=3))",
+        " same => n,Hangup()",
+    ]  # fmt: skip
+
+
+ENDINGS = ("DONE", "FULL", "NOMESSAGE", "EXIT", "NOBOX")
+ENDINGS_FROM = 81
+
+
+def _says(extension: str, prompt: str) -> Iterable[str]:
+    return [
+        f"exten => {extension},1,Answer()", f" same => n,Playback(${{IVR_SOUNDS}}/{prompt})", " same => n,Hangup()",
+    ]  # fmt: skip
 
 
 def _late(late_ms: int, port: int) -> Iterable[str]:

@@ -1,0 +1,85 @@
+"""The greeting of a box, and what each key does in it (kazoo-behaviour §1.3, §1.7).
+
+Greeting, invitation to hunt and instructions are one stretch, in which every key works at any moment, spoken or typed
+ahead: `*` signs in, `0` reaches the operator, `#` goes to the beep at once. Where callers may hunt, a digit begins an
+extension, which is complete at `#`, at 20 digits, or when no digit follows for the box's `interdigit_timeout`; a single
+digit that has a meaning of its own (`0`) then has that one, so that it can also begin an extension. Where they may not,
+any digit acts at once, and one without a meaning goes to the beep.
+"""
+
+from __future__ import annotations
+
+from ivr.audio.sound import Sound
+from ivr.call.port import NEXT_DIGIT_MS, TERMINATOR
+from ivr.menus import hunt
+from ivr.menus.hunt import Hunt
+from ivr.menus.menu import CallerMenu, Next
+from ivr.menus.operator import Operator
+from ivr.menus.sign_in import SignIn
+from ivr.menus.visit import Status
+
+
+class Greeting(CallerMenu):
+    """What a caller hears before the beep."""
+
+    async def run(self) -> Next | None:
+        """Where the caller goes instead of leaving a message; None: to the beep."""
+        tries = hunt.TRIES if Hunt.is_offered(self.mailbox) else 0
+        sounds = [*await introduction(self), *await greeting(self), *await self._instructions(tries)]
+        while True:
+            typed = await self._typed(sounds, hunting=tries > 0)
+            if action := self.keys.action("greeting", typed):
+                return await self._do(action)
+            if not tries or not typed or not typed[0].isdigit():
+                return None
+            if place := await Hunt(self.visit, self.mailbox).run(typed):
+                return place
+            tries -= 1
+            sounds = await self._instructions(tries)
+
+    async def _instructions(self, tries: int) -> list[Sound]:
+        said = ["greeting/hunt"] if tries else []
+        if not self.mailbox.settings.skip_instructions:
+            said.append("greeting/leave-a-message")
+        return [await self.sound(prompt) for prompt in said]
+
+    async def _typed(self, sounds: list[Sound], *, hunting: bool) -> str | None:
+        """A key, or the extension that it begins."""
+        typed = (await self.call.play(sounds)).key
+        if not hunting or not typed or not typed.isdigit():
+            return typed
+        asked = self.mailbox.settings.interdigit_timeout or self.call.arrival.arguments.interdigit_timeout
+        while len(typed) < hunt.LONGEST and (key := await self.call.wait(asked or NEXT_DIGIT_MS)):
+            if key == TERMINATOR:
+                break
+            typed += key
+        return typed
+
+    async def _do(self, action: str) -> Next | None:
+        match action:
+            case "login":
+                return SignIn(self.visit, self.mailbox, named=True)
+            case "continue":
+                return Status.EXIT
+            case _:  # The operator; where there is none, the caller may leave a message.
+                return await Operator(self.visit, self.mailbox).run()
+
+
+async def introduction(menu: CallerMenu) -> list[Sound]:
+    """The sentence before the greeting, where the box wants one."""
+    return [await menu.sound("greeting/intro")] if menu.mailbox.settings.play_greeting_intro else []
+
+
+async def greeting(menu: CallerMenu) -> list[Sound]:
+    """The temporary greeting while it lasts, else the owner's own, else a generic one: with the owner's recorded name,
+    else with the number of the box. Empty where the box wants none."""
+    mailbox, greetings = menu.mailbox, menu.mailroom.greetings
+    if mailbox.settings.skip_greeting:
+        return []
+    if own := await menu.call.work(greetings.greeting(mailbox)):
+        return [own]
+    if mailbox.settings.use_person_not_available:
+        return [await menu.sound("greeting/nobody-available")]
+    if name := await menu.call.work(greetings.name(mailbox)):
+        return [name, await menu.sound("greeting/is-not-available")]
+    return [await menu.sound("greeting/person-at", menu.rules.spelled(mailbox.number), "greeting/is-not-available")]
