@@ -44,6 +44,8 @@ def read(name: str, value: str) -> object:
             return Instructions.SKIPPED if _truth(name, value) else Instructions.PLAYED
         case "gain_db":
             return _decibels(name, value)
+        case "exit_context" | "digits_context":
+            return _context(name, value)
         case _:
             return value
 
@@ -64,6 +66,13 @@ def _one_of(name: str, value: str, values: Sequence[str]) -> str:
     if value.lower() not in values:
         raise BadArgument(f"{name}={value!r}: one of {', '.join(values)} is needed")
     return value.lower()
+
+
+def _context(name: str, value: str) -> str:
+    """It goes into a dialplan expression, so it is a plain name."""
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{0,79}", value):
+        raise BadArgument(f"{name}={value!r}: the name of a dialplan context is needed")
+    return value
 
 
 def _decibels(name: str, value: str) -> float:

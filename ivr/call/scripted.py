@@ -89,7 +89,6 @@ class ScriptedCall(Call):
         self.status: str | None = None
         self.told: dict[str, str] = {}
         self.branch: tuple[str, str] | None = None
-        self.answered = False
         self.hung_up = False
         self.moments = 0
         self.extensions: set[tuple[str, str]] = set()
@@ -103,9 +102,11 @@ class ScriptedCall(Call):
         """What was heard, in order, also where a key cut it."""
         return [heard.text for heard in self.heard]
 
-    async def answer(self) -> None:
+    async def _answer(self) -> None:
         self._moment()
-        self.answered = True
+
+    async def ring(self) -> None:
+        self._moment()
 
     async def variable(self, name: str) -> str:
         return self._variables.get(name, "")

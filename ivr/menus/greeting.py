@@ -10,6 +10,8 @@ any digit acts at once, and one without a meaning goes to the beep.
 from __future__ import annotations
 
 from ivr.audio.sound import Sound
+from ivr.call.argument_values import Greeting as Wanted
+from ivr.call.argument_values import Instructions
 from ivr.call.port import NEXT_DIGIT_MS, TERMINATOR
 from ivr.menus import hunt
 from ivr.menus.hunt import Hunt
@@ -17,6 +19,7 @@ from ivr.menus.menu import CallerMenu, Next
 from ivr.menus.operator import Operator
 from ivr.menus.sign_in import SignIn
 from ivr.menus.visit import Status
+from ivr.menus.way_out import WayOut
 
 
 class Greeting(CallerMenu):
@@ -28,6 +31,8 @@ class Greeting(CallerMenu):
         sounds = [*await introduction(self), *await greeting(self), *await self._instructions(tries)]
         while True:
             typed = await self._typed(sounds, hunting=tries > 0)
+            if place := await WayOut(self.visit, self.mailbox).run(typed):
+                return place
             if action := self.keys.action("greeting", typed):
                 return await self._do(action)
             if not tries or not typed or not typed[0].isdigit():
@@ -39,14 +44,25 @@ class Greeting(CallerMenu):
 
     async def _instructions(self, tries: int) -> list[Sound]:
         said = ["greeting/hunt"] if tries else []
-        if not self.mailbox.settings.skip_instructions:
+        if not await self._skips_instructions():
             said.append("greeting/leave-a-message")
         return [await self.sound(prompt) for prompt in said]
+
+    async def _skips_instructions(self) -> bool:
+        match self.call.arrival.arguments.skip_instructions:
+            case Instructions.SKIPPED:
+                return True
+            case Instructions.SKIPPED_IF_GREETED if await self.call.work(
+                self.mailroom.greetings.greeting(self.mailbox)
+            ):
+                return True
+            case _:
+                return self.mailbox.settings.skip_instructions
 
     async def _typed(self, sounds: list[Sound], *, hunting: bool) -> str | None:
         """A key, or the extension that it begins."""
         typed = (await self.call.play(sounds)).key
-        if not hunting or not typed or not typed.isdigit():
+        if not hunting or not typed or not typed.isdigit() or await WayOut(self.visit, self.mailbox).is_digit(typed):
             return typed
         asked = self.mailbox.settings.interdigit_timeout or self.call.arrival.arguments.interdigit_timeout
         while len(typed) < hunt.LONGEST and (key := await self.call.wait(asked or NEXT_DIGIT_MS)):
@@ -73,13 +89,14 @@ async def introduction(menu: CallerMenu) -> list[Sound]:
 async def greeting(menu: CallerMenu) -> list[Sound]:
     """The temporary greeting while it lasts, else the owner's own, else a generic one: with the owner's recorded name,
     else with the number of the box. Empty where the box wants none."""
-    mailbox, greetings = menu.mailbox, menu.mailroom.greetings
-    if mailbox.settings.skip_greeting:
+    mailbox, greetings, wanted = menu.mailbox, menu.mailroom.greetings, menu.call.arrival.arguments.greeting
+    if mailbox.settings.skip_greeting or wanted is Wanted.NONE:
         return []
     if own := await menu.call.work(greetings.greeting(mailbox)):
         return [own]
     if mailbox.settings.use_person_not_available:
         return [await menu.sound("greeting/nobody-available")]
+    absent = "greeting/is-on-the-phone" if wanted is Wanted.BUSY else "greeting/is-not-available"
     if name := await menu.call.work(greetings.name(mailbox)):
-        return [name, await menu.sound("greeting/is-not-available")]
-    return [await menu.sound("greeting/person-at", menu.rules.spelled(mailbox.number), "greeting/is-not-available")]
+        return [name, await menu.sound(absent)]
+    return [await menu.sound("greeting/person-at", menu.rules.spelled(mailbox.number), absent)]

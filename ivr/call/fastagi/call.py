@@ -25,6 +25,8 @@ TAKE_VARIABLE = "IVRTAKE"
 FRAME_VARIABLE = "IVRFRAME"
 """Set within each Gosub of the dialplan that leads here."""
 MOST_FRAMES = 10
+GAIN_VARIABLE = "VOLUME(RX)"
+"""A factor, for what the caller says from now on; only calls that record nothing but a message ask for one."""
 ALIVE = {"4", "5", "6"}
 """Of CHANNEL STATUS: ringing, either way, as in early media; up."""
 
@@ -40,8 +42,15 @@ class FastAgiCall(Call):
         self._silence = silence
         connection.heard_key = typeahead.put
 
-    async def answer(self) -> None:
+    async def _answer(self) -> None:
         await self._connection.command("ANSWER")
+        self._listen_from_now_on()
+
+    async def ring(self) -> None:
+        await self._connection.command("EXEC", "Progress")
+        self._listen_from_now_on()
+
+    def _listen_from_now_on(self) -> None:
         self._connection.listen_with("STREAM FILE", _stem(self._silence.path), ALL_KEYS)
 
     async def variable(self, name: str) -> str:
@@ -110,6 +119,9 @@ class FastAgiCall(Call):
 
     async def _record(self, path: Path, longest_ms: int, silence_ms: int) -> bool:
         await self._connection.command("SET VARIABLE", TAKE_VARIABLE, _stem(path))
+        gain_db = self.arrival.arguments.gain_db
+        if gain_db:
+            await self._connection.command("SET VARIABLE", GAIN_VARIABLE, f"{10 ** (gain_db / 20):.3f}")
         silence = (f"s={max(1, round(silence_ms / 1000))}",) if silence_ms else ()
         reply = await self._connection.command(
             "RECORD FILE", _stem(path), "wav", ALL_KEYS, longest_ms, *silence,
