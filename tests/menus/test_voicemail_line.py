@@ -8,6 +8,7 @@ import pytest
 
 from ivr.call.scripted import HangUp, Press, ScriptedCall, Speak, Step
 from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.store import MediaKind
 from tests.support.house import House
 
 GREETING = "The person at extension one zero zero zero is not available."
@@ -166,3 +167,13 @@ async def test_early_media_is_answered_for_the_recording_only(house: House, box:
 async def test_or_to_sign_in(house: House, box: Mailbox) -> None:
     phone = await voicemail(house, "ue", Press("*", after_ms=500), HangUp(during="pin"))
     assert phone.answered
+
+
+async def test_big_s_leaves_the_instructions_out_where_the_owner_has_recorded_a_greeting(
+    house: House, box: Mailbox
+) -> None:
+    await house.uses(box, MediaKind.UNAVAILABLE)
+    phone = await voicemail(house, "uS", Speak(3000, then="hang-up"))
+    assert phone.texts == ["(greeting of 1000)", BEEP]
+    phone = await voicemail(house, "bS", Speak(3000, then="hang-up"))
+    assert phone.texts == ["(greeting of 1000)", BEEP]
