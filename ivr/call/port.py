@@ -85,6 +85,7 @@ class Call(ABC):
         self.arrival = arrival
         self.journal = journal
         self.typeahead = typeahead
+        self.answered = False
 
     async def play(self, sounds: Sequence[Sound], keys: str = ALL_KEYS, position_ms: int = 0) -> Played:
         """Play `sounds` as one stretch from `position_ms`, until a key of `keys` or the end.
@@ -168,13 +169,27 @@ class Call(ABC):
         """
         return await job
 
-    @abstractmethod
     async def answer(self) -> None:
-        """Pick up, and begin to listen: before anything else (kazoo-behaviour §1.1)."""
+        """Pick up, and begin to listen: before anything else (kazoo-behaviour §1.1). Nothing, once it is done."""
+        if not self.answered:
+            await self._answer()
+            self.answered = True
+
+    @abstractmethod
+    async def ring(self) -> None:
+        """Begin to listen and play without picking up (early media); `answer` may follow at any time."""
+
+    @abstractmethod
+    async def _answer(self) -> None:
+        """Pick up."""
 
     @abstractmethod
     async def variable(self, name: str) -> str:
         """The value of a channel variable, "" where there is none."""
+
+    @abstractmethod
+    async def tell(self, name: str, value: str) -> None:
+        """Set a channel variable for the dialplan. Works after a hang-up too; raises nothing."""
 
     @abstractmethod
     async def extension_exists(self, context: str, extension: str) -> bool:

@@ -87,8 +87,8 @@ class ScriptedCall(Call):
         super().__init__(arrival, Journal(monotonic), Typeahead(monotonic))
         self.heard: list[Heard] = []
         self.status: str | None = None
+        self.told: dict[str, str] = {}
         self.branch: tuple[str, str] | None = None
-        self.answered = False
         self.hung_up = False
         self.moments = 0
         self.extensions: set[tuple[str, str]] = set()
@@ -102,12 +102,17 @@ class ScriptedCall(Call):
         """What was heard, in order, also where a key cut it."""
         return [heard.text for heard in self.heard]
 
-    async def answer(self) -> None:
+    async def _answer(self) -> None:
         self._moment()
-        self.answered = True
+
+    async def ring(self) -> None:
+        self._moment()
 
     async def variable(self, name: str) -> str:
         return self._variables.get(name, "")
+
+    async def tell(self, name: str, value: str) -> None:
+        self.told[name] = value
 
     async def extension_exists(self, context: str, extension: str) -> bool:
         return (context, extension) in self.extensions

@@ -12,6 +12,7 @@ import structlog
 
 from ivr.errors import AudioRefused, IvrError, NotFound
 from ivr.mailbox.boxes import Boxes
+from ivr.mailbox.copies import Copies
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.store import MessageStore, Purpose, Take
 from ivr.mailbox.takes import Takes
@@ -64,6 +65,7 @@ class Adoption:
             await self._takes.drop(take)
             return
         message = await self._delivery.deliver(take, mailbox)
+        await Copies(self._boxes, self._delivery).make(take, message)
         log.info("take.adopted", take=take.id, message=message.id)
 
     async def _as_intro(self, take: Take) -> None:

@@ -102,6 +102,15 @@ class Delivery:
         """
         return await self.forward(message, destination)
 
+    async def carbon_copy(self, message: Message, destination: Mailbox) -> Message:
+        """The same message for another box that it was left for as well, as urgent as it is.
+
+        Raises `NotFound`, `StoreError`.
+        """
+        copy = replace(await self._copy(message, destination, None), urgent=message.urgent)
+        await self._messages.add_copy(copy)
+        return copy
+
     async def move(self, message: Message, destination: Mailbox) -> Message:
         """The same, and the original goes. Raises `NotFound`, `StoreError`."""
         copy = await self._copy(message, destination, None)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ivr.menus.greeting import greet
 from ivr.menus.menu import CallerMenu, Next
+from ivr.menus.salutation import greet
 from ivr.menus.sign_in import SignIn
 from ivr.menus.visit import Status
 

@@ -37,6 +37,8 @@ def _comes_to_listen(visit: Visit, mailbox: Mailbox) -> bool:
     A box that only plays its greeting has nothing to be talked to. Where the box does not say, it depends on how the
     call came: an owner who dialled it wants to hear it, one who fell into it from a ring group or a menu does not.
     """
+    if visit.call.arrival.arguments.options is not None:
+        return False  # VoiceMail() always leaves a message.
     wanted = mailbox.settings.check_if_owner
     if wanted is None:
         wanted = not visit.call.arrival.arguments.reason

@@ -5,8 +5,8 @@ from __future__ import annotations
 import structlog
 
 from ivr.errors import StoreError
-from ivr.menus.greeting import greet, introduction
 from ivr.menus.menu import CallerMenu, Next
+from ivr.menus.salutation import greet, introduction
 from ivr.menus.sign_in import SignIn
 from ivr.menus.visit import Status
 

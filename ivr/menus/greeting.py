@@ -9,21 +9,17 @@ any digit acts at once, and one without a meaning goes to the beep.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import structlog
-
 from ivr.audio.sound import Sound
-from ivr.call.port import ALL_KEYS, NEXT_DIGIT_MS, TERMINATOR, Played
-from ivr.errors import UnplayableSound
+from ivr.call.argument_values import Instructions
+from ivr.call.port import NEXT_DIGIT_MS, TERMINATOR
 from ivr.menus import hunt
 from ivr.menus.hunt import Hunt
 from ivr.menus.menu import CallerMenu, Next
 from ivr.menus.operator import Operator
+from ivr.menus.salutation import greet, introduction
 from ivr.menus.sign_in import SignIn
 from ivr.menus.visit import Status
-
-log = structlog.get_logger()
+from ivr.menus.way_out import WayOut
 
 
 class Greeting(CallerMenu):
@@ -35,6 +31,8 @@ class Greeting(CallerMenu):
         played = await greet(self, before=await introduction(self), after=await self._instructions(tries))
         while True:
             typed = await self._extension(played.key) if tries else played.key
+            if way_out := await WayOut(self.visit, self.mailbox).run(typed):
+                return way_out
             if action := self.keys.action("greeting", typed):
                 return await self._do(action)
             if not tries or not typed or not typed[0].isdigit():
@@ -46,13 +44,24 @@ class Greeting(CallerMenu):
 
     async def _instructions(self, tries: int) -> list[Sound]:
         said = ["greeting/hunt"] if tries else []
-        if not self.mailbox.settings.skip_instructions:
+        if not await self._skips_instructions():
             said.append("greeting/leave-a-message")
         return [await self.sound(prompt) for prompt in said]
 
+    async def _skips_instructions(self) -> bool:
+        match self.call.arrival.arguments.skip_instructions:
+            case Instructions.SKIPPED:
+                return True
+            case Instructions.SKIPPED_IF_GREETED if await self.call.work(
+                self.mailroom.greetings.greeting(self.mailbox)
+            ):
+                return True
+            case _:
+                return self.mailbox.settings.skip_instructions
+
     async def _extension(self, key: str | None) -> str | None:
-        """What a key begins: an extension, if it is a digit."""
-        if not key or not key.isdigit():
+        """What a key begins: an extension, if it is a digit that does not lead out by itself."""
+        if not key or not key.isdigit() or await WayOut(self.visit, self.mailbox).is_digit(key):
             return key
         typed = key
         asked = self.mailbox.settings.interdigit_timeout or self.call.arrival.arguments.interdigit_timeout
@@ -70,41 +79,3 @@ class Greeting(CallerMenu):
                 return Status.EXIT
             case _:  # The operator; where there is none, the caller may leave a message.
                 return await Operator(self.visit, self.mailbox).run()
-
-
-async def introduction(menu: CallerMenu) -> list[Sound]:
-    """The sentence before the greeting, where the box wants one."""
-    return [await menu.sound("greeting/intro")] if menu.mailbox.settings.play_greeting_intro else []
-
-
-async def greet(
-    menu: CallerMenu, *, before: Sequence[Sound] = (), after: Sequence[Sound] = (), keys: str = ALL_KEYS
-) -> Played:
-    """Play the greeting of the box, with what comes before and after it, until one of `keys`.
-
-    A recording that Asterisk cannot play gives way to the box's number: no caller is turned away for it.
-    """
-    try:
-        return await menu.call.play([*before, *await _greeting(menu), *after], keys)
-    except UnplayableSound as fault:
-        log.error("greeting.unplayable", box=menu.mailbox.id, error=str(fault))
-        return await menu.call.play([await _number(menu), *after], keys)
-
-
-async def _greeting(menu: CallerMenu) -> list[Sound]:
-    """The temporary greeting while it lasts, else the owner's own, else a generic one: with the owner's recorded name,
-    else with the number of the box. Empty where the box wants none."""
-    mailbox, greetings = menu.mailbox, menu.mailroom.greetings
-    if mailbox.settings.skip_greeting:
-        return []
-    if own := await menu.call.work(greetings.greeting(mailbox)):
-        return [own]
-    if mailbox.settings.use_person_not_available:
-        return [await menu.sound("greeting/nobody-available")]
-    if name := await menu.call.work(greetings.name(mailbox)):
-        return [name, await menu.sound("greeting/is-not-available")]
-    return [await _number(menu)]
-
-
-async def _number(menu: CallerMenu) -> Sound:
-    return await menu.sound("greeting/person-at", menu.rules.spelled(menu.mailbox.number), "greeting/is-not-available")

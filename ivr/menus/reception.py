@@ -15,7 +15,7 @@ from ivr.directory.people import Account, User
 from ivr.errors import HungUp, IvrError, NotFound
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.store import CallRecord, CallStore
-from ivr.menus import apology
+from ivr.menus import apology, outcome
 from ivr.menus.caller import first_place
 from ivr.menus.menu import Next
 from ivr.menus.sign_in import SignIn
@@ -60,6 +60,7 @@ class Reception:
             log.exception("call.broke", channel=arrival.channel)
             await self._apologise(call, "problem/later")
         finally:
+            await outcome.ended(call, status)
             await call.finish(status)
             log.info("call.ended", channel=arrival.channel, status=status)
             await self._write_down(call, about, status, began_at)
@@ -81,7 +82,7 @@ class Reception:
         arguments = call.arrival.arguments
         if arguments.skip_module or arguments.action is None:
             return Status.SKIPPED
-        await call.answer()
+        await (call.ring() if arguments.early_media and arguments.action is Action.LEAVE else call.answer())
         user = await call.work(self._user(call))
         account = await call.work(self._account(call, user))
         if account is None:

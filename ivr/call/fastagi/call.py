@@ -20,7 +20,15 @@ from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, HungUp, UnplayableSound
 
 STATUS_VARIABLE = "IVRSTATUS"
-CHANNEL_UP = "6"
+TAKE_VARIABLE = "IVRTAKE"
+"""The file, without its extension, that the caller was last recorded into: the dialplan looks at it if we die."""
+FRAME_VARIABLE = "IVRFRAME"
+"""Set within each Gosub of the dialplan that leads here."""
+MOST_FRAMES = 10
+GAIN_VARIABLE = "VOLUME(RX)"
+"""A factor, for what the caller says from now on; only calls that record nothing but a message ask for one."""
+ALIVE = {"4", "5", "6"}
+"""Of CHANNEL STATUS: ringing, either way, as in early media; up."""
 
 
 class FastAgiCall(Call):
@@ -34,8 +42,15 @@ class FastAgiCall(Call):
         self._silence = silence
         connection.heard_key = typeahead.put
 
-    async def answer(self) -> None:
+    async def _answer(self) -> None:
         await self._connection.command("ANSWER")
+        self._listen_from_now_on()
+
+    async def ring(self) -> None:
+        await self._connection.command("EXEC", "Progress")
+        self._listen_from_now_on()
+
+    def _listen_from_now_on(self) -> None:
         self._connection.listen_with("STREAM FILE", _stem(self._silence.path), ALL_KEYS)
 
     async def variable(self, name: str) -> str:
@@ -46,7 +61,16 @@ class FastAgiCall(Call):
         asked = f"${{DIALPLAN_EXISTS({context},{extension},1)}}"
         return (await self._connection.command("GET FULL VARIABLE", asked)).note == "1"
 
+    async def tell(self, name: str, value: str) -> None:
+        with suppress(HungUp, CallFailed):
+            await self._connection.command("SET VARIABLE", name, value, also_dead=True)
+
     async def leave(self, context: str, extension: str) -> None:
+        await self._connection.unwatched()
+        for _ in range(MOST_FRAMES):
+            if not await self.variable(FRAME_VARIABLE):
+                break
+            await self._connection.command("EXEC", "StackPop")
         await self._connection.command("SET CONTEXT", context)
         await self._connection.command("SET EXTENSION", extension)
         await self._connection.command("SET PRIORITY", "1")
@@ -57,8 +81,7 @@ class FastAgiCall(Call):
 
     async def finish(self, status: str) -> None:
         # Where nobody is left to be told, the dialplan takes the missing status for a failure, as it should.
-        with suppress(HungUp, CallFailed):
-            await self._connection.command("SET VARIABLE", STATUS_VARIABLE, status, also_dead=True)
+        await self.tell(STATUS_VARIABLE, status)
         self._connection.close()
 
     async def _stream(self, sound: Sound, keys: str, start_ms: int) -> Played:
@@ -95,6 +118,10 @@ class FastAgiCall(Call):
         return None
 
     async def _record(self, path: Path, longest_ms: int, silence_ms: int) -> bool:
+        await self._connection.command("SET VARIABLE", TAKE_VARIABLE, _stem(path))
+        gain_db = self.arrival.arguments.gain_db
+        if gain_db:
+            await self._connection.command("SET VARIABLE", GAIN_VARIABLE, f"{10 ** (gain_db / 20):.3f}")
         silence = (f"s={max(1, round(silence_ms / 1000))}",) if silence_ms else ()
         reply = await self._connection.command(
             "RECORD FILE", _stem(path), "wav", ALL_KEYS, longest_ms, *silence,
@@ -112,7 +139,7 @@ class FastAgiCall(Call):
 
     async def _why_unplayable(self, sound: Sound) -> None:
         status = await self._connection.command("CHANNEL STATUS")  # Raises HungUp on a dead channel.
-        if status.result == CHANNEL_UP:
+        if status.result in ALIVE:
             raise UnplayableSound(f"Asterisk cannot play {sound.path}: is it there, and may Asterisk's user read it?")
         raise HungUp
 
