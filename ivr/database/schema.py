@@ -66,8 +66,8 @@ def _boxes_and_messages(tables: Tables) -> None:
     )  # fmt: skip
     tables.table("numbers").create_index(["box_id"], "numbers_box")
     tables.table("counters").create(
-        {"account_id": str, "box_id": str, "folder": str, "messages": int, "bytes": int},
-        pk=("box_id", "folder"), foreign_keys=[("box_id", "boxes", "id")],
+        {"account_id": str, "box_id": str, "folder": str, "urgent": int, "messages": int, "bytes": int},
+        pk=("box_id", "folder", "urgent"), foreign_keys=[("box_id", "boxes", "id")],
         not_null={"account_id", "messages", "bytes"}, strict=True,
     )  # fmt: skip
     tables.table("messages").create(

@@ -27,7 +27,7 @@ class MainMenu(OwnerMenu):
             counts = await self.call.work(self._count())
             if self._first and self._starts_at_once(counts):
                 self._first = False
-                await self.say(self.rules.message_counts(counts.new, counts.saved))
+                await self.say(self._how_many(counts))
                 return MessageMenu(self.session, Folder.NEW, home=self, at_once=True)
             key = await self.take_key(await self._menu(counts))
             match self.keys.action("main", key):
@@ -62,9 +62,12 @@ class MainMenu(OwnerMenu):
         }
         choices = [self._choice(action) for action, offered in said.items() if offered]
         return [
-            await self.sound(self.rules.message_counts(counts.new, counts.saved)),
+            await self.sound(self._how_many(counts)),
             await self.sound(*(choice for choice in choices if choice)),
         ]
+
+    def _how_many(self, counts: Counts) -> Meaning:
+        return self.rules.message_counts(counts.new, counts.saved, counts.urgent_new)
 
     def _choice(self, action: str) -> Meaning:
         key = self.keys.key("main", action)

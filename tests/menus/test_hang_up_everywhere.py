@@ -79,4 +79,5 @@ async def everything(house: House) -> dict[str, str]:
         counts = await house.app.messages.counts(box.id)
         folders: list[str] = [message.folder for message in messages]
         assert (counts.new, counts.saved, counts.deleted) == tuple(map(folders.count, ("new", "saved", "deleted")))
+        assert counts.urgent_new == sum(message.urgent and message.folder == "new" for message in messages)
     return found
