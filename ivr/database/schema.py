@@ -115,6 +115,7 @@ def _work_in_progress(tables: Tables) -> None:
         },
         pk="id", not_null={"account_id", "box_id", "purpose", "state", "path", "payload", "began_at"}, strict=True,
     )  # fmt: skip
+    tables.table("takes").create_index(["box_id", "state"], "takes_box")
     tables.table("outbox").create(
         {
             "id": int, "account_id": str, "box_id": str, "message_id": str, "kind": str, "payload": str,
