@@ -6,6 +6,7 @@ from ivr.audio.sound import Sound
 from ivr.mailbox.message import Counts, Folder
 from ivr.menus.menu import Next, OwnerMenu
 from ivr.menus.message_menu import MessageMenu
+from ivr.menus.settings_menu import SettingsMenu
 from ivr.menus.visit import Session
 from ivr.prompts.voice import Meaning
 
@@ -34,7 +35,7 @@ class MainMenu(OwnerMenu):
                 case ("hear_new" | "hear_saved" | "hear_deleted") as action:
                     return MessageMenu(self.session, FOLDERS[action], home=self)
                 case "configure" if not self.mailbox.settings.not_configurable:
-                    await self.refuse("entry/not-yet")
+                    return SettingsMenu(self.session, home=MainMenu)
                 case "exit":
                     return await self.goodbye()
                 case None if key is None:

@@ -66,12 +66,6 @@ async def test_an_empty_folder_leads_back_here(house: House, key: str) -> None:
     assert phone.texts == [NONE, NONE, GOODBYE]
 
 
-async def test_five_says_that_settings_are_built_next(house: House) -> None:
-    await house.box(owner=house.alice)
-    phone = await house.call([Press("5"), Press("#", during=NONE)], endpoint="alice", number="1000")
-    assert phone.texts[1] == "I am sorry, settings cannot be changed by phone yet."
-
-
 async def test_a_box_that_is_not_configurable_offers_no_settings(house: House) -> None:
     await house.box(owner=house.alice, not_configurable=True)
     phone = await house.call([Press("5", after_ms=1500)], endpoint="alice", number="1000")
