@@ -328,7 +328,7 @@ async def test_all_is_written_down(house: House, box: Mailbox) -> None:
 
 
 async def test_seven_in_a_callers_review_throws_nothing_away(house: House, box: Mailbox) -> None:
-    script = [Speak(3000), Press("7", during="To keep"), Press("1", during="To keep")]
+    script: list[Step] = [Speak(3000), Press("7", during="To keep"), Press("1", during="To keep")]
     phone = await house.call(script, path="leave", number="1000")
     assert "That entry is not valid." in phone.texts
     assert len(await house.messages(box)) == 1
