@@ -15,7 +15,7 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.store import Purpose, Take
 from ivr.menus.how_long import HowLong, temporary_in_use
 from ivr.menus.recorder import Recorder
-from ivr.menus.review import Choice
+from ivr.menus.review import Choice, Review
 from ivr.menus.visit import Session
 from ivr.prompts.voice import Meaning
 
@@ -50,8 +50,6 @@ class Outcome(Enum):
 
 class OwnRecording(Recorder):
     """One recording for one purpose: from its beep, or from where an earlier call left it, to its use."""
-
-    offers = OFFERS
 
     def __init__(self, session: Session, purpose: Purpose) -> None:
         super().__init__(session.visit)
@@ -139,5 +137,8 @@ class OwnRecording(Recorder):
     async def _keep(self, take: Take) -> None:
         await self._put_aside(take)
 
-    def _longest_ms(self, mailbox: Mailbox) -> int:
+    async def _review(self, take: Take, mailbox: Mailbox, length_ms: int) -> Choice:
+        return await Review(self.visit, mailbox.keys, take, length_ms, OFFERS).run()
+
+    async def _longest_ms(self, mailbox: Mailbox) -> int:
         return LONGEST_MS

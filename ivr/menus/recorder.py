@@ -6,21 +6,17 @@ One way for a caller's message, for an intro, and for an owner's greetings and n
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from pathlib import Path
 
 from ivr.errors import HungUp
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.store import Take
 from ivr.menus.menu import Menu
-from ivr.menus.review import SPOKEN, Choice, Review
+from ivr.menus.review import Choice, Review
 
 
 class Recorder(Menu):
     """A menu that records. `_begin` and `_keep` say what a take is for; hanging up keeps it."""
-
-    offers: Mapping[str, str] = SPOKEN
-    """What the review offers."""
 
     async def record(self, mailbox: Mailbox) -> bool:
         """Record until something is kept, or chosen not to be; whether it was kept.
@@ -55,17 +51,21 @@ class Recorder(Menu):
         """What becomes of a take under the minimum length."""
         await self.mailroom.takes.drop(take)
 
+    async def _review(self, take: Take, mailbox: Mailbox, length_ms: int) -> Choice:
+        """What the person wants done with it."""
+        return await Review(self.visit, mailbox.keys, take, length_ms).run()
+
     async def _one_take(self, take: Take, mailbox: Mailbox, *, recorded: bool) -> Choice:
         try:
             if not recorded:
+                longest_ms = await self.call.work(self._longest_ms(mailbox))
                 await self.call.play([await self.sound("tone/beep")], keys="")
-                await self.call.record(
-                    Path(take.path), longest_ms=self._longest_ms(mailbox), silence_ms=self._silence_ms(mailbox)
-                )
+                silence_ms = self._silence_ms(mailbox)
+                await self.call.record(Path(take.path), longest_ms=longest_ms, silence_ms=silence_ms)
             length_ms = self.mailroom.takes.length_ms(take)
             if length_ms < mailbox.system.min_message_size:
                 return Choice.NONE
-            return await Review(self.visit, mailbox.keys, take, length_ms, self.offers).run()
+            return await self._review(take, mailbox, length_ms)
         except HungUp:
             await self._hung_up(take, mailbox)
             raise
@@ -82,7 +82,7 @@ class Recorder(Menu):
         await self.call.work(self._keep(take) if long_enough else self._too_short(take))
         return long_enough
 
-    def _longest_ms(self, mailbox: Mailbox) -> int:
+    async def _longest_ms(self, mailbox: Mailbox) -> int:
         """Node, then box, then system (kazoo-behaviour §1.1)."""
         asked = self.call.arrival.arguments.max_message_length
         return 1000 * (asked or mailbox.settings.max_message_length or mailbox.system.max_message_length)

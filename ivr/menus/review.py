@@ -37,28 +37,34 @@ class Review(Menu):
         self._keys = keys
         self._offers = offers
         self._recording = Sound(Path(take.path), length_ms, "(your recording)")
+        self._round = 0
 
     async def run(self) -> Choice:
-        round = 0
-        while round < ROUNDS:
-            round += 1
+        while self._round < ROUNDS:
+            self._round += 1
             key = await self.ask_key(*self._choices())
             action = self._keys.action("review", key)
-            match action if action in self._offers else None:
-                case "save":
-                    return Choice.SAVE
-                case "record":
-                    return Choice.AGAIN
-                case "discard":
-                    return Choice.DISCARD
-                case "listen":
-                    round = 0
-                    played = await self.call.play([self._recording])
-                    if played.key:
-                        self.call.unread(played.key)
-                case _ if key:
-                    await self.refuse("entry/invalid")
+            choice = await self._choose(action if action in self._offers else None, key)
+            if choice:
+                return choice
         return Choice.NONE
+
+    async def _choose(self, action: str | None, key: str | None) -> Choice | None:
+        match action:
+            case "save":
+                return Choice.SAVE
+            case "record":
+                return Choice.AGAIN
+            case "discard":
+                return Choice.DISCARD
+            case "listen":
+                self._round = 0
+                played = await self.call.play([self._recording])
+                if played.key:
+                    self.call.unread(played.key)
+            case _ if key:
+                await self.refuse("entry/invalid")
+        return None
 
     def _choices(self) -> list[Meaning]:
         keys = {said: self._keys.key("review", action) for action, said in self._offers.items()}
