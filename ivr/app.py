@@ -96,12 +96,13 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
     messages = SqliteMessages(database, clock)
     takes = Takes(SqliteTakes(database), recordings, clock, ids)
     delivery = Delivery(messages, takes, recordings, clock, ids)
+    greetings = Greetings(SqliteMedia(database, clock), takes, recordings, clock)
     return App(
         settings=settings, database=database, directory=directory, boxes=boxes, messages=messages, delivery=delivery,
         adoption=Adoption(takes, boxes, delivery, messages), recordings=recordings,
         mailroom=Mailroom(
-            directory, boxes, messages, pins, takes, delivery, Greetings(SqliteMedia(database), recordings, clock),
-            Room(messages, clock), settings.voicemail, settings.asterisk.system, clock,
+            directory, boxes, messages, pins, takes, delivery, greetings, Room(messages, clock), settings.voicemail,
+            settings.asterisk.system, clock,
         ),
         secrets=kept, failures=failures, calls=SqliteCalls(database, ids),
     )  # fmt: skip

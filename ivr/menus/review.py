@@ -24,6 +24,7 @@ class Choice(Enum):
     AGAIN = auto()
     OPERATOR = auto()
     """Keep it, and on to the operator; only callers have this choice."""
+    DISCARD = auto()
     NONE = auto()
     """Four rounds, and nothing was chosen."""
 
@@ -60,6 +61,8 @@ class Review(Menu):
                 return Choice.SAVE
             case "record":
                 return Choice.AGAIN
+            case "discard":
+                return Choice.DISCARD
             case "listen":
                 self.begin_again()
                 played = await self.call.play([self._recording])

@@ -33,7 +33,7 @@ class SqliteBoxes:
             )  # fmt: skip
             _take_numbers(connection, box)
             for folder in ("new", "saved", "deleted"):
-                counters.add(connection, box.account_id, box.id, folder, 0, 0)
+                counters.add(connection, box.account_id, box.id, folder, 0, 0, urgent=False)
 
         await self._database.write(verb)
 

@@ -130,7 +130,7 @@ class SqliteMessages:
             old = rows.older_than(connection, account_id, not_before, limit)
             for message in old:
                 connection.execute("UPDATE messages SET expired_at = ? WHERE id = ?", (now, message.id))
-                counters.add(connection, account_id, message.box_id, message.folder, -1, -message.bytes)
+                self._count(connection, message, message.folder, -1)
                 outbox.light(connection, account_id, message.box_id, now)
             return len(old)
 
@@ -150,7 +150,7 @@ class SqliteMessages:
         if take_id and not connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount:
             raise NotFound("this recording was kept or dropped already")
         rows.insert(connection, message, rows.next_arrival(connection, message.account_id), now)
-        counters.add(connection, message.account_id, message.box_id, message.folder, 1, message.bytes)
+        self._count(connection, message, message.folder, 1)
         outbox.put(connection, Kind.NEW, message, now)
         outbox.light(connection, message.account_id, message.box_id, now)
 
@@ -162,8 +162,8 @@ class SqliteMessages:
             " WHERE id = ?",
             (folder, before.folder, now, arrival, before.id),
         )
-        counters.add(connection, before.account_id, before.box_id, before.folder, -1, -before.bytes)
-        counters.add(connection, before.account_id, before.box_id, folder, 1, before.bytes)
+        self._count(connection, before, before.folder, -1)
+        self._count(connection, before, folder, 1)
         if folder != Folder.NEW:
             outbox.put(connection, Kind(folder), before, now, reason=because)
         outbox.light(connection, before.account_id, before.box_id, now)
@@ -185,8 +185,13 @@ class SqliteMessages:
         connection.execute(
             "UPDATE messages SET deleted_at = ?, revision = revision + 1 WHERE id = ?", (now, message.id)
         )
-        counters.add(connection, message.account_id, message.box_id, message.folder, -1, -message.bytes)
+        self._count(connection, message, message.folder, -1)
         outbox.light(connection, message.account_id, message.box_id, now)
+
+    @staticmethod
+    def _count(connection: sqlite3.Connection, m: Message, folder: Folder, by: int) -> None:
+        """One message more (1) or less (-1) in `folder`."""
+        counters.add(connection, m.account_id, m.box_id, folder, by, by * m.bytes, urgent=m.urgent)
 
 
 def _told(before: Message, after: Message, because: Because) -> Message:
