@@ -18,6 +18,7 @@ from ivr.directory.secrets import Secrets
 from ivr.errors import SettingsError, StoreError
 from ivr.ids import Ids
 from ivr.mailbox.adoption import Adoption
+from ivr.mailbox.alone import Alone
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.greetings import Greetings
@@ -32,6 +33,7 @@ from ivr.mailbox.sqlite.takes import SqliteTakes
 from ivr.mailbox.store import MessageStore
 from ivr.mailbox.sweeping.inspection import Inspection
 from ivr.mailbox.sweeping.sweeper import Sweeper
+from ivr.mailbox.syncing import Syncing
 from ivr.mailbox.takes import Takes
 from ivr.menus.reception import Reception
 from ivr.menus.visit import Mailroom
@@ -102,11 +104,12 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
     messages = SqliteMessages(database, clock)
     takes = Takes(SqliteTakes(database), recordings, clock, ids)
     delivery = Delivery(messages, takes, recordings, clock, ids)
+    alone = Alone(directory, boxes, delivery, recordings, clock)
     sweeping = SqliteSweeping(database, clock)
     inspection = Inspection(sweeping, directory, recordings, settings.sweeping, clock)
     return App(
         settings=settings, database=database, directory=directory, boxes=boxes, messages=messages, delivery=delivery,
-        adoption=Adoption(takes, boxes, delivery, messages),
+        adoption=Adoption(takes, alone, boxes, delivery, messages, clock),
         sweeper=Sweeper(
             sweeping, messages, directory, recordings, inspection, settings.sweeping, settings.voicemail, clock
         ),
@@ -131,7 +134,9 @@ async def serve(app: App) -> Service:
         FastAgiLimits(settings.fastagi.calls, settings.fastagi.header_within_s),
     )  # fmt: skip
     address = await fastagi.start(settings.fastagi.host, settings.fastagi.port)
-    background = (app.adoption.run(), app.sweeper.run())
+    background = [app.adoption.run(), app.sweeper.run()]
+    if settings.data.sync:
+        background.append(Syncing(app.recordings.takes).run())
     return Service(app, fastagi, address, tuple(map(asyncio.create_task, background)))
 
 

@@ -49,6 +49,21 @@ class Delivery:
         await self._takes.forget_file(take)
         return message
 
+    async def deliver_alone(self, path: Path, mailbox: Mailbox, message_id: str, caller: Caller, time: int) -> None:
+        """What the dialplan recorded by itself becomes a new message of the box, unless it is, or was, one already.
+
+        Its file goes last. Raises `AudioRefused`, `NotFound`, `StoreError`.
+        """
+        if not await self._messages.is_known(message_id):
+            target = self._recordings.message(mailbox.account_id, message_id)
+            size = await asyncio.to_thread(self._recordings.adopt, path, target)
+            message = Message(
+                id=message_id, account_id=mailbox.account_id, box_id=mailbox.id, folder=Folder.NEW, time=time,
+                length_ms=wav.length_of(size), bytes=size, caller=caller,
+            )  # fmt: skip
+            await self._messages.add(self._addressed(message, mailbox))
+        await asyncio.to_thread(self._recordings.remove, path)
+
     async def bring(self, mailbox: Mailbox, pcm: bytes, caller: Caller, time: int, folder: Folder) -> Message:
         """Samples at 8 kHz become a message that was left at `time`. Raises `StoreError`."""
         message_id = self._ids.message(time)

@@ -112,6 +112,16 @@ class Recordings:
         except OSError as error:
             raise explained(error) from error
 
+    def sizes_of_takes(self, prefix: str) -> dict[str, int]:
+        """Path and bytes of each file in the folder of takes whose name begins with `prefix`. Raises `StoreError`."""
+        try:
+            with os.scandir(self.takes) as entries:
+                return {entry.path: entry.stat().st_size for entry in entries if entry.name.startswith(prefix)}
+        except FileNotFoundError:
+            return {}  # One went meanwhile: all are looked at again soon.
+        except OSError as error:
+            raise explained(error) from error
+
     def _arrive(self, target: Path, make: Callable[[Path], object]) -> int:
         draft = target.with_name(f".{target.name}.part")
         try:
@@ -137,6 +147,7 @@ def _settle(draft: Path, target: Path) -> int:
     draft.chmod(FILE_MODE)
     _sync(draft)
     os.replace(draft, target)
+    draft.unlink(missing_ok=True)  # Two names of the same file: replacing one by the other does nothing.
     _sync(target.parent)
     return target.stat().st_size
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ivr.errors import AudioRefused, IvrError, NotFound, PastRetention, StoreError, UnplayableSound
+from ivr.errors import AudioRefused, IvrError, NotFound, NotRecorded, PastRetention, StoreError, UnplayableSound
 
 PROMPTS: tuple[tuple[type[IvrError], str], ...] = (
     (UnplayableSound, "message/unplayable"),
@@ -10,6 +10,7 @@ PROMPTS: tuple[tuple[type[IvrError], str], ...] = (
     (NotFound, "message/gone"),
     (PastRetention, "message/gone"),
     (StoreError, "problem/not-done"),
+    (NotRecorded, "problem/not-done"),
     (IvrError, "problem/later"),
 )
 """The first line that fits; the last one always does."""

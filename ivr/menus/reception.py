@@ -61,6 +61,7 @@ class Reception:
             await self._apologise(call, "problem/later")
         finally:
             await call.finish(status)
+            self._mailroom.takes.let_go(arrival.channel, arrival.uniqueid)
             log.info("call.ended", channel=arrival.channel, status=status)
             await self._write_down(call, about, status, began_at)
 
