@@ -7,6 +7,7 @@ import os
 import secrets
 import sys
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from ivr.call.fastagi.server import FastAgiLimits, FastAgiServer
@@ -35,6 +36,7 @@ from ivr.mailbox.sweeping.inspection import Inspection
 from ivr.mailbox.sweeping.sweeper import Sweeper
 from ivr.mailbox.syncing import Syncing
 from ivr.mailbox.takes import Takes
+from ivr.menus import apology
 from ivr.menus.reception import Reception
 from ivr.menus.visit import Mailroom
 from ivr.prompts.catalogue import Catalogue
@@ -128,6 +130,8 @@ async def serve(app: App) -> Service:
     catalogues = {name: Catalogue.load(sounds_folder(settings) / name) for name in LANGUAGES}
     sentences = Sentences(settings.data.folder / "sentences", catalogues, clock.monotonic, settings.sounds.sentences)
     sentences.clear()
+    for language, prompt in product(catalogues, apology.ALL):
+        await asyncio.to_thread(sentences.keep_ready, language, (prompt,))
     reception = Reception(app.mailroom, sentences, app.calls)
     fastagi = FastAgiServer(
         reception.receive, sentences.silence(), asterisk_secret(settings), clock.monotonic,

@@ -16,6 +16,10 @@ PROMPTS: tuple[tuple[type[IvrError], str], ...] = (
 """The first line that fits; the last one always does."""
 
 
+ALL = frozenset(prompt for _, prompt in PROMPTS)
+"""Kept ready, so that they can be said when nothing can be written."""
+
+
 def prompt_for(error: IvrError) -> str:
     """The key of the prompt that tells of `error`."""
     return next(prompt for kind, prompt in PROMPTS if isinstance(error, kind))

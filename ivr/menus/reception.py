@@ -133,7 +133,8 @@ class Reception:
     async def _apologise(self, call: Call, prompt: str) -> None:
         voice = Voice(self._sentences, call.arrival.arguments.language or call.arrival.language)
         try:
-            await call.play([await call.work(voice.join(prompt))])
+            ready = voice.known(prompt)
+            await call.play([ready if ready else await call.work(voice.join(prompt))])
         except (HungUp, IvrError) as failure:
             log.warning("call.no_apology", channel=call.arrival.channel, reason=repr(failure))
 
