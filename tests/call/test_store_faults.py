@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -55,17 +56,18 @@ async def nothing_half_stored(exchange: Exchange) -> None:
     assert [path for path in folder.rglob("*") if path.is_file()] == []
 
 
-async def test_a_disk_that_is_full_when_the_message_is_kept(
-    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES], ids=os.strerror)
+async def test_a_disk_that_fails_when_the_message_is_kept(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     await exchange.house.box("1001", owner=exchange.house.bob)
 
-    def full(_: Path) -> None:
-        raise OSError(28, "No space left on device")
+    def fails(_: Path) -> None:
+        raise OSError(number, os.strerror(number))
 
     handset = ScriptedHandset([TO_SAVE], SPEECH)
     with monkeypatch.context() as patch:
-        patch.setattr(recordings, "_sync", full)
+        patch.setattr(recordings, "_sync", fails)
         assert await exchange.call(handset, "number=1001", path="leave") == "ERROR"
         assert handset.heard[-1] == NOT_DONE
         await nothing_half_stored(exchange)
