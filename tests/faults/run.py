@@ -19,6 +19,7 @@ VICTIMS = ("service", "asterisk")
 LONGEST_AFTER_MARK_S = 0.4
 """A kill that is timed from a mark comes so soon behind it: in the middle of a transaction, often enough."""
 STORY_WITHIN_S = 25.0
+GIVES_UP_AFTER_S = 1.5
 SETTLED_WITHIN_S = 30.0
 """After the restart and the end of the call: adoption waits for 5 s of quiet."""
 
@@ -100,17 +101,30 @@ class Run:
         return killed_s
 
     async def _watch(self, acting: asyncio.Task[None]) -> list[str]:
-        """While somebody still talks into a recording, nobody may adopt it."""
+        """While somebody still talks into a recording, nobody may adopt it.
+
+        Whoever does not talk hears nothing more that counts, and hangs up soon.
+        """
         found: list[str] = []
-        while not acting.done():
+        gives_up_s = monotonic() + GIVES_UP_AFTER_S
+        while not acting.done() and monotonic() < gives_up_s:
             await asyncio.wait([acting], timeout=0.4)
-            if self._plan.victim == "service" and self._ledger.recording and not found:
-                spoken = self._ledger.spoken[-1] if self._ledger.spoken else None
-                rows = await self._ask("messages", number=spoken.box) if spoken else []
-                adopted = [row for row in rows if spoken and begins_in(spoken.samples, row["audio"][-1])]
-                if adopted and self._ledger.recording:
+            if self._plan.victim == "service" and self._ledger.recording:
+                gives_up_s = monotonic() + GIVES_UP_AFTER_S
+                if not found and await self._is_adopted_too_early():
                     found.append("a take was adopted while its caller was still talking")
+        acting.cancel()
+        await asyncio.wait([acting])
+        if not acting.cancelled() and (mistake := acting.exception()):
+            raise mistake
         return found
+
+    async def _is_adopted_too_early(self) -> bool:
+        if not self._ledger.spoken:
+            return False  # An introduction: its message is not there before it is sent.
+        spoken = self._ledger.spoken[-1]
+        rows = await self._ask("messages", number=spoken.box)
+        return any(begins_in(spoken.samples, row["audio"][-1]) for row in rows) and self._ledger.recording
 
     async def _hang_up(self) -> None:
         if self._story.call:
