@@ -19,7 +19,7 @@ from ivr.mailbox.message import Counts, Folder, Message
 from ivr.mailbox.sqlite import sweeping as statements
 from ivr.mailbox.sqlite.sweeping import SqliteSweeping
 from ivr.mailbox.store import Because, CallRecord, Media, MediaKind
-from ivr.mailbox.sweeping import sweeper
+from ivr.mailbox.sweeping import inspection, sweeper
 from ivr.mailbox.sweeping.rules import STORED, Shelf
 from ivr.mailbox.system import DAY_S
 from tests.support.house import House
@@ -331,6 +331,27 @@ async def test_files_that_belong_to_nothing_go_after_a_week(today: House) -> Non
     await sweep(house)
     assert [path for path in strays if path.exists()] == []
     assert [path for path in [*others, audio(house, message)] if not path.exists()] == []
+
+
+async def test_a_database_from_a_backup_costs_no_audio(today: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many files without rows: it is the rows that are missing."""
+    monkeypatch.setattr(inspection, "MOST_STRAYS", 3)
+    house = today
+    box = await house.box()
+    kept = await house.message(box)
+    strays = [audio(house, kept).with_name(f"202601-{n:032}.wav") for n in range(4)]
+    for path in strays:
+        path.write_bytes(wav.header(0))
+    house.clock.advance(s=8 * DAY_S)
+    structlog.reset_defaults()
+    with capture_logs() as logs:
+        await sweep(house)
+    assert all(path.exists() for path in strays)
+    assert [entry["removed"] for entry in logs if entry["event"] == "sweep.many_strays"] == [0]
+    strays[0].unlink()
+    house.clock.advance(s=DAY_S)
+    await sweep(house)
+    assert [path for path in strays if path.exists()] == []
 
 
 async def test_a_message_without_its_audio_is_told_and_kept(house: House) -> None:

@@ -25,6 +25,9 @@ ROWS = 200
 MEDIA = 20
 """Looked at in one turn. For each of the last, the settings of all boxes of its account may be read."""
 
+MOST_STRAYS = 100
+"""Crashes leave a few. More than so many mean that it is the rows that are missing, so nothing is removed then."""
+
 STRAY = "file that belongs to nothing: removed"
 SILENT = "message without its audio: told in the log, kept"
 UNUSED = "greeting or name not in use: soft-deleted"
@@ -67,10 +70,11 @@ class Inspection:
         return [path async for found in self._all_strays() for path in found]
 
     async def _go_round(self, tally: Counter[str]) -> AsyncIterator[None]:
+        strays: list[Path] = []
         async for found in self._all_strays():
-            await asyncio.to_thread(self._remove, found)
-            tally[STRAY] += len(found)
+            strays += found[: MOST_STRAYS + 1 - len(strays)]
             yield
+        tally[STRAY] += await self._remove(strays)
         async for number in self._silent_messages():
             tally[SILENT] += number
             yield
@@ -94,10 +98,18 @@ class Inspection:
         known = await self._store.known(shelf, {id_ for id_, _ in old})
         return [path for id_, path in old if id_ not in known]
 
-    def _remove(self, strays: list[Path]) -> None:
+    async def _remove(self, strays: list[Path]) -> int:
+        if len(strays) > MOST_STRAYS:
+            log.error(
+                "sweep.many_strays", at_least=len(strays), removed=0,
+                remedy="was the database restored from a backup? restore the audio of the same day; "
+                "'ivr purge --dry-run' lists them",
+            )  # fmt: skip
+            return 0
         for path in strays:
-            self._recordings.remove(path)
+            await asyncio.to_thread(self._recordings.remove, path)
             log.warning("sweep.stray_removed", file=str(path), reason="it belongs to no message, greeting or recording")
+        return len(strays)
 
     # -- rows without a file -----------------------------------------------------------------------------------------
 
