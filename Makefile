@@ -1,4 +1,5 @@
 # make run: try it on this machine.   make test: pass all the tests.   make asterisk: a real Asterisk for a softphone.
+# make faults: 200 crashes in the middle of calls (RUNS=20 IVR_SEED=4711 make faults), as root on Debian.
 
 # The system's Python where it will do: tests on a real Asterisk run the service as another user, who must be able to
 # run it too.
@@ -6,7 +7,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PIP = .venv/bin/pip --disable-pip-version-check -q
 
-.PHONY: run test asterisk lint sounds bench clean
+.PHONY: run test asterisk faults lint sounds bench clean
 
 run: .venv/.installed
 	.venv/bin/ivr demo $(ARGS)
@@ -16,6 +17,9 @@ test:
 
 asterisk: .venv/.installed-for-tests
 	.venv/bin/python -m tests.asterisk.rig up
+
+faults: .venv/.installed-for-tests
+	.venv/bin/python -m tests.faults --runs $(or $(RUNS),200)
 
 lint: .venv/.installed-for-tests
 	.venv/bin/ruff check ivr tests bench

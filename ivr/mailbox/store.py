@@ -98,6 +98,15 @@ class MessageStore(Protocol):
         """`copy`, whose audio is synced, appears in its box; with `moved_from` (box id) its last `history` box loses
         the message it was made from. Raises `NotFound`."""
 
+    async def bring_back(self, box_id: str, message_id: str, because: Because) -> Message:
+        """Restore, from `deleted` or after a soft delete. Raises `NotFound`, which says so where it is too late."""
+
+    async def soft_deleted(self, box_id: str, limit: int) -> list[Message]:
+        """What `bring_back` can still bring back to a box, the last deleted first."""
+
+    async def is_known(self, message_id: str) -> bool:
+        """Whether there is or ever was a message of that id, in any box."""
+
     async def remove(self, box_id: str, message_ids: Sequence[str]) -> list[str]:
         """Soft delete: invisible from now on. Gives those that were there."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from ivr.mailbox.message import Counts
+from ivr.mailbox.message import Counts, Folder, Message
 
 
 def add(
@@ -20,6 +20,11 @@ def add(
         " SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes",
         (account_id, box_id, folder, int(urgent), messages, size),
     )
+
+
+def count(connection: sqlite3.Connection, message: Message, folder: Folder, by: int) -> None:
+    """One message more (1) or less (-1) in `folder`."""
+    add(connection, message.account_id, message.box_id, folder, by, by * message.bytes, urgent=message.urgent)
 
 
 def counts(connection: sqlite3.Connection, box_id: str) -> Counts:
