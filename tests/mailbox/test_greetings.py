@@ -266,6 +266,15 @@ async def test_after_a_crash_a_greeting_is_put_aside_and_not_used(house: House) 
     assert (await house.app.boxes.get(box.id)).settings.media.temporary_unavailable is None
 
 
+async def test_what_was_put_aside_goes_with_its_box(house: House) -> None:
+    box = await house.box("1000")
+    await house.app.mailroom.takes.put_aside(await a_take(house, box, Purpose.GREETING))
+    await house.app.boxes.delete(box)
+    await house.app.adoption.run(quiet_s=0.01)
+    assert await house.app.mailroom.takes.aside(box.id) == []
+    assert list(house.app.recordings.takes.iterdir()) == []
+
+
 async def test_after_a_crash_what_is_no_greeting_is_dropped(house: House) -> None:
     box = await house.box("1000")
     takes = house.app.mailroom.takes
