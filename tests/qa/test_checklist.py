@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-RANGES = {
+RANGES: dict[str, Iterable[int]] = {
     "KP": range(16, 38), "E": range(1, 17), "M": range(1, 6), "L": range(1, 18), "F": range(1, 9), "K": range(1, 3),
-    "R": range(1, 9),
+    "R": range(1, 9), "SI": (8, 11),
 }  # fmt: skip
 WANTED = {f"{letters}{n:02}" for letters, numbers in RANGES.items() for n in numbers}
 CHANGED = {"KP32", "KP33", "L10", "L14", "L16", "F05", "F06", "E12"}
