@@ -174,6 +174,24 @@ async def test_killed_in_the_review_what_was_said_stays(alice: Person, bob: Pers
     assert holds(recorded(take), words)
 
 
+async def test_killed_when_the_message_was_kept_the_caller_is_thanked(alice: Person, bob: Person, spare: Spare) -> None:
+    alice.moves_in(at=spare.desk)
+    call = await bob.dials(spare.code + alice.number)
+    await call.hears("greeting/person-at")
+    await call.press("1")
+    await call.hears("tone/beep", whole=True)
+    await call.call.say(words_of(bob).samples)
+    await call.press("#")
+    await call.hears("to/save-recording")
+    await call.press("1")
+    await call.hears("done/message-left")
+    spare.service.kill()
+    await call.hears("done/thank-you")
+    await call.ends()
+    assert len(alice.messages()) == 1
+    assert list(spare.takes.glob("*.wav")) == []
+
+
 async def test_killed_before_a_word_was_said_the_caller_is_asked_again(
     alice: Person, bob: Person, spare: Spare
 ) -> None:

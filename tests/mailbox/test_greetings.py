@@ -270,7 +270,7 @@ async def test_what_was_put_aside_goes_with_its_box(house: House) -> None:
     box = await house.box("1000")
     await house.app.mailroom.takes.put_aside(await a_take(house, box, Purpose.GREETING))
     await house.app.boxes.delete(box)
-    await house.app.adoption.run(quiet_s=0.01)
+    await adopt(house)
     assert await house.app.mailroom.takes.aside(box.id) == []
     assert list(house.app.recordings.takes.iterdir()) == []
 
