@@ -9,11 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ivr.errors import NotFound
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Folder, Message
 from ivr.mailbox.room import LEAST_MS
 from ivr.mailbox.sqlite import counters, rows
-from ivr.mailbox.store import MediaKind
+from ivr.mailbox.store import Because, MediaKind
 from tests.mailbox.test_messages import put
 from tests.support.house import NOON, House
 
@@ -132,3 +133,13 @@ async def test_no_statement_for_it_reads_a_whole_table(
     assert details
     assert [detail for detail in details if detail.startswith("SCAN") and "CONSTANT" not in detail] == []
     assert not any("TEMP B-TREE" in detail for detail in details)
+
+
+async def test_what_went_for_the_quota_went_for_good(house: House) -> None:
+    box = await house.box()
+    gone = await house.message(box, s=10, folder="deleted")
+    assert await add(house, box, SIZE, quota_bytes=SIZE) == [gone.id]
+    with pytest.raises(NotFound, match="too late"):
+        await house.app.messages.bring_back(box.id, gone.id, Because.REQUEST)
+    await house.app.sweeper.turn()
+    assert not house.app.delivery.audio(gone)[0].exists(), "the sweeper finishes what a crash left undone"
