@@ -48,6 +48,7 @@ class Lab:
     """`devices`: the phones to make; None: many, for tests."""
 
     def __init__(self, devices: tuple[Device, ...] | None = None) -> None:
+        root = asterisk_root(ROOT)  # The first thing, for it may be missing.
         self.folder = Path(tempfile.mkdtemp(prefix="ivr-lab-", dir="/var/tmp"))
         self.folder.chmod(0o755)
         rtp = random.randrange(20_000, 40_000, 1000)
@@ -66,7 +67,6 @@ class Lab:
         self._late = {
             ms: self._environment(self.folder / f"data-late-{ms}", port) for ms, port in self.site.late_ports.items()
         }
-        root = asterisk_root(ROOT)
         modules = next(root.glob("usr/lib/*/asterisk/modules"))
         config = write(self.site, Path("/") / modules.relative_to(root))
         self.asterisk = Asterisk(root, config, [self.folder], self.folder / "asterisk.out")
