@@ -74,3 +74,5 @@ if __name__ == "__main__":
     except (Missing, NotStarted) as reason:
         print(f"no lab: {reason}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
