@@ -79,7 +79,7 @@ JOURNEYS: dict[str, tuple[list[Step], dict[str, Any]]] = {
     ),
     "first use": (
         [Press("2468#", during="new pin"), Press("2468#", during="again"), Speak(2000), Press("1", during=USE)],
-        {"endpoint": "carol", "number": "1002"},
+        {"endpoint": "carol", "number": "1009"},
     ),
     "four silent rounds": ([Silence()] * 4, {"endpoint": "bob", "number": "1001"}),
 }  # fmt: skip
@@ -91,7 +91,7 @@ async def furnish(house: House) -> None:
     full = await house.box("1003", quota_mb=1)
     await house.message(full, s=62)
     await house.box("1004", announcement_only=True)
-    await house.box("1002", owner=await house.user("carol"), is_setup=False)
+    await house.box("1009", owner=await house.user("carol"), is_setup=False)
     for age_s in (60, 3600):
         await house.message(mine, s=2, age_s=age_s)
     await house.message(mine, s=2, folder="saved")
@@ -128,7 +128,7 @@ async def begin_anew(house: House) -> None:
     for box in await house.app.boxes.of_account(house.account.id):
         for take in await house.app.mailroom.takes.aside(box.id):
             await house.app.mailroom.takes.drop(take)
-        if box.number == "1002":
+        if box.number == "1009":
             await house.app.boxes.amend(box.id, {"is_setup": False})
 
 
