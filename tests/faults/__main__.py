@@ -62,12 +62,13 @@ async def share(plans: list[Plan]) -> int:
     try:
         lab.start()
         vocabulary = Vocabulary.from_folder(SOUNDS / "en")
-        desk = Desk(lab.environment)
+        desk = Desk({**lab.environment, "IVR_LOG__LEVEL": "warning"})
         devices = [{"name": one.name, "password": one.password, "number": one.number} for one in lab.site.devices]
         for place, plan in enumerate(plans):
-            complaints = await Run(plan, lab, desk, devices[2 * place : 2 * place + 2], vocabulary).complaints()
+            run = Run(plan, lab, desk, devices[2 * place : 2 * place + 2], vocabulary)
+            complaints = await run.complaints()
             failed += bool(complaints)
-            print(f"{plan}: {'; '.join(complaints) or 'ok'}", flush=True)
+            print(f"{plan} ({run.told}): {'; '.join(complaints) or 'ok'}", flush=True)
         desk.close()
     finally:
         lab.stop()

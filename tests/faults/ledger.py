@@ -98,6 +98,17 @@ class Ledger:
             found += self._of_forwarded(sent, boxes[sent.box], killed_s, victim)
         return found
 
+    def told(self, killed_s: float) -> str:
+        """What had come of it when it was interrupted, for the person who reads the runs."""
+        said = [*self.spoken, *(sent.intro for sent in self.forwarded if sent.intro)]
+        parts = [
+            f"{max(0.0, killed_s - one.began_s):.1f} s into {len(one.samples) / RATE:.1f} s of speech" for one in said
+        ]
+        announced = (
+            sum(one.announced for one in said) + len(self.filed) + sum(sent.announced for sent in self.forwarded)
+        )
+        return ", ".join([*parts, f"{announced} announced"])
+
     def _of_forwarded(self, sent: Forwarded, rows: Sequence[Row], killed_s: float, victim: str) -> list[str]:
         copies = [row for row in rows if begins_in(sent.original, row["audio"][-1])]
         if len(copies) > 1 or (sent.announced and not copies):

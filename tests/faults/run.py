@@ -66,6 +66,8 @@ class Run:
         self._people = [Person(desk, notes, device, vocabulary) for device in devices]
         self._story = plan.story(self._people[0], self._people[1], self._ledger, Random(f"{plan.seed}:{plan.number}:s"))
         self._asking = asyncio.Lock()
+        self.told = ""
+        """How far it came, when it is over."""
 
     async def complaints(self) -> list[str]:
         """Everything that was lost, doubled or half done; empty if all is well."""
@@ -77,6 +79,7 @@ class Run:
             killed_s = await self._kill_in_time(acting)
             too_early = await self._watch(acting)
             await self._hang_up()
+        self.told = self._ledger.told(killed_s)
         settled = await self._settle()
         boxes = {person.number: await self._ask("messages", number=person.number) for person in self._people}
         found = self._ledger.complaints(boxes, killed_s, self._plan.victim)
