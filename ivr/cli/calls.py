@@ -19,8 +19,6 @@ from ivr.mailbox.system import DAY_S
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["time", "caller", "action", "box", "status", "seconds", "id"]
-KEPT_DAYS = 30
-"""Caller numbers are personal data: older records are not shown, even where they are still there."""
 
 
 @command.command("list")
@@ -30,7 +28,7 @@ def list_all(
     limit: int = typer.Option(50, "--limit", "-n", min=1, help="How many, newest first."),
     json: bool = JsonOption,
 ) -> None:
-    """The latest calls, newest first, at most 30 days old; of one account or of all."""
+    """The latest calls, newest first, as long as they are kept; of one account or of all."""
 
     async def job(app: App) -> None:
         where = (await app.directory.account_called(account)).id if account else None
@@ -112,4 +110,5 @@ async def _zone(app: App, call: CallRecord) -> tzinfo:
 
 
 def _not_before(app: App) -> int:
-    return int(app.mailroom.clock.now()) - KEPT_DAYS * DAY_S
+    """Caller numbers are personal data: what the sweeper has yet to remove is not shown any more."""
+    return int(app.mailroom.clock.now()) - app.settings.sweeping.calls_days * DAY_S

@@ -15,6 +15,7 @@ from ivr.cli import (
     install,
     messages,
     phone,
+    purge,
     serve,
     sounds,
     users,
@@ -28,6 +29,7 @@ command.command("install")(install.install)
 command.command("watch")(watch.watch)
 command.command("phone")(phone.phone)
 command.command("demo")(demo.demo)
+command.command("purge")(purge.purge)
 command.add_typer(accounts.command, name="account", help="Accounts: companies, households, tenants.")
 command.add_typer(users.command, name="user", help="Users: people, who own boxes and have phones.")
 command.add_typer(endpoints.command, name="endpoint", help="Whose phone is whose.")

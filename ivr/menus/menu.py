@@ -13,6 +13,7 @@ from typing import Any, Protocol, TypeAlias
 from ivr.audio.sound import Sound
 from ivr.call.port import FIRST_DIGIT_MS, NEXT_DIGIT_MS, Entry
 from ivr.errors import HungUp
+from ivr.mailbox.mailbox import Mailbox
 from ivr.menus.visit import Session, Status, Visit
 from ivr.prompts.voice import Meaning
 
@@ -82,14 +83,14 @@ class Menu:
         return status
 
 
-def _noted(run: Callable[[Menu], Awaitable[Any]]) -> Callable[[Menu], Awaitable[Any]]:
+def _noted(run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     """`run`, which notes first that its menu is entered."""
 
     @wraps(run)
-    async def noted(menu: Menu) -> Any:
+    async def noted(menu: Menu, *args: Any, **how: Any) -> Any:
         name = re.sub(r"(?<!^)(?=[A-Z])", " ", type(menu).__name__).lower()
         menu.call.journal.note("menu", name=name)
-        return await run(menu)
+        return await run(menu, *args, **how)
 
     return noted
 
@@ -102,3 +103,12 @@ class OwnerMenu(Menu):
         self.session = session
         self.mailbox = session.mailbox
         self.keys = session.mailbox.keys
+
+
+class CallerMenu(Menu):
+    """A menu of somebody who has reached the box `mailbox` from outside it."""
+
+    def __init__(self, visit: Visit, mailbox: Mailbox) -> None:
+        super().__init__(visit)
+        self.mailbox = mailbox
+        self.keys = mailbox.keys

@@ -83,7 +83,7 @@ async def test_five_callers_leave_messages_while_the_owner_deletes(alice: Person
     assert [alice.folder_of(message) for message in old] == ["deleted"] * 5
     new = [message for message in alice.messages() if message["folder"] == "new"]
     assert len(new) == 5
-    assert all(abs(message["length_ms"] - SAID_MS) < 700 for message in new)
+    assert all(message["length_ms"] > SAID_MS - 500 for message in new), "what was said, and the silence around it"
 
     heard = await alice.dials("*97")
     await heard.hears("number/5", "count/new-messages", within_s=20)

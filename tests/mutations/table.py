@@ -24,7 +24,8 @@ LISTENING = f"{MENUS}listening.py"
 RECEPTION = f"{MENUS}reception.py"
 CALL_BACK = f"{MENUS}call_back.py"
 STORE = "ivr/mailbox/sqlite/"
-OWNED = "return visit.owns(mailbox) and wanted"
+CALLER = f"{MENUS}caller.py"
+OWNED = "return visit.owns(mailbox) and (wanted or mailbox.settings.announcement_only)"
 
 BREAKS = (
     # Keys
@@ -32,7 +33,7 @@ BREAKS = (
     Break("KP17", SIGN_IN, "self.mailroom.system.max_pin_length", "3"),
     Break("KP18", MAIN, '"hear_new": Folder.NEW', '"hear_new": Folder.SAVED'),
     Break("KP19", MAIN, '"hear_saved": Folder.SAVED', '"hear_saved": Folder.DELETED'),
-    Break("KP20", MAIN, 'self.refuse("entry/not-yet")', 'self.refuse("entry/invalid")'),
+    Break("KP20", MAIN, 'case "configure" if not', 'case "exit" if not'),
     Break("KP21", MAIN, 'case "exit":', 'case "leave":'),
     Break("KP22", MAIN, "ROUNDS = 4", "ROUNDS = 3"),
     Break("KP23", MESSAGE, "self._become(Folder.SAVED)", "self._become(Folder.NEW)"),
@@ -49,11 +50,11 @@ BREAKS = (
     Break("KP37", FORWARD, 'self.sound("forward/intro")]', 'self.sound("forward/intro")], keys=""'),
     # Entry and signing in
     Break("E01", "ivr/call/arguments.py", '"": Action.LEAVE}', '"": Action.CHECK}'),
-    Break("E02", RECEPTION, "await call.answer()", "pass"),
+    Break("E02", RECEPTION, "else call.answer())", "else call.ring())"),
     Break("E03", f"{MENUS}which_box.py", "if user.voicemail_id and", "if not user.voicemail_id and"),
-    Break("E04", RECEPTION, "return NoSuchBox(visit)", "return SignIn(visit, None, named=True)"),
-    Break("E05", RECEPTION, OWNED, "return False"),
-    Break("E06", RECEPTION, OWNED, "return visit.owns(mailbox)"),
+    Break("E04", CALLER, "return NoSuchBox(visit)", "return SignIn(visit, None, named=True)"),
+    Break("E05", CALLER, OWNED, "return False"),
+    Break("E06", CALLER, OWNED, "return visit.owns(mailbox)"),
     Break("E07", SIGN_IN, "return self.visit.owns(mailbox) and not asked_anyway", "return False"),
     Break("E08", SIGN_IN, "mailbox.settings.require_pin or ", ""),
     Break("E09", SIGN_IN, " or mailbox.system.force_require_pin", ""),
@@ -105,7 +106,7 @@ BREAKS = (
     Break("R05", "ivr/mailbox/system.py", "int(now) - self.message_retention_duration * DAY_S", "0"),
     Break("R06", "ivr/mailbox/delivery.py", "folder=Folder.NEW, folder_before", "folder=Folder.SAVED, folder_before"),
     Break("R07", f"{STORE}rows.py", "WHERE id = ? AND box_id = ? AND", "WHERE id = ? AND ? != '' AND"),
-    Break("R08", f"{STORE}messages.py", "SET deleted_at = ?, revision", "SET stored_at = ?, revision"),
+    Break("R08", f"{STORE}removal.py", "SET deleted_at = ?, revision", "SET stored_at = ?, revision"),
     # Tools and faults
     Break("TL02", "ivr/doctor/rights.py", '"Unable to open output" in said', '"Unable to open" == said'),
     Break("TL07", "ivr/doctor/asterisk.py", "not hmac.compare_digest(told.encode(), ours.encode())", "told == ours"),

@@ -62,7 +62,8 @@ def _look(c: sqlite3.Connection, now: int) -> Overview:
 
 
 def _light(c: sqlite3.Connection, row: sqlite3.Row) -> Light:
-    counts = dict(c.execute("SELECT folder, messages FROM counters WHERE box_id = ?", (row["id"],)).fetchall())
+    sql = "SELECT folder, sum(messages) FROM counters WHERE box_id = ? GROUP BY folder"
+    counts = dict(c.execute(sql, (row["id"],)).fetchall())
     return Light(
         row["mailbox"], row["name"] or "", counts.get("new", 0), counts.get("saved", 0), row["waits_since"],
         row["attempts"] or 0, row["error"] or "",
