@@ -20,8 +20,8 @@ from ivr.errors import StoreError
 
 BUILT_FOR = 22
 MODULES = (
-    "res_agi", "res_speech", "app_playback", "app_stack", "pbx_config", "func_global", "func_dialplan",
-    "func_callerid", "func_pjsip_endpoint", "res_pjsip", "chan_pjsip", "format_wav", "codec_ulaw",
+    "res_agi", "res_speech", "app_playback", "app_record", "app_read", "app_stack", "app_exec", "pbx_config",
+    "func_global", "func_dialplan", "func_strings", "func_cut", "func_logic", "func_callerid", "func_pjsip_endpoint", "res_pjsip", "chan_pjsip", "format_wav", "codec_ulaw",
 )  # fmt: skip
 """What a call needs (asterisk-conf/modules.conf)."""
 
@@ -97,6 +97,11 @@ def dialplan(there: Attendance) -> Iterator[Finding]:
         yield problem(
             "dialplan", f"it calls the service at {host or 'no address'}, which listens on port {listens.port}",
             f"IVR_HOST => {listens.host}:{listens.port} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
+        )  # fmt: skip
+    elif (takes := there.variables.get("IVR_TAKES", "")) != str(there.site.folder / "takes"):
+        yield problem(
+            "dialplan", f"it records into {takes or 'no folder'} while the service is down, which nobody looks into",
+            f"IVR_TAKES => {there.site.folder / 'takes'} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
         )  # fmt: skip
     else:
         yield ok("dialplan", f"it calls the service at {host}")

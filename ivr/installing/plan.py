@@ -86,6 +86,7 @@ def _globals(layout: Layout, secret: str) -> str:
 IVR_SECRET => {secret}
 IVR_HOST => 127.0.0.1:{layout.port}
 IVR_SOUNDS => {layout.share / "sounds" / "en"}
+IVR_TAKES => {layout.data / "takes"}
 """
 
 

@@ -104,6 +104,7 @@ class Clinic:
         (folder / "takes").chmod(0o2770)
         self.asterisk = FakeAsterisk()
         self._peers: list[socket.socket] = []
+        self.asterisk.variables["IVR_TAKES"] = str(folder / "takes")
         self.settings: dict[str, Any] = {"asterisk": {"secret": SECRET}, "sounds": {"folder": SOUNDS}}
         self.config: Path | None = folder.parent / "ivr.toml"
         self.config.touch(0o640)

@@ -211,6 +211,11 @@ def test_a_dialplan_that_calls_elsewhere(clinic: Clinic) -> None:
     clinic.says("it calls the service at 127.0.0.1:4599", "IVR_HOST => 127.0.0.1:4573")
 
 
+def test_a_dialplan_that_records_elsewhere_while_the_service_is_down(clinic: Clinic) -> None:
+    clinic.asterisk.variables["IVR_TAKES"] = "/var/lib/ivr/takes"
+    clinic.says("records into /var/lib/ivr/takes", f"IVR_TAKES => {clinic.folder / 'takes'}")
+
+
 def test_a_folder_that_asterisk_cannot_read(clinic: Clinic) -> None:
     clinic.asterisk.reads = False
     clinic.says("neither prompts nor messages are heard", "usermod -aG")
