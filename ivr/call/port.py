@@ -155,7 +155,7 @@ class Call(ABC):
         """Record the caller into `path` (a .wav that must not exist), until a key, `silence_ms` of silence, or
         `longest_ms`. The key that ends it means nothing else."""
         self.forget_keys()
-        self.journal.note("recording", longest_ms=longest_ms)
+        self.journal.note("recording", longest_ms=longest_ms, silence_ms=silence_ms)
         by_key = await self._record(path, longest_ms, silence_ms)
         length_ms = await asyncio.to_thread(_length_ms, path)
         recorded = Recorded(_why_ended(by_key, length_ms, longest_ms, silence_ms), length_ms)

@@ -50,13 +50,28 @@ class Delivery:
             ),
             mailbox,
         )  # fmt: skip
-        purged = await self._messages.add(message, take.id, mailbox.quota_bytes)
+        await self._add(message, mailbox, take.id)
         await self._takes.forget_file(take)
-        for gone in purged:
-            await self._forget_audio(gone)
         return message
 
-    async def bring(self, mailbox: Mailbox, pcm: bytes, caller: Caller, time: int, folder: Folder) -> Message:
+    async def deliver_alone(self, path: Path, mailbox: Mailbox, message_id: str, caller: Caller, time: int) -> None:
+        """What the dialplan recorded by itself becomes a new message of the box, unless it is, or was, one already.
+
+        Its file goes last. Raises `AudioRefused`, `NotFound`, `StoreError`.
+        """
+        if not await self._messages.is_known(message_id):
+            target = self._recordings.message(mailbox.account_id, message_id)
+            size = await asyncio.to_thread(self._recordings.adopt, path, target)
+            message = Message(
+                id=message_id, account_id=mailbox.account_id, box_id=mailbox.id, folder=Folder.NEW, time=time,
+                length_ms=wav.length_of(size), bytes=size, caller=caller,
+            )  # fmt: skip
+            await self._add(self._addressed(message, mailbox), mailbox)
+        await asyncio.to_thread(self._recordings.remove, path)
+
+    async def bring(
+        self, mailbox: Mailbox, pcm: bytes, caller: Caller, time: int, folder: Folder, *, urgent: bool = False
+    ) -> Message:
         """Samples at 8 kHz become a message that was left at `time`. Raises `StoreError`."""
         message_id = self._ids.message(time)
         target = self._recordings.message(mailbox.account_id, message_id)
@@ -64,7 +79,7 @@ class Delivery:
         message = self._addressed(
             Message(
                 id=message_id, account_id=mailbox.account_id, box_id=mailbox.id, folder=folder, time=time,
-                length_ms=wav.length_of(size), bytes=size, caller=caller,
+                length_ms=wav.length_of(size), bytes=size, caller=caller, urgent=urgent,
             ),
             mailbox,
         )  # fmt: skip
@@ -121,6 +136,11 @@ class Delivery:
         """Its files in the order they are heard: the intro, where there is one, and the message."""
         intro = [self._recordings.media(message.account_id, message.intro_id)] if message.intro_id else []
         return [*intro, self._recordings.message(message.account_id, message.id)]
+
+    async def _add(self, message: Message, mailbox: Mailbox, take_id: str | None = None) -> None:
+        """It is there; what had to go for it by the quota loses its audio."""
+        for gone in await self._messages.add(message, take_id, mailbox.quota_bytes):
+            await self._forget_audio(gone)
 
     async def _forget_audio(self, message: Message) -> None:
         """A message that is no more needs none. A file that cannot go now is left for the sweeper."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ivr.menus.greeting import greeting
 from ivr.menus.menu import CallerMenu, Next
+from ivr.menus.salutation import greet
 from ivr.menus.sign_in import SignIn
 from ivr.menus.visit import Status
 
@@ -13,7 +13,7 @@ class Announcement(CallerMenu):
 
     async def run(self) -> Next:
         meant = self.keys.key("greeting", "login") + self.keys.key("greeting", "continue")
-        played = await self.call.play(await greeting(self), keys=meant)
+        played = await greet(self, keys=meant)
         match self.keys.action("greeting", played.key):
             case "login":
                 return SignIn(self.visit, self.mailbox, named=True)

@@ -8,7 +8,7 @@ from ivr.errors import StoreError
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.store import Take
 from ivr.menus import apology
-from ivr.menus.review import Choice, Review
+from ivr.menus.review import SPOKEN, Choice, Review
 from ivr.menus.visit import Visit
 
 log = structlog.get_logger()
@@ -25,13 +25,18 @@ class CallerReview(Review):
         self._take = take
         self._may_mark = mailbox.settings.callers_may_mark_urgent
         self._operator = operator
+        self._offer()
+
+    def _offer(self) -> None:
+        mark = {"urgent": "mark-normal" if self.urgent else "mark-urgent"} if self._may_mark else {}
+        self._offers = {**SPOKEN, **mark, **({"operator": "operator"} if self._operator else {})}
 
     async def _choose(self, action: str | None, key: str | None) -> Choice | None:
         match action:
-            case "urgent" if self._may_mark:
+            case "urgent":
                 await self._mark(not self.urgent)
                 return None
-            case "operator" if self._operator:
+            case "operator":
                 return Choice.OPERATOR
             case _:
                 return await super()._choose(action, key)
@@ -45,9 +50,6 @@ class CallerReview(Review):
             await self.refuse(apology.prompt_for(error))
             return
         self.urgent = urgent
+        self._offer()
         self.begin_again()
         await self.say("done/marked-urgent" if urgent else "done/marked-normal")
-
-    def _spoken(self) -> dict[str, str]:
-        mark = {"urgent": "mark-normal" if self.urgent else "mark-urgent"} if self._may_mark else {}
-        return {**super()._spoken(), **mark, **({"operator": "operator"} if self._operator else {})}

@@ -10,13 +10,13 @@ any digit acts at once, and one without a meaning goes to the beep.
 from __future__ import annotations
 
 from ivr.audio.sound import Sound
-from ivr.call.argument_values import Greeting as Wanted
 from ivr.call.argument_values import Instructions
 from ivr.call.port import NEXT_DIGIT_MS, TERMINATOR
 from ivr.menus import hunt
 from ivr.menus.hunt import Hunt
 from ivr.menus.menu import CallerMenu, Next
 from ivr.menus.operator import Operator
+from ivr.menus.salutation import greet, introduction
 from ivr.menus.sign_in import SignIn
 from ivr.menus.visit import Status
 from ivr.menus.way_out import WayOut
@@ -28,11 +28,11 @@ class Greeting(CallerMenu):
     async def run(self) -> Next | None:
         """Where the caller goes instead of leaving a message; None: to the beep."""
         tries = hunt.TRIES if Hunt.is_offered(self.mailbox) else 0
-        sounds = [*await introduction(self), *await greeting(self), *await self._instructions(tries)]
+        played = await greet(self, before=await introduction(self), after=await self._instructions(tries))
         while True:
-            typed = await self._typed(sounds, hunting=tries > 0)
-            if place := await WayOut(self.visit, self.mailbox).run(typed):
-                return place
+            typed = await self._extension(played.key) if tries else played.key
+            if way_out := await WayOut(self.visit, self.mailbox).run(typed):
+                return way_out
             if action := self.keys.action("greeting", typed):
                 return await self._do(action)
             if not tries or not typed or not typed[0].isdigit():
@@ -40,7 +40,7 @@ class Greeting(CallerMenu):
             if place := await Hunt(self.visit, self.mailbox).run(typed):
                 return place
             tries -= 1
-            sounds = await self._instructions(tries)
+            played = await self.call.play(await self._instructions(tries))
 
     async def _instructions(self, tries: int) -> list[Sound]:
         said = ["greeting/hunt"] if tries else []
@@ -59,11 +59,11 @@ class Greeting(CallerMenu):
             case _:
                 return self.mailbox.settings.skip_instructions
 
-    async def _typed(self, sounds: list[Sound], *, hunting: bool) -> str | None:
-        """A key, or the extension that it begins."""
-        typed = (await self.call.play(sounds)).key
-        if not hunting or not typed or not typed.isdigit() or await WayOut(self.visit, self.mailbox).is_digit(typed):
-            return typed
+    async def _extension(self, key: str | None) -> str | None:
+        """What a key begins: an extension, if it is a digit that does not lead out by itself."""
+        if not key or not key.isdigit() or await WayOut(self.visit, self.mailbox).is_digit(key):
+            return key
+        typed = key
         asked = self.mailbox.settings.interdigit_timeout or self.call.arrival.arguments.interdigit_timeout
         while len(typed) < hunt.LONGEST and (key := await self.call.wait(asked or NEXT_DIGIT_MS)):
             if key == TERMINATOR:
@@ -79,24 +79,3 @@ class Greeting(CallerMenu):
                 return Status.EXIT
             case _:  # The operator; where there is none, the caller may leave a message.
                 return await Operator(self.visit, self.mailbox).run()
-
-
-async def introduction(menu: CallerMenu) -> list[Sound]:
-    """The sentence before the greeting, where the box wants one."""
-    return [await menu.sound("greeting/intro")] if menu.mailbox.settings.play_greeting_intro else []
-
-
-async def greeting(menu: CallerMenu) -> list[Sound]:
-    """The temporary greeting while it lasts, else the owner's own, else a generic one: with the owner's recorded name,
-    else with the number of the box. Empty where the box wants none."""
-    mailbox, greetings, wanted = menu.mailbox, menu.mailroom.greetings, menu.call.arrival.arguments.greeting
-    if mailbox.settings.skip_greeting or wanted is Wanted.NONE:
-        return []
-    if own := await menu.call.work(greetings.greeting(mailbox)):
-        return [own]
-    if mailbox.settings.use_person_not_available:
-        return [await menu.sound("greeting/nobody-available")]
-    absent = "greeting/is-on-the-phone" if wanted is Wanted.BUSY else "greeting/is-not-available"
-    if name := await menu.call.work(greetings.name(mailbox)):
-        return [name, await menu.sound(absent)]
-    return [await menu.sound("greeting/person-at", menu.rules.spelled(mailbox.number), absent)]

@@ -12,6 +12,7 @@ from ivr.call.arguments import Addressee
 from ivr.errors import NotFound, UnplayableSound
 from ivr.mailbox import copies
 from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.room import LEAST_MS
 from ivr.mailbox.store import Purpose, Take
 from ivr.menus import outcome
 from ivr.menus.caller_review import CallerReview
@@ -108,7 +109,7 @@ class Leave(Recorder):
                 await super()._beep()
 
     async def _longest_ms(self, mailbox: Mailbox) -> int:
-        """No longer than the box has room for."""
+        """No longer than the box has room for, if it is not full since the call began."""
         longest_ms = await super()._longest_ms(mailbox)
         left_ms = await self.mailroom.room.left_ms(mailbox)
-        return longest_ms if left_ms is None else min(longest_ms, left_ms)
+        return longest_ms if left_ms is None else min(longest_ms, max(left_ms, LEAST_MS))

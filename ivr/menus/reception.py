@@ -62,6 +62,7 @@ class Reception:
         finally:
             await outcome.ended(call, status)
             await call.finish(status)
+            self._mailroom.takes.let_go(arrival.channel, arrival.uniqueid)
             log.info("call.ended", channel=arrival.channel, status=status)
             await self._write_down(call, about, status, began_at)
 
@@ -131,6 +132,7 @@ class Reception:
     async def _apologise(self, call: Call, prompt: str) -> None:
         voice = Voice(self._sentences, call.arrival.arguments.language or call.arrival.language)
         try:
-            await call.play([await call.work(voice.join(prompt))])
+            ready = voice.known(prompt)
+            await call.play([ready if ready else await call.work(voice.join(prompt))])
         except (HungUp, IvrError) as failure:
             log.warning("call.no_apology", channel=call.arrival.channel, reason=repr(failure))

@@ -47,6 +47,7 @@ async def test_its_owner_is_signed_in(house: House, check_if_owner: bool) -> Non
     phone = await reach(house, *[Silence()] * 5, endpoint="alice", box={"check_if_owner": check_if_owner})
     assert GREETING not in phone.texts
     assert PIN not in phone.texts
+    assert "To record your greeting, press one." in phone.texts[0], "the settings"
 
 
 async def test_a_full_one_is_still_heard(house: House) -> None:

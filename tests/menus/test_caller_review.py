@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from ivr.call.scripted import HangUp, Meanwhile, Press, ScriptedCall, Silence, Speak, Step
-from ivr.mailbox.adoption import Adoption
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller
 from ivr.mailbox.store import Take
 from ivr.mailbox.takes import Source
+from tests.mailbox.test_delivery import adopt
 from tests.support.house import House
 
 REVIEW = "To keep this recording"
@@ -80,7 +80,7 @@ async def test_and_a_crash(house: House, box: Mailbox) -> None:
         box.account_id, box.id, take.purpose, Source("PJSIP/x-1", "2.2", Caller("2001")), payload
     )
     house.app.recordings.write(b"\x01\x02" * 16_000, house.app.recordings.take(again.id))
-    await Adoption(house.app.mailroom.takes, house.app.boxes, house.app.delivery, house.app.messages).run(0.01)
+    await adopt(house)
     assert await urgency(house, box) == [True]
 
 

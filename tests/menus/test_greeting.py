@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from ivr.call.scripted import HangUp, Press, ScriptedCall, Speak, Step
+from ivr.call.scripted import HangUp, Meanwhile, Press, ScriptedCall, Speak, Step
+from ivr.errors import UnplayableSound
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.store import MediaKind
 from tests.support.house import House
@@ -143,3 +144,14 @@ async def test_hanging_up_in_the_greeting_leaves_nothing(house: House, during: s
     assert phone.status == "HANGUP"
     assert await house.messages(box) == []
     assert await house.app.mailroom.takes.left_behind() == []
+
+
+async def unplayable() -> None:
+    raise UnplayableSound("Asterisk cannot play it")
+
+
+async def test_a_greeting_that_cannot_be_played_turns_nobody_away(house: House) -> None:
+    box = await house.uses(await house.box(), MediaKind.UNAVAILABLE)
+    phone = await reach(house, Meanwhile(OWN, unplayable), Speak(3000, then="hang-up"))
+    assert phone.texts == [NUMBER, INSTRUCTIONS, BEEP]
+    assert len(await house.messages(box)) == 1

@@ -57,6 +57,11 @@ async def test_or_typed_ahead(site: House) -> None:
     assert phone.branch == (CONTEXT, "101")
 
 
+async def test_what_is_pressed_too_much_does_not_cut_what_is_said(site: House) -> None:
+    phone = await reach(site, Press("101#99"))
+    assert phone.heard[-1].text == TRANSFERRING
+
+
 async def test_pound_ends_it_at_once(site: House) -> None:
     before = site.clock.now()
     phone = await reach(site, Press("101#", during="The person"))

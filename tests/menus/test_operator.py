@@ -46,7 +46,8 @@ async def test_a_box_may_have_an_operator_of_its_own(site: House, number: object
 
 
 async def test_operator_zero_as_a_number_is_the_operator_zero(site: House) -> None:
-    assert (await reach(site, Press("0"), operator_number=0)).branch == (CONTEXT, "0")
+    await site.app.directory.update_account(site.account.model_copy(update={"settings": {"operator_key": "300"}}))
+    assert (await reach(site, Press("0"), there=("0", "300"), operator_number=0)).branch == (CONTEXT, "0")
 
 
 async def test_the_account_may_have_another_operator(site: House) -> None:

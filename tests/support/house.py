@@ -98,12 +98,13 @@ class House:
         return await self.app.boxes.create(self.account, document)
 
     async def message(
-        self, mailbox: Mailbox, *, s: float = 5, folder: str = "new", age_s: float = 3600, caller: str = "2001"
-    ) -> Message:
+        self, mailbox: Mailbox, *, s: float = 5, folder: str = "new", age_s: float = 3600, caller: str = "2001",
+        urgent: bool = False,
+    ) -> Message:  # fmt: skip
         """A message of `s` seconds, left `age_s` seconds ago."""
         pcm = b"\x01\x02" * int(s * 8000)
         time = int(self.clock.now() - age_s)
-        return await self.app.delivery.bring(mailbox, pcm, Caller(caller, ""), time, Folder(folder))
+        return await self.app.delivery.bring(mailbox, pcm, Caller(caller, ""), time, Folder(folder), urgent=urgent)
 
     async def recording(self, mailbox: Mailbox, kind: MediaKind, *, s: float = 2) -> str:
         """A greeting or a name of so many seconds, not yet in use; its id."""
@@ -112,7 +113,7 @@ class House:
         size = self.app.recordings.write(pcm, self.app.recordings.media(mailbox.account_id, media_id))
         now = int(self.clock.now())
         media = Media(media_id, mailbox.account_id, mailbox.id, kind, int(s * 1000), size, now)
-        await SqliteMedia(self.app.database).add(media)
+        await SqliteMedia(self.app.database, self.clock).add(media)
         return media_id
 
     async def uses(self, mailbox: Mailbox, *kinds: MediaKind, **media: Any) -> Mailbox:

@@ -17,7 +17,7 @@ from ivr.call.fastagi.syntax import Reply
 from ivr.call.journal import Journal
 from ivr.call.port import ALL_KEYS, Call, Played
 from ivr.call.typeahead import Typeahead
-from ivr.errors import CallFailed, HungUp, UnplayableSound
+from ivr.errors import CallFailed, HungUp, NotRecorded, UnplayableSound
 
 STATUS_VARIABLE = "IVRSTATUS"
 TAKE_VARIABLE = "IVRTAKE"
@@ -127,21 +127,25 @@ class FastAgiCall(Call):
             "RECORD FILE", _stem(path), "wav", ALL_KEYS, longest_ms, *silence,
             within_s=longest_ms / 1000 + ANSWER_WITHIN_S,
         )  # fmt: skip
-        if reply.note == "hangup" or reply.result == "-1":
+        if reply.note == "hangup":
             raise HungUp
+        if reply.result == "-1":
+            await self._raise_hang_up_or(
+                NotRecorded(f"Asterisk cannot write {path}: {reply.note or 'no reason given'}")
+            )
         return reply.note == "dtmf"
 
     async def _key_of(self, reply: Reply, sound: Sound) -> str | None:
         if reply.result == "-1":
-            await self._why_unplayable(sound)
+            what = f"Asterisk cannot play {sound.path}: is it there, and may Asterisk's user read it?"
+            await self._raise_hang_up_or(UnplayableSound(what))
         key = int(reply.result)
         return chr(key) if key > 0 else None
 
-    async def _why_unplayable(self, sound: Sound) -> None:
+    async def _raise_hang_up_or(self, failure: CallFailed) -> None:
+        """Asterisk says -1 for both."""
         status = await self._connection.command("CHANNEL STATUS")  # Raises HungUp on a dead channel.
-        if status.result in ALIVE:
-            raise UnplayableSound(f"Asterisk cannot play {sound.path}: is it there, and may Asterisk's user read it?")
-        raise HungUp
+        raise failure if status.result in ALIVE else HungUp
 
 
 def _stem(path: Path) -> str:

@@ -193,9 +193,11 @@ class Connection(asyncio.Protocol):
             self._give_up(failure)
 
     def connection_lost(self, error: Exception | None) -> None:
+        # Asterisk tells of a hang-up before it closes. Without that the caller may be talking on, be it that we closed
+        # the socket or that it broke; then a recording goes on, and is adopted when it is over.
+        reason = "the service is stopping" if self._closed else "Asterisk is gone, or the way to it"
+        self._fail(HungUp() if self.hung_up and not self._closed else CallFailed(reason))
         self.hung_up = True
-        # Where we closed the socket, the caller may be talking on: that is no hang-up.
-        self._fail(CallFailed("the service is stopping") if self._closed else HungUp())
         self._on_loss(self)
 
     def _line(self, raw: bytes) -> None:

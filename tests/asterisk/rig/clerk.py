@@ -67,11 +67,16 @@ class Clerk:
         now = int(self._app.mailroom.clock.now())
         length_ms = wav.length_of(size)
         media = Media(media_id, box.account_id, box.id, MediaKind(kind), length_ms, size, now)
-        await SqliteMedia(self._app.database).add(media)
+        await SqliteMedia(self._app.database, self._app.mailroom.clock).add(media)
         await self._app.boxes.patch(box, {"media": {kind: media_id}})
 
     async def set_box(self, number: str, **changes: Any) -> None:
         await self._app.boxes.patch(await self._box(number), changes)
+
+    async def greeting(self, number: str) -> str | None:
+        """The file that callers of a box are greeted with; None: the generic sentence."""
+        sound = await self._app.mailroom.greetings.greeting(await self._box(number))
+        return str(sound.path) if sound else None
 
     async def message(self, number: str, file: str, caller: str, age_s: int, folder: str) -> str:
         """The WAV `file` as a message; gives its id."""

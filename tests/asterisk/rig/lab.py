@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.asterisk.rig.config import Device, Site, Spare, write
 from tests.asterisk.rig.processes import ASTERISK_UID, SERVICE_UID, SHARED_GID, Asterisk, Service, as_service
-from tests.asterisk.rig.root import asterisk_root
+from tests.asterisk.rig.root import Missing, asterisk_root
 
 CHECKOUT = Path(__file__).parents[3]
 ROOT = CHECKOUT / ".asterisk" / "root"
@@ -52,6 +52,8 @@ class Lab:
     """`devices`: the phones to make; None: many, for tests."""
 
     def __init__(self, devices: tuple[Device, ...] | None = None) -> None:
+        _must_be_readable()
+        root = asterisk_root(ROOT)
         self.folder = Path(tempfile.mkdtemp(prefix="ivr-lab-", dir="/var/tmp"))
         self.folder.chmod(0o755)
         rtp = random.randrange(20_000, 40_000, 1000)
@@ -72,7 +74,6 @@ class Lab:
         self._late = {
             ms: self._environment(self.folder / f"data-late-{ms}", port) for ms, port in self.site.late_ports.items()
         }
-        root = asterisk_root(ROOT)
         modules = next(root.glob("usr/lib/*/asterisk/modules"))
         config = write(self.site, Path("/") / modules.relative_to(root))
         self.asterisk = Asterisk(root, config, [self.folder], self.folder / "asterisk.out")
@@ -148,6 +149,18 @@ class Lab:
     def _copy_sounds(self) -> None:
         """The dialplan's own prompts, where Asterisk can read them whatever the rights of this checkout."""
         shutil.copytree(SOUNDS / "en", self.site.sounds)
+
+
+def _must_be_readable() -> None:
+    """Raises `Missing` where the service's user could not run the service, as in a home folder of root's."""
+    probe = [sys.executable, "-c", f"import ivr.cli.command; assert ivr.__file__.startswith({str(CHECKOUT)!r})"]
+    try:
+        subprocess.run(probe, check=True, capture_output=True, **as_service({"PYTHONPATH": str(CHECKOUT)}))
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Missing(
+            f"the service runs as a user of its own, who cannot run {sys.executable} in {CHECKOUT}: move the checkout "
+            "to where everybody may read it, such as /opt, and make it there with the system's Python"
+        ) from error
 
 
 def _many_devices() -> tuple[Device, ...]:
