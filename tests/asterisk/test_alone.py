@@ -103,6 +103,18 @@ async def leaves_alone(call: Conversation, spare: Spare, caller: Person, owner: 
     assert holds(recorded(take), words)
 
 
+async def the_owner_hears_it_when_the_service_is_back(owner: Person, words: Clip, spare: Spare) -> None:
+    """Once, however often the service starts."""
+    for _ in range(2):
+        spare.service.kill()
+        spare.service.start()
+        await eventually(lambda: owner.messages() and not list(spare.takes.glob("*.wav")), within_s=20)
+    assert len(owner.messages()) == 1
+    call = await owner.dials(spare.code)
+    await call.hears("number/1", "count/new-message", words)
+    await call.hang_up()
+
+
 async def test_without_a_service_the_dialplan_takes_the_message(alice: Person, bob: Person, spare: Spare) -> None:
     alice.moves_in(at=spare.desk)
     spare.service.stop()
@@ -110,6 +122,7 @@ async def test_without_a_service_the_dialplan_takes_the_message(alice: Person, b
     await greets_alone(call, alice)
     await call.hears("greeting/leave-a-message")
     await leaves_alone(call, spare, bob, alice)
+    await the_owner_hears_it_when_the_service_is_back(alice, words_of(bob), spare)
 
 
 async def test_a_key_goes_to_the_beep_and_another_ends_the_recording(alice: Person, bob: Person, spare: Spare) -> None:
@@ -155,6 +168,7 @@ async def test_killed_while_recording_the_caller_talks_on(alice: Person, bob: Pe
     [take] = spare.takes.glob("*.wav")
     assert not spare.alone()
     assert holds(recorded(take), words)
+    await the_owner_hears_it_when_the_service_is_back(alice, words, spare)
 
 
 async def test_killed_in_the_review_what_was_said_stays(alice: Person, bob: Person, spare: Spare) -> None:

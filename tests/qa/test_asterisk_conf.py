@@ -7,11 +7,10 @@ from pathlib import Path
 
 from ivr.call.arguments import ACTIONS, NAMES
 from ivr.call.fastagi import call as fastagi
+from ivr.mailbox.alone import NAME
 from ivr.menus.outcome import VM_STATUS
 from ivr.prompts.catalogue import Catalogue
 
-NAME = re.compile(r"alone-\w*-\w+-\w+-\d{10}-\w+\.wav", re.ASCII)
-"""What the next start adopts."""
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "asterisk-conf"
 FILES = sorted(CONF.glob("extensions*.conf"))
