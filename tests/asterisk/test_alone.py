@@ -256,6 +256,19 @@ async def test_an_owner_is_told_to_try_later_when_the_service_hangs(alice: Perso
     await call.ends()
 
 
+async def test_an_owner_who_has_signed_in_from_the_greeting_is_asked_for_no_message(
+    alice: Person, stranger: Person, spare: Spare
+) -> None:
+    alice.moves_in(at=spare.desk)
+    call = await stranger.dials(spare.code + alice.number)
+    await call.hears("greeting/person-at")
+    await call.press("*")
+    await call.hears("login/enter-pin")
+    spare.service.kill()
+    await call.hears("problem/later")
+    await call.ends()
+
+
 async def test_a_caller_cannot_choose_where_the_recording_goes(alice: Person, stranger: Person, spare: Spare) -> None:
     alice.moves_in(at=spare.desk)
     spare.service.stop()

@@ -54,7 +54,14 @@ def test_every_global_that_is_read_is_set_and_told() -> None:
 
 
 def test_what_the_service_tells_the_dialplan_is_what_the_dialplan_looks_at() -> None:
-    for name in (fastagi.STATUS_VARIABLE, fastagi.TAKE_VARIABLE, fastagi.FRAME_VARIABLE, "IVRMESSAGE", "VMSTATUS"):
+    for name in (
+        fastagi.STATUS_VARIABLE,
+        fastagi.TAKE_VARIABLE,
+        fastagi.FRAME_VARIABLE,
+        "IVRMESSAGE",
+        "IVRLISTENS",
+        "VMSTATUS",
+    ):
         assert f"${{{name}}}" in TEXT or f"({name})" in TEXT, name
     assert {*VM_STATUS.values()} <= {"SUCCESS", "USEREXIT", "FAILED"}
 
