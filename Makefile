@@ -1,4 +1,5 @@
 # make run: try it on this machine.   make test: pass all the tests.   make asterisk: a real Asterisk for a softphone.
+# make faults: 200 crashes in the middle of calls (RUNS=20 IVR_SEED=4711 make faults), as root on Debian.
 
 # The system's Python where it will do: tests on a real Asterisk run the service as another user, who must be able to
 # run it too.
@@ -8,7 +9,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python
 PIP = .venv/bin/pip --disable-pip-version-check
 QUIETLY = > .venv/pip.log 2>&1 || { cat .venv/pip.log >&2; exit 1; }
 
-.PHONY: run test asterisk lint sounds bench clean
+.PHONY: run test asterisk faults lint sounds bench clean
 
 run: .venv/.installed
 	@.venv/bin/ivr demo $(ARGS)
@@ -18,6 +19,9 @@ test:
 
 asterisk: .venv/.installed-for-tests
 	@.venv/bin/python -m tests.asterisk.rig up
+
+faults: .venv/.installed-for-tests
+	.venv/bin/python -m tests.faults --runs $(or $(RUNS),200)
 
 lint: .venv/.installed-for-tests
 	.venv/bin/ruff check ivr tests bench

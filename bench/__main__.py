@@ -12,6 +12,7 @@ import platform
 import sys
 from dataclasses import asdict
 
+from bench import tasks
 from bench.comedian import MOST
 from bench.figures import Compared, table
 from bench.lab import PIN, BenchLab
@@ -19,8 +20,19 @@ from bench.load import dialplan, must_have_sipp
 from bench.load import table as table_of_costs
 from bench.worker import Side, Task
 
-OUR_NUMBERS = {10: "number/10", 1000: "number/1", 9000: "number/9", 100_000: "number/1", 1_000_000: "number/1"}
-THEIR_NUMBERS = {10: "digits/10", 1000: "digits/1", 9000: "digits/9"}
+OUR_NUMBERS = {
+    0: "number/1",
+    10: "number/10",
+    1000: "number/1",
+    9000: "number/9",
+    100_000: "number/1",
+    1_000_000: "number/1",
+}
+THEIR_NUMBERS = {0: "digits/1", 10: "digits/10", 1000: "digits/1", 9000: "digits/9"}
+
+
+FIGURES = ("menus", "first_word", "first_word_with_pin")
+"""Measured in boxes that have messages; in an empty one, how soon a message that is left is heard."""
 
 
 async def latency(sizes: list[int], pairs: int, workers: int) -> None:
@@ -61,15 +73,21 @@ def _phones(size: int, workers: int) -> int:
 
 
 def _task(lab: BenchLab, number: str, size: int, pairs: int) -> Task:
-    ours = Side("*97", f"*98{number}", str(lab.site.sounds), "count/you-have", OUR_NUMBERS[size], "message/message")
+    sounds, their_sounds = str(lab.site.sounds), str(lab.their_sounds)
+    ours = Side(
+        "*97", f"*98{number}", sounds, "count/you-have", OUR_NUMBERS[size], "message/message", f"*76{number}",
+        "tone/beep", "done/deleted",
+    )  # fmt: skip
     theirs = None
     if size <= MOST:
         theirs = Side(
-            f"*70{number}", f"*71{number}", str(lab.their_sounds), "vm-youhave", THEIR_NUMBERS[size], "vm-message"
-        )
+            f"*70{number}", f"*71{number}", their_sounds, "vm-youhave", THEIR_NUMBERS[size], "vm-message",
+            f"*72{number}", "beep", "vm-deleted",
+        )  # fmt: skip
     server = ("127.0.0.1", lab.site.sip_port)
     return Task(
-        server, lab.phone("p", number), lab.phone("s", number), PIN, pairs, str(lab.audio), ours, theirs, int(number)
+        server, lab.phone("p", number), lab.phone("s", number), PIN, pairs, FIGURES if size else ("left_and_heard",),
+        str(lab.audio), ours, theirs, int(number)
     )  # fmt: skip
 
 
@@ -94,13 +112,16 @@ def _print(size: int, found: list[dict[str, list[list[float]]]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--pairs", type=int, default=100)
-    parser.add_argument("--sizes", default="10,1000,9000,100000,1000000")
+    parser.add_argument("--sizes", default="0,10,1000,9000,100000,1000000")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--calls", default="20,50,100")
+    parser.add_argument("--no-tasks", action="store_true", help="without the six tasks of a person")
     chosen = parser.parse_args()
     print(f"Python {platform.python_version()}, {platform.machine()}, {chosen.workers} phones at a time", flush=True)
     if chosen.sizes:
         asyncio.run(latency([int(size) for size in chosen.sizes.split(",")], chosen.pairs, chosen.workers))
+    if not chosen.no_tasks:
+        print(f"\n### The person's time\n\n{asyncio.run(tasks.table())}", flush=True)
     if chosen.calls:
         load([int(count) for count in chosen.calls.split(",")])
 

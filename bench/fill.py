@@ -36,7 +36,7 @@ APART_S = 60
 async def fill(app: App, mailbox: Mailbox, count: int, audio: Path, size: int) -> None:
     """Put `count` new messages into `mailbox`, the newest an hour old; `size`: the bytes of `audio`."""
     ids, now = Ids(secrets.token_bytes), int(app.mailroom.clock.now())
-    apart_s = min(APART_S, 80 * 86_400 / count)
+    apart_s = min(APART_S, 80 * 86_400 / max(1, count))
     folder = app.recordings.message(mailbox.account_id, "x").parent
     folder.mkdir(mode=0o2750, parents=True, exist_ok=True)
     source = audio
@@ -64,10 +64,10 @@ def _insert(batch: list[Message], now: int, connection: sqlite3.Connection) -> N
     for message in batch:
         rows.insert(connection, message, arrival, now)
     size = sum(message.bytes for message in batch)
-    counters.add(connection, batch[0].account_id, batch[0].box_id, Folder.NEW, len(batch), size)
+    counters.add(connection, batch[0].account_id, batch[0].box_id, Folder.NEW, len(batch), size, urgent=False)
 
 
-async def furnish(app: App, boxes: dict[str, int], pin: str, audio: Path) -> None:
+async def furnish(app: App, boxes: dict[str, int], box: dict[str, object], audio: Path) -> None:
     """An account with a box of so many messages for each number: its owner has the phone p…, a stranger the phone s…"""
     account = await app.directory.create_account(Account(name="lab", realm="lab.example"))
     stranger = await app.directory.create_user(User(name="stranger", account_id=account.id))
@@ -77,7 +77,7 @@ async def furnish(app: App, boxes: dict[str, int], pin: str, audio: Path) -> Non
         for name, user in ((f"p{number}", owner), (f"s{number}", stranger)):
             phone = Endpoint(system=system, name=name, account_id=account.id, user_id=user.id)
             await app.directory.add_endpoint(phone)
-        document = {"name": number, "mailbox": number, "owner_id": owner.id, "pin": pin, "is_setup": True}
+        document = {"name": number, "mailbox": number, "owner_id": owner.id, "is_setup": True, **box}
         mailbox = await app.boxes.create(account, document)
         began = time.monotonic()
         await fill(app, mailbox, count, audio, size)
@@ -91,7 +91,7 @@ async def main() -> None:
     logs.configure(loaded.log)
     app = build(loaded)
     try:
-        await furnish(app, wanted["boxes"], wanted["pin"], Path(wanted["audio"]))
+        await furnish(app, wanted["boxes"], {"pin": wanted["pin"], **wanted["box"]}, Path(wanted["audio"]))
     finally:
         app.close()
 

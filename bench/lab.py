@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import wave
+from collections.abc import Mapping
 from pathlib import Path
 
 from bench import comedian
@@ -23,14 +24,15 @@ SOUNDS_PACKAGE = "asterisk-core-sounds-en-wav"
 class BenchLab(Lab):
     """`boxes`: number → how many messages, in ours and in theirs.
 
-    Each box has two phones: p and its number, its owner's; s and its number, that of somebody who needs the PIN.
+    `box`: settings of ours. Each box has two phones: p and its number, its owner's; s and its number, a stranger's.
     """
 
-    def __init__(self, boxes: dict[str, int], message_s: int = 8) -> None:
+    def __init__(self, boxes: dict[str, int], message_s: int = 8, box: Mapping[str, object] | None = None) -> None:
         super().__init__(
             tuple(Device(f"{letter}{number}", secrets.token_hex(8), number) for number in boxes for letter in "ps")
         )
         self.boxes = boxes
+        self.box = box or {}
         self.audio = self.folder / "message.wav"
         self.their_sounds = _their_sounds()
         self._write_message(message_s)
@@ -38,7 +40,7 @@ class BenchLab(Lab):
 
     def furnish(self) -> None:
         """Users, phones, boxes and messages, on both sides; the service must not run yet."""
-        wanted = {"boxes": self.boxes, "pin": PIN, "audio": str(self.audio)}
+        wanted = {"boxes": self.boxes, "box": self.box, "pin": PIN, "audio": str(self.audio)}
         subprocess.run(
             [sys.executable, "-m", "bench.fill"], input=json.dumps(wanted), text=True, check=True,
             **as_service(self.environment),

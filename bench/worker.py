@@ -18,9 +18,11 @@ from time import monotonic
 
 from tests.sipphone import RATE, Clip, Heard, NotHeard, Phone, PhoneCall, Vocabulary
 from tests.sipphone.clip import Template
+from tests.sipphone.speech import speech
 
 Figures = dict[str, float]
 KEYS_WITH_PIN = "{pin}#1"
+SIGN_INS = 5
 LOUD = 128
 """A peak that is no noise of the line."""
 
@@ -38,6 +40,10 @@ class Side:
     """The word that follows "You have" in a box of this size."""
     message: str
     """The word that a message begins with when it was reached by "next"."""
+    leave: str
+    """What to dial to leave a message."""
+    beep: str
+    deleted: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,8 @@ class Task:
     """Of a phone that needs the PIN."""
     pin: str
     pairs: int
+    figures: tuple[str, ...]
+    """Names of methods of `Ear`."""
     audio: str
     """The WAV of every message."""
     ours: Side
@@ -103,6 +111,37 @@ class Ear:
         keys = KEYS_WITH_PIN.format(pin=self._pin)
         return {"dial to first word, PIN typed ahead": await self._to_message(self._other, self._side.with_pin, keys)}
 
+    async def left_and_heard(self, chance: random.Random) -> Figures:
+        """A caller hangs up, and the owner of an empty box signs in again and again until "one new message" is said."""
+        caller = await self._other.dial(self._side.leave)
+        beep = self._words[self._side.beep]
+        await _until_a_sound(caller)
+        await caller.press("#", tone_ms=60)
+        await caller.hears(beep, whole=True, within_s=20)
+        await caller.say(speech(chance.randrange(1000), 2000))
+        await caller.hang_up()
+        hung_up = monotonic()
+        number = self._words[self._side.number]
+        for _ in range(SIGN_INS):
+            owner = await self._own.dial(self._side.own)
+            try:
+                heard = await owner.hears(number, within_s=3)
+                await self._empty(owner)
+                name = "hang-up of a caller to the owner's next sign-in"
+                return {name: 1000 * (_sounds_at(owner, heard, number) - hung_up)}
+            except NotHeard as missed:
+                last = missed
+            finally:
+                await owner.hang_up()
+        raise last
+
+    async def _empty(self, owner: PhoneCall) -> None:
+        """Delete the one message there is, so that the next caller finds the box as this one did."""
+        await owner.press("1", tone_ms=60)
+        word = await owner.hears(self._words[self._side.message])
+        await owner.press("7", tone_ms=60)
+        await owner.hears(self._words[self._side.deleted], after_s=word.start_s)
+
     async def _to_message(self, phone: Phone, number: str, keys: str) -> float:
         dialled = monotonic()
         call = await phone.dial(number)
@@ -153,7 +192,7 @@ async def measure(task: Task) -> dict[str, list[list[float]]]:
             Ear(own, other, side, words, message, task.pin) for side, words in zip(sides, vocabularies, strict=True)
         ]
         for _ in range(task.pairs):
-            for figure in ("menus", "first_word", "first_word_with_pin"):
+            for figure in task.figures:
                 first_is_ours = chance.random() < 0.5
                 order = ears if first_is_ours else list(reversed(ears))
                 pair = [await _tried(getattr(ear, figure), chance) for ear in order]
@@ -178,14 +217,14 @@ def _together(pair: list[Figures]) -> dict[str, list[float]]:
 
 def _vocabulary(side: Side, message: Clip) -> Vocabulary:
     folder = Path(side.sounds)
-    names = {side.you_have, side.number, side.message}
+    names = {side.you_have, side.number, side.message, side.beep, side.deleted}
     return Vocabulary([*(Clip.from_wav(folder / f"{name}.wav", name) for name in names), message])
 
 
 def main() -> None:
     given = json.load(sys.stdin)
     theirs = given.pop("theirs")
-    pairs = {name: tuple(given[name]) for name in ("server", "owner", "other")}
+    pairs = {name: tuple(given[name]) for name in ("server", "owner", "other", "figures")}
     task = Task(**{**given, **pairs, "ours": Side(**given["ours"]), "theirs": Side(**theirs) if theirs else None})
     json.dump(asyncio.run(measure(task)), sys.stdout)
 

@@ -7,6 +7,7 @@ import os
 import secrets
 import sys
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from ivr.call.fastagi.server import FastAgiLimits, FastAgiServer
@@ -18,18 +19,25 @@ from ivr.directory.secrets import Secrets
 from ivr.errors import SettingsError, StoreError
 from ivr.ids import Ids
 from ivr.mailbox.adoption import Adoption
+from ivr.mailbox.alone import Alone
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.greetings import Greetings
 from ivr.mailbox.pins import Pins
 from ivr.mailbox.recordings import Recordings
+from ivr.mailbox.room import Room
 from ivr.mailbox.sqlite.boxes import SqliteBoxes
 from ivr.mailbox.sqlite.calls import SqliteCalls
 from ivr.mailbox.sqlite.media import SqliteMedia
 from ivr.mailbox.sqlite.messages import SqliteMessages
+from ivr.mailbox.sqlite.sweeping import SqliteSweeping
 from ivr.mailbox.sqlite.takes import SqliteTakes
 from ivr.mailbox.store import MessageStore
+from ivr.mailbox.sweeping.inspection import Inspection
+from ivr.mailbox.sweeping.sweeper import Sweeper
+from ivr.mailbox.syncing import Syncing
 from ivr.mailbox.takes import Takes
+from ivr.menus import apology
 from ivr.menus.reception import Reception
 from ivr.menus.visit import Mailroom
 from ivr.prompts.catalogue import Catalogue
@@ -52,6 +60,8 @@ class App:
     messages: MessageStore
     delivery: Delivery
     adoption: Adoption
+    sweeper: Sweeper
+    inspection: Inspection
     recordings: Recordings
     mailroom: Mailroom
     secrets: Secrets
@@ -70,11 +80,13 @@ class Service:
     app: App
     fastagi: FastAgiServer
     address: tuple[str, int]
-    adopting: asyncio.Task[None]
+    background: tuple[asyncio.Task[None], ...]
 
     async def stop(self) -> None:
         """Give the calls in progress back to the dialplan and let go of everything."""
-        self.adopting.cancel()
+        for task in self.background:
+            task.cancel()
+        await asyncio.gather(*self.background, return_exceptions=True)
         await self.fastagi.stop()
         self.app.close()
 
@@ -95,12 +107,20 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
     messages = SqliteMessages(database, clock)
     takes = Takes(SqliteTakes(database), recordings, clock, ids)
     delivery = Delivery(messages, takes, recordings, clock, ids)
+    greetings = Greetings(SqliteMedia(database, clock), takes, recordings, clock)
+    alone = Alone(directory, boxes, delivery, recordings, clock)
+    sweeping = SqliteSweeping(database, clock)
+    inspection = Inspection(sweeping, directory, recordings, settings.sweeping, clock)
     return App(
         settings=settings, database=database, directory=directory, boxes=boxes, messages=messages, delivery=delivery,
-        adoption=Adoption(takes, boxes, delivery, messages), recordings=recordings,
+        adoption=Adoption(takes, alone, boxes, delivery, messages, clock),
+        sweeper=Sweeper(
+            sweeping, messages, directory, recordings, inspection, settings.sweeping, settings.voicemail, clock
+        ),
+        inspection=inspection, recordings=recordings,
         mailroom=Mailroom(
-            directory, boxes, messages, pins, takes, delivery, Greetings(SqliteMedia(database), recordings, clock),
-            settings.voicemail, settings.asterisk.system, clock,
+            directory, boxes, messages, pins, takes, delivery, greetings, Room(messages, clock), settings.voicemail,
+            settings.asterisk.system, clock,
         ),
         secrets=kept, failures=failures, calls=SqliteCalls(database, ids),
     )  # fmt: skip
@@ -112,14 +132,18 @@ async def serve(app: App) -> Service:
     catalogues = {name: Catalogue.load(sounds_folder(settings) / name) for name in LANGUAGES}
     sentences = Sentences(settings.data.folder / "sentences", catalogues, clock.monotonic, settings.sounds.sentences)
     sentences.clear()
+    for language, prompt in product(catalogues, apology.ALL):
+        await asyncio.to_thread(sentences.keep_ready, language, (prompt,))
     reception = Reception(app.mailroom, sentences, app.calls)
-    left_behind = asyncio.create_task(app.adoption.run())
     fastagi = FastAgiServer(
         reception.receive, sentences.silence(), asterisk_secret(settings), clock.monotonic,
         FastAgiLimits(settings.fastagi.calls, settings.fastagi.header_within_s),
     )  # fmt: skip
     address = await fastagi.start(settings.fastagi.host, settings.fastagi.port)
-    return Service(app, fastagi, address, left_behind)
+    background = [app.adoption.run(), app.sweeper.run()]
+    if settings.data.sync:
+        background.append(Syncing(app.recordings.takes).run())
+    return Service(app, fastagi, address, tuple(map(asyncio.create_task, background)))
 
 
 def sounds_folder(settings: Settings) -> Path:

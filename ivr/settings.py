@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from ivr.errors import SettingsError
+from ivr.mailbox.sweeping.rules import SweepingSettings
 from ivr.mailbox.system import VoicemailSettings
 
 PREFIX = "IVR_"
@@ -84,6 +85,7 @@ class Settings(BaseSettings):
     pins: PinSettings = PinSettings()
     log: LogSettings = LogSettings()
     voicemail: VoicemailSettings = VoicemailSettings()
+    sweeping: SweepingSettings = SweepingSettings()
 
     @classmethod
     def settings_customise_sources(

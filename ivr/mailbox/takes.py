@@ -1,7 +1,8 @@
 """Recordings in progress: begun, kept or dropped, and found again after a crash (design, idea 7).
 
 A take is a row, committed before the beep, and a file that Asterisk lets grow. It ends in one of two ways: it becomes
-a recording in the same transaction that removes its row, or it is dropped.
+a recording in the same transaction that removes its row, or it is dropped. One that only its owner can decide about
+(a greeting, a name) may be put aside until they call again.
 """
 
 from __future__ import annotations
@@ -12,12 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from ivr.audio import wav
 from ivr.clock import Clock
+from ivr.errors import StoreError
 from ivr.ids import Ids
 from ivr.mailbox.message import Caller
 from ivr.mailbox.recordings import Recordings
 from ivr.mailbox.store import Purpose, Take, TakeStore
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,7 @@ class Takes:
         self._recordings = recordings
         self._clock = clock
         self._ids = ids
+        self._attended: set[tuple[str, str]] = set()
 
     async def begin(
         self, account_id: str, box_id: str, purpose: Purpose, source: Source, payload: Mapping[str, Any] | None = None
@@ -51,8 +58,17 @@ class Takes:
             caller_number=source.caller.number, caller_name=source.caller.name,
             payload={"message_id": self._ids.message(now), "media_id": self._ids.document(), **(payload or {})},
         )  # fmt: skip
+        self._attended.add((take.channel, take.call_id))
         await self._store.begin(take)
         return take
+
+    def is_attended(self, take: Take) -> bool:
+        """Whether a call of this process has it; what becomes of it is for that call to settle."""
+        return (take.channel, take.call_id) in self._attended
+
+    def let_go(self, channel: str, call_id: str) -> None:
+        """A call is over. What it has not settled is adopted."""
+        self._attended.discard((channel, call_id))
 
     def length_ms(self, take: Take) -> int:
         """How long it is so far; 0 where there is no file."""
@@ -60,6 +76,10 @@ class Takes:
             return wav.length_ms(Path(take.path))
         except OSError:
             return 0
+
+    async def mark_urgent(self, take: Take, urgent: bool) -> None:
+        """The message that the take becomes will be urgent, or not. Raises `StoreError`."""
+        await self._store.mark_urgent(take.id, urgent)
 
     async def drop(self, take: Take) -> None:
         """It will never be heard: row first, so that nobody adopts it while its file goes."""
@@ -70,6 +90,24 @@ class Takes:
         """Take its file away; the row has gone with the transaction that kept it."""
         await asyncio.to_thread(self._recordings.remove, Path(take.path))
 
+    async def put_aside(self, take: Take) -> None:
+        """Its call ended before its owner decided: they will be asked. Only the newest of a box and purpose stays.
+
+        Its header is mended, so that it can be played. Raises `NotFound`, `AudioRefused` where there is no recording.
+        """
+        path = Path(take.path)
+        try:
+            await asyncio.to_thread(self._recordings.adopt, path, path)  # It is Asterisk's file: only a copy is ours.
+        except StoreError as error:
+            log.warning("take.not_mended", take=take.id, error=str(error))
+        for older in await self._store.put_aside(take.id):
+            await self.forget_file(older)
+        log.info("take.put_aside", take=take.id, box=take.box_id, purpose=take.purpose)
+
+    async def aside(self, box_id: str) -> list[Take]:
+        """What the owner of a box has still to decide about, oldest first."""
+        return await self._store.aside(box_id)
+
     async def left_behind(self) -> list[Take]:
-        """Those of calls that an earlier run did not finish."""
+        """All that were neither kept nor dropped, those in progress among them."""
         return await self._store.left_behind()

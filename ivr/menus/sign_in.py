@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ivr.mailbox.mailbox import Mailbox
-from ivr.menus.main_menu import MainMenu
 from ivr.menus.menu import Menu, Next
 from ivr.menus.visit import Session, Status, Visit
+from ivr.menus.welcome import Welcome
 
 
 class SignIn(Menu):
@@ -18,6 +18,7 @@ class SignIn(Menu):
 
     async def run(self) -> Next:
         """Box numbers and PINs share the tries of one call. A box that does not exist sounds like a wrong PIN."""
+        await self.call.answer()
         for _ in range(self.mailroom.system.max_login_attempts):
             if not self._named and not await self._ask_number():
                 continue
@@ -52,4 +53,4 @@ class SignIn(Menu):
     def _enter(self, mailbox: Mailbox, *, own_phone: bool) -> Next:
         self.visit.opened.append(mailbox)
         self.call.journal.note("signed in", box=mailbox.id, own_phone=own_phone)
-        return MainMenu(Session(self.visit, mailbox, own_phone), first=True)
+        return Welcome(Session(self.visit, mailbox, own_phone))

@@ -14,7 +14,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.asterisk.rig.config import Device, Site, write
+from tests.asterisk.rig.config import Device, Site, Spare, write
 from tests.asterisk.rig.processes import ASTERISK_UID, SERVICE_UID, SHARED_GID, Asterisk, Service, as_service
 from tests.asterisk.rig.root import Missing, asterisk_root
 
@@ -24,6 +24,8 @@ SOUNDS = CHECKOUT / "sounds"
 PHONES = 400
 """Each with a user and a box of its own: no test shares one with another."""
 NOTES = "lab.json"
+SPARES = 20
+"""Services that are not started: a test that kills one takes one for itself."""
 LATE_MS = (5, 50)
 """Services whose loop is made late by so much run beside the proper one, each with data of its own."""
 
@@ -38,6 +40,8 @@ class Notes:
     environments: dict[str, dict[str, str]]
     """Of the service, "0", and of those that are so many ms late."""
     devices: list[dict[str, str]]
+    spares: list[dict[str, str]]
+    """Environments of the services that tests start themselves."""
 
     @classmethod
     def read(cls, path: Path) -> Notes:
@@ -62,8 +66,10 @@ class Lab:
             sounds=self.folder / "sounds" / "en",
             devices=devices if devices is not None else _many_devices(),
             late_ports={} if devices is not None else {ms: _free_port(socket.SOCK_STREAM) for ms in LATE_MS},
+            data=self.folder / "data",
+            spares=() if devices is not None else self._spares(),
         )
-        self.data = self.folder / "data"
+        self.data = self.site.data
         self.environment = self._environment(self.data, self.site.agi_port)
         self._late = {
             ms: self._environment(self.folder / f"data-late-{ms}", port) for ms, port in self.site.late_ports.items()
@@ -100,6 +106,7 @@ class Lab:
             str(self.folder), self.site.sip_port, self.site.agi_port,
             {"0": self.environment, **{str(ms): late for ms, late in self._late.items()}},
             [asdict(device) for device in self.site.devices],
+            [self._environment(spare.data, spare.port) for spare in self.site.spares],
         )  # fmt: skip
         path = self.folder / NOTES
         path.write_text(json.dumps(asdict(notes)))
@@ -111,12 +118,17 @@ class Lab:
         done = subprocess.run(command, capture_output=True, text=True, check=True, **as_service(self.environment))
         return str(done.stdout)
 
+    def _spares(self) -> tuple[Spare, ...]:
+        return tuple(Spare(_free_port(socket.SOCK_STREAM), self.folder / f"data-spare-{n}") for n in range(SPARES))
+
     def _environment(self, data: Path, port: int) -> dict[str, str]:
         return {
             "IVR_DATA__FOLDER": str(data),
             "IVR_FASTAGI__PORT": str(port),
             "IVR_ASTERISK__SECRET": self.site.secret,
             "IVR_VOICEMAIL__CALLBACK_CONTEXT": "ivr-callback",
+            "IVR_VOICEMAIL__OPERATOR_CONTEXT": "ivr-operator",
+            "IVR_VOICEMAIL__HUNT_CONTEXT": "ivr-hunt",
             "IVR_PINS__COST": "4",
             "IVR_LOG__LEVEL": "debug",
             "IVR_SOUNDS__FOLDER": str(SOUNDS),
@@ -128,8 +140,8 @@ class Lab:
         for name in ("etc", "run", "spool", "db", "log"):
             os.chown(self.folder / name, ASTERISK_UID, SHARED_GID)
         os.chown(self.folder / "etc" / "ivr" / "secret.conf", ASTERISK_UID, SHARED_GID)
-        for environment in (self.environment, *self._late.values()):
-            data = Path(environment["IVR_DATA__FOLDER"])
+        late = [Path(environment["IVR_DATA__FOLDER"]) for environment in self._late.values()]
+        for data in (self.data, *late, *(spare.data for spare in self.site.spares)):
             data.mkdir(mode=0o2750)
             os.chown(data, SERVICE_UID, SHARED_GID)
             data.chmod(0o2750)
