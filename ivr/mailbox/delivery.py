@@ -116,6 +116,9 @@ class Delivery:
         size = 0
         for old, new in zip(self.audio(message), self.audio(copy), strict=True):
             size += await asyncio.to_thread(self._recordings.link, old, new)
+        if message.upload_type and not copy.intro_id:
+            old, new = (self._recordings.upload(self.audio(m)[-1]) for m in (message, copy))
+            size += await asyncio.to_thread(self._recordings.link, old, new)
         return self._addressed(replace(copy, bytes=size), destination)
 
     def _addressed(self, message: Message, mailbox: Mailbox) -> Message:

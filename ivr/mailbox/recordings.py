@@ -27,12 +27,13 @@ class Recordings:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.takes = folder / "takes"
+        self.incoming = folder / "incoming"
 
     def prepare(self) -> None:
         """Make the folders that must be there before the first call. Raises `StoreError`."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            for folder, mode in ((self._folder, FOLDER_MODE), (self.takes, TAKES_MODE)):
+            for folder, mode in ((self._folder, FOLDER_MODE), (self.takes, TAKES_MODE), (self.incoming, FOLDER_MODE)):
                 folder.mkdir(exist_ok=True)
                 if folder.stat().st_uid == os.geteuid():
                     folder.chmod(mode)
@@ -46,6 +47,10 @@ class Recordings:
     def media(self, account_id: str, media_id: str) -> Path:
         """Where a greeting, a name or an intro lies."""
         return self._folder / account_id / "media" / f"{media_id}.wav"
+
+    def upload(self, recording: Path) -> Path:
+        """Where what a program brought lies, byte for byte, beside the recording that was made of it."""
+        return recording.with_suffix(".upload")
 
     def take(self, take_id: str) -> Path:
         """Where Asterisk records a take."""

@@ -121,6 +121,8 @@ class SqliteMessages:
             old = rows.older_than(connection, account_id, not_before, limit)
             for message in old:
                 connection.execute("UPDATE messages SET expired_at = ? WHERE id = ?", (now, message.id))
+                if not message.has_audio:
+                    continue
                 counters.add(connection, account_id, message.box_id, message.folder, -1, -message.bytes)
                 outbox.light(connection, account_id, message.box_id, now)
             return len(old)
@@ -140,6 +142,9 @@ class SqliteMessages:
             raise NotFound(f"there is no box {message.box_id!r}")
         if take_id and not connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount:
             raise NotFound("this recording was kept or dropped already")
+        if not message.has_audio:
+            rows.insert(connection, message, rows.NEVER, now)
+            return
         rows.insert(connection, message, rows.next_arrival(connection, message.account_id), now)
         counters.add(connection, message.account_id, message.box_id, message.folder, 1, message.bytes)
         outbox.put(connection, Kind.NEW, message, now)
@@ -147,24 +152,29 @@ class SqliteMessages:
 
     def _to_folder(self, connection: sqlite3.Connection, before: Message, folder: Folder, because: Because) -> Message:
         now = int(self._clock.now())
-        arrival = rows.next_arrival(connection, before.account_id)
+        arrival = rows.next_arrival(connection, before.account_id) if before.has_audio else rows.NEVER
         connection.execute(
             "UPDATE messages SET folder = ?, folder_before = ?, folder_at = ?, arrival = ?, revision = revision + 1"
             " WHERE id = ?",
             (folder, before.folder, now, arrival, before.id),
         )
+        after = replace(before, folder=folder, folder_before=before.folder, revision=before.revision + 1)
+        if not before.has_audio:
+            return after
         counters.add(connection, before.account_id, before.box_id, before.folder, -1, -before.bytes)
         counters.add(connection, before.account_id, before.box_id, folder, 1, before.bytes)
         if folder != Folder.NEW:
             outbox.put(connection, Kind(folder), before, now, reason=because)
         outbox.light(connection, before.account_id, before.box_id, now)
-        return replace(before, folder=folder, folder_before=before.folder, revision=before.revision + 1)
+        return after
 
     def _vanish(self, connection: sqlite3.Connection, message: Message) -> None:
         now = int(self._clock.now())
         connection.execute(
             "UPDATE messages SET deleted_at = ?, revision = revision + 1 WHERE id = ?", (now, message.id)
         )
+        if not message.has_audio:
+            return
         counters.add(connection, message.account_id, message.box_id, message.folder, -1, -message.bytes)
         outbox.light(connection, message.account_id, message.box_id, now)
 
