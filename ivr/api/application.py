@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Match
 from starlette.types import ASGIApp
 
 from ivr import __version__
@@ -29,6 +30,7 @@ def application(rooms: Rooms) -> ASGIApp:
     for router in (signing_in.router, audio.router, messages.router, greetings.router, boxes.router):
         app.include_router(router)
     app.add_exception_handler(IvrError, _refused)
+    app.add_exception_handler(Exception, _broken)
     app.add_exception_handler(HTTPException, _no_such_verb)
     app.add_exception_handler(RequestValidationError, _misread)
     document = openapi.completed(app.openapi())
@@ -58,13 +60,20 @@ async def _no_such_verb(request: Request, error: Exception) -> Response:
     return failure(request, error.status_code, "not_found", {"message": "there is no such path: see /docs"})
 
 
+async def _broken(request: Request, error: Exception) -> Response:
+    """Nothing that was meant; `Door` logs it."""
+    data = {"message": "something went wrong here; the log has more under the request_id"}
+    return failure(request, 500, "unspecified_fault", data)
+
+
 async def _misread(request: Request, error: Exception) -> Response:
     return failure(request, 400, "invalid_request", {"message": "the path or query cannot be read"})
 
 
 def _verbs(request: Request) -> list[str]:
+    """Those that the path has."""
     found: set[str] = set()
-    for route in request.app.routes:
-        if route.matches(request.scope)[0] is not Match.NONE:
-            found |= getattr(route, "methods", None) or set()
+    for path, verbs in request.app.openapi()["paths"].items():
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), request.url.path):
+            found |= {verb.upper() for verb in verbs}
     return sorted(found)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import structlog
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ivr.api.envelope import failure
 from ivr.clock import Clock
 from ivr.ids import Ids
 
@@ -27,15 +26,16 @@ class Door:
             return
         request_id = self._ids.document()
         scope.setdefault("state", {})["request_id"] = request_id
-        began, status = self._clock.monotonic(), 0
+        began, status, finished = self._clock.monotonic(), 0, False
 
         async def answer(message: Message) -> None:
-            nonlocal status
+            nonlocal status, finished
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message.setdefault("headers", [])
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
+            finished = message["type"] == "http.response.body" and not message.get("more_body")
 
         try:
             await self._app(scope, receive, answer)
@@ -43,11 +43,8 @@ class Door:
             log.info("request.left", request=request_id)  # Nobody is there to be answered.
         except Exception:
             log.exception("request.failed", request=request_id, method=scope["method"], path=scope["path"])
-            if status:
-                raise  # The answer was under way: only cutting it short tells that something is wrong.
-            request = Request(scope, receive)
-            data = {"message": "something went wrong here; the log has more under the request_id"}
-            await failure(request, 500, "unspecified_fault", data)(scope, receive, answer)
+            if not finished:
+                raise  # An answer was under way: only cutting it short tells that something is wrong.
         finally:
             ms = round(1000 * (self._clock.monotonic() - began))
             log.info("request", request=request_id, method=scope["method"], path=scope["path"], status=status, ms=ms)
