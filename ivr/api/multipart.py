@@ -11,10 +11,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
 
-from python_multipart.decoders import Base64Decoder
-from python_multipart.exceptions import DecodeError, FormParserError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from ivr.api.base64_stream import Base64Stream
 from ivr.errors import BadInput, InvalidFields, TooLarge
 
 PARTS = 10
@@ -37,16 +37,23 @@ class _Text:
 class _Sink:
     """Where the bytes of a part go, once the first of them tells what they are."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, stream: Base64Stream | None) -> None:
         self._parts = parts
+        self._stream = stream
         self._chosen: _Text | BinaryIO | None = None
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes) -> None:
+        if self._stream:
+            data = self._stream.decoded(data)
         if self._chosen is None:
             if not data.strip():
-                return len(data)
+                return
             self._chosen = self._parts.sink_for(data)
-        return self._chosen.write(data)
+        self._chosen.write(data)
+
+    def end(self) -> None:
+        if self._stream:
+            self._stream.end()
 
 
 class Parts:
@@ -63,7 +70,7 @@ class Parts:
         self._text: _Text | None = None
         self._headers: dict[bytes, bytes] = {}
         self._field, self._value = b"", b""
-        self._sink: _Sink | Base64Decoder | None = None
+        self._sink: _Sink | None = None
         self._count = 0
         self._ended = False
         try:
@@ -81,7 +88,7 @@ class Parts:
             async for chunk in chunks:
                 await asyncio.to_thread(self._parser.write, chunk)
             self._parser.finalize()
-        except (FormParserError, DecodeError) as error:
+        except FormParserError as error:
             raise BadInput(f"the multipart body cannot be read: {error}") from error
         finally:
             if self._file:
@@ -121,17 +128,16 @@ class Parts:
         self._field, self._value = b"", b""
 
     def _headers_finished(self) -> None:
-        sink = _Sink(self)
         encoding = self._headers.get(b"content-transfer-encoding", b"").strip().lower()
-        self._sink = Base64Decoder(sink) if encoding == b"base64" else sink
+        self._sink = _Sink(self, Base64Stream() if encoding == b"base64" else None)
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         assert self._sink
         self._sink.write(data[start:end])
 
     def _end(self) -> None:
-        if isinstance(self._sink, Base64Decoder):
-            self._sink.finalize()
+        if self._sink:
+            self._sink.end()
 
     def _on_end(self) -> None:
         self._ended = True

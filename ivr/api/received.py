@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from starlette.requests import Request
 
+from ivr.api.base64_stream import Base64Stream
 from ivr.api.body import FORM, JSON_TYPES, Body, content_type, parsed
 from ivr.api.incoming import Incoming
 from ivr.api.multipart import Parts
 from ivr.api.rooms import Limits
 from ivr.audio import formats
-from ivr.errors import BadInput, TooLarge, UnknownForm
+from ivr.errors import TooLarge, UnknownForm
 
 BYTES_OF_AUDIO = ("application/octet-stream", "audio/", "video/mp4", "application/ogg")
 
@@ -73,34 +72,13 @@ async def _whole(first: bytes, chunks: AsyncIterator[bytes], limit: int) -> byte
 
 
 async def _store(first: bytes, chunks: AsyncIterator[bytes], draft: Path, encoded: bool) -> None:
-    left = b""
+    stream = Base64Stream() if encoded else None
     with draft.open("xb") as file:
-
-        async def add(data: bytes) -> None:
-            await asyncio.to_thread(file.write, data)
-
-        async def take(data: bytes) -> None:
-            nonlocal left
-            if not encoded:
-                await add(data)
-                return
-            text = left + b"".join(data.split())
-            whole = len(text) // 4 * 4
-            left = text[whole:]
-            await add(_decoded(text[:whole]))
-
-        await take(first)
+        await asyncio.to_thread(file.write, stream.decoded(first) if stream else first)
         async for chunk in chunks:
-            await take(chunk)
-        if left:
-            raise BadInput("the base64 is not complete")
-
-
-def _decoded(text: bytes) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
-        raise BadInput(f"this is not base64: {error}") from error
+            await asyncio.to_thread(file.write, stream.decoded(chunk) if stream else chunk)
+    if stream:
+        stream.end()
 
 
 def _must_fit(draft: Path, limits: Limits) -> None:
