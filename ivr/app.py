@@ -133,8 +133,9 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
     uploads = Uploads(
         SqliteUploads(database, clock), messages, recordings, workshop, clock, ids, settings.api.audio_seconds
     )
+    tries = Tries(database, clock, settings.api.failures_an_hour)
     rest = Rooms(
-        directory, tokens, credentials, Tries(database, clock), boxes, messages, delivery, SqliteLists(database),
+        directory, tokens, credentials, tries, boxes, messages, delivery, SqliteLists(database),
         Bulk(messages, delivery), uploads, Forms(delivery, uploads, workshop, folder / "forms"), clock, ids,
         _limits(settings),
     )  # fmt: skip

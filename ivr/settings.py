@@ -83,6 +83,9 @@ class ApiSettings(_Section):
     owner_only: bool = Field(
         True, description="Who signs in as a user reaches their own boxes only; false: all of the account, as in Kazoo."
     )
+    failures_an_hour: Annotated[int, Field(ge=1)] = Field(
+        20, description="Wrong tokens and credentials of one address; then it waits an hour."
+    )
     session_hours: Annotated[int, Field(ge=1, le=8760)] = Field(
         1, description="How long a token of PUT /v2/user_auth or api_auth holds."
     )

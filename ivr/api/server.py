@@ -56,12 +56,18 @@ class ApiServer:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> str:
-        """Begin to listen; gives its address as a URL. Raises OSError, `SettingsError`."""
+        """Begin to listen; gives its address as a URL. Raises `SettingsError`."""
         where = self._where
         if bool(where.certificate) != bool(where.key):
             raise SettingsError("api.certificate and api.key go together: set both, or none")
         family = socket.AF_INET6 if ":" in where.host else socket.AF_INET
-        listener = socket.create_server((where.host, where.port), family=family)
+        try:
+            listener = socket.create_server((where.host, where.port), family=family)
+        except OSError as error:
+            said = (
+                f"REST cannot listen at {where.host} port {where.port} ({error.strerror}): change api.host or api.port"
+            )
+            raise SettingsError(said) from error
         try:
             config = uvicorn.Config(
                 self._app, log_config=None, access_log=False, lifespan="off", server_header=False,

@@ -32,7 +32,7 @@ def serve(only: Only | None = typer.Option(None, help="One of the two alone; els
     asyncio.run(_serve(only))
 
 
-async def _serve(only: Only | None) -> None:
+async def _serve(only: Only | None = None) -> None:
     os.umask(UMASK)
     loaded = settings.load()
     logs.configure(loaded.log)

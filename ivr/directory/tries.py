@@ -19,25 +19,26 @@ SCOPE = "address"
 class Tries:
     """The counters of one database file; rows of `failures`, beside those of wrong PINs."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, an_hour: int = AN_HOUR) -> None:
         self._database = database
         self._clock = clock
+        self._an_hour = an_hour
 
     async def charge(self, address: str) -> None:
         """Count one failure in advance. Raises `TooManyTries` where there were enough."""
         now = int(self._clock.now())
-        if await self._database.read(lambda c: _left(c, address, now)) <= 0:
+        if await self._database.read(lambda c: _counted(c, address, now)) >= self._an_hour:
             raise _refused()
 
         def verb(connection: sqlite3.Connection) -> bool:
-            left = _left(connection, address, now)
-            if left == AN_HOUR:
+            counted = _counted(connection, address, now)
+            if counted == 0:
                 row = ("", SCOPE, address, 1, now, 0, 0)
                 connection.execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-            elif left > 0:
+            elif counted < self._an_hour:
                 sql = "UPDATE failures SET failed = failed + 1 WHERE account_id = '' AND scope = ? AND subject = ?"
                 connection.execute(sql, (SCOPE, address))
-            return left > 0
+            return counted < self._an_hour
 
         if not await self._database.write(verb):
             raise _refused()
@@ -48,10 +49,10 @@ class Tries:
         await self._database.write(lambda c: c.execute(sql, (SCOPE, address)).rowcount)
 
 
-def _left(connection: sqlite3.Connection, address: str, now: int) -> int:
+def _counted(connection: sqlite3.Connection, address: str, now: int) -> int:
     sql = "SELECT failed, counted_from FROM failures WHERE account_id = '' AND scope = ? AND subject = ?"
     row = connection.execute(sql, (SCOPE, address)).fetchone()
-    return AN_HOUR - int(row["failed"]) if row and now - row["counted_from"] < HOUR_S else AN_HOUR
+    return int(row["failed"]) if row and now - row["counted_from"] < HOUR_S else 0
 
 
 def _refused() -> TooManyTries:

@@ -58,7 +58,8 @@ class Rest:
 
     async def message(self, box_id: str, audio: bytes | None = None, **about: Any) -> dict[str, Any]:
         """A message brought by REST."""
-        made = await self.ok("PUT", f"/{box_id}/messages", about)
+        details = {name.rstrip("_"): value for name, value in about.items()}
+        made = await self.ok("PUT", f"/{box_id}/messages", details)
         if audio is not None:
             path = f"/{box_id}/messages/{made['data']['media_id']}/raw"
             made = await self.ok("PUT", path, content=audio, headers={"Content-Type": "audio/x-wav"})

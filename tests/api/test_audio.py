@@ -232,7 +232,7 @@ async def test_details_that_break_a_rule(
 
 
 async def test_what_is_left_out_is_filled_in(rest: Rest, house: House, box: Mailbox) -> None:
-    message = await rest.message(box.id, timestamp=63630058722, to="2000", **{"from": "x"})
+    message = await rest.message(box.id, timestamp=63630058722, to="2000", from_="x")
     assert message["media_id"].startswith("201605-")
     assert (message["from"], message["to"], message["caller_id_number"], message["caller_id_name"]) == (
         "x@demo.example", "2000@demo.example", "anonymous", "anonymous",

@@ -155,7 +155,7 @@ async def test_a_folder_change_is_seen_by_the_phone_at_once(rest: Rest, house: H
         {"params": {"folder": "new"}},
         {"json": {"data": {}, "folder": "deleted"}},
     ):
-        changed = await rest.ok("POST", f"/{box.id}/messages/{message.id}", **how)  # type: ignore[arg-type]
+        changed = await rest.ok("POST", f"/{box.id}/messages/{message.id}", **how)
         assert changed["data"]["folder"] == await house.folder_of(message)
     assert await house.folder_of(message) == "deleted"
     await rest.ok("POST", f"/{box.id}/messages/{message.id}", {})
@@ -197,13 +197,16 @@ async def test_copying_gives_one_to_each_box_and_leaves_the_original(rest: Rest,
 async def test_a_destination_that_makes_no_sense(rest: Rest, house: House, box: Mailbox) -> None:
     message = await house.message(box)
     for path, more in ((f"/{message.id}", {}), ("", {"messages": [message.id]})):
-        for source_id in ("", []):
+        nothing: tuple[Any, ...] = ("", [])
+        for source_id in nothing:
             said = await rest.refused(400, "POST", f"/{box.id}/messages{path}", {"source_id": source_id, **more})
             assert "required" in said["data"]["source_id"]
-        for source_id in (7, [7], {"a": 1}):
+        nonsense: tuple[Any, ...] = (7, [7], {"a": 1})
+        for source_id in nonsense:
             said = await rest.refused(400, "POST", f"/{box.id}/messages{path}", {"source_id": source_id, **more})
             assert "type" in said["data"]["source_id"]
-        for source_id in ("0" * 32, ["0" * 32]):
+        unknown: tuple[Any, ...] = ("0" * 32, ["0" * 32])
+        for source_id in unknown:
             said = await rest.refused(404, "POST", f"/{box.id}/messages{path}", {"source_id": source_id, **more})
             assert (said["message"], said["data"]["cause"]) == ("bad_identifier", "0" * 32)
     assert [m.id for m in await house.messages(box)] == [message.id]
@@ -237,7 +240,8 @@ async def test_many_moved_and_many_copied(rest: Rest, house: House, box: Mailbox
 
 async def test_ids_must_be_there(rest: Rest, box: Mailbox) -> None:
     for path in ("/messages", "/messages/raw"):
-        for body in ({}, {"messages": []}):
+        empty: tuple[Any, ...] = ({}, {"messages": []})
+        for body in empty:
             said = await rest.refused(400, "POST", f"/{box.id}{path}", body)
             assert said["data"] == {"messages": {"required": {"message": "No array of message ids are specified"}}}
         for ids_given in ("x", [1], {"a": 1}):

@@ -38,6 +38,8 @@ class Notes:
     environments: dict[str, dict[str, str]]
     """Of the service, "0", and of those that are so many ms late."""
     devices: list[dict[str, str]]
+    rest: str
+    """Where the service speaks REST."""
 
     @classmethod
     def read(cls, path: Path) -> Notes:
@@ -62,7 +64,8 @@ class Lab:
             late_ports={} if devices is not None else {ms: _free_port(socket.SOCK_STREAM) for ms in LATE_MS},
         )
         self.data = self.folder / "data"
-        self.environment = self._environment(self.data, self.site.agi_port)
+        self.rest_port = _free_port(socket.SOCK_STREAM)
+        self.environment = {**self._environment(self.data, self.site.agi_port), "IVR_API__PORT": str(self.rest_port)}
         self._late = {
             ms: self._environment(self.folder / f"data-late-{ms}", port) for ms, port in self.site.late_ports.items()
         }
@@ -98,7 +101,7 @@ class Lab:
         notes = Notes(
             str(self.folder), self.site.sip_port, self.site.agi_port,
             {"0": self.environment, **{str(ms): late for ms, late in self._late.items()}},
-            [asdict(device) for device in self.site.devices],
+            [asdict(device) for device in self.site.devices], f"http://127.0.0.1:{self.rest_port}",
         )  # fmt: skip
         path = self.folder / NOTES
         path.write_text(json.dumps(asdict(notes)))
@@ -114,6 +117,7 @@ class Lab:
         return {
             "IVR_DATA__FOLDER": str(data),
             "IVR_FASTAGI__PORT": str(port),
+            "IVR_API__PORT": "0",
             "IVR_ASTERISK__SECRET": self.site.secret,
             "IVR_VOICEMAIL__CALLBACK_CONTEXT": "ivr-callback",
             "IVR_PINS__COST": "4",
