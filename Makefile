@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PIP = .venv/bin/pip --disable-pip-version-check -q
 
-.PHONY: run test asterisk lint sounds clean
+.PHONY: run test asterisk lint sounds bench clean
 
 run: .venv/.installed
 	.venv/bin/ivr demo $(ARGS)
@@ -18,13 +18,16 @@ asterisk: .venv/.installed-for-tests
 	.venv/bin/python -m tests.asterisk.rig up
 
 lint: .venv/.installed-for-tests
-	.venv/bin/ruff check ivr tests
-	.venv/bin/ruff format --check ivr tests
-	.venv/bin/mypy ivr tests
+	.venv/bin/ruff check ivr tests bench
+	.venv/bin/ruff format --check ivr tests bench
+	.venv/bin/mypy ivr tests bench
 	.venv/bin/lint-imports
 
 sounds: .venv/.installed-for-tests
 	.venv/bin/ivr sounds build --demo
+
+bench: .venv/.installed-for-tests
+	.venv/bin/python -m bench $(ARGS)
 
 clean:
 	rm -rf .venv demo-data

@@ -49,7 +49,7 @@ class Asterisk:
         if self._process is None:
             return ""
         asterisk = ["asterisk", "-C", str(self._config), "-rx", command]
-        inside = ["nsenter", "-t", str(self._pid()), "-m", *self._as_asterisk(), *asterisk]
+        inside = ["nsenter", "-t", str(self.pid), "-m", *self._as_asterisk(), *asterisk]
         done = subprocess.run(inside, capture_output=True, text=True, check=False, errors="replace", timeout=30)
         return done.stdout
 
@@ -63,7 +63,9 @@ class Asterisk:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
-    def _pid(self) -> int:
+    @property
+    def pid(self) -> int:
+        """Of Asterisk itself: what starts it becomes it."""
         assert self._process
         return self._process.pid
 
@@ -112,6 +114,11 @@ class Service:
         if self._process and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
 
     def signal(self, number: int) -> None:
         """Send it a signal: SIGSTOP makes it hang, SIGCONT lets it go on."""

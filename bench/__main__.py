@@ -1,0 +1,130 @@
+"""`python -m bench [--pairs N] [--sizes 10,1000,...] [--workers N] [--calls 20,50,100]`: measures, and prints tables.
+
+An empty list (`--sizes ''`) leaves that part out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import platform
+import sys
+from dataclasses import asdict
+
+from bench import tasks
+from bench.comedian import MOST
+from bench.figures import Compared, table
+from bench.lab import PIN, BenchLab
+from bench.load import dialplan, must_have_sipp
+from bench.load import table as table_of_costs
+from bench.worker import Side, Task
+
+OUR_NUMBERS = {
+    0: "number/1",
+    10: "number/10",
+    1000: "number/1",
+    9000: "number/9",
+    100_000: "number/1",
+    1_000_000: "number/1",
+}
+THEIR_NUMBERS = {0: "digits/1", 10: "digits/10", 1000: "digits/1", 9000: "digits/9"}
+
+
+FIGURES = ("menus", "first_word", "first_word_with_pin")
+"""Measured in boxes that have messages; in an empty one, how soon a message that is left is heard."""
+
+
+async def latency(sizes: list[int], pairs: int, workers: int) -> None:
+    """By ear, at each size of box, `workers` phones at a time."""
+    boxes = {f"{5 + n}{worker:03}": size for n, size in enumerate(sizes) for worker in range(_phones(size, workers))}
+    lab = BenchLab(boxes)
+    try:
+        lab.furnish()
+        lab.start()
+        for size in sizes:
+            numbers = [number for number, count in boxes.items() if count == size]
+            share = -(-pairs // len(numbers))
+            tasks = [_task(lab, number, size, share) for number in numbers]
+            found = await asyncio.gather(*map(_work, tasks))
+            _print(size, found)
+    finally:
+        lab.stop()
+        lab.remove()
+
+
+def load(calls: list[int]) -> None:
+    """CPU and memory of a call, at so many calls at a time."""
+    must_have_sipp()
+    lab = BenchLab({f"6{n:03}": 1 for n in range(max(calls))}, message_s=30)
+    try:
+        dialplan(lab)
+        lab.furnish()
+        lab.start()
+        print(f"\n### What a call costs\n\n{table_of_costs(lab, calls)}", flush=True)
+    finally:
+        lab.stop()
+        lab.remove()
+
+
+def _phones(size: int, workers: int) -> int:
+    """One box for each phone, but of the largest only one: nothing changes in it."""
+    return workers if size <= MOST else 1
+
+
+def _task(lab: BenchLab, number: str, size: int, pairs: int) -> Task:
+    sounds, their_sounds = str(lab.site.sounds), str(lab.their_sounds)
+    ours = Side(
+        "*97", f"*98{number}", sounds, "count/you-have", OUR_NUMBERS[size], "message/message", f"*76{number}",
+        "tone/beep", "done/deleted",
+    )  # fmt: skip
+    theirs = None
+    if size <= MOST:
+        theirs = Side(
+            f"*70{number}", f"*71{number}", their_sounds, "vm-youhave", THEIR_NUMBERS[size], "vm-message",
+            f"*72{number}", "beep", "vm-deleted",
+        )  # fmt: skip
+    server = ("127.0.0.1", lab.site.sip_port)
+    return Task(
+        server, lab.phone("p", number), lab.phone("s", number), PIN, pairs, FIGURES if size else ("left_and_heard",),
+        str(lab.audio), ours, theirs, int(number)
+    )  # fmt: skip
+
+
+async def _work(task: Task) -> dict[str, list[list[float]]]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.worker", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate(json.dumps(asdict(task)).encode())
+    result: dict[str, list[list[float]]] = json.loads(out)
+    return result
+
+
+def _print(size: int, found: list[dict[str, list[list[float]]]]) -> None:
+    names = list(dict.fromkeys(name for one in found for name in one))
+    rows = []
+    for name in names:
+        pairs = [pair for one in found for pair in one.get(name, [])]
+        rows.append(Compared(name, "ms", [p[0] for p in pairs], [p[1] for p in pairs if len(p) > 1]))
+    print(f"\n### {size:,} messages in the box\n\n{table(rows)}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--pairs", type=int, default=100)
+    parser.add_argument("--sizes", default="0,10,1000,9000,100000,1000000")
+    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--calls", default="20,50,100")
+    parser.add_argument("--no-tasks", action="store_true", help="without the six tasks of a person")
+    chosen = parser.parse_args()
+    print(f"Python {platform.python_version()}, {platform.machine()}, {chosen.workers} phones at a time", flush=True)
+    if chosen.sizes:
+        asyncio.run(latency([int(size) for size in chosen.sizes.split(",")], chosen.pairs, chosen.workers))
+    if not chosen.no_tasks:
+        print(f"\n### The person's time\n\n{asyncio.run(tasks.table())}", flush=True)
+    if chosen.calls:
+        load([int(count) for count in chosen.calls.split(",")])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""The other side of every pair: app_voicemail ("Comedian Mail") on the same Asterisk, set up to do the same steps."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tests.asterisk.rig.processes import ASTERISK_UID, SHARED_GID
+
+CONTEXT = "bench"
+MOST = 9_999
+"""app_voicemail's limit: messages beyond it are not stored."""
+LINKS = 30_000
+STEADY = ("moveheard = no", "sendvoicemail = yes")
+"""A box that is only listened to stays as it is, so that each pair finds the same."""
+DIALPLAN = f"""
+[from-phones](+)
+exten => _*70X!,1,VoiceMailMain(${{EXTEN:3}}@{CONTEXT},s)
+ same => n,Hangup()
+exten => _*71X!,1,VoiceMailMain(${{EXTEN:3}}@{CONTEXT})
+ same => n,Hangup()
+exten => _*72X!,1,VoiceMail(${{EXTEN:3}}@{CONTEXT},u)
+ same => n,Hangup()
+exten => _*76X!,1,Gosub(ivr-leave,s,1(number=${{EXTEN:3}}))
+ same => n,Hangup()
+"""
+
+
+def write(etc: Path, boxes: Iterable[str], pin: str) -> None:
+    """Its boxes, and the numbers to dial: *70N sign-in without a PIN, *71N with it, *72N to leave a message
+    in N; *76N to leave one in ours."""
+    general = ["format = wav", f"maxmsg = {MOST}", "maxsilence = 5", "review = yes", "skipms = 10000", *STEADY]
+    lines = ["[general]", *general, f"[{CONTEXT}]", *(f"{box} => {pin},Bench {box},,,attach=no" for box in boxes)]
+    (etc / "voicemail.conf").write_text("\n".join([*lines, ""]))
+    with (etc / "extensions.conf").open("a") as file:
+        file.write(DIALPLAN)
+
+
+def inbox(spool: Path, box: str) -> Path:
+    """Where its new messages lie."""
+    return spool / "voicemail" / CONTEXT / box / "INBOX"
+
+
+def fill(spool: Path, box: str, count: int, audio: Path) -> None:
+    """`count` new messages of the same audio, at most 9,999."""
+    folder = inbox(spool, box)
+    folder.mkdir(parents=True)
+    source = audio
+    for n in range(min(count, MOST)):
+        target = folder / f"msg{n:04}.wav"
+        if n % LINKS == 0:
+            shutil.copyfile(source, target)
+            source = target
+        else:
+            os.link(source, target)
+        (folder / f"msg{n:04}.txt").write_text(_about(int(time.time()) - 3600, n))
+
+
+def hand_over(spool: Path) -> None:
+    """All of it belongs to Asterisk's user from now on."""
+    for path in (spool / "voicemail", *(spool / "voicemail").rglob("*")):
+        os.chown(path, ASTERISK_UID, SHARED_GID)
+
+
+def _about(left_at: int, n: int) -> str:
+    said: Mapping[str, object] = {
+        "origmailbox": "bench", "context": "from-phones", "exten": "s", "rdnis": "unknown", "priority": 1,
+        "callerchan": "PJSIP/bench", "callerid": '"Bench" <2001>', "origdate": time.ctime(left_at),
+        "origtime": left_at, "category": "", "msg_id": f"{left_at}-{n:08}", "flag": "", "duration": 5,
+    }  # fmt: skip
+    return "[message]\n" + "".join(f"{name}={value}\n" for name, value in said.items())

@@ -1,0 +1,76 @@
+"""A lab with app_voicemail beside ours: the same phones, the same messages, the same Asterisk."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import subprocess
+import sys
+import wave
+from collections.abc import Mapping
+from pathlib import Path
+
+from bench import comedian
+from tests.asterisk.rig.config import Device
+from tests.asterisk.rig.lab import ROOT, Lab
+from tests.asterisk.rig.processes import as_service
+from tests.sipphone.speech import speech
+
+PIN = "1379"
+SOUNDS_PACKAGE = "asterisk-core-sounds-en-wav"
+
+
+class BenchLab(Lab):
+    """`boxes`: number → how many messages, in ours and in theirs.
+
+    `box`: settings of ours. Each box has two phones: p and its number, its owner's; s and its number, a stranger's.
+    """
+
+    def __init__(self, boxes: dict[str, int], message_s: int = 8, box: Mapping[str, object] | None = None) -> None:
+        super().__init__(
+            tuple(Device(f"{letter}{number}", secrets.token_hex(8), number) for number in boxes for letter in "ps")
+        )
+        self.boxes = boxes
+        self.box = box or {}
+        self.audio = self.folder / "message.wav"
+        self.their_sounds = _their_sounds()
+        self._write_message(message_s)
+        comedian.write(self.site.folder / "etc", boxes, PIN)
+
+    def furnish(self) -> None:
+        """Users, phones, boxes and messages, on both sides; the service must not run yet."""
+        wanted = {"boxes": self.boxes, "box": self.box, "pin": PIN, "audio": str(self.audio)}
+        subprocess.run(
+            [sys.executable, "-m", "bench.fill"], input=json.dumps(wanted), text=True, check=True,
+            **as_service(self.environment),
+        )  # fmt: skip
+        for number, count in self.boxes.items():
+            comedian.fill(self.folder / "spool", number, count, self.audio)
+        comedian.hand_over(self.folder / "spool")
+
+    def pids(self) -> tuple[int, int]:
+        """Of Asterisk and of the service."""
+        return self.asterisk.pid, self.service.pid
+
+    def phone(self, letter: str, number: str) -> tuple[str, str]:
+        """User and password of one of a box's phones."""
+        device = next(device for device in self.site.devices if device.name == f"{letter}{number}")
+        return device.name, device.password
+
+    def _write_message(self, seconds: int) -> None:
+        with wave.open(str(self.audio), "wb") as out:
+            out.setparams((1, 2, 8000, 0, "NONE", ""))
+            out.writeframes(speech(4711, seconds * 1000).tobytes())
+        self.audio.chmod(0o644)
+
+
+def _their_sounds() -> Path:
+    """The folder of Asterisk's own English prompts as WAV; installs them where need be."""
+    folder = next(iter(ROOT.glob("usr/share/asterisk/sounds/en_US_f_Allison")), Path("/nowhere"))
+    if not (folder / "vm-youhave.wav").exists():
+        install = ("apt-get", "install", "-y", "--no-install-recommends", SOUNDS_PACKAGE)
+        inside = ("chroot", str(ROOT)) if shutil.which("chroot") and ROOT.exists() else ()
+        subprocess.run([*inside, *install], check=True, capture_output=True)
+        folder = next(ROOT.glob("usr/share/asterisk/sounds/en_US_f_Allison"))
+    return folder

@@ -1,0 +1,130 @@
+"""What a call costs: CPU seconds and memory of Asterisk and the service while many listen at a time; load from SIPp."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from bench.lab import BenchLab
+
+SCENARIO = Path(__file__).with_name("listen.xml")
+LISTEN_MS = 20_000
+CALLS_A_S = 20
+ROUNDS = 3
+WAYS = {"ours": "*97", "app_voicemail": "*74{number}", "Playback": "*75"}
+"""All three play the same message; *74 is VoiceMailMain that plays its folder at once, *75 is bare `Playback`."""
+DIALPLAN = """
+[from-phones](+)
+exten => _*74X!,1,VoiceMailMain(${{EXTEN:3}}@bench,sa(0))
+ same => n,Hangup()
+exten => *75,1,Answer()
+ same => n,Playback({sound})
+ same => n,Playback({sound})
+ same => n,Playback({sound})
+ same => n,Hangup()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Of one load: CPU seconds and bytes (proportional set size), each of Asterisk and of the service."""
+
+    asterisk_s: float
+    service_s: float
+    asterisk_bytes: int
+    service_bytes: int
+    failed: int
+
+
+def must_have_sipp() -> None:
+    """Raises SystemExit with the remedy."""
+    if not shutil.which("sipp"):
+        raise SystemExit("sipp is not installed: apt install sip-tester")
+
+
+def dialplan(lab: BenchLab) -> None:
+    """Adds the numbers of `WAYS`; before the start."""
+    with (lab.site.folder / "etc" / "extensions.conf").open("a") as file:
+        file.write(DIALPLAN.format(sound=lab.audio.with_suffix("")))
+
+
+def listeners(lab: BenchLab, way: str, calls: int) -> Cost:
+    """`calls` at a time listen for 20 s; what that cost, from the first INVITE to the last BYE."""
+    before = _cpu_s(lab)
+    users = lab.folder / f"users-{way}.csv"
+    lines = [_user(lab, number, WAYS[way].format(number=number)) for number in list(lab.boxes)[:calls]]
+    users.write_text("\n".join(["SEQUENTIAL", *lines, ""]))
+    sipp = subprocess.Popen(
+        ["sipp", "-sf", str(SCENARIO), "-inf", str(users), "-m", str(calls), "-l", str(calls), "-r", str(CALLS_A_S),
+         "-d", str(LISTEN_MS), "-i", "127.0.0.1", "-mi", "127.0.0.1", "-nostdin", "-timeout", "90s",
+         f"127.0.0.1:{lab.site.sip_port}"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=lab.folder,
+    )  # fmt: skip
+    heaviest = [0, 0]
+    while sipp.poll() is None:
+        heaviest = [max(pair) for pair in zip(heaviest, _memory(lab), strict=True)]
+        try:
+            sipp.wait(0.5)
+        except subprocess.TimeoutExpired:
+            continue
+    after = _cpu_s(lab)
+    return Cost(after[0] - before[0], after[1] - before[1], heaviest[0], heaviest[1], int(sipp.returncode != 0))
+
+
+def table(lab: BenchLab, calls: list[int]) -> str:
+    """CPU ms and KB a call at each load, less those of bare Playback where that is said."""
+    lines = [
+        "| calls at a time | CPU ms a call: Playback | app_voicemail | ours (Asterisk + service) |"
+        " over Playback: app_voicemail | ours | ours / app_voicemail |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for count in calls:
+        found = {way: [listeners(lab, way, count) for _ in range(ROUNDS)] for way in WAYS}
+        ms = {way: median(1000 * (c.asterisk_s + c.service_s) / count for c in costs) for way, costs in found.items()}
+        service_ms = median(1000 * cost.service_s / count for cost in found["ours"])
+        over = {way: ms[way] - ms["Playback"] for way in ("app_voicemail", "ours")}
+        ratio = f"{ms['ours'] / ms['app_voicemail']:.2f}"
+        failed = sum(cost.failed for costs in found.values() for cost in costs)
+        lines.append(
+            f"| {count}{f', {failed} rounds had failed calls' if failed else ''} | {ms['Playback']:.0f} |"
+            f" {ms['app_voicemail']:.0f} | {ms['ours']:.0f} (service: {service_ms:.0f}) |"
+            f" {over['app_voicemail']:.0f} | {over['ours']:.0f} | {ratio} |"
+        )
+    return "\n".join([*lines, "", _memory_told(lab, max(calls))])
+
+
+def _memory_told(lab: BenchLab, calls: int) -> str:
+    idle = _memory(lab)
+    ours, theirs = listeners(lab, "ours", calls), listeners(lab, "app_voicemail", calls)
+    grown = (ours.asterisk_bytes - idle[0] + ours.service_bytes - idle[1]) / calls / 1024
+    grown_theirs = (theirs.asterisk_bytes - idle[0]) / calls / 1024
+    both = f"ours {grown:.0f} KB (Asterisk and service), app_voicemail {grown_theirs:.0f} KB"
+    return f"Memory a call at {calls} calls: {both}."
+
+
+def _user(lab: BenchLab, number: str, dials: str) -> str:
+    user, password = lab.phone("p", number)
+    return f"{user};[authentication username={user} password={password}];{dials}"
+
+
+def _cpu_s(lab: BenchLab) -> tuple[float, float]:
+    asterisk, service = (_ticks(pid) / os.sysconf("SC_CLK_TCK") for pid in lab.pids())
+    return asterisk, service
+
+
+def _ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def _memory(lab: BenchLab) -> list[int]:
+    return [_bytes(pid) for pid in lab.pids()]
+
+
+def _bytes(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))

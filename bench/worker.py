@@ -1,0 +1,233 @@
+"""`python -m bench.worker`: one SIP phone that measures pairs by ear, ours and theirs in turn.
+
+Reads a JSON `Task` from its input and writes the figures to its output as JSON: figure → [[ours, theirs], …] in ms. A
+process of its own for each phone, so that no phone's listening delays another's clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from tests.sipphone import RATE, Clip, Heard, NotHeard, Phone, PhoneCall, Vocabulary
+from tests.sipphone.clip import Template
+from tests.sipphone.speech import speech
+
+Figures = dict[str, float]
+KEYS_WITH_PIN = "{pin}#1"
+SIGN_INS = 5
+LOUD = 128
+"""A peak that is no noise of the line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two systems: what to dial, and which words to listen for."""
+
+    own: str
+    """The box from its owner's phone; "" where this system does not have it."""
+    with_pin: str
+    sounds: str
+    you_have: str
+    number: str
+    """The word that follows "You have" in a box of this size."""
+    message: str
+    """The word that a message begins with when it was reached by "next"."""
+    leave: str
+    """What to dial to leave a message."""
+    beep: str
+    deleted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What one phone measures."""
+
+    server: tuple[str, int]
+    owner: tuple[str, str]
+    """User and password of the owner's phone."""
+    other: tuple[str, str]
+    """Of a phone that needs the PIN."""
+    pin: str
+    pairs: int
+    figures: tuple[str, ...]
+    """Names of methods of `Ear`."""
+    audio: str
+    """The WAV of every message."""
+    ours: Side
+    theirs: Side | None
+    seed: int
+
+
+class Ear:
+    """One side's calls."""
+
+    def __init__(self, own: Phone, other: Phone, side: Side, vocabulary: Vocabulary, message: Clip, pin: str) -> None:
+        self._own = own
+        self._other = other
+        self._side = side
+        self._words = vocabulary
+        self._message = message
+        self._pin = pin
+
+    async def menus(self, chance: random.Random) -> Figures:
+        """Answer to first prompt, gap between two words, key to next sound."""
+        call = await self._own.dial(self._side.own)
+        answered = monotonic()
+        try:
+            you_have = self._words[self._side.you_have]
+            first = await call.hears(you_have, whole=True)
+            number = self._words[self._side.number]
+            second = await call.hears(number, after_s=first.end_s - 0.1)
+            await call.press("1")
+            audio = await call.hears(self._message, after_s=call.position_s, within_s=20)
+            await asyncio.sleep(0.3 + chance.random() * 0.02)
+            await call.press("6", tone_ms=60)
+            pressed = call.key_up_times[-1][1]
+            word = self._words[self._side.message]
+            following = await call.hears(word, after_s=max(audio.start_s + 0.2, call.position_s - 0.3))
+            return {
+                "answer to first prompt": 1000 * (_sounds_at(call, first, you_have) - answered),
+                "gap between two words": 1000 * (_begin_s(second, number) - first.end_s),
+                "key to next prompt's first frame": 1000 * (_arrival(call, following.start_s) - pressed),
+                "key to next sound": 1000 * (_sounds_at(call, following, word) - pressed),
+            }
+        finally:
+            await call.hang_up()
+
+    async def first_word(self, _: random.Random) -> Figures:
+        """Dial to the first word of the first new message, from the owner's phone, 1 pressed at the first sound."""
+        return {"dial to first word, own phone": await self._to_message(self._own, self._side.own, "1")}
+
+    async def first_word_with_pin(self, _: random.Random) -> Figures:
+        """The same with a PIN, all keys typed ahead."""
+        keys = KEYS_WITH_PIN.format(pin=self._pin)
+        return {"dial to first word, PIN typed ahead": await self._to_message(self._other, self._side.with_pin, keys)}
+
+    async def left_and_heard(self, chance: random.Random) -> Figures:
+        """A caller hangs up, and the owner of an empty box signs in again and again until "one new message" is said."""
+        caller = await self._other.dial(self._side.leave)
+        beep = self._words[self._side.beep]
+        await _until_a_sound(caller)
+        await caller.press("#", tone_ms=60)
+        await caller.hears(beep, whole=True, within_s=20)
+        await caller.say(speech(chance.randrange(1000), 2000))
+        await caller.hang_up()
+        hung_up = monotonic()
+        number = self._words[self._side.number]
+        for _ in range(SIGN_INS):
+            owner = await self._own.dial(self._side.own)
+            try:
+                heard = await owner.hears(number, within_s=3)
+                await self._empty(owner)
+                name = "hang-up of a caller to the owner's next sign-in"
+                return {name: 1000 * (_sounds_at(owner, heard, number) - hung_up)}
+            except NotHeard as missed:
+                last = missed
+            finally:
+                await owner.hang_up()
+        raise last
+
+    async def _empty(self, owner: PhoneCall) -> None:
+        """Delete the one message there is, so that the next caller finds the box as this one did."""
+        await owner.press("1", tone_ms=60)
+        word = await owner.hears(self._words[self._side.message])
+        await owner.press("7", tone_ms=60)
+        await owner.hears(self._words[self._side.deleted], after_s=word.start_s)
+
+    async def _to_message(self, phone: Phone, number: str, keys: str) -> float:
+        dialled = monotonic()
+        call = await phone.dial(number)
+        try:
+            await _until_a_sound(call)
+            await call.press(keys, tone_ms=60, gap_ms=60)
+            heard = await call.hears(self._message, within_s=20)
+            return 1000 * (_sounds_at(call, heard, self._message) - dialled)
+        finally:
+            await call.hang_up()
+
+
+async def _until_a_sound(call: PhoneCall) -> None:
+    """A person waits for the first sound before they press anything."""
+    while not any(arrival.peak > LOUD for arrival in call.arrivals):
+        await asyncio.sleep(0.002)
+
+
+def _begin_s(heard: Heard, clip: Clip) -> float:
+    """Where its first sound is: clips begin with some silence of their own."""
+    return heard.start_s + Template(clip).start / RATE
+
+
+def _sounds_at(call: PhoneCall, heard: Heard, clip: Clip) -> float:
+    return _arrival(call, _begin_s(heard, clip))
+
+
+def _arrival(call: PhoneCall, second: float) -> float:
+    """The monotonic second at which the packet came that has this second of the audio."""
+    sample = round(second * RATE)
+    return next(a.arrival_s for a in reversed(call.arrivals) if a.position <= sample)
+
+
+async def measure(task: Task) -> dict[str, list[list[float]]]:
+    chance = random.Random(task.seed)
+    message = Clip.from_wav(Path(task.audio), "the message")
+    sides = [side for side in (task.ours, task.theirs) if side]
+    vocabularies = [_vocabulary(side, message) for side in sides]
+    found: dict[str, list[list[float]]] = {}
+    async with AsyncExitStack() as stack:
+        own, other = [
+            await stack.enter_async_context(Phone(*who, task.server, vocabulary=vocabularies[0]))
+            for who in (task.owner, task.other)
+        ]
+        await own.register(3600)
+        await other.register(3600)
+        ears = [
+            Ear(own, other, side, words, message, task.pin) for side, words in zip(sides, vocabularies, strict=True)
+        ]
+        for _ in range(task.pairs):
+            for figure in task.figures:
+                first_is_ours = chance.random() < 0.5
+                order = ears if first_is_ours else list(reversed(ears))
+                pair = [await _tried(getattr(ear, figure), chance) for ear in order]
+                for name, values in _together(pair if first_is_ours else list(reversed(pair))).items():
+                    found.setdefault(name, []).append(values)
+    return found
+
+
+async def _tried(figure: Callable[[random.Random], Awaitable[Figures]], chance: random.Random) -> Figures:
+    """A step that did not happen is no figure, and is counted by its absence."""
+    try:
+        return await figure(chance)
+    except (NotHeard, TimeoutError) as missed:
+        print(f"not heard: {missed}", file=sys.stderr)
+        return {}
+
+
+def _together(pair: list[Figures]) -> dict[str, list[float]]:
+    names = set(pair[0]).intersection(*pair)
+    return {name: [figures[name] for figures in pair] for name in names}
+
+
+def _vocabulary(side: Side, message: Clip) -> Vocabulary:
+    folder = Path(side.sounds)
+    names = {side.you_have, side.number, side.message, side.beep, side.deleted}
+    return Vocabulary([*(Clip.from_wav(folder / f"{name}.wav", name) for name in names), message])
+
+
+def main() -> None:
+    given = json.load(sys.stdin)
+    theirs = given.pop("theirs")
+    pairs = {name: tuple(given[name]) for name in ("server", "owner", "other", "figures")}
+    task = Task(**{**given, **pairs, "ours": Side(**given["ours"]), "theirs": Side(**theirs) if theirs else None})
+    json.dump(asyncio.run(measure(task)), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
