@@ -64,7 +64,7 @@ def _insert(batch: list[Message], now: int, connection: sqlite3.Connection) -> N
     for message in batch:
         rows.insert(connection, message, arrival, now)
     size = sum(message.bytes for message in batch)
-    counters.add(connection, batch[0].account_id, batch[0].box_id, Folder.NEW, len(batch), size)
+    counters.add(connection, batch[0].account_id, batch[0].box_id, Folder.NEW, len(batch), size, urgent=False)
 
 
 async def furnish(app: App, boxes: dict[str, int], box: dict[str, object], audio: Path) -> None:

@@ -29,6 +29,7 @@ from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.bulk import Bulk
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.forms import Forms
+from ivr.mailbox.greeting_uploads import GreetingUploads
 from ivr.mailbox.greetings import Greetings
 from ivr.mailbox.pins import Pins
 from ivr.mailbox.recordings import Recordings
@@ -129,6 +130,8 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
     messages = SqliteMessages(database, clock)
     takes = Takes(SqliteTakes(database), recordings, clock, ids)
     delivery = Delivery(messages, takes, recordings, clock, ids)
+    media = SqliteMedia(database, clock)
+    greetings = Greetings(media, takes, recordings, clock)
     workshop = Workshop(settings.api.workers)
     uploads = Uploads(
         SqliteUploads(database, clock), messages, recordings, workshop, clock, ids, settings.api.audio_seconds
@@ -136,15 +139,15 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
     tries = Tries(database, clock, settings.api.failures_an_hour)
     rest = Rooms(
         directory, tokens, credentials, tries, boxes, messages, delivery, SqliteLists(database),
-        Bulk(messages, delivery), uploads, Forms(delivery, uploads, workshop, folder / "forms"), clock, ids,
-        _limits(settings),
+        Bulk(messages, delivery), uploads, Forms(delivery, uploads, workshop, folder / "forms"),
+        GreetingUploads(media, directory, recordings, clock, ids), clock, ids, _limits(settings),
     )  # fmt: skip
     return App(
         settings=settings, database=database, directory=directory, boxes=boxes, messages=messages, delivery=delivery,
         adoption=Adoption(takes, boxes, delivery, messages), recordings=recordings,
         mailroom=Mailroom(
-            directory, boxes, messages, pins, takes, delivery, Greetings(SqliteMedia(database), recordings, clock),
-            settings.voicemail, settings.asterisk.system, clock,
+            directory, boxes, messages, pins, takes, delivery, greetings, settings.voicemail, settings.asterisk.system,
+            clock,
         ),
         secrets=kept, failures=failures, calls=SqliteCalls(database, ids),
         tokens=tokens, credentials=credentials, rest=rest, workshop=workshop,

@@ -14,6 +14,7 @@ from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.bulk import Bulk
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.forms import Forms
+from ivr.mailbox.greeting_uploads import GreetingUploads
 from ivr.mailbox.listing import Lists
 from ivr.mailbox.store import MessageStore
 from ivr.mailbox.uploads import Uploads
@@ -45,6 +46,7 @@ class Rooms:
     bulk: Bulk
     uploads: Uploads
     forms: Forms
+    greetings: GreetingUploads
     clock: Clock
     ids: Ids
     limits: Limits

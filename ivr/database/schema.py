@@ -66,8 +66,8 @@ def _boxes_and_messages(tables: Tables) -> None:
     )  # fmt: skip
     tables.table("numbers").create_index(["box_id"], "numbers_box")
     tables.table("counters").create(
-        {"account_id": str, "box_id": str, "folder": str, "messages": int, "bytes": int},
-        pk=("box_id", "folder"), foreign_keys=[("box_id", "boxes", "id")],
+        {"account_id": str, "box_id": str, "folder": str, "urgent": int, "messages": int, "bytes": int},
+        pk=("box_id", "folder", "urgent"), foreign_keys=[("box_id", "boxes", "id")],
         not_null={"account_id", "messages", "bytes"}, strict=True,
     )  # fmt: skip
     tables.table("messages").create(
@@ -115,6 +115,7 @@ def _work_in_progress(tables: Tables) -> None:
         },
         pk="id", not_null={"account_id", "box_id", "purpose", "state", "path", "payload", "began_at"}, strict=True,
     )  # fmt: skip
+    tables.table("takes").create_index(["box_id", "state"], "takes_box")
     tables.table("outbox").create(
         {
             "id": int, "account_id": str, "box_id": str, "message_id": str, "kind": str, "payload": str,

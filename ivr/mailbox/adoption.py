@@ -1,7 +1,8 @@
 """After a crash: what was said but not yet kept is kept now, once (design, idea 7).
 
 A take is adopted only when nobody records into it any more. Whether its channel is gone shows in the file: Asterisk
-writes out what it holds at least every 2.1 s, so a file that has not grown for 5 s is at its end.
+writes out what it holds at least every 2.1 s, so a file that has not grown for 5 s is at its end. A greeting or a name
+is nothing that callers hear before its owner says so: it is put aside for them.
 """
 
 from __future__ import annotations
@@ -51,6 +52,8 @@ class Adoption:
                 await self._as_message(take)
             elif take.purpose is Purpose.INTRO:
                 await self._as_intro(take)
+            else:
+                await self._for_its_owner(take)
         except (NotFound, AudioRefused) as reason:
             log.warning("take.dropped", take=take.id, reason=str(reason))
             await self._takes.drop(take)
@@ -65,6 +68,14 @@ class Adoption:
             return
         message = await self._delivery.deliver(take, mailbox)
         log.info("take.adopted", take=take.id, message=message.id)
+
+    async def _for_its_owner(self, take: Take) -> None:
+        mailbox = await self._boxes.get(take.box_id)
+        if self._takes.length_ms(take) < mailbox.system.min_message_size:
+            log.info("take.dropped", take=take.id, reason="shorter than the minimum")
+            await self._takes.drop(take)
+            return
+        await self._takes.put_aside(take)
 
     async def _as_intro(self, take: Take) -> None:
         source = await self._boxes.get(take.box_id)

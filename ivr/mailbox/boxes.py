@@ -81,6 +81,10 @@ class Boxes:
         row = await self._store.get(mailbox.id)
         return await self._change(mailbox, _checked(merged(row.settings, public)), "pin" in document, pin)
 
+    async def amend(self, box_id: str, document: Document) -> Mailbox:
+        """The same for a box as it is now, whatever it was when the call began. Raises `NotFound` too."""
+        return await self.patch(await self.get(box_id), document)
+
     async def delete(self, mailbox: Mailbox) -> None:
         """Soft delete, with all its messages. Raises `NotFound`."""
         await self._store.remove(mailbox.id)

@@ -49,7 +49,9 @@ class Delivery:
         await self._takes.forget_file(take)
         return message
 
-    async def bring(self, mailbox: Mailbox, pcm: bytes, caller: Caller, time: int, folder: Folder) -> Message:
+    async def bring(
+        self, mailbox: Mailbox, pcm: bytes, caller: Caller, time: int, folder: Folder, *, urgent: bool = False
+    ) -> Message:
         """Samples at 8 kHz become a message that was left at `time`. Raises `StoreError`."""
         message_id = self._ids.message(time)
         target = self._recordings.message(mailbox.account_id, message_id)
@@ -57,7 +59,7 @@ class Delivery:
         message = self._addressed(
             Message(
                 id=message_id, account_id=mailbox.account_id, box_id=mailbox.id, folder=folder, time=time,
-                length_ms=wav.length_of(size), bytes=size, caller=caller,
+                length_ms=wav.length_of(size), bytes=size, caller=caller, urgent=urgent,
             ),
             mailbox,
         )  # fmt: skip

@@ -58,7 +58,11 @@ class Forms:
 
     def available(self, message: Message, preferred: str) -> list[AudioFormat]:
         """In which forms it can be given, the best first: as it was uploaded, else as the box prefers."""
-        uploaded = of_content_type(message.upload_type) if self._uploads.kept(message) and message.upload_type else None
+        return self.of_recording(message.upload_type if self._uploads.kept(message) else None, preferred)
+
+    def of_recording(self, uploaded_as: str | None, preferred: str) -> list[AudioFormat]:
+        """The same for a recording of which this content type was brought, if any was."""
+        uploaded = of_content_type(uploaded_as) if uploaded_as else None
         likes = [form for form in MADE if form.name == preferred]
         return list(dict.fromkeys([*([uploaded] if uploaded else []), *likes, *MADE]))
 
@@ -73,6 +77,16 @@ class Forms:
         if form is WAV:
             return await asyncio.to_thread(_joined, paths)
         return await self._made(paths, form)
+
+    async def give_recording(
+        self, recording: Path, upload: Path | None, uploaded_as: str | None, form: AudioFormat
+    ) -> Given:
+        """The same for one recording. Raises `NotFound`, `AudioRefused`, `SoundsError`."""
+        if upload and uploaded_as == form.content_type:
+            return await asyncio.to_thread(_whole, upload, form)
+        if form is WAV:
+            return await asyncio.to_thread(_joined, [recording])
+        return await self._made([recording], form)
 
     async def _made(self, paths: list[Path], form: AudioFormat) -> Given:
         tag = await asyncio.to_thread(_tag, paths)

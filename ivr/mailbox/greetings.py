@@ -5,28 +5,55 @@ Where a box has none of them, the menus say a generic sentence (kazoo-behaviour 
 
 from __future__ import annotations
 
+import asyncio
+from datetime import datetime, time, timedelta
+from pathlib import Path
+
+from ivr.audio import wav
 from ivr.audio.sound import Sound
 from ivr.clock import Clock
-from ivr.mailbox.box import Media
+from ivr.mailbox.box import Media as Pointers
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.recordings import Recordings
-from ivr.mailbox.store import MediaStore
+from ivr.mailbox.store import Media, MediaKind, MediaStore, Purpose, Take
+from ivr.mailbox.takes import Takes
+
+KINDS = {
+    Purpose.GREETING: MediaKind.UNAVAILABLE,
+    Purpose.TEMPORARY: MediaKind.TEMPORARY,
+    Purpose.NAME: MediaKind.NAME,
+}
+"""What the take of a greeting or a name becomes."""
+
+
+def end_of_day(n: int, now: datetime) -> int:
+    """Unix seconds at which the `n`-th day ends on the clock that `now` is read from; today is the first."""
+    return int(datetime.combine(now.date() + timedelta(days=n), time(), now.tzinfo).timestamp())
 
 
 class Greetings:
     """The greetings and names of all boxes."""
 
-    def __init__(self, store: MediaStore, recordings: Recordings, clock: Clock) -> None:
+    def __init__(self, store: MediaStore, takes: Takes, recordings: Recordings, clock: Clock) -> None:
         self._store = store
+        self._takes = takes
         self._recordings = recordings
         self._clock = clock
 
+    # -- what is heard -----------------------------------------------------------------------------------------------
+
     async def greeting(self, mailbox: Mailbox) -> Sound | None:
         """What callers hear; None: the generic sentence. A recording that is gone counts as none."""
+        own = mailbox.settings.media.unavailable or mailbox.settings.greeting_media_id
+        return await self.temporary(mailbox) or await self._sound(mailbox, own, "greeting")
+
+    async def temporary(self, mailbox: Mailbox) -> Sound | None:
+        """The temporary greeting, while it is in use."""
         media = mailbox.settings.media
-        temporary = None if self._is_over(media) else media.temporary_unavailable
-        return await self._sound(mailbox, temporary, "temporary greeting") or await self._sound(
-            mailbox, media.unavailable or mailbox.settings.greeting_media_id, "greeting"
+        return (
+            None
+            if self._is_over(media)
+            else await self._sound(mailbox, media.temporary_unavailable, "temporary greeting")
         )
 
     async def name(self, mailbox: Mailbox) -> Sound | None:
@@ -34,7 +61,33 @@ class Greetings:
         owners = mailbox.owner.settings.get("media", {}).get("name") if mailbox.owner else None
         return await self._sound(mailbox, owners or mailbox.settings.media.name, "name")
 
-    def _is_over(self, media: Media) -> bool:
+    # -- what its owner changes --------------------------------------------------------------------------------------
+
+    async def use(self, take: Take, mailbox: Mailbox, *, days: int | None = None) -> Media:
+        """A take of a greeting or a name is in use from now on (kazoo-behaviour §2.5).
+
+        `days`: a temporary greeting falls back at the end of that day, today being the first; None: it does not.
+        Raises `NotFound` where the take is over already, `AudioRefused`, `StoreError`: nothing has changed then.
+        """
+        media_id = str((take.payload or {})["media_id"])
+        target = self._recordings.media(take.account_id, media_id)
+        size = await asyncio.to_thread(self._recordings.adopt, Path(take.path), target)
+        now = self._clock.now()
+        media = Media(
+            id=media_id, account_id=take.account_id, box_id=mailbox.id, kind=KINDS[take.purpose],
+            length_ms=wav.length_of(size), bytes=size, created_at=int(now),
+        )  # fmt: skip
+        user_id = mailbox.owner.id if mailbox.owner and media.kind is MediaKind.NAME else None
+        until = None if days is None else end_of_day(days, mailbox.local(now))
+        await self._store.use(media, user_id=user_id, take_id=take.id, until=until)
+        await self._takes.forget_file(take)
+        return media
+
+    async def remove_temporary(self, mailbox: Mailbox) -> bool:
+        """Callers hear the own greeting again; whether there was a temporary one."""
+        return await self._store.stop_using(mailbox.id, MediaKind.TEMPORARY)
+
+    def _is_over(self, media: Pointers) -> bool:
         return media.temporary_until is not None and self._clock.now() >= media.temporary_until
 
     async def _sound(self, mailbox: Mailbox, media_id: str | None, what: str) -> Sound | None:

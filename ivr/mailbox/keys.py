@@ -31,6 +31,7 @@ TABLE = (
     Row("review", "listen", "2"),
     Row("review", "record", "3"),
     Row("review", "urgent", "4"),
+    Row("review", "discard", "7"),
     Row("review", "operator", "0"),
     Row("main", "hear_new", "1"),
     Row("main", "hear_saved", "2"),
@@ -58,6 +59,7 @@ TABLE = (
     Row("settings", "record_temporary", "4"),
     Row("settings", "delete_temporary", "5"),
     Row("settings", "announcement", "6"),
+    Row("settings", "more", "9"),
     Row("settings", "return_main_menu", "0"),
 )
 

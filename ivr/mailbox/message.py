@@ -78,6 +78,9 @@ class Counts:
     new: int = 0
     saved: int = 0
     deleted: int = 0
+    urgent_new: int = 0
+    """How many of the new ones are urgent."""
+    urgent_saved: int = 0
 
 
 @dataclass(frozen=True, slots=True)

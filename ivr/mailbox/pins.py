@@ -72,6 +72,19 @@ class Pins:
             )
         return right and free
 
+    def weakness(self, mailbox: Mailbox, pin: str) -> Weakness | None:
+        """Why a new PIN may not be set by phone, if anything."""
+        return weakness(pin, mailbox.number, mailbox.system.max_pin_length)
+
+    async def set_by_owner(self, mailbox: Mailbox, pin: str) -> None:
+        """Set the PIN that somebody who is signed in has chosen. A weak one raises `InvalidFields`.
+
+        A lock on the box stays: a right PIN after it, or an administrator, ends that.
+        """
+        self.check(mailbox, pin, weak_is_fine=False)
+        await self._secrets.set(mailbox.account_id, mailbox.pin_ref, pin)
+        log.info("pin.changed", box=mailbox.id)
+
     async def set_by_administrator(self, mailbox: Mailbox, pin: str | None) -> None:
         """Set, or with None remove, a PIN, and unlock the box. A weak one is taken only until the box is set up.
 

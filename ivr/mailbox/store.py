@@ -132,6 +132,8 @@ class TakeState(StrEnum):
     RECORDING = "recording"
     REVIEWED = "reviewed"
     """Recorded, and the caller is asked about it."""
+    ASIDE = "aside"
+    """A greeting or a name whose call ended before its owner decided: they are asked at their next sign-in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +164,17 @@ class TakeStore(Protocol):
     async def drop(self, take_id: str) -> None:
         """It was replaced, or too short: it will never be adopted."""
 
+    async def put_aside(self, take_id: str) -> list[Take]:
+        """Keep it until its owner decides. Gives the older ones of that box and purpose, which are over by that.
+
+        Raises `NotFound` where it is over already.
+        """
+
+    async def aside(self, box_id: str) -> list[Take]:
+        """Those of one box that are put aside, oldest first; one a purpose at most."""
+
     async def left_behind(self) -> list[Take]:
-        """All takes, oldest first: after a start, those whose calls the last run did not finish."""
+        """All takes but those put aside, oldest first: after a start, those whose calls the last run did not finish."""
 
 
 class MediaKind(StrEnum):
@@ -197,6 +208,18 @@ class MediaStore(Protocol):
 
     async def add(self, media: Media) -> None:
         """A recording whose audio is synced appears."""
+
+    async def use(
+        self, media: Media, *, user_id: str | None = None, take_id: str | None = None, until: int | None = None
+    ) -> None:
+        """A recording whose audio is synced appears, and its box uses it from now on; with `user_id` that user does.
+
+        What it replaces goes, unless that was uploaded: then it stays, unused. The take that it was is over. `until`:
+        Unix seconds at which a temporary greeting falls back. Raises `NotFound`.
+        """
+
+    async def stop_using(self, box_id: str, kind: MediaKind) -> bool:
+        """The box has no such recording any more; whether it had one. Raises `NotFound`."""
 
     async def get(self, account_id: str, media_id: str) -> Media | None:
         """None where there is none of that id in the account, or no more."""

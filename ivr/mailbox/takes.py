@@ -1,7 +1,8 @@
 """Recordings in progress: begun, kept or dropped, and found again after a crash (design, idea 7).
 
 A take is a row, committed before the beep, and a file that Asterisk lets grow. It ends in one of two ways: it becomes
-a recording in the same transaction that removes its row, or it is dropped.
+a recording in the same transaction that removes its row, or it is dropped. One that only its owner can decide about
+(a greeting, a name) may be put aside until they call again.
 """
 
 from __future__ import annotations
@@ -12,12 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from ivr.audio import wav
 from ivr.clock import Clock
+from ivr.errors import StoreError
 from ivr.ids import Ids
 from ivr.mailbox.message import Caller
 from ivr.mailbox.recordings import Recordings
 from ivr.mailbox.store import Purpose, Take, TakeStore
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,24 @@ class Takes:
     async def forget_file(self, take: Take) -> None:
         """Take its file away; the row has gone with the transaction that kept it."""
         await asyncio.to_thread(self._recordings.remove, Path(take.path))
+
+    async def put_aside(self, take: Take) -> None:
+        """Its call ended before its owner decided: they will be asked. Only the newest of a box and purpose stays.
+
+        Its header is mended, so that it can be played. Raises `NotFound`, `AudioRefused` where there is no recording.
+        """
+        path = Path(take.path)
+        try:
+            await asyncio.to_thread(self._recordings.adopt, path, path)  # It is Asterisk's file: only a copy is ours.
+        except StoreError as error:
+            log.warning("take.not_mended", take=take.id, error=str(error))
+        for older in await self._store.put_aside(take.id):
+            await self.forget_file(older)
+        log.info("take.put_aside", take=take.id, box=take.box_id, purpose=take.purpose)
+
+    async def aside(self, box_id: str) -> list[Take]:
+        """What the owner of a box has still to decide about, oldest first."""
+        return await self._store.aside(box_id)
 
     async def left_behind(self) -> list[Take]:
         """Those of calls that an earlier run did not finish."""

@@ -6,6 +6,7 @@ from ivr.audio.sound import Sound
 from ivr.mailbox.message import Counts, Folder
 from ivr.menus.menu import Next, OwnerMenu
 from ivr.menus.message_menu import MessageMenu
+from ivr.menus.settings_menu import SettingsMenu
 from ivr.menus.visit import Session
 from ivr.prompts.voice import Meaning
 
@@ -27,14 +28,14 @@ class MainMenu(OwnerMenu):
             counts = await self.call.work(self._count())
             if self._first and self._starts_at_once(counts):
                 self._first = False
-                await self.say(self.rules.message_counts(counts.new, counts.saved))
+                await self.say(self._how_many(counts))
                 return MessageMenu(self.session, Folder.NEW, home=self, at_once=True)
             key = await self.take_key(await self._menu(counts))
             match self.keys.action("main", key):
                 case ("hear_new" | "hear_saved" | "hear_deleted") as action:
                     return MessageMenu(self.session, FOLDERS[action], home=self)
                 case "configure" if not self.mailbox.settings.not_configurable:
-                    await self.refuse("entry/not-yet")
+                    return SettingsMenu(self.session, home=MainMenu)
                 case "exit":
                     return await self.goodbye()
                 case None if key is None:
@@ -62,9 +63,12 @@ class MainMenu(OwnerMenu):
         }
         choices = [self._choice(action) for action, offered in said.items() if offered]
         return [
-            await self.sound(self.rules.message_counts(counts.new, counts.saved)),
+            await self.sound(self._how_many(counts)),
             await self.sound(*(choice for choice in choices if choice)),
         ]
+
+    def _how_many(self, counts: Counts) -> Meaning:
+        return self.rules.message_counts(counts.new, counts.saved, counts.urgent_new)
 
     def _choice(self, action: str) -> Meaning:
         key = self.keys.key("main", action)

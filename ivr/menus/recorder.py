@@ -1,6 +1,6 @@
 """Recording somebody: the take, the beep, the review, and what is kept when they hang up.
 
-One way for a caller's message and for an intro; greetings and names will come along it too.
+One way for a caller's message, for an intro, and for an owner's greetings and name.
 """
 
 from __future__ import annotations
@@ -23,13 +23,21 @@ class Recorder(Menu):
 
         `mailbox` is the box whose limits hold: longest recording, silence, shortest recording.
         """
+        take, _ = await self._until_chosen(mailbox)
+        return await self._settle(take, mailbox)
+
+    async def _until_chosen(self, mailbox: Mailbox, found: Take | None = None) -> tuple[Take, Choice]:
+        """Record, from the beep on, until something else than to record again is chosen.
+
+        `found`: what was recorded in an earlier call, to begin with its review.
+        """
         while True:
-            take = await self.call.work(self._begin())
-            choice = await self._one_take(take, mailbox)
-            if choice is Choice.AGAIN:
-                await self.call.work(self.mailroom.takes.drop(take))
-                continue
-            return await self._settle(take, mailbox)
+            take: Take = found if found else await self.call.work(self._begin())
+            choice = await self._one_take(take, mailbox, recorded=found is not None)
+            if choice is not Choice.AGAIN:
+                return take, choice
+            await self.call.work(self.mailroom.takes.drop(take))
+            found = None
 
     @abstractmethod
     async def _begin(self) -> Take:
@@ -43,26 +51,38 @@ class Recorder(Menu):
         """What becomes of a take under the minimum length."""
         await self.mailroom.takes.drop(take)
 
-    async def _one_take(self, take: Take, mailbox: Mailbox) -> Choice:
+    async def _review(self, take: Take, mailbox: Mailbox, length_ms: int) -> Choice:
+        """What the person wants done with it."""
+        return await Review(self.visit, mailbox.keys, take, length_ms).run()
+
+    async def _one_take(self, take: Take, mailbox: Mailbox, *, recorded: bool) -> Choice:
         try:
-            await self.call.play([await self.sound("tone/beep")], keys="")
-            await self.call.record(
-                Path(take.path), longest_ms=self._longest_ms(mailbox), silence_ms=self._silence_ms(mailbox)
-            )
+            if not recorded:
+                longest_ms = await self.call.work(self._longest_ms(mailbox))
+                await self.call.play([await self.sound("tone/beep")], keys="")
+                silence_ms = self._silence_ms(mailbox)
+                await self.call.record(Path(take.path), longest_ms=longest_ms, silence_ms=silence_ms)
             length_ms = self.mailroom.takes.length_ms(take)
             if length_ms < mailbox.system.min_message_size:
                 return Choice.NONE
-            return await Review(self.visit, mailbox.keys, take, length_ms).run()
+            return await self._review(take, mailbox, length_ms)
         except HungUp:
-            await self._settle(take, mailbox)
+            await self._hung_up(take, mailbox)
             raise
 
+    async def _hung_up(self, take: Take, mailbox: Mailbox) -> None:
+        """What becomes of what was said until then."""
+        await self._settle(take, mailbox)
+
+    def _is_long_enough(self, take: Take, mailbox: Mailbox) -> bool:
+        return self.mailroom.takes.length_ms(take) >= mailbox.system.min_message_size
+
     async def _settle(self, take: Take, mailbox: Mailbox) -> bool:
-        long_enough = self.mailroom.takes.length_ms(take) >= mailbox.system.min_message_size
+        long_enough = self._is_long_enough(take, mailbox)
         await self.call.work(self._keep(take) if long_enough else self._too_short(take))
         return long_enough
 
-    def _longest_ms(self, mailbox: Mailbox) -> int:
+    async def _longest_ms(self, mailbox: Mailbox) -> int:
         """Node, then box, then system (kazoo-behaviour §1.1)."""
         asked = self.call.arrival.arguments.max_message_length
         return 1000 * (asked or mailbox.settings.max_message_length or mailbox.system.max_message_length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum, auto
 from pathlib import Path
 
@@ -15,42 +16,56 @@ from ivr.prompts.voice import Meaning
 ROUNDS = 4
 
 SPOKEN = {"save": "save-recording", "listen": "listen", "record": "record-again"}
+"""What it offers everybody: action → what the key is for."""
 
 
 class Choice(Enum):
     SAVE = auto()
     AGAIN = auto()
+    DISCARD = auto()
     NONE = auto()
     """Four rounds, and nothing was chosen."""
 
 
 class Review(Menu):
-    """`take` has been recorded; `length_ms` is how long it is."""
+    """`take` has been recorded; `length_ms` is how long it is. `offers`: what is said, and all that can be chosen."""
 
-    def __init__(self, visit: Visit, keys: KeyMap, take: Take, length_ms: int) -> None:
+    def __init__(
+        self, visit: Visit, keys: KeyMap, take: Take, length_ms: int, offers: Mapping[str, str] = SPOKEN
+    ) -> None:
         super().__init__(visit)
         self._keys = keys
+        self._offers = offers
         self._recording = Sound(Path(take.path), length_ms, "(your recording)")
+        self._round = 0
 
     async def run(self) -> Choice:
-        round = 0
-        while round < ROUNDS:
-            round += 1
+        while self._round < ROUNDS:
+            self._round += 1
             key = await self.ask_key(*self._choices())
-            match self._keys.action("review", key):
-                case "save":
-                    return Choice.SAVE
-                case "record":
-                    return Choice.AGAIN
-                case "listen":
-                    round = 0
-                    played = await self.call.play([self._recording])
-                    if played.key:
-                        self.call.unread(played.key)
-                case _ if key:
-                    await self.refuse("entry/invalid")
+            action = self._keys.action("review", key)
+            choice = await self._choose(action if action in self._offers else None, key)
+            if choice:
+                return choice
         return Choice.NONE
 
+    async def _choose(self, action: str | None, key: str | None) -> Choice | None:
+        match action:
+            case "save":
+                return Choice.SAVE
+            case "record":
+                return Choice.AGAIN
+            case "discard":
+                return Choice.DISCARD
+            case "listen":
+                self._round = 0
+                played = await self.call.play([self._recording])
+                if played.key:
+                    self.call.unread(played.key)
+            case _ if key:
+                await self.refuse("entry/invalid")
+        return None
+
     def _choices(self) -> list[Meaning]:
-        keys = {said: self._keys.key("review", action) for action, said in SPOKEN.items()}
+        keys = {said: self._keys.key("review", action) for action, said in self._offers.items()}
         return [self.rules.choice(said, key) for said, key in keys.items() if key]

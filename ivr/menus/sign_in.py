@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ivr.mailbox.mailbox import Mailbox
-from ivr.menus.main_menu import MainMenu
 from ivr.menus.menu import Menu, Next
 from ivr.menus.visit import Session, Status, Visit
+from ivr.menus.welcome import Welcome
 
 
 class SignIn(Menu):
@@ -52,4 +52,4 @@ class SignIn(Menu):
     def _enter(self, mailbox: Mailbox, *, own_phone: bool) -> Next:
         self.visit.opened.append(mailbox)
         self.call.journal.note("signed in", box=mailbox.id, own_phone=own_phone)
-        return MainMenu(Session(self.visit, mailbox, own_phone), first=True)
+        return Welcome(Session(self.visit, mailbox, own_phone))

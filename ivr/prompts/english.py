@@ -15,6 +15,7 @@ _PLURALS = Locale("en").plural_form
 _NOUNS = {
     "new": {"one": "count/new-message", "other": "count/new-messages"},
     "saved": {"one": "count/saved-message", "other": "count/saved-messages"},
+    "urgent": {"one": "count/urgent-message", "other": "count/urgent-messages"},
     "second": {"one": "envelope/second", "other": "envelope/seconds"},
     "minute": {"one": "envelope/minute", "other": "envelope/minutes"},
 }
@@ -33,13 +34,16 @@ def number(n: int) -> Clips:
 
 
 def count(n: int, noun: str) -> Clips:
-    """ "one" "new message", "two" "new messages"; `noun` is new, saved, second or minute."""
+    """ "one" "new message", "two" "new messages"; `noun` is new, saved, urgent, second or minute."""
     return (*number(n), _NOUNS[noun][_PLURALS(n)])
 
 
-def message_counts(new: int, saved: int) -> Clips:
-    """How many messages there are (kazoo-behaviour §2.2): nine patterns of none, one and more."""
-    counted = [count(n, noun) for n, noun in ((new, "new"), (saved, "saved")) if n]
+def message_counts(new: int, saved: int, urgent: int = 0) -> Clips:
+    """How many messages there are (kazoo-behaviour §2.2): nine patterns of none, one and more.
+
+    `urgent` of the new ones are urgent, and said first: "two urgent messages" "and" "one new message".
+    """
+    counted = [count(n, noun) for n, noun in ((urgent, "urgent"), (new - urgent, "new"), (saved, "saved")) if n]
     if not counted:
         return ("count/no-messages",)
     first, *others = counted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 Clips = tuple[str, ...]
@@ -12,11 +12,14 @@ Clips = tuple[str, ...]
 class Language(Protocol):
     """The meanings that menus speak in."""
 
-    def message_counts(self, new: int, saved: int) -> Clips:
-        """How many messages there are."""
+    def message_counts(self, new: int, saved: int, urgent: int = 0) -> Clips:
+        """How many messages there are; `urgent` of the new ones are urgent."""
 
     def message_number(self, n: int, *, urgent: bool = False, folder: str | None = None) -> Clips:
         """Which message this is; `folder`: what became of it in this call."""
+
+    def day(self, of: date, today: date) -> Clips:
+        """Which day, seen from `today`."""
 
     def received(self, of: datetime, now: datetime) -> Clips:
         """When it was left, both times on the owner's clock."""

@@ -42,7 +42,8 @@ class Visitor:
         def one(case: Any) -> None:
             nonlocal successes
             self._move_in()
-            there = {"account_id": self._rest.house.account.id, "box_id": self._box, "message_id": self._message}
+            there = {"account_id": self._rest.house.account.id, "box_id": self._box, "message_id": self._message,
+                     "greeting": "unavailable"}  # fmt: skip
             case.path_parameters = {name: there[name] for name in case.path_parameters or {}}
             answer = case.call_and_validate(
                 base_url=self._rest.url, headers={"X-Auth-Token": self._rest.token}, excluded_checks=LENIENT
@@ -79,12 +80,12 @@ async def test_whatever_the_document_allows_is_answered_as_it_says(rest: Rest, l
     successes = {}
     try:
         for found in schema.get_all_operations():
-            operation = found.ok()
+            operation: Any = found.ok()  # type: ignore[union-attr]
             successes[operation.label] = await asyncio.to_thread(visitor.visit, operation)
     finally:
         visitor.close()
     never = {label for label, n in successes.items() if n == 0}
-    assert len(successes) >= 19
+    assert len(successes) >= 22
     # No bytes that it thinks of are audio, and no words credentials; other tests go further.
     assert {label.rpartition("/")[2] for label in never} <= {"user_auth", "api_auth", "raw"}
 

@@ -166,7 +166,8 @@ async def test_each_change_asks_for_what_must_follow(house: House) -> None:
 
 
 VERBS = st.lists(
-    st.tuples(st.sampled_from(["add", "save", "delete", "restore", "new", "remove"]), st.integers(0, 5)), max_size=25
+    st.tuples(st.sampled_from(["add", "add urgent", "save", "delete", "restore", "new", "remove"]), st.integers(0, 5)),
+    max_size=25,
 )
 
 
@@ -177,8 +178,8 @@ async def test_counters_are_right_after_any_verbs(house: House, verbs: list[tupl
     box = await house.box()
     known: list[Message] = []
     for verb, n in verbs:
-        if verb == "add":
-            known.append(await house.message(box, s=0.1 * (n + 1)))
+        if verb.startswith("add"):
+            known.append(await house.message(box, s=0.1 * (n + 1), urgent=verb == "add urgent"))
         elif known:
             message = known[n % len(known)]
             try:
@@ -193,7 +194,10 @@ async def test_counters_are_right_after_any_verbs(house: House, verbs: list[tupl
                 pass
     there = await house.messages(box)
     folders: list[str] = [m.folder for m in there]
-    assert await house.app.messages.counts(box.id) == Counts(*map(folders.count, ("new", "saved", "deleted")))
+    urgent: list[str] = [m.folder for m in there if m.urgent]
+    assert await house.app.messages.counts(box.id) == Counts(
+        *map(folders.count, ("new", "saved", "deleted")), *map(urgent.count, ("new", "saved"))
+    )
     assert await house.app.messages.bytes(box.id) == sum(m.bytes for m in there)
 
 

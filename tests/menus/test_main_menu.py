@@ -30,6 +30,25 @@ async def test_everything_that_is_there_is_offered_in_the_order_of_its_keys(hous
     ]
 
 
+async def test_urgent_messages_are_announced_and_played_first(house: House) -> None:
+    box = await house.box(owner=house.alice)
+    plain = await house.message(box, age_s=60)
+    urgent = [await house.message(box, age_s=age_s, urgent=True) for age_s in (3600, 7200)]
+    phone = await house.call([Press("6", during="(message")] * 2, endpoint="alice", number="1000")
+    assert phone.texts[0] == "You have two urgent messages and one new message"
+    heard = [text for text in phone.texts if "message" in text.lower() and "To " not in text][1:7]
+    assert heard == [
+        "Urgent message one", f"(message {urgent[0].id})", "Urgent message two", f"(message {urgent[1].id})",
+        "Message three", f"(message {plain.id})",
+    ]  # fmt: skip
+
+
+async def test_an_urgent_message_that_was_saved_is_a_saved_message(house: House) -> None:
+    box = await house.box(owner=house.alice)
+    await house.message(box, folder="saved", urgent=True)
+    assert (await house.call(endpoint="alice", number="1000")).texts[0] == "You have one saved message"
+
+
 @pytest.mark.parametrize(("key", "folder"), [("1", "new"), ("2", "saved"), ("3", "deleted")])
 async def test_one_two_and_three_open_the_folders(house: House, key: str, folder: str) -> None:
     box = await house.box(owner=house.alice, new_messages_at_once=False)
@@ -45,12 +64,6 @@ async def test_an_empty_folder_leads_back_here(house: House, key: str) -> None:
     await house.box(owner=house.alice)
     phone = await house.call([Press(key), Press("#")], endpoint="alice", number="1000")
     assert phone.texts == [NONE, NONE, GOODBYE]
-
-
-async def test_five_says_that_settings_are_built_next(house: House) -> None:
-    await house.box(owner=house.alice)
-    phone = await house.call([Press("5"), Press("#", during=NONE)], endpoint="alice", number="1000")
-    assert phone.texts[1] == "I am sorry, settings cannot be changed by phone yet."
 
 
 async def test_a_box_that_is_not_configurable_offers_no_settings(house: House) -> None:

@@ -186,3 +186,14 @@ async def test_a_login_light_is_set_anew_when_the_call_ends(house: House) -> Non
     await house.call(endpoint="alice", number="1000")
     rows = await house.app.database.read(lambda c: c.execute("SELECT kind, box_id FROM outbox").fetchall())
     assert [tuple(row) for row in rows] == [("light", box.id)]
+
+
+async def test_a_secret_that_is_missing_gives_no_access_and_a_clear_line(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    box = await house.box(pin=None, pin_secret_ref="kv:vm:7:pin")
+    phone = await house.call(number="1000")
+    assert phone.texts == [NO_ACCESS]
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "pin.secret_missing" in line]
+    assert box.id in line
+    assert "kv:vm:7:pin" in line

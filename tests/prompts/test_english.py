@@ -49,6 +49,23 @@ def test_the_nine_ways_to_say_how_many_messages_there_are(new: int, saved: int, 
     assert text(english.message_counts(new, saved)) == said
 
 
+@pytest.mark.parametrize(
+    ("new", "saved", "urgent", "said"),
+    [
+        (1, 0, 1, "You have one urgent message"),
+        (2, 0, 2, "You have two urgent messages"),
+        (3, 0, 2, "You have two urgent messages and one new message"),
+        (3, 0, 1, "You have one urgent message and two new messages"),
+        (1, 1, 1, "You have one urgent message and one saved message"),
+        (2, 4, 2, "You have two urgent messages and four saved messages"),
+        (3, 1, 2, "You have two urgent messages and one new message and one saved message"),
+        (30, 5, 1, "You have one urgent message and twenty-nine new messages and five saved messages"),
+    ],
+)
+def test_urgent_ones_are_said_first_and_not_twice(new: int, saved: int, urgent: int, said: str) -> None:
+    assert text(english.message_counts(new, saved, urgent)) == said
+
+
 @given(st.dates(date(1990, 1, 1), date(2100, 12, 31)), st.dates(date(1990, 1, 1), date(2100, 12, 31)))
 def test_days_are_said_as_people_say_them(of: date, today: date) -> None:
     said = text(english.day(of, today))

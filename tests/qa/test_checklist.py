@@ -9,11 +9,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 RANGES = {
-    "KP": range(16, 38), "E": range(1, 17), "M": range(1, 6), "L": range(1, 18), "F": range(1, 9), "K": range(1, 3),
-    "R": range(1, 9),
+    "KP": range(16, 46), "E": range(1, 17), "M": range(1, 6), "L": range(1, 18), "F": range(1, 9), "K": range(1, 3),
+    "R": range(1, 9), "S": range(1, 7), "SK": (7, 8, 21, 22, 23, 24), "SI": (6, 7),
 }  # fmt: skip
 WANTED = {f"{letters}{n:02}" for letters, numbers in RANGES.items() for n in numbers}
-CHANGED = {"KP32", "KP33", "L10", "L14", "L16", "F05", "F06", "E12"}
+CHANGED = {"KP32", "KP33", "L10", "L14", "L16", "F05", "F06", "E12", "S05"}
 """Rows that behave otherwise than Kazoo, because the design says so."""
 
 

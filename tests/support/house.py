@@ -95,12 +95,13 @@ class House:
         return await self.app.boxes.create(self.account, document)
 
     async def message(
-        self, mailbox: Mailbox, *, s: float = 5, folder: str = "new", age_s: float = 3600, caller: str = "2001"
-    ) -> Message:
+        self, mailbox: Mailbox, *, s: float = 5, folder: str = "new", age_s: float = 3600, caller: str = "2001",
+        urgent: bool = False,
+    ) -> Message:  # fmt: skip
         """A message of `s` seconds, left `age_s` seconds ago."""
         pcm = b"\x01\x02" * int(s * 8000)
         time = int(self.clock.now() - age_s)
-        return await self.app.delivery.bring(mailbox, pcm, Caller(caller, ""), time, Folder(folder))
+        return await self.app.delivery.bring(mailbox, pcm, Caller(caller, ""), time, Folder(folder), urgent=urgent)
 
     async def folder_of(self, message: Message) -> str:
         return (await self.app.messages.get(message.box_id, message.id, 0)).folder

@@ -9,7 +9,7 @@ from ivr.clock import Clock
 from ivr.database.file import Database
 from ivr.errors import Conflict, NotFound
 from ivr.mailbox.sqlite import counters, outbox
-from ivr.mailbox.store import BoxRow
+from ivr.mailbox.store import BoxRow, TakeState
 
 LIVE = "boxes.deleted_at IS NULL"
 
@@ -33,7 +33,7 @@ class SqliteBoxes:
             )  # fmt: skip
             _take_numbers(connection, box)
             for folder in ("new", "saved", "deleted"):
-                counters.add(connection, box.account_id, box.id, folder, 0, 0)
+                counters.add(connection, box.account_id, box.id, folder, 0, 0, urgent=False)
 
         await self._database.write(verb)
 
@@ -94,6 +94,8 @@ class SqliteBoxes:
                 (now, box_id),
             )
             connection.execute("UPDATE counters SET messages = 0, bytes = 0 WHERE box_id = ?", (box_id,))
+            # Nobody will be asked about these any more: adoption finds them, and no box for them.
+            connection.execute("UPDATE takes SET state = ? WHERE box_id = ?", (TakeState.RECORDING, box_id))
             outbox.light(connection, row["account_id"], box_id, now)
 
         await self._database.write(verb)

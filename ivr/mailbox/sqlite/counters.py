@@ -1,4 +1,7 @@
-"""Counts and bytes of each folder, kept by the transaction that changes them, so that nobody ever counts rows."""
+"""Counts and bytes of each folder, urgent messages apart, kept by the transaction that changes them.
+
+So nobody ever counts rows.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,29 @@ import sqlite3
 from ivr.mailbox.message import Counts
 
 
-def add(connection: sqlite3.Connection, account_id: str, box_id: str, folder: str, messages: int, size: int) -> None:
-    """Change a folder's counters by `messages` and `size` bytes; both may be negative."""
+def add(
+    connection: sqlite3.Connection, account_id: str, box_id: str, folder: str, messages: int, size: int, *, urgent: bool
+) -> None:
+    """Change a folder's counters by `messages` and `size` bytes, both of which may be negative."""
     connection.execute(
-        "INSERT INTO counters (account_id, box_id, folder, messages, bytes) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (box_id, folder) DO UPDATE"
+        "INSERT INTO counters (account_id, box_id, folder, urgent, messages, bytes) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (box_id, folder, urgent) DO UPDATE"
         " SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes",
-        (account_id, box_id, folder, messages, size),
+        (account_id, box_id, folder, int(urgent), messages, size),
     )
 
 
 def counts(connection: sqlite3.Connection, box_id: str) -> Counts:
-    rows = connection.execute("SELECT folder, messages FROM counters WHERE box_id = ?", (box_id,)).fetchall()
-    return Counts(**{row["folder"]: row["messages"] for row in rows})
+    rows = connection.execute("SELECT folder, urgent, messages FROM counters WHERE box_id = ?", (box_id,)).fetchall()
+    kept = {(row["folder"], row["urgent"]): int(row["messages"]) for row in rows}
+
+    def of(folder: str, *urgencies: int) -> int:
+        return sum(kept.get((folder, urgent), 0) for urgent in urgencies)
+
+    return Counts(
+        new=of("new", 0, 1), saved=of("saved", 0, 1), deleted=of("deleted", 0, 1),
+        urgent_new=of("new", 1), urgent_saved=of("saved", 1),
+    )  # fmt: skip
 
 
 def size(connection: sqlite3.Connection, box_id: str) -> int:

@@ -121,9 +121,7 @@ class SqliteMessages:
             old = rows.older_than(connection, account_id, not_before, limit)
             for message in old:
                 connection.execute("UPDATE messages SET expired_at = ? WHERE id = ?", (now, message.id))
-                if not message.has_audio:
-                    continue
-                counters.add(connection, account_id, message.box_id, message.folder, -1, -message.bytes)
+                self._count(connection, message, message.folder, -1)
                 outbox.light(connection, account_id, message.box_id, now)
             return len(old)
 
@@ -146,7 +144,7 @@ class SqliteMessages:
             rows.insert(connection, message, rows.NEVER, now)
             return
         rows.insert(connection, message, rows.next_arrival(connection, message.account_id), now)
-        counters.add(connection, message.account_id, message.box_id, message.folder, 1, message.bytes)
+        self._count(connection, message, message.folder, 1)
         outbox.put(connection, Kind.NEW, message, now)
         outbox.light(connection, message.account_id, message.box_id, now)
 
@@ -158,25 +156,26 @@ class SqliteMessages:
             " WHERE id = ?",
             (folder, before.folder, now, arrival, before.id),
         )
-        after = replace(before, folder=folder, folder_before=before.folder, revision=before.revision + 1)
-        if not before.has_audio:
-            return after
-        counters.add(connection, before.account_id, before.box_id, before.folder, -1, -before.bytes)
-        counters.add(connection, before.account_id, before.box_id, folder, 1, before.bytes)
-        if folder != Folder.NEW:
+        self._count(connection, before, before.folder, -1)
+        self._count(connection, before, folder, 1)
+        if folder != Folder.NEW and before.has_audio:
             outbox.put(connection, Kind(folder), before, now, reason=because)
         outbox.light(connection, before.account_id, before.box_id, now)
-        return after
+        return replace(before, folder=folder, folder_before=before.folder, revision=before.revision + 1)
 
     def _vanish(self, connection: sqlite3.Connection, message: Message) -> None:
         now = int(self._clock.now())
         connection.execute(
             "UPDATE messages SET deleted_at = ?, revision = revision + 1 WHERE id = ?", (now, message.id)
         )
-        if not message.has_audio:
-            return
-        counters.add(connection, message.account_id, message.box_id, message.folder, -1, -message.bytes)
+        self._count(connection, message, message.folder, -1)
         outbox.light(connection, message.account_id, message.box_id, now)
+
+    @staticmethod
+    def _count(connection: sqlite3.Connection, m: Message, folder: Folder, by: int) -> None:
+        """One message more (1) or less (-1) in `folder`, if its audio is there."""
+        if m.has_audio:
+            counters.add(connection, m.account_id, m.box_id, folder, by, by * m.bytes, urgent=m.urgent)
 
 
 def _told(before: Message, after: Message, because: Because) -> Message:

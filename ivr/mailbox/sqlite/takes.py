@@ -6,6 +6,7 @@ import json
 import sqlite3
 
 from ivr.database.file import Database
+from ivr.errors import NotFound
 from ivr.mailbox.store import Purpose, Take, TakeState
 
 
@@ -28,9 +29,29 @@ class SqliteTakes:
     async def drop(self, take_id: str) -> None:
         await self._database.write(lambda c: c.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount)
 
+    async def put_aside(self, take_id: str) -> list[Take]:
+        def verb(connection: sqlite3.Connection) -> list[Take]:
+            sql = "UPDATE takes SET state = ? WHERE id = ? RETURNING box_id, purpose"
+            row = connection.execute(sql, (TakeState.ASIDE, take_id)).fetchone()
+            if row is None:
+                raise NotFound("this recording was kept or dropped already")
+            others = "FROM takes WHERE box_id = ? AND state = ? AND purpose = ? AND id <> ?"
+            of_the_same = (row["box_id"], TakeState.ASIDE, row["purpose"], take_id)
+            older = [_take(found) for found in connection.execute(f"SELECT * {others}", of_the_same)]
+            connection.execute(f"DELETE {others}", of_the_same)
+            return older
+
+        return await self._database.write(verb)
+
+    async def aside(self, box_id: str) -> list[Take]:
+        sql = "SELECT * FROM takes WHERE box_id = ? AND state = ? ORDER BY began_at, id"
+        rows = await self._database.read(lambda c: c.execute(sql, (box_id, TakeState.ASIDE)).fetchall())
+        return [_take(row) for row in rows]
+
     async def left_behind(self) -> list[Take]:
-        sql = "SELECT * FROM takes ORDER BY began_at, id"
-        return [_take(row) for row in await self._database.read(lambda c: c.execute(sql).fetchall())]
+        sql = "SELECT * FROM takes WHERE state <> ? ORDER BY began_at, id"
+        rows = await self._database.read(lambda c: c.execute(sql, (TakeState.ASIDE,)).fetchall())
+        return [_take(row) for row in rows]
 
 
 def _take(row: sqlite3.Row) -> Take:

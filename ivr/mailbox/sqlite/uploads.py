@@ -38,7 +38,8 @@ class SqliteUploads:
                 connection.execute("UPDATE messages SET arrival = ? WHERE id = ?", (arrival, message_id))
                 outbox.put(connection, Kind.NEW, before, now)
             appeared = 0 if before.has_audio else 1
-            counters.add(connection, before.account_id, box_id, before.folder, appeared, size - before.bytes)
+            grown = size - before.bytes
+            counters.add(connection, before.account_id, box_id, before.folder, appeared, grown, urgent=before.urgent)
             outbox.light(connection, before.account_id, box_id, now)
             return replace(
                 before, length_ms=length_ms, bytes=size, upload_type=upload_type, intro_id=None, intro_ms=0,

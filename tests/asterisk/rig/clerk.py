@@ -59,6 +59,11 @@ class Clerk:
     async def set_box(self, number: str, **changes: Any) -> None:
         await self._app.boxes.patch(await self._box(number), changes)
 
+    async def greeting(self, number: str) -> str | None:
+        """The file that callers of a box are greeted with; None: the generic sentence."""
+        sound = await self._app.mailroom.greetings.greeting(await self._box(number))
+        return str(sound.path) if sound else None
+
     async def message(self, number: str, file: str, caller: str, age_s: int, folder: str) -> str:
         """The WAV `file` as a message; gives its id."""
         pcm = wav.samples(Path(file))
