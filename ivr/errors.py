@@ -21,7 +21,8 @@
     │   ├── Outdated            it rests on a revision that moved on
     │   ├── NoSuchForm          none of the media types that it takes can be given
     │   ├── UnknownForm         what it carries is neither JSON, form nor audio
-    │   ├── TooLarge            it carries, or asks for, too much at once
+    │   ├── TooLarge            it carries too much
+    │   ├── TooManyRows         it asks for more than is given without pages
     │   ├── Stalled             its body stopped coming
     │   ├── NoSuchRange         a range of bytes that is not there
     │   └── NoSuchPage          a page size or a key that makes no sense
@@ -137,11 +138,15 @@ class UnknownForm(RequestRefused):
 
 
 class TooLarge(RequestRefused):
-    """It carries, or asks for, too much at once; `limit` in bytes, or rows of a list."""
+    """It carries too much; `limit` in bytes."""
 
-    def __init__(self, limit: int, what: str = "bytes") -> None:
+    def __init__(self, limit: int) -> None:
         self.limit = limit
-        super().__init__(f"at most {limit} {what} at once")
+        super().__init__(f"at most {limit} bytes at once")
+
+
+class TooManyRows(RequestRefused):
+    """It asks for more than is given without pages."""
 
 
 class Stalled(RequestRefused):

@@ -13,7 +13,7 @@ from ivr.api import documents
 from ivr.api.asker import Asker
 from ivr.api.envelope import success
 from ivr.api.query import UNPAGED, Query, shown_key
-from ivr.errors import NoSuchPage, TooLarge
+from ivr.errors import NoSuchPage, TooManyRows
 from ivr.mailbox.listing import BoxesWanted, ListedBox, ListedMessage, MessagesWanted, Page
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Folder
@@ -102,6 +102,6 @@ async def _all(fetch: Fetch, after: Any) -> list[Any]:
         page = await fetch(after, UNPAGED + 1 - len(found))
         found += page.found
         if len(found) > UNPAGED:
-            raise TooLarge(UNPAGED, "rows without pages")
+            raise TooManyRows(f"at most {UNPAGED} rows come without pages: leave paginate=false out")
         if (after := page.next) is None:
             return found

@@ -67,6 +67,7 @@ TABLE = (
     Refusal(errors.Outdated, 412, "precondition_failed"),
     Refusal(errors.TooLarge, 413, "too_large", _size),
     Refusal(errors.UnknownForm, 415, "unsupported_media_type"),
+    Refusal(errors.TooManyRows, 416, "too_many_rows"),
     Refusal(errors.NoSuchRange, 416, "range_not_satisfiable"),
     Refusal(errors.TooManyTries, 429, "too_many_requests"),
     Refusal(errors.StoreBusy, 503, "datastore_unreachable", _ours),

@@ -144,8 +144,8 @@ async def test_without_pages_everything_comes_unless_it_is_too_much(
     everything = await rest.ok("GET", f"/{box.id}/messages?paginate=false")
     assert (len(everything["data"]), "page_size" in everything) == (60, False)
     monkeypatch.setattr("ivr.api.lists.UNPAGED", 59)
-    said = await rest.refused(413, "GET", f"/{box.id}/messages?paginate=false")
-    assert "59 rows" in said["data"]["file"]["maxSize"]["message"]
+    said = await rest.refused(416, "GET", f"/{box.id}/messages?paginate=false")
+    assert (said["message"], "59 rows" in said["data"]["message"]) == ("too_many_rows", True)
 
 
 async def test_a_folder_change_is_seen_by_the_phone_at_once(rest: Rest, house: House, box: Mailbox) -> None:
