@@ -172,6 +172,7 @@ async def serve(app: App, only: str | None = None) -> Service:
 async def _serve_rest(app: App) -> tuple[ApiServer, str]:
     where = app.settings.api
     app.rest.forms.clear()
+    app.rest.uploads.clear()
     api = ApiServer(
         application(app.rest), Listening(where.host, where.port, where.certificate, where.key, where.proxies)
     )

@@ -17,14 +17,11 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database as Tables
 
-from ivr.database import rest
-from ivr.database.schema import migrations
+from ivr.database.rest import migrations
 from ivr.errors import StoreBusy, StoreError, StoreFull
 
 T = TypeVar("T")
 Verb = Callable[[sqlite3.Connection], T]
-
-assert rest  # Its migrations are the last of the list.
 
 BATCH = 200
 """Changes committed together at most."""

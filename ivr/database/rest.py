@@ -6,6 +6,8 @@ from sqlite_utils import Database as Tables
 
 from ivr.database.schema import migrations
 
+__all__ = ["migrations"]  # With those of the schema before it.
+
 LIVE = "WHERE deleted_at IS NULL AND expired_at IS NULL"
 
 

@@ -16,7 +16,7 @@ from ivr.mailbox.box import Box
 from ivr.mailbox.message import Counts, Folder, Message
 from ivr.mailbox.store import BoxRow
 
-LOOKED_AT = 20_000
+LOOKED_AT = 5_000
 """Rows that one page looks at, at most."""
 
 T = TypeVar("T")

@@ -22,6 +22,8 @@ from ivr.mailbox.recordings import Recordings
 from ivr.mailbox.store import MessageStore, UploadStore
 
 ANONYMOUS = "anonymous"
+LEFT_BEHIND_S = 3600
+"""A draft as old as this is nobody's any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,12 @@ class Uploads:
         self._ids = ids
         self._longest_s = longest_s
         self._replacing = asyncio.Lock()
+
+    def clear(self) -> None:
+        """Take away what a crash left of uploads that never came to their end."""
+        for path in self._recordings.incoming.iterdir():
+            if path.stat().st_mtime < self._clock.now() - LEFT_BEHIND_S:
+                self._recordings.remove(path)
 
     @contextmanager
     def draft(self) -> Iterator[Path]:

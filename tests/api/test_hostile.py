@@ -349,3 +349,12 @@ async def test_the_door_is_open_for_others_while_one_uploads_slowly(rest: Rest, 
 
 def test_the_document_of_the_door_is_made_without_a_house(house: House) -> None:
     assert callable(application(house.app.rest))
+
+
+async def test_what_a_crash_left_of_an_upload_goes_at_the_next_start(house: House) -> None:
+    old, young = (house.app.recordings.incoming / name for name in ("a" * 32, "b" * 32))
+    for path, age_s in ((old, 7200), (young, 10)):
+        path.write_bytes(b"x")
+        os.utime(path, (house.clock.now() - age_s,) * 2)
+    house.app.rest.uploads.clear()
+    assert (old.exists(), young.exists()) == (False, True)
