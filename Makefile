@@ -1,21 +1,27 @@
 # make run: try it on this machine.   make test: pass all the tests.   make asterisk: a real Asterisk for a softphone.
+# make faults: 200 crashes in the middle of calls (RUNS=20 IVR_SEED=4711 make faults), as root on Debian.
 
 # The system's Python where it will do: tests on a real Asterisk run the service as another user, who must be able to
 # run it too.
 PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-PIP = .venv/bin/pip --disable-pip-version-check -q
+# What pip says is shown only where it fails.
+PIP = .venv/bin/pip --disable-pip-version-check
+QUIETLY = > .venv/pip.log 2>&1 || { cat .venv/pip.log >&2; exit 1; }
 
-.PHONY: run test asterisk lint sounds bench clean
+.PHONY: run test asterisk faults lint sounds bench clean
 
 run: .venv/.installed
-	.venv/bin/ivr demo $(ARGS)
+	@.venv/bin/ivr demo $(ARGS)
 
 test:
 	tests/run
 
 asterisk: .venv/.installed-for-tests
-	.venv/bin/python -m tests.asterisk.rig up
+	@.venv/bin/python -m tests.asterisk.rig up
+
+faults: .venv/.installed-for-tests
+	.venv/bin/python -m tests.faults --runs $(or $(RUNS),200)
 
 lint: .venv/.installed-for-tests
 	.venv/bin/ruff check ivr tests bench
@@ -34,10 +40,12 @@ clean:
 
 .venv/.installed: setup.cfg
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed: apt install python3-venv" >&2; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(PIP) install -e .
-	touch $@
+	@echo "Installing into .venv (once, a minute) ..."
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install -e . $(QUIETLY)
+	@touch $@
 
 .venv/.installed-for-tests: .venv/.installed
-	$(PIP) install -e '.[test,voice]'
-	touch $@
+	@echo "Installing what the tests need (once, a minute) ..."
+	@$(PIP) install -e '.[test,voice]' $(QUIETLY)
+	@touch $@

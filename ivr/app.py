@@ -7,6 +7,7 @@ import os
 import secrets
 import sys
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from ivr.api.application import application
@@ -25,6 +26,7 @@ from ivr.directory.tries import Tries
 from ivr.errors import SettingsError, StoreError
 from ivr.ids import Ids
 from ivr.mailbox.adoption import Adoption
+from ivr.mailbox.alone import Alone
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.bulk import Bulk
 from ivr.mailbox.delivery import Delivery
@@ -33,16 +35,22 @@ from ivr.mailbox.greeting_uploads import GreetingUploads
 from ivr.mailbox.greetings import Greetings
 from ivr.mailbox.pins import Pins
 from ivr.mailbox.recordings import Recordings
+from ivr.mailbox.room import Room
 from ivr.mailbox.sqlite.boxes import SqliteBoxes
 from ivr.mailbox.sqlite.calls import SqliteCalls
 from ivr.mailbox.sqlite.listing import SqliteLists
 from ivr.mailbox.sqlite.media import SqliteMedia
 from ivr.mailbox.sqlite.messages import SqliteMessages
+from ivr.mailbox.sqlite.sweeping import SqliteSweeping
 from ivr.mailbox.sqlite.takes import SqliteTakes
 from ivr.mailbox.sqlite.uploads import SqliteUploads
 from ivr.mailbox.store import MessageStore
+from ivr.mailbox.sweeping.inspection import Inspection
+from ivr.mailbox.sweeping.sweeper import Sweeper
+from ivr.mailbox.syncing import Syncing
 from ivr.mailbox.takes import Takes
 from ivr.mailbox.uploads import Uploads
+from ivr.menus import apology
 from ivr.menus.reception import Reception
 from ivr.menus.visit import Mailroom
 from ivr.prompts.catalogue import Catalogue
@@ -65,6 +73,8 @@ class App:
     messages: MessageStore
     delivery: Delivery
     adoption: Adoption
+    sweeper: Sweeper
+    inspection: Inspection
     recordings: Recordings
     mailroom: Mailroom
     secrets: Secrets
@@ -88,7 +98,7 @@ class Service:
     app: App
     fastagi: FastAgiServer | None
     agi: tuple[str, int] | None
-    adopting: asyncio.Task[None] | None
+    background: tuple[asyncio.Task[None], ...]
     api: ApiServer | None = None
     url: str | None = None
     """Where REST is spoken."""
@@ -101,8 +111,9 @@ class Service:
 
     async def stop(self) -> None:
         """Give the calls in progress back to the dialplan and let go of everything."""
-        if self.adopting:
-            self.adopting.cancel()
+        for task in self.background:
+            task.cancel()
+        await asyncio.gather(*self.background, return_exceptions=True)
         if self.api:
             await self.api.stop()
         if self.fastagi:
@@ -134,7 +145,7 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
     greetings = Greetings(media, takes, recordings, clock)
     workshop = Workshop(settings.api.workers)
     uploads = Uploads(
-        SqliteUploads(database, clock), messages, recordings, workshop, clock, ids, settings.api.audio_seconds
+        SqliteUploads(database, clock), messages, delivery, recordings, workshop, clock, ids, settings.api.audio_seconds
     )
     tries = Tries(database, clock, settings.api.failures_an_hour)
     rest = Rooms(
@@ -142,12 +153,19 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
         Bulk(messages, delivery), uploads, Forms(delivery, uploads, workshop, folder / "forms"),
         GreetingUploads(media, directory, recordings, clock, ids), clock, ids, _limits(settings),
     )  # fmt: skip
+    alone = Alone(directory, boxes, delivery, recordings, clock)
+    sweeping = SqliteSweeping(database, clock)
+    inspection = Inspection(sweeping, directory, recordings, settings.sweeping, clock)
     return App(
         settings=settings, database=database, directory=directory, boxes=boxes, messages=messages, delivery=delivery,
-        adoption=Adoption(takes, boxes, delivery, messages), recordings=recordings,
+        adoption=Adoption(takes, alone, boxes, delivery, messages, clock),
+        sweeper=Sweeper(
+            sweeping, messages, directory, recordings, inspection, settings.sweeping, settings.voicemail, clock
+        ),
+        inspection=inspection, recordings=recordings,
         mailroom=Mailroom(
-            directory, boxes, messages, pins, takes, delivery, greetings, settings.voicemail, settings.asterisk.system,
-            clock,
+            directory, boxes, messages, pins, takes, delivery, greetings, Room(messages, clock), settings.voicemail,
+            settings.asterisk.system, clock,
         ),
         secrets=kept, failures=failures, calls=SqliteCalls(database, ids),
         tokens=tokens, credentials=credentials, rest=rest, workshop=workshop,
@@ -161,12 +179,12 @@ async def serve(app: App, only: str | None = None) -> Service:
     """
     api, url = (None, None) if only == "calls" else await _serve_rest(app)
     try:
-        fastagi, address, adopting = (None, None, None) if only == "api" else await _serve_calls(app)
+        fastagi, address, background = (None, None, ()) if only == "api" else await _serve_calls(app)
     except BaseException:
         if api:
             await api.stop()
         raise
-    return Service(app, fastagi, address, adopting, api, url)
+    return Service(app, fastagi, address, background, api, url)
 
 
 async def _serve_rest(app: App) -> tuple[ApiServer, str]:
@@ -179,19 +197,23 @@ async def _serve_rest(app: App) -> tuple[ApiServer, str]:
     return api, await api.start()
 
 
-async def _serve_calls(app: App) -> tuple[FastAgiServer, tuple[str, int], asyncio.Task[None]]:
+async def _serve_calls(app: App) -> tuple[FastAgiServer, tuple[str, int], tuple[asyncio.Task[None], ...]]:
     settings, clock = app.settings, app.mailroom.clock
     catalogues = {name: Catalogue.load(sounds_folder(settings) / name) for name in LANGUAGES}
     sentences = Sentences(settings.data.folder / "sentences", catalogues, clock.monotonic, settings.sounds.sentences)
     sentences.clear()
+    for language, prompt in product(catalogues, apology.ALL):
+        await asyncio.to_thread(sentences.keep_ready, language, (prompt,))
     reception = Reception(app.mailroom, sentences, app.calls)
-    left_behind = asyncio.create_task(app.adoption.run())
     fastagi = FastAgiServer(
         reception.receive, sentences.silence(), asterisk_secret(settings), clock.monotonic,
         FastAgiLimits(settings.fastagi.calls, settings.fastagi.header_within_s),
     )  # fmt: skip
     address = await fastagi.start(settings.fastagi.host, settings.fastagi.port)
-    return fastagi, address, left_behind
+    background = [app.adoption.run(), app.sweeper.run()]
+    if settings.data.sync:
+        background.append(Syncing(app.recordings.takes).run())
+    return fastagi, address, tuple(map(asyncio.create_task, background))
 
 
 def _limits(settings: Settings) -> Limits:

@@ -3,7 +3,8 @@
     HungUp                      no error: the caller is gone; caught once, where the call began
     IvrError
     ├── CallFailed              Asterisk answered nonsense, or not at all
-    │   └── UnplayableSound     a sound file that Asterisk could not play
+    │   ├── UnplayableSound     a sound file that Asterisk could not play
+    │   └── NotRecorded         a recording that Asterisk could not write
     ├── BadInput                what a person or a program gave cannot be used
     │   ├── InvalidFields       a document breaks its schema: field → rule → message
     │   ├── BadArgument         a dialplan argument or an option of a command
@@ -57,6 +58,10 @@ class CallFailed(IvrError):
 
 class UnplayableSound(CallFailed):
     """A sound file that Asterisk could not play."""
+
+
+class NotRecorded(CallFailed):
+    """A recording that Asterisk could not write: no room, or no right to."""
 
 
 class BadInput(IvrError):

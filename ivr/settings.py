@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from ivr.errors import SettingsError
+from ivr.mailbox.sweeping.rules import SweepingSettings
 from ivr.mailbox.system import VoicemailSettings
 
 PREFIX = "IVR_"
@@ -111,6 +112,7 @@ class Settings(BaseSettings):
     api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
     voicemail: VoicemailSettings = VoicemailSettings()
+    sweeping: SweepingSettings = SweepingSettings()
 
     @classmethod
     def settings_customise_sources(

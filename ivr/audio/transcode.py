@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import shutil
 from pathlib import Path
-
-from pydub import AudioSegment
-from pydub.exceptions import CouldntDecodeError
+from typing import TYPE_CHECKING
 
 from ivr.audio import wav
 from ivr.errors import AudioRefused
+
+if TYPE_CHECKING:
+    from pydub import AudioSegment
 
 FFMPEG = "ffmpeg"
 REMEDY = "install ffmpeg (apt install ffmpeg), or give a WAV of 8 kHz, mono, 16 bit"
@@ -27,6 +28,10 @@ def to_samples(path: Path) -> bytes:
         return wav.samples(path)
     if not shutil.which(FFMPEG):
         raise AudioRefused(f"{path} must be converted: {REMEDY}")
+    # Only now: where there is no ffmpeg, pydub warns of it as soon as it is imported.
+    from pydub import AudioSegment
+    from pydub.exceptions import CouldntDecodeError
+
     try:
         audio = _decoded(path, start)
         converted = io.BytesIO()
@@ -40,6 +45,8 @@ def to_samples(path: Path) -> bytes:
 
 
 def _decoded(path: Path, start: bytes) -> AudioSegment:
+    from pydub import AudioSegment
+
     if start.startswith(b"RIFF"):
         with path.open("rb") as file:  # Given a path, pydub leaves a WAV file open.
             return AudioSegment.from_file(file, "wav")

@@ -1,7 +1,7 @@
 """The dialplan contract: what stands behind `agi://HOST/check` and `/leave` (docs/dialplan.md).
 
 One parser for every transport. Each argument is `name=value`; the names are those of Kazoo's voicemail action
-(kazoo-behaviour §1.1) plus four of ours.
+(kazoo-behaviour §1.1) plus some of ours, most of them what app_voicemail's options say.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
+from ivr.call import argument_values, voicemail_options
+from ivr.call.argument_values import Greeting, Instructions
 from ivr.errors import BadArgument
-
-TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
-FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
 
 
 class Action(StrEnum):
@@ -25,6 +24,14 @@ class Action(StrEnum):
 
 
 ACTIONS = {"check": Action.CHECK, "leave": Action.LEAVE, "compose": Action.LEAVE, "": Action.LEAVE}
+
+
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """A box of a list. An empty `account` is the call's."""
+
+    number: str
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,10 @@ class Arguments:
     var: str = ""
     """Name of a channel variable that holds the id of the box; read before `id`."""
     number: str = ""
-    """Number of the box, as captured by the dialplan's pattern."""
+    """Number of the box, as captured by the dialplan's pattern. In the dialplan it may name an account behind `@`,
+    and further boxes behind `&`, which are `copies` here."""
+    copies: tuple[Addressee, ...] = ()
+    """Boxes that get a copy of the message."""
     language: str = ""
     """Language of the prompts; empty: the owner's, else the account's."""
     reason: str = ""
@@ -55,9 +65,27 @@ class Arguments:
     """An owner's box whose number is the caller-id number need not be named."""
     skip_module: bool = False
     """Do nothing at all."""
+    options: str | None = None
+    """Options of VoiceMail(); None where the call did not come by a line that was one."""
+    greeting: Greeting = Greeting.UNAVAILABLE
+    skip_instructions: Instructions = Instructions.PLAYED
+    urgent: bool = False
+    """The message is marked urgent."""
+    early_media: bool = False
+    """Greet without answering; answer only to record."""
+    gain_db: float = 0.0
+    """How much louder the caller is recorded."""
+    beep: str = ""
+    """Name of a sound of Asterisk's to play instead of our beep; "none": nothing."""
+    exit_context: str = ""
+    """0 and * lead to the extensions o and a of this context, where it has them."""
+    digits_context: str = ""
+    """Any digit that is an extension of this context leads there; "exit": of `exit_context`."""
+    watchdog: int | None = None
+    """s without a sign of life after which the dialplan takes the call back (TIMEOUT(absolute))."""
 
 
-NAMES = tuple(field.name for field in fields(Arguments))
+NAMES = tuple(field.name for field in fields(Arguments) if field.name != "copies")
 
 
 def parse(path: str, words: Iterable[str]) -> tuple[Arguments, list[str]]:
@@ -73,38 +101,54 @@ def parse(path: str, words: Iterable[str]) -> tuple[Arguments, list[str]]:
         complaints.append(f"unknown path {path!r}: use agi://HOST/check or agi://HOST/leave")
     values["action"] = ACTIONS.get(name)
     for word in words:
-        if not word.strip():
-            continue
-        try:
-            key, value = _read(word)
-            values[key] = value
-        except BadArgument as complaint:
-            complaints.append(str(complaint))
+        if word.strip():
+            values |= _understood(word, values["action"], complaints)
+    values |= _addressed(values.get("number", ""), values.get("account", ""))
+    if values.get("digits_context") == "exit":
+        values["digits_context"] = values.get("exit_context", "")
     return replace(Arguments(), **values), complaints
+
+
+def _understood(word: str, action: Action | None, complaints: list[str]) -> dict[str, Any]:
+    """What one word says; complaints are added to the list."""
+    try:
+        name, value = _read(word)
+    except BadArgument as complaint:
+        complaints.append(str(complaint))
+        return {}
+    found: dict[str, Any] = {name: value}
+    if name == "options" and action is Action.CHECK:
+        complaints += [f"option {option!r} of VoiceMailMain() is not known here" for option in str(value).split()]
+    elif name == "options":
+        meant, unknown = voicemail_options.read(str(value))
+        complaints += [f"option {option!r} of VoiceMail() is not known here" for option in unknown]
+        for argument in meant:
+            found |= _understood(argument, action, complaints)
+    return found
+
+
+def _addressed(number: str, account: str) -> dict[str, Any]:
+    """`1000@acme&1001` is box 1000 of acme and a copy for 1001.
+
+    What stands behind the @ is the account; but "default", which stands in most lines that were written for
+    app_voicemail, is the account that the dialplan names anyway, where it names one.
+    """
+    first, *others = (_addressee(part, account) for part in number.split("&"))
+    return {
+        "number": first.number, "account": first.account or account,
+        "copies": tuple(other for other in others if other.number),
+    }  # fmt: skip
+
+
+def _addressee(part: str, account: str) -> Addressee:
+    number, _, context = (piece.strip() for piece in part.partition("@"))
+    return Addressee(number, "" if context == "default" and account else context)
 
 
 def _read(word: str) -> tuple[str, object]:
     name, equals, value = (part.strip() for part in word.partition("="))
     if not equals or name not in NAMES:
         raise BadArgument(f"unknown argument {word!r}: use name=value with a name of {', '.join(NAMES)}")
-    match name:
-        case "action":
-            return name, ACTIONS.get(value.lower())
-        case "interdigit_timeout" | "max_message_length":
-            return name, _positive(name, value)
-        case "single_mailbox_login" | "callerid_match_login" | "skip_module":
-            return name, _truth(name, value)
-        case _:
-            return name, value
-
-
-def _positive(name: str, value: str) -> int:
-    if not (value.isascii() and value.isdigit() and 0 < int(value) < 10**9):
-        raise BadArgument(f"{name}={value!r}: a whole number above 0 is needed")
-    return int(value)
-
-
-def _truth(name: str, value: str) -> bool:
-    if value.lower() not in TRUE_WORDS | FALSE_WORDS:
-        raise BadArgument(f"{name}={value!r}: true or false is needed")
-    return value.lower() in TRUE_WORDS
+    if name == "action":
+        return name, ACTIONS.get(value.lower())
+    return name, argument_values.read(name, value)

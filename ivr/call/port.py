@@ -6,6 +6,7 @@ several files of one list (an intro and its message) are one stretch of time to 
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from ivr.audio import wav
 from ivr.audio.sound import Sound
 from ivr.call.arrival import Arrival
 from ivr.call.journal import Journal
@@ -55,15 +57,21 @@ class Entry:
 
 class RecordingEnd(StrEnum):
     KEY = "key"
-    SILENCE_OR_LENGTH = "silence or length"
-    """Asterisk says "timeout" for both; which one it was follows from the length and the limits."""
+    SILENCE = "silence"
+    LENGTH = "length"
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """How a recording ended. Its length is read from the file, which is all that counts."""
+    """How a recording ended, and how long it is."""
 
     ended_by: RecordingEnd
+    length_ms: int
+
+
+LENGTH_SLACK_MS = 500
+"""A recording is as long as it may be if no more than this is missing. What silence ended is shorter by more: a second
+of it stays, and silence that lasted longer than that is cut off its end."""
 
 
 class Call(ABC):
@@ -77,6 +85,7 @@ class Call(ABC):
         self.arrival = arrival
         self.journal = journal
         self.typeahead = typeahead
+        self.answered = False
 
     async def play(self, sounds: Sequence[Sound], keys: str = ALL_KEYS, position_ms: int = 0) -> Played:
         """Play `sounds` as one stretch from `position_ms`, until a key of `keys` or the end.
@@ -146,9 +155,11 @@ class Call(ABC):
         """Record the caller into `path` (a .wav that must not exist), until a key, `silence_ms` of silence, or
         `longest_ms`. The key that ends it means nothing else."""
         self.forget_keys()
-        self.journal.note("recording", longest_ms=longest_ms)
-        recorded = await self._record(path, longest_ms, silence_ms)
-        self.journal.note("recorded", ended_by=recorded.ended_by)
+        self.journal.note("recording", longest_ms=longest_ms, silence_ms=silence_ms)
+        by_key = await self._record(path, longest_ms, silence_ms)
+        length_ms = await asyncio.to_thread(_length_ms, path)
+        recorded = Recorded(_why_ended(by_key, length_ms, longest_ms, silence_ms), length_ms)
+        self.journal.note("recorded", ended_by=recorded.ended_by, length_ms=length_ms)
         return recorded
 
     async def work(self, job: Awaitable[T]) -> T:
@@ -158,13 +169,27 @@ class Call(ABC):
         """
         return await job
 
-    @abstractmethod
     async def answer(self) -> None:
-        """Pick up, and begin to listen: before anything else (kazoo-behaviour §1.1)."""
+        """Pick up, and begin to listen: before anything else (kazoo-behaviour §1.1). Nothing, once it is done."""
+        if not self.answered:
+            await self._answer()
+            self.answered = True
+
+    @abstractmethod
+    async def ring(self) -> None:
+        """Begin to listen and play without picking up (early media); `answer` may follow at any time."""
+
+    @abstractmethod
+    async def _answer(self) -> None:
+        """Pick up."""
 
     @abstractmethod
     async def variable(self, name: str) -> str:
         """The value of a channel variable, "" where there is none."""
+
+    @abstractmethod
+    async def tell(self, name: str, value: str) -> None:
+        """Set a channel variable for the dialplan. Works after a hang-up too; raises nothing."""
 
     @abstractmethod
     async def extension_exists(self, context: str, extension: str) -> bool:
@@ -191,8 +216,8 @@ class Call(ABC):
         """Wait in silence for a key."""
 
     @abstractmethod
-    async def _record(self, path: Path, longest_ms: int, silence_ms: int) -> Recorded:
-        """Record into `path`."""
+    async def _record(self, path: Path, longest_ms: int, silence_ms: int) -> bool:
+        """Record into `path`; whether a key ended it."""
 
     def _typed_ahead(self, keys: str) -> str | None:
         while key := self.typeahead.take():
@@ -200,3 +225,18 @@ class Call(ABC):
             if key in keys:
                 return key
         return None
+
+
+def _length_ms(path: Path) -> int:
+    try:
+        return wav.length_ms(path)
+    except OSError:
+        return 0
+
+
+def _why_ended(by_key: bool, length_ms: int, longest_ms: int, silence_ms: int) -> RecordingEnd:
+    """Asterisk says "timeout" for silence and for the longest length; which one it was follows from the limits."""
+    if by_key:
+        return RecordingEnd.KEY
+    full = not silence_ms or length_ms >= longest_ms - LENGTH_SLACK_MS
+    return RecordingEnd.LENGTH if full else RecordingEnd.SILENCE

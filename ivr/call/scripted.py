@@ -14,7 +14,7 @@ from ivr.audio import wav
 from ivr.audio.sound import Sound
 from ivr.call.arrival import Arrival
 from ivr.call.journal import Journal
-from ivr.call.port import Call, Played, Recorded, RecordingEnd
+from ivr.call.port import Call, Played
 from ivr.call.typeahead import Typeahead
 from ivr.errors import HungUp
 
@@ -87,8 +87,8 @@ class ScriptedCall(Call):
         super().__init__(arrival, Journal(monotonic), Typeahead(monotonic))
         self.heard: list[Heard] = []
         self.status: str | None = None
+        self.told: dict[str, str] = {}
         self.branch: tuple[str, str] | None = None
-        self.answered = False
         self.hung_up = False
         self.moments = 0
         self.extensions: set[tuple[str, str]] = set()
@@ -102,12 +102,17 @@ class ScriptedCall(Call):
         """What was heard, in order, also where a key cut it."""
         return [heard.text for heard in self.heard]
 
-    async def answer(self) -> None:
+    async def _answer(self) -> None:
         self._moment()
-        self.answered = True
+
+    async def ring(self) -> None:
+        self._moment()
 
     async def variable(self, name: str) -> str:
         return self._variables.get(name, "")
+
+    async def tell(self, name: str, value: str) -> None:
+        self.told[name] = value
 
     async def extension_exists(self, context: str, extension: str) -> bool:
         return (context, extension) in self.extensions
@@ -125,17 +130,18 @@ class ScriptedCall(Call):
 
     async def _stream(self, sound: Sound, keys: str, start_ms: int) -> Played:
         self._moment()
-        length_ms = max(0, sound.length_ms - start_ms)
+        at_ms = start_ms
         while self._script and isinstance(step := self._script[0], Meanwhile) and step.during in sound.text:
             self._script.popleft()
             await step.do()
         while True:
-            key, after_ms = self._within(length_ms, sound.text, keys)
-            if key and not self.typeahead.accepts(key):
+            key, after_ms = self._within(max(0, sound.length_ms - at_ms), sound.text, keys)
+            at_ms += after_ms
+            if key and not (key in keys and self.typeahead.accepts(key)):
                 continue
-            self.heard.append(Heard(sound.text, start_ms, start_ms + after_ms))
+            self.heard.append(Heard(sound.text, start_ms, at_ms))
             self._check_hung_up()
-            return Played(key, start_ms + after_ms)
+            return Played(key, at_ms)
 
     async def _listen(self, ms: int, keys: str) -> str | None:
         self._moment()
@@ -146,10 +152,10 @@ class ScriptedCall(Call):
                 return None
             key, _ = self._within(ms, None, keys)
             self._check_hung_up()
-            if key is None or self.typeahead.accepts(key):
+            if key is None or (key in keys and self.typeahead.accepts(key)):
                 return key
 
-    async def _record(self, path: Path, longest_ms: int, silence_ms: int) -> Recorded:
+    async def _record(self, path: Path, longest_ms: int, silence_ms: int) -> bool:
         self._moment()
         step = Speak(0, "silence")
         if self._script and isinstance(said := self._script[0], Speak):
@@ -160,7 +166,7 @@ class ScriptedCall(Call):
         self._pass_time(spoken_ms)
         self.hung_up = step.then == "hang-up"
         self._check_hung_up()
-        return Recorded(RecordingEnd.KEY if step.then == "key" else RecordingEnd.SILENCE_OR_LENGTH)
+        return step.then == "key"
 
     def _within(self, length_ms: int, text: str | None, keys: str) -> tuple[str | None, int]:
         """The key that comes within `length_ms` of a sound with `text` (or of a wait), and when; else when it ends."""

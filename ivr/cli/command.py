@@ -5,12 +5,13 @@ from __future__ import annotations
 import typer
 
 from ivr import __version__
-from ivr.cli import accounts, boxes, demo, endpoints, messages, phone, serve, sounds, tokens, users
+from ivr.cli import accounts, boxes, demo, endpoints, messages, phone, purge, serve, sounds, tokens, users
 
 command = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 command.command("serve")(serve.serve)
 command.command("phone")(phone.phone)
 command.command("demo")(demo.demo)
+command.command("purge")(purge.purge)
 command.add_typer(accounts.command, name="account", help="Accounts: companies, households, tenants.")
 command.add_typer(users.command, name="user", help="Users: people, who own boxes and have phones.")
 command.add_typer(endpoints.command, name="endpoint", help="Whose phone is whose.")

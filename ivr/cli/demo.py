@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,11 @@ from ivr.app import serve as begin
 from ivr.audio import wav
 from ivr.cli.edge import told
 from ivr.cli.phone import FastOption, SayOption, manner
+from ivr.cli.serve import UMASK
 from ivr.directory.people import Account, Endpoint, User
 from ivr.mailbox.message import Caller, Folder
 from ivr.settings import Settings
+from ivr.terminal.keyboard import agreed
 from ivr.terminal.phone import Subscriber, dial
 
 PIN = "2580"
@@ -29,12 +31,23 @@ HOUR_S = 3600
 @told
 def demo(
     folder: Path = typer.Option(Path("demo-data"), help="Where to make it; kept, so that it is there the next time."),
+    only_make: bool = typer.Option(False, "--only-make", help="Make it, and neither start nor dial it."),
     fast: bool = FastOption,
     say: Path | None = SayOption,
 ) -> None:
     """Make a demo installation if there is none, start it, and dial it as alice's phone, then as a stranger."""
+    os.umask(UMASK)
     loaded = settings.load(data={"folder": folder.absolute()}, fastagi={"host": "127.0.0.1", "port": 0})
-    asyncio.run(_demo(loaded, fast, say))
+    asyncio.run(_make(loaded) if only_make else _demo(loaded, fast, say))
+
+
+async def _make(loaded: Settings) -> None:
+    logs.configure(loaded.log.model_copy(update={"level": "warning"}))
+    app = build(loaded)
+    try:
+        await furnish(app)
+    finally:
+        app.close()
 
 
 async def _demo(loaded: Settings, fast: bool, say: Path | None) -> None:
@@ -51,7 +64,7 @@ async def _demo(loaded: Settings, fast: bool, say: Path | None) -> None:
                 "Alice picks up her phone and dials *97, her mailbox. Try 7 (delete), 5 and 8 (back, on), * (pause)."
             )
             await dial("*97", alice, service.address, manner(loaded, fast, say))
-            if await _wants_another(f"Dial again, as a stranger? Box 1000 has the PIN {PIN}. [Y/n] "):
+            if await agreed(f"Dial again, as a stranger? Box 1000 has the PIN {PIN}. [Y/n] "):
                 stranger = Subscriber(account.id, None, "5550100", "")
                 await dial("*98", stranger, service.address, manner(loaded, fast, say))
         finally:
@@ -85,10 +98,3 @@ def _messages(recordings: Path) -> list[dict[str, Any]]:
     with (recordings / "demo.toml").open("rb") as file:
         messages: list[dict[str, Any]] = tomllib.load(file)["message"]
     return messages
-
-
-async def _wants_another(question: str) -> bool:
-    if not sys.stdin.isatty():
-        return False
-    answer = await asyncio.to_thread(input, question)
-    return answer.strip().lower() in ("", "y", "yes")

@@ -53,6 +53,7 @@ def add(
 def list_all(
     number: str,
     folder: Folder | None = typer.Option(None, help="Only this one."),
+    gone: bool = typer.Option(False, help="Those out of sight that 'ivr message restore' can bring back."),
     account: str | None = AccountOption,
     json: bool = JsonOption,
 ) -> None:
@@ -60,7 +61,8 @@ def list_all(
 
     async def job(app: App) -> None:
         box = await the_box(app, account, number)
-        show_all([_shown(box, message) for message in await _page(app, box, folder)], COLUMNS, json)
+        found = await app.messages.soft_deleted(box.id, PAGE) if gone else await _page(app, box, folder)
+        show_all([_shown(box, message) for message in found], COLUMNS, json)
 
     with_app(job)
 
@@ -125,6 +127,23 @@ def delete(number: str, message: str, account: str | None = AccountOption) -> No
     async def job(app: App) -> None:
         box = await the_box(app, account, number)
         await app.messages.remove(box.id, [(await _the_message(app, box, message)).id])
+
+    with_app(job)
+
+
+@command.command()
+@told
+def restore(number: str, message: str, account: str | None = AccountOption, json: bool = JsonOption) -> None:
+    """Bring a message back: from the folder deleted, or after 'ivr message delete' while it is still stored."""
+
+    async def job(app: App) -> None:
+        box = await the_box(app, account, number)
+        gone = await app.messages.soft_deleted(box.id, PAGE)
+        known = [one.id for one in [*await _page(app, box, None), *gone] if message in one.id]
+        if len(known) > 1:
+            raise BadInput(f"{len(known)} messages have {message!r} in their id: give more of it")
+        restored = await app.messages.bring_back(box.id, known[0] if known else message, Because.REQUEST)
+        show(_shown(box, restored), json)
 
     with_app(job)
 

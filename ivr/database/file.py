@@ -118,6 +118,7 @@ class Database:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {'FULL' if self._sync else 'OFF'}")
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA secure_delete = ON")  # What is deleted is overwritten, not only forgotten.
         except sqlite3.Error as error:
             raise _explained(error, self._path) from error
         return connection

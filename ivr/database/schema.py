@@ -21,6 +21,36 @@ def first(tables: Tables) -> None:
     _calls(tables)
 
 
+@migrations(name="0002-gone-means-gone")
+def gone_means_gone(tables: Tables) -> None:
+    """What the sweeper needs: tombstones, and an index for each thing that goes by its age."""
+    tables.table("tombstones").create(
+        {
+            "id": str, "account_id": str, "box_id": str, "kind": str,
+            "made_at": int, "removed_at": int, "why": str, "files": str,
+        },
+        pk="id", not_null={"account_id", "kind", "removed_at", "why"}, strict=True,
+    )  # fmt: skip
+    for index, where in {
+        "tombstones_with_files ON tombstones (removed_at)": "files IS NOT NULL",
+        "messages_in_deleted ON messages (folder_at)": (
+            "folder = 'deleted' AND deleted_at IS NULL AND expired_at IS NULL"
+        ),
+        "messages_soft_deleted ON messages (deleted_at)": "deleted_at IS NOT NULL",
+        "messages_expired ON messages (expired_at)": "expired_at IS NOT NULL AND deleted_at IS NULL",
+        "messages_with_intro ON messages (intro_id)": "intro_id IS NOT NULL",
+        "boxes_deleted ON boxes (deleted_at)": "deleted_at IS NOT NULL",
+        "media_deleted ON media (deleted_at)": "deleted_at IS NOT NULL",
+        "outbox_of_message ON outbox (message_id)": "message_id IS NOT NULL",
+    }.items():
+        tables.execute(f"CREATE INDEX {index} WHERE {where}")
+    # Of all rows, for a box that goes must be known to have none left.
+    tables.table("messages").create_index(["box_id", "deleted_at"], "messages_of_box")
+    tables.table("outbox").create_index(["box_id"], "outbox_of_box")
+    tables.table("calls").create_index(["began_at"], "calls_by_age")
+    tables.table("failures").create_index(["counted_from"], "failures_by_age")
+
+
 def _accounts_and_people(tables: Tables) -> None:
     tables.table("accounts").create(
         {

@@ -47,9 +47,9 @@ class Directory:
             raise NotFound(f"there is no account {name!r}: see 'ivr account list'")
         return _account(row)
 
-    async def accounts(self) -> list[Account]:
+    async def accounts(self, *, deleted_too: bool = False) -> list[Account]:
         """All of them, by name."""
-        sql = f"SELECT * FROM accounts WHERE {LIVE} ORDER BY name"
+        sql = f"SELECT * FROM accounts {'' if deleted_too else f'WHERE {LIVE}'} ORDER BY name"
         return [_account(row) for row in await self._database.read(lambda c: c.execute(sql).fetchall())]
 
     async def update_account(self, account: Account) -> Account:

@@ -117,6 +117,7 @@ class Box(_Document):
     notify: Notify | None = None
 
     # Ours
+    callers_may_mark_urgent: bool = True
     new_messages_at_once: bool = True
     """For an owner on their own phone, new messages start after the count."""
     key_map: Literal["standard", "classic"] | None = None

@@ -9,14 +9,19 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+import structlog
+
 from ivr.audio import wav
 from ivr.clock import Clock
+from ivr.errors import StoreError
 from ivr.ids import Ids
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller, Folder, Message
 from ivr.mailbox.recordings import Recordings
 from ivr.mailbox.store import MessageStore, Take
 from ivr.mailbox.takes import Takes
+
+log = structlog.get_logger()
 
 
 class Delivery:
@@ -30,9 +35,9 @@ class Delivery:
         self._ids = ids
 
     async def deliver(self, take: Take, mailbox: Mailbox) -> Message:
-        """A caller's take becomes a new message of the box. Raises `NotFound` where it was adopted or dropped already.
+        """A caller's take becomes a new message of the box, and what must go for it by the quota is gone.
 
-        Raises `AudioRefused`, `StoreError`.
+        Raises `NotFound` where it was adopted or dropped already, `AudioRefused`, `StoreError`.
         """
         message_id = str((take.payload or {})["message_id"])
         target = self._recordings.message(take.account_id, message_id)
@@ -41,13 +46,28 @@ class Delivery:
             Message(
                 id=message_id, account_id=take.account_id, box_id=mailbox.id, folder=Folder.NEW, time=take.began_at,
                 length_ms=wav.length_of(size), bytes=size, caller=Caller(take.caller_number, take.caller_name),
-                call_id=take.call_id,
+                call_id=take.call_id, urgent=bool((take.payload or {}).get("urgent")),
             ),
             mailbox,
         )  # fmt: skip
-        await self._messages.add(message, take.id)
+        await self.add(message, mailbox, take.id)
         await self._takes.forget_file(take)
         return message
+
+    async def deliver_alone(self, path: Path, mailbox: Mailbox, message_id: str, caller: Caller, time: int) -> None:
+        """What the dialplan recorded by itself becomes a new message of the box, unless it is, or was, one already.
+
+        Its file goes last. Raises `AudioRefused`, `NotFound`, `StoreError`.
+        """
+        if not await self._messages.is_known(message_id):
+            target = self._recordings.message(mailbox.account_id, message_id)
+            size = await asyncio.to_thread(self._recordings.adopt, path, target)
+            message = Message(
+                id=message_id, account_id=mailbox.account_id, box_id=mailbox.id, folder=Folder.NEW, time=time,
+                length_ms=wav.length_of(size), bytes=size, caller=caller,
+            )  # fmt: skip
+            await self.add(self._addressed(message, mailbox), mailbox)
+        await asyncio.to_thread(self._recordings.remove, path)
 
     async def bring(
         self, mailbox: Mailbox, pcm: bytes, caller: Caller, time: int, folder: Folder, *, urgent: bool = False
@@ -97,6 +117,15 @@ class Delivery:
         """
         return await self.forward(message, destination)
 
+    async def carbon_copy(self, message: Message, destination: Mailbox) -> Message:
+        """The same message for another box that it was left for as well, as urgent as it is.
+
+        Raises `NotFound`, `StoreError`.
+        """
+        copy = replace(await self._copy(message, destination, None), urgent=message.urgent)
+        await self._messages.add_copy(copy)
+        return copy
+
     async def move(self, message: Message, destination: Mailbox) -> Message:
         """The same, and the original goes. Raises `NotFound`, `StoreError`."""
         copy = await self._copy(message, destination, None)
@@ -107,6 +136,19 @@ class Delivery:
         """Its files in the order they are heard: the intro, where there is one, and the message."""
         intro = [self._recordings.media(message.account_id, message.intro_id)] if message.intro_id else []
         return [*intro, self._recordings.message(message.account_id, message.id)]
+
+    async def add(self, message: Message, mailbox: Mailbox, take_id: str | None = None) -> None:
+        """Its audio is there, so it is: what had to go for it by the quota loses its own. Raises `NotFound`, `StoreError`."""
+        for gone in await self._messages.add(message, take_id, mailbox.quota_bytes):
+            await self._forget_audio(gone)
+
+    async def _forget_audio(self, message: Message) -> None:
+        """A message that is no more needs none. A file that cannot go now is left for the sweeper."""
+        for path in [file for audio in self.audio(message) for file in (audio, self._recordings.upload(audio))]:
+            try:
+                await asyncio.to_thread(self._recordings.remove, path)
+            except StoreError as error:
+                log.warning("message.audio_not_removed", message=message.id, error=str(error))
 
     async def _copy(self, message: Message, destination: Mailbox, message_id: str | None) -> Message:
         now = self._clock.now()

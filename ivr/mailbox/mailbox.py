@@ -13,6 +13,8 @@ from ivr.mailbox.box import Box
 from ivr.mailbox.keys import KeyMap, layered
 from ivr.mailbox.system import VoicemailSettings
 
+MEGABYTE = 1_000_000
+
 
 @dataclass(frozen=True)
 class Mailbox:
@@ -33,6 +35,11 @@ class Mailbox:
     @property
     def number(self) -> str:
         return self.settings.mailbox
+
+    @property
+    def quota_bytes(self) -> int:
+        """What its recordings may take up; 0: any amount."""
+        return (self.settings.quota_mb or 0) * MEGABYTE
 
     @property
     def language(self) -> str:

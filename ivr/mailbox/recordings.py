@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 from ivr.audio import wav
 from ivr.errors import NotFound, StoreError, StoreFull
@@ -19,6 +21,21 @@ from ivr.errors import NotFound, StoreError, StoreFull
 FOLDER_MODE = 0o2750
 TAKES_MODE = 0o2770
 FILE_MODE = 0o640
+FORMS = (".wav", ".mp3", ".mp4", ".upload")
+"""Endings of one recording: as it is kept, as it may have been made for mail and downloads, as a program brought it."""
+OURS = re.compile(r"(\.?)((?:\d{6}-)?[0-9a-f]{32})\..*")
+"""The name of a file that we made, a draft with a dot before it; any other is somebody else's and left alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file that lies in one of our folders."""
+
+    id: str
+    """Of what it should belong to; "" for a draft, which belongs to nothing."""
+    path: Path
+    changed_at: float
+    """Unix seconds at which it came under this name (a link to an old file is young)."""
 
 
 class Recordings:
@@ -83,6 +100,33 @@ class Recordings:
         except OSError as error:
             raise explained(error) from error
 
+    def remove_forms(self, stem: PurePosixPath) -> None:
+        """Take a recording away in every form; `stem` is its path below the data folder, without an ending."""
+        for form in FORMS:
+            self.remove(self._folder / f"{stem}{form}")
+
+    def files(self, account_id: str, shelf: str) -> Iterator[Found]:
+        """What lies in a folder of an account, or in the folder `takes` ("" as account); one at a time."""
+        try:
+            with os.scandir(self._folder / account_id / shelf) as entries:
+                for entry in entries:
+                    if (name := OURS.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
+                        yield Found("" if name[1] else name[2], Path(entry.path), entry.stat().st_ctime)
+        except FileNotFoundError:
+            return  # No such folder yet, or a file that has gone meanwhile: the rest is looked at the next time.
+        except OSError as error:
+            raise explained(error) from error
+
+    def sizes_of_takes(self, prefix: str) -> dict[str, int]:
+        """Path and bytes of each file in the folder of takes whose name begins with `prefix`. Raises `StoreError`."""
+        try:
+            with os.scandir(self.takes) as entries:
+                return {entry.path: entry.stat().st_size for entry in entries if entry.name.startswith(prefix)}
+        except FileNotFoundError:
+            return {}  # One went meanwhile: all are looked at again soon.
+        except OSError as error:
+            raise explained(error) from error
+
     def _arrive(self, target: Path, make: Callable[[Path], object]) -> int:
         draft = target.with_name(f".{target.name}.part")
         try:
@@ -108,6 +152,7 @@ def _settle(draft: Path, target: Path) -> int:
     draft.chmod(FILE_MODE)
     _sync(draft)
     os.replace(draft, target)
+    draft.unlink(missing_ok=True)  # Two names of the same file: replacing one by the other does nothing.
     _sync(target.parent)
     return target.stat().st_size
 

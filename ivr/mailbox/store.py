@@ -62,8 +62,12 @@ class Because(StrEnum):
 class MessageStore(Protocol):
     """Messages. `box_id` is always that of the box through which they are seen: elsewhere they do not exist."""
 
-    async def add(self, message: Message, take_id: str | None = None) -> None:
-        """A message whose audio is synced appears, and the take that it was is over. Raises `NotFound` for no box."""
+    async def add(self, message: Message, take_id: str | None = None, quota_bytes: int = 0) -> list[Message]:
+        """A message whose audio is synced appears, and the take that it was is over.
+
+        Where it does not fit into `quota_bytes`, the oldest of `deleted` go until it does, or until there are none;
+        gives those, whose files are to be taken away. Raises `NotFound` for no box.
+        """
 
     async def get(self, box_id: str, message_id: str, not_before: int) -> Message:
         """Raises `NotFound`; `PastRetention` for one left before `not_before` (Unix s)."""
@@ -71,8 +75,8 @@ class MessageStore(Protocol):
     async def counts(self, box_id: str) -> Counts:
         """How many messages are in each folder."""
 
-    async def bytes(self, box_id: str) -> int:
-        """How much a box holds, of every folder."""
+    async def bytes(self, box_id: str, *, without: Folder | None = None) -> int:
+        """How much a box holds: messages of every folder, or of all but one, and greetings."""
 
     async def open(
         self, account_id: str, box_id: str, folder: Folder, *, oldest_first: bool, not_before: int
@@ -94,6 +98,15 @@ class MessageStore(Protocol):
         """`copy`, whose audio is synced, appears in its box; with `moved_from` (box id) its last `history` box loses
         the message it was made from. Raises `NotFound`."""
 
+    async def bring_back(self, box_id: str, message_id: str, because: Because) -> Message:
+        """Restore, from `deleted` or after a soft delete. Raises `NotFound`, which says so where it is too late."""
+
+    async def soft_deleted(self, box_id: str, limit: int) -> list[Message]:
+        """What `bring_back` can still bring back to a box, the last deleted first."""
+
+    async def is_known(self, message_id: str) -> bool:
+        """Whether there is or ever was a message of that id, in any box."""
+
     async def remove(self, box_id: str, message_ids: Sequence[str]) -> list[str]:
         """Soft delete: invisible from now on. Gives those that were there."""
 
@@ -101,6 +114,9 @@ class MessageStore(Protocol):
         self, box_id: str, folder: Folder | None, not_before: int, after: str | None, limit: int
     ) -> list[Message]:
         """Messages of a box, newest first, behind the id `after`."""
+
+    async def tell_full(self, account_id: str, box_id: str) -> None:
+        """A caller found the box full: ask for its owner to be told (kazoo-behaviour §5.2)."""
 
     async def refresh_light(self, account_id: str, box_id: str) -> None:
         """Ask for the box's message light to be set anew, as at the end of every sign-in (kazoo-behaviour §3.6)."""
@@ -160,6 +176,9 @@ class TakeStore(Protocol):
 
     async def begin(self, take: Take) -> None:
         """Commit the row of a take; only then may it be recorded."""
+
+    async def mark_urgent(self, take_id: str, urgent: bool) -> None:
+        """Set `urgent` in its payload; a take that is gone stays gone."""
 
     async def drop(self, take_id: str) -> None:
         """It was replaced, or too short: it will never be adopted."""

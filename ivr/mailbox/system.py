@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 DAY_S = 86_400
 RETENTION_SLACK_S = 3600
 """A message is kept this much longer than its days (kazoo-behaviour §3.4)."""
+
+
+Context = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{0,79}$")]
+"""A dialplan context. It goes into a dialplan expression, so it is a plain name."""
+Extension = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*#+]{1,36}$")]
 
 
 class VoicemailSettings(BaseModel):
@@ -42,7 +47,10 @@ class VoicemailSettings(BaseModel):
     keys: dict[str, str] = Field(default_factory=dict, description="Action = key, over the ready map.")
     should_disable_callback: bool = Field(False, description="Nobody calls back from a message.")
     should_disable_offnet_callback: bool = Field(True, description="Only from a device of ours does one call back.")
-    callback_context: str = Field("", description="Dialplan context that call-backs leave to; empty: no call-back.")
+    callback_context: Context = Field("", description="Dialplan context that call-backs leave to; empty: no call-back.")
+    operator_context: Context = Field("", description="Dialplan context in which operators are; empty: no operator.")
+    operator_key: Extension = Field("0", description="The operator of boxes that name none, an extension there.")
+    hunt_context: Context = Field("", description="Dialplan context whose extensions callers may dial; empty: none.")
 
     def changed_by(self, account: Mapping[str, Any]) -> VoicemailSettings:
         """These settings as an account's own settings change them; raises pydantic's ValidationError."""

@@ -43,6 +43,7 @@ class Takes:
         self._recordings = recordings
         self._clock = clock
         self._ids = ids
+        self._attended: set[tuple[str, str]] = set()
 
     async def begin(
         self, account_id: str, box_id: str, purpose: Purpose, source: Source, payload: Mapping[str, Any] | None = None
@@ -57,8 +58,17 @@ class Takes:
             caller_number=source.caller.number, caller_name=source.caller.name,
             payload={"message_id": self._ids.message(now), "media_id": self._ids.document(), **(payload or {})},
         )  # fmt: skip
+        self._attended.add((take.channel, take.call_id))
         await self._store.begin(take)
         return take
+
+    def is_attended(self, take: Take) -> bool:
+        """Whether a call of this process has it; what becomes of it is for that call to settle."""
+        return (take.channel, take.call_id) in self._attended
+
+    def let_go(self, channel: str, call_id: str) -> None:
+        """A call is over. What it has not settled is adopted."""
+        self._attended.discard((channel, call_id))
 
     def length_ms(self, take: Take) -> int:
         """How long it is so far; 0 where there is no file."""
@@ -66,6 +76,10 @@ class Takes:
             return wav.length_ms(Path(take.path))
         except OSError:
             return 0
+
+    async def mark_urgent(self, take: Take, urgent: bool) -> None:
+        """The message that the take becomes will be urgent, or not. Raises `StoreError`."""
+        await self._store.mark_urgent(take.id, urgent)
 
     async def drop(self, take: Take) -> None:
         """It will never be heard: row first, so that nobody adopts it while its file goes."""
@@ -95,5 +109,5 @@ class Takes:
         return await self._store.aside(box_id)
 
     async def left_behind(self) -> list[Take]:
-        """Those of calls that an earlier run did not finish."""
+        """All that were neither kept nor dropped, those in progress among them."""
         return await self._store.left_behind()

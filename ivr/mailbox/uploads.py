@@ -16,6 +16,7 @@ from ivr.audio.formats import AudioFormat
 from ivr.audio.workshop import Workshop
 from ivr.clock import Clock
 from ivr.ids import Ids
+from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller, Folder, Message
 from ivr.mailbox.recordings import Recordings
@@ -59,11 +60,12 @@ class Uploads:
     """`longest_s`: how long audio may last."""
 
     def __init__(
-        self, store: UploadStore, messages: MessageStore, recordings: Recordings, workshop: Workshop, clock: Clock,
+        self, store: UploadStore, messages: MessageStore, delivery: Delivery, recordings: Recordings, workshop: Workshop, clock: Clock,
         ids: Ids, longest_s: int,
     ) -> None:  # fmt: skip
         self._store = store
         self._messages = messages
+        self._delivery = delivery
         self._recordings = recordings
         self._workshop = workshop
         self._clock = clock
@@ -106,13 +108,13 @@ class Uploads:
             mailbox,
         )  # fmt: skip
         if audio is None:
-            await self._messages.add(message)
+            await self._delivery.add(message, mailbox)
             return message
         message = replace(message, length_ms=audio.length_ms, bytes=audio.bytes, upload_type=audio.form.content_type)
         target = self._recordings.message(message.account_id, message.id)
         try:
             await self._place(audio, target)
-            await self._messages.add(message)
+            await self._delivery.add(message, mailbox)
         except BaseException:
             await asyncio.to_thread(self._forget, target)
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ivr.errors import AudioRefused, IvrError, NotFound, PastRetention, StoreError, UnplayableSound
+from ivr.errors import AudioRefused, IvrError, NotFound, NotRecorded, PastRetention, StoreError, UnplayableSound
 
 PROMPTS: tuple[tuple[type[IvrError], str], ...] = (
     (UnplayableSound, "message/unplayable"),
@@ -10,9 +10,14 @@ PROMPTS: tuple[tuple[type[IvrError], str], ...] = (
     (NotFound, "message/gone"),
     (PastRetention, "message/gone"),
     (StoreError, "problem/not-done"),
+    (NotRecorded, "problem/not-done"),
     (IvrError, "problem/later"),
 )
 """The first line that fits; the last one always does."""
+
+
+ALL = frozenset(prompt for _, prompt in PROMPTS)
+"""Kept ready, so that they can be said when nothing can be written."""
 
 
 def prompt_for(error: IvrError) -> str:

@@ -11,6 +11,7 @@ from typing import Protocol, TypeAlias
 from ivr.audio.sound import Sound
 from ivr.call.port import FIRST_DIGIT_MS, NEXT_DIGIT_MS, Entry
 from ivr.errors import HungUp
+from ivr.mailbox.mailbox import Mailbox
 from ivr.menus.visit import Session, Status, Visit
 from ivr.prompts.voice import Meaning
 
@@ -80,3 +81,12 @@ class OwnerMenu(Menu):
         self.session = session
         self.mailbox = session.mailbox
         self.keys = session.mailbox.keys
+
+
+class CallerMenu(Menu):
+    """A menu of somebody who has reached the box `mailbox` from outside it."""
+
+    def __init__(self, visit: Visit, mailbox: Mailbox) -> None:
+        super().__init__(visit)
+        self.mailbox = mailbox
+        self.keys = mailbox.keys

@@ -15,8 +15,8 @@ from ivr.directory.people import Account, User
 from ivr.errors import HungUp, IvrError, NotFound
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.store import CallRecord, CallStore
-from ivr.menus import apology
-from ivr.menus.leave import Leave, NoSuchBox
+from ivr.menus import apology, outcome
+from ivr.menus.caller import first_place
 from ivr.menus.menu import Next
 from ivr.menus.sign_in import SignIn
 from ivr.menus.visit import Mailroom, Status, Visit
@@ -60,7 +60,9 @@ class Reception:
             log.exception("call.broke", channel=arrival.channel)
             await self._apologise(call, "problem/later")
         finally:
+            await outcome.ended(call, status)
             await call.finish(status)
+            self._mailroom.takes.let_go(arrival.channel, arrival.uniqueid)
             log.info("call.ended", channel=arrival.channel, status=status)
             await self._write_down(call, about, status, began_at)
 
@@ -81,7 +83,7 @@ class Reception:
         arguments = call.arrival.arguments
         if arguments.skip_module or arguments.action is None:
             return Status.SKIPPED
-        await call.answer()
+        await (call.ring() if arguments.early_media and arguments.action is Action.LEAVE else call.answer())
         user = await call.work(self._user(call))
         account = await call.work(self._account(call, user))
         if account is None:
@@ -93,7 +95,7 @@ class Reception:
         mailbox, named = await which_box(visit)
         about.box_id = mailbox.id if mailbox else None
         try:
-            place = self._first_place(visit, mailbox, named)
+            place = await self._first_place(visit, mailbox, named)
             while not isinstance(place, Status):
                 place = await place.run()
             return place
@@ -102,13 +104,11 @@ class Reception:
                 await self._mailroom.messages.refresh_light(opened.account_id, opened.id)
 
     @staticmethod
-    def _first_place(visit: Visit, mailbox: Mailbox | None, named: bool) -> Next:
-        """Check or leave (kazoo-behaviour §1.2)."""
+    async def _first_place(visit: Visit, mailbox: Mailbox | None, named: bool) -> Next:
+        """Check or leave."""
         if visit.call.arrival.arguments.action is Action.CHECK:
             return SignIn(visit, mailbox, named=named)
-        if mailbox is None:
-            return NoSuchBox(visit)
-        return SignIn(visit, mailbox, named=True) if _comes_to_listen(visit, mailbox) else Leave(visit, mailbox)
+        return await first_place(visit, mailbox)
 
     async def _user(self, call: Call) -> User | None:
         endpoint = call.arrival.endpoint
@@ -132,18 +132,7 @@ class Reception:
     async def _apologise(self, call: Call, prompt: str) -> None:
         voice = Voice(self._sentences, call.arrival.arguments.language or call.arrival.language)
         try:
-            await call.play([await call.work(voice.join(prompt))])
+            ready = voice.known(prompt)
+            await call.play([ready if ready else await call.work(voice.join(prompt))])
         except (HungUp, IvrError) as failure:
             log.warning("call.no_apology", channel=call.arrival.channel, reason=repr(failure))
-
-
-def _comes_to_listen(visit: Visit, mailbox: Mailbox) -> bool:
-    """Whether somebody who was put through to a box is its owner, and wants to hear it rather than talk to it.
-
-    Where the box does not say, it depends on how the call came: an owner who dialled it does, one who fell into it
-    from a ring group or a menu does not (kazoo-behaviour §1.2).
-    """
-    wanted = mailbox.settings.check_if_owner
-    if wanted is None:
-        wanted = not visit.call.arrival.arguments.reason
-    return visit.owns(mailbox) and wanted

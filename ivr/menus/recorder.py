@@ -59,7 +59,8 @@ class Recorder(Menu):
         try:
             if not recorded:
                 longest_ms = await self.call.work(self._longest_ms(mailbox))
-                await self.call.play([await self.sound("tone/beep")], keys="")
+                await self.call.answer()
+                await self._beep()
                 silence_ms = self._silence_ms(mailbox)
                 await self.call.record(Path(take.path), longest_ms=longest_ms, silence_ms=silence_ms)
             length_ms = self.mailroom.takes.length_ms(take)
@@ -81,6 +82,10 @@ class Recorder(Menu):
         long_enough = self._is_long_enough(take, mailbox)
         await self.call.work(self._keep(take) if long_enough else self._too_short(take))
         return long_enough
+
+    async def _beep(self) -> None:
+        """Keys in it mean nothing."""
+        await self.call.play([await self.sound("tone/beep")], keys="")
 
     async def _longest_ms(self, mailbox: Mailbox) -> int:
         """Node, then box, then system (kazoo-behaviour §1.1)."""

@@ -22,6 +22,8 @@ SPOKEN = {"save": "save-recording", "listen": "listen", "record": "record-again"
 class Choice(Enum):
     SAVE = auto()
     AGAIN = auto()
+    OPERATOR = auto()
+    """Keep it, and on to the operator; only callers have this choice."""
     DISCARD = auto()
     NONE = auto()
     """Four rounds, and nothing was chosen."""
@@ -49,6 +51,10 @@ class Review(Menu):
                 return choice
         return Choice.NONE
 
+    def begin_again(self) -> None:
+        """Something was done: what follows is the first round again."""
+        self._round = 0
+
     async def _choose(self, action: str | None, key: str | None) -> Choice | None:
         match action:
             case "save":
@@ -58,7 +64,7 @@ class Review(Menu):
             case "discard":
                 return Choice.DISCARD
             case "listen":
-                self._round = 0
+                self.begin_again()
                 played = await self.call.play([self._recording])
                 if played.key:
                     self.call.unread(played.key)

@@ -18,6 +18,7 @@ class SignIn(Menu):
 
     async def run(self) -> Next:
         """Box numbers and PINs share the tries of one call. A box that does not exist sounds like a wrong PIN."""
+        await self.call.answer()
         for _ in range(self.mailroom.system.max_login_attempts):
             if not self._named and not await self._ask_number():
                 continue

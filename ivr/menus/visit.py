@@ -17,6 +17,7 @@ from ivr.mailbox.greetings import Greetings
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller
 from ivr.mailbox.pins import Pins
+from ivr.mailbox.room import Room
 from ivr.mailbox.store import MessageStore
 from ivr.mailbox.system import VoicemailSettings
 from ivr.mailbox.takes import Source, Takes
@@ -32,6 +33,12 @@ class Status(StrEnum):
     """The dialplan goes on where we told it to."""
     NOACCOUNT = "NOACCOUNT"
     NOBOX = "NOBOX"
+    FULL = "FULL"
+    """The box takes no more messages; the caller was told."""
+    NOMESSAGE = "NOMESSAGE"
+    """What a caller said was too short to be a message."""
+    EXIT = "EXIT"
+    """A caller pressed the key that passes the box by."""
     NOACCESS = "NOACCESS"
     """Too many wrong PINs, or a box without one."""
     SKIPPED = "SKIPPED"
@@ -49,6 +56,7 @@ class Mailroom:
     takes: Takes
     delivery: Delivery
     greetings: Greetings
+    room: Room
     system: VoicemailSettings
     asterisk: str
     """Name of the Asterisk that the endpoints are of."""

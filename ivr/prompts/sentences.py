@@ -42,11 +42,14 @@ class Sentences:
         self._lock = threading.Lock()
         self._known: OrderedDict[tuple[str, tuple[str, ...]], Sound] = OrderedDict()
         self._heard_at: dict[tuple[str, tuple[str, ...]], float] = {}
+        self._ready: dict[tuple[str, tuple[str, ...]], Sound] = {}
 
     def known(self, language: str, clips: tuple[str, ...]) -> Sound | None:
         """The sentence, if it has been joined before: costs nothing."""
         with self._lock:
             key = (language, clips)
+            if ready := self._ready.get(key):
+                return ready
             if sound := self._known.get(key):
                 self._known.move_to_end(key)
                 self._heard_at[key] = self._monotonic()
@@ -65,10 +68,22 @@ class Sentences:
         except OSError as error:
             raise SoundsError(f"a sentence could not be made: {error}") from error
         with self._lock:
-            self._known[language, clips] = sound
-            self._heard_at[language, clips] = self._monotonic()
-            self._forget_oldest()
+            if (language, clips) not in self._ready:
+                self._known[language, clips] = sound
+                self._heard_at[language, clips] = self._monotonic()
+                self._forget_oldest()
         return sound
+
+    def keep_ready(self, language: str, clips: tuple[str, ...]) -> None:
+        """Join a sentence before it is needed and never let it go: what is said when the disk is full must lie there.
+
+        Raises as `joined`.
+        """
+        sound = self.joined(language, clips)
+        with self._lock:
+            self._ready[language, clips] = sound
+            self._known.pop((language, clips), None)
+            self._heard_at.pop((language, clips), None)
 
     def silence(self) -> Sound:
         """A long file of nothing, to wait in."""
@@ -105,5 +120,9 @@ def _name(catalogue: Catalogue, clips: tuple[str, ...]) -> str:
 def _replace(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees it whole or not at all."""
     draft = path.with_name(f".{path.name}.{threading.get_ident()}")
-    draft.write_bytes(content)
-    os.replace(draft, path)
+    try:
+        draft.write_bytes(content)
+        os.replace(draft, path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise

@@ -150,7 +150,12 @@ class Asterisk:
 
     async def _record_file(self, stem: str, form: str, digits: str, longest: str, *more: str) -> str:
         silence_ms = next((1000 * int(word[2:]) for word in more if word.startswith("s=")), 0)
-        key, length_ms = await self._handset.record(Path(f"{stem}.{form}"), digits, int(longest), silence_ms)
+        try:
+            key, length_ms = await self._handset.record(Path(f"{stem}.{form}"), digits, int(longest), silence_ms)
+        except ConnectionError:
+            raise
+        except OSError:
+            return "200 result=-1 (writefile)"
         end = f"endpos={length_ms * SAMPLES_PER_MS}"
         if self._handset.hung_up.is_set():
             return f"200 result=-1 (hangup) {end}"

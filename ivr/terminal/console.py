@@ -121,8 +121,9 @@ class Console:
 
     async def _from_a_typed_line(self) -> bytes:
         self._screen.note("● recording: type what you say, then Enter (no microphone here)")
-        with self._keyboard.as_lines():
-            line = await asyncio.to_thread(input, "  🗣 ")
+        line = await self._keyboard.line()
+        if not line:
+            return b""
         pcm, how = await asyncio.to_thread(spoken, line, self._manner.sounds)
         self._screen.note(f"● {how}")
         return pcm

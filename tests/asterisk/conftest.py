@@ -93,6 +93,20 @@ class Person:
 
     def has_message(self, *, s: float = 4, age_s: int = 3600, folder: str = "new", caller: str = "2001") -> Recorded:
         """A message of made-up speech that is like no other."""
+        file, samples = self._spoken(s)
+        message_id = self._desk.ask(
+            "message", number=self.number, file=str(file), caller=caller, age_s=age_s, folder=folder
+        )
+        return Recorded(message_id, samples)
+
+    def has_recording(self, kind: str, *, s: float = 2) -> Clip:
+        """A greeting ("unavailable", "temporary_unavailable") or a name ("name") in use at the box."""
+        file, samples = self._spoken(s)
+        self._desk.ask("recording", number=self.number, kind=kind, file=str(file))
+        return Clip(f"{kind} of {self.number}", samples)
+
+    def _spoken(self, s: float) -> tuple[Path, Samples]:
+        """A WAV of made-up speech that is like no other."""
         self._messages += 1
         samples = speech(int(self.number) * 100 + self._messages, round(s * 1000))
         self._folder.mkdir(exist_ok=True)
@@ -101,10 +115,7 @@ class Person:
             out.setparams((1, 2, 8000, 0, "NONE", ""))
             out.writeframes(samples.tobytes())
         file.chmod(0o644)
-        message_id = self._desk.ask(
-            "message", number=self.number, file=str(file), caller=caller, age_s=age_s, folder=folder
-        )
-        return Recorded(message_id, samples)
+        return file, samples
 
     def folder_of(self, message: Recorded) -> str:
         """Where a message is now; "gone" where it is nowhere."""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.asterisk.conftest import Conversation, Person, eventually, level_dbfs
+from tests.asterisk.conftest import Conversation, Desk, Person, eventually, level_dbfs
+from tests.asterisk.rig.config import ENDINGS, ENDINGS_FROM
 from tests.asterisk.rig.lab import Notes
 from tests.asterisk.rig.processes import SERVICE_UID, SHARED_GID
 from tests.sipphone import Clip
@@ -76,21 +77,107 @@ async def test_recorded_again_only_the_last_counts(alice: Person, bob: Person) -
     assert len(alice.messages()) == 1
 
 
-async def test_silence_ends_a_recording(alice: Person, bob: Person) -> None:
+def how_it_ended(desk: Desk, person: Person) -> list[str]:
+    """Why the recordings of a person's last call ended, as its record says."""
+    calls = desk.ask("calls", channel=f"PJSIP/{person.name}")
+    return [step["ended_by"] for call in calls[-1:] for step in call["steps"] if step["what"] == "recorded"]
+
+
+async def test_silence_ends_a_recording(alice: Person, bob: Person, desk: Desk) -> None:
     alice.moves_in(silence_hits=2)
+    bob.moves_in()
+    words = said_by(bob)
+    call = await to_the_beep(bob, alice)
+    await call.call.say(words.samples)
+    await call.hears("to/save-recording")
+    await call.press("1")
+    await call.hears("done/message-left")
+    await call.ends()
+    await eventually(lambda: how_it_ended(desk, bob) == ["silence"])
+    owner = await alice.dials("*97")
+    await owner.hears("count/new-message", words)
+    await owner.hang_up()
+
+
+async def test_the_longest_length_ends_a_recording(alice: Person, bob: Person, desk: Desk) -> None:
+    """What the dialplan asks for, three seconds, wins over the box's ten."""
+    alice.moves_in(max_message_length=10)
+    bob.moves_in()
+    call = await bob.dials(f"*91{alice.number}")
+    await call.hears("greeting/person-at")
+    await call.press("#")
+    await call.hears("tone/beep", whole=True)
+    words = speech(int(bob.number) + 56_000, 5000)
+    await call.call.say(words)
+    await call.hears("to/save-recording")
+    await call.press("1")
+    await call.hears("done/message-left", "done/thank-you")
+    await call.ends()
+    await eventually(lambda: how_it_ended(desk, bob) == ["length"])
+    [message] = alice.messages()
+    assert abs(message["length_ms"] - 3000) < 300
+    owner = await alice.dials("*97")
+    await owner.hears("count/new-message", Clip("the beginning", words[: 8 * 2500]))
+    await owner.hang_up()
+
+
+@pytest.mark.parametrize("key", ["7", "*", "#"])
+async def test_any_key_ends_a_recording_and_means_nothing_else(
+    alice: Person, bob: Person, desk: Desk, key: str
+) -> None:
+    alice.moves_in()
     bob.moves_in()
     call = await to_the_beep(bob, alice)
     await call.call.say(said_by(bob).samples)
-    await call.hears("to/save-recording")
+    await call.press(key)
+    await call.hears("to/save-recording", "press/1", "to/listen", "press/2", "to/record-again", "press/3")
     await call.hang_up()
+    await eventually(lambda: how_it_ended(desk, bob) == ["key"])
+
+
+async def test_a_caller_listens_to_it_and_marks_it_urgent(alice: Person, bob: Person) -> None:
+    alice.moves_in()
+    bob.moves_in()
+    other, words = alice.has_message(age_s=60), said_by(bob)
+    call = await to_the_beep(bob, alice)
+    await call.call.say(words.samples)
+    await call.press("#")
+    await call.hears("to/mark-urgent", "press/4")
+    await call.press("4")
+    await call.hears("done/marked-urgent", "to/save-recording")
+    await call.press("2")
+    await call.hears(words, "to/mark-normal", "press/4")
+    await call.hang_up()
+    await eventually(lambda: len(alice.messages()) == 2)
+    owner = await alice.dials("*97")
+    await owner.hears("message/urgent-message", "number/1", words)
+    await owner.press("6")
+    await owner.hears("message/message", "number/2", other)
+    await owner.hang_up()
+
+
+async def test_four_silent_rounds_of_the_review_keep_it(alice: Person, bob: Person) -> None:
+    alice.moves_in(callers_may_mark_urgent=False)
+    bob.moves_in()
+    call = await to_the_beep(bob, alice)
+    await call.call.say(said_by(bob).samples)
+    await call.press("#")
+    for _ in range(4):
+        await call.hears("to/save-recording", "press/3", within_s=20)
+    await call.hears("done/message-left", "done/thank-you", within_s=20)
+    await call.ends()
+    assert len(alice.messages()) == 1
 
 
 async def test_too_short_is_said(alice: Person, bob: Person) -> None:
     alice.moves_in()
     bob.moves_in()
-    call = await to_the_beep(bob, alice)
+    call = await bob.dials(f"*90{alice.number}")
+    await call.hears("greeting/person-at")
     await call.press("#")
-    await call.hears("greeting/too-short", "done/goodbye")
+    await call.hears("tone/beep", whole=True)
+    await call.press("#")
+    await call.hears("greeting/too-short", "done/goodbye", f"number/{ENDINGS_FROM + ENDINGS.index('NOMESSAGE')}")
     await call.ends()
     assert alice.messages() == []
 

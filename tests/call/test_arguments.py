@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.call.arguments import Action, Arguments, parse
+from ivr.call.argument_values import Greeting, Instructions
+from ivr.call.arguments import Action, Addressee, Arguments, parse
 
 
 def test_every_argument_of_the_contract_is_understood() -> None:
@@ -72,3 +73,69 @@ def test_nothing_that_a_dialplan_can_send_breaks_the_parser(path: str, words: li
     asked, complaints = parse(path, words)
     assert isinstance(asked, Arguments)
     assert all(complaint.strip() for complaint in complaints)
+
+
+def test_a_list_of_boxes_is_one_and_its_copies() -> None:
+    asked, complaints = parse("leave", ["account=acme", "number=1000@default&1001&1002@sales&"])
+    assert complaints == []
+    assert (asked.number, asked.account) == ("1000", "acme")
+    assert asked.copies == (Addressee("1001"), Addressee("1002", "sales"))
+
+
+@pytest.mark.parametrize(
+    ("account", "number", "whose"),
+    [("", "1000@sales", "sales"), ("acme", "1000@sales", "sales"), ("acme", "1000", "acme"),
+     ("acme", "1000@default", "acme"), ("", "1000@default", "default")],
+)  # fmt: skip
+def test_the_context_of_a_mailbox_is_an_account(account: str, number: str, whose: str) -> None:
+    asked, _ = parse("leave", [f"number={number}", f"account={account}"])
+    assert (asked.number, asked.account) == ("1000", whose)
+
+
+@pytest.mark.parametrize(
+    ("options", "meant"),
+    [
+        ("", {"greeting": Greeting.NONE}),
+        ("u", {"greeting": Greeting.UNAVAILABLE}),
+        ("bs", {"greeting": Greeting.BUSY, "skip_instructions": Instructions.SKIPPED}),
+        ("bu", {"greeting": Greeting.BUSY}),
+        ("uS", {"greeting": Greeting.UNAVAILABLE, "skip_instructions": Instructions.SKIPPED_IF_GREETED}),
+        ("ueU", {"greeting": Greeting.UNAVAILABLE, "early_media": True, "urgent": True}),
+        ("uP", {"greeting": Greeting.UNAVAILABLE, "urgent": True}),
+        ("ud(menu)g(-6)", {"greeting": Greeting.UNAVAILABLE, "digits_context": "menu", "gain_db": -6.0}),
+        ("ud", {"greeting": Greeting.UNAVAILABLE, "digits_context": "here"}),
+        ("ut", {"greeting": Greeting.UNAVAILABLE, "beep": "none"}),
+        ("ut()", {"greeting": Greeting.UNAVAILABLE, "beep": "none"}),
+        ("ut(custom/pip)", {"greeting": Greeting.UNAVAILABLE, "beep": "custom/pip"}),
+    ],
+)
+def test_every_option_of_voicemail_is_taken_over(options: str, meant: dict[str, object]) -> None:
+    asked, complaints = parse("leave", [f"options={options}", "exit_context=here"])
+    assert complaints == []
+    assert asked == Arguments(options=options, exit_context="here", **meant)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [("uz", ["'z'"]), ("u(x)", ["'u(x)'"]), ("ug(loud)", ["gain_db='loud'"]), ("u)q", ["')'", "'q'"])],
+)
+def test_an_option_that_there_is_not_is_told_in_one_line_and_the_rest_counts(options: str, told: list[str]) -> None:
+    asked, complaints = parse("leave", [f"options={options}"])
+    assert len(complaints) == len(told)
+    assert all(word in complaint for word, complaint in zip(told, sorted(complaints), strict=True))
+    assert asked.greeting is (Greeting.NONE if options == "u(x)" else Greeting.UNAVAILABLE)
+
+
+def test_no_option_of_voicemailmain_opens_a_box() -> None:
+    asked, complaints = parse("check", ["number=1000@default", "options=s"])
+    assert asked == Arguments(action=Action.CHECK, number="1000", account="default", options="s")
+    assert complaints == ["option 's' of VoiceMailMain() is not known here"]
+
+
+@pytest.mark.parametrize(
+    "word", ["greeting=loud", "gain_db=60", "gain_db=nan", "watchdog=0", "skip_instructions=no way"]
+)
+def test_a_value_that_is_none_of_the_choices_is_told(word: str) -> None:
+    asked, complaints = parse("leave", [word])
+    assert asked == Arguments()
+    assert len(complaints) == 1

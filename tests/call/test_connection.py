@@ -190,13 +190,26 @@ async def test_a_command_that_a_dead_channel_refuses_means_hung_up() -> None:
         await command
 
 
-async def test_a_lost_connection_means_hung_up() -> None:
+async def test_a_connection_lost_after_a_hangup_means_hung_up() -> None:
     socket = Socket(listening=False)
     command = asyncio.create_task(socket.connection.command("STREAM FILE", "/p", "1", 0))
     await turns(1)
+    socket.says("HANGUP")
     socket.connection.connection_lost(None)
     with pytest.raises(HungUp):
         await command
+
+
+async def test_a_connection_that_broke_means_no_hang_up_and_ends_the_call() -> None:
+    """Asterisk may record on: what is recorded must not be taken for finished."""
+    socket = Socket(listening=False)
+    command = asyncio.create_task(socket.connection.command("RECORD FILE", "/t", "wav", "#", 1000))
+    await turns(1)
+    socket.connection.connection_lost(None)
+    with pytest.raises(CallFailed, match="Asterisk is gone"):
+        await command
+    with pytest.raises(HungUp):
+        await socket.connection.command("STREAM FILE", "/p", "1", 0)
 
 
 async def test_a_connection_that_we_closed_means_no_such_thing() -> None:

@@ -165,6 +165,30 @@ def test_a_message_is_added_listed_exported_moved_and_deleted(lived_in: Ivr, tmp
     assert answer(lived_in("message", "list", "1001", "--json")) == []
 
 
+def test_a_message_that_was_deleted_can_be_listed_and_restored(lived_in: Ivr, tmp_path: Path) -> None:
+    added = answer(lived_in("message", "add", "1000", a_wav(tmp_path / "in.wav"), "--json"))
+    lived_in("message", "delete", "1000", added["id"])
+    assert [m["id"] for m in answer(lived_in("message", "list", "1000", "--gone", "--json"))] == [added["id"]]
+    restored = answer(lived_in("message", "restore", "1000", added["id"][-8:], "--json"))
+    assert (restored["id"], restored["folder"]) == (added["id"], "new")
+    assert answer(lived_in("message", "list", "1000", "--gone", "--json")) == []
+    lived_in("message", "move", "1000", added["id"], "deleted")
+    assert answer(lived_in("message", "restore", "1000", added["id"], "--json"))["folder"] == "new"
+    assert "nor was there" in lived_in("message", "restore", "1000", "nothing", fails=3).stderr
+
+
+def test_a_purge_can_be_rehearsed(lived_in: Ivr, tmp_path: Path) -> None:
+    long_ago = datetime.now(UTC) - timedelta(days=100)
+    at = ["--at", f"{long_ago:%Y-%m-%d %H:%M:%S}"]
+    added = answer(lived_in("message", "add", "1000", a_wav(tmp_path / "in.wav"), *at, "--json"))
+    for _ in range(2):
+        [line] = answer(lived_in("purge", "--dry-run", "--json"))
+        assert (line["id"], line["what"]) == (added["id"], "message past retention: hidden")
+        assert line["since"] == f"{long_ago:%Y-%m-%d %H:%M}"
+    assert answer(lived_in("purge", "--json"))["message past retention: hidden"] == 1
+    assert answer(lived_in("purge", "--dry-run", "--json")) == []
+
+
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="no ffmpeg on this machine: apt install ffmpeg")
 @pytest.mark.parametrize("ending", ["mp3", "ogg", "m4a"])
 def test_any_audio_can_be_added(lived_in: Ivr, tmp_path: Path, ending: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,10 +13,11 @@ from ivr.audio import wav
 from ivr.errors import AudioRefused, NotFound, StoreError, StoreFull
 from ivr.mailbox import recordings
 from ivr.mailbox.adoption import Adoption
+from ivr.mailbox.alone import Alone
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller
 from ivr.mailbox.store import Purpose, Take
-from ivr.mailbox.takes import Source
+from ivr.mailbox.takes import Source, Takes
 from tests.support.house import House
 
 SPEECH = b"\x10\x20" * 8000
@@ -31,9 +34,15 @@ async def a_take(
     return take
 
 
-async def adopt(house: House) -> None:
+async def adopt(house: House, after_s: float = 5, gone: bool | None = None) -> None:
+    """The service starts again, and looks after the takes for a while."""
     app = house.app
-    await Adoption(app.mailroom.takes, app.boxes, app.delivery, app.messages).run(quiet_s=0.01)
+    takes = Takes(app.mailroom.takes._store, app.recordings, house.clock, app.delivery._ids)
+    alone = Alone(app.directory, app.boxes, app.delivery, app.recordings, house.clock)
+    adoption = Adoption(takes, alone, app.boxes, app.delivery, app.messages, house.clock, lambda channel: gone)
+    await adoption.turn()
+    house.clock.advance(s=after_s)
+    await adoption.turn()
 
 
 async def test_a_take_becomes_a_message_with_a_mended_header(house: House) -> None:
@@ -84,22 +93,118 @@ async def test_after_a_crash_between_file_and_row_there_is_one_message(house: Ho
     assert [m.id for m in await house.messages(box)] == [target.stem]
 
 
-async def test_a_take_that_still_grows_is_left_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_take_that_still_grows_is_left_alone(house: House) -> None:
     box = await house.box()
     take = await a_take(house, box)
-    grown: list[int] = []
+    adoption = house.app.adoption
+    house.app.mailroom.takes.let_go(take.channel, take.call_id)
+    for _ in range(10):
+        await adoption.turn()
+        Path(take.path).write_bytes(Path(take.path).read_bytes() + SPEECH)
+        house.clock.advance(s=4.9)
+    assert await house.messages(box) == []
+    await adoption.turn()
+    house.clock.advance(s=4.9)
+    await adoption.turn()
+    assert await house.messages(box) == []
+    house.clock.advance(s=0.2)
+    await adoption.turn()
+    [message] = await house.messages(box)
+    assert message.length_ms == 12_000
 
-    def still_talking(_: Take) -> int:
-        grown.append(len(grown) * 500)
-        if len(grown) == 4:
-            assert Path(take.path).exists()
-            monkeypatch.undo()
-        return grown[-1]
 
-    monkeypatch.setattr(house.app.mailroom.takes, "length_ms", still_talking)
-    await adopt(house)
-    assert len(grown) == 4
+async def test_a_take_of_a_call_that_goes_on_is_left_alone(house: House) -> None:
+    """The caller is asked about it: its file does not grow, and is not lost either."""
+    box = await house.box()
+    take = await a_take(house, box)
+    for _ in range(5):
+        await house.app.adoption.turn()
+        house.clock.advance(s=60)
+    assert await house.messages(box) == []
+    house.app.mailroom.takes.let_go(take.channel, take.call_id)
+    await house.app.adoption.turn()
+    house.clock.advance(s=5)
+    await house.app.adoption.turn()
     assert len(await house.messages(box)) == 1
+
+
+async def test_asterisk_knows_better_than_the_file(house: House) -> None:
+    box = await house.box()
+    await a_take(house, box)
+    await adopt(house, after_s=3600, gone=False)
+    assert await house.messages(box) == [], "the caller is on hold"
+    await adopt(house, after_s=0, gone=True)
+    assert len(await house.messages(box)) == 1
+
+
+async def test_a_take_that_was_replaced_is_never_adopted(house: House) -> None:
+    box = await house.box()
+    first = await a_take(house, box)
+    await house.app.mailroom.takes.drop(first)
+    await a_take(house, box, ms=3000)
+    await adopt(house)
+    assert [m.length_ms for m in await house.messages(box)] == [3000]
+
+
+async def test_a_greeting_waits_for_its_owner(house: House) -> None:
+    box = await house.box()
+    take = await a_take(house, box, purpose=Purpose.GREETING)
+    await adopt(house)
+    assert await house.messages(box) == []
+    assert [one.id for one in await house.app.mailroom.takes.aside(box.id)] == [take.id]
+    assert Path(take.path).exists()
+
+
+CRASHES = ["adopt", "add", "forget_file"]
+
+
+@pytest.mark.parametrize("intro", [False, True], ids=["message", "intro"])
+@pytest.mark.parametrize("at", CRASHES)
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+async def test_a_crash_at_any_point_of_adopting_makes_one_message(
+    house: House, monkeypatch: pytest.MonkeyPatch, at: str, before: bool, intro: bool
+) -> None:
+    box, bobs = await house.box("1000"), await house.box("1001")
+    if intro:
+        original = await house.message(box)
+        await a_take(house, box, purpose=Purpose.INTRO, original=original.id, destination=bobs.id)
+    else:
+        await a_take(house, bobs)
+    app = house.app
+    where, name = {
+        "adopt": (app.recordings, "adopt"), "add": (app.messages, "add_copy" if intro else "add"),
+        "forget_file": (Takes, "forget_file"),
+    }[at]  # fmt: skip
+    real = getattr(where, name)
+
+    def crash(*args: object, **more: object) -> object:
+        if before:
+            raise PowerCut
+        done = real(*args, **more)
+        if isinstance(done, Coroutine):
+            return _then_crash(done)
+        raise PowerCut
+
+    monkeypatch.setattr(where, name, crash)
+    with pytest.raises(PowerCut):
+        await adopt(house)
+    monkeypatch.undo()
+    for _ in range(2):
+        await adopt(house)
+    [message] = await house.messages(bobs)
+    assert message.length_ms == (7000 if intro else 2000)
+    assert [path for path in app.delivery.audio(message) if not path.exists()] == []
+    assert await app.mailroom.takes.left_behind() == []
+    assert list(house.settings.data.folder.rglob("*.part")) == []
+
+
+class PowerCut(BaseException):
+    """Nothing catches it."""
+
+
+async def _then_crash(done: Coroutine[Any, Any, Any]) -> None:
+    await done
+    raise PowerCut
 
 
 @pytest.mark.parametrize("ms", [0, 300])

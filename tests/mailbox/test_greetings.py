@@ -20,6 +20,7 @@ from ivr.mailbox.message import Caller
 from ivr.mailbox.sqlite.media import SqliteMedia
 from ivr.mailbox.store import Media, MediaKind, Purpose, Take
 from ivr.mailbox.takes import Source
+from tests.mailbox.test_delivery import adopt
 from tests.support.house import House
 
 ZONES = ["UTC", "Europe/Berlin", "America/Los_Angeles", "Asia/Shanghai", "America/Santiago", "Australia/Lord_Howe"]
@@ -259,7 +260,7 @@ async def test_after_a_crash_a_greeting_is_put_aside_and_not_used(house: House) 
     box = await house.box("1000")
     take = await a_take(house, box, Purpose.TEMPORARY)
     for _ in range(2):
-        await house.app.adoption.run(quiet_s=0.01)
+        await adopt(house)
     assert [found.id for found in await house.app.mailroom.takes.aside(box.id)] == [take.id]
     assert Path(take.path).read_bytes()[:44] == wav.header(32_000)
     assert (await house.app.boxes.get(box.id)).settings.media.temporary_unavailable is None
@@ -269,7 +270,7 @@ async def test_what_was_put_aside_goes_with_its_box(house: House) -> None:
     box = await house.box("1000")
     await house.app.mailroom.takes.put_aside(await a_take(house, box, Purpose.GREETING))
     await house.app.boxes.delete(box)
-    await house.app.adoption.run(quiet_s=0.01)
+    await adopt(house)
     assert await house.app.mailroom.takes.aside(box.id) == []
     assert list(house.app.recordings.takes.iterdir()) == []
 
@@ -279,7 +280,7 @@ async def test_after_a_crash_what_is_no_greeting_is_dropped(house: House) -> Non
     takes = house.app.mailroom.takes
     short, empty = [await a_take(house, box, Purpose.GREETING, s=0) for _ in range(2)]
     Path(empty.path).unlink()
-    await house.app.adoption.run(quiet_s=0.01)
+    await adopt(house)
     assert await takes.aside(box.id) == []
     assert await takes.left_behind() == []
     assert not Path(short.path).exists()

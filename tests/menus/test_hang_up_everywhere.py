@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ IN = Press("5", during="To leave")
 MENU = "For the main menu"
 USE = "To use this recording"
 GREETINGS = ("greeting", "temporary")
+
+THERE = [("ivr-operator", "0"), ("ivr-hunt", "101")]
 
 JOURNEYS: dict[str, tuple[list[Step], dict[str, Any]]] = {
     "a stranger signs in": ([Press("1000#"), Press("1379#"), Press("1")], {}),
@@ -42,6 +46,19 @@ JOURNEYS: dict[str, tuple[list[Step], dict[str, Any]]] = {
         [Speak(2000), Press("2", during=REVIEW), Press("3", during=REVIEW), Speak(1500), Press("1", during=REVIEW)],
         {"path": "leave", "number": "1001"},
     ),
+    "leave an urgent message": (
+        [Speak(2000), Press("4", during=REVIEW), Press("3", during=REVIEW), Speak(1500), Press("4", during=REVIEW),
+         Press("1", during=REVIEW)],
+        {"path": "leave", "number": "1001"},
+    ),
+    "on to the operator": (
+        [Speak(2000), Press("0", during=REVIEW)], {"path": "leave", "number": "1001", "extensions": THERE}
+    ),
+    "hunt": (
+        [Press("555#"), Press("101#", during="dial it")], {"path": "leave", "number": "1001", "extensions": THERE}
+    ),
+    "a full box": ([], {"path": "leave", "number": "1003"}),
+    "an announcement": ([], {"path": "leave", "number": "1004"}),
     "call back": ([Press("9", during="(message")], {"endpoint": "alice", "number": "1000"}),
     "settings": (
         [IN, *[Press(key, during=MENU) for key in ("9", "6", "5", "0")]], {"endpoint": "bob", "number": "1001"},
@@ -62,7 +79,7 @@ JOURNEYS: dict[str, tuple[list[Step], dict[str, Any]]] = {
     ),
     "first use": (
         [Press("2468#", during="new pin"), Press("2468#", during="again"), Speak(2000), Press("1", during=USE)],
-        {"endpoint": "carol", "number": "1002"},
+        {"endpoint": "carol", "number": "1009"},
     ),
     "four silent rounds": ([Silence()] * 4, {"endpoint": "bob", "number": "1001"}),
 }  # fmt: skip
@@ -71,11 +88,23 @@ JOURNEYS: dict[str, tuple[list[Step], dict[str, Any]]] = {
 async def furnish(house: House) -> None:
     mine = await house.box("1000", owner=house.alice, vm_message_forward_type="prepend_forward")
     await house.box("1001", owner=house.bob)
-    await house.box("1002", owner=await house.user("carol"), is_setup=False)
+    full = await house.box("1003", quota_mb=1)
+    await house.message(full, s=62)
+    await house.box("1004", announcement_only=True)
+    await house.box("1009", owner=await house.user("carol"), is_setup=False)
     for age_s in (60, 3600):
         await house.message(mine, s=2, age_s=age_s)
     await house.message(mine, s=2, folder="saved")
     await house.message(mine, s=2, folder="deleted")
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """One whose dialplan has an operator and extensions to hunt."""
+    contexts = {"operator_context": "ivr-operator", "hunt_context": "ivr-hunt"}
+    house = await House(tmp_path / "data", voicemail=contexts).open()
+    yield house
+    house.close()
 
 
 @pytest.mark.parametrize("journey", JOURNEYS)
@@ -87,7 +116,7 @@ async def test_hang_up_at_every_moment(house: House, journey: str) -> None:
         await begin_anew(house)
         before = await everything(house)
         phone = await house.call(script, hang_up_at=moment, **how)
-        assert phone.status in ("HANGUP", "DONE", "NOACCESS"), f"moment {moment}: {phone.texts}"
+        assert phone.status in ("HANGUP", "DONE", "NOACCESS", "BRANCH", "FULL"), f"moment {moment}: {phone.texts}"
         after = await everything(house)
         assert set(before) <= set(after), f"moment {moment}: a message was lost"
         assert await house.app.mailroom.takes.left_behind() == [], f"moment {moment}: a take was left behind"
@@ -99,7 +128,7 @@ async def begin_anew(house: House) -> None:
     for box in await house.app.boxes.of_account(house.account.id):
         for take in await house.app.mailroom.takes.aside(box.id):
             await house.app.mailroom.takes.drop(take)
-        if box.number == "1002":
+        if box.number == "1009":
             await house.app.boxes.amend(box.id, {"is_setup": False})
 
 

@@ -14,7 +14,10 @@ from tests.support.house import House
 GREETING = "The person at extension one zero zero zero is not available."
 INSTRUCTIONS = "Please leave your message after the tone. When you have finished, hang up, or press any key."
 BEEP = "(beep)"
-REVIEW = "To keep this recording, press one. To listen to it, press two. To record it again, press three."
+REVIEW = (
+    "To keep this recording, press one. To listen to it, press two. To record it again, press three."
+    " To mark it urgent, press four."
+)
 SAVED = "Your message has been saved. Thank you. Goodbye."
 
 
@@ -132,3 +135,31 @@ async def test_what_must_follow_a_message_is_written_with_it(house: House, box: 
         lambda c: c.execute("SELECT kind, message_id FROM outbox ORDER BY kind").fetchall()
     )
     assert [tuple(row) for row in rows] == [("light", None), ("new", message.id)]
+
+
+@pytest.mark.parametrize(("own", "system", "ends_ms"), [(None, 5, 5000), (None, 7, 7000), (2, 5, 2000), (0, 5, 0)])
+async def test_how_much_silence_ends_it_is_said_by_the_box_then_the_system(
+    house: House, own: int | None, system: int, ends_ms: int
+) -> None:
+    """A silence hit is a second; none is no end."""
+    await house.app.directory.update_account(house.account.model_copy(update={"settings": {"silence_hits": system}}))
+    await house.box("1000", silence_hits=own, silence_threshold=200)
+    phone = await leave(house, Speak(3000, then="hang-up"))
+    assert [step.details["silence_ms"] for step in phone.journal.steps if step.what == "recording"] == [ends_ms]
+
+
+async def test_too_short_is_no_message_to_the_dialplan_either(house: House, box: Mailbox) -> None:
+    assert (await leave(house, Speak(400))).status == "NOMESSAGE"
+
+
+@pytest.mark.parametrize("extension", ["mp3", "mp4", "wav"])
+async def test_a_recording_is_kept_as_wav_whatever_is_delivered(house: House, extension: str) -> None:
+    box = await house.box("1000", media_extension=extension)
+    await leave(house, Speak(3000, then="hang-up"))
+    [message] = await house.messages(box)
+    assert house.app.delivery.audio(message)[0].read_bytes()[:44] == wav.header(48_000)
+
+
+async def test_the_key_that_ends_it_is_no_choice_of_the_review(house: House, box: Mailbox) -> None:
+    phone = await leave(house, Speak(3000, then="key"), HangUp(during="To keep"))
+    assert phone.texts[3:] == [REVIEW]

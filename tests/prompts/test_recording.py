@@ -9,7 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ivr.audio import wav
@@ -107,6 +107,7 @@ def test_peaks_stay_below_the_limit_and_the_level_is_held(every_ms: int, amplitu
 
 
 @given(signals)
+@example([5e-324])
 def test_no_signal_breaks_levelling(samples: list[float]) -> None:
     levelled = shaping.level(samples)
     assert len(levelled) == len(samples)

@@ -17,10 +17,7 @@ from ivr.prompts.catalogue import Catalogue
 ROOT = Path(__file__).parents[2]
 CATALOGUE = Catalogue.load(ROOT / "sounds" / "en")
 TABLES = {key.split("/")[0] for key in CATALOGUE.keys()}  # noqa: SIM118 - a catalogue is no dict
-BUILT_NEXT = {
-    "greeting/mailbox-full", "greeting/hunt", "greeting/hunt-invalid", "greeting/transferring", "to/operator",
-    "to/mark-urgent", "to/mark-normal", "done/marked-urgent", "done/marked-normal", "problem/one-moment",
-}  # fmt: skip
+BUILT_NEXT = {"problem/one-moment"}
 """Prompts of what is built next."""
 SETTINGS = (
     "record-unavailable", "record-name", "set-pin", "record-temporary", "delete-temporary", "announcement-on",
@@ -55,6 +52,7 @@ def said_by_rule() -> Iterator[str]:
     yield from (f"to/{action}" for action in ("hear-new", "hear-saved", "hear-deleted", "configure", "exit"))
     yield from (f"to/{said}" for offers in (review.SPOKEN, own_recording.OFFERS) for said in offers.values())
     yield from (f"to/{action}" for action in SETTINGS)
+    yield from (f"to/{what}" for what in ("mark-urgent", "mark-normal", "operator"))
     yield from (f"to/{action}" for action in ("prepend", "forward-plain", "back-to-messages"))
     yield from (f"pin/{weakness}" for weakness in Weakness)
 

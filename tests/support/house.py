@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,8 @@ from ivr.call.scripted import ScriptedCall, Step
 from ivr.directory.people import Account, Endpoint, User
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller, Folder, Message
+from ivr.mailbox.sqlite.media import SqliteMedia
+from ivr.mailbox.store import Media, MediaKind
 from ivr.menus.reception import Reception
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.sentences import Sentences
@@ -103,6 +106,21 @@ class House:
         time = int(self.clock.now() - age_s)
         return await self.app.delivery.bring(mailbox, pcm, Caller(caller, ""), time, Folder(folder), urgent=urgent)
 
+    async def recording(self, mailbox: Mailbox, kind: MediaKind, *, s: float = 2) -> str:
+        """A greeting or a name of so many seconds, not yet in use; its id."""
+        media_id = secrets.token_hex(16)
+        pcm = b"\x01\x02" * int(s * 8000)
+        size = self.app.recordings.write(pcm, self.app.recordings.media(mailbox.account_id, media_id))
+        now = int(self.clock.now())
+        media = Media(media_id, mailbox.account_id, mailbox.id, kind, int(s * 1000), size, now)
+        await SqliteMedia(self.app.database, self.clock).add(media)
+        return media_id
+
+    async def uses(self, mailbox: Mailbox, *kinds: MediaKind, **media: Any) -> Mailbox:
+        """The box with recordings of these kinds in use."""
+        ids = {kind: await self.recording(mailbox, kind) for kind in kinds}
+        return await self.app.boxes.patch(mailbox, {"media": {**ids, **media}})
+
     async def folder_of(self, message: Message) -> str:
         return (await self.app.messages.get(message.box_id, message.id, 0)).folder
 
@@ -112,18 +130,20 @@ class House:
     def phone(
         self, script: Iterable[Step] = (), *, endpoint: str | None = None, path: str = "check", caller: str = "5550100",
         hang_up_at: int | None = None, forwarded: bool = False, variables: dict[str, str] | None = None,
-        **arguments: str,
+        extensions: Iterable[tuple[str, str]] = (), **arguments: str,
     ) -> ScriptedCall:  # fmt: skip
-        """A call that is about to arrive, from `endpoint` (proven) or from outside."""
+        """A call that is about to arrive, from `endpoint` (proven) or from outside, in a dialplan with `extensions`."""
         asked: Arguments
         asked, _ = parse(path, [f"{name}={value}" for name, value in {"account": "demo", **arguments}.items()])
         arrival = Arrival(
             channel=f"PJSIP/{endpoint or 'trunk'}-00000001", uniqueid="1.1", arguments=asked, caller_number=caller,
             endpoint=endpoint, forwarded=forwarded,
         )  # fmt: skip
-        return ScriptedCall(
+        phone = ScriptedCall(
             script, arrival, self.clock.monotonic, lambda ms: self.clock.advance(ms=ms), hang_up_at, variables
         )
+        phone.extensions = set(extensions)
+        return phone
 
     async def call(self, script: Iterable[Step] = (), **how: Any) -> ScriptedCall:
         """A call from its first moment to its last."""

@@ -15,12 +15,20 @@ from ivr.call.arrival import Arrival
 from ivr.call.fastagi.connection import ANSWER_WITHIN_S, Connection
 from ivr.call.fastagi.syntax import Reply
 from ivr.call.journal import Journal
-from ivr.call.port import ALL_KEYS, Call, Played, Recorded, RecordingEnd
+from ivr.call.port import ALL_KEYS, Call, Played
 from ivr.call.typeahead import Typeahead
-from ivr.errors import CallFailed, HungUp, UnplayableSound
+from ivr.errors import CallFailed, HungUp, NotRecorded, UnplayableSound
 
 STATUS_VARIABLE = "IVRSTATUS"
-CHANNEL_UP = "6"
+TAKE_VARIABLE = "IVRTAKE"
+"""The file, without its extension, that the caller was last recorded into: the dialplan looks at it if we die."""
+FRAME_VARIABLE = "IVRFRAME"
+"""Set within each Gosub of the dialplan that leads here."""
+MOST_FRAMES = 10
+GAIN_VARIABLE = "VOLUME(RX)"
+"""A factor, for what the caller says from now on; only calls that record nothing but a message ask for one."""
+ALIVE = {"4", "5", "6"}
+"""Of CHANNEL STATUS: ringing, either way, as in early media; up."""
 
 
 class FastAgiCall(Call):
@@ -34,8 +42,15 @@ class FastAgiCall(Call):
         self._silence = silence
         connection.heard_key = typeahead.put
 
-    async def answer(self) -> None:
+    async def _answer(self) -> None:
         await self._connection.command("ANSWER")
+        self._listen_from_now_on()
+
+    async def ring(self) -> None:
+        await self._connection.command("EXEC", "Progress")
+        self._listen_from_now_on()
+
+    def _listen_from_now_on(self) -> None:
         self._connection.listen_with("STREAM FILE", _stem(self._silence.path), ALL_KEYS)
 
     async def variable(self, name: str) -> str:
@@ -46,7 +61,16 @@ class FastAgiCall(Call):
         asked = f"${{DIALPLAN_EXISTS({context},{extension},1)}}"
         return (await self._connection.command("GET FULL VARIABLE", asked)).note == "1"
 
+    async def tell(self, name: str, value: str) -> None:
+        with suppress(HungUp, CallFailed):
+            await self._connection.command("SET VARIABLE", name, value, also_dead=True)
+
     async def leave(self, context: str, extension: str) -> None:
+        await self._connection.unwatched()
+        for _ in range(MOST_FRAMES):
+            if not await self.variable(FRAME_VARIABLE):
+                break
+            await self._connection.command("EXEC", "StackPop")
         await self._connection.command("SET CONTEXT", context)
         await self._connection.command("SET EXTENSION", extension)
         await self._connection.command("SET PRIORITY", "1")
@@ -57,8 +81,7 @@ class FastAgiCall(Call):
 
     async def finish(self, status: str) -> None:
         # Where nobody is left to be told, the dialplan takes the missing status for a failure, as it should.
-        with suppress(HungUp, CallFailed):
-            await self._connection.command("SET VARIABLE", STATUS_VARIABLE, status, also_dead=True)
+        await self.tell(STATUS_VARIABLE, status)
         self._connection.close()
 
     async def _stream(self, sound: Sound, keys: str, start_ms: int) -> Played:
@@ -94,27 +117,35 @@ class FastAgiCall(Call):
             left_ms -= stretch_ms
         return None
 
-    async def _record(self, path: Path, longest_ms: int, silence_ms: int) -> Recorded:
+    async def _record(self, path: Path, longest_ms: int, silence_ms: int) -> bool:
+        await self._connection.command("SET VARIABLE", TAKE_VARIABLE, _stem(path))
+        gain_db = self.arrival.arguments.gain_db
+        if gain_db:
+            await self._connection.command("SET VARIABLE", GAIN_VARIABLE, f"{10 ** (gain_db / 20):.3f}")
         silence = (f"s={max(1, round(silence_ms / 1000))}",) if silence_ms else ()
         reply = await self._connection.command(
             "RECORD FILE", _stem(path), "wav", ALL_KEYS, longest_ms, *silence,
             within_s=longest_ms / 1000 + ANSWER_WITHIN_S,
         )  # fmt: skip
-        if reply.note == "hangup" or reply.result == "-1":
+        if reply.note == "hangup":
             raise HungUp
-        return Recorded(RecordingEnd.KEY if reply.note == "dtmf" else RecordingEnd.SILENCE_OR_LENGTH)
+        if reply.result == "-1":
+            await self._raise_hang_up_or(
+                NotRecorded(f"Asterisk cannot write {path}: {reply.note or 'no reason given'}")
+            )
+        return reply.note == "dtmf"
 
     async def _key_of(self, reply: Reply, sound: Sound) -> str | None:
         if reply.result == "-1":
-            await self._why_unplayable(sound)
+            what = f"Asterisk cannot play {sound.path}: is it there, and may Asterisk's user read it?"
+            await self._raise_hang_up_or(UnplayableSound(what))
         key = int(reply.result)
         return chr(key) if key > 0 else None
 
-    async def _why_unplayable(self, sound: Sound) -> None:
+    async def _raise_hang_up_or(self, failure: CallFailed) -> None:
+        """Asterisk says -1 for both."""
         status = await self._connection.command("CHANNEL STATUS")  # Raises HungUp on a dead channel.
-        if status.result == CHANNEL_UP:
-            raise UnplayableSound(f"Asterisk cannot play {sound.path}: is it there, and may Asterisk's user read it?")
-        raise HungUp
+        raise failure if status.result in ALIVE else HungUp
 
 
 def _stem(path: Path) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from ivr.call.fastagi import syntax
 from ivr.call.fastagi.syntax import Reply
+from ivr.call.fastagi.watchdog import Watchdog
 from ivr.errors import CallFailed, HungUp
 
 LONGEST_LINE = 4096
@@ -56,6 +57,7 @@ class Connection(asyncio.Protocol):
         self._listen_later: asyncio.TimerHandle | None = None
         self._quiet: asyncio.Future[None] | None = None
         self._waiter: asyncio.Future[Reply] | None = None
+        self._watchdog: Watchdog | None = None
 
     # -- commands ------------------------------------------------------------------------------------------------
 
@@ -76,6 +78,8 @@ class Connection(asyncio.Protocol):
         await self.stop_listening()
         if self.hung_up and not also_dead:
             raise HungUp
+        if self._watchdog and not self.hung_up:
+            await self._watchdog.before(within_s)
         answer = await self._exchange(line, within_s)
         if answer.code == syntax.DEAD:
             self.hung_up = True
@@ -83,6 +87,20 @@ class Connection(asyncio.Protocol):
         if answer.code != 200:
             raise CallFailed(f"Asterisk refused {name}: {answer.code} {answer.note}")
         return answer
+
+    def watched(self) -> None:
+        """From now on the dialplan takes the call back unless it hears of us (`watchdog`)."""
+        self._watchdog = Watchdog(self._limit, asyncio.get_running_loop().time)
+
+    async def unwatched(self) -> None:
+        """The call may last as long as it likes."""
+        if self._watchdog:
+            self._watchdog = None
+            await self.stop_listening()
+            await self._limit(0)
+
+    async def _limit(self, seconds: int) -> None:
+        await self._exchange(syntax.command("SET VARIABLE", "TIMEOUT(absolute)", seconds), ANSWER_WITHIN_S)
 
     async def stop_listening(self) -> None:
         """End the silence, if it is in flight; keys that come meanwhile are still heard. It begins again by itself
@@ -175,9 +193,11 @@ class Connection(asyncio.Protocol):
             self._give_up(failure)
 
     def connection_lost(self, error: Exception | None) -> None:
+        # Asterisk tells of a hang-up before it closes. Without that the caller may be talking on, be it that we closed
+        # the socket or that it broke; then a recording goes on, and is adopted when it is over.
+        reason = "the service is stopping" if self._closed else "Asterisk is gone, or the way to it"
+        self._fail(HungUp() if self.hung_up and not self._closed else CallFailed(reason))
         self.hung_up = True
-        # Where we closed the socket, the caller may be talking on: that is no hang-up.
-        self._fail(CallFailed("the service is stopping") if self._closed else HungUp())
         self._on_loss(self)
 
     def _line(self, raw: bytes) -> None:

@@ -119,6 +119,8 @@ class FastAgiServer:
         asked, complaints = arguments.parse(path, words)
         for complaint in complaints:
             log.warning("dialplan.argument", complaint=complaint, channel=headers.get("agi_channel"))
+        if asked.watchdog:
+            connection.watched()
         endpoint, forwarded = await identity.prove(connection, headers, self._secret)
         return Arrival(
             channel=headers.get("agi_channel", ""),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from ivr.mailbox.message import Counts
+from ivr.mailbox.message import Counts, Folder, Message
 
 
 def add(
@@ -20,6 +20,12 @@ def add(
         " SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes",
         (account_id, box_id, folder, int(urgent), messages, size),
     )
+
+
+def count(connection: sqlite3.Connection, message: Message, folder: Folder, by: int) -> None:
+    """One message more (1) or less (-1) in `folder`; one whose audio has not come counts nowhere."""
+    if message.has_audio:
+        add(connection, message.account_id, message.box_id, folder, by, by * message.bytes, urgent=message.urgent)
 
 
 def counts(connection: sqlite3.Connection, box_id: str) -> Counts:
@@ -35,7 +41,9 @@ def counts(connection: sqlite3.Connection, box_id: str) -> Counts:
     )  # fmt: skip
 
 
-def size(connection: sqlite3.Connection, box_id: str) -> int:
-    """Bytes in all folders."""
-    row = connection.execute("SELECT coalesce(sum(bytes), 0) FROM counters WHERE box_id = ?", (box_id,)).fetchone()
+def size(connection: sqlite3.Connection, box_id: str, without: str | None = None) -> int:
+    """Bytes of the messages in all folders but `without`, and of the box's greetings."""
+    messages = "SELECT coalesce(sum(bytes), 0) FROM counters WHERE box_id = ? AND folder IS NOT ?"
+    greetings = "SELECT coalesce(sum(bytes), 0) FROM media WHERE box_id = ? AND deleted_at IS NULL"
+    row = connection.execute(f"SELECT ({messages}) + ({greetings})", (box_id, without, box_id)).fetchone()
     return int(row[0])

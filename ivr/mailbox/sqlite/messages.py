@@ -12,7 +12,7 @@ from ivr.clock import Clock
 from ivr.database.file import Database
 from ivr.errors import NotFound
 from ivr.mailbox.message import Counts, Folder, Message, OpenFolder
-from ivr.mailbox.sqlite import counters, outbox, rows
+from ivr.mailbox.sqlite import counters, outbox, removal, rows
 from ivr.mailbox.sqlite.outbox import Kind
 from ivr.mailbox.store import Because
 
@@ -34,8 +34,8 @@ class SqliteMessages:
     async def counts(self, box_id: str) -> Counts:
         return await self._database.read(lambda c: counters.counts(c, box_id))
 
-    async def bytes(self, box_id: str) -> int:
-        return await self._database.read(lambda c: counters.size(c, box_id))
+    async def bytes(self, box_id: str, *, without: Folder | None = None) -> int:
+        return await self._database.read(lambda c: counters.size(c, box_id, without))
 
     async def open(
         self, account_id: str, box_id: str, folder: Folder, *, oldest_first: bool, not_before: int
@@ -51,14 +51,24 @@ class SqliteMessages:
     ) -> list[Message]:
         return await self._database.read(lambda c: rows.page(c, box_id, folder, not_before, after, limit))
 
+    async def soft_deleted(self, box_id: str, limit: int) -> list[Message]:
+        return await self._database.read(lambda c: removal.soft_deleted(c, box_id, limit))
+
+    async def is_known(self, message_id: str) -> bool:
+        return await self._database.read(lambda c: removal.is_known(c, message_id))
+
     # -- changing ----------------------------------------------------------------------------------------------------
 
-    async def add(self, message: Message, take_id: str | None = None) -> None:
-        def verb(connection: sqlite3.Connection) -> None:
+    async def add(self, message: Message, take_id: str | None = None, quota_bytes: int = 0) -> list[Message]:
+        def verb(connection: sqlite3.Connection) -> list[Message]:
             self._appear(connection, message, take_id)
+            return self._make_room(connection, message.box_id, quota_bytes) if quota_bytes else []
 
-        await self._database.write(verb)
+        purged = await self._database.write(verb)
         log.info("message.stored", message=message.id, box=message.box_id, length_ms=message.length_ms)
+        for gone in purged:
+            log.info("message.purged", message=gone.id, box=gone.box_id, why="the quota")
+        return purged
 
     async def move_to(
         self, box_id: str, message_id: str, folder: Folder, because: Because, *, only_from: Folder | None = None
@@ -80,13 +90,23 @@ class SqliteMessages:
 
         return _told(*await self._database.write(verb), because)
 
+    async def bring_back(self, box_id: str, message_id: str, because: Because) -> Message:
+        now = int(self._clock.now())
+
+        def verb(connection: sqlite3.Connection) -> None:
+            if removal.is_soft_deleted(connection, box_id, message_id):
+                removal.revive(connection, box_id, message_id, now)
+
+        await self._database.write(verb)
+        return await self.restore(box_id, message_id, because)
+
     async def add_copy(self, copy: Message, *, moved_from: str | None = None, take_id: str | None = None) -> None:
         source_box = copy.history[-1]
 
         def verb(connection: sqlite3.Connection) -> None:
             self._appear(connection, copy, take_id)
             if moved_from:
-                self._vanish(connection, rows.one(connection, source_box, moved_from))
+                removal.vanish(connection, rows.one(connection, source_box, moved_from), int(self._clock.now()))
 
         await self._database.write(verb)
         log.info(
@@ -94,11 +114,13 @@ class SqliteMessages:
         )
 
     async def remove(self, box_id: str, message_ids: Sequence[str]) -> list[str]:
+        now = int(self._clock.now())
+
         def verb(connection: sqlite3.Connection) -> list[str]:
             removed: list[str] = []
             for message_id in message_ids:
                 try:
-                    self._vanish(connection, rows.one(connection, box_id, message_id))
+                    removal.vanish(connection, rows.one(connection, box_id, message_id), now)
                 except NotFound:
                     continue
                 removed.append(message_id)
@@ -107,6 +129,11 @@ class SqliteMessages:
         removed = await self._database.write(verb)
         log.info("messages.removed", box=box_id, messages=removed)
         return removed
+
+    async def tell_full(self, account_id: str, box_id: str) -> None:
+        now = int(self._clock.now())
+        await self._database.write(lambda c: outbox.about_box(c, Kind.FULL, account_id, box_id, now))
+        log.info("box.full", box=box_id)
 
     async def refresh_light(self, account_id: str, box_id: str) -> None:
         now = int(self._clock.now())
@@ -121,7 +148,7 @@ class SqliteMessages:
             old = rows.older_than(connection, account_id, not_before, limit)
             for message in old:
                 connection.execute("UPDATE messages SET expired_at = ? WHERE id = ?", (now, message.id))
-                self._count(connection, message, message.folder, -1)
+                counters.count(connection, message, message.folder, -1)
                 outbox.light(connection, account_id, message.box_id, now)
             return len(old)
 
@@ -144,7 +171,7 @@ class SqliteMessages:
             rows.insert(connection, message, rows.NEVER, now)
             return
         rows.insert(connection, message, rows.next_arrival(connection, message.account_id), now)
-        self._count(connection, message, message.folder, 1)
+        counters.count(connection, message, message.folder, 1)
         outbox.put(connection, Kind.NEW, message, now)
         outbox.light(connection, message.account_id, message.box_id, now)
 
@@ -156,26 +183,23 @@ class SqliteMessages:
             " WHERE id = ?",
             (folder, before.folder, now, arrival, before.id),
         )
-        self._count(connection, before, before.folder, -1)
-        self._count(connection, before, folder, 1)
+        counters.count(connection, before, before.folder, -1)
+        counters.count(connection, before, folder, 1)
         if folder != Folder.NEW and before.has_audio:
             outbox.put(connection, Kind(folder), before, now, reason=because)
         outbox.light(connection, before.account_id, before.box_id, now)
         return replace(before, folder=folder, folder_before=before.folder, revision=before.revision + 1)
 
-    def _vanish(self, connection: sqlite3.Connection, message: Message) -> None:
-        now = int(self._clock.now())
-        connection.execute(
-            "UPDATE messages SET deleted_at = ?, revision = revision + 1 WHERE id = ?", (now, message.id)
-        )
-        self._count(connection, message, message.folder, -1)
-        outbox.light(connection, message.account_id, message.box_id, now)
-
-    @staticmethod
-    def _count(connection: sqlite3.Connection, m: Message, folder: Folder, by: int) -> None:
-        """One message more (1) or less (-1) in `folder`, if its audio is there."""
-        if m.has_audio:
-            counters.add(connection, m.account_id, m.box_id, folder, by, by * m.bytes, urgent=m.urgent)
+    def _make_room(self, connection: sqlite3.Connection, box_id: str, quota_bytes: int) -> list[Message]:
+        """The oldest of `deleted` go for good, one by one, while the box holds more than its quota."""
+        purged: list[Message] = []
+        while counters.size(connection, box_id) > quota_bytes:
+            oldest = rows.oldest(connection, box_id, Folder.DELETED)
+            if oldest is None:
+                break
+            removal.purge(connection, oldest, int(self._clock.now()), "the quota")
+            purged.append(oldest)
+        return purged
 
 
 def _told(before: Message, after: Message, because: Because) -> Message:

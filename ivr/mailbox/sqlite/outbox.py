@@ -16,6 +16,8 @@ class Kind(StrEnum):
     """A message came: mail, transcript, call-back."""
     SAVED = "saved"
     DELETED = "deleted"
+    FULL = "full"
+    """A caller found the box full. One row a caller: how often its owner is told is for those who tell."""
     LIGHT = "light"
     """The message light of the box's devices must be set to its counts; one row a box."""
 
@@ -26,6 +28,15 @@ def put(connection: sqlite3.Connection, kind: Kind, message: Message, now: int, 
         "INSERT INTO outbox (account_id, box_id, message_id, kind, payload, created_at, due_at, attempts)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
         (message.account_id, message.box_id, message.id, kind, json.dumps(payload), now, now),
+    )
+
+
+def about_box(connection: sqlite3.Connection, kind: Kind, account_id: str, box_id: str, now: int) -> None:
+    """Ask for `kind` to be done about a box."""
+    connection.execute(
+        "INSERT INTO outbox (account_id, box_id, kind, payload, created_at, due_at, attempts)"
+        " VALUES (?, ?, ?, '{}', ?, ?, 0)",
+        (account_id, box_id, kind, now, now),
     )
 
 

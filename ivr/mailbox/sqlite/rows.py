@@ -11,6 +11,8 @@ from ivr.mailbox.message import Caller, Folder, Message, OpenFolder
 NEVER = 2**62
 """The arrival of a message whose audio has not come: no folder that anybody opens has got so far."""
 LIVE = "deleted_at IS NULL AND expired_at IS NULL"
+FOREVER = 2**62
+"""Later than any arrival."""
 
 
 def one(connection: sqlite3.Connection, box_id: str, message_id: str, not_before: int | None = None) -> Message:
@@ -34,6 +36,13 @@ def next_in(connection: sqlite3.Connection, folder: OpenFolder, after: tuple[boo
         if row:
             return message(row)
     return None
+
+
+def oldest(connection: sqlite3.Connection, box_id: str, folder: Folder) -> Message | None:
+    """The message of a folder that was left first."""
+    opened = OpenFolder(box_id, folder, oldest_first=True, as_of=FOREVER, not_before=0)
+    found = [connection.execute(*_one_step(opened, urgent, None)).fetchone() for urgent in (True, False)]
+    return min((message(row) for row in found if row), key=lambda m: (m.time, m.id), default=None)
 
 
 def page(

@@ -26,6 +26,10 @@ class SqliteTakes:
         sql = f"INSERT INTO takes ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"
         await self._database.write(lambda c: c.execute(sql, tuple(values.values())).rowcount)
 
+    async def mark_urgent(self, take_id: str, urgent: bool) -> None:
+        sql = "UPDATE takes SET payload = json_set(payload, '$.urgent', json(?)) WHERE id = ?"
+        await self._database.write(lambda c: c.execute(sql, (json.dumps(urgent), take_id)).rowcount)
+
     async def drop(self, take_id: str) -> None:
         await self._database.write(lambda c: c.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount)
 

@@ -52,7 +52,7 @@ def speech_db(samples: Samples) -> float:
 def peak_db(samples: Samples) -> float:
     """The highest sample in dB of full scale."""
     peak = max(map(abs, samples), default=0)
-    return 20 * math.log10(peak / FULL_SCALE) if peak else -math.inf
+    return 20 * (math.log10(peak) - math.log10(FULL_SCALE)) if peak else -math.inf
 
 
 def silence_ms(samples: Samples) -> tuple[int, int]:

@@ -13,11 +13,13 @@ import sys
 
 from tests.asterisk.rig.config import Device
 from tests.asterisk.rig.lab import Lab
-from tests.asterisk.rig.processes import NotStarted, as_service
+from tests.asterisk.rig.processes import NotStarted
 from tests.asterisk.rig.root import Missing, why_not
 
 
 def main() -> int:
+    for number in (signal.SIGTERM, signal.SIGHUP):  # A closed window ends a lab as Ctrl-C does.
+        signal.signal(number, signal.default_int_handler)
     match sys.argv[1:]:
         case ["run", *command] if command:
             return run(command)
@@ -50,8 +52,7 @@ def up() -> int:
     devices = (Device("alice", secrets.token_hex(6), "1000"), Device("bob", secrets.token_hex(6), "1001"))
     lab = Lab(devices)
     try:
-        seed = [sys.executable, "-m", "ivr", "demo", "--only-make", "--folder", str(lab.data)]
-        subprocess.run(seed, check=True, **as_service(lab.environment))
+        lab.ivr("demo", "--only-make", "--folder", str(lab.data))
         lab.start()
         print(f"Asterisk 22 and the voicemail are up. Register a softphone at 127.0.0.1:{lab.site.sip_port} (UDP):")
         for device in devices:
@@ -73,3 +74,5 @@ if __name__ == "__main__":
     except (Missing, NotStarted) as reason:
         print(f"no lab: {reason}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

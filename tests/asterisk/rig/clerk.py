@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +21,8 @@ from ivr.directory.people import Account, Endpoint, User
 from ivr.errors import Conflict, NotFound
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller, Folder
-from ivr.mailbox.store import Because
+from ivr.mailbox.sqlite.media import SqliteMedia
+from ivr.mailbox.store import Because, Media, MediaKind
 
 ACCOUNT = "lab"
 
@@ -53,8 +55,20 @@ class Clerk:
         await self._app.directory.update_user(user.model_copy(update=changes))
 
     async def box(self, **document: Any) -> str:
-        """A box; gives its id."""
-        return (await self._app.boxes.create(await self.account(), {"name": "a box", "is_setup": True, **document})).id
+        """A box, in whose greeting any key goes to the beep unless the test wants hunting; gives its id."""
+        usual = {"name": "a box", "is_setup": True, "hunt": False}
+        return (await self._app.boxes.create(await self.account(), {**usual, **document})).id
+
+    async def recording(self, number: str, kind: str, file: str) -> None:
+        """The WAV `file` comes into use as a greeting or a name of a box."""
+        box, pcm = await self._box(number), wav.samples(Path(file))
+        media_id = secrets.token_hex(16)
+        size = self._app.recordings.write(pcm, self._app.recordings.media(box.account_id, media_id))
+        now = int(self._app.mailroom.clock.now())
+        length_ms = wav.length_of(size)
+        media = Media(media_id, box.account_id, box.id, MediaKind(kind), length_ms, size, now)
+        await SqliteMedia(self._app.database, self._app.mailroom.clock).add(media)
+        await self._app.boxes.patch(box, {"media": {kind: media_id}})
 
     async def set_box(self, number: str, **changes: Any) -> None:
         await self._app.boxes.patch(await self._box(number), changes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,14 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class Spare:
+    """A service that is not started with the lab: its port and its data folder."""
+
+    port: int
+    data: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """What one lab is like. All folders are seen by Asterisk at the same path as by us."""
 
@@ -42,6 +51,10 @@ class Site:
     devices: tuple[Device, ...]
     late_ports: dict[int, int]
     """Services whose loop is so many ms late, and where they listen."""
+    data: Path
+    """The service's data folder."""
+    spares: tuple[Spare, ...]
+    """Services that tests start and kill themselves."""
 
 
 def write(site: Site, modules: Path) -> Path:
@@ -58,7 +71,9 @@ def write(site: Site, modules: Path) -> Path:
         "extensions.conf": _extensions(site),
         "ivr/secret.conf": [
             f"IVR_SECRET => {site.secret}", f"IVR_HOST => 127.0.0.1:{site.agi_port}", f"IVR_SOUNDS => {site.sounds}",
+            f"IVR_TAKES => {site.data}/takes", *_offices(),
         ],
+        "queues.conf": _queues(),
         "pjsip.conf": _pjsip(site),
         **{f"{name}.conf": ["[general]"] for name in ("cdr", "cel", "features", "indications", "voicemail")},
         **{f"{name}.conf": ["[general]", "enabled = no"] for name in ("manager", "http")},
@@ -99,9 +114,44 @@ def _extensions(site: Site) -> Iterable[str]:
         # Where call-backs may go: the phones of this house by their numbers, and nowhere else.
         "[ivr-callback]",
         *(f"exten => {device.number},1,Dial(PJSIP/{device.name},20)" for device in site.devices),
+        *_for_callers(),
         "[from-phones](+)",
         *(line for late_ms, port in site.late_ports.items() for line in _late(late_ms, port)),
+        *_ways(),
+        *_voicemail_lines(),
+        *(line for n, spare in enumerate(site.spares) for line in _spare(n, spare)),
     ]
+
+
+def _for_callers() -> Iterable[str]:
+    """Where a caller at a box may go from it. What is reached says a month or a weekday, which nothing else does."""
+    return [
+        "[ivr-operator]",
+        *_says("0", "month/1"),
+        *_says("200", "month/2"),
+        "[ivr-hunt]",
+        *_says("5101", "weekday/1"),
+        *_says("5102", "weekday/2"),
+        # *90 and the number of a box: the dialplan goes on behind it and says how it ended, as a number.
+        "[from-phones](+)",
+        "exten => _*901XXX,1,Gosub(ivr-leave,s,1(number=${EXTEN:3}))",
+        *(f' same => n,ExecIf($["${{IVRSTATUS}}" = "{status}"]?Playback(${{IVR_SOUNDS}}/number/{number}))'
+          for number, status in enumerate(ENDINGS, ENDINGS_FROM)),
+        " same => n,Hangup()",
+        # *91: the same, for three seconds at most.
+        "exten => _*911XXX,1,Gosub(ivr-leave,s,1(number=${EXTEN:3},max_message_length=3))",
+        " same => n,Hangup()",
+    ]  # fmt: skip
+
+
+ENDINGS = ("DONE", "FULL", "NOMESSAGE", "EXIT", "NOBOX")
+ENDINGS_FROM = 81
+
+
+def _says(extension: str, prompt: str) -> Iterable[str]:
+    return [
+        f"exten => {extension},1,Answer()", f" same => n,Playback(${{IVR_SOUNDS}}/{prompt})", " same => n,Hangup()",
+    ]  # fmt: skip
 
 
 def _late(late_ms: int, port: int) -> Iterable[str]:
@@ -111,6 +161,118 @@ def _late(late_ms: int, port: int) -> Iterable[str]:
         " same => n,Gosub(ivr-check,s,1(single_mailbox_login=true))",
         " same => n,Hangup()",
     ]
+
+
+def _offices() -> Iterable[str]:
+    """Offices that are open, closed, and on holiday, whenever the tests run."""
+    now = time.time()
+    days = " ".join(time.strftime("%m%d", time.localtime(now + days * 86_400)) for days in (-1, 0, 1))
+    return ["IVR_HOURS_always_1 => *,*,*,*", "IVR_HOURS_feast_1 => *,*,*,*", f"IVR_HOLIDAYS_feast => {days}"]
+
+
+def _queues() -> Iterable[str]:
+    """Nobody ever answers in any of them."""
+    common = ["strategy = ringall", "context = ivr-queue-keys"]
+    return [
+        "[general]",
+        "[patient]", *common, "joinempty = yes", "leavewhenempty = no",
+        "[closed]", *common, "joinempty = no",
+        "[deserted]", *common, "joinempty = yes", "leavewhenempty = yes",
+        "[small]", *common, "joinempty = yes", "maxlen = 1",
+    ]  # fmt: skip
+
+
+def _ways() -> Iterable[str]:
+    """Each way into a box: a code and the number of the box, whose owner's phone is named after its last digits."""
+    return [
+        "exten => _*311XXX,1,Dial(PJSIP/p${EXTEN:-3},2)",
+        " same => n,Gosub(ivr-unanswered,s,1(${EXTEN:3}))",
+        " same => n,Hangup()",
+        *(
+            line
+            for code, office in enumerate(("always", "feast", "never"), 1)
+            for line in (
+                f"exten => _*32{code}1XXX,1,Gosub(ivr-closed,s,1({office},${{EXTEN:4}}))",
+                " same => n,Playback(${IVR_SOUNDS}/weekday/1)",
+                " same => n,Hangup()",
+            )
+        ),
+        *(
+            line
+            for code, queue in enumerate(("patient", "closed", "deserted"), 1)
+            for line in (
+                f"exten => _*33{code}1XXX,1,Set(IVR_QUEUE_BOX=${{EXTEN:4}})",
+                " same => n,Answer()",
+                f" same => n,Queue({queue},,,,2)",
+                " same => n,Gosub(ivr-queue,s,1(${IVR_QUEUE_BOX}))",
+                " same => n,Hangup()",
+            )
+        ),
+        "exten => _*341XXX1XXX,1,Dial(PJSIP/p${EXTEN:4:3}&PJSIP/p${EXTEN:-3},2)",
+        " same => n,Gosub(ivr-ringgroup,s,1(${EXTEN:3:4}))",
+        " same => n,Hangup()",
+        "exten => _*351XXX,1,Set(IVR_MENU_BOX=${EXTEN:3})",
+        " same => n,Goto(lab-menu,s,1)",
+        "[lab-menu]",
+        "include => ivr-menu-edges",
+        "exten => s,1,Answer()",
+        " same => n,Background(${IVR_SOUNDS}/weekday/2)",
+        " same => n,WaitExten(2)",
+        "exten => 1,1,Playback(${IVR_SOUNDS}/weekday/3)",
+        " same => n,Hangup()",
+        "[from-phones](+)",
+    ]
+
+
+OPTIONS = ("", "u", "b", "us", "uS", "ue", "ut", "uUg(6)", "ud(lab-digits)", "uz")
+"""*36, the place in this list, and the number of a box: that box, by a line that was one of VoiceMail()."""
+
+
+def _voicemail_lines() -> Iterable[str]:
+    """VMSTATUS is told as a day of the week, so that a test can hear it; the extensions o and a are months."""
+    told = [
+        f' same => n,ExecIf($["${{VMSTATUS}}" = "{status}"]?Playback(${{IVR_SOUNDS}}/weekday/{day}))'
+        for day, status in enumerate(("SUCCESS", "USEREXIT", "FAILED"), 1)
+    ]
+    end = [*told, " same => n,Hangup()"]
+    return [
+        *(
+            line
+            for n, options in enumerate(OPTIONS)
+            for line in (f"exten => _*36{n}1XXX,1,Gosub(ivr-voicemail,s,1(${{EXTEN:4}}@lab,{options}))", *end)
+        ),
+        "exten => _*371XXX1XXX,1,Gosub(ivr-voicemail,s,1(${EXTEN:3:4}@lab&${EXTEN:7}@lab,u))", *end,
+        # The same within a subroutine of the site's own, which the extension o comes back from.
+        "exten => _*381XXX,1,Gosub(lab-sub,s,1(${EXTEN:3}))",
+        " same => n,Playback(${IVR_SOUNDS}/weekday/5)",
+        " same => n,Hangup()",
+        "exten => o,1,Playback(${IVR_SOUNDS}/month/1)", *end,
+        "exten => a,1,Playback(${IVR_SOUNDS}/month/2)", *end,
+        "exten => h,1,NoOp(lab: ${CALLERID(num)} ended with VMSTATUS ${VMSTATUS})",
+        "exten => _*391XXX,1,Gosub(ivr-voicemailmain,s,1(${EXTEN:3}@lab,s))",
+        " same => n,Hangup()",
+        "[lab-sub]",
+        "exten => s,1,Gosub(ivr-voicemail,s,1(${ARG1}@lab,u))",
+        " same => n,Return()",
+        "exten => o,1,Playback(${IVR_SOUNDS}/month/3)",
+        " same => n,Return()",
+        "[lab-digits]",
+        "exten => 5,1,Playback(${IVR_SOUNDS}/month/5)", *end,
+        "[from-phones](+)",
+    ]  # fmt: skip
+
+
+def _spare(n: int, spare: Spare) -> Iterable[str]:
+    """*7, the place of a spare service, and the number of a box there; *7 and the place alone: one's own."""
+    here = [f" same => n,Set(IVR_TAKES={spare.data}/takes)", " same => n,Set(IVR_ACCOUNT=lab)"]
+    return [
+        f"exten => _*7{n:02}1XXX,1,Set(IVR_HOST=127.0.0.1:{spare.port})", *here,
+        " same => n,Gosub(ivr-voicemail,s,1(${EXTEN:4},u))",
+        " same => n,Hangup()",
+        f"exten => *7{n:02},1,Set(IVR_HOST=127.0.0.1:{spare.port})",
+        " same => n,Gosub(ivr-check,s,1(single_mailbox_login=true))",
+        " same => n,Hangup()",
+    ]  # fmt: skip
 
 
 def _pjsip(site: Site) -> Iterable[str]:

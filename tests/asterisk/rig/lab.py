@@ -14,9 +14,9 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.asterisk.rig.config import Device, Site, write
+from tests.asterisk.rig.config import Device, Site, Spare, write
 from tests.asterisk.rig.processes import ASTERISK_UID, SERVICE_UID, SHARED_GID, Asterisk, Service, as_service
-from tests.asterisk.rig.root import asterisk_root
+from tests.asterisk.rig.root import Missing, asterisk_root
 
 CHECKOUT = Path(__file__).parents[3]
 ROOT = CHECKOUT / ".asterisk" / "root"
@@ -24,6 +24,8 @@ SOUNDS = CHECKOUT / "sounds"
 PHONES = 400
 """Each with a user and a box of its own: no test shares one with another."""
 NOTES = "lab.json"
+SPARES = 20
+"""Services that are not started: a test that kills one takes one for itself."""
 LATE_MS = (5, 50)
 """Services whose loop is made late by so much run beside the proper one, each with data of its own."""
 
@@ -38,7 +40,9 @@ class Notes:
     environments: dict[str, dict[str, str]]
     """Of the service, "0", and of those that are so many ms late."""
     devices: list[dict[str, str]]
-    rest: str
+    spares: list[dict[str, str]]
+    """Environments of the services that tests start themselves."""
+    rest: str = ""
     """Where the service speaks REST."""
 
     @classmethod
@@ -50,6 +54,8 @@ class Lab:
     """`devices`: the phones to make; None: many, for tests."""
 
     def __init__(self, devices: tuple[Device, ...] | None = None) -> None:
+        _must_be_readable()
+        root = asterisk_root(ROOT)
         self.folder = Path(tempfile.mkdtemp(prefix="ivr-lab-", dir="/var/tmp"))
         self.folder.chmod(0o755)
         rtp = random.randrange(20_000, 40_000, 1000)
@@ -62,14 +68,15 @@ class Lab:
             sounds=self.folder / "sounds" / "en",
             devices=devices if devices is not None else _many_devices(),
             late_ports={} if devices is not None else {ms: _free_port(socket.SOCK_STREAM) for ms in LATE_MS},
+            data=self.folder / "data",
+            spares=() if devices is not None else self._spares(),
         )
-        self.data = self.folder / "data"
+        self.data = self.site.data
         self.rest_port = _free_port(socket.SOCK_STREAM)
         self.environment = {**self._environment(self.data, self.site.agi_port), "IVR_API__PORT": str(self.rest_port)}
         self._late = {
             ms: self._environment(self.folder / f"data-late-{ms}", port) for ms, port in self.site.late_ports.items()
         }
-        root = asterisk_root(ROOT)
         modules = next(root.glob("usr/lib/*/asterisk/modules"))
         config = write(self.site, Path("/") / modules.relative_to(root))
         self.asterisk = Asterisk(root, config, [self.folder], self.folder / "asterisk.out")
@@ -101,7 +108,9 @@ class Lab:
         notes = Notes(
             str(self.folder), self.site.sip_port, self.site.agi_port,
             {"0": self.environment, **{str(ms): late for ms, late in self._late.items()}},
-            [asdict(device) for device in self.site.devices], f"http://127.0.0.1:{self.rest_port}",
+            [asdict(device) for device in self.site.devices],
+            [self._environment(spare.data, spare.port) for spare in self.site.spares],
+            f"http://127.0.0.1:{self.rest_port}",
         )  # fmt: skip
         path = self.folder / NOTES
         path.write_text(json.dumps(asdict(notes)))
@@ -113,6 +122,9 @@ class Lab:
         done = subprocess.run(command, capture_output=True, text=True, check=True, **as_service(self.environment))
         return str(done.stdout)
 
+    def _spares(self) -> tuple[Spare, ...]:
+        return tuple(Spare(_free_port(socket.SOCK_STREAM), self.folder / f"data-spare-{n}") for n in range(SPARES))
+
     def _environment(self, data: Path, port: int) -> dict[str, str]:
         return {
             "IVR_DATA__FOLDER": str(data),
@@ -120,6 +132,8 @@ class Lab:
             "IVR_API__PORT": "0",
             "IVR_ASTERISK__SECRET": self.site.secret,
             "IVR_VOICEMAIL__CALLBACK_CONTEXT": "ivr-callback",
+            "IVR_VOICEMAIL__OPERATOR_CONTEXT": "ivr-operator",
+            "IVR_VOICEMAIL__HUNT_CONTEXT": "ivr-hunt",
             "IVR_PINS__COST": "4",
             "IVR_LOG__LEVEL": "debug",
             "IVR_SOUNDS__FOLDER": str(SOUNDS),
@@ -131,8 +145,8 @@ class Lab:
         for name in ("etc", "run", "spool", "db", "log"):
             os.chown(self.folder / name, ASTERISK_UID, SHARED_GID)
         os.chown(self.folder / "etc" / "ivr" / "secret.conf", ASTERISK_UID, SHARED_GID)
-        for environment in (self.environment, *self._late.values()):
-            data = Path(environment["IVR_DATA__FOLDER"])
+        late = [Path(environment["IVR_DATA__FOLDER"]) for environment in self._late.values()]
+        for data in (self.data, *late, *(spare.data for spare in self.site.spares)):
             data.mkdir(mode=0o2750)
             os.chown(data, SERVICE_UID, SHARED_GID)
             data.chmod(0o2750)
@@ -140,6 +154,18 @@ class Lab:
     def _copy_sounds(self) -> None:
         """The dialplan's own prompts, where Asterisk can read them whatever the rights of this checkout."""
         shutil.copytree(SOUNDS / "en", self.site.sounds)
+
+
+def _must_be_readable() -> None:
+    """Raises `Missing` where the service's user could not run the service, as in a home folder of root's."""
+    probe = [sys.executable, "-c", f"import ivr.cli.command; assert ivr.__file__.startswith({str(CHECKOUT)!r})"]
+    try:
+        subprocess.run(probe, check=True, capture_output=True, **as_service({"PYTHONPATH": str(CHECKOUT)}))
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Missing(
+            f"the service runs as a user of its own, who cannot run {sys.executable} in {CHECKOUT}: move the checkout "
+            "to where everybody may read it, such as /opt, and make it there with the system's Python"
+        ) from error
 
 
 def _many_devices() -> tuple[Device, ...]:

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 SUITE = "forky"
@@ -18,6 +19,7 @@ PACKAGES = ("asterisk",)
 VERSION = re.compile(r"Asterisk (\d+)\.")
 WANTED = 22
 READY = ".ready"
+_OWN = ("asterisk",)
 
 
 class Missing(Exception):
@@ -29,7 +31,9 @@ def asterisk_root(folder: Path) -> Path:
 
     Raises `Missing`.
     """
-    if _version([shutil.which("asterisk") or "asterisk"]) == WANTED:
+    if reason := why_not():
+        raise Missing(reason)
+    if _version(_OWN) == WANTED:
         return Path("/")
     if not (folder / READY).exists():
         _fill(folder)
@@ -37,23 +41,21 @@ def asterisk_root(folder: Path) -> Path:
 
 
 def why_not() -> str | None:
-    """Why no Asterisk can be installed here; None where one can."""
+    """Why no lab can be had here; None where one can."""
     if os.geteuid() != 0:
-        return "no root rights: run it as root, or install Asterisk 22"
-    if not Path("/etc/debian_version").exists():
-        return "not a Debian machine: install Asterisk 22"
+        return "it starts Asterisk and the service as two users of their own: run it as root"
+    if _version(_OWN) != WANTED and not Path("/etc/debian_version").exists():
+        return f"not a Debian machine: install Asterisk {WANTED}"
     return None
 
 
 def _fill(folder: Path) -> None:
-    if reason := why_not():
-        raise Missing(reason)
+    print(f"Installing Asterisk {WANTED} into {folder} (once, under a minute) ...", flush=True)
     _run("apt-get", "update")
     if not shutil.which("debootstrap"):
         _run("apt-get", "install", "-y", "--no-install-recommends", "debootstrap")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    print(f"Installing Asterisk {WANTED} into {folder} (once, under a minute) ...", flush=True)
     _run("debootstrap", "--variant=minbase", SUITE, str(folder), _mirror(), SCRIPT)
     _run("chroot", str(folder), "apt-get", "install", "-y", "--no-install-recommends", *PACKAGES)
     found = _version(["chroot", str(folder), "asterisk"])
@@ -72,7 +74,7 @@ def _mirror() -> str:
     raise Missing("apt's sources name no Debian archive")
 
 
-def _version(asterisk: list[str]) -> int | None:
+def _version(asterisk: Sequence[str]) -> int | None:
     try:
         said = subprocess.run([*asterisk, "-V"], capture_output=True, text=True, check=False).stdout
     except OSError:

@@ -1,0 +1,135 @@
+"""How something leaves the store, within a transaction: out of sight first, later for good, with a tombstone; and back.
+
+A removal deletes the row and writes down which files must follow; they are unlinked after the commit. So nobody can
+restore a message whose audio is on its way out, and a crash between the two is finished by the next turn.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from ivr.errors import NotFound
+from ivr.mailbox.message import Message
+from ivr.mailbox.sqlite import counters, outbox, rows
+
+
+def vanish(connection: sqlite3.Connection, message: Message, now: int) -> None:
+    """Soft delete: invisible from now on, and out of the counts."""
+    connection.execute("UPDATE messages SET deleted_at = ?, revision = revision + 1 WHERE id = ?", (now, message.id))
+    counters.count(connection, message, message.folder, -1)
+    outbox.light(connection, message.account_id, message.box_id, now)
+
+
+def is_soft_deleted(connection: sqlite3.Connection, box_id: str, message_id: str) -> bool:
+    """Raises `NotFound` for one that has been removed for good, or never was."""
+    row = connection.execute(
+        "SELECT deleted_at FROM messages WHERE id = ? AND box_id = ?", (message_id, box_id)
+    ).fetchone()
+    if row:
+        return row["deleted_at"] is not None
+    grave = connection.execute(
+        "SELECT removed_at FROM tombstones WHERE id = ? AND box_id = ?", (message_id, box_id)
+    ).fetchone()
+    if grave:
+        removed_on = f"{datetime.fromtimestamp(grave['removed_at'], UTC):%Y-%m-%d}"
+        raise NotFound(f"too late: the message {message_id!r} was removed for good on {removed_on}")
+    raise NotFound(f"there is no message {message_id!r} in this box, nor was there")
+
+
+def revive(connection: sqlite3.Connection, box_id: str, message_id: str, now: int) -> None:
+    """Undo a soft delete: back in its folder, as if it had just come there. Raises `PastRetention`."""
+    connection.execute(
+        "UPDATE messages SET deleted_at = NULL, folder_at = ?, arrival = CASE WHEN bytes > 0 THEN ? ELSE arrival END,"
+        " revision = revision + 1 WHERE id = ?",
+        (now, rows.next_arrival(connection, _account_of(connection, message_id)), message_id),
+    )
+    message = rows.one(connection, box_id, message_id)
+    counters.count(connection, message, message.folder, 1)
+    outbox.light(connection, message.account_id, box_id, now)
+
+
+def soft_deleted(connection: sqlite3.Connection, box_id: str, limit: int) -> list[Message]:
+    """The last ones of a box."""
+    sql = (
+        "SELECT * FROM messages WHERE box_id = ? AND deleted_at IS NOT NULL AND expired_at IS NULL"
+        " ORDER BY deleted_at DESC LIMIT ?"
+    )
+    return [rows.message(row) for row in connection.execute(sql, (box_id, limit))]
+
+
+def is_known(connection: sqlite3.Connection, message_id: str) -> bool:
+    """Whether there is or ever was a message of that id."""
+    for table in ("messages", "tombstones"):
+        if connection.execute(f"SELECT 1 FROM {table} WHERE id = ?", (message_id,)).fetchone():
+            return True
+    return False
+
+
+def bury_message(connection: sqlite3.Connection, row: sqlite3.Row, now: int, why: str) -> None:
+    """A message that is out of sight already goes for good."""
+    stems = [f"{row['account_id']}/vm/{row['id']}"]
+    if row["intro_id"]:
+        stems.append(f"{row['account_id']}/media/{row['intro_id']}")
+    _tombstone(connection, "message", row, row["stored_at"], now, why, stems)
+    connection.execute("DELETE FROM outbox WHERE message_id = ?", (row["id"],))
+    connection.execute("DELETE FROM messages WHERE id = ?", (row["id"],))
+
+
+def purge(connection: sqlite3.Connection, message: Message, now: int, why: str) -> None:
+    """A message goes for good at once."""
+    vanish(connection, message, now)
+    row = connection.execute("SELECT * FROM messages WHERE id = ?", (message.id,)).fetchone()
+    bury_message(connection, row, now, why)
+
+
+def bury_media(connection: sqlite3.Connection, row: sqlite3.Row, now: int, why: str) -> None:
+    """A greeting or a name goes for good."""
+    stem = f"{row['account_id']}/media/{row['id']}"
+    _tombstone(connection, "media", row, row["created_at"], now, why, [stem])
+    connection.execute("DELETE FROM media WHERE id = ?", (row["id"],))
+
+
+def bury_box(connection: sqlite3.Connection, row: sqlite3.Row, now: int, why: str) -> bool:
+    """A box goes for good, with its greetings and its PIN; False while any message of it is still stored."""
+    box_id = row["id"]
+    if connection.execute("SELECT 1 FROM messages WHERE box_id = ? LIMIT 1", (box_id,)).fetchone():
+        return False
+    for media in connection.execute("SELECT * FROM media WHERE box_id = ?", (box_id,)).fetchall():
+        if _is_name_of_user(connection, row["owner_id"], media["id"]):
+            connection.execute("UPDATE media SET box_id = NULL WHERE id = ?", (media["id"],))
+        else:
+            bury_media(connection, media, now, why)
+    _tombstone(connection, "box", {**dict(row), "box_id": box_id}, row["created_at"], now, why, [])
+    for table, column in (("outbox", "box_id"), ("counters", "box_id"), ("numbers", "box_id"), ("boxes", "id")):
+        connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (box_id,))
+    connection.execute("DELETE FROM secrets WHERE account_id = ? AND ref = ?", (row["account_id"], f"box:{box_id}:pin"))
+    connection.execute(
+        "DELETE FROM failures WHERE account_id = ? AND scope = 'box' AND subject = ?", (row["account_id"], box_id)
+    )
+    return True
+
+
+def _is_name_of_user(connection: sqlite3.Connection, user_id: str | None, media_id: str) -> bool:
+    """A name is its user's, whichever box it was recorded through (kazoo-behaviour §1.12)."""
+    user = connection.execute("SELECT settings FROM users WHERE id = ? AND deleted_at IS NULL", (user_id,)).fetchone()
+    return user is not None and media_id in user["settings"]
+
+
+def _account_of(connection: sqlite3.Connection, message_id: str) -> str:
+    row = connection.execute("SELECT account_id FROM messages WHERE id = ?", (message_id,)).fetchone()
+    return str(row["account_id"])
+
+
+def _tombstone(
+    connection: sqlite3.Connection, kind: str, row: sqlite3.Row | dict[str, object], made_at: int | None, now: int,
+    why: str, stems: Iterable[str],
+) -> None:  # fmt: skip
+    files = list(stems)
+    connection.execute(
+        "INSERT OR REPLACE INTO tombstones (id, account_id, box_id, kind, made_at, removed_at, why, files)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (row["id"], row["account_id"], row["box_id"], kind, made_at, now, why, json.dumps(files) if files else None),
+    )

@@ -1,0 +1,134 @@
+"""What goes, and after how long; the sweeper's contract with the store.
+
+A message passes two gates. First it is out of sight but can be brought back (`ivr message restore`); days later it is
+removed: audio, intro, cached forms, transcript. What stays is a tombstone: ids and times, nothing of a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Annotated, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ivr.mailbox.system import DAY_S
+
+Days = Annotated[int, Field(ge=1, le=36_500)]
+
+
+class SweepingSettings(BaseModel):
+    """How long what is on its way out is still there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    every_s: Annotated[int, Field(ge=1, le=7 * DAY_S)] = Field(3600, description="Seconds between two turns.")
+    deleted_days: Days = Field(30, description="Days in the folder deleted, where the phone can still restore it.")
+    soft_deleted_days: Days = Field(
+        7, description="Days out of sight, where `ivr message restore` still brings it back; boxes and greetings too."
+    )
+    past_retention_days: Days = Field(30, description="Days that a message past retention is still stored, hidden.")
+    calls_days: Days = Field(30, description="Days that the record of a call is kept.")
+    failures_days: Days = Field(30, description="Days after which wrong PINs are forgotten.")
+    stray_days: Days = Field(
+        7, description="Days after which a file that belongs to nothing is removed: a crash can leave one."
+    )
+
+
+class Rule(StrEnum):
+    """Each is one step on the way out; the value is the reason as a person reads it."""
+
+    RETENTION = "message past retention: hidden"
+    DELETED = "message long in deleted: soft-deleted"
+    SOFT_DELETED = "message soft-deleted: removed"
+    EXPIRED = "message long past retention: removed"
+    BOX = "box deleted: removed"
+    MEDIA = "greeting or name replaced: removed"
+    CALL = "record of a call: removed"
+    FAILURE = "wrong PINs: forgotten"
+
+    def before(self, now: float, settings: SweepingSettings) -> int:
+        """Unix seconds; what came to this state earlier goes. (Retention is each account's own, so not here.)"""
+        days = {
+            Rule.DELETED: settings.deleted_days, Rule.SOFT_DELETED: settings.soft_deleted_days,
+            Rule.EXPIRED: settings.past_retention_days, Rule.BOX: settings.soft_deleted_days,
+            Rule.MEDIA: settings.soft_deleted_days, Rule.CALL: settings.calls_days,
+            Rule.FAILURE: settings.failures_days,
+        }  # fmt: skip
+        return int(now) - days[self] * DAY_S
+
+
+STORED = tuple(rule for rule in Rule if rule is not Rule.RETENTION)
+"""The rules whose age is counted from a time in the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Something whose time has come. `since`: Unix seconds at which it came to the state that it is in."""
+
+    rule: Rule
+    id: str
+    account_id: str
+    box_id: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Files of something that was removed; `stems` are paths below the data folder, without an ending."""
+
+    id: str
+    stems: tuple[PurePosixPath, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Audio:
+    """A message and the files that must be there for it."""
+
+    message_id: str
+    account_id: str
+    box_id: str
+    intro_id: str | None
+
+
+class Shelf(StrEnum):
+    """The folders of an account in which files lie, and `takes`; the value is the folder's name."""
+
+    MESSAGES = "vm"
+    MEDIA = "media"
+    TAKES = "takes"
+
+
+class SweepStore(Protocol):
+    """What the sweeper asks of the store. Every `limit` bounds the rows that are read."""
+
+    async def past_retention(self, account_id: str, not_before: int, limit: int) -> list[Due]:
+        """Messages of an account that have just passed retention."""
+
+    async def due(self, rule: Rule, before: int, limit: int) -> list[Due]:
+        """What a rule would take, oldest first; changes nothing."""
+
+    async def carry_out(self, rule: Rule, before: int, limit: int) -> list[Due]:
+        """Do it, in one transaction; what was done. Files of what is removed become leftovers."""
+
+    async def leftovers(self, limit: int) -> list[Leftover]:
+        """What was removed, and still has files."""
+
+    async def files_gone(self, ids: Sequence[str]) -> None:
+        """The files of these leftovers are away."""
+
+    async def replaced(self, after: str, before: int, limit: int) -> tuple[str | None, list[str]]:
+        """Of the `limit` greetings and names behind the id `after`, those made before `before` that no box and no
+        user has any more; and the last id looked at, None at the end."""
+
+    async def retire(self, media_ids: Sequence[str]) -> None:
+        """Soft-delete them, unless they came into use meanwhile."""
+
+    async def known(self, shelf: Shelf, ids: Collection[str]) -> set[str]:
+        """Those of `ids` that something in the store belongs to, be it hidden or not."""
+
+    async def audio(self, after: str, limit: int) -> tuple[str | None, list[Audio]]:
+        """Of the `limit` messages behind the id `after`, those that can be heard; and the last id looked at, None at
+        the end."""

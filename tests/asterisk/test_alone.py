@@ -1,0 +1,251 @@
+"""The service is down, stuck, or killed in mid-call: the dialplan does it alone, and nothing that was said is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.asterisk.conftest import Conversation, Desk, Person, eventually
+from tests.asterisk.rig.lab import Notes
+from tests.asterisk.rig.processes import Service
+from tests.sipphone import Clip, Samples
+from tests.sipphone.speech import speech
+
+SAID_MS = 3000
+NAME = re.compile(r"alone-lab-(?P<box>1\d{3})-(?P<caller>\w+)-(?P<epoch>\d{10})-(?P<call>\d+_\d+)\.wav")
+STUCK_S = 40
+"""From the last sign of life of a service to the dialplan's own greeting: the longest sound and the slack."""
+
+
+class Spare:
+    """A service of this test's own, running; what is recorded without it is in `takes`."""
+
+    def __init__(self, notes: Notes, n: int) -> None:
+        self.code = f"*7{n:02}"
+        self.service = Service(notes.spares[n], Path(notes.folder) / f"service-spare-{n}.log")
+        self.service.start()
+        self.takes = Path(notes.spares[n]["IVR_DATA__FOLDER"]) / "takes"
+        self.desk = Desk(notes.spares[n])
+
+    def close(self) -> None:
+        self.desk.close()
+        with contextlib.suppress(ProcessLookupError):
+            self.service.signal(signal.SIGCONT)
+        self.service.stop()
+
+    def alone(self) -> list[Path]:
+        """What the dialplan recorded by itself."""
+        return sorted(self.takes.glob("alone-*.wav"))
+
+
+@pytest.fixture
+def spare(notes: Notes) -> Iterator[Spare]:
+    spare = Spare(notes, _take_spare(notes))
+    yield spare
+    spare.close()
+
+
+def _take_spare(notes: Notes) -> int:
+    for n in range(len(notes.spares)):
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(Path(notes.folder) / f"taken-spare-{n}", os.O_CREAT | os.O_EXCL))
+            return n
+    raise AssertionError("the lab has no more spare services: make SPARES larger")
+
+
+def words_of(person: Person) -> Clip:
+    return Clip("what was said", speech(int(person.number) + 77_000, SAID_MS))
+
+
+def recorded(path: Path) -> Samples:
+    """What is in the file, even while it grows and its header tells nothing."""
+    data = path.read_bytes()[44:]
+    return np.frombuffer(data[: len(data) // 2 * 2], "<i2")
+
+
+def holds(samples: Samples, clip: Clip) -> bool:
+    """Whether the recording has the words in it, from their first to their last."""
+    said = clip.samples.astype(float)
+    found = np.correlate(samples.astype(float), said[: len(said) * 9 // 10], "valid")
+    at = int(found.argmax())
+    part = samples[at : at + len(said) * 9 // 10].astype(float)
+    return bool(found[at] / (np.linalg.norm(part) * np.linalg.norm(said[: len(part)])) > 0.9)
+
+
+async def greets_alone(call: Conversation, owner: Person, within_s: float = 12) -> None:
+    await call.hears("greeting/person-at", within_s=within_s)
+    await call.hears(*(f"number/{digit}" for digit in owner.number), "greeting/is-not-available")
+
+
+async def speaks_and_hangs_up(call: Conversation, words: Clip) -> None:
+    await call.hears("tone/beep", whole=True)
+    await call.call.say(words.samples)
+    await call.hang_up()
+
+
+async def leaves_alone(call: Conversation, spare: Spare, caller: Person, owner: Person) -> None:
+    """From the beep on: what is said is in the takes folder, under a name that says whose it is."""
+    words = words_of(caller)
+    await speaks_and_hangs_up(call, words)
+    await eventually(lambda: spare.alone() and len(recorded(spare.alone()[0])) > SAID_MS * 7)
+    [take] = spare.alone()
+    named = NAME.fullmatch(take.name)
+    assert named, take.name
+    assert (named["box"], named["caller"]) == (owner.number, caller.name)
+    assert holds(recorded(take), words)
+
+
+async def test_without_a_service_the_dialplan_takes_the_message(alice: Person, bob: Person, spare: Spare) -> None:
+    alice.moves_in(at=spare.desk)
+    spare.service.stop()
+    call = await bob.dials(spare.code + alice.number)
+    await greets_alone(call, alice)
+    await call.hears("greeting/leave-a-message")
+    await leaves_alone(call, spare, bob, alice)
+
+
+async def test_a_key_goes_to_the_beep_and_another_ends_the_recording(alice: Person, bob: Person, spare: Spare) -> None:
+    alice.moves_in(at=spare.desk)
+    spare.service.stop()
+    call = await bob.dials(spare.code + alice.number)
+    await call.hears("greeting/person-at")
+    await call.press("5")
+    await call.hears("tone/beep", whole=True)
+    words = words_of(bob)
+    await call.call.say(words.samples)
+    await call.press("#")
+    await call.hears("done/thank-you")
+    await call.ends()
+    [take] = spare.alone()
+    assert holds(recorded(take), words)
+
+
+async def test_killed_in_the_greeting_the_dialplan_begins_again(alice: Person, bob: Person, spare: Spare) -> None:
+    alice.moves_in(at=spare.desk)
+    call = await bob.dials(spare.code + alice.number)
+    await call.hears("greeting/person-at")
+    spare.service.kill()
+    await greets_alone(call, alice)
+    await leaves_alone(call, spare, bob, alice)
+
+
+async def test_killed_while_recording_the_caller_talks_on(alice: Person, bob: Person, spare: Spare) -> None:
+    """Asterisk goes on recording; it is not asked for again."""
+    alice.moves_in(at=spare.desk)
+    call = await bob.dials(spare.code + alice.number)
+    await call.hears("greeting/person-at")
+    await call.press("1")
+    await call.hears("tone/beep", whole=True)
+    words = words_of(bob)
+    talking = asyncio.create_task(call.call.say(words.samples))
+    await eventually(lambda: [take for take in spare.takes.glob("*.wav") if take.stat().st_size])
+    await asyncio.to_thread(spare.service.kill)
+    await talking
+    await call.press("#")
+    await call.hears("done/thank-you")
+    await call.ends()
+    [take] = spare.takes.glob("*.wav")
+    assert not spare.alone()
+    assert holds(recorded(take), words)
+
+
+async def test_killed_in_the_review_what_was_said_stays(alice: Person, bob: Person, spare: Spare) -> None:
+    alice.moves_in(at=spare.desk)
+    call = await bob.dials(spare.code + alice.number)
+    await call.hears("greeting/person-at")
+    await call.press("1")
+    await call.hears("tone/beep", whole=True)
+    words = words_of(bob)
+    await call.call.say(words.samples)
+    await call.press("#")
+    await call.hears("to/save-recording")
+    spare.service.kill()
+    await call.hears("done/thank-you")
+    await call.ends()
+    [take] = spare.takes.glob("*.wav")
+    assert holds(recorded(take), words)
+
+
+async def test_killed_when_the_message_was_kept_the_caller_is_thanked(alice: Person, bob: Person, spare: Spare) -> None:
+    alice.moves_in(at=spare.desk)
+    call = await bob.dials(spare.code + alice.number)
+    await call.hears("greeting/person-at")
+    await call.press("1")
+    await call.hears("tone/beep", whole=True)
+    await call.call.say(words_of(bob).samples)
+    await call.press("#")
+    await call.hears("to/save-recording")
+    await call.press("1")
+    await call.hears("done/message-left")
+    spare.service.kill()
+    await call.hears("done/thank-you")
+    await call.ends()
+    assert len(alice.messages()) == 1
+    assert list(spare.takes.glob("*.wav")) == []
+
+
+async def test_killed_before_a_word_was_said_the_caller_is_asked_again(
+    alice: Person, bob: Person, spare: Spare
+) -> None:
+    alice.moves_in(at=spare.desk)
+    call = await bob.dials(spare.code + alice.number)
+    await call.hears("greeting/person-at")
+    await call.press("1")
+    await call.hears("tone/beep", whole=True)
+    spare.service.kill()
+    await call.press("1")
+    await leaves_alone(call, spare, bob, alice)
+
+
+async def test_a_service_that_hangs_before_the_call_is_not_waited_for(alice: Person, bob: Person, spare: Spare) -> None:
+    """The connection is taken, by the kernel; then nothing comes."""
+    alice.moves_in(at=spare.desk)
+    spare.service.signal(signal.SIGSTOP)
+    call = await bob.dials(spare.code + alice.number, within_s=20)
+    await greets_alone(call, alice)
+    await leaves_alone(call, spare, bob, alice)
+
+
+async def test_a_service_that_hangs_in_the_greeting_is_not_waited_for_for_ever(
+    alice: Person, bob: Person, spare: Spare
+) -> None:
+    alice.moves_in(at=spare.desk)
+    call = await bob.dials(spare.code + alice.number)
+    await call.hears("greeting/person-at")
+    spare.service.signal(signal.SIGSTOP)
+    await call.hears("greeting/is-not-available")
+    await greets_alone(call, alice, within_s=STUCK_S)
+    await leaves_alone(call, spare, bob, alice)
+
+
+async def test_an_owner_is_told_to_try_later(alice: Person, spare: Spare) -> None:
+    alice.moves_in(at=spare.desk)
+    spare.service.stop()
+    call = await alice.dials(spare.code)
+    await call.hears("problem/later")
+    await call.ends()
+
+
+async def test_an_owner_is_told_to_try_later_when_the_service_hangs(alice: Person, spare: Spare) -> None:
+    alice.moves_in(at=spare.desk)
+    spare.service.signal(signal.SIGSTOP)
+    call = await alice.dials(spare.code, within_s=20)
+    await call.hears("problem/later")
+    await call.ends()
+
+
+async def test_a_caller_cannot_choose_where_the_recording_goes(alice: Person, stranger: Person, spare: Spare) -> None:
+    alice.moves_in(at=spare.desk)
+    spare.service.stop()
+    call = await stranger.dials(spare.code + alice.number)
+    await call.press("1")
+    await leaves_alone(call, spare, stranger, alice)
+    assert {path.parent for path in spare.alone()} == {spare.takes}

@@ -1,0 +1,87 @@
+"""`python -m tests.faults [--runs 200] [--seed N] [--labs 3]`: crash after crash, and nothing may be lost.
+
+IVR_SEED is the seed too. Each lab has an Asterisk, a service and people of its own, and makes its share of the runs one
+after another. `--only N` makes one run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import secrets
+import subprocess
+import sys
+import time
+
+from tests.asterisk.conftest import Desk
+from tests.asterisk.rig.config import Device
+from tests.asterisk.rig.lab import Lab
+from tests.asterisk.rig.processes import NotStarted
+from tests.asterisk.rig.root import Missing, why_not
+from tests.faults.run import Plan, Run
+from tests.sipphone import Vocabulary
+from tests.support.house import SOUNDS
+
+
+def main() -> int:
+    told = argparse.ArgumentParser(description=__doc__)
+    told.add_argument("--runs", type=int, default=200)
+    told.add_argument("--seed", type=int, default=int(os.environ.get("IVR_SEED", random.randrange(10**6))))
+    told.add_argument("--labs", type=int, default=3)
+    told.add_argument("--share", type=int, default=None, help=argparse.SUPPRESS)
+    told.add_argument("--only", type=int, default=None)
+    asked = told.parse_args()
+    if reason := why_not():
+        print(f"no crash harness: {reason}", file=sys.stderr)
+        return 1
+    if asked.only is not None:
+        return asyncio.run(share([Plan.drawn(asked.only, asked.seed)]))
+    if asked.share is not None:
+        numbers = range(asked.share, asked.runs, asked.labs)
+        return asyncio.run(share([Plan.drawn(number, asked.seed) for number in numbers]))
+    return all_shares(asked.runs, asked.seed, min(asked.labs, asked.runs))
+
+
+def all_shares(runs: int, seed: int, labs: int) -> int:
+    """A process for each lab, for phones must send in time; gives the exit code."""
+    began = time.monotonic()
+    print(f"{runs} runs, seed {seed} (make them again: IVR_SEED={seed} make faults)", flush=True)
+    command = [sys.executable, "-m", "tests.faults", f"--runs={runs}", f"--seed={seed}", f"--labs={labs}"]
+    processes = [subprocess.Popen([*command, f"--share={share}"]) for share in range(labs)]
+    codes = [process.wait() for process in processes]
+    print(f"{runs} runs in {time.monotonic() - began:.0f} s: {'nothing was lost' if not any(codes) else 'FAILED'}")
+    return int(any(codes))
+
+
+async def share(plans: list[Plan]) -> int:
+    """Make these runs in one lab; gives the exit code."""
+    lab = Lab(tuple(Device(f"f{n:03}", secrets.token_hex(8), str(1000 + n)) for n in range(2 * len(plans))))
+    failed = 0
+    try:
+        lab.start()
+        vocabulary = Vocabulary.from_folder(SOUNDS / "en")
+        desk = Desk({**lab.environment, "IVR_LOG__LEVEL": "warning"})
+        devices = [{"name": one.name, "password": one.password, "number": one.number} for one in lab.site.devices]
+        for place, plan in enumerate(plans):
+            run = Run(plan, lab, desk, devices[2 * place : 2 * place + 2], vocabulary)
+            complaints = await run.complaints()
+            failed += bool(complaints)
+            print(f"{plan} ({run.told}): {'; '.join(complaints) or 'ok'}", flush=True)
+        desk.close()
+    finally:
+        lab.stop()
+    if failed:
+        print(f"The lab's logs are in {lab.folder}: service.log, asterisk.out, log/messages", file=sys.stderr)
+    else:
+        lab.remove()
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (Missing, NotStarted) as reason:
+        print(f"no crash harness: {reason}", file=sys.stderr)
+        sys.exit(1)

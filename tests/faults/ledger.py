@@ -1,0 +1,162 @@
+"""What people did and were told in one run, and whether the installation still knows of it afterwards."""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tests.sipphone import RATE, Samples
+from tests.sipphone.correlate import Correlator
+
+HELD_BACK_S = 2.1
+"""What Asterisk has not written yet when it is killed."""
+SLACK_S = 0.4
+"""RTP on its way, and the 200 ms that Asterisk takes off for the tone of a key."""
+SHORTEST_S = 0.5
+"""Shorter recordings are not kept."""
+WINDOW_S = 0.7
+ALIKE = 0.7
+
+Row = Mapping[str, Any]
+
+
+@dataclass
+class Spoken:
+    """Something said into a recording: into which box, and what."""
+
+    box: str
+    samples: Samples
+    began_s: float
+    """Monotonic: the beep is over."""
+    ended_s: float | None = None
+    """The caller pressed a key or hung up; None: never came to it."""
+    announced: bool = False
+
+    def at_least_s(self, killed_s: float, victim: str) -> float:
+        """How much of it must be kept at least."""
+        length_s = len(self.samples) / RATE
+        ended_s = self.ended_s if self.ended_s is not None else killed_s
+        if self.announced or ended_s < killed_s - SLACK_S:
+            return min(length_s, ended_s - self.began_s) - SLACK_S
+        if victim == "service":
+            # Killed before Asterisk had its command: nobody can know whether it began to record.
+            began = killed_s > self.began_s + SLACK_S
+            return min(length_s, ended_s - self.began_s) - SLACK_S if began else 0.0
+        return min(killed_s - self.began_s, length_s) - HELD_BACK_S - SLACK_S
+
+
+@dataclass
+class Filed:
+    """The owner was told that this message is in this folder now."""
+
+    box: str
+    message_id: str
+    folder: str
+
+
+@dataclass
+class Forwarded:
+    """A message sent on; `intro` is what was said before it."""
+
+    box: str
+    original: Samples
+    announced: bool = False
+    intro: Spoken | None = None
+
+
+@dataclass
+class Ledger:
+    """All of one run."""
+
+    spoken: list[Spoken] = field(default_factory=list)
+    there_before: list[tuple[str, str]] = field(default_factory=list)
+    """Box and id of messages that were in the boxes when the run began."""
+    filed: list[Filed] = field(default_factory=list)
+    forwarded: list[Forwarded] = field(default_factory=list)
+    recording: bool = False
+    """Somebody is talking into a recording at this moment."""
+
+    def complaints(self, boxes: Mapping[str, Sequence[Row]], killed_s: float, victim: str) -> list[str]:
+        """What is not as it was announced; `boxes` has the messages of each box."""
+        found = [text for rows in boxes.values() for row in rows for text in _unplayable(row)]
+        for box, message_id in self.there_before:
+            times = [row["id"] for row in boxes[box]].count(message_id)
+            if times != 1:
+                found.append(f"message {message_id} is there {times} times")
+        for filed in self.filed:
+            folders = [row["folder"] for row in boxes[filed.box] if row["id"] == filed.message_id]
+            if folders != [filed.folder]:
+                found.append(f"message {filed.message_id} was announced as {filed.folder} and is in {folders}")
+        for spoken in self.spoken:
+            found += _complaints(spoken, [row["audio"][-1] for row in boxes[spoken.box]], killed_s, victim, "message")
+        for sent in self.forwarded:
+            found += self._of_forwarded(sent, boxes[sent.box], killed_s, victim)
+        return found
+
+    def told(self, killed_s: float) -> str:
+        """What had come of it when it was interrupted, for the person who reads the runs."""
+        said = [*self.spoken, *(sent.intro for sent in self.forwarded if sent.intro)]
+        parts = [
+            f"{max(0.0, killed_s - one.began_s):.1f} s into {len(one.samples) / RATE:.1f} s of speech" for one in said
+        ]
+        announced = (
+            sum(one.announced for one in said) + len(self.filed) + sum(sent.announced for sent in self.forwarded)
+        )
+        return ", ".join([*parts, f"{announced} announced"])
+
+    def _of_forwarded(self, sent: Forwarded, rows: Sequence[Row], killed_s: float, victim: str) -> list[str]:
+        copies = [row for row in rows if begins_in(sent.original, row["audio"][-1])]
+        if len(copies) > 1 or (sent.announced and not copies):
+            return [f"forwarded (announced: {sent.announced}), and there are {len(copies)} copies"]
+        if sent.intro is None:
+            return []
+        intros = [row["audio"][0] for row in copies if len(row["audio"]) == 2]
+        return _complaints(sent.intro, intros, killed_s, victim, "intro")
+
+
+def _complaints(spoken: Spoken, files: Sequence[str], killed_s: float, victim: str, what: str) -> list[str]:
+    wanted_s = spoken.at_least_s(killed_s, victim)
+    heard = [file for file in files if begins_in(spoken.samples, file)]
+    if len(heard) > 1:
+        return [f"what was said is there {len(heard)} times as {what}"]
+    if wanted_s < max(SHORTEST_S, WINDOW_S + 0.2):
+        return []
+    if not heard:
+        told = "announced" if spoken.announced else "never announced"
+        return [f"{wanted_s:.1f} s of what was said ({told}) must be there as {what}, and nothing is"]
+    end = round(wanted_s * RATE)
+    tail = spoken.samples[max(0, end - round(WINDOW_S * RATE)) : end]
+    if not _is_in(tail, heard[0]):
+        return [f"the {what} lacks what was said at {wanted_s:.1f} s: {_read(heard[0]).size / RATE:.1f} s are there"]
+    return []
+
+
+def begins_in(said: Samples, file: str) -> bool:
+    """Whether the first part of what was said is in the recording."""
+    return _is_in(said[round(0.1 * RATE) : round((0.1 + WINDOW_S) * RATE)], file)
+
+
+def _is_in(window: Samples, file: str) -> bool:
+    samples = _read(file)
+    return samples.size >= window.size and bool(Correlator([window]).peaks(samples, ALIKE))
+
+
+def _read(file: str) -> Samples:
+    with wave.open(file) as recording:
+        return np.frombuffer(recording.readframes(recording.getnframes()), "<i2").astype(np.int16)
+
+
+def _unplayable(row: Row) -> list[str]:
+    """A row without its file, or a file whose header does not tell its true length."""
+    found = []
+    for file in row["audio"]:
+        if not Path(file).exists():
+            found.append(f"message {row['id']} points to {file}, which is not there")
+        elif _read(file).size * 2 + 44 != Path(file).stat().st_size:
+            found.append(f"the header of {file} does not tell its length")
+    return found
