@@ -138,7 +138,10 @@ class Delivery:
         return [*intro, self._recordings.message(message.account_id, message.id)]
 
     async def add(self, message: Message, mailbox: Mailbox, take_id: str | None = None) -> None:
-        """Its audio is there, so it is: what had to go for it by the quota loses its own. Raises `NotFound`, `StoreError`."""
+        """Its audio is there, so it is: what had to go for it by the quota loses its own.
+
+        Raises `NotFound`, `StoreError`.
+        """
         for gone in await self._messages.add(message, take_id, mailbox.quota_bytes):
             await self._forget_audio(gone)
 

@@ -60,8 +60,8 @@ class Uploads:
     """`longest_s`: how long audio may last."""
 
     def __init__(
-        self, store: UploadStore, messages: MessageStore, delivery: Delivery, recordings: Recordings, workshop: Workshop, clock: Clock,
-        ids: Ids, longest_s: int,
+        self, store: UploadStore, messages: MessageStore, delivery: Delivery, recordings: Recordings,
+        workshop: Workshop, clock: Clock, ids: Ids, longest_s: int,
     ) -> None:  # fmt: skip
         self._store = store
         self._messages = messages

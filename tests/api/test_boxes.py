@@ -239,7 +239,7 @@ async def _compare(folder: Path, before: dict[str, Any], changes: list[dict[str,
     house = await House(folder).open()
     try:
         box = await house.box(**before)
-        model = _without_null(before)
+        model = {key: value for key, value in before.items() if value is not None}
         for change in changes:
             model = _model(model, change)
             box = await house.app.boxes.patch(box, change)
@@ -260,7 +260,3 @@ def _model(document: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
         elif value is not None:
             result[key] = value
     return result
-
-
-def _without_null(document: dict[str, Any]) -> dict[str, Any]:
-    return {k: _without_null(v) if isinstance(v, dict) else v for k, v in document.items() if v is not None}
