@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from ivr.audio import wav
 from ivr.call.scripted import HangUp, Press
@@ -419,3 +420,29 @@ async def test_a_message_brought_by_rest_is_heard_by_phone_and_deleted_there(
     phone = await house.call([Press("7", during="(message")], endpoint="alice", number="1000")
     assert f"(message {message['media_id']})" in phone.texts
     assert (await rest.ok("GET", f"/{box.id}/messages/{message['media_id']}"))["data"]["folder"] == "deleted"
+
+
+async def test_gone_means_gone_with_what_was_uploaded(rest: Rest, house: House, box: Mailbox, tmp_path: Path) -> None:
+    message = await rest.message(box.id, encoded(tmp_path, ".mp3"))
+    waiting = await rest.message(box.id)
+    await rest.ok("PUT", f"/{box.id}/greetings/unavailable/raw", content=tone(), headers={"Content-Type": "audio/wav"})
+    audio = {name for name in files(house) if message["media_id"] in name}
+    assert {Path(name).suffix for name in audio} == {".wav", ".upload"}
+    await rest.ok("DELETE", f"/{box.id}/messages")
+    await rest.ok("DELETE", f"/{box.id}/greetings/unavailable")
+    for days in (80, 10, 10):
+        house.clock.advance(s=days * 86_400)
+        while await house.app.sweeper.turn():
+            pass
+    assert not any(name.startswith(house.account.id) for name in files(house))
+    rows = await house.app.database.read(lambda c: c.execute("SELECT count(*) FROM messages").fetchone()[0])
+    assert (rows, waiting["length"]) == (0, 1)
+
+
+async def test_a_message_that_waits_for_its_audio_is_no_fault(rest: Rest, house: House, box: Mailbox) -> None:
+    await rest.message(box.id)
+    with capture_logs() as logged:
+        house.clock.advance(s=2 * 86_400)
+        while await house.app.sweeper.turn():
+            pass
+    assert [line for line in logged if line["event"] == "sweep.audio_missing"] == []
