@@ -75,3 +75,17 @@ def test_alone_in_a_process_of_its_own(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     assert process.wait(15) == 0
     process.stdout.close()
+
+
+@pytest.mark.parametrize(("proxies", "apart"), [("127.0.0.1", True), ("", False)])
+async def test_where_a_try_comes_from_is_what_a_known_proxy_says(house: House, proxies: str, apart: bool) -> None:
+    house.app.rest.tries._an_hour = 1
+    server = ApiServer(application(house.app.rest), Listening("127.0.0.1", 0, proxies=proxies))
+    url = await server.start()
+    async with httpx.AsyncClient(headers={"X-Auth-Token": "wrong"}) as http:
+        statuses = [
+            (await http.get(f"{url}/v2/accounts/x/vmboxes", headers={"X-Forwarded-For": address})).status_code
+            for address in ("192.0.2.1", "192.0.2.2", "192.0.2.2")
+        ]
+    assert statuses == ([401, 401, 429] if apart else [401, 429, 429])
+    await server.stop()
