@@ -103,6 +103,12 @@ class Clerk:
     async def move(self, number: str, message: str, folder: str) -> None:
         await self._app.messages.move_to((await self._box(number)).id, message, Folder(folder), Because.REQUEST)
 
+    async def program(self, number: str) -> dict[str, str]:
+        """What a program needs to use a box over REST."""
+        box = await self._box(number)
+        token, _ = await self._app.tokens.create(box.account_id)
+        return {"token": token, "account_id": box.account_id, "box_id": box.id}
+
     async def takes(self) -> list[str]:
         return [take.id for take in await self._app.mailroom.takes.left_behind()]
 
