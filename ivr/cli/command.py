@@ -18,6 +18,7 @@ from ivr.cli import (
     purge,
     serve,
     sounds,
+    tokens,
     users,
     watch,
 )
@@ -36,6 +37,7 @@ command.add_typer(endpoints.command, name="endpoint", help="Whose phone is whose
 command.add_typer(boxes.command, name="box", help="Boxes and their settings.")
 command.add_typer(messages.command, name="message", help="Messages.")
 command.add_typer(calls.command, name="calls", help="Calls that are over, read step by step.")
+command.add_typer(tokens.command, name="token", help="Tokens by which programs use the REST API.")
 command.add_typer(sounds.command, name="sounds", help="The recordings of the prompts.")
 
 

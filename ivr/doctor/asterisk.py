@@ -21,7 +21,8 @@ from ivr.errors import StoreError
 BUILT_FOR = 22
 MODULES = (
     "res_agi", "res_speech", "app_playback", "app_record", "app_read", "app_stack", "app_exec", "pbx_config",
-    "func_global", "func_dialplan", "func_strings", "func_cut", "func_logic", "func_callerid", "func_pjsip_endpoint", "res_pjsip", "chan_pjsip", "format_wav", "codec_ulaw",
+    "func_global", "func_dialplan", "func_strings", "func_cut", "func_logic", "func_callerid",
+    "func_pjsip_endpoint", "res_pjsip", "chan_pjsip", "format_wav", "codec_ulaw",
 )  # fmt: skip
 """What a call needs (asterisk-conf/modules.conf)."""
 

@@ -21,6 +21,7 @@ CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     folder.disk_room,
     machine.ffmpeg,
     service.port,
+    service.rest,
     asterisk,
     manager.manager,
 )

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ivr.doctor.finding import Finding, ok, problem
+from ivr.doctor.finding import Finding, ok, problem, warning
 from ivr.doctor.installation import Installation
 
 GREETING = b"agi_network: yes\nagi_network_script: check\nagi_arg_1: skip_module=true\n\n"
 """A call that is passed by: nothing is answered, nothing is said (docs/dialplan.md)."""
 ANSWER = b"IVRSTATUS SKIPPED"
 LONGEST = 4096
+
+
+def rest(site: Installation) -> Iterator[Finding]:
+    """Whether somebody answers where programs speak REST."""
+    host, number = site.settings.api.host, site.settings.api.port
+    try:
+        site.machine.connect(host, number).close()
+    except OSError as error:
+        remedy = "start it: systemctl start ivr; with 'ivr serve --only calls' there is none"
+        yield warning("REST", f"nothing answers at {host}:{number}: {error}", remedy)
+    else:
+        yield ok("REST", f"answers at {host}:{number}")
 
 
 def port(site: Installation) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ from ivr.settings import Settings
 from tests.support.house import SOUNDS, FakeClock
 
 SECRET = "c0ffee" * 10
+REST_PORT = 8000
 TODAY = 1_800_000_000
 """A day in January 2027."""
 CHECK = """[ Context 'ivr-check' created by 'pbx_config' ]
@@ -110,6 +111,7 @@ class Clinic:
         self.config.touch(0o640)
         self.machine = Machine(FakeClock(TODAY), lambda _: 2**40, lambda name: f"/usr/bin/{name}", self._service)
         self.service: Callable[[], bytes] = lambda: b"SET VARIABLE IVRSTATUS SKIPPED\n"
+        self.rest_answers = True
         account = Account(id="a", name="demo", timezone="Europe/Berlin")
         self.census: Census | None = Census(
             [account],
@@ -120,6 +122,10 @@ class Clinic:
         )
 
     def _service(self, host: str, port: int) -> socket.socket:
+        if port == REST_PORT:
+            if not self.rest_answers:
+                raise ConnectionRefusedError(111, "Connection refused")
+            return socket.socket()
         said = self.service()
         ours, theirs = socket.socketpair()
         theirs.sendall(said) if said else theirs.shutdown(socket.SHUT_WR)

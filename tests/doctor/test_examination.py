@@ -21,7 +21,7 @@ def test_an_installation_in_good_health_has_nothing_to_mend(clinic: Clinic) -> N
     assert complaints == []
     assert {f.check for f in clinic.findings()} == {
         "config", "data folder", "database", "sounds", "clock", "time zones", "disk", "ffmpeg", "service", "asterisk",
-        "modules", "secret", "dialplan", "asterisk's rights", "endpoints", "AMI",
+        "modules", "secret", "dialplan", "asterisk's rights", "endpoints", "AMI", "REST",
     }  # fmt: skip
 
 
@@ -154,6 +154,11 @@ def test_a_service_that_is_down(clinic: Clinic) -> None:
 
     clinic.service = refused
     clinic.says("nothing answers at 127.0.0.1:4573", "systemctl start ivr")
+
+
+def test_nobody_where_programs_speak_rest(clinic: Clinic) -> None:
+    clinic.rest_answers = False
+    clinic.says("nothing answers at 127.0.0.1:8000", "systemctl start ivr", Level.WARNING)
 
 
 @pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.2\r\n", b""], ids=["another program", "nothing"])

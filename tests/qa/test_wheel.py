@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,7 @@ class Site:
         self.ivr = str(home / "bin" / "ivr")
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         self.environment = {**kept, "IVR_DATA__FOLDER": str(data), "IVR_PINS__COST": "4", "IVR_FASTAGI__PORT": "0"}
+        self.environment["IVR_API__PORT"] = "0"
 
     def run(self, *words: str, given: str = "", fails: int = 0) -> str:
         done = subprocess.run(
@@ -90,8 +92,9 @@ def site(elsewhere: Path, tmp_path: Path) -> Iterator[Site]:
         try:
             assert service.stdout
             ready = service.stdout.readline()
-            assert "ready for Asterisk at agi://127.0.0.1:" in ready
-            site.environment["IVR_FASTAGI__PORT"] = ready.rstrip("/\n").rpartition(":")[2]
+            told = re.search(r"ready for Asterisk at agi://127\.0\.0\.1:(\d+)/", ready)
+            assert told, ready
+            site.environment["IVR_FASTAGI__PORT"] = told[1]
             yield site
         finally:
             service.terminate()

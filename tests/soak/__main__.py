@@ -68,7 +68,8 @@ class Soak:
         for n in range(5):
             await house.message(box, s=1, age_s=60 * n)
         asyncio.get_running_loop().set_exception_handler(lambda _, context: self.broke.append(str(context)))
-        service = await serve(house.app)
+        service = await serve(house.app, only="calls")
+        assert service.address
         try:
             await self._all(service.address)
             await self._nobody_left(service.fastagi)

@@ -44,6 +44,8 @@ class Notes:
     """Environments of the services that tests start themselves."""
     console: list[str]
     """The command that reaches Asterisk's console when `-rx` is put behind it."""
+    rest: str = ""
+    """Where the service speaks REST."""
 
     @classmethod
     def read(cls, path: Path) -> Notes:
@@ -72,7 +74,8 @@ class Lab:
             spares=() if devices is not None else self._spares(),
         )
         self.data = self.site.data
-        self.environment = self._environment(self.data, self.site.agi_port)
+        self.rest_port = _free_port(socket.SOCK_STREAM)
+        self.environment = {**self._environment(self.data, self.site.agi_port), "IVR_API__PORT": str(self.rest_port)}
         self._late = {
             ms: self._environment(self.folder / f"data-late-{ms}", port) for ms, port in self.site.late_ports.items()
         }
@@ -110,6 +113,7 @@ class Lab:
             [asdict(device) for device in self.site.devices],
             [self._environment(spare.data, spare.port) for spare in self.site.spares],
             self.asterisk.console(),
+            f"http://127.0.0.1:{self.rest_port}",
         )  # fmt: skip
         path = self.folder / NOTES
         path.write_text(json.dumps(asdict(notes)))
@@ -128,6 +132,7 @@ class Lab:
         return {
             "IVR_DATA__FOLDER": str(data),
             "IVR_FASTAGI__PORT": str(port),
+            "IVR_API__PORT": "0",
             "IVR_ASTERISK__SECRET": self.site.secret,
             "IVR_VOICEMAIL__CALLBACK_CONTEXT": "ivr-callback",
             "IVR_VOICEMAIL__OPERATOR_CONTEXT": "ivr-operator",
