@@ -78,11 +78,17 @@ class Ledger:
     """Box and id of messages that were in the boxes when the run began."""
     filed: list[Filed] = field(default_factory=list)
     forwarded: list[Forwarded] = field(default_factory=list)
+    greetings: list[Spoken] = field(default_factory=list)
+    """What an owner said as their greeting."""
     recording: bool = False
     """Somebody is talking into a recording at this moment."""
 
-    def complaints(self, boxes: Mapping[str, Sequence[Row]], killed_s: float, victim: str) -> list[str]:
-        """What is not as it was announced; `boxes` has the messages of each box."""
+    def complaints(
+        self, boxes: Mapping[str, Sequence[Row]], killed_s: float, victim: str, in_use: Sequence[str] = (),
+        aside: Sequence[str] = (),
+    ) -> list[str]:  # fmt: skip
+        """What is not as it was announced; `boxes` has the messages of each box, `in_use` the file of the owner's
+        greeting, if there is one, `aside` those that the owner will be asked about."""
         found = [text for rows in boxes.values() for row in rows for text in _unplayable(row)]
         for box, message_id in self.there_before:
             times = [row["id"] for row in boxes[box]].count(message_id)
@@ -94,13 +100,16 @@ class Ledger:
                 found.append(f"message {filed.message_id} was announced as {filed.folder} and is in {folders}")
         for spoken in self.spoken:
             found += _complaints(spoken, [row["audio"][-1] for row in boxes[spoken.box]], killed_s, victim, "message")
+        for greeting in self.greetings:
+            files = in_use if greeting.announced else [*in_use, *aside]
+            found += _complaints(greeting, files, killed_s, victim, "greeting")
         for sent in self.forwarded:
             found += self._of_forwarded(sent, boxes[sent.box], killed_s, victim)
         return found
 
     def told(self, killed_s: float) -> str:
         """What had come of it when it was interrupted, for the person who reads the runs."""
-        said = [*self.spoken, *(sent.intro for sent in self.forwarded if sent.intro)]
+        said = [*self.spoken, *self.greetings, *(sent.intro for sent in self.forwarded if sent.intro)]
         parts = [
             f"{max(0.0, killed_s - one.began_s):.1f} s into {len(one.samples) / RATE:.1f} s of speech" for one in said
         ]

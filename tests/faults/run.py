@@ -44,7 +44,7 @@ class Plan:
         """Stories and victims in turn, so that even few runs have each; the moment by chance."""
         random = Random(f"{seed}:{number}")
         story = STORIES[number % len(STORIES)]
-        victim = VICTIMS[(number // len(STORIES) + number) % len(VICTIMS)]
+        victim = VICTIMS[(number // len(STORIES) + number % len(STORIES)) % len(VICTIMS)]
         if random.random() < 0.6:
             return cls(number, seed, story, victim, random.choice(story.MARKS), random.uniform(0, LONGEST_AFTER_MARK_S))
         return cls(number, seed, story, victim, None, random.uniform(0.2, story.LASTS_S))
@@ -82,7 +82,10 @@ class Run:
         self.told = self._ledger.told(killed_s)
         settled = await self._settle()
         boxes = {person.number: await self._ask("messages", number=person.number) for person in self._people}
-        found = self._ledger.complaints(boxes, killed_s, self._plan.victim)
+        owner = self._people[0].number
+        in_use = [file for file in [await self._ask("greeting", number=owner)] if file]
+        aside = await self._ask("aside", number=owner)
+        found = self._ledger.complaints(boxes, killed_s, self._plan.victim, in_use, aside)
         return [*too_early, *settled, *found]
 
     async def _act(self) -> None:

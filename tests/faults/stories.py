@@ -177,6 +177,29 @@ class ForwardsWithAnIntro(Forwards):
         await call.hang_up()
 
 
+class RecordsAGreeting(Story):
+    NAME = "recording a greeting"
+    MARKS: ClassVar[tuple[str, ...]] = ("talking", "using")
+    LASTS_S = 18
+
+    async def act(self) -> None:
+        call = await self.dials(self.owner, "*97")
+        await call.hears("to/configure")
+        await call.press("5")
+        await call.hears("to/record-unavailable")
+        await call.press("1")
+        await call.hears("settings/record-greeting")
+        await call.press("1")
+        spoken = await self.speaks(call, self.owner.number, self.ledger.greetings.append)
+        await call.press("#")
+        await call.hears("to/use-recording")
+        self.marks["using"].set()
+        await call.press("1")
+        await call.hears("done/saved")
+        spoken.announced = True
+        await call.hang_up()
+
+
 STORIES: tuple[type[Story], ...] = (
-    LeavesAndHangsUp, LeavesAndSaves, Saves, Deletes, Forwards, ForwardsWithAnIntro,
+    LeavesAndHangsUp, LeavesAndSaves, Saves, Deletes, Forwards, ForwardsWithAnIntro, RecordsAGreeting,
 )  # fmt: skip

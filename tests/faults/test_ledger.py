@@ -101,6 +101,17 @@ def test_an_introduction_that_was_spoken_goes_along(tmp_path: Path) -> None:
     assert complaints(ledger, row)
 
 
+def test_a_greeting_is_in_use_once_that_was_announced_and_before_that_it_waits_for_its_owner(tmp_path: Path) -> None:
+    [file] = recorded(tmp_path)["audio"]
+    said = Ledger(greetings=[Spoken(BOX, SAID, 90.0, ended_s=98.0)])
+    assert said.complaints({}, KILLED_S, "service", [], [file]) == []
+    assert said.complaints({}, KILLED_S, "service", [file], []) == []
+    assert said.complaints({}, KILLED_S, "service", [], [])
+    said.greetings[0].announced = True
+    assert said.complaints({}, KILLED_S, "service", [file], []) == []
+    assert said.complaints({}, KILLED_S, "service", [], [file])
+
+
 def test_the_same_seed_makes_the_same_runs_and_few_runs_have_every_story_and_both_victims() -> None:
     plans = [Plan.drawn(number, 42) for number in range(20)]
     assert plans == [Plan.drawn(number, 42) for number in range(20)]

@@ -97,6 +97,10 @@ class Clerk:
     async def takes(self) -> list[str]:
         return [take.id for take in await self._app.mailroom.takes.left_behind()]
 
+    async def aside(self, number: str) -> list[str]:
+        """Recordings that the owner of a box has still to decide about: their files."""
+        return [take.path for take in await self._app.mailroom.takes.aside((await self._box(number)).id)]
+
     async def calls(self, channel: str) -> list[dict[str, Any]]:
         """Records of calls whose channel name begins like this, oldest first."""
         sql = "SELECT channel, status, steps FROM calls WHERE channel LIKE ? || '-%' ORDER BY began_at"
