@@ -101,7 +101,7 @@ async def full_exchange(small_disk: Path, humming: Path) -> AsyncIterator[tuple[
     )  # fmt: skip
     await house.open()
     await house.box("1001", owner=house.bob)
-    service = await serve(house.app)
+    service = await serve(house.app, only="calls")
     ballast = small_disk / "ballast"
     exchange = Exchange(house, service)
     # Calls before it, so that what is said on the way is joined and lies on the disk already.

@@ -82,10 +82,8 @@ class Run:
         self.told = self._ledger.told(killed_s)
         settled = await self._settle()
         boxes = {person.number: await self._ask("messages", number=person.number) for person in self._people}
-        owner = self._people[0].number
-        in_use = [file for file in [await self._ask("greeting", number=owner)] if file]
-        aside = await self._ask("aside", number=owner)
-        found = self._ledger.complaints(boxes, killed_s, self._plan.victim, in_use, aside)
+        greetings = await self._ask("greetings", number=self._story.owner.number)
+        found = self._ledger.complaints(boxes, killed_s, self._plan.victim, greetings)
         return [*too_early, *settled, *found]
 
     async def _act(self) -> None:
@@ -126,6 +124,10 @@ class Run:
         return found
 
     async def _is_adopted_too_early(self) -> bool:
+        if self._ledger.greetings:
+            rows = await self._ask("greetings", number=self._story.owner.number)
+            said = self._ledger.greetings[-1].spoken.samples
+            return any(begins_in(said, row["audio"][0]) for row in rows) and self._ledger.recording
         if not self._ledger.spoken:
             return False  # An introduction: its message is not there before it is sent.
         spoken = self._ledger.spoken[-1]

@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any, ClassVar
 
 from tests.asterisk.conftest import Conversation, Person, Recorded
-from tests.faults.ledger import Filed, Forwarded, Ledger, Spoken
+from tests.faults.ledger import Filed, Forwarded, Greeting, Ledger, Spoken
 from tests.sipphone.speech import speech
 
 AT_ONCE: dict[str, Any] = {"skip_greeting": True, "skip_instructions": True}
@@ -179,20 +179,21 @@ class ForwardsWithAnIntro(Forwards):
 
 class RecordsAGreeting(Story):
     NAME = "recording a greeting"
-    MARKS: ClassVar[tuple[str, ...]] = ("talking", "using")
-    LASTS_S = 18
+    MARKS: ClassVar[tuple[str, ...]] = ("talking", "reviewing", "using")
+    LASTS_S = 25
 
     async def act(self) -> None:
         call = await self.dials(self.owner, "*97")
-        await call.hears("to/configure")
-        await call.press("5")
-        await call.hears("to/record-unavailable")
-        await call.press("1")
-        await call.hears("settings/record-greeting")
-        await call.press("1")
-        spoken = await self.speaks(call, self.owner.number, self.ledger.greetings.append)
+        for heard, key in (("to/configure", "5"), ("to/record-unavailable", "1"), ("settings/record-greeting", "1")):
+            await call.hears(heard)
+            await call.press(key)
+        spoken = await self.speaks(
+            call, self.owner.number, lambda spoken: self.ledger.greetings.append(Greeting(spoken))
+        )
         await call.press("#")
+        self.marks["reviewing"].set()
         await call.hears("to/use-recording")
+        self.ledger.greetings[0].chosen = True
         self.marks["using"].set()
         await call.press("1")
         await call.hears("done/saved")
