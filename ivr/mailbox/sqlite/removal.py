@@ -42,7 +42,8 @@ def is_soft_deleted(connection: sqlite3.Connection, box_id: str, message_id: str
 def revive(connection: sqlite3.Connection, box_id: str, message_id: str, now: int) -> None:
     """Undo a soft delete: back in its folder, as if it had just come there. Raises `PastRetention`."""
     connection.execute(
-        "UPDATE messages SET deleted_at = NULL, folder_at = ?, arrival = ?, revision = revision + 1 WHERE id = ?",
+        "UPDATE messages SET deleted_at = NULL, folder_at = ?, arrival = CASE WHEN bytes > 0 THEN ? ELSE arrival END,"
+        " revision = revision + 1 WHERE id = ?",
         (now, rows.next_arrival(connection, _account_of(connection, message_id)), message_id),
     )
     message = rows.one(connection, box_id, message_id)

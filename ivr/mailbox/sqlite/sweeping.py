@@ -110,7 +110,7 @@ class SqliteSweeping:
     async def audio(self, after: str, limit: int) -> tuple[str | None, list[Audio]]:
         sql = "SELECT * FROM messages WHERE id > ? ORDER BY id LIMIT ?"
         found = await self._database.read(lambda c: c.execute(sql, (after, limit)).fetchall())
-        seen = [row for row in found if row["deleted_at"] is None and row["expired_at"] is None]
+        seen = [row for row in found if row["deleted_at"] is None and row["expired_at"] is None and row["bytes"]]
         heard = [Audio(row["id"], row["account_id"], row["box_id"], row["intro_id"]) for row in seen]
         return (found[-1]["id"] if len(found) == limit else None), heard
 
