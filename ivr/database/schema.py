@@ -197,7 +197,7 @@ def _calls(tables: Tables) -> None:
     tables.table("calls").create_index(["account_id", "began_at"], "calls_by_time")
 
 
-@migrations(name="0002-live-calls")
+@migrations(name="0004-live-calls")
 def live_calls(tables: Tables) -> None:
     """Calls that go on: a row from the first moment of a call to its record."""
     tables.table("live_calls").create(
