@@ -10,33 +10,46 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+from ivr.api.application import application
+from ivr.api.rooms import Limits, Rooms
+from ivr.api.server import ApiServer, Listening
+from ivr.audio.workshop import Workshop
 from ivr.call.fastagi.server import FastAgiLimits, FastAgiServer
 from ivr.clock import Clock, SystemClock
 from ivr.database.file import Database
+from ivr.directory.credentials import Credentials
 from ivr.directory.directory import Directory
 from ivr.directory.failures import Failures
 from ivr.directory.secrets import Secrets
+from ivr.directory.tokens import Tokens
+from ivr.directory.tries import Tries
 from ivr.errors import SettingsError, StoreError
 from ivr.ids import Ids
 from ivr.mailbox.adoption import Adoption
 from ivr.mailbox.alone import Alone
 from ivr.mailbox.boxes import Boxes
+from ivr.mailbox.bulk import Bulk
 from ivr.mailbox.delivery import Delivery
+from ivr.mailbox.forms import Forms
+from ivr.mailbox.greeting_uploads import GreetingUploads
 from ivr.mailbox.greetings import Greetings
 from ivr.mailbox.pins import Pins
 from ivr.mailbox.recordings import Recordings
 from ivr.mailbox.room import Room
 from ivr.mailbox.sqlite.boxes import SqliteBoxes
 from ivr.mailbox.sqlite.calls import SqliteCalls
+from ivr.mailbox.sqlite.listing import SqliteLists
 from ivr.mailbox.sqlite.media import SqliteMedia
 from ivr.mailbox.sqlite.messages import SqliteMessages
 from ivr.mailbox.sqlite.sweeping import SqliteSweeping
 from ivr.mailbox.sqlite.takes import SqliteTakes
+from ivr.mailbox.sqlite.uploads import SqliteUploads
 from ivr.mailbox.store import MessageStore
 from ivr.mailbox.sweeping.inspection import Inspection
 from ivr.mailbox.sweeping.sweeper import Sweeper
 from ivr.mailbox.syncing import Syncing
 from ivr.mailbox.takes import Takes
+from ivr.mailbox.uploads import Uploads
 from ivr.menus import apology
 from ivr.menus.reception import Reception
 from ivr.menus.visit import Mailroom
@@ -67,6 +80,11 @@ class App:
     secrets: Secrets
     failures: Failures
     calls: SqliteCalls
+    tokens: Tokens
+    credentials: Credentials
+    rest: Rooms
+    """What the REST door is given."""
+    workshop: Workshop
 
     def close(self) -> None:
         """Finish what is being written and let go of the data."""
@@ -78,16 +96,29 @@ class Service:
     """A running service and where it listens for Asterisk."""
 
     app: App
-    fastagi: FastAgiServer
-    address: tuple[str, int]
+    fastagi: FastAgiServer | None
+    agi: tuple[str, int] | None
     background: tuple[asyncio.Task[None], ...]
+    api: ApiServer | None = None
+    url: str | None = None
+    """Where REST is spoken."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens for Asterisk."""
+        assert self.agi, "it takes no calls"
+        return self.agi
 
     async def stop(self) -> None:
         """Give the calls in progress back to the dialplan and let go of everything."""
         for task in self.background:
             task.cancel()
         await asyncio.gather(*self.background, return_exceptions=True)
-        await self.fastagi.stop()
+        if self.api:
+            await self.api.stop()
+        if self.fastagi:
+            await self.fastagi.stop()
+        await self.app.workshop.close()
         self.app.close()
 
 
@@ -100,14 +131,28 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
     recordings.prepare()
     database = Database(folder / "ivr.db", busy_ms=settings.data.busy_ms, sync=settings.data.sync)
     directory = Directory(database, clock, ids)
-    kept = Secrets(database, _secret_file(folder / "pepper").encode(), settings.pins.cost)
+    pepper = _secret_file(folder / "pepper").encode()
+    kept = Secrets(database, pepper, settings.pins.cost)
+    credentials = Credentials(database, pepper, settings.pins.cost)
+    tokens = Tokens(database, clock, secrets.token_bytes)
     failures = Failures(database, clock)
     pins = Pins(kept, failures)
     boxes = Boxes(SqliteBoxes(database, clock), directory, pins, settings.voicemail, ids)
     messages = SqliteMessages(database, clock)
     takes = Takes(SqliteTakes(database), recordings, clock, ids)
     delivery = Delivery(messages, takes, recordings, clock, ids)
-    greetings = Greetings(SqliteMedia(database, clock), takes, recordings, clock)
+    media = SqliteMedia(database, clock)
+    greetings = Greetings(media, takes, recordings, clock)
+    workshop = Workshop(settings.api.workers)
+    uploads = Uploads(
+        SqliteUploads(database, clock), messages, delivery, recordings, workshop, clock, ids, settings.api.audio_seconds
+    )
+    tries = Tries(database, clock, settings.api.failures_an_hour)
+    rest = Rooms(
+        directory, tokens, credentials, tries, boxes, messages, delivery, SqliteLists(database),
+        Bulk(messages, delivery), uploads, Forms(delivery, uploads, workshop, folder / "forms"),
+        GreetingUploads(media, directory, recordings, clock, ids), clock, ids, _limits(settings),
+    )  # fmt: skip
     alone = Alone(directory, boxes, delivery, recordings, clock)
     sweeping = SqliteSweeping(database, clock)
     inspection = Inspection(sweeping, directory, recordings, settings.sweeping, clock)
@@ -123,11 +168,36 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
             settings.asterisk.system, clock,
         ),
         secrets=kept, failures=failures, calls=SqliteCalls(database, ids),
+        tokens=tokens, credentials=credentials, rest=rest, workshop=workshop,
     )  # fmt: skip
 
 
-async def serve(app: App) -> Service:
-    """Begin to take calls. Raises `SettingsError`, `CatalogueError`, OSError for an address in use."""
+async def serve(app: App, only: str | None = None) -> Service:
+    """Begin to take calls and to speak REST, or `only` one of "calls" and "api".
+
+    Raises `SettingsError`, `CatalogueError`, OSError for an address in use.
+    """
+    api, url = (None, None) if only == "calls" else await _serve_rest(app)
+    try:
+        fastagi, address, background = (None, None, ()) if only == "api" else await _serve_calls(app)
+    except BaseException:
+        if api:
+            await api.stop()
+        raise
+    return Service(app, fastagi, address, background, api, url)
+
+
+async def _serve_rest(app: App) -> tuple[ApiServer, str]:
+    where = app.settings.api
+    app.rest.forms.clear()
+    app.rest.uploads.clear()
+    api = ApiServer(
+        application(app.rest), Listening(where.host, where.port, where.certificate, where.key, where.proxies)
+    )
+    return api, await api.start()
+
+
+async def _serve_calls(app: App) -> tuple[FastAgiServer, tuple[str, int], tuple[asyncio.Task[None], ...]]:
     settings, clock = app.settings, app.mailroom.clock
     catalogues = {name: Catalogue.load(sounds_folder(settings) / name) for name in LANGUAGES}
     sentences = Sentences(settings.data.folder / "sentences", catalogues, clock.monotonic, settings.sounds.sentences)
@@ -143,7 +213,12 @@ async def serve(app: App) -> Service:
     background = [app.adoption.run(), app.sweeper.run()]
     if settings.data.sync:
         background.append(Syncing(app.recordings.takes).run())
-    return Service(app, fastagi, address, tuple(map(asyncio.create_task, background)))
+    return fastagi, address, tuple(map(asyncio.create_task, background))
+
+
+def _limits(settings: Settings) -> Limits:
+    api = settings.api
+    return Limits(api.json_bytes, api.audio_bytes, api.idle_s, api.owner_only, api.session_hours * 3600)
 
 
 def sounds_folder(settings: Settings) -> Path:

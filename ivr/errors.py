@@ -15,13 +15,25 @@
     ├── StoreError              the store could not do it; nothing was half done
     │   ├── StoreBusy           another process holds the database for too long
     │   └── StoreFull           no room left on the disk
+    ├── RequestRefused          a program's request that is not taken as it is
+    │   ├── NotSignedIn         no token, or none that holds
+    │   ├── NotAllowed          not with this token
+    │   ├── TooManyTries        wrong tokens or credentials, too many of them
+    │   ├── Outdated            it rests on a revision that moved on
+    │   ├── NoSuchForm          none of the media types that it takes can be given
+    │   ├── UnknownForm         what it carries is neither JSON, form nor audio
+    │   ├── TooLarge            it carries too much
+    │   ├── TooManyRows         it asks for more than is given without pages
+    │   ├── Stalled             its body stopped coming
+    │   ├── NoSuchRange         a range of bytes that is not there
+    │   └── NoSuchPage          a page size or a key that makes no sense
     └── Misconfigured           this installation needs its administrator
         ├── SettingsError       ivr.toml or an IVR_* variable
         ├── CatalogueError      sounds/<language>/catalogue.toml
         └── SoundsError         a recording, or the program that makes them
 
 Each message says what is wrong and, where there is one, the remedy. Each edge maps the tree once: the phone in
-`ivr/menus/apology.py`, the command line in `ivr/cli/edge.py`.
+`ivr/menus/apology.py`, the command line in `ivr/cli/edge.py`, REST in `ivr/api/refusals.py`.
 """
 
 from __future__ import annotations
@@ -75,7 +87,11 @@ class AudioRefused(BadInput):
 
 
 class NotFound(IvrError):
-    """An account, user, box, message or recording that is not there."""
+    """An account, user, box, message or recording that is not there; `cause`: the id that was asked for."""
+
+    def __init__(self, message: str, cause: str | None = None) -> None:
+        self.cause = cause
+        super().__init__(message)
 
 
 class Conflict(IvrError):
@@ -96,6 +112,62 @@ class StoreBusy(StoreError):
 
 class StoreFull(StoreError):
     """No room left on the disk."""
+
+
+class RequestRefused(IvrError):
+    """A program's request that is not taken as it is."""
+
+
+class NotSignedIn(RequestRefused):
+    """No token, or none that holds."""
+
+
+class NotAllowed(RequestRefused):
+    """Not with this token."""
+
+
+class TooManyTries(RequestRefused):
+    """Wrong tokens or credentials, too many of them."""
+
+
+class Outdated(RequestRefused):
+    """It rests on a revision that moved on."""
+
+
+class NoSuchForm(RequestRefused):
+    """None of the media types that it takes can be given."""
+
+
+class UnknownForm(RequestRefused):
+    """What it carries is neither JSON, form nor audio."""
+
+
+class TooLarge(RequestRefused):
+    """It carries too much; `limit` in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"at most {limit} bytes at once")
+
+
+class TooManyRows(RequestRefused):
+    """It asks for more than is given without pages."""
+
+
+class Stalled(RequestRefused):
+    """Its body stopped coming."""
+
+
+class NoSuchRange(RequestRefused):
+    """A range of bytes that is not there; `size`: how many there are."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        super().__init__(f"there are {size} bytes")
+
+
+class NoSuchPage(RequestRefused):
+    """A page size or a key that makes no sense."""
 
 
 class Misconfigured(IvrError):

@@ -66,6 +66,32 @@ class PinSettings(_Section):
     cost: Annotated[int, Field(ge=4, le=16)] = Field(10, description="bcrypt's cost: 10 takes about 60 ms a try.")
 
 
+class ApiSettings(_Section):
+    host: str = Field("127.0.0.1", description="Address to listen on for REST.")
+    port: Annotated[int, Field(ge=0, le=65_535)] = Field(8000, description="0: any free port.")
+    certificate: Path | None = Field(None, description="PEM file; with `key`, REST is spoken over TLS.")
+    key: Path | None = Field(None, description="PEM file with the certificate's key.")
+    proxies: str = Field("", description="Addresses whose X-Forwarded-For is believed, with commas between.")
+    json_bytes: Annotated[int, Field(ge=1000)] = Field(8_000_000, description="A JSON document at most.")
+    audio_bytes: Annotated[int, Field(ge=1000)] = Field(64_000_000, description="An upload of audio at most.")
+    audio_seconds: Annotated[int, Field(ge=1, le=36_000)] = Field(
+        3600, description="How long uploaded audio may last; longer is refused."
+    )
+    idle_s: Annotated[float, Field(gt=0, le=3600)] = Field(
+        30.0, description="Seconds without a byte after which an upload is given up."
+    )
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="Processes that convert audio.")
+    owner_only: bool = Field(
+        True, description="Who signs in as a user reaches their own boxes only; false: all of the account, as in Kazoo."
+    )
+    failures_an_hour: Annotated[int, Field(ge=1)] = Field(
+        20, description="Wrong tokens and credentials of one address; then it waits an hour."
+    )
+    session_hours: Annotated[int, Field(ge=1, le=8760)] = Field(
+        1, description="How long a token of PUT /v2/user_auth or api_auth holds."
+    )
+
+
 class LogSettings(_Section):
     level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
         "info", description="debug, info, warning or error."
@@ -83,6 +109,7 @@ class Settings(BaseSettings):
     asterisk: AsteriskSettings = AsteriskSettings()
     sounds: SoundsSettings = SoundsSettings()
     pins: PinSettings = PinSettings()
+    api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
     voicemail: VoicemailSettings = VoicemailSettings()
     sweeping: SweepingSettings = SweepingSettings()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from ivr import __version__
-from ivr.cli import accounts, boxes, demo, endpoints, messages, phone, purge, serve, sounds, users
+from ivr.cli import accounts, boxes, demo, endpoints, messages, phone, purge, serve, sounds, tokens, users
 
 command = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 command.command("serve")(serve.serve)
@@ -17,6 +17,7 @@ command.add_typer(users.command, name="user", help="Users: people, who own boxes
 command.add_typer(endpoints.command, name="endpoint", help="Whose phone is whose.")
 command.add_typer(boxes.command, name="box", help="Boxes and their settings.")
 command.add_typer(messages.command, name="message", help="Messages.")
+command.add_typer(tokens.command, name="token", help="Tokens by which programs use the REST API.")
 command.add_typer(sounds.command, name="sounds", help="The recordings of the prompts.")
 
 

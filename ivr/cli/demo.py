@@ -56,7 +56,7 @@ async def _demo(loaded: Settings, fast: bool, say: Path | None) -> None:
         logs.configure(loaded.log, log)
         structlog.get_logger().info("demo.started")
         await furnish(app)
-        service = await begin(app)
+        service = await begin(app, "calls")
         try:
             account = await app.directory.account_called("demo")
             alice = Subscriber(account.id, "alice", "1000", asterisk_secret(loaded))

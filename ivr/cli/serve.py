@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from enum import StrEnum
 
 import structlog
 import typer
@@ -20,13 +21,18 @@ UMASK = 0o027
 log = structlog.get_logger()
 
 
+class Only(StrEnum):
+    CALLS = "calls"
+    API = "api"
+
+
 @told
-def serve() -> None:
-    """Take calls from Asterisk until Ctrl-C or SIGTERM."""
-    asyncio.run(_serve())
+def serve(only: Only | None = typer.Option(None, help="One of the two alone; else both.")) -> None:
+    """Take calls from Asterisk, and speak REST, until Ctrl-C or SIGTERM."""
+    asyncio.run(_serve(only))
 
 
-async def _serve() -> None:
+async def _serve(only: Only | None = None) -> None:
     os.umask(UMASK)
     loaded = settings.load()
     logs.configure(loaded.log)
@@ -35,10 +41,12 @@ async def _serve() -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    service = await begin(app)
-    host, port = service.address
-    log.info("service.started", fastagi=f"{host}:{port}", data=str(loaded.data.folder))
-    typer.echo(f"ivr: ready for Asterisk at agi://{host}:{port}/")
+    service = await begin(app, only)
+    agi = "agi://{}:{}/".format(*service.agi) if service.agi else None
+    log.info("service.started", fastagi=agi, rest=service.url, data=str(loaded.data.folder))
+    typer.echo(
+        "ivr: ready" + (f" for Asterisk at {agi}" if agi else "") + (f", REST at {service.url}" if service.url else "")
+    )
     await stop.wait()
     await service.stop()
     log.info("service.stopped")

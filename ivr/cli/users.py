@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from ivr.app import App
 from ivr.cli.accounts import merged
 from ivr.cli.edge import AccountOption, JsonOption, changes, show, show_all, the_account, told, with_app
 from ivr.directory.people import User
+from ivr.errors import BadInput
 from ivr.mailbox.violations import refusing_fields
 
 command = typer.Typer(no_args_is_help=True)
@@ -60,7 +63,9 @@ def show_one(name: str, account: str | None = AccountOption, json: bool = JsonOp
 @told
 def set_some(
     name: str,
-    words: list[str] = typer.Argument(metavar="KEY=VALUE..."),
+    words: list[str] = typer.Argument(None, metavar="[KEY=VALUE...]"),
+    username: str | None = typer.Option(None, help="By which they sign in to the REST API; with --password."),
+    password: str | None = typer.Option(None, help="8 characters at least; - reads it from standard input."),
     account: str | None = AccountOption,
     json: bool = JsonOption,
 ) -> None:
@@ -68,8 +73,12 @@ def set_some(
 
     async def job(app: App) -> None:
         where = await the_account(app, account)
-        document = (await app.directory.user_called(where.id, name)).model_dump()
-        for key, value in changes(words).items():
+        user = await app.directory.user_called(where.id, name)
+        if username is not None or password is not None:
+            await _sign_in_by(app, user, username, password)
+            user = await app.directory.user(user.id)
+        document = user.model_dump()
+        for key, value in changes(words or []).items():
             document[key] = merged(document.get(key), value)
         default = document.get("voicemail_id")
         if default is not None and (box := await app.boxes.by_number(where.id, str(default))):
@@ -90,6 +99,15 @@ def delete(name: str, account: str | None = AccountOption) -> None:
         )
 
     with_app(job)
+
+
+async def _sign_in_by(app: App, user: User, username: str | None, password: str | None) -> None:
+    name = username or user.username
+    if password is None or not name:
+        raise BadInput("give both --username and --password: one is no use without the other")
+    given = sys.stdin.readline().strip() if password == "-" else password
+    await app.credentials.set(user, name, given)
+    await app.tokens.end_sessions(user.account_id, user.id)
 
 
 def _checked(document: dict[str, object]) -> User:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from sqlite_utils import Database as Tables
 
-from ivr.database.schema import migrations
+from ivr.database.rest import migrations
 from ivr.errors import StoreBusy, StoreError, StoreFull
 
 T = TypeVar("T")

@@ -49,6 +49,10 @@ class Boxes:
         """All boxes of an account, by number."""
         return [await self._opened(row) for row in await self._store.of_account(account_id)]
 
+    def system_of(self, account: Account) -> VoicemailSettings:
+        """The system's settings as an account changes them."""
+        return self._system.changed_by(account.settings)
+
     # -- changing ----------------------------------------------------------------------------------------------------
 
     async def create(self, account: Account, document: Document) -> Mailbox:

@@ -50,7 +50,7 @@ class Delivery:
             ),
             mailbox,
         )  # fmt: skip
-        await self._add(message, mailbox, take.id)
+        await self.add(message, mailbox, take.id)
         await self._takes.forget_file(take)
         return message
 
@@ -66,7 +66,7 @@ class Delivery:
                 id=message_id, account_id=mailbox.account_id, box_id=mailbox.id, folder=Folder.NEW, time=time,
                 length_ms=wav.length_of(size), bytes=size, caller=caller,
             )  # fmt: skip
-            await self._add(self._addressed(message, mailbox), mailbox)
+            await self.add(self._addressed(message, mailbox), mailbox)
         await asyncio.to_thread(self._recordings.remove, path)
 
     async def bring(
@@ -137,14 +137,17 @@ class Delivery:
         intro = [self._recordings.media(message.account_id, message.intro_id)] if message.intro_id else []
         return [*intro, self._recordings.message(message.account_id, message.id)]
 
-    async def _add(self, message: Message, mailbox: Mailbox, take_id: str | None = None) -> None:
-        """It is there; what had to go for it by the quota loses its audio."""
+    async def add(self, message: Message, mailbox: Mailbox, take_id: str | None = None) -> None:
+        """Its audio is there, so it is: what had to go for it by the quota loses its own.
+
+        Raises `NotFound`, `StoreError`.
+        """
         for gone in await self._messages.add(message, take_id, mailbox.quota_bytes):
             await self._forget_audio(gone)
 
     async def _forget_audio(self, message: Message) -> None:
         """A message that is no more needs none. A file that cannot go now is left for the sweeper."""
-        for path in self.audio(message):
+        for path in [file for audio in self.audio(message) for file in (audio, self._recordings.upload(audio))]:
             try:
                 await asyncio.to_thread(self._recordings.remove, path)
             except StoreError as error:
@@ -159,6 +162,9 @@ class Delivery:
         )  # fmt: skip
         size = 0
         for old, new in zip(self.audio(message), self.audio(copy), strict=True):
+            size += await asyncio.to_thread(self._recordings.link, old, new)
+        if message.upload_type and not copy.intro_id:
+            old, new = (self._recordings.upload(self.audio(m)[-1]) for m in (message, copy))
             size += await asyncio.to_thread(self._recordings.link, old, new)
         return self._addressed(replace(copy, bytes=size), destination)
 

@@ -51,12 +51,19 @@ class Message:
     history: tuple[str, ...] = ()
     """Ids of the boxes it was in before."""
     transcription: str | None = None
+    upload_type: str | None = None
+    """Content type of what a program brought, which is kept too; None: nothing, or the message has an intro."""
     revision: int = 1
 
     @property
     def gregorian(self) -> int:
         """Seconds since year 0."""
         return self.time + GREGORIAN_EPOCH
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether its audio has come; before that only programs see it, and no folder counts it."""
+        return self.bytes > 0
 
     @property
     def order(self) -> tuple[bool, int, str]:

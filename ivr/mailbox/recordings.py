@@ -21,8 +21,8 @@ from ivr.errors import NotFound, StoreError, StoreFull
 FOLDER_MODE = 0o2750
 TAKES_MODE = 0o2770
 FILE_MODE = 0o640
-FORMS = (".wav", ".mp3", ".mp4")
-"""Endings of one recording: as it is kept, and as it may have been made for mail and downloads."""
+FORMS = (".wav", ".mp3", ".mp4", ".upload")
+"""Endings of one recording: as it is kept, as it may have been made for mail and downloads, as a program brought it."""
 OURS = re.compile(r"(\.?)((?:\d{6}-)?[0-9a-f]{32})\..*")
 """The name of a file that we made, a draft with a dot before it; any other is somebody else's and left alone."""
 
@@ -44,12 +44,13 @@ class Recordings:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.takes = folder / "takes"
+        self.incoming = folder / "incoming"
 
     def prepare(self) -> None:
         """Make the folders that must be there before the first call. Raises `StoreError`."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            for folder, mode in ((self._folder, FOLDER_MODE), (self.takes, TAKES_MODE)):
+            for folder, mode in ((self._folder, FOLDER_MODE), (self.takes, TAKES_MODE), (self.incoming, FOLDER_MODE)):
                 folder.mkdir(exist_ok=True)
                 if folder.stat().st_uid == os.geteuid():
                     folder.chmod(mode)
@@ -63,6 +64,10 @@ class Recordings:
     def media(self, account_id: str, media_id: str) -> Path:
         """Where a greeting, a name or an intro lies."""
         return self._folder / account_id / "media" / f"{media_id}.wav"
+
+    def upload(self, recording: Path) -> Path:
+        """Where what a program brought lies, byte for byte, beside the recording that was made of it."""
+        return recording.with_suffix(".upload")
 
     def take(self, take_id: str) -> Path:
         """Where Asterisk records a take."""

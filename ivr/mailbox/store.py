@@ -125,6 +125,15 @@ class MessageStore(Protocol):
         """Take what passed retention out of sight and out of the counts; how many, at most `limit`."""
 
 
+class UploadStore(Protocol):
+    """What programs bring."""
+
+    async def set_audio(self, box_id: str, message_id: str, length_ms: int, size: int, upload_type: str) -> Message:
+        """A message has other audio, or its first, which is synced; from the first on the owner can hear it.
+
+        Raises `NotFound`, `PastRetention`."""
+
+
 class Purpose(StrEnum):
     """What a recording in progress will be."""
 

@@ -235,3 +235,27 @@ def test_a_variable_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("IVR_FASTAGI__PORT", "4600")
     loaded = settings.load()
     assert (loaded.fastagi.port, loaded.fastagi.host) == (4600, "127.0.0.2")
+
+
+# -- tokens and signing in ---------------------------------------------------------------------------------------------
+
+
+def test_a_token_is_shown_once_and_can_be_revoked(lived_in: Ivr) -> None:
+    made = answer(lived_in("token", "create", "--user", "alice", "--days", "30", "--label", "crm", "--json"))
+    assert len(made["token"]) == 43
+    assert len(made["account_id"]) == 32
+    [listed] = answer(lived_in("token", "list", "--json"))
+    assert (listed["id"], listed["label"], "token" in listed) == (made["id"], "crm", False)
+    lived_in("token", "revoke", made["id"][:6])
+    assert answer(lived_in("token", "list", "--json")) == []
+    lived_in("token", "revoke", made["id"], fails=3)
+
+
+def test_a_user_gets_a_username_and_a_password_that_is_never_shown(lived_in: Ivr) -> None:
+    shown = lived_in("user", "set", "alice", "--username", "alice1", "--password", "-", given="correct horse\n")
+    assert "alice1" in shown.output
+    assert "correct horse" not in shown.output + lived_in("user", "show", "alice").output
+    lived_in("user", "set", "alice", "--password", "short", fails=2)
+    lived_in("user", "set", "alice", "--username", "alice2", fails=2)
+    lived_in("user", "create", "bob")
+    lived_in("user", "set", "bob", "--username", "alice1", "--password", "battery staple", fails=4)

@@ -23,8 +23,9 @@ def add(
 
 
 def count(connection: sqlite3.Connection, message: Message, folder: Folder, by: int) -> None:
-    """One message more (1) or less (-1) in `folder`."""
-    add(connection, message.account_id, message.box_id, folder, by, by * message.bytes, urgent=message.urgent)
+    """One message more (1) or less (-1) in `folder`; one whose audio has not come counts nowhere."""
+    if message.has_audio:
+        add(connection, message.account_id, message.box_id, folder, by, by * message.bytes, urgent=message.urgent)
 
 
 def counts(connection: sqlite3.Connection, box_id: str) -> Counts:

@@ -167,6 +167,9 @@ class SqliteMessages:
             raise NotFound(f"there is no box {message.box_id!r}")
         if take_id and not connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount:
             raise NotFound("this recording was kept or dropped already")
+        if not message.has_audio:
+            rows.insert(connection, message, rows.NEVER, now)
+            return
         rows.insert(connection, message, rows.next_arrival(connection, message.account_id), now)
         counters.count(connection, message, message.folder, 1)
         outbox.put(connection, Kind.NEW, message, now)
@@ -174,7 +177,7 @@ class SqliteMessages:
 
     def _to_folder(self, connection: sqlite3.Connection, before: Message, folder: Folder, because: Because) -> Message:
         now = int(self._clock.now())
-        arrival = rows.next_arrival(connection, before.account_id)
+        arrival = rows.next_arrival(connection, before.account_id) if before.has_audio else rows.NEVER
         connection.execute(
             "UPDATE messages SET folder = ?, folder_before = ?, folder_at = ?, arrival = ?, revision = revision + 1"
             " WHERE id = ?",
@@ -182,7 +185,7 @@ class SqliteMessages:
         )
         counters.count(connection, before, before.folder, -1)
         counters.count(connection, before, folder, 1)
-        if folder != Folder.NEW:
+        if folder != Folder.NEW and before.has_audio:
             outbox.put(connection, Kind(folder), before, now, reason=because)
         outbox.light(connection, before.account_id, before.box_id, now)
         return replace(before, folder=folder, folder_before=before.folder, revision=before.revision + 1)

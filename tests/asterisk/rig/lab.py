@@ -42,6 +42,8 @@ class Notes:
     devices: list[dict[str, str]]
     spares: list[dict[str, str]]
     """Environments of the services that tests start themselves."""
+    rest: str = ""
+    """Where the service speaks REST."""
 
     @classmethod
     def read(cls, path: Path) -> Notes:
@@ -70,7 +72,8 @@ class Lab:
             spares=() if devices is not None else self._spares(),
         )
         self.data = self.site.data
-        self.environment = self._environment(self.data, self.site.agi_port)
+        self.rest_port = _free_port(socket.SOCK_STREAM)
+        self.environment = {**self._environment(self.data, self.site.agi_port), "IVR_API__PORT": str(self.rest_port)}
         self._late = {
             ms: self._environment(self.folder / f"data-late-{ms}", port) for ms, port in self.site.late_ports.items()
         }
@@ -107,6 +110,7 @@ class Lab:
             {"0": self.environment, **{str(ms): late for ms, late in self._late.items()}},
             [asdict(device) for device in self.site.devices],
             [self._environment(spare.data, spare.port) for spare in self.site.spares],
+            f"http://127.0.0.1:{self.rest_port}",
         )  # fmt: skip
         path = self.folder / NOTES
         path.write_text(json.dumps(asdict(notes)))
@@ -125,6 +129,7 @@ class Lab:
         return {
             "IVR_DATA__FOLDER": str(data),
             "IVR_FASTAGI__PORT": str(port),
+            "IVR_API__PORT": "0",
             "IVR_ASTERISK__SECRET": self.site.secret,
             "IVR_VOICEMAIL__CALLBACK_CONTEXT": "ivr-callback",
             "IVR_VOICEMAIL__OPERATOR_CONTEXT": "ivr-operator",

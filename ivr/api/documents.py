@@ -1,0 +1,65 @@
+"""Boxes and messages as this door shows them; a PIN never is."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ivr.mailbox.boxes import public
+from ivr.mailbox.bulk import Outcome
+from ivr.mailbox.listing import ListedBox
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.message import Message
+
+
+def box(mailbox: Mailbox) -> dict[str, Any]:
+    """All settings of a box."""
+    return {"id": mailbox.id, **public(mailbox.settings)}
+
+
+def box_line(listed: ListedBox) -> dict[str, Any]:
+    """A box in a list."""
+    settings, counts = listed.settings, listed.counts
+    line: dict[str, Any] = {"id": listed.row.id, "name": settings.name, "mailbox": settings.mailbox}
+    if settings.owner_id:
+        line["owner_id"] = settings.owner_id
+    if settings.flags:
+        line["flags"] = settings.flags
+    line["messages"] = counts.new + counts.saved
+    if line["messages"]:
+        line["folders"] = {"new": counts.new, "saved": counts.saved}
+    return line
+
+
+def message_line(message: Message) -> dict[str, Any]:
+    """A message in a list."""
+    line = {
+        "timestamp": message.gregorian, "from": message.from_uri, "to": message.to_uri,
+        "caller_id_number": message.caller.number, "caller_id_name": message.caller.name, "call_id": message.call_id,
+        "folder": message.folder, "length": message.length_ms, "media_id": message.id,
+    }  # fmt: skip
+    if message.transcription is not None:
+        line["transcribed"] = True
+    return line
+
+
+def message(message: Message) -> dict[str, Any]:
+    """A message by itself, with its transcript where there is one."""
+    document = message_line(message)
+    if message.transcription is not None:
+        document["transcription"] = _transcription(message.transcription)
+        del document["transcribed"]
+    return document
+
+
+def outcome(of: Outcome) -> dict[str, Any]:
+    """What became of many messages: both members always, failures as the seed prints them (design)."""
+    return {"succeeded": of.succeeded, "failed": [{message_id: reason} for message_id, reason in of.failed]}
+
+
+def _transcription(kept: str) -> Any:
+    try:
+        document = json.loads(kept)
+    except ValueError:
+        document = None
+    return document if isinstance(document, dict) else {"result": "success", "text": kept}

@@ -1,0 +1,44 @@
+"""Names of files that people take away: who and when, and safe on every system."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from urllib.parse import quote
+
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.message import Message
+from ivr.mailbox.uploads import ANONYMOUS
+
+LONGEST = 60
+UNKNOWN = "unknown"
+
+
+def file_name(mailbox: Mailbox, message: Message, extension: str) -> str:
+    """Such as `6001_2016-05-10_00-18-42.mp3`, by the clock of the box."""
+    known = [who for who in (message.caller.number, message.caller.name) if who and who != ANONYMOUS]
+    return f"{_safe(known[0] if known else UNKNOWN)}_{mailbox.local(message.time):%Y-%m-%d_%H-%M-%S}{extension}"
+
+
+def attachment(name: str) -> str:
+    """The Content-Disposition header of a download."""
+    return f"attachment; filename=\"{name}\"; filename*=UTF-8''{quote(name)}"
+
+
+class UniqueNames:
+    """Gives no name twice, not even in other capitals."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, int] = {}
+
+    def of(self, name: str) -> str:
+        """`name`, or one like it."""
+        stem, dot, extension = name.rpartition(".")
+        n = self._given.get(name.lower(), 0) + 1
+        self._given[name.lower()] = n
+        return name if n == 1 else self.of(f"{stem}_{n}{dot}{extension}")
+
+
+def _safe(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9+-]+", "_", plain).strip("_")[:LONGEST] or UNKNOWN

@@ -1,0 +1,89 @@
+"""Sending audio: whole, or the stretch that a player asks for; read in pieces, never on the loop's thread."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from ivr.api.names import attachment
+from ivr.errors import NoSuchRange, NotFound
+from ivr.mailbox.forms import Given
+
+PIECE = 256 * 1024
+
+
+def audio(request: Request, given: Given, name: str) -> Response:
+    """The answer: 200, 206, or 304 where the asker has it. Raises `NoSuchRange`, `NotFound`."""
+    tag = f'"{given.tag}-{given.form.name}"'
+    headers = {
+        "Content-Disposition": attachment(name), "Accept-Ranges": "bytes", "ETag": tag, "Vary": "Accept",
+        "Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff",
+    }  # fmt: skip
+    if tag in (request.headers.get("if-none-match") or ""):
+        return Response(status_code=304, headers=headers)
+    stretch = _stretch(request, given.size, tag)
+    start, end = stretch or (0, given.size)
+    headers["Content-Length"] = str(end - start)
+    if stretch:
+        headers["Content-Range"] = f"bytes {start}-{end - 1}/{given.size}"
+    pieces = OpenAudio(given).pieces(start, end)
+    return StreamingResponse(pieces, 206 if stretch else 200, headers, given.form.content_type)
+
+
+class OpenAudio:
+    """Audio whose files are open: it can be read to its end whoever deletes or replaces them meanwhile."""
+
+    def __init__(self, given: Given) -> None:
+        self._given = given
+        self._files: list[tuple[BinaryIO, int, int]] = []
+        with ExitStack() as opened:
+            for path, first, length in given.files:
+                self._files.append((opened.enter_context(_opened(path)), first, length))
+            self._closing = opened.pop_all()
+
+    async def pieces(self, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes from `start` up to `end`."""
+        with self._closing:
+            before = len(self._given.head)
+            if start < before:
+                yield self._given.head[start:end]
+            for file, first, length in self._files:
+                here, last = max(start - before, 0), min(end - before, length)
+                while here < last:
+                    piece = await asyncio.to_thread(os.pread, file.fileno(), min(PIECE, last - here), first + here)
+                    if not piece:
+                        raise OSError(f"{file.name} became shorter")
+                    here += len(piece)
+                    yield piece
+                before += length
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise NotFound("voicemail message does not have any audio file", path.stem) from error
+
+
+def _stretch(request: Request, size: int, tag: str) -> tuple[int, int] | None:
+    """First byte and the one behind the last; None: all. Several stretches at once are answered with all."""
+    asked = re.fullmatch(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", request.headers.get("range", ""))
+    if not asked or (not asked[1] and not asked[2]) or request.headers.get("if-range", tag) != tag:
+        return None
+    if not asked[1]:
+        start, end = max(0, size - int(asked[2])), size
+    else:
+        start, end = int(asked[1]), min(size, int(asked[2]) + 1) if asked[2] else size
+        if asked[2] and int(asked[2]) < start:
+            return None
+    if start >= size or start >= end:
+        raise NoSuchRange(size)
+    return start, end

@@ -1,0 +1,90 @@
+"""Greetings and names that programs bring, take away, or give back as they were brought."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from ivr.clock import Clock
+from ivr.directory.directory import Directory
+from ivr.errors import NotFound
+from ivr.ids import Ids
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.recordings import Recordings
+from ivr.mailbox.store import Media, MediaKind, MediaStore
+from ivr.mailbox.uploads import Brought
+
+UPLOADED = "upload"
+
+
+@dataclass(frozen=True, slots=True)
+class GreetingFiles:
+    """A greeting and where it lies; `upload` is None where it was spoken at a phone."""
+
+    media: Media
+    recording: Path
+    upload: Path | None
+
+
+class GreetingUploads:
+    """The greetings of all boxes, as programs see them."""
+
+    def __init__(
+        self, store: MediaStore, directory: Directory, recordings: Recordings, clock: Clock, ids: Ids
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._directory = directory
+        self._recordings = recordings
+        self._clock = clock
+        self._ids = ids
+
+    async def use(self, mailbox: Mailbox, kind: MediaKind, audio: Brought) -> Media:
+        """What was brought is heard from now on; a name in all boxes of its owner. Raises `NotFound`, `StoreError`."""
+        media = Media(
+            id=self._ids.document(), account_id=mailbox.account_id, box_id=mailbox.id, kind=kind,
+            length_ms=audio.length_ms, bytes=audio.bytes, created_at=int(self._clock.now()), source=UPLOADED,
+            content_type=audio.form.content_type,
+        )  # fmt: skip
+        target = self._recordings.media(media.account_id, media.id)
+        try:
+            await asyncio.to_thread(self._recordings.link, audio.upload, self._recordings.upload(target))
+            await asyncio.to_thread(self._recordings.link, audio.recording, target)
+            owner = mailbox.owner if kind is MediaKind.NAME else None
+            await self._store.use(media, user_id=owner.id if owner else None)
+        except BaseException:
+            for path in (target, self._recordings.upload(target)):
+                await asyncio.to_thread(self._recordings.remove, path)
+            raise
+        return media
+
+    async def find(self, mailbox: Mailbox, kind: MediaKind) -> GreetingFiles:
+        """What is in use. Raises `NotFound` where callers hear the generic one."""
+        media_id = _pointer(mailbox, kind)
+        media = await self._store.get(mailbox.account_id, media_id) if media_id else None
+        if media is None:
+            raise NotFound(f"the box has no recording {kind}", kind)
+        recording = self._recordings.media(media.account_id, media.id)
+        upload = self._recordings.upload(recording) if media.source == UPLOADED else None
+        return GreetingFiles(media, recording, upload)
+
+    async def stop(self, mailbox: Mailbox, kind: MediaKind) -> Media:
+        """Callers hear the generic one again; gives what it was. Raises `NotFound`."""
+        found = await self.find(mailbox, kind)
+        names = mailbox.owner.settings.get("media", {}) if mailbox.owner else {}
+        if kind is MediaKind.NAME and mailbox.owner and names.get("name"):
+            kept = {name: value for name, value in names.items() if name != "name"}
+            changed = mailbox.owner.model_copy(update={"settings": {**mailbox.owner.settings, "media": kept}})
+            await self._directory.update_user(changed)
+        else:
+            await self._store.stop_using(mailbox.id, kind)
+        return found.media
+
+
+def _pointer(mailbox: Mailbox, kind: MediaKind) -> str | None:
+    media = mailbox.settings.media
+    if kind is MediaKind.NAME:
+        return (mailbox.owner.settings.get("media", {}).get("name") if mailbox.owner else None) or media.name
+    if kind is MediaKind.TEMPORARY:
+        return media.temporary_unavailable
+    return media.unavailable or mailbox.settings.greeting_media_id

@@ -1,0 +1,161 @@
+"""Messages that programs bring: in one step with their audio, or the audio later; and audio replaced.
+
+What was brought is kept byte for byte beside the recording that is made of it. As everywhere: files first, synced at
+their final places, then the row; where the row cannot be written the files go again, so nothing is half stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ivr.audio.formats import AudioFormat
+from ivr.audio.workshop import Workshop
+from ivr.clock import Clock
+from ivr.ids import Ids
+from ivr.mailbox.delivery import Delivery
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.message import Caller, Folder, Message
+from ivr.mailbox.recordings import Recordings
+from ivr.mailbox.store import MessageStore, UploadStore
+
+ANONYMOUS = "anonymous"
+LEFT_BEHIND_S = 3600
+"""A draft as old as this is nobody's any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Particulars:
+    """What a program says of a message that it brings; what it leaves out is filled in."""
+
+    caller: Caller = field(default_factory=Caller)
+    folder: Folder = Folder.NEW
+    from_uri: str = ""
+    to_uri: str = ""
+    call_id: str = ""
+    time: int | None = None
+    """Unix seconds; None: now."""
+    length_ms: int = 1
+    """Until the audio is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """Audio that has been received and found good; both files are drafts that go with `Uploads.converted`."""
+
+    upload: Path
+    recording: Path
+    form: AudioFormat
+    length_ms: int
+
+    @property
+    def bytes(self) -> int:
+        return self.upload.stat().st_size + self.recording.stat().st_size
+
+
+class Uploads:
+    """`longest_s`: how long audio may last."""
+
+    def __init__(
+        self, store: UploadStore, messages: MessageStore, delivery: Delivery, recordings: Recordings,
+        workshop: Workshop, clock: Clock, ids: Ids, longest_s: int,
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._messages = messages
+        self._delivery = delivery
+        self._recordings = recordings
+        self._workshop = workshop
+        self._clock = clock
+        self._ids = ids
+        self._longest_s = longest_s
+        self._replacing = asyncio.Lock()
+
+    def clear(self) -> None:
+        """Take away what a crash left of uploads that never came to their end."""
+        for path in self._recordings.incoming.iterdir():
+            if path.stat().st_mtime < self._clock.now() - LEFT_BEHIND_S:
+                self._recordings.remove(path)
+
+    @contextmanager
+    def draft(self) -> Iterator[Path]:
+        """A place for bytes that are coming in; whatever lies there goes afterwards."""
+        path = self._recordings.incoming / self._ids.document()
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+            path.with_suffix(".wav").unlink(missing_ok=True)
+
+    async def converted(self, upload: Path) -> Brought:
+        """Find out whether a draft is audio, and make a recording of it. Raises `AudioRefused`."""
+        recording = upload.with_suffix(".wav")
+        form, length_ms = await self._workshop.record(upload, recording, self._longest_s)
+        return Brought(upload, recording, form, length_ms)
+
+    async def add(self, mailbox: Mailbox, about: Particulars, audio: Brought | None) -> Message:
+        """A new message of the box. Raises `NotFound` where the box went meanwhile, `StoreError`."""
+        now = self._clock.now()
+        time = int(now) if about.time is None else about.time
+        message = self._addressed(
+            Message(
+                id=self._ids.message(time), account_id=mailbox.account_id, box_id=mailbox.id, folder=about.folder,
+                time=time, length_ms=about.length_ms, caller=about.caller, from_uri=about.from_uri,
+                to_uri=about.to_uri, call_id=about.call_id or self._ids.document()[:24],
+            ),
+            mailbox,
+        )  # fmt: skip
+        if audio is None:
+            await self._delivery.add(message, mailbox)
+            return message
+        message = replace(message, length_ms=audio.length_ms, bytes=audio.bytes, upload_type=audio.form.content_type)
+        target = self._recordings.message(message.account_id, message.id)
+        try:
+            await self._place(audio, target)
+            await self._delivery.add(message, mailbox)
+        except BaseException:
+            await asyncio.to_thread(self._forget, target)
+            raise
+        return message
+
+    async def replace(self, message: Message, audio: Brought) -> Message:
+        """Other audio, or the first, for a message; an intro that it had goes. Raises `NotFound`, `StoreError`."""
+        target = self._recordings.message(message.account_id, message.id)
+        async with self._replacing:  # Of two at once, recording and upload must be of the same one.
+            await self._messages.get(message.box_id, message.id, 0)
+            await self._place(audio, target)
+            replaced = await self._store.set_audio(
+                message.box_id, message.id, audio.length_ms, audio.bytes, audio.form.content_type
+            )
+        if message.intro_id:
+            intro = self._recordings.media(message.account_id, message.intro_id)
+            await asyncio.to_thread(self._recordings.remove, intro)
+        return replaced
+
+    def kept(self, message: Message) -> Path | None:
+        """What was brought, as it was brought."""
+        if not message.upload_type or message.intro_id:
+            return None
+        return self._recordings.upload(self._recordings.message(message.account_id, message.id))
+
+    async def _place(self, audio: Brought, target: Path) -> None:
+        await asyncio.to_thread(self._recordings.link, audio.upload, self._recordings.upload(target))
+        await asyncio.to_thread(self._recordings.link, audio.recording, target)
+
+    def _forget(self, target: Path) -> None:
+        self._recordings.remove(target)
+        self._recordings.remove(self._recordings.upload(target))
+
+    def _addressed(self, message: Message, mailbox: Mailbox) -> Message:
+        realm = mailbox.account.realm
+
+        def at_home(user: str) -> str:
+            return user if "@" in user else f"{user}@{realm}"
+
+        caller = Caller(message.caller.number or ANONYMOUS, message.caller.name or ANONYMOUS)
+        return replace(
+            message, caller=caller, from_uri=at_home(message.from_uri or caller.number),
+            to_uri=at_home(message.to_uri or mailbox.number),
+        )  # fmt: skip

@@ -1,0 +1,91 @@
+"""The server itself: over TLS, its own process, and an address in use."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ivr.api.application import application
+from ivr.api.server import ApiServer, Listening
+from ivr.errors import SettingsError
+from tests.support.house import House
+
+
+def a_certificate(folder: Path) -> tuple[Path, Path]:
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"]
+    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    command = ["openssl", "req", *kind, *name, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key
+
+
+async def test_over_tls(house: House, tmp_path: Path) -> None:
+    certificate, key = a_certificate(tmp_path)
+    server = ApiServer(application(house.app.rest), Listening("127.0.0.1", 0, certificate, key))
+    url = await server.start()
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    async with httpx.AsyncClient(verify=trusting) as http:
+        answer = await http.get(f"{url}/v2/accounts/x/vmboxes")
+    assert (url[:8], answer.status_code) == ("https://", 401)
+    await server.stop()
+
+
+async def test_what_cannot_be_listened_with(house: House, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.pem"
+    wrong.write_text("x")
+    door = application(house.app.rest)
+    for where in (Listening("127.0.0.1", 0, wrong, wrong), Listening("127.0.0.1", 0, wrong)):
+        with pytest.raises(SettingsError, match=r"api\.certificate"):
+            await ApiServer(door, where).start()
+    first = ApiServer(door, Listening("127.0.0.1", 0))
+    port = int((await first.start()).rpartition(":")[2])
+    with pytest.raises(SettingsError, match=r"change api\.host or api\.port"):
+        await ApiServer(door, Listening("127.0.0.1", port)).start()
+    await first.stop()
+
+
+def test_alone_in_a_process_of_its_own(tmp_path: Path) -> None:
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    environment = {**kept, "IVR_DATA__FOLDER": str(tmp_path / "data"), "IVR_API__PORT": "0", "IVR_PINS__COST": "4"}
+
+    def ivr(*words: str) -> str:
+        command = [sys.executable, "-m", "ivr", *words]
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+    ivr("account", "create", "demo")
+    made = json.loads(ivr("token", "create", "--json"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ivr", "serve", "--only", "api"], env=environment, stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    assert process.stdout
+    said = process.stdout.readline()
+    url = said.split()[-1]
+    answer = httpx.get(f"{url}/v2/accounts/{made['account_id']}/vmboxes", headers={"X-Auth-Token": made["token"]})
+    assert (answer.status_code, answer.json()["data"], "agi:" in said) == (200, [], False)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(15) == 0
+    process.stdout.close()
+
+
+@pytest.mark.parametrize(("proxies", "apart"), [("127.0.0.1", True), ("", False)])
+async def test_where_a_try_comes_from_is_what_a_known_proxy_says(house: House, proxies: str, apart: bool) -> None:
+    house.app.rest.tries._an_hour = 1
+    server = ApiServer(application(house.app.rest), Listening("127.0.0.1", 0, proxies=proxies))
+    url = await server.start()
+    async with httpx.AsyncClient(headers={"X-Auth-Token": "wrong"}) as http:
+        statuses = [
+            (await http.get(f"{url}/v2/accounts/x/vmboxes", headers={"X-Forwarded-For": address})).status_code
+            for address in ("192.0.2.1", "192.0.2.2", "192.0.2.2")
+        ]
+    assert statuses == ([401, 401, 429] if apart else [401, 429, 429])
+    await server.stop()
