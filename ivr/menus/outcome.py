@@ -18,6 +18,12 @@ async def kept(call: Call, message: Message) -> None:
         await call.tell("VMSTATUS", "SUCCESS")
 
 
+async def listens(call: Call) -> None:
+    """Somebody who came to leave a message wants to hear some: should we die now, nobody is to ask them for one."""
+    if call.arrival.arguments.action is Action.LEAVE:
+        await call.tell("IVRLISTENS", "true")
+
+
 async def ended(call: Call, status: Status) -> None:
     """The call is about to go back to the dialplan, or is over."""
     if _was_voicemail(call) and status is not Status.HANGUP:

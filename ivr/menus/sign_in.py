@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ivr.mailbox.mailbox import Mailbox
+from ivr.menus import outcome
 from ivr.menus.menu import Menu, Next
 from ivr.menus.visit import Session, Status, Visit
 from ivr.menus.welcome import Welcome
@@ -19,6 +20,7 @@ class SignIn(Menu):
     async def run(self) -> Next:
         """Box numbers and PINs share the tries of one call. A box that does not exist sounds like a wrong PIN."""
         await self.call.answer()
+        await outcome.listens(self.call)
         for _ in range(self.mailroom.system.max_login_attempts):
             if not self._named and not await self._ask_number():
                 continue

@@ -103,6 +103,18 @@ async def leaves_alone(call: Conversation, spare: Spare, caller: Person, owner: 
     assert holds(recorded(take), words)
 
 
+async def the_owner_hears_it_when_the_service_is_back(owner: Person, words: Clip, spare: Spare) -> None:
+    """Once, however often the service starts."""
+    for _ in range(2):
+        spare.service.kill()
+        spare.service.start()
+        await eventually(lambda: owner.messages() and not list(spare.takes.glob("*.wav")), within_s=20)
+    assert len(owner.messages()) == 1
+    call = await owner.dials(spare.code)
+    await call.hears("number/1", "count/new-message", words)
+    await call.hang_up()
+
+
 async def test_without_a_service_the_dialplan_takes_the_message(alice: Person, bob: Person, spare: Spare) -> None:
     alice.moves_in(at=spare.desk)
     spare.service.stop()
@@ -110,6 +122,7 @@ async def test_without_a_service_the_dialplan_takes_the_message(alice: Person, b
     await greets_alone(call, alice)
     await call.hears("greeting/leave-a-message")
     await leaves_alone(call, spare, bob, alice)
+    await the_owner_hears_it_when_the_service_is_back(alice, words_of(bob), spare)
 
 
 async def test_a_key_goes_to_the_beep_and_another_ends_the_recording(alice: Person, bob: Person, spare: Spare) -> None:
@@ -155,6 +168,7 @@ async def test_killed_while_recording_the_caller_talks_on(alice: Person, bob: Pe
     [take] = spare.takes.glob("*.wav")
     assert not spare.alone()
     assert holds(recorded(take), words)
+    await the_owner_hears_it_when_the_service_is_back(alice, words, spare)
 
 
 async def test_killed_in_the_review_what_was_said_stays(alice: Person, bob: Person, spare: Spare) -> None:
@@ -238,6 +252,19 @@ async def test_an_owner_is_told_to_try_later_when_the_service_hangs(alice: Perso
     alice.moves_in(at=spare.desk)
     spare.service.signal(signal.SIGSTOP)
     call = await alice.dials(spare.code, within_s=20)
+    await call.hears("problem/later")
+    await call.ends()
+
+
+async def test_an_owner_who_has_signed_in_from_the_greeting_is_asked_for_no_message(
+    alice: Person, stranger: Person, spare: Spare
+) -> None:
+    alice.moves_in(at=spare.desk)
+    call = await stranger.dials(spare.code + alice.number)
+    await call.hears("greeting/person-at")
+    await call.press("*")
+    await call.hears("login/enter-pin")
+    spare.service.kill()
     await call.hears("problem/later")
     await call.ends()
 

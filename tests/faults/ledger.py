@@ -70,6 +70,15 @@ class Forwarded:
 
 
 @dataclass
+class Greeting:
+    """What an owner recorded for callers to hear."""
+
+    spoken: Spoken
+    chosen: bool = False
+    """The owner pressed the key that puts it in use."""
+
+
+@dataclass
 class Ledger:
     """All of one run."""
 
@@ -78,11 +87,14 @@ class Ledger:
     """Box and id of messages that were in the boxes when the run began."""
     filed: list[Filed] = field(default_factory=list)
     forwarded: list[Forwarded] = field(default_factory=list)
+    greetings: list[Greeting] = field(default_factory=list)
     recording: bool = False
     """Somebody is talking into a recording at this moment."""
 
-    def complaints(self, boxes: Mapping[str, Sequence[Row]], killed_s: float, victim: str) -> list[str]:
-        """What is not as it was announced; `boxes` has the messages of each box."""
+    def complaints(
+        self, boxes: Mapping[str, Sequence[Row]], killed_s: float, victim: str, greetings: Sequence[Row] = ()
+    ) -> list[str]:
+        """What is not as it was announced; `boxes` has the messages of each box, `greetings` those of the owner's."""
         found = [text for rows in boxes.values() for row in rows for text in _unplayable(row)]
         for box, message_id in self.there_before:
             times = [row["id"] for row in boxes[box]].count(message_id)
@@ -96,11 +108,16 @@ class Ledger:
             found += _complaints(spoken, [row["audio"][-1] for row in boxes[spoken.box]], killed_s, victim, "message")
         for sent in self.forwarded:
             found += self._of_forwarded(sent, boxes[sent.box], killed_s, victim)
+        for greeting in self.greetings:
+            found += _of_greeting(greeting, greetings, killed_s, victim)
         return found
 
     def told(self, killed_s: float) -> str:
         """What had come of it when it was interrupted, for the person who reads the runs."""
-        said = [*self.spoken, *(sent.intro for sent in self.forwarded if sent.intro)]
+        said = [
+            *self.spoken, *(sent.intro for sent in self.forwarded if sent.intro),
+            *(greeting.spoken for greeting in self.greetings),
+        ]  # fmt: skip
         parts = [
             f"{max(0.0, killed_s - one.began_s):.1f} s into {len(one.samples) / RATE:.1f} s of speech" for one in said
         ]
@@ -117,6 +134,20 @@ class Ledger:
             return []
         intros = [row["audio"][0] for row in copies if len(row["audio"]) == 2]
         return _complaints(sent.intro, intros, killed_s, victim, "intro")
+
+
+def _of_greeting(greeting: Greeting, rows: Sequence[Row], killed_s: float, victim: str) -> list[str]:
+    """In use or put aside, once; in use only if its owner said so, and certainly if they were told so."""
+    found = [text for row in rows for text in _unplayable(row)]
+    if found:
+        return found
+    found = _complaints(greeting.spoken, [row["audio"][0] for row in rows], killed_s, victim, "greeting")
+    in_use = any(row["in_use"] and begins_in(greeting.spoken.samples, row["audio"][0]) for row in rows)
+    if in_use and not greeting.chosen:
+        found.append("a greeting is in use that its owner never chose")
+    if greeting.spoken.announced and not in_use:
+        found.append("a greeting was announced as in use, and is not")
+    return found
 
 
 def _complaints(spoken: Spoken, files: Sequence[str], killed_s: float, victim: str, what: str) -> list[str]:

@@ -44,7 +44,7 @@ class Plan:
         """Stories and victims in turn, so that even few runs have each; the moment by chance."""
         random = Random(f"{seed}:{number}")
         story = STORIES[number % len(STORIES)]
-        victim = VICTIMS[(number // len(STORIES) + number) % len(VICTIMS)]
+        victim = VICTIMS[(number // len(STORIES) + number % len(STORIES)) % len(VICTIMS)]
         if random.random() < 0.6:
             return cls(number, seed, story, victim, random.choice(story.MARKS), random.uniform(0, LONGEST_AFTER_MARK_S))
         return cls(number, seed, story, victim, None, random.uniform(0.2, story.LASTS_S))
@@ -82,7 +82,8 @@ class Run:
         self.told = self._ledger.told(killed_s)
         settled = await self._settle()
         boxes = {person.number: await self._ask("messages", number=person.number) for person in self._people}
-        found = self._ledger.complaints(boxes, killed_s, self._plan.victim)
+        greetings = await self._ask("greetings", number=self._story.owner.number)
+        found = self._ledger.complaints(boxes, killed_s, self._plan.victim, greetings)
         return [*too_early, *settled, *found]
 
     async def _act(self) -> None:
@@ -123,6 +124,10 @@ class Run:
         return found
 
     async def _is_adopted_too_early(self) -> bool:
+        if self._ledger.greetings:
+            rows = await self._ask("greetings", number=self._story.owner.number)
+            said = self._ledger.greetings[-1].spoken.samples
+            return any(begins_in(said, row["audio"][0]) for row in rows) and self._ledger.recording
         if not self._ledger.spoken:
             return False  # An introduction: its message is not there before it is sent.
         spoken = self._ledger.spoken[-1]

@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Any, ClassVar
 
 from tests.asterisk.conftest import Conversation, Person, Recorded
-from tests.faults.ledger import Filed, Forwarded, Ledger, Spoken
+from tests.faults.ledger import Filed, Forwarded, Greeting, Ledger, Spoken
 from tests.sipphone.speech import speech
 
 AT_ONCE: dict[str, Any] = {"skip_greeting": True, "skip_instructions": True}
@@ -177,6 +177,30 @@ class ForwardsWithAnIntro(Forwards):
         await call.hang_up()
 
 
+class RecordsAGreeting(Story):
+    NAME = "recording a greeting"
+    MARKS: ClassVar[tuple[str, ...]] = ("talking", "reviewing", "using")
+    LASTS_S = 25
+
+    async def act(self) -> None:
+        call = await self.dials(self.owner, "*97")
+        for heard, key in (("to/configure", "5"), ("to/record-unavailable", "1"), ("settings/record-greeting", "1")):
+            await call.hears(heard)
+            await call.press(key)
+        spoken = await self.speaks(
+            call, self.owner.number, lambda spoken: self.ledger.greetings.append(Greeting(spoken))
+        )
+        await call.press("#")
+        self.marks["reviewing"].set()
+        await call.hears("to/use-recording")
+        self.ledger.greetings[0].chosen = True
+        self.marks["using"].set()
+        await call.press("1")
+        await call.hears("done/saved")
+        spoken.announced = True
+        await call.hang_up()
+
+
 STORIES: tuple[type[Story], ...] = (
-    LeavesAndHangsUp, LeavesAndSaves, Saves, Deletes, Forwards, ForwardsWithAnIntro,
+    LeavesAndHangsUp, LeavesAndSaves, Saves, Deletes, Forwards, ForwardsWithAnIntro, RecordsAGreeting,
 )  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ivr.audio import wav
-from tests.faults.ledger import Filed, Forwarded, Ledger, Spoken
+from tests.faults.ledger import Filed, Forwarded, Greeting, Ledger, Spoken
 from tests.faults.run import Plan
 from tests.faults.stories import STORIES
 from tests.sipphone import Samples
@@ -99,6 +99,22 @@ def test_an_introduction_that_was_spoken_goes_along(tmp_path: Path) -> None:
     row, before = recorded(tmp_path), recorded(tmp_path, words, "intro")
     assert complaints(ledger, {**row, "audio": [*before["audio"], *row["audio"]]}) == []
     assert complaints(ledger, row)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "announced", "there", "is_fine"),
+    [
+        (False, False, ["aside"], True), (False, False, ["in use"], False), (False, False, [], False),
+        (True, False, ["aside"], True), (True, False, ["in use"], True), (True, True, ["in use"], True),
+        (True, True, ["aside"], False), (True, False, ["in use", "aside"], False),
+    ],
+)  # fmt: skip
+def test_a_greeting_is_in_use_if_its_owner_chose_it_else_put_aside(
+    tmp_path: Path, chosen: bool, announced: bool, there: list[str], is_fine: bool
+) -> None:
+    ledger = Ledger(greetings=[Greeting(Spoken(BOX, SAID, 90.0, ended_s=98.0, announced=announced), chosen)])
+    rows = [{**recorded(tmp_path, name=where), "in_use": where == "in use"} for where in there]
+    assert (ledger.complaints({BOX: []}, KILLED_S, "asterisk", rows) == []) is is_fine
 
 
 def test_the_same_seed_makes_the_same_runs_and_few_runs_have_every_story_and_both_victims() -> None:

@@ -96,6 +96,7 @@ async def test_zero_and_star_lead_where_the_dialplan_says(
 async def test_where_there_is_no_a_star_signs_in(house: House, box: Mailbox) -> None:
     phone = await voicemail(house, "u", Press("*", after_ms=500), HangUp(during="pin"))
     assert phone.texts[1] == "Please enter your pin, then press pound."
+    assert phone.told["IVRLISTENS"]
 
 
 @pytest.mark.parametrize(("options", "context"), [("ud(menu)", "menu"), ("ud", "site")])

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from ivr.call.arguments import ACTIONS, NAMES
 from ivr.call.fastagi import call as fastagi
+from ivr.mailbox.alone import NAME
 from ivr.menus.outcome import VM_STATUS
 from ivr.prompts.catalogue import Catalogue
 
-NAME = re.compile(r"alone-\w*-\w+-\w+-\d{10}-\w+\.wav", re.ASCII)
-"""What the next start adopts."""
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "asterisk-conf"
 FILES = sorted(CONF.glob("extensions*.conf"))
@@ -55,7 +54,14 @@ def test_every_global_that_is_read_is_set_and_told() -> None:
 
 
 def test_what_the_service_tells_the_dialplan_is_what_the_dialplan_looks_at() -> None:
-    for name in (fastagi.STATUS_VARIABLE, fastagi.TAKE_VARIABLE, fastagi.FRAME_VARIABLE, "IVRMESSAGE", "VMSTATUS"):
+    for name in (
+        fastagi.STATUS_VARIABLE,
+        fastagi.TAKE_VARIABLE,
+        fastagi.FRAME_VARIABLE,
+        "IVRMESSAGE",
+        "IVRLISTENS",
+        "VMSTATUS",
+    ):
         assert f"${{{name}}}" in TEXT or f"({name})" in TEXT, name
     assert {*VM_STATUS.values()} <= {"SUCCESS", "USEREXIT", "FAILED"}
 

@@ -14,7 +14,7 @@ from ivr.prompts.recording.shaping import Samples
 from ivr.prompts.recording.synthesis import Speaker
 
 PROMPT_SPEAKER = Speaker("rms")
-"""The voice of all prompts; docs/decisions/0001-voice.md says why."""
+"""The voice of all prompts; docs/decisions/0001-the-voice.md says why."""
 
 
 def build(

@@ -18,7 +18,7 @@ from tests.asterisk.rig.root import Missing, why_not
 
 
 def main() -> int:
-    for number in (signal.SIGTERM, signal.SIGHUP):  # A closed window ends a lab as Ctrl-C does.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # A closed window ends a lab as Ctrl-C does.
         signal.signal(number, signal.default_int_handler)
     match sys.argv[1:]:
         case ["run", *command] if command:

@@ -22,7 +22,7 @@ from ivr.errors import Conflict, NotFound
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller, Folder
 from ivr.mailbox.sqlite.media import SqliteMedia
-from ivr.mailbox.store import Because, Media, MediaKind
+from ivr.mailbox.store import Because, Media, MediaKind, Purpose
 
 ACCOUNT = "lab"
 
@@ -77,6 +77,15 @@ class Clerk:
         """The file that callers of a box are greeted with; None: the generic sentence."""
         sound = await self._app.mailroom.greetings.greeting(await self._box(number))
         return str(sound.path) if sound else None
+
+    async def greetings(self, number: str) -> list[dict[str, Any]]:
+        """The greeting of a box that is in use, and the one that its owner is asked about."""
+        box = await self._box(number)
+        in_use = box.settings.media.unavailable
+        used = [(in_use, True, self._app.recordings.media(box.account_id, in_use))] if in_use else []
+        takes = await self._app.mailroom.takes.aside(box.id)
+        aside = [(take.id, False, take.path) for take in takes if take.purpose is Purpose.GREETING]
+        return [{"id": id_, "in_use": is_used, "audio": [str(path)]} for id_, is_used, path in [*used, *aside]]
 
     async def message(self, number: str, file: str, caller: str, age_s: int, folder: str) -> str:
         """The WAV `file` as a message; gives its id."""
