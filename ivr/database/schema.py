@@ -51,6 +51,13 @@ def gone_means_gone(tables: Tables) -> None:
     tables.table("failures").create_index(["counted_from"], "failures_by_age")
 
 
+@migrations(name="0003-takes-put-aside")
+def takes_put_aside(tables: Tables) -> None:
+    """Recordings that wait for their owner go by their age too, and with their box."""
+    tables.execute("CREATE INDEX takes_aside ON takes (began_at) WHERE state = 'aside'")
+    tables.table("takes").create_index(["box_id"], "takes_of_box")
+
+
 def _accounts_and_people(tables: Tables) -> None:
     tables.table("accounts").create(
         {

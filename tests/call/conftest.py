@@ -67,6 +67,6 @@ async def exchange(tmp_path: Path, humming: Path) -> AsyncIterator[Exchange]:
     )
     house.clock = SystemClock()  # type: ignore[assignment]
     await house.open()
-    service = await serve(house.app)
+    service = await serve(house.app, only="calls")
     yield Exchange(house, service)
     await service.stop()

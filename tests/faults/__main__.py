@@ -1,4 +1,4 @@
-"""`python -m tests.faults [--runs 200] [--seed N] [--labs 3]`: crash after crash, and nothing may be lost.
+"""`python -m tests.faults [--runs 200] [--seed N] [--labs 4]`: crash after crash, and nothing may be lost.
 
 IVR_SEED is the seed too. Each lab has an Asterisk, a service and people of its own, and makes its share of the runs one
 after another. `--only N` makes one run again.
@@ -29,7 +29,7 @@ def main() -> int:
     told = argparse.ArgumentParser(description=__doc__)
     told.add_argument("--runs", type=int, default=200)
     told.add_argument("--seed", type=int, default=int(os.environ.get("IVR_SEED", random.randrange(10**6))))
-    told.add_argument("--labs", type=int, default=3)
+    told.add_argument("--labs", type=int, default=4)
     told.add_argument("--share", type=int, default=None, help=argparse.SUPPRESS)
     told.add_argument("--only", type=int, default=None)
     asked = told.parse_args()

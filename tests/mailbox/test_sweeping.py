@@ -15,13 +15,14 @@ from structlog.testing import capture_logs
 
 from ivr.audio import wav
 from ivr.errors import NotFound, PastRetention
-from ivr.mailbox.message import Counts, Folder, Message
+from ivr.mailbox.message import Caller, Counts, Folder, Message
 from ivr.mailbox.sqlite import sweeping as statements
 from ivr.mailbox.sqlite.sweeping import SqliteSweeping
-from ivr.mailbox.store import Because, CallRecord, Media, MediaKind
+from ivr.mailbox.store import Because, CallRecord, Media, MediaKind, Purpose
 from ivr.mailbox.sweeping import inspection, sweeper
 from ivr.mailbox.sweeping.rules import STORED, Shelf
 from ivr.mailbox.system import DAY_S
+from ivr.mailbox.takes import Source
 from tests.support.house import House
 
 LATER_S = 3600
@@ -230,6 +231,20 @@ async def test_a_greeting_that_was_replaced_goes_and_the_one_in_use_stays(house:
     await days_pass(house, 10)
     assert not house.app.recordings.media(house.account.id, old.id).exists()
     assert house.app.recordings.media(house.account.id, new.id).exists()
+
+
+async def test_a_greeting_that_its_owner_never_decided_about_goes_after_a_month(house: House) -> None:
+    box = await house.box()
+    takes = house.app.mailroom.takes
+    source = Source("PJSIP/alice-1", "call.1", Caller())
+    waiting = await takes.begin(box.account_id, box.id, Purpose.GREETING, source)
+    wav.write(Path(waiting.path), wav.silence(2000))
+    await takes.put_aside(waiting)
+    await days_pass(house, 29)
+    assert [take.id for take in await takes.aside(box.id)] == [waiting.id]
+    await days_pass(house, 2)
+    assert await takes.aside(box.id) == []
+    assert not Path(waiting.path).exists()
 
 
 async def test_records_of_calls_and_wrong_pins_are_forgotten(house: House) -> None:

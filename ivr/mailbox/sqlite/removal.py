@@ -92,8 +92,14 @@ def bury_media(connection: sqlite3.Connection, row: sqlite3.Row, now: int, why: 
     connection.execute("DELETE FROM media WHERE id = ?", (row["id"],))
 
 
+def bury_take(connection: sqlite3.Connection, row: sqlite3.Row, now: int, why: str) -> None:
+    """A recording that its owner never decided about goes for good."""
+    _tombstone(connection, "take", row, row["began_at"], now, why, [f"takes/{row['id']}"])
+    connection.execute("DELETE FROM takes WHERE id = ?", (row["id"],))
+
+
 def bury_box(connection: sqlite3.Connection, row: sqlite3.Row, now: int, why: str) -> bool:
-    """A box goes for good, with its greetings and its PIN; False while any message of it is still stored."""
+    """A box goes for good, with its greetings, takes and PIN; False while any message of it is still stored."""
     box_id = row["id"]
     if connection.execute("SELECT 1 FROM messages WHERE box_id = ? LIMIT 1", (box_id,)).fetchone():
         return False
@@ -102,6 +108,8 @@ def bury_box(connection: sqlite3.Connection, row: sqlite3.Row, now: int, why: st
             connection.execute("UPDATE media SET box_id = NULL WHERE id = ?", (media["id"],))
         else:
             bury_media(connection, media, now, why)
+    for take in connection.execute("SELECT * FROM takes WHERE box_id = ?", (box_id,)).fetchall():
+        bury_take(connection, take, now, why)
     _tombstone(connection, "box", {**dict(row), "box_id": box_id}, row["created_at"], now, why, [])
     for table, column in (("outbox", "box_id"), ("counters", "box_id"), ("numbers", "box_id"), ("boxes", "id")):
         connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (box_id,))

@@ -23,6 +23,8 @@ DUE = {
     " AND deleted_at < :before ORDER BY deleted_at LIMIT :limit",
     Rule.MEDIA: "SELECT *, deleted_at AS since FROM media WHERE deleted_at IS NOT NULL"
     " AND deleted_at < :before ORDER BY deleted_at LIMIT :limit",
+    Rule.ASIDE: "SELECT *, began_at AS since FROM takes WHERE state = 'aside' AND began_at < :before"
+    " ORDER BY began_at LIMIT :limit",
     Rule.CALL: "SELECT id, account_id, box_id, began_at AS since FROM calls WHERE began_at < :before"
     " ORDER BY began_at LIMIT :limit",
     # A lock that still holds was counted within the last hour, and so is never among them.
@@ -150,6 +152,7 @@ ACTS: dict[Rule, Callable[[sqlite3.Connection, sqlite3.Row, int], bool]] = {
     Rule.EXPIRED: _bury(removal.bury_message, Rule.EXPIRED),
     Rule.BOX: _bury(removal.bury_box, Rule.BOX),
     Rule.MEDIA: _bury(removal.bury_media, Rule.MEDIA),
+    Rule.ASIDE: _bury(removal.bury_take, Rule.ASIDE),
     Rule.CALL: _delete("calls", "id"),
     Rule.FAILURE: _delete("failures", "rowid"),
 }

@@ -46,6 +46,7 @@ class Rule(StrEnum):
     EXPIRED = "message long past retention: removed"
     BOX = "box deleted: removed"
     MEDIA = "greeting or name replaced: removed"
+    ASIDE = "recording that its owner never decided about: removed"
     CALL = "record of a call: removed"
     FAILURE = "wrong PINs: forgotten"
 
@@ -54,7 +55,7 @@ class Rule(StrEnum):
         days = {
             Rule.DELETED: settings.deleted_days, Rule.SOFT_DELETED: settings.soft_deleted_days,
             Rule.EXPIRED: settings.past_retention_days, Rule.BOX: settings.soft_deleted_days,
-            Rule.MEDIA: settings.soft_deleted_days, Rule.CALL: settings.calls_days,
+            Rule.MEDIA: settings.soft_deleted_days, Rule.ASIDE: settings.deleted_days, Rule.CALL: settings.calls_days,
             Rule.FAILURE: settings.failures_days,
         }  # fmt: skip
         return int(now) - days[self] * DAY_S

@@ -267,7 +267,7 @@ def _spare(n: int, spare: Spare) -> Iterable[str]:
     here = [f" same => n,Set(IVR_TAKES={spare.data}/takes)", " same => n,Set(IVR_ACCOUNT=lab)"]
     return [
         f"exten => _*7{n:02}1XXX,1,Set(IVR_HOST=127.0.0.1:{spare.port})", *here,
-        " same => n,Gosub(ivr-voicemail,s,1(${EXTEN:4},u))",
+        " same => n,Gosub(ivr-leave,s,1(number=${EXTEN:4}))",
         " same => n,Hangup()",
         f"exten => *7{n:02},1,Set(IVR_HOST=127.0.0.1:{spare.port})",
         " same => n,Gosub(ivr-check,s,1(single_mailbox_login=true))",
