@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python
 PIP = .venv/bin/pip --disable-pip-version-check
 QUIETLY = > .venv/pip.log 2>&1 || { cat .venv/pip.log >&2; exit 1; }
 
-.PHONY: run test asterisk faults lint sounds bench clean
+.PHONY: run test asterisk faults lint sounds bench soak mutate clean
 
 run: .venv/.installed
 	@.venv/bin/ivr demo $(ARGS)
@@ -34,6 +34,12 @@ sounds: .venv/.installed-for-tests
 
 bench: .venv/.installed-for-tests
 	.venv/bin/python -m bench $(ARGS)
+
+soak: .venv/.installed-for-tests
+	.venv/bin/python -m tests.soak $(ARGS)
+
+mutate: .venv/.installed-for-tests
+	.venv/bin/python -m tests.mutations $(ARGS)
 
 clean:
 	rm -rf .venv demo-data

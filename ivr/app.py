@@ -41,6 +41,7 @@ from ivr.mailbox.sqlite.calls import SqliteCalls
 from ivr.mailbox.sqlite.listing import SqliteLists
 from ivr.mailbox.sqlite.media import SqliteMedia
 from ivr.mailbox.sqlite.messages import SqliteMessages
+from ivr.mailbox.sqlite.overview import SqliteOverview
 from ivr.mailbox.sqlite.sweeping import SqliteSweeping
 from ivr.mailbox.sqlite.takes import SqliteTakes
 from ivr.mailbox.sqlite.uploads import SqliteUploads
@@ -80,6 +81,7 @@ class App:
     secrets: Secrets
     failures: Failures
     calls: SqliteCalls
+    overview: SqliteOverview
     tokens: Tokens
     credentials: Credentials
     rest: Rooms
@@ -168,14 +170,14 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
             settings.asterisk.system, clock,
         ),
         secrets=kept, failures=failures, calls=SqliteCalls(database, ids),
-        tokens=tokens, credentials=credentials, rest=rest, workshop=workshop,
+        overview=SqliteOverview(database), tokens=tokens, credentials=credentials, rest=rest, workshop=workshop,
     )  # fmt: skip
 
 
 async def serve(app: App, only: str | None = None) -> Service:
     """Begin to take calls and to speak REST, or `only` one of "calls" and "api".
 
-    Raises `SettingsError`, `CatalogueError`, OSError for an address in use.
+    Raises `SettingsError`, also for an address in use, and `CatalogueError`.
     """
     api, url = (None, None) if only == "calls" else await _serve_rest(app)
     try:
@@ -202,6 +204,7 @@ async def _serve_calls(app: App) -> tuple[FastAgiServer, tuple[str, int], tuple[
     catalogues = {name: Catalogue.load(sounds_folder(settings) / name) for name in LANGUAGES}
     sentences = Sentences(settings.data.folder / "sentences", catalogues, clock.monotonic, settings.sounds.sentences)
     sentences.clear()
+    await app.calls.close_left_behind(int(clock.now()))
     for language, prompt in product(catalogues, apology.ALL):
         await asyncio.to_thread(sentences.keep_ready, language, (prompt,))
     reception = Reception(app.mailroom, sentences, app.calls)
@@ -209,7 +212,7 @@ async def _serve_calls(app: App) -> tuple[FastAgiServer, tuple[str, int], tuple[
         reception.receive, sentences.silence(), asterisk_secret(settings), clock.monotonic,
         FastAgiLimits(settings.fastagi.calls, settings.fastagi.header_within_s),
     )  # fmt: skip
-    address = await fastagi.start(settings.fastagi.host, settings.fastagi.port)
+    address = await _listen(fastagi, settings)
     background = [app.adoption.run(), app.sweeper.run()]
     if settings.data.sync:
         background.append(Syncing(app.recordings.takes).run())
@@ -221,12 +224,29 @@ def _limits(settings: Settings) -> Limits:
     return Limits(api.json_bytes, api.audio_bytes, api.idle_s, api.owner_only, api.session_hours * 3600)
 
 
+async def _listen(fastagi: FastAgiServer, settings: Settings) -> tuple[str, int]:
+    host, port = settings.fastagi.host, settings.fastagi.port
+    try:
+        return await fastagi.start(host, port)
+    except OSError as error:
+        remedy = "is another 'ivr serve' running? Else let host and port of [fastagi] be others, and IVR_HOST too"
+        raise SettingsError(f"cannot listen at {host}:{port}: {error.strerror}: {remedy}") from error
+
+
 def sounds_folder(settings: Settings) -> Path:
     """The prompts: where the settings say, else beside the package, else where a wheel puts them."""
     places = [settings.sounds.folder] if settings.sounds.folder else [CHECKOUT / "sounds", SHARE / "sounds"]
     found = next((place for place in places if place and place.is_dir()), None)
     if found is None:
         raise SettingsError(f"there are no prompts at {' or '.join(map(str, places))}: set sounds.folder")
+    return found
+
+
+def share_folder() -> Path:
+    """What came with ivr beside its code: asterisk-conf/, sounds/, systemd/. Raises `SettingsError`."""
+    found = next((place for place in (CHECKOUT, SHARE) if (place / "asterisk-conf").is_dir()), None)
+    if found is None:
+        raise SettingsError(f"there is neither {CHECKOUT / 'asterisk-conf'} nor {SHARE}: install the package again")
     return found
 
 

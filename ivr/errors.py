@@ -10,6 +10,7 @@
     │   ├── BadArgument         a dialplan argument or an option of a command
     │   └── AudioRefused        a file that is not the audio it claims to be
     ├── NotFound                an account, user, box, message or recording that is not there
+    │   └── BoxGone             a box that was taken away while somebody had to do with it
     ├── Conflict                somebody else was first: a number in use, a revision that moved on
     ├── PastRetention           a message too old to be touched (kazoo-behaviour §3.4)
     ├── StoreError              the store could not do it; nothing was half done
@@ -92,6 +93,10 @@ class NotFound(IvrError):
     def __init__(self, message: str, cause: str | None = None) -> None:
         self.cause = cause
         super().__init__(message)
+
+
+class BoxGone(NotFound):
+    """A box that was taken away while somebody had to do with it."""
 
 
 class Conflict(IvrError):

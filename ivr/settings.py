@@ -53,6 +53,7 @@ class AsteriskSettings(_Section):
         "",
         description="What IVR_SECRET holds in Asterisk; empty: `asterisk-secret` in the data folder.",
     )
+    console: str = Field("asterisk", description="Command that reaches Asterisk's console when `-rx` is put behind it.")
 
 
 class SoundsSettings(_Section):
@@ -141,7 +142,7 @@ def load(**overrides: Any) -> Settings:
     except ValidationError as error:
         where = f"{path or 'no ivr.toml'} and {PREFIX}* variables"
         raise SettingsError("\n".join([f"wrong settings ({where}):", *map(_told, error.errors())])) from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
 
 

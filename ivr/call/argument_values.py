@@ -51,7 +51,7 @@ def read(name: str, value: str) -> object:
 
 
 def _positive(name: str, value: str) -> int:
-    if not (value.isascii() and value.isdigit() and 0 < int(value) < 10**9):
+    if not (value.isascii() and value.isdigit() and len(value) < 10 and int(value) > 0):
         raise BadArgument(f"{name}={value!r}: a whole number above 0 is needed")
     return int(value)
 

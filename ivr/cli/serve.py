@@ -44,9 +44,10 @@ async def _serve(only: Only | None = None) -> None:
     service = await begin(app, only)
     agi = "agi://{}:{}/".format(*service.agi) if service.agi else None
     log.info("service.started", fastagi=agi, rest=service.url, data=str(loaded.data.folder))
-    typer.echo(
-        "ivr: ready" + (f" for Asterisk at {agi}" if agi else "") + (f", REST at {service.url}" if service.url else "")
-    )
+    if agi:
+        typer.echo(f"ivr: ready for Asterisk at {agi}")
+    if service.url:
+        typer.echo(f"ivr: ready for programs at {service.url}")
     await stop.wait()
     await service.stop()
     log.info("service.stopped")

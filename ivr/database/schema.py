@@ -195,3 +195,15 @@ def _calls(tables: Tables) -> None:
         pk="id", not_null={"channel", "action", "status", "began_at", "ended_at", "steps"}, strict=True,
     )  # fmt: skip
     tables.table("calls").create_index(["account_id", "began_at"], "calls_by_time")
+
+
+@migrations(name="0004-live-calls")
+def live_calls(tables: Tables) -> None:
+    """Calls that go on: a row from the first moment of a call to its record."""
+    tables.table("live_calls").create(
+        {
+            "id": str, "account_id": str, "channel": str, "caller_number": str, "action": str, "number": str,
+            "began_at": int,
+        },
+        pk="id", not_null={"channel", "action", "number", "began_at"}, strict=True,
+    )  # fmt: skip

@@ -13,7 +13,7 @@ import structlog
 
 from ivr.audio import wav
 from ivr.clock import Clock
-from ivr.errors import StoreError
+from ivr.errors import BoxGone, StoreError
 from ivr.ids import Ids
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller, Folder, Message
@@ -50,7 +50,11 @@ class Delivery:
             ),
             mailbox,
         )  # fmt: skip
-        await self.add(message, mailbox, take.id)
+        try:
+            await self.add(message, mailbox, take.id)
+        except BoxGone:
+            await asyncio.to_thread(self._recordings.remove, target)
+            raise
         await self._takes.forget_file(take)
         return message
 

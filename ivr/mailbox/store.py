@@ -261,10 +261,26 @@ class CallRecord:
     account_id: str | None
     box_id: str | None
     steps: Sequence[Mapping[str, Any]]
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCall:
+    """A call that has begun and is not over."""
+
+    channel: str
+    caller_number: str
+    action: str
+    number: str
+    """The box that the dialplan named, "" where it named none."""
+    began_at: int
 
 
 class CallStore(Protocol):
-    """Calls that are over."""
+    """Calls: those that go on, and the records of those that are over."""
+
+    async def begin(self, call: LiveCall) -> str:
+        """A call has begun; gives the id that its record will have."""
 
     async def add(self, call: CallRecord) -> None:
-        """Keep the record of a call."""
+        """Keep the record of a call: it is over."""

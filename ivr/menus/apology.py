@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from ivr.errors import AudioRefused, IvrError, NotFound, NotRecorded, PastRetention, StoreError, UnplayableSound
+from ivr.errors import (
+    AudioRefused,
+    BoxGone,
+    IvrError,
+    NotFound,
+    NotRecorded,
+    PastRetention,
+    StoreError,
+    UnplayableSound,
+)
 
 PROMPTS: tuple[tuple[type[IvrError], str], ...] = (
     (UnplayableSound, "message/unplayable"),
     (AudioRefused, "message/unplayable"),
+    (BoxGone, "greeting/no-voicemail"),
     (NotFound, "message/gone"),
     (PastRetention, "message/gone"),
     (StoreError, "problem/not-done"),

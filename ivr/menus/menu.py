@@ -5,8 +5,10 @@ Two movements only: a menu is called and comes back, or its `run` returns where 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from functools import wraps
+from typing import Any, Protocol, TypeAlias
 
 from ivr.audio.sound import Sound
 from ivr.call.port import FIRST_DIGIT_MS, NEXT_DIGIT_MS, Entry
@@ -28,7 +30,15 @@ Next: TypeAlias = Place | Status
 
 
 class Menu:
-    """One menu of one call. One that is called and comes back has a `run` with an answer of its own kind."""
+    """One menu of one call. One that is called and comes back has a `run` with an answer of its own kind.
+
+    The call's record says when each was entered: no menu can forget to say so.
+    """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "run" in cls.__dict__:
+            setattr(cls, "run", _noted(cls.__dict__["run"]))  # noqa: B010 - mypy wants no method assigned.
 
     def __init__(self, visit: Visit) -> None:
         self.visit = visit
@@ -71,6 +81,18 @@ class Menu:
         except HungUp:
             return Status.HANGUP
         return status
+
+
+def _noted(run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    """`run`, which notes first that its menu is entered."""
+
+    @wraps(run)
+    async def noted(menu: Menu, *args: Any, **how: Any) -> Any:
+        name = re.sub(r"(?<!^)(?=[A-Z])", " ", type(menu).__name__).lower()
+        menu.call.journal.note("menu", name=name)
+        return await run(menu, *args, **how)
+
+    return noted
 
 
 class OwnerMenu(Menu):

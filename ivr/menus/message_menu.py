@@ -150,6 +150,7 @@ class MessageMenu(OwnerMenu):
             await self.mailroom.messages.move_to(
                 self.mailbox.id, message.id, Folder.SAVED, Because.HEARD, only_from=Folder.NEW
             )
+            self.call.journal.note("folder", message=message.id, folder=Folder.SAVED)
         except IvrError as error:
             log.warning("message.not_saved", message=message.id, error=str(error))
 
@@ -176,6 +177,7 @@ class MessageMenu(OwnerMenu):
             await self.call.work(
                 self.mailroom.messages.restore(self.mailbox.id, self._listening.message.id, Because.KEY)
             )
+            self.call.journal.note("restored", message=self._listening.message.id)
             self._walk.ahead()
             await self.say("done/restored")
         else:

@@ -5,6 +5,7 @@ Hang-up is caught here, once; so is every error that no menu could mend. The las
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 import structlog
@@ -14,7 +15,7 @@ from ivr.call.port import Call
 from ivr.directory.people import Account, User
 from ivr.errors import HungUp, IvrError, NotFound
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.store import CallRecord, CallStore
+from ivr.mailbox.store import CallRecord, CallStore, LiveCall
 from ivr.menus import apology, outcome
 from ivr.menus.caller import first_place
 from ivr.menus.menu import Next
@@ -49,6 +50,7 @@ class Reception:
         began_at = self._mailroom.clock.now()
         log.info("call.began", channel=arrival.channel, action=arrival.arguments.action, endpoint=arrival.endpoint)
         status, about = Status.ERROR, About()
+        noted = asyncio.create_task(self._note_down(call, began_at))  # Nobody waits for it before they hear something.
         try:
             status = await self._attend(call, about)
         except HungUp:
@@ -64,14 +66,27 @@ class Reception:
             await call.finish(status)
             self._mailroom.takes.let_go(arrival.channel, arrival.uniqueid)
             log.info("call.ended", channel=arrival.channel, status=status)
-            await self._write_down(call, about, status, began_at)
+            await self._write_down(call, about, status, began_at, await noted)
 
-    async def _write_down(self, call: Call, about: About, status: Status, began_at: float) -> None:
+    async def _note_down(self, call: Call, began_at: float) -> str:
+        """The call goes on from now; gives the id of the record that it will have, "" where that failed."""
+        arrival = call.arrival
+        live = LiveCall(
+            channel=arrival.channel, caller_number=arrival.caller_number, action=str(arrival.arguments.action),
+            number=arrival.arguments.number or "", began_at=int(began_at),
+        )  # fmt: skip
+        try:
+            return await self._calls.begin(live)
+        except IvrError as error:
+            log.warning("call.not_noted_down", channel=arrival.channel, error=str(error))
+            return ""
+
+    async def _write_down(self, call: Call, about: About, status: Status, began_at: float, call_id: str) -> None:
         arrival = call.arrival
         record = CallRecord(
             channel=arrival.channel, caller_number=arrival.caller_number, action=str(arrival.arguments.action),
             status=status, began_at=int(began_at), ended_at=int(self._mailroom.clock.now()),
-            account_id=about.account_id, box_id=about.box_id,
+            account_id=about.account_id, box_id=about.box_id, id=call_id,
             steps=[{"at_ms": step.at_ms, "what": step.what, **step.details} for step in call.journal.steps],
         )  # fmt: skip
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from pathlib import Path
 
-from ivr.errors import HungUp
+from ivr.errors import BoxGone, HungUp
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.store import Take
 from ivr.menus.menu import Menu
@@ -80,7 +80,11 @@ class Recorder(Menu):
 
     async def _settle(self, take: Take, mailbox: Mailbox) -> bool:
         long_enough = self._is_long_enough(take, mailbox)
-        await self.call.work(self._keep(take) if long_enough else self._too_short(take))
+        try:
+            await self.call.work(self._keep(take) if long_enough else self._too_short(take))
+        except BoxGone:
+            await self.mailroom.takes.drop(take)  # No start can ever make a message of it.
+            raise
         return long_enough
 
     async def _beep(self) -> None:

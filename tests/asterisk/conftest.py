@@ -177,7 +177,7 @@ class Conversation:
 async def people(desk: Desk, notes: Notes, vocabulary: Vocabulary) -> AsyncIterator[list[Person]]:
     """Three people that no other test knows, with phones that are registered; they have not moved in yet."""
     async with contextlib.AsyncExitStack() as stack:
-        found = [Person(desk, notes, _take_device(notes), vocabulary) for _ in range(3)]
+        found = [Person(desk, notes, take_device(notes), vocabulary) for _ in range(3)]
         for person in found:
             await stack.enter_async_context(person.phone)
         yield found
@@ -202,7 +202,7 @@ async def stranger(people: list[Person]) -> Person:
     return people[2]
 
 
-def _take_device(notes: Notes) -> dict[str, str]:
+def take_device(notes: Notes) -> dict[str, str]:
     """One that nobody has taken yet, whichever test process asks."""
     for device in notes.devices:
         with contextlib.suppress(FileExistsError):

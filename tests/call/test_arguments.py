@@ -56,7 +56,14 @@ def test_an_unknown_argument_is_told_with_the_right_names_and_the_rest_counts() 
 
 
 @pytest.mark.parametrize(
-    "word", ["max_message_length=-1", "max_message_length=ten", "interdigit_timeout=", "skip_module=maybe"]
+    "word",
+    [
+        "max_message_length=-1",
+        "max_message_length=ten",
+        "interdigit_timeout=",
+        "skip_module=maybe",
+        "interdigit_timeout=" + "9" * 5000,
+    ],
 )
 def test_a_value_of_the_wrong_kind_is_told_and_left_out(word: str) -> None:
     asked, complaints = parse("check", [word])

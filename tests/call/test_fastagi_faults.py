@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -75,7 +76,10 @@ async def test_what_is_no_header_is_dropped_at_once(exchange: Exchange, sent: by
     await still_serves(exchange)
 
 
-@pytest.mark.parametrize("reply", [b"nonsense\n", b"200 result=\xff\xfe\n", b"\n\n\n200\n", b"x" * 5000])
+@pytest.mark.parametrize(
+    "reply",
+    [b"nonsense\n", b"200 result=\xff\xfe\n", b"\n\n\n200\n", b"x" * 5000, b"200 result=0 endpos=" + b"9" * 99 + b"\n"],
+)
 async def test_a_reply_that_is_none_ends_that_call_only(exchange: Exchange, reply: bytes) -> None:
     reader, writer = await connect(exchange)
     writer.write(HEADER)
@@ -157,3 +161,104 @@ async def dropped_after_answers(reader: asyncio.StreamReader, writer: asyncio.St
         writer.write(b"200 result=1\n" if b"VARIABLE" in line else b"200 result=0 endpos=0\n")
     await closed(writer)
     return came
+
+
+async def test_a_reply_of_ten_megabytes_ends_that_call_only(exchange: Exchange) -> None:
+    reader, writer = await connect(exchange)
+    writer.write(HEADER)
+    assert await reader.readline() == b"ANSWER\n"
+    try:
+        writer.write(b"200 result=0 (" + b"x" * 10_000_000)
+        await writer.drain()
+        await dropped(reader)
+    except ConnectionError:
+        pass
+    await closed(writer)
+    await still_serves(exchange)
+
+
+async def test_a_flood_of_silent_connections_is_bounded(exchange: Exchange) -> None:
+    """Of 300 that say nothing, no more are held than calls are allowed; the others are closed at once."""
+    flood = await asyncio.gather(*(connect(exchange) for _ in range(300)))
+    ended = [asyncio.create_task(reader.read()) for reader, _ in flood]
+    await asyncio.wait(ended[20:], timeout=5)
+    held = [task for task in ended if not task.done()]
+    assert len(held) <= 20
+    assert await asyncio.wait_for(asyncio.gather(*ended), 10) == [b""] * 300, "and those that are held, in time"
+    for _, writer in flood:
+        await closed(writer)
+    await still_serves(exchange)
+
+
+@pytest.mark.parametrize("after", range(1, 12))
+async def test_hangup_between_replies(exchange: Exchange, after: int) -> None:
+    """At whichever command it comes: every reply is still matched to its command, and the call ends as hung up."""
+    await exchange.house.box(owner=exchange.house.alice)
+    reader, writer = await connect(exchange)
+    writer.write(HEADER.replace(b"\n\n", b"\nagi_arg_2: number=1000\n\n"))
+    came = []
+    while line := await asyncio.wait_for(reader.readline(), 5):
+        came.append(line)
+        writer.write(b"HANGUP\n" if len(came) == after else b"")
+        writer.write(b"200 result=1\n" if b"VARIABLE" in line else b"200 result=0 endpos=160\n")
+    await closed(writer)
+    status = [line for line in came if line.startswith(b"SET VARIABLE IVRSTATUS")]
+    ways = {b"SET VARIABLE IVRSTATUS HANGUP\n", b"SET VARIABLE IVRSTATUS NOACCESS\n", b"SET VARIABLE IVRSTATUS DONE\n"}
+    assert len(status) == 1, came
+    assert status[0] in ways
+    assert status[0] == b"SET VARIABLE IVRSTATUS HANGUP\n" or len(came) <= after
+    await still_serves(exchange)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        'account=de"mo', "account=demo\\", "account=${SHELL(id)}", "account='; DROP TABLE accounts; --",
+        "account=\x01\x7f", "account=demo\tx", "account=" + "x" * 3000, "number=\"1000\" \"x\"", "language=../../etc",
+        "id=%00", "=", "account",
+    ],
+)  # fmt: skip
+async def test_arguments_of_any_kind_are_words_and_nothing_else(exchange: Exchange, argument: str) -> None:
+    """Each is heard as an account or box that there is not, or passed over; nothing of it reaches a command."""
+    reader, writer = await connect(exchange)
+    writer.write(b"agi_network_script: leave\nagi_channel: Local/x-1\n")
+    writer.write(f"agi_arg_1: account=demo\nagi_arg_2: number=4711\nagi_arg_3: {argument}\n\n".encode())
+    came = await dropped_after_answers(reader, writer)
+    assert b"SET VARIABLE IVRSTATUS NO" in came
+    assert argument.encode() not in came or len(argument) < 2
+    await still_serves(exchange)
+
+
+async def test_a_caller_whose_name_is_several_lines(exchange: Exchange) -> None:
+    """A line break in a header begins another header, and can never begin a command of ours."""
+    await exchange.house.box(owner=exchange.house.alice)
+    reader, writer = await connect(exchange)
+    name = b'agi_calleridname: "Eve"\nHANGUP\nagi_calleridname: x: y\n'
+    writer.write(HEADER.replace(b"check", b"leave").replace(b"\n\n", b"\nagi_arg_2: number=1000\n" + name + b"\n"))
+    came = await dropped_after_answers(reader, writer)
+    assert b"Eve" not in came
+    await still_serves(exchange)
+
+
+@pytest.mark.parametrize("result", [b"", b"99999", b"-7", b"x", b"1", "²".encode()])
+async def test_a_key_that_is_none_ends_that_call_only(exchange: Exchange, result: bytes) -> None:
+    """Where Asterisk says which key ended a sound, nonsense is no key; the call is given back to the dialplan."""
+    reader, writer = await connect(exchange)
+    writer.write(HEADER)
+    await reader.readline()
+    writer.write(b"200 result=0\n")
+    with structlog.testing.capture_logs() as logs:
+        while line := await asyncio.wait_for(reader.readline(), 5):
+            plays = line.startswith(b"STREAM FILE")
+            writer.write(b"200 result=" + (result if plays else b"0") + (b" endpos=0\n" if plays else b"\n"))
+    await closed(writer)
+    await still_serves(exchange)
+    assert not [entry for entry in logs if entry["event"] == "call.broke"]
+
+
+async def test_arguments_numbered_by_no_number(exchange: Exchange) -> None:
+    reader, writer = await connect(exchange)
+    writer.write(HEADER.replace(b"\n\n", "\nagi_arg_²: x=1\nagi_arg_".encode() + b"9" * 5000 + b": y=1\n\n"))
+    assert await reader.readline() == b"ANSWER\n"
+    await closed(writer)
+    await still_serves(exchange)

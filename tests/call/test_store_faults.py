@@ -109,7 +109,7 @@ async def full_exchange(small_disk: Path, humming: Path) -> AsyncIterator[tuple[
     await exchange.call(ScriptedHandset([When("The person", HANG_UP)]), "number=1001", path="leave")
     await exchange.call(ScriptedHandset([TO_SAVE], SPEECH), "number=1002", path="leave")
     left = os.statvfs(small_disk)
-    ballast.write_bytes(bytes(max(0, left.f_bavail * left.f_frsize - len(SPEECH) - 60_000)))
+    ballast.write_bytes(bytes(max(0, left.f_bavail * left.f_frsize - len(SPEECH) - 76_000)))
     yield exchange, ballast
     await service.stop()
 

@@ -2,55 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-import structlog
-from typer.testing import CliRunner, Result
 
 from ivr.audio import wav
-from ivr.cli.command import command
-
-Ivr = Callable[..., Result]
-
-
-@pytest.fixture
-def ivr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ivr]:
-    """`ivr WORDS...` on a data folder of its own; it must succeed unless `fails` says with which code."""
-    monkeypatch.setenv("IVR_DATA__FOLDER", str(tmp_path / "data"))
-    monkeypatch.setenv("IVR_PINS__COST", "4")
-    monkeypatch.setenv("IVR_DATA__SYNC", "false")
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    monkeypatch.setattr(structlog, "configure", lambda **_: None)
-
-    def run(*words: str, fails: int = 0, given: str = "") -> Result:
-        result = CliRunner().invoke(command, words, input=given)
-        assert result.exit_code == fails, result.output
-        assert "Traceback" not in result.output
-        return result
-
-    yield run
-    structlog.reset_defaults()
-
-
-@pytest.fixture
-def lived_in(ivr: Ivr) -> Ivr:
-    """An account with alice, her phone, and box 1000."""
-    ivr("account", "create", "demo", "--timezone", "Europe/Berlin")
-    ivr("user", "create", "alice", "email=alice@demo.example")
-    ivr("endpoint", "add", "alice-desk", "alice")
-    ivr("box", "create", "1000", "--owner", "alice", "--pin", "2580", "is_setup=true")
-    return ivr
-
-
-def answer(result: Result) -> Any:
-    return json.loads(result.stdout)
+from tests.cli.conftest import Ivr, answer
 
 
 def a_wav(path: Path, s: float = 2) -> str:

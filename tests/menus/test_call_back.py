@@ -21,14 +21,17 @@ async def calling(tmp_path: Path) -> AsyncIterator[House]:
     house.close()
 
 
-async def press_nine(house: House, caller: str, *, endpoint: str | None = "alice") -> ScriptedCall:
+async def press_nine(
+    house: House, caller: str, *, endpoint: str | None = "alice", exists: bool = False
+) -> ScriptedCall:
+    """`exists`: the site's context has that number, too."""
     box = await house.app.boxes.by_number(house.account.id, "1000") or await house.box(
         owner=house.alice, new_messages_at_once=False
     )
     await house.message(box, caller=caller)
     login = [] if endpoint else [Press("1379#")]
     phone = house.phone([*login, Press("1"), Press("9", during="(message")], endpoint=endpoint, number="1000")
-    phone.extensions = {(CONTEXT, "2001")}
+    phone.extensions = {(CONTEXT, "2001"), *([(CONTEXT, caller)] if exists else [])}
     await house.receive(phone)
     return phone
 
@@ -66,6 +69,12 @@ async def test_it_is_not_offered_where_the_site_has_no_context(house: House) -> 
 async def test_no_number_of_a_strangers_making_gets_out(calling: House, caller: str, said: str) -> None:
     phone = await press_nine(calling, caller)
     assert said in phone.texts
+    assert phone.branch is None
+
+
+@pytest.mark.parametrize("caller", ["2001&SIP/x", "+4930123", "1" * 16, "2001@out", "*72"])
+async def test_a_context_that_takes_anything_is_given_digits_only(calling: House, caller: str) -> None:
+    phone = await press_nine(calling, caller, exists=True)
     assert phone.branch is None
 
 

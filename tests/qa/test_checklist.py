@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 RANGES: dict[str, Iterable[int]] = {
     "KP": range(1, 46), "E": range(1, 17), "M": range(1, 6), "L": range(1, 18), "F": range(1, 9), "K": range(1, 3),
     "R": range(1, 9), "S": range(1, 7), "C": range(1, 26), "H": range(1, 7), "SI": (*range(1, 9), 11),
-    "SK": range(1, 50),
+    "SK": range(1, 50), "TL": range(1, 17), "FT": range(1, 14),
     "EP": range(1, 25), "ER": range(1, 8), "A": range(18, 38),
 }  # fmt: skip
 WANTED = {f"{letters}{n:02}" for letters, numbers in RANGES.items() for n in numbers}
@@ -29,6 +29,11 @@ def rows() -> dict[str, tuple[str, str]]:
             assert matched[1] not in found, f"{matched[1]} is there twice"
             found[matched[1]] = (matched[2], matched[3])
     return found
+
+
+def named_by(row: str) -> list[str]:
+    """The tests that a row names and that need no Asterisk, as pytest wants them."""
+    return [name for name in re.findall(r"tests/[\w/]+\.py::\w+", rows()[row][1]) if "tests/asterisk/" not in name]
 
 
 @cache

@@ -90,7 +90,8 @@ def test_whoever_does_not_want_to_dial_again_is_let_go_at_once(demo: Demo, no: s
 
 def test_what_is_typed_is_said_into_the_recording(demo: Demo, environment: dict[str, str], tmp_path: Path) -> None:
     subprocess.run([*IVR, "demo", "--only-make", "--folder", str(tmp_path / "d")], env=environment, check=True)
-    served = subprocess.Popen([*IVR, "serve"], env={**environment, "IVR_FASTAGI__PORT": "0"}, stdout=subprocess.PIPE)
+    ports = {"IVR_FASTAGI__PORT": "0", "IVR_API__PORT": "0"}
+    served = subprocess.Popen([*IVR, "serve"], env={**environment, **ports}, stdout=subprocess.PIPE)
     try:
         assert served.stdout
         port = served.stdout.readline().decode().rpartition(":")[2].strip(" /\n")

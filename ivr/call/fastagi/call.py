@@ -139,8 +139,7 @@ class FastAgiCall(Call):
         if reply.result == "-1":
             what = f"Asterisk cannot play {sound.path}: is it there, and may Asterisk's user read it?"
             await self._raise_hang_up_or(UnplayableSound(what))
-        key = int(reply.result)
-        return chr(key) if key > 0 else None
+        return reply.key
 
     async def _raise_hang_up_or(self, failure: CallFailed) -> None:
         """Asterisk says -1 for both."""

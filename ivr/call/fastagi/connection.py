@@ -240,10 +240,9 @@ class Connection(asyncio.Protocol):
             raise CallFailed("a reply that nothing asked for")
 
     def _silence_ended(self, answer: Reply) -> None:
-        key = int(answer.result)
-        if key > 0:
-            self.heard_key(chr(key))
-        elif key < 0:
+        if key := answer.key:
+            self.heard_key(key)
+        elif answer.result == "-1":
             self._listening_line = b""  # The channel is gone: nothing will be heard on it any more.
         self._listen_if_idle()
 

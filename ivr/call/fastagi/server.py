@@ -140,4 +140,4 @@ def _known(value: str) -> str:
 
 def _number(name: str) -> int:
     digits = name.rpartition("_")[2]
-    return int(digits) if digits.isdigit() else 0
+    return int(digits) if digits.isdecimal() and len(digits) < 9 else 0

@@ -13,8 +13,9 @@ DEAD = 511
 """The code of a reply to a command that needs a channel when the channel is gone."""
 
 _REPLY = re.compile(
-    r"(?P<code>\d{3}) result=(?P<result>-?[\w*#.]*)(?: \((?P<note>.*)\))?(?: endpos=(?P<endpos>-?\d+))?\s*"
+    r"(?P<code>\d{3}) result=(?P<result>-?[\w*#.]*)(?: \((?P<note>.*)\))?(?: endpos=(?P<endpos>-?\d{1,15}))?\s*"
 )
+_KEYS = {str(ord(key)): key for key in "0123456789*#ABCDabcd"}
 _ERROR = re.compile(r"(?P<code>5\d\d)(?P<dash>[- ]?)(?P<text>.*)")
 
 
@@ -27,6 +28,15 @@ class Reply:
     note: str | None = None
     endpos: int | None = None
     """Samples."""
+
+    @property
+    def key(self) -> str | None:
+        """The key that ended it, None where none did. Raises `CallFailed` for a result that tells of no key."""
+        if self.result in ("0", "-1"):
+            return None
+        if self.result not in _KEYS:
+            raise CallFailed(f"a result that is no key: {self.result[:20]!r}")
+        return _KEYS[self.result]
 
 
 def command(name: str, *arguments: object) -> bytes:

@@ -10,7 +10,7 @@ import structlog
 
 from ivr.clock import Clock
 from ivr.database.file import Database
-from ivr.errors import NotFound, Outdated
+from ivr.errors import BoxGone, NotFound, Outdated
 from ivr.mailbox.message import Counts, Folder, Message, OpenFolder
 from ivr.mailbox.sqlite import counters, outbox, removal, rows
 from ivr.mailbox.sqlite.outbox import Kind
@@ -167,7 +167,7 @@ class SqliteMessages:
         if not connection.execute(
             "SELECT 1 FROM boxes WHERE id = ? AND deleted_at IS NULL", (message.box_id,)
         ).fetchone():
-            raise NotFound(f"there is no box {message.box_id!r}")
+            raise BoxGone(f"there is no box {message.box_id!r}")
         if take_id and not connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount:
             raise NotFound("this recording was kept or dropped already")
         if not message.has_audio:

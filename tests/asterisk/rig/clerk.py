@@ -50,6 +50,13 @@ class Clerk:
             )
         return user.model_dump()
 
+    async def endpoint(self, name: str, user: str) -> None:
+        """One more phone of a user."""
+        owner = await self._app.directory.user_called((await self.account()).id, user)
+        await self._app.directory.add_endpoint(
+            Endpoint(system="asterisk", name=name, account_id=owner.account_id, user_id=owner.id)
+        )
+
     async def set_user(self, name: str, **changes: Any) -> None:
         user = await self._app.directory.user_called((await self.account()).id, name)
         await self._app.directory.update_user(user.model_copy(update=changes))

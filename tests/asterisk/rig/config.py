@@ -20,6 +20,9 @@ UNWANTED = (
 )  # fmt: skip
 """Modules that would look for what a lab does not have."""
 
+OPEN_PHONE = "open-phone"
+"""An endpoint that need not authenticate, which no test dials from."""
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -114,6 +117,9 @@ def _extensions(site: Site) -> Iterable[str]:
         # Where call-backs may go: the phones of this house by their numbers, and nowhere else.
         "[ivr-callback]",
         *(f"exten => {device.number},1,Dial(PJSIP/{device.name},20)" for device in site.devices),
+        # What a careless site may have, for the doctor to find: nobody is sent there.
+        "[anywhere]",
+        "exten => _X.,1,Hangup()",
         *_for_callers(),
         "[from-phones](+)",
         *(line for late_ms, port in site.late_ports.items() for line in _late(late_ms, port)),
@@ -279,6 +285,7 @@ def _pjsip(site: Site) -> Iterable[str]:
     yield from ["[global]", "type = global", "user_agent = lab", "[system]", "type = system", "timer_t1 = 500"]
     yield from ["[udp]", "type = transport", "protocol = udp", f"bind = 127.0.0.1:{site.sip_port}"]
     yield '#include "ivr/pjsip.conf"'
+    yield from [f"[{OPEN_PHONE}](ivr-phone)"]
     for device in site.devices:
         name = device.name
         yield from [f"[{name}](ivr-phone)", f"auth = {name}", f"aors = {name}"]

@@ -42,6 +42,8 @@ class Notes:
     devices: list[dict[str, str]]
     spares: list[dict[str, str]]
     """Environments of the services that tests start themselves."""
+    console: list[str]
+    """The command that reaches Asterisk's console when `-rx` is put behind it."""
     rest: str = ""
     """Where the service speaks REST."""
 
@@ -110,6 +112,7 @@ class Lab:
             {"0": self.environment, **{str(ms): late for ms, late in self._late.items()}},
             [asdict(device) for device in self.site.devices],
             [self._environment(spare.data, spare.port) for spare in self.site.spares],
+            self.asterisk.console(),
             f"http://127.0.0.1:{self.rest_port}",
         )  # fmt: skip
         path = self.folder / NOTES

@@ -48,10 +48,15 @@ class Asterisk:
         """What Asterisk's console says to `command`; "" while it is down."""
         if self._process is None:
             return ""
-        asterisk = ["asterisk", "-C", str(self._config), "-rx", command]
-        inside = ["nsenter", "-t", str(self.pid), "-m", *self._as_asterisk(), *asterisk]
-        done = subprocess.run(inside, capture_output=True, text=True, check=False, errors="replace", timeout=30)
+        done = subprocess.run(
+            [*self.console(), "-rx", command], capture_output=True, text=True, check=False, errors="replace", timeout=30
+        )
         return done.stdout
+
+    def console(self) -> list[str]:
+        """The command that reaches its console when `-rx` is put behind it."""
+        asterisk = ["asterisk", "-C", str(self._config)]
+        return ["nsenter", "-t", str(self.pid), "-m", *self._as_asterisk(), *asterisk]
 
     def stop(self) -> None:
         """End it and wait."""

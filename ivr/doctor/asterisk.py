@@ -1,0 +1,111 @@
+"""What only Asterisk can tell: what it is, whether it knows us, what it may do, and what it lets people do.
+
+Everything is asked over its console, where nothing of it changes a setting.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterator
+
+from ivr.app import asterisk_secret
+from ivr.doctor import answers
+from ivr.doctor.attendance import Attendance
+from ivr.doctor.console import NoAnswer
+from ivr.doctor.exposure import contexts, endpoints
+from ivr.doctor.finding import Finding, ok, problem, warning
+from ivr.doctor.installation import Installation, as_owner_of
+from ivr.doctor.rights import may_read_and_write, prompts
+from ivr.errors import StoreError
+
+BUILT_FOR = 22
+MODULES = (
+    "res_agi", "res_speech", "app_playback", "app_record", "app_read", "app_stack", "app_exec", "pbx_config",
+    "func_global", "func_dialplan", "func_strings", "func_cut", "func_logic", "func_callerid",
+    "func_pjsip_endpoint", "res_pjsip", "chan_pjsip", "format_wav", "codec_ulaw",
+)  # fmt: skip
+"""What a call needs (asterisk-conf/modules.conf)."""
+
+
+def asterisk(site: Installation) -> Iterator[Finding]:
+    """All that Asterisk is asked for. Where it does not answer, that is the one thing that is wrong."""
+    try:
+        there = Attendance(site, answers.global_variables(site.console.ask("dialplan show globals")))
+        for check in CHECKS:
+            yield from check(there)
+    except NoAnswer as error:
+        yield problem(
+            "asterisk", f"its console does not answer: {error}",
+            "start Asterisk; run ivr doctor as root or in its group; [asterisk] console says how it is reached",
+        )  # fmt: skip
+
+
+def version(there: Attendance) -> Iterator[Finding]:
+    """Whether it is the Asterisk that ivr was built for."""
+    found = answers.version(there.ask("core show version"))
+    if found is None or found[0] < BUILT_FOR:
+        told = f"Asterisk {found[1]}" if found else "an Asterisk whose version nobody can read"
+        yield warning("asterisk", f"{told}; ivr is tested on {BUILT_FOR}", f"install Asterisk {BUILT_FOR}")
+    else:
+        yield ok("asterisk", f"Asterisk {found[1]}")
+
+
+def modules(there: Attendance) -> Iterator[Finding]:
+    """Whether what a call needs is loaded."""
+    running = answers.running_modules(there.ask("module show"))
+    missing = [name for name in MODULES if name not in running]
+    if missing:
+        remedy = "load them in modules.conf (asterisk-conf/modules.conf lists them), then: "
+        remedy += "; ".join(f"asterisk -rx 'module load {name}.so'" for name in missing[:3])
+        yield problem("modules", f"not running: {', '.join(missing)}", remedy)
+    else:
+        yield ok("modules", f"all {len(MODULES)} that are needed run")
+
+
+def secret(there: Attendance) -> Iterator[Finding]:
+    """Whether Asterisk knows the secret by which the service knows it. Neither is ever shown."""
+    settings, folder = there.site.settings, there.site.folder
+    try:
+        with as_owner_of(folder):
+            if not settings.asterisk.secret and not (folder / "asterisk-secret").exists():
+                yield problem("secret", f"there is no secret in {folder} yet", "start 'ivr serve' once: it makes one")
+                return
+            ours = asterisk_secret(settings)
+    except (StoreError, OSError) as error:
+        yield problem("secret", str(error), "run ivr doctor as the service's user, or as root")
+        return
+    told = there.variables.get("IVR_SECRET", "")
+    put = "put 'IVR_SECRET => ' and what the service's file asterisk-secret holds into /etc/asterisk/ivr/secret.conf"
+    remedy = f"{put}, then: asterisk -rx 'dialplan reload'"
+    if not told:
+        yield problem("secret", "Asterisk has no IVR_SECRET: every box asks for its PIN", remedy)
+    elif not hmac.compare_digest(told.encode(), ours.encode()):
+        yield problem("secret", "Asterisk's IVR_SECRET is another than ours: every box asks for its PIN", remedy)
+    else:
+        yield ok("secret", "Asterisk and the service have the same one")
+
+
+def dialplan(there: Attendance) -> Iterator[Finding]:
+    """Whether calls reach the service."""
+    host = there.variables.get("IVR_HOST", "")
+    listens = there.site.settings.fastagi
+    if not answers.extensions(there.context("ivr-check")):
+        yield problem(
+            "dialplan", "it has no context ivr-check",
+            "last line of [globals] in extensions.conf: #include \"ivr/extensions.conf\"; then: dialplan reload",
+        )  # fmt: skip
+    elif listens.port and host.rpartition(":")[2] != str(listens.port):
+        yield problem(
+            "dialplan", f"it calls the service at {host or 'no address'}, which listens on port {listens.port}",
+            f"IVR_HOST => {listens.host}:{listens.port} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
+        )  # fmt: skip
+    elif (takes := there.variables.get("IVR_TAKES", "")) != str(there.site.folder / "takes"):
+        yield problem(
+            "dialplan", f"it records into {takes or 'no folder'} while the service is down, which nobody looks into",
+            f"IVR_TAKES => {there.site.folder / 'takes'} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
+        )  # fmt: skip
+    else:
+        yield ok("dialplan", f"it calls the service at {host}")
+
+
+CHECKS = (version, modules, secret, dialplan, may_read_and_write, prompts, endpoints, contexts)

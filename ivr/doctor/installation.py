@@ -1,0 +1,91 @@
+"""What the doctor looks at: settings, machine, Asterisk's console, and what is in the database."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ivr.app import App
+from ivr.clock import Clock, SystemClock
+from ivr.directory.people import Account, Endpoint, User
+from ivr.doctor.console import Console
+from ivr.mailbox.box import Box
+from ivr.settings import Settings
+
+CONNECT_WITHIN_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the doctor asks of the machine, so that a test can have it otherwise."""
+
+    clock: Clock = field(default_factory=SystemClock)
+    free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
+    program: Callable[[str], str | None] = shutil.which
+    connect: Callable[[str, int], socket.socket] = lambda host, port: socket.create_connection(
+        (host, port), timeout=CONNECT_WITHIN_S
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """Who and what is in the database."""
+
+    accounts: Sequence[Account] = ()
+    users: Sequence[User] = ()
+    boxes: Sequence[Box] = ()
+    endpoints: Sequence[Endpoint] = ()
+    newest_message_at: int = 0
+    """Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """One installation, to be looked at."""
+
+    settings: Settings
+    config: Path | None
+    """The file that the settings were read from."""
+    machine: Machine
+    console: Console
+    census: Census | None = None
+    """None where the database could not be opened, or is not there yet."""
+
+    @property
+    def folder(self) -> Path:
+        return self.settings.data.folder
+
+
+async def census_of(app: App) -> Census:
+    """All of the database that the checks need. Raises `StoreError`."""
+    accounts = await app.directory.accounts()
+    users = [user for account in accounts for user in await app.directory.users(account.id)]
+    boxes = [box.settings for account in accounts for box in await app.boxes.of_account(account.id)]
+    newest = await app.database.read(lambda c: c.execute("SELECT max(stored_at) FROM messages").fetchone()[0])
+    return Census(accounts, users, boxes, await app.directory.endpoints(None), newest or 0)
+
+
+@contextmanager
+def as_owner_of(folder: Path) -> Iterator[None]:
+    """Root may do anything, so what root finds says nothing: while inside, root is the owner of `folder`.
+
+    Nothing that is made inside belongs to root, either.
+    """
+    if os.geteuid() != 0 or not folder.exists():
+        yield
+        return
+    owner, group, groups = folder.stat(), os.getegid(), os.getgroups()
+    os.setgroups([])
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)

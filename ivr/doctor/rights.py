@@ -1,0 +1,87 @@
+"""Whether Asterisk may read and write in our folders, as its own user: it is asked to."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from ivr.audio import wav
+from ivr.doctor.attendance import Attendance
+from ivr.doctor.finding import Finding, ok, problem, warning
+from ivr.doctor.installation import as_owner_of
+
+A_MOMENT_MS = 100
+LATER = "problem/later"
+"""The prompt that the dialplan plays by itself when the service is down."""
+
+
+def may_read_and_write(there: Attendance) -> Iterator[Finding]:
+    """Whether Asterisk can play what lies in our folder and record into it, as its own user: it is asked to."""
+    folder = there.site.folder
+    takes = folder / "takes"
+    if not takes.is_dir():
+        yield warning("asterisk's rights", f"there is no {takes} yet", "start 'ivr serve' once")
+        return
+    name = f"doctor-{secrets.token_hex(8)}.wav"
+    sample, taken = folder / name, takes / name
+    try:
+        with as_owner_of(folder):
+            wav.write(sample, b"\0\0" * (A_MOMENT_MS * wav.SAMPLES_PER_MS))
+            sample.chmod(0o640)
+        said = there.ask(f'file convert "{sample}" "{taken}"')
+        yield _told_of_rights(there, said, taken)
+    except OSError as error:
+        yield problem("asterisk's rights", f"{error}", f"make {folder} the service's: see 'data folder'")
+    finally:
+        _take_away(folder, sample, taken)
+
+
+def _told_of_rights(there: Attendance, said: str, taken: Path) -> Finding:
+    folder = there.site.folder
+    group = folder.stat().st_gid
+    join = f"put Asterisk's user into group {group}: usermod -aG '#{group}' asterisk"
+    if "Unable to open input" in said:
+        what = f"Asterisk cannot read {folder}: neither prompts nor messages are heard"
+        return problem(
+            "asterisk's rights",
+            what,
+            f"{join}, and restart it; it must see {folder} at this same path",
+        )
+    if "Unable to open output" in said:
+        what = f"Asterisk cannot write into {taken.parent}: nobody can leave a message"
+        return problem("asterisk's rights", what, f"chmod 2770 {taken.parent}; {join}, and restart it")
+    if "Converted" not in said:
+        what = f"Asterisk could not be asked to read and write: {said.strip().splitlines()[-1] if said else 'silence'}"
+        return warning("asterisk's rights", what, "load res_convert: asterisk -rx 'module load res_convert.so'")
+    with as_owner_of(folder):
+        try:
+            taken.read_bytes()
+        except OSError as error:
+            what = f"what Asterisk records, the service cannot read: {error.strerror}"
+            return problem("asterisk's rights", what, f"chmod g+s {taken.parent}; umask = 007 in asterisk.conf")
+    return ok("asterisk's rights", f"Asterisk reads {folder} and records into {taken.parent}")
+
+
+def _take_away(folder: Path, *files: Path) -> None:
+    with as_owner_of(folder), suppress(OSError):
+        for file in files:
+            file.unlink(missing_ok=True)
+
+
+def prompts(there: Attendance) -> Iterator[Finding]:
+    """Whether the dialplan's own apology can be heard when the service is down."""
+    folder = there.variables.get("IVR_SOUNDS", "")
+    heard = there.site.folder / "takes" / f"doctor-{secrets.token_hex(8)}.wav"
+    if not heard.parent.is_dir():
+        return
+    said = there.ask(f'file convert "{folder}/{LATER}.wav" "{heard}"')
+    _take_away(there.site.folder, heard)
+    if "Unable to open input" in said:
+        yield warning(
+            "sounds", f"Asterisk cannot read {folder}/{LATER}.wav: while the service is down callers hear nothing",
+            "IVR_SOUNDS => the folder sounds/en, in /etc/asterisk/ivr/secret.conf, where Asterisk may read it",
+        )  # fmt: skip
+    elif "Converted" in said:
+        yield ok("sounds", f"Asterisk reads {folder}")

@@ -1,0 +1,1 @@
+"""Where an installation lies on a Debian machine, and how it gets there."""

@@ -1,0 +1,169 @@
+"""An installation in good health, and an Asterisk whose console says what a real one of version 22 says."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ivr.directory.people import Account, Endpoint, User
+from ivr.doctor.asterisk import MODULES
+from ivr.doctor.console import NoAnswer
+from ivr.doctor.doctor import examine
+from ivr.doctor.finding import Finding, Level
+from ivr.doctor.installation import Census, Installation, Machine
+from ivr.mailbox.box import Box
+from ivr.settings import Settings
+from tests.support.house import SOUNDS, FakeClock
+
+SECRET = "c0ffee" * 10
+REST_PORT = 8000
+TODAY = 1_800_000_000
+"""A day in January 2027."""
+CHECK = """[ Context 'ivr-check' created by 'pbx_config' ]
+  's' =>            1. Set(IVRSTATUS=)                            [extensions.conf:47]
+     [done]         6. Return()                                   [extensions.conf:53]
+-= 1 extension (6 priorities) in 1 context. =-
+"""
+
+
+@dataclass
+class FakeAsterisk:
+    """A console. What Asterisk may read and write is what `reads` and `writes` say."""
+
+    version: str = "Asterisk 22.10.1+dfsg+~cs6.17.60671434-1 built by nobody @ buildd on a unknown running Linux"
+    modules: list[str] = field(default_factory=lambda: [*MODULES, "res_convert"])
+    variables: dict[str, str] = field(
+        default_factory=lambda: {
+            "IVR_SOUNDS": str(SOUNDS / "en"), "IVR_HOST": "127.0.0.1:4573", "IVR_SECRET": SECRET, "IVR_ACCOUNT": "",
+        }
+    )  # fmt: skip
+    endpoints: dict[str, bool] = field(default_factory=lambda: {"alice-desk": True})
+    contexts: dict[str, str] = field(default_factory=lambda: {"ivr-check": CHECK})
+    reads: bool = True
+    writes: bool = True
+    hears_prompts: bool = True
+    down: bool = False
+    asked: list[str] = field(default_factory=list)
+
+    def ask(self, command: str) -> str:
+        self.asked.append(command)
+        if self.down:
+            raise NoAnswer("Unable to connect to remote asterisk (does /run/asterisk/asterisk.ctl exist?)")
+        match command.split():
+            case ["core", "show", "version"]:
+                return self.version
+            case ["module", "show"]:
+                head = "Module                         Description            Use Count  Status      Support Level\n"
+                lines = (
+                    f"{name + '.so':<30} {'Something of it':<40} 0          Running              core"
+                    for name in self.modules
+                )
+                return head + "\n".join(lines) + f"\n{len(self.modules)} modules loaded\n"
+            case ["dialplan", "show", "globals"]:
+                return (
+                    "".join(f"   {name}={value}\n" for name, value in self.variables.items()) + "    -- 4 variable(s)\n"
+                )
+            case ["dialplan", "show", context]:
+                gone = f"There is no existence of '{context}' context\nCommand 'dialplan show {context}' failed.\n"
+                return self.contexts.get(context, gone)
+            case ["pjsip", "show", "endpoints"]:
+                return "".join(self._endpoint(name, auth) for name, auth in self.endpoints.items())
+            case ["file", "convert", *_]:
+                source, target = re.findall(r'"(.*?)"', command)
+                return self._convert(Path(source), Path(target))
+        raise AssertionError(command)
+
+    @staticmethod
+    def _endpoint(name: str, auth: bool) -> str:
+        lines = [f" Endpoint:  {name:<52} Unavailable   0 of inf", *([f"     InAuth:  {name}/{name}"] if auth else [])]
+        return "\n".join([*lines, f"        Aor:  {name:<50} 5", "", ""])
+
+    def _convert(self, source: Path, target: Path) -> str:
+        is_prompt = source.is_relative_to(SOUNDS)
+        if not (self.hears_prompts if is_prompt else self.reads) or not source.exists():
+            return f"Unable to open input file: {source}\n"
+        if not self.writes:
+            return f"Unable to open output file: {target}\n"
+        shutil.copy(source, target)
+        return f"Converted {source} to {target} in 0ms\n"
+
+
+class Clinic:
+    """One installation. A test breaks something, then `says` looks for what the doctor says of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "takes").mkdir(parents=True)
+        folder.chmod(0o2750)
+        (folder / "takes").chmod(0o2770)
+        self.asterisk = FakeAsterisk()
+        self._peers: list[socket.socket] = []
+        self.asterisk.variables["IVR_TAKES"] = str(folder / "takes")
+        self.settings: dict[str, Any] = {"asterisk": {"secret": SECRET}, "sounds": {"folder": SOUNDS}}
+        self.config: Path | None = folder.parent / "ivr.toml"
+        self.config.touch(0o640)
+        self.machine = Machine(FakeClock(TODAY), lambda _: 2**40, lambda name: f"/usr/bin/{name}", self._service)
+        self.service: Callable[[], bytes] = lambda: b"SET VARIABLE IVRSTATUS SKIPPED\n"
+        self.rest_answers = True
+        account = Account(id="a", name="demo", timezone="Europe/Berlin")
+        self.census: Census | None = Census(
+            [account],
+            [User(id="u", account_id="a", name="alice", timezone="America/New_York")],
+            [Box(name="Alice", mailbox="1000", timezone="inherit")],
+            [Endpoint(system="asterisk", name="alice-desk", account_id="a", user_id="u")],
+            TODAY - 60,
+        )
+
+    def _service(self, host: str, port: int) -> socket.socket:
+        if port == REST_PORT:
+            if not self.rest_answers:
+                raise ConnectionRefusedError(111, "Connection refused")
+            return socket.socket()
+        said = self.service()
+        ours, theirs = socket.socketpair()
+        theirs.sendall(said) if said else theirs.shutdown(socket.SHUT_WR)
+        self._peers.append(theirs)
+        return ours
+
+    def close(self) -> None:
+        while self._peers:
+            self._peers.pop().close()
+
+    def broken(self, **changes: Any) -> None:
+        """Something about the machine is otherwise."""
+        self.machine = replace(self.machine, **changes)
+
+    def people(self, **changes: Any) -> None:
+        """Something about the people is otherwise."""
+        assert self.census
+        self.census = replace(self.census, **changes)
+
+    def installation(self) -> Installation:
+        settings = Settings(data={"folder": self.folder}, **self.settings)
+        return Installation(settings, self.config, self.machine, self.asterisk, self.census)
+
+    def findings(self) -> list[Finding]:
+        return list(examine(self.installation()))
+
+    def complaints(self) -> list[Finding]:
+        return [finding for finding in self.findings() if finding.level is not Level.OK]
+
+    def says(self, what: str, remedy: str, level: Level = Level.PROBLEM) -> None:
+        """The doctor complains of one thing, and tells the remedy."""
+        found = self.complaints()
+        fitting = [f for f in found if what in f.what and remedy in f.remedy and f.level is level]
+        assert fitting, f"not said: {level} {what!r} with {remedy!r}; said: {found}"
+
+
+@pytest.fixture
+def clinic(tmp_path: Path) -> Iterator[Clinic]:
+    clinic = Clinic(tmp_path / "data")
+    yield clinic
+    clinic.close()

@@ -1,0 +1,196 @@
+"""`python -m tests.soak [--inputs N] [--seed N]`: a running service, N garbage peers, and somebody who calls meanwhile.
+
+Ends with what happened; exit code 1 where anything broke: an exception of ours, a call that did not go through, a
+connection that is still open, or memory that grew by more than 64 MB after the first tenth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import collections
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, MutableMapping
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import structlog
+
+from ivr.app import serve
+from ivr.clock import SystemClock
+from ivr.terminal.asterisk import Asterisk, Line
+from tests.soak.garbage import ABORT, SECRET, Peer, peer
+from tests.support.handset import ScriptedHandset
+from tests.support.house import House
+from tests.support.hum import hum
+
+AT_A_TIME = 128
+EACH = 1000
+"""After so many peers, somebody dials their mailbox."""
+ANSWERS_WITHIN_S = 20
+PATIENCE_S = 1
+"""How long a peer waits for the next command before it leaves."""
+GROWTH_MB = 64
+BROKE = ("call.broke",)
+"""Log lines that say that something was raised which nobody meant to raise."""
+
+
+class Broken(list[str]):
+    """What broke, told at once too."""
+
+    def append(self, what: str) -> None:
+        super().append(what)
+        print(f"BROKE: {what[-1500:]}", flush=True)
+
+
+class Soak:
+    """`seed` gives the same peers again."""
+
+    def __init__(self, inputs: int, seed: int) -> None:
+        self.kinds: collections.Counter[str] = collections.Counter()
+        self.broke = Broken()
+        self.calls = 0
+        self._inputs = inputs
+        self._random = Random(seed)
+
+    async def run(self, folder: Path) -> None:
+        house = House(
+            folder / "data", sounds={"folder": hum(folder / "sounds")}, asterisk={"secret": SECRET},
+            fastagi={"port": 0, "calls": 200, "header_within_s": 0.2},
+        )  # fmt: skip
+        house.clock = SystemClock()  # type: ignore[assignment]
+        await house.open()
+        box = await house.box(owner=house.alice, shared_vmbox=False)
+        for n in range(5):
+            await house.message(box, s=1, age_s=60 * n)
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: self.broke.append(str(context)))
+        service = await serve(house.app, only="calls")
+        assert service.address
+        try:
+            await self._all(service.address)
+            await self._nobody_left(service.fastagi)
+        finally:
+            await service.stop()
+
+    async def _all(self, address: tuple[str, int]) -> None:
+        peers = self._peers()
+        done = 0
+        settled_kb = 0
+        while done < self._inputs:
+            count = min(EACH, self._inputs - done)
+            batch = [next(peers) for _ in range(count)]
+            waiting = collections.deque(batch)
+            await asyncio.gather(*(self._some(waiting, address) for _ in range(AT_A_TIME)))
+            done += count
+            await self._somebody_calls(address)
+            if done <= max(EACH, self._inputs // 10):
+                settled_kb = _resident_kb()
+            print(
+                f"{done:>8} peers, {self.calls} calls, {len(self.broke)} broke, {_resident_kb() // 1024} MB", flush=True
+            )
+        if (grown := (_resident_kb() - settled_kb) // 1024) > GROWTH_MB:
+            self.broke.append(f"memory grew by {grown} MB")
+
+    def _peers(self) -> Iterator[Peer]:
+        while True:
+            one = peer(self._random)
+            self.kinds[one.kind] += 1
+            yield one
+
+    async def _some(self, waiting: collections.deque[Peer], address: tuple[str, int]) -> None:
+        while waiting:
+            one = waiting.popleft()
+            try:
+                await asyncio.wait_for(meet(one, address), ANSWERS_WITHIN_S)
+            except TimeoutError:
+                self.broke.append(f"no end within {ANSWERS_WITHIN_S} s: {one!r:.500}")
+
+    async def _somebody_calls(self, address: tuple[str, int]) -> None:
+        functions = {"GLOBAL(IVR_SECRET)": SECRET, "PJSIP_ENDPOINT(alice,auth)": "yes", "REDIRECTING(count)": "0"}
+        handset = ScriptedHandset()
+        line = Line("check", ("account=demo", "number=1000"), "PJSIP/alice-00000001", "1000", functions)
+        status = await asyncio.wait_for(Asterisk(line, handset).call(*address), ANSWERS_WITHIN_S)
+        self.calls += 1
+        if status != "DONE" or not handset.heard:
+            self.broke.append(f"a call in between ended with {status!r}")
+
+    async def _nobody_left(self, fastagi: Any) -> None:
+        for _ in range(100):
+            if not fastagi._connections and not fastagi._calls:
+                return
+            await asyncio.sleep(0.1)
+        self.broke.append(f"{len(fastagi._connections)} connections and {len(fastagi._calls)} calls are left")
+
+
+async def meet(one: Peer, address: tuple[str, int]) -> None:
+    """One peer's whole connection. How it ends is not its business."""
+    try:
+        reader, writer = await asyncio.open_connection(*address)
+    except ConnectionError:
+        return
+    try:
+        writer.write(one.opening)
+        for answer in one.answers:
+            try:
+                command = await asyncio.wait_for(reader.readline(), PATIENCE_S)
+            except TimeoutError:
+                break  # The service waits for the rest of something that will never come; so would Asterisk's caller.
+            if not command:
+                break
+            writer.write(_well(command) if answer is None else answer)
+        if one.leaves == ABORT:
+            writer.transport.abort()
+        else:
+            writer.write_eof()
+            await reader.read()
+    except (OSError, ValueError):
+        pass
+    finally:
+        writer.transport.abort()
+
+
+def _well(command: bytes) -> bytes:
+    if command.startswith(b"GET FULL VARIABLE"):
+        return f"200 result=1 ({SECRET}:yes:0:)\n".encode()
+    return b"200 result=1\n" if b"VARIABLE" in command else b"200 result=0 endpos=0\n"
+
+
+def _resident_kb() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() // 1024
+
+
+def listen_to_the_log(soak: Soak) -> None:
+    """Nothing is printed; what must never be said is noted."""
+
+    def note(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        if event["event"] in BROKE:
+            soak.broke.append(f"{event['event']}: {event.get('exception', event)}")
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[structlog.processors.format_exc_info, note])
+
+
+def main() -> int:
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--inputs", type=int, default=100_000)
+    words.add_argument("--seed", type=int, default=20_261_125)
+    asked = words.parse_args()
+    soak = Soak(asked.inputs, asked.seed)
+    listen_to_the_log(soak)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="ivr-soak-") as folder:
+        asyncio.run(soak.run(Path(folder)))
+    print(f"seed {asked.seed}: {asked.inputs} peers and {soak.calls} calls in {time.monotonic() - began:.0f} s")
+    for kind, count in sorted(soak.kinds.items()):
+        print(f"  {count:>7} {kind}")
+    print(f"{len(soak.broke)} broke")
+    return int(bool(soak.broke))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
