@@ -44,10 +44,9 @@ async def _serve(only: Only | None = None) -> None:
     service = await begin(app, only)
     agi = "agi://{}:{}/".format(*service.agi) if service.agi else None
     log.info("service.started", fastagi=agi, rest=service.url, data=str(loaded.data.folder))
-    if agi:
-        typer.echo(f"ivr: ready for Asterisk at {agi}")
-    if service.url:
-        typer.echo(f"ivr: ready for programs at {service.url}")
+    doors = {"Asterisk": agi, "programs": service.url}
+    # In one go: who waits for the first line may be gone when a second one comes.
+    typer.echo("\n".join(f"ivr: ready for {who} at {where}" for who, where in doors.items() if where))
     await stop.wait()
     await service.stop()
     log.info("service.stopped")
