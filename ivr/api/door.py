@@ -24,6 +24,7 @@ class Door:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope["path"] = scope["path"].rstrip("/") or "/"  # Some clients write one more slash.
         request_id = self._ids.document()
         scope.setdefault("state", {})["request_id"] = request_id
         began, status, finished = self._clock.monotonic(), 0, False

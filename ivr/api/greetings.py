@@ -11,6 +11,7 @@ from ivr.api import openapi
 from ivr.api.asker import TheAsker, TheBox
 from ivr.api.audio import ONE_FILE
 from ivr.api.envelope import created, success
+from ivr.api.names import greeting_name
 from ivr.api.negotiation import chosen
 from ivr.api.ranges import audio
 from ivr.api.received import received
@@ -37,7 +38,7 @@ async def give_greeting(request: Request, asker: TheAsker, box: TheBox, kind: Th
     uploaded = found.media.content_type if found.upload else None
     form = chosen(request.headers.get("accept"), forms.of_recording(uploaded, box.settings.media_extension))
     given = await forms.give_recording(found.recording, found.upload, uploaded, form)
-    return audio(request, given, f"{kind}_{box.number}{given.form.extension}")
+    return audio(request, given, greeting_name(box, kind, given.form.extension))
 
 
 @router.put("/{greeting}/raw", status_code=201, **openapi.PUT_GREETING)

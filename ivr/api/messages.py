@@ -97,7 +97,8 @@ async def change_message(
         changed = await asker.rooms.delivery.move(message, where)
     else:
         folder = folder_in(request, body) or Folder.SAVED
-        changed = await asker.rooms.messages.move_to(box.id, message.id, folder, Because.REQUEST)
+        seen = message.revision if "if-match" in request.headers else None
+        changed = await asker.rooms.messages.move_to(box.id, message.id, folder, Because.REQUEST, seen=seen)
     return success(request, documents.message(changed), revision=revision_of(changed))
 
 

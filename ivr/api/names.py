@@ -20,6 +20,11 @@ def file_name(mailbox: Mailbox, message: Message, extension: str) -> str:
     return f"{_safe(known[0] if known else UNKNOWN)}_{mailbox.local(message.time):%Y-%m-%d_%H-%M-%S}{extension}"
 
 
+def greeting_name(mailbox: Mailbox, kind: str, extension: str) -> str:
+    """Such as `unavailable_3000.mp3`; a number may be any text."""
+    return f"{kind}_{_safe(mailbox.number)}{extension}"
+
+
 def attachment(name: str) -> str:
     """The Content-Disposition header of a download."""
     return f"attachment; filename=\"{name}\"; filename*=UTF-8''{quote(name)}"

@@ -44,9 +44,9 @@ async def _serve(only: Only | None = None) -> None:
     service = await begin(app, only)
     agi = "agi://{}:{}/".format(*service.agi) if service.agi else None
     log.info("service.started", fastagi=agi, rest=service.url, data=str(loaded.data.folder))
-    typer.echo(
-        "ivr: ready" + (f" for Asterisk at {agi}" if agi else "") + (f", REST at {service.url}" if service.url else "")
-    )
+    doors = {"Asterisk": agi, "programs": service.url}
+    # In one go: who waits for the first line may be gone when a second one comes.
+    typer.echo("\n".join(f"ivr: ready for {who} at {where}" for who, where in doors.items() if where))
     await stop.wait()
     await service.stop()
     log.info("service.stopped")

@@ -87,9 +87,13 @@ class MessageStore(Protocol):
         """The message behind the one whose `order` is `after`, in the order of play; None: the first."""
 
     async def move_to(
-        self, box_id: str, message_id: str, folder: Folder, because: Because, *, only_from: Folder | None = None
-    ) -> Message:
-        """Change its folder; one that is there already, or not in `only_from`, stays as it is. Raises `NotFound`."""
+        self, box_id: str, message_id: str, folder: Folder, because: Because, *, only_from: Folder | None = None,
+        seen: int | None = None,
+    ) -> Message:  # fmt: skip
+        """Change its folder; one that is there already, or not in `only_from`, stays as it is.
+
+        Raises `NotFound`; `Outdated` where its revision is no longer `seen`.
+        """
 
     async def restore(self, box_id: str, message_id: str, because: Because) -> Message:
         """From `deleted` back to where it came from. Raises `NotFound`."""

@@ -58,3 +58,11 @@ async def test_the_owner_of_a_box_that_is_not_theirs_to_configure(alice: Rest, h
     await alice.refused(403, "PUT", f"/{box.id}/greetings/unavailable/raw", **audio)
     await house.app.boxes.patch(box, {"not_configurable": False})
     await alice.ok("PUT", f"/{box.id}/greetings/unavailable/raw", **audio)
+
+
+async def test_a_box_whose_number_is_no_number(rest: Rest, house: House) -> None:
+    box = await house.box("Büro \u2603")
+    path = f"/{box.id}/greetings/unavailable/raw"
+    await rest.ok("PUT", path, content=tone(), headers={"Content-Type": "audio/wav"})
+    given = await rest.ask("GET", path)
+    assert given.headers["content-disposition"].startswith('attachment; filename="unavailable_Buro.wav"')

@@ -345,5 +345,6 @@ async def test_verbs_that_are_not_for_a_path(rest: Rest, house: House, box: Mail
         answer = await rest.ask(method, path)
         assert (answer.status_code, answer.json()["message"]) == (405, "invalid_method")
         assert answer.headers["allow"] == allowed
+    assert (await rest.ok("GET", f"/{box.id}/messages/"))["data"][0]["media_id"] == message.id
     said = await rest.refused(404, "GET", f"/{box.id}/nothing")
     assert said["message"] == "not_found"

@@ -54,15 +54,17 @@ class Visitor:
         return successes
 
     def _move_in(self) -> None:
-        """A box with a message, anew where the last case took one away."""
-        base = self._rest.base
-        if self._box and self._http.get(f"{base}/{self._box}/messages/{self._message}").is_success:
-            return
-        self._made += 1
-        number = f"visitor {self._made}"
-        self._box = self._http.put(base, json={"data": {"name": "x", "mailbox": number}}).json()["data"]["id"]
-        made = self._http.put(f"{base}/{self._box}/messages", content=tone(200), headers={"Content-Type": "audio/wav"})
-        self._message = made.json()["data"]["media_id"]
+        """A box with a message and a greeting, anew where the last case took them away."""
+        base, kind = self._rest.base, {"Content-Type": "audio/wav"}
+        if not (self._box and self._http.get(f"{base}/{self._box}/messages/{self._message}").is_success):
+            self._made += 1
+            document = {"name": "x", "mailbox": f"visitor {self._made}"}
+            self._box = self._http.put(base, json={"data": document}).json()["data"]["id"]
+            made = self._http.put(f"{base}/{self._box}/messages", content=tone(200), headers=kind)
+            self._message = made.json()["data"]["media_id"]
+        greeting = f"{base}/{self._box}/greetings/unavailable/raw"
+        if not self._http.get(greeting, headers={"Range": "bytes=0-1"}).is_success:
+            self._http.put(greeting, content=tone(200), headers=kind)
 
     def close(self) -> None:
         self._http.close()

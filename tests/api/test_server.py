@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -88,4 +89,14 @@ async def test_where_a_try_comes_from_is_what_a_known_proxy_says(house: House, p
             for address in ("192.0.2.1", "192.0.2.2", "192.0.2.2")
         ]
     assert statuses == ([401, 401, 429] if apart else [401, 429, 429])
+    await server.stop()
+
+
+async def test_answers_are_not_held_back(house: House) -> None:
+    """By Nagle's algorithm a small answer of two writes would wait for 40 ms."""
+    server = ApiServer(application(house.app.rest), Listening("127.0.0.1", 0))
+    await server.start()
+    assert server._server
+    [listening] = server._server.servers[0].sockets
+    assert listening.proto == socket.IPPROTO_TCP  # What asyncio asks before it sets TCP_NODELAY on each connection.
     await server.stop()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ivr.errors import NotFound, PastRetention
+from ivr.errors import NotFound, Outdated, PastRetention
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller, Counts, Folder, Message, OpenFolder
 from ivr.mailbox.sqlite import rows
@@ -115,6 +115,17 @@ async def test_changing_to_the_folder_where_it_is_changes_nothing(house: House) 
     same = await house.app.messages.move_to(box.id, message.id, Folder.NEW, Because.KEY)
     assert same == message
     assert (await house.app.messages.restore(box.id, message.id, Because.KEY)) == message
+
+
+async def test_a_change_that_rests_on_an_old_revision_is_refused(house: House) -> None:
+    box = await house.box()
+    message = await put(house, box)
+    await house.app.messages.move_to(box.id, message.id, Folder.SAVED, Because.KEY)
+    with pytest.raises(Outdated):
+        await house.app.messages.move_to(box.id, message.id, Folder.DELETED, Because.REQUEST, seen=message.revision)
+    assert await house.folder_of(message) == "saved"
+    await house.app.messages.move_to(box.id, message.id, Folder.DELETED, Because.REQUEST, seen=message.revision + 1)
+    assert await house.folder_of(message) == "deleted"
 
 
 async def test_only_from_leaves_others_alone(house: House) -> None:

@@ -10,7 +10,7 @@ import structlog
 
 from ivr.clock import Clock
 from ivr.database.file import Database
-from ivr.errors import BoxGone, NotFound
+from ivr.errors import BoxGone, NotFound, Outdated
 from ivr.mailbox.message import Counts, Folder, Message, OpenFolder
 from ivr.mailbox.sqlite import counters, outbox, removal, rows
 from ivr.mailbox.sqlite.outbox import Kind
@@ -71,10 +71,13 @@ class SqliteMessages:
         return purged
 
     async def move_to(
-        self, box_id: str, message_id: str, folder: Folder, because: Because, *, only_from: Folder | None = None
-    ) -> Message:
+        self, box_id: str, message_id: str, folder: Folder, because: Because, *, only_from: Folder | None = None,
+        seen: int | None = None,
+    ) -> Message:  # fmt: skip
         def verb(connection: sqlite3.Connection) -> tuple[Message, Message]:
             before = rows.one(connection, box_id, message_id)
+            if seen is not None and before.revision != seen:
+                raise Outdated("it was changed by somebody else meanwhile: read it again")
             if before.folder == folder or (only_from and before.folder != only_from):
                 return before, before
             return before, self._to_folder(connection, before, folder, because)
