@@ -37,7 +37,11 @@ def demo(
 ) -> None:
     """Make a demo installation if there is none, start it, and dial it as alice's phone, then as a stranger."""
     os.umask(UMASK)
-    loaded = settings.load(data={"folder": folder.absolute()}, fastagi={"host": "127.0.0.1", "port": 0})
+    loaded = settings.load(
+        data={"folder": folder.absolute()},
+        fastagi={"host": "127.0.0.1", "port": 0},
+        api={"host": "127.0.0.1", "port": 0},
+    )
     asyncio.run(_make(loaded) if only_make else _demo(loaded, fast, say))
 
 
