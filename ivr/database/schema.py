@@ -197,7 +197,19 @@ def _calls(tables: Tables) -> None:
     tables.table("calls").create_index(["account_id", "began_at"], "calls_by_time")
 
 
-@migrations(name="notify-0001-leases")
+@migrations(name="0004-live-calls")
+def live_calls(tables: Tables) -> None:
+    """Calls that go on: a row from the first moment of a call to its record."""
+    tables.table("live_calls").create(
+        {
+            "id": str, "account_id": str, "channel": str, "caller_number": str, "action": str, "number": str,
+            "began_at": int,
+        },
+        pk="id", not_null={"channel", "action", "number", "began_at"}, strict=True,
+    )  # fmt: skip
+
+
+@migrations(name="0005-outbox-leases")
 def leases(tables: Tables) -> None:
     """Who is at an outbox row, whom or what it is about, and when a person was last told the same thing.
 
@@ -212,16 +224,4 @@ def leases(tables: Tables) -> None:
     tables.table("told").create(
         {"account_id": str, "box_id": str, "kind": str, "told_at": int},
         pk=("box_id", "kind"), not_null={"account_id", "told_at"}, strict=True,
-    )  # fmt: skip
-
-
-@migrations(name="0004-live-calls")
-def live_calls(tables: Tables) -> None:
-    """Calls that go on: a row from the first moment of a call to its record."""
-    tables.table("live_calls").create(
-        {
-            "id": str, "account_id": str, "channel": str, "caller_number": str, "action": str, "number": str,
-            "began_at": int,
-        },
-        pk="id", not_null={"channel", "action", "number", "began_at"}, strict=True,
     )  # fmt: skip
