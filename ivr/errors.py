@@ -13,6 +13,10 @@
     │   └── BoxGone             a box that was taken away while somebody had to do with it
     ├── Conflict                somebody else was first: a number in use, a revision that moved on
     ├── PastRetention           a message too old to be touched (kazoo-behaviour §3.4)
+    ├── NotDelivered            a notification that did not arrive; it is tried again later
+    │   └── Undeliverable       one that never will: trying again is of no use
+    ├── AsteriskAway            no connection to Asterisk's manager, or no answer in time
+    │   └── ActionRefused       Asterisk answered, and said no
     ├── StoreError              the store could not do it; nothing was half done
     │   ├── StoreBusy           another process holds the database for too long
     │   └── StoreFull           no room left on the disk
@@ -105,6 +109,22 @@ class Conflict(IvrError):
 
 class PastRetention(IvrError):
     """A message too old to be touched."""
+
+
+class NotDelivered(IvrError):
+    """A notification that did not arrive; it is tried again later."""
+
+
+class Undeliverable(NotDelivered):
+    """A notification that never will arrive: trying again is of no use."""
+
+
+class AsteriskAway(IvrError):
+    """No connection to Asterisk's manager, or no answer in time."""
+
+
+class ActionRefused(AsteriskAway):
+    """Asterisk's manager answered, and said no."""
 
 
 class StoreError(IvrError):

@@ -13,9 +13,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from ivr.ami.settings import AmiSettings
 from ivr.errors import SettingsError
 from ivr.mailbox.sweeping.rules import SweepingSettings
 from ivr.mailbox.system import VoicemailSettings
+from ivr.metrics.settings import MetricsSettings
+from ivr.notify.settings import LightSettings, MailSettings, NotifySettings
+from ivr.notify.transcript.settings import TranscriptSettings
 
 PREFIX = "IVR_"
 CONFIG_VARIABLE = "IVR_CONFIG"
@@ -114,6 +118,12 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     voicemail: VoicemailSettings = VoicemailSettings()
     sweeping: SweepingSettings = SweepingSettings()
+    ami: AmiSettings = AmiSettings()
+    lights: LightSettings = LightSettings()
+    notify: NotifySettings = NotifySettings()
+    mail: MailSettings = MailSettings()
+    transcript: TranscriptSettings = TranscriptSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -14,6 +14,7 @@ from ivr.cli import (
     endpoints,
     install,
     messages,
+    outbox,
     phone,
     purge,
     serve,
@@ -38,6 +39,7 @@ command.add_typer(boxes.command, name="box", help="Boxes and their settings.")
 command.add_typer(messages.command, name="message", help="Messages.")
 command.add_typer(calls.command, name="calls", help="Calls that are over, read step by step.")
 command.add_typer(tokens.command, name="token", help="Tokens by which programs use the REST API.")
+command.add_typer(outbox.command, name="outbox", help="What still has to be done after changes: mail, lights, calls.")
 command.add_typer(sounds.command, name="sounds", help="The recordings of the prompts.")
 
 

@@ -77,6 +77,8 @@ class Database:
             self._commit(batch)
 
     def _commit(self, batch: list[tuple[Verb[Any], Future[Any]]]) -> None:
+        # Whoever has stopped waiting by now wanted it undone; from here on it is done all the same.
+        batch = [(verb, done) for verb, done in batch if done.set_running_or_notify_cancel()]
         answers: list[Callable[[], None]] = []
         try:
             self._writing.execute("BEGIN IMMEDIATE")

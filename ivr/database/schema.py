@@ -207,3 +207,21 @@ def live_calls(tables: Tables) -> None:
         },
         pk="id", not_null={"channel", "action", "number", "began_at"}, strict=True,
     )  # fmt: skip
+
+
+@migrations(name="0005-outbox-leases")
+def leases(tables: Tables) -> None:
+    """Who is at an outbox row, whom or what it is about, and when a person was last told the same thing.
+
+    A row that is being worked at is not due before its lease ends, so `due_at` alone says what there is to do.
+    """
+    tables.execute("ALTER TABLE outbox ADD COLUMN about TEXT")
+    tables.execute("ALTER TABLE outbox ADD COLUMN lease TEXT")
+    tables.execute("DROP INDEX outbox_due")
+    tables.execute("CREATE INDEX outbox_due ON outbox (kind, due_at, id)")
+    tables.execute("CREATE INDEX outbox_message ON outbox (message_id, kind)")
+    tables.execute("CREATE UNIQUE INDEX outbox_one_call_a_number ON outbox (box_id, about) WHERE kind = 'call'")
+    tables.table("told").create(
+        {"account_id": str, "box_id": str, "kind": str, "told_at": int},
+        pk=("box_id", "kind"), not_null={"account_id", "told_at"}, strict=True,
+    )  # fmt: skip

@@ -8,6 +8,7 @@ the same moment get no more tries than one after another.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ivr.clock import Clock
@@ -30,19 +31,24 @@ class Attempt:
     endpoint: str | None
 
 
+OnLock = Callable[[sqlite3.Connection, str, str, int], None]
+"""Told within the transaction that locks a box: connection, account id, box id, now (Unix s)."""
+
+
 class Failures:
     """The failure counters of one database file."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, on_lock: OnLock = lambda *_: None) -> None:
         self._database = database
         self._clock = clock
+        self._on_lock = on_lock
 
     async def charge(self, attempt: Attempt) -> bool:
         """Count one wrong PIN in advance; False where any lock holds, so that even a right one is refused."""
         now = int(self._clock.now())
 
         def verb(connection: sqlite3.Connection) -> bool:
-            box_open = attempt.box_id is None or _charge_box(connection, attempt.account_id, attempt.box_id, now)
+            box_open = attempt.box_id is None or self._charge_box(connection, attempt.account_id, attempt.box_id, now)
             people = [("caller", attempt.caller_number), ("endpoint", attempt.endpoint)]
             free = [_charge_hour(connection, scope, subject, now) for scope, subject in people if subject]
             return box_open and all(free)
@@ -73,23 +79,23 @@ class Failures:
         row = await self._database.read(lambda c: c.execute(sql, (account_id, box_id)).fetchone())
         return int(row[0]) if row and row[0] > self._clock.now() else 0
 
+    def _charge_box(self, connection: sqlite3.Connection, account_id: str, box_id: str, now: int) -> bool:
+        row = _row(connection, account_id, "box", box_id)
+        if row and row["locked_until"] > now:
+            return False  # Not counted: hammering on a locked box must not keep its owner out for ever.
+        failed, locks = (row["failed"] + 1, row["locks"]) if row else (1, 0)
+        locked_until = 0
+        if failed >= IN_A_ROW:
+            locks += 1
+            locked_until = now + lock_s(locks)
+            self._on_lock(connection, account_id, box_id, now)
+        _put(connection, account_id, "box", box_id, failed, now, locks, locked_until)
+        return True
+
 
 def lock_s(locks: int) -> int:
     """How long the `locks`-th lock in a row lasts, in seconds: 60, 120, … 3600."""
     return LONGEST_LOCK_S if locks > 12 else min(FIRST_LOCK_S << (locks - 1), LONGEST_LOCK_S)
-
-
-def _charge_box(connection: sqlite3.Connection, account_id: str, box_id: str, now: int) -> bool:
-    row = _row(connection, account_id, "box", box_id)
-    if row and row["locked_until"] > now:
-        return False  # Not counted: hammering on a locked box must not keep its owner out for ever.
-    failed, locks = (row["failed"] + 1, row["locks"]) if row else (1, 0)
-    locked_until = 0
-    if failed >= IN_A_ROW:
-        locks += 1
-        locked_until = now + lock_s(locks)
-    _put(connection, account_id, "box", box_id, failed, now, locks, locked_until)
-    return True
 
 
 def _charge_hour(connection: sqlite3.Connection, scope: str, subject: str, now: int) -> bool:

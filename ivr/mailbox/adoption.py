@@ -14,7 +14,7 @@ A greeting or a name is nothing that callers hear before its owner says so: it i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 
@@ -33,13 +33,13 @@ EVERY_S = 1.0
 RETRY_S = 30.0
 """After one that could not be adopted (a full disk, a locked database)."""
 
-ChannelIsGone = Callable[[str], bool | None]
+ChannelIsGone = Callable[[str], Awaitable[bool | None]]
 """Given the name of a channel; None: nobody knows."""
 
 log = structlog.get_logger()
 
 
-def nobody_knows(channel: str) -> bool | None:
+async def nobody_knows(channel: str) -> bool | None:
     """While nothing asks Asterisk."""
     return None
 
@@ -75,17 +75,17 @@ class Adoption:
     async def turn(self) -> None:
         """Adopt what is at its end now."""
         left_behind = [take for take in await self._takes.left_behind() if not self._takes.is_attended(take)]
-        at_end = [take for take in left_behind if self._is_at_its_end(take)]
+        at_end = [take for take in left_behind if await self._is_at_its_end(take)]
         self._quiet.keep_only({take.path for take in left_behind})
         self._later = {take.id: self._later[take.id] for take in left_behind if take.id in self._later}
         for take in at_end:
             await self._adopt(take)
         await self._alone.turn(QUIET_S)
 
-    def _is_at_its_end(self, take: Take) -> bool:
+    async def _is_at_its_end(self, take: Take) -> bool:
         if self._clock.monotonic() < self._later.get(take.id, 0):
             return False
-        gone = self._channel_is_gone(take.channel)
+        gone = await self._channel_is_gone(take.channel)
         quiet_s = self._quiet.for_s(take.path, self._takes.length_ms(take))
         return quiet_s >= QUIET_S if gone is None else gone
 

@@ -74,9 +74,11 @@ class Delivery:
         await asyncio.to_thread(self._recordings.remove, path)
 
     async def bring(
-        self, mailbox: Mailbox, pcm: bytes, caller: Caller, time: int, folder: Folder, *, urgent: bool = False
-    ) -> Message:
-        """Samples at 8 kHz become a message that was left at `time`. Raises `StoreError`."""
+        self, mailbox: Mailbox, pcm: bytes, caller: Caller, time: int, folder: Folder, *, urgent: bool = False,
+        announce: bool = False,
+    ) -> Message:  # fmt: skip
+        """Samples at 8 kHz become a message that was left at `time`. Nobody is mailed or called because of it, unless
+        it is to be announced (kazoo-behaviour §4.5). Raises `StoreError`."""
         message_id = self._ids.message(time)
         target = self._recordings.message(mailbox.account_id, message_id)
         size = await asyncio.to_thread(self._recordings.write, pcm, target)
@@ -87,12 +89,13 @@ class Delivery:
             ),
             mailbox,
         )  # fmt: skip
-        await self._messages.add(message)
+        await self._messages.add(message, quiet=not announce)
         return message
 
     async def forward(
-        self, message: Message, destination: Mailbox, take: Take | None = None, *, intro: bool = True
-    ) -> Message:
+        self, message: Message, destination: Mailbox, take: Take | None = None, *, intro: bool = True,
+        quiet: bool = False,
+    ) -> Message:  # fmt: skip
         """A copy for another box, with what was said before it, if anything (kazoo-behaviour §2.7, design).
 
         `take` is the recording of the intro; it is over afterwards, and used unless `intro` is False (too short). An
@@ -109,17 +112,17 @@ class Delivery:
                 copy, intro_id=media_id, intro_ms=intro_ms, bytes=copy.bytes + size,
                 length_ms=copy.length_ms - copy.intro_ms + intro_ms,
             )  # fmt: skip
-        await self._messages.add_copy(copy, take_id=take.id if take else None)
+        await self._messages.add_copy(copy, take_id=take.id if take else None, quiet=quiet)
         if take:
             await self._takes.forget_file(take)
         return copy
 
     async def copy(self, message: Message, destination: Mailbox) -> Message:
-        """A copy for another box: new id, new folder, time now (kazoo-behaviour §3.5).
+        """A copy for another box: new id, new folder, time now (kazoo-behaviour §3.5). Nobody is mailed.
 
         Raises `NotFound`, `StoreError`.
         """
-        return await self.forward(message, destination)
+        return await self.forward(message, destination, quiet=True)
 
     async def carbon_copy(self, message: Message, destination: Mailbox) -> Message:
         """The same message for another box that it was left for as well, as urgent as it is.
@@ -133,7 +136,7 @@ class Delivery:
     async def move(self, message: Message, destination: Mailbox) -> Message:
         """The same, and the original goes. Raises `NotFound`, `StoreError`."""
         copy = await self._copy(message, destination, None)
-        await self._messages.add_copy(copy, moved_from=message.id)
+        await self._messages.add_copy(copy, moved_from=message.id, quiet=True)
         return copy
 
     def audio(self, message: Message) -> list[Path]:
@@ -141,12 +144,12 @@ class Delivery:
         intro = [self._recordings.media(message.account_id, message.intro_id)] if message.intro_id else []
         return [*intro, self._recordings.message(message.account_id, message.id)]
 
-    async def add(self, message: Message, mailbox: Mailbox, take_id: str | None = None) -> None:
-        """Its audio is there, so it is: what had to go for it by the quota loses its own.
+    async def add(self, message: Message, mailbox: Mailbox, take_id: str | None = None, *, quiet: bool = False) -> None:
+        """Its audio is there, so it is: what had to go for it by the quota loses its own. `quiet`: nobody is mailed.
 
         Raises `NotFound`, `StoreError`.
         """
-        for gone in await self._messages.add(message, take_id, mailbox.quota_bytes):
+        for gone in await self._messages.add(message, take_id, mailbox.quota_bytes, quiet=quiet):
             await self._forget_audio(gone)
 
     async def _forget_audio(self, message: Message) -> None:

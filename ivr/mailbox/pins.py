@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from itertools import pairwise
 
@@ -41,9 +42,12 @@ def weakness(pin: str, box_number: str, longest: int) -> Weakness | None:
 class Pins:
     """The PINs of all boxes."""
 
-    def __init__(self, secrets: Secrets, failures: Failures) -> None:
+    def __init__(
+        self, secrets: Secrets, failures: Failures, refused: Callable[[bool], None] = lambda locked: None
+    ) -> None:
         self._secrets = secrets
         self._failures = failures
+        self._refused = refused
 
     async def has_one(self, mailbox: Mailbox) -> bool:
         """Whether the box can be opened with a PIN at all."""
@@ -63,6 +67,7 @@ class Pins:
         if right and free and not own_phone:
             await self._failures.forgive(attempt)
         if not (right and free):
+            self._refused(not free)
             log.info(
                 "pin.refused",
                 box=attempt.box_id,

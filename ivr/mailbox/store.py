@@ -62,11 +62,14 @@ class Because(StrEnum):
 class MessageStore(Protocol):
     """Messages. `box_id` is always that of the box through which they are seen: elsewhere they do not exist."""
 
-    async def add(self, message: Message, take_id: str | None = None, quota_bytes: int = 0) -> list[Message]:
+    async def add(
+        self, message: Message, take_id: str | None = None, quota_bytes: int = 0, *, quiet: bool = False
+    ) -> list[Message]:
         """A message whose audio is synced appears, and the take that it was is over.
 
         Where it does not fit into `quota_bytes`, the oldest of `deleted` go until it does, or until there are none;
-        gives those, whose files are to be taken away. Raises `NotFound` for no box.
+        gives those, whose files are to be taken away. `quiet`: nobody is mailed or called because of it. Raises
+        `NotFound` for no box.
         """
 
     async def get(self, box_id: str, message_id: str, not_before: int) -> Message:
@@ -98,9 +101,11 @@ class MessageStore(Protocol):
     async def restore(self, box_id: str, message_id: str, because: Because) -> Message:
         """From `deleted` back to where it came from. Raises `NotFound`."""
 
-    async def add_copy(self, copy: Message, *, moved_from: str | None = None, take_id: str | None = None) -> None:
+    async def add_copy(
+        self, copy: Message, *, moved_from: str | None = None, take_id: str | None = None, quiet: bool = False
+    ) -> None:
         """`copy`, whose audio is synced, appears in its box; with `moved_from` (box id) its last `history` box loses
-        the message it was made from. Raises `NotFound`."""
+        the message it was made from. `quiet` as in `add`. Raises `NotFound`."""
 
     async def bring_back(self, box_id: str, message_id: str, because: Because) -> Message:
         """Restore, from `deleted` or after a soft delete. Raises `NotFound`, which says so where it is too late."""

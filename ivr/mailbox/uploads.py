@@ -108,13 +108,13 @@ class Uploads:
             mailbox,
         )  # fmt: skip
         if audio is None:
-            await self._delivery.add(message, mailbox)
+            await self._delivery.add(message, mailbox, quiet=True)
             return message
         message = replace(message, length_ms=audio.length_ms, bytes=audio.bytes, upload_type=audio.form.content_type)
         target = self._recordings.message(message.account_id, message.id)
         try:
             await self._place(audio, target)
-            await self._delivery.add(message, mailbox)
+            await self._delivery.add(message, mailbox, quiet=True)
         except BaseException:
             await asyncio.to_thread(self._forget, target)
             raise

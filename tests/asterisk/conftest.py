@@ -84,19 +84,30 @@ class Person:
         self._vocabulary = vocabulary
         self._folder = Path(notes.folder) / "inbox"
         self._messages = 0
+        self.user_id = ""
 
     def moves_in(self, *, pin: str = "1379", at: Desk | None = None, **settings: Any) -> None:
         """Becomes a user with this phone and this box, at the service that everybody uses or another."""
         self._desk = at or self._desk
-        user = self._desk.ask("user", name=self.name)
-        self._desk.ask("box", mailbox=self.number, owner_id=user["id"], pin=pin, **settings)
+        self.user_id = self._desk.ask("user", name=self.name)["id"]
+        self._desk.ask("box", mailbox=self.number, owner_id=self.user_id, pin=pin, **settings)
 
-    def has_message(self, *, s: float = 4, age_s: int = 3600, folder: str = "new", caller: str = "2001") -> Recorded:
+    def has_message(
+        self,
+        *,
+        s: float = 4,
+        age_s: int = 3600,
+        folder: str = "new",
+        caller: str = "2001",
+        at: str = "",
+        announce: bool = False,
+    ) -> Recorded:
         """A message of made-up speech that is like no other."""
         file, samples = self._spoken(s)
         message_id = self._desk.ask(
-            "message", number=self.number, file=str(file), caller=caller, age_s=age_s, folder=folder
-        )
+            "message", number=at or self.number, file=str(file), caller=caller, age_s=age_s, folder=folder,
+            announce=announce,
+        )  # fmt: skip
         return Recorded(message_id, samples)
 
     def has_recording(self, kind: str, *, s: float = 2) -> Clip:
@@ -127,6 +138,14 @@ class Person:
 
     def set_box(self, **changes: Any) -> None:
         self._desk.ask("set_box", number=self.number, **changes)
+
+    def has_one_more_box(self, number: str) -> None:
+        """Whose owner is the same user."""
+        self._desk.ask("box", mailbox=number, owner_id=self.user_id)
+
+    def moves(self, message: Recorded, folder: str) -> None:
+        """An administrator moves it to another folder."""
+        self._desk.ask("move", number=self.number, message=message.id, folder=folder)
 
     async def dials(self, number: str, **how: Any) -> Conversation:
         """Dial, and be answered."""

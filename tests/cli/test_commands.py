@@ -197,6 +197,23 @@ def test_a_variable_wins_over_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert (loaded.fastagi.port, loaded.fastagi.host) == (4600, "127.0.0.2")
 
 
+def test_what_has_to_follow_changes_can_be_seen_done_now_and_dropped(ivr: Ivr, tmp_path: Path) -> None:
+    ivr("account", "create", "acme")
+    ivr("box", "create", "1000")
+    file = tmp_path / "message.wav"
+    wav.write(file, bytes(8000))
+    ivr("message", "add", "1000", str(file))
+    rows = answer(ivr("outbox", "list", "--json"))
+    assert {row["kind"] for row in rows} == {"new", "light"}
+    assert answer(ivr("outbox", "list", "--given-up", "--json")) == []
+    assert "2 will be done now" in ivr("outbox", "retry", *[str(row["id"]) for row in rows]).output
+    assert "0 will be done now" in ivr("outbox", "retry", "--given-up").output
+    assert "--given-up" in ivr("outbox", "retry", fails=2).output
+    assert "1 dropped" in ivr("outbox", "drop", str(rows[0]["id"])).output
+    assert len(answer(ivr("outbox", "list", "--json"))) == 1
+    assert "outbox list" in ivr("outbox", "drop", "4711", fails=3).output
+
+
 # -- tokens and signing in ---------------------------------------------------------------------------------------------
 
 

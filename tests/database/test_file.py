@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,23 @@ async def test_every_table_has_the_account_it_belongs_to(database: Database) -> 
         "outbox", "failures", "tokens", "calls",
     }  # fmt: skip
     assert [name for name, columns in found.items() if "account_id" not in columns] == []
+
+
+async def test_a_change_that_nobody_waits_for_any_more_does_not_stop_the_ones_behind_it(tmp_path: Path) -> None:
+    database = Database(tmp_path / "ivr.db")
+    holding, free = threading.Event(), threading.Event()
+
+    def slow(connection: sqlite3.Connection) -> int:
+        holding.set()
+        free.wait(5)
+        return 1
+
+    running = asyncio.create_task(database.write(slow))
+    await asyncio.to_thread(holding.wait, 5)
+    waiting = asyncio.create_task(database.write(lambda c: 2))
+    await asyncio.sleep(0)
+    running.cancel()
+    waiting.cancel()
+    free.set()
+    assert await database.write(lambda c: 3) == 3
+    database.close()

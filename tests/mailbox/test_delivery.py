@@ -39,7 +39,11 @@ async def adopt(house: House, after_s: float = 5, gone: bool | None = None) -> N
     app = house.app
     takes = Takes(app.mailroom.takes._store, app.recordings, house.clock, app.delivery._ids)
     alone = Alone(app.directory, app.boxes, app.delivery, app.recordings, house.clock)
-    adoption = Adoption(takes, alone, app.boxes, app.delivery, app.messages, house.clock, lambda channel: gone)
+
+    async def is_gone(channel: str) -> bool | None:
+        return gone
+
+    adoption = Adoption(takes, alone, app.boxes, app.delivery, app.messages, house.clock, is_gone)
     await adoption.turn()
     house.clock.advance(s=after_s)
     await adoption.turn()

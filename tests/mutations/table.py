@@ -79,7 +79,7 @@ BREAKS = (
     Break("L09", "ivr/mailbox/walk.py", "self._place = max(0, self._place - 1)", "self._place = 0"),
     Break("L10", f"{MENUS}seek.py", "max(0, position_ms - step_ms)", "position_ms"),
     Break("L11", MESSAGE, 'del self._does["fastforward"]', "pass"),
-    Break("L12", f"{STORE}messages.py", "if folder != Folder.NEW and before.has_audio:", "if folder == Folder.NEW:"),
+    Break("L12", f"{STORE}messages.py", "if before.has_audio:", "if folder == Folder.NEW:"),
     Break("L13", CALL_BACK, '"[0-9]{1,15}"', '".*"'),
     Break("L14", MESSAGE, "if self._listening.heard_to_the_end:", "if not self._listening.heard_to_the_end:"),
     Break("L15", MESSAGE, "INVALID_KEYS = 3", "INVALID_KEYS = 4"),

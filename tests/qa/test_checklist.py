@@ -12,11 +12,12 @@ ROOT = Path(__file__).parents[2]
 RANGES: dict[str, Iterable[int]] = {
     "KP": range(1, 46), "E": range(1, 17), "M": range(1, 6), "L": range(1, 18), "F": range(1, 9), "K": range(1, 3),
     "R": range(1, 9), "S": range(1, 7), "C": range(1, 26), "H": range(1, 7), "SI": (*range(1, 9), 11),
-    "SK": range(1, 50), "TL": range(1, 17), "FT": range(1, 14),
+    "SK": range(1, 50), "N": range(1, 12), "T": range(1, 2), "W": range(1, 4), "TL": range(1, 17), "FT": range(1, 14),
     "EP": range(1, 25), "ER": range(1, 8), "A": range(18, 38),
 }  # fmt: skip
 WANTED = {f"{letters}{n:02}" for letters, numbers in RANGES.items() for n in numbers}
 CHANGED = {"KP32", "KP33", "L10", "L14", "L16", "F05", "F06", "E12", "C04", "C18", "C24", "H05", "S05"} | {
+    "N05", "N06",
     "EP16", "ER07", "A22", "A24", "A30", "A31", "A33", "A34", "SK15", "SK25",
 }  # fmt: skip
 """Rows that behave otherwise than Kazoo, because the design says so."""

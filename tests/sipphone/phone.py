@@ -75,9 +75,9 @@ class Phone:
             raise Refused(response.status, response.reason)
         self._registration = dialog
 
-    async def subscribe_mwi(self, expires_s: int = 300) -> None:
-        """Subscribes to the message summary of our own mailbox."""
-        dialog = self._dialog(self._own.uri)
+    async def subscribe_mwi(self, expires_s: int = 300, *, of: str = "") -> None:
+        """Subscribes to the message summary of our own mailbox, or `of` another user part of the server's."""
+        dialog = self._dialog(f"sip:{of}@{self._server[0]}:{self._server[1]}" if of else self._own.uri)
         dialog.confirm(await self._subscribe(dialog, expires_s))
         self._subscription = dialog
 

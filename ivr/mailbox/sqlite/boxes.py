@@ -76,6 +76,7 @@ class SqliteBoxes:
                 _explain_unchanged(connection, box.id)
             connection.execute("DELETE FROM numbers WHERE box_id = ?", (box.id,))
             _take_numbers(connection, box)
+            outbox.light(connection, box.account_id, box.id, now)  # Its number, or who owns it, may be another.
 
         await self._database.write(verb)
         return await self.get(box.id)

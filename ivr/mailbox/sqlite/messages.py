@@ -16,6 +16,9 @@ from ivr.mailbox.sqlite import counters, outbox, removal, rows
 from ivr.mailbox.sqlite.outbox import Kind
 from ivr.mailbox.store import Because
 
+FOLDER_KIND = {Folder.NEW: Kind.RENEWED, Folder.SAVED: Kind.SAVED, Folder.DELETED: Kind.DELETED}
+"""What is told of a message that changes its folder."""
+
 log = structlog.get_logger()
 
 
@@ -59,9 +62,11 @@ class SqliteMessages:
 
     # -- changing ----------------------------------------------------------------------------------------------------
 
-    async def add(self, message: Message, take_id: str | None = None, quota_bytes: int = 0) -> list[Message]:
+    async def add(
+        self, message: Message, take_id: str | None = None, quota_bytes: int = 0, *, quiet: bool = False
+    ) -> list[Message]:
         def verb(connection: sqlite3.Connection) -> list[Message]:
-            self._appear(connection, message, take_id)
+            self._appear(connection, message, take_id, quiet=quiet)
             return self._make_room(connection, message.box_id, quota_bytes) if quota_bytes else []
 
         purged = await self._database.write(verb)
@@ -103,11 +108,13 @@ class SqliteMessages:
         await self._database.write(verb)
         return await self.restore(box_id, message_id, because)
 
-    async def add_copy(self, copy: Message, *, moved_from: str | None = None, take_id: str | None = None) -> None:
+    async def add_copy(
+        self, copy: Message, *, moved_from: str | None = None, take_id: str | None = None, quiet: bool = False
+    ) -> None:
         source_box = copy.history[-1]
 
         def verb(connection: sqlite3.Connection) -> None:
-            self._appear(connection, copy, take_id)
+            self._appear(connection, copy, take_id, quiet=quiet)
             if moved_from:
                 removal.vanish(connection, rows.one(connection, source_box, moved_from), int(self._clock.now()))
 
@@ -162,7 +169,7 @@ class SqliteMessages:
 
     # -- within a transaction ----------------------------------------------------------------------------------------
 
-    def _appear(self, connection: sqlite3.Connection, message: Message, take_id: str | None) -> None:
+    def _appear(self, connection: sqlite3.Connection, message: Message, take_id: str | None, *, quiet: bool) -> None:
         now = int(self._clock.now())
         if not connection.execute(
             "SELECT 1 FROM boxes WHERE id = ? AND deleted_at IS NULL", (message.box_id,)
@@ -175,7 +182,7 @@ class SqliteMessages:
             return
         rows.insert(connection, message, rows.next_arrival(connection, message.account_id), now)
         counters.count(connection, message, message.folder, 1)
-        outbox.put(connection, Kind.NEW, message, now)
+        outbox.put(connection, Kind.NEW, message, now, **({"quiet": True} if quiet else {}))
         outbox.light(connection, message.account_id, message.box_id, now)
 
     def _to_folder(self, connection: sqlite3.Connection, before: Message, folder: Folder, because: Because) -> Message:
@@ -188,8 +195,8 @@ class SqliteMessages:
         )
         counters.count(connection, before, before.folder, -1)
         counters.count(connection, before, folder, 1)
-        if folder != Folder.NEW and before.has_audio:
-            outbox.put(connection, Kind(folder), before, now, reason=because)
+        if before.has_audio:
+            outbox.put(connection, FOLDER_KIND[folder], before, now, reason=because)
         outbox.light(connection, before.account_id, before.box_id, now)
         return replace(before, folder=folder, folder_before=before.folder, revision=before.revision + 1)
 

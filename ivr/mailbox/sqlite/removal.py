@@ -14,12 +14,14 @@ from datetime import UTC, datetime
 from ivr.errors import NotFound
 from ivr.mailbox.message import Message
 from ivr.mailbox.sqlite import counters, outbox, rows
+from ivr.mailbox.sqlite.outbox import Kind
 
 
 def vanish(connection: sqlite3.Connection, message: Message, now: int) -> None:
     """Soft delete: invisible from now on, and out of the counts."""
     connection.execute("UPDATE messages SET deleted_at = ?, revision = revision + 1 WHERE id = ?", (now, message.id))
     counters.count(connection, message, message.folder, -1)
+    outbox.put(connection, Kind.REMOVED, message, now)
     outbox.light(connection, message.account_id, message.box_id, now)
 
 

@@ -99,6 +99,12 @@ def insert(connection: sqlite3.Connection, m: Message, arrival: int, now: int) -
     connection.execute(f"INSERT INTO messages ({columns}) VALUES ({marks})", tuple(values.values()))
 
 
+def keep_transcription(connection: sqlite3.Connection, message_id: str, transcription: str) -> None:
+    """What was said, as JSON: {"result": "success" or "error", "text": …} (kazoo-behaviour §5.4)."""
+    sql = "UPDATE messages SET transcription = ?, revision = revision + 1 WHERE id = ?"
+    connection.execute(sql, (transcription, message_id))
+
+
 def message(row: sqlite3.Row) -> Message:
     return Message(
         id=row["id"], account_id=row["account_id"], box_id=row["box_id"],

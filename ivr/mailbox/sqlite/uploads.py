@@ -36,7 +36,7 @@ class SqliteUploads:
             if not before.has_audio:
                 arrival = rows.next_arrival(connection, before.account_id)
                 connection.execute("UPDATE messages SET arrival = ? WHERE id = ?", (arrival, message_id))
-                outbox.put(connection, Kind.NEW, before, now)
+                outbox.put(connection, Kind.NEW, before, now, quiet=True)
             appeared = 0 if before.has_audio else 1
             grown = size - before.bytes
             counters.add(connection, before.account_id, box_id, before.folder, appeared, grown, urgent=before.urgent)

@@ -94,12 +94,14 @@ class Clerk:
         aside = [(take.id, False, take.path) for take in takes if take.purpose is Purpose.GREETING]
         return [{"id": id_, "in_use": is_used, "audio": [str(path)]} for id_, is_used, path in [*used, *aside]]
 
-    async def message(self, number: str, file: str, caller: str, age_s: int, folder: str) -> str:
+    async def message(
+        self, number: str, file: str, caller: str, age_s: int, folder: str, announce: bool = False
+    ) -> str:
         """The WAV `file` as a message; gives its id."""
         pcm = wav.samples(Path(file))
         time = int(self._app.mailroom.clock.now()) - age_s
         box = await self._box(number)
-        return (await self._app.delivery.bring(box, pcm, Caller(caller), time, Folder(folder))).id
+        return (await self._app.delivery.bring(box, pcm, Caller(caller), time, Folder(folder), announce=announce)).id
 
     async def messages(self, number: str) -> list[dict[str, Any]]:
         """All messages of a box, newest first, each with its audio files."""
@@ -109,6 +111,14 @@ class Clerk:
 
     async def move(self, number: str, message: str, folder: str) -> None:
         await self._app.messages.move_to((await self._box(number)).id, message, Folder(folder), Because.REQUEST)
+
+    async def remove(self, number: str, message: str) -> None:
+        await self._app.messages.remove((await self._box(number)).id, [message])
+
+    async def outbox(self, number: str) -> list[str]:
+        """The kinds of what still has to be done about a box."""
+        box = await self._box(number)
+        return [str(row.kind) for row in await self._app.outbox.rows() if row.box_id == box.id]
 
     async def program(self, number: str) -> dict[str, str]:
         """What a program needs to use a box over REST."""

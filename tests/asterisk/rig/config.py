@@ -58,6 +58,8 @@ class Site:
     """The service's data folder."""
     spares: tuple[Spare, ...]
     """Services that tests start and kill themselves."""
+    ami_port: int = 0
+    """0: no manager."""
 
 
 def write(site: Site, modules: Path) -> Path:
@@ -79,10 +81,12 @@ def write(site: Site, modules: Path) -> Path:
         "queues.conf": _queues(),
         "pjsip.conf": _pjsip(site),
         **{f"{name}.conf": ["[general]"] for name in ("cdr", "cel", "features", "indications", "voicemail")},
-        **{f"{name}.conf": ["[general]", "enabled = no"] for name in ("manager", "http")},
+        "manager.conf": _manager(site),
+        "http.conf": ["[general]", "enabled = no"],
     }  # fmt: skip
     for name, lines in files.items():
         (etc / name).write_text("\n".join(lines) + "\n")
+    (etc / "ivr" / "manager.conf").write_text(_sample_manager(site))
     (etc / "ivr" / "secret.conf").chmod(0o640)
     return etc / "asterisk.conf"
 
@@ -95,6 +99,19 @@ def _asterisk(site: Site, modules: Path) -> Iterable[str]:
         f"astspooldir => {folder}/spool", f"astrundir => {folder}/run", f"astlogdir => {folder}/log",
         "[options]", "nofork = yes", "verbose = 3", "nocolor = yes",
     ]  # fmt: skip
+
+
+def _manager(site: Site) -> Iterable[str]:
+    """The section of our sample, taken in as a site would."""
+    if not site.ami_port:
+        return ["[general]", "enabled = no"]
+    general = ["[general]", "enabled = yes", "bindaddr = 127.0.0.1", f"port = {site.ami_port}"]
+    return [*general, '#include "ivr/manager.conf"']
+
+
+def _sample_manager(site: Site) -> str:
+    """With a secret of this lab's own, and without a limit on the attempts of one address."""
+    return (ASTERISK_CONF / "manager.conf").read_text().replace("change-me-to-a-long-random-word", site.secret)
 
 
 def _extensions(site: Site) -> Iterable[str]:
@@ -291,3 +308,5 @@ def _pjsip(site: Site) -> Iterable[str]:
         yield from [f"[{name}](ivr-phone)", f"auth = {name}", f"aors = {name}"]
         yield from [f"[{name}](ivr-auth)", f"username = {name}", f"password = {device.password}"]
         yield from [f"[{name}](ivr-aor)", f"mailboxes = {device.number}@ivr"]
+        # The same phone's light for all boxes of its user.
+        yield from [f"[{name}-all](ivr-aor)", f"mailboxes = {name}@ivr-phones"]

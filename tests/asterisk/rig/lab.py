@@ -72,6 +72,7 @@ class Lab:
             late_ports={} if devices is not None else {ms: _free_port(socket.SOCK_STREAM) for ms in LATE_MS},
             data=self.folder / "data",
             spares=() if devices is not None else self._spares(),
+            ami_port=_free_port(socket.SOCK_STREAM),
         )
         self.data = self.site.data
         self.rest_port = _free_port(socket.SOCK_STREAM)
@@ -79,6 +80,8 @@ class Lab:
         self._late = {
             ms: self._environment(self.folder / f"data-late-{ms}", port) for ms, port in self.site.late_ports.items()
         }
+        self.environment |= {"IVR_AMI__PORT": str(self.site.ami_port), "IVR_AMI__SECRET": self.site.secret}
+        self.environment["IVR_NOTIFY__CALL_CONTEXT"] = "ivr-callback"
         modules = next(root.glob("usr/lib/*/asterisk/modules"))
         config = write(self.site, Path("/") / modules.relative_to(root))
         self.asterisk = Asterisk(root, config, [self.folder], self.folder / "asterisk.out")

@@ -1,0 +1,1 @@
+"""The one connection to Asterisk's manager: panoramisk behind a guard."""

@@ -1,0 +1,1 @@
+"""Counts for Prometheus. Knows nothing of what it counts."""
