@@ -108,6 +108,7 @@ def test_peaks_stay_below_the_limit_and_the_level_is_held(every_ms: int, amplitu
 
 @given(signals)
 @example([5e-324])
+@example([9e-159])
 def test_no_signal_breaks_levelling(samples: list[float]) -> None:
     levelled = shaping.level(samples)
     assert len(levelled) == len(samples)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -90,12 +91,14 @@ def test_whoever_does_not_want_to_dial_again_is_let_go_at_once(demo: Demo, no: s
 
 def test_what_is_typed_is_said_into_the_recording(demo: Demo, environment: dict[str, str], tmp_path: Path) -> None:
     subprocess.run([*IVR, "demo", "--only-make", "--folder", str(tmp_path / "d")], env=environment, check=True)
-    ports = {"IVR_FASTAGI__PORT": "0", "IVR_API__PORT": "0"}
-    served = subprocess.Popen([*IVR, "serve"], env={**environment, **ports}, stdout=subprocess.PIPE)
+    any_ports = {**environment, "IVR_FASTAGI__PORT": "0", "IVR_API__PORT": "0"}
+    served = subprocess.Popen([*IVR, "serve"], env=any_ports, stdout=subprocess.PIPE, text=True)
     try:
         assert served.stdout
-        port = served.stdout.readline().decode().rpartition(":")[2].strip(" /\n")
-        with Terminal([*IVR, "phone", "1001", "--fast"], {**environment, "IVR_FASTAGI__PORT": port}) as terminal:
+        listening = re.search(r"agi://[\d.]+:(\d+)/", served.stdout.readline())
+        assert listening
+        at = {**environment, "IVR_FASTAGI__PORT": listening[1]}
+        with Terminal([*IVR, "phone", "1001", "--fast"], at) as terminal:
             terminal.sees("type what you say, then Enter")
             terminal.presses("hello bob 2\n")
             terminal.sees(r"spelled letter by letter: no synthesiser here")

@@ -34,12 +34,14 @@ _EDGE_FRAME = 5 * SAMPLES_PER_MS
 _SPEECH_FRAME = 20 * SAMPLES_PER_MS
 _ACTIVE_WITHIN_DB = 20.0
 _FADE_MS = 5
+_NOTHING = 1e-12
+"""Power of what is no sound: a millionth of the least step, far below what a recording can hold."""
 
 
 def rms_db(samples: Samples) -> float:
     """The level of `samples` in dBFS; minus infinity for none or for zeros."""
     power = sum(s * s for s in samples) / len(samples) if samples else 0.0
-    return 10 * math.log10(power) - 20 * math.log10(FULL_SCALE) if power else -math.inf
+    return 10 * math.log10(power) - 20 * math.log10(FULL_SCALE) if power > _NOTHING else -math.inf
 
 
 def speech_db(samples: Samples) -> float:

@@ -1,0 +1,127 @@
+"""Compares the voices and prints a table, the best understood first; `python -m tests.voices`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+
+from ivr.audio import wav
+from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.joining import Part, join
+from ivr.prompts.language import Clips
+from ivr.prompts.recording import shaping
+from ivr.prompts.recording.shaping import Samples
+from tests.voices import texts
+from tests.voices.listener import Listener, errors
+from tests.voices.speakers import VOICES, Voice, speak
+
+ENGLISH = Path(__file__).parents[2] / "sounds" / "en"
+RECORDED = "the recordings in use, joined"
+CLEAR_FROM_HZ = 1000
+"""Above this lie the consonants, by which words are told apart."""
+COLUMNS = (
+    "voice", "wrong in sentences %", "wrong in clips %", "words/s", "clear dB", "band dB", "crest dB", "edges ms",
+    "made in s",
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Score:
+    """What one voice came to, measured before the speech is trimmed and levelled: each list has an entry a sentence,
+    `band_db` and `took_s` one a text."""
+
+    name: str
+    pace: list[float] = field(default_factory=list)
+    """Words a second."""
+    clear_db: list[float] = field(default_factory=list)
+    band_db: list[float] = field(default_factory=list)
+    """What the telephone's band leaves of the level."""
+    crest_db: list[float] = field(default_factory=list)
+    """The highest peak over the level: beyond 17 dB a prompt must be limited."""
+    edges_ms: list[float] = field(default_factory=list)
+    took_s: list[float] = field(default_factory=list)
+
+    def measure(self, raw: Samples, words: Sequence[str]) -> None:
+        """Note what can be measured of one sentence."""
+        gain = 10 ** ((shaping.SPEECH_DB - shaping.speech_db(raw)) / 20)
+        levelled = [s * gain for s in raw]
+        self.pace.append(len(words) / (len(shaping.trim(levelled)) / wav.SAMPLE_RATE))
+        self.clear_db.append(_clear_db(raw))
+        self.crest_db.append(shaping.peak_db(raw) - shaping.speech_db(raw))
+        self.edges_ms.append(sum(shaping.silence_ms(levelled)))
+
+    def cells(self) -> list[str]:
+        """As `COLUMNS` has them, from the words a second on."""
+        means = (
+            (self.pace, "{:.1f}"), (self.clear_db, "{:+.1f}"), (self.band_db, "{:+.1f}"), (self.crest_db, "{:.1f}"),
+            (self.edges_ms, "{:.0f}"), (self.took_s, "{:.2f}"),
+        )  # fmt: skip
+        return [form.format(mean(values)) if values else "" for values, form in means]
+
+
+def main() -> None:
+    catalogue = Catalogue.load(ENGLISH)
+    print(f"{len(texts.sentences(catalogue))} sentences, {len(texts.short_clips(catalogue))} short clips", flush=True)
+    rows = []
+    with ProcessPoolExecutor() as processes:
+        for row in processes.map(partial(_row, catalogue), (None, *VOICES)):
+            print(" ".join(row), flush=True)
+            rows.append(row)
+    for row in (list(COLUMNS), ["---"] * len(COLUMNS), *sorted(rows, key=lambda row: float(row[1]))):
+        print(f"| {' | '.join(row)} |")
+
+
+def _row(catalogue: Catalogue, voice: Voice | None) -> list[str]:
+    """One voice; None: what callers hear now."""
+    sentences, short = texts.sentences(catalogue), texts.short_clips(catalogue)
+    score = Score(voice.name if voice else RECORDED)
+    heard: dict[Clips, Samples] = {}
+    for clips in (*sentences, *short):
+        raw = _spoken(voice, catalogue, clips, score) if voice else _recorded(catalogue, clips)
+        heard[clips] = shaping.trim(shaping.level(raw))
+        if clips in sentences:
+            score.measure(raw, _words(catalogue, clips))
+    listener = Listener({word for key in catalogue for word in _words(catalogue, (key,))})
+    wrong = [_wrong(listener, catalogue, heard, of) for of in (sentences, short)]
+    return [score.name, *(f"{share:.1f}" for share in wrong), *score.cells()]
+
+
+def _spoken(voice: Voice, catalogue: Catalogue, clips: Clips, score: Score) -> Samples:
+    """The whole text said in one go."""
+    spoken = speak(voice, " ".join(catalogue[clip].text for clip in clips))
+    score.band_db.append(spoken.band_db)
+    score.took_s.append(spoken.took_s)
+    return spoken.samples
+
+
+def _recorded(catalogue: Catalogue, clips: Clips) -> Samples:
+    """As the service joins it."""
+    return shaping.from_pcm(join([Part(key, catalogue[key].text, catalogue.recording(key)) for key in clips]).pcm)
+
+
+def _words(catalogue: Catalogue, clips: Clips) -> list[str]:
+    return [word for clip in clips for word in texts.words(catalogue[clip].text)]
+
+
+def _wrong(listener: Listener, catalogue: Catalogue, heard: dict[Clips, Samples], of: Iterable[Clips]) -> float:
+    """Word errors for 100 words."""
+    said = {clips: _words(catalogue, clips) for clips in of}
+    return 100 * sum(errors(said[c], listener.hear(heard[c])) for c in said) / sum(map(len, said.values()))
+
+
+def _clear_db(samples: Samples) -> float:
+    """The power from `CLEAR_FROM_HZ` to 3,400 Hz against that from 300 Hz up to there."""
+    power = np.abs(np.fft.rfft(np.asarray(samples))) ** 2
+    hz = np.fft.rfftfreq(len(samples), 1 / wav.SAMPLE_RATE)
+    high, low = (power[(hz >= a) & (hz < b)].sum() for a, b in ((CLEAR_FROM_HZ, 3400), (300, CLEAR_FROM_HZ)))
+    return float(10 * np.log10(high / low))
+
+
+if __name__ == "__main__":
+    main()

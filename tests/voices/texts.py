@@ -1,0 +1,51 @@
+"""What the voices say: whole sentences as callers hear them, and the clips that are heard between others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime, time
+
+from ivr.prompts import english
+from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.language import Clips
+
+SHORT = ("number", "ordinal", "weekday", "month", "press")
+"""The tables whose clips everything hangs on: mistaken for another, the caller presses or notes something else."""
+_WORD = re.compile(r"[a-z]+")
+
+
+def sentences(catalogue: Catalogue) -> list[Clips]:
+    """Every prompt that is a sentence of its own, and menu lines, counts, envelopes and lengths joined by rule."""
+    return [*_whole(catalogue), *_joined(catalogue)]
+
+
+def short_clips(catalogue: Catalogue) -> list[Clips]:
+    """Numbers, days, months and keys, each alone."""
+    return [(key,) for key in catalogue if key.partition("/")[0] in SHORT]
+
+
+def words(said: str) -> list[str]:
+    """A text word by word, as it sounds."""
+    return _WORD.findall(said.lower().replace("a.m.", "a m").replace("p.m.", "p m"))
+
+
+def _whole(catalogue: Catalogue) -> Iterator[Clips]:
+    for key in catalogue:
+        clip = catalogue[key]
+        if clip.text.endswith((".", "?")) and len(words(clip.text)) >= 3 and not key.startswith("press/"):
+            yield (key,)
+
+
+def _joined(catalogue: Catalogue) -> Iterator[Clips]:
+    for n, key in enumerate(key for key in catalogue if key.startswith("to/")):
+        yield english.choice(key.removeprefix("to/"), "1234567890*#"[n % 12])
+    for new, saved in ((1, 0), (0, 1), (3, 2), (1, 14), (21, 1), (16, 60)):
+        yield english.message_counts(new, saved)
+    now = datetime(2026, 11, 20, 12)
+    for n in range(1, 11):
+        yield english.received(datetime.combine(date(2026, n, 2 * n), time(n, 5 * n)), now)
+    for caller in ("2025550173", "4169"):
+        yield english.call_from(caller, now, now)
+    for ms in (5_000, 61_000, 119_000, 738_000):
+        yield english.length(ms)
