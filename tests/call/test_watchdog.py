@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.call.fastagi.watchdog import SLACK_S, Watchdog
+from ivr.call.fastagi.watchdog import FARTHEST_S, SLACK_S, Watchdog
 from tests.call.conftest import Exchange
 from tests.support.handset import HANG_UP, ScriptedHandset, When
 
@@ -17,29 +17,47 @@ class Limited:
         self.now = 100.0
         self.ends = 105.0
         self.moved = 0
-        self.watchdog = Watchdog(self._limit, lambda: self.now)
+        self.watchdog = Watchdog(lambda: self.now)
 
-    async def _limit(self, seconds: int) -> None:
-        self.ends = self.now + seconds
-        self.moved += 1
+    def before(self, within_s: float, *, costs_nothing: bool = False) -> None:
+        if seconds := self.watchdog.due(within_s, costs_nothing=costs_nothing):
+            self.ends = self.now + seconds
+            self.moved += 1
 
 
-@given(st.lists(st.tuples(st.floats(10, 600), st.floats(0, 1))))
-async def test_no_command_runs_into_the_limit_and_none_leaves_it_far_away(commands: list[tuple[float, float]]) -> None:
+@given(st.lists(st.tuples(st.floats(10, 600), st.floats(0, 1), st.booleans())))
+def test_no_command_runs_into_the_limit_and_none_leaves_it_far_away(commands: list[tuple[float, float, bool]]) -> None:
     call = Limited()
-    for within_s, part in commands:
-        await call.watchdog.before(within_s)
+    for within_s, part, costs_nothing in commands:
+        call.before(within_s, costs_nothing=costs_nothing)
         assert within_s <= call.ends - call.now + 1
-        assert call.ends - call.now <= within_s + 2 * SLACK_S + 1
+        assert call.ends - call.now <= within_s + (2 * SLACK_S if costs_nothing else FARTHEST_S) + 1
         call.now += within_s * part
 
 
-async def test_the_limit_is_not_moved_at_every_command() -> None:
+def test_the_limit_is_not_moved_at_every_command() -> None:
     call = Limited()
     for _ in range(50):
-        await call.watchdog.before(10)
+        call.before(10)
         call.now += 0.1
     assert call.moved == 1
+
+
+def test_going_between_a_message_and_its_menu_does_not_move_it() -> None:
+    call = Limited()
+    for _ in range(20):
+        call.before(60)
+        call.now += 0.2
+        call.before(12)
+        call.now += 0.2
+    assert call.moved == 1
+
+
+def test_where_it_costs_nothing_it_comes_closer() -> None:
+    call = Limited()
+    call.before(60)
+    call.before(12, costs_nothing=True)
+    assert call.ends - call.now <= 12 + 2 * SLACK_S
 
 
 async def test_a_dialplan_that_watches_is_told_that_we_live(exchange: Exchange) -> None:

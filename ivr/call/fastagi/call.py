@@ -87,12 +87,12 @@ class FastAgiCall(Call):
     async def _stream(self, sound: Sound, keys: str, start_ms: int) -> Played:
         position = start_ms * SAMPLES_PER_MS
         while True:
-            await self._connection.stop_listening()
+            within_s = max(0, sound.length_ms - position // SAMPLES_PER_MS) / 1000 + ANSWER_WITHIN_S
+            await self._connection.stop_listening(within_s)
             if keys and (key := self._typed_at_the_last_moment(keys)):
                 return Played(key, position // SAMPLES_PER_MS, typed_ahead=True)
-            left_s = max(0, sound.length_ms - position // SAMPLES_PER_MS) / 1000
             reply = await self._connection.command(
-                "STREAM FILE", _stem(sound.path), keys and ALL_KEYS, position, within_s=left_s + ANSWER_WITHIN_S
+                "STREAM FILE", _stem(sound.path), keys and ALL_KEYS, position, within_s=within_s
             )
             key = await self._key_of(reply, sound)
             position = max(position, reply.endpos or 0)

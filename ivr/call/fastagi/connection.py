@@ -7,6 +7,7 @@ next sound follows within a few milliseconds, and each start of a silence costs 
 The next command ends that silence *without a reply of its own*, except when a key came at the same instant; a NOOP
 between the two tells the cases apart, for its reply alone has no "endpos". And two lines that Asterisk reads together
 are a trap: it sees the second only when more arrives. So a NOOP that is not answered soon is followed by a space.
+Where the watchdog's limit has to be moved, that takes the place of the NOOP.
 """
 
 from __future__ import annotations
@@ -75,11 +76,11 @@ class Connection(asyncio.Protocol):
         Asterisk does not answer within `within_s` seconds or does not know the command.
         """
         line = syntax.command(name, *arguments)
-        await self.stop_listening()
+        await self.stop_listening(within_s)
         if self.hung_up and not also_dead:
             raise HungUp
-        if self._watchdog and not self.hung_up:
-            await self._watchdog.before(within_s)
+        if self._watchdog and not self.hung_up and (seconds := self._watchdog.due(within_s)):
+            await self._exchange(_limit(seconds), ANSWER_WITHIN_S)
         answer = await self._exchange(line, within_s)
         if answer.code == syntax.DEAD:
             self.hung_up = True
@@ -90,31 +91,29 @@ class Connection(asyncio.Protocol):
 
     def watched(self) -> None:
         """From now on the dialplan takes the call back unless it hears of us (`watchdog`)."""
-        self._watchdog = Watchdog(self._limit, asyncio.get_running_loop().time)
+        self._watchdog = Watchdog(asyncio.get_running_loop().time)
 
     async def unwatched(self) -> None:
         """The call may last as long as it likes."""
         if self._watchdog:
             self._watchdog = None
             await self.stop_listening()
-            await self._limit(0)
+            await self._exchange(_limit(0), ANSWER_WITHIN_S)
 
-    async def _limit(self, seconds: int) -> None:
-        await self._exchange(syntax.command("SET VARIABLE", "TIMEOUT(absolute)", seconds), ANSWER_WITHIN_S)
-
-    async def stop_listening(self) -> None:
+    async def stop_listening(self, within_s: float = ANSWER_WITHIN_S) -> None:
         """End the silence, if it is in flight; keys that come meanwhile are still heard. It begins again by itself
-        unless a command follows soon."""
+        unless a command follows soon, which may take `within_s`."""
         if not self._listening:
             return
-        self._write(syntax.command("NOOP"))
+        seconds = self._watchdog.due(within_s, costs_nothing=True) if self._watchdog else None
+        self._write(_limit(seconds) if seconds else syntax.command("NOOP"))
         self._quiet = asyncio.get_running_loop().create_future()
         nudges = asyncio.get_running_loop().call_later(NUDGE_AFTER_S, self._nudge, self._quiet)
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 await self._quiet
         except TimeoutError:
-            raise self._given_up(f"no reply to NOOP within {ANSWER_WITHIN_S} s") from None
+            raise self._given_up(f"no end of the silence within {ANSWER_WITHIN_S} s") from None
         finally:
             nudges.cancel()
             self._quiet = None
@@ -255,3 +254,8 @@ class Connection(asyncio.Protocol):
         for waiting in (self._waiter, self._quiet):
             if waiting and not waiting.done():
                 waiting.set_exception(reason)
+
+
+def _limit(seconds: int) -> bytes:
+    """Have the call end that many seconds from now; 0: never."""
+    return syntax.command("SET VARIABLE", "TIMEOUT(absolute)", seconds)

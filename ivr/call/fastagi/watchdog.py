@@ -1,31 +1,39 @@
 """How a call gets away from a service that hangs.
 
 Asterisk waits for an AGI server for ever. So the dialplan gives the call an absolute time limit before AGI() and tells
-us (`watchdog`); we move the limit on before each command, for as long as that may take and a little more. When nobody
-does, Asterisk ends the AGI at the limit and goes to the extension T, where the dialplan goes on alone.
+us (`watchdog`); we move the limit on, to lie behind the end of each command. When nobody does, Asterisk ends the AGI at
+the limit and goes to the extension T, where the dialplan goes on alone.
+
+Moving it is a command like any other, and between two commands keys may be lost. So it goes in place of the NOOP that
+ends the listening, where there is one, and has a round trip of its own only where it must.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 SLACK_S = 10
 """The limit lies at least so far behind the end of a command, so that it is not moved at every command."""
+FARTHEST_S = 60
+"""And no farther than this: a long recording is over, and its limit would let the caller wait."""
 
 
 class Watchdog:
-    """`limit(seconds)` has the call end that many seconds from now; `now()` gives seconds."""
+    """`now()` gives seconds."""
 
-    def __init__(self, limit: Callable[[int], Awaitable[object]], now: Callable[[], float]) -> None:
-        self._limit = limit
+    def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._until = 0.0
 
-    async def before(self, within_s: float) -> None:
-        """A command follows that ends within `within_s` seconds. One round trip, where the limit has to be moved."""
+    def due(self, within_s: float, *, costs_nothing: bool = False) -> int | None:
+        """The limit to set now, in seconds, before a command that ends within `within_s`; None: it lies well.
+
+        Where setting it `costs_nothing` it is brought closer.
+        """
         left_s = self._until - self._now()
-        if within_s <= left_s <= within_s + 2 * SLACK_S:
-            return
+        farthest_s = 2 * SLACK_S if costs_nothing else FARTHEST_S
+        if within_s <= left_s <= within_s + farthest_s:
+            return None
         ahead_s = round(within_s) + SLACK_S
         self._until = self._now() + ahead_s
-        await self._limit(ahead_s)
+        return ahead_s
