@@ -347,7 +347,9 @@ async def counted(app: App) -> bytes:
 
 def _limits(settings: Settings) -> Limits:
     api = settings.api
-    return Limits(api.json_bytes, api.audio_bytes, api.idle_s, api.owner_only, api.session_hours * 3600)
+    return Limits(
+        api.json_bytes, api.audio_bytes, api.idle_s, api.owner_only, api.session_hours * 3600, tuple(api.clients)
+    )  # fmt: skip
 
 
 async def _listen(fastagi: FastAgiServer, settings: Settings) -> tuple[str, int]:

@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from ivr.ami.settings import AmiSettings
@@ -77,6 +77,7 @@ class ApiSettings(_Section):
     certificate: Path | None = Field(None, description="PEM file; with `key`, REST is spoken over TLS.")
     key: Path | None = Field(None, description="PEM file with the certificate's key.")
     proxies: str = Field("", description="Addresses whose X-Forwarded-For is believed, with commas between.")
+    clients: list[IPvAnyNetwork] = Field([], description="Addresses and networks that may ask; empty: all.")
     json_bytes: Annotated[int, Field(ge=1000)] = Field(8_000_000, description="A JSON document at most.")
     audio_bytes: Annotated[int, Field(ge=1000)] = Field(64_000_000, description="An upload of audio at most.")
     audio_seconds: Annotated[int, Field(ge=1, le=36_000)] = Field(

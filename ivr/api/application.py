@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from ivr import __version__
 from ivr.api import audio, boxes, greetings, messages, openapi, page, signing_in
+from ivr.api.allowed import Allowed
 from ivr.api.door import Door
 from ivr.api.envelope import failure
 from ivr.api.refusals import refusal_of
@@ -40,7 +41,7 @@ def application(rooms: Rooms) -> ASGIApp:
     async def docs() -> Response:
         return HTMLResponse(page.written(document))
 
-    return Door(app, rooms.ids, rooms.clock)
+    return Door(Allowed(app, rooms.limits.clients), rooms.ids, rooms.clock)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ivr.api.allowed import Network
 from ivr.clock import Clock
 from ivr.directory.credentials import Credentials
 from ivr.directory.directory import Directory
@@ -29,6 +30,8 @@ class Limits:
     idle_s: float = 30.0
     owner_only: bool = True
     session_s: int = 3600
+    clients: tuple[Network, ...] = ()
+    """Who may ask; none: everybody."""
 
 
 @dataclass(frozen=True)

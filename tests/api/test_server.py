@@ -9,6 +9,8 @@ import socket
 import ssl
 import subprocess
 import sys
+from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import httpx
@@ -90,6 +92,20 @@ async def test_where_a_try_comes_from_is_what_a_known_proxy_says(house: House, p
         ]
     assert statuses == ([401, 401, 429] if apart else [401, 429, 429])
     await server.stop()
+
+
+@pytest.mark.parametrize(
+    ("clients", "status"), [(["192.0.2.0/24"], 403), (["192.0.2.0/24", "127.0.0.1"], 200), ([], 200)]
+)
+async def test_only_addresses_on_the_list_are_answered(house: House, clients: list[str], status: int) -> None:
+    limits = replace(house.app.rest.limits, clients=tuple(map(ip_network, clients)))
+    server = ApiServer(application(replace(house.app.rest, limits=limits)), Listening("127.0.0.1", 0))
+    url = await server.start()
+    token, _ = await house.app.tokens.create(house.account.id)
+    async with httpx.AsyncClient(headers={"X-Auth-Token": token}) as http:
+        answer = await http.get(f"{url}/v2/accounts/{house.account.id}/vmboxes")
+    await server.stop()
+    assert (answer.status_code, answer.json()["status"]) == (status, "success" if status == 200 else "error")
 
 
 async def test_answers_are_not_held_back(house: House) -> None:

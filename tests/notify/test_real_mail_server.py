@@ -61,10 +61,10 @@ class Exim:
         self._folder = folder
 
     def mails_of(self, person: str, within_s: float = 20) -> list[bytes]:
-        """Waits for the first."""
-        box = self._folder / "boxes" / person
+        """Waits for the first, until exim says that it has been delivered."""
+        box, log = self._folder / "boxes" / person, self._folder / "log-main"
         deadline = time.monotonic() + within_s
-        while not box.exists() and time.monotonic() < deadline:
+        while time.monotonic() < deadline and not (log.exists() and f"=> {person} " in log.read_text()):
             time.sleep(0.1)
         return [part for part in box.read_bytes().split(b"\nFrom ") if part.strip()] if box.exists() else []
 

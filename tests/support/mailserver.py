@@ -14,7 +14,7 @@ from typing import Any, Literal
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
-Mood = Literal["takes it", "refuses", "not now", "dies in mid-data", "takes it and dies", "unknown recipient"]
+Mood = Literal["takes it", "refuses", "not now", "dies in mid-data", "takes it and dies"]
 
 
 class MailServer:
@@ -22,6 +22,8 @@ class MailServer:
 
     def __init__(self, **how: Any) -> None:
         self.moods: deque[Mood] = deque()
+        self.nobody: set[str] = set()
+        """Addresses that are nobody's."""
         self.got: list[tuple[str, EmailMessage]] = []
         """What reached somebody: to whom, and the mail."""
         self._how = how
@@ -44,8 +46,7 @@ class MailServer:
         return [mail for _, mail in self.got]
 
     async def handle_RCPT(self, server: SMTP, _: Session, envelope: Envelope, address: str, __: list[str]) -> str:
-        if self.moods and self.moods[0] == "unknown recipient":
-            self.moods.popleft()
+        if address in self.nobody:
             return "550 5.1.1 no such person here"
         envelope.rcpt_tos.append(address)
         return "250 OK"
