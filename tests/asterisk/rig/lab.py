@@ -21,7 +21,7 @@ from tests.asterisk.rig.root import Missing, asterisk_root
 CHECKOUT = Path(__file__).parents[3]
 ROOT = CHECKOUT / ".asterisk" / "root"
 SOUNDS = CHECKOUT / "sounds"
-PHONES = 400
+PHONES = 700
 """Each with a user and a box of its own: no test shares one with another."""
 NOTES = "lab.json"
 SPARES = 20
