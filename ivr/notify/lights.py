@@ -25,6 +25,8 @@ from ivr.notify.targets import BoxLights, Targets
 AT_ONCE = 200
 """Rows of one claim, and boxes of one page."""
 REFUSED_PAUSE_S = 30
+BOOTING_S, BOOTING_PAUSE_S = 60, 1
+"""An Asterisk that has just started refuses what it has not loaded yet."""
 REMEDY = "take asterisk-conf/extensions-manager.conf into the dialplan, and give the manager's user 'originate'"
 STORE_PAUSE_S = 1.0
 
@@ -46,6 +48,8 @@ class LightLane:
         self._manager = manager
         self._right_on = 0
         """The connection on which everything has been set."""
+        self._connected = (0, 0.0)
+        """The connection of now, and since when."""
         self._lit: dict[str, tuple[Lamp, ...]] = {}
         """What each box showed last, for a box that changes its number."""
         self._woken = asyncio.Event()
@@ -112,6 +116,8 @@ class LightLane:
         """Set every light there is, once for this connection."""
         connection, set_so_far, after = manager.connection, 0, ""
         began = self._clock.monotonic()
+        if connection != self._connected[0]:
+            self._connected = (connection, began)
         try:
             while boxes := await self._database.read(partial(self._targets.page, after=after, limit=AT_ONCE)):
                 await lamps.show(manager, self._of(boxes))
@@ -124,8 +130,10 @@ class LightLane:
             if not isinstance(error, ActionRefused):
                 log.warning("light.not_put_right", error=str(error), boxes=set_so_far)
                 return False
-            log.error("light.refused", error=str(error), remedy=REMEDY, again_in_s=REFUSED_PAUSE_S)
-            await asyncio.sleep(REFUSED_PAUSE_S)
+            pause_s = BOOTING_PAUSE_S if began - self._connected[1] < BOOTING_S else REFUSED_PAUSE_S
+            log.error("light.refused", error=str(error), remedy=REMEDY, again_in_s=pause_s)
+            await asyncio.sleep(pause_s)
+            self._woken.set()
             return False
         self._right_on = connection
         log.info("light.all_right", boxes=set_so_far, s=round(self._clock.monotonic() - began, 2))

@@ -11,6 +11,7 @@ import pytest
 from ivr.mailbox.message import Folder
 from ivr.mailbox.sqlite.outbox import Kind
 from ivr.mailbox.store import Because
+from ivr.notify import lights
 from tests.notify.conftest import Home
 from tests.support.ami import FakeAsterisk
 
@@ -33,6 +34,27 @@ async def test_the_light_shows_what_is_new_and_what_is_saved(lit_home: Home, sho
     await lit_home.app.messages.remove(box.id, [message.id])
     await lit_home.settle()
     assert shown["1000@ivr"] == (0, 0)
+
+
+async def test_an_asterisk_that_is_still_loading_is_asked_again_at_once(
+    lit_home: Home, asterisk: FakeAsterisk, shown: dict[str, tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lights, "BOOTING_PAUSE_S", 0.01)
+
+    def not_yet(_: dict[str, str]) -> list[dict[str, str]]:
+        del asterisk.answers["Originate"]
+        return [{"Response": "Error", "Message": "Extension does not exist."}]
+
+    asterisk.answers["Originate"] = not_yet
+    await lit_home.message(await lit_home.box())
+    [lane] = [lane for lane in lit_home.notifier._lanes if isinstance(lane, lights.LightLane)]
+    running = asyncio.create_task(lane.run())
+    await lit_home.connects()
+    async with asyncio.timeout(10):
+        while shown.get("1000@ivr") != (1, 0):
+            await asyncio.sleep(0.01)
+    running.cancel()
+    assert "Originate" not in asterisk.answers, "it was refused first"
 
 
 async def test_a_boxs_numbers_and_the_prefix_show_the_same(lit_home: Home, shown: dict[str, tuple[int, int]]) -> None:
