@@ -4,7 +4,9 @@
     IvrError
     ├── CallFailed              Asterisk answered nonsense, or not at all
     │   ├── UnplayableSound     a sound file that Asterisk could not play
-    │   └── NotRecorded         a recording that Asterisk could not write
+    │   ├── NotRecorded         a recording that Asterisk could not write
+    │   ├── LineLost            the connection to Asterisk's ARI is gone, or gave no answer
+    │   └── TakenBack           the dialplan has the call again
     ├── BadInput                what a person or a program gave cannot be used
     │   ├── InvalidFields       a document breaks its schema: field → rule → message
     │   ├── BadArgument         a dialplan argument or an option of a command
@@ -67,6 +69,14 @@ class UnplayableSound(CallFailed):
 
 class NotRecorded(CallFailed):
     """A recording that Asterisk could not write: no room, or no right to."""
+
+
+class LineLost(CallFailed):
+    """The connection to Asterisk's ARI is gone, or an answer did not come: what was asked may have been done."""
+
+
+class TakenBack(CallFailed):
+    """The dialplan has the call again, before we had finished with it."""
 
 
 class BadInput(IvrError):

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationErro
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from ivr.ami.settings import AmiSettings
+from ivr.call.ari.settings import AriSettings
 from ivr.errors import SettingsError
 from ivr.mailbox.sweeping.rules import SweepingSettings
 from ivr.mailbox.system import VoicemailSettings
@@ -112,6 +113,7 @@ class Settings(BaseSettings):
 
     data: DataSettings = DataSettings()
     fastagi: FastAgiSettings = FastAgiSettings()
+    ari: AriSettings = AriSettings()
     asterisk: AsteriskSettings = AsteriskSettings()
     sounds: SoundsSettings = SoundsSettings()
     pins: PinSettings = PinSettings()

@@ -1,8 +1,8 @@
 """How a call gets away from a service that hangs.
 
-Asterisk waits for a server for ever. So the dialplan gives the call an absolute time limit before it hands it over, and tells
-us (`watchdog`); we move the limit on, to lie behind the end of each command. When nobody does, Asterisk takes the call back at
-the limit and goes to the extension T, where the dialplan goes on alone.
+Asterisk waits for a service for ever. So the dialplan gives the call an absolute time limit before it hands it over,
+and tells us (`watchdog`); we move the limit on, to lie behind the end of each command. When nobody does, Asterisk takes
+the call back at the limit and goes to the extension T, where the dialplan goes on alone.
 
 Moving it is a command like any other, and between two commands keys may be lost. So it goes in place of the NOOP that
 ends the listening, where there is one, and has a round trip of its own only where it must.

@@ -42,7 +42,7 @@ async def _serve(only: Only | None = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     service = await begin(app, only)
-    agi = "agi://{}:{}/".format(*service.agi) if service.agi else None
+    agi = "agi://{}:{}/".format(*service.address) if service.calls else None
     log.info("service.started", fastagi=agi, rest=service.url, data=str(loaded.data.folder))
     doors = {"Asterisk": agi, "programs": service.url}
     # In one go: who waits for the first line may be gone when a second one comes.

@@ -1,11 +1,16 @@
-"""Calls from Asterisk: how they come in, and what belongs to them."""
+"""Calls from Asterisk: how they come in, over each transport, and what belongs to them."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from itertools import product
 
 from ivr.app import App, asterisk_secret, sounds_folder
+from ivr.call.ari.dialling import Dialling
+from ivr.call.ari.lines import Lines
+from ivr.call.ari.listening import Listening
+from ivr.call.ari.service import AriService
 from ivr.call.fastagi.server import FastAgiLimits, FastAgiServer
 from ivr.errors import SettingsError
 from ivr.mailbox.store import CallRecord, CallStore, LiveCall
@@ -19,7 +24,46 @@ from ivr.prompts.voice import LANGUAGES
 from ivr.settings import Settings
 
 
-async def take_calls(app: App) -> tuple[FastAgiServer, tuple[str, int], tuple[asyncio.Task[None], ...]]:
+@dataclass(frozen=True)
+class Calls:
+    """What takes calls while the service runs."""
+
+    fastagi: FastAgiServer
+    address: tuple[str, int]
+    """Where FastAGI is spoken."""
+    ari: Ari | None
+    background: tuple[asyncio.Task[None], ...]
+
+    async def stop(self) -> None:
+        """Take no more calls, and give those in progress back to the dialplan."""
+        for task in self.background:
+            task.cancel()
+        await asyncio.gather(*self.background, return_exceptions=True)
+        await self.fastagi.stop()
+        if self.ari:
+            await self.ari.stop()
+
+
+@dataclass(frozen=True)
+class Ari:
+    """Calls over ARI, by a connection that we dial or that Asterisk does."""
+
+    service: AriService
+    lines: Lines
+    listening: Listening | None
+    dialling: asyncio.Task[None] | None
+
+    async def stop(self) -> None:
+        await self.service.stop()
+        if self.dialling:
+            self.dialling.cancel()
+            await asyncio.gather(self.dialling, return_exceptions=True)
+        if self.listening:
+            await self.listening.stop()
+
+
+async def take_calls(app: App) -> Calls:
+    """Raises `SettingsError`, also for an address in use, and `CatalogueError`."""
     settings, clock = app.settings, app.mailroom.clock
     catalogues = {name: Catalogue.load(sounds_folder(settings) / name) for name in LANGUAGES}
     sentences = Sentences(settings.data.folder / "sentences", catalogues, clock.monotonic, settings.sounds.sentences)
@@ -33,10 +77,28 @@ async def take_calls(app: App) -> tuple[FastAgiServer, tuple[str, int], tuple[as
         FastAgiLimits(settings.fastagi.calls, settings.fastagi.header_within_s),
     )  # fmt: skip
     address = await _listen(fastagi, settings)
+    try:
+        ari = await _over_ari(app, reception) if settings.ari.password else None
+    except BaseException:
+        await fastagi.stop()
+        raise
     background = [app.adoption.run(), app.sweeper.run()]
     if settings.data.sync:
         background.append(Syncing(app.recordings.takes).run())
-    return fastagi, address, tuple(map(asyncio.create_task, background))
+    return Calls(fastagi, address, ari, tuple(map(asyncio.create_task, background)))
+
+
+async def _over_ari(app: App, reception: Reception) -> Ari:
+    settings = app.settings.ari
+    lines = Lines()
+    service = AriService(
+        lines, reception.receive, asterisk_secret(app.settings), app.mailroom.clock.monotonic, settings.calls
+    )
+    if not settings.listen_port:
+        return Ari(service, lines, None, asyncio.create_task(Dialling(settings, lines).run()))
+    listening = Listening(settings, lines)
+    await listening.start()
+    return Ari(service, lines, listening, None)
 
 
 class CountedCalls:

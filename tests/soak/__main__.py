@@ -72,7 +72,7 @@ class Soak:
         assert service.address
         try:
             await self._all(service.address)
-            await self._nobody_left(service.fastagi)
+            await self._nobody_left(service.calls and service.calls.fastagi)
         finally:
             await service.stop()
 

@@ -1,0 +1,88 @@
+"""One channel in Stasis: requests about it, and what its events mean.
+
+Every request takes the same two ways out where the call is no longer ours: the caller is gone (404), or the dialplan
+has it again (409).
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ivr.call.ari import protocol
+from ivr.call.ari.protocol import Answer
+from ivr.errors import CallFailed, HungUp, TakenBack
+
+
+class Ask(Protocol):
+    """`Lines.ask`, for one application."""
+
+    async def __call__(self, method: str, uri: str, *, once: bool = False) -> Answer: ...
+
+
+class Channel:
+    """`id` is Asterisk's unique id of it."""
+
+    def __init__(self, id: str, ask: Ask) -> None:
+        self.id = id
+        self._ask = ask
+
+    async def post(self, *what: str, once: bool = False, **values: str | int | None) -> Answer:
+        """Have something done. Raises `HungUp`, `TakenBack`, `CallFailed`."""
+        return await self._request("POST", *what, once=once, **values)
+
+    async def variable(self, name: str) -> str:
+        """The value of a variable or function, "" where there is none. Raises `HungUp`, `CallFailed`."""
+        uri = protocol.path("channels", self.id, "variable") + protocol.query(variable=name)
+        answer = await self._ask("GET", uri)
+        if answer.ok:
+            return protocol.text(answer.body, "value")
+        if answer.status == 404 and "ariable" in answer.message:
+            return ""
+        if answer.status >= 500:  # A function that this Asterisk has not, or that has nothing to say.
+            return ""
+        raise self._refused(answer, "read a variable")
+
+    async def set_variable(self, name: str, value: str) -> None:
+        """While nothing is played: else all requests of all calls wait for the end of that. Raises as `post`."""
+        await self.post("variable", variable=name, value=value)
+
+    async def subscribe(self, application: str) -> None:
+        """Its events are to come also while the dialplan has it. Raises `HungUp`, `CallFailed`."""
+        uri = protocol.path("applications", application, "subscription")
+        answer = await self._ask("POST", uri + protocol.query(eventSource=f"channel:{self.id}"))
+        if not answer.ok:
+            raise HungUp if answer.status == 422 else self._refused(answer, "subscribe")
+
+    async def hang_up(self) -> None:
+        """One that is gone already is fine."""
+        await self._ask("DELETE", protocol.path("channels", self.id))
+
+    async def stop_playback(self, playback: str) -> None:
+        """One that has just ended is fine."""
+        await self._ask("DELETE", protocol.path("playbacks", playback))
+
+    async def is_playing(self, playback: str) -> bool:
+        """Whether Asterisk knows that playback, still or by now."""
+        return (await self._ask("GET", protocol.path("playbacks", playback))).ok
+
+    async def is_ours(self) -> bool:
+        """Whether it is in Stasis. Raises `HungUp` where there is no such channel."""
+        answer = await self._ask("GET", protocol.path("channels", self.id))
+        if answer.status == 404:
+            raise HungUp
+        return answer.ok and protocol.text(answer.body, "dialplan", "app_name") in ("Stasis", "StasisBroadcast", "")
+
+    async def _request(self, method: str, *what: str, once: bool, **values: str | int | None) -> Answer:
+        uri = protocol.path("channels", self.id, *what) + protocol.query(**values)
+        answer = await self._ask(method, uri, once=once)
+        if answer.ok:
+            return answer
+        raise self._refused(answer, "/".join(what[:1]))
+
+    @staticmethod
+    def _refused(answer: Answer, what: str) -> Exception:
+        if answer.status == 404:
+            return HungUp()
+        if answer.status in (409, 412):
+            return TakenBack(f"the channel has left us: {answer.message}")
+        return CallFailed(f"Asterisk refused to {what}: {answer.status} {answer.message}")

@@ -1,0 +1,74 @@
+"""Asterisk dials us: one lasting connection, or one for each call (`websocket_client.conf`)."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+
+import structlog
+from websockets.asyncio.server import Server, ServerConnection, basic_auth, serve
+from websockets.typing import Subprotocol
+
+from ivr.call.ari import protocol
+from ivr.call.ari.connection import Connection
+from ivr.call.ari.dialling import ALIVE_EVERY_S, LONGEST_FRAME
+from ivr.call.ari.lines import Lines
+from ivr.call.ari.protocol import Event
+from ivr.call.ari.settings import AriSettings
+from ivr.errors import SettingsError
+
+log = structlog.get_logger()
+
+
+class Listening:
+    """Takes the connections of Asterisks that know user and password."""
+
+    def __init__(self, settings: AriSettings, lines: Lines) -> None:
+        self._settings = settings
+        self._lines = lines
+        self._server: Server | None = None
+
+    async def start(self) -> None:
+        """Raises `SettingsError` where the address cannot be listened at."""
+        host, port = self._settings.listen_host, self._settings.listen_port
+        try:
+            self._server = await serve(
+                self._one, host, port, subprotocols=[Subprotocol("ari")], compression=None,
+                process_request=basic_auth("ivr", check_credentials=self._knows), max_size=LONGEST_FRAME,
+                max_queue=None, close_timeout=1, ping_interval=ALIVE_EVERY_S, ping_timeout=ALIVE_EVERY_S,
+            )  # fmt: skip
+        except OSError as error:
+            remedy = "let listen_host and listen_port of [ari] be others, and the uri in websocket_client.conf too"
+            raise SettingsError(f"cannot listen at {host}:{port}: {error.strerror}: {remedy}") from error
+
+    async def stop(self) -> None:
+        if self._server:
+            self._server.close()
+            await self._server.wait_closed()
+
+    def _knows(self, user: str, password: str) -> bool:
+        settings = self._settings
+        right = hmac.compare_digest(f"{user}:{password}".encode(), f"{settings.user}:{settings.password}".encode())
+        if not right:
+            log.warning("ari.refused", user=user, remedy="websocket_client.conf needs user and password of [ari]")
+        return right
+
+    async def _one(self, socket: ServerConnection) -> None:
+        connection = Connection(socket, self._heard)
+        self._lines.put(self._settings.application, connection)
+        log.info("ari.connected", peer=str(socket.remote_address))
+        try:
+            await connection.run()
+        finally:
+            self._lines.take(connection)
+            log.info("ari.lost", peer=str(socket.remote_address))
+
+    def _heard(self, connection: Connection, event: Event) -> None:
+        if application := protocol.text(event, "application"):
+            self._lines.put(application, connection)  # One for each call has a name of its own.
+        self._lines.dispatch(connection, event)
+
+
+async def stay() -> None:
+    """There is nothing to keep up: Asterisk does."""
+    await asyncio.Event().wait()

@@ -1,0 +1,160 @@
+"""All calls over ARI: each channel that enters Stasis for us becomes a call, and gets the events that are its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+import structlog
+
+from ivr.call import arguments, identity
+from ivr.call.ari import protocol
+from ivr.call.ari.call import AriCall
+from ivr.call.ari.channel import Channel
+from ivr.call.ari.lines import Lines
+from ivr.call.ari.protocol import Event
+from ivr.call.arrival import Arrival
+from ivr.call.journal import Journal
+from ivr.call.typeahead import Typeahead
+from ivr.errors import CallFailed, HungUp, LineLost, TakenBack
+
+log = structlog.get_logger()
+
+
+class AriService:
+    """`answer(call)` runs one call to its end; `monotonic` gives seconds."""
+
+    def __init__(
+        self, lines: Lines, answer: Callable[[AriCall], Awaitable[None]], secret: str,
+        monotonic: Callable[[], float], most_calls: int = 500,
+    ) -> None:  # fmt: skip
+        self._lines = lines
+        self._answer = answer
+        self._secret = secret
+        self._monotonic = monotonic
+        self._most_calls = most_calls
+        self._calls: dict[str, AriCall] = {}
+        self._early: dict[str, list[Event]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        lines.heard = self._heard
+        lines.came = self._came
+
+    async def stop(self, calls_end_within_s: float = 5.0) -> None:
+        """Take no more; let those in progress go."""
+        self._lines.heard = lambda application, event: None
+        self._lines.came = lambda application: None
+        for call in self._calls.values():
+            call.lost(CallFailed("the service is stopping"))
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=calls_end_within_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- events --------------------------------------------------------------------------------------------------------
+
+    def _heard(self, application: str, event: Event) -> None:
+        channel_id = _channel_of(event)
+        call = self._calls.get(channel_id)
+        if event.get("type") == "StasisStart" and channel_id and not (call and call.is_recording):
+            self._begin(application, channel_id, event)
+        elif call:
+            call.hear(event)
+            if event.get("type") == "StasisEnd" and not call.is_recording:
+                self._start(self._look_at(application, channel_id, call))
+        elif channel_id in self._early:
+            self._early[channel_id].append(event)
+
+    def _begin(self, application: str, channel_id: str, event: Event) -> None:
+        if channel_id in self._early:
+            return
+        self._early[channel_id] = []
+        self._start(self._serve(application, channel_id, event))
+
+    def _came(self, application: str) -> None:
+        """A connection is there again. What happened meanwhile nobody tells: each call looks."""
+        for channel_id, call in self._calls.items():
+            self._start(self._look_at(application, channel_id, call))
+
+    async def _look_at(self, application: str, channel_id: str, call: AriCall) -> None:
+        """Tell a call what it may have missed."""
+        channel, playback = self._channel(application, channel_id), call.playback
+        try:
+            ours = await channel.is_ours()
+            if playback and ours and not await channel.is_playing(playback):
+                call.hear({"type": "PlaybackFinished", "playback": {"id": playback, "state": "done"}})
+            if not ours and not call.is_recording:
+                call.lost(TakenBack("the dialplan has the call again"))
+        except HungUp:
+            call.hear({"type": "ChannelDestroyed"})
+        except LineLost:
+            pass  # The next connection asks again.
+
+    # -- calls ---------------------------------------------------------------------------------------------------------
+
+    async def _serve(self, application: str, channel_id: str, event: Event) -> None:
+        channel = self._channel(application, channel_id)
+        try:
+            if len(self._calls) >= self._most_calls:
+                log.warning("call.refused", reason="too many calls", limit=self._most_calls)
+                await channel.post("continue")
+                return
+            call = await self._arrived(application, channel, event)
+            await self._answer(call)
+        except HungUp:
+            log.info("call.gone", reason="hung up before it began")
+        except CallFailed as failure:
+            log.warning("call.failed", reason=str(failure))
+        finally:
+            self._early.pop(channel_id, None)
+            self._calls.pop(channel_id, None)
+
+    async def _arrived(self, application: str, channel: Channel, event: Event) -> AriCall:
+        """The call, which hears all that happened since it came."""
+        words = [word for word in event.get("args") or () if isinstance(word, str)]
+        asked, complaints = arguments.parse(words[0] if words else "", words[1:])
+        name = protocol.text(event, "channel", "name")
+        for complaint in complaints:
+            log.warning("dialplan.argument", complaint=complaint, channel=name)
+        endpoint, forwarded = await self._prove(channel, name)
+        arrival = Arrival(
+            channel=name,
+            uniqueid=channel.id,
+            arguments=asked,
+            caller_number=protocol.text(event, "channel", "caller", "number"),
+            caller_name=protocol.text(event, "channel", "caller", "name"),
+            language=protocol.text(event, "channel", "language") or "en",
+            endpoint=endpoint,
+            forwarded=forwarded,
+        )
+        await channel.subscribe(application)
+        call = AriCall(
+            channel, arrival, Journal(self._monotonic), Typeahead(self._monotonic), watched=bool(asked.watchdog)
+        )
+        self._calls[channel.id] = call
+        for early in self._early.pop(channel.id, ()):
+            call.hear(early)
+        return call
+
+    async def _prove(self, channel: Channel, name: str) -> tuple[str | None, bool]:
+        """Whose device it is, and whether the call was forwarded."""
+        endpoint = identity.endpoint_of(name)
+        if not endpoint or not self._secret:
+            return None, False
+        answers: Sequence[str] = await asyncio.gather(*map(channel.variable, identity.questions(endpoint)))
+        return identity.verdict(endpoint, answers, self._secret)
+
+    def _channel(self, application: str, channel_id: str) -> Channel:
+        return Channel(channel_id, partial(self._lines.ask, application))
+
+    def _start(self, job: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _channel_of(event: Event) -> str:
+    """The id of the channel that an event is about, "" where it is about none."""
+    target = protocol.text(event, "playback", "target_uri")
+    return target.removeprefix("channel:") if target else protocol.text(event, "channel", "id")
