@@ -32,7 +32,7 @@ class Spare:
     def __init__(self, notes: Notes, n: int) -> None:
         self.code = f"*7{n:02}"
         self._notes = notes
-        self._name = notes.spares[n]["IVR_ARI__APP"]
+        self._name = notes.spares[n]["IVR_ARI__APPLICATION"]
         self.service = Service(notes.spares[n], Path(notes.folder) / f"service-spare-{n}.log")
         self.start()
         self.takes = Path(notes.spares[n]["IVR_DATA__FOLDER"]) / "takes"

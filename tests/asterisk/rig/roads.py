@@ -34,10 +34,10 @@ def settings(instance: Instance, http_port: int, secret: str) -> dict[str, str]:
     return {
         "IVR_DATA__FOLDER": str(instance.data),
         "IVR_FASTAGI__PORT": str(instance.port),
-        "IVR_ARI__URL": f"http://127.0.0.1:{http_port}",
+        "IVR_ARI__PORT": str(http_port),
         "IVR_ARI__USER": ARI_USER,
         "IVR_ARI__PASSWORD": secret,
-        "IVR_ARI__APP": instance.name,
+        "IVR_ARI__APPLICATION": instance.name,
     }
 
 
