@@ -15,7 +15,7 @@ from pathlib import Path
 
 TRANSPORTS = ("fastagi", "ari", "agi")
 ARI_USER = "ivr"
-APPS_VARIABLE = "IVR_ARI_APPS"
+APPS_VARIABLE = "IVR_APPS"
 """Which applications a call may go to; a channel variable wins over the global one."""
 
 
