@@ -12,8 +12,8 @@ import typer
 
 from ivr import logs, settings
 from ivr.app import build
-from ivr.app import serve as begin
 from ivr.cli.edge import told
+from ivr.serving.service import serve as begin
 
 UMASK = 0o027
 """Recordings are for our user and for the group that Asterisk shares, and for nobody else."""

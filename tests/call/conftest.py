@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ivr.app import Service, serve
 from ivr.clock import SystemClock
+from ivr.serving.service import Service, serve
 from ivr.terminal.asterisk import Asterisk, Handset, Line
 from tests.support.house import House
 from tests.support.hum import hum

@@ -41,7 +41,7 @@ async def test_who_only_claims_to_be_alice_is_asked_for_the_pin(exchange: Exchan
 
 
 async def test_an_endpoint_may_have_hyphens_in_its_name(exchange: Exchange) -> None:
-    from ivr.call.fastagi.identity import endpoint_of
+    from ivr.call.identity import endpoint_of
 
     assert endpoint_of("PJSIP/alice-home-0000002f") == "alice-home"
     assert endpoint_of("PJSIP/alice") is None

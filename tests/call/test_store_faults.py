@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ivr.app import serve
 from ivr.audio import wav
 from ivr.mailbox import adoption, recordings
+from ivr.serving.service import serve
 from tests.call.conftest import SECRET, Exchange
 from tests.support.handset import HANG_UP, ScriptedHandset, When
 from tests.support.house import FakeClock, House

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.call.fastagi.watchdog import FARTHEST_S, SLACK_S, Watchdog
+from ivr.call.watchdog import FARTHEST_S, SLACK_S, Watchdog
 from tests.call.conftest import Exchange
 from tests.support.handset import HANG_UP, ScriptedHandset, When
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ivr.app import CountedCalls, counted
 from ivr.mailbox.store import CallRecord
 from ivr.metrics.listener import Listener
 from ivr.metrics.metrics import Metrics
+from ivr.serving.calls import CountedCalls
+from ivr.serving.following import counted
 from tests.notify.conftest import ANN, Home
 
 

@@ -12,13 +12,13 @@ import pytest
 
 from ivr.ami import manager as ami
 from ivr.ami.manager import Manager
-from ivr.app import lanes
 from ivr.directory.failures import Attempt
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller, Folder, Message
 from ivr.mailbox.sqlite.outbox import Kind, about_box
 from ivr.notify.notifier import Notifier
 from ivr.notify.outbox import Row
+from ivr.serving.following import lanes
 from tests.support.ami import FakeAsterisk
 from tests.support.house import House
 from tests.support.mailserver import MailServer

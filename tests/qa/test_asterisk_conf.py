@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ivr.call import names
 from ivr.call.arguments import ACTIONS, NAMES
-from ivr.call.fastagi import call as fastagi
 from ivr.mailbox.alone import NAME
 from ivr.menus.outcome import VM_STATUS
 from ivr.prompts.catalogue import Catalogue
@@ -55,9 +55,9 @@ def test_every_global_that_is_read_is_set_and_told() -> None:
 
 def test_what_the_service_tells_the_dialplan_is_what_the_dialplan_looks_at() -> None:
     for name in (
-        fastagi.STATUS_VARIABLE,
-        fastagi.TAKE_VARIABLE,
-        fastagi.FRAME_VARIABLE,
+        names.STATUS_VARIABLE,
+        names.TAKE_VARIABLE,
+        names.FRAME_VARIABLE,
         "IVRMESSAGE",
         "IVRLISTENS",
         "VMSTATUS",

@@ -20,8 +20,8 @@ from typing import Any
 
 import structlog
 
-from ivr.app import serve
 from ivr.clock import SystemClock
+from ivr.serving.service import serve
 from ivr.terminal.asterisk import Asterisk, Line
 from tests.soak.garbage import ABORT, SECRET, Peer, peer
 from tests.support.handset import ScriptedHandset

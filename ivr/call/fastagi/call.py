@@ -15,18 +15,12 @@ from ivr.call.arrival import Arrival
 from ivr.call.fastagi.connection import ANSWER_WITHIN_S, Connection
 from ivr.call.fastagi.syntax import Reply
 from ivr.call.journal import Journal
+from ivr.call.names import FRAME_VARIABLE, GAIN_VARIABLE, STATUS_VARIABLE, TAKE_VARIABLE, gain
 from ivr.call.port import ALL_KEYS, Call, Played
 from ivr.call.typeahead import Typeahead
 from ivr.errors import BadArgument, CallFailed, HungUp, NotRecorded, UnplayableSound
 
-STATUS_VARIABLE = "IVRSTATUS"
-TAKE_VARIABLE = "IVRTAKE"
-"""The file, without its extension, that the caller was last recorded into: the dialplan looks at it if we die."""
-FRAME_VARIABLE = "IVRFRAME"
-"""Set within each Gosub of the dialplan that leads here."""
 MOST_FRAMES = 10
-GAIN_VARIABLE = "VOLUME(RX)"
-"""A factor, for what the caller says from now on; only calls that record nothing but a message ask for one."""
 ALIVE = {"4", "5", "6"}
 """Of CHANNEL STATUS: ringing, either way, as in early media; up."""
 
@@ -121,7 +115,7 @@ class FastAgiCall(Call):
         await self._connection.command("SET VARIABLE", TAKE_VARIABLE, _stem(path))
         gain_db = self.arrival.arguments.gain_db
         if gain_db:
-            await self._connection.command("SET VARIABLE", GAIN_VARIABLE, f"{10 ** (gain_db / 20):.3f}")
+            await self._connection.command("SET VARIABLE", GAIN_VARIABLE, gain(gain_db))
         silence = (f"s={max(1, round(silence_ms / 1000))}",) if silence_ms else ()
         reply = await self._connection.command(
             "RECORD FILE", _stem(path), "wav", ALL_KEYS, longest_ms, *silence,

@@ -17,7 +17,8 @@ from collections.abc import Callable
 
 from ivr.call.fastagi import syntax
 from ivr.call.fastagi.syntax import Reply
-from ivr.call.fastagi.watchdog import Watchdog
+from ivr.call.names import LIMIT_VARIABLE
+from ivr.call.watchdog import Watchdog
 from ivr.errors import CallFailed, HungUp
 
 LONGEST_LINE = 4096
@@ -258,4 +259,4 @@ class Connection(asyncio.Protocol):
 
 def _limit(seconds: int) -> bytes:
     """Have the call end that many seconds from now; 0: never."""
-    return syntax.command("SET VARIABLE", "TIMEOUT(absolute)", seconds)
+    return syntax.command("SET VARIABLE", LIMIT_VARIABLE, seconds)

@@ -14,9 +14,8 @@ from urllib.parse import parse_qsl
 import structlog
 
 from ivr.audio.sound import Sound
-from ivr.call import arguments
+from ivr.call import arguments, identity
 from ivr.call.arrival import Arrival
-from ivr.call.fastagi import identity
 from ivr.call.fastagi.call import FastAgiCall
 from ivr.call.fastagi.connection import Connection
 from ivr.call.fastagi.pulse import Pulse
@@ -121,7 +120,7 @@ class FastAgiServer:
             log.warning("dialplan.argument", complaint=complaint, channel=headers.get("agi_channel"))
         if asked.watchdog:
             connection.watched()
-        endpoint, forwarded = await identity.prove(connection, headers, self._secret)
+        endpoint, forwarded = await self._prove(connection)
         return Arrival(
             channel=headers.get("agi_channel", ""),
             uniqueid=headers.get("agi_uniqueid", ""),
@@ -132,6 +131,16 @@ class FastAgiServer:
             endpoint=endpoint,
             forwarded=forwarded,
         )
+
+    async def _prove(self, connection: Connection) -> tuple[str | None, bool]:
+        """In one round trip: whose device it is, and whether the call was forwarded."""
+        endpoint = identity.endpoint_of(connection.headers.get("agi_channel", ""))
+        if not endpoint or not self._secret:
+            return None, False
+        asked = identity.questions(endpoint)
+        reply = await connection.command("GET FULL VARIABLE", ":".join(f"${{{question}}}" for question in asked))
+        *answers, last = ((reply.note or "") + ":" * len(asked)).split(":", len(asked) - 1)
+        return identity.verdict(endpoint, (*answers, last.rstrip(":")), self._secret)
 
 
 def _known(value: str) -> str:

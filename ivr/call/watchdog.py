@@ -1,7 +1,7 @@
 """How a call gets away from a service that hangs.
 
-Asterisk waits for an AGI server for ever. So the dialplan gives the call an absolute time limit before AGI() and tells
-us (`watchdog`); we move the limit on, to lie behind the end of each command. When nobody does, Asterisk ends the AGI at
+Asterisk waits for a server for ever. So the dialplan gives the call an absolute time limit before it hands it over, and tells
+us (`watchdog`); we move the limit on, to lie behind the end of each command. When nobody does, Asterisk takes the call back at
 the limit and goes to the extension T, where the dialplan goes on alone.
 
 Moving it is a command like any other, and between two commands keys may be lost. So it goes in place of the NOOP that

@@ -1,0 +1,1 @@
+"""A running service: calls come in, programs are answered, and what follows a change is done."""

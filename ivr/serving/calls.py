@@ -1,0 +1,63 @@
+"""Calls from Asterisk: how they come in, and what belongs to them."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import product
+
+from ivr.app import App, asterisk_secret, sounds_folder
+from ivr.call.fastagi.server import FastAgiLimits, FastAgiServer
+from ivr.errors import SettingsError
+from ivr.mailbox.store import CallRecord, CallStore, LiveCall
+from ivr.mailbox.syncing import Syncing
+from ivr.menus import apology
+from ivr.menus.reception import Reception
+from ivr.metrics.metrics import Metrics
+from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.sentences import Sentences
+from ivr.prompts.voice import LANGUAGES
+from ivr.settings import Settings
+
+
+async def take_calls(app: App) -> tuple[FastAgiServer, tuple[str, int], tuple[asyncio.Task[None], ...]]:
+    settings, clock = app.settings, app.mailroom.clock
+    catalogues = {name: Catalogue.load(sounds_folder(settings) / name) for name in LANGUAGES}
+    sentences = Sentences(settings.data.folder / "sentences", catalogues, clock.monotonic, settings.sounds.sentences)
+    sentences.clear()
+    await app.calls.close_left_behind(int(clock.now()))
+    for language, prompt in product(catalogues, apology.ALL):
+        await asyncio.to_thread(sentences.keep_ready, language, (prompt,))
+    reception = Reception(app.mailroom, sentences, CountedCalls(app.calls, app.metrics))
+    fastagi = FastAgiServer(
+        reception.receive, sentences.silence(), asterisk_secret(settings), clock.monotonic,
+        FastAgiLimits(settings.fastagi.calls, settings.fastagi.header_within_s),
+    )  # fmt: skip
+    address = await _listen(fastagi, settings)
+    background = [app.adoption.run(), app.sweeper.run()]
+    if settings.data.sync:
+        background.append(Syncing(app.recordings.takes).run())
+    return fastagi, address, tuple(map(asyncio.create_task, background))
+
+
+class CountedCalls:
+    """A `CallStore` that counts."""
+
+    def __init__(self, calls: CallStore, metrics: Metrics) -> None:
+        self._calls = calls
+        self._metrics = metrics
+
+    async def begin(self, call: LiveCall) -> str:
+        return await self._calls.begin(call)
+
+    async def add(self, call: CallRecord) -> None:
+        self._metrics.call_ended(call.action, call.status)
+        await self._calls.add(call)
+
+
+async def _listen(fastagi: FastAgiServer, settings: Settings) -> tuple[str, int]:
+    host, port = settings.fastagi.host, settings.fastagi.port
+    try:
+        return await fastagi.start(host, port)
+    except OSError as error:
+        remedy = "is another 'ivr serve' running? Else let host and port of [fastagi] be others, and IVR_HOST too"
+        raise SettingsError(f"cannot listen at {host}:{port}: {error.strerror}: {remedy}") from error
