@@ -27,10 +27,15 @@ REASON = "needs a real Asterisk: run 'make test' as root on Debian"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if LAB is None:
-        for item in items:
-            if Path(__file__).parent in item.path.parents:
-                item.add_marker(pytest.mark.skip(reason=REASON))
+    """Without a lab none is run; in one, all but those that are about another road than its calls take."""
+    transport = Notes.read(Path(LAB)).transport if LAB else None
+    for item in items:
+        if Path(__file__).parent not in item.path.parents:
+            continue
+        if transport is None:
+            item.add_marker(pytest.mark.skip(reason=REASON))
+        elif (only := item.get_closest_marker("only_over")) and only.args[0] != transport:
+            item.add_marker(pytest.mark.skip(reason=f"about {only.args[0]} alone: {only.args[1]}"))
 
 
 class Desk:

@@ -16,6 +16,7 @@ import pytest
 from tests.asterisk.conftest import Conversation, Desk, Person, eventually
 from tests.asterisk.rig.lab import Notes
 from tests.asterisk.rig.processes import Service
+from tests.asterisk.rig.roads import takes_calls
 from tests.sipphone import Clip, Samples
 from tests.sipphone.speech import speech
 
@@ -30,10 +31,18 @@ class Spare:
 
     def __init__(self, notes: Notes, n: int) -> None:
         self.code = f"*7{n:02}"
+        self._notes = notes
+        self._name = notes.spares[n]["IVR_ARI__APPLICATION"]
         self.service = Service(notes.spares[n], Path(notes.folder) / f"service-spare-{n}.log")
-        self.service.start()
+        self.start()
         self.takes = Path(notes.spares[n]["IVR_DATA__FOLDER"]) / "takes"
         self.desk = Desk(notes.spares[n])
+
+    def start(self) -> None:
+        """Start the service, and wait until calls find it."""
+        self.service.start()
+        if self._notes.transport == "ari":
+            assert takes_calls(self._name, self._notes.console, 20)
 
     def close(self) -> None:
         self.desk.close()
@@ -107,7 +116,7 @@ async def the_owner_hears_it_when_the_service_is_back(owner: Person, words: Clip
     """Once, however often the service starts."""
     for _ in range(2):
         spare.service.kill()
-        spare.service.start()
+        spare.start()
         await eventually(lambda: owner.messages() and not list(spare.takes.glob("*.wav")), within_s=20)
     assert len(owner.messages()) == 1
     call = await owner.dials(spare.code)

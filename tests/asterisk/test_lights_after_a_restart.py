@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.asterisk.rig.config import Device
-from tests.asterisk.rig.lab import SOUNDS, Lab
+from tests.asterisk.rig.lab import SOUNDS, Lab, Notes
 from tests.sipphone import Phone
 
 MESSAGE = SOUNDS / "demo" / "dinner.wav"
@@ -17,8 +17,8 @@ ALICE = Device("alice", secrets.token_hex(8), "1000")
 
 
 @pytest.fixture
-def lab() -> Iterator[Lab]:
-    lab = Lab((ALICE,))
+def lab(notes: Notes) -> Iterator[Lab]:
+    lab = Lab((ALICE,), notes.transport)
     try:
         lab.ivr("account", "create", "lab")
         lab.ivr("box", "create", "1000")

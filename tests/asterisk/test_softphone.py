@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.asterisk.conftest import Conversation
-from tests.asterisk.rig.lab import CHECKOUT
+from tests.asterisk.rig.lab import CHECKOUT, Notes
 from tests.sipphone import Clip, Phone, Vocabulary
 from tests.support.house import SOUNDS
 
@@ -51,8 +51,8 @@ class Shown:
 
 
 @pytest.fixture
-async def shown() -> AsyncIterator[Shown]:
-    command = (sys.executable, "-m", "tests.asterisk.rig", "up")
+async def shown(notes: Notes) -> AsyncIterator[Shown]:
+    command = (sys.executable, "-m", "tests.asterisk.rig", "up", "--transport", notes.transport)
     process = await asyncio.create_subprocess_exec(*command, cwd=CHECKOUT, stdout=PIPE)
     assert process.stdout
     try:

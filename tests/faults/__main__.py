@@ -1,4 +1,4 @@
-"""`python -m tests.faults [--runs 200] [--seed N] [--labs 4]`: crash after crash, and nothing may be lost.
+"""`python -m tests.faults [--runs 200] [--seed N] [--labs 4] [--transport T]`: crash after crash, nothing lost.
 
 IVR_SEED is the seed too. Each lab has an Asterisk, a service and people of its own, and makes its share of the runs one
 after another. `--only N` makes one run again.
@@ -30,6 +30,7 @@ def main() -> int:
     told.add_argument("--runs", type=int, default=200)
     told.add_argument("--seed", type=int, default=int(os.environ.get("IVR_SEED", random.randrange(10**6))))
     told.add_argument("--labs", type=int, default=4)
+    told.add_argument("--transport", choices=("fastagi", "ari"), default="fastagi", help="the road that calls take")
     told.add_argument("--share", type=int, default=None, help=argparse.SUPPRESS)
     told.add_argument("--only", type=int, default=None)
     asked = told.parse_args()
@@ -37,27 +38,29 @@ def main() -> int:
         print(f"no crash harness: {reason}", file=sys.stderr)
         return 1
     if asked.only is not None:
-        return asyncio.run(share([Plan.drawn(asked.only, asked.seed)]))
+        return asyncio.run(share([Plan.drawn(asked.only, asked.seed)], asked.transport))
     if asked.share is not None:
         numbers = range(asked.share, asked.runs, asked.labs)
-        return asyncio.run(share([Plan.drawn(number, asked.seed) for number in numbers]))
-    return all_shares(asked.runs, asked.seed, min(asked.labs, asked.runs))
+        return asyncio.run(share([Plan.drawn(number, asked.seed) for number in numbers], asked.transport))
+    return all_shares(asked.runs, asked.seed, min(asked.labs, asked.runs), asked.transport)
 
 
-def all_shares(runs: int, seed: int, labs: int) -> int:
+def all_shares(runs: int, seed: int, labs: int, transport: str) -> int:
     """A process for each lab, for phones must send in time; gives the exit code."""
     began = time.monotonic()
-    print(f"{runs} runs, seed {seed} (make them again: IVR_SEED={seed} make faults)", flush=True)
+    print(f"{runs} runs over {transport}, seed {seed} (make them again: IVR_SEED={seed} make faults)", flush=True)
     command = [sys.executable, "-m", "tests.faults", f"--runs={runs}", f"--seed={seed}", f"--labs={labs}"]
+    command.append(f"--transport={transport}")
     processes = [subprocess.Popen([*command, f"--share={share}"]) for share in range(labs)]
     codes = [process.wait() for process in processes]
     print(f"{runs} runs in {time.monotonic() - began:.0f} s: {'nothing was lost' if not any(codes) else 'FAILED'}")
     return int(any(codes))
 
 
-async def share(plans: list[Plan]) -> int:
+async def share(plans: list[Plan], transport: str) -> int:
     """Make these runs in one lab; gives the exit code."""
-    lab = Lab(tuple(Device(f"f{n:03}", secrets.token_hex(8), str(1000 + n)) for n in range(2 * len(plans))))
+    phones = (Device(f"f{n:03}", secrets.token_hex(8), str(1000 + n)) for n in range(2 * len(plans)))
+    lab = Lab(tuple(phones), transport)
     failed = 0
     try:
         lab.start()

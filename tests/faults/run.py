@@ -58,7 +58,7 @@ class Run:
     """`people`: an owner and another, of whom nobody knows yet."""
 
     def __init__(self, plan: Plan, lab: Lab, desk: Desk, devices: list[dict[str, str]], vocabulary: Vocabulary) -> None:
-        notes = Notes(str(lab.folder), lab.site.sip_port, lab.site.agi_port, {"0": lab.environment}, devices, [], [])
+        notes = Notes(str(lab.folder), lab.site.sip_port, lab.site.main.port, {"0": lab.environment}, devices, [], [])
         self._plan = plan
         self._lab = lab
         self._desk = desk

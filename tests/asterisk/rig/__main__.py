@@ -1,6 +1,8 @@
-"""`python -m tests.asterisk.rig run COMMAND...`: a lab while COMMAND runs, which finds it by IVR_LAB.
+"""`python -m tests.asterisk.rig run [--transport T] COMMAND...`: a lab while COMMAND runs, which finds it by IVR_LAB.
 
-`python -m tests.asterisk.rig up`: a lab with two SIP accounts and the demo messages, until Ctrl-C.
+`python -m tests.asterisk.rig up [--transport T]`: a lab with two SIP accounts and the demo messages, until Ctrl-C.
+
+T is the road that calls take: fastagi, which is usual, ari or agi.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import sys
 from tests.asterisk.rig.config import Device
 from tests.asterisk.rig.lab import Lab
 from tests.asterisk.rig.processes import NotStarted
+from tests.asterisk.rig.roads import TRANSPORTS
 from tests.asterisk.rig.root import Missing, why_not
 
 
@@ -21,8 +24,12 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # A closed window ends a lab as Ctrl-C does.
         signal.signal(number, signal.default_int_handler)
     match sys.argv[1:]:
-        case ["run", *command] if command:
+        case ["run", "--transport", transport, *command] if command and transport in TRANSPORTS:
+            return run(command, transport)
+        case ["run", *command] if command and command[0] != "--transport":
             return run(command)
+        case ["up", "--transport", transport] if transport in TRANSPORTS:
+            return up(transport)
         case ["up"]:
             return up()
         case ["why-not"]:
@@ -32,9 +39,9 @@ def main() -> int:
     return 2
 
 
-def run(command: list[str]) -> int:
+def run(command: list[str], transport: str = TRANSPORTS[0]) -> int:
     """Run `command` within a lab; gives its exit code."""
-    lab = Lab()
+    lab = Lab(transport=transport)
     try:
         lab.start()
         code = subprocess.run(command, check=False, env={**os.environ, "IVR_LAB": str(lab.write_notes())}).returncode
@@ -47,10 +54,10 @@ def run(command: list[str]) -> int:
     return code
 
 
-def up() -> int:
+def up(transport: str = TRANSPORTS[0]) -> int:
     """Show a real Asterisk to somebody with a softphone."""
     devices = (Device("alice", secrets.token_hex(6), "1000"), Device("bob", secrets.token_hex(6), "1001"))
-    lab = Lab(devices)
+    lab = Lab(devices, transport)
     try:
         lab.ivr("demo", "--only-make", "--folder", str(lab.data))
         lab.start()

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.asterisk.rig import roads
+from tests.asterisk.rig.roads import Instance
+
 ASTERISK_CONF = Path(__file__).parents[3] / "asterisk-conf"
 
 UNWANTED = (
@@ -20,6 +23,7 @@ UNWANTED = (
 )  # fmt: skip
 """Modules that would look for what a lab does not have."""
 
+AGI_PROGRAMS = "agi-bin"
 OPEN_PHONE = "open-phone"
 """An endpoint that need not authenticate, which no test dials from."""
 
@@ -34,32 +38,26 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
-class Spare:
-    """A service that is not started with the lab: its port and its data folder."""
-
-    port: int
-    data: Path
-
-
-@dataclass(frozen=True, slots=True)
 class Site:
     """What one lab is like. All folders are seen by Asterisk at the same path as by us."""
 
     folder: Path
     sip_port: int
     rtp_ports: tuple[int, int]
-    agi_port: int
+    http_port: int
     secret: str
     sounds: Path
     devices: tuple[Device, ...]
-    late_ports: dict[int, int]
-    """Services whose loop is so many ms late, and where they listen."""
-    data: Path
-    """The service's data folder."""
-    spares: tuple[Spare, ...]
+    main: Instance
+    """The service that calls go to which choose none."""
+    late: dict[int, Instance]
+    """Services whose loop is so many ms late."""
+    spares: tuple[Instance, ...]
     """Services that tests start and kill themselves."""
     ami_port: int = 0
     """0: no manager."""
+    transport: str = "fastagi"
+    """Which road calls take: one of `TRANSPORTS`."""
 
 
 def write(site: Site, modules: Path) -> Path:
@@ -75,14 +73,16 @@ def write(site: Site, modules: Path) -> Path:
         "rtp.conf": ["[general]", f"rtpstart = {site.rtp_ports[0]}", f"rtpend = {site.rtp_ports[1]}"],
         "extensions.conf": _extensions(site),
         "ivr/secret.conf": [
-            f"IVR_SECRET => {site.secret}", f"IVR_HOST => 127.0.0.1:{site.agi_port}", f"IVR_SOUNDS => {site.sounds}",
-            f"IVR_TAKES => {site.data}/takes", *_offices(),
+            f"IVR_SECRET => {site.secret}", f"IVR_HOST => 127.0.0.1:{site.main.port}", f"IVR_SOUNDS => {site.sounds}",
+            f"IVR_TAKES => {site.main.data}/takes", f"IVR_TRANSPORT => {site.transport}",
+            f"{roads.APPS_VARIABLE} => {site.main.name}", *_offices(),
         ],
         "queues.conf": _queues(),
         "pjsip.conf": _pjsip(site),
         **{f"{name}.conf": ["[general]"] for name in ("cdr", "cel", "features", "indications", "voicemail")},
         "manager.conf": _manager(site),
-        "http.conf": ["[general]", "enabled = no"],
+        "http.conf": roads.http(site.http_port),
+        "ari.conf": roads.ari(site.secret),
     }  # fmt: skip
     for name, lines in files.items():
         (etc / name).write_text("\n".join(lines) + "\n")
@@ -96,7 +96,8 @@ def _asterisk(site: Site, modules: Path) -> Iterable[str]:
     return [
         "[directories]", f"astetcdir => {folder}/etc", f"astmoddir => {modules}", "astvarlibdir => /var/lib/asterisk",
         f"astdbdir => {folder}/db", f"astkeydir => {folder}/db", "astdatadir => /usr/share/asterisk",
-        f"astspooldir => {folder}/spool", f"astrundir => {folder}/run", f"astlogdir => {folder}/log",
+        f"astspooldir => {folder}/spool", f"astagidir => {folder}/{AGI_PROGRAMS}",
+        f"astrundir => {folder}/run", f"astlogdir => {folder}/log",
         "[options]", "nofork = yes", "verbose = 3", "nocolor = yes",
     ]  # fmt: skip
 
@@ -139,7 +140,7 @@ def _extensions(site: Site) -> Iterable[str]:
         "exten => _X.,1,Hangup()",
         *_for_callers(),
         "[from-phones](+)",
-        *(line for late_ms, port in site.late_ports.items() for line in _late(late_ms, port)),
+        *(line for late_ms, late in site.late.items() for line in _late(late_ms, late)),
         *_ways(),
         *_voicemail_lines(),
         *(line for n, spare in enumerate(site.spares) for line in _spare(n, spare)),
@@ -177,10 +178,11 @@ def _says(extension: str, prompt: str) -> Iterable[str]:
     ]  # fmt: skip
 
 
-def _late(late_ms: int, port: int) -> Iterable[str]:
+def _late(late_ms: int, late: Instance) -> Iterable[str]:
     """*80 and the milliseconds: one's own mailbox, at a service that is so late."""
     return [
-        f"exten => *80{late_ms},1,Set(IVR_HOST=127.0.0.1:{port})",
+        f"exten => *80{late_ms},1,NoOp()",
+        *roads.chosen(late),
         " same => n,Gosub(ivr-check,s,1(single_mailbox_login=true))",
         " same => n,Hangup()",
     ]
@@ -285,14 +287,14 @@ def _voicemail_lines() -> Iterable[str]:
     ]  # fmt: skip
 
 
-def _spare(n: int, spare: Spare) -> Iterable[str]:
+def _spare(n: int, spare: Instance) -> Iterable[str]:
     """*7, the place of a spare service, and the number of a box there; *7 and the place alone: one's own."""
-    here = [f" same => n,Set(IVR_TAKES={spare.data}/takes)", " same => n,Set(IVR_ACCOUNT=lab)"]
     return [
-        f"exten => _*7{n:02}1XXX,1,Set(IVR_HOST=127.0.0.1:{spare.port})", *here,
+        f"exten => _*7{n:02}1XXX,1,Set(IVR_TAKES={spare.data}/takes)", *roads.chosen(spare),
+        " same => n,Set(IVR_ACCOUNT=lab)",
         " same => n,Gosub(ivr-leave,s,1(number=${EXTEN:4}))",
         " same => n,Hangup()",
-        f"exten => *7{n:02},1,Set(IVR_HOST=127.0.0.1:{spare.port})",
+        f"exten => *7{n:02},1,NoOp()", *roads.chosen(spare),
         " same => n,Gosub(ivr-check,s,1(single_mailbox_login=true))",
         " same => n,Hangup()",
     ]  # fmt: skip

@@ -14,8 +14,18 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.asterisk.rig.config import Device, Site, Spare, write
-from tests.asterisk.rig.processes import ASTERISK_UID, SERVICE_UID, SHARED_GID, Asterisk, Service, as_service
+from tests.asterisk.rig import roads
+from tests.asterisk.rig.config import AGI_PROGRAMS, Device, Site, write
+from tests.asterisk.rig.processes import (
+    ASTERISK_UID,
+    SERVICE_UID,
+    SHARED_GID,
+    Asterisk,
+    NotStarted,
+    Service,
+    as_service,
+)
+from tests.asterisk.rig.roads import Instance
 from tests.asterisk.rig.root import Missing, asterisk_root
 
 CHECKOUT = Path(__file__).parents[3]
@@ -30,6 +40,9 @@ SPARES = 20
 """Services that are not started: a test that kills one takes one for itself."""
 LATE_MS = (5, 50)
 """Services whose loop is made late by so much run beside the proper one, each with data of its own."""
+
+FOUND_WITHIN_S = 30.0
+"""How long services may take to find an Asterisk that has started after them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,8 @@ class Notes:
     """The command that reaches Asterisk's console when `-rx` is put behind it."""
     rest: str = ""
     """Where the service speaks REST."""
+    transport: str = "fastagi"
+    """Which road calls take."""
 
     @classmethod
     def read(cls, path: Path) -> Notes:
@@ -55,50 +70,63 @@ class Notes:
 
 
 class Lab:
-    """`devices`: the phones to make; None: many, for tests."""
+    """`devices`: the phones to make; None: many, for tests. `transport`: which road calls take by themselves.
 
-    def __init__(self, devices: tuple[Device, ...] | None = None) -> None:
+    With `agi`, Asterisk can start `ivr-agi` even where calls take another road by themselves.
+    """
+
+    def __init__(
+        self, devices: tuple[Device, ...] | None = None, transport: str = "fastagi", agi: bool = False
+    ) -> None:
         _must_be_readable()
         root = asterisk_root(ROOT)
         self.folder = Path(tempfile.mkdtemp(prefix="ivr-lab-", dir="/var/tmp"))
         self.folder.chmod(0o755)
         rtp = random.randrange(20_000, 40_000, 1000)
+        is_for_tests = devices is None
         self.site = Site(
             folder=self.folder,
             sip_port=_free_port(socket.SOCK_DGRAM),
             rtp_ports=(rtp, rtp + 999),
-            agi_port=_free_port(socket.SOCK_STREAM),
+            http_port=_free_port(socket.SOCK_STREAM),
             secret=secrets.token_hex(32),
             sounds=self.folder / "sounds" / "en",
             devices=devices if devices is not None else _many_devices(),
-            late_ports={} if devices is not None else {ms: _free_port(socket.SOCK_STREAM) for ms in LATE_MS},
-            data=self.folder / "data",
-            spares=() if devices is not None else self._spares(),
+            main=self._instance("ivr", "data"),
+            late={ms: self._instance(f"ivr-late-{ms}", f"data-late-{ms}") for ms in LATE_MS} if is_for_tests else {},
+            spares=tuple(self._instance(f"ivr-spare-{n}", f"data-spare-{n}") for n in range(SPARES * is_for_tests)),
             ami_port=_free_port(socket.SOCK_STREAM),
+            transport=transport,
         )
-        self.data = self.site.data
+        self.data = self.site.main.data
         self.rest_port = _free_port(socket.SOCK_STREAM)
-        self.environment = {**self._environment(self.data, self.site.agi_port), "IVR_API__PORT": str(self.rest_port)}
-        self._late = {
-            ms: self._environment(self.folder / f"data-late-{ms}", port) for ms, port in self.site.late_ports.items()
+        self.environment = self._environment(self.site.main) | {
+            "IVR_API__PORT": str(self.rest_port),
+            "IVR_AMI__PORT": str(self.site.ami_port),
+            "IVR_AMI__SECRET": self.site.secret,
+            "IVR_NOTIFY__CALL_CONTEXT": "ivr-callback",
         }
-        self.environment |= {"IVR_AMI__PORT": str(self.site.ami_port), "IVR_AMI__SECRET": self.site.secret}
-        self.environment["IVR_NOTIFY__CALL_CONTEXT"] = "ivr-callback"
+        self._late = {ms: self._environment(late) for ms, late in self.site.late.items()}
         modules = next(root.glob("usr/lib/*/asterisk/modules"))
         config = write(self.site, Path("/") / modules.relative_to(root))
-        self.asterisk = Asterisk(root, config, [self.folder], self.folder / "asterisk.out")
+        self._has_agi = agi or transport == "agi"
+        self.asterisk = Asterisk(root, config, [self.folder], self.folder / "asterisk.out", becomes_us=self._has_agi)
         self.service = Service(self.environment, self.folder / "service.log")
         self._late_services = [
             Service(late, self.folder / f"service-late-{ms}.log", ms) for ms, late in self._late.items()
         ]
         self._make_folders()
         self._copy_sounds()
+        if self._has_agi:
+            self._put_agi_program()
 
     def start(self) -> None:
-        """Start both. Raises `NotStarted`."""
+        """Start both, and wait until calls find their way. Raises `NotStarted`."""
         for service in (self.service, *self._late_services):
             service.start()
         self.asterisk.start()
+        if self.site.transport == "ari":
+            self._wait_for_ari()
 
     def stop(self) -> None:
         """End both."""
@@ -113,12 +141,13 @@ class Lab:
     def write_notes(self) -> Path:
         """Write down what tests need to know; gives the file."""
         notes = Notes(
-            str(self.folder), self.site.sip_port, self.site.agi_port,
+            str(self.folder), self.site.sip_port, self.site.main.port,
             {"0": self.environment, **{str(ms): late for ms, late in self._late.items()}},
             [asdict(device) for device in self.site.devices],
-            [self._environment(spare.data, spare.port) for spare in self.site.spares],
+            [self._environment(spare) for spare in self.site.spares],
             self.asterisk.console(),
             f"http://127.0.0.1:{self.rest_port}",
+            self.site.transport,
         )  # fmt: skip
         path = self.folder / NOTES
         path.write_text(json.dumps(asdict(notes)))
@@ -130,13 +159,12 @@ class Lab:
         done = subprocess.run(command, capture_output=True, text=True, check=True, **as_service(self.environment))
         return str(done.stdout)
 
-    def _spares(self) -> tuple[Spare, ...]:
-        return tuple(Spare(_free_port(socket.SOCK_STREAM), self.folder / f"data-spare-{n}") for n in range(SPARES))
+    def _instance(self, name: str, data: str) -> Instance:
+        return Instance(name, _free_port(socket.SOCK_STREAM), self.folder / data)
 
-    def _environment(self, data: Path, port: int) -> dict[str, str]:
+    def _environment(self, instance: Instance) -> dict[str, str]:
         return {
-            "IVR_DATA__FOLDER": str(data),
-            "IVR_FASTAGI__PORT": str(port),
+            **roads.settings(instance, self.site.http_port, self.site.secret),
             "IVR_API__PORT": "0",
             "IVR_ASTERISK__SECRET": self.site.secret,
             "IVR_VOICEMAIL__CALLBACK_CONTEXT": "ivr-callback",
@@ -158,6 +186,23 @@ class Lab:
             data.mkdir(mode=0o2750)
             os.chown(data, SERVICE_UID, SHARED_GID)
             data.chmod(0o2750)
+
+    def _wait_for_ari(self) -> None:
+        """Services that were there before Asterisk find it after a while."""
+        for instance in (self.site.main, *self.site.late.values()):
+            if not roads.takes_calls(instance.name, self.asterisk.console(), FOUND_WITHIN_S):
+                raise NotStarted(f"the service {instance.name} has not connected to ARI; its log says why")
+
+    def _put_agi_program(self) -> None:
+        """Where Asterisk looks for it; the main service's data is its data too."""
+        folder = self.folder / AGI_PROGRAMS
+        folder.mkdir()
+        script = folder / "ivr-agi"
+        program = Path(sys.executable).with_name("ivr-agi")
+        environment: dict[str, str] = as_service(self.environment)["env"]
+        script.write_text(roads.agi_program(environment, program, self.asterisk.machine, (SERVICE_UID, SHARED_GID)))
+        os.chown(script, ASTERISK_UID, SHARED_GID)
+        script.chmod(0o550)
 
     def _copy_sounds(self) -> None:
         """The dialplan's own prompts, where Asterisk can read them whatever the rights of this checkout."""

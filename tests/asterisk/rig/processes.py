@@ -15,6 +15,12 @@ SERVICE_UID = 61002
 SHARED_GID = 61000
 """Numbers are enough: nobody needs to be in /etc/passwd."""
 START_WITHIN_S = 60.0
+MACHINE = Path("/machine")
+RIGHTS = "+setuid,+setgid,+sys_chroot"
+AS_BY_SUDO = (
+    "setpriv", f"--reuid={ASTERISK_UID}", f"--regid={SHARED_GID}", "--clear-groups", f"--inh-caps={RIGHTS}",
+    f"--ambient-caps={RIGHTS}",
+)  # fmt: skip
 
 
 class NotStarted(Exception):
@@ -22,14 +28,23 @@ class NotStarted(Exception):
 
 
 class Asterisk:
-    """Asterisk in its root, which sees `folders` at their own paths, in a mount namespace of its own."""
+    """Asterisk in its root, which sees `folders` at their own paths, in a mount namespace of its own.
 
-    def __init__(self, root: Path, config: Path, folders: list[Path], log: Path) -> None:
+    With `becomes_us`, what it starts can leave the root, and become another user, as by sudo: `machine` is where it
+    sees this machine's files.
+    """
+
+    def __init__(self, root: Path, config: Path, folders: list[Path], log: Path, becomes_us: bool = False) -> None:
         self._root = root
         self._config = config
         self._folders = folders
         self._log = log
+        self._becomes_us = becomes_us
         self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def machine(self) -> Path:
+        return Path("/") if self._root == Path("/") else MACHINE
 
     def start(self) -> None:
         """Start, and wait until it has booted. Raises `NotStarted`."""
@@ -78,14 +93,19 @@ class Asterisk:
         mounts = "".join(
             f"mkdir -p {self._root}{at} && mount --bind {at} {self._root}{at} && " for at in self._mounted()
         )
-        script = f"{mounts}exec {' '.join([*self._as_asterisk(), *command])}"
+        if self._becomes_us and self._root != Path("/"):
+            at = f"{self._root}{MACHINE}"
+            mounts += f"mkdir -p {at} && mount --rbind / {at} && "
+        rights = AS_BY_SUDO if self._becomes_us else ()
+        script = f"{mounts}exec {' '.join([*rights, *self._as_asterisk(bool(rights)), *command])}"
         return ["unshare", "-m", "--propagation", "private", "sh", "-c", script]
 
     def _mounted(self) -> list[Path]:
         return [] if self._root == Path("/") else self._folders
 
-    def _as_asterisk(self) -> list[str]:
-        return ["chroot", f"--userspec={ASTERISK_UID}:{SHARED_GID}", str(self._root)]
+    def _as_asterisk(self, is_already: bool = False) -> list[str]:
+        user = [] if is_already else [f"--userspec={ASTERISK_UID}:{SHARED_GID}"]
+        return ["chroot", *user, str(self._root)]
 
 
 class Service:

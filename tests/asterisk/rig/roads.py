@@ -1,0 +1,82 @@
+"""The roads from a lab's Asterisk to its services: FastAGI, ARI, and classic AGI, one process a call.
+
+Every lab has the first two open, so that a line of its dialplan may take either; `IVR_TRANSPORT` says which one calls
+take that do not choose. Classic AGI needs rights that no other lab's Asterisk has, and is there where it is wanted.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TRANSPORTS = ("fastagi", "ari", "agi")
+ARI_USER = "ivr"
+APPS_VARIABLE = "IVR_APPS"
+"""Which applications a call may go to; a channel variable wins over the global one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One service. Its name is its ARI application's."""
+
+    name: str
+    port: int
+    """Where it listens for FastAGI."""
+    data: Path
+
+
+def settings(instance: Instance, http_port: int, secret: str) -> dict[str, str]:
+    """What a service needs to be reached by FastAGI and ARI, as environment variables."""
+    return {
+        "IVR_DATA__FOLDER": str(instance.data),
+        "IVR_FASTAGI__PORT": str(instance.port),
+        "IVR_ARI__PORT": str(http_port),
+        "IVR_ARI__USER": ARI_USER,
+        "IVR_ARI__PASSWORD": secret,
+        "IVR_ARI__APPLICATION": instance.name,
+    }
+
+
+def chosen(instance: Instance) -> list[str]:
+    """Lines of a dialplan behind the first of an extension: the call goes to this service."""
+    return [
+        f" same => n,Set(IVR_HOST=127.0.0.1:{instance.port})",
+        f" same => n,Set({APPS_VARIABLE}={instance.name})",
+    ]
+
+
+def takes_calls(app: str, console: Sequence[str], within_s: float) -> bool:
+    """Wait until Asterisk, reached by `console`, has a connection of this ARI application."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        command = [*console, "-rx", "ari show apps"]
+        said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30).stdout
+        if app in said.split():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def http(port: int) -> Iterable[str]:
+    return ["[general]", "enabled = yes", "bindaddr = 127.0.0.1", f"bindport = {port}"]
+
+
+def ari(secret: str) -> Iterable[str]:
+    return [
+        "[general]", "enabled = yes", "websocket_write_timeout = 5000",
+        f"[{ARI_USER}]", "type = user", "read_only = no", "password_format = plain", f"password = {secret}",
+    ]  # fmt: skip
+
+
+def agi_program(environment: Mapping[str, str], program: Path, host: Path, user: tuple[int, int]) -> str:
+    """A script for Asterisk's folder of AGI programs: `ivr-agi` as `user` (uid, gid), with the settings of a service.
+
+    `host`: this machine's own files as Asterisk's root sees them. Where a site would have sudo, the lab has chroot.
+    """
+    words = [f"{name}={shlex.quote(value)}" for name, value in environment.items()]
+    become = f"chroot --userspec={user[0]}:{user[1]} --groups= {host}"
+    return f'#!/bin/sh\numask 027\nexec {become} /usr/bin/env -i {" ".join(words)} {program} "$@"\n'
