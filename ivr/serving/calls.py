@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from itertools import product
 
-from ivr.app import App, asterisk_secret, sounds_folder
+from ivr.app import App
 from ivr.call.fastagi.server import FastAgiLimits, FastAgiServer
 from ivr.errors import SettingsError
 from ivr.mailbox.store import CallRecord, CallStore, LiveCall
@@ -13,6 +13,7 @@ from ivr.mailbox.syncing import Syncing
 from ivr.menus import apology
 from ivr.menus.reception import Reception
 from ivr.metrics.metrics import Metrics
+from ivr.places import asterisk_secret, sounds_folder
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.sentences import Sentences
 from ivr.prompts.voice import LANGUAGES
