@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from itertools import product
 
-from ivr.app import App, asterisk_secret, sounds_folder
+from ivr.app import App
 from ivr.call.ari.dialling import Dialling
 from ivr.call.ari.lines import Lines
 from ivr.call.ari.listening import Listening
@@ -18,6 +18,7 @@ from ivr.mailbox.syncing import Syncing
 from ivr.menus import apology
 from ivr.menus.reception import Reception
 from ivr.metrics.metrics import Metrics
+from ivr.places import asterisk_secret, sounds_folder
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.sentences import Sentences
 from ivr.prompts.voice import LANGUAGES
