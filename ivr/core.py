@@ -15,6 +15,7 @@ from ivr.directory.directory import Directory
 from ivr.directory.failures import Failures
 from ivr.directory.secrets import Secrets
 from ivr.ids import Ids
+from ivr.mailbox.attendance import Attendance
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.greetings import Greetings
@@ -55,7 +56,9 @@ class Core:
     mailroom: Mailroom
 
 
-def build_core(settings: Settings, clock: Clock | None = None, pin_refused: Callable[[], None] = lambda: None) -> Core:
+def build_core(
+    settings: Settings, clock: Clock | None = None, pin_refused: Callable[[bool], None] = lambda _: None
+) -> Core:
     """Open the data folder and build what a call works on. Raises `StoreError`, `SettingsError`."""
     clock = clock or SystemClock()
     ids = Ids(secrets.token_bytes)
@@ -70,7 +73,7 @@ def build_core(settings: Settings, clock: Clock | None = None, pin_refused: Call
     pins = Pins(kept, failures, pin_refused)
     boxes = Boxes(SqliteBoxes(database, clock), directory, pins, settings.voicemail, ids)
     messages = SqliteMessages(database, clock)
-    takes = Takes(SqliteTakes(database), recordings, clock, ids)
+    takes = Takes(SqliteTakes(database), recordings, clock, ids, Attendance(folder / "attended"))
     delivery = Delivery(messages, takes, recordings, clock, ids)
     media = SqliteMedia(database, clock)
     mailroom = Mailroom(

@@ -147,8 +147,10 @@ def test_a_file_that_has_every_migration_is_opened_without_what_migrates(tmp_pat
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     connection.close()
     assert len(migrations.pending(_fresh())) == applied == version == SCHEMA
-    opened = f"Database(Path({str(tmp_path)!r}) / 'ivr.db')"
-    asked = f"import sys; from pathlib import Path; from ivr.database.file import Database; {opened}; print('sqlite_utils' in sys.modules)"
+    asked = (
+        "import sys; from pathlib import Path; from ivr.database.file import Database; "
+        f"Database(Path({str(tmp_path)!r}) / 'ivr.db'); print('sqlite_utils' in sys.modules)"
+    )
     said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "False"
 
