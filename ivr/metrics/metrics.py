@@ -24,6 +24,7 @@ class Metrics:
         self._waiting = self._gauge("ivr_outbox_rows", "What waits to be done.", "kind")
         self._age = self._gauge("ivr_outbox_age_seconds", "How long the oldest of it has waited.", "kind")
         self._given_up = self._gauge("ivr_outbox_given_up", "What an administrator has to look at.")
+        self._tasks = self._gauge("ivr_tasks", "What the service is doing at the same time; at rest always as much.")
 
     def call_ended(self, action: str, status: str) -> None:
         action = action if action in self._actions else OTHER
@@ -50,6 +51,10 @@ class Metrics:
             self._waiting.labels(kind).set(rows)
             self._age.labels(kind).set(age_s)
         self._given_up.set(given_up)
+
+    def tasks(self, count: int) -> None:
+        """How many asyncio tasks there are."""
+        self._tasks.set(count)
 
     def text(self) -> bytes:
         """In Prometheus's text format."""

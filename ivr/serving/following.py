@@ -105,4 +105,5 @@ async def counted(app: App) -> bytes:
     """What Prometheus reads."""
     waiting = {str(kind): rows for kind, rows in (await app.outbox.ages()).items()}
     app.metrics.outbox(Kind, waiting, await app.outbox.given_up())
+    app.metrics.tasks(len(asyncio.all_tasks()))
     return app.metrics.text()

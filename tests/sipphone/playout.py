@@ -83,7 +83,7 @@ class Playout:
             self._starts.append((position, len(self.joined)))
         self._heard.write(position, samples)
         self._joined.write(self.to_joined(position), samples)
-        peak = int(np.abs(samples.astype(np.int32)).max())
+        peak = max(int(samples.max()), -int(samples.min()))
         self.arrivals.append(Arrival(arrival_s, packet.timestamp, position, peak))
         if peak > _SOUND:
             self.last_sound_s = arrival_s

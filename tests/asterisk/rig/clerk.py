@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import sqlite3
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -134,6 +135,19 @@ class Clerk:
         sql = "SELECT channel, status, steps FROM calls WHERE channel LIKE ? || '-%' ORDER BY began_at"
         rows = await self._app.database.read(lambda c: c.execute(sql, (channel,)).fetchall())
         return [{**dict(row), "steps": json.loads(row["steps"])} for row in rows]
+
+    async def tally(self) -> dict[str, Any]:
+        """How calls ended, by status; and what of them is still there that goes when they end."""
+
+        def count(connection: sqlite3.Connection) -> dict[str, Any]:
+            ended = dict(connection.execute("SELECT status, count(*) FROM calls GROUP BY status").fetchall())
+            live, takes, messages = (
+                connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+                for table in ("live_calls", "takes", "messages")
+            )
+            return {"ended": ended, "live": live, "takes": takes, "messages": messages}
+
+        return await self._app.database.read(count)
 
     async def _box(self, number: str) -> Mailbox:
         box = await self._app.boxes.by_number((await self.account()).id, number)

@@ -141,6 +141,7 @@ def _extensions(site: Site) -> Iterable[str]:
         *_for_callers(),
         "[from-phones](+)",
         *(line for late_ms, late in site.late.items() for line in _late(late_ms, late)),
+        *_roads(),
         *_ways(),
         *_voicemail_lines(),
         *(line for n, spare in enumerate(site.spares) for line in _spare(n, spare)),
@@ -185,6 +186,15 @@ def _late(late_ms: int, late: Instance) -> Iterable[str]:
         *roads.chosen(late),
         " same => n,Gosub(ivr-check,s,1(single_mailbox_login=true))",
         " same => n,Hangup()",
+    ]
+
+
+def _roads() -> Iterable[str]:
+    """*5, the place of a transport in the list of all, and what else may be dialled: that, by this road."""
+    return [
+        line
+        for n, transport in enumerate(roads.TRANSPORTS)
+        for line in (f"exten => _*5{n}.,1,Set(IVR_TRANSPORT={transport})", " same => n,Goto(${EXTEN:3},1)")
     ]
 
 

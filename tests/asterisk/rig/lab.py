@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -88,18 +89,18 @@ class Lab:
             folder=self.folder,
             sip_port=_free_port(socket.SOCK_DGRAM),
             rtp_ports=(rtp, rtp + 999),
-            http_port=_free_port(socket.SOCK_STREAM),
+            http_port=free_tcp_port(),
             secret=secrets.token_hex(32),
             sounds=self.folder / "sounds" / "en",
             devices=devices if devices is not None else _many_devices(),
             main=self._instance("ivr", "data"),
             late={ms: self._instance(f"ivr-late-{ms}", f"data-late-{ms}") for ms in LATE_MS} if is_for_tests else {},
             spares=tuple(self._instance(f"ivr-spare-{n}", f"data-spare-{n}") for n in range(SPARES * is_for_tests)),
-            ami_port=_free_port(socket.SOCK_STREAM),
+            ami_port=free_tcp_port(),
             transport=transport,
         )
         self.data = self.site.main.data
-        self.rest_port = _free_port(socket.SOCK_STREAM)
+        self.rest_port = free_tcp_port()
         self.environment = self._environment(self.site.main) | {
             "IVR_API__PORT": str(self.rest_port),
             "IVR_AMI__PORT": str(self.site.ami_port),
@@ -122,11 +123,11 @@ class Lab:
 
     def start(self) -> None:
         """Start both, and wait until calls find their way. Raises `NotStarted`."""
-        for service in (self.service, *self._late_services):
-            service.start()
-        self.asterisk.start()
-        if self.site.transport == "ari":
-            self._wait_for_ari()
+        with ThreadPoolExecutor() as at_once:
+            starting = [at_once.submit(one.start) for one in (self.asterisk, self.service, *self._late_services)]
+        for started in starting:
+            started.result()
+        self._wait_for_ari()
 
     def stop(self) -> None:
         """End both."""
@@ -153,6 +154,13 @@ class Lab:
         path.write_text(json.dumps(asdict(notes)))
         return path
 
+    def temporary_folder(self) -> Path:
+        """One that only the service's user has, for its TMPDIR."""
+        folder = self.folder / "tmp"
+        folder.mkdir(mode=0o700)
+        os.chown(folder, SERVICE_UID, SHARED_GID)
+        return folder
+
     def ivr(self, *words: str) -> str:
         """What `ivr` says to an administrator who is the service's user. Raises CalledProcessError."""
         command = [sys.executable, "-m", "ivr", *words]
@@ -160,7 +168,7 @@ class Lab:
         return str(done.stdout)
 
     def _instance(self, name: str, data: str) -> Instance:
-        return Instance(name, _free_port(socket.SOCK_STREAM), self.folder / data)
+        return Instance(name, free_tcp_port(), self.folder / data)
 
     def _environment(self, instance: Instance) -> dict[str, str]:
         return {
@@ -188,7 +196,7 @@ class Lab:
             data.chmod(0o2750)
 
     def _wait_for_ari(self) -> None:
-        """Services that were there before Asterisk find it after a while."""
+        """Services that are there before Asterisk find it after a while."""
         for instance in (self.site.main, *self.site.late.values()):
             if not roads.takes_calls(instance.name, self.asterisk.console(), FOUND_WITHIN_S):
                 raise NotStarted(f"the service {instance.name} has not connected to ARI; its log says why")
@@ -224,6 +232,11 @@ def _must_be_readable() -> None:
 def _many_devices() -> tuple[Device, ...]:
     numbers = (str(1000 + n) for n in range(PHONES))
     return tuple(Device(f"p{number[1:]}", secrets.token_hex(8), number) for number in numbers if number != PIN)
+
+
+def free_tcp_port() -> int:
+    """One that nobody listens at."""
+    return _free_port(socket.SOCK_STREAM)
 
 
 def _free_port(kind: int) -> int:

@@ -1,0 +1,191 @@
+"""`python -m tests.soak.calls [--calls N] [--transport T] [--seed N]`: N short calls over each transport, nothing left.
+
+A real Asterisk, a service, and phones that call it, 24 at a time. After each transport the service must hold what it
+held before its first call: no task, file descriptor, thread or temporary file more, no record of a call that is over
+as one that goes on, and hardly any memory. Exit code 1 where it does, or where a call did not go through.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import collections
+import secrets
+import subprocess
+import sys
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from tests.asterisk.conftest import Desk
+from tests.asterisk.rig.config import Device
+from tests.asterisk.rig.lab import PIN, Lab, free_tcp_port
+from tests.asterisk.rig.processes import NotStarted
+from tests.asterisk.rig.roads import TRANSPORTS
+from tests.asterisk.rig.root import Missing, why_not
+from tests.sipphone import Phone
+from tests.soak.callers import LEAVES, WAYS, Caller
+from tests.soak.window import LEFT_IN, Held, Window
+
+AT_A_TIME = 24
+WARM_UP = 2 * len(WAYS) * AT_A_TIME // 4
+"""Calls before those that count: connections, threads and caches are there then."""
+GROWTH_KB_A_CALL = 8
+"""How much memory a call may cost that does not come back: what the allocator keeps, and pages of the database."""
+GROWTH_KB = 8192
+"""And all of them together."""
+THREADS = 6
+"""Threads of asyncio's own pool come when they are first needed."""
+SETTLED_WITHIN_S = 60
+BOX = {"pin": PIN, "is_setup": True, "hunt": False, "skip_greeting": True, "skip_instructions": True}
+
+
+class Soak:
+    """All calls over one transport, in a lab that is up."""
+
+    def __init__(self, lab: Lab, desk: Desk, callers: list[Caller], window: Window, random: Random) -> None:
+        self.broke: list[str] = []
+        self._lab = lab
+        self._desk = desk
+        self._callers = callers
+        self._window = window
+        self._random = random
+        self._made: collections.Counter[str] = collections.Counter()
+
+    async def run(self, calls: int) -> str:
+        """Make them; gives what was seen, in a line. What is wrong is in `broke`."""
+        at_first = self._tally()
+        await self._make(WARM_UP)
+        before = await self._settled(at_first, None)
+        began = time.monotonic()
+        await self._make(calls)
+        took_s = time.monotonic() - began
+        after = await self._settled(at_first, before)
+        grown_kb = after.resident_kb - before.resident_kb
+        if grown_kb > GROWTH_KB + calls * GROWTH_KB_A_CALL:
+            self.broke.append(f"memory grew by {grown_kb / 1024:.1f} MB")
+        return f"{calls} calls in {took_s:.0f} s; before: {before}; after: {after}"
+
+    async def _make(self, calls: int) -> None:
+        """Each phone makes its share; each way is gone equally often."""
+        waiting = collections.deque(WAYS[n % len(WAYS)] for n in range(calls))
+
+        async def some(place: int) -> None:
+            caller, other = self._callers[place], self._callers[place - 1]
+            while waiting:
+                way = waiting.popleft()
+                self._made[way.__name__] += 1
+                try:
+                    await way(caller, other, self._random)
+                except Exception as error:
+                    self.broke.append(f"{way.__name__}: {type(error).__name__}: {error}")
+
+        await asyncio.gather(*map(some, range(len(self._callers))))
+
+    async def _settled(self, at_first: dict[str, Any], before: Held | None) -> Held:
+        """What is held when all that calls leave to do is done; what is too much of it is noted."""
+        deadline = time.monotonic() + SETTLED_WITHIN_S
+        while (wrong := self._wrong(at_first, before)) and time.monotonic() < deadline:
+            await asyncio.sleep(0.5)
+        self.broke += wrong
+        return self._window.look()
+
+    def _wrong(self, at_first: dict[str, Any], before: Held | None) -> list[str]:
+        now, made = self._tally(), sum(self._made.values())
+        left = sum(self._made[way.__name__] for way in LEAVES)
+        wrong = []
+        if (ended := sum(now["ended"].values()) - sum(at_first["ended"].values())) != made:
+            wrong.append(f"{made} calls were made, and {ended} have a record")
+        if odd := set(now["ended"]) - {"DONE", "HANGUP"}:
+            wrong.append(f"calls ended as {', '.join(sorted(odd))}")
+        if (there := now["messages"] - at_first["messages"]) != left:
+            wrong.append(f"{left} messages were left, and {there} are there")
+        if now["live"] or now["takes"]:
+            wrong.append(f"{now['live']} calls and {now['takes']} takes are left in the database")
+        if "0 active channels" not in self._lab.asterisk.cli("core show channels count"):
+            wrong.append("Asterisk still has channels")
+        if started := _started_by(self._lab.asterisk.pid):
+            wrong.append(f"{started} processes of Asterisk's are left")
+        if before:
+            wrong += self._window.look().more_than(before, THREADS)
+        return wrong
+
+    def _tally(self) -> dict[str, Any]:
+        tally: dict[str, Any] = self._desk.ask("tally")
+        return tally
+
+
+def _started_by(pid: int) -> int:
+    """How many processes it is the parent of."""
+    found = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            found += stat.read_text().rpartition(")")[2].split()[1] == str(pid)
+        except OSError:
+            continue
+    return found
+
+
+async def soak(lab: Lab, desk: Desk, transport: str, calls: int, random: Random, window: Window) -> list[str]:
+    """All calls over one transport; gives what broke."""
+    async with AsyncExitStack() as stack:
+        callers = []
+        for device in lab.site.devices:
+            phone = Phone(device.name, device.password, ("127.0.0.1", lab.site.sip_port))
+            await stack.enter_async_context(phone)
+            await phone.register(3600)
+            callers.append(Caller(phone, device.number, f"*5{TRANSPORTS.index(transport)}"))
+        one = Soak(lab, desk, callers, window, random)
+        told = await one.run(calls)
+    print(f"{transport}: {told}", flush=True)
+    for what, count in collections.Counter(one.broke).most_common(20):
+        print(f"BROKE {count} times: {what}", flush=True)
+    return one.broke
+
+
+async def all_of_them(transports: list[str], calls: int, seed: int) -> int:
+    """In one lab, one transport after another; gives the exit code."""
+    devices = tuple(Device(f"s{n:03}", secrets.token_hex(8), str(1400 + n)) for n in range(AT_A_TIME))
+    lab = Lab(devices, agi="agi" in transports)
+    port, temporary = free_tcp_port(), lab.temporary_folder()
+    lab.environment |= {"IVR_METRICS__PORT": str(port), "IVR_LOG__LEVEL": "info", "TMPDIR": str(temporary)}
+    broke: list[str] = []
+    try:
+        lab.start()
+        desk = Desk(lab.environment)
+        for device in devices:
+            user = desk.ask("user", name=device.name)
+            desk.ask("box", mailbox=device.number, owner_id=user["id"], **BOX)
+        window = Window(lab.service.pid, port, [temporary, *(lab.data / name for name in LEFT_IN)])
+        for transport in transports:
+            broke += await soak(lab, desk, transport, calls, Random(seed), window)
+        desk.close()
+    finally:
+        lab.stop()
+    if broke:
+        print(f"The lab's logs are in {lab.folder}: service.log, asterisk.out, log/messages", file=sys.stderr)
+    else:
+        lab.remove()
+    return int(bool(broke))
+
+
+def main() -> int:
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--calls", type=int, default=2000)
+    words.add_argument("--transport", choices=TRANSPORTS, action="append")
+    words.add_argument("--seed", type=int, default=20_261_125)
+    asked = words.parse_args()
+    if reason := why_not():
+        print(f"no soak: {reason}", file=sys.stderr)
+        return 1
+    return asyncio.run(all_of_them(asked.transport or list(TRANSPORTS), asked.calls, asked.seed))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (Missing, NotStarted, subprocess.CalledProcessError) as reason:
+        print(f"no soak: {reason}", file=sys.stderr)
+        sys.exit(1)
