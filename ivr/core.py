@@ -58,7 +58,7 @@ class Core:
 
 def build_core(
     settings: Settings, clock: Clock | None = None, pin_refused: Callable[[bool], None] = lambda _: None
-) -> Core:
+) -> Core:  # fmt: skip
     """Open the data folder and build what a call works on. Raises `StoreError`, `SettingsError`."""
     clock = clock or SystemClock()
     ids = Ids(secrets.token_bytes)

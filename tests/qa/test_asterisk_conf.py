@@ -29,6 +29,7 @@ def test_every_file_is_taken_in_by_the_one_line_of_a_site() -> None:
 def test_every_path_of_an_agi_url_is_one_of_ours() -> None:
     paths = re.findall(r"agi://\$\{IVR_HOST\}/(\w+)", TEXT)
     assert paths
+    assert paths == re.findall(r"AGI\(\$\{IVR_AGI\},(\w+),account=", TEXT)
     assert {*paths} <= ACTIONS.keys()
 
 

@@ -16,7 +16,8 @@ from tests.support.handset import LISTENING_MS
 class Follower:
     """A `Handset` of the terminal's Asterisk. `pass_time(ms)` is told of the time that passes."""
 
-    def __init__(self, script: Iterable[Step], pass_time: Callable[[int], None]) -> None:
+    def __init__(self, script: Iterable[Step], pass_time: Callable[[int], None], *, sees_work: bool = True) -> None:
+        """`sees_work` False: whoever works is another process, so it is taken to work when it listens after a sound."""
         self.heard: list[tuple[str, int, int]] = []
         """What was heard, from which position to which."""
         self.hung_up = asyncio.Event()
@@ -26,6 +27,7 @@ class Follower:
         """Keys that were pressed and that no command has taken yet."""
         self._working = asyncio.Event()
         self._worked = asyncio.Event()
+        self._sees_work = sees_work
 
     async def work(self) -> str:
         """The service works until the caller has done what the script has them do meanwhile."""
@@ -41,6 +43,8 @@ class Follower:
         key, end_ms = self._until(name, start_ms, heard.length_ms, digits)
         if name:
             self.heard.append((name, start_ms, end_ms))
+            if not self._sees_work:
+                self._working.set()
         return key, end_ms
 
     async def record(self, path: Path, digits: str, longest_ms: int, silence_ms: int) -> tuple[str | None, int]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import signal
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,25 +20,25 @@ from ivr.audio import wav
 from ivr.audio.sound import Sound
 from ivr.call.arrival import Arrival
 from ivr.call.fastagi.server import FastAgiServer
-from ivr.call.port import Call
 from ivr.call.scripted import HangUp, Press, ScriptedCall, Speak
 from ivr.call.scripted import Step as ScriptedStep
-from ivr.errors import HungUp
 from ivr.prompts.joining import Sentence, Span
 from ivr.prompts.sentences import Sentences
 from ivr.terminal.asterisk import Asterisk, Handset, Line
 from ivr.terminal.console import Console, Manner
 from ivr.terminal.screen import Screen
 from ivr.terminal.sound import Loudspeaker
+from tests.call.contract.agi_program import COMPLAINT
 from tests.call.contract.follower import Follower
 from tests.call.contract.keyboard import FollowingConsole, FollowingKeyboard
-from tests.call.contract.rows import Row
+from tests.call.contract.rows import ROWS, Row
 from tests.call.contract.script import WORK, HangsUp, Presses, Speaks
+from tests.call.contract.service import Service
 from tests.call.contract.stage import CONTEXT, EXTENSION, NAMES, VALUE, VARIABLE, Stage
 from tests.support.house import FakeClock
 
 SOUND_MS = 600
-STATUS = "DONE"
+CHECKOUT = Path(__file__).parents[3]
 
 
 @dataclass
@@ -47,26 +50,6 @@ class Outcome:
     went_to: tuple[str, str] | None = None
     is_over: bool = False
     """The channel is gone, whoever hung up."""
-
-
-@dataclass
-class Service:
-    """What stands for the menus: runs the row, ends the call as the reception does, and keeps what went wrong."""
-
-    row: Row
-    stage: Stage
-    wrong: list[BaseException] = field(default_factory=list)
-
-    async def receive(self, call: Call) -> None:
-        try:
-            await call.answer()
-            await self.row.run(call, self.stage)
-        except HungUp:
-            self.wrong.append(AssertionError("a hang-up that the row did not expect"))
-        except (Exception, pytest.fail.Exception) as error:  # It is told where the test can see it.
-            self.wrong.append(error)
-        finally:
-            await call.finish(STATUS)
 
 
 class Road(ABC):
@@ -120,7 +103,7 @@ class Scripted(Road):
 
         service = Service(row, Stage(self.sounds, self.takes, 1, work))
         await service.receive(call)
-        _complain(service)
+        service.complain()
         heard = [(one.text, one.from_ms, one.to_ms) for one in call.heard]
         return Outcome(call.status, heard, call.branch, call.hung_up)
 
@@ -160,8 +143,33 @@ class FastAgi(Road):
             status = await peer.call(*address)
         finally:
             await server.stop()
-        _complain(service)
+        service.complain()
         return outcome_of(status, peer, handset)
+
+
+class ClassicAgi(Road):
+    """A process of our own for the call, on pipes, and a peer that behaves as Asterisk does."""
+
+    async def meet(self, row: Row) -> Outcome:
+        follower = Follower(row.caller, self.pass_time, sees_work=False)
+        self.silence()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.call.contract.agi_program", str(ROWS.index(row)), str(self.folder),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=CHECKOUT,
+        )  # fmt: skip
+        assert process.stdin
+        assert process.stdout
+        peer = Asterisk(line(), follower)
+        peer.variables[VARIABLE] = VALUE
+        status = await peer.converse(
+            process.stdout, process.stdin, {"agi_request": "contract"}, lambda: process.send_signal(signal.SIGHUP)
+        )
+        assert await process.wait() == 0
+        if complaint := (self.folder / COMPLAINT).read_text():
+            pytest.fail(complaint)
+        outcome = outcome_of(status, peer, follower)
+        outcome.heard = follower.heard
+        return outcome
 
 
 class Terminal(FastAgi):
@@ -196,11 +204,6 @@ def line() -> Line:
 def outcome_of(status: str, peer: Asterisk, handset: Handset) -> Outcome:
     goto = (peer.goto["context"], peer.goto["extension"]) if peer.goto else None
     return Outcome(status, None, goto, handset.hung_up.is_set())
-
-
-def _complain(service: Service) -> None:
-    if service.wrong:
-        raise service.wrong[0]
 
 
 def _recorded(path: Path, text: str) -> Sound:

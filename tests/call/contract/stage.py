@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ivr.audio import wav
 from ivr.audio.sound import Sound
 
 NAMES = ("alpha", "bravo", "beep")
@@ -40,7 +41,15 @@ class Stage:
         return abs(ms - expected_ms) <= self.slack_ms
 
 
-async def a_while() -> str:
-    """Work where the other end goes its own way."""
-    await asyncio.sleep(2.5)
-    return "done"
+def stage_in(folder: Path, slack_ms: int, work_s: float) -> Stage:
+    """A stage for a process that shares only `folder` with the caller: work takes so long, whatever they do."""
+
+    async def work() -> str:
+        await asyncio.sleep(work_s)
+        return "done"
+
+    sounds = {}
+    for name in NAMES:
+        path = folder / f"{name}.wav"
+        sounds[name] = Sound(path, wav.length_ms(path), name)
+    return Stage(sounds, folder / "takes", slack_ms, work)

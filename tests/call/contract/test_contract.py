@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.call.contract.roads import SOUND_MS, STATUS, FastAgi, Outcome, Road, Scripted, Terminal
+from tests.call.contract.roads import SOUND_MS, ClassicAgi, FastAgi, Outcome, Road, Scripted, Terminal
 from tests.call.contract.rows import ROWS, Row
+from tests.call.contract.service import STATUS
 from tests.call.contract.stage import CONTEXT, EXTENSION
 
 ROADS: dict[str, Callable[[Path, pytest.MonkeyPatch], Road]] = {
     "scripted": lambda folder, _: Scripted(folder),
     "fastagi": lambda folder, _: FastAgi(folder),
+    "agi": lambda folder, _: ClassicAgi(folder),
     "terminal": Terminal,
 }
 
