@@ -109,12 +109,14 @@ class ScriptedCall(Call):
         self._moment()
 
     async def variable(self, name: str) -> str:
-        return self._variables.get(name, "")
+        self._check_hung_up()
+        return self.told.get(name, self._variables.get(name, ""))
 
     async def tell(self, name: str, value: str) -> None:
         self.told[name] = value
 
     async def extension_exists(self, context: str, extension: str) -> bool:
+        self._check_hung_up()
         return (context, extension) in self.extensions
 
     async def leave(self, context: str, extension: str) -> None:

@@ -12,13 +12,14 @@ import structlog
 import typer
 
 from ivr import logs, settings
-from ivr.app import App, asterisk_secret, build, sounds_folder
+from ivr.app import App, build
 from ivr.audio import wav
 from ivr.cli.edge import told
 from ivr.cli.phone import FastOption, SayOption, manner
 from ivr.cli.serve import UMASK
 from ivr.directory.people import Account, Endpoint, User
 from ivr.mailbox.message import Caller, Folder
+from ivr.places import asterisk_secret, sounds_folder
 from ivr.serving.service import serve as begin
 from ivr.settings import Settings
 from ivr.terminal.keyboard import agreed

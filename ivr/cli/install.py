@@ -9,11 +9,11 @@ from pathlib import Path
 
 import typer
 
-from ivr.app import share_folder
 from ivr.cli.edge import told
 from ivr.errors import Misconfigured
 from ivr.installing.plan import SECRETS, Layout, plan, what_remains
 from ivr.installing.steps import Ground, user_exists
+from ivr.places import share_folder
 
 
 @told

@@ -8,10 +8,11 @@ from pathlib import Path
 import typer
 
 from ivr import settings
-from ivr.app import App, asterisk_secret, sounds_folder
+from ivr.app import App
 from ivr.audio.transcode import to_samples
 from ivr.cli.edge import AccountOption, the_account, told, with_app
 from ivr.errors import BadInput, StoreError
+from ivr.places import asterisk_secret, sounds_folder
 from ivr.settings import Settings
 from ivr.terminal.console import Manner
 from ivr.terminal.phone import Subscriber, dial

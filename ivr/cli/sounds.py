@@ -7,9 +7,9 @@ from pathlib import Path
 import typer
 
 from ivr import settings
-from ivr.app import sounds_folder
 from ivr.cli.edge import told
 from ivr.errors import SoundsError
+from ivr.places import sounds_folder
 
 command = typer.Typer(no_args_is_help=True)
 LANGUAGE = "en"

@@ -15,9 +15,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlite_utils import Database as Tables
-
-from ivr.database.rest import migrations
 from ivr.errors import StoreBusy, StoreError, StoreFull
 
 T = TypeVar("T")
@@ -25,6 +22,9 @@ Verb = Callable[[sqlite3.Connection], T]
 
 BATCH = 200
 """Changes committed together at most."""
+SCHEMA = 6
+"""How many migrations there are. A file that has had them all says so itself (PRAGMA user_version): whoever opens it
+then, as every call over classic AGI does, need not load what migrates."""
 
 
 class Database:
@@ -127,9 +127,16 @@ class Database:
 
     def _migrate(self) -> None:
         try:
+            if self._writing.execute("PRAGMA user_version").fetchone()[0] >= SCHEMA:
+                return
+            from sqlite_utils import Database as Tables
+
+            from ivr.database.rest import migrations
+
             tables = Tables(self._writing)
             if migrations.pending(tables):
                 migrations.apply(tables)
+            self._writing.execute(f"PRAGMA user_version = {SCHEMA}")
         except sqlite3.Error as error:
             raise _explained(error, self._path) from error
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hmac
 from collections.abc import Iterator
 
-from ivr.app import asterisk_secret
 from ivr.doctor import answers
 from ivr.doctor.attendance import Attendance
 from ivr.doctor.console import NoAnswer
@@ -17,6 +16,7 @@ from ivr.doctor.finding import Finding, ok, problem, warning
 from ivr.doctor.installation import Installation, as_owner_of
 from ivr.doctor.rights import may_read_and_write, prompts
 from ivr.errors import StoreError
+from ivr.places import asterisk_secret
 
 BUILT_FOR = 22
 MODULES = (

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
-from ivr.app import sounds_folder
 from ivr.doctor.finding import Finding, ok, problem, warning
 from ivr.doctor.installation import Installation, as_owner_of
 from ivr.errors import CatalogueError, SettingsError
+from ivr.places import sounds_folder
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.voice import LANGUAGES
 

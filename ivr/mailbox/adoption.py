@@ -45,7 +45,7 @@ async def nobody_knows(channel: str) -> bool | None:
 
 
 class Adoption:
-    """Looks at the takes that no call of this process has, again and again."""
+    """Looks at the takes that no call has, again and again."""
 
     def __init__(
         self, takes: Takes, alone: Alone, boxes: Boxes, delivery: Delivery, messages: MessageStore, clock: Clock,
@@ -73,7 +73,18 @@ class Adoption:
             await asyncio.sleep(EVERY_S)
 
     async def turn(self) -> None:
-        """Adopt what is at its end now."""
+        """Adopt what is at its end now, unless another process is at it."""
+        with self._takes.adopting() as is_ours:
+            if is_ours:
+                await self._turn()
+
+    async def is_anything_left(self) -> bool:
+        """Whether there is something that no call has and that was not tried in vain just now."""
+        now = self._clock.monotonic()
+        takes = [take for take in await self._takes.left_behind() if now >= self._later.get(take.id, 0)]
+        return not all(map(self._takes.is_attended, takes)) or await self._alone.is_anything_left()
+
+    async def _turn(self) -> None:
         left_behind = [take for take in await self._takes.left_behind() if not self._takes.is_attended(take)]
         at_end = [take for take in left_behind if await self._is_at_its_end(take)]
         self._quiet.keep_only({take.path for take in left_behind})

@@ -90,6 +90,11 @@ class Alone:
         self._told &= found.keys()
         self._later = {path: at for path, at in self._later.items() if path in found}
 
+    async def is_anything_left(self) -> bool:
+        """Whether there is one that has not been tried yet, or is due to be tried again."""
+        found = await asyncio.to_thread(self._recordings.sizes_of_takes, PREFIX)
+        return any(self._clock.monotonic() >= self._later.get(path, 0) for path in found)
+
     async def _adopt(self, path: Path) -> None:
         try:
             recorded = named(path, self._clock.now())

@@ -8,7 +8,8 @@ a recording in the same transaction that removes its row, or it is dropped. One 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,12 @@ from ivr.audio import wav
 from ivr.clock import Clock
 from ivr.errors import StoreError
 from ivr.ids import Ids
+from ivr.mailbox.attendance import Attendance
 from ivr.mailbox.message import Caller
 from ivr.mailbox.recordings import Recordings
 from ivr.mailbox.store import Purpose, Take, TakeStore
+
+ADOPTION = "adoption"
 
 log = structlog.get_logger()
 
@@ -38,12 +42,15 @@ class Source:
 class Takes:
     """All takes of the installation."""
 
-    def __init__(self, store: TakeStore, recordings: Recordings, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, store: TakeStore, recordings: Recordings, clock: Clock, ids: Ids, attendance: Attendance
+    ) -> None:
         self._store = store
         self._recordings = recordings
         self._clock = clock
         self._ids = ids
-        self._attended: set[tuple[str, str]] = set()
+        self._attendance = attendance
+        self._attended: dict[tuple[str, str], list[str]] = {}
 
     async def begin(
         self, account_id: str, box_id: str, purpose: Purpose, source: Source, payload: Mapping[str, Any] | None = None
@@ -58,17 +65,29 @@ class Takes:
             caller_number=source.caller.number, caller_name=source.caller.name,
             payload={"message_id": self._ids.message(now), "media_id": self._ids.document(), **(payload or {})},
         )  # fmt: skip
-        self._attended.add((take.channel, take.call_id))
+        self._attended.setdefault((take.channel, take.call_id), []).append(take.id)
+        self._attendance.hold(take.id)
         await self._store.begin(take)
         return take
 
     def is_attended(self, take: Take) -> bool:
-        """Whether a call of this process has it; what becomes of it is for that call to settle."""
-        return (take.channel, take.call_id) in self._attended
+        """Whether a call has it, of this process or another; what becomes of it is for that call to settle."""
+        return (take.channel, take.call_id) in self._attended or self._attendance.is_held(take.id)
 
     def let_go(self, channel: str, call_id: str) -> None:
         """A call is over. What it has not settled is adopted."""
-        self._attended.discard((channel, call_id))
+        for take_id in self._attended.pop((channel, call_id), ()):
+            self._attendance.let_go(take_id)
+
+    @contextmanager
+    def adopting(self) -> Iterator[bool]:
+        """While inside, no other process adopts what was left behind; False: another one is at it."""
+        is_ours = self._attendance.hold(ADOPTION)
+        try:
+            yield is_ours
+        finally:
+            if is_ours:
+                self._attendance.let_go(ADOPTION)
 
     def length_ms(self, take: Take) -> int:
         """How long it is so far; 0 where there is no file."""

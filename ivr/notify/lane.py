@@ -14,9 +14,8 @@ from ivr.clock import Clock
 from ivr.errors import IvrError, StoreError, Undeliverable
 from ivr.mailbox.sqlite.outbox import Kind
 from ivr.notify.outbox import LEASE_S, NEVER, Also, Outbox, Row
+from ivr.notify.settings import RETRY_S
 
-RETRY_S = (900, 2700, 7200, 86_400)
-"""Seconds from one failed attempt to the next; after the last it is given up (kazoo-behaviour §5.1)."""
 STORE_PAUSE_S = 1.0
 FAREWELL_S = 5.0
 """How long a service that stops waits for what is being done."""

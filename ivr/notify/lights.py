@@ -39,8 +39,11 @@ class LightLane:
     kinds: Collection[Kind] = (Kind.LIGHT,)
 
     def __init__(
-        self, outbox: Outbox, database: Database, clock: Clock, targets: Targets, manager: Manager | None
-    ) -> None:
+        self, outbox: Outbox, database: Database, clock: Clock, targets: Targets, manager: Manager | None, *,
+        puts_all_right: bool = True,
+    ) -> None:  # fmt: skip
+        """`puts_all_right`: after each new connection all lights are set."""
+        self._puts_all_right = puts_all_right
         self._outbox = outbox
         self._database = database
         self._clock = clock
@@ -85,7 +88,8 @@ class LightLane:
         manager = self._manager
         if manager and not manager.connection:
             return False
-        if manager and manager.connection != self._right_on and not await self._put_all_right(manager):
+        is_new = self._puts_all_right and manager is not None and manager.connection != self._right_on
+        if manager and is_new and not await self._put_all_right(manager):
             return False
         rows = await self._outbox.claim(self.kinds, AT_ONCE)
         if not rows:

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ivr.notify.lane import RETRY_S
+RETRY_S = (900, 2700, 7200, 86_400)
+"""Seconds from one failed attempt to the next; after the last it is given up (kazoo-behaviour §5.1)."""
 
 Seconds = Annotated[int, Field(ge=1, le=10**7)]
 

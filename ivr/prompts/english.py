@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
 
-from babel import Locale
-
 from ivr.prompts.language import Clips
 
-_PLURALS = Locale("en").plural_form
 _NOUNS = {
     "new": {"one": "count/new-message", "other": "count/new-messages"},
     "saved": {"one": "count/saved-message", "other": "count/saved-messages"},
@@ -35,7 +32,7 @@ def number(n: int) -> Clips:
 
 def count(n: int, noun: str) -> Clips:
     """ "one" "new message", "two" "new messages"; `noun` is new, saved, urgent, second or minute."""
-    return (*number(n), _NOUNS[noun][_PLURALS(n)])
+    return (*number(n), _NOUNS[noun]["one" if n == 1 else "other"])
 
 
 def message_counts(new: int, saved: int, urgent: int = 0) -> Clips:

@@ -64,7 +64,7 @@ class Sentences:
         catalogue = self._catalogues[language]
         try:
             sentence = join([Part(key, catalogue[key].text, catalogue.recording(key)) for key in clips])
-            sound = self._write(self._folder / language / _name(catalogue, clips), sentence)
+            sound = self._write(file_of(self._folder, catalogue, language, clips), sentence)
         except OSError as error:
             raise SoundsError(f"a sentence could not be made: {error}") from error
         with self._lock:
@@ -113,13 +113,15 @@ class Sentences:
             sound.path.with_suffix(".json").unlink(missing_ok=True)
 
 
-def _name(catalogue: Catalogue, clips: tuple[str, ...]) -> str:
-    return hashlib.sha256("\0".join((catalogue.version, *clips)).encode()).hexdigest()[:32] + ".wav"
+def file_of(folder: Path, catalogue: Catalogue, language: str, clips: tuple[str, ...]) -> Path:
+    """Where a sentence lies; another one where the recordings have changed."""
+    name = hashlib.sha256("\0".join((catalogue.version, *clips)).encode()).hexdigest()[:32]
+    return folder / language / f"{name}.wav"
 
 
 def _replace(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees it whole or not at all."""
-    draft = path.with_name(f".{path.name}.{threading.get_ident()}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         draft.write_bytes(content)
         os.replace(draft, path)

@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from itertools import product
 
-from ivr.app import App, asterisk_secret, sounds_folder
+from ivr.app import App
+from ivr.audio.sound import Sound
 from ivr.call.ari.dialling import Dialling
 from ivr.call.ari.lines import Lines
 from ivr.call.ari.listening import Listening
@@ -18,6 +19,7 @@ from ivr.mailbox.syncing import Syncing
 from ivr.menus import apology
 from ivr.menus.reception import Reception
 from ivr.metrics.metrics import Metrics
+from ivr.places import asterisk_secret, sounds_folder
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.sentences import Sentences
 from ivr.prompts.voice import LANGUAGES
@@ -78,7 +80,7 @@ async def take_calls(app: App) -> Calls:
     )  # fmt: skip
     address = await _listen(fastagi, settings)
     try:
-        ari = await _over_ari(app, reception) if settings.ari.password else None
+        ari = await _over_ari(app, reception, sentences.silence()) if settings.ari.password else None
     except BaseException:
         await fastagi.stop()
         raise
@@ -88,11 +90,11 @@ async def take_calls(app: App) -> Calls:
     return Calls(fastagi, address, ari, tuple(map(asyncio.create_task, background)))
 
 
-async def _over_ari(app: App, reception: Reception) -> Ari:
+async def _over_ari(app: App, reception: Reception, silence: Sound) -> Ari:
     settings = app.settings.ari
     lines = Lines()
     service = AriService(
-        lines, reception.receive, asterisk_secret(app.settings), app.mailroom.clock.monotonic, settings.calls
+        lines, reception.receive, silence, asterisk_secret(app.settings), app.mailroom.clock.monotonic, settings.calls
     )
     if not settings.listen_port:
         return Ari(service, lines, None, asyncio.create_task(Dialling(settings, lines).run()))

@@ -54,12 +54,16 @@ async def follow(app: App) -> Following:
     return Following(notifier, counts, connecting)
 
 
-def lanes(app: App, manager: Manager | None) -> list[Lane]:
-    """Who does what the outbox asks for. What is slow in one holds nothing back in another."""
+def lanes(app: App, manager: Manager | None, *, at_start: bool = True) -> list[Lane]:
+    """Who does what the outbox asks for. What is slow in one holds nothing back in another.
+
+    `at_start`: a service begins, which puts all lights right and clears what an earlier run left half done.
+    """
     settings, clock, outbox = app.settings, app.mailroom.clock, app.outbox
     lane = partial(
         RowLane, outbox=outbox, clock=clock, retry_s=settings.notify.retry_s, told=app.metrics.notified
     )  # fmt: skip
+    targets = Targets(settings.lights, settings.asterisk.system)
     mails = bool(settings.mail.host)
     calls = manager if settings.notify.call_context else None
     followers: list[Follower] = [
@@ -70,12 +74,13 @@ def lanes(app: App, manager: Manager | None) -> list[Lane]:
     dispatch = Dispatch(app.boxes, app.messages, app.failures, clock, followers, app.metrics.changed)
     found: list[Lane] = [
         lane("changes", {**dispatch.handlers, **AfterMail(app.boxes, app.messages).handlers}),
-        LightLane(outbox, app.database, clock, Targets(settings.lights, settings.asterisk.system), manager),
+        LightLane(outbox, app.database, clock, targets, manager, puts_all_right=at_start),
         lane("webhooks", Webhooks(app.directory, clock).handlers, at_once=webhook.AT_ONCE),
     ]
     if mails:
         forms = Forms(app.delivery, app.rest.uploads, app.workshop, settings.data.folder / "mail-forms")
-        forms.clear()
+        if at_start:
+            forms.clear()
         post = Post(
             app.boxes,
             app.messages,

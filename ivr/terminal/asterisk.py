@@ -76,10 +76,19 @@ class Asterisk:
     async def call(self, host: str, port: int) -> str:
         """The whole call; gives IVRSTATUS, "" where the service never set it. Raises OSError where nobody answers."""
         reader, writer = await asyncio.open_connection(host, port)
+        line = self._line
+        first = {"agi_network": "yes", "agi_network_script": line.path, "agi_request": f"agi://{host}/{line.path}"}
+        return await self.converse(reader, writer, first, lambda: writer.write(b"HANGUP\n"))
+
+    async def converse(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: Mapping[str, str],
+        tell_of_hang_up: Callable[[], object],
+    ) -> str:  # fmt: skip
+        """The whole call over two streams, whose header block begins with `first`; gives IVRSTATUS."""
         listening = asyncio.create_task(self._listen(reader))
-        telling = asyncio.create_task(self._tell_of_hangup(writer))
+        telling = asyncio.create_task(self._tell_of_hangup(tell_of_hang_up))
         try:
-            writer.write(self._header(host))
+            writer.write(self._header(first))
             while (command := await self._next()) is not None:
                 if (reply := await self._obey(command)) is not None:
                     writer.write(f"{reply}\n".encode())
@@ -96,10 +105,10 @@ class Asterisk:
 
     # -- the connection ----------------------------------------------------------------------------------------------
 
-    def _header(self, host: str) -> bytes:
+    def _header(self, first: Mapping[str, str]) -> bytes:
         line = self._line
         lines = {
-            "agi_network": "yes", "agi_network_script": line.path, "agi_request": f"agi://{host}/{line.path}",
+            **first,
             "agi_channel": line.channel, "agi_language": "en", "agi_type": "PJSIP", "agi_uniqueid": "terminal.1",
             "agi_callerid": line.caller, "agi_calleridname": "unknown", "agi_enhanced": "0.0",
             **{f"agi_arg_{n}": word for n, word in enumerate(line.arguments, 1)},
@@ -119,9 +128,9 @@ class Asterisk:
             self._command_came.clear()
         return command
 
-    async def _tell_of_hangup(self, writer: asyncio.StreamWriter) -> None:
+    async def _tell_of_hangup(self, tell: Callable[[], object]) -> None:
         await self._handset.hung_up.wait()
-        writer.write(b"HANGUP\n")
+        tell()
 
     async def _obey(self, command: str) -> str | None:
         words = _words(command)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,12 +110,14 @@ class Console:
         self._screen.note("● recording: speak, then press a key (h hangs up)")
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         assert process.stdout
-        reading = asyncio.create_task(process.stdout.read(longest_ms * wav.BYTES_PER_MS))
+        reading = asyncio.create_task(_up_to(longest_ms * wav.BYTES_PER_MS, process.stdout))
         key = asyncio.create_task(self._keyboard.key(digits or DIALPAD))
         hook = asyncio.create_task(self.hung_up.wait())
         await asyncio.wait([key, hook], timeout=longest_ms / 1000, return_when=asyncio.FIRST_COMPLETED)
-        process.terminate()
+        with suppress(ProcessLookupError):
+            process.terminate()
         pcm = await reading
+        await process.wait()
         for task in (key, hook):
             task.cancel()
         return (key.result() if key.done() and not key.cancelled() else None), pcm
@@ -127,3 +130,11 @@ class Console:
         pcm, how = await asyncio.to_thread(spoken, line, self._manner.sounds)
         self._screen.note(f"● {how}")
         return pcm
+
+
+async def _up_to(size: int, stream: asyncio.StreamReader) -> bytes:
+    """What comes until the stream ends, and no more than `size` bytes of it."""
+    read = bytearray()
+    while len(read) < size and (more := await stream.read(size - len(read))):
+        read += more
+    return bytes(read)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,3 +134,28 @@ async def test_a_change_that_nobody_waits_for_any_more_does_not_stop_the_ones_be
     free.set()
     assert await database.write(lambda c: 3) == 3
     database.close()
+
+
+def test_a_file_that_has_every_migration_is_opened_without_what_migrates(tmp_path: Path) -> None:
+    """A call over classic AGI begins with opening it. Whoever adds a migration raises `SCHEMA`."""
+    from ivr.database.file import SCHEMA
+    from ivr.database.rest import migrations
+
+    Database(tmp_path / "ivr.db").close()
+    connection = sqlite3.connect(tmp_path / "ivr.db")
+    applied = connection.execute("SELECT count(*) FROM _sqlite_migrations").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.close()
+    assert len(migrations.pending(_fresh())) == applied == version == SCHEMA
+    asked = (
+        "import sys; from pathlib import Path; from ivr.database.file import Database; "
+        f"Database(Path({str(tmp_path)!r}) / 'ivr.db'); print('sqlite_utils' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "False"
+
+
+def _fresh() -> Any:
+    from sqlite_utils import Database as Tables
+
+    return Tables(memory=True)

@@ -14,6 +14,7 @@ from ivr.errors import AudioRefused, NotFound, StoreError, StoreFull
 from ivr.mailbox import recordings
 from ivr.mailbox.adoption import Adoption
 from ivr.mailbox.alone import Alone
+from ivr.mailbox.attendance import Attendance
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller
 from ivr.mailbox.store import Purpose, Take
@@ -37,7 +38,8 @@ async def a_take(
 async def adopt(house: House, after_s: float = 5, gone: bool | None = None) -> None:
     """The service starts again, and looks after the takes for a while."""
     app = house.app
-    takes = Takes(app.mailroom.takes._store, app.recordings, house.clock, app.delivery._ids)
+    nobody = Attendance(house.settings.data.folder / "nobody")  # The process that began them is dead.
+    takes = Takes(app.mailroom.takes._store, app.recordings, house.clock, app.delivery._ids, nobody)
     alone = Alone(app.directory, app.boxes, app.delivery, app.recordings, house.clock)
 
     async def is_gone(channel: str) -> bool | None:

@@ -1,8 +1,9 @@
 """The port to one call, over ARI.
 
-Asterisk tells of every key, whatever plays, so listening costs nothing. ARI tells no positions: each is the time
-between two events by Asterisk's own clock, that of the playback's start and that of the key. Events of a playback that
-is over come late now and then; each playback has an id of its own, and those of others are dropped.
+Asterisk tells of every key, whatever plays. A wait plays silence all the same: a phone that hears no packets for a
+while loses its rhythm, and some lines are cut. ARI tells no positions: each is the time between two events by
+Asterisk's own clock, that of the playback's start and that of the key. Events of a playback that is over come late now
+and then; each playback has an id of its own, and those of others are dropped.
 
 The dialplan records (`ivr-ari` in asterisk-conf/extensions-ari.conf): ARI itself would record into a folder of its own
 only, count whole seconds, and leave a caller in silence whose service has died.
@@ -70,10 +71,12 @@ class AriCall(Call):
     """`watched`: the dialplan takes the call back unless it hears of us (`watchdog`). `hear` is given every event."""
 
     def __init__(
-        self, channel: Channel, arrival: Arrival, journal: Journal, typeahead: Typeahead, *, watched: bool = False
-    ) -> None:
+        self, channel: Channel, silence: Sound, arrival: Arrival, journal: Journal, typeahead: Typeahead, *,
+        watched: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__(arrival, journal, typeahead)
         self._channel = channel
+        self._silence = silence
         self._watchdog = Watchdog(asyncio.get_running_loop().time) if watched else None
         self._playbacks = 0
         self._waiting: Waiting | None = None
@@ -143,13 +146,14 @@ class AriCall(Call):
         return Played(None, max(start_ms, sound.length_ms))
 
     async def _listen(self, ms: int, keys: str) -> str | None:
-        await self._watch(ms / 1000)
-        if key := self._typed_at_the_last_moment(keys):
-            return key
-        waiting = Waiting(keys)
-        with suppress(TimeoutError):
-            await self._until_over(waiting, ms / 1000)
-        return waiting.key
+        left_ms = ms
+        while left_ms > 0:
+            stretch_ms = min(left_ms, self._silence.length_ms)
+            played = await self._stream(self._silence, keys, self._silence.length_ms - stretch_ms)
+            if played.key:
+                return played.key
+            left_ms -= stretch_ms
+        return None
 
     async def _record(self, path: Path, longest_ms: int, silence_ms: int) -> bool:
         within_s = longest_ms / 1000 + ANSWER_WITHIN_S

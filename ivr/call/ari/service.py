@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
+from typing import Any
 
 import structlog
 
+from ivr.audio.sound import Sound
 from ivr.call import arguments, identity
 from ivr.call.ari import protocol
 from ivr.call.ari.call import AriCall
@@ -26,19 +28,25 @@ class AriService:
     """`answer(call)` runs one call to its end; `monotonic` gives seconds."""
 
     def __init__(
-        self, lines: Lines, answer: Callable[[AriCall], Awaitable[None]], secret: str,
+        self, lines: Lines, answer: Callable[[AriCall], Awaitable[None]], silence: Sound, secret: str,
         monotonic: Callable[[], float], most_calls: int = 500,
     ) -> None:  # fmt: skip
         self._lines = lines
         self._answer = answer
+        self._silence = silence
         self._secret = secret
         self._monotonic = monotonic
         self._most_calls = most_calls
         self._calls: dict[str, AriCall] = {}
         self._early: dict[str, list[Event]] = {}
+        self._serving: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         lines.heard = self._heard
         lines.came = self._came
+
+    @property
+    def calls_in_progress(self) -> int:
+        return len(self._calls) + len(self._early)
 
     async def stop(self, calls_end_within_s: float = 5.0) -> None:
         """Take no more; let those in progress go."""
@@ -58,6 +66,8 @@ class AriService:
         channel_id = _channel_of(event)
         call = self._calls.get(channel_id)
         if event.get("type") == "StasisStart" and channel_id and not (call and call.is_recording):
+            if call:  # It had left and come again, and nobody told us.
+                call.lost(TakenBack("the dialplan had the call again"))
             self._begin(application, channel_id, event)
         elif call:
             call.hear(event)
@@ -70,7 +80,8 @@ class AriService:
         if channel_id in self._early:
             return
         self._early[channel_id] = []
-        self._start(self._serve(application, channel_id, event))
+        before = self._serving.get(channel_id)
+        self._serving[channel_id] = self._start(self._serve(application, channel_id, event, before))
 
     def _came(self, application: str) -> None:
         """A connection is there again. What happened meanwhile nobody tells: each call looks."""
@@ -93,13 +104,16 @@ class AriService:
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
-    async def _serve(self, application: str, channel_id: str, event: Event) -> None:
-        channel = self._channel(application, channel_id)
+    async def _serve(self, application: str, channel_id: str, event: Event, before: asyncio.Task[None] | None) -> None:
+        """One call, behind what was made of its channel `before`."""
+        channel, call = self._channel(application, channel_id), None
         try:
             if len(self._calls) >= self._most_calls:
                 log.warning("call.refused", reason="too many calls", limit=self._most_calls)
                 await channel.post("continue")
                 return
+            if before:
+                await asyncio.wait({before})
             call = await self._arrived(application, channel, event)
             await self._answer(call)
         except HungUp:
@@ -108,7 +122,10 @@ class AriService:
             log.warning("call.failed", reason=str(failure))
         finally:
             self._early.pop(channel_id, None)
-            self._calls.pop(channel_id, None)
+            if call:
+                del self._calls[channel_id]
+            if self._serving.get(channel_id) is asyncio.current_task():
+                del self._serving[channel_id]
 
     async def _arrived(self, application: str, channel: Channel, event: Event) -> AriCall:
         """The call, which hears all that happened since it came."""
@@ -130,7 +147,12 @@ class AriService:
         )
         await channel.subscribe(application)
         call = AriCall(
-            channel, arrival, Journal(self._monotonic), Typeahead(self._monotonic), watched=bool(asked.watchdog)
+            channel,
+            self._silence,
+            arrival,
+            Journal(self._monotonic),
+            Typeahead(self._monotonic),
+            watched=bool(asked.watchdog),
         )
         self._calls[channel.id] = call
         for early in self._early.pop(channel.id, ()):
@@ -148,10 +170,11 @@ class AriService:
     def _channel(self, application: str, channel_id: str) -> Channel:
         return Channel(channel_id, partial(self._lines.ask, application))
 
-    def _start(self, job: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(job)
+    def _start(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(job)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _channel_of(event: Event) -> str:

@@ -18,7 +18,7 @@ from ivr.call.journal import Journal
 from ivr.call.names import FRAME_VARIABLE, GAIN_VARIABLE, STATUS_VARIABLE, TAKE_VARIABLE, gain
 from ivr.call.port import ALL_KEYS, Call, Played
 from ivr.call.typeahead import Typeahead
-from ivr.errors import CallFailed, HungUp, NotRecorded, UnplayableSound
+from ivr.errors import BadArgument, CallFailed, HungUp, NotRecorded, UnplayableSound
 
 MOST_FRAMES = 10
 ALIVE = {"4", "5", "6"}
@@ -56,7 +56,7 @@ class FastAgiCall(Call):
         return (await self._connection.command("GET FULL VARIABLE", asked)).note == "1"
 
     async def tell(self, name: str, value: str) -> None:
-        with suppress(HungUp, CallFailed):
+        with suppress(HungUp, CallFailed, BadArgument):  # A value with a line break in it cannot be told over AGI.
             await self._connection.command("SET VARIABLE", name, value, also_dead=True)
 
     async def leave(self, context: str, extension: str) -> None:

@@ -13,7 +13,7 @@ Where the watchdog's limit has to be moved, that takes the place of the NOOP.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ivr.call.fastagi import syntax
 from ivr.call.fastagi.syntax import Reply
@@ -60,6 +60,15 @@ class Connection(asyncio.Protocol):
         self._quiet: asyncio.Future[None] | None = None
         self._waiter: asyncio.Future[Reply] | None = None
         self._watchdog: Watchdog | None = None
+
+    def begin_with(self, headers: Mapping[str, str]) -> None:
+        """The header block has been read by somebody else."""
+        self.headers = dict(headers)
+        self._in_header = False
+
+    def caller_is_gone(self) -> None:
+        """Asterisk has told of a hang-up in another way than by a line."""
+        self.hung_up = True
 
     # -- commands ------------------------------------------------------------------------------------------------
 
@@ -219,7 +228,7 @@ class Connection(asyncio.Protocol):
             raise CallFailed(f"a header block of more than {LONGEST_HEADER} bytes")
         if line:
             name, value = syntax.variable(line)
-            self.headers[name] = value
+            self.headers.setdefault(name, value)  # What a line break in an argument forges comes later.
         else:
             self._in_header = False
             self._on_greeting(self)

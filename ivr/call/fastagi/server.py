@@ -7,15 +7,14 @@ server, which this one replaces, stops for everybody at a port probe.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 import structlog
 
 from ivr.audio.sound import Sound
-from ivr.call import arguments, identity
-from ivr.call.arrival import Arrival
+from ivr.call.fastagi.arriving import arrival
 from ivr.call.fastagi.call import FastAgiCall
 from ivr.call.fastagi.connection import Connection
 from ivr.call.fastagi.pulse import Pulse
@@ -99,7 +98,7 @@ class FastAgiServer:
     async def _serve(self, connection: Connection) -> None:
         try:
             call = FastAgiCall(
-                connection, self._silence, await self._arrival(connection),
+                connection, self._silence, await arrival(connection, *_asked(connection.headers), self._secret),
                 Journal(self._monotonic), Typeahead(self._monotonic),
             )  # fmt: skip
             await self._answer(call)
@@ -110,41 +109,12 @@ class FastAgiServer:
         finally:
             connection.close()
 
-    async def _arrival(self, connection: Connection) -> Arrival:
-        headers = connection.headers
-        path, _, query = headers.get("agi_network_script", "").partition("?")
-        words = [headers[name] for name in sorted(headers, key=_number) if name.startswith("agi_arg_")]
-        words += [f"{name}={value}" for name, value in parse_qsl(query)]
-        asked, complaints = arguments.parse(path, words)
-        for complaint in complaints:
-            log.warning("dialplan.argument", complaint=complaint, channel=headers.get("agi_channel"))
-        if asked.watchdog:
-            connection.watched()
-        endpoint, forwarded = await self._prove(connection)
-        return Arrival(
-            channel=headers.get("agi_channel", ""),
-            uniqueid=headers.get("agi_uniqueid", ""),
-            arguments=asked,
-            caller_number=_known(headers.get("agi_callerid", "")),
-            caller_name=_known(headers.get("agi_calleridname", "")),
-            language=headers.get("agi_language", "en"),
-            endpoint=endpoint,
-            forwarded=forwarded,
-        )
 
-    async def _prove(self, connection: Connection) -> tuple[str | None, bool]:
-        """In one round trip: whose device it is, and whether the call was forwarded."""
-        endpoint = identity.endpoint_of(connection.headers.get("agi_channel", ""))
-        if not endpoint or not self._secret:
-            return None, False
-        asked = identity.questions(endpoint)
-        reply = await connection.command("GET FULL VARIABLE", ":".join(f"${{{question}}}" for question in asked))
-        *answers, last = ((reply.note or "") + ":" * len(asked)).split(":", len(asked) - 1)
-        return identity.verdict(endpoint, (*answers, last.rstrip(":")), self._secret)
-
-
-def _known(value: str) -> str:
-    return "" if value == "unknown" else value
+def _asked(headers: Mapping[str, str]) -> tuple[str, list[str]]:
+    """The path of the URL and its words, in the order of the dialplan."""
+    path, _, query = headers.get("agi_network_script", "").partition("?")
+    words = [headers[name] for name in sorted(headers, key=_number) if name.startswith("agi_arg_")]
+    return path, words + [f"{name}={value}" for name, value in parse_qsl(query)]
 
 
 def _number(name: str) -> int:

@@ -32,6 +32,8 @@ class SqliteCalls:
         row = {**asdict(call), "id": call.id or self._ids.document(), "steps": json.dumps(list(call.steps))}
 
         def verb(connection: sqlite3.Connection) -> None:
+            # A service that started meanwhile may have taken it for one that was cut short.
+            connection.execute("DELETE FROM calls WHERE id = ?", (row["id"],))
             _insert(connection, "calls", row)
             connection.execute("DELETE FROM live_calls WHERE id = ?", (row["id"],))
 

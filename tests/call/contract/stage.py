@@ -1,0 +1,55 @@
+"""What the rows of the contract are played with: sounds, folders, and how exact a road can be."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ivr.audio import wav
+from ivr.audio.sound import Sound
+
+NAMES = ("alpha", "bravo", "beep")
+CONTEXT, EXTENSION = "contract-goes-on", "7"
+"""The dialplan of every road has this extension, and no other in this context."""
+VARIABLE, VALUE = "CONTRACT", "seven of nine"
+"""A channel variable that every call of the contract has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One road's. `work()`: something that takes the service a while, during which the caller may do something."""
+
+    sounds: Mapping[str, Sound]
+    takes: Path
+    """Where both the road and the service can write."""
+    slack_ms: int
+    """How far a position may be off, and how much of a recording may be missing or too much."""
+    work: Callable[[], Awaitable[str]]
+    found: dict[str, object] = field(default_factory=dict)
+    """What a row found out, for whoever listens at the other end."""
+
+    def __getitem__(self, name: str) -> Sound:
+        return self.sounds[name]
+
+    def ms(self, name: str, at: float = 1.0) -> int:
+        """So far into a sound."""
+        return round(self.sounds[name].length_ms * at)
+
+    def is_near(self, ms: int, expected_ms: int) -> bool:
+        return abs(ms - expected_ms) <= self.slack_ms
+
+
+def stage_in(folder: Path, slack_ms: int, work_s: float) -> Stage:
+    """A stage for a process that shares only `folder` with the caller: work takes so long, whatever they do."""
+
+    async def work() -> str:
+        await asyncio.sleep(work_s)
+        return "done"
+
+    sounds = {}
+    for name in NAMES:
+        path = folder / f"{name}.wav"
+        sounds[name] = Sound(path, wav.length_ms(path), name)
+    return Stage(sounds, folder / "takes", slack_ms, work)

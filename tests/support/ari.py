@@ -1,0 +1,360 @@
+"""An Asterisk that speaks ARI, as far as our connection uses it: for tests without Asterisk.
+
+Sounds take their time, divided by `SPEED`; its clock, which the events carry, goes as much faster. As in Asterisk,
+requests of one connection are done one after another, playbacks of a channel queue, and setting a variable waits for
+what is being played.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from websockets.asyncio.server import Server, ServerConnection, basic_auth, serve
+from websockets.exceptions import ConnectionClosed
+
+from ivr.audio import wav
+from ivr.terminal import recording
+
+SPEED = 10
+USER, PASSWORD, APPLICATION = "ivr", "word", "ivr"
+Reply = tuple[int, Any]
+
+
+@dataclass
+class Playback:
+    id: str
+    text: str
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    heard: list[int] = field(default_factory=list)
+    """From which position to which, in ms."""
+    state: str = "queued"
+
+
+class PeerCall:
+    """One channel and the person at it; a test presses its keys."""
+
+    def __init__(
+        self, asterisk: FakeAri, id: str, name: str, says: tuple[str, ...], variables: Mapping[str, str]
+    ) -> None:
+        self.id = id
+        self.name = name
+        self.variables = dict(variables)
+        self.playbacks: list[Playback] = []
+        self.asked: list[str] = []
+        self.in_stasis = False
+        self.hung_up = asyncio.Event()
+        self.over = asyncio.Event()
+        """The dialplan has it for good."""
+        self.went_to: tuple[str, str] | None = None
+        self.recording: Path | None = None
+        self._asterisk = asterisk
+        self._says = says
+        self._changed = asyncio.Event()
+        self._playing: asyncio.Task[None] | None = None
+        self._record_ends: asyncio.Future[tuple[int, str]] | None = None
+
+    # -- what the person does and hears --------------------------------------------------------------------------------
+
+    async def plays(self, text: str) -> Playback:
+        """Wait until a sound whose text has `text` plays (""; silence), which the caller was not told of before."""
+        found = await self._until(lambda: self._find(text), text)
+        assert isinstance(found, Playback)
+        return found
+
+    async def speaks(self, ms: int, then: str = "DTMF") -> None:
+        """Talk into the recording that is to come, and end it."""
+        await self._until(lambda: self.recording, "a recording")
+        assert self._record_ends
+        self._record_ends.set_result((ms, then))
+        await self._until(lambda: self.recording is None, "the end of the recording")
+
+    def press(self, keys: str) -> None:
+        for key in keys:
+            self._tell("ChannelDtmfReceived", digit=key, duration_ms=60)
+
+    def hang_up(self) -> None:
+        if not self.hung_up.is_set():
+            self.hung_up.set()
+            self._tell("ChannelHangupRequest", soft=True)
+            self._asterisk.start(self._ends())
+
+    @property
+    def heard(self) -> list[str]:
+        return [playback.text for playback in self.playbacks if playback.text and playback.state != "queued"]
+
+    async def ends(self, within_s: float = 20) -> str:
+        """Wait until the dialplan has it; gives IVRSTATUS."""
+        async with asyncio.timeout(within_s):
+            await self.over.wait()
+        return self.variables.get("IVRSTATUS", "")
+
+    async def _until(self, found: Callable[[], Any], what: str) -> Any:
+        try:
+            async with asyncio.timeout(10):
+                while not (one := found()):
+                    self._changed.clear()
+                    await self._changed.wait()
+                return one
+        except TimeoutError:
+            raise AssertionError(f"{what!r} did not come; heard: {self.heard}") from None
+
+    def _find(self, text: str) -> Playback | None:
+        for playback in self.playbacks:
+            if playback.state == "playing" and (text in playback.text if text else not playback.text):
+                playback.state = "told"
+                return playback
+        return None
+
+    # -- the dialplan --------------------------------------------------------------------------------------------------
+
+    def enter(self) -> None:
+        """Stasis()."""
+        self.in_stasis = True
+        self._tell("StasisStart", args=list(self._says))
+
+    async def _ends(self) -> None:
+        """The channel goes away."""
+        for playback in self.playbacks:
+            playback.stop.set()
+        await asyncio.sleep(0)
+        if self.recording and self._record_ends and not self._record_ends.done():
+            self._record_ends.set_result((self._asterisk.said_ms, "HANGUP"))
+            await self._until(lambda: self.recording is None, "the end of the recording")
+        self._leave()
+        self._tell("ChannelDestroyed", cause=16)
+        self._asterisk.calls.pop(self.id, None)
+        self.over.set()
+
+    def _leave(self) -> None:
+        if self.in_stasis:
+            self.in_stasis = False
+            self._tell("StasisEnd")
+
+    def take_back(self) -> None:
+        """As when the time limit is reached."""
+        self._leave()
+        self.over.set()
+
+    async def _record(self) -> None:
+        self._tell("ChannelDialplan", dialplan_app="Record")
+        self._record_ends = asyncio.get_running_loop().create_future()
+        self.recording = Path(self.variables["IVRTAKE"] + ".wav")
+        self._changed.set()
+        try:
+            self.recording.touch()
+        except OSError:
+            ms, why = 0, "ERROR"
+        else:
+            ms, why = await self._record_ends
+            wav.write(self.recording, b"\x10\x01" * (ms * wav.SAMPLES_PER_MS))
+        self.variables["RECORD_STATUS"] = why
+        if why == "DTMF":
+            self.press("#")
+        self.recording = None
+        self._changed.set()
+        if not self.hung_up.is_set():
+            self._tell("ChannelDialplan", dialplan_app="Stasis")
+            self.enter()
+
+    # -- requests ------------------------------------------------------------------------------------------------------
+
+    async def ask(self, method: str, what: str, query: Mapping[str, str]) -> Reply:
+        self.asked.append(f"{method} {what}")
+        if method == "GET" and what == "variable":
+            value = self.variables.get(query["variable"])
+            return (404, {"message": "Provided variable was not found"}) if value is None else (200, {"value": value})
+        if method == "GET":
+            app = "Stasis" if self.in_stasis else "Record"
+            return 200, {"id": self.id, "name": self.name, "dialplan": {"app_name": app}}
+        if method == "DELETE":
+            self.hang_up()
+            return 204, None
+        if not self.in_stasis:
+            return 409, {"message": "Channel not in Stasis application"}
+        if what == "variable":
+            if self._playing:
+                await asyncio.wait({self._playing})
+            self.variables[query["variable"]] = query.get("value", "")
+        elif what.startswith("play/"):
+            self._play(Playback(what.removeprefix("play/"), ""), query)
+            return 201, {}
+        elif what == "continue":
+            self._leave()
+            if query.get("context") == "ivr-ari":
+                self._asterisk.start(self._record())
+            else:
+                goto = self.variables.pop("IVRGOTO", "")
+                self.went_to = tuple(goto.split(",")) if goto else None  # type: ignore[assignment]
+                self.over.set()
+        return 204, None
+
+    def _play(self, playback: Playback, query: Mapping[str, str]) -> None:
+        self.playbacks.append(playback)
+        stem = query["media"].removeprefix("sound:")
+        found = recording.read(stem)
+        if found:
+            said = found.sentence
+            playback.text = "(recording)" if said is None else " ".join(words.text for words in said)
+        before = self._playing
+        job = self._play_on(playback, found.length_ms if found else None, int(query.get("offsetms", 0)), before)
+        self._playing = self._asterisk.start(job)
+
+    async def _play_on(
+        self, playback: Playback, length_ms: int | None, start_ms: int, before: asyncio.Task[None] | None
+    ) -> None:
+        if before:
+            await asyncio.wait({before})
+        if playback.stop.is_set() or self.hung_up.is_set():
+            return
+        playback.state = "playing"
+        self._tell_of(playback, "PlaybackStarted", "playing")
+        self._changed.set()
+        loop, state = asyncio.get_running_loop(), "done" if length_ms is not None else "failed"
+        began = loop.time()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0, (length_ms or 0) - start_ms) / 1000 / SPEED):
+                await playback.stop.wait()
+        playback.heard = [start_ms, min(length_ms or 0, start_ms + round((loop.time() - began) * 1000 * SPEED))]
+        self._tell_of(playback, "PlaybackFinished", state)
+
+    def _tell_of(self, playback: Playback, type: str, state: str) -> None:
+        about = {"id": playback.id, "state": state, "target_uri": f"channel:{self.id}"}
+        self._asterisk.tell(type, playback=about)
+
+    def _tell(self, type: str, **what: Any) -> None:
+        caller = {"number": "5550100", "name": ""}
+        about = {"id": self.id, "name": self.name, "language": "en", "caller": caller}
+        self._asterisk.tell(type, channel=about, **what)
+
+
+class FakeAri:
+    """Listens on a port of its own. `refusals`: what to answer instead, by a pattern of "METHOD uri"."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.calls: dict[str, PeerCall] = {}
+        self.refusals: dict[str, Reply] = {}
+        self.asked: list[str] = []
+        self.said_ms = 0
+        """How much of a message was said by whoever hangs up in it."""
+        self.takes_requests = True
+        """False: an Asterisk before 22.4."""
+        self.claimed: list[str] = []
+        self._server: Server | None = None
+        self._sockets: set[ServerConnection] = set()
+        self._connected = asyncio.Event()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._count = 0
+
+    async def start_listening(self) -> None:
+        known = basic_auth("asterisk", credentials=(USER, PASSWORD))
+        self._server = await serve(self._serve, "127.0.0.1", self.port, process_request=known, ping_interval=None)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """As when Asterisk ends: all calls with it."""
+        for call in list(self.calls.values()):
+            call.over.set()
+        self.calls.clear()
+        if self._server:
+            self._server.close(True)
+            await self._server.wait_closed()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def lose_connections(self) -> None:
+        """The network breaks; calls stay in Stasis, and nobody is told of anything until there is a new connection."""
+        self._connected.clear()
+        for socket in list(self._sockets):
+            socket.transport.abort()
+            self._sockets.discard(socket)
+        await asyncio.sleep(0)
+
+    async def connected(self) -> None:
+        async with asyncio.timeout(10):
+            await self._connected.wait()
+
+    async def send(self, frame: str | bytes) -> None:
+        """Whatever a frame may hold."""
+        for socket in self._sockets:
+            await socket.send(frame)
+
+    def call(
+        self, *says: str, channel: str = "PJSIP/alice-00000001", variables: Mapping[str, str] | None = None
+    ) -> PeerCall:
+        """A call comes."""
+        self._count += 1
+        call = PeerCall(self, f"1700000000.{self._count}", channel, says, variables or {})
+        self.calls[call.id] = call
+        call.enter()
+        return call
+
+    def tell(self, type: str, **what: Any) -> None:
+        now = datetime.fromtimestamp(1_700_000_000 + asyncio.get_running_loop().time() * SPEED, UTC)
+        event = {"type": type, "application": APPLICATION, "timestamp": now.isoformat(timespec="milliseconds"), **what}
+        for socket in self._sockets:
+            self.start(self._send(socket, json.dumps(event)))
+
+    def start(self, job: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.ensure_future(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    @staticmethod
+    async def _send(socket: ServerConnection, frame: str) -> None:
+        with suppress(ConnectionClosed):
+            await socket.send(frame)
+
+    async def _serve(self, socket: ServerConnection) -> None:
+        self._sockets.add(socket)
+        self._connected.set()
+        try:
+            async for frame in socket:
+                asked = json.loads(frame)
+                if self.takes_requests:
+                    status, body = await self.answer(asked["method"], asked["uri"])
+                    answer = {"type": "RESTResponse", "request_id": asked["request_id"], "status_code": status}
+                    await socket.send(json.dumps({**answer, **({"message_body": json.dumps(body)} if body else {})}))
+        except ConnectionClosed:
+            pass
+        finally:
+            self._sockets.discard(socket)
+
+    async def answer(self, method: str, uri: str) -> Reply:
+        self.asked.append(f"{method} {uri}")
+        for pattern, reply in self.refusals.items():
+            if re.search(pattern, f"{method} {uri}"):
+                return reply
+        parts = urlsplit(uri)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        kind, _, rest = parts.path.partition("/")
+        if kind == "channels":
+            name, _, what = rest.partition("/")
+            call = self.calls.get(unquote(name))
+            return await call.ask(method, unquote(what), query) if call else (404, {"message": "Channel not found"})
+        if kind == "playbacks":
+            return self._playback(method, unquote(rest))
+        if uri.startswith("events/claim"):
+            self.claimed.append(query["channelId"])
+            return 204, None
+        return 200, {}
+
+    def _playback(self, method: str, id: str) -> Reply:
+        for call in self.calls.values():
+            for playback in call.playbacks:
+                if playback.id == id and not playback.heard:
+                    if method == "DELETE":
+                        playback.stop.set()
+                    return 204 if method == "DELETE" else 200, None
+        return 404, {"message": "Playback not found"}
