@@ -39,18 +39,22 @@ class SqliteCalls:
 
         await self._database.write(verb)
 
-    async def close_left_behind(self, now: int) -> int:
-        """At a start: the calls that an earlier run did not end get a record that says so; how many there were."""
+    async def close_left_behind(self, now: int, began_before: int | None = None) -> int:
+        """At a start: the calls that an earlier run did not end get a record that says so; how many there were.
+
+        `began_before` (Unix s): only those that are so old; None: all.
+        """
+        before = 2**62 if began_before is None else began_before
 
         def verb(connection: sqlite3.Connection) -> int:
-            rows = connection.execute("SELECT * FROM live_calls").fetchall()
+            rows = connection.execute("SELECT * FROM live_calls WHERE began_at < ?", (before,)).fetchall()
             for row in rows:
                 kept = {
                     name: row[name] for name in ("id", "account_id", "channel", "caller_number", "action", "began_at")
                 }
                 steps = json.dumps([{"at_ms": 0, "what": CUT_SHORT}])
                 _insert(connection, "calls", {**kept, "status": "ERROR", "ended_at": now, "steps": steps})
-            connection.execute("DELETE FROM live_calls")
+            connection.execute("DELETE FROM live_calls WHERE began_at < ?", (before,))
             return len(rows)
 
         return await self._database.write(verb)
