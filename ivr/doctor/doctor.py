@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ivr.doctor import folder, machine, manager, service
+from ivr.doctor.ari import ari
 from ivr.doctor.asterisk import asterisk
 from ivr.doctor.finding import Finding
 from ivr.doctor.installation import Installation
@@ -24,6 +25,7 @@ CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     service.rest,
     asterisk,
     manager.manager,
+    ari,
 )
 
 

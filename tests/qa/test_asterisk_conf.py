@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ivr.call import names
 from ivr.call.arguments import ACTIONS, NAMES
+from ivr.call.ari import call as ari
 from ivr.mailbox.alone import NAME
 from ivr.menus.outcome import VM_STATUS
 from ivr.prompts.catalogue import Catalogue
@@ -32,10 +33,19 @@ def test_every_path_of_an_agi_url_is_one_of_ours() -> None:
     assert {*paths} <= ACTIONS.keys()
 
 
+def test_every_door_over_ari_is_one_of_ours() -> None:
+    doors = re.findall(r"Gosub\(ivr-ari,s,1\((\w+),", TEXT)
+    assert sorted(doors) == ["check", "leave"]
+    context, extension = ari.RECORDING
+    lines = (CONF / "extensions-ari.conf").read_text()
+    assert f"\n[{context}]\n" in lines
+    assert f"\nexten => {extension},1,Record(" in lines
+
+
 def test_every_argument_is_one_of_ours() -> None:
     given = {
         name
-        for call in re.findall(r"(?:AGI\(agi:|Gosub\(ivr-(?:check|leave),s,1\().*", SAMPLES)
+        for call in re.findall(r"(?:AGI\(agi:|Gosub\(ivr-(?:check|leave|ari),s,1\().*", SAMPLES)
         for name in re.findall(r"[,(](\w+)=", call)
     }
     assert {"number", "reason", "greeting", "options", "exit_context", "watchdog", "account"} <= given
@@ -59,6 +69,9 @@ def test_what_the_service_tells_the_dialplan_is_what_the_dialplan_looks_at() -> 
         names.STATUS_VARIABLE,
         names.TAKE_VARIABLE,
         names.FRAME_VARIABLE,
+        ari.LONGEST_VARIABLE,
+        ari.SILENCE_VARIABLE,
+        ari.GOTO_VARIABLE,
         "IVRMESSAGE",
         "IVRLISTENS",
         "VMSTATUS",

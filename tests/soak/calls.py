@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import collections
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -38,7 +39,7 @@ GROWTH_KB = 8192
 """And all of them together."""
 THREADS = 6
 """Threads of asyncio's own pool come when they are first needed."""
-SETTLED_WITHIN_S = 60
+SETTLED_WITHIN_S = 30
 BOX = {"pin": PIN, "is_setup": True, "hunt": False, "skip_greeting": True, "skip_instructions": True}
 
 
@@ -177,6 +178,7 @@ def main() -> int:
     words.add_argument("--transport", choices=TRANSPORTS, action="append")
     words.add_argument("--seed", type=int, default=20_261_125)
     asked = words.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # The lab ends with us.
     if reason := why_not():
         print(f"no soak: {reason}", file=sys.stderr)
         return 1

@@ -81,12 +81,14 @@ def write(site: Site, modules: Path) -> Path:
         "pjsip.conf": _pjsip(site),
         **{f"{name}.conf": ["[general]"] for name in ("cdr", "cel", "features", "indications", "voicemail")},
         "manager.conf": _manager(site),
-        "http.conf": roads.http(site.http_port),
-        "ari.conf": roads.ari(site.secret),
+        "http.conf": ['#include "ivr/http.conf"'],
+        "ari.conf": ['#include "ivr/ari.conf"'],
     }  # fmt: skip
     for name, lines in files.items():
         (etc / name).write_text("\n".join(lines) + "\n")
     (etc / "ivr" / "manager.conf").write_text(_sample_manager(site))
+    (etc / "ivr" / "http.conf").write_text(roads.http((ASTERISK_CONF / "http.conf").read_text(), site.http_port))
+    (etc / "ivr" / "ari.conf").write_text(roads.ari((ASTERISK_CONF / "ari.conf").read_text(), site.secret))
     (etc / "ivr" / "secret.conf").chmod(0o640)
     return etc / "asterisk.conf"
 

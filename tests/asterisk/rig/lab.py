@@ -124,7 +124,8 @@ class Lab:
     def start(self) -> None:
         """Start both, and wait until calls find their way. Raises `NotStarted`."""
         with ThreadPoolExecutor() as at_once:
-            starting = [at_once.submit(one.start) for one in (self.asterisk, self.service, *self._late_services)]
+            services = (service.start for service in (self.service, *self._late_services))
+            starting = [at_once.submit(start) for start in (self.asterisk.start, *services)]
         for started in starting:
             started.result()
         self._wait_for_ari()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -93,12 +94,20 @@ class Asterisk:
         mounts = "".join(
             f"mkdir -p {self._root}{at} && mount --bind {at} {self._root}{at} && " for at in self._mounted()
         )
+        if self._root != Path("/"):
+            mounts += self._hosts()
         if self._becomes_us and self._root != Path("/"):
             at = f"{self._root}{MACHINE}"
             mounts += f"mkdir -p {at} && mount --rbind / {at} && "
         rights = AS_BY_SUDO if self._becomes_us else ()
         script = f"{mounts}exec {' '.join([*rights, *self._as_asterisk(bool(rights)), *command])}"
         return ["unshare", "-m", "--propagation", "private", "sh", "-c", script]
+
+    def _hosts(self) -> str:
+        """Asterisk asks for this machine's name at each call. Where no file has it, DNS is asked, for seconds."""
+        hosts = self._folders[0] / "hosts"
+        hosts.write_text(f"127.0.0.1 localhost {socket.gethostname()}\n")
+        return f"touch {self._root}/etc/hosts && mount --bind {hosts} {self._root}/etc/hosts && "
 
     def _mounted(self) -> list[Path]:
         return [] if self._root == Path("/") else self._folders

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,15 +61,19 @@ def takes_calls(app: str, console: Sequence[str], within_s: float) -> bool:
     return False
 
 
-def http(port: int) -> Iterable[str]:
-    return ["[general]", "enabled = yes", "bindaddr = 127.0.0.1", f"bindport = {port}"]
+def http(sample: str, port: int) -> str:
+    """Our sample, at a port of this lab's own."""
+    return _changed(sample, "bindport = 8088", f"bindport = {port}")
 
 
-def ari(secret: str) -> Iterable[str]:
-    return [
-        "[general]", "enabled = yes", "websocket_write_timeout = 5000",
-        f"[{ARI_USER}]", "type = user", "read_only = no", "password_format = plain", f"password = {secret}",
-    ]  # fmt: skip
+def ari(sample: str, secret: str) -> str:
+    """Our sample, with a password of this lab's own."""
+    return _changed(sample, "change-me-to-a-long-random-word", secret)
+
+
+def _changed(text: str, what: str, to: str) -> str:
+    assert what in text, f"the sample has no {what} any more"
+    return text.replace(what, to)
 
 
 def agi_program(environment: Mapping[str, str], program: Path, host: Path, user: tuple[int, int]) -> str:
