@@ -1,4 +1,5 @@
 # make run: try it on this machine.   make test: pass all the tests.   make asterisk: a real Asterisk for a softphone.
+# make soak: 2,000 short calls over each transport and 100,000 peers that are not Asterisk (CALLS=50 make soak), as root.
 # make faults: 200 crashes in the middle of calls (RUNS=20 IVR_SEED=4711 make faults), as root on Debian.
 
 # The system's Python where it will do: tests on a real Asterisk run the service as another user, who must be able to
@@ -36,6 +37,7 @@ bench: .venv/.installed-for-tests
 	.venv/bin/python -m bench $(ARGS)
 
 soak: .venv/.installed-for-tests
+	.venv/bin/python -m tests.soak.calls --calls $(or $(CALLS),2000)
 	.venv/bin/python -m tests.soak $(ARGS)
 
 mutate: .venv/.installed-for-tests

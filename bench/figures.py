@@ -37,10 +37,10 @@ def interval(differences: Sequence[float], seed: int = 1) -> tuple[float, float]
     return percentile(medians, 0.025), percentile(medians, 0.975)
 
 
-def table(rows: Sequence[Compared]) -> str:
+def table(rows: Sequence[Compared], ours: str = "ours", theirs: str = "app_voicemail") -> str:
     """The figures as a table of Markdown: medians, 95th percentiles, and the median difference of the pairs."""
     lines = [
-        "| figure | pairs | ours, median (95 %) | app_voicemail, median (95 %) | difference of a pair, 95 % interval |",
+        f"| figure | pairs | {ours}, median (95 %) | {theirs}, median (95 %) | difference of a pair, 95 % interval |",
         "|---|---|---|---|---|",
     ]
     return "\n".join([*lines, *map(_line, rows)])

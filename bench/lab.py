@@ -27,10 +27,11 @@ class BenchLab(Lab):
     `box`: settings of ours. Each box has two phones: p and its number, its owner's; s and its number, a stranger's.
     """
 
-    def __init__(self, boxes: dict[str, int], message_s: int = 8, box: Mapping[str, object] | None = None) -> None:
-        super().__init__(
-            tuple(Device(f"{letter}{number}", secrets.token_hex(8), number) for number in boxes for letter in "ps")
-        )
+    def __init__(
+        self, boxes: dict[str, int], message_s: int = 8, box: Mapping[str, object] | None = None, agi: bool = False
+    ) -> None:
+        phones = (Device(f"{letter}{number}", secrets.token_hex(8), number) for number in boxes for letter in "ps")
+        super().__init__(tuple(phones), agi=agi)
         self.boxes = boxes
         self.box = box or {}
         self.audio = self.folder / "message.wav"

@@ -52,11 +52,14 @@ def dialplan(lab: BenchLab) -> None:
         file.write(DIALPLAN.format(sound=lab.audio.with_suffix("")))
 
 
-def listeners(lab: BenchLab, way: str, calls: int) -> Cost:
-    """`calls` at a time listen for 20 s; what that cost, from the first INVITE to the last BYE."""
+def listeners(lab: BenchLab, way: str, dials: str, calls: int) -> Cost:
+    """`calls` at a time listen for 20 s; what that cost, from the first INVITE to the last BYE.
+
+    `way`: what `dials` leads to, in which {number} is a caller's own.
+    """
     before = _cpu_s(lab)
     users = lab.folder / f"users-{way}.csv"
-    lines = [_user(lab, number, WAYS[way].format(number=number)) for number in list(lab.boxes)[:calls]]
+    lines = [_user(lab, number, dials.format(number=number)) for number in list(lab.boxes)[:calls]]
     users.write_text("\n".join(["SEQUENTIAL", *lines, ""]))
     sipp = subprocess.Popen(
         ["sipp", "-sf", str(SCENARIO), "-inf", str(users), "-m", str(calls), "-l", str(calls), "-r", str(CALLS_A_S),
@@ -83,7 +86,7 @@ def table(lab: BenchLab, calls: list[int]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for count in calls:
-        found = {way: [listeners(lab, way, count) for _ in range(ROUNDS)] for way in WAYS}
+        found = {way: [listeners(lab, way, dials, count) for _ in range(ROUNDS)] for way, dials in WAYS.items()}
         ms = {way: median(1000 * (c.asterisk_s + c.service_s) / count for c in costs) for way, costs in found.items()}
         service_ms = median(1000 * cost.service_s / count for cost in found["ours"])
         over = {way: ms[way] - ms["Playback"] for way in ("app_voicemail", "ours")}
@@ -99,7 +102,7 @@ def table(lab: BenchLab, calls: list[int]) -> str:
 
 def _memory_told(lab: BenchLab, calls: int) -> str:
     idle = _memory(lab)
-    ours, theirs = listeners(lab, "ours", calls), listeners(lab, "app_voicemail", calls)
+    ours, theirs = (listeners(lab, way, WAYS[way], calls) for way in ("ours", "app_voicemail"))
     grown = (ours.asterisk_bytes - idle[0] + ours.service_bytes - idle[1]) / calls / 1024
     grown_theirs = (theirs.asterisk_bytes - idle[0]) / calls / 1024
     both = f"ours {grown:.0f} KB (Asterisk and service), app_voicemail {grown_theirs:.0f} KB"
@@ -112,13 +115,14 @@ def _user(lab: BenchLab, number: str, dials: str) -> str:
 
 
 def _cpu_s(lab: BenchLab) -> tuple[float, float]:
+    """Of Asterisk, with what it started and what has ended since, and of the service."""
     asterisk, service = (_ticks(pid) / os.sysconf("SC_CLK_TCK") for pid in lab.pids())
     return asterisk, service
 
 
 def _ticks(pid: int) -> int:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+    return sum(map(int, fields[11:15]))
 
 
 def _memory(lab: BenchLab) -> list[int]:

@@ -78,7 +78,8 @@ class Ear:
         self._pin = pin
 
     async def menus(self, chance: random.Random) -> Figures:
-        """Answer to first prompt, gap between two words, key to next sound."""
+        """Dial and answer to first prompt, gap between two words, key to next sound."""
+        dialled = monotonic()
         call = await self._own.dial(self._side.own)
         answered = monotonic()
         try:
@@ -94,6 +95,7 @@ class Ear:
             word = self._words[self._side.message]
             following = await call.hears(word, after_s=max(audio.start_s + 0.2, call.position_s - 0.3))
             return {
+                "dial to first prompt": 1000 * (_sounds_at(call, first, you_have) - dialled),
                 "answer to first prompt": 1000 * (_sounds_at(call, first, you_have) - answered),
                 "gap between two words": 1000 * (_begin_s(second, number) - first.end_s),
                 "key to next prompt's first frame": 1000 * (_arrival(call, following.start_s) - pressed),

@@ -6,7 +6,8 @@
     │   ├── UnplayableSound     a sound file that Asterisk could not play
     │   ├── NotRecorded         a recording that Asterisk could not write
     │   ├── LineLost            the connection to Asterisk's ARI is gone, or gave no answer
-    │   └── TakenBack           the dialplan has the call again
+    │   ├── TakenBack           the dialplan has the call again
+    │   └── LeftAlone           this service ends; the call stays where it is, for another to take it up
     ├── BadInput                what a person or a program gave cannot be used
     │   ├── InvalidFields       a document breaks its schema: field → rule → message
     │   ├── BadArgument         a dialplan argument or an option of a command
@@ -77,6 +78,10 @@ class LineLost(CallFailed):
 
 class TakenBack(CallFailed):
     """The dialplan has the call again, before we had finished with it."""
+
+
+class LeftAlone(CallFailed):
+    """This service ends. The call stays where it is, for the next start or another service to take it up."""
 
 
 class BadInput(IvrError):

@@ -225,3 +225,11 @@ def leases(tables: Tables) -> None:
         {"account_id": str, "box_id": str, "kind": str, "told_at": int},
         pk=("box_id", "kind"), not_null={"account_id", "told_at"}, strict=True,
     )  # fmt: skip
+
+
+@migrations(name="0007-calls-that-survive")
+def surviving(tables: Tables) -> None:
+    """A call over ARI outlives its service: who had it, when that was last alive, and which box was signed in to."""
+    for column in ("uniqueid TEXT", "instance TEXT", "seen_at INTEGER", "box_id TEXT", "own_phone INTEGER"):
+        tables.execute(f"ALTER TABLE live_calls ADD COLUMN {column}")
+    tables.execute("CREATE INDEX live_calls_by_channel ON live_calls (uniqueid) WHERE uniqueid IS NOT NULL")

@@ -279,6 +279,20 @@ class LiveCall:
     number: str
     """The box that the dialplan named, "" where it named none."""
     began_at: int
+    uniqueid: str | None = None
+    instance: str | None = None
+    """The service that has it, where the call may outlive it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What is known of a call whose service died, or left it."""
+
+    box_id: str | None
+    """The box that was signed in to."""
+    own_phone: bool
+    seen_at: int
+    """Unix seconds at which its service was last alive."""
 
 
 class CallStore(Protocol):
@@ -289,3 +303,9 @@ class CallStore(Protocol):
 
     async def add(self, call: CallRecord) -> None:
         """Keep the record of a call: it is over."""
+
+    async def signed_in(self, call_id: str, box_id: str, own_phone: bool) -> None:
+        """Somebody has signed in to a box in this call."""
+
+    async def take_up(self, channel: str, uniqueid: str, now: int) -> Earlier | None:
+        """What another service, or an earlier run of this one, knew of this call, which it no longer has."""

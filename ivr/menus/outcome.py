@@ -24,9 +24,9 @@ async def listens(call: Call) -> None:
         await call.tell("IVRLISTENS", "true")
 
 
-async def ended(call: Call, status: Status) -> None:
+async def ended(call: Call, status: Status | None) -> None:
     """The call is about to go back to the dialplan, or is over."""
-    if _was_voicemail(call) and status is not Status.HANGUP:
+    if _was_voicemail(call) and status and status is not Status.HANGUP:
         await call.tell("VMSTATUS", VM_STATUS.get(status, "FAILED"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus import outcome
 from ivr.menus.menu import Menu, Next
-from ivr.menus.visit import Session, Status, Visit
+from ivr.menus.visit import Status, Visit
 from ivr.menus.welcome import Welcome
 
 
@@ -53,6 +53,4 @@ class SignIn(Menu):
         return await self.call.work(self.mailroom.pins.opens(self._mailbox, entry.digits, attempt, own_phone=own_phone))
 
     def _enter(self, mailbox: Mailbox, *, own_phone: bool) -> Next:
-        self.visit.opened.append(mailbox)
-        self.call.journal.note("signed in", box=mailbox.id, own_phone=own_phone)
-        return Welcome(Session(self.visit, mailbox, own_phone))
+        return Welcome(self.visit.signed_in(mailbox, own_phone=own_phone))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -75,6 +76,8 @@ class Visit:
     """Whose device this call is proven to come from, and who is therefore speaking."""
     opened: list[Mailbox] = field(default_factory=list)
     """The boxes that were signed in to."""
+    note_sign_in: Callable[[Mailbox, bool], None] = lambda mailbox, own_phone: None
+    """Called with each, and whether it was from a phone of the owner's."""
 
     @property
     def source(self) -> Source:
@@ -85,6 +88,13 @@ class Visit:
         """What `meanings` sound like, as one file."""
         known = self.voice.known(*meanings)
         return known if known else await self.call.work(self.voice.join(*meanings))
+
+    def signed_in(self, mailbox: Mailbox, *, own_phone: bool) -> Session:
+        """Somebody may hear the messages of a box from now on."""
+        self.opened.append(mailbox)
+        self.call.journal.note("signed in", box=mailbox.id, own_phone=own_phone)
+        self.note_sign_in(mailbox, own_phone)
+        return Session(self, mailbox, own_phone)
 
     def owns(self, mailbox: Mailbox) -> bool:
         """Whether this call has the owner's rights (design, idea 10)."""

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from itertools import product
 
 from ivr.app import App
-from ivr.audio.sound import Sound
 from ivr.call.ari.dialling import Dialling
 from ivr.call.ari.lines import Lines
 from ivr.call.ari.listening import Listening
 from ivr.call.ari.service import AriService
 from ivr.call.fastagi.server import FastAgiLimits, FastAgiServer
 from ivr.errors import SettingsError
-from ivr.mailbox.store import CallRecord, CallStore, LiveCall
+from ivr.mailbox.store import CallRecord, CallStore, Earlier, LiveCall
 from ivr.mailbox.syncing import Syncing
 from ivr.menus import apology
 from ivr.menus.reception import Reception
@@ -23,6 +22,7 @@ from ivr.places import asterisk_secret, sounds_folder
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.sentences import Sentences
 from ivr.prompts.voice import LANGUAGES
+from ivr.serving.instances import Instances
 from ivr.settings import Settings
 
 
@@ -53,13 +53,13 @@ class Ari:
     service: AriService
     lines: Lines
     listening: Listening | None
-    dialling: asyncio.Task[None] | None
+    tasks: tuple[asyncio.Task[None], ...]
 
     async def stop(self) -> None:
         await self.service.stop()
-        if self.dialling:
-            self.dialling.cancel()
-            await asyncio.gather(self.dialling, return_exceptions=True)
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
         if self.listening:
             await self.listening.stop()
 
@@ -73,14 +73,15 @@ async def take_calls(app: App) -> Calls:
     await app.calls.close_left_behind(int(clock.now()))
     for language, prompt in product(catalogues, apology.ALL):
         await asyncio.to_thread(sentences.keep_ready, language, (prompt,))
-    reception = Reception(app.mailroom, sentences, CountedCalls(app.calls, app.metrics))
+    counted = CountedCalls(app.calls, app.metrics)
+    reception = Reception(app.mailroom, sentences, counted)
     fastagi = FastAgiServer(
         reception.receive, sentences.silence(), asterisk_secret(settings), clock.monotonic,
         FastAgiLimits(settings.fastagi.calls, settings.fastagi.header_within_s),
     )  # fmt: skip
     address = await _listen(fastagi, settings)
     try:
-        ari = await _over_ari(app, reception, sentences.silence()) if settings.ari.password else None
+        ari = await _over_ari(app, sentences, counted) if settings.ari.password else None
     except BaseException:
         await fastagi.stop()
         raise
@@ -90,17 +91,20 @@ async def take_calls(app: App) -> Calls:
     return Calls(fastagi, address, ari, tuple(map(asyncio.create_task, background)))
 
 
-async def _over_ari(app: App, reception: Reception, silence: Sound) -> Ari:
-    settings = app.settings.ari
-    lines = Lines()
+async def _over_ari(app: App, sentences: Sentences, calls: CallStore) -> Ari:
+    settings, clock, lines = app.settings.ari, app.mailroom.clock, Lines()
+    reception = Reception(app.mailroom, sentences, calls, settings.application)
     service = AriService(
-        lines, reception.receive, silence, asterisk_secret(app.settings), app.mailroom.clock.monotonic, settings.calls
+        lines, reception.receive, sentences.silence(), asterisk_secret(app.settings), clock.monotonic, settings.calls
     )
-    if not settings.listen_port:
-        return Ari(service, lines, None, asyncio.create_task(Dialling(settings, lines).run()))
-    listening = Listening(settings, lines)
-    await listening.start()
-    return Ari(service, lines, listening, None)
+    instances = Instances(settings.application, service, app.calls, clock)
+    jobs = [instances.run()]
+    listening = Listening(settings, lines) if settings.listen_port else None
+    if listening:
+        await listening.start()
+    else:
+        jobs.append(Dialling(settings, lines).run())
+    return Ari(service, lines, listening, tuple(map(asyncio.create_task, jobs)))
 
 
 class CountedCalls:
@@ -116,6 +120,12 @@ class CountedCalls:
     async def add(self, call: CallRecord) -> None:
         self._metrics.call_ended(call.action, call.status)
         await self._calls.add(call)
+
+    async def signed_in(self, call_id: str, box_id: str, own_phone: bool) -> None:
+        await self._calls.signed_in(call_id, box_id, own_phone)
+
+    async def take_up(self, channel: str, uniqueid: str, now: int) -> Earlier | None:
+        return await self._calls.take_up(channel, uniqueid, now)
 
 
 async def _listen(fastagi: FastAgiServer, settings: Settings) -> tuple[str, int]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import collections
 import re
 import resource
+import time
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
 LEFT_IN = ("takes", "incoming", "forms")
 """Folders of the data folder whose files are there for a while only."""
+CONNECTION_GONE_AFTER_S = 0.2
+"""The one by which the number of tasks is told is no descriptor that counts."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class Window:
 
     def look(self) -> Held:
         """What it holds now. Raises OSError where it is gone."""
-        tasks = self._tasks()  # First: the connection by which it is told goes before descriptors are counted.
+        tasks = self._tasks()
+        time.sleep(CONNECTION_GONE_AFTER_S)
         pages = int((self._proc / "statm").read_text().split()[1])
         return Held(
             tasks,

@@ -48,10 +48,13 @@ class PeerCall:
     ) -> None:
         self.id = id
         self.name = name
+        self.application = APPLICATION
         self.variables = dict(variables)
         self.playbacks: list[Playback] = []
         self.asked: list[str] = []
         self.in_stasis = False
+        self.entered = 0
+        """How often."""
         self.hung_up = asyncio.Event()
         self.over = asyncio.Event()
         """The dialplan has it for good."""
@@ -124,6 +127,7 @@ class PeerCall:
     def enter(self) -> None:
         """Stasis()."""
         self.in_stasis = True
+        self.entered += 1
         self._tell("StasisStart", args=list(self._says))
 
     async def _ends(self) -> None:
@@ -178,8 +182,9 @@ class PeerCall:
             value = self.variables.get(query["variable"])
             return (404, {"message": "Provided variable was not found"}) if value is None else (200, {"value": value})
         if method == "GET":
-            app = "Stasis" if self.in_stasis else "Record"
-            return 200, {"id": self.id, "name": self.name, "dialplan": {"app_name": app}}
+            said = {"app_name": "Stasis", "app_data": ",".join((self.application, *self._says))}
+            about = {"id": self.id, "name": self.name, "dialplan": said if self.in_stasis else {"app_name": "Record"}}
+            return 200, {**about, "language": "en", "caller": {"number": "5550100", "name": ""}}
         if method == "DELETE":
             self.hang_up()
             return 204, None
@@ -192,6 +197,10 @@ class PeerCall:
         elif what.startswith("play/"):
             self._play(Playback(what.removeprefix("play/"), ""), query)
             return 201, {}
+        elif what == "move":
+            self._leave()
+            self.application, self._says = query["app"], tuple(query["appArgs"].split(","))
+            self.enter()
         elif what == "continue":
             self._leave()
             if query.get("context") == "ivr-ari":
@@ -234,12 +243,12 @@ class PeerCall:
 
     def _tell_of(self, playback: Playback, type: str, state: str) -> None:
         about = {"id": playback.id, "state": state, "target_uri": f"channel:{self.id}"}
-        self._asterisk.tell(type, playback=about)
+        self._asterisk.tell(type, application=self.application, playback=about)
 
     def _tell(self, type: str, **what: Any) -> None:
         caller = {"number": "5550100", "name": ""}
         about = {"id": self.id, "name": self.name, "language": "en", "caller": caller}
-        self._asterisk.tell(type, channel=about, **what)
+        self._asterisk.tell(type, application=self.application, channel=about, **what)
 
 
 class FakeAri:
@@ -305,11 +314,12 @@ class FakeAri:
         call.enter()
         return call
 
-    def tell(self, type: str, **what: Any) -> None:
+    def tell(self, type: str, application: str = APPLICATION, **what: Any) -> None:
         now = datetime.fromtimestamp(1_700_000_000 + asyncio.get_running_loop().time() * SPEED, UTC)
-        event = {"type": type, "application": APPLICATION, "timestamp": now.isoformat(timespec="milliseconds"), **what}
+        event = {"type": type, "application": application, "timestamp": now.isoformat(timespec="milliseconds"), **what}
         for socket in self._sockets:
-            self.start(self._send(socket, json.dumps(event)))
+            if socket.request and socket.request.path.endswith(f"app={application}"):
+                self.start(self._send(socket, json.dumps(event)))
 
     def start(self, job: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.ensure_future(job)
@@ -351,6 +361,9 @@ class FakeAri:
             return await call.ask(method, unquote(what), query) if call else (404, {"message": "Channel not found"})
         if kind == "playbacks":
             return self._playback(method, unquote(rest))
+        if method == "GET" and kind == "applications":
+            ids = [id for id, call in self.calls.items() if call.application == rest]
+            return 200, {"name": rest, "channel_ids": ids}
         if uri.startswith("events/claim"):
             self.claimed.append(query["channelId"])
             return 204, None

@@ -6,7 +6,7 @@ has it again (409).
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from ivr.call.ari import protocol
 from ivr.call.ari.protocol import Answer
@@ -66,11 +66,15 @@ class Channel:
         return (await self._ask("GET", protocol.path("playbacks", playback))).ok
 
     async def is_ours(self) -> bool:
-        """Whether it is in Stasis. Raises `HungUp` where there is no such channel."""
+        """Whether it is in Stasis. Raises `HungUp` where there is no such channel, `LineLost`."""
+        return protocol.stasis_words(await self.described()) is not None
+
+    async def described(self) -> dict[str, Any]:
+        """What Asterisk knows of it. Raises `HungUp` where there is no such channel, `CallFailed`."""
         answer = await self._ask("GET", protocol.path("channels", self.id))
-        if answer.status == 404:
-            raise HungUp
-        return answer.ok and protocol.text(answer.body, "dialplan", "app_name") in ("Stasis", "StasisBroadcast", "")
+        if not answer.ok:
+            raise self._refused(answer, "describe a channel")
+        return answer.body if isinstance(answer.body, dict) else {}
 
     async def _request(self, method: str, *what: str, once: bool, **values: str | int | None) -> Answer:
         uri = protocol.path("channels", self.id, *what) + protocol.query(**values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hmac
 
 import structlog
@@ -67,8 +66,3 @@ class Listening:
         if application := protocol.text(event, "application"):
             self._lines.put(application, connection)  # One for each call has a name of its own.
         self._lines.dispatch(connection, event)
-
-
-async def stay() -> None:
-    """There is nothing to keep up: Asterisk does."""
-    await asyncio.Event().wait()

@@ -77,6 +77,23 @@ def text(event: object, *names: str) -> str:
     return event if isinstance(event, str) else ""
 
 
+def texts(event: object, name: str) -> list[str]:
+    """The words of a list."""
+    found = event.get(name) if isinstance(event, dict) else None
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+
+
+def stasis_words(channel: object) -> list[str] | None:
+    """What the dialplan says to us, read from where it says it; None for a channel that is not in Stasis."""
+    said = text(channel, "dialplan", "app_data")
+    match text(channel, "dialplan", "app_name"):
+        case "Stasis":
+            return said.split(",")[1:]
+        case "StasisBroadcast":
+            return said.split(",", 3)[2].split(":") if said.count(",") >= 2 else []
+    return None
+
+
 def moment_ms(event: Event) -> float | None:
     """When it happened, by Asterisk's clock."""
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -19,7 +20,10 @@ from ivr.call.ari.protocol import Event
 from ivr.call.arrival import Arrival
 from ivr.call.journal import Journal
 from ivr.call.typeahead import Typeahead
-from ivr.errors import CallFailed, HungUp, LineLost, TakenBack
+from ivr.errors import CallFailed, HungUp, LeftAlone, LineLost, TakenBack
+
+A_CALL_S, SLOWEST_S = 0.001, 0.1
+"""How much later a service claims a call for each that it has, and at most."""
 
 log = structlog.get_logger()
 
@@ -49,11 +53,11 @@ class AriService:
         return len(self._calls) + len(self._early)
 
     async def stop(self, calls_end_within_s: float = 5.0) -> None:
-        """Take no more; let those in progress go."""
+        """Take no more. Those in progress stay in Stasis, to be taken up."""
         self._lines.heard = lambda application, event: None
         self._lines.came = lambda application: None
         for call in self._calls.values():
-            call.lost(CallFailed("the service is stopping"))
+            call.lost(LeftAlone("the service is stopping"))
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=calls_end_within_s)
         for task in self._tasks:
@@ -65,16 +69,27 @@ class AriService:
     def _heard(self, application: str, event: Event) -> None:
         channel_id = _channel_of(event)
         call = self._calls.get(channel_id)
-        if event.get("type") == "StasisStart" and channel_id and not (call and call.is_recording):
+        if event.get("type") == "CallBroadcast" and channel_id:
+            self._start(self._claim(application, channel_id))
+        elif event.get("type") == "StasisStart" and channel_id and not (call and call.is_recording):
             if call:  # It had left and come again, and nobody told us.
                 call.lost(TakenBack("the dialplan had the call again"))
             self._begin(application, channel_id, event)
         elif call:
             call.hear(event)
             if event.get("type") == "StasisEnd" and not call.is_recording:
-                self._start(self._look_at(application, channel_id, call))
+                self._start(self._why_ended(application, channel_id, call))
         elif channel_id in self._early:
             self._early[channel_id].append(event)
+
+    async def _claim(self, application: str, channel_id: str) -> None:
+        """A call looks for a service. Who has more calls is slower to say that it wants it."""
+        if len(self._calls) >= self._most_calls:
+            return
+        await asyncio.sleep(min(len(self._calls) * A_CALL_S, SLOWEST_S))
+        uri = protocol.path("events", "claim") + protocol.query(channelId=channel_id, application=application)
+        with suppress(LineLost):
+            await self._lines.ask(application, "POST", uri, once=True)  # Where another was faster, it is theirs.
 
     def _begin(self, application: str, channel_id: str, event: Event) -> None:
         if channel_id in self._early:
@@ -87,6 +102,17 @@ class AriService:
         """A connection is there again. What happened meanwhile nobody tells: each call looks."""
         for channel_id, call in self._calls.items():
             self._start(self._look_at(application, channel_id, call))
+        self._start(self._take_up(application))
+
+    async def _why_ended(self, application: str, channel_id: str, call: AriCall) -> None:
+        """It has left Stasis, and not at our wish."""
+        try:
+            await self._channel(application, channel_id).described()
+            call.lost(TakenBack("the dialplan has the call again"))
+        except HungUp:
+            call.hear({"type": "ChannelDestroyed"})
+        except CallFailed as failure:
+            call.lost(failure)
 
     async def _look_at(self, application: str, channel_id: str, call: AriCall) -> None:
         """Tell a call what it may have missed."""
@@ -101,6 +127,38 @@ class AriService:
             call.hear({"type": "ChannelDestroyed"})
         except LineLost:
             pass  # The next connection asks again.
+
+    # -- calls that were somebody else's -------------------------------------------------------------------------------
+
+    async def _take_up(self, application: str) -> None:
+        """What an earlier run left in Stasis, or what came while there was no connection."""
+        try:
+            answer = await self._lines.ask(application, "GET", protocol.path("applications", application))
+        except LineLost:
+            return
+        for channel_id in protocol.texts(answer.body, "channel_ids"):
+            await self._take_up_one(application, channel_id)
+
+    async def _take_up_one(self, application: str, channel_id: str) -> None:
+        if channel_id in self._serving:
+            return
+        try:
+            described = await self._channel(application, channel_id).described()
+        except (HungUp, CallFailed):
+            return
+        if (says := protocol.stasis_words(described)) is not None and channel_id not in self._serving:
+            self._begin(application, channel_id, {"type": "StasisStart", "channel": described, "args": says})
+
+    async def take_from(self, application: str, channel_id: str) -> None:
+        """Have a channel that another service left in Stasis moved to `application`. Raises nothing."""
+        try:
+            channel = self._channel(application, channel_id)
+            says = protocol.stasis_words(await channel.described())
+            if says is not None:
+                await channel.post("move", app=application, appArgs=",".join(says))
+                log.info("call.moved", channel=channel_id)
+        except (HungUp, CallFailed) as failure:
+            log.info("call.not_moved", channel=channel_id, reason=repr(failure))
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
@@ -129,7 +187,7 @@ class AriService:
 
     async def _arrived(self, application: str, channel: Channel, event: Event) -> AriCall:
         """The call, which hears all that happened since it came."""
-        words = [word for word in event.get("args") or () if isinstance(word, str)]
+        words = protocol.texts(event, "args")
         asked, complaints = arguments.parse(words[0] if words else "", words[1:])
         name = protocol.text(event, "channel", "name")
         for complaint in complaints:

@@ -10,10 +10,15 @@ from typing import Any
 from ivr.database.file import Database
 from ivr.errors import BadInput, NotFound
 from ivr.ids import Ids
-from ivr.mailbox.store import CallRecord, LiveCall
+from ivr.mailbox.store import CallRecord, Earlier, LiveCall
 
-KEPT_OF_A_LIVE_CALL = ("id", "account_id", "channel", "caller_number", "action", "began_at")
+KEPT_OF_A_LIVE_CALL = ("id", "account_id", "box_id", "channel", "caller_number", "action", "began_at")
+STALE_S = 60
+"""A call whose service was not alive for so long is over, as far as anybody knows."""
 CUT_SHORT = "the service ended in mid-call"
+
+
+COLUMNS = "channel, caller_number, action, number, began_at, uniqueid, instance"
 
 
 class SqliteCalls:
@@ -24,7 +29,7 @@ class SqliteCalls:
         self._ids = ids
 
     async def begin(self, call: LiveCall) -> str:
-        row = {"id": self._ids.document(), **asdict(call)}
+        row = {"id": self._ids.document(), **asdict(call), "seen_at": call.began_at}
         await self._database.write(lambda c: _insert(c, "live_calls", row))
         return str(row["id"])
 
@@ -42,26 +47,66 @@ class SqliteCalls:
     async def close_left_behind(self, now: int, began_before: int | None = None) -> int:
         """At a start: the calls that an earlier run did not end get a record that says so; how many there were.
 
-        `began_before` (Unix s): only those that are so old; None: all.
+        Those that may outlive their service are left to be taken up, for a while. `began_before` (Unix s): of the
+        others, only those that are so old; None: all.
         """
         before = 2**62 if began_before is None else began_before
 
         def verb(connection: sqlite3.Connection) -> int:
-            rows = connection.execute("SELECT * FROM live_calls WHERE began_at < ?", (before,)).fetchall()
+            sql = "SELECT * FROM live_calls WHERE iif(instance IS NULL, began_at < ?, seen_at < ?)"
+            rows = connection.execute(sql, (before, now - STALE_S)).fetchall()
             for row in rows:
-                kept = {
-                    name: row[name] for name in ("id", "account_id", "channel", "caller_number", "action", "began_at")
-                }
-                steps = json.dumps([{"at_ms": 0, "what": CUT_SHORT}])
-                _insert(connection, "calls", {**kept, "status": "ERROR", "ended_at": now, "steps": steps})
-            connection.execute("DELETE FROM live_calls WHERE began_at < ?", (before,))
+                _close(connection, row, now)
             return len(rows)
 
         return await self._database.write(verb)
 
+    async def close_stale(self, now: int) -> None:
+        """Calls whose service was not alive for a minute, and which nobody has taken up, get that record too."""
+        sql = "SELECT * FROM live_calls WHERE seen_at < ? AND instance IS NOT NULL"
+        values = (now - STALE_S,)
+        if not await self._database.read(lambda c: c.execute(sql, values).fetchall()):
+            return
+
+        def verb(connection: sqlite3.Connection) -> None:
+            for row in connection.execute(sql, values).fetchall():
+                _close(connection, row, now)
+
+        await self._database.write(verb)
+
+    async def signed_in(self, call_id: str, box_id: str, own_phone: bool) -> None:
+        sql = "UPDATE live_calls SET box_id = ?, own_phone = ? WHERE id = ?"
+        await self._database.write(lambda c: c.execute(sql, (box_id, own_phone, call_id)).rowcount)
+
+    async def take_up(self, channel: str, uniqueid: str, now: int) -> Earlier | None:
+        sql = "SELECT * FROM live_calls WHERE uniqueid = ? AND channel = ? ORDER BY seen_at"
+        values = (uniqueid, channel)
+        if not await self._database.read(lambda c: c.execute(sql, values).fetchall()):
+            return None
+
+        def verb(connection: sqlite3.Connection) -> Earlier | None:
+            rows = connection.execute(sql, values).fetchall()
+            for row in rows:
+                _close(connection, row, now)
+            last = rows[-1] if rows else None
+            return Earlier(last["box_id"], bool(last["own_phone"]), last["seen_at"]) if last else None
+
+        return await self._database.write(verb)
+
+    async def alive(self, instance: str, now: int) -> None:
+        """A service lives, and with it the calls that it has."""
+        sql = "UPDATE live_calls SET seen_at = ? WHERE instance = ?"
+        await self._database.write(lambda c: c.execute(sql, (now, instance)).rowcount)
+
+    async def left_by_others(self, instance: str, not_since: int) -> list[LiveCall]:
+        """Calls of services that were not alive since `not_since` (Unix s), other than `instance`."""
+        sql = f"SELECT {COLUMNS} FROM live_calls WHERE instance <> ? AND seen_at < ?"
+        rows = await self._database.read(lambda c: c.execute(sql, (instance, not_since)).fetchall())
+        return [LiveCall(**dict(row)) for row in rows]
+
     async def live(self) -> list[LiveCall]:
         """Calls that go on, the longest first."""
-        sql = "SELECT channel, caller_number, action, number, began_at FROM live_calls ORDER BY began_at, id"
+        sql = f"SELECT {COLUMNS} FROM live_calls ORDER BY began_at, id"
         return [LiveCall(**dict(row)) for row in await self._database.read(lambda c: c.execute(sql).fetchall())]
 
     async def recent(self, account_id: str | None, not_before: int, limit: int) -> list[CallRecord]:
@@ -85,6 +130,14 @@ class SqliteCalls:
         if len(rows) > 1:
             raise BadInput(f"several calls have ids that begin with {call_id!r}: give more of it")
         return _record(rows[0])
+
+
+def _close(connection: sqlite3.Connection, row: sqlite3.Row, now: int) -> None:
+    """A call that its service did not end gets its record."""
+    kept = {name: row[name] for name in KEPT_OF_A_LIVE_CALL}
+    steps = json.dumps([{"at_ms": 0, "what": CUT_SHORT}])
+    _insert(connection, "calls", {**kept, "status": "ERROR", "ended_at": now, "steps": steps})
+    connection.execute("DELETE FROM live_calls WHERE id = ?", (row["id"],))
 
 
 def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.asterisk.rig import roads
 from tests.asterisk.rig.roads import Instance
+from tests.call.contract.stage import CONTEXT, EXTENSION, VALUE, VARIABLE
 
 ASTERISK_CONF = Path(__file__).parents[3] / "asterisk-conf"
 
@@ -54,6 +55,8 @@ class Site:
     """Services whose loop is so many ms late."""
     spares: tuple[Instance, ...]
     """Services that tests start and kill themselves."""
+    contract: Instance | None = None
+    """What stands for the menus where the contract of the transports is tested."""
     ami_port: int = 0
     """0: no manager."""
     transport: str = "fastagi"
@@ -147,6 +150,7 @@ def _extensions(site: Site) -> Iterable[str]:
         *_ways(),
         *_voicemail_lines(),
         *(line for n, spare in enumerate(site.spares) for line in _spare(n, spare)),
+        *(_contract(site.contract) if site.contract else []),
     ]
 
 
@@ -309,6 +313,21 @@ def _spare(n: int, spare: Instance) -> Iterable[str]:
         f"exten => *7{n:02},1,NoOp()", *roads.chosen(spare),
         " same => n,Gosub(ivr-check,s,1(single_mailbox_login=true))",
         " same => n,Hangup()",
+    ]  # fmt: skip
+
+
+CONTRACT_AGI = "contract-agi"
+
+
+def _contract(instance: Instance) -> Iterable[str]:
+    """*60 and the number of a row: the transports' contract (tests/call/contract), by whichever road calls take."""
+    return [
+        f"exten => _*601XXX,1,Set({VARIABLE}={VALUE})", *roads.chosen(instance),
+        f" same => n,Set(IVR_AGI={CONTRACT_AGI})",
+        " same => n,Gosub(ivr-leave,s,1(number=${EXTEN:3}))",
+        " same => n,Hangup()",
+        f"[{CONTEXT}]",
+        *_says(EXTENSION, "month/7"),
     ]  # fmt: skip
 
 

@@ -1,0 +1,118 @@
+"""`python -m bench.transports [--pairs N] [--workers N] [--calls 50,100] [--against ari,agi]`: the roads onto a call.
+
+On one Asterisk and one service: FastAGI against each other transport in pairs, by ear, and what a call costs over each.
+An empty list leaves that part out. The results are in docs/transports.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import platform
+from statistics import median
+
+from bench.figures import Compared, table
+from bench.lab import PIN, BenchLab
+from bench.load import DIALPLAN, Cost, listeners, must_have_sipp
+from bench.pairs import measured
+from bench.worker import Side, Task
+from tests.asterisk.rig.roads import TRANSPORTS
+
+USUAL = TRANSPORTS[0]
+MESSAGES = 10
+ROUNDS = 3
+FIGURES = ("menus", "first_word", "first_word_with_pin")
+
+
+def road(transport: str) -> str:
+    """What is dialled in front of a number, so that the call takes it."""
+    return f"*5{TRANSPORTS.index(transport)}"
+
+
+def side(lab: BenchLab, transport: str, number: str) -> Side:
+    by = road(transport)
+    return Side(
+        f"{by}*97", f"{by}*98{number}", str(lab.site.sounds), "count/you-have", f"number/{MESSAGES}",
+        "message/message", f"{by}*76{number}", "tone/beep", "done/deleted",
+    )  # fmt: skip
+
+
+async def latency(others: list[str], pairs: int, workers: int) -> None:
+    """By ear, `workers` phones at a time."""
+    lab = BenchLab({f"{5 + worker}000": MESSAGES for worker in range(workers)}, agi=True)
+    try:
+        lab.furnish()
+        lab.start()
+        for other in others:
+            tasks = [
+                Task(
+                    ("127.0.0.1", lab.site.sip_port), lab.phone("p", number), lab.phone("s", number), PIN,
+                    -(-pairs // workers), FIGURES, str(lab.audio), side(lab, USUAL, number), side(lab, other, number),
+                    int(number),
+                )
+                for number in lab.boxes
+            ]  # fmt: skip
+            found = await asyncio.gather(*map(measured, tasks))
+            print(f"\n### {USUAL} and {other}\n\n{_compared(found, other)}", flush=True)
+    finally:
+        lab.stop()
+        lab.remove()
+
+
+def _compared(found: list[dict[str, list[list[float]]]], other: str) -> str:
+    names = list(dict.fromkeys(name for one in found for name in one))
+    pairs = {name: [pair for one in found for pair in one.get(name, [])] for name in names}
+    rows = [Compared(name, "ms", [p[0] for p in both], [p[1] for p in both]) for name, both in pairs.items()]
+    return table(rows, USUAL, other)
+
+
+def cost(transports: list[str], calls: list[int]) -> None:
+    """CPU of a call at so many at a time, over each transport in turn, and of bare `Playback` of the same message."""
+    must_have_sipp()
+    lab = BenchLab({f"6{n:03}": 1 for n in range(max(calls))}, message_s=30, agi="agi" in transports)
+    ways = {"Playback": "*75", **{transport: f"{road(transport)}*97" for transport in transports}}
+    try:
+        with (lab.site.folder / "etc" / "extensions.conf").open("a") as file:
+            file.write(DIALPLAN.format(sound=lab.audio.with_suffix("")))
+        lab.furnish()
+        lab.start()
+        print("\n### CPU ms a call (Asterisk and what it started + service), and KB of memory\n", flush=True)
+        print(f"| calls at a time | {' | '.join(ways)} |\n|---|{'---|' * len(ways)}", flush=True)
+        for count in calls:
+            found: dict[str, list[Cost]] = {way: [] for way in ways}
+            for _ in range(ROUNDS):
+                for way, dials in ways.items():
+                    found[way].append(listeners(lab, way, dials, count))
+            cells = []
+            for costs in found.values():
+                asterisk, service = (
+                    median(1000 * seconds / count for seconds in one)
+                    for one in ([c.asterisk_s for c in costs], [c.service_s for c in costs])
+                )
+                failed = (
+                    f", {sum(c.failed for c in costs)} rounds had failed calls" if any(c.failed for c in costs) else ""
+                )
+                cells.append(f"{asterisk + service:.0f} ({asterisk:.0f} + {service:.0f}){failed}")
+            print(f"| {count} | {' | '.join(cells)} |", flush=True)
+    finally:
+        lab.stop()
+        lab.remove()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.transports", description=__doc__)
+    parser.add_argument("--pairs", type=int, default=60)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--calls", default="50,100")
+    parser.add_argument("--against", default="ari,agi")
+    chosen = parser.parse_args()
+    others = [name for name in chosen.against.split(",") if name]
+    print(f"Python {platform.python_version()}, {platform.machine()}, {chosen.workers} phones at a time", flush=True)
+    if chosen.pairs:
+        asyncio.run(latency(others, chosen.pairs, chosen.workers))
+    if chosen.calls:
+        cost([USUAL, *others], [int(count) for count in chosen.calls.split(",")])
+
+
+if __name__ == "__main__":
+    main()
