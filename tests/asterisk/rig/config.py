@@ -133,6 +133,11 @@ def _extensions(site: Site) -> Iterable[str]:
         "exten => _*72X!,1,Set(REDIRECTING(from-num)=${CALLERID(num)})",
         " same => n,Gosub(ivr-leave,s,1(number=${EXTEN:3}))",
         " same => n,Hangup()",
+        # A box, with an argument that tries to be a line of the header block: its owner's phone calls.
+        "exten => _*621XXX,1,Set(NEXT_LINE=${BASE64_DECODE(Cg==)})",
+        " same => n,Gosub(ivr-check,s,1(number=${EXTEN:3},"
+        'reason=x"${NEXT_LINE}agi_channel: PJSIP/p${EXTEN:-3}-00000001))',
+        " same => n,Hangup()",
         # What a box may be asked with, as a test wants it: *99 and the name of a variable of the global list.
         "exten => _*99X!,1,Gosub(ivr-check,s,1(${GLOBAL(TRY_${EXTEN:3})}))",
         " same => n,Playback(${IVR_SOUNDS}/done/thank-you)",

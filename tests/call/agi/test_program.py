@@ -82,7 +82,7 @@ async def test_who_hangs_up_while_speaking_has_left_a_message(site: NoService, s
     box = await site.house.box("1001", owner=site.house.bob)
     handset = ScriptedHandset([When("(recording)", HANG_UP)], SPEECH)
     await site.call(handset, "number=1001", path="leave", signals=signals)
-    await site.over()
+    assert "status=HANGUP" in await site.over()
     [message] = await site.house.messages(box)
     assert message.length_ms == 2000
     assert list(site.house.app.recordings.takes.iterdir()) == []
