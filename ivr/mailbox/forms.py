@@ -50,9 +50,13 @@ class Forms:
         self._folder = folder
         self._making: dict[Path, asyncio.Lock] = {}
 
+    def prepare(self) -> None:
+        """Make its folder, where there is none."""
+        self._folder.mkdir(exist_ok=True)
+
     def clear(self) -> None:
         """Empty the cache, as at a start."""
-        self._folder.mkdir(exist_ok=True)
+        self.prepare()
         for path in self._folder.iterdir():
             path.unlink(missing_ok=True)
 

@@ -79,8 +79,7 @@ def lanes(app: App, manager: Manager | None, *, at_start: bool = True) -> list[L
     ]
     if mails:
         forms = Forms(app.delivery, app.rest.uploads, app.workshop, settings.data.folder / "mail-forms")
-        if at_start:
-            forms.clear()
+        forms.clear() if at_start else forms.prepare()
         post = Post(
             app.boxes,
             app.messages,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.asterisk.conftest import Conversation, Person, Recorded, eventually
+from tests.asterisk.hearing import stretches
 from tests.sipphone import RATE, locate
 
 FRAME_MS = 20
@@ -85,18 +86,10 @@ async def test_back_on_and_both_ends_to_the_frame(alice: Person) -> None:
     await call.press("5")
     pressed = round(call.call.position_s * RATE)
     await heard_until(call, call.call.position_s + 0.5)
-    places = stretches(call, message, pressed - RATE // 10)
+    places = stretches(call.call, message.samples, pressed - RATE // 10)
     assert abs(places[0].began_ms - (14_000 - 3000)) <= FRAME_MS, "from the end, which is where it stands"
     await call.hang_up()
     assert alice.folder_of(message) == "new", "past the end is not heard to the end"
-
-
-@dataclass
-class Stretch:
-    """A stretch of a recording, played without a break: where in the recording it began, and where it ended."""
-
-    began_ms: float
-    ended_ms: float
 
 
 @dataclass
@@ -123,26 +116,9 @@ async def heard_until(call: Conversation, second: float) -> None:
         await asyncio.sleep(0.01)
 
 
-def stretches(call: Conversation, message: Recorded, since: int) -> list[Stretch]:
-    """The stretches of the recording that were heard since a sample of what was heard, each found to the sample."""
-    heard, window, step = call.call.heard, RATE // 25, RATE // 100
-    found: list[Stretch] = []
-    offset = None
-    for at in range(max(0, since), len(heard) - window, step):
-        place = locate(heard[at : at + window], message.samples)
-        if place is None:
-            continue
-        if found and offset is not None and abs(place - at - offset) < RATE // 20:
-            found[-1].ended_ms = (place + window) / 8
-        else:
-            found.append(Stretch(place / 8, (place + window) / 8))
-            offset = place - at
-    return found
-
-
 def around_the_jump(call: Conversation, message: Recorded, pressed: int) -> Jump:
     """Where one stretch of the recording ended and the next began, around sample `pressed` of what was heard."""
-    places = stretches(call, message, pressed - RATE // 2)
+    places = stretches(call.call, message.samples, pressed - RATE // 2)
     assert len(places) == 2, f"one jump was expected, but these stretches were heard: {places}"
     return Jump(places[0].ended_ms, places[1].began_ms)
 

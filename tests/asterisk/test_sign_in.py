@@ -43,6 +43,16 @@ async def test_another_persons_box_by_its_number_wants_its_pin(alice: Person, bo
     await call.ends()
 
 
+async def test_a_line_break_in_an_argument_makes_nobodys_phone(alice: Person, bob: Person) -> None:
+    alice.moves_in(pin="1379")
+    bob.moves_in()
+    call = await bob.dials(f"*62{alice.number}")
+    await call.hears("login/enter-pin")
+    await call.press("1379#")
+    await call.hears("count/no-messages")
+    await call.hang_up()
+
+
 async def test_three_wrong_pins(alice: Person, bob: Person) -> None:
     alice.moves_in(pin="1379")
     bob.moves_in()

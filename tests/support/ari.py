@@ -33,6 +33,7 @@ Reply = tuple[int, Any]
 class Playback:
     id: str
     text: str
+    length_ms: int = 0
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     heard: list[int] = field(default_factory=list)
     """From which position to which, in ms."""
@@ -79,6 +80,10 @@ class PeerCall:
         assert self._record_ends
         self._record_ends.set_result((ms, then))
         await self._until(lambda: self.recording is None, "the end of the recording")
+
+    async def records(self) -> None:
+        """Wait until the caller is recorded."""
+        await self._until(lambda: self.recording, "a recording")
 
     def press(self, keys: str) -> None:
         for key in keys:
@@ -212,6 +217,7 @@ class PeerCall:
         found = recording.read(stem)
         if found:
             said = found.sentence
+            playback.length_ms = found.length_ms
             playback.text = "(recording)" if said is None else " ".join(words.text for words in said)
         before = self._playing
         job = self._play_on(playback, found.length_ms if found else None, int(query.get("offsetms", 0)), before)

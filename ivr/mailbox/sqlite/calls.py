@@ -44,15 +44,17 @@ class SqliteCalls:
 
         await self._database.write(verb)
 
-    async def close_left_behind(self, now: int) -> int:
+    async def close_left_behind(self, now: int, began_before: int | None = None) -> int:
         """At a start: the calls that an earlier run did not end get a record that says so; how many there were.
 
-        Those that may outlive their service are left to be taken up, for a while.
+        Those that may outlive their service are left to be taken up, for a while. `began_before` (Unix s): of the
+        others, only those that are so old; None: all.
         """
+        before = 2**62 if began_before is None else began_before
 
         def verb(connection: sqlite3.Connection) -> int:
-            sql = "SELECT * FROM live_calls WHERE instance IS NULL OR seen_at < ?"
-            rows = connection.execute(sql, (now - STALE_S,)).fetchall()
+            sql = "SELECT * FROM live_calls WHERE iif(instance IS NULL, began_at < ?, seen_at < ?)"
+            rows = connection.execute(sql, (before, now - STALE_S)).fetchall()
             for row in rows:
                 _close(connection, row, now)
             return len(rows)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.asterisk.rig import roads
 from tests.asterisk.rig.roads import Instance
+from tests.call.contract.stage import CONTEXT, EXTENSION, VALUE, VARIABLE
 
 ASTERISK_CONF = Path(__file__).parents[3] / "asterisk-conf"
 
@@ -54,6 +55,8 @@ class Site:
     """Services whose loop is so many ms late."""
     spares: tuple[Instance, ...]
     """Services that tests start and kill themselves."""
+    contract: Instance | None = None
+    """What stands for the menus where the contract of the transports is tested."""
     ami_port: int = 0
     """0: no manager."""
     transport: str = "fastagi"
@@ -130,6 +133,11 @@ def _extensions(site: Site) -> Iterable[str]:
         "exten => _*72X!,1,Set(REDIRECTING(from-num)=${CALLERID(num)})",
         " same => n,Gosub(ivr-leave,s,1(number=${EXTEN:3}))",
         " same => n,Hangup()",
+        # A box, with an argument that tries to be a line of the header block: its owner's phone calls.
+        "exten => _*621XXX,1,Set(NEXT_LINE=${BASE64_DECODE(Cg==)})",
+        " same => n,Gosub(ivr-check,s,1(number=${EXTEN:3},"
+        'reason=x"${NEXT_LINE}agi_channel: PJSIP/p${EXTEN:-3}-00000001))',
+        " same => n,Hangup()",
         # What a box may be asked with, as a test wants it: *99 and the name of a variable of the global list.
         "exten => _*99X!,1,Gosub(ivr-check,s,1(${GLOBAL(TRY_${EXTEN:3})}))",
         " same => n,Playback(${IVR_SOUNDS}/done/thank-you)",
@@ -147,6 +155,7 @@ def _extensions(site: Site) -> Iterable[str]:
         *_ways(),
         *_voicemail_lines(),
         *(line for n, spare in enumerate(site.spares) for line in _spare(n, spare)),
+        *(_contract(site.contract) if site.contract else []),
     ]
 
 
@@ -309,6 +318,21 @@ def _spare(n: int, spare: Instance) -> Iterable[str]:
         f"exten => *7{n:02},1,NoOp()", *roads.chosen(spare),
         " same => n,Gosub(ivr-check,s,1(single_mailbox_login=true))",
         " same => n,Hangup()",
+    ]  # fmt: skip
+
+
+CONTRACT_AGI = "contract-agi"
+
+
+def _contract(instance: Instance) -> Iterable[str]:
+    """*60 and the number of a row: the transports' contract (tests/call/contract), by whichever road calls take."""
+    return [
+        f"exten => _*601XXX,1,Set({VARIABLE}={VALUE})", *roads.chosen(instance),
+        f" same => n,Set(IVR_AGI={CONTRACT_AGI})",
+        " same => n,Gosub(ivr-leave,s,1(number=${EXTEN:3}))",
+        " same => n,Hangup()",
+        f"[{CONTEXT}]",
+        *_says(EXTENSION, "month/7"),
     ]  # fmt: skip
 
 

@@ -15,8 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ivr.audio import wav
 from tests.asterisk.rig import roads
-from tests.asterisk.rig.config import AGI_PROGRAMS, Device, Site, write
+from tests.asterisk.rig.config import AGI_PROGRAMS, CONTRACT_AGI, Device, Site, write
+from tests.asterisk.rig.contract import sound_of
 from tests.asterisk.rig.processes import (
     ASTERISK_UID,
     SERVICE_UID,
@@ -28,6 +30,7 @@ from tests.asterisk.rig.processes import (
 )
 from tests.asterisk.rig.roads import Instance
 from tests.asterisk.rig.root import Missing, asterisk_root
+from tests.call.contract.stage import NAMES
 
 CHECKOUT = Path(__file__).parents[3]
 ROOT = CHECKOUT / ".asterisk" / "root"
@@ -96,6 +99,7 @@ class Lab:
             main=self._instance("ivr", "data"),
             late={ms: self._instance(f"ivr-late-{ms}", f"data-late-{ms}") for ms in LATE_MS} if is_for_tests else {},
             spares=tuple(self._instance(f"ivr-spare-{n}", f"data-spare-{n}") for n in range(SPARES * is_for_tests)),
+            contract=self._instance("ivr-contract", "contract") if is_for_tests else None,
             ami_port=free_tcp_port(),
             transport=transport,
         )
@@ -116,6 +120,11 @@ class Lab:
         self._late_services = [
             Service(late, self.folder / f"service-late-{ms}.log", ms) for ms, late in self._late.items()
         ]
+        self._others = [*self._late_services]
+        if self.site.contract:
+            environment = self._environment(self.site.contract)
+            command = ("tests.call.contract.lab",)
+            self._others.append(Service(environment, self.folder / "service-contract.log", command=command))
         self._make_folders()
         self._copy_sounds()
         if self._has_agi:
@@ -124,7 +133,7 @@ class Lab:
     def start(self) -> None:
         """Start both, and wait until calls find their way. Raises `NotStarted`."""
         with ThreadPoolExecutor() as at_once:
-            services = (service.start for service in (self.service, *self._late_services))
+            services = (service.start for service in (self.service, *self._others))
             starting = [at_once.submit(start) for start in (self.asterisk.start, *services)]
         for started in starting:
             started.result()
@@ -133,7 +142,7 @@ class Lab:
     def stop(self) -> None:
         """End both."""
         self.asterisk.stop()
-        for service in (self.service, *self._late_services):
+        for service in (self.service, *self._others):
             service.stop()
 
     def remove(self) -> None:
@@ -191,14 +200,19 @@ class Lab:
             os.chown(self.folder / name, ASTERISK_UID, SHARED_GID)
         os.chown(self.folder / "etc" / "ivr" / "secret.conf", ASTERISK_UID, SHARED_GID)
         late = [Path(environment["IVR_DATA__FOLDER"]) for environment in self._late.values()]
-        for data in (self.data, *late, *(spare.data for spare in self.site.spares)):
+        contract = [self.site.contract.data] if self.site.contract else []
+        for data in (self.data, *late, *contract, *(spare.data for spare in self.site.spares)):
             data.mkdir(mode=0o2750)
             os.chown(data, SERVICE_UID, SHARED_GID)
             data.chmod(0o2750)
 
     def _wait_for_ari(self) -> None:
         """Services that are there before Asterisk find it after a while."""
-        for instance in (self.site.main, *self.site.late.values()):
+        for instance in (
+            self.site.main,
+            *self.site.late.values(),
+            *([self.site.contract] if self.site.contract else []),
+        ):
             if not roads.takes_calls(instance.name, self.asterisk.console(), FOUND_WITHIN_S):
                 raise NotStarted(f"the service {instance.name} has not connected to ARI; its log says why")
 
@@ -206,16 +220,28 @@ class Lab:
         """Where Asterisk looks for it; the main service's data is its data too."""
         folder = self.folder / AGI_PROGRAMS
         folder.mkdir()
-        script = folder / "ivr-agi"
-        program = Path(sys.executable).with_name("ivr-agi")
-        environment: dict[str, str] = as_service(self.environment)["env"]
-        script.write_text(roads.agi_program(environment, program, self.asterisk.machine, (SERVICE_UID, SHARED_GID)))
+        self._put_script(folder / "ivr-agi", str(Path(sys.executable).with_name("ivr-agi")), self.environment)
+        if self.site.contract:
+            program = f"{sys.executable} -m tests.call.contract.lab"
+            self._put_script(folder / CONTRACT_AGI, program, self._environment(self.site.contract))
+
+    def _put_script(self, script: Path, program: str, settings: dict[str, str]) -> None:
+        environment: dict[str, str] = as_service(settings)["env"]
+        log = self.folder / "agi.log"
+        log.touch()
+        log.chmod(0o666)
+        user = (SERVICE_UID, SHARED_GID)
+        script.write_text(roads.agi_program(environment, program, self.asterisk.machine, user, log))
         os.chown(script, ASTERISK_UID, SHARED_GID)
         script.chmod(0o550)
 
     def _copy_sounds(self) -> None:
         """The dialplan's own prompts, where Asterisk can read them whatever the rights of this checkout."""
         shutil.copytree(SOUNDS / "en", self.site.sounds)
+        if self.site.contract:
+            for name in NAMES:
+                wav.write(self.site.contract.data / f"{name}.wav", sound_of(name).tobytes())
+                (self.site.contract.data / f"{name}.wav").chmod(0o644)
 
 
 def _must_be_readable() -> None:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,10 +119,15 @@ class Asterisk:
 
 
 class Service:
-    """`ivr serve` with its settings in environment variables; with `late_ms`, in a loop that is made late."""
+    """`ivr serve` with its settings in environment variables; with `late_ms`, in a loop that is made late.
 
-    def __init__(self, environment: dict[str, str], log: Path, late_ms: int = 0) -> None:
-        self._command = ["tests.asterisk.rig.late", str(late_ms)] if late_ms else ["ivr", "serve"]
+    `command`: another module that says so when it is ready, and its arguments.
+    """
+
+    def __init__(
+        self, environment: dict[str, str], log: Path, late_ms: int = 0, command: Sequence[str] = ("ivr", "serve")
+    ) -> None:
+        self._command = ["tests.asterisk.rig.late", str(late_ms)] if late_ms else [*command]
         self._environment = environment
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None

@@ -18,6 +18,10 @@ import pytest
 
 from ivr.audio import wav
 from ivr.audio.sound import Sound
+from ivr.call.ari.dialling import Dialling
+from ivr.call.ari.lines import Lines
+from ivr.call.ari.service import AriService
+from ivr.call.ari.settings import AriSettings
 from ivr.call.arrival import Arrival
 from ivr.call.fastagi.server import FastAgiServer
 from ivr.call.scripted import HangUp, Press, ScriptedCall, Speak
@@ -29,12 +33,14 @@ from ivr.terminal.console import Console, Manner
 from ivr.terminal.screen import Screen
 from ivr.terminal.sound import Loudspeaker
 from tests.call.contract.agi_program import COMPLAINT
+from tests.call.contract.ari_person import AtThePhone
 from tests.call.contract.follower import Follower
 from tests.call.contract.keyboard import FollowingConsole, FollowingKeyboard
 from tests.call.contract.rows import ROWS, Row
 from tests.call.contract.script import WORK, HangsUp, Presses, Speaks
 from tests.call.contract.service import Service
 from tests.call.contract.stage import CONTEXT, EXTENSION, NAMES, VALUE, VARIABLE, Stage
+from tests.support.ari import APPLICATION, PASSWORD, USER, FakeAri
 from tests.support.house import FakeClock
 
 SOUND_MS = 600
@@ -57,6 +63,10 @@ class Road(ABC):
 
     cannot: ClassVar[dict[str, str]] = {}
     """Sentences of the contract that this road does not hold, each with the reason."""
+    slack_ms: ClassVar[int] = 1
+    """How far what was heard may be off."""
+    tells_after_a_hang_up: ClassVar[bool] = True
+    """Whether the dialplan still hears how it ended."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -170,6 +180,39 @@ class ClassicAgi(Road):
         outcome = outcome_of(status, peer, follower)
         outcome.heard = follower.heard
         return outcome
+
+
+class Ari(Road):
+    """The real connection, and an Asterisk that speaks ARI, with somebody at its phone, ten times as fast as life."""
+
+    slack_ms: ClassVar[int] = 200
+    tells_after_a_hang_up: ClassVar[bool] = False
+
+    async def meet(self, row: Row) -> Outcome:
+        asterisk = FakeAri()
+        await asterisk.start_listening()
+        lines, person = Lines(), AtThePhone(row.caller)
+        service = Service(row, Stage(self.sounds, self.takes, self.slack_ms, person.work))
+        calls = AriService(lines, service.receive, self.silence(), "", time.monotonic)
+        settings = AriSettings(port=asterisk.port, user=USER, password=PASSWORD, application=APPLICATION)
+        dialling = asyncio.create_task(Dialling(settings, lines).run())
+        try:
+            await asterisk.connected()
+            variables = {VARIABLE: VALUE, f"DIALPLAN_EXISTS({CONTEXT},{EXTENSION},1)": "1"}
+            peer = asterisk.call("check", variables=variables)
+            does = asyncio.create_task(person.follow(asterisk, peer))
+            status = await peer.ends()
+            await service.over.wait()
+            await calls.stop()
+            does.cancel()
+            await asyncio.gather(does, return_exceptions=True)
+        finally:
+            dialling.cancel()
+            await asyncio.gather(dialling, return_exceptions=True)
+            await asterisk.stop()
+        service.complain()
+        heard = [(one.text, *one.heard) for one in peer.playbacks if one.text and one.heard]
+        return Outcome(status, heard, peer.went_to, peer.hung_up.is_set())  # type: ignore[arg-type]
 
 
 class Terminal(FastAgi):

@@ -214,9 +214,9 @@ async def entry_typed_ahead(call: Call, stage: Stage) -> None:
 
 async def _record(call: Call, stage: Stage, path: Path, longest_ms: int = 20_000, silence_ms: int = 0) -> RecordingEnd:
     await call.play([stage["beep"]], keys="")
+    stage.found["recorded"] = str(path)
     recorded = await call.record(path, longest_ms=longest_ms, silence_ms=silence_ms)
     assert recorded.length_ms == wav.length_ms(path)
-    stage.found["recorded"] = str(path)
     stage.found["length_ms"] = recorded.length_ms
     return recorded.ended_by
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 import pytest
@@ -21,6 +22,7 @@ class Service:
     row: Row
     stage: Stage
     wrong: list[BaseException] = field(default_factory=list)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def receive(self, call: Call) -> None:
         try:
@@ -32,6 +34,7 @@ class Service:
             self.wrong.append(error)
         finally:
             await call.finish(STATUS)
+            self.over.set()
 
     def complain(self) -> None:
         """Raise what went wrong, if anything did."""

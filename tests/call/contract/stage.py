@@ -41,7 +41,7 @@ class Stage:
         return abs(ms - expected_ms) <= self.slack_ms
 
 
-def stage_in(folder: Path, slack_ms: int, work_s: float) -> Stage:
+def stage_in(folder: Path, slack_ms: int, work_s: float, takes: Path | None = None) -> Stage:
     """A stage for a process that shares only `folder` with the caller: work takes so long, whatever they do."""
 
     async def work() -> str:
@@ -52,4 +52,4 @@ def stage_in(folder: Path, slack_ms: int, work_s: float) -> Stage:
     for name in NAMES:
         path = folder / f"{name}.wav"
         sounds[name] = Sound(path, wav.length_ms(path), name)
-    return Stage(sounds, folder / "takes", slack_ms, work)
+    return Stage(sounds, takes or folder / "takes", slack_ms, work)
