@@ -18,11 +18,6 @@ SHARED_GID = 61000
 """Numbers are enough: nobody needs to be in /etc/passwd."""
 START_WITHIN_S = 60.0
 MACHINE = Path("/machine")
-RIGHTS = "+setuid,+setgid,+sys_chroot"
-AS_BY_SUDO = (
-    "setpriv", f"--reuid={ASTERISK_UID}", f"--regid={SHARED_GID}", "--clear-groups", f"--inh-caps={RIGHTS}",
-    f"--ambient-caps={RIGHTS}",
-)  # fmt: skip
 
 
 class NotStarted(Exception):
@@ -32,16 +27,15 @@ class NotStarted(Exception):
 class Asterisk:
     """Asterisk in its root, which sees `folders` at their own paths, in a mount namespace of its own.
 
-    With `becomes_us`, what it starts can leave the root, and become another user, as by sudo: `machine` is where it
-    sees this machine's files.
+    `machine` is where it sees this machine's files, if it is to see them.
     """
 
-    def __init__(self, root: Path, config: Path, folders: list[Path], log: Path, becomes_us: bool = False) -> None:
+    def __init__(self, root: Path, config: Path, folders: list[Path], log: Path, sees_machine: bool = False) -> None:
         self._root = root
         self._config = config
         self._folders = folders
         self._log = log
-        self._becomes_us = becomes_us
+        self._sees_machine = sees_machine
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -97,11 +91,10 @@ class Asterisk:
         )
         if self._root != Path("/"):
             mounts += self._hosts()
-        if self._becomes_us and self._root != Path("/"):
+        if self._sees_machine and self._root != Path("/"):
             at = f"{self._root}{MACHINE}"
             mounts += f"mkdir -p {at} && mount --rbind / {at} && "
-        rights = AS_BY_SUDO if self._becomes_us else ()
-        script = f"{mounts}exec {' '.join([*rights, *self._as_asterisk(bool(rights)), *command])}"
+        script = f"{mounts}exec {' '.join([*self._as_asterisk(), *command])}"
         return ["unshare", "-m", "--propagation", "private", "sh", "-c", script]
 
     def _hosts(self) -> str:
@@ -113,9 +106,8 @@ class Asterisk:
     def _mounted(self) -> list[Path]:
         return [] if self._root == Path("/") else self._folders
 
-    def _as_asterisk(self, is_already: bool = False) -> list[str]:
-        user = [] if is_already else [f"--userspec={ASTERISK_UID}:{SHARED_GID}"]
-        return ["chroot", *user, str(self._root)]
+    def _as_asterisk(self) -> list[str]:
+        return ["chroot", f"--userspec={ASTERISK_UID}:{SHARED_GID}", str(self._root)]
 
 
 class Service:
