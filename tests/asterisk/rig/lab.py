@@ -229,7 +229,7 @@ class Lab:
             self._put_script(folder / CONTRACT_AGI, program, self._environment(self.site.contract))
 
     def _put_sudo(self, root: Path, at: Path) -> None:
-        """What lets a program of Asterisk become the service's user, and leave the root: a chroot(8) with root's rights.
+        """What lets a program of Asterisk become the service's user and leave the root: a chroot(8) with root's rights.
 
         For Asterisk's group, and for as long as the lab is up.
         """
