@@ -115,6 +115,7 @@ class Lab:
         modules = next(root.glob("usr/lib/*/asterisk/modules"))
         config = write(self.site, Path("/") / modules.relative_to(root))
         self._has_agi = agi or transport == "agi"
+        self._root, self._become = root, self.folder / AGI_PROGRAMS / "become"
         self.asterisk = Asterisk(root, config, [self.folder], self.folder / "asterisk.out", becomes_us=self._has_agi)
         self.service = Service(self.environment, self.folder / "service.log")
         self._late_services = [
@@ -144,6 +145,7 @@ class Lab:
         self.asterisk.stop()
         for service in (self.service, *self._others):
             service.stop()
+        self._become.unlink(missing_ok=True)  # A failed lab leaves its folder, and nobody may become root by it.
 
     def remove(self) -> None:
         """Take the folder away."""
@@ -220,6 +222,10 @@ class Lab:
         """Where Asterisk looks for it; the main service's data is its data too."""
         folder = self.folder / AGI_PROGRAMS
         folder.mkdir()
+        self._become.touch(0o600)
+        shutil.copyfile(self._root / "usr/sbin/chroot", self._become)
+        os.chown(self._become, 0, SHARED_GID)
+        self._become.chmod(0o4750)
         self._put_script(folder / "ivr-agi", str(Path(sys.executable).with_name("ivr-agi")), self.environment)
         if self.site.contract:
             program = f"{sys.executable} -m tests.call.contract.lab"
@@ -230,8 +236,8 @@ class Lab:
         log = self.folder / "agi.log"
         log.touch()
         log.chmod(0o666)
-        user = (SERVICE_UID, SHARED_GID)
-        script.write_text(roads.agi_program(environment, program, self.asterisk.machine, user, log))
+        machine, user = self.asterisk.machine, (SERVICE_UID, SHARED_GID)
+        script.write_text(roads.agi_program(environment, program, self._become, machine, user, log))
         os.chown(script, ASTERISK_UID, SHARED_GID)
         script.chmod(0o550)
 

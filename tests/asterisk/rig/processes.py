@@ -18,11 +18,6 @@ SHARED_GID = 61000
 """Numbers are enough: nobody needs to be in /etc/passwd."""
 START_WITHIN_S = 60.0
 MACHINE = Path("/machine")
-RIGHTS = "+setuid,+setgid,+sys_chroot"
-AS_BY_SUDO = (
-    "setpriv", f"--reuid={ASTERISK_UID}", f"--regid={SHARED_GID}", "--clear-groups", f"--inh-caps={RIGHTS}",
-    f"--ambient-caps={RIGHTS}",
-)  # fmt: skip
 
 
 class NotStarted(Exception):
@@ -100,8 +95,7 @@ class Asterisk:
         if self._becomes_us and self._root != Path("/"):
             at = f"{self._root}{MACHINE}"
             mounts += f"mkdir -p {at} && mount --rbind / {at} && "
-        rights = AS_BY_SUDO if self._becomes_us else ()
-        script = f"{mounts}exec {' '.join([*rights, *self._as_asterisk(bool(rights)), *command])}"
+        script = f"{mounts}exec {' '.join([*self._as_asterisk(), *command])}"
         return ["unshare", "-m", "--propagation", "private", "sh", "-c", script]
 
     def _hosts(self) -> str:
@@ -113,9 +107,8 @@ class Asterisk:
     def _mounted(self) -> list[Path]:
         return [] if self._root == Path("/") else self._folders
 
-    def _as_asterisk(self, is_already: bool = False) -> list[str]:
-        user = [] if is_already else [f"--userspec={ASTERISK_UID}:{SHARED_GID}"]
-        return ["chroot", *user, str(self._root)]
+    def _as_asterisk(self) -> list[str]:
+        return ["chroot", f"--userspec={ASTERISK_UID}:{SHARED_GID}", str(self._root)]
 
 
 class Service:
