@@ -45,6 +45,7 @@ SPARES = 20
 LATE_MS = (5, 50)
 """Services whose loop is made late by so much run beside the proper one, each with data of its own."""
 
+SUDO = "become"
 FOUND_WITHIN_S = 30.0
 """How long services may take to find an Asterisk that has started after them."""
 
@@ -115,8 +116,7 @@ class Lab:
         modules = next(root.glob("usr/lib/*/asterisk/modules"))
         config = write(self.site, Path("/") / modules.relative_to(root))
         self._has_agi = agi or transport == "agi"
-        self._root, self._become = root, self.folder / AGI_PROGRAMS / "become"
-        self.asterisk = Asterisk(root, config, [self.folder], self.folder / "asterisk.out", becomes_us=self._has_agi)
+        self.asterisk = Asterisk(root, config, [self.folder], self.folder / "asterisk.out", sees_machine=self._has_agi)
         self.service = Service(self.environment, self.folder / "service.log")
         self._late_services = [
             Service(late, self.folder / f"service-late-{ms}.log", ms) for ms, late in self._late.items()
@@ -129,7 +129,7 @@ class Lab:
         self._make_folders()
         self._copy_sounds()
         if self._has_agi:
-            self._put_agi_program()
+            self._put_agi_program(root)
 
     def start(self) -> None:
         """Start both, and wait until calls find their way. Raises `NotStarted`."""
@@ -143,9 +143,9 @@ class Lab:
     def stop(self) -> None:
         """End both."""
         self.asterisk.stop()
+        (self.folder / AGI_PROGRAMS / SUDO).unlink(missing_ok=True)
         for service in (self.service, *self._others):
             service.stop()
-        self._become.unlink(missing_ok=True)  # A failed lab leaves its folder, and nobody may become root by it.
 
     def remove(self) -> None:
         """Take the folder away."""
@@ -218,26 +218,34 @@ class Lab:
             if not roads.takes_calls(instance.name, self.asterisk.console(), FOUND_WITHIN_S):
                 raise NotStarted(f"the service {instance.name} has not connected to ARI; its log says why")
 
-    def _put_agi_program(self) -> None:
+    def _put_agi_program(self, root: Path) -> None:
         """Where Asterisk looks for it; the main service's data is its data too."""
         folder = self.folder / AGI_PROGRAMS
         folder.mkdir()
-        self._become.touch(0o600)
-        shutil.copyfile(self._root / "usr/sbin/chroot", self._become)
-        os.chown(self._become, 0, SHARED_GID)
-        self._become.chmod(0o4750)
+        self._put_sudo(root, folder / SUDO)
         self._put_script(folder / "ivr-agi", str(Path(sys.executable).with_name("ivr-agi")), self.environment)
         if self.site.contract:
             program = f"{sys.executable} -m tests.call.contract.lab"
             self._put_script(folder / CONTRACT_AGI, program, self._environment(self.site.contract))
+
+    def _put_sudo(self, root: Path, at: Path) -> None:
+        """What lets a program of Asterisk become the service's user and leave the root: a chroot(8) with root's rights.
+
+        For Asterisk's group, and for as long as the lab is up.
+        """
+        at.touch(mode=0)
+        os.chown(at, 0, SHARED_GID)
+        at.write_bytes((root / "usr/sbin/chroot").read_bytes())
+        at.chmod(0o4750)
 
     def _put_script(self, script: Path, program: str, settings: dict[str, str]) -> None:
         environment: dict[str, str] = as_service(settings)["env"]
         log = self.folder / "agi.log"
         log.touch()
         log.chmod(0o666)
-        machine, user = self.asterisk.machine, (SERVICE_UID, SHARED_GID)
-        script.write_text(roads.agi_program(environment, program, self._become, machine, user, log))
+        user = (SERVICE_UID, SHARED_GID)
+        become = f"{script.parent / SUDO} --userspec={user[0]}:{user[1]} --groups= {self.asterisk.machine}"
+        script.write_text(roads.agi_program(environment, program, become, log))
         os.chown(script, ASTERISK_UID, SHARED_GID)
         script.chmod(0o550)
 

@@ -27,16 +27,15 @@ class NotStarted(Exception):
 class Asterisk:
     """Asterisk in its root, which sees `folders` at their own paths, in a mount namespace of its own.
 
-    With `becomes_us`, what it starts can leave the root, and become another user, as by sudo: `machine` is where it
-    sees this machine's files.
+    `machine` is where it sees this machine's files, if it is to see them.
     """
 
-    def __init__(self, root: Path, config: Path, folders: list[Path], log: Path, becomes_us: bool = False) -> None:
+    def __init__(self, root: Path, config: Path, folders: list[Path], log: Path, sees_machine: bool = False) -> None:
         self._root = root
         self._config = config
         self._folders = folders
         self._log = log
-        self._becomes_us = becomes_us
+        self._sees_machine = sees_machine
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -92,7 +91,7 @@ class Asterisk:
         )
         if self._root != Path("/"):
             mounts += self._hosts()
-        if self._becomes_us and self._root != Path("/"):
+        if self._sees_machine and self._root != Path("/"):
             at = f"{self._root}{MACHINE}"
             mounts += f"mkdir -p {at} && mount --rbind / {at} && "
         script = f"{mounts}exec {' '.join([*self._as_asterisk(), *command])}"

@@ -76,14 +76,10 @@ def _changed(text: str, what: str, to: str) -> str:
     return text.replace(what, to)
 
 
-def agi_program(
-    environment: Mapping[str, str], program: str, become: Path, host: Path, user: tuple[int, int], log: Path
-) -> str:  # fmt: skip
-    """A script for Asterisk's folder of AGI programs: `ivr-agi` as `user` (uid, gid), with the settings of a service.
+def agi_program(environment: Mapping[str, str], program: str, become: str, log: Path) -> str:
+    """A script for Asterisk's folder of AGI programs: `program` with the settings of a service.
 
-    `host`: this machine's own files as Asterisk's root sees them. Where a site would have sudo, the lab has `become`, a
-    chroot that is root's. (Asterisk takes all capabilities from what it starts.)
+    `become`: what stands before a command that the service's user runs on this machine, where a site has sudo.
     """
     words = [f"{name}={shlex.quote(value)}" for name, value in environment.items()]
-    becoming = f"{become} --userspec={user[0]}:{user[1]} --groups= {host}"
-    return f'#!/bin/sh\numask 027\nexec {becoming} /usr/bin/env -i {" ".join(words)} {program} "$@" 2>> {log}\n'
+    return f'#!/bin/sh\numask 027\nexec {become} /usr/bin/env -i {" ".join(words)} {program} "$@" 2>> {log}\n'
