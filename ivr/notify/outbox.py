@@ -53,8 +53,8 @@ class Row:
 
 
 class Outbox:
-    """The outbox of one database file. `run` tells the leases of this process from those of others; `attendance`, others
-    that it lives."""
+    """The outbox of one database file. `run` tells the leases of this process from those of others; `attendance` tells
+    others that it lives."""
 
     def __init__(self, database: Database, clock: Clock, run: str, attendance: Attendance) -> None:
         self._database = database
