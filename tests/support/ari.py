@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import Server, ServerConnection, basic_auth, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from ivr.audio import wav
 from ivr.terminal import recording
@@ -299,7 +301,8 @@ class FakeAri:
         """False: an Asterisk before 22.4."""
         self.claimed: list[str] = []
         self._server: Server | None = None
-        self._sockets: set[ServerConnection] = set()
+        self._sockets: set[ServerConnection | ClientConnection] = set()
+        self._dialled: ClientConnection | None = None
         self._connected = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._count = 0
@@ -308,6 +311,12 @@ class FakeAri:
         known = basic_auth("asterisk", credentials=(USER, PASSWORD))
         self._server = await serve(self._serve, "127.0.0.1", self.port, process_request=known, ping_interval=None)
         self.port = self._server.sockets[0].getsockname()[1]
+
+    async def dial(self, uri: str, headers: Mapping[str, str]) -> None:
+        """An outbound WebSocket."""
+        self._dialled = await connect(uri, additional_headers=headers, subprotocols=[Subprotocol("ari")])
+        self.start(self._serve(self._dialled))
+        await self.connected()
 
     async def stop(self) -> None:
         """As when Asterisk ends: all calls with it."""
@@ -352,7 +361,7 @@ class FakeAri:
         now = datetime.fromtimestamp(1_700_000_000 + asyncio.get_running_loop().time() * SPEED, UTC)
         event = {"type": type, "application": application, "timestamp": now.isoformat(timespec="milliseconds"), **what}
         for socket in self._sockets:
-            if socket.request and socket.request.path.endswith(f"app={application}"):
+            if socket is self._dialled or (socket.request and socket.request.path.endswith(f"app={application}")):
                 self.start(self._send(socket, json.dumps(event)))
 
     def start(self, job: Any) -> asyncio.Task[None]:
@@ -362,11 +371,11 @@ class FakeAri:
         return task
 
     @staticmethod
-    async def _send(socket: ServerConnection, frame: str) -> None:
+    async def _send(socket: ServerConnection | ClientConnection, frame: str) -> None:
         with suppress(ConnectionClosed):
             await socket.send(frame)
 
-    async def _serve(self, socket: ServerConnection) -> None:
+    async def _serve(self, socket: ServerConnection | ClientConnection) -> None:
         self._sockets.add(socket)
         self._connected.set()
         try:
