@@ -109,8 +109,8 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
         ),
         inspection=inspection, recordings=recordings, mailroom=core.mailroom, secrets=core.secrets,
         failures=core.failures, calls=core.calls, overview=SqliteOverview(database), tokens=tokens,
-        credentials=credentials, rest=rest, workshop=workshop, outbox=Outbox(database, clock, secrets.token_hex(4)),
-        metrics=metrics, manager=manager,
+        credentials=credentials, rest=rest, workshop=workshop,
+        outbox=Outbox(database, clock, secrets.token_hex(4), core.attendance), metrics=metrics, manager=manager,
     )  # fmt: skip
 
 

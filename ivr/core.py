@@ -47,6 +47,7 @@ class Core:
     boxes: Boxes
     messages: SqliteMessages
     recordings: Recordings
+    attendance: Attendance
     takes: Takes
     delivery: Delivery
     media: SqliteMedia
@@ -73,7 +74,8 @@ def build_core(
     pins = Pins(kept, failures, pin_refused)
     boxes = Boxes(SqliteBoxes(database, clock), directory, pins, settings.voicemail, ids)
     messages = SqliteMessages(database, clock)
-    takes = Takes(SqliteTakes(database), recordings, clock, ids, Attendance(folder / "attended"))
+    attendance = Attendance(folder / "attended")
+    takes = Takes(SqliteTakes(database), recordings, clock, ids, attendance)
     delivery = Delivery(messages, takes, recordings, clock, ids)
     media = SqliteMedia(database, clock)
     mailroom = Mailroom(
@@ -82,6 +84,6 @@ def build_core(
     )  # fmt: skip
     return Core(
         settings=settings, clock=clock, ids=ids, pepper=pepper, database=database, directory=directory, boxes=boxes,
-        messages=messages, recordings=recordings, takes=takes, delivery=delivery, media=media, secrets=kept,
-        failures=failures, calls=SqliteCalls(database, ids), mailroom=mailroom,
+        messages=messages, recordings=recordings, attendance=attendance, takes=takes, delivery=delivery,
+        media=media, secrets=kept, failures=failures, calls=SqliteCalls(database, ids), mailroom=mailroom,
     )  # fmt: skip

@@ -16,10 +16,13 @@ from typing import Any
 from ivr.clock import Clock
 from ivr.database.file import Database
 from ivr.errors import NotFound
+from ivr.mailbox.attendance import Attendance
 from ivr.mailbox.sqlite.outbox import Kind
 
 LEASE_S = 120
 """Renewed while somebody works at the row."""
+RUN = "run-"
+"""Before the name of a run that is attended to."""
 NEVER = 2**53
 """`due_at` of a row that was given up."""
 
@@ -50,21 +53,26 @@ class Row:
 
 
 class Outbox:
-    """The outbox of one database file; `run` tells the leases of this process from those of others."""
+    """The outbox of one database file. `run` tells the leases of this process from those of others; `attendance` tells
+    others that it lives."""
 
-    def __init__(self, database: Database, clock: Clock, run: str) -> None:
+    def __init__(self, database: Database, clock: Clock, run: str, attendance: Attendance) -> None:
         self._database = database
         self._clock = clock
         self._run = run
+        self._attendance = attendance
         self._claims = 0
 
     # -- for workers ---------------------------------------------------------------------------------------------------
 
     async def recover(self) -> int:
-        """After a start: what the last run was at is due now. How many rows that were."""
+        """After a start: what a process that is gone was at is due now. How many rows that were."""
         now = int(self._clock.now())
-        sql = "UPDATE outbox SET lease = NULL, due_at = ? WHERE lease IS NOT NULL AND lease NOT LIKE ? || ':%'"
-        return await self._database.write(lambda c: c.execute(sql, (now, self._run)).rowcount)
+        question = "SELECT DISTINCT substr(lease, 1, instr(lease, ':') - 1) FROM outbox WHERE lease IS NOT NULL"
+        runs = [row[0] for row in await self._database.read(lambda c: c.execute(question).fetchall())]
+        gone = [run for run in runs if run != self._run and not self._attendance.is_held(RUN + run)]
+        sql = "UPDATE outbox SET lease = NULL, due_at = ? WHERE lease LIKE ? || ':%'"
+        return await self._database.write(lambda c: c.executemany(sql, [(now, run) for run in gone]).rowcount)
 
     async def due(self) -> set[Kind]:
         """The kinds of which something is due."""
@@ -76,6 +84,8 @@ class Outbox:
         """At most `limit` due rows, those first that have waited longest."""
         now = int(self._clock.now())
         self._claims += 1
+        if self._claims == 1:
+            self._attendance.hold(RUN + self._run)
         lease = f"{self._run}:{self._claims}"
         sql = (
             "UPDATE outbox SET lease = ?, due_at = ?, attempts = attempts + 1 WHERE id IN ("

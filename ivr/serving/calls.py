@@ -98,12 +98,12 @@ async def _over_ari(app: App, sentences: Sentences, calls: CallStore) -> Ari:
         lines, reception.receive, sentences.silence(), asterisk_secret(app.settings), clock.monotonic, settings.calls
     )
     instances = Instances(settings.application, service, app.calls, clock)
-    jobs = [instances.run()]
     listening = Listening(settings, lines) if settings.listen_port else None
     if listening:
         await listening.start()
+        jobs = [instances.run()]
     else:
-        jobs.append(Dialling(settings, lines).run())
+        jobs = [instances.run(), Dialling(settings, lines).run()]
     return Ari(service, lines, listening, tuple(map(asyncio.create_task, jobs)))
 
 

@@ -48,5 +48,5 @@ class Instances:
         if self._service.calls_in_progress:
             await self._calls.alive(self._name, now)
         for left in await self._calls.left_by_others(self._name, now - DEAD_AFTER_S):
-            await self._service.take_from(self._name, left.uniqueid or "")
+            await self._service.take_from(left.instance or "", self._name, left.uniqueid or "")
         await self._calls.close_stale(now)

@@ -83,7 +83,7 @@ def _look_after(sentences: LastingSentences) -> None:
 async def _is_anything_left(core: Core) -> bool:
     from ivr.notify.outbox import Outbox
 
-    if await Outbox(core.database, core.clock, "").due():
+    if await Outbox(core.database, core.clock, "", core.attendance).due():
         return True
     takes = await core.takes.left_behind()
     return not all(map(core.takes.is_attended, takes)) or any(core.recordings.sizes_of_takes("alone-"))

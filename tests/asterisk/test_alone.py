@@ -30,6 +30,7 @@ class Spare:
     """A service of this test's own, running; what is recorded without it is in `takes`."""
 
     def __init__(self, notes: Notes, n: int) -> None:
+        self.n = n
         self.code = f"*7{n:02}"
         self._notes = notes
         self._name = notes.spares[n]["IVR_ARI__APPLICATION"]

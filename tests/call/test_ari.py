@@ -61,6 +61,7 @@ async def office(tmp_path: Path, humming: Path, asterisk: FakeAri) -> AsyncItera
     )  # fmt: skip
     house.clock = SystemClock()  # type: ignore[assignment]
     await house.open()
+    asterisk.takes = house.settings.data.folder / "takes"
     service = await serve(house.app, only="calls")
     await asterisk.connected()
     before = asyncio.all_tasks()
@@ -289,6 +290,8 @@ async def test_a_call_that_comes_again_begins_anew(office: Office) -> None:
     call = office.call("number=1000")
     await call.plays("(recording)")
     call.in_stasis = False  # Nobody hears of it.
+    for playback in call.playbacks:
+        playback.stop.set()
     call.enter()
     await call.plays("You have one new message")
     await call.plays("(recording)")
@@ -374,6 +377,7 @@ async def test_a_wrong_password_is_told_and_tried_again(
         ari={"port": asterisk.port, "password": "guessed"},
     )  # fmt: skip
     await house.open()
+    asterisk.takes = house.settings.data.folder / "takes"
     service = await serve(house.app, only="calls")
     told = ""
     async with asyncio.timeout(10):

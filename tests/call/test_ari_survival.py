@@ -38,6 +38,7 @@ async def house(tmp_path: Path, humming: Path, asterisk: FakeAri) -> AsyncIterat
     )  # fmt: skip
     house.clock = SystemClock()  # type: ignore[assignment]
     await house.open()
+    asterisk.takes = house.settings.data.folder / "takes"
     yield house
     house.app.close()
 

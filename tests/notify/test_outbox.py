@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ivr.errors import NotDelivered
+from ivr.mailbox.attendance import Attendance
 from ivr.mailbox.sqlite.outbox import Kind
 from ivr.notify.lane import Done, RowLane
 from ivr.notify.outbox import LEASE_S, Outbox, Row
@@ -45,7 +46,10 @@ async def test_a_new_run_takes_up_what_the_last_one_was_at_and_leaves_its_own(ho
     await full_box(house)
     await house.app.outbox.claim([Kind.NEW], 1)
     assert await house.app.outbox.recover() == 0
-    other = Outbox(house.app.database, house.clock, "another")
+    attended = house.settings.data.folder / "attended"
+    other = Outbox(house.app.database, house.clock, "another", Attendance(attended))
+    assert await other.recover() == 0, "what a living process is at is its own"
+    other = Outbox(house.app.database, house.clock, "another", Attendance(attended.with_name("nobody")))
     assert await other.recover() == 1
     assert len(await other.claim([Kind.NEW], 1)) == 1
 

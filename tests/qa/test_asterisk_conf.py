@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ivr.call import names
 from ivr.call.arguments import ACTIONS, NAMES
-from ivr.call.ari import call as ari
+from ivr.call.ari.errand import CONTEXT, Verb
 from ivr.mailbox.alone import NAME
 from ivr.menus.outcome import VM_STATUS
 from ivr.prompts.catalogue import Catalogue
@@ -36,10 +36,9 @@ def test_every_path_of_an_agi_url_is_one_of_ours() -> None:
 def test_every_door_over_ari_is_one_of_ours() -> None:
     doors = re.findall(r"Gosub\(ivr-ari,s,1\((\w+),", TEXT)
     assert sorted(doors) == ["check", "leave"]
-    context, extension = ari.RECORDING
-    lines = (CONF / "extensions-ari.conf").read_text()
-    assert f"\n[{context}]\n" in lines
-    assert f"\nexten => {extension},1,Record(" in lines
+    text = (CONF / "extensions-ari.conf").read_text()
+    assert f"\n[{CONTEXT}]\n" in text
+    assert sorted(re.findall(r"^exten => _(\w+)~\.,1,", text, re.MULTILINE)) == sorted(Verb)
 
 
 def test_every_argument_is_one_of_ours() -> None:
@@ -69,9 +68,6 @@ def test_what_the_service_tells_the_dialplan_is_what_the_dialplan_looks_at() -> 
         names.STATUS_VARIABLE,
         names.TAKE_VARIABLE,
         names.FRAME_VARIABLE,
-        ari.LONGEST_VARIABLE,
-        ari.SILENCE_VARIABLE,
-        ari.GOTO_VARIABLE,
         "IVRMESSAGE",
         "IVRLISTENS",
         "VMSTATUS",
@@ -103,8 +99,12 @@ def test_the_name_of_what_the_dialplan_records_is_one_that_is_adopted() -> None:
 
 
 def test_nothing_here_lets_a_caller_dial_whatever_they_like() -> None:
-    """Toll fraud: no pattern without an end, but for what follows *98, which goes into an argument and nowhere else."""
-    open_patterns = [line for line in LINES if re.match(r"exten => _[^,]*[.!],", line)]
+    """Toll fraud: no pattern without an end, but for what follows *98, which goes into an argument and nowhere else,
+    and for the errands of the service, in a context that nothing takes in."""
+    open_patterns = [
+        line for line in LINES if re.match(r"exten => _[^,]*[.!],", line) and not re.match(r"exten => _[a-z]+~\.", line)
+    ]
+    assert "include => ivr-ari" not in SAMPLES
     assert [line.split(",")[0] for line in open_patterns] == ["exten => _*98X!"]
     assert all("FILTER(0-9," in line for line in open_patterns)
     samples = re.findall(r"^; +exten => (_[^,]*),", SAMPLES, re.MULTILINE)

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import Server, ServerConnection, basic_auth, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.typing import Subprotocol
 
 from ivr.audio import wav
 from ivr.terminal import recording
@@ -38,6 +40,9 @@ class Playback:
     heard: list[int] = field(default_factory=list)
     """From which position to which, in ms."""
     state: str = "queued"
+    media: str = ""
+    has_tail: bool = False
+    """Silence follows in the same playback."""
 
 
 class PeerCall:
@@ -117,7 +122,11 @@ class PeerCall:
 
     def _find(self, text: str) -> Playback | None:
         for playback in self.playbacks:
-            if playback.state == "playing" and (text in playback.text if text else not playback.text):
+            if (
+                playback.state == "playing"
+                and not playback.heard
+                and (text in playback.text if text else not playback.text)
+            ):
                 playback.state = "told"
                 return playback
         return None
@@ -153,7 +162,43 @@ class PeerCall:
         self._leave()
         self.over.set()
 
-    async def _record(self) -> None:
+    async def _moves(self, application: str, says: str) -> None:
+        if self._playing:
+            await asyncio.wait({self._playing})
+        self._leave()
+        self.application, self._says = application, tuple(says.split(","))
+        self.enter()
+
+    async def _continues(self, context: str, extension: str) -> None:
+        """As in Asterisk, when what plays has ended."""
+        if self._playing:
+            await asyncio.wait({self._playing})
+        self._leave()
+        if context == "ivr-ari":
+            await self._errand(*(unquote(word) for word in extension.split("~")))
+        else:
+            self.went_to = (context, extension) if context else None
+            self.over.set()
+
+    async def _errand(self, verb: str, application: str, *words: str) -> None:
+        """The dialplan's extensions in ivr-ari."""
+        match verb:
+            case "status":
+                self.variables["IVRSTATUS"] = "".join(words)
+                self.over.set()
+                return
+            case "leave":
+                self.variables["IVRSTATUS"] = "BRANCH"
+            case "told":
+                self.variables[words[0]] = "".join(words[1:])
+            case "record":
+                self.variables["IVRTAKE"] = f"{self.variables.get('IVR_TAKES', self._asterisk.takes)}/{words[0]}"
+                await self._record(1000 * int(words[1]))
+        if not self.hung_up.is_set():
+            self._tell("ChannelDialplan", dialplan_app="Stasis")
+            self.enter()
+
+    async def _record(self, longest_ms: int) -> None:
         self._tell("ChannelDialplan", dialplan_app="Record")
         self._record_ends = asyncio.get_running_loop().create_future()
         self.recording = Path(self.variables["IVRTAKE"] + ".wav")
@@ -164,15 +209,12 @@ class PeerCall:
             ms, why = 0, "ERROR"
         else:
             ms, why = await self._record_ends
-            wav.write(self.recording, b"\x10\x01" * (ms * wav.SAMPLES_PER_MS))
+            wav.write(self.recording, b"\x10\x01" * (min(ms, longest_ms) * wav.SAMPLES_PER_MS))
         self.variables["RECORD_STATUS"] = why
         if why == "DTMF":
             self.press("#")
         self.recording = None
         self._changed.set()
-        if not self.hung_up.is_set():
-            self._tell("ChannelDialplan", dialplan_app="Stasis")
-            self.enter()
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
@@ -191,29 +233,20 @@ class PeerCall:
         if not self.in_stasis:
             return 409, {"message": "Channel not in Stasis application"}
         if what == "variable":
-            if self._playing:
-                await asyncio.wait({self._playing})
-            self.variables[query["variable"]] = query.get("value", "")
-        elif what.startswith("play/"):
+            raise AssertionError("on 22.10.1 that takes rights from the dialplan")
+        if what.startswith("play/"):
             self._play(Playback(what.removeprefix("play/"), ""), query)
             return 201, {}
-        elif what == "move":
-            self._leave()
-            self.application, self._says = query["app"], tuple(query["appArgs"].split(","))
-            self.enter()
+        if what == "move":
+            self._asterisk.start(self._moves(query["app"], query["appArgs"]))
         elif what == "continue":
-            self._leave()
-            if query.get("context") == "ivr-ari":
-                self._asterisk.start(self._record())
-            else:
-                goto = self.variables.pop("IVRGOTO", "")
-                self.went_to = tuple(goto.split(",")) if goto else None  # type: ignore[assignment]
-                self.over.set()
+            self._asterisk.start(self._continues(query.get("context", ""), query.get("extension", "")))
         return 204, None
 
     def _play(self, playback: Playback, query: Mapping[str, str]) -> None:
         self.playbacks.append(playback)
-        stem = query["media"].removeprefix("sound:")
+        stem = query["media"].split(",")[0].removeprefix("sound:")
+        playback.media, playback.has_tail = f"sound:{stem}", "," in query["media"]
         found = recording.read(stem)
         if found:
             said = found.sentence
@@ -233,13 +266,20 @@ class PeerCall:
         playback.state = "playing"
         self._tell_of(playback, "PlaybackStarted", "playing")
         self._changed.set()
-        loop, state = asyncio.get_running_loop(), "done" if length_ms is not None else "failed"
+        loop = asyncio.get_running_loop()
         began = loop.time()
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0, (length_ms or 0) - start_ms) / 1000 / SPEED):
                 await playback.stop.wait()
-        playback.heard = [start_ms, min(length_ms or 0, start_ms + round((loop.time() - began) * 1000 * SPEED))]
-        self._tell_of(playback, "PlaybackFinished", state)
+        heard_ms = round((loop.time() - began) * 1000 * SPEED)
+        playback.heard = [start_ms, max(start_ms, min(length_ms or 0, start_ms + heard_ms))]
+        if playback.has_tail and not playback.stop.is_set():
+            playback.media = "sound:silence"
+            self._tell_of(playback, "PlaybackContinuing", "continuing")
+            self._tell_of(playback, "PlaybackStarted", "playing")
+            await playback.stop.wait()
+        playback.state = "over"
+        self._tell_of(playback, "PlaybackFinished", "done")
 
     def _tell_of(self, playback: Playback, type: str, state: str) -> None:
         about = {"id": playback.id, "state": state, "target_uri": f"channel:{self.id}"}
@@ -259,13 +299,16 @@ class FakeAri:
         self.calls: dict[str, PeerCall] = {}
         self.refusals: dict[str, Reply] = {}
         self.asked: list[str] = []
+        self.takes = Path("/nowhere")
+        """IVR_TAKES of the dialplan."""
         self.said_ms = 0
         """How much of a message was said by whoever hangs up in it."""
         self.takes_requests = True
         """False: an Asterisk before 22.4."""
         self.claimed: list[str] = []
         self._server: Server | None = None
-        self._sockets: set[ServerConnection] = set()
+        self._sockets: set[ServerConnection | ClientConnection] = set()
+        self._dialled: ClientConnection | None = None
         self._connected = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._count = 0
@@ -274,6 +317,12 @@ class FakeAri:
         known = basic_auth("asterisk", credentials=(USER, PASSWORD))
         self._server = await serve(self._serve, "127.0.0.1", self.port, process_request=known, ping_interval=None)
         self.port = self._server.sockets[0].getsockname()[1]
+
+    async def dial(self, uri: str, headers: Mapping[str, str]) -> None:
+        """An outbound WebSocket."""
+        self._dialled = await connect(uri, additional_headers=headers, subprotocols=[Subprotocol("ari")])
+        self.start(self._serve(self._dialled))
+        await self.connected()
 
     async def stop(self) -> None:
         """As when Asterisk ends: all calls with it."""
@@ -318,7 +367,7 @@ class FakeAri:
         now = datetime.fromtimestamp(1_700_000_000 + asyncio.get_running_loop().time() * SPEED, UTC)
         event = {"type": type, "application": application, "timestamp": now.isoformat(timespec="milliseconds"), **what}
         for socket in self._sockets:
-            if socket.request and socket.request.path.endswith(f"app={application}"):
+            if socket is self._dialled or (socket.request and socket.request.path.endswith(f"app={application}")):
                 self.start(self._send(socket, json.dumps(event)))
 
     def start(self, job: Any) -> asyncio.Task[None]:
@@ -328,11 +377,11 @@ class FakeAri:
         return task
 
     @staticmethod
-    async def _send(socket: ServerConnection, frame: str) -> None:
+    async def _send(socket: ServerConnection | ClientConnection, frame: str) -> None:
         with suppress(ConnectionClosed):
             await socket.send(frame)
 
-    async def _serve(self, socket: ServerConnection) -> None:
+    async def _serve(self, socket: ServerConnection | ClientConnection) -> None:
         self._sockets.add(socket)
         self._connected.set()
         try:
@@ -372,8 +421,9 @@ class FakeAri:
     def _playback(self, method: str, id: str) -> Reply:
         for call in self.calls.values():
             for playback in call.playbacks:
-                if playback.id == id and not playback.heard:
+                if playback.id == id and playback.state != "over":
                     if method == "DELETE":
                         playback.stop.set()
-                    return 204 if method == "DELETE" else 200, None
+                        return 204, None
+                    return 200, {"id": id, "media_uri": playback.media}
         return 404, {"message": "Playback not found"}

@@ -1,12 +1,15 @@
 """The port to one call, over ARI.
 
-Asterisk tells of every key, whatever plays. A wait plays silence all the same: a phone that hears no packets for a
-while loses its rhythm, and some lines are cut. ARI tells no positions: each is the time between two events by
-Asterisk's own clock, that of the playback's start and that of the key. Events of a playback that is over come late now
-and then; each playback has an id of its own, and those of others are dropped.
+ARI tells no positions: each is the time between two events by Asterisk's own clock, that of the playback's start and
+that of the key. Events of a playback that is over come late now and then; each playback has an id of its own, and those
+of others are dropped.
 
-The dialplan records (`ivr-ari` in asterisk-conf/extensions-ari.conf): ARI itself would record into a folder of its own
-only, count whole seconds, and leave a caller in silence whose service has died.
+Silence follows each sound in the same playback, and something plays at any time: the line stays open, phones keep their
+rhythm, and Asterisk takes keys as they come. (While nothing plays, it draws short keys out to 80 ms and tells of those
+that come meanwhile twice.)
+
+What only the dialplan can do it does on an errand (`errand`): recording, too. ARI itself would record into a folder of
+its own only, count whole seconds, and leave a caller in silence whose service has died.
 """
 
 from __future__ import annotations
@@ -14,57 +17,26 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import structlog
 
 from ivr.audio.sound import Sound
 from ivr.call.ari import protocol
 from ivr.call.ari.channel import Channel
 from ivr.call.ari.connection import ANSWER_WITHIN_S
+from ivr.call.ari.errand import Errand, Verb
 from ivr.call.ari.protocol import Event
+from ivr.call.ari.waiting import Press, Waiting
 from ivr.call.arrival import Arrival
 from ivr.call.journal import Journal
-from ivr.call.names import GAIN_VARIABLE, LIMIT_VARIABLE, STATUS_VARIABLE, TAKE_VARIABLE, gain
+from ivr.call.names import gain
 from ivr.call.port import Call, Played
 from ivr.call.typeahead import Typeahead
 from ivr.call.watchdog import Watchdog
-from ivr.errors import CallFailed, HungUp, LineLost, NotRecorded, TakenBack, UnplayableSound
+from ivr.errors import BadArgument, CallFailed, HungUp, LineLost, NotRecorded, UnplayableSound
 
-RECORDING = ("ivr-ari", "record")
-"""Where the dialplan records, and comes back from."""
-LONGEST_VARIABLE = "IVRLONGEST"
-SILENCE_VARIABLE = "IVRSILENCE"
-"""Seconds, of a recording and of the silence that ends it."""
-GOTO_VARIABLE = "IVRGOTO"
-"""Where the dialplan goes on instead: context and extension."""
-EARLY_MS = 300
-"""A playback that ends so much too early was cut: then it is asked whether the caller is still there."""
-
-
-@dataclass(slots=True)
-class Waiting:
-    """What the call waits for: a key of `keys`, and the end of a playback."""
-
-    keys: str
-    playback: str = ""
-    started_ms: float | None = None
-    """By Asterisk's clock."""
-    key: str | None = None
-    ended_ms: float | None = None
-    failed: bool = False
-    over: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-
-    def is_over(self, at_ms: float | None) -> None:
-        self.ended_ms = at_ms
-        if not self.over.done():
-            self.over.set_result(None)
-
-    @property
-    def elapsed_ms(self) -> int:
-        """From the start of the playback to the end of the waiting; 0 where nothing was heard."""
-        if self.started_ms is None or self.ended_ms is None:
-            return 0
-        return max(0, round(self.ended_ms - self.started_ms))
+log = structlog.get_logger()
 
 
 class AriCall(Call):
@@ -79,19 +51,21 @@ class AriCall(Call):
         self._silence = silence
         self._watchdog = Watchdog(asyncio.get_running_loop().time) if watched else None
         self._playbacks = 0
+        self._tail = ""
+        """The playback whose silence is heard now."""
         self._waiting: Waiting | None = None
-        self._recording: asyncio.Future[None] | None = None
+        self._errand: Errand | None = None
+        self._last_press: Press | None = None
+        self._goes_to: tuple[str, str] | None = None
         self._gone: HungUp | CallFailed | None = None
 
     # -- the port ----------------------------------------------------------------------------------------------------
 
     async def _answer(self) -> None:
-        await self._watch(ANSWER_WITHIN_S)
-        await self._post("answer")
+        await self._open_with("answer")
 
     async def ring(self) -> None:
-        await self._watch(ANSWER_WITHIN_S)
-        await self._post("progress")
+        await self._open_with("progress")
 
     async def variable(self, name: str) -> str:
         self._check()
@@ -99,18 +73,18 @@ class AriCall(Call):
 
     async def tell(self, name: str, value: str) -> None:
         with suppress(HungUp, CallFailed):
-            self._check()
-            await self._channel.set_variable(name, value)
+            try:
+                await self._send_on(Errand(Verb.TOLD, name, value))
+            except BadArgument as error:
+                log.warning("call.not_told", name=name, reason=str(error))
+            await self._play_silence()
 
     async def extension_exists(self, context: str, extension: str) -> bool:
         return await self.variable(f"DIALPLAN_EXISTS({context},{extension},1)") == "1"
 
     async def leave(self, context: str, extension: str) -> None:
         self._check()
-        if self._watchdog:
-            self._watchdog = None
-            await self._channel.set_variable(LIMIT_VARIABLE, "0")
-        await self._channel.set_variable(GOTO_VARIABLE, f"{context},{extension}")
+        self._goes_to = (context, extension)
 
     async def hang_up(self) -> None:
         self._check()
@@ -120,28 +94,35 @@ class AriCall(Call):
 
     async def finish(self, status: str) -> None:
         # Where nobody is left to be told, the dialplan takes the missing status for a failure, as it should.
-        await self.tell(STATUS_VARIABLE, status)
         with suppress(HungUp, CallFailed):
-            await self._post("continue")
+            if self._goes_to:
+                await self._send_on(Errand(Verb.LEAVE))
+                context, extension = self._goes_to
+                await self._channel.go_to(context, extension)
+            else:
+                self._check()
+                await self._stop_silence()
+                await self._channel.go_on(Errand(Verb.STATUS, status))
 
     async def _stream(self, sound: Sound, keys: str, start_ms: int) -> Played:
-        within_s = max(0, sound.length_ms - start_ms) / 1000 + ANSWER_WITHIN_S
+        left_ms = max(0, sound.length_ms - start_ms)
+        within_s = left_ms / 1000 + ANSWER_WITHIN_S
         await self._watch(within_s)
         if key := self._typed_at_the_last_moment(keys):
             return Played(key, start_ms, typed_ahead=True)
-        self._playbacks += 1
-        waiting = Waiting(keys, f"{self._channel.id}-{self._playbacks}")
+        waiting = Waiting(keys, self._next_playback(), _media(sound.path))
         try:
-            await self._until_over(waiting, within_s, self._play(waiting.playback, sound.path, start_ms))
+            await self._until_over(waiting, within_s, self._play(waiting, start_ms))
         except TimeoutError:
             raise CallFailed(f"no end of {sound.path} within {within_s:g} s") from None
-        position_ms = min(start_ms + waiting.elapsed_ms, max(start_ms, sound.length_ms))
         if waiting.key:
+            await self._play_silence()
             await self._channel.stop_playback(waiting.playback)
+            position_ms = start_ms + min(waiting.elapsed_ms, left_ms)
             return Played(waiting.key, position_ms, typed_ahead=waiting.started_ms is None)
-        if waiting.failed or position_ms < sound.length_ms - EARLY_MS:
-            await self._still_there()
-        if waiting.failed:
+        self._tail = waiting.playback
+        if waiting.ended_too_early(left_ms):
+            await self._channel.must_be_ours()
             raise UnplayableSound(f"Asterisk cannot play {sound.path}: is it there, and may Asterisk's user read it?")
         return Played(None, max(start_ms, sound.length_ms))
 
@@ -156,33 +137,17 @@ class AriCall(Call):
         return None
 
     async def _record(self, path: Path, longest_ms: int, silence_ms: int) -> bool:
-        within_s = longest_ms / 1000 + ANSWER_WITHIN_S
+        longest_s, decibels = max(1, round(longest_ms / 1000)), self.arrival.arguments.gain_db
+        silence_s = max(1, round(silence_ms / 1000)) if silence_ms else 0
+        within_s = longest_s + ANSWER_WITHIN_S
         await self._watch(within_s)
-        for name, value in self._to_record(path, longest_ms, silence_ms).items():
-            await self._channel.set_variable(name, value)
-        self._recording = asyncio.get_running_loop().create_future()
-        try:
-            context, extension = RECORDING
-            await self._post("continue", context=context, extension=extension, priority=1)
-            async with asyncio.timeout(within_s):
-                await self._recording
-            self._check()
-        except TimeoutError:
-            raise CallFailed(f"no end of the recording within {within_s:g} s") from None
-        finally:
-            self._recording = None
+        louder = gain(decibels) if decibels else ""
+        await self._send_on(Errand(Verb.RECORD, path.stem, str(longest_s), str(silence_s), louder), within_s)
         status = await self._channel.variable("RECORD_STATUS")
+        await self._play_silence()
         if status == "ERROR":
-            raise NotRecorded(f"Asterisk cannot write {path}: its log has the reason")
+            raise NotRecorded(f"Asterisk cannot write {path}: is its folder what IVR_TAKES says?")
         return status == "DTMF"
-
-    def _to_record(self, path: Path, longest_ms: int, silence_ms: int) -> dict[str, str]:
-        found = {
-            TAKE_VARIABLE: str(path.with_suffix("")), LONGEST_VARIABLE: str(max(1, round(longest_ms / 1000))),
-            SILENCE_VARIABLE: str(max(1, round(silence_ms / 1000)) if silence_ms else 0),
-        }  # fmt: skip
-        decibels = self.arrival.arguments.gain_db
-        return {**found, GAIN_VARIABLE: gain(decibels)} if decibels else found
 
     # -- what Asterisk tells -----------------------------------------------------------------------------------------
 
@@ -190,62 +155,61 @@ class AriCall(Call):
         """An event of this channel, in the order of their coming."""
         match event.get("type"):
             case "ChannelDtmfReceived":
-                self._pressed(protocol.text(event, "digit"), protocol.moment_ms(event))
-            case "PlaybackStarted" if self._is_of_now(event):
-                assert self._waiting
-                self._waiting.started_ms = protocol.moment_ms(event)
-            case "PlaybackFinished" if self._is_of_now(event):
-                assert self._waiting
-                self._waiting.failed = protocol.text(event, "playback", "state") == "failed"
-                self._waiting.is_over(protocol.moment_ms(event))
+                self._pressed(Press.of(event))
+            case "PlaybackStarted" | "PlaybackContinuing" | "PlaybackFinished" as kind:
+                playback = protocol.text(event, "playback", "id")
+                if self._waiting and playback == self._waiting.playback:
+                    self._waiting.hear(kind, protocol.moment_ms(event))
+                elif playback == self._tail and kind == "PlaybackFinished":
+                    self._tail = ""
             case "ChannelHangupRequest":
-                self._hung_up(closed=self._recording is None)
+                self._hung_up(at_its_end=not (self._errand and self._errand.records))
             case "ChannelDestroyed":
-                self._hung_up(closed=True)
-            case "ChannelDialplan" if protocol.text(event, "dialplan_app") != "Record":
-                if self._gone and self._recording:
-                    self._hung_up(closed=True)
-            case "StasisStart" if self._recording and not self._recording.done():
-                self._recording.set_result(None)
+                self._hung_up(at_its_end=True)
+            case "ChannelDialplan" if self._gone and protocol.text(event, "dialplan_app") != "Record":
+                self._hung_up(at_its_end=True)
+            case "StasisStart" if self._errand:
+                self._errand.is_back()
 
     @property
-    def is_recording(self) -> bool:
-        """Whether the dialplan has the call for a recording, and will give it back."""
-        return self._recording is not None
+    def is_away(self) -> bool:
+        """Whether the dialplan has the call for an errand, and will give it back."""
+        return self._errand is not None
 
     @property
-    def playback(self) -> str:
-        """The id of what is waited for, "" where nothing is."""
-        return self._waiting.playback if self._waiting else ""
+    def waits_for(self) -> Waiting | None:
+        """The playback whose end is waited for."""
+        return self._waiting
 
     def lost(self, reason: CallFailed) -> None:
         """It will not be ours again."""
         self._gone = self._gone or reason
         self._wake()
 
-    def _hung_up(self, *, closed: bool) -> None:
-        """`closed`: nothing is recorded any more. Before that, the end of what was said is not in the file."""
+    def _hung_up(self, *, at_its_end: bool) -> None:
+        """While the dialplan records, the end of what was said is not in the file yet."""
         self._gone = HungUp()
-        if closed:
+        if at_its_end:
             self._wake()
 
     def _wake(self) -> None:
-        for future in (self._waiting and self._waiting.over, self._recording):
-            if future and not future.done():
-                future.set_result(None)
+        if self._waiting:
+            self._waiting.is_over(None)
+        if self._errand:
+            self._errand.is_back()
 
-    def _pressed(self, key: str, at_ms: float | None) -> None:
-        waiting = self._waiting
-        if len(key) != 1 or self._recording:
+    def _pressed(self, press: Press | None) -> None:
+        waiting, last = self._waiting, self._last_press
+        if press is None or (last and press.repeats(last)):
+            return
+        self._last_press = press
+        if self._errand and self._errand.records:
             return  # What ends a recording means nothing else.
         if waiting is None or waiting.over.done():
-            self.typeahead.put(key)
-        elif key in waiting.keys and self.typeahead.accepts(key):
-            waiting.key = key
-            waiting.is_over(at_ms)
-
-    def _is_of_now(self, event: Event) -> bool:
-        return bool(self._waiting and protocol.text(event, "playback", "id") == self._waiting.playback)
+            self.typeahead.put(press.key)
+        elif press.key in waiting.keys and self.typeahead.accepts(press.key):
+            waiting.key = press.key
+            waiting.is_over(press.at_ms)
 
     # -- steps ---------------------------------------------------------------------------------------------------------
 
@@ -253,42 +217,72 @@ class AriCall(Call):
         if self._gone:
             raise self._gone
 
-    async def _post(self, what: str, **values: str | int) -> None:
-        self._check()
-        await self._channel.post(what, once=False, **values)
+    async def _open_with(self, what: str) -> None:
+        """Begin to be heard, and to listen."""
+        await self._watch(ANSWER_WITHIN_S)
+        await self._stop_silence()
+        await self._channel.post(what)
+        await self._play_silence()
 
-    async def _play(self, playback: str, path: Path, start_ms: int) -> None:
-        media = f"sound:{path.with_suffix('')}"
+    async def _play(self, waiting: Waiting, start_ms: int) -> None:
+        """The silence before it ends when it is there to follow."""
+        media = f"{waiting.media},{_media(self._silence.path)}"
+        before, self._tail = self._tail, ""
         try:
-            await self._channel.post("play", playback, once=True, media=media, offsetms=start_ms or None)
+            await self._channel.play(waiting.playback, media, start_ms, once=True)
         except LineLost:
             # It may have begun. Asterisk is asked as soon as it can be.
-            if not await self._channel.is_playing(playback):
-                await self._channel.post("play", playback, media=media, offsetms=start_ms or None)
+            if not await self._channel.playing(waiting.playback):
+                await self._channel.play(waiting.playback, media, start_ms)
+        if before:
+            await self._channel.stop_playback(before)
 
-    async def _until_over(self, waiting: Waiting, within_s: float, begin: Awaitable[None] | None = None) -> None:
+    async def _play_silence(self) -> None:
+        self._check()
+        self._tail = self._next_playback()
+        await self._channel.play(self._tail, _media(self._silence.path))
+
+    async def _stop_silence(self) -> None:
+        if self._tail:
+            before, self._tail = self._tail, ""
+            await self._channel.stop_playback(before)
+
+    async def _send_on(self, errand: Errand, within_s: float = ANSWER_WITHIN_S) -> None:
+        """Have the dialplan do something, and be back. Raises `HungUp`, `CallFailed`, `BadArgument`."""
+        self._check()
+        errand.extension(self._channel.application)  # Which it must fit.
+        await self._stop_silence()
+        self._errand = errand
+        try:
+            async with asyncio.timeout(within_s):
+                await self._channel.go_on(errand)
+                await errand.back
+        except TimeoutError:
+            raise CallFailed(f"the dialplan did not come back from {errand.verb} within {within_s:g} s") from None
+        finally:
+            self._errand = None
+        self._check()
+
+    async def _until_over(self, waiting: Waiting, within_s: float, begin: Awaitable[None]) -> None:
         """Keys count for `waiting` from now on, before what it waits for has begun. Raises TimeoutError, `HungUp`."""
         self._waiting = waiting
         try:
             async with asyncio.timeout(within_s):
-                if begin:
-                    await begin
+                await begin
                 await waiting.over
         finally:
             self._waiting = None
         if not waiting.key:
             self._check()
 
-    async def _still_there(self) -> None:
-        """Raises `HungUp`, `TakenBack`."""
-        self._check()
-        if not await self._channel.is_ours():
-            raise TakenBack("the dialplan has the call again")
-
     async def _watch(self, within_s: float) -> None:
         self._check()
         if self._watchdog and (seconds := self._watchdog.due(within_s)):
-            await self._channel.set_variable(LIMIT_VARIABLE, str(seconds))
+            await self._send_on(Errand(Verb.LIMIT, str(seconds)))
+
+    def _next_playback(self) -> str:
+        self._playbacks += 1
+        return self._channel.playback(self._playbacks)
 
     def _typed_at_the_last_moment(self, keys: str) -> str | None:
         """A key that came while something was asked of Asterisk: it was pressed before any that will end the sound."""
@@ -296,3 +290,8 @@ class AriCall(Call):
             if key in keys:
                 return key
         return None
+
+
+def _media(path: Path) -> str:
+    """As ARI names a file; one with a comma in its name would be two."""
+    return f"sound:{path.with_suffix('')}"

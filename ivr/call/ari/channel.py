@@ -9,8 +9,12 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from ivr.call.ari import protocol
+from ivr.call.ari.errand import CONTEXT, Errand
 from ivr.call.ari.protocol import Answer
 from ivr.errors import CallFailed, HungUp, TakenBack
+
+PLAYBACKS = 8
+"""The events of one are no longer on their way when its id comes again."""
 
 
 class Ask(Protocol):
@@ -20,11 +24,21 @@ class Ask(Protocol):
 
 
 class Channel:
-    """`id` is Asterisk's unique id of it."""
+    """`id` is Asterisk's unique id of it; `application`: whose it is in Stasis."""
 
-    def __init__(self, id: str, ask: Ask) -> None:
+    def __init__(self, id: str, application: str, ask: Ask) -> None:
         self.id = id
+        self.application = application
         self._ask = ask
+
+    def playback(self, n: int, application: str = "") -> str:
+        """The id of a playback. There are few, so that whoever takes the call up can end what it finds playing."""
+        return f"{application or self.application}/{self.id}/{n % PLAYBACKS}"
+
+    async def end_what_plays(self, application: str) -> None:
+        """Of a service that has gone: its last silence would hold everything back. Raises `LineLost`."""
+        for n in range(PLAYBACKS):
+            await self.stop_playback(self.playback(n, application))
 
     async def post(self, *what: str, once: bool = False, **values: str | int | None) -> Answer:
         """Have something done. Raises `HungUp`, `TakenBack`, `CallFailed`."""
@@ -42,13 +56,9 @@ class Channel:
             return ""
         raise self._refused(answer, "read a variable")
 
-    async def set_variable(self, name: str, value: str) -> None:
-        """While nothing is played: else all requests of all calls wait for the end of that. Raises as `post`."""
-        await self.post("variable", variable=name, value=value)
-
-    async def subscribe(self, application: str) -> None:
+    async def subscribe(self) -> None:
         """Its events are to come also while the dialplan has it. Raises `HungUp`, `CallFailed`."""
-        uri = protocol.path("applications", application, "subscription")
+        uri = protocol.path("applications", self.application, "subscription")
         answer = await self._ask("POST", uri + protocol.query(eventSource=f"channel:{self.id}"))
         if not answer.ok:
             raise HungUp if answer.status == 422 else self._refused(answer, "subscribe")
@@ -61,9 +71,27 @@ class Channel:
         """One that has just ended is fine."""
         await self._ask("DELETE", protocol.path("playbacks", playback))
 
-    async def is_playing(self, playback: str) -> bool:
-        """Whether Asterisk knows that playback, still or by now."""
-        return (await self._ask("GET", protocol.path("playbacks", playback))).ok
+    async def play(self, playback: str, media: str, start_ms: int = 0, *, once: bool = False) -> None:
+        """Behind what plays now. Raises as `post`; `once`: `LineLost`, too."""
+        await self.post("play", playback, once=once, media=media, offsetms=start_ms or None)
+
+    async def playing(self, playback: str) -> str:
+        """What of that playback Asterisk plays, still or by now; "" where it does not know it."""
+        answer = await self._ask("GET", protocol.path("playbacks", playback))
+        return protocol.text(answer.body, "media_uri") if answer.ok else ""
+
+    async def go_on(self, errand: Errand) -> None:
+        """To the dialplan. Raises as `post`."""
+        await self.go_to(CONTEXT, errand.extension(self.application))
+
+    async def go_to(self, context: str, extension: str) -> None:
+        """The dialplan goes on there. Raises as `post`."""
+        await self.post("continue", context=context, extension=extension, priority=1)
+
+    async def must_be_ours(self) -> None:
+        """Raises `HungUp`, `TakenBack` where the call is not in Stasis."""
+        if not await self.is_ours():
+            raise TakenBack("the dialplan has the call again")
 
     async def is_ours(self) -> bool:
         """Whether it is in Stasis. Raises `HungUp` where there is no such channel, `LineLost`."""

@@ -48,7 +48,10 @@ class Http:
 
 async def _answer(reader: asyncio.StreamReader) -> Answer:
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    status = int(first.split(" ", 2)[1])
+    version, _, rest = first.partition(" ")
+    if not version.startswith("HTTP/"):
+        raise ValueError("no answer of an HTTP server")
+    status = int(rest.partition(" ")[0])
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     length = int(headers.get("content-length") or 0)
     if not 0 <= length <= LONGEST:

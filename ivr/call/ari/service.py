@@ -71,13 +71,13 @@ class AriService:
         call = self._calls.get(channel_id)
         if event.get("type") == "CallBroadcast" and channel_id:
             self._start(self._claim(application, channel_id))
-        elif event.get("type") == "StasisStart" and channel_id and not (call and call.is_recording):
+        elif event.get("type") == "StasisStart" and channel_id and not (call and call.is_away):
             if call:  # It had left and come again, and nobody told us.
                 call.lost(TakenBack("the dialplan had the call again"))
             self._begin(application, channel_id, event)
         elif call:
             call.hear(event)
-            if event.get("type") == "StasisEnd" and not call.is_recording:
+            if event.get("type") == "StasisEnd" and not call.is_away:
                 self._start(self._why_ended(application, channel_id, call))
         elif channel_id in self._early:
             self._early[channel_id].append(event)
@@ -116,12 +116,13 @@ class AriService:
 
     async def _look_at(self, application: str, channel_id: str, call: AriCall) -> None:
         """Tell a call what it may have missed."""
-        channel, playback = self._channel(application, channel_id), call.playback
+        channel, waiting = self._channel(application, channel_id), call.waits_for
         try:
             ours = await channel.is_ours()
-            if playback and ours and not await channel.is_playing(playback):
-                call.hear({"type": "PlaybackFinished", "playback": {"id": playback, "state": "done"}})
-            if not ours and not call.is_recording:
+            if waiting and ours and await channel.playing(waiting.playback) != waiting.media:
+                waiting.end_was_missed = True
+                waiting.is_over(None)
+            if not ours and not call.is_away:
                 call.lost(TakenBack("the dialplan has the call again"))
         except HungUp:
             call.hear({"type": "ChannelDestroyed"})
@@ -146,15 +147,19 @@ class AriService:
             described = await self._channel(application, channel_id).described()
         except (HungUp, CallFailed):
             return
-        if (says := protocol.stasis_words(described)) is not None and channel_id not in self._serving:
+        says = protocol.stasis_words(described)
+        with suppress(LineLost):
+            await self._channel(application, channel_id).end_what_plays(application)
+        if says is not None and channel_id not in self._serving:
             self._begin(application, channel_id, {"type": "StasisStart", "channel": described, "args": says})
 
-    async def take_from(self, application: str, channel_id: str) -> None:
-        """Have a channel that another service left in Stasis moved to `application`. Raises nothing."""
+    async def take_from(self, other: str, application: str, channel_id: str) -> None:
+        """Have a channel that the `other` service left in Stasis moved to `application`. Raises nothing."""
         try:
             channel = self._channel(application, channel_id)
             says = protocol.stasis_words(await channel.described())
             if says is not None:
+                await channel.end_what_plays(other)
                 await channel.post("move", app=application, appArgs=",".join(says))
                 log.info("call.moved", channel=channel_id)
         except (HungUp, CallFailed) as failure:
@@ -172,7 +177,7 @@ class AriService:
                 return
             if before:
                 await asyncio.wait({before})
-            call = await self._arrived(application, channel, event)
+            call = await self._arrived(channel, event)
             await self._answer(call)
         except HungUp:
             log.info("call.gone", reason="hung up before it began")
@@ -185,7 +190,7 @@ class AriService:
             if self._serving.get(channel_id) is asyncio.current_task():
                 del self._serving[channel_id]
 
-    async def _arrived(self, application: str, channel: Channel, event: Event) -> AriCall:
+    async def _arrived(self, channel: Channel, event: Event) -> AriCall:
         """The call, which hears all that happened since it came."""
         words = protocol.texts(event, "args")
         asked, complaints = arguments.parse(words[0] if words else "", words[1:])
@@ -203,7 +208,7 @@ class AriService:
             endpoint=endpoint,
             forwarded=forwarded,
         )
-        await channel.subscribe(application)
+        await channel.subscribe()
         call = AriCall(
             channel,
             self._silence,
@@ -226,7 +231,7 @@ class AriService:
         return identity.verdict(endpoint, answers, self._secret)
 
     def _channel(self, application: str, channel_id: str) -> Channel:
-        return Channel(channel_id, partial(self._lines.ask, application))
+        return Channel(channel_id, application, partial(self._lines.ask, application))
 
     def _start(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(job)

@@ -315,9 +315,21 @@ def _spare(n: int, spare: Instance) -> Iterable[str]:
         " same => n,Set(IVR_ACCOUNT=lab)",
         " same => n,Gosub(ivr-leave,s,1(number=${EXTEN:4}))",
         " same => n,Hangup()",
-        f"exten => *7{n:02},1,NoOp()", *roads.chosen(spare),
+        f"exten => *7{n:02},1,Set(IVR_TAKES={spare.data}/takes)", *roads.chosen(spare),
         " same => n,Gosub(ivr-check,s,1(single_mailbox_login=true))",
         " same => n,Hangup()",
+        # Over ARI, *6: nobody, then the spare, then a second one of the same data; *5: whichever is faster.
+        *(
+            line
+            for code, spread in ((6, ""), (5, "500"))
+            for line in (
+                f"exten => *{code}{n:02},1,Set(IVR_APPS=nobody&{spare.name}&{spare.name}-second)",
+                f" same => n,Set(IVR_SPREAD={spread})",
+                " same => n,Set(IVR_TRANSPORT=ari)",
+                " same => n,Gosub(ivr-check,s,1(single_mailbox_login=true))",
+                " same => n,Hangup()",
+            )
+        ),
     ]  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from tests.call.contract.stage import stage_in
 
 FIRST = 1000
 """The number of the first row."""
-SLACK_MS = 1200
+SLACK_MS = 2500
 """A person hears, and then presses; what was heard around it is measured to the frame by the test."""
 WORK_S = 3.0
 

@@ -220,7 +220,6 @@ class Terminal(FastAgi):
 
     cannot: ClassVar[dict[str, str]] = {
         "silence ends a recording": "a terminal's microphone is not listened to; it records until a key or the longest",
-        "a recording that cannot be written is told, and the call goes on": "it writes when it is over, not before",
     }
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,70 @@
+"""What a call waits for: the end of a sound, or a key. And what tells one press of a key from a repetition."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from ivr.call.ari import protocol
+from ivr.call.ari.protocol import Event
+
+EARLY_MS = 300
+"""A sound that ends so much too early, or before its half, has not been played to its end."""
+
+
+@dataclass(slots=True)
+class Waiting:
+    """For a key of `keys`, or the end of the first sound of a playback, which silence follows."""
+
+    keys: str
+    playback: str
+    media: str
+    started_ms: float | None = None
+    """By Asterisk's clock."""
+    ended_ms: float | None = None
+    key: str | None = None
+    over: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    end_was_missed: bool = False
+
+    def hear(self, kind: str, at_ms: float | None) -> None:
+        """An event of this playback."""
+        if kind != "PlaybackStarted":
+            self.is_over(at_ms)
+        elif self.started_ms is None:  # It starts again with the silence.
+            self.started_ms = at_ms
+
+    def is_over(self, at_ms: float | None) -> None:
+        if not self.over.done():
+            self.ended_ms = at_ms
+            self.over.set_result(None)
+
+    @property
+    def elapsed_ms(self) -> int:
+        """From the start of the playback to the end of the waiting; 0 where nothing was heard."""
+        if self.started_ms is None or self.ended_ms is None:
+            return 0
+        return max(0, round(self.ended_ms - self.started_ms))
+
+    def ended_too_early(self, length_ms: int) -> bool:
+        """Whether so much of a sound cannot have been heard by now."""
+        return not self.end_was_missed and self.elapsed_ms < max(length_ms / 2, length_ms - EARLY_MS)
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """A key that was let go `at_ms` by Asterisk's clock, after `held_ms`."""
+
+    key: str
+    at_ms: float | None
+    held_ms: int
+
+    @classmethod
+    def of(cls, event: Event) -> Press | None:
+        key, held = protocol.text(event, "digit"), event.get("duration_ms")
+        return cls(key, protocol.moment_ms(event), held if isinstance(held, int) else 0) if len(key) == 1 else None
+
+    def repeats(self, last: Press) -> bool:
+        """Whether Asterisk only tells of the same press again: the key cannot have been held as long since then."""
+        if (self.key, self.held_ms) != (last.key, last.held_ms) or self.at_ms is None or last.at_ms is None:
+            return False
+        return self.at_ms - last.at_ms < self.held_ms
