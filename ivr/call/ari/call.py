@@ -36,6 +36,9 @@ from ivr.call.typeahead import Typeahead
 from ivr.call.watchdog import Watchdog
 from ivr.errors import BadArgument, CallFailed, HungUp, LineLost, NotRecorded, UnplayableSound
 
+SLACK_S, FARTHEST_S = 20.0, 120.0
+"""Of the watchdog, whose every move is an errand. A dead service's call is taken up much sooner."""
+
 log = structlog.get_logger()
 
 
@@ -49,7 +52,7 @@ class AriCall(Call):
         super().__init__(arrival, journal, typeahead)
         self._channel = channel
         self._silence = silence
-        self._watchdog = Watchdog(asyncio.get_running_loop().time) if watched else None
+        self._watchdog = Watchdog(asyncio.get_running_loop().time, SLACK_S, FARTHEST_S) if watched else None
         self._playbacks = 0
         self._tail = ""
         """The playback whose silence is heard now."""
