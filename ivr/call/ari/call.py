@@ -143,9 +143,10 @@ class AriCall(Call):
         longest_s, decibels = max(1, round(longest_ms / 1000)), self.arrival.arguments.gain_db
         silence_s = max(1, round(silence_ms / 1000)) if silence_ms else 0
         within_s = longest_s + ANSWER_WITHIN_S
-        await self._watch(within_s)
+        limit_s = (self._watchdog and self._watchdog.due(within_s)) or ""
         louder = gain(decibels) if decibels else ""
-        await self._send_on(Errand(Verb.RECORD, path.stem, str(longest_s), str(silence_s), louder), within_s)
+        words = (path.stem, longest_s, silence_s, louder, limit_s)
+        await self._send_on(Errand(Verb.RECORD, *map(str, words)), within_s)
         status = await self._channel.variable("RECORD_STATUS")
         await self._play_silence()
         if status == "ERROR":
