@@ -68,7 +68,7 @@ async def types_everything_ahead(caller: Caller, other: Caller, random: Random) 
 
 async def goes_out_by_the_menu(caller: Caller, other: Caller, random: Random) -> None:
     call = await _dials(caller, "*97")
-    await call.press(random.choice(["9,#", "#", "1,,0,#"]))
+    await call.press(random.choice(["#", "50#"]))
     await call.ended(ENDS_WITHIN_S)
 
 
