@@ -19,10 +19,12 @@ FARTHEST_S = 60
 
 
 class Watchdog:
-    """`now()` gives seconds."""
+    """`now()` gives seconds. Where moving the limit is dear, it lies farther off."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], slack_s: float = SLACK_S, farthest_s: float = FARTHEST_S) -> None:
         self._now = now
+        self._slack_s = slack_s
+        self._farthest_s = farthest_s
         self._until = 0.0
 
     def due(self, within_s: float, *, costs_nothing: bool = False) -> int | None:
@@ -31,9 +33,9 @@ class Watchdog:
         Where setting it `costs_nothing` it is brought closer.
         """
         left_s = self._until - self._now()
-        farthest_s = 2 * SLACK_S if costs_nothing else FARTHEST_S
+        farthest_s = 2 * self._slack_s if costs_nothing else self._farthest_s
         if within_s <= left_s <= within_s + farthest_s:
             return None
-        ahead_s = round(within_s) + SLACK_S
+        ahead_s = round(within_s + self._slack_s)
         self._until = self._now() + ahead_s
         return ahead_s

@@ -27,6 +27,10 @@ MODULES = (
 """What a call needs (asterisk-conf/modules.conf)."""
 
 
+MODULES_OF_ARI = ("res_ari_channels", "res_ari_events", "res_ari_playbacks", "app_stasis", "func_uri")
+"""And what one needs that comes over ARI."""
+
+
 def asterisk(site: Installation) -> Iterator[Finding]:
     """All that Asterisk is asked for. Where it does not answer, that is the one thing that is wrong."""
     try:
@@ -53,7 +57,8 @@ def version(there: Attendance) -> Iterator[Finding]:
 def modules(there: Attendance) -> Iterator[Finding]:
     """Whether what a call needs is loaded."""
     running = answers.running_modules(there.ask("module show"))
-    missing = [name for name in MODULES if name not in running]
+    over_ari = there.variables.get("IVR_TRANSPORT") == "ari"
+    missing = [name for name in (*MODULES, *(MODULES_OF_ARI if over_ari else ())) if name not in running]
     if missing:
         remedy = "load them in modules.conf (asterisk-conf/modules.conf lists them), then: "
         remedy += "; ".join(f"asterisk -rx 'module load {name}.so'" for name in missing[:3])
@@ -94,6 +99,8 @@ def dialplan(there: Attendance) -> Iterator[Finding]:
             "dialplan", "it has no context ivr-check",
             "last line of [globals] in extensions.conf: #include \"ivr/extensions.conf\"; then: dialplan reload",
         )  # fmt: skip
+    elif there.variables.get("IVR_TRANSPORT") == "ari" and (wrong := _wrong_with_ari(there)):
+        yield wrong
     elif listens.port and host.rpartition(":")[2] != str(listens.port):
         yield problem(
             "dialplan", f"it calls the service at {host or 'no address'}, which listens on port {listens.port}",
@@ -106,6 +113,22 @@ def dialplan(there: Attendance) -> Iterator[Finding]:
         )  # fmt: skip
     else:
         yield ok("dialplan", f"it calls the service at {host}")
+
+
+def _wrong_with_ari(there: Attendance) -> Finding | None:
+    """Whether calls that come over ARI find this service."""
+    ari, names = there.site.settings.ari, there.variables.get("IVR_APPS", "")
+    if not ari.password:
+        return problem(
+            "dialplan", "calls are to come over ARI, which the service does not speak",
+            "the password of ari.conf as [ari] password in ivr.toml; then restart ivr",
+        )  # fmt: skip
+    if ari.application not in names.split("&"):
+        return problem(
+            "dialplan", f"over ARI it calls {names or 'no service'}; this one is {ari.application}",
+            f"IVR_APPS => {ari.application} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
+        )  # fmt: skip
+    return None
 
 
 CHECKS = (version, modules, secret, dialplan, may_read_and_write, prompts, endpoints, contexts)

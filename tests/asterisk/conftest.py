@@ -185,9 +185,9 @@ class Conversation:
             self._since_s = heard.start_s + 0.02
 
     async def press(self, keys: str, **how: Any) -> None:
-        """Press keys; what counts from now on is what is heard from now on."""
+        """Press keys; what counts from now on is what is heard from the last one on."""
         await self.call.press(keys, **how)
-        self._since_s = self.call.position_s
+        self._since_s = self.call.key_up_s
 
     async def ends(self, within_s: float = 15) -> None:
         """The other side hangs up."""

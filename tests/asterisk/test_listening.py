@@ -75,7 +75,7 @@ async def test_back_on_and_both_ends_to_the_frame(alice: Person) -> None:
     assert abs(position.after_ms - (position.before_ms + 3000)) <= FRAME_MS
     position = await jump(call, message, "5")
     assert abs(position.after_ms - (position.before_ms - 3000)) <= FRAME_MS
-    for _ in range(2):
+    for _ in range(3):  # However late this machine is, it comes before the start.
         await jump(call, message, "5")
     position = await jump(call, message, "5")
     assert position.after_ms <= FRAME_MS, "before the start is the start"

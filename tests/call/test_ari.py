@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ivr.call.ari.waiting import Press
 from ivr.clock import SystemClock
 from ivr.serving.service import Service, serve
 from tests.call.conftest import SECRET
@@ -386,3 +387,13 @@ async def test_a_wrong_password_is_told_and_tried_again(
             told += capfd.readouterr().out
     assert "guessed" not in told
     await service.stop()
+
+
+@pytest.mark.parametrize(
+    ("later_ms", "held_ms", "is_told_again"), [(25, 50, True), (77, 50, True), (100, 50, False), (25, 120, True)]
+)
+def test_a_press_that_is_told_twice_counts_once(later_ms: int, held_ms: int, is_told_again: bool) -> None:
+    """As Asterisk does while nothing plays: the times are of a real one, and of the fastest machine."""
+    first = Press("8", 1_000_000.0, 50)
+    assert Press("8", 1_000_000.0 + later_ms, held_ms).repeats(first) is (is_told_again and held_ms == 50)
+    assert not Press("2", 1_000_000.0 + later_ms, 50).repeats(first)

@@ -216,6 +216,12 @@ def test_a_dialplan_that_calls_elsewhere(clinic: Clinic) -> None:
     clinic.says("it calls the service at 127.0.0.1:4599", "IVR_HOST => 127.0.0.1:4573")
 
 
+def test_calls_that_are_to_come_over_ari_to_a_service_without_it(clinic: Clinic) -> None:
+    clinic.asterisk.variables |= {"IVR_TRANSPORT": "ari", "IVR_APPS": "ivr"}
+    clinic.says("over ARI, which the service does not speak", "[ari] password")
+    clinic.says("not running: res_ari_channels", "module load res_ari_channels.so")
+
+
 def test_a_dialplan_that_records_elsewhere_while_the_service_is_down(clinic: Clinic) -> None:
     clinic.asterisk.variables["IVR_TAKES"] = "/var/lib/ivr/takes"
     clinic.says("records into /var/lib/ivr/takes", f"IVR_TAKES => {clinic.folder / 'takes'}")

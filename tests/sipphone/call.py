@@ -52,6 +52,11 @@ class PhoneCall:
         return self._media.key_up_times
 
     @property
+    def key_up_s(self) -> float:
+        """Seconds of `heard` when the last key went up; whoever pressed it goes on a little later."""
+        return self._media.key_up_at / RATE
+
+    @property
     def keys_received(self) -> str:
         """The keys that the other side pressed."""
         return self._media.received.keys

@@ -45,6 +45,8 @@ class Media(asyncio.DatagramProtocol):
         self.playout = Playout()
         self.received = KeyReceiver()
         self.key_up_times: list[tuple[str, float]] = []
+        self.key_up_at = 0
+        """How many samples had been heard when the last key went up."""
         self._on_packet = on_packet
         self._jobs: deque[_Job] = deque()
         self._remote: Session | None = None
@@ -135,6 +137,7 @@ class Media(asyncio.DatagramProtocol):
             if event.end and self._key_timestamp != self._last_up:
                 self._last_up = self._key_timestamp
                 self.key_up_times.append((event.key, monotonic()))
+                self.key_up_at = len(self.playout.heard)
                 self._jobs[0].key_is_up()
 
     def _send(self, payload_type: int, timestamp: int, payload: bytes, marker: bool) -> None:

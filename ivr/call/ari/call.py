@@ -36,6 +36,9 @@ from ivr.call.typeahead import Typeahead
 from ivr.call.watchdog import Watchdog
 from ivr.errors import BadArgument, CallFailed, HungUp, LineLost, NotRecorded, UnplayableSound
 
+SLACK_S, FARTHEST_S = 20.0, 120.0
+"""Of the watchdog, whose every move is an errand. A dead service's call is taken up much sooner."""
+
 log = structlog.get_logger()
 
 
@@ -49,7 +52,7 @@ class AriCall(Call):
         super().__init__(arrival, journal, typeahead)
         self._channel = channel
         self._silence = silence
-        self._watchdog = Watchdog(asyncio.get_running_loop().time) if watched else None
+        self._watchdog = Watchdog(asyncio.get_running_loop().time, SLACK_S, FARTHEST_S) if watched else None
         self._playbacks = 0
         self._tail = ""
         """The playback whose silence is heard now."""
@@ -141,9 +144,10 @@ class AriCall(Call):
         longest_s, decibels = max(1, round(longest_ms / 1000)), self.arrival.arguments.gain_db
         silence_s = max(1, round(silence_ms / 1000)) if silence_ms else 0
         within_s = longest_s + ANSWER_WITHIN_S
-        await self._watch(within_s)
+        limit_s = (self._watchdog and self._watchdog.due(within_s)) or ""
         louder = gain(decibels) if decibels else ""
-        await self._send_on(Errand(Verb.RECORD, path.stem, str(longest_s), str(silence_s), louder), within_s)
+        words = (path.stem, longest_s, silence_s, louder, limit_s)
+        await self._send_on(Errand(Verb.RECORD, *map(str, words)), within_s)
         status = await self._channel.variable("RECORD_STATUS")
         await self._play_silence()
         if status == "ERROR":

@@ -6,6 +6,7 @@ has it again (409).
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Protocol
 
 from ivr.call.ari import protocol
@@ -37,8 +38,7 @@ class Channel:
 
     async def end_what_plays(self, application: str) -> None:
         """Of a service that has gone: its last silence would hold everything back. Raises `LineLost`."""
-        for n in range(PLAYBACKS):
-            await self.stop_playback(self.playback(n, application))
+        await asyncio.gather(*(self.stop_playback(self.playback(n, application)) for n in range(PLAYBACKS)))
 
     async def post(self, *what: str, once: bool = False, **values: str | int | None) -> Answer:
         """Have something done. Raises `HungUp`, `TakenBack`, `CallFailed`."""

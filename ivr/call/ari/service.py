@@ -137,8 +137,8 @@ class AriService:
             answer = await self._lines.ask(application, "GET", protocol.path("applications", application))
         except LineLost:
             return
-        for channel_id in protocol.texts(answer.body, "channel_ids"):
-            await self._take_up_one(application, channel_id)
+        ids = protocol.texts(answer.body, "channel_ids")
+        await asyncio.gather(*(self._take_up_one(application, channel_id) for channel_id in ids))
 
     async def _take_up_one(self, application: str, channel_id: str) -> None:
         if channel_id in self._serving:

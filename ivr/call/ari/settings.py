@@ -16,7 +16,7 @@ class AriSettings(BaseModel):
     port: Annotated[int, Field(ge=1, le=65_535)] = Field(8088, description="And on which port.")
     user: str = Field("ivr", description="The section of ari.conf.")
     password: str = Field("", description="Its password; empty: no calls over ARI.")
-    application: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")] = Field(
+    application: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,20}$")] = Field(
         "ivr", description="The name that Stasis() calls this service by; each instance has its own."
     )
     listen_host: str = Field(

@@ -12,6 +12,10 @@ EARLY_MS = 300
 """A sound that ends so much too early, or before its half, has not been played to its end."""
 
 
+SHORTEST_GAP_MS = 40
+"""Between two presses of a key, even by a machine."""
+
+
 @dataclass(slots=True)
 class Waiting:
     """For a key of `keys`, or the end of the first sound of a playback, which silence follows."""
@@ -64,7 +68,7 @@ class Press:
         return cls(key, protocol.moment_ms(event), held if isinstance(held, int) else 0) if len(key) == 1 else None
 
     def repeats(self, last: Press) -> bool:
-        """Whether Asterisk only tells of the same press again: the key cannot have been held as long since then."""
+        """Whether Asterisk only tells of the same press again: there was no time for another one."""
         if (self.key, self.held_ms) != (last.key, last.held_ms) or self.at_ms is None or last.at_ms is None:
             return False
-        return self.at_ms - last.at_ms < self.held_ms
+        return self.at_ms - last.at_ms < self.held_ms + SHORTEST_GAP_MS
