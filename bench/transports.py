@@ -21,7 +21,7 @@ from tests.asterisk.rig.roads import TRANSPORTS
 USUAL = TRANSPORTS[0]
 MESSAGES = 10
 ROUNDS = 3
-FIGURES = ("menus", "first_word", "first_word_with_pin")
+FIGURES = ("menus", "first_word")
 
 
 def road(transport: str) -> str:
@@ -101,8 +101,8 @@ def cost(transports: list[str], calls: list[int]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.transports", description=__doc__)
-    parser.add_argument("--pairs", type=int, default=60)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--pairs", type=int, default=40)
+    parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--calls", default="50,100")
     parser.add_argument("--against", default="ari,agi")
     chosen = parser.parse_args()

@@ -62,13 +62,17 @@ class Soak:
         await self._make(WARM_UP * len(self._callers))
         before = await self._settled(at_first, None)
         began = time.monotonic()
-        await self._make(calls)
+        grown = []
+        for quarter in range(4):
+            await self._make(calls // 4 + (calls % 4 if quarter == 3 else 0))
+            grown.append(f"{(self._window.look().resident_kb - before.resident_kb) / 1024:.1f}")
         took_s = time.monotonic() - began
         after = await self._settled(at_first, before)
         grown_kb = after.resident_kb - before.resident_kb
         if grown_kb > GROWTH_KB + calls * GROWTH_KB_A_CALL:
             self.broke.append(f"memory grew by {grown_kb / 1024:.1f} MB")
-        return f"{calls} calls in {took_s:.0f} s; before: {before}; after: {after}"
+        on_the_way = f"{'/'.join(grown)} MB more after each quarter"
+        return f"{calls} calls in {took_s:.0f} s; before: {before}; after: {after}; {on_the_way}"
 
     async def _make(self, calls: int) -> None:
         """Each phone makes its share; each way is gone equally often."""

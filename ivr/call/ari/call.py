@@ -84,7 +84,8 @@ class AriCall(Call):
                 await self._send_on(Errand(Verb.TOLD, name, value))
             except BadArgument as error:
                 log.warning("call.not_told", name=name, reason=str(error))
-            await self._play_silence()
+            else:
+                await self._play_silence()
 
     async def extension_exists(self, context: str, extension: str) -> bool:
         return await self.variable(f"DIALPLAN_EXISTS({context},{extension},1)") == "1"
