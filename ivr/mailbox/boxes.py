@@ -85,9 +85,9 @@ class Boxes:
         """The same for a box as it is now, whatever it was when the call began. Raises `NotFound` too."""
         return await self.patch(await self.get(box_id), document)
 
-    async def delete(self, mailbox: Mailbox) -> None:
-        """Soft delete, with all its messages. Raises `NotFound`."""
-        await self._store.remove(mailbox.id)
+    async def delete(self, mailbox: Mailbox, *, seen: int | None = None) -> None:
+        """Soft delete, with all its messages. Raises `NotFound`; `Outdated` where its revision is not `seen`."""
+        await self._store.remove(mailbox.id, seen=seen)
 
     async def _change(self, mailbox: Mailbox, settings: Box, sets_pin: bool, pin: str | None) -> Mailbox:
         changed = self._mailbox(

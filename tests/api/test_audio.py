@@ -173,9 +173,8 @@ async def test_every_kind_of_audio_is_taken_and_given_back_as_it_came(
 
 async def test_other_audio_replaces_what_was_there(rest: Rest, house: House, box: Mailbox, tmp_path: Path) -> None:
     message = await rest.message(box.id, tone(1000))
-    copy = await house.app.delivery.copy(
-        await house.app.messages.get(box.id, message["media_id"], 0), await house.box("1001")
-    )
+    original = await house.app.messages.get(box.id, message["media_id"], 0)
+    [copy] = await house.app.delivery.copy(original, [await house.box("1001")])
     path = f"/{box.id}/messages/{message['media_id']}/raw"
     content = encoded(tmp_path, ".mp3", 3000)
     changed = await rest.ok("PUT", path, content=multipart(part(content, "audio/mp3")), headers=MIXED)
@@ -399,7 +398,7 @@ async def test_a_zip_needs_no_more_memory_the_more_is_in_it(rest: Rest, house: H
 
     await rest.ok("PATCH", f"/{box.id}", {"media_extension": "wav"})
     message = await house.message(box, s=60)
-    ids = [message.id, *[(await house.app.delivery.copy(message, box)).id for _ in range(40)]]
+    ids = [message.id, *[copy.id for copy in await house.app.delivery.copy(message, [box] * 40)]]
     tracemalloc.start()
     size = 0
     async with rest.http.stream(
