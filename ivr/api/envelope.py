@@ -24,7 +24,7 @@ def success(
     revision = revision or hashlib.sha256(_json(data)).hexdigest()[:32]
     tag = {"ETag": f'"{revision}"', "Cache-Control": "no-store" if token else "private, no-cache", **(headers or {})}
     known = _tags(request.headers.get("if-none-match", ""))
-    if request.method in ("GET", "HEAD") and ("*" in known or revision in known):
+    if request.method == "GET" and ("*" in known or revision in known):
         return Response(status_code=304, headers=tag)
     content = {
         "auth_token": token or getattr(request.state, "auth_token", ""), "data": data, **paging,

@@ -186,6 +186,22 @@ async def test_other_audio_replaces_what_was_there(rest: Rest, house: House, box
     assert await house.app.messages.counts(box.id) == Counts(new=1)
 
 
+async def test_other_audio_takes_its_room_as_a_new_message_does(
+    rest: Rest, house: House, box: Mailbox, tmp_path: Path
+) -> None:
+    """What is deleted goes for it, the oldest first and no more than must; never the message itself."""
+    box = await house.app.boxes.patch(box, {"quota_mb": 1})
+    deleted = [await house.message(box, s=15, folder="deleted", age_s=age) for age in (300, 200, 100)]
+    message = await rest.message(box.id, tone(1000), folder="deleted", timestamp=GREGORIAN_EPOCH + NOON - 400)
+    path = f"/{box.id}/messages/{message['media_id']}/raw"
+    await rest.ok("PUT", path, content=tone(20_000), headers={"Content-Type": "audio/x-wav"})
+    left = {one.id for one in await house.messages(box)}
+    assert left == {message["media_id"], deleted[2].id}
+    assert await house.app.messages.bytes(box.id) <= box.quota_bytes
+    assert not house.app.delivery.audio(deleted[0])[0].exists()
+    assert (await rest.ask("GET", path)).content == tone(20_000)
+
+
 async def test_a_copy_gives_back_what_was_uploaded_too(rest: Rest, house: House, box: Mailbox, tmp_path: Path) -> None:
     content = encoded(tmp_path, ".ogg")
     message = (await rest.ok("PUT", f"/{box.id}/messages", content=content, headers={"Content-Type": "audio/ogg"}))[
