@@ -178,7 +178,7 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
     recordings = Recordings(folder)
     recordings.prepare()
     database = Database(folder / "ivr.db", busy_ms=settings.data.busy_ms, sync=settings.data.sync)
-    directory = Directory(database, clock, ids)
+    directory = Directory(database, clock, ids, asked.phone)
     pepper = _secret_file(folder / "pepper").encode()
     kept = Secrets(database, pepper, settings.pins.cost)
     credentials = Credentials(database, pepper, settings.pins.cost)

@@ -50,6 +50,7 @@ BREAKS = (
     Break("KP37", FORWARD, 'self.sound("forward/intro")]', 'self.sound("forward/intro")], keys=""'),
     # Entry and signing in
     Break("E01", "ivr/call/arguments.py", '"": Action.LEAVE}', '"": Action.CHECK}'),
+    Break("E02", RECEPTION, "else call.answer())", "else call.ring())"),
     Break("E03", f"{MENUS}which_box.py", "if user.voicemail_id and", "if not user.voicemail_id and"),
     Break("E04", CALLER, "return NoSuchBox(visit)", "return SignIn(visit, None, named=True)"),
     Break("E05", CALLER, OWNED, "return False"),
