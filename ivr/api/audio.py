@@ -80,8 +80,11 @@ async def give_audio(request: Request, asker: TheAsker, box: TheBox, message: Th
 
 @router.put("/{box_id}/messages/{message_id}/raw", status_code=201, **openapi.PUT_RAW)
 async def take_audio(request: Request, asker: TheAsker, box: TheBox, message: TheMessage) -> Response:
-    """The audio of a message: its first, or another instead of what it had."""
-    revision = seen(request, message)
+    """The audio of a message: its first, or another instead of what it had.
+
+    `If-Match` may also name the ETag with which its audio was given.
+    """
+    revision = seen(request, message, await asker.rooms.forms.tags(message))
     uploads = asker.rooms.uploads
     with uploads.draft() as draft:
         if not (await received(request, draft, asker.rooms.limits)).has_audio:

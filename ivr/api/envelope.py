@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -59,15 +59,15 @@ def revision_of(document: Mailbox | Message) -> str:
     return f"{document.revision}-{document.id}"
 
 
-def seen(request: Request, document: Mailbox | Message) -> int | None:
+def seen(request: Request, document: Mailbox | Message, also: Collection[str] = ()) -> int | None:
     """The revision at which alone the asker wants it changed, which the store has to compare; None: at any.
 
-    Raises `Outdated` where it has another one already.
+    `also`: beginnings of ETags that stand for the document as it is. Raises `Outdated` where it has another revision.
     """
-    only_if = condition(request)
-    if only_if is None:
+    tags = wanted(request)
+    if tags is None:
         return None
-    if not only_if(document):
+    if revision_of(document) not in tags and not {tag.partition("-")[0] for tag in tags} & {*also}:
         raise Outdated("it was changed by somebody else meanwhile: read it again")
     return document.revision
 

@@ -199,7 +199,8 @@ RAW = verb(
 )
 PUT_RAW = verb(
     _gives(_message, examples.CREATED_MESSAGE, 201),
-    {"required": True, "content": {**_audio, **_multipart}}, IF_MATCH,
+    {"required": True, "content": {**_audio, **_multipart}},
+    [_header("If-Match", "only if it still has this revision, or its audio this ETag")],
 )  # fmt: skip
 
 USER_AUTH = verb(

@@ -226,6 +226,24 @@ async def test_a_greeting_by_its_other_name_goes_too(
     assert await house.app.mailroom.greetings.greeting(await house.app.boxes.get(box.id)) is None
 
 
+@pytest.mark.parametrize("accept", ["audio/mpeg", "audio/mp4", "audio/wav"])
+async def test_audio_is_replaced_by_who_has_heard_it(
+    rest: Rest, house: House, box: Mailbox, tmp_path: Path, accept: str
+) -> None:
+    """The ETag of its audio is as good as the revision, in whatever form it was given, and made anew it is the same."""
+    path, content = f"/{box.id}/messages", encoded(tmp_path, ".mp3", 1000)
+    made = await rest.ok("PUT", path, content=content, headers=MP3)
+    path = f"{path}/{made['data']['media_id']}/raw"
+    tag = (await rest.ask("GET", path, headers={"Accept": accept})).headers["etag"]
+    house.app.rest.forms.clear()
+    assert (await rest.ask("GET", path, headers={"Accept": accept})).headers["etag"] == tag
+    await rest.ok("PUT", path, content=encoded(tmp_path, ".mp3", 2000), headers={"If-Match": tag, **MP3})
+    await rest.refused(412, "PUT", path, content=content, headers={"If-Match": tag, **MP3})
+    waiting = (await rest.message(box.id))["media_id"]
+    await rest.refused(412, "PUT", f"/{box.id}/messages/{waiting}/raw", content=content,
+                       headers={"If-Match": tag, **MP3})  # fmt: skip
+
+
 # -- audio, when the store cannot do it ------------------------------------------------------------------------------
 
 
