@@ -7,32 +7,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import platform
-import sys
-from dataclasses import asdict
 
 from bench import tasks
 from bench.comedian import MOST
 from bench.figures import Compared, table
-from bench.lab import PIN, BenchLab
+from bench.lab import BenchLab
 from bench.load import dialplan, must_have_sipp
 from bench.load import table as table_of_costs
-from bench.worker import Side, Task
-
-OUR_NUMBERS = {
-    0: "number/1",
-    10: "number/10",
-    1000: "number/1",
-    9000: "number/9",
-    100_000: "number/1",
-    1_000_000: "number/1",
-}
-THEIR_NUMBERS = {0: "digits/1", 10: "digits/10", 1000: "digits/1", 9000: "digits/9"}
-
-
-FIGURES = ("menus", "first_word", "first_word_with_pin")
-"""Measured in boxes that have messages; in an empty one, how soon a message that is left is heard."""
+from bench.pairs import measured, pairs_of
 
 
 async def latency(sizes: list[int], pairs: int, workers: int) -> None:
@@ -45,8 +28,8 @@ async def latency(sizes: list[int], pairs: int, workers: int) -> None:
         for size in sizes:
             numbers = [number for number, count in boxes.items() if count == size]
             share = -(-pairs // len(numbers))
-            tasks = [_task(lab, number, size, share) for number in numbers]
-            found = await asyncio.gather(*map(_work, tasks))
+            tasks = [pairs_of(lab, number, size, share) for number in numbers]
+            found = await asyncio.gather(*map(measured, tasks))
             _print(size, found)
     finally:
         lab.stop()
@@ -70,34 +53,6 @@ def load(calls: list[int]) -> None:
 def _phones(size: int, workers: int) -> int:
     """One box for each phone, but of the largest only one: nothing changes in it."""
     return workers if size <= MOST else 1
-
-
-def _task(lab: BenchLab, number: str, size: int, pairs: int) -> Task:
-    sounds, their_sounds = str(lab.site.sounds), str(lab.their_sounds)
-    ours = Side(
-        "*97", f"*98{number}", sounds, "count/you-have", OUR_NUMBERS[size], "message/message", f"*76{number}",
-        "tone/beep", "done/deleted",
-    )  # fmt: skip
-    theirs = None
-    if size <= MOST:
-        theirs = Side(
-            f"*70{number}", f"*71{number}", their_sounds, "vm-youhave", THEIR_NUMBERS[size], "vm-message",
-            f"*72{number}", "beep", "vm-deleted",
-        )  # fmt: skip
-    server = ("127.0.0.1", lab.site.sip_port)
-    return Task(
-        server, lab.phone("p", number), lab.phone("s", number), PIN, pairs, FIGURES if size else ("left_and_heard",),
-        str(lab.audio), ours, theirs, int(number)
-    )  # fmt: skip
-
-
-async def _work(task: Task) -> dict[str, list[list[float]]]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.worker", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await process.communicate(json.dumps(asdict(task)).encode())
-    result: dict[str, list[list[float]]] = json.loads(out)
-    return result
 
 
 def _print(size: int, found: list[dict[str, list[list[float]]]]) -> None:

@@ -23,9 +23,9 @@ from time import monotonic
 
 import httpx
 
-from bench.__main__ import _task, _work
 from bench.figures import percentile
 from bench.lab import BenchLab
+from bench.pairs import measured, pairs_of
 
 SIZES = (100, 1_000_000)
 TIMES = 200
@@ -34,11 +34,15 @@ MEGABYTE = 1_000_000
 ASKERS = 2
 """Programs at a time, each asking as fast as it is answered, while keys are measured."""
 KEYS = 20
+ASKED = "5000"
+"""The box that programs ask about."""
+OWNERS = "5001"
+"""The box that an owner listens to meanwhile."""
 
 
 async def main() -> None:
     for size in SIZES:
-        lab = BenchLab({"5000": size})
+        lab = BenchLab({ASKED: size, OWNERS: 10})
         try:
             lab.furnish()
             lab.start()
@@ -82,7 +86,7 @@ async def rows(lab: BenchLab, http: httpx.AsyncClient, size: int) -> str:
     lines.append(await _row("upload 1 MB of WAV", 50, upload))
     lines += [
         await _row("fetch 1 MB of WAV", TIMES, lambda: http.get(f"{base}/messages/{made[0]}/raw", headers=AS_WAV)),
-        _bare_send_row("1 MB over a bare socket"),
+        _bare_send_row("a bare sending of such a file", _written(lab, audio)),
         await _row(
             f"zip of {len(thousand):,}", ZIPS,
             lambda: http.post(f"{base}/messages/raw", json={"data": {"messages": thousand}}, headers=AS_ZIP),
@@ -99,12 +103,12 @@ AS_ZIP = {"Accept": "application/zip"}
 async def keys_under_load(lab: BenchLab, http: httpx.AsyncClient) -> str:
     """Key to sound, with the API idle and busy."""
     base = await _box(lab, http)
-    task = replace(_task(lab, "5000", 100, KEYS), theirs=None, figures=("menus",))
-    idle = await _work(task)
+    task = replace(pairs_of(lab, OWNERS, 10, KEYS), theirs=None, figures=("menus",))
+    idle = await measured(task)
     stop, asked = asyncio.Event(), [0]
     askers = [asyncio.create_task(_keep_asking(http, base, stop, asked)) for _ in range(ASKERS)]
     began = monotonic()
-    busy = await _work(task)
+    busy = await measured(task)
     rate = asked[0] / (monotonic() - began)
     stop.set()
     await asyncio.gather(*askers)
@@ -135,7 +139,7 @@ async def _row(what: str, times: int, ask: Callable[[], Awaitable[object]]) -> s
 
 def _bare_row(what: str, lab: BenchLab) -> str:
     database = sqlite3.connect(f"file:{lab.data / 'ivr.db'}?mode=ro", uri=True)
-    [box] = database.execute("SELECT id FROM boxes").fetchone()
+    [box] = database.execute("SELECT id FROM boxes WHERE mailbox = ?", (ASKED,)).fetchone()
     sql = "SELECT * FROM messages WHERE box_id = ? AND deleted_at IS NULL ORDER BY time DESC, id DESC LIMIT 50"
     took = []
     for _ in range(20):
@@ -146,19 +150,24 @@ def _bare_row(what: str, lab: BenchLab) -> str:
     return _told(what, took)
 
 
-def _bare_send_row(what: str) -> str:
+def _bare_send_row(what: str, file: Path) -> str:
     took = []
     for _ in range(TIMES):
-        ours, theirs = socket.socketpair()
-        sender = threading.Thread(target=lambda ours=ours: (ours.sendall(bytes(MEGABYTE)), ours.close()))
+        sender, receiver = socket.socketpair()
         began = monotonic()
-        sender.start()
-        while theirs.recv(65536):
+        sending = threading.Thread(target=_send, args=(file, sender))
+        sending.start()
+        while receiver.recv(65_536):
             pass
         took.append(1000 * (monotonic() - began))
-        theirs.close()
-        sender.join()
+        receiver.close()
+        sending.join()
     return _told(what, took)
+
+
+def _send(file: Path, to: socket.socket) -> None:
+    with file.open("rb") as audio, to:
+        to.sendfile(audio)
 
 
 def _told(what: str, took: list[float]) -> str:
@@ -168,8 +177,8 @@ def _told(what: str, took: list[float]) -> str:
 async def _box(lab: BenchLab, http: httpx.AsyncClient) -> str:
     account = json.loads(lab.ivr("account", "list", "--json"))[0]["id"]
     url = f"http://127.0.0.1:{lab.rest_port}/v2/accounts/{account}/vmboxes"
-    [box] = (await http.get(url)).raise_for_status().json()["data"]
-    return f"{url}/{box['id']}"
+    boxes = (await http.get(url)).raise_for_status().json()["data"]
+    return f"{url}/{next(box['id'] for box in boxes if box['mailbox'] == ASKED)}"
 
 
 async def _ids(http: httpx.AsyncClient, base: str, count: int) -> list[str]:
@@ -194,6 +203,12 @@ def _wav(size: int) -> bytes:
         file.setparams((1, 2, 8000, 0, "NONE", ""))
         file.writeframes(b"".join(struct.pack("<h", int(8000 * math.sin(n / 5))) for n in range(size // 2)))
     return out.getvalue()
+
+
+def _written(lab: BenchLab, audio: bytes) -> Path:
+    file = lab.folder / "megabyte.wav"
+    file.write_bytes(audio)
+    return file
 
 
 def _peak_mb(lab: BenchLab) -> int:

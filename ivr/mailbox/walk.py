@@ -18,6 +18,7 @@ class Walk:
         self._visited: list[str] = []
         self._place = 0
         self._furthest: tuple[bool, int, str] | None = None
+        self._stepped_to: Message | None = None
 
     @classmethod
     async def begin(cls, messages: MessageStore, mailbox: Mailbox, folder: Folder, now: float) -> Walk:
@@ -37,22 +38,17 @@ class Walk:
         """Which message this is, counted from 1."""
         return self._place + 1
 
-    @property
-    def at_first(self) -> bool:
-        return self._place == 0
-
     async def message(self) -> Message | None:
         """The message at this place, as it is now; None behind the last one. One that vanished is passed over."""
+        if stepped_to := self._stepped_to:
+            self._stepped_to = None
+            return stepped_to
         while self._place < len(self._visited):
             try:
                 return await self._messages.get(self._mailbox.id, self._visited[self._place], self._open.not_before)
             except (NotFound, PastRetention):
                 del self._visited[self._place]
-        found = await self._messages.next(self._open, self._furthest)
-        if found:
-            self._visited.append(found.id)
-            self._furthest = found.order
-        return found
+        return await self._further()
 
     def ahead(self) -> None:
         """One step on; behind the last message there is nothing."""
@@ -62,6 +58,22 @@ class Walk:
         """One step back; before the first message there is the first."""
         self._place = max(0, self._place - 1)
 
-    async def is_last(self) -> bool:
-        """Whether nothing comes behind this place."""
-        return self._place >= len(self._visited) - 1 and await self._messages.next(self._open, self._furthest) is None
+    async def step(self) -> bool:
+        """One step on, if anything comes behind this place; whether it does.
+
+        What it finds is what `message` gives next: a key waits for one look into the store, not for two.
+        """
+        if self._place >= len(self._visited) - 1:
+            self._stepped_to = await self._further()
+            if self._stepped_to is None:
+                return False
+        self.ahead()
+        return True
+
+    async def _further(self) -> Message | None:
+        """The message behind all that were visited."""
+        found = await self._messages.next(self._open, self._furthest)
+        if found:
+            self._visited.append(found.id)
+            self._furthest = found.order
+        return found

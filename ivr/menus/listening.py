@@ -60,6 +60,8 @@ class Listening:
         """Go on from where it stands until a key, or until silence has followed the spoken menu (None)."""
         while True:
             stage = self._stages[self._at]
+            if stage is Stage.AUDIO:
+                self._prepare_what_may_follow()
             start_ms = self._audio_ms if stage is Stage.AUDIO else self._prompt_ms
             played = await self._menu.call.play(await self._sounds(stage), position_ms=start_ms)
             if stage is Stage.AUDIO:
@@ -100,6 +102,11 @@ class Listening:
     def _go(self, stage: int) -> None:
         self._at = stage
         self._prompt_ms = 0
+
+    def _prepare_what_may_follow(self) -> None:
+        """While the audio plays there is time to join what is said behind it, or after a key to the next message."""
+        for said in ((self._envelope(),), self._choices, (self._menu.rules.message_number(self._number + 1),)):
+            self._menu.visit.voice.prepare(*said)
 
     async def _sounds(self, stage: Stage) -> list[Sound]:
         match stage:

@@ -194,10 +194,8 @@ class MessageMenu(OwnerMenu):
         return Going.ON
 
     async def _next(self) -> Going:
-        if await self.call.work(self._walk.is_last()):
+        if not await self.call.work(self._walk.step()):
             await self.say("message/no-more")
-        else:
-            self._walk.ahead()
         return Going.ON
 
     async def _rewind(self) -> Going:

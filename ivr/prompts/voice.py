@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from ivr.audio.sound import Sound
+from ivr.errors import CatalogueError, SoundsError
 from ivr.prompts import english
 from ivr.prompts.language import Language
 from ivr.prompts.sentences import Sentences
@@ -26,6 +28,15 @@ class Voice:
     def known(self, *meanings: Meaning) -> Sound | None:
         """One sound that says `meanings` in a row, if it was joined before."""
         return self._sentences.known(self.language, _clips(meanings))
+
+    def prepare(self, *meanings: Meaning) -> None:
+        """Have the same joined in another thread, to be known when it is needed. What fails fails again then."""
+        if self.known(*meanings) is None:
+            asyncio.get_running_loop().run_in_executor(None, self._attempt, _clips(meanings))
+
+    def _attempt(self, clips: tuple[str, ...]) -> None:
+        with contextlib.suppress(CatalogueError, SoundsError):
+            self._sentences.joined(self.language, clips)
 
     async def join(self, *meanings: Meaning) -> Sound:
         """The same, joined now in another thread. Raises `CatalogueError`, `SoundsError`."""

@@ -1,0 +1,54 @@
+"""What one phone has to measure in a lab, and the process that does it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+
+from bench.comedian import MOST
+from bench.lab import PIN, BenchLab
+from bench.worker import Side, Task
+
+OUR_NUMBERS = {
+    0: "number/1",
+    10: "number/10",
+    1000: "number/1",
+    9000: "number/9",
+    100_000: "number/1",
+    1_000_000: "number/1",
+}
+THEIR_NUMBERS = {0: "digits/1", 10: "digits/10", 1000: "digits/1", 9000: "digits/9"}
+
+
+FIGURES = ("menus", "first_word", "first_word_with_pin")
+"""Measured in boxes that have messages; in an empty one, how soon a message that is left is heard."""
+
+
+def pairs_of(lab: BenchLab, number: str, size: int, pairs: int) -> Task:
+    sounds, their_sounds = str(lab.site.sounds), str(lab.their_sounds)
+    ours = Side(
+        "*97", f"*98{number}", sounds, "count/you-have", OUR_NUMBERS[size], "message/message", f"*76{number}",
+        "tone/beep", "done/deleted",
+    )  # fmt: skip
+    theirs = None
+    if size <= MOST:
+        theirs = Side(
+            f"*70{number}", f"*71{number}", their_sounds, "vm-youhave", THEIR_NUMBERS[size], "vm-message",
+            f"*72{number}", "beep", "vm-deleted",
+        )  # fmt: skip
+    server = ("127.0.0.1", lab.site.sip_port)
+    return Task(
+        server, lab.phone("p", number), lab.phone("s", number), PIN, pairs, FIGURES if size else ("left_and_heard",),
+        str(lab.audio), ours, theirs, int(number)
+    )  # fmt: skip
+
+
+async def measured(task: Task) -> dict[str, list[list[float]]]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.worker", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate(json.dumps(asdict(task)).encode())
+    result: dict[str, list[list[float]]] = json.loads(out)
+    return result
