@@ -20,17 +20,18 @@ from bench.pairs import measured, pairs_of
 
 async def latency(sizes: list[int], pairs: int, workers: int) -> None:
     """By ear, at each size of box, `workers` phones at a time."""
-    boxes = {f"{5 + n}{worker:03}": size for n, size in enumerate(sizes) for worker in range(_phones(size, workers))}
+    boxes = {f"{5 + n}{worker:03}": size for n, size in enumerate(sizes) for worker in range(_boxes(size, workers))}
     lab = BenchLab(boxes)
     try:
         lab.furnish()
         lab.start()
         for size in sizes:
             numbers = [number for number, count in boxes.items() if count == size]
-            share = -(-pairs // len(numbers))
-            tasks = [pairs_of(lab, number, size, share) for number in numbers]
-            found = await asyncio.gather(*map(measured, tasks))
-            _print(size, found)
+            at_work = [
+                measured(pairs_of(lab, numbers[worker % len(numbers)], size, -(-pairs // workers), seed=size + worker))
+                for worker in range(workers)
+            ]
+            _print(size, await asyncio.gather(*at_work))
     finally:
         lab.stop()
         lab.remove()
@@ -50,8 +51,8 @@ def load(calls: list[int]) -> None:
         lab.remove()
 
 
-def _phones(size: int, workers: int) -> int:
-    """One box for each phone, but of the largest only one: nothing changes in it."""
+def _boxes(size: int, workers: int) -> int:
+    """A box for each phone, but of the largest only one for all: nothing changes in it."""
     return workers if size <= MOST else 1
 
 

@@ -22,7 +22,7 @@ exten => _*70X!,1,VoiceMailMain(${{EXTEN:3}}@{CONTEXT},s)
  same => n,Hangup()
 exten => _*71X!,1,VoiceMailMain(${{EXTEN:3}}@{CONTEXT})
  same => n,Hangup()
-exten => _*72X!,1,VoiceMail(${{EXTEN:3}}@{CONTEXT},u)
+exten => _*78X!,1,VoiceMail(${{EXTEN:3}}@{CONTEXT},u)
  same => n,Hangup()
 exten => _*76X!,1,Gosub(ivr-leave,s,1(number=${{EXTEN:3}}))
  same => n,Hangup()
@@ -30,7 +30,7 @@ exten => _*76X!,1,Gosub(ivr-leave,s,1(number=${{EXTEN:3}}))
 
 
 def write(etc: Path, boxes: Iterable[str], pin: str) -> None:
-    """Its boxes, and the numbers to dial: *70N sign-in without a PIN, *71N with it, *72N to leave a message
+    """Its boxes, and the numbers to dial: *70N sign-in without a PIN, *71N with it, *78N to leave a message
     in N; *76N to leave one in ours."""
     general = ["format = wav", f"maxmsg = {MOST}", "maxsilence = 5", "review = yes", "skipms = 10000", *STEADY]
     lines = ["[general]", *general, f"[{CONTEXT}]", *(f"{box} => {pin},Bench {box},,,attach=no" for box in boxes)]

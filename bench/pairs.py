@@ -26,7 +26,7 @@ FIGURES = ("menus", "first_word", "first_word_with_pin")
 """Measured in boxes that have messages; in an empty one, how soon a message that is left is heard."""
 
 
-def pairs_of(lab: BenchLab, number: str, size: int, pairs: int) -> Task:
+def pairs_of(lab: BenchLab, number: str, size: int, pairs: int, *, seed: int) -> Task:
     sounds, their_sounds = str(lab.site.sounds), str(lab.their_sounds)
     ours = Side(
         "*97", f"*98{number}", sounds, "count/you-have", OUR_NUMBERS[size], "message/message", f"*76{number}",
@@ -36,12 +36,12 @@ def pairs_of(lab: BenchLab, number: str, size: int, pairs: int) -> Task:
     if size <= MOST:
         theirs = Side(
             f"*70{number}", f"*71{number}", their_sounds, "vm-youhave", THEIR_NUMBERS[size], "vm-message",
-            f"*72{number}", "beep", "vm-deleted",
+            f"*78{number}", "beep", "vm-deleted",
         )  # fmt: skip
     server = ("127.0.0.1", lab.site.sip_port)
     return Task(
         server, lab.phone("p", number), lab.phone("s", number), PIN, pairs, FIGURES if size else ("left_and_heard",),
-        str(lab.audio), ours, theirs, int(number)
+        str(lab.audio), ours, theirs, seed
     )  # fmt: skip
 
 

@@ -75,6 +75,9 @@ async def rows(lab: BenchLab, http: httpx.AsyncClient, size: int) -> str:
         (await http.post(f"{base}/messages/{ids[0]}", json={"data": {"folder": wanted}})).raise_for_status()
         made.append("")
 
+    async def zipped() -> httpx.Response:
+        return await http.post(f"{base}/messages/raw", json={"data": {"messages": thousand}}, headers=AS_ZIP)
+
     lines = [f"\n### REST, {size:,} messages in the box\n", "| what | p50 | p99 |", "|---|---|---|"]
     lines += [
         await _row("list, 50 a page", TIMES, lambda: http.get(f"{base}/messages", params={"page_size": 50})),
@@ -87,10 +90,8 @@ async def rows(lab: BenchLab, http: httpx.AsyncClient, size: int) -> str:
     lines += [
         await _row("fetch 1 MB of WAV", TIMES, lambda: http.get(f"{base}/messages/{made[0]}/raw", headers=AS_WAV)),
         _bare_send_row("a bare sending of such a file", _written(lab, audio)),
-        await _row(
-            f"zip of {len(thousand):,}", ZIPS,
-            lambda: http.post(f"{base}/messages/raw", json={"data": {"messages": thousand}}, headers=AS_ZIP),
-        ),
+        await _row(f"zip of {len(thousand):,}, each made an MP3 first", 1, zipped),
+        await _row(f"zip of {len(thousand):,}, again", ZIPS, zipped),
         f"\nMost memory of the service: {_peak_mb(lab)} MB.",
     ]  # fmt: skip
     return "\n".join(lines)
@@ -103,7 +104,7 @@ AS_ZIP = {"Accept": "application/zip"}
 async def keys_under_load(lab: BenchLab, http: httpx.AsyncClient) -> str:
     """Key to sound, with the API idle and busy."""
     base = await _box(lab, http)
-    task = replace(pairs_of(lab, OWNERS, 10, KEYS), theirs=None, figures=("menus",))
+    task = replace(pairs_of(lab, OWNERS, 10, KEYS, seed=1), theirs=None, figures=("first_word",))
     idle = await measured(task)
     stop, asked = asyncio.Event(), [0]
     askers = [asyncio.create_task(_keep_asking(http, base, stop, asked)) for _ in range(ASKERS)]
@@ -140,7 +141,10 @@ async def _row(what: str, times: int, ask: Callable[[], Awaitable[object]]) -> s
 def _bare_row(what: str, lab: BenchLab) -> str:
     database = sqlite3.connect(f"file:{lab.data / 'ivr.db'}?mode=ro", uri=True)
     [box] = database.execute("SELECT id FROM boxes WHERE mailbox = ?", (ASKED,)).fetchone()
-    sql = "SELECT * FROM messages WHERE box_id = ? AND deleted_at IS NULL ORDER BY time DESC, id DESC LIMIT 50"
+    sql = (
+        "SELECT * FROM messages INDEXED BY listed_by_box WHERE box_id = ? AND deleted_at IS NULL"
+        " ORDER BY time DESC, id DESC LIMIT 50"
+    )
     took = []
     for _ in range(20):
         began = monotonic()

@@ -77,8 +77,8 @@ class Ear:
         self._message = message
         self._pin = pin
 
-    async def menus(self, chance: random.Random) -> Figures:
-        """Answer to first prompt, gap between two words, key to next sound."""
+    async def menus(self, _: random.Random) -> Figures:
+        """Answer to first prompt, and the gap between two words."""
         call = await self._own.dial(self._side.own)
         answered = monotonic()
         try:
@@ -86,30 +86,50 @@ class Ear:
             first = await call.hears(you_have, whole=True)
             number = self._words[self._side.number]
             second = await call.hears(number, after_s=first.end_s - 0.1)
-            await call.press("1")
-            audio = await call.hears(self._message, after_s=call.position_s, within_s=20)
+            return {
+                "answer to first prompt": 1000 * (_sounds_at(call, first, you_have) - answered),
+                "gap between two words": 1000 * (_begin_s(second, number) - first.end_s),
+            }
+        finally:
+            await call.hang_up()
+
+    async def first_word(self, chance: random.Random) -> Figures:
+        """Dial to the first word of the first new message, from the owner's phone, 1 pressed at the first sound; then
+        "next" at a random phase to the frame, and how soon the next message's number is heard."""
+        dialled = monotonic()
+        call = await self._own.dial(self._side.own)
+        try:
+            audio = await self._message_after(call, "1")
+            first_word = _sounds_at(call, audio, self._message)
             await asyncio.sleep(0.3 + chance.random() * 0.02)
             await call.press("6", tone_ms=60)
             pressed = call.key_up_times[-1][1]
             word = self._words[self._side.message]
             following = await call.hears(word, after_s=max(audio.start_s + 0.2, call.position_s - 0.3))
             return {
-                "answer to first prompt": 1000 * (_sounds_at(call, first, you_have) - answered),
-                "gap between two words": 1000 * (_begin_s(second, number) - first.end_s),
+                "dial to first word, own phone": 1000 * (first_word - dialled),
                 "key to next prompt's first frame": 1000 * (_arrival(call, following.start_s) - pressed),
                 "key to next sound": 1000 * (_sounds_at(call, following, word) - pressed),
             }
         finally:
             await call.hang_up()
 
-    async def first_word(self, _: random.Random) -> Figures:
-        """Dial to the first word of the first new message, from the owner's phone, 1 pressed at the first sound."""
-        return {"dial to first word, own phone": await self._to_message(self._own, self._side.own, "1")}
-
     async def first_word_with_pin(self, _: random.Random) -> Figures:
         """The same with a PIN, all keys typed ahead."""
-        keys = KEYS_WITH_PIN.format(pin=self._pin)
-        return {"dial to first word, PIN typed ahead": await self._to_message(self._other, self._side.with_pin, keys)}
+        dialled = monotonic()
+        call = await self._other.dial(self._side.with_pin)
+        try:
+            heard = await self._message_after(call, KEYS_WITH_PIN.format(pin=self._pin))
+            return {
+                "dial to first word, PIN typed ahead": 1000 * (_sounds_at(call, heard, self._message) - dialled),
+            }
+        finally:
+            await call.hang_up()
+
+    async def _message_after(self, call: PhoneCall, keys: str) -> Heard:
+        await _until_a_sound(call)
+        await call.press(keys, tone_ms=60, gap_ms=60)
+        return await call.hears(self._message, within_s=20)
 
     async def left_and_heard(self, chance: random.Random) -> Figures:
         """A caller hangs up, and the owner of an empty box signs in again and again until "one new message" is said."""
@@ -141,17 +161,6 @@ class Ear:
         word = await owner.hears(self._words[self._side.message])
         await owner.press("7", tone_ms=60)
         await owner.hears(self._words[self._side.deleted], after_s=word.start_s)
-
-    async def _to_message(self, phone: Phone, number: str, keys: str) -> float:
-        dialled = monotonic()
-        call = await phone.dial(number)
-        try:
-            await _until_a_sound(call)
-            await call.press(keys, tone_ms=60, gap_ms=60)
-            heard = await call.hears(self._message, within_s=20)
-            return 1000 * (_sounds_at(call, heard, self._message) - dialled)
-        finally:
-            await call.hang_up()
 
 
 async def _until_a_sound(call: PhoneCall) -> None:
