@@ -93,7 +93,7 @@ async def greets_alone(call: Conversation, owner: Person, within_s: float = 12) 
 
 
 async def in_the_greeting(caller: Person, owner: Person, spare: Spare) -> Conversation:
-    """The service has answered, and greets."""
+    """The call is up, and is greeted: by the service, or by the dialplan alone."""
     call = await caller.dials(spare.code + owner.number)
     await call.hears("greeting/person-at")
     return call
@@ -102,6 +102,11 @@ async def in_the_greeting(caller: Person, owner: Person, spare: Spare) -> Conver
 async def goes_to_the_beep(call: Conversation) -> None:
     await call.press("1")
     await call.hears("tone/beep", whole=True)
+
+
+async def talks_until_a_key(call: Conversation, words: Clip) -> None:
+    await call.call.say(words.samples)
+    await call.press("#")
 
 
 async def speaks_and_hangs_up(call: Conversation, words: Clip) -> None:
@@ -148,13 +153,11 @@ async def test_a_key_goes_to_the_beep_and_another_ends_the_recording(owner: Pers
     call = await in_the_greeting(bob, owner, spare)
     await call.press("5")
     await call.hears("tone/beep", whole=True)
-    words = words_of(bob)
-    await call.call.say(words.samples)
-    await call.press("#")
+    await talks_until_a_key(call, words_of(bob))
     await call.hears("done/thank-you")
     await call.ends()
     [take] = spare.alone()
-    assert holds(recorded(take), words)
+    assert holds(recorded(take), words_of(bob))
 
 
 async def test_killed_in_the_greeting_the_dialplan_begins_again(owner: Person, bob: Person, spare: Spare) -> None:
@@ -185,22 +188,19 @@ async def test_killed_while_recording_the_caller_talks_on(owner: Person, bob: Pe
 async def test_killed_in_the_review_what_was_said_stays(owner: Person, bob: Person, spare: Spare) -> None:
     call = await in_the_greeting(bob, owner, spare)
     await goes_to_the_beep(call)
-    words = words_of(bob)
-    await call.call.say(words.samples)
-    await call.press("#")
+    await talks_until_a_key(call, words_of(bob))
     await call.hears("to/save-recording")
     spare.service.kill()
     await call.hears("done/thank-you")
     await call.ends()
     [take] = spare.takes.glob("*.wav")
-    assert holds(recorded(take), words)
+    assert holds(recorded(take), words_of(bob))
 
 
 async def test_killed_when_the_message_was_kept_the_caller_is_thanked(owner: Person, bob: Person, spare: Spare) -> None:
     call = await in_the_greeting(bob, owner, spare)
     await goes_to_the_beep(call)
-    await call.call.say(words_of(bob).samples)
-    await call.press("#")
+    await talks_until_a_key(call, words_of(bob))
     await call.hears("to/save-recording")
     await call.press("1")
     await call.hears("done/message-left")
