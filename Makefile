@@ -34,6 +34,7 @@ sounds: .venv/.installed-for-tests
 
 bench: .venv/.installed-for-tests
 	.venv/bin/python -m bench $(ARGS)
+	.venv/bin/python -m bench.rest
 
 soak: .venv/.installed-for-tests
 	.venv/bin/python -m tests.soak $(ARGS)

@@ -14,7 +14,7 @@ from bench.comedian import MOST
 from bench.figures import Compared, table
 from bench.lab import BenchLab
 from bench.load import dialplan, must_have_sipp
-from bench.load import table as table_of_costs
+from bench.load import told as costs_told
 from bench.pairs import measured, pairs_of
 
 
@@ -45,7 +45,9 @@ def load(calls: list[int]) -> None:
         dialplan(lab)
         lab.furnish()
         lab.start()
-        print(f"\n### What a call costs\n\n{table_of_costs(lab, calls)}", flush=True)
+        print("\n### What a call costs\n", flush=True)
+        for line in costs_told(lab, calls):
+            print(line, flush=True)
     finally:
         lab.stop()
         lab.remove()

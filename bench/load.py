@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -75,13 +76,15 @@ def listeners(lab: BenchLab, way: str, calls: int) -> Cost:
     return Cost(after[0] - before[0], after[1] - before[1], heaviest[0], heaviest[1], int(sipp.returncode != 0))
 
 
-def table(lab: BenchLab, calls: list[int]) -> str:
-    """CPU ms and KB a call at each load, less those of bare Playback where that is said."""
-    lines = [
-        "| calls at a time | CPU ms a call: Playback | app_voicemail | ours (Asterisk + service) |"
-        " over Playback: app_voicemail | ours | ours / app_voicemail |",
-        "|---|---|---|---|---|---|---|",
-    ]
+HEADINGS = (
+    "| calls at a time | CPU ms a call: Playback | app_voicemail | ours (Asterisk + service) |"
+    " over Playback: app_voicemail | ours | ours / app_voicemail |"
+)
+
+
+def told(lab: BenchLab, calls: list[int]) -> Iterator[str]:
+    """A table, line by line, of CPU ms a call, less those of bare Playback where that is said; then memory."""
+    yield from (HEADINGS, "|---|---|---|---|---|---|---|")
     for count in calls:
         found = {way: [listeners(lab, way, count) for _ in range(ROUNDS)] for way in WAYS}
         ms = {way: median(1000 * (c.asterisk_s + c.service_s) / count for c in costs) for way, costs in found.items()}
@@ -89,12 +92,12 @@ def table(lab: BenchLab, calls: list[int]) -> str:
         over = {way: ms[way] - ms["Playback"] for way in ("app_voicemail", "ours")}
         ratio = f"{ms['ours'] / ms['app_voicemail']:.2f}"
         failed = sum(cost.failed for costs in found.values() for cost in costs)
-        lines.append(
+        yield (
             f"| {count}{f', {failed} rounds had failed calls' if failed else ''} | {ms['Playback']:.0f} |"
             f" {ms['app_voicemail']:.0f} | {ms['ours']:.0f} (service: {service_ms:.0f}) |"
             f" {over['app_voicemail']:.0f} | {over['ours']:.0f} | {ratio} |"
         )
-    return "\n".join([*lines, "", _memory_told(lab, max(calls))])
+    yield f"\n{_memory_told(lab, max(calls))}"
 
 
 def _memory_told(lab: BenchLab, calls: int) -> str:
