@@ -1,7 +1,7 @@
 """The port to one call, over ARI.
 
-ARI tells no positions: each is the time between two events by Asterisk's own clock, that of the playback's start and
-that of the key. Events of a playback that is over come late now and then; each playback has an id of its own, and those
+ARI tells no positions: each is the time between two events by Asterisk's own clock, from the start of a playback to
+where a key had it ended. Events of a playback that is over come late now and then; each playback has an id of its own, and those
 of others are dropped.
 
 Silence follows each sound in the same playback, and something plays at any time: the line stays open, phones keep their
