@@ -189,7 +189,10 @@ class Call(ABC):
 
     @abstractmethod
     async def tell(self, name: str, value: str) -> None:
-        """Set a channel variable for the dialplan. Works after a hang-up too; raises nothing."""
+        """Set a channel variable for the dialplan, to a plain word: what a transport cannot carry is passed over.
+
+        Works after a hang-up too; raises nothing.
+        """
 
     @abstractmethod
     async def extension_exists(self, context: str, extension: str) -> bool:

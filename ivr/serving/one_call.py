@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -27,6 +28,11 @@ from ivr.prompts.voice import LANGUAGES
 UMASK = 0o027
 LOOK_AFTER_S = 1.0
 """A running service takes up by then what the call has left to do."""
+LOOK_AGAIN_S = 5.0
+TURNS = 24
+"""So often it is looked whether the process that does it for all has done it."""
+FRESH_S = 600
+TENDING = "tending"
 NICER = 10
 
 log = structlog.get_logger()
@@ -44,19 +50,19 @@ def run(words: Sequence[str]) -> int:
         print(f"ivr-agi: {error}", file=sys.stderr)
         return 1
     try:
-        is_anything_left = asyncio.run(_attend(agi, core, words))
+        has_more_to_do = asyncio.run(_attend(agi, core, words))
     except (IvrError, OSError) as error:
         log.error("call.failed", error=str(error), kind=type(error).__name__)
         return 1
     finally:
         core.database.close()
-    if is_anything_left:
+    if has_more_to_do:
         _tend(loaded)
     return 0
 
 
 async def _attend(agi: Any, core: Core, words: Sequence[str]) -> bool:
-    """The call; then, whether anything is left that nobody does."""
+    """The call; then, whether there is something left to do."""
     catalogues = {name: Catalogue.load(sounds_folder(core.settings) / name) for name in LANGUAGES}
     sentences = LastingSentences(
         core.settings.data.folder / "sentences-agi", catalogues, core.clock.monotonic, core.settings.sounds.sentences
@@ -68,7 +74,7 @@ async def _attend(agi: Any, core: Core, words: Sequence[str]) -> bool:
     os.nice(NICER)
     await asyncio.to_thread(_look_after, sentences)
     await asyncio.sleep(LOOK_AFTER_S)
-    return await _is_anything_left(core)
+    return await _is_ours_to_do(core)
 
 
 def _look_after(sentences: LastingSentences) -> None:
@@ -80,13 +86,29 @@ def _look_after(sentences: LastingSentences) -> None:
     sentences.trim(time.time())
 
 
+async def _is_ours_to_do(core: Core) -> bool:
+    """Whether something is left that nobody does. Many calls may end at once: one process does it for all of them."""
+    for _ in range(TURNS):
+        if not await _is_anything_left(core):
+            return False
+        if core.attendance.hold(TENDING):
+            return True
+        await asyncio.sleep(LOOK_AGAIN_S)
+    return False
+
+
 async def _is_anything_left(core: Core) -> bool:
+    """What the dialplan recorded by itself counts for a while: a file that leads to no box stays there for good."""
+    from ivr.mailbox.alone import PREFIX, named
     from ivr.notify.outbox import Outbox
 
     if await Outbox(core.database, core.clock, "", core.attendance).due():
         return True
-    takes = await core.takes.left_behind()
-    return not all(map(core.takes.is_attended, takes)) or any(core.recordings.sizes_of_takes("alone-"))
+    takes, now = await core.takes.left_behind(), core.clock.now()
+    alone = [named(Path(path), now) for path in core.recordings.sizes_of_takes(PREFIX)]
+    return not all(map(core.takes.is_attended, takes)) or any(
+        recorded and now - recorded.recorded_at < FRESH_S for recorded in alone
+    )
 
 
 def _tend(loaded: settings.Settings) -> None:

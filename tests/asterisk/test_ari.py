@@ -121,6 +121,7 @@ async def test_whoever_claims_a_call_first_has_it(alice: Person, spare: Spare, s
 async def test_the_dialplans_own_functions_work_behind_a_call(alice: Person, bob: Person, notes: Notes) -> None:
     """Variables set over ARI would take STAT(), DB() and their like from it."""
     alice.moves_in()
+    bob.moves_in()
     call = await bob.dials(alice.number)
     await call.hears("greeting/person-at")
     await call.press("1")

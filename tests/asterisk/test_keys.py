@@ -41,8 +41,10 @@ async def owners(desk: Desk, notes: Notes, vocabulary: Vocabulary) -> AsyncItera
 @pytest.mark.parametrize("late_ms", [0, 5, 50])
 @pytest.mark.parametrize("pace", PACES)
 async def test_every_key_arrives_in_order(
-    owners: list[Person], desks: dict[int, Desk], pace: str, late_ms: int
+    owners: list[Person], desks: dict[int, Desk], notes: Notes, pace: str, late_ms: int
 ) -> None:
+    if late_ms and notes.transport == "agi":
+        pytest.skip("a process for each call has a loop of its own, which no other call makes late")
     await asyncio.gather(*(presses_them_all(owner, desks[late_ms], pace, late_ms) for owner in owners))
 
 

@@ -86,6 +86,11 @@ class PeerCall:
         self._record_ends.set_result((ms, then))
         await self._until(lambda: self.recording is None, "the end of the recording")
 
+    async def has_heard(self, text: str) -> None:
+        """Wait until such a sound has come to its end."""
+        playback = await self.plays(text)
+        await self._until(lambda: playback.heard, f"the end of {text}")
+
     async def records(self) -> None:
         """Wait until the caller is recorded."""
         await self._until(lambda: self.recording, "a recording")
@@ -204,7 +209,7 @@ class PeerCall:
         self.recording = Path(self.variables["IVRTAKE"] + ".wav")
         self._changed.set()
         try:
-            self.recording.touch()
+            self.recording.open("ab").close()
         except OSError:
             ms, why = 0, "ERROR"
         else:
@@ -273,6 +278,7 @@ class PeerCall:
                 await playback.stop.wait()
         heard_ms = round((loop.time() - began) * 1000 * SPEED)
         playback.heard = [start_ms, max(start_ms, min(length_ms or 0, start_ms + heard_ms))]
+        self._changed.set()
         if playback.has_tail and not playback.stop.is_set():
             playback.media = "sound:silence"
             self._tell_of(playback, "PlaybackContinuing", "continuing")

@@ -15,6 +15,7 @@ from ivr.call.agi.pipes import Pipes
 from ivr.call.fastagi.arriving import arrival
 from ivr.call.fastagi.call import FastAgiCall
 from ivr.call.fastagi.connection import Connection
+from ivr.call.fastagi.pulse import Pulse
 from ivr.call.journal import Journal
 from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, HungUp
@@ -30,7 +31,9 @@ async def converse(
 
     Raises nothing of what may happen to a call. A signal ends the call as a hang-up does: what was begun is finished.
     """
-    connection = Connection(lambda _: None, lambda _: None)
+    pulse = Pulse()
+    pulse.start()
+    connection = Connection(lambda _: None, lambda _: None, pulse.is_late)
     connection.begin_with(agi.env)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
@@ -48,5 +51,6 @@ async def converse(
     except CallFailed as failure:
         log.warning("call.failed", reason=str(failure))
     finally:
+        pulse.stop()
         pipes.close()
         await asyncio.sleep(0)  # The connection learns of it by the loop's next turn.

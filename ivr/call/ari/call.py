@@ -1,7 +1,7 @@
 """The port to one call, over ARI.
 
-ARI tells no positions: each is the time between two events by Asterisk's own clock, that of the playback's start and
-that of the key. Events of a playback that is over come late now and then; each playback has an id of its own, and those
+ARI tells no positions: each is the time between two events by Asterisk's own clock, from the start of a playback to
+where a key had it ended. Events of a playback that is over come late now and then; each playback has an id of its own, and those
 of others are dropped.
 
 Silence follows each sound in the same playback, and something plays at any time: the line stays open, phones keep their
@@ -36,6 +36,8 @@ from ivr.call.typeahead import Typeahead
 from ivr.call.watchdog import Watchdog
 from ivr.errors import BadArgument, CallFailed, HungUp, LineLost, NotRecorded, UnplayableSound
 
+CUT_WITHIN_S = 1.0
+"""How long Asterisk may take to end a sound."""
 SLACK_S, FARTHEST_S = 20.0, 120.0
 """Of the watchdog, whose every move is an errand. A dead service's call is taken up much sooner."""
 
@@ -57,6 +59,8 @@ class AriCall(Call):
         self._tail = ""
         """The playback whose silence is heard now."""
         self._waiting: Waiting | None = None
+        self._cutting: Waiting | None = None
+        """What a key has ended, until Asterisk says so."""
         self._errand: Errand | None = None
         self._last_press: Press | None = None
         self._goes_to: tuple[str, str] | None = None
@@ -80,7 +84,8 @@ class AriCall(Call):
                 await self._send_on(Errand(Verb.TOLD, name, value))
             except BadArgument as error:
                 log.warning("call.not_told", name=name, reason=str(error))
-            await self._play_silence()
+            else:
+                await self._play_silence()
 
     async def extension_exists(self, context: str, extension: str) -> bool:
         return await self.variable(f"DIALPLAN_EXISTS({context},{extension},1)") == "1"
@@ -119,8 +124,7 @@ class AriCall(Call):
         except TimeoutError:
             raise CallFailed(f"no end of {sound.path} within {within_s:g} s") from None
         if waiting.key:
-            await self._play_silence()
-            await self._channel.stop_playback(waiting.playback)
+            await self._cut(waiting)
             position_ms = start_ms + min(waiting.elapsed_ms, left_ms)
             return Played(waiting.key, position_ms, typed_ahead=waiting.started_ms is None)
         self._tail = waiting.playback
@@ -162,9 +166,11 @@ class AriCall(Call):
                 self._pressed(Press.of(event))
             case "PlaybackStarted" | "PlaybackContinuing" | "PlaybackFinished" as kind:
                 playback = protocol.text(event, "playback", "id")
-                if self._waiting and playback == self._waiting.playback:
-                    self._waiting.hear(kind, protocol.moment_ms(event))
-                elif playback == self._tail and kind == "PlaybackFinished":
+                for waiting in (self._waiting, self._cutting):
+                    if waiting and playback == waiting.playback:
+                        waiting.hear(kind, protocol.moment_ms(event))
+                        return
+                if playback == self._tail and kind == "PlaybackFinished":
                     self._tail = ""
             case "ChannelHangupRequest":
                 self._hung_up(at_its_end=not (self._errand and self._errand.records))
@@ -199,6 +205,8 @@ class AriCall(Call):
     def _wake(self) -> None:
         if self._waiting:
             self._waiting.is_over(None)
+        if self._cutting:
+            self._cutting.is_cut(None)
         if self._errand:
             self._errand.is_back()
 
@@ -241,6 +249,17 @@ class AriCall(Call):
         if before:
             await self._channel.stop_playback(before)
 
+    async def _cut(self, waiting: Waiting) -> None:
+        """Silence instead of a sound, which stood where it was when Asterisk ended it: a little behind the key."""
+        await self._play_silence()
+        await self._channel.stop_playback(waiting.playback)
+        if waiting.started_ms is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CUT_WITHIN_S):
+                    await waiting.cut
+        self._cutting = None
+        self._check()
+
     async def _play_silence(self) -> None:
         self._check()
         self._tail = self._next_playback()
@@ -276,7 +295,9 @@ class AriCall(Call):
                 await waiting.over
         finally:
             self._waiting = None
-        if not waiting.key:
+        if waiting.key:
+            self._cutting = waiting
+        else:
             self._check()
 
     async def _watch(self, within_s: float) -> None:

@@ -341,6 +341,7 @@ def _contract(instance: Instance) -> Iterable[str]:
     return [
         f"exten => _*601XXX,1,Set({VARIABLE}={VALUE})", *roads.chosen(instance),
         f" same => n,Set(IVR_AGI={CONTRACT_AGI})",
+        f" same => n,Set(IVR_TAKES={instance.data}/takes)",
         " same => n,Gosub(ivr-leave,s,1(number=${EXTEN:3}))",
         " same => n,Hangup()",
         f"[{CONTEXT}]",

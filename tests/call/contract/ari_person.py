@@ -33,9 +33,12 @@ class AtThePhone:
                 continue
             if step.during == WORK:
                 await self._working.wait()
+            elif step.during:
+                playback = await call.plays(step.during)
+                await asyncio.sleep(step.at * playback.length_ms / 1000 / SPEED)
             else:
-                playback = await call.plays(step.during or "")
-                await asyncio.sleep((step.at * playback.length_ms if step.during else step.ms) / 1000 / SPEED)
+                await call.has_heard("alpha")
+                await asyncio.sleep(step.ms / 1000 / SPEED)
             if isinstance(step, Presses):
                 call.press(step.keys)
             elif isinstance(step, HangsUp):
@@ -49,6 +52,4 @@ class AtThePhone:
             await call.records()
             call.hang_up()
             return
-        await call.records()
-        longest_ms = 1000 * int(call.variables["IVRLONGEST"])
-        await call.speaks(min(step.ms, longest_ms), ENDINGS[step.then])
+        await call.speaks(step.ms, ENDINGS[step.then])

@@ -47,11 +47,14 @@ class LabService:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         (folder / "told").mkdir(exist_ok=True)
+        if not (folder / "takes").exists():
+            (folder / "takes").mkdir()
+            (folder / "takes").chmod(0o2770)
         self.silence = Sentences(folder, {}, time.monotonic).silence()
 
     async def receive(self, call: Call) -> None:
         row = int(call.arrival.arguments.number or FIRST) - FIRST
-        stage = stage_in(self._folder, SLACK_MS, WORK_S, self._takes(row, call.arrival.uniqueid))
+        stage = stage_in(self._folder, SLACK_MS, WORK_S, f"{row}-{endpoint_of(call.arrival.channel)}-")
         service = Service(ROWS[row], stage)
         await service.receive(call)
         wrong = "".join("".join(traceback.format_exception(error)) for error in service.wrong)
@@ -59,12 +62,6 @@ class LabService:
         draft = path.with_suffix(".part")
         draft.write_text(json.dumps({"wrong": wrong or None, "found": stage.found}))
         draft.replace(path)
-
-    def _takes(self, row: int, call_id: str) -> Path:
-        takes = self._folder / f"takes-{row}-{call_id}"
-        takes.mkdir()
-        takes.chmod(0o2770)
-        return takes
 
 
 async def serve(loaded: settings.Settings) -> None:

@@ -190,6 +190,7 @@ class Ari(Road):
 
     async def meet(self, row: Row) -> Outcome:
         asterisk = FakeAri()
+        asterisk.takes = self.takes
         await asterisk.start_listening()
         lines, person = Lines(), AtThePhone(row.caller)
         service = Service(row, Stage(self.sounds, self.takes, self.slack_ms, person.work))

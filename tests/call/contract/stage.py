@@ -27,8 +27,14 @@ class Stage:
     slack_ms: int
     """How far a position may be off, and how much of a recording may be missing or too much."""
     work: Callable[[], Awaitable[str]]
+    call: str = ""
+    """Begins the names of its takes, where calls share a folder."""
     found: dict[str, object] = field(default_factory=dict)
     """What a row found out, for whoever listens at the other end."""
+
+    def take(self, name: str) -> Path:
+        """Where to record something: of the folder of takes a transport may choose nothing but the name."""
+        return self.takes / f"{self.call}{name}.wav"
 
     def __getitem__(self, name: str) -> Sound:
         return self.sounds[name]
@@ -41,7 +47,7 @@ class Stage:
         return abs(ms - expected_ms) <= self.slack_ms
 
 
-def stage_in(folder: Path, slack_ms: int, work_s: float, takes: Path | None = None) -> Stage:
+def stage_in(folder: Path, slack_ms: int, work_s: float, call: str = "") -> Stage:
     """A stage for a process that shares only `folder` with the caller: work takes so long, whatever they do."""
 
     async def work() -> str:
@@ -52,4 +58,4 @@ def stage_in(folder: Path, slack_ms: int, work_s: float, takes: Path | None = No
     for name in NAMES:
         path = folder / f"{name}.wav"
         sounds[name] = Sound(path, wav.length_ms(path), name)
-    return Stage(sounds, takes or folder / "takes", slack_ms, work)
+    return Stage(sounds, folder / "takes", slack_ms, work, call)

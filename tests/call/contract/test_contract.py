@@ -9,7 +9,7 @@ import pytest
 
 from tests.call.contract.roads import SOUND_MS, Ari, ClassicAgi, FastAgi, Outcome, Road, Scripted, Terminal
 from tests.call.contract.rows import ROWS, Row
-from tests.call.contract.service import STATUS
+from tests.call.contract.service import status_of
 from tests.call.contract.stage import CONTEXT, EXTENSION
 
 ROADS: dict[str, Callable[[Path, pytest.MonkeyPatch], Road]] = {
@@ -34,7 +34,7 @@ async def test_a_transport_keeps_the_contract(road: Road, row: Row) -> None:
     assert outcome.went_to == ((CONTEXT, EXTENSION) if row.goes_on else None)
     assert outcome.is_over == (row.caller_hangs_up or row.hung_up_by_us)
     if road.tells_after_a_hang_up or not outcome.is_over:
-        assert outcome.status == STATUS
+        assert outcome.status == status_of(row)
     if row.hears is not None and outcome.heard is not None:
         heard = _stretches(outcome, road.slack_ms)
         assert [name for name, _, _ in heard] == [name for name, _, _ in row.hears]
