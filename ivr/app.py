@@ -94,7 +94,7 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
     rest = Rooms(
         directory, tokens, credentials, tries, boxes, messages, delivery, SqliteLists(database),
         Bulk(messages, delivery), uploads, Forms(delivery, uploads, workshop, folder / "forms"),
-        GreetingUploads(core.media, directory, recordings, clock, ids), clock, ids, _limits(settings),
+        GreetingUploads(core.media, recordings, clock, ids), clock, ids, _limits(settings),
     )  # fmt: skip
     alone = Alone(directory, boxes, delivery, recordings, clock)
     sweeping = SqliteSweeping(database, clock)

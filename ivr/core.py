@@ -67,7 +67,7 @@ def build_core(
     recordings = Recordings(folder)
     recordings.prepare()
     database = Database(folder / "ivr.db", busy_ms=settings.data.busy_ms, sync=settings.data.sync)
-    directory = Directory(database, clock, ids)
+    directory = Directory(database, clock, ids, asked.phone)
     pepper = secret_file(folder / "pepper").encode()
     kept = Secrets(database, pepper, settings.pins.cost)
     failures = Failures(database, clock, asked.locked)

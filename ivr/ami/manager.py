@@ -70,6 +70,16 @@ class Manager:
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
 
+    async def log_in_once(self) -> None:
+        """Connect, learn what we may do, and hang up: whether it could be done.
+
+        Raises `AsteriskAway`, `ActionRefused`, `BadInput`, `OSError`.
+        """
+        try:
+            await self._connect()
+        finally:
+            self._hang_up()
+
     async def ask(self, action: Action, within_s: float = WITHIN_S) -> list[dict[str, str]]:
         """Send an action, once; gives its reply and the events that belong to it.
 

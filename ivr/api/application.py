@@ -15,6 +15,7 @@ from ivr.api import audio, boxes, greetings, messages, openapi, page, signing_in
 from ivr.api.allowed import Allowed
 from ivr.api.door import Door
 from ivr.api.envelope import failure
+from ivr.api.head import Head, is_head
 from ivr.api.refusals import refusal_of
 from ivr.api.rooms import Rooms
 from ivr.errors import IvrError, NoSuchRange
@@ -41,7 +42,7 @@ def application(rooms: Rooms) -> ASGIApp:
     async def docs() -> Response:
         return HTMLResponse(page.written(document))
 
-    return Door(Allowed(app, rooms.limits.clients), rooms.ids, rooms.clock)
+    return Door(Allowed(Head(app), rooms.limits.clients), rooms.ids, rooms.clock)
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -56,7 +57,8 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _no_such_verb(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        said = {"message": f"{request.method} is not for this path"}
+        method = "HEAD" if is_head(request) else request.method
+        said = {"message": f"{method} is not for this path"}
         return failure(request, 405, "invalid_method", said, {"Allow": ", ".join(_verbs(request))})
     return failure(request, error.status_code, "not_found", {"message": "there is no such path: see /docs"})
 
@@ -75,4 +77,5 @@ def _verbs(request: Request) -> list[str]:
     """Those that the path has; of two that fit, it is the one with fewer blanks."""
     paths = request.app.openapi()["paths"]
     fitting = [path for path in paths if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), request.url.path)]
-    return sorted(verb.upper() for verb in paths.get(min(fitting, key=lambda path: path.count("{"), default=""), ()))
+    verbs = {verb.upper() for verb in paths.get(min(fitting, key=lambda path: path.count("{"), default=""), ())}
+    return sorted(verbs | ({"HEAD"} if "GET" in verbs else set()))

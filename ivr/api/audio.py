@@ -13,7 +13,7 @@ from ivr.api import documents, openapi
 from ivr.api.archive import zipped
 from ivr.api.asker import TheAsker, TheBox
 from ivr.api.body import TheBody
-from ivr.api.envelope import created, must_match, request_id, revision_of, success
+from ivr.api.envelope import created, request_id, revision_of, seen, success
 from ivr.api.messages import TheMessage
 from ivr.api.names import attachment, file_name
 from ivr.api.negotiation import chosen
@@ -79,14 +79,17 @@ async def give_audio(request: Request, asker: TheAsker, box: TheBox, message: Th
 
 
 @router.put("/{box_id}/messages/{message_id}/raw", status_code=201, **openapi.PUT_RAW)
-async def take_audio(request: Request, asker: TheAsker, message: TheMessage) -> Response:
-    """The audio of a message: its first, or another instead of what it had."""
-    must_match(request, revision_of(message))
+async def take_audio(request: Request, asker: TheAsker, box: TheBox, message: TheMessage) -> Response:
+    """The audio of a message: its first, or another instead of what it had.
+
+    `If-Match` may also name the ETag with which its audio was given.
+    """
+    revision = seen(request, message, await asker.rooms.forms.tags(message))
     uploads = asker.rooms.uploads
     with uploads.draft() as draft:
         if not (await received(request, draft, asker.rooms.limits)).has_audio:
             raise InvalidFields(ONE_FILE)
-        changed = await uploads.replace(message, await uploads.converted(draft))
+        changed = await uploads.replace(box, message, await uploads.converted(draft), seen=revision)
     return success(request, documents.message(changed), status=201, revision=revision_of(changed))
 
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from ivr.api import documents, lists, openapi
 from ivr.api.asker import ADMINISTRATORS_KEYS, TheAsker, TheBox
 from ivr.api.body import TheBody
-from ivr.api.envelope import created, must_match, revision_of, success
+from ivr.api.envelope import at_revision, created, revision_of, seen, success
 from ivr.api.query import TheQuery
 from ivr.errors import NotFound
 
@@ -38,18 +38,18 @@ async def show_box(request: Request, box: TheBox) -> Response:
 @router.post("/{box_id}", **openapi.REPLACE_BOX)
 async def replace_box(request: Request, asker: TheAsker, box: TheBox, body: TheBody) -> Response:
     """All settings anew; what is left out has its default again, but a PIN that is left out stays."""
-    must_match(request, revision_of(box))
     asker.may_set(box, {**dict.fromkeys(ADMINISTRATORS_KEYS), **body.data})
-    changed = await asker.rooms.boxes.replace(box, body.data)
+    with at_revision(request, box):
+        changed = await asker.rooms.boxes.replace(box, body.data)
     return success(request, documents.box(changed), revision=revision_of(changed))
 
 
 @router.patch("/{box_id}", **openapi.PATCH_BOX)
 async def patch_box(request: Request, asker: TheAsker, box: TheBox, body: TheBody) -> Response:
     """Some settings anew: objects are merged, `null` takes a key away."""
-    must_match(request, revision_of(box))
     asker.may_set(box, body.data)
-    changed = await asker.rooms.boxes.patch(box, body.data)
+    with at_revision(request, box):
+        changed = await asker.rooms.boxes.patch(box, body.data)
     return success(request, documents.box(changed), revision=revision_of(changed))
 
 
@@ -57,9 +57,8 @@ async def patch_box(request: Request, asker: TheAsker, box: TheBox, body: TheBod
 async def delete_box(request: Request, asker: TheAsker, box: TheBox) -> Response:
     """Takes away a box with all its messages."""
     asker.must_administer()
-    must_match(request, revision_of(box))
     try:
-        await asker.rooms.boxes.delete(box)
+        await asker.rooms.boxes.delete(box, seen=seen(request, box))
     except NotFound as error:
         raise NotFound(str(error), box.id) from error
     return success(request, {**documents.box(box), "_read_only": {"deleted": True}}, revision=revision_of(box))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ivr.errors import Outdated
+from ivr.errors import Conflict, Outdated
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Message
 
@@ -22,7 +23,8 @@ def success(
     """An answer; 304 without a body where the asker already has this revision."""
     revision = revision or hashlib.sha256(_json(data)).hexdigest()[:32]
     tag = {"ETag": f'"{revision}"', "Cache-Control": "no-store" if token else "private, no-cache", **(headers or {})}
-    if request.method == "GET" and _names(request.headers.get("if-none-match"), revision):
+    known = _tags(request.headers.get("if-none-match", ""))
+    if request.method == "GET" and ("*" in known or revision in known):
         return Response(status_code=304, headers=tag)
     content = {
         "auth_token": token or getattr(request.state, "auth_token", ""), "data": data, **paging,
@@ -57,18 +59,46 @@ def revision_of(document: Mailbox | Message) -> str:
     return f"{document.revision}-{document.id}"
 
 
-def must_match(request: Request, revision: str) -> None:
-    """Raises `Outdated` where the asker saw another revision than this one."""
-    wanted = request.headers.get("if-match")
-    if wanted is not None and not _names(wanted, revision):
+def seen(request: Request, document: Mailbox | Message, also: Collection[str] = ()) -> int | None:
+    """The revision at which alone the asker wants it changed, which the store has to compare; None: at any.
+
+    `also`: beginnings of ETags that stand for the document as it is. Raises `Outdated` where it has another revision.
+    """
+    tags = wanted(request)
+    if tags is None:
+        return None
+    if revision_of(document) not in tags and not {tag.partition("-")[0] for tag in tags} & {*also}:
         raise Outdated("it was changed by somebody else meanwhile: read it again")
+    return document.revision
 
 
-def _names(header: str | None, revision: str) -> bool:
-    if header is None:
-        return False
-    tags = [tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")]
-    return "*" in tags or revision in tags
+def condition(request: Request) -> Callable[[Mailbox | Message], bool] | None:
+    """Which documents `If-Match` names, each by its revision; None: it is not there, or takes any."""
+    tags = wanted(request)
+    return None if tags is None else lambda document: revision_of(document) in tags
+
+
+def wanted(request: Request) -> list[str] | None:
+    """The revisions that `If-Match` names; None: it is not there, or takes any."""
+    tags = _tags(request.headers.get("if-match", "*"))
+    return None if "*" in tags else tags
+
+
+@contextmanager
+def at_revision(request: Request, document: Mailbox | Message) -> Iterator[int | None]:
+    """`seen`; around a change that compares revisions by itself, and calls it a conflict."""
+    revision = seen(request, document)
+    try:
+        yield revision
+    except Conflict as conflict:
+        if revision is None:
+            raise
+        raise Outdated(str(conflict)) from conflict
+
+
+def _tags(header: str) -> list[str]:
+    """What a list of tags names; `*` stands for anything."""
+    return [tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")]
 
 
 def _json(content: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -10,11 +11,11 @@ from starlette.responses import Response
 from ivr.api import documents, lists, openapi
 from ivr.api.asker import Asker, TheAsker, TheBox
 from ivr.api.body import TheBody
-from ivr.api.envelope import must_match, revision_of, success
+from ivr.api.envelope import condition, revision_of, seen, success
 from ivr.api.query import TheQuery
 from ivr.api.wanted import destinations, folder_in, goes_elsewhere, ids_in
-from ivr.errors import InvalidFields, NotFound, PastRetention
-from ivr.mailbox.bulk import Outcome
+from ivr.errors import InvalidFields, NotFound, Outdated, PastRetention
+from ivr.mailbox.bulk import CONFLICT, Condition, Outcome
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Folder, Message
 from ivr.mailbox.store import Because
@@ -56,10 +57,10 @@ async def change_messages(request: Request, asker: TheAsker, box: TheBox, body: 
     """Many messages: into another folder, or moved (`source_id` a string) or copied (a list) to other boxes."""
     ids = ids_in(body) or []
     if goes_elsewhere(body):
-        outcome = await _sent(asker, box, ids, await destinations(asker, body))
+        outcome = await _sent(asker, box, ids, await destinations(asker, body), condition(request))
     else:
         folder = folder_in(request, body) or Folder.SAVED
-        outcome = await asker.rooms.bulk.to_folder(box, ids, folder, asker.not_before)
+        outcome = await asker.rooms.bulk.to_folder(box, ids, folder, asker.not_before, condition(request))
     return success(request, documents.outcome(outcome))
 
 
@@ -67,13 +68,13 @@ async def change_messages(request: Request, asker: TheAsker, box: TheBox, body: 
 async def delete_messages(request: Request, asker: TheAsker, box: TheBox, body: TheBody, query: TheQuery) -> Response:
     """Many messages for good: those named, else those of a folder, else all; filters of the query narrow it."""
     ids, folder = ids_in(body, required=False), folder_in(request, body)
+    delete = partial(asker.rooms.bulk.delete, box, not_before=asker.not_before, only_if=condition(request))
     if ids is not None:
-        return success(request, documents.outcome(await asker.rooms.bulk.delete(box, ids, asker.not_before)))
+        return success(request, documents.outcome(await delete(ids)))
     outcome, after = Outcome(), None
     while True:
         page = await lists.page_to_delete(asker, query, box, folder, after)
-        found = [listed.message.id for listed in page.found]
-        outcome.extend(await asker.rooms.bulk.delete(box, found, asker.not_before))
+        outcome.extend(await delete([listed.message.id for listed in page.found]))
         if (after := page.next) is None:
             return success(request, documents.outcome(outcome))
 
@@ -89,29 +90,32 @@ async def change_message(
     request: Request, asker: TheAsker, box: TheBox, message: TheMessage, body: TheBody
 ) -> Response:
     """Another folder (`saved`, if none is named), or moved or copied to other boxes."""
-    must_match(request, revision_of(message))
+    revision = seen(request, message)
     if goes_elsewhere(body):
         where = await destinations(asker, body)
         if isinstance(where, list):
-            return success(request, documents.outcome(await _sent(asker, box, [message.id], where)))
-        changed = await asker.rooms.delivery.move(message, where)
+            outcome = await _sent(asker, box, [message.id], where, condition(request))
+            if revision is not None and (message.id, CONFLICT) in outcome.failed:
+                raise Outdated("it was changed by somebody else meanwhile: read it again")
+            return success(request, documents.outcome(outcome))
+        changed = await asker.rooms.delivery.move(message, where, seen=revision)
     else:
         folder = folder_in(request, body) or Folder.SAVED
-        seen = message.revision if "if-match" in request.headers else None
-        changed = await asker.rooms.messages.move_to(box.id, message.id, folder, Because.REQUEST, seen=seen)
+        changed = await asker.rooms.messages.move_to(box.id, message.id, folder, Because.REQUEST, seen=revision)
     return success(request, documents.message(changed), revision=revision_of(changed))
 
 
 @router.delete("/{box_id}/messages/{message_id}", **openapi.DELETE_MESSAGE)
 async def delete_message(request: Request, asker: TheAsker, box: TheBox, message: TheMessage) -> Response:
     """One message for good. (To put it where the phone can restore it, change its folder to `deleted`.)"""
-    must_match(request, revision_of(message))
-    if not await asker.rooms.messages.remove(box.id, [message.id]):
+    if not await asker.rooms.messages.remove(box.id, [message.id], seen=seen(request, message)):
         raise NotFound("somebody else deleted it meanwhile", message.id)
     return success(request, {**documents.message(message), "folder": Folder.DELETED}, revision=revision_of(message))
 
 
-async def _sent(asker: Asker, box: Mailbox, ids: list[str], where: Mailbox | list[Mailbox]) -> Outcome:
+async def _sent(
+    asker: Asker, box: Mailbox, ids: list[str], where: Mailbox | list[Mailbox], only_if: Condition | None
+) -> Outcome:
     if isinstance(where, list):
-        return await asker.rooms.bulk.copy(box, ids, where, asker.not_before)
-    return await asker.rooms.bulk.move(box, ids, where, asker.not_before)
+        return await asker.rooms.bulk.copy(box, ids, where, asker.not_before, only_if)
+    return await asker.rooms.bulk.move(box, ids, where, asker.not_before, only_if)

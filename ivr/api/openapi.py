@@ -128,6 +128,8 @@ LISTS = [
     _query("value_missing", TEXT, "those whose key is empty or missing"),
 ]
 IF_MATCH = [_header("If-Match", "only if it still has this revision")]
+IF_MATCH_ONE = [_header("If-Match", "only those messages that have one of these revisions; the others are a conflict")]
+IF_GREETING = [_header("If-Match", "only instead of this recording: its `media_id`, or the ETag of its audio")]
 IN_FOLDER = [_query("folder", FOLDER, "as `folder` in the data")]
 
 _box: Schema = {**_ref("Box")}
@@ -159,11 +161,11 @@ LIST_ALL_MESSAGES = verb(
 LIST_MESSAGES = verb(_gives(_listed(_message), examples.MESSAGES), parameters=LISTS)
 CHANGE_MESSAGES = verb(
     _gives(_ref("Outcome"), examples.OUTCOME),
-    _takes({"allOf": [_ids, _change]}, examples.CHANGE_MESSAGES), IN_FOLDER,
+    _takes({"allOf": [_ids, _change]}, examples.CHANGE_MESSAGES), [*IN_FOLDER, *IF_MATCH_ONE],
 )  # fmt: skip
 DELETE_MESSAGES = verb(
     _gives(_ref("Outcome"), examples.OUTCOME),
-    _takes(_object([], messages=IDS, folder=FOLDER), required=False), IN_FOLDER,
+    _takes(_object([], messages=IDS, folder=FOLDER), required=False), [*IN_FOLDER, *IF_MATCH_ONE],
 )  # fmt: skip
 SHOW_MESSAGE = verb(_gives(_message, examples.MESSAGE))
 CHANGE_MESSAGE = verb(
@@ -197,7 +199,8 @@ RAW = verb(
 )
 PUT_RAW = verb(
     _gives(_message, examples.CREATED_MESSAGE, 201),
-    {"required": True, "content": {**_audio, **_multipart}}, IF_MATCH,
+    {"required": True, "content": {**_audio, **_multipart}},
+    [_header("If-Match", "only if it still has this revision, or its audio this ETag")],
 )  # fmt: skip
 
 USER_AUTH = verb(
@@ -211,8 +214,11 @@ API_AUTH = verb(_gives(_ref("Session"), status=201), _takes(_object(["api_key"],
 
 SHOW_GREETING = verb({200: {"description": "The audio", "content": _audio}, 206: RAW["responses"][206],
                       304: RAW["responses"][304]})  # fmt: skip
-PUT_GREETING = verb(_gives(_ref("Greeting"), status=201), {"required": True, "content": {**_audio, **_multipart}})
-DELETE_GREETING = verb(_gives(_ref("Greeting")))
+PUT_GREETING = verb(
+    _gives(_ref("Greeting"), status=201),
+    {"required": True, "content": {**_audio, **_multipart}}, IF_GREETING,
+)  # fmt: skip
+DELETE_GREETING = verb(_gives(_ref("Greeting")), parameters=IF_GREETING)
 
 
 def completed(document: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from ivr.api.head import is_head
 from ivr.api.names import attachment
 from ivr.errors import NoSuchRange, NotFound
 from ivr.mailbox.forms import Given
@@ -29,11 +30,13 @@ def audio(request: Request, given: Given, name: str) -> Response:
     }  # fmt: skip
     if tag in (request.headers.get("if-none-match") or ""):
         return Response(status_code=304, headers=headers)
-    stretch = _stretch(request, given.size, tag)
+    stretch = None if is_head(request) else _stretch(request, given.size, tag)
     start, end = stretch or (0, given.size)
     headers["Content-Length"] = str(end - start)
     if stretch:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{given.size}"
+    if is_head(request):
+        return Response(None, 200, headers, given.form.content_type)
     pieces = OpenAudio(given).pieces(start, end)
     return StreamingResponse(pieces, 206 if stretch else 200, headers, given.form.content_type)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 from ivr.clock import Clock
@@ -15,13 +16,18 @@ from ivr.ids import Ids
 LIVE = "deleted_at IS NULL"
 
 
+PhoneChanged = Callable[[sqlite3.Connection, str, str, str, int], None]
+"""Told within the transaction by which a phone becomes somebody's or nobody's: account, system, endpoint, Unix s."""
+
+
 class Directory:
     """The directory of one installation, in the database file. Names are unique among what is not deleted."""
 
-    def __init__(self, database: Database, clock: Clock, ids: Ids) -> None:
+    def __init__(self, database: Database, clock: Clock, ids: Ids, phone_changed: PhoneChanged) -> None:
         self._database = database
         self._clock = clock
         self._ids = ids
+        self._phone_changed = phone_changed
 
     # -- accounts ----------------------------------------------------------------------------------------------------
 
@@ -108,7 +114,9 @@ class Directory:
         now = int(self._clock.now())
 
         def verb(connection: sqlite3.Connection) -> None:
-            connection.execute("DELETE FROM endpoints WHERE user_id = ?", (user_id,))
+            sql = "DELETE FROM endpoints WHERE user_id = ? RETURNING account_id, system, name"
+            for row in connection.execute(sql, (user_id,)).fetchall():
+                self._phone_changed(connection, row["account_id"], row["system"], row["name"], now)
             _bury(connection, "users", user_id, now)
 
         await self._database.write(verb)
@@ -117,13 +125,28 @@ class Directory:
 
     async def add_endpoint(self, endpoint: Endpoint) -> None:
         """Raises `Conflict` where the device already is somebody's."""
-        await self._insert("endpoints", endpoint.model_dump(), f"endpoint {endpoint.name!r} already belongs to a user")
+        now = int(self._clock.now())
+
+        def also(connection: sqlite3.Connection) -> None:
+            sql = f"SELECT 1 FROM boxes WHERE account_id = ? AND owner_id = ? AND {LIVE} LIMIT 1"
+            if connection.execute(sql, (endpoint.account_id, endpoint.user_id)).fetchone():  # Else there is no sum.
+                self._phone_changed(connection, endpoint.account_id, endpoint.system, endpoint.name, now)
+
+        taken = f"endpoint {endpoint.name!r} already belongs to a user"
+        await self._insert("endpoints", endpoint.model_dump(), taken, also)
 
     async def remove_endpoint(self, system: str, name: str) -> None:
         """Raises `NotFound`."""
-        sql = "DELETE FROM endpoints WHERE system = ? AND name = ?"
-        if not await self._database.write(lambda c: c.execute(sql, (system, name)).rowcount):
-            raise NotFound(f"endpoint {name!r} belongs to nobody: see 'ivr endpoint list'")
+        now = int(self._clock.now())
+
+        def verb(connection: sqlite3.Connection) -> None:
+            sql = "DELETE FROM endpoints WHERE system = ? AND name = ? RETURNING account_id"
+            row = connection.execute(sql, (system, name)).fetchone()
+            if row is None:
+                raise NotFound(f"endpoint {name!r} belongs to nobody: see 'ivr endpoint list'")
+            self._phone_changed(connection, row["account_id"], system, name, now)
+
+        await self._database.write(verb)
 
     async def endpoints(self, account_id: str | None = None) -> list[Endpoint]:
         """All, or those of one account, by name."""
@@ -148,7 +171,9 @@ class Directory:
             raise NotFound(f"there is no such {what}")
         return row
 
-    async def _insert(self, table: str, row: dict[str, Any], taken: str) -> None:
+    async def _insert(
+        self, table: str, row: dict[str, Any], taken: str, also: Callable[[sqlite3.Connection], None] | None = None
+    ) -> None:
         columns, marks = ", ".join(row), ", ".join("?" * len(row))
 
         def verb(connection: sqlite3.Connection) -> None:
@@ -156,6 +181,8 @@ class Directory:
                 connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(row.values()))
             except sqlite3.IntegrityError as error:
                 raise Conflict(taken) from error
+            if also:
+                also(connection)
 
         await self._database.write(verb)
 

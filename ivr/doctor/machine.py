@@ -14,6 +14,7 @@ from ivr.errors import CatalogueError, SettingsError
 from ivr.places import sounds_folder
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.voice import LANGUAGES
+from ivr.settings import Settings
 
 BEFORE_THIS_WAS_WRITTEN = datetime(2025, 1, 1, tzinfo=UTC).timestamp()
 
@@ -25,10 +26,14 @@ def configuration(site: Installation) -> Iterator[Finding]:
             "config", "there is no ivr.toml: all settings are the shipped ones or IVR_* variables",
             "make /etc/ivr/ivr.toml ('ivr install' does), or point IVR_CONFIG at one",
         )  # fmt: skip
-    elif site.settings.asterisk.secret and site.config.stat().st_mode & stat.S_IROTH:
+    elif _holds_a_secret(site.settings) and site.config.stat().st_mode & stat.S_IROTH:
         yield problem("config", f"{site.config} holds a secret, and everybody may read it", f"chmod 640 {site.config}")
     else:
         yield ok("config", f"{site.config}")
+
+
+def _holds_a_secret(settings: Settings) -> bool:
+    return any((settings.asterisk.secret, settings.ami.secret, settings.mail.password))
 
 
 def database(site: Installation) -> Iterator[Finding]:

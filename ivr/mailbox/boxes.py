@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,6 +66,7 @@ class Boxes:
         box_id = self._ids.document()
         mailbox = self._mailbox(BoxRow(box_id, account.id, {}), account, await self._owner(settings), settings)
         self._check(mailbox, pin)
+        _must_fit(mailbox, {})
         await self._add(BoxRow(box_id, account.id, _kept(settings)))
         if pin is not None:
             await self._pins.set_by_administrator(mailbox, pin)
@@ -73,21 +75,29 @@ class Boxes:
     async def replace(self, mailbox: Mailbox, document: Document) -> Mailbox:
         """All settings anew; a PIN that is not named stays, `null` removes it. Raises `InvalidFields`, `Conflict`."""
         public, pin = _split(document)
-        return await self._change(mailbox, _checked(public), "pin" in document, pin)
+        settings = _checked(public)
+        _must_fit(mailbox.with_settings(settings), _kept(mailbox.settings))
+        return await self._change(mailbox, settings, "pin" in document, pin)
 
     async def patch(self, mailbox: Mailbox, document: Document) -> Mailbox:
         """Some settings anew: objects are merged, `null` removes a key. Raises `InvalidFields`, `Conflict`."""
         public, pin = _split(document)
-        row = await self._store.get(mailbox.id)
-        return await self._change(mailbox, _checked(merged(row.settings, public)), "pin" in document, pin)
+        before = (await self._store.get(mailbox.id)).settings
+        settings = _checked(merged(before, public))
+        _must_fit(mailbox.with_settings(settings), before)
+        return await self._change(mailbox, settings, "pin" in document, pin)
 
     async def amend(self, box_id: str, document: Document) -> Mailbox:
-        """The same for a box as it is now, whatever it was when the call began. Raises `NotFound` too."""
-        return await self.patch(await self.get(box_id), document)
+        """What an owner changes by phone, in the box as it is now, whatever it was when the call began.
 
-    async def delete(self, mailbox: Mailbox) -> None:
-        """Soft delete, with all its messages. Raises `NotFound`."""
-        await self._store.remove(mailbox.id)
+        However large it is: they cannot help it. Raises `NotFound`, `Conflict`.
+        """
+        row = await self._store.get(box_id)
+        return await self._change(await self._opened(row), _checked(merged(row.settings, document)), False, None)
+
+    async def delete(self, mailbox: Mailbox, *, seen: int | None = None) -> None:
+        """Soft delete, with all its messages. Raises `NotFound`; `Outdated` where its revision is not `seen`."""
+        await self._store.remove(mailbox.id, seen=seen)
 
     async def _change(self, mailbox: Mailbox, settings: Box, sets_pin: bool, pin: str | None) -> Mailbox:
         changed = self._mailbox(
@@ -155,6 +165,14 @@ def public(settings: Box) -> dict[str, Any]:
 
 def _kept(settings: Box) -> dict[str, Any]:
     return public(settings)
+
+
+def _must_fit(mailbox: Mailbox, before: Document) -> None:
+    """Raises `InvalidFields` where the settings are more than a box takes, and more than they were."""
+    size, limit = len(json.dumps(_kept(mailbox.settings))), mailbox.system.max_box_bytes
+    if size > limit and size > len(json.dumps(dict(before))):
+        said = f"A box takes {limit} bytes of settings, and these would be {size}: take keys away with null"
+        raise InvalidFields({"data": {"maxSize": {"message": said, "target": limit}}})
 
 
 def _checked(document: Document) -> Box:

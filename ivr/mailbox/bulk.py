@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ivr.errors import AudioRefused, Conflict, IvrError, NotFound, PastRetention, StoreError
+from ivr.errors import AudioRefused, Conflict, IvrError, NotFound, Outdated, PastRetention, StoreError
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Folder, Message
@@ -17,11 +17,13 @@ from ivr.mailbox.store import Because, MessageStore
 
 TOGETHER = 100
 """Messages under way at a time."""
+CONFLICT = "conflict"
 
 REASONS: tuple[tuple[type[IvrError], str], ...] = (
     (NotFound, "not_found"),
     (PastRetention, "prior_to_retention_duration"),
-    (Conflict, "conflict"),
+    (Conflict, CONFLICT),
+    (Outdated, CONFLICT),
     (AudioRefused, "unreadable"),
     (StoreError, "datastore_fault"),
 )
@@ -41,54 +43,71 @@ class Outcome:
         self.failed.extend(more.failed)
 
 
+Condition = Callable[[Message], bool]
+"""Whether a message, as it was read, is to be touched; it is then touched at that revision or not at all."""
+
+
 class Bulk:
-    """Verbs for many messages of one box."""
+    """Verbs for many messages of one box; those that `only_if` refuses, or that change meanwhile, are left alone."""
 
     def __init__(self, messages: MessageStore, delivery: Delivery) -> None:
         self._messages = messages
         self._delivery = delivery
 
-    async def to_folder(self, mailbox: Mailbox, ids: Iterable[str], folder: Folder, not_before: int) -> Outcome:
+    async def to_folder(
+        self, mailbox: Mailbox, ids: Iterable[str], folder: Folder, not_before: int, only_if: Condition | None = None
+    ) -> Outcome:
         """Change their folder."""
 
-        async def one(message: Message) -> list[str]:
-            return [(await self._messages.move_to(mailbox.id, message.id, folder, Because.REQUEST)).id]
+        async def one(message: Message, seen: int | None) -> list[str]:
+            return [(await self._messages.move_to(mailbox.id, message.id, folder, Because.REQUEST, seen=seen)).id]
 
-        return await self._each(mailbox, ids, not_before, one)
+        return await self._each(mailbox, ids, not_before, only_if, one)
 
-    async def delete(self, mailbox: Mailbox, ids: Iterable[str], not_before: int) -> Outcome:
+    async def delete(
+        self, mailbox: Mailbox, ids: Iterable[str], not_before: int, only_if: Condition | None = None
+    ) -> Outcome:
         """Take them out of sight for good."""
 
-        async def one(message: Message) -> list[str]:
-            removed = await self._messages.remove(mailbox.id, [message.id])
+        async def one(message: Message, seen: int | None) -> list[str]:
+            removed = await self._messages.remove(mailbox.id, [message.id], seen=seen)
             if not removed:
                 raise NotFound("somebody else deleted it meanwhile")
             return removed
 
-        return await self._each(mailbox, ids, not_before, one)
+        return await self._each(mailbox, ids, not_before, only_if, one)
 
-    async def move(self, mailbox: Mailbox, ids: Iterable[str], to: Mailbox, not_before: int) -> Outcome:
+    async def move(
+        self, mailbox: Mailbox, ids: Iterable[str], to: Mailbox, not_before: int, only_if: Condition | None = None
+    ) -> Outcome:
         """Into another box, each under a new id."""
 
-        async def one(message: Message) -> list[str]:
-            return [(await self._delivery.move(message, to)).id]
+        async def one(message: Message, seen: int | None) -> list[str]:
+            return [(await self._delivery.move(message, to, seen=seen)).id]
 
-        return await self._each(mailbox, ids, not_before, one)
+        return await self._each(mailbox, ids, not_before, only_if, one)
 
-    async def copy(self, mailbox: Mailbox, ids: Iterable[str], to: Sequence[Mailbox], not_before: int) -> Outcome:
-        """Into each of these boxes."""
+    async def copy(
+        self, mailbox: Mailbox, ids: Iterable[str], to: Sequence[Mailbox], not_before: int,
+        only_if: Condition | None = None,
+    ) -> Outcome:  # fmt: skip
+        """Into each of these boxes, or into none."""
 
-        async def one(message: Message) -> list[str]:
-            return [(await self._delivery.copy(message, destination)).id for destination in to]
+        async def one(message: Message, seen: int | None) -> list[str]:
+            return [copy.id for copy in await self._delivery.copy(message, to, seen=seen)]
 
-        return await self._each(mailbox, ids, not_before, one)
+        return await self._each(mailbox, ids, not_before, only_if, one)
 
     async def _each(
-        self, mailbox: Mailbox, ids: Iterable[str], not_before: int, verb: Callable[[Message], Awaitable[list[str]]]
-    ) -> Outcome:
+        self, mailbox: Mailbox, ids: Iterable[str], not_before: int, only_if: Condition | None,
+        verb: Callable[[Message, int | None], Awaitable[list[str]]],
+    ) -> Outcome:  # fmt: skip
         async def attempt(message_id: str) -> list[str] | IvrError:
             try:
-                return await verb(await self._messages.get(mailbox.id, message_id, not_before))
+                message = await self._messages.get(mailbox.id, message_id, not_before)
+                if only_if and not only_if(message):
+                    raise Outdated("it has another revision")
+                return await verb(message, message.revision if only_if else None)
             except IvrError as error:
                 return error
 

@@ -6,6 +6,7 @@ Always in this order: audio synced at its final place, then the row. What is ann
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import structlog
 
 from ivr.audio import wav
 from ivr.clock import Clock
-from ivr.errors import BoxGone, StoreError
+from ivr.errors import BoxGone, IvrError, StoreError
 from ivr.ids import Ids
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller, Folder, Message
@@ -117,12 +118,22 @@ class Delivery:
             await self._takes.forget_file(take)
         return copy
 
-    async def copy(self, message: Message, destination: Mailbox) -> Message:
-        """A copy for another box: new id, new folder, time now (kazoo-behaviour §3.5). Nobody is mailed.
+    async def copy(
+        self, message: Message, destinations: Iterable[Mailbox], *, seen: int | None = None
+    ) -> list[Message]:  # fmt: skip
+        """A copy for each of these boxes, or for none: new id, new folder, time now (kazoo-behaviour §3.5).
 
-        Raises `NotFound`, `StoreError`.
+        Nobody is mailed. Raises `NotFound`, `StoreError`; `Outdated` where its revision is no longer `seen`.
         """
-        return await self.forward(message, destination, quiet=True)
+        copies: list[Message] = []
+        try:
+            for destination in destinations:
+                copies.append(await self._copy(message, destination, None))
+            await self._messages.add_copies(copies, message, seen=seen)
+        except IvrError:
+            await self.forget_audio(copies)
+            raise
+        return copies
 
     async def carbon_copy(self, message: Message, destination: Mailbox) -> Message:
         """The same message for another box that it was left for as well, as urgent as it is.
@@ -133,10 +144,14 @@ class Delivery:
         await self._messages.add_copy(copy)
         return copy
 
-    async def move(self, message: Message, destination: Mailbox) -> Message:
-        """The same, and the original goes. Raises `NotFound`, `StoreError`."""
+    async def move(self, message: Message, destination: Mailbox, *, seen: int | None = None) -> Message:
+        """The same for one box, and the original goes."""
         copy = await self._copy(message, destination, None)
-        await self._messages.add_copy(copy, moved_from=message.id, quiet=True)
+        try:
+            await self._messages.add_moved(copy, message, seen=seen)
+        except IvrError:
+            await self.forget_audio([copy])
+            raise
         return copy
 
     def audio(self, message: Message) -> list[Path]:
@@ -149,16 +164,16 @@ class Delivery:
 
         Raises `NotFound`, `StoreError`.
         """
-        for gone in await self._messages.add(message, take_id, mailbox.quota_bytes, quiet=quiet):
-            await self._forget_audio(gone)
+        await self.forget_audio(await self._messages.add(message, take_id, mailbox.quota_bytes, quiet=quiet))
 
-    async def _forget_audio(self, message: Message) -> None:
-        """A message that is no more needs none. A file that cannot go now is left for the sweeper."""
-        for path in [file for audio in self.audio(message) for file in (audio, self._recordings.upload(audio))]:
-            try:
-                await asyncio.to_thread(self._recordings.remove, path)
-            except StoreError as error:
-                log.warning("message.audio_not_removed", message=message.id, error=str(error))
+    async def forget_audio(self, messages: Iterable[Message]) -> None:
+        """Messages that are no more, or never came to be, need none. What cannot go now is left for the sweeper."""
+        for message in messages:
+            for path in [file for audio in self.audio(message) for file in (audio, self._recordings.upload(audio))]:
+                try:
+                    await asyncio.to_thread(self._recordings.remove, path)
+                except StoreError as error:
+                    log.warning("message.audio_not_removed", message=message.id, error=str(error))
 
     async def _copy(self, message: Message, destination: Mailbox, message_id: str | None) -> Message:
         now = self._clock.now()

@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ivr.audio import wav
@@ -82,6 +82,16 @@ class Forms:
             return await asyncio.to_thread(_joined, paths)
         return await self._made(paths, form)
 
+    async def tags(self, message: Message) -> set[str]:
+        """What `Given.tag` would be, as its audio is now, in whatever form."""
+        if not message.has_audio:
+            return set()
+        sources = [self._delivery.audio(message), *([[kept]] if (kept := self._uploads.kept(message)) else [])]
+        try:
+            return {await asyncio.to_thread(_tag, source) for source in sources}
+        except NotFound:
+            return set()
+
     async def give_recording(
         self, recording: Path, upload: Path | None, uploaded_as: str | None, form: AudioFormat
     ) -> Given:
@@ -102,7 +112,8 @@ class Forms:
                     draft = target.with_suffix(".part")
                     await self._workshop.form(paths, form, draft)
                     await asyncio.to_thread(draft.replace, target)
-                return await asyncio.to_thread(_whole, target, form)
+                # The tag is that of what it was made of: made anew, it is still the same.
+                return replace(await asyncio.to_thread(_whole, target, form), tag=tag)
             finally:
                 self._making.pop(target, None)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivr.clock import Clock
-from ivr.directory.directory import Directory
 from ivr.errors import NotFound
 from ivr.ids import Ids
 from ivr.mailbox.mailbox import Mailbox
@@ -30,17 +29,28 @@ class GreetingFiles:
 class GreetingUploads:
     """The greetings of all boxes, as programs see them."""
 
-    def __init__(
-        self, store: MediaStore, directory: Directory, recordings: Recordings, clock: Clock, ids: Ids
-    ) -> None:  # fmt: skip
+    def __init__(self, store: MediaStore, recordings: Recordings, clock: Clock, ids: Ids) -> None:
         self._store = store
-        self._directory = directory
         self._recordings = recordings
         self._clock = clock
         self._ids = ids
 
-    async def use(self, mailbox: Mailbox, kind: MediaKind, audio: Brought) -> Media:
-        """What was brought is heard from now on; a name in all boxes of its owner. Raises `NotFound`, `StoreError`."""
+    def in_use(self, mailbox: Mailbox, kind: MediaKind) -> str | None:
+        """The id of what callers hear; None: the generic one."""
+        media = mailbox.settings.media
+        if kind is MediaKind.NAME:
+            return (mailbox.owner.settings.get("media", {}).get("name") if mailbox.owner else None) or media.name
+        if kind is MediaKind.TEMPORARY:
+            return media.temporary_unavailable
+        return media.unavailable or mailbox.settings.greeting_media_id
+
+    async def use(
+        self, mailbox: Mailbox, kind: MediaKind, audio: Brought, *, instead_of: str | None = None
+    ) -> Media:  # fmt: skip
+        """What was brought is heard from now on; a name in all boxes of its owner.
+
+        Raises `NotFound`, `StoreError`; `Outdated` where `instead_of` is not what is in use.
+        """
         media = Media(
             id=self._ids.document(), account_id=mailbox.account_id, box_id=mailbox.id, kind=kind,
             length_ms=audio.length_ms, bytes=audio.bytes, created_at=int(self._clock.now()), source=UPLOADED,
@@ -51,8 +61,8 @@ class GreetingUploads:
             await asyncio.to_thread(self._recordings.link, audio.upload, self._recordings.upload(target))
             await asyncio.to_thread(self._recordings.link, audio.recording, target)
             owner = mailbox.owner if kind is MediaKind.NAME else None
-            await self._store.use(media, user_id=owner.id if owner else None)
-        except BaseException:
+            await self._store.use(media, user_id=owner.id if owner else None, instead_of=instead_of)
+        except Exception:  # A cancellation is none: the store does what it has begun.
             for path in (target, self._recordings.upload(target)):
                 await asyncio.to_thread(self._recordings.remove, path)
             raise
@@ -60,7 +70,7 @@ class GreetingUploads:
 
     async def find(self, mailbox: Mailbox, kind: MediaKind) -> GreetingFiles:
         """What is in use. Raises `NotFound` where callers hear the generic one."""
-        media_id = _pointer(mailbox, kind)
+        media_id = self.in_use(mailbox, kind)
         media = await self._store.get(mailbox.account_id, media_id) if media_id else None
         if media is None:
             raise NotFound(f"the box has no recording {kind}", kind)
@@ -68,23 +78,9 @@ class GreetingUploads:
         upload = self._recordings.upload(recording) if media.source == UPLOADED else None
         return GreetingFiles(media, recording, upload)
 
-    async def stop(self, mailbox: Mailbox, kind: MediaKind) -> Media:
-        """Callers hear the generic one again; gives what it was. Raises `NotFound`."""
+    async def stop(self, mailbox: Mailbox, kind: MediaKind, *, instead_of: str | None = None) -> Media:
+        """Callers hear the generic one again; gives what it was. Raises `NotFound`; `Outdated` as `use` does."""
         found = await self.find(mailbox, kind)
-        names = mailbox.owner.settings.get("media", {}) if mailbox.owner else {}
-        if kind is MediaKind.NAME and mailbox.owner and names.get("name"):
-            kept = {name: value for name, value in names.items() if name != "name"}
-            changed = mailbox.owner.model_copy(update={"settings": {**mailbox.owner.settings, "media": kept}})
-            await self._directory.update_user(changed)
-        else:
-            await self._store.stop_using(mailbox.id, kind)
+        owner = mailbox.owner if kind is MediaKind.NAME else None
+        await self._store.stop_using(mailbox.id, kind, user_id=owner.id if owner else None, instead_of=instead_of)
         return found.media
-
-
-def _pointer(mailbox: Mailbox, kind: MediaKind) -> str | None:
-    media = mailbox.settings.media
-    if kind is MediaKind.NAME:
-        return (mailbox.owner.settings.get("media", {}).get("name") if mailbox.owner else None) or media.name
-    if kind is MediaKind.TEMPORARY:
-        return media.temporary_unavailable
-    return media.unavailable or mailbox.settings.greeting_media_id

@@ -11,7 +11,7 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -92,6 +92,25 @@ class Recordings:
     def link(self, source: Path, target: Path) -> int:
         """One more name for a recording, which never changes; gives its size in bytes."""
         return self._arrive(target, lambda draft: os.link(source, draft))
+
+    def ready(self, draft: Path, target: Path) -> None:
+        """Make a draft fit to take the place `target` by a mere renaming: synced, and of the right mode.
+
+        Raises `NotFound`, `StoreFull`, `StoreError`.
+        """
+        try:
+            self._folder_of(target)
+            draft.chmod(FILE_MODE)
+            _sync(draft)
+        except FileNotFoundError as error:
+            raise NotFound(f"the recording {error.filename} is gone") from error
+        except OSError as error:
+            raise explained(error) from error
+
+    def sync_folders(self, paths: Iterable[Path]) -> None:
+        """What was renamed in the folders of these files stays renamed, whatever happens. Raises `OSError`."""
+        for folder in {path.parent for path in paths}:
+            _sync(folder)
 
     def remove(self, path: Path) -> None:
         """Take a file away; one that is gone already is fine."""

@@ -7,7 +7,7 @@ happened then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -46,8 +46,11 @@ class BoxStore(Protocol):
     async def replace(self, box: BoxRow) -> BoxRow:
         """New settings; `revision` must be the stored one, and goes up. Raises `NotFound`, `Conflict`."""
 
-    async def remove(self, box_id: str) -> None:
-        """Soft delete of the box and of its messages. Raises `NotFound`."""
+    async def remove(self, box_id: str, *, seen: int | None = None) -> None:
+        """Soft delete of the box and of its messages.
+
+        Raises `NotFound`; `Outdated` where its revision is not `seen`.
+        """
 
 
 class Because(StrEnum):
@@ -101,11 +104,17 @@ class MessageStore(Protocol):
     async def restore(self, box_id: str, message_id: str, because: Because) -> Message:
         """From `deleted` back to where it came from. Raises `NotFound`."""
 
-    async def add_copy(
-        self, copy: Message, *, moved_from: str | None = None, take_id: str | None = None, quiet: bool = False
-    ) -> None:
-        """`copy`, whose audio is synced, appears in its box; with `moved_from` (box id) its last `history` box loses
-        the message it was made from. `quiet` as in `add`. Raises `NotFound`."""
+    async def add_copy(self, copy: Message, *, take_id: str | None = None, quiet: bool = False) -> None:
+        """`copy`, whose audio is synced, appears in its box. `quiet` as in `add`. Raises `NotFound`."""
+
+    async def add_copies(self, copies: Sequence[Message], of: Message, *, seen: int | None = None) -> None:
+        """Copies of one message appear, quietly, each in its box, or none does.
+
+        Raises `NotFound`; `Outdated` where the revision of the message is no longer `seen`.
+        """
+
+    async def add_moved(self, moved: Message, of: Message, *, seen: int | None = None) -> None:
+        """The same for one copy, and the box that the message was in loses it."""
 
     async def bring_back(self, box_id: str, message_id: str, because: Because) -> Message:
         """Restore, from `deleted` or after a soft delete. Raises `NotFound`, which says so where it is too late."""
@@ -116,8 +125,11 @@ class MessageStore(Protocol):
     async def is_known(self, message_id: str) -> bool:
         """Whether there is or ever was a message of that id, in any box."""
 
-    async def remove(self, box_id: str, message_ids: Sequence[str]) -> list[str]:
-        """Soft delete: invisible from now on. Gives those that were there."""
+    async def remove(self, box_id: str, message_ids: Sequence[str], *, seen: int | None = None) -> list[str]:
+        """Soft delete: invisible from now on. Gives those that were there.
+
+        Raises `Outdated` where the revision of one is not `seen`: then all stay.
+        """
 
     async def page(
         self, box_id: str, folder: Folder | None, not_before: int, after: str | None, limit: int
@@ -137,10 +149,15 @@ class MessageStore(Protocol):
 class UploadStore(Protocol):
     """What programs bring."""
 
-    async def set_audio(self, box_id: str, message_id: str, length_ms: int, size: int, upload_type: str) -> Message:
-        """A message has other audio, or its first, which is synced; from the first on the owner can hear it.
+    async def set_audio(
+        self, brought: Message, put: Callable[[], None], *, quota_bytes: int = 0, seen: int | None = None
+    ) -> tuple[Message, list[Message]]:
+        """A message has other audio, or its first: length, bytes and type of `brought`; now the owner can hear it.
 
-        Raises `NotFound`, `PastRetention`."""
+        `put` brings the files, which are synced, to their places, once it is known that the message may be changed.
+        Gives the message, and what went for it as in `add`. Raises `NotFound`, `PastRetention`; `Outdated` where its
+        revision is no longer `seen`; what `put` raises.
+        """
 
 
 class Purpose(StrEnum):
@@ -238,16 +255,23 @@ class MediaStore(Protocol):
         """A recording whose audio is synced appears."""
 
     async def use(
-        self, media: Media, *, user_id: str | None = None, take_id: str | None = None, until: int | None = None
-    ) -> None:
+        self, media: Media, *, user_id: str | None = None, take_id: str | None = None, until: int | None = None,
+        instead_of: str | None = None,
+    ) -> None:  # fmt: skip
         """A recording whose audio is synced appears, and its box uses it from now on; with `user_id` that user does.
 
         What it replaces goes, unless that was uploaded: then it stays, unused. The take that it was is over. `until`:
-        Unix seconds at which a temporary greeting falls back. Raises `NotFound`.
+        Unix seconds at which a temporary greeting falls back. Raises `NotFound`; `Outdated` where not the recording
+        with the id `instead_of` is in use.
         """
 
-    async def stop_using(self, box_id: str, kind: MediaKind) -> bool:
-        """The box has no such recording any more; whether it had one. Raises `NotFound`."""
+    async def stop_using(
+        self, box_id: str, kind: MediaKind, *, user_id: str | None = None, instead_of: str | None = None
+    ) -> bool:
+        """The box has no such recording any more, nor, with `user_id`, that user; whether one was in use.
+
+        Raises `NotFound`; `Outdated` as `use` does.
+        """
 
     async def get(self, account_id: str, media_id: str) -> Media | None:
         """None where there is none of that id in the account, or no more."""

@@ -32,6 +32,9 @@ class VoicemailSettings(BaseModel):
     max_box_number_length: Annotated[int, Field(ge=1, le=30)] = Field(
         15, description="Digits of a box number typed at the phone."
     )
+    max_box_bytes: Annotated[int, Field(ge=10_000, le=10**7)] = Field(
+        100_000, description="Bytes that all settings of a box may take, as JSON; whatever makes them more is refused."
+    )
     max_login_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
         3, description="Wrong box numbers and PINs of one call, together."
     )

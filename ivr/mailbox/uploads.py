@@ -20,6 +20,7 @@ from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller, Folder, Message
 from ivr.mailbox.recordings import Recordings
+from ivr.mailbox.replacing import Replacement
 from ivr.mailbox.store import MessageStore, UploadStore
 
 ANONYMOUS = "anonymous"
@@ -115,23 +116,39 @@ class Uploads:
         try:
             await self._place(audio, target)
             await self._delivery.add(message, mailbox, quiet=True)
-        except BaseException:
+        except Exception:  # A cancellation is none: the store does what it has begun.
             await asyncio.to_thread(self._forget, target)
             raise
         return message
 
-    async def replace(self, message: Message, audio: Brought) -> Message:
-        """Other audio, or the first, for a message; an intro that it had goes. Raises `NotFound`, `StoreError`."""
+    async def replace(
+        self, mailbox: Mailbox, message: Message, audio: Brought, *, seen: int | None = None
+    ) -> Message:  # fmt: skip
+        """Other audio, or the first, for a message; an intro that it had goes, and what must go by the quota.
+
+        Raises `NotFound`, `StoreError`; `Outdated` where its revision is no longer `seen`: it keeps what it had then.
+        """
         target = self._recordings.message(message.account_id, message.id)
-        async with self._replacing:  # Of two at once, recording and upload must be of the same one.
-            await self._messages.get(message.box_id, message.id, 0)
-            await self._place(audio, target)
-            replaced = await self._store.set_audio(
-                message.box_id, message.id, audio.length_ms, audio.bytes, audio.form.content_type
-            )
+        files = Replacement(
+            self._recordings, {audio.upload: self._recordings.upload(target), audio.recording: target}
+        )  # fmt: skip
+        brought = replace(
+            message, length_ms=audio.length_ms, bytes=audio.bytes, upload_type=audio.form.content_type
+        )  # fmt: skip
+        await asyncio.to_thread(files.prepare)
+        async with self._replacing:  # What one of two at once gives back must not be the other's.
+            try:
+                replaced, purged = await self._store.set_audio(
+                    brought, files.put, quota_bytes=mailbox.quota_bytes, seen=seen
+                )  # fmt: skip
+            except Exception:  # A cancellation is none: the store does what it has begun.
+                await asyncio.to_thread(files.undo)
+                raise
+        await asyncio.to_thread(files.forget)
         if message.intro_id:
             intro = self._recordings.media(message.account_id, message.intro_id)
             await asyncio.to_thread(self._recordings.remove, intro)
+        await self._delivery.forget_audio(purged)
         return replaced
 
     def kept(self, message: Message) -> Path | None:

@@ -36,7 +36,7 @@ log = structlog.get_logger()
 class LightLane:
     """`manager` None: this service sets no lights, and the rows go."""
 
-    kinds: Collection[Kind] = (Kind.LIGHT,)
+    kinds: Collection[Kind] = (Kind.LIGHT, Kind.PHONE)
 
     def __init__(
         self, outbox: Outbox, database: Database, clock: Clock, targets: Targets, manager: Manager | None, *,
@@ -100,10 +100,15 @@ class LightLane:
         return await self._set(rows, manager)
 
     async def _set(self, rows: Sequence[Row], manager: Manager) -> bool:
-        box_ids = [row.box_id for row in rows]
+        box_ids = [row.box_id for row in rows if row.kind is Kind.LIGHT]
+        # Phones of another Asterisk are right when its service connects to it.
+        phones = [
+            row.about for row in rows if row.kind is Kind.PHONE and self._targets.is_ours(str(row.payload["system"]))
+        ]
         boxes = await self._database.read(lambda c: self._targets.of_boxes(c, box_ids))
         owners = {box.owner_id for box in boxes if box.owner_id}
         devices = await self._database.read(lambda c: self._targets.of_owners(c, owners)) if owners else []
+        devices += await self._database.read(lambda c: self._targets.of_phones(c, phones)) if phones else []
         try:
             await lamps.show(manager, [*self._of(boxes), *devices])
         except ActionRefused as error:

@@ -63,6 +63,18 @@ class Targets:
         where = f"endpoints.user_id IN ({', '.join('?' * len(owners))})"
         return [lamp for _, lamp in self._devices(connection.execute(_DEVICES.format(where), (self._system, *owners)))]
 
+    def of_phones(self, connection: sqlite3.Connection, names: Iterable[str]) -> list[Lamp]:
+        """Of these phones, whosever they are: nobody's is dark."""
+        wanted = sorted(set(names))
+        where = f"endpoints.name IN ({', '.join('?' * len(wanted))})"
+        found = dict(self._devices(connection.execute(_DEVICES.format(where), (self._system, *wanted))))
+        lamps = [found.get(name) or Lamp(self._settings.device.format(endpoint=name), 0, 0) for name in wanted]
+        return [lamp for lamp in lamps if is_mailbox(lamp.mailbox)]
+
+    def is_ours(self, system: str) -> bool:
+        """Whether it is the Asterisk whose lights these are."""
+        return system == self._system
+
     def device_page(self, connection: sqlite3.Connection, after: str, limit: int) -> list[tuple[str, Lamp]]:
         """Of all phones, by endpoint, behind `after`."""
         sql = f"{_DEVICES.format('endpoints.name > ?')} ORDER BY endpoints.name LIMIT ?"

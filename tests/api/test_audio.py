@@ -173,9 +173,8 @@ async def test_every_kind_of_audio_is_taken_and_given_back_as_it_came(
 
 async def test_other_audio_replaces_what_was_there(rest: Rest, house: House, box: Mailbox, tmp_path: Path) -> None:
     message = await rest.message(box.id, tone(1000))
-    copy = await house.app.delivery.copy(
-        await house.app.messages.get(box.id, message["media_id"], 0), await house.box("1001")
-    )
+    original = await house.app.messages.get(box.id, message["media_id"], 0)
+    [copy] = await house.app.delivery.copy(original, [await house.box("1001")])
     path = f"/{box.id}/messages/{message['media_id']}/raw"
     content = encoded(tmp_path, ".mp3", 3000)
     changed = await rest.ok("PUT", path, content=multipart(part(content, "audio/mp3")), headers=MIXED)
@@ -185,6 +184,22 @@ async def test_other_audio_replaces_what_was_there(rest: Rest, house: House, box
     assert await house.app.messages.bytes(box.id) == recording.stat().st_size + upload.stat().st_size
     assert wav.length_ms(house.app.delivery.audio(copy)[0]) == 1000  # A copy keeps what it was made of.
     assert await house.app.messages.counts(box.id) == Counts(new=1)
+
+
+async def test_other_audio_takes_its_room_as_a_new_message_does(
+    rest: Rest, house: House, box: Mailbox, tmp_path: Path
+) -> None:
+    """What is deleted goes for it, the oldest first and no more than must; never the message itself."""
+    box = await house.app.boxes.patch(box, {"quota_mb": 1})
+    deleted = [await house.message(box, s=15, folder="deleted", age_s=age) for age in (300, 200, 100)]
+    message = await rest.message(box.id, tone(1000), folder="deleted", timestamp=GREGORIAN_EPOCH + NOON - 400)
+    path = f"/{box.id}/messages/{message['media_id']}/raw"
+    await rest.ok("PUT", path, content=tone(20_000), headers={"Content-Type": "audio/x-wav"})
+    left = {one.id for one in await house.messages(box)}
+    assert left == {message["media_id"], deleted[2].id}
+    assert await house.app.messages.bytes(box.id) <= box.quota_bytes
+    assert not house.app.delivery.audio(deleted[0])[0].exists()
+    assert (await rest.ask("GET", path)).content == tone(20_000)
 
 
 async def test_a_copy_gives_back_what_was_uploaded_too(rest: Rest, house: House, box: Mailbox, tmp_path: Path) -> None:
@@ -399,7 +414,7 @@ async def test_a_zip_needs_no_more_memory_the_more_is_in_it(rest: Rest, house: H
 
     await rest.ok("PATCH", f"/{box.id}", {"media_extension": "wav"})
     message = await house.message(box, s=60)
-    ids = [message.id, *[(await house.app.delivery.copy(message, box)).id for _ in range(40)]]
+    ids = [message.id, *[copy.id for copy in await house.app.delivery.copy(message, [box] * 40)]]
     tracemalloc.start()
     size = 0
     async with rest.http.stream(

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ivr.api.documents import box as documents_of
+from ivr.errors import InvalidFields
 from tests.api.conftest import Rest
 from tests.support.house import House
 
@@ -216,6 +217,44 @@ async def test_of_two_who_write_at_once_nobodys_words_are_mixed(rest: Rest) -> N
     assert all(box["a"] == box["b"]["c"] and box["name"] == f"n{box['a']}" for box in done)
     assert all(a.json()["message"] == "datastore_conflict" for a in answers if a.status_code == 409)
     assert (await rest.ok("GET", f"/{box_id}"))["data"]["a"] in {box["a"] for box in done}
+
+
+async def test_a_box_does_not_grow_without_end(rest: Rest, house: House) -> None:
+    """By many changes, each of which is small enough; what it has can still be changed, and taken away."""
+    limit = house.settings.voicemail.max_box_bytes
+    box_id = await rest.box()
+    for n in range(9):
+        await rest.ok("PATCH", f"/{box_id}", {f"note{n}": "x" * (limit // 10)})
+    said = await rest.refused(400, "PATCH", f"/{box_id}", {"note9": "x" * (limit // 10)})
+    assert said["message"] == "validation error"
+    assert said["data"]["data"]["maxSize"]["target"] == limit
+    assert "null" in said["data"]["data"]["maxSize"]["message"]
+    assert "note9" not in (await rest.ok("GET", f"/{box_id}"))["data"]
+    await rest.ok("PATCH", f"/{box_id}", {"note0": None, "note9": "x" * (limit // 10)})
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+async def test_nor_is_one_made_too_large(rest: Rest, house: House, method: str) -> None:
+    box = {"name": "Large", "mailbox": "2000", "note": "x" * house.settings.voicemail.max_box_bytes}
+    path = "" if method == "PUT" else f"/{await rest.box('2000')}"
+    said = await rest.refused(400, method, path, box)
+    assert "maxSize" in said["data"]["data"]
+
+
+async def test_a_box_that_was_larger_before_can_be_made_smaller_and_used_by_phone(tmp_path: Path) -> None:
+    house = await House(tmp_path / "roomy").open()
+    box = await house.box("1000", house.alice, note="x" * 50_000, more="x")
+    house.app.close()
+    strict = House(tmp_path / "roomy", voicemail={"max_box_bytes": 10_000})
+    try:
+        box = await strict.app.boxes.get(box.id)
+        with pytest.raises(InvalidFields, match="10000 bytes"):
+            await strict.app.boxes.patch(box, {"more": "yy"})
+        assert (await strict.app.boxes.amend(box.id, {"announcement_only": True})).settings.announcement_only
+        assert (await strict.app.boxes.amend(box.id, {"announcement_only": False})).settings.mailbox == "1000"
+        await strict.app.boxes.patch(await strict.app.boxes.get(box.id), {"more": None})
+    finally:
+        strict.close()
 
 
 leaves = st.none() | st.booleans() | st.integers(-5, 5) | st.text("abcé\n", max_size=3)

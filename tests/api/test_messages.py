@@ -336,11 +336,11 @@ async def test_with_if_match_a_message_that_the_phone_changed_is_left_alone(
 async def test_verbs_that_are_not_for_a_path(rest: Rest, house: House, box: Mailbox) -> None:
     message = await house.message(box)
     for method, path, allowed in (
-        ("PATCH", f"/{box.id}/messages/{message.id}", "DELETE, GET, POST"),
-        ("DELETE", "", "GET, PUT"),
-        ("POST", "", "GET, PUT"),
-        ("PATCH", f"/{box.id}/messages", "DELETE, GET, POST, PUT"),
-        ("DELETE", f"/{box.id}/messages/{message.id}/raw", "GET, PUT"),
+        ("PATCH", f"/{box.id}/messages/{message.id}", "DELETE, GET, HEAD, POST"),
+        ("DELETE", "", "GET, HEAD, PUT"),
+        ("POST", "", "GET, HEAD, PUT"),
+        ("PATCH", f"/{box.id}/messages", "DELETE, GET, HEAD, POST, PUT"),
+        ("DELETE", f"/{box.id}/messages/{message.id}/raw", "GET, HEAD, PUT"),
     ):
         answer = await rest.ask(method, path)
         assert (answer.status_code, answer.json()["message"]) == (405, "invalid_method")

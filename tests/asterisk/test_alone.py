@@ -63,6 +63,13 @@ def spare(notes: Notes) -> Iterator[Spare]:
     spare.close()
 
 
+@pytest.fixture
+def owner(alice: Person, spare: Spare) -> Person:
+    """Alice, whose box is at that service."""
+    alice.moves_in(at=spare.desk)
+    return alice
+
+
 def _take_spare(notes: Notes) -> int:
     for n in range(len(notes.spares)):
         with contextlib.suppress(FileExistsError):
@@ -95,6 +102,23 @@ async def greets_alone(call: Conversation, owner: Person, within_s: float = 12) 
     await call.hears(*(f"number/{digit}" for digit in owner.number), "greeting/is-not-available")
 
 
+async def in_the_greeting(caller: Person, owner: Person, spare: Spare) -> Conversation:
+    """The call is up, and is greeted: by the service, or by the dialplan alone."""
+    call = await caller.dials(spare.code + owner.number)
+    await call.hears("greeting/person-at")
+    return call
+
+
+async def goes_to_the_beep(call: Conversation) -> None:
+    await call.press("1")
+    await call.hears("tone/beep", whole=True)
+
+
+async def talks_until_a_key(call: Conversation, words: Clip) -> None:
+    await call.call.say(words.samples)
+    await call.press("#")
+
+
 async def speaks_and_hangs_up(call: Conversation, words: Clip) -> None:
     await call.hears("tone/beep", whole=True)
     await call.call.say(words.samples)
@@ -125,48 +149,38 @@ async def the_owner_hears_it_when_the_service_is_back(owner: Person, words: Clip
     await call.hang_up()
 
 
-async def test_without_a_service_the_dialplan_takes_the_message(alice: Person, bob: Person, spare: Spare) -> None:
-    alice.moves_in(at=spare.desk)
+async def test_without_a_service_the_dialplan_takes_the_message(owner: Person, bob: Person, spare: Spare) -> None:
     spare.service.stop()
-    call = await bob.dials(spare.code + alice.number)
-    await greets_alone(call, alice)
+    call = await bob.dials(spare.code + owner.number)
+    await greets_alone(call, owner)
     await call.hears("greeting/leave-a-message")
-    await leaves_alone(call, spare, bob, alice)
-    await the_owner_hears_it_when_the_service_is_back(alice, words_of(bob), spare)
+    await leaves_alone(call, spare, bob, owner)
+    await the_owner_hears_it_when_the_service_is_back(owner, words_of(bob), spare)
 
 
-async def test_a_key_goes_to_the_beep_and_another_ends_the_recording(alice: Person, bob: Person, spare: Spare) -> None:
-    alice.moves_in(at=spare.desk)
+async def test_a_key_goes_to_the_beep_and_another_ends_the_recording(owner: Person, bob: Person, spare: Spare) -> None:
     spare.service.stop()
-    call = await bob.dials(spare.code + alice.number)
-    await call.hears("greeting/person-at")
+    call = await in_the_greeting(bob, owner, spare)
     await call.press("5")
     await call.hears("tone/beep", whole=True)
-    words = words_of(bob)
-    await call.call.say(words.samples)
-    await call.press("#")
+    await talks_until_a_key(call, words_of(bob))
     await call.hears("done/thank-you")
     await call.ends()
     [take] = spare.alone()
-    assert holds(recorded(take), words)
+    assert holds(recorded(take), words_of(bob))
 
 
-async def test_killed_in_the_greeting_the_dialplan_begins_again(alice: Person, bob: Person, spare: Spare) -> None:
-    alice.moves_in(at=spare.desk)
-    call = await bob.dials(spare.code + alice.number)
-    await call.hears("greeting/person-at")
+async def test_killed_in_the_greeting_the_dialplan_begins_again(owner: Person, bob: Person, spare: Spare) -> None:
+    call = await in_the_greeting(bob, owner, spare)
     spare.service.kill()
-    await greets_alone(call, alice)
-    await leaves_alone(call, spare, bob, alice)
+    await greets_alone(call, owner)
+    await leaves_alone(call, spare, bob, owner)
 
 
-async def test_killed_while_recording_the_caller_talks_on(alice: Person, bob: Person, spare: Spare) -> None:
+async def test_killed_while_recording_the_caller_talks_on(owner: Person, bob: Person, spare: Spare) -> None:
     """Asterisk goes on recording; it is not asked for again."""
-    alice.moves_in(at=spare.desk)
-    call = await bob.dials(spare.code + alice.number)
-    await call.hears("greeting/person-at")
-    await call.press("1")
-    await call.hears("tone/beep", whole=True)
+    call = await in_the_greeting(bob, owner, spare)
+    await goes_to_the_beep(call)
     words = words_of(bob)
     talking = asyncio.create_task(call.call.say(words.samples))
     await eventually(lambda: [take for take in spare.takes.glob("*.wav") if take.stat().st_size])
@@ -178,100 +192,81 @@ async def test_killed_while_recording_the_caller_talks_on(alice: Person, bob: Pe
     [take] = spare.takes.glob("*.wav")
     assert not spare.alone()
     assert holds(recorded(take), words)
-    await the_owner_hears_it_when_the_service_is_back(alice, words, spare)
+    await the_owner_hears_it_when_the_service_is_back(owner, words, spare)
 
 
-async def test_killed_in_the_review_what_was_said_stays(alice: Person, bob: Person, spare: Spare) -> None:
-    alice.moves_in(at=spare.desk)
-    call = await bob.dials(spare.code + alice.number)
-    await call.hears("greeting/person-at")
-    await call.press("1")
-    await call.hears("tone/beep", whole=True)
-    words = words_of(bob)
-    await call.call.say(words.samples)
-    await call.press("#")
+async def test_killed_in_the_review_what_was_said_stays(owner: Person, bob: Person, spare: Spare) -> None:
+    call = await in_the_greeting(bob, owner, spare)
+    await goes_to_the_beep(call)
+    await talks_until_a_key(call, words_of(bob))
     await call.hears("to/save-recording")
     spare.service.kill()
     await call.hears("done/thank-you")
     await call.ends()
     [take] = spare.takes.glob("*.wav")
-    assert holds(recorded(take), words)
+    assert holds(recorded(take), words_of(bob))
 
 
-async def test_killed_when_the_message_was_kept_the_caller_is_thanked(alice: Person, bob: Person, spare: Spare) -> None:
-    alice.moves_in(at=spare.desk)
-    call = await bob.dials(spare.code + alice.number)
-    await call.hears("greeting/person-at")
-    await call.press("1")
-    await call.hears("tone/beep", whole=True)
-    await call.call.say(words_of(bob).samples)
-    await call.press("#")
+async def test_killed_when_the_message_was_kept_the_caller_is_thanked(owner: Person, bob: Person, spare: Spare) -> None:
+    call = await in_the_greeting(bob, owner, spare)
+    await goes_to_the_beep(call)
+    await talks_until_a_key(call, words_of(bob))
     await call.hears("to/save-recording")
     await call.press("1")
     await call.hears("done/message-left")
     spare.service.kill()
     await call.hears("done/thank-you")
     await call.ends()
-    assert len(alice.messages()) == 1
+    assert len(owner.messages()) == 1
     assert list(spare.takes.glob("*.wav")) == []
 
 
 async def test_killed_before_a_word_was_said_the_caller_is_asked_again(
-    alice: Person, bob: Person, spare: Spare
+    owner: Person, bob: Person, spare: Spare
 ) -> None:
-    alice.moves_in(at=spare.desk)
-    call = await bob.dials(spare.code + alice.number)
-    await call.hears("greeting/person-at")
-    await call.press("1")
-    await call.hears("tone/beep", whole=True)
+    call = await in_the_greeting(bob, owner, spare)
+    await goes_to_the_beep(call)
     spare.service.kill()
     await call.press("1")
-    await leaves_alone(call, spare, bob, alice)
+    await leaves_alone(call, spare, bob, owner)
 
 
-async def test_a_service_that_hangs_before_the_call_is_not_waited_for(alice: Person, bob: Person, spare: Spare) -> None:
+async def test_a_service_that_hangs_before_the_call_is_not_waited_for(owner: Person, bob: Person, spare: Spare) -> None:
     """The connection is taken, by the kernel; then nothing comes."""
-    alice.moves_in(at=spare.desk)
     spare.service.signal(signal.SIGSTOP)
-    call = await bob.dials(spare.code + alice.number, within_s=20)
-    await greets_alone(call, alice)
-    await leaves_alone(call, spare, bob, alice)
+    call = await bob.dials(spare.code + owner.number, within_s=20)
+    await greets_alone(call, owner)
+    await leaves_alone(call, spare, bob, owner)
 
 
 async def test_a_service_that_hangs_in_the_greeting_is_not_waited_for_for_ever(
-    alice: Person, bob: Person, spare: Spare
+    owner: Person, bob: Person, spare: Spare
 ) -> None:
-    alice.moves_in(at=spare.desk)
-    call = await bob.dials(spare.code + alice.number)
-    await call.hears("greeting/person-at")
+    call = await in_the_greeting(bob, owner, spare)
     spare.service.signal(signal.SIGSTOP)
     await call.hears("greeting/is-not-available")
-    await greets_alone(call, alice, within_s=STUCK_S)
-    await leaves_alone(call, spare, bob, alice)
+    await greets_alone(call, owner, within_s=STUCK_S)
+    await leaves_alone(call, spare, bob, owner)
 
 
-async def test_an_owner_is_told_to_try_later(alice: Person, spare: Spare) -> None:
-    alice.moves_in(at=spare.desk)
+async def test_an_owner_is_told_to_try_later(owner: Person, spare: Spare) -> None:
     spare.service.stop()
-    call = await alice.dials(spare.code)
+    call = await owner.dials(spare.code)
     await call.hears("problem/later")
     await call.ends()
 
 
-async def test_an_owner_is_told_to_try_later_when_the_service_hangs(alice: Person, spare: Spare) -> None:
-    alice.moves_in(at=spare.desk)
+async def test_an_owner_is_told_to_try_later_when_the_service_hangs(owner: Person, spare: Spare) -> None:
     spare.service.signal(signal.SIGSTOP)
-    call = await alice.dials(spare.code, within_s=20)
+    call = await owner.dials(spare.code, within_s=20)
     await call.hears("problem/later")
     await call.ends()
 
 
 async def test_an_owner_who_has_signed_in_from_the_greeting_is_asked_for_no_message(
-    alice: Person, stranger: Person, spare: Spare
+    owner: Person, stranger: Person, spare: Spare
 ) -> None:
-    alice.moves_in(at=spare.desk)
-    call = await stranger.dials(spare.code + alice.number)
-    await call.hears("greeting/person-at")
+    call = await in_the_greeting(stranger, owner, spare)
     await call.press("*")
     await call.hears("login/enter-pin")
     spare.service.kill()
@@ -279,10 +274,9 @@ async def test_an_owner_who_has_signed_in_from_the_greeting_is_asked_for_no_mess
     await call.ends()
 
 
-async def test_a_caller_cannot_choose_where_the_recording_goes(alice: Person, stranger: Person, spare: Spare) -> None:
-    alice.moves_in(at=spare.desk)
+async def test_a_caller_cannot_choose_where_the_recording_goes(owner: Person, stranger: Person, spare: Spare) -> None:
     spare.service.stop()
-    call = await stranger.dials(spare.code + alice.number)
+    call = await stranger.dials(spare.code + owner.number)
     await call.press("1")
-    await leaves_alone(call, spare, stranger, alice)
+    await leaves_alone(call, spare, stranger, owner)
     assert {path.parent for path in spare.alone()} == {spare.takes}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,7 @@ class Surgery:
     def __init__(self, notes: Notes) -> None:
         self._environment = {**notes.environments["0"], "IVR_ASTERISK__CONSOLE": shlex.join(notes.console)}
         self.data = Path(self._environment["IVR_DATA__FOLDER"])
+        self.manager = f"127.0.0.1:{self._environment['IVR_AMI__PORT']}"
 
     def examine(self, **changed: str) -> Findings:
         environment = {**as_service({**self._environment, **changed})["env"]}
@@ -70,7 +72,8 @@ def test_a_healthy_lab_has_no_problem(surgery: Surgery, alice: Person) -> None:
     found = surgery.examine()
     mend = [f for f in found if f["level"] == "problem" and OPEN_PHONE not in f["what"]]
     assert mend == []
-    for check in ("asterisk", "modules", "secret", "dialplan", "asterisk's rights", "service", "contexts", "sounds"):
+    for check in ("asterisk", "modules", "secret", "dialplan", "asterisk's rights", "service", "contexts", "sounds",
+                  "AMI"):  # fmt: skip
         assert set(level_of(found, check)) == {"ok"}, check
     assert not list(surgery.data.rglob("doctor-*"))
     assert {path.stat().st_uid for path in surgery.data.rglob("*")} <= {SERVICE_UID, ASTERISK_UID}, "nothing is root's"
@@ -88,7 +91,16 @@ def test_a_folder_that_asterisk_may_not_record_into(surgery: Surgery, ward: Path
     assert "chmod 2770" in remedies(found, f"Asterisk cannot write into {ward / 'takes'}")
 
 
-def test_a_folder_that_asterisk_does_not_see(surgery: Surgery, tmp_path: Path) -> None:
+def test_recordings_that_the_service_may_not_read(surgery: Surgery, ward: Path) -> None:
+    """Asterisk records as its own user: only the doctor who asks it to can find out."""
+    os.chown(ward / "takes", ASTERISK_UID, SHARED_GID)
+    (ward / "takes").chmod(0o700)
+    found = surgery.examine(IVR_DATA__FOLDER=str(ward))
+    assert "chmod g+s" in remedies(found, "what Asterisk records, the service cannot read")
+    assert list((ward / "takes").iterdir()) == []
+
+
+def test_a_folder_that_asterisk_does_not_see(surgery: Surgery) -> None:
     """As on another machine, or in a container, without a shared mount."""
     data = Path("/var/tmp") / f"ivr-unseen-{os.urandom(4).hex()}"
     try:
@@ -100,6 +112,32 @@ def test_a_folder_that_asterisk_does_not_see(surgery: Surgery, tmp_path: Path) -
         assert "at this same path" in remedies(found, "neither prompts nor messages are heard")
     finally:
         subprocess.run(["rm", "-r", str(data)], check=True)
+
+
+def test_the_manager_lets_us_in(surgery: Surgery) -> None:
+    assert [f["what"] for f in surgery.examine() if f["check"] == "AMI"] == [f"ivr is let in at {surgery.manager}"]
+
+
+def test_the_manager_has_another_secret(surgery: Surgery) -> None:
+    found = surgery.examine(IVR_AMI__SECRET="another")
+    assert "the secret of [ivr] in manager.conf" in remedies(found, "refuses the user ivr")
+
+
+def test_the_manager_does_not_know_the_user(surgery: Surgery) -> None:
+    found = surgery.examine(IVR_AMI__USER="nobody")
+    assert "the secret of [nobody] in manager.conf" in remedies(found, "refuses the user nobody")
+
+
+def test_no_manager_listens(surgery: Surgery) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+    found = surgery.examine(IVR_AMI__PORT=port)
+    assert "enabled = yes" in remedies(found, f"nothing answers at 127.0.0.1:{port}")
+
+
+def test_something_else_than_a_manager_listens(surgery: Surgery, notes: Notes) -> None:
+    found = surgery.examine(IVR_AMI__PORT=str(notes.agi_port))
+    assert "see host and port of [ami]" in remedies(found, "is not Asterisk's manager")
 
 
 def test_another_secret(surgery: Surgery) -> None:

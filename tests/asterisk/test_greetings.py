@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.asterisk.conftest import Conversation, Person, eventually
@@ -24,18 +26,30 @@ async def ends_with(call: Conversation, status: str) -> None:
     await call.ends()
 
 
+def move_in(owner: Person, caller: Person, **settings: Any) -> None:
+    """Both, the one with a box like that."""
+    owner.moves_in(**settings)
+    caller.moves_in()
+
+
+async def reaches(caller: Person, owner: Person, *heard: str, code: str = "", **settings: Any) -> Conversation:
+    """Both move in, the one dials the other (behind `code`), and hears the beginning of the greeting."""
+    move_in(owner, caller, **settings)
+    call = await caller.dials(code + owner.number)
+    await call.hears(*(heard or ["greeting/person-at"]))
+    return call
+
+
 async def test_the_number_where_nothing_is_recorded(alice: Person, bob: Person) -> None:
-    alice.moves_in()
-    bob.moves_in()
-    call = await bob.dials(alice.number)
-    await call.hears("greeting/person-at", *spelled(alice), "greeting/is-not-available", "greeting/leave-a-message")
+    call = await reaches(
+        bob, alice, "greeting/person-at", *spelled(alice), "greeting/is-not-available", "greeting/leave-a-message"
+    )
     await call.hears("tone/beep")
     await call.hang_up()
 
 
 async def test_name_then_own_then_temporary(alice: Person, bob: Person) -> None:
-    alice.moves_in(play_greeting_intro=True)
-    bob.moves_in()
+    move_in(alice, bob, play_greeting_intro=True)
     name = alice.has_recording("name", s=1.5)
     call = await bob.dials(alice.number)
     await call.hears("greeting/intro", name, "greeting/is-not-available", "greeting/leave-a-message")
@@ -51,18 +65,14 @@ async def test_name_then_own_then_temporary(alice: Person, bob: Person) -> None:
 
 
 async def test_a_greeting_that_names_nobody(alice: Person, bob: Person) -> None:
-    alice.moves_in(use_person_not_available=True, skip_instructions=True)
-    bob.moves_in()
-    call = await bob.dials(alice.number)
-    await call.hears("greeting/nobody-available", "tone/beep")
+    call = await reaches(
+        bob, alice, "greeting/nobody-available", "tone/beep", use_person_not_available=True, skip_instructions=True
+    )
     await call.hang_up()
 
 
 async def test_hanging_up_in_the_greeting_leaves_nothing(alice: Person, bob: Person) -> None:
-    alice.moves_in()
-    bob.moves_in()
-    call = await bob.dials(alice.number)
-    await call.hears("greeting/person-at")
+    call = await reaches(bob, alice)
     await call.hang_up()
     call = await bob.dials(alice.number)
     await call.hears("greeting/leave-a-message")
@@ -71,10 +81,7 @@ async def test_hanging_up_in_the_greeting_leaves_nothing(alice: Person, bob: Per
 
 
 async def test_star_signs_in(alice: Person, bob: Person) -> None:
-    alice.moves_in(pin="1379")
-    bob.moves_in()
-    call = await bob.dials(alice.number)
-    await call.hears("greeting/person-at")
+    call = await reaches(bob, alice, pin="1379")
     await call.press("*")
     await call.hears("login/enter-pin")
     await call.press("1379#")
@@ -83,17 +90,13 @@ async def test_star_signs_in(alice: Person, bob: Person) -> None:
 
 
 async def test_a_key_passes_the_box_by(alice: Person, bob: Person) -> None:
-    alice.moves_in(keys={"continue": "8"})
-    bob.moves_in()
-    call = await bob.dials(f"*90{alice.number}")
-    await call.hears("greeting/person-at")
+    call = await reaches(bob, alice, code="*90", keys={"continue": "8"})
     await call.press("8")
     await ends_with(call, "EXIT")
 
 
 async def test_an_announcement_is_only_heard(alice: Person, bob: Person) -> None:
-    alice.moves_in(announcement_only=True)
-    bob.moves_in()
+    move_in(alice, bob, announcement_only=True)
     own = alice.has_recording("unavailable", s=3)
     call = await bob.dials(f"*90{alice.number}")
     await call.call.press("1")
@@ -107,8 +110,7 @@ async def test_an_announcement_is_only_heard(alice: Person, bob: Person) -> None
 
 
 async def test_a_full_box_says_so_before_anybody_talks(alice: Person, bob: Person) -> None:
-    alice.moves_in(quota_mb=1)
-    bob.moves_in()
+    move_in(alice, bob, quota_mb=1)
     alice.has_message(s=60)
     own = alice.has_recording("unavailable", s=1.5)
     call = await bob.dials(f"*90{alice.number}")
@@ -123,8 +125,7 @@ async def test_a_full_box_says_so_before_anybody_talks(alice: Person, bob: Perso
 
 
 async def test_a_message_takes_the_room_of_what_is_deleted(alice: Person, bob: Person) -> None:
-    alice.moves_in(quota_mb=1)
-    bob.moves_in()
+    move_in(alice, bob, quota_mb=1)
     gone, stays = alice.has_message(s=50, folder="deleted", age_s=7200), alice.has_message(s=10, folder="deleted")
     call = await bob.dials(alice.number)
     await call.hears("greeting/person-at")
@@ -141,31 +142,22 @@ async def test_a_message_takes_the_room_of_what_is_deleted(alice: Person, bob: P
 
 
 async def test_zero_reaches_the_operator(alice: Person, bob: Person) -> None:
-    alice.moves_in()
-    bob.moves_in()
-    call = await bob.dials(alice.number)
-    await call.hears("greeting/person-at")
+    call = await reaches(bob, alice)
     await call.press("0")
     await call.hears("greeting/transferring", "month/1")
     await call.ends()
 
 
 async def test_or_the_boxs_own_operator(alice: Person, bob: Person) -> None:
-    alice.moves_in(operator_number=200)
-    bob.moves_in()
-    call = await bob.dials(alice.number)
-    await call.hears("greeting/leave-a-message")
+    call = await reaches(bob, alice, "greeting/leave-a-message", operator_number=200)
     await call.press("0")
     await call.hears("greeting/transferring", "month/2")
     await call.ends()
 
 
 async def test_without_an_operator_zero_goes_to_the_beep(alice: Person, bob: Person) -> None:
-    alice.moves_in(operator_number="999")
-    bob.moves_in()
     words = Clip("words", speech(int(alice.number) + 32_000, 3000))
-    call = await bob.dials(alice.number)
-    await call.hears("greeting/person-at")
+    call = await reaches(bob, alice, operator_number="999")
     await call.press("0")
     await call.hears("tone/beep", whole=True)
     await call.call.say(words.samples)
@@ -179,11 +171,8 @@ async def test_without_an_operator_zero_goes_to_the_beep(alice: Person, bob: Per
 
 
 async def test_the_operator_from_the_review_keeps_the_message_first(alice: Person, bob: Person) -> None:
-    alice.moves_in()
-    bob.moves_in()
     words = Clip("words", speech(int(alice.number) + 33_000, 3000))
-    call = await bob.dials(alice.number)
-    await call.hears("greeting/person-at")
+    call = await reaches(bob, alice)
     await call.press("#")
     await call.hears("tone/beep", whole=True)
     await call.call.say(words.samples)
@@ -199,8 +188,7 @@ async def test_the_operator_from_the_review_keeps_the_message_first(alice: Perso
 
 @pytest.mark.parametrize("during", ["greeting/person-at", "greeting/hunt", "greeting/leave-a-message"])
 async def test_an_extension_is_dialled(alice: Person, bob: Person, during: str) -> None:
-    alice.moves_in(hunt=True, hunt_allow="^5")
-    bob.moves_in()
+    move_in(alice, bob, hunt=True, hunt_allow="^5")
     call = await bob.dials(alice.number)
     await call.hears(during)
     await call.press("5101")
@@ -209,10 +197,7 @@ async def test_an_extension_is_dialled(alice: Person, bob: Person, during: str) 
 
 
 async def test_one_that_is_denied_and_two_that_are_wrong_lead_to_the_beep(alice: Person, bob: Person) -> None:
-    alice.moves_in(hunt=True, hunt_deny="2$")
-    bob.moves_in()
-    call = await bob.dials(alice.number)
-    await call.hears("greeting/person-at")
+    call = await reaches(bob, alice, hunt=True, hunt_deny="2$")
     for wrong in ("5102#", "5999#", "77"):
         await call.press(wrong)
         await call.hears("greeting/hunt-invalid")
@@ -221,18 +206,14 @@ async def test_one_that_is_denied_and_two_that_are_wrong_lead_to_the_beep(alice:
 
 
 async def test_zero_alone_is_the_operator_where_one_may_hunt_too(alice: Person, bob: Person) -> None:
-    alice.moves_in(hunt=True)
-    bob.moves_in()
-    call = await bob.dials(alice.number)
-    await call.hears("greeting/hunt")
+    call = await reaches(bob, alice, "greeting/hunt", hunt=True)
     await call.press("0")
     await call.hears("greeting/transferring", "month/1")
     await call.ends()
 
 
 async def test_who_dials_nothing_hears_the_beep(alice: Person, bob: Person) -> None:
-    alice.moves_in(hunt=True)
-    bob.moves_in()
-    call = await bob.dials(alice.number)
-    await call.hears("greeting/is-not-available", "greeting/hunt", "greeting/leave-a-message", "tone/beep")
+    call = await reaches(
+        bob, alice, "greeting/is-not-available", "greeting/hunt", "greeting/leave-a-message", "tone/beep", hunt=True
+    )
     await call.hang_up()

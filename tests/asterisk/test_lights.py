@@ -99,6 +99,17 @@ async def test_a_phone_can_show_the_sum_of_all_boxes_of_its_user(alice: Person, 
     await shows(alice, 2, 0)
 
 
+async def test_a_phone_that_is_given_to_an_owner_shows_it_at_once(alice: Person, bob: Person, desk: Desk) -> None:
+    alice.moves_in()
+    alice.has_message()
+    await bob.phone.subscribe_mwi(of=f"{bob.name}-all")
+    await shows(bob, 0, 0)
+    desk.ask("endpoint", name=bob.name, user=alice.name)
+    await shows(bob, 1, 0)
+    desk.ask("no_endpoint", name=bob.name)
+    await shows(bob, 0, 0)
+
+
 async def test_what_a_program_changes_over_rest_shows(alice: Person, program: Callable[[Person], Program]) -> None:
     alice.moves_in()
     await alice.phone.subscribe_mwi()

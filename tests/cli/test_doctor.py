@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ivr import settings
+from ivr.doctor import console
 from tests.cli.conftest import Ivr, answer
 
 
@@ -63,6 +64,14 @@ def test_a_console_that_is_no_program(lived_in: Ivr, monkeypatch: pytest.MonkeyP
     finding = said(lived_in, "asterisk")
     assert "/no/such/asterisk" in finding["what"]
     assert "[asterisk] console" in finding["remedy"]
+
+
+def test_a_console_that_hangs(lived_in: Ivr, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IVR_ASTERISK__CONSOLE", "sh -c 'exec sleep 60'")
+    monkeypatch.setattr(console, "ANSWER_WITHIN_S", 0.2)
+    finding = said(lived_in, "asterisk")
+    assert "timed out" in finding["what"]
+    assert "start Asterisk" in finding["remedy"]
 
 
 def test_a_console_that_refuses(lived_in: Ivr, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import socket
@@ -49,6 +50,8 @@ class FakeAsterisk:
     reads: bool = True
     writes: bool = True
     hears_prompts: bool = True
+    takes_mode: int = 0o640
+    """Of what it records."""
     down: bool = False
     asked: list[str] = field(default_factory=list)
 
@@ -92,6 +95,7 @@ class FakeAsterisk:
         if not self.writes:
             return f"Unable to open output file: {target}\n"
         shutil.copy(source, target)
+        target.chmod(self.takes_mode)
         return f"Converted {source} to {target} in 0ms\n"
 
 
@@ -131,6 +135,15 @@ class Clinic:
         theirs.sendall(said) if said else theirs.shutdown(socket.SHUT_WR)
         self._peers.append(theirs)
         return ours
+
+    def given_away(self) -> None:
+        """The data folder is of a user who may not do everything, as root may."""
+        if os.geteuid() == 0:
+            for path in (*self.folder.parents[:3], self.folder):
+                path.chmod(path.stat().st_mode | 0o055)
+            for path in (self.folder, self.folder / "takes"):
+                os.chown(path, 61002, 61000)
+            self.folder.chmod(0o2750)
 
     def close(self) -> None:
         while self._peers:

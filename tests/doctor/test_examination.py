@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,15 @@ def test_no_configuration_file(clinic: Clinic) -> None:
 
 def test_a_secret_that_everybody_may_read(clinic: Clinic) -> None:
     assert clinic.config
+    clinic.config.chmod(0o644)
+    clinic.says("everybody may read it", f"chmod 640 {clinic.config}")
+
+
+@pytest.mark.parametrize("section", [{"ami": {"secret": "x"}}, {"mail": {"password": "x"}}], ids=["AMI", "mail"])
+def test_any_other_secret_that_everybody_may_read(clinic: Clinic, section: dict[str, dict[str, str]]) -> None:
+    assert clinic.config
+    clinic.settings |= {"asterisk": {"secret": ""}, **section}
+    clinic.settings.get("ami", {})["port"] = 1  # Where nobody listens.
     clinic.config.chmod(0o644)
     clinic.says("everybody may read it", f"chmod 640 {clinic.config}")
 
@@ -113,6 +123,16 @@ def test_a_sound_that_is_missing(clinic: Clinic, tmp_path: Path) -> None:
     clinic.says("1 recordings of en are not there", "ivr sounds build")
 
 
+def test_a_sound_that_is_not_the_services_to_read(clinic: Clinic, tmp_path: Path) -> None:
+    import shutil
+
+    copy = shutil.copytree(clinic.settings["sounds"]["folder"], tmp_path / "sounds")
+    (copy / "en" / "tone" / "beep.wav").chmod(0)
+    clinic.settings["sounds"] = {"folder": copy}
+    clinic.given_away()
+    clinic.says("1 recordings of en are not there, or not the service's to read", "chmod -R a+rX")
+
+
 def test_a_clock_that_went_back(clinic: Clinic) -> None:
     clinic.broken(clock=FakeClock(TODAY - 86400))
     clinic.says("there are messages from", "timedatectl set-ntp true")
@@ -161,6 +181,14 @@ def test_nobody_where_programs_speak_rest(clinic: Clinic) -> None:
     clinic.says("nothing answers at 127.0.0.1:8000", "systemctl start ivr", Level.WARNING)
 
 
+def test_a_service_that_hangs(clinic: Clinic) -> None:
+    def hangs() -> bytes:
+        raise TimeoutError
+
+    clinic.service = hangs
+    clinic.says("is not ivr, or hangs", "ss -ltnp")
+
+
 @pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.2\r\n", b""], ids=["another program", "nothing"])
 def test_somebody_else_at_our_port(clinic: Clinic, said: bytes) -> None:
     clinic.service = lambda: said
@@ -180,6 +208,11 @@ def test_an_old_asterisk(clinic: Clinic) -> None:
     clinic.says("Asterisk 16.28.0~dfsg-0", "install Asterisk 22", Level.WARNING)
 
 
+def test_an_asterisk_that_does_not_say_which(clinic: Clinic) -> None:
+    clinic.asterisk.version = "PBX of somebody's"
+    clinic.says("an Asterisk whose version nobody can read", "install Asterisk 22", Level.WARNING)
+
+
 def test_a_module_that_does_not_run(clinic: Clinic) -> None:
     clinic.asterisk.modules.remove("func_pjsip_endpoint")
     clinic.says("not running: func_pjsip_endpoint", "module load func_pjsip_endpoint.so")
@@ -197,6 +230,14 @@ def test_a_secret_that_was_never_made(clinic: Clinic) -> None:
     clinic.settings["asterisk"] = {"secret": ""}
     clinic.says("there is no secret", "start 'ivr serve' once")
     assert not (clinic.folder / "asterisk-secret").exists(), "a doctor changes nothing"
+
+
+def test_a_secret_that_is_not_ours_to_read(clinic: Clinic) -> None:
+    clinic.settings["asterisk"] = {"secret": ""}
+    (clinic.folder / "asterisk-secret").write_text(SECRET)
+    (clinic.folder / "asterisk-secret").chmod(0)
+    clinic.given_away()
+    clinic.says("asterisk-secret cannot be read", "run ivr doctor as the service's user, or as root")
 
 
 def test_a_secret_is_never_printed(clinic: Clinic) -> None:
@@ -222,6 +263,13 @@ def test_calls_that_are_to_come_over_ari_to_a_service_without_it(clinic: Clinic)
     clinic.says("not running: res_ari_channels", "module load res_ari_channels.so")
 
 
+@pytest.mark.parametrize(("name", "what"), [("IVR_HOST", "the service at no address"),
+                                            ("IVR_TAKES", "records into no folder")])  # fmt: skip
+def test_a_dialplan_that_was_told_nothing(clinic: Clinic, name: str, what: str) -> None:
+    del clinic.asterisk.variables[name]
+    clinic.says(what, f"{name} =>")
+
+
 def test_a_dialplan_that_records_elsewhere_while_the_service_is_down(clinic: Clinic) -> None:
     clinic.asterisk.variables["IVR_TAKES"] = "/var/lib/ivr/takes"
     clinic.says("records into /var/lib/ivr/takes", f"IVR_TAKES => {clinic.folder / 'takes'}")
@@ -235,6 +283,33 @@ def test_a_folder_that_asterisk_cannot_read(clinic: Clinic) -> None:
 def test_a_folder_that_asterisk_cannot_write(clinic: Clinic) -> None:
     clinic.asterisk.writes = False
     clinic.says("nobody can leave a message", "chmod 2770")
+
+
+def test_recordings_that_the_service_cannot_read(clinic: Clinic) -> None:
+    clinic.asterisk.takes_mode = 0
+    clinic.given_away()
+    clinic.says("what Asterisk records, the service cannot read", "chmod g+s")
+    assert list((clinic.folder / "takes").iterdir()) == []
+
+
+def test_a_folder_that_was_never_recorded_into(clinic: Clinic) -> None:
+    (clinic.folder / "takes").rmdir()
+    clinic.says(f"there is no {clinic.folder / 'takes'} yet", "start 'ivr serve' once", Level.WARNING)
+
+
+def test_a_folder_in_which_the_service_cannot_even_put_something_to_be_read(clinic: Clinic) -> None:
+    clinic.given_away()
+    clinic.folder.chmod(0o2550)
+    clinic.says("Permission denied", "see 'data folder'")
+    clinic.folder.chmod(0o2750)
+
+
+def test_it_is_asterisk_who_is_asked_to_read_and_to_write(clinic: Clinic) -> None:
+    """What we may do ourselves says nothing: the file is ours, the copy of it in the folder of takes is Asterisk's."""
+    clinic.findings()
+    [asked, _] = [command for command in clinic.asterisk.asked if command.startswith("file convert")]
+    folder = re.escape(str(clinic.folder))
+    assert re.fullmatch(rf'file convert "{folder}/(doctor-\w+\.wav)" "{folder}/takes/\1"', asked)
 
 
 def test_an_asterisk_that_cannot_be_asked_to_read_and_write(clinic: Clinic) -> None:

@@ -255,7 +255,7 @@ async def test_moving_gives_a_new_id_a_new_folder_and_takes_the_original_away(ho
 async def test_copying_leaves_the_original(house: House) -> None:
     mine, bobs = await house.box("1000"), await house.box("1001")
     original = await house.message(mine, folder="saved")
-    copy = await house.app.delivery.copy(original, bobs)
+    [copy] = await house.app.delivery.copy(original, [bobs])
     assert await house.folder_of(original) == "saved"
     assert wav.samples(house.app.delivery.audio(copy)[0]) == wav.samples(house.app.delivery.audio(original)[0])
 
@@ -263,7 +263,7 @@ async def test_copying_leaves_the_original(house: House) -> None:
 async def test_a_copy_does_not_depend_on_its_original(house: House) -> None:
     mine, bobs = await house.box("1000"), await house.box("1001")
     original = await house.message(mine)
-    copy = await house.app.delivery.copy(original, bobs)
+    [copy] = await house.app.delivery.copy(original, [bobs])
     house.app.recordings.remove(house.app.delivery.audio(original)[0])
     assert wav.length_ms(house.app.delivery.audio(copy)[0]) == 5000
 
@@ -290,7 +290,7 @@ async def test_a_message_whose_audio_is_gone_cannot_be_copied(house: House) -> N
     original = await house.message(mine)
     house.app.delivery.audio(original)[0].unlink()
     with pytest.raises(NotFound):
-        await house.app.delivery.copy(original, bobs)
+        await house.app.delivery.copy(original, [bobs])
     assert await house.messages(bobs) == []
 
 

@@ -148,7 +148,7 @@ async def test_a_call_waits_for_one_batch_and_not_for_the_sweep(house: House, mo
 
 async def test_every_form_of_it_goes(house: House) -> None:
     mine, bobs = await house.box("1000"), await house.box("1001")
-    copy = await house.app.delivery.copy(await house.message(mine), bobs)
+    [copy] = await house.app.delivery.copy(await house.message(mine), [bobs])
     await house.app.database.write(lambda c: c.execute("UPDATE messages SET intro_id = ?", ("a" * 32,)).rowcount)
     intro = house.app.recordings.media(copy.account_id, "a" * 32)
     house.app.recordings.write(wav.silence(100), intro)
@@ -162,7 +162,7 @@ async def test_every_form_of_it_goes(house: House) -> None:
 async def test_a_forwarded_message_keeps_its_audio_when_the_original_goes(house: House) -> None:
     mine, bobs = await house.box("1000"), await house.box("1001")
     original = await house.message(mine)
-    copy = await house.app.delivery.copy(original, bobs)
+    [copy] = await house.app.delivery.copy(original, [bobs])
     assert os.path.samefile(audio(house, original), audio(house, copy))
     await house.app.messages.remove(mine.id, [original.id])
     await days_pass(house, 8)

@@ -150,7 +150,7 @@ async def test_what_is_new_or_saved_never_goes(house: House) -> None:
 async def test_a_forwarded_message_that_shares_its_audio_keeps_it(house: House) -> None:
     box, other = await house.box(quota_mb=1), await house.box("1001")
     gone = await house.message(box, s=50, folder="deleted")
-    copy = await house.app.delivery.copy(gone, other)
+    [copy] = await house.app.delivery.copy(gone, [other])
     await reach(house, Speak(30_000), Press("1"))
     assert not house.app.delivery.audio(gone)[0].exists()
     assert house.app.delivery.audio(copy)[0].exists()

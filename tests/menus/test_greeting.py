@@ -58,6 +58,7 @@ async def test_a_temporary_greeting_comes_before_any_other_until_its_day(house: 
 
 async def test_without_a_temporary_greeting_the_own_one_is_heard_again(house: House) -> None:
     box = await house.uses(await house.box(), MediaKind.UNAVAILABLE, MediaKind.TEMPORARY)
+    assert await greeted(house) == [TEMPORARY]
     await house.app.boxes.patch(box, {"media": {"temporary_unavailable": None}})
     assert await greeted(house) == [OWN]
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
+from ivr.audio import wav
 from ivr.call.scripted import HangUp, Meanwhile, Press, ScriptedCall, Speak, Step
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller, Folder, Message
@@ -172,7 +173,10 @@ async def test_five_callers_leave_messages_while_the_owner_deletes(house: House,
     await asyncio.gather(*calls)
     assert [await house.folder_of(message) for message in old] == ["deleted"] * 5
     left = [m for m in await house.messages(box) if m.folder == "new"]
-    assert sorted((m.caller.number, m.length_ms) for m in left) == [(f"200{n}", 1000 + 500 * n) for n in range(5)]
+    said = [(f"200{n}", 1000 + 500 * n) for n in range(5)]
+    assert sorted((m.caller.number, m.length_ms) for m in left) == said
+    files = [(m.caller.number, wav.length_ms(house.app.delivery.audio(m)[0])) for m in left]
+    assert sorted(files) == said, "each holds what its own caller said: no two said as much"
     counts = await house.app.messages.counts(box.id)
     assert (counts.new, counts.deleted) == (5, 5)
 

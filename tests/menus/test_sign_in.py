@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from ivr.call.scripted import Press, ScriptedCall, Silence
+from ivr.call.scripted import Meanwhile, Press, ScriptedCall, Silence
 from tests.support.house import House
 
 ENTER_PIN = "Please enter your pin, then press pound."
@@ -25,10 +27,26 @@ def is_in(phone: ScriptedCall) -> bool:
     return any(text.startswith("You have") for text in phone.texts)
 
 
-async def test_the_call_is_answered_before_anything_is_said(house: House) -> None:
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"endpoint": "alice", "number": "1000"},
+        {"number": "1000"},
+        {"path": "leave", "number": "1000"},
+        {"account": "nobody"},
+    ],
+    ids=["an owner", "a stranger", "a caller", "no such account"],
+)
+async def test_the_call_is_answered_before_anything_is_said(house: House, how: dict[str, Any]) -> None:
     await house.box(owner=house.alice)
-    phone = await house.call(endpoint="alice", number="1000")
-    assert phone.answered
+    answered: list[bool] = []
+
+    async def look() -> None:
+        answered.append(phone.answered)
+
+    phone = house.phone([Meanwhile("", look)], **how)
+    await house.receive(phone)
+    assert answered == [True]
 
 
 async def test_an_owner_on_their_own_phone_needs_no_pin(house: House) -> None:

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from tests.mutations import callers, doors
+from tests.mutations.breaks import Break
 
-
-@dataclass(frozen=True, slots=True)
-class Break:
-    """`old` stands exactly once in `file`."""
-
-    row: str
-    file: str
-    old: str
-    new: str
-
+__all__ = ["BREAKS", "Break"]
 
 MENUS = "ivr/menus/"
 MAIN = f"{MENUS}main_menu.py"
@@ -50,6 +42,7 @@ BREAKS = (
     Break("KP37", FORWARD, 'self.sound("forward/intro")]', 'self.sound("forward/intro")], keys=""'),
     # Entry and signing in
     Break("E01", "ivr/call/arguments.py", '"": Action.LEAVE}', '"": Action.CHECK}'),
+    Break("E02", RECEPTION, "else call.answer())", "else call.ring())"),
     Break("E03", f"{MENUS}which_box.py", "if user.voicemail_id and", "if not user.voicemail_id and"),
     Break("E04", CALLER, "return NoSuchBox(visit)", "return SignIn(visit, None, named=True)"),
     Break("E05", CALLER, OWNED, "return False"),
@@ -120,4 +113,6 @@ BREAKS = (
     Break("FT04", "ivr/call/fastagi/connection.py", 'elif line == "HANGUP":', 'elif line == "HANGUPS":'),
     Break("FT05", "ivr/call/fastagi/syntax.py", 'in "\\n\\r\\0"', 'in "\\0"'),
     Break("FT11", "ivr/mailbox/delivery.py", "await asyncio.to_thread(self._recordings.remove, target)", "pass"),
+    *callers.BREAKS,
+    *doors.BREAKS,
 )  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ivr.directory.people import Endpoint
 from ivr.mailbox.message import Folder
 from ivr.mailbox.sqlite.outbox import Kind
 from ivr.mailbox.store import Because
@@ -65,6 +66,31 @@ async def test_a_boxs_numbers_and_the_prefix_show_the_same(lit_home: Home, shown
     assert {name for name, counts in shown.items() if counts == (1, 0)} == {
         "1000@ivr", "2000@ivr", "desk@elsewhere", "*981000@ivr",
     }  # fmt: skip
+
+
+async def test_a_phone_that_becomes_an_owners_shows_the_sum_at_once_and_is_dark_when_it_is_no_more(
+    lit_home: Home, shown: dict[str, tuple[int, int]]
+) -> None:
+    box = await lit_home.box(owner=lit_home.alice)
+    await lit_home.connects()
+    await lit_home.message(box)
+    await lit_home.settle()
+    phone = Endpoint(
+        system="asterisk", name="alice-home", account_id=lit_home.account.id, user_id=lit_home.alice.id
+    )  # fmt: skip
+    await lit_home.app.directory.add_endpoint(phone)
+    await lit_home.app.directory.add_endpoint(phone.model_copy(update={"system": "elsewhere", "name": "far-away"}))
+    await lit_home.settle()
+    assert shown["alice-home@ivr-phones"] == (1, 0)
+    assert "far-away@ivr-phones" not in shown
+    await lit_home.app.directory.remove_endpoint("asterisk", "alice-home")
+    await lit_home.settle()
+    assert shown["alice-home@ivr-phones"] == (0, 0)
+    assert shown["alice@ivr-phones"] == (1, 0)
+    await lit_home.app.directory.delete_user(lit_home.alice.id)
+    await lit_home.settle()
+    assert shown["alice@ivr-phones"] == (0, 0)
+    assert await lit_home.waits() == []
 
 
 async def test_an_owners_phones_show_the_sum_of_their_boxes(lit_home: Home, shown: dict[str, tuple[int, int]]) -> None:

@@ -96,7 +96,7 @@ async def test_audio_that_is_too_large_is_left_out_and_the_mail_says_so(
 async def test_a_program_that_brings_a_message_mails_nobody(home: Home, mail_server: MailServer) -> None:
     box, other = await home.box(notify_email=ANN), await home.box("1001", notify_email=ANN)
     message = await home.message(box)
-    await home.app.delivery.copy(message, other)
+    await home.app.delivery.copy(message, [other])
     await home.settle()
     assert mail_server.got == []
 

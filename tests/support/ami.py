@@ -21,6 +21,8 @@ class FakeAsterisk:
         self.answers: dict[str, Reply] = {}
         """What to say to an action instead; None: nothing at all."""
         self.port = 0
+        self.may = "originate,all"
+        """What our user may write; "": nothing."""
         self._has_update = has_update
         self._secret = secret
         self._server: asyncio.Server | None = None
@@ -71,6 +73,7 @@ class FakeAsterisk:
                 return [{"Response": "Error", "Message": "Authentication failed"}]
             case "ListCommands":
                 known = {"Ping": "Keepalive command. (Priv: <none>)"}
+                known |= {action: f"{action}. (Priv: {self.may})" for action in ("Originate", "Status") if self.may}
                 update = {"MWIUpdate": "Update the mailbox message counts. (Priv: call,message)"}
                 return [{"Response": "Success", **known, **(update if self._has_update else {})}]
             case "MWIUpdate":

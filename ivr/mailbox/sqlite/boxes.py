@@ -8,7 +8,7 @@ import sqlite3
 from ivr.clock import Clock
 from ivr.database.file import Database
 from ivr.errors import Conflict, NotFound
-from ivr.mailbox.sqlite import counters, outbox
+from ivr.mailbox.sqlite import counters, outbox, rows
 from ivr.mailbox.store import BoxRow, TakeState
 
 LIVE = "boxes.deleted_at IS NULL"
@@ -81,14 +81,15 @@ class SqliteBoxes:
         await self._database.write(verb)
         return await self.get(box.id)
 
-    async def remove(self, box_id: str) -> None:
+    async def remove(self, box_id: str, *, seen: int | None = None) -> None:
         now = int(self._clock.now())
 
         def verb(connection: sqlite3.Connection) -> None:
-            sql = f"UPDATE boxes SET deleted_at = ? WHERE id = ? AND {LIVE} RETURNING account_id"
+            sql = f"UPDATE boxes SET deleted_at = ? WHERE id = ? AND {LIVE} RETURNING account_id, revision"
             row = connection.execute(sql, (now, box_id)).fetchone()
             if row is None:
                 raise NotFound(f"there is no box {box_id!r}")
+            rows.must_be_seen(row["revision"], seen)
             connection.execute("DELETE FROM numbers WHERE box_id = ?", (box_id,))
             connection.execute(
                 "UPDATE messages SET deleted_at = ?, revision = revision + 1 WHERE box_id = ? AND deleted_at IS NULL",

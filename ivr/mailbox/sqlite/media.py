@@ -10,7 +10,7 @@ import structlog
 
 from ivr.clock import Clock
 from ivr.database.file import Database
-from ivr.errors import NotFound
+from ivr.errors import NotFound, Outdated
 from ivr.mailbox.store import Media, MediaKind
 
 log = structlog.get_logger()
@@ -32,8 +32,9 @@ class SqliteMedia:
         return _media(row) if row else None
 
     async def use(
-        self, media: Media, *, user_id: str | None = None, take_id: str | None = None, until: int | None = None
-    ) -> None:
+        self, media: Media, *, user_id: str | None = None, take_id: str | None = None, until: int | None = None,
+        instead_of: str | None = None,
+    ) -> None:  # fmt: skip
         now = int(self._clock.now())
         changes: dict[str, Any] = {media.kind: media.id}
         if media.kind is MediaKind.TEMPORARY:
@@ -41,9 +42,10 @@ class SqliteMedia:
         table, row_id = ("users", user_id) if user_id else ("boxes", media.box_id)
 
         def verb(connection: sqlite3.Connection) -> str | None:
+            _must_be_in_use(connection, instead_of, media.box_id, user_id, media.kind)
             if take_id and not connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount:
                 raise NotFound("this recording was kept or dropped already")
-            before = _point(connection, table, row_id, changes, now).get(media.kind)
+            before = _point(connection, table, row_id, changes, now)
             _bury_recording(connection, before, media.box_id, media.kind, now)
             insert(connection, media)
             return before
@@ -51,19 +53,26 @@ class SqliteMedia:
         before = await self._database.write(verb)
         log.info("media.used", media=media.id, box=media.box_id, kind=media.kind, instead_of=before)
 
-    async def stop_using(self, box_id: str, kind: MediaKind) -> bool:
+    async def stop_using(
+        self, box_id: str, kind: MediaKind, *, user_id: str | None = None, instead_of: str | None = None
+    ) -> bool:
         now = int(self._clock.now())
-        changes = {kind: None, **({"temporary_until": None} if kind is MediaKind.TEMPORARY else {})}
+        changes: dict[str, Any] = {kind: None}
+        if kind is MediaKind.TEMPORARY:
+            changes["temporary_until"] = None
+        places = [("boxes", box_id), *([("users", user_id)] if user_id else [])]
 
-        def verb(connection: sqlite3.Connection) -> str | None:
-            before = _point(connection, "boxes", box_id, changes, now).get(kind)
-            _bury_recording(connection, before, box_id, kind, now)
-            return before
+        def verb(connection: sqlite3.Connection) -> list[str]:
+            _must_be_in_use(connection, instead_of, box_id, user_id, kind)
+            befores = [_point(connection, table, row_id, changes, now) for table, row_id in places]
+            for before in befores:
+                _bury_recording(connection, before, box_id, kind, now)
+            return [before for before in befores if before]
 
-        before = await self._database.write(verb)
-        if before:
+        befores = await self._database.write(verb)
+        for before in befores:
             log.info("media.unused", media=before, box=box_id, kind=kind)
-        return before is not None
+        return bool(befores)
 
 
 def insert(connection: sqlite3.Connection, media: Media) -> None:
@@ -78,19 +87,43 @@ def insert(connection: sqlite3.Connection, media: Media) -> None:
 
 def _point(
     connection: sqlite3.Connection, table: str, row_id: str | None, changes: dict[str, Any], now: int
-) -> dict[str, Any]:
-    """Change the `media` of a box's or a user's settings; gives what it was. Raises `NotFound`."""
-    row = connection.execute(f"SELECT settings FROM {table} WHERE id = ? AND deleted_at IS NULL", (row_id,)).fetchone()
-    if row is None:
+) -> str | None:
+    """Change the `media` of a box's or a user's settings; gives what the first of `changes` was. Raises `NotFound`."""
+    settings = _settings(connection, table, row_id)
+    if settings is None:
         raise NotFound(f"there is no row {row_id!r} in {table}")
-    settings = json.loads(row["settings"])
-    before = settings.get("media") or {}
-    settings["media"] = {name: value for name, value in {**before, **changes}.items() if value is not None}
+    media, (kind, *_) = settings.get("media") or {}, changes
+    before = _named(settings, kind)
+    settings["media"] = {name: value for name, value in {**media, **changes}.items() if value is not None}
+    if kind == MediaKind.UNAVAILABLE:
+        settings.pop("greeting_media_id", None)  # Its other name: it would be heard again.
     connection.execute(
         f"UPDATE {table} SET settings = ?, revision = revision + 1, modified_at = ? WHERE id = ?",
         (json.dumps(settings), now, row_id),
     )
-    return dict(before)
+    return before
+
+
+def _must_be_in_use(
+    connection: sqlite3.Connection, media_id: str | None, box_id: str, user_id: str | None, kind: MediaKind
+) -> None:
+    """Raises `Outdated` where callers hear another one; a user's own comes before the box's. None: whichever it is."""
+    if media_id is None:
+        return
+    users, boxes = _settings(connection, "users", user_id), _settings(connection, "boxes", box_id)
+    if (_named(users or {}, kind) or _named(boxes or {}, kind)) != media_id:
+        raise Outdated("another recording is in use by now: read it again")
+
+
+def _settings(connection: sqlite3.Connection, table: str, row_id: str | None) -> dict[str, Any] | None:
+    row = connection.execute(f"SELECT settings FROM {table} WHERE id = ? AND deleted_at IS NULL", (row_id,)).fetchone()
+    return dict(json.loads(row["settings"])) if row else None
+
+
+def _named(settings: dict[str, Any], kind: str) -> str | None:
+    """The recording of that kind that a box's or a user's settings name."""
+    other = settings.get("greeting_media_id") if kind == MediaKind.UNAVAILABLE else None
+    return (settings.get("media") or {}).get(kind) or other
 
 
 def _bury_recording(

@@ -10,9 +10,9 @@ import structlog
 
 from ivr.clock import Clock
 from ivr.database.file import Database
-from ivr.errors import BoxGone, NotFound, Outdated
+from ivr.errors import BoxGone, NotFound
 from ivr.mailbox.message import Counts, Folder, Message, OpenFolder
-from ivr.mailbox.sqlite import counters, outbox, removal, rows
+from ivr.mailbox.sqlite import counters, outbox, removal, room, rows
 from ivr.mailbox.sqlite.outbox import Kind
 from ivr.mailbox.store import Because
 
@@ -67,12 +67,11 @@ class SqliteMessages:
     ) -> list[Message]:
         def verb(connection: sqlite3.Connection) -> list[Message]:
             self._appear(connection, message, take_id, quiet=quiet)
-            return self._make_room(connection, message.box_id, quota_bytes) if quota_bytes else []
+            return room.make(connection, message, quota_bytes, int(self._clock.now()))
 
         purged = await self._database.write(verb)
         log.info("message.stored", message=message.id, box=message.box_id, length_ms=message.length_ms)
-        for gone in purged:
-            log.info("message.purged", message=gone.id, box=gone.box_id, why="the quota")
+        room.told(purged)
         return purged
 
     async def move_to(
@@ -80,9 +79,7 @@ class SqliteMessages:
         seen: int | None = None,
     ) -> Message:  # fmt: skip
         def verb(connection: sqlite3.Connection) -> tuple[Message, Message]:
-            before = rows.one(connection, box_id, message_id)
-            if seen is not None and before.revision != seen:
-                raise Outdated("it was changed by somebody else meanwhile: read it again")
+            before = rows.one(connection, box_id, message_id, seen=seen)
             if before.folder == folder or (only_from and before.folder != only_from):
                 return before, before
             return before, self._to_folder(connection, before, folder, because)
@@ -108,29 +105,38 @@ class SqliteMessages:
         await self._database.write(verb)
         return await self.restore(box_id, message_id, because)
 
-    async def add_copy(
-        self, copy: Message, *, moved_from: str | None = None, take_id: str | None = None, quiet: bool = False
-    ) -> None:
-        source_box = copy.history[-1]
+    async def add_copy(self, copy: Message, *, take_id: str | None = None, quiet: bool = False) -> None:
+        await self._database.write(lambda c: self._appear(c, copy, take_id, quiet=quiet))
+        log.info("message.copied", message=copy.id, box=copy.box_id, source=copy.history[-1])
 
+    async def add_copies(self, copies: Sequence[Message], of: Message, *, seen: int | None = None) -> None:
         def verb(connection: sqlite3.Connection) -> None:
-            self._appear(connection, copy, take_id, quiet=quiet)
-            if moved_from:
-                removal.vanish(connection, rows.one(connection, source_box, moved_from), int(self._clock.now()))
+            if seen is not None:
+                rows.one(connection, of.box_id, of.id, seen=seen)
+            for copy in copies:
+                self._appear(connection, copy, None, quiet=True)
 
         await self._database.write(verb)
-        log.info(
-            "message.moved" if moved_from else "message.copied", message=copy.id, box=copy.box_id, source=source_box
-        )
+        for copy in copies:
+            log.info("message.copied", message=copy.id, box=copy.box_id, source=of.box_id)
 
-    async def remove(self, box_id: str, message_ids: Sequence[str]) -> list[str]:
+    async def add_moved(self, moved: Message, of: Message, *, seen: int | None = None) -> None:
+        def verb(connection: sqlite3.Connection) -> None:
+            before = rows.one(connection, of.box_id, of.id, seen=seen)
+            self._appear(connection, moved, None, quiet=True)
+            removal.vanish(connection, before, int(self._clock.now()))
+
+        await self._database.write(verb)
+        log.info("message.moved", message=moved.id, box=moved.box_id, source=of.box_id)
+
+    async def remove(self, box_id: str, message_ids: Sequence[str], *, seen: int | None = None) -> list[str]:
         now = int(self._clock.now())
 
         def verb(connection: sqlite3.Connection) -> list[str]:
             removed: list[str] = []
             for message_id in message_ids:
                 try:
-                    removal.vanish(connection, rows.one(connection, box_id, message_id), now)
+                    removal.vanish(connection, rows.one(connection, box_id, message_id, seen=seen), now)
                 except NotFound:
                     continue
                 removed.append(message_id)
@@ -199,17 +205,6 @@ class SqliteMessages:
             outbox.put(connection, FOLDER_KIND[folder], before, now, reason=because)
         outbox.light(connection, before.account_id, before.box_id, now)
         return replace(before, folder=folder, folder_before=before.folder, revision=before.revision + 1)
-
-    def _make_room(self, connection: sqlite3.Connection, box_id: str, quota_bytes: int) -> list[Message]:
-        """The oldest of `deleted` go for good, one by one, while the box holds more than its quota."""
-        purged: list[Message] = []
-        while counters.size(connection, box_id) > quota_bytes:
-            oldest = rows.oldest(connection, box_id, Folder.DELETED)
-            if oldest is None:
-                break
-            removal.purge(connection, oldest, int(self._clock.now()), "the quota")
-            purged.append(oldest)
-        return purged
 
 
 def _told(before: Message, after: Message, because: Because) -> Message:

@@ -29,6 +29,8 @@ class Kind(StrEnum):
 
     LIGHT = "light"
     """The message light of the box's devices must be set to its counts; one row a box."""
+    PHONE = "phone"
+    """The phone in `about`, of the Asterisk in the payload, is somebody's now or nobody's: it must show their sum."""
     TRANSCRIPT = "transcript"
     MAIL = "mail"
     """One mail to the address in `about`."""
@@ -62,6 +64,11 @@ def put(connection: sqlite3.Connection, kind: Kind, message: Message, now: int, 
 def about_box(connection: sqlite3.Connection, kind: Kind, account_id: str, box_id: str, now: int) -> None:
     """Ask for `kind` to be done about a box."""
     ask(connection, kind, now, account_id=account_id, box_id=box_id)
+
+
+def phone(connection: sqlite3.Connection, account_id: str, system: str, name: str, now: int) -> None:
+    """Ask for what a phone shows of all boxes of its user to be set anew, whoever that is by then."""
+    ask(connection, Kind.PHONE, now, account_id=account_id, box_id="", about=name, payload={"system": system})
 
 
 LOCK_SETTLES_S = 5

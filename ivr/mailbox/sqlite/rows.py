@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 
-from ivr.errors import NotFound, PastRetention
+from ivr.errors import NotFound, Outdated, PastRetention
 from ivr.mailbox.message import Caller, Folder, Message, OpenFolder
 
 NEVER = 2**62
@@ -15,15 +15,25 @@ FOREVER = 2**62
 """Later than any arrival."""
 
 
-def one(connection: sqlite3.Connection, box_id: str, message_id: str, not_before: int | None = None) -> Message:
-    """One message of one box. Raises `NotFound`, `PastRetention`."""
+def one(
+    connection: sqlite3.Connection, box_id: str, message_id: str, not_before: int | None = None, *,
+    seen: int | None = None,
+) -> Message:  # fmt: skip
+    """One message of one box. Raises `NotFound`, `PastRetention`; `Outdated` where its revision is not `seen`."""
     sql = "SELECT * FROM messages WHERE id = ? AND box_id = ? AND deleted_at IS NULL"
     row = connection.execute(sql, (message_id, box_id)).fetchone()
     if row is None:
         raise NotFound(f"there is no message {message_id!r} in this box")
     if row["expired_at"] is not None or (not_before is not None and row["time"] < not_before):
         raise PastRetention(f"the message {message_id!r} is older than messages are kept")
+    must_be_seen(row["revision"], seen)
     return message(row)
+
+
+def must_be_seen(revision: int, seen: int | None) -> None:
+    """Raises `Outdated` where somebody saw another revision than this one; None: whatever it was, it will do."""
+    if seen is not None and revision != seen:
+        raise Outdated("it was changed by somebody else meanwhile: read it again")
 
 
 def next_in(connection: sqlite3.Connection, folder: OpenFolder, after: tuple[bool, int, str] | None) -> Message | None:
@@ -38,11 +48,16 @@ def next_in(connection: sqlite3.Connection, folder: OpenFolder, after: tuple[boo
     return None
 
 
-def oldest(connection: sqlite3.Connection, box_id: str, folder: Folder) -> Message | None:
-    """The message of a folder that was left first."""
+def oldest(connection: sqlite3.Connection, box_id: str, folder: Folder, but: str = "") -> Message | None:
+    """The message of a folder that was left first, the one with the id `but` left out."""
     opened = OpenFolder(box_id, folder, oldest_first=True, as_of=FOREVER, not_before=0)
-    found = [connection.execute(*_one_step(opened, urgent, None)).fetchone() for urgent in (True, False)]
-    return min((message(row) for row in found if row), key=lambda m: (m.time, m.id), default=None)
+    found: list[Message] = []
+    for urgent in (True, False):
+        row = connection.execute(*_one_step(opened, urgent, None)).fetchone()
+        if row and row["id"] == but:
+            row = connection.execute(*_one_step(opened, urgent, (row["time"], row["id"]))).fetchone()
+        found += [message(row)] if row else []
+    return min(found, key=lambda m: (m.time, m.id), default=None)
 
 
 def page(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 
 import structlog
@@ -10,7 +11,7 @@ import structlog
 from ivr.clock import Clock
 from ivr.database.file import Database
 from ivr.mailbox.message import Message
-from ivr.mailbox.sqlite import counters, outbox, rows
+from ivr.mailbox.sqlite import counters, outbox, room, rows
 from ivr.mailbox.sqlite.outbox import Kind
 
 log = structlog.get_logger()
@@ -23,29 +24,34 @@ class SqliteUploads:
         self._database = database
         self._clock = clock
 
-    async def set_audio(self, box_id: str, message_id: str, length_ms: int, size: int, upload_type: str) -> Message:
+    async def set_audio(
+        self, brought: Message, put: Callable[[], None], *, quota_bytes: int = 0, seen: int | None = None
+    ) -> tuple[Message, list[Message]]:
         now = int(self._clock.now())
 
-        def verb(connection: sqlite3.Connection) -> Message:
-            before = rows.one(connection, box_id, message_id)
+        def verb(connection: sqlite3.Connection) -> tuple[Message, list[Message]]:
+            before = rows.one(connection, brought.box_id, brought.id, seen=seen)
+            after = replace(
+                before, length_ms=brought.length_ms, bytes=brought.bytes, upload_type=brought.upload_type,
+                intro_id=None, intro_ms=0, transcription=None, revision=before.revision + 1,
+            )  # fmt: skip
             connection.execute(
                 "UPDATE messages SET length_ms = ?, bytes = ?, upload_type = ?, intro_id = NULL, intro_ms = 0,"
                 " transcription = NULL, revision = revision + 1 WHERE id = ?",
-                (length_ms, size, upload_type, message_id),
+                (after.length_ms, after.bytes, after.upload_type, after.id),
             )
             if not before.has_audio:
                 arrival = rows.next_arrival(connection, before.account_id)
-                connection.execute("UPDATE messages SET arrival = ? WHERE id = ?", (arrival, message_id))
+                connection.execute("UPDATE messages SET arrival = ? WHERE id = ?", (arrival, before.id))
                 outbox.put(connection, Kind.NEW, before, now, quiet=True)
-            appeared = 0 if before.has_audio else 1
-            grown = size - before.bytes
-            counters.add(connection, before.account_id, box_id, before.folder, appeared, grown, urgent=before.urgent)
-            outbox.light(connection, before.account_id, box_id, now)
-            return replace(
-                before, length_ms=length_ms, bytes=size, upload_type=upload_type, intro_id=None, intro_ms=0,
-                transcription=None, revision=before.revision + 1,
-            )  # fmt: skip
+            counters.count(connection, before, before.folder, -1)
+            counters.count(connection, after, after.folder, 1)
+            outbox.light(connection, before.account_id, before.box_id, now)
+            purged = room.make(connection, after, quota_bytes, now)
+            put()  # Last: nothing that is refused here has touched a file.
+            return after, purged
 
-        changed = await self._database.write(verb)
-        log.info("message.audio", message=message_id, box=box_id, length_ms=length_ms)
-        return changed
+        changed, purged = await self._database.write(verb)
+        log.info("message.audio", message=changed.id, box=changed.box_id, length_ms=changed.length_ms)
+        room.told(purged)
+        return changed, purged

@@ -58,6 +58,10 @@ class Clerk:
             Endpoint(system="asterisk", name=name, account_id=owner.account_id, user_id=owner.id)
         )
 
+    async def no_endpoint(self, name: str) -> None:
+        """It is nobody's phone any more."""
+        await self._app.directory.remove_endpoint("asterisk", name)
+
     async def set_user(self, name: str, **changes: Any) -> None:
         user = await self._app.directory.user_called((await self.account()).id, name)
         await self._app.directory.update_user(user.model_copy(update=changes))
