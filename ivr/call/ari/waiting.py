@@ -45,6 +45,11 @@ class Waiting:
             self.ended_ms = at_ms
             self.over.set_result(None)
 
+    def is_ended_by(self, press: Press) -> None:
+        """A key came that counts."""
+        self.key = press.key
+        self.is_over(press.at_ms)
+
     def is_cut(self, at_ms: float | None) -> None:
         if self.key and not self.cut.done():
             self.ended_ms = at_ms or self.ended_ms
