@@ -75,7 +75,7 @@ def cost(transports: list[str], calls: list[int], rounds: int) -> None:
             file.write(DIALPLAN.format(sound=lab.audio.with_suffix("")))
         lab.furnish()
         lab.start()
-        print("\n### CPU ms a call (Asterisk and what it started + service), and KB of memory\n", flush=True)
+        print("\n### CPU ms a call (Asterisk and what it started + service)\n", flush=True)
         print(f"| calls at a time | {' | '.join(ways)} |\n|---|{'---|' * len(ways)}", flush=True)
         for count in calls:
             found: dict[str, list[Cost]] = {way: [] for way in ways}
