@@ -6,7 +6,10 @@ Everything is asked over its console, where nothing of it changes a setting.
 from __future__ import annotations
 
 import hmac
+import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from ivr.doctor import answers
 from ivr.doctor.attendance import Attendance
@@ -91,17 +94,17 @@ def secret(there: Attendance) -> Iterator[Finding]:
 
 
 def dialplan(there: Attendance) -> Iterator[Finding]:
-    """Whether calls reach the service."""
-    host = there.variables.get("IVR_HOST", "")
+    """Whether calls reach the service, or start a program of their own."""
+    host, transport = there.variables.get("IVR_HOST", ""), there.variables.get("IVR_TRANSPORT")
     listens = there.site.settings.fastagi
     if not answers.extensions(there.context("ivr-check")):
         yield problem(
             "dialplan", "it has no context ivr-check",
             "last line of [globals] in extensions.conf: #include \"ivr/extensions.conf\"; then: dialplan reload",
         )  # fmt: skip
-    elif there.variables.get("IVR_TRANSPORT") == "ari" and (wrong := _wrong_with_ari(there)):
+    elif wrong := _wrong_with(transport, there):
         yield wrong
-    elif listens.port and host.rpartition(":")[2] != str(listens.port):
+    elif transport != "agi" and listens.port and host.rpartition(":")[2] != str(listens.port):
         yield problem(
             "dialplan", f"it calls the service at {host or 'no address'}, which listens on port {listens.port}",
             f"IVR_HOST => {listens.host}:{listens.port} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
@@ -112,7 +115,16 @@ def dialplan(there: Attendance) -> Iterator[Finding]:
             f"IVR_TAKES => {there.site.folder / 'takes'} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
         )  # fmt: skip
     else:
-        yield ok("dialplan", f"it calls the service at {host}")
+        yield ok(
+            "dialplan", "it starts ivr-agi for each call" if transport == "agi" else f"it calls the service at {host}"
+        )
+
+
+def _wrong_with(transport: str | None, there: Attendance) -> Finding | None:
+    """What is wrong with the road that calls take; FastAGI needs no more than its address."""
+    if transport == "ari":
+        return _wrong_with_ari(there)
+    return _wrong_with_agi(there) if transport == "agi" else None
 
 
 def _wrong_with_ari(there: Attendance) -> Finding | None:
@@ -127,6 +139,18 @@ def _wrong_with_ari(there: Attendance) -> Finding | None:
         return problem(
             "dialplan", f"over ARI it calls {names or 'no service'}; this one is {ari.application}",
             f"IVR_APPS => {ari.application} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
+        )  # fmt: skip
+    return None
+
+
+def _wrong_with_agi(there: Attendance) -> Finding | None:
+    """Whether there is the program that is to be started; a name without a path is Asterisk's to find."""
+    program = there.variables.get("IVR_AGI", "")
+    if program.startswith("/") and not os.access(program, os.X_OK):
+        ours = Path(sys.argv[0]).absolute().with_name("ivr-agi")
+        return problem(
+            "dialplan", f"it starts {program} for each call, which is no program",
+            f"IVR_AGI => {ours}, or a script that becomes its user (docs/dialplan.md); then: dialplan reload",
         )  # fmt: skip
     return None
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ivr.doctor import answers
+from ivr.doctor.console import NoAnswer
 from ivr.doctor.finding import Finding, ok, problem, warning
 from ivr.doctor.installation import Installation
 
@@ -37,7 +39,10 @@ def port(site: Installation) -> Iterator[Finding]:
     except TimeoutError:
         said = b""
     except OSError as error:
-        yield problem("service", f"nothing answers at {at}: {error}", "start it: systemctl start ivr, or ivr serve")
+        if _is_without_one(site):
+            yield ok("service", "none runs, and calls need none: Asterisk starts ivr-agi")
+        else:
+            yield problem("service", f"nothing answers at {at}: {error}", "start it: systemctl start ivr, or ivr serve")
         return
     if ANSWER in said:
         yield ok("service", f"takes calls at {at}")
@@ -46,3 +51,11 @@ def port(site: Installation) -> Iterator[Finding]:
             "service", f"what answers at {at} is not ivr, or hangs",
             f"see who it is: ss -ltnp 'sport = :{number}'; or let [fastagi] port be another, and IVR_HOST too",
         )  # fmt: skip
+
+
+def _is_without_one(site: Installation) -> bool:
+    """Whether the dialplan starts a process for each call."""
+    try:
+        return answers.global_variables(site.console.ask("dialplan show globals")).get("IVR_TRANSPORT") == "agi"
+    except NoAnswer:
+        return False

@@ -270,6 +270,27 @@ def test_a_dialplan_that_was_told_nothing(clinic: Clinic, name: str, what: str) 
     clinic.says(what, f"{name} =>")
 
 
+def test_calls_that_start_a_program_need_no_service(clinic: Clinic) -> None:
+    def refuses() -> bytes:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    clinic.service = refuses
+    clinic.says("nothing answers at 127.0.0.1:4573", "systemctl start ivr")
+    clinic.asterisk.variables |= {"IVR_TRANSPORT": "agi", "IVR_AGI": "ivr-agi"}
+    del clinic.asterisk.variables["IVR_HOST"]
+    assert not [found for found in clinic.complaints() if found.level is Level.PROBLEM]
+
+
+def test_a_program_that_is_none(clinic: Clinic, tmp_path: Path) -> None:
+    program = tmp_path / "ivr-agi"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o644)
+    clinic.asterisk.variables |= {"IVR_TRANSPORT": "agi", "IVR_AGI": str(program)}
+    clinic.says(f"it starts {program} for each call, which is no program", "IVR_AGI => ")
+    program.chmod(0o755)
+    assert not [found for found in clinic.complaints() if found.level is Level.PROBLEM]
+
+
 def test_a_dialplan_that_records_elsewhere_while_the_service_is_down(clinic: Clinic) -> None:
     clinic.asterisk.variables["IVR_TAKES"] = "/var/lib/ivr/takes"
     clinic.says("records into /var/lib/ivr/takes", f"IVR_TAKES => {clinic.folder / 'takes'}")

@@ -18,6 +18,7 @@ SOUND_WITHIN_S = 10.0
 ENDS_WITHIN_S = 20.0
 LOUD = 128
 """A peak that is no noise of the line."""
+QUIET_PACKETS = 10
 SAID = speech(4711, 1300)
 PIN = "1379"
 
@@ -34,6 +35,7 @@ class Caller:
 
 async def signs_in_and_deletes(caller: Caller, other: Caller, random: Random) -> None:
     call = await _dials(caller, "*97")
+    await call.press("1")
     await asyncio.sleep(random.uniform(0.5, 1.5))
     await call.press("7")
     await asyncio.sleep(0.4)
@@ -42,14 +44,14 @@ async def signs_in_and_deletes(caller: Caller, other: Caller, random: Random) ->
 
 async def leaves_a_message(caller: Caller, other: Caller, random: Random) -> None:
     call = await _dials(caller, other.box)
-    await asyncio.sleep(0.6)  # The beep.
+    await _beep_is_over(call)
     await call.say(SAID)
     await call.hang_up()
 
 
 async def leaves_a_message_by_a_key(caller: Caller, other: Caller, random: Random) -> None:
     call = await _dials(caller, other.box)
-    await asyncio.sleep(0.6)
+    await _beep_is_over(call)
     await call.say(SAID)
     await call.press("#")
     await asyncio.sleep(0.5)
@@ -66,9 +68,7 @@ async def types_everything_ahead(caller: Caller, other: Caller, random: Random) 
 
 async def goes_out_by_the_menu(caller: Caller, other: Caller, random: Random) -> None:
     call = await _dials(caller, "*97")
-    await call.press("0", gap_ms=400)
-    await asyncio.sleep(0.4)
-    await call.press("#")
+    await call.press(random.choice(["#", "50#"]))
     await call.ended(ENDS_WITHIN_S)
 
 
@@ -93,3 +93,9 @@ async def _dials(caller: Caller, number: str) -> PhoneCall:
         while not any(arrival.peak > LOUD for arrival in call.arrivals):
             await asyncio.sleep(0.02)
     return call
+
+
+async def _beep_is_over(call: PhoneCall) -> None:
+    async with asyncio.timeout(SOUND_WITHIN_S):
+        while any(arrival.peak > LOUD for arrival in call.arrivals[-QUIET_PACKETS:]):
+            await asyncio.sleep(0.02)

@@ -41,7 +41,10 @@ GROWTH_KB = 8192
 THREADS = 6
 """Threads of asyncio's own pool come when they are first needed."""
 SETTLED_WITHIN_S = 30
-BOX = {"pin": PIN, "is_setup": True, "hunt": False, "skip_greeting": True, "skip_instructions": True}
+BOX = {
+    "pin": PIN, "is_setup": True, "hunt": False, "skip_greeting": True, "skip_instructions": True,
+    "new_messages_at_once": False,
+}  # fmt: skip
 
 
 class Soak:
