@@ -20,7 +20,6 @@ from tests.asterisk.rig.roads import TRANSPORTS
 
 USUAL = TRANSPORTS[0]
 MESSAGES = 10
-ROUNDS = 3
 FIGURES = ("menus", "first_word")
 
 
@@ -66,7 +65,7 @@ def _compared(found: list[dict[str, list[list[float]]]], other: str) -> str:
     return table(rows, USUAL, other)
 
 
-def cost(transports: list[str], calls: list[int]) -> None:
+def cost(transports: list[str], calls: list[int], rounds: int) -> None:
     """CPU of a call at so many at a time, over each transport in turn, and of bare `Playback` of the same message."""
     must_have_sipp()
     lab = BenchLab({f"6{n:03}": 1 for n in range(max(calls))}, message_s=30, agi="agi" in transports)
@@ -76,11 +75,11 @@ def cost(transports: list[str], calls: list[int]) -> None:
             file.write(DIALPLAN.format(sound=lab.audio.with_suffix("")))
         lab.furnish()
         lab.start()
-        print("\n### CPU ms a call (Asterisk and what it started + service), and KB of memory\n", flush=True)
+        print("\n### CPU ms a call (Asterisk and what it started + service)\n", flush=True)
         print(f"| calls at a time | {' | '.join(ways)} |\n|---|{'---|' * len(ways)}", flush=True)
         for count in calls:
             found: dict[str, list[Cost]] = {way: [] for way in ways}
-            for _ in range(ROUNDS):
+            for _ in range(rounds):
                 for way, dials in ways.items():
                     found[way].append(listeners(lab, way, dials, count))
             cells = []
@@ -104,6 +103,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=40)
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--calls", default="50,100")
+    parser.add_argument("--rounds", type=int, default=3, help="of each load; the median counts")
     parser.add_argument("--against", default="ari,agi")
     chosen = parser.parse_args()
     others = [name for name in chosen.against.split(",") if name]
@@ -111,7 +111,7 @@ def main() -> None:
     if chosen.pairs:
         asyncio.run(latency(others, chosen.pairs, chosen.workers))
     if chosen.calls:
-        cost([USUAL, *others], [int(count) for count in chosen.calls.split(",")])
+        cost([USUAL, *others], [int(count) for count in chosen.calls.split(",")], chosen.rounds)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,7 @@
 """The port to one call, over ARI.
 
-ARI tells no positions: each is the time between two events by Asterisk's own clock, that of the playback's start and
-that of the key. Events of a playback that is over come late now and then; each playback has an id of its own, and those
-of others are dropped.
-
-Silence follows each sound in the same playback, and something plays at any time: the line stays open, phones keep their
-rhythm, and Asterisk takes keys as they come. (While nothing plays, it draws short keys out to 80 ms and tells of those
-that come meanwhile twice.)
+ARI tells no positions: each is the time between two events by Asterisk's own clock, from the start of a playback to
+where a key had it ended.
 
 What only the dialplan can do it does on an errand (`errand`): recording, too. ARI itself would record into a folder of
 its own only, count whole seconds, and leave a caller in silence whose service has died.
@@ -15,7 +10,6 @@ its own only, count whole seconds, and leave a caller in silence whose service h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +20,7 @@ from ivr.call.ari import protocol
 from ivr.call.ari.channel import Channel
 from ivr.call.ari.connection import ANSWER_WITHIN_S
 from ivr.call.ari.errand import Errand, Verb
+from ivr.call.ari.player import Player
 from ivr.call.ari.protocol import Event
 from ivr.call.ari.waiting import Press, Waiting
 from ivr.call.arrival import Arrival
@@ -34,7 +29,7 @@ from ivr.call.names import gain
 from ivr.call.port import Call, Played
 from ivr.call.typeahead import Typeahead
 from ivr.call.watchdog import Watchdog
-from ivr.errors import BadArgument, CallFailed, HungUp, LineLost, NotRecorded, UnplayableSound
+from ivr.errors import BadArgument, CallFailed, HungUp, NotRecorded, UnplayableSound
 
 SLACK_S, FARTHEST_S = 20.0, 120.0
 """Of the watchdog, whose every move is an errand. A dead service's call is taken up much sooner."""
@@ -52,11 +47,8 @@ class AriCall(Call):
         super().__init__(arrival, journal, typeahead)
         self._channel = channel
         self._silence = silence
+        self._player = Player(channel, silence)
         self._watchdog = Watchdog(asyncio.get_running_loop().time, SLACK_S, FARTHEST_S) if watched else None
-        self._playbacks = 0
-        self._tail = ""
-        """The playback whose silence is heard now."""
-        self._waiting: Waiting | None = None
         self._errand: Errand | None = None
         self._last_press: Press | None = None
         self._goes_to: tuple[str, str] | None = None
@@ -81,7 +73,7 @@ class AriCall(Call):
             except BadArgument as error:
                 log.warning("call.not_told", name=name, reason=str(error))
             else:
-                await self._play_silence()
+                await self._player.play_silence()
 
     async def extension_exists(self, context: str, extension: str) -> bool:
         return await self.variable(f"DIALPLAN_EXISTS({context},{extension},1)") == "1"
@@ -105,7 +97,7 @@ class AriCall(Call):
                 await self._channel.go_to(context, extension)
             else:
                 self._check()
-                await self._stop_silence()
+                await self._player.stop()
                 await self._channel.go_on(Errand(Verb.STATUS, status))
 
     async def _stream(self, sound: Sound, keys: str, start_ms: int) -> Played:
@@ -114,17 +106,14 @@ class AriCall(Call):
         await self._watch(within_s)
         if key := self._typed_at_the_last_moment(keys):
             return Played(key, start_ms, typed_ahead=True)
-        waiting = Waiting(keys, self._next_playback(), _media(sound.path))
         try:
-            await self._until_over(waiting, within_s, self._play(waiting, start_ms))
+            waiting = await self._player.play(sound.path, keys, start_ms, within_s)
         except TimeoutError:
             raise CallFailed(f"no end of {sound.path} within {within_s:g} s") from None
+        self._check()
         if waiting.key:
-            await self._play_silence()
-            await self._channel.stop_playback(waiting.playback)
             position_ms = start_ms + min(waiting.elapsed_ms, left_ms)
             return Played(waiting.key, position_ms, typed_ahead=waiting.started_ms is None)
-        self._tail = waiting.playback
         if waiting.ended_too_early(left_ms):
             await self._channel.must_be_ours()
             raise UnplayableSound(f"Asterisk cannot play {sound.path}: is it there, and may Asterisk's user read it?")
@@ -149,7 +138,7 @@ class AriCall(Call):
         words = (path.stem, longest_s, silence_s, louder, limit_s)
         await self._send_on(Errand(Verb.RECORD, *map(str, words)), within_s)
         status = await self._channel.variable("RECORD_STATUS")
-        await self._play_silence()
+        await self._player.play_silence()
         if status == "ERROR":
             raise NotRecorded(f"Asterisk cannot write {path}: is its folder what IVR_TAKES says?")
         return status == "DTMF"
@@ -161,12 +150,8 @@ class AriCall(Call):
         match event.get("type"):
             case "ChannelDtmfReceived":
                 self._pressed(Press.of(event))
-            case "PlaybackStarted" | "PlaybackContinuing" | "PlaybackFinished" as kind:
-                playback = protocol.text(event, "playback", "id")
-                if self._waiting and playback == self._waiting.playback:
-                    self._waiting.hear(kind, protocol.moment_ms(event))
-                elif playback == self._tail and kind == "PlaybackFinished":
-                    self._tail = ""
+            case "PlaybackStarted" | "PlaybackContinuing" | "PlaybackFinished":
+                self._player.hear(event)
             case "ChannelHangupRequest":
                 self._hung_up(at_its_end=not (self._errand and self._errand.records))
             case "ChannelDestroyed":
@@ -184,7 +169,7 @@ class AriCall(Call):
     @property
     def waits_for(self) -> Waiting | None:
         """The playback whose end is waited for."""
-        return self._waiting
+        return self._player.waiting
 
     def lost(self, reason: CallFailed) -> None:
         """It will not be ours again."""
@@ -198,23 +183,22 @@ class AriCall(Call):
             self._wake()
 
     def _wake(self) -> None:
-        if self._waiting:
-            self._waiting.is_over(None)
+        self._player.wake()
         if self._errand:
             self._errand.is_back()
 
     def _pressed(self, press: Press | None) -> None:
-        waiting, last = self._waiting, self._last_press
+        last = self._last_press
         if press is None or (last and press.repeats(last)):
             return
         self._last_press = press
         if self._errand and self._errand.records:
             return  # What ends a recording means nothing else.
+        waiting = self._player.waiting
         if waiting is None or waiting.over.done():
             self.typeahead.put(press.key)
         elif press.key in waiting.keys and self.typeahead.accepts(press.key):
-            waiting.key = press.key
-            waiting.is_over(press.at_ms)
+            waiting.is_ended_by(press)
 
     # -- steps ---------------------------------------------------------------------------------------------------------
 
@@ -225,38 +209,15 @@ class AriCall(Call):
     async def _open_with(self, what: str) -> None:
         """Begin to be heard, and to listen."""
         await self._watch(ANSWER_WITHIN_S)
-        await self._stop_silence()
+        await self._player.stop()
         await self._channel.post(what)
-        await self._play_silence()
-
-    async def _play(self, waiting: Waiting, start_ms: int) -> None:
-        """The silence before it ends when it is there to follow."""
-        media = f"{waiting.media},{_media(self._silence.path)}"
-        before, self._tail = self._tail, ""
-        try:
-            await self._channel.play(waiting.playback, media, start_ms, once=True)
-        except LineLost:
-            # It may have begun. Asterisk is asked as soon as it can be.
-            if not await self._channel.playing(waiting.playback):
-                await self._channel.play(waiting.playback, media, start_ms)
-        if before:
-            await self._channel.stop_playback(before)
-
-    async def _play_silence(self) -> None:
-        self._check()
-        self._tail = self._next_playback()
-        await self._channel.play(self._tail, _media(self._silence.path))
-
-    async def _stop_silence(self) -> None:
-        if self._tail:
-            before, self._tail = self._tail, ""
-            await self._channel.stop_playback(before)
+        await self._player.play_silence()
 
     async def _send_on(self, errand: Errand, within_s: float = ANSWER_WITHIN_S) -> None:
         """Have the dialplan do something, and be back. Raises `HungUp`, `CallFailed`, `BadArgument`."""
         self._check()
         errand.extension(self._channel.application)  # Which it must fit.
-        await self._stop_silence()
+        await self._player.stop()
         self._errand = errand
         try:
             async with asyncio.timeout(within_s):
@@ -268,26 +229,10 @@ class AriCall(Call):
             self._errand = None
         self._check()
 
-    async def _until_over(self, waiting: Waiting, within_s: float, begin: Awaitable[None]) -> None:
-        """Keys count for `waiting` from now on, before what it waits for has begun. Raises TimeoutError, `HungUp`."""
-        self._waiting = waiting
-        try:
-            async with asyncio.timeout(within_s):
-                await begin
-                await waiting.over
-        finally:
-            self._waiting = None
-        if not waiting.key:
-            self._check()
-
     async def _watch(self, within_s: float) -> None:
         self._check()
         if self._watchdog and (seconds := self._watchdog.due(within_s)):
             await self._send_on(Errand(Verb.LIMIT, str(seconds)))
-
-    def _next_playback(self) -> str:
-        self._playbacks += 1
-        return self._channel.playback(self._playbacks)
 
     def _typed_at_the_last_moment(self, keys: str) -> str | None:
         """A key that came while something was asked of Asterisk: it was pressed before any that will end the sound."""
@@ -295,8 +240,3 @@ class AriCall(Call):
             if key in keys:
                 return key
         return None
-
-
-def _media(path: Path) -> str:
-    """As ARI names a file; one with a comma in its name would be two."""
-    return f"sound:{path.with_suffix('')}"

@@ -18,6 +18,9 @@ PLAYBACKS = 8
 """The events of one are no longer on their way when its id comes again."""
 
 
+MOST_TRIES, AGAIN_S = 100, 0.01
+
+
 class Ask(Protocol):
     """`Lines.ask`, for one application."""
 
@@ -68,8 +71,12 @@ class Channel:
         await self._ask("DELETE", protocol.path("channels", self.id))
 
     async def stop_playback(self, playback: str) -> None:
-        """One that has just ended is fine."""
-        await self._ask("DELETE", protocol.path("playbacks", playback))
+        """One that has just ended is fine. One that has just begun is not ready to be ended (500): ask again."""
+        for _ in range(MOST_TRIES):
+            answer = await self._ask("DELETE", protocol.path("playbacks", playback))
+            if answer.ok or answer.status == 404:
+                return
+            await asyncio.sleep(AGAIN_S)
 
     async def play(self, playback: str, media: str, start_ms: int = 0, *, once: bool = False) -> None:
         """Behind what plays now. Raises as `post`; `once`: `LineLost`, too."""

@@ -22,6 +22,8 @@ from ivr.call.journal import Journal
 from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, HungUp, LeftAlone, LineLost, TakenBack
 
+ERRAND_S = 0.2
+"""In which a call that was sent on an errand has gone."""
 A_CALL_S, SLOWEST_S = 0.001, 0.1
 """How much later a service claims a call for each that it has, and at most."""
 
@@ -122,12 +124,21 @@ class AriService:
             if waiting and ours and await channel.playing(waiting.playback) != waiting.media:
                 waiting.end_was_missed = True
                 waiting.is_over(None)
+            if ours and call.is_away:
+                await self._is_back(channel, call)
             if not ours and not call.is_away:
                 call.lost(TakenBack("the dialplan has the call again"))
         except HungUp:
             call.hear({"type": "ChannelDestroyed"})
         except LineLost:
             pass  # The next connection asks again.
+
+    @staticmethod
+    async def _is_back(channel: Channel, call: AriCall) -> None:
+        """From an errand, unless it has not gone yet."""
+        await asyncio.sleep(ERRAND_S)
+        if call.is_away and await channel.is_ours():
+            call.hear({"type": "StasisStart"})
 
     # -- calls that were somebody else's -------------------------------------------------------------------------------
 

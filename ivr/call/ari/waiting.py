@@ -28,12 +28,15 @@ class Waiting:
     ended_ms: float | None = None
     key: str | None = None
     over: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    cut: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    """What a key has ended, Asterisk has ended."""
     end_was_missed: bool = False
 
     def hear(self, kind: str, at_ms: float | None) -> None:
         """An event of this playback."""
         if kind != "PlaybackStarted":
             self.is_over(at_ms)
+            self.is_cut(at_ms)
         elif self.started_ms is None:  # It starts again with the silence.
             self.started_ms = at_ms
 
@@ -41,6 +44,16 @@ class Waiting:
         if not self.over.done():
             self.ended_ms = at_ms
             self.over.set_result(None)
+
+    def is_ended_by(self, press: Press) -> None:
+        """A key came that counts."""
+        self.key = press.key
+        self.is_over(press.at_ms)
+
+    def is_cut(self, at_ms: float | None) -> None:
+        if self.key and not self.cut.done():
+            self.ended_ms = at_ms or self.ended_ms
+            self.cut.set_result(None)
 
     @property
     def elapsed_ms(self) -> int:
