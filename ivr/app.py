@@ -22,6 +22,7 @@ from ivr.directory.tokens import Tokens
 from ivr.directory.tries import Tries
 from ivr.mailbox.adoption import Adoption, nobody_knows
 from ivr.mailbox.alone import Alone
+from ivr.mailbox.attendance import Attendance
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.bulk import Bulk
 from ivr.mailbox.delivery import Delivery
@@ -49,6 +50,7 @@ class App:
 
     settings: Settings
     database: Database
+    attendance: Attendance
     directory: Directory
     boxes: Boxes
     messages: MessageStore
@@ -75,6 +77,7 @@ class App:
     def close(self) -> None:
         """Finish what is being written and let go of the data."""
         self.database.close()
+        self.attendance.close()
 
 
 def build(settings: Settings, clock: Clock | None = None) -> App:
@@ -102,7 +105,8 @@ def build(settings: Settings, clock: Clock | None = None) -> App:
     manager = Manager(settings.ami, metrics.asterisk_is_there) if settings.ami.secret else None
     is_gone = partial(gone_or_unknown, manager) if manager else nobody_knows
     return App(
-        settings=settings, database=database, directory=directory, boxes=boxes, messages=messages, delivery=delivery,
+        settings=settings, database=database, attendance=core.attendance, directory=directory, boxes=boxes,
+        messages=messages, delivery=delivery,
         adoption=Adoption(core.takes, alone, boxes, delivery, messages, clock, is_gone),
         sweeper=Sweeper(
             sweeping, messages, directory, recordings, inspection, settings.sweeping, settings.voicemail, clock

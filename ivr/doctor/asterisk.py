@@ -104,7 +104,7 @@ def dialplan(there: Attendance) -> Iterator[Finding]:
         )  # fmt: skip
     elif wrong := _wrong_with(transport, there):
         yield wrong
-    elif transport != "agi" and listens.port and host.rpartition(":")[2] != str(listens.port):
+    elif transport not in ("agi", "ari") and listens.port and host.rpartition(":")[2] != str(listens.port):
         yield problem(
             "dialplan", f"it calls the service at {host or 'no address'}, which listens on port {listens.port}",
             f"IVR_HOST => {listens.host}:{listens.port} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
@@ -115,9 +115,8 @@ def dialplan(there: Attendance) -> Iterator[Finding]:
             f"IVR_TAKES => {there.site.folder / 'takes'} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
         )  # fmt: skip
     else:
-        yield ok(
-            "dialplan", "it starts ivr-agi for each call" if transport == "agi" else f"it calls the service at {host}"
-        )
+        ways = {"agi": "it starts ivr-agi for each call", "ari": "it calls the service over ARI"}
+        yield ok("dialplan", ways.get(transport or "", f"it calls the service at {host}"))
 
 
 def _wrong_with(transport: str | None, there: Attendance) -> Finding | None:

@@ -50,6 +50,11 @@ class Attendance:
             self._forget(name)
             os.close(handle)
 
+    def close(self) -> None:
+        """Be at nothing any more."""
+        for name in [*self._held]:
+            self.let_go(name)
+
     def is_held(self, name: str) -> bool:
         """Whether anybody is at it, in this process or another."""
         if name in self._held:

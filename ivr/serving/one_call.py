@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -113,6 +114,7 @@ async def _is_anything_left(core: Core) -> bool:
 
 def _tend(loaded: settings.Settings) -> None:
     """It takes much that no call needs; nobody waits for it any more."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # The call is over; what is said to it now is nothing to us.
     from ivr.app import build
     from ivr.serving.tending import tend
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.asterisk.conftest import Person, eventually
-from tests.asterisk.rig.lab import Notes
+from tests.asterisk.rig.lab import Notes, _free_port
 from tests.asterisk.rig.processes import Service
 from tests.asterisk.rig.roads import takes_calls
-from tests.asterisk.test_alone import Spare, words_of
+from tests.asterisk.test_alone import Spare, _take_spare, words_of
 from tests.asterisk.test_alone import spare as spare
 
 pytestmark = pytest.mark.only_over("ari", "calls outlive their service over no other transport")
@@ -116,6 +118,43 @@ async def test_whoever_claims_a_call_first_has_it(alice: Person, spare: Spare, s
     call = await alice.dials(spare.code.replace("*7", "*5"))
     await call.hears("count/no-messages")
     await call.hang_up()
+
+
+async def test_asterisk_may_dial_the_service(alice: Person, notes: Notes) -> None:
+    """And dials it again when it has died; the call goes on."""
+    spare = Spare(notes, _take_spare(notes), port := _free_port(socket.SOCK_STREAM))
+    tell_asterisk_to_dial(notes, spare, port)
+    try:
+        assert takes_calls(spare.name, notes.console, 20)
+        alice.moves_in(at=spare.desk)
+        message = alice.has_message(s=20)
+        call = await alice.dials(spare.code)
+        await call.hears("count/you-have", message)
+        await asyncio.to_thread(spare.service.kill)
+        await asyncio.to_thread(spare.service.start)
+        await call.hears("count/you-have", "number/1", "count/new-message", message)
+        await call.press("7")
+        await call.hears("done/deleted")
+        await call.hang_up()
+        assert alice.folder_of(message) == "deleted"
+    finally:
+        spare.close()
+
+
+def tell_asterisk_to_dial(notes: Notes, spare: Spare, port: int) -> None:
+    """As asterisk-conf/websocket_client.conf and ari.conf show it."""
+    name, etc = spare.name, Path(notes.folder) / "etc"
+    secret = notes.spares[spare.n]["IVR_ARI__PASSWORD"]
+    client = [
+        f"[{name}]", "type = websocket_client", "connection_type = persistent", f"uri = ws://127.0.0.1:{port}/",
+        "protocols = ari", "username = ivr", f"password = {secret}", "reconnect_interval = 200",
+    ]  # fmt: skip
+    used = [f"[{name}-out]", "type = outbound_websocket", f"websocket_client_id = {name}", f"apps = {name}"]
+    for file, lines in (("websocket_client.conf", client), ("ari.conf", [*used, "local_ari_user = ivr"])):
+        with (etc / file).open("a") as conf:
+            conf.write("\n".join(["", *lines, ""]))
+    for module in ("res_websocket_client", "res_ari"):
+        subprocess.run([*notes.console, "-rx", f"module reload {module}.so"], check=True, capture_output=True)
 
 
 async def test_the_dialplans_own_functions_work_behind_a_call(alice: Person, bob: Person, notes: Notes) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -139,7 +140,8 @@ class Clinic:
     def given_away(self) -> None:
         """The data folder is of a user who may not do everything, as root may."""
         if os.geteuid() == 0:
-            for path in (*self.folder.parents[:3], self.folder):
+            above = [path for path in self.folder.parents if path.is_relative_to(tempfile.gettempdir())]
+            for path in (*above, self.folder):
                 path.chmod(path.stat().st_mode | 0o055)
             for path in (self.folder, self.folder / "takes"):
                 os.chown(path, 61002, 61000)

@@ -61,6 +61,9 @@ class NoService:
             await peer.converse(process.stdout, stdin, {"agi_request": "ivr-agi"}, hung_up)
         finally:
             stdin.close()
+            if signals:  # As Asterisk does whenever an AGI is over.
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(signal.SIGHUP)
         return peer
 
     async def over(self) -> str:

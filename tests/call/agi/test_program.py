@@ -200,7 +200,7 @@ async def test_what_is_wrong_is_told_in_a_line_and_the_dialplan_goes_on(
     site: NoService, setting: str, value: str, told: str
 ) -> None:
     site.environment[setting] = value
-    peer = await site.call(ScriptedHandset(), "number=1000")
+    peer = await site.call(ScriptedHandset(), "number=1000", signals=False)
     assert "IVRSTATUS" not in peer.variables
     assert told in await site.over()
     assert site.processes[-1].returncode == 1
