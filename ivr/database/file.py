@@ -7,6 +7,7 @@ The loop's thread never touches SQLite: `write` and `read` give the work to anot
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import sqlite3
 import threading
@@ -55,6 +56,17 @@ class Database:
     async def read(self, question: Verb[T]) -> T:
         """Run `question(connection)` on a read-only connection."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._ask, question)
+
+    def footprint(self) -> tuple[int, int]:
+        """What every commit changes, of whichever process: a look at it costs microseconds, and touches no SQLite.
+
+        Its time goes by the kernel's tick: of two commits within 4 ms the second may leave it as it was.
+        """
+        try:
+            log = os.stat(f"{self._path}-wal")
+        except OSError:
+            return (0, 0)
+        return (log.st_mtime_ns, log.st_size)
 
     def close(self) -> None:
         """Finish what waits, then let go of the file."""

@@ -1,4 +1,8 @@
-"""Runs the lanes: finds out, twenty times a second, which have something to do, whichever process asked for it."""
+"""Runs the lanes: finds out, twenty times a second, which have something to do, whichever process asked for it.
+
+Most looks see only that nobody has written anything. After a change it looks twice, for two changes may leave one mark;
+and once a second anyway, for what is due by its time.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,8 @@ from ivr.notify.lane import Lane
 from ivr.notify.outbox import Outbox
 
 LOOK_EVERY_S = 0.05
+LOOKS_ANYWAY = 20
+LOOKS_AFTER_A_CHANGE = 2
 
 log = structlog.get_logger()
 
@@ -43,12 +49,23 @@ class Notifier:
             pass
 
     async def _look(self) -> None:
+        seen, looks, since = None, 0, 0
         while True:
-            try:
-                due = await self._outbox.due()
-                for lane in self._lanes:
-                    if due & set(lane.kinds):
-                        lane.wake()
-            except StoreError as error:
-                log.error("notify.store", error=str(error))
+            mark = self._outbox.footprint()
+            if mark != seen:
+                seen, looks = mark, LOOKS_AFTER_A_CHANGE
+            if looks or since >= LOOKS_ANYWAY:
+                looks, since = max(0, looks - 1), 0
+                await self._wake_who_has_something_to_do()
+            since += 1
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _wake_who_has_something_to_do(self) -> None:
+        try:
+            due = await self._outbox.due()
+        except StoreError as error:
+            log.error("notify.store", error=str(error))
+            return
+        for lane in self._lanes:
+            if due & set(lane.kinds):
+                lane.wake()

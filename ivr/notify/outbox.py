@@ -74,6 +74,10 @@ class Outbox:
         sql = "UPDATE outbox SET lease = NULL, due_at = ? WHERE lease LIKE ? || ':%'"
         return await self._database.write(lambda c: c.executemany(sql, [(now, run) for run in gone]).rowcount)
 
+    def footprint(self) -> tuple[int, int]:
+        """Differs when something may have been asked for (`Database.footprint`)."""
+        return self._database.footprint()
+
     async def due(self) -> set[Kind]:
         """The kinds of which something is due."""
         now = int(self._clock.now())

@@ -159,3 +159,15 @@ def _fresh() -> Any:
     from sqlite_utils import Database as Tables
 
     return Tables(memory=True)
+
+
+async def test_a_commit_of_another_process_leaves_a_mark_and_a_look_leaves_none(tmp_path: Path) -> None:
+    ours, theirs = Database(tmp_path / "ivr.db"), Database(tmp_path / "ivr.db")
+    await theirs.write(lambda c: c.execute("CREATE TABLE things (name TEXT)"))
+    before = ours.footprint()
+    assert await ours.read(lambda c: c.execute("SELECT count(*) FROM things").fetchone()[0]) == 0
+    assert ours.footprint() == before
+    await theirs.write(lambda c: c.execute("INSERT INTO things VALUES ('lamp')"))
+    assert ours.footprint() != before
+    for database in (ours, theirs):
+        database.close()

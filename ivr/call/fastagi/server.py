@@ -59,7 +59,6 @@ class FastAgiServer:
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen; gives the address, whose port is a free one where `port` is 0."""
         loop = asyncio.get_running_loop()
-        self._pulse.start()
         self._listener = await loop.create_server(self._accept, host, port, backlog=512)
         address = self._listener.sockets[0].getsockname()
         return str(address[0]), int(address[1])
@@ -76,14 +75,21 @@ class FastAgiServer:
         await asyncio.sleep(0)  # Sockets are closed by the loop's next turn.
 
     def _accept(self) -> Connection:
-        connection = Connection(self._greeted, self._connections.discard, self._pulse.is_late)
+        connection = Connection(self._greeted, self._lost, self._pulse.is_late)
         if len(self._connections) >= self._limits.calls:
             log.warning("call.refused", reason="too many calls", limit=self._limits.calls)
             connection.close()
             return connection
+        if not self._connections:
+            self._pulse.start()  # Nobody needs it between calls, and a beat costs something.
         self._connections.add(connection)
         asyncio.get_running_loop().call_later(self._limits.header_within_s, self._drop_if_silent, connection)
         return connection
+
+    def _lost(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._pulse.stop()
 
     def _drop_if_silent(self, connection: Connection) -> None:
         if connection in self._connections and not connection.greeted:
