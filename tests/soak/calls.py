@@ -127,11 +127,12 @@ class Soak:
 
 
 def _started_by(pid: int) -> int:
-    """How many processes it is the parent of."""
+    """How many living processes it is the parent of. Dead ones it collects with the next one that dies."""
     found = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            found += stat.read_text().rpartition(")")[2].split()[1] == str(pid)
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+            found += parent == str(pid) and state != "Z"
         except OSError:
             continue
     return found
