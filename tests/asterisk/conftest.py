@@ -10,6 +10,7 @@ import subprocess
 import sys
 import wave
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,12 @@ LAB = os.environ.get("IVR_LAB")
 REASON = "needs a real Asterisk: run 'make test' as root on Debian"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without a lab none is run; in one, all but those that are about another road than its calls take."""
+    if LAB and hasattr(config, "workerinput"):
+        # No test begins before every process is here: what takes time is done by then, and makes nobody's call late.
+        _vocabulary()
+        _desk().ask("account")
     transport = Notes.read(Path(LAB)).transport if LAB else None
     for item in items:
         if Path(__file__).parent not in item.path.parents:
@@ -66,16 +71,28 @@ def notes() -> Notes:
     return Notes.read(Path(LAB))
 
 
+@cache
+def _vocabulary() -> Vocabulary:
+    vocabulary = Vocabulary.from_folder(SOUNDS / "en")
+    vocabulary.prepare()
+    return vocabulary
+
+
+@cache
+def _desk() -> Desk:
+    assert LAB
+    return Desk(Notes.read(Path(LAB)).environments["0"])
+
+
 @pytest.fixture(scope="session")
 def vocabulary() -> Vocabulary:
-    return Vocabulary.from_folder(SOUNDS / "en")
+    return _vocabulary()
 
 
 @pytest.fixture(scope="session")
-def desk(notes: Notes) -> Iterator[Desk]:
-    desk = Desk(notes.environments["0"])
-    yield desk
-    desk.close()
+def desk() -> Iterator[Desk]:
+    yield _desk()
+    _desk().close()
 
 
 class Person:

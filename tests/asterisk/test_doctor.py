@@ -19,6 +19,7 @@ from tests.asterisk.rig.lab import Notes
 from tests.asterisk.rig.processes import ASTERISK_UID, SERVICE_UID, SHARED_GID, as_service
 
 Findings = list[dict[str, Any]]
+once = pytest.mark.only_over("fastagi", "no call is made, and every lab has both roads open")
 
 
 class Surgery:
@@ -79,18 +80,21 @@ def test_a_healthy_lab_has_no_problem(surgery: Surgery, alice: Person) -> None:
     assert {path.stat().st_uid for path in surgery.data.rglob("*")} <= {SERVICE_UID, ASTERISK_UID}, "nothing is root's"
 
 
+@once
 def test_a_folder_that_asterisk_may_not_read(surgery: Surgery, ward: Path) -> None:
     os.chown(ward, SERVICE_UID, SERVICE_UID)
     found = surgery.examine(IVR_DATA__FOLDER=str(ward))
     assert "usermod -aG" in remedies(found, f"Asterisk cannot read {ward}")
 
 
+@once
 def test_a_folder_that_asterisk_may_not_record_into(surgery: Surgery, ward: Path) -> None:
     (ward / "takes").chmod(0o2750)
     found = surgery.examine(IVR_DATA__FOLDER=str(ward))
     assert "chmod 2770" in remedies(found, f"Asterisk cannot write into {ward / 'takes'}")
 
 
+@once
 def test_recordings_that_the_service_may_not_read(surgery: Surgery, ward: Path) -> None:
     """Asterisk records as its own user: only the doctor who asks it to can find out."""
     os.chown(ward / "takes", ASTERISK_UID, SHARED_GID)
@@ -100,6 +104,7 @@ def test_recordings_that_the_service_may_not_read(surgery: Surgery, ward: Path) 
     assert list((ward / "takes").iterdir()) == []
 
 
+@once
 def test_a_folder_that_asterisk_does_not_see(surgery: Surgery) -> None:
     """As on another machine, or in a container, without a shared mount."""
     data = Path("/var/tmp") / f"ivr-unseen-{os.urandom(4).hex()}"
@@ -114,20 +119,24 @@ def test_a_folder_that_asterisk_does_not_see(surgery: Surgery) -> None:
         subprocess.run(["rm", "-r", str(data)], check=True)
 
 
+@once
 def test_the_manager_lets_us_in(surgery: Surgery) -> None:
     assert [f["what"] for f in surgery.examine() if f["check"] == "AMI"] == [f"ivr is let in at {surgery.manager}"]
 
 
+@once
 def test_the_manager_has_another_secret(surgery: Surgery) -> None:
     found = surgery.examine(IVR_AMI__SECRET="another")
     assert "the secret of [ivr] in manager.conf" in remedies(found, "refuses the user ivr")
 
 
+@once
 def test_the_manager_does_not_know_the_user(surgery: Surgery) -> None:
     found = surgery.examine(IVR_AMI__USER="nobody")
     assert "the secret of [nobody] in manager.conf" in remedies(found, "refuses the user nobody")
 
 
+@once
 def test_no_manager_listens(surgery: Surgery) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
@@ -135,33 +144,39 @@ def test_no_manager_listens(surgery: Surgery) -> None:
     assert "enabled = yes" in remedies(found, f"nothing answers at 127.0.0.1:{port}")
 
 
+@once
 def test_something_else_than_a_manager_listens(surgery: Surgery, notes: Notes) -> None:
     found = surgery.examine(IVR_AMI__PORT=str(notes.agi_port))
     assert "see host and port of [ami]" in remedies(found, "is not Asterisk's manager")
 
 
+@once
 def test_another_secret(surgery: Surgery) -> None:
     found = surgery.examine(IVR_ASTERISK__SECRET="another")
     assert "secret.conf" in remedies(found, "another than ours")
 
 
+@once
 def test_another_port(surgery: Surgery) -> None:
     found = surgery.examine(IVR_FASTAGI__PORT="9")
     assert "systemctl start ivr" in remedies(found, "nothing answers at 127.0.0.1:9")
     assert "IVR_HOST => 127.0.0.1:9" in remedies(found, "it calls the service at")
 
 
+@once
 def test_an_asterisk_that_does_not_answer(surgery: Surgery) -> None:
     found = surgery.examine(IVR_ASTERISK__CONSOLE="/bin/false")
     assert "start Asterisk" in remedies(found, "console does not answer")
 
 
+@once
 def test_a_phone_that_need_not_authenticate(surgery: Surgery, desk: Desk) -> None:
     if not any(OPEN_PHONE in f["what"] for f in surgery.examine()):
         desk.ask("user", name=OPEN_PHONE)
     assert f"auth = {OPEN_PHONE}" in remedies(surgery.examine(), f"{OPEN_PHONE} need not authenticate")
 
 
+@once
 def test_a_context_that_reaches_anywhere(surgery: Surgery) -> None:
     found = surgery.examine(IVR_VOICEMAIL__CALLBACK_CONTEXT="anywhere")
     assert "_1XXX" in remedies(found, "_X. in [anywhere]")

@@ -43,7 +43,6 @@ from tests.call.contract.stage import CONTEXT, EXTENSION, NAMES, VALUE, VARIABLE
 from tests.support.ari import APPLICATION, PASSWORD, USER, FakeAri
 from tests.support.house import FakeClock
 
-SOUND_MS = 600
 CHECKOUT = Path(__file__).parents[3]
 
 
@@ -63,6 +62,8 @@ class Road(ABC):
 
     cannot: ClassVar[dict[str, str]] = {}
     """Sentences of the contract that this road does not hold, each with the reason."""
+    sound_ms: ClassVar[int] = 600
+    """How long its sounds are."""
     slack_ms: ClassVar[int] = 1
     """How far what was heard may be off."""
     tells_after_a_hang_up: ClassVar[bool] = True
@@ -72,7 +73,7 @@ class Road(ABC):
         self.folder = folder
         self.takes = folder / "takes"
         self.takes.mkdir()
-        self.sounds = {name: _recorded(folder / f"{name}.wav", name) for name in NAMES}
+        self.sounds = {name: _recorded(folder / f"{name}.wav", name, self.sound_ms) for name in NAMES}
         self.clock = FakeClock()
 
     @abstractmethod
@@ -123,11 +124,11 @@ class Scripted(Road):
             if isinstance(step, Speaks):
                 steps.append(Speak(step.ms, "silence" if step.then == "on" else step.then))
             elif step.during != WORK:
-                after_ms = round(step.at * SOUND_MS) if step.during else step.ms
+                after_ms = round(step.at * self.sound_ms) if step.during else step.ms
                 if isinstance(step, Presses):
                     steps.append(Press(step.keys, step.during, after_ms))
                 else:  # Somebody may hang up in a sound that takes no keys: count from its beginning.
-                    steps.append(HangUp(step.during, after_ms if step.during else SOUND_MS + after_ms))
+                    steps.append(HangUp(step.during, after_ms if step.during else self.sound_ms + after_ms))
         return steps
 
 
@@ -185,7 +186,8 @@ class ClassicAgi(Road):
 class Ari(Road):
     """The real connection, and an Asterisk that speaks ARI, with somebody at its phone, ten times as fast as life."""
 
-    slack_ms: ClassVar[int] = 200
+    sound_ms: ClassVar[int] = 3000
+    slack_ms: ClassVar[int] = 900
     tells_after_a_hang_up: ClassVar[bool] = False
 
     async def meet(self, row: Row) -> Outcome:
@@ -249,11 +251,11 @@ def outcome_of(status: str, peer: Asterisk, handset: Handset) -> Outcome:
     return Outcome(status, None, goto, handset.hung_up.is_set())
 
 
-def _recorded(path: Path, text: str) -> Sound:
+def _recorded(path: Path, text: str, length_ms: int) -> Sound:
     """A sound of ours, as the prompts are: with its text beside it."""
-    pcm = b"\x20\x03" * (SOUND_MS * wav.SAMPLES_PER_MS)
+    pcm = b"\x20\x03" * (length_ms * wav.SAMPLES_PER_MS)
     wav.write(path, pcm)
-    sentence = Sentence(pcm, (Span(text, text, 0, SOUND_MS),))
-    side = {"text": text, "length_ms": SOUND_MS, "clips": [asdict(span) for span in sentence.spans]}
+    sentence = Sentence(pcm, (Span(text, text, 0, length_ms),))
+    side = {"text": text, "length_ms": length_ms, "clips": [asdict(span) for span in sentence.spans]}
     path.with_suffix(".json").write_text(json.dumps(side))
-    return Sound(path, SOUND_MS, text)
+    return Sound(path, length_ms, text)

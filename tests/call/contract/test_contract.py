@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.call.contract.roads import SOUND_MS, Ari, ClassicAgi, FastAgi, Outcome, Road, Scripted, Terminal
+from tests.call.contract.roads import Ari, ClassicAgi, FastAgi, Outcome, Road, Scripted, Terminal
 from tests.call.contract.rows import ROWS, Row
 from tests.call.contract.service import status_of
 from tests.call.contract.stage import CONTEXT, EXTENSION
@@ -36,11 +36,11 @@ async def test_a_transport_keeps_the_contract(road: Road, row: Row) -> None:
     if road.tells_after_a_hang_up or not outcome.is_over:
         assert outcome.status == status_of(row)
     if row.hears is not None and outcome.heard is not None:
-        heard = _stretches(outcome, road.slack_ms)
+        heard = _stretches(outcome, road)
         assert [name for name, _, _ in heard] == [name for name, _, _ in row.hears]
         for (_, start_ms, end_ms), (_, start, end) in zip(heard, row.hears, strict=True):
-            assert abs(start_ms - start * SOUND_MS) <= road.slack_ms
-            assert abs(end_ms - end * SOUND_MS) <= road.slack_ms
+            assert abs(start_ms - start * road.sound_ms) <= road.slack_ms
+            assert abs(end_ms - end * road.sound_ms) <= road.slack_ms
 
 
 def test_every_sentence_of_the_contract_is_another_one() -> None:
@@ -53,13 +53,13 @@ def test_what_a_road_cannot_do_is_in_the_contract(name: str, tmp_path: Path, mon
     assert set(ROADS[name](tmp_path, monkeypatch).cannot) <= sentences
 
 
-def _stretches(outcome: Outcome, slack_ms: int) -> list[tuple[str, int, int]]:
+def _stretches(outcome: Outcome, road: Road) -> list[tuple[str, int, int]]:
     """What was heard; where it went on at once, as one stretch."""
     found: list[tuple[str, int, int]] = []
     for name, start_ms, end_ms in outcome.heard or ():
-        if start_ms == end_ms or start_ms >= SOUND_MS:
+        if start_ms == end_ms or start_ms >= road.sound_ms:
             continue
-        if found and found[-1][0] == name and abs(found[-1][2] - start_ms) <= slack_ms:
+        if found and found[-1][0] == name and abs(found[-1][2] - start_ms) <= road.slack_ms:
             found[-1] = (name, found[-1][1], end_ms)
         else:
             found.append((name, start_ms, end_ms))
