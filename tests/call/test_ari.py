@@ -269,6 +269,20 @@ async def test_a_channel_that_is_just_gone_leaves_no_call_behind(office: Office,
     await _no_calls(office)
 
 
+async def test_whoever_hangs_up_has_left_us_first_and_is_told_as_a_hang_up(office: Office) -> None:
+    """A request that comes in between is refused as if the dialplan had the call again."""
+    await office.house.message(await office.house.box(owner=office.house.alice), s=30)
+    call = office.call("number=1000")
+    await call.plays("You have")
+    office.asterisk.refusals["play"] = (409, {"message": "Channel not in Stasis application"})
+    call.press("5")
+    await asyncio.sleep(0.1)
+    call.hang_up()
+    await call.ends()
+    await _no_calls(office)
+    assert (await office.record())["status"] == "HANGUP"
+
+
 async def _no_calls(office: Office) -> None:
     assert office.service.calls
     assert office.service.calls.ari

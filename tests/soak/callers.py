@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
+from time import monotonic
 
 from tests.sipphone import Phone, PhoneCall
 from tests.sipphone.speech import speech
@@ -18,7 +19,7 @@ SOUND_WITHIN_S = 10.0
 ENDS_WITHIN_S = 20.0
 LOUD = 128
 """A peak that is no noise of the line."""
-QUIET_PACKETS = 10
+QUIET_S = 0.2
 SAID = speech(4711, 1300)
 PIN = "1379"
 
@@ -97,5 +98,5 @@ async def _dials(caller: Caller, number: str) -> PhoneCall:
 
 async def _beep_is_over(call: PhoneCall) -> None:
     async with asyncio.timeout(SOUND_WITHIN_S):
-        while any(arrival.peak > LOUD for arrival in call.arrivals[-QUIET_PACKETS:]):
+        while any(arrival.peak > LOUD and monotonic() - arrival.arrival_s < QUIET_S for arrival in call.arrivals[-20:]):
             await asyncio.sleep(0.02)

@@ -20,6 +20,9 @@ PLAYBACKS = 8
 
 MOST_TRIES, AGAIN_S = 100, 0.01
 
+GONE_WITHIN_S, LOOKS = 0.5, 5
+"""How long a channel that was hung up may still be there, in its extension h, and how often it is looked for."""
+
 
 class Ask(Protocol):
     """`Lines.ask`, for one application."""
@@ -116,7 +119,16 @@ class Channel:
         answer = await self._ask(method, uri, once=once)
         if answer.ok:
             return answer
-        raise self._refused(answer, "/".join(what[:1]))
+        refused = self._refused(answer, "/".join(what[:1]))
+        if isinstance(refused, TakenBack):
+            await self._may_have_hung_up()
+        raise refused
+
+    async def _may_have_hung_up(self) -> None:
+        """Whoever hangs up has left us first, and is gone a moment later. Raises `HungUp`."""
+        for _ in range(LOOKS):
+            await self.described()
+            await asyncio.sleep(GONE_WITHIN_S / LOOKS)
 
     @staticmethod
     def _refused(answer: Answer, what: str) -> Exception:
