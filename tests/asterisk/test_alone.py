@@ -126,16 +126,16 @@ async def talks_until_a_key(call: Conversation, words: Clip) -> None:
     await call.press("#")
 
 
-async def speaks_and_hangs_up(call: Conversation, words: Clip) -> None:
-    await call.hears("tone/beep", whole=True)
+async def speaks_and_hangs_up(call: Conversation, words: Clip, within_s: float = 12) -> None:
+    await call.hears("tone/beep", whole=True, within_s=within_s)
     await call.call.say(words.samples)
     await call.hang_up()
 
 
-async def leaves_alone(call: Conversation, spare: Spare, caller: Person, owner: Person) -> None:
+async def leaves_alone(call: Conversation, spare: Spare, caller: Person, owner: Person, within_s: float = 12) -> None:
     """From the beep on: what is said is in the takes folder, under a name that says whose it is."""
     words = words_of(caller)
-    await speaks_and_hangs_up(call, words)
+    await speaks_and_hangs_up(call, words, within_s)
     await eventually(lambda: spare.alone() and len(recorded(spare.alone()[0])) > SAID_MS * 7)
     [take] = spare.alone()
     named = NAME.fullmatch(take.name)
@@ -181,7 +181,7 @@ async def test_killed_in_the_greeting_the_dialplan_begins_again(owner: Person, b
     call = await in_the_greeting(bob, owner, spare)
     spare.service.kill()
     await greets_alone(call, owner, within_s=spare.died_within_s)
-    await leaves_alone(call, spare, bob, owner)
+    await leaves_alone(call, spare, bob, owner, within_s=spare.died_within_s)
 
 
 async def test_killed_while_recording_the_caller_talks_on(owner: Person, bob: Person, spare: Spare) -> None:
@@ -223,7 +223,7 @@ async def test_killed_when_the_message_was_kept_the_caller_is_thanked(owner: Per
     await call.hears("done/message-left")
     spare.service.kill()
     await call.hears("done/thank-you", within_s=spare.died_within_s)
-    await call.ends()
+    await call.ends(within_s=spare.died_within_s)
     assert len(owner.messages()) == 1
     assert list(spare.takes.glob("*.wav")) == []
 
