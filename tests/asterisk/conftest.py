@@ -81,7 +81,7 @@ def _vocabulary() -> Vocabulary:
 @cache
 def _desk() -> Desk:
     assert LAB
-    return Desk(Notes.read(Path(LAB)).environments["0"])
+    return Desk({**Notes.read(Path(LAB)).environments["0"], "IVR_LOG__LEVEL": "warning"})
 
 
 @pytest.fixture(scope="session")
