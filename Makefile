@@ -36,6 +36,7 @@ sounds: .venv/.installed-for-tests
 bench: .venv/.installed-for-tests
 	.venv/bin/python -m bench $(ARGS)
 	.venv/bin/python -m bench.rest
+	.venv/bin/python -m bench.transports
 
 soak: .venv/.installed-for-tests
 	.venv/bin/python -m tests.soak.calls --calls $(or $(CALLS),2000)
