@@ -13,6 +13,7 @@ import pytest
 from ivr.clock import SystemClock
 from ivr.serving.service import Service, serve
 from ivr.terminal.asterisk import Asterisk, Handset, Line
+from tests.support.ari import FakeAri
 from tests.support.house import House
 from tests.support.hum import hum
 
@@ -22,6 +23,15 @@ SECRET = "5ec2e7"
 @pytest.fixture(scope="session")
 def humming(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return hum(tmp_path_factory.mktemp("hum") / "sounds")
+
+
+@pytest.fixture
+async def asterisk() -> AsyncIterator[FakeAri]:
+    """A peer that speaks ARI, and listens."""
+    peer = FakeAri()
+    await peer.start_listening()
+    yield peer
+    await peer.stop()
 
 
 class Exchange:

@@ -47,14 +47,6 @@ class Office:
 
 
 @pytest.fixture
-async def asterisk() -> AsyncIterator[FakeAri]:
-    peer = FakeAri()
-    await peer.start_listening()
-    yield peer
-    await peer.stop()
-
-
-@pytest.fixture
 async def office(tmp_path: Path, humming: Path, asterisk: FakeAri) -> AsyncIterator[Office]:
     house = House(
         tmp_path / "data", sounds={"folder": humming}, asterisk={"secret": SECRET}, fastagi={"port": 0},

@@ -53,14 +53,6 @@ class Door:
 
 
 @pytest.fixture
-async def asterisk() -> AsyncIterator[FakeAri]:
-    peer = FakeAri()
-    await peer.start_listening()
-    yield peer
-    await peer.stop()
-
-
-@pytest.fixture
 async def door(asterisk: FakeAri) -> AsyncIterator[Door]:
     door = Door(asterisk)
     async with await door.open():

@@ -23,14 +23,6 @@ ENTER_PIN = "Please enter your pin"
 
 
 @pytest.fixture
-async def asterisk() -> AsyncIterator[FakeAri]:
-    peer = FakeAri()
-    await peer.start_listening()
-    yield peer
-    await peer.stop()
-
-
-@pytest.fixture
 async def house(tmp_path: Path, humming: Path, asterisk: FakeAri) -> AsyncIterator[House]:
     house = House(
         tmp_path / "data", sounds={"folder": humming}, asterisk={"secret": SECRET}, fastagi={"port": 0},
