@@ -15,7 +15,7 @@ from bench.figures import Compared, table
 from bench.lab import BenchLab
 from bench.load import dialplan, must_have_sipp
 from bench.load import told as costs_told
-from bench.pairs import measured, pairs_of
+from bench.pairs import OUR_NUMBERS, measured, pairs_of
 
 
 async def latency(sizes: list[int], pairs: int, workers: int) -> None:
@@ -75,9 +75,14 @@ def main() -> None:
     parser.add_argument("--calls", default="20,50,100")
     parser.add_argument("--no-tasks", action="store_true", help="without the six tasks of a person")
     chosen = parser.parse_args()
+    sizes = [int(size) for size in chosen.sizes.split(",")] if chosen.sizes else []
+    if odd := [size for size in sizes if size not in OUR_NUMBERS]:
+        parser.error(f"no box of {odd[0]} is known: --sizes takes some of {', '.join(map(str, OUR_NUMBERS))}")
+    if chosen.pairs < 1 or chosen.workers < 1:
+        parser.error("--pairs and --workers are 1 or more; --sizes '' leaves that part out")
     print(f"Python {platform.python_version()}, {platform.machine()}, {chosen.workers} phones at a time", flush=True)
-    if chosen.sizes:
-        asyncio.run(latency([int(size) for size in chosen.sizes.split(",")], chosen.pairs, chosen.workers))
+    if sizes:
+        asyncio.run(latency(sizes, chosen.pairs, chosen.workers))
     if not chosen.no_tasks:
         print(f"\n### The person's time\n\n{asyncio.run(tasks.table())}", flush=True)
     if chosen.calls:

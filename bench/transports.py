@@ -107,6 +107,8 @@ def main() -> None:
     parser.add_argument("--against", default="ari,agi")
     chosen = parser.parse_args()
     others = [name for name in chosen.against.split(",") if name]
+    if odd := [name for name in others if name not in TRANSPORTS[1:]]:
+        parser.error(f"no transport {odd[0]!r}: --against takes some of {', '.join(TRANSPORTS[1:])}")
     print(f"Python {platform.python_version()}, {platform.machine()}, {chosen.workers} phones at a time", flush=True)
     if chosen.pairs:
         asyncio.run(latency(others, chosen.pairs, chosen.workers))
