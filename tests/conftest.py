@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.support.house import House
+from tests.support.patience import PatientLoop
+
+IN_REAL_TIME = ("asterisk", "bench", "sipphone")
+"""Folders of tests whose other end keeps its own time."""
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """What each test runs in."""
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    return {"real": asyncio.new_event_loop} if folder in IN_REAL_TIME else {"patient": PatientLoop}
 
 
 @pytest.fixture(autouse=True)
