@@ -41,6 +41,8 @@ class Playback:
     """From which position to which, in ms."""
     state: str = "queued"
     media: str = ""
+    is_early: bool = False
+    """It began before the call was answered."""
     has_tail: bool = False
     """Silence follows in the same playback."""
 
@@ -58,6 +60,7 @@ class PeerCall:
         self.playbacks: list[Playback] = []
         self.asked: list[str] = []
         self.in_stasis = False
+        self.is_answered = False
         self.entered = 0
         """How often."""
         self.hung_up = asyncio.Event()
@@ -242,7 +245,9 @@ class PeerCall:
         if what.startswith("play/"):
             self._play(Playback(what.removeprefix("play/"), ""), query)
             return 201, {}
-        if what == "move":
+        if what == "answer":
+            self.is_answered = True
+        elif what == "move":
             self._asterisk.start(self._moves(query["app"], query["appArgs"]))
         elif what == "continue":
             self._asterisk.start(self._continues(query.get("context", ""), query.get("extension", "")))
@@ -269,6 +274,7 @@ class PeerCall:
         if playback.stop.is_set() or self.hung_up.is_set():
             return
         playback.state = "playing"
+        playback.is_early = not self.is_answered
         self._tell_of(playback, "PlaybackStarted", "playing")
         self._changed.set()
         loop = asyncio.get_running_loop()
@@ -311,6 +317,7 @@ class FakeAri:
         """How much of a message was said by whoever hangs up in it."""
         self.takes_requests = True
         """False: an Asterisk before 22.4."""
+        self.refuses_connections = False
         self.claimed: list[str] = []
         self._server: Server | None = None
         self._sockets: set[ServerConnection | ClientConnection] = set()
@@ -327,8 +334,14 @@ class FakeAri:
     async def dial(self, uri: str, headers: Mapping[str, str]) -> None:
         """An outbound WebSocket."""
         self._dialled = await connect(uri, additional_headers=headers, subprotocols=[Subprotocol("ari")])
+        self._sockets.add(self._dialled)
         self.start(self._serve(self._dialled))
         await self.connected()
+
+    async def hang_up_what_was_dialled(self) -> None:
+        """As 3 s behind the Stasis() that it was dialled for."""
+        assert self._dialled
+        await self._dialled.close()
 
     async def stop(self) -> None:
         """As when Asterisk ends: all calls with it."""
@@ -360,11 +373,13 @@ class FakeAri:
             await socket.send(frame)
 
     def call(
-        self, *says: str, channel: str = "PJSIP/alice-00000001", variables: Mapping[str, str] | None = None
-    ) -> PeerCall:
+        self, *says: str, channel: str = "PJSIP/alice-00000001", variables: Mapping[str, str] | None = None,
+        application: str = APPLICATION,
+    ) -> PeerCall:  # fmt: skip
         """A call comes."""
         self._count += 1
         call = PeerCall(self, f"1700000000.{self._count}", channel, says, variables or {})
+        call.application = application
         self.calls[call.id] = call
         call.enter()
         return call
@@ -372,9 +387,9 @@ class FakeAri:
     def tell(self, type: str, application: str = APPLICATION, **what: Any) -> None:
         now = datetime.fromtimestamp(1_700_000_000 + asyncio.get_running_loop().time() * SPEED, UTC)
         event = {"type": type, "application": application, "timestamp": now.isoformat(timespec="milliseconds"), **what}
-        for socket in self._sockets:
-            if socket is self._dialled or (socket.request and socket.request.path.endswith(f"app={application}")):
-                self.start(self._send(socket, json.dumps(event)))
+        asked_for = [one for one in self._sockets if one.request and one.request.path.endswith(f"app={application}")]
+        for socket in asked_for or self._sockets & {self._dialled}:
+            self.start(self._send(socket, json.dumps(event)))
 
     def start(self, job: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.ensure_future(job)
@@ -388,6 +403,9 @@ class FakeAri:
             await socket.send(frame)
 
     async def _serve(self, socket: ServerConnection | ClientConnection) -> None:
+        if self.refuses_connections and socket is not self._dialled:
+            await socket.close()
+            return
         self._sockets.add(socket)
         self._connected.set()
         try:
