@@ -20,7 +20,8 @@ def ari(site: Installation) -> Iterator[Finding]:
     at = f"{settings.host}:{settings.port}"
     if settings.listen_port:
         yield ok("ARI", f"Asterisk is to dial {settings.listen_host}:{settings.listen_port} (websocket_client.conf)")
-        return
+        if not settings.listen_per_call:
+            return
     try:
         answer = _asked(site, settings)
     except OSError as error:

@@ -112,21 +112,45 @@ async def test_an_asterisk_that_takes_no_requests_over_the_websocket_gets_them_o
 # -- Asterisk dials us -------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-async def listening(tmp_path: Path, humming: Path) -> AsyncIterator[tuple[House, int, Service]]:
-    """A service that Asterisk is to dial, and at which port."""
-    with_port = asyncio.get_running_loop()
-    probe = await with_port.create_server(asyncio.Protocol, "127.0.0.1", 0)
+async def _free_port() -> int:
+    probe = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
     port = int(probe.sockets[0].getsockname()[1])
     probe.close()
     await probe.wait_closed()
+    return port
+
+
+async def _listens(house: House) -> Service:
+    house.clock = SystemClock()  # type: ignore[assignment]
+    await house.open()
+    return await serve(house.app, only="calls")
+
+
+@pytest.fixture
+async def listening(tmp_path: Path, humming: Path) -> AsyncIterator[tuple[House, int, Service]]:
+    """A service that Asterisk is to dial, and at which port."""
+    port = await _free_port()
     house = House(
         tmp_path / "data", sounds={"folder": humming}, asterisk={"secret": SECRET}, fastagi={"port": 0},
         ari={"listen_port": port, "password": PASSWORD},
     )  # fmt: skip
-    house.clock = SystemClock()  # type: ignore[assignment]
-    await house.open()
-    service = await serve(house.app, only="calls")
+    service = await _listens(house)
+    yield house, port, service
+    await service.stop()
+
+
+@pytest.fixture
+async def for_each_call(
+    asterisk: FakeAri, tmp_path: Path, humming: Path
+) -> AsyncIterator[tuple[House, int, Service]]:  # fmt: skip
+    """A service that Asterisk is to dial for each call, and that dials Asterisk once."""
+    port = await _free_port()
+    own = {"port": asterisk.port, "application": "own", "listen_port": port, "listen_per_call": True}
+    house = House(
+        tmp_path / "data", sounds={"folder": humming}, asterisk={"secret": SECRET}, fastagi={"port": 0},
+        ari={**own, "password": PASSWORD},
+    )  # fmt: skip
+    service = await _listens(house)
     yield house, port, service
     await service.stop()
 
@@ -146,6 +170,42 @@ async def test_asterisk_dials_us_and_a_call_comes(listening: tuple[House, int, S
     call.press("#")
     assert await call.ends() == "DONE"
     assert await house.folder_of(message) == "deleted"
+
+
+OF_ALICE = "ivr:PJSIP/alice-00000001"
+"""What Asterisk calls the application of a connection that is alice's call's."""
+
+
+async def test_a_call_that_came_by_a_connection_of_its_own_goes_on_without_it(
+    for_each_call: tuple[House, int, Service], asterisk: FakeAri
+) -> None:
+    """Asterisk closes it 3 s behind the first Stasis()."""
+    house, port, _ = for_each_call
+    await asterisk.connected()
+    message = await house.message(await house.box(owner=house.alice))
+    await asterisk.dial(f"ws://127.0.0.1:{port}/", credentials(PASSWORD))
+    call = asterisk.call("check", "account=demo", "number=1000", variables=FROM_ALICE, application=OF_ALICE)
+    await call.plays("(recording)")
+    await asterisk.hang_up_what_was_dialled()
+    call.press("7")
+    await call.plays("To leave")
+    call.press("#")
+    assert await call.ends() == "DONE"
+    assert await house.folder_of(message) == "deleted"
+
+
+async def test_without_a_connection_of_ours_such_a_call_goes_back_to_the_dialplan(
+    for_each_call: tuple[House, int, Service], asterisk: FakeAri
+) -> None:
+    """Which tries the next name."""
+    _, port, _ = for_each_call
+    await asterisk.connected()
+    asterisk.refuses_connections = True
+    await asterisk.lose_connections()
+    await asterisk.dial(f"ws://127.0.0.1:{port}/", credentials(PASSWORD))
+    call = asterisk.call("check", "account=demo", "number=1000", application=OF_ALICE)
+    assert await call.ends() == ""
+    assert call.heard == []
 
 
 @pytest.mark.parametrize("password", ["guessed", ""])

@@ -27,6 +27,7 @@ from ivr.audio import wav
 from ivr.terminal import recording
 
 SPEED = 10
+LONGEST_EXTENSION = 80
 USER, PASSWORD, APPLICATION = "ivr", "word", "ivr"
 Reply = tuple[int, Any]
 
@@ -56,6 +57,7 @@ class PeerCall:
         self.id = id
         self.name = name
         self.application = APPLICATION
+        self.comes_back_to = ""
         self.variables = dict(variables)
         self.playbacks: list[Playback] = []
         self.asked: list[str] = []
@@ -182,14 +184,17 @@ class PeerCall:
         if self._playing:
             await asyncio.wait({self._playing})
         self._leave()
+        assert len(extension) < LONGEST_EXTENSION
         if context == "ivr-ari":
             await self._errand(*(unquote(word) for word in extension.split("~")))
         else:
             self.went_to = (context, extension) if context else None
             self.over.set()
 
-    async def _errand(self, verb: str, application: str, *words: str) -> None:
+    async def _errand(self, verb: str, *words: str) -> None:
         """The dialplan's extensions in ivr-ari."""
+        if verb in ("home", "limit", "leave"):
+            self.comes_back_to = words[0]
         match verb:
             case "status":
                 self.variables["IVRSTATUS"] = "".join(words)
@@ -204,6 +209,7 @@ class PeerCall:
                 await self._record(1000 * int(words[1]))
         if not self.hung_up.is_set():
             self._tell("ChannelDialplan", dialplan_app="Stasis")
+            self.application = self.comes_back_to
             self.enter()
 
     async def _record(self, longest_ms: int) -> None:

@@ -31,8 +31,9 @@ from ivr.call.typeahead import Typeahead
 from ivr.call.watchdog import Watchdog
 from ivr.errors import BadArgument, CallFailed, HungUp, NotRecorded, UnplayableSound
 
-SLACK_S, FARTHEST_S = 20.0, 120.0
-"""Of the watchdog, whose every move is an errand. A dead service's call is taken up much sooner."""
+SLACK_S, FARTHEST_S = 10.0, 20.0
+"""Of the watchdog. The limit lies behind what is going on by the 10 s that an answer may take, at least, and that is
+longer than the next start, or another service, needs to take the call up."""
 
 log = structlog.get_logger()
 
@@ -50,6 +51,8 @@ class AriCall(Call):
         self._player = Player(channel, silence)
         self._watchdog = Watchdog(asyncio.get_running_loop().time, SLACK_S, FARTHEST_S) if watched else None
         self._errand: Errand | None = None
+        self._dialplan_knows_us = False
+        """Where the call is to come back to from an errand."""
         self._last_press: Press | None = None
         self._goes_to: tuple[str, str] | None = None
         self._gone: HungUp | CallFailed | None = None
@@ -218,6 +221,8 @@ class AriCall(Call):
         self._check()
         errand.extension(self._channel.application)  # Which it must fit.
         await self._player.stop()
+        if not (errand.names or self._dialplan_knows_us):
+            await self._send_on(Errand(Verb.HOME))
         self._errand = errand
         try:
             async with asyncio.timeout(within_s):
@@ -228,6 +233,7 @@ class AriCall(Call):
         finally:
             self._errand = None
         self._check()
+        self._dialplan_knows_us = True
 
     async def _watch(self, within_s: float) -> None:
         self._check()
