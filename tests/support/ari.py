@@ -26,8 +26,16 @@ from websockets.typing import Subprotocol
 from ivr.audio import wav
 from ivr.terminal import recording
 
+ASTERISK_CONF = Path(__file__).parents[2] / "asterisk-conf"
 SPEED = 10
 LONGEST_EXTENSION = 80
+ERRANDS = [
+    re.compile(re.escape(start) + {".": ".+", "!": ".*"}[rest])
+    for start, rest in re.findall(
+        r"^exten => _(\w+~)([.!]),1", (ASTERISK_CONF / "extensions-ari.conf").read_text(), re.M
+    )
+]
+"""The extensions of our own dialplan to which a service may send a call."""
 USER, PASSWORD, APPLICATION = "ivr", "word", "ivr"
 Reply = tuple[int, Any]
 
@@ -184,8 +192,9 @@ class PeerCall:
         if self._playing:
             await asyncio.wait({self._playing})
         self._leave()
-        assert len(extension) < LONGEST_EXTENSION
         if context == "ivr-ari":
+            assert len(extension) < LONGEST_EXTENSION
+            assert any(pattern.fullmatch(extension) for pattern in ERRANDS), extension
             await self._errand(*(unquote(word) for word in extension.split("~")))
         else:
             self.went_to = (context, extension) if context else None

@@ -40,7 +40,7 @@ PHONES = 700
 PIN = "1379"
 """Of the boxes that tests make: no box has this number, for a PIN that is its own box's is refused."""
 NOTES = "lab.json"
-SPARES = 20
+SPARES = 30
 """Services that are not started: a test that kills one takes one for itself."""
 LATE_MS = (5, 50)
 """Services whose loop is made late by so much run beside the proper one, each with data of its own."""
