@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,9 @@ class Door:
     def __init__(self, asterisk: FakeAri) -> None:
         self.port = 0
         self.asked = 0
+        self.connections = 0
+        self.closes = ""
+        """How it closes behind an answer: "told", "untold"."""
         self.says: bytes | None = None
         self._asterisk = asterisk
 
@@ -38,8 +42,17 @@ class Door:
         return server
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.asked += 1
+        self.connections += 1
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                await self._answer(reader, writer)
+                if self.says is not None or self.closes:
+                    break
+        writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.asked += 1
         method, path, _ = head.split(" ", 2)
         credentials = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         if f"Authorization: Basic {credentials}" not in head:
@@ -47,9 +60,9 @@ class Door:
         else:
             status, said = await self._asterisk.answer(method, path.removeprefix("/ari/"))
             body = json.dumps(said) if said is not None else ""
-        head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        closes = "Connection: close\r\n" * (self.closes == "told")
+        head = f"HTTP/1.1 {status} X\r\n{closes}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(self.says if self.says is not None else (head + body).encode())
-        writer.close()
 
 
 @pytest.fixture
@@ -59,12 +72,52 @@ async def door(asterisk: FakeAri) -> AsyncIterator[Door]:
         yield door
 
 
-async def test_a_request_over_http(door: Door) -> None:
-    answer = await Http("127.0.0.1", door.port, USER, PASSWORD)("GET", "applications/ivr")
+@pytest.fixture
+async def http(door: Door) -> AsyncIterator[Http]:
+    http = Http("127.0.0.1", door.port, USER, PASSWORD)
+    yield http
+    http.close()
+
+
+async def test_a_request_over_http(http: Http) -> None:
+    answer = await http("GET", "applications/ivr")
     assert answer.body == {"name": "ivr", "channel_ids": []}
-    answer = await Http("127.0.0.1", door.port, USER, PASSWORD)("POST", "channels/x/answer")
+    answer = await http("POST", "channels/x/answer")
     assert (answer.status, answer.message) == (404, "Channel not found")
-    assert (await Http("127.0.0.1", door.port, USER, "guessed")("GET", "asterisk/ping")).status == 401
+
+
+async def test_another_password_is_refused(door: Door) -> None:
+    http = Http("127.0.0.1", door.port, USER, "guessed")
+    assert (await http("GET", "asterisk/ping")).status == 401
+    http.close()
+
+
+async def test_one_connection_carries_one_request_after_the_other_and_several_those_at_once(
+    http: Http, door: Door
+) -> None:
+    for _ in range(5):
+        await http("GET", "asterisk/ping")
+    assert door.connections == 1
+    await asyncio.gather(*(http("GET", "asterisk/ping") for _ in range(3)))
+    assert door.connections == 3
+
+
+@pytest.mark.parametrize("how", ["told", "untold"])
+async def test_a_connection_that_asterisk_has_closed_is_not_asked_again(http: Http, door: Door, how: str) -> None:
+    door.closes = how
+    for n in range(1, 4):
+        assert (await http("GET", "asterisk/ping")).ok
+        await asyncio.sleep(0.05)  # For the end to get here.
+        assert door.connections == n
+
+
+async def test_nor_is_one_that_asterisk_is_about_to_close(
+    http: Http, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setattr("ivr.call.ari.http.IDLE_S", -1.0)
+    await http("GET", "asterisk/ping")
+    await http("GET", "asterisk/ping")
+    assert door.connections == 2
 
 
 @pytest.mark.parametrize(

@@ -220,13 +220,13 @@ class AriCall(Call):
         """Have the dialplan do something, and be back. Raises `HungUp`, `CallFailed`, `BadArgument`."""
         self._check()
         errand.extension(self._channel.application)  # Which it must fit.
-        await self._player.stop()
         if not (errand.names or self._dialplan_knows_us):
             await self._send_on(Errand(Verb.HOME))
         self._errand = errand
         try:
             async with asyncio.timeout(within_s):
-                await self._channel.go_on(errand)
+                # In one go: while nothing plays, keys of a machine may be told twice.
+                await asyncio.gather(self._player.stop(), self._channel.go_on(errand))
                 await errand.back
         except TimeoutError:
             raise CallFailed(f"the dialplan did not come back from {errand.verb} within {within_s:g} s") from None

@@ -24,12 +24,11 @@ class Front:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
             other_reader, other_writer = await asyncio.open_connection("127.0.0.1", self._port)
-            other_writer.write(head)
             if b"upgrade: websocket" in head.lower():
+                other_writer.write(head)
                 there = _frames(reader, other_writer)
             else:
-                print(head.partition(b"\r\n")[0].decode(), file=sys.stderr, flush=True)
-                there = _all(reader, other_writer)
+                there = _requests(head, reader, other_writer)
             ways = [asyncio.create_task(way) for way in (there, _all(other_reader, writer))]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in ways:
@@ -43,6 +42,14 @@ async def _all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     while data := await reader.read(65_536):
         writer.write(data)
         await writer.drain()
+
+
+async def _requests(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """One after the other; those of our service have no content."""
+    while True:
+        print(head.partition(b"\r\n")[0].decode(), file=sys.stderr, flush=True)
+        writer.write(head)
+        head = await reader.readuntil(b"\r\n\r\n")
 
 
 async def _frames(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
