@@ -14,7 +14,7 @@ from bench import tasks
 from bench.comedian import MOST
 from bench.figures import Compared, table
 from bench.lab import BenchLab
-from bench.load import dialplan, must_have_sipp
+from bench.load import Pace, dialplan, must_have_sipp
 from bench.load import told as costs_told
 from bench.pairs import OUR_NUMBERS, SAVED, measured, pairs_of
 
@@ -32,9 +32,10 @@ async def latency(sizes: list[int], pairs: int, workers: int, *, saved: bool = F
         lab.start()
         for size in sizes:
             numbers = [number for number, count in boxes.items() if count == size]
+            phones = len(numbers) if saved else workers
             at_work = [
-                measured(pairs_of(lab, numbers[worker % len(numbers)], size, -(-pairs // workers), seed=size + worker))
-                for worker in range(workers)
+                measured(pairs_of(lab, numbers[phone % len(numbers)], size, -(-pairs // phones), seed=size + phone))
+                for phone in range(phones)
             ]
             _print(f"{size:,} {'saved ' if saved else ''}messages in the box", await asyncio.gather(*at_work))
     finally:
@@ -45,7 +46,7 @@ async def latency(sizes: list[int], pairs: int, workers: int, *, saved: bool = F
 def load(calls: list[int]) -> None:
     """CPU and memory of a call, at so many calls at a time."""
     must_have_sipp()
-    lab = BenchLab({f"6{n:03}": 1 for n in range(max(calls))}, message_s=30)
+    lab = BenchLab({f"6{n:03}": 1 for n in range(max(calls))}, message_s=Pace().message_s)
     try:
         dialplan(lab)
         lab.furnish()
@@ -59,8 +60,8 @@ def load(calls: list[int]) -> None:
 
 
 def _boxes(size: int, workers: int, *, saved: bool) -> int:
-    """A box for each phone, but of the largest only one for all where nothing changes in it."""
-    return workers if saved or size <= MOST else 1
+    """A box for each phone, but of the largest only one for all where nothing changes in it, else three at most."""
+    return workers if size <= MOST else min(workers, 3 if saved else 1)
 
 
 def _print(heading: str, found: list[dict[str, list[list[float]]]]) -> None:

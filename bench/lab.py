@@ -36,6 +36,7 @@ class BenchLab(Lab):
         self.boxes = boxes
         self.box = box or {}
         self.saved = saved
+        self.environment["IVR_VOICEMAIL__MAX_MESSAGE_COUNT"] = "0"
         self.audio = self.folder / "message.wav"
         self.their_sounds = _their_sounds()
         self._write_message(message_s)

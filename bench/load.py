@@ -13,8 +13,6 @@ from statistics import median
 from bench.lab import BenchLab
 
 SCENARIO = Path(__file__).with_name("listen.xml")
-LISTEN_MS = 20_000
-CALLS_A_S = 20
 ROUNDS = 3
 WAYS = {"ours": "*97", "app_voicemail": "*74{number}", "Playback": "*75"}
 """All three play the same message; *74 is VoiceMailMain that plays its folder at once, *75 is bare `Playback`."""
@@ -28,6 +26,22 @@ exten => *75,1,Answer()
  same => n,Playback({sound})
  same => n,Hangup()
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How many new calls a second, each listening so long."""
+
+    calls_a_s: int = 20
+    listen_s: int = 20
+
+    def given_up_after_s(self, calls: int) -> int:
+        return calls // self.calls_a_s + self.listen_s + 60
+
+    @property
+    def message_s(self) -> int:
+        """Of a message that is longer than anybody listens."""
+        return self.listen_s + 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +67,8 @@ def dialplan(lab: BenchLab) -> None:
         file.write(DIALPLAN.format(sound=lab.audio.with_suffix("")))
 
 
-def listeners(lab: BenchLab, way: str, dials: str, calls: int) -> Cost:
-    """`calls` at a time listen for 20 s; what that cost, from the first INVITE to the last BYE.
+def listeners(lab: BenchLab, way: str, dials: str, calls: int, pace: Pace = Pace()) -> Cost:
+    """`calls` at a time listen; what that cost, from the first INVITE to the last BYE.
 
     `way`: what `dials` leads to, in which {number} is a caller's own.
     """
@@ -63,8 +77,9 @@ def listeners(lab: BenchLab, way: str, dials: str, calls: int) -> Cost:
     lines = [_user(lab, number, dials.format(number=number)) for number in list(lab.boxes)[:calls]]
     users.write_text("\n".join(["SEQUENTIAL", *lines, ""]))
     sipp = subprocess.Popen(
-        ["sipp", "-sf", str(SCENARIO), "-inf", str(users), "-m", str(calls), "-l", str(calls), "-r", str(CALLS_A_S),
-         "-d", str(LISTEN_MS), "-i", "127.0.0.1", "-mi", "127.0.0.1", "-nostdin", "-timeout", "90s",
+        ["sipp", "-sf", str(SCENARIO), "-inf", str(users), "-m", str(calls), "-l", str(calls),
+         "-r", str(pace.calls_a_s), "-d", str(1000 * pace.listen_s), "-timeout", f"{pace.given_up_after_s(calls)}s",
+         "-i", "127.0.0.1", "-mi", "127.0.0.1", "-nostdin",
          f"127.0.0.1:{lab.site.sip_port}"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=lab.folder,
     )  # fmt: skip

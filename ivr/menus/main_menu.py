@@ -45,6 +45,7 @@ class MainMenu(OwnerMenu):
         return await self.goodbye()
 
     async def _count(self) -> Counts:
+        await self.mailroom.delivery.arriving.settled(self.mailbox.id)
         not_before = self.mailbox.system.not_before(self.mailroom.clock.now())
         return await self.mailroom.messages.counts_now(self.mailbox.account_id, self.mailbox.id, not_before)
 
