@@ -32,7 +32,7 @@ class Door:
         self.asked = 0
         self.connections = 0
         self.closes = ""
-        """How it closes behind an answer: "told", "untold"."""
+        """How it closes behind an answer: "untold"; or "told", and is waited for to do it."""
         self.says: bytes | None = None
         self._asterisk = asterisk
 
@@ -48,6 +48,8 @@ class Door:
                 await self._answer(reader, writer)
                 if self.says is not None or self.closes:
                     break
+        if self.closes == "told":
+            await reader.read()
         writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
