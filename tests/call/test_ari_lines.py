@@ -122,6 +122,13 @@ async def test_nor_is_one_that_asterisk_is_about_to_close(
     assert door.connections == 2
 
 
+async def test_who_has_closed_keeps_none(http: Http, door: Door) -> None:
+    http.close()
+    await http("GET", "asterisk/ping")
+    await http("GET", "asterisk/ping")
+    assert door.connections == 2
+
+
 @pytest.mark.parametrize(
     "says",
     [

@@ -19,6 +19,7 @@ WITHIN_S = 10.0
 LONGEST = 4_000_000
 """Bytes of an answer: the list of a thousand channels has one."""
 KEPT = 8
+"""Connections, between requests."""
 IDLE_S = 5.0
 """Asterisk closes what has not been asked for 15 s (`session_keep_alive` in http.conf)."""
 
@@ -45,6 +46,7 @@ class Http:
         self._port = port
         self._credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
         self._kept: list[_Line] = []
+        self._keeps = KEPT
 
     async def __call__(self, method: str, uri: str) -> Answer:
         """Raises `LineLost` where no answer came."""
@@ -64,6 +66,7 @@ class Http:
 
     def close(self) -> None:
         """Keep none any longer."""
+        self._keeps = 0
         while self._kept:
             self._kept.pop().writer.close()
 
@@ -80,7 +83,7 @@ class Http:
         return None
 
     def _keep(self, line: _Line, goes_on: bool) -> None:
-        if goes_on and len(self._kept) < KEPT:
+        if goes_on and len(self._kept) < self._keeps:
             line.until = asyncio.get_running_loop().time() + IDLE_S
             self._kept.append(line)
         else:
