@@ -31,6 +31,10 @@ async def test_so_does_all_else_that_is_said_in_every_call(name: str) -> None:
         assert len(errand.extension(name)) <= LONGEST
 
 
+async def test_without_a_word_it_is_an_extension_of_the_dialplan_too() -> None:
+    assert Errand(Verb.STATUS, "").extension("ivr") == "status~~"
+
+
 async def test_what_does_not_fit_is_told() -> None:
     with pytest.raises(BadArgument, match="characters over ARI"):
         Errand(Verb.TOLD, "NAME", "x" * 80).extension("ivr")

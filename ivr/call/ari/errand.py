@@ -49,7 +49,7 @@ class Errand:
         extension = "~".join((self.verb, *names, *coded)).rstrip("~")
         if len(extension) > LONGEST:
             raise BadArgument(f"the dialplan cannot be told something of {len(extension)} characters over ARI")
-        return extension if "~" in extension else f"{extension}~"
+        return extension if "~" in extension else f"{extension}~~"  # A pattern wants one sign more.
 
     def is_back(self) -> None:
         if not self.back.done():
