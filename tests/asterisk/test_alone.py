@@ -34,7 +34,7 @@ class Spare:
 
     def __init__(self, notes: Notes, n: int, **how: str) -> None:
         self.n = n
-        self.died_within_s = 40 if notes.transport == "ari" else 12
+        self.died_within_s = 45 if notes.transport == "ari" else 12
         """How soon a caller is with the dialplan when the service is killed: over ARI, a new one might take them up."""
         self.code = f"*7{n:02}"
         self._notes = notes

@@ -66,6 +66,8 @@ class PeerCall:
         self.name = name
         self.application = APPLICATION
         self.comes_back_to = ""
+        self.errands: list[str] = []
+        """The extensions of the dialplan to which the service sent the call."""
         self.variables = dict(variables)
         self.playbacks: list[Playback] = []
         self.asked: list[str] = []
@@ -195,6 +197,7 @@ class PeerCall:
         if context == "ivr-ari":
             assert len(extension) < LONGEST_EXTENSION
             assert any(pattern.fullmatch(extension) for pattern in ERRANDS), extension
+            self.errands.append(extension)
             await self._errand(*(unquote(word) for word in extension.split("~")))
         else:
             self.went_to = (context, extension) if context else None
