@@ -97,7 +97,7 @@ class Uploads:
         return Brought(upload, recording, form, length_ms)
 
     async def add(self, mailbox: Mailbox, about: Particulars, audio: Brought | None) -> Message:
-        """A new message of the box. Raises `NotFound` where the box went meanwhile, `StoreError`."""
+        """A new message of the box. Raises `NotFound` where the box went meanwhile, `BoxFull`, `StoreError`."""
         now = self._clock.now()
         time = int(now) if about.time is None else about.time
         message = self._addressed(
@@ -109,24 +109,23 @@ class Uploads:
             mailbox,
         )  # fmt: skip
         if audio is None:
-            await self._delivery.add(message, mailbox, quiet=True)
+            await self._delivery.add(message, quiet=True)
             return message
         message = replace(message, length_ms=audio.length_ms, bytes=audio.bytes, upload_type=audio.form.content_type)
         target = self._recordings.message(message.account_id, message.id)
         try:
             await self._place(audio, target)
-            await self._delivery.add(message, mailbox, quiet=True)
+            await self._delivery.add(message, quiet=True)
         except Exception:  # A cancellation is none: the store does what it has begun.
             await asyncio.to_thread(self._forget, target)
             raise
         return message
 
-    async def replace(
-        self, mailbox: Mailbox, message: Message, audio: Brought, *, seen: int | None = None
-    ) -> Message:  # fmt: skip
+    async def replace(self, message: Message, audio: Brought, *, seen: int | None = None) -> Message:
         """Other audio, or the first, for a message; an intro that it had goes, and what must go by the quota.
 
-        Raises `NotFound`, `StoreError`; `Outdated` where its revision is no longer `seen`: it keeps what it had then.
+        Raises `NotFound`, `BoxFull`, `StoreError`; `Outdated` where its revision is no longer `seen`: it keeps what it
+        had then.
         """
         target = self._recordings.message(message.account_id, message.id)
         files = Replacement(
@@ -138,9 +137,7 @@ class Uploads:
         await asyncio.to_thread(files.prepare)
         async with self._replacing:  # What one of two at once gives back must not be the other's.
             try:
-                replaced, purged = await self._store.set_audio(
-                    brought, files.put, quota_bytes=mailbox.quota_bytes, seen=seen
-                )  # fmt: skip
+                replaced, purged = await self._store.set_audio(brought, files.put, seen=seen)
             except Exception:  # A cancellation is none: the store does what it has begun.
                 await asyncio.to_thread(files.undo)
                 raise

@@ -25,7 +25,7 @@ class SqliteUploads:
         self._clock = clock
 
     async def set_audio(
-        self, brought: Message, put: Callable[[], None], *, quota_bytes: int = 0, seen: int | None = None
+        self, brought: Message, put: Callable[[], None], *, seen: int | None = None
     ) -> tuple[Message, list[Message]]:
         now = int(self._clock.now())
 
@@ -44,10 +44,10 @@ class SqliteUploads:
                 arrival = rows.next_arrival(connection, before.account_id)
                 connection.execute("UPDATE messages SET arrival = ? WHERE id = ?", (arrival, before.id))
                 outbox.put(connection, Kind.NEW, before, now, quiet=True)
-            counters.count(connection, before, before.folder, -1)
-            counters.count(connection, after, after.folder, 1)
+            with room.made(connection, before.box_id, now, but=before.id) as purged:
+                counters.count(connection, before, before.folder, -1)
+                counters.count(connection, after, after.folder, 1)
             outbox.light(connection, before.account_id, before.box_id, now)
-            purged = room.make(connection, after, quota_bytes, now)
             put()  # Last: nothing that is refused here has touched a file.
             return after, purged
 
