@@ -165,7 +165,7 @@ class Delivery:
     def audio(self, message: Message) -> list[Path]:
         """Its files in the order they are heard: the intro, where there is one, and the message."""
         intro = [self._recordings.media(message.account_id, message.intro_id)] if message.intro_id else []
-        return [*intro, self._recordings.message(message.account_id, message.id)]
+        return [*intro, self._recordings.message(message.account_id, message.recording)]
 
     async def add(
         self, message: Message, take_id: str | None = None, *, quiet: bool = False, said: bool = False
@@ -199,7 +199,8 @@ class Delivery:
         copy = replace(
             message, id=message_id or self._ids.message(now), account_id=destination.account_id,
             box_id=destination.id, folder=Folder.NEW, folder_before=None, time=int(now), urgent=False,
-            intro_id=message.intro_id and self._ids.document(), history=(*message.history, message.box_id), revision=1,
+            intro_id=message.intro_id and self._ids.document(), history=(*message.history, message.box_id), audio=None,
+            revision=1,
         )  # fmt: skip
         size = 0
         for old, new in zip(self.audio(message), self.audio(copy), strict=True):

@@ -7,7 +7,7 @@ happened then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -154,13 +154,13 @@ class UploadStore(Protocol):
     """What programs bring."""
 
     async def set_audio(
-        self, brought: Message, put: Callable[[], None], *, seen: int | None = None
-    ) -> tuple[Message, list[Message]]:
-        """A message has other audio, or its first: length, bytes and type of `brought`; now the owner can hear it.
+        self, brought: Message, *, seen: int | None = None
+    ) -> tuple[Message, list[Message]]:  # fmt: skip
+        """A message has other audio, or its first: name, length, bytes, type of `brought`; its owner can hear it now.
 
-        `put` brings the files, which are synced, to their places, once it is known that the message may be changed.
-        Gives the message, and what went for it as in `add`. Raises `NotFound`, `PastRetention`, `BoxFull`; `Outdated`
-        where its revision is no longer `seen`; what `put` raises.
+        What it had, intro and all, follows when nobody who began to hear it can still be at it. Gives the message, and
+        what went for it as in `add`. Raises `NotFound`, `PastRetention`, `BoxFull`; `Outdated` where its revision is
+        no longer `seen`.
         """
 
 
