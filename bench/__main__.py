@@ -1,4 +1,5 @@
-"""`python -m bench [--pairs N] [--sizes 10,1000,...] [--workers N] [--calls 20,50,100]`: measures, and prints tables.
+"""`python -m bench [--pairs N] [--sizes 10,1000,...] [--saved 0,10,...] [--workers N] [--calls 20,50,100]`: measures,
+and prints tables.
 
 An empty list (`--sizes ''`) leaves that part out.
 """
@@ -13,25 +14,30 @@ from bench import tasks
 from bench.comedian import MOST
 from bench.figures import Compared, table
 from bench.lab import BenchLab
-from bench.load import dialplan, must_have_sipp
+from bench.load import Pace, dialplan, must_have_sipp
 from bench.load import told as costs_told
-from bench.pairs import OUR_NUMBERS, measured, pairs_of
+from bench.pairs import OUR_NUMBERS, SAVED, measured, pairs_of
 
 
-async def latency(sizes: list[int], pairs: int, workers: int) -> None:
-    """By ear, at each size of box, `workers` phones at a time."""
-    boxes = {f"{5 + n}{worker:03}": size for n, size in enumerate(sizes) for worker in range(_boxes(size, workers))}
-    lab = BenchLab(boxes)
+async def latency(sizes: list[int], pairs: int, workers: int, *, saved: bool = False) -> None:
+    """By ear, at each size of box, `workers` phones at a time; in boxes of `saved` messages, a new one is awaited."""
+    boxes = {
+        f"{5 + n}{worker:03}": size
+        for n, size in enumerate(sizes)
+        for worker in range(_boxes(size, workers, saved=saved))
+    }
+    lab = BenchLab(boxes, saved=saved)
     try:
         lab.furnish()
         lab.start()
         for size in sizes:
             numbers = [number for number, count in boxes.items() if count == size]
+            phones = len(numbers) if saved else workers
             at_work = [
-                measured(pairs_of(lab, numbers[worker % len(numbers)], size, -(-pairs // workers), seed=size + worker))
-                for worker in range(workers)
+                measured(pairs_of(lab, numbers[phone % len(numbers)], size, -(-pairs // phones), seed=size + phone))
+                for phone in range(phones)
             ]
-            _print(size, await asyncio.gather(*at_work))
+            _print(f"{size:,} {'saved ' if saved else ''}messages in the box", await asyncio.gather(*at_work))
     finally:
         lab.stop()
         lab.remove()
@@ -40,7 +46,7 @@ async def latency(sizes: list[int], pairs: int, workers: int) -> None:
 def load(calls: list[int]) -> None:
     """CPU and memory of a call, at so many calls at a time."""
     must_have_sipp()
-    lab = BenchLab({f"6{n:03}": 1 for n in range(max(calls))}, message_s=30)
+    lab = BenchLab({f"6{n:03}": 1 for n in range(max(calls))}, message_s=Pace().message_s)
     try:
         dialplan(lab)
         lab.furnish()
@@ -53,36 +59,40 @@ def load(calls: list[int]) -> None:
         lab.remove()
 
 
-def _boxes(size: int, workers: int) -> int:
-    """A box for each phone, but of the largest only one for all: nothing changes in it."""
-    return workers if size <= MOST else 1
+def _boxes(size: int, workers: int, *, saved: bool) -> int:
+    """A box for each phone, but of the largest only one for all where nothing changes in it, else three at most."""
+    return workers if size <= MOST else min(workers, 3 if saved else 1)
 
 
-def _print(size: int, found: list[dict[str, list[list[float]]]]) -> None:
+def _print(heading: str, found: list[dict[str, list[list[float]]]]) -> None:
     names = list(dict.fromkeys(name for one in found for name in one))
     rows = []
     for name in names:
         pairs = [pair for one in found for pair in one.get(name, [])]
         rows.append(Compared(name, "ms", [p[0] for p in pairs], [p[1] for p in pairs if len(p) > 1]))
-    print(f"\n### {size:,} messages in the box\n\n{table(rows)}", flush=True)
+    print(f"\n### {heading}\n\n{table(rows)}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--pairs", type=int, default=100)
-    parser.add_argument("--sizes", default="0,10,1000,9000,100000,1000000")
+    parser.add_argument("--sizes", default="10,1000,9000,100000,1000000")
+    parser.add_argument("--saved", default="0,10,999,9000,99999,999999")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--calls", default="20,50,100")
     parser.add_argument("--no-tasks", action="store_true", help="without the six tasks of a person")
     chosen = parser.parse_args()
-    sizes = [int(size) for size in chosen.sizes.split(",")] if chosen.sizes else []
-    if odd := [size for size in sizes if size not in OUR_NUMBERS]:
-        parser.error(f"no box of {odd[0]} is known: --sizes takes some of {', '.join(map(str, OUR_NUMBERS))}")
+    sizes, saved = ([int(n) for n in given.split(",")] if given else [] for given in (chosen.sizes, chosen.saved))
+    for option, asked, known in (("--sizes", sizes, tuple(OUR_NUMBERS)), ("--saved", saved, SAVED)):
+        if odd := set(asked) - set(known):
+            parser.error(f"no box of {min(odd)} is known: {option} takes some of {', '.join(map(str, known))}")
     if chosen.pairs < 1 or chosen.workers < 1:
         parser.error("--pairs and --workers are 1 or more; --sizes '' leaves that part out")
     print(f"Python {platform.python_version()}, {platform.machine()}, {chosen.workers} phones at a time", flush=True)
     if sizes:
         asyncio.run(latency(sizes, chosen.pairs, chosen.workers))
+    if saved:
+        asyncio.run(latency(saved, chosen.pairs, chosen.workers, saved=True))
     if not chosen.no_tasks:
         print(f"\n### The person's time\n\n{asyncio.run(tasks.table())}", flush=True)
     if chosen.calls:

@@ -44,9 +44,12 @@ def inbox(spool: Path, box: str) -> Path:
     return spool / "voicemail" / CONTEXT / box / "INBOX"
 
 
-def fill(spool: Path, box: str, count: int, audio: Path) -> None:
-    """`count` new messages of the same audio, at most 9,999."""
+def fill(spool: Path, box: str, count: int, audio: Path, *, saved: bool = False) -> None:
+    """`count` new messages (or `saved` ones) of the same audio, at most 9,999."""
     folder = inbox(spool, box)
+    if saved:
+        folder.mkdir(parents=True)
+        folder = folder.with_name("Old")
     folder.mkdir(parents=True)
     source = audio
     for n in range(min(count, MOST)):

@@ -33,8 +33,8 @@ APART_S = 60
 """Between two messages: a million of them would not lie within retention, so from some number on they are closer."""
 
 
-async def fill(app: App, mailbox: Mailbox, count: int, audio: Path, size: int) -> None:
-    """Put `count` new messages into `mailbox`, the newest an hour old; `size`: the bytes of `audio`."""
+async def fill(app: App, mailbox: Mailbox, count: int, audio: Path, size: int, into: Folder) -> None:
+    """Put `count` messages into a folder of `mailbox`, the newest an hour old; `size`: the bytes of `audio`."""
     ids, now = Ids(secrets.token_bytes), int(app.mailroom.clock.now())
     apart_s = min(APART_S, 80 * 86_400 / max(1, count))
     folder = app.recordings.message(mailbox.account_id, "x").parent
@@ -43,7 +43,7 @@ async def fill(app: App, mailbox: Mailbox, count: int, audio: Path, size: int) -
     for first in range(0, count, BATCH):
         messages = [
             Message(
-                id=ids.message(left_at), account_id=mailbox.account_id, box_id=mailbox.id, folder=Folder.NEW,
+                id=ids.message(left_at), account_id=mailbox.account_id, box_id=mailbox.id, folder=into,
                 time=left_at, length_ms=wav.length_of(size), bytes=size, caller=Caller("2001"),
             )
             for left_at in (now - 3600 - int(n * apart_s) for n in range(first, min(first + BATCH, count)))
@@ -64,10 +64,10 @@ def _insert(batch: list[Message], now: int, connection: sqlite3.Connection) -> N
     for message in batch:
         rows.insert(connection, message, arrival, now)
     size = sum(message.bytes for message in batch)
-    counters.add(connection, batch[0].account_id, batch[0].box_id, Folder.NEW, len(batch), size, urgent=False)
+    counters.add(connection, batch[0].account_id, batch[0].box_id, batch[0].folder, len(batch), size, urgent=False)
 
 
-async def furnish(app: App, boxes: dict[str, int], box: dict[str, object], audio: Path) -> None:
+async def furnish(app: App, boxes: dict[str, int], box: dict[str, object], audio: Path, into: Folder) -> None:
     """An account with a box of so many messages for each number: its owner has the phone p…, a stranger the phone s…"""
     account = await app.directory.create_account(Account(name="lab", realm="lab.example"))
     stranger = await app.directory.create_user(User(name="stranger", account_id=account.id))
@@ -80,7 +80,7 @@ async def furnish(app: App, boxes: dict[str, int], box: dict[str, object], audio
         document = {"name": number, "mailbox": number, "owner_id": owner.id, "is_setup": True, **box}
         mailbox = await app.boxes.create(account, document)
         began = time.monotonic()
-        await fill(app, mailbox, count, audio, size)
+        await fill(app, mailbox, count, audio, size, into)
         if count >= BATCH:
             print(f"{count:,} messages in {time.monotonic() - began:.1f} s")
 
@@ -91,7 +91,8 @@ async def main() -> None:
     logs.configure(loaded.log)
     app = build(loaded)
     try:
-        await furnish(app, wanted["boxes"], {"pin": wanted["pin"], **wanted["box"]}, Path(wanted["audio"]))
+        into = Folder.SAVED if wanted["saved"] else Folder.NEW
+        await furnish(app, wanted["boxes"], {"pin": wanted["pin"], **wanted["box"]}, Path(wanted["audio"]), into)
     finally:
         app.close()
 

@@ -22,18 +22,21 @@ SOUNDS_PACKAGE = "asterisk-core-sounds-en-wav"
 
 
 class BenchLab(Lab):
-    """`boxes`: number → how many messages, in ours and in theirs.
+    """`boxes`: number → how many messages, in ours and in theirs: new ones, or `saved`.
 
     `box`: settings of ours. Each box has two phones: p and its number, its owner's; s and its number, a stranger's.
     """
 
     def __init__(
-        self, boxes: dict[str, int], message_s: int = 8, box: Mapping[str, object] | None = None, agi: bool = False
-    ) -> None:
+        self, boxes: dict[str, int], message_s: int = 8, box: Mapping[str, object] | None = None, *,
+        agi: bool = False, saved: bool = False,
+    ) -> None:  # fmt: skip
         phones = (Device(f"{letter}{number}", secrets.token_hex(8), number) for number in boxes for letter in "ps")
         super().__init__(tuple(phones), agi=agi)
         self.boxes = boxes
         self.box = box or {}
+        self.saved = saved
+        self.environment["IVR_VOICEMAIL__MAX_MESSAGE_COUNT"] = "0"
         self.audio = self.folder / "message.wav"
         self.their_sounds = _their_sounds()
         self._write_message(message_s)
@@ -41,13 +44,13 @@ class BenchLab(Lab):
 
     def furnish(self) -> None:
         """Users, phones, boxes and messages, on both sides; the service must not run yet."""
-        wanted = {"boxes": self.boxes, "box": self.box, "pin": PIN, "audio": str(self.audio)}
+        wanted = {"boxes": self.boxes, "box": self.box, "pin": PIN, "audio": str(self.audio), "saved": self.saved}
         subprocess.run(
             [sys.executable, "-m", "bench.fill"], input=json.dumps(wanted), text=True, check=True,
             **as_service(self.environment),
         )  # fmt: skip
         for number, count in self.boxes.items():
-            comedian.fill(self.folder / "spool", number, count, self.audio)
+            comedian.fill(self.folder / "spool", number, count, self.audio, saved=self.saved)
         comedian.hand_over(self.folder / "spool")
 
     def pids(self) -> tuple[int, int]:

@@ -12,36 +12,40 @@ from bench.lab import PIN, BenchLab
 from bench.worker import Side, Task
 
 OUR_NUMBERS = {
-    0: "number/1",
     10: "number/10",
     1000: "number/1",
     9000: "number/9",
     100_000: "number/1",
     1_000_000: "number/1",
 }
-THEIR_NUMBERS = {0: "digits/1", 10: "digits/10", 1000: "digits/1", 9000: "digits/9"}
-
-
+THEIR_NUMBERS = {10: "digits/10", 1000: "digits/1", 9000: "digits/9"}
+"""The word that follows "You have" in a box of so many new messages."""
+SAVED = (0, 10, 999, 9000, 99_999, 999_999)
+"""None of these is said with the word "one", which is waited for."""
 FIGURES = ("menus", "first_word", "first_word_with_pin")
-"""Measured in boxes that have messages; in an empty one, how soon a message that is left is heard."""
 
 
 def pairs_of(lab: BenchLab, number: str, size: int, pairs: int, *, seed: int) -> Task:
+    """In a box of `size` new messages; in a box of saved ones, how soon a message that is left is heard."""
+    figures = ("left_and_heard",) if lab.saved else FIGURES
+    our_number, their_number = (
+        ("number/1", "digits/1") if lab.saved else (OUR_NUMBERS[size], THEIR_NUMBERS.get(size, ""))
+    )
     sounds, their_sounds = str(lab.site.sounds), str(lab.their_sounds)
     ours = Side(
-        "*97", f"*98{number}", sounds, "count/you-have", OUR_NUMBERS[size], "message/message", f"*76{number}",
+        "*97", f"*98{number}", sounds, "count/you-have", our_number, "message/message", f"*76{number}",
         "tone/beep", "done/deleted",
     )  # fmt: skip
     theirs = None
     if size <= MOST:
         theirs = Side(
-            f"*70{number}", f"*71{number}", their_sounds, "vm-youhave", THEIR_NUMBERS[size], "vm-message",
-            f"*78{number}", "beep", "vm-deleted",
+            f"*70{number}", f"*71{number}", their_sounds, "vm-youhave", their_number, "vm-message", f"*78{number}",
+            "beep", "vm-deleted",
         )  # fmt: skip
     server = ("127.0.0.1", lab.site.sip_port)
     return Task(
-        server, lab.phone("p", number), lab.phone("s", number), PIN, pairs, FIGURES if size else ("left_and_heard",),
-        str(lab.audio), ours, theirs, seed
+        server, lab.phone("p", number), lab.phone("s", number), PIN, pairs, figures, str(lab.audio),
+        ours, theirs, seed,
     )  # fmt: skip
 
 

@@ -1,4 +1,5 @@
-"""`python -m bench.transports [--pairs N] [--workers N] [--calls 50,100] [--against ari,agi]`: the roads onto a call.
+"""`python -m bench.transports [--pairs N] [--workers N] [--calls 50,100] [--pace 20,20] [--against ari,agi]`: the roads
+onto a call.
 
 On one Asterisk and one service: FastAGI against each other transport in pairs, by ear, and what a call costs over each.
 An empty list leaves that part out. The results are in docs/transports.md.
@@ -13,7 +14,7 @@ from statistics import median
 
 from bench.figures import Compared, table
 from bench.lab import PIN, BenchLab
-from bench.load import DIALPLAN, Cost, listeners, must_have_sipp
+from bench.load import DIALPLAN, Cost, Pace, listeners, must_have_sipp
 from bench.pairs import measured
 from bench.worker import Side, Task
 from tests.asterisk.rig.roads import TRANSPORTS
@@ -65,10 +66,10 @@ def _compared(found: list[dict[str, list[list[float]]]], other: str) -> str:
     return table(rows, USUAL, other)
 
 
-def cost(transports: list[str], calls: list[int], rounds: int) -> None:
+def cost(transports: list[str], calls: list[int], rounds: int, pace: Pace) -> None:
     """CPU of a call at so many at a time, over each transport in turn, and of bare `Playback` of the same message."""
     must_have_sipp()
-    lab = BenchLab({f"6{n:03}": 1 for n in range(max(calls))}, message_s=30, agi="agi" in transports)
+    lab = BenchLab({f"6{n:03}": 1 for n in range(max(calls))}, message_s=pace.message_s, agi="agi" in transports)
     ways = {"Playback": "*75", **{transport: f"{road(transport)}*97" for transport in transports}}
     try:
         with (lab.site.folder / "etc" / "extensions.conf").open("a") as file:
@@ -81,7 +82,7 @@ def cost(transports: list[str], calls: list[int], rounds: int) -> None:
             found: dict[str, list[Cost]] = {way: [] for way in ways}
             for _ in range(rounds):
                 for way, dials in ways.items():
-                    found[way].append(listeners(lab, way, dials, count))
+                    found[way].append(listeners(lab, way, dials, count, pace))
             cells = []
             for costs in found.values():
                 asterisk, service = (
@@ -104,16 +105,19 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--calls", default="50,100")
     parser.add_argument("--rounds", type=int, default=3, help="of each load; the median counts")
+    parser.add_argument("--pace", default="20,20", help="new calls a second, and seconds that each listens")
     parser.add_argument("--against", default="ari,agi")
     chosen = parser.parse_args()
     others = [name for name in chosen.against.split(",") if name]
     if odd := [name for name in others if name not in TRANSPORTS[1:]]:
         parser.error(f"no transport {odd[0]!r}: --against takes some of {', '.join(TRANSPORTS[1:])}")
+    calls_a_s, _, listen_s = chosen.pace.partition(",")
+    pace = Pace(int(calls_a_s), int(listen_s))
     print(f"Python {platform.python_version()}, {platform.machine()}, {chosen.workers} phones at a time", flush=True)
     if chosen.pairs:
         asyncio.run(latency(others, chosen.pairs, chosen.workers))
     if chosen.calls:
-        cost([USUAL, *others], [int(count) for count in chosen.calls.split(",")], chosen.rounds)
+        cost([USUAL, *others], [int(count) for count in chosen.calls.split(",")], chosen.rounds, pace)
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ class Ear:
         return await call.hears(self._message, within_s=20)
 
     async def left_and_heard(self, chance: random.Random) -> Figures:
-        """A caller hangs up, and the owner of an empty box signs in again and again until "one new message" is said."""
+        """A caller hangs up, and the owner of a box without new messages signs in until "one new message" is said."""
         caller = await self._other.dial(self._side.leave)
         beep = self._words[self._side.beep]
         await _until_a_sound(caller)

@@ -42,9 +42,10 @@ class Boxes:
         row = await self._store.by_number(account_id, number)
         return await self._opened(row) if row else None
 
-    async def owned_by(self, user: User, limit: int = 100) -> list[Mailbox]:
-        """Boxes whose owner is that user, by number."""
-        return [await self._opened(row) for row in await self._store.owned(user.account_id, user.id, limit)]
+    async def owned_by(self, user: User, account: Account, limit: int = 100) -> list[Mailbox]:
+        """Boxes whose owner is that user of that account, by number."""
+        rows = await self._store.owned(account.id, user.id, limit)
+        return [self._mailbox(row, account, user, _as_kept(row)) for row in rows]
 
     async def of_account(self, account_id: str) -> list[Mailbox]:
         """All boxes of an account, by number."""
@@ -128,7 +129,7 @@ class Boxes:
     # -- building ----------------------------------------------------------------------------------------------------
 
     async def _opened(self, row: BoxRow) -> Mailbox:
-        settings = Box.model_validate({"check_if_owner": None, "hunt": False, **row.settings})
+        settings = _as_kept(row)
         account = await self._directory.account(row.account_id)
         return self._mailbox(row, account, await self._owner(settings), settings)
 
@@ -161,6 +162,10 @@ def merged(document: Document, changes: Document) -> dict[str, Any]:
 def public(settings: Box) -> dict[str, Any]:
     """The settings as a door shows them."""
     return settings.model_dump(mode="json", exclude_none=True)
+
+
+def _as_kept(row: BoxRow) -> Box:
+    return Box.model_validate({"check_if_owner": None, "hunt": False, **row.settings})
 
 
 def _kept(settings: Box) -> dict[str, Any]:

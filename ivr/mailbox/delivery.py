@@ -16,6 +16,7 @@ from ivr.audio import wav
 from ivr.clock import Clock
 from ivr.errors import BoxGone, IvrError, StoreError
 from ivr.ids import Ids
+from ivr.mailbox.arriving import Arriving
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller, Folder, Message
 from ivr.mailbox.recordings import Recordings
@@ -34,12 +35,17 @@ class Delivery:
         self._recordings = recordings
         self._clock = clock
         self._ids = ids
+        self.arriving = Arriving()
 
     async def deliver(self, take: Take, mailbox: Mailbox) -> Message:
         """A caller's take becomes a new message of the box, which is never too full for it: they were let talk.
 
         Raises `NotFound` where it was adopted or dropped already, `AudioRefused`, `StoreError`.
         """
+        with self.arriving.into(mailbox.id):
+            return await self._deliver(take, mailbox)
+
+    async def _deliver(self, take: Take, mailbox: Mailbox) -> Message:
         message_id = str((take.payload or {})["message_id"])
         target = self._recordings.message(take.account_id, message_id)
         size = await asyncio.to_thread(self._recordings.adopt, Path(take.path), target)

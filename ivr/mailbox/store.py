@@ -85,13 +85,16 @@ class MessageStore(Protocol):
     async def counts(self, box_id: str) -> Counts:
         """How many messages are in each folder."""
 
+    async def counts_now(self, account_id: str, box_id: str, not_before: int) -> Counts:
+        """The same, once what passed retention (Unix s) is out of sight."""
+
     async def bytes(self, box_id: str, *, without: Folder | None = None) -> int:
         """How much a box holds: messages of every folder, or of all but one, and greetings."""
 
     async def open(
         self, account_id: str, box_id: str, folder: Folder, *, oldest_first: bool, not_before: int
-    ) -> OpenFolder:
-        """A folder as it is now."""
+    ) -> tuple[OpenFolder, Message | None]:
+        """A folder as it is now, and its first message."""
 
     async def next(self, folder: OpenFolder, after: tuple[bool, int, str] | None) -> Message | None:
         """The message behind the one whose `order` is `after`, in the order of play; None: the first."""

@@ -23,11 +23,13 @@ class Walk:
     @classmethod
     async def begin(cls, messages: MessageStore, mailbox: Mailbox, folder: Folder, now: float) -> Walk:
         """Open a folder as it is now."""
-        opened = await messages.open(
+        opened, first = await messages.open(
             mailbox.account_id, mailbox.id, folder,
             oldest_first=mailbox.settings.oldest_message_first, not_before=mailbox.system.not_before(now),
         )  # fmt: skip
-        return cls(messages, mailbox, opened)
+        walk = cls(messages, mailbox, opened)
+        walk._stepped_to = walk._seen(first)
+        return walk
 
     @property
     def folder(self) -> Folder:
@@ -72,7 +74,9 @@ class Walk:
 
     async def _further(self) -> Message | None:
         """The message behind all that were visited."""
-        found = await self._messages.next(self._open, self._furthest)
+        return self._seen(await self._messages.next(self._open, self._furthest))
+
+    def _seen(self, found: Message | None) -> Message | None:
         if found:
             self._visited.append(found.id)
             self._furthest = found.order

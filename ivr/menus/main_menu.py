@@ -45,9 +45,9 @@ class MainMenu(OwnerMenu):
         return await self.goodbye()
 
     async def _count(self) -> Counts:
-        now = self.mailroom.clock.now()
-        await self.mailroom.messages.expire(self.mailbox.account_id, self.mailbox.system.not_before(now), 1000)
-        return await self.mailroom.messages.counts(self.mailbox.id)
+        await self.mailroom.delivery.arriving.settled(self.mailbox.id)
+        not_before = self.mailbox.system.not_before(self.mailroom.clock.now())
+        return await self.mailroom.messages.counts_now(self.mailbox.account_id, self.mailbox.id, not_before)
 
     def _starts_at_once(self, counts: Counts) -> bool:
         return self.session.own_phone and self.mailbox.settings.new_messages_at_once and counts.new > 0

@@ -26,7 +26,7 @@ async def _of_the_user(visit: Visit) -> Mailbox | None:
         return None
     if user.voicemail_id and (default := await _of_this_account(visit, user.voicemail_id)):
         return default
-    owned = await visit.mailroom.boxes.owned_by(user)
+    owned = await visit.mailroom.boxes.owned_by(user, visit.account)
     if arguments.single_mailbox_login and len(owned) == 1:
         return owned[0]
     if arguments.callerid_match_login:

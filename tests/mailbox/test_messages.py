@@ -30,7 +30,11 @@ async def walk(house: House, opened: OpenFolder) -> list[Message]:
 
 
 async def opened(house: House, box: Mailbox, folder: Folder = Folder.NEW, *, oldest_first: bool = False) -> OpenFolder:
-    return await house.app.messages.open(box.account_id, box.id, folder, oldest_first=oldest_first, not_before=NEVER)
+    found, first = await house.app.messages.open(
+        box.account_id, box.id, folder, oldest_first=oldest_first, not_before=NEVER
+    )
+    assert first == await house.app.messages.next(found, None)
+    return found
 
 
 async def put(house: House, box: Mailbox, **about: object) -> Message:
@@ -67,6 +71,14 @@ async def test_past_retention_it_is_refused_not_gone(house: House) -> None:
     with pytest.raises(PastRetention):
         await house.app.messages.get(box.id, message.id, NOON - 99)
     assert await walk(house, replace(await opened(house, box), not_before=NOON - 99)) == []
+
+
+async def test_counts_of_now_leave_out_what_passed_retention(house: House) -> None:
+    box = await house.box()
+    await put(house, box, time=NOON - 100)
+    await put(house, box, time=NOON)
+    assert await house.app.messages.counts_now(box.account_id, box.id, NOON - 50) == Counts(new=1)
+    assert await house.app.messages.counts(box.id) == Counts(new=1), "and so it stays"
 
 
 async def test_expiry_takes_messages_out_of_the_counts(house: House) -> None:

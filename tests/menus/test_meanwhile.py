@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -179,6 +181,34 @@ async def test_five_callers_leave_messages_while_the_owner_deletes(house: House,
     assert sorted(files) == said, "each holds what its own caller said: no two said as much"
     counts = await house.app.messages.counts(box.id)
     assert (counts.new, counts.deleted) == (5, 5)
+
+
+async def test_an_owner_who_dials_while_a_message_is_synced_hears_of_it(
+    house: House, box: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk_is_slow, disk_is_done = threading.Event(), threading.Event()
+    adopt = house.app.recordings.adopt
+
+    def slowly(source: Path, target: Path) -> int:
+        disk_is_slow.set()
+        assert disk_is_done.wait(10)
+        return adopt(source, target)
+
+    monkeypatch.setattr(house.app.recordings, "adopt", slowly)
+    leaves = asyncio.create_task(house.call([Speak(2000, "hang-up")], path="leave", number="1000"))
+    assert await asyncio.to_thread(disk_is_slow.wait, 10)
+    signs_in = asyncio.create_task(listen(house, HangUp(during="You have")))
+    await asyncio.wait({signs_in}, timeout=0.1)
+    disk_is_done.set()
+    phone = await signs_in
+    await leaves
+    assert "You have one new message" in phone.texts
+
+
+async def test_an_owner_does_not_wait_for_ever_for_a_disk_that_hangs(house: House, box: Mailbox) -> None:
+    with house.app.delivery.arriving.into(box.id):
+        phone = await listen(house, HangUp(during="You have"))
+    assert phone.texts[0].startswith("You have no")
 
 
 # -- a hundred thousand messages ---------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from ivr.database.file import Database
@@ -29,12 +29,12 @@ class SqliteCalls:
         self._ids = ids
 
     async def begin(self, call: LiveCall) -> str:
-        row = {"id": self._ids.document(), **asdict(call), "seen_at": call.began_at}
+        row = {"id": self._ids.document(), **_columns(call), "seen_at": call.began_at}
         await self._database.write(lambda c: _insert(c, "live_calls", row))
         return str(row["id"])
 
     async def add(self, call: CallRecord) -> None:
-        row = {**asdict(call), "id": call.id or self._ids.document(), "steps": json.dumps(list(call.steps))}
+        row = {**_columns(call), "id": call.id or self._ids.document(), "steps": json.dumps(list(call.steps))}
 
         def verb(connection: sqlite3.Connection) -> None:
             # A service that started meanwhile may have taken it for one that was cut short.
@@ -138,6 +138,11 @@ def _close(connection: sqlite3.Connection, row: sqlite3.Row, now: int) -> None:
     steps = json.dumps([{"at_ms": 0, "what": CUT_SHORT}])
     _insert(connection, "calls", {**kept, "status": "ERROR", "ended_at": now, "steps": steps})
     connection.execute("DELETE FROM live_calls WHERE id = ?", (row["id"],))
+
+
+def _columns(call: CallRecord | LiveCall) -> dict[str, Any]:
+    """`asdict` would copy every step."""
+    return {field.name: getattr(call, field.name) for field in fields(call)}
 
 
 def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:

@@ -19,6 +19,8 @@ from ivr.mailbox.store import Because
 FOLDER_KIND = {Folder.NEW: Kind.RENEWED, Folder.SAVED: Kind.SAVED, Folder.DELETED: Kind.DELETED}
 """What is told of a message that changes its folder."""
 
+EXPIRED_AT_ONCE = 1000
+
 log = structlog.get_logger()
 
 
@@ -37,14 +39,29 @@ class SqliteMessages:
     async def counts(self, box_id: str) -> Counts:
         return await self._database.read(lambda c: counters.counts(c, box_id))
 
+    async def counts_now(self, account_id: str, box_id: str, not_before: int) -> Counts:
+        def question(connection: sqlite3.Connection) -> Counts | None:
+            if rows.older_than(connection, account_id, not_before, 1):
+                return None
+            return counters.counts(connection, box_id)
+
+        if (counts := await self._database.read(question)) is None:
+            await self.expire(account_id, not_before, EXPIRED_AT_ONCE)
+            counts = await self.counts(box_id)
+        return counts
+
     async def bytes(self, box_id: str, *, without: Folder | None = None) -> int:
         return await self._database.read(lambda c: counters.size(c, box_id, without))
 
     async def open(
         self, account_id: str, box_id: str, folder: Folder, *, oldest_first: bool, not_before: int
-    ) -> OpenFolder:
-        as_of = await self._database.read(lambda c: rows.last_arrival(c, account_id))
-        return OpenFolder(box_id, folder, oldest_first, as_of, not_before)
+    ) -> tuple[OpenFolder, Message | None]:
+        def question(connection: sqlite3.Connection) -> tuple[OpenFolder, Message | None]:
+            as_of = rows.last_arrival(connection, account_id)
+            opened = OpenFolder(box_id, folder, oldest_first, as_of, not_before)
+            return opened, rows.next_in(connection, opened, None)
+
+        return await self._database.read(question)
 
     async def next(self, folder: OpenFolder, after: tuple[bool, int, str] | None) -> Message | None:
         return await self._database.read(lambda c: rows.next_in(c, folder, after))
