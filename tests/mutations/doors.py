@@ -53,7 +53,8 @@ BREAKS = (
     Break("RW08", "ivr/mailbox/boxes.py", "if size > limit and", "if False and"),
     Break("RW09", f"{API}application.py", "Allowed(Head(app),", "Allowed(app,"),
     Break("RW10", "ivr/mailbox/uploads.py", 'audio=f"{message.id}-{self._ids.document()[:8]}", ', ""),
-    Break("RW11", f"{STORE}sweeping.py", 'Shelf.MEDIA: ("SELECT id FROM media WHERE id = ?", ', 'Shelf.MEDIA: ("SELECT ?", '),
+    Break("RW11", f"{STORE}sweeping.py", 'Shelf.MEDIA: ("SELECT id FROM media WHERE id = ?", ',
+          'Shelf.MEDIA: ("SELECT ?", '),
     Break("RW12", "ivr/mailbox/sweeping/rules.py", "HEARD_OUT_S = 3600", "HEARD_OUT_S = -1"),
     # The quota on every way in
     Break("QU01", f"{STORE}messages.py", "room.made(connection, moved.box_id,", 'room.made(connection, "",'),
