@@ -114,10 +114,13 @@ def insert(connection: sqlite3.Connection, m: Message, arrival: int, now: int) -
     connection.execute(f"INSERT INTO messages ({columns}) VALUES ({marks})", tuple(values.values()))
 
 
-def keep_transcription(connection: sqlite3.Connection, message_id: str, transcription: str) -> None:
-    """What was said, as JSON: {"result": "success" or "error", "text": …} (kazoo-behaviour §5.4)."""
-    sql = "UPDATE messages SET transcription = ?, revision = revision + 1 WHERE id = ?"
-    connection.execute(sql, (transcription, message_id))
+def keep_transcription(connection: sqlite3.Connection, message: Message, transcription: str) -> None:
+    """What was said, as JSON: {"result": "success" or "error", "text": …} (kazoo-behaviour §5.4).
+
+    Of audio that was replaced meanwhile nobody wants to read.
+    """
+    sql = "UPDATE messages SET transcription = ?, revision = revision + 1 WHERE id = ? AND coalesce(audio, id) = ?"
+    connection.execute(sql, (transcription, message.id, message.recording))
 
 
 def message(row: sqlite3.Row) -> Message:
