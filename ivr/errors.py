@@ -15,6 +15,7 @@
     ├── NotFound                an account, user, box, message or recording that is not there
     │   └── BoxGone             a box that was taken away while somebody had to do with it
     ├── Conflict                somebody else was first: a number in use, a revision that moved on
+    ├── BoxFull                 a box whose quota leaves no room for what should come into it
     ├── PastRetention           a message too old to be touched (kazoo-behaviour §3.4)
     ├── NotDelivered            a notification that did not arrive; it is tried again later
     │   └── Undeliverable       one that never will: trying again is of no use
@@ -120,6 +121,10 @@ class BoxGone(NotFound):
 
 class Conflict(IvrError):
     """Somebody else was first."""
+
+
+class BoxFull(IvrError):
+    """A box whose quota leaves no room for what should come into it; nothing was changed."""
 
 
 class PastRetention(IvrError):

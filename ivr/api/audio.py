@@ -89,7 +89,7 @@ async def take_audio(request: Request, asker: TheAsker, box: TheBox, message: Th
     with uploads.draft() as draft:
         if not (await received(request, draft, asker.rooms.limits)).has_audio:
             raise InvalidFields(ONE_FILE)
-        changed = await uploads.replace(box, message, await uploads.converted(draft), seen=revision)
+        changed = await uploads.replace(message, await uploads.converted(draft), seen=revision)
     return success(request, documents.message(changed), status=201, revision=revision_of(changed))
 
 

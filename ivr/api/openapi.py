@@ -57,7 +57,7 @@ SCHEMAS: dict[str, Schema] = {
 ERRORS = {
     400: "The request breaks a rule; `data` says which", 401: "No token, or none that holds",
     403: "Not with this token", 404: "There is no such thing", 405: "Not with this verb",
-    406: "It cannot be given like that", 408: "The body stopped coming", 409: "Somebody else was first",
+    406: "It cannot be given like that", 408: "The body stopped coming", 409: "Somebody was first; or the box is full",
     412: "It has another revision", 413: "Too large", 415: "Neither JSON, form nor audio",
     416: "There is no such range", 429: "Too many wrong tokens or credentials", 500: "Something is wrong here",
     503: "The store cannot do it now",

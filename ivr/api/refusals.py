@@ -64,6 +64,7 @@ TABLE = (
     Refusal(errors.NoSuchForm, 406, "not_acceptable"),
     Refusal(errors.Stalled, 408, "request_timeout"),
     Refusal(errors.Conflict, 409, "datastore_conflict"),
+    Refusal(errors.BoxFull, 409, "mailbox_full"),
     Refusal(errors.Outdated, 412, "precondition_failed"),
     Refusal(errors.TooLarge, 413, "too_large", _size),
     Refusal(errors.UnknownForm, 415, "unsupported_media_type"),

@@ -15,7 +15,7 @@ from rich.table import Table
 from ivr import logs, settings
 from ivr.app import App, build
 from ivr.directory.people import Account
-from ivr.errors import BadInput, Conflict, HungUp, IvrError, NotFound, StoreError
+from ivr.errors import BadInput, BoxFull, Conflict, HungUp, IvrError, NotFound, StoreError
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -24,6 +24,7 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (BadInput, 2),
     (NotFound, 3),
     (Conflict, 4),
+    (BoxFull, 4),
     (StoreError, 5),
     (IvrError, 1),
 )

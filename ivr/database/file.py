@@ -23,7 +23,7 @@ Verb = Callable[[sqlite3.Connection], T]
 
 BATCH = 200
 """Changes committed together at most."""
-SCHEMA = 7
+SCHEMA = 8
 """How many migrations there are. A file that has had them all says so itself (PRAGMA user_version): whoever opens it
 then, as every call over classic AGI does, need not load what migrates."""
 

@@ -30,3 +30,9 @@ def lists_uploads_sessions(tables: Tables) -> None:
     tables.execute("CREATE INDEX tokens_of_parent ON tokens (parent)")
     tables.execute("CREATE INDEX secrets_by_hash ON secrets (account_id, hash)")
     tables.execute("CREATE INDEX users_username ON users (account_id, username) WHERE deleted_at IS NULL")
+
+
+@migrations(name="rest-0002-audio-that-came-later")
+def audio_that_came_later(tables: Tables) -> None:
+    """Audio that a program brings for a message that is there already has a name of its own; NULL: the message's id."""
+    tables.execute("ALTER TABLE messages ADD COLUMN audio TEXT")

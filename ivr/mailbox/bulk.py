@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ivr.errors import AudioRefused, Conflict, IvrError, NotFound, Outdated, PastRetention, StoreError
+from ivr.errors import AudioRefused, BoxFull, Conflict, IvrError, NotFound, Outdated, PastRetention, StoreError
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Folder, Message
@@ -24,6 +24,7 @@ REASONS: tuple[tuple[type[IvrError], str], ...] = (
     (PastRetention, "prior_to_retention_duration"),
     (Conflict, CONFLICT),
     (Outdated, CONFLICT),
+    (BoxFull, "mailbox_full"),
     (AudioRefused, "unreadable"),
     (StoreError, "datastore_fault"),
 )

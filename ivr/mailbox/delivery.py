@@ -38,7 +38,7 @@ class Delivery:
         self.arriving = Arriving()
 
     async def deliver(self, take: Take, mailbox: Mailbox) -> Message:
-        """A caller's take becomes a new message of the box, and what must go for it by the quota is gone.
+        """A caller's take becomes a new message of the box, which is never too full for it: they were let talk.
 
         Raises `NotFound` where it was adopted or dropped already, `AudioRefused`, `StoreError`.
         """
@@ -58,7 +58,7 @@ class Delivery:
             mailbox,
         )  # fmt: skip
         try:
-            await self.add(message, mailbox, take.id)
+            await self.add(message, take.id, said=True)
         except BoxGone:
             await asyncio.to_thread(self._recordings.remove, target)
             raise
@@ -77,7 +77,7 @@ class Delivery:
                 id=message_id, account_id=mailbox.account_id, box_id=mailbox.id, folder=Folder.NEW, time=time,
                 length_ms=wav.length_of(size), bytes=size, caller=caller,
             )  # fmt: skip
-            await self.add(self._addressed(message, mailbox), mailbox)
+            await self.add(self._addressed(message, mailbox), said=True)
         await asyncio.to_thread(self._recordings.remove, path)
 
     async def bring(
@@ -85,7 +85,7 @@ class Delivery:
         announce: bool = False,
     ) -> Message:  # fmt: skip
         """Samples at 8 kHz become a message that was left at `time`. Nobody is mailed or called because of it, unless
-        it is to be announced (kazoo-behaviour §4.5). Raises `StoreError`."""
+        it is to be announced (kazoo-behaviour §4.5). Raises `NotFound`, `BoxFull`, `StoreError`."""
         message_id = self._ids.message(time)
         target = self._recordings.message(mailbox.account_id, message_id)
         size = await asyncio.to_thread(self._recordings.write, pcm, target)
@@ -96,7 +96,11 @@ class Delivery:
             ),
             mailbox,
         )  # fmt: skip
-        await self._messages.add(message, quiet=not announce)
+        try:
+            await self.add(message, quiet=not announce)
+        except IvrError:
+            await self.forget_audio([message])
+            raise
         return message
 
     async def forward(
@@ -106,22 +110,25 @@ class Delivery:
         """A copy for another box, with what was said before it, if anything (kazoo-behaviour §2.7, design).
 
         `take` is the recording of the intro; it is over afterwards, and used unless `intro` is False (too short). An
-        intro that the message had is kept where there is no new one. Raises `NotFound`, `StoreError`.
+        intro that the message had is kept where there is no new one. Raises `NotFound`, `StoreError`; `BoxFull`, but
+        not where somebody was let record an intro.
         """
-        payload = (take.payload if take else None) or {}
-        copy = await self._copy(message, destination, payload.get("message_id"))
-        if take and intro:
+        if take is None:
+            return await self._send(message, await self._copy(message, destination), quiet=quiet)
+        payload = take.payload or {}
+        if not intro:
+            copy = await self._copy(message, destination, payload["message_id"])
+        else:
+            copy = await self._copy(_without_intro(message), destination, payload["message_id"])
             media_id = str(payload["media_id"])
             target = self._recordings.media(destination.account_id, media_id)
             size = await asyncio.to_thread(self._recordings.adopt, Path(take.path), target)
             intro_ms = wav.length_of(size)
             copy = replace(
-                copy, intro_id=media_id, intro_ms=intro_ms, bytes=copy.bytes + size,
-                length_ms=copy.length_ms - copy.intro_ms + intro_ms,
-            )  # fmt: skip
-        await self._messages.add_copy(copy, take_id=take.id if take else None, quiet=quiet)
-        if take:
-            await self._takes.forget_file(take)
+                copy, intro_id=media_id, intro_ms=intro_ms, bytes=copy.bytes + size, length_ms=copy.length_ms + intro_ms
+            )
+        await self.add(copy, take.id, quiet=quiet, said=True)
+        await self._takes.forget_file(take)
         return copy
 
     async def copy(
@@ -129,48 +136,51 @@ class Delivery:
     ) -> list[Message]:  # fmt: skip
         """A copy for each of these boxes, or for none: new id, new folder, time now (kazoo-behaviour §3.5).
 
-        Nobody is mailed. Raises `NotFound`, `StoreError`; `Outdated` where its revision is no longer `seen`.
+        Nobody is mailed. Raises `NotFound`, `BoxFull`, `StoreError`; `Outdated` where its revision is no longer `seen`.
         """
         copies: list[Message] = []
         try:
             for destination in destinations:
-                copies.append(await self._copy(message, destination, None))
-            await self._messages.add_copies(copies, message, seen=seen)
+                copies.append(await self._copy(message, destination))
+            purged = await self._messages.add_copies(copies, message, seen=seen)
         except IvrError:
             await self.forget_audio(copies)
             raise
+        await self.forget_audio(purged)
         return copies
 
     async def carbon_copy(self, message: Message, destination: Mailbox) -> Message:
-        """The same message for another box that it was left for as well, as urgent as it is.
+        """The same message for another box that it was left for as well, as urgent as it is, and as sure to be kept.
 
         Raises `NotFound`, `StoreError`.
         """
-        copy = replace(await self._copy(message, destination, None), urgent=message.urgent)
-        await self._messages.add_copy(copy)
-        return copy
+        copy = replace(await self._copy(message, destination), urgent=message.urgent)
+        return await self._send(message, copy, said=True)
 
     async def move(self, message: Message, destination: Mailbox, *, seen: int | None = None) -> Message:
         """The same for one box, and the original goes."""
-        copy = await self._copy(message, destination, None)
+        copy = await self._copy(message, destination)
         try:
-            await self._messages.add_moved(copy, message, seen=seen)
+            purged = await self._messages.add_moved(copy, message, seen=seen)
         except IvrError:
             await self.forget_audio([copy])
             raise
+        await self.forget_audio(purged)
         return copy
 
     def audio(self, message: Message) -> list[Path]:
         """Its files in the order they are heard: the intro, where there is one, and the message."""
         intro = [self._recordings.media(message.account_id, message.intro_id)] if message.intro_id else []
-        return [*intro, self._recordings.message(message.account_id, message.id)]
+        return [*intro, self._recordings.message(message.account_id, message.recording)]
 
-    async def add(self, message: Message, mailbox: Mailbox, take_id: str | None = None, *, quiet: bool = False) -> None:
+    async def add(
+        self, message: Message, take_id: str | None = None, *, quiet: bool = False, said: bool = False
+    ) -> None:  # fmt: skip
         """Its audio is there, so it is: what had to go for it by the quota loses its own. `quiet`: nobody is mailed.
 
-        Raises `NotFound`, `StoreError`.
+        Raises `NotFound`, `StoreError`; `BoxFull`, unless somebody `said` it.
         """
-        await self.forget_audio(await self._messages.add(message, take_id, mailbox.quota_bytes, quiet=quiet))
+        await self.forget_audio(await self._messages.add(message, take_id, quiet=quiet, said=said))
 
     async def forget_audio(self, messages: Iterable[Message]) -> None:
         """Messages that are no more, or never came to be, need none. What cannot go now is left for the sweeper."""
@@ -181,12 +191,22 @@ class Delivery:
                 except StoreError as error:
                     log.warning("message.audio_not_removed", message=message.id, error=str(error))
 
-    async def _copy(self, message: Message, destination: Mailbox, message_id: str | None) -> Message:
+    async def _send(self, message: Message, copy: Message, *, quiet: bool = False, said: bool = False) -> Message:
+        try:
+            await self.add(copy, quiet=quiet, said=said)
+        except IvrError:
+            await self.forget_audio([copy])
+            raise
+        log.info("message.copied", message=copy.id, box=copy.box_id, source=message.box_id)
+        return copy
+
+    async def _copy(self, message: Message, destination: Mailbox, message_id: str | None = None) -> Message:
         now = self._clock.now()
         copy = replace(
             message, id=message_id or self._ids.message(now), account_id=destination.account_id,
             box_id=destination.id, folder=Folder.NEW, folder_before=None, time=int(now), urgent=False,
-            intro_id=message.intro_id and self._ids.document(), history=(*message.history, message.box_id), revision=1,
+            intro_id=message.intro_id and self._ids.document(), history=(*message.history, message.box_id), audio=None,
+            revision=1,
         )  # fmt: skip
         size = 0
         for old, new in zip(self.audio(message), self.audio(copy), strict=True):
@@ -200,3 +220,9 @@ class Delivery:
         realm = mailbox.account.realm
         caller = message.caller.number or "anonymous"
         return replace(message, from_uri=message.from_uri or f"{caller}@{realm}", to_uri=f"{mailbox.number}@{realm}")
+
+
+def _without_intro(message: Message) -> Message:
+    """Another one comes in its place; what was uploaded is never given back behind an intro, so it stays behind."""
+    length_ms = message.length_ms - message.intro_ms
+    return replace(message, intro_id=None, intro_ms=0, length_ms=length_ms, upload_type=None)

@@ -49,7 +49,7 @@ class GreetingUploads:
     ) -> Media:  # fmt: skip
         """What was brought is heard from now on; a name in all boxes of its owner.
 
-        Raises `NotFound`, `StoreError`; `Outdated` where `instead_of` is not what is in use.
+        Raises `NotFound`, `BoxFull`, `StoreError`; `Outdated` where `instead_of` is not what is in use.
         """
         media = Media(
             id=self._ids.document(), account_id=mailbox.account_id, box_id=mailbox.id, kind=kind,

@@ -67,7 +67,8 @@ class Greetings:
         """A take of a greeting or a name is in use from now on (kazoo-behaviour §2.5).
 
         `days`: a temporary greeting falls back at the end of that day, today being the first; None: it does not.
-        Raises `NotFound` where the take is over already, `AudioRefused`, `StoreError`: nothing has changed then.
+        Raises `NotFound` where the take is over already, `AudioRefused`, `BoxFull`, `StoreError`: nothing has changed
+        then.
         """
         media_id = str((take.payload or {})["media_id"])
         target = self._recordings.media(take.account_id, media_id)

@@ -25,7 +25,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of one box; its audio lies at `<account>/vm/<id>.wav`, its intro, if any, beside it."""
+    """One message of one box; its audio lies at `<account>/vm/<recording>.wav`."""
 
     id: str
     account_id: str
@@ -53,7 +53,14 @@ class Message:
     transcription: str | None = None
     upload_type: str | None = None
     """Content type of what a program brought, which is kept too; None: nothing, or the message has an intro."""
+    audio: str | None = None
+    """What its audio is called, where that came later than the message; None: as the message."""
     revision: int = 1
+
+    @property
+    def recording(self) -> str:
+        """The name of its audio, without an ending. Audio never changes under its name: other audio has another one."""
+        return self.audio or self.id
 
     @property
     def gregorian(self) -> int:

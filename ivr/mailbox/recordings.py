@@ -11,7 +11,7 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -23,8 +23,11 @@ TAKES_MODE = 0o2770
 FILE_MODE = 0o640
 FORMS = (".wav", ".mp3", ".mp4", ".upload")
 """Endings of one recording: as it is kept, as it may have been made for mail and downloads, as a program brought it."""
-OURS = re.compile(r"(\.?)((?:\d{6}-)?[0-9a-f]{32})\..*")
-"""The name of a file that we made, a draft with a dot before it; any other is somebody else's and left alone."""
+OURS = re.compile(r"(\.?)((?:\d{6}-)?[0-9a-f]{32}(?:-[0-9a-f]{8})?)\..*")
+"""The name of a file that we made, a draft with a dot before it; any other is somebody else's and left alone.
+
+Audio that came later than its message has eight digits more.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +60,9 @@ class Recordings:
         except OSError as error:
             raise explained(error) from error
 
-    def message(self, account_id: str, message_id: str) -> Path:
-        """Where the audio of a message lies."""
-        return self._folder / account_id / "vm" / f"{message_id}.wav"
+    def message(self, account_id: str, recording: str) -> Path:
+        """Where the audio of a message lies; `recording` is its id, unless its audio came later."""
+        return self._folder / account_id / "vm" / f"{recording}.wav"
 
     def media(self, account_id: str, media_id: str) -> Path:
         """Where a greeting, a name or an intro lies."""
@@ -92,25 +95,6 @@ class Recordings:
     def link(self, source: Path, target: Path) -> int:
         """One more name for a recording, which never changes; gives its size in bytes."""
         return self._arrive(target, lambda draft: os.link(source, draft))
-
-    def ready(self, draft: Path, target: Path) -> None:
-        """Make a draft fit to take the place `target` by a mere renaming: synced, and of the right mode.
-
-        Raises `NotFound`, `StoreFull`, `StoreError`.
-        """
-        try:
-            self._folder_of(target)
-            draft.chmod(FILE_MODE)
-            _sync(draft)
-        except FileNotFoundError as error:
-            raise NotFound(f"the recording {error.filename} is gone") from error
-        except OSError as error:
-            raise explained(error) from error
-
-    def sync_folders(self, paths: Iterable[Path]) -> None:
-        """What was renamed in the folders of these files stays renamed, whatever happens. Raises `OSError`."""
-        for folder in {path.parent for path in paths}:
-            _sync(folder)
 
     def remove(self, path: Path) -> None:
         """Take a file away; one that is gone already is fine."""

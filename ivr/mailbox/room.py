@@ -1,4 +1,8 @@
-"""How much more a box takes: by count, and by its quota (kazoo-behaviour §1.5; design: quota)."""
+"""How much more a box takes: by count, and by its quota (kazoo-behaviour §1.5; docs/decisions/0015).
+
+The count is asked about callers only, before they talk. The quota holds for whatever comes into a box: the store sees
+to it in the transaction that brings it. What is asked here is so that people hear it before they do their part.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +37,21 @@ class Room:
         left_ms = await self.left_ms(mailbox)
         return left_ms is not None and left_ms < LEAST_MS
 
-    async def left_ms(self, mailbox: Mailbox) -> int | None:
-        """How long a message may be for which everything in `deleted` would go; None: as long as it likes."""
+    async def left_ms(self, mailbox: Mailbox, *, behind: int = 0) -> int | None:
+        """How long may be said for which everything in `deleted` would go, when `behind` bytes come along with it.
+
+        None: as long as anybody likes.
+        """
+        left = await self._left(mailbox)
+        return None if left is None else wav.length_of(max(0, left - behind))
+
+    async def is_too_full_for(self, mailbox: Mailbox, size: int) -> bool:
+        """Whether so many bytes would not fit, though everything in `deleted` went. Raises `StoreError`."""
+        left = await self._left(mailbox)
+        return left is not None and left < size
+
+    async def _left(self, mailbox: Mailbox) -> int | None:
+        """Bytes; None: any number."""
         if not mailbox.quota_bytes:
             return None
-        kept = await self._messages.bytes(mailbox.id, without=Folder.DELETED)
-        return wav.length_of(max(0, mailbox.quota_bytes - kept))
+        return mailbox.quota_bytes - await self._messages.bytes(mailbox.id, without=Folder.DELETED)

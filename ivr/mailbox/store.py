@@ -7,7 +7,7 @@ happened then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -63,16 +63,20 @@ class Because(StrEnum):
 
 
 class MessageStore(Protocol):
-    """Messages. `box_id` is always that of the box through which they are seen: elsewhere they do not exist."""
+    """Messages. `box_id` is always that of the box through which they are seen: elsewhere they do not exist.
+
+    Whatever comes into a box by these takes its room by the quota of that box (docs/decisions/0015): where it does not
+    fit, the oldest of `deleted` go until it does, and those are given, for their files are to be taken away. Where it
+    does not fit even so, `BoxFull` is raised.
+    """
 
     async def add(
-        self, message: Message, take_id: str | None = None, quota_bytes: int = 0, *, quiet: bool = False
+        self, message: Message, take_id: str | None = None, *, quiet: bool = False, said: bool = False
     ) -> list[Message]:
-        """A message whose audio is synced appears, and the take that it was is over.
+        """A message whose audio is synced appears, and the take that it was is over; gives what went for it.
 
-        Where it does not fit into `quota_bytes`, the oldest of `deleted` go until it does, or until there are none;
-        gives those, whose files are to be taken away. `quiet`: nobody is mailed or called because of it. Raises
-        `NotFound` for no box.
+        `quiet`: nobody is mailed or called because of it. `said`: somebody was let talk for it, so it is never too
+        much. Raises `NotFound` for no box, `BoxFull`.
         """
 
     async def get(self, box_id: str, message_id: str, not_before: int) -> Message:
@@ -107,20 +111,20 @@ class MessageStore(Protocol):
     async def restore(self, box_id: str, message_id: str, because: Because) -> Message:
         """From `deleted` back to where it came from. Raises `NotFound`."""
 
-    async def add_copy(self, copy: Message, *, take_id: str | None = None, quiet: bool = False) -> None:
-        """`copy`, whose audio is synced, appears in its box. `quiet` as in `add`. Raises `NotFound`."""
+    async def add_copies(
+        self, copies: Sequence[Message], of: Message, *, seen: int | None = None
+    ) -> list[Message]:  # fmt: skip
+        """Copies of one message appear, quietly, each in its box, or none does; gives what went for them.
 
-    async def add_copies(self, copies: Sequence[Message], of: Message, *, seen: int | None = None) -> None:
-        """Copies of one message appear, quietly, each in its box, or none does.
-
-        Raises `NotFound`; `Outdated` where the revision of the message is no longer `seen`.
+        Raises `NotFound`, `BoxFull`; `Outdated` where the revision of the message is no longer `seen`.
         """
 
-    async def add_moved(self, moved: Message, of: Message, *, seen: int | None = None) -> None:
+    async def add_moved(self, moved: Message, of: Message, *, seen: int | None = None) -> list[Message]:
         """The same for one copy, and the box that the message was in loses it."""
 
     async def bring_back(self, box_id: str, message_id: str, because: Because) -> Message:
-        """Restore, from `deleted` or after a soft delete. Raises `NotFound`, which says so where it is too late."""
+        """Restore, from `deleted` or after a soft delete. Raises `BoxFull`; `NotFound`, which says so where it is
+        too late."""
 
     async def soft_deleted(self, box_id: str, limit: int) -> list[Message]:
         """What `bring_back` can still bring back to a box, the last deleted first."""
@@ -153,13 +157,13 @@ class UploadStore(Protocol):
     """What programs bring."""
 
     async def set_audio(
-        self, brought: Message, put: Callable[[], None], *, quota_bytes: int = 0, seen: int | None = None
-    ) -> tuple[Message, list[Message]]:
-        """A message has other audio, or its first: length, bytes and type of `brought`; now the owner can hear it.
+        self, brought: Message, *, seen: int | None = None
+    ) -> tuple[Message, list[Message]]:  # fmt: skip
+        """A message has other audio, or its first: name, length, bytes, type of `brought`; its owner can hear it now.
 
-        `put` brings the files, which are synced, to their places, once it is known that the message may be changed.
-        Gives the message, and what went for it as in `add`. Raises `NotFound`, `PastRetention`; `Outdated` where its
-        revision is no longer `seen`; what `put` raises.
+        What it had, intro and all, follows when nobody who began to hear it can still be at it. Gives the message, and
+        what went for it as in `add`. Raises `NotFound`, `PastRetention`, `BoxFull`; `Outdated` where its revision is
+        no longer `seen`.
         """
 
 
@@ -264,8 +268,8 @@ class MediaStore(Protocol):
         """A recording whose audio is synced appears, and its box uses it from now on; with `user_id` that user does.
 
         What it replaces goes, unless that was uploaded: then it stays, unused. The take that it was is over. `until`:
-        Unix seconds at which a temporary greeting falls back. Raises `NotFound`; `Outdated` where not the recording
-        with the id `instead_of` is in use.
+        Unix seconds at which a temporary greeting falls back. It takes its room by the quota of the box, as a message
+        does. Raises `NotFound`, `BoxFull`; `Outdated` where not the recording with the id `instead_of` is in use.
         """
 
     async def stop_using(

@@ -23,7 +23,7 @@ class VoicemailSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_message_count: Annotated[int, Field(ge=0)] = Field(
-        100, description="New and saved messages a box takes; 0: any number."
+        100, description="New and saved messages a box takes from callers; 0: any number."
     )
     max_message_length: Annotated[int, Field(ge=1, le=10**6)] = Field(500, description="Seconds a caller may talk.")
     min_message_size: Annotated[int, Field(ge=0, le=60_000)] = Field(

@@ -1,14 +1,15 @@
 """Messages that programs bring: in one step with their audio, or the audio later; and audio replaced.
 
 What was brought is kept byte for byte beside the recording that is made of it. As everywhere: files first, synced at
-their final places, then the row; where the row cannot be written the files go again, so nothing is half stored.
+their final places, then the row; where the row cannot be written the files go again, so nothing is half stored. Audio
+that comes later than its message has a name of its own: a crash leaves the message with what it had, or with what came.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,7 +21,6 @@ from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Caller, Folder, Message
 from ivr.mailbox.recordings import Recordings
-from ivr.mailbox.replacing import Replacement
 from ivr.mailbox.store import MessageStore, UploadStore
 
 ANONYMOUS = "anonymous"
@@ -72,7 +72,6 @@ class Uploads:
         self._clock = clock
         self._ids = ids
         self._longest_s = longest_s
-        self._replacing = asyncio.Lock()
 
     def clear(self) -> None:
         """Take away what a crash left of uploads that never came to their end."""
@@ -97,7 +96,7 @@ class Uploads:
         return Brought(upload, recording, form, length_ms)
 
     async def add(self, mailbox: Mailbox, about: Particulars, audio: Brought | None) -> Message:
-        """A new message of the box. Raises `NotFound` where the box went meanwhile, `StoreError`."""
+        """A new message of the box. Raises `NotFound` where the box went meanwhile, `BoxFull`, `StoreError`."""
         now = self._clock.now()
         time = int(now) if about.time is None else about.time
         message = self._addressed(
@@ -109,45 +108,25 @@ class Uploads:
             mailbox,
         )  # fmt: skip
         if audio is None:
-            await self._delivery.add(message, mailbox, quiet=True)
+            await self._delivery.add(message, quiet=True)
             return message
         message = replace(message, length_ms=audio.length_ms, bytes=audio.bytes, upload_type=audio.form.content_type)
-        target = self._recordings.message(message.account_id, message.id)
-        try:
-            await self._place(audio, target)
-            await self._delivery.add(message, mailbox, quiet=True)
-        except Exception:  # A cancellation is none: the store does what it has begun.
-            await asyncio.to_thread(self._forget, target)
-            raise
+        async with self._placed(audio, self._recordings.message(message.account_id, message.id)):
+            await self._delivery.add(message, quiet=True)
         return message
 
-    async def replace(
-        self, mailbox: Mailbox, message: Message, audio: Brought, *, seen: int | None = None
-    ) -> Message:  # fmt: skip
+    async def replace(self, message: Message, audio: Brought, *, seen: int | None = None) -> Message:
         """Other audio, or the first, for a message; an intro that it had goes, and what must go by the quota.
 
-        Raises `NotFound`, `StoreError`; `Outdated` where its revision is no longer `seen`: it keeps what it had then.
+        Raises `NotFound`, `BoxFull`, `StoreError`; `Outdated` where its revision is no longer `seen`: it keeps what it
+        had then.
         """
-        target = self._recordings.message(message.account_id, message.id)
-        files = Replacement(
-            self._recordings, {audio.upload: self._recordings.upload(target), audio.recording: target}
-        )  # fmt: skip
         brought = replace(
-            message, length_ms=audio.length_ms, bytes=audio.bytes, upload_type=audio.form.content_type
+            message, audio=f"{message.id}-{self._ids.document()[:8]}", length_ms=audio.length_ms, bytes=audio.bytes,
+            upload_type=audio.form.content_type,
         )  # fmt: skip
-        await asyncio.to_thread(files.prepare)
-        async with self._replacing:  # What one of two at once gives back must not be the other's.
-            try:
-                replaced, purged = await self._store.set_audio(
-                    brought, files.put, quota_bytes=mailbox.quota_bytes, seen=seen
-                )  # fmt: skip
-            except Exception:  # A cancellation is none: the store does what it has begun.
-                await asyncio.to_thread(files.undo)
-                raise
-        await asyncio.to_thread(files.forget)
-        if message.intro_id:
-            intro = self._recordings.media(message.account_id, message.intro_id)
-            await asyncio.to_thread(self._recordings.remove, intro)
+        async with self._placed(audio, self._recordings.message(message.account_id, brought.recording)):
+            replaced, purged = await self._store.set_audio(brought, seen=seen)
         await self._delivery.forget_audio(purged)
         return replaced
 
@@ -155,15 +134,20 @@ class Uploads:
         """What was brought, as it was brought."""
         if not message.upload_type or message.intro_id:
             return None
-        return self._recordings.upload(self._recordings.message(message.account_id, message.id))
+        return self._recordings.upload(self._recordings.message(message.account_id, message.recording))
 
-    async def _place(self, audio: Brought, target: Path) -> None:
-        await asyncio.to_thread(self._recordings.link, audio.upload, self._recordings.upload(target))
-        await asyncio.to_thread(self._recordings.link, audio.recording, target)
-
-    def _forget(self, target: Path) -> None:
-        self._recordings.remove(target)
-        self._recordings.remove(self._recordings.upload(target))
+    @asynccontextmanager
+    async def _placed(self, audio: Brought, target: Path) -> AsyncIterator[None]:
+        """Its files are in their places, under a name that is nobody's yet; where no row comes to them, they go."""
+        upload = self._recordings.upload(target)
+        try:
+            await asyncio.to_thread(self._recordings.link, audio.upload, upload)
+            await asyncio.to_thread(self._recordings.link, audio.recording, target)
+            yield
+        except Exception:  # A cancellation is none: the store does what it has begun.
+            for path in (target, upload):
+                await asyncio.to_thread(self._recordings.remove, path)
+            raise
 
     def _addressed(self, message: Message, mailbox: Mailbox) -> Message:
         realm = mailbox.account.realm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ivr.errors import (
     AudioRefused,
+    BoxFull,
     BoxGone,
     IvrError,
     NotFound,
@@ -17,6 +18,7 @@ PROMPTS: tuple[tuple[type[IvrError], str], ...] = (
     (UnplayableSound, "message/unplayable"),
     (AudioRefused, "message/unplayable"),
     (BoxGone, "greeting/no-voicemail"),
+    (BoxFull, "forward/box-full"),
     (NotFound, "message/gone"),
     (PastRetention, "message/gone"),
     (StoreError, "problem/not-done"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Message
+from ivr.mailbox.room import LEAST_MS
 from ivr.mailbox.store import Purpose, Take
 from ivr.menus.recorder import Recorder
 from ivr.menus.visit import Session
@@ -49,10 +50,21 @@ class Forward(Recorder):
             if entry.digits:
                 find = self.mailroom.boxes.by_number(self._mailbox.account_id, entry.digits)
                 found = await self.call.work(find)
-            if found and found.id != self._mailbox.id:
+            wrong = await self._what_is_wrong_with(found)
+            if not wrong:
                 return found
-            await self.refuse("forward/own-box" if found else "entry/invalid")
+            await self.refuse(wrong)
         await self.refuse("forward/abort")
+        return None
+
+    async def _what_is_wrong_with(self, found: Mailbox | None) -> str | None:
+        """Said before they record an intro: whether it still fits when it comes, the store sees to."""
+        if found is None:
+            return "entry/invalid"
+        if found.id == self._mailbox.id:
+            return "forward/own-box"
+        if await self.call.work(self.mailroom.room.is_too_full_for(found, self._message.bytes)):
+            return "forward/box-full"
         return None
 
     async def _ask_how(self) -> str | None:
@@ -76,6 +88,12 @@ class Forward(Recorder):
         if not self._destination.settings.skip_instructions:
             await self.call.play([await self.sound("forward/intro")])
         await self.record(self._destination)
+
+    async def _longest_ms(self, mailbox: Mailbox) -> int:
+        """No longer than the box has room for beside the message itself."""
+        longest_ms = await super()._longest_ms(mailbox)
+        left_ms = await self.mailroom.room.left_ms(mailbox, behind=self._message.bytes)
+        return longest_ms if left_ms is None else min(longest_ms, max(left_ms, LEAST_MS))
 
     async def _begin(self) -> Take:
         payload = {"original": self._message.id, "destination": self._destination.id}

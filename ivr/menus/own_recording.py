@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 import structlog
 
-from ivr.errors import AudioRefused, HungUp, IvrError, NotFound
+from ivr.errors import AudioRefused, BoxFull, HungUp, IvrError, NotFound
 from ivr.mailbox.greetings import end_of_day
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.store import Purpose, Take
@@ -97,7 +97,7 @@ class OwnRecording(Recorder):
             return Outcome.DISCARDED
         except IvrError as error:
             log.error("recording.not_used", take=take.id, reason=str(error))
-            await self.refuse("problem/not-done")
+            await self.refuse("settings/no-room" if isinstance(error, BoxFull) else "problem/not-done")
             return await self._leave_undecided(take)
         self.call.journal.note("in use", media=media.id, kind=media.kind)
         await self.say("done/saved", *self._until_when(days))

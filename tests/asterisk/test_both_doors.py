@@ -92,6 +92,24 @@ async def test_deleted_by_rest_while_it_plays(alice: Person, program: Callable[[
     assert [m["id"] for m in alice.messages()] == [second.id]
 
 
+async def test_other_audio_by_rest_while_it_plays(alice: Person, program: Callable[[Person], Program]) -> None:
+    """Who hears it hears what they began with, again if they like; the next call has what came."""
+    alice.moves_in()
+    rest = program(alice)
+    message, other = alice.has_message(s=6), speech(int(alice.number) * 100 + 50, 4000)
+    call = await alice.dials("*97")
+    await call.hears(message)
+    await rest.ok("PUT", f"/{message.id}/raw", content=as_wav(other), headers={"Content-Type": "audio/wav"})
+    await call.call.hears(message.clip, within_s=12, after_s=0, whole=True)
+    await call.press("2")
+    await call.hears("message/message", message)
+    await call.hang_up()
+    call = await alice.dials("*97")
+    await call.press("2")
+    await call.hears("message/message", Recorded(message.id, other))
+    await call.hang_up()
+
+
 async def test_forwarded_by_phone_with_an_intro_rest_gives_both_as_one(
     alice: Person, bob: Person, program: Callable[[Person], Program]
 ) -> None:

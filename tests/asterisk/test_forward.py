@@ -94,3 +94,21 @@ async def test_three_failed_tries(alice: Person) -> None:
     await call.hears("forward/own-box", "forward/abort", "to/keep")
     await call.hang_up()
     assert alice.folder_of(message) == "new"
+
+
+async def test_a_full_box_takes_none(alice: Person, bob: Person) -> None:
+    alice.moves_in(vm_message_forward_type="prepend_forward")
+    bob.moves_in(quota_mb=1)
+    bob.has_message(s=60)
+    message = alice.has_message()
+    call = await alice.dials("*97")
+    await call.hears(message)
+    await call.press("3")
+    for _ in range(3):
+        await call.hears("forward/enter-box")
+        await call.press(f"{bob.number}#")
+        await call.hears("forward/box-full")
+    await call.hears("forward/abort", "to/keep")
+    await call.hang_up()
+    assert alice.folder_of(message) == "new"
+    assert len(bob.messages()) == 1

@@ -45,6 +45,20 @@ async def says_and_uses(call: Conversation, words: Clip) -> None:
     await call.press("1")
 
 
+async def test_a_greeting_for_which_there_is_no_room(alice: Person) -> None:
+    alice.moves_in(quota_mb=1)
+    alice.has_message(s=61, folder="saved")
+    words = said_by(alice)
+    call = await to_the_settings(alice)
+    await to_the_beep(call, "1", "settings/record-greeting")
+    await says_and_uses(call, words)
+    await call.hears("settings/no-room", "settings/not-in-use", "to/record-unavailable")
+    await call.hang_up()
+    call = await alice.dials("*97")
+    await call.hears("settings/found-greeting")
+    await call.hang_up()
+
+
 async def test_a_greeting_is_recorded_and_heard_by_callers(alice: Person, bob: Person, desk: Desk) -> None:
     alice.moves_in()
     bob.moves_in()

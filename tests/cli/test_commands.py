@@ -236,3 +236,18 @@ def test_a_user_gets_a_username_and_a_password_that_is_never_shown(lived_in: Ivr
     lived_in("user", "set", "alice", "--username", "alice2", fails=2)
     lived_in("user", "create", "bob")
     lived_in("user", "set", "bob", "--username", "alice1", "--password", "battery staple", fails=4)
+
+
+def test_a_full_box_is_told_and_nothing_is_stored(lived_in: Ivr, tmp_path: Path) -> None:
+    lived_in("box", "set", "1000", "quota_mb=1")
+    one = a_wav(tmp_path / "in.wav", s=40)
+    lived_in("message", "add", "1000", one)
+    said = lived_in("message", "add", "1000", one, fails=4)
+    assert "no room" in said.stderr
+    assert "quota_mb" in said.stderr
+    assert len(answer(lived_in("message", "list", "1000", "--json"))) == 1
+    lived_in("box", "set", "1000", "quota_mb=null")
+    added = answer(lived_in("message", "add", "1000", one, "--json"))
+    lived_in("message", "delete", "1000", added["id"])
+    lived_in("box", "set", "1000", "quota_mb=1")
+    assert "no room" in lived_in("message", "restore", "1000", added["id"], fails=4).stderr

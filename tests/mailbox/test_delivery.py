@@ -178,7 +178,7 @@ async def test_a_crash_at_any_point_of_adopting_makes_one_message(
         await a_take(house, bobs)
     app = house.app
     where, name = {
-        "adopt": (app.recordings, "adopt"), "add": (app.messages, "add_copy" if intro else "add"),
+        "adopt": (app.recordings, "adopt"), "add": (app.messages, "add"),
         "forget_file": (Takes, "forget_file"),
     }[at]  # fmt: skip
     real = getattr(where, name)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ivr.audio import wav
-from ivr.call.scripted import HangUp, Press, ScriptedCall, Silence, Speak, Step
+from ivr.call.scripted import HangUp, Meanwhile, Press, ScriptedCall, Silence, Speak, Step
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Message
 from tests.support.house import House
@@ -20,6 +20,7 @@ HOW = (
 INTRO = "Record your introduction after the tone. Press any key when you have finished."
 REVIEW = "To keep this recording, press one. To listen to it, press two. To record it again, press three."
 DONE = "Message forwarded."
+FULL = "That mailbox is full. The message was not forwarded."
 
 
 class Scene:
@@ -207,3 +208,76 @@ async def test_the_destination_decides_whether_instructions_are_heard(house: Hou
     await house.app.boxes.patch(s.bobs, {"skip_instructions": skip})
     phone = await s.forward(Press("1001#"), Press("1", during=HOW), Speak(3000, then="hang-up"))
     assert (INTRO in phone.texts) != skip
+
+
+# -- a box that is full ------------------------------------------------------------------------------------------------
+
+
+async def fill(s: Scene, **seconds: float) -> None:
+    """Bob's box has a quota of 1 MB, a minute and two seconds, and so much in these folders."""
+    s.bobs = await s.house.app.boxes.patch(s.bobs, {"quota_mb": 1})
+    for folder, length in seconds.items():
+        await s.house.message(s.bobs, s=length, folder=folder)
+
+
+async def test_a_full_box_is_told_before_anything_else_and_another_can_be_named(house: House) -> None:
+    s = await scene(house, vm_message_forward_type="prepend_forward")
+    await fill(s, new=60)
+    other = await house.box("1002")
+    phone = await s.forward(Press("1001#"), Press("1002#", during=ASK), Press("2", during=HOW), HangUp(during=DONE))
+    assert phone.texts[3:] == [ASK, FULL, ASK, HOW, DONE]
+    assert len(await s.arrived()) == 1
+    assert len(await house.messages(other)) == 1
+
+
+async def test_whoever_gives_up_then_has_their_message_where_it_was(house: House) -> None:
+    s = await scene(house, after_forward_action="save")
+    await fill(s, saved=60)
+    phone = await s.forward(*[Press("1001#", during=ASK)] * 3, HangUp(during="To save"))
+    assert phone.texts[3:9] == [ASK, FULL] * 3
+    assert phone.texts[9].endswith("The message was not forwarded.")
+    assert await house.folder_of(s.message) == "new"
+
+
+async def test_what_is_deleted_there_makes_room(house: House) -> None:
+    s = await scene(house)
+    await fill(s, deleted=60)
+    phone = await s.forward(Press("1001#"), HangUp(during=DONE))
+    assert DONE in phone.texts
+    assert [message.folder for message in await s.arrived()] == ["new"]
+
+
+async def test_a_box_that_fills_while_one_chooses_says_so_and_nothing_is_lost(house: House) -> None:
+    s = await scene(house, vm_message_forward_type="prepend_forward")
+    await fill(s)
+
+    async def somebody_else_is_faster() -> None:
+        await house.message(s.bobs, s=60)
+
+    keys: list[Step] = [Meanwhile(HOW, somebody_else_is_faster), Press("2", during=HOW), HangUp(during="To save")]
+    phone = await s.forward(Press("1001#"), *keys)
+    assert phone.texts[3:6] == [ASK, HOW, FULL]
+    assert phone.texts[6].startswith("To save, press one.")
+    assert len(await s.arrived()) == 1
+    assert await house.folder_of(s.message) == "new"
+
+
+async def test_nobody_introduces_longer_than_there_is_room(house: House) -> None:
+    s = await scene(house, vm_message_forward_type="prepend_forward")
+    await fill(s, new=40)
+    await s.forward(Press("1001#"), Press("1", during=HOW), Speak(60_000, then="silence"), HangUp(during=REVIEW))
+    newest = next(message for message in await s.arrived() if message.intro_id)
+    assert newest.intro_ms == pytest.approx(62_500 - 40_000 - 5000, abs=20)
+    assert await house.app.messages.bytes(s.bobs.id) <= 1_000_000
+
+
+async def test_what_was_introduced_is_kept_though_the_box_filled_meanwhile(house: House) -> None:
+    s = await scene(house, vm_message_forward_type="prepend_forward")
+    await fill(s)
+
+    async def somebody_else_is_faster() -> None:
+        await house.message(s.bobs, s=60)
+
+    keys: list[Step] = [Meanwhile("(beep)", somebody_else_is_faster), Speak(3000), HangUp(during=REVIEW)]
+    await s.forward(Press("1001#"), Press("1", during=HOW), *keys)
+    assert sorted(copy.intro_ms for copy in await s.arrived()) == [0, 3000]

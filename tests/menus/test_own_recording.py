@@ -8,6 +8,8 @@ from ivr.audio import wav
 from ivr.call.scripted import HangUp, Meanwhile, Press, ScriptedCall, Silence, Speak, Step
 from ivr.errors import StoreFull
 from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.message import Folder
+from ivr.mailbox.store import Because
 from tests.support.house import House
 
 ASK = "After the tone, please record your greeting. Press any key when you have finished."
@@ -114,6 +116,21 @@ async def test_no_choice_puts_nothing_in_use_and_loses_nothing(house: House, box
     assert phone.texts[9].startswith(MENU), "nobody is thrown out"
     assert await greeting_ms(house, box) is None
     assert await asides(house, box) == [("greeting", 3000)]
+
+
+async def test_without_room_for_it_it_is_not_used_and_not_lost(house: House) -> None:
+    """Its owner hears why, deletes something, and is asked again."""
+    box = await house.box("1000", owner=house.alice, quota_mb=1, new_messages_at_once=False)
+    message = await house.message(box, s=50)
+    way: list[Step] = [Press("5", during="You have"), Press("1", during=MENU)]
+    phone = await dial(house, *way, Speak(20_000), review("1"), HangUp(during=LATER))
+    assert phone.texts[5:7] == ["There is no room for it in your mailbox. Please delete some messages first.", LATER]
+    assert await greeting_ms(house, box) is None
+    assert await asides(house, box) == [("greeting", 20_000)]
+    await house.app.messages.move_to(box.id, message.id, Folder.DELETED, Because.KEY)
+    phone = await dial(house, review("1"), HangUp(during="You have"))
+    assert phone.texts[:3] == [FOUND, REVIEW, "Saved."]
+    assert await greeting_ms(house, box) == 20_000
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutations.breaks import Break
 
 API = "ivr/api/"
+STORE = "ivr/mailbox/sqlite/"
 
 BREAKS = (
     # What follows a message
@@ -20,13 +21,13 @@ BREAKS = (
     Break("EP06", "ivr/mailbox/sqlite/boxes.py", "WHERE box_id = ? AND deleted_at IS NULL",
           "WHERE box_id = ? AND deleted_at < 0"),
     Break("EP12", "ivr/mailbox/sqlite/messages.py",
-          "            removal.vanish(connection, before, int(self._clock.now()))",
-          "            assert before"),
-    Break("EP13", "ivr/mailbox/sqlite/messages.py", "for copy in copies:\n                self._appear",
-          "for copy in copies[:1]:\n                self._appear"),
+          "removal.vanish(connection, before, self._now())",
+          "assert before"),
+    Break("EP13", "ivr/mailbox/sqlite/messages.py", "for copy in copies:\n                with",
+          "for copy in copies[:1]:\n                with"),
     Break("EP15", f"{API}messages.py", "page_to_delete(asker, query, box, folder, after)",
           "page_to_delete(asker, query, box, None, after)"),
-    Break("EP24", "ivr/mailbox/replacing.py", "os.replace(new, place)", "pass"),
+    Break("EP24", f"{STORE}uploads.py", "(after.audio, after.length_ms", "(before.audio, after.length_ms"),
     Break("ER01", f"{API}refusals.py", "errors.NotSignedIn, 401", "errors.NotSignedIn, 400"),
     Break("ER02", f"{API}asker.py", "if not self.reaches(found.settings):", "if False:"),
     Break("ER03", f"{API}refusals.py", "errors.NotFound, 404", "errors.NotFound, 400"),
@@ -46,10 +47,29 @@ BREAKS = (
     Break("RW03", f"{API}envelope.py", "raise Outdated(str(conflict)) from conflict", "raise"),
     Break("RW04", "ivr/mailbox/sqlite/media.py", "!= media_id:", "is None:"),
     Break("RW05", "ivr/mailbox/delivery.py", "await self.forget_audio(copies)", "pass"),
-    Break("RW06", "ivr/mailbox/uploads.py", "await asyncio.to_thread(files.undo)", "pass"),
-    Break("RW07", "ivr/mailbox/uploads.py", "quota_bytes=mailbox.quota_bytes", "quota_bytes=0"),
+    Break("RW06", "ivr/mailbox/uploads.py", "await asyncio.to_thread(self._recordings.remove, path)", "pass"),
+    Break("RW07", "ivr/mailbox/sqlite/uploads.py", "with room.made(connection, before.box_id,",
+          'with room.made(connection, "",'),
     Break("RW08", "ivr/mailbox/boxes.py", "if size > limit and", "if False and"),
     Break("RW09", f"{API}application.py", "Allowed(Head(app),", "Allowed(app,"),
+    Break("RW10", "ivr/mailbox/uploads.py", 'audio=f"{message.id}-{self._ids.document()[:8]}", ', ""),
+    Break("RW11", f"{STORE}sweeping.py", 'Shelf.MEDIA: ("SELECT id FROM media WHERE id = ?", ',
+          'Shelf.MEDIA: ("SELECT ?", '),
+    Break("RW12", "ivr/mailbox/sweeping/rules.py", "HEARD_OUT_S = 3600", "HEARD_OUT_S = -1"),
+    # The quota on every way in
+    Break("QU01", f"{STORE}messages.py", "room.made(connection, moved.box_id,", 'room.made(connection, "",'),
+    Break("QU02", f"{STORE}room.py", "raise BoxFull(", "assert BoxFull("),
+    Break("QU03", "ivr/mailbox/delivery.py", "purged = await self._messages.add_copies(copies, message, seen=seen)",
+          "purged = [gone for one in copies for gone in await self._messages.add_copies([one], message, seen=seen)]"),
+    Break("QU04", f"{STORE}room.py", "counters.size(connection, box_id) <= held:", "False:"),
+    Break("QU05", f"{STORE}room.py", "if said:", "if False:"),
+    Break("QU06", f"{STORE}room.py", "return int((row and row[0]) or 0) * MEGABYTE", "return 0"),
+    Break("QU08", "ivr/menus/forward.py", 'return "forward/box-full"', "return None"),
+    Break("QU09", "ivr/menus/apology.py", '(BoxFull, "forward/box-full")', '(BoxFull, "message/gone")'),
+    Break("QU10", "ivr/menus/forward.py", "behind=self._message.bytes", "behind=0"),
+    Break("QU11", "ivr/mailbox/bulk.py", '(BoxFull, "mailbox_full")', '(BoxFull, CONFLICT)'),
+    Break("QU12", f"{API}refusals.py", 'errors.BoxFull, 409, "mailbox_full"', 'errors.BoxFull, 503, "mailbox_full"'),
+    Break("QU13", f"{STORE}media.py", "with room.made(connection, media.box_id,", 'with room.made(connection, "",'),
     # The doctor
     Break("TL01", "ivr/doctor/folder.py", "if found.st_mode & stat.S_IRWXO:", "if False:"),
     Break("TL03", "ivr/doctor/machine.py", 'site.machine.program("ffmpeg")', '"ffmpeg"'),

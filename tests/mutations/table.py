@@ -79,11 +79,11 @@ BREAKS = (
     Break("L16", LISTENING, "self.heard_to_the_end |= stage is Stage.AUDIO", "self.heard_to_the_end = True"),
     Break("L17", MESSAGE, "rewind(self.mailbox.settings.seek_duration_ms)", "rewind(10_000)"),
     # Forwarding
-    Break("F01", FORWARD, "if found and found.id != self._mailbox.id:", "if found:"),
+    Break("F01", FORWARD, "if found.id == self._mailbox.id:", "if False:"),
     Break("F02", FORWARD, "TRIES = 3", "TRIES = 5"),
     Break("F03", FORWARD, '== "prepend_forward"', '!= "prepend_forward"'),
     Break("F04", FORWARD, '"cancel": "back-to-messages"', '"cancel": "return-main-menu"'),
-    Break("F05", "ivr/mailbox/delivery.py", "copy.length_ms - copy.intro_ms + intro_ms", "copy.length_ms"),
+    Break("F05", "ivr/mailbox/delivery.py", "length_ms=copy.length_ms + intro_ms", "length_ms=copy.length_ms"),
     Break("F06", FORWARD, "take, intro=False)", "take)"),
     Break("F07", MESSAGE, 'after_forward_action == "save"', 'after_forward_action != "save"'),
     Break("F08", FORWARD, 'self.say("done/forwarded")', 'self.say("done/saved")'),

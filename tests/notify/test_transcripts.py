@@ -14,6 +14,7 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.message import Message
 from ivr.notify.transcript.settings import TranscriptSettings
 from ivr.notify.transcript.transcriber import WorkerTranscriber
+from tests.mailbox.test_replaced_audio import brought
 from tests.notify.conftest import ANN, Home
 from tests.notify.test_mail import text_of
 from tests.support.house import SOUNDS
@@ -54,6 +55,23 @@ async def test_it_is_kept_with_the_message_and_in_its_mail(
     [mail] = mail_server.mails
     assert SAID in text_of(mail)
     assert "Call me back &lt;b&gt;today&lt;/b&gt;." in text_of(mail, "html")
+    await home.leaves()
+
+
+async def test_of_audio_that_is_replaced_meanwhile_nothing_is_kept(
+    tmp_path: Path, mail_server: MailServer, program: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = await home_with(tmp_path, mail_server, engine="command", command=str(program))
+    box = await home.box(transcribe=True)
+    message = await home.is_left(box)
+
+    async def meanwhile(self: object, paths: list[Path]) -> str:
+        await home.app.rest.uploads.replace(message, brought(home, 5000, b"new"))
+        return "What was said before."
+
+    monkeypatch.setattr(WorkerTranscriber, "transcribe", meanwhile)
+    await home.settle()
+    assert await kept(home, box, message) is None
     await home.leaves()
 
 

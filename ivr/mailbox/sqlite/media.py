@@ -11,6 +11,8 @@ import structlog
 from ivr.clock import Clock
 from ivr.database.file import Database
 from ivr.errors import NotFound, Outdated
+from ivr.mailbox.message import Message
+from ivr.mailbox.sqlite import room
 from ivr.mailbox.store import Media, MediaKind
 
 log = structlog.get_logger()
@@ -41,16 +43,18 @@ class SqliteMedia:
             changes["temporary_until"] = until
         table, row_id = ("users", user_id) if user_id else ("boxes", media.box_id)
 
-        def verb(connection: sqlite3.Connection) -> str | None:
+        def verb(connection: sqlite3.Connection) -> tuple[str | None, list[Message]]:
             _must_be_in_use(connection, instead_of, media.box_id, user_id, media.kind)
             if take_id and not connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount:
                 raise NotFound("this recording was kept or dropped already")
             before = _point(connection, table, row_id, changes, now)
-            _bury_recording(connection, before, media.box_id, media.kind, now)
-            insert(connection, media)
-            return before
+            with room.made(connection, media.box_id, now) as purged:
+                _bury_recording(connection, before, media.box_id, media.kind, now)
+                insert(connection, media)
+            return before, purged
 
-        before = await self._database.write(verb)
+        before, purged = await self._database.write(verb)
+        room.told(purged)  # Their files go with the next turn of the sweeper.
         log.info("media.used", media=media.id, box=media.box_id, kind=media.kind, instead_of=before)
 
     async def stop_using(

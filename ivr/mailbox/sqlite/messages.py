@@ -80,11 +80,12 @@ class SqliteMessages:
     # -- changing ----------------------------------------------------------------------------------------------------
 
     async def add(
-        self, message: Message, take_id: str | None = None, quota_bytes: int = 0, *, quiet: bool = False
+        self, message: Message, take_id: str | None = None, *, quiet: bool = False, said: bool = False
     ) -> list[Message]:
         def verb(connection: sqlite3.Connection) -> list[Message]:
-            self._appear(connection, message, take_id, quiet=quiet)
-            return room.make(connection, message, quota_bytes, int(self._clock.now()))
+            with room.made(connection, message.box_id, self._now(), but=message.id, said=said) as purged:
+                self._appear(connection, message, take_id, quiet=quiet)
+            return purged
 
         purged = await self._database.write(verb)
         log.info("message.stored", message=message.id, box=message.box_id, length_ms=message.length_ms)
@@ -113,41 +114,52 @@ class SqliteMessages:
         return _told(*await self._database.write(verb), because)
 
     async def bring_back(self, box_id: str, message_id: str, because: Because) -> Message:
-        now = int(self._clock.now())
+        now = self._now()
 
-        def verb(connection: sqlite3.Connection) -> None:
-            if removal.is_soft_deleted(connection, box_id, message_id):
+        def verb(connection: sqlite3.Connection) -> list[Message]:
+            if not removal.is_soft_deleted(connection, box_id, message_id):
+                return []
+            with room.made(connection, box_id, now, but=message_id) as purged:
                 removal.revive(connection, box_id, message_id, now)
+            return purged
 
-        await self._database.write(verb)
+        room.told(await self._database.write(verb))
         return await self.restore(box_id, message_id, because)
 
-    async def add_copy(self, copy: Message, *, take_id: str | None = None, quiet: bool = False) -> None:
-        await self._database.write(lambda c: self._appear(c, copy, take_id, quiet=quiet))
-        log.info("message.copied", message=copy.id, box=copy.box_id, source=copy.history[-1])
-
-    async def add_copies(self, copies: Sequence[Message], of: Message, *, seen: int | None = None) -> None:
-        def verb(connection: sqlite3.Connection) -> None:
+    async def add_copies(
+        self, copies: Sequence[Message], of: Message, *, seen: int | None = None
+    ) -> list[Message]:  # fmt: skip
+        def verb(connection: sqlite3.Connection) -> list[Message]:
             if seen is not None:
                 rows.one(connection, of.box_id, of.id, seen=seen)
+            gone: list[Message] = []
             for copy in copies:
-                self._appear(connection, copy, None, quiet=True)
+                with room.made(connection, copy.box_id, self._now(), but=of.id) as purged:
+                    self._appear(connection, copy, None, quiet=True)
+                gone += purged
+            return gone
 
-        await self._database.write(verb)
+        purged = await self._database.write(verb)
         for copy in copies:
             log.info("message.copied", message=copy.id, box=copy.box_id, source=of.box_id)
+        room.told(purged)
+        return purged
 
-    async def add_moved(self, moved: Message, of: Message, *, seen: int | None = None) -> None:
-        def verb(connection: sqlite3.Connection) -> None:
+    async def add_moved(self, moved: Message, of: Message, *, seen: int | None = None) -> list[Message]:
+        def verb(connection: sqlite3.Connection) -> list[Message]:
             before = rows.one(connection, of.box_id, of.id, seen=seen)
-            self._appear(connection, moved, None, quiet=True)
-            removal.vanish(connection, before, int(self._clock.now()))
+            with room.made(connection, moved.box_id, self._now()) as purged:
+                removal.vanish(connection, before, self._now())  # First: within one box a move needs no room.
+                self._appear(connection, moved, None, quiet=True)
+            return purged
 
-        await self._database.write(verb)
+        purged = await self._database.write(verb)
         log.info("message.moved", message=moved.id, box=moved.box_id, source=of.box_id)
+        room.told(purged)
+        return purged
 
     async def remove(self, box_id: str, message_ids: Sequence[str], *, seen: int | None = None) -> list[str]:
-        now = int(self._clock.now())
+        now = self._now()
 
         def verb(connection: sqlite3.Connection) -> list[str]:
             removed: list[str] = []
@@ -164,16 +176,16 @@ class SqliteMessages:
         return removed
 
     async def tell_full(self, account_id: str, box_id: str) -> None:
-        now = int(self._clock.now())
+        now = self._now()
         await self._database.write(lambda c: outbox.about_box(c, Kind.FULL, account_id, box_id, now))
         log.info("box.full", box=box_id)
 
     async def refresh_light(self, account_id: str, box_id: str) -> None:
-        now = int(self._clock.now())
+        now = self._now()
         await self._database.write(lambda c: outbox.light(c, account_id, box_id, now))
 
     async def expire(self, account_id: str, not_before: int, limit: int) -> int:
-        now = int(self._clock.now())
+        now = self._now()
         if not await self._database.read(lambda c: rows.older_than(c, account_id, not_before, 1)):
             return 0
 
@@ -190,10 +202,13 @@ class SqliteMessages:
             log.info("messages.expired", account=account_id, messages=expired)
         return expired
 
+    def _now(self) -> int:
+        return int(self._clock.now())
+
     # -- within a transaction ----------------------------------------------------------------------------------------
 
     def _appear(self, connection: sqlite3.Connection, message: Message, take_id: str | None, *, quiet: bool) -> None:
-        now = int(self._clock.now())
+        now = self._now()
         if not connection.execute(
             "SELECT 1 FROM boxes WHERE id = ? AND deleted_at IS NULL", (message.box_id,)
         ).fetchone():
@@ -209,7 +224,7 @@ class SqliteMessages:
         outbox.light(connection, message.account_id, message.box_id, now)
 
     def _to_folder(self, connection: sqlite3.Connection, before: Message, folder: Folder, because: Because) -> Message:
-        now = int(self._clock.now())
+        now = self._now()
         arrival = rows.next_arrival(connection, before.account_id) if before.has_audio else rows.NEVER
         connection.execute(
             "UPDATE messages SET folder = ?, folder_before = ?, folder_at = ?, arrival = ?, revision = revision + 1"

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from ivr.errors import NotFound
 from ivr.mailbox.message import Message
 from ivr.mailbox.sqlite import counters, outbox, rows
 from ivr.mailbox.sqlite.outbox import Kind
+
+REPLACED = "audio"
+"""The kind of tombstone that stands for audio and not for a message; it stays no longer than that audio."""
 
 
 def vanish(connection: sqlite3.Connection, message: Message, now: int) -> None:
@@ -72,12 +75,15 @@ def is_known(connection: sqlite3.Connection, message_id: str) -> bool:
 
 def bury_message(connection: sqlite3.Connection, row: sqlite3.Row, now: int, why: str) -> None:
     """A message that is out of sight already goes for good."""
-    stems = [f"{row['account_id']}/vm/{row['id']}"]
-    if row["intro_id"]:
-        stems.append(f"{row['account_id']}/media/{row['intro_id']}")
-    _tombstone(connection, "message", row, row["stored_at"], now, why, stems)
+    _tombstone(connection, "message", row, row["stored_at"], now, why, _stems(rows.message(row)))
     connection.execute("DELETE FROM outbox WHERE message_id = ?", (row["id"],))
     connection.execute("DELETE FROM messages WHERE id = ?", (row["id"],))
+
+
+def bury_audio(connection: sqlite3.Connection, message: Message, instead: str, now: int) -> None:
+    """The audio that a message had goes, and its intro: audio of the name `instead` is in its place."""
+    about = {"id": instead, "account_id": message.account_id, "box_id": message.box_id}
+    _tombstone(connection, REPLACED, about, message.time, now, "other audio came", _stems(message))
 
 
 def purge(connection: sqlite3.Connection, message: Message, now: int, why: str) -> None:
@@ -122,6 +128,11 @@ def bury_box(connection: sqlite3.Connection, row: sqlite3.Row, now: int, why: st
     return True
 
 
+def _stems(message: Message) -> list[str]:
+    intro = [f"{message.account_id}/media/{message.intro_id}"] if message.intro_id else []
+    return [f"{message.account_id}/vm/{message.recording}", *intro]
+
+
 def _is_name_of_user(connection: sqlite3.Connection, user_id: str | None, media_id: str) -> bool:
     """A name is its user's, whichever box it was recorded through (kazoo-behaviour §1.12)."""
     user = connection.execute("SELECT settings FROM users WHERE id = ? AND deleted_at IS NULL", (user_id,)).fetchone()
@@ -134,7 +145,7 @@ def _account_of(connection: sqlite3.Connection, message_id: str) -> str:
 
 
 def _tombstone(
-    connection: sqlite3.Connection, kind: str, row: sqlite3.Row | dict[str, object], made_at: int | None, now: int,
+    connection: sqlite3.Connection, kind: str, row: sqlite3.Row | Mapping[str, object], made_at: int | None, now: int,
     why: str, stems: Iterable[str],
 ) -> None:  # fmt: skip
     files = list(stems)

@@ -108,16 +108,19 @@ def insert(connection: sqlite3.Connection, m: Message, arrival: int, now: int) -
         "bytes": m.bytes, "intro_id": m.intro_id, "intro_ms": m.intro_ms,
         "caller_number": m.caller.number, "caller_name": m.caller.name, "from_uri": m.from_uri, "to_uri": m.to_uri,
         "call_id": m.call_id, "history": json.dumps(m.history), "transcription": m.transcription,
-        "upload_type": m.upload_type, "revision": m.revision, "stored_at": now,
+        "upload_type": m.upload_type, "audio": m.audio, "revision": m.revision, "stored_at": now,
     }  # fmt: skip
     columns, marks = ", ".join(values), ", ".join("?" * len(values))
     connection.execute(f"INSERT INTO messages ({columns}) VALUES ({marks})", tuple(values.values()))
 
 
-def keep_transcription(connection: sqlite3.Connection, message_id: str, transcription: str) -> None:
-    """What was said, as JSON: {"result": "success" or "error", "text": …} (kazoo-behaviour §5.4)."""
-    sql = "UPDATE messages SET transcription = ?, revision = revision + 1 WHERE id = ?"
-    connection.execute(sql, (transcription, message_id))
+def keep_transcription(connection: sqlite3.Connection, message: Message, transcription: str) -> None:
+    """What was said, as JSON: {"result": "success" or "error", "text": …} (kazoo-behaviour §5.4).
+
+    Of audio that was replaced meanwhile nobody wants to read.
+    """
+    sql = "UPDATE messages SET transcription = ?, revision = revision + 1 WHERE id = ? AND coalesce(audio, id) = ?"
+    connection.execute(sql, (transcription, message.id, message.recording))
 
 
 def message(row: sqlite3.Row) -> Message:
@@ -128,7 +131,7 @@ def message(row: sqlite3.Row) -> Message:
         caller=Caller(row["caller_number"] or "", row["caller_name"] or ""), urgent=bool(row["urgent"]),
         intro_id=row["intro_id"], intro_ms=row["intro_ms"], from_uri=row["from_uri"] or "", to_uri=row["to_uri"] or "",
         call_id=row["call_id"] or "", history=tuple(json.loads(row["history"])), transcription=row["transcription"],
-        upload_type=row["upload_type"], revision=row["revision"],
+        upload_type=row["upload_type"], audio=row["audio"], revision=row["revision"],
     )  # fmt: skip
 
 

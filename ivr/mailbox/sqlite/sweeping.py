@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from ivr.clock import Clock
 from ivr.database.file import Database
 from ivr.mailbox.sqlite import removal, rows
-from ivr.mailbox.sweeping.rules import Audio, Due, Leftover, Rule, Shelf
+from ivr.mailbox.sweeping.rules import HEARD_OUT_S, Audio, Due, Leftover, Rule, Shelf
 
 DUE = {
     Rule.DELETED: "SELECT *, folder_at AS since FROM messages WHERE folder = 'deleted' AND folder_at < :before"
@@ -32,7 +32,7 @@ DUE = {
     " WHERE counted_from < :before ORDER BY counted_from LIMIT :limit",
 }
 KNOWN = {
-    Shelf.MESSAGES: ("SELECT id FROM messages WHERE id = ?",),
+    Shelf.MESSAGES: ("SELECT id FROM messages WHERE id = substr(?1, 1, 39) AND coalesce(audio, id) = ?1",),
     Shelf.MEDIA: ("SELECT id FROM media WHERE id = ?", "SELECT intro_id FROM messages WHERE intro_id = ?"),
     Shelf.TAKES: ("SELECT id FROM takes WHERE id = ?",),
 }
@@ -69,13 +69,21 @@ class SqliteSweeping:
         return await self._database.write(verb)
 
     async def leftovers(self, limit: int) -> list[Leftover]:
-        sql = "SELECT id, files FROM tombstones WHERE files IS NOT NULL ORDER BY removed_at LIMIT ?"
-        found = await self._database.read(lambda c: c.execute(sql, (limit,)).fetchall())
+        sql = (
+            "SELECT id, files FROM tombstones WHERE files IS NOT NULL AND (kind <> ? OR removed_at < ?)"
+            " ORDER BY removed_at LIMIT ?"
+        )
+        values = (removal.REPLACED, int(self._clock.now()) - HEARD_OUT_S, limit)
+        found = await self._database.read(lambda c: c.execute(sql, values).fetchall())
         return [Leftover(row["id"], tuple(map(PurePosixPath, json.loads(row["files"])))) for row in found]
 
     async def files_gone(self, ids: Sequence[str]) -> None:
-        sql = "UPDATE tombstones SET files = NULL WHERE id = ?"
-        await self._database.write(lambda c: c.executemany(sql, [(id_,) for id_ in ids]).rowcount)
+        def verb(connection: sqlite3.Connection) -> None:
+            for id_ in ids:
+                connection.execute("DELETE FROM tombstones WHERE id = ? AND kind = ?", (id_, removal.REPLACED))
+                connection.execute("UPDATE tombstones SET files = NULL WHERE id = ?", (id_,))
+
+        await self._database.write(verb)
 
     async def replaced(self, after: str, before: int, limit: int) -> tuple[str | None, list[str]]:
         sql = "SELECT * FROM media WHERE id > ? ORDER BY id LIMIT ?"
@@ -113,7 +121,8 @@ class SqliteSweeping:
         sql = "SELECT * FROM messages WHERE id > ? ORDER BY id LIMIT ?"
         found = await self._database.read(lambda c: c.execute(sql, (after, limit)).fetchall())
         seen = [row for row in found if row["deleted_at"] is None and row["expired_at"] is None and row["bytes"]]
-        heard = [Audio(row["id"], row["account_id"], row["box_id"], row["intro_id"]) for row in seen]
+        messages = map(rows.message, seen)
+        heard = [Audio(m.id, m.recording, m.account_id, m.box_id, m.intro_id) for m in messages]
         return (found[-1]["id"] if len(found) == limit else None), heard
 
 

@@ -119,7 +119,7 @@ class Inspection:
             after, found = await self._store.audio(after, ROWS)
             silent = 0
             for one in found:
-                wanted = [self._recordings.message(one.account_id, one.message_id)]
+                wanted = [self._recordings.message(one.account_id, one.recording)]
                 wanted += [self._recordings.media(one.account_id, one.intro_id)] if one.intro_id else []
                 for path in await asyncio.to_thread(_missing, wanted):
                     silent += 1

@@ -19,6 +19,10 @@ from ivr.mailbox.system import DAY_S
 Days = Annotated[int, Field(ge=1, le=36_500)]
 
 
+HEARD_OUT_S = 3600
+"""Whoever began to hear audio that is replaced then hears that to its end; no call and no download takes so long."""
+
+
 class SweepingSettings(BaseModel):
     """How long what is on its way out is still there."""
 
@@ -89,6 +93,7 @@ class Audio:
     """A message and the files that must be there for it."""
 
     message_id: str
+    recording: str
     account_id: str
     box_id: str
     intro_id: str | None
@@ -115,7 +120,7 @@ class SweepStore(Protocol):
         """Do it, in one transaction; what was done. Files of what is removed become leftovers."""
 
     async def leftovers(self, limit: int) -> list[Leftover]:
-        """What was removed, and still has files."""
+        """What was removed, and still has files; of audio that was replaced, what nobody can be at any more."""
 
     async def files_gone(self, ids: Sequence[str]) -> None:
         """The files of these leftovers are away."""

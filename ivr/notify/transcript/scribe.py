@@ -57,7 +57,7 @@ class Scribe:
         now = int(self._clock.now())
 
         def also(connection: sqlite3.Connection) -> None:
-            rows.keep_transcription(connection, message.id, kept)
+            rows.keep_transcription(connection, message, kept)
             if self._mails and message.folder is Folder.NEW and not row.payload.get("quiet"):
                 announce(connection, mailbox, message, now)
 
