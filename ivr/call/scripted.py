@@ -89,6 +89,8 @@ class ScriptedCall(Call):
         self.status: str | None = None
         self.told: dict[str, str] = {}
         self.branch: tuple[str, str] | None = None
+        self.heard_early = 0
+        """How many sounds had been heard when it was answered; all of them, where it never was."""
         self.hung_up = False
         self.moments = 0
         self.extensions: set[tuple[str, str]] = set()
@@ -142,6 +144,7 @@ class ScriptedCall(Call):
             if key and not (key in keys and self.typeahead.accepts(key)):
                 continue
             self.heard.append(Heard(sound.text, start_ms, at_ms))
+            self.heard_early += not self.answered
             self._check_hung_up()
             return Played(key, at_ms)
 

@@ -19,12 +19,12 @@ FARTHEST_S = 60
 
 
 class Watchdog:
-    """`now()` gives seconds. Where moving the limit is dear, it lies farther off."""
+    """`now()` gives seconds. Where moving the limit is dear, it may lie farther off (`slack_s`, `farthest_s`)."""
 
-    def __init__(self, now: Callable[[], float], slack_s: float = SLACK_S, farthest_s: float = FARTHEST_S) -> None:
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.slack_s: float = SLACK_S
+        self.farthest_s: float = FARTHEST_S
         self._now = now
-        self._slack_s = slack_s
-        self._farthest_s = farthest_s
         self._until = 0.0
 
     def due(self, within_s: float, *, costs_nothing: bool = False) -> int | None:
@@ -33,9 +33,9 @@ class Watchdog:
         Where setting it `costs_nothing` it is brought closer.
         """
         left_s = self._until - self._now()
-        farthest_s = 2 * self._slack_s if costs_nothing else self._farthest_s
+        farthest_s = 2 * self.slack_s if costs_nothing else self.farthest_s
         if within_s <= left_s <= within_s + farthest_s:
             return None
-        ahead_s = round(within_s + self._slack_s)
+        ahead_s = round(within_s + self.slack_s)
         self._until = self._now() + ahead_s
         return ahead_s

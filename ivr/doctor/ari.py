@@ -18,9 +18,13 @@ def ari(site: Installation) -> Iterator[Finding]:
     if not settings.password:
         return
     at = f"{settings.host}:{settings.port}"
+    if settings.listen_per_call and not settings.listen_port:
+        remedy = "give listen_port of [ari] the port of the uri in websocket_client.conf"
+        yield problem("ARI", "Asterisk is to dial us for each call (listen_per_call), and we listen nowhere", remedy)
     if settings.listen_port:
         yield ok("ARI", f"Asterisk is to dial {settings.listen_host}:{settings.listen_port} (websocket_client.conf)")
-        return
+        if not settings.listen_per_call:
+            return
     try:
         answer = _asked(site, settings)
     except OSError as error:

@@ -101,9 +101,9 @@ async def _over_ari(app: App, sentences: Sentences, calls: CallStore) -> Ari:
     listening = Listening(settings, lines) if settings.listen_port else None
     if listening:
         await listening.start()
-        jobs = [instances.run()]
-    else:
-        jobs = [instances.run(), Dialling(settings, lines).run()]
+    jobs = [instances.run()]
+    if not listening or settings.listen_per_call:
+        jobs.append(Dialling(settings, lines).run())
     return Ari(service, lines, listening, tuple(map(asyncio.create_task, jobs)))
 
 

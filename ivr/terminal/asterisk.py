@@ -19,6 +19,8 @@ from ivr.audio.wav import SAMPLES_PER_MS
 from ivr.terminal import recording
 from ivr.terminal.recording import Recording
 
+RINGING, UP = 4, 6
+UNKNOWN_APPLICATION = -2
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 
 
@@ -54,13 +56,15 @@ class Asterisk:
     def __init__(self, line: Line, handset: Handset) -> None:
         self.variables: dict[str, str] = {}
         self.goto: dict[str, str] = {}
+        self.is_answered = False
         self._line = line
         self._handset = handset
         self._commands: asyncio.Queue[str | None] = asyncio.Queue()
         self._command_came = asyncio.Event()
         self._does: dict[str, Callable[..., Awaitable[str | None]]] = {
             "NOOP": self._noop,
-            "ANSWER": self._noop,
+            "ANSWER": self._answer,
+            "EXEC": self._exec,
             "STREAM FILE": self._stream_file,
             "RECORD FILE": self._record_file,
             "GET VARIABLE": self._get_variable,
@@ -146,6 +150,14 @@ class Asterisk:
     async def _noop(self, *_: str) -> str:
         return "200 result=0"
 
+    async def _answer(self) -> str:
+        self.is_answered = True
+        return "200 result=0"
+
+    async def _exec(self, application: str, *_: str) -> str:
+        """Progress() lets somebody hear what is played before the answer; they do here in any case."""
+        return f"200 result={0 if application.lower() == 'progress' else UNKNOWN_APPLICATION}"
+
     async def _stream_file(self, stem: str, digits: str = "", offset: str = "0") -> str | None:
         heard = recording.read(stem)
         if heard is None:
@@ -195,7 +207,7 @@ class Asterisk:
         return "200 result=0"
 
     async def _channel_status(self) -> str:
-        return "200 result=6"
+        return f"200 result={UP if self.is_answered else RINGING}"
 
     async def _hang_up(self) -> str:
         self._handset.hung_up.set()

@@ -173,6 +173,10 @@ class Person:
         """Dial, and be answered."""
         return Conversation(await self.phone.dial(number, **how), self._vocabulary)
 
+    async def dials_early(self, number: str) -> Conversation:
+        """Dial, and hear something before the call is answered."""
+        return Conversation(await self.phone.dial_early(number), self._vocabulary)
+
 
 class Recorded:
     """A message and what is said in it."""

@@ -15,9 +15,9 @@ class Stretch:
     ended_ms: float
 
 
-def stretches(call: PhoneCall, samples: Samples, since: int = 0) -> list[Stretch]:
-    """The stretches of the recording `samples` that were heard since a sample of what was heard."""
-    heard, window, step = call.heard, RATE // 25, RATE // 100
+def stretches(call: PhoneCall, samples: Samples, since: int = 0, until: int | None = None) -> list[Stretch]:
+    """The stretches of the recording `samples` that were heard from one sample of what was heard to another."""
+    heard, window, step = call.heard[:until], RATE // 25, RATE // 100
     found: list[Stretch] = []
     offset = None
     for at in range(max(0, since), len(heard) - window, step):

@@ -23,7 +23,7 @@ from tests.call.contract.lab import FIRST, told_in
 from tests.call.contract.rows import ROWS, Row
 from tests.call.contract.script import HangsUp, Presses, Speaks
 from tests.call.contract.stage import NAMES
-from tests.sipphone import Clip, PhoneCall, Vocabulary
+from tests.sipphone import RATE, Clip, PhoneCall, Vocabulary
 from tests.sipphone.speech import speech
 
 CLIPS = {name: Clip(name, sound_of(name)) for name in NAMES}
@@ -34,6 +34,8 @@ BREATH_MS = 60
 END_MS = 60
 """Asterisk leaves the last samples of a file out, and what is heard is found in pieces of 40 ms."""
 REACTION_MS = 2000
+SETTLING_S = 0.02
+"""The answer and the packet of sound that came before it arrive at two ports."""
 WORKING_S = 0.5
 """So long after the sound before it the service is at work."""
 
@@ -82,10 +84,13 @@ async def test_a_transport_keeps_the_contract(
     alice: Person, notes: Notes, vocabulary: Vocabulary, n: int
 ) -> None:  # fmt: skip
     row, folder = ROWS[n], Path(notes.folder) / "contract"
-    call = await alice.phone.dial(f"*60{FIRST + n}")
+    number = f"*60{FIRST + n}"
+    call = await (alice.phone.dial(number) if row.early is None else alice.phone.dial_early(number))
     caller = Caller(call, n)
     for step in row.caller:
         await caller.does(step)
+    if row.early is not None and row.answered and not row.caller_hangs_up:
+        await call.answered(25)
     if row.goes_on:
         await call.hears(vocabulary["month/7"], within_s=15)
     await call.ended(25)
@@ -93,6 +98,8 @@ async def test_a_transport_keeps_the_contract(
     await eventually(told.exists)
     outcome: dict[str, Any] = json.loads(told.read_text())
     assert outcome["wrong"] is None, outcome["wrong"]
+    if row.early is not None:
+        _was_answered(call, row)
     if row.hears is not None:
         _was_heard(call, row, outcome["found"])
     if spoken := next((step for step in row.caller if isinstance(step, Speaks)), None):
@@ -115,6 +122,15 @@ def _was_heard(call: PhoneCall, row: Row, found: dict[str, Any]) -> None:
             assert abs(after.began_ms - before.ended_ms) <= FRAMES_MS, "it goes on where it stopped"
         if "position_ms" in found:
             assert abs(heard[-1].ended_ms - found["position_ms"]) <= FRAMES_MS
+
+
+def _was_answered(call: PhoneCall, row: Row) -> None:
+    """Where the row answers, and not before; what is to be heard before that was heard by then."""
+    went_on = row.goes_on  # There, it is answered by the dialplan.
+    assert (call.answered_s is not None) == (row.answered or went_on)
+    until = None if call.answered_s is None else round((call.answered_s + SETTLING_S) * RATE)
+    for name, clip in CLIPS.items():
+        assert bool(stretches(call, clip.samples, until=until)) == (name in (row.early or ())), name
 
 
 def _was_recorded(caller: Caller, spoken: Speaks, found: dict[str, Any]) -> None:

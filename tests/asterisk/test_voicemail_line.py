@@ -186,9 +186,11 @@ async def test_whoever_hangs_up_is_told_apart_in_h(alice: Person, stranger: Pers
 async def test_early_media_is_heard_before_the_answer(alice: Person, stranger: Person) -> None:
     """The call is answered for the recording: whoever does not leave one pays for none."""
     alice.moves_in()
-    call = await stranger.dials(line("ue", alice), within_s=30)
+    call = await stranger.dials_early(line("ue", alice))
     await greets(call, alice)
+    assert call.call.answered_s is None
     await call.hears(INSTRUCTIONS, "tone/beep", whole=True)
+    assert call.call.answered_s
     words = words_of(stranger)
     await call.call.say(words.samples)
     await call.hang_up()

@@ -123,6 +123,32 @@ async def test_seek_and_pause_go_on_where_they_stood(office: Office) -> None:
     assert second.heard[0] > 20_000
 
 
+async def _asks_again_and_again(office: Office) -> list[str]:
+    """What the time limit was set to while somebody asked three times when a message of a minute was left."""
+    await office.house.message(await office.house.box(owner=office.house.alice), s=60)
+    call = office.call("number=1000", "watchdog=5")
+    await call.plays("(recording)")
+    before = len(call.errands)
+    for _ in range(3):
+        call.press("#")
+        await call.plays("Received")
+        await call.plays("(recording)")
+    call.hang_up()
+    await call.ends()
+    return [errand for errand in call.errands[before:] if errand.startswith("limit")]
+
+
+async def test_the_limit_is_not_moved_while_somebody_types(office: Office) -> None:
+    """Each time takes the call away for a moment, in which nothing plays."""
+    assert await _asks_again_and_again(office) == []
+
+
+async def test_but_it_is_when_they_only_listen(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the dialplan is not waited for for long where the service dies."""
+    monkeypatch.setattr("ivr.call.ari.call.TYPES_FOR_S", 0.0)
+    assert await _asks_again_and_again(office) != []
+
+
 async def test_a_message_that_was_hung_up_in_is_not_heard_to_its_end(office: Office) -> None:
     message = await office.house.message(await office.house.box(owner=office.house.alice), s=30)
     call = office.call("number=1000")

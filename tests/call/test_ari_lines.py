@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,9 @@ class Door:
     def __init__(self, asterisk: FakeAri) -> None:
         self.port = 0
         self.asked = 0
+        self.connections = 0
+        self.closes = ""
+        """How it closes behind an answer: "untold"; or "told", and is waited for to do it."""
         self.says: bytes | None = None
         self._asterisk = asterisk
 
@@ -38,8 +42,19 @@ class Door:
         return server
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.asked += 1
+        self.connections += 1
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                await self._answer(reader, writer)
+                if self.says is not None or self.closes:
+                    break
+        if self.closes == "told":
+            await reader.read()
+        writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.asked += 1
         method, path, _ = head.split(" ", 2)
         credentials = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         if f"Authorization: Basic {credentials}" not in head:
@@ -47,9 +62,9 @@ class Door:
         else:
             status, said = await self._asterisk.answer(method, path.removeprefix("/ari/"))
             body = json.dumps(said) if said is not None else ""
-        head = f"HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        closes = "Connection: close\r\n" * (self.closes == "told")
+        head = f"HTTP/1.1 {status} X\r\n{closes}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(self.says if self.says is not None else (head + body).encode())
-        writer.close()
 
 
 @pytest.fixture
@@ -59,12 +74,59 @@ async def door(asterisk: FakeAri) -> AsyncIterator[Door]:
         yield door
 
 
-async def test_a_request_over_http(door: Door) -> None:
-    answer = await Http("127.0.0.1", door.port, USER, PASSWORD)("GET", "applications/ivr")
+@pytest.fixture
+async def http(door: Door) -> AsyncIterator[Http]:
+    http = Http("127.0.0.1", door.port, USER, PASSWORD)
+    yield http
+    http.close()
+
+
+async def test_a_request_over_http(http: Http) -> None:
+    answer = await http("GET", "applications/ivr")
     assert answer.body == {"name": "ivr", "channel_ids": []}
-    answer = await Http("127.0.0.1", door.port, USER, PASSWORD)("POST", "channels/x/answer")
+    answer = await http("POST", "channels/x/answer")
     assert (answer.status, answer.message) == (404, "Channel not found")
-    assert (await Http("127.0.0.1", door.port, USER, "guessed")("GET", "asterisk/ping")).status == 401
+
+
+async def test_another_password_is_refused(door: Door) -> None:
+    http = Http("127.0.0.1", door.port, USER, "guessed")
+    assert (await http("GET", "asterisk/ping")).status == 401
+    http.close()
+
+
+async def test_one_connection_carries_one_request_after_the_other_and_several_those_at_once(
+    http: Http, door: Door
+) -> None:
+    for _ in range(5):
+        await http("GET", "asterisk/ping")
+    assert door.connections == 1
+    await asyncio.gather(*(http("GET", "asterisk/ping") for _ in range(3)))
+    assert door.connections == 3
+
+
+@pytest.mark.parametrize("how", ["told", "untold"])
+async def test_a_connection_that_asterisk_has_closed_is_not_asked_again(http: Http, door: Door, how: str) -> None:
+    door.closes = how
+    for n in range(1, 4):
+        assert (await http("GET", "asterisk/ping")).ok
+        await asyncio.sleep(0.05)  # For the end to get here.
+        assert door.connections == n
+
+
+async def test_nor_is_one_that_asterisk_is_about_to_close(
+    http: Http, door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    monkeypatch.setattr("ivr.call.ari.http.IDLE_S", -1.0)
+    await http("GET", "asterisk/ping")
+    await http("GET", "asterisk/ping")
+    assert door.connections == 2
+
+
+async def test_who_has_closed_keeps_none(http: Http, door: Door) -> None:
+    http.close()
+    await http("GET", "asterisk/ping")
+    await http("GET", "asterisk/ping")
+    assert door.connections == 2
 
 
 @pytest.mark.parametrize(
@@ -112,21 +174,45 @@ async def test_an_asterisk_that_takes_no_requests_over_the_websocket_gets_them_o
 # -- Asterisk dials us -------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-async def listening(tmp_path: Path, humming: Path) -> AsyncIterator[tuple[House, int, Service]]:
-    """A service that Asterisk is to dial, and at which port."""
-    with_port = asyncio.get_running_loop()
-    probe = await with_port.create_server(asyncio.Protocol, "127.0.0.1", 0)
+async def _free_port() -> int:
+    probe = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
     port = int(probe.sockets[0].getsockname()[1])
     probe.close()
     await probe.wait_closed()
+    return port
+
+
+async def _listens(house: House) -> Service:
+    house.clock = SystemClock()  # type: ignore[assignment]
+    await house.open()
+    return await serve(house.app, only="calls")
+
+
+@pytest.fixture
+async def listening(tmp_path: Path, humming: Path) -> AsyncIterator[tuple[House, int, Service]]:
+    """A service that Asterisk is to dial, and at which port."""
+    port = await _free_port()
     house = House(
         tmp_path / "data", sounds={"folder": humming}, asterisk={"secret": SECRET}, fastagi={"port": 0},
         ari={"listen_port": port, "password": PASSWORD},
     )  # fmt: skip
-    house.clock = SystemClock()  # type: ignore[assignment]
-    await house.open()
-    service = await serve(house.app, only="calls")
+    service = await _listens(house)
+    yield house, port, service
+    await service.stop()
+
+
+@pytest.fixture
+async def for_each_call(
+    asterisk: FakeAri, tmp_path: Path, humming: Path
+) -> AsyncIterator[tuple[House, int, Service]]:  # fmt: skip
+    """A service that Asterisk is to dial for each call, and that dials Asterisk once."""
+    port = await _free_port()
+    own = {"port": asterisk.port, "application": "own", "listen_port": port, "listen_per_call": True}
+    house = House(
+        tmp_path / "data", sounds={"folder": humming}, asterisk={"secret": SECRET}, fastagi={"port": 0},
+        ari={**own, "password": PASSWORD},
+    )  # fmt: skip
+    service = await _listens(house)
     yield house, port, service
     await service.stop()
 
@@ -146,6 +232,42 @@ async def test_asterisk_dials_us_and_a_call_comes(listening: tuple[House, int, S
     call.press("#")
     assert await call.ends() == "DONE"
     assert await house.folder_of(message) == "deleted"
+
+
+OF_ALICE = "ivr:PJSIP/alice-00000001"
+"""What Asterisk calls the application of a connection that is alice's call's."""
+
+
+async def test_a_call_that_came_by_a_connection_of_its_own_goes_on_without_it(
+    for_each_call: tuple[House, int, Service], asterisk: FakeAri
+) -> None:
+    """Asterisk closes it 3 s behind the first Stasis()."""
+    house, port, _ = for_each_call
+    await asterisk.connected()
+    message = await house.message(await house.box(owner=house.alice))
+    await asterisk.dial(f"ws://127.0.0.1:{port}/", credentials(PASSWORD))
+    call = asterisk.call("check", "account=demo", "number=1000", variables=FROM_ALICE, application=OF_ALICE)
+    await call.plays("(recording)")
+    await asterisk.hang_up_what_was_dialled()
+    call.press("7")
+    await call.plays("To leave")
+    call.press("#")
+    assert await call.ends() == "DONE"
+    assert await house.folder_of(message) == "deleted"
+
+
+async def test_without_a_connection_of_ours_such_a_call_goes_back_to_the_dialplan(
+    for_each_call: tuple[House, int, Service], asterisk: FakeAri
+) -> None:
+    """Which tries the next name."""
+    _, port, _ = for_each_call
+    await asterisk.connected()
+    asterisk.refuses_connections = True
+    await asterisk.lose_connections()
+    await asterisk.dial(f"ws://127.0.0.1:{port}/", credentials(PASSWORD))
+    call = asterisk.call("check", "account=demo", "number=1000", application=OF_ALICE)
+    assert await call.ends() == ""
+    assert call.heard == []
 
 
 @pytest.mark.parametrize("password", ["guessed", ""])

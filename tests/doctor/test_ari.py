@@ -64,3 +64,14 @@ def test_a_site_without_ari_hears_nothing_of_it(clinic: Clinic) -> None:
 def test_where_asterisk_dials_us_nobody_is_asked(clinic: Clinic) -> None:
     [finding] = asked(clinic, b"", listen_port=4574)
     assert finding.level is Level.OK
+
+
+def test_where_it_dials_us_for_each_call_we_dial_it_too(clinic: Clinic) -> None:
+    listens, dials = asked(clinic, b"HTTP/1.1 401 Unauthorized\r\n\r\n", listen_port=4574, listen_per_call=True)
+    assert (listens.level, dials.level) == (Level.OK, Level.PROBLEM)
+
+
+def test_it_cannot_dial_us_where_we_do_not_listen(clinic: Clinic) -> None:
+    deaf, dials = asked(clinic, b'HTTP/1.1 200 OK\r\n\r\n{"name": "ivr"}', listen_per_call=True)
+    assert (deaf.level, dials.level) == (Level.PROBLEM, Level.OK)
+    assert "listen_port" in (deaf.remedy or "")

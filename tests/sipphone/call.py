@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from time import monotonic
 
 from .agent import Peer
 from .dialog import ALLOW, Dialog
 from .ear import Clip, Heard, heard
-from .errors import NotHeard, StillUp
+from .errors import NoAnswer, NotHeard, StillUp
 from .line import Line
 from .media import Media
 from .message import Address, Message
@@ -29,6 +29,10 @@ class PhoneCall:
 
     def __init__(self, line: Line, dialog: Dialog, media: Media, local: Session) -> None:
         self.is_up = False
+        """Both sides can hear each other: since the answer, or since there was early media."""
+        self.answered_s: float | None = None
+        """Seconds of `heard` when it was answered; None: not yet, or never."""
+        self._take_back: Callable[[], Awaitable[None]] | None = None
         self._line, self._dialog, self._media, self._local = line, dialog, media, local
 
     @property
@@ -112,10 +116,22 @@ class PhoneCall:
         return [found for found in told if found.end_s > after_s]
 
     async def hang_up(self) -> None:
-        """Ends the call and waits for the other side's answer; nothing when it is over already."""
+        """Ends the call and waits for the other side's answer; nothing when it is over already.
+
+        One that is not answered yet is taken back.
+        """
         if self.is_up:
-            self._end()
-            await self._dialog.request("BYE")
+            self.end()
+            if self.answered_s is None and self._take_back:
+                await self._take_back()
+            else:
+                await self._dialog.request("BYE")
+
+    async def answered(self, within_s: float = 10) -> None:
+        """Waits until the other side has answered; NoAnswer when it has not, or when the call is over."""
+        await self._line.changes.until(lambda: self.answered_s is not None or not self.is_up, within_s)
+        if self.answered_s is None:
+            raise NoAnswer(await self._complaint("the call was not answered", within_s, 0.0))
 
     async def ended(self, within_s: float = 10) -> None:
         """Waits until the other side has hung up; StillUp when it does not."""
@@ -123,16 +139,30 @@ class PhoneCall:
         if not await self._line.changes.until(lambda: not self.is_up, within_s):
             raise StillUp(await self._complaint("the call is still up", within_s, after_s))
 
-    def begin(self, remote: Session) -> None:
-        """The call was answered: sends from now on."""
+    def begin_early(self, remote: Session, take_back: Callable[[], Awaitable[None]]) -> None:
+        """There is sound before the answer: sends from now on."""
+        self._take_back = take_back
         self.is_up = True
         self._media.start(remote)
+
+    def begin(self, remote: Session) -> None:
+        """The call was answered: sends from now on, if it did not before."""
+        self.is_up = True
+        self.answered_s = self.position_s
+        self._media.start(remote)
+        self._line.changes.fire()
+
+    def end(self) -> None:
+        """It is over: nothing is heard or sent any more."""
+        self.is_up = False
+        self._media.stop()
+        self._line.changes.fire()
 
     def take(self, request: Message, peer: Peer) -> None:
         """A request of the other side within this call."""
         if request.method == "BYE":
             self._line.agent.answer(request, peer, 200, "OK")
-            self._end()
+            self.end()
         elif request.method == "INVITE":
             if request.body:
                 self._media.start(Session.parse(request.body))
@@ -149,11 +179,6 @@ class PhoneCall:
             self._line.agent.answer(request, peer, 200, "OK", headers=(ALLOW,))
         else:
             self._line.agent.answer(request, peer, 501, "Not Implemented", headers=(ALLOW,))
-
-    def _end(self) -> None:
-        self.is_up = False
-        self._media.stop()
-        self._line.changes.fire()
 
     def _is_settled(self) -> bool:
         return not self.is_up or (bool(self.arrivals) and monotonic() - self.arrivals[-1].arrival_s > _PAUSED_S)

@@ -16,7 +16,7 @@ from .line import Changes, Line
 from .message import Address, Message, SipSyntaxError
 from .mwi import CONTENT_TYPE as SUMMARY
 from .mwi import MessageSummary
-from .outgoing import place
+from .outgoing import listen_in, place
 from .sdp import Session
 
 _PATIENCE_S = 2.0  # for the server's answer to a farewell
@@ -110,13 +110,25 @@ class Phone:
         A diversion is the number that the call was for, or a whole header. CallRefused is a final failure and carries
         the early media heard; after NoAnswer the call was taken back.
         """
+        return await place(*self._outgoing(number, diversion, headers), within_s)
+
+    async def dial_early(self, number: str, *, within_s: float = 10) -> PhoneCall:
+        """Calls a number, and waits for sound before the answer; the answer may come at any time (`answered`).
+
+        NoAnswer where there is none, or where the answer comes first; the call was taken back then.
+        """
+        return await listen_in(*self._outgoing(number, None, None), within_s)
+
+    def _outgoing(
+        self, number: str, diversion: str | None, headers: Mapping[str, str] | None
+    ) -> tuple[Line, Dialog, dict[str, str]]:  # fmt: skip
         uri = number if number.startswith("sip:") else f"sip:{number}@{self._server[0]}:{self._server[1]}"
         extra = dict(headers or {})
         if diversion:
             extra["Diversion"] = (
                 diversion if "<" in diversion else f"<sip:{diversion}@{self._server[0]}>;reason=no-answer"
             )
-        return await place(self._line, self._dialog(uri), extra, within_s)
+        return self._line, self._dialog(uri), extra
 
     async def next_call(self, within_s: float = 10) -> IncomingCall:
         """The next call to us, ringing already."""

@@ -12,7 +12,7 @@ import pytest
 
 from . import phone as phone_module
 from .call import PhoneCall
-from .errors import CallRefused, NotNotified, Refused
+from .errors import CallRefused, NoAnswer, NotNotified, Refused
 from .message import Message
 from .phone import Phone
 from .scripted import Scripted, scripted
@@ -125,6 +125,62 @@ async def test_the_sound_may_be_described_by_the_ringing_already() -> None:
         leaving = asyncio.create_task(call.hang_up())
         server.reply(await server.expect("BYE"), "200 OK")
         await leaving
+
+
+async def test_a_call_may_be_heard_before_it_is_answered() -> None:
+    async with phone_and_server() as (phone, server):
+        dialling = asyncio.create_task(phone.dial_early("100"))
+        invite = await server.expect("INVITE")
+        server.reply(invite, "183 Session Progress", [SDP], Session("127.0.0.1", 40000).encode())
+        call = await dialling
+        assert (call.is_up, call.answered_s) == (True, None)
+        server.reply(invite, "200 OK", [contact(server), SDP], Session("127.0.0.1", 40000).encode())
+        await server.expect("ACK")
+        await call.answered()
+        assert call.answered_s == 0
+        leaving = asyncio.create_task(call.hang_up())
+        server.reply(await server.expect("BYE"), "200 OK")
+        await leaving
+
+
+async def test_a_call_that_is_heard_and_not_answered_is_taken_back() -> None:
+    async with phone_and_server() as (phone, server):
+        dialling = asyncio.create_task(phone.dial_early("100"))
+        invite = await server.expect("INVITE")
+        server.reply(invite, "183 Session Progress", [SDP], Session("127.0.0.1", 40000).encode())
+        call = await dialling
+        leaving = asyncio.create_task(call.hang_up())
+        cancel = await server.expect("CANCEL")
+        server.reply(cancel, "200 OK")
+        server.reply(invite, "487 Request Terminated")
+        await server.expect("ACK")
+        await leaving
+        assert not call.is_up
+
+
+async def test_a_call_that_is_heard_may_still_be_refused() -> None:
+    async with phone_and_server() as (phone, server):
+        dialling = asyncio.create_task(phone.dial_early("100"))
+        invite = await server.expect("INVITE")
+        server.reply(invite, "183 Session Progress", [SDP], Session("127.0.0.1", 40000).encode())
+        call = await dialling
+        server.reply(invite, "480 Temporarily Unavailable")
+        await server.expect("ACK")
+        await call.ended()
+        with pytest.raises(NoAnswer):
+            await call.answered()
+
+
+async def test_a_call_that_is_answered_at_once_is_not_heard_before() -> None:
+    async with phone_and_server() as (phone, server):
+        dialling = asyncio.create_task(phone.dial_early("100"))
+        invite = await server.expect("INVITE")
+        server.reply(invite, "200 OK", [contact(server), SDP], Session("127.0.0.1", 40000).encode())
+        await server.expect("ACK")
+        await server.expect("ACK")
+        server.reply(await server.expect("BYE"), "200 OK")
+        with pytest.raises(NoAnswer, match="early media"):
+            await dialling
 
 
 async def test_a_call_without_sound_is_ended_again() -> None:

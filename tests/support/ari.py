@@ -26,7 +26,16 @@ from websockets.typing import Subprotocol
 from ivr.audio import wav
 from ivr.terminal import recording
 
+ASTERISK_CONF = Path(__file__).parents[2] / "asterisk-conf"
 SPEED = 10
+LONGEST_EXTENSION = 80
+ERRANDS = [
+    re.compile(re.escape(start) + {".": ".+", "!": ".*"}[rest])
+    for start, rest in re.findall(
+        r"^exten => _(\w+~)([.!]),1", (ASTERISK_CONF / "extensions-ari.conf").read_text(), re.M
+    )
+]
+"""The extensions of our own dialplan to which a service may send a call."""
 USER, PASSWORD, APPLICATION = "ivr", "word", "ivr"
 Reply = tuple[int, Any]
 
@@ -41,6 +50,8 @@ class Playback:
     """From which position to which, in ms."""
     state: str = "queued"
     media: str = ""
+    is_early: bool = False
+    """It began before the call was answered."""
     has_tail: bool = False
     """Silence follows in the same playback."""
 
@@ -54,10 +65,14 @@ class PeerCall:
         self.id = id
         self.name = name
         self.application = APPLICATION
+        self.comes_back_to = ""
+        self.errands: list[str] = []
+        """The extensions of the dialplan to which the service sent the call."""
         self.variables = dict(variables)
         self.playbacks: list[Playback] = []
         self.asked: list[str] = []
         self.in_stasis = False
+        self.is_answered = False
         self.entered = 0
         """How often."""
         self.hung_up = asyncio.Event()
@@ -180,13 +195,18 @@ class PeerCall:
             await asyncio.wait({self._playing})
         self._leave()
         if context == "ivr-ari":
+            assert len(extension) < LONGEST_EXTENSION
+            assert any(pattern.fullmatch(extension) for pattern in ERRANDS), extension
+            self.errands.append(extension)
             await self._errand(*(unquote(word) for word in extension.split("~")))
         else:
             self.went_to = (context, extension) if context else None
             self.over.set()
 
-    async def _errand(self, verb: str, application: str, *words: str) -> None:
+    async def _errand(self, verb: str, *words: str) -> None:
         """The dialplan's extensions in ivr-ari."""
+        if verb in ("home", "limit", "leave"):
+            self.comes_back_to = words[0]
         match verb:
             case "status":
                 self.variables["IVRSTATUS"] = "".join(words)
@@ -201,6 +221,7 @@ class PeerCall:
                 await self._record(1000 * int(words[1]))
         if not self.hung_up.is_set():
             self._tell("ChannelDialplan", dialplan_app="Stasis")
+            self.application = self.comes_back_to
             self.enter()
 
     async def _record(self, longest_ms: int) -> None:
@@ -242,7 +263,9 @@ class PeerCall:
         if what.startswith("play/"):
             self._play(Playback(what.removeprefix("play/"), ""), query)
             return 201, {}
-        if what == "move":
+        if what == "answer":
+            self.is_answered = True
+        elif what == "move":
             self._asterisk.start(self._moves(query["app"], query["appArgs"]))
         elif what == "continue":
             self._asterisk.start(self._continues(query.get("context", ""), query.get("extension", "")))
@@ -269,6 +292,7 @@ class PeerCall:
         if playback.stop.is_set() or self.hung_up.is_set():
             return
         playback.state = "playing"
+        playback.is_early = not self.is_answered
         self._tell_of(playback, "PlaybackStarted", "playing")
         self._changed.set()
         loop = asyncio.get_running_loop()
@@ -311,6 +335,7 @@ class FakeAri:
         """How much of a message was said by whoever hangs up in it."""
         self.takes_requests = True
         """False: an Asterisk before 22.4."""
+        self.refuses_connections = False
         self.claimed: list[str] = []
         self._server: Server | None = None
         self._sockets: set[ServerConnection | ClientConnection] = set()
@@ -327,8 +352,14 @@ class FakeAri:
     async def dial(self, uri: str, headers: Mapping[str, str]) -> None:
         """An outbound WebSocket."""
         self._dialled = await connect(uri, additional_headers=headers, subprotocols=[Subprotocol("ari")])
+        self._sockets.add(self._dialled)
         self.start(self._serve(self._dialled))
         await self.connected()
+
+    async def hang_up_what_was_dialled(self) -> None:
+        """As 3 s behind the Stasis() that it was dialled for."""
+        assert self._dialled
+        await self._dialled.close()
 
     async def stop(self) -> None:
         """As when Asterisk ends: all calls with it."""
@@ -360,11 +391,13 @@ class FakeAri:
             await socket.send(frame)
 
     def call(
-        self, *says: str, channel: str = "PJSIP/alice-00000001", variables: Mapping[str, str] | None = None
-    ) -> PeerCall:
+        self, *says: str, channel: str = "PJSIP/alice-00000001", variables: Mapping[str, str] | None = None,
+        application: str = APPLICATION,
+    ) -> PeerCall:  # fmt: skip
         """A call comes."""
         self._count += 1
         call = PeerCall(self, f"1700000000.{self._count}", channel, says, variables or {})
+        call.application = application
         self.calls[call.id] = call
         call.enter()
         return call
@@ -372,9 +405,9 @@ class FakeAri:
     def tell(self, type: str, application: str = APPLICATION, **what: Any) -> None:
         now = datetime.fromtimestamp(1_700_000_000 + asyncio.get_running_loop().time() * SPEED, UTC)
         event = {"type": type, "application": application, "timestamp": now.isoformat(timespec="milliseconds"), **what}
-        for socket in self._sockets:
-            if socket is self._dialled or (socket.request and socket.request.path.endswith(f"app={application}")):
-                self.start(self._send(socket, json.dumps(event)))
+        asked_for = [one for one in self._sockets if one.request and one.request.path.endswith(f"app={application}")]
+        for socket in asked_for or self._sockets & {self._dialled}:
+            self.start(self._send(socket, json.dumps(event)))
 
     def start(self, job: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.ensure_future(job)
@@ -388,6 +421,9 @@ class FakeAri:
             await socket.send(frame)
 
     async def _serve(self, socket: ServerConnection | ClientConnection) -> None:
+        if self.refuses_connections and socket is not self._dialled:
+            await socket.close()
+            return
         self._sockets.add(socket)
         self._connected.set()
         try:

@@ -31,8 +31,12 @@ from ivr.call.typeahead import Typeahead
 from ivr.call.watchdog import Watchdog
 from ivr.errors import BadArgument, CallFailed, HungUp, NotRecorded, UnplayableSound
 
-SLACK_S, FARTHEST_S = 20.0, 120.0
-"""Of the watchdog, whose every move is an errand. A dead service's call is taken up much sooner."""
+WITH_KEYS, WITHOUT_KEYS = (20.0, 120.0), (10.0, 20.0)
+"""Slack and farthest of the watchdog, whose every move is an errand. It is not moved between the keys of somebody who
+types: while nothing plays, keys of a machine may be told twice. The limit lies behind what is going on by the 10 s that
+an answer may take, at least; that is longer than the next start, or another service, needs to take the call up."""
+TYPES_FOR_S = 3.0
+"""From a key to the next."""
 
 log = structlog.get_logger()
 
@@ -48,8 +52,12 @@ class AriCall(Call):
         self._channel = channel
         self._silence = silence
         self._player = Player(channel, silence)
-        self._watchdog = Watchdog(asyncio.get_running_loop().time, SLACK_S, FARTHEST_S) if watched else None
+        self._now = asyncio.get_running_loop().time
+        self._watchdog = Watchdog(self._now) if watched else None
+        self._types_until = 0.0
         self._errand: Errand | None = None
+        self._dialplan_knows_us = False
+        """Where the call is to come back to from an errand."""
         self._last_press: Press | None = None
         self._goes_to: tuple[str, str] | None = None
         self._gone: HungUp | CallFailed | None = None
@@ -194,6 +202,7 @@ class AriCall(Call):
         self._last_press = press
         if self._errand and self._errand.records:
             return  # What ends a recording means nothing else.
+        self._types_until = self._now() + TYPES_FOR_S
         waiting = self._player.waiting
         if waiting is None or waiting.over.done():
             self.typeahead.put(press.key)
@@ -217,10 +226,12 @@ class AriCall(Call):
         """Have the dialplan do something, and be back. Raises `HungUp`, `CallFailed`, `BadArgument`."""
         self._check()
         errand.extension(self._channel.application)  # Which it must fit.
-        await self._player.stop()
+        if not (errand.names or self._dialplan_knows_us):
+            await self._send_on(Errand(Verb.HOME))
         self._errand = errand
         try:
             async with asyncio.timeout(within_s):
+                await self._player.stop()
                 await self._channel.go_on(errand)
                 await errand.back
         except TimeoutError:
@@ -228,10 +239,15 @@ class AriCall(Call):
         finally:
             self._errand = None
         self._check()
+        self._dialplan_knows_us = True
 
     async def _watch(self, within_s: float) -> None:
         self._check()
-        if self._watchdog and (seconds := self._watchdog.due(within_s)):
+        if self._watchdog is None:
+            return
+        types = self._now() < self._types_until
+        self._watchdog.slack_s, self._watchdog.farthest_s = WITH_KEYS if types else WITHOUT_KEYS
+        if seconds := self._watchdog.due(within_s):
             await self._send_on(Errand(Verb.LIMIT, str(seconds)))
 
     def _typed_at_the_last_moment(self, keys: str) -> str | None:

@@ -65,7 +65,8 @@ class Dialling:
             max_size=LONGEST_FRAME, max_queue=None, open_timeout=WITHIN_S, close_timeout=1,
             ping_interval=ALIVE_EVERY_S, ping_timeout=ALIVE_EVERY_S,
         ) as socket:  # fmt: skip
-            connection = Connection(socket, self._heard, Http(where.host, where.port, where.user, where.password))
+            http = Http(where.host, where.port, where.user, where.password)
+            connection = Connection(socket, self._heard, http)
             reading = asyncio.create_task(connection.run())
             try:
                 await connection.probe()
@@ -75,6 +76,7 @@ class Dialling:
             finally:
                 reading.cancel()
                 self._lines.take(connection)
+                http.close()
 
     def _heard(self, connection: Connection, event: Event) -> None:
         self._replaced |= event.get("type") == "ApplicationReplaced"

@@ -16,11 +16,16 @@ class AriSettings(BaseModel):
     port: Annotated[int, Field(ge=1, le=65_535)] = Field(8088, description="And on which port.")
     user: str = Field("ivr", description="The section of ari.conf.")
     password: str = Field("", description="Its password; empty: no calls over ARI.")
-    application: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,20}$")] = Field(
-        "ivr", description="The name that Stasis() calls this service by; each instance has its own."
+    application: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = Field(
+        "ivr",
+        description="The name that Stasis() calls this service by, at most 64 letters, digits and `. _ -`; "
+        "each instance has its own.",
     )
     listen_host: str = Field(
         "127.0.0.1", description="Address to listen on where Asterisk dials us (outbound WebSocket)."
     )
     listen_port: Annotated[int, Field(ge=0, le=65_535)] = Field(0, description="0: we dial Asterisk.")
+    listen_per_call: bool = Field(
+        False, description="It dials us for each call (`per_call_config`), and we dial it once, too."
+    )
     calls: Annotated[int, Field(ge=1, le=100_000)] = Field(500, description="Calls at a time.")

@@ -2,7 +2,8 @@
 
 `python -m tests.asterisk.rig up [--transport T]`: a lab with two SIP accounts and the demo messages, until Ctrl-C.
 
-T is the road that calls take: fastagi, which is usual, ari or agi.
+T is the road that calls take: fastagi, which is usual, ari or agi; or ari-http, where Asterisk takes requests over HTTP
+only, or ari-per-call, where it dials the services for each call.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 from tests.asterisk.rig.config import Device
 from tests.asterisk.rig.lab import Lab
 from tests.asterisk.rig.processes import NotStarted
-from tests.asterisk.rig.roads import TRANSPORTS
+from tests.asterisk.rig.roads import ROADS
 from tests.asterisk.rig.root import Missing, why_not
 
 
@@ -24,12 +25,12 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # A closed window ends a lab as Ctrl-C does.
         signal.signal(number, signal.default_int_handler)
     match sys.argv[1:]:
-        case ["run", "--transport", transport, *command] if command and transport in TRANSPORTS:
-            return run(command, transport)
+        case ["run", "--transport", road, *command] if command and road in ROADS:
+            return run(command, road)
         case ["run", *command] if command and command[0] != "--transport":
             return run(command)
-        case ["up", "--transport", transport] if transport in TRANSPORTS:
-            return up(transport)
+        case ["up", "--transport", road] if road in ROADS:
+            return up(road)
         case ["up"]:
             return up()
         case ["why-not"]:
@@ -39,9 +40,9 @@ def main() -> int:
     return 2
 
 
-def run(command: list[str], transport: str = TRANSPORTS[0]) -> int:
+def run(command: list[str], road: str = ROADS[0]) -> int:
     """Run `command` within a lab; gives its exit code."""
-    lab = Lab(transport=transport)
+    lab = Lab(road=road)
     try:
         lab.start()
         code = subprocess.run(command, check=False, env={**os.environ, "IVR_LAB": str(lab.write_notes())}).returncode
@@ -54,10 +55,10 @@ def run(command: list[str], transport: str = TRANSPORTS[0]) -> int:
     return code
 
 
-def up(transport: str = TRANSPORTS[0]) -> int:
+def up(road: str = ROADS[0]) -> int:
     """Show a real Asterisk to somebody with a softphone."""
     devices = (Device("alice", secrets.token_hex(6), "1000"), Device("bob", secrets.token_hex(6), "1001"))
-    lab = Lab(devices, transport)
+    lab = Lab(devices, road)
     try:
         lab.ivr("demo", "--only-make", "--folder", str(lab.data))
         lab.start()

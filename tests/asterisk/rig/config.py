@@ -67,6 +67,8 @@ def write(site: Site, modules: Path) -> Path:
     """Write all files; gives the asterisk.conf. `modules`: Asterisk's module folder, as Asterisk sees it."""
     etc = site.folder / "etc"
     shutil.copytree(ASTERISK_CONF, etc / "ivr", dirs_exist_ok=True)
+    per_call = [instance for instance in (site.main, site.contract) if instance and instance.listen_port]
+    dialled = [roads.dials_for_each_call(instance, site.secret) for instance in per_call]
     for name in ("run", "spool", "db", "log"):
         (site.folder / name).mkdir(exist_ok=True)
     files = {
@@ -85,7 +87,8 @@ def write(site: Site, modules: Path) -> Path:
         **{f"{name}.conf": ["[general]"] for name in ("cdr", "cel", "features", "indications", "voicemail")},
         "manager.conf": _manager(site),
         "http.conf": ['#include "ivr/http.conf"'],
-        "ari.conf": ['#include "ivr/ari.conf"'],
+        "ari.conf": ['#include "ivr/ari.conf"', *(line for _, used in dialled for line in used)],
+        "websocket_client.conf": [line for client, _ in dialled for line in client],
     }  # fmt: skip
     for name, lines in files.items():
         (etc / name).write_text("\n".join(lines) + "\n")

@@ -40,7 +40,7 @@ PHONES = 700
 PIN = "1379"
 """Of the boxes that tests make: no box has this number, for a PIN that is its own box's is refused."""
 NOTES = "lab.json"
-SPARES = 20
+SPARES = 30
 """Services that are not started: a test that kills one takes one for itself."""
 LATE_MS = (5, 50)
 """Services whose loop is made late by so much run beside the proper one, each with data of its own."""
@@ -74,15 +74,26 @@ class Notes:
         return cls(**json.loads(path.read_text()))
 
 
+class Front:
+    """What stands at `port` for an Asterisk that takes no requests over a WebSocket (before_22_4.py)."""
+
+    def __init__(self, port: int, of: int, log: Path) -> None:
+        self.port = port
+        self.log = log
+        """What it was asked over HTTP."""
+        command = ("tests.asterisk.rig.before_22_4", str(port), str(of))
+        self.service = Service({"PYTHONPATH": str(CHECKOUT)}, log, command=command)
+
+
 class Lab:
-    """`devices`: the phones to make; None: many, for tests. `transport`: which road calls take by themselves.
+    """`devices`: the phones to make; None: many, for tests. `road`: which one calls take by themselves (`ROADS`).
 
     With `agi`, Asterisk can start `ivr-agi` even where calls take another road by themselves.
     """
 
-    def __init__(
-        self, devices: tuple[Device, ...] | None = None, transport: str = "fastagi", agi: bool = False
-    ) -> None:
+    def __init__(self, devices: tuple[Device, ...] | None = None, road: str = "fastagi", agi: bool = False) -> None:
+        transport = road.partition("-")[0]
+        self._is_per_call = road == roads.ARI_PER_CALL
         _must_be_readable()
         root = asterisk_root(ROOT)
         self.folder = Path(tempfile.mkdtemp(prefix="ivr-lab-", dir="/var/tmp"))
@@ -97,13 +108,14 @@ class Lab:
             secret=secrets.token_hex(32),
             sounds=self.folder / "sounds" / "en",
             devices=devices if devices is not None else _many_devices(),
-            main=self._instance("ivr", "data"),
+            main=self._instance("ivr", "data", self._is_per_call),
             late={ms: self._instance(f"ivr-late-{ms}", f"data-late-{ms}") for ms in LATE_MS} if is_for_tests else {},
             spares=tuple(self._instance(f"ivr-spare-{n}", f"data-spare-{n}") for n in range(SPARES * is_for_tests)),
-            contract=self._instance("ivr-contract", "contract") if is_for_tests else None,
+            contract=self._instance("ivr-contract", "contract", self._is_per_call) if is_for_tests else None,
             ami_port=free_tcp_port(),
             transport=transport,
         )
+        self._front = self._front_of(self.site.http_port) if road == roads.ARI_OVER_HTTP else None
         self.data = self.site.main.data
         self.rest_port = free_tcp_port()
         self.environment = self._environment(self.site.main) | {
@@ -126,6 +138,8 @@ class Lab:
             environment = self._environment(self.site.contract)
             command = ("tests.call.contract.lab",)
             self._others.append(Service(environment, self.folder / "service-contract.log", command=command))
+        if self._front:
+            self._others.append(self._front.service)
         self._make_folders()
         self._copy_sounds()
         if self._has_agi:
@@ -179,12 +193,15 @@ class Lab:
         done = subprocess.run(command, capture_output=True, text=True, check=True, **as_service(self.environment))
         return str(done.stdout)
 
-    def _instance(self, name: str, data: str) -> Instance:
-        return Instance(name, free_tcp_port(), self.folder / data)
+    def _instance(self, name: str, data: str, is_dialled: bool = False) -> Instance:
+        return Instance(name, free_tcp_port(), self.folder / data, free_tcp_port() if is_dialled else 0)
+
+    def _front_of(self, http_port: int) -> Front:
+        return Front(free_tcp_port(), http_port, self.folder / "before-22.4.log")
 
     def _environment(self, instance: Instance) -> dict[str, str]:
         return {
-            **roads.settings(instance, self.site.http_port, self.site.secret),
+            **roads.settings(instance, self._front.port if self._front else self.site.http_port, self.site.secret),
             "IVR_API__PORT": "0",
             "IVR_ASTERISK__SECRET": self.site.secret,
             "IVR_VOICEMAIL__CALLBACK_CONTEXT": "ivr-callback",
@@ -215,7 +232,7 @@ class Lab:
             *self.site.late.values(),
             *([self.site.contract] if self.site.contract else []),
         ):
-            if not roads.takes_calls(instance.name, self.asterisk.console(), FOUND_WITHIN_S):
+            if not roads.takes_calls(instance.application, self.asterisk.console(), FOUND_WITHIN_S):
                 raise NotStarted(f"the service {instance.name} has not connected to ARI; its log says why")
 
     def _put_agi_program(self, root: Path) -> None:

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TRANSPORTS = ("fastagi", "ari", "agi")
+ARI_OVER_HTTP, ARI_PER_CALL = "ari-http", "ari-per-call"
+"""ARI where Asterisk takes no requests over the WebSocket, and where it dials the services for each call."""
+ROADS = (*TRANSPORTS, ARI_OVER_HTTP, ARI_PER_CALL)
 ARI_USER = "ivr"
 APPS_VARIABLE = "IVR_APPS"
 """Which applications a call may go to; a channel variable wins over the global one."""
@@ -21,12 +24,19 @@ APPS_VARIABLE = "IVR_APPS"
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One service. Its name is its ARI application's."""
+    """One service. Its name is its ARI application's, for the dialplan."""
 
     name: str
     port: int
     """Where it listens for FastAGI."""
     data: Path
+    listen_port: int = 0
+    """Where Asterisk dials it for each call; 0: nowhere."""
+
+    @property
+    def application(self) -> str:
+        """What its own connection carries; where it is dialled for each call, `name` is what the dialplan calls."""
+        return f"{self.name}.own" if self.listen_port else self.name
 
 
 def settings(instance: Instance, http_port: int, secret: str) -> dict[str, str]:
@@ -37,7 +47,9 @@ def settings(instance: Instance, http_port: int, secret: str) -> dict[str, str]:
         "IVR_ARI__PORT": str(http_port),
         "IVR_ARI__USER": ARI_USER,
         "IVR_ARI__PASSWORD": secret,
-        "IVR_ARI__APPLICATION": instance.name,
+        "IVR_ARI__APPLICATION": instance.application,
+        "IVR_ARI__LISTEN_PORT": str(instance.listen_port),
+        "IVR_ARI__LISTEN_PER_CALL": str(bool(instance.listen_port)),
     }
 
 
@@ -69,6 +81,24 @@ def http(sample: str, port: int) -> str:
 def ari(sample: str, secret: str) -> str:
     """Our sample, with a password of this lab's own."""
     return _changed(sample, "change-me-to-a-long-random-word", secret)
+
+
+def dials_for_each_call(instance: Instance, secret: str) -> tuple[list[str], list[str]]:
+    """Sections of websocket_client.conf and ari.conf, as our samples show them."""
+    name = instance.name
+    return outbound(name, "per_call_config", instance.listen_port, secret, ["reconnect_attempts = 2"])
+
+
+def outbound(
+    name: str, kind: str, port: int, secret: str, more: Sequence[str] = ()
+) -> tuple[list[str], list[str]]:  # fmt: skip
+    """Sections of websocket_client.conf and ari.conf by which Asterisk dials a service at `port`."""
+    client = [
+        f"[{name}]", "type = websocket_client", f"connection_type = {kind}", f"uri = ws://127.0.0.1:{port}/",
+        "protocols = ari", f"username = {ARI_USER}", f"password = {secret}", "reconnect_interval = 200", *more,
+    ]  # fmt: skip
+    used = [f"[{name}-out]", "type = outbound_websocket", f"websocket_client_id = {name}", f"apps = {name}"]
+    return client, [*used, f"local_ari_user = {ARI_USER}"]
 
 
 def _changed(text: str, what: str, to: str) -> str:

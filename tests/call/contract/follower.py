@@ -20,6 +20,9 @@ class Follower:
         """`sees_work` False: whoever works is another process, so it is taken to work when it listens after a sound."""
         self.heard: list[tuple[str, int, int]] = []
         """What was heard, from which position to which."""
+        self.early: list[str] = []
+        """Of that, what was heard before the call was answered."""
+        self.is_answered: Callable[[], bool] = lambda: True
         self.hung_up = asyncio.Event()
         self._script = deque(script)
         self._pass_time = pass_time
@@ -43,6 +46,8 @@ class Follower:
         key, end_ms = self._until(name, start_ms, heard.length_ms, digits)
         if name:
             self.heard.append((name, start_ms, end_ms))
+            if not self.is_answered():
+                self.early.append(name)
             if not self._sees_work:
                 self._working.set()
         return key, end_ms

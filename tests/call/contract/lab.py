@@ -20,6 +20,7 @@ from ivr.call.agi.conversation import converse
 from ivr.call.agi.opening import open_call
 from ivr.call.ari.dialling import Dialling
 from ivr.call.ari.lines import Lines
+from ivr.call.ari.listening import Listening
 from ivr.call.ari.service import AriService
 from ivr.call.fastagi.server import FastAgiServer
 from ivr.call.identity import endpoint_of
@@ -75,11 +76,16 @@ async def serve(loaded: settings.Settings) -> None:
     lines = Lines()
     ari = AriService(lines, service.receive, service.silence, "", time.monotonic)
     dialling = asyncio.create_task(Dialling(loaded.ari, lines).run())
+    listening = Listening(loaded.ari, lines) if loaded.ari.listen_port else None
+    if listening:
+        await listening.start()
     print("ready", flush=True)
     await stop.wait()
     dialling.cancel()
     await asyncio.gather(dialling, return_exceptions=True)
     await ari.stop()
+    if listening:
+        await listening.stop()
     await fastagi.stop()
 
 

@@ -55,6 +55,9 @@ class Outcome:
     went_to: tuple[str, str] | None = None
     is_over: bool = False
     """The channel is gone, whoever hung up."""
+    answered: bool = True
+    early: list[str] | None = None
+    """What was heard before that."""
 
 
 class Road(ABC):
@@ -92,6 +95,7 @@ class Scripted(Road):
 
     cannot: ClassVar[dict[str, str]] = {
         "a file that cannot be played is told, and the call goes on": "a scripted call opens no files to play",
+        "a file that cannot be played before the answer is told, and the call goes on": "likewise",
         "a recording that cannot be written is told, and the call goes on": "the disk of a scripted call is the test's",
     }
 
@@ -116,7 +120,8 @@ class Scripted(Road):
         await service.receive(call)
         service.complain()
         heard = [(one.text, one.from_ms, one.to_ms) for one in call.heard]
-        return Outcome(call.status, heard, call.branch, call.hung_up)
+        early = call.texts[: call.heard_early]
+        return Outcome(call.status, heard, call.branch, call.hung_up, call.answered, early)
 
     def _script(self, row: Row) -> list[ScriptedStep]:
         steps: list[ScriptedStep] = []
@@ -138,7 +143,7 @@ class FastAgi(Road):
     async def meet(self, row: Row) -> Outcome:
         follower = Follower(row.caller, self.pass_time)
         outcome = await self.converse(row, follower, Stage(self.sounds, self.takes, 1, follower.work))
-        outcome.heard = follower.heard
+        outcome.heard, outcome.early = follower.heard, follower.early
         return outcome
 
     async def converse(
@@ -150,6 +155,8 @@ class FastAgi(Road):
         address = await server.start("127.0.0.1", 0)
         peer = Asterisk(line(), handset)
         peer.variables[VARIABLE] = VALUE
+        if isinstance(handset, Follower):
+            handset.is_answered = lambda: peer.is_answered
         try:
             status = await peer.call(*address)
         finally:
@@ -172,6 +179,7 @@ class ClassicAgi(Road):
         assert process.stdout
         peer = Asterisk(line(), follower)
         peer.variables[VARIABLE] = VALUE
+        follower.is_answered = lambda: peer.is_answered
         status = await peer.converse(
             process.stdout, process.stdin, {"agi_request": "contract"}, lambda: process.send_signal(signal.SIGHUP)
         )
@@ -179,7 +187,7 @@ class ClassicAgi(Road):
         if complaint := (self.folder / COMPLAINT).read_text():
             pytest.fail(complaint)
         outcome = outcome_of(status, peer, follower)
-        outcome.heard = follower.heard
+        outcome.heard, outcome.early = follower.heard, follower.early
         return outcome
 
 
@@ -215,7 +223,8 @@ class Ari(Road):
             await asterisk.stop()
         service.complain()
         heard = [(one.text, *one.heard) for one in peer.playbacks if one.text and one.heard]
-        return Outcome(status, heard, peer.went_to, peer.hung_up.is_set())  # type: ignore[arg-type]
+        early = [one.text for one in peer.playbacks if one.text and one.heard and one.is_early]
+        return Outcome(status, heard, peer.went_to, peer.hung_up.is_set(), peer.is_answered, early)  # type: ignore[arg-type]
 
 
 class Terminal(FastAgi):
@@ -248,7 +257,7 @@ def line() -> Line:
 
 def outcome_of(status: str, peer: Asterisk, handset: Handset) -> Outcome:
     goto = (peer.goto["context"], peer.goto["extension"]) if peer.goto else None
-    return Outcome(status, None, goto, handset.hung_up.is_set())
+    return Outcome(status, None, goto, handset.hung_up.is_set(), peer.is_answered)
 
 
 def _recorded(path: Path, text: str, length_ms: int) -> Sound:

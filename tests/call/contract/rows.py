@@ -35,6 +35,9 @@ class Row:
     goes_on: bool = False
     """The dialplan goes on at the extension of the contract."""
     hung_up_by_us: bool = False
+    early: tuple[str, ...] | None = None
+    """The sounds heard before the row answers the call; None: it is answered at once."""
+    answered: bool = True
 
     @property
     def caller_hangs_up(self) -> bool:
@@ -47,10 +50,10 @@ ROWS: list[Row] = []
 
 def row(
     sentence: str, *caller: Step, hears: tuple[Stretch, ...] | None = None, goes_on: bool = False,
-    hung_up_by_us: bool = False,
+    hung_up_by_us: bool = False, early: tuple[str, ...] | None = None, answered: bool = True,
 ) -> Callable[[Run], Run]:  # fmt: skip
     def added(run: Run) -> Run:
-        ROWS.append(Row(sentence, run, caller, hears, goes_on, hung_up_by_us))
+        ROWS.append(Row(sentence, run, caller, hears, goes_on, hung_up_by_us, early, answered))
         return run
 
     return added
@@ -363,3 +366,85 @@ async def it_goes_on(call: Call, stage: Stage) -> None:
 async def answered_twice(call: Call, stage: Stage) -> None:
     await call.answer()
     assert (await call.play([stage["alpha"]])).key is None
+
+
+# -- before the answer -------------------------------------------------------------------------------------------------
+
+
+@row("a sound is heard before the answer, and the next behind it", early=("alpha",),
+     hears=(("alpha", 0, 1), ("bravo", 0, 1)))  # fmt: skip
+async def heard_before_the_answer(call: Call, stage: Stage) -> None:
+    assert await call.play([stage["alpha"]]) == Played(None, stage.ms("alpha"))
+    await call.answer()
+    assert await call.play([stage["bravo"]]) == Played(None, stage.ms("bravo"))
+
+
+@row("a key stops a sound before the answer, too", Presses("5", "alpha", 0.5), early=("alpha",),
+     hears=(("alpha", 0, 0.5), ("bravo", 0, 1)))  # fmt: skip
+async def a_key_before_the_answer(call: Call, stage: Stage) -> None:
+    played = await call.play([stage["alpha"]])
+    assert (played.key, played.typed_ahead) == ("5", False)
+    assert stage.is_near(played.position_ms, stage.ms("alpha", 0.5))
+    await call.answer()
+    assert (await call.play([stage["bravo"]])).key is None
+
+
+@row("keys pressed before the answer are typed ahead of it", Presses("12", WORK), early=("alpha",))
+async def typed_ahead_of_the_answer(call: Call, stage: Stage) -> None:
+    await call.play([stage["alpha"]], keys="")
+    assert await call.work(stage.work()) == "done"
+    await call.answer()
+    assert await call.ask([stage["bravo"]], 2) == Entry("12", EntryEnd.LENGTH)
+
+
+@row("a key ends a wait before the answer", Presses("4", ms=100), early=("alpha",), answered=False)
+async def a_wait_before_the_answer(call: Call, stage: Stage) -> None:
+    await call.play([stage["alpha"]], keys="")
+    assert await call.wait(3000) == "4"
+
+
+@row("a hang-up before the answer ends a sound", HangsUp("alpha"), early=("alpha",), answered=False)
+async def hung_up_before_the_answer(call: Call, stage: Stage) -> None:
+    with pytest.raises(HungUp):
+        await call.play([stage["alpha"]])
+    with pytest.raises(HungUp):
+        await call.answer()
+
+
+@row("a file that cannot be played before the answer is told, and the call goes on", early=("alpha",),
+     hears=(("alpha", 0, 1),), answered=False)  # fmt: skip
+async def unplayable_before_the_answer(call: Call, stage: Stage) -> None:
+    with pytest.raises(UnplayableSound):
+        await call.play([Sound(stage.take("not-there"), 500, "nothing")])
+    assert (await call.play([stage["alpha"]])).key is None
+
+
+@row("what the dialplan is told before the answer can be read again", early=("alpha",), hears=(("alpha", 0, 1),),
+     answered=False)  # fmt: skip
+async def told_before_the_answer(call: Call, stage: Stage) -> None:
+    await call.tell("CONTRACT_TOLD", "early")
+    assert await call.variable("CONTRACT_TOLD") == "early"
+    assert (await call.play([stage["alpha"]])).key is None
+
+
+@row("who was heard before the answer is recorded behind it", Speaks(1500, "key"), early=("alpha",))
+async def recorded_behind_the_answer(call: Call, stage: Stage) -> None:
+    await call.play([stage["alpha"]])
+    await call.answer()
+    path = stage.take("answered")
+    assert await _record(call, stage, path) is RecordingEnd.KEY
+    assert stage.is_near(wav.length_ms(path), 1500)
+
+
+@row("we hang up before the answer", early=("alpha",), hears=(("alpha", 0, 1),), answered=False, hung_up_by_us=True)
+async def we_hang_up_before_the_answer(call: Call, stage: Stage) -> None:
+    await call.play([stage["alpha"]])
+    with pytest.raises(HungUp):
+        await call.hang_up()
+
+
+@row("the dialplan goes on unanswered where it is told to", early=("alpha",), hears=(("alpha", 0, 1),), goes_on=True,
+     answered=False)  # fmt: skip
+async def it_goes_on_unanswered(call: Call, stage: Stage) -> None:
+    await call.play([stage["alpha"]])
+    await call.leave(CONTEXT, EXTENSION)

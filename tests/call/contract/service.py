@@ -29,7 +29,7 @@ class Service:
 
     async def receive(self, call: Call) -> None:
         try:
-            await call.answer()
+            await (call.answer() if self.row.early is None else call.ring())
             await self.row.run(call, self.stage)
         except HungUp:
             self.wrong.append(AssertionError("a hang-up that the row did not expect"))

@@ -33,6 +33,9 @@ async def test_a_transport_keeps_the_contract(road: Road, row: Row) -> None:
     outcome = await road.meet(row)
     assert outcome.went_to == ((CONTEXT, EXTENSION) if row.goes_on else None)
     assert outcome.is_over == (row.caller_hangs_up or row.hung_up_by_us)
+    assert outcome.answered == row.answered
+    if outcome.early is not None:
+        assert outcome.early == [*(row.early or ())]
     if road.tells_after_a_hang_up or not outcome.is_over:
         assert outcome.status == status_of(row)
     if row.hears is not None and outcome.heard is not None:
