@@ -24,6 +24,7 @@ from tests.sipphone.speech import speech
 from tests.support.house import SOUNDS
 
 LAB = os.environ.get("IVR_LAB")
+BREATH_S = 0.06
 REASON = "needs a real Asterisk: run 'make test' as root on Debian"
 
 
@@ -209,6 +210,11 @@ class Conversation:
         """Press keys; what counts from now on is what is heard from the last one on."""
         await self.call.press(keys, **how)
         self._since_s = self.call.key_up_s
+
+    async def says(self, samples: Samples) -> None:
+        """Speak, a breath behind what was heard: nobody speaks into the frame that follows a beep."""
+        await asyncio.sleep(BREATH_S)
+        await self.call.say(samples)
 
     async def ends(self, within_s: float = 15) -> None:
         """The other side hangs up."""

@@ -123,13 +123,13 @@ async def goes_to_the_beep(call: Conversation) -> None:
 
 
 async def talks_until_a_key(call: Conversation, words: Clip) -> None:
-    await call.call.say(words.samples)
+    await call.says(words.samples)
     await call.press("#")
 
 
 async def speaks_and_hangs_up(call: Conversation, words: Clip, within_s: float = 12) -> None:
     await call.hears("tone/beep", whole=True, within_s=within_s)
-    await call.call.say(words.samples)
+    await call.says(words.samples)
     await call.hang_up()
 
 
@@ -190,7 +190,7 @@ async def test_killed_while_recording_the_caller_talks_on(owner: Person, bob: Pe
     call = await in_the_greeting(bob, owner, spare)
     await goes_to_the_beep(call)
     words = words_of(bob)
-    talking = asyncio.create_task(call.call.say(words.samples))
+    talking = asyncio.create_task(call.says(words.samples))
     await eventually(lambda: [take for take in spare.takes.glob("*.wav") if take.stat().st_size])
     await asyncio.to_thread(spare.service.kill)
     await talking

@@ -117,7 +117,7 @@ async def test_forwarded_by_phone_with_an_intro_rest_gives_both_as_one(
     bob.moves_in(media_extension="wav")
     message, intro = alice.has_message(), an_intro(alice)
     call = await to_the_beep(alice, bob, message)
-    await call.call.say(intro.samples)
+    await call.says(intro.samples)
     await call.hang_up()
     await eventually(bob.messages)
     rest = program(bob)

@@ -55,7 +55,7 @@ async def test_its_process_is_there_while_the_call_is(alice: Person, bob: Person
     bob.moves_in()
     call = await to_the_beep(bob, alice)
     assert process_of(alice.number)
-    await call.call.say(said_by(bob).samples)
+    await call.says(said_by(bob).samples)
     await call.hang_up()
     await eventually(alice.messages)
     await eventually(lambda: process_of(alice.number) is None, within_s=20)
@@ -71,7 +71,7 @@ async def test_killed_while_a_caller_speaks_nothing_is_lost(alice: Person, bob: 
     process = process_of(alice.number)
     assert process
     os.kill(process, signal.SIGKILL)
-    await call.call.say(words.samples)
+    await call.says(words.samples)
     assert alice.messages() == [], "Asterisk is still recording"
     await call.hang_up()
     await eventually(alice.messages, within_s=20)
@@ -91,7 +91,7 @@ async def test_killed_while_the_greeting_plays_the_dialplan_takes_the_message(al
     await call.hears("greeting/person-at", within_s=20)
     await call.press("1")
     await call.hears("tone/beep", whole=True)
-    await call.call.say(words.samples)
+    await call.says(words.samples)
     await call.hang_up()
     await eventually(alice.messages, within_s=20)
     [message] = alice.messages()

@@ -24,7 +24,7 @@ async def leaves_a_message(call: Conversation, caller: Person, owner: Person) ->
     words = Clip("what was said", speech(int(caller.number) + 88_000, SAID_MS))
     await call.press("1")
     await call.hears("tone/beep", whole=True)
-    await call.call.say(words.samples)
+    await call.says(words.samples)
     await call.hang_up()
     await eventually(owner.messages)
     heard = await owner.dials("*97")

@@ -28,7 +28,7 @@ async def test_the_light_goes_on_when_a_message_was_left_and_off_when_it_was_sav
     await alice.phone.subscribe_mwi()
     await shows(alice, 0, 0)
     call = await to_the_beep(bob, alice)
-    await call.call.say(said_by(bob).samples)
+    await call.says(said_by(bob).samples)
     await call.hang_up()
     await shows(alice, 1, 0)
 

@@ -58,7 +58,7 @@ async def leaves_a_message(caller: Person, alice: Person, words: Clip) -> None:
     await call.hears("greeting/leave-a-message", within_s=15)
     await call.press("1")
     await call.hears("tone/beep", within_s=15, whole=True)
-    await call.call.say(words.samples)
+    await call.says(words.samples)
     await call.hang_up()
 
 

@@ -37,7 +37,7 @@ async def to_the_beep(call: Conversation, key: str, asks: str) -> None:
 
 
 async def says_and_uses(call: Conversation, words: Clip) -> None:
-    await call.call.say(words.samples)
+    await call.says(words.samples)
     await call.press("#")
     await call.hears("to/use-recording", "press/1", "to/listen", "press/2")
     await call.press("2")
@@ -142,7 +142,7 @@ async def test_hung_up_while_recording_it_is_offered_the_next_time(alice: Person
     words = said_by(alice)
     call = await to_the_settings(alice)
     await to_the_beep(call, "1", "settings/record-greeting")
-    await call.call.say(words.samples)
+    await call.says(words.samples)
     if moment == "in the review":
         await call.press("#")
         await call.hears("to/use-recording")

@@ -39,7 +39,7 @@ async def leaves_a_message(call: Conversation, caller: Person) -> Clip:
     await call.press("1")
     await call.hears("tone/beep", whole=True)
     words = words_of(caller)
-    await call.call.say(words.samples)
+    await call.says(words.samples)
     return words
 
 
@@ -88,7 +88,7 @@ async def test_without_a_beep(alice: Person, stranger: Person) -> None:
     await greets(call, alice)
     await call.press("1")
     words = words_of(stranger)
-    await call.call.say(words.samples)
+    await call.says(words.samples)
     await call.hang_up()
     await owner_hears(alice, words)
     assert "tone/beep" not in [found.name for found in await call.call.transcript()]
@@ -192,7 +192,7 @@ async def test_early_media_is_heard_before_the_answer(alice: Person, stranger: P
     await call.hears(INSTRUCTIONS, "tone/beep", whole=True)
     assert call.call.answered_s
     words = words_of(stranger)
-    await call.call.say(words.samples)
+    await call.says(words.samples)
     await call.hang_up()
     await owner_hears(alice, words)
 

@@ -57,7 +57,7 @@ class Story(ABC):
         note(spoken)
         self.ledger.recording = True
         self.marks["talking"].set()
-        await call.call.say(samples)
+        await call.says(samples)
         spoken.ended_s = monotonic()
         self.ledger.recording = False
         return spoken
