@@ -11,7 +11,7 @@ import pytest
 from tests.support.house import House
 from tests.support.patience import PatientLoop
 
-IN_REAL_TIME = ("asterisk", "bench", "sipphone")
+IN_REAL_TIME = ("asterisk", "bench")
 """Folders of tests whose other end keeps its own time."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from time import monotonic
 
 from .agent import Peer
 from .dialog import ALLOW, Dialog
@@ -22,6 +21,11 @@ from .watch import Watch
 _PAUSED_S = 0.2  # no packet for so long: no more audio is coming for now
 _LONGEST = 20 * RATE  # no prompt is longer
 _LOOK = 320  # samples of new audio that a look is worth
+
+
+def _now() -> float:
+    """By the clock that the media go by."""
+    return asyncio.get_running_loop().time()
 
 
 class PhoneCall:
@@ -52,7 +56,7 @@ class PhoneCall:
 
     @property
     def key_up_times(self) -> Sequence[tuple[str, float]]:
-        """Each key pressed and the monotonic second of its first end packet."""
+        """Each key pressed and the second, of the loop's clock, of its first end packet."""
         return self._media.key_up_times
 
     @property
@@ -79,7 +83,7 @@ class PhoneCall:
         It returns as soon as the clip is recognised, so that `end_s` is how far it was played until then; with
         `whole` it waits until all its sound was heard.
         """
-        deadline = monotonic() + within_s
+        deadline = _now() + within_s
         playout = self._media.playout
         watch = await asyncio.to_thread(
             Watch, self._line.vocabulary, clip, playout.to_joined(round(after_s * RATE)), whole=whole
@@ -91,21 +95,21 @@ class PhoneCall:
                 looked = len(playout.joined)
                 if match := watch.look(playout.joined, settled):
                     return self._to_heard(heard(match))
-            if monotonic() >= deadline or (settled and not self.is_up):
+            if _now() >= deadline or (settled and not self.is_up):
                 raise NotHeard(await self._complaint(f"{clip.name} was not heard", within_s, after_s))
-            await self._line.changes.wait(min(_PAUSED_S / 4, max(deadline - monotonic(), 0)))
+            await self._line.changes.wait(min(_PAUSED_S / 4, max(deadline - _now(), 0)))
 
     async def hears_silence(self, for_s: float, within_s: float = 10) -> None:
         """Waits until, from now on, nothing was heard for so many seconds on end; NotHeard if that takes too long."""
-        begin, after_s = monotonic(), self.position_s
+        begin, after_s = _now(), self.position_s
         while True:
             silent_since = max(begin, self._media.playout.last_sound_s)
-            left = for_s - (monotonic() - silent_since)
+            left = for_s - (_now() - silent_since)
             if left <= 0:
                 return
-            if monotonic() >= begin + within_s:
+            if _now() >= begin + within_s:
                 raise NotHeard(await self._complaint(f"no {for_s} s of silence", within_s, after_s))
-            await self._line.changes.wait(min(left, max(begin + within_s - monotonic(), 0)))
+            await self._line.changes.wait(min(left, max(begin + within_s - _now(), 0)))
 
     async def transcript(self, *, after_s: float = 0.0) -> list[Heard]:
         """Which clips of the phone's vocabulary were heard, of those that lasted beyond a second of `heard`."""
@@ -181,7 +185,7 @@ class PhoneCall:
             self._line.agent.answer(request, peer, 501, "Not Implemented", headers=(ALLOW,))
 
     def _is_settled(self) -> bool:
-        return not self.is_up or (bool(self.arrivals) and monotonic() - self.arrivals[-1].arrival_s > _PAUSED_S)
+        return not self.is_up or (bool(self.arrivals) and _now() - self.arrivals[-1].arrival_s > _PAUSED_S)
 
     def _to_heard(self, found: Heard, offset_s: float = 0.0) -> Heard:
         """The same in the time of `heard`, which has the pauses that the recognition leaves out."""

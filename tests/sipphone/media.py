@@ -7,7 +7,6 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from time import monotonic
 
 from . import keys, ulaw
 from .keys import KeyEvent, KeyReceiver
@@ -136,7 +135,7 @@ class Media(asyncio.DatagramProtocol):
             self._send(events, self._key_timestamp, event.encode(), first)
             if event.end and self._key_timestamp != self._last_up:
                 self._last_up = self._key_timestamp
-                self.key_up_times.append((event.key, monotonic()))
+                self.key_up_times.append((event.key, asyncio.get_running_loop().time()))
                 self.key_up_at = len(self.playout.heard)
                 self._jobs[0].key_is_up()
 
@@ -150,7 +149,7 @@ class Media(asyncio.DatagramProtocol):
         """Sorts what came: audio, keys, or neither."""
         packet = Packet.parse(data)
         if packet and packet.payload_type == PCMU:
-            self.playout.take(packet, monotonic())
+            self.playout.take(packet, asyncio.get_running_loop().time())
         elif packet and packet.payload_type in {EVENTS, self._remote.events if self._remote else EVENTS}:
             self.received.take(packet.payload, packet.timestamp)
         self._on_packet()

@@ -17,7 +17,7 @@ _SOUND = 128  # a peak that is no noise of the line
 
 @dataclass(frozen=True)
 class Arrival:
-    """One packet of audio: when it came (monotonic seconds), its timestamp, where it lies in `heard`, its peak."""
+    """One packet of audio: when it came (the loop's seconds), its timestamp, where it lies in `heard`, its peak."""
 
     arrival_s: float
     rtp_timestamp: int
@@ -36,7 +36,7 @@ class Playout:
     def __init__(self) -> None:
         self.arrivals: list[Arrival] = []
         self.last_sound_s = 0.0
-        """When, in monotonic seconds, the last packet came that was not silence."""
+        """When, in seconds of the loop's clock, the last packet came that was not silence."""
         self._heard, self._joined = _Growing(), _Growing()
         self._starts: list[tuple[int, int]] = []  # (in heard, in joined) of each stretch without a pause
         self._source = 0
