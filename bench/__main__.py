@@ -16,6 +16,7 @@ from bench.figures import Compared, table
 from bench.lab import BenchLab
 from bench.load import Pace, dialplan, must_have_sipp
 from bench.load import told as costs_told
+from bench.options import numbers
 from bench.pairs import OUR_NUMBERS, SAVED, measured, pairs_of
 
 
@@ -76,13 +77,13 @@ def _print(heading: str, found: list[dict[str, list[list[float]]]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--pairs", type=int, default=100)
-    parser.add_argument("--sizes", default="10,1000,9000,100000,1000000")
-    parser.add_argument("--saved", default="0,10,999,9000,99999,999999")
+    parser.add_argument("--sizes", type=numbers, default="10,1000,9000,100000,1000000")
+    parser.add_argument("--saved", type=numbers, default="0,10,999,9000,99999,999999")
     parser.add_argument("--workers", type=int, default=3)
-    parser.add_argument("--calls", default="20,50,100")
+    parser.add_argument("--calls", type=numbers, default="20,50,100")
     parser.add_argument("--no-tasks", action="store_true", help="without the six tasks of a person")
     chosen = parser.parse_args()
-    sizes, saved = ([int(n) for n in given.split(",")] if given else [] for given in (chosen.sizes, chosen.saved))
+    sizes, saved = chosen.sizes, chosen.saved
     for option, asked, known in (("--sizes", sizes, tuple(OUR_NUMBERS)), ("--saved", saved, SAVED)):
         if odd := set(asked) - set(known):
             parser.error(f"no box of {min(odd)} is known: {option} takes some of {', '.join(map(str, known))}")
@@ -96,7 +97,7 @@ def main() -> None:
     if not chosen.no_tasks:
         print(f"\n### The person's time\n\n{asyncio.run(tasks.table())}", flush=True)
     if chosen.calls:
-        load([int(count) for count in chosen.calls.split(",")])
+        load(chosen.calls)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from statistics import median
 from bench.figures import Compared, table
 from bench.lab import PIN, BenchLab
 from bench.load import DIALPLAN, Cost, Pace, listeners, must_have_sipp
+from bench.options import numbers
 from bench.pairs import measured
 from bench.worker import Side, Task
 from tests.asterisk.rig.roads import TRANSPORTS
@@ -103,7 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.transports", description=__doc__)
     parser.add_argument("--pairs", type=int, default=40)
     parser.add_argument("--workers", type=int, default=4)
-    parser.add_argument("--calls", default="50,100")
+    parser.add_argument("--calls", type=numbers, default="50,100")
     parser.add_argument("--rounds", type=int, default=3, help="of each load; the median counts")
     parser.add_argument("--pace", default="20,20", help="new calls a second, and seconds that each listens")
     parser.add_argument("--against", default="ari,agi")
@@ -112,12 +113,14 @@ def main() -> None:
     if odd := [name for name in others if name not in TRANSPORTS[1:]]:
         parser.error(f"no transport {odd[0]!r}: --against takes some of {', '.join(TRANSPORTS[1:])}")
     calls_a_s, _, listen_s = chosen.pace.partition(",")
+    if not (calls_a_s.isdecimal() and listen_s.isdecimal() and int(calls_a_s) and int(listen_s)):
+        parser.error(f"--pace takes new calls a second and seconds of listening, as 20,20, and not {chosen.pace!r}")
     pace = Pace(int(calls_a_s), int(listen_s))
     print(f"Python {platform.python_version()}, {platform.machine()}, {chosen.workers} phones at a time", flush=True)
     if chosen.pairs:
         asyncio.run(latency(others, chosen.pairs, chosen.workers))
     if chosen.calls:
-        cost([USUAL, *others], [int(count) for count in chosen.calls.split(",")], chosen.rounds, pace)
+        cost([USUAL, *others], chosen.calls, chosen.rounds, pace)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ class Room:
         """
         most = mailbox.system.max_message_count
         if most:
-            await self._messages.expire(mailbox.account_id, mailbox.system.not_before(self._clock.now()), 1000)
-            counts = await self._messages.counts(mailbox.id)
+            not_before = mailbox.system.not_before(self._clock.now())
+            counts = await self._messages.counts_now(mailbox.account_id, mailbox.id, not_before)
             if counts.new + counts.saved >= most:
                 return True
         left_ms = await self.left_ms(mailbox)
