@@ -37,15 +37,14 @@ async def a_take(
 
 async def adopt(house: House, after_s: float = 5, gone: bool | None = None) -> None:
     """The service starts again, and looks after the takes for a while."""
-    app = house.app
     nobody = Attendance(house.settings.data.folder / "nobody")  # The process that began them is dead.
-    takes = Takes(app.mailroom.takes._store, app.recordings, house.clock, app.delivery._ids, nobody)
-    alone = Alone(app.directory, app.boxes, app.delivery, app.recordings, house.clock)
+    takes = Takes(house.app.mailroom.takes._store, house.app.recordings, house.clock, house.app.delivery._ids, nobody)
+    alone = Alone(house.app.directory, house.app.boxes, house.app.delivery, house.app.recordings, house.clock)
 
     async def is_gone(channel: str) -> bool | None:
         return gone
 
-    adoption = Adoption(takes, alone, app.boxes, app.delivery, app.messages, house.clock, is_gone)
+    adoption = Adoption(takes, alone, house.app.boxes, house.app.delivery, house.app.messages, house.clock, is_gone)
     await adoption.turn()
     house.clock.advance(s=after_s)
     await adoption.turn()
@@ -176,9 +175,8 @@ async def test_a_crash_at_any_point_of_adopting_makes_one_message(
         await a_take(house, box, purpose=Purpose.INTRO, original=original.id, destination=bobs.id)
     else:
         await a_take(house, bobs)
-    app = house.app
     where, name = {
-        "adopt": (app.recordings, "adopt"), "add": (app.messages, "add"),
+        "adopt": (house.app.recordings, "adopt"), "add": (house.app.messages, "add"),
         "forget_file": (Takes, "forget_file"),
     }[at]  # fmt: skip
     real = getattr(where, name)
@@ -199,8 +197,8 @@ async def test_a_crash_at_any_point_of_adopting_makes_one_message(
         await adopt(house)
     [message] = await house.messages(bobs)
     assert message.length_ms == (7000 if intro else 2000)
-    assert [path for path in app.delivery.audio(message) if not path.exists()] == []
-    assert await app.mailroom.takes.left_behind() == []
+    assert [path for path in house.app.delivery.audio(message) if not path.exists()] == []
+    assert await house.app.mailroom.takes.left_behind() == []
     assert list(house.settings.data.folder.rglob("*.part")) == []
 
 

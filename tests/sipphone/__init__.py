@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from .call import PhoneCall
-from .clip import Clip
-from .ear import Heard, Vocabulary, find, locate, matches_at, transcript
-from .errors import CallRefused, NoAnswer, NotHeard, NotNotified, Refused, StillUp
-from .incoming import IncomingCall
-from .mwi import MessageSummary
-from .phone import Phone
-from .playout import Arrival
-from .ulaw import RATE, Samples
+from tests.sipphone.call import PhoneCall
+from tests.sipphone.clip import Clip
+from tests.sipphone.ear import Heard, Vocabulary, find, locate, matches_at, transcript
+from tests.sipphone.errors import CallRefused, NoAnswer, NotHeard, NotNotified, Refused, StillUp
+from tests.sipphone.incoming import IncomingCall
+from tests.sipphone.mwi import MessageSummary
+from tests.sipphone.phone import Phone
+from tests.sipphone.playout import Arrival
+from tests.sipphone.ulaw import RATE, Samples
 
 __all__ = [
     "RATE",

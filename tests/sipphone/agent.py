@@ -6,8 +6,8 @@ import asyncio
 import secrets
 from collections.abc import Callable
 
-from .errors import NoAnswer
-from .message import Address, Message, SipSyntaxError, parse
+from tests.sipphone.errors import NoAnswer
+from tests.sipphone.message import Address, Message, SipSyntaxError, parse
 
 T1_S = 0.5
 _T2_S = 4.0

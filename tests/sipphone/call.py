@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
-from .agent import Peer
-from .dialog import ALLOW, Dialog
-from .ear import Clip, Heard, heard
-from .errors import NoAnswer, NotHeard, StillUp
-from .line import Line
-from .media import Media
-from .message import Address, Message
-from .playout import Arrival
-from .sdp import CONTENT_TYPE, Session
-from .ulaw import RATE, Samples
-from .watch import Watch
+from tests.sipphone.agent import Peer
+from tests.sipphone.dialog import ALLOW, Dialog
+from tests.sipphone.ear import Clip, Heard, heard
+from tests.sipphone.errors import NoAnswer, NotHeard, StillUp
+from tests.sipphone.line import Line
+from tests.sipphone.media import Media
+from tests.sipphone.message import Address, Message
+from tests.sipphone.playout import Arrival
+from tests.sipphone.sdp import CONTENT_TYPE, Session
+from tests.sipphone.ulaw import RATE, Samples
+from tests.sipphone.watch import Watch
 
 _PAUSED_S = 0.2  # no packet for so long: no more audio is coming for now
 _LONGEST = 20 * RATE  # no prompt is longer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .ulaw import FRAME, RATE, Samples
+from tests.sipphone.ulaw import FRAME, RATE, Samples
 
 ONSET = RATE // 4
 """A clip is recognised by so many samples of its sound; a shorter one by all."""

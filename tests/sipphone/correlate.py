@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .ulaw import Samples
+from tests.sipphone.ulaw import Samples
 
 _BLOCK = 8192
 _BATCH = 32  # transforms at a time: many are faster than one, too many leave the cache

@@ -6,9 +6,9 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from .agent import Agent, Peer
-from .digest import Challenge
-from .message import Address, Message, host_port
+from tests.sipphone.agent import Agent, Peer
+from tests.sipphone.digest import Challenge
+from tests.sipphone.message import Address, Message, host_port
 
 ALLOW = ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from .clip import ONSET, Clip, Match, Template
-from .correlate import Correlator, Searched
-from .ulaw import RATE, Samples
+from tests.sipphone.clip import ONSET, Clip, Match, Template
+from tests.sipphone.correlate import Correlator, Searched
+from tests.sipphone.ulaw import RATE, Samples
 
 __all__ = ["Clip", "Heard", "Vocabulary", "find", "locate", "matches_at", "transcript"]
 THRESHOLD = 0.85

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .ulaw import Samples
+from tests.sipphone.ulaw import Samples
 
 
 class Refused(Exception):

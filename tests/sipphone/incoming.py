@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .agent import Peer
-from .call import PhoneCall
-from .dialog import ALLOW, Dialog
-from .errors import CallRefused, StillUp
-from .line import Line
-from .media import Media
-from .message import Address, Message
-from .sdp import CONTENT_TYPE, Session
+from tests.sipphone.agent import Peer
+from tests.sipphone.call import PhoneCall
+from tests.sipphone.dialog import ALLOW, Dialog
+from tests.sipphone.errors import CallRefused, StillUp
+from tests.sipphone.line import Line
+from tests.sipphone.media import Media
+from tests.sipphone.message import Address, Message
+from tests.sipphone.sdp import CONTENT_TYPE, Session
 
 
 class IncomingCall:

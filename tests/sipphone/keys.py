@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .ulaw import FRAME, RATE
+from tests.sipphone.ulaw import FRAME, RATE
 
 KEYS = "0123456789*#ABCD"
 _EVENT = struct.Struct("!BBH")

@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .agent import Agent
-from .dialog import Account
-from .ear import Vocabulary
+from tests.sipphone.agent import Agent
+from tests.sipphone.dialog import Account
+from tests.sipphone.ear import Vocabulary
 
 if TYPE_CHECKING:
-    from .call import PhoneCall
+    from tests.sipphone.call import PhoneCall
 
 
 class Changes:

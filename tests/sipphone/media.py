@@ -8,12 +8,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from . import keys, ulaw
-from .keys import KeyEvent, KeyReceiver
-from .playout import Playout
-from .rtp import PCMU, Packet
-from .sdp import EVENTS, Session
-from .ulaw import FRAME, RATE, SILENCE, Samples
+from tests.sipphone import keys, ulaw
+from tests.sipphone.keys import KeyEvent, KeyReceiver
+from tests.sipphone.playout import Playout
+from tests.sipphone.rtp import PCMU, Packet
+from tests.sipphone.sdp import EVENTS, Session
+from tests.sipphone.ulaw import FRAME, RATE, SILENCE, Samples
 
 _COMMA_MS = 500
 _FRAME_S = FRAME / RATE

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from time import monotonic
 
-from .message import SipSyntaxError
+from tests.sipphone.message import SipSyntaxError
 
 CONTENT_TYPE = "application/simple-message-summary"
 _WAITING = re.compile(r"^Messages-Waiting[ \t]*:[ \t]*(yes|no)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 
-from .call import PhoneCall
-from .dialog import Dialog
-from .errors import CallRefused, NoAnswer
-from .line import Line
-from .media import Media
-from .message import Message
-from .sdp import CONTENT_TYPE, Session
+from tests.sipphone.call import PhoneCall
+from tests.sipphone.dialog import Dialog
+from tests.sipphone.errors import CallRefused, NoAnswer
+from tests.sipphone.line import Line
+from tests.sipphone.media import Media
+from tests.sipphone.message import Message
+from tests.sipphone.sdp import CONTENT_TYPE, Session
 
 _PATIENCE_S = 2.0  # for the end of a call that was taken back
 

@@ -6,18 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
-from .agent import Agent, Peer
-from .call import PhoneCall
-from .dialog import ALLOW, Account, Dialog, new_tag
-from .ear import Vocabulary
-from .errors import NoAnswer, NotNotified, Refused
-from .incoming import IncomingCall
-from .line import Changes, Line
-from .message import Address, Message, SipSyntaxError
-from .mwi import CONTENT_TYPE as SUMMARY
-from .mwi import MessageSummary
-from .outgoing import listen_in, place
-from .sdp import Session
+from tests.sipphone.agent import Agent, Peer
+from tests.sipphone.call import PhoneCall
+from tests.sipphone.dialog import ALLOW, Account, Dialog, new_tag
+from tests.sipphone.ear import Vocabulary
+from tests.sipphone.errors import NoAnswer, NotNotified, Refused
+from tests.sipphone.incoming import IncomingCall
+from tests.sipphone.line import Changes, Line
+from tests.sipphone.message import Address, Message, SipSyntaxError
+from tests.sipphone.mwi import CONTENT_TYPE as SUMMARY
+from tests.sipphone.mwi import MessageSummary
+from tests.sipphone.outgoing import listen_in, place
+from tests.sipphone.sdp import Session
 
 _PATIENCE_S = 2.0  # for the server's answer to a farewell
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import ulaw
-from .rtp import Packet
-from .ulaw import RATE, Samples
+from tests.sipphone import ulaw
+from tests.sipphone.rtp import Packet
+from tests.sipphone.ulaw import RATE, Samples
 
 _HALF = 1 << 31
 _SOUND = 128  # a peak that is no noise of the line

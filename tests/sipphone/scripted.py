@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
-from .agent import Peer
-from .message import Message, parse
+from tests.sipphone.agent import Peer
+from tests.sipphone.message import Message, parse
 
 
 class Scripted(asyncio.DatagramProtocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .message import SipSyntaxError
+from tests.sipphone.message import SipSyntaxError
 
 CONTENT_TYPE = "application/sdp"
 EVENTS = 101

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from . import ulaw
-from .ulaw import RATE, Samples
+from tests.sipphone import ulaw
+from tests.sipphone.ulaw import RATE, Samples
 
 
 def speech(seed: int, ms: int, *, lead_ms: int = 0) -> Samples:

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from . import agent as agent_module
-from .agent import Agent, Peer
-from .errors import NoAnswer
-from .message import Message
-from .scripted import Scripted, scripted
+from tests.sipphone import agent as agent_module
+from tests.sipphone.agent import Agent, Peer
+from tests.sipphone.errors import NoAnswer
+from tests.sipphone.message import Message
+from tests.sipphone.scripted import Scripted, scripted
 
 pytestmark = pytest.mark.asyncio
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from .digest import Challenge
-from .message import SipSyntaxError
+from tests.sipphone.digest import Challenge
+from tests.sipphone.message import SipSyntaxError
 
 EXAMPLE = (
     'Digest realm="testrealm@host.com", qop="auth,auth-int", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", '

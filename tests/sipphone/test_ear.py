@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .ear import Clip, Vocabulary, find, locate, matches_at, transcript
-from .speech import on_the_phone, silence, speech
-from .ulaw import RATE
+from tests.sipphone.ear import Clip, Vocabulary, find, locate, matches_at, transcript
+from tests.sipphone.speech import on_the_phone, silence, speech
+from tests.sipphone.ulaw import RATE
 
 HELLO = Clip("hello", speech(1, 900))
 WORLD = Clip("world", speech(2, 1300))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .keys import KEYS, KeyEvent, KeyReceiver, check, steps
+from tests.sipphone.keys import KEYS, KeyEvent, KeyReceiver, check, steps
 
 
 def durations(key: str, tone_ms: int, gap_ms: int) -> list[list[tuple[int, bool]]]:

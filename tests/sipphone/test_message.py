@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .message import Address, Message, SipSyntaxError, host_port, parse
+from tests.sipphone.message import Address, Message, SipSyntaxError, host_port, parse
 
 INVITE = (
     b"INVITE sip:100@10.0.0.1 SIP/2.0\r\nv: SIP/2.0/UDP 10.0.0.2:5062;branch=z9hG4bKa1;rport, SIP/2.0/UDP b\r\n"

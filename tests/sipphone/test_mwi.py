@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .message import SipSyntaxError
-from .mwi import MessageSummary
+from tests.sipphone.message import SipSyntaxError
+from tests.sipphone.mwi import MessageSummary
 
 
 def test_the_example_of_the_rfc() -> None:

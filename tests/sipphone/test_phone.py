@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager
 import numpy as np
 import pytest
 
-from . import ulaw
-from .call import PhoneCall
-from .ear import Clip, Vocabulary, locate, matches_at
-from .errors import CallRefused, NoAnswer, NotHeard, StillUp
-from .keys import KEYS
-from .phone import Phone
-from .speech import on_the_phone, silence, speech
+from tests.sipphone import ulaw
+from tests.sipphone.call import PhoneCall
+from tests.sipphone.ear import Clip, Vocabulary, locate, matches_at
+from tests.sipphone.errors import CallRefused, NoAnswer, NotHeard, StillUp
+from tests.sipphone.keys import KEYS
+from tests.sipphone.phone import Phone
+from tests.sipphone.speech import on_the_phone, silence, speech
 
 pytestmark = pytest.mark.asyncio
 NO_SERVER = ("127.0.0.1", 9)

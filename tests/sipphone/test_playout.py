@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from . import ulaw
-from .playout import Playout
-from .rtp import Packet
-from .speech import on_the_phone, speech
-from .ulaw import FRAME, Samples
+from tests.sipphone import ulaw
+from tests.sipphone.playout import Playout
+from tests.sipphone.rtp import Packet
+from tests.sipphone.speech import on_the_phone, speech
+from tests.sipphone.ulaw import FRAME, Samples
 
 SOUND = on_the_phone(speech(1, 200))
 NOTHING = np.zeros(FRAME, np.int16)

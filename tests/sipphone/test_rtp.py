@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from . import ulaw
-from .rtp import Packet
+from tests.sipphone import ulaw
+from tests.sipphone.rtp import Packet
 
 WORD = st.integers(0, 2**32 - 1)
 

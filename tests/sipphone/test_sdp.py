@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .message import SipSyntaxError
-from .sdp import Session
+from tests.sipphone.message import SipSyntaxError
+from tests.sipphone.sdp import Session
 
 ASTERISK = b"""v=0\r
 o=- 1234 1236 IN IP4 10.1.1.1\r

@@ -10,13 +10,13 @@ from hashlib import md5
 
 import pytest
 
-from . import phone as phone_module
-from .call import PhoneCall
-from .errors import CallRefused, NoAnswer, NotNotified, Refused
-from .message import Message
-from .phone import Phone
-from .scripted import Scripted, scripted
-from .sdp import CONTENT_TYPE, Session
+from tests.sipphone import phone as phone_module
+from tests.sipphone.call import PhoneCall
+from tests.sipphone.errors import CallRefused, NoAnswer, NotNotified, Refused
+from tests.sipphone.message import Message
+from tests.sipphone.phone import Phone
+from tests.sipphone.scripted import Scripted, scripted
+from tests.sipphone.sdp import CONTENT_TYPE, Session
 
 pytestmark = pytest.mark.asyncio
 SDP = ("Content-Type", CONTENT_TYPE)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from .clip import Match
-from .ear import Clip, Vocabulary
-from .speech import on_the_phone, silence, speech
-from .ulaw import RATE, Samples
-from .watch import Watch
+from tests.sipphone.clip import Match
+from tests.sipphone.ear import Clip, Vocabulary
+from tests.sipphone.speech import on_the_phone, silence, speech
+from tests.sipphone.ulaw import RATE, Samples
+from tests.sipphone.watch import Watch
 
 HELLO = Clip("hello", speech(1, 900))
 SEVEN = Clip("seven", speech(4, 500))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .clip import Clip, Match, Template
-from .correlate import Correlator
-from .ear import Vocabulary
-from .ulaw import FRAME, Samples
+from tests.sipphone.clip import Clip, Match, Template
+from tests.sipphone.correlate import Correlator
+from tests.sipphone.ear import Vocabulary
+from tests.sipphone.ulaw import FRAME, Samples
 
 _MARGIN = 80  # samples; a peak so near the newest audio may still be rising
 _EVEN = 0.25  # frames; two clips that explain the audio equally well differ by less
