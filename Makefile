@@ -19,7 +19,7 @@ test:
 	tests/run
 
 asterisk: .venv/.installed-for-tests
-	@.venv/bin/python -m tests.asterisk.rig up
+	@.venv/bin/python -m tests.lab up
 
 faults: .venv/.installed-for-tests
 	.venv/bin/python -m tests.faults --runs $(or $(RUNS),200)

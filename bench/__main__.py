@@ -10,14 +10,14 @@ import argparse
 import asyncio
 import platform
 
-from bench import tasks
-from bench.comedian import MOST
-from bench.figures import Compared, table
-from bench.lab import BenchLab
-from bench.load import Pace, dialplan, must_have_sipp
-from bench.load import told as costs_told
-from bench.options import numbers
-from bench.pairs import OUR_NUMBERS, SAVED, measured, pairs_of
+from bench import task_times
+from bench.app_voicemail import MAX_MESSAGES
+from bench.bench_lab import BenchLab
+from bench.call_load import LoadProfile, add_dialplan, require_sipp
+from bench.call_load import cost_table as costs_told
+from bench.cli_options import parse_int_list
+from bench.figures import Comparison, table
+from bench.paired_runs import OUR_NUMBERS, SAVED, measure_pairs, run_worker
 
 
 async def latency(sizes: list[int], pairs: int, workers: int, *, saved: bool = False) -> None:
@@ -29,16 +29,18 @@ async def latency(sizes: list[int], pairs: int, workers: int, *, saved: bool = F
     }
     lab = BenchLab(boxes, saved=saved)
     try:
-        lab.furnish()
+        lab.create_data()
         lab.start()
         for size in sizes:
             numbers = [number for number, count in boxes.items() if count == size]
             phones = len(numbers) if saved else workers
             at_work = [
-                measured(pairs_of(lab, numbers[phone % len(numbers)], size, -(-pairs // phones), seed=size + phone))
+                run_worker(
+                    measure_pairs(lab, numbers[phone % len(numbers)], size, -(-pairs // phones), seed=size + phone)
+                )
                 for phone in range(phones)
             ]
-            _print(f"{size:,} {'saved ' if saved else ''}messages in the box", await asyncio.gather(*at_work))
+            _print_table(f"{size:,} {'saved ' if saved else ''}messages in the box", await asyncio.gather(*at_work))
     finally:
         lab.stop()
         lab.remove()
@@ -46,11 +48,11 @@ async def latency(sizes: list[int], pairs: int, workers: int, *, saved: bool = F
 
 def load(calls: list[int]) -> None:
     """CPU and memory of a call, at so many calls at a time."""
-    must_have_sipp()
-    lab = BenchLab({f"6{n:03}": 1 for n in range(max(calls))}, message_s=Pace().message_s)
+    require_sipp()
+    lab = BenchLab({f"6{n:03}": 1 for n in range(max(calls))}, message_s=LoadProfile().message_s)
     try:
-        dialplan(lab)
-        lab.furnish()
+        add_dialplan(lab)
+        lab.create_data()
         lab.start()
         print("\n### What a call costs\n", flush=True)
         for line in costs_told(lab, calls):
@@ -62,25 +64,25 @@ def load(calls: list[int]) -> None:
 
 def _boxes(size: int, workers: int, *, saved: bool) -> int:
     """A box for each phone, but of the largest only one for all where nothing changes in it, else three at most."""
-    return workers if size <= MOST else min(workers, 3 if saved else 1)
+    return workers if size <= MAX_MESSAGES else min(workers, 3 if saved else 1)
 
 
-def _print(heading: str, found: list[dict[str, list[list[float]]]]) -> None:
+def _print_table(heading: str, found: list[dict[str, list[list[float]]]]) -> None:
     names = list(dict.fromkeys(name for one in found for name in one))
     rows = []
     for name in names:
         pairs = [pair for one in found for pair in one.get(name, [])]
-        rows.append(Compared(name, "ms", [p[0] for p in pairs], [p[1] for p in pairs if len(p) > 1]))
+        rows.append(Comparison(name, "ms", [p[0] for p in pairs], [p[1] for p in pairs if len(p) > 1]))
     print(f"\n### {heading}\n\n{table(rows)}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--pairs", type=int, default=100)
-    parser.add_argument("--sizes", type=numbers, default="10,1000,9000,100000,1000000")
-    parser.add_argument("--saved", type=numbers, default="0,10,999,9000,99999,999999")
+    parser.add_argument("--sizes", type=parse_int_list, default="10,1000,9000,100000,1000000")
+    parser.add_argument("--saved", type=parse_int_list, default="0,10,999,9000,99999,999999")
     parser.add_argument("--workers", type=int, default=3)
-    parser.add_argument("--calls", type=numbers, default="20,50,100")
+    parser.add_argument("--calls", type=parse_int_list, default="20,50,100")
     parser.add_argument("--no-tasks", action="store_true", help="without the six tasks of a person")
     chosen = parser.parse_args()
     sizes, saved = chosen.sizes, chosen.saved
@@ -95,7 +97,7 @@ def main() -> None:
     if saved:
         asyncio.run(latency(saved, chosen.pairs, chosen.workers, saved=True))
     if not chosen.no_tasks:
-        print(f"\n### The person's time\n\n{asyncio.run(tasks.table())}", flush=True)
+        print(f"\n### The person's time\n\n{asyncio.run(task_times.table())}", flush=True)
     if chosen.calls:
         load(chosen.calls)
 

@@ -6,120 +6,147 @@ import secrets
 from dataclasses import dataclass
 from functools import partial
 
-from ivr.ami.calls import gone_or_unknown
-from ivr.ami.manager import Manager
-from ivr.api.rooms import Limits, Rooms
-from ivr.audio.workshop import Workshop
+from ivr.ami.client import AmiClient
+from ivr.ami.originate import is_channel_gone_or_unknown
+from ivr.api.dependencies import ApiLimits, ApiServices
+from ivr.audio.converter import ConversionPool
 from ivr.call.arguments import Action
 from ivr.clock import Clock
 from ivr.core import build_core
-from ivr.database.file import Database
-from ivr.directory.credentials import Credentials
+from ivr.directory.credentials import CredentialStore
 from ivr.directory.directory import Directory
-from ivr.directory.failures import Failures
-from ivr.directory.secrets import Secrets
-from ivr.directory.tokens import Tokens
-from ivr.directory.tries import Tries
-from ivr.mailbox.adoption import Adoption, nobody_knows
-from ivr.mailbox.alone import Alone
-from ivr.mailbox.attendance import Attendance
+from ivr.directory.pin_lockout import PinLockout
+from ivr.directory.rate_limit import RateLimiter
+from ivr.directory.secret_store import SecretStore
+from ivr.directory.tokens import TokenStore
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.bulk import Bulk
 from ivr.mailbox.delivery import Delivery
-from ivr.mailbox.forms import Forms
 from ivr.mailbox.greeting_uploads import GreetingUploads
-from ivr.mailbox.recordings import Recordings
-from ivr.mailbox.sqlite.calls import SqliteCalls
-from ivr.mailbox.sqlite.listing import SqliteLists
-from ivr.mailbox.sqlite.overview import SqliteOverview
-from ivr.mailbox.sqlite.sweeping import SqliteSweeping
-from ivr.mailbox.sqlite.uploads import SqliteUploads
-from ivr.mailbox.store import MessageStore
-from ivr.mailbox.sweeping.inspection import Inspection
-from ivr.mailbox.sweeping.sweeper import Sweeper
+from ivr.mailbox.renditions import Forms
 from ivr.mailbox.uploads import Uploads
-from ivr.menus.visit import Mailroom, Status
+from ivr.menus.context import Status, VoicemailServices
 from ivr.metrics.metrics import Metrics
-from ivr.notify.outbox import Outbox
+from ivr.recovery.fallback_recordings import Alone
+from ivr.recovery.recording_recovery import Adoption, nobody_knows
+from ivr.retention.consistency_check import ConsistencyCheck
+from ivr.retention.worker import RetentionWorker
 from ivr.settings import Settings
+from ivr.storage.audio_folder import Recordings
+from ivr.storage.process_locks import Attendance
+from ivr.storage.protocols import MessageStore
+from ivr.storage.sqlite.calls import SqliteCalls
+from ivr.storage.sqlite.database import Database
+from ivr.storage.sqlite.listing import SqliteLists
+from ivr.storage.sqlite.outbox import Outbox
+from ivr.storage.sqlite.overview import SqliteOverview
+from ivr.storage.sqlite.retention import SqliteRetention
+from ivr.storage.sqlite.uploads import SqliteUploads
 
 
 @dataclass(frozen=True)
 class App:
-    """One installation, ready to be used; `ivr.serving` makes it take calls."""
+    """One installation, ready to be used; `ivr.service` makes it take calls."""
 
     settings: Settings
     database: Database
-    attendance: Attendance
+    process_locks: Attendance
     directory: Directory
     boxes: Boxes
     messages: MessageStore
     delivery: Delivery
-    adoption: Adoption
-    sweeper: Sweeper
-    inspection: Inspection
+    recording_recovery: Adoption
+    retention_worker: RetentionWorker
+    consistency_check: ConsistencyCheck
     recordings: Recordings
-    mailroom: Mailroom
-    secrets: Secrets
-    failures: Failures
-    calls: SqliteCalls
+    voicemail_services: VoicemailServices
+    secret_store: SecretStore
+    pin_lockout: PinLockout
+    call_store: SqliteCalls
     overview: SqliteOverview
-    tokens: Tokens
-    credentials: Credentials
-    rest: Rooms
+    tokens: TokenStore
+    credentials: CredentialStore
+    api_services: ApiServices
     """What the REST door is given."""
-    workshop: Workshop
+    conversion_pool: ConversionPool
     outbox: Outbox
     metrics: Metrics
-    manager: Manager | None
+    ami_client: AmiClient | None
     """None: this installation has no connection to Asterisk's manager."""
 
     def close(self) -> None:
         """Finish what is being written and let go of the data."""
         self.database.close()
-        self.attendance.close()
+        self.process_locks.close()
 
 
-def build(settings: Settings, clock: Clock | None = None) -> App:
+def build_app(settings: Settings, clock: Clock | None = None) -> App:
     """Open the data folder and build what works on it. Raises `StoreError`, `SettingsError`."""
     metrics = Metrics(Action, Status)
-    core = build_core(settings, clock, metrics.pin_refused)
+    core = build_core(settings, clock, metrics.count_pin_failure)
     clock, ids, folder, database = core.clock, core.ids, settings.data.folder, core.database
     directory, boxes, messages, delivery = core.directory, core.boxes, core.messages, core.delivery
     recordings = core.recordings
-    credentials = Credentials(database, core.pepper, settings.pins.cost)
-    tokens = Tokens(database, clock, secrets.token_bytes)
-    workshop = Workshop(settings.api.workers)
+    credentials = CredentialStore(database, core.pepper, settings.pins.cost)
+    tokens = TokenStore(database, clock, secrets.token_bytes)
+    workshop = ConversionPool(settings.api.workers)
     uploads = Uploads(
         SqliteUploads(database, clock), messages, delivery, recordings, workshop, clock, ids, settings.api.audio_seconds
     )
-    tries = Tries(database, clock, settings.api.failures_an_hour)
-    rest = Rooms(
-        directory, tokens, credentials, tries, boxes, messages, delivery, SqliteLists(database),
-        Bulk(messages, delivery), uploads, Forms(delivery, uploads, workshop, folder / "forms"),
-        GreetingUploads(core.media, recordings, clock, ids), clock, ids, _limits(settings),
-    )  # fmt: skip
+    tries = RateLimiter(database, clock, settings.api.failures_an_hour)
+    rest = ApiServices(
+        directory,
+        tokens,
+        credentials,
+        tries,
+        boxes,
+        messages,
+        delivery,
+        SqliteLists(database),
+        Bulk(messages, delivery),
+        uploads,
+        Forms(delivery, uploads, workshop, folder / "forms"),
+        GreetingUploads(core.media, recordings, clock, ids),
+        clock,
+        ids,
+        _api_limits(settings),
+    )
     alone = Alone(directory, boxes, delivery, recordings, clock)
-    sweeping = SqliteSweeping(database, clock)
-    inspection = Inspection(sweeping, directory, recordings, settings.sweeping, clock)
-    manager = Manager(settings.ami, metrics.asterisk_is_there) if settings.ami.secret else None
-    is_gone = partial(gone_or_unknown, manager) if manager else nobody_knows
+    sweeping = SqliteRetention(database, clock)
+    inspection = ConsistencyCheck(sweeping, directory, recordings, settings.sweeping, clock)
+    manager = AmiClient(settings.ami, metrics.set_ami_connected) if settings.ami.secret else None
+    is_gone = partial(is_channel_gone_or_unknown, manager) if manager else nobody_knows
     return App(
-        settings=settings, database=database, attendance=core.attendance, directory=directory, boxes=boxes,
-        messages=messages, delivery=delivery,
-        adoption=Adoption(core.takes, alone, boxes, delivery, messages, clock, is_gone),
-        sweeper=Sweeper(
+        settings=settings,
+        database=database,
+        process_locks=core.process_locks,
+        directory=directory,
+        boxes=boxes,
+        messages=messages,
+        delivery=delivery,
+        recording_recovery=Adoption(core.takes, alone, boxes, delivery, messages, clock, is_gone),
+        retention_worker=RetentionWorker(
             sweeping, messages, directory, recordings, inspection, settings.sweeping, settings.voicemail, clock
         ),
-        inspection=inspection, recordings=recordings, mailroom=core.mailroom, secrets=core.secrets,
-        failures=core.failures, calls=core.calls, overview=SqliteOverview(database), tokens=tokens,
-        credentials=credentials, rest=rest, workshop=workshop,
-        outbox=Outbox(database, clock, secrets.token_hex(4), core.attendance), metrics=metrics, manager=manager,
-    )  # fmt: skip
+        consistency_check=inspection,
+        recordings=recordings,
+        voicemail_services=core.voicemail_services,
+        secret_store=core.secret_store,
+        pin_lockout=core.pin_lockout,
+        call_store=core.call_store,
+        overview=SqliteOverview(database),
+        tokens=tokens,
+        credentials=credentials,
+        api_services=rest,
+        conversion_pool=workshop,
+        outbox=Outbox(database, clock, secrets.token_hex(4), core.process_locks),
+        metrics=metrics,
+        ami_client=manager,
+    )
 
 
-def _limits(settings: Settings) -> Limits:
+def _api_limits(settings: Settings) -> ApiLimits:
     api = settings.api
-    return Limits(
+    return ApiLimits(
         api.json_bytes, api.audio_bytes, api.idle_s, api.owner_only, api.session_hours * 3600, tuple(api.clients)
-    )  # fmt: skip
+    )

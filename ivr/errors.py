@@ -42,7 +42,7 @@
         └── SoundsError         a recording, or the program that makes them
 
 Each message says what is wrong and, where there is one, the remedy. Each edge maps the tree once: the phone in
-`ivr/menus/apology.py`, the command line in `ivr/cli/edge.py`, REST in `ivr/api/refusals.py`.
+`ivr/menus/error_prompts.py`, the command line in `ivr/cli/support.py`, REST in `ivr/api/error_responses.py`.
 """
 
 from __future__ import annotations
@@ -69,19 +69,19 @@ class UnplayableSound(CallFailed):
     """A sound file that Asterisk could not play."""
 
 
-class NotRecorded(CallFailed):
+class RecordingFailed(CallFailed):
     """A recording that Asterisk could not write: no room, or no right to."""
 
 
-class LineLost(CallFailed):
+class ConnectionLost(CallFailed):
     """The connection to Asterisk's ARI is gone, or an answer did not come: what was asked may have been done."""
 
 
-class TakenBack(CallFailed):
+class ReclaimedByDialplan(CallFailed):
     """The dialplan has the call again, before we had finished with it."""
 
 
-class LeftAlone(CallFailed):
+class ServiceStopping(CallFailed):
     """This service ends. The call stays where it is, for the next start or another service to take it up."""
 
 
@@ -103,7 +103,7 @@ class BadArgument(BadInput):
     """A dialplan argument or an option of a command."""
 
 
-class AudioRefused(BadInput):
+class InvalidAudio(BadInput):
     """A file that is not the audio it claims to be."""
 
 
@@ -115,7 +115,7 @@ class NotFound(IvrError):
         super().__init__(message)
 
 
-class BoxGone(NotFound):
+class BoxDeleted(NotFound):
     """A box that was taken away while somebody had to do with it."""
 
 
@@ -131,19 +131,19 @@ class PastRetention(IvrError):
     """A message too old to be touched."""
 
 
-class NotDelivered(IvrError):
+class NotificationFailed(IvrError):
     """A notification that did not arrive; it is tried again later."""
 
 
-class Undeliverable(NotDelivered):
+class NotificationUndeliverable(NotificationFailed):
     """A notification that never will arrive: trying again is of no use."""
 
 
-class AsteriskAway(IvrError):
+class AmiUnavailable(IvrError):
     """No connection to Asterisk's manager, or no answer in time."""
 
 
-class ActionRefused(AsteriskAway):
+class AmiActionRejected(AmiUnavailable):
     """Asterisk's manager answered, and said no."""
 
 
@@ -155,39 +155,39 @@ class StoreBusy(StoreError):
     """Another process holds the database for too long."""
 
 
-class StoreFull(StoreError):
+class DiskFull(StoreError):
     """No room left on the disk."""
 
 
-class RequestRefused(IvrError):
+class RequestRejected(IvrError):
     """A program's request that is not taken as it is."""
 
 
-class NotSignedIn(RequestRefused):
+class Unauthorized(RequestRejected):
     """No token, or none that holds."""
 
 
-class NotAllowed(RequestRefused):
+class Forbidden(RequestRejected):
     """Not with this token."""
 
 
-class TooManyTries(RequestRefused):
+class RateLimited(RequestRejected):
     """Wrong tokens or credentials, too many of them."""
 
 
-class Outdated(RequestRefused):
+class PreconditionFailed(RequestRejected):
     """It rests on a revision that moved on."""
 
 
-class NoSuchForm(RequestRefused):
+class NotAcceptable(RequestRejected):
     """None of the media types that it takes can be given."""
 
 
-class UnknownForm(RequestRefused):
+class UnsupportedMediaType(RequestRejected):
     """What it carries is neither JSON, form nor audio."""
 
 
-class TooLarge(RequestRefused):
+class PayloadTooLarge(RequestRejected):
     """It carries too much; `limit` in bytes."""
 
     def __init__(self, limit: int) -> None:
@@ -195,15 +195,15 @@ class TooLarge(RequestRefused):
         super().__init__(f"at most {limit} bytes at once")
 
 
-class TooManyRows(RequestRefused):
+class PageRequired(RequestRejected):
     """It asks for more than is given without pages."""
 
 
-class Stalled(RequestRefused):
+class BodyTimeout(RequestRejected):
     """Its body stopped coming."""
 
 
-class NoSuchRange(RequestRefused):
+class RangeNotSatisfiable(RequestRejected):
     """A range of bytes that is not there; `size`: how many there are."""
 
     def __init__(self, size: int) -> None:
@@ -211,21 +211,21 @@ class NoSuchRange(RequestRefused):
         super().__init__(f"there are {size} bytes")
 
 
-class NoSuchPage(RequestRefused):
+class InvalidPage(RequestRejected):
     """A page size or a key that makes no sense."""
 
 
-class Misconfigured(IvrError):
+class ConfigurationError(IvrError):
     """This installation needs its administrator."""
 
 
-class SettingsError(Misconfigured):
+class SettingsError(ConfigurationError):
     """ivr.toml or an IVR_* variable."""
 
 
-class CatalogueError(Misconfigured):
+class CatalogueError(ConfigurationError):
     """The catalogue of prompts of one language."""
 
 
-class SoundsError(Misconfigured):
+class SoundsError(ConfigurationError):
     """A recording, or the program that makes them."""

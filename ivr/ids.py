@@ -6,16 +6,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 
-class Ids:
+class IdGenerator:
     """`random_bytes(n)` gives n random bytes."""
 
     def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
         self._random_bytes = random_bytes
 
-    def document(self) -> str:
+    def new_document_id(self) -> str:
         """32 hex digits: an account, a user, a box, a media file, a take."""
         return self._random_bytes(16).hex()
 
-    def message(self, time: float) -> str:
+    def new_message_id(self, time: float) -> str:
         """`YYYYMM-` and 32 hex digits, the month being that of the message in UTC (kazoo-behaviour §3.2)."""
-        return f"{datetime.fromtimestamp(time, UTC):%Y%m}-{self.document()}"
+        return f"{datetime.fromtimestamp(time, UTC):%Y%m}-{self.new_document_id()}"

@@ -16,15 +16,15 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from ivr.ami.settings import AmiSettings
 from ivr.call.ari.settings import AriSettings
 from ivr.errors import SettingsError
-from ivr.mailbox.sweeping.rules import SweepingSettings
-from ivr.mailbox.system import VoicemailSettings
+from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.metrics.settings import MetricsSettings
-from ivr.notify.settings import LightSettings, MailSettings, NotifySettings
-from ivr.notify.transcript.settings import TranscriptSettings
+from ivr.notifications.settings import MailSettings, MwiSettings, NotificationSettings
+from ivr.notifications.transcription.settings import TranscriptionSettings
+from ivr.retention.rules import RetentionSettings
 
-PREFIX = "IVR_"
-CONFIG_VARIABLE = "IVR_CONFIG"
-CONFIG_PLACES = (Path("ivr.toml"), Path("/etc/ivr/ivr.toml"))
+ENV_PREFIX = "IVR_"
+CONFIG_ENV_VARIABLE = "IVR_CONFIG"
+CONFIG_PATHS = (Path("ivr.toml"), Path("/etc/ivr/ivr.toml"))
 
 
 class _Section(BaseModel):
@@ -109,7 +109,7 @@ class LogSettings(_Section):
 class Settings(BaseSettings):
     """One installation."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
     data: DataSettings = DataSettings()
     fastagi: FastAgiSettings = FastAgiSettings()
@@ -120,20 +120,23 @@ class Settings(BaseSettings):
     api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
     voicemail: VoicemailSettings = VoicemailSettings()
-    sweeping: SweepingSettings = SweepingSettings()
+    sweeping: RetentionSettings = RetentionSettings()
     ami: AmiSettings = AmiSettings()
-    lights: LightSettings = LightSettings()
-    notify: NotifySettings = NotifySettings()
+    lights: MwiSettings = MwiSettings()
+    notify: NotificationSettings = NotificationSettings()
     mail: MailSettings = MailSettings()
-    transcript: TranscriptSettings = TranscriptSettings()
+    transcript: TranscriptionSettings = TranscriptionSettings()
     metrics: MetricsSettings = MetricsSettings()
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
         path = config_path()
         sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
         return (*sources, TomlConfigSettingsSource(settings_cls, path)) if path else sources
@@ -141,26 +144,26 @@ class Settings(BaseSettings):
 
 def config_path() -> Path | None:
     """The file that is read: `IVR_CONFIG`, else ./ivr.toml, else /etc/ivr/ivr.toml, else none."""
-    named = os.environ.get(CONFIG_VARIABLE)
-    return Path(named) if named else next((path for path in CONFIG_PLACES if path.is_file()), None)
+    named = os.environ.get(CONFIG_ENV_VARIABLE)
+    return Path(named) if named else next((path for path in CONFIG_PATHS if path.is_file()), None)
 
 
 def load(**overrides: Any) -> Settings:
     """Read the settings. Raises `SettingsError`, which names file, setting and remedy."""
     path = config_path()
     if path and not path.is_file():
-        raise SettingsError(f"there is no {path}: make it, or point {CONFIG_VARIABLE} elsewhere")
+        raise SettingsError(f"there is no {path}: make it, or point {CONFIG_ENV_VARIABLE} elsewhere")
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        where = f"{path or 'no ivr.toml'} and {PREFIX}* variables"
-        raise SettingsError("\n".join([f"wrong settings ({where}):", *map(_told, error.errors())])) from error
+        where = f"{path or 'no ivr.toml'} and {ENV_PREFIX}* variables"
+        raise SettingsError("\n".join([f"wrong settings ({where}):", *map(_describe_error, error.errors())])) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
 
 
-def _told(fault: Any) -> str:
-    name = ".".join(map(str, fault["loc"]))
-    if fault["type"] == "extra_forbidden":
+def _describe_error(error: Any) -> str:
+    name = ".".join(map(str, error["loc"]))
+    if error["type"] == "extra_forbidden":
         return f"  {name}: there is no such setting; docs/settings.md lists them all"
-    return f"  {name} = {fault['input']!r}: {fault['msg']}"
+    return f"  {name} = {error['input']!r}: {error['msg']}"

@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.house import House
-from tests.support.patience import PatientLoop
+from tests.support.app_fixture import AppFixture
+from tests.support.patient_loop import PatientLoop
 
-IN_REAL_TIME = ("asterisk", "bench")
+REAL_TIME_FOLDERS = ("asterisk", "bench")
 """Folders of tests whose other end keeps its own time."""
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """What each test runs in."""
     folder = item.path.relative_to(Path(__file__).parent).parts[0]
-    return {"real": asyncio.new_event_loop} if folder in IN_REAL_TIME else {"patient": PatientLoop}
+    return {"real": asyncio.new_event_loop} if folder in REAL_TIME_FOLDERS else {"patient": PatientLoop}
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _isolated_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test reads the ivr.toml or the IVR_* variables of whoever runs it."""
     import os
 
@@ -32,7 +32,7 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
 
 @pytest.fixture(autouse=True)
-def _umask_of_this_machine() -> Iterator[None]:
+def _fixed_umask() -> Iterator[None]:
     """`ivr serve` and `ivr demo` set one for the whole process, which would be that of all tests behind theirs."""
     import os
 
@@ -42,7 +42,7 @@ def _umask_of_this_machine() -> Iterator[None]:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    house = await House(tmp_path / "data").open()
-    yield house
-    house.close()
+async def app(tmp_path: Path) -> AsyncIterator[AppFixture]:
+    app = await AppFixture(tmp_path / "data").open()
+    yield app
+    app.close()

@@ -7,59 +7,63 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 
 from zipstream import ZIP_STORED, ZipStream
 
-from ivr.api.asker import Asker
-from ivr.api.names import UniqueNames, file_name
+from ivr.api.auth import Principal
+from ivr.api.filenames import UniqueFilenames, message_filename
 from ivr.errors import IvrError
 from ivr.mailbox.bulk import reason
-from ivr.mailbox.forms import Given
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.message import Message
+from ivr.mailbox.renditions import Given
+from ivr.storage.records import Message
 
-UNREADABLE = "not-in-this-archive.txt"
-PIECE = 256 * 1024
+UNREADABLE_LIST_NAME = "not-in-this-archive.txt"
+CHUNK_BYTES = 256 * 1024
 
 
-async def zipped(asker: Asker, mailbox: Mailbox, ids: Sequence[str]) -> AsyncIterator[bytes]:
+async def stream_zip(principal: Principal, mailbox: Mailbox, ids: Sequence[str]) -> AsyncIterator[bytes]:
     """Each message in the form that the box prefers, and a text that lists what could not be read.
 
     Audio is packed already, so it is only stored: no packing burns CPU.
     """
-    archive, names = ZipStream(compress_type=ZIP_STORED), UniqueNames()
+    archive, names = ZipStream(compress_type=ZIP_STORED), UniqueFilenames()
     unreadable: list[tuple[str, str]] = []
     for message_id in dict.fromkeys(ids):
         try:
-            message = await asker.rooms.messages.get(mailbox.id, message_id, asker.not_before)
-            given = await _in_the_boxes_form(asker, mailbox, message)
-            archive.add(_read(given), names.of(file_name(mailbox, message, given.form.extension)), size=given.size)
-            async for piece in _sent(archive.file()):
+            message = await principal.services.messages.get(mailbox.id, message_id, principal.retention_cutoff)
+            given = await _render_in_box_format(principal, mailbox, message)
+            archive.add(
+                _read_audio(given),
+                names.reserve(message_filename(mailbox, message, given.form.extension)),
+                size=given.size,
+            )
+            async for piece in _iterate_in_thread(archive.file()):
                 yield piece
         except IvrError as error:
             unreadable.append((message_id, reason(error)))
     if unreadable:
         told = "".join(f"{message_id}: {why}\r\n" for message_id, why in unreadable)
-        archive.add(told, names.of(UNREADABLE))
-    async for piece in _sent(archive.finalize()):
+        archive.add(told, names.reserve(UNREADABLE_LIST_NAME))
+    async for piece in _iterate_in_thread(archive.finalize()):
         yield piece
 
 
-async def _in_the_boxes_form(asker: Asker, mailbox: Mailbox, message: Message) -> Given:
-    forms = asker.rooms.forms
+async def _render_in_box_format(principal: Principal, mailbox: Mailbox, message: Message) -> Given:
+    forms = principal.services.renditions
     wanted = next(f for f in forms.available(message, "") if f.name == mailbox.settings.media_extension)
     return await forms.give(message, wanted)
 
 
-def _read(given: Given) -> Iterator[bytes]:
-    if given.head:
-        yield given.head
-    for path, first, length in given.files:
+def _read_audio(rendition: Given) -> Iterator[bytes]:
+    if rendition.head:
+        yield rendition.head
+    for path, first, length in rendition.files:
         with path.open("rb") as file:
             file.seek(first)
-            while length and (piece := file.read(min(PIECE, length))):
+            while length and (piece := file.read(min(CHUNK_BYTES, length))):
                 length -= len(piece)
                 yield piece
 
 
-async def _sent(pieces: Iterator[bytes] | None) -> AsyncIterator[bytes]:
+async def _iterate_in_thread(chunks: Iterator[bytes] | None) -> AsyncIterator[bytes]:
     """What a generator gives, taken from it in a thread."""
-    while pieces is not None and (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+    while chunks is not None and (piece := await asyncio.to_thread(next, chunks, None)) is not None:
         yield piece

@@ -9,28 +9,28 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.responses import Response, StreamingResponse
 
-from ivr.api import documents, openapi
-from ivr.api.archive import zipped
-from ivr.api.asker import TheAsker, TheBox
-from ivr.api.body import TheBody
-from ivr.api.envelope import created, request_id, revision_of, seen, success
-from ivr.api.messages import TheMessage
-from ivr.api.names import attachment, file_name
-from ivr.api.negotiation import chosen
-from ivr.api.ranges import audio
-from ivr.api.received import received
-from ivr.api.wanted import ids_in
-from ivr.errors import InvalidFields, NoSuchForm
-from ivr.mailbox.message import GREGORIAN_EPOCH, Caller, Folder
+from ivr.api import openapi, serializers
+from ivr.api.archive import stream_zip
+from ivr.api.auth import BoxDep, CurrentPrincipal
+from ivr.api.envelope import created, document_revision, expected_revision, request_id, success
+from ivr.api.filenames import content_disposition, message_filename
+from ivr.api.json_body import BodyDep
+from ivr.api.message_commands import parse_ids
+from ivr.api.messages import MessageDep
+from ivr.api.negotiation import best_format
+from ivr.api.ranges import audio_response
+from ivr.api.upload_body import read_upload
+from ivr.errors import InvalidFields, NotAcceptable
 from ivr.mailbox.uploads import Particulars
-from ivr.mailbox.violations import refusing_fields
+from ivr.mailbox.validation import refusing_fields
+from ivr.storage.records import GREGORIAN_EPOCH, Caller, Folder
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Audio"])
-ZIP = "application/zip"
-ONE_FILE = {"file": {"required": {"message": "Please provide a media file"}}}
+ZIP_TYPE = "application/zip"
+MISSING_FILE_VIOLATION = {"file": {"required": {"message": "Please provide a media file"}}}
 
-Who = Annotated[str, StringConstraints(max_length=35, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Where = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+CallerText = Annotated[str, StringConstraints(max_length=35, pattern=r"^[^\x00-\x1f\x7f]*$")]
+SipUriText = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
 
 
 class MessageDetails(BaseModel):
@@ -38,66 +38,70 @@ class MessageDetails(BaseModel):
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True, coerce_numbers_to_str=True)
 
-    caller_id_number: Who = ""
-    caller_id_name: Who = ""
-    from_: Where = Field("", alias="from")
-    to: Where = ""
-    call_id: Where = ""
+    caller_id_number: CallerText = ""
+    caller_id_name: CallerText = ""
+    from_: SipUriText = Field("", alias="from")
+    to: SipUriText = ""
+    call_id: SipUriText = ""
     folder: Folder = Folder.NEW
     length: Annotated[int, Field(ge=0, le=10**9)] = 1
     timestamp: Annotated[int, Field(ge=GREGORIAN_EPOCH, le=GREGORIAN_EPOCH + 250_000_000_000)] | None = None
 
 
 @router.put("/{box_id}/messages", status_code=201, **openapi.CREATE_MESSAGE)
-async def create_message(request: Request, asker: TheAsker, box: TheBox) -> Response:
+async def create_message(request: Request, principal: CurrentPrincipal, box: BoxDep) -> Response:
     """A new message: JSON, its audio to follow; or multipart, with JSON and audio; or audio alone."""
-    uploads = asker.rooms.uploads
+    uploads = principal.services.uploads
     with uploads.draft() as draft:
-        came = await received(request, draft, asker.rooms.limits)
-        about = _particulars(came.body.data if not came.has_audio else came.body.data_if_any)
+        came = await read_upload(request, draft, principal.services.limits)
+        about = _parse_metadata(came.body.data if not came.has_audio else came.body.data_or_empty)
         message = await uploads.add(box, about, await uploads.converted(draft) if came.has_audio else None)
-    return created(request, documents.message(message), message.id, revision_of(message))
+    return created(request, serializers.message_document(message), message.id, document_revision(message))
 
 
 @router.post("/{box_id}/messages/raw", **openapi.ZIP_MESSAGES)
-async def zip_messages(request: Request, asker: TheAsker, box: TheBox, body: TheBody) -> Response:
+async def zip_messages(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
     """The audio of many messages as one zip; ids that cannot be read are listed in a text file in it."""
-    ids = ids_in(body) or []
+    ids = parse_ids(body) or []
     if not re.search(r"application/(zip|octet-stream|\*)|\*/\*|^$", request.headers.get("accept", "")):
-        raise NoSuchForm(f"this can be given as {ZIP}")
-    disposition = attachment(f"{request_id(request)}.zip")
-    return StreamingResponse(zipped(asker, box, ids), 200, {"Content-Disposition": disposition}, ZIP)
+        raise NotAcceptable(f"this can be given as {ZIP_TYPE}")
+    disposition = content_disposition(f"{request_id(request)}.zip")
+    return StreamingResponse(stream_zip(principal, box, ids), 200, {"Content-Disposition": disposition}, ZIP_TYPE)
 
 
-@router.get("/{box_id}/messages/{message_id}/raw", **openapi.RAW)
-async def give_audio(request: Request, asker: TheAsker, box: TheBox, message: TheMessage) -> Response:
+@router.get("/{box_id}/messages/{message_id}/raw", **openapi.GET_AUDIO)
+async def get_audio(request: Request, principal: CurrentPrincipal, box: BoxDep, message: MessageDep) -> Response:
     """The audio, with its intro in front where it has one. Fetching it changes no folder."""
-    forms = asker.rooms.forms
-    form = chosen(request.headers.get("accept"), forms.available(message, box.settings.media_extension))
+    forms = principal.services.renditions
+    form = best_format(request.headers.get("accept"), forms.available(message, box.settings.media_extension))
     given = await forms.give(message, form)
-    return audio(request, given, file_name(box, message, given.form.extension))
+    return audio_response(request, given, message_filename(box, message, given.form.extension))
 
 
-@router.put("/{box_id}/messages/{message_id}/raw", status_code=201, **openapi.PUT_RAW)
-async def take_audio(request: Request, asker: TheAsker, box: TheBox, message: TheMessage) -> Response:
+@router.put("/{box_id}/messages/{message_id}/raw", status_code=201, **openapi.PUT_AUDIO)
+async def put_audio(request: Request, principal: CurrentPrincipal, box: BoxDep, message: MessageDep) -> Response:
     """The audio of a message: its first, or another instead of what it had.
 
     `If-Match` may also name the ETag with which its audio was given.
     """
-    revision = seen(request, message, await asker.rooms.forms.tags(message))
-    uploads = asker.rooms.uploads
+    revision = expected_revision(request, message, await principal.services.renditions.tags(message))
+    uploads = principal.services.uploads
     with uploads.draft() as draft:
-        if not (await received(request, draft, asker.rooms.limits)).has_audio:
-            raise InvalidFields(ONE_FILE)
+        if not (await read_upload(request, draft, principal.services.limits)).has_audio:
+            raise InvalidFields(MISSING_FILE_VIOLATION)
         changed = await uploads.replace(message, await uploads.converted(draft), seen=revision)
-    return success(request, documents.message(changed), status=201, revision=revision_of(changed))
+    return success(request, serializers.message_document(changed), status=201, revision=document_revision(changed))
 
 
-def _particulars(data: dict[str, Any]) -> Particulars:
+def _parse_metadata(data: dict[str, Any]) -> Particulars:
     with refusing_fields():
         said = MessageDetails.model_validate(data)
     return Particulars(
-        caller=Caller(said.caller_id_number, said.caller_id_name), folder=said.folder, from_uri=said.from_,
-        to_uri=said.to, call_id=said.call_id, length_ms=said.length,
+        caller=Caller(said.caller_id_number, said.caller_id_name),
+        folder=said.folder,
+        from_uri=said.from_,
+        to_uri=said.to,
+        call_id=said.call_id,
+        length_ms=said.length,
         time=None if said.timestamp is None else said.timestamp - GREGORIAN_EPOCH,
-    )  # fmt: skip
+    )

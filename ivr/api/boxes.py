@@ -5,60 +5,62 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from ivr.api import documents, lists, openapi
-from ivr.api.asker import ADMINISTRATORS_KEYS, TheAsker, TheBox
-from ivr.api.body import TheBody
-from ivr.api.envelope import at_revision, created, revision_of, seen, success
-from ivr.api.query import TheQuery
+from ivr.api import lists, openapi, serializers
+from ivr.api.auth import ADMIN_ONLY_FIELDS, BoxDep, CurrentPrincipal
+from ivr.api.envelope import created, document_revision, expected_revision, precondition, success
+from ivr.api.json_body import BodyDep
+from ivr.api.query import ListQueryDep
 from ivr.errors import NotFound
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Boxes"])
 
 
 @router.get("", **openapi.LIST_BOXES)
-async def list_boxes(request: Request, asker: TheAsker, query: TheQuery) -> Response:
+async def list_boxes(request: Request, principal: CurrentPrincipal, query: ListQueryDep) -> Response:
     """All boxes that the token reaches, by number, each with how many messages it has."""
-    return await lists.boxes(request, asker, query)
+    return await lists.boxes_response(request, principal, query)
 
 
 @router.put("", status_code=201, **openapi.CREATE_BOX)
-async def create_box(request: Request, asker: TheAsker, body: TheBody) -> Response:
+async def create_box(request: Request, principal: CurrentPrincipal, body: BodyDep) -> Response:
     """A new box; `pin` sets its PIN, which no answer ever shows."""
-    asker.must_administer()
-    box = await asker.rooms.boxes.create(asker.account, body.data)
-    return created(request, documents.box(box), box.id, revision_of(box))
+    principal.require_account_scope()
+    box = await principal.services.boxes.create(principal.account, body.data)
+    return created(request, serializers.box_document(box), box.id, document_revision(box))
 
 
-@router.get("/{box_id}", **openapi.SHOW_BOX)
-async def show_box(request: Request, box: TheBox) -> Response:
+@router.get("/{box_id}", **openapi.GET_BOX)
+async def get_box(request: Request, box: BoxDep) -> Response:
     """All settings of a box."""
-    return success(request, documents.box(box), revision=revision_of(box))
+    return success(request, serializers.box_document(box), revision=document_revision(box))
 
 
 @router.post("/{box_id}", **openapi.REPLACE_BOX)
-async def replace_box(request: Request, asker: TheAsker, box: TheBox, body: TheBody) -> Response:
+async def replace_box(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
     """All settings anew; what is left out has its default again, but a PIN that is left out stays."""
-    asker.may_set(box, {**dict.fromkeys(ADMINISTRATORS_KEYS), **body.data})
-    with at_revision(request, box):
-        changed = await asker.rooms.boxes.replace(box, body.data)
-    return success(request, documents.box(changed), revision=revision_of(changed))
+    principal.check_editable(box, {**dict.fromkeys(ADMIN_ONLY_FIELDS), **body.data})
+    with precondition(request, box):
+        changed = await principal.services.boxes.replace(box, body.data)
+    return success(request, serializers.box_document(changed), revision=document_revision(changed))
 
 
 @router.patch("/{box_id}", **openapi.PATCH_BOX)
-async def patch_box(request: Request, asker: TheAsker, box: TheBox, body: TheBody) -> Response:
+async def patch_box(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
     """Some settings anew: objects are merged, `null` takes a key away."""
-    asker.may_set(box, body.data)
-    with at_revision(request, box):
-        changed = await asker.rooms.boxes.patch(box, body.data)
-    return success(request, documents.box(changed), revision=revision_of(changed))
+    principal.check_editable(box, body.data)
+    with precondition(request, box):
+        changed = await principal.services.boxes.patch(box, body.data)
+    return success(request, serializers.box_document(changed), revision=document_revision(changed))
 
 
 @router.delete("/{box_id}", **openapi.DELETE_BOX)
-async def delete_box(request: Request, asker: TheAsker, box: TheBox) -> Response:
+async def delete_box(request: Request, principal: CurrentPrincipal, box: BoxDep) -> Response:
     """Takes away a box with all its messages."""
-    asker.must_administer()
+    principal.require_account_scope()
     try:
-        await asker.rooms.boxes.delete(box, seen=seen(request, box))
+        await principal.services.boxes.delete(box, seen=expected_revision(request, box))
     except NotFound as error:
         raise NotFound(str(error), box.id) from error
-    return success(request, {**documents.box(box), "_read_only": {"deleted": True}}, revision=revision_of(box))
+    return success(
+        request, {**serializers.box_document(box), "_read_only": {"deleted": True}}, revision=document_revision(box)
+    )

@@ -9,77 +9,79 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from ivr.api import openapi
-from ivr.api.asker import TheAsker, TheBox
-from ivr.api.audio import ONE_FILE
-from ivr.api.envelope import created, success, wanted
-from ivr.api.names import greeting_name
-from ivr.api.negotiation import chosen
-from ivr.api.ranges import audio
-from ivr.api.received import received
-from ivr.errors import InvalidFields, NotAllowed, NotFound, Outdated
-from ivr.mailbox.store import Media, MediaKind
+from ivr.api.audio import MISSING_FILE_VIOLATION
+from ivr.api.auth import BoxDep, CurrentPrincipal
+from ivr.api.envelope import created, if_match_tags, success
+from ivr.api.filenames import greeting_filename
+from ivr.api.negotiation import best_format
+from ivr.api.ranges import audio_response
+from ivr.api.upload_body import read_upload
+from ivr.errors import Forbidden, InvalidFields, NotFound, PreconditionFailed
+from ivr.storage.protocols import Media, MediaKind
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes/{box_id}/greetings", tags=["Greetings"])
 
 
-async def the_kind(greeting: str) -> MediaKind:
+async def require_greeting_kind(greeting: str) -> MediaKind:
     """Raises `NotFound`."""
     if greeting not in list(MediaKind):
         raise NotFound("there is no such greeting", greeting)
     return MediaKind(greeting)
 
 
-TheKind = Annotated[MediaKind, Depends(the_kind)]
+GreetingKindDep = Annotated[MediaKind, Depends(require_greeting_kind)]
 
 
-@router.get("/{greeting}/raw", **openapi.SHOW_GREETING)
-async def give_greeting(request: Request, asker: TheAsker, box: TheBox, kind: TheKind) -> Response:
+@router.get("/{greeting}/raw", **openapi.GET_GREETING)
+async def get_greeting(request: Request, principal: CurrentPrincipal, box: BoxDep, kind: GreetingKindDep) -> Response:
     """What callers hear: `unavailable`, `temporary_unavailable` or the owner's `name`."""
-    forms, found = asker.rooms.forms, await asker.rooms.greetings.find(box, kind)
+    forms, found = principal.services.renditions, await principal.services.greeting_uploads.find(box, kind)
     uploaded = found.media.content_type if found.upload else None
-    form = chosen(request.headers.get("accept"), forms.of_recording(uploaded, box.settings.media_extension))
+    form = best_format(request.headers.get("accept"), forms.of_recording(uploaded, box.settings.media_extension))
     given = await forms.give_recording(found.recording, found.upload, uploaded, form)
     tagged = replace(given, tag=found.media.id)  # Another greeting is another recording: one never changes.
-    return audio(request, tagged, greeting_name(box, kind, given.form.extension))
+    return audio_response(request, tagged, greeting_filename(box, kind, given.form.extension))
 
 
 @router.put("/{greeting}/raw", status_code=201, **openapi.PUT_GREETING)
-async def take_greeting(request: Request, asker: TheAsker, box: TheBox, kind: TheKind) -> Response:
+async def put_greeting(request: Request, principal: CurrentPrincipal, box: BoxDep, kind: GreetingKindDep) -> Response:
     """Audio that callers hear from now on; what was recorded at a phone before goes."""
-    _must_be_configurable(asker.user_id, box.settings.not_configurable)
-    uploads, greetings = asker.rooms.uploads, asker.rooms.greetings
-    instead_of = _seen(request, greetings.in_use(box, kind))
+    _require_configurable(principal.user_id, box.settings.not_configurable)
+    uploads, greetings = principal.services.uploads, principal.services.greeting_uploads
+    instead_of = _expected_media_id(request, greetings.in_use(box, kind))
     with uploads.draft() as draft:
-        if not (await received(request, draft, asker.rooms.limits)).has_audio:
-            raise InvalidFields(ONE_FILE)
+        if not (await read_upload(request, draft, principal.services.limits)).has_audio:
+            raise InvalidFields(MISSING_FILE_VIOLATION)
         media = await greetings.use(box, kind, await uploads.converted(draft), instead_of=instead_of)
-    return created(request, _document(media), media.id, media.id)
+    return created(request, _media_document(media), media.id, media.id)
 
 
 @router.delete("/{greeting}", **openapi.DELETE_GREETING)
-async def remove_greeting(request: Request, asker: TheAsker, box: TheBox, kind: TheKind) -> Response:
+async def delete_greeting(
+    request: Request, principal: CurrentPrincipal, box: BoxDep, kind: GreetingKindDep
+) -> Response:
     """Callers hear what they would without it."""
-    _must_be_configurable(asker.user_id, box.settings.not_configurable)
-    greetings = asker.rooms.greetings
-    instead_of = _seen(request, greetings.in_use(box, kind))
-    return success(request, _document(await greetings.stop(box, kind, instead_of=instead_of)))
+    _require_configurable(principal.user_id, box.settings.not_configurable)
+    greetings = principal.services.greeting_uploads
+    instead_of = _expected_media_id(request, greetings.in_use(box, kind))
+    return success(request, _media_document(await greetings.stop(box, kind, instead_of=instead_of)))
 
 
-def _seen(request: Request, in_use: str | None) -> str | None:
+def _expected_media_id(request: Request, active_media_id: str | None) -> str | None:
     """The recording that alone the asker wants changed, by its id or the ETag of its audio; None: whichever it is.
 
-    Raises `Outdated` where it is another one already.
+    Raises `PreconditionFailed` where it is another one already.
     """
-    tags = wanted(request)
-    if tags is not None and in_use not in [tag.partition("-")[0] for tag in tags]:
-        raise Outdated("another recording is in use: read it again")
-    return None if tags is None else in_use
+    tags = if_match_tags(request)
+    if tags is not None and active_media_id not in [tag.partition("-")[0] for tag in tags]:
+        raise PreconditionFailed("another recording is in use: read it again")
+    return None if tags is None else active_media_id
 
 
-def _document(media: Media) -> dict[str, Any]:
+def _media_document(media: Media) -> dict[str, Any]:
     return {"media_id": media.id, "kind": media.kind, "length": media.length_ms, "content_type": media.content_type}
 
 
-def _must_be_configurable(user_id: str | None, fixed: bool) -> None:
-    if user_id is not None and fixed:
-        raise NotAllowed("this box can only be changed with a token for the whole account")
+def _require_configurable(user_id: str | None, not_configurable: bool) -> None:
+    if user_id is not None and not_configurable:
+        raise Forbidden("this box can only be changed with a token for the whole account")

@@ -9,99 +9,108 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
-from ivr.api import documents
-from ivr.api.asker import Asker
+from ivr.api import serializers
+from ivr.api.auth import Principal
 from ivr.api.envelope import success
-from ivr.api.query import UNPAGED, Query, shown_key
-from ivr.errors import NoSuchPage, TooManyRows
+from ivr.api.query import MAX_UNPAGED_ROWS, ListQuery, encode_page_key
+from ivr.errors import InvalidPage, PageRequired
 from ivr.mailbox.listing import BoxesWanted, ListedBox, ListedMessage, MessagesWanted, Page
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.message import Folder
+from ivr.storage.records import Folder
 
-AT_A_TIME = 500
+DELETE_BATCH_SIZE = 500
 """Messages deleted together where all are to go."""
 
-Fetch = Callable[[Any, int], Awaitable[Page[Any, Any]]]
+FetchPage = Callable[[Any, int], Awaitable[Page[Any, Any]]]
 
 
-async def boxes(request: Request, asker: Asker, query: Query) -> Response:
+async def boxes_response(request: Request, principal: Principal, query: ListQuery) -> Response:
     """The boxes that the asker reaches."""
 
     def fits(box: ListedBox) -> bool:
         return (
-            asker.reaches(box.settings)
-            and query.created[0] <= box.created_at <= query.created[1]
-            and query.fits({"id": box.row.id, **box.row.settings}, box.changed_at)
+            principal.can_access(box.settings)
+            and query.created_range[0] <= box.created_at <= query.created_range[1]
+            and query.matches({"id": box.row.id, **box.row.settings}, box.changed_at)
         )
 
     async def fetch(after: Any, limit: int) -> Page[ListedBox, Any]:
         wanted = BoxesWanted(limit, fits, after, query.ascending is not False)
-        return await asker.rooms.lists.boxes(asker.account.id, wanted)
+        return await principal.services.lists.boxes(principal.account.id, wanted)
 
-    return await _answer(request, query, str, fetch, documents.box_line)
+    return await _page_response(request, query, str, fetch, serializers.box_summary)
 
 
-async def messages(request: Request, asker: Asker, query: Query, mailbox: Mailbox | None) -> Response:
+async def messages_response(
+    request: Request, principal: Principal, query: ListQuery, mailbox: Mailbox | None
+) -> Response:
     """The messages of a box, or of all boxes that the asker reaches."""
-    lists = asker.rooms.lists
-    box_ids = [mailbox.id] if mailbox else None if asker.user_id is None else await asker.box_ids()
+    lists = principal.services.lists
+    box_ids = [mailbox.id] if mailbox else None if principal.user_id is None else await principal.accessible_box_ids()
 
     async def fetch(after: Any, limit: int) -> Page[ListedMessage, Any]:
-        wanted = wanted_of(asker, query, after, limit)
+        wanted = build_message_query(principal, query, after, limit)
         if box_ids is None:
-            return await lists.messages_of_account(asker.account.id, wanted)
+            return await lists.messages_of_account(principal.account.id, wanted)
         return await lists.messages_of_boxes(box_ids, wanted)
 
     def line(listed: ListedMessage) -> dict[str, Any]:
-        shown = documents.message_line(listed.message)
+        shown = serializers.message_summary(listed.message)
         return shown if mailbox else {listed.message.box_id: shown}
 
-    return await _answer(request, query, int, fetch, line)
+    return await _page_response(request, query, int, fetch, line)
 
 
-async def page_to_delete(
-    asker: Asker, query: Query, mailbox: Mailbox, folder: Folder | None, after: Any
+async def fetch_page_to_delete(
+    principal: Principal, query: ListQuery, mailbox: Mailbox, folder: Folder | None, after: Any
 ) -> Page[ListedMessage, Any]:
     """Some of a box's messages: of one folder or all, as far as the filters of the query let them through."""
-    wanted = wanted_of(asker, query, after, AT_A_TIME)
+    wanted = build_message_query(principal, query, after, DELETE_BATCH_SIZE)
     if folder is not None:
         fits = wanted.fits
         wanted = replace(wanted, folder=folder, fits=lambda listed: listed.message.folder == folder and fits(listed))
-    return await asker.rooms.lists.messages_of_boxes([mailbox.id], wanted)
+    return await principal.services.lists.messages_of_boxes([mailbox.id], wanted)
 
 
-def wanted_of(asker: Asker, query: Query, after: tuple[int, str] | None, limit: int) -> MessagesWanted:
+def build_message_query(
+    principal: Principal, query: ListQuery, after: tuple[int, str] | None, limit: int
+) -> MessagesWanted:
     """The query as the store takes it."""
     return MessagesWanted(
-        limit, lambda listed: query.fits(documents.message_line(listed.message), listed.changed_at), after,
-        ascending=query.ascending is True, since=max(asker.not_before, query.created[0]), until=query.created[1],
-        folder=query.folder, caller=query.caller,
-    )  # fmt: skip
+        limit,
+        lambda listed: query.matches(serializers.message_summary(listed.message), listed.changed_at),
+        after,
+        ascending=query.ascending is True,
+        since=max(principal.retention_cutoff, query.created_range[0]),
+        until=query.created_range[1],
+        folder=query.folder,
+        caller=query.caller_number,
+    )
 
 
-async def _answer(
-    request: Request, query: Query, key_type: type, fetch: Fetch, line: Callable[[Any], dict[str, Any]]
+async def _page_response(
+    request: Request, query: ListQuery, key_type: type, fetch: FetchPage, serialize: Callable[[Any], dict[str, Any]]
 ) -> Response:
     if query.start_key and not isinstance(query.start_key[0], key_type):
-        raise NoSuchPage("invalid start key: it is of another list")
+        raise InvalidPage("invalid start key: it is of another list")
     if not query.paginate:
-        return success(request, [line(one) for one in await _all(fetch, query.start_key)])
+        return success(request, [serialize(one) for one in await _fetch_all(fetch, query.start_key)])
     page = await fetch(query.start_key, query.page_size)
-    found = [line(one) for one in page.found]
+    found = [serialize(one) for one in page.found]
     paging: dict[str, Any] = {"page_size": len(found)}
     if query.start_key:
-        paging["start_key"] = shown_key(query.start_key)
+        paging["start_key"] = encode_page_key(query.start_key)
     if page.next:
-        paging["next_start_key"] = shown_key(page.next)
+        paging["next_start_key"] = encode_page_key(page.next)
     return success(request, found, **paging)
 
 
-async def _all(fetch: Fetch, after: Any) -> list[Any]:
+async def _fetch_all(fetch: FetchPage, after: Any) -> list[Any]:
     found: list[Any] = []
     while True:
-        page = await fetch(after, UNPAGED + 1 - len(found))
+        page = await fetch(after, MAX_UNPAGED_ROWS + 1 - len(found))
         found += page.found
-        if len(found) > UNPAGED:
-            raise TooManyRows(f"at most {UNPAGED} rows come without pages: leave paginate=false out")
+        if len(found) > MAX_UNPAGED_ROWS:
+            raise PageRequired(f"at most {MAX_UNPAGED_ROWS} rows come without pages: leave paginate=false out")
         if (after := page.next) is None:
             return found

@@ -8,25 +8,25 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from ivr.api import documents, lists, openapi
-from ivr.api.asker import Asker, TheAsker, TheBox
-from ivr.api.body import TheBody
-from ivr.api.envelope import condition, revision_of, seen, success
-from ivr.api.query import TheQuery
-from ivr.api.wanted import destinations, folder_in, goes_elsewhere, ids_in
-from ivr.errors import InvalidFields, NotFound, Outdated, PastRetention
+from ivr.api import lists, openapi, serializers
+from ivr.api.auth import BoxDep, CurrentPrincipal, Principal
+from ivr.api.envelope import document_revision, expected_revision, if_match_filter, success
+from ivr.api.json_body import BodyDep
+from ivr.api.message_commands import is_move_or_copy, parse_folder, parse_ids, resolve_recipients
+from ivr.api.query import ListQueryDep
+from ivr.errors import InvalidFields, NotFound, PastRetention, PreconditionFailed
 from ivr.mailbox.bulk import CONFLICT, Condition, Outcome
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.message import Folder, Message
-from ivr.mailbox.store import Because
+from ivr.storage.protocols import Because
+from ivr.storage.records import Folder, Message
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Messages"])
 
 
-async def the_message(request: Request, asker: TheAsker, box: TheBox, message_id: str) -> Message:
+async def require_message(request: Request, principal: CurrentPrincipal, box: BoxDep, message_id: str) -> Message:
     """The message of the path. Raises `NotFound` with its id; past retention it can neither be read nor changed."""
     try:
-        return await asker.rooms.messages.get(box.id, message_id, asker.not_before)
+        return await principal.services.messages.get(box.id, message_id, principal.retention_cutoff)
     except PastRetention as error:
         if request.method != "POST":
             raise NotFound(str(error), message_id) from error
@@ -36,86 +36,102 @@ async def the_message(request: Request, asker: TheAsker, box: TheBox, message_id
         raise NotFound(str(error), message_id) from error
 
 
-TheMessage = Annotated[Message, Depends(the_message)]
+MessageDep = Annotated[Message, Depends(require_message)]
 
 
 # Before "/{box_id}": the word is no id of a box.
 @router.get("/messages", **openapi.LIST_ALL_MESSAGES)
-async def list_all_messages(request: Request, asker: TheAsker, query: TheQuery) -> Response:
+async def list_all_messages(request: Request, principal: CurrentPrincipal, query: ListQueryDep) -> Response:
     """Messages of all boxes that the token reaches, newest first, each under the id of its box."""
-    return await lists.messages(request, asker, query, None)
+    return await lists.messages_response(request, principal, query, None)
 
 
 @router.get("/{box_id}/messages", **openapi.LIST_MESSAGES)
-async def list_messages(request: Request, asker: TheAsker, box: TheBox, query: TheQuery) -> Response:
+async def list_messages(request: Request, principal: CurrentPrincipal, box: BoxDep, query: ListQueryDep) -> Response:
     """Messages of a box, newest first."""
-    return await lists.messages(request, asker, query, box)
+    return await lists.messages_response(request, principal, query, box)
 
 
 @router.post("/{box_id}/messages", **openapi.CHANGE_MESSAGES)
-async def change_messages(request: Request, asker: TheAsker, box: TheBox, body: TheBody) -> Response:
+async def change_messages(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
     """Many messages: into another folder, or moved (`source_id` a string) or copied (a list) to other boxes."""
-    ids = ids_in(body) or []
-    if goes_elsewhere(body):
-        outcome = await _sent(asker, box, ids, await destinations(asker, body), condition(request))
+    ids = parse_ids(body) or []
+    if is_move_or_copy(body):
+        outcome = await _move_or_copy(
+            principal, box, ids, await resolve_recipients(principal, body), if_match_filter(request)
+        )
     else:
-        folder = folder_in(request, body) or Folder.SAVED
-        outcome = await asker.rooms.bulk.to_folder(box, ids, folder, asker.not_before, condition(request))
-    return success(request, documents.outcome(outcome))
+        folder = parse_folder(request, body) or Folder.SAVED
+        outcome = await principal.services.bulk.to_folder(
+            box, ids, folder, principal.retention_cutoff, if_match_filter(request)
+        )
+    return success(request, serializers.outcome_document(outcome))
 
 
 @router.delete("/{box_id}/messages", **openapi.DELETE_MESSAGES)
-async def delete_messages(request: Request, asker: TheAsker, box: TheBox, body: TheBody, query: TheQuery) -> Response:
+async def delete_messages(
+    request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep, query: ListQueryDep
+) -> Response:
     """Many messages for good: those named, else those of a folder, else all; filters of the query narrow it."""
-    ids, folder = ids_in(body, required=False), folder_in(request, body)
-    delete = partial(asker.rooms.bulk.delete, box, not_before=asker.not_before, only_if=condition(request))
+    ids, folder = parse_ids(body, required=False), parse_folder(request, body)
+    delete = partial(
+        principal.services.bulk.delete, box, not_before=principal.retention_cutoff, only_if=if_match_filter(request)
+    )
     if ids is not None:
-        return success(request, documents.outcome(await delete(ids)))
+        return success(request, serializers.outcome_document(await delete(ids)))
     outcome, after = Outcome(), None
     while True:
-        page = await lists.page_to_delete(asker, query, box, folder, after)
+        page = await lists.fetch_page_to_delete(principal, query, box, folder, after)
         outcome.extend(await delete([listed.message.id for listed in page.found]))
         if (after := page.next) is None:
-            return success(request, documents.outcome(outcome))
+            return success(request, serializers.outcome_document(outcome))
 
 
-@router.get("/{box_id}/messages/{message_id}", **openapi.SHOW_MESSAGE)
-async def show_message(request: Request, message: TheMessage) -> Response:
+@router.get("/{box_id}/messages/{message_id}", **openapi.GET_MESSAGE)
+async def get_message(request: Request, message: MessageDep) -> Response:
     """One message, with its transcript where there is one."""
-    return success(request, documents.message(message), revision=revision_of(message))
+    return success(request, serializers.message_document(message), revision=document_revision(message))
 
 
 @router.post("/{box_id}/messages/{message_id}", **openapi.CHANGE_MESSAGE)
 async def change_message(
-    request: Request, asker: TheAsker, box: TheBox, message: TheMessage, body: TheBody
+    request: Request, principal: CurrentPrincipal, box: BoxDep, message: MessageDep, body: BodyDep
 ) -> Response:
     """Another folder (`saved`, if none is named), or moved or copied to other boxes."""
-    revision = seen(request, message)
-    if goes_elsewhere(body):
-        where = await destinations(asker, body)
+    revision = expected_revision(request, message)
+    if is_move_or_copy(body):
+        where = await resolve_recipients(principal, body)
         if isinstance(where, list):
-            outcome = await _sent(asker, box, [message.id], where, condition(request))
+            outcome = await _move_or_copy(principal, box, [message.id], where, if_match_filter(request))
             if revision is not None and (message.id, CONFLICT) in outcome.failed:
-                raise Outdated("it was changed by somebody else meanwhile: read it again")
-            return success(request, documents.outcome(outcome))
-        changed = await asker.rooms.delivery.move(message, where, seen=revision)
+                raise PreconditionFailed("it was changed by somebody else meanwhile: read it again")
+            return success(request, serializers.outcome_document(outcome))
+        changed = await principal.services.delivery.move(message, where, seen=revision)
     else:
-        folder = folder_in(request, body) or Folder.SAVED
-        changed = await asker.rooms.messages.move_to(box.id, message.id, folder, Because.REQUEST, seen=revision)
-    return success(request, documents.message(changed), revision=revision_of(changed))
+        folder = parse_folder(request, body) or Folder.SAVED
+        changed = await principal.services.messages.move_to(box.id, message.id, folder, Because.REQUEST, seen=revision)
+    return success(request, serializers.message_document(changed), revision=document_revision(changed))
 
 
 @router.delete("/{box_id}/messages/{message_id}", **openapi.DELETE_MESSAGE)
-async def delete_message(request: Request, asker: TheAsker, box: TheBox, message: TheMessage) -> Response:
+async def delete_message(request: Request, principal: CurrentPrincipal, box: BoxDep, message: MessageDep) -> Response:
     """One message for good. (To put it where the phone can restore it, change its folder to `deleted`.)"""
-    if not await asker.rooms.messages.remove(box.id, [message.id], seen=seen(request, message)):
+    if not await principal.services.messages.remove(box.id, [message.id], seen=expected_revision(request, message)):
         raise NotFound("somebody else deleted it meanwhile", message.id)
-    return success(request, {**documents.message(message), "folder": Folder.DELETED}, revision=revision_of(message))
+    return success(
+        request,
+        {**serializers.message_document(message), "folder": Folder.DELETED},
+        revision=document_revision(message),
+    )
 
 
-async def _sent(
-    asker: Asker, box: Mailbox, ids: list[str], where: Mailbox | list[Mailbox], only_if: Condition | None
+async def _move_or_copy(
+    principal: Principal,
+    box: Mailbox,
+    ids: list[str],
+    recipients: Mailbox | list[Mailbox],
+    precondition: Condition | None,
 ) -> Outcome:
-    if isinstance(where, list):
-        return await asker.rooms.bulk.copy(box, ids, where, asker.not_before, only_if)
-    return await asker.rooms.bulk.move(box, ids, where, asker.not_before, only_if)
+    if isinstance(recipients, list):
+        return await principal.services.bulk.copy(box, ids, recipients, principal.retention_cutoff, precondition)
+    return await principal.services.bulk.move(box, ids, recipients, principal.retention_cutoff, precondition)

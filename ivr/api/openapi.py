@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ivr.api import examples
-from ivr.mailbox.box import Box
+from ivr.mailbox.box_settings import Box
 
 Schema = dict[str, Any]
 
@@ -24,69 +24,104 @@ def _ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _listed(item: Schema) -> Schema:
+def _array(item: Schema) -> Schema:
     return {"type": "array", "items": item}
 
 
-def _object(required: list[str], **properties: Schema) -> Schema:
+def _object_schema(required: list[str], **properties: Schema) -> Schema:
     return {"type": "object", "required": required, "properties": properties}
 
 
 SCHEMAS: dict[str, Schema] = {
-    "Message": _object(
+    "Message": _object_schema(
         ["timestamp", "from", "to", "caller_id_number", "caller_id_name", "call_id", "folder", "length", "media_id"],
-        **{"from": TEXT}, timestamp={"type": "integer", "description": "Gregorian seconds"}, to=TEXT,
-        caller_id_number=TEXT, caller_id_name=TEXT, call_id=TEXT, folder=FOLDER,
-        length={"type": "integer", "description": "ms"}, media_id=TEXT, transcription=OBJECT,
+        **{"from": TEXT},
+        timestamp={"type": "integer", "description": "Gregorian seconds"},
+        to=TEXT,
+        caller_id_number=TEXT,
+        caller_id_name=TEXT,
+        call_id=TEXT,
+        folder=FOLDER,
+        length={"type": "integer", "description": "ms"},
+        media_id=TEXT,
+        transcription=OBJECT,
         transcribed={"type": "boolean"},
     ),
-    "BoxLine": _object(
-        ["id", "name", "mailbox", "messages"], id=TEXT, name=TEXT, mailbox=TEXT, owner_id=TEXT, flags=IDS,
-        messages={"type": "integer"}, folders=OBJECT,
+    "BoxLine": _object_schema(
+        ["id", "name", "mailbox", "messages"],
+        id=TEXT,
+        name=TEXT,
+        mailbox=TEXT,
+        owner_id=TEXT,
+        flags=IDS,
+        messages={"type": "integer"},
+        folders=OBJECT,
     ),
-    "BoxShown": _object(["id", "name", "mailbox"], id=TEXT, name=TEXT, mailbox=TEXT),
-    "Outcome": _object(["succeeded", "failed"], succeeded=IDS, failed=_listed(OBJECT)),
-    "Session": _object(["account_id"], account_id=TEXT, owner_id=TEXT, expires_at={"type": "integer"}),
-    "Greeting": _object(["media_id", "kind"], media_id=TEXT, kind=TEXT, length={"type": "integer"}),
-    "Error": _object(
-        ["data", "error", "message", "request_id", "status", "auth_token"], data=OBJECT, error=TEXT, message=TEXT,
-        request_id=TEXT, status={"const": "error"}, auth_token=TEXT,
+    "BoxShown": _object_schema(["id", "name", "mailbox"], id=TEXT, name=TEXT, mailbox=TEXT),
+    "Outcome": _object_schema(["succeeded", "failed"], succeeded=IDS, failed=_array(OBJECT)),
+    "Session": _object_schema(["account_id"], account_id=TEXT, owner_id=TEXT, expires_at={"type": "integer"}),
+    "Greeting": _object_schema(["media_id", "kind"], media_id=TEXT, kind=TEXT, length={"type": "integer"}),
+    "Error": _object_schema(
+        ["data", "error", "message", "request_id", "status", "auth_token"],
+        data=OBJECT,
+        error=TEXT,
+        message=TEXT,
+        request_id=TEXT,
+        status={"const": "error"},
+        auth_token=TEXT,
     ),
-}  # fmt: skip
+}
 
-ERRORS = {
-    400: "The request breaks a rule; `data` says which", 401: "No token, or none that holds",
-    403: "Not with this token", 404: "There is no such thing", 405: "Not with this verb",
-    406: "It cannot be given like that", 408: "The body stopped coming", 409: "Somebody was first; or the box is full",
-    412: "It has another revision", 413: "Too large", 415: "Neither JSON, form nor audio",
-    416: "There is no such range", 429: "Too many wrong tokens or credentials", 500: "Something is wrong here",
+ERROR_DESCRIPTIONS = {
+    400: "The request breaks a rule; `data` says which",
+    401: "No token, or none that holds",
+    403: "Not with this token",
+    404: "There is no such thing",
+    405: "Not with this verb",
+    406: "It cannot be given like that",
+    408: "The body stopped coming",
+    409: "Somebody was first; or the box is full",
+    412: "It has another revision",
+    413: "Too large",
+    415: "Neither JSON, form nor audio",
+    416: "There is no such range",
+    429: "Too many wrong tokens or credentials",
+    500: "Something is wrong here",
     503: "The store cannot do it now",
-}  # fmt: skip
+}
 
 
 def _envelope(data: Schema) -> Schema:
-    return _object(
-        ["data", "auth_token", "revision", "request_id", "status"], data=data, auth_token=TEXT, revision=TEXT,
-        request_id=TEXT, status={"const": "success"}, page_size={"type": "integer"}, start_key=TEXT,
+    return _object_schema(
+        ["data", "auth_token", "revision", "request_id", "status"],
+        data=data,
+        auth_token=TEXT,
+        revision=TEXT,
+        request_id=TEXT,
+        status={"const": "success"},
+        page_size={"type": "integer"},
+        start_key=TEXT,
         next_start_key=TEXT,
-    )  # fmt: skip
+    )
 
 
-def verb(
-    answer: dict[int, dict[str, Any]], body: dict[str, Any] | None = None, parameters: list[Schema] | None = None
+def operation(
+    responses: dict[int, dict[str, Any]],
+    request_body: dict[str, Any] | None = None,
+    parameters: list[Schema] | None = None,
 ) -> dict[str, Any]:
     """The arguments of a route."""
     problem = {JSON: {"schema": _ref("Error")}}
     extra: dict[str, Any] = {}
-    if body:
-        extra["requestBody"] = body
+    if request_body:
+        extra["requestBody"] = request_body
     if parameters:
         extra["parameters"] = parameters
-    errors = {status: {"description": said, "content": problem} for status, said in ERRORS.items()}
-    return {"responses": {**errors, **answer}, "openapi_extra": extra, "response_model": None}
+    errors = {status: {"description": said, "content": problem} for status, said in ERROR_DESCRIPTIONS.items()}
+    return {"responses": {**errors, **responses}, "openapi_extra": extra, "response_model": None}
 
 
-def _gives(data: Schema, example: Any = None, status: int = 200) -> dict[int, dict[str, Any]]:
+def _responses(data: Schema, example: Any = None, status: int = 200) -> dict[int, dict[str, Any]]:
     content: dict[str, Any] = {"schema": _envelope(data)}
     if example is not None:
         content["example"] = example
@@ -94,52 +129,56 @@ def _gives(data: Schema, example: Any = None, status: int = 200) -> dict[int, di
     return {status: {"description": "Done", "content": {JSON: content}}, **unchanged}
 
 
-def _takes(data: Schema, example: Any = None, *, required: bool = True) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": _object(["data"], data=data)}
+def _request_body(data: Schema, example: Any = None, *, required: bool = True) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": _object_schema(["data"], data=data)}
     if example is not None:
         content["example"] = example
     return {"required": required, "content": {JSON: content}}
 
 
-def _query(name: str, schema: Schema, said: str) -> Schema:
-    return {"name": name, "in": "query", "required": False, "schema": schema, "description": said}
+def _query_parameter(name: str, schema: Schema, description: str) -> Schema:
+    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
 
 
-def _header(name: str, said: str) -> Schema:
-    return {"name": name, "in": "header", "required": False, "schema": TEXT, "description": said}
+def _header_parameter(name: str, description: str) -> Schema:
+    return {"name": name, "in": "header", "required": False, "schema": TEXT, "description": description}
 
 
-GREGORIAN: Schema = {"type": "integer", "minimum": 0, "maximum": 10**12 - 1}
-YES: Schema = {"type": "boolean"}
-LISTS = [
-    _query("paginate", YES, "false: everything at once, 10,000 rows at most"),
-    _query("page_size", {"type": "integer", "minimum": 1}, "50 unless told otherwise, 1000 at most"),
-    _query("start_key", TEXT, "next_start_key of the page before"),
-    _query("ascending", YES, "oldest first"),
-    _query("created_from", GREGORIAN, "Gregorian seconds; with it, 31 days and an hour at most"),
-    _query("created_to", GREGORIAN, "Gregorian seconds"),
-    _query("modified_from", GREGORIAN, "Gregorian seconds"),
-    _query("modified_to", GREGORIAN, "Gregorian seconds"),
-    _query("filter_folder", TEXT, "any filter_KEY=VALUE; a JSON list of values means any of them"),
-    _query("filter_not_folder", TEXT, "any filter_not_KEY=VALUE"),
-    _query("has_key", TEXT, "those that have a key"),
-    _query("key_missing", TEXT, "those that have it not"),
-    _query("has_value", TEXT, "those whose key is not empty"),
-    _query("value_missing", TEXT, "those whose key is empty or missing"),
+GREGORIAN_SECONDS: Schema = {"type": "integer", "minimum": 0, "maximum": 10**12 - 1}
+BOOLEAN: Schema = {"type": "boolean"}
+LIST_PARAMETERS = [
+    _query_parameter("paginate", BOOLEAN, "false: everything at once, 10,000 rows at most"),
+    _query_parameter("page_size", {"type": "integer", "minimum": 1}, "50 unless told otherwise, 1000 at most"),
+    _query_parameter("start_key", TEXT, "next_start_key of the page before"),
+    _query_parameter("ascending", BOOLEAN, "oldest first"),
+    _query_parameter("created_from", GREGORIAN_SECONDS, "Gregorian seconds; with it, 31 days and an hour at most"),
+    _query_parameter("created_to", GREGORIAN_SECONDS, "Gregorian seconds"),
+    _query_parameter("modified_from", GREGORIAN_SECONDS, "Gregorian seconds"),
+    _query_parameter("modified_to", GREGORIAN_SECONDS, "Gregorian seconds"),
+    _query_parameter("filter_folder", TEXT, "any filter_KEY=VALUE; a JSON list of values means any of them"),
+    _query_parameter("filter_not_folder", TEXT, "any filter_not_KEY=VALUE"),
+    _query_parameter("has_key", TEXT, "those that have a key"),
+    _query_parameter("key_missing", TEXT, "those that have it not"),
+    _query_parameter("has_value", TEXT, "those whose key is not empty"),
+    _query_parameter("value_missing", TEXT, "those whose key is empty or missing"),
 ]
-IF_MATCH = [_header("If-Match", "only if it still has this revision")]
-IF_MATCH_ONE = [_header("If-Match", "only those messages that have one of these revisions; the others are a conflict")]
-IF_GREETING = [_header("If-Match", "only instead of this recording: its `media_id`, or the ETag of its audio")]
-IN_FOLDER = [_query("folder", FOLDER, "as `folder` in the data")]
+IF_MATCH = [_header_parameter("If-Match", "only if it still has this revision")]
+IF_MATCH_EACH = [
+    _header_parameter("If-Match", "only those messages that have one of these revisions; the others are a conflict")
+]
+IF_MATCH_GREETING = [
+    _header_parameter("If-Match", "only instead of this recording: its `media_id`, or the ETag of its audio")
+]
+FOLDER_PARAMETERS = [_query_parameter("folder", FOLDER, "as `folder` in the data")]
 
-_box: Schema = {**_ref("Box")}
-_message = _ref("Message")
-_change = _object(
+_box_schema: Schema = {**_ref("Box")}
+_message_schema = _ref("Message")
+_change_schema = _object_schema(
     [], folder=FOLDER, source_id={"oneOf": [TEXT, IDS], "description": "a box to move to, or boxes to copy to"}
 )
-_ids = _object(["messages"], messages=IDS)
-_audio = {kind: {"schema": BYTES} for kind in AUDIO_TYPES}
-_multipart = {
+_message_ids_schema = _object_schema(["messages"], messages=IDS)
+_audio_content = {kind: {"schema": BYTES} for kind in AUDIO_TYPES}
+_multipart_content = {
     "multipart/mixed": {
         "schema": {
             "type": "object",
@@ -148,80 +187,96 @@ _multipart = {
     }
 }
 
-LIST_BOXES = verb(_gives(_listed(_ref("BoxLine")), examples.BOXES), parameters=LISTS)
-CREATE_BOX = verb(_gives(_ref("BoxShown"), examples.BOX, 201), _takes(_box, examples.NEW_BOX))
-SHOW_BOX = verb(_gives(_ref("BoxShown"), examples.BOX))
-REPLACE_BOX = verb(_gives(_ref("BoxShown"), examples.BOX), _takes(_box, examples.NEW_BOX), IF_MATCH)
-PATCH_BOX = verb(_gives(_ref("BoxShown"), examples.PATCHED_BOX), _takes(OBJECT, examples.PATCH), IF_MATCH)
-DELETE_BOX = verb(_gives(_ref("BoxShown"), examples.BOX), parameters=IF_MATCH)
-
-LIST_ALL_MESSAGES = verb(
-    _gives(_listed({"type": "object", "additionalProperties": _message}), examples.ALL_MESSAGES), parameters=LISTS
+LIST_BOXES = operation(_responses(_array(_ref("BoxLine")), examples.BOXES), parameters=LIST_PARAMETERS)
+CREATE_BOX = operation(_responses(_ref("BoxShown"), examples.BOX, 201), _request_body(_box_schema, examples.NEW_BOX))
+GET_BOX = operation(_responses(_ref("BoxShown"), examples.BOX))
+REPLACE_BOX = operation(
+    _responses(_ref("BoxShown"), examples.BOX), _request_body(_box_schema, examples.NEW_BOX), IF_MATCH
 )
-LIST_MESSAGES = verb(_gives(_listed(_message), examples.MESSAGES), parameters=LISTS)
-CHANGE_MESSAGES = verb(
-    _gives(_ref("Outcome"), examples.OUTCOME),
-    _takes({"allOf": [_ids, _change]}, examples.CHANGE_MESSAGES), [*IN_FOLDER, *IF_MATCH_ONE],
-)  # fmt: skip
-DELETE_MESSAGES = verb(
-    _gives(_ref("Outcome"), examples.OUTCOME),
-    _takes(_object([], messages=IDS, folder=FOLDER), required=False), [*IN_FOLDER, *IF_MATCH_ONE],
-)  # fmt: skip
-SHOW_MESSAGE = verb(_gives(_message, examples.MESSAGE))
-CHANGE_MESSAGE = verb(
-    _gives({"anyOf": [_message, _ref("Outcome")]}, examples.SAVED_MESSAGE),
-    _takes(_change, examples.CHANGE_MESSAGE), [*IN_FOLDER, *IF_MATCH],
-)  # fmt: skip
-DELETE_MESSAGE = verb(_gives(_message, examples.MESSAGE), parameters=IF_MATCH)
+PATCH_BOX = operation(
+    _responses(_ref("BoxShown"), examples.PATCHED_BOX), _request_body(OBJECT, examples.PATCH), IF_MATCH
+)
+DELETE_BOX = operation(_responses(_ref("BoxShown"), examples.BOX), parameters=IF_MATCH)
 
-CREATE_MESSAGE = verb(
-    _gives(_message, examples.CREATED_MESSAGE, 201),
+LIST_ALL_MESSAGES = operation(
+    _responses(_array({"type": "object", "additionalProperties": _message_schema}), examples.ALL_MESSAGES),
+    parameters=LIST_PARAMETERS,
+)
+LIST_MESSAGES = operation(_responses(_array(_message_schema), examples.MESSAGES), parameters=LIST_PARAMETERS)
+CHANGE_MESSAGES = operation(
+    _responses(_ref("Outcome"), examples.OUTCOME),
+    _request_body({"allOf": [_message_ids_schema, _change_schema]}, examples.CHANGE_MESSAGES),
+    [*FOLDER_PARAMETERS, *IF_MATCH_EACH],
+)
+DELETE_MESSAGES = operation(
+    _responses(_ref("Outcome"), examples.OUTCOME),
+    _request_body(_object_schema([], messages=IDS, folder=FOLDER), required=False),
+    [*FOLDER_PARAMETERS, *IF_MATCH_EACH],
+)
+GET_MESSAGE = operation(_responses(_message_schema, examples.MESSAGE))
+CHANGE_MESSAGE = operation(
+    _responses({"anyOf": [_message_schema, _ref("Outcome")]}, examples.SAVED_MESSAGE),
+    _request_body(_change_schema, examples.CHANGE_MESSAGE),
+    [*FOLDER_PARAMETERS, *IF_MATCH],
+)
+DELETE_MESSAGE = operation(_responses(_message_schema, examples.MESSAGE), parameters=IF_MATCH)
+
+CREATE_MESSAGE = operation(
+    _responses(_message_schema, examples.CREATED_MESSAGE, 201),
     {
         "required": True,
         "content": {
-            **_takes(_ref("MessageDetails"), examples.NEW_MESSAGE)["content"],
-            **_multipart,
-            **_audio,
+            **_request_body(_ref("MessageDetails"), examples.NEW_MESSAGE)["content"],
+            **_multipart_content,
+            **_audio_content,
         },
     },
 )
-ZIP_MESSAGES = verb(
+ZIP_MESSAGES = operation(
     {200: {"description": "A zip", "content": {"application/zip": {"schema": BYTES}}}},
-    _takes(_ids, examples.ZIP),
+    _request_body(_message_ids_schema, examples.ZIP_REQUEST),
 )
-RAW = verb(
+GET_AUDIO = operation(
     {
-        200: {"description": "The audio", "content": _audio},
-        206: {"description": "A stretch of it", "content": _audio},
+        200: {"description": "The audio", "content": _audio_content},
+        206: {"description": "A stretch of it", "content": _audio_content},
         304: {"description": "It is still the same"},
     },
-    parameters=[_header("Range", "a stretch of bytes")],
+    parameters=[_header_parameter("Range", "a stretch of bytes")],
 )
-PUT_RAW = verb(
-    _gives(_message, examples.CREATED_MESSAGE, 201),
-    {"required": True, "content": {**_audio, **_multipart}},
-    [_header("If-Match", "only if it still has this revision, or its audio this ETag")],
-)  # fmt: skip
+PUT_AUDIO = operation(
+    _responses(_message_schema, examples.CREATED_MESSAGE, 201),
+    {"required": True, "content": {**_audio_content, **_multipart_content}},
+    [_header_parameter("If-Match", "only if it still has this revision, or its audio this ETag")],
+)
 
-USER_AUTH = verb(
-    _gives(_ref("Session"), status=201),
-    _takes(
-        _object(["credentials", "account_name"], credentials=TEXT, account_name=TEXT, method={"enum": ["md5"]}),
+USER_AUTH = operation(
+    _responses(_ref("Session"), status=201),
+    _request_body(
+        _object_schema(["credentials", "account_name"], credentials=TEXT, account_name=TEXT, method={"enum": ["md5"]}),
         examples.USER_AUTH,
     ),
 )
-API_AUTH = verb(_gives(_ref("Session"), status=201), _takes(_object(["api_key"], api_key=TEXT), examples.API_AUTH))
+API_AUTH = operation(
+    _responses(_ref("Session"), status=201), _request_body(_object_schema(["api_key"], api_key=TEXT), examples.API_AUTH)
+)
 
-SHOW_GREETING = verb({200: {"description": "The audio", "content": _audio}, 206: RAW["responses"][206],
-                      304: RAW["responses"][304]})  # fmt: skip
-PUT_GREETING = verb(
-    _gives(_ref("Greeting"), status=201),
-    {"required": True, "content": {**_audio, **_multipart}}, IF_GREETING,
-)  # fmt: skip
-DELETE_GREETING = verb(_gives(_ref("Greeting")), parameters=IF_GREETING)
+GET_GREETING = operation(
+    {
+        200: {"description": "The audio", "content": _audio_content},
+        206: GET_AUDIO["responses"][206],
+        304: GET_AUDIO["responses"][304],
+    }
+)
+PUT_GREETING = operation(
+    _responses(_ref("Greeting"), status=201),
+    {"required": True, "content": {**_audio_content, **_multipart_content}},
+    IF_MATCH_GREETING,
+)
+DELETE_GREETING = operation(_responses(_ref("Greeting")), parameters=IF_MATCH_GREETING)
 
 
-def completed(document: dict[str, Any]) -> dict[str, Any]:
+def patch_document(document: dict[str, Any]) -> dict[str, Any]:
     """The document that FastAPI makes, with what it cannot know."""
     from ivr.api.audio import MessageDetails
 

@@ -10,23 +10,23 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from ivr.errors import InvalidFields, NoSuchPage
-from ivr.mailbox.message import GREGORIAN_EPOCH, Folder
+from ivr.errors import InvalidFields, InvalidPage
+from ivr.storage.records import GREGORIAN_EPOCH, Folder
 
-PAGE_SIZE = 50
-LARGEST_PAGE = 1000
-UNPAGED = 10_000
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 1000
+MAX_UNPAGED_ROWS = 10_000
 """Rows that `paginate=false` gives at most."""
 DAY_S = 86_400
-WIDEST_WINDOW_S = 31 * DAY_S + 3600
-FARTHEST = 10**12
-YES_AND_NO = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+MAX_TIME_RANGE_S = 31 * DAY_S + 3600
+MAX_TIMESTAMP = 10**12
+BOOLEAN_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
-Test = Callable[[Mapping[str, Any]], bool]
+DocumentFilter = Callable[[Mapping[str, Any]], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class ListQuery:
     """The parameters of one list."""
 
     paginate: bool
@@ -34,45 +34,49 @@ class Query:
     start_key: tuple[Any, str] | None
     ascending: bool | None
     """None: as the list is by itself."""
-    created: tuple[int, int]
+    created_range: tuple[int, int]
     """Unix seconds, both included."""
-    modified: tuple[int, int]
-    tests: tuple[Test, ...]
+    modified_range: tuple[int, int]
+    filters: tuple[DocumentFilter, ...]
     folder: Folder | None
-    caller: str | None
+    caller_number: str | None
     """What an index helps to find; tested all the same."""
 
-    def fits(self, document: Mapping[str, Any], changed_at: int) -> bool:
+    def matches(self, document: Mapping[str, Any], changed_at: int) -> bool:
         """Whether a document passes all filters."""
-        return self.modified[0] <= changed_at <= self.modified[1] and all(test(document) for test in self.tests)
+        return self.modified_range[0] <= changed_at <= self.modified_range[1] and all(
+            test(document) for test in self.filters
+        )
 
 
-def query_of(request: Request) -> Query:
-    """Raises `InvalidFields`, `NoSuchPage`."""
+def parse_list_query(request: Request) -> ListQuery:
+    """Raises `InvalidFields`, `InvalidPage`."""
     given = request.query_params
-    single = {name: values[0] for name, values in _filters(given.multi_items(), "filter_").items() if len(values) == 1}
-    return Query(
-        paginate=_yes(given, "paginate") is not False,
-        page_size=_page_size(given.get("page_size")),
-        start_key=_start_key(given.get("start_key")),
-        ascending=_direction(given),
-        created=_window(given, "created", WIDEST_WINDOW_S),
-        modified=_window(given, "modified", None),
-        tests=tuple(_tests(given.multi_items())),
+    single = {
+        name: values[0] for name, values in _filter_values(given.multi_items(), "filter_").items() if len(values) == 1
+    }
+    return ListQuery(
+        paginate=_boolean(given, "paginate") is not False,
+        page_size=_parse_page_size(given.get("page_size")),
+        start_key=_decode_page_key(given.get("start_key")),
+        ascending=_ascending(given),
+        created_range=_time_range(given, "created", MAX_TIME_RANGE_S),
+        modified_range=_time_range(given, "modified", None),
+        filters=tuple(_build_filters(given.multi_items())),
         folder=next((folder for folder in Folder if single.get("folder") == [folder.value]), None),
-        caller=single["caller_id_number"][0] if len(single.get("caller_id_number", [])) == 1 else None,
+        caller_number=single["caller_id_number"][0] if len(single.get("caller_id_number", [])) == 1 else None,
     )
 
 
-TheQuery = Annotated[Query, Depends(query_of)]
+ListQueryDep = Annotated[ListQuery, Depends(parse_list_query)]
 
 
-def shown_key(key: tuple[Any, str]) -> str:
+def encode_page_key(key: tuple[Any, str]) -> str:
     """A key as a program gets it; what is in it is ours to change."""
     return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
 
 
-def _start_key(text: str | None) -> tuple[Any, str] | None:
+def _decode_page_key(text: str | None) -> tuple[Any, str] | None:
     if not text:
         return None
     try:
@@ -80,52 +84,54 @@ def _start_key(text: str | None) -> tuple[Any, str] | None:
         first, last = found
         if not (isinstance(last, str) and isinstance(first, int | str) and not isinstance(first, bool)):
             raise ValueError
-        if isinstance(first, int) and abs(first) > FARTHEST:
+        if isinstance(first, int) and abs(first) > MAX_TIMESTAMP:
             raise ValueError
         (str(first) + last).encode()
     except (ValueError, TypeError):
-        raise NoSuchPage("invalid start key: take next_start_key of the page before") from None
+        raise InvalidPage("invalid start key: take next_start_key of the page before") from None
     return first, last
 
 
-def _page_size(text: str | None) -> int:
+def _parse_page_size(text: str | None) -> int:
     if text is None:
-        return PAGE_SIZE
+        return DEFAULT_PAGE_SIZE
     if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text) > 0):
-        raise NoSuchPage("invalid page size")
-    return min(int(text), LARGEST_PAGE)
+        raise InvalidPage("invalid page size")
+    return min(int(text), MAX_PAGE_SIZE)
 
 
-def _direction(given: Mapping[str, str]) -> bool | None:
-    ascending, descending = _yes(given, "ascending"), _yes(given, "descending")
+def _ascending(params: Mapping[str, str]) -> bool | None:
+    ascending, descending = _boolean(params, "ascending"), _boolean(params, "descending")
     return ascending if ascending is not None else None if descending is None else not descending
 
 
-def _yes(given: Mapping[str, str], name: str) -> bool | None:
-    if name not in given:
+def _boolean(params: Mapping[str, str], name: str) -> bool | None:
+    if name not in params:
         return None
-    if given[name].lower() not in YES_AND_NO:
+    if params[name].lower() not in BOOLEAN_WORDS:
         raise InvalidFields({name: {"type": {"message": "Value must be true or false", "target": "boolean"}}})
-    return YES_AND_NO[given[name].lower()]
+    return BOOLEAN_WORDS[params[name].lower()]
 
 
-def _window(given: Mapping[str, str], what: str, widest_s: int | None) -> tuple[int, int]:
-    since, until = (_seconds(given.get(name), name) for name in (f"{what}_from", f"{what}_to"))
+def _time_range(params: Mapping[str, str], prefix: str, max_range_s: int | None) -> tuple[int, int]:
+    since, until = (_gregorian_seconds(params.get(name), name) for name in (f"{prefix}_from", f"{prefix}_to"))
     if since is not None and until is not None:
         if since > until:
-            raise _bad_range(f"{what}_from", f"{what}_from must not be after {what}_to", until)
-        if widest_s is not None and until - since > widest_s:
-            raise _bad_range(f"{what}_to", f"at most {widest_s} s between {what}_from and {what}_to", widest_s)
-    if widest_s is not None:
-        until = since + widest_s if since is not None and until is None else until
-        since = until - widest_s if until is not None and since is None else since
+            raise _range_error(f"{prefix}_from", f"{prefix}_from must not be after {prefix}_to", until)
+        if max_range_s is not None and until - since > max_range_s:
+            raise _range_error(
+                f"{prefix}_to", f"at most {max_range_s} s between {prefix}_from and {prefix}_to", max_range_s
+            )
+    if max_range_s is not None:
+        until = since + max_range_s if since is not None and until is None else until
+        since = until - max_range_s if until is not None and since is None else since
     return (
-        -FARTHEST if since is None else since - GREGORIAN_EPOCH,
-        FARTHEST if until is None else until - GREGORIAN_EPOCH,
+        -MAX_TIMESTAMP if since is None else since - GREGORIAN_EPOCH,
+        MAX_TIMESTAMP if until is None else until - GREGORIAN_EPOCH,
     )
 
 
-def _seconds(text: str | None, name: str) -> int | None:
+def _gregorian_seconds(text: str | None, name: str) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 12):
@@ -133,46 +139,46 @@ def _seconds(text: str | None, name: str) -> int | None:
     return int(text)
 
 
-def _bad_range(name: str, message: str, target: int) -> InvalidFields:
+def _range_error(name: str, message: str, target: int) -> InvalidFields:
     return InvalidFields({name: {"date_range": {"message": message, "target": target}}})
 
 
-def _filters(items: Iterable[tuple[str, str]], prefix: str) -> dict[str, list[list[str]]]:
+def _filter_values(items: Iterable[tuple[str, str]], prefix: str) -> dict[str, list[list[str]]]:
     found: dict[str, list[list[str]]] = {}
     for name, value in items:
         if name.startswith(prefix) and not name.startswith("filter_not_"):
-            found.setdefault(name.removeprefix(prefix), []).append(_any_of(value))
+            found.setdefault(name.removeprefix(prefix), []).append(_parse_values(value))
     return found
 
 
-def _tests(items: Iterable[tuple[str, str]]) -> Iterable[Test]:
+def _build_filters(items: Iterable[tuple[str, str]]) -> Iterable[DocumentFilter]:
     for name, value in items:
         if name.startswith("filter_not_"):
-            yield _Test(name.removeprefix("filter_not_"), any_of=_any_of(value), wanted=False)
+            yield _Filter(name.removeprefix("filter_not_"), values=_parse_values(value), expected=False)
         elif name.startswith("filter_"):
-            yield _Test(name.removeprefix("filter_"), any_of=_any_of(value))
+            yield _Filter(name.removeprefix("filter_"), values=_parse_values(value))
         elif name in ("has_key", "key_missing"):
-            yield _Test(value, empty=(None,), wanted=name == "key_missing")
+            yield _Filter(value, empty_values=(None,), expected=name == "key_missing")
         elif name in ("has_value", "value_missing", "missing_value"):
-            yield _Test(value, empty=(None, "", [], {}), wanted=name != "has_value")
+            yield _Filter(value, empty_values=(None, "", [], {}), expected=name != "has_value")
 
 
 @dataclass(frozen=True, slots=True)
-class _Test:
+class _Filter:
     """Whether the value of a key is one of some texts, or of some kinds of nothing."""
 
     key: str
-    any_of: list[str] = field(default_factory=list)
-    empty: tuple[Any, ...] = ()
-    wanted: bool = True
+    values: list[str] = field(default_factory=list)
+    empty_values: tuple[Any, ...] = ()
+    expected: bool = True
 
     def __call__(self, document: Mapping[str, Any]) -> bool:
-        value = _at(document, self.key)
-        found = value in self.empty if self.empty else _equals(value, self.any_of)
-        return found is self.wanted
+        value = _value_at_path(document, self.key)
+        found = value in self.empty_values if self.empty_values else _matches_any(value, self.values)
+        return found is self.expected
 
 
-def _any_of(value: str) -> list[str]:
+def _parse_values(value: str) -> list[str]:
     """A value, or a JSON list of values any of which will do."""
     if value.startswith("["):
         try:
@@ -180,11 +186,11 @@ def _any_of(value: str) -> list[str]:
         except (ValueError, RecursionError):
             return [value]
         if isinstance(found, list):
-            return [_text(one) for one in found]
+            return [_as_text(one) for one in found]
     return [value]
 
 
-def _at(document: Mapping[str, Any], path: str) -> Any:
+def _value_at_path(document: Mapping[str, Any], path: str) -> Any:
     """The value at a path of keys with dots between."""
     if path in document:
         return document[path]
@@ -196,11 +202,11 @@ def _at(document: Mapping[str, Any], path: str) -> Any:
     return here
 
 
-def _equals(value: Any, any_of: list[str]) -> bool:
+def _matches_any(value: Any, values: list[str]) -> bool:
     if isinstance(value, list):
-        return any(_text(one) in any_of for one in value)
-    return value is not None and _text(value) in any_of
+        return any(_as_text(one) in values for one in value)
+    return value is not None and _as_text(value) in values
 
 
-def _text(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)

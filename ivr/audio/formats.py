@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SNIFFED = 16
+SNIFF_BYTES = 16
 """Bytes that are enough to tell."""
 
 
@@ -27,13 +27,13 @@ WAV = AudioFormat("wav", ".wav", "audio/x-wav", ("audio/wav", "audio/wave", "aud
 MP3 = AudioFormat("mp3", ".mp3", "audio/mpeg", ("audio/mp3", "audio/x-mpeg", "audio/mpeg3", "audio/x-mp3"))
 MP4 = AudioFormat("mp4", ".m4a", "audio/mp4", ("audio/x-m4a", "audio/m4a", "video/mp4", "audio/aac"))
 OGG = AudioFormat("ogg", ".ogg", "audio/ogg", ("application/ogg", "audio/opus", "audio/vorbis"))
-TAKEN = (WAV, MP3, MP4, OGG)
+INPUT_FORMATS = (WAV, MP3, MP4, OGG)
 """What may be uploaded."""
-MADE = (WAV, MP3, MP4)
+OUTPUT_FORMATS = (WAV, MP3, MP4)
 """What any message can be given as."""
 
 
-def recognised(start: bytes) -> AudioFormat | None:
+def sniff(start: bytes) -> AudioFormat | None:
     """What a file that begins with `start` holds, if we take it."""
     if start[:4] == b"RIFF" and start[8:12] == b"WAVE":
         return WAV
@@ -47,12 +47,12 @@ def recognised(start: bytes) -> AudioFormat | None:
     return None
 
 
-def of_content_type(content_type: str) -> AudioFormat | None:
+def by_content_type(content_type: str) -> AudioFormat | None:
     """The format that a content type names, parameters and all."""
     plain = content_type.split(";", 1)[0].strip().lower()
-    return next((known for known in TAKEN if plain in known.content_types), None)
+    return next((known for known in INPUT_FORMATS if plain in known.content_types), None)
 
 
-def named(name: str) -> AudioFormat:
+def by_name(name: str) -> AudioFormat:
     """The format of that name; raises KeyError."""
-    return {known.name: known for known in TAKEN}[name]
+    return {known.name: known for known in INPUT_FORMATS}[name]

@@ -12,7 +12,7 @@ TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
 
 
-class Greeting(StrEnum):
+class GreetingChoice(StrEnum):
     """Which greeting the caller is to hear."""
 
     UNAVAILABLE = "unavailable"
@@ -20,62 +20,62 @@ class Greeting(StrEnum):
     NONE = "none"
 
 
-class Instructions(StrEnum):
+class InstructionsChoice(StrEnum):
     """Whether "leave your message after the tone" is left out; the values are those of `skip_instructions`."""
 
-    PLAYED = "false"
-    SKIPPED = "true"
-    SKIPPED_IF_GREETED = "greeted"
+    PLAY = "false"
+    SKIP = "true"
+    SKIP_IF_GREETING_RECORDED = "greeted"
     """Where the owner has recorded a greeting."""
 
 
-def read(name: str, value: str) -> object:
+def parse_value(name: str, value: str) -> object:
     """What `value` of the argument `name` says. Raises `BadArgument`."""
     match name:
         case "interdigit_timeout" | "max_message_length" | "watchdog":
-            return _positive(name, value)
+            return _parse_positive_int(name, value)
         case "single_mailbox_login" | "callerid_match_login" | "skip_module" | "urgent" | "early_media":
-            return _truth(name, value)
+            return _parse_boolean(name, value)
         case "greeting":
-            return Greeting(_one_of(name, value, list(Greeting)))
-        case "skip_instructions" if value.lower() == Instructions.SKIPPED_IF_GREETED:
-            return Instructions.SKIPPED_IF_GREETED
+            return GreetingChoice(_parse_choice(name, value, list(GreetingChoice)))
+        case "skip_instructions" if value.lower() == InstructionsChoice.SKIP_IF_GREETING_RECORDED:
+            return InstructionsChoice.SKIP_IF_GREETING_RECORDED
         case "skip_instructions":
-            return Instructions.SKIPPED if _truth(name, value) else Instructions.PLAYED
+            return InstructionsChoice.SKIP if _parse_boolean(name, value) else InstructionsChoice.PLAY
         case "gain_db":
-            return _decibels(name, value)
+            return _parse_decibels(name, value)
         case "exit_context" | "digits_context":
-            return _context(name, value)
+            return _parse_context(name, value)
         case _:
             return value
 
 
-def _positive(name: str, value: str) -> int:
+def _parse_positive_int(name: str, value: str) -> int:
     if not (value.isascii() and value.isdigit() and len(value) < 10 and int(value) > 0):
         raise BadArgument(f"{name}={value!r}: a whole number above 0 is needed")
     return int(value)
 
 
-def _truth(name: str, value: str) -> bool:
+def _parse_boolean(name: str, value: str) -> bool:
     if value.lower() not in TRUE_WORDS | FALSE_WORDS:
         raise BadArgument(f"{name}={value!r}: true or false is needed")
     return value.lower() in TRUE_WORDS
 
 
-def _one_of(name: str, value: str, values: Sequence[str]) -> str:
-    if value.lower() not in values:
-        raise BadArgument(f"{name}={value!r}: one of {', '.join(values)} is needed")
+def _parse_choice(name: str, value: str, choices: Sequence[str]) -> str:
+    if value.lower() not in choices:
+        raise BadArgument(f"{name}={value!r}: one of {', '.join(choices)} is needed")
     return value.lower()
 
 
-def _context(name: str, value: str) -> str:
+def _parse_context(name: str, value: str) -> str:
     """It goes into a dialplan expression, so it is a plain name."""
     if not re.fullmatch(r"[A-Za-z0-9_.-]{0,79}", value):
         raise BadArgument(f"{name}={value!r}: the name of a dialplan context is needed")
     return value
 
 
-def _decibels(name: str, value: str) -> float:
+def _parse_decibels(name: str, value: str) -> float:
     """Beyond 30 dB nothing but noise is to be expected."""
     if not re.fullmatch(r"[+-]?\d{1,2}(\.\d{1,3})?", value, re.ASCII) or not -30 <= float(value) <= 30:
         raise BadArgument(f"{name}={value!r}: decibels from -30 to 30 are needed")

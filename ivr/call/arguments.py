@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from ivr.call import argument_values, voicemail_options
-from ivr.call.argument_values import Greeting, Instructions
+from ivr.call import app_voicemail_options, argument_values
+from ivr.call.argument_values import GreetingChoice, InstructionsChoice
 from ivr.errors import BadArgument
 
 
@@ -23,11 +23,11 @@ class Action(StrEnum):
     LEAVE = "leave"
 
 
-ACTIONS = {"check": Action.CHECK, "leave": Action.LEAVE, "compose": Action.LEAVE, "": Action.LEAVE}
+ACTIONS_BY_PATH = {"check": Action.CHECK, "leave": Action.LEAVE, "compose": Action.LEAVE, "": Action.LEAVE}
 
 
 @dataclass(frozen=True, slots=True)
-class Addressee:
+class Recipient:
     """A box of a list. An empty `account` is the call's."""
 
     number: str
@@ -49,7 +49,7 @@ class Arguments:
     number: str = ""
     """Number of the box, as captured by the dialplan's pattern. In the dialplan it may name an account behind `@`,
     and further boxes behind `&`, which are `copies` here."""
-    copies: tuple[Addressee, ...] = ()
+    copies: tuple[Recipient, ...] = ()
     """Boxes that get a copy of the message."""
     language: str = ""
     """Language of the prompts; empty: the owner's, else the account's."""
@@ -67,8 +67,8 @@ class Arguments:
     """Do nothing at all."""
     options: str | None = None
     """Options of VoiceMail(); None where the call did not come by a line that was one."""
-    greeting: Greeting = Greeting.UNAVAILABLE
-    skip_instructions: Instructions = Instructions.PLAYED
+    greeting: GreetingChoice = GreetingChoice.UNAVAILABLE
+    skip_instructions: InstructionsChoice = InstructionsChoice.PLAY
     urgent: bool = False
     """The message is marked urgent."""
     early_media: bool = False
@@ -85,7 +85,7 @@ class Arguments:
     """s without a sign of life after which the dialplan takes the call back (TIMEOUT(absolute))."""
 
 
-NAMES = tuple(field.name for field in fields(Arguments) if field.name != "copies")
+ARGUMENT_NAMES = tuple(field.name for field in fields(Arguments) if field.name != "copies")
 
 
 def parse(path: str, words: Iterable[str]) -> tuple[Arguments, list[str]]:
@@ -97,58 +97,59 @@ def parse(path: str, words: Iterable[str]) -> tuple[Arguments, list[str]]:
     values: dict[str, Any] = {}
     complaints: list[str] = []
     name = path.strip("/").lower()
-    if name not in ACTIONS:
+    if name not in ACTIONS_BY_PATH:
         complaints.append(f"unknown path {path!r}: use agi://HOST/check or agi://HOST/leave")
-    values["action"] = ACTIONS.get(name)
+    values["action"] = ACTIONS_BY_PATH.get(name)
     for word in words:
         if word.strip():
-            values |= _understood(word, values["action"], complaints)
-    values |= _addressed(values.get("number", ""), values.get("account", ""))
+            values |= _parse_word(word, values["action"], complaints)
+    values |= _parse_recipients(values.get("number", ""), values.get("account", ""))
     if values.get("digits_context") == "exit":
         values["digits_context"] = values.get("exit_context", "")
     return replace(Arguments(), **values), complaints
 
 
-def _understood(word: str, action: Action | None, complaints: list[str]) -> dict[str, Any]:
+def _parse_word(word: str, action: Action | None, warnings: list[str]) -> dict[str, Any]:
     """What one word says; complaints are added to the list."""
     try:
-        name, value = _read(word)
+        name, value = _parse_argument(word)
     except BadArgument as complaint:
-        complaints.append(str(complaint))
+        warnings.append(str(complaint))
         return {}
     found: dict[str, Any] = {name: value}
     if name == "options" and action is Action.CHECK:
-        complaints += [f"option {option!r} of VoiceMailMain() is not known here" for option in str(value).split()]
+        warnings += [f"option {option!r} of VoiceMailMain() is not known here" for option in str(value).split()]
     elif name == "options":
-        meant, unknown = voicemail_options.read(str(value))
-        complaints += [f"option {option!r} of VoiceMail() is not known here" for option in unknown]
+        meant, unknown = app_voicemail_options.parse_options(str(value))
+        warnings += [f"option {option!r} of VoiceMail() is not known here" for option in unknown]
         for argument in meant:
-            found |= _understood(argument, action, complaints)
+            found |= _parse_word(argument, action, warnings)
     return found
 
 
-def _addressed(number: str, account: str) -> dict[str, Any]:
+def _parse_recipients(number: str, account: str) -> dict[str, Any]:
     """`1000@acme&1001` is box 1000 of acme and a copy for 1001.
 
     What stands behind the @ is the account; but "default", which stands in most lines that were written for
     app_voicemail, is the account that the dialplan names anyway, where it names one.
     """
-    first, *others = (_addressee(part, account) for part in number.split("&"))
+    first, *others = (_parse_recipient(part, account) for part in number.split("&"))
     return {
-        "number": first.number, "account": first.account or account,
+        "number": first.number,
+        "account": first.account or account,
         "copies": tuple(other for other in others if other.number),
-    }  # fmt: skip
+    }
 
 
-def _addressee(part: str, account: str) -> Addressee:
+def _parse_recipient(part: str, account: str) -> Recipient:
     number, _, context = (piece.strip() for piece in part.partition("@"))
-    return Addressee(number, "" if context == "default" and account else context)
+    return Recipient(number, "" if context == "default" and account else context)
 
 
-def _read(word: str) -> tuple[str, object]:
+def _parse_argument(word: str) -> tuple[str, object]:
     name, equals, value = (part.strip() for part in word.partition("="))
-    if not equals or name not in NAMES:
-        raise BadArgument(f"unknown argument {word!r}: use name=value with a name of {', '.join(NAMES)}")
+    if not equals or name not in ARGUMENT_NAMES:
+        raise BadArgument(f"unknown argument {word!r}: use name=value with a name of {', '.join(ARGUMENT_NAMES)}")
     if name == "action":
-        return name, ACTIONS.get(value.lower())
-    return name, argument_values.read(name, value)
+        return name, ACTIONS_BY_PATH.get(value.lower())
+    return name, argument_values.parse_value(name, value)

@@ -14,47 +14,47 @@ MASK = "•"
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class JournalEntry:
     """One thing that happened, `at_ms` after the call began."""
 
     at_ms: int
-    what: str
+    event: str
     details: dict[str, object] = field(default_factory=dict)
 
 
 class Journal:
     """The steps of one call. `monotonic` gives seconds; a call of a million steps stops being noted at `limit`."""
 
-    def __init__(self, monotonic: Callable[[], float], limit: int = 5000) -> None:
+    def __init__(self, monotonic: Callable[[], float], max_entries: int = 5000) -> None:
         self._monotonic = monotonic
-        self._began = monotonic()
-        self._limit = limit
-        self._masked = False
-        self.steps: list[Step] = []
+        self._started_at = monotonic()
+        self._max_entries = max_entries
+        self._mask_enabled = False
+        self.entries: list[JournalEntry] = []
 
-    def note(self, what: str, **details: object) -> None:
+    def note(self, event: str, **details: object) -> None:
         """Something happened; `details` are plain values (numbers, strings, booleans)."""
-        if len(self.steps) < self._limit:
-            self.steps.append(Step(round((self._monotonic() - self._began) * 1000), what, details))
+        if len(self.entries) < self._max_entries:
+            self.entries.append(JournalEntry(round((self._monotonic() - self._started_at) * 1000), event, details))
 
-    def playing(self, text: str, position_ms: int) -> None:
+    def note_playback(self, text: str, position_ms: int) -> None:
         """A sound begins to play at `position_ms`."""
         self.note("heard", text=text, **({"from_ms": position_ms} if position_ms else {}))
 
-    def key(self, key: str) -> None:
+    def note_key(self, key: str) -> None:
         """A key was taken."""
-        self.note("key", key=MASK if self._masked else key)
+        self.note("key", key=MASK if self._mask_enabled else key)
 
-    def unread(self) -> None:
+    def retract_key(self) -> None:
         """The key noted last was given back to the next prompt: it will be noted there."""
-        if self.steps and self.steps[-1].what == "key":
-            self.steps.pop()
+        if self.entries and self.entries[-1].event == "key":
+            self.entries.pop()
 
     @contextmanager
-    def masked(self, secret: bool) -> Iterator[None]:
+    def mask_keys(self, enabled: bool) -> Iterator[None]:
         """While inside, keys are noted as "•" if `secret`."""
-        before, self._masked = self._masked, secret
+        before, self._mask_enabled = self._mask_enabled, enabled
         try:
             yield
         finally:
-            self._masked = before
+            self._mask_enabled = before

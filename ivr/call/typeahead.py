@@ -16,34 +16,34 @@ class Typeahead:
         self._monotonic = monotonic
         self._capacity = capacity
         self._keys: deque[str] = deque()
-        self._swallowed = ""
+        self._swallow_key = ""
         self._swallow_until = 0.0
 
     def put(self, key: str) -> None:
         """A key was just pressed."""
-        if not self._swallows(key) and len(self._keys) < self._capacity:
+        if not self._consume_swallow(key) and len(self._keys) < self._capacity:
             self._keys.append(key)
 
-    def accepts(self, key: str) -> bool:
+    def accept(self, key: str) -> bool:
         """Whether a key that was just pressed means anything: False for the `#` behind a complete entry."""
-        return not self._swallows(key)
+        return not self._consume_swallow(key)
 
-    def take(self) -> str | None:
+    def pop(self) -> str | None:
         """The oldest key, if any."""
         return self._keys.popleft() if self._keys else None
 
-    def unread(self, key: str) -> None:
+    def push_back(self, key: str) -> None:
         """Put a taken key back, in front of all others."""
         self._keys.appendleft(key)
 
-    def swallow(self, key: str, *, within_ms: int) -> None:
+    def swallow(self, key: str, *, window_ms: int) -> None:
         """Drop `key` if it is the next one and has been pressed already or comes within `within_ms`."""
         if self._keys:
             if self._keys[0] == key:
                 self._keys.popleft()
         else:
-            self._swallowed = key
-            self._swallow_until = self._monotonic() + within_ms / 1000
+            self._swallow_key = key
+            self._swallow_until = self._monotonic() + window_ms / 1000
 
     def clear(self) -> int:
         """Forget all keys; how many there were."""
@@ -51,7 +51,7 @@ class Typeahead:
         self._keys.clear()
         return count
 
-    def _swallows(self, key: str) -> bool:
-        swallowed = key == self._swallowed and self._monotonic() < self._swallow_until
-        self._swallowed = ""
+    def _consume_swallow(self, key: str) -> bool:
+        swallowed = key == self._swallow_key and self._monotonic() < self._swallow_until
+        self._swallow_key = ""
         return swallowed

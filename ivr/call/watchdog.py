@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-SLACK_S = 10
+MIN_SLACK_S = 10
 """The limit lies at least so far behind the end of a command, so that it is not moved at every command."""
-FARTHEST_S = 60
+MAX_AHEAD_S = 60
 """And no farther than this: a long recording is over, and its limit would let the caller wait."""
 
 
@@ -22,20 +22,20 @@ class Watchdog:
     """`now()` gives seconds. Where moving the limit is dear, it may lie farther off (`slack_s`, `farthest_s`)."""
 
     def __init__(self, now: Callable[[], float]) -> None:
-        self.slack_s: float = SLACK_S
-        self.farthest_s: float = FARTHEST_S
+        self.slack_s: float = MIN_SLACK_S
+        self.max_ahead_s: float = MAX_AHEAD_S
         self._now = now
-        self._until = 0.0
+        self._deadline = 0.0
 
-    def due(self, within_s: float, *, costs_nothing: bool = False) -> int | None:
+    def renew(self, timeout_s: float, *, piggybacked: bool = False) -> int | None:
         """The limit to set now, in seconds, before a command that ends within `within_s`; None: it lies well.
 
         Where setting it `costs_nothing` it is brought closer.
         """
-        left_s = self._until - self._now()
-        farthest_s = 2 * self.slack_s if costs_nothing else self.farthest_s
-        if within_s <= left_s <= within_s + farthest_s:
+        left_s = self._deadline - self._now()
+        farthest_s = 2 * self.slack_s if piggybacked else self.max_ahead_s
+        if timeout_s <= left_s <= timeout_s + farthest_s:
             return None
-        ahead_s = round(within_s + self.slack_s)
-        self._until = self._now() + ahead_s
+        ahead_s = round(timeout_s + self.slack_s)
+        self._deadline = self._now() + ahead_s
         return ahead_s

@@ -13,13 +13,13 @@ from ivr.cli import (
     doctor,
     endpoints,
     install,
+    maintain,
     messages,
     outbox,
     phone,
     purge,
     serve,
     sounds,
-    tend,
     tokens,
     users,
     watch,
@@ -33,7 +33,7 @@ command.command("watch")(watch.watch)
 command.command("phone")(phone.phone)
 command.command("demo")(demo.demo)
 command.command("purge")(purge.purge)
-command.command("tend")(tend.tend)
+command.command("tend")(maintain.maintain)
 command.add_typer(accounts.command, name="account", help="Accounts: companies, households, tenants.")
 command.add_typer(users.command, name="user", help="Users: people, who own boxes and have phones.")
 command.add_typer(endpoints.command, name="endpoint", help="Whose phone is whose.")

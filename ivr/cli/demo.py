@@ -11,30 +11,30 @@ from typing import Any
 import structlog
 import typer
 
-from ivr import logs, settings
-from ivr.app import App, build
+from ivr import logging_setup, settings
+from ivr.app import App, build_app
 from ivr.audio import wav
-from ivr.cli.edge import told
-from ivr.cli.phone import FastOption, SayOption, manner
+from ivr.cli.phone import FastOption, SpeechFileOption, phone_options
 from ivr.cli.serve import UMASK
-from ivr.directory.people import Account, Endpoint, User
-from ivr.mailbox.message import Caller, Folder
-from ivr.places import asterisk_secret, sounds_folder
-from ivr.serving.service import serve as begin
+from ivr.cli.support import exit_on_error
+from ivr.directory.models import Account, Endpoint, User
+from ivr.paths import load_asterisk_secret, sounds_folder
+from ivr.service.service import start_service as begin
 from ivr.settings import Settings
-from ivr.terminal.keyboard import agreed
-from ivr.terminal.phone import Subscriber, dial
+from ivr.storage.records import Caller, Folder
+from ivr.terminal.keyboard import confirm
+from ivr.terminal.phone import PhoneIdentity, dial
 
 PIN = "2580"
 HOUR_S = 3600
 
 
-@told
+@exit_on_error
 def demo(
     folder: Path = typer.Option(Path("demo-data"), help="Where to make it; kept, so that it is there the next time."),
-    only_make: bool = typer.Option(False, "--only-make", help="Make it, and neither start nor dial it."),
+    create_only: bool = typer.Option(False, "--only-make", help="Make it, and neither start nor dial it."),
     fast: bool = FastOption,
-    say: Path | None = SayOption,
+    speech_file: Path | None = SpeechFileOption,
 ) -> None:
     """Make a demo installation if there is none, start it, and dial it as alice's phone, then as a stranger."""
     os.umask(UMASK)
@@ -43,41 +43,41 @@ def demo(
         fastagi={"host": "127.0.0.1", "port": 0},
         api={"host": "127.0.0.1", "port": 0},
     )
-    asyncio.run(_make(loaded) if only_make else _demo(loaded, fast, say))
+    asyncio.run(_create_only(loaded) if create_only else _run_demo(loaded, fast, speech_file))
 
 
-async def _make(loaded: Settings) -> None:
-    logs.configure(loaded.log.model_copy(update={"level": "warning"}))
-    app = build(loaded)
+async def _create_only(site_settings: Settings) -> None:
+    logging_setup.configure_logging(site_settings.log.model_copy(update={"level": "warning"}))
+    app = build_app(site_settings)
     try:
-        await furnish(app)
+        await create_demo_data(app)
     finally:
         app.close()
 
 
-async def _demo(loaded: Settings, fast: bool, say: Path | None) -> None:
-    app = build(loaded)
-    with (loaded.data.folder / "ivr.log").open("a") as log:
-        logs.configure(loaded.log, log)
+async def _run_demo(site_settings: Settings, fast: bool, speech_file: Path | None) -> None:
+    app = build_app(site_settings)
+    with (site_settings.data.folder / "ivr.log").open("a") as log:
+        logging_setup.configure_logging(site_settings.log, log)
         structlog.get_logger().info("demo.started")
-        await furnish(app)
+        await create_demo_data(app)
         service = await begin(app, "calls")
         try:
-            account = await app.directory.account_called("demo")
-            alice = Subscriber(account.id, "alice", "1000", asterisk_secret(loaded))
+            account = await app.directory.find_account_by_name("demo")
+            alice = PhoneIdentity(account.id, "alice", "1000", load_asterisk_secret(site_settings))
             typer.echo(
                 "Alice picks up her phone and dials *97, her mailbox. Try 7 (delete), 5 and 8 (back, on), * (pause)."
             )
-            await dial("*97", alice, service.address, manner(loaded, fast, say))
-            if await agreed(f"Dial again, as a stranger? Box 1000 has the PIN {PIN}. [Y/n] "):
-                stranger = Subscriber(account.id, None, "5550100", "")
-                await dial("*98", stranger, service.address, manner(loaded, fast, say))
+            await dial("*97", alice, service.fastagi_address, phone_options(site_settings, fast, speech_file))
+            if await confirm(f"Dial again, as a stranger? Box 1000 has the PIN {PIN}. [Y/n] "):
+                stranger = PhoneIdentity(account.id, None, "5550100", "")
+                await dial("*98", stranger, service.fastagi_address, phone_options(site_settings, fast, speech_file))
         finally:
             await service.stop()
-    typer.echo(f"Log, messages and settings are in {loaded.data.folder}.")
+    typer.echo(f"Log, messages and settings are in {site_settings.data.folder}.")
 
 
-async def furnish(app: App) -> None:
+async def create_demo_data(app: App) -> None:
     """Account demo, users alice and bob with a phone and a box each, and the demo messages; once."""
     if await app.directory.accounts():
         return
@@ -92,14 +92,14 @@ async def furnish(app: App) -> None:
         mailbox = await app.boxes.create(account, {**box, **settings})
         if name == "alice":
             recordings = sounds_folder(app.settings) / "demo"
-            for message in _messages(recordings):
-                pcm = wav.samples(recordings / message["file"])
-                left_at = int(app.mailroom.clock.now() - message["hours_ago"] * HOUR_S)
+            for message in _load_demo_messages(recordings):
+                pcm = wav.read_samples(recordings / message["file"])
+                left_at = int(app.voicemail_services.clock.now() - message["hours_ago"] * HOUR_S)
                 caller = Caller(message["caller_number"], message["caller_name"])
                 await app.delivery.bring(mailbox, pcm, caller, left_at, Folder(message["folder"]))
 
 
-def _messages(recordings: Path) -> list[dict[str, Any]]:
+def _load_demo_messages(recordings: Path) -> list[dict[str, Any]]:
     with (recordings / "demo.toml").open("rb") as file:
         messages: list[dict[str, Any]] = tomllib.load(file)["message"]
     return messages

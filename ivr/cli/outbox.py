@@ -8,30 +8,34 @@ from typing import Any
 import typer
 
 from ivr.app import App
-from ivr.cli.edge import JsonOption, show_all, told, with_app
+from ivr.cli.support import JsonOption, exit_on_error, print_table, run_with_app
 from ivr.errors import BadInput
-from ivr.notify.outbox import Row
+from ivr.storage.sqlite.outbox import OutboxTask
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["id", "kind", "about", "due", "attempts", "error", "box", "message"]
 
 
 @command.command("list")
-@told
+@exit_on_error
 def list_all(
     given_up: bool = typer.Option(False, help="Only what was given up."),
-    json: bool = JsonOption,
+    as_json: bool = JsonOption,
 ) -> None:
     """What waits to be done, and what was given up; the oldest 1000."""
 
     async def job(app: App) -> None:
-        show_all([_shown(row) for row in await app.outbox.rows() if row.given_up or not given_up], COLUMNS, json)
+        print_table(
+            [_task_row(row) for row in await app.outbox.list_tasks() if row.is_given_up or not given_up],
+            COLUMNS,
+            as_json,
+        )
 
-    with_app(job)
+    run_with_app(job)
 
 
 @command.command()
-@told
+@exit_on_error
 def retry(
     ids: list[int] = typer.Argument(None, metavar="[ID...]"),
     given_up: bool = typer.Option(False, help="All that were given up."),
@@ -43,23 +47,29 @@ def retry(
     async def job(app: App) -> None:
         typer.echo(f"{await app.outbox.retry(ids or None)} will be done now")
 
-    with_app(job)
+    run_with_app(job)
 
 
 @command.command()
-@told
+@exit_on_error
 def drop(ids: list[int] = typer.Argument(metavar="ID...")) -> None:
     """Take rows away undone: a mail that nobody wants any more, a webhook that is gone."""
 
     async def job(app: App) -> None:
-        typer.echo(f"{await app.outbox.drop(ids)} dropped")
+        typer.echo(f"{await app.outbox.delete(ids)} dropped")
 
-    with_app(job)
+    run_with_app(job)
 
 
-def _shown(row: Row) -> dict[str, Any]:
-    due = "given up" if row.given_up else f"{datetime.fromtimestamp(row.due_at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+def _task_row(row: OutboxTask) -> dict[str, Any]:
+    due = "given up" if row.is_given_up else f"{datetime.fromtimestamp(row.due_at, UTC):%Y-%m-%d %H:%M:%S} UTC"
     return {
-        "id": row.id, "kind": row.kind, "about": row.about, "due": due, "attempts": row.attempts, "error": row.error,
-        "box": row.box_id, "message": row.message_id,
-    }  # fmt: skip
+        "id": row.id,
+        "kind": row.kind,
+        "about": row.target,
+        "due": due,
+        "attempts": row.attempts,
+        "error": row.error,
+        "box": row.box_id,
+        "message": row.message_id,
+    }

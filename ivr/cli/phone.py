@@ -9,21 +9,21 @@ import typer
 
 from ivr import settings
 from ivr.app import App
-from ivr.audio.transcode import to_samples
-from ivr.cli.edge import AccountOption, the_account, told, with_app
+from ivr.audio.transcode import decode_to_samples
+from ivr.cli.support import AccountOption, exit_on_error, resolve_account, run_with_app
 from ivr.errors import BadInput, StoreError
-from ivr.places import asterisk_secret, sounds_folder
+from ivr.paths import load_asterisk_secret, sounds_folder
 from ivr.settings import Settings
-from ivr.terminal.console import Manner
-from ivr.terminal.phone import Subscriber, dial
+from ivr.terminal.handset import PhoneOptions
+from ivr.terminal.phone import PhoneIdentity, dial
 
 LANGUAGE = "en"
 
 FastOption = typer.Option(False, "--fast", help="Sounds take no time.")
-SayOption = typer.Option(None, "--say", help="Audio that is said into every recording.")
+SpeechFileOption = typer.Option(None, "--say", help="Audio that is said into every recording.")
 
 
-@told
+@exit_on_error
 def phone(
     number: str = typer.Argument("*97", help="*97: your mailbox; *98: any; *98 and its number: that one; or a number."),
     account: str | None = AccountOption,
@@ -31,24 +31,26 @@ def phone(
     stranger: bool = typer.Option(False, "--stranger", help="A phone that nobody knows."),
     caller: str = typer.Option("5550100", help="Caller id."),
     fast: bool = FastOption,
-    say: Path | None = SayOption,
+    speech_file: Path | None = SpeechFileOption,
 ) -> None:
     """Dial the running service from this terminal, which then behaves as Asterisk would."""
     loaded = settings.load()
 
-    async def job(app: App) -> Subscriber:
-        where = await the_account(app, account)
+    async def job(app: App) -> PhoneIdentity:
+        where = await resolve_account(app, account)
         device = None if stranger else endpoint or await _first_endpoint(app, where.id)
-        return Subscriber(where.id, device, caller, _secret(loaded))
+        return PhoneIdentity(where.id, device, caller, _asterisk_secret_or_empty(loaded))
 
-    subscriber = with_app(job)
+    subscriber = run_with_app(job)
     address = (loaded.fastagi.host, loaded.fastagi.port)
-    asyncio.run(dial(number, subscriber, address, manner(loaded, fast, say)))
+    asyncio.run(dial(number, subscriber, address, phone_options(loaded, fast, speech_file)))
 
 
-def manner(loaded: Settings, fast: bool, say: Path | None) -> Manner:
+def phone_options(site_settings: Settings, fast: bool, speech_file: Path | None) -> PhoneOptions:
     """How the terminal phone behaves."""
-    return Manner(fast, to_samples(say) if say else None, sounds_folder(loaded) / LANGUAGE)
+    return PhoneOptions(
+        fast, decode_to_samples(speech_file) if speech_file else None, sounds_folder(site_settings) / LANGUAGE
+    )
 
 
 async def _first_endpoint(app: App, account_id: str) -> str:
@@ -58,9 +60,9 @@ async def _first_endpoint(app: App, account_id: str) -> str:
     return endpoints[0].name
 
 
-def _secret(loaded: Settings) -> str:
+def _asterisk_secret_or_empty(site_settings: Settings) -> str:
     """Who may not read it is a stranger to the service, as any process on this machine is."""
     try:
-        return asterisk_secret(loaded)
+        return load_asterisk_secret(site_settings)
     except StoreError:
         return ""

@@ -9,38 +9,39 @@ from typing import Any
 import typer
 
 from ivr.app import App
-from ivr.cli.edge import JsonOption, show, show_all, told, with_app
-from ivr.mailbox.sweeping.inspection import STRAY
-from ivr.mailbox.sweeping.rules import Due, Rule
+from ivr.cli.support import JsonOption, exit_on_error, print_document, print_table, run_with_app
+from ivr.retention.consistency_check import ORPHAN_FILE
+from ivr.retention.rules import DueItem, RetentionRule
 
 COLUMNS = ["what", "since", "account", "box", "id"]
-LIMIT = 1000
+DRY_RUN_LIMIT = 1000
 """Lines of one kind that a dry run prints."""
 
 
-@told
+@exit_on_error
 def purge(
     dry_run: bool = typer.Option(False, "--dry-run", help="Only print what would go, 1000 of each kind at most."),
-    json: bool = JsonOption,
+    as_json: bool = JsonOption,
 ) -> None:
     """Hide and remove what has had its time, in all accounts (docs/settings.md, [sweeping])."""
 
     async def rehearse(app: App) -> None:
-        rows = [_shown(due) for due in await app.sweeper.due(LIMIT)]
+        rows = [_purge_row(due) for due in await app.retention_worker.preview(DRY_RUN_LIMIT)]
         rows += [
-            {**dict.fromkeys(COLUMNS, ""), "what": STRAY, "id": str(path)} for path in await app.inspection.strays()
+            {**dict.fromkeys(COLUMNS, ""), "what": ORPHAN_FILE, "id": str(path)}
+            for path in await app.consistency_check.orphans()
         ]
-        show_all(rows, COLUMNS, json)
+        print_table(rows, COLUMNS, as_json)
 
     async def do(app: App) -> None:
-        done: Counter[str] = Counter({rule.value: 0 for rule in Rule})
-        while await app.sweeper.turn(done):
+        done: Counter[str] = Counter({rule.value: 0 for rule in RetentionRule})
+        while await app.retention_worker.run_once(done):
             pass
-        show(dict(done), json)
+        print_document(dict(done), as_json)
 
-    with_app(rehearse if dry_run else do)
+    run_with_app(rehearse if dry_run else do)
 
 
-def _shown(due: Due) -> dict[str, Any]:
+def _purge_row(due: DueItem) -> dict[str, Any]:
     since = f"{datetime.fromtimestamp(due.since, UTC):%Y-%m-%d %H:%M}"
     return {"what": due.rule.value, "since": since, "account": due.account_id, "box": due.box_id, "id": due.id}

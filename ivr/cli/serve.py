@@ -10,10 +10,10 @@ from enum import StrEnum
 import structlog
 import typer
 
-from ivr import logs, settings
-from ivr.app import build
-from ivr.cli.edge import told
-from ivr.serving.service import serve as begin
+from ivr import logging_setup, settings
+from ivr.app import build_app
+from ivr.cli.support import exit_on_error
+from ivr.service.service import start_service as begin
 
 UMASK = 0o027
 """Recordings are for our user and for the group that Asterisk shares, and for nobody else."""
@@ -21,30 +21,30 @@ UMASK = 0o027
 log = structlog.get_logger()
 
 
-class Only(StrEnum):
+class Component(StrEnum):
     CALLS = "calls"
     API = "api"
 
 
-@told
-def serve(only: Only | None = typer.Option(None, help="One of the two alone; else both.")) -> None:
+@exit_on_error
+def serve(only: Component | None = typer.Option(None, help="One of the two alone; else both.")) -> None:
     """Take calls from Asterisk, and speak REST, until Ctrl-C or SIGTERM."""
-    asyncio.run(_serve(only))
+    asyncio.run(_run_service(only))
 
 
-async def _serve(only: Only | None = None) -> None:
+async def _run_service(component: Component | None = None) -> None:
     os.umask(UMASK)
     loaded = settings.load()
-    logs.configure(loaded.log)
-    app = build(loaded)
+    logging_setup.configure_logging(loaded.log)
+    app = build_app(loaded)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    service = await begin(app, only)
-    agi = "agi://{}:{}/".format(*service.address) if service.calls else None
-    log.info("service.started", fastagi=agi, rest=service.url, data=str(loaded.data.folder))
-    doors = {"Asterisk": agi, "programs": service.url}
+    service = await begin(app, component)
+    agi = "agi://{}:{}/".format(*service.fastagi_address) if service.call_servers else None
+    log.info("service.started", fastagi=agi, rest=service.api_url, data=str(loaded.data.folder))
+    doors = {"Asterisk": agi, "programs": service.api_url}
     # In one go: who waits for the first line may be gone when a second one comes.
     typer.echo("\n".join(f"ivr: ready for {who} at {where}" for who, where in doors.items() if where))
     await stop.wait()

@@ -7,9 +7,9 @@ from pathlib import Path
 import typer
 
 from ivr import settings
-from ivr.cli.edge import told
+from ivr.cli.support import exit_on_error
 from ivr.errors import SoundsError
-from ivr.places import sounds_folder
+from ivr.paths import sounds_folder
 
 command = typer.Typer(no_args_is_help=True)
 LANGUAGE = "en"
@@ -17,7 +17,7 @@ FolderOption = typer.Option(None, "--folder", help="The folder of one language; 
 
 
 @command.command()
-@told
+@exit_on_error
 def build(
     folder: Path | None = FolderOption,
     demo: bool = typer.Option(False, "--demo", help="The demo messages too."),
@@ -25,26 +25,26 @@ def build(
     """Speak every prompt whose text has changed, or that has no recording yet. Needs flite and sox."""
     from ivr.prompts import recording
 
-    where = folder or _english()
-    made = recording.build(where, progress=typer.echo)
+    where = folder or _english_sounds_folder()
+    made = recording.build(where, on_progress=typer.echo)
     if demo:
         made += recording.build_demo(where.parent / "demo")
     typer.echo(f"{len(made)} recordings made in {where}")
 
 
 @command.command()
-@told
+@exit_on_error
 def check(folder: Path | None = FolderOption) -> None:
     """Whether every prompt has a recording that Asterisk can play, and nothing else lies about."""
     from ivr.prompts import recording
     from ivr.prompts.catalogue import Catalogue
 
-    where = folder or _english()
+    where = folder or _english_sounds_folder()
     problems = recording.check(where, Catalogue.load(where).keys())
     if problems:
         raise SoundsError("\n".join(problems))
     typer.echo(f"All recordings in {where} are as they should be.")
 
 
-def _english() -> Path:
+def _english_sounds_folder() -> Path:
     return sounds_folder(settings.load()) / LANGUAGE

@@ -15,85 +15,95 @@ from rich.table import Table
 from rich.text import Text
 
 from ivr.app import App
-from ivr.cli.edge import JsonOption, told, with_app
-from ivr.mailbox.overview import Light, Overview
+from ivr.cli.support import JsonOption, exit_on_error, run_with_app
+from ivr.storage.overview import Light, Overview
 
-WIDTH = 100
+PIPE_WIDTH = 100
 
 
-@told
+@exit_on_error
 def watch(
     once: bool = typer.Option(False, "--once", help="Show it once, for scripts."),
-    every: float = typer.Option(1.0, "--every", min=0.1, help="Seconds between two looks."),
+    interval_s: float = typer.Option(1.0, "--every", min=0.1, help="Seconds between two looks."),
     as_json: bool = JsonOption,
 ) -> None:
     """Calls, messages and lights, until Ctrl-C; also where the service is down, as it reads the database only."""
 
     async def job(app: App) -> None:
         async def look() -> Overview:
-            return await app.overview.look(int(app.mailroom.clock.now()))
+            return await app.overview.snapshot(int(app.voicemail_services.clock.now()))
 
         if as_json:
             typer.echo(json.dumps(asdict(await look()), indent=2))
         elif once:
             out = Console(highlight=False)
-            out = out if out.is_terminal else Console(highlight=False, width=WIDTH)
-            out.print(picture(await look()))
+            out = out if out.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+            out.print(render(await look()))
         else:
-            with Live(picture(await look()), auto_refresh=False, screen=True) as live:
+            with Live(render(await look()), auto_refresh=False, screen=True) as live:
                 while True:
-                    live.update(picture(await look()), refresh=True)
-                    await asyncio.sleep(every)
+                    live.update(render(await look()), refresh=True)
+                    await asyncio.sleep(interval_s)
 
-    with_app(job)
+    run_with_app(job)
 
 
-def picture(seen: Overview, zone: tzinfo | None = None) -> RenderableType:
+def render(overview: Overview, timezone: tzinfo | None = None) -> RenderableType:
     """What is shown of `seen`; times are of `zone`, else of this machine."""
-    clock = _Clock(seen.at, zone)
-    head = f"{clock.day()}   {len(seen.calls)} calls, {seen.recordings} recording   "
-    counts = f"{seen.new} new, {seen.saved} saved, {seen.deleted} deleted   {seen.waiting} waiting to be told"
+    clock = _TimeFormatter(overview.at, timezone)
+    head = f"{clock.date_and_time()}   {len(overview.calls)} calls, {overview.recordings} recording   "
+    counts = f"{overview.new} new, {overview.saved} saved, {overview.deleted} deleted   {overview.waiting} waiting to be told"
     return Group(
         Text(head + counts, "bold"),
-        _table(
+        _render_table(
             "calls that go on",
             ["since", "channel", "from", "does", "box"],
-            ([clock.since(c.began_at), c.channel, c.caller_number, c.action, c.number] for c in seen.calls),
+            ([clock.elapsed(c.began_at), c.channel, c.caller_number, c.action, c.number] for c in overview.calls),
         ),
-        _table(
+        _render_table(
             "calls that are over",
             ["at", "lasted", "from", "did", "box", "ended"],
             (
-                [clock.time(c.began_at), _minutes(c.ended_at - c.began_at), c.caller_number, c.action, c.box, c.status]
-                for c in seen.ended
+                [
+                    clock.time(c.began_at),
+                    _format_duration(c.ended_at - c.began_at),
+                    c.caller_number,
+                    c.action,
+                    c.box,
+                    c.status,
+                ]
+                for c in overview.ended
             ),
         ),
-        _table(
+        _render_table(
             "newest messages",
             ["at", "box", "from", "length", "folder"],
             (
-                [clock.time(m.time), m.box, m.caller, _minutes(m.length_ms // 1000), m.folder + " !" * m.urgent]
-                for m in seen.messages
+                [clock.time(m.time), m.box, m.caller, _format_duration(m.length_ms // 1000), m.folder + " !" * m.urgent]
+                for m in overview.messages
             ),
         ),
-        _table(
+        _render_table(
             "lights",
             ["box", "name", "light", "new/saved", ""],
-            ([light.box, light.name, "on" if light.new else "off", *_shown(light, clock)] for light in seen.lights),
+            (
+                [light.box, light.name, "on" if light.new else "off", *_mwi_columns(light, clock)]
+                for light in overview.lights
+            ),
         ),
     )
 
 
-def _shown(light: Light, clock: _Clock) -> list[str]:
+def _mwi_columns(light: Light, clock: _TimeFormatter) -> list[str]:
     """Its counts, and what keeps the phone from showing them."""
     counts = f"{light.new}/{light.saved}"
     if light.waiting_since is None:
         return [counts, ""]
-    waits = f"to be set, for {clock.since(light.waiting_since)}"
+    waits = f"to be set, for {clock.elapsed(light.waiting_since)}"
     return [counts, f"{waits}, {light.attempts} tries: {light.error}" if light.error else waits]
 
 
-def _table(title: str, columns: list[str], rows: Iterable[list[str]]) -> RenderableType:
+def _render_table(title: str, columns: list[str], rows: Iterable[list[str]]) -> RenderableType:
     table = Table(
         box=None, pad_edge=False, header_style="dim", title=title, title_justify="left", title_style="bold cyan"
     )
@@ -104,24 +114,24 @@ def _table(title: str, columns: list[str], rows: Iterable[list[str]]) -> Rendera
     return Group("", table if table.row_count else Text(f"no {title}", "dim"))
 
 
-class _Clock:
+class _TimeFormatter:
     """Tells times as they are seen at `now`, in `zone`."""
 
     def __init__(self, now: int, zone: tzinfo | None) -> None:
         self._now = now
         self._zone = zone
 
-    def day(self) -> str:
+    def date_and_time(self) -> str:
         return f"{datetime.fromtimestamp(self._now, self._zone):%Y-%m-%d %H:%M:%S}"
 
-    def time(self, at: int) -> str:
+    def time(self, timestamp: int) -> str:
         """The time of a day that is today, else the day too."""
-        when, now = datetime.fromtimestamp(at, self._zone), datetime.fromtimestamp(self._now, self._zone)
+        when, now = datetime.fromtimestamp(timestamp, self._zone), datetime.fromtimestamp(self._now, self._zone)
         return f"{when:%H:%M:%S}" if when.date() == now.date() else f"{when:%Y-%m-%d %H:%M}"
 
-    def since(self, at: int) -> str:
-        return _minutes(self._now - at)
+    def elapsed(self, timestamp: int) -> str:
+        return _format_duration(self._now - timestamp)
 
 
-def _minutes(s: int) -> str:
-    return f"{max(0, s) // 60}:{max(0, s) % 60:02d}"
+def _format_duration(seconds: int) -> str:
+    return f"{max(0, seconds) // 60}:{max(0, seconds) % 60:02d}"

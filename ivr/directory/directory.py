@@ -8,26 +8,28 @@ from collections.abc import Callable
 from typing import Any
 
 from ivr.clock import Clock
-from ivr.database.file import Database
-from ivr.directory.people import Account, Endpoint, User
+from ivr.directory.models import Account, Endpoint, User
 from ivr.errors import Conflict, NotFound
-from ivr.ids import Ids
+from ivr.ids import IdGenerator
+from ivr.storage.sqlite.database import Database
 
-LIVE = "deleted_at IS NULL"
+NOT_DELETED = "deleted_at IS NULL"
 
 
-PhoneChanged = Callable[[sqlite3.Connection, str, str, str, int], None]
+OnEndpointChanged = Callable[[sqlite3.Connection, str, str, str, int], None]
 """Told within the transaction by which a phone becomes somebody's or nobody's: account, system, endpoint, Unix s."""
 
 
 class Directory:
     """The directory of one installation, in the database file. Names are unique among what is not deleted."""
 
-    def __init__(self, database: Database, clock: Clock, ids: Ids, phone_changed: PhoneChanged) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, ids: IdGenerator, on_endpoint_changed: OnEndpointChanged
+    ) -> None:
         self._database = database
         self._clock = clock
         self._ids = ids
-        self._phone_changed = phone_changed
+        self._on_endpoint_changed = on_endpoint_changed
 
     # -- accounts ----------------------------------------------------------------------------------------------------
 
@@ -35,32 +37,40 @@ class Directory:
         """Raises `Conflict` where the name or the realm is taken."""
         now = int(self._clock.now())
         created = account.model_copy(
-            update={"id": account.id or self._ids.document(), "realm": account.realm or account.name, "revision": 1}
+            update={
+                "id": account.id or self._ids.new_document_id(),
+                "realm": account.realm or account.name,
+                "revision": 1,
+            }
         )
-        row = {**_account_row(created), "created_at": now, "modified_at": now}
+        row = {**_account_to_row(created), "created_at": now, "modified_at": now}
         await self._insert("accounts", row, f"there is already an account {created.name!r} or realm {created.realm!r}")
         return created
 
     async def account(self, account_id: str) -> Account:
         """Raises `NotFound`."""
-        return _account(await self._one(f"SELECT * FROM accounts WHERE id = ? AND {LIVE}", account_id, what="account"))
+        return _account_from_row(
+            await self._fetch_one(
+                f"SELECT * FROM accounts WHERE id = ? AND {NOT_DELETED}", account_id, entity="account"
+            )
+        )
 
-    async def account_called(self, name: str) -> Account:
+    async def find_account_by_name(self, name: str) -> Account:
         """By id, name or realm. Raises `NotFound`."""
-        sql = f"SELECT * FROM accounts WHERE (id = :it OR name = :it OR realm = :it) AND {LIVE} ORDER BY id = :it DESC"
+        sql = f"SELECT * FROM accounts WHERE (id = :it OR name = :it OR realm = :it) AND {NOT_DELETED} ORDER BY id = :it DESC"
         row = await self._database.read(lambda c: c.execute(sql, {"it": name}).fetchone())
         if row is None:
             raise NotFound(f"there is no account {name!r}: see 'ivr account list'")
-        return _account(row)
+        return _account_from_row(row)
 
-    async def accounts(self, *, deleted_too: bool = False) -> list[Account]:
+    async def accounts(self, *, include_deleted: bool = False) -> list[Account]:
         """All of them, by name."""
-        sql = f"SELECT * FROM accounts {'' if deleted_too else f'WHERE {LIVE}'} ORDER BY name"
-        return [_account(row) for row in await self._database.read(lambda c: c.execute(sql).fetchall())]
+        sql = f"SELECT * FROM accounts {'' if include_deleted else f'WHERE {NOT_DELETED}'} ORDER BY name"
+        return [_account_from_row(row) for row in await self._database.read(lambda c: c.execute(sql).fetchall())]
 
     async def update_account(self, account: Account) -> Account:
         """Raises `NotFound`, `Conflict`."""
-        await self._update("accounts", account.id, _account_row(account), f"the name {account.name!r} is taken")
+        await self._update("accounts", account.id, _account_to_row(account), f"the name {account.name!r} is taken")
         return await self.account(account.id)
 
     async def delete_account(self, account_id: str) -> None:
@@ -70,10 +80,10 @@ class Directory:
         def verb(connection: sqlite3.Connection) -> None:
             for table in ("users", "boxes"):
                 if connection.execute(
-                    f"SELECT 1 FROM {table} WHERE account_id = ? AND {LIVE}", (account_id,)
+                    f"SELECT 1 FROM {table} WHERE account_id = ? AND {NOT_DELETED}", (account_id,)
                 ).fetchone():
                     raise Conflict(f"the account still has {table}: delete those first")
-            _bury(connection, "accounts", account_id, now)
+            _soft_delete(connection, "accounts", account_id, now)
 
         await self._database.write(verb)
 
@@ -82,31 +92,35 @@ class Directory:
     async def create_user(self, user: User) -> User:
         """Raises `Conflict` where the account has a user of that name."""
         now = int(self._clock.now())
-        created = user.model_copy(update={"id": user.id or self._ids.document(), "revision": 1})
-        row = {**_user_row(created), "created_at": now, "modified_at": now}
+        created = user.model_copy(update={"id": user.id or self._ids.new_document_id(), "revision": 1})
+        row = {**_user_to_row(created), "created_at": now, "modified_at": now}
         await self._insert("users", row, f"the account already has a user {created.name!r}")
         return created
 
     async def user(self, user_id: str) -> User:
         """Raises `NotFound`."""
-        return _user(await self._one(f"SELECT * FROM users WHERE id = ? AND {LIVE}", user_id, what="user"))
+        return _user_from_row(
+            await self._fetch_one(f"SELECT * FROM users WHERE id = ? AND {NOT_DELETED}", user_id, entity="user")
+        )
 
-    async def user_called(self, account_id: str, name: str) -> User:
+    async def find_user_by_name(self, account_id: str, name: str) -> User:
         """By id or name. Raises `NotFound`."""
-        sql = f"SELECT * FROM users WHERE account_id = ? AND (id = ? OR name = ?) AND {LIVE}"
+        sql = f"SELECT * FROM users WHERE account_id = ? AND (id = ? OR name = ?) AND {NOT_DELETED}"
         row = await self._database.read(lambda c: c.execute(sql, (account_id, name, name)).fetchone())
         if row is None:
             raise NotFound(f"there is no user {name!r} in this account: see 'ivr user list'")
-        return _user(row)
+        return _user_from_row(row)
 
     async def users(self, account_id: str) -> list[User]:
         """Those of one account, by name."""
-        sql = f"SELECT * FROM users WHERE account_id = ? AND {LIVE} ORDER BY name"
-        return [_user(row) for row in await self._database.read(lambda c: c.execute(sql, (account_id,)).fetchall())]
+        sql = f"SELECT * FROM users WHERE account_id = ? AND {NOT_DELETED} ORDER BY name"
+        return [
+            _user_from_row(row) for row in await self._database.read(lambda c: c.execute(sql, (account_id,)).fetchall())
+        ]
 
     async def update_user(self, user: User) -> User:
         """Raises `NotFound`, `Conflict`."""
-        await self._update("users", user.id, _user_row(user), f"the name {user.name!r} is taken")
+        await self._update("users", user.id, _user_to_row(user), f"the name {user.name!r} is taken")
         return await self.user(user.id)
 
     async def delete_user(self, user_id: str) -> None:
@@ -116,8 +130,8 @@ class Directory:
         def verb(connection: sqlite3.Connection) -> None:
             sql = "DELETE FROM endpoints WHERE user_id = ? RETURNING account_id, system, name"
             for row in connection.execute(sql, (user_id,)).fetchall():
-                self._phone_changed(connection, row["account_id"], row["system"], row["name"], now)
-            _bury(connection, "users", user_id, now)
+                self._on_endpoint_changed(connection, row["account_id"], row["system"], row["name"], now)
+            _soft_delete(connection, "users", user_id, now)
 
         await self._database.write(verb)
 
@@ -128,9 +142,9 @@ class Directory:
         now = int(self._clock.now())
 
         def also(connection: sqlite3.Connection) -> None:
-            sql = f"SELECT 1 FROM boxes WHERE account_id = ? AND owner_id = ? AND {LIVE} LIMIT 1"
+            sql = f"SELECT 1 FROM boxes WHERE account_id = ? AND owner_id = ? AND {NOT_DELETED} LIMIT 1"
             if connection.execute(sql, (endpoint.account_id, endpoint.user_id)).fetchone():  # Else there is no sum.
-                self._phone_changed(connection, endpoint.account_id, endpoint.system, endpoint.name, now)
+                self._on_endpoint_changed(connection, endpoint.account_id, endpoint.system, endpoint.name, now)
 
         taken = f"endpoint {endpoint.name!r} already belongs to a user"
         await self._insert("endpoints", endpoint.model_dump(), taken, also)
@@ -144,7 +158,7 @@ class Directory:
             row = connection.execute(sql, (system, name)).fetchone()
             if row is None:
                 raise NotFound(f"endpoint {name!r} belongs to nobody: see 'ivr endpoint list'")
-            self._phone_changed(connection, row["account_id"], system, name, now)
+            self._on_endpoint_changed(connection, row["account_id"], system, name, now)
 
         await self._database.write(verb)
 
@@ -161,18 +175,22 @@ class Directory:
             " WHERE endpoints.system = ? AND endpoints.name = ? AND users.deleted_at IS NULL"
         )
         row = await self._database.read(lambda c: c.execute(sql, (system, name)).fetchone())
-        return _user(row) if row else None
+        return _user_from_row(row) if row else None
 
     # -- rows ----------------------------------------------------------------------------------------------------------
 
-    async def _one(self, sql: str, *values: object, what: str) -> sqlite3.Row:
+    async def _fetch_one(self, sql: str, *values: object, entity: str) -> sqlite3.Row:
         row: sqlite3.Row | None = await self._database.read(lambda c: c.execute(sql, values).fetchone())
         if row is None:
-            raise NotFound(f"there is no such {what}")
+            raise NotFound(f"there is no such {entity}")
         return row
 
     async def _insert(
-        self, table: str, row: dict[str, Any], taken: str, also: Callable[[sqlite3.Connection], None] | None = None
+        self,
+        table: str,
+        row: dict[str, Any],
+        conflict_message: str,
+        after_insert: Callable[[sqlite3.Connection], None] | None = None,
     ) -> None:
         columns, marks = ", ".join(row), ", ".join("?" * len(row))
 
@@ -180,39 +198,39 @@ class Directory:
             try:
                 connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(row.values()))
             except sqlite3.IntegrityError as error:
-                raise Conflict(taken) from error
-            if also:
-                also(connection)
+                raise Conflict(conflict_message) from error
+            if after_insert:
+                after_insert(connection)
 
         await self._database.write(verb)
 
-    async def _update(self, table: str, row_id: str, row: dict[str, Any], taken: str) -> None:
+    async def _update(self, table: str, row_id: str, row: dict[str, Any], conflict_message: str) -> None:
         values = {**row, "modified_at": int(self._clock.now())}
         del values["id"], values["revision"]
         changes = ", ".join(f"{column} = ?" for column in values)
 
         def verb(connection: sqlite3.Connection) -> None:
-            sql = f"UPDATE {table} SET {changes}, revision = revision + 1 WHERE id = ? AND {LIVE}"
+            sql = f"UPDATE {table} SET {changes}, revision = revision + 1 WHERE id = ? AND {NOT_DELETED}"
             try:
                 changed = connection.execute(sql, (*values.values(), row_id)).rowcount
             except sqlite3.IntegrityError as error:
-                raise Conflict(taken) from error
+                raise Conflict(conflict_message) from error
             if not changed:
                 raise NotFound("it was deleted meanwhile")
 
         await self._database.write(verb)
 
 
-def _bury(connection: sqlite3.Connection, table: str, row_id: str, now: int) -> None:
+def _soft_delete(connection: sqlite3.Connection, table: str, row_id: str, now: int) -> None:
     """Deleted rows stay, under names that nobody can take for theirs."""
-    sql = f"UPDATE {table} SET deleted_at = ?, name = name || ' ' || id WHERE id = ? AND {LIVE}"
+    sql = f"UPDATE {table} SET deleted_at = ?, name = name || ' ' || id WHERE id = ? AND {NOT_DELETED}"
     if not connection.execute(sql, (now, row_id)).rowcount:
         raise NotFound("it was deleted already, or never was")
     if table == "accounts":
         connection.execute("UPDATE accounts SET realm = realm || ' ' || id WHERE id = ?", (row_id,))
 
 
-def _account_row(account: Account) -> dict[str, Any]:
+def _account_to_row(account: Account) -> dict[str, Any]:
     return {
         **account.model_dump(exclude={"settings"}),
         "account_id": account.id,
@@ -220,17 +238,17 @@ def _account_row(account: Account) -> dict[str, Any]:
     }
 
 
-def _account(row: sqlite3.Row) -> Account:
+def _account_from_row(row: sqlite3.Row) -> Account:
     return Account(
         **{key: row[key] for key in Account.model_fields if key != "settings"}, settings=json.loads(row["settings"])
     )
 
 
-def _user_row(user: User) -> dict[str, Any]:
+def _user_to_row(user: User) -> dict[str, Any]:
     return {**user.model_dump(exclude={"settings"}), "settings": json.dumps(user.settings)}
 
 
-def _user(row: sqlite3.Row) -> User:
+def _user_from_row(row: sqlite3.Row) -> User:
     return User(
         **{key: row[key] for key in User.model_fields if key != "settings"}, settings=json.loads(row["settings"])
     )

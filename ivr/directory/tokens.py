@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ivr.clock import Clock
-from ivr.database.file import Database
 from ivr.errors import BadInput, NotFound
+from ivr.storage.sqlite.database import Database
 
-BYTES = 32
-SHOWN = 12
+TOKEN_BYTES = 32
+TOKEN_ID_LENGTH = 12
 """Characters of a token's hash by which people name it."""
 DAY_S = 86_400
 
 
 class TokenKind(StrEnum):
-    KEY = "key"
+    API_KEY = "key"
     """Made by an administrator."""
     SESSION = "session"
     """Got for a key, and reaches what the key does."""
@@ -49,14 +49,14 @@ class Token:
     @property
     def id(self) -> str:
         """How people name it."""
-        return self.hash[:SHOWN]
+        return self.hash[:TOKEN_ID_LENGTH]
 
-    def holds(self, now: float) -> bool:
+    def is_valid(self, now: float) -> bool:
         """Whether it still opens anything."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
 
 
-class Tokens:
+class TokenStore:
     """The tokens of one database file."""
 
     def __init__(self, database: Database, clock: Clock, random_bytes: Callable[[int], bytes]) -> None:
@@ -65,15 +65,21 @@ class Tokens:
         self._random_bytes = random_bytes
 
     async def create(
-        self, account_id: str, user_id: str | None = None, label: str = "", *, lasts_s: int | None = None,
-        kind: TokenKind = TokenKind.KEY, parent: Token | None = None,
-    ) -> tuple[str, Token]:  # fmt: skip
+        self,
+        account_id: str,
+        user_id: str | None = None,
+        label: str = "",
+        *,
+        lifetime_s: int | None = None,
+        kind: TokenKind = TokenKind.API_KEY,
+        parent: Token | None = None,
+    ) -> tuple[str, Token]:
         """A new one: the text that is shown this once, and what is kept of it. A session ends with its parent."""
-        text = base64.urlsafe_b64encode(self._random_bytes(BYTES)).decode().rstrip("=")
+        text = base64.urlsafe_b64encode(self._random_bytes(TOKEN_BYTES)).decode().rstrip("=")
         now = int(self._clock.now())
-        ends = [now + lasts_s] if lasts_s is not None else []
+        ends = [now + lifetime_s] if lifetime_s is not None else []
         ends += [parent.expires_at] if parent and parent.expires_at is not None else []
-        token = Token(hashed(text), account_id, user_id, label, kind, now, min(ends, default=None))
+        token = Token(hash_token(text), account_id, user_id, label, kind, now, min(ends, default=None))
         sql = (
             "INSERT INTO tokens (hash, account_id, user_id, label, kind, created_at, expires_at, parent)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -90,30 +96,34 @@ class Tokens:
             " WHERE tokens.hash = ? AND accounts.deleted_at IS NULL"
             " AND (tokens.user_id IS NULL OR (users.id IS NOT NULL AND users.deleted_at IS NULL))"
         )
-        row = await self._database.read(lambda c: c.execute(sql, (hashed(text),)).fetchone())
-        token = _token(row) if row else None
-        return token if token and token.holds(self._clock.now()) else None
+        row = await self._database.read(lambda c: c.execute(sql, (hash_token(text),)).fetchone())
+        token = _token_from_row(row) if row else None
+        return token if token and token.is_valid(self._clock.now()) else None
 
-    async def of_account(self, account_id: str) -> list[Token]:
+    async def list_api_keys(self, account_id: str) -> list[Token]:
         """Those that hold and were made by an administrator, oldest first."""
         sql = "SELECT * FROM tokens WHERE account_id = ? ORDER BY created_at, hash"
         rows = await self._database.read(lambda c: c.execute(sql, (account_id,)).fetchall())
-        found = map(_token, rows)
-        return [t for t in found if t.kind is TokenKind.KEY and t.holds(self._clock.now())]
+        found = map(_token_from_row, rows)
+        return [t for t in found if t.kind is TokenKind.API_KEY and t.is_valid(self._clock.now())]
 
-    async def revoke(self, account_id: str, name: str) -> Token:
+    async def revoke(self, account_id: str, id_prefix: str) -> Token:
         """End the token whose id begins like this, and what was opened with it. Raises `NotFound`, `BadInput`."""
-        found = [token for token in await self.of_account(account_id) if name and token.hash.startswith(name.lower())]
+        found = [
+            token
+            for token in await self.list_api_keys(account_id)
+            if id_prefix and token.hash.startswith(id_prefix.lower())
+        ]
         if not found:
-            raise NotFound(f"there is no token {name!r} in this account: see 'ivr token list'")
+            raise NotFound(f"there is no token {id_prefix!r} in this account: see 'ivr token list'")
         if len(found) > 1:
-            raise BadInput(f"{len(found)} tokens begin with {name!r}: give more of it")
+            raise BadInput(f"{len(found)} tokens begin with {id_prefix!r}: give more of it")
         now = int(self._clock.now())
         sql = "UPDATE tokens SET revoked_at = ? WHERE hash = ? OR parent = ?"
         await self._database.write(lambda c: c.execute(sql, (now, found[0].hash, found[0].hash)).rowcount)
         return found[0]
 
-    async def end_sessions(self, account_id: str, user_id: str) -> None:
+    async def revoke_logins(self, account_id: str, user_id: str) -> None:
         """What a user signed in with is over, as after a new password."""
         now = int(self._clock.now())
         sql = (
@@ -123,13 +133,19 @@ class Tokens:
         await self._database.write(lambda c: c.execute(sql, (now, account_id, user_id)).rowcount)
 
 
-def hashed(text: str) -> str:
+def hash_token(text: str) -> str:
     """What is kept of a token; plain SHA-256 is enough for 256 random bits."""
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
-def _token(row: sqlite3.Row) -> Token:
+def _token_from_row(row: sqlite3.Row) -> Token:
     return Token(
-        row["hash"], row["account_id"], row["user_id"], row["label"] or "", TokenKind(row["kind"] or "key"),
-        row["created_at"], row["expires_at"], row["revoked_at"],
-    )  # fmt: skip
+        row["hash"],
+        row["account_id"],
+        row["user_id"],
+        row["label"] or "",
+        TokenKind(row["kind"] or "key"),
+        row["created_at"],
+        row["expires_at"],
+        row["revoked_at"],
+    )

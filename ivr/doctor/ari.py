@@ -9,12 +9,12 @@ from ivr.call.ari.settings import AriSettings
 from ivr.doctor.finding import Finding, ok, problem, warning
 from ivr.doctor.installation import Installation
 
-LONGEST = 65_536
+MAX_RESPONSE_BYTES = 65_536
 
 
-def ari(site: Installation) -> Iterator[Finding]:
+def check_ari(installation: Installation) -> Iterator[Finding]:
     """Ask about our own application, with our own password. Nothing where no calls are to come over ARI."""
-    settings = site.settings.ari
+    settings = installation.settings.ari
     if not settings.password:
         return
     at = f"{settings.host}:{settings.port}"
@@ -26,24 +26,24 @@ def ari(site: Installation) -> Iterator[Finding]:
         if not settings.listen_per_call:
             return
     try:
-        answer = _asked(site, settings)
+        answer = _fetch_application(installation, settings)
     except OSError as error:
         remedy = "enabled = yes, bindaddr and bindport in http.conf; then: asterisk -rx 'module reload http'"
         yield problem("ARI", f"nothing answers at {at}: {error}", remedy)
         return
-    yield _told(answer, settings, at)
+    yield _finding_for(answer, settings, at)
 
 
-def _told(answer: bytes, settings: AriSettings, at: str) -> Finding:
-    status = answer.split(b" ", 2)[1:2]
-    if not answer.startswith(b"HTTP/") or not status:
+def _finding_for(response: bytes, settings: AriSettings, at: str) -> Finding:
+    status = response.split(b" ", 2)[1:2]
+    if not response.startswith(b"HTTP/") or not status:
         return problem("ARI", f"what answers at {at} is not Asterisk's HTTP server", "see host and port of [ari]")
     if status[0] in (b"401", b"403"):
         remedy = f"the password of [{settings.user}] in ari.conf must be that of [ari] in ivr.toml; permit our address"
         return problem("ARI", f"Asterisk refuses the user {settings.user} at {at}", remedy)
     if status[0] == b"200":
         return ok("ARI", f"{settings.user} is let in at {at}, and {settings.application} is connected")
-    if status[0] == b"404" and b"pplication" in answer:
+    if status[0] == b"404" and b"pplication" in response:
         remedy = "start it: ivr serve; its log says why where it does not connect"
         return warning(
             "ARI", f"{settings.user} is let in, but no service is connected as {settings.application}", remedy
@@ -52,15 +52,19 @@ def _told(answer: bytes, settings: AriSettings, at: str) -> Finding:
     return problem("ARI", f"Asterisk at {at} has no ARI", remedy)
 
 
-def _asked(site: Installation, settings: AriSettings) -> bytes:
+def _fetch_application(installation: Installation, settings: AriSettings) -> bytes:
     credentials = base64.b64encode(f"{settings.user}:{settings.password}".encode()).decode()
     lines = [
-        f"GET /ari/applications/{settings.application} HTTP/1.1", f"Host: {settings.host}:{settings.port}",
-        f"Authorization: Basic {credentials}", "Connection: close", "", "",
-    ]  # fmt: skip
+        f"GET /ari/applications/{settings.application} HTTP/1.1",
+        f"Host: {settings.host}:{settings.port}",
+        f"Authorization: Basic {credentials}",
+        "Connection: close",
+        "",
+        "",
+    ]
     said = b""
-    with site.machine.connect(settings.host, settings.port) as line:
+    with installation.host.connect(settings.host, settings.port) as line:
         line.sendall("\r\n".join(lines).encode())
-        while len(said) < LONGEST and (more := line.recv(LONGEST)):
+        while len(said) < MAX_RESPONSE_BYTES and (more := line.recv(MAX_RESPONSE_BYTES)):
             said += more
     return said

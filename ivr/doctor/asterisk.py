@@ -11,78 +11,100 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ivr.doctor import answers
-from ivr.doctor.attendance import Attendance
-from ivr.doctor.console import NoAnswer
-from ivr.doctor.exposure import contexts, endpoints
+from ivr.doctor import console_parsers
+from ivr.doctor.asterisk_context import AsteriskContext
+from ivr.doctor.console import ConsoleUnavailable
 from ivr.doctor.finding import Finding, ok, problem, warning
-from ivr.doctor.installation import Installation, as_owner_of
-from ivr.doctor.rights import may_read_and_write, prompts
+from ivr.doctor.installation import Installation, run_as_owner_of
+from ivr.doctor.permissions import check_fallback_prompt, check_permissions
+from ivr.doctor.security import check_contexts, check_endpoints
 from ivr.errors import StoreError
-from ivr.places import asterisk_secret
+from ivr.paths import load_asterisk_secret
 
-BUILT_FOR = 22
-MODULES = (
-    "res_agi", "res_speech", "app_playback", "app_record", "app_read", "app_stack", "app_exec", "pbx_config",
-    "func_global", "func_dialplan", "func_strings", "func_cut", "func_logic", "func_callerid",
-    "func_pjsip_endpoint", "res_pjsip", "chan_pjsip", "format_wav", "codec_ulaw",
-)  # fmt: skip
+SUPPORTED_VERSION = 22
+REQUIRED_MODULES = (
+    "res_agi",
+    "res_speech",
+    "app_playback",
+    "app_record",
+    "app_read",
+    "app_stack",
+    "app_exec",
+    "pbx_config",
+    "func_global",
+    "func_dialplan",
+    "func_strings",
+    "func_cut",
+    "func_logic",
+    "func_callerid",
+    "func_pjsip_endpoint",
+    "res_pjsip",
+    "chan_pjsip",
+    "format_wav",
+    "codec_ulaw",
+)
 """What a call needs (asterisk-conf/modules.conf)."""
 
 
-MODULES_OF_ARI = ("res_ari_channels", "res_ari_events", "res_ari_playbacks", "app_stasis", "func_uri")
+REQUIRED_ARI_MODULES = ("res_ari_channels", "res_ari_events", "res_ari_playbacks", "app_stasis", "func_uri")
 """And what one needs that comes over ARI."""
 
 
-def asterisk(site: Installation) -> Iterator[Finding]:
+def check_asterisk(installation: Installation) -> Iterator[Finding]:
     """All that Asterisk is asked for. Where it does not answer, that is the one thing that is wrong."""
     try:
-        there = Attendance(site, answers.global_variables(site.console.ask("dialplan show globals")))
-        for check in CHECKS:
+        there = AsteriskContext(
+            installation,
+            console_parsers.parse_global_variables(installation.console.run_command("dialplan show globals")),
+        )
+        for check in ASTERISK_CHECKS:
             yield from check(there)
-    except NoAnswer as error:
+    except ConsoleUnavailable as error:
         yield problem(
-            "asterisk", f"its console does not answer: {error}",
+            "asterisk",
+            f"its console does not answer: {error}",
             "start Asterisk; run ivr doctor as root or in its group; [asterisk] console says how it is reached",
-        )  # fmt: skip
+        )
 
 
-def version(there: Attendance) -> Iterator[Finding]:
+def check_version(asterisk: AsteriskContext) -> Iterator[Finding]:
     """Whether it is the Asterisk that ivr was built for."""
-    found = answers.version(there.ask("core show version"))
-    if found is None or found[0] < BUILT_FOR:
+    found = console_parsers.parse_version(asterisk.run_command("core show version"))
+    if found is None or found[0] < SUPPORTED_VERSION:
         told = f"Asterisk {found[1]}" if found else "an Asterisk whose version nobody can read"
-        yield warning("asterisk", f"{told}; ivr is tested on {BUILT_FOR}", f"install Asterisk {BUILT_FOR}")
+        yield warning(
+            "asterisk", f"{told}; ivr is tested on {SUPPORTED_VERSION}", f"install Asterisk {SUPPORTED_VERSION}"
+        )
     else:
         yield ok("asterisk", f"Asterisk {found[1]}")
 
 
-def modules(there: Attendance) -> Iterator[Finding]:
+def check_modules(asterisk: AsteriskContext) -> Iterator[Finding]:
     """Whether what a call needs is loaded."""
-    running = answers.running_modules(there.ask("module show"))
-    over_ari = there.variables.get("IVR_TRANSPORT") == "ari"
-    missing = [name for name in (*MODULES, *(MODULES_OF_ARI if over_ari else ())) if name not in running]
+    running = console_parsers.parse_running_modules(asterisk.run_command("module show"))
+    over_ari = asterisk.variables.get("IVR_TRANSPORT") == "ari"
+    missing = [name for name in (*REQUIRED_MODULES, *(REQUIRED_ARI_MODULES if over_ari else ())) if name not in running]
     if missing:
         remedy = "load them in modules.conf (asterisk-conf/modules.conf lists them), then: "
         remedy += "; ".join(f"asterisk -rx 'module load {name}.so'" for name in missing[:3])
         yield problem("modules", f"not running: {', '.join(missing)}", remedy)
     else:
-        yield ok("modules", f"all {len(MODULES)} that are needed run")
+        yield ok("modules", f"all {len(REQUIRED_MODULES)} that are needed run")
 
 
-def secret(there: Attendance) -> Iterator[Finding]:
+def check_secret(asterisk: AsteriskContext) -> Iterator[Finding]:
     """Whether Asterisk knows the secret by which the service knows it. Neither is ever shown."""
-    settings, folder = there.site.settings, there.site.folder
+    settings, folder = asterisk.installation.settings, asterisk.installation.data_folder
     try:
-        with as_owner_of(folder):
+        with run_as_owner_of(folder):
             if not settings.asterisk.secret and not (folder / "asterisk-secret").exists():
                 yield problem("secret", f"there is no secret in {folder} yet", "start 'ivr serve' once: it makes one")
                 return
-            ours = asterisk_secret(settings)
+            ours = load_asterisk_secret(settings)
     except (StoreError, OSError) as error:
         yield problem("secret", str(error), "run ivr doctor as the service's user, or as root")
         return
-    told = there.variables.get("IVR_SECRET", "")
+    told = asterisk.variables.get("IVR_SECRET", "")
     put = "put 'IVR_SECRET => ' and what the service's file asterisk-secret holds into /etc/asterisk/ivr/secret.conf"
     remedy = f"{put}, then: asterisk -rx 'dialplan reload'"
     if not told:
@@ -93,65 +115,80 @@ def secret(there: Attendance) -> Iterator[Finding]:
         yield ok("secret", "Asterisk and the service have the same one")
 
 
-def dialplan(there: Attendance) -> Iterator[Finding]:
+def check_dialplan(asterisk: AsteriskContext) -> Iterator[Finding]:
     """Whether calls reach the service, or start a program of their own."""
-    host, transport = there.variables.get("IVR_HOST", ""), there.variables.get("IVR_TRANSPORT")
-    listens = there.site.settings.fastagi
-    if not answers.extensions(there.context("ivr-check")):
+    host, transport = asterisk.variables.get("IVR_HOST", ""), asterisk.variables.get("IVR_TRANSPORT")
+    listens = asterisk.installation.settings.fastagi
+    if not console_parsers.parse_extensions(asterisk.show_dialplan_context("ivr-check")):
         yield problem(
-            "dialplan", "it has no context ivr-check",
-            "last line of [globals] in extensions.conf: #include \"ivr/extensions.conf\"; then: dialplan reload",
-        )  # fmt: skip
-    elif wrong := _wrong_with(transport, there):
+            "dialplan",
+            "it has no context ivr-check",
+            'last line of [globals] in extensions.conf: #include "ivr/extensions.conf"; then: dialplan reload',
+        )
+    elif wrong := _transport_problem(transport, asterisk):
         yield wrong
     elif transport not in ("agi", "ari") and listens.port and host.rpartition(":")[2] != str(listens.port):
         yield problem(
-            "dialplan", f"it calls the service at {host or 'no address'}, which listens on port {listens.port}",
+            "dialplan",
+            f"it calls the service at {host or 'no address'}, which listens on port {listens.port}",
             f"IVR_HOST => {listens.host}:{listens.port} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
-        )  # fmt: skip
-    elif (takes := there.variables.get("IVR_TAKES", "")) != str(there.site.folder / "takes"):
+        )
+    elif (takes := asterisk.variables.get("IVR_TAKES", "")) != str(asterisk.installation.data_folder / "takes"):
         yield problem(
-            "dialplan", f"it records into {takes or 'no folder'} while the service is down, which nobody looks into",
-            f"IVR_TAKES => {there.site.folder / 'takes'} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
-        )  # fmt: skip
+            "dialplan",
+            f"it records into {takes or 'no folder'} while the service is down, which nobody looks into",
+            f"IVR_TAKES => {asterisk.installation.data_folder / 'takes'} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
+        )
     else:
         ways = {"agi": "it starts ivr-agi for each call", "ari": "it calls the service over ARI"}
         yield ok("dialplan", ways.get(transport or "", f"it calls the service at {host}"))
 
 
-def _wrong_with(transport: str | None, there: Attendance) -> Finding | None:
+def _transport_problem(transport: str | None, asterisk: AsteriskContext) -> Finding | None:
     """What is wrong with the road that calls take; FastAGI needs no more than its address."""
     if transport == "ari":
-        return _wrong_with_ari(there)
-    return _wrong_with_agi(there) if transport == "agi" else None
+        return _ari_problem(asterisk)
+    return _agi_problem(asterisk) if transport == "agi" else None
 
 
-def _wrong_with_ari(there: Attendance) -> Finding | None:
+def _ari_problem(asterisk: AsteriskContext) -> Finding | None:
     """Whether calls that come over ARI find this service."""
-    ari, names = there.site.settings.ari, there.variables.get("IVR_APPS", "")
+    ari, names = asterisk.installation.settings.ari, asterisk.variables.get("IVR_APPS", "")
     if not ari.password:
         return problem(
-            "dialplan", "calls are to come over ARI, which the service does not speak",
+            "dialplan",
+            "calls are to come over ARI, which the service does not speak",
             "the password of ari.conf as [ari] password in ivr.toml; then restart ivr",
-        )  # fmt: skip
+        )
     if ari.application not in names.split("&"):
         return problem(
-            "dialplan", f"over ARI it calls {names or 'no service'}; this one is {ari.application}",
+            "dialplan",
+            f"over ARI it calls {names or 'no service'}; this one is {ari.application}",
             f"IVR_APPS => {ari.application} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
-        )  # fmt: skip
+        )
     return None
 
 
-def _wrong_with_agi(there: Attendance) -> Finding | None:
+def _agi_problem(asterisk: AsteriskContext) -> Finding | None:
     """Whether there is the program that is to be started; a name without a path is Asterisk's to find."""
-    program = there.variables.get("IVR_AGI", "")
+    program = asterisk.variables.get("IVR_AGI", "")
     if program.startswith("/") and not os.access(program, os.X_OK):
         ours = Path(sys.argv[0]).absolute().with_name("ivr-agi")
         return problem(
-            "dialplan", f"it starts {program} for each call, which is no program",
+            "dialplan",
+            f"it starts {program} for each call, which is no program",
             f"IVR_AGI => {ours}, or a script that becomes its user (docs/dialplan.md); then: dialplan reload",
-        )  # fmt: skip
+        )
     return None
 
 
-CHECKS = (version, modules, secret, dialplan, may_read_and_write, prompts, endpoints, contexts)
+ASTERISK_CHECKS = (
+    check_version,
+    check_modules,
+    check_secret,
+    check_dialplan,
+    check_permissions,
+    check_fallback_prompt,
+    check_endpoints,
+    check_contexts,
+)

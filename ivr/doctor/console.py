@@ -8,17 +8,17 @@ from typing import Protocol
 
 from ivr.errors import IvrError
 
-ANSWER_WITHIN_S = 15.0
+COMMAND_TIMEOUT_S = 15.0
 
 
-class NoAnswer(IvrError):
+class ConsoleUnavailable(IvrError):
     """Asterisk's console did not answer."""
 
 
-class Console(Protocol):
+class AsteriskConsole(Protocol):
     """Somebody who may type commands into Asterisk's console."""
 
-    def ask(self, command: str) -> str:
+    def run_command(self, command: str) -> str:
         """What Asterisk says to `command`. Raises `NoAnswer`."""
 
 
@@ -28,14 +28,21 @@ class RemoteConsole:
     def __init__(self, program: str) -> None:
         self._program = shlex.split(program)
 
-    def ask(self, command: str) -> str:
+    def run_command(self, command: str) -> str:
         try:
             done = subprocess.run(
-                [*self._program, "-rx", command], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                errors="replace", timeout=ANSWER_WITHIN_S, check=False,
-            )  # fmt: skip
+                [*self._program, "-rx", command],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=COMMAND_TIMEOUT_S,
+                check=False,
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise NoAnswer(f"{' '.join(self._program)} -rx failed: {error}") from error
+            raise ConsoleUnavailable(f"{' '.join(self._program)} -rx failed: {error}") from error
         if done.returncode != 0 or "Unable to connect to remote asterisk" in done.stdout + done.stderr:
-            raise NoAnswer((done.stderr or done.stdout).strip().splitlines()[-1] if done.stderr or done.stdout else "")
+            raise ConsoleUnavailable(
+                (done.stderr or done.stdout).strip().splitlines()[-1] if done.stderr or done.stdout else ""
+            )
         return done.stdout

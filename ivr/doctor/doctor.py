@@ -4,32 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ivr.doctor import folder, machine, manager, service
-from ivr.doctor.ari import ari
-from ivr.doctor.asterisk import asterisk
+from ivr.doctor import ami, data_folder, host, service
+from ivr.doctor.ari import check_ari
+from ivr.doctor.asterisk import check_asterisk
 from ivr.doctor.finding import Finding
 from ivr.doctor.installation import Installation
 
 CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
-    machine.configuration,
-    folder.data_folder,
-    folder.takes_folder,
-    folder.secret_files,
-    machine.database,
-    machine.sounds,
-    machine.clock,
-    machine.time_zones,
-    folder.disk_room,
-    machine.ffmpeg,
-    service.port,
-    service.rest,
-    asterisk,
-    manager.manager,
-    ari,
+    host.check_configuration,
+    data_folder.check_data_folder,
+    data_folder.check_takes_folder,
+    data_folder.check_secret_files,
+    host.check_database,
+    host.check_sounds,
+    host.check_clock,
+    host.check_time_zones,
+    data_folder.check_disk_space,
+    host.check_ffmpeg,
+    service.check_fastagi,
+    service.check_rest,
+    check_asterisk,
+    ami.check_ami,
+    check_ari,
 )
 
 
-def examine(site: Installation) -> Iterator[Finding]:
+def run_checks(installation: Installation) -> Iterator[Finding]:
     """What is to be said about an installation. Raises nothing that an installation can be the cause of."""
     for check in CHECKS:
-        yield from check(site)
+        yield from check(installation)

@@ -12,28 +12,28 @@ from pathlib import Path
 
 from ivr.app import App
 from ivr.clock import Clock, SystemClock
-from ivr.directory.people import Account, Endpoint, User
-from ivr.doctor.console import Console
-from ivr.mailbox.box import Box
+from ivr.directory.models import Account, Endpoint, User
+from ivr.doctor.console import AsteriskConsole
+from ivr.mailbox.box_settings import Box
 from ivr.settings import Settings
 
-CONNECT_WITHIN_S = 3.0
+CONNECT_TIMEOUT_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class HostInfo:
     """What the doctor asks of the machine, so that a test can have it otherwise."""
 
     clock: Clock = field(default_factory=SystemClock)
     free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
-    program: Callable[[str], str | None] = shutil.which
+    find_program: Callable[[str], str | None] = shutil.which
     connect: Callable[[str, int], socket.socket] = lambda host, port: socket.create_connection(
-        (host, port), timeout=CONNECT_WITHIN_S
+        (host, port), timeout=CONNECT_TIMEOUT_S
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
+class DatabaseSnapshot:
     """Who and what is in the database."""
 
     accounts: Sequence[Account] = ()
@@ -49,29 +49,29 @@ class Installation:
     """One installation, to be looked at."""
 
     settings: Settings
-    config: Path | None
+    config_file: Path | None
     """The file that the settings were read from."""
-    machine: Machine
-    console: Console
-    census: Census | None = None
+    host: HostInfo
+    console: AsteriskConsole
+    snapshot: DatabaseSnapshot | None = None
     """None where the database could not be opened, or is not there yet."""
 
     @property
-    def folder(self) -> Path:
+    def data_folder(self) -> Path:
         return self.settings.data.folder
 
 
-async def census_of(app: App) -> Census:
+async def read_database_snapshot(app: App) -> DatabaseSnapshot:
     """All of the database that the checks need. Raises `StoreError`."""
     accounts = await app.directory.accounts()
     users = [user for account in accounts for user in await app.directory.users(account.id)]
     boxes = [box.settings for account in accounts for box in await app.boxes.of_account(account.id)]
     newest = await app.database.read(lambda c: c.execute("SELECT max(stored_at) FROM messages").fetchone()[0])
-    return Census(accounts, users, boxes, await app.directory.endpoints(None), newest or 0)
+    return DatabaseSnapshot(accounts, users, boxes, await app.directory.endpoints(None), newest or 0)
 
 
 @contextmanager
-def as_owner_of(folder: Path) -> Iterator[None]:
+def run_as_owner_of(folder: Path) -> Iterator[None]:
     """Root may do anything, so what root finds says nothing: while inside, root is the owner of `folder`.
 
     Nothing that is made inside belongs to root, either.

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from ivr.directory.directory import Directory
-from ivr.directory.people import Account, User
+from ivr.directory.models import Account, User
 from ivr.errors import BadInput, Conflict, InvalidFields, NotFound
-from ivr.ids import Ids
-from ivr.mailbox.box import Box
-from ivr.mailbox.keys import layered
+from ivr.ids import IdGenerator
+from ivr.mailbox.box_settings import Box
+from ivr.mailbox.key_map import layered
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pins import Pins
-from ivr.mailbox.store import BoxRow, BoxStore
-from ivr.mailbox.system import VoicemailSettings
-from ivr.mailbox.violations import refusing_fields
+from ivr.mailbox.validation import refusing_fields
+from ivr.mailbox.voicemail_settings import VoicemailSettings
+from ivr.storage.protocols import BoxRow, BoxStore
 
 Document = Mapping[str, Any]
 
@@ -24,7 +24,9 @@ Document = Mapping[str, Any]
 class Boxes:
     """All boxes of the installation."""
 
-    def __init__(self, store: BoxStore, directory: Directory, pins: Pins, system: VoicemailSettings, ids: Ids) -> None:
+    def __init__(
+        self, store: BoxStore, directory: Directory, pins: Pins, system: VoicemailSettings, ids: IdGenerator
+    ) -> None:
         self._store = store
         self._directory = directory
         self._pins = pins
@@ -64,7 +66,7 @@ class Boxes:
         """
         public, pin = _split(document)
         settings = _checked(public)
-        box_id = self._ids.document()
+        box_id = self._ids.new_document_id()
         mailbox = self._mailbox(BoxRow(box_id, account.id, {}), account, await self._owner(settings), settings)
         self._check(mailbox, pin)
         _must_fit(mailbox, {})
@@ -97,14 +99,16 @@ class Boxes:
         return await self._change(await self._opened(row), _checked(merged(row.settings, document)), False, None)
 
     async def delete(self, mailbox: Mailbox, *, seen: int | None = None) -> None:
-        """Soft delete, with all its messages. Raises `NotFound`; `Outdated` where its revision is not `seen`."""
+        """Soft delete, with all its messages. Raises `NotFound`; `PreconditionFailed` where its revision is not `seen`."""
         await self._store.remove(mailbox.id, seen=seen)
 
     async def _change(self, mailbox: Mailbox, settings: Box, sets_pin: bool, pin: str | None) -> Mailbox:
         changed = self._mailbox(
-            BoxRow(mailbox.id, mailbox.account_id, {}, mailbox.revision), mailbox.account,
-            await self._owner(settings), settings,
-        )  # fmt: skip
+            BoxRow(mailbox.id, mailbox.account_id, {}, mailbox.revision),
+            mailbox.account,
+            await self._owner(settings),
+            settings,
+        )
         self._check(changed, pin)
         try:
             row = await self._store.replace(BoxRow(mailbox.id, mailbox.account_id, _kept(settings), mailbox.revision))

@@ -9,11 +9,20 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ivr.errors import AudioRefused, BoxFull, Conflict, IvrError, NotFound, Outdated, PastRetention, StoreError
+from ivr.errors import (
+    BoxFull,
+    Conflict,
+    InvalidAudio,
+    IvrError,
+    NotFound,
+    PastRetention,
+    PreconditionFailed,
+    StoreError,
+)
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.message import Folder, Message
-from ivr.mailbox.store import Because, MessageStore
+from ivr.storage.protocols import Because, MessageStore
+from ivr.storage.records import Folder, Message
 
 TOGETHER = 100
 """Messages under way at a time."""
@@ -23,9 +32,9 @@ REASONS: tuple[tuple[type[IvrError], str], ...] = (
     (NotFound, "not_found"),
     (PastRetention, "prior_to_retention_duration"),
     (Conflict, CONFLICT),
-    (Outdated, CONFLICT),
+    (PreconditionFailed, CONFLICT),
     (BoxFull, "mailbox_full"),
-    (AudioRefused, "unreadable"),
+    (InvalidAudio, "unreadable"),
     (StoreError, "datastore_fault"),
 )
 """In Kazoo's words (kazoo-behaviour §4.4); the first line that fits."""
@@ -89,9 +98,13 @@ class Bulk:
         return await self._each(mailbox, ids, not_before, only_if, one)
 
     async def copy(
-        self, mailbox: Mailbox, ids: Iterable[str], to: Sequence[Mailbox], not_before: int,
+        self,
+        mailbox: Mailbox,
+        ids: Iterable[str],
+        to: Sequence[Mailbox],
+        not_before: int,
         only_if: Condition | None = None,
-    ) -> Outcome:  # fmt: skip
+    ) -> Outcome:
         """Into each of these boxes, or into none."""
 
         async def one(message: Message, seen: int | None) -> list[str]:
@@ -100,14 +113,18 @@ class Bulk:
         return await self._each(mailbox, ids, not_before, only_if, one)
 
     async def _each(
-        self, mailbox: Mailbox, ids: Iterable[str], not_before: int, only_if: Condition | None,
+        self,
+        mailbox: Mailbox,
+        ids: Iterable[str],
+        not_before: int,
+        only_if: Condition | None,
         verb: Callable[[Message, int | None], Awaitable[list[str]]],
-    ) -> Outcome:  # fmt: skip
+    ) -> Outcome:
         async def attempt(message_id: str) -> list[str] | IvrError:
             try:
                 message = await self._messages.get(mailbox.id, message_id, not_before)
                 if only_if and not only_if(message):
-                    raise Outdated("it has another revision")
+                    raise PreconditionFailed("it has another revision")
                 return await verb(message, message.revision if only_if else None)
             except IvrError as error:
                 return error

@@ -11,8 +11,8 @@ import structlog
 from ivr.errors import IvrError
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
-from ivr.mailbox.message import Message
-from ivr.mailbox.store import Take
+from ivr.storage.protocols import Take
+from ivr.storage.records import Message
 
 PAYLOAD = "copies"
 """In a take's payload: ids of boxes."""

@@ -14,14 +14,14 @@ import structlog
 
 from ivr.audio import wav
 from ivr.clock import Clock
-from ivr.errors import BoxGone, IvrError, StoreError
-from ivr.ids import Ids
-from ivr.mailbox.arriving import Arriving
+from ivr.errors import BoxDeleted, IvrError, StoreError
+from ivr.ids import IdGenerator
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.message import Caller, Folder, Message
-from ivr.mailbox.recordings import Recordings
-from ivr.mailbox.store import MessageStore, Take
+from ivr.mailbox.pending_deliveries import Arriving
 from ivr.mailbox.takes import Takes
+from ivr.storage.audio_folder import Recordings
+from ivr.storage.protocols import MessageStore, Take
+from ivr.storage.records import Caller, Folder, Message
 
 log = structlog.get_logger()
 
@@ -29,7 +29,9 @@ log = structlog.get_logger()
 class Delivery:
     """Brings messages into boxes."""
 
-    def __init__(self, messages: MessageStore, takes: Takes, recordings: Recordings, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, messages: MessageStore, takes: Takes, recordings: Recordings, clock: Clock, ids: IdGenerator
+    ) -> None:
         self._messages = messages
         self._takes = takes
         self._recordings = recordings
@@ -40,7 +42,7 @@ class Delivery:
     async def deliver(self, take: Take, mailbox: Mailbox) -> Message:
         """A caller's take becomes a new message of the box, which is never too full for it: they were let talk.
 
-        Raises `NotFound` where it was adopted or dropped already, `AudioRefused`, `StoreError`.
+        Raises `NotFound` where it was adopted or dropped already, `InvalidAudio`, `StoreError`.
         """
         with self.arriving.into(mailbox.id):
             return await self._deliver(take, mailbox)
@@ -51,15 +53,22 @@ class Delivery:
         size = await asyncio.to_thread(self._recordings.adopt, Path(take.path), target)
         message = self._addressed(
             Message(
-                id=message_id, account_id=take.account_id, box_id=mailbox.id, folder=Folder.NEW, time=take.began_at,
-                length_ms=wav.length_of(size), bytes=size, caller=Caller(take.caller_number, take.caller_name),
-                call_id=take.call_id, urgent=bool((take.payload or {}).get("urgent")),
+                id=message_id,
+                account_id=take.account_id,
+                box_id=mailbox.id,
+                folder=Folder.NEW,
+                time=take.began_at,
+                length_ms=wav.length_ms_from_size(size),
+                bytes=size,
+                caller=Caller(take.caller_number, take.caller_name),
+                call_id=take.call_id,
+                urgent=bool((take.payload or {}).get("urgent")),
             ),
             mailbox,
-        )  # fmt: skip
+        )
         try:
             await self.add(message, take.id, said=True)
-        except BoxGone:
+        except BoxDeleted:
             await asyncio.to_thread(self._recordings.remove, target)
             raise
         await self._takes.forget_file(take)
@@ -68,34 +77,54 @@ class Delivery:
     async def deliver_alone(self, path: Path, mailbox: Mailbox, message_id: str, caller: Caller, time: int) -> None:
         """What the dialplan recorded by itself becomes a new message of the box, unless it is, or was, one already.
 
-        Its file goes last. Raises `AudioRefused`, `NotFound`, `StoreError`.
+        Its file goes last. Raises `InvalidAudio`, `NotFound`, `StoreError`.
         """
         if not await self._messages.is_known(message_id):
             target = self._recordings.message(mailbox.account_id, message_id)
             size = await asyncio.to_thread(self._recordings.adopt, path, target)
             message = Message(
-                id=message_id, account_id=mailbox.account_id, box_id=mailbox.id, folder=Folder.NEW, time=time,
-                length_ms=wav.length_of(size), bytes=size, caller=caller,
-            )  # fmt: skip
+                id=message_id,
+                account_id=mailbox.account_id,
+                box_id=mailbox.id,
+                folder=Folder.NEW,
+                time=time,
+                length_ms=wav.length_ms_from_size(size),
+                bytes=size,
+                caller=caller,
+            )
             await self.add(self._addressed(message, mailbox), said=True)
         await asyncio.to_thread(self._recordings.remove, path)
 
     async def bring(
-        self, mailbox: Mailbox, pcm: bytes, caller: Caller, time: int, folder: Folder, *, urgent: bool = False,
+        self,
+        mailbox: Mailbox,
+        pcm: bytes,
+        caller: Caller,
+        time: int,
+        folder: Folder,
+        *,
+        urgent: bool = False,
         announce: bool = False,
-    ) -> Message:  # fmt: skip
+    ) -> Message:
         """Samples at 8 kHz become a message that was left at `time`. Nobody is mailed or called because of it, unless
         it is to be announced (kazoo-behaviour §4.5). Raises `NotFound`, `BoxFull`, `StoreError`."""
-        message_id = self._ids.message(time)
+        message_id = self._ids.new_message_id(time)
         target = self._recordings.message(mailbox.account_id, message_id)
         size = await asyncio.to_thread(self._recordings.write, pcm, target)
         message = self._addressed(
             Message(
-                id=message_id, account_id=mailbox.account_id, box_id=mailbox.id, folder=folder, time=time,
-                length_ms=wav.length_of(size), bytes=size, caller=caller, urgent=urgent,
+                id=message_id,
+                account_id=mailbox.account_id,
+                box_id=mailbox.id,
+                folder=folder,
+                time=time,
+                length_ms=wav.length_ms_from_size(size),
+                bytes=size,
+                caller=caller,
+                urgent=urgent,
             ),
             mailbox,
-        )  # fmt: skip
+        )
         try:
             await self.add(message, quiet=not announce)
         except IvrError:
@@ -104,9 +133,14 @@ class Delivery:
         return message
 
     async def forward(
-        self, message: Message, destination: Mailbox, take: Take | None = None, *, intro: bool = True,
+        self,
+        message: Message,
+        destination: Mailbox,
+        take: Take | None = None,
+        *,
+        intro: bool = True,
         quiet: bool = False,
-    ) -> Message:  # fmt: skip
+    ) -> Message:
         """A copy for another box, with what was said before it, if anything (kazoo-behaviour §2.7, design).
 
         `take` is the recording of the intro; it is over afterwards, and used unless `intro` is False (too short). An
@@ -123,7 +157,7 @@ class Delivery:
             media_id = str(payload["media_id"])
             target = self._recordings.media(destination.account_id, media_id)
             size = await asyncio.to_thread(self._recordings.adopt, Path(take.path), target)
-            intro_ms = wav.length_of(size)
+            intro_ms = wav.length_ms_from_size(size)
             copy = replace(
                 copy, intro_id=media_id, intro_ms=intro_ms, bytes=copy.bytes + size, length_ms=copy.length_ms + intro_ms
             )
@@ -133,10 +167,10 @@ class Delivery:
 
     async def copy(
         self, message: Message, destinations: Iterable[Mailbox], *, seen: int | None = None
-    ) -> list[Message]:  # fmt: skip
+    ) -> list[Message]:
         """A copy for each of these boxes, or for none: new id, new folder, time now (kazoo-behaviour §3.5).
 
-        Nobody is mailed. Raises `NotFound`, `BoxFull`, `StoreError`; `Outdated` where its revision is no longer `seen`.
+        Nobody is mailed. Raises `NotFound`, `BoxFull`, `StoreError`; `PreconditionFailed` where its revision is no longer `seen`.
         """
         copies: list[Message] = []
         try:
@@ -175,7 +209,7 @@ class Delivery:
 
     async def add(
         self, message: Message, take_id: str | None = None, *, quiet: bool = False, said: bool = False
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Its audio is there, so it is: what had to go for it by the quota loses its own. `quiet`: nobody is mailed.
 
         Raises `NotFound`, `StoreError`; `BoxFull`, unless somebody `said` it.
@@ -203,11 +237,19 @@ class Delivery:
     async def _copy(self, message: Message, destination: Mailbox, message_id: str | None = None) -> Message:
         now = self._clock.now()
         copy = replace(
-            message, id=message_id or self._ids.message(now), account_id=destination.account_id,
-            box_id=destination.id, folder=Folder.NEW, folder_before=None, time=int(now), urgent=False,
-            intro_id=message.intro_id and self._ids.document(), history=(*message.history, message.box_id), audio=None,
+            message,
+            id=message_id or self._ids.new_message_id(now),
+            account_id=destination.account_id,
+            box_id=destination.id,
+            folder=Folder.NEW,
+            folder_before=None,
+            time=int(now),
+            urgent=False,
+            intro_id=message.intro_id and self._ids.new_document_id(),
+            history=(*message.history, message.box_id),
+            audio=None,
             revision=1,
-        )  # fmt: skip
+        )
         size = 0
         for old, new in zip(self.audio(message), self.audio(copy), strict=True):
             size += await asyncio.to_thread(self._recordings.link, old, new)

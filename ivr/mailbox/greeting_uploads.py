@@ -8,11 +8,11 @@ from pathlib import Path
 
 from ivr.clock import Clock
 from ivr.errors import NotFound
-from ivr.ids import Ids
+from ivr.ids import IdGenerator
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.recordings import Recordings
-from ivr.mailbox.store import Media, MediaKind, MediaStore
 from ivr.mailbox.uploads import Brought
+from ivr.storage.audio_folder import Recordings
+from ivr.storage.protocols import Media, MediaKind, MediaStore
 
 UPLOADED = "upload"
 
@@ -29,7 +29,7 @@ class GreetingFiles:
 class GreetingUploads:
     """The greetings of all boxes, as programs see them."""
 
-    def __init__(self, store: MediaStore, recordings: Recordings, clock: Clock, ids: Ids) -> None:
+    def __init__(self, store: MediaStore, recordings: Recordings, clock: Clock, ids: IdGenerator) -> None:
         self._store = store
         self._recordings = recordings
         self._clock = clock
@@ -44,18 +44,22 @@ class GreetingUploads:
             return media.temporary_unavailable
         return media.unavailable or mailbox.settings.greeting_media_id
 
-    async def use(
-        self, mailbox: Mailbox, kind: MediaKind, audio: Brought, *, instead_of: str | None = None
-    ) -> Media:  # fmt: skip
+    async def use(self, mailbox: Mailbox, kind: MediaKind, audio: Brought, *, instead_of: str | None = None) -> Media:
         """What was brought is heard from now on; a name in all boxes of its owner.
 
-        Raises `NotFound`, `BoxFull`, `StoreError`; `Outdated` where `instead_of` is not what is in use.
+        Raises `NotFound`, `BoxFull`, `StoreError`; `PreconditionFailed` where `instead_of` is not what is in use.
         """
         media = Media(
-            id=self._ids.document(), account_id=mailbox.account_id, box_id=mailbox.id, kind=kind,
-            length_ms=audio.length_ms, bytes=audio.bytes, created_at=int(self._clock.now()), source=UPLOADED,
+            id=self._ids.new_document_id(),
+            account_id=mailbox.account_id,
+            box_id=mailbox.id,
+            kind=kind,
+            length_ms=audio.length_ms,
+            bytes=audio.bytes,
+            created_at=int(self._clock.now()),
+            source=UPLOADED,
             content_type=audio.form.content_type,
-        )  # fmt: skip
+        )
         target = self._recordings.media(media.account_id, media.id)
         try:
             await asyncio.to_thread(self._recordings.link, audio.upload, self._recordings.upload(target))
@@ -79,7 +83,7 @@ class GreetingUploads:
         return GreetingFiles(media, recording, upload)
 
     async def stop(self, mailbox: Mailbox, kind: MediaKind, *, instead_of: str | None = None) -> Media:
-        """Callers hear the generic one again; gives what it was. Raises `NotFound`; `Outdated` as `use` does."""
+        """Callers hear the generic one again; gives what it was. Raises `NotFound`; `PreconditionFailed` as `use` does."""
         found = await self.find(mailbox, kind)
         owner = mailbox.owner if kind is MediaKind.NAME else None
         await self._store.stop_using(mailbox.id, kind, user_id=owner.id if owner else None, instead_of=instead_of)

@@ -12,11 +12,11 @@ from pathlib import Path
 from ivr.audio import wav
 from ivr.audio.sound import Sound
 from ivr.clock import Clock
-from ivr.mailbox.box import Media as Pointers
+from ivr.mailbox.box_settings import Media as Pointers
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.recordings import Recordings
-from ivr.mailbox.store import Media, MediaKind, MediaStore, Purpose, Take
 from ivr.mailbox.takes import Takes
+from ivr.storage.audio_folder import Recordings
+from ivr.storage.protocols import Media, MediaKind, MediaStore, Purpose, Take
 
 KINDS = {
     Purpose.GREETING: MediaKind.UNAVAILABLE,
@@ -67,7 +67,7 @@ class Greetings:
         """A take of a greeting or a name is in use from now on (kazoo-behaviour §2.5).
 
         `days`: a temporary greeting falls back at the end of that day, today being the first; None: it does not.
-        Raises `NotFound` where the take is over already, `AudioRefused`, `BoxFull`, `StoreError`: nothing has changed
+        Raises `NotFound` where the take is over already, `InvalidAudio`, `BoxFull`, `StoreError`: nothing has changed
         then.
         """
         media_id = str((take.payload or {})["media_id"])
@@ -75,9 +75,14 @@ class Greetings:
         size = await asyncio.to_thread(self._recordings.adopt, Path(take.path), target)
         now = self._clock.now()
         media = Media(
-            id=media_id, account_id=take.account_id, box_id=mailbox.id, kind=KINDS[take.purpose],
-            length_ms=wav.length_of(size), bytes=size, created_at=int(now),
-        )  # fmt: skip
+            id=media_id,
+            account_id=take.account_id,
+            box_id=mailbox.id,
+            kind=KINDS[take.purpose],
+            length_ms=wav.length_ms_from_size(size),
+            bytes=size,
+            created_at=int(now),
+        )
         user_id = mailbox.owner.id if mailbox.owner and media.kind is MediaKind.NAME else None
         until = None if days is None else end_of_day(days, mailbox.local(now))
         await self._store.use(media, user_id=user_id, take_id=take.id, until=until)

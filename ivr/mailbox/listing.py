@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, Protocol, TypeVar
 
-from ivr.mailbox.box import Box
-from ivr.mailbox.message import Counts, Folder, Message
-from ivr.mailbox.store import BoxRow
+from ivr.mailbox.box_settings import Box
+from ivr.storage.protocols import BoxRow
+from ivr.storage.records import Counts, Folder, Message
 
 LOOKED_AT = 5_000
 """Rows that one page looks at, at most."""

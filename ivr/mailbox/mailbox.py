@@ -7,11 +7,11 @@ from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from ivr.directory.people import Account, User
+from ivr.directory.models import Account, User
 from ivr.errors import InvalidFields
-from ivr.mailbox.box import Box
-from ivr.mailbox.keys import KeyMap, layered
-from ivr.mailbox.system import VoicemailSettings
+from ivr.mailbox.box_settings import Box
+from ivr.mailbox.key_map import KeyMap, layered
+from ivr.mailbox.voicemail_settings import VoicemailSettings
 
 MEGABYTE = 1_000_000
 

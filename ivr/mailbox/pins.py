@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import structlog
 
-from ivr.directory.failures import Attempt, Failures
-from ivr.directory.secrets import Secrets
+from ivr.directory.pin_lockout import PinAttempt, PinLockout
+from ivr.directory.secret_store import SecretStore
 from ivr.errors import InvalidFields
 from ivr.mailbox.mailbox import Mailbox
 
@@ -43,7 +43,7 @@ class Pins:
     """The PINs of all boxes."""
 
     def __init__(
-        self, secrets: Secrets, failures: Failures, refused: Callable[[bool], None] = lambda locked: None
+        self, secrets: SecretStore, failures: PinLockout, refused: Callable[[bool], None] = lambda locked: None
     ) -> None:
         self._secrets = secrets
         self._failures = failures
@@ -56,16 +56,16 @@ class Pins:
             log.warning("pin.secret_missing", box=mailbox.id, ref=mailbox.pin_ref)
         return there
 
-    async def opens(self, mailbox: Mailbox | None, pin: str, attempt: Attempt, *, own_phone: bool) -> bool:
+    async def opens(self, mailbox: Mailbox | None, pin: str, attempt: PinAttempt, *, own_phone: bool) -> bool:
         """Whether `pin` opens the box. Sounds and lasts the same for a wrong one, a locked box and no box at all.
 
         On the owner's own phone no lock holds and nothing is counted.
         """
         ref = mailbox.pin_ref if mailbox else None
-        free = own_phone or await self._failures.charge(attempt)
-        right = await self._secrets.matches(attempt.account_id, ref, pin)
+        free = own_phone or await self._failures.register_attempt(attempt)
+        right = await self._secrets.verify(attempt.account_id, ref, pin)
         if right and free and not own_phone:
-            await self._failures.forgive(attempt)
+            await self._failures.clear_on_success(attempt)
         if not (right and free):
             self._refused(not free)
             log.info(
@@ -98,7 +98,7 @@ class Pins:
         if pin is not None:
             self.check(mailbox, pin, weak_is_fine=not mailbox.settings.is_setup)
         await self._secrets.set(mailbox.account_id, mailbox.pin_ref, pin)
-        await self._failures.clear(mailbox.account_id, mailbox.id)
+        await self._failures.reset(mailbox.account_id, mailbox.id)
 
     def check(self, mailbox: Mailbox, pin: str, *, weak_is_fine: bool) -> None:
         """Raises `InvalidFields` for a PIN that may not be set, in the words of kazoo-behaviour §4.2."""

@@ -19,11 +19,11 @@ import structlog
 from ivr.audio import wav
 from ivr.clock import Clock
 from ivr.errors import StoreError
-from ivr.ids import Ids
-from ivr.mailbox.attendance import Attendance
-from ivr.mailbox.message import Caller
-from ivr.mailbox.recordings import Recordings
-from ivr.mailbox.store import Purpose, Take, TakeStore
+from ivr.ids import IdGenerator
+from ivr.storage.audio_folder import Recordings
+from ivr.storage.process_locks import Attendance
+from ivr.storage.protocols import Purpose, Take, TakeStore
+from ivr.storage.records import Caller
 
 ADOPTION = "adoption"
 
@@ -43,7 +43,7 @@ class Takes:
     """All takes of the installation."""
 
     def __init__(
-        self, store: TakeStore, recordings: Recordings, clock: Clock, ids: Ids, attendance: Attendance
+        self, store: TakeStore, recordings: Recordings, clock: Clock, ids: IdGenerator, attendance: Attendance
     ) -> None:
         self._store = store
         self._recordings = recordings
@@ -58,13 +58,24 @@ class Takes:
         """A new take, of that box; its file does not exist yet. The id of what it will become is settled now, so that
         adopting it twice makes one recording."""
         now = self._clock.now()
-        take_id = self._ids.document()
+        take_id = self._ids.new_document_id()
         take = Take(
-            id=take_id, account_id=account_id, box_id=box_id, purpose=purpose, channel=source.channel,
-            path=str(self._recordings.take(take_id)), began_at=int(now), call_id=source.call_id,
-            caller_number=source.caller.number, caller_name=source.caller.name,
-            payload={"message_id": self._ids.message(now), "media_id": self._ids.document(), **(payload or {})},
-        )  # fmt: skip
+            id=take_id,
+            account_id=account_id,
+            box_id=box_id,
+            purpose=purpose,
+            channel=source.channel,
+            path=str(self._recordings.take(take_id)),
+            began_at=int(now),
+            call_id=source.call_id,
+            caller_number=source.caller.number,
+            caller_name=source.caller.name,
+            payload={
+                "message_id": self._ids.new_message_id(now),
+                "media_id": self._ids.new_document_id(),
+                **(payload or {}),
+            },
+        )
         self._attended.setdefault((take.channel, take.call_id), []).append(take.id)
         self._attendance.hold(take.id)
         await self._store.begin(take)
@@ -112,7 +123,7 @@ class Takes:
     async def put_aside(self, take: Take) -> None:
         """Its call ended before its owner decided: they will be asked. Only the newest of a box and purpose stays.
 
-        Its header is mended, so that it can be played. Raises `NotFound`, `AudioRefused` where there is no recording.
+        Its header is mended, so that it can be played. Raises `NotFound`, `InvalidAudio` where there is no recording.
         """
         path = Path(take.path)
         try:

@@ -13,15 +13,15 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ivr.audio.converter import ConversionPool
 from ivr.audio.formats import AudioFormat
-from ivr.audio.workshop import Workshop
 from ivr.clock import Clock
-from ivr.ids import Ids
+from ivr.ids import IdGenerator
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.message import Caller, Folder, Message
-from ivr.mailbox.recordings import Recordings
-from ivr.mailbox.store import MessageStore, UploadStore
+from ivr.storage.audio_folder import Recordings
+from ivr.storage.protocols import MessageStore, UploadStore
+from ivr.storage.records import Caller, Folder, Message
 
 ANONYMOUS = "anonymous"
 LEFT_BEHIND_S = 3600
@@ -61,9 +61,16 @@ class Uploads:
     """`longest_s`: how long audio may last."""
 
     def __init__(
-        self, store: UploadStore, messages: MessageStore, delivery: Delivery, recordings: Recordings,
-        workshop: Workshop, clock: Clock, ids: Ids, longest_s: int,
-    ) -> None:  # fmt: skip
+        self,
+        store: UploadStore,
+        messages: MessageStore,
+        delivery: Delivery,
+        recordings: Recordings,
+        workshop: ConversionPool,
+        clock: Clock,
+        ids: IdGenerator,
+        longest_s: int,
+    ) -> None:
         self._store = store
         self._messages = messages
         self._delivery = delivery
@@ -82,7 +89,7 @@ class Uploads:
     @contextmanager
     def draft(self) -> Iterator[Path]:
         """A place for bytes that are coming in; whatever lies there goes afterwards."""
-        path = self._recordings.incoming / self._ids.document()
+        path = self._recordings.incoming / self._ids.new_document_id()
         try:
             yield path
         finally:
@@ -90,9 +97,9 @@ class Uploads:
             path.with_suffix(".wav").unlink(missing_ok=True)
 
     async def converted(self, upload: Path) -> Brought:
-        """Find out whether a draft is audio, and make a recording of it. Raises `AudioRefused`."""
+        """Find out whether a draft is audio, and make a recording of it. Raises `InvalidAudio`."""
         recording = upload.with_suffix(".wav")
-        form, length_ms = await self._workshop.record(upload, recording, self._longest_s)
+        form, length_ms = await self._workshop.decode_to_recording(upload, recording, self._longest_s)
         return Brought(upload, recording, form, length_ms)
 
     async def add(self, mailbox: Mailbox, about: Particulars, audio: Brought | None) -> Message:
@@ -101,12 +108,19 @@ class Uploads:
         time = int(now) if about.time is None else about.time
         message = self._addressed(
             Message(
-                id=self._ids.message(time), account_id=mailbox.account_id, box_id=mailbox.id, folder=about.folder,
-                time=time, length_ms=about.length_ms, caller=about.caller, from_uri=about.from_uri,
-                to_uri=about.to_uri, call_id=about.call_id or self._ids.document()[:24],
+                id=self._ids.new_message_id(time),
+                account_id=mailbox.account_id,
+                box_id=mailbox.id,
+                folder=about.folder,
+                time=time,
+                length_ms=about.length_ms,
+                caller=about.caller,
+                from_uri=about.from_uri,
+                to_uri=about.to_uri,
+                call_id=about.call_id or self._ids.new_document_id()[:24],
             ),
             mailbox,
-        )  # fmt: skip
+        )
         if audio is None:
             await self._delivery.add(message, quiet=True)
             return message
@@ -118,13 +132,16 @@ class Uploads:
     async def replace(self, message: Message, audio: Brought, *, seen: int | None = None) -> Message:
         """Other audio, or the first, for a message; an intro that it had goes, and what must go by the quota.
 
-        Raises `NotFound`, `BoxFull`, `StoreError`; `Outdated` where its revision is no longer `seen`: it keeps what it
+        Raises `NotFound`, `BoxFull`, `StoreError`; `PreconditionFailed` where its revision is no longer `seen`: it keeps what it
         had then.
         """
         brought = replace(
-            message, audio=f"{message.id}-{self._ids.document()[:8]}", length_ms=audio.length_ms, bytes=audio.bytes,
+            message,
+            audio=f"{message.id}-{self._ids.new_document_id()[:8]}",
+            length_ms=audio.length_ms,
+            bytes=audio.bytes,
             upload_type=audio.form.content_type,
-        )  # fmt: skip
+        )
         async with self._placed(audio, self._recordings.message(message.account_id, brought.recording)):
             replaced, purged = await self._store.set_audio(brought, seen=seen)
         await self._delivery.forget_audio(purged)
@@ -157,6 +174,8 @@ class Uploads:
 
         caller = Caller(message.caller.number or ANONYMOUS, message.caller.name or ANONYMOUS)
         return replace(
-            message, caller=caller, from_uri=at_home(message.from_uri or caller.number),
+            message,
+            caller=caller,
+            from_uri=at_home(message.from_uri or caller.number),
             to_uri=at_home(message.to_uri or mailbox.number),
-        )  # fmt: skip
+        )

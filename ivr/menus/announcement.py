@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from ivr.menus.menu import CallerMenu, Next
-from ivr.menus.salutation import greet
+from ivr.menus.context import Status
+from ivr.menus.greeting_audio import play_greeting
+from ivr.menus.menu import CallerMenu, NextStep
 from ivr.menus.sign_in import SignIn
-from ivr.menus.visit import Status
 
 
 class Announcement(CallerMenu):
     """Keys other than those to sign in and to go on are ignored."""
 
-    async def run(self) -> Next:
-        meant = self.keys.key("greeting", "login") + self.keys.key("greeting", "continue")
-        played = await greet(self, keys=meant)
-        match self.keys.action("greeting", played.key):
+    async def run_forever(self) -> NextStep:
+        meant = self.key_map.key("greeting", "login") + self.key_map.key("greeting", "continue")
+        played = await play_greeting(self, keys=meant)
+        match self.key_map.action("greeting", played.key):
             case "login":
-                return SignIn(self.visit, self.mailbox, named=True)
+                return SignIn(self.call_context, self.mailbox, mailbox_specified=True)
             case "continue":
                 return Status.EXIT
             case _:

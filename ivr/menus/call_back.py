@@ -8,45 +8,45 @@ from __future__ import annotations
 
 import re
 
-from ivr.mailbox.message import Message
-from ivr.menus.menu import Next, OwnerMenu
-from ivr.menus.visit import Session, Status
+from ivr.menus.context import OwnerSession, Status
+from ivr.menus.menu import NextStep, OwnerMenu
+from ivr.storage.records import Message
 
 DIALLABLE = re.compile(r"[0-9]{1,15}")
 
 
-class CallBack(OwnerMenu):
+class CallBackToCaller(OwnerMenu):
     """Leaves the call to the account's call-back context, or says why not."""
 
-    def __init__(self, session: Session, message: Message) -> None:
+    def __init__(self, session: OwnerSession, message: Message) -> None:
         super().__init__(session)
         self._number = message.caller.number
 
     @staticmethod
-    def is_offered(session: Session, message: Message) -> bool:
+    def is_offered(session: OwnerSession, message: Message) -> bool:
         """Whether the spoken menu names it."""
         system = session.mailbox.system
         allowed = bool(system.callback_context) and not system.should_disable_callback
-        return allowed and _may_go_out(session) and bool(DIALLABLE.fullmatch(message.caller.number))
+        return allowed and _may_dial_out(session) and bool(DIALLABLE.fullmatch(message.caller.number))
 
-    async def run(self) -> Next | None:
+    async def run_forever(self) -> NextStep | None:
         """Where to go; None when refused, and the message goes on."""
         system = self.mailbox.system
         if system.should_disable_callback or not self._number:
-            await self.refuse("callback/not-available")
-        elif not system.callback_context or not _may_go_out(self.session):
-            await self.refuse("callback/not-allowed")
-        elif not DIALLABLE.fullmatch(self._number) or not await self._exists(system.callback_context):
-            await self.refuse("callback/no-such-number")
+            await self.reject("callback/not-available")
+        elif not system.callback_context or not _may_dial_out(self.session):
+            await self.reject("callback/not-allowed")
+        elif not DIALLABLE.fullmatch(self._number) or not await self._extension_exists(system.callback_context):
+            await self.reject("callback/no-such-number")
         else:
             await self.say("callback/calling")
-            await self.call.leave(system.callback_context, self._number)
+            await self.call.continue_at(system.callback_context, self._number)
             return Status.BRANCH
         return None
 
-    async def _exists(self, context: str) -> bool:
+    async def _extension_exists(self, context: str) -> bool:
         return await self.call.extension_exists(context, self._number)
 
 
-def _may_go_out(session: Session) -> bool:
-    return session.visit.user is not None or not session.mailbox.system.should_disable_offnet_callback
+def _may_dial_out(session: OwnerSession) -> bool:
+    return session.call_context.user is not None or not session.mailbox.system.should_disable_offnet_callback

@@ -6,10 +6,10 @@ import structlog
 
 from ivr.errors import StoreError
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.store import Take
-from ivr.menus import apology
-from ivr.menus.review import SPOKEN, Choice, Review
-from ivr.menus.visit import Visit
+from ivr.menus import error_prompts
+from ivr.menus.context import CallContext
+from ivr.menus.review import DEFAULT_OPTIONS, Review, ReviewChoice
+from ivr.storage.protocols import Take
 
 log = structlog.get_logger()
 
@@ -18,38 +18,45 @@ class CallerReview(Review):
     """`urgent`: it is marked already; `operator`: there is one."""
 
     def __init__(
-        self, visit: Visit, mailbox: Mailbox, take: Take, length_ms: int, *, urgent: bool, operator: bool
+        self,
+        call_context: CallContext,
+        mailbox: Mailbox,
+        take: Take,
+        length_ms: int,
+        *,
+        urgent: bool,
+        has_operator: bool,
     ) -> None:
-        super().__init__(visit, mailbox.keys, take, length_ms)
+        super().__init__(call_context, mailbox.keys, take, length_ms)
         self.urgent = urgent
         self._take = take
-        self._may_mark = mailbox.settings.callers_may_mark_urgent
-        self._operator = operator
-        self._offer()
+        self._can_mark_urgent = mailbox.settings.callers_may_mark_urgent
+        self._has_operator = has_operator
+        self._update_options()
 
-    def _offer(self) -> None:
-        mark = {"urgent": "mark-normal" if self.urgent else "mark-urgent"} if self._may_mark else {}
-        self._offers = {**SPOKEN, **mark, **({"operator": "operator"} if self._operator else {})}
+    def _update_options(self) -> None:
+        mark = {"urgent": "mark-normal" if self.urgent else "mark-urgent"} if self._can_mark_urgent else {}
+        self._options = {**DEFAULT_OPTIONS, **mark, **({"operator": "operator"} if self._has_operator else {})}
 
-    async def _choose(self, action: str | None, key: str | None) -> Choice | None:
+    async def _apply_action(self, action: str | None, key: str | None) -> ReviewChoice | None:
         match action:
             case "urgent":
-                await self._mark(not self.urgent)
+                await self._set_urgent(not self.urgent)
                 return None
             case "operator":
-                return Choice.OPERATOR
+                return ReviewChoice.OPERATOR
             case _:
-                return await super()._choose(action, key)
+                return await super()._apply_action(action, key)
 
-    async def _mark(self, urgent: bool) -> None:
+    async def _set_urgent(self, urgent: bool) -> None:
         """The take carries the mark, so that a message which is adopted after a crash has it too."""
         try:
-            await self.call.work(self.mailroom.takes.mark_urgent(self._take, urgent))
+            await self.call.run_while_listening(self.services.takes.mark_urgent(self._take, urgent))
         except StoreError as error:
             log.warning("take.not_marked", take=self._take.id, error=str(error))
-            await self.refuse(apology.prompt_for(error))
+            await self.reject(error_prompts.prompt_for(error))
             return
         self.urgent = urgent
-        self._offer()
-        self.begin_again()
+        self._update_options()
+        self.reset_rounds()
         await self.say("done/marked-urgent" if urgent else "done/marked-normal")

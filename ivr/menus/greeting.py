@@ -10,72 +10,74 @@ any digit acts at once, and one without a meaning goes to the beep.
 from __future__ import annotations
 
 from ivr.audio.sound import Sound
-from ivr.call.argument_values import Instructions
-from ivr.call.port import NEXT_DIGIT_MS, TERMINATOR
+from ivr.call.argument_values import InstructionsChoice
+from ivr.call.base import INTERDIGIT_TIMEOUT_MS, TERMINATOR
 from ivr.menus import hunt
+from ivr.menus.context import Status
+from ivr.menus.exit_keys import DialplanExit
+from ivr.menus.greeting_audio import play_greeting, render_introduction
 from ivr.menus.hunt import Hunt
-from ivr.menus.menu import CallerMenu, Next
+from ivr.menus.menu import CallerMenu, NextStep
 from ivr.menus.operator import Operator
-from ivr.menus.salutation import greet, introduction
 from ivr.menus.sign_in import SignIn
-from ivr.menus.visit import Status
-from ivr.menus.way_out import WayOut
 
 
 class Greeting(CallerMenu):
     """What a caller hears before the beep."""
 
-    async def run(self) -> Next | None:
+    async def run_forever(self) -> NextStep | None:
         """Where the caller goes instead of leaving a message; None: to the beep."""
-        tries = hunt.TRIES if Hunt.is_offered(self.mailbox) else 0
-        played = await greet(self, before=await introduction(self), after=await self._instructions(tries))
+        tries = hunt.MAX_TRIES if Hunt.is_offered(self.mailbox) else 0
+        played = await play_greeting(
+            self, prefix=await render_introduction(self), suffix=await self._render_instructions(tries)
+        )
         while True:
-            typed = await self._extension(played.key) if tries else played.key
-            if way_out := await WayOut(self.visit, self.mailbox).run(typed):
+            typed = await self._collect_extension(played.key) if tries else played.key
+            if way_out := await DialplanExit(self.call_context, self.mailbox).run_forever(typed):
                 return way_out
-            if action := self.keys.action("greeting", typed):
-                return await self._do(action)
+            if action := self.key_map.action("greeting", typed):
+                return await self._run_action(action)
             if not tries or not typed or not typed[0].isdigit():
                 return None
-            if place := await Hunt(self.visit, self.mailbox).run(typed):
+            if place := await Hunt(self.call_context, self.mailbox).run_forever(typed):
                 return place
             tries -= 1
-            played = await self.call.play(await self._instructions(tries))
+            played = await self.call.play(await self._render_instructions(tries))
 
-    async def _instructions(self, tries: int) -> list[Sound]:
-        said = ["greeting/hunt"] if tries else []
-        if not await self._skips_instructions():
+    async def _render_instructions(self, tries_left: int) -> list[Sound]:
+        said = ["greeting/hunt"] if tries_left else []
+        if not await self._should_skip_instructions():
             said.append("greeting/leave-a-message")
-        return [await self.sound(prompt) for prompt in said]
+        return [await self.render(prompt) for prompt in said]
 
-    async def _skips_instructions(self) -> bool:
-        match self.call.arrival.arguments.skip_instructions:
-            case Instructions.SKIPPED:
+    async def _should_skip_instructions(self) -> bool:
+        match self.call.incoming.arguments.skip_instructions:
+            case InstructionsChoice.SKIP:
                 return True
-            case Instructions.SKIPPED_IF_GREETED if await self.call.work(
-                self.mailroom.greetings.greeting(self.mailbox)
+            case InstructionsChoice.SKIP_IF_GREETING_RECORDED if await self.call.run_while_listening(
+                self.services.greetings.greeting(self.mailbox)
             ):
                 return True
             case _:
                 return self.mailbox.settings.skip_instructions
 
-    async def _extension(self, key: str | None) -> str | None:
+    async def _collect_extension(self, key: str | None) -> str | None:
         """What a key begins: an extension, if it is a digit that does not lead out by itself."""
-        if not key or not key.isdigit() or await WayOut(self.visit, self.mailbox).is_digit(key):
+        if not key or not key.isdigit() or await DialplanExit(self.call_context, self.mailbox).is_exit_digit(key):
             return key
         typed = key
-        asked = self.mailbox.settings.interdigit_timeout or self.call.arrival.arguments.interdigit_timeout
-        while len(typed) < hunt.LONGEST and (key := await self.call.wait(asked or NEXT_DIGIT_MS)):
+        asked = self.mailbox.settings.interdigit_timeout or self.call.incoming.arguments.interdigit_timeout
+        while len(typed) < hunt.MAX_DIGITS and (key := await self.call.wait_for_key(asked or INTERDIGIT_TIMEOUT_MS)):
             if key == TERMINATOR:
                 break
             typed += key
         return typed
 
-    async def _do(self, action: str) -> Next | None:
+    async def _run_action(self, action: str) -> NextStep | None:
         match action:
             case "login":
-                return SignIn(self.visit, self.mailbox, named=True)
+                return SignIn(self.call_context, self.mailbox, mailbox_specified=True)
             case "continue":
                 return Status.EXIT
             case _:  # The operator; where there is none, the caller may leave a message.
-                return await Operator(self.visit, self.mailbox).run()
+                return await Operator(self.call_context, self.mailbox).run_forever()

@@ -11,13 +11,13 @@ import re2
 import structlog
 
 from ivr.mailbox.mailbox import Mailbox
+from ivr.menus.context import Status
 from ivr.menus.menu import CallerMenu
-from ivr.menus.visit import Status
 
-LONGEST = 20
+MAX_DIGITS = 20
 """Digits."""
-TRIES = 3
-DIALLABLE = re.compile(rf"[0-9]{{1,{LONGEST}}}")
+MAX_TRIES = 3
+DIALLABLE = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}")
 
 log = structlog.get_logger()
 
@@ -30,24 +30,24 @@ class Hunt(CallerMenu):
         """Whether the box lets callers hunt, and there is something to be found."""
         return mailbox.settings.hunt and bool(mailbox.system.hunt_context)
 
-    async def run(self, dialled: str) -> Status | None:
+    async def run_forever(self, extension: str) -> Status | None:
         """Send the call there; None where it may not go, or nothing is there, and the caller was told."""
         context = self.mailbox.system.hunt_context
-        if not self._may_be(dialled) or not await self.call.extension_exists(context, dialled):
-            self.call.journal.note("hunt refused", dialled=dialled)
-            await self.refuse("greeting/hunt-invalid")
+        if not self._is_allowed(extension) or not await self.call.extension_exists(context, extension):
+            self.call.journal.note("hunt refused", dialled=extension)
+            await self.reject("greeting/hunt-invalid")
             return None
-        self.call.journal.note("hunt", extension=dialled)
-        self.call.forget_keys()
+        self.call.journal.note("hunt", extension=extension)
+        self.call.flush_digits()
         await self.say("greeting/transferring")
-        await self.call.leave(context, dialled)
+        await self.call.continue_at(context, extension)
         return Status.BRANCH
 
-    def _may_be(self, dialled: str) -> bool:
+    def _is_allowed(self, extension: str) -> bool:
         allow, deny = self.mailbox.settings.hunt_allow, self.mailbox.settings.hunt_deny
-        if not DIALLABLE.fullmatch(dialled) or (allow and not matches(allow, dialled)):
+        if not DIALLABLE.fullmatch(extension) or (allow and not matches(allow, extension)):
             return False
-        return not (deny and matches(deny, dialled))
+        return not (deny and matches(deny, extension))
 
 
 def matches(pattern: str, digits: str) -> bool:

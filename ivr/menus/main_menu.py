@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from ivr.audio.sound import Sound
-from ivr.mailbox.message import Counts, Folder
-from ivr.menus.menu import Next, OwnerMenu
+from ivr.menus.context import OwnerSession
+from ivr.menus.menu import NextStep, OwnerMenu
 from ivr.menus.message_menu import MessageMenu
 from ivr.menus.settings_menu import SettingsMenu
-from ivr.menus.visit import Session
-from ivr.prompts.voice import Meaning
+from ivr.prompts.voice import Prompt
+from ivr.storage.records import Counts, Folder
 
-ROUNDS = 4
+MAX_ROUNDS = 4
 """Times that it is said before the caller is taken to be gone."""
 
 FOLDERS = {"hear_new": Folder.NEW, "hear_saved": Folder.SAVED, "hear_deleted": Folder.DELETED}
@@ -19,40 +19,40 @@ FOLDERS = {"hear_new": Folder.NEW, "hear_saved": Folder.SAVED, "hear_deleted": F
 class MainMenu(OwnerMenu):
     """`first`: the owner has just come in, and hears new messages at once if the box is set so."""
 
-    def __init__(self, session: Session, *, first: bool = False) -> None:
+    def __init__(self, session: OwnerSession, *, just_signed_in: bool = False) -> None:
         super().__init__(session)
-        self._first = first
+        self._just_signed_in = just_signed_in
 
-    async def run(self) -> Next:
-        for _ in range(ROUNDS):
-            counts = await self.call.work(self._count())
-            if self._first and self._starts_at_once(counts):
-                self._first = False
-                await self.say(self._how_many(counts))
-                return MessageMenu(self.session, Folder.NEW, home=self, at_once=True)
-            key = await self.take_key(await self._menu(counts))
-            match self.keys.action("main", key):
+    async def run_forever(self) -> NextStep:
+        for _ in range(MAX_ROUNDS):
+            counts = await self.call.run_while_listening(self._load_counts())
+            if self._just_signed_in and self._should_autoplay(counts):
+                self._just_signed_in = False
+                await self.say(self._counts_prompt(counts))
+                return MessageMenu(self.session, Folder.NEW, parent=self, autoplay=True)
+            key = await self.read_key(await self._menu_sounds(counts))
+            match self.key_map.action("main", key):
                 case ("hear_new" | "hear_saved" | "hear_deleted") as action:
-                    return MessageMenu(self.session, FOLDERS[action], home=self)
+                    return MessageMenu(self.session, FOLDERS[action], parent=self)
                 case "configure" if not self.mailbox.settings.not_configurable:
-                    return SettingsMenu(self.session, home=MainMenu)
+                    return SettingsMenu(self.session, make_parent=MainMenu)
                 case "exit":
-                    return await self.goodbye()
+                    return await self.say_goodbye()
                 case None if key is None:
                     continue
                 case _:
-                    await self.refuse("entry/invalid")
-        return await self.goodbye()
+                    await self.reject("entry/invalid")
+        return await self.say_goodbye()
 
-    async def _count(self) -> Counts:
-        await self.mailroom.delivery.arriving.settled(self.mailbox.id)
-        not_before = self.mailbox.system.not_before(self.mailroom.clock.now())
-        return await self.mailroom.messages.counts_now(self.mailbox.account_id, self.mailbox.id, not_before)
+    async def _load_counts(self) -> Counts:
+        await self.services.delivery.arriving.settled(self.mailbox.id)
+        not_before = self.mailbox.system.not_before(self.services.clock.now())
+        return await self.services.messages.counts_now(self.mailbox.account_id, self.mailbox.id, not_before)
 
-    def _starts_at_once(self, counts: Counts) -> bool:
+    def _should_autoplay(self, counts: Counts) -> bool:
         return self.session.own_phone and self.mailbox.settings.new_messages_at_once and counts.new > 0
 
-    async def _menu(self, counts: Counts) -> list[Sound]:
+    async def _menu_sounds(self, counts: Counts) -> list[Sound]:
         """Only what leads somewhere is said; every key works all the same."""
         said = {
             "hear_new": counts.new > 0,
@@ -61,15 +61,15 @@ class MainMenu(OwnerMenu):
             "configure": not self.mailbox.settings.not_configurable,
             "exit": True,
         }
-        choices = [self._choice(action) for action, offered in said.items() if offered]
+        choices = [self._option_prompt(action) for action, offered in said.items() if offered]
         return [
-            await self.sound(self._how_many(counts)),
-            await self.sound(*(choice for choice in choices if choice)),
+            await self.render(self._counts_prompt(counts)),
+            await self.render(*(choice for choice in choices if choice)),
         ]
 
-    def _how_many(self, counts: Counts) -> Meaning:
-        return self.rules.message_counts(counts.new, counts.saved, counts.urgent_new)
+    def _counts_prompt(self, counts: Counts) -> Prompt:
+        return self.language.message_counts(counts.new, counts.saved, counts.urgent_new)
 
-    def _choice(self, action: str) -> Meaning:
-        key = self.keys.key("main", action)
-        return self.rules.choice(action.replace("_", "-"), key) if key else ()
+    def _option_prompt(self, action: str) -> Prompt:
+        key = self.key_map.key("main", action)
+        return self.language.menu_option(action.replace("_", "-"), key) if key else ()

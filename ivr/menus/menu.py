@@ -11,21 +11,21 @@ from functools import wraps
 from typing import Any, Protocol, TypeAlias
 
 from ivr.audio.sound import Sound
-from ivr.call.port import FIRST_DIGIT_MS, NEXT_DIGIT_MS, Entry
+from ivr.call.base import FIRST_DIGIT_TIMEOUT_MS, INTERDIGIT_TIMEOUT_MS, DigitsResult
 from ivr.errors import HungUp
 from ivr.mailbox.mailbox import Mailbox
-from ivr.menus.visit import Session, Status, Visit
-from ivr.prompts.voice import Meaning
+from ivr.menus.context import CallContext, OwnerSession, Status
+from ivr.prompts.voice import Prompt
 
 
-class Place(Protocol):
+class NextMenu(Protocol):
     """A menu that one goes to and never comes back from."""
 
-    async def run(self) -> Next:
+    async def run_forever(self) -> NextStep:
         """Attend to the caller; gives where to go from here."""
 
 
-Next: TypeAlias = Place | Status
+NextStep: TypeAlias = NextMenu | Status
 """Where to go: another menu, or out of the call."""
 
 
@@ -38,52 +38,54 @@ class Menu:
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "run" in cls.__dict__:
-            setattr(cls, "run", _noted(cls.__dict__["run"]))  # noqa: B010 - mypy wants no method assigned.
+            setattr(cls, "run", _journal_menu_entry(cls.__dict__["run"]))  # noqa: B010 - mypy wants no method assigned.
 
-    def __init__(self, visit: Visit) -> None:
-        self.visit = visit
-        self.call = visit.call
-        self.mailroom = visit.mailroom
-        self.rules = visit.voice.rules
+    def __init__(self, call_context: CallContext) -> None:
+        self.call_context = call_context
+        self.call = call_context.call
+        self.services = call_context.services
+        self.language = call_context.voice.language
 
-    async def sound(self, *meanings: Meaning) -> Sound:
+    async def render(self, *prompts: Prompt) -> Sound:
         """What `meanings` sound like, as one file."""
-        return await self.visit.sound(*meanings)
+        return await self.call_context.render(*prompts)
 
-    async def say(self, *meanings: Meaning) -> None:
+    async def say(self, *prompts: Prompt) -> None:
         """Say something; a key cuts it short and is meant for what comes next."""
-        played = await self.call.play([await self.sound(*meanings)])
+        played = await self.call.play([await self.render(*prompts)])
         if played.key:
-            self.call.unread(played.key)
+            self.call.push_back(played.key)
 
-    async def refuse(self, *meanings: Meaning) -> None:
+    async def reject(self, *prompts: Prompt) -> None:
         """Say no. What was typed ahead was typed for a yes, so it is forgotten."""
-        self.call.forget_keys()
-        await self.say(*meanings)
+        self.call.flush_digits()
+        await self.say(*prompts)
 
-    async def ask_key(self, *meanings: Meaning) -> str | None:
+    async def ask_key(self, *prompts: Prompt) -> str | None:
         """Say something and wait for one key; None when none came."""
-        return await self.take_key([await self.sound(*meanings)])
+        return await self.read_key([await self.render(*prompts)])
 
-    async def take_key(self, sounds: Sequence[Sound]) -> str | None:
+    async def read_key(self, sounds: Sequence[Sound]) -> str | None:
         """Play sounds and wait for one key; None when none came."""
-        return (await self.call.play(sounds)).key or await self.call.wait(FIRST_DIGIT_MS)
+        return (await self.call.play(sounds)).key or await self.call.wait_for_key(FIRST_DIGIT_TIMEOUT_MS)
 
-    async def ask_digits(self, prompt: Meaning, longest: int, *, secret: bool = False) -> Entry:
+    async def ask_digits(self, prompt: Prompt, max_digits: int, *, secret: bool = False) -> DigitsResult:
         """Say something and collect digits."""
-        next_ms = self.call.arrival.arguments.interdigit_timeout or NEXT_DIGIT_MS
-        return await self.call.ask([await self.sound(prompt)], longest, next_ms=next_ms, secret=secret)
+        next_ms = self.call.incoming.arguments.interdigit_timeout or INTERDIGIT_TIMEOUT_MS
+        return await self.call.collect_digits(
+            [await self.render(prompt)], max_digits, interdigit_timeout_ms=next_ms, secret=secret
+        )
 
-    async def goodbye(self, *meanings: Meaning, status: Status = Status.DONE) -> Status:
+    async def say_goodbye(self, *prompts: Prompt, status: Status = Status.DONE) -> Status:
         """Say the last words. Nobody need hear them out."""
         try:
-            await self.say(*(meanings or ("done/goodbye",)))
+            await self.say(*(prompts or ("done/goodbye",)))
         except HungUp:
             return Status.HANGUP
         return status
 
 
-def _noted(run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def _journal_menu_entry(run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     """`run`, which notes first that its menu is entered."""
 
     @wraps(run)
@@ -98,17 +100,17 @@ def _noted(run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
 class OwnerMenu(Menu):
     """A menu of somebody who is signed in to a box."""
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session.visit)
+    def __init__(self, session: OwnerSession) -> None:
+        super().__init__(session.call_context)
         self.session = session
         self.mailbox = session.mailbox
-        self.keys = session.mailbox.keys
+        self.key_map = session.mailbox.keys
 
 
 class CallerMenu(Menu):
     """A menu of somebody who has reached the box `mailbox` from outside it."""
 
-    def __init__(self, visit: Visit, mailbox: Mailbox) -> None:
-        super().__init__(visit)
+    def __init__(self, call_context: CallContext, mailbox: Mailbox) -> None:
+        super().__init__(call_context)
         self.mailbox = mailbox
-        self.keys = mailbox.keys
+        self.key_map = mailbox.keys

@@ -8,36 +8,36 @@ from enum import Enum, auto
 import structlog
 
 from ivr.errors import IvrError, NotFound, PastRetention
-from ivr.mailbox.message import Folder, Message
-from ivr.mailbox.store import Because
-from ivr.mailbox.walk import Walk
-from ivr.menus import apology
-from ivr.menus.call_back import CallBack
+from ivr.mailbox.folder_cursor import Walk
+from ivr.menus import error_prompts
+from ivr.menus.call_back import CallBackToCaller
+from ivr.menus.context import OwnerSession
 from ivr.menus.forward import Forward
-from ivr.menus.listening import Listening
-from ivr.menus.menu import Next, OwnerMenu, Place
-from ivr.menus.visit import Session
-from ivr.prompts.voice import Meaning
+from ivr.menus.menu import NextMenu, NextStep, OwnerMenu
+from ivr.menus.message_playback import MessagePlayback
+from ivr.prompts.voice import Prompt
+from ivr.storage.protocols import Because
+from ivr.storage.records import Folder, Message
 
-ROUNDS = 4
+MAX_SILENT_ROUNDS = 4
 """Silent rounds after which the caller is taken to be gone."""
-INVALID_KEYS = 3
+MAX_INVALID_KEYS = 3
 """Keys without a meaning, one after another, that end the call (kazoo-behaviour L15)."""
-PAUSE_MS = 60_000
+MAX_PAUSE_MS = 60_000
 
-SPOKEN = ("keep", "replay", "forward", "delete", "callback", "return_main_menu")
+SPOKEN_ACTIONS = ("keep", "replay", "forward", "delete", "callback", "return_main_menu")
 """What the menu offers aloud, in the order of its keys; every other key works unspoken."""
-SPOKEN_ORDER = "123456789*#0"
+KEY_ORDER = "123456789*#0"
 
 log = structlog.get_logger()
 
 
-class Going(Enum):
+class KeyResult(Enum):
     """How it goes on after a key."""
 
-    HERE = auto()
+    STAY = auto()
     """With this message, where it stands."""
-    ON = auto()
+    ADVANCE = auto()
     """With the message that the walk is at now; what becomes of this one is settled."""
 
 
@@ -48,15 +48,15 @@ class MessageMenu(OwnerMenu):
     meant for the main menu.
     """
 
-    def __init__(self, session: Session, folder: Folder, *, home: Place, at_once: bool = False) -> None:
+    def __init__(self, session: OwnerSession, folder: Folder, *, parent: NextMenu, autoplay: bool = False) -> None:
         super().__init__(session)
         self._folder = folder
-        self._home = home
-        self._at_once = at_once
-        self._walk: Walk
-        self._listening: Listening
-        self._does: dict[str, Callable[[], Awaitable[Going | Next]]] = {
-            "keep": self._keep,
+        self._parent = parent
+        self._autoplay = autoplay
+        self._cursor: Walk
+        self._playback: MessagePlayback
+        self._actions: dict[str, Callable[[], Awaitable[KeyResult | NextStep]]] = {
+            "keep": self._save,
             "replay": self._replay,
             "forward": self._forward,
             "prev": self._previous,
@@ -70,172 +70,178 @@ class MessageMenu(OwnerMenu):
             "envelope": self._envelope,
         }
         if not self.mailbox.settings.is_voicemail_ff_rw_enabled:
-            self._does |= {"rewind": self._envelope}
-            del self._does["fastforward"]
+            self._actions |= {"rewind": self._envelope}
+            del self._actions["fastforward"]
 
-    async def run(self) -> Next:
-        now = self.mailroom.clock.now()
-        self._walk = await self.call.work(Walk.begin(self.mailroom.messages, self.mailbox, self._folder, now))
+    async def run_forever(self) -> NextStep:
+        now = self.services.clock.now()
+        self._cursor = await self.call.run_while_listening(
+            Walk.begin(self.services.messages, self.mailbox, self._folder, now)
+        )
         short = False
-        while message := await self.call.work(self._walk.message()):
-            going = await self._attend(message, short)
-            if not isinstance(going, Going):
+        while message := await self.call.run_while_listening(self._cursor.message()):
+            going = await self._handle_message(message, short)
+            if not isinstance(going, KeyResult):
                 return going
             short = True
-        return self._home
+        return self._parent
 
-    async def _attend(self, message: Message, short: bool) -> Going | Next:
+    async def _handle_message(self, message: Message, short: bool) -> KeyResult | NextStep:
         """Let one message be heard until something becomes of it."""
         self.call.journal.note("message", id=message.id, folder=message.folder)
-        self._listening = Listening(self, message, self._walk.number, self._folder, self._choices(message, short))
-        going: Going | Next = Going.HERE
+        self._playback = MessagePlayback(
+            self, message, self._cursor.number, self._folder, self._option_prompts(message, short)
+        )
+        going: KeyResult | NextStep = KeyResult.STAY
         silent = invalid = 0
         try:
-            while going is Going.HERE:
-                key = await self._until_key()
-                if key and self._at_once and not self._listening.audio_has_begun:
-                    self.call.unread(key)
-                    return self._home
-                self._at_once = self._at_once and not self._listening.audio_has_begun
-                action = self._does.get(self.keys.action("message", key) or "")
+            while going is KeyResult.STAY:
+                key = await self._next_key()
+                if key and self._autoplay and not self._playback.has_audio_started:
+                    self.call.push_back(key)
+                    return self._parent
+                self._autoplay = self._autoplay and not self._playback.has_audio_started
+                action = self._actions.get(self.key_map.action("message", key) or "")
                 if action:
                     silent = invalid = 0
-                    going = await self._do(action)
+                    going = await self._run_action(action)
                 elif key:
                     invalid += 1
-                    if invalid == INVALID_KEYS:
+                    if invalid == MAX_INVALID_KEYS:
                         await self.say("entry/too-many-invalid")
                         await self.call.hang_up()
-                    await self.refuse("entry/invalid")
+                    await self.reject("entry/invalid")
                 else:
                     silent += 1
-                    if silent == ROUNDS:
-                        going = await self.goodbye()
+                    if silent == MAX_SILENT_ROUNDS:
+                        going = await self.say_goodbye()
             return going
         finally:
-            if self._listening.heard_to_the_end:
-                self.session.heard.add(message.id)
-            if going is not Going.ON:
-                await self._leave_behind(message)
+            if self._playback.played_to_end:
+                self.session.heard_message_ids.add(message.id)
+            if going is not KeyResult.ADVANCE:
+                await self._autosave_heard(message)
 
-    async def _until_key(self) -> str | None:
+    async def _next_key(self) -> str | None:
         try:
-            return await self._listening.until_key()
+            return await self._playback.play_until_key()
         except IvrError as error:
-            await self._apologise(error)
-            self._listening.to_menu()
+            await self._report_error(error)
+            self._playback.skip_to_menu()
             return None
 
-    async def _do(self, action: Callable[[], Awaitable[Going | Next]]) -> Going | Next:
+    async def _run_action(self, action: Callable[[], Awaitable[KeyResult | NextStep]]) -> KeyResult | NextStep:
         try:
             return await action()
         except (NotFound, PastRetention) as error:
-            await self._apologise(error)
-            return Going.ON
+            await self._report_error(error)
+            return KeyResult.ADVANCE
         except IvrError as error:
-            await self._apologise(error)
-            self._listening.to_menu()
-            return Going.HERE
+            await self._report_error(error)
+            self._playback.skip_to_menu()
+            return KeyResult.STAY
 
-    async def _apologise(self, error: IvrError) -> None:
+    async def _report_error(self, error: IvrError) -> None:
         log.warning("menu.failed", error=str(error), kind=type(error).__name__)
         self.call.journal.note("failed", error=str(error))
-        await self.refuse(apology.prompt_for(error))
+        await self.reject(error_prompts.prompt_for(error))
 
-    async def _leave_behind(self, message: Message) -> None:
+    async def _autosave_heard(self, message: Message) -> None:
         """Left without a decision: a new message that was heard to its end is saved, any other stays as it is."""
-        if message.folder is not Folder.NEW or message.id not in self.session.heard:
+        if message.folder is not Folder.NEW or message.id not in self.session.heard_message_ids:
             return
         try:
-            await self.mailroom.messages.move_to(
+            await self.services.messages.move_to(
                 self.mailbox.id, message.id, Folder.SAVED, Because.HEARD, only_from=Folder.NEW
             )
             self.call.journal.note("folder", message=message.id, folder=Folder.SAVED)
         except IvrError as error:
             log.warning("message.not_saved", message=message.id, error=str(error))
 
-    def _choices(self, message: Message, short: bool) -> list[Meaning]:
-        keys = {action: self.keys.key("message", action) for action in SPOKEN}
-        if not CallBack.is_offered(self.session, message):
+    def _option_prompts(self, message: Message, short: bool) -> list[Prompt]:
+        keys = {action: self.key_map.key("message", action) for action in SPOKEN_ACTIONS}
+        if not CallBackToCaller.is_offered(self.session, message):
             keys["callback"] = ""
-        offered = sorted((SPOKEN_ORDER.index(key), action) for action, key in keys.items() if key)
+        offered = sorted((KEY_ORDER.index(key), action) for action, key in keys.items() if key)
         named = {"delete": "restore"} if message.folder is Folder.DELETED else {}
         return [
-            self.rules.choice(named.get(action, action).replace("_", "-"), keys[action], short=short)
+            self.language.menu_option(named.get(action, action).replace("_", "-"), keys[action], short=short)
             for _, action in offered
         ]
 
     # -- what the keys do ------------------------------------------------------------------------------------------
 
-    async def _keep(self) -> Going:
-        await self._become(Folder.SAVED)
+    async def _save(self) -> KeyResult:
+        await self._move_to_folder(Folder.SAVED)
         await self.say("done/saved")
-        return Going.ON
+        return KeyResult.ADVANCE
 
-    async def _delete_or_restore(self) -> Going:
-        if self._listening.message.folder is Folder.DELETED:
-            await self.call.work(
-                self.mailroom.messages.restore(self.mailbox.id, self._listening.message.id, Because.KEY)
+    async def _delete_or_restore(self) -> KeyResult:
+        if self._playback.message.folder is Folder.DELETED:
+            await self.call.run_while_listening(
+                self.services.messages.restore(self.mailbox.id, self._playback.message.id, Because.KEY)
             )
-            self.call.journal.note("restored", message=self._listening.message.id)
-            self._walk.ahead()
+            self.call.journal.note("restored", message=self._playback.message.id)
+            self._cursor.ahead()
             await self.say("done/restored")
         else:
-            await self._become(Folder.DELETED)
+            await self._move_to_folder(Folder.DELETED)
             await self.say("done/deleted")
-        return Going.ON
+        return KeyResult.ADVANCE
 
-    async def _replay(self) -> Going:
-        self._listening.replay()
-        return Going.HERE
+    async def _replay(self) -> KeyResult:
+        self._playback.replay()
+        return KeyResult.STAY
 
-    async def _previous(self) -> Going:
-        self._walk.back()
-        return Going.ON
+    async def _previous(self) -> KeyResult:
+        self._cursor.back()
+        return KeyResult.ADVANCE
 
-    async def _next(self) -> Going:
-        if not await self.call.work(self._walk.step()):
+    async def _next(self) -> KeyResult:
+        if not await self.call.run_while_listening(self._cursor.step()):
             await self.say("message/no-more")
-        return Going.ON
+        return KeyResult.ADVANCE
 
-    async def _rewind(self) -> Going:
-        self._listening.rewind(self.mailbox.settings.seek_duration_ms)
-        return Going.HERE
+    async def _rewind(self) -> KeyResult:
+        self._playback.rewind(self.mailbox.settings.seek_duration_ms)
+        return KeyResult.STAY
 
-    async def _fast_forward(self) -> Going:
-        self._listening.fast_forward(self.mailbox.settings.seek_duration_ms)
-        return Going.HERE
+    async def _fast_forward(self) -> KeyResult:
+        self._playback.fast_forward(self.mailbox.settings.seek_duration_ms)
+        return KeyResult.STAY
 
-    async def _pause(self) -> Going:
-        if self._listening.is_playing:
-            key = await self.call.wait(PAUSE_MS)
-            if key and self.keys.action("message", key) != "pause":
-                self.call.unread(key)
-        return Going.HERE
+    async def _pause(self) -> KeyResult:
+        if self._playback.is_playing:
+            key = await self.call.wait_for_key(MAX_PAUSE_MS)
+            if key and self.key_map.action("message", key) != "pause":
+                self.call.push_back(key)
+        return KeyResult.STAY
 
-    async def _envelope(self) -> Going:
-        await self.say(self._listening.full_envelope())
-        return Going.HERE
+    async def _envelope(self) -> KeyResult:
+        await self.say(self._playback.full_envelope_prompt())
+        return KeyResult.STAY
 
-    async def _return_to_main_menu(self) -> Next:
-        return self._home
+    async def _return_to_main_menu(self) -> NextStep:
+        return self._parent
 
-    async def _forward(self) -> Going | Next:
-        forwarded = await Forward(self.session, self._listening.message).run()
+    async def _forward(self) -> KeyResult | NextStep:
+        forwarded = await Forward(self.session, self._playback.message).run_forever()
         if forwarded and self.mailbox.settings.after_forward_action == "save":
-            return await self._keep()
-        self._listening.to_menu()
-        return Going.HERE
+            return await self._save()
+        self._playback.skip_to_menu()
+        return KeyResult.STAY
 
-    async def _call_back(self) -> Going | Next:
-        branched = await CallBack(self.session, self._listening.message).run()
+    async def _call_back(self) -> KeyResult | NextStep:
+        branched = await CallBackToCaller(self.session, self._playback.message).run_forever()
         if branched:
             return branched
-        self._listening.replay()
-        return Going.HERE
+        self._playback.replay()
+        return KeyResult.STAY
 
-    async def _become(self, folder: Folder) -> None:
-        message = self._listening.message
-        await self.call.work(self.mailroom.messages.move_to(self.mailbox.id, message.id, folder, Because.KEY))
+    async def _move_to_folder(self, folder: Folder) -> None:
+        message = self._playback.message
+        await self.call.run_while_listening(
+            self.services.messages.move_to(self.mailbox.id, message.id, folder, Because.KEY)
+        )
         self.call.journal.note("folder", message=message.id, folder=folder)
-        self._walk.ahead()
+        self._cursor.ahead()

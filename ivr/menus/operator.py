@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
+from ivr.menus.context import Status
+from ivr.menus.exit_keys import DialplanExit
 from ivr.menus.menu import CallerMenu
-from ivr.menus.visit import Status
-from ivr.menus.way_out import WayOut
 
 DIALLABLE = re.compile(r"[A-Za-z0-9*#+]{1,36}")
 """It goes into a dialplan expression, so nothing that means something there gets through."""
@@ -16,20 +16,20 @@ class Operator(CallerMenu):
     """The one that the dialplan names (`exit_context`), else the box's own, else the system's: an extension of the
     account's operator context."""
 
-    async def run(self) -> Status | None:
+    async def run_forever(self) -> Status | None:
         """Send the call there; None where there is no operator, and nothing was said."""
-        place = await self.place()
+        place = await self.find_target()
         if place is None:
             return None
         context, extension = place
         self.call.journal.note("operator", context=context, extension=extension)
         await self.say("greeting/transferring")
-        await self.call.leave(context, extension)
+        await self.call.continue_at(context, extension)
         return Status.BRANCH
 
-    async def place(self) -> tuple[str, str] | None:
+    async def find_target(self) -> tuple[str, str] | None:
         """Where the operator is, as context and extension, if there is one. What the dialplan names wins."""
-        if named := await WayOut(self.visit, self.mailbox).operator():
+        if named := await DialplanExit(self.call_context, self.mailbox).find_operator():
             return named
         system, own = self.mailbox.system, self.mailbox.settings.operator_number
         extension = system.operator_key if own in (None, "") else str(own)

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from ivr.menus.menu import OwnerMenu
 
-TRIES = 3
+MAX_TRIES = 3
 
 
 class PinChange(OwnerMenu):
     """Asks for it twice. The old one is not asked for: whoever is here has the owner's rights."""
 
-    async def run(self) -> bool:
+    async def run_forever(self) -> bool:
         """Whether a new PIN was set; one that is refused is refused with the reason."""
-        for _ in range(TRIES):
-            pin = await self._entry("pin/enter-new")
-            if weakness := self.mailroom.pins.weakness(self.mailbox, pin):
-                await self.refuse(f"pin/{weakness}")
-            elif await self._entry("pin/enter-again") != pin:
-                await self.refuse("pin/mismatch")
+        for _ in range(MAX_TRIES):
+            pin = await self._ask_pin("pin/enter-new")
+            if weakness := self.services.pins.weakness(self.mailbox, pin):
+                await self.reject(f"pin/{weakness}")
+            elif await self._ask_pin("pin/enter-again") != pin:
+                await self.reject("pin/mismatch")
             else:
-                await self.call.work(self.mailroom.pins.set_by_owner(self.mailbox, pin))
+                await self.call.run_while_listening(self.services.pins.set_by_owner(self.mailbox, pin))
                 self.call.journal.note("pin changed")
                 await self.say("done/pin-set")
                 return True
         return False
 
-    async def _entry(self, prompt: str) -> str:
+    async def _ask_pin(self, prompt: str) -> str:
         return (await self.ask_digits(prompt, self.mailbox.system.max_pin_length, secret=True)).digits

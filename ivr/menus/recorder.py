@@ -8,11 +8,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from pathlib import Path
 
-from ivr.errors import BoxGone, HungUp
+from ivr.errors import BoxDeleted, HungUp
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.store import Take
 from ivr.menus.menu import Menu
-from ivr.menus.review import Choice, Review
+from ivr.menus.review import Review, ReviewChoice
+from ivr.storage.protocols import Take
 
 
 class Recorder(Menu):
@@ -23,80 +23,84 @@ class Recorder(Menu):
 
         `mailbox` is the box whose limits hold: longest recording, silence, shortest recording.
         """
-        take, _ = await self._until_chosen(mailbox)
-        return await self._settle(take, mailbox)
+        take, _ = await self._record_until_choice(mailbox)
+        return await self._store_or_discard(take, mailbox)
 
-    async def _until_chosen(self, mailbox: Mailbox, found: Take | None = None) -> tuple[Take, Choice]:
+    async def _record_until_choice(
+        self, mailbox: Mailbox, existing_take: Take | None = None
+    ) -> tuple[Take, ReviewChoice]:
         """Record, from the beep on, until something else than to record again is chosen.
 
         `found`: what was recorded in an earlier call, to begin with its review.
         """
         while True:
-            take: Take = found if found else await self.call.work(self._begin())
-            choice = await self._one_take(take, mailbox, recorded=found is not None)
-            if choice is not Choice.AGAIN:
+            take: Take = existing_take if existing_take else await self.call.run_while_listening(self._begin_take())
+            choice = await self._record_once(take, mailbox, skip_recording=existing_take is not None)
+            if choice is not ReviewChoice.RECORD_AGAIN:
                 return take, choice
-            await self.call.work(self.mailroom.takes.drop(take))
-            found = None
+            await self.call.run_while_listening(self.services.takes.drop(take))
+            existing_take = None
 
     @abstractmethod
-    async def _begin(self) -> Take:
+    async def _begin_take(self) -> Take:
         """A new take: its row committed, its file not there yet."""
 
     @abstractmethod
-    async def _keep(self, take: Take) -> None:
+    async def _store_take(self, take: Take) -> None:
         """The take becomes what it is for. Raises `IvrError`: then it stays a take, and the next start tries again."""
 
-    async def _too_short(self, take: Take) -> None:
+    async def _handle_short_take(self, take: Take) -> None:
         """What becomes of a take under the minimum length."""
-        await self.mailroom.takes.drop(take)
+        await self.services.takes.drop(take)
 
-    async def _review(self, take: Take, mailbox: Mailbox, length_ms: int) -> Choice:
+    async def _review_take(self, take: Take, mailbox: Mailbox, length_ms: int) -> ReviewChoice:
         """What the person wants done with it."""
-        return await Review(self.visit, mailbox.keys, take, length_ms).run()
+        return await Review(self.call_context, mailbox.keys, take, length_ms).run_forever()
 
-    async def _one_take(self, take: Take, mailbox: Mailbox, *, recorded: bool) -> Choice:
+    async def _record_once(self, take: Take, mailbox: Mailbox, *, skip_recording: bool) -> ReviewChoice:
         try:
-            if not recorded:
-                longest_ms = await self.call.work(self._longest_ms(mailbox))
+            if not skip_recording:
+                longest_ms = await self.call.run_while_listening(self._max_duration_ms(mailbox))
                 await self.call.answer()
-                await self._beep()
-                silence_ms = self._silence_ms(mailbox)
-                await self.call.record(Path(take.path), longest_ms=longest_ms, silence_ms=silence_ms)
-            length_ms = self.mailroom.takes.length_ms(take)
+                await self._play_beep()
+                silence_ms = self._max_silence_ms(mailbox)
+                await self.call.record(Path(take.path), max_length_ms=longest_ms, silence_ms=silence_ms)
+            length_ms = self.services.takes.length_ms(take)
             if length_ms < mailbox.system.min_message_size:
-                return Choice.NONE
-            return await self._review(take, mailbox, length_ms)
+                return ReviewChoice.NONE
+            return await self._review_take(take, mailbox, length_ms)
         except HungUp:
-            await self._hung_up(take, mailbox)
+            await self._on_hangup(take, mailbox)
             raise
 
-    async def _hung_up(self, take: Take, mailbox: Mailbox) -> None:
+    async def _on_hangup(self, take: Take, mailbox: Mailbox) -> None:
         """What becomes of what was said until then."""
-        await self._settle(take, mailbox)
+        await self._store_or_discard(take, mailbox)
 
     def _is_long_enough(self, take: Take, mailbox: Mailbox) -> bool:
-        return self.mailroom.takes.length_ms(take) >= mailbox.system.min_message_size
+        return self.services.takes.length_ms(take) >= mailbox.system.min_message_size
 
-    async def _settle(self, take: Take, mailbox: Mailbox) -> bool:
+    async def _store_or_discard(self, take: Take, mailbox: Mailbox) -> bool:
         long_enough = self._is_long_enough(take, mailbox)
         try:
-            await self.call.work(self._keep(take) if long_enough else self._too_short(take))
-        except BoxGone:
-            await self.mailroom.takes.drop(take)  # No start can ever make a message of it.
+            await self.call.run_while_listening(
+                self._store_take(take) if long_enough else self._handle_short_take(take)
+            )
+        except BoxDeleted:
+            await self.services.takes.drop(take)  # No start can ever make a message of it.
             raise
         return long_enough
 
-    async def _beep(self) -> None:
+    async def _play_beep(self) -> None:
         """Keys in it mean nothing."""
-        await self.call.play([await self.sound("tone/beep")], keys="")
+        await self.call.play([await self.render("tone/beep")], keys="")
 
-    async def _longest_ms(self, mailbox: Mailbox) -> int:
+    async def _max_duration_ms(self, mailbox: Mailbox) -> int:
         """Node, then box, then system (kazoo-behaviour §1.1)."""
-        asked = self.call.arrival.arguments.max_message_length
+        asked = self.call.incoming.arguments.max_message_length
         return 1000 * (asked or mailbox.settings.max_message_length or mailbox.system.max_message_length)
 
-    def _silence_ms(self, mailbox: Mailbox) -> int:
+    def _max_silence_ms(self, mailbox: Mailbox) -> int:
         """A silence hit is a second (kazoo-behaviour §1.3)."""
         own = mailbox.settings.silence_hits
         return 1000 * (mailbox.system.silence_hits if own is None else own)

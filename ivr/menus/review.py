@@ -7,21 +7,21 @@ from enum import Enum, auto
 from pathlib import Path
 
 from ivr.audio.sound import Sound
-from ivr.mailbox.keys import KeyMap
-from ivr.mailbox.store import Take
+from ivr.mailbox.key_map import KeyMap
+from ivr.menus.context import CallContext
 from ivr.menus.menu import Menu
-from ivr.menus.visit import Visit
-from ivr.prompts.voice import Meaning
+from ivr.prompts.voice import Prompt
+from ivr.storage.protocols import Take
 
-ROUNDS = 4
+MAX_ROUNDS = 4
 
-SPOKEN = {"save": "save-recording", "listen": "listen", "record": "record-again"}
+DEFAULT_OPTIONS = {"save": "save-recording", "listen": "listen", "record": "record-again"}
 """What it offers everybody: action → what the key is for."""
 
 
-class Choice(Enum):
+class ReviewChoice(Enum):
     SAVE = auto()
-    AGAIN = auto()
+    RECORD_AGAIN = auto()
     OPERATOR = auto()
     """Keep it, and on to the operator; only callers have this choice."""
     DISCARD = auto()
@@ -33,45 +33,50 @@ class Review(Menu):
     """`take` has been recorded; `length_ms` is how long it is. `offers`: what is said, and all that can be chosen."""
 
     def __init__(
-        self, visit: Visit, keys: KeyMap, take: Take, length_ms: int, offers: Mapping[str, str] = SPOKEN
+        self,
+        call_context: CallContext,
+        key_map: KeyMap,
+        take: Take,
+        length_ms: int,
+        options: Mapping[str, str] = DEFAULT_OPTIONS,
     ) -> None:
-        super().__init__(visit)
-        self._keys = keys
-        self._offers = offers
+        super().__init__(call_context)
+        self._key_map = key_map
+        self._options = options
         self._recording = Sound(Path(take.path), length_ms, "(your recording)")
         self._round = 0
 
-    async def run(self) -> Choice:
-        while self._round < ROUNDS:
+    async def run_forever(self) -> ReviewChoice:
+        while self._round < MAX_ROUNDS:
             self._round += 1
-            key = await self.ask_key(*self._choices())
-            action = self._keys.action("review", key)
-            choice = await self._choose(action if action in self._offers else None, key)
+            key = await self.ask_key(*self._option_prompts())
+            action = self._key_map.action("review", key)
+            choice = await self._apply_action(action if action in self._options else None, key)
             if choice:
                 return choice
-        return Choice.NONE
+        return ReviewChoice.NONE
 
-    def begin_again(self) -> None:
+    def reset_rounds(self) -> None:
         """Something was done: what follows is the first round again."""
         self._round = 0
 
-    async def _choose(self, action: str | None, key: str | None) -> Choice | None:
+    async def _apply_action(self, action: str | None, key: str | None) -> ReviewChoice | None:
         match action:
             case "save":
-                return Choice.SAVE
+                return ReviewChoice.SAVE
             case "record":
-                return Choice.AGAIN
+                return ReviewChoice.RECORD_AGAIN
             case "discard":
-                return Choice.DISCARD
+                return ReviewChoice.DISCARD
             case "listen":
-                self.begin_again()
+                self.reset_rounds()
                 played = await self.call.play([self._recording])
                 if played.key:
-                    self.call.unread(played.key)
+                    self.call.push_back(played.key)
             case _ if key:
-                await self.refuse("entry/invalid")
+                await self.reject("entry/invalid")
         return None
 
-    def _choices(self) -> list[Meaning]:
-        keys = {said: self._keys.key("review", action) for action, said in self._offers.items()}
-        return [self.rules.choice(said, key) for said, key in keys.items() if key]
+    def _option_prompts(self) -> list[Prompt]:
+        keys = {said: self._key_map.key("review", action) for action, said in self._options.items()}
+        return [self.language.menu_option(said, key) for said, key in keys.items() if key]

@@ -3,54 +3,58 @@
 from __future__ import annotations
 
 from ivr.mailbox.mailbox import Mailbox
-from ivr.menus import outcome
-from ivr.menus.menu import Menu, Next
-from ivr.menus.visit import Status, Visit
-from ivr.menus.welcome import Welcome
+from ivr.menus import dialplan_status
+from ivr.menus.after_login import PostLogin
+from ivr.menus.context import CallContext, Status
+from ivr.menus.menu import Menu, NextStep
 
 
 class SignIn(Menu):
     """`mailbox` is the box that the call came for. None: it is still to be `named`, or there is no such box."""
 
-    def __init__(self, visit: Visit, mailbox: Mailbox | None, *, named: bool) -> None:
-        super().__init__(visit)
+    def __init__(self, call_context: CallContext, mailbox: Mailbox | None, *, mailbox_specified: bool) -> None:
+        super().__init__(call_context)
         self._mailbox = mailbox
-        self._named = named
+        self._mailbox_specified = mailbox_specified
 
-    async def run(self) -> Next:
+    async def run_forever(self) -> NextStep:
         """Box numbers and PINs share the tries of one call. A box that does not exist sounds like a wrong PIN."""
         await self.call.answer()
-        await outcome.listens(self.call)
-        for _ in range(self.mailroom.system.max_login_attempts):
-            if not self._named and not await self._ask_number():
+        await dialplan_status.report_owner_login(self.call)
+        for _ in range(self.services.system_settings.max_login_attempts):
+            if not self._mailbox_specified and not await self._ask_number():
                 continue
-            if self._mailbox and self._needs_no_pin(self._mailbox):
-                return self._enter(self._mailbox, own_phone=True)
-            if self._mailbox and not await self.call.work(self.mailroom.pins.has_one(self._mailbox)):
-                return await self.goodbye("login/no-access", status=Status.NOACCESS)
-            if await self._pin_opens() and self._mailbox:
-                return self._enter(self._mailbox, own_phone=self.visit.owns(self._mailbox))
-            await self.refuse("login/wrong-pin")
-        return await self.goodbye("login/too-many-tries", status=Status.NOACCESS)
+            if self._mailbox and self._is_pin_exempt(self._mailbox):
+                return self._open_session(self._mailbox, own_phone=True)
+            if self._mailbox and not await self.call.run_while_listening(self.services.pins.has_one(self._mailbox)):
+                return await self.say_goodbye("login/no-access", status=Status.NOACCESS)
+            if await self._verify_pin() and self._mailbox:
+                return self._open_session(self._mailbox, own_phone=self.call_context.is_owner(self._mailbox))
+            await self.reject("login/wrong-pin")
+        return await self.say_goodbye("login/too-many-tries", status=Status.NOACCESS)
 
     async def _ask_number(self) -> bool:
-        entry = await self.ask_digits("login/enter-box", self.mailroom.system.max_box_number_length)
+        entry = await self.ask_digits("login/enter-box", self.services.system_settings.max_box_number_length)
         if not entry.digits:
-            await self.refuse("entry/invalid")
+            await self.reject("entry/invalid")
             return False
-        self._named = True
-        self._mailbox = await self.call.work(self.mailroom.boxes.by_number(self.visit.account.id, entry.digits))
+        self._mailbox_specified = True
+        self._mailbox = await self.call.run_while_listening(
+            self.services.boxes.by_number(self.call_context.account.id, entry.digits)
+        )
         return True
 
-    def _needs_no_pin(self, mailbox: Mailbox) -> bool:
+    def _is_pin_exempt(self, mailbox: Mailbox) -> bool:
         asked_anyway = mailbox.settings.require_pin or mailbox.system.force_require_pin
-        return self.visit.owns(mailbox) and not asked_anyway
+        return self.call_context.is_owner(mailbox) and not asked_anyway
 
-    async def _pin_opens(self) -> bool:
-        entry = await self.ask_digits("login/enter-pin", self.mailroom.system.max_pin_length, secret=True)
-        own_phone = self._mailbox is not None and self.visit.owns(self._mailbox)
-        attempt = self.visit.attempt(self._mailbox)
-        return await self.call.work(self.mailroom.pins.opens(self._mailbox, entry.digits, attempt, own_phone=own_phone))
+    async def _verify_pin(self) -> bool:
+        entry = await self.ask_digits("login/enter-pin", self.services.system_settings.max_pin_length, secret=True)
+        own_phone = self._mailbox is not None and self.call_context.is_owner(self._mailbox)
+        attempt = self.call_context.pin_attempt(self._mailbox)
+        return await self.call.run_while_listening(
+            self.services.pins.opens(self._mailbox, entry.digits, attempt, own_phone=own_phone)
+        )
 
-    def _enter(self, mailbox: Mailbox, *, own_phone: bool) -> Next:
-        return Welcome(self.visit.signed_in(mailbox, own_phone=own_phone))
+    def _open_session(self, mailbox: Mailbox, *, own_phone: bool) -> NextStep:
+        return PostLogin(self.call_context.open_session(mailbox, own_phone=own_phone))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ivr.mailbox.store import Purpose
+from ivr.menus.greeting_recording import RecordGreeting, RecordingOutcome
 from ivr.menus.main_menu import MainMenu
-from ivr.menus.menu import Next, OwnerMenu
-from ivr.menus.own_recording import Outcome, OwnRecording
+from ivr.menus.menu import NextStep, OwnerMenu
 from ivr.menus.pin_change import PinChange
+from ivr.storage.protocols import Purpose
 
-TRIES = 3
+MAX_TRIES = 3
 """Greetings too short to be one, after which there is none."""
 
 
@@ -20,24 +20,24 @@ class Wizard(OwnerMenu):
     Where the owner may change nothing by phone, only the PIN is asked for: it is nobody else's to choose.
     """
 
-    async def run(self) -> Next:
+    async def run_forever(self) -> NextStep:
         await self.say("setup/welcome")
-        if not await PinChange(self.session).run():
-            return await self.goodbye("pin/not-changed", "done/goodbye")
+        if not await PinChange(self.session).run_forever():
+            return await self.say_goodbye("pin/not-changed", "done/goodbye")
         configurable = not self.mailbox.settings.not_configurable
         if configurable and not await self._record_greeting():
             await self.say("setup/go-on-later")
-            return MainMenu(self.session, first=True)
-        mailbox = await self.call.work(self.mailroom.boxes.amend(self.mailbox.id, {"is_setup": True}))
+            return MainMenu(self.session, just_signed_in=True)
+        mailbox = await self.call.run_while_listening(self.services.boxes.amend(self.mailbox.id, {"is_setup": True}))
         self.call.journal.note("set up")
         await self.say("setup/complete", *(["setup/change-later"] if configurable else []))
-        return MainMenu(replace(self.session, mailbox=mailbox), first=True)
+        return MainMenu(replace(self.session, mailbox=mailbox), just_signed_in=True)
 
     async def _record_greeting(self) -> bool:
         """Whether its owner decided about one: to use it, or to have none."""
         await self.say("setup/record-greeting")
-        for _ in range(TRIES):
-            outcome = await OwnRecording(self.session, Purpose.GREETING).run()
-            if outcome is not Outcome.TOO_SHORT:
-                return outcome in (Outcome.USED, Outcome.DISCARDED)
+        for _ in range(MAX_TRIES):
+            outcome = await RecordGreeting(self.session, Purpose.GREETING).run_forever()
+            if outcome is not RecordingOutcome.TOO_SHORT:
+                return outcome in (RecordingOutcome.USED, RecordingOutcome.DISCARDED)
         return False

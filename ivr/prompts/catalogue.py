@@ -23,13 +23,15 @@ from pathlib import Path
 
 from ivr.errors import CatalogueError
 
-FILE = "catalogue.toml"
-LEDGER = "recordings.json"
+CATALOGUE_FILE = "catalogue.toml"
+MANIFEST_FILE = "recordings.json"
 """What each recording was made from, beside the catalogue; the builder keeps it."""
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_FIELDS = {"text": str, "say": str, "tone_hz": int, "tone_ms": int}
-_LINE = 'name = "text", or name = { text = "...", say = "..." }, or { text = "...", tone_hz = 440, tone_ms = 500 }'
+_FIELD_TYPES = {"text": str, "say": str, "tone_hz": int, "tone_ms": int}
+_LINE_SYNTAX = (
+    'name = "text", or name = { text = "...", say = "..." }, or { text = "...", tone_hz = 440, tone_ms = 500 }'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +57,23 @@ class Catalogue:
     @classmethod
     def load(cls, folder: Path) -> Catalogue:
         """Read `folder`/catalogue.toml. Raises `CatalogueError`."""
-        path = folder / FILE
+        path = folder / CATALOGUE_FILE
         try:
             content = path.read_bytes()
-            ledger = folder / LEDGER
+            ledger = folder / MANIFEST_FILE
             made = ledger.read_bytes() if ledger.exists() else b""
             tables = tomllib.loads(content.decode())
         except OSError as error:
             raise CatalogueError(f"{error.filename} cannot be read ({error.strerror}): name another") from error
         except ValueError as error:  # TOML's own, which names line and column, or bytes that are no UTF-8
             raise CatalogueError(f"{path} is not TOML in UTF-8: {error}. Mend that place") from error
-        return cls(folder, _clips(path, tables), hashlib.sha256(content + b"\0" + made).hexdigest())
+        return cls(folder, _parse_clips(path, tables), hashlib.sha256(content + b"\0" + made).hexdigest())
 
     def __getitem__(self, key: str) -> Clip:
         try:
             return self._clips[key]
         except KeyError:
-            raise CatalogueError(self._missing(key)) from None
+            raise CatalogueError(self._missing_key_message(key)) from None
 
     def __contains__(self, key: object) -> bool:
         return key in self._clips
@@ -83,42 +85,42 @@ class Catalogue:
         """All keys, in the order of the file."""
         return tuple(self._clips)
 
-    def recording(self, key: str) -> Path:
+    def recording_path(self, key: str) -> Path:
         """Where the recording of `key` lies, made or not."""
         return self.folder / f"{key}.wav"
 
-    def _missing(self, key: str) -> str:
+    def _missing_key_message(self, key: str) -> str:
         near = difflib.get_close_matches(key, self._clips, n=1, cutoff=0)
         hint = f"; the nearest is {near[0]}" if near else ""
-        return f'{self.folder / FILE} has no prompt "{key}"{hint}: add it there, or correct the key'
+        return f'{self.folder / CATALOGUE_FILE} has no prompt "{key}"{hint}: add it there, or correct the key'
 
 
-def _clips(path: Path, tables: Mapping[str, object]) -> dict[str, Clip]:
+def _parse_clips(path: Path, tables: Mapping[str, object]) -> dict[str, Clip]:
     clips: dict[str, Clip] = {}
     for table, lines in tables.items():
         if not isinstance(lines, dict):
             raise CatalogueError(f"{path}: {table} stands outside of a table: put it below a line such as [count]")
         for name, line in lines.items():
-            clip = _clip(path, table, name, line)
+            clip = _parse_clip(path, table, name, line)
             clips[clip.key] = clip
     return clips
 
 
-def _clip(path: Path, table: str, name: str, line: object) -> Clip:
+def _parse_clip(path: Path, table: str, name: str, line: object) -> Clip:
     where = f"{path}, [{table}], {name}"
     if not (_NAME.fullmatch(table) and _NAME.fullmatch(name)):  # they become a path
         raise CatalogueError(f"{where}: names have only a-z, 0-9 and single hyphens between: rename it")
     fields = {"text": line} if isinstance(line, str) else line
     if not isinstance(fields, dict):
-        raise CatalogueError(f"{where} is neither a text nor a table of fields: write {_LINE}")
+        raise CatalogueError(f"{where} is neither a text nor a table of fields: write {_LINE_SYNTAX}")
     for field, value in fields.items():
-        if field not in _FIELDS:
-            raise CatalogueError(f'{where}: there is no field "{field}": write {_LINE}')
-        if type(value) is not _FIELDS[field] or not value or (isinstance(value, int) and value < 0):
-            kind = "a text" if _FIELDS[field] is str else "a whole number above 0"
+        if field not in _FIELD_TYPES:
+            raise CatalogueError(f'{where}: there is no field "{field}": write {_LINE_SYNTAX}')
+        if type(value) is not _FIELD_TYPES[field] or not value or (isinstance(value, int) and value < 0):
+            kind = "a text" if _FIELD_TYPES[field] is str else "a whole number above 0"
             raise CatalogueError(f"{where}: {field} must be {kind}, not {value!r}")
     if "text" not in fields:
-        raise CatalogueError(f"{where} has no text: write {_LINE}")
+        raise CatalogueError(f"{where} has no text: write {_LINE_SYNTAX}")
     if ("tone_hz" in fields) != ("tone_ms" in fields) or ("tone_hz" in fields and "say" in fields):
-        raise CatalogueError(f"{where}: a tone has tone_hz and tone_ms, and nothing to say: write {_LINE}")
+        raise CatalogueError(f"{where}: a tone has tone_hz and tone_ms, and nothing to say: write {_LINE_SYNTAX}")
     return Clip(f"{table}/{name}", **{"say": fields["text"], **fields})

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, time, timedelta
 
-from ivr.prompts.language import Clips
+from ivr.prompts.language import ClipKeys
 
 _NOUNS = {
     "new": {"one": "count/new-message", "other": "count/new-messages"},
@@ -17,11 +17,11 @@ _NOUNS = {
     "minute": {"one": "envelope/minute", "other": "envelope/minutes"},
 }
 _POWERS = ((1_000_000, "envelope/million"), (1_000, "envelope/thousand"), (100, "envelope/hundred"))
-_SAID_SIGNS = {"*": "key/star", "#": "key/pound"}
-_PRESSED_SIGNS = {"*": "press/star", "#": "press/pound"}
+_SPOKEN_SYMBOLS = {"*": "key/star", "#": "key/pound"}
+_PRESS_SYMBOLS = {"*": "press/star", "#": "press/pound"}
 
 
-def number(n: int) -> Clips:
+def number(n: int) -> ClipKeys:
     """A whole number from 0 to 999,999,999: 315 → "three" "hundred" "fifteen"."""
     for power, word in _POWERS:
         if n >= power:
@@ -30,12 +30,12 @@ def number(n: int) -> Clips:
     return (f"number/{n}",)
 
 
-def count(n: int, noun: str) -> Clips:
+def count(n: int, noun: str) -> ClipKeys:
     """ "one" "new message", "two" "new messages"; `noun` is new, saved, urgent, second or minute."""
     return (*number(n), _NOUNS[noun]["one" if n == 1 else "other"])
 
 
-def message_counts(new: int, saved: int, urgent: int = 0) -> Clips:
+def message_counts(new: int, saved: int, urgent: int = 0) -> ClipKeys:
     """How many messages there are (kazoo-behaviour §2.2): nine patterns of none, one and more.
 
     `urgent` of the new ones are urgent, and said first: "two urgent messages" "and" "one new message".
@@ -47,23 +47,23 @@ def message_counts(new: int, saved: int, urgent: int = 0) -> Clips:
     return ("count/you-have", *first, *(clip for other in others for clip in ("count/and", *other)))
 
 
-def message_number(n: int, *, urgent: bool = False, folder: str | None = None) -> Clips:
+def message_number(n: int, *, urgent: bool = False, folder: str | None = None) -> ClipKeys:
     """ "Message" "two", and what became of it where that is worth saying: "deleted", "saved"."""
     said = f"message/{folder}" if folder in ("deleted", "saved") else None
     return ("message/urgent-message" if urgent else "message/message", *number(n), *([said] if said else []))
 
 
-def day(of: date, today: date) -> Clips:
+def day(local_date: date, today: date) -> ClipKeys:
     """ "today", "yesterday", "Tuesday" "May" "tenth", and the year where it is another one."""
-    if of == today:
+    if local_date == today:
         return ("envelope/today",)
-    if of == today - timedelta(days=1):
+    if local_date == today - timedelta(days=1):
         return ("envelope/yesterday",)
-    said = (f"weekday/{of.isoweekday()}", f"month/{of.month}", f"ordinal/{of.day}")
-    return said if of.year == today.year else (*said, *year(of.year))
+    said = (f"weekday/{local_date.isoweekday()}", f"month/{local_date.month}", f"ordinal/{local_date.day}")
+    return said if local_date.year == today.year else (*said, *year(local_date.year))
 
 
-def year(n: int) -> Clips:
+def year(n: int) -> ClipKeys:
     """2016 → "twenty" "sixteen"; 2005 → "two" "thousand" "five"; 1900 → "nineteen" "hundred"."""
     century, rest = divmod(n, 100)
     if century % 10 == 0 and rest < 10:
@@ -73,57 +73,57 @@ def year(n: int) -> Clips:
     return (*number(century), f"oh/{rest}" if rest < 10 else f"number/{rest}")
 
 
-def clock(of: time) -> Clips:
+def time_of_day(local_time: time) -> ClipKeys:
     """9:05 → "nine" "oh five" "a.m."; 12:00 → "twelve" "p.m."."""
-    minutes: Clips = ()
-    if of.minute:
-        minutes = (f"oh/{of.minute}" if of.minute < 10 else f"number/{of.minute}",)
-    return (f"number/{of.hour % 12 or 12}", *minutes, "envelope/am" if of.hour < 12 else "envelope/pm")
+    minutes: ClipKeys = ()
+    if local_time.minute:
+        minutes = (f"oh/{local_time.minute}" if local_time.minute < 10 else f"number/{local_time.minute}",)
+    return (f"number/{local_time.hour % 12 or 12}", *minutes, "envelope/am" if local_time.hour < 12 else "envelope/pm")
 
 
-def moment(of: datetime, now: datetime) -> Clips:
+def date_and_time(local_time: datetime, now: datetime) -> ClipKeys:
     """Day and time, as heard in a time zone that both already have."""
-    return (*day(of.date(), now.date()), "envelope/at", *clock(of.time()))
+    return (*day(local_time.date(), now.date()), "envelope/at", *time_of_day(local_time.time()))
 
 
-def received(of: datetime, now: datetime) -> Clips:
+def received_time(received_at: datetime, now: datetime) -> ClipKeys:
     """ "Received" "yesterday" "at" "nine" "oh five" "a.m."."""
-    return ("envelope/received", *moment(of, now))
+    return ("envelope/received", *date_and_time(received_at, now))
 
 
-def call_from(caller: str, of: datetime, now: datetime) -> Clips:
+def caller_and_time(caller_number: str, received_at: datetime, now: datetime) -> ClipKeys:
     """The other form of the envelope (envelope_type caller_and_time, kazoo-behaviour §1.12)."""
-    return ("envelope/call-from", *who(caller), *moment(of, now))
+    return ("envelope/call-from", *caller_id(caller_number), *date_and_time(received_at, now))
 
 
-def who(caller: str) -> Clips:
+def caller_id(caller_number: str) -> ClipKeys:
     """The caller's number, sign by sign, or "an unknown caller"."""
-    return spelled(caller) or ("envelope/unknown-caller",)
+    return spell(caller_number) or ("envelope/unknown-caller",)
 
 
-def length(ms: int) -> Clips:
+def length(ms: int) -> ClipKeys:
     """ "length" "one" "minute" "five" "seconds"; never "zero"."""
     minutes, seconds = divmod(max(1, round(ms / 1000)), 60)
-    said: Clips = ("envelope/length",)
+    said: ClipKeys = ("envelope/length",)
     said += count(minutes, "minute") if minutes else ()
     return said + (count(seconds, "second") if seconds else ())
 
 
-def spelled(text: str) -> Clips:
+def spell(text: str) -> ClipKeys:
     """Digits, letters, star and pound one by one; other signs are passed over."""
-    return tuple(clip for sign in text for clip in _sign(sign))
+    return tuple(clip for sign in text for clip in _spell_character(sign))
 
 
-def choice(action: str, key: str, *, short: bool = False) -> Clips:
+def menu_option(action: str, key: str, *, short: bool = False) -> ClipKeys:
     """One line of a menu: "To save," "press one."; short: "Save," "one"."""
     if short:
-        return (f"short/{action}", _SAID_SIGNS.get(key) or f"number/{key}")
-    return (f"to/{action}", _PRESSED_SIGNS.get(key) or f"press/{key}")
+        return (f"short/{action}", _SPOKEN_SYMBOLS.get(key) or f"number/{key}")
+    return (f"to/{action}", _PRESS_SYMBOLS.get(key) or f"press/{key}")
 
 
-def _sign(sign: str) -> Clips:
-    if sign.isascii() and sign.isdigit():
-        return (f"number/{sign}",)
-    if sign.isascii() and sign.isalpha():
-        return (f"letter/{sign.lower()}",)
-    return (_SAID_SIGNS[sign],) if sign in _SAID_SIGNS else ()
+def _spell_character(character: str) -> ClipKeys:
+    if character.isascii() and character.isdigit():
+        return (f"number/{character}",)
+    if character.isascii() and character.isalpha():
+        return (f"letter/{character.lower()}",)
+    return (_SPOKEN_SYMBOLS[character],) if character in _SPOKEN_SYMBOLS else ()

@@ -24,12 +24,12 @@ ROUTES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 )
 
 
-def route(number: str, account: str) -> Route:
+def find_route(number: str, account_id: str) -> Route:
     """Where `number` leads in `account`. Raises `BadArgument` for a number that leads nowhere."""
     for pattern, path, arguments in ROUTES:
         if matched := re.fullmatch(pattern, number):
             filled = tuple(argument.format(**matched.groupdict()) for argument in arguments)
-            return Route(path, (f"account={account}", *filled))
+            return Route(path, (f"account={account_id}", *filled))
     raise BadArgument(
         f"{number!r} leads nowhere: dial *97 (your mailbox), *98 (any mailbox), *98 and its number, or a number"
     )

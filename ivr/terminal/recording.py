@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivr.audio import wav
-from ivr.errors import AudioRefused
+from ivr.errors import InvalidAudio
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Caption:
     """A stretch of a sentence."""
 
     text: str
@@ -19,11 +19,11 @@ class Words:
 
 
 @dataclass(frozen=True, slots=True)
-class Recording:
+class SoundFile:
     """A file as a person would hear it. `sentence` is None for what people recorded, and empty for silence."""
 
     pcm: bytes
-    sentence: tuple[Words, ...] | None
+    captions: tuple[Caption, ...] | None
 
     @property
     def length_ms(self) -> int:
@@ -31,18 +31,18 @@ class Recording:
 
     @property
     def is_silence(self) -> bool:
-        return self.sentence == ()
+        return self.captions == ()
 
 
-def read(stem: str) -> Recording | None:
+def read_sound_file(stem: str) -> SoundFile | None:
     """The recording that Asterisk would play for `stem`, a path without its extension; None where there is none."""
     path = Path(stem + ".wav")
     try:
-        pcm = wav.samples(path)
-    except (OSError, AudioRefused):
+        pcm = wav.read_samples(path)
+    except (OSError, InvalidAudio):
         return None
     side = path.with_suffix(".json")
     if not side.exists():
-        return Recording(pcm, None)
+        return SoundFile(pcm, None)
     clips = json.loads(side.read_text())["clips"]
-    return Recording(pcm, tuple(Words(clip["text"], clip["start_ms"]) for clip in clips))
+    return SoundFile(pcm, tuple(Caption(clip["text"], clip["start_ms"]) for clip in clips))

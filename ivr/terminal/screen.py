@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
-from ivr.terminal.recording import Recording
+from ivr.terminal.recording import SoundFile
 
 BAR_WIDTH = 40
 
@@ -16,59 +16,62 @@ class Screen:
     def __init__(self, out: TextIO = sys.stdout) -> None:
         self._out = out
         self._is_terminal = out.isatty()
-        self._line_open = False
-        self._shown = 0
+        self._is_line_open = False
+        self._captions_shown = 0
 
-    def begins(self, heard: Recording, start_ms: int) -> None:
+    def show_start(self, sound_file: SoundFile, start_ms: int) -> None:
         """A recording begins to play at `start_ms`."""
-        self._shown = 0
-        if heard.sentence:
-            self._shown = sum(words.start_ms < start_ms for words in heard.sentence)
+        self._captions_shown = 0
+        if sound_file.captions:
+            self._captions_shown = sum(words.start_ms < start_ms for words in sound_file.captions)
             self._write("  ☎ ")
-        self.at(heard, start_ms)
+        self.show_position(sound_file, start_ms)
 
-    def at(self, heard: Recording, position_ms: int) -> None:
+    def show_position(self, sound_file: SoundFile, position_ms: int) -> None:
         """It has come to `position_ms`."""
-        if heard.sentence is None:
+        if sound_file.captions is None:
             if self._is_terminal:
-                self._write(f"\r  ▶ {bar(position_ms, heard.length_ms)}")
+                self._write(f"\r  ▶ {progress_bar(position_ms, sound_file.length_ms)}")
             return
-        while self._shown < len(heard.sentence) and heard.sentence[self._shown].start_ms <= position_ms:
-            self._write(heard.sentence[self._shown].text + " ")
-            self._shown += 1
+        while (
+            self._captions_shown < len(sound_file.captions)
+            and sound_file.captions[self._captions_shown].start_ms <= position_ms
+        ):
+            self._write(sound_file.captions[self._captions_shown].text + " ")
+            self._captions_shown += 1
 
-    def ends(self, heard: Recording, position_ms: int, key: str | None) -> None:
+    def show_end(self, sound_file: SoundFile, position_ms: int, key: str | None) -> None:
         """It has ended there, by a key or on its own."""
-        if heard.sentence is None and not self._is_terminal:
-            self._write(f"  ▶ {bar(position_ms, heard.length_ms)}")
+        if sound_file.captions is None and not self._is_terminal:
+            self._write(f"  ▶ {progress_bar(position_ms, sound_file.length_ms)}")
         if key:
             self._write(f" ⌨ {key}")
         self._close_line()
 
-    def note(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """A line of its own."""
         self._close_line()
         self._write(f"  {text}\n")
-        self._line_open = False
+        self._is_line_open = False
 
     def _write(self, text: str) -> None:
         self._out.write(text)
         self._out.flush()
-        self._line_open = True
+        self._is_line_open = True
 
     def _close_line(self) -> None:
-        if self._line_open:
+        if self._is_line_open:
             self._out.write("\n")
             self._out.flush()
-            self._line_open = False
+            self._is_line_open = False
 
 
-def bar(position_ms: int, length_ms: int) -> str:
+def progress_bar(position_ms: int, length_ms: int) -> str:
     """[========>           ] 0:07 / 1:02"""
     filled = BAR_WIDTH * position_ms // max(1, length_ms)
-    return f"[{'=' * filled + '>' * (filled < BAR_WIDTH):<{BAR_WIDTH}}] {_clock(position_ms)} / {_clock(length_ms)}"
+    return f"[{'=' * filled + '>' * (filled < BAR_WIDTH):<{BAR_WIDTH}}] {_format_duration(position_ms)} / {_format_duration(length_ms)}"
 
 
-def _clock(ms: int) -> str:
+def _format_duration(ms: int) -> str:
     seconds = ms // 1000
     return f"{seconds // 60}:{seconds % 60:02d}"

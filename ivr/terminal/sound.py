@@ -9,36 +9,36 @@ from pathlib import Path
 
 from ivr.audio import wav
 
-PLAYERS = (
+PLAYER_COMMANDS = (
     ("pw-play", "--raw", "--rate=8000", "--channels=1", "--format=s16", "-"),
     ("paplay", "--raw", "--rate=8000", "--channels=1", "--format=s16le"),
     ("aplay", "-q", "-t", "raw", "-f", "S16_LE", "-r", "8000", "-c", "1", "-"),
     ("ffplay", "-loglevel", "quiet", "-nodisp", "-autoexit", "-f", "s16le", "-ar", "8000", "-i", "-"),
 )
-RECORDERS = (
+RECORDER_COMMANDS = (
     ("parecord", "--raw", "--rate=8000", "--channels=1", "--format=s16le"),
     ("arecord", "-q", "-t", "raw", "-f", "S16_LE", "-r", "8000", "-c", "1", "-"),
 )
-SPEAKERS = (
+SYNTHESIZER_COMMANDS = (
     ("espeak-ng", "-v", "en-us", "--stdout"),
     ("espeak", "-v", "en-us", "--stdout"),
     ("flite", "-o", "/dev/stdout", "-t"),
 )
 
 
-def player() -> tuple[str, ...] | None:
+def player_command() -> tuple[str, ...] | None:
     """The command that plays raw samples from its input, if the machine has one and a sound card to play on."""
-    return _first(PLAYERS) if _has_sound_card("playback") else None
+    return _first_installed(PLAYER_COMMANDS) if _has_sound_card("playback") else None
 
 
-def recorder() -> tuple[str, ...] | None:
+def recorder_command() -> tuple[str, ...] | None:
     """The command that writes raw samples of the microphone to its output, if there is one."""
-    return _first(RECORDERS) if _has_sound_card("capture") else None
+    return _first_installed(RECORDER_COMMANDS) if _has_sound_card("capture") else None
 
 
-def speaker() -> tuple[str, ...] | None:
+def synthesizer_command() -> tuple[str, ...] | None:
     """The command that speaks a text given as its last argument, as a WAV on its output."""
-    return _first(SPEAKERS)
+    return _first_installed(SYNTHESIZER_COMMANDS)
 
 
 class Loudspeaker:
@@ -66,33 +66,33 @@ class Loudspeaker:
         self._process = None
 
 
-def spoken(text: str, sounds: Path) -> tuple[bytes, str]:
+def synthesize(text: str, sounds_folder: Path) -> tuple[bytes, str]:
     """`text` as samples at 8 kHz, and how they were made: by a synthesiser, else letter by letter from our prompts.
 
     `sounds`: the folder of one language's prompts.
     """
-    command = speaker()
+    command = synthesizer_command()
     if command:
         made = subprocess.run([*command, text], capture_output=True, check=False)
         if made.returncode == 0 and made.stdout:
-            return _at_8_khz(made.stdout), command[0]
-    return _spelled(text, sounds), "spelled letter by letter: no synthesiser here (espeak-ng, flite)"
+            return _resample_to_8_khz(made.stdout), command[0]
+    return _spell(text, sounds_folder), "spelled letter by letter: no synthesiser here (espeak-ng, flite)"
 
 
-def _spelled(text: str, sounds: Path) -> bytes:
+def _spell(text: str, sounds_folder: Path) -> bytes:
     pcm = b""
     for sign in text.lower():
         table = "number" if sign.isdigit() else "letter"
-        path = sounds / table / f"{sign}.wav"
-        pcm += wav.samples(path) if sign.isalnum() and path.exists() else wav.silence(200)
+        path = sounds_folder / table / f"{sign}.wav"
+        pcm += wav.read_samples(path) if sign.isalnum() and path.exists() else wav.silence(200)
     return pcm
 
 
-def _at_8_khz(content: bytes) -> bytes:
+def _resample_to_8_khz(wav_bytes: bytes) -> bytes:
     """The samples of a mono 16-bit WAV of any rate, at 8 kHz; programs that write to a pipe leave lengths open."""
-    rate = int.from_bytes(content[24:28], "little")
-    start = content.find(b"data") + 8
-    samples = memoryview(content[start : len(content) - (len(content) - start) % 2]).cast("h")
+    rate = int.from_bytes(wav_bytes[24:28], "little")
+    start = wav_bytes.find(b"data") + 8
+    samples = memoryview(wav_bytes[start : len(wav_bytes) - (len(wav_bytes) - start) % 2]).cast("h")
     step = rate / wav.SAMPLE_RATE
     width = max(1, round(step))
     out = bytearray()
@@ -103,7 +103,7 @@ def _at_8_khz(content: bytes) -> bytes:
     return bytes(out)
 
 
-def _first(commands: tuple[tuple[str, ...], ...]) -> tuple[str, ...] | None:
+def _first_installed(commands: tuple[tuple[str, ...], ...]) -> tuple[str, ...] | None:
     return next((command for command in commands if shutil.which(command[0])), None)
 
 

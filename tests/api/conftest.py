@@ -12,89 +12,91 @@ from typing import Any
 import httpx
 import pytest
 
-from ivr.api.application import application
-from ivr.api.server import ApiServer, Listening
+from ivr.api.asgi import build_asgi_app
+from ivr.api.server import ApiServer, ListenAddress
 from ivr.audio import wav
-from tests.support.house import House
+from tests.support.app_fixture import AppFixture
 
 
-class Rest:
+class RestClient:
     """A program with a token; paths begin behind `/v2/accounts/{account}/vmboxes`."""
 
-    def __init__(self, house: House, url: str, token: str) -> None:
-        self.house = house
+    def __init__(self, app: AppFixture, url: str, token: str) -> None:
+        self.app = app
         self.url = url
         self.token = token
-        self.base = f"{url}/v2/accounts/{house.account.id}/vmboxes"
+        self.base = f"{url}/v2/accounts/{app.account.id}/vmboxes"
         self.http = httpx.AsyncClient(headers={"X-Auth-Token": token}, timeout=60)
 
-    async def ask(self, method: str, path: str = "", data: Any = None, **how: Any) -> httpx.Response:
+    async def request(self, method: str, path: str = "", data: Any = None, **options: Any) -> httpx.Response:
         """Any answer."""
         if data is not None:
-            how["json"] = {"data": data}
-        return await self.http.request(method, f"{self.base}{path}", **how)
+            options["json"] = {"data": data}
+        return await self.http.request(method, f"{self.base}{path}", **options)
 
-    async def ok(self, method: str, path: str = "", data: Any = None, **how: Any) -> dict[str, Any]:
+    async def request_ok(self, method: str, path: str = "", data: Any = None, **how: Any) -> dict[str, Any]:
         """The envelope of a success."""
-        answer = await self.ask(method, path, data, **how)
+        answer = await self.request(method, path, data, **how)
         assert answer.is_success, answer.text
         envelope: dict[str, Any] = answer.json()
         assert envelope["status"] == "success"
         return envelope
 
-    async def refused(self, status: int, method: str, path: str = "", data: Any = None, **how: Any) -> dict[str, Any]:
+    async def request_error(
+        self, status: int, method: str, path: str = "", data: Any = None, **how: Any
+    ) -> dict[str, Any]:
         """The envelope of a refusal with that status."""
-        answer = await self.ask(method, path, data, **how)
+        answer = await self.request(method, path, data, **how)
         assert answer.status_code == status, answer.text
         envelope: dict[str, Any] = answer.json()
         assert (envelope["status"], envelope["error"]) == ("error", str(status))
         assert envelope["request_id"]
         return envelope
 
-    async def box(self, number: str = "1000", **settings: Any) -> str:
+    async def create_box(self, number: str = "1000", **settings: Any) -> str:
         """A box made by REST; its id."""
-        made = await self.ok("PUT", data={"name": f"Box {number}", "mailbox": number, **settings})
+        made = await self.request_ok("PUT", data={"name": f"Box {number}", "mailbox": number, **settings})
         return str(made["data"]["id"])
 
-    async def message(self, box_id: str, audio: bytes | None = None, **about: Any) -> dict[str, Any]:
+    async def upload_message(self, box_id: str, audio: bytes | None = None, **fields: Any) -> dict[str, Any]:
         """A message brought by REST."""
-        details = {name.rstrip("_"): value for name, value in about.items()}
-        made = await self.ok("PUT", f"/{box_id}/messages", details)
+        details = {name.rstrip("_"): value for name, value in fields.items()}
+        made = await self.request_ok("PUT", f"/{box_id}/messages", details)
         if audio is not None:
             path = f"/{box_id}/messages/{made['data']['media_id']}/raw"
-            made = await self.ok("PUT", path, content=audio, headers={"Content-Type": "audio/x-wav"})
+            made = await self.request_ok("PUT", path, content=audio, headers={"Content-Type": "audio/x-wav"})
         data: dict[str, Any] = made["data"]
         return data
 
-    async def with_token(self, token: str) -> Rest:
+    async def with_token(self, token: str) -> RestClient:
         """The same door with another token."""
-        return Rest(self.house, self.url, token)
+        return RestClient(self.app, self.url, token)
 
 
 @pytest.fixture
-async def server(house: House) -> AsyncIterator[str]:
+async def api_url(app: AppFixture) -> AsyncIterator[str]:
     """Where it listens."""
-    house.app.rest.forms.clear()
-    server = ApiServer(application(house.app.rest), Listening("127.0.0.1", 0))
+    app.container.api_services.renditions.clear()
+    server = ApiServer(build_asgi_app(app.container.api_services), ListenAddress("127.0.0.1", 0))
     yield await server.start()
     await server.stop()
-    await house.app.workshop.close()
+    await app.container.conversion_pool.close()
 
 
 @pytest.fixture
-async def rest(house: House, server: str) -> AsyncIterator[Rest]:
+async def rest(app: AppFixture, api_url: str) -> AsyncIterator[RestClient]:
     """A program with a token for the whole account."""
-    token, _ = await house.app.tokens.create(house.account.id)
-    rest = Rest(house, server, token)
+    token, _ = await app.container.tokens.create(app.account.id)
+    rest = RestClient(app, api_url, token)
     yield rest
     await rest.http.aclose()
 
 
 @pytest.fixture
-async def alice(house: House, server: str) -> AsyncIterator[Rest]:
+async def alice_rest(app: AppFixture, api_url: str) -> AsyncIterator[RestClient]:
     """A program with a token for alice's boxes."""
-    token, _ = await house.app.tokens.create(house.account.id, house.alice.id)
-    rest = Rest(house, server, token)
+    token, _ = await app.container.tokens.create(app.account.id, app.alice.id)
+    rest = RestClient(app, api_url, token)
     yield rest
     await rest.http.aclose()
 
@@ -106,7 +108,7 @@ def tone(ms: int = 1000, hz: int = 440) -> bytes:
     return wav.header(len(pcm)) + pcm
 
 
-def encoded(tmp_path: Path, extension: str, ms: int = 1000, *options: str) -> bytes:
+def encode_audio(tmp_path: Path, extension: str, ms: int = 1000, *options: str) -> bytes:
     """A tone as ffmpeg writes it with such a name: .mp3, .ogg, .m4a, .wav."""
     source, target = tmp_path / "tone.wav", tmp_path / f"encoded{extension}"
     source.write_bytes(tone(ms))
@@ -115,7 +117,7 @@ def encoded(tmp_path: Path, extension: str, ms: int = 1000, *options: str) -> by
     return target.read_bytes()
 
 
-def files(house: House) -> set[str]:
+def data_files(app: AppFixture) -> set[str]:
     """All files of the data folder but the database, by their paths in it."""
-    folder = house.settings.data.folder
+    folder = app.settings.data.folder
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and "ivr.db" not in path.name}

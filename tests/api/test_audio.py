@@ -13,13 +13,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from ivr.audio import wav
-from ivr.call.scripted import HangUp, Press
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.message import GREGORIAN_EPOCH, Counts
-from ivr.mailbox.store import Purpose
 from ivr.mailbox.takes import Source
-from tests.api.conftest import Rest, encoded, files, tone
-from tests.support.house import NOON, House
+from ivr.storage.protocols import Purpose
+from ivr.storage.records import GREGORIAN_EPOCH, Counts
+from tests.api.conftest import RestClient, data_files, encode_audio, tone
+from tests.support.app_fixture import NOON, AppFixture
+from tests.support.scripted_call import HangUp, Press
 
 JSON = b'{"data": {"caller_id_number": "6001", "caller_id_name": "someone"}}'
 BOUNDARY = "xxBOUNDARYxx"
@@ -27,11 +27,11 @@ MIXED = {"Content-Type": f"multipart/mixed; boundary={BOUNDARY}"}
 
 
 @pytest.fixture
-async def box(house: House) -> Mailbox:
-    return await house.box("1000", house.alice)
+async def box(app: AppFixture) -> Mailbox:
+    return await app.create_box("1000", app.alice)
 
 
-def part(content: bytes, kind: str, name: str = "content", *more: str) -> bytes:
+def multipart_part(content: bytes, kind: str, name: str = "content", *more: str) -> bytes:
     head = [
         f'Content-Disposition: form-data; name="{name}"; filename="../../etc/passwd"',
         f"Content-Type: {kind}",
@@ -45,23 +45,25 @@ def multipart(*parts: bytes, end: bool = True) -> bytes:
     return middle + (f"--{BOUNDARY}--\r\n".encode() if end else b"")
 
 
-async def made(house: House, message_id: str, box: Mailbox) -> tuple[Path, Path]:
+async def rendition_paths(app: AppFixture, message_id: str, box: Mailbox) -> tuple[Path, Path]:
     """The recording and the upload of a message."""
-    message = await house.app.messages.get(box.id, message_id, 0)
-    recording = house.app.delivery.audio(message)[-1]
-    return recording, house.app.recordings.upload(recording)
+    message = await app.container.messages.get(box.id, message_id, 0)
+    recording = app.container.delivery.audio(message)[-1]
+    return recording, app.container.recordings.upload(recording)
 
 
-async def heard(house: House) -> list[str]:
-    phone = await house.call([HangUp(during="(message")], endpoint="alice", number="1000")
+async def audio_heard_by_phone(app: AppFixture) -> list[str]:
+    phone = await app.run_call([HangUp(during="(message")], endpoint="alice", number="1000")
     return phone.texts
 
 
 # -- up ----------------------------------------------------------------------------------------------------------------
 
 
-async def test_in_two_steps_it_comes_to_the_phone_with_its_audio(rest: Rest, house: House, box: Mailbox) -> None:
-    answer = await rest.ask("PUT", f"/{box.id}/messages", {
+async def test_message_created_in_two_requests_is_heard_by_phone(
+    rest: RestClient, app: AppFixture, box: Mailbox
+) -> None:
+    answer = await rest.request("PUT", f"/{box.id}/messages", {
         "caller_id_name": "someone", "caller_id_number": "6001", "folder": "new", "from": "someone@farfaraway.com",
     })  # fmt: skip
     message = answer.json()["data"]
@@ -73,82 +75,86 @@ async def test_in_two_steps_it_comes_to_the_phone_with_its_audio(rest: Rest, hou
     }  # fmt: skip
     assert len(message["call_id"]) == 24
     assert message["media_id"].startswith("201605-")
-    assert await house.app.messages.counts(box.id) == Counts()
-    assert not any("(message" in text for text in (await house.call([], endpoint="alice", number="1000")).texts)
-    assert [line["media_id"] for line in (await rest.ok("GET", f"/{box.id}/messages"))["data"]] == [message["media_id"]]
+    assert await app.container.messages.counts(box.id) == Counts()
+    assert not any("(message" in text for text in (await app.run_call([], endpoint="alice", number="1000")).texts)
+    assert [line["media_id"] for line in (await rest.request_ok("GET", f"/{box.id}/messages"))["data"]] == [
+        message["media_id"]
+    ]
 
     content = tone(3140)
     path = f"/{box.id}/messages/{message['media_id']}/raw"
-    said = await rest.refused(404, "GET", path)
+    said = await rest.request_error(404, "GET", path)
     assert said["data"]["message"] == "bad identifier"
-    full = await rest.ask("PUT", path, content=content, headers={"Content-Type": "audio/x-wav"})
+    full = await rest.request("PUT", path, content=content, headers={"Content-Type": "audio/x-wav"})
     assert (full.status_code, full.json()["data"]) == (201, {**message, "length": 3140})
-    assert await house.app.messages.counts(box.id) == Counts(new=1)
-    assert f"(message {message['media_id']})" in await heard(house)
+    assert await app.container.messages.counts(box.id) == Counts(new=1)
+    assert f"(message {message['media_id']})" in await audio_heard_by_phone(app)
 
 
 async def test_a_message_that_waits_for_its_audio_can_be_changed_and_deleted(
-    rest: Rest, house: House, box: Mailbox
+    rest: RestClient, app: AppFixture, box: Mailbox
 ) -> None:
-    waiting = [(await rest.message(box.id))["media_id"] for _ in range(3)]
-    await rest.ok("POST", f"/{box.id}/messages/{waiting[0]}", {"folder": "saved"})
-    await rest.ok("DELETE", f"/{box.id}/messages/{waiting[1]}")
-    other = await house.box("1001")
-    copied = await rest.ok("POST", f"/{box.id}/messages", {"messages": waiting[:1], "source_id": [other.id]})
+    waiting = [(await rest.upload_message(box.id))["media_id"] for _ in range(3)]
+    await rest.request_ok("POST", f"/{box.id}/messages/{waiting[0]}", {"folder": "saved"})
+    await rest.request_ok("DELETE", f"/{box.id}/messages/{waiting[1]}")
+    other = await app.create_box("1001")
+    copied = await rest.request_ok("POST", f"/{box.id}/messages", {"messages": waiting[:1], "source_id": [other.id]})
     assert copied["data"]["failed"] == [{waiting[0]: "not_found"}]
-    assert await house.app.messages.counts(box.id) == Counts()
-    await rest.ok("PUT", f"/{box.id}/messages/{waiting[0]}/raw", content=tone(), headers={"Content-Type": "audio/wav"})
-    assert await house.app.messages.counts(box.id) == Counts(saved=1)
-    await rest.ok("DELETE", f"/{box.id}/messages")
-    assert await house.app.messages.counts(box.id) == Counts()
-    assert await house.app.messages.bytes(box.id) == 0
+    assert await app.container.messages.counts(box.id) == Counts()
+    await rest.request_ok(
+        "PUT", f"/{box.id}/messages/{waiting[0]}/raw", content=tone(), headers={"Content-Type": "audio/wav"}
+    )
+    assert await app.container.messages.counts(box.id) == Counts(saved=1)
+    await rest.request_ok("DELETE", f"/{box.id}/messages")
+    assert await app.container.messages.counts(box.id) == Counts()
+    assert await app.container.messages.bytes(box.id) == 0
 
 
 @pytest.mark.parametrize(
     ("parts", "audio_first"),
     [("multipart/mixed", False), ("multipart/mixed", True), ("multipart/form-data", False)],
 )
-async def test_in_one_step_in_any_order(
-    rest: Rest, house: House, box: Mailbox, tmp_path: Path, parts: str, audio_first: bool
+async def test_message_created_in_one_multipart_request_in_any_order(
+    rest: RestClient, app: AppFixture, box: Mailbox, tmp_path: Path, parts: str, audio_first: bool
 ) -> None:
-    content = encoded(tmp_path, ".mp3", 2000)
-    both = [part(JSON, "application/json"), part(content, "audio/mp3")]
+    content = encode_audio(tmp_path, ".mp3", 2000)
+    both = [multipart_part(JSON, "application/json"), multipart_part(content, "audio/mp3")]
     body = multipart(*(both[::-1] if audio_first else both))
-    answer = await rest.ask(
+    answer = await rest.request(
         "PUT", f"/{box.id}/messages", content=body, headers={"Content-Type": f"{parts}; boundary={BOUNDARY}"}
     )
     message = answer.json()["data"]
     assert answer.status_code == 201
     assert (message["caller_id_number"], message["from"]) == ("6001", "6001@demo.example")
     assert abs(message["length"] - 2000) < 120
-    recording, upload = await made(house, message["media_id"], box)
+    recording, upload = await rendition_paths(app, message["media_id"], box)
     assert upload.read_bytes() == content
-    assert wav.is_ours(recording.read_bytes()[:44])
+    assert wav.is_canonical(recording.read_bytes()[:44])
     assert wav.length_ms(recording) == message["length"]
-    assert await house.app.messages.bytes(box.id) == len(content) + recording.stat().st_size
+    assert await app.container.messages.bytes(box.id) == len(content) + recording.stat().st_size
 
 
-async def test_base64_parts_are_decoded(rest: Rest, house: House, box: Mailbox) -> None:
+async def test_base64_parts_are_decoded(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     content = tone(500)
     body = multipart(
-        part(base64.encodebytes(content), "audio/wav", "content", "Content-Transfer-Encoding: base64"),
-        part(base64.encodebytes(JSON), "application/json", "content", "Content-Transfer-Encoding: BASE64"),
+        multipart_part(base64.encodebytes(content), "audio/wav", "content", "Content-Transfer-Encoding: base64"),
+        multipart_part(base64.encodebytes(JSON), "application/json", "content", "Content-Transfer-Encoding: BASE64"),
     )
-    message = (await rest.ok("PUT", f"/{box.id}/messages", content=body, headers=MIXED))["data"]
+    message = (await rest.request_ok("PUT", f"/{box.id}/messages", content=body, headers=MIXED))["data"]
     assert (message["length"], message["caller_id_number"]) == (500, "6001")
-    assert (await made(house, message["media_id"], box))[1].read_bytes() == content
+    assert (await rendition_paths(app, message["media_id"], box))[1].read_bytes() == content
 
 
-async def test_a_base64_body(rest: Rest, house: House, box: Mailbox) -> None:
-    message = await rest.message(box.id)
+async def test_base64_body_is_decoded(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    message = await rest.upload_message(box.id)
     content = tone(5000)
     headers = {"Content-Type": "audio/wav", "Content-Transfer-Encoding": "base64"}
     path = f"/{box.id}/messages/{message['media_id']}/raw"
-    await rest.ok("PUT", path, content=base64.encodebytes(content), headers=headers)
-    assert (await rest.ask("GET", path)).content == content
-    await rest.refused(400, "PUT", path, content=base64.b64encode(content)[:-2], headers=headers)
-    await rest.refused(400, "PUT", path, content=b"!!!!" * 10, headers=headers)
-    assert (await rest.ask("GET", path)).content == content
+    await rest.request_ok("PUT", path, content=base64.encodebytes(content), headers=headers)
+    assert (await rest.request("GET", path)).content == content
+    await rest.request_error(400, "PUT", path, content=base64.b64encode(content)[:-2], headers=headers)
+    await rest.request_error(400, "PUT", path, content=b"!!!!" * 10, headers=headers)
+    assert (await rest.request("GET", path)).content == content
 
 
 @pytest.mark.parametrize(
@@ -156,73 +162,79 @@ async def test_a_base64_body(rest: Rest, house: House, box: Mailbox) -> None:
     [(".wav", "audio/x-wav"), (".mp3", "audio/mpeg"), (".ogg", "audio/ogg"), (".m4a", "audio/mp4"),
      (".mp3", "application/octet-stream"), (".wav", "application/x-www-form-urlencoded")],
 )  # fmt: skip
-async def test_every_kind_of_audio_is_taken_and_given_back_as_it_came(
-    rest: Rest, house: House, box: Mailbox, tmp_path: Path, extension: str, kind: str
+async def test_every_audio_format_is_accepted_and_returned_unchanged(
+    rest: RestClient, app: AppFixture, box: Mailbox, tmp_path: Path, extension: str, kind: str
 ) -> None:
-    content = encoded(tmp_path, extension, 1500, "-ar", "16000", "-ac", "2")
-    message = await rest.message(box.id)
+    content = encode_audio(tmp_path, extension, 1500, "-ar", "16000", "-ac", "2")
+    message = await rest.upload_message(box.id)
     path = f"/{box.id}/messages/{message['media_id']}/raw"
-    sent = await rest.ok("PUT", path, content=content, headers={"Content-Type": kind})
+    sent = await rest.request_ok("PUT", path, content=content, headers={"Content-Type": kind})
     assert abs(sent["data"]["length"] - 1500) < 150
-    given = await rest.ask("GET", path)
+    given = await rest.request("GET", path)
     assert given.content == content
-    as_wav = await rest.ask("GET", path, headers={"Accept": "audio/x-wav"})
+    as_wav = await rest.request("GET", path, headers={"Accept": "audio/x-wav"})
     assert (as_wav.content == content) == (extension == ".wav")
     assert as_wav.content[:4] == b"RIFF"
 
 
-async def test_other_audio_replaces_what_was_there(rest: Rest, house: House, box: Mailbox, tmp_path: Path) -> None:
-    message = await rest.message(box.id, tone(1000))
-    original = await house.app.messages.get(box.id, message["media_id"], 0)
-    [copy] = await house.app.delivery.copy(original, [await house.box("1001")])
+async def test_uploaded_audio_replaces_message_audio(
+    rest: RestClient, app: AppFixture, box: Mailbox, tmp_path: Path
+) -> None:
+    message = await rest.upload_message(box.id, tone(1000))
+    original = await app.container.messages.get(box.id, message["media_id"], 0)
+    [copy] = await app.container.delivery.copy(original, [await app.create_box("1001")])
     path = f"/{box.id}/messages/{message['media_id']}/raw"
-    content = encoded(tmp_path, ".mp3", 3000)
-    changed = await rest.ok("PUT", path, content=multipart(part(content, "audio/mp3")), headers=MIXED)
+    content = encode_audio(tmp_path, ".mp3", 3000)
+    changed = await rest.request_ok("PUT", path, content=multipart(multipart_part(content, "audio/mp3")), headers=MIXED)
     assert abs(changed["data"]["length"] - 3000) < 150
-    assert (await rest.ask("GET", path)).content == content
-    recording, upload = await made(house, message["media_id"], box)
-    assert await house.app.messages.bytes(box.id) == recording.stat().st_size + upload.stat().st_size
-    assert wav.length_ms(house.app.delivery.audio(copy)[0]) == 1000  # A copy keeps what it was made of.
-    assert await house.app.messages.counts(box.id) == Counts(new=1)
+    assert (await rest.request("GET", path)).content == content
+    recording, upload = await rendition_paths(app, message["media_id"], box)
+    assert await app.container.messages.bytes(box.id) == recording.stat().st_size + upload.stat().st_size
+    assert wav.length_ms(app.container.delivery.audio(copy)[0]) == 1000  # A copy keeps what it was made of.
+    assert await app.container.messages.counts(box.id) == Counts(new=1)
 
 
-async def test_other_audio_takes_its_room_as_a_new_message_does(
-    rest: Rest, house: House, box: Mailbox, tmp_path: Path
+async def test_replacement_audio_counts_against_quota_like_new_message(
+    rest: RestClient, app: AppFixture, box: Mailbox, tmp_path: Path
 ) -> None:
     """What is deleted goes for it, the oldest first and no more than must; never the message itself."""
-    box = await house.app.boxes.patch(box, {"quota_mb": 1})
-    deleted = [await house.message(box, s=15, folder="deleted", age_s=age) for age in (300, 200, 100)]
-    message = await rest.message(box.id, tone(1000), folder="deleted", timestamp=GREGORIAN_EPOCH + NOON - 400)
+    box = await app.container.boxes.patch(box, {"quota_mb": 1})
+    deleted = [await app.create_message(box, s=15, folder="deleted", age_s=age) for age in (300, 200, 100)]
+    message = await rest.upload_message(box.id, tone(1000), folder="deleted", timestamp=GREGORIAN_EPOCH + NOON - 400)
     path = f"/{box.id}/messages/{message['media_id']}/raw"
-    await rest.ok("PUT", path, content=tone(20_000), headers={"Content-Type": "audio/x-wav"})
-    left = {one.id for one in await house.messages(box)}
+    await rest.request_ok("PUT", path, content=tone(20_000), headers={"Content-Type": "audio/x-wav"})
+    left = {one.id for one in await app.messages(box)}
     assert left == {message["media_id"], deleted[2].id}
-    assert await house.app.messages.bytes(box.id) <= box.quota_bytes
-    assert not house.app.delivery.audio(deleted[0])[0].exists()
-    assert (await rest.ask("GET", path)).content == tone(20_000)
+    assert await app.container.messages.bytes(box.id) <= box.quota_bytes
+    assert not app.container.delivery.audio(deleted[0])[0].exists()
+    assert (await rest.request("GET", path)).content == tone(20_000)
 
 
-async def test_a_copy_gives_back_what_was_uploaded_too(rest: Rest, house: House, box: Mailbox, tmp_path: Path) -> None:
-    content = encoded(tmp_path, ".ogg")
-    message = (await rest.ok("PUT", f"/{box.id}/messages", content=content, headers={"Content-Type": "audio/ogg"}))[
+async def test_copied_message_returns_original_upload(
+    rest: RestClient, app: AppFixture, box: Mailbox, tmp_path: Path
+) -> None:
+    content = encode_audio(tmp_path, ".ogg")
+    message = (
+        await rest.request_ok("PUT", f"/{box.id}/messages", content=content, headers={"Content-Type": "audio/ogg"})
+    )["data"]
+    other = await app.create_box("1001")
+    moved = (await rest.request_ok("POST", f"/{box.id}/messages/{message['media_id']}", {"source_id": other.id}))[
         "data"
     ]
-    other = await house.box("1001")
-    moved = (await rest.ok("POST", f"/{box.id}/messages/{message['media_id']}", {"source_id": other.id}))["data"]
-    given = await rest.ask("GET", f"/{other.id}/messages/{moved['media_id']}/raw")
+    given = await rest.request("GET", f"/{other.id}/messages/{moved['media_id']}/raw")
     assert (given.content, given.headers["content-type"]) == (content, "audio/ogg")
 
 
-async def test_a_message_is_told_of_when_its_audio_is_there(rest: Rest, house: House, box: Mailbox) -> None:
+async def test_message_is_announced_once_its_audio_is_uploaded(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     async def asked_for() -> list[str]:
         sql = "SELECT kind FROM outbox WHERE box_id = ? ORDER BY kind"
-        return await house.app.database.read(lambda c: [row[0] for row in c.execute(sql, (box.id,))])
+        return await app.container.database.read(lambda c: [row[0] for row in c.execute(sql, (box.id,))])
 
-    message = await rest.message(box.id)
+    message = await rest.upload_message(box.id)
     assert await asked_for() == []
     path = f"/{box.id}/messages/{message['media_id']}/raw"
     for _ in range(2):
-        await rest.ok("PUT", path, content=tone(), headers={"Content-Type": "audio/wav"})
+        await rest.request_ok("PUT", path, content=tone(), headers={"Content-Type": "audio/wav"})
         assert await asked_for() == ["light", "new"]
 
 
@@ -239,16 +251,16 @@ async def test_a_message_is_told_of_when_its_audio_is_there(rest: Rest, house: H
         ({"from": ["x"]}, "from", "type"),
     ],
 )
-async def test_details_that_break_a_rule(
-    rest: Rest, house: House, box: Mailbox, about: dict[str, Any], field: str, rule: str
+async def test_message_metadata_violating_rule_is_rejected(
+    rest: RestClient, app: AppFixture, box: Mailbox, about: dict[str, Any], field: str, rule: str
 ) -> None:
-    said = await rest.refused(400, "PUT", f"/{box.id}/messages", about)
+    said = await rest.request_error(400, "PUT", f"/{box.id}/messages", about)
     assert rule in said["data"][field]
-    assert await house.messages(box) == []
+    assert await app.messages(box) == []
 
 
-async def test_what_is_left_out_is_filled_in(rest: Rest, house: House, box: Mailbox) -> None:
-    message = await rest.message(box.id, timestamp=63630058722, to="2000", from_="x")
+async def test_omitted_message_metadata_gets_defaults(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    message = await rest.upload_message(box.id, timestamp=63630058722, to="2000", from_="x")
     assert message["media_id"].startswith("201605-")
     assert (message["from"], message["to"], message["caller_id_number"], message["caller_id_name"]) == (
         "x@demo.example", "2000@demo.example", "anonymous", "anonymous",
@@ -256,137 +268,145 @@ async def test_what_is_left_out_is_filled_in(rest: Rest, house: House, box: Mail
     assert message["timestamp"] == 63630058722
 
 
-async def test_exactly_one_media_file(rest: Rest, house: House, box: Mailbox) -> None:
-    two = multipart(part(JSON, "application/json"), part(tone(), "audio/wav"), part(tone(), "audio/wav"))
-    said = await rest.refused(400, "PUT", f"/{box.id}/messages", content=two, headers=MIXED)
+async def test_multipart_must_contain_exactly_one_media_file(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    two = multipart(
+        multipart_part(JSON, "application/json"),
+        multipart_part(tone(), "audio/wav"),
+        multipart_part(tone(), "audio/wav"),
+    )
+    said = await rest.request_error(400, "PUT", f"/{box.id}/messages", content=two, headers=MIXED)
     assert said["data"]["file"]["maxItems"]["message"] == "Please provide a single media file"
-    message = await rest.message(box.id)
+    message = await rest.upload_message(box.id)
     path = f"/{box.id}/messages/{message['media_id']}/raw"
     for content, headers in (
-        (multipart(part(JSON, "application/json")), MIXED),
+        (multipart(multipart_part(JSON, "application/json")), MIXED),
         (JSON, {"Content-Type": "application/json"}),
         (b"", {"Content-Type": "application/json"}),
     ):
-        said = await rest.refused(400, "PUT", path, content=content, headers=headers)
+        said = await rest.request_error(400, "PUT", path, content=content, headers=headers)
         assert said["data"]["file"]["required"]["message"] == "Please provide a media file"
-    assert not any(".part" in name or "incoming" in name for name in files(house))
+    assert not any(".part" in name or "incoming" in name for name in data_files(app))
 
 
 # -- down --------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_phones_message_comes_as_the_box_prefers(rest: Rest, house: House, box: Mailbox) -> None:
-    message = await house.message(box, s=2, caller="+49 (30) 1")
+async def test_phone_message_audio_uses_preferred_format_of_box(
+    rest: RestClient, app: AppFixture, box: Mailbox
+) -> None:
+    message = await app.create_message(box, s=2, caller="+49 (30) 1")
     path = f"/{box.id}/messages/{message.id}/raw"
     for extension, kind, start in (("mp3", "audio/mpeg", b"ID3"), ("mp4", "audio/mp4", b"ftyp"),
                                    ("wav", "audio/x-wav", b"RIFF")):  # fmt: skip
-        await rest.ok("PATCH", f"/{box.id}", {"media_extension": extension})
-        given = await rest.ask("GET", path)
+        await rest.request_ok("PATCH", f"/{box.id}", {"media_extension": extension})
+        given = await rest.request("GET", path)
         assert given.headers["content-type"] == kind
         assert start in given.content[:12]
         name = f"+49_30_1_2016-05-10_11-00-00.{'m4a' if extension == 'mp4' else extension}"
         assert given.headers["content-disposition"].startswith(f'attachment; filename="{name}"')
-    assert await house.folder_of(message) == "new"
-    assert given.content == house.app.delivery.audio(message)[0].read_bytes()
+    assert await app.folder_of(message) == "new"
+    assert given.content == app.container.delivery.audio(message)[0].read_bytes()
 
 
-async def test_accept_decides(rest: Rest, house: House, box: Mailbox) -> None:
-    message = await house.message(box)
+async def test_accept_header_selects_audio_format(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    message = await app.create_message(box)
     path = f"/{box.id}/messages/{message.id}/raw"
     for accept, kind in (
         ("audio/wav", "audio/x-wav"), ("audio/mp4", "audio/mp4"), ("audio/mp3", "audio/mpeg"), ("*/*", "audio/mpeg"),
         ("audio/*;q=0.5, audio/mp4", "audio/mp4"), ("audio/mpeg;q=0, audio/*", "audio/x-wav"),
         ("application/octet-stream", "audio/mpeg"), ("text/html, audio/wav;q=0.1", "audio/x-wav"),
     ):  # fmt: skip
-        given = await rest.ask("GET", path, headers={"Accept": accept})
+        given = await rest.request("GET", path, headers={"Accept": accept})
         assert (given.status_code, given.headers["content-type"]) == (200, kind), accept
     for accept in ("text/html", "audio/ogg", "audio/*;q=0", "application/json"):
-        said = await rest.refused(406, "GET", path, headers={"Accept": accept})
+        said = await rest.request_error(406, "GET", path, headers={"Accept": accept})
         assert "audio/x-wav" in said["data"]["message"]
 
 
-async def test_any_stretch_of_bytes(rest: Rest, house: House, box: Mailbox) -> None:
-    message = await rest.message(box.id, tone(1000))
+async def test_range_request_returns_any_byte_range(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    message = await rest.upload_message(box.id, tone(1000))
     path = f"/{box.id}/messages/{message['media_id']}/raw"
-    whole = await rest.ask("GET", path)
+    whole = await rest.request("GET", path)
     assert whole.headers["accept-ranges"] == "bytes"
     size = len(whole.content)
     for asked, start, end in (("0-99", 0, 100), ("100-", 100, size), ("-10", size - 10, size),
                               (f"5-{size * 9}", 5, size), (f"-{size * 2}", 0, size)):  # fmt: skip
-        some = await rest.ask("GET", path, headers={"Range": f"bytes={asked}"})
+        some = await rest.request("GET", path, headers={"Range": f"bytes={asked}"})
         assert some.status_code == 206
         assert some.content == whole.content[start:end]
         assert some.headers["content-range"] == f"bytes {start}-{end - 1}/{size}"
     for asked in (f"{size}-", "-0"):
-        answer = await rest.ask("GET", path, headers={"Range": f"bytes={asked}"})
+        answer = await rest.request("GET", path, headers={"Range": f"bytes={asked}"})
         assert (answer.status_code, answer.headers["content-range"]) == (416, f"bytes */{size}")
     for asked in ("bytes=9-2", "bytes=a-b", "lines=0-1", "bytes=0-1,3-4", "bytes=-"):
-        assert (await rest.ask("GET", path, headers={"Range": asked})).content == whole.content
+        assert (await rest.request("GET", path, headers={"Range": asked})).content == whole.content
     tag = whole.headers["etag"]
-    assert (await rest.ask("GET", path, headers={"If-None-Match": tag})).status_code == 304
-    assert (await rest.ask("GET", path, headers={"Range": "bytes=0-1", "If-Range": '"x"'})).status_code == 200
-    assert (await rest.ask("GET", path, headers={"Range": "bytes=0-1", "If-Range": tag})).status_code == 206
+    assert (await rest.request("GET", path, headers={"If-None-Match": tag})).status_code == 304
+    assert (await rest.request("GET", path, headers={"Range": "bytes=0-1", "If-Range": '"x"'})).status_code == 200
+    assert (await rest.request("GET", path, headers={"Range": "bytes=0-1", "If-Range": tag})).status_code == 206
 
 
-async def forwarded(house: House, box: Mailbox, destination: Mailbox, intro_ms: int = 700) -> str:
+async def forward_with_intro(app: AppFixture, box: Mailbox, destination: Mailbox, intro_ms: int = 700) -> str:
     """A message with an introduction, as somebody forwards it by phone; its id."""
-    original = await house.message(box, s=1)
-    from ivr.mailbox.message import Caller
+    original = await app.create_message(box, s=1)
+    from ivr.storage.records import Caller
 
-    take = await house.app.mailroom.takes.begin(
+    take = await app.container.voicemail_services.takes.begin(
         box.account_id, box.id, Purpose.INTRO, Source("PJSIP/alice-1", "1.1", Caller("1000"))
     )
     wav.write(Path(take.path), b"\x05\x00" * (intro_ms * 8))
-    return (await house.app.delivery.forward(original, destination, take)).id
+    return (await app.container.delivery.forward(original, destination, take)).id
 
 
-async def test_an_intro_is_joined_in_front(rest: Rest, house: House, box: Mailbox) -> None:
-    other = await house.box("1001", media_extension="wav")
-    message_id = await forwarded(house, box, other)
+async def test_intro_is_prepended_to_message_audio(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    other = await app.create_box("1001", media_extension="wav")
+    message_id = await forward_with_intro(app, box, other)
     path = f"/{other.id}/messages/{message_id}/raw"
-    given = await rest.ask("GET", path)
-    intro, original = (file.read_bytes()[44:] for file in house.app.delivery.audio((await house.messages(other))[0]))
+    given = await rest.request("GET", path)
+    intro, original = (file.read_bytes()[44:] for file in app.container.delivery.audio((await app.messages(other))[0]))
     assert given.content == wav.header(len(intro) + len(original)) + intro + original
-    assert wav.length_of(len(given.content)) == 1700
-    some = await rest.ask("GET", path, headers={"Range": f"bytes=40-{44 + len(intro) + 9}"})
+    assert wav.length_ms_from_size(len(given.content)) == 1700
+    some = await rest.request("GET", path, headers={"Range": f"bytes=40-{44 + len(intro) + 9}"})
     assert some.content == given.content[40 : 44 + len(intro) + 10]
-    mp3 = await rest.ask("GET", path, headers={"Accept": "audio/mpeg"})
+    mp3 = await rest.request("GET", path, headers={"Accept": "audio/mpeg"})
     assert mp3.headers["content-type"] == "audio/mpeg"
 
 
-async def test_who_is_being_sent_a_message_gets_all_of_it_though_it_is_deleted_meanwhile(
-    rest: Rest, house: House, box: Mailbox
+async def test_download_completes_when_message_is_deleted_meanwhile(
+    rest: RestClient, app: AppFixture, box: Mailbox
 ) -> None:
-    message = await rest.message(box.id, tone(30_000))
+    message = await rest.upload_message(box.id, tone(30_000))
     async with rest.http.stream("GET", f"{rest.base}/{box.id}/messages/{message['media_id']}/raw") as answer:
         chunks = answer.aiter_bytes()
         got = await anext(chunks)
-        for path in await made(house, message["media_id"], box):
+        for path in await rendition_paths(app, message["media_id"], box):
             path.unlink()
         async for chunk in chunks:
             got += chunk
     assert got == tone(30_000)
 
 
-async def test_a_form_that_was_made_is_kept_for_the_next(rest: Rest, house: House, box: Mailbox) -> None:
-    message = await house.message(box)
+async def test_rendition_is_cached_for_next_request(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    message = await app.create_message(box)
     path = f"/{box.id}/messages/{message.id}/raw"
-    answers = await asyncio.gather(*(rest.ask("GET", path) for _ in range(5)))
+    answers = await asyncio.gather(*(rest.request("GET", path) for _ in range(5)))
     assert len({answer.content for answer in answers}) == 1
-    assert len([name for name in files(house) if name.startswith("forms/")]) == 1
+    assert len([name for name in data_files(app) if name.startswith("forms/")]) == 1
 
 
 # -- a zip -------------------------------------------------------------------------------------------------------------
 
 
-async def test_many_messages_as_one_zip(rest: Rest, house: House, box: Mailbox) -> None:
-    await rest.ok("PATCH", f"/{box.id}", {"media_extension": "wav"})
-    same = [await house.message(box, caller="6001", age_s=60, s=n + 1) for n in range(3)]
-    evil = await house.message(box, caller="../../etc/CON:x", age_s=60)
-    hidden = (await rest.message(box.id))["media_id"]
+async def test_messages_are_downloaded_as_one_zip(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    await rest.request_ok("PATCH", f"/{box.id}", {"media_extension": "wav"})
+    same = [await app.create_message(box, caller="6001", age_s=60, s=n + 1) for n in range(3)]
+    evil = await app.create_message(box, caller="../../etc/CON:x", age_s=60)
+    hidden = (await rest.upload_message(box.id))["media_id"]
     missing = "201605-" + "0" * 32
     ids = [m.id for m in (*same, evil)] + [missing, hidden, same[0].id]
-    answer = await rest.ask("POST", f"/{box.id}/messages/raw", {"messages": ids}, headers={"Accept": "application/zip"})
+    answer = await rest.request(
+        "POST", f"/{box.id}/messages/raw", {"messages": ids}, headers={"Accept": "application/zip"}
+    )
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip")
     assert answer.headers["content-disposition"].startswith(
         f'attachment; filename="{answer.headers["x-request-id"]}.zip"'
@@ -397,24 +417,24 @@ async def test_many_messages_as_one_zip(rest: Rest, house: House, box: Mailbox) 
         "6001_2016-05-10_11-59-00.wav", "6001_2016-05-10_11-59-00_2.wav", "6001_2016-05-10_11-59-00_3.wav",
         "etc_CON_x_2016-05-10_11-59-00.wav", "not-in-this-archive.txt",
     ]  # fmt: skip
-    assert archive.read("6001_2016-05-10_11-59-00.wav") == house.app.delivery.audio(same[0])[0].read_bytes()
+    assert archive.read("6001_2016-05-10_11-59-00.wav") == app.container.delivery.audio(same[0])[0].read_bytes()
     assert archive.read("not-in-this-archive.txt").decode() == f"{missing}: not_found\r\n{hidden}: not_found\r\n"
-    await rest.refused(406, "POST", f"/{box.id}/messages/raw", {"messages": ids}, headers={"Accept": "text/html"})
+    await rest.request_error(406, "POST", f"/{box.id}/messages/raw", {"messages": ids}, headers={"Accept": "text/html"})
 
 
-async def test_a_zip_has_the_form_that_the_box_prefers(rest: Rest, house: House, box: Mailbox) -> None:
-    message = await house.message(box)
-    answer = await rest.ask("POST", f"/{box.id}/messages/raw", {"messages": [message.id]})
+async def test_zip_uses_preferred_format_of_box(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    message = await app.create_message(box)
+    answer = await rest.request("POST", f"/{box.id}/messages/raw", {"messages": [message.id]})
     [name] = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
     assert name.endswith(".mp3")
 
 
-async def test_a_zip_needs_no_more_memory_the_more_is_in_it(rest: Rest, house: House, box: Mailbox) -> None:
+async def test_zip_memory_use_is_constant(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     import tracemalloc
 
-    await rest.ok("PATCH", f"/{box.id}", {"media_extension": "wav"})
-    message = await house.message(box, s=60)
-    ids = [message.id, *[copy.id for copy in await house.app.delivery.copy(message, [box] * 40)]]
+    await rest.request_ok("PATCH", f"/{box.id}", {"media_extension": "wav"})
+    message = await app.create_message(box, s=60)
+    ids = [message.id, *[copy.id for copy in await app.container.delivery.copy(message, [box] * 40)]]
     tracemalloc.start()
     size = 0
     async with rest.http.stream(
@@ -428,36 +448,42 @@ async def test_a_zip_needs_no_more_memory_the_more_is_in_it(rest: Rest, house: H
     assert peak < 8_000_000, f"{peak} bytes for {size}"
 
 
-async def test_a_message_brought_by_rest_is_heard_by_phone_and_deleted_there(
-    rest: Rest, house: House, box: Mailbox
+async def test_message_uploaded_by_rest_is_heard_and_deleted_by_phone(
+    rest: RestClient, app: AppFixture, box: Mailbox
 ) -> None:
-    message = await rest.message(box.id, tone(2000))
-    phone = await house.call([Press("7", during="(message")], endpoint="alice", number="1000")
+    message = await rest.upload_message(box.id, tone(2000))
+    phone = await app.run_call([Press("7", during="(message")], endpoint="alice", number="1000")
     assert f"(message {message['media_id']})" in phone.texts
-    assert (await rest.ok("GET", f"/{box.id}/messages/{message['media_id']}"))["data"]["folder"] == "deleted"
+    assert (await rest.request_ok("GET", f"/{box.id}/messages/{message['media_id']}"))["data"]["folder"] == "deleted"
 
 
-async def test_gone_means_gone_with_what_was_uploaded(rest: Rest, house: House, box: Mailbox, tmp_path: Path) -> None:
-    message = await rest.message(box.id, encoded(tmp_path, ".mp3"))
-    waiting = await rest.message(box.id)
-    await rest.ok("PUT", f"/{box.id}/greetings/unavailable/raw", content=tone(), headers={"Content-Type": "audio/wav"})
-    audio = {name for name in files(house) if message["media_id"] in name}
+async def test_purged_message_loses_its_original_upload(
+    rest: RestClient, app: AppFixture, box: Mailbox, tmp_path: Path
+) -> None:
+    message = await rest.upload_message(box.id, encode_audio(tmp_path, ".mp3"))
+    waiting = await rest.upload_message(box.id)
+    await rest.request_ok(
+        "PUT", f"/{box.id}/greetings/unavailable/raw", content=tone(), headers={"Content-Type": "audio/wav"}
+    )
+    audio = {name for name in data_files(app) if message["media_id"] in name}
     assert {Path(name).suffix for name in audio} == {".wav", ".upload"}
-    await rest.ok("DELETE", f"/{box.id}/messages")
-    await rest.ok("DELETE", f"/{box.id}/greetings/unavailable")
+    await rest.request_ok("DELETE", f"/{box.id}/messages")
+    await rest.request_ok("DELETE", f"/{box.id}/greetings/unavailable")
     for days in (80, 10, 10):
-        house.clock.advance(s=days * 86_400)
-        while await house.app.sweeper.turn():
+        app.clock.advance(s=days * 86_400)
+        while await app.container.retention_worker.run_once():
             pass
-    assert not any(name.startswith(house.account.id) for name in files(house))
-    rows = await house.app.database.read(lambda c: c.execute("SELECT count(*) FROM messages").fetchone()[0])
+    assert not any(name.startswith(app.account.id) for name in data_files(app))
+    rows = await app.container.database.read(lambda c: c.execute("SELECT count(*) FROM messages").fetchone()[0])
     assert (rows, waiting["length"]) == (0, 1)
 
 
-async def test_a_message_that_waits_for_its_audio_is_no_fault(rest: Rest, house: House, box: Mailbox) -> None:
-    await rest.message(box.id)
+async def test_message_awaiting_audio_is_not_reported_as_inconsistent(
+    rest: RestClient, app: AppFixture, box: Mailbox
+) -> None:
+    await rest.upload_message(box.id)
     with capture_logs() as logged:
-        house.clock.advance(s=2 * 86_400)
-        while await house.app.sweeper.turn():
+        app.clock.advance(s=2 * 86_400)
+        while await app.container.retention_worker.run_once():
             pass
     assert [line for line in logged if line["event"] == "sweep.audio_missing"] == []

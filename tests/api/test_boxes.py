@@ -10,16 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ivr.api.documents import box as documents_of
+from ivr.api.serializers import box_document as documents_of
 from ivr.errors import InvalidFields
-from tests.api.conftest import Rest
-from tests.support.house import House
+from tests.api.conftest import RestClient
+from tests.support.app_fixture import AppFixture
 
-NOBODY = "0" * 32
+UNKNOWN_ID = "0" * 32
 
 
-async def test_a_box_is_made_with_its_defaults_and_its_id(rest: Rest) -> None:
-    answer = await rest.ask("PUT", data={"name": "Sales", "mailbox": "3000", "pin": "2580"})
+async def test_a_box_is_made_with_its_defaults_and_its_id(rest: RestClient) -> None:
+    answer = await rest.request("PUT", data={"name": "Sales", "mailbox": "3000", "pin": "2580"})
     box = answer.json()["data"]
     assert answer.status_code == 201
     assert answer.headers["location"] == box["id"]
@@ -28,35 +28,38 @@ async def test_a_box_is_made_with_its_defaults_and_its_id(rest: Rest) -> None:
     assert box["is_voicemail_ff_rw_enabled"] is True
 
 
-async def test_a_pin_goes_in_and_never_comes_out(rest: Rest) -> None:
-    answers = [await rest.ask("PUT", data={"name": "Sales", "mailbox": "3000", "pin": "2580"})]
+async def test_pin_is_write_only(rest: RestClient) -> None:
+    answers = [await rest.request("PUT", data={"name": "Sales", "mailbox": "3000", "pin": "2580"})]
     box_id = answers[0].json()["data"]["id"]
-    answers.append(await rest.ask("GET", f"/{box_id}"))
-    answers.append(await rest.ask("PATCH", f"/{box_id}", {"pin": "8520"}))
-    answers.append(await rest.ask("GET"))
+    answers.append(await rest.request("GET", f"/{box_id}"))
+    answers.append(await rest.request("PATCH", f"/{box_id}", {"pin": "8520"}))
+    answers.append(await rest.request("GET"))
     assert all(answer.is_success for answer in answers)
     assert not any("2580" in answer.text or "8520" in answer.text or '"pin"' in answer.text for answer in answers)
-    box = await rest.house.app.boxes.get(box_id)
-    assert await rest.house.app.secrets.matches(box.account_id, box.pin_ref, "8520")
+    box = await rest.app.container.boxes.get(box_id)
+    assert await rest.app.container.secret_store.verify(box.account_id, box.pin_ref, "8520")
 
 
-async def test_a_pin_that_is_left_out_stays_and_null_takes_it_away(rest: Rest) -> None:
-    box_id = await rest.box(pin="2580")
-    box = await rest.house.app.boxes.get(box_id)
-    await rest.ok("POST", f"/{box_id}", {"name": "Sales", "mailbox": "1000"})
-    assert await rest.house.app.secrets.matches(box.account_id, box.pin_ref, "2580")
-    await rest.ok("PATCH", f"/{box_id}", {"pin": None})
-    assert not await rest.house.app.secrets.exists(box.account_id, box.pin_ref)
+async def test_omitted_pin_is_unchanged_and_null_removes_it(rest: RestClient) -> None:
+    box_id = await rest.create_box(pin="2580")
+    box = await rest.app.container.boxes.get(box_id)
+    await rest.request_ok("POST", f"/{box_id}", {"name": "Sales", "mailbox": "1000"})
+    assert await rest.app.container.secret_store.verify(box.account_id, box.pin_ref, "2580")
+    await rest.request_ok("PATCH", f"/{box_id}", {"pin": None})
+    assert not await rest.app.container.secret_store.exists(box.account_id, box.pin_ref)
 
 
-async def test_boxes_are_listed_by_number_with_how_many_messages_they_have(rest: Rest) -> None:
-    second, first = await rest.box("2000", flags=["blue"]), await rest.box("1000", owner_id=rest.house.alice.id)
-    mailbox = await rest.house.app.boxes.get(first)
+async def test_boxes_are_listed_by_number_with_message_counts(rest: RestClient) -> None:
+    second, first = (
+        await rest.create_box("2000", flags=["blue"]),
+        await rest.create_box("1000", owner_id=rest.app.alice.id),
+    )
+    mailbox = await rest.app.container.boxes.get(first)
     for folder in ("new", "new", "saved", "deleted"):
-        await rest.house.message(mailbox, folder=folder)
-    listed = await rest.ok("GET")
+        await rest.app.create_message(mailbox, folder=folder)
+    listed = await rest.request_ok("GET")
     assert listed["data"] == [
-        {"id": first, "name": "Box 1000", "mailbox": "1000", "owner_id": rest.house.alice.id, "messages": 3,
+        {"id": first, "name": "Box 1000", "mailbox": "1000", "owner_id": rest.app.alice.id, "messages": 3,
          "folders": {"new": 2, "saved": 1}},
         {"id": second, "name": "Box 2000", "mailbox": "2000", "flags": ["blue"], "messages": 0},
     ]  # fmt: skip
@@ -64,53 +67,55 @@ async def test_boxes_are_listed_by_number_with_how_many_messages_they_have(rest:
     assert "next_start_key" not in listed
 
 
-async def test_boxes_are_paged_and_filtered(rest: Rest) -> None:
-    ids = [await rest.box(str(1000 + n), hunt=n % 2 == 0) for n in range(5)]
-    first = await rest.ok("GET", "?page_size=2")
-    second = await rest.ok("GET", f"?page_size=2&start_key={first['next_start_key']}")
-    third = await rest.ok("GET", f"?page_size=2&start_key={second['next_start_key']}")
+async def test_boxes_are_paged_and_filtered(rest: RestClient) -> None:
+    ids = [await rest.create_box(str(1000 + n), hunt=n % 2 == 0) for n in range(5)]
+    first = await rest.request_ok("GET", "?page_size=2")
+    second = await rest.request_ok("GET", f"?page_size=2&start_key={first['next_start_key']}")
+    third = await rest.request_ok("GET", f"?page_size=2&start_key={second['next_start_key']}")
     assert [box["id"] for page in (first, second, third) for box in page["data"]] == ids
     assert "next_start_key" not in third
-    assert [box["id"] for box in (await rest.ok("GET", "?filter_hunt=false"))["data"]] == [ids[1], ids[3]]
-    assert [box["id"] for box in (await rest.ok("GET", "?descending=true"))["data"]] == ids[::-1]
+    assert [box["id"] for box in (await rest.request_ok("GET", "?filter_hunt=false"))["data"]] == [ids[1], ids[3]]
+    assert [box["id"] for box in (await rest.request_ok("GET", "?descending=true"))["data"]] == ids[::-1]
 
 
-async def test_unknown_keys_are_kept_and_given_back(rest: Rest) -> None:
-    box_id = await rest.box(some_key={"a": [1, "x"]})
-    assert (await rest.ok("GET", f"/{box_id}"))["data"]["some_key"] == {"a": [1, "x"]}
+async def test_unknown_box_keys_are_preserved(rest: RestClient) -> None:
+    box_id = await rest.create_box(some_key={"a": [1, "x"]})
+    assert (await rest.request_ok("GET", f"/{box_id}"))["data"]["some_key"] == {"a": [1, "x"]}
 
 
-async def test_replacing_a_box_leaves_nothing_of_what_it_was(rest: Rest) -> None:
-    box_id = await rest.box(some_key=1, hunt=False)
-    box = (await rest.ok("POST", f"/{box_id}", {"name": "New", "mailbox": "1001"}))["data"]
+async def test_put_replaces_whole_box(rest: RestClient) -> None:
+    box_id = await rest.create_box(some_key=1, hunt=False)
+    box = (await rest.request_ok("POST", f"/{box_id}", {"name": "New", "mailbox": "1001"}))["data"]
     assert (box["name"], box["mailbox"], box["hunt"], "some_key" in box) == ("New", "1001", True, False)
 
 
-async def test_patching_merges_and_null_takes_a_key_away(rest: Rest) -> None:
-    box_id = await rest.box(notify={"callback": {"number": "1", "attempts": 3}}, some_key=1)
-    box = (await rest.ok("PATCH", f"/{box_id}", {"notify": {"callback": {"attempts": None}}, "some_key": None}))["data"]
+async def test_patch_merges_and_null_removes_key(rest: RestClient) -> None:
+    box_id = await rest.create_box(notify={"callback": {"number": "1", "attempts": 3}}, some_key=1)
+    box = (
+        await rest.request_ok("PATCH", f"/{box_id}", {"notify": {"callback": {"attempts": None}}, "some_key": None})
+    )["data"]
     assert (box["notify"], "some_key" in box) == ({"callback": {"number": "1"}}, False)
 
 
-async def test_a_required_key_cannot_be_taken_away(rest: Rest) -> None:
-    box_id = await rest.box()
-    said = await rest.refused(400, "PATCH", f"/{box_id}", {"name": None})
+async def test_a_required_key_cannot_be_taken_away(rest: RestClient) -> None:
+    box_id = await rest.create_box()
+    said = await rest.request_error(400, "PATCH", f"/{box_id}", {"name": None})
     assert said["message"] == "validation error"
     assert said["data"] == {"name": {"required": {"message": "Field is required but missing"}}}
 
 
-async def test_a_deleted_box_is_gone_with_its_messages(rest: Rest) -> None:
-    box_id = await rest.box()
-    message = await rest.house.message(await rest.house.app.boxes.get(box_id))
-    gone = (await rest.ok("DELETE", f"/{box_id}"))["data"]
+async def test_a_deleted_box_is_gone_with_its_messages(rest: RestClient) -> None:
+    box_id = await rest.create_box()
+    message = await rest.app.create_message(await rest.app.container.boxes.get(box_id))
+    gone = (await rest.request_ok("DELETE", f"/{box_id}"))["data"]
     assert (gone["id"], gone["_read_only"]) == (box_id, {"deleted": True})
-    await rest.refused(404, "GET", f"/{box_id}")
-    await rest.refused(404, "GET", f"/{box_id}/messages/{message.id}")
-    assert (await rest.ok("GET"))["data"] == (await rest.ok("GET", "/messages"))["data"] == []
-    await rest.box()  # Its number is free again.
+    await rest.request_error(404, "GET", f"/{box_id}")
+    await rest.request_error(404, "GET", f"/{box_id}/messages/{message.id}")
+    assert (await rest.request_ok("GET"))["data"] == (await rest.request_ok("GET", "/messages"))["data"] == []
+    await rest.create_box()  # Its number is free again.
 
 
-BAD: list[tuple[dict[str, Any], str, str]] = [
+INVALID_DOCUMENTS: list[tuple[dict[str, Any], str, str]] = [
     ({"name": ""}, "name", "minLength"),
     ({"name": "n" * 129}, "name", "maxLength"),
     ({"mailbox": ""}, "mailbox", "minLength"),
@@ -138,164 +143,164 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("document", "field", "rule"), BAD)
-async def test_what_breaks_a_rule_is_refused_by_name(
-    rest: Rest, document: dict[str, Any], field: str, rule: str
+@pytest.mark.parametrize(("document", "field", "rule"), INVALID_DOCUMENTS)
+async def test_invalid_box_document_is_rejected_naming_field_and_rule(
+    rest: RestClient, document: dict[str, Any], field: str, rule: str
 ) -> None:
-    said = await rest.refused(400, "PUT", data={"name": "Sales", "mailbox": "3000", **document})
+    said = await rest.request_error(400, "PUT", data={"name": "Sales", "mailbox": "3000", **document})
     assert said["message"] == "validation error"
     assert list(said["data"]) == [field]
     assert rule in said["data"][field]
     assert said["data"][field][rule]["message"]
-    assert (await rest.ok("GET"))["data"] == []
+    assert (await rest.request_ok("GET"))["data"] == []
 
 
-KEPT: dict[str, Any] = {
+DOCUMENT_WITH_ALL_KEYS: dict[str, Any] = {
     "require_pin": True, "is_setup": True, "skip_envelope": True, "play_envelope_action": "play_before",
     "oldest_message_first": True, "is_voicemail_ff_rw_enabled": False, "seek_duration_ms": 5000,
     "media_extension": "wav", "timezone": "Europe/Berlin", "transcribe": True, "include_message_on_notify": False,
     "include_transcription_on_notify": False, "notify_email_addresses": ["a@b.example"], "delete_after_notify": True,
     "save_after_notify": True, "vm_message_forward_type": "prepend_forward", "after_forward_action": "prompt",
-    "shared_vmbox": True, "members": [{"id": NOBODY, "type": "user"}], "numbers": ["5550100"], "flags": ["x"],
+    "shared_vmbox": True, "members": [{"id": UNKNOWN_ID, "type": "user"}], "numbers": ["5550100"], "flags": ["x"],
     "notify": {"callback": {"number": "5550100", "disabled": True, "schedule": [60, 120], "attempts": 3,
                             "interval_s": 60, "timeout_s": 10}},
     "aliases": ["3001"], "envelope_type": "caller_and_time", "silence_hits": 3, "silence_threshold": 100,
-    "shared_vmbox_notify_owner_email": True, "owner_id": NOBODY,
+    "shared_vmbox_notify_owner_email": True, "owner_id": UNKNOWN_ID,
 }  # fmt: skip
 
 
-async def test_every_key_is_kept_and_given_back(rest: Rest) -> None:
-    box_id = await rest.box(**KEPT)
-    box = (await rest.ok("GET", f"/{box_id}"))["data"]
-    assert {key: box[key] for key in KEPT} == KEPT
+async def test_every_key_is_kept_and_given_back(rest: RestClient) -> None:
+    box_id = await rest.create_box(**DOCUMENT_WITH_ALL_KEYS)
+    box = (await rest.request_ok("GET", f"/{box_id}"))["data"]
+    assert {key: box[key] for key in DOCUMENT_WITH_ALL_KEYS} == DOCUMENT_WITH_ALL_KEYS
 
 
-async def test_simple_mistakes_of_type_are_put_right(rest: Rest) -> None:
-    box_id = await rest.box(require_pin="true", seek_duration_ms="5000", numbers=[5550100])
-    box = (await rest.ok("GET", f"/{box_id}"))["data"]
+async def test_simple_type_errors_are_coerced(rest: RestClient) -> None:
+    box_id = await rest.create_box(require_pin="true", seek_duration_ms="5000", numbers=[5550100])
+    box = (await rest.request_ok("GET", f"/{box_id}"))["data"]
     assert (box["require_pin"], box["seek_duration_ms"], box["numbers"]) == (True, 5000, ["5550100"])
 
 
-async def test_a_number_in_use_is_refused_as_number_and_as_alias(rest: Rest) -> None:
-    await rest.box("3000", aliases=["3001"])
+async def test_a_number_in_use_is_refused_as_number_and_as_alias(rest: RestClient) -> None:
+    await rest.create_box("3000", aliases=["3001"])
     for document in ({"mailbox": "3000"}, {"mailbox": "3001"}, {"mailbox": "4", "aliases": ["3000"]},
                      {"mailbox": "4", "aliases": ["3001"]}, {"mailbox": "4", "aliases": ["4"]}):  # fmt: skip
-        said = await rest.refused(400, "PUT", data={"name": "x", **document})
+        said = await rest.request_error(400, "PUT", data={"name": "x", **document})
         assert said["data"]["mailbox"]["unique"]["message"].startswith("Invalid mailbox number or already exists")
 
 
-async def test_with_if_match_only_the_revision_that_was_seen_is_changed(rest: Rest) -> None:
-    box_id = await rest.box()
-    seen = await rest.ask("GET", f"/{box_id}")
+async def test_if_match_rejects_outdated_revision(rest: RestClient) -> None:
+    box_id = await rest.create_box()
+    seen = await rest.request("GET", f"/{box_id}")
     assert seen.headers["etag"] == f'"{seen.json()["revision"]}"'
-    await rest.ok("PATCH", f"/{box_id}", {"name": "A"}, headers={"If-Match": seen.headers["etag"]})
+    await rest.request_ok("PATCH", f"/{box_id}", {"name": "A"}, headers={"If-Match": seen.headers["etag"]})
     for method in ("PATCH", "POST", "DELETE"):
-        said = await rest.refused(412, method, f"/{box_id}", {"name": "B", "mailbox": "1000"},
+        said = await rest.request_error(412, method, f"/{box_id}", {"name": "B", "mailbox": "1000"},
                                   headers={"If-Match": seen.headers["etag"]})  # fmt: skip
         assert said["message"] == "precondition_failed"
-    assert (await rest.ok("GET", f"/{box_id}"))["data"]["name"] == "A"
+    assert (await rest.request_ok("GET", f"/{box_id}"))["data"]["name"] == "A"
 
 
-async def test_with_if_none_match_the_same_is_not_sent_again(rest: Rest) -> None:
-    box_id = await rest.box()
+async def test_if_none_match_returns_not_modified(rest: RestClient) -> None:
+    box_id = await rest.create_box()
     for path in ("", f"/{box_id}", "/messages"):
-        tag = (await rest.ask("GET", path)).headers["etag"]
-        again = await rest.ask("GET", path, headers={"If-None-Match": tag})
+        tag = (await rest.request("GET", path)).headers["etag"]
+        again = await rest.request("GET", path, headers={"If-None-Match": tag})
         assert (again.status_code, again.content) == (304, b"")
-    await rest.ok("PATCH", f"/{box_id}", {"name": "A"})
-    assert (await rest.ask("GET", f"/{box_id}", headers={"If-None-Match": tag})).status_code == 200
+    await rest.request_ok("PATCH", f"/{box_id}", {"name": "A"})
+    assert (await rest.request("GET", f"/{box_id}", headers={"If-None-Match": tag})).status_code == 200
 
 
-async def test_of_two_who_write_at_once_nobodys_words_are_mixed(rest: Rest) -> None:
-    box_id = await rest.box()
+async def test_concurrent_box_writes_are_not_mixed(rest: RestClient) -> None:
+    box_id = await rest.create_box()
     answers = await asyncio.gather(
-        *(rest.ask("PATCH", f"/{box_id}", {"a": n, "b": {"c": n}, "name": f"n{n}"}) for n in range(20))
+        *(rest.request("PATCH", f"/{box_id}", {"a": n, "b": {"c": n}, "name": f"n{n}"}) for n in range(20))
     )
     assert {answer.status_code for answer in answers} <= {200, 409}
     done = [answer.json()["data"] for answer in answers if answer.status_code == 200]
     assert done
     assert all(box["a"] == box["b"]["c"] and box["name"] == f"n{box['a']}" for box in done)
     assert all(a.json()["message"] == "datastore_conflict" for a in answers if a.status_code == 409)
-    assert (await rest.ok("GET", f"/{box_id}"))["data"]["a"] in {box["a"] for box in done}
+    assert (await rest.request_ok("GET", f"/{box_id}"))["data"]["a"] in {box["a"] for box in done}
 
 
-async def test_a_box_does_not_grow_without_end(rest: Rest, house: House) -> None:
+async def test_box_document_size_is_limited_across_patches(rest: RestClient, app: AppFixture) -> None:
     """By many changes, each of which is small enough; what it has can still be changed, and taken away."""
-    limit = house.settings.voicemail.max_box_bytes
-    box_id = await rest.box()
+    limit = app.settings.voicemail.max_box_bytes
+    box_id = await rest.create_box()
     for n in range(9):
-        await rest.ok("PATCH", f"/{box_id}", {f"note{n}": "x" * (limit // 10)})
-    said = await rest.refused(400, "PATCH", f"/{box_id}", {"note9": "x" * (limit // 10)})
+        await rest.request_ok("PATCH", f"/{box_id}", {f"note{n}": "x" * (limit // 10)})
+    said = await rest.request_error(400, "PATCH", f"/{box_id}", {"note9": "x" * (limit // 10)})
     assert said["message"] == "validation error"
     assert said["data"]["data"]["maxSize"]["target"] == limit
     assert "null" in said["data"]["data"]["maxSize"]["message"]
-    assert "note9" not in (await rest.ok("GET", f"/{box_id}"))["data"]
-    await rest.ok("PATCH", f"/{box_id}", {"note0": None, "note9": "x" * (limit // 10)})
+    assert "note9" not in (await rest.request_ok("GET", f"/{box_id}"))["data"]
+    await rest.request_ok("PATCH", f"/{box_id}", {"note0": None, "note9": "x" * (limit // 10)})
 
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
-async def test_nor_is_one_made_too_large(rest: Rest, house: House, method: str) -> None:
-    box = {"name": "Large", "mailbox": "2000", "note": "x" * house.settings.voicemail.max_box_bytes}
-    path = "" if method == "PUT" else f"/{await rest.box('2000')}"
-    said = await rest.refused(400, method, path, box)
+async def test_oversized_box_is_not_created(rest: RestClient, app: AppFixture, method: str) -> None:
+    box = {"name": "Large", "mailbox": "2000", "note": "x" * app.settings.voicemail.max_box_bytes}
+    path = "" if method == "PUT" else f"/{await rest.create_box('2000')}"
+    said = await rest.request_error(400, method, path, box)
     assert "maxSize" in said["data"]["data"]
 
 
-async def test_a_box_that_was_larger_before_can_be_made_smaller_and_used_by_phone(tmp_path: Path) -> None:
-    house = await House(tmp_path / "roomy").open()
-    box = await house.box("1000", house.alice, note="x" * 50_000, more="x")
-    house.app.close()
-    strict = House(tmp_path / "roomy", voicemail={"max_box_bytes": 10_000})
+async def test_oversized_existing_box_can_be_reduced_and_used_by_phone(tmp_path: Path) -> None:
+    app = await AppFixture(tmp_path / "roomy").open()
+    box = await app.create_box("1000", app.alice, note="x" * 50_000, more="x")
+    app.container.close()
+    strict = AppFixture(tmp_path / "roomy", voicemail={"max_box_bytes": 10_000})
     try:
-        box = await strict.app.boxes.get(box.id)
+        box = await strict.container.boxes.get(box.id)
         with pytest.raises(InvalidFields, match="10000 bytes"):
-            await strict.app.boxes.patch(box, {"more": "yy"})
-        assert (await strict.app.boxes.amend(box.id, {"announcement_only": True})).settings.announcement_only
-        assert (await strict.app.boxes.amend(box.id, {"announcement_only": False})).settings.mailbox == "1000"
-        await strict.app.boxes.patch(await strict.app.boxes.get(box.id), {"more": None})
+            await strict.container.boxes.patch(box, {"more": "yy"})
+        assert (await strict.container.boxes.amend(box.id, {"announcement_only": True})).settings.announcement_only
+        assert (await strict.container.boxes.amend(box.id, {"announcement_only": False})).settings.mailbox == "1000"
+        await strict.container.boxes.patch(await strict.container.boxes.get(box.id), {"more": None})
     finally:
         strict.close()
 
 
-leaves = st.none() | st.booleans() | st.integers(-5, 5) | st.text("abcé\n", max_size=3)
+json_leaves = st.none() | st.booleans() | st.integers(-5, 5) | st.text("abcé\n", max_size=3)
 documents = st.recursive(
-    st.dictionaries(st.sampled_from("abc"), leaves, max_size=3),
-    lambda inner: st.dictionaries(st.sampled_from("abc"), inner | leaves, max_size=3),
+    st.dictionaries(st.sampled_from("abc"), json_leaves, max_size=3),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner | json_leaves, max_size=3),
     max_leaves=6,
 )
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(before=documents, changes=st.lists(documents, max_size=4))
-def test_patches_are_what_a_model_says(
+def test_box_patches_match_merge_patch_model(
     tmp_path_factory: pytest.TempPathFactory, before: dict[str, Any], changes: list[dict[str, Any]]
 ) -> None:
-    asyncio.run(_compare(tmp_path_factory.mktemp("house") / "data", before, changes))
+    asyncio.run(_compare_with_merge_patch_model(tmp_path_factory.mktemp("house") / "data", before, changes))
 
 
-async def _compare(folder: Path, before: dict[str, Any], changes: list[dict[str, Any]]) -> None:
+async def _compare_with_merge_patch_model(folder: Path, before: dict[str, Any], changes: list[dict[str, Any]]) -> None:
     """The keys a, b, c of a box, which nobody knows, are patched as the model patches them."""
-    house = await House(folder).open()
+    app = await AppFixture(folder).open()
     try:
-        box = await house.box(**before)
+        box = await app.create_box(**before)
         model = {key: value for key, value in before.items() if value is not None}
         for change in changes:
-            model = _model(model, change)
-            box = await house.app.boxes.patch(box, change)
-        shown = documents_of(await house.app.boxes.get(box.id))
+            model = _merge_patch_model(model, change)
+            box = await app.container.boxes.patch(box, change)
+        shown = documents_of(await app.container.boxes.get(box.id))
         assert {key: shown[key] for key in "abc" if key in shown} == model
         assert shown["name"] == "Box 1000"
     finally:
-        house.close()
+        app.close()
 
 
-def _model(document: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+def _merge_patch_model(document: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     """RFC 7396, said another way: path by path."""
     result = {key: value for key, value in document.items() if change.get(key, key) is not None}
     for key, value in change.items():
         if isinstance(value, dict):
             inner = result.get(key)
-            result[key] = _model(inner if isinstance(inner, dict) else {}, value)
+            result[key] = _merge_patch_model(inner if isinstance(inner, dict) else {}, value)
         elif value is not None:
             result[key] = value
     return result

@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ivr.mailbox.bulk import Outcome
-from tests.support.house import House
+from tests.support.app_fixture import AppFixture
 
 FOLDERS = ("new", "saved", "deleted")
 MISSING = "201605-" + "0" * 32
 
 ids = st.lists(st.integers(0, 5), max_size=6)  # 5: one that never was.
-verbs = st.one_of(
+operations = st.one_of(
     st.tuples(st.just("folder"), ids, st.sampled_from(FOLDERS)),
     st.tuples(st.just("delete"), ids, st.none()),
     st.tuples(st.just("move"), ids, st.none()),
@@ -25,20 +25,20 @@ verbs = st.one_of(
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(asked=st.lists(verbs, max_size=6))
-def test_bulk_operations_are_what_a_model_says(tmp_path_factory: Any, asked: list[tuple[str, list[int], Any]]) -> None:
-    asyncio.run(_compare(tmp_path_factory.mktemp("house") / "data", asked))
+@given(asked=st.lists(operations, max_size=6))
+def test_bulk_operations_match_model(tmp_path_factory: Any, asked: list[tuple[str, list[int], Any]]) -> None:
+    asyncio.run(_compare_with_model(tmp_path_factory.mktemp("house") / "data", asked))
 
 
-async def _compare(folder: Path, asked: list[tuple[str, list[int], Any]]) -> None:
-    house = await House(folder).open()
+async def _compare_with_model(folder: Path, operations: list[tuple[str, list[int], Any]]) -> None:
+    app = await AppFixture(folder).open()
     try:
-        here, there = await house.box("1000"), await house.box("1001")
-        sent = [(await house.message(here, age_s=n, s=0.1)).id for n in range(5)] + [MISSING]
+        here, there = await app.create_box("1000"), await app.create_box("1001")
+        sent = [(await app.create_message(here, age_s=n, s=0.1)).id for n in range(5)] + [MISSING]
         model: dict[str, str] = dict.fromkeys(sent[:5], "new")
         arrived = 0
-        bulk = house.app.rest.bulk
-        for verb, which, to in asked:
+        bulk = app.container.api_services.bulk
+        for verb, which, to in operations:
             wanted = list(dict.fromkeys(sent[n] for n in which))
             known = [one for one in wanted if one in model]
             outcome: Outcome
@@ -58,10 +58,10 @@ async def _compare(folder: Path, asked: list[tuple[str, list[int], Any]]) -> Non
             if verb in ("folder", "delete"):
                 assert outcome.succeeded == known
             assert outcome.failed == [(one, "not_found") for one in wanted if one not in known]
-            assert {m.id: str(m.folder) for m in await house.messages(here)} == model
+            assert {m.id: str(m.folder) for m in await app.messages(here)} == model
         folders = list(model.values())
-        counts = await house.app.messages.counts(here.id)
+        counts = await app.container.messages.counts(here.id)
         assert (counts.new, counts.saved, counts.deleted) == tuple(map(folders.count, FOLDERS))
-        assert len(await house.messages(there)) == arrived
+        assert len(await app.messages(there)) == arrived
     finally:
-        house.close()
+        app.close()

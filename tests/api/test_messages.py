@@ -6,66 +6,70 @@ from typing import Any
 
 import pytest
 
-from ivr.call.scripted import Press
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.message import GREGORIAN_EPOCH, Caller, Folder, Message
-from ivr.mailbox.system import DAY_S
-from tests.api.conftest import Rest
-from tests.support.house import NOON, House
+from ivr.mailbox.voicemail_settings import DAY_S
+from ivr.storage.records import GREGORIAN_EPOCH, Caller, Folder, Message
+from tests.api.conftest import RestClient
+from tests.support.app_fixture import NOON, AppFixture
+from tests.support.scripted_call import Press
 
 MISSING = "201605-" + "0" * 32
 
 
 @pytest.fixture
-async def box(house: House) -> Mailbox:
-    return await house.box("1000", house.alice)
+async def box(app: AppFixture) -> Mailbox:
+    return await app.create_box("1000", app.alice)
 
 
 def ids(envelope: dict[str, Any]) -> list[str]:
     return [line["media_id"] for line in envelope["data"]]
 
 
-async def test_a_message_left_by_phone_is_there_at_once(rest: Rest, house: House, box: Mailbox) -> None:
-    message = await house.message(box, s=3.14, caller="1001")
-    [line] = (await rest.ok("GET", f"/{box.id}/messages"))["data"]
+async def test_a_message_left_by_phone_is_there_at_once(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    message = await app.create_message(box, s=3.14, caller="1001")
+    [line] = (await rest.request_ok("GET", f"/{box.id}/messages"))["data"]
     assert line == {
         "timestamp": message.time + GREGORIAN_EPOCH, "from": "1001@demo.example", "to": "1000@demo.example",
         "caller_id_number": "1001", "caller_id_name": "", "call_id": "", "folder": "new", "length": 3140,
         "media_id": message.id,
     }  # fmt: skip
-    assert (await rest.ok("GET", f"/{box.id}/messages/{message.id}"))["data"] == line
+    assert (await rest.request_ok("GET", f"/{box.id}/messages/{message.id}"))["data"] == line
 
 
-async def test_all_boxes_at_once_each_message_under_its_box(rest: Rest, house: House, box: Mailbox) -> None:
-    other = await house.box("1001")
-    old, young = await house.message(box, age_s=100), await house.message(other, age_s=10)
-    listed = await rest.ok("GET", "/messages")
+async def test_messages_of_all_boxes_are_listed_under_their_box(
+    rest: RestClient, app: AppFixture, box: Mailbox
+) -> None:
+    other = await app.create_box("1001")
+    old, young = await app.create_message(box, age_s=100), await app.create_message(other, age_s=10)
+    listed = await rest.request_ok("GET", "/messages")
     assert [(next(iter(line)), next(iter(line.values()))["media_id"]) for line in listed["data"]] == [
         (other.id, young.id),
         (box.id, old.id),
     ]
 
 
-async def test_pages_go_on_behind_the_last_one_whatever_comes_meanwhile(rest: Rest, house: House, box: Mailbox) -> None:
-    sent = [await house.message(box, age_s=100 + n, s=0.1) for n in range(7)]
-    first = await rest.ok("GET", f"/{box.id}/messages?page_size=3")
-    await house.message(box, age_s=1, s=0.1)
-    await house.app.messages.remove(box.id, [sent[2].id])
-    second = await rest.ok("GET", f"/{box.id}/messages?page_size=3&start_key={first['next_start_key']}")
-    third = await rest.ok("GET", f"/{box.id}/messages?page_size=3&start_key={second['next_start_key']}")
+async def test_paging_is_stable_when_messages_arrive(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    sent = [await app.create_message(box, age_s=100 + n, s=0.1) for n in range(7)]
+    first = await rest.request_ok("GET", f"/{box.id}/messages?page_size=3")
+    await app.create_message(box, age_s=1, s=0.1)
+    await app.container.messages.remove(box.id, [sent[2].id])
+    second = await rest.request_ok("GET", f"/{box.id}/messages?page_size=3&start_key={first['next_start_key']}")
+    third = await rest.request_ok("GET", f"/{box.id}/messages?page_size=3&start_key={second['next_start_key']}")
     assert ids(first) + ids(second) + ids(third) == [m.id for m in sent]
     assert [page["page_size"] for page in (first, second, third)] == [3, 3, 1]
     assert second["start_key"] == first["next_start_key"]
     assert "next_start_key" not in third
 
 
-async def test_pages_of_the_same_second_lose_and_repeat_nothing(rest: Rest, house: House, box: Mailbox) -> None:
-    sent = {(await house.message(box, age_s=50, s=0.1)).id for _ in range(9)}
+async def test_paging_within_same_second_neither_skips_nor_repeats(
+    rest: RestClient, app: AppFixture, box: Mailbox
+) -> None:
+    sent = {(await app.create_message(box, age_s=50, s=0.1)).id for _ in range(9)}
     for order in ("", "&ascending=true"):
         found: list[str] = []
         key = ""
         while True:
-            page = await rest.ok("GET", f"/{box.id}/messages?page_size=2{order}{key}")
+            page = await rest.request_ok("GET", f"/{box.id}/messages?page_size=2{order}{key}")
             found += ids(page)
             if "next_start_key" not in page:
                 break
@@ -73,25 +77,25 @@ async def test_pages_of_the_same_second_lose_and_repeat_nothing(rest: Rest, hous
         assert (len(found), set(found)) == (9, sent)
 
 
-async def test_pages_are_filled_across_months_and_filters(rest: Rest, house: House, box: Mailbox) -> None:
+async def test_pages_are_filled_across_months_and_filters(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     """Kazoo's own case: 13 messages of two months, 7 of them saved; pages of 5 of the others are 5 and 1."""
     for n in range(13):
-        await house.message(box, age_s=n * 5 * DAY_S, folder="saved" if n % 2 == 0 else "new", s=0.1)
-    first = await rest.ok("GET", f"/{box.id}/messages?page_size=5&filter_not_folder=saved")
-    second = await rest.ok(
+        await app.create_message(box, age_s=n * 5 * DAY_S, folder="saved" if n % 2 == 0 else "new", s=0.1)
+    first = await rest.request_ok("GET", f"/{box.id}/messages?page_size=5&filter_not_folder=saved")
+    second = await rest.request_ok(
         "GET", f"/{box.id}/messages?page_size=5&filter_not_folder=saved&start_key={first['next_start_key']}"
     )
     assert (first["page_size"], second["page_size"]) == (5, 1)
     assert len({line["media_id"][:6] for line in first["data"] + second["data"]}) > 1
 
 
-async def test_filters_narrow_a_list_together(rest: Rest, house: House, box: Mailbox) -> None:
-    a = await house.message(box, caller="1", folder="new", age_s=4)
-    b = await house.message(box, caller="2", folder="new", age_s=3)
-    c = await house.message(box, caller="1", folder="saved", age_s=2)
+async def test_filters_narrow_a_list_together(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    a = await app.create_message(box, caller="1", folder="new", age_s=4)
+    b = await app.create_message(box, caller="2", folder="new", age_s=3)
+    c = await app.create_message(box, caller="1", folder="saved", age_s=2)
 
     async def found(query: str) -> list[str]:
-        return ids(await rest.ok("GET", f"/{box.id}/messages?{query}"))
+        return ids(await rest.request_ok("GET", f"/{box.id}/messages?{query}"))
 
     assert await found("filter_folder=new") == [b.id, a.id]
     assert await found("filter_caller_id_number=1") == [c.id, a.id]
@@ -106,235 +110,247 @@ async def test_filters_narrow_a_list_together(rest: Rest, house: House, box: Mai
     assert await found("folder=saved") == [c.id, b.id, a.id]  # No filter of a list (§4.3).
 
 
-async def test_windows_of_time(rest: Rest, house: House, box: Mailbox) -> None:
-    sent = [await house.message(box, age_s=n * DAY_S, s=0.1) for n in range(50)]
+async def test_list_is_filtered_by_time_range(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    sent = [await app.create_message(box, age_s=n * DAY_S, s=0.1) for n in range(50)]
     at = [m.time + GREGORIAN_EPOCH for m in sent]
     path = f"/{box.id}/messages?page_size=100"
-    assert ids(await rest.ok("GET", f"{path}&created_from={at[5]}&created_to={at[3]}")) == [m.id for m in sent[3:6]]
-    assert ids(await rest.ok("GET", f"{path}&created_from={at[49]}")) == [m.id for m in sent[18:]]
+    assert ids(await rest.request_ok("GET", f"{path}&created_from={at[5]}&created_to={at[3]}")) == [
+        m.id for m in sent[3:6]
+    ]
+    assert ids(await rest.request_ok("GET", f"{path}&created_from={at[49]}")) == [m.id for m in sent[18:]]
     for query, field in ((f"created_from={at[3]}&created_to={at[5]}", "created_from"),
                          (f"created_from={at[40]}&created_to={at[3]}", "created_to")):  # fmt: skip
-        assert "date_range" in (await rest.refused(400, "GET", f"{path}&{query}"))["data"][field]
-    assert "type" in (await rest.refused(400, "GET", f"{path}&created_from=soon"))["data"]["created_from"]
+        assert "date_range" in (await rest.request_error(400, "GET", f"{path}&{query}"))["data"][field]
+    assert "type" in (await rest.request_error(400, "GET", f"{path}&created_from=soon"))["data"]["created_from"]
 
 
-async def test_modified_is_when_it_came_to_its_folder(rest: Rest, house: House, box: Mailbox) -> None:
-    moved, _ = await house.message(box), await house.message(box)
-    house.clock.advance(s=100)
-    await rest.ok("POST", f"/{box.id}/messages/{moved.id}", {"folder": "saved"})
+async def test_modified_time_is_time_of_last_folder_change(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    moved, _ = await app.create_message(box), await app.create_message(box)
+    app.clock.advance(s=100)
+    await rest.request_ok("POST", f"/{box.id}/messages/{moved.id}", {"folder": "saved"})
     since = NOON + 50 + GREGORIAN_EPOCH
-    assert ids(await rest.ok("GET", f"/{box.id}/messages?modified_from={since}")) == [moved.id]
+    assert ids(await rest.request_ok("GET", f"/{box.id}/messages?modified_from={since}")) == [moved.id]
 
 
-async def test_a_page_size_that_makes_no_sense(rest: Rest, box: Mailbox) -> None:
+async def test_invalid_page_size_is_rejected(rest: RestClient, box: Mailbox) -> None:
     for size in ("0", "-1", "x", "", "1.5", "9" * 30):
-        said = await rest.refused(404, "GET", f"/{box.id}/messages?page_size={size}")
+        said = await rest.request_error(404, "GET", f"/{box.id}/messages?page_size={size}")
         assert (said["message"], said["data"]["message"]) == ("faulty_request", "invalid page size")
     for key in ("x", "W10", "WzEsMl0", "W3RydWUsImEiXQ", "WzFlOTk5OSwiYSJd"):
-        await rest.refused(404, "GET", f"/{box.id}/messages?start_key={key}")
-    boxes = await rest.ok("GET", "?page_size=1000")
+        await rest.request_error(404, "GET", f"/{box.id}/messages?start_key={key}")
+    boxes = await rest.request_ok("GET", "?page_size=1000")
     assert boxes["page_size"] == 1
 
 
-async def test_without_pages_everything_comes_unless_it_is_too_much(
-    rest: Rest, house: House, box: Mailbox, monkeypatch: pytest.MonkeyPatch
+async def test_unpaged_list_returns_everything_below_row_limit(
+    rest: RestClient, app: AppFixture, box: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for n in range(60):
-        await house.message(box, age_s=n, s=0.1)
-    everything = await rest.ok("GET", f"/{box.id}/messages?paginate=false")
+        await app.create_message(box, age_s=n, s=0.1)
+    everything = await rest.request_ok("GET", f"/{box.id}/messages?paginate=false")
     assert (len(everything["data"]), "page_size" in everything) == (60, False)
     monkeypatch.setattr("ivr.api.lists.UNPAGED", 59)
-    said = await rest.refused(416, "GET", f"/{box.id}/messages?paginate=false")
+    said = await rest.request_error(416, "GET", f"/{box.id}/messages?paginate=false")
     assert (said["message"], "59 rows" in said["data"]["message"]) == ("too_many_rows", True)
 
 
-async def test_a_folder_change_is_seen_by_the_phone_at_once(rest: Rest, house: House, box: Mailbox) -> None:
-    message = await house.message(box)
+async def test_a_folder_change_is_seen_by_the_phone_at_once(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    message = await app.create_message(box)
     for how in (
         {"data": {"folder": "deleted"}},
         {"params": {"folder": "new"}},
         {"json": {"data": {}, "folder": "deleted"}},
     ):
-        changed = await rest.ok("POST", f"/{box.id}/messages/{message.id}", **how)
-        assert changed["data"]["folder"] == await house.folder_of(message)
-    assert await house.folder_of(message) == "deleted"
-    await rest.ok("POST", f"/{box.id}/messages/{message.id}", {})
-    assert await house.folder_of(message) == "saved"
+        changed = await rest.request_ok("POST", f"/{box.id}/messages/{message.id}", **how)
+        assert changed["data"]["folder"] == await app.folder_of(message)
+    assert await app.folder_of(message) == "deleted"
+    await rest.request_ok("POST", f"/{box.id}/messages/{message.id}", {})
+    assert await app.folder_of(message) == "saved"
 
 
-async def test_an_unknown_folder_changes_and_deletes_nothing(rest: Rest, house: House, box: Mailbox) -> None:
-    message = await house.message(box)
+async def test_an_unknown_folder_changes_and_deletes_nothing(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    message = await app.create_message(box)
     for method, path in (("POST", f"/{message.id}"), ("POST", ""), ("DELETE", "")):
         body = {"folder": "trash", **({"messages": [message.id]} if method == "POST" and not path else {})}
-        said = await rest.refused(400, method, f"/{box.id}/messages{path}", body)
+        said = await rest.request_error(400, method, f"/{box.id}/messages{path}", body)
         assert "enum" in said["data"]["folder"]
-    await rest.refused(400, "DELETE", f"/{box.id}/messages?folder=trash")
-    assert await house.folder_of(message) == "new"
+    await rest.request_error(400, "DELETE", f"/{box.id}/messages?folder=trash")
+    assert await app.folder_of(message) == "new"
 
 
-async def test_moving_gives_a_new_message_in_the_other_box(rest: Rest, house: House, box: Mailbox) -> None:
-    other = await house.box("1001")
-    message = await house.message(box, caller="1001", folder="saved")
-    moved = (await rest.ok("POST", f"/{box.id}/messages/{message.id}", {"source_id": other.id}))["data"]
+async def test_transfer_creates_new_message_in_target_box(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    other = await app.create_box("1001")
+    message = await app.create_message(box, caller="1001", folder="saved")
+    moved = (await rest.request_ok("POST", f"/{box.id}/messages/{message.id}", {"source_id": other.id}))["data"]
     assert moved["media_id"] != message.id
     assert (moved["folder"], moved["to"], moved["from"], moved["timestamp"]) == (
         "new", "1001@demo.example", "1001@demo.example", NOON + GREGORIAN_EPOCH,
     )  # fmt: skip
-    assert [m.id for m in await house.messages(other)] == [moved["media_id"]]
-    assert (await house.messages(other))[0].history == (box.id,)
-    assert await house.messages(box) == []
+    assert [m.id for m in await app.messages(other)] == [moved["media_id"]]
+    assert (await app.messages(other))[0].history == (box.id,)
+    assert await app.messages(box) == []
 
 
-async def test_copying_gives_one_to_each_box_and_leaves_the_original(rest: Rest, house: House, box: Mailbox) -> None:
-    others = [await house.box("1001"), await house.box("1002", house.bob)]
-    message = await house.message(box)
-    result = await rest.ok("POST", f"/{box.id}/messages/{message.id}", {"source_id": [o.id for o in others]})
-    copies = [(await house.messages(other))[0].id for other in others]
+async def test_copy_creates_message_in_each_box_and_keeps_original(
+    rest: RestClient, app: AppFixture, box: Mailbox
+) -> None:
+    others = [await app.create_box("1001"), await app.create_box("1002", app.bob)]
+    message = await app.create_message(box)
+    result = await rest.request_ok("POST", f"/{box.id}/messages/{message.id}", {"source_id": [o.id for o in others]})
+    copies = [(await app.messages(other))[0].id for other in others]
     assert result["data"] == {"succeeded": copies, "failed": []}
-    assert await house.folder_of(message) == "new"
+    assert await app.folder_of(message) == "new"
 
 
-async def test_a_destination_that_makes_no_sense(rest: Rest, house: House, box: Mailbox) -> None:
-    message = await house.message(box)
+async def test_invalid_destination_is_rejected(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    message = await app.create_message(box)
     for path, more in ((f"/{message.id}", {}), ("", {"messages": [message.id]})):
         nothing: tuple[Any, ...] = ("", [])
         for source_id in nothing:
-            said = await rest.refused(400, "POST", f"/{box.id}/messages{path}", {"source_id": source_id, **more})
+            said = await rest.request_error(400, "POST", f"/{box.id}/messages{path}", {"source_id": source_id, **more})
             assert "required" in said["data"]["source_id"]
         nonsense: tuple[Any, ...] = (7, [7], {"a": 1})
         for source_id in nonsense:
-            said = await rest.refused(400, "POST", f"/{box.id}/messages{path}", {"source_id": source_id, **more})
+            said = await rest.request_error(400, "POST", f"/{box.id}/messages{path}", {"source_id": source_id, **more})
             assert "type" in said["data"]["source_id"]
         unknown: tuple[Any, ...] = ("0" * 32, ["0" * 32])
         for source_id in unknown:
-            said = await rest.refused(404, "POST", f"/{box.id}/messages{path}", {"source_id": source_id, **more})
+            said = await rest.request_error(404, "POST", f"/{box.id}/messages{path}", {"source_id": source_id, **more})
             assert (said["message"], said["data"]["cause"]) == ("bad_identifier", "0" * 32)
-    assert [m.id for m in await house.messages(box)] == [message.id]
+    assert [m.id for m in await app.messages(box)] == [message.id]
 
 
-async def test_many_at_once_each_with_its_own_outcome(rest: Rest, house: House, box: Mailbox) -> None:
-    sent = [await house.message(box, age_s=n) for n in range(3)]
-    old = await house.message(box, age_s=200 * DAY_S)
+async def test_bulk_change_reports_outcome_per_message(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    sent = [await app.create_message(box, age_s=n) for n in range(3)]
+    old = await app.create_message(box, age_s=200 * DAY_S)
     wanted = [m.id for m in sent] + [MISSING, old.id, sent[0].id]
-    result = await rest.ok("POST", f"/{box.id}/messages", {"folder": "saved", "messages": wanted})
+    result = await rest.request_ok("POST", f"/{box.id}/messages", {"folder": "saved", "messages": wanted})
     failed = [{MISSING: "not_found"}, {old.id: "prior_to_retention_duration"}]
     assert result["data"] == {"succeeded": [m.id for m in sent], "failed": failed}
-    assert [await house.folder_of(m) for m in sent] == ["saved"] * 3
+    assert [await app.folder_of(m) for m in sent] == ["saved"] * 3
 
 
-async def test_many_moved_and_many_copied(rest: Rest, house: House, box: Mailbox) -> None:
-    others = [await house.box("1001"), await house.box("1002")]
-    sent = [await house.message(box, age_s=n) for n in range(3)]
+async def test_messages_are_moved_and_copied_in_bulk(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    others = [await app.create_box("1001"), await app.create_box("1002")]
+    sent = [await app.create_message(box, age_s=n) for n in range(3)]
     names = [m.id for m in sent]
-    copied = (await rest.ok("POST", f"/{box.id}/messages", {"source_id": [o.id for o in others], "messages": names}))[
-        "data"
-    ]
+    copied = (
+        await rest.request_ok("POST", f"/{box.id}/messages", {"source_id": [o.id for o in others], "messages": names})
+    )["data"]
     assert (len(copied["succeeded"]), copied["failed"]) == (6, [])
-    moved = (await rest.ok("POST", f"/{box.id}/messages", {"source_id": others[0].id, "messages": [*names, MISSING]}))[
-        "data"
-    ]
+    moved = (
+        await rest.request_ok("POST", f"/{box.id}/messages", {"source_id": others[0].id, "messages": [*names, MISSING]})
+    )["data"]
     assert (len(moved["succeeded"]), moved["failed"]) == (3, [{MISSING: "not_found"}])
-    assert set(moved["succeeded"]) < {m.id for m in await house.messages(others[0])}
-    assert [len(await house.messages(b)) for b in (box, *others)] == [0, 6, 3]
+    assert set(moved["succeeded"]) < {m.id for m in await app.messages(others[0])}
+    assert [len(await app.messages(b)) for b in (box, *others)] == [0, 6, 3]
 
 
-async def test_ids_must_be_there(rest: Rest, box: Mailbox) -> None:
+async def test_bulk_request_without_ids_is_rejected(rest: RestClient, box: Mailbox) -> None:
     for path in ("/messages", "/messages/raw"):
         empty: tuple[Any, ...] = ({}, {"messages": []})
         for body in empty:
-            said = await rest.refused(400, "POST", f"/{box.id}{path}", body)
+            said = await rest.request_error(400, "POST", f"/{box.id}{path}", body)
             assert said["data"] == {"messages": {"required": {"message": "No array of message ids are specified"}}}
         for ids_given in ("x", [1], {"a": 1}):
             assert (
                 "type"
-                in (await rest.refused(400, "POST", f"/{box.id}{path}", {"messages": ids_given}))["data"]["messages"]
+                in (await rest.request_error(400, "POST", f"/{box.id}{path}", {"messages": ids_given}))["data"][
+                    "messages"
+                ]
             )
 
 
-async def test_deleting_by_ids_by_folder_and_all(rest: Rest, house: House, box: Mailbox) -> None:
-    new = [await house.message(box, age_s=n) for n in range(3)]
-    saved = [await house.message(box, age_s=n, folder="saved") for n in range(2)]
-    deleted = [await house.message(box, folder="deleted")]
-    result = await rest.ok("DELETE", f"/{box.id}/messages", {"messages": [new[0].id, MISSING]})
+async def test_messages_are_deleted_by_ids_by_folder_or_all(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    new = [await app.create_message(box, age_s=n) for n in range(3)]
+    saved = [await app.create_message(box, age_s=n, folder="saved") for n in range(2)]
+    deleted = [await app.create_message(box, folder="deleted")]
+    result = await rest.request_ok("DELETE", f"/{box.id}/messages", {"messages": [new[0].id, MISSING]})
     assert result["data"] == {"succeeded": [new[0].id], "failed": [{MISSING: "not_found"}]}
-    assert (await rest.ok("DELETE", f"/{box.id}/messages", {"messages": []}))["data"]["succeeded"] == []
-    assert (await rest.ok("DELETE", f"/{box.id}/messages?folder=saved"))["data"]["succeeded"] == [m.id for m in saved]
-    only = await rest.ok("DELETE", f"/{box.id}/messages?filter_folder=deleted")
+    assert (await rest.request_ok("DELETE", f"/{box.id}/messages", {"messages": []}))["data"]["succeeded"] == []
+    assert (await rest.request_ok("DELETE", f"/{box.id}/messages?folder=saved"))["data"]["succeeded"] == [
+        m.id for m in saved
+    ]
+    only = await rest.request_ok("DELETE", f"/{box.id}/messages?filter_folder=deleted")
     assert only["data"]["succeeded"] == [deleted[0].id]
-    assert (await rest.ok("DELETE", f"/{box.id}/messages"))["data"] == {
+    assert (await rest.request_ok("DELETE", f"/{box.id}/messages"))["data"] == {
         "succeeded": [new[1].id, new[2].id], "failed": [],
     }  # fmt: skip
-    assert (await rest.ok("GET", f"/{box.id}/messages"))["data"] == []
-    assert await house.messages(box) == []
+    assert (await rest.request_ok("GET", f"/{box.id}/messages"))["data"] == []
+    assert await app.messages(box) == []
 
 
-async def test_deleting_all_of_many(rest: Rest, house: House, box: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ivr.api.lists.AT_A_TIME", 4)
+async def test_all_of_many_messages_are_deleted_in_batches(
+    rest: RestClient, app: AppFixture, box: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ivr.api.lists.DELETE_BATCH_SIZE", 4)
     for n in range(11):
-        await house.message(box, age_s=n // 3, s=0.1)
-    assert len((await rest.ok("DELETE", f"/{box.id}/messages"))["data"]["succeeded"]) == 11
-    assert await house.messages(box) == []
+        await app.create_message(box, age_s=n // 3, s=0.1)
+    assert len((await rest.request_ok("DELETE", f"/{box.id}/messages"))["data"]["succeeded"]) == 11
+    assert await app.messages(box) == []
 
 
-async def test_a_deleted_message_is_gone_not_restorable(rest: Rest, house: House, box: Mailbox) -> None:
-    message = await house.message(box)
-    gone = (await rest.ok("DELETE", f"/{box.id}/messages/{message.id}"))["data"]
+async def test_deleted_message_cannot_be_restored(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    message = await app.create_message(box)
+    gone = (await rest.request_ok("DELETE", f"/{box.id}/messages/{message.id}"))["data"]
     assert (gone["media_id"], gone["folder"]) == (message.id, "deleted")
-    said = await rest.refused(404, "GET", f"/{box.id}/messages/{message.id}")
+    said = await rest.request_error(404, "GET", f"/{box.id}/messages/{message.id}")
     assert said["data"] == {"message": "bad identifier", "cause": message.id}
-    await rest.refused(404, "DELETE", f"/{box.id}/messages/{message.id}")
+    await rest.request_error(404, "DELETE", f"/{box.id}/messages/{message.id}")
 
 
-async def test_through_another_box_a_message_is_not_there(rest: Rest, house: House, box: Mailbox) -> None:
-    other = await house.box("1001")
-    message = await house.message(box)
+async def test_message_is_not_found_through_another_box(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    other = await app.create_box("1001")
+    message = await app.create_message(box)
     for method in ("GET", "POST", "DELETE"):
-        await rest.refused(404, method, f"/{other.id}/messages/{message.id}", {} if method == "POST" else None)
-    await rest.refused(404, "GET", f"/{other.id}/messages/{message.id}/raw")
-    await rest.refused(404, "GET", f"/{message.id}")  # An id of another kind.
-    await rest.refused(404, "GET", f"/{box.id}/messages/{box.id}")
+        await rest.request_error(404, method, f"/{other.id}/messages/{message.id}", {} if method == "POST" else None)
+    await rest.request_error(404, "GET", f"/{other.id}/messages/{message.id}/raw")
+    await rest.request_error(404, "GET", f"/{message.id}")  # An id of another kind.
+    await rest.request_error(404, "GET", f"/{box.id}/messages/{box.id}")
 
 
-async def test_past_retention_it_is_gone_and_cannot_be_changed(rest: Rest, house: House, box: Mailbox) -> None:
-    old = await house.message(box, age_s=94 * DAY_S)
-    await rest.refused(404, "GET", f"/{box.id}/messages/{old.id}")
-    said = await rest.refused(400, "POST", f"/{box.id}/messages/{old.id}", {"folder": "saved"})
+async def test_message_past_retention_is_gone_and_cannot_be_changed(
+    rest: RestClient, app: AppFixture, box: Mailbox
+) -> None:
+    old = await app.create_message(box, age_s=94 * DAY_S)
+    await rest.request_error(404, "GET", f"/{box.id}/messages/{old.id}")
+    said = await rest.request_error(400, "POST", f"/{box.id}/messages/{old.id}", {"folder": "saved"})
     assert "date_range" in said["data"][old.id]
-    assert (await rest.ok("GET", f"/{box.id}/messages"))["data"] == []
-    assert (await rest.ok("GET", "/messages"))["data"] == []
+    assert (await rest.request_ok("GET", f"/{box.id}/messages"))["data"] == []
+    assert (await rest.request_ok("GET", "/messages"))["data"] == []
 
 
-async def test_a_transcript_is_shown(rest: Rest, house: House, box: Mailbox) -> None:
+async def test_message_shows_its_transcript(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     made = Message(
         id="201605-" + "a" * 32, account_id=box.account_id, box_id=box.id, folder=Folder.NEW, time=NOON, length_ms=1000,
         bytes=16_044, caller=Caller("2001"), transcription='{"result": "success", "text": "hello"}',
     )  # fmt: skip
-    await house.app.messages.add(made)
-    [line] = (await rest.ok("GET", f"/{box.id}/messages"))["data"]
+    await app.container.messages.add(made)
+    [line] = (await rest.request_ok("GET", f"/{box.id}/messages"))["data"]
     assert (line["transcribed"], "transcription" in line) == (True, False)
-    one = (await rest.ok("GET", f"/{box.id}/messages/{made.id}"))["data"]
+    one = (await rest.request_ok("GET", f"/{box.id}/messages/{made.id}"))["data"]
     assert (one["transcription"], "transcribed" in one) == ({"result": "success", "text": "hello"}, False)
 
 
-async def test_with_if_match_a_message_that_the_phone_changed_is_left_alone(
-    rest: Rest, house: House, box: Mailbox
+async def test_if_match_rejects_change_of_message_changed_by_phone(
+    rest: RestClient, app: AppFixture, box: Mailbox
 ) -> None:
-    message = await house.message(box)
-    tag = (await rest.ask("GET", f"/{box.id}/messages/{message.id}")).headers["etag"]
+    message = await app.create_message(box)
+    tag = (await rest.request("GET", f"/{box.id}/messages/{message.id}")).headers["etag"]
     assert (
-        await rest.ask("GET", f"/{box.id}/messages/{message.id}", headers={"If-None-Match": tag})
+        await rest.request("GET", f"/{box.id}/messages/{message.id}", headers={"If-None-Match": tag})
     ).status_code == 304
-    await house.call([Press("1", during="(message")], endpoint="alice", number="1000")
-    assert await house.folder_of(message) == "saved"
+    await app.run_call([Press("1", during="(message")], endpoint="alice", number="1000")
+    assert await app.folder_of(message) == "saved"
     for method in ("POST", "DELETE"):
-        await rest.refused(
+        await rest.request_error(
             412, method, f"/{box.id}/messages/{message.id}", {"folder": "deleted"}, headers={"If-Match": tag}
         )
-    assert await house.folder_of(message) == "saved"
+    assert await app.folder_of(message) == "saved"
 
 
-async def test_verbs_that_are_not_for_a_path(rest: Rest, house: House, box: Mailbox) -> None:
-    message = await house.message(box)
+async def test_unsupported_methods_are_not_allowed(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    message = await app.create_message(box)
     for method, path, allowed in (
         ("PATCH", f"/{box.id}/messages/{message.id}", "DELETE, GET, HEAD, POST"),
         ("DELETE", "", "GET, HEAD, PUT"),
@@ -342,9 +358,9 @@ async def test_verbs_that_are_not_for_a_path(rest: Rest, house: House, box: Mail
         ("PATCH", f"/{box.id}/messages", "DELETE, GET, HEAD, POST, PUT"),
         ("DELETE", f"/{box.id}/messages/{message.id}/raw", "GET, HEAD, PUT"),
     ):
-        answer = await rest.ask(method, path)
+        answer = await rest.request(method, path)
         assert (answer.status_code, answer.json()["message"]) == (405, "invalid_method")
         assert answer.headers["allow"] == allowed
-    assert (await rest.ok("GET", f"/{box.id}/messages/"))["data"][0]["media_id"] == message.id
-    said = await rest.refused(404, "GET", f"/{box.id}/nothing")
+    assert (await rest.request_ok("GET", f"/{box.id}/messages/"))["data"][0]["media_id"] == message.id
+    said = await rest.request_error(404, "GET", f"/{box.id}/nothing")
     assert said["message"] == "not_found"

@@ -16,13 +16,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ivr.api.application import application
-from ivr.api.server import ApiServer, Listening
+from ivr.api.asgi import build_asgi_app
+from ivr.api.server import ApiServer, ListenAddress
 from ivr.errors import SettingsError
-from tests.support.house import House
+from tests.support.app_fixture import AppFixture
 
 
-def a_certificate(folder: Path) -> tuple[Path, Path]:
+def create_certificate(folder: Path) -> tuple[Path, Path]:
     certificate, key = folder / "certificate.pem", folder / "key.pem"
     kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"]
     name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
@@ -31,9 +31,9 @@ def a_certificate(folder: Path) -> tuple[Path, Path]:
     return certificate, key
 
 
-async def test_over_tls(house: House, tmp_path: Path) -> None:
-    certificate, key = a_certificate(tmp_path)
-    server = ApiServer(application(house.app.rest), Listening("127.0.0.1", 0, certificate, key))
+async def test_api_is_served_over_tls(app: AppFixture, tmp_path: Path) -> None:
+    certificate, key = create_certificate(tmp_path)
+    server = ApiServer(build_asgi_app(app.container.api_services), ListenAddress("127.0.0.1", 0, certificate, key))
     url = await server.start()
     trusting = ssl.create_default_context(cafile=str(certificate))
     async with httpx.AsyncClient(verify=trusting) as http:
@@ -42,21 +42,21 @@ async def test_over_tls(house: House, tmp_path: Path) -> None:
     await server.stop()
 
 
-async def test_what_cannot_be_listened_with(house: House, tmp_path: Path) -> None:
+async def test_unusable_certificate_or_listen_address_is_an_error(app: AppFixture, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.pem"
     wrong.write_text("x")
-    door = application(house.app.rest)
-    for where in (Listening("127.0.0.1", 0, wrong, wrong), Listening("127.0.0.1", 0, wrong)):
+    door = build_asgi_app(app.container.api_services)
+    for where in (ListenAddress("127.0.0.1", 0, wrong, wrong), ListenAddress("127.0.0.1", 0, wrong)):
         with pytest.raises(SettingsError, match=r"api\.certificate"):
             await ApiServer(door, where).start()
-    first = ApiServer(door, Listening("127.0.0.1", 0))
+    first = ApiServer(door, ListenAddress("127.0.0.1", 0))
     port = int((await first.start()).rpartition(":")[2])
     with pytest.raises(SettingsError, match=r"change api\.host or api\.port"):
-        await ApiServer(door, Listening("127.0.0.1", port)).start()
+        await ApiServer(door, ListenAddress("127.0.0.1", port)).start()
     await first.stop()
 
 
-def test_alone_in_a_process_of_its_own(tmp_path: Path) -> None:
+def test_api_runs_in_its_own_process(tmp_path: Path) -> None:
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     environment = {**kept, "IVR_DATA__FOLDER": str(tmp_path / "data"), "IVR_API__PORT": "0", "IVR_PINS__COST": "4"}
 
@@ -81,9 +81,11 @@ def test_alone_in_a_process_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("proxies", "apart"), [("127.0.0.1", True), ("", False)])
-async def test_where_a_try_comes_from_is_what_a_known_proxy_says(house: House, proxies: str, apart: bool) -> None:
-    house.app.rest.tries._an_hour = 1
-    server = ApiServer(application(house.app.rest), Listening("127.0.0.1", 0, proxies=proxies))
+async def test_client_address_is_taken_from_trusted_proxy(app: AppFixture, proxies: str, apart: bool) -> None:
+    app.container.api_services.rate_limiter._attempts_per_hour = 1
+    server = ApiServer(
+        build_asgi_app(app.container.api_services), ListenAddress("127.0.0.1", 0, trusted_proxies=proxies)
+    )
     url = await server.start()
     async with httpx.AsyncClient(headers={"X-Auth-Token": "wrong"}) as http:
         statuses = [
@@ -97,20 +99,22 @@ async def test_where_a_try_comes_from_is_what_a_known_proxy_says(house: House, p
 @pytest.mark.parametrize(
     ("clients", "status"), [(["192.0.2.0/24"], 403), (["192.0.2.0/24", "127.0.0.1"], 200), ([], 200)]
 )
-async def test_only_addresses_on_the_list_are_answered(house: House, clients: list[str], status: int) -> None:
-    limits = replace(house.app.rest.limits, clients=tuple(map(ip_network, clients)))
-    server = ApiServer(application(replace(house.app.rest, limits=limits)), Listening("127.0.0.1", 0))
+async def test_clients_outside_allowlist_are_forbidden(app: AppFixture, clients: list[str], status: int) -> None:
+    limits = replace(app.container.api_services.limits, allowed_networks=tuple(map(ip_network, clients)))
+    server = ApiServer(
+        build_asgi_app(replace(app.container.api_services, limits=limits)), ListenAddress("127.0.0.1", 0)
+    )
     url = await server.start()
-    token, _ = await house.app.tokens.create(house.account.id)
+    token, _ = await app.container.tokens.create(app.account.id)
     async with httpx.AsyncClient(headers={"X-Auth-Token": token}) as http:
-        answer = await http.get(f"{url}/v2/accounts/{house.account.id}/vmboxes")
+        answer = await http.get(f"{url}/v2/accounts/{app.account.id}/vmboxes")
     await server.stop()
     assert (answer.status_code, answer.json()["status"]) == (status, "success" if status == 200 else "error")
 
 
-async def test_answers_are_not_held_back(house: House) -> None:
+async def test_responses_are_not_delayed_by_nagle(app: AppFixture) -> None:
     """By Nagle's algorithm a small answer of two writes would wait for 40 ms."""
-    server = ApiServer(application(house.app.rest), Listening("127.0.0.1", 0))
+    server = ApiServer(build_asgi_app(app.container.api_services), ListenAddress("127.0.0.1", 0))
     await server.start()
     assert server._server
     [listening] = server._server.servers[0].sockets

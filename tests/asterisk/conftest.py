@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.asterisk.rig.lab import Notes
-from tests.asterisk.rig.processes import as_service
-from tests.sipphone import Clip, Phone, PhoneCall, Samples, Vocabulary
-from tests.sipphone.speech import speech
-from tests.support.house import SOUNDS
+from tests.lab.lab import LabInfo
+from tests.lab.processes import as_service_user
+from tests.lab.sip_phone import Clip, Phone, PhoneCall, Samples, Vocabulary
+from tests.lab.sip_phone.speech import speech
+from tests.support.app_fixture import SOUNDS
 
 LAB = os.environ.get("IVR_LAB")
-BREATH_S = 0.06
-REASON = "needs a real Asterisk: run 'make test' as root on Debian"
+PAUSE_BEFORE_SPEECH_S = 0.06
+SKIP_REASON = "needs a real Asterisk: run 'make test' as root on Debian"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -33,32 +33,32 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if LAB and hasattr(config, "workerinput"):
         # No test begins before every process is here: what takes time is done by then, and makes nobody's call late.
         _vocabulary()
-        _desk().ask("account")
-    transport = Notes.read(Path(LAB)).transport if LAB else None
+        _admin().request("account")
+    transport = LabInfo.read(Path(LAB)).transport if LAB else None
     for item in items:
         if Path(__file__).parent not in item.path.parents:
             continue
         if transport is None:
-            item.add_marker(pytest.mark.skip(reason=REASON))
+            item.add_marker(pytest.mark.skip(reason=SKIP_REASON))
         elif (only := item.get_closest_marker("only_over")) and only.args[0] != transport:
             item.add_marker(pytest.mark.skip(reason=f"about {only.args[0]} alone: {only.args[1]}"))
 
 
-class Desk:
+class AdminClient:
     """The clerk of this test process, and what a test asks of them."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.asterisk.rig.clerk"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True, **as_service(environment),
+            [sys.executable, "-m", "tests.lab.admin_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            text=True, **as_service_user(environment),
         )  # fmt: skip
 
-    def ask(self, do: str, **how: Any) -> Any:
+    def request(self, command: str, **arguments: Any) -> Any:
         """Have something done; what the clerk answers."""
-        print(json.dumps({"do": do, **how}), file=self._process.stdin, flush=True)
+        print(json.dumps({"do": command, **arguments}), file=self._process.stdin, flush=True)
         assert self._process.stdout
         answer = json.loads(self._process.stdout.readline())
-        assert "error" not in answer, f"{do} {how}: {answer['error']}"
+        assert "error" not in answer, f"{command} {arguments}: {answer['error']}"
         return answer["ok"]
 
     def close(self) -> None:
@@ -67,9 +67,9 @@ class Desk:
 
 
 @pytest.fixture(scope="session")
-def notes() -> Notes:
+def lab() -> LabInfo:
     assert LAB
-    return Notes.read(Path(LAB))
+    return LabInfo.read(Path(LAB))
 
 
 @cache
@@ -80,9 +80,9 @@ def _vocabulary() -> Vocabulary:
 
 
 @cache
-def _desk() -> Desk:
+def _admin() -> AdminClient:
     assert LAB
-    return Desk({**Notes.read(Path(LAB)).environments["0"], "IVR_LOG__LEVEL": "warning"})
+    return AdminClient({**LabInfo.read(Path(LAB)).environments["0"], "IVR_LOG__LEVEL": "warning"})
 
 
 @pytest.fixture(scope="session")
@@ -91,95 +91,95 @@ def vocabulary() -> Vocabulary:
 
 
 @pytest.fixture(scope="session")
-def desk() -> Iterator[Desk]:
-    yield _desk()
-    _desk().close()
+def admin() -> Iterator[AdminClient]:
+    yield _admin()
+    _admin().close()
 
 
-class Person:
+class PhoneUser:
     """Somebody with a phone of their own, a user of their own, and a box of their own."""
 
-    def __init__(self, desk: Desk, notes: Notes, device: dict[str, str], vocabulary: Vocabulary) -> None:
+    def __init__(self, admin: AdminClient, lab: LabInfo, device: dict[str, str], vocabulary: Vocabulary) -> None:
         self.name = device["name"]
         self.number = device["number"]
-        self.phone = Phone(self.name, device["password"], ("127.0.0.1", notes.sip_port), vocabulary=vocabulary)
-        self._desk = desk
+        self.phone = Phone(self.name, device["password"], ("127.0.0.1", lab.sip_port), vocabulary=vocabulary)
+        self._admin = admin
         self._vocabulary = vocabulary
-        self._folder = Path(notes.folder) / "inbox"
-        self._messages = 0
+        self._folder = Path(lab.folder) / "inbox"
+        self._recordings_made = 0
         self.user_id = ""
 
-    def moves_in(self, *, pin: str = "1379", at: Desk | None = None, **settings: Any) -> None:
+    def create_user_and_box(self, *, pin: str = "1379", admin: AdminClient | None = None, **settings: Any) -> None:
         """Becomes a user with this phone and this box, at the service that everybody uses or another."""
-        self._desk = at or self._desk
-        self.user_id = self._desk.ask("user", name=self.name)["id"]
-        self._desk.ask("box", mailbox=self.number, owner_id=self.user_id, pin=pin, **settings)
+        self._admin = admin or self._admin
+        self.user_id = self._admin.request("user", name=self.name)["id"]
+        self._admin.request("box", mailbox=self.number, owner_id=self.user_id, pin=pin, **settings)
 
-    def has_message(
+    def create_message(
         self,
         *,
         s: float = 4,
         age_s: int = 3600,
         folder: str = "new",
         caller: str = "2001",
-        at: str = "",
+        number: str = "",
         announce: bool = False,
-    ) -> Recorded:
+    ) -> SpokenMessage:
         """A message of made-up speech that is like no other."""
-        file, samples = self._spoken(s)
-        message_id = self._desk.ask(
-            "message", number=at or self.number, file=str(file), caller=caller, age_s=age_s, folder=folder,
+        file, samples = self._write_speech(s)
+        message_id = self._admin.request(
+            "message", number=number or self.number, file=str(file), caller=caller, age_s=age_s, folder=folder,
             announce=announce,
         )  # fmt: skip
-        return Recorded(message_id, samples)
+        return SpokenMessage(message_id, samples)
 
-    def has_recording(self, kind: str, *, s: float = 2) -> Clip:
+    def create_recording(self, kind: str, *, s: float = 2) -> Clip:
         """A greeting ("unavailable", "temporary_unavailable") or a name ("name") in use at the box."""
-        file, samples = self._spoken(s)
-        self._desk.ask("recording", number=self.number, kind=kind, file=str(file))
+        file, samples = self._write_speech(s)
+        self._admin.request("recording", number=self.number, kind=kind, file=str(file))
         return Clip(f"{kind} of {self.number}", samples)
 
-    def _spoken(self, s: float) -> tuple[Path, Samples]:
+    def _write_speech(self, s: float) -> tuple[Path, Samples]:
         """A WAV of made-up speech that is like no other."""
-        self._messages += 1
-        samples = speech(int(self.number) * 100 + self._messages, round(s * 1000))
+        self._recordings_made += 1
+        samples = speech(int(self.number) * 100 + self._recordings_made, round(s * 1000))
         self._folder.mkdir(exist_ok=True)
-        file = self._folder / f"{self.name}-{self._messages}.wav"
+        file = self._folder / f"{self.name}-{self._recordings_made}.wav"
         with wave.open(str(file), "wb") as out:
             out.setparams((1, 2, 8000, 0, "NONE", ""))
             out.writeframes(samples.tobytes())
         file.chmod(0o644)
         return file, samples
 
-    def folder_of(self, message: Recorded) -> str:
+    def folder_of(self, message: SpokenMessage) -> str:
         """Where a message is now; "gone" where it is nowhere."""
         return next((str(m["folder"]) for m in self.messages() if m["id"] == message.id), "gone")
 
     def messages(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._desk.ask("messages", number=self.number)
+        found: list[dict[str, Any]] = self._admin.request("messages", number=self.number)
         return found
 
-    def set_box(self, **changes: Any) -> None:
-        self._desk.ask("set_box", number=self.number, **changes)
+    def update_box(self, **changes: Any) -> None:
+        self._admin.request("set_box", number=self.number, **changes)
 
-    def has_one_more_box(self, number: str) -> None:
+    def create_second_box(self, number: str) -> None:
         """Whose owner is the same user."""
-        self._desk.ask("box", mailbox=number, owner_id=self.user_id)
+        self._admin.request("box", mailbox=number, owner_id=self.user_id)
 
-    def moves(self, message: Recorded, folder: str) -> None:
+    def move_message(self, message: SpokenMessage, folder: str) -> None:
         """An administrator moves it to another folder."""
-        self._desk.ask("move", number=self.number, message=message.id, folder=folder)
+        self._admin.request("move", number=self.number, message=message.id, folder=folder)
 
-    async def dials(self, number: str, **how: Any) -> Conversation:
+    async def dial(self, number: str, **options: Any) -> RecognisedCall:
         """Dial, and be answered."""
-        return Conversation(await self.phone.dial(number, **how), self._vocabulary)
+        return RecognisedCall(await self.phone.dial(number, **options), self._vocabulary)
 
-    async def dials_early(self, number: str) -> Conversation:
+    async def dial_early(self, number: str) -> RecognisedCall:
         """Dial, and hear something before the call is answered."""
-        return Conversation(await self.phone.dial_early(number), self._vocabulary)
+        return RecognisedCall(await self.phone.dial_early(number), self._vocabulary)
 
 
-class Recorded:
+class SpokenMessage:
     """A message and what is said in it."""
 
     def __init__(self, message_id: str, samples: Samples) -> None:
@@ -188,81 +188,83 @@ class Recorded:
         self.clip = Clip(f"message {message_id[-6:]}", samples)
 
 
-class Conversation:
+class RecognisedCall:
     """A call, in which things are heard one after another."""
 
     def __init__(self, call: PhoneCall, vocabulary: Vocabulary) -> None:
         self.call = call
         self._vocabulary = vocabulary
-        self._since_s = 0.0
+        self._heard_until_s = 0.0
 
-    async def hears(self, *what: str | Clip | Recorded, within_s: float = 12, whole: bool = False) -> None:
+    async def expect(self, *sounds: str | Clip | SpokenMessage, within_s: float = 12, whole: bool = False) -> None:
         """Hear prompts (keys of the catalogue), clips and messages, in this order, each after the one before.
 
         With `whole`, each to its end.
         """
-        for one in what:
-            clip = self._vocabulary[one] if isinstance(one, str) else one.clip if isinstance(one, Recorded) else one
-            heard = await self.call.hears(clip, within_s=within_s, after_s=self._since_s, whole=whole)
-            self._since_s = heard.start_s + 0.02
+        for one in sounds:
+            clip = (
+                self._vocabulary[one] if isinstance(one, str) else one.clip if isinstance(one, SpokenMessage) else one
+            )
+            heard = await self.call.wait_for_clip(clip, within_s=within_s, after_s=self._heard_until_s, whole=whole)
+            self._heard_until_s = heard.start_s + 0.02
 
-    async def press(self, keys: str, **how: Any) -> None:
+    async def press(self, keys: str, **options: Any) -> None:
         """Press keys; what counts from now on is what is heard from the last one on."""
-        await self.call.press(keys, **how)
-        self._since_s = self.call.key_up_s
+        await self.call.press(keys, **options)
+        self._heard_until_s = self.call.key_up_s
 
-    async def says(self, samples: Samples) -> None:
+    async def say(self, samples: Samples) -> None:
         """Speak, a breath behind what was heard: nobody speaks into the frame that follows a beep."""
-        await asyncio.sleep(BREATH_S)
+        await asyncio.sleep(PAUSE_BEFORE_SPEECH_S)
         await self.call.say(samples)
 
-    async def ends(self, within_s: float = 15) -> None:
+    async def wait_for_hangup(self, within_s: float = 15) -> None:
         """The other side hangs up."""
-        await self.call.ended(within_s)
+        await self.call.wait_for_hangup(within_s)
 
     async def hang_up(self) -> None:
         await self.call.hang_up()
 
 
 @pytest.fixture
-async def people(desk: Desk, notes: Notes, vocabulary: Vocabulary) -> AsyncIterator[list[Person]]:
+async def phone_users(admin: AdminClient, lab: LabInfo, vocabulary: Vocabulary) -> AsyncIterator[list[PhoneUser]]:
     """Three people that no other test knows, with phones that are registered; they have not moved in yet."""
     async with contextlib.AsyncExitStack() as stack:
-        found = [Person(desk, notes, take_device(notes), vocabulary) for _ in range(3)]
+        found = [PhoneUser(admin, lab, claim_device(lab), vocabulary) for _ in range(3)]
         for person in found:
             await stack.enter_async_context(person.phone)
         yield found
 
 
 @pytest.fixture
-async def alice(people: list[Person]) -> Person:
-    await people[0].phone.register()
-    return people[0]
+async def alice(phone_users: list[PhoneUser]) -> PhoneUser:
+    await phone_users[0].phone.register()
+    return phone_users[0]
 
 
 @pytest.fixture
-async def bob(people: list[Person]) -> Person:
-    await people[1].phone.register()
-    return people[1]
+async def bob(phone_users: list[PhoneUser]) -> PhoneUser:
+    await phone_users[1].phone.register()
+    return phone_users[1]
 
 
 @pytest.fixture
-async def stranger(people: list[Person]) -> Person:
+async def stranger(phone_users: list[PhoneUser]) -> PhoneUser:
     """Has a phone that the service does not know."""
-    await people[2].phone.register()
-    return people[2]
+    await phone_users[2].phone.register()
+    return phone_users[2]
 
 
-def take_device(notes: Notes) -> dict[str, str]:
+def claim_device(lab: LabInfo) -> dict[str, str]:
     """One that nobody has taken yet, whichever test process asks."""
-    for device in notes.devices:
+    for device in lab.sip_accounts:
         with contextlib.suppress(FileExistsError):
-            os.close(os.open(Path(notes.folder) / f"taken-{device['name']}", os.O_CREAT | os.O_EXCL))
+            os.close(os.open(Path(lab.folder) / f"taken-{device['name']}", os.O_CREAT | os.O_EXCL))
             return device
     raise AssertionError("the lab has no more phones: make PHONES larger")
 
 
-async def eventually(condition: Callable[[], object], within_s: float = 10) -> None:
+async def wait_until(condition: Callable[[], object], within_s: float = 10) -> None:
     """Wait until something is so: what a hang-up leaves to do is done a moment later."""
     deadline = asyncio.get_running_loop().time() + within_s
     while not condition():

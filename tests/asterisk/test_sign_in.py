@@ -6,125 +6,127 @@ import asyncio
 import re
 from pathlib import Path
 
-from ivr.terminal.asterisk import Asterisk, Line
-from tests.asterisk.conftest import Desk, Person
-from tests.asterisk.rig.lab import Notes
-from tests.support.handset import HANG_UP, ScriptedHandset, When
+from ivr.terminal.fake_asterisk import AgiRequest, FakeAsterisk
+from tests.asterisk.conftest import AdminClient, PhoneUser
+from tests.lab.lab import LabInfo
+from tests.support.handset import HANG_UP, OnSound, ScriptedHandset
 
 
-async def test_a_stranger_gives_number_and_pin(alice: Person, stranger: Person) -> None:
-    alice.moves_in(pin="1379")
-    alice.has_message()
-    call = await stranger.dials("*98")
-    await call.hears("login/no-account")
-    await call.ends()
+async def test_a_stranger_gives_number_and_pin(alice: PhoneUser, stranger: PhoneUser) -> None:
+    alice.create_user_and_box(pin="1379")
+    alice.create_message()
+    call = await stranger.dial("*98")
+    await call.expect("login/no-account")
+    await call.wait_for_hangup()
 
-    stranger.moves_in()
-    call = await stranger.dials("*98")
-    await call.hears("login/enter-box")
+    stranger.create_user_and_box()
+    call = await stranger.dial("*98")
+    await call.expect("login/enter-box")
     await call.press(f"{alice.number}#")
-    await call.hears("login/enter-pin")
+    await call.expect("login/enter-pin")
     await call.press("1379#")
-    await call.hears("count/you-have", "number/1", "count/new-message", "to/hear-new", "press/1")
+    await call.expect("count/you-have", "number/1", "count/new-message", "to/hear-new", "press/1")
     await call.hang_up()
 
 
-async def test_another_persons_box_by_its_number_wants_its_pin(alice: Person, bob: Person) -> None:
-    alice.moves_in(pin="1379")
-    bob.moves_in()
-    call = await bob.dials(f"*98{alice.number}")
-    await call.hears("login/enter-pin")
+async def test_foreign_box_requires_its_pin(alice: PhoneUser, bob: PhoneUser) -> None:
+    alice.create_user_and_box(pin="1379")
+    bob.create_user_and_box()
+    call = await bob.dial(f"*98{alice.number}")
+    await call.expect("login/enter-pin")
     await call.press("0000#")
-    await call.hears("login/wrong-pin", "login/enter-pin")
+    await call.expect("login/wrong-pin", "login/enter-pin")
     await call.press("1379#")
-    await call.hears("count/no-messages")
+    await call.expect("count/no-messages")
     await call.press("#")
-    await call.hears("done/goodbye")
-    await call.ends()
+    await call.expect("done/goodbye")
+    await call.wait_for_hangup()
 
 
-async def test_a_line_break_in_an_argument_makes_nobodys_phone(alice: Person, bob: Person) -> None:
-    alice.moves_in(pin="1379")
-    bob.moves_in()
-    call = await bob.dials(f"*62{alice.number}")
-    await call.hears("login/enter-pin")
+async def test_line_break_in_argument_cannot_forge_identity(alice: PhoneUser, bob: PhoneUser) -> None:
+    alice.create_user_and_box(pin="1379")
+    bob.create_user_and_box()
+    call = await bob.dial(f"*62{alice.number}")
+    await call.expect("login/enter-pin")
     await call.press("1379#")
-    await call.hears("count/no-messages")
+    await call.expect("count/no-messages")
     await call.hang_up()
 
 
-async def test_three_wrong_pins(alice: Person, bob: Person) -> None:
-    alice.moves_in(pin="1379")
-    bob.moves_in()
-    call = await bob.dials(f"*98{alice.number}")
+async def test_three_wrong_pins_end_call(alice: PhoneUser, bob: PhoneUser) -> None:
+    alice.create_user_and_box(pin="1379")
+    bob.create_user_and_box()
+    call = await bob.dial(f"*98{alice.number}")
     for pin in ("1111#", "2222#", "3333#"):
-        await call.hears("login/enter-pin")
+        await call.expect("login/enter-pin")
         await call.press(pin)
-        await call.hears("login/wrong-pin")
-    await call.hears("login/too-many-tries")
-    await call.ends()
+        await call.expect("login/wrong-pin")
+    await call.expect("login/too-many-tries")
+    await call.wait_for_hangup()
 
 
-async def test_an_owner_is_asked_where_the_box_wants_it(alice: Person) -> None:
-    alice.moves_in(pin="1379", require_pin=True)
-    call = await alice.dials("*97")
-    await call.hears("login/enter-pin")
+async def test_owner_is_asked_for_pin_when_box_requires_it(alice: PhoneUser) -> None:
+    alice.create_user_and_box(pin="1379", require_pin=True)
+    call = await alice.dial("*97")
+    await call.expect("login/enter-pin")
     await call.press("1379#")
-    await call.hears("count/no-messages")
+    await call.expect("count/no-messages")
     await call.hang_up()
 
 
-async def test_a_forwarded_call_is_never_the_owners(alice: Person) -> None:
+async def test_diverted_call_is_never_treated_as_owner(alice: PhoneUser) -> None:
     """Alice's own phone, but the call says that it was sent on: it leaves a message like any other."""
-    alice.moves_in()
-    call = await alice.dials(f"*72{alice.number}")
-    await call.hears("greeting/person-at", "greeting/is-not-available")
+    alice.create_user_and_box()
+    call = await alice.dial(f"*72{alice.number}")
+    await call.expect("greeting/person-at", "greeting/is-not-available")
     await call.hang_up()
 
 
-async def test_a_diversion_that_the_phone_itself_tells_of_is_one_too(alice: Person) -> None:
-    alice.moves_in()
-    call = await alice.dials(alice.number, diversion="<sip:2001@lab.example>;reason=unconditional")
-    await call.hears("greeting/person-at", "greeting/is-not-available")
+async def test_diversion_header_of_phone_counts_as_diverted(alice: PhoneUser) -> None:
+    alice.create_user_and_box()
+    call = await alice.dial(alice.number, diversion="<sip:2001@lab.example>;reason=unconditional")
+    await call.expect("greeting/person-at", "greeting/is-not-available")
     await call.hang_up()
 
 
-async def test_an_owner_who_dials_their_own_number_is_signed_in(alice: Person) -> None:
-    alice.moves_in()
-    call = await alice.dials(alice.number)
-    await call.hears("count/no-messages")
+async def test_an_owner_who_dials_their_own_number_is_signed_in(alice: PhoneUser) -> None:
+    alice.create_user_and_box()
+    call = await alice.dial(alice.number)
+    await call.expect("count/no-messages")
     await call.hang_up()
 
 
-async def test_a_local_process_that_claims_to_be_alices_phone_is_asked(alice: Person, notes: Notes) -> None:
+async def test_local_process_impersonating_phone_is_asked_for_pin(alice: PhoneUser, lab: LabInfo) -> None:
     """Any process of this machine can speak to the service's port; none but our Asterisk knows the secret."""
-    alice.moves_in()
+    alice.create_user_and_box()
     functions = {
         f"PJSIP_ENDPOINT({alice.name},auth)": "yes",
         "REDIRECTING(count)": "0",
         "GLOBAL(IVR_SECRET)": "guessed",
     }
-    line = Line("check", ("account=lab", f"number={alice.number}"), f"PJSIP/{alice.name}-00000001", "1", functions)
-    handset = ScriptedHandset([When("pin", HANG_UP)])
-    await asyncio.wait_for(Asterisk(line, handset).call("127.0.0.1", notes.agi_port), 20)
+    line = AgiRequest(
+        "check", ("account=lab", f"number={alice.number}"), f"PJSIP/{alice.name}-00000001", "1", functions
+    )
+    handset = ScriptedHandset([OnSound("pin", HANG_UP)])
+    await asyncio.wait_for(FakeAsterisk(line, handset).connect_and_run("127.0.0.1", lab.agi_port), 20)
     assert handset.heard == ["Please enter your pin, then press pound."]
 
 
-async def test_no_pin_digit_is_in_the_services_log(alice: Person, bob: Person, desk: Desk, notes: Notes) -> None:
-    alice.moves_in(pin="7391")
-    bob.moves_in()
-    call = await bob.dials(f"*98{alice.number}")
-    await call.hears("login/enter-pin")
+async def test_pin_digits_are_not_logged(alice: PhoneUser, bob: PhoneUser, admin: AdminClient, lab: LabInfo) -> None:
+    alice.create_user_and_box(pin="7391")
+    bob.create_user_and_box()
+    call = await bob.dial(f"*98{alice.number}")
+    await call.expect("login/enter-pin")
     await call.press("8264#")
-    await call.hears("login/wrong-pin", "login/enter-pin")
+    await call.expect("login/wrong-pin", "login/enter-pin")
     await call.press("7391#")
-    await call.hears("count/no-messages")
+    await call.expect("count/no-messages")
     await call.press("#")
-    await call.ends()
-    log = (Path(notes.folder) / ("agi.log" if notes.transport == "agi" else "service.log")).read_text()
+    await call.wait_for_hangup()
+    log = (Path(lab.folder) / ("agi.log" if lab.transport == "agi" else "service.log")).read_text()
     assert bob.name in log
     # As a word of its own: times and ids have any digits in them.
     assert not re.search(r"(?<![0-9a-f])(7391|8264)(?![0-9a-f])", log)
-    while not (records := desk.ask("calls", channel=f"PJSIP/{bob.name}")):
+    while not (records := admin.request("calls", channel=f"PJSIP/{bob.name}")):
         await asyncio.sleep(0.05)
     assert [step["key"] for step in records[-1]["steps"] if step["what"] == "key"] == ["•"] * 10 + ["#"]

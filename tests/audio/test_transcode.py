@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from ivr.audio import transcode, wav
-from ivr.errors import AudioRefused
+from ivr.errors import InvalidAudio
 
 needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="no ffmpeg on this machine: apt install ffmpeg")
 
 
-def tone(path: Path, *options: str) -> Path:
+def write_tone(path: Path, *options: str) -> Path:
     """Two seconds of 440 Hz."""
     source = ["-f", "lavfi", "-i", "sine=frequency=440:duration=2"]
     subprocess.run(["ffmpeg", "-v", "error", "-y", *source, *options, str(path)], check=True)
     return path
 
 
-def loudest_hz(pcm: bytes) -> float:
+def dominant_frequency_hz(pcm: bytes) -> float:
     import numpy as np
 
     samples = np.frombuffer(pcm, "<i2")[4000:12000]
@@ -30,43 +30,43 @@ def loudest_hz(pcm: bytes) -> float:
 
 @needs_ffmpeg
 @pytest.mark.parametrize("name", ["a.wav", "a.mp3", "a.ogg", "a.m4a", "a.flac"])
-def test_what_people_have_is_read(tmp_path: Path, name: str) -> None:
-    pcm = transcode.to_samples(tone(tmp_path / name, "-ar", "44100", "-ac", "2"))
+def test_common_audio_formats_are_decoded(tmp_path: Path, name: str) -> None:
+    pcm = transcode.decode_to_samples(write_tone(tmp_path / name, "-ar", "44100", "-ac", "2"))
     assert abs(len(pcm) / wav.BYTES_PER_MS - 2000) < 60
-    assert abs(loudest_hz(pcm) - 440) < 3
+    assert abs(dominant_frequency_hz(pcm) - 440) < 3
 
 
 @needs_ffmpeg
-def test_nothing_is_folded_down_from_above_the_telephone_band(tmp_path: Path) -> None:
+def test_resampling_does_not_alias(tmp_path: Path) -> None:
     """A tone of 6 kHz is no tone of 2 kHz at 8,000 samples a second: it is not there."""
     source = ["-f", "lavfi", "-i", "sine=frequency=6000:duration=1", "-ar", "44100"]
     subprocess.run(["ffmpeg", "-v", "error", "-y", *source, str(tmp_path / "high.wav")], check=True)
-    pcm = transcode.to_samples(tmp_path / "high.wav")
+    pcm = transcode.decode_to_samples(tmp_path / "high.wav")
     loudest = max(abs(int.from_bytes(pcm[n : n + 2], "little", signed=True)) for n in range(2000, len(pcm) - 2000, 2))
     assert loudest < 100
 
 
-def test_our_own_form_needs_no_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_canonical_wav_needs_no_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     wav.write(tmp_path / "ours.wav", b"\x01\x02" * 800)
-    assert transcode.to_samples(tmp_path / "ours.wav") == b"\x01\x02" * 800
+    assert transcode.decode_to_samples(tmp_path / "ours.wav") == b"\x01\x02" * 800
 
 
-def test_without_ffmpeg_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_ffmpeg_error_names_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.mp3").write_bytes(b"ID3" + bytes(100))
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    with pytest.raises(AudioRefused, match="apt install ffmpeg"):
-        transcode.to_samples(tmp_path / "a.mp3")
+    with pytest.raises(InvalidAudio, match="apt install ffmpeg"):
+        transcode.decode_to_samples(tmp_path / "a.mp3")
 
 
 @needs_ffmpeg
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"just text\n" * 100, bytes(10_000)])
-def test_what_is_no_audio_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_non_audio_is_rejected(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.wav").write_bytes(content)
-    with pytest.raises(AudioRefused):
-        transcode.to_samples(tmp_path / "a.wav")
+    with pytest.raises(InvalidAudio):
+        transcode.decode_to_samples(tmp_path / "a.wav")
 
 
 def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        transcode.to_samples(tmp_path / "nowhere.wav")
+        transcode.decode_to_samples(tmp_path / "nowhere.wav")

@@ -11,72 +11,72 @@ from typing import Any
 import pytest
 
 from ivr.clock import SystemClock
-from ivr.serving.service import Service, serve
-from ivr.terminal.asterisk import Asterisk, Handset, Line
-from tests.support.ari import FakeAri
-from tests.support.house import House
-from tests.support.hum import hum
+from ivr.service.service import Service, start_service
+from ivr.terminal.fake_asterisk import AgiRequest, FakeAsterisk, Handset
+from tests.support.app_fixture import AppFixture
+from tests.support.fake_ari_server import FakeAriServer
+from tests.support.tone_prompts import write_tone_prompts
 
 SECRET = "5ec2e7"
 
 
 @pytest.fixture(scope="session")
-def humming(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return hum(tmp_path_factory.mktemp("hum") / "sounds")
+def tone_prompts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tone_prompts(tmp_path_factory.mktemp("hum") / "sounds")
 
 
 @pytest.fixture
-async def asterisk() -> AsyncIterator[FakeAri]:
+async def ari_server() -> AsyncIterator[FakeAriServer]:
     """A peer that speaks ARI, and listens."""
-    peer = FakeAri()
+    peer = FakeAriServer()
     await peer.start_listening()
     yield peer
     await peer.stop()
 
 
-class Exchange:
+class FakePbx:
     """The running service and the calls that reach it."""
 
-    def __init__(self, house: House, service: Service) -> None:
-        self.house = house
+    def __init__(self, app: AppFixture, service: Service) -> None:
+        self.app = app
         self.service = service
-        self.address = service.address
+        self.address = service.fastagi_address
 
-    def asterisk(
+    def new_call(
         self, handset: Handset, *arguments: str, path: str = "check", channel: str = "PJSIP/alice-00000001",
-        secret: str = SECRET, auth: str = "yes", forwards: str = "0",
-    ) -> Asterisk:  # fmt: skip
+        secret: str = SECRET, auth: str = "yes", diversion_count: str = "0",
+    ) -> FakeAsterisk:  # fmt: skip
         """A call that our own Asterisk would put through, unless something about it is changed."""
         functions = {
-            "GLOBAL(IVR_SECRET)": secret, "REDIRECTING(count)": forwards,
+            "GLOBAL(IVR_SECRET)": secret, "REDIRECTING(count)": diversion_count,
             "PJSIP_ENDPOINT(alice,auth)": auth, "PJSIP_ENDPOINT(bob,auth)": auth,
         }  # fmt: skip
-        return Asterisk(Line(path, ("account=demo", *arguments), channel, "5550100", functions), handset)
+        return FakeAsterisk(AgiRequest(path, ("account=demo", *arguments), channel, "5550100", functions), handset)
 
-    async def call(self, handset: Handset, *arguments: str, **how: str) -> str:
+    async def run_call(self, handset: Handset, *arguments: str, **options: str) -> str:
         """The whole call; gives IVRSTATUS."""
-        return await self.asterisk(handset, *arguments, **how).call(*self.address)
+        return await self.new_call(handset, *arguments, **options).connect_and_run(*self.address)
 
-    async def steps(self) -> list[dict[str, Any]]:
+    async def call_record_steps(self) -> list[dict[str, Any]]:
         """What the record of the only call says, which is written when the call is over."""
         question = "SELECT steps FROM calls"
-        while (row := await self.house.app.database.read(lambda c: c.execute(question).fetchone())) is None:
+        while (row := await self.app.container.database.read(lambda c: c.execute(question).fetchone())) is None:
             await asyncio.sleep(0.005)
         steps: list[dict[str, Any]] = json.loads(row[0])
         return steps
 
 
 @pytest.fixture
-async def exchange(tmp_path: Path, humming: Path) -> AsyncIterator[Exchange]:
-    house = House(
+async def pbx(tmp_path: Path, tone_prompts: Path) -> AsyncIterator[FakePbx]:
+    app = AppFixture(
         tmp_path / "data",
         data={"busy_ms": 3000},
-        sounds={"folder": humming},
+        sounds={"folder": tone_prompts},
         asterisk={"secret": SECRET},
         fastagi={"port": 0, "calls": 20, "header_within_s": 0.3},
     )
-    house.clock = SystemClock()  # type: ignore[assignment]
-    await house.open()
-    service = await serve(house.app, only="calls")
-    yield Exchange(house, service)
+    app.clock = SystemClock()  # type: ignore[assignment]
+    await app.open()
+    service = await start_service(app.container, component="calls")
+    yield FakePbx(app, service)
     await service.stop()

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.call.argument_values import Greeting, Instructions
-from ivr.call.arguments import Action, Addressee, Arguments, parse
+from ivr.call.argument_values import GreetingChoice, InstructionsChoice
+from ivr.call.arguments import Action, Arguments, Recipient, parse
 
 
 def test_every_argument_of_the_contract_is_understood() -> None:
@@ -37,17 +37,17 @@ def test_the_path_names_the_action(path: str, action: Action) -> None:
     assert parse(path, [])[0].action is action
 
 
-def test_another_action_passes_the_caller_by() -> None:
+def test_foreign_action_is_not_handled() -> None:
     assert parse("leave", ["action=fax"])[0].action is None
 
 
-def test_an_unknown_path_is_told_with_the_right_ones() -> None:
+def test_unknown_path_error_lists_valid_paths() -> None:
     asked, complaints = parse("chekc", [])
     assert asked.action is None
     assert "agi://HOST/check" in complaints[0]
 
 
-def test_an_unknown_argument_is_told_with_the_right_names_and_the_rest_counts() -> None:
+def test_unknown_argument_is_reported_and_others_apply() -> None:
     asked, complaints = parse("check", ["mailbox=1000", "number=1000"])
     assert asked.number == "1000"
     assert len(complaints) == 1
@@ -65,28 +65,28 @@ def test_an_unknown_argument_is_told_with_the_right_names_and_the_rest_counts() 
         "interdigit_timeout=" + "9" * 5000,
     ],
 )
-def test_a_value_of_the_wrong_kind_is_told_and_left_out(word: str) -> None:
+def test_invalid_value_is_reported_and_ignored(word: str) -> None:
     asked, complaints = parse("check", [word])
     assert asked == Arguments(action=Action.CHECK)
     assert word.split("=")[0] in complaints[0]
 
 
-def test_empty_words_are_no_slips() -> None:
+def test_empty_words_are_not_errors() -> None:
     assert parse("check", ["", "  ", "account="])[1] == []
 
 
 @given(st.text(), st.lists(st.text()))
-def test_nothing_that_a_dialplan_can_send_breaks_the_parser(path: str, words: list[str]) -> None:
+def test_parser_accepts_any_dialplan_input(path: str, words: list[str]) -> None:
     asked, complaints = parse(path, words)
     assert isinstance(asked, Arguments)
     assert all(complaint.strip() for complaint in complaints)
 
 
-def test_a_list_of_boxes_is_one_and_its_copies() -> None:
+def test_box_list_is_first_box_and_copies() -> None:
     asked, complaints = parse("leave", ["account=acme", "number=1000@default&1001&1002@sales&"])
     assert complaints == []
     assert (asked.number, asked.account) == ("1000", "acme")
-    assert asked.copies == (Addressee("1001"), Addressee("1002", "sales"))
+    assert asked.copies == (Recipient("1001"), Recipient("1002", "sales"))
 
 
 @pytest.mark.parametrize(
@@ -102,21 +102,24 @@ def test_the_context_of_a_mailbox_is_an_account(account: str, number: str, whose
 @pytest.mark.parametrize(
     ("options", "meant"),
     [
-        ("", {"greeting": Greeting.NONE}),
-        ("u", {"greeting": Greeting.UNAVAILABLE}),
-        ("bs", {"greeting": Greeting.BUSY, "skip_instructions": Instructions.SKIPPED}),
-        ("bu", {"greeting": Greeting.BUSY}),
-        ("uS", {"greeting": Greeting.UNAVAILABLE, "skip_instructions": Instructions.SKIPPED_IF_GREETED}),
-        ("ueU", {"greeting": Greeting.UNAVAILABLE, "early_media": True, "urgent": True}),
-        ("uP", {"greeting": Greeting.UNAVAILABLE, "urgent": True}),
-        ("ud(menu)g(-6)", {"greeting": Greeting.UNAVAILABLE, "digits_context": "menu", "gain_db": -6.0}),
-        ("ud", {"greeting": Greeting.UNAVAILABLE, "digits_context": "here"}),
-        ("ut", {"greeting": Greeting.UNAVAILABLE, "beep": "none"}),
-        ("ut()", {"greeting": Greeting.UNAVAILABLE, "beep": "none"}),
-        ("ut(custom/pip)", {"greeting": Greeting.UNAVAILABLE, "beep": "custom/pip"}),
+        ("", {"greeting": GreetingChoice.NONE}),
+        ("u", {"greeting": GreetingChoice.UNAVAILABLE}),
+        ("bs", {"greeting": GreetingChoice.BUSY, "skip_instructions": InstructionsChoice.SKIP}),
+        ("bu", {"greeting": GreetingChoice.BUSY}),
+        (
+            "uS",
+            {"greeting": GreetingChoice.UNAVAILABLE, "skip_instructions": InstructionsChoice.SKIP_IF_GREETING_RECORDED},
+        ),
+        ("ueU", {"greeting": GreetingChoice.UNAVAILABLE, "early_media": True, "urgent": True}),
+        ("uP", {"greeting": GreetingChoice.UNAVAILABLE, "urgent": True}),
+        ("ud(menu)g(-6)", {"greeting": GreetingChoice.UNAVAILABLE, "digits_context": "menu", "gain_db": -6.0}),
+        ("ud", {"greeting": GreetingChoice.UNAVAILABLE, "digits_context": "here"}),
+        ("ut", {"greeting": GreetingChoice.UNAVAILABLE, "beep": "none"}),
+        ("ut()", {"greeting": GreetingChoice.UNAVAILABLE, "beep": "none"}),
+        ("ut(custom/pip)", {"greeting": GreetingChoice.UNAVAILABLE, "beep": "custom/pip"}),
     ],
 )
-def test_every_option_of_voicemail_is_taken_over(options: str, meant: dict[str, object]) -> None:
+def test_every_voicemail_option_is_translated(options: str, meant: dict[str, object]) -> None:
     asked, complaints = parse("leave", [f"options={options}", "exit_context=here"])
     assert complaints == []
     assert asked == Arguments(options=options, exit_context="here", **meant)  # type: ignore[arg-type]
@@ -126,14 +129,14 @@ def test_every_option_of_voicemail_is_taken_over(options: str, meant: dict[str, 
     ("options", "told"),
     [("uz", ["'z'"]), ("u(x)", ["'u(x)'"]), ("ug(loud)", ["gain_db='loud'"]), ("u)q", ["')'", "'q'"])],
 )
-def test_an_option_that_there_is_not_is_told_in_one_line_and_the_rest_counts(options: str, told: list[str]) -> None:
+def test_unknown_option_is_reported_and_others_apply(options: str, told: list[str]) -> None:
     asked, complaints = parse("leave", [f"options={options}"])
     assert len(complaints) == len(told)
     assert all(word in complaint for word, complaint in zip(told, sorted(complaints), strict=True))
-    assert asked.greeting is (Greeting.NONE if options == "u(x)" else Greeting.UNAVAILABLE)
+    assert asked.greeting is (GreetingChoice.NONE if options == "u(x)" else GreetingChoice.UNAVAILABLE)
 
 
-def test_no_option_of_voicemailmain_opens_a_box() -> None:
+def test_voicemailmain_options_never_skip_pin() -> None:
     asked, complaints = parse("check", ["number=1000@default", "options=s"])
     assert asked == Arguments(action=Action.CHECK, number="1000", account="default", options="s")
     assert complaints == ["option 's' of VoiceMailMain() is not known here"]
@@ -142,7 +145,7 @@ def test_no_option_of_voicemailmain_opens_a_box() -> None:
 @pytest.mark.parametrize(
     "word", ["greeting=loud", "gain_db=60", "gain_db=nan", "watchdog=0", "skip_instructions=no way"]
 )
-def test_a_value_that_is_none_of_the_choices_is_told(word: str) -> None:
+def test_value_outside_choices_is_reported(word: str) -> None:
     asked, complaints = parse("leave", [word])
     assert asked == Arguments()
     assert len(complaints) == 1

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from ivr.call.ari.waiting import Press
+from ivr.call.ari.playback_wait import KeyPress
 from ivr.clock import SystemClock
-from ivr.serving.service import Service, serve
+from ivr.service.service import Service, start_service
 from tests.call.conftest import SECRET
-from tests.support.ari import APPLICATION, PASSWORD, SPEED, FakeAri, PeerCall
-from tests.support.house import House
+from tests.support.app_fixture import AppFixture
+from tests.support.fake_ari_server import APPLICATION, PASSWORD, TIME_SCALE, FakeAriServer, FakeChannel
 
 ALICE = "PJSIP/alice-00000001"
 FROM_ALICE = {
@@ -25,56 +25,56 @@ FROM_ALICE = {
 ENTER_PIN = "Please enter your pin"
 
 
-class Office:
+class AriPbx:
     """The running service, and the Asterisk that its calls come from."""
 
-    def __init__(self, house: House, service: Service, asterisk: FakeAri) -> None:
-        self.house = house
+    def __init__(self, app: AppFixture, service: Service, asterisk: FakeAriServer) -> None:
+        self.app = app
         self.service = service
         self.asterisk = asterisk
 
-    def call(self, *arguments: str, path: str = "check", channel: str = ALICE, **variables: str) -> PeerCall:
+    def start_call(self, *arguments: str, path: str = "check", channel: str = ALICE, **variables: str) -> FakeChannel:
         known = {**FROM_ALICE, **{name.replace("__", ","): value for name, value in variables.items()}}
         return self.asterisk.call(path, "account=demo", *arguments, "", channel=channel, variables=known)
 
-    async def record(self) -> dict[str, Any]:
+    async def call_record(self) -> dict[str, Any]:
         """What is written down of the only call, when it is over."""
         question = "SELECT status, steps FROM calls"
         async with asyncio.timeout(10):
-            while (row := await self.house.app.database.read(lambda c: c.execute(question).fetchone())) is None:
+            while (row := await self.app.container.database.read(lambda c: c.execute(question).fetchone())) is None:
                 await asyncio.sleep(0.005)
         return {"status": row[0], "steps": json.loads(row[1])}
 
 
 @pytest.fixture
-async def office(tmp_path: Path, humming: Path, asterisk: FakeAri) -> AsyncIterator[Office]:
-    house = House(
-        tmp_path / "data", sounds={"folder": humming}, asterisk={"secret": SECRET}, fastagi={"port": 0},
-        ari={"port": asterisk.port, "password": PASSWORD, "application": APPLICATION},
+async def ari_pbx(tmp_path: Path, tone_prompts: Path, ari_server: FakeAriServer) -> AsyncIterator[AriPbx]:
+    app = AppFixture(
+        tmp_path / "data", sounds={"folder": tone_prompts}, asterisk={"secret": SECRET}, fastagi={"port": 0},
+        ari={"port": ari_server.port, "password": PASSWORD, "application": APPLICATION},
     )  # fmt: skip
-    house.clock = SystemClock()  # type: ignore[assignment]
-    await house.open()
-    asterisk.takes = house.settings.data.folder / "takes"
-    service = await serve(house.app, only="calls")
-    await asterisk.connected()
+    app.clock = SystemClock()  # type: ignore[assignment]
+    await app.open()
+    ari_server.takes = app.settings.data.folder / "takes"
+    service = await start_service(app.container, component="calls")
+    await ari_server.connected()
     before = asyncio.all_tasks()
-    yield Office(house, service, asterisk)
+    yield AriPbx(app, service, ari_server)
     await service.stop()
     left = {task for task in asyncio.all_tasks() - before if "_serve" in repr(task) or "_look_at" in repr(task)}
     assert left == set()
 
 
-async def test_an_owner_hears_deletes_and_leaves(office: Office) -> None:
-    message = await office.house.message(await office.house.box(owner=office.house.alice))
-    call = office.call("number=1000")
-    await call.plays("(recording)")
+async def test_an_owner_hears_deletes_and_leaves(ari_pbx: AriPbx) -> None:
+    message = await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice))
+    call = ari_pbx.start_call("number=1000")
+    await call.wait_for_playback("(recording)")
     call.press("7")
-    await call.plays("To leave")
+    await call.wait_for_playback("To leave")
     call.press("#")
-    assert await call.ends() == "DONE"
+    assert await call.wait_until_over() == "DONE"
     assert call.heard[:4] == ["You have one new message", "Message one", "(recording)", "Deleted."]
     assert call.heard[-1] == "Goodbye."
-    assert await office.house.folder_of(message) == "deleted"
+    assert await ari_pbx.app.folder_of(message) == "deleted"
 
 
 @pytest.mark.parametrize(
@@ -86,147 +86,149 @@ async def test_an_owner_hears_deletes_and_leaves(office: Office) -> None:
     ],
     ids=str,
 )  # fmt: skip
-async def test_who_only_claims_to_be_alice_is_asked_for_the_pin(office: Office, claim: dict[str, str]) -> None:
-    await office.house.box(owner=office.house.alice)
-    call = office.call("number=1000", **claim)
-    await call.plays(ENTER_PIN)
+async def test_unverified_identity_is_asked_for_pin(ari_pbx: AriPbx, claim: dict[str, str]) -> None:
+    await ari_pbx.app.create_box(owner=ari_pbx.app.alice)
+    call = ari_pbx.start_call("number=1000", **claim)
+    await call.wait_for_playback(ENTER_PIN)
     call.hang_up()
-    await call.ends()
+    await call.wait_until_over()
     assert call.heard == ["Please enter your pin, then press pound."]
 
 
-async def test_what_is_typed_in_one_go_arrives(office: Office) -> None:
-    message = await office.house.message(await office.house.box(owner=office.house.alice, pin="1379"))
-    call = office.call("number=1000", channel="PJSIP/trunk-1")
+async def test_keys_typed_at_once_all_arrive(ari_pbx: AriPbx) -> None:
+    message = await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice, pin="1379"))
+    call = ari_pbx.start_call("number=1000", channel="PJSIP/trunk-1")
     call.press("1379#17#")
-    assert await call.ends() == "DONE"
-    assert await office.house.folder_of(message) == "deleted"
+    assert await call.wait_until_over() == "DONE"
+    assert await ari_pbx.app.folder_of(message) == "deleted"
 
 
-async def test_seek_and_pause_go_on_where_they_stood(office: Office) -> None:
-    await office.house.message(await office.house.box(owner=office.house.alice), s=40)
-    call = office.call("number=1000")
-    first = await call.plays("(recording)")
-    await asyncio.sleep(1.2 / SPEED * 10)
+async def test_seek_and_pause_resume_at_position(ari_pbx: AriPbx) -> None:
+    await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice), s=40)
+    call = ari_pbx.start_call("number=1000")
+    first = await call.wait_for_playback("(recording)")
+    await asyncio.sleep(1.2 / TIME_SCALE * 10)
     call.press("8")
-    second = await call.plays("(recording)")
+    second = await call.wait_for_playback("(recording)")
     await asyncio.sleep(0.2)
     call.press("*")
     await asyncio.sleep(0.1)
     call.press("*")
-    third = await call.plays("(recording)")
+    third = await call.wait_for_playback("(recording)")
     call.hang_up()
-    await call.ends()
+    await call.wait_until_over()
     # A turn of the peer's loop counts ten times here.
-    assert abs(second.heard[0] - 10_000 - first.heard[1]) <= 40 * SPEED
-    assert abs(third.heard[0] - second.heard[1]) <= 40 * SPEED
-    assert second.heard[0] > 20_000
+    assert abs(second.heard_positions[0] - 10_000 - first.heard_positions[1]) <= 40 * TIME_SCALE
+    assert abs(third.heard_positions[0] - second.heard_positions[1]) <= 40 * TIME_SCALE
+    assert second.heard_positions[0] > 20_000
 
 
-async def _asks_again_and_again(office: Office) -> list[str]:
+async def _limits_while_menu_repeats(ari_pbx: AriPbx) -> list[str]:
     """What the time limit was set to while somebody asked three times when a message of a minute was left."""
-    await office.house.message(await office.house.box(owner=office.house.alice), s=60)
-    call = office.call("number=1000", "watchdog=5")
-    await call.plays("(recording)")
-    before = len(call.errands)
+    await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice), s=60)
+    call = ari_pbx.start_call("number=1000", "watchdog=5")
+    await call.wait_for_playback("(recording)")
+    before = len(call.dialplan_actions)
     for _ in range(3):
         call.press("#")
-        await call.plays("Received")
-        await call.plays("(recording)")
+        await call.wait_for_playback("Received")
+        await call.wait_for_playback("(recording)")
     call.hang_up()
-    await call.ends()
-    return [errand for errand in call.errands[before:] if errand.startswith("limit")]
+    await call.wait_until_over()
+    return [errand for errand in call.dialplan_actions[before:] if errand.startswith("limit")]
 
 
-async def test_the_limit_is_not_moved_while_somebody_types(office: Office) -> None:
+async def test_time_limit_is_not_extended_while_keys_are_pressed(ari_pbx: AriPbx) -> None:
     """Each time takes the call away for a moment, in which nothing plays."""
-    assert await _asks_again_and_again(office) == []
+    assert await _limits_while_menu_repeats(ari_pbx) == []
 
 
-async def test_but_it_is_when_they_only_listen(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_time_limit_is_extended_while_caller_only_listens(
+    ari_pbx: AriPbx, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """So that the dialplan is not waited for for long where the service dies."""
-    monkeypatch.setattr("ivr.call.ari.call.TYPES_FOR_S", 0.0)
-    assert await _asks_again_and_again(office) != []
+    monkeypatch.setattr("ivr.call.ari.call.TYPING_WINDOW_S", 0.0)
+    assert await _limits_while_menu_repeats(ari_pbx) != []
 
 
-async def test_a_message_that_was_hung_up_in_is_not_heard_to_its_end(office: Office) -> None:
-    message = await office.house.message(await office.house.box(owner=office.house.alice), s=30)
-    call = office.call("number=1000")
-    await call.plays("(recording)")
+async def test_message_interrupted_by_hangup_does_not_count_as_heard(ari_pbx: AriPbx) -> None:
+    message = await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice), s=30)
+    call = ari_pbx.start_call("number=1000")
+    await call.wait_for_playback("(recording)")
     call.hang_up()
-    await call.ends()
-    assert (await office.record())["status"] == "HANGUP"
-    assert await office.house.folder_of(message) == "new"
+    await call.wait_until_over()
+    assert (await ari_pbx.call_record())["status"] == "HANGUP"
+    assert await ari_pbx.app.folder_of(message) == "new"
 
 
-async def test_leaving_a_message_and_hanging_up(office: Office) -> None:
-    box = await office.house.box("1001", owner=office.house.bob)
-    office.asterisk.said_ms = 2000
-    call = office.call("number=1001", path="leave")
-    await call.plays("Please leave your message")
+async def test_message_left_by_hangup_is_saved(ari_pbx: AriPbx) -> None:
+    box = await ari_pbx.app.create_box("1001", owner=ari_pbx.app.bob)
+    ari_pbx.asterisk.recorded_ms = 2000
+    call = ari_pbx.start_call("number=1001", path="leave")
+    await call.wait_for_playback("Please leave your message")
     call.press("1")
-    await call._until(lambda: call.recording, "a recording")
+    await call._wait_for(lambda: call.recording, "a recording")
     call.hang_up()
-    await call.ends()
-    assert (await office.record())["status"] == "HANGUP"
-    [message] = await office.house.messages(box)
+    await call.wait_until_over()
+    assert (await ari_pbx.call_record())["status"] == "HANGUP"
+    [message] = await ari_pbx.app.messages(box)
     assert message.length_ms == 2000
 
 
-async def test_leaving_a_message_until_a_key_which_means_nothing_else(office: Office) -> None:
-    box = await office.house.box("1001", owner=office.house.bob)
-    call = office.call("number=1001", path="leave")
-    await call.speaks(3000)
-    await call.plays("To keep")
+async def test_key_only_ends_recording(ari_pbx: AriPbx) -> None:
+    box = await ari_pbx.app.create_box("1001", owner=ari_pbx.app.bob)
+    call = ari_pbx.start_call("number=1001", path="leave")
+    await call.speak(3000)
+    await call.wait_for_playback("To keep")
     call.press("1")
-    assert await call.ends() == "DONE"
-    [message] = await office.house.messages(box)
+    assert await call.wait_until_over() == "DONE"
+    [message] = await ari_pbx.app.messages(box)
     assert message.length_ms == 3000
     assert call.variables["IVRMESSAGE"] == message.id
 
 
-async def test_a_recording_that_asterisk_cannot_write_is_told(office: Office) -> None:
-    await office.house.box("1001", owner=office.house.bob)
-    takes = office.house.settings.data.folder / "takes"
+async def test_failed_recording_is_reported(ari_pbx: AriPbx) -> None:
+    await ari_pbx.app.create_box("1001", owner=ari_pbx.app.bob)
+    takes = ari_pbx.app.settings.data.folder / "takes"
     takes.rename(takes.with_name("elsewhere"))
-    call = office.call("number=1001", path="leave")
-    assert await call.ends() == "ERROR"
+    call = ari_pbx.start_call("number=1001", path="leave")
+    assert await call.wait_until_over() == "ERROR"
     assert call.heard[-1] == "I am sorry, that could not be done. Nothing was lost."
 
 
-async def test_a_message_whose_audio_is_gone_is_told_and_the_menu_goes_on(office: Office) -> None:
-    message = await office.house.message(await office.house.box(owner=office.house.alice))
-    office.house.app.delivery.audio(message)[0].unlink()
-    call = office.call("number=1000")
-    await call.plays("To save")
+async def test_message_without_audio_is_announced_and_menu_continues(ari_pbx: AriPbx) -> None:
+    message = await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice))
+    ari_pbx.app.container.delivery.audio(message)[0].unlink()
+    call = ari_pbx.start_call("number=1000")
+    await call.wait_for_playback("To save")
     call.press("7")
-    await call.plays("To leave")
+    await call.wait_for_playback("To leave")
     call.press("#")
-    assert await call.ends() == "DONE"
+    assert await call.wait_until_over() == "DONE"
     assert "The recording of this message cannot be played." in call.heard
 
 
 # -- bad input ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_slip_in_the_dialplan_is_told_once_and_the_call_goes_on(
-    office: Office, capfd: pytest.CaptureFixture[str]
+async def test_dialplan_argument_error_is_logged_once_and_call_continues(
+    ari_pbx: AriPbx, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    await office.house.box(owner=office.house.alice)
-    call = office.call("number=1000", "mailbox=1000")
-    await call.plays("To leave")
+    await ari_pbx.app.create_box(owner=ari_pbx.app.alice)
+    call = ari_pbx.start_call("number=1000", "mailbox=1000")
+    await call.wait_for_playback("To leave")
     call.press("#")
-    assert await call.ends() == "DONE"
+    assert await call.wait_until_over() == "DONE"
     assert capfd.readouterr().out.count("use name=value with a name of") == 1
 
 
 @pytest.mark.parametrize("says", [(), ("dance",), ("",) * 3, ("check", "\x00", "=", "a" * 5000)], ids=str)
-async def test_arguments_that_nobody_understands_leave_no_call_behind(office: Office, says: tuple[str, ...]) -> None:
-    call = office.asterisk.call(*says, channel="PJSIP/trunk-1")
-    assert await call.ends() in ("SKIPPED", "NOACCOUNT")
+async def test_unparsable_arguments_leave_no_call(ari_pbx: AriPbx, says: tuple[str, ...]) -> None:
+    call = ari_pbx.asterisk.call(*says, channel="PJSIP/trunk-1")
+    assert await call.wait_until_over() in ("SKIPPED", "NOACCOUNT")
 
 
-NONSENSE: list[str | bytes] = [
+INVALID_FRAMES: list[str | bytes] = [
     "", "{", "[]", "null", "7", '"x"', "{}", "[" * 3000, b"\x00\xff", '{"type": 7}', '{"type": "StasisStart"}',
     '{"type": "StasisStart", "application": "ivr", "channel": {"id": 7}}',
     '{"type": "StasisStart", "application": "ivr", "channel": {"id": "no/such?channel"}, "args": [7, null, "check"]}',
@@ -237,10 +239,10 @@ NONSENSE: list[str | bytes] = [
 ]  # fmt: skip
 
 
-async def test_nonsense_and_events_of_strangers_harm_no_call(office: Office) -> None:
-    await office.house.message(await office.house.box(owner=office.house.alice), s=30)
-    call = office.call("number=1000")
-    await call.plays("(recording)")
+async def test_invalid_frames_and_foreign_events_are_ignored(ari_pbx: AriPbx) -> None:
+    await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice), s=30)
+    call = ari_pbx.start_call("number=1000")
+    await call.wait_for_playback("(recording)")
     about = {"id": call.id, "name": ALICE}
     mine: list[dict[str, object]] = [
         {"type": "ChannelDtmfReceived", "digit": 7}, {"type": "ChannelDtmfReceived", "digit": "77"},
@@ -248,170 +250,170 @@ async def test_nonsense_and_events_of_strangers_harm_no_call(office: Office) -> 
         {"type": "PlaybackFinished", "playback": {"id": "old", "target_uri": f"channel:{call.id}", "state": "done"}},
         {"type": "ChannelStateChange"}, {"type": "RecordingFailed"},
     ]  # fmt: skip
-    for frame in NONSENSE:
-        await office.asterisk.send(frame)
+    for frame in INVALID_FRAMES:
+        await ari_pbx.asterisk.send(frame)
     for event in mine:
-        await office.asterisk.send(json.dumps({"application": APPLICATION, "channel": about, **event}))
+        await ari_pbx.asterisk.send(json.dumps({"application": APPLICATION, "channel": about, **event}))
     await asyncio.sleep(0.05)
     call.press("7")
-    await call.plays("To leave")
+    await call.wait_for_playback("To leave")
     call.press("#")
-    assert await call.ends() == "DONE"
+    assert await call.wait_until_over() == "DONE"
 
 
-async def test_a_late_end_of_an_old_playback_does_not_end_the_new_one(office: Office) -> None:
-    await office.house.message(await office.house.box(owner=office.house.alice), s=30)
-    call = office.call("number=1000")
-    old = await call.plays("(recording)")
+async def test_a_late_end_of_an_old_playback_does_not_end_the_new_one(ari_pbx: AriPbx) -> None:
+    await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice), s=30)
+    call = ari_pbx.start_call("number=1000")
+    old = await call.wait_for_playback("(recording)")
     call.press("2")
-    new = await call.plays("(recording)")
+    new = await call.wait_for_playback("(recording)")
     about = {"id": old.id, "target_uri": f"channel:{call.id}", "state": "done"}
-    office.asterisk.tell("PlaybackFinished", playback=about)
+    ari_pbx.asterisk.send_event("PlaybackFinished", playback=about)
     await asyncio.sleep(0.1)
-    assert new.heard == [], "it plays on"
+    assert new.heard_positions == [], "it plays on"
     call.hang_up()
-    await call.ends()
+    await call.wait_until_over()
 
 
 @pytest.mark.parametrize("status", [404, 409, 412, 500])
 @pytest.mark.parametrize("what", ["answer", "play", "variable", "subscription", "continue", "DELETE playbacks"])
-async def test_a_channel_that_is_just_gone_leaves_no_call_behind(office: Office, what: str, status: int) -> None:
-    await office.house.message(await office.house.box(owner=office.house.alice), s=30)
-    call = office.call("number=1000")
+async def test_a_channel_that_is_just_gone_leaves_no_call_behind(ari_pbx: AriPbx, what: str, status: int) -> None:
+    await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice), s=30)
+    call = ari_pbx.start_call("number=1000")
     if what == "DELETE playbacks":
-        await call.plays("(recording)")
-    office.asterisk.refusals[what] = (status, {"message": "Channel not found"})
+        await call.wait_for_playback("(recording)")
+    ari_pbx.asterisk.refusals[what] = (status, {"message": "Channel not found"})
     call.press("#" * 20)
     call.hang_up()
-    await call.ends()
-    await _no_calls(office)
+    await call.wait_until_over()
+    await _wait_until_no_calls(ari_pbx)
 
 
-async def test_whoever_hangs_up_has_left_us_first_and_is_told_as_a_hang_up(office: Office) -> None:
+async def test_stasis_end_before_hangup_is_reported_as_hangup(ari_pbx: AriPbx) -> None:
     """A request that comes in between is refused as if the dialplan had the call again."""
-    await office.house.message(await office.house.box(owner=office.house.alice), s=30)
-    call = office.call("number=1000")
-    await call.plays("You have")
-    office.asterisk.refusals["play"] = (409, {"message": "Channel not in Stasis application"})
+    await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice), s=30)
+    call = ari_pbx.start_call("number=1000")
+    await call.wait_for_playback("You have")
+    ari_pbx.asterisk.refusals["play"] = (409, {"message": "Channel not in Stasis application"})
     call.press("5")
     await asyncio.sleep(0.1)
     call.hang_up()
-    await call.ends()
-    await _no_calls(office)
-    assert (await office.record())["status"] == "HANGUP"
+    await call.wait_until_over()
+    await _wait_until_no_calls(ari_pbx)
+    assert (await ari_pbx.call_record())["status"] == "HANGUP"
 
 
-async def _no_calls(office: Office) -> None:
-    assert office.service.calls
-    assert office.service.calls.ari
+async def _wait_until_no_calls(ari_pbx: AriPbx) -> None:
+    assert ari_pbx.service.call_servers
+    assert ari_pbx.service.call_servers.ari
     async with asyncio.timeout(10):
-        while office.service.calls.ari.service.calls_in_progress:
+        while ari_pbx.service.call_servers.ari.stasis_application.calls_in_progress:
             await asyncio.sleep(0.01)
 
 
-async def test_a_call_that_the_dialplan_takes_back_ends(office: Office) -> None:
-    await office.house.message(await office.house.box(owner=office.house.alice), s=30)
-    call = office.call("number=1000")
-    await call.plays("(recording)")
-    call.take_back()
-    await _no_calls(office)
-    assert (await office.record())["status"] == "ERROR"
+async def test_call_reclaimed_by_dialplan_ends(ari_pbx: AriPbx) -> None:
+    await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice), s=30)
+    call = ari_pbx.start_call("number=1000")
+    await call.wait_for_playback("(recording)")
+    call.reclaim_by_dialplan()
+    await _wait_until_no_calls(ari_pbx)
+    assert (await ari_pbx.call_record())["status"] == "ERROR"
 
 
-async def test_a_call_that_comes_again_begins_anew(office: Office) -> None:
-    await office.house.message(await office.house.box(owner=office.house.alice), s=30)
-    call = office.call("number=1000")
-    await call.plays("(recording)")
+async def test_reentered_call_starts_fresh(ari_pbx: AriPbx) -> None:
+    await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice), s=30)
+    call = ari_pbx.start_call("number=1000")
+    await call.wait_for_playback("(recording)")
     call.in_stasis = False  # Nobody hears of it.
     for playback in call.playbacks:
         playback.stop.set()
     call.enter()
-    await call.plays("You have one new message")
-    await call.plays("(recording)")
+    await call.wait_for_playback("You have one new message")
+    await call.wait_for_playback("(recording)")
     call.press("7")
-    await call.plays("To leave")
+    await call.wait_for_playback("To leave")
     call.press("#")
-    assert await call.ends() == "DONE"
+    assert await call.wait_until_over() == "DONE"
 
 
-async def test_more_calls_than_it_takes_go_back_to_the_dialplan_at_once(office: Office) -> None:
-    assert office.service.calls
-    assert office.service.calls.ari
-    office.service.calls.ari.service._most_calls = 0
-    assert await office.call("number=1000").ends() == ""
+async def test_calls_over_limit_return_to_dialplan(ari_pbx: AriPbx) -> None:
+    assert ari_pbx.service.call_servers
+    assert ari_pbx.service.call_servers.ari
+    ari_pbx.service.call_servers.ari.stasis_application._max_calls = 0
+    assert await ari_pbx.start_call("number=1000").wait_until_over() == ""
 
 
 # -- connections -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_lost_connection_does_not_end_a_call(office: Office) -> None:
-    message = await office.house.message(await office.house.box(owner=office.house.alice), s=20)
-    call = office.call("number=1000")
-    playback = await call.plays("(recording)")
-    await office.asterisk.lose_connections()
+async def test_a_lost_connection_does_not_end_a_call(ari_pbx: AriPbx) -> None:
+    message = await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice), s=20)
+    call = ari_pbx.start_call("number=1000")
+    playback = await call.wait_for_playback("(recording)")
+    await ari_pbx.asterisk.lose_connections()
     async with asyncio.timeout(10):
-        while not playback.heard:
+        while not playback.heard_positions:
             await asyncio.sleep(0.01)  # It ends, and nobody hears of it.
-    await office.asterisk.connected()
-    await call.plays("To save")
+    await ari_pbx.asterisk.connected()
+    await call.wait_for_playback("To save")
     call.press("7")
-    await call.plays("To leave")
+    await call.wait_for_playback("To leave")
     call.press("#")
-    assert await call.ends() == "DONE"
-    assert await office.house.folder_of(message) == "deleted"
+    assert await call.wait_until_over() == "DONE"
+    assert await ari_pbx.app.folder_of(message) == "deleted"
 
 
-async def test_half_a_frame_is_a_lost_connection(office: Office) -> None:
-    await office.house.message(await office.house.box(owner=office.house.alice), s=20)
-    call = office.call("number=1000")
-    await call.plays("(recording)")
-    for socket in office.asterisk._sockets:
+async def test_truncated_frame_is_a_lost_connection(ari_pbx: AriPbx) -> None:
+    await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice), s=20)
+    call = ari_pbx.start_call("number=1000")
+    await call.wait_for_playback("(recording)")
+    for socket in ari_pbx.asterisk._sockets:
         socket.transport.write(b"\x81\x7e\x10\x00" + b'{"type": "Cha')
-    await office.asterisk.lose_connections()
-    await office.asterisk.connected()
+    await ari_pbx.asterisk.lose_connections()
+    await ari_pbx.asterisk.connected()
     await asyncio.sleep(0.1)
     call.press("7")
-    await call.plays("To leave")
+    await call.wait_for_playback("To leave")
     call.press("#")
-    assert await call.ends() == "DONE"
+    assert await call.wait_until_over() == "DONE"
 
 
-async def test_who_hung_up_while_the_connection_was_lost_is_gone(office: Office) -> None:
-    message = await office.house.message(await office.house.box(owner=office.house.alice), s=60)
-    call = office.call("number=1000")
-    await call.plays("(recording)")
-    await office.asterisk.lose_connections()
+async def test_caller_hung_up_during_outage_is_detected_on_reconnect(ari_pbx: AriPbx) -> None:
+    message = await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice), s=60)
+    call = ari_pbx.start_call("number=1000")
+    await call.wait_for_playback("(recording)")
+    await ari_pbx.asterisk.lose_connections()
     call.hang_up()
-    await call.ends()
-    await office.asterisk.connected()
-    assert (await office.record())["status"] == "HANGUP"
-    assert await office.house.folder_of(message) == "new"
+    await call.wait_until_over()
+    await ari_pbx.asterisk.connected()
+    assert (await ari_pbx.call_record())["status"] == "HANGUP"
+    assert await ari_pbx.app.folder_of(message) == "new"
 
 
-async def test_when_asterisk_starts_again_its_old_calls_are_over_and_new_ones_come(office: Office) -> None:
-    await office.house.message(await office.house.box(owner=office.house.alice), s=60)
-    call = office.call("number=1000")
-    await call.plays("(recording)")
-    await office.asterisk.stop()
-    await office.asterisk.start_listening()
-    await office.asterisk.connected()
-    assert (await office.record())["status"] == "HANGUP"
-    call = office.call("number=1000")
-    await call.plays("(recording)")
+async def test_asterisk_restart_ends_old_calls_and_accepts_new(ari_pbx: AriPbx) -> None:
+    await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice), s=60)
+    call = ari_pbx.start_call("number=1000")
+    await call.wait_for_playback("(recording)")
+    await ari_pbx.asterisk.stop()
+    await ari_pbx.asterisk.start_listening()
+    await ari_pbx.asterisk.connected()
+    assert (await ari_pbx.call_record())["status"] == "HANGUP"
+    call = ari_pbx.start_call("number=1000")
+    await call.wait_for_playback("(recording)")
     call.hang_up()
-    await call.ends()
+    await call.wait_until_over()
 
 
-async def test_a_wrong_password_is_told_and_tried_again(
-    tmp_path: Path, humming: Path, asterisk: FakeAri, capfd: pytest.CaptureFixture[str]
+async def test_wrong_password_is_logged_and_retried(
+    tmp_path: Path, tone_prompts: Path, ari_server: FakeAriServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    house = House(
-        tmp_path / "data", sounds={"folder": humming}, fastagi={"port": 0},
-        ari={"port": asterisk.port, "password": "guessed"},
+    app = AppFixture(
+        tmp_path / "data", sounds={"folder": tone_prompts}, fastagi={"port": 0},
+        ari={"port": ari_server.port, "password": "guessed"},
     )  # fmt: skip
-    await house.open()
-    asterisk.takes = house.settings.data.folder / "takes"
-    service = await serve(house.app, only="calls")
+    await app.open()
+    ari_server.takes = app.settings.data.folder / "takes"
+    service = await start_service(app.container, component="calls")
     told = ""
     async with asyncio.timeout(10):
         while told.count("its password in ari.conf must be that of [ari]") < 2:
@@ -424,22 +426,22 @@ async def test_a_wrong_password_is_told_and_tried_again(
 @pytest.mark.parametrize(
     ("later_ms", "held_ms", "is_told_again"), [(25, 50, True), (77, 50, True), (100, 50, False), (25, 120, True)]
 )
-def test_a_press_that_is_told_twice_counts_once(later_ms: int, held_ms: int, is_told_again: bool) -> None:
+def test_duplicate_dtmf_event_counts_once(later_ms: int, held_ms: int, is_told_again: bool) -> None:
     """As Asterisk does while nothing plays: the times are of a real one, and of the fastest machine."""
-    first = Press("8", 1_000_000.0, 50)
-    assert Press("8", 1_000_000.0 + later_ms, held_ms).repeats(first) is (is_told_again and held_ms == 50)
-    assert not Press("2", 1_000_000.0 + later_ms, 50).repeats(first)
+    first = KeyPress("8", 1_000_000.0, 50)
+    assert KeyPress("8", 1_000_000.0 + later_ms, held_ms).is_repeat_of(first) is (is_told_again and held_ms == 50)
+    assert not KeyPress("2", 1_000_000.0 + later_ms, 50).is_repeat_of(first)
 
 
-async def test_a_sound_that_has_just_begun_is_ended_at_the_second_try(office: Office) -> None:
+async def test_playback_stop_is_retried_when_just_started(ari_pbx: AriPbx) -> None:
     """Asterisk says 500 until its own thread has got there."""
-    await office.house.message(await office.house.box(owner=office.house.alice), s=30)
-    call = office.call("number=1000")
-    await call.plays("(recording)")
-    office.asterisk.refusals["DELETE playbacks"] = (500, {"message": "Could not stop playback"})
+    await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice), s=30)
+    call = ari_pbx.start_call("number=1000")
+    await call.wait_for_playback("(recording)")
+    ari_pbx.asterisk.refusals["DELETE playbacks"] = (500, {"message": "Could not stop playback"})
     call.press("7")
     await asyncio.sleep(0.05)
-    del office.asterisk.refusals["DELETE playbacks"]
-    await call.plays("To leave")
+    del ari_pbx.asterisk.refusals["DELETE playbacks"]
+    await call.wait_for_playback("To leave")
     call.press("#")
-    assert await call.ends() == "DONE"
+    assert await call.wait_until_over() == "DONE"

@@ -10,48 +10,48 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.call.conftest import Exchange
+from tests.call.conftest import FakePbx
 from tests.support.handset import ScriptedHandset
 
 HEADER = b"agi_network_script: check\nagi_channel: Local/x-1\nagi_arg_1: account=demo\n\n"
 
 
-async def connect(exchange: Exchange) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    return await asyncio.open_connection(*exchange.address)
+async def connect(pbx: FakePbx) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection(*pbx.address)
 
 
-async def still_serves(exchange: Exchange) -> None:
+async def assert_other_call_works(pbx: FakePbx) -> None:
     """Somebody else's call goes through."""
-    if await exchange.house.app.boxes.by_number(exchange.house.account.id, "1000") is None:
-        await exchange.house.box(owner=exchange.house.alice)
-    assert await exchange.call(ScriptedHandset(), "number=1000") == "DONE"
+    if await pbx.app.container.boxes.by_number(pbx.app.account.id, "1000") is None:
+        await pbx.app.create_box(owner=pbx.app.alice)
+    assert await pbx.run_call(ScriptedHandset(), "number=1000") == "DONE"
 
 
-async def closed(writer: asyncio.StreamWriter) -> None:
+async def wait_closed(writer: asyncio.StreamWriter) -> None:
     writer.close()
     with suppress(ConnectionError):
         await writer.wait_closed()
 
 
-async def dropped(reader: asyncio.StreamReader) -> bytes:
+async def read_until_dropped(reader: asyncio.StreamReader) -> bytes:
     """What came before the service closed the connection, which it does soon."""
     return await asyncio.wait_for(reader.read(), 5)
 
 
-async def test_a_port_probe(exchange: Exchange) -> None:
+async def test_port_probe_is_ignored(pbx: FakePbx) -> None:
     for _ in range(20):
-        _, writer = await connect(exchange)
-        await closed(writer)
-    await still_serves(exchange)
+        _, writer = await connect(pbx)
+        await wait_closed(writer)
+    await assert_other_call_works(pbx)
 
 
 @pytest.mark.parametrize("sent", [b"", b"agi_network: yes\n", b"agi_net", HEADER[:-1]])
-async def test_half_a_header_is_dropped_in_time(exchange: Exchange, sent: bytes) -> None:
-    reader, writer = await connect(exchange)
+async def test_half_a_header_is_dropped_in_time(pbx: FakePbx, sent: bytes) -> None:
+    reader, writer = await connect(pbx)
     writer.write(sent)
-    assert await dropped(reader) == b""
-    await closed(writer)
-    await still_serves(exchange)
+    assert await read_until_dropped(reader) == b""
+    await wait_closed(writer)
+    await assert_other_call_works(pbx)
 
 
 @pytest.mark.parametrize(
@@ -64,150 +64,150 @@ async def test_half_a_header_is_dropped_in_time(exchange: Exchange, sent: bytes)
     ],
     ids=["http", "tls", "10 MB without a line", "endless header"],
 )
-async def test_what_is_no_header_is_dropped_at_once(exchange: Exchange, sent: bytes) -> None:
-    reader, writer = await connect(exchange)
+async def test_invalid_header_is_dropped_immediately(pbx: FakePbx, sent: bytes) -> None:
+    reader, writer = await connect(pbx)
     try:
         writer.write(sent)
         await writer.drain()
-        assert await dropped(reader) == b""
+        assert await read_until_dropped(reader) == b""
     except ConnectionError:
         pass
-    await closed(writer)
-    await still_serves(exchange)
+    await wait_closed(writer)
+    await assert_other_call_works(pbx)
 
 
 @pytest.mark.parametrize(
     "reply",
     [b"nonsense\n", b"200 result=\xff\xfe\n", b"\n\n\n200\n", b"x" * 5000, b"200 result=0 endpos=" + b"9" * 99 + b"\n"],
 )
-async def test_a_reply_that_is_none_ends_that_call_only(exchange: Exchange, reply: bytes) -> None:
-    reader, writer = await connect(exchange)
+async def test_invalid_reply_ends_only_that_call(pbx: FakePbx, reply: bytes) -> None:
+    reader, writer = await connect(pbx)
     writer.write(HEADER)
     assert await reader.readline() == b"ANSWER\n"
     writer.write(reply)
-    assert b"Traceback" not in await dropped(reader)
-    await closed(writer)
-    await still_serves(exchange)
+    assert b"Traceback" not in await read_until_dropped(reader)
+    await wait_closed(writer)
+    await assert_other_call_works(pbx)
 
 
-async def test_a_usage_text_of_several_lines_is_one_refusal(exchange: Exchange) -> None:
-    reader, writer = await connect(exchange)
+async def test_a_usage_text_of_several_lines_is_one_refusal(pbx: FakePbx) -> None:
+    reader, writer = await connect(pbx)
     writer.write(HEADER)
     await reader.readline()
     writer.write(b"520-Invalid command syntax.  Proper usage follows:\nUsage: ANSWER\n520 End of proper usage.\n")
-    assert b"SET VARIABLE IVRSTATUS ERROR" in await dropped_after_answers(reader, writer)
-    await still_serves(exchange)
+    assert b"SET VARIABLE IVRSTATUS ERROR" in await answer_until_dropped(reader, writer)
+    await assert_other_call_works(pbx)
 
 
-async def test_hangup_between_a_command_and_its_reply(exchange: Exchange) -> None:
+async def test_hangup_line_before_reply_is_no_reply(pbx: FakePbx) -> None:
     """The line is no reply: the one that follows still belongs to the command."""
-    reader, writer = await connect(exchange)
+    reader, writer = await connect(pbx)
     writer.write(HEADER)
     await reader.readline()
     writer.write(b"HANGUP\n200 result=0\n")
-    assert b"SET VARIABLE IVRSTATUS HANGUP" in await dropped_after_answers(reader, writer)
-    await still_serves(exchange)
+    assert b"SET VARIABLE IVRSTATUS HANGUP" in await answer_until_dropped(reader, writer)
+    await assert_other_call_works(pbx)
 
 
-async def test_a_peer_that_dies_in_mid_call(exchange: Exchange) -> None:
+async def test_peer_disconnect_ends_only_that_call(pbx: FakePbx) -> None:
     for _ in range(10):
-        reader, writer = await connect(exchange)
+        reader, writer = await connect(pbx)
         writer.write(HEADER)
         await reader.readline()
         writer.transport.abort()
-        await closed(writer)
-    await still_serves(exchange)
+        await wait_closed(writer)
+    await assert_other_call_works(pbx)
 
 
-async def test_no_more_calls_than_allowed_and_the_others_go_on(exchange: Exchange) -> None:
-    waiting = [await connect(exchange) for _ in range(20)]
+async def test_connections_over_call_limit_are_rejected(pbx: FakePbx) -> None:
+    waiting = [await connect(pbx) for _ in range(20)]
     for _, writer in waiting:
         writer.write(HEADER)
     for reader, _ in waiting:
         assert await reader.readline() == b"ANSWER\n"
-    reader, writer = await connect(exchange)
+    reader, writer = await connect(pbx)
     writer.write(HEADER)
-    assert await dropped(reader) == b""
-    await closed(writer)
+    assert await read_until_dropped(reader) == b""
+    await wait_closed(writer)
     waiting[0][1].write(b"200 result=0\n")
     assert (await waiting[0][0].readline()).startswith(b"STREAM FILE")
     for _, writer in waiting:
-        await closed(writer)
-    await still_serves(exchange)
+        await wait_closed(writer)
+    await assert_other_call_works(pbx)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(st.lists(st.binary(max_size=200), max_size=5), st.booleans())
-async def test_garbage_of_every_kind(exchange: Exchange, chunks: list[bytes], after_header: bool) -> None:
-    reader, writer = await connect(exchange)
+async def test_random_garbage_ends_only_that_call(pbx: FakePbx, chunks: list[bytes], after_header: bool) -> None:
+    reader, writer = await connect(pbx)
     try:
         writer.write(HEADER if after_header else b"")
         for chunk in chunks:
             writer.write(chunk + b"\n")
         writer.write_eof()
-        sent = await dropped(reader)
+        sent = await read_until_dropped(reader)
         assert b"Traceback" not in sent
     except ConnectionError:
         pass
     finally:
-        await closed(writer)
+        await wait_closed(writer)
 
 
-async def dropped_after_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+async def answer_until_dropped(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
     """Answer everything that still comes; gives it all."""
     came = b""
     while line := await asyncio.wait_for(reader.readline(), 5):
         came += line
         writer.write(b"200 result=1\n" if b"VARIABLE" in line else b"200 result=0 endpos=0\n")
-    await closed(writer)
+    await wait_closed(writer)
     return came
 
 
-async def test_a_reply_of_ten_megabytes_ends_that_call_only(exchange: Exchange) -> None:
-    reader, writer = await connect(exchange)
+async def test_a_reply_of_ten_megabytes_ends_that_call_only(pbx: FakePbx) -> None:
+    reader, writer = await connect(pbx)
     writer.write(HEADER)
     assert await reader.readline() == b"ANSWER\n"
     try:
         writer.write(b"200 result=0 (" + b"x" * 10_000_000)
         await writer.drain()
-        await dropped(reader)
+        await read_until_dropped(reader)
     except ConnectionError:
         pass
-    await closed(writer)
-    await still_serves(exchange)
+    await wait_closed(writer)
+    await assert_other_call_works(pbx)
 
 
-async def test_a_flood_of_silent_connections_is_bounded(exchange: Exchange) -> None:
+async def test_a_flood_of_silent_connections_is_bounded(pbx: FakePbx) -> None:
     """Of 300 that say nothing, no more are held than calls are allowed; the others are closed at once."""
-    flood = await asyncio.gather(*(connect(exchange) for _ in range(300)))
+    flood = await asyncio.gather(*(connect(pbx) for _ in range(300)))
     ended = [asyncio.create_task(reader.read()) for reader, _ in flood]
     await asyncio.wait(ended[20:], timeout=5)
     held = [task for task in ended if not task.done()]
     assert len(held) <= 20
     assert await asyncio.wait_for(asyncio.gather(*ended), 10) == [b""] * 300, "and those that are held, in time"
     for _, writer in flood:
-        await closed(writer)
-    await still_serves(exchange)
+        await wait_closed(writer)
+    await assert_other_call_works(pbx)
 
 
 @pytest.mark.parametrize("after", range(1, 12))
-async def test_hangup_between_replies(exchange: Exchange, after: int) -> None:
+async def test_hangup_line_at_any_command_keeps_replies_matched(pbx: FakePbx, after: int) -> None:
     """At whichever command it comes: every reply is still matched to its command, and the call ends as hung up."""
-    await exchange.house.box(owner=exchange.house.alice)
-    reader, writer = await connect(exchange)
+    await pbx.app.create_box(owner=pbx.app.alice)
+    reader, writer = await connect(pbx)
     writer.write(HEADER.replace(b"\n\n", b"\nagi_arg_2: number=1000\n\n"))
     came = []
     while line := await asyncio.wait_for(reader.readline(), 5):
         came.append(line)
         writer.write(b"HANGUP\n" if len(came) == after else b"")
         writer.write(b"200 result=1\n" if b"VARIABLE" in line else b"200 result=0 endpos=160\n")
-    await closed(writer)
+    await wait_closed(writer)
     status = [line for line in came if line.startswith(b"SET VARIABLE IVRSTATUS")]
     ways = {b"SET VARIABLE IVRSTATUS HANGUP\n", b"SET VARIABLE IVRSTATUS NOACCESS\n", b"SET VARIABLE IVRSTATUS DONE\n"}
     assert len(status) == 1, came
     assert status[0] in ways
     assert status[0] == b"SET VARIABLE IVRSTATUS HANGUP\n" or len(came) <= after
-    await still_serves(exchange)
+    await assert_other_call_works(pbx)
 
 
 @pytest.mark.parametrize(
@@ -218,32 +218,32 @@ async def test_hangup_between_replies(exchange: Exchange, after: int) -> None:
         "id=%00", "=", "account",
     ],
 )  # fmt: skip
-async def test_arguments_of_any_kind_are_words_and_nothing_else(exchange: Exchange, argument: str) -> None:
+async def test_arguments_cannot_inject_commands(pbx: FakePbx, argument: str) -> None:
     """Each is heard as an account or box that there is not, or passed over; nothing of it reaches a command."""
-    reader, writer = await connect(exchange)
+    reader, writer = await connect(pbx)
     writer.write(b"agi_network_script: leave\nagi_channel: Local/x-1\n")
     writer.write(f"agi_arg_1: account=demo\nagi_arg_2: number=4711\nagi_arg_3: {argument}\n\n".encode())
-    came = await dropped_after_answers(reader, writer)
+    came = await answer_until_dropped(reader, writer)
     assert b"SET VARIABLE IVRSTATUS NO" in came
     assert argument.encode() not in came or len(argument) < 2
-    await still_serves(exchange)
+    await assert_other_call_works(pbx)
 
 
-async def test_a_caller_whose_name_is_several_lines(exchange: Exchange) -> None:
+async def test_multiline_caller_name_cannot_inject_header_or_command(pbx: FakePbx) -> None:
     """A line break in a header begins another header, and can never begin a command of ours."""
-    await exchange.house.box(owner=exchange.house.alice)
-    reader, writer = await connect(exchange)
+    await pbx.app.create_box(owner=pbx.app.alice)
+    reader, writer = await connect(pbx)
     name = b'agi_calleridname: "Eve"\nHANGUP\nagi_calleridname: x: y\n'
     writer.write(HEADER.replace(b"check", b"leave").replace(b"\n\n", b"\nagi_arg_2: number=1000\n" + name + b"\n"))
-    came = await dropped_after_answers(reader, writer)
+    came = await answer_until_dropped(reader, writer)
     assert b"Eve" not in came
-    await still_serves(exchange)
+    await assert_other_call_works(pbx)
 
 
 @pytest.mark.parametrize("result", [b"", b"99999", b"-7", b"x", b"1", "²".encode()])
-async def test_a_key_that_is_none_ends_that_call_only(exchange: Exchange, result: bytes) -> None:
+async def test_invalid_key_in_result_ends_only_that_call(pbx: FakePbx, result: bytes) -> None:
     """Where Asterisk says which key ended a sound, nonsense is no key; the call is given back to the dialplan."""
-    reader, writer = await connect(exchange)
+    reader, writer = await connect(pbx)
     writer.write(HEADER)
     await reader.readline()
     writer.write(b"200 result=0\n")
@@ -251,14 +251,14 @@ async def test_a_key_that_is_none_ends_that_call_only(exchange: Exchange, result
         while line := await asyncio.wait_for(reader.readline(), 5):
             plays = line.startswith(b"STREAM FILE")
             writer.write(b"200 result=" + (result if plays else b"0") + (b" endpos=0\n" if plays else b"\n"))
-    await closed(writer)
-    await still_serves(exchange)
+    await wait_closed(writer)
+    await assert_other_call_works(pbx)
     assert not [entry for entry in logs if entry["event"] == "call.broke"]
 
 
-async def test_arguments_numbered_by_no_number(exchange: Exchange) -> None:
-    reader, writer = await connect(exchange)
+async def test_invalid_argument_index_is_ignored(pbx: FakePbx) -> None:
+    reader, writer = await connect(pbx)
     writer.write(HEADER.replace(b"\n\n", "\nagi_arg_²: x=1\nagi_arg_".encode() + b"9" * 5000 + b": y=1\n\n"))
     assert await reader.readline() == b"ANSWER\n"
-    await closed(writer)
-    await still_serves(exchange)
+    await wait_closed(writer)
+    await assert_other_call_works(pbx)

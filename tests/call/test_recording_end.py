@@ -6,28 +6,28 @@ from pathlib import Path
 
 import pytest
 
-from ivr.call.arrival import Arrival
-from ivr.call.port import RecordingEnd
-from ivr.call.scripted import ScriptedCall, Speak
+from ivr.call.base import RecordEndReason
+from ivr.call.incoming import IncomingCall
+from tests.support.scripted_call import ScriptedCall, Speak
 
 
 @pytest.mark.parametrize(
     ("spoken_ms", "then", "silence_ms", "why"),
     [
-        (3000, "key", 5000, RecordingEnd.KEY),
-        (10_000, "key", 5000, RecordingEnd.KEY),
-        (3000, "silence", 5000, RecordingEnd.SILENCE),
-        (8900, "silence", 2000, RecordingEnd.SILENCE),
-        (10_000, "silence", 5000, RecordingEnd.LENGTH),
-        (9980, "silence", 5000, RecordingEnd.LENGTH),
-        (3000, "silence", 0, RecordingEnd.LENGTH),
+        (3000, "key", 5000, RecordEndReason.KEY),
+        (10_000, "key", 5000, RecordEndReason.KEY),
+        (3000, "silence", 5000, RecordEndReason.SILENCE),
+        (8900, "silence", 2000, RecordEndReason.SILENCE),
+        (10_000, "silence", 5000, RecordEndReason.MAX_LENGTH),
+        (9980, "silence", 5000, RecordEndReason.MAX_LENGTH),
+        (3000, "silence", 0, RecordEndReason.MAX_LENGTH),
     ],
 )
-async def test_a_key_the_length_or_silence(
-    tmp_path: Path, spoken_ms: int, then: str, silence_ms: int, why: RecordingEnd
+async def test_recording_end_reason_is_key_length_or_silence(
+    tmp_path: Path, spoken_ms: int, then: str, silence_ms: int, why: RecordEndReason
 ) -> None:
-    call = ScriptedCall([Speak(spoken_ms, then=then)], Arrival("PJSIP/x-1", "1.1"), lambda: 0.0, lambda ms: None)
-    recorded = await call.record(tmp_path / "take.wav", longest_ms=10_000, silence_ms=silence_ms)
-    assert (recorded.ended_by, recorded.length_ms) == (why, spoken_ms)
-    last = call.journal.steps[-1]
-    assert (last.what, last.details) == ("recorded", {"ended_by": why, "length_ms": spoken_ms})
+    call = ScriptedCall([Speak(spoken_ms, then=then)], IncomingCall("PJSIP/x-1", "1.1"), lambda: 0.0, lambda ms: None)
+    recorded = await call.record(tmp_path / "take.wav", max_length_ms=10_000, silence_ms=silence_ms)
+    assert (recorded.end_reason, recorded.length_ms) == (why, spoken_ms)
+    last = call.journal.entries[-1]
+    assert (last.event, last.details) == ("recorded", {"ended_by": why, "length_ms": spoken_ms})

@@ -36,7 +36,7 @@ def ivr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ivr]:
 
 
 @pytest.fixture
-def lived_in(ivr: Ivr) -> Ivr:
+def populated_ivr(ivr: Ivr) -> Ivr:
     """An account with alice, her phone, and box 1000."""
     ivr("account", "create", "demo", "--timezone", "Europe/Berlin")
     ivr("user", "create", "alice", "email=alice@demo.example")
@@ -45,5 +45,5 @@ def lived_in(ivr: Ivr) -> Ivr:
     return ivr
 
 
-def answer(result: Result) -> Any:
+def parse_json(result: Result) -> Any:
     return json.loads(result.stdout)

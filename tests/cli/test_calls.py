@@ -13,55 +13,55 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ivr.call.scripted import HangUp, Meanwhile, Press, Speak
-from ivr.mailbox.sqlite.calls import CUT_SHORT
-from ivr.mailbox.store import LiveCall
-from tests.cli.conftest import Ivr, answer
-from tests.support.house import House
+from ivr.storage.protocols import LiveCall
+from ivr.storage.sqlite.calls import INTERRUPTED_STEP
+from tests.cli.conftest import Ivr, parse_json
+from tests.support.app_fixture import AppFixture
+from tests.support.scripted_call import HangUp, Meanwhile, Press, Speak
 
 DAY_S = 86_400
 
 
-class Yesterday:
+class CallHistory:
     """A house in which calls took place, on the data folder that `ivr` reads."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def __call__(self, story: Any, now: float | None = None) -> None:
+    def __call__(self, scenario: Any, now: float | None = None) -> None:
         async def told() -> None:
-            house = House(self._folder)
-            house.clock._now = now if now is not None else time.time()
+            app = AppFixture(self._folder)
+            app.clock._now = now if now is not None else time.time()
             try:
-                if await house.app.directory.accounts():
-                    house.account = await house.app.directory.account_called("demo")
+                if await app.container.directory.accounts():
+                    app.account = await app.container.directory.find_account_by_name("demo")
                 else:
-                    await house.open()
-                await story(house)
+                    await app.open()
+                await scenario(app)
             finally:
-                house.app.close()
+                app.container.close()
 
         asyncio.run(told())
 
 
 @pytest.fixture
-def happened(tmp_path: Path) -> Yesterday:
-    return Yesterday(tmp_path / "data")
+def call_history(tmp_path: Path) -> CallHistory:
+    return CallHistory(tmp_path / "data")
 
 
-async def deleting(house: House) -> None:
-    box = await house.box("1000", owner=house.alice, pin="1379", require_pin=True, new_messages_at_once=False)
-    await house.message(box)
-    await house.call(
+async def delete_message_call(app: AppFixture) -> None:
+    box = await app.create_box("1000", owner=app.alice, pin="1379", require_pin=True, new_messages_at_once=False)
+    await app.create_message(box)
+    await app.run_call(
         [Press("1379#"), Press("1", after_ms=500), Press("7", after_ms=600), Press("#")],
         endpoint="alice",
         number="1000",
     )
 
 
-def test_a_whole_call_is_read_afterwards(ivr: Ivr, happened: Yesterday) -> None:
-    happened(deleting)
-    [listed] = answer(ivr("calls", "list", "--json"))
+def test_a_whole_call_is_read_afterwards(ivr: Ivr, call_history: CallHistory) -> None:
+    call_history(delete_message_call)
+    [listed] = parse_json(ivr("calls", "list", "--json"))
     assert (listed["caller"], listed["action"], listed["box"], listed["status"]) == ("5550100", "check", "1000", "DONE")
     shown = ivr("calls", "show", listed["id"][:8]).stdout
     story = [re.split(r" {2,}", line.strip(), maxsplit=2)[1:] for line in shown.split("\n\n", 1)[1].splitlines()]
@@ -77,18 +77,18 @@ def test_a_whole_call_is_read_afterwards(ivr: Ivr, happened: Yesterday) -> None:
         assert at, f"{want!r} is not there, or not in this place: {told}"
 
 
-def test_digits_of_a_pin_are_masked(ivr: Ivr, happened: Yesterday) -> None:
-    happened(deleting)
-    [listed] = answer(ivr("calls", "list", "--json"))
-    record = answer(ivr("calls", "show", listed["id"], "--json"))
+def test_digits_of_a_pin_are_masked(ivr: Ivr, call_history: CallHistory) -> None:
+    call_history(delete_message_call)
+    [listed] = parse_json(ivr("calls", "list", "--json"))
+    record = parse_json(ivr("calls", "show", listed["id"], "--json"))
     keys = [step["key"] for step in record["steps"] if step["what"] == "key"]
     assert keys == ["•", "•", "•", "•", "•", "1", "7", "#"]
     assert "1379" not in json.dumps(record)
 
 
-def test_steps_have_the_time_since_the_call_began(ivr: Ivr, happened: Yesterday) -> None:
-    happened(deleting)
-    [listed] = answer(ivr("calls", "list", "--json"))
+def test_steps_have_the_time_since_the_call_began(ivr: Ivr, call_history: CallHistory) -> None:
+    call_history(delete_message_call)
+    [listed] = parse_json(ivr("calls", "list", "--json"))
     times = re.findall(r"^ +(\d+:\d\d\.\d{3})  ", ivr("calls", "show", listed["id"]).stdout, re.MULTILINE)
     assert len(times) > 10
     assert times[0] == "0:00.000"
@@ -96,82 +96,82 @@ def test_steps_have_the_time_since_the_call_began(ivr: Ivr, happened: Yesterday)
     assert times[-1] > "0:01.000"
 
 
-def test_a_message_that_was_left_is_in_it(ivr: Ivr, happened: Yesterday) -> None:
-    async def leaving(house: House) -> None:
-        await house.box("1000", owner=house.alice)
-        await house.call([Speak(3000, "hang-up")], path="leave", number="1000", caller="2001")
+def test_left_message_is_in_call_record(ivr: Ivr, call_history: CallHistory) -> None:
+    async def leaving(app: AppFixture) -> None:
+        await app.create_box("1000", owner=app.alice)
+        await app.run_call([Speak(3000, "hang-up")], path="leave", number="1000", caller="2001")
 
-    happened(leaving)
-    [listed] = answer(ivr("calls", "list", "--json"))
+    call_history(leaving)
+    [listed] = parse_json(ivr("calls", "list", "--json"))
     assert (listed["action"], listed["status"], listed["caller"]) == ("leave", "HANGUP", "2001")
-    steps = answer(ivr("calls", "show", listed["id"], "--json"))["steps"]
+    steps = parse_json(ivr("calls", "show", listed["id"], "--json"))["steps"]
     assert {"menu", "recording", "message left"} <= {step["what"] for step in steps}
 
 
-def test_what_is_saved_by_hanging_up_is_in_it(ivr: Ivr, happened: Yesterday) -> None:
-    async def hearing(house: House) -> None:
-        box = await house.box("1000", owner=house.alice)
-        await house.message(box, s=1)
-        await house.call([HangUp(during="received")], endpoint="alice", number="1000")
+def test_autosave_on_hangup_is_in_call_record(ivr: Ivr, call_history: CallHistory) -> None:
+    async def hearing(app: AppFixture) -> None:
+        box = await app.create_box("1000", owner=app.alice)
+        await app.create_message(box, s=1)
+        await app.run_call([HangUp(during="received")], endpoint="alice", number="1000")
 
-    happened(hearing)
-    [listed] = answer(ivr("calls", "list", "--json"))
-    steps = answer(ivr("calls", "show", listed["id"], "--json"))["steps"]
+    call_history(hearing)
+    [listed] = parse_json(ivr("calls", "list", "--json"))
+    steps = parse_json(ivr("calls", "show", listed["id"], "--json"))["steps"]
     assert [step["folder"] for step in steps if step["what"] == "folder"] == ["saved"]
 
 
-def test_calls_older_than_30_days_are_not_shown(ivr: Ivr, happened: Yesterday) -> None:
-    happened(deleting, now=time.time() - 31 * DAY_S)
-    assert answer(ivr("calls", "list", "--json")) == []
+def test_calls_older_than_30_days_are_not_shown(ivr: Ivr, call_history: CallHistory) -> None:
+    call_history(delete_message_call, now=time.time() - 31 * DAY_S)
+    assert parse_json(ivr("calls", "list", "--json")) == []
 
-    async def looking(house: House) -> None:
-        [old] = await house.app.calls.recent(None, 0, 10)
+    async def looking(app: AppFixture) -> None:
+        [old] = await app.container.call_store.recent_calls(None, 0, 10)
         ids.append(old.id)
 
     ids: list[str] = []
-    happened(looking)
+    call_history(looking)
     assert "there is no call" in ivr("calls", "show", ids[0], fails=3).stderr
 
 
-def test_the_newest_come_first_and_only_so_many(ivr: Ivr, happened: Yesterday) -> None:
-    async def three(house: House) -> None:
+def test_calls_are_listed_newest_first_up_to_limit(ivr: Ivr, call_history: CallHistory) -> None:
+    async def three(app: AppFixture) -> None:
         for caller in ("2001", "2002", "2003"):
-            await house.call([HangUp()], path="leave", number="1999", caller=caller)
-            house.clock.advance(s=10)
+            await app.run_call([HangUp()], path="leave", number="1999", caller=caller)
+            app.clock.advance(s=10)
 
-    happened(three, now=time.time() - 3600)
-    assert [call["caller"] for call in answer(ivr("calls", "list", "-n", "2", "--json"))] == ["2003", "2002"]
+    call_history(three, now=time.time() - 3600)
+    assert [call["caller"] for call in parse_json(ivr("calls", "list", "-n", "2", "--json"))] == ["2003", "2002"]
 
 
-def test_times_are_those_of_the_account(ivr: Ivr, happened: Yesterday) -> None:
+def test_call_times_use_timezone_of_account(ivr: Ivr, call_history: CallHistory) -> None:
     now = time.time() - 3600
-    happened(deleting, now=now)
+    call_history(delete_message_call, now=now)
     ivr("account", "set", "demo", "timezone=Asia/Tokyo")
-    [listed] = answer(ivr("calls", "list", "--json"))
+    [listed] = parse_json(ivr("calls", "list", "--json"))
     assert listed["time"] == f"{datetime.fromtimestamp(int(now), ZoneInfo('Asia/Tokyo')):%Y-%m-%d %H:%M:%S}"
 
 
-def test_an_unknown_call_is_told(ivr: Ivr) -> None:
+def test_unknown_call_id_is_an_error(ivr: Ivr) -> None:
     assert "see 'ivr calls list'" in ivr("calls", "show", "4711", fails=3).stderr
     assert "see 'ivr calls list'" in ivr("calls", "show", "'; --", fails=3).stderr
 
 
-async def test_a_call_that_goes_on_is_there_until_it_is_over(house: House) -> None:
+async def test_live_call_is_listed_until_it_ends(app: AppFixture) -> None:
     seen: list[str] = []
 
     async def look() -> None:
-        seen.extend(live.number for live in await house.app.calls.live())
+        seen.extend(live.number for live in await app.container.call_store.live_calls())
 
-    await house.box("1000", owner=house.alice)
-    await house.call([Meanwhile("You have", look), HangUp()], endpoint="alice", number="1000")
+    await app.create_box("1000", owner=app.alice)
+    await app.run_call([Meanwhile("You have", look), HangUp()], endpoint="alice", number="1000")
     assert seen == ["1000"]
-    assert await house.app.calls.live() == []
+    assert await app.container.call_store.live_calls() == []
 
 
-async def test_a_call_that_the_service_died_in_has_a_record(house: House) -> None:
-    await house.app.calls.begin(LiveCall("PJSIP/alice-1", "1000", "check", "1000", 1000))
-    assert await house.app.calls.close_left_behind(2000) == 1
-    [record] = await house.app.calls.recent(None, 0, 10)
+async def test_call_interrupted_by_crash_has_record(app: AppFixture) -> None:
+    await app.container.call_store.begin(LiveCall("PJSIP/alice-1", "1000", "check", "1000", 1000))
+    assert await app.container.call_store.close_unfinished(2000) == 1
+    [record] = await app.container.call_store.recent_calls(None, 0, 10)
     assert (record.status, record.channel, record.ended_at) == ("ERROR", "PJSIP/alice-1", 2000)
-    assert record.steps[0]["what"] == CUT_SHORT
-    assert await house.app.calls.live() == []
+    assert record.steps[0]["what"] == INTERRUPTED_STEP
+    assert await app.container.call_store.live_calls() == []

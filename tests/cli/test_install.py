@@ -13,25 +13,25 @@ from pathlib import Path
 import pytest
 
 from ivr import settings
-from ivr.errors import Misconfigured
-from ivr.installing.steps import Ground, Run
+from ivr.errors import ConfigurationError
+from ivr.install.steps import InstallTarget, RunCommand
 from tests.cli.conftest import Ivr
 
-SHARE = Path(__file__).parents[2]
+INSTALLED_DATA = Path(__file__).parents[2]
 
 
-def mode(path: Path) -> int:
+def file_mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
 @pytest.fixture
-def machine(ivr: Ivr, tmp_path: Path) -> Path:
+def installed_root(ivr: Ivr, tmp_path: Path) -> Path:
     """A folder with everything in it."""
     ivr("install", "--root", str(tmp_path / "machine"))
     return tmp_path / "machine"
 
 
-def test_a_dry_run_tells_everything_and_does_nothing(ivr: Ivr, tmp_path: Path) -> None:
+def test_dry_run_describes_everything_and_changes_nothing(ivr: Ivr, tmp_path: Path) -> None:
     root = tmp_path / "machine"
     told = ivr("install", "--dry-run", "--root", str(root)).stdout
     for line in (
@@ -53,7 +53,7 @@ def test_a_dry_run_tells_everything_and_does_nothing(ivr: Ivr, tmp_path: Path) -
     assert not root.exists()
 
 
-def test_what_was_told_is_what_is_done(ivr: Ivr, tmp_path: Path) -> None:
+def test_install_does_what_dry_run_describes(ivr: Ivr, tmp_path: Path) -> None:
     root = tmp_path / "machine"
     told = ivr("install", "--dry-run", "--root", str(root)).stdout
     done = ivr("install", "--root", str(root)).stdout
@@ -65,21 +65,21 @@ def test_what_was_told_is_what_is_done(ivr: Ivr, tmp_path: Path) -> None:
     for line in told.splitlines():
         if line.startswith(("file", "folder")):
             _, path, wanted, *_ = line.split()
-            assert f"{mode(root / path[1:]):04o}" == wanted, path
+            assert f"{file_mode(root / path[1:]):04o}" == wanted, path
 
 
-def test_the_settings_that_it_writes_are_right(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_written_settings_are_valid(installed_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("IVR_DATA__FOLDER")
-    monkeypatch.setenv("IVR_CONFIG", str(machine / "etc/ivr/ivr.toml"))
+    monkeypatch.setenv("IVR_CONFIG", str(installed_root / "etc/ivr/ivr.toml"))
     loaded = settings.load()
     assert loaded.data.folder == Path("/var/lib/ivr")
     assert loaded.fastagi.port == 4573
 
 
-def test_asterisk_and_the_service_get_the_same_secret(machine: Path) -> None:
-    secret = (machine / "var/lib/ivr/asterisk-secret").read_text()
+def test_asterisk_and_the_service_get_the_same_secret(installed_root: Path) -> None:
+    secret = (installed_root / "var/lib/ivr/asterisk-secret").read_text()
     assert len(secret) == 64
-    conf = (machine / "etc/asterisk/ivr/secret.conf").read_text()
+    conf = (installed_root / "etc/asterisk/ivr/secret.conf").read_text()
     assert f"IVR_SECRET => {secret}\n" in conf
     assert "IVR_TAKES => /var/lib/ivr/takes\n" in conf
     sounds = re.search(r"^IVR_SOUNDS => (.*)$", conf, re.MULTILINE)
@@ -87,75 +87,75 @@ def test_asterisk_and_the_service_get_the_same_secret(machine: Path) -> None:
     assert (Path(sounds[1]) / "problem" / "later.wav").is_file()
 
 
-def test_a_secret_is_never_told(ivr: Ivr, tmp_path: Path) -> None:
+def test_secret_is_never_printed(ivr: Ivr, tmp_path: Path) -> None:
     told = ivr("install", "--root", str(tmp_path)).stdout
     assert (tmp_path / "var/lib/ivr/asterisk-secret").read_text() not in told
 
 
-def test_a_second_time_changes_nothing(ivr: Ivr, machine: Path) -> None:
-    before = {path: path.read_bytes() for path in machine.rglob("*") if path.is_file()}
-    told = ivr("install", "--root", str(machine)).stdout
-    assert {path: path.read_bytes() for path in machine.rglob("*") if path.is_file()} == before
+def test_second_install_changes_nothing(ivr: Ivr, installed_root: Path) -> None:
+    before = {path: path.read_bytes() for path in installed_root.rglob("*") if path.is_file()}
+    told = ivr("install", "--root", str(installed_root)).stdout
+    assert {path: path.read_bytes() for path in installed_root.rglob("*") if path.is_file()} == before
     assert told.count("there already") == len(before) - 1 + 4, "all files but the unit, which is ours, and the folders"
 
 
-def test_what_a_site_has_changed_stays(ivr: Ivr, machine: Path) -> None:
-    settings_, dialplan = machine / "etc/ivr/ivr.toml", machine / "etc/asterisk/ivr/extensions.conf"
+def test_site_changes_are_preserved(ivr: Ivr, installed_root: Path) -> None:
+    settings_, dialplan = installed_root / "etc/ivr/ivr.toml", installed_root / "etc/asterisk/ivr/extensions.conf"
     settings_.write_text("# mine\n")
     dialplan.write_text("; mine\n")
-    told = ivr("install", "--root", str(machine)).stdout
+    told = ivr("install", "--root", str(installed_root)).stdout
     assert settings_.read_text() == "# mine\n"
     assert dialplan.read_text() == "; mine\n"
     beside = dialplan.with_name("extensions.conf.dist")
-    assert beside.read_text() == (SHARE / "asterisk-conf" / "extensions.conf").read_text()
+    assert beside.read_text() == (INSTALLED_DATA / "asterisk-conf" / "extensions.conf").read_text()
     assert "yours stays; ours is /etc/asterisk/ivr/extensions.conf.dist" in told
 
 
-def test_names_can_be_others(ivr: Ivr, tmp_path: Path) -> None:
+def test_user_and_folder_names_are_configurable(ivr: Ivr, tmp_path: Path) -> None:
     told = ivr("install", "--dry-run", "--user", "vm", "--group", "tel", "--asterisk", "pbx").stdout
     assert "folder  /var/lib/ivr  2750 vm:tel" in told
     assert "usermod --append --groups tel pbx" in told
 
 
-def test_without_an_asterisk_nothing_is_done(ivr: Ivr) -> None:
+def test_install_without_asterisk_does_nothing(ivr: Ivr) -> None:
     told = ivr("install", "--asterisk", "no-such-user", fails=1).stderr
     assert ("install Asterisk first" if os.geteuid() == 0 else "sudo ivr install") in told
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd on this machine: apt install systemd")
-def test_systemd_understands_the_unit(machine: Path, tmp_path: Path) -> None:
+def test_systemd_understands_the_unit(installed_root: Path, tmp_path: Path) -> None:
     unit = tmp_path / "ivr.service"
-    text = (machine / "etc/systemd/system/ivr.service").read_text()
+    text = (installed_root / "etc/systemd/system/ivr.service").read_text()
     unit.write_text(re.sub("^ExecStart=.*", "ExecStart=/bin/true serve", text, flags=re.MULTILINE))
     done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False)
     assert "ivr.service" not in done.stderr
 
 
-def test_the_unit_has_no_placeholder_left(machine: Path) -> None:
-    text = (machine / "etc/systemd/system/ivr.service").read_text()
+def test_the_unit_has_no_placeholder_left(installed_root: Path) -> None:
+    text = (installed_root / "etc/systemd/system/ivr.service").read_text()
     assert not re.search(r"@[A-Z]+@", text)
     for line in ("User=ivr", "Group=ivr-asterisk", "UMask=0027", "ReadWritePaths=/var/lib/ivr"):
         assert line in text.splitlines()
 
 
-def test_a_command_that_fails_stops_it_and_is_told() -> None:
-    with pytest.raises(Misconfigured, match=r"'ls /no-such-place' failed: .*No such file"):
-        Run(["ls", "/no-such-place"]).do(Ground(Path("/")))
+def test_failing_command_stops_install_with_error() -> None:
+    with pytest.raises(ConfigurationError, match=r"'ls /no-such-place' failed: .*No such file"):
+        RunCommand(["ls", "/no-such-place"]).apply(InstallTarget(Path("/")))
 
 
-def test_a_command_that_has_nothing_to_do_is_not_run() -> None:
-    assert Run(["false"], unless=["true"]).do(Ground(Path("/"))) == "there already"
-    assert Run(["true"], unless=["false"]).do(Ground(Path("/"))) == "done"
+def test_unneeded_command_is_not_run() -> None:
+    assert RunCommand(["false"], skip_if=["true"]).apply(InstallTarget(Path("/"))) == "there already"
+    assert RunCommand(["true"], skip_if=["false"]).apply(InstallTarget(Path("/"))) == "done"
 
 
-def test_without_systemd_its_part_is_left_out() -> None:
+def test_install_without_systemd_omits_unit() -> None:
     assert (
-        Run(["no-such-systemctl", "daemon-reload"]).do(Ground(Path("/")))
+        RunCommand(["no-such-systemctl", "daemon-reload"]).apply(InstallTarget(Path("/")))
         == "left out: there is no no-such-systemctl here"
     )
 
 
-MACHINE = """
+HOST_ROOT_OPTIONS = """
 set -e
 mkdir {place}/etc {place}/lib {place}/log
 cp -a /etc/. {place}/etc
@@ -174,11 +174,11 @@ stat -c '%A %U:%G %n' /etc/asterisk/ivr/secret.conf /etc/systemd/system/ivr.serv
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make users and folders of theirs")
-def test_on_a_whole_machine(tmp_path: Path) -> None:
+def test_install_works_on_whole_machine(tmp_path: Path) -> None:
     program = tmp_path / "ivr"
-    program.write_text(f'#!/bin/sh\nPYTHONPATH={SHARE} exec {sys.executable} -m ivr "$@"\n')
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={INSTALLED_DATA} exec {sys.executable} -m ivr "$@"\n')
     program.chmod(0o755)
-    script = MACHINE.format(place=tmp_path, ivr=program)
+    script = HOST_ROOT_OPTIONS.format(place=tmp_path, ivr=program)
     unshare = ["unshare", "-m", "--propagation", "private", "sh", "-c", script]
     plain = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     done = subprocess.run(unshare, capture_output=True, text=True, check=False, env=plain)

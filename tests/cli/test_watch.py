@@ -16,34 +16,34 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ivr.call.scripted import HangUp, Meanwhile, Speak
-from ivr.cli.watch import picture
-from ivr.mailbox.overview import Arrived, EndedCall, Light, Overview
-from ivr.mailbox.store import LiveCall
-from tests.cli.conftest import Ivr, answer
-from tests.cli.test_commands import a_wav
-from tests.support.house import NOON, House
+from ivr.cli.watch import render
+from ivr.storage.overview import Arrived, EndedCall, Light, Overview
+from ivr.storage.protocols import LiveCall
+from tests.cli.conftest import Ivr, parse_json
+from tests.cli.test_commands import write_wav
+from tests.support.app_fixture import NOON, AppFixture
+from tests.support.scripted_call import HangUp, Meanwhile, Speak
 
 ROOT = Path(__file__).parents[2]
-QUIET = Overview(
+EMPTY_SNAPSHOT = Overview(
     at=NOON, calls=[], recordings=0, ended=[], messages=[], lights=[], waiting=0, new=0, saved=0, deleted=0
 )  # fmt: skip
 
 
-def shown(seen: Overview) -> str:
+def render_text(seen: Overview) -> str:
     out = Console(width=110, highlight=False)
     with out.capture() as captured:
-        out.print(picture(seen, UTC))
+        out.print(render(seen, UTC))
     return "\n".join(" ".join(line.split()) for line in captured.get().splitlines())
 
 
-def test_a_quiet_installation() -> None:
-    assert "0 calls, 0 recording" in shown(QUIET)
+def test_empty_snapshot_is_rendered() -> None:
+    assert "0 calls, 0 recording" in render_text(EMPTY_SNAPSHOT)
     for what in ("calls that go on", "calls that are over", "newest messages", "lights"):
-        assert f"no {what}" in shown(QUIET)
+        assert f"no {what}" in render_text(EMPTY_SNAPSHOT)
 
 
-def test_what_is_seen_is_shown() -> None:
+def test_snapshot_is_rendered() -> None:
     seen = Overview(
         at=NOON,
         calls=[LiveCall("PJSIP/alice-00000001", "1000", "check", "1000", NOON - 75)],
@@ -56,7 +56,7 @@ def test_what_is_seen_is_shown() -> None:
         ],
         waiting=4, new=3, saved=2, deleted=1,
     )  # fmt: skip
-    text = shown(seen)
+    text = render_text(seen)
     for line in (
         "2016-05-10 12:00:00 1 calls, 1 recording 3 new, 2 saved, 1 deleted 4 waiting to be told",
         "1:15 PJSIP/alice-00000001 1000 check 1000",
@@ -68,22 +68,22 @@ def test_what_is_seen_is_shown() -> None:
         assert line in text.splitlines()
 
 
-def test_what_a_caller_claims_is_text_and_nothing_else() -> None:
-    seen = replace(QUIET, calls=[LiveCall("x", "[bold]1[/bold]", "check", "", NOON)])
-    assert "[bold]1[/bold]" in shown(seen)
+def test_caller_text_is_escaped() -> None:
+    seen = replace(EMPTY_SNAPSHOT, calls=[LiveCall("x", "[bold]1[/bold]", "check", "", NOON)])
+    assert "[bold]1[/bold]" in render_text(seen)
 
 
-async def test_it_is_read_from_what_happened(house: House) -> None:
-    box = await house.box("1000", owner=house.alice, name="Alice")
-    await house.box("1001", owner=house.bob)
-    await house.message(box, s=5, caller="2001")
-    await house.message(box, s=2, folder="saved", age_s=7200)
+async def test_snapshot_is_read_from_database(app: AppFixture) -> None:
+    box = await app.create_box("1000", owner=app.alice, name="Alice")
+    await app.create_box("1001", owner=app.bob)
+    await app.create_message(box, s=5, caller="2001")
+    await app.create_message(box, s=2, folder="saved", age_s=7200)
     during: list[Overview] = []
 
     async def look() -> None:
-        during.append(await house.app.overview.look(int(house.clock.now())))
+        during.append(await app.container.overview.snapshot(int(app.clock.now())))
 
-    await house.call([Meanwhile("beep", look), Speak(4000, "hang-up")], path="leave", number="1001", caller="2002")
+    await app.run_call([Meanwhile("beep", look), Speak(4000, "hang-up")], path="leave", number="1001", caller="2002")
     [seen] = during
     assert [(call.caller_number, call.action, call.number) for call in seen.calls] == [("2002", "leave", "1001")]
     assert (seen.new, seen.saved, seen.deleted, seen.recordings) == (1, 1, 0, 1)
@@ -91,7 +91,7 @@ async def test_it_is_read_from_what_happened(house: House) -> None:
         ("1000", "2001", 5000, "new"), ("1000", "2001", 2000, "saved"),
     ]  # fmt: skip
 
-    seen = await house.app.overview.look(int(house.clock.now()))
+    seen = await app.container.overview.snapshot(int(app.clock.now()))
     assert (seen.calls, seen.recordings, seen.new) == ([], 0, 2)
     assert [(c.caller_number, c.box, c.status) for c in seen.ended] == [("2002", "1001", "HANGUP")]
     lights = {light.box: light for light in seen.lights}
@@ -99,35 +99,35 @@ async def test_it_is_read_from_what_happened(house: House) -> None:
     assert lights["1001"].waiting_since is not None
 
 
-async def test_a_light_that_shows_nothing_and_waits_for_nothing_is_not_listed(house: House) -> None:
-    await house.box("1000", owner=house.alice)
-    await house.call([HangUp()], endpoint="alice", number="1000")
-    await house.app.database.write(lambda c: c.execute("DELETE FROM outbox").rowcount)
-    assert (await house.app.overview.look(NOON)).lights == []
+async def test_idle_mwi_target_is_not_listed(app: AppFixture) -> None:
+    await app.create_box("1000", owner=app.alice)
+    await app.run_call([HangUp()], endpoint="alice", number="1000")
+    await app.container.database.write(lambda c: c.execute("DELETE FROM outbox").rowcount)
+    assert (await app.container.overview.snapshot(NOON)).lights == []
 
 
-def test_once_and_for_programs(lived_in: Ivr) -> None:
-    assert "0 calls, 0 recording" in lived_in("watch", "--once").stdout
-    assert answer(lived_in("watch", "--json"))["calls"] == []
+def test_watch_once_and_json_output(populated_ivr: Ivr) -> None:
+    assert "0 calls, 0 recording" in populated_ivr("watch", "--once").stdout
+    assert parse_json(populated_ivr("watch", "--json"))["calls"] == []
 
 
-def test_live_in_a_terminal_until_ctrl_c(lived_in: Ivr) -> None:
+def test_watch_runs_live_until_ctrl_c(populated_ivr: Ivr) -> None:
     """What changes is seen; Ctrl-C ends it without a traceback."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "50", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "ivr", "watch", "--every", "0.1"]
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as process:
         os.close(theirs)
-        seen = _until(ours, "0 new, 0 saved")
-        lived_in("message", "add", "1000", a_wav(Path("in.wav")))
-        seen += _until(ours, "1 new, 0 saved")
+        seen = _read_until(ours, "0 new, 0 saved")
+        populated_ivr("message", "add", "1000", write_wav(Path("in.wav")))
+        seen += _read_until(ours, "1 new, 0 saved")
         process.send_signal(signal.SIGINT)
-        seen += _rest(ours)
+        seen += _read_rest(ours)
     assert process.returncode == 130
     assert "Traceback" not in seen
 
 
-def _until(terminal: int, text: str, within_s: float = 60) -> str:
+def _read_until(terminal: int, text: str, within_s: float = 60) -> str:
     """What is written to a terminal until `text` is."""
     seen, deadline = "", time.monotonic() + within_s
     while text not in seen:
@@ -137,7 +137,7 @@ def _until(terminal: int, text: str, within_s: float = 60) -> str:
     return seen
 
 
-def _rest(terminal: int) -> str:
+def _read_rest(terminal: int) -> str:
     seen = ""
     with contextlib.suppress(OSError):  # Linux says so when nobody has the other end any more.
         while more := os.read(terminal, 65_536):

@@ -4,77 +4,77 @@ from __future__ import annotations
 
 import pytest
 
-from ivr.directory.people import Account, Endpoint, User
+from ivr.directory.models import Account, Endpoint, User
 from ivr.errors import Conflict, NotFound
-from tests.support.house import House
+from tests.support.app_fixture import AppFixture
 
 
-async def test_an_account_is_found_by_id_name_or_realm(house: House) -> None:
-    directory = house.app.directory
-    for name in (house.account.id, "demo", "demo.example"):
-        assert (await directory.account_called(name)).id == house.account.id
+async def test_an_account_is_found_by_id_name_or_realm(app: AppFixture) -> None:
+    directory = app.container.directory
+    for name in (app.account.id, "demo", "demo.example"):
+        assert (await directory.find_account_by_name(name)).id == app.account.id
     with pytest.raises(NotFound, match="ivr account list"):
-        await directory.account_called("nobody")
+        await directory.find_account_by_name("nobody")
 
 
-async def test_names_and_realms_of_accounts_are_unique(house: House) -> None:
+async def test_names_and_realms_of_accounts_are_unique(app: AppFixture) -> None:
     for other in (Account(name="demo", realm="x"), Account(name="x", realm="demo.example")):
         with pytest.raises(Conflict):
-            await house.app.directory.create_account(other)
+            await app.container.directory.create_account(other)
 
 
-async def test_an_account_with_people_or_boxes_stays(house: House) -> None:
-    directory = house.app.directory
+async def test_account_with_users_or_boxes_cannot_be_deleted(app: AppFixture) -> None:
+    directory = app.container.directory
     with pytest.raises(Conflict, match="users"):
-        await directory.delete_account(house.account.id)
-    for user in await directory.users(house.account.id):
+        await directory.delete_account(app.account.id)
+    for user in await directory.users(app.account.id):
         await directory.delete_user(user.id)
-    box = await house.box()
+    box = await app.create_box()
     with pytest.raises(Conflict, match="boxes"):
-        await directory.delete_account(house.account.id)
-    await house.app.boxes.delete(box)
-    await directory.delete_account(house.account.id)
+        await directory.delete_account(app.account.id)
+    await app.container.boxes.delete(box)
+    await directory.delete_account(app.account.id)
     assert await directory.accounts() == []
     await directory.create_account(Account(name="demo", realm="demo.example"))
 
 
-async def test_a_phone_is_one_persons(house: House) -> None:
-    directory = house.app.directory
+async def test_endpoint_belongs_to_one_user(app: AppFixture) -> None:
+    directory = app.container.directory
     user = await directory.user_of_endpoint("asterisk", "alice")
     assert user
-    assert user.id == house.alice.id
+    assert user.id == app.alice.id
     assert await directory.user_of_endpoint("another-asterisk", "alice") is None
     with pytest.raises(Conflict, match="already belongs"):
         await directory.add_endpoint(
-            Endpoint(system="asterisk", name="alice", account_id=house.account.id, user_id=house.bob.id)
+            Endpoint(system="asterisk", name="alice", account_id=app.account.id, user_id=app.bob.id)
         )
 
 
-async def test_a_removed_phone_is_nobodys(house: House) -> None:
-    directory = house.app.directory
+async def test_removed_endpoint_has_no_user(app: AppFixture) -> None:
+    directory = app.container.directory
     await directory.remove_endpoint("asterisk", "alice")
     assert await directory.user_of_endpoint("asterisk", "alice") is None
     with pytest.raises(NotFound):
         await directory.remove_endpoint("asterisk", "alice")
 
 
-async def test_a_deleted_users_phone_opens_nothing_and_the_box_stays(house: House) -> None:
-    box = await house.box(owner=house.alice)
-    await house.app.directory.delete_user(house.alice.id)
-    assert await house.app.directory.user_of_endpoint("asterisk", "alice") is None
-    assert (await house.app.boxes.get(box.id)).owner is None
+async def test_a_deleted_users_phone_opens_nothing_and_the_box_stays(app: AppFixture) -> None:
+    box = await app.create_box(owner=app.alice)
+    await app.container.directory.delete_user(app.alice.id)
+    assert await app.container.directory.user_of_endpoint("asterisk", "alice") is None
+    assert (await app.container.boxes.get(box.id)).owner is None
 
 
-async def test_users_are_unique_within_their_account(house: House) -> None:
-    directory = house.app.directory
+async def test_users_are_unique_within_their_account(app: AppFixture) -> None:
+    directory = app.container.directory
     with pytest.raises(Conflict):
-        await directory.create_user(User(name="alice", account_id=house.account.id))
+        await directory.create_user(User(name="alice", account_id=app.account.id))
     other = await directory.create_account(Account(name="other"))
     assert await directory.create_user(User(name="alice", account_id=other.id))
 
 
-async def test_changes_are_kept(house: House) -> None:
-    directory = house.app.directory
-    await directory.update_user(house.alice.model_copy(update={"email": "alice@demo.example", "settings": {"a": [1]}}))
-    kept = await directory.user_called(house.account.id, "alice")
+async def test_user_changes_are_stored(app: AppFixture) -> None:
+    directory = app.container.directory
+    await directory.update_user(app.alice.model_copy(update={"email": "alice@demo.example", "settings": {"a": [1]}}))
+    kept = await directory.find_user_by_name(app.account.id, "alice")
     assert (kept.email, kept.settings, kept.revision) == ("alice@demo.example", {"a": [1]}, 2)

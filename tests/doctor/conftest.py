@@ -14,21 +14,21 @@ from typing import Any
 
 import pytest
 
-from ivr.directory.people import Account, Endpoint, User
-from ivr.doctor.asterisk import MODULES
-from ivr.doctor.console import NoAnswer
-from ivr.doctor.doctor import examine
+from ivr.directory.models import Account, Endpoint, User
+from ivr.doctor.asterisk import REQUIRED_MODULES
+from ivr.doctor.console import ConsoleUnavailable
+from ivr.doctor.doctor import run_checks
 from ivr.doctor.finding import Finding, Level
-from ivr.doctor.installation import Census, Installation, Machine
-from ivr.mailbox.box import Box
+from ivr.doctor.installation import DatabaseSnapshot, HostInfo, Installation
+from ivr.mailbox.box_settings import Box
 from ivr.settings import Settings
-from tests.support.house import SOUNDS, FakeClock
+from tests.support.app_fixture import SOUNDS, FakeClock
 
 SECRET = "c0ffee" * 10
 REST_PORT = 8000
 TODAY = 1_800_000_000
 """A day in January 2027."""
-CHECK = """[ Context 'ivr-check' created by 'pbx_config' ]
+DIALPLAN_CHECK = """[ Context 'ivr-check' created by 'pbx_config' ]
   's' =>            1. Set(IVRSTATUS=)                            [extensions.conf:47]
      [done]         6. Return()                                   [extensions.conf:53]
 -= 1 extension (6 priorities) in 1 context. =-
@@ -36,30 +36,30 @@ CHECK = """[ Context 'ivr-check' created by 'pbx_config' ]
 
 
 @dataclass
-class FakeAsterisk:
+class FakeConsole:
     """A console. What Asterisk may read and write is what `reads` and `writes` say."""
 
     version: str = "Asterisk 22.10.1+dfsg+~cs6.17.60671434-1 built by nobody @ buildd on a unknown running Linux"
-    modules: list[str] = field(default_factory=lambda: [*MODULES, "res_convert"])
+    modules: list[str] = field(default_factory=lambda: [*REQUIRED_MODULES, "res_convert"])
     variables: dict[str, str] = field(
         default_factory=lambda: {
             "IVR_SOUNDS": str(SOUNDS / "en"), "IVR_HOST": "127.0.0.1:4573", "IVR_SECRET": SECRET, "IVR_ACCOUNT": "",
         }
     )  # fmt: skip
     endpoints: dict[str, bool] = field(default_factory=lambda: {"alice-desk": True})
-    contexts: dict[str, str] = field(default_factory=lambda: {"ivr-check": CHECK})
-    reads: bool = True
-    writes: bool = True
-    hears_prompts: bool = True
+    contexts: dict[str, str] = field(default_factory=lambda: {"ivr-check": DIALPLAN_CHECK})
+    can_read: bool = True
+    can_write: bool = True
+    can_read_prompts: bool = True
     takes_mode: int = 0o640
     """Of what it records."""
     down: bool = False
-    asked: list[str] = field(default_factory=list)
+    commands: list[str] = field(default_factory=list)
 
-    def ask(self, command: str) -> str:
-        self.asked.append(command)
+    def run_command(self, command: str) -> str:
+        self.commands.append(command)
         if self.down:
-            raise NoAnswer("Unable to connect to remote asterisk (does /run/asterisk/asterisk.ctl exist?)")
+            raise ConsoleUnavailable("Unable to connect to remote asterisk (does /run/asterisk/asterisk.ctl exist?)")
         match command.split():
             case ["core", "show", "version"]:
                 return self.version
@@ -91,16 +91,16 @@ class FakeAsterisk:
 
     def _convert(self, source: Path, target: Path) -> str:
         is_prompt = source.is_relative_to(SOUNDS)
-        if not (self.hears_prompts if is_prompt else self.reads) or not source.exists():
+        if not (self.can_read_prompts if is_prompt else self.can_read) or not source.exists():
             return f"Unable to open input file: {source}\n"
-        if not self.writes:
+        if not self.can_write:
             return f"Unable to open output file: {target}\n"
         shutil.copy(source, target)
         target.chmod(self.takes_mode)
         return f"Converted {source} to {target} in 0ms\n"
 
 
-class Clinic:
+class DoctorFixture:
     """One installation. A test breaks something, then `says` looks for what the doctor says of it."""
 
     def __init__(self, folder: Path) -> None:
@@ -108,17 +108,17 @@ class Clinic:
         (folder / "takes").mkdir(parents=True)
         folder.chmod(0o2750)
         (folder / "takes").chmod(0o2770)
-        self.asterisk = FakeAsterisk()
+        self.asterisk = FakeConsole()
         self._peers: list[socket.socket] = []
         self.asterisk.variables["IVR_TAKES"] = str(folder / "takes")
         self.settings: dict[str, Any] = {"asterisk": {"secret": SECRET}, "sounds": {"folder": SOUNDS}}
         self.config: Path | None = folder.parent / "ivr.toml"
         self.config.touch(0o640)
-        self.machine = Machine(FakeClock(TODAY), lambda _: 2**40, lambda name: f"/usr/bin/{name}", self._service)
+        self.host = HostInfo(FakeClock(TODAY), lambda _: 2**40, lambda name: f"/usr/bin/{name}", self._service)
         self.service: Callable[[], bytes] = lambda: b"SET VARIABLE IVRSTATUS SKIPPED\n"
-        self.rest_answers = True
+        self.rest_response = True
         account = Account(id="a", name="demo", timezone="Europe/Berlin")
-        self.census: Census | None = Census(
+        self.record_counts: DatabaseSnapshot | None = DatabaseSnapshot(
             [account],
             [User(id="u", account_id="a", name="alice", timezone="America/New_York")],
             [Box(name="Alice", mailbox="1000", timezone="inherit")],
@@ -128,7 +128,7 @@ class Clinic:
 
     def _service(self, host: str, port: int) -> socket.socket:
         if port == REST_PORT:
-            if not self.rest_answers:
+            if not self.rest_response:
                 raise ConnectionRefusedError(111, "Connection refused")
             return socket.socket()
         said = self.service()
@@ -137,7 +137,7 @@ class Clinic:
         self._peers.append(theirs)
         return ours
 
-    def given_away(self) -> None:
+    def chown_to_unprivileged_user(self) -> None:
         """The data folder is of a user who may not do everything, as root may."""
         if os.geteuid() == 0:
             above = [path for path in self.folder.parents if path.is_relative_to(tempfile.gettempdir())]
@@ -151,34 +151,34 @@ class Clinic:
         while self._peers:
             self._peers.pop().close()
 
-    def broken(self, **changes: Any) -> None:
+    def change_host(self, **changes: Any) -> None:
         """Something about the machine is otherwise."""
-        self.machine = replace(self.machine, **changes)
+        self.host = replace(self.host, **changes)
 
-    def people(self, **changes: Any) -> None:
+    def change_records(self, **changes: Any) -> None:
         """Something about the people is otherwise."""
-        assert self.census
-        self.census = replace(self.census, **changes)
+        assert self.record_counts
+        self.record_counts = replace(self.record_counts, **changes)
 
     def installation(self) -> Installation:
         settings = Settings(data={"folder": self.folder}, **self.settings)
-        return Installation(settings, self.config, self.machine, self.asterisk, self.census)
+        return Installation(settings, self.config, self.host, self.asterisk, self.record_counts)
 
     def findings(self) -> list[Finding]:
-        return list(examine(self.installation()))
+        return list(run_checks(self.installation()))
 
-    def complaints(self) -> list[Finding]:
+    def problems(self) -> list[Finding]:
         return [finding for finding in self.findings() if finding.level is not Level.OK]
 
-    def says(self, what: str, remedy: str, level: Level = Level.PROBLEM) -> None:
+    def assert_finding(self, text: str, remedy: str, level: Level = Level.PROBLEM) -> None:
         """The doctor complains of one thing, and tells the remedy."""
-        found = self.complaints()
-        fitting = [f for f in found if what in f.what and remedy in f.remedy and f.level is level]
-        assert fitting, f"not said: {level} {what!r} with {remedy!r}; said: {found}"
+        found = self.problems()
+        fitting = [f for f in found if text in f.what and remedy in f.remedy and f.level is level]
+        assert fitting, f"not said: {level} {text!r} with {remedy!r}; said: {found}"
 
 
 @pytest.fixture
-def clinic(tmp_path: Path) -> Iterator[Clinic]:
-    clinic = Clinic(tmp_path / "data")
+def doctor(tmp_path: Path) -> Iterator[DoctorFixture]:
+    clinic = DoctorFixture(tmp_path / "data")
     yield clinic
     clinic.close()

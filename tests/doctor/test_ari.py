@@ -8,20 +8,20 @@ from dataclasses import replace
 import pytest
 
 from ivr.call.ari.settings import AriSettings
-from ivr.doctor.ari import ari
+from ivr.doctor.ari import check_ari
 from ivr.doctor.finding import Finding, Level
-from ivr.doctor.installation import Machine
-from tests.doctor.conftest import Clinic
+from ivr.doctor.installation import HostInfo
+from tests.doctor.conftest import DoctorFixture
 
 
-def asked(clinic: Clinic, said: bytes | OSError, **settings: object) -> list[Finding]:
+def ari_findings(clinic: DoctorFixture, response: bytes | OSError, **settings: object) -> list[Finding]:
     """What the doctor says of an HTTP server that says this."""
 
     def connect(host: str, port: int) -> socket.socket:
-        if isinstance(said, OSError):
-            raise said
+        if isinstance(response, OSError):
+            raise response
         ours, theirs = socket.socketpair()
-        theirs.sendall(said)
+        theirs.sendall(response)
         theirs.shutdown(socket.SHUT_WR)
         open_ends.append(theirs)
         return ours
@@ -29,7 +29,7 @@ def asked(clinic: Clinic, said: bytes | OSError, **settings: object) -> list[Fin
     open_ends: list[socket.socket] = []
     site = clinic.installation()
     with_ari = site.settings.model_copy(update={"ari": AriSettings.model_validate({"password": "s3cret", **settings})})
-    found = list(ari(replace(site, settings=with_ari, machine=Machine(connect=connect))))
+    found = list(check_ari(replace(site, settings=with_ari, host=HostInfo(connect=connect))))
     for end in open_ends:
         end.close()
     return found
@@ -50,28 +50,30 @@ def asked(clinic: Clinic, said: bytes | OSError, **settings: object) -> list[Fin
     ],
     ids=str,
 )
-def test_each_answer_has_its_remedy(clinic: Clinic, said: bytes | OSError, level: Level, remedy: str) -> None:
-    [finding] = asked(clinic, said)
+def test_each_ari_response_has_its_remedy(
+    doctor: DoctorFixture, said: bytes | OSError, level: Level, remedy: str
+) -> None:
+    [finding] = ari_findings(doctor, said)
     assert finding.level is level
     assert remedy in (finding.remedy or "")
     assert "s3cret" not in f"{finding.what} {finding.remedy}"
 
 
-def test_a_site_without_ari_hears_nothing_of_it(clinic: Clinic) -> None:
-    assert asked(clinic, b"", password="") == []
+def test_ari_is_not_checked_when_unused(doctor: DoctorFixture) -> None:
+    assert ari_findings(doctor, b"", password="") == []
 
 
-def test_where_asterisk_dials_us_nobody_is_asked(clinic: Clinic) -> None:
-    [finding] = asked(clinic, b"", listen_port=4574)
+def test_ari_http_is_not_checked_when_asterisk_connects(doctor: DoctorFixture) -> None:
+    [finding] = ari_findings(doctor, b"", listen_port=4574)
     assert finding.level is Level.OK
 
 
-def test_where_it_dials_us_for_each_call_we_dial_it_too(clinic: Clinic) -> None:
-    listens, dials = asked(clinic, b"HTTP/1.1 401 Unauthorized\r\n\r\n", listen_port=4574, listen_per_call=True)
+def test_ari_http_is_checked_with_per_call_connections(doctor: DoctorFixture) -> None:
+    listens, dials = ari_findings(doctor, b"HTTP/1.1 401 Unauthorized\r\n\r\n", listen_port=4574, listen_per_call=True)
     assert (listens.level, dials.level) == (Level.OK, Level.PROBLEM)
 
 
-def test_it_cannot_dial_us_where_we_do_not_listen(clinic: Clinic) -> None:
-    deaf, dials = asked(clinic, b'HTTP/1.1 200 OK\r\n\r\n{"name": "ivr"}', listen_per_call=True)
+def test_missing_ari_listener_is_reported(doctor: DoctorFixture) -> None:
+    deaf, dials = ari_findings(doctor, b'HTTP/1.1 200 OK\r\n\r\n{"name": "ivr"}', listen_per_call=True)
     assert (deaf.level, dials.level) == (Level.PROBLEM, Level.OK)
     assert "listen_port" in (deaf.remedy or "")

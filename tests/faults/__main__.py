@@ -15,14 +15,14 @@ import subprocess
 import sys
 import time
 
-from tests.asterisk.conftest import Desk
-from tests.asterisk.rig.config import Device
-from tests.asterisk.rig.lab import Lab
-from tests.asterisk.rig.processes import NotStarted
-from tests.asterisk.rig.root import Missing, why_not
-from tests.faults.run import Plan, Run
-from tests.sipphone import Vocabulary
-from tests.support.house import SOUNDS
+from tests.asterisk.conftest import AdminClient
+from tests.faults.run import FaultRun, RunPlan
+from tests.lab.asterisk_config import SipAccount
+from tests.lab.asterisk_root import AsteriskUnavailable, unavailable_reason
+from tests.lab.lab import Lab
+from tests.lab.processes import StartFailed
+from tests.lab.sip_phone import Vocabulary
+from tests.support.app_fixture import SOUNDS
 
 
 def main() -> int:
@@ -34,18 +34,18 @@ def main() -> int:
     told.add_argument("--share", type=int, default=None, help=argparse.SUPPRESS)
     told.add_argument("--only", type=int, default=None)
     asked = told.parse_args()
-    if reason := why_not():
+    if reason := unavailable_reason():
         print(f"no crash harness: {reason}", file=sys.stderr)
         return 1
     if asked.only is not None:
-        return asyncio.run(share([Plan.drawn(asked.only, asked.seed)], asked.transport))
+        return asyncio.run(run_one_lab([RunPlan.generate(asked.only, asked.seed)], asked.transport))
     if asked.share is not None:
         numbers = range(asked.share, asked.runs, asked.labs)
-        return asyncio.run(share([Plan.drawn(number, asked.seed) for number in numbers], asked.transport))
-    return all_shares(asked.runs, asked.seed, min(asked.labs, asked.runs), asked.transport)
+        return asyncio.run(run_one_lab([RunPlan.generate(number, asked.seed) for number in numbers], asked.transport))
+    return run_all_labs(asked.runs, asked.seed, min(asked.labs, asked.runs), asked.transport)
 
 
-def all_shares(runs: int, seed: int, labs: int, transport: str) -> int:
+def run_all_labs(runs: int, seed: int, labs: int, transport: str) -> int:
     """A process for each lab, for phones must send in time; gives the exit code."""
     began = time.monotonic()
     print(f"{runs} runs over {transport}, seed {seed} (make them again: IVR_SEED={seed} make faults)", flush=True)
@@ -57,21 +57,21 @@ def all_shares(runs: int, seed: int, labs: int, transport: str) -> int:
     return int(any(codes))
 
 
-async def share(plans: list[Plan], transport: str) -> int:
+async def run_one_lab(plans: list[RunPlan], transport: str) -> int:
     """Make these runs in one lab; gives the exit code."""
-    phones = (Device(f"f{n:03}", secrets.token_hex(8), str(1000 + n)) for n in range(2 * len(plans)))
+    phones = (SipAccount(f"f{n:03}", secrets.token_hex(8), str(1000 + n)) for n in range(2 * len(plans)))
     lab = Lab(tuple(phones), transport)
     failed = 0
     try:
         lab.start()
         vocabulary = Vocabulary.from_folder(SOUNDS / "en")
-        desk = Desk({**lab.environment, "IVR_LOG__LEVEL": "warning"})
+        desk = AdminClient({**lab.environment, "IVR_LOG__LEVEL": "warning"})
         devices = [{"name": one.name, "password": one.password, "number": one.number} for one in lab.site.devices]
         for place, plan in enumerate(plans):
-            run = Run(plan, lab, desk, devices[2 * place : 2 * place + 2], vocabulary)
-            complaints = await run.complaints()
+            run = FaultRun(plan, lab, desk, devices[2 * place : 2 * place + 2], vocabulary)
+            complaints = await run.violations()
             failed += bool(complaints)
-            print(f"{plan} ({run.told}): {'; '.join(complaints) or 'ok'}", flush=True)
+            print(f"{plan} ({run.summary}): {'; '.join(complaints) or 'ok'}", flush=True)
         desk.close()
     finally:
         lab.stop()
@@ -85,6 +85,6 @@ async def share(plans: list[Plan], transport: str) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except (Missing, NotStarted) as reason:
+    except (AsteriskUnavailable, StartFailed) as reason:
         print(f"no crash harness: {reason}", file=sys.stderr)
         sys.exit(1)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.directory.failures import lock_s
+from ivr.directory.pin_lockout import lock_duration_s
 from ivr.mailbox.pins import Weakness, weakness
-from tests.support.house import House
+from tests.support.app_fixture import AppFixture
 
 DIGITS = st.text("0123456789", min_size=4, max_size=6)
 
@@ -23,7 +23,7 @@ DIGITS = st.text("0123456789", min_size=4, max_size=6)
         ("9012", None),
     ],
 )  # fmt: skip
-def test_weak_pins_are_told_by_their_weakness(pin: str, found: Weakness | None) -> None:
+def test_weak_pin_is_classified(pin: str, found: Weakness | None) -> None:
     assert weakness(pin, "2001", 6) is found
 
 
@@ -36,26 +36,26 @@ def test_every_weakness_is_one_that_a_guesser_would_try(pin: str, number: str) -
 
 
 @pytest.mark.parametrize(("locks", "seconds"), [(1, 60), (2, 120), (6, 1920), (7, 3600), (50, 3600)])
-def test_locks_double_up_to_an_hour(locks: int, seconds: int) -> None:
-    assert lock_s(locks) == seconds
+def test_lockout_doubles_up_to_an_hour(locks: int, seconds: int) -> None:
+    assert lock_duration_s(locks) == seconds
 
 
-async def test_a_stolen_table_is_not_enough_to_try_pins(house: House) -> None:
+async def test_a_stolen_table_is_not_enough_to_try_pins(app: AppFixture) -> None:
     """The hash is of the PIN mixed with a key that is not in the database."""
-    await house.app.secrets.set(house.account.id, "r", "2468")
-    kept = await house.app.database.read(lambda c: c.execute("SELECT hash FROM secrets").fetchone()[0])
+    await app.container.secret_store.set(app.account.id, "r", "2468")
+    kept = await app.container.database.read(lambda c: c.execute("SELECT hash FROM secrets").fetchone()[0])
     assert kept.startswith("$2b$04$")
     assert not bcrypt.checkpw(b"2468", kept.encode())
-    assert await house.app.secrets.matches(house.account.id, "r", "2468")
+    assert await app.container.secret_store.verify(app.account.id, "r", "2468")
 
 
-async def test_the_same_pin_looks_different_in_every_box(house: House) -> None:
+async def test_the_same_pin_looks_different_in_every_box(app: AppFixture) -> None:
     for ref in ("a", "b"):
-        await house.app.secrets.set(house.account.id, ref, "2468")
-    kept = await house.app.database.read(lambda c: [row[0] for row in c.execute("SELECT hash FROM secrets")])
+        await app.container.secret_store.set(app.account.id, ref, "2468")
+    kept = await app.container.database.read(lambda c: [row[0] for row in c.execute("SELECT hash FROM secrets")])
     assert len(set(kept)) == 2
 
 
-async def test_no_secret_matches_nothing(house: House) -> None:
-    assert not await house.app.secrets.matches(house.account.id, "nowhere", "")
-    assert not await house.app.secrets.matches(house.account.id, None, "2468")
+async def test_missing_secret_never_verifies(app: AppFixture) -> None:
+    assert not await app.container.secret_store.verify(app.account.id, "nowhere", "")
+    assert not await app.container.secret_store.verify(app.account.id, None, "2468")

@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 
 from ivr.audio import wav
-from ivr.audio.formats import AudioFormat, of_content_type
-from ivr.call.scripted import Meanwhile, Press, Step
+from ivr.audio.formats import AudioFormat, by_content_type
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.message import Message
-from ivr.mailbox.store import MediaKind
-from ivr.mailbox.sweeping.rules import HEARD_OUT_S
-from ivr.mailbox.system import DAY_S
 from ivr.mailbox.uploads import Brought, Particulars
-from tests.support.house import House
+from ivr.mailbox.voicemail_settings import DAY_S
+from ivr.retention.rules import REPLACED_AUDIO_GRACE_S
+from ivr.storage.protocols import MediaKind
+from ivr.storage.records import Message
+from tests.support.app_fixture import AppFixture
+from tests.support.scripted_call import Meanwhile, Press, ScriptStep
 
 STEPS = ["link", "replace", "fsync"]
 """What is done to files, besides taking them away; to the database, each write."""
@@ -33,113 +33,113 @@ class Killed(BaseException):
     """The service is gone: whatever comes after never happens."""
 
 
-class Life:
+class CrashInjector:
     """The service dies in front of its `step`-th deed, if it comes so far."""
 
-    def __init__(self, house: House, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-        self._left = step
+    def __init__(self, app: AppFixture, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+        self._steps_left = step
         self.is_over = False
         for name in STEPS:
-            monkeypatch.setattr(os, name, self._counted(getattr(os, name)))
-        monkeypatch.setattr(Path, "unlink", self._counted(Path.unlink))
-        write = house.app.database.write
+            monkeypatch.setattr(os, name, self._counting(getattr(os, name)))
+        monkeypatch.setattr(Path, "unlink", self._counting(Path.unlink))
+        write = app.container.database.write
 
         async def counted(verb: Any) -> Any:
-            self._next()
+            self._count_step()
             return await write(verb)
 
-        monkeypatch.setattr(house.app.database, "write", counted)
+        monkeypatch.setattr(app.container.database, "write", counted)
 
-    def _counted(self, deed: Callable[..., object]) -> Callable[..., object]:
+    def _counting(self, deed: Callable[..., object]) -> Callable[..., object]:
         def counted(*what: object, **how: object) -> object:
-            self._next()
+            self._count_step()
             return deed(*what, **how)
 
         return counted
 
-    def _next(self) -> None:
-        self._left -= 1
-        self.is_over |= self._left == 0
+    def _count_step(self) -> None:
+        self._steps_left -= 1
+        self.is_over |= self._steps_left == 0
         if self.is_over:
             raise Killed
 
 
-def brought(house: House, ms: int, kept: bytes) -> Brought:
+def converted_upload(app: AppFixture, ms: int, kept: bytes) -> Brought:
     """Audio that has been received and found good."""
-    upload = house.app.recordings.incoming / f"{ms:032x}"
+    upload = app.container.recordings.incoming / f"{ms:032x}"
     upload.write_bytes(kept)
     recording = upload.with_suffix(".wav")
     wav.write(recording, b"\x01\x02" * (8 * ms))
-    form = of_content_type("audio/mpeg")
+    form = by_content_type("audio/mpeg")
     assert isinstance(form, AudioFormat)
     return Brought(upload, recording, form, ms)
 
 
-async def with_audio(house: House, box: Mailbox, had: str) -> Message:
+async def message_with_audio(app: AppFixture, box: Mailbox, initial_audio: str) -> Message:
     """A message as it may be when other audio comes for it, of 2 s."""
-    uploads = house.app.rest.uploads
-    if had == "nothing":
+    uploads = app.container.api_services.uploads
+    if initial_audio == "nothing":
         return await uploads.add(box, Particulars(), None)
-    if had == "what was uploaded":
-        return await uploads.add(box, Particulars(), brought(house, 2000, b"old"))
-    message = await house.message(box, s=2)
-    if had == "what replaced something":
-        return await uploads.replace(message, brought(house, 2000, b"old"))
-    if had == "an intro":
-        intro = await house.recording(box, MediaKind.NAME, s=1)
+    if initial_audio == "what was uploaded":
+        return await uploads.add(box, Particulars(), converted_upload(app, 2000, b"old"))
+    message = await app.create_message(box, s=2)
+    if initial_audio == "what replaced something":
+        return await uploads.replace(message, converted_upload(app, 2000, b"old"))
+    if initial_audio == "an intro":
+        intro = await app.create_recording(box, MediaKind.NAME, s=1)
         sql = "UPDATE messages SET intro_id = ?, intro_ms = 1000, length_ms = 3000"
-        await house.app.database.write(lambda c: c.execute(sql, (intro,)).rowcount)
-        await house.app.database.write(lambda c: c.execute("DELETE FROM media").rowcount)
-        message = await house.app.messages.get(box.id, message.id, 0)
+        await app.container.database.write(lambda c: c.execute(sql, (intro,)).rowcount)
+        await app.container.database.write(lambda c: c.execute("DELETE FROM media").rowcount)
+        message = await app.container.messages.get(box.id, message.id, 0)
     return message
 
 
-HAD = ["nothing", "what a caller said", "what was uploaded", "what replaced something", "an intro"]
+INITIAL_AUDIO = ["nothing", "what a caller said", "what was uploaded", "what replaced something", "an intro"]
 
 
-def files_of(house: House, message: Message) -> set[Path]:
+def files_of_message(app: AppFixture, message: Message) -> set[Path]:
     """Those that its row speaks of."""
     if not message.has_audio:
         return set()
-    upload = house.app.rest.uploads.kept(message)
-    return {*house.app.delivery.audio(message), *([upload] if upload else [])}
+    upload = app.container.api_services.uploads.kept(message)
+    return {*app.container.delivery.audio(message), *([upload] if upload else [])}
 
 
-def recordings_in(house: House) -> set[Path]:
-    folder = house.settings.data.folder
-    return {path for path in (folder / house.account.id).rglob("*") if path.is_file()}
+def recording_files(app: AppFixture) -> set[Path]:
+    folder = app.settings.data.folder
+    return {path for path in (folder / app.account.id).rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("had", HAD)
-async def test_killed_between_any_two_steps_it_is_as_it_was_or_as_it_was_to_be(
+@pytest.mark.parametrize("had", INITIAL_AUDIO)
+async def test_audio_replacement_killed_at_any_step_is_atomic(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, had: str
 ) -> None:
     """Length, audio, what was uploaded and the bytes that count belong together; what else lies there goes."""
     ended = []
     for step in count(1):
-        first = House(tmp_path / str(step))
+        first = AppFixture(tmp_path / str(step))
         first.clock._now = time.time()
         await first.open()
-        box = await first.box()
-        before = await with_audio(first, box, had)
-        audio = brought(first, 5000, b"new")
-        life = Life(first, monkeypatch, step)
+        box = await first.create_box()
+        before = await message_with_audio(first, box, had)
+        audio = converted_upload(first, 5000, b"new")
+        life = CrashInjector(first, monkeypatch, step)
         with suppress(Killed):
-            await first.app.rest.uploads.replace(before, audio)
+            await first.container.api_services.uploads.replace(before, audio)
         monkeypatch.undo()
-        first.app.close()
+        first.container.close()
 
-        second = House(tmp_path / str(step))
+        second = AppFixture(tmp_path / str(step))
         second.clock._now = first.clock._now
         second.account = first.account
-        after = await second.app.messages.get(box.id, before.id, 0)
+        after = await second.container.messages.get(box.id, before.id, 0)
         ended.append("new" if after.length_ms == 5000 else "old")
-        _is_whole(second, before if ended[-1] == "old" else after, after)
-        assert await second.app.messages.bytes(box.id) == after.bytes
+        _assert_consistent(second, before if ended[-1] == "old" else after, after)
+        assert await second.container.messages.bytes(box.id) == after.bytes
         second.clock.advance(s=8 * DAY_S)
-        while await second.app.sweeper.turn():
+        while await second.container.retention_worker.run_once():
             pass
-        assert recordings_in(second) == files_of(second, after), f"killed at step {step}"
+        assert recording_files(second) == files_of_message(second, after), f"killed at step {step}"
         second.close()
         if not life.is_over:
             break
@@ -149,68 +149,72 @@ async def test_killed_between_any_two_steps_it_is_as_it_was_or_as_it_was_to_be(
     assert len(ended) > 4
 
 
-def _is_whole(house: House, expected: Message, after: Message) -> None:
+def _assert_consistent(app: AppFixture, expected: Message, after: Message) -> None:
     assert replace(after, revision=expected.revision) == expected
     if not after.has_audio:
         return
-    *intro, audio = house.app.delivery.audio(after)
+    *intro, audio = app.container.delivery.audio(after)
     assert wav.length_ms(audio) == after.length_ms - after.intro_ms
     assert [wav.length_ms(path) for path in intro] == ([1000] if after.intro_id else [])
-    upload = house.app.rest.uploads.kept(after)
+    upload = app.container.api_services.uploads.kept(after)
     if upload:
         assert upload.read_bytes() == (b"new" if after.length_ms == 5000 else b"old")
         assert after.bytes == audio.stat().st_size + 3
 
 
-async def test_who_is_hearing_it_hears_to_the_end_what_they_began_to_hear(house: House) -> None:
+async def test_listener_hears_old_audio_to_its_end(app: AppFixture) -> None:
     """And again, by 2; an hour later nobody can be at it any more."""
-    box = await house.box("1000", house.alice)
-    message = await with_audio(house, box, "what was uploaded")
-    old = files_of(house, message)
+    box = await app.create_box("1000", app.alice)
+    message = await message_with_audio(app, box, "what was uploaded")
+    old = files_of_message(app, message)
 
     async def other_audio_comes() -> None:
-        await house.app.rest.uploads.replace(message, brought(house, 5000, b"new"))
-        await house.app.sweeper.turn()
+        await app.container.api_services.uploads.replace(message, converted_upload(app, 5000, b"new"))
+        await app.container.retention_worker.run_once()
 
     said = f"(message {message.id})"
-    steps: list[Step] = [Meanwhile(said, other_audio_comes), Press("2", during="To save"), Press("7", during="To save")]
-    phone = await house.call(steps, endpoint="alice", number="1000")
-    assert [heard.to_ms for heard in phone.heard if heard.text == said] == [2000, 2000]
+    steps: list[ScriptStep] = [
+        Meanwhile(said, other_audio_comes),
+        Press("2", during="To save"),
+        Press("7", during="To save"),
+    ]
+    phone = await app.run_call(steps, endpoint="alice", number="1000")
+    assert [heard.to_ms for heard in phone.heard_sounds if heard.text == said] == [2000, 2000]
     assert all(path.exists() for path in old)
-    house.clock.advance(s=HEARD_OUT_S + 1)
-    await house.app.sweeper.turn()
+    app.clock.advance(s=REPLACED_AUDIO_GRACE_S + 1)
+    await app.container.retention_worker.run_once()
     assert not any(path.exists() for path in old)
-    after = await house.app.messages.get(box.id, message.id, 0)
-    assert recordings_in(house) == files_of(house, after)
+    after = await app.container.messages.get(box.id, message.id, 0)
+    assert recording_files(app) == files_of_message(app, after)
 
 
-async def test_of_two_that_come_at_once_one_is_there_whole_and_the_other_goes(house: House) -> None:
+async def test_concurrent_replacements_leave_one_complete_audio(app: AppFixture) -> None:
 
-    box = await house.box()
-    message = await with_audio(house, box, "what was uploaded")
-    both = [brought(house, ms, str(ms).encode()) for ms in (3000, 4000)]
-    await asyncio.gather(*(house.app.rest.uploads.replace(message, one) for one in both))
-    after = await house.app.messages.get(box.id, message.id, 0)
-    [audio] = house.app.delivery.audio(after)
-    upload = house.app.rest.uploads.kept(after)
+    box = await app.create_box()
+    message = await message_with_audio(app, box, "what was uploaded")
+    both = [converted_upload(app, ms, str(ms).encode()) for ms in (3000, 4000)]
+    await asyncio.gather(*(app.container.api_services.uploads.replace(message, one) for one in both))
+    after = await app.container.messages.get(box.id, message.id, 0)
+    [audio] = app.container.delivery.audio(after)
+    upload = app.container.api_services.uploads.kept(after)
     assert wav.length_ms(audio) == after.length_ms
     assert upload
     assert upload.read_bytes() == str(after.length_ms).encode()
-    house.clock.advance(s=HEARD_OUT_S + 1)
-    await house.app.sweeper.turn()
-    assert recordings_in(house) == files_of(house, after)
+    app.clock.advance(s=REPLACED_AUDIO_GRACE_S + 1)
+    await app.container.retention_worker.run_once()
+    assert recording_files(app) == files_of_message(app, after)
 
 
-async def test_nothing_stays_of_it_but_the_message(house: House) -> None:
+async def test_replaced_audio_leaves_no_trace(app: AppFixture) -> None:
     """No tombstone either: the message is not gone."""
-    box = await house.box()
-    message = await with_audio(house, box, "an intro")
-    await house.app.rest.uploads.replace(message, brought(house, 5000, b"new"))
-    house.clock.advance(s=HEARD_OUT_S + 1)
-    await house.app.sweeper.turn()
-    rows = await house.app.database.read(lambda c: c.execute("SELECT * FROM tombstones").fetchall())
+    box = await app.create_box()
+    message = await message_with_audio(app, box, "an intro")
+    await app.container.api_services.uploads.replace(message, converted_upload(app, 5000, b"new"))
+    app.clock.advance(s=REPLACED_AUDIO_GRACE_S + 1)
+    await app.container.retention_worker.run_once()
+    rows = await app.container.database.read(lambda c: c.execute("SELECT * FROM tombstones").fetchall())
     assert rows == []
-    assert [path.suffix for path in recordings_in(house) if path.parent.name == "media"] == []
+    assert [path.suffix for path in recording_files(app) if path.parent.name == "media"] == []
 
 
 @pytest.mark.parametrize("what", ["a message", "a greeting"])
@@ -219,38 +223,38 @@ async def test_an_upload_that_is_killed_between_any_two_steps_is_there_whole_or_
 ) -> None:
     came = []
     for step in count(1):
-        first = House(tmp_path / str(step))
+        first = AppFixture(tmp_path / str(step))
         first.clock._now = time.time()
         await first.open()
-        box = await first.uses(await first.box(), MediaKind.UNAVAILABLE)
-        audio = brought(first, 5000, b"new")
-        life = Life(first, monkeypatch, step)
+        box = await first.activate_recordings(await first.create_box(), MediaKind.UNAVAILABLE)
+        audio = converted_upload(first, 5000, b"new")
+        life = CrashInjector(first, monkeypatch, step)
         with suppress(Killed):
             if what == "a message":
-                await first.app.rest.uploads.add(box, Particulars(), audio)
+                await first.container.api_services.uploads.add(box, Particulars(), audio)
             else:
-                await first.app.rest.greetings.use(box, MediaKind.UNAVAILABLE, audio)
+                await first.container.api_services.greeting_uploads.use(box, MediaKind.UNAVAILABLE, audio)
         monkeypatch.undo()
-        first.app.close()
+        first.container.close()
 
-        second = House(tmp_path / str(step))
+        second = AppFixture(tmp_path / str(step))
         second.clock._now = first.clock._now
         second.account = first.account
-        box = await second.app.boxes.get(box.id)
-        greeting = await second.app.rest.greetings.find(box, MediaKind.UNAVAILABLE)
+        box = await second.container.boxes.get(box.id)
+        greeting = await second.container.api_services.greeting_uploads.find(box, MediaKind.UNAVAILABLE)
         assert wav.length_ms(greeting.recording) == greeting.media.length_ms
         if greeting.upload:
             assert greeting.upload.read_bytes() == b"new"
         messages = await second.messages(box)
         for message in messages:
-            _is_whole(second, message, message)
+            _assert_consistent(second, message, message)
         came.append(bool(messages or greeting.upload))
         second.clock.advance(s=8 * DAY_S)
-        while await second.app.sweeper.turn():
+        while await second.container.retention_worker.run_once():
             pass
-        expected = {path for message in messages for path in files_of(second, message)}
+        expected = {path for message in messages for path in files_of_message(second, message)}
         expected |= {greeting.recording, *([greeting.upload] if greeting.upload else [])}
-        assert recordings_in(second) == expected, f"killed at step {step}"
+        assert recording_files(second) == expected, f"killed at step {step}"
         second.close()
         if not life.is_over:
             break

@@ -7,53 +7,53 @@ from pathlib import Path
 
 import pytest
 
-from ivr.call.scripted import Press, ScriptedCall
-from tests.support.house import House
+from tests.support.app_fixture import AppFixture
+from tests.support.scripted_call import Press, ScriptedCall
 
 CONTEXT = "ivr-callback"
 
 
 @pytest.fixture
-async def calling(tmp_path: Path) -> AsyncIterator[House]:
+async def call_back_app(tmp_path: Path) -> AsyncIterator[AppFixture]:
     """A house whose site has a call-back context."""
-    house = await House(tmp_path / "calling", voicemail={"callback_context": CONTEXT}).open()
-    yield house
-    house.close()
+    app = await AppFixture(tmp_path / "calling", voicemail={"callback_context": CONTEXT}).open()
+    yield app
+    app.close()
 
 
-async def press_nine(
-    house: House, caller: str, *, endpoint: str | None = "alice", exists: bool = False
+async def press_call_back_key(
+    app: AppFixture, caller: str, *, endpoint: str | None = "alice", exists: bool = False
 ) -> ScriptedCall:
     """`exists`: the site's context has that number, too."""
-    box = await house.app.boxes.by_number(house.account.id, "1000") or await house.box(
-        owner=house.alice, new_messages_at_once=False
+    box = await app.container.boxes.by_number(app.account.id, "1000") or await app.create_box(
+        owner=app.alice, new_messages_at_once=False
     )
-    await house.message(box, caller=caller)
+    await app.create_message(box, caller=caller)
     login = [] if endpoint else [Press("1379#")]
-    phone = house.phone([*login, Press("1"), Press("9", during="(message")], endpoint=endpoint, number="1000")
+    phone = app.new_call([*login, Press("1"), Press("9", during="(message")], endpoint=endpoint, number="1000")
     phone.extensions = {(CONTEXT, "2001"), *([(CONTEXT, caller)] if exists else [])}
-    await house.receive(phone)
+    await app.handle_call(phone)
     return phone
 
 
-async def test_it_leaves_into_the_sites_context(calling: House) -> None:
-    phone = await press_nine(calling, "2001")
-    assert phone.branch == (CONTEXT, "2001")
+async def test_call_back_continues_in_site_context(call_back_app: AppFixture) -> None:
+    phone = await press_call_back_key(call_back_app, "2001")
+    assert phone.continue_target == (CONTEXT, "2001")
     assert phone.status == "BRANCH"
 
 
-async def test_it_is_offered_where_it_leads_somewhere(calling: House) -> None:
-    box = await calling.box(owner=calling.alice, new_messages_at_once=False)
-    await calling.message(box, caller="2001")
-    phone = await calling.call([Press("1")], endpoint="alice", number="1000")
+async def test_call_back_is_offered_when_number_is_callable(call_back_app: AppFixture) -> None:
+    box = await call_back_app.create_box(owner=call_back_app.alice, new_messages_at_once=False)
+    await call_back_app.create_message(box, caller="2001")
+    phone = await call_back_app.run_call([Press("1")], endpoint="alice", number="1000")
     assert any("To call back, press nine." in text for text in phone.texts)
 
 
-async def test_it_is_not_offered_where_the_site_has_no_context(house: House) -> None:
-    phone = await press_nine(house, "2001")
+async def test_call_back_is_not_offered_without_site_context(app: AppFixture) -> None:
+    phone = await press_call_back_key(app, "2001")
     assert not any("call back, press" in text for text in phone.texts)
     assert "I am sorry, calls to this number are not allowed from here." in phone.texts
-    assert phone.branch is None
+    assert phone.continue_target is None
 
 
 @pytest.mark.parametrize(
@@ -66,41 +66,41 @@ async def test_it_is_not_offered_where_the_site_has_no_context(house: House) -> 
         ("1" * 16, "I am sorry, this call cannot be completed as dialed."),
     ],
 )
-async def test_no_number_of_a_strangers_making_gets_out(calling: House, caller: str, said: str) -> None:
-    phone = await press_nine(calling, caller)
+async def test_forged_caller_number_is_not_called_back(call_back_app: AppFixture, caller: str, said: str) -> None:
+    phone = await press_call_back_key(call_back_app, caller)
     assert said in phone.texts
-    assert phone.branch is None
+    assert phone.continue_target is None
 
 
 @pytest.mark.parametrize("caller", ["2001&SIP/x", "+4930123", "1" * 16, "2001@out", "*72"])
-async def test_a_context_that_takes_anything_is_given_digits_only(calling: House, caller: str) -> None:
-    phone = await press_nine(calling, caller, exists=True)
-    assert phone.branch is None
+async def test_call_back_passes_only_digits_to_context(call_back_app: AppFixture, caller: str) -> None:
+    phone = await press_call_back_key(call_back_app, caller, exists=True)
+    assert phone.continue_target is None
 
 
-async def test_the_message_goes_on_after_a_refusal(calling: House) -> None:
-    phone = await press_nine(calling, "")
+async def test_message_continues_after_rejected_call_back(call_back_app: AppFixture) -> None:
+    phone = await press_call_back_key(call_back_app, "")
     assert phone.texts.count("Message one") == 2
 
 
-async def test_from_an_outside_phone_it_is_refused(calling: House) -> None:
-    phone = await press_nine(calling, "2001", endpoint=None)
+async def test_call_back_from_external_phone_is_rejected(call_back_app: AppFixture) -> None:
+    phone = await press_call_back_key(call_back_app, "2001", endpoint=None)
     assert "I am sorry, calls to this number are not allowed from here." in phone.texts
-    assert phone.branch is None
+    assert phone.continue_target is None
 
 
-async def test_unless_the_administrator_allows_it(tmp_path: Path) -> None:
+async def test_call_back_from_external_phone_is_allowed_when_configured(tmp_path: Path) -> None:
     settings = {"callback_context": CONTEXT, "should_disable_offnet_callback": False}
-    house = await House(tmp_path / "open", voicemail=settings).open()
-    assert (await press_nine(house, "2001", endpoint=None)).branch == (CONTEXT, "2001")
-    house.close()
+    app = await AppFixture(tmp_path / "open", voicemail=settings).open()
+    assert (await press_call_back_key(app, "2001", endpoint=None)).continue_target == (CONTEXT, "2001")
+    app.close()
 
 
-async def test_it_can_be_switched_off_altogether(tmp_path: Path) -> None:
-    house = await House(
+async def test_call_back_can_be_disabled(tmp_path: Path) -> None:
+    app = await AppFixture(
         tmp_path / "off", voicemail={"callback_context": CONTEXT, "should_disable_callback": True}
     ).open()
-    phone = await press_nine(house, "2001")
+    phone = await press_call_back_key(app, "2001")
     assert "I am sorry, this caller cannot be called back." in phone.texts
-    assert phone.branch is None
-    house.close()
+    assert phone.continue_target is None
+    app.close()

@@ -4,48 +4,48 @@ from __future__ import annotations
 
 import pytest
 
-from ivr.call.scripted import HangUp, Press, ScriptedCall, Silence, Step
 from ivr.mailbox.mailbox import Mailbox
-from tests.support.house import House
+from tests.support.app_fixture import AppFixture
+from tests.support.scripted_call import HangUp, Press, ScriptedCall, ScriptStep, Silence
 
 NEW = "Please enter your new pin, then press pound."
 AGAIN = "Please enter it again, then press pound."
-SET = "Your new pin has been saved."
+PIN_SET = "Your new pin has been saved."
 NOT_CHANGED = "Your pin was not changed."
 MENU = "To record your greeting"
 MAIN = "You have no messages."
 
 
-def new(digits: str) -> Press:
+def enter_new_pin(digits: str) -> Press:
     return Press(digits, during=NEW)
 
 
-def again(digits: str) -> Press:
+def repeat_pin(digits: str) -> Press:
     return Press(digits, during=AGAIN)
 
 
-async def change(house: House, *script: Step) -> ScriptedCall:
+async def change_pin(app: AppFixture, *script: ScriptStep) -> ScriptedCall:
     """Alice goes to the settings of box 1000 and presses 3; what was heard from there on is at [2:]."""
     begin = [Press("5", during=MAIN), Press("3", during=MENU)]
-    return await house.call([*begin, *script], endpoint="alice", number="1000")
+    return await app.run_call([*begin, *script], endpoint="alice", number="1000")
 
 
-async def opens(house: House, pin: str) -> bool:
-    phone = await house.call([Press(f"{pin}#"), HangUp(during="not correct")], number="1000")
+async def pin_opens(app: AppFixture, pin: str) -> bool:
+    phone = await app.run_call([Press(f"{pin}#"), HangUp(during="not correct")], number="1000")
     return MAIN in phone.texts
 
 
 @pytest.fixture
-async def box(house: House) -> Mailbox:
-    return await house.box("1000", owner=house.alice, pin="1379")
+async def box(app: AppFixture) -> Mailbox:
+    return await app.create_box("1000", owner=app.alice, pin="1379")
 
 
-async def test_entered_twice_it_opens_the_box(house: House, box: Mailbox) -> None:
-    phone = await change(house, new("2468#"), again("2468#"), Press("0", during=MENU))
-    assert phone.texts[2:5] == [NEW, AGAIN, SET]
+async def test_pin_entered_twice_opens_box(app: AppFixture, box: Mailbox) -> None:
+    phone = await change_pin(app, enter_new_pin("2468#"), repeat_pin("2468#"), Press("0", during=MENU))
+    assert phone.texts[2:5] == [NEW, AGAIN, PIN_SET]
     assert phone.texts[5].startswith(MENU)
-    assert await opens(house, "2468")
-    assert not await opens(house, "1379")
+    assert await pin_opens(app, "2468")
+    assert not await pin_opens(app, "1379")
 
 
 @pytest.mark.parametrize(
@@ -60,50 +60,56 @@ async def test_entered_twice_it_opens_the_box(house: House, box: Mailbox) -> Non
         ("1000#", "A pin cannot be your mailbox number."),
     ],
 )
-async def test_an_easy_one_is_refused_and_the_reason_said(house: House, box: Mailbox, pin: str, why: str) -> None:
-    phone = await change(house, new(pin), new("2468#"), again("2468#"))
-    assert phone.texts[2:7] == [NEW, why, NEW, AGAIN, SET]
-    assert await opens(house, "2468")
+async def test_weak_pin_is_rejected_with_reason(app: AppFixture, box: Mailbox, pin: str, why: str) -> None:
+    phone = await change_pin(app, enter_new_pin(pin), enter_new_pin("2468#"), repeat_pin("2468#"))
+    assert phone.texts[2:7] == [NEW, why, NEW, AGAIN, PIN_SET]
+    assert await pin_opens(app, "2468")
 
 
-async def test_two_that_differ_are_refused(house: House, box: Mailbox) -> None:
-    phone = await change(house, new("2468#"), again("2469#"), new("2468#"), again("2468#"))
+async def test_differing_pins_are_rejected(app: AppFixture, box: Mailbox) -> None:
+    phone = await change_pin(
+        app, enter_new_pin("2468#"), repeat_pin("2469#"), enter_new_pin("2468#"), repeat_pin("2468#")
+    )
     assert phone.texts[2:6] == [NEW, AGAIN, "The two entries are not the same.", NEW]
-    assert await opens(house, "2468")
+    assert await pin_opens(app, "2468")
 
 
-async def test_three_tries_leave_the_old_one(house: House, box: Mailbox) -> None:
-    phone = await change(house, new("7777#"), new("2468#"), again("1#"), Silence(), Press("0", during=MENU))
+async def test_three_failed_pin_changes_keep_old_pin(app: AppFixture, box: Mailbox) -> None:
+    phone = await change_pin(
+        app, enter_new_pin("7777#"), enter_new_pin("2468#"), repeat_pin("1#"), Silence(), Press("0", during=MENU)
+    )
     assert phone.texts[8:11] == ["A pin has at least four digits, and nothing else.", NOT_CHANGED, phone.texts[1]]
-    assert await opens(house, "1379")
+    assert await pin_opens(app, "1379")
 
 
 @pytest.mark.parametrize("pin", ["2468", "246813"])
-async def test_four_to_six_digits_all_in_one_go(house: House, box: Mailbox, pin: str) -> None:
-    phone = await change(house, Press(f"{pin}#{pin}#0#", during=NEW))
+async def test_pin_of_four_to_six_digits_is_accepted_typed_ahead(app: AppFixture, box: Mailbox, pin: str) -> None:
+    phone = await change_pin(app, Press(f"{pin}#{pin}#0#", during=NEW))
     assert phone.texts[2:] == [NEW, "Goodbye."]
-    assert await opens(house, pin)
+    assert await pin_opens(app, pin)
 
 
-async def test_a_refusal_forgets_what_was_typed_ahead(house: House, box: Mailbox) -> None:
-    phone = await change(house, new("7777#7777#6"))
+async def test_rejected_pin_flushes_typeahead(app: AppFixture, box: Mailbox) -> None:
+    phone = await change_pin(app, enter_new_pin("7777#7777#6"))
     assert "Your mailbox now plays its greeting and takes no messages." not in phone.texts
 
 
-async def test_hung_up_between_the_two_the_old_one_holds(house: House, box: Mailbox) -> None:
-    await change(house, new("2468#"), HangUp(during=AGAIN))
-    assert await opens(house, "1379")
+async def test_hangup_before_confirmation_keeps_old_pin(app: AppFixture, box: Mailbox) -> None:
+    await change_pin(app, enter_new_pin("2468#"), HangUp(during=AGAIN))
+    assert await pin_opens(app, "1379")
 
 
-async def test_no_digit_of_it_is_ever_noted(house: House, box: Mailbox) -> None:
-    phone = await change(house, new("7777#"), new("2468#"), again("2469#"), new("2468#2468#"))
-    noted = [str(step.details.get("key")) for step in phone.journal.steps if step.what == "key"]
+async def test_pin_digits_are_never_journaled(app: AppFixture, box: Mailbox) -> None:
+    phone = await change_pin(
+        app, enter_new_pin("7777#"), enter_new_pin("2468#"), repeat_pin("2469#"), enter_new_pin("2468#2468#")
+    )
+    noted = [str(step.details.get("key")) for step in phone.journal.entries if step.event == "key"]
     assert noted == ["5", "3", *["•"] * 25]
-    assert "2468" not in str(phone.journal.steps)
+    assert "2468" not in str(phone.journal.entries)
 
 
-async def test_the_place_that_the_box_names_for_it_is_where_it_goes(house: House) -> None:
-    await house.box("1000", owner=house.alice, pin="1379", pin_secret_ref="kv:vm:7:pin")
-    await change(house, new("2468#"), again("2468#"))
-    assert await house.app.secrets.matches(house.account.id, "kv:vm:7:pin", "2468")
-    assert await opens(house, "2468")
+async def test_pin_is_stored_where_box_says(app: AppFixture) -> None:
+    await app.create_box("1000", owner=app.alice, pin="1379", pin_secret_ref="kv:vm:7:pin")
+    await change_pin(app, enter_new_pin("2468#"), repeat_pin("2468#"))
+    assert await app.container.secret_store.verify(app.account.id, "kv:vm:7:pin", "2468")
+    assert await pin_opens(app, "2468")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ivr.call.scripted import HangUp, Press, ScriptedCall, Silence, Speak, Step
 from ivr.mailbox.mailbox import Mailbox
-from tests.support.house import House
+from tests.support.app_fixture import AppFixture
+from tests.support.scripted_call import HangUp, Press, ScriptedCall, ScriptStep, Silence, Speak
 
 WELCOME = "Welcome to your mailbox. Let us set it up. First, choose your pin."
 NEW = "Please enter your new pin, then press pound."
@@ -23,106 +23,106 @@ MAIN = "You have no messages."
 PIN = [Press("2468#", during=NEW), Press("2468#", during=AGAIN)]
 
 
-def review(key: str) -> Press:
+def press_in_review(key: str) -> Press:
     return Press(key, during=REVIEW)
 
 
-async def first_use(house: House, *script: Step, **settings: Any) -> tuple[Mailbox, ScriptedCall]:
+async def run_first_use(app: AppFixture, *script: ScriptStep, **settings: Any) -> tuple[Mailbox, ScriptedCall]:
     """Box 1000, which is alice's and not set up, after she has called."""
-    made = await house.box("1000", owner=house.alice, pin=None, is_setup=False, **settings)
-    phone = await house.call(script, endpoint="alice", number="1000")
-    return await house.app.boxes.get(made.id), phone
+    made = await app.create_box("1000", owner=app.alice, pin=None, is_setup=False, **settings)
+    phone = await app.run_call(script, endpoint="alice", number="1000")
+    return await app.container.boxes.get(made.id), phone
 
 
-async def has_pin(house: House, box: Mailbox, pin: str = "2468") -> bool:
-    return await house.app.secrets.matches(box.account_id, box.pin_ref, pin)
+async def pin_opens(app: AppFixture, box: Mailbox, pin: str = "2468") -> bool:
+    return await app.container.secret_store.verify(box.account_id, box.pin_ref, pin)
 
 
-async def test_pin_greeting_and_it_is_ready(house: House) -> None:
-    box, phone = await first_use(house, *PIN, Speak(3000), review("1"), Press("#", during=MAIN))
+async def test_wizard_sets_pin_and_greeting(app: AppFixture) -> None:
+    box, phone = await run_first_use(app, *PIN, Speak(3000), press_in_review("1"), Press("#", during=MAIN))
     assert [text for text in phone.texts if not text.startswith(REVIEW)] == [
         WELCOME, NEW, AGAIN, SET, NOW_RECORD, ASK, "(beep)", "Saved.", READY, MAIN, "Goodbye.",
     ]  # fmt: skip
     assert box.settings.is_setup
-    assert await has_pin(house, box)
+    assert await pin_opens(app, box)
     assert box.settings.media.unavailable
-    assert (await house.call(endpoint="alice", number="1000")).texts[0] == MAIN
+    assert (await app.run_call(endpoint="alice", number="1000")).texts[0] == MAIN
 
 
-async def test_an_owner_needs_no_pin_for_it(house: House) -> None:
-    _, phone = await first_use(house)
+async def test_wizard_on_own_phone_needs_no_pin(app: AppFixture) -> None:
+    _, phone = await run_first_use(app)
     assert phone.texts[0] == WELCOME
 
 
-async def test_from_elsewhere_the_pin_comes_first(house: House) -> None:
-    await house.box("1000", owner=house.alice, pin="0000", is_setup=False)
-    phone = await house.call([Press("0000#", during="enter your pin"), *PIN], number="1000")
+async def test_wizard_from_other_phone_requires_pin(app: AppFixture) -> None:
+    await app.create_box("1000", owner=app.alice, pin="0000", is_setup=False)
+    phone = await app.run_call([Press("0000#", during="enter your pin"), *PIN], number="1000")
     assert phone.texts[:3] == ["Please enter your pin, then press pound.", WELCOME, NEW]
 
 
-async def test_new_messages_are_heard_after_it(house: House) -> None:
-    box = await house.box("1000", owner=house.alice, pin=None, is_setup=False)
-    message = await house.message(box)
-    phone = await house.call([*PIN, Speak(3000), review("1")], endpoint="alice", number="1000")
+async def test_new_messages_play_after_wizard(app: AppFixture) -> None:
+    box = await app.create_box("1000", owner=app.alice, pin=None, is_setup=False)
+    message = await app.create_message(box)
+    phone = await app.run_call([*PIN, Speak(3000), press_in_review("1")], endpoint="alice", number="1000")
     after = phone.texts[phone.texts.index(READY) :]
     assert after[1:4] == ["You have one new message", "Message one", f"(message {message.id})"]
 
 
-async def test_without_a_pin_it_is_not_set_up(house: House) -> None:
-    box, phone = await first_use(house, *[Press("1111#", during=NEW)] * 3)
+async def test_wizard_without_pin_leaves_box_unset(app: AppFixture) -> None:
+    box, phone = await run_first_use(app, *[Press("1111#", during=NEW)] * 3)
     assert phone.texts[-1] == "Your pin was not changed. Goodbye."
     assert phone.status == "DONE"
     assert not box.settings.is_setup
 
 
-async def test_hung_up_after_the_pin_the_pin_holds_and_it_begins_anew(house: House) -> None:
-    box, _ = await first_use(house, *PIN, HangUp(during=NOW_RECORD))
-    assert await has_pin(house, box)
+async def test_hangup_after_pin_keeps_pin_and_restarts_wizard(app: AppFixture) -> None:
+    box, _ = await run_first_use(app, *PIN, HangUp(during=NOW_RECORD))
+    assert await pin_opens(app, box)
     assert not box.settings.is_setup
-    assert (await house.call(endpoint="alice", number="1000")).texts[0] == WELCOME
+    assert (await app.run_call(endpoint="alice", number="1000")).texts[0] == WELCOME
 
 
-async def test_hung_up_while_recording_the_next_time_offers_it_where_it_belongs(house: House) -> None:
-    box, _ = await first_use(house, *PIN, Speak(3000, then="hang-up"))
+async def test_hangup_while_recording_offers_greeting_in_next_wizard(app: AppFixture) -> None:
+    box, _ = await run_first_use(app, *PIN, Speak(3000, then="hang-up"))
     assert box.settings.media.unavailable is None
-    phone = await house.call([*PIN, review("1")], endpoint="alice", number="1000")
+    phone = await app.run_call([*PIN, press_in_review("1")], endpoint="alice", number="1000")
     assert phone.texts[4:6] == [NOW_RECORD, "The greeting that you recorded on an earlier call is not in use yet."]
-    changed = await house.app.boxes.get(box.id)
+    changed = await app.container.boxes.get(box.id)
     assert changed.settings.media.unavailable
     assert changed.settings.is_setup
 
 
-async def test_who_wants_no_greeting_of_their_own_is_ready_all_the_same(house: House) -> None:
-    box, phone = await first_use(house, *PIN, Speak(3000), review("7"), Press("#", during=MAIN))
+async def test_wizard_completes_without_greeting(app: AppFixture) -> None:
+    box, phone = await run_first_use(app, *PIN, Speak(3000), press_in_review("7"), Press("#", during=MAIN))
     assert phone.texts[-4:] == ["The recording was not kept.", READY, MAIN, "Goodbye."]
     assert box.settings.is_setup
 
 
-async def test_nobody_is_thrown_out_for_not_deciding(house: House) -> None:
-    box, phone = await first_use(house, *PIN, Speak(3000), *[Silence()] * 4, Press("#", during=MAIN))
+async def test_undecided_review_does_not_end_wizard_call(app: AppFixture) -> None:
+    box, phone = await run_first_use(app, *PIN, Speak(3000), *[Silence()] * 4, Press("#", during=MAIN))
     assert phone.texts[-3:] == [LATER, MAIN, "Goodbye."]
     assert not box.settings.is_setup
 
 
-async def test_too_short_is_asked_for_again(house: House) -> None:
-    box, phone = await first_use(house, *PIN, Speak(300), Speak(3000), review("1"))
+async def test_too_short_greeting_is_asked_again(app: AppFixture) -> None:
+    box, phone = await run_first_use(app, *PIN, Speak(300), Speak(3000), press_in_review("1"))
     assert phone.texts.count("The recording was too short to be kept.") == 1
     assert box.settings.is_setup
 
 
-async def test_too_short_three_times_it_goes_on_the_next_time(house: House) -> None:
-    box, phone = await first_use(house, *PIN, *[Speak(300)] * 3)
+async def test_three_too_short_greetings_postpone_wizard(app: AppFixture) -> None:
+    box, phone = await run_first_use(app, *PIN, *[Speak(300)] * 3)
     assert phone.texts[phone.texts.index(LATER) + 1] == MAIN
     assert not box.settings.is_setup
 
 
-async def test_where_the_owner_may_change_nothing_only_the_pin_is_asked_for(house: House) -> None:
-    box, phone = await first_use(house, *PIN, Press("#", during=MAIN), not_configurable=True)
+async def test_wizard_of_unconfigurable_box_asks_only_for_pin(app: AppFixture) -> None:
+    box, phone = await run_first_use(app, *PIN, Press("#", during=MAIN), not_configurable=True)
     assert phone.texts == [WELCOME, NEW, AGAIN, SET, "Your mailbox is ready.", MAIN, "Goodbye."]
     assert box.settings.is_setup
 
 
 @pytest.mark.parametrize("announcement_only", [True, False])
-async def test_it_leads_to_the_main_menu(house: House, announcement_only: bool) -> None:
-    _, phone = await first_use(house, *PIN, Speak(3000), review("1"), announcement_only=announcement_only)
+async def test_wizard_leads_to_main_menu(app: AppFixture, announcement_only: bool) -> None:
+    _, phone = await run_first_use(app, *PIN, Speak(3000), press_in_review("1"), announcement_only=announcement_only)
     assert phone.texts[phone.texts.index(READY) + 1] == MAIN

@@ -17,18 +17,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from tests.mutations.table import BREAKS, Break
-from tests.qa.test_checklist import named_by
+from tests.mutations.mutant_table import MUTANTS, Mutant
+from tests.qa.test_checklist import tests_named_by
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("ivr", "tests", "sounds", "asterisk-conf", "systemd", "docs", "setup.cfg", "README.md", "CHANGELOG.md")
-FAILED = 1
+COPIED_FOLDERS = (
+    "ivr",
+    "tests",
+    "sounds",
+    "asterisk-conf",
+    "systemd",
+    "docs",
+    "setup.cfg",
+    "README.md",
+    "CHANGELOG.md",
+)
+PYTEST_FAILED = 1
 """pytest's exit code where tests ran, and some failed."""
 
 
 def copy_to(folder: Path) -> None:
     """The checkout, so that nobody's work is touched."""
-    for name in COPIED:
+    for name in COPIED_FOLDERS:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "asterisk"))
         else:
@@ -43,17 +53,17 @@ def run(tests: Sequence[str], copy: Path) -> tuple[int, str]:
     return done.returncode, (done.stdout.strip().splitlines() or [done.stderr[-200:]])[-1]
 
 
-def breaks(one: Break, copy: Path) -> tuple[bool, str]:
+def is_killed(mutant: Mutant, copy: Path) -> tuple[bool, str]:
     """Whether the tests of its row notice it; what pytest said."""
-    file = copy / one.file
+    file = copy / mutant.file
     whole = file.read_text()
-    assert whole.count(one.old) == 1, f"{one.row}: {one.old!r} does not stand once in {one.file}"
-    file.write_text(whole.replace(one.old, one.new))
+    assert whole.count(mutant.old) == 1, f"{mutant.checklist_id}: {mutant.old!r} does not stand once in {mutant.file}"
+    file.write_text(whole.replace(mutant.old, mutant.new))
     try:
-        code, said = run(named_by(one.row), copy)
+        code, said = run(tests_named_by(mutant.checklist_id), copy)
     finally:
         file.write_text(whole)
-    return code == FAILED, said
+    return code == PYTEST_FAILED, said
 
 
 def main() -> int:
@@ -62,30 +72,30 @@ def main() -> int:
     words.add_argument("--seed", type=int, default=None)
     asked = words.parse_args()
     seed = secrets.randbelow(10**6) if asked.seed is None else asked.seed
-    chosen = _chosen(asked.rows, Random(seed))
-    print(f"seed {seed}: {' '.join(one.row for one in chosen)}", flush=True)
+    chosen = _sample_mutants(asked.rows, Random(seed))
+    print(f"seed {seed}: {' '.join(one.checklist_id for one in chosen)}", flush=True)
     unnoticed = 0
     with tempfile.TemporaryDirectory(prefix="ivr-mutations-") as name:
         copy = Path(name)
         copy_to(copy)
-        code, said = run(sorted({test for one in chosen for test in named_by(one.row)}), copy)
+        code, said = run(sorted({test for one in chosen for test in tests_named_by(one.checklist_id)}), copy)
         if code != 0:
             print(f"the tests fail without any break: {said}")
             return 1
         for one in chosen:
-            noticed, said = breaks(one, copy)
+            noticed, said = is_killed(one, copy)
             unnoticed += not noticed
-            print(f"{one.row:<5} {'noticed' if noticed else 'UNNOTICED':<10} {one.file}: {said}", flush=True)
+            print(f"{one.checklist_id:<5} {'noticed' if noticed else 'UNNOTICED':<10} {one.file}: {said}", flush=True)
     print(f"{len(chosen) - unnoticed} of {len(chosen)} breaks made a test fail")
     return int(unnoticed > 0)
 
 
-def _chosen(rows: str, random: Random) -> list[Break]:
+def _sample_mutants(rows: str, random: Random) -> list[Mutant]:
     if rows == "all":
-        return list(BREAKS)
+        return list(MUTANTS)
     if rows.isdigit():
-        return random.sample(BREAKS, int(rows))
-    return [one for one in BREAKS if one.row in rows.split(",")]
+        return random.sample(MUTANTS, int(rows))
+    return [one for one in MUTANTS if one.checklist_id in rows.split(",")]
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ivr.audio import wav
-from tests.support.house import SOUNDS
+from tests.support.app_fixture import SOUNDS
 
 
-def test_it_is_440_hz_for_half_a_second() -> None:
-    samples = np.frombuffer(wav.samples(SOUNDS / "en" / "tone" / "beep.wav"), "<i2").astype(float)
+def test_beep_is_440_hz_for_half_a_second() -> None:
+    samples = np.frombuffer(wav.read_samples(SOUNDS / "en" / "tone" / "beep.wav"), "<i2").astype(float)
     heard = np.flatnonzero(np.abs(samples) > 100)
     assert 0.48 < (heard[-1] - heard[0]) / wav.SAMPLE_RATE < 0.52
     spectrum = np.abs(np.fft.rfft(samples, wav.SAMPLE_RATE))

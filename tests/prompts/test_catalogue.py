@@ -21,13 +21,13 @@ beep = { text = "(beep)", tone_hz = 440, tone_ms = 500 }
 """
 
 
-def load(folder: Path, text: str) -> Catalogue:
+def load_catalogue(folder: Path, text: str) -> Catalogue:
     (folder / "catalogue.toml").write_text(text)
     return Catalogue.load(folder)
 
 
 def test_a_line_is_a_text_or_a_text_with_another_spelling_or_a_tone(tmp_path: Path) -> None:
-    catalogue = load(tmp_path, SOUNDS)
+    catalogue = load_catalogue(tmp_path, SOUNDS)
     assert catalogue["count/you-have"] == Clip("count/you-have", text="You have", say="You have")
     assert catalogue["envelope/am"] == Clip("envelope/am", text="a.m.", say="A M.")
     assert catalogue["envelope/pm"].say == "P M."
@@ -35,28 +35,28 @@ def test_a_line_is_a_text_or_a_text_with_another_spelling_or_a_tone(tmp_path: Pa
 
 
 def test_keys_come_in_the_order_of_the_file(tmp_path: Path) -> None:
-    catalogue = load(tmp_path, SOUNDS)
+    catalogue = load_catalogue(tmp_path, SOUNDS)
     assert catalogue.keys() == tuple(catalogue) == ("count/you-have", "envelope/am", "envelope/pm", "tone/beep")
 
 
 def test_a_recording_lies_in_the_folder_of_its_table(tmp_path: Path) -> None:
-    assert load(tmp_path, SOUNDS).recording("count/you-have") == tmp_path / "count" / "you-have.wav"
+    assert load_catalogue(tmp_path, SOUNDS).recording_path("count/you-have") == tmp_path / "count" / "you-have.wav"
 
 
 def test_a_key_is_in_it_or_not(tmp_path: Path) -> None:
-    catalogue = load(tmp_path, SOUNDS)
+    catalogue = load_catalogue(tmp_path, SOUNDS)
     assert "tone/beep" in catalogue
     assert "tone/boop" not in catalogue
 
 
 def test_an_unknown_key_is_answered_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r'no prompt "count/you-hav"; the nearest is count/you-have: add it'):
-        load(tmp_path, SOUNDS)["count/you-hav"]
+        load_catalogue(tmp_path, SOUNDS)["count/you-hav"]
 
 
 def test_an_empty_catalogue_has_no_nearest_key(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r'no prompt "a/b": add it'):
-        load(tmp_path, "")["a/b"]
+        load_catalogue(tmp_path, "")["a/b"]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_an_empty_catalogue_has_no_nearest_key(tmp_path: Path) -> None:
 )
 def test_a_wrong_line_is_named_with_its_remedy(tmp_path: Path, text: str, complaint: str) -> None:
     with pytest.raises(CatalogueError, match=complaint) as raised:
-        load(tmp_path, text)
+        load_catalogue(tmp_path, text)
     assert str(tmp_path / "catalogue.toml") in str(raised.value)
 
 
@@ -97,9 +97,9 @@ def test_a_folder_without_a_catalogue_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_version_changes_with_a_text_and_with_a_recording(tmp_path: Path) -> None:
-    first = load(tmp_path, SOUNDS).version
-    assert load(tmp_path, SOUNDS).version == first
-    second = load(tmp_path, SOUNDS.replace("You have", "There are")).version
+    first = load_catalogue(tmp_path, SOUNDS).version
+    assert load_catalogue(tmp_path, SOUNDS).version == first
+    second = load_catalogue(tmp_path, SOUNDS.replace("You have", "There are")).version
     (tmp_path / "recordings.json").write_text('{"count/you-have": "another"}')
-    third = load(tmp_path, SOUNDS).version
+    third = load_catalogue(tmp_path, SOUNDS).version
     assert len({first, second, third}) == 3

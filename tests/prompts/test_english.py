@@ -16,19 +16,19 @@ from ivr.prompts.catalogue import Catalogue
 CATALOGUE = Catalogue.load(Path(__file__).parents[2] / "sounds" / "en")
 
 
-def text(clips: tuple[str, ...]) -> str:
+def clip_texts(clips: tuple[str, ...]) -> str:
     return " ".join(CATALOGUE[clip].text for clip in clips)
 
 
 @given(st.integers(0, 999_999_999))
 def test_numbers_are_said_as_everybody_says_them(n: int) -> None:
     oracle = num2words(n).replace(" and ", " ").replace(",", "").replace("-", " ")
-    assert text(english.number(n)).replace("-", " ") == oracle
+    assert clip_texts(english.number(n)).replace("-", " ") == oracle
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 11, 21, 101])
 def test_one_is_singular_and_everything_else_plural(n: int) -> None:
-    assert text(english.count(n, "new")).endswith("new message" if n == 1 else "new messages")
+    assert clip_texts(english.count(n, "new")).endswith("new message" if n == 1 else "new messages")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_one_is_singular_and_everything_else_plural(n: int) -> None:
     ],
 )
 def test_the_nine_ways_to_say_how_many_messages_there_are(new: int, saved: int, said: str) -> None:
-    assert text(english.message_counts(new, saved)) == said
+    assert clip_texts(english.message_counts(new, saved)) == said
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def test_the_nine_ways_to_say_how_many_messages_there_are(new: int, saved: int, 
     ],
 )
 def test_urgent_ones_are_said_first_and_not_twice(new: int, saved: int, urgent: int, said: str) -> None:
-    assert text(english.message_counts(new, saved, urgent)) == said
+    assert clip_texts(english.message_counts(new, saved, urgent)) == said
 
 
 @given(st.dates(date(1990, 1, 1), date(2100, 12, 31)), st.dates(date(1990, 1, 1), date(2100, 12, 31)))
-def test_days_are_said_as_people_say_them(of: date, today: date) -> None:
-    said = text(english.day(of, today))
+def test_days_are_spoken_relative_to_today(of: date, today: date) -> None:
+    said = clip_texts(english.day(of, today))
     if of == today:
         assert said == "today"
     elif of == today - timedelta(days=1):
@@ -82,7 +82,7 @@ def test_days_are_said_as_people_say_them(of: date, today: date) -> None:
 @given(st.integers(1990, 2100))
 def test_years_are_said_as_everybody_says_them(n: int) -> None:
     oracle = num2words(n, to="year").replace("-", " ").replace(" and ", " ")
-    assert text(english.year(n)).replace("-", " ") == oracle
+    assert clip_texts(english.year(n)).replace("-", " ") == oracle
 
 
 @pytest.mark.parametrize(
@@ -93,22 +93,24 @@ def test_years_are_said_as_everybody_says_them(n: int) -> None:
     ],
 )  # fmt: skip
 def test_the_clock_is_read_as_a_wall_clock(at: time, said: str) -> None:
-    assert text(english.clock(at)) == said
+    assert clip_texts(english.time_of_day(at)) == said
 
 
 @given(st.times())
 def test_every_minute_of_the_day_can_be_said(at: time) -> None:
-    assert text(english.clock(at))
+    assert clip_texts(english.time_of_day(at))
 
 
 def test_the_envelope_says_when_a_message_came() -> None:
     now = datetime(2016, 5, 10, 12, 0)
-    assert text(english.received(datetime(2016, 5, 9, 9, 5), now)) == "Received yesterday at nine oh five a.m."
+    assert (
+        clip_texts(english.received_time(datetime(2016, 5, 9, 9, 5), now)) == "Received yesterday at nine oh five a.m."
+    )
 
 
 def test_the_other_envelope_says_who_called_first() -> None:
     now = datetime(2016, 5, 10, 12, 0)
-    said = text(english.call_from("2001", datetime(2016, 5, 10, 9, 0), now))
+    said = clip_texts(english.caller_and_time("2001", datetime(2016, 5, 10, 9, 0), now))
     assert said == "A call from two zero zero one today at nine a.m."
 
 
@@ -122,20 +124,20 @@ def test_the_other_envelope_says_who_called_first() -> None:
     ],
 )
 def test_a_length_is_said_in_minutes_and_seconds(ms: int, said: str) -> None:
-    assert text(english.length(ms)) == said
+    assert clip_texts(english.length(ms)) == said
 
 
 @given(st.text())
-def test_anything_can_be_spelled_or_is_passed_over(what: str) -> None:
-    for clip in english.spelled(what):
+def test_any_text_is_spelled_or_skipped(what: str) -> None:
+    for clip in english.spell(what):
         assert clip in CATALOGUE
 
 
 def test_a_caller_without_a_number_is_an_unknown_caller() -> None:
-    assert text(english.who("")) == "an unknown caller"
+    assert clip_texts(english.caller_id("")) == "an unknown caller"
 
 
 @pytest.mark.parametrize("key", "0123456789*#")
 def test_every_key_can_be_offered_in_full_and_in_short(key: str) -> None:
-    assert text(english.choice("keep", key)).startswith("To save, press ")
-    assert text(english.choice("keep", key, short=True)).startswith("Save, ")
+    assert clip_texts(english.menu_option("keep", key)).startswith("To save, press ")
+    assert clip_texts(english.menu_option("keep", key, short=True)).startswith("Save, ")

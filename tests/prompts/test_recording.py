@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from ivr.audio import wav
 from ivr.errors import CatalogueError, SoundsError
 from ivr.prompts.catalogue import Catalogue
-from ivr.prompts.recording import build, build_demo, check, checking, demo_messages, shaping, synthesis
+from ivr.prompts.recording import audio_processing, build, build_demo, check, checking, demo_messages, synthesis
+from ivr.prompts.recording.audio_processing import Samples
 from ivr.prompts.recording.building import PROMPT_SPEAKER
-from ivr.prompts.recording.shaping import Samples
 from ivr.prompts.recording.synthesis import Speaker
 
 SOUNDS = Path(__file__).parents[2] / "sounds"
@@ -49,39 +49,42 @@ def silence(ms: int) -> list[float]:
 
 
 def test_a_full_scale_sine_is_three_db_below_full_scale() -> None:
-    assert shaping.rms_db(sine(100, 32_768)) == pytest.approx(-3.01, abs=0.01)
-    assert shaping.rms_db([]) == shaping.rms_db([0, 0]) == -math.inf
+    assert audio_processing.rms_db(sine(100, 32_768)) == pytest.approx(-3.01, abs=0.01)
+    assert audio_processing.rms_db([]) == audio_processing.rms_db([0, 0]) == -math.inf
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
 def test_silence_at_the_edges_is_measured_in_steps_of_five_ms(before: int, after: int) -> None:
-    assert shaping.silence_ms(silence(before * 5) + sine(50) + silence(after * 5)) == (before * 5, after * 5)
+    assert audio_processing.edge_silence_ms(silence(before * 5) + sine(50) + silence(after * 5)) == (
+        before * 5,
+        after * 5,
+    )
 
 
 @given(st.integers(0, 400), st.integers(0, 400))
 def test_trimming_leaves_little_silence_and_all_of_the_sound(before: int, after: int) -> None:
-    trimmed = shaping.trim(silence(before) + sine(50) + silence(after))
-    start, end = shaping.silence_ms(trimmed)
-    assert start <= shaping.MAX_EDGE_MS
-    assert end <= shaping.MAX_EDGE_MS
+    trimmed = audio_processing.trim(silence(before) + sine(50) + silence(after))
+    start, end = audio_processing.edge_silence_ms(trimmed)
+    assert start <= audio_processing.MAX_EDGE_SILENCE_MS
+    assert end <= audio_processing.MAX_EDGE_SILENCE_MS
     assert 50 <= len(trimmed) / 8 <= 50 + before + after
     assert max(trimmed) == pytest.approx(8_000, rel=0.01)
 
 
 def test_a_soft_start_before_the_loud_one_is_kept() -> None:
-    soft = [s * 0.01 for s in sine(shaping.LEAD_MS)]  # -58 dBFS, as an "f" begins
-    trimmed = shaping.trim(silence(200) + soft + sine(200) + silence(200))
-    assert len(trimmed) == (shaping.LEAD_MS + 200 + shaping.TAIL_MS) * 8
-    assert any(trimmed[shaping.LEAD_MS * 4 : shaping.LEAD_MS * 8])
+    soft = [s * 0.01 for s in sine(audio_processing.LEAD_MS)]  # -58 dBFS, as an "f" begins
+    trimmed = audio_processing.trim(silence(200) + soft + sine(200) + silence(200))
+    assert len(trimmed) == (audio_processing.LEAD_MS + 200 + audio_processing.TAIL_MS) * 8
+    assert any(trimmed[audio_processing.LEAD_MS * 4 : audio_processing.LEAD_MS * 8])
 
 
 @given(signals)
 def test_no_signal_breaks_trimming(samples: list[float]) -> None:
-    assert len(shaping.trim(samples)) <= len(samples)
+    assert len(audio_processing.trim(samples)) <= len(samples)
 
 
 def test_the_edges_of_a_clip_do_not_click() -> None:
-    faded = shaping.fade([10_000.0] * 800)
+    faded = audio_processing.fade([10_000.0] * 800)
     assert faded[0] == faded[-1] == 0
     assert max(abs(a - b) for a, b in itertools.pairwise(faded)) <= 10_000 / 40 + 1
     assert faded[40:-40] == [10_000.0] * 720
@@ -89,48 +92,52 @@ def test_the_edges_of_a_clip_do_not_click() -> None:
 
 @given(amplitudes)
 def test_every_clip_comes_to_the_same_level(amplitude: float) -> None:
-    levelled = shaping.level(sine(300, amplitude))
-    assert shaping.speech_db(levelled) == pytest.approx(shaping.SPEECH_DB, abs=0.1)
+    levelled = audio_processing.normalize_level(sine(300, amplitude))
+    assert audio_processing.speech_db(levelled) == pytest.approx(audio_processing.SPEECH_DB, abs=0.1)
 
 
 def test_pauses_do_not_count_for_the_level() -> None:
     word = sine(400)
-    assert shaping.speech_db(word + silence(2_000) + word) == pytest.approx(shaping.speech_db(word), abs=0.1)
+    assert audio_processing.speech_db(word + silence(2_000) + word) == pytest.approx(
+        audio_processing.speech_db(word), abs=0.1
+    )
 
 
 @given(st.integers(2, 40), amplitudes)
 def test_peaks_stay_below_the_limit_and_the_level_is_held(every_ms: int, amplitude: float) -> None:
     spiky = [s * (8 if i % (every_ms * 8) == 2 else 1) for i, s in enumerate(sine(300, amplitude))]
-    levelled = shaping.level(spiky)
-    assert shaping.peak_db(levelled) <= shaping.PEAK_DB + 0.001
-    assert shaping.speech_db(levelled) == pytest.approx(shaping.SPEECH_DB, abs=shaping.SPEECH_TOLERANCE_DB)
+    levelled = audio_processing.normalize_level(spiky)
+    assert audio_processing.peak_db(levelled) <= audio_processing.PEAK_DB + 0.001
+    assert audio_processing.speech_db(levelled) == pytest.approx(
+        audio_processing.SPEECH_DB, abs=audio_processing.SPEECH_TOLERANCE_DB
+    )
 
 
 @given(signals)
 @example([5e-324])
 @example([9e-159])
 def test_no_signal_breaks_levelling(samples: list[float]) -> None:
-    levelled = shaping.level(samples)
+    levelled = audio_processing.normalize_level(samples)
     assert len(levelled) == len(samples)
-    assert shaping.peak_db(levelled) <= shaping.PEAK_DB + 0.001 or not any(samples)
+    assert audio_processing.peak_db(levelled) <= audio_processing.PEAK_DB + 0.001 or not any(samples)
 
 
 def test_silence_stays_silence() -> None:
-    assert shaping.level(silence(100)) == silence(100)
-    assert shaping.trim(silence(1_000)) == silence(0) or len(shaping.trim(silence(1_000))) <= 60 * 8
+    assert audio_processing.normalize_level(silence(100)) == silence(100)
+    assert audio_processing.trim(silence(1_000)) == silence(0) or len(audio_processing.trim(silence(1_000))) <= 60 * 8
 
 
 def test_a_tone_has_its_pitch_length_and_level() -> None:
-    beep = shaping.tone(440, 500)
+    beep = audio_processing.tone(440, 500)
     assert len(beep) == 4_000
-    assert shaping.rms_db(beep[80:-80]) == pytest.approx(-12, abs=0.1)
+    assert audio_processing.rms_db(beep[80:-80]) == pytest.approx(-12, abs=0.1)
     assert sum(a <= 0 < b for a, b in itertools.pairwise(beep)) == pytest.approx(220, abs=1)
     assert beep[0] == beep[-1] == 0
 
 
 @given(st.lists(st.floats(-100_000, 100_000), max_size=50))
 def test_samples_are_cut_at_full_scale_and_never_wrap(samples: list[float]) -> None:
-    back = shaping.from_pcm(shaping.to_pcm(samples))
+    back = audio_processing.from_pcm(audio_processing.to_pcm(samples))
     assert list(back) == [max(-32_768, min(32_767, round(s))) for s in samples]
 
 
@@ -141,10 +148,10 @@ class FakeSynthesiser:
     """Says every text as a sine, and remembers what it was asked to say."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.spoken: list[str] = []
 
     def speak(self, speaker: Speaker, say: str) -> Samples:
-        self.said.append(say)
+        self.spoken.append(say)
         return silence(100) + sine(200 + 10 * len(say)) + silence(100)
 
 
@@ -152,7 +159,7 @@ class FakeSynthesiser:
 def synthesiser(monkeypatch: pytest.MonkeyPatch) -> FakeSynthesiser:
     fake = FakeSynthesiser()
     monkeypatch.setattr(synthesis, "speak", fake.speak)
-    monkeypatch.setattr(synthesis, "must_have", lambda speaker: None)
+    monkeypatch.setattr(synthesis, "require_voice", lambda speaker: None)
     return fake
 
 
@@ -163,65 +170,65 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def built(folder: Path, synthesiser: FakeSynthesiser) -> Path:
+def built_folder(folder: Path, synthesiser: FakeSynthesiser) -> Path:
     build(folder)
-    synthesiser.said.clear()
+    synthesiser.spoken.clear()
     return folder
 
 
-def change(folder: Path, old: str, new: str) -> None:
+def edit_catalogue(folder: Path, old: str, new: str) -> None:
     path = folder / "catalogue.toml"
     path.write_text(path.read_text().replace(old, new))
 
 
 def test_the_first_build_records_everything(folder: Path, synthesiser: FakeSynthesiser) -> None:
     told: list[str] = []
-    assert build(folder, progress=told.append) == told == ALL
-    assert synthesiser.said == ["You have", "and"]  # a tone is not spoken
+    assert build(folder, on_progress=told.append) == told == ALL
+    assert synthesiser.spoken == ["You have", "and"]  # a tone is not spoken
     assert check(folder, ALL) == []
 
 
-def test_a_second_build_has_nothing_to_do(built: Path, synthesiser: FakeSynthesiser) -> None:
-    assert build(built) == []
-    assert synthesiser.said == []
+def test_a_second_build_has_nothing_to_do(built_folder: Path, synthesiser: FakeSynthesiser) -> None:
+    assert build(built_folder) == []
+    assert synthesiser.spoken == []
 
 
-def test_the_same_texts_give_the_same_bytes(built: Path) -> None:
-    before = {path: path.read_bytes() for path in built.rglob("*.*")}
-    for path in [*built.rglob("*.wav"), built / "recordings.json"]:
+def test_the_same_texts_give_the_same_bytes(built_folder: Path) -> None:
+    before = {path: path.read_bytes() for path in built_folder.rglob("*.*")}
+    for path in [*built_folder.rglob("*.wav"), built_folder / "recordings.json"]:
         path.unlink()
-    build(built)
-    assert {path: path.read_bytes() for path in built.rglob("*.*")} == before
+    build(built_folder)
+    assert {path: path.read_bytes() for path in built_folder.rglob("*.*")} == before
 
 
-def test_a_changed_text_is_recorded_again(built: Path) -> None:
-    change(built, '"and"', '"as well as"')
-    assert build(built) == ["count/and"]
+def test_a_changed_text_is_recorded_again(built_folder: Path) -> None:
+    edit_catalogue(built_folder, '"and"', '"as well as"')
+    assert build(built_folder) == ["count/and"]
 
 
-def test_a_changed_tone_is_made_again(built: Path) -> None:
-    change(built, "440", "480")
-    assert build(built) == ["tone/beep"]
+def test_a_changed_tone_is_made_again(built_folder: Path) -> None:
+    edit_catalogue(built_folder, "440", "480")
+    assert build(built_folder) == ["tone/beep"]
 
 
-def test_a_text_that_is_only_shown_otherwise_is_not_recorded_again(built: Path) -> None:
-    change(built, '"and"', '{ text = "AND", say = "and" }')
-    assert build(built) == []
+def test_a_text_that_is_only_shown_otherwise_is_not_recorded_again(built_folder: Path) -> None:
+    edit_catalogue(built_folder, '"and"', '{ text = "AND", say = "and" }')
+    assert build(built_folder) == []
 
 
-def test_another_voice_is_recorded_everywhere(built: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_voice_is_recorded_everywhere(built_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ivr.prompts.recording.building.PROMPT_SPEAKER", Speaker("slt"))
-    assert build(built) == ["count/you-have", "count/and"]
+    assert build(built_folder) == ["count/you-have", "count/and"]
 
 
-def test_a_missing_recording_is_made(built: Path) -> None:
-    (built / "count" / "and.wav").unlink()
-    assert build(built) == ["count/and"]
+def test_a_missing_recording_is_made(built_folder: Path) -> None:
+    (built_folder / "count" / "and.wav").unlink()
+    assert build(built_folder) == ["count/and"]
 
 
 def test_only_the_keys_asked_for_are_recorded(folder: Path, synthesiser: FakeSynthesiser) -> None:
     assert build(folder, keys=["count/and"]) == ["count/and"]
-    assert synthesiser.said == ["and"]
+    assert synthesiser.spoken == ["and"]
 
 
 def test_an_unknown_key_is_not_recorded(folder: Path) -> None:
@@ -229,27 +236,27 @@ def test_an_unknown_key_is_not_recorded(folder: Path) -> None:
         build(folder, keys=["count/andd"])
 
 
-def test_what_was_recorded_before_a_failure_is_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clips_built_before_failure_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def speak(speaker: Speaker, say: str) -> Samples:
         if say == "and":
             raise SoundsError("flite failed")
         return sine(300)
 
     monkeypatch.setattr(synthesis, "speak", speak)
-    monkeypatch.setattr(synthesis, "must_have", lambda speaker: None)
+    monkeypatch.setattr(synthesis, "require_voice", lambda speaker: None)
     with pytest.raises(SoundsError):
         build(folder)
     assert list(json.loads((folder / "recordings.json").read_text())) == ["count/you-have"]
 
 
-def test_orphans_are_removed_only_when_asked(built: Path) -> None:
-    change(built, 'and = "and"', "")
-    build(built)
-    assert (built / "count" / "and.wav").exists()
-    build(built, remove_orphans=True)
-    assert not (built / "count" / "and.wav").exists()
-    assert "count/and" not in (built / "recordings.json").read_text()
-    assert check(built, []) == []
+def test_orphans_are_removed_only_when_asked(built_folder: Path) -> None:
+    edit_catalogue(built_folder, 'and = "and"', "")
+    build(built_folder)
+    assert (built_folder / "count" / "and.wav").exists()
+    build(built_folder, remove_orphans=True)
+    assert not (built_folder / "count" / "and.wav").exists()
+    assert "count/and" not in (built_folder / "recordings.json").read_text()
+    assert check(built_folder, []) == []
 
 
 def test_without_flite_the_package_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -262,12 +269,12 @@ def test_without_flite_the_package_is_named(folder: Path, monkeypatch: pytest.Mo
 @needs_flite
 def test_a_voice_that_flite_lacks_is_refused_and_not_replaced() -> None:
     with pytest.raises(SoundsError, match="flite has no voice nobody"):
-        synthesis.must_have(Speaker("nobody"))
+        synthesis.require_voice(Speaker("nobody"))
 
 
 @needs_flite
 def test_a_comma_is_spoken_with_more_to_come_and_what_comes_is_cut_off() -> None:
-    alone, going_on = (shaping.trim(synthesis.speak(PROMPT_SPEAKER, say)) for say in ("To save", "To save,"))
+    alone, going_on = (audio_processing.trim(synthesis.speak(PROMPT_SPEAKER, say)) for say in ("To save", "To save,"))
     assert alone != going_on
     assert len(going_on) == pytest.approx(len(alone), rel=0.2)  # "and more" would be half as much again
     assert synthesis.speak(PROMPT_SPEAKER, "To save") == synthesis.speak(PROMPT_SPEAKER, "To save.")
@@ -284,34 +291,34 @@ def test_flite_says_the_same_twice(folder: Path) -> None:
 
 @needs_flite
 @pytest.mark.parametrize("say", ["-o,", "-o", "name", "You \"have\" $(three) 'new'"])
-def test_no_text_is_taken_for_anything_else(say: str) -> None:
+def test_prompt_text_is_never_parsed_as_options(say: str) -> None:
     assert len(synthesis.speak(PROMPT_SPEAKER, say)) > 1_000
 
 
 # What is found wrong
 
 
-def test_a_key_that_the_catalogue_lacks_is_found(built: Path) -> None:
-    (problem,) = check(built, [*ALL, "count/adn"])
+def test_a_key_that_the_catalogue_lacks_is_found(built_folder: Path) -> None:
+    (problem,) = check(built_folder, [*ALL, "count/adn"])
     assert 'no prompt "count/adn"; the nearest is count/and: add it there' in problem
 
 
-def test_a_missing_recording_is_found(built: Path) -> None:
-    (built / "count" / "and.wav").unlink()
-    (problem,) = check(built, ALL)
+def test_a_missing_recording_is_found(built_folder: Path) -> None:
+    (built_folder / "count" / "and.wav").unlink()
+    (problem,) = check(built_folder, ALL)
     assert "count/and has no recording" in problem
     assert "run `ivr sounds build`" in problem
 
 
-def test_a_changed_text_is_found(built: Path) -> None:
-    change(built, '"and"', '"plus"')
-    (problem,) = check(built, ALL)
+def test_a_changed_text_is_found(built_folder: Path) -> None:
+    edit_catalogue(built_folder, '"and"', '"plus"')
+    (problem,) = check(built_folder, ALL)
     assert 'and.wav was not made from "plus" in the voice of now: run `ivr sounds build`' in problem
 
 
-def test_an_orphan_is_found(built: Path) -> None:
-    shutil.copy(built / "count" / "and.wav", built / "count" / "or.wav")
-    (problem,) = check(built, ALL)
+def test_an_orphan_is_found(built_folder: Path) -> None:
+    shutil.copy(built_folder / "count" / "and.wav", built_folder / "count" / "or.wav")
+    (problem,) = check(built_folder, ALL)
     assert "or.wav is of no prompt in the catalogue: delete it, or add its line" in problem
 
 
@@ -327,16 +334,16 @@ def damaged_width(content: bytes) -> bytes:
     return content[:34] + b"\x08\0" + content[36:]
 
 
-def data_elsewhere(content: bytes) -> bytes:
+def shifted_data_chunk(content: bytes) -> bytes:
     return content[:36] + b"LIST\4\0\0\0abcd" + content[36:]
 
 
-@pytest.mark.parametrize("damage", [damaged_rate, damaged_channels, damaged_width, data_elsewhere])
-def test_another_format_is_found(built: Path, damage: object) -> None:
+@pytest.mark.parametrize("damage", [damaged_rate, damaged_channels, damaged_width, shifted_data_chunk])
+def test_another_format_is_found(built_folder: Path, damage: object) -> None:
     assert callable(damage)
-    path = built / "count" / "and.wav"
+    path = built_folder / "count" / "and.wav"
     path.write_bytes(damage(path.read_bytes()))
-    (problem,) = check(built, ALL)
+    (problem,) = check(built_folder, ALL)
     assert "is not a WAV of 8 kHz, mono, 16 bit with its data at byte 44: delete the file and run" in problem
 
 
@@ -350,23 +357,23 @@ def test_another_format_is_found(built: Path, damage: object) -> None:
         ([*sine(150, 4_634), 32_000, *sine(150, 4_634)], "peaks above -3 dBFS"),
     ],
 )
-def test_another_shape_is_found(built: Path, samples: list[float], words: str) -> None:
-    wav.write(built / "count" / "and.wav", shaping.to_pcm(samples))
-    (problem,) = check(built, ALL)
+def test_another_shape_is_found(built_folder: Path, samples: list[float], words: str) -> None:
+    wav.write(built_folder / "count" / "and.wav", audio_processing.to_pcm(samples))
+    (problem,) = check(built_folder, ALL)
     assert words in problem
     assert problem.endswith("delete the file and run `ivr sounds build`, or record it again")
 
 
-def test_an_empty_recording_is_found(built: Path) -> None:
-    (built / "count" / "and.wav").write_bytes(wav.header(0))
-    (problem,) = check(built, ALL)
+def test_an_empty_recording_is_found(built_folder: Path) -> None:
+    (built_folder / "count" / "and.wav").write_bytes(wav.header(0))
+    (problem,) = check(built_folder, ALL)
     assert "dBFS instead of" in problem
 
 
-def test_a_broken_ledger_is_answered_with_its_remedy(built: Path) -> None:
-    (built / "recordings.json").write_text("{")
+def test_broken_manifest_error_names_remedy(built_folder: Path) -> None:
+    (built_folder / "recordings.json").write_text("{")
     with pytest.raises(SoundsError, match=r"recordings\.json cannot be read .* delete it and build"):
-        check(built, ALL)
+        check(built_folder, ALL)
 
 
 # What is committed
@@ -379,7 +386,7 @@ def test_the_english_recordings_are_all_right() -> None:
 def test_the_demo_recordings_are_all_right_and_small() -> None:
     messages = demo_messages(SOUNDS / "demo")
     paths = [SOUNDS / "demo" / message.file for message in messages]
-    assert [problem for path in paths for problem in checking.problems_of(path)] == []
+    assert [problem for path in paths for problem in checking.check_recording(path)] == []
     assert sorted(paths) == sorted((SOUNDS / "demo").glob("*.wav"))
     assert sum(path.stat().st_size for path in paths) <= 2_000_000
     long, *others = sorted((wav.length_ms(path) for path in paths), reverse=True)

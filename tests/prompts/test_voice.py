@@ -6,35 +6,35 @@ import asyncio
 from pathlib import Path
 
 from ivr.prompts.catalogue import Catalogue
-from ivr.prompts.sentences import Sentences
+from ivr.prompts.prompt_cache import PromptCache
 from ivr.prompts.voice import Voice
-from tests.support.house import SOUNDS, FakeClock
+from tests.support.app_fixture import SOUNDS, FakeClock
 
 
-def voice(folder: Path) -> Voice:
-    return Voice(Sentences(folder, {"en": Catalogue.load(SOUNDS / "en")}, FakeClock().monotonic), "en")
+def create_voice(folder: Path) -> Voice:
+    return Voice(PromptCache(folder, {"en": Catalogue.load(SOUNDS / "en")}, FakeClock().monotonic), "en")
 
 
-async def settled() -> None:
+async def wait_for_threads() -> None:
     """What runs in other threads has ended."""
     await asyncio.get_running_loop().shutdown_default_executor()
 
 
-async def test_what_was_prepared_is_known_when_it_is_needed(tmp_path: Path) -> None:
-    alice = voice(tmp_path)
-    said = alice.rules.message_number(2)
-    assert alice.known(said) is None
+async def test_prepared_prompt_is_cached(tmp_path: Path) -> None:
+    alice = create_voice(tmp_path)
+    said = alice.language.message_number(2)
+    assert alice.find_cached(said) is None
     alice.prepare(said)
-    await settled()
-    sound = alice.known(said)
+    await wait_for_threads()
+    sound = alice.find_cached(said)
     assert sound
     assert sound.text == "Message two"
     assert sound.path.exists()
 
 
-async def test_what_cannot_be_prepared_troubles_nobody_yet(tmp_path: Path) -> None:
+async def test_prepare_failure_is_deferred_until_playback(tmp_path: Path) -> None:
     (tmp_path / "a file").write_text("where a folder should be")
-    alice = voice(tmp_path / "a file")
+    alice = create_voice(tmp_path / "a file")
     alice.prepare("done/saved")
-    await settled()
-    assert alice.known("done/saved") is None
+    await wait_for_threads()
+    assert alice.find_cached("done/saved") is None

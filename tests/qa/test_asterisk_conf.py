@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ivr.call import names
-from ivr.call.arguments import ACTIONS, NAMES
-from ivr.call.ari.errand import CONTEXT, Verb
-from ivr.mailbox.alone import NAME
-from ivr.menus.outcome import VM_STATUS
+from ivr.call import variables
+from ivr.call.arguments import ACTIONS_BY_PATH, ARGUMENT_NAMES
+from ivr.call.ari.dialplan_action import DIALPLAN_CONTEXT, Verb
+from ivr.menus.dialplan_status import VM_STATUS
 from ivr.prompts.catalogue import Catalogue
+from ivr.recovery.fallback_recordings import NAME
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "asterisk-conf"
@@ -21,37 +21,37 @@ SAMPLES = "\n".join(file.read_text() for file in FILES)
 """With the comments, which show the lines of a site."""
 
 
-def test_every_file_is_taken_in_by_the_one_line_of_a_site() -> None:
+def test_every_conf_file_is_included_by_one_line() -> None:
     taken_in = re.findall(r'^#include "ivr/([\w.-]+)"', (CONF / "extensions.conf").read_text(), re.MULTILINE)
     assert {file.name for file in FILES} == {"extensions.conf", *taken_in}
 
 
-def test_every_path_of_an_agi_url_is_one_of_ours() -> None:
+def test_every_agi_path_is_known() -> None:
     paths = re.findall(r"agi://\$\{IVR_HOST\}/(\w+)", TEXT)
     assert paths
     assert paths == re.findall(r"AGI\(\$\{IVR_AGI\},(\w+),account=", TEXT)
-    assert {*paths} <= ACTIONS.keys()
+    assert {*paths} <= ACTIONS_BY_PATH.keys()
 
 
-def test_every_door_over_ari_is_one_of_ours() -> None:
+def test_every_ari_action_and_verb_is_known() -> None:
     doors = re.findall(r"Gosub\(ivr-ari,s,1\((\w+),", TEXT)
     assert sorted(doors) == ["check", "leave"]
     text = (CONF / "extensions-ari.conf").read_text()
-    assert f"\n[{CONTEXT}]\n" in text
+    assert f"\n[{DIALPLAN_CONTEXT}]\n" in text
     assert sorted(re.findall(r"^exten => _(\w+)~\.,1,", text, re.MULTILINE)) == sorted(Verb)
 
 
-def test_every_argument_is_one_of_ours() -> None:
+def test_every_dialplan_argument_is_known() -> None:
     given = {
         name
         for call in re.findall(r"(?:AGI\(agi:|Gosub\(ivr-(?:check|leave|ari),s,1\().*", SAMPLES)
         for name in re.findall(r"[,(](\w+)=", call)
     }
     assert {"number", "reason", "greeting", "options", "exit_context", "watchdog", "account"} <= given
-    assert given <= {*NAMES}
+    assert given <= {*ARGUMENT_NAMES}
 
 
-def test_every_global_that_is_read_is_set_and_told() -> None:
+def test_every_global_read_is_set_and_documented() -> None:
     """Those with an office's name in them are set for the office of the sample."""
     head = (CONF / "extensions.conf").read_text()
     known = {*re.findall(r"^(IVR_\w+) =>", head, re.MULTILINE), "IVR_SECRET"}
@@ -63,11 +63,11 @@ def test_every_global_that_is_read_is_set_and_told() -> None:
     assert [name for name in sorted(known | of_the_call) if f"`{name}`" not in told] == []
 
 
-def test_what_the_service_tells_the_dialplan_is_what_the_dialplan_looks_at() -> None:
+def test_dialplan_variables_match_code() -> None:
     for name in (
-        names.STATUS_VARIABLE,
-        names.TAKE_VARIABLE,
-        names.FRAME_VARIABLE,
+        variables.STATUS_VARIABLE,
+        variables.TAKE_VARIABLE,
+        variables.GOSUB_FRAME_VARIABLE,
         "IVRMESSAGE",
         "IVRLISTENS",
         "VMSTATUS",
@@ -89,7 +89,7 @@ def test_every_subroutine_that_is_called_is_there_and_says_that_it_is_one() -> N
     assert called <= contexts | {"ivr-phones"}
 
 
-def test_the_name_of_what_the_dialplan_records_is_one_that_is_adopted() -> None:
+def test_fallback_recording_name_is_parsable() -> None:
     """`alone-` and five parts, of which the last two are the time and the call."""
     [pattern] = re.findall(r"Set\(LOCAL\(IVRFILE\)=(.*)\)$", TEXT, re.MULTILINE)
     filled = re.sub(r"\$\{IF\(.*?\}\)\}", "p001", pattern)
@@ -98,7 +98,7 @@ def test_the_name_of_what_the_dialplan_records_is_one_that_is_adopted() -> None:
     assert NAME.fullmatch(f"{filled}.wav"), filled
 
 
-def test_nothing_here_lets_a_caller_dial_whatever_they_like() -> None:
+def test_sample_dialplan_has_no_unbounded_pattern() -> None:
     """Toll fraud: no pattern without an end, but for what follows *98, which goes into an argument and nowhere else,
     and for the errands of the service, in a context that nothing takes in."""
     open_patterns = [

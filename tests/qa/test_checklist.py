@@ -17,8 +17,8 @@ RANGES: dict[str, Iterable[int]] = {
     "EP": range(1, 25), "ER": range(1, 8), "A": range(18, 38),
     "RW": range(1, 13), "QU": range(1, 15),
 }  # fmt: skip
-WANTED = {f"{letters}{n:02}" for letters, numbers in RANGES.items() for n in numbers}
-CHANGED = {"KP32", "KP33", "L10", "L14", "L16", "F05", "F06", "E12", "C04", "C18", "C24", "H05", "S05"} | {
+REQUIRED_ROWS = {f"{letters}{n:02}" for letters, numbers in RANGES.items() for n in numbers}
+DESIGN_CHANGES = {"KP32", "KP33", "L10", "L14", "L16", "F05", "F06", "E12", "C04", "C18", "C24", "H05", "S05"} | {
     "N05", "N06",
     "EP16", "ER07", "A22", "A24", "A30", "A31", "A33", "A34", "SK15", "SK25",
 }  # fmt: skip
@@ -34,7 +34,7 @@ def rows() -> dict[str, tuple[str, str]]:
     return found
 
 
-def named_by(row: str) -> list[str]:
+def tests_named_by(row: str) -> list[str]:
     """The tests that a row names and that need no Asterisk, as pytest wants them."""
     return [name for name in re.findall(r"tests/[\w/]+\.py::\w+", rows()[row][1]) if "tests/asterisk/" not in name]
 
@@ -45,8 +45,8 @@ def functions_in(path: str) -> frozenset[str]:
     return frozenset(node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
-def test_every_row_is_there() -> None:
-    assert set(rows()) == WANTED
+def test_every_checklist_row_exists() -> None:
+    assert set(rows()) == REQUIRED_ROWS
 
 
 def test_every_row_names_a_test_or_says_why_not() -> None:
@@ -54,13 +54,13 @@ def test_every_row_names_a_test_or_says_why_not() -> None:
         assert "::test_" in shown_by or shown_by.startswith("not built: "), row
 
 
-def test_every_test_that_is_named_exists() -> None:
+def test_every_named_test_exists() -> None:
     for row, (_, shown_by) in rows().items():
         for path, name in re.findall(r"(tests/[\w/]+\.py)::(\w+)", shown_by):
             assert name in functions_in(path), f"{row}: there is no {path}::{name}"
 
 
-def test_what_the_design_changes_is_marked() -> None:
+def test_design_changes_are_marked() -> None:
     marked = {row for row, (what, _) in rows().items() if what.startswith("changed: ")}
-    assert marked == CHANGED
+    assert marked == DESIGN_CHANGES
     assert all(rows()[row][0].endswith("(design)") for row in marked)

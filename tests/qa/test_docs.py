@@ -10,11 +10,11 @@ import pytest
 import typer
 from pydantic.fields import FieldInfo
 
-from ivr.call.arguments import NAMES
+from ivr.call.arguments import ARGUMENT_NAMES
 from ivr.cli.command import command
-from ivr.mailbox.box import Box
-from ivr.mailbox.keys import MAPS, TABLE, layered
-from ivr.menus.visit import Status
+from ivr.mailbox.box_settings import Box
+from ivr.mailbox.key_map import MAPS, TABLE, layered
+from ivr.menus.context import Status
 from ivr.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +43,7 @@ def default_of(field: FieldInfo) -> str:
 
 
 @pytest.mark.parametrize("section", Settings.model_fields)
-def test_every_setting_is_told_with_its_default(section: str) -> None:
+def test_every_setting_is_documented_with_default(section: str) -> None:
     model = Settings.model_fields[section].annotation
     assert model is not None
     wanted = [
@@ -53,24 +53,24 @@ def test_every_setting_is_told_with_its_default(section: str) -> None:
     assert rows(DOCS / "settings.md", f"### `[{section}]`") == wanted
 
 
-def test_every_key_of_a_box_is_told_with_its_default() -> None:
+def test_every_box_key_is_documented_with_default() -> None:
     told = {row[0].strip("`"): row[1] for row in rows(DOCS / "settings.md", "## A box: `ivr box set 1000 KEY=VALUE`")}
     assert told == {name: default_of(field) for name, field in Box.model_fields.items()}
 
 
-def test_every_key_of_the_phone_is_told() -> None:
+def test_every_phone_key_is_documented() -> None:
     told = {(row[0], row[1].split("`")[1]): (row[2], row[3]) for row in rows(DOCS / "settings.md", "## Keys")}
     classic = layered([("classic", {})])
     assert told == {(row.menu, row.action): (row.key, classic.key(row.menu, row.action)) for row in TABLE}
     assert set(MAPS) == {"standard", "classic"}
 
 
-def test_every_argument_of_the_dialplan_is_told() -> None:
+def test_every_dialplan_argument_is_documented() -> None:
     told = {row[0].strip("`") for row in rows(DOCS / "dialplan.md", "## Arguments")}
-    assert told == set(NAMES)
+    assert told == set(ARGUMENT_NAMES)
 
 
-def test_every_status_is_told() -> None:
+def test_every_status_is_documented() -> None:
     told = {row[0].strip("`") for row in rows(DOCS / "dialplan.md", "## IVRSTATUS")}
     assert told == {status.value for status in Status}
 
@@ -99,7 +99,7 @@ def test_every_command_says_what_it_does() -> None:
         assert len(shown.output.splitlines()[3].strip()) > 5, f"{name} has no description"
 
 
-def test_the_pages_that_a_page_points_to_are_there() -> None:
+def test_document_links_resolve() -> None:
     for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#:]+)[^):]*\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name} points to {target}"

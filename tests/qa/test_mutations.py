@@ -7,20 +7,20 @@ from collections import Counter
 import pytest
 
 from tests.mutations.__main__ import ROOT
-from tests.mutations.table import BREAKS, Break
-from tests.qa.test_checklist import named_by, rows
+from tests.mutations.mutant_table import MUTANTS, Mutant
+from tests.qa.test_checklist import rows, tests_named_by
 
 ENOUGH = 40
 
 
-@pytest.mark.parametrize("one", BREAKS, ids=lambda one: one.row)
-def test_what_is_broken_stands_once_and_its_row_names_a_test(one: Break) -> None:
+@pytest.mark.parametrize("one", MUTANTS, ids=lambda one: one.row)
+def test_mutant_source_is_unique_and_row_names_test(one: Mutant) -> None:
     assert (ROOT / one.file).read_text().count(one.old) == 1, f"{one.old!r} does not stand once in {one.file}"
     assert one.new != one.old
-    assert one.row in rows()
-    assert named_by(one.row), f"{one.row} names no test that runs without an Asterisk"
+    assert one.checklist_id in rows()
+    assert tests_named_by(one.checklist_id), f"{one.checklist_id} names no test that runs without an Asterisk"
 
 
-def test_there_are_enough_and_each_row_is_broken_once() -> None:
-    assert len(BREAKS) >= ENOUGH
-    assert max(Counter(one.row for one in BREAKS).values()) == 1
+def test_mutants_are_enough_and_rows_unique() -> None:
+    assert len(MUTANTS) >= ENOUGH
+    assert max(Counter(one.checklist_id for one in MUTANTS).values()) == 1

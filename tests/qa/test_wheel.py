@@ -24,16 +24,16 @@ import pytest
 from ivr.audio import wav
 
 ROOT = Path(__file__).parents[2]
-CARRIED = ("asterisk-conf", "sounds", "systemd")
-TAKEN_TO_BUILD = ("ivr", *CARRIED, "setup.cfg", "pyproject.toml", "README.md")
-SERVICE_STARTS_WITHIN_S = 30
+PACKAGED_FILES = ("asterisk-conf", "sounds", "systemd")
+BUILD_INPUTS = ("ivr", *PACKAGED_FILES, "setup.cfg", "pyproject.toml", "README.md")
+SERVICE_START_TIMEOUT_S = 30
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy, so that nothing of an earlier build gets in, and nothing of this one is left."""
     source = tmp_path_factory.mktemp("source")
-    for name in TAKEN_TO_BUILD:
+    for name in BUILD_INPUTS:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
@@ -46,7 +46,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def wheel_venv(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty venv with the wheel in it."""
     home = tmp_path_factory.mktemp("elsewhere") / "venv"
     venv.create(home, symlinks=True)
@@ -57,16 +57,16 @@ def elsewhere(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-class Site:
+class WheelInstallation:
     """The commands of that venv, on a data folder of their own."""
 
-    def __init__(self, home: Path, data: Path) -> None:
-        self.ivr = str(home / "bin" / "ivr")
+    def __init__(self, app: Path, data: Path) -> None:
+        self.ivr = str(app / "bin" / "ivr")
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         self.environment = {**kept, "IVR_DATA__FOLDER": str(data), "IVR_PINS__COST": "4", "IVR_FASTAGI__PORT": "0"}
         self.environment["IVR_API__PORT"] = "0"
 
-    def run(self, *words: str, given: str = "", fails: int = 0) -> str:
+    def run_ivr(self, *words: str, given: str = "", fails: int = 0) -> str:
         done = subprocess.run(
             [self.ivr, *words], input=given, capture_output=True, text=True, check=False, cwd="/", timeout=120,
             env=self.environment,
@@ -77,15 +77,15 @@ class Site:
 
 
 @pytest.fixture
-def site(elsewhere: Path, tmp_path: Path) -> Iterator[Site]:
+def wheel_installation(wheel_venv: Path, tmp_path: Path) -> Iterator[WheelInstallation]:
     """Alice has a box with a message, and the service runs."""
-    site = Site(elsewhere, tmp_path / "data")
-    site.run("account", "create", "demo")
-    site.run("user", "create", "alice")
-    site.run("endpoint", "add", "alice-desk", "alice")
-    site.run("box", "create", "1000", "--owner", "alice", "--pin", "2580", "is_setup=true")
+    site = WheelInstallation(wheel_venv, tmp_path / "data")
+    site.run_ivr("account", "create", "demo")
+    site.run_ivr("user", "create", "alice")
+    site.run_ivr("endpoint", "add", "alice-desk", "alice")
+    site.run_ivr("box", "create", "1000", "--owner", "alice", "--pin", "2580", "is_setup=true")
     wav.write(tmp_path / "in.wav", b"\x10\x20" * 16_000)
-    site.run("message", "add", "1000", str(tmp_path / "in.wav"))
+    site.run_ivr("message", "add", "1000", str(tmp_path / "in.wav"))
     with subprocess.Popen(
         [site.ivr, "serve"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd="/", env=site.environment
     ) as service:
@@ -98,29 +98,31 @@ def site(elsewhere: Path, tmp_path: Path) -> Iterator[Site]:
             yield site
         finally:
             service.terminate()
-            service.wait(SERVICE_STARTS_WITHIN_S)
+            service.wait(SERVICE_START_TIMEOUT_S)
 
 
-def test_it_carries_all_prompts_and_samples(wheel: Path) -> None:
+def test_wheel_contains_prompts_and_samples(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as file:
         there = {name.partition("/data/share/ivr/")[2] for name in file.namelist()}
-    wanted = {str(path.relative_to(ROOT)) for top in CARRIED for path in (ROOT / top).rglob("*") if path.is_file()}
+    wanted = {
+        str(path.relative_to(ROOT)) for top in PACKAGED_FILES for path in (ROOT / top).rglob("*") if path.is_file()
+    }
     missing = sorted(wanted - there)
     assert not missing, f"setup.cfg, [options.data_files], lacks the folders of {missing[:5]}"
     assert len(wanted) > 300
 
 
-def test_it_is_that_wheel_which_runs(elsewhere: Path) -> None:
+def test_installed_wheel_is_imported(wheel_venv: Path) -> None:
     code = "import ivr; print(ivr.__file__)"
-    found = _run(str(elsewhere / "bin" / "python"), "-c", code)
-    assert Path(found.strip()).is_relative_to(elsewhere)
+    found = _run(str(wheel_venv / "bin" / "python"), "-c", code)
+    assert Path(found.strip()).is_relative_to(wheel_venv)
 
 
-def test_the_doctor_finds_its_prompts(site: Site, elsewhere: Path) -> None:
-    found = json.loads(site.run("doctor", "--json", fails=1))
+def test_doctor_finds_prompts_of_wheel(wheel_installation: WheelInstallation, wheel_venv: Path) -> None:
+    found = json.loads(wheel_installation.run_ivr("doctor", "--json", fails=1))
     said = {finding["check"]: finding for finding in found}
     assert said["sounds"] == {
-        "check": "sounds", "level": "ok", "what": str(elsewhere / "share" / "ivr" / "sounds" / "en"), "remedy": "",
+        "check": "sounds", "level": "ok", "what": str(wheel_venv / "share" / "ivr" / "sounds" / "en"), "remedy": "",
     }  # fmt: skip
     assert said["service"]["level"] == "ok"
     assert "1 boxes" in said["database"]["what"]
@@ -128,19 +130,19 @@ def test_the_doctor_finds_its_prompts(site: Site, elsewhere: Path) -> None:
     assert problems <= {"asterisk", "data folder"}, "there is no Asterisk here, and folders of tests are anybody's"
 
 
-def test_a_call_from_its_terminal_phone(site: Site) -> None:
-    heard = " ".join(site.run("phone", "*97", "--fast").split())
+def test_wheel_terminal_phone_makes_call(wheel_installation: WheelInstallation) -> None:
+    heard = " ".join(wheel_installation.run_ivr("phone", "*97", "--fast").split())
     for words in ("You have one new message", "Message one", "Goodbye.", "the call is over (DONE)"):
         assert words in heard
-    assert folder_of_the_message(site) == "saved", "it was heard to its end"
-    site.run("phone", "*97", "--fast", given="27#")
-    assert folder_of_the_message(site) == "deleted"
-    calls = json.loads(site.run("calls", "list", "--account", "demo", "--json"))
+    assert message_folder(wheel_installation) == "saved", "it was heard to its end"
+    wheel_installation.run_ivr("phone", "*97", "--fast", given="27#")
+    assert message_folder(wheel_installation) == "deleted"
+    calls = json.loads(wheel_installation.run_ivr("calls", "list", "--account", "demo", "--json"))
     assert [(call["box"], call["status"]) for call in calls] == [("1000", "DONE")] * 2
 
 
-def folder_of_the_message(site: Site) -> str:
-    [message] = json.loads(site.run("message", "list", "1000", "--json"))
+def message_folder(site: WheelInstallation) -> str:
+    [message] = json.loads(site.run_ivr("message", "list", "1000", "--json"))
     return str(message["folder"])
 
 

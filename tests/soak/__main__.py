@@ -21,25 +21,25 @@ from typing import Any
 import structlog
 
 from ivr.clock import SystemClock
-from ivr.serving.service import serve
-from ivr.terminal.asterisk import Asterisk, Line
-from tests.soak.garbage import ABORT, SECRET, Peer, peer
+from ivr.service.service import start_service
+from ivr.terminal.fake_asterisk import AgiRequest, FakeAsterisk
+from tests.soak.garbage_peers import ABORT, SECRET, GarbagePeer, random_peer
+from tests.support.app_fixture import AppFixture
 from tests.support.handset import ScriptedHandset
-from tests.support.house import House
-from tests.support.hum import hum
+from tests.support.tone_prompts import write_tone_prompts
 
-AT_A_TIME = 128
-EACH = 1000
+CONCURRENT_PEERS = 128
+CALL_INTERVAL = 1000
 """After so many peers, somebody dials their mailbox."""
 ANSWERS_WITHIN_S = 20
-PATIENCE_S = 1
+PEER_TIMEOUT_S = 1
 """How long a peer waits for the next command before it leaves."""
 GROWTH_MB = 64
-BROKE = ("call.broke",)
+FAILURE_LOG_EVENTS = ("call.broke",)
 """Log lines that say that something was raised which nobody meant to raise."""
 
 
-class Broken(list[str]):
+class FailureList(list[str]):
     """What broke, told at once too."""
 
     def append(self, what: str) -> None:
@@ -47,102 +47,103 @@ class Broken(list[str]):
         print(f"BROKE: {what[-1500:]}", flush=True)
 
 
-class Soak:
+class GarbageSoak:
     """`seed` gives the same peers again."""
 
     def __init__(self, inputs: int, seed: int) -> None:
         self.kinds: collections.Counter[str] = collections.Counter()
-        self.broke = Broken()
+        self.failures = FailureList()
         self.calls = 0
         self._inputs = inputs
         self._random = Random(seed)
 
-    async def run(self, folder: Path) -> None:
-        house = House(
-            folder / "data", sounds={"folder": hum(folder / "sounds")}, asterisk={"secret": SECRET},
+    async def run_forever(self, folder: Path) -> None:
+        app = AppFixture(
+            folder / "data", sounds={"folder": write_tone_prompts(folder / "sounds")}, asterisk={"secret": SECRET},
             fastagi={"port": 0, "calls": 200, "header_within_s": 0.2},
         )  # fmt: skip
-        house.clock = SystemClock()  # type: ignore[assignment]
-        await house.open()
-        box = await house.box(owner=house.alice, shared_vmbox=False)
+        app.clock = SystemClock()  # type: ignore[assignment]
+        await app.open()
+        box = await app.create_box(owner=app.alice, shared_vmbox=False)
         for n in range(5):
-            await house.message(box, s=1, age_s=60 * n)
-        asyncio.get_running_loop().set_exception_handler(lambda _, context: self.broke.append(str(context)))
-        service = await serve(house.app, only="calls")
-        assert service.address
+            await app.create_message(box, s=1, age_s=60 * n)
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: self.failures.append(str(context)))
+        service = await start_service(app.container, component="calls")
+        assert service.fastagi_address
         try:
-            await self._all(service.address)
-            await self._nobody_left(service.calls and service.calls.fastagi)
+            await self._run_all_peers(service.fastagi_address)
+            await self._check_no_connections_left(service.call_servers and service.call_servers.fastagi)
         finally:
             await service.stop()
 
-    async def _all(self, address: tuple[str, int]) -> None:
+    async def _run_all_peers(self, address: tuple[str, int]) -> None:
         peers = self._peers()
         done = 0
         settled_kb = 0
         while done < self._inputs:
-            count = min(EACH, self._inputs - done)
+            count = min(CALL_INTERVAL, self._inputs - done)
             batch = [next(peers) for _ in range(count)]
             waiting = collections.deque(batch)
-            await asyncio.gather(*(self._some(waiting, address) for _ in range(AT_A_TIME)))
+            await asyncio.gather(*(self._run_batch(waiting, address) for _ in range(CONCURRENT_PEERS)))
             done += count
-            await self._somebody_calls(address)
-            if done <= max(EACH, self._inputs // 10):
+            await self._make_valid_calls(address)
+            if done <= max(CALL_INTERVAL, self._inputs // 10):
                 settled_kb = _resident_kb()
             print(
-                f"{done:>8} peers, {self.calls} calls, {len(self.broke)} broke, {_resident_kb() // 1024} MB", flush=True
+                f"{done:>8} peers, {self.calls} calls, {len(self.failures)} broke, {_resident_kb() // 1024} MB",
+                flush=True,
             )
         if (grown := (_resident_kb() - settled_kb) // 1024) > GROWTH_MB:
-            self.broke.append(f"memory grew by {grown} MB")
+            self.failures.append(f"memory grew by {grown} MB")
 
-    def _peers(self) -> Iterator[Peer]:
+    def _peers(self) -> Iterator[GarbagePeer]:
         while True:
-            one = peer(self._random)
+            one = random_peer(self._random)
             self.kinds[one.kind] += 1
             yield one
 
-    async def _some(self, waiting: collections.deque[Peer], address: tuple[str, int]) -> None:
+    async def _run_batch(self, waiting: collections.deque[GarbagePeer], address: tuple[str, int]) -> None:
         while waiting:
             one = waiting.popleft()
             try:
-                await asyncio.wait_for(meet(one, address), ANSWERS_WITHIN_S)
+                await asyncio.wait_for(run_peer(one, address), ANSWERS_WITHIN_S)
             except TimeoutError:
-                self.broke.append(f"no end within {ANSWERS_WITHIN_S} s: {one!r:.500}")
+                self.failures.append(f"no end within {ANSWERS_WITHIN_S} s: {one!r:.500}")
 
-    async def _somebody_calls(self, address: tuple[str, int]) -> None:
+    async def _make_valid_calls(self, address: tuple[str, int]) -> None:
         functions = {"GLOBAL(IVR_SECRET)": SECRET, "PJSIP_ENDPOINT(alice,auth)": "yes", "REDIRECTING(count)": "0"}
         handset = ScriptedHandset()
-        line = Line("check", ("account=demo", "number=1000"), "PJSIP/alice-00000001", "1000", functions)
-        status = await asyncio.wait_for(Asterisk(line, handset).call(*address), ANSWERS_WITHIN_S)
+        line = AgiRequest("check", ("account=demo", "number=1000"), "PJSIP/alice-00000001", "1000", functions)
+        status = await asyncio.wait_for(FakeAsterisk(line, handset).connect_and_run(*address), ANSWERS_WITHIN_S)
         self.calls += 1
         if status != "DONE" or not handset.heard:
-            self.broke.append(f"a call in between ended with {status!r}")
+            self.failures.append(f"a call in between ended with {status!r}")
 
-    async def _nobody_left(self, fastagi: Any) -> None:
+    async def _check_no_connections_left(self, fastagi: Any) -> None:
         for _ in range(100):
             if not fastagi._connections and not fastagi._calls:
                 return
             await asyncio.sleep(0.1)
-        self.broke.append(f"{len(fastagi._connections)} connections and {len(fastagi._calls)} calls are left")
+        self.failures.append(f"{len(fastagi._connections)} connections and {len(fastagi._calls)} calls are left")
 
 
-async def meet(one: Peer, address: tuple[str, int]) -> None:
+async def run_peer(peer: GarbagePeer, address: tuple[str, int]) -> None:
     """One peer's whole connection. How it ends is not its business."""
     try:
         reader, writer = await asyncio.open_connection(*address)
     except ConnectionError:
         return
     try:
-        writer.write(one.opening)
-        for answer in one.answers:
+        writer.write(peer.first_bytes)
+        for answer in peer.replies:
             try:
-                command = await asyncio.wait_for(reader.readline(), PATIENCE_S)
+                command = await asyncio.wait_for(reader.readline(), PEER_TIMEOUT_S)
             except TimeoutError:
                 break  # The service waits for the rest of something that will never come; so would Asterisk's caller.
             if not command:
                 break
-            writer.write(_well(command) if answer is None else answer)
-        if one.leaves == ABORT:
+            writer.write(_valid_reply(command) if answer is None else answer)
+        if peer.closing == ABORT:
             writer.transport.abort()
         else:
             writer.write_eof()
@@ -153,7 +154,7 @@ async def meet(one: Peer, address: tuple[str, int]) -> None:
         writer.transport.abort()
 
 
-def _well(command: bytes) -> bytes:
+def _valid_reply(command: bytes) -> bytes:
     if command.startswith(b"GET FULL VARIABLE"):
         return f"200 result=1 ({SECRET}:yes:0:)\n".encode()
     return b"200 result=1\n" if b"VARIABLE" in command else b"200 result=0 endpos=0\n"
@@ -164,12 +165,12 @@ def _resident_kb() -> int:
     return pages * resource.getpagesize() // 1024
 
 
-def listen_to_the_log(soak: Soak) -> None:
+def watch_log(soak: GarbageSoak) -> None:
     """Nothing is printed; what must never be said is noted."""
 
     def note(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        if event["event"] in BROKE:
-            soak.broke.append(f"{event['event']}: {event.get('exception', event)}")
+        if event["event"] in FAILURE_LOG_EVENTS:
+            soak.failures.append(f"{event['event']}: {event.get('exception', event)}")
         raise structlog.DropEvent
 
     structlog.configure(processors=[structlog.processors.format_exc_info, note])
@@ -180,16 +181,16 @@ def main() -> int:
     words.add_argument("--inputs", type=int, default=100_000)
     words.add_argument("--seed", type=int, default=20_261_125)
     asked = words.parse_args()
-    soak = Soak(asked.inputs, asked.seed)
-    listen_to_the_log(soak)
+    soak = GarbageSoak(asked.inputs, asked.seed)
+    watch_log(soak)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ivr-soak-") as folder:
-        asyncio.run(soak.run(Path(folder)))
+        asyncio.run(soak.run_forever(Path(folder)))
     print(f"seed {asked.seed}: {asked.inputs} peers and {soak.calls} calls in {time.monotonic() - began:.0f} s")
     for kind, count in sorted(soak.kinds.items()):
         print(f"  {count:>7} {kind}")
-    print(f"{len(soak.broke)} broke")
-    return int(bool(soak.broke))
+    print(f"{len(soak.failures)} broke")
+    return int(bool(soak.failures))
 
 
 if __name__ == "__main__":

@@ -8,38 +8,38 @@ from random import Random
 import pytest
 import structlog
 
-from tests.soak.__main__ import Soak, listen_to_the_log
-from tests.soak.garbage import KINDS, peer
+from tests.soak.__main__ import GarbageSoak, watch_log
+from tests.soak.garbage_peers import KINDS, random_peer
 
 
-def test_a_seed_gives_the_same_peers_again() -> None:
+def test_seed_reproduces_same_peers() -> None:
     first, second = Random(7), Random(7)
-    assert [peer(first) for _ in range(50)] == [peer(second) for _ in range(50)]
+    assert [random_peer(first) for _ in range(50)] == [random_peer(second) for _ in range(50)]
 
 
-async def test_three_hundred_of_them_disturb_nobody(tmp_path: Path) -> None:
-    soak = Soak(300, seed=1)
-    listen_to_the_log(soak)
+async def test_three_hundred_garbage_peers_do_not_disturb_calls(tmp_path: Path) -> None:
+    soak = GarbageSoak(300, seed=1)
+    watch_log(soak)
     try:
-        await soak.run(tmp_path)
+        await soak.run_forever(tmp_path)
     finally:
         structlog.reset_defaults()
-    assert soak.broke == []
+    assert soak.failures == []
     assert soak.calls == 1
     assert len(soak.kinds) == len(KINDS)
 
 
-async def test_it_would_notice_a_call_that_breaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_soak_detects_broken_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ivr.menus.sign_in import SignIn
 
     async def breaks(_: SignIn) -> None:
         raise RuntimeError("nobody meant this")
 
-    monkeypatch.setattr(SignIn, "run", breaks)
-    soak = Soak(50, seed=1)
-    listen_to_the_log(soak)
+    monkeypatch.setattr(SignIn, "run_forever", breaks)
+    soak = GarbageSoak(50, seed=1)
+    watch_log(soak)
     try:
-        await soak.run(tmp_path)
+        await soak.run_forever(tmp_path)
     finally:
         structlog.reset_defaults()
-    assert any("nobody meant this" in what for what in soak.broke)
+    assert any("nobody meant this" in what for what in soak.failures)

@@ -9,54 +9,58 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivr.audio import wav
-from ivr.terminal.recording import Recording
+from ivr.terminal.recording import SoundFile
 
-LISTENING_MS = 59_000
+KEY_WAIT_MS = 59_000
 """The service listens in a silence as long as this while it works; shorter ones are waits for a key."""
 HANG_UP = "h"
 
 
 @dataclass(frozen=True, slots=True)
-class When:
+class OnSound:
     """Press `key` (or hang up) when a sound whose text has `text` begins; "" is a wait for a key."""
 
-    text: str
+    text_contains: str
     key: str
 
 
 class ScriptedHandset:
     """Sounds take no time. What is heard is in `heard`, recordings of people as "(recording)"."""
 
-    def __init__(self, script: Iterable[When] = (), speech: bytes = b"") -> None:
+    def __init__(self, script: Iterable[OnSound] = (), speech: bytes = b"") -> None:
         self.heard: list[str] = []
-        self.hung_up = asyncio.Event()
+        self.hangup_event = asyncio.Event()
         self._script = deque(script)
         self._speech = speech
 
-    async def play(self, heard: Recording, start_ms: int, digits: str, cut: asyncio.Event) -> tuple[str | None, int]:
-        if heard.is_silence:
+    async def play(
+        self, sound_file: SoundFile, start_ms: int, digits: str, interrupt: asyncio.Event
+    ) -> tuple[str | None, int]:
+        if sound_file.is_silence:
             text = ""
         else:
-            text = "(recording)" if heard.sentence is None else " ".join(words.text for words in heard.sentence)
+            text = (
+                "(recording)" if sound_file.captions is None else " ".join(words.text for words in sound_file.captions)
+            )
             self.heard.append(text)
-        listening = heard.is_silence and heard.length_ms - start_ms > LISTENING_MS
+        listening = sound_file.is_silence and sound_file.length_ms - start_ms > KEY_WAIT_MS
         step = self._script[0] if self._script else None
-        if step and digits and not listening and (step.text in text if step.text else text == ""):
+        if step and digits and not listening and (step.text_contains in text if step.text_contains else text == ""):
             self._script.popleft()
             if step.key != HANG_UP:
                 return step.key, start_ms
-            self.hung_up.set()
+            self.hangup_event.set()
             return None, start_ms
         if listening:
-            await _first(cut.wait(), self.hung_up.wait())
-        return None, heard.length_ms
+            await _first_completed(interrupt.wait(), self.hangup_event.wait())
+        return None, sound_file.length_ms
 
-    async def record(self, path: Path, digits: str, longest_ms: int, silence_ms: int) -> tuple[str | None, int]:
+    async def record(self, path: Path, digits: str, max_ms: int, silence_ms: int) -> tuple[str | None, int]:
         wav.write(path, self._speech)
         step = self._script[0] if self._script else None
-        if step and step.text == "(recording)" and step.key == HANG_UP:
+        if step and step.text_contains == "(recording)" and step.key == HANG_UP:
             self._script.popleft()
-            self.hung_up.set()
+            self.hangup_event.set()
         return None, len(self._speech) // wav.BYTES_PER_MS
 
 
@@ -68,8 +72,8 @@ class TypingHandset:
     """
 
     def __init__(self, keys: str, every_s: float) -> None:
-        self.hung_up = asyncio.Event()
-        self._held: deque[str] = deque()
+        self.hangup_event = asyncio.Event()
+        self._typed: deque[str] = deque()
         self._pressed = asyncio.Event()
         self._typing = asyncio.create_task(self._type(keys, every_s))
 
@@ -78,24 +82,26 @@ class TypingHandset:
         began = loop.time()
         for n, key in enumerate(keys):
             await asyncio.sleep(max(0.0, began + n * every_s - loop.time()))
-            self._held.append(key)
+            self._typed.append(key)
             self._pressed.set()
 
-    async def play(self, heard: Recording, start_ms: int, digits: str, cut: asyncio.Event) -> tuple[str | None, int]:
+    async def play(
+        self, sound_file: SoundFile, start_ms: int, digits: str, interrupt: asyncio.Event
+    ) -> tuple[str | None, int]:
         loop = asyncio.get_running_loop()
-        ends = loop.time() + (heard.length_ms - start_ms) / 1000
-        while not self._held and not cut.is_set() and (left := ends - loop.time()) > 0:
+        ends = loop.time() + (sound_file.length_ms - start_ms) / 1000
+        while not self._typed and not interrupt.is_set() and (left := ends - loop.time()) > 0:
             self._pressed.clear()
-            await _first(self._pressed.wait(), cut.wait(), within_s=left)
-        if self._held and digits and not cut.is_set():
-            return self._held.popleft(), start_ms
-        return None, heard.length_ms
+            await _first_completed(self._pressed.wait(), interrupt.wait(), within_s=left)
+        if self._typed and digits and not interrupt.is_set():
+            return self._typed.popleft(), start_ms
+        return None, sound_file.length_ms
 
-    async def record(self, path: Path, digits: str, longest_ms: int, silence_ms: int) -> tuple[str | None, int]:
+    async def record(self, path: Path, digits: str, max_ms: int, silence_ms: int) -> tuple[str | None, int]:
         raise AssertionError("nobody talks here")
 
 
-async def _first(*waits: Awaitable[object], within_s: float | None = None) -> None:
+async def _first_completed(*waits: Awaitable[object], within_s: float | None = None) -> None:
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         await asyncio.wait(tasks, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)

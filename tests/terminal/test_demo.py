@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from ivr.audio import wav
-from tests.support.house import SOUNDS
-from tests.support.terminal import Terminal
+from tests.support.app_fixture import SOUNDS
+from tests.support.pseudo_terminal import PseudoTerminal
 
-Demo = Callable[..., Terminal]
+RunDemo = Callable[..., PseudoTerminal]
 IVR = [sys.executable, "-m", "ivr"]
 CHECKOUT = SOUNDS.parent
 
@@ -27,11 +27,11 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def demo(tmp_path: Path, environment: dict[str, str]) -> Demo:
+def demo(tmp_path: Path, environment: dict[str, str]) -> RunDemo:
     """`ivr demo WORDS...` on an empty folder."""
 
-    def start(*words: str) -> Terminal:
-        return Terminal([*IVR, "demo", "--folder", str(tmp_path / "d"), *words], environment)
+    def start(*words: str) -> PseudoTerminal:
+        return PseudoTerminal([*IVR, "demo", "--folder", str(tmp_path / "d"), *words], environment)
 
     return start
 
@@ -43,53 +43,51 @@ def messages(environment: dict[str, str], box: str) -> list[dict[str, object]]:
     return listed
 
 
-def test_somebody_who_tries_it_deletes_a_message_and_then_signs_in_as_a_stranger(
-    demo: Demo, environment: dict[str, str]
-) -> None:
+def test_demo_user_deletes_message_then_logs_in_with_pin(demo: RunDemo, environment: dict[str, str]) -> None:
     with demo("--fast") as terminal:
-        terminal.sees("You have three new messages and one saved message")
-        terminal.sees(r"\[=+\] 0:11 / 0:11")
-        terminal.sees("To delete, press seven")
-        terminal.presses("7")
-        terminal.sees("⌨ 7")
-        terminal.sees("Deleted")
-        terminal.presses("h")
-        terminal.sees(r"the call is over \(HANGUP\)")
-        terminal.sees(r"Dial again, as a stranger\? Box 1000 has the PIN 2580")
-        terminal.presses("y")
-        terminal.sees("Please enter your mailbox number")
-        terminal.presses("1000#2580#")
+        terminal.wait_for("You have three new messages and one saved message")
+        terminal.wait_for(r"\[=+\] 0:11 / 0:11")
+        terminal.wait_for("To delete, press seven")
+        terminal.type("7")
+        terminal.wait_for("⌨ 7")
+        terminal.wait_for("Deleted")
+        terminal.type("h")
+        terminal.wait_for(r"the call is over \(HANGUP\)")
+        terminal.wait_for(r"Dial again, as a stranger\? Box 1000 has the PIN 2580")
+        terminal.type("y")
+        terminal.wait_for("Please enter your mailbox number")
+        terminal.type("1000#2580#")
         # The second message may have been heard to its end before the key that hung up: it is saved then.
-        terminal.sees("You have (one|two) new messages? and (one|two) saved messages?")
-        terminal.presses("h")
-        assert terminal.ends() == 0
-        assert "Traceback" not in terminal.shown
+        terminal.wait_for("You have (one|two) new messages? and (one|two) saved messages?")
+        terminal.type("h")
+        assert terminal.wait_for_exit() == 0
+        assert "Traceback" not in terminal.output
     assert [message["folder"] for message in messages(environment, "1000")].count("deleted") == 1
 
 
-def test_a_sentence_is_shown_word_by_word_while_it_plays_and_a_message_with_its_position(demo: Demo) -> None:
+def test_a_sentence_is_shown_word_by_word_while_it_plays_and_a_message_with_its_position(demo: RunDemo) -> None:
     with demo() as terminal:
-        terminal.sees(r"You have $")
-        terminal.sees(r"three $")
-        terminal.sees(r"0:00 / 0:11")
-        terminal.sees(r"0:01 / 0:11")
-        terminal.presses("8")
-        terminal.sees(r"⌨ 8")
-        terminal.sees(r"0:11 / 0:11")
+        terminal.wait_for(r"You have $")
+        terminal.wait_for(r"three $")
+        terminal.wait_for(r"0:00 / 0:11")
+        terminal.wait_for(r"0:01 / 0:11")
+        terminal.type("8")
+        terminal.wait_for(r"⌨ 8")
+        terminal.wait_for(r"0:11 / 0:11")
 
 
 @pytest.mark.parametrize("no", ["n", "\x03", "\x04"], ids=["n", "ctrl-c", "ctrl-d"])
-def test_whoever_does_not_want_to_dial_again_is_let_go_at_once(demo: Demo, no: str) -> None:
+def test_declining_redial_ends_demo(demo: RunDemo, no: str) -> None:
     with demo("--fast") as terminal:
-        terminal.sees("You have")
-        terminal.presses("\x03")
-        terminal.sees(r"Dial again")
-        terminal.presses(no)
-        assert terminal.ends() == 0
-        assert "Traceback" not in terminal.shown
+        terminal.wait_for("You have")
+        terminal.type("\x03")
+        terminal.wait_for(r"Dial again")
+        terminal.type(no)
+        assert terminal.wait_for_exit() == 0
+        assert "Traceback" not in terminal.output
 
 
-def test_what_is_typed_is_said_into_the_recording(demo: Demo, environment: dict[str, str], tmp_path: Path) -> None:
+def test_typed_text_is_spoken_into_recording(demo: RunDemo, environment: dict[str, str], tmp_path: Path) -> None:
     subprocess.run([*IVR, "demo", "--only-make", "--folder", str(tmp_path / "d")], env=environment, check=True)
     any_ports = {**environment, "IVR_FASTAGI__PORT": "0", "IVR_API__PORT": "0"}
     served = subprocess.Popen([*IVR, "serve"], env=any_ports, stdout=subprocess.PIPE, text=True)
@@ -98,22 +96,22 @@ def test_what_is_typed_is_said_into_the_recording(demo: Demo, environment: dict[
         listening = re.search(r"agi://[\d.]+:(\d+)/", served.stdout.readline())
         assert listening
         at = {**environment, "IVR_FASTAGI__PORT": listening[1]}
-        with Terminal([*IVR, "phone", "1001", "--fast"], at) as terminal:
-            terminal.sees("type what you say, then Enter")
-            terminal.presses("hello bob 2\n")
-            terminal.sees(r"spelled letter by letter: no synthesiser here")
-            terminal.sees(r"recorded \d+\.\d s")
-            terminal.presses("h")
-            assert terminal.ends() == 0
-            assert "Traceback" not in terminal.shown
+        with PseudoTerminal([*IVR, "phone", "1001", "--fast"], at) as terminal:
+            terminal.wait_for("type what you say, then Enter")
+            terminal.type("hello bob 2\n")
+            terminal.wait_for(r"spelled letter by letter: no synthesiser here")
+            terminal.wait_for(r"recorded \d+\.\d s")
+            terminal.type("h")
+            assert terminal.wait_for_exit() == 0
+            assert "Traceback" not in terminal.output
     finally:
         served.terminate()
         served.communicate()
     [message] = messages(environment, "1001")
-    assert message["length_ms"] == sum(wav.length_ms(SOUNDS / "en" / key) for key in _spelled("hello bob 2")) + 2 * 200
+    assert message["length_ms"] == sum(wav.length_ms(SOUNDS / "en" / key) for key in _spell("hello bob 2")) + 2 * 200
 
 
-def test_a_demo_that_is_only_made_is_there_and_says_nothing(environment: dict[str, str], tmp_path: Path) -> None:
+def test_demo_create_only_prints_nothing(environment: dict[str, str], tmp_path: Path) -> None:
     command = [*IVR, "demo", "--only-make", "--folder", str(tmp_path / "d")]
     made = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert made.stdout + made.stderr == ""
@@ -121,6 +119,6 @@ def test_a_demo_that_is_only_made_is_there_and_says_nothing(environment: dict[st
     assert messages(environment, "1001") == []
 
 
-def _spelled(text: str) -> list[str]:
+def _spell(text: str) -> list[str]:
     signs = text.replace(" ", "")
     return [f"number/{sign}.wav" if sign.isdigit() else f"letter/{sign}.wav" for sign in signs]

@@ -13,17 +13,17 @@ import numpy as np
 
 from ivr.audio import wav
 from ivr.prompts.catalogue import Catalogue
-from ivr.prompts.joining import Part, join
-from ivr.prompts.language import Clips
-from ivr.prompts.recording import shaping
-from ivr.prompts.recording.shaping import Samples
+from ivr.prompts.concatenation import ClipSource, concatenate
+from ivr.prompts.language import ClipKeys
+from ivr.prompts.recording import audio_processing
+from ivr.prompts.recording.audio_processing import Samples
 from tests.voices import texts
-from tests.voices.listener import Listener, errors
-from tests.voices.speakers import VOICES, Voice, speak
+from tests.voices.speech_recogniser import SpeechRecogniser, word_errors
+from tests.voices.synthesis_voices import VOICES, SynthesisVoice, synthesise
 
 ENGLISH = Path(__file__).parents[2] / "sounds" / "en"
 RECORDED = "the recordings in use, joined"
-CLEAR_FROM_HZ = 1000
+CLARITY_FROM_HZ = 1000
 """Above this lie the consonants, by which words are told apart."""
 COLUMNS = (
     "voice", "wrong in sentences %", "wrong in clips %", "words/s", "clear dB", "band dB", "crest dB", "edges ms",
@@ -32,35 +32,35 @@ COLUMNS = (
 
 
 @dataclass(slots=True)
-class Score:
+class VoiceScore:
     """What one voice came to, measured before the speech is trimmed and levelled: each list has an entry a sentence,
     `band_db` and `took_s` one a text."""
 
     name: str
     pace: list[float] = field(default_factory=list)
     """Words a second."""
-    clear_db: list[float] = field(default_factory=list)
+    clarity_db: list[float] = field(default_factory=list)
     band_db: list[float] = field(default_factory=list)
     """What the telephone's band leaves of the level."""
     crest_db: list[float] = field(default_factory=list)
     """The highest peak over the level: beyond 17 dB a prompt must be limited."""
     edges_ms: list[float] = field(default_factory=list)
-    took_s: list[float] = field(default_factory=list)
+    synthesis_s: list[float] = field(default_factory=list)
 
     def measure(self, raw: Samples, words: Sequence[str]) -> None:
         """Note what can be measured of one sentence."""
-        gain = 10 ** ((shaping.SPEECH_DB - shaping.speech_db(raw)) / 20)
+        gain = 10 ** ((audio_processing.SPEECH_DB - audio_processing.speech_db(raw)) / 20)
         levelled = [s * gain for s in raw]
-        self.pace.append(len(words) / (len(shaping.trim(levelled)) / wav.SAMPLE_RATE))
-        self.clear_db.append(_clear_db(raw))
-        self.crest_db.append(shaping.peak_db(raw) - shaping.speech_db(raw))
-        self.edges_ms.append(sum(shaping.silence_ms(levelled)))
+        self.pace.append(len(words) / (len(audio_processing.trim(levelled)) / wav.SAMPLE_RATE))
+        self.clarity_db.append(_clarity_db(raw))
+        self.crest_db.append(audio_processing.peak_db(raw) - audio_processing.speech_db(raw))
+        self.edges_ms.append(sum(audio_processing.edge_silence_ms(levelled)))
 
     def cells(self) -> list[str]:
         """As `COLUMNS` has them, from the words a second on."""
         means = (
-            (self.pace, "{:.1f}"), (self.clear_db, "{:+.1f}"), (self.band_db, "{:+.1f}"), (self.crest_db, "{:.1f}"),
-            (self.edges_ms, "{:.0f}"), (self.took_s, "{:.2f}"),
+            (self.pace, "{:.1f}"), (self.clarity_db, "{:+.1f}"), (self.band_db, "{:+.1f}"), (self.crest_db, "{:.1f}"),
+            (self.edges_ms, "{:.0f}"), (self.synthesis_s, "{:.2f}"),
         )  # fmt: skip
         return [form.format(mean(values)) if values else "" for values, form in means]
 
@@ -77,49 +77,53 @@ def main() -> None:
         print(f"| {' | '.join(row)} |")
 
 
-def _row(catalogue: Catalogue, voice: Voice | None) -> list[str]:
+def _row(catalogue: Catalogue, voice: SynthesisVoice | None) -> list[str]:
     """One voice; None: what callers hear now."""
     sentences, short = texts.sentences(catalogue), texts.short_clips(catalogue)
-    score = Score(voice.name if voice else RECORDED)
-    heard: dict[Clips, Samples] = {}
+    score = VoiceScore(voice.name if voice else RECORDED)
+    heard: dict[ClipKeys, Samples] = {}
     for clips in (*sentences, *short):
-        raw = _spoken(voice, catalogue, clips, score) if voice else _recorded(catalogue, clips)
-        heard[clips] = shaping.trim(shaping.level(raw))
+        raw = _synthesise_text(voice, catalogue, clips, score) if voice else _concatenate_clips(catalogue, clips)
+        heard[clips] = audio_processing.trim(audio_processing.normalize_level(raw))
         if clips in sentences:
             score.measure(raw, _words(catalogue, clips))
-    listener = Listener({word for key in catalogue for word in _words(catalogue, (key,))})
-    wrong = [_wrong(listener, catalogue, heard, of) for of in (sentences, short)]
+    listener = SpeechRecogniser({word for key in catalogue for word in _words(catalogue, (key,))})
+    wrong = [_word_error_rate(listener, catalogue, heard, of) for of in (sentences, short)]
     return [score.name, *(f"{share:.1f}" for share in wrong), *score.cells()]
 
 
-def _spoken(voice: Voice, catalogue: Catalogue, clips: Clips, score: Score) -> Samples:
+def _synthesise_text(voice: SynthesisVoice, catalogue: Catalogue, clips: ClipKeys, score: VoiceScore) -> Samples:
     """The whole text said in one go."""
-    spoken = speak(voice, " ".join(catalogue[clip].text for clip in clips))
+    spoken = synthesise(voice, " ".join(catalogue[clip].text for clip in clips))
     score.band_db.append(spoken.band_db)
-    score.took_s.append(spoken.took_s)
+    score.synthesis_s.append(spoken.synthesis_s)
     return spoken.samples
 
 
-def _recorded(catalogue: Catalogue, clips: Clips) -> Samples:
+def _concatenate_clips(catalogue: Catalogue, clips: ClipKeys) -> Samples:
     """As the service joins it."""
-    return shaping.from_pcm(join([Part(key, catalogue[key].text, catalogue.recording(key)) for key in clips]).pcm)
+    return audio_processing.from_pcm(
+        concatenate([ClipSource(key, catalogue[key].text, catalogue.recording_path(key)) for key in clips]).pcm
+    )
 
 
-def _words(catalogue: Catalogue, clips: Clips) -> list[str]:
+def _words(catalogue: Catalogue, clips: ClipKeys) -> list[str]:
     return [word for clip in clips for word in texts.words(catalogue[clip].text)]
 
 
-def _wrong(listener: Listener, catalogue: Catalogue, heard: dict[Clips, Samples], of: Iterable[Clips]) -> float:
+def _word_error_rate(
+    listener: SpeechRecogniser, catalogue: Catalogue, heard: dict[ClipKeys, Samples], texts: Iterable[ClipKeys]
+) -> float:
     """Word errors for 100 words."""
-    said = {clips: _words(catalogue, clips) for clips in of}
-    return 100 * sum(errors(said[c], listener.hear(heard[c])) for c in said) / sum(map(len, said.values()))
+    said = {clips: _words(catalogue, clips) for clips in texts}
+    return 100 * sum(word_errors(said[c], listener.recognise(heard[c])) for c in said) / sum(map(len, said.values()))
 
 
-def _clear_db(samples: Samples) -> float:
+def _clarity_db(samples: Samples) -> float:
     """The power from `CLEAR_FROM_HZ` to 3,400 Hz against that from 300 Hz up to there."""
     power = np.abs(np.fft.rfft(np.asarray(samples))) ** 2
     hz = np.fft.rfftfreq(len(samples), 1 / wav.SAMPLE_RATE)
-    high, low = (power[(hz >= a) & (hz < b)].sum() for a, b in ((CLEAR_FROM_HZ, 3400), (300, CLEAR_FROM_HZ)))
+    high, low = (power[(hz >= a) & (hz < b)].sum() for a, b in ((CLARITY_FROM_HZ, 3400), (300, CLARITY_FROM_HZ)))
     return float(10 * np.log10(high / low))
 
 

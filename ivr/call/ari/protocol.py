@@ -12,11 +12,11 @@ from urllib.parse import quote, urlencode
 Event = Mapping[str, Any]
 """An event of Asterisk's, as it came; nothing in it is believed to be there."""
 
-REST_ANSWER = "RESTResponse"
+REST_RESPONSE = "RESTResponse"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What Asterisk says to one request."""
 
     status: int
@@ -32,23 +32,23 @@ class Answer:
         return str(self.body.get("message", "")) if isinstance(self.body, dict) else ""
 
 
-def path(*parts: str) -> str:
+def build_path(*parts: str) -> str:
     """`path("channels", "1.2", "play")` → "channels/1.2/play", whatever the parts hold."""
     return "/".join(quote(part, safe="") for part in parts)
 
 
-def query(**values: object) -> str:
+def build_query(**values: object) -> str:
     """`?a=1&b=2`, "" without values; None leaves one out."""
     given = {name: value for name, value in values.items() if value is not None}
     return f"?{urlencode(given)}" if given else ""
 
 
-def request(number: str, method: str, uri: str) -> str:
+def format_request(request_id: str, method: str, uri: str) -> str:
     """One request as the WebSocket carries it; its answer has the same number."""
-    return json.dumps({"type": "RESTRequest", "request_id": number, "method": method, "uri": uri})
+    return json.dumps({"type": "RESTRequest", "request_id": request_id, "method": method, "uri": uri})
 
 
-def read(frame: str | bytes) -> Event | None:
+def parse_frame(frame: str | bytes) -> Event | None:
     """One frame; None for what is none of ARI's."""
     try:
         found = json.loads(frame)
@@ -57,36 +57,36 @@ def read(frame: str | bytes) -> Event | None:
     return found if isinstance(found, dict) else None
 
 
-def answer(event: Event) -> tuple[str, Answer]:
+def parse_response(event: Event) -> tuple[str, Response]:
     """The number and the content of an answer that came over the WebSocket."""
     status = event.get("status_code")
-    return str(event.get("request_id", "")), Answer(
-        status if isinstance(status, int) else 0, body(event.get("message_body"))
+    return str(event.get("request_id", "")), Response(
+        status if isinstance(status, int) else 0, parse_body(event.get("message_body"))
     )
 
 
-def body(text: object) -> Any:
+def parse_body(text: object) -> Any:
     """What an answer carries; None for nothing, and for what is no JSON."""
     return json.loads(text) if isinstance(text, str) and _is_json(text) else None
 
 
-def text(event: object, *names: str) -> str:
+def get_text(event: object, *keys: str) -> str:
     """What stands at `names` of nested documents, "" where there is nothing of the kind."""
-    for name in names:
+    for name in keys:
         event = event.get(name) if isinstance(event, dict) else None
     return event if isinstance(event, str) else ""
 
 
-def texts(event: object, name: str) -> list[str]:
+def get_text_list(event: object, key: str) -> list[str]:
     """The words of a list."""
-    found = event.get(name) if isinstance(event, dict) else None
+    found = event.get(key) if isinstance(event, dict) else None
     return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
 
-def stasis_words(channel: object) -> list[str] | None:
+def stasis_arguments(channel: object) -> list[str] | None:
     """What the dialplan says to us, read from where it says it; None for a channel that is not in Stasis."""
-    said = text(channel, "dialplan", "app_data")
-    match text(channel, "dialplan", "app_name"):
+    said = get_text(channel, "dialplan", "app_data")
+    match get_text(channel, "dialplan", "app_name"):
         case "Stasis":
             return said.split(",")[1:]
         case "StasisBroadcast":
@@ -94,17 +94,17 @@ def stasis_words(channel: object) -> list[str] | None:
     return None
 
 
-def moment_ms(event: Event) -> float | None:
+def timestamp_ms(event: Event) -> float | None:
     """When it happened, by Asterisk's clock."""
     try:
-        return datetime.fromisoformat(text(event, "timestamp")).timestamp() * 1000
+        return datetime.fromisoformat(get_text(event, "timestamp")).timestamp() * 1000
     except (ValueError, OverflowError):
         return None
 
 
-def _is_json(found: str) -> bool:
+def _is_json(text: str) -> bool:
     try:
-        json.loads(found)
+        json.loads(text)
     except (ValueError, RecursionError):
         return False
     return True

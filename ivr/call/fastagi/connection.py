@@ -15,127 +15,129 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from ivr.call.fastagi import syntax
-from ivr.call.fastagi.syntax import Reply
-from ivr.call.names import LIMIT_VARIABLE
+from ivr.call.fastagi import protocol
+from ivr.call.fastagi.protocol import Reply
+from ivr.call.variables import ABSOLUTE_TIMEOUT_VARIABLE
 from ivr.call.watchdog import Watchdog
 from ivr.errors import CallFailed, HungUp
 
-LONGEST_LINE = 4096
-LONGEST_HEADER = 16384
+MAX_LINE_BYTES = 4096
+MAX_HEADER_BYTES = 16384
 """Bytes."""
-ANSWER_WITHIN_S = 10
+REPLY_TIMEOUT_S = 10
 """How long Asterisk may take for a command that does not play or record."""
-LISTEN_AFTER_S = 0.02
+IDLE_LISTEN_DELAY_S = 0.02
 """How long after a reply the silence begins, while the loop is on time."""
-NUDGE_AFTER_S = 0.004
+WAKE_READER_AFTER_S = 0.004
 """How long a NOOP may go unanswered before it is taken to lie in Asterisk's buffer. Its answer takes 0.4 ms."""
 
 
-class Connection(asyncio.Protocol):
+class FastAgiConnection(asyncio.Protocol):
     """`greeted` is called once, when the header block is complete; `lost`, once, when the socket is gone."""
 
     def __init__(
         self,
-        greeted: Callable[[Connection], None],
-        lost: Callable[[Connection], None],
-        loop_is_late: Callable[[], bool] = lambda: False,
+        on_header: Callable[[FastAgiConnection], None],
+        on_disconnect: Callable[[FastAgiConnection], None],
+        is_loop_lagging: Callable[[], bool] = lambda: False,
     ) -> None:
         self.headers: dict[str, str] = {}
         self.hung_up = False
-        self.heard_key: Callable[[str], None] = lambda key: None
+        self.on_key: Callable[[str], None] = lambda key: None
         """Called with each key that is pressed while no command of ours waits for one."""
-        self._on_greeting = greeted
-        self._on_loss = lost
-        self._loop_is_late = loop_is_late
+        self._on_header = on_header
+        self._on_disconnect = on_disconnect
+        self._is_loop_lagging = is_loop_lagging
         self._transport: asyncio.Transport | None = None
         self._closed = False
-        self._unread = b""
+        self._buffer = b""
         self._header_bytes = 0
         self._in_header = True
         self._in_usage = False
-        self._listening_line = b""
-        self._listening = False
-        self._listen_later: asyncio.TimerHandle | None = None
-        self._quiet: asyncio.Future[None] | None = None
-        self._waiter: asyncio.Future[Reply] | None = None
+        self._idle_command = b""
+        self._idle_listening = False
+        self._idle_listen_timer: asyncio.TimerHandle | None = None
+        self._idle_listen_end: asyncio.Future[None] | None = None
+        self._pending_reply: asyncio.Future[Reply] | None = None
         self._watchdog: Watchdog | None = None
 
-    def begin_with(self, headers: Mapping[str, str]) -> None:
+    def set_headers(self, headers: Mapping[str, str]) -> None:
         """The header block has been read by somebody else."""
         self.headers = dict(headers)
         self._in_header = False
 
-    def caller_is_gone(self) -> None:
+    def mark_hung_up(self) -> None:
         """Asterisk has told of a hang-up in another way than by a line."""
         self.hung_up = True
 
     # -- commands ------------------------------------------------------------------------------------------------
 
-    def listen_with(self, name: str, *arguments: object) -> None:
+    def set_idle_command(self, name: str, *arguments: object) -> None:
         """From now on, listen by this command whenever no other is in flight."""
-        self._listening_line = syntax.command(name, *arguments)
-        self._listen_if_idle()
+        self._idle_command = protocol.format_command(name, *arguments)
+        self._start_idle_listen()
 
-    async def command(
-        self, name: str, *arguments: object, within_s: float = ANSWER_WITHIN_S, also_dead: bool = False
+    async def send_command(
+        self, name: str, *arguments: object, timeout_s: float = REPLY_TIMEOUT_S, allow_dead_channel: bool = False
     ) -> Reply:
         """Send one command and give its reply.
 
         Raises `HungUp` when the caller is gone (with `also_dead` only when the socket is gone), `CallFailed` when
         Asterisk does not answer within `within_s` seconds or does not know the command.
         """
-        line = syntax.command(name, *arguments)
-        await self.stop_listening(within_s)
-        if self.hung_up and not also_dead:
+        line = protocol.format_command(name, *arguments)
+        await self.stop_idle_listen(timeout_s)
+        if self.hung_up and not allow_dead_channel:
             raise HungUp
-        if self._watchdog and not self.hung_up and (seconds := self._watchdog.due(within_s)):
-            await self._exchange(_limit(seconds), ANSWER_WITHIN_S)
-        answer = await self._exchange(line, within_s)
-        if answer.code == syntax.DEAD:
+        if self._watchdog and not self.hung_up and (seconds := self._watchdog.renew(timeout_s)):
+            await self._exchange(_absolute_timeout_command(seconds), REPLY_TIMEOUT_S)
+        answer = await self._exchange(line, timeout_s)
+        if answer.code == protocol.DEAD_CHANNEL:
             self.hung_up = True
             raise HungUp
         if answer.code != 200:
-            raise CallFailed(f"Asterisk refused {name}: {answer.code} {answer.note}")
+            raise CallFailed(f"Asterisk refused {name}: {answer.code} {answer.data}")
         return answer
 
-    def watched(self) -> None:
+    def start_watchdog(self) -> None:
         """From now on the dialplan takes the call back unless it hears of us (`watchdog`)."""
         self._watchdog = Watchdog(asyncio.get_running_loop().time)
 
-    async def unwatched(self) -> None:
+    async def stop_watchdog(self) -> None:
         """The call may last as long as it likes."""
         if self._watchdog:
             self._watchdog = None
-            await self.stop_listening()
-            await self._exchange(_limit(0), ANSWER_WITHIN_S)
+            await self.stop_idle_listen()
+            await self._exchange(_absolute_timeout_command(0), REPLY_TIMEOUT_S)
 
-    async def stop_listening(self, within_s: float = ANSWER_WITHIN_S) -> None:
+    async def stop_idle_listen(self, timeout_s: float = REPLY_TIMEOUT_S) -> None:
         """End the silence, if it is in flight; keys that come meanwhile are still heard. It begins again by itself
         unless a command follows soon, which may take `within_s`."""
-        if not self._listening:
+        if not self._idle_listening:
             return
-        seconds = self._watchdog.due(within_s, costs_nothing=True) if self._watchdog else None
-        self._write(_limit(seconds) if seconds else syntax.command("NOOP"))
-        self._quiet = asyncio.get_running_loop().create_future()
-        nudges = asyncio.get_running_loop().call_later(NUDGE_AFTER_S, self._nudge, self._quiet)
+        seconds = self._watchdog.renew(timeout_s, piggybacked=True) if self._watchdog else None
+        self._write(_absolute_timeout_command(seconds) if seconds else protocol.format_command("NOOP"))
+        self._idle_listen_end = asyncio.get_running_loop().create_future()
+        nudges = asyncio.get_running_loop().call_later(
+            WAKE_READER_AFTER_S, self._wake_asterisk_reader, self._idle_listen_end
+        )
         try:
-            async with asyncio.timeout(ANSWER_WITHIN_S):
-                await self._quiet
+            async with asyncio.timeout(REPLY_TIMEOUT_S):
+                await self._idle_listen_end
         except TimeoutError:
-            raise self._given_up(f"no end of the silence within {ANSWER_WITHIN_S} s") from None
+            raise self._close_on_timeout(f"no end of the silence within {REPLY_TIMEOUT_S} s") from None
         finally:
             nudges.cancel()
-            self._quiet = None
+            self._idle_listen_end = None
 
-    def _nudge(self, quiet: asyncio.Future[None]) -> None:
+    def _wake_asterisk_reader(self, idle_listen_end: asyncio.Future[None]) -> None:
         """A space, which means nothing, makes Asterisk look into its buffer."""
-        if not quiet.done() and self._transport and not self._transport.is_closing():
+        if not idle_listen_end.done() and self._transport and not self._transport.is_closing():
             self._transport.write(b" ")
-            asyncio.get_running_loop().call_later(NUDGE_AFTER_S, self._nudge, quiet)
+            asyncio.get_running_loop().call_later(WAKE_READER_AFTER_S, self._wake_asterisk_reader, idle_listen_end)
 
     @property
-    def greeted(self) -> bool:
+    def header_received(self) -> bool:
         """Whether the header block has been read to its end."""
         return not self._in_header
 
@@ -145,42 +147,48 @@ class Connection(asyncio.Protocol):
         if self._transport:
             self._transport.close()
 
-    async def _exchange(self, line: bytes, within_s: float) -> Reply:
-        if self._waiter:
+    async def _exchange(self, line: bytes, timeout_s: float) -> Reply:
+        if self._pending_reply:
             raise CallFailed("two commands at a time on one call")
         self._write(line)
-        self._waiter = asyncio.get_running_loop().create_future()
+        self._pending_reply = asyncio.get_running_loop().create_future()
         try:
-            async with asyncio.timeout(within_s):
-                return await self._waiter
+            async with asyncio.timeout(timeout_s):
+                return await self._pending_reply
         except TimeoutError:
-            raise self._given_up(f"no reply to {line[:40]!r} within {within_s} s") from None
+            raise self._close_on_timeout(f"no reply to {line[:40]!r} within {timeout_s} s") from None
         finally:
-            self._waiter = None
+            self._pending_reply = None
 
     def _write(self, line: bytes) -> None:
         if self._transport is None or self._transport.is_closing():
             raise HungUp
-        if self._listen_later:
-            self._listen_later.cancel()
+        if self._idle_listen_timer:
+            self._idle_listen_timer.cancel()
         self._transport.write(line)
 
-    def _given_up(self, reason: str) -> CallFailed:
+    def _close_on_timeout(self, reason: str) -> CallFailed:
         self.close()
         return CallFailed(reason)
 
-    def _listen_soon(self) -> None:
+    def _schedule_idle_listen(self) -> None:
         """Listen unless a command follows. The task that has just got its answer runs first and may know one."""
         loop = asyncio.get_running_loop()
-        after_s = 0 if self._loop_is_late() else LISTEN_AFTER_S
-        self._listen_later = loop.call_later(after_s, self._listen_if_idle)
+        after_s = 0 if self._is_loop_lagging() else IDLE_LISTEN_DELAY_S
+        self._idle_listen_timer = loop.call_later(after_s, self._start_idle_listen)
 
-    def _listen_if_idle(self) -> None:
-        if self._waiter or self._quiet or self._listening or self.hung_up or not self._listening_line:
+    def _start_idle_listen(self) -> None:
+        if (
+            self._pending_reply
+            or self._idle_listen_end
+            or self._idle_listening
+            or self.hung_up
+            or not self._idle_command
+        ):
             return
         if self._transport and not self._transport.is_closing():
-            self._transport.write(self._listening_line)
-            self._listening = True
+            self._transport.write(self._idle_command)
+            self._idle_listening = True
 
     # -- what Asterisk sends ---------------------------------------------------------------------------------------
 
@@ -191,81 +199,81 @@ class Connection(asyncio.Protocol):
             transport.close()
 
     def data_received(self, data: bytes) -> None:
-        self._unread += data
-        *lines, self._unread = self._unread.split(b"\n")
+        self._buffer += data
+        *lines, self._buffer = self._buffer.split(b"\n")
         try:
             for line in lines:
-                self._line(line.rstrip(b"\r"))
-            if len(self._unread) > LONGEST_LINE:
-                raise CallFailed(f"a line of more than {LONGEST_LINE} bytes")
+                self._on_line(line.rstrip(b"\r"))
+            if len(self._buffer) > MAX_LINE_BYTES:
+                raise CallFailed(f"a line of more than {MAX_LINE_BYTES} bytes")
         except CallFailed as failure:
-            self._give_up(failure)
+            self._abort(failure)
 
     def connection_lost(self, error: Exception | None) -> None:
         # Asterisk tells of a hang-up before it closes. Without that the caller may be talking on, be it that we closed
         # the socket or that it broke; then a recording goes on, and is adopted when it is over.
         reason = "the service is stopping" if self._closed else "Asterisk is gone, or the way to it"
-        self._fail(HungUp() if self.hung_up and not self._closed else CallFailed(reason))
+        self._fail_pending(HungUp() if self.hung_up and not self._closed else CallFailed(reason))
         self.hung_up = True
-        self._on_loss(self)
+        self._on_disconnect(self)
 
-    def _line(self, raw: bytes) -> None:
+    def _on_line(self, raw: bytes) -> None:
         line = raw.decode("utf-8", "replace")
         if self._in_header:
-            self._header(line)
+            self._on_header_line(line)
         elif line == "HANGUP":
             self.hung_up = True
-        elif self._in_usage or syntax.opens_usage(line):
-            self._in_usage = not syntax.closes_usage(line)
+        elif self._in_usage or protocol.is_usage_start(line):
+            self._in_usage = not protocol.is_usage_end(line)
             if not self._in_usage:
-                self._replied(syntax.reply(line))
+                self._on_reply(protocol.parse_reply(line))
         elif line:
-            self._replied(syntax.reply(line))
+            self._on_reply(protocol.parse_reply(line))
 
-    def _header(self, line: str) -> None:
+    def _on_header_line(self, line: str) -> None:
         self._header_bytes += len(line) + 1
-        if self._header_bytes > LONGEST_HEADER:
-            raise CallFailed(f"a header block of more than {LONGEST_HEADER} bytes")
+        if self._header_bytes > MAX_HEADER_BYTES:
+            raise CallFailed(f"a header block of more than {MAX_HEADER_BYTES} bytes")
         if line:
-            name, value = syntax.variable(line)
+            name, value = protocol.parse_header(line)
             self.headers.setdefault(name, value)  # What a line break in an argument forges comes later.
         else:
             self._in_header = False
-            self._on_greeting(self)
+            self._on_header(self)
 
-    def _replied(self, answer: Reply) -> None:
-        if self._listening:
-            self._listening = False
-            if answer.endpos is not None:
-                self._silence_ended(answer)
+    def _on_reply(self, reply: Reply) -> None:
+        if self._idle_listening:
+            self._idle_listening = False
+            if reply.endpos is not None:
+                self._on_idle_listen_done(reply)
                 return
-        if self._quiet and not self._quiet.done():
-            self._quiet.set_result(None)
-            self._listen_soon()
-        elif self._waiter and not self._waiter.done():
-            self._waiter.set_result(answer)
-            self._listen_soon()
+        if self._idle_listen_end and not self._idle_listen_end.done():
+            self._idle_listen_end.set_result(None)
+            self._schedule_idle_listen()
+        elif self._pending_reply and not self._pending_reply.done():
+            self._pending_reply.set_result(reply)
+            self._schedule_idle_listen()
         else:
             raise CallFailed("a reply that nothing asked for")
 
-    def _silence_ended(self, answer: Reply) -> None:
-        if key := answer.key:
-            self.heard_key(key)
-        elif answer.result == "-1":
-            self._listening_line = b""  # The channel is gone: nothing will be heard on it any more.
-        self._listen_if_idle()
+    def _on_idle_listen_done(self, reply: Reply) -> None:
+        if key := reply.key:
+            self.on_key(key)
+        elif reply.result == "-1":
+            self._idle_command = b""  # The channel is gone: nothing will be heard on it any more.
+        self._start_idle_listen()
 
-    def _give_up(self, failure: CallFailed) -> None:
-        self._fail(failure)
+    def _abort(self, failure: CallFailed) -> None:
+        self._fail_pending(failure)
         if self._transport:
             self._transport.abort()
 
-    def _fail(self, reason: Exception) -> None:
-        for waiting in (self._waiter, self._quiet):
+    def _fail_pending(self, reason: Exception) -> None:
+        for waiting in (self._pending_reply, self._idle_listen_end):
             if waiting and not waiting.done():
                 waiting.set_exception(reason)
 
 
-def _limit(seconds: int) -> bytes:
+def _absolute_timeout_command(seconds: int) -> bytes:
     """Have the call end that many seconds from now; 0: never."""
-    return syntax.command("SET VARIABLE", LIMIT_VARIABLE, seconds)
+    return protocol.format_command("SET VARIABLE", ABSOLUTE_TIMEOUT_VARIABLE, seconds)

@@ -14,10 +14,10 @@ from urllib.parse import parse_qsl
 import structlog
 
 from ivr.audio.sound import Sound
-from ivr.call.fastagi.arriving import arrival
 from ivr.call.fastagi.call import FastAgiCall
-from ivr.call.fastagi.connection import Connection
-from ivr.call.fastagi.pulse import Pulse
+from ivr.call.fastagi.connection import FastAgiConnection
+from ivr.call.fastagi.handshake import read_incoming_call
+from ivr.call.fastagi.loop_lag import LoopLagMonitor
 from ivr.call.journal import Journal
 from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, HungUp
@@ -29,9 +29,9 @@ log = structlog.get_logger()
 class FastAgiLimits:
     """What one server takes."""
 
-    calls: int = 500
+    max_calls: int = 500
     """At a time; more are closed at once, and the dialplan goes its own way."""
-    header_within_s: float = 5.0
+    header_timeout_s: float = 5.0
     """How long a peer may take for its header block."""
 
 
@@ -40,21 +40,21 @@ class FastAgiServer:
 
     def __init__(
         self,
-        answer: Callable[[FastAgiCall], Awaitable[None]],
+        handle_call: Callable[[FastAgiCall], Awaitable[None]],
         silence: Sound,
         secret: str,
         monotonic: Callable[[], float],
         limits: FastAgiLimits = FastAgiLimits(),
     ) -> None:
-        self._answer = answer
+        self._handle_call = handle_call
         self._silence = silence
         self._secret = secret
         self._monotonic = monotonic
         self._limits = limits
         self._listener: asyncio.Server | None = None
-        self._connections: set[Connection] = set()
-        self._calls: set[asyncio.Task[None]] = set()
-        self._pulse = Pulse()
+        self._connections: set[FastAgiConnection] = set()
+        self._call_tasks: set[asyncio.Task[None]] = set()
+        self._loop_lag = LoopLagMonitor()
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Listen; gives the address, whose port is a free one where `port` is 0."""
@@ -63,51 +63,54 @@ class FastAgiServer:
         address = self._listener.sockets[0].getsockname()
         return str(address[0]), int(address[1])
 
-    async def stop(self, calls_end_within_s: float = 5.0) -> None:
+    async def stop(self, grace_period_s: float = 5.0) -> None:
         """Take no more calls; give those in progress back to the dialplan and wait for their clean-up."""
-        self._pulse.stop()
+        self._loop_lag.stop()
         if self._listener:
             self._listener.close()
         for connection in list(self._connections):
             connection.close()
-        if self._calls:
-            await asyncio.wait(self._calls, timeout=calls_end_within_s)
+        if self._call_tasks:
+            await asyncio.wait(self._call_tasks, timeout=grace_period_s)
         await asyncio.sleep(0)  # Sockets are closed by the loop's next turn.
 
-    def _accept(self) -> Connection:
-        connection = Connection(self._greeted, self._lost, self._pulse.is_late)
-        if len(self._connections) >= self._limits.calls:
-            log.warning("call.refused", reason="too many calls", limit=self._limits.calls)
+    def _accept(self) -> FastAgiConnection:
+        connection = FastAgiConnection(self._on_header, self._on_disconnect, self._loop_lag.is_lagging)
+        if len(self._connections) >= self._limits.max_calls:
+            log.warning("call.refused", reason="too many calls", limit=self._limits.max_calls)
             connection.close()
             return connection
         if not self._connections:
-            self._pulse.start()  # Nobody needs it between calls, and a beat costs something.
+            self._loop_lag.start()  # Nobody needs it between calls, and a beat costs something.
         self._connections.add(connection)
-        asyncio.get_running_loop().call_later(self._limits.header_within_s, self._drop_if_silent, connection)
+        asyncio.get_running_loop().call_later(self._limits.header_timeout_s, self._on_header_timeout, connection)
         return connection
 
-    def _lost(self, connection: Connection) -> None:
+    def _on_disconnect(self, connection: FastAgiConnection) -> None:
         self._connections.discard(connection)
         if not self._connections:
-            self._pulse.stop()
+            self._loop_lag.stop()
 
-    def _drop_if_silent(self, connection: Connection) -> None:
-        if connection in self._connections and not connection.greeted:
+    def _on_header_timeout(self, connection: FastAgiConnection) -> None:
+        if connection in self._connections and not connection.header_received:
             log.info("call.dropped", reason="no AGI header in time")
             connection.close()
 
-    def _greeted(self, connection: Connection) -> None:
+    def _on_header(self, connection: FastAgiConnection) -> None:
         task = asyncio.get_running_loop().create_task(self._serve(connection))
-        self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
+        self._call_tasks.add(task)
+        task.add_done_callback(self._call_tasks.discard)
 
-    async def _serve(self, connection: Connection) -> None:
+    async def _serve(self, connection: FastAgiConnection) -> None:
         try:
             call = FastAgiCall(
-                connection, self._silence, await arrival(connection, *_asked(connection.headers), self._secret),
-                Journal(self._monotonic), Typeahead(self._monotonic),
-            )  # fmt: skip
-            await self._answer(call)
+                connection,
+                self._silence,
+                await read_incoming_call(connection, *_parse_request(connection.headers), self._secret),
+                Journal(self._monotonic),
+                Typeahead(self._monotonic),
+            )
+            await self._handle_call(call)
         except HungUp:
             log.info("call.gone", reason="hung up before it began")
         except CallFailed as failure:
@@ -116,13 +119,13 @@ class FastAgiServer:
             connection.close()
 
 
-def _asked(headers: Mapping[str, str]) -> tuple[str, list[str]]:
+def _parse_request(headers: Mapping[str, str]) -> tuple[str, list[str]]:
     """The path of the URL and its words, in the order of the dialplan."""
     path, _, query = headers.get("agi_network_script", "").partition("?")
-    words = [headers[name] for name in sorted(headers, key=_number) if name.startswith("agi_arg_")]
+    words = [headers[name] for name in sorted(headers, key=_argument_index) if name.startswith("agi_arg_")]
     return path, words + [f"{name}={value}" for name, value in parse_qsl(query)]
 
 
-def _number(name: str) -> int:
+def _argument_index(name: str) -> int:
     digits = name.rpartition("_")[2]
     return int(digits) if digits.isdecimal() and len(digits) < 9 else 0

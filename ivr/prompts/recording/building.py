@@ -9,8 +9,8 @@ from pathlib import Path
 from ivr.audio import wav
 from ivr.errors import SoundsError
 from ivr.prompts.catalogue import Catalogue, Clip
-from ivr.prompts.recording import ledger, shaping, synthesis
-from ivr.prompts.recording.shaping import Samples
+from ivr.prompts.recording import audio_processing, build_manifest, synthesis
+from ivr.prompts.recording.audio_processing import Samples
 from ivr.prompts.recording.synthesis import Speaker
 
 PROMPT_SPEAKER = Speaker("rms")
@@ -21,7 +21,7 @@ def build(
     folder: Path,
     *,
     keys: Collection[str] | None = None,
-    progress: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[str], None] = lambda _: None,
     remove_orphans: bool = False,
 ) -> list[str]:
     """Record what is missing or changed, of `keys` only if given; returns the keys recorded. The same texts give the
@@ -29,61 +29,61 @@ def build(
     """
     catalogue = Catalogue.load(folder)
     wanted = [catalogue[key] for key in (catalogue if keys is None else keys)]
-    made = ledger.read(folder)
-    due = [clip for clip in wanted if not is_fresh(clip, catalogue, made)]
+    made = build_manifest.read(folder)
+    due = [clip for clip in wanted if not is_up_to_date(clip, catalogue, made)]
     if any(clip.tone_hz is None for clip in due):
-        synthesis.must_have(PROMPT_SPEAKER)
+        synthesis.require_voice(PROMPT_SPEAKER)
     try:
         for clip in due:
-            progress(clip.key)
-            record(catalogue.recording(clip.key), _samples(clip))
-            made[clip.key] = ledger.clip_fingerprint(clip, PROMPT_SPEAKER)
+            on_progress(clip.key)
+            write_recording(catalogue.recording_path(clip.key), _render_samples(clip))
+            made[clip.key] = build_manifest.clip_fingerprint(clip, PROMPT_SPEAKER)
         if remove_orphans:
             _remove_orphans(catalogue, made)
     finally:  # what was recorded before a failure need not be recorded again
-        ledger.write(folder, made)
+        build_manifest.write(folder, made)
     return [clip.key for clip in due]
 
 
-def is_fresh(clip: Clip, catalogue: Catalogue, made: dict[str, str]) -> bool:
+def is_up_to_date(clip: Clip, catalogue: Catalogue, fingerprints: dict[str, str]) -> bool:
     """Whether there is a recording of `clip`, made from its text as it is now."""
-    same = made.get(clip.key) == ledger.clip_fingerprint(clip, PROMPT_SPEAKER)
-    return same and catalogue.recording(clip.key).exists()
+    same = fingerprints.get(clip.key) == build_manifest.clip_fingerprint(clip, PROMPT_SPEAKER)
+    return same and catalogue.recording_path(clip.key).exists()
 
 
-def orphans(catalogue: Catalogue) -> list[Path]:
+def find_orphans(catalogue: Catalogue) -> list[Path]:
     """Recordings in the catalogue's folder that no key of it has."""
-    known = {catalogue.recording(key) for key in catalogue}
+    known = {catalogue.recording_path(key) for key in catalogue}
     return sorted(path for path in catalogue.folder.rglob("*.wav") if path not in known)
 
 
-def spoken(speaker: Speaker, say: str) -> Samples:
+def render_speech(speaker: Speaker, text: str) -> Samples:
     """`say` as it is recorded: trimmed and levelled."""
-    samples = synthesis.speak(speaker, say)
+    samples = synthesis.speak(speaker, text)
     for _ in range(2):  # what is silence depends on the level, and the level on where the frames begin
-        samples = shaping.trim(shaping.level(samples))
+        samples = audio_processing.trim(audio_processing.normalize_level(samples))
     return samples
 
 
-def record(path: Path, samples: Samples) -> None:
+def write_recording(path: Path, samples: Samples) -> None:
     """Write a recording so that nobody ever reads half of one. Raises `SoundsError`."""
     draft = path.with_name(f".{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        wav.write(draft, shaping.to_pcm(samples))
+        wav.write(draft, audio_processing.to_pcm(samples))
         os.replace(draft, path)
     except OSError as error:
         raise SoundsError(f"{path} cannot be written ({error.strerror}): make the folder writable") from error
 
 
-def _samples(clip: Clip) -> Samples:
+def _render_samples(clip: Clip) -> Samples:
     if clip.tone_hz and clip.tone_ms:
-        return shaping.tone(clip.tone_hz, clip.tone_ms)
-    return spoken(PROMPT_SPEAKER, clip.say)
+        return audio_processing.tone(clip.tone_hz, clip.tone_ms)
+    return render_speech(PROMPT_SPEAKER, clip.say)
 
 
-def _remove_orphans(catalogue: Catalogue, made: dict[str, str]) -> None:
-    for path in orphans(catalogue):
+def _remove_orphans(catalogue: Catalogue, fingerprints: dict[str, str]) -> None:
+    for path in find_orphans(catalogue):
         path.unlink()
-    for key in [key for key in made if key not in catalogue]:
-        del made[key]
+    for key in [key for key in fingerprints if key not in catalogue]:
+        del fingerprints[key]

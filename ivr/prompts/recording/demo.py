@@ -8,10 +8,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ivr.errors import SoundsError
-from ivr.prompts.recording import building, ledger, synthesis
+from ivr.prompts.recording import build_manifest, building, synthesis
 from ivr.prompts.recording.synthesis import Speaker
 
-FILE = "demo.toml"
+DEMO_FILE = "demo.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,10 @@ class DemoMessage:
 
 def demo_messages(folder: Path) -> list[DemoMessage]:
     """The messages that `folder`/demo.toml describes. Raises `SoundsError`."""
-    path = folder / FILE
+    path = folder / DEMO_FILE
     try:
         described = tomllib.loads(path.read_text())["message"]
-        return [_message(message) for message in described]
+        return [_parse_message(message) for message in described]
     except OSError as error:
         raise SoundsError(f"{path} cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -40,22 +40,22 @@ def demo_messages(folder: Path) -> list[DemoMessage]:
         raise SoundsError(f"{path}: {error}: each [[message]] has {names}, speaker with its voice") from error
 
 
-def build_demo(folder: Path, progress: Callable[[str], None] = lambda _: None) -> list[str]:
+def build_demo(folder: Path, on_progress: Callable[[str], None] = lambda _: None) -> list[str]:
     """Record the messages that are missing or changed; returns the files written. Raises `SoundsError`."""
-    made = ledger.read(folder)
+    made = build_manifest.read(folder)
     messages = demo_messages(folder)
-    prints = {message.file: ledger.fingerprint(message.text, message.speaker) for message in messages}
+    prints = {message.file: build_manifest.fingerprint(message.text, message.speaker) for message in messages}
     due = [m for m in messages if made.get(m.file) != prints[m.file] or not (folder / m.file).exists()]
     for message in due:
-        synthesis.must_have(message.speaker)
-        progress(message.file)
-        building.record(folder / message.file, building.spoken(message.speaker, message.text))
-    ledger.write(folder, prints)
+        synthesis.require_voice(message.speaker)
+        on_progress(message.file)
+        building.write_recording(folder / message.file, building.render_speech(message.speaker, message.text))
+    build_manifest.write(folder, prints)
     return [message.file for message in due]
 
 
-def _message(described: dict[str, object]) -> DemoMessage:
-    speaker = described["speaker"]
+def _parse_message(table: dict[str, object]) -> DemoMessage:
+    speaker = table["speaker"]
     if not isinstance(speaker, dict):
         raise TypeError("speaker is no table")
-    return DemoMessage(**{**described, "speaker": Speaker(**speaker)})  # type: ignore[arg-type]
+    return DemoMessage(**{**table, "speaker": Speaker(**speaker)})  # type: ignore[arg-type]

@@ -11,23 +11,25 @@ import time
 import traceback
 from pathlib import Path
 
-from ivr.call.agi.conversation import converse
-from ivr.call.agi.opening import open_call
-from ivr.prompts.sentences import Sentences
-from tests.call.contract.rows import ROWS
-from tests.call.contract.service import Service
-from tests.call.contract.stage import stage_in
+from ivr.call.agi.session import run_call
+from ivr.call.agi.startup import read_agi_header
+from ivr.prompts.prompt_cache import PromptCache
+from tests.call.contract.contract_cases import CASES
+from tests.call.contract.contract_fixture import contract_fixture_in
+from tests.call.contract.contract_service import ContractService
 
-COMPLAINT = "complaint.txt"
+FAILURE_FILE = "complaint.txt"
 
 
 def main(row: int, folder: Path, slack_ms: int = 1, work_s: float = 0.5) -> None:
     """One call."""
-    agi = open_call()
-    service = Service(ROWS[row], stage_in(folder, slack_ms, work_s))
-    silence = Sentences(folder, {}, time.monotonic).silence()
-    asyncio.run(converse(agi, ["check"], service.receive, silence, "", time.monotonic))
-    (folder / COMPLAINT).write_text("".join("".join(traceback.format_exception(error)) for error in service.wrong))
+    agi = read_agi_header()
+    service = ContractService(CASES[row], contract_fixture_in(folder, slack_ms, work_s))
+    silence = PromptCache(folder, {}, time.monotonic).render_silence()
+    asyncio.run(run_call(agi, ["check"], service.handle, silence, "", time.monotonic))
+    (folder / FAILURE_FILE).write_text(
+        "".join("".join(traceback.format_exception(error)) for error in service.failures)
+    )
 
 
 if __name__ == "__main__":

@@ -1,0 +1,58 @@
+"""What one phone has to measure in a lab, and the process that does it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+
+from bench.app_voicemail import MAX_MESSAGES
+from bench.bench_lab import PIN, BenchLab
+from bench.phone_worker import BenchTarget, WorkerTask
+
+OUR_NUMBERS = {
+    10: "number/10",
+    1000: "number/1",
+    9000: "number/9",
+    100_000: "number/1",
+    1_000_000: "number/1",
+}
+THEIR_NUMBERS = {10: "digits/10", 1000: "digits/1", 9000: "digits/9"}
+"""The word that follows "You have" in a box of so many new messages."""
+SAVED = (0, 10, 999, 9000, 99_999, 999_999)
+"""None of these is said with the word "one", which is waited for."""
+FIGURES = ("menus", "first_word", "first_word_with_pin")
+
+
+def measure_pairs(lab: BenchLab, number: str, size: int, pairs: int, *, seed: int) -> WorkerTask:
+    """In a box of `size` new messages; in a box of saved ones, how soon a message that is left is heard."""
+    figures = ("left_and_heard",) if lab.saved else FIGURES
+    our_number, their_number = (
+        ("number/1", "digits/1") if lab.saved else (OUR_NUMBERS[size], THEIR_NUMBERS.get(size, ""))
+    )
+    sounds, their_sounds = str(lab.site.sounds), str(lab.asterisk_sounds)
+    ours = BenchTarget(
+        "*97", f"*98{number}", sounds, "count/you-have", our_number, "message/message", f"*76{number}",
+        "tone/beep", "done/deleted",
+    )  # fmt: skip
+    theirs = None
+    if size <= MAX_MESSAGES:
+        theirs = BenchTarget(
+            f"*70{number}", f"*71{number}", their_sounds, "vm-youhave", their_number, "vm-message", f"*78{number}",
+            "beep", "vm-deleted",
+        )  # fmt: skip
+    server = ("127.0.0.1", lab.site.sip_port)
+    return WorkerTask(
+        server, lab.phone_credentials("p", number), lab.phone_credentials("s", number), PIN, pairs, figures, str(lab.audio),
+        ours, theirs, seed,
+    )  # fmt: skip
+
+
+async def run_worker(task: WorkerTask) -> dict[str, list[list[float]]]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.phone_worker", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate(json.dumps(asdict(task)).encode())
+    result: dict[str, list[list[float]]] = json.loads(out)
+    return result

@@ -1,0 +1,80 @@
+"""Getting a token for a while: PUT /v2/user_auth and PUT /v2/api_auth (kazoo-behaviour §4.1)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from ivr.api import openapi
+from ivr.api.auth import ServicesDep, client_address
+from ivr.api.dependencies import ApiServices
+from ivr.api.envelope import success
+from ivr.api.json_body import Body, BodyDep
+from ivr.directory.models import Account
+from ivr.directory.tokens import Token, TokenKind
+from ivr.errors import InvalidFields, NotFound, Unauthorized
+
+router = APIRouter(prefix="/v2", tags=["Signing in"])
+
+
+@router.put("/user_auth", status_code=201, **openapi.USER_AUTH)
+async def user_auth(request: Request, services: ServicesDep, body: BodyDep) -> Response:
+    """Signs in with `credentials`, the md5 of `username:password` in hex, and `account_name` or `account_realm`."""
+    credentials = _required_text(body, "credentials").lower()
+    await services.rate_limiter.register_attempt(client_address(request))
+    account = await _find_account(services, body)
+    right = re.fullmatch("[0-9a-f]{32}", credentials) and body.data.get("method", "md5") == "md5"
+    user_id = await services.credentials.authenticate(account.id if account else None, credentials if right else "")
+    if account is None or user_id is None:
+        raise Unauthorized("these credentials do not hold")
+    await services.rate_limiter.withdraw_attempt(client_address(request))
+    session = await services.tokens.create(
+        account.id, user_id, "user_auth", lifetime_s=services.limits.session_lifetime_s, kind=TokenKind.LOGIN
+    )
+    return _session_response(request, *session)
+
+
+@router.put("/api_auth", status_code=201, **openapi.API_AUTH)
+async def api_auth(request: Request, services: ServicesDep, body: BodyDep) -> Response:
+    """Signs in with `api_key`, a token of `ivr token create`: what is given instead ends by itself."""
+    key = _required_text(body, "api_key")
+    await services.rate_limiter.register_attempt(client_address(request))
+    token = await services.tokens.find(key)
+    if token is None or token.kind is not TokenKind.API_KEY:
+        raise Unauthorized("this key does not hold")
+    await services.rate_limiter.withdraw_attempt(client_address(request))
+    session = await services.tokens.create(
+        token.account_id,
+        token.user_id,
+        "api_auth",
+        lifetime_s=services.limits.session_lifetime_s,
+        kind=TokenKind.SESSION,
+        parent=token,
+    )
+    return _session_response(request, *session)
+
+
+def _session_response(request: Request, token_text: str, token: Token) -> Response:
+    data = {"account_id": token.account_id, "owner_id": token.user_id, "expires_at": token.expires_at}
+    known = {key: value for key, value in data.items() if value is not None}
+    return success(request, known, status=201, token=token_text, revision=token.id)
+
+
+async def _find_account(services: ApiServices, body: Body) -> Account | None:
+    name: Any = body.data.get("account_name") or body.data.get("account_realm") or body.data.get("account_id")
+    if not isinstance(name, str):
+        raise InvalidFields({"account_name": {"required": {"message": "Field is required but missing"}}})
+    try:
+        return await services.directory.find_account_by_name(name)
+    except NotFound:
+        return None  # Goes on as if it were there: how long an answer takes must not tell.
+
+
+def _required_text(body: Body, name: str) -> str:
+    value = body.data.get(name)
+    if not isinstance(value, str) or not value:
+        raise InvalidFields({name: {"required": {"message": "Field is required but missing"}}})
+    return value

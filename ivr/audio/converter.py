@@ -1,0 +1,96 @@
+"""Where audio is converted: a few processes of low priority, started when first needed, ended when they hang."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from ivr.audio.formats import AudioFormat, by_name
+from ivr.errors import InvalidAudio, NotFound, SoundsError
+
+TIMEOUT_S = 120.0
+
+
+class ConversionPool:
+    """`workers`: how many jobs at a time; the others wait for their turn. `patience_s`: how long one may take."""
+
+    def __init__(self, workers: int = 1, timeout_s: float = TIMEOUT_S) -> None:
+        self._slots = asyncio.Semaphore(workers)
+        self._idle: list[asyncio.subprocess.Process] = []
+        self._timeout_s = timeout_s
+
+    async def decode_to_recording(self, upload: Path, target: Path, longest_s: int) -> tuple[AudioFormat, int]:
+        """Make a recording of our form at `target` of what was uploaded; its format, and its length in ms.
+
+        Raises `InvalidAudio`.
+        """
+        done = await self._submit(job="record", upload=str(upload), target=str(target), longest_s=longest_s)
+        return by_name(str(done["format"])), int(str(done["length_ms"]))
+
+    async def encode(self, paths: list[Path], audio_format: AudioFormat, target: Path) -> None:
+        """Give recordings of ours, joined, another form. Raises `NotFound`, `InvalidAudio`."""
+        await self._submit(job="form", paths=[str(path) for path in paths], name=audio_format.name, target=str(target))
+
+    async def close(self) -> None:
+        """Send the workers home."""
+        for worker in self._idle:
+            await _stop_worker(worker)
+        self._idle.clear()
+
+    async def _submit(self, **job: object) -> dict[str, object]:
+        async with self._slots:
+            worker = self._idle.pop() if self._idle else await _start_worker()
+            answer: dict[str, object] = {}
+            try:
+                answer = await asyncio.wait_for(_send_job(worker, job), self._timeout_s)
+            except (TimeoutError, OSError, ValueError):
+                pass  # It hangs, or was ended for taking too much; the file was not fit to be heard.
+            finally:
+                if answer:
+                    self._idle.append(worker)
+                else:
+                    await _stop_worker(worker)
+        return _parse_response(answer)
+
+
+def _parse_response(response: dict[str, object]) -> dict[str, object]:
+    if "done" in response:
+        assert isinstance(response["done"], dict)
+        return response["done"]
+    if "gone" in response:
+        raise NotFound(f"the recording {Path(str(response['gone'])).name} is gone")
+    if "failed" in response:
+        raise SoundsError(f"audio could not be converted: {response['failed']}")
+    raise InvalidAudio(str(response.get("refused", "the audio takes too much time or memory to be read")))
+
+
+async def _start_worker() -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "ivr.audio.worker",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+async def _send_job(worker: asyncio.subprocess.Process, job: dict[str, object]) -> dict[str, object]:
+    assert worker.stdin
+    assert worker.stdout
+    worker.stdin.write(json.dumps(job).encode() + b"\n")
+    await worker.stdin.drain()
+    answer: dict[str, object] = json.loads(await worker.stdout.readline())
+    return answer
+
+
+async def _stop_worker(worker: asyncio.subprocess.Process) -> None:
+    """With whatever it started: both are of one process group."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(worker.pid, signal.SIGKILL)
+    await worker.wait()

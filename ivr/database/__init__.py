@@ -1,1 +1,0 @@
-"""The one database file: its schema, its one writer, its readers. Knows no mailbox rules."""

@@ -1,0 +1,60 @@
+"""What Asterisk's console says, read: pure functions of its text (Asterisk 22)."""
+
+from __future__ import annotations
+
+import re
+
+_VERSION = re.compile(r"Asterisk (\d+)\.(\S+)")
+_MODULE = re.compile(r"(\S+?)(?:\.so)? +.*? (Running|Not Running) +\w")
+_GLOBAL = re.compile(r" {3}(\w+)=(.*)")
+_ENDPOINT = re.compile(r" Endpoint: +([^\s/<]\S*?)(?:/.*)? {2,}\S")
+_EXTENSION = re.compile(r" {2}'(.*?)' +(?:\(CID match.*\) +)?=> ")
+_INCLUDE = re.compile(r" {2}Include => +'([^']+)'")
+
+
+def parse_version(text: str) -> tuple[int, str] | None:
+    """`core show version`: 22 and "22.10.1"."""
+    found = _VERSION.search(text)
+    return (int(found[1]), f"{found[1]}.{found[2].partition('+')[0]}") if found else None
+
+
+def parse_running_modules(text: str) -> frozenset[str]:
+    """`module show`: the names of all that run, without .so."""
+    matches = map(_MODULE.match, text.splitlines())
+    return frozenset(found[1] for found in matches if found and found[2] == "Running")
+
+
+def parse_global_variables(text: str) -> dict[str, str]:
+    """`dialplan show globals`."""
+    matches = map(_GLOBAL.fullmatch, text.splitlines())
+    return {found[1]: found[2] for found in matches if found}
+
+
+def parse_endpoints(text: str) -> dict[str, bool]:
+    """`pjsip show endpoints`: each endpoint, and whether it has to authenticate."""
+    found: dict[str, bool] = {}
+    name = None
+    for line in text.splitlines():
+        if matched := _ENDPOINT.match(line):
+            name = matched[1]
+            found[name] = False
+        elif name and line.strip().startswith("InAuth:"):
+            found[name] = True
+    return found
+
+
+def parse_extensions(text: str) -> list[str]:
+    """`dialplan show CONTEXT`: its extensions and patterns."""
+    matches = map(_EXTENSION.match, text.splitlines())
+    return [found[1] for found in matches if found]
+
+
+def parse_includes(text: str) -> list[str]:
+    """`dialplan show CONTEXT`: the contexts that it takes in."""
+    matches = map(_INCLUDE.match, text.splitlines())
+    return [found[1] for found in matches if found]
+
+
+def is_unbounded(pattern: str) -> bool:
+    """Whether a pattern takes numbers of any length: "_X." and "_9!" do, "_1XXX" and "1000" do not."""
+    return pattern.startswith("_") and pattern[-1] in ".!"

@@ -1,0 +1,120 @@
+"""Leaving a message (kazoo-behaviour §1.3): greeting, beep, recording, review; hanging up keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from ivr.audio.sound import Sound
+from ivr.call.arguments import Recipient
+from ivr.errors import NotFound, UnplayableSound
+from ivr.mailbox import copies
+from ivr.mailbox.capacity import LEAST_MS
+from ivr.mailbox.mailbox import Mailbox
+from ivr.menus import dialplan_status
+from ivr.menus.caller_review import CallerReview
+from ivr.menus.context import CallContext, Status
+from ivr.menus.greeting import Greeting
+from ivr.menus.menu import NextStep
+from ivr.menus.operator import Operator
+from ivr.menus.recorder import Recorder
+from ivr.menus.review import ReviewChoice
+from ivr.storage.protocols import Purpose, Take
+
+NO_BEEP = "none"
+
+log = structlog.get_logger()
+
+
+class LeaveMessage(Recorder):
+    """A caller and the box that they reached."""
+
+    def __init__(self, call_context: CallContext, mailbox: Mailbox) -> None:
+        super().__init__(call_context)
+        self._mailbox = mailbox
+        self._urgent = call_context.call.incoming.arguments.urgent
+        """As the caller marked it; it outlives a take that they record again."""
+        self._operator_chosen = False
+
+    async def run_forever(self) -> NextStep:
+        elsewhere = await Greeting(self.call_context, self._mailbox).run_forever()
+        if elsewhere is not None:
+            return elsewhere
+        if not await self.record(self._mailbox):
+            return await self.say_goodbye("greeting/too-short", "done/goodbye", status=Status.NOMESSAGE)
+        if self._operator_chosen:
+            await self.say("done/saved")
+            return await Operator(self.call_context, self._mailbox).run_forever() or await self.say_goodbye()
+        return await self.say_goodbye("done/message-left", "done/thank-you")
+
+    async def _begin_take(self) -> Take:
+        return await self.services.takes.begin(
+            self._mailbox.account_id,
+            self._mailbox.id,
+            Purpose.MESSAGE,
+            self.call_context.recording_source,
+            {"urgent": self._urgent, copies.PAYLOAD: await self._copy_recipient_ids()},
+        )
+
+    async def _copy_recipient_ids(self) -> list[str]:
+        """Ids of the boxes that get a copy. One that there is not, or that is full, is told in the log."""
+        found: list[str] = []
+        for addressee in self.call.incoming.arguments.copies:
+            try:
+                box = await self._find_recipient_box(addressee)
+            except NotFound as error:
+                log.warning("dialplan.copy", number=addressee.number, reason=str(error))
+                continue
+            if await self.services.capacity.is_full(box):
+                log.warning("dialplan.copy", number=addressee.number, reason="the box is full")
+            elif box.id not in (self._mailbox.id, *found):
+                found.append(box.id)
+        return found
+
+    async def _find_recipient_box(self, recipient: Recipient) -> Mailbox:
+        directory, account = self.services.directory, self.call_context.account
+        if recipient.account:
+            account = await directory.find_account_by_name(recipient.account)
+        box = await self.services.boxes.by_number(account.id, recipient.number)
+        if box is None:
+            raise NotFound(f"there is no box {recipient.number} in the account {account.name}")
+        return box
+
+    async def _review_take(self, take: Take, mailbox: Mailbox, length_ms: int) -> ReviewChoice:
+        operator = await Operator(self.call_context, mailbox).find_target()
+        review = CallerReview(
+            self.call_context, mailbox, take, length_ms, urgent=self._urgent, has_operator=operator is not None
+        )
+        try:
+            choice = await review.run_forever()
+        finally:
+            self._urgent = review.urgent
+        self._operator_chosen = choice is ReviewChoice.OPERATOR
+        return choice
+
+    async def _store_take(self, take: Take) -> None:
+        marked = replace(take, payload={**(take.payload or {}), "urgent": self._urgent})
+        message = await self.services.delivery.deliver(marked, self._mailbox)
+        await copies.Copies(self.services.boxes, self.services.delivery).make(marked, message)
+        await dialplan_status.report_message_left(self.call, message)
+        self.call.journal.note("message left", message=message.id, length_ms=message.length_ms, urgent=message.urgent)
+
+    async def _play_beep(self) -> None:
+        """Another sound, or none, where the dialplan says so."""
+        asked = self.call.incoming.arguments.beep
+        if not asked:
+            await super()._play_beep()
+        elif asked != NO_BEEP:
+            try:
+                await self.call.play([Sound(Path(asked), 0, f"({asked})")], keys="")
+            except UnplayableSound as error:
+                log.warning("dialplan.beep", reason=str(error))
+                await super()._play_beep()
+
+    async def _max_duration_ms(self, mailbox: Mailbox) -> int:
+        """No longer than the box has room for, if it is not full since the call began."""
+        longest_ms = await super()._max_duration_ms(mailbox)
+        left_ms = await self.services.capacity.left_ms(mailbox)
+        return longest_ms if left_ms is None else min(longest_ms, max(left_ms, LEAST_MS))

@@ -1,0 +1,52 @@
+"""The smallest server that Prometheus can read: GET /metrics, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from prometheus_client import CONTENT_TYPE_LATEST
+
+REQUEST_TIMEOUT_S = 5.0
+MAX_HEAD_BYTES = 8192
+
+
+class PrometheusServer:
+    """`text()` gives what there is to read."""
+
+    def __init__(self, render: Callable[[], Awaitable[bytes]]) -> None:
+        self._render = render
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen; gives the port. Raises OSError for an address in use."""
+        self._server = await asyncio.start_server(self._serve, host, port, limit=MAX_HEAD_BYTES)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    def stop(self) -> None:
+        if self._server:
+            self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+                head = await reader.readuntil(b"\r\n\r\n")
+                writer.write(await self._respond(head.split(b"\r\n", 1)[0]))
+                await writer.drain()
+        writer.close()
+
+    async def _respond(self, request_line: bytes) -> bytes:
+        verb, _, rest = request_line.partition(b" ")
+        if rest.split(b" ")[0].split(b"?")[0] != b"/metrics":
+            return _response("404 Not Found", b"only /metrics is here\n")
+        if verb != b"GET":
+            return _response("405 Method Not Allowed", b"GET only\n")
+        return _response("200 OK", await self._render(), CONTENT_TYPE_LATEST)
+
+
+def _response(status: str, body: bytes, content_type: str = "text/plain; charset=utf-8") -> bytes:
+    head = (
+        f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body

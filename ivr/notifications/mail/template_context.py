@@ -1,0 +1,157 @@
+"""What a template may say about a message, by Kazoo's names (kazoo-behaviour §5.1)."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_datetime
+
+from ivr import __version__
+from ivr.directory.models import User
+from ivr.mailbox.boxes import public
+from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.records import Caller, Counts, Message
+
+DATE_PATTERNS = {"en": "EEEE, MMMM d, y 'at' HH:mm"}
+MAX_CALLER_LENGTH = 100
+_INVISIBLE_CHARACTERS = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]+"
+)
+
+
+def to_single_line(text: str) -> str:
+    """One line without anything invisible: what callers say of themselves goes into headers and names of files."""
+    return " ".join(_INVISIBLE_CHARACTERS.sub(" ", text).split())
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """The audio of a message as it goes out; `content` None: it is not attached, because it is too large."""
+
+    filename: str
+    extension: str
+    content: bytes | None
+
+
+def attachment_filename(mailbox: Mailbox, message: Message) -> str:
+    """`<caller>_<date>_<time>.<extension>`, lower-case, blanks as `_`, url-encoded (kazoo-behaviour §5.1)."""
+    caller = to_single_line(message.caller.name or message.caller.number or "unknown")[:MAX_CALLER_LENGTH]
+    when = f"{mailbox.local(message.time):%Y-%m-%d_%H-%M-%S}"
+    name = f"{caller}_{when}.{mailbox.settings.media_extension}".lower().replace(" ", "_")
+    return quote(name, safe="+").lstrip(".")
+
+
+def transcription_text(message: Message) -> str:
+    """Its text; "" where there is none."""
+    if not message.transcription:
+        return ""
+    try:
+        kept = json.loads(message.transcription)
+    except ValueError:
+        return message.transcription
+    return str(kept.get("text") or "") if isinstance(kept, dict) and kept.get("result") == "success" else ""
+
+
+def box_context(mailbox: Mailbox, counts: Counts) -> dict[str, Any]:
+    """What can be said about a box alone."""
+    box = mailbox.settings
+    return {
+        "voicemail": {
+            **{key: value for key, value in public(box).items() if key != "pin_secret_ref"},
+            "id": mailbox.id,
+            "name": box.name,
+            "box": mailbox.number,
+            "number": mailbox.number,
+            "vmbox_id": mailbox.id,
+            "vmbox_name": box.name,
+            "vmbox_number": mailbox.number,
+            "vmbox_include_message_on_notify": box.include_message_on_notify,
+            "max_messages": mailbox.system.max_message_count,
+            "message_count": counts.new + counts.saved,
+            "new_count": counts.new,
+            "saved_count": counts.saved,
+        },
+        "user": _user_context(mailbox.owner, mailbox),
+        "owner": _user_context(mailbox.owner, mailbox),
+        "account": {
+            "id": mailbox.account.id,
+            "name": mailbox.account.name,
+            "realm": mailbox.account.realm,
+            "language": mailbox.account.language,
+            "timezone": mailbox.account.timezone,
+        },
+        "system": {"name": "ivr", "version": __version__},
+    }
+
+
+def message_context(
+    mailbox: Mailbox, counts: Counts, message: Message, attachment: Attachment | None
+) -> dict[str, Any]:
+    """What can be said about a message."""
+    about = box_context(mailbox, counts)
+    about["voicemail"] |= {
+        "msg_id": message.id,
+        "transcription": transcription_text(message) if mailbox.settings.include_transcription_on_notify else "",
+        "length": _format_duration(message.length_ms),
+        "length_ms": message.length_ms,
+        "urgent": message.urgent,
+        "file_name": attachment.filename if attachment else "",
+        "file_type": attachment.extension if attachment else "",
+        "file_size": len(attachment.content) if attachment and attachment.content else 0,
+        "too_large": attachment is not None and attachment.content is None,
+    }
+    return {
+        **about,
+        "caller_id": _caller_context(message.caller),
+        "callee_id": _caller_context(Caller(mailbox.number, mailbox.settings.name)),
+        "from": _parse_sip_uri(message.from_uri),
+        "to": _parse_sip_uri(message.to_uri),
+        "date_called": {
+            "local": _format_date(mailbox.local(message.time), mailbox.language),
+            "utc": f"{datetime.fromtimestamp(message.time, UTC):%Y-%m-%d %H:%M:%S} UTC",
+        },
+        "call_id": message.call_id,
+    }
+
+
+def _user_context(user: User | None, mailbox: Mailbox) -> dict[str, str]:
+    own = user.settings if user else {}
+    name = user.name if user else ""
+    return {
+        "first_name": str(own.get("first_name") or name),
+        "last_name": str(own.get("last_name") or ""),
+        "email": (user and user.email) or "",
+        "username": (user and user.username) or name,
+        "timezone": (user and user.timezone) or mailbox.account.timezone,
+    }
+
+
+def _caller_context(caller: Caller) -> dict[str, str]:
+    name, number = to_single_line(caller.name), to_single_line(caller.number)
+    both = f"{name} ({number})" if name and number and name != number else name or number or "unknown caller"
+    return {"name": name, "number": number, "name_number": both}
+
+
+def _parse_sip_uri(uri: str) -> dict[str, str]:
+    user, _, realm = to_single_line(uri).partition("@")
+    return {"user": user, "realm": realm}
+
+
+def _format_duration(ms: int) -> str:
+    """HH:MM:SS."""
+    s = round(ms / 1000)
+    return f"{s // 3600:02}:{s // 60 % 60:02}:{s % 60:02}"
+
+
+def _format_date(local: datetime, language: str) -> str:
+    try:
+        locale = Locale.parse(language.replace("-", "_"))
+    except (UnknownLocaleError, ValueError):
+        locale = Locale("en")
+    return str(format_datetime(local, DATE_PATTERNS.get(locale.language, "full"), locale=locale))

@@ -1,0 +1,160 @@
+"""Tells an account's own program of every change: one signed POST an event, repeated until it was taken.
+
+The account's settings say where: `ivr account set demo settings.webhook.url=https://… settings.webhook.secret=…`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+import sqlite3
+import urllib.request
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+
+from ivr.clock import Clock
+from ivr.directory.directory import Directory
+from ivr.errors import NotFound, NotificationFailed, NotificationUndeliverable
+from ivr.notifications.event import MailboxEvent
+from ivr.notifications.worker import Handler, HandlerResult
+from ivr.storage.records import Message
+from ivr.storage.sqlite.events import TaskKind, enqueue
+from ivr.storage.sqlite.outbox import OutboxTask
+
+MAX_CONCURRENCY = 8
+REQUEST_TIMEOUT_S = 10.0
+HTTP_GONE = 410
+
+
+def subscribed_webhook(settings: Mapping[str, Any], event_name: str) -> tuple[str, str] | None:
+    """Address and secret ("" for none) of an account's webhook, where it wants to know of this event."""
+    webhook = settings.get("webhook")
+    if not isinstance(webhook, Mapping) or not webhook.get("url"):
+        return None
+    events = webhook.get("events")
+    if isinstance(events, list) and event_name not in events:
+        return None
+    return str(webhook["url"]), str(webhook.get("secret") or "")
+
+
+class WebhookSubscriber:
+    """Asks for a POST where the account wants one. What it says is settled now: later the message may be another."""
+
+    def handle(self, connection: sqlite3.Connection, event: MailboxEvent, now: int) -> None:
+        if subscribed_webhook(event.mailbox.account.settings, event.name):
+            enqueue(
+                connection,
+                TaskKind.WEBHOOK,
+                now,
+                account_id=event.mailbox.account_id,
+                box_id=event.mailbox.id,
+                message_id=event.message.id if event.message else None,
+                target=event.name,
+                payload=_event_payload(event),
+            )
+
+
+class WebhookSender:
+    """Sends them."""
+
+    def __init__(self, directory: Directory, clock: Clock) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._executor = ThreadPoolExecutor(MAX_CONCURRENCY, "webhook")
+
+    @property
+    def handlers(self) -> dict[TaskKind, Handler]:
+        return {TaskKind.WEBHOOK: self.send}
+
+    async def send(self, task: OutboxTask) -> HandlerResult:
+        """Raises `NotificationFailed` for any answer but 2xx; `NotificationUndeliverable` for 410 Gone and what is no address."""
+        try:
+            where = subscribed_webhook((await self._directory.account(task.account_id)).settings, task.target)
+        except NotFound:
+            where = None
+        if where:
+            body = json.dumps(dict(task.payload), ensure_ascii=False, sort_keys=True).encode()
+            headers = self._headers(task, where[1], body)
+            await asyncio.get_running_loop().run_in_executor(self._executor, _post, where[0], body, headers)
+        return None
+
+    def _headers(self, task: OutboxTask, secret: str, body: bytes) -> dict[str, str]:
+        """The signature covers the time, so that nobody can send it again next week."""
+        at = str(int(self._clock.now()))
+        headers = {"Content-Type": "application/json", "X-Ivr-Event": task.target, "X-Ivr-Timestamp": at}
+        if secret:
+            digest = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+            headers["X-Ivr-Signature"] = f"sha256={digest}"
+        return headers
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        """Nobody is sent elsewhere with what was meant for here."""
+
+
+_OPENER = urllib.request.OpenerDirector()
+for _handler in (
+    urllib.request.HTTPHandler(),
+    urllib.request.HTTPSHandler(),
+    urllib.request.HTTPDefaultErrorHandler(),
+    urllib.request.HTTPErrorProcessor(),
+    _NoRedirects(),
+):
+    _OPENER.add_handler(_handler)
+
+
+def _post(url: str, body: bytes, headers: dict[str, str]) -> None:
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise NotificationUndeliverable(f"{url!r} is no address of a web server")
+    try:
+        request = urllib.request.Request(url, body, headers, method="POST")
+        with _OPENER.open(request, timeout=REQUEST_TIMEOUT_S):
+            return
+    except HTTPError as error:
+        with error:
+            kind = NotificationUndeliverable if error.code == HTTP_GONE else NotificationFailed
+            raise kind(f"the webhook answered {error.code}") from None
+    except URLError as error:
+        raise NotificationFailed(f"the webhook cannot be reached: {error.reason}") from error
+    except (OSError, ValueError) as error:
+        raise NotificationFailed(f"the webhook cannot be reached: {error}") from error
+
+
+def _event_payload(event: MailboxEvent) -> dict[str, Any]:
+    mailbox = event.mailbox
+    return {
+        "event": event.name,
+        "id": f"{event.id}.{event.message.id if event.message else mailbox.id}",
+        "at": event.occurred_at,
+        "reason": event.reason,
+        "account": {"id": mailbox.account.id, "name": mailbox.account.name, "realm": mailbox.account.realm},
+        "box": {
+            "id": mailbox.id,
+            "name": mailbox.settings.name,
+            "mailbox": mailbox.number,
+            "owner_id": mailbox.settings.owner_id,
+        },
+        "message": _message_payload(event.message) if event.message else None,
+    }
+
+
+def _message_payload(message: Message) -> dict[str, Any]:
+    return {
+        "media_id": message.id,
+        "folder": str(message.folder),
+        "timestamp": message.gregorian,
+        "time": message.time,
+        "length": message.length_ms,
+        "urgent": message.urgent,
+        "caller_id_number": message.caller.number,
+        "caller_id_name": message.caller.name,
+        "from": message.from_uri,
+        "to": message.to_uri,
+        "call_id": message.call_id,
+    }

@@ -1,0 +1,142 @@
+"""What the dialplan recorded by itself while the service was down becomes a message at the next start, once.
+
+It leaves `alone-<account>-<box>-<caller>-<epoch>-<unique id>.wav` in the folder of takes; each part has letters, digits
+and "_" only, what else was in it being left out (docs/dialplan.md). The id of the message follows from the name of the
+file, so that a crash between the row and the end of the file makes no second one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+from ivr.audio import wav
+from ivr.clock import Clock
+from ivr.directory.directory import Directory
+from ivr.directory.models import Account
+from ivr.errors import InvalidAudio, IvrError
+from ivr.mailbox.boxes import Boxes
+from ivr.mailbox.delivery import Delivery
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.voicemail_settings import DAY_S
+from ivr.recovery.file_stability import Quiet
+from ivr.storage.audio_folder import Recordings
+from ivr.storage.records import Caller
+
+PREFIX = "alone-"
+NAME = re.compile(r"alone-(\w*)-(\w+)-(\w*)-(\d{9,11})-(\w+)\.wav", re.ASCII)
+ANONYMOUS = "anonymous"
+LEFT_OUT = re.compile(r"\W", re.ASCII)
+RETRY_S = 30.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One such file, as its name tells."""
+
+    path: Path
+    account: str
+    box: str
+    caller: str
+    recorded_at: int
+    """Unix seconds."""
+
+    @property
+    def message_id(self) -> str:
+        """The same for the same file, whenever it is asked for."""
+        digest = hashlib.sha256(self.path.name.encode()).hexdigest()[:32]
+        return f"{datetime.fromtimestamp(self.recorded_at, UTC):%Y%m}-{digest}"
+
+
+def named(path: Path, now: float) -> Recorded | None:
+    """What the name of a file says; None where it is none of these names, or from a time that cannot be."""
+    found = NAME.fullmatch(path.name)
+    if found is None or int(found[4]) > now + DAY_S:
+        return None
+    return Recorded(path, found[1], found[2], "" if found[3] == ANONYMOUS else found[3], int(found[4]))
+
+
+class Alone:
+    """Adopts them, each when its file has not grown for a while."""
+
+    def __init__(
+        self, directory: Directory, boxes: Boxes, delivery: Delivery, recordings: Recordings, clock: Clock
+    ) -> None:
+        self._directory = directory
+        self._boxes = boxes
+        self._delivery = delivery
+        self._recordings = recordings
+        self._clock = clock
+        self._quiet = Quiet(clock)
+        self._told: set[str] = set()
+        self._later: dict[str, float] = {}
+
+    async def turn(self, quiet_s: float) -> None:
+        """Adopt those that have been quiet for so long."""
+        found = await asyncio.to_thread(self._recordings.sizes_of_takes, PREFIX)
+        for path, size in found.items():
+            is_quiet = self._quiet.for_s(path, size) >= quiet_s
+            if is_quiet and self._clock.monotonic() >= self._later.get(path, 0):
+                await self._adopt(Path(path))
+        self._quiet.keep_only(found)
+        self._told &= found.keys()
+        self._later = {path: at for path, at in self._later.items() if path in found}
+
+    async def is_anything_left(self) -> bool:
+        """Whether there is one that has not been tried yet, or is due to be tried again."""
+        found = await asyncio.to_thread(self._recordings.sizes_of_takes, PREFIX)
+        return any(self._clock.monotonic() >= self._later.get(path, 0) for path in found)
+
+    async def _adopt(self, path: Path) -> None:
+        try:
+            recorded = named(path, self._clock.now())
+            mailbox = await self._mailbox(recorded) if recorded else None
+            if recorded is None:
+                self._keep(path, "its name is none that the dialplan gives", "look who wrote it, and move it away")
+            elif mailbox is None:
+                self._keep(
+                    path,
+                    f"there is no box {recorded.box!r} in an account {recorded.account!r}",
+                    "make the box, or move the file away",
+                )
+            elif wav.length_ms(path) < mailbox.system.min_message_size:
+                log.info("alone.dropped", file=path.name, reason="shorter than the minimum")
+                await asyncio.to_thread(self._recordings.remove, path)
+            else:
+                caller = Caller(recorded.caller)
+                await self._delivery.deliver_alone(path, mailbox, recorded.message_id, caller, recorded.recorded_at)
+                log.info("alone.adopted", file=path.name, message=recorded.message_id, box=mailbox.id)
+        except InvalidAudio as reason:
+            self._keep(path, str(reason), "look what is in it, and move it away")
+        except (IvrError, OSError) as error:
+            log.error("alone.not_adopted", file=path.name, reason=str(error), again_in_s=RETRY_S)
+            self._later[str(path)] = self._clock.monotonic() + RETRY_S
+
+    def _keep(self, path: Path, reason: str, remedy: str) -> None:
+        """Never deleted: somebody may have said something in it. Told once, and tried again: a box can be made."""
+        self._later[str(path)] = self._clock.monotonic() + RETRY_S
+        if str(path) not in self._told:
+            self._told.add(str(path))
+            log.error("alone.kept", file=str(path), reason=reason, remedy=remedy)
+
+    async def _mailbox(self, recorded: Recorded) -> Mailbox | None:
+        """The box; None where there is none, or where several accounts could be meant."""
+        accounts = await self._directory.accounts()
+        if recorded.account:
+            accounts = [one for one in accounts if recorded.account in _names(one)]
+        boxes = [await self._boxes.by_number(account.id, recorded.box) for account in accounts]
+        found = [box for box in boxes if box]
+        return found[0] if len(found) == 1 else None
+
+
+def _names(account: Account) -> set[str]:
+    """What the dialplan may call it."""
+    return {LEFT_OUT.sub("", name) for name in (account.id, account.name, account.realm) if name}

@@ -1,0 +1,175 @@
+"""The files of messages and media: where they lie, and how one gets there so that it is never half there.
+
+Asterisk reads them, so folders are 2750 and files 0640, of one group that the service and Asterisk share. Asterisk
+writes takes into `takes/` as its own user; a take becomes a recording by copy, never by rename: it must be ours.
+These functions wait for the disk and belong into a thread of their own.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ivr.audio import wav
+from ivr.errors import DiskFull, NotFound, StoreError
+
+FOLDER_MODE = 0o2750
+TAKES_MODE = 0o2770
+FILE_MODE = 0o640
+FORMS = (".wav", ".mp3", ".mp4", ".upload")
+"""Endings of one recording: as it is kept, as it may have been made for mail and downloads, as a program brought it."""
+OURS = re.compile(r"(\.?)((?:\d{6}-)?[0-9a-f]{32}(?:-[0-9a-f]{8})?)\..*")
+"""The name of a file that we made, a draft with a dot before it; any other is somebody else's and left alone.
+
+Audio that came later than its message has eight digits more.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file that lies in one of our folders."""
+
+    id: str
+    """Of what it should belong to; "" for a draft, which belongs to nothing."""
+    path: Path
+    changed_at: float
+    """Unix seconds at which it came under this name (a link to an old file is young)."""
+
+
+class Recordings:
+    """The recordings below one data folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.takes = folder / "takes"
+        self.incoming = folder / "incoming"
+
+    def prepare(self) -> None:
+        """Make the folders that must be there before the first call. Raises `StoreError`."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for folder, mode in ((self._folder, FOLDER_MODE), (self.takes, TAKES_MODE), (self.incoming, FOLDER_MODE)):
+                folder.mkdir(exist_ok=True)
+                if folder.stat().st_uid == os.geteuid():
+                    folder.chmod(mode)
+        except OSError as error:
+            raise explained(error) from error
+
+    def message(self, account_id: str, recording: str) -> Path:
+        """Where the audio of a message lies; `recording` is its id, unless its audio came later."""
+        return self._folder / account_id / "vm" / f"{recording}.wav"
+
+    def media(self, account_id: str, media_id: str) -> Path:
+        """Where a greeting, a name or an intro lies."""
+        return self._folder / account_id / "media" / f"{media_id}.wav"
+
+    def upload(self, recording: Path) -> Path:
+        """Where what a program brought lies, byte for byte, beside the recording that was made of it."""
+        return recording.with_suffix(".upload")
+
+    def take(self, take_id: str) -> Path:
+        """Where Asterisk records a take."""
+        return self.takes / f"{take_id}.wav"
+
+    def adopt(self, source: Path, target: Path) -> int:
+        """Copy a recording of Asterisk's to `target`, mend its header, sync it; gives its size in bytes.
+
+        The source stays until its row is gone. Raises `NotFound`, `InvalidAudio`, `DiskFull`, `StoreError`.
+        """
+
+        def copy(draft: Path) -> None:
+            shutil.copyfile(source, draft)
+            wav.repair_header(draft)
+
+        return self._arrive(target, copy)
+
+    def write(self, pcm: bytes, target: Path) -> int:
+        """Write samples as a recording, synced; gives its size in bytes."""
+        return self._arrive(target, lambda draft: wav.write(draft, pcm))
+
+    def link(self, source: Path, target: Path) -> int:
+        """One more name for a recording, which never changes; gives its size in bytes."""
+        return self._arrive(target, lambda draft: os.link(source, draft))
+
+    def remove(self, path: Path) -> None:
+        """Take a file away; one that is gone already is fine."""
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise explained(error) from error
+
+    def remove_forms(self, stem: PurePosixPath) -> None:
+        """Take a recording away in every form; `stem` is its path below the data folder, without an ending."""
+        for form in FORMS:
+            self.remove(self._folder / f"{stem}{form}")
+
+    def files(self, account_id: str, shelf: str) -> Iterator[Found]:
+        """What lies in a folder of an account, or in the folder `takes` ("" as account); one at a time."""
+        try:
+            with os.scandir(self._folder / account_id / shelf) as entries:
+                for entry in entries:
+                    if (name := OURS.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
+                        yield Found("" if name[1] else name[2], Path(entry.path), entry.stat().st_ctime)
+        except FileNotFoundError:
+            return  # No such folder yet, or a file that has gone meanwhile: the rest is looked at the next time.
+        except OSError as error:
+            raise explained(error) from error
+
+    def sizes_of_takes(self, prefix: str) -> dict[str, int]:
+        """Path and bytes of each file in the folder of takes whose name begins with `prefix`. Raises `StoreError`."""
+        try:
+            with os.scandir(self.takes) as entries:
+                return {entry.path: entry.stat().st_size for entry in entries if entry.name.startswith(prefix)}
+        except FileNotFoundError:
+            return {}  # One went meanwhile: all are looked at again soon.
+        except OSError as error:
+            raise explained(error) from error
+
+    def _arrive(self, target: Path, make: Callable[[Path], object]) -> int:
+        draft = target.with_name(f".{target.name}.part")
+        try:
+            self._folder_of(target)
+            draft.unlink(missing_ok=True)
+            make(draft)
+            return _settle(draft, target)
+        except FileNotFoundError as error:
+            raise NotFound(f"the recording {error.filename} is gone") from error
+        except OSError as error:
+            draft.unlink(missing_ok=True)
+            raise explained(error) from error
+
+    def _folder_of(self, target: Path) -> None:
+        for folder in (target.parent.parent, target.parent):
+            if not folder.exists():
+                folder.mkdir(exist_ok=True)
+                folder.chmod(FOLDER_MODE)
+                _sync(folder.parent)
+
+
+def _settle(draft: Path, target: Path) -> int:
+    draft.chmod(FILE_MODE)
+    _sync(draft)
+    os.replace(draft, target)
+    draft.unlink(missing_ok=True)  # Two names of the same file: replacing one by the other does nothing.
+    _sync(target.parent)
+    return target.stat().st_size
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def explained(error: OSError) -> StoreError:
+    """What a failing disk means to the person who runs it."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull("the disk is full: make room for the data folder")
+    return StoreError(f"the data folder cannot be read or written: {error}")

@@ -1,0 +1,349 @@
+"""The store contract: what the rules of this room ask of whatever keeps boxes and messages.
+
+Every method is `async` and done when it returns: what it changed is synced to the disk, with its outbox rows and
+counters, in one transaction. All raise `StoreError` (or one below it) where the store could not do it; nothing
+happened then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from ivr.storage.records import Counts, Folder, Message, OpenFolder
+
+
+@dataclass(frozen=True, slots=True)
+class BoxRow:
+    """A box as it is kept. `settings` is the document of `ivr.mailbox.box_settings.Box`, unknown keys and all."""
+
+    id: str
+    account_id: str
+    settings: Mapping[str, Any]
+    revision: int = 1
+
+
+class BoxStore(Protocol):
+    """Boxes and the numbers they are reached by."""
+
+    async def add(self, box: BoxRow) -> None:
+        """Raises `Conflict` where its number or an alias is in use in the account."""
+
+    async def get(self, box_id: str) -> BoxRow:
+        """Raises `NotFound`."""
+
+    async def by_number(self, account_id: str, number: str) -> BoxRow | None:
+        """The box that a mailbox number or alias belongs to."""
+
+    async def owned(self, account_id: str, owner_id: str, limit: int) -> list[BoxRow]:
+        """At most `limit` boxes of one owner, by number."""
+
+    async def of_account(self, account_id: str) -> list[BoxRow]:
+        """All boxes of an account, by number."""
+
+    async def replace(self, box: BoxRow) -> BoxRow:
+        """New settings; `revision` must be the stored one, and goes up. Raises `NotFound`, `Conflict`."""
+
+    async def remove(self, box_id: str, *, seen: int | None = None) -> None:
+        """Soft delete of the box and of its messages.
+
+        Raises `NotFound`; `PreconditionFailed` where its revision is not `seen`.
+        """
+
+
+class Because(StrEnum):
+    """Why a message changed, for the events that tell of it (kazoo-behaviour §5.2)."""
+
+    KEY = "dtmf"
+    HEARD = "heard"
+    NOTIFIED = "after_notify"
+    REQUEST = "crossbar_action"
+
+
+class MessageStore(Protocol):
+    """Messages. `box_id` is always that of the box through which they are seen: elsewhere they do not exist.
+
+    Whatever comes into a box by these takes its room by the quota of that box (docs/decisions/0015): where it does not
+    fit, the oldest of `deleted` go until it does, and those are given, for their files are to be taken away. Where it
+    does not fit even so, `BoxFull` is raised.
+    """
+
+    async def add(
+        self, message: Message, take_id: str | None = None, *, quiet: bool = False, said: bool = False
+    ) -> list[Message]:
+        """A message whose audio is synced appears, and the take that it was is over; gives what went for it.
+
+        `quiet`: nobody is mailed or called because of it. `said`: somebody was let talk for it, so it is never too
+        much. Raises `NotFound` for no box, `BoxFull`.
+        """
+
+    async def get(self, box_id: str, message_id: str, not_before: int) -> Message:
+        """Raises `NotFound`; `PastRetention` for one left before `not_before` (Unix s)."""
+
+    async def counts(self, box_id: str) -> Counts:
+        """How many messages are in each folder."""
+
+    async def counts_now(self, account_id: str, box_id: str, not_before: int) -> Counts:
+        """The same, once what passed retention (Unix s) is out of sight."""
+
+    async def bytes(self, box_id: str, *, without: Folder | None = None) -> int:
+        """How much a box holds: messages of every folder, or of all but one, and greetings."""
+
+    async def open(
+        self, account_id: str, box_id: str, folder: Folder, *, oldest_first: bool, not_before: int
+    ) -> tuple[OpenFolder, Message | None]:
+        """A folder as it is now, and its first message."""
+
+    async def next(self, folder: OpenFolder, after: tuple[bool, int, str] | None) -> Message | None:
+        """The message behind the one whose `order` is `after`, in the order of play; None: the first."""
+
+    async def move_to(
+        self,
+        box_id: str,
+        message_id: str,
+        folder: Folder,
+        because: Because,
+        *,
+        only_from: Folder | None = None,
+        seen: int | None = None,
+    ) -> Message:
+        """Change its folder; one that is there already, or not in `only_from`, stays as it is.
+
+        Raises `NotFound`; `PreconditionFailed` where its revision is no longer `seen`.
+        """
+
+    async def restore(self, box_id: str, message_id: str, because: Because) -> Message:
+        """From `deleted` back to where it came from. Raises `NotFound`."""
+
+    async def add_copies(self, copies: Sequence[Message], of: Message, *, seen: int | None = None) -> list[Message]:
+        """Copies of one message appear, quietly, each in its box, or none does; gives what went for them.
+
+        Raises `NotFound`, `BoxFull`; `PreconditionFailed` where the revision of the message is no longer `seen`.
+        """
+
+    async def add_moved(self, moved: Message, of: Message, *, seen: int | None = None) -> list[Message]:
+        """The same for one copy, and the box that the message was in loses it."""
+
+    async def bring_back(self, box_id: str, message_id: str, because: Because) -> Message:
+        """Restore, from `deleted` or after a soft delete. Raises `BoxFull`; `NotFound`, which says so where it is
+        too late."""
+
+    async def soft_deleted(self, box_id: str, limit: int) -> list[Message]:
+        """What `bring_back` can still bring back to a box, the last deleted first."""
+
+    async def is_known(self, message_id: str) -> bool:
+        """Whether there is or ever was a message of that id, in any box."""
+
+    async def remove(self, box_id: str, message_ids: Sequence[str], *, seen: int | None = None) -> list[str]:
+        """Soft delete: invisible from now on. Gives those that were there.
+
+        Raises `PreconditionFailed` where the revision of one is not `seen`: then all stay.
+        """
+
+    async def page(
+        self, box_id: str, folder: Folder | None, not_before: int, after: str | None, limit: int
+    ) -> list[Message]:
+        """Messages of a box, newest first, behind the id `after`."""
+
+    async def tell_full(self, account_id: str, box_id: str) -> None:
+        """A caller found the box full: ask for its owner to be told (kazoo-behaviour §5.2)."""
+
+    async def refresh_light(self, account_id: str, box_id: str) -> None:
+        """Ask for the box's message light to be set anew, as at the end of every sign-in (kazoo-behaviour §3.6)."""
+
+    async def expire(self, account_id: str, not_before: int, limit: int) -> int:
+        """Take what passed retention out of sight and out of the counts; how many, at most `limit`."""
+
+
+class UploadStore(Protocol):
+    """What programs bring."""
+
+    async def set_audio(self, brought: Message, *, seen: int | None = None) -> tuple[Message, list[Message]]:
+        """A message has other audio, or its first: name, length, bytes, type of `brought`; its owner can hear it now.
+
+        What it had, intro and all, follows when nobody who began to hear it can still be at it. Gives the message, and
+        what went for it as in `add`. Raises `NotFound`, `PastRetention`, `BoxFull`; `PreconditionFailed` where its revision is
+        no longer `seen`.
+        """
+
+
+class Purpose(StrEnum):
+    """What a recording in progress will be."""
+
+    MESSAGE = "message"
+    INTRO = "intro"
+    GREETING = "greeting"
+    TEMPORARY = "temporary"
+    NAME = "name"
+
+
+class TakeState(StrEnum):
+    RECORDING = "recording"
+    REVIEWED = "reviewed"
+    """Recorded, and the caller is asked about it."""
+    ASIDE = "aside"
+    """A greeting or a name whose call ended before its owner decided: they are asked at their next sign-in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """A recording in progress: a row, committed before the beep, and a growing file."""
+
+    id: str
+    account_id: str
+    box_id: str
+    purpose: Purpose
+    channel: str
+    path: str
+    began_at: int
+    state: TakeState = TakeState.RECORDING
+    call_id: str = ""
+    caller_number: str = ""
+    caller_name: str = ""
+    payload: Mapping[str, Any] | None = None
+    """What adopting it needs to know: the id its message will have; for an intro, what is forwarded where."""
+
+
+class TakeStore(Protocol):
+    """Recordings in progress."""
+
+    async def begin(self, take: Take) -> None:
+        """Commit the row of a take; only then may it be recorded."""
+
+    async def mark_urgent(self, take_id: str, urgent: bool) -> None:
+        """Set `urgent` in its payload; a take that is gone stays gone."""
+
+    async def drop(self, take_id: str) -> None:
+        """It was replaced, or too short: it will never be adopted."""
+
+    async def put_aside(self, take_id: str) -> list[Take]:
+        """Keep it until its owner decides. Gives the older ones of that box and purpose, which are over by that.
+
+        Raises `NotFound` where it is over already.
+        """
+
+    async def aside(self, box_id: str) -> list[Take]:
+        """Those of one box that are put aside, oldest first; one a purpose at most."""
+
+    async def left_behind(self) -> list[Take]:
+        """All takes but those put aside, oldest first: after a start, those whose calls the last run did not finish."""
+
+
+class MediaKind(StrEnum):
+    """What a recording of an owner's is for; the values are keys of a box's `media` (kazoo-behaviour §1.12)."""
+
+    UNAVAILABLE = "unavailable"
+    TEMPORARY = "temporary_unavailable"
+    NAME = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A greeting or a name; its audio lies at `<account>/media/<id>.wav`."""
+
+    id: str
+    account_id: str
+    box_id: str
+    kind: MediaKind
+    length_ms: int
+    bytes: int
+    created_at: int
+    """Unix seconds."""
+    source: str = "recording"
+    """"recording": spoken at a phone; "upload": given by a program, and never overwritten (kazoo-behaviour §2.5)."""
+    content_type: str = "audio/x-wav"
+    """Of what was uploaded."""
+
+
+class MediaStore(Protocol):
+    """Greetings and names."""
+
+    async def add(self, media: Media) -> None:
+        """A recording whose audio is synced appears."""
+
+    async def use(
+        self,
+        media: Media,
+        *,
+        user_id: str | None = None,
+        take_id: str | None = None,
+        until: int | None = None,
+        instead_of: str | None = None,
+    ) -> None:
+        """A recording whose audio is synced appears, and its box uses it from now on; with `user_id` that user does.
+
+        What it replaces goes, unless that was uploaded: then it stays, unused. The take that it was is over. `until`:
+        Unix seconds at which a temporary greeting falls back. It takes its room by the quota of the box, as a message
+        does. Raises `NotFound`, `BoxFull`; `PreconditionFailed` where not the recording with the id `instead_of` is in use.
+        """
+
+    async def stop_using(
+        self, box_id: str, kind: MediaKind, *, user_id: str | None = None, instead_of: str | None = None
+    ) -> bool:
+        """The box has no such recording any more, nor, with `user_id`, that user; whether one was in use.
+
+        Raises `NotFound`; `PreconditionFailed` as `use` does.
+        """
+
+    async def get(self, account_id: str, media_id: str) -> Media | None:
+        """None where there is none of that id in the account, or no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """A whole call, to be read afterwards: what was heard and pressed, PIN digits masked."""
+
+    channel: str
+    caller_number: str
+    action: str
+    status: str
+    began_at: int
+    ended_at: int
+    account_id: str | None
+    box_id: str | None
+    steps: Sequence[Mapping[str, Any]]
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCall:
+    """A call that has begun and is not over."""
+
+    channel: str
+    caller_number: str
+    action: str
+    number: str
+    """The box that the dialplan named, "" where it named none."""
+    began_at: int
+    uniqueid: str | None = None
+    instance: str | None = None
+    """The service that has it, where the call may outlive it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What is known of a call whose service died, or left it."""
+
+    box_id: str | None
+    """The box that was signed in to."""
+    own_phone: bool
+    seen_at: int
+    """Unix seconds at which its service was last alive."""
+
+
+class CallStore(Protocol):
+    """Calls: those that go on, and the records of those that are over."""
+
+    async def begin(self, call: LiveCall) -> str:
+        """A call has begun; gives the id that its record will have."""
+
+    async def add(self, call: CallRecord) -> None:
+        """Keep the record of a call: it is over."""
+
+    async def signed_in(self, call_id: str, box_id: str, own_phone: bool) -> None:
+        """Somebody has signed in to a box in this call."""
+
+    async def take_up(self, channel: str, uniqueid: str, now: int) -> Earlier | None:
+        """What another service, or an earlier run of this one, knew of this call, which it no longer has."""

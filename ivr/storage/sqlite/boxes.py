@@ -1,0 +1,138 @@
+"""Boxes and their numbers, in SQLite."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from ivr.clock import Clock
+from ivr.errors import Conflict, NotFound
+from ivr.storage.protocols import BoxRow, TakeState
+from ivr.storage.sqlite import counters, events, message_rows
+from ivr.storage.sqlite.database import Database
+
+NOT_DELETED = "boxes.deleted_at IS NULL"
+
+
+class SqliteBoxes:
+    """The `BoxStore` of one database file."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def add(self, box: BoxRow) -> None:
+        now = int(self._clock.now())
+
+        def verb(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT INTO boxes (id, account_id, owner_id, mailbox, settings, revision, created_at, modified_at)"
+                " VALUES (?, ?, ?, ?, ?, 1, ?, ?)",
+                (
+                    box.id,
+                    box.account_id,
+                    box.settings.get("owner_id"),
+                    box.settings["mailbox"],
+                    json.dumps(dict(box.settings)),
+                    now,
+                    now,
+                ),
+            )
+            _insert_numbers(connection, box)
+            for folder in ("new", "saved", "deleted"):
+                counters.adjust(connection, box.account_id, box.id, folder, 0, 0, urgent=False)
+
+        await self._database.write(verb)
+
+    async def get(self, box_id: str) -> BoxRow:
+        row = await self._database.read(
+            lambda c: c.execute(f"SELECT * FROM boxes WHERE id = ? AND {NOT_DELETED}", (box_id,)).fetchone()
+        )
+        if row is None:
+            raise NotFound(f"there is no box {box_id!r}")
+        return _box_from_row(row)
+
+    async def by_number(self, account_id: str, number: str) -> BoxRow | None:
+        sql = (
+            "SELECT boxes.* FROM numbers JOIN boxes ON boxes.id = numbers.box_id"
+            f" WHERE numbers.account_id = ? AND numbers.number = ? AND {NOT_DELETED}"
+        )
+        row = await self._database.read(lambda c: c.execute(sql, (account_id, number)).fetchone())
+        return _box_from_row(row) if row else None
+
+    async def owned(self, account_id: str, owner_id: str, limit: int) -> list[BoxRow]:
+        sql = f"SELECT * FROM boxes WHERE account_id = ? AND owner_id = ? AND {NOT_DELETED} ORDER BY mailbox LIMIT ?"
+        rows = await self._database.read(lambda c: c.execute(sql, (account_id, owner_id, limit)).fetchall())
+        return [_box_from_row(row) for row in rows]
+
+    async def of_account(self, account_id: str) -> list[BoxRow]:
+        sql = f"SELECT * FROM boxes WHERE account_id = ? AND {NOT_DELETED} ORDER BY mailbox"
+        return [
+            _box_from_row(row) for row in await self._database.read(lambda c: c.execute(sql, (account_id,)).fetchall())
+        ]
+
+    async def replace(self, box: BoxRow) -> BoxRow:
+        now = int(self._clock.now())
+
+        def verb(connection: sqlite3.Connection) -> None:
+            changed = connection.execute(
+                "UPDATE boxes SET owner_id = ?, mailbox = ?, settings = ?, revision = revision + 1, modified_at = ?"
+                f" WHERE id = ? AND revision = ? AND {NOT_DELETED}",
+                (
+                    box.settings.get("owner_id"),
+                    box.settings["mailbox"],
+                    json.dumps(dict(box.settings)),
+                    now,
+                    box.id,
+                    box.revision,
+                ),
+            ).rowcount
+            if not changed:
+                _raise_update_conflict(connection, box.id)
+            connection.execute("DELETE FROM numbers WHERE box_id = ?", (box.id,))
+            _insert_numbers(connection, box)
+            events.enqueue_mwi(connection, box.account_id, box.id, now)  # Its number, or who owns it, may be another.
+
+        await self._database.write(verb)
+        return await self.get(box.id)
+
+    async def remove(self, box_id: str, *, seen: int | None = None) -> None:
+        now = int(self._clock.now())
+
+        def verb(connection: sqlite3.Connection) -> None:
+            sql = f"UPDATE boxes SET deleted_at = ? WHERE id = ? AND {NOT_DELETED} RETURNING account_id, revision"
+            row = connection.execute(sql, (now, box_id)).fetchone()
+            if row is None:
+                raise NotFound(f"there is no box {box_id!r}")
+            message_rows.check_revision(row["revision"], seen)
+            connection.execute("DELETE FROM numbers WHERE box_id = ?", (box_id,))
+            connection.execute(
+                "UPDATE messages SET deleted_at = ?, revision = revision + 1 WHERE box_id = ? AND deleted_at IS NULL",
+                (now, box_id),
+            )
+            connection.execute("UPDATE counters SET messages = 0, bytes = 0 WHERE box_id = ?", (box_id,))
+            # Nobody will be asked about these any more: adoption finds them, and no box for them.
+            connection.execute("UPDATE takes SET state = ? WHERE box_id = ?", (TakeState.RECORDING, box_id))
+            events.enqueue_mwi(connection, row["account_id"], box_id, now)
+
+        await self._database.write(verb)
+
+
+def _insert_numbers(connection: sqlite3.Connection, box: BoxRow) -> None:
+    """Each number of an account belongs to one box, be it its mailbox number or an alias (kazoo-behaviour §4.7)."""
+    wanted = [(box.settings["mailbox"], "mailbox"), *((alias, "alias") for alias in box.settings.get("aliases", ()))]
+    for number, kind in wanted:
+        try:
+            connection.execute("INSERT INTO numbers VALUES (?, ?, ?, ?)", (box.account_id, number, box.id, kind))
+        except sqlite3.IntegrityError as error:
+            raise Conflict(f"the number {number!r} is in use in this account: choose another") from error
+
+
+def _raise_update_conflict(connection: sqlite3.Connection, box_id: str) -> None:
+    if connection.execute(f"SELECT 1 FROM boxes WHERE id = ? AND {NOT_DELETED}", (box_id,)).fetchone():
+        raise Conflict("the box was changed by somebody else meanwhile: read it again")
+    raise NotFound(f"there is no box {box_id!r}")
+
+
+def _box_from_row(row: sqlite3.Row) -> BoxRow:
+    return BoxRow(row["id"], row["account_id"], json.loads(row["settings"]), row["revision"])

@@ -1,0 +1,160 @@
+"""Calls in SQLite: those that go on, and the records of those that are over."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import fields
+from typing import Any
+
+from ivr.errors import BadInput, NotFound
+from ivr.ids import IdGenerator
+from ivr.storage.protocols import CallRecord, Earlier, LiveCall
+from ivr.storage.sqlite.database import Database
+
+SHARED_COLUMNS = ("id", "account_id", "box_id", "channel", "caller_number", "action", "began_at")
+STALE_AFTER_S = 60
+"""A call whose service was not alive for so long is over, as far as anybody knows."""
+INTERRUPTED_STEP = "the service ended in mid-call"
+
+
+LIVE_CALL_COLUMNS = "channel, caller_number, action, number, began_at, uniqueid, instance"
+
+
+class SqliteCalls:
+    """The `CallStore` of one database file, and what reads it."""
+
+    def __init__(self, database: Database, ids: IdGenerator) -> None:
+        self._database = database
+        self._ids = ids
+
+    async def begin(self, call: LiveCall) -> str:
+        row = {"id": self._ids.new_document_id(), **_column_values(call), "seen_at": call.began_at}
+        await self._database.write(lambda c: _insert(c, "live_calls", row))
+        return str(row["id"])
+
+    async def add(self, call: CallRecord) -> None:
+        row = {
+            **_column_values(call),
+            "id": call.id or self._ids.new_document_id(),
+            "steps": json.dumps(list(call.steps)),
+        }
+
+        def verb(connection: sqlite3.Connection) -> None:
+            # A service that started meanwhile may have taken it for one that was cut short.
+            connection.execute("DELETE FROM calls WHERE id = ?", (row["id"],))
+            _insert(connection, "calls", row)
+            connection.execute("DELETE FROM live_calls WHERE id = ?", (row["id"],))
+
+        await self._database.write(verb)
+
+    async def close_unfinished(self, now: int, started_before: int | None = None) -> int:
+        """At a start: the calls that an earlier run did not end get a record that says so; how many there were.
+
+        Those that may outlive their service are left to be taken up, for a while. `began_before` (Unix s): of the
+        others, only those that are so old; None: all.
+        """
+        before = 2**62 if started_before is None else started_before
+
+        def verb(connection: sqlite3.Connection) -> int:
+            sql = "SELECT * FROM live_calls WHERE iif(instance IS NULL, began_at < ?, seen_at < ?)"
+            rows = connection.execute(sql, (before, now - STALE_AFTER_S)).fetchall()
+            for row in rows:
+                _close_interrupted(connection, row, now)
+            return len(rows)
+
+        return await self._database.write(verb)
+
+    async def close_stale(self, now: int) -> None:
+        """Calls whose service was not alive for a minute, and which nobody has taken up, get that record too."""
+        sql = "SELECT * FROM live_calls WHERE seen_at < ? AND instance IS NOT NULL"
+        values = (now - STALE_AFTER_S,)
+        if not await self._database.read(lambda c: c.execute(sql, values).fetchall()):
+            return
+
+        def verb(connection: sqlite3.Connection) -> None:
+            for row in connection.execute(sql, values).fetchall():
+                _close_interrupted(connection, row, now)
+
+        await self._database.write(verb)
+
+    async def signed_in(self, call_id: str, box_id: str, own_phone: bool) -> None:
+        sql = "UPDATE live_calls SET box_id = ?, own_phone = ? WHERE id = ?"
+        await self._database.write(lambda c: c.execute(sql, (box_id, own_phone, call_id)).rowcount)
+
+    async def take_up(self, channel: str, uniqueid: str, now: int) -> Earlier | None:
+        sql = "SELECT * FROM live_calls WHERE uniqueid = ? AND channel = ? ORDER BY seen_at"
+        values = (uniqueid, channel)
+        if not await self._database.read(lambda c: c.execute(sql, values).fetchall()):
+            return None
+
+        def verb(connection: sqlite3.Connection) -> Earlier | None:
+            rows = connection.execute(sql, values).fetchall()
+            for row in rows:
+                _close_interrupted(connection, row, now)
+            last = rows[-1] if rows else None
+            return Earlier(last["box_id"], bool(last["own_phone"]), last["seen_at"]) if last else None
+
+        return await self._database.write(verb)
+
+    async def record_heartbeat(self, instance: str, now: int) -> None:
+        """A service lives, and with it the calls that it has."""
+        sql = "UPDATE live_calls SET seen_at = ? WHERE instance = ?"
+        await self._database.write(lambda c: c.execute(sql, (now, instance)).rowcount)
+
+    async def orphaned_calls(self, instance: str, last_seen_before: int) -> list[LiveCall]:
+        """Calls of services that were not alive since `not_since` (Unix s), other than `instance`."""
+        sql = f"SELECT {LIVE_CALL_COLUMNS} FROM live_calls WHERE instance <> ? AND seen_at < ?"
+        rows = await self._database.read(lambda c: c.execute(sql, (instance, last_seen_before)).fetchall())
+        return [LiveCall(**dict(row)) for row in rows]
+
+    async def live_calls(self) -> list[LiveCall]:
+        """Calls that go on, the longest first."""
+        sql = f"SELECT {LIVE_CALL_COLUMNS} FROM live_calls ORDER BY began_at, id"
+        return [LiveCall(**dict(row)) for row in await self._database.read(lambda c: c.execute(sql).fetchall())]
+
+    async def recent_calls(self, account_id: str | None, not_before: int, limit: int) -> list[CallRecord]:
+        """Calls that began since `not_before` (Unix s), of one account or of all, the newest first."""
+        sql = (
+            "SELECT * FROM calls WHERE began_at >= ? AND (? IS NULL OR account_id = ?)"
+            " ORDER BY began_at DESC, rowid DESC LIMIT ?"
+        )
+        values = (not_before, account_id, account_id, limit)
+        return [
+            _call_record_from_row(row) for row in await self._database.read(lambda c: c.execute(sql, values).fetchall())
+        ]
+
+    async def get(self, call_id: str, not_before: int) -> CallRecord:
+        """The call with this id, or whose id begins so. Raises `NotFound`, `BadInput` where several do."""
+        if not call_id.isalnum():
+            raise NotFound(f"there is no call {call_id!r}: see 'ivr calls list'")
+        sql = "SELECT * FROM calls WHERE id >= ? AND id < ? AND began_at >= ? LIMIT 2"
+        values = (call_id, call_id + "~", not_before)
+        rows = await self._database.read(lambda c: c.execute(sql, values).fetchall())
+        if not rows:
+            raise NotFound(f"there is no call {call_id!r}: see 'ivr calls list'")
+        if len(rows) > 1:
+            raise BadInput(f"several calls have ids that begin with {call_id!r}: give more of it")
+        return _call_record_from_row(rows[0])
+
+
+def _close_interrupted(connection: sqlite3.Connection, row: sqlite3.Row, now: int) -> None:
+    """A call that its service did not end gets its record."""
+    kept = {name: row[name] for name in SHARED_COLUMNS}
+    steps = json.dumps([{"at_ms": 0, "what": INTERRUPTED_STEP}])
+    _insert(connection, "calls", {**kept, "status": "ERROR", "ended_at": now, "steps": steps})
+    connection.execute("DELETE FROM live_calls WHERE id = ?", (row["id"],))
+
+
+def _column_values(call: CallRecord | LiveCall) -> dict[str, Any]:
+    """`asdict` would copy every step."""
+    return {field.name: getattr(call, field.name) for field in fields(call)}
+
+
+def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any]) -> None:
+    sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
+    connection.execute(sql, tuple(row.values()))
+
+
+def _call_record_from_row(row: sqlite3.Row) -> CallRecord:
+    return CallRecord(**{**dict(row), "steps": json.loads(row["steps"])})

@@ -1,0 +1,177 @@
+"""The database file: one writer thread that commits together all that waits, a few readers, and no SQL of its own.
+
+The loop's thread never touches SQLite: `write` and `read` give the work to another thread and await it. An answer to
+`write` means that the change is synced to the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ivr.errors import DiskFull, StoreBusy, StoreError
+
+T = TypeVar("T")
+Transaction = Callable[[sqlite3.Connection], T]
+
+MAX_COMMIT_BATCH = 200
+"""Changes committed together at most."""
+SCHEMA_VERSION = 8
+"""How many migrations there are. A file that has had them all says so itself (PRAGMA user_version): whoever opens it
+then, as every call over classic AGI does, need not load what migrates."""
+
+
+class Database:
+    """`busy_ms`: how long to wait for another process that holds the file before giving up."""
+
+    def __init__(self, path: Path, *, busy_timeout_ms: int = 5000, reader_count: int = 3, sync: bool = True) -> None:
+        self._path = path
+        self._busy_timeout_ms = busy_timeout_ms
+        self._sync = sync
+        self._queue: queue.SimpleQueue[tuple[Transaction[Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._thread_local = threading.local()
+        self._reader_connections: list[sqlite3.Connection] = []
+        self._writer_connection = self._connect()
+        self._migrate()
+        self._reader_pool = ThreadPoolExecutor(reader_count, "reader")
+        self._writer_thread = threading.Thread(target=self._writer_loop, name="writer", daemon=True)
+        self._writer_thread.start()
+
+    async def write(self, transaction: Transaction[T]) -> T:
+        """Run `verb(connection)` within one transaction, all or nothing; what it raises is raised here.
+
+        Raises `StoreBusy`, `DiskFull` or `StoreError` where the file could not be written: nothing happened then.
+        """
+        done: Future[T] = Future()
+        self._queue.put((transaction, done))
+        return await asyncio.wrap_future(done)
+
+    async def read(self, query: Transaction[T]) -> T:
+        """Run `question(connection)` on a read-only connection."""
+        return await asyncio.get_running_loop().run_in_executor(self._reader_pool, self._read, query)
+
+    def change_fingerprint(self) -> tuple[int, int]:
+        """What every commit changes, of whichever process: a look at it costs microseconds, and touches no SQLite.
+
+        Its time goes by the kernel's tick: of two commits within 4 ms the second may leave it as it was.
+        """
+        try:
+            log = os.stat(f"{self._path}-wal")
+        except OSError:
+            return (0, 0)
+        return (log.st_mtime_ns, log.st_size)
+
+    def close(self) -> None:
+        """Finish what waits, then let go of the file."""
+        self._queue.put(None)
+        self._writer_thread.join()
+        self._reader_pool.shutdown()
+        for connection in [*self._reader_connections, self._writer_connection]:
+            connection.close()
+
+    # -- the writer's thread -----------------------------------------------------------------------------------
+
+    def _writer_loop(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch = [first]
+            while len(batch) < MAX_COMMIT_BATCH and not self._queue.empty():
+                if (more := self._queue.get()) is None:
+                    self._queue.put(None)
+                    break
+                batch.append(more)
+            self._commit_batch(batch)
+
+    def _commit_batch(self, batch: list[tuple[Transaction[Any], Future[Any]]]) -> None:
+        # Whoever has stopped waiting by now wanted it undone; from here on it is done all the same.
+        batch = [(verb, done) for verb, done in batch if done.set_running_or_notify_cancel()]
+        answers: list[Callable[[], None]] = []
+        try:
+            self._writer_connection.execute("BEGIN IMMEDIATE")
+            for verb, done in batch:
+                answers.append(self._run_transaction(verb, done))
+            self._writer_connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._writer_connection.in_transaction:
+                self._writer_connection.execute("ROLLBACK")
+            for _, done in batch:
+                done.set_exception(translate_sqlite_error(error))
+            return
+        for answer in answers:
+            answer()
+
+    def _run_transaction(self, transaction: Transaction[Any], future: Future[Any]) -> Callable[[], None]:
+        self._writer_connection.execute("SAVEPOINT verb")
+        try:
+            result = transaction(self._writer_connection)
+        except Exception as error:  # Whatever a verb raises is its caller's to know; the batch goes on without it.
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            self._writer_connection.execute("ROLLBACK TO verb")
+            failure = translate_sqlite_error(error) if isinstance(error, sqlite3.Error) else error
+            return lambda: future.set_exception(failure)
+        finally:
+            if self._writer_connection.in_transaction:
+                self._writer_connection.execute("RELEASE verb")
+        return lambda: future.set_result(result)
+
+    # -- connections -------------------------------------------------------------------------------------------
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(
+                self._path, timeout=self._busy_timeout_ms / 1000, isolation_level=None, check_same_thread=False
+            )
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {'FULL' if self._sync else 'OFF'}")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA secure_delete = ON")  # What is deleted is overwritten, not only forgotten.
+        except sqlite3.Error as error:
+            raise translate_sqlite_error(error, self._path) from error
+        return connection
+
+    def _migrate(self) -> None:
+        try:
+            if self._writer_connection.execute("PRAGMA user_version").fetchone()[0] >= SCHEMA_VERSION:
+                return
+            from sqlite_utils import Database as Tables
+
+            from ivr.storage.sqlite.migrations_rest import migrations
+
+            tables = Tables(self._writer_connection)
+            if migrations.pending(tables):
+                migrations.apply(tables)
+            self._writer_connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        except sqlite3.Error as error:
+            raise translate_sqlite_error(error, self._path) from error
+
+    def _read(self, query: Transaction[T]) -> T:
+        connection: sqlite3.Connection | None = getattr(self._thread_local, "connection", None)
+        try:
+            if connection is None:
+                connection = self._connect()
+                connection.execute("PRAGMA query_only = ON")
+                self._thread_local.connection = connection
+                self._reader_connections.append(connection)
+            return query(connection)
+        except sqlite3.Error as error:
+            raise translate_sqlite_error(error) from error
+
+
+def translate_sqlite_error(error: Exception, path: Path | None = None) -> StoreError:
+    where = f" ({path})" if path else ""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return StoreBusy(f"the database is held by another process{where}: find out which one writes for so long")
+    if code == sqlite3.SQLITE_FULL:
+        return DiskFull(f"the disk is full{where}: make room for the data folder")
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+        return StoreError(f"the database cannot be opened or written{where}: does its folder belong to this user?")
+    return StoreError(f"the database failed{where}: {error}")

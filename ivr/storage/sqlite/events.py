@@ -1,0 +1,123 @@
+"""What must happen after a change, written by the transaction that makes it, and done later by others."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from ivr.storage.records import Message
+
+
+class TaskKind(StrEnum):
+    """What an outbox row asks for. The first group tells of a change, the second is what then has to be done."""
+
+    NEW = "new"
+    """A message came."""
+    SAVED = "saved"
+    DELETED = "deleted"
+    MOVED_TO_NEW = "renewed"
+    """It went back to the folder `new`."""
+    SOFT_DELETED = "removed"
+    """It went out of sight for good."""
+    BOX_FULL = "full"
+    """A caller found the box full. One row a caller: how often its owner is told is for those who tell."""
+    BOX_LOCKED = "locked"
+    """Wrong PINs have locked the box."""
+
+    MWI = "light"
+    """The message light of the box's devices must be set to its counts; one row a box."""
+    PHONE_MWI = "phone"
+    """The phone in `about`, of the Asterisk in the payload, is somebody's now or nobody's: it must show their sum."""
+    TRANSCRIPTION = "transcript"
+    MAIL = "mail"
+    """One mail to the address in `about`."""
+    AFTER_MAIL = "after-mail"
+    """Every mail about a message has been delivered: save or delete it, where the box says so."""
+    CALL = "call"
+    """A call to the number in `about`, until somebody has answered or nothing is new; one row a number and box."""
+    WEBHOOK = "webhook"
+
+
+def enqueue(
+    connection: sqlite3.Connection,
+    kind: TaskKind,
+    now: int,
+    *,
+    account_id: str,
+    box_id: str,
+    message_id: str | None = None,
+    target: str = "",
+    due_at: int | None = None,
+    payload: Mapping[str, Any] | None = None,
+) -> None:
+    """Ask for `kind` to be done, now or at `due_at` (Unix s). A call that is asked for already stays as it is."""
+    connection.execute(
+        "INSERT INTO outbox (account_id, box_id, message_id, kind, about, payload, created_at, due_at, attempts)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (box_id, about) WHERE kind = 'call' DO NOTHING",
+        (account_id, box_id, message_id, kind, target, json.dumps(payload or {}), now, due_at or now),
+    )
+
+
+def enqueue_for_message(
+    connection: sqlite3.Connection, kind: TaskKind, message: Message, now: int, **payload: object
+) -> None:
+    """Ask for `kind` to be done about `message`."""
+    enqueue(
+        connection,
+        kind,
+        now,
+        account_id=message.account_id,
+        box_id=message.box_id,
+        message_id=message.id,
+        payload=payload,
+    )
+
+
+def enqueue_for_box(connection: sqlite3.Connection, kind: TaskKind, account_id: str, box_id: str, now: int) -> None:
+    """Ask for `kind` to be done about a box."""
+    enqueue(connection, kind, now, account_id=account_id, box_id=box_id)
+
+
+def enqueue_phone_mwi(
+    connection: sqlite3.Connection, account_id: str, system: str, endpoint_name: str, now: int
+) -> None:
+    """Ask for what a phone shows of all boxes of its user to be set anew, whoever that is by then."""
+    enqueue(
+        connection,
+        TaskKind.PHONE_MWI,
+        now,
+        account_id=account_id,
+        box_id="",
+        target=endpoint_name,
+        payload={"system": system},
+    )
+
+
+LOCK_NOTIFICATION_DELAY_S = 5
+"""A lock is charged before the PIN is tested, and taken back where it was right: that takes a moment."""
+
+
+def enqueue_box_locked(connection: sqlite3.Connection, account_id: str, box_id: str, now: int) -> None:
+    """Tell that wrong PINs have locked the box."""
+    enqueue(
+        connection,
+        TaskKind.BOX_LOCKED,
+        now,
+        account_id=account_id,
+        box_id=box_id,
+        due_at=now + LOCK_NOTIFICATION_DELAY_S,
+    )
+
+
+def enqueue_mwi(connection: sqlite3.Connection, account_id: str, box_id: str, now: int) -> None:
+    """Ask for the message light of a box to be set anew. Whoever is at it must do it again: its lease ends here."""
+    connection.execute(
+        "INSERT INTO outbox (account_id, box_id, kind, payload, created_at, due_at, attempts)"
+        " VALUES (?, ?, 'light', '{}', ?, ?, 0)"
+        " ON CONFLICT (box_id) WHERE kind = 'light' DO UPDATE SET created_at = excluded.created_at,"
+        " due_at = min(due_at, excluded.due_at), lease = NULL",
+        (account_id, box_id, now, now),
+    )

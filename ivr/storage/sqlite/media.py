@@ -1,0 +1,172 @@
+"""Greetings and names, in SQLite: which recordings there are, and which of them is in use."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+import structlog
+
+from ivr.clock import Clock
+from ivr.errors import NotFound, PreconditionFailed
+from ivr.storage.protocols import Media, MediaKind
+from ivr.storage.records import Message
+from ivr.storage.sqlite import quota
+from ivr.storage.sqlite.database import Database
+
+log = structlog.get_logger()
+
+
+class SqliteMedia:
+    """The `MediaStore` of one database file."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def add(self, media: Media) -> None:
+        await self._database.write(lambda c: insert_media(c, media))
+
+    async def get(self, account_id: str, media_id: str) -> Media | None:
+        sql = "SELECT * FROM media WHERE id = ? AND account_id = ? AND deleted_at IS NULL"
+        row = await self._database.read(lambda c: c.execute(sql, (media_id, account_id)).fetchone())
+        return _media_from_row(row) if row else None
+
+    async def use(
+        self,
+        media: Media,
+        *,
+        user_id: str | None = None,
+        take_id: str | None = None,
+        until: int | None = None,
+        instead_of: str | None = None,
+    ) -> None:
+        now = int(self._clock.now())
+        changes: dict[str, Any] = {media.kind: media.id}
+        if media.kind is MediaKind.TEMPORARY:
+            changes["temporary_until"] = until
+        table, row_id = ("users", user_id) if user_id else ("boxes", media.box_id)
+
+        def verb(connection: sqlite3.Connection) -> tuple[str | None, list[Message]]:
+            _check_active(connection, instead_of, media.box_id, user_id, media.kind)
+            if take_id and not connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount:
+                raise NotFound("this recording was kept or dropped already")
+            before = _set_active(connection, table, row_id, changes, now)
+            with quota.make_space(connection, media.box_id, now) as purged:
+                _soft_delete_replaced(connection, before, media.box_id, media.kind, now)
+                insert_media(connection, media)
+            return before, purged
+
+        before, purged = await self._database.write(verb)
+        quota.log_purged(purged)  # Their files go with the next turn of the sweeper.
+        log.info("media.used", media=media.id, box=media.box_id, kind=media.kind, instead_of=before)
+
+    async def stop_using(
+        self, box_id: str, kind: MediaKind, *, user_id: str | None = None, instead_of: str | None = None
+    ) -> bool:
+        now = int(self._clock.now())
+        changes: dict[str, Any] = {kind: None}
+        if kind is MediaKind.TEMPORARY:
+            changes["temporary_until"] = None
+        places = [("boxes", box_id), *([("users", user_id)] if user_id else [])]
+
+        def verb(connection: sqlite3.Connection) -> list[str]:
+            _check_active(connection, instead_of, box_id, user_id, kind)
+            befores = [_set_active(connection, table, row_id, changes, now) for table, row_id in places]
+            for before in befores:
+                _soft_delete_replaced(connection, before, box_id, kind, now)
+            return [before for before in befores if before]
+
+        befores = await self._database.write(verb)
+        for before in befores:
+            log.info("media.unused", media=before, box=box_id, kind=kind)
+        return bool(befores)
+
+
+def insert_media(connection: sqlite3.Connection, media: Media) -> None:
+    """A row for `media`, within a transaction of somebody else's."""
+    connection.execute(
+        "INSERT INTO media (id, account_id, box_id, kind, source, content_type, length_ms, bytes, created_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            media.id,
+            media.account_id,
+            media.box_id,
+            media.kind,
+            media.source,
+            media.content_type,
+            media.length_ms,
+            media.bytes,
+            media.created_at,
+        ),
+    )
+
+
+def _set_active(
+    connection: sqlite3.Connection, table: str, row_id: str | None, changes: dict[str, Any], now: int
+) -> str | None:
+    """Change the `media` of a box's or a user's settings; gives what the first of `changes` was. Raises `NotFound`."""
+    settings = _read_settings(connection, table, row_id)
+    if settings is None:
+        raise NotFound(f"there is no row {row_id!r} in {table}")
+    media, (kind, *_) = settings.get("media") or {}, changes
+    before = _active_media_id(settings, kind)
+    settings["media"] = {name: value for name, value in {**media, **changes}.items() if value is not None}
+    if kind == MediaKind.UNAVAILABLE:
+        settings.pop("greeting_media_id", None)  # Its other name: it would be heard again.
+    connection.execute(
+        f"UPDATE {table} SET settings = ?, revision = revision + 1, modified_at = ? WHERE id = ?",
+        (json.dumps(settings), now, row_id),
+    )
+    return before
+
+
+def _check_active(
+    connection: sqlite3.Connection, media_id: str | None, box_id: str, user_id: str | None, kind: MediaKind
+) -> None:
+    """Raises `PreconditionFailed` where callers hear another one; a user's own comes before the box's. None: whichever it is."""
+    if media_id is None:
+        return
+    users, boxes = _read_settings(connection, "users", user_id), _read_settings(connection, "boxes", box_id)
+    if (_active_media_id(users or {}, kind) or _active_media_id(boxes or {}, kind)) != media_id:
+        raise PreconditionFailed("another recording is in use by now: read it again")
+
+
+def _read_settings(connection: sqlite3.Connection, table: str, row_id: str | None) -> dict[str, Any] | None:
+    row = connection.execute(f"SELECT settings FROM {table} WHERE id = ? AND deleted_at IS NULL", (row_id,)).fetchone()
+    return dict(json.loads(row["settings"])) if row else None
+
+
+def _active_media_id(settings: dict[str, Any], kind: str) -> str | None:
+    """The recording of that kind that a box's or a user's settings name."""
+    other = settings.get("greeting_media_id") if kind == MediaKind.UNAVAILABLE else None
+    return (settings.get("media") or {}).get(kind) or other
+
+
+def _soft_delete_replaced(
+    connection: sqlite3.Connection, media_id: str | None, box_id: str, kind: MediaKind, now: int
+) -> None:
+    """Soft delete of what is no longer in use, unless it was uploaded, or is another box's greeting.
+
+    A name is its owner's, whichever of their boxes it was spoken into.
+    """
+    connection.execute(
+        "UPDATE media SET deleted_at = ? WHERE id = ? AND kind = ? AND source = 'recording' AND deleted_at IS NULL"
+        " AND (box_id = ? OR kind = 'name')",
+        (now, media_id, kind, box_id),
+    )
+
+
+def _media_from_row(row: sqlite3.Row) -> Media:
+    return Media(
+        id=row["id"],
+        account_id=row["account_id"],
+        box_id=row["box_id"],
+        kind=MediaKind(row["kind"]),
+        source=row["source"],
+        content_type=row["content_type"] or "",
+        length_ms=row["length_ms"],
+        bytes=row["bytes"],
+        created_at=row["created_at"],
+    )

@@ -1,0 +1,191 @@
+"""Message rows: the statements that read them, each along one index and no further than it says."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from ivr.errors import NotFound, PastRetention, PreconditionFailed
+from ivr.storage.records import Caller, Folder, Message, OpenFolder
+
+ARRIVAL_PENDING = 2**62
+"""The arrival of a message whose audio has not come: no folder that anybody opens has got so far."""
+IS_VISIBLE = "deleted_at IS NULL AND expired_at IS NULL"
+MAX_ARRIVAL = 2**62
+"""Later than any arrival."""
+
+
+def message_by_id(
+    connection: sqlite3.Connection,
+    box_id: str,
+    message_id: str,
+    not_before: int | None = None,
+    *,
+    expected_revision: int | None = None,
+) -> Message:
+    """One message of one box. Raises `NotFound`, `PastRetention`; `PreconditionFailed` where its revision is not `seen`."""
+    sql = "SELECT * FROM messages WHERE id = ? AND box_id = ? AND deleted_at IS NULL"
+    row = connection.execute(sql, (message_id, box_id)).fetchone()
+    if row is None:
+        raise NotFound(f"there is no message {message_id!r} in this box")
+    if row["expired_at"] is not None or (not_before is not None and row["time"] < not_before):
+        raise PastRetention(f"the message {message_id!r} is older than messages are kept")
+    check_revision(row["revision"], expected_revision)
+    return message_from_row(row)
+
+
+def check_revision(revision: int, expected_revision: int | None) -> None:
+    """Raises `PreconditionFailed` where somebody saw another revision than this one; None: whatever it was, it will do."""
+    if expected_revision is not None and revision != expected_revision:
+        raise PreconditionFailed("it was changed by somebody else meanwhile: read it again")
+
+
+def next_message(
+    connection: sqlite3.Connection, folder: OpenFolder, after: tuple[bool, int, str] | None
+) -> Message | None:
+    """The message behind `after` in the order of play: urgent ones first, then by time and id."""
+    for urgent in (True, False):
+        if after and urgent > after[0]:
+            continue
+        start = after[1:] if after and after[0] == urgent else None
+        row = connection.execute(*_next_row_query(folder, urgent, start)).fetchone()
+        if row:
+            return message_from_row(row)
+    return None
+
+
+def oldest_message(connection: sqlite3.Connection, box_id: str, folder: Folder, exclude_id: str = "") -> Message | None:
+    """The message of a folder that was left first, the one with the id `but` left out."""
+    opened = OpenFolder(box_id, folder, oldest_first=True, as_of=MAX_ARRIVAL, not_before=0)
+    found: list[Message] = []
+    for urgent in (True, False):
+        row = connection.execute(*_next_row_query(opened, urgent, None)).fetchone()
+        if row and row["id"] == exclude_id:
+            row = connection.execute(*_next_row_query(opened, urgent, (row["time"], row["id"]))).fetchone()
+        found += [message_from_row(row)] if row else []
+    return min(found, key=lambda m: (m.time, m.id), default=None)
+
+
+def message_page(
+    connection: sqlite3.Connection, box_id: str, folder: Folder | None, not_before: int, after: str | None, limit: int
+) -> list[Message]:
+    """Messages of one box, newest first, behind the one with id `after`."""
+    start = None
+    if after:
+        behind = message_by_id(connection, box_id, after)
+        start = (behind.time, behind.id)
+    found: list[Message] = []
+    for name in [folder] if folder else list(Folder):
+        for urgent in (1, 0):
+            sql = (
+                f"SELECT * FROM messages WHERE box_id = ? AND folder = ? AND urgent = ? AND time >= ? AND {IS_VISIBLE}"
+            )
+            values: list[object] = [box_id, name, urgent, not_before]
+            if start:
+                sql += " AND (time, id) < (?, ?)"
+                values += start
+            found += map(
+                message_from_row, connection.execute(f"{sql} ORDER BY time DESC, id DESC LIMIT ?", (*values, limit))
+            )
+    return sorted(found, key=lambda m: (m.time, m.id), reverse=True)[:limit]
+
+
+def messages_older_than(connection: sqlite3.Connection, account_id: str, not_before: int, limit: int) -> list[Message]:
+    sql = f"SELECT * FROM messages WHERE account_id = ? AND time < ? AND {IS_VISIBLE} ORDER BY time LIMIT ?"
+    return [message_from_row(row) for row in connection.execute(sql, (account_id, not_before, limit))]
+
+
+def last_arrival_seq(connection: sqlite3.Connection, account_id: str) -> int:
+    """The number of the last time that a message came to a folder in this account."""
+    row = connection.execute("SELECT last FROM arrivals WHERE account_id = ?", (account_id,)).fetchone()
+    return int(row["last"]) if row else 0
+
+
+def next_arrival_seq(connection: sqlite3.Connection, account_id: str) -> int:
+    row = connection.execute(
+        "INSERT INTO arrivals (account_id, last) VALUES (?, 1)"
+        " ON CONFLICT (account_id) DO UPDATE SET last = last + 1 RETURNING last",
+        (account_id,),
+    ).fetchone()
+    return int(row["last"])
+
+
+def insert_message(connection: sqlite3.Connection, message: Message, arrival_seq: int, now: int) -> None:
+    values = {
+        "id": message.id,
+        "account_id": message.account_id,
+        "box_id": message.box_id,
+        "folder": message.folder,
+        "folder_before": message.folder_before,
+        "folder_at": now,
+        "arrival": arrival_seq,
+        "urgent": int(message.urgent),
+        "time": message.time,
+        "length_ms": message.length_ms,
+        "sample_rate": message.sample_rate,
+        "bytes": message.bytes,
+        "intro_id": message.intro_id,
+        "intro_ms": message.intro_ms,
+        "caller_number": message.caller.number,
+        "caller_name": message.caller.name,
+        "from_uri": message.from_uri,
+        "to_uri": message.to_uri,
+        "call_id": message.call_id,
+        "history": json.dumps(message.history),
+        "transcription": message.transcription,
+        "upload_type": message.upload_type,
+        "audio": message.audio,
+        "revision": message.revision,
+        "stored_at": now,
+    }
+    columns, marks = ", ".join(values), ", ".join("?" * len(values))
+    connection.execute(f"INSERT INTO messages ({columns}) VALUES ({marks})", tuple(values.values()))
+
+
+def set_transcription(connection: sqlite3.Connection, message: Message, transcription: str) -> None:
+    """What was said, as JSON: {"result": "success" or "error", "text": …} (kazoo-behaviour §5.4).
+
+    Of audio that was replaced meanwhile nobody wants to read.
+    """
+    sql = "UPDATE messages SET transcription = ?, revision = revision + 1 WHERE id = ? AND coalesce(audio, id) = ?"
+    connection.execute(sql, (transcription, message.id, message.recording))
+
+
+def message_from_row(row: sqlite3.Row) -> Message:
+    return Message(
+        id=row["id"],
+        account_id=row["account_id"],
+        box_id=row["box_id"],
+        folder=Folder(row["folder"]),
+        folder_before=Folder(row["folder_before"]) if row["folder_before"] else None,
+        time=row["time"],
+        length_ms=row["length_ms"],
+        sample_rate=row["sample_rate"],
+        bytes=row["bytes"],
+        caller=Caller(row["caller_number"] or "", row["caller_name"] or ""),
+        urgent=bool(row["urgent"]),
+        intro_id=row["intro_id"],
+        intro_ms=row["intro_ms"],
+        from_uri=row["from_uri"] or "",
+        to_uri=row["to_uri"] or "",
+        call_id=row["call_id"] or "",
+        history=tuple(json.loads(row["history"])),
+        transcription=row["transcription"],
+        upload_type=row["upload_type"],
+        audio=row["audio"],
+        revision=row["revision"],
+    )
+
+
+def _next_row_query(folder: OpenFolder, urgent: bool, after: tuple[int, str] | None) -> tuple[str, tuple[object, ...]]:
+    """The statement for the first row of one urgency, or the first behind `start`: one step along the index."""
+    beyond, direction = (">", "ASC") if folder.oldest_first else ("<", "DESC")
+    sql = (
+        "SELECT * FROM messages WHERE box_id = ? AND folder = ? AND urgent = ?"
+        f" AND time >= ? AND arrival <= ? AND {IS_VISIBLE}"
+    )
+    values: tuple[object, ...] = (folder.box_id, folder.folder, int(urgent), folder.not_before, folder.as_of)
+    if after:
+        sql += f" AND (time, id) {beyond} (?, ?)"
+        values += after
+    return f"{sql} ORDER BY time {direction}, id {direction} LIMIT 1", values

@@ -1,0 +1,277 @@
+"""Messages, in SQLite: one verb, one transaction, with its counters and outbox rows."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from ivr.clock import Clock
+from ivr.errors import BoxDeleted, NotFound
+from ivr.storage.protocols import Because
+from ivr.storage.records import Counts, Folder, Message, OpenFolder
+from ivr.storage.sqlite import counters, events, message_rows, quota, removal
+from ivr.storage.sqlite.database import Database
+from ivr.storage.sqlite.events import TaskKind
+
+TASK_KIND_BY_FOLDER = {
+    Folder.NEW: TaskKind.MOVED_TO_NEW,
+    Folder.SAVED: TaskKind.SAVED,
+    Folder.DELETED: TaskKind.DELETED,
+}
+"""What is told of a message that changes its folder."""
+
+EXPIRE_BATCH_SIZE = 1000
+
+log = structlog.get_logger()
+
+
+class SqliteMessages:
+    """The `MessageStore` of one database file."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    # -- reading -----------------------------------------------------------------------------------------------------
+
+    async def get(self, box_id: str, message_id: str, not_before: int) -> Message:
+        return await self._database.read(lambda c: message_rows.message_by_id(c, box_id, message_id, not_before))
+
+    async def counts(self, box_id: str) -> Counts:
+        return await self._database.read(lambda c: counters.read_counts(c, box_id))
+
+    async def counts_now(self, account_id: str, box_id: str, not_before: int) -> Counts:
+        def question(connection: sqlite3.Connection) -> Counts | None:
+            if message_rows.messages_older_than(connection, account_id, not_before, 1):
+                return None
+            return counters.read_counts(connection, box_id)
+
+        if (counts := await self._database.read(question)) is None:
+            await self.expire(account_id, not_before, EXPIRE_BATCH_SIZE)
+            counts = await self.counts(box_id)
+        return counts
+
+    async def bytes(self, box_id: str, *, without: Folder | None = None) -> int:
+        return await self._database.read(lambda c: counters.used_bytes(c, box_id, without))
+
+    async def open(
+        self, account_id: str, box_id: str, folder: Folder, *, oldest_first: bool, not_before: int
+    ) -> tuple[OpenFolder, Message | None]:
+        def question(connection: sqlite3.Connection) -> tuple[OpenFolder, Message | None]:
+            as_of = message_rows.last_arrival_seq(connection, account_id)
+            opened = OpenFolder(box_id, folder, oldest_first, as_of, not_before)
+            return opened, message_rows.next_message(connection, opened, None)
+
+        return await self._database.read(question)
+
+    async def next(self, folder: OpenFolder, after: tuple[bool, int, str] | None) -> Message | None:
+        return await self._database.read(lambda c: message_rows.next_message(c, folder, after))
+
+    async def page(
+        self, box_id: str, folder: Folder | None, not_before: int, after: str | None, limit: int
+    ) -> list[Message]:
+        return await self._database.read(
+            lambda c: message_rows.message_page(c, box_id, folder, not_before, after, limit)
+        )
+
+    async def soft_deleted(self, box_id: str, limit: int) -> list[Message]:
+        return await self._database.read(lambda c: removal.list_soft_deleted(c, box_id, limit))
+
+    async def is_known(self, message_id: str) -> bool:
+        return await self._database.read(lambda c: removal.is_known(c, message_id))
+
+    # -- changing ----------------------------------------------------------------------------------------------------
+
+    async def add(
+        self, message: Message, take_id: str | None = None, *, quiet: bool = False, said: bool = False
+    ) -> list[Message]:
+        def verb(connection: sqlite3.Connection) -> list[Message]:
+            with quota.make_space(
+                connection, message.box_id, self._timestamp(), exclude_id=message.id, exempt_from_quota=said
+            ) as purged:
+                self._insert_and_announce(connection, message, take_id, suppress_notifications=quiet)
+            return purged
+
+        purged = await self._database.write(verb)
+        log.info("message.stored", message=message.id, box=message.box_id, length_ms=message.length_ms)
+        quota.log_purged(purged)
+        return purged
+
+    async def move_to(
+        self,
+        box_id: str,
+        message_id: str,
+        folder: Folder,
+        because: Because,
+        *,
+        only_from: Folder | None = None,
+        seen: int | None = None,
+    ) -> Message:
+        def verb(connection: sqlite3.Connection) -> tuple[Message, Message]:
+            before = message_rows.message_by_id(connection, box_id, message_id, expected_revision=seen)
+            if before.folder == folder or (only_from and before.folder != only_from):
+                return before, before
+            return before, self._move_to_folder(connection, before, folder, because)
+
+        return _log_folder_change(*await self._database.write(verb), because)
+
+    async def restore(self, box_id: str, message_id: str, because: Because) -> Message:
+        def verb(connection: sqlite3.Connection) -> tuple[Message, Message]:
+            before = message_rows.message_by_id(connection, box_id, message_id)
+            if before.folder != Folder.DELETED:
+                return before, before
+            return before, self._move_to_folder(connection, before, before.folder_before or Folder.NEW, because)
+
+        return _log_folder_change(*await self._database.write(verb), because)
+
+    async def bring_back(self, box_id: str, message_id: str, because: Because) -> Message:
+        now = self._timestamp()
+
+        def verb(connection: sqlite3.Connection) -> list[Message]:
+            if not removal.is_soft_deleted(connection, box_id, message_id):
+                return []
+            with quota.make_space(connection, box_id, now, exclude_id=message_id) as purged:
+                removal.undelete(connection, box_id, message_id, now)
+            return purged
+
+        quota.log_purged(await self._database.write(verb))
+        return await self.restore(box_id, message_id, because)
+
+    async def add_copies(self, copies: Sequence[Message], of: Message, *, seen: int | None = None) -> list[Message]:
+        def verb(connection: sqlite3.Connection) -> list[Message]:
+            if seen is not None:
+                message_rows.message_by_id(connection, of.box_id, of.id, expected_revision=seen)
+            gone: list[Message] = []
+            for copy in copies:
+                with quota.make_space(connection, copy.box_id, self._timestamp(), exclude_id=of.id) as purged:
+                    self._insert_and_announce(connection, copy, None, suppress_notifications=True)
+                gone += purged
+            return gone
+
+        purged = await self._database.write(verb)
+        for copy in copies:
+            log.info("message.copied", message=copy.id, box=copy.box_id, source=of.box_id)
+        quota.log_purged(purged)
+        return purged
+
+    async def add_moved(self, moved: Message, of: Message, *, seen: int | None = None) -> list[Message]:
+        def verb(connection: sqlite3.Connection) -> list[Message]:
+            before = message_rows.message_by_id(connection, of.box_id, of.id, expected_revision=seen)
+            with quota.make_space(connection, moved.box_id, self._timestamp()) as purged:
+                removal.soft_delete(
+                    connection, before, self._timestamp()
+                )  # First: within one box a move needs no room.
+                self._insert_and_announce(connection, moved, None, suppress_notifications=True)
+            return purged
+
+        purged = await self._database.write(verb)
+        log.info("message.moved", message=moved.id, box=moved.box_id, source=of.box_id)
+        quota.log_purged(purged)
+        return purged
+
+    async def remove(self, box_id: str, message_ids: Sequence[str], *, seen: int | None = None) -> list[str]:
+        now = self._timestamp()
+
+        def verb(connection: sqlite3.Connection) -> list[str]:
+            removed: list[str] = []
+            for message_id in message_ids:
+                try:
+                    removal.soft_delete(
+                        connection,
+                        message_rows.message_by_id(connection, box_id, message_id, expected_revision=seen),
+                        now,
+                    )
+                except NotFound:
+                    continue
+                removed.append(message_id)
+            return removed
+
+        removed = await self._database.write(verb)
+        log.info("messages.removed", box=box_id, messages=removed)
+        return removed
+
+    async def tell_full(self, account_id: str, box_id: str) -> None:
+        now = self._timestamp()
+        await self._database.write(lambda c: events.enqueue_for_box(c, TaskKind.BOX_FULL, account_id, box_id, now))
+        log.info("box.full", box=box_id)
+
+    async def refresh_light(self, account_id: str, box_id: str) -> None:
+        now = self._timestamp()
+        await self._database.write(lambda c: events.enqueue_mwi(c, account_id, box_id, now))
+
+    async def expire(self, account_id: str, not_before: int, limit: int) -> int:
+        now = self._timestamp()
+        if not await self._database.read(lambda c: message_rows.messages_older_than(c, account_id, not_before, 1)):
+            return 0
+
+        def verb(connection: sqlite3.Connection) -> int:
+            old = message_rows.messages_older_than(connection, account_id, not_before, limit)
+            for message in old:
+                connection.execute("UPDATE messages SET expired_at = ? WHERE id = ?", (now, message.id))
+                counters.adjust_for_message(connection, message, message.folder, -1)
+                events.enqueue_mwi(connection, account_id, message.box_id, now)
+            return len(old)
+
+        expired = await self._database.write(verb)
+        if expired:
+            log.info("messages.expired", account=account_id, messages=expired)
+        return expired
+
+    def _timestamp(self) -> int:
+        return int(self._clock.now())
+
+    # -- within a transaction ----------------------------------------------------------------------------------------
+
+    def _insert_and_announce(
+        self, connection: sqlite3.Connection, message: Message, take_id: str | None, *, suppress_notifications: bool
+    ) -> None:
+        now = self._timestamp()
+        if not connection.execute(
+            "SELECT 1 FROM boxes WHERE id = ? AND deleted_at IS NULL", (message.box_id,)
+        ).fetchone():
+            raise BoxDeleted(f"there is no box {message.box_id!r}")
+        if take_id and not connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount:
+            raise NotFound("this recording was kept or dropped already")
+        if not message.has_audio:
+            message_rows.insert_message(connection, message, message_rows.ARRIVAL_PENDING, now)
+            return
+        message_rows.insert_message(
+            connection, message, message_rows.next_arrival_seq(connection, message.account_id), now
+        )
+        counters.adjust_for_message(connection, message, message.folder, 1)
+        events.enqueue_for_message(
+            connection, TaskKind.NEW, message, now, **({"quiet": True} if suppress_notifications else {})
+        )
+        events.enqueue_mwi(connection, message.account_id, message.box_id, now)
+
+    def _move_to_folder(
+        self, connection: sqlite3.Connection, before: Message, folder: Folder, reason: Because
+    ) -> Message:
+        now = self._timestamp()
+        arrival = (
+            message_rows.next_arrival_seq(connection, before.account_id)
+            if before.has_audio
+            else message_rows.ARRIVAL_PENDING
+        )
+        connection.execute(
+            "UPDATE messages SET folder = ?, folder_before = ?, folder_at = ?, arrival = ?, revision = revision + 1"
+            " WHERE id = ?",
+            (folder, before.folder, now, arrival, before.id),
+        )
+        counters.adjust_for_message(connection, before, before.folder, -1)
+        counters.adjust_for_message(connection, before, folder, 1)
+        if before.has_audio:
+            events.enqueue_for_message(connection, TASK_KIND_BY_FOLDER[folder], before, now, reason=reason)
+        events.enqueue_mwi(connection, before.account_id, before.box_id, now)
+        return replace(before, folder=folder, folder_before=before.folder, revision=before.revision + 1)
+
+
+def _log_folder_change(before: Message, after: Message, reason: Because) -> Message:
+    if after.folder != before.folder:
+        log.info(
+            "message.folder", message=after.id, box=after.box_id, folder=after.folder, was=before.folder, why=reason
+        )
+    return after

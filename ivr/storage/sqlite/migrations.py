@@ -1,0 +1,376 @@
+"""The tables, as migrations. sqlite-utils writes them; nobody else creates or changes a table.
+
+Every table has `account_id`. Times are Unix seconds (UTC), lengths milliseconds, sizes bytes; JSON columns are text.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database as Tables
+from sqlite_utils import Migrations
+
+migrations = Migrations("ivr")
+
+
+@migrations(name="0001-first")
+def create_initial_schema(tables: Tables) -> None:
+    """The whole schema of the design's first day."""
+    _create_accounts_users_endpoints(tables)
+    _create_boxes_messages_media(tables)
+    _create_takes_outbox(tables)
+    _create_secrets_failures_tokens(tables)
+    _create_calls(tables)
+
+
+@migrations(name="0002-gone-means-gone")
+def add_tombstones(tables: Tables) -> None:
+    """What the sweeper needs: tombstones, and an index for each thing that goes by its age."""
+    tables.table("tombstones").create(
+        {
+            "id": str,
+            "account_id": str,
+            "box_id": str,
+            "kind": str,
+            "made_at": int,
+            "removed_at": int,
+            "why": str,
+            "files": str,
+        },
+        pk="id",
+        not_null={"account_id", "kind", "removed_at", "why"},
+        strict=True,
+    )
+    for index, where in {
+        "tombstones_with_files ON tombstones (removed_at)": "files IS NOT NULL",
+        "messages_in_deleted ON messages (folder_at)": (
+            "folder = 'deleted' AND deleted_at IS NULL AND expired_at IS NULL"
+        ),
+        "messages_soft_deleted ON messages (deleted_at)": "deleted_at IS NOT NULL",
+        "messages_expired ON messages (expired_at)": "expired_at IS NOT NULL AND deleted_at IS NULL",
+        "messages_with_intro ON messages (intro_id)": "intro_id IS NOT NULL",
+        "boxes_deleted ON boxes (deleted_at)": "deleted_at IS NOT NULL",
+        "media_deleted ON media (deleted_at)": "deleted_at IS NOT NULL",
+        "outbox_of_message ON outbox (message_id)": "message_id IS NOT NULL",
+    }.items():
+        tables.execute(f"CREATE INDEX {index} WHERE {where}")
+    # Of all rows, for a box that goes must be known to have none left.
+    tables.table("messages").create_index(["box_id", "deleted_at"], "messages_of_box")
+    tables.table("outbox").create_index(["box_id"], "outbox_of_box")
+    tables.table("calls").create_index(["began_at"], "calls_by_age")
+    tables.table("failures").create_index(["counted_from"], "failures_by_age")
+
+
+@migrations(name="0003-takes-put-aside")
+def index_suspended_takes(tables: Tables) -> None:
+    """Recordings that wait for their owner go by their age too, and with their box."""
+    tables.execute("CREATE INDEX takes_aside ON takes (began_at) WHERE state = 'aside'")
+    tables.table("takes").create_index(["box_id"], "takes_of_box")
+
+
+def _create_accounts_users_endpoints(tables: Tables) -> None:
+    tables.table("accounts").create(
+        {
+            "id": str,
+            "account_id": str,
+            "name": str,
+            "realm": str,
+            "language": str,
+            "timezone": str,
+            "settings": str,
+            "revision": int,
+            "created_at": int,
+            "modified_at": int,
+            "deleted_at": int,
+        },
+        pk="id",
+        not_null={"name", "realm", "language", "timezone", "settings", "revision"},
+        strict=True,
+    )
+    tables.table("accounts").create_index(["name"], "accounts_name", unique=True)
+    tables.table("accounts").create_index(["realm"], "accounts_realm", unique=True)
+    tables.table("users").create(
+        {
+            "id": str,
+            "account_id": str,
+            "name": str,
+            "username": str,
+            "email": str,
+            "language": str,
+            "timezone": str,
+            "voicemail_id": str,
+            "settings": str,
+            "revision": int,
+            "created_at": int,
+            "modified_at": int,
+            "deleted_at": int,
+        },
+        pk="id",
+        foreign_keys=[("account_id", "accounts", "id")],
+        not_null={"account_id", "name", "settings", "revision"},
+        strict=True,
+    )
+    tables.table("users").create_index(["account_id", "name"], "users_name", unique=True)
+    tables.table("endpoints").create(
+        {"system": str, "name": str, "account_id": str, "user_id": str},
+        pk=("system", "name"),
+        foreign_keys=[("user_id", "users", "id")],
+        not_null={"account_id", "user_id"},
+        strict=True,
+    )
+    tables.table("endpoints").create_index(["user_id"], "endpoints_user")
+
+
+def _create_boxes_messages_media(tables: Tables) -> None:
+    tables.table("boxes").create(
+        {
+            "id": str,
+            "account_id": str,
+            "owner_id": str,
+            "mailbox": str,
+            "settings": str,
+            "revision": int,
+            "created_at": int,
+            "modified_at": int,
+            "deleted_at": int,
+        },
+        pk="id",
+        foreign_keys=[("account_id", "accounts", "id")],
+        not_null={"account_id", "mailbox", "settings", "revision"},
+        strict=True,
+    )
+    tables.table("boxes").create_index(["account_id", "owner_id"], "boxes_owner")
+    tables.table("numbers").create(
+        {"account_id": str, "number": str, "box_id": str, "kind": str},
+        pk=("account_id", "number"),
+        foreign_keys=[("box_id", "boxes", "id")],
+        not_null={"box_id", "kind"},
+        strict=True,
+    )
+    tables.table("numbers").create_index(["box_id"], "numbers_box")
+    tables.table("counters").create(
+        {"account_id": str, "box_id": str, "folder": str, "urgent": int, "messages": int, "bytes": int},
+        pk=("box_id", "folder", "urgent"),
+        foreign_keys=[("box_id", "boxes", "id")],
+        not_null={"account_id", "messages", "bytes"},
+        strict=True,
+    )
+    tables.table("messages").create(
+        {
+            "id": str,
+            "account_id": str,
+            "box_id": str,
+            "folder": str,
+            "folder_before": str,
+            "folder_at": int,
+            "arrival": int,
+            "urgent": int,
+            "time": int,
+            "length_ms": int,
+            "sample_rate": int,
+            "bytes": int,
+            "intro_id": str,
+            "intro_ms": int,
+            "caller_number": str,
+            "caller_name": str,
+            "from_uri": str,
+            "to_uri": str,
+            "call_id": str,
+            "history": str,
+            "transcription": str,
+            "revision": int,
+            "stored_at": int,
+            "expired_at": int,
+            "deleted_at": int,
+        },
+        pk="id",
+        foreign_keys=[("box_id", "boxes", "id")],
+        not_null={
+            "account_id",
+            "box_id",
+            "folder",
+            "folder_at",
+            "arrival",
+            "urgent",
+            "time",
+            "length_ms",
+            "sample_rate",
+            "bytes",
+            "intro_ms",
+            "history",
+            "revision",
+            "stored_at",
+        },
+        strict=True,
+    )
+    # The order of play, and the only way in which a folder is ever read. Rows that are gone are not in it.
+    tables.execute(
+        "CREATE INDEX messages_in_order_of_play ON messages (box_id, folder, urgent, time, id)"
+        " WHERE deleted_at IS NULL AND expired_at IS NULL"
+    )
+    tables.execute(
+        "CREATE INDEX messages_by_age ON messages (account_id, time) WHERE deleted_at IS NULL AND expired_at IS NULL"
+    )
+    tables.table("arrivals").create({"account_id": str, "last": int}, pk="account_id", not_null={"last"}, strict=True)
+    tables.table("media").create(
+        {
+            "id": str,
+            "account_id": str,
+            "box_id": str,
+            "kind": str,
+            "source": str,
+            "content_type": str,
+            "length_ms": int,
+            "bytes": int,
+            "created_at": int,
+            "deleted_at": int,
+        },
+        pk="id",
+        foreign_keys=[("box_id", "boxes", "id")],
+        not_null={"account_id", "kind", "source", "length_ms", "bytes", "created_at"},
+        strict=True,
+    )
+    tables.table("media").create_index(["box_id"], "media_box")
+
+
+def _create_takes_outbox(tables: Tables) -> None:
+    tables.table("takes").create(
+        {
+            "id": str,
+            "account_id": str,
+            "box_id": str,
+            "purpose": str,
+            "state": str,
+            "channel": str,
+            "call_id": str,
+            "caller_number": str,
+            "caller_name": str,
+            "path": str,
+            "payload": str,
+            "began_at": int,
+        },
+        pk="id",
+        not_null={"account_id", "box_id", "purpose", "state", "path", "payload", "began_at"},
+        strict=True,
+    )
+    tables.table("takes").create_index(["box_id", "state"], "takes_box")
+    tables.table("outbox").create(
+        {
+            "id": int,
+            "account_id": str,
+            "box_id": str,
+            "message_id": str,
+            "kind": str,
+            "payload": str,
+            "created_at": int,
+            "due_at": int,
+            "attempts": int,
+            "error": str,
+        },
+        pk="id",
+        not_null={"account_id", "box_id", "kind", "payload", "created_at", "due_at", "attempts"},
+        strict=True,
+    )
+    tables.table("outbox").create_index(["due_at", "id"], "outbox_due")
+    # A light shows counts, not events: one row a box says that it must be set again.
+    tables.execute("CREATE UNIQUE INDEX outbox_one_light_a_box ON outbox (box_id) WHERE kind = 'light'")
+
+
+def _create_secrets_failures_tokens(tables: Tables) -> None:
+    tables.table("secrets").create(
+        {"account_id": str, "ref": str, "hash": str}, pk=("account_id", "ref"), not_null={"hash"}, strict=True
+    )
+    tables.table("failures").create(
+        {
+            "account_id": str,
+            "scope": str,
+            "subject": str,
+            "failed": int,
+            "counted_from": int,
+            "locks": int,
+            "locked_until": int,
+        },
+        pk=("account_id", "scope", "subject"),
+        not_null={"failed", "counted_from", "locks", "locked_until"},
+        strict=True,
+    )
+    tables.table("tokens").create(
+        {
+            "hash": str,
+            "account_id": str,
+            "user_id": str,
+            "label": str,
+            "created_at": int,
+            "expires_at": int,
+            "revoked_at": int,
+        },
+        pk="hash",
+        not_null={"account_id", "created_at"},
+        strict=True,
+    )
+
+
+def _create_calls(tables: Tables) -> None:
+    tables.table("calls").create(
+        {
+            "id": str,
+            "account_id": str,
+            "box_id": str,
+            "channel": str,
+            "caller_number": str,
+            "action": str,
+            "status": str,
+            "began_at": int,
+            "ended_at": int,
+            "steps": str,
+        },
+        pk="id",
+        not_null={"channel", "action", "status", "began_at", "ended_at", "steps"},
+        strict=True,
+    )
+    tables.table("calls").create_index(["account_id", "began_at"], "calls_by_time")
+
+
+@migrations(name="0004-live-calls")
+def create_live_calls(tables: Tables) -> None:
+    """Calls that go on: a row from the first moment of a call to its record."""
+    tables.table("live_calls").create(
+        {
+            "id": str,
+            "account_id": str,
+            "channel": str,
+            "caller_number": str,
+            "action": str,
+            "number": str,
+            "began_at": int,
+        },
+        pk="id",
+        not_null={"channel", "action", "number", "began_at"},
+        strict=True,
+    )
+
+
+@migrations(name="0005-outbox-leases")
+def add_outbox_leases(tables: Tables) -> None:
+    """Who is at an outbox row, whom or what it is about, and when a person was last told the same thing.
+
+    A row that is being worked at is not due before its lease ends, so `due_at` alone says what there is to do.
+    """
+    tables.execute("ALTER TABLE outbox ADD COLUMN about TEXT")
+    tables.execute("ALTER TABLE outbox ADD COLUMN lease TEXT")
+    tables.execute("DROP INDEX outbox_due")
+    tables.execute("CREATE INDEX outbox_due ON outbox (kind, due_at, id)")
+    tables.execute("CREATE INDEX outbox_message ON outbox (message_id, kind)")
+    tables.execute("CREATE UNIQUE INDEX outbox_one_call_a_number ON outbox (box_id, about) WHERE kind = 'call'")
+    tables.table("told").create(
+        {"account_id": str, "box_id": str, "kind": str, "told_at": int},
+        pk=("box_id", "kind"),
+        not_null={"account_id", "told_at"},
+        strict=True,
+    )
+
+
+@migrations(name="0007-calls-that-survive")
+def add_live_call_ownership(tables: Tables) -> None:
+    """A call over ARI outlives its service: who had it, when that was last alive, and which box was signed in to."""
+    for column in ("uniqueid TEXT", "instance TEXT", "seen_at INTEGER", "box_id TEXT", "own_phone INTEGER"):
+        tables.execute(f"ALTER TABLE live_calls ADD COLUMN {column}")
+    tables.execute("CREATE INDEX live_calls_by_channel ON live_calls (uniqueid) WHERE uniqueid IS NOT NULL")

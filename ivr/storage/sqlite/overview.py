@@ -1,0 +1,79 @@
+"""What a watcher sees, read from SQLite in one glance: counters and the newest few, never whole tables."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from ivr.storage.overview import Arrived, EndedCall, Light, Overview
+from ivr.storage.protocols import LiveCall
+from ivr.storage.sqlite.database import Database
+
+MAX_ROWS = 8
+_LIVE_CALLS = "SELECT channel, caller_number, action, number, began_at FROM live_calls ORDER BY began_at, id"
+_FINISHED_CALLS = (
+    "SELECT began_at, ended_at, caller_number, action, coalesce(mailbox, '') AS box, status"
+    " FROM calls LEFT JOIN boxes ON boxes.id = box_id ORDER BY calls.rowid DESC LIMIT ?"
+)
+_RECENT_MESSAGES = (
+    "SELECT time, mailbox AS box, coalesce(caller_number, '') AS caller, length_ms + intro_ms AS length_ms, folder,"
+    " urgent FROM messages JOIN boxes ON boxes.id = box_id"
+    " WHERE messages.deleted_at IS NULL AND expired_at IS NULL AND messages.account_id = ?"
+    " ORDER BY time DESC LIMIT ?"
+)
+_MWI_SUMMARIES = (
+    "SELECT boxes.id, mailbox, json_extract(settings, '$.name') AS name, light.*, min(waits_not) FROM ("
+    " SELECT box_id, created_at AS waits_since, attempts, error, 0 AS waits_not FROM outbox WHERE kind = 'light'"
+    " UNION ALL SELECT box_id, NULL, 0, NULL, 1 FROM counters WHERE folder = 'new' AND messages > 0"
+    ") AS light JOIN boxes ON boxes.id = box_id WHERE boxes.deleted_at IS NULL"
+    " GROUP BY boxes.id ORDER BY min(waits_not), mailbox LIMIT ?"
+)
+"""Those that wait to be set first, then those that are on. With min() SQLite gives the row that has the minimum."""
+
+
+class SqliteOverview:
+    """Looks at one database file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def snapshot(self, now: int) -> Overview:
+        """As it is now. Raises `StoreError`."""
+        return await self._database.read(lambda c: _read_overview(c, now))
+
+
+def _read_overview(connection: sqlite3.Connection, now: int) -> Overview:
+    folders = dict(connection.execute("SELECT folder, sum(messages) FROM counters GROUP BY folder").fetchall())
+    accounts = [row[0] for row in connection.execute("SELECT id FROM accounts WHERE deleted_at IS NULL")]
+    messages = [row for account in accounts for row in connection.execute(_RECENT_MESSAGES, (account, MAX_ROWS))]
+    return Overview(
+        at=now,
+        calls=[LiveCall(**_row_to_dict(row)) for row in connection.execute(_LIVE_CALLS)],
+        recordings=connection.execute("SELECT count(*) FROM takes").fetchone()[0],
+        ended=[EndedCall(**_row_to_dict(row)) for row in connection.execute(_FINISHED_CALLS, (MAX_ROWS,))],
+        messages=[
+            Arrived(**{**_row_to_dict(row), "urgent": bool(row["urgent"])})
+            for row in sorted(messages, key=lambda row: -row["time"])[:MAX_ROWS]
+        ],
+        lights=[_mwi_summary(connection, row) for row in connection.execute(_MWI_SUMMARIES, (MAX_ROWS,)).fetchall()],
+        waiting=connection.execute("SELECT count(*) FROM outbox").fetchone()[0],
+        **{name: folders.get(name, 0) for name in ("new", "saved", "deleted")},
+    )
+
+
+def _mwi_summary(connection: sqlite3.Connection, row: sqlite3.Row) -> Light:
+    sql = "SELECT folder, sum(messages) FROM counters WHERE box_id = ? GROUP BY folder"
+    counts = dict(connection.execute(sql, (row["id"],)).fetchall())
+    return Light(
+        row["mailbox"],
+        row["name"] or "",
+        counts.get("new", 0),
+        counts.get("saved", 0),
+        row["waits_since"],
+        row["attempts"] or 0,
+        row["error"] or "",
+    )
+
+
+def _row_to_dict(row: sqlite3.Row) -> dict[str, Any]:
+    return dict(row)

@@ -1,0 +1,180 @@
+"""The sweeper's statements: each reads along one index, oldest first, and no more rows than its limit."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+from pathlib import PurePosixPath
+
+from ivr.clock import Clock
+from ivr.retention.rules import (
+    REPLACED_AUDIO_GRACE_S,
+    DueItem,
+    MediaDirectory,
+    PendingUnlink,
+    RetentionRule,
+    StoredAudio,
+)
+from ivr.storage.sqlite import message_rows, removal
+from ivr.storage.sqlite.database import Database
+
+DUE_QUERIES = {
+    RetentionRule.DELETED: "SELECT *, folder_at AS since FROM messages WHERE folder = 'deleted' AND folder_at < :before"
+    " AND deleted_at IS NULL AND expired_at IS NULL ORDER BY folder_at LIMIT :limit",
+    RetentionRule.SOFT_DELETED: "SELECT *, deleted_at AS since FROM messages WHERE deleted_at IS NOT NULL"
+    " AND deleted_at < :before ORDER BY deleted_at LIMIT :limit",
+    RetentionRule.EXPIRED: "SELECT *, expired_at AS since FROM messages WHERE expired_at IS NOT NULL AND deleted_at IS NULL"
+    " AND expired_at < :before ORDER BY expired_at LIMIT :limit",
+    RetentionRule.BOX: "SELECT *, id AS box_id, deleted_at AS since FROM boxes WHERE deleted_at IS NOT NULL"
+    " AND deleted_at < :before ORDER BY deleted_at LIMIT :limit",
+    RetentionRule.MEDIA: "SELECT *, deleted_at AS since FROM media WHERE deleted_at IS NOT NULL"
+    " AND deleted_at < :before ORDER BY deleted_at LIMIT :limit",
+    RetentionRule.AWAITING_OWNER: "SELECT *, began_at AS since FROM takes WHERE state = 'aside' AND began_at < :before"
+    " ORDER BY began_at LIMIT :limit",
+    RetentionRule.CALL_RECORD: "SELECT id, account_id, box_id, began_at AS since FROM calls WHERE began_at < :before"
+    " ORDER BY began_at LIMIT :limit",
+    # A lock that still holds was counted within the last hour, and so is never among them.
+    RetentionRule.AUTH_ATTEMPTS: "SELECT rowid AS id, account_id, '' AS box_id, counted_from AS since FROM failures"
+    " WHERE counted_from < :before ORDER BY counted_from LIMIT :limit",
+}
+OWNING_ROW_QUERIES = {
+    MediaDirectory.MESSAGES: ("SELECT id FROM messages WHERE id = substr(?1, 1, 39) AND coalesce(audio, id) = ?1",),
+    MediaDirectory.MEDIA: ("SELECT id FROM media WHERE id = ?", "SELECT intro_id FROM messages WHERE intro_id = ?"),
+    MediaDirectory.TAKES: ("SELECT id FROM takes WHERE id = ?",),
+}
+MEDIA_REFERENCE_QUERIES = (
+    "SELECT 1 FROM boxes WHERE account_id = :account AND instr(settings, :media) LIMIT 1",
+    "SELECT 1 FROM users WHERE account_id = :account AND instr(settings, :media) LIMIT 1",
+)
+"""Ids are 32 random digits, so finding one anywhere in the settings is enough. A deleted box keeps what it has."""
+
+
+class SqliteRetention:
+    """The `RetentionStore` of one database file."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def messages_past_retention(self, account_id: str, not_before: int, limit: int) -> list[DueItem]:
+        old = await self._database.read(lambda c: message_rows.messages_older_than(c, account_id, not_before, limit))
+        return [DueItem(RetentionRule.PAST_RETENTION, m.id, m.account_id, m.box_id, m.time) for m in old]
+
+    async def find_due(self, rule: RetentionRule, cutoff: int, limit: int) -> list[DueItem]:
+        return await self._database.read(
+            lambda c: [_due_item_from_row(rule, row) for row in _select_due(c, rule, cutoff, limit)]
+        )
+
+    async def apply_rule(self, rule: RetentionRule, cutoff: int, limit: int) -> list[DueItem]:
+        if not await self.find_due(rule, cutoff, 1):
+            return []  # Most often; the writer is not troubled then.
+        now = int(self._clock.now())
+
+        def verb(connection: sqlite3.Connection) -> list[DueItem]:
+            found = _select_due(connection, rule, cutoff, limit)
+            return [_due_item_from_row(rule, row) for row in found if RULE_ACTIONS[rule](connection, row, now)]
+
+        return await self._database.write(verb)
+
+    async def pending_unlinks(self, limit: int) -> list[PendingUnlink]:
+        sql = (
+            "SELECT id, files FROM tombstones WHERE files IS NOT NULL AND (kind <> ? OR removed_at < ?)"
+            " ORDER BY removed_at LIMIT ?"
+        )
+        values = (removal.REPLACED_AUDIO, int(self._clock.now()) - REPLACED_AUDIO_GRACE_S, limit)
+        found = await self._database.read(lambda c: c.execute(sql, values).fetchall())
+        return [PendingUnlink(row["id"], tuple(map(PurePosixPath, json.loads(row["files"])))) for row in found]
+
+    async def mark_unlinked(self, ids: Sequence[str]) -> None:
+        def verb(connection: sqlite3.Connection) -> None:
+            for id_ in ids:
+                connection.execute("DELETE FROM tombstones WHERE id = ? AND kind = ?", (id_, removal.REPLACED_AUDIO))
+                connection.execute("UPDATE tombstones SET files = NULL WHERE id = ?", (id_,))
+
+        await self._database.write(verb)
+
+    async def unused_media(self, after: str, cutoff: int, limit: int) -> tuple[str | None, list[str]]:
+        sql = "SELECT * FROM media WHERE id > ? ORDER BY id LIMIT ?"
+
+        def question(connection: sqlite3.Connection) -> tuple[str | None, list[str]]:
+            found = connection.execute(sql, (after, limit)).fetchall()
+            old = [row for row in found if row["deleted_at"] is None and row["created_at"] < cutoff]
+            unused = [row["id"] for row in old if not _is_referenced(connection, row)]
+            return (found[-1]["id"] if len(found) == limit else None), unused
+
+        return await self._database.read(question)
+
+    async def soft_delete_media(self, media_ids: Sequence[str]) -> None:
+        now = int(self._clock.now())
+
+        def verb(connection: sqlite3.Connection) -> None:
+            for media_id in media_ids:
+                row = connection.execute("SELECT * FROM media WHERE id = ?", (media_id,)).fetchone()
+                if row and row["deleted_at"] is None and not _is_referenced(connection, row):
+                    connection.execute("UPDATE media SET deleted_at = ? WHERE id = ?", (now, media_id))
+
+        await self._database.write(verb)
+
+    async def existing_ids(self, media_directory: MediaDirectory, ids: Collection[str]) -> set[str]:
+        def question(connection: sqlite3.Connection) -> set[str]:
+            return {
+                id_
+                for id_ in ids
+                if any(
+                    connection.execute(sql, (id_,)).fetchone() is not None
+                    for sql in OWNING_ROW_QUERIES[media_directory]
+                )
+            }
+
+        return await self._database.read(question)
+
+    async def stored_audio(self, after: str, limit: int) -> tuple[str | None, list[StoredAudio]]:
+        sql = "SELECT * FROM messages WHERE id > ? ORDER BY id LIMIT ?"
+        found = await self._database.read(lambda c: c.execute(sql, (after, limit)).fetchall())
+        seen = [row for row in found if row["deleted_at"] is None and row["expired_at"] is None and row["bytes"]]
+        messages = map(message_rows.message_from_row, seen)
+        heard = [StoredAudio(m.id, m.recording, m.account_id, m.box_id, m.intro_id) for m in messages]
+        return (found[-1]["id"] if len(found) == limit else None), heard
+
+
+def _select_due(connection: sqlite3.Connection, rule: RetentionRule, cutoff: int, limit: int) -> list[sqlite3.Row]:
+    return connection.execute(DUE_QUERIES[rule], {"before": cutoff, "limit": limit}).fetchall()
+
+
+def _due_item_from_row(rule: RetentionRule, row: sqlite3.Row) -> DueItem:
+    return DueItem(rule, str(row["id"]), row["account_id"] or "", row["box_id"] or "", row["since"])
+
+
+def _is_referenced(connection: sqlite3.Connection, media: sqlite3.Row) -> bool:
+    values = {"account": media["account_id"], "media": media["id"]}
+    return any(connection.execute(sql, values).fetchone() is not None for sql in MEDIA_REFERENCE_QUERIES)
+
+
+def _soft_delete(connection: sqlite3.Connection, row: sqlite3.Row, now: int) -> bool:
+    removal.soft_delete(connection, message_rows.message_from_row(row), now)
+    return True
+
+
+def _purge_action(
+    purge: Callable[[sqlite3.Connection, sqlite3.Row, int, str], bool | None], rule: RetentionRule
+) -> Callable[[sqlite3.Connection, sqlite3.Row, int], bool]:
+    return lambda connection, row, now: purge(connection, row, now, rule.value) is not False
+
+
+def _delete_action(table: str, column: str) -> Callable[[sqlite3.Connection, sqlite3.Row, int], bool]:
+    sql = f"DELETE FROM {table} WHERE {column} = ?"
+    return lambda connection, row, _: connection.execute(sql, (row["id"],)).rowcount == 1
+
+
+RULE_ACTIONS: dict[RetentionRule, Callable[[sqlite3.Connection, sqlite3.Row, int], bool]] = {
+    RetentionRule.DELETED: _soft_delete,
+    RetentionRule.SOFT_DELETED: _purge_action(removal.purge_message, RetentionRule.SOFT_DELETED),
+    RetentionRule.EXPIRED: _purge_action(removal.purge_message, RetentionRule.EXPIRED),
+    RetentionRule.BOX: _purge_action(removal.purge_box_if_empty, RetentionRule.BOX),
+    RetentionRule.MEDIA: _purge_action(removal.purge_media, RetentionRule.MEDIA),
+    RetentionRule.AWAITING_OWNER: _purge_action(removal.purge_take, RetentionRule.AWAITING_OWNER),
+    RetentionRule.CALL_RECORD: _delete_action("calls", "id"),
+    RetentionRule.AUTH_ATTEMPTS: _delete_action("failures", "rowid"),
+}
+"""What is done about a row whose time has come; False where it has to wait."""

@@ -1,0 +1,83 @@
+"""Recordings in progress, in SQLite."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+
+from ivr.errors import NotFound
+from ivr.storage.protocols import Purpose, Take, TakeState
+from ivr.storage.sqlite.database import Database
+
+
+class SqliteTakes:
+    """The `TakeStore` of one database file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, take: Take) -> None:
+        values = {
+            "id": take.id,
+            "account_id": take.account_id,
+            "box_id": take.box_id,
+            "purpose": take.purpose,
+            "state": take.state,
+            "channel": take.channel,
+            "call_id": take.call_id,
+            "caller_number": take.caller_number,
+            "caller_name": take.caller_name,
+            "path": take.path,
+            "payload": json.dumps(dict(take.payload or {})),
+            "began_at": take.began_at,
+        }
+        sql = f"INSERT INTO takes ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"
+        await self._database.write(lambda c: c.execute(sql, tuple(values.values())).rowcount)
+
+    async def mark_urgent(self, take_id: str, urgent: bool) -> None:
+        sql = "UPDATE takes SET payload = json_set(payload, '$.urgent', json(?)) WHERE id = ?"
+        await self._database.write(lambda c: c.execute(sql, (json.dumps(urgent), take_id)).rowcount)
+
+    async def drop(self, take_id: str) -> None:
+        await self._database.write(lambda c: c.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount)
+
+    async def put_aside(self, take_id: str) -> list[Take]:
+        def verb(connection: sqlite3.Connection) -> list[Take]:
+            sql = "UPDATE takes SET state = ? WHERE id = ? RETURNING box_id, purpose"
+            row = connection.execute(sql, (TakeState.ASIDE, take_id)).fetchone()
+            if row is None:
+                raise NotFound("this recording was kept or dropped already")
+            others = "FROM takes WHERE box_id = ? AND state = ? AND purpose = ? AND id <> ?"
+            of_the_same = (row["box_id"], TakeState.ASIDE, row["purpose"], take_id)
+            older = [_take_from_row(found) for found in connection.execute(f"SELECT * {others}", of_the_same)]
+            connection.execute(f"DELETE {others}", of_the_same)
+            return older
+
+        return await self._database.write(verb)
+
+    async def aside(self, box_id: str) -> list[Take]:
+        sql = "SELECT * FROM takes WHERE box_id = ? AND state = ? ORDER BY began_at, id"
+        rows = await self._database.read(lambda c: c.execute(sql, (box_id, TakeState.ASIDE)).fetchall())
+        return [_take_from_row(row) for row in rows]
+
+    async def left_behind(self) -> list[Take]:
+        sql = "SELECT * FROM takes WHERE state <> ? ORDER BY began_at, id"
+        rows = await self._database.read(lambda c: c.execute(sql, (TakeState.ASIDE,)).fetchall())
+        return [_take_from_row(row) for row in rows]
+
+
+def _take_from_row(row: sqlite3.Row) -> Take:
+    return Take(
+        id=row["id"],
+        account_id=row["account_id"],
+        box_id=row["box_id"],
+        purpose=Purpose(row["purpose"]),
+        channel=row["channel"] or "",
+        path=row["path"],
+        began_at=row["began_at"],
+        state=TakeState(row["state"]),
+        call_id=row["call_id"] or "",
+        caller_number=row["caller_number"] or "",
+        caller_name=row["caller_name"] or "",
+        payload=json.loads(row["payload"]),
+    )

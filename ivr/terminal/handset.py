@@ -1,0 +1,146 @@
+"""The handset at a terminal: keyboard, screen, loudspeaker, and something that speaks for the person."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ivr.audio import wav
+from ivr.terminal.keyboard import DIALPAD, Keyboard
+from ivr.terminal.recording import SoundFile
+from ivr.terminal.screen import Screen
+from ivr.terminal.sound import Loudspeaker, recorder_command, synthesize
+
+REFRESH_S = 0.05
+MIN_WAIT_S = 0.01
+"""What takes no time still leaves the keyboard a chance."""
+LISTENING_SILENCE_MS = 59_000
+"""The service listens in a silence as long as this while it works; shorter ones are waits for a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneOptions:
+    """How the phone behaves. `fast`: sounds take no time. `say`: what is said into every recording, as samples."""
+
+    fast: bool
+    speech_pcm: bytes | None
+    sounds_folder: Path
+    """The prompts of one language, to spell with where there is no synthesiser."""
+
+
+class TerminalHandset:
+    """A `Handset`."""
+
+    def __init__(self, keyboard: Keyboard, screen: Screen, loudspeaker: Loudspeaker, options: PhoneOptions) -> None:
+        self._keyboard = keyboard
+        self._screen = screen
+        self._loudspeaker = loudspeaker
+        self._options = options
+
+    @property
+    def hangup_event(self) -> asyncio.Event:
+        return self._keyboard.hangup_event
+
+    async def play(
+        self, sound_file: SoundFile, start_ms: int, digits: str, interrupt: asyncio.Event
+    ) -> tuple[str | None, int]:
+        key = asyncio.create_task(self._keyboard.read_key(digits or "none"))
+        enough = [asyncio.create_task(event.wait()) for event in (interrupt, self.hangup_event)]
+        try:
+            await self._loudspeaker.start(
+                b"" if sound_file.is_silence else sound_file.pcm[start_ms * wav.BYTES_PER_MS :]
+            )
+            if not sound_file.is_silence:
+                self._screen.show_start(sound_file, start_ms)
+            position_ms = await self._wait_until_end(sound_file, start_ms, [key, *enough])
+            pressed = key.result() if key.done() else None
+            if pressed or not sound_file.is_silence:
+                self._screen.show_end(sound_file, position_ms, pressed)
+            return pressed, position_ms
+        finally:
+            for task in (key, *enough):
+                task.cancel()
+            await self._loudspeaker.stop()
+
+    async def _wait_until_end(self, sound_file: SoundFile, start_ms: int, end_tasks: list[asyncio.Task[object]]) -> int:
+        """Let time pass until the recording or something else ends it; gives the position."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while True:
+            await asyncio.wait(
+                end_tasks, timeout=self._wait_timeout_s(sound_file, start_ms), return_when=asyncio.FIRST_COMPLETED
+            )
+            position_ms = start_ms + int((loop.time() - began) * 1000)
+            ended = any(task.done() for task in end_tasks)
+            if not ended and self._is_instant(sound_file, start_ms):
+                position_ms = sound_file.length_ms
+            if not sound_file.is_silence:
+                self._screen.show_position(sound_file, min(position_ms, sound_file.length_ms))
+            if ended or position_ms >= sound_file.length_ms:
+                return min(position_ms, sound_file.length_ms)
+
+    def _wait_timeout_s(self, sound_file: SoundFile, start_ms: int) -> float:
+        if not sound_file.is_silence:
+            return MIN_WAIT_S if self._options.fast else REFRESH_S
+        left_s = (sound_file.length_ms - start_ms) / 1000
+        return MIN_WAIT_S if self._is_instant(sound_file, start_ms) else left_s
+
+    def _is_instant(self, sound_file: SoundFile, start_ms: int) -> bool:
+        """In fast manner sounds do, and so do waits for a key that can never come."""
+        if sound_file.is_silence:
+            return (
+                self._options.fast and self._keyboard.at_eof and sound_file.length_ms - start_ms < LISTENING_SILENCE_MS
+            )
+        return self._options.fast
+
+    async def record(self, path: Path, digits: str, max_ms: int, silence_ms: int) -> tuple[str | None, int]:
+        key = None
+        if self._options.speech_pcm is not None:
+            pcm = self._options.speech_pcm
+        elif command := recorder_command():
+            key, pcm = await self._record_microphone(command, digits, max_ms)
+        elif self._keyboard.is_terminal:
+            pcm = await self._synthesize_typed_line()
+        else:
+            pcm = b""
+        pcm = pcm[: max_ms * wav.BYTES_PER_MS]
+        wav.write(path, pcm)
+        path.chmod(0o640)
+        length_ms = len(pcm) // wav.BYTES_PER_MS
+        self._screen.print_line(f"● recorded {length_ms / 1000:.1f} s")
+        return key, length_ms
+
+    async def _record_microphone(self, command: tuple[str, ...], digits: str, max_ms: int) -> tuple[str | None, bytes]:
+        self._screen.print_line("● recording: speak, then press a key (h hangs up)")
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        assert process.stdout
+        reading = asyncio.create_task(_read_at_most(max_ms * wav.BYTES_PER_MS, process.stdout))
+        key = asyncio.create_task(self._keyboard.read_key(digits or DIALPAD))
+        hook = asyncio.create_task(self.hangup_event.wait())
+        await asyncio.wait([key, hook], timeout=max_ms / 1000, return_when=asyncio.FIRST_COMPLETED)
+        with suppress(ProcessLookupError):
+            process.terminate()
+        pcm = await reading
+        await process.wait()
+        for task in (key, hook):
+            task.cancel()
+        return (key.result() if key.done() and not key.cancelled() else None), pcm
+
+    async def _synthesize_typed_line(self) -> bytes:
+        self._screen.print_line("● recording: type what you say, then Enter (no microphone here)")
+        line = await self._keyboard.read_line()
+        if not line:
+            return b""
+        pcm, how = await asyncio.to_thread(synthesize, line, self._options.sounds_folder)
+        self._screen.print_line(f"● {how}")
+        return pcm
+
+
+async def _read_at_most(size: int, stream: asyncio.StreamReader) -> bytes:
+    """What comes until the stream ends, and no more than `size` bytes of it."""
+    read = bytearray()
+    while len(read) < size and (more := await stream.read(size - len(read))):
+        read += more
+    return bytes(read)

@@ -1,0 +1,78 @@
+"""docs/api.md is true: its commands run as they are written, and what they print is what it says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ivr.api.error_responses import ERROR_RESPONSES
+from tests.api.conftest import encode_audio
+
+PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+EXAMPLE_MARKER = "=== the tour goes on ==="
+WILDCARD = "…"
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A service on this machine, with an account; `ivr` is found by its name."""
+    scripts = Path(sys.executable).parent
+    path = f"{scripts}:{os.environ['PATH']}"
+    environment = {"PATH": path, "IVR_DATA__FOLDER": str(tmp_path / "data"), "IVR_API__PORT": "0", "LANG": "C.UTF-8"}
+    subprocess.run(["ivr", "account", "create", "demo"], env=environment, check=True, capture_output=True)
+    process = subprocess.Popen(
+        ["ivr", "serve", "--only", "api"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout
+    yield {**environment, "SERVED": process.stdout.readline().split()[-1]}
+    process.send_signal(signal.SIGTERM)
+    process.wait(20)
+    process.stdout.close()
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl (apt install curl)")
+def test_examples_in_api_docs_work_as_printed(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "voice.mp3").write_bytes(encode_audio(tmp_path, ".mp3", 1500))
+    stations = re.findall(r"```sh\n(.*?)```\n\n```json\n(.*?)```", PAGE, re.DOTALL)
+    assert len(stations) == PAGE.count("```sh") == PAGE.count("```json") > 8
+    script = f"\necho; echo '{EXAMPLE_MARKER}'\n".join(commands for commands, _ in stations)
+    script = script.replace("http://127.0.0.1:8000", environment["SERVED"])
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, cwd=tmp_path,
+                          capture_output=True, text=True, timeout=120)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout.split(EXAMPLE_MARKER)
+    assert len(printed) == len(stations)
+    for (commands, expected), got in zip(stations, printed, strict=True):
+        assert matches_example(json.loads(expected), json.loads(got)), f"{commands}\nprinted {got}"
+
+
+def matches_example(expected: Any, actual: Any) -> bool:
+    """All that is expected is there; an object may have more."""
+    if expected == WILDCARD:
+        return True
+    if isinstance(expected, dict):
+        return isinstance(actual, dict) and all(
+            key in actual and matches_example(value, actual[key]) for key, value in expected.items()
+        )
+    if isinstance(expected, list):
+        return isinstance(actual, list) and len(actual) == len(expected) and all(map(matches_example, expected, actual))
+    return bool(expected == actual)
+
+
+def test_every_error_response_is_documented() -> None:
+    told = {(row[0], name) for row in re.findall(r"^\| (\d{3}) \| (.*?) \|", PAGE, re.MULTILINE)
+            for name in re.findall(r"`([^`]+)`", row[1])}  # fmt: skip
+    assert {(str(line.status), line.message) for line in ERROR_RESPONSES} | {
+        ("404", "not_found"),
+        ("405", "invalid_method"),
+    } == told

@@ -1,0 +1,226 @@
+"""Who may ask what: tokens, signing in, other accounts, other people's boxes, too many tries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from ivr.directory.credentials import kazoo_credentials_md5
+from ivr.directory.models import Account
+from ivr.directory.tokens import DAY_S, TokenKind
+from ivr.errors import Conflict, InvalidFields
+from tests.api.conftest import RestClient
+from tests.support.app_fixture import AppFixture
+
+
+async def test_request_without_token_is_unauthorized(rest: RestClient) -> None:
+    async with httpx.AsyncClient() as nobody:
+        answer = await nobody.get(rest.base)
+    said = answer.json()
+    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+    assert (said["status"], said["error"], said["message"]) == ("error", "401", "invalid_credentials")
+    assert said["data"] == {"message": "invalid credentials"}
+
+
+async def test_token_accepted_as_bearer(rest: RestClient) -> None:
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {rest.token}"}) as other:
+        answer = await other.get(rest.base)
+    assert (answer.status_code, answer.json()["auth_token"]) == (200, rest.token)
+
+
+async def test_only_token_hash_is_stored(rest: RestClient, app: AppFixture) -> None:
+    rows = await app.container.database.read(lambda c: [dict(row) for row in c.execute("SELECT * FROM tokens")])
+    assert rest.token not in str(rows)
+    assert len(rest.token) == 43
+
+
+async def test_token_expires_or_is_revoked(app: AppFixture, rest: RestClient) -> None:
+    text, _ = await app.container.tokens.create(app.account.id, lifetime_s=DAY_S)
+    dated = await rest.with_token(text)
+    await dated.request_ok("GET")
+    app.clock.advance(s=DAY_S + 1)
+    await dated.request_error(401, "GET")
+    await rest.request_ok("GET")
+    await app.container.tokens.revoke(app.account.id, (await app.container.tokens.list_api_keys(app.account.id))[0].id)
+    await rest.request_error(401, "GET")
+    await dated.http.aclose()
+
+
+async def test_token_is_invalid_after_its_user_or_account_is_deleted(
+    app: AppFixture, alice_rest: RestClient, rest: RestClient
+) -> None:
+    await app.container.directory.delete_user(app.alice.id)
+    await alice_rest.request_error(401, "GET")
+
+
+async def test_foreign_account_is_forbidden_whether_it_exists_or_not(app: AppFixture, rest: RestClient) -> None:
+    other = await app.container.directory.create_account(Account(name="other", realm="other.example"))
+    box = await app.container.boxes.create(other, {"name": "x", "mailbox": "1"})
+    base = rest.base
+    answers = []
+    for account_id in (other.id, "f" * 32):
+        rest.base = base.replace(app.account.id, account_id)
+        for path in ("", f"/{box.id}", f"/{box.id}/messages", "/" + "f" * 32):
+            said = await rest.request_error(403, "GET", path)
+            answers.append({**said, "request_id": ""})
+    assert all(answer == answers[0] for answer in answers)
+    rest.base = base
+    there = await rest.request_error(404, "GET", f"/{box.id}")
+    nowhere = await rest.request_error(404, "GET", f"/{'f' * 32}")
+    assert there["data"] == {"message": "bad identifier", "cause": box.id}
+    assert {**nowhere["data"], "cause": box.id} == there["data"]
+
+
+async def test_a_box_of_another_account_is_no_destination(app: AppFixture, rest: RestClient) -> None:
+    other = await app.container.directory.create_account(Account(name="other", realm="other.example"))
+    foreign = await app.container.boxes.create(other, {"name": "x", "mailbox": "1"})
+    box = await app.create_box()
+    message = await app.create_message(box)
+    for body in ({"source_id": foreign.id}, {"source_id": [foreign.id]}):
+        said = await rest.request_error(404, "POST", f"/{box.id}/messages/{message.id}", body)
+        assert said["data"]["cause"] == foreign.id
+    assert await app.messages(foreign) == []
+
+
+async def test_a_user_reaches_their_own_boxes_and_those_they_share(app: AppFixture, alice_rest: RestClient) -> None:
+    own = await app.create_box("1000", app.alice)
+    shared = await app.create_box("1001", app.bob, shared_vmbox=True, members=[app.alice.id])
+    bobs = await app.create_box("1002", app.bob)
+    for box in (own, shared, bobs):
+        await app.create_message(box)
+    assert [box["id"] for box in (await alice_rest.request_ok("GET"))["data"]] == [own.id, shared.id]
+    assert {next(iter(line)) for line in (await alice_rest.request_ok("GET", "/messages"))["data"]} == {
+        own.id,
+        shared.id,
+    }
+    said = await alice_rest.request_error(403, "GET", f"/{bobs.id}")
+    assert said["message"] == "forbidden"
+    await alice_rest.request_error(403, "DELETE", f"/{bobs.id}/messages")
+    assert len(await app.messages(bobs)) == 1
+
+
+async def test_user_token_is_forbidden_administrator_operations(app: AppFixture, alice_rest: RestClient) -> None:
+    own = await app.create_box("1000", app.alice)
+    await alice_rest.request_error(403, "PUT", data={"name": "x", "mailbox": "2"})
+    await alice_rest.request_error(403, "DELETE", f"/{own.id}")
+    for change in ({"owner_id": app.bob.id}, {"mailbox": "7"}, {"pin_secret_ref": "box:x:pin"}, {"quota_mb": 10**6}):
+        await alice_rest.request_error(403, "PATCH", f"/{own.id}", change)
+    await alice_rest.request_ok("PATCH", f"/{own.id}", {"skip_greeting": True, "mailbox": "1000"})
+    whole = (await alice_rest.request_ok("GET", f"/{own.id}"))["data"]
+    await alice_rest.request_ok("POST", f"/{own.id}", whole)
+    await app.container.boxes.patch(await app.container.boxes.get(own.id), {"not_configurable": True})
+    await alice_rest.request_error(403, "PATCH", f"/{own.id}", {"skip_greeting": False})
+
+
+async def log_in(app: AppFixture, server: str, **data: Any) -> httpx.Response:
+    async with httpx.AsyncClient() as http:
+        return await http.put(f"{server}/v2/user_auth", json={"data": data})
+
+
+async def test_login_with_username_and_password(app: AppFixture, api_url: str) -> None:
+    await app.container.credentials.set(app.alice, "alice", "correct horse")
+    own = await app.create_box("1000", app.alice)
+    await app.create_box("1002", app.bob)
+    answer = await log_in(
+        app, api_url, credentials=kazoo_credentials_md5("alice", "correct horse"), account_name="demo", method="md5"
+    )
+    said = answer.json()
+    assert (answer.status_code, said["data"]["owner_id"]) == (201, app.alice.id)
+    session = RestClient(app, api_url, said["auth_token"])
+    assert [box["id"] for box in (await session.request_ok("GET"))["data"]] == [own.id]
+    app.clock.advance(s=3601)
+    await session.request_error(401, "GET")
+    await session.http.aclose()
+
+
+async def test_wrong_password_and_unknown_account_get_same_response(app: AppFixture, api_url: str) -> None:
+    await app.container.credentials.set(app.alice, "alice", "correct horse")
+    wrong = await log_in(app, api_url, credentials=kazoo_credentials_md5("alice", "x" * 8), account_name="demo")
+    nowhere = await log_in(
+        app, api_url, credentials=kazoo_credentials_md5("alice", "correct horse"), account_name="nowhere"
+    )
+    assert wrong.status_code == nowhere.status_code == 401
+    assert {**wrong.json(), "request_id": ""} == {**nowhere.json(), "request_id": ""}
+
+
+async def test_new_password_invalidates_old_one(app: AppFixture, api_url: str) -> None:
+    await app.container.credentials.set(app.alice, "alice", "correct horse")
+    await app.container.credentials.set(app.alice, "alice", "battery staple")
+    old = await log_in(app, api_url, credentials=kazoo_credentials_md5("alice", "correct horse"), account_name="demo")
+    new = await log_in(
+        app, api_url, credentials=kazoo_credentials_md5("alice", "battery staple"), account_realm="demo.example"
+    )
+    assert (old.status_code, new.status_code) == (401, 201)
+
+
+async def test_username_is_unique(app: AppFixture) -> None:
+    await app.container.credentials.set(app.alice, "alice", "correct horse")
+    with pytest.raises(Conflict):
+        await app.container.credentials.set(app.bob, "alice", "battery staple")
+    with pytest.raises(InvalidFields):
+        await app.container.credentials.set(app.bob, "bob", "short")
+
+
+async def test_password_hash_is_bcrypt_and_verifies_at_other_cost(app: AppFixture) -> None:
+    await app.container.credentials.set(app.alice, "alice", "correct horse")
+    sql = "SELECT hash FROM secrets WHERE ref LIKE 'user:%'"
+    [kept] = await app.container.database.read(lambda c: [row["hash"] for row in c.execute(sql)])
+    assert kept.startswith("$2b$04$")
+    assert len(kept) == 60
+    app.container.credentials._cost = 5
+    found = await app.container.credentials.authenticate(
+        app.account.id, kazoo_credentials_md5("alice", "correct horse")
+    )
+    assert found == app.alice.id
+
+
+async def test_api_key_is_exchanged_for_token_revoked_with_it(app: AppFixture, api_url: str) -> None:
+    key, token = await app.container.tokens.create(app.account.id, app.alice.id)
+    async with httpx.AsyncClient() as http:
+        answer = await http.put(f"{api_url}/v2/api_auth", json={"data": {"api_key": key}})
+    session = RestClient(app, api_url, answer.json()["auth_token"])
+    assert (answer.status_code, session.token != key) == (201, True)
+    await session.request_ok("GET")
+    await session.request_error(403, "PUT", data={"name": "x", "mailbox": "1"})
+    await app.container.tokens.revoke(app.account.id, token.id)
+    await session.request_error(401, "GET")
+    await session.http.aclose()
+
+
+async def test_failed_logins_from_one_address_are_rate_limited(app: AppFixture, api_url: str, rest: RestClient) -> None:
+    await app.container.credentials.set(app.alice, "alice", "correct horse")
+    wrong = await rest.with_token("x")
+    for _ in range(20):
+        await wrong.request_error(401, "GET")
+    said = await wrong.request_error(429, "GET")
+    assert said["message"] == "too_many_requests"
+    right = await log_in(app, api_url, credentials=kazoo_credentials_md5("alice", "correct horse"), account_name="demo")
+    assert (right.status_code, right.headers["retry-after"]) == (429, "3600")
+    await rest.request_ok("GET")  # A token that holds is no guess.
+    app.clock.advance(s=3601)
+    await wrong.request_error(401, "GET")
+    assert (
+        await log_in(app, api_url, credentials=kazoo_credentials_md5("alice", "correct horse"), account_name="demo")
+    ).is_success
+    await wrong.http.aclose()
+
+
+async def test_successful_login_is_not_rate_limited(app: AppFixture, api_url: str) -> None:
+    await app.container.credentials.set(app.alice, "alice", "correct horse")
+    for _ in range(25):
+        answer = await log_in(
+            app, api_url, credentials=kazoo_credentials_md5("alice", "correct horse"), account_name="demo"
+        )
+        assert answer.status_code == 201
+
+
+async def test_owner_token_may_have_account_scope(app: AppFixture, rest: RestClient) -> None:
+    bobs = await app.create_box("1002", app.bob)
+    text, _ = await app.container.tokens.create(app.account.id, app.alice.id, kind=TokenKind.LOGIN)
+    session = await rest.with_token(text)
+    await session.request_error(403, "GET", f"/{bobs.id}")
+    object.__setattr__(app.container.api_services.limits, "owner_only", False)
+    await session.request_ok("GET", f"/{bobs.id}")
+    await session.http.aclose()

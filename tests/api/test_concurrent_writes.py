@@ -1,0 +1,296 @@
+"""Two who write at once: with `If-Match`, whoever rests on what somebody else has changed meanwhile changes nothing.
+
+The other one writes between the moment at which a request has read what it is about and the one at which it writes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ivr.audio import wav
+from ivr.errors import DiskFull
+from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.protocols import Because, MediaKind
+from ivr.storage.records import Folder, Message
+from tests.api.conftest import RestClient, data_files, encode_audio
+from tests.support.app_fixture import AppFixture
+from tests.support.scripted_call import Press
+
+MP3 = {"Content-Type": "audio/mpeg"}
+Write = Callable[[], Awaitable[object]]
+
+
+class ConcurrentWrite:
+    """Something that is done just before the next write of anybody's."""
+
+    def __init__(self, app: AppFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._pending: Write | None = None
+        self._write = app.container.database.write
+        monkeypatch.setattr(app.container.database, "write", self._run_before)
+
+    def schedule(self, deed: Write) -> None:
+        self._pending = deed
+
+    async def _run_before(self, verb: Any) -> Any:
+        deed, self._pending = self._pending, None
+        if deed:
+            await deed()
+        return await self._write(verb)
+
+
+@pytest.fixture
+def concurrent_write(app: AppFixture, monkeypatch: pytest.MonkeyPatch) -> ConcurrentWrite:
+    return ConcurrentWrite(app, monkeypatch)
+
+
+@pytest.fixture
+async def box(app: AppFixture) -> Mailbox:
+    return await app.create_box("1000", app.alice)
+
+
+@pytest.fixture
+async def other_boxes(app: AppFixture) -> list[Mailbox]:
+    return [await app.create_box("1001"), await app.create_box("1002")]
+
+
+async def etag_of(rest: RestClient, path: str) -> dict[str, str]:
+    """What to send so that only what is there now is changed."""
+    return {"If-Match": (await rest.request("GET", path)).headers["etag"]}
+
+
+def save_by_phone(app: AppFixture) -> Write:
+    return lambda: app.run_call([Press("1", during="(message")], endpoint="alice", number="1000")
+
+
+def rename_box(app: AppFixture, box: Mailbox) -> Write:
+    return lambda: app.container.boxes.amend(box.id, {"name": "Theirs"})
+
+
+# -- a message -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["folder", "move", "copy", "delete", "audio"])
+async def test_if_match_keeps_message_saved_by_phone_meanwhile(
+    rest: RestClient,
+    app: AppFixture,
+    box: Mailbox,
+    other_boxes: list[Mailbox],
+    concurrent_write: ConcurrentWrite,
+    tmp_path: Path,
+    verb: str,
+) -> None:
+    message = await app.create_message(box, s=2)
+    path = f"/{box.id}/messages/{message.id}"
+    headers, before = await etag_of(rest, path), data_files(app)
+    concurrent_write.schedule(save_by_phone(app))
+    match verb:
+        case "audio":
+            content = encode_audio(tmp_path, ".mp3", 1000)
+            said = await rest.request_error(412, "PUT", f"{path}/raw", content=content, headers={**headers, **MP3})
+        case "delete":
+            said = await rest.request_error(412, "DELETE", path, headers=headers)
+        case _:
+            wanted = (
+                {"folder": "deleted"},
+                {"source_id": other_boxes[0].id},
+                {"source_id": [other.id for other in other_boxes]},
+            )
+            data = wanted[["folder", "move", "copy"].index(verb)]
+            said = await rest.request_error(412, "POST", path, data, headers=headers)
+    assert said["message"] == "precondition_failed"
+    [left] = await app.messages(box)
+    assert (left.id, left.folder, left.length_ms, left.upload_type) == (message.id, "saved", 2000, None)
+    assert wav.length_ms(app.container.delivery.audio(left)[0]) == 2000
+    assert [await app.messages(other) for other in other_boxes] == [[], []]
+    assert data_files(app) == before
+
+
+@pytest.mark.parametrize("headers", [{}, {"If-Match": "*"}], ids=["without", "any"])
+async def test_request_without_if_match_changes_current_revision(
+    rest: RestClient, app: AppFixture, box: Mailbox, concurrent_write: ConcurrentWrite, headers: dict[str, str]
+) -> None:
+    message = await app.create_message(box)
+    concurrent_write.schedule(save_by_phone(app))
+    await rest.request_ok("DELETE", f"/{box.id}/messages/{message.id}", headers=headers)
+    assert await app.messages(box) == []
+
+
+async def test_empty_if_match_is_rejected(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    message = await app.create_message(box)
+    for nothing in ("", '""', ","):
+        await rest.request_error(412, "DELETE", f"/{box.id}/messages/{message.id}", headers={"If-Match": nothing})
+
+
+async def test_one_of_twenty_concurrent_if_match_writes_succeeds(
+    rest: RestClient, app: AppFixture, box: Mailbox
+) -> None:
+    message = await app.create_message(box)
+    path = f"/{box.id}/messages/{message.id}"
+    headers, folders = await etag_of(rest, path), ["saved", "deleted"] * 10
+    answers = await asyncio.gather(*(rest.request("POST", path, {"folder": one}, headers=headers) for one in folders))
+    assert sorted(answer.status_code for answer in answers) == [200] + [412] * 19
+    [done] = [answer.json()["data"]["folder"] for answer in answers if answer.status_code == 200]
+    assert await app.folder_of(message) == done
+
+
+# -- many messages ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["folder", "move", "copy", "delete"])
+async def test_bulk_change_skips_messages_changed_meanwhile(
+    rest: RestClient,
+    app: AppFixture,
+    box: Mailbox,
+    other_boxes: list[Mailbox],
+    concurrent_write: ConcurrentWrite,
+    verb: str,
+) -> None:
+    changed, same, unnamed = [await app.create_message(box, age_s=age) for age in (1, 2, 3)]
+    named = [(await etag_of(rest, f"/{box.id}/messages/{one.id}"))["If-Match"] for one in (changed, same)]
+    concurrent_write.schedule(lambda: app.container.messages.move_to(box.id, changed.id, Folder.SAVED, Because.KEY))
+    data: dict[str, Any] = {"messages": [changed.id, same.id, unnamed.id]}
+    extra: dict[str, dict[str, Any]] = {
+        "folder": {"folder": "deleted"}, "move": {"source_id": other_boxes[0].id},
+        "copy": {"source_id": [other.id for other in other_boxes]},
+    }  # fmt: skip
+    method = "DELETE" if verb == "delete" else "POST"
+    said = await rest.request_ok(
+        method, f"/{box.id}/messages", {**data, **extra.get(verb, {})}, headers={"If-Match": ", ".join(named)}
+    )
+    assert said["data"]["failed"] == [{changed.id: "conflict"}, {unnamed.id: "conflict"}]
+    assert len(said["data"]["succeeded"]) == (2 if verb == "copy" else 1)
+    left = {one.id: str(one.folder) for one in await app.messages(box)}
+    expected = {changed.id: "saved", same.id: "new", unnamed.id: "new"}
+    if verb in ("move", "delete"):
+        del expected[same.id]
+    elif verb == "folder":
+        expected[same.id] = "deleted"
+    assert left == expected
+
+
+async def test_copy_to_several_boxes_is_atomic(
+    rest: RestClient, app: AppFixture, box: Mailbox, other_boxes: list[Mailbox], concurrent_write: ConcurrentWrite
+) -> None:
+    message = await app.create_message(box)
+    before = data_files(app)
+    concurrent_write.schedule(lambda: app.container.boxes.delete(other_boxes[1]))
+    path = f"/{box.id}/messages/{message.id}"
+    said = await rest.request_ok("POST", path, {"source_id": [other.id for other in other_boxes]})
+    assert said["data"] == {"succeeded": [], "failed": [{message.id: "not_found"}]}
+    assert await app.messages(other_boxes[0]) == []
+    assert data_files(app) == before
+
+
+# -- a box -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["PATCH", "POST", "DELETE"])
+async def test_if_match_keeps_box_changed_meanwhile(
+    rest: RestClient, app: AppFixture, box: Mailbox, concurrent_write: ConcurrentWrite, method: str
+) -> None:
+    headers = await etag_of(rest, f"/{box.id}")
+    concurrent_write.schedule(rename_box(app, box))
+    await rest.request_error(412, method, f"/{box.id}", {"name": "Mine", "mailbox": "1000"}, headers=headers)
+    assert (await rest.request_ok("GET", f"/{box.id}"))["data"]["name"] == "Theirs"
+
+
+# -- greetings -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", list(MediaKind))
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+async def test_if_match_keeps_greeting_recorded_meanwhile(
+    rest: RestClient,
+    app: AppFixture,
+    box: Mailbox,
+    concurrent_write: ConcurrentWrite,
+    tmp_path: Path,
+    kind: MediaKind,
+    method: str,
+) -> None:
+    path, content = f"/{box.id}/greetings/{kind}", encode_audio(tmp_path, ".mp3", 1000)
+    made = await rest.request_ok("PUT", f"{path}/raw", content=content, headers=MP3)
+    headers = {"If-Match": f'"{made["revision"]}"'}
+    theirs = encode_audio(tmp_path, ".mp3", 3000)
+    concurrent_write.schedule(lambda: rest.request_ok("PUT", f"{path}/raw", content=theirs, headers=MP3))
+    if method == "PUT":
+        await rest.request_error(412, "PUT", f"{path}/raw", content=content, headers={**headers, **MP3})
+    else:
+        await rest.request_error(412, "DELETE", path, headers=headers)
+    assert (await rest.request("GET", f"{path}/raw")).content == theirs
+
+
+async def test_greeting_is_replaced_with_etag_of_its_audio(rest: RestClient, box: Mailbox, tmp_path: Path) -> None:
+    """The ETag of its audio is as good as the revision that the answer to PUT said, in whatever form it was given."""
+    path, content = f"/{box.id}/greetings/unavailable", encode_audio(tmp_path, ".mp3", 1000)
+    await rest.request_ok("PUT", f"{path}/raw", content=content, headers=MP3)
+    as_wav = await rest.request("GET", f"{path}/raw", headers={"Accept": "audio/wav"})
+    await rest.request_ok("PUT", f"{path}/raw", content=content, headers={"If-Match": as_wav.headers["etag"], **MP3})
+    await rest.request_error(412, "DELETE", path, headers={"If-Match": as_wav.headers["etag"]})
+    await rest.request_ok("DELETE", path, headers=await etag_of(rest, f"{path}/raw"))
+    await rest.request_error(412, "PUT", f"{path}/raw", content=content, headers={"If-Match": "gone", **MP3})
+
+
+async def test_greeting_under_alias_is_replaced_too(
+    rest: RestClient, app: AppFixture, box: Mailbox, tmp_path: Path
+) -> None:  # fmt: skip
+    path = f"/{box.id}/greetings/unavailable"
+    made = await rest.request_ok("PUT", f"{path}/raw", content=encode_audio(tmp_path, ".mp3"), headers=MP3)
+    other_name = {"greeting_media_id": made["data"]["media_id"], "media": {"unavailable": None}}
+    await rest.request_ok("PATCH", f"/{box.id}", other_name)
+    await rest.request_ok("DELETE", path, headers={"If-Match": f'"{made["revision"]}"'})
+    assert await app.container.voicemail_services.greetings.greeting(await app.container.boxes.get(box.id)) is None
+
+
+@pytest.mark.parametrize("accept", ["audio/mpeg", "audio/mp4", "audio/wav"])
+async def test_message_audio_is_replaced_with_its_etag(
+    rest: RestClient, app: AppFixture, box: Mailbox, tmp_path: Path, accept: str
+) -> None:
+    """The ETag of its audio is as good as the revision, in whatever form it was given, and made anew it is the same."""
+    path, content = f"/{box.id}/messages", encode_audio(tmp_path, ".mp3", 1000)
+    made = await rest.request_ok("PUT", path, content=content, headers=MP3)
+    path = f"{path}/{made['data']['media_id']}/raw"
+    tag = (await rest.request("GET", path, headers={"Accept": accept})).headers["etag"]
+    app.container.api_services.renditions.clear()
+    assert (await rest.request("GET", path, headers={"Accept": accept})).headers["etag"] == tag
+    await rest.request_ok("PUT", path, content=encode_audio(tmp_path, ".mp3", 2000), headers={"If-Match": tag, **MP3})
+    await rest.request_error(412, "PUT", path, content=content, headers={"If-Match": tag, **MP3})
+    waiting = (await rest.upload_message(box.id))["media_id"]
+    await rest.request_error(412, "PUT", f"/{box.id}/messages/{waiting}/raw", content=content,
+                       headers={"If-Match": tag, **MP3})  # fmt: skip
+
+
+# -- audio, when the store cannot do it ------------------------------------------------------------------------------
+
+
+async def test_failed_audio_replacement_restores_old_audio(
+    rest: RestClient, app: AppFixture, box: Mailbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full when the transaction is to be committed: the files have their places by then."""
+    first, content = encode_audio(tmp_path, ".mp3", 1000), encode_audio(tmp_path, ".mp3", 3000)
+    message = (await rest.request_ok("PUT", f"/{box.id}/messages", content=first, headers=MP3))["data"]
+    waiting = await rest.upload_message(box.id)
+    before, write = data_files(app), app.container.database.write
+
+    async def full(verb: Any) -> Any:
+        def fails(connection: Any) -> None:
+            verb(connection)
+            raise DiskFull("the disk is full")
+
+        return await write(fails)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(app.container.database, "write", full)
+        for one in (message, waiting):
+            path = f"/{box.id}/messages/{one['media_id']}/raw"
+            await rest.request_error(503, "PUT", path, content=content, headers=MP3)
+    assert data_files(app) == before
+    assert (await rest.request("GET", f"/{box.id}/messages/{message['media_id']}/raw")).content == first
+    await rest.request_error(404, "GET", f"/{box.id}/messages/{waiting['media_id']}/raw")
+    kept: Message = await app.container.messages.get(box.id, message["media_id"], 0)
+    assert kept.length_ms == message["length"]

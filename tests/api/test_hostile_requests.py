@@ -1,0 +1,378 @@
+"""What strangers and accidents send: a clear error in the envelope, nothing half stored, memory bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import struct
+import subprocess
+import time
+import tracemalloc
+from pathlib import Path
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from ivr.api.asgi import build_asgi_app
+from ivr.audio import wav
+from ivr.mailbox.mailbox import Mailbox
+from tests.api.conftest import RestClient, data_files, encode_audio, tone
+from tests.api.test_audio import BOUNDARY, JSON, MIXED, multipart, multipart_part, rendition_paths
+from tests.support.app_fixture import AppFixture
+
+AUDIO = {"Content-Type": "audio/mpeg"}
+
+
+@pytest.fixture
+async def box(app: AppFixture) -> Mailbox:
+    return await app.create_box("1000", app.alice)
+
+
+@pytest.fixture
+def files_before(app: AppFixture) -> set[str]:
+    return data_files(app)
+
+
+def set_limit(app: AppFixture, name: str, value: float) -> None:
+    object.__setattr__(app.container.api_services.limits, name, value)
+
+
+# -- what is said ------------------------------------------------------------------------------------------------------
+
+INVALID_JSON = [
+    b"{", b"[1]", b"null", b'"x"', b"12", b"{'data': {}}", b'{"data": {"name": NaN}}',
+    b'{"data": {"name": 1e999}}', b'{"data": {"n": -Infinity}}', b'\xff\xfe{"data": {}}',
+    b'{"data": {"name": "\\ud800"}}',
+    b'{"data": {"x": ' + b"9" * 5000 + b"}}",
+]  # fmt: skip
+BODIES_WITHOUT_DATA = [b"", b"   ", b'{"data": []}', b'{"data": "x"}', b'{"data": null}', b'{"date": {}}']
+
+
+@pytest.mark.parametrize("body", [*INVALID_JSON, *BODIES_WITHOUT_DATA])
+async def test_body_that_is_no_envelope_is_rejected(rest: RestClient, body: bytes) -> None:
+    said = await rest.request_error(400, "PUT", content=body, headers={"Content-Type": "application/json"})
+    if body in BODIES_WITHOUT_DATA:
+        assert (said["message"], list(said["data"])) == ("validation error", ["data"])
+    else:
+        assert (said["message"], list(said["data"])) == ("invalid_request", ["message"])
+    assert (await rest.request_ok("GET"))["data"] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"data": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+        b'{"data": {"a": ' * 10_000 + b"1" + b"}}" * 10_000,
+        b'{"data": {"name": "x", "mailbox": "1", "deep": ' + b'{"a":' * 200 + b"1" + b"}" * 200 + b"}}",
+        b"[" * 100_000,
+    ],
+)
+async def test_deeply_nested_json_is_rejected(rest: RestClient, body: bytes) -> None:
+    said = await rest.request_error(400, "PUT", content=body)
+    assert said["message"] == "invalid_request"
+    assert (await rest.request_ok("GET"))["data"] == []
+
+
+async def test_json_body_is_recognised_whatever_its_content_type(rest: RestClient) -> None:
+    body = json.dumps({"data": {"name": "x", "mailbox": "1"}}).encode()
+    for n, kind in enumerate(("application/x-www-form-urlencoded", "text/plain", "application/json", "audio/mpeg", "")):
+        sent = body.replace(b'"1"', f'"{n}"'.encode())
+        assert (await rest.request("PUT", content=sent, headers={"Content-Type": kind})).status_code == 201
+    form = await rest.request(
+        "PUT", content=b"name=Form&mailbox=77", headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
+    assert form.json()["data"]["name"] == "Form"
+
+
+async def test_unsupported_content_type_is_rejected(rest: RestClient, box: Mailbox) -> None:
+    for path, method in (("", "PUT"), (f"/{box.id}", "PATCH"), (f"/{box.id}/messages", "PUT")):
+        said = await rest.request_error(
+            415, method, path, content=b"hello there", headers={"Content-Type": "text/plain"}
+        )
+        assert said["message"] == "unsupported_media_type"
+
+
+async def test_json_body_over_limit_is_rejected(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    set_limit(app, "json_bytes", 10_000)
+    body = json.dumps({"data": {"name": "x" * 10_001, "mailbox": "1"}}).encode()
+    for path, method in (("", "PUT"), (f"/{box.id}/messages", "PUT")):
+        said = await rest.request_error(413, method, path, content=body)
+        assert said["data"]["file"]["maxSize"]["target"] == 10_000
+
+    async def endless() -> object:
+        for _ in range(15):
+            yield b" " * 1000
+
+    assert (await rest.request("PUT", content=endless())).status_code == 413
+
+
+# -- what is uploaded --------------------------------------------------------------------------------------------------
+
+
+async def test_audio_over_limit_is_rejected(
+    rest: RestClient, app: AppFixture, box: Mailbox, files_before: set[str]
+) -> None:
+    set_limit(app, "audio_bytes", 100_000)
+    set_limit(app, "json_bytes", 10_000)
+    large = tone(10_000)
+    message = await rest.upload_message(box.id)
+    both = multipart(multipart_part(JSON, "application/json"), multipart_part(large, "audio/wav"))
+    for headers, content in ((AUDIO, large), (MIXED, both), (AUDIO, large + bytes(10_000_000))):
+        for path in (f"/{box.id}/messages", f"/{box.id}/messages/{message['media_id']}/raw"):
+            said = await rest.request_error(413, "PUT", path, content=content, headers=headers)
+            assert said["message"] == "too_large"
+            assert "maxSize" in said["data"]["file"]
+    assert data_files(app) == files_before
+    assert len(await app.messages(box)) == 1
+
+
+INVALID_AUDIO = {
+    "text": b"I am a song" * 50,
+    "html": b"<html>" * 50, "elf": b"\x7fELF" + bytes(500), "zip": b"PK\x03\x04" + bytes(500),
+    "nothing": bytes(1000), "noise": os.urandom(1000), "playlist": b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n",
+    "concat": b"ffconcat version 1.0\nfile '/etc/passwd'\n",
+    "riff without a song": b"RIFF\x00\x00\x00\x00WAVE" + bytes(100),
+    "an id3 tag alone": b"ID3\x04\x00\x00\x00\x00\x00\x00" + b"x" * 500, "ogg of nothing": b"OggS" + bytes(500),
+    "mp4 of nothing": b"\x00\x00\x00\x18ftypM4A " + bytes(500),
+    "wav cut short": tone()[:40], "wav of no samples": wav.header(0),
+    "svg": b'<svg xmlns="http://www.w3.org/2000/svg"/>',
+    "sdp": b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\nm=audio 5004 RTP/AVP 0\r\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", INVALID_AUDIO)
+async def test_files_that_only_claim_to_be_audio_are_rejected(
+    rest: RestClient, app: AppFixture, box: Mailbox, files_before: set[str], kind: str
+) -> None:
+    content = INVALID_AUDIO[kind]
+    said = await rest.request_error(400, "PUT", f"/{box.id}/messages", content=content, headers=AUDIO)
+    assert (said["message"], list(said["data"]["file"])) == ("validation error", ["wrong_format"])
+    body = multipart(multipart_part(JSON, "application/json"), multipart_part(content, "audio/mpeg"))
+    await rest.request_error(400, "PUT", f"/{box.id}/messages", content=body, headers=MIXED)
+    assert await app.messages(box) == []
+    assert data_files(app) == files_before
+
+
+def sample_rate_bomb() -> bytes:
+    """A WAV of 2 MB that says it has one sample a second: three weeks of sound."""
+    data = bytes(2_000_000)
+    return b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt " + struct.pack(
+        "<IHHIIHH", 16, 1, 1, 1, 2, 2, 16
+    ) + b"data" + struct.pack("<I", len(data)) + data  # fmt: skip
+
+
+def compressed_silence(s: int, folder: Path) -> bytes:
+    """Very little, that becomes very much."""
+    target = folder / "silence.ogg"
+    command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono", "-t", str(s)]
+    subprocess.run([*command, "-c:a", "libopus", "-b:a", "6k", str(target)], check=True)
+    return target.read_bytes()
+
+
+async def test_audio_bombs_are_rejected_cheaply(
+    rest: RestClient, app: AppFixture, box: Mailbox, files_before: set[str], tmp_path: Path
+) -> None:
+    hours = await asyncio.to_thread(compressed_silence, 100, tmp_path)
+    app.container.api_services.uploads._longest_s = 60
+    assert len(hours) < 100_000
+    tracemalloc.start()
+    for content in (sample_rate_bomb(), hours):
+        said = await rest.request_error(400, "PUT", f"/{box.id}/messages", content=content, headers=AUDIO)
+        assert "longer than 60 s" in said["data"]["file"]["wrong_format"]["message"]
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 30_000_000
+    assert data_files(app) == files_before
+
+
+async def test_a_worker_that_hangs_is_replaced(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    app.container.conversion_pool._timeout_s = 0.0
+    await rest.request_error(400, "PUT", f"/{box.id}/messages", content=tone(), headers=AUDIO)
+    app.container.conversion_pool._timeout_s = 60.0
+    await rest.request_ok("PUT", f"/{box.id}/messages", content=tone(), headers=AUDIO)
+
+
+async def test_a_large_upload_needs_little_memory(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    content = tone(1000 * 60 * 10)
+    message = await rest.upload_message(box.id)
+
+    async def pieces() -> object:
+        for n in range(0, len(content), 1 << 16):
+            yield content[n : n + (1 << 16)]
+
+    tracemalloc.start()
+    path = f"/{box.id}/messages/{message['media_id']}/raw"
+    answer = await rest.request("PUT", path, content=pieces(), headers={"Content-Type": "audio/wav"})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert answer.json()["data"]["length"] == 600_000
+    assert peak < 6_000_000
+
+
+BROKEN_MULTIPART = {
+    "no end": multipart(multipart_part(tone(), "audio/wav"), end=False),
+    "nothing": b"",
+    "no boundary inside": b"hello",
+    "many parts": multipart(*(multipart_part(b"", "text/plain") for _ in range(50))),
+    "two of json": multipart(multipart_part(JSON, "application/json"), multipart_part(JSON, "application/json")),
+    "json that is none": multipart(multipart_part(b'{"data": ', "application/json")),
+    "a header without end": f"--{BOUNDARY}\r\nA: ".encode() + b"x" * 100_000,
+    "many headers": f"--{BOUNDARY}\r\n".encode() + b"A: b\r\n" * 10_000 + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN_MULTIPART)
+async def test_unreadable_multipart_is_rejected(
+    rest: RestClient, app: AppFixture, box: Mailbox, files_before: set[str], kind: str
+) -> None:
+    await rest.request_error(400, "PUT", f"/{box.id}/messages", content=BROKEN_MULTIPART[kind], headers=MIXED)
+    assert await app.messages(box) == []
+    assert data_files(app) == files_before
+
+
+async def test_multipart_without_boundary_is_rejected(rest: RestClient, box: Mailbox) -> None:
+    for kind in ("multipart/mixed", "multipart/mixed; boundary=", f"multipart/mixed; boundary={'x' * 300}"):
+        await rest.request_error(400, "PUT", f"/{box.id}/messages", content=b"x", headers={"Content-Type": kind})
+
+
+async def test_filename_with_path_parts_cannot_escape_folder(
+    rest: RestClient, app: AppFixture, box: Mailbox, files_before: set[str]
+) -> None:
+    body = multipart(
+        multipart_part(tone(), "audio/wav", "../../../../tmp/evil"), multipart_part(JSON, "application/json")
+    )
+    message = (
+        await rest.request_ok("PUT", f"/{box.id}/messages?filename=../../evil.wav", content=body, headers=MIXED)
+    )["data"]
+    assert data_files(app) - files_before == {
+        f"{box.account_id}/vm/{message['media_id']}{ending}" for ending in (".wav", ".upload")
+    }
+    for evil in ("..%2F..%2Fivr.db", "%2e%2e", "x%00y", "%ff", "a" * 5000):
+        for path in (f"/{evil}", f"/{box.id}/messages/{evil}", f"/{box.id}/messages/{evil}/raw"):
+            assert (await rest.request("GET", path)).status_code == 404
+
+
+async def test_client_disconnect_during_upload_leaves_no_files(
+    rest: RestClient, app: AppFixture, box: Mailbox, files_before: set[str]
+) -> None:
+    url = httpx.URL(rest.base)
+    for kind, start in (
+        ("audio/wav", tone()),
+        (f"multipart/mixed; boundary={BOUNDARY}", multipart(multipart_part(tone(), "audio/wav"), end=False)),
+    ):
+        head = (
+            f"PUT {url.path}/{box.id}/messages HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {rest.token}\r\n"
+            f"Content-Type: {kind}\r\nContent-Length: 5000000\r\n\r\n"
+        )
+        reader, writer = await asyncio.open_connection(url.host, url.port)
+        writer.write(head.encode() + start)
+        await writer.drain()
+        while data_files(app) == files_before:
+            await asyncio.sleep(0.01)
+        writer.close()
+        await writer.wait_closed()
+        while data_files(app) != files_before:
+            await asyncio.sleep(0.01)
+        assert reader.at_eof() or True
+    assert await app.messages(box) == []
+
+
+async def test_stalled_upload_times_out(
+    rest: RestClient, app: AppFixture, box: Mailbox, files_before: set[str]
+) -> None:
+    set_limit(app, "idle_s", 0.2)
+
+    async def stopping() -> object:
+        yield tone()
+        await asyncio.sleep(1.0)
+
+    answer = await rest.request("PUT", f"/{box.id}/messages", content=stopping(), headers=AUDIO)
+    assert (answer.status_code, answer.json()["message"]) == (408, "request_timeout")
+    assert data_files(app) == files_before
+
+
+async def test_failed_insert_leaves_no_file(
+    rest: RestClient, app: AppFixture, box: Mailbox, files_before: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    converted = app.container.api_services.uploads.converted
+
+    async def meanwhile(upload: Path) -> object:
+        brought = await converted(upload)
+        await app.container.boxes.delete(box)
+        return brought
+
+    monkeypatch.setattr(app.container.api_services.uploads, "converted", meanwhile)
+    await rest.request_error(404, "PUT", f"/{box.id}/messages", content=tone(), headers=AUDIO)
+    assert data_files(app) == files_before
+
+
+async def test_concurrent_audio_replacements_leave_one_complete(
+    rest: RestClient, app: AppFixture, box: Mailbox, tmp_path: Path
+) -> None:
+    message = await rest.upload_message(box.id)
+    contents = [encode_audio(tmp_path, ".mp3", 500 * n) for n in (1, 2, 3)]
+    path = f"/{box.id}/messages/{message['media_id']}/raw"
+    answers = await asyncio.gather(*(rest.request("PUT", path, content=one, headers=AUDIO) for one in contents))
+    assert {answer.status_code for answer in answers} == {201}
+    recording, upload = await rendition_paths(app, message["media_id"], box)
+    kept = await app.container.messages.get(box.id, message["media_id"], 0)
+    last = contents.index(upload.read_bytes())
+    assert abs(kept.length_ms - 500 * (last + 1)) < 150
+    assert wav.length_ms(recording) == kept.length_ms
+    assert kept.bytes == recording.stat().st_size + upload.stat().st_size
+
+
+# -- what goes wrong here ----------------------------------------------------------------------------------------------
+
+
+async def test_internal_error_response_has_no_traceback(
+    rest: RestClient, app: AppFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(app.container.api_services.lists, "boxes", broken)
+    with capture_logs() as logged:
+        answer = await rest.request("GET")
+    said = answer.json()
+    assert [line["request"] for line in logged if line["event"] == "request.failed"] == [said["request_id"]]
+    assert (answer.status_code, said["message"]) == (500, "unspecified_fault")
+    assert "secret" not in answer.text
+    assert said["request_id"] == answer.headers["x-request-id"]
+
+
+async def test_locked_database_is_service_unavailable(rest: RestClient, app: AppFixture) -> None:
+    import sqlite3
+
+    other = sqlite3.connect(app.settings.data.folder / "ivr.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    said = await rest.request_error(503, "PUT", data={"name": "x", "mailbox": "1"})
+    assert said["message"] == "datastore_unreachable"
+    other.close()
+    await rest.create_box("1")
+
+
+async def test_api_serves_others_during_slow_upload(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    url = httpx.URL(rest.base)
+    with socket.create_connection((url.host, url.port or 80)) as slow:
+        slow.sendall(f"PUT {url.path}/{box.id}/messages HTTP/1.1\r\nHost: x\r\n".encode())
+        began = time.monotonic()
+        for _ in range(20):
+            await rest.request_ok("GET")
+        assert time.monotonic() - began < 10
+
+
+def test_openapi_document_is_built_without_an_app(app: AppFixture) -> None:
+    assert callable(build_asgi_app(app.container.api_services))
+
+
+async def test_upload_left_by_crash_is_removed_at_next_start(app: AppFixture) -> None:
+    old, young = (app.container.recordings.incoming / name for name in ("a" * 32, "b" * 32))
+    for path, age_s in ((old, 7200), (young, 10)):
+        path.write_bytes(b"x")
+        os.utime(path, (app.clock.now() - age_s,) * 2)
+    app.container.api_services.uploads.clear()
+    assert (old.exists(), young.exists()) == (False, True)

@@ -1,0 +1,45 @@
+"""What stands for the menus: runs one row of the contract."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from ivr.call.base import Call
+from ivr.errors import HungUp
+from tests.call.contract.contract_cases import ContractCase
+from tests.call.contract.contract_fixture import ContractFixture
+
+
+def expected_status(case: ContractCase) -> str:
+    """What the dialplan is told at the end."""
+    return "BRANCH" if case.continues_in_dialplan else "DONE"
+
+
+@dataclass
+class ContractService:
+    """What stands for the menus: runs the row, ends the call as the reception does, and keeps what went wrong."""
+
+    case: ContractCase
+    fixture: ContractFixture
+    failures: list[BaseException] = field(default_factory=list)
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def handle(self, call: Call) -> None:
+        try:
+            await (call.answer() if self.case.heard_before_answer is None else call.send_progress())
+            await self.case.run_forever(call, self.fixture)
+        except HungUp:
+            self.failures.append(AssertionError("a hang-up that the row did not expect"))
+        except (Exception, pytest.fail.Exception) as error:  # It is told where the test can see it.
+            self.failures.append(error)
+        finally:
+            await call.return_to_dialplan(expected_status(self.case))
+            self.finished.set()
+
+    def raise_failures(self) -> None:
+        """Raise what went wrong, if anything did."""
+        if self.failures:
+            raise self.failures[0]

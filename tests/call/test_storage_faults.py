@@ -1,0 +1,159 @@
+"""Full disk, broken connection, a folder that cannot be written: the caller is told, and what was said is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from ivr.audio import wav
+from ivr.recovery import recording_recovery
+from ivr.service.service import start_service
+from ivr.storage import audio_folder
+from tests.call.conftest import SECRET, FakePbx
+from tests.support.app_fixture import AppFixture, FakeClock
+from tests.support.handset import HANG_UP, OnSound, ScriptedHandset
+
+ERROR_PROMPT = "I am sorry, that could not be done. Nothing was lost."
+SPEECH = b"\x10\x20" * 16_000
+SAVE_KEYS = OnSound("To keep", "1")
+
+
+@pytest.fixture(autouse=True)
+def _fast_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Adoption looks every 50 ms; how long a file must be quiet is told by the clock of the house."""
+    monkeypatch.setattr(recording_recovery, "EVERY_S", 0.05)
+
+
+async def recovered_length_ms(pbx: FakePbx, number: str = "1001") -> int:
+    """The length in ms of the only message of the box, as soon as there is one."""
+    box = await pbx.app.container.boxes.by_number(pbx.app.account.id, number)
+    assert box
+    async with asyncio.timeout(10):
+        while not (found := await pbx.app.messages(box)):
+            await advance_time(pbx, 2)
+    [message] = found
+    return message.length_ms
+
+
+async def advance_time(pbx: FakePbx, s: float) -> None:
+    """For the rules; adoption meanwhile looks twice."""
+    clock = pbx.app.container.voicemail_services.clock
+    assert isinstance(clock, FakeClock)
+    clock.advance(s=s)
+    await asyncio.sleep(0.1)
+
+
+async def assert_no_message(pbx: FakePbx) -> None:
+    """The owner sees none. Audio may lie there already, at the place that the next try gives it again."""
+    box = await pbx.app.container.boxes.by_number(pbx.app.account.id, "1001")
+    assert box
+    assert await pbx.app.messages(box) == []
+
+
+async def assert_nothing_half_stored(pbx: FakePbx) -> None:
+    await assert_no_message(pbx)
+    folder = pbx.app.settings.data.folder / pbx.app.account.id
+    assert [path for path in folder.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES], ids=os.strerror)
+async def test_disk_error_while_saving_keeps_take_and_tells_caller(
+    pbx: FakePbx, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    await pbx.app.create_box("1001", owner=pbx.app.bob)
+
+    def fails(_: Path) -> None:
+        raise OSError(number, os.strerror(number))
+
+    handset = ScriptedHandset([SAVE_KEYS], SPEECH)
+    with monkeypatch.context() as patch:
+        patch.setattr(audio_folder, "_sync", fails)
+        assert await pbx.run_call(handset, "number=1001", path="leave") == "ERROR"
+        assert handset.heard[-1] == ERROR_PROMPT
+        await assert_nothing_half_stored(pbx)
+    assert await recovered_length_ms(pbx) == 2000, "as soon as there is room again"
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small disk; the test above does it with a disk that says it is full")
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "ivr-small-disk", str(disk)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted here ({mounted.stderr.strip()}); the test above does without")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.fixture
+async def full_disk_pbx(small_disk: Path, tone_prompts: Path) -> AsyncIterator[tuple[FakePbx, Path]]:
+    """A service whose disk has room for the take, and not for one more copy of it."""
+    app = AppFixture(
+        small_disk / "data", sounds={"folder": tone_prompts}, asterisk={"secret": SECRET}, fastagi={"port": 0}
+    )  # fmt: skip
+    await app.open()
+    await app.create_box("1001", owner=app.bob)
+    service = await start_service(app.container, component="calls")
+    ballast = small_disk / "ballast"
+    exchange = FakePbx(app, service)
+    # Calls before it, so that what is said on the way is joined and lies on the disk already.
+    await app.create_box("1002", owner=app.bob)
+    await exchange.run_call(ScriptedHandset([OnSound("The person", HANG_UP)]), "number=1001", path="leave")
+    await exchange.run_call(ScriptedHandset([SAVE_KEYS], SPEECH), "number=1002", path="leave")
+    while await app.container.outbox.list_tasks():
+        await asyncio.sleep(0.01)  # What follows that message takes room too.
+    left = os.statvfs(small_disk)
+    ballast.write_bytes(bytes(max(0, left.f_bavail * left.f_frsize - len(SPEECH) - 76_000)))
+    yield exchange, ballast
+    await service.stop()
+
+
+async def test_full_disk_keeps_take_and_tells_caller(full_disk_pbx: tuple[FakePbx, Path]) -> None:
+    exchange, ballast = full_disk_pbx
+    handset = ScriptedHandset([SAVE_KEYS], SPEECH)
+    assert await exchange.run_call(handset, "number=1001", path="leave") == "ERROR"
+    assert handset.heard[-1] == ERROR_PROMPT
+    await assert_no_message(exchange)
+    ballast.unlink()
+    assert await recovered_length_ms(exchange) == 2000
+
+
+async def test_recording_write_error_is_announced_to_caller(pbx: FakePbx) -> None:
+    await pbx.app.create_box("1001", owner=pbx.app.bob)
+
+    class ReadOnly(ScriptedHandset):
+        async def record(self, *_: object) -> tuple[str | None, int]:
+            raise PermissionError
+
+    handset = ReadOnly()
+    assert await pbx.run_call(handset, "number=1001", path="leave") == "ERROR"
+    assert handset.heard[-1] == ERROR_PROMPT
+    await assert_nothing_half_stored(pbx)
+
+
+async def test_broken_connection_lets_recording_finish(pbx: FakePbx) -> None:
+    """Asterisk records on until the caller hangs up; the message has all of it."""
+    await pbx.app.create_box("1001", owner=pbx.app.bob)
+    recording: list[Path] = []
+
+    class Breaks(ScriptedHandset):
+        async def record(self, path: Path, *_: object) -> tuple[str | None, int]:
+            recording.append(path)
+            wav.write(path, SPEECH)
+            raise ConnectionError
+
+    await pbx.run_call(Breaks(), "number=1001", path="leave")
+    for seconds in range(2, 8):
+        await advance_time(pbx, 4)
+        await assert_nothing_half_stored(pbx)
+        wav.write(recording[0], SPEECH * seconds)
+    assert await recovered_length_ms(pbx) == 14_000

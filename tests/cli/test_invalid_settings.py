@@ -1,0 +1,106 @@
+"""Every setting with a value that it cannot have: one clear error that names it, and no traceback."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from ivr.settings import Settings
+from tests.cli.conftest import Ivr
+
+
+def typed_settings() -> list[tuple[str, str]]:
+    """Every setting that is not free text or a path: a number, a switch, a choice, a table."""
+    found = []
+    for section, model in Settings.model_fields.items():
+        assert isinstance(model.annotation, type)
+        assert issubclass(model.annotation, BaseModel)
+        found += [(section, name) for name, field in model.annotation.model_fields.items() if not _is_free_text(field)]
+    return found
+
+
+def _is_free_text(field: FieldInfo) -> bool:
+    constrained = bool(field.metadata)
+    return not constrained and field.annotation in (str, Path, Path | None, str | None)
+
+
+@pytest.mark.parametrize(("section", "name"), typed_settings(), ids=".".join)
+def test_value_of_wrong_type_is_an_error(
+    ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, section: str, name: str
+) -> None:
+    monkeypatch.delenv(f"IVR_{section}__{name}".upper(), raising=False)
+    (tmp_path / "ivr.toml").write_text(f'[{section}]\n{name} = "nonsense with spaces"\n')
+    monkeypatch.setenv("IVR_CONFIG", str(tmp_path / "ivr.toml"))
+    told = ivr("account", "list", fails=1).stderr
+    assert f"{section}.{name} = 'nonsense with spaces'" in told
+    assert "ivr.toml" in told
+    assert "problem" in ivr("doctor", fails=1).stdout
+
+
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ("[pins]\ncost = 40\n", "pins.cost = 40"),
+        ("[fastagi]\ncalls = 0\n", "fastagi.calls = 0"),
+        ("[log]\nlevel = 'loud'\n", "log.level = 'loud'"),
+        ("[voicemail]\nmax_pin_length = 3\n", "voicemail.max_pin_length = 3"),
+        ("[voicemail]\nkey_map = 'querty'\n", "voicemail.key_map = 'querty'"),
+        ("[voicemail]\nkeys = {delete = 7, keep = 7}\n", "voicemail.keys"),
+        ("colour = 1\n", "colour: there is no such setting"),
+        ("[data]\nfolder = 3\n", "data.folder = 3"),
+        ("fastagi = 'no table'\n", "fastagi = 'no table'"),
+        ("[data]\nfolder = '/x'\n[data]\n", "is not TOML"),
+        ("\x00", "is not TOML"),
+    ],
+)
+def test_value_out_of_range_is_an_error(
+    ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, toml: str, told: str
+) -> None:
+    for name in ("IVR_PINS__COST", "IVR_DATA__FOLDER"):
+        monkeypatch.delenv(name)
+    (tmp_path / "ivr.toml").write_text(toml)
+    monkeypatch.setenv("IVR_CONFIG", str(tmp_path / "ivr.toml"))
+    assert told in ivr("account", "list", fails=1).stderr
+
+
+def test_binary_settings_file_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "ivr.toml").write_bytes(b"\xff\xfe\x00")
+    monkeypatch.setenv("IVR_CONFIG", str(tmp_path / "ivr.toml"))
+    assert "ivr.toml" in ivr("account", "list", fails=1).stderr
+
+
+def test_missing_settings_file_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IVR_CONFIG", "/no/such.toml")
+    assert "there is no /no/such.toml" in ivr("account", "list", fails=1).stderr
+
+
+def test_port_in_use_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("IVR_FASTAGI__PORT", str(port))
+        told = ivr("serve", fails=1).stderr
+    assert "address already in use" in told
+    assert f"127.0.0.1:{port}" in told
+    assert "[fastagi]" in told
+
+
+def test_unavailable_address_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IVR_FASTAGI__HOST", "203.0.113.7")
+    told = ivr("serve", fails=1).stderr
+    assert "203.0.113.7" in told
+    assert "[fastagi]" in told
+
+
+def test_missing_sounds_folder_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("IVR_SOUNDS__FOLDER", str(tmp_path / "silent"))
+    assert "there are no prompts" in ivr("serve", fails=1).stderr
+
+
+def test_sounds_folder_without_catalogue_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "silent").mkdir()
+    monkeypatch.setenv("IVR_SOUNDS__FOLDER", str(tmp_path / "silent"))
+    assert "catalogue.toml" in ivr("serve", fails=1).stderr

@@ -1,0 +1,97 @@
+"""The doctor at Asterisk's manager, over a real socket: what each way of being refused is mended by."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from ivr.ami import client as client
+from ivr.doctor.ami import check_ami
+from ivr.doctor.finding import Finding, Level
+from tests.doctor.conftest import DoctorFixture
+from tests.support.fake_ami_server import FakeAmiServer
+
+SECRET = "s3cret"
+
+
+@pytest.fixture
+async def ami_server() -> AsyncIterator[FakeAmiServer]:
+    fake = await FakeAmiServer(secret=SECRET).start()
+    yield fake
+    await fake.stop()
+
+
+async def ami_findings(clinic: DoctorFixture, port: int, secret: str = SECRET) -> Finding:
+    """What the doctor says of the manager at that port."""
+    clinic.settings["ami"] = {"port": port, "secret": secret}
+    [finding] = await asyncio.to_thread(lambda: list(check_ami(clinic.installation())))
+    assert not secret or secret not in f"{finding.what}{finding.remedy}"
+    return finding
+
+
+def assert_problem(finding: Finding, text: str, remedy: str) -> None:
+    assert finding.level is Level.PROBLEM
+    assert text in finding.what
+    assert remedy in finding.remedy
+
+
+async def test_ami_login_succeeds_and_logs_off(doctor: DoctorFixture, ami_server: FakeAmiServer) -> None:
+    finding = await ami_findings(doctor, ami_server.port)
+    assert (finding.level, "ivr is let in" in finding.what) == (Level.OK, True)
+    assert [action["Action"] for action in ami_server.actions] == ["Login", "ListCommands"]
+
+
+async def test_wrong_ami_secret_is_reported(doctor: DoctorFixture, ami_server: FakeAmiServer) -> None:
+    finding = await ami_findings(doctor, ami_server.port, "another5ecret")
+    assert_problem(finding, "refuses the user ivr", "the secret of [ivr] in manager.conf must be that of [ami]")
+
+
+async def test_missing_ami_privileges_are_reported(doctor: DoctorFixture, ami_server: FakeAmiServer) -> None:
+    ami_server.privileges = ""
+    assert_problem(
+        await ami_findings(doctor, ami_server.port), "may not Originate or Status", "write = originate,call,"
+    )
+
+
+async def test_disabled_ami_is_reported(doctor: DoctorFixture, ami_server: FakeAmiServer) -> None:
+    await ami_server.stop()
+    assert_problem(
+        await ami_findings(doctor, ami_server.port), f"nothing answers at 127.0.0.1:{ami_server.port}", "enabled = yes"
+    )
+
+
+@pytest.mark.parametrize(
+    "said", [b"SSH-2.0-x\r\n", b"", None], ids=["another program", "thrown out", "a port that hangs"]
+)
+async def test_foreign_service_on_ami_port_is_reported(
+    doctor: DoctorFixture, monkeypatch: pytest.MonkeyPatch, said: bytes | None
+) -> None:
+    monkeypatch.setattr(client, "REQUEST_TIMEOUT_S", 0.3)
+
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said or b"")
+        if said is not None:
+            writer.close()
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(speak, "127.0.0.1", 0) as there:
+        finding = await ami_findings(doctor, there.sockets[0].getsockname()[1])
+    assert_problem(finding, "is not Asterisk's manager", "see host and port of [ami]; and permit our address")
+
+
+async def test_a_line_break_in_the_secret_is_never_sent(doctor: DoctorFixture, ami_server: FakeAmiServer) -> None:
+    assert_problem(
+        await ami_findings(doctor, ami_server.port, "x\r\nAction: Originate"), "line break", "one line in [ami]"
+    )
+    assert ami_server.actions == []
+
+
+async def test_unconfigured_ami_is_reported(doctor: DoctorFixture) -> None:
+    finding = await ami_findings(doctor, 5038, "")
+    assert (finding.level, "no message lights" in finding.what) == (Level.WARNING, True)
+    assert "manager.conf" in finding.remedy

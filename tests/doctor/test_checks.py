@@ -1,0 +1,393 @@
+"""For each thing the doctor looks at: break it, and the remedy is told."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from ivr.directory.models import Account, User
+from ivr.doctor.finding import Level
+from ivr.mailbox.box_settings import Box
+from tests.doctor.conftest import SECRET, TODAY, DoctorFixture
+from tests.support.app_fixture import FakeClock
+
+
+def test_healthy_installation_has_no_findings(doctor: DoctorFixture) -> None:
+    owner = os.geteuid()
+    complaints = [f for f in doctor.problems() if not (owner == 0 and "belongs to root" in f.what)]
+    complaints = [f for f in complaints if f.check != "AMI"]  # Which an installation may do without.
+    assert complaints == []
+    assert {f.check for f in doctor.findings()} == {
+        "config", "data folder", "database", "sounds", "clock", "time zones", "disk", "ffmpeg", "service", "asterisk",
+        "modules", "secret", "dialplan", "asterisk's rights", "endpoints", "AMI", "REST",
+    }  # fmt: skip
+
+
+def test_doctor_leaves_no_files(doctor: DoctorFixture) -> None:
+    doctor.findings()
+    assert [path.name for path in doctor.folder.rglob("*")] == ["takes"]
+
+
+# -- the machine -----------------------------------------------------------------------------------------------------
+
+
+def test_missing_configuration_file_is_reported(doctor: DoctorFixture) -> None:
+    doctor.config = None
+    doctor.assert_finding("there is no ivr.toml", "/etc/ivr/ivr.toml", Level.WARNING)
+
+
+def test_world_readable_secret_is_reported(doctor: DoctorFixture) -> None:
+    assert doctor.config
+    doctor.config.chmod(0o644)
+    doctor.assert_finding("everybody may read it", f"chmod 640 {doctor.config}")
+
+
+@pytest.mark.parametrize("section", [{"ami": {"secret": "x"}}, {"mail": {"password": "x"}}], ids=["AMI", "mail"])
+def test_any_world_readable_secret_is_reported(doctor: DoctorFixture, section: dict[str, dict[str, str]]) -> None:
+    assert doctor.config
+    doctor.settings |= {"asterisk": {"secret": ""}, **section}
+    doctor.settings.get("ami", {})["port"] = 1  # Where nobody listens.
+    doctor.config.chmod(0o644)
+    doctor.assert_finding("everybody may read it", f"chmod 640 {doctor.config}")
+
+
+def test_missing_data_folder_is_reported(doctor: DoctorFixture, tmp_path: Path) -> None:
+    doctor.folder = tmp_path / "elsewhere"
+    doctor.assert_finding(f"there is no folder {doctor.folder}", "install -d -o ivr -g ivr-asterisk -m 2750")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere; as root the next test shows it")
+def test_unwritable_data_folder_is_reported(doctor: DoctorFixture) -> None:
+    doctor.folder.chmod(0o2550)
+    doctor.assert_finding("cannot write into", "run as the service's user")
+    doctor.folder.chmod(0o2750)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_doctor_as_root_checks_with_rights_of_service_user(doctor: DoctorFixture) -> None:
+    for path in (*doctor.folder.parents[:3], doctor.folder.parent):
+        path.chmod(0o755)
+    os.chown(doctor.folder, 61002, 61000)
+    doctor.folder.chmod(0o2550)
+    doctor.assert_finding("this user (61002) cannot write into", "run as the service's user")
+
+
+def test_data_folder_owned_by_root_is_reported(doctor: DoctorFixture) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root has folders of root's")
+    doctor.assert_finding("belongs to root", "chown -R ivr:ivr-asterisk", Level.WARNING)
+
+
+def test_world_readable_data_folder_is_reported(doctor: DoctorFixture) -> None:
+    doctor.folder.chmod(0o2755)
+    doctor.assert_finding("everybody may look into", f"chmod 2750 {doctor.folder}")
+
+
+@pytest.mark.parametrize("mode", [0o2750, 0o0770])
+def test_takes_folder_unwritable_by_asterisk_group_is_reported(doctor: DoctorFixture, mode: int) -> None:
+    (doctor.folder / "takes").chmod(mode)
+    doctor.assert_finding("Asterisk's group may not record", "chmod 2770")
+
+
+def test_world_readable_takes_folder_is_reported(doctor: DoctorFixture) -> None:
+    (doctor.folder / "takes").chmod(0o2775)
+    doctor.assert_finding("everybody may look into", "chmod 2770")
+
+
+@pytest.mark.parametrize("name", ["pepper", "asterisk-secret"])
+def test_readable_secret_file_is_reported(doctor: DoctorFixture, name: str) -> None:
+    (doctor.folder / name).write_text("x")
+    (doctor.folder / name).chmod(0o640)
+    doctor.assert_finding("others than the service may read", f"chmod 600 {doctor.folder / name}")
+
+
+def test_missing_account_is_reported(doctor: DoctorFixture) -> None:
+    doctor.change_records(accounts=[], users=[], boxes=[], endpoints=[])
+    doctor.assert_finding("there is no account yet", "ivr account create", Level.WARNING)
+
+
+def test_missing_sounds_folder_is_reported(doctor: DoctorFixture, tmp_path: Path) -> None:
+    doctor.settings["sounds"] = {"folder": tmp_path / "silent"}
+    doctor.assert_finding("there are no prompts", "[sounds] folder")
+
+
+def test_missing_prompt_is_reported(doctor: DoctorFixture, tmp_path: Path) -> None:
+    import shutil
+
+    copy = shutil.copytree(doctor.settings["sounds"]["folder"], tmp_path / "sounds")
+    (copy / "en" / "tone" / "beep.wav").unlink()
+    doctor.settings["sounds"] = {"folder": copy}
+    doctor.assert_finding("1 recordings of en are not there", "ivr sounds build")
+
+
+def test_unreadable_prompt_is_reported(doctor: DoctorFixture, tmp_path: Path) -> None:
+    import shutil
+
+    copy = shutil.copytree(doctor.settings["sounds"]["folder"], tmp_path / "sounds")
+    (copy / "en" / "tone" / "beep.wav").chmod(0)
+    doctor.settings["sounds"] = {"folder": copy}
+    doctor.chown_to_unprivileged_user()
+    doctor.assert_finding("1 recordings of en are not there, or not the service's to read", "chmod -R a+rX")
+
+
+def test_clock_set_back_is_reported(doctor: DoctorFixture) -> None:
+    doctor.change_host(clock=FakeClock(TODAY - 86400))
+    doctor.assert_finding("there are messages from", "timedatectl set-ntp true")
+
+
+def test_unset_clock_is_reported(doctor: DoctorFixture) -> None:
+    doctor.change_records(newest_message_at=0)
+    doctor.change_host(clock=FakeClock(0))
+    doctor.assert_finding("which cannot be", "timedatectl set-ntp true")
+
+
+def test_unknown_time_zones_are_reported(doctor: DoctorFixture) -> None:
+    doctor.change_records(accounts=[Account(id="a", name="demo", timezone="Europa/Berlin")])
+    doctor.assert_finding("account demo has the time zone 'Europa/Berlin'", "ivr account set demo timezone=")
+    doctor.change_records(users=[User(id="u", account_id="a", name="alice", timezone="Mars/Base")])
+    doctor.assert_finding("user alice has the time zone 'Mars/Base'", "ivr user set alice")
+    doctor.change_records(boxes=[Box(name="Alice", mailbox="1000", timezone="CEST5")])
+    doctor.assert_finding("box 1000 has the time zone 'CEST5'", "ivr box set 1000")
+
+
+def test_nearly_full_disk_is_reported(doctor: DoctorFixture) -> None:
+    doctor.change_host(free_bytes=lambda _: 5 * 2**20)
+    doctor.assert_finding("5 MB left", "make room")
+    doctor.change_host(free_bytes=lambda _: 500 * 2**20)
+    doctor.assert_finding("500 MB left", "make room", Level.WARNING)
+
+
+def test_missing_ffmpeg_is_reported(doctor: DoctorFixture) -> None:
+    doctor.change_host(program=lambda _: None)
+    doctor.assert_finding("there is no ffmpeg", "apt install ffmpeg", Level.WARNING)
+
+
+# -- the service -----------------------------------------------------------------------------------------------------
+
+
+def test_stopped_service_is_reported(doctor: DoctorFixture) -> None:
+    def refused() -> bytes:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    doctor.service = refused
+    doctor.assert_finding("nothing answers at 127.0.0.1:4573", "systemctl start ivr")
+
+
+def test_closed_rest_port_is_reported(doctor: DoctorFixture) -> None:
+    doctor.rest_response = False
+    doctor.assert_finding("nothing answers at 127.0.0.1:8000", "systemctl start ivr", Level.WARNING)
+
+
+def test_hanging_service_is_reported(doctor: DoctorFixture) -> None:
+    def hangs() -> bytes:
+        raise TimeoutError
+
+    doctor.service = hangs
+    doctor.assert_finding("is not ivr, or hangs", "ss -ltnp")
+
+
+@pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.2\r\n", b""], ids=["another program", "nothing"])
+def test_foreign_process_on_service_port_is_reported(doctor: DoctorFixture, said: bytes) -> None:
+    doctor.service = lambda: said
+    doctor.assert_finding("is not ivr, or hangs", "ss -ltnp")
+
+
+# -- Asterisk --------------------------------------------------------------------------------------------------------
+
+
+def test_stopped_asterisk_is_reported(doctor: DoctorFixture) -> None:
+    doctor.asterisk.down = True
+    doctor.assert_finding("its console does not answer", "start Asterisk")
+
+
+def test_old_asterisk_version_is_reported(doctor: DoctorFixture) -> None:
+    doctor.asterisk.version = "Asterisk 16.28.0~dfsg-0+deb11u3 built by nobody"
+    doctor.assert_finding("Asterisk 16.28.0~dfsg-0", "install Asterisk 22", Level.WARNING)
+
+
+def test_unknown_asterisk_version_is_reported(doctor: DoctorFixture) -> None:
+    doctor.asterisk.version = "PBX of somebody's"
+    doctor.assert_finding("an Asterisk whose version nobody can read", "install Asterisk 22", Level.WARNING)
+
+
+def test_missing_asterisk_module_is_reported(doctor: DoctorFixture) -> None:
+    doctor.asterisk.modules.remove("func_pjsip_endpoint")
+    doctor.assert_finding("not running: func_pjsip_endpoint", "module load func_pjsip_endpoint.so")
+
+
+@pytest.mark.parametrize(
+    ("secret", "what"), [("", "Asterisk has no IVR_SECRET"), ("another", "IVR_SECRET is another than ours")]
+)
+def test_secret_missing_in_asterisk_is_reported(doctor: DoctorFixture, secret: str, what: str) -> None:
+    doctor.asterisk.variables["IVR_SECRET"] = secret
+    doctor.assert_finding(what, "secret.conf")
+
+
+def test_missing_secret_file_is_reported(doctor: DoctorFixture) -> None:
+    doctor.settings["asterisk"] = {"secret": ""}
+    doctor.assert_finding("there is no secret", "start 'ivr serve' once")
+    assert not (doctor.folder / "asterisk-secret").exists(), "a doctor changes nothing"
+
+
+def test_unreadable_secret_file_is_reported(doctor: DoctorFixture) -> None:
+    doctor.settings["asterisk"] = {"secret": ""}
+    (doctor.folder / "asterisk-secret").write_text(SECRET)
+    (doctor.folder / "asterisk-secret").chmod(0)
+    doctor.chown_to_unprivileged_user()
+    doctor.assert_finding("asterisk-secret cannot be read", "run ivr doctor as the service's user, or as root")
+
+
+def test_a_secret_is_never_printed(doctor: DoctorFixture) -> None:
+    doctor.asterisk.variables["IVR_SECRET"] = "anothers5ecret"
+    shown = str(doctor.findings())
+    assert SECRET not in shown
+    assert "anothers5ecret" not in shown
+
+
+def test_missing_dialplan_context_is_reported(doctor: DoctorFixture) -> None:
+    del doctor.asterisk.contexts["ivr-check"]
+    doctor.assert_finding("no context ivr-check", '#include "ivr/extensions.conf"')
+
+
+def test_dialplan_with_other_service_address_is_reported(doctor: DoctorFixture) -> None:
+    doctor.asterisk.variables["IVR_HOST"] = "127.0.0.1:4599"
+    doctor.assert_finding("it calls the service at 127.0.0.1:4599", "IVR_HOST => 127.0.0.1:4573")
+
+
+def test_ari_dialplan_without_ari_settings_is_reported(doctor: DoctorFixture) -> None:
+    doctor.asterisk.variables |= {"IVR_TRANSPORT": "ari", "IVR_APPS": "ivr"}
+    doctor.assert_finding("over ARI, which the service does not speak", "[ari] password")
+    doctor.assert_finding("not running: res_ari_channels", "module load res_ari_channels.so")
+
+
+@pytest.mark.parametrize(("name", "what"), [("IVR_HOST", "the service at no address"),
+                                            ("IVR_TAKES", "records into no folder")])  # fmt: skip
+def test_missing_dialplan_global_is_reported(doctor: DoctorFixture, name: str, what: str) -> None:
+    del doctor.asterisk.variables[name]
+    doctor.assert_finding(what, f"{name} =>")
+
+
+def test_calls_that_start_a_program_need_no_service(doctor: DoctorFixture) -> None:
+    def refuses() -> bytes:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    doctor.service = refuses
+    doctor.assert_finding("nothing answers at 127.0.0.1:4573", "systemctl start ivr")
+    doctor.asterisk.variables |= {"IVR_TRANSPORT": "agi", "IVR_AGI": "ivr-agi"}
+    del doctor.asterisk.variables["IVR_HOST"]
+    assert not [found for found in doctor.problems() if found.level is Level.PROBLEM]
+
+
+def test_missing_agi_program_is_reported(doctor: DoctorFixture, tmp_path: Path) -> None:
+    program = tmp_path / "ivr-agi"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o644)
+    doctor.asterisk.variables |= {"IVR_TRANSPORT": "agi", "IVR_AGI": str(program)}
+    doctor.assert_finding(f"it starts {program} for each call, which is no program", "IVR_AGI => ")
+    program.chmod(0o755)
+    assert not [found for found in doctor.problems() if found.level is Level.PROBLEM]
+
+
+def test_fallback_folder_mismatch_is_reported(doctor: DoctorFixture) -> None:
+    doctor.asterisk.variables["IVR_TAKES"] = "/var/lib/ivr/takes"
+    doctor.assert_finding("records into /var/lib/ivr/takes", f"IVR_TAKES => {doctor.folder / 'takes'}")
+
+
+def test_folder_unreadable_by_asterisk_is_reported(doctor: DoctorFixture) -> None:
+    doctor.asterisk.can_read = False
+    doctor.assert_finding("neither prompts nor messages are heard", "usermod -aG")
+
+
+def test_folder_unwritable_by_asterisk_is_reported(doctor: DoctorFixture) -> None:
+    doctor.asterisk.can_write = False
+    doctor.assert_finding("nobody can leave a message", "chmod 2770")
+
+
+def test_recordings_unreadable_by_service_are_reported(doctor: DoctorFixture) -> None:
+    doctor.asterisk.takes_mode = 0
+    doctor.chown_to_unprivileged_user()
+    doctor.assert_finding("what Asterisk records, the service cannot read", "chmod g+s")
+    assert list((doctor.folder / "takes").iterdir()) == []
+
+
+def test_missing_takes_folder_is_reported(doctor: DoctorFixture) -> None:
+    (doctor.folder / "takes").rmdir()
+    doctor.assert_finding(f"there is no {doctor.folder / 'takes'} yet", "start 'ivr serve' once", Level.WARNING)
+
+
+def test_takes_folder_unwritable_by_service_is_reported(doctor: DoctorFixture) -> None:
+    doctor.chown_to_unprivileged_user()
+    doctor.folder.chmod(0o2550)
+    doctor.assert_finding("Permission denied", "see 'data folder'")
+    doctor.folder.chmod(0o2750)
+
+
+def test_folder_access_is_tested_by_asterisk_itself(doctor: DoctorFixture) -> None:
+    """What we may do ourselves says nothing: the file is ours, the copy of it in the folder of takes is Asterisk's."""
+    doctor.findings()
+    [asked, _] = [command for command in doctor.asterisk.commands if command.startswith("file convert")]
+    folder = re.escape(str(doctor.folder))
+    assert re.fullmatch(rf'file convert "{folder}/(doctor-\w+\.wav)" "{folder}/takes/\1"', asked)
+
+
+def test_untestable_folder_access_is_reported(doctor: DoctorFixture) -> None:
+    convert, ask = "No such command 'file convert' (type 'core show help file convert')\n", doctor.asterisk.run_command
+    doctor.asterisk.run_command = lambda command: convert if command.startswith("file") else ask(command)  # type: ignore[method-assign]
+    doctor.assert_finding("could not be asked", "module load res_convert.so", Level.WARNING)
+
+
+def test_prompts_unreadable_by_asterisk_are_reported(doctor: DoctorFixture) -> None:
+    doctor.asterisk.can_read_prompts = False
+    doctor.assert_finding("while the service is down callers hear nothing", "IVR_SOUNDS =>", Level.WARNING)
+
+
+def test_unauthenticated_endpoint_is_reported(doctor: DoctorFixture) -> None:
+    doctor.asterisk.endpoints["alice-desk"] = False
+    doctor.assert_finding("alice-desk need not authenticate", "auth = alice-desk")
+
+
+def test_endpoint_unknown_to_asterisk_is_reported(doctor: DoctorFixture) -> None:
+    doctor.asterisk.endpoints = {"alice": True, "alice-desk-2": True}
+    doctor.assert_finding("no PJSIP endpoint alice-desk", "ivr endpoint remove alice-desk", Level.WARNING)
+
+
+def show_dialplan_output(name: str, *lines: str) -> str:
+    return "\n".join([f"[ Context '{name}' created by 'pbx_config' ]", *lines, "-= 1 extension in 1 context. =-", ""])
+
+
+BOUNDED_CONTEXT = "  '_1XXX' =>        1. Dial(PJSIP/${EXTEN},20)     [extensions.conf:15]"
+
+
+@pytest.mark.parametrize("pattern", ["_X.", "_0!", "_[0-9]."])
+def test_unbounded_context_is_reported(doctor: DoctorFixture, pattern: str) -> None:
+    doctor.settings["voicemail"] = {"callback_context": "back"}
+    open_line = f"  '{pattern}' =>          1. Dial(PJSIP/${{EXTEN}}@trunk)     [extensions.conf:16]"
+    doctor.asterisk.contexts["back"] = show_dialplan_output("back", BOUNDED_CONTEXT, open_line)
+    doctor.assert_finding(f"through {pattern} in [back]", "_1XXX")
+
+
+def test_context_including_unbounded_context_is_reported(doctor: DoctorFixture) -> None:
+    assert doctor.record_counts
+    [account] = doctor.record_counts.accounts
+    doctor.change_records(accounts=[account.model_copy(update={"settings": {"callback_context": "back"}})])
+    doctor.asterisk.contexts["back"] = show_dialplan_output(
+        "back", BOUNDED_CONTEXT, "  Include =>        'out'         [pbx_config]"
+    )
+    doctor.asterisk.contexts["out"] = show_dialplan_output(
+        "out", "  '_X.' =>   1. Dial(PJSIP/${EXTEN}@trunk)   [pbx_config]"
+    )
+    doctor.assert_finding("through _X. in [out]", "fixed length")
+
+
+def test_bounded_context_has_no_finding(doctor: DoctorFixture) -> None:
+    doctor.settings["voicemail"] = {"callback_context": "back"}
+    doctor.asterisk.contexts["back"] = show_dialplan_output("back", BOUNDED_CONTEXT)
+    assert "[back] is bounded" in str(doctor.findings())
+
+
+def test_missing_context_is_reported(doctor: DoctorFixture) -> None:
+    doctor.settings["voicemail"] = {"callback_context": "nowhere"}
+    doctor.assert_finding("the dialplan has no context nowhere", "make [nowhere]")

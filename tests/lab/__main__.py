@@ -1,0 +1,86 @@
+"""`python -m tests.lab run [--transport T] COMMAND...`: a lab while COMMAND runs, which finds it by IVR_LAB.
+
+`python -m tests.lab up [--transport T]`: a lab with two SIP accounts and the demo messages, until Ctrl-C.
+
+T is the road that calls take: fastagi, which is usual, ari or agi; or ari-http, where Asterisk takes requests over HTTP
+only, or ari-per-call, where it dials the services for each call.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+
+from tests.lab.asterisk_config import SipAccount
+from tests.lab.asterisk_root import AsteriskUnavailable, unavailable_reason
+from tests.lab.lab import Lab
+from tests.lab.processes import StartFailed
+from tests.lab.transports import TRANSPORT_MODES
+
+
+def main() -> int:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # A closed window ends a lab as Ctrl-C does.
+        signal.signal(number, signal.default_int_handler)
+    match sys.argv[1:]:
+        case ["run", "--transport", road, *command] if command and road in TRANSPORT_MODES:
+            return run(command, road)
+        case ["run", *command] if command and command[0] != "--transport":
+            return run(command)
+        case ["up", "--transport", road] if road in TRANSPORT_MODES:
+            return run_interactive(road)
+        case ["up"]:
+            return run_interactive()
+        case ["why-not"]:
+            print(unavailable_reason() or "")
+            return 0
+    print(__doc__)
+    return 2
+
+
+def run(command: list[str], transport_mode: str = TRANSPORT_MODES[0]) -> int:
+    """Run `command` within a lab; gives its exit code."""
+    lab = Lab(transport_mode=transport_mode)
+    try:
+        lab.start()
+        code = subprocess.run(command, check=False, env={**os.environ, "IVR_LAB": str(lab.write_info())}).returncode
+    finally:
+        lab.stop()
+    if code == 0:
+        lab.remove()
+    else:
+        print(f"The lab's logs are in {lab.folder}: asterisk.out, log/messages, service.log", file=sys.stderr)
+    return code
+
+
+def run_interactive(transport_mode: str = TRANSPORT_MODES[0]) -> int:
+    """Show a real Asterisk to somebody with a softphone."""
+    devices = (SipAccount("alice", secrets.token_hex(6), "1000"), SipAccount("bob", secrets.token_hex(6), "1001"))
+    lab = Lab(devices, transport_mode)
+    try:
+        lab.run_ivr("demo", "--only-make", "--folder", str(lab.data))
+        lab.start()
+        print(f"Asterisk 22 and the voicemail are up. Register a softphone at 127.0.0.1:{lab.site.sip_port} (UDP):")
+        for device in devices:
+            print(f"  user {device.name}   password {device.password}   mailbox {device.number}   PIN 2580")
+        print("Dial *97 (your mailbox), *98 (any mailbox), *981001 (mailbox 1001), 1000 or 1001 (leave a message).")
+        print("Ctrl-C ends both.", flush=True)
+        signal.pause()
+    except KeyboardInterrupt:
+        print()
+    finally:
+        lab.stop()
+        lab.remove()
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (AsteriskUnavailable, StartFailed) as reason:
+        print(f"no lab: {reason}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

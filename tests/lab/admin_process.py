@@ -1,0 +1,178 @@
+"""An administrator who is the service's user, in a process of their own: arranges what a test needs, and looks.
+
+Reads one JSON object a line, `{"do": "box", ...}`, and answers with one. Started once by each test process; everything
+goes through the same rooms as the `ivr` command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import sqlite3
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ivr import logging_setup, settings
+from ivr.app import App, build_app
+from ivr.audio import wav
+from ivr.directory.models import Account, Endpoint, User
+from ivr.errors import Conflict, NotFound
+from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.protocols import Because, Media, MediaKind, Purpose
+from ivr.storage.records import Caller, Folder
+from ivr.storage.sqlite.media import SqliteMedia
+
+ACCOUNT = "lab"
+
+
+class AdminProcess:
+    """What can be asked for; each method is one `do`."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def account(self) -> Account:
+        """The lab's account, made by whoever comes first."""
+        try:
+            return await self._app.directory.create_account(Account(name=ACCOUNT, realm="lab.example"))
+        except Conflict:
+            return await self._app.directory.find_account_by_name(ACCOUNT)
+
+    async def user(self, name: str, endpoint: bool = True) -> dict[str, Any]:
+        """A user, whose phone is the endpoint of the same name."""
+        account = await self.account()
+        user = await self._app.directory.create_user(User(name=name, account_id=account.id))
+        if endpoint:
+            await self._app.directory.add_endpoint(
+                Endpoint(system="asterisk", name=name, account_id=account.id, user_id=user.id)
+            )
+        return user.model_dump()
+
+    async def add_endpoint(self, name: str, user: str) -> None:
+        """One more phone of a user."""
+        owner = await self._app.directory.find_user_by_name((await self.account()).id, user)
+        await self._app.directory.add_endpoint(
+            Endpoint(system="asterisk", name=name, account_id=owner.account_id, user_id=owner.id)
+        )
+
+    async def remove_endpoint(self, name: str) -> None:
+        """It is nobody's phone any more."""
+        await self._app.directory.remove_endpoint("asterisk", name)
+
+    async def update_user(self, name: str, **changes: Any) -> None:
+        user = await self._app.directory.find_user_by_name((await self.account()).id, name)
+        await self._app.directory.update_user(user.model_copy(update=changes))
+
+    async def box(self, **document: Any) -> str:
+        """A box, in whose greeting any key goes to the beep unless the test wants hunting; gives its id."""
+        usual = {"name": "a box", "is_setup": True, "hunt": False}
+        return (await self._app.boxes.create(await self.account(), {**usual, **document})).id
+
+    async def recording(self, number: str, kind: str, file: str) -> None:
+        """The WAV `file` comes into use as a greeting or a name of a box."""
+        box, pcm = await self._box(number), wav.read_samples(Path(file))
+        media_id = secrets.token_hex(16)
+        size = self._app.recordings.write(pcm, self._app.recordings.media(box.account_id, media_id))
+        now = int(self._app.voicemail_services.clock.now())
+        length_ms = wav.length_ms_from_size(size)
+        media = Media(media_id, box.account_id, box.id, MediaKind(kind), length_ms, size, now)
+        await SqliteMedia(self._app.database, self._app.voicemail_services.clock).add(media)
+        await self._app.boxes.patch(box, {"media": {kind: media_id}})
+
+    async def update_box(self, number: str, **changes: Any) -> None:
+        await self._app.boxes.patch(await self._box(number), changes)
+
+    async def greeting(self, number: str) -> str | None:
+        """The file that callers of a box are greeted with; None: the generic sentence."""
+        sound = await self._app.voicemail_services.greetings.greeting(await self._box(number))
+        return str(sound.path) if sound else None
+
+    async def greetings(self, number: str) -> list[dict[str, Any]]:
+        """The greeting of a box that is in use, and the one that its owner is asked about."""
+        box = await self._box(number)
+        in_use = box.settings.media.unavailable
+        used = [(in_use, True, self._app.recordings.media(box.account_id, in_use))] if in_use else []
+        takes = await self._app.voicemail_services.takes.aside(box.id)
+        aside = [(take.id, False, take.path) for take in takes if take.purpose is Purpose.GREETING]
+        return [{"id": id_, "in_use": is_used, "audio": [str(path)]} for id_, is_used, path in [*used, *aside]]
+
+    async def message(
+        self, number: str, file: str, caller: str, age_s: int, folder: str, announce: bool = False
+    ) -> str:
+        """The WAV `file` as a message; gives its id."""
+        pcm = wav.read_samples(Path(file))
+        time = int(self._app.voicemail_services.clock.now()) - age_s
+        box = await self._box(number)
+        return (await self._app.delivery.bring(box, pcm, Caller(caller), time, Folder(folder), announce=announce)).id
+
+    async def messages(self, number: str) -> list[dict[str, Any]]:
+        """All messages of a box, newest first, each with its audio files."""
+        box = await self._box(number)
+        found = await self._app.messages.page(box.id, None, 0, None, 1000)
+        return [{**asdict(m), "audio": [str(path) for path in self._app.delivery.audio(m)]} for m in found]
+
+    async def move(self, number: str, message: str, folder: str) -> None:
+        await self._app.messages.move_to((await self._box(number)).id, message, Folder(folder), Because.REQUEST)
+
+    async def remove(self, number: str, message: str) -> None:
+        await self._app.messages.remove((await self._box(number)).id, [message])
+
+    async def outbox(self, number: str) -> list[str]:
+        """The kinds of what still has to be done about a box."""
+        box = await self._box(number)
+        return [str(row.kind) for row in await self._app.outbox.list_tasks() if row.box_id == box.id]
+
+    async def create_api_token(self, number: str) -> dict[str, str]:
+        """What a program needs to use a box over REST."""
+        box = await self._box(number)
+        token, _ = await self._app.tokens.create(box.account_id)
+        return {"token": token, "account_id": box.account_id, "box_id": box.id}
+
+    async def takes(self) -> list[str]:
+        return [take.id for take in await self._app.voicemail_services.takes.left_behind()]
+
+    async def calls(self, channel: str) -> list[dict[str, Any]]:
+        """Records of calls whose channel name begins like this, oldest first."""
+        sql = "SELECT channel, status, steps FROM calls WHERE channel LIKE ? || '-%' ORDER BY began_at"
+        rows = await self._app.database.read(lambda c: c.execute(sql, (channel,)).fetchall())
+        return [{**dict(row), "steps": json.loads(row["steps"])} for row in rows]
+
+    async def count_calls(self) -> dict[str, Any]:
+        """How calls ended, by status; and what of them is still there that goes when they end."""
+
+        def count(connection: sqlite3.Connection) -> dict[str, Any]:
+            ended = dict(connection.execute("SELECT status, count(*) FROM calls GROUP BY status").fetchall())
+            live, takes, messages = (
+                connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+                for table in ("live_calls", "takes", "messages")
+            )
+            return {"ended": ended, "live": live, "takes": takes, "messages": messages}
+
+        return await self._app.database.read(count)
+
+    async def _box(self, number: str) -> Mailbox:
+        box = await self._app.boxes.by_number((await self.account()).id, number)
+        if box is None:
+            raise NotFound(f"no box {number}")
+        return box
+
+
+async def main() -> None:
+    loaded = settings.load()
+    logging_setup.configure_logging(loaded.log)
+    clerk = AdminProcess(build_app(loaded))
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        wanted = json.loads(line)
+        try:
+            answer = {"ok": await getattr(clerk, wanted.pop("do"))(**wanted)}
+        except Exception as error:
+            answer = {"error": repr(error)}
+        print(json.dumps(answer, default=str), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

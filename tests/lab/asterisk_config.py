@@ -1,0 +1,370 @@
+"""The configuration of a lab's Asterisk: our `asterisk-conf/`, taken in as a site would, and what a site adds."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.call.contract.contract_fixture import CONTEXT, EXTENSION, VALUE, VARIABLE
+from tests.lab import transports
+from tests.lab.transports import ServiceInstance
+
+ASTERISK_CONF = Path(__file__).parents[2] / "asterisk-conf"
+
+DISABLED_MODULES = (
+    "app_festival", "app_jack", "app_voicemail_odbc", "cdr_adaptive_odbc", "cdr_odbc", "cdr_pgsql", "cdr_radius",
+    "cdr_sqlite3_custom", "cdr_tds", "cel_odbc", "cel_pgsql", "cel_radius", "cel_sqlite3_custom", "cel_tds",
+    "chan_console", "chan_iax2", "chan_motif", "chan_unistim", "pbx_ael", "pbx_dundi", "pbx_lua", "res_ael_share",
+    "res_aeap", "res_calendar", "res_config_ldap", "res_config_odbc", "res_config_pgsql", "res_fax", "res_fax_spandsp",
+    "res_hep", "res_odbc", "res_phoneprov", "res_pjsip_phoneprov_provider", "res_prometheus", "res_smdi", "res_snmp",
+    "res_speech_aeap", "res_statsd", "res_stun_monitor", "res_xmpp",
+)  # fmt: skip
+"""Modules that would look for what a lab does not have."""
+
+AGI_PROGRAMS = "agi-bin"
+UNAUTHENTICATED_PHONE = "open-phone"
+"""An endpoint that need not authenticate, which no test dials from."""
+
+
+@dataclass(frozen=True, slots=True)
+class SipAccount:
+    """One SIP account; `number` is the box whose message light it shows."""
+
+    name: str
+    password: str
+    number: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabConfig:
+    """What one lab is like. All folders are seen by Asterisk at the same path as by us."""
+
+    folder: Path
+    sip_port: int
+    rtp_ports: tuple[int, int]
+    http_port: int
+    secret: str
+    sounds: Path
+    devices: tuple[SipAccount, ...]
+    main_instance: ServiceInstance
+    """The service that calls go to which choose none."""
+    lagging_instances: dict[int, ServiceInstance]
+    """Services whose loop is so many ms late."""
+    spare_instances: tuple[ServiceInstance, ...]
+    """Services that tests start and kill themselves."""
+    contract_instance: ServiceInstance | None = None
+    """What stands for the menus where the contract of the transports is tested."""
+    ami_port: int = 0
+    """0: no manager."""
+    transport: str = "fastagi"
+    """Which road calls take: one of `TRANSPORTS`."""
+
+
+def write(site: LabConfig, modules: Path) -> Path:
+    """Write all files; gives the asterisk.conf. `modules`: Asterisk's module folder, as Asterisk sees it."""
+    etc = site.folder / "etc"
+    shutil.copytree(ASTERISK_CONF, etc / "ivr", dirs_exist_ok=True)
+    per_call = [
+        instance for instance in (site.main_instance, site.contract_instance) if instance and instance.listen_port
+    ]
+    dialled = [transports.per_call_websocket_conf(instance, site.secret) for instance in per_call]
+    for name in ("run", "spool", "db", "log"):
+        (site.folder / name).mkdir(exist_ok=True)
+    files = {
+        "asterisk.conf": _asterisk_conf(site, modules),
+        "modules.conf": ["[modules]", "autoload = yes", *(f"noload = {name}.so" for name in DISABLED_MODULES)],
+        "logger.conf": ["[general]", "[logfiles]", "messages = notice,warning,error,verbose(3)"],
+        "rtp.conf": ["[general]", f"rtpstart = {site.rtp_ports[0]}", f"rtpend = {site.rtp_ports[1]}"],
+        "extensions.conf": _extensions_conf(site),
+        "ivr/secret.conf": [
+            f"IVR_SECRET => {site.secret}", f"IVR_HOST => 127.0.0.1:{site.main_instance.port}", f"IVR_SOUNDS => {site.sounds}",
+            f"IVR_TAKES => {site.main_instance.data}/takes", f"IVR_TRANSPORT => {site.transport}",
+            f"{transports.APPS_VARIABLE} => {site.main_instance.name}", *_office_hours_extensions(),
+        ],
+        "queues.conf": _queues_conf(),
+        "pjsip.conf": _pjsip_conf(site),
+        **{f"{name}.conf": ["[general]"] for name in ("cdr", "cel", "features", "indications", "voicemail")},
+        "manager.conf": _manager_conf(site),
+        "http.conf": ['#include "ivr/http.conf"'],
+        "ari.conf": ['#include "ivr/ari.conf"', *(line for _, used in dialled for line in used)],
+        "websocket_client.conf": [line for client, _ in dialled for line in client],
+    }  # fmt: skip
+    for name, lines in files.items():
+        (etc / name).write_text("\n".join(lines) + "\n")
+    (etc / "ivr" / "manager.conf").write_text(_sample_manager_conf(site))
+    (etc / "ivr" / "http.conf").write_text(
+        transports.http_conf((ASTERISK_CONF / "http.conf").read_text(), site.http_port)
+    )
+    (etc / "ivr" / "ari.conf").write_text(transports.ari_conf((ASTERISK_CONF / "ari.conf").read_text(), site.secret))
+    (etc / "ivr" / "secret.conf").chmod(0o640)
+    return etc / "asterisk.conf"
+
+
+def _asterisk_conf(site: LabConfig, modules: Path) -> Iterable[str]:
+    folder = site.folder
+    return [
+        "[directories]", f"astetcdir => {folder}/etc", f"astmoddir => {modules}", "astvarlibdir => /var/lib/asterisk",
+        f"astdbdir => {folder}/db", f"astkeydir => {folder}/db", "astdatadir => /usr/share/asterisk",
+        f"astspooldir => {folder}/spool", f"astagidir => {folder}/{AGI_PROGRAMS}",
+        f"astrundir => {folder}/run", f"astlogdir => {folder}/log",
+        "[options]", "nofork = yes", "verbose = 3", "nocolor = yes",
+    ]  # fmt: skip
+
+
+def _manager_conf(site: LabConfig) -> Iterable[str]:
+    """The section of our sample, taken in as a site would."""
+    if not site.ami_port:
+        return ["[general]", "enabled = no"]
+    general = ["[general]", "enabled = yes", "bindaddr = 127.0.0.1", f"port = {site.ami_port}"]
+    return [*general, '#include "ivr/manager.conf"']
+
+
+def _sample_manager_conf(site: LabConfig) -> str:
+    """With a secret of this lab's own, and without a limit on the attempts of one address."""
+    return (ASTERISK_CONF / "manager.conf").read_text().replace("change-me-to-a-long-random-word", site.secret)
+
+
+def _extensions_conf(site: LabConfig) -> Iterable[str]:
+    return [
+        "[globals]",
+        '#include "ivr/extensions.conf"',
+        "",
+        "[from-phones]",
+        "include => ivr-phones",
+        "exten => _1XXX,1,Gosub(ivr-leave,s,1(number=${EXTEN}))",
+        " same => n,Hangup()",
+        # Somebody's phone that sends its calls on: what reaches the box then is a forwarded call.
+        "exten => _*72X!,1,Set(REDIRECTING(from-num)=${CALLERID(num)})",
+        " same => n,Gosub(ivr-leave,s,1(number=${EXTEN:3}))",
+        " same => n,Hangup()",
+        # A box, with an argument that tries to be a line of the header block: its owner's phone calls.
+        "exten => _*621XXX,1,Set(NEXT_LINE=${BASE64_DECODE(Cg==)})",
+        " same => n,Gosub(ivr-check,s,1(number=${EXTEN:3},"
+        'reason=x"${NEXT_LINE}agi_channel: PJSIP/p${EXTEN:-3}-00000001))',
+        " same => n,Hangup()",
+        # What a box may be asked with, as a test wants it: *99 and the name of a variable of the global list.
+        "exten => _*99X!,1,Gosub(ivr-check,s,1(${GLOBAL(TRY_${EXTEN:3})}))",
+        " same => n,Playback(${IVR_SOUNDS}/done/thank-you)",
+        " same => n,Hangup()",
+        # Where call-backs may go: the phones of this house by their numbers, and nowhere else.
+        "[ivr-callback]",
+        *(f"exten => {device.number},1,Dial(PJSIP/{device.name},20)" for device in site.devices),
+        # What a careless site may have, for the doctor to find: nobody is sent there.
+        "[anywhere]",
+        "exten => _X.,1,Hangup()",
+        *_exit_contexts(),
+        "[from-phones](+)",
+        *(line for late_ms, late in site.lagging_instances.items() for line in _lagging_extensions(late_ms, late)),
+        *_transport_extensions(),
+        *_mailbox_entry_extensions(),
+        *_app_voicemail_extensions(),
+        *(line for n, spare in enumerate(site.spare_instances) for line in _spare_extensions(n, spare)),
+        *(_contract_extensions(site.contract_instance) if site.contract_instance else []),
+    ]
+
+
+def _exit_contexts() -> Iterable[str]:
+    """Where a caller at a box may go from it. What is reached says a month or a weekday, which nothing else does."""
+    return [
+        "[ivr-operator]",
+        *_playback_extension("0", "month/1"),
+        *_playback_extension("200", "month/2"),
+        "[ivr-hunt]",
+        *_playback_extension("5101", "weekday/1"),
+        *_playback_extension("5102", "weekday/2"),
+        # *90 and the number of a box: the dialplan goes on behind it and says how it ended, as a number.
+        "[from-phones](+)",
+        "exten => _*901XXX,1,Gosub(ivr-leave,s,1(number=${EXTEN:3}))",
+        *(f' same => n,ExecIf($["${{IVRSTATUS}}" = "{status}"]?Playback(${{IVR_SOUNDS}}/number/{number}))'
+          for number, status in enumerate(STATUS_PROMPTS, FIRST_STATUS_EXTENSION)),
+        " same => n,Hangup()",
+        # *91: the same, for three seconds at most.
+        "exten => _*911XXX,1,Gosub(ivr-leave,s,1(number=${EXTEN:3},max_message_length=3))",
+        " same => n,Hangup()",
+    ]  # fmt: skip
+
+
+STATUS_PROMPTS = ("DONE", "FULL", "NOMESSAGE", "EXIT", "NOBOX")
+FIRST_STATUS_EXTENSION = 81
+
+
+def _playback_extension(extension: str, prompt: str) -> Iterable[str]:
+    return [
+        f"exten => {extension},1,Answer()", f" same => n,Playback(${{IVR_SOUNDS}}/{prompt})", " same => n,Hangup()",
+    ]  # fmt: skip
+
+
+def _lagging_extensions(late_ms: int, late: ServiceInstance) -> Iterable[str]:
+    """*80 and the milliseconds: one's own mailbox, at a service that is so late."""
+    return [
+        f"exten => *80{late_ms},1,NoOp()",
+        *transports.select_service_lines(late),
+        " same => n,Gosub(ivr-check,s,1(single_mailbox_login=true))",
+        " same => n,Hangup()",
+    ]
+
+
+def _transport_extensions() -> Iterable[str]:
+    """*5, the place of a transport in the list of all, and what else may be dialled: that, by this road."""
+    return [
+        line
+        for n, transport in enumerate(transports.TRANSPORTS)
+        for line in (f"exten => _*5{n}.,1,Set(IVR_TRANSPORT={transport})", " same => n,Goto(${EXTEN:3},1)")
+    ]
+
+
+def _office_hours_extensions() -> Iterable[str]:
+    """Offices that are open, closed, and on holiday, whenever the tests run."""
+    now = time.time()
+    days = " ".join(time.strftime("%m%d", time.localtime(now + days * 86_400)) for days in (-1, 0, 1))
+    return ["IVR_HOURS_always_1 => *,*,*,*", "IVR_HOURS_feast_1 => *,*,*,*", f"IVR_HOLIDAYS_feast => {days}"]
+
+
+def _queues_conf() -> Iterable[str]:
+    """Nobody ever answers in any of them."""
+    common = ["strategy = ringall", "context = ivr-queue-keys"]
+    return [
+        "[general]",
+        "[patient]", *common, "joinempty = yes", "leavewhenempty = no",
+        "[closed]", *common, "joinempty = no",
+        "[deserted]", *common, "joinempty = yes", "leavewhenempty = yes",
+        "[small]", *common, "joinempty = yes", "maxlen = 1",
+    ]  # fmt: skip
+
+
+def _mailbox_entry_extensions() -> Iterable[str]:
+    """Each way into a box: a code and the number of the box, whose owner's phone is named after its last digits."""
+    return [
+        "exten => _*311XXX,1,Dial(PJSIP/p${EXTEN:-3},2)",
+        " same => n,Gosub(ivr-unanswered,s,1(${EXTEN:3}))",
+        " same => n,Hangup()",
+        *(
+            line
+            for code, office in enumerate(("always", "feast", "never"), 1)
+            for line in (
+                f"exten => _*32{code}1XXX,1,Gosub(ivr-closed,s,1({office},${{EXTEN:4}}))",
+                " same => n,Playback(${IVR_SOUNDS}/weekday/1)",
+                " same => n,Hangup()",
+            )
+        ),
+        *(
+            line
+            for code, queue in enumerate(("patient", "closed", "deserted"), 1)
+            for line in (
+                f"exten => _*33{code}1XXX,1,Set(IVR_QUEUE_BOX=${{EXTEN:4}})",
+                " same => n,Answer()",
+                f" same => n,Queue({queue},,,,2)",
+                " same => n,Gosub(ivr-queue,s,1(${IVR_QUEUE_BOX}))",
+                " same => n,Hangup()",
+            )
+        ),
+        "exten => _*341XXX1XXX,1,Dial(PJSIP/p${EXTEN:4:3}&PJSIP/p${EXTEN:-3},2)",
+        " same => n,Gosub(ivr-ringgroup,s,1(${EXTEN:3:4}))",
+        " same => n,Hangup()",
+        "exten => _*351XXX,1,Set(IVR_MENU_BOX=${EXTEN:3})",
+        " same => n,Goto(lab-menu,s,1)",
+        "[lab-menu]",
+        "include => ivr-menu-edges",
+        "exten => s,1,Answer()",
+        " same => n,Background(${IVR_SOUNDS}/weekday/2)",
+        " same => n,WaitExten(2)",
+        "exten => 1,1,Playback(${IVR_SOUNDS}/weekday/3)",
+        " same => n,Hangup()",
+        "[from-phones](+)",
+    ]
+
+
+OPTIONS = ("", "u", "b", "us", "uS", "ue", "ut", "uUg(6)", "ud(lab-digits)", "uz")
+"""*36, the place in this list, and the number of a box: that box, by a line that was one of VoiceMail()."""
+
+
+def _app_voicemail_extensions() -> Iterable[str]:
+    """VMSTATUS is told as a day of the week, so that a test can hear it; the extensions o and a are months."""
+    told = [
+        f' same => n,ExecIf($["${{VMSTATUS}}" = "{status}"]?Playback(${{IVR_SOUNDS}}/weekday/{day}))'
+        for day, status in enumerate(("SUCCESS", "USEREXIT", "FAILED"), 1)
+    ]
+    end = [*told, " same => n,Hangup()"]
+    return [
+        *(
+            line
+            for n, options in enumerate(OPTIONS)
+            for line in (f"exten => _*36{n}1XXX,1,Gosub(ivr-voicemail,s,1(${{EXTEN:4}}@lab,{options}))", *end)
+        ),
+        "exten => _*371XXX1XXX,1,Gosub(ivr-voicemail,s,1(${EXTEN:3:4}@lab&${EXTEN:7}@lab,u))", *end,
+        # The same within a subroutine of the site's own, which the extension o comes back from.
+        "exten => _*381XXX,1,Gosub(lab-sub,s,1(${EXTEN:3}))",
+        " same => n,Playback(${IVR_SOUNDS}/weekday/5)",
+        " same => n,Hangup()",
+        "exten => o,1,Playback(${IVR_SOUNDS}/month/1)", *end,
+        "exten => a,1,Playback(${IVR_SOUNDS}/month/2)", *end,
+        "exten => h,1,NoOp(lab: ${CALLERID(num)} ended with VMSTATUS ${VMSTATUS})",
+        "exten => _*391XXX,1,Gosub(ivr-voicemailmain,s,1(${EXTEN:3}@lab,s))",
+        " same => n,Hangup()",
+        "[lab-sub]",
+        "exten => s,1,Gosub(ivr-voicemail,s,1(${ARG1}@lab,u))",
+        " same => n,Return()",
+        "exten => o,1,Playback(${IVR_SOUNDS}/month/3)",
+        " same => n,Return()",
+        "[lab-digits]",
+        "exten => 5,1,Playback(${IVR_SOUNDS}/month/5)", *end,
+        "[from-phones](+)",
+    ]  # fmt: skip
+
+
+def _spare_extensions(n: int, spare: ServiceInstance) -> Iterable[str]:
+    """*7, the place of a spare service, and the number of a box there; *7 and the place alone: one's own."""
+    return [
+        f"exten => _*7{n:02}1XXX,1,Set(IVR_TAKES={spare.data}/takes)", *transports.select_service_lines(spare),
+        " same => n,Set(IVR_ACCOUNT=lab)",
+        " same => n,Gosub(ivr-leave,s,1(number=${EXTEN:4}))",
+        " same => n,Hangup()",
+        f"exten => *7{n:02},1,Set(IVR_TAKES={spare.data}/takes)", *transports.select_service_lines(spare),
+        " same => n,Gosub(ivr-check,s,1(single_mailbox_login=true))",
+        " same => n,Hangup()",
+        # Over ARI, *6: nobody, then the spare, then a second one of the same data; *5: whichever is faster.
+        *(
+            line
+            for code, spread in ((6, ""), (5, "500"))
+            for line in (
+                f"exten => *{code}{n:02},1,Set(IVR_APPS=nobody&{spare.name}&{spare.name}-second)",
+                f" same => n,Set(IVR_SPREAD={spread})",
+                " same => n,Set(IVR_TRANSPORT=ari)",
+                " same => n,Gosub(ivr-check,s,1(single_mailbox_login=true))",
+                " same => n,Hangup()",
+            )
+        ),
+    ]  # fmt: skip
+
+
+CONTRACT_AGI = "contract-agi"
+
+
+def _contract_extensions(instance: ServiceInstance) -> Iterable[str]:
+    """*60 and the number of a row: the transports' contract (tests/call/contract), by whichever road calls take."""
+    return [
+        f"exten => _*601XXX,1,Set({VARIABLE}={VALUE})", *transports.select_service_lines(instance),
+        f" same => n,Set(IVR_AGI={CONTRACT_AGI})",
+        f" same => n,Set(IVR_TAKES={instance.data}/takes)",
+        " same => n,Gosub(ivr-leave,s,1(number=${EXTEN:3}))",
+        " same => n,Hangup()",
+        f"[{CONTEXT}]",
+        *_playback_extension(EXTENSION, "month/7"),
+    ]  # fmt: skip
+
+
+def _pjsip_conf(site: LabConfig) -> Iterable[str]:
+    yield from ["[global]", "type = global", "user_agent = lab", "[system]", "type = system", "timer_t1 = 500"]
+    yield from ["[udp]", "type = transport", "protocol = udp", f"bind = 127.0.0.1:{site.sip_port}"]
+    yield '#include "ivr/pjsip.conf"'
+    yield from [f"[{UNAUTHENTICATED_PHONE}](ivr-phone)"]
+    for device in site.devices:
+        name = device.name
+        yield from [f"[{name}](ivr-phone)", f"auth = {name}", f"aors = {name}"]
+        yield from [f"[{name}](ivr-auth)", f"username = {name}", f"password = {device.password}"]
+        yield from [f"[{name}](ivr-aor)", f"mailboxes = {device.number}@ivr"]
+        # The same phone's light for all boxes of its user.
+        yield from [f"[{name}-all](ivr-aor)", f"mailboxes = {name}@ivr-phones"]

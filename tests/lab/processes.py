@@ -1,0 +1,191 @@
+"""The two processes of a lab, each as a user of its own, ended by their own ids."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+ASTERISK_UID = 61001
+SERVICE_UID = 61002
+SHARED_GID = 61000
+"""Numbers are enough: nobody needs to be in /etc/passwd."""
+START_WITHIN_S = 60.0
+SERVER_NICENESS = -5
+HOST_FOLDERS = Path("/machine")
+
+
+class StartFailed(Exception):
+    """A process did not come up; the message is what it said."""
+
+
+class AsteriskProcess:
+    """Asterisk in its root, which sees `folders` at their own paths, in a mount namespace of its own.
+
+    `machine` is where it sees this machine's files, if it is to see them.
+    """
+
+    def __init__(self, root: Path, config: Path, folders: list[Path], log: Path, mounts_host: bool = False) -> None:
+        self._root = root
+        self._config = config
+        self._folders = folders
+        self._log = log
+        self._mounts_host = mounts_host
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def host_folders(self) -> Path:
+        return Path("/") if self._root == Path("/") else HOST_FOLDERS
+
+    def start(self) -> None:
+        """Start, and wait until it has booted. Raises `StartFailed`."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._namespace_command("asterisk", "-f", "-C", str(self._config)), stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, start_new_session=True,
+            )  # fmt: skip
+        _raise_priority(self._process)
+        deadline = time.monotonic() + START_WITHIN_S
+        while "fully booted" not in self.cli("core waitfullybooted"):
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise StartFailed(f"Asterisk did not start:\n{self._log.read_text(errors='replace')[-3000:]}")
+            time.sleep(0.1)
+
+    def cli(self, command: str) -> str:
+        """What Asterisk's console says to `command`; "" while it is down."""
+        if self._process is None:
+            return ""
+        done = subprocess.run(
+            [*self.console_command(), "-rx", command],
+            capture_output=True,
+            text=True,
+            check=False,
+            errors="replace",
+            timeout=30,
+        )
+        return done.stdout
+
+    def console_command(self) -> list[str]:
+        """The command that reaches its console when `-rx` is put behind it."""
+        asterisk = ["asterisk", "-C", str(self._config)]
+        return ["nsenter", "-t", str(self.pid), "-m", *self._drop_privileges(), *asterisk]
+
+    def stop(self) -> None:
+        """End it and wait."""
+        _terminate(self._process, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        if self._process and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        """Of Asterisk itself: what starts it becomes it."""
+        assert self._process
+        return self._process.pid
+
+    def _namespace_command(self, *command: str) -> list[str]:
+        mounts = "".join(
+            f"mkdir -p {self._root}{at} && mount --bind {at} {self._root}{at} && " for at in self._mount_commands()
+        )
+        if self._root != Path("/"):
+            mounts += self._hosts_file()
+        if self._mounts_host and self._root != Path("/"):
+            at = f"{self._root}{HOST_FOLDERS}"
+            mounts += f"mkdir -p {at} && mount --rbind / {at} && "
+        script = f"{mounts}exec {' '.join([*self._drop_privileges(), *command])}"
+        return ["unshare", "-m", "--propagation", "private", "sh", "-c", script]
+
+    def _hosts_file(self) -> str:
+        """Asterisk asks for this machine's name at each call. Where no file has it, DNS is asked, for seconds."""
+        hosts = self._folders[0] / "hosts"
+        hosts.write_text(f"127.0.0.1 localhost {socket.gethostname()}\n")
+        return f"touch {self._root}/etc/hosts && mount --bind {hosts} {self._root}/etc/hosts && "
+
+    def _mount_commands(self) -> list[Path]:
+        return [] if self._root == Path("/") else self._folders
+
+    def _drop_privileges(self) -> list[str]:
+        return ["chroot", f"--userspec={ASTERISK_UID}:{SHARED_GID}", str(self._root)]
+
+
+class ServiceProcess:
+    """`ivr serve` with its settings in environment variables; with `late_ms`, in a loop that is made late.
+
+    `command`: another module that says so when it is ready, and its arguments.
+    """
+
+    def __init__(
+        self, environment: dict[str, str], log: Path, lag_ms: int = 0, command: Sequence[str] = ("ivr", "serve")
+    ) -> None:
+        self._command = ["tests.lab.lagging_service", str(lag_ms)] if lag_ms else [*command]
+        self._environment = environment
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start, and wait until it says that it is ready. Raises `StartFailed`."""
+        read, write = os.pipe()
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", *self._command], stdin=subprocess.DEVNULL, stdout=write, stderr=log,
+                **as_service_user(self._environment), start_new_session=True,
+            )  # fmt: skip
+        _raise_priority(self._process)
+        os.close(write)
+        with os.fdopen(read) as said:
+            if "ready" not in said.readline():
+                raise StartFailed(f"the service did not start:\n{self._log.read_text(errors='replace')[-3000:]}")
+
+    def stop(self) -> None:
+        """End it and wait."""
+        _terminate(self._process, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """As a crash would."""
+        if self._process and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
+    def signal(self, number: int) -> None:
+        """Send it a signal: SIGSTOP makes it hang, SIGCONT lets it go on."""
+        assert self._process
+        self._process.send_signal(number)
+
+
+def as_service_user(environment: dict[str, str]) -> dict[str, Any]:
+    """How a subprocess becomes the service's user."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    who: dict[str, Any] = {"user": SERVICE_UID, "group": SHARED_GID, "extra_groups": []} if os.geteuid() == 0 else {}
+    return {"env": {**kept, "PYTHONDONTWRITEBYTECODE": "1", **environment}, "cwd": "/", "umask": 0o027, **who}
+
+
+def _raise_priority(process: subprocess.Popen[bytes]) -> None:
+    """A server does not share its processors with eight phones that recognise what they hear: it has them first."""
+    with suppress(PermissionError, ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, process.pid, SERVER_NICENESS)
+
+
+def _terminate(process: subprocess.Popen[bytes] | None, number: int) -> None:
+    if process is None or process.poll() is not None:
+        return
+    process.send_signal(number)
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,115 @@
+"""The roads from a lab's Asterisk to its services: FastAGI, ARI, and classic AGI, one process a call.
+
+Every lab has the first two open, so that a line of its dialplan may take either; `IVR_TRANSPORT` says which one calls
+take that do not choose. Classic AGI needs rights that no other lab's Asterisk has, and is there where it is wanted.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TRANSPORTS = ("fastagi", "ari", "agi")
+ARI_OVER_HTTP, ARI_PER_CALL = "ari-http", "ari-per-call"
+"""ARI where Asterisk takes no requests over the WebSocket, and where it dials the services for each call."""
+TRANSPORT_MODES = (*TRANSPORTS, ARI_OVER_HTTP, ARI_PER_CALL)
+ARI_USER = "ivr"
+APPS_VARIABLE = "IVR_APPS"
+"""Which applications a call may go to; a channel variable wins over the global one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceInstance:
+    """One service. Its name is its ARI application's, for the dialplan."""
+
+    name: str
+    port: int
+    """Where it listens for FastAGI."""
+    data: Path
+    listen_port: int = 0
+    """Where Asterisk dials it for each call; 0: nowhere."""
+
+    @property
+    def own_application(self) -> str:
+        """What its own connection carries; where it is dialled for each call, `name` is what the dialplan calls."""
+        return f"{self.name}.own" if self.listen_port else self.name
+
+
+def service_environment(instance: ServiceInstance, http_port: int, secret: str) -> dict[str, str]:
+    """What a service needs to be reached by FastAGI and ARI, as environment variables."""
+    return {
+        "IVR_DATA__FOLDER": str(instance.data),
+        "IVR_FASTAGI__PORT": str(instance.port),
+        "IVR_ARI__PORT": str(http_port),
+        "IVR_ARI__USER": ARI_USER,
+        "IVR_ARI__PASSWORD": secret,
+        "IVR_ARI__APPLICATION": instance.own_application,
+        "IVR_ARI__LISTEN_PORT": str(instance.listen_port),
+        "IVR_ARI__LISTEN_PER_CALL": str(bool(instance.listen_port)),
+    }
+
+
+def select_service_lines(instance: ServiceInstance) -> list[str]:
+    """Lines of a dialplan behind the first of an extension: the call goes to this service."""
+    return [
+        f" same => n,Set(IVR_HOST=127.0.0.1:{instance.port})",
+        f" same => n,Set({APPS_VARIABLE}={instance.name})",
+    ]
+
+
+def wait_for_ari_application(app: str, console: Sequence[str], within_s: float) -> bool:
+    """Wait until Asterisk, reached by `console`, has a connection of this ARI application."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        command = [*console, "-rx", "ari show apps"]
+        said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30).stdout
+        if app in said.split():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def http_conf(sample: str, port: int) -> str:
+    """Our sample, at a port of this lab's own."""
+    return _replace_line(sample, "bindport = 8088", f"bindport = {port}")
+
+
+def ari_conf(sample: str, secret: str) -> str:
+    """Our sample, with a password of this lab's own."""
+    return _replace_line(sample, "change-me-to-a-long-random-word", secret)
+
+
+def per_call_websocket_conf(instance: ServiceInstance, secret: str) -> tuple[list[str], list[str]]:
+    """Sections of websocket_client.conf and ari.conf, as our samples show them."""
+    name = instance.name
+    return outbound_websocket_conf(name, "per_call_config", instance.listen_port, secret, ["reconnect_attempts = 2"])
+
+
+def outbound_websocket_conf(
+    name: str, kind: str, port: int, secret: str, extra_lines: Sequence[str] = ()
+) -> tuple[list[str], list[str]]:  # fmt: skip
+    """Sections of websocket_client.conf and ari.conf by which Asterisk dials a service at `port`."""
+    client = [
+        f"[{name}]", "type = websocket_client", f"connection_type = {kind}", f"uri = ws://127.0.0.1:{port}/",
+        "protocols = ari", f"username = {ARI_USER}", f"password = {secret}", "reconnect_interval = 200", *extra_lines,
+    ]  # fmt: skip
+    used = [f"[{name}-out]", "type = outbound_websocket", f"websocket_client_id = {name}", f"apps = {name}"]
+    return client, [*used, f"local_ari_user = {ARI_USER}"]
+
+
+def _replace_line(text: str, what: str, to: str) -> str:
+    assert what in text, f"the sample has no {what} any more"
+    return text.replace(what, to)
+
+
+def agi_wrapper_script(environment: Mapping[str, str], program: str, become: str, log: Path) -> str:
+    """A script for Asterisk's folder of AGI programs: `program` with the settings of a service.
+
+    `become`: what stands before a command that the service's user runs on this machine, where a site has sudo.
+    """
+    words = [f"{name}={shlex.quote(value)}" for name, value in environment.items()]
+    return f'#!/bin/sh\numask 027\nexec {become} /usr/bin/env -i {" ".join(words)} {program} "$@" 2>> {log}\n'

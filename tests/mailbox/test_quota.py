@@ -1,0 +1,279 @@
+"""The quota of a box on every way into it: what goes for what comes, what is refused; and nothing is lost by it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ivr.audio import wav
+from ivr.errors import BoxFull
+from ivr.mailbox.greetings import Greetings
+from ivr.mailbox.mailbox import MEGABYTE, Mailbox
+from ivr.mailbox.takes import Source
+from ivr.storage.protocols import Because, Purpose, Take
+from ivr.storage.records import Caller, Folder, Message
+from tests.support.app_fixture import NOON, AppFixture
+
+DELIVERY_PATHS = ["copied", "moved", "forwarded", "brought", "brought back"]
+
+
+def audio_files(app: AppFixture) -> set[str]:
+    folder = app.settings.data.folder
+    return {str(path.relative_to(folder)) for path in folder.rglob("*.wav")}
+
+
+class QuotaScenario:
+    """A message of 20 s in 1000; 1001 has a quota of 1 MB, a minute and two seconds."""
+
+    def __init__(self, app: AppFixture) -> None:
+        self.app = app
+        self.source_box: Mailbox
+        self.target_box: Mailbox
+        self.message: Message
+
+    async def set_up(self) -> QuotaScenario:
+        self.source_box, self.target_box = (
+            await self.app.create_box("1000"),
+            await self.app.create_box("1001", quota_mb=1),
+        )
+        self.message = await self.app.create_message(self.source_box, s=20, folder="saved")
+        return self
+
+    async def deliver(self, path: str) -> Message:
+        """What comes into 1001, of 20 s."""
+        delivery, messages = self.app.container.delivery, self.app.container.messages
+        match path:
+            case "copied":
+                [copy] = await delivery.copy(self.message, [self.target_box])
+                return copy
+            case "moved":
+                return await delivery.move(self.message, self.target_box)
+            case "forwarded":
+                return await delivery.forward(self.message, self.target_box)
+            case "brought":
+                return await delivery.bring(self.target_box, b"\0\0" * 160_000, Caller("2001"), NOON, Folder.NEW)
+            case _:
+                [gone] = await messages.soft_deleted(self.target_box.id, 10)
+                return await messages.bring_back(self.target_box.id, gone.id, Because.REQUEST)
+
+
+async def create_scenario(app: AppFixture, path: str) -> QuotaScenario:
+    s = await QuotaScenario(app).set_up()
+    if path == "brought back":
+        gone = await app.create_message(s.target_box, s=20)
+        await app.container.messages.remove(s.target_box.id, [gone.id])
+    return s
+
+
+async def message_ids(app: AppFixture, box: Mailbox) -> set[str]:
+    return {message.id for message in await app.messages(box)}
+
+
+@pytest.mark.parametrize("way", DELIVERY_PATHS)
+async def test_incoming_message_purges_oldest_deleted(app: AppFixture, way: str) -> None:
+    s = await create_scenario(app, way)
+    ages = (300, 200, 100)
+    oldest, older, newer = [await app.create_message(s.target_box, s=20, folder="deleted", age_s=age) for age in ages]
+    came = await s.deliver(way)
+    assert await message_ids(app, s.target_box) == {came.id, older.id, newer.id}
+    assert await app.container.messages.bytes(s.target_box.id) <= MEGABYTE
+    await app.container.retention_worker.run_once()
+    assert not app.container.delivery.audio(oldest)[0].exists()
+    assert wav.length_ms(app.container.delivery.audio(came)[0]) == 20_000
+
+
+@pytest.mark.parametrize("way", DELIVERY_PATHS)
+async def test_message_over_quota_is_rejected_without_loss(app: AppFixture, way: str) -> None:
+    s = await create_scenario(app, way)
+    kept = [await app.create_message(s.target_box, s=45), await app.create_message(s.target_box, s=2, folder="deleted")]
+    counts, before = await app.container.messages.counts(s.target_box.id), audio_files(app)
+    with pytest.raises(BoxFull, match="no room"):
+        await s.deliver(way)
+    assert await message_ids(app, s.target_box) == {message.id for message in kept}
+    assert await app.container.messages.counts(s.target_box.id) == counts
+    assert audio_files(app) == before, "no audio is gone, and none is left behind"
+    assert await app.folder_of(s.message) == "saved"
+
+
+@pytest.mark.parametrize("way", ["copied", "moved", "forwarded"])
+async def test_message_count_limit_applies_only_to_callers(app: AppFixture, way: str) -> None:
+    """As in Kazoo (§1.5)."""
+    await app.container.directory.update_account(app.account.model_copy(update={"settings": {"max_message_count": 1}}))
+    s = await create_scenario(app, way)
+    await app.create_message(s.target_box, s=1)
+    assert await app.container.voicemail_services.capacity.is_full(await app.container.boxes.get(s.target_box.id))
+    await s.deliver(way)
+    assert len(await app.messages(s.target_box)) == 2
+
+
+async def test_a_copy_that_fits_one_box_and_not_the_other_is_in_neither(app: AppFixture) -> None:
+    s = await create_scenario(app, "copied")
+    third = await app.create_box("1002")
+    await app.create_message(s.target_box, s=60)
+    before = audio_files(app)
+    with pytest.raises(BoxFull):
+        await app.container.delivery.copy(s.message, [third, s.target_box])
+    assert await app.messages(third) == []
+    assert audio_files(app) == before
+
+
+async def test_full_box_allows_moves_within_box(app: AppFixture) -> None:
+    """Under a new id, in the folder of new ones: it takes no more room than it had."""
+    box = await app.create_box(quota_mb=1)
+    message = await app.create_message(box, s=40, folder="deleted")
+    other = await app.create_message(box, s=15, folder="deleted", age_s=9000)
+    moved = await app.container.delivery.move(message, box)
+    assert await message_ids(app, box) == {moved.id, other.id}
+
+
+async def test_copy_into_same_box_does_not_purge_its_source(app: AppFixture) -> None:
+    box = await app.create_box(quota_mb=1)
+    message = await app.create_message(box, s=40, folder="deleted", age_s=9000)
+    with pytest.raises(BoxFull):
+        await app.container.delivery.copy(message, [box])
+    assert await app.folder_of(message) == "deleted"
+
+
+async def test_change_not_increasing_usage_is_never_rejected(app: AppFixture) -> None:
+    """The quota of a box was lowered, or somebody was let talk: what makes it emptier is welcome all the same."""
+    box, other = await app.create_box("1000"), await app.create_box("1001")
+    first, second, third = [await app.create_message(box, s=60, age_s=age) for age in (3, 2, 1)]
+    deleted = await app.create_message(box, s=5, folder="deleted")
+    await app.container.boxes.patch(box, {"quota_mb": 1})
+    await app.container.messages.move_to(box.id, first.id, Folder.DELETED, Because.KEY)
+    await app.container.messages.restore(box.id, first.id, Because.KEY)
+    await app.container.delivery.move(second, other)
+    moved = await app.container.delivery.move(third, box)
+    assert await message_ids(app, box) == {first.id, moved.id, deleted.id}
+
+
+# -- what is said by phone ---------------------------------------------------------------------------------------------
+
+
+async def create_take(app: AppFixture, box: Mailbox, purpose: Purpose, ms: int, **payload: str) -> Take:
+    source = Source("PJSIP/x-1", "call.1", Caller("2001", "Somebody"))
+    take = await app.container.voicemail_services.takes.begin(box.account_id, box.id, purpose, source, payload)
+    wav.write(Path(take.path), b"\x10\x20" * (8 * ms))
+    return take
+
+
+@pytest.mark.parametrize("what", ["message", "intro", "too short an intro", "another box's copy"])
+async def test_recording_started_within_quota_is_kept(app: AppFixture, what: str) -> None:
+    """And takes away what is deleted all the same."""
+    s = await create_scenario(app, "copied")
+    full = await app.create_message(s.target_box, s=55)
+    deleted = await app.create_message(s.target_box, s=5, folder="deleted")
+    delivery = app.container.delivery
+    match what:
+        case "message":
+            await delivery.deliver(await create_take(app, s.target_box, Purpose.MESSAGE, 20_000), s.target_box)
+        case "another box's copy":
+            await delivery.carbon_copy(s.message, s.target_box)
+        case _:
+            take = await create_take(app, s.source_box, Purpose.INTRO, 300 if "short" in what else 3000)
+            await delivery.forward(s.message, s.target_box, take, intro="short" not in what)
+    there = await message_ids(app, s.target_box)
+    assert len(there) == 2
+    assert full.id in there
+    assert deleted.id not in there
+
+
+async def test_new_intro_replaces_old_intro_and_its_usage(app: AppFixture) -> None:
+    mine, theirs, third = [await app.create_box(number) for number in ("1000", "1001", "1002")]
+    message = await app.create_message(mine, s=5)
+    first = await app.container.delivery.forward(message, theirs, await create_take(app, mine, Purpose.INTRO, 3000))
+    second = await app.container.delivery.forward(first, third, await create_take(app, theirs, Purpose.INTRO, 2000))
+    assert (second.length_ms, second.intro_ms) == (7000, 2000)
+    paths = app.container.delivery.audio(second)
+    assert await app.container.messages.bytes(third.id) == sum(path.stat().st_size for path in paths)
+    assert len([name for name in audio_files(app) if "/media/" in name]) == 2, "no intro lies about that nobody hears"
+
+
+# -- greetings ---------------------------------------------------------------------------------------------------------
+
+
+async def record_greeting(app: AppFixture, box: Mailbox, ms: int) -> None:
+    greetings: Greetings = app.container.voicemail_services.greetings
+    await greetings.use(await create_take(app, box, Purpose.GREETING, ms), await app.container.boxes.get(box.id))
+
+
+async def test_greeting_counts_against_quota(app: AppFixture) -> None:
+    box = await app.create_box(quota_mb=1)
+    deleted = await app.create_message(box, s=30, folder="deleted")
+    await record_greeting(app, box, 40_000)
+    assert await app.messages(box) == []
+    await app.container.retention_worker.run_once()
+    assert not app.container.delivery.audio(deleted)[0].exists()
+
+
+async def test_greeting_over_quota_keeps_previous_greeting(app: AppFixture) -> None:
+    box = await app.create_box(quota_mb=1)
+    await record_greeting(app, box, 10_000)
+    await app.create_message(box, s=45)
+    before = (await app.container.boxes.get(box.id)).settings.media.unavailable
+    with pytest.raises(BoxFull):
+        await record_greeting(app, box, 20_000)
+    assert (await app.container.boxes.get(box.id)).settings.media.unavailable == before
+    await record_greeting(app, box, 15_000)
+    assert (await app.container.boxes.get(box.id)).settings.media.unavailable != before, (
+        "the one before makes room for it"
+    )
+
+
+# -- whatever comes ----------------------------------------------------------------------------------------------------
+
+OPERATIONS = ["copied", "moved", "forwarded", "brought", "deleted", "greeted"]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(asked=st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 9)), max_size=12))
+def test_quota_holds_after_any_operations(tmp_path_factory: Any, asked: list[tuple[str, int]]) -> None:
+    asyncio.run(_check_quota_invariants(tmp_path_factory.mktemp("house") / "data", asked))
+
+
+async def _check_quota_invariants(folder: Path, operations: list[tuple[str, int]]) -> None:
+    app = await AppFixture(folder).open()
+    try:
+        boxes = [await app.create_box(number, quota_mb=1) for number in ("1000", "1001")]
+        for what, n in operations:
+            here, there = boxes[n % 2], boxes[(n + 1) % 2]
+            found = await app.messages(here)
+            before = [await message_ids(app, box) for box in boxes]
+            kept = {m.id for box in boxes for m in await app.messages(box) if m.folder is not Folder.DELETED}
+            message = found[n % len(found)] if found else None
+            try:
+                await _run_operation(app, what, n, here, there, message)
+            except BoxFull:
+                assert [await message_ids(app, box) for box in boxes] == before
+            left = [message for box in boxes for message in await app.messages(box)]
+            moved = {message.id} if message and what == "moved" else set()
+            assert kept - moved <= {message.id for message in left}, "only what was deleted may go"
+            for one in left:
+                assert wav.length_ms(app.container.delivery.audio(one)[0]) == one.length_ms
+            for box in boxes:
+                assert await app.container.messages.bytes(box.id) <= MEGABYTE
+    finally:
+        app.close()
+
+
+async def _run_operation(
+    app: AppFixture, operation: str, n: int, source: Mailbox, target: Mailbox, message: Message | None
+) -> None:
+    delivery = app.container.delivery
+    if operation == "brought":
+        await delivery.bring(target, b"\0\0" * 48_000 * (n + 1), Caller("2001"), NOON + n, Folder.NEW)
+    elif operation == "greeted":
+        await record_greeting(app, source, 4000 * (n + 1))
+    elif message and operation == "copied":
+        await delivery.copy(message, [target])
+    elif message and operation == "moved":
+        await delivery.move(message, target)
+    elif message and operation == "forwarded":
+        await delivery.forward(message, target)
+    elif message:
+        await app.container.messages.move_to(source.id, message.id, Folder.DELETED, Because.KEY)

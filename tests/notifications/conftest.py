@@ -1,0 +1,127 @@
+"""A house whose changes are followed: by a mail server, an Asterisk that is none, and a clock that stands still."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ivr.ami import client as ami
+from ivr.ami.client import AmiClient
+from ivr.directory.pin_lockout import PinAttempt
+from ivr.mailbox.mailbox import Mailbox
+from ivr.notifications.outbox_runner import OutboxRunner
+from ivr.service.background import build_workers
+from ivr.storage.records import Caller, Folder, Message
+from ivr.storage.sqlite.events import TaskKind, enqueue_for_box
+from ivr.storage.sqlite.outbox import OutboxTask
+from tests.support.app_fixture import AppFixture
+from tests.support.fake_ami_server import FakeAmiServer
+from tests.support.fake_smtp_server import FakeSmtpServer
+
+OWNER_EMAIL = "ann@example.org"
+
+
+class NotificationAppFixture(AppFixture):
+    """A house with a notifier that works only when it is told to."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        super().__init__(folder, **settings)
+        self.ami_client = AmiClient(self.settings.ami) if self.settings.ami.secret else None
+        self._ami_task: asyncio.Task[None] | None = None
+        self.outbox_runner = OutboxRunner(self.container.outbox, build_workers(self.container, self.ami_client))
+
+    async def connect_ami(self) -> None:
+        """To Asterisk, and stays connected."""
+        assert self.ami_client
+        self._ami_task = self._ami_task or asyncio.create_task(self.ami_client.run_forever())
+        while not self.ami_client.connection_id:
+            await self.ami_client.wait_for_change()
+
+    async def run_until_idle(self) -> None:
+        """Everything that is due is done."""
+        await self.outbox_runner.run_until_idle()
+
+    async def pending_tasks(self) -> list[OutboxTask]:
+        return await self.container.outbox.list_tasks()
+
+    async def leave_message(
+        self, box: Mailbox, *, name: str = "", number: str = "2001", s: float = 2, age_s: float = 0
+    ) -> Message:
+        """A caller's message, about which its owner is to be told."""
+        time = int(self.clock.now() - age_s)
+        pcm = b"\x01\x02" * int(s * 8000)
+        return await self.container.delivery.bring(box, pcm, Caller(number, name), time, Folder.NEW, announce=True)
+
+    async def report_box_full(self, box: Mailbox) -> None:
+        """A caller finds the box full."""
+        now = int(self.clock.now())
+        await self.container.database.write(
+            lambda c: enqueue_for_box(c, TaskKind.BOX_FULL, box.account_id, box.id, now)
+        )
+
+    async def try_pin(self, box: Mailbox, pin: str) -> None:
+        """Somebody from outside."""
+        attempt = PinAttempt(box.account_id, box.id, "5550100", None)
+        await self.container.voicemail_services.pins.opens(box, pin, attempt, own_phone=False)
+
+    async def shut_down(self) -> None:
+        if self._ami_task:
+            self._ami_task.cancel()
+            await asyncio.gather(self._ami_task, return_exceptions=True)
+        await self.container.conversion_pool.close()
+        self.close()
+
+
+@pytest.fixture
+def smtp_server() -> Iterator[FakeSmtpServer]:
+    server = FakeSmtpServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def ami_server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeAmiServer]:
+    monkeypatch.setattr(ami, "MIN_RECONNECT_DELAY_S", 0.01)
+    fake = await FakeAmiServer().start()
+    yield fake
+    await fake.stop()
+
+
+@pytest.fixture
+async def mail_app(tmp_path: Path, smtp_server: FakeSmtpServer) -> AsyncIterator[NotificationAppFixture]:
+    """With mail."""
+    home = NotificationAppFixture(tmp_path / "data", mail={"host": "127.0.0.1", "port": smtp_server.port})
+    await home.open()
+    yield home
+    await home.shut_down()
+
+
+@pytest.fixture
+async def mwi_app(tmp_path: Path, ami_server: FakeAmiServer) -> AsyncIterator[NotificationAppFixture]:
+    """With lights."""
+    home = NotificationAppFixture(
+        tmp_path / "data", ami={"port": ami_server.port, "secret": "word"}, lights={"prefix": "*98"}
+    )  # fmt: skip
+    await home.open()
+    yield home
+    await home.shut_down()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for localhost that vouches for itself, and its key."""
+    folder = tmp_path_factory.mktemp("certificate")
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", str(key),
+         "-out", str(certificate)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return certificate, key

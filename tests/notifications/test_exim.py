@@ -1,0 +1,121 @@
+"""Mail through a real mail server from Debian: exim, on a port of the test's own, delivering into files."""
+
+from __future__ import annotations
+
+import email
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from email import policy
+from pathlib import Path
+
+import pytest
+
+from tests.notifications.conftest import NotificationAppFixture
+
+EXIM = shutil.which("exim4", path="/usr/sbin:/usr/bin")
+SKIP_REASON = (
+    "needs exim: apt install exim4-daemon-light" if not EXIM else "needs root: exim has to become another user"
+    if os.geteuid() != 0 else ""
+)  # fmt: skip
+
+CONFIGURATION = """
+primary_hostname = mail.example.org
+spool_directory = {folder}/spool
+log_file_path = {folder}/log-%s
+pid_file_path = {folder}/pid
+local_interfaces = 127.0.0.1
+daemon_smtp_ports = {port}
+tls_advertise_hosts =
+rfc1413_hosts =
+host_lookup =
+acl_smtp_rcpt = check
+never_users =
+begin acl
+check:
+  accept local_parts = ann : ben
+  deny message = no such person
+begin routers
+people:
+  driver = accept
+  local_parts = ann : ben
+  transport = file
+begin transports
+file:
+  driver = appendfile
+  file = {folder}/boxes/$local_part_data
+  create_directory
+  user = {user}
+  group = {user}
+"""
+
+
+class EximServer:
+    """The server and what it has delivered."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.port = port
+        self._folder = folder
+
+    def wait_for_mails(self, person: str, within_s: float = 20) -> list[bytes]:
+        """Waits for the first, until exim says that it has been delivered."""
+        box, log = self._folder / "boxes" / person, self._folder / "log-main"
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline and not (log.exists() and f"=> {person} " in log.read_text()):
+            time.sleep(0.1)
+        return [part for part in box.read_bytes().split(b"\nFrom ") if part.strip()] if box.exists() else []
+
+
+@pytest.fixture
+def exim_server(tmp_path: Path) -> Iterator[EximServer]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    # With a configuration of its own exim stays its own user: it delivers into a folder of that user.
+    folder = Path(f"/var/tmp/ivr-exim-{os.getpid()}")
+    folder.mkdir(mode=0o755)
+    (folder / "boxes").mkdir(mode=0o1777)
+    (folder / "boxes").chmod(0o1777)
+    configuration = folder / "exim.conf"
+    configuration.write_text(CONFIGURATION.format(folder=folder, port=port, user="Debian-exim"))
+    shutil.chown(folder, "Debian-exim", "Debian-exim")
+    process = subprocess.Popen([EXIM or "", "-bdf", "-C", str(configuration)], stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 20
+        while process.poll() is None and time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.05)
+        yield EximServer(folder, port)
+    finally:
+        process.terminate()
+        process.wait(10)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.skipif(bool(SKIP_REASON), reason=SKIP_REASON)
+async def test_a_mail_arrives_in_peoples_boxes_and_a_wrong_address_is_given_up(
+    tmp_path: Path, exim_server: EximServer
+) -> None:
+    home = NotificationAppFixture(
+        tmp_path / "data", mail={"host": "127.0.0.1", "port": exim_server.port, "sender": "vm@example.org"}
+    )
+    await home.open()
+    people = ["ann@example.org", "ben@example.org", "nobody@example.org"]
+    message = await home.leave_message(await home.create_box(notify_email_addresses=people), name="Zoë Müller")
+    await home.run_until_idle()
+    for person in ("ann", "ben"):
+        [raw] = exim_server.wait_for_mails(person)
+        mail = email.message_from_bytes(raw.partition(b"\n")[2], policy=policy.default)
+        assert mail["Subject"] == "New voicemail from Zoë Müller (2001)"
+        assert message.id in mail["Message-ID"]
+        [attached] = mail.iter_attachments()
+        assert attached.get_filename() == "zo%C3%AB_m%C3%BCller_2016-05-10_12-00-00.mp3"
+    [row] = await home.pending_tasks()
+    assert row.is_given_up
+    assert "no such person" in (row.error or "")
+    await home.shut_down()

@@ -1,0 +1,270 @@
+"""Calls to owners: when, how often, to which number, and when they end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ivr.directory.models import Account, User
+from ivr.mailbox.box_settings import Box
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.voicemail_settings import VoicemailSettings
+from ivr.notifications.new_message_call import retry_plan_for
+from ivr.notifications.settings import NotificationSettings
+from ivr.storage.protocols import Because
+from ivr.storage.records import Folder
+from ivr.storage.sqlite.events import TaskKind
+from tests.notifications.conftest import NotificationAppFixture
+from tests.support.fake_ami_server import FakeAmiServer, Fields
+
+SYSTEM = NotificationSettings(call_context="to-owners")
+
+
+def callback_settings(**settings: Any) -> dict[str, Any]:
+    return {"notify": {"callback": settings}}
+
+
+def plan(box: dict[str, Any], user: dict[str, Any] | None = None, account: dict[str, Any] | None = None) -> Any:
+    owner = User(id="u" * 32, account_id="a", name="ann", settings={"voicemail": user or {}})
+    of = Account(id="a", name="demo", settings={"voicemail": account or {}})
+    mailbox = Mailbox("b" * 32, of, owner, Box(name="Box", mailbox="1000", **box), VoicemailSettings())
+    return retry_plan_for(mailbox, SYSTEM)
+
+
+def test_box_settings_override_user_account_and_system() -> None:
+    user, account = (
+        callback_settings(number="2", schedule=[20], timeout_s=22),
+        callback_settings(schedule=[30], interval_s=33),
+    )
+    found = plan(callback_settings(number="1", schedule=[10]), user, account)
+    assert (found.number, found.schedule, found.timeout_s, found.interval_s) == ("1", (10,), 22, 33)
+    found = plan({}, user, account)
+    assert (found.number, found.schedule) == ("2", (20,))
+    found = plan({}, callback_settings(number="2"), account)
+    assert found.schedule == (30,)
+    found = plan({}, callback_settings(number="2"))
+    assert (found.schedule, found.timeout_s) == ((300,) * 5, 20)
+
+
+def test_a_number_is_the_boxs_or_the_users_never_the_accounts() -> None:
+    assert plan({}, None, callback_settings(number="3")) is None
+
+
+def test_a_box_that_is_not_disabled_is_called_although_its_owner_is() -> None:
+    off = callback_settings(number="2", disabled=True)
+    assert plan({}, off) is None
+    assert plan(callback_settings(disabled=False), off).number == "2"
+    assert plan(callback_settings(number="1", disabled=True), callback_settings(number="2")) is None
+
+
+def test_interval_is_used_without_schedule() -> None:
+    assert plan(callback_settings(number="1", interval_s=60, attempts=3)).schedule == (60, 60, 60)
+    assert plan(callback_settings(number="1", interval_s=0)) is None
+    assert plan(callback_settings(number="1", attempts=0)) is None
+
+
+def test_a_box_without_an_owner_is_not_called() -> None:
+    box = Box(name="Box", mailbox="1000", **callback_settings(number="1"))
+    assert retry_plan_for(Mailbox("b", Account(id="a", name="demo"), None, box, VoicemailSettings()), SYSTEM) is None
+
+
+# -- a run -------------------------------------------------------------------------------------------------------------
+
+
+class FakeCalledPhone:
+    """What rings at the other end. `answers` says whether anybody is there."""
+
+    def __init__(self, asterisk: FakeAmiServer) -> None:
+        self.is_answered = False
+        self._asterisk = asterisk
+        asterisk.replies["Originate"] = self._on_originate
+
+    @property
+    def ring_times(self) -> int:
+        return len(self.calls)
+
+    @property
+    def calls(self) -> list[Fields]:
+        return [call for call in self._asterisk.actions_named("Originate") if call.get("Async") == "true"]
+
+    def _on_originate(self, call: Fields) -> list[Fields]:
+        if call.get("Async") != "true":
+            return [{"Response": "Success"}]
+        outcome = "Success" if self.is_answered else "Failure"
+        return [
+            {"Response": "Success", "Message": "Originate successfully queued"},
+            {"Event": "OriginateResponse", "Response": outcome},
+        ]
+
+
+@pytest.fixture
+def called_phone(ami_server: FakeAmiServer) -> FakeCalledPhone:
+    return FakeCalledPhone(ami_server)
+
+
+@pytest.fixture
+async def new_message_call_app(tmp_path: Path, ami_server: FakeAmiServer) -> AsyncIterator[NotificationAppFixture]:
+    home = NotificationAppFixture(
+        tmp_path / "data", ami={"port": ami_server.port, "secret": "word"}, notify={"call_context": "to-owners"}
+    )
+    await home.open()
+    await home.connect_ami()
+    yield home
+    await home.shut_down()
+
+
+async def advance_and_run(app: NotificationAppFixture, s: float) -> None:
+    app.clock.advance(s=s)
+    await app.run_until_idle()
+
+
+async def test_owner_is_called_by_schedule_until_exhausted(
+    new_message_call_app: NotificationAppFixture, called_phone: FakeCalledPhone
+) -> None:
+    await new_message_call_app.leave_message(
+        await new_message_call_app.create_box(
+            owner=new_message_call_app.alice, **callback_settings(number="5550100", schedule=[60, 600])
+        )
+    )
+    await advance_and_run(new_message_call_app, 59)
+    assert called_phone.ring_times == 0
+    await advance_and_run(new_message_call_app, 1)
+    assert called_phone.ring_times == 1
+    assert called_phone.calls[0]["Channel"] == "Local/5550100@to-owners/n"
+    assert called_phone.calls[0]["Context"] == "ivr-called"
+    await advance_and_run(new_message_call_app, 599)
+    assert called_phone.ring_times == 1
+    await advance_and_run(new_message_call_app, 1)
+    assert called_phone.ring_times == 2
+    await advance_and_run(new_message_call_app, 10**6)
+    assert called_phone.ring_times == 2
+    assert await new_message_call_app.pending_tasks() == []
+
+
+async def test_owner_who_answers_is_not_called_again(
+    new_message_call_app: NotificationAppFixture, called_phone: FakeCalledPhone
+) -> None:
+    called_phone.is_answered = True
+    await new_message_call_app.leave_message(
+        await new_message_call_app.create_box(
+            owner=new_message_call_app.alice, **callback_settings(number="5550100", schedule=[60, 60])
+        )
+    )
+    await advance_and_run(new_message_call_app, 60)
+    await advance_and_run(new_message_call_app, 10**6)
+    assert called_phone.ring_times == 1
+
+
+async def test_owner_is_not_called_without_new_messages(
+    new_message_call_app: NotificationAppFixture, called_phone: FakeCalledPhone
+) -> None:
+    box = await new_message_call_app.create_box(
+        owner=new_message_call_app.alice, **callback_settings(number="5550100", schedule=[60, 60])
+    )
+    message = await new_message_call_app.leave_message(box)
+    await advance_and_run(new_message_call_app, 60)
+    await new_message_call_app.container.messages.move_to(box.id, message.id, Folder.SAVED, Because.KEY)
+    await advance_and_run(new_message_call_app, 60)
+    assert called_phone.ring_times == 1
+    assert await new_message_call_app.pending_tasks() == []
+
+
+async def test_more_messages_make_no_more_calls(
+    new_message_call_app: NotificationAppFixture, called_phone: FakeCalledPhone
+) -> None:
+    box = await new_message_call_app.create_box(
+        owner=new_message_call_app.alice, **callback_settings(number="5550100", schedule=[60, 60])
+    )
+    for _ in range(3):
+        await new_message_call_app.leave_message(box)
+        await new_message_call_app.run_until_idle()
+    assert [row.kind for row in await new_message_call_app.pending_tasks()] == [TaskKind.CALL]
+    await advance_and_run(new_message_call_app, 60)
+    assert called_phone.ring_times == 1
+
+
+async def test_the_next_call_waits_while_this_one_may_still_ring(
+    new_message_call_app: NotificationAppFixture, called_phone: FakeCalledPhone
+) -> None:
+    settings = callback_settings(number="5550100", schedule=[1, 5], timeout_s=30, interval_s=100)
+    await new_message_call_app.leave_message(
+        await new_message_call_app.create_box(owner=new_message_call_app.alice, **settings)
+    )
+    await advance_and_run(new_message_call_app, 1)
+    await advance_and_run(new_message_call_app, 129)
+    assert called_phone.ring_times == 1
+    await advance_and_run(new_message_call_app, 1)
+    assert called_phone.ring_times == 2
+
+
+async def test_asterisk_outage_uses_up_no_attempt(
+    new_message_call_app: NotificationAppFixture, called_phone: FakeCalledPhone, ami_server: FakeAmiServer
+) -> None:
+    await new_message_call_app.leave_message(
+        await new_message_call_app.create_box(
+            owner=new_message_call_app.alice, **callback_settings(number="5550100", schedule=[60])
+        )
+    )
+    await new_message_call_app.run_until_idle()
+    await ami_server.stop()
+    assert new_message_call_app.ami_client
+    while new_message_call_app.ami_client.connection_id:
+        await new_message_call_app.ami_client.wait_for_change()
+    for _ in range(60):
+        await advance_and_run(new_message_call_app, 60)
+    await ami_server.start()
+    await new_message_call_app.connect_ami()
+    await advance_and_run(new_message_call_app, 60)
+    assert called_phone.ring_times == 1
+
+
+async def test_service_killed_while_ringing_does_not_call_again_immediately(
+    new_message_call_app: NotificationAppFixture, called_phone: FakeCalledPhone
+) -> None:
+    await new_message_call_app.leave_message(
+        await new_message_call_app.create_box(
+            owner=new_message_call_app.alice, **callback_settings(number="5550100", schedule=[60, 600])
+        )
+    )
+    await new_message_call_app.run_until_idle()
+    new_message_call_app.clock.advance(s=60)
+    [row] = await new_message_call_app.container.outbox.claim([TaskKind.CALL], 1)
+    await new_message_call_app.container.outbox.save_progress(row, {"call": 0, "ringing": True})
+    await new_message_call_app.container.database.write(
+        lambda c: c.execute("UPDATE outbox SET lease = 'dead:1'").rowcount
+    )
+    assert await new_message_call_app.container.outbox.release_orphaned_leases() == 1
+    await new_message_call_app.run_until_idle()
+    assert called_phone.ring_times == 0
+    await advance_and_run(new_message_call_app, 600)
+    assert called_phone.ring_times == 1
+
+
+async def test_owner_is_not_called_without_site_context(tmp_path: Path, ami_server: FakeAmiServer) -> None:
+    home = NotificationAppFixture(tmp_path / "data", ami={"port": ami_server.port, "secret": "word"})
+    await home.open()
+    await home.connect_ami()
+    await home.leave_message(
+        await home.create_box(owner=home.alice, **callback_settings(number="5550100", schedule=[60]))
+    )
+    await home.run_until_idle()
+    assert await home.pending_tasks() == []
+    await home.shut_down()
+
+
+@pytest.mark.parametrize("number", ["5550100@elsewhere", "5550100/n,Dial(x)", "1 2", "${X}"])
+async def test_invalid_number_is_not_called(
+    new_message_call_app: NotificationAppFixture, called_phone: FakeCalledPhone, number: str
+) -> None:
+    await new_message_call_app.leave_message(
+        await new_message_call_app.create_box(
+            owner=new_message_call_app.alice, **callback_settings(number=number, schedule=[60])
+        )
+    )
+    await new_message_call_app.run_until_idle()
+    await advance_and_run(new_message_call_app, 60)
+    assert called_phone.ring_times == 0
+    assert await new_message_call_app.pending_tasks() == []

@@ -1,0 +1,147 @@
+"""Webhooks: every change, signed, repeated until it was taken."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from ivr.storage.protocols import Because
+from ivr.storage.records import Folder
+from tests.notifications.conftest import NotificationAppFixture
+
+SECRET = "a word between us"
+
+
+class WebhookReceiver:
+    """A program that wants to know. `answers`: what it says next; afterwards 204."""
+
+    def __init__(self) -> None:
+        self.statuses: list[str] = []
+        self.requests: list[tuple[dict[str, str], bytes]] = []
+        self.url = ""
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/hook"
+
+    def stop(self) -> None:
+        assert self._server
+        self._server.close()
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for _, body in self.requests]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        headers = dict(line.lower().split(": ", 1) for line in head.strip().split("\r\n")[1:])
+        body = await reader.readexactly(int(headers["content-length"]))
+        answer = self.statuses.pop(0) if self.statuses else "204 No Content"
+        if answer.startswith("2"):
+            self.requests.append((headers, body))
+        writer.write(f"HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[WebhookReceiver]:
+    receiver = WebhookReceiver()
+    await receiver.start()
+    yield receiver
+    receiver.stop()
+
+
+@pytest.fixture
+async def webhook_app(mail_app: NotificationAppFixture, receiver: WebhookReceiver) -> NotificationAppFixture:
+    await set_webhook(mail_app, url=receiver.url, secret=SECRET)
+    return mail_app
+
+
+async def set_webhook(app: NotificationAppFixture, **webhook: Any) -> None:
+    account = await app.container.directory.account(app.account.id)
+    app.account = await app.container.directory.update_account(
+        account.model_copy(update={"settings": {"webhook": webhook}})
+    )
+
+
+async def test_each_event_is_posted_with_signature(
+    webhook_app: NotificationAppFixture, receiver: WebhookReceiver
+) -> None:
+    box = await webhook_app.create_box()
+    message = await webhook_app.leave_message(box, name="Jane", number="2001")
+    await webhook_app.run_until_idle()
+    for folder in (Folder.SAVED, Folder.DELETED, Folder.NEW):
+        await webhook_app.container.messages.move_to(box.id, message.id, folder, Because.REQUEST)
+        await webhook_app.run_until_idle()
+    await webhook_app.container.messages.remove(box.id, [message.id])
+    await webhook_app.run_until_idle()
+    await webhook_app.report_box_full(box)
+    await webhook_app.run_until_idle()
+    assert [told["event"] for told in receiver.events()] == [
+        "message.new", "message.saved", "message.deleted", "message.renewed", "message.removed", "box.full",
+    ]  # fmt: skip
+    headers, body = receiver.requests[0]
+    signed = hmac.new(SECRET.encode(), f"{headers['x-ivr-timestamp']}.".encode() + body, hashlib.sha256)
+    assert headers["x-ivr-signature"] == f"sha256={signed.hexdigest()}"
+    told = json.loads(body)
+    assert (told["message"]["media_id"], told["message"]["caller_id_name"]) == (message.id, "Jane")
+    assert told["box"]["mailbox"] == "1000"
+    assert receiver.events()[2]["reason"] == "crossbar_action"
+
+
+async def test_failed_webhook_is_retried_with_same_id(
+    webhook_app: NotificationAppFixture, receiver: WebhookReceiver
+) -> None:
+    receiver.statuses = ["500 No", "302 Elsewhere"]
+    await webhook_app.leave_message(await webhook_app.create_box())
+    await webhook_app.run_until_idle()
+    for wait_s in (900, 2700):
+        assert receiver.requests == []
+        webhook_app.clock.advance(s=wait_s)
+        await webhook_app.run_until_idle()
+    assert len({told["id"] for told in receiver.events()}) == len(receiver.requests) == 1
+
+
+async def test_receiver_answering_gone_is_not_retried(
+    webhook_app: NotificationAppFixture, receiver: WebhookReceiver
+) -> None:
+    receiver.statuses = ["410 Gone"]
+    await webhook_app.leave_message(await webhook_app.create_box())
+    await webhook_app.run_until_idle()
+    [row] = await webhook_app.pending_tasks()
+    assert row.is_given_up
+
+
+async def test_account_can_subscribe_to_selected_events(
+    mail_app: NotificationAppFixture, receiver: WebhookReceiver
+) -> None:
+    await set_webhook(mail_app, url=receiver.url, events=["message.deleted"])
+    box = await mail_app.create_box()
+    message = await mail_app.leave_message(box)
+    await mail_app.container.messages.move_to(box.id, message.id, Folder.DELETED, Because.KEY)
+    await mail_app.run_until_idle()
+    assert [told["event"] for told in receiver.events()] == ["message.deleted"]
+    assert "x-ivr-signature" not in receiver.requests[0][0]
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "nonsense"])
+async def test_invalid_webhook_url_is_dropped(mail_app: NotificationAppFixture, url: str) -> None:
+    await set_webhook(mail_app, url=url)
+    await mail_app.leave_message(await mail_app.create_box())
+    await mail_app.run_until_idle()
+    [row] = await mail_app.pending_tasks()
+    assert row.is_given_up
+    assert "no address" in (row.error or "")
+
+
+async def test_account_without_webhook_sends_nothing(mail_app: NotificationAppFixture) -> None:
+    await mail_app.leave_message(await mail_app.create_box())
+    await mail_app.run_until_idle()
+    assert await mail_app.pending_tasks() == []

@@ -1,0 +1,150 @@
+"""What the dialplan recorded while the service was down becomes a message, once; what it cannot be is kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from ivr.audio import wav
+from ivr.directory.models import Account
+from ivr.recovery.fallback_recordings import named
+from tests.support.app_fixture import NOON, AppFixture
+
+SPEECH = b"\x10\x20" * 16_000
+
+
+def write_fallback_recording(app: AppFixture, name: str, speech: bytes = SPEECH) -> Path:
+    """A file as the dialplan's Record() leaves it when Asterisk is killed."""
+    path = app.container.recordings.takes / name
+    path.write_bytes(wav.header(0) + speech)
+    return path
+
+
+def fallback_name(account: str = "demo", box: str = "1000", caller: str = "2001", at: int = NOON - 60) -> str:
+    return f"alone-{account}-{box}-{caller}-{at}-14628816000012.wav"
+
+
+async def run_recovery(app: AppFixture) -> list[str]:
+    """The service starts and looks around for a minute; what it logged as kept, dropped or adopted."""
+    with capture_logs() as logs:
+        for _ in range(20):
+            await app.container.recording_recovery.turn()
+            app.clock.advance(s=3)
+    return [entry["event"] for entry in logs if str(entry["event"]).startswith("alone.")]
+
+
+async def test_fallback_recording_becomes_message_once(app: AppFixture) -> None:
+    box = await app.create_box()
+    path = write_fallback_recording(app, fallback_name())
+    await run_recovery(app)
+    [message] = await app.messages(box)
+    assert (message.length_ms, message.caller.number, message.time) == (2000, "2001", NOON - 60)
+    assert (message.from_uri, message.to_uri) == ("2001@demo.example", "1000@demo.example")
+    assert app.container.recordings.message(box.account_id, message.id).read_bytes()[:44] == wav.header(32_000)
+    assert not path.exists()
+
+
+async def test_crash_before_unlink_creates_no_duplicate_message(app: AppFixture) -> None:
+    box = await app.create_box()
+    content = write_fallback_recording(app, fallback_name()).read_bytes()
+    await run_recovery(app)
+    (app.container.recordings.takes / fallback_name()).write_bytes(content)
+    await run_recovery(app)
+    assert len(await app.messages(box)) == 1
+    [message] = await app.messages(box)
+    await app.container.messages.remove(box.id, [message.id])
+    app.clock.advance(s=8 * 86_400)
+    await app.container.retention_worker.run_once()
+    (app.container.recordings.takes / fallback_name()).write_bytes(content)
+    await run_recovery(app)
+    assert await app.messages(box) == [], "not even when it has come and gone meanwhile"
+
+
+async def test_growing_fallback_recording_is_not_recovered(app: AppFixture) -> None:
+    box = await app.create_box()
+    for seconds in range(1, 6):
+        write_fallback_recording(app, fallback_name(), SPEECH * seconds)
+        await app.container.recording_recovery.turn()
+        app.clock.advance(s=4)
+    assert await app.messages(box) == []
+
+
+@pytest.mark.parametrize("account", ["demo", "demoexample"])
+async def test_account_in_filename_matches_name_or_realm_without_special_characters(
+    app: AppFixture, account: str
+) -> None:
+    box = await app.create_box()
+    write_fallback_recording(app, fallback_name(account))
+    await run_recovery(app)
+    assert len(await app.messages(box)) == 1
+
+
+async def test_missing_account_is_inferred_from_unique_box(app: AppFixture) -> None:
+    box = await app.create_box(aliases=["5550123"])
+    await app.container.directory.create_account(Account(name="other", realm="other.example"))
+    write_fallback_recording(app, fallback_name(account="", box="5550123"))
+    await run_recovery(app)
+    assert len(await app.messages(box)) == 1
+
+
+async def test_an_anonymous_caller_has_no_number(app: AppFixture) -> None:
+    box = await app.create_box()
+    write_fallback_recording(app, fallback_name(caller="anonymous"))
+    await run_recovery(app)
+    [message] = await app.messages(box)
+    assert (message.caller.number, message.from_uri) == ("", "anonymous@demo.example")
+
+
+async def test_fallback_recording_shorter_than_minimum_is_dropped(app: AppFixture) -> None:
+    box = await app.create_box()
+    path = write_fallback_recording(app, fallback_name(), SPEECH[:3000])
+    assert await run_recovery(app) == ["alone.dropped"]
+    assert await app.messages(box) == []
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        fallback_name(box="4711"), fallback_name(account="nobody"), "alone-.wav", "alone-demo-1000.wav",
+        "alone-demo-1000-2001-soon-1.wav",
+        "alone-demo-../../etc-2001-1462881540-1.wav".replace("/", "_"), fallback_name(at=NOON + 400_000_000), fallback_name() + ".bak",
+    ],
+)  # fmt: skip
+async def test_fallback_recording_without_box_is_kept_and_logged_once(app: AppFixture, name: str) -> None:
+    await app.create_box()
+    path = write_fallback_recording(app, name)
+    with capture_logs() as logs:
+        for _ in range(20):
+            await app.container.recording_recovery.turn()
+            app.clock.advance(s=3)
+    [told] = [entry for entry in logs if entry["event"] == "alone.kept"]
+    assert told["remedy"]
+    assert told["file"] == str(path)
+    assert path.exists()
+
+
+async def test_invalid_fallback_file_is_kept(app: AppFixture) -> None:
+    await app.create_box()
+    path = write_fallback_recording(app, fallback_name())
+    path.write_bytes(b"something else altogether" * 1000)
+    assert await run_recovery(app) == ["alone.kept"]
+    assert path.exists()
+
+
+async def test_box_created_later_receives_fallback_recording(app: AppFixture) -> None:
+    write_fallback_recording(app, fallback_name())
+    assert await run_recovery(app) == ["alone.kept"]
+    box = await app.create_box()
+    await run_recovery(app)
+    assert len(await app.messages(box)) == 1
+
+
+@given(st.text(max_size=60))
+def test_any_filename_is_parsed_without_error(text: str) -> None:
+    found = named(Path("/takes") / f"alone-{text.replace('/', '')}.wav", NOON)
+    assert found is None or found.message_id

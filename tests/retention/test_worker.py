@@ -1,0 +1,424 @@
+"""Gone means gone: what is hidden, what is removed, when, and what stays."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from ivr.audio import wav
+from ivr.errors import NotFound, PastRetention
+from ivr.mailbox.takes import Source
+from ivr.mailbox.voicemail_settings import DAY_S
+from ivr.retention import consistency_check, worker
+from ivr.retention.rules import ROW_AGE_RULES, MediaDirectory
+from ivr.storage.protocols import Because, CallRecord, Media, MediaKind, Purpose
+from ivr.storage.records import Caller, Counts, Folder, Message
+from ivr.storage.sqlite import retention as statements
+from ivr.storage.sqlite.retention import SqliteRetention
+from tests.support.app_fixture import AppFixture
+
+NEXT_SWEEP_S = 3600
+
+
+async def run_retention(app: AppFixture) -> None:
+    while await app.container.retention_worker.run_once():
+        pass
+
+
+async def advance_days(app: AppFixture, days: float) -> None:
+    """The service sweeps every day, and once more an hour later."""
+    for _ in range(int(days)):
+        app.clock.advance(s=DAY_S)
+        await run_retention(app)
+    app.clock.advance(s=(days - int(days)) * DAY_S + NEXT_SWEEP_S)
+    await run_retention(app)
+
+
+def audio_path(app: AppFixture, message: Message) -> Path:
+    return app.container.delivery.audio(message)[-1]
+
+
+async def tombstones(app: AppFixture) -> list[dict[str, object]]:
+    found = await app.container.database.read(lambda c: c.execute("SELECT * FROM tombstones ORDER BY id").fetchall())
+    return [dict(row) for row in found]
+
+
+async def test_expired_message_is_hidden_in_unused_boxes(app: AppFixture) -> None:
+    box = await app.create_box()
+    message = await app.create_message(box, age_s=0)
+    await advance_days(app, 93)
+    assert await app.container.messages.counts(box.id) == Counts(new=1), "the hour of slack is not over"
+    app.clock.advance(s=3600)
+    await run_retention(app)
+    assert await app.container.messages.counts(box.id) == Counts()
+    with pytest.raises(PastRetention):
+        await app.container.messages.get(box.id, message.id, 0)
+    assert audio_path(app, message).exists(), "hidden, and not removed yet"
+
+
+async def test_an_account_has_its_own_retention(app: AppFixture) -> None:
+    account = app.account.model_copy(update={"settings": {"message_retention_duration": 10}})
+    app.account = await app.container.directory.update_account(account)
+    box = await app.create_box()
+    await app.create_message(box)
+    await advance_days(app, 11)
+    assert await app.container.messages.counts(box.id) == Counts()
+
+
+async def test_message_is_purged_thirty_days_after_retention(app: AppFixture) -> None:
+    box = await app.create_box()
+    message = await app.create_message(box)
+    await advance_days(app, 94 + 29)
+    assert audio_path(app, message).exists()
+    await advance_days(app, 2)
+    assert not audio_path(app, message).exists()
+    with pytest.raises(NotFound):
+        await app.container.messages.get(box.id, message.id, 0)
+
+
+async def test_deleted_messages_go_after_thirty_days_and_seven_more(app: AppFixture) -> None:
+    box = await app.create_box()
+    message = await app.create_message(box)
+    await advance_days(app, 5)
+    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, Because.KEY)
+    await advance_days(app, 29)
+    assert await app.folder_of(message) == "deleted"
+    await advance_days(app, 1)
+    assert await app.messages(box) == []
+    assert await app.container.messages.counts(box.id) == Counts()
+    assert audio_path(app, message).exists()
+    await advance_days(app, 7)
+    assert not audio_path(app, message).exists()
+
+
+async def test_tombstone_holds_no_personal_data(app: AppFixture) -> None:
+    box = await app.create_box()
+    message = await app.create_message(box, caller="5550123")
+    await app.container.messages.remove(box.id, [message.id])
+    await app.container.database.write(lambda c: c.execute("UPDATE messages SET transcription = 'dear Bob'").rowcount)
+    await advance_days(app, 8)
+    [stone] = await tombstones(app)
+    assert (stone["id"], stone["box_id"], stone["account_id"], stone["kind"]) == (
+        message.id, box.id, app.account.id, "message",
+    )  # fmt: skip
+    assert stone["made_at"]
+    assert stone["removed_at"]
+    asked = await app.container.database.read(
+        lambda c: c.execute("SELECT count(*) FROM outbox WHERE message_id IS NOT NULL").fetchone()[0]
+    )
+    assert asked == 0
+
+
+async def test_purged_data_is_erased_from_database_file(app: AppFixture) -> None:
+    """SQLite would leave what is deleted lying in the file until something else needs the place."""
+    box = await app.create_box()
+    message = await app.create_message(box, caller="5550123")
+    await app.container.database.write(lambda c: c.execute("UPDATE messages SET transcription = 'dear Bob'").rowcount)
+    file = app.settings.data.folder / "ivr.db"
+    other = sqlite3.connect(file)
+    other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert b"dear Bob" in file.read_bytes()
+    await app.container.messages.remove(box.id, [message.id])
+    await advance_days(app, 8)
+    other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    other.close()
+    assert b"dear Bob" not in file.read_bytes()
+    assert b"5550123" not in file.read_bytes()
+
+
+async def test_write_waits_for_one_batch_not_whole_sweep(app: AppFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "BATCH_SIZE", 5)
+    box = await app.create_box()
+    messages = [await app.create_message(box, s=0.1) for _ in range(30)]
+    await app.container.messages.remove(box.id, [message.id for message in messages[1:]])
+    app.clock.advance(s=8 * DAY_S)
+    sweeping = asyncio.create_task(run_retention(app))
+    await app.container.messages.move_to(box.id, messages[0].id, Folder.SAVED, Because.KEY)
+    assert any(audio_path(app, message).exists() for message in messages[1:]), "there was much left to do"
+    await sweeping
+
+
+async def test_all_renditions_are_purged(app: AppFixture) -> None:
+    mine, bobs = await app.create_box("1000"), await app.create_box("1001")
+    [copy] = await app.container.delivery.copy(await app.create_message(mine), [bobs])
+    await app.container.database.write(lambda c: c.execute("UPDATE messages SET intro_id = ?", ("a" * 32,)).rowcount)
+    intro = app.container.recordings.media(copy.account_id, "a" * 32)
+    app.container.recordings.write(wav.silence(100), intro)
+    cached = audio_path(app, copy).with_suffix(".mp3")
+    cached.touch()
+    await app.container.messages.remove(bobs.id, [copy.id])
+    await advance_days(app, 8)
+    assert [path for path in (audio_path(app, copy), cached, intro) if path.exists()] == []
+
+
+async def test_a_forwarded_message_keeps_its_audio_when_the_original_goes(app: AppFixture) -> None:
+    mine, bobs = await app.create_box("1000"), await app.create_box("1001")
+    original = await app.create_message(mine)
+    [copy] = await app.container.delivery.copy(original, [bobs])
+    assert os.path.samefile(audio_path(app, original), audio_path(app, copy))
+    await app.container.messages.remove(mine.id, [original.id])
+    await advance_days(app, 8)
+    assert not audio_path(app, original).exists()
+    assert wav.length_ms(audio_path(app, copy)) == 5000
+
+
+async def test_crash_between_row_and_file_removal_is_repaired(app: AppFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    box = await app.create_box()
+    message = await app.create_message(box)
+    await app.container.messages.remove(box.id, [message.id])
+
+    def crash(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(app.container.recordings, "remove_forms", crash)
+    app.clock.advance(s=8 * DAY_S)
+    with pytest.raises(KeyboardInterrupt):
+        await run_retention(app)
+    assert audio_path(app, message).exists()
+    monkeypatch.undo()
+    await run_retention(app)
+    assert not audio_path(app, message).exists()
+    assert [stone["files"] for stone in await tombstones(app)] == [None]
+
+
+async def test_a_box_goes_with_its_messages_greetings_and_pin(app: AppFixture) -> None:
+    box, other = await app.create_box("1000", owner=app.alice), await app.create_box("1001")
+    message, kept = await app.create_message(box), await app.create_message(other)
+    greeting = await insert_greeting(app, box.id, MediaKind.UNAVAILABLE)
+    name = await insert_greeting(app, box.id, MediaKind.NAME)
+    alice = app.alice.model_copy(update={"settings": {"media": {"name": name.id}}})
+    await app.container.directory.update_user(alice)
+    await app.container.boxes.delete(box)
+    await advance_days(app, 6)
+    assert audio_path(app, message).exists()
+    await advance_days(app, 2)
+    media = partial(app.container.recordings.media, box.account_id)
+    assert not audio_path(app, message).exists()
+    assert not media(greeting.id).exists()
+    assert media(name.id).exists(), "it is alice's name, in every box that she has"
+    assert audio_path(app, kept).exists()
+    rows = await app.container.database.read(
+        lambda c: [c.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("boxes", "secrets", "media")]
+    )
+    assert rows == [1, 1, 1]
+
+
+async def insert_greeting(app: AppFixture, box_id: str, kind: MediaKind, age_s: int = 0) -> Media:
+    media = Media(
+        id=app.container.delivery._ids.new_document_id(), account_id=app.account.id, box_id=box_id, kind=kind, length_ms=100,
+        bytes=1644, created_at=int(app.clock.now()) - age_s,
+    )  # fmt: skip
+    app.container.recordings.write(wav.silence(100), app.container.recordings.media(app.account.id, media.id))
+    await app.container.voicemail_services.greetings._store.add(media)
+    return media
+
+
+async def test_a_greeting_that_was_replaced_goes_and_the_one_in_use_stays(app: AppFixture) -> None:
+    box = await app.create_box()
+    old, new = [await insert_greeting(app, box.id, MediaKind.UNAVAILABLE) for _ in range(2)]
+    other = await app.create_box("1001", greeting_media_id=new.id)
+    await app.container.boxes.patch(other, {"name": "uses the greeting of another box"})
+    await advance_days(app, 29)
+    assert app.container.recordings.media(app.account.id, old.id).exists()
+    await advance_days(app, 10)
+    assert not app.container.recordings.media(app.account.id, old.id).exists()
+    assert app.container.recordings.media(app.account.id, new.id).exists()
+
+
+async def test_a_greeting_that_its_owner_never_decided_about_goes_after_a_month(app: AppFixture) -> None:
+    box = await app.create_box()
+    takes = app.container.voicemail_services.takes
+    source = Source("PJSIP/alice-1", "call.1", Caller())
+    waiting = await takes.begin(box.account_id, box.id, Purpose.GREETING, source)
+    wav.write(Path(waiting.path), wav.silence(2000))
+    await takes.put_aside(waiting)
+    await advance_days(app, 29)
+    assert [take.id for take in await takes.aside(box.id)] == [waiting.id]
+    await advance_days(app, 2)
+    assert await takes.aside(box.id) == []
+    assert not Path(waiting.path).exists()
+
+
+async def test_records_of_calls_and_wrong_pins_are_forgotten(app: AppFixture) -> None:
+    box = await app.create_box(owner=app.alice)
+    await app.run_call(number="1000")
+    call = CallRecord("PJSIP/x-1", "5550100", "check", "DONE", int(app.clock.now()), 0, None, None, [])
+    await app.container.call_store.add(call)
+    await advance_days(app, 29)
+    question = "SELECT (SELECT count(*) FROM calls), (SELECT count(*) FROM failures)"
+    assert tuple(await app.container.database.read(lambda c: c.execute(question).fetchone())) == (2, 2)
+    await advance_days(app, 1)
+    assert tuple(await app.container.database.read(lambda c: c.execute(question).fetchone())) == (0, 0)
+    assert box
+
+
+async def test_large_backlog_is_purged_over_several_runs(app: AppFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "BATCH_SIZE", 10)
+    box = await app.create_box()
+    messages = [await app.create_message(box, s=0.1) for _ in range(25)]
+    await app.container.messages.remove(box.id, [message.id for message in messages])
+    app.clock.advance(s=8 * DAY_S)
+    left = []
+    while await app.container.retention_worker.run_once():
+        left.append(sum(audio_path(app, message).exists() for message in messages))
+    assert left[:2] == [15, 5]
+    assert not any(audio_path(app, message).exists() for message in messages)
+
+
+# -- bringing back --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folder", ["new", "saved", "deleted"])
+async def test_a_soft_deleted_message_can_be_brought_back(app: AppFixture, folder: str) -> None:
+    box = await app.create_box()
+    message = await app.create_message(box, folder="saved")
+    await app.container.messages.move_to(box.id, message.id, Folder(folder), Because.KEY)
+    await app.container.messages.remove(box.id, [message.id])
+    await advance_days(app, 6)
+    restored = await app.container.messages.bring_back(box.id, message.id, Because.REQUEST)
+    assert restored.folder == ("saved" if folder == "deleted" else folder)
+    assert await app.container.messages.bytes(box.id) == message.bytes
+    assert [m.id for m in await app.messages(box)] == [message.id]
+    await advance_days(app, 20)
+    assert audio_path(app, message).exists(), "it is a message like any other again"
+
+
+async def test_undelete_after_deadline_raises(app: AppFixture) -> None:
+    box = await app.create_box()
+    message = await app.create_message(box)
+    await app.container.messages.remove(box.id, [message.id])
+    await advance_days(app, 8)
+    with pytest.raises(NotFound, match=r"too late: .* was removed for good on 2016-05-18"):
+        await app.container.messages.bring_back(box.id, message.id, Because.REQUEST)
+    with pytest.raises(NotFound, match="nor was there"):
+        await app.container.messages.bring_back(box.id, "201605-" + "0" * 32, Because.REQUEST)
+
+
+async def test_expired_message_is_not_undeleted(app: AppFixture) -> None:
+    box = await app.create_box()
+    message = await app.create_message(box)
+    await advance_days(app, 94)
+    await app.container.boxes._store.remove(box.id)
+    with pytest.raises(PastRetention):
+        await app.container.messages.bring_back(box.id, message.id, Because.REQUEST)
+
+
+# -- files that belong to nothing --------------------------------------------------------------
+
+
+@pytest.fixture
+def app_on_current_date(app: AppFixture) -> AppFixture:
+    """Files are as old as they are: their age is counted on the true calendar."""
+    app.clock._now = time.time()
+    return app
+
+
+async def test_orphan_files_are_removed_after_a_week(app_on_current_date: AppFixture) -> None:
+    app, folder = app_on_current_date, app_on_current_date.settings.data.folder
+    box = await app.create_box()
+    message = await app.create_message(box)
+    hidden = await app.create_message(box)
+    await app.container.messages.remove(box.id, [hidden.id])
+    vm = audio_path(app, message).parent
+    strays = [
+        vm / f"202601-{'1' * 32}.wav", vm / f".{message.id}.wav.part",
+        folder / app.account.id / "media" / f"{'2' * 32}.wav",
+        folder / "takes" / f"{'3' * 32}.wav",
+    ]  # fmt: skip
+    others = [vm / "notes-of-the-administrator.txt", folder / "takes" / "alone-demo-1000-2001-1-1.wav"]
+    (folder / app.account.id / "media").mkdir()
+    for path in [*strays, *others]:
+        path.write_bytes(wav.header(0))
+    app.clock.advance(s=6 * DAY_S)
+    await run_retention(app)
+    assert all(path.exists() for path in strays), "a day less than a week: not yet"
+    app.clock.advance(s=1 * DAY_S + NEXT_SWEEP_S)
+    found = await app.container.consistency_check.orphans()
+    assert sorted(found) == sorted(strays)
+    await run_retention(app)
+    assert [path for path in strays if path.exists()] == []
+    assert [path for path in [*others, audio_path(app, message)] if not path.exists()] == []
+
+
+async def test_restored_database_backup_does_not_delete_audio(
+    app_on_current_date: AppFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many files without rows: it is the rows that are missing."""
+    monkeypatch.setattr(consistency_check, "MAX_ORPHANS", 3)
+    app = app_on_current_date
+    box = await app.create_box()
+    kept = await app.create_message(box)
+    strays = [audio_path(app, kept).with_name(f"202601-{n:032}.wav") for n in range(4)]
+    for path in strays:
+        path.write_bytes(wav.header(0))
+    app.clock.advance(s=8 * DAY_S)
+    structlog.reset_defaults()
+    with capture_logs() as logs:
+        await run_retention(app)
+    assert all(path.exists() for path in strays)
+    assert [entry["removed"] for entry in logs if entry["event"] == "sweep.many_strays"] == [0]
+    strays[0].unlink()
+    app.clock.advance(s=DAY_S)
+    await run_retention(app)
+    assert [path for path in strays if path.exists()] == []
+
+
+async def test_message_without_audio_is_logged_and_kept(app: AppFixture) -> None:
+    box = await app.create_box()
+    message, whole = await app.create_message(box), await app.create_message(box)
+    audio_path(app, message).unlink()
+    structlog.reset_defaults()
+    with capture_logs() as logs:
+        await run_retention(app)
+    [told] = [entry for entry in logs if entry["event"] == "sweep.audio_missing"]
+    assert (told["message"], told["file"]) == (message.id, str(audio_path(app, message)))
+    assert {m.id for m in await app.messages(box)} == {message.id, whole.id}
+
+
+# -- how it reads --------------------------------------------------------------
+
+
+async def test_retention_queries_use_indexes(app: AppFixture) -> None:
+    """Each runs along an index in the order it wants: no scan of a table, no sorting."""
+    seen: list[str] = []
+    box = await app.create_box()
+    await app.create_message(box)
+
+    def watched(connection: sqlite3.Connection) -> None:
+        connection.set_trace_callback(seen.append)
+
+    store = SqliteRetention(app.container.database, app.clock)
+    await app.container.database.write(watched)
+    for _ in range(8):  # whichever reader answers
+        await app.container.database.read(watched)
+        for rule in ROW_AGE_RULES:
+            await store.find_due(rule, 1, 10)
+        await store.messages_past_retention(app.account.id, 1, 10)
+        await store.pending_unlinks(10)
+        await store.stored_audio("", 10)
+        for shelf in MediaDirectory:
+            await store.existing_ids(shelf, {"x"})
+        await app.container.messages.soft_deleted(box.id, 10)
+    await app.container.boxes.delete(box)
+    app.clock.advance(s=40 * DAY_S)
+    await run_retention(app)
+    seen += statements.MEDIA_REFERENCE_QUERIES
+    found = {line for line in seen if line.split()[0] in ("SELECT", "UPDATE", "DELETE") and "FROM accounts" not in line}
+    assert len(found) > 25
+    for statement in found:
+        plan = await app.container.database.read(partial(query_plan, statement))
+        # A look at the whole index of what is due is none of the table; its rows are what the limit bounds.
+        assert all(step.startswith("SEARCH") or "WITH_FILES" in step.upper() for step in plan), f"{plan}: {statement}"
+
+
+def query_plan(statement: str, connection: sqlite3.Connection) -> list[str]:
+    values = {"account": "a", "media": "m"} if ":media" in statement else {}
+    return [row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]

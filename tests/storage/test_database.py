@@ -1,0 +1,173 @@
+"""The database file: one writer, readers that never wait for it, errors that say what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ivr.errors import Conflict, DiskFull, StoreBusy, StoreError
+from ivr.storage.sqlite.database import Database
+
+
+def insert_key(key: str) -> object:
+    return lambda c: c.execute("INSERT INTO arrivals VALUES (?, 1)", (key,)).rowcount
+
+
+def read_keys(connection: sqlite3.Connection) -> list[str]:
+    return [row[0] for row in connection.execute("SELECT account_id FROM arrivals ORDER BY 1")]
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> object:
+    database = Database(tmp_path / "ivr.db", busy_timeout_ms=100, sync=False)
+    yield database
+    database.close()
+
+
+async def test_written_data_can_be_read(database: Database) -> None:
+    await database.write(insert_key("a"))  # type: ignore[arg-type]
+    assert await database.read(read_keys) == ["a"]
+
+
+async def test_queued_writes_share_commit_and_get_own_results(database: Database) -> None:
+    def refuse(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO arrivals VALUES ('half done', 1)")
+        raise Conflict("no")
+
+    jobs = [insert_key(f"{n:03}") for n in range(50)]
+    jobs.insert(25, refuse)
+    done = await asyncio.gather(*(database.write(job) for job in jobs), return_exceptions=True)  # type: ignore[arg-type]
+    assert [type(answer) for answer in done].count(Conflict) == 1
+    assert isinstance(done[25], Conflict)
+    assert await database.read(read_keys) == [f"{n:03}" for n in range(50)]
+
+
+async def test_programming_error_propagates_without_affecting_other_writes(database: Database) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await database.write(lambda c: 1 / 0)
+    await database.write(insert_key("a"))  # type: ignore[arg-type]
+    assert await database.read(read_keys) == ["a"]
+
+
+async def test_readers_cannot_write(database: Database) -> None:
+    with pytest.raises(StoreError):
+        await database.read(insert_key("a"))  # type: ignore[arg-type]
+
+
+async def test_lock_error_names_locking_process(database: Database, tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "ivr.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreBusy, match="another process"):
+        await database.write(insert_key("a"))  # type: ignore[arg-type]
+    assert await database.read(read_keys) == [], "reading goes on"
+    other.execute("ROLLBACK")
+    await database.write(insert_key("a"))  # type: ignore[arg-type]
+    other.close()
+
+
+async def test_full_disk_raises_and_rolls_back(database: Database) -> None:
+    await database.write(insert_key("before"))  # type: ignore[arg-type]
+    pages = await database.read(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
+    database._writer_connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    def grow(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO arrivals VALUES ('small', 1)")
+        connection.execute("INSERT INTO arrivals VALUES (?, 1)", ("x" * 10**6,))
+
+    with pytest.raises(DiskFull, match="make room"):
+        await database.write(grow)
+    assert await database.read(read_keys) == ["before"]
+
+
+def test_unwritable_folder_raises(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Database(tmp_path / "missing" / "ivr.db")
+
+
+async def test_reopening_database_changes_nothing(tmp_path: Path) -> None:
+    for _ in range(2):
+        database = Database(tmp_path / "ivr.db", sync=False)
+        await database.write(lambda c: c.execute("INSERT OR REPLACE INTO arrivals VALUES ('a', 1)").rowcount)
+        assert await database.read(read_keys) == ["a"]
+        database.close()
+
+
+async def test_every_table_has_the_account_it_belongs_to(database: Database) -> None:
+    def tables(connection: sqlite3.Connection) -> dict[str, list[str]]:
+        names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            name: [column[1] for column in connection.execute(f"PRAGMA table_info({name})")]
+            for name in names
+            if not name.startswith(("_", "sqlite_"))
+        }
+
+    found = await database.read(tables)
+    assert set(found) >= {
+        "accounts", "users", "endpoints", "numbers", "boxes", "counters", "messages", "media", "secrets", "takes",
+        "outbox", "failures", "tokens", "calls",
+    }  # fmt: skip
+    assert [name for name, columns in found.items() if "account_id" not in columns] == []
+
+
+async def test_cancelled_write_does_not_block_later_writes(tmp_path: Path) -> None:
+    database = Database(tmp_path / "ivr.db")
+    holding, free = threading.Event(), threading.Event()
+
+    def slow(connection: sqlite3.Connection) -> int:
+        holding.set()
+        free.wait(5)
+        return 1
+
+    running = asyncio.create_task(database.write(slow))
+    await asyncio.to_thread(holding.wait, 5)
+    waiting = asyncio.create_task(database.write(lambda c: 2))
+    await asyncio.sleep(0)
+    running.cancel()
+    waiting.cancel()
+    free.set()
+    assert await database.write(lambda c: 3) == 3
+    database.close()
+
+
+def test_migrated_database_opens_without_importing_migrations(tmp_path: Path) -> None:
+    """A call over classic AGI begins with opening it. Whoever adds a migration raises `SCHEMA`."""
+    from ivr.storage.sqlite.database import SCHEMA_VERSION
+    from ivr.storage.sqlite.migrations_rest import migrations
+
+    Database(tmp_path / "ivr.db").close()
+    connection = sqlite3.connect(tmp_path / "ivr.db")
+    applied = connection.execute("SELECT count(*) FROM _sqlite_migrations").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.close()
+    assert len(migrations.pending(_open_new_database())) == applied == version == SCHEMA_VERSION
+    asked = (
+        "import sys; from pathlib import Path; from ivr.storage.sqlite.database import Database; "
+        f"Database(Path({str(tmp_path)!r}) / 'ivr.db'); print('sqlite_utils' in sys.modules)"
+    )
+    said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "False"
+
+
+def _open_new_database() -> Any:
+    from sqlite_utils import Database as Tables
+
+    return Tables(memory=True)
+
+
+async def test_fingerprint_changes_on_foreign_commit_but_not_on_read(tmp_path: Path) -> None:
+    ours, theirs = Database(tmp_path / "ivr.db"), Database(tmp_path / "ivr.db")
+    await theirs.write(lambda c: c.execute("CREATE TABLE things (name TEXT)"))
+    before = ours.change_fingerprint()
+    assert await ours.read(lambda c: c.execute("SELECT count(*) FROM things").fetchone()[0]) == 0
+    assert ours.change_fingerprint() == before
+    await theirs.write(lambda c: c.execute("INSERT INTO things VALUES ('lamp')"))
+    assert ours.change_fingerprint() != before
+    for database in (ours, theirs):
+        database.close()

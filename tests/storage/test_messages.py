@@ -1,0 +1,263 @@
+"""The store contract for messages, on its SQLite form."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from functools import partial
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ivr.errors import NotFound, PastRetention, PreconditionFailed
+from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.protocols import Because
+from ivr.storage.records import Caller, Counts, Folder, Message, OpenFolder
+from ivr.storage.sqlite import message_rows
+from tests.support.app_fixture import NOON, AppFixture
+
+NEVER = 0
+
+
+async def cursor_ids(app: AppFixture, opened: OpenFolder) -> list[Message]:
+    found: list[Message] = []
+    after = None
+    while message := await app.container.messages.next(opened, after):
+        found.append(message)
+        after = message.order
+    return found
+
+
+async def open_folder(
+    app: AppFixture, box: Mailbox, folder: Folder = Folder.NEW, *, oldest_first: bool = False
+) -> OpenFolder:
+    found, first = await app.container.messages.open(
+        box.account_id, box.id, folder, oldest_first=oldest_first, not_before=NEVER
+    )
+    assert first == await app.container.messages.next(found, None)
+    return found
+
+
+async def insert_message(app: AppFixture, box: Mailbox, **about: object) -> Message:
+    """A row without audio."""
+    time = int(about.pop("time", NOON))  # type: ignore[call-overload]
+    number = len(await app.messages(box))
+    message = Message(
+        id=f"201605-{number:032x}", account_id=box.account_id, box_id=box.id, folder=Folder.NEW, time=time,
+        length_ms=1000, bytes=16_044, caller=Caller("2001"),
+    )  # fmt: skip
+    message = replace(message, **about)  # type: ignore[arg-type]
+    await app.container.messages.add(message)
+    return message
+
+
+async def test_a_message_is_seen_as_it_was_stored(app: AppFixture) -> None:
+    box = await app.create_box()
+    message = await insert_message(app, box, urgent=True, from_uri="a@b", to_uri="c@d", call_id="x", history=("h",))
+    assert await app.container.messages.get(box.id, message.id, NEVER) == message
+
+
+async def test_message_does_not_exist_through_another_box(app: AppFixture) -> None:
+    box, other = await app.create_box("1000"), await app.create_box("1001")
+    message = await insert_message(app, box)
+    with pytest.raises(NotFound):
+        await app.container.messages.get(other.id, message.id, NEVER)
+    with pytest.raises(NotFound):
+        await app.container.messages.move_to(other.id, message.id, Folder.SAVED, Because.KEY)
+
+
+async def test_message_past_retention_raises_and_is_not_listed(app: AppFixture) -> None:
+    box = await app.create_box()
+    message = await insert_message(app, box, time=NOON - 100)
+    with pytest.raises(PastRetention):
+        await app.container.messages.get(box.id, message.id, NOON - 99)
+    assert await cursor_ids(app, replace(await open_folder(app, box), not_before=NOON - 99)) == []
+
+
+async def test_counts_of_now_leave_out_what_passed_retention(app: AppFixture) -> None:
+    box = await app.create_box()
+    await insert_message(app, box, time=NOON - 100)
+    await insert_message(app, box, time=NOON)
+    assert await app.container.messages.counts_now(box.account_id, box.id, NOON - 50) == Counts(new=1)
+    assert await app.container.messages.counts(box.id) == Counts(new=1), "and so it stays"
+
+
+async def test_expiry_takes_messages_out_of_the_counts(app: AppFixture) -> None:
+    box = await app.create_box()
+    old, young = await insert_message(app, box, time=NOON - 100), await insert_message(app, box, time=NOON)
+    assert await app.container.messages.expire(box.account_id, NOON - 50, 10) == 1
+    assert await app.container.messages.counts(box.id) == Counts(new=1)
+    assert [m.id for m in await cursor_ids(app, await open_folder(app, box))] == [young.id]
+    with pytest.raises(PastRetention):
+        await app.container.messages.get(box.id, old.id, NEVER)
+
+
+async def test_messages_are_ordered_urgent_first_then_newest_first(app: AppFixture) -> None:
+    box = await app.create_box()
+    a, b = await insert_message(app, box, time=NOON - 30), await insert_message(app, box, time=NOON - 10)
+    c, d = (
+        await insert_message(app, box, time=NOON - 40, urgent=True),
+        await insert_message(app, box, time=NOON - 20, urgent=True),
+    )
+    assert [m.id for m in await cursor_ids(app, await open_folder(app, box))] == [d.id, c.id, b.id, a.id]
+    assert [m.id for m in await cursor_ids(app, await open_folder(app, box, oldest_first=True))] == [
+        c.id,
+        d.id,
+        a.id,
+        b.id,
+    ]
+
+
+async def test_cursor_excludes_messages_added_after_opening(app: AppFixture) -> None:
+    box = await app.create_box()
+    there = await insert_message(app, box, time=NOON)
+    saved = await insert_message(app, box, time=NOON - 5)
+    await app.container.messages.move_to(box.id, saved.id, Folder.SAVED, Because.KEY)
+    folder = await open_folder(app, box)
+    await insert_message(app, box, time=NOON - 10)
+    await app.container.messages.move_to(box.id, saved.id, Folder.NEW, Because.REQUEST)
+    assert [m.id for m in await cursor_ids(app, folder)] == [there.id]
+    assert len(await cursor_ids(app, await open_folder(app, box))) == 3
+
+
+async def test_a_folder_change_remembers_where_it_came_from(app: AppFixture) -> None:
+    box = await app.create_box()
+    message = await insert_message(app, box)
+    await app.container.messages.move_to(box.id, message.id, Folder.SAVED, Because.KEY)
+    deleted = await app.container.messages.move_to(box.id, message.id, Folder.DELETED, Because.KEY)
+    assert (deleted.folder, deleted.folder_before, deleted.revision) == ("deleted", "saved", 3)
+    restored = await app.container.messages.restore(box.id, message.id, Because.KEY)
+    assert restored.folder == "saved"
+
+
+async def test_changing_to_the_folder_where_it_is_changes_nothing(app: AppFixture) -> None:
+    box = await app.create_box()
+    message = await insert_message(app, box)
+    same = await app.container.messages.move_to(box.id, message.id, Folder.NEW, Because.KEY)
+    assert same == message
+    assert (await app.container.messages.restore(box.id, message.id, Because.KEY)) == message
+
+
+async def test_change_with_outdated_revision_is_rejected(app: AppFixture) -> None:
+    box = await app.create_box()
+    message = await insert_message(app, box)
+    await app.container.messages.move_to(box.id, message.id, Folder.SAVED, Because.KEY)
+    with pytest.raises(PreconditionFailed):
+        await app.container.messages.move_to(box.id, message.id, Folder.DELETED, Because.REQUEST, seen=message.revision)
+    assert await app.folder_of(message) == "saved"
+    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, Because.REQUEST, seen=message.revision + 1)
+    assert await app.folder_of(message) == "deleted"
+
+
+async def test_conditional_move_skips_messages_in_other_folders(app: AppFixture) -> None:
+    box = await app.create_box()
+    message = await insert_message(app, box)
+    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, Because.KEY)
+    kept = await app.container.messages.move_to(box.id, message.id, Folder.SAVED, Because.HEARD, only_from=Folder.NEW)
+    assert kept.folder == "deleted"
+
+
+async def test_soft_deleted_message_is_invisible_everywhere(app: AppFixture) -> None:
+    box = await app.create_box()
+    message, other = await insert_message(app, box), await insert_message(app, box)
+    assert await app.container.messages.remove(box.id, [message.id, "nonsense"]) == [message.id]
+    assert [m.id for m in await app.messages(box)] == [other.id]
+    assert await app.container.messages.counts(box.id) == Counts(new=1)
+    assert await app.container.messages.bytes(box.id) == other.bytes
+
+
+async def test_message_in_deleted_folder_is_not_soft_deleted(app: AppFixture) -> None:
+    box = await app.create_box()
+    message = await insert_message(app, box)
+    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, Because.KEY)
+    assert [m.id for m in await app.messages(box)] == [message.id]
+    assert await app.container.messages.counts(box.id) == Counts(deleted=1)
+
+
+async def test_a_box_that_was_deleted_takes_no_message(app: AppFixture) -> None:
+    box = await app.create_box()
+    message = await insert_message(app, box)
+    await app.container.boxes.delete(box)
+    with pytest.raises(NotFound):
+        await app.container.messages.add(replace(message, id="201605-" + "f" * 32))
+
+
+async def test_each_change_enqueues_outbox_events(app: AppFixture) -> None:
+    box = await app.create_box()
+    message = await insert_message(app, box)
+    await app.container.messages.move_to(box.id, message.id, Folder.SAVED, Because.HEARD)
+    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, Because.KEY)
+    sql = "SELECT kind, message_id, payload FROM outbox ORDER BY id"
+    asked = await app.container.database.read(lambda c: [tuple(row) for row in c.execute(sql)])
+    assert asked == [
+        ("new", message.id, "{}"),
+        ("light", None, "{}"),
+        ("saved", message.id, '{"reason": "heard"}'),
+        ("deleted", message.id, '{"reason": "dtmf"}'),
+    ]
+
+
+OPERATIONS = st.lists(
+    st.tuples(st.sampled_from(["add", "add urgent", "save", "delete", "restore", "new", "remove"]), st.integers(0, 5)),
+    max_size=25,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@given(OPERATIONS)
+async def test_counters_are_right_after_any_verbs(app: AppFixture, verbs: list[tuple[str, int]]) -> None:
+    await app.container.database.write(lambda c: c.execute("DELETE FROM numbers").rowcount)
+    box = await app.create_box()
+    known: list[Message] = []
+    for verb, n in verbs:
+        if verb.startswith("add"):
+            known.append(await app.create_message(box, s=0.1 * (n + 1), urgent=verb == "add urgent"))
+        elif known:
+            message = known[n % len(known)]
+            try:
+                if verb == "remove":
+                    await app.container.messages.remove(box.id, [message.id])
+                elif verb == "restore":
+                    await app.container.messages.restore(box.id, message.id, Because.KEY)
+                else:
+                    folder = {"save": Folder.SAVED, "delete": Folder.DELETED, "new": Folder.NEW}[verb]
+                    await app.container.messages.move_to(box.id, message.id, folder, Because.KEY)
+            except NotFound:
+                pass
+    there = await app.messages(box)
+    folders: list[str] = [m.folder for m in there]
+    urgent: list[str] = [m.folder for m in there if m.urgent]
+    assert await app.container.messages.counts(box.id) == Counts(
+        *map(folders.count, ("new", "saved", "deleted")), *map(urgent.count, ("new", "saved"))
+    )
+    assert await app.container.messages.bytes(box.id) == sum(m.bytes for m in there)
+
+
+def query_plan(statement: str, connection: sqlite3.Connection) -> list[str]:
+    return [row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+
+
+async def test_call_queries_use_indexes(app: AppFixture) -> None:
+    """Each runs along an index that gives its rows in the wanted order: no scan of a table, no sorting."""
+    box = await app.create_box()
+    statements: list[str] = []
+
+    def watched(connection: sqlite3.Connection) -> None:
+        connection.set_trace_callback(statements.append)
+        for oldest_first in (False, True):
+            folder = OpenFolder(box.id, Folder.NEW, oldest_first, 10, NOON - 100)
+            message_rows.next_message(connection, folder, None)
+            message_rows.next_message(connection, folder, (True, NOON, "x"))
+        message_rows.messages_older_than(connection, box.account_id, NOON, 1)
+        message_rows.last_arrival_seq(connection, box.account_id)
+        message_rows.message_page(connection, box.id, None, 0, None, 50)
+        connection.set_trace_callback(None)
+
+    await app.container.database.read(watched)
+    await app.container.messages.counts(box.id)
+    selects = [s for s in statements if s.startswith("SELECT")]
+    assert len(selects) > 8
+    for statement in selects:
+        plan = await app.container.database.read(partial(query_plan, statement))
+        assert all(step.startswith("SEARCH") for step in plan), f"{plan}: {statement}"

@@ -1,0 +1,64 @@
+"""Who is at what, known to all processes of an installation."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from ivr.storage.process_locks import Attendance
+
+OTHER_PROCESS_PROGRAM = """
+import sys
+from pathlib import Path
+from ivr.storage.process_locks import Attendance
+print(Attendance(Path(sys.argv[1])).hold("take"), flush=True)
+sys.stdin.read()
+"""
+
+
+def start_lock_holder(folder: Path) -> subprocess.Popen[str]:
+    """A process that is at "take"."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", OTHER_PROCESS_PROGRAM, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "True\n"
+    return process
+
+
+def test_lock_of_other_process_is_seen(tmp_path: Path) -> None:
+    folder = tmp_path / "attended"
+    here = Attendance(folder)
+    assert not here.is_held("take")
+    with start_lock_holder(folder) as process:
+        assert here.is_held("take")
+        assert not here.is_held("another")
+        assert not here.hold("take")
+        process.kill()
+    assert not here.is_held("take"), "nobody is at what a dead process was at"
+    assert list(folder.iterdir()) == []
+    assert here.hold("take")
+
+
+def test_released_lock_leaves_no_file(tmp_path: Path) -> None:
+    here = Attendance(tmp_path / "attended")
+    assert here.hold("take")
+    assert here.is_held("take")
+    assert Attendance(tmp_path / "attended").is_held("take")
+    here.let_go("take")
+    here.let_go("take")
+    assert not here.is_held("take")
+    assert list((tmp_path / "attended").iterdir()) == []
+
+
+def test_lock_without_file_support_still_works_in_process(tmp_path: Path) -> None:
+    (tmp_path / "attended").write_text("no folder")
+    here = Attendance(tmp_path / "attended")
+    assert here.hold("take")
+    assert here.is_held("take")
+    here.let_go("take")
+    assert not here.is_held("take")

@@ -1,0 +1,161 @@
+"""A small installation to test in: an account, two people with a phone each, boxes and messages as needed."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ivr.app import App, build_app
+from ivr.audio.sound import Sound
+from ivr.call.arguments import Arguments, parse
+from ivr.call.incoming import IncomingCall
+from ivr.directory.models import Account, Endpoint, User
+from ivr.mailbox.mailbox import Mailbox
+from ivr.menus.call_handler import CallHandler
+from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.prompt_cache import PromptCache
+from ivr.settings import Settings
+from ivr.storage.protocols import Media, MediaKind
+from ivr.storage.records import Caller, Folder, Message
+from ivr.storage.sqlite.media import SqliteMedia
+from tests.support.scripted_call import ScriptedCall, ScriptStep
+
+NOON = 1_462_881_600
+"""Tuesday, 10 May 2016, 12:00 UTC."""
+
+SOUNDS = Path(__file__).parents[2] / "sounds"
+MS_PER_WORD = 300
+
+
+class FakeClock:
+    """A clock that stands until somebody moves it."""
+
+    def __init__(self, now: float = NOON) -> None:
+        self._now = now
+
+    def now(self) -> float:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def advance(self, *, ms: float = 0, s: float = 0) -> None:
+        self._now += ms / 1000 + s
+
+
+class TextPromptCache(PromptCache):
+    """Sentences that are only text, 300 ms a word: menus need no recordings to be tested."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    def find_cached(self, language: str, clips: tuple[str, ...]) -> Sound | None:
+        return self.render(language, clips)
+
+    def render(self, language: str, clips: tuple[str, ...]) -> Sound:
+        text = " ".join(self._catalogue[clip].text for clip in clips)
+        return Sound(Path("/nowhere"), MS_PER_WORD * len(text.split()), text)
+
+
+class AppFixture:
+    """The installation `app`, with the time in `clock`."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.clock = FakeClock()
+        data = {"folder": folder, "sync": False, "busy_ms": 200, **settings.pop("data", {})}
+        self.settings = Settings(data=data, pins={"cost": 4}, **settings)
+        self.container: App = build_app(self.settings, self.clock)
+        self.prompt_cache: PromptCache = TextPromptCache(Catalogue.load(SOUNDS / "en"))
+        self.account: Account
+        self.alice: User
+        self.bob: User
+
+    async def open(self) -> AppFixture:
+        """Move in: account `demo`, users alice and bob, whose phones are PJSIP/alice and PJSIP/bob."""
+        self.account = await self.container.directory.create_account(Account(name="demo", realm="demo.example"))
+        self.alice = await self.create_user("alice")
+        self.bob = await self.create_user("bob")
+        return self
+
+    async def create_user(self, name: str, **fields: Any) -> User:
+        """A user with a phone of the same name."""
+        user = await self.container.directory.create_user(User(name=name, account_id=self.account.id, **fields))
+        await self.container.directory.add_endpoint(
+            Endpoint(system="asterisk", name=name, account_id=self.account.id, user_id=user.id)
+        )
+        return user
+
+    async def create_box(
+        self, number: str = "1000", owner: User | None = None, pin: str | None = "1379", **settings: Any
+    ) -> Mailbox:
+        """A box that is set up."""
+        document = {"name": f"Box {number}", "mailbox": number, "is_setup": True, "pin": pin, **settings}
+        if owner:
+            document["owner_id"] = owner.id
+        return await self.container.boxes.create(self.account, document)
+
+    async def create_message(
+        self, mailbox: Mailbox, *, s: float = 5, folder: str = "new", age_s: float = 3600, caller: str = "2001",
+        urgent: bool = False,
+    ) -> Message:  # fmt: skip
+        """A message of `s` seconds, left `age_s` seconds ago."""
+        pcm = b"\x01\x02" * int(s * 8000)
+        time = int(self.clock.now() - age_s)
+        return await self.container.delivery.bring(
+            mailbox, pcm, Caller(caller, ""), time, Folder(folder), urgent=urgent
+        )
+
+    async def create_recording(self, mailbox: Mailbox, kind: MediaKind, *, s: float = 2) -> str:
+        """A greeting or a name of so many seconds, not yet in use; its id."""
+        media_id = secrets.token_hex(16)
+        pcm = b"\x01\x02" * int(s * 8000)
+        size = self.container.recordings.write(pcm, self.container.recordings.media(mailbox.account_id, media_id))
+        now = int(self.clock.now())
+        media = Media(media_id, mailbox.account_id, mailbox.id, kind, int(s * 1000), size, now)
+        await SqliteMedia(self.container.database, self.clock).add(media)
+        return media_id
+
+    async def activate_recordings(self, mailbox: Mailbox, *kinds: MediaKind, **media: Any) -> Mailbox:
+        """The box with recordings of these kinds in use."""
+        ids = {kind: await self.create_recording(mailbox, kind) for kind in kinds}
+        return await self.container.boxes.patch(mailbox, {"media": {**ids, **media}})
+
+    async def folder_of(self, message: Message) -> str:
+        return (await self.container.messages.get(message.box_id, message.id, 0)).folder
+
+    async def messages(self, mailbox: Mailbox) -> list[Message]:
+        return await self.container.messages.page(mailbox.id, None, 0, None, 1000)
+
+    def new_call(
+        self, script: Iterable[ScriptStep] = (), *, endpoint: str | None = None, path: str = "check", caller: str = "5550100",
+        hang_up_at: int | None = None, is_diverted: bool = False, variables: dict[str, str] | None = None,
+        extensions: Iterable[tuple[str, str]] = (), **arguments: str,
+    ) -> ScriptedCall:  # fmt: skip
+        """A call that is about to arrive, from `endpoint` (proven) or from outside, in a dialplan with `extensions`."""
+        asked: Arguments
+        asked, _ = parse(path, [f"{name}={value}" for name, value in {"account": "demo", **arguments}.items()])
+        arrival = IncomingCall(
+            channel=f"PJSIP/{endpoint or 'trunk'}-00000001", uniqueid="1.1", arguments=asked, caller_number=caller,
+            endpoint=endpoint, forwarded=is_diverted,
+        )  # fmt: skip
+        phone = ScriptedCall(
+            script, arrival, self.clock.monotonic, lambda ms: self.clock.advance(ms=ms), hang_up_at, variables
+        )
+        phone.extensions = set(extensions)
+        return phone
+
+    async def run_call(self, script: Iterable[ScriptStep] = (), **options: Any) -> ScriptedCall:
+        """A call from its first moment to its last."""
+        phone = self.new_call(script, **options)
+        await self.handle_call(phone)
+        return phone
+
+    async def handle_call(self, phone: ScriptedCall) -> None:
+        await CallHandler(self.container.voicemail_services, self.prompt_cache, self.container.call_store).handle(phone)
+
+    def close(self) -> None:
+        self.container.close()
+        shutil.rmtree(self.settings.data.folder, ignore_errors=True)
