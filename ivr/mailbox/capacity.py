@@ -1,4 +1,4 @@
-"""How much more a box takes: by count, and by its quota (kazoo-behaviour §1.5; docs/decisions/0015).
+"""How much more a box takes: by count, and by its quota (kazoo-behaviour §1.5; docs/dev/decisions/0015).
 
 The count is asked about callers only, before they talk. The quota holds for whatever comes into a box: the store sees
 to it in the transaction that brings it. What is asked here is so that people hear it before they do their part.

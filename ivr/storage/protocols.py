@@ -65,7 +65,7 @@ class Because(StrEnum):
 class MessageStore(Protocol):
     """Messages. `box_id` is always that of the box through which they are seen: elsewhere they do not exist.
 
-    Whatever comes into a box by these takes its room by the quota of that box (docs/decisions/0015): where it does not
+    Whatever comes into a box by these takes its room by the quota of that box (docs/dev/decisions/0015): where it does not
     fit, the oldest of `deleted` go until it does, and those are given, for their files are to be taken away. Where it
     does not fit even so, `BoxFull` is raised.
     """

@@ -1,4 +1,4 @@
-"""One small break for as many rows of docs/checklist.md as there can be: what to change, where, into what."""
+"""One small break for as many rows of docs/dev/checklist.md as there can be: what to change, where, into what."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/checklist.md: every row is there once, and every test that it names exists."""
+"""docs/dev/checklist.md: every row is there once, and every test that it names exists."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DESIGN_CHANGES = {"KP32", "KP33", "L10", "L14", "L16", "F05", "F06", "E12", "C04
 
 def rows() -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
-    for line in (ROOT / "docs" / "checklist.md").read_text().splitlines():
+    for line in (ROOT / "docs" / "dev" / "checklist.md").read_text().splitlines():
         if matched := re.fullmatch(r"\| ([A-Z]+\d\d) \| (.*?) \| (.*) \|", line):
             assert matched[1] not in found, f"{matched[1]} is there twice"
             found[matched[1]] = (matched[2], matched[3])

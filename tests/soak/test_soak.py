@@ -1,4 +1,4 @@
-"""A short soak in every run of the tests; `make soak` is the long one (docs/soak.md)."""
+"""A short soak in every run of the tests; `make soak` is the long one (docs/dev/soak.md)."""
 
 from __future__ import annotations
 

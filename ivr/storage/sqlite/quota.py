@@ -1,4 +1,4 @@
-"""Room by the quota, in SQLite, within a transaction of somebody else's (the rule: docs/decisions/0015)."""
+"""Room by the quota, in SQLite, within a transaction of somebody else's (the rule: docs/dev/decisions/0015)."""
 
 from __future__ import annotations
 
