@@ -219,7 +219,7 @@ def _lab_processes(lab: LabInfo) -> list[int]:
             line = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
         except OSError:
             continue
-        if lab.folder.encode() in line and (b"ivr\0serve" in line or b"asterisk\0-f" in line):
+        if lab.folder.encode() in line and (b"ivr\0serve" in line or b"asterisk\0-g\0-f" in line):
             found.append(int(entry.name))
     return found
 

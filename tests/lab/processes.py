@@ -16,7 +16,10 @@ from typing import Any
 ASTERISK_UID = 61001
 SERVICE_UID = 61002
 SHARED_GID = 61000
-"""Numbers are enough: nobody needs to be in /etc/passwd."""
+"""The user `asterisk`, the service's user, and the group `asterisk`, which is the group that both share: Asterisk drops
+every other group when it is started with `-G`. The service's user needs no entry in /etc/passwd."""
+DEBIAN_ARGUMENTS = ("-g", "-f", "-p", "-U", "asterisk", "-G", "asterisk")
+"""What the unit of Debian's package starts Asterisk with (`ExecStart` of asterisk.service)."""
 START_WITHIN_S = 60.0
 SERVER_NICENESS = -5
 HOST_FOLDERS = Path("/machine")
@@ -48,9 +51,12 @@ class AsteriskProcess:
         """Start, and wait until it has booted. Raises `StartFailed`."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._namespace_command("asterisk", "-f", "-C", str(self._config)), stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, start_new_session=True,
-            )  # fmt: skip
+                self._start_command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         _raise_priority(self._process)
         deadline = time.monotonic() + START_WITHIN_S
         while "fully booted" not in self.cli("core waitfullybooted"):
@@ -93,25 +99,35 @@ class AsteriskProcess:
         assert self._process
         return self._process.pid
 
-    def _namespace_command(self, *command: str) -> list[str]:
-        mounts = "".join(
-            f"mkdir -p {self._root}{at} && mount --bind {at} {self._root}{at} && " for at in self._mount_commands()
-        )
-        if self._root != Path("/"):
-            mounts += self._hosts_file()
+    def _start_command(self) -> list[str]:
+        """Debian's command line as root, in a mount namespace of its own: Asterisk itself becomes its user."""
+        mounts = [f"mkdir -p {self._root}{at} && mount --bind {at} {self._root}{at}" for at in self._mounted_folders()]
+        mounts += [f"touch {self._root}{at} && mount --bind {file} {self._root}{at}" for at, file in self._etc_files()]
         if self._mounts_host and self._root != Path("/"):
             at = f"{self._root}{HOST_FOLDERS}"
-            mounts += f"mkdir -p {at} && mount --rbind / {at} && "
-        script = f"{mounts}exec {' '.join([*self._drop_privileges(), *command])}"
+            mounts.append(f"mkdir -p {at} && mount --rbind / {at}")
+        chroot = ["chroot", str(self._root)] if self._root != Path("/") else []
+        command = " ".join([*chroot, "asterisk", *DEBIAN_ARGUMENTS, "-C", str(self._config)])
+        script = " && ".join([*mounts, f"exec {command}"])
         return ["unshare", "-m", "--propagation", "private", "sh", "-c", script]
 
-    def _hosts_file(self) -> str:
-        """Asterisk asks for this machine's name at each call. Where no file has it, DNS is asked, for seconds."""
-        hosts = self._folders[0] / "hosts"
-        hosts.write_text(f"127.0.0.1 localhost {socket.gethostname()}\n")
-        return f"touch {self._root}/etc/hosts && mount --bind {hosts} {self._root}/etc/hosts && "
+    def _etc_files(self) -> list[tuple[str, Path]]:
+        """Files of /etc that this Asterisk sees instead of its root's: (path, file).
 
-    def _mount_commands(self) -> list[Path]:
+        `passwd` and `group` give the user and group `asterisk` the numbers of the lab. Asterisk looks up this machine's
+        name at each call; where `hosts` lacks it, DNS is asked, for seconds.
+        """
+        folder = self._folders[0]
+        passwd = _with_ids(self._root / "etc/passwd", {2: ASTERISK_UID, 3: SHARED_GID})
+        group = _with_ids(self._root / "etc/group", {2: SHARED_GID})
+        files = {"/etc/passwd": ("passwd", passwd), "/etc/group": ("group", group)}
+        if self._root != Path("/"):
+            files["/etc/hosts"] = ("hosts", f"127.0.0.1 localhost {socket.gethostname()}\n")
+        for name, text in files.values():
+            (folder / name).write_text(text)
+        return [(at, folder / name) for at, (name, _) in files.items()]
+
+    def _mounted_folders(self) -> list[Path]:
         return [] if self._root == Path("/") else self._folders
 
     def _drop_privileges(self) -> list[str]:
@@ -165,6 +181,18 @@ class ServiceProcess:
         """Send it a signal: SIGSTOP makes it hang, SIGCONT lets it go on."""
         assert self._process
         self._process.send_signal(number)
+
+
+def _with_ids(file: Path, ids: dict[int, int]) -> str:
+    """A passwd or group file in which the line of `asterisk` has other numbers: {field: number}."""
+    lines = []
+    for line in file.read_text().splitlines():
+        fields = line.split(":")
+        if fields[0] == "asterisk":
+            for field, number in ids.items():
+                fields[field] = str(number)
+        lines.append(":".join(fields))
+    return "\n".join(lines) + "\n"
 
 
 def as_service_user(environment: dict[str, str]) -> dict[str, Any]:
