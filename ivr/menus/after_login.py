@@ -18,7 +18,7 @@ log = structlog.get_logger()
 class PostLogin(OwnerMenu):
     """The way from the door to the first menu."""
 
-    async def run_forever(self) -> NextStep:
+    async def run(self) -> NextStep:
         settings = self.mailbox.settings
         if not settings.is_setup:
             return Wizard(self.session)

@@ -11,7 +11,7 @@ from ivr.menus.sign_in import SignIn
 class Announcement(CallerMenu):
     """Keys other than those to sign in and to go on are ignored."""
 
-    async def run_forever(self) -> NextStep:
+    async def run(self) -> NextStep:
         meant = self.key_map.key("greeting", "login") + self.key_map.key("greeting", "continue")
         played = await play_greeting(self, keys=meant)
         match self.key_map.action("greeting", played.key):

@@ -29,7 +29,7 @@ class CallBackToCaller(OwnerMenu):
         allowed = bool(system.callback_context) and not system.should_disable_callback
         return allowed and _may_dial_out(session) and bool(DIALLABLE.fullmatch(message.caller.number))
 
-    async def run_forever(self) -> NextStep | None:
+    async def run(self) -> NextStep | None:
         """Where to go; None when refused, and the message goes on."""
         system = self.mailbox.system
         if system.should_disable_callback or not self._number:

@@ -186,7 +186,7 @@ class CallHandler:
         try:
             place: NextStep = PostLogin(session) if session else await self._entry_menu(visit, mailbox, named)
             while not isinstance(place, Status):
-                place = await place.run_forever()
+                place = await place.run()
             return place
         finally:
             for opened in visit.opened_mailboxes:

@@ -27,7 +27,7 @@ async def entry_menu(call_context: CallContext, mailbox: Mailbox | None) -> Next
 class UnknownMailbox(Menu):
     """A caller reached a number that has no box."""
 
-    async def run_forever(self) -> NextStep:
+    async def run(self) -> NextStep:
         return await self.say_goodbye("greeting/no-voicemail", status=Status.NOBOX)
 
 

@@ -16,7 +16,7 @@ OPERATOR_EXTENSION = "o"
 class DialplanExit(CallerMenu):
     """Ways back into the dialplan."""
 
-    async def run_forever(self, key: str | None) -> Status | None:
+    async def run(self, key: str | None) -> Status | None:
         """Send the call there; None where the key leads nowhere."""
         if key is None or (place := await self._find_target(key)) is None:
             return None

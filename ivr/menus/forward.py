@@ -22,7 +22,7 @@ class Forward(Recorder):
         self._message = message
         self._destination: Mailbox
 
-    async def run_forever(self) -> bool:
+    async def run(self) -> bool:
         """Whether the message was forwarded."""
         destination = await self._ask_destination()
         if destination is None:

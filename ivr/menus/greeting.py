@@ -25,7 +25,7 @@ from ivr.menus.sign_in import SignIn
 class Greeting(CallerMenu):
     """What a caller hears before the beep."""
 
-    async def run_forever(self) -> NextStep | None:
+    async def run(self) -> NextStep | None:
         """Where the caller goes instead of leaving a message; None: to the beep."""
         tries = hunt.MAX_TRIES if Hunt.is_offered(self.mailbox) else 0
         played = await play_greeting(
@@ -33,13 +33,13 @@ class Greeting(CallerMenu):
         )
         while True:
             typed = await self._collect_extension(played.key) if tries else played.key
-            if way_out := await DialplanExit(self.call_context, self.mailbox).run_forever(typed):
+            if way_out := await DialplanExit(self.call_context, self.mailbox).run(typed):
                 return way_out
             if action := self.key_map.action("greeting", typed):
                 return await self._run_action(action)
             if not tries or not typed or not typed[0].isdigit():
                 return None
-            if place := await Hunt(self.call_context, self.mailbox).run_forever(typed):
+            if place := await Hunt(self.call_context, self.mailbox).run(typed):
                 return place
             tries -= 1
             played = await self.call.play(await self._render_instructions(tries))
@@ -80,4 +80,4 @@ class Greeting(CallerMenu):
             case "continue":
                 return Status.EXIT
             case _:  # The operator; where there is none, the caller may leave a message.
-                return await Operator(self.call_context, self.mailbox).run_forever()
+                return await Operator(self.call_context, self.mailbox).run()

@@ -17,7 +17,7 @@ NO_EXPIRY = 0
 class GreetingDuration(Menu):
     """For how many days, today being the first."""
 
-    async def run_forever(self) -> int | None:
+    async def run(self) -> int | None:
         """Days, or `NO_END`; None: no answer that makes sense."""
         for _ in range(MAX_TRIES):
             entry = await self.ask_digits("settings/how-many-days", len(str(MAX_DAYS)))

@@ -56,7 +56,7 @@ class RecordGreeting(Recorder):
         self._mailbox = session.mailbox
         self._purpose = purpose
 
-    async def run_forever(self) -> RecordingOutcome:
+    async def run(self) -> RecordingOutcome:
         """What an earlier call left is offered before anything new is recorded."""
         aside = await self.call.run_while_listening(self.services.takes.aside(self._mailbox.id))
         found = next((take for take in aside if take.purpose is self._purpose), None)
@@ -111,7 +111,7 @@ class RecordGreeting(Recorder):
 
     async def _ask_days(self, take: Take) -> int | None:
         try:
-            return await GreetingDuration(self.call_context).run_forever()
+            return await GreetingDuration(self.call_context).run()
         except HungUp:
             await self._suspend(take)
             raise
@@ -144,7 +144,7 @@ class RecordGreeting(Recorder):
         await self._suspend(take)
 
     async def _review_take(self, take: Take, mailbox: Mailbox, length_ms: int) -> ReviewChoice:
-        return await Review(self.call_context, mailbox.keys, take, length_ms, REVIEW_OPTIONS).run_forever()
+        return await Review(self.call_context, mailbox.keys, take, length_ms, REVIEW_OPTIONS).run()
 
     async def _max_duration_ms(self, mailbox: Mailbox) -> int:
         return MAX_DURATION_MS

@@ -30,7 +30,7 @@ class Hunt(CallerMenu):
         """Whether the box lets callers hunt, and there is something to be found."""
         return mailbox.settings.hunt and bool(mailbox.system.hunt_context)
 
-    async def run_forever(self, extension: str) -> Status | None:
+    async def run(self, extension: str) -> Status | None:
         """Send the call there; None where it may not go, or nothing is there, and the caller was told."""
         context = self.mailbox.system.hunt_context
         if not self._is_allowed(extension) or not await self.call.extension_exists(context, extension):

@@ -38,15 +38,15 @@ class LeaveMessage(Recorder):
         """As the caller marked it; it outlives a take that they record again."""
         self._operator_chosen = False
 
-    async def run_forever(self) -> NextStep:
-        elsewhere = await Greeting(self.call_context, self._mailbox).run_forever()
+    async def run(self) -> NextStep:
+        elsewhere = await Greeting(self.call_context, self._mailbox).run()
         if elsewhere is not None:
             return elsewhere
         if not await self.record(self._mailbox):
             return await self.say_goodbye("greeting/too-short", "done/goodbye", status=Status.NOMESSAGE)
         if self._operator_chosen:
             await self.say("done/saved")
-            return await Operator(self.call_context, self._mailbox).run_forever() or await self.say_goodbye()
+            return await Operator(self.call_context, self._mailbox).run() or await self.say_goodbye()
         return await self.say_goodbye("done/message-left", "done/thank-you")
 
     async def _begin_take(self) -> Take:
@@ -88,7 +88,7 @@ class LeaveMessage(Recorder):
             self.call_context, mailbox, take, length_ms, urgent=self._urgent, has_operator=operator is not None
         )
         try:
-            choice = await review.run_forever()
+            choice = await review.run()
         finally:
             self._urgent = review.urgent
         self._operator_chosen = choice is ReviewChoice.OPERATOR

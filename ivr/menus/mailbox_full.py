@@ -16,7 +16,7 @@ log = structlog.get_logger()
 class MailboxFull(CallerMenu):
     """Only the key to sign in is heard: there is nothing else to be done here."""
 
-    async def run_forever(self) -> NextStep:
+    async def run(self) -> NextStep:
         await self.call.run_while_listening(self._notify_owner())
         before, full = await render_introduction(self), [await self.render("greeting/mailbox-full")]
         played = await play_greeting(self, prefix=before, suffix=full, keys=self.key_map.key("greeting", "login"))

@@ -23,7 +23,7 @@ class MainMenu(OwnerMenu):
         super().__init__(session)
         self._just_signed_in = just_signed_in
 
-    async def run_forever(self) -> NextStep:
+    async def run(self) -> NextStep:
         for _ in range(MAX_ROUNDS):
             counts = await self.call.run_while_listening(self._load_counts())
             if self._just_signed_in and self._should_autoplay(counts):

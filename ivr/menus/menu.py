@@ -21,7 +21,7 @@ from ivr.prompts.voice import Prompt
 class NextMenu(Protocol):
     """A menu that one goes to and never comes back from."""
 
-    async def run_forever(self) -> NextStep:
+    async def run(self) -> NextStep:
         """Attend to the caller; gives where to go from here."""
 
 

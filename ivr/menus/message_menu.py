@@ -73,7 +73,7 @@ class MessageMenu(OwnerMenu):
             self._actions |= {"rewind": self._envelope}
             del self._actions["fastforward"]
 
-    async def run_forever(self) -> NextStep:
+    async def run(self) -> NextStep:
         now = self.services.clock.now()
         self._cursor = await self.call.run_while_listening(
             Walk.begin(self.services.messages, self.mailbox, self._folder, now)
@@ -225,14 +225,14 @@ class MessageMenu(OwnerMenu):
         return self._parent
 
     async def _forward(self) -> KeyResult | NextStep:
-        forwarded = await Forward(self.session, self._playback.message).run_forever()
+        forwarded = await Forward(self.session, self._playback.message).run()
         if forwarded and self.mailbox.settings.after_forward_action == "save":
             return await self._save()
         self._playback.skip_to_menu()
         return KeyResult.STAY
 
     async def _call_back(self) -> KeyResult | NextStep:
-        branched = await CallBackToCaller(self.session, self._playback.message).run_forever()
+        branched = await CallBackToCaller(self.session, self._playback.message).run()
         if branched:
             return branched
         self._playback.replay()

@@ -16,7 +16,7 @@ class Operator(CallerMenu):
     """The one that the dialplan names (`exit_context`), else the box's own, else the system's: an extension of the
     account's operator context."""
 
-    async def run_forever(self) -> Status | None:
+    async def run(self) -> Status | None:
         """Send the call there; None where there is no operator, and nothing was said."""
         place = await self.find_target()
         if place is None:

@@ -10,7 +10,7 @@ MAX_TRIES = 3
 class PinChange(OwnerMenu):
     """Asks for it twice. The old one is not asked for: whoever is here has the owner's rights."""
 
-    async def run_forever(self) -> bool:
+    async def run(self) -> bool:
         """Whether a new PIN was set; one that is refused is refused with the reason."""
         for _ in range(MAX_TRIES):
             pin = await self._ask_pin("pin/enter-new")

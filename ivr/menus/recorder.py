@@ -55,7 +55,7 @@ class Recorder(Menu):
 
     async def _review_take(self, take: Take, mailbox: Mailbox, length_ms: int) -> ReviewChoice:
         """What the person wants done with it."""
-        return await Review(self.call_context, mailbox.keys, take, length_ms).run_forever()
+        return await Review(self.call_context, mailbox.keys, take, length_ms).run()
 
     async def _record_once(self, take: Take, mailbox: Mailbox, *, skip_recording: bool) -> ReviewChoice:
         try:

@@ -46,7 +46,7 @@ class Review(Menu):
         self._recording = Sound(Path(take.path), length_ms, "(your recording)")
         self._round = 0
 
-    async def run_forever(self) -> ReviewChoice:
+    async def run(self) -> ReviewChoice:
         while self._round < MAX_ROUNDS:
             self._round += 1
             key = await self.ask_key(*self._option_prompts())

@@ -32,16 +32,16 @@ class SettingsMenu(OwnerMenu):
         self._make_parent = make_parent
         self._page = 0
         self._actions: dict[str, Callable[[], Awaitable[object]]] = {
-            "record_unavailable": lambda: RecordGreeting(self.session, Purpose.GREETING).run_forever(),
-            "record_name": lambda: RecordGreeting(self.session, Purpose.NAME).run_forever(),
+            "record_unavailable": lambda: RecordGreeting(self.session, Purpose.GREETING).run(),
+            "record_name": lambda: RecordGreeting(self.session, Purpose.NAME).run(),
             "set_pin": self._set_pin,
-            "record_temporary": lambda: RecordGreeting(self.session, Purpose.TEMPORARY).run_forever(),
+            "record_temporary": lambda: RecordGreeting(self.session, Purpose.TEMPORARY).run(),
             "delete_temporary": self._delete_temporary,
             "announcement": self._toggle_announcement,
             "more": self._next_page,
         }
 
-    async def run_forever(self) -> NextStep:
+    async def run(self) -> NextStep:
         tries = 0
         while tries < MAX_TRIES:
             await self._reload()
@@ -108,7 +108,7 @@ class SettingsMenu(OwnerMenu):
     # -- what the keys do --------------------------------------------------------------------------------------------
 
     async def _set_pin(self) -> None:
-        if not await PinChange(self.session).run_forever():
+        if not await PinChange(self.session).run():
             await self.reject("pin/not-changed")
 
     async def _delete_temporary(self) -> None:

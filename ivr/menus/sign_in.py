@@ -17,7 +17,7 @@ class SignIn(Menu):
         self._mailbox = mailbox
         self._mailbox_specified = mailbox_specified
 
-    async def run_forever(self) -> NextStep:
+    async def run(self) -> NextStep:
         """Box numbers and PINs share the tries of one call. A box that does not exist sounds like a wrong PIN."""
         await self.call.answer()
         await dialplan_status.report_owner_login(self.call)

@@ -20,9 +20,9 @@ class Wizard(OwnerMenu):
     Where the owner may change nothing by phone, only the PIN is asked for: it is nobody else's to choose.
     """
 
-    async def run_forever(self) -> NextStep:
+    async def run(self) -> NextStep:
         await self.say("setup/welcome")
-        if not await PinChange(self.session).run_forever():
+        if not await PinChange(self.session).run():
             return await self.say_goodbye("pin/not-changed", "done/goodbye")
         configurable = not self.mailbox.settings.not_configurable
         if configurable and not await self._record_greeting():
@@ -37,7 +37,7 @@ class Wizard(OwnerMenu):
         """Whether its owner decided about one: to use it, or to have none."""
         await self.say("setup/record-greeting")
         for _ in range(MAX_TRIES):
-            outcome = await RecordGreeting(self.session, Purpose.GREETING).run_forever()
+            outcome = await RecordGreeting(self.session, Purpose.GREETING).run()
             if outcome is not RecordingOutcome.TOO_SHORT:
                 return outcome in (RecordingOutcome.USED, RecordingOutcome.DISCARDED)
         return False

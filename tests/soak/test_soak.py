@@ -35,7 +35,7 @@ async def test_soak_detects_broken_call(tmp_path: Path, monkeypatch: pytest.Monk
     async def breaks(_: SignIn) -> None:
         raise RuntimeError("nobody meant this")
 
-    monkeypatch.setattr(SignIn, "run_forever", breaks)
+    monkeypatch.setattr(SignIn, "run", breaks)
     soak = GarbageSoak(50, seed=1)
     watch_log(soak)
     try:

@@ -29,7 +29,7 @@ class ContractCase:
     """`hears` None: what is heard does not matter here."""
 
     sentence: str
-    run_forever: CaseFunction
+    run: CaseFunction
     caller_steps: tuple[CallerStep, ...] = ()
     expected_audio: tuple[HeardRange, ...] | None = None
     continues_in_dialplan: bool = False

@@ -30,7 +30,7 @@ class ContractService:
     async def handle(self, call: Call) -> None:
         try:
             await (call.answer() if self.case.heard_before_answer is None else call.send_progress())
-            await self.case.run_forever(call, self.fixture)
+            await self.case.run(call, self.fixture)
         except HungUp:
             self.failures.append(AssertionError("a hang-up that the row did not expect"))
         except (Exception, pytest.fail.Exception) as error:  # It is told where the test can see it.
