@@ -57,7 +57,7 @@ class GarbageSoak:
         self._inputs = inputs
         self._random = Random(seed)
 
-    async def run_forever(self, folder: Path) -> None:
+    async def run(self, folder: Path) -> None:
         app = AppFixture(
             folder / "data", sounds={"folder": write_tone_prompts(folder / "sounds")}, asterisk={"secret": SECRET},
             fastagi={"port": 0, "calls": 200, "header_within_s": 0.2},
@@ -185,7 +185,7 @@ def main() -> int:
     watch_log(soak)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ivr-soak-") as folder:
-        asyncio.run(soak.run_forever(Path(folder)))
+        asyncio.run(soak.run(Path(folder)))
     print(f"seed {asked.seed}: {asked.inputs} peers and {soak.calls} calls in {time.monotonic() - began:.0f} s")
     for kind, count in sorted(soak.kinds.items()):
         print(f"  {count:>7} {kind}")

@@ -61,7 +61,7 @@ class CallSoak:
         self._random = random
         self._calls_made: collections.Counter[str] = collections.Counter()
 
-    async def run_forever(self, calls: int) -> str:
+    async def run(self, calls: int) -> str:
         """Make them; gives what was seen, in a line. What is wrong is in `broke`."""
         at_first = self._call_counts()
         await self._make_calls(WARM_UP_CALLS * len(self._callers))
@@ -152,7 +152,7 @@ async def run_transport(
             await phone.register(3600)
             callers.append(SoakCaller(phone, device.number, f"*5{TRANSPORTS.index(transport)}"))
         one = CallSoak(lab, admin, callers, window, random)
-        told = await one.run_forever(calls)
+        told = await one.run(calls)
     print(f"{transport}: {told}", flush=True)
     for what, count in collections.Counter(one.failures).most_common(20):
         print(f"BROKE {count} times: {what}", flush=True)

@@ -21,7 +21,7 @@ async def test_three_hundred_garbage_peers_do_not_disturb_calls(tmp_path: Path) 
     soak = GarbageSoak(300, seed=1)
     watch_log(soak)
     try:
-        await soak.run_forever(tmp_path)
+        await soak.run(tmp_path)
     finally:
         structlog.reset_defaults()
     assert soak.failures == []
@@ -39,7 +39,7 @@ async def test_soak_detects_broken_call(tmp_path: Path, monkeypatch: pytest.Monk
     soak = GarbageSoak(50, seed=1)
     watch_log(soak)
     try:
-        await soak.run_forever(tmp_path)
+        await soak.run(tmp_path)
     finally:
         structlog.reset_defaults()
     assert any("nobody meant this" in what for what in soak.failures)
