@@ -1,1 +1,1 @@
-"""The one connection to Asterisk's manager: panoramisk behind a guard."""
+"""Client of the Asterisk Manager Interface (AMI), built on panoramisk."""

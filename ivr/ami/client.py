@@ -1,8 +1,8 @@
-"""The connection to Asterisk's manager: kept up, with growing pauses; every action is guarded and has a time-out.
+"""AMI client: keeps one connection open, reconnects with increasing delays, and gives every action a timeout.
 
-panoramisk speaks the protocol. Three things of its own are switched off here: it would reconnect every 2 s for ever,
-send again after a reconnect whatever had no answer (an Originate would call twice), and wait for an answer without end.
-So each connection has a panoramisk manager of its own, which dies with it.
+panoramisk implements the protocol. Three of its habits are disabled here: it reconnects every 2 s for ever; after a
+reconnect it repeats every action without a response, so an Originate would call twice; and it waits for a response
+without a limit. Therefore each connection has its own panoramisk manager, which is discarded with the connection.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import panoramisk
@@ -21,20 +22,38 @@ from ivr.ami.action_validation import Action, validate_action
 from ivr.ami.settings import AmiSettings
 from ivr.errors import AmiActionRejected, AmiUnavailable
 
-REQUEST_TIMEOUT_S = 5.0
-MIN_RECONNECT_DELAY_S = 0.5
-MAX_RECONNECT_DELAY_S = 10.0
-PING_INTERVAL_S = 10.0
-
 log = structlog.get_logger()
 
 
-class AmiClient:
-    """`ask` sends one action. `connection` is 0 while there is none, and another number for each one after that."""
+@dataclass(frozen=True, slots=True)
+class AmiTiming:
+    """Timeouts and intervals of an AMI connection, in seconds."""
 
-    def __init__(self, settings: AmiSettings, on_change: Callable[[bool], None] = lambda _: None) -> None:
+    request_timeout_s: float = 5.0
+    min_reconnect_delay_s: float = 0.5
+    max_reconnect_delay_s: float = 10.0
+    ping_interval_s: float = 10.0
+
+
+DEFAULT_TIMING = AmiTiming()
+
+
+class AmiClient:
+    """One connection to Asterisk's manager interface.
+
+    `on_change`: called with True when a connection is established and with False when it is lost.
+    """
+
+    def __init__(
+        self,
+        settings: AmiSettings,
+        on_change: Callable[[bool], None] = lambda _: None,
+        *,
+        timing: AmiTiming = DEFAULT_TIMING,
+    ) -> None:
         self._settings = settings
         self._on_change = on_change
+        self._timing = timing
         self._session: _Session | None = None
         self._connection_count = 0
         self._supported_actions: frozenset[str] = frozenset()
@@ -42,19 +61,20 @@ class AmiClient:
 
     @property
     def connection_id(self) -> int:
+        """Number of the current connection, counted from 1; 0 while disconnected."""
         return self._connection_count if self._session else 0
 
     async def wait_for_change(self) -> None:
-        """Wait until a connection has come or gone."""
+        """Wait until a connection is established or lost."""
         await self._change_event.wait()
 
     def supports(self, action: str) -> bool:
-        """Whether this Asterisk has that action, and lets us use it."""
+        """Return whether this Asterisk has the action and our user may execute it."""
         return action.lower() in self._supported_actions
 
     async def run_forever(self) -> None:
-        """Keep connected until cancelled."""
-        pause_s = MIN_RECONNECT_DELAY_S
+        """Connect and reconnect until cancelled."""
+        delay_s = self._timing.min_reconnect_delay_s
         while True:
             connected_at = math.inf
             try:
@@ -62,16 +82,16 @@ class AmiClient:
                 connected_at = asyncio.get_running_loop().time()
                 await self._wait_for_loss()
             except (AmiUnavailable, OSError) as error:
-                log.warning("ami.away", error=str(error), again_in_s=pause_s)
+                log.warning("ami.unavailable", error=str(error), retry_in_s=delay_s)
             finally:
                 self._disconnect()
-            if asyncio.get_running_loop().time() - connected_at > MAX_RECONNECT_DELAY_S:
-                pause_s = MIN_RECONNECT_DELAY_S  # It had held.
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, MAX_RECONNECT_DELAY_S)
+            if asyncio.get_running_loop().time() - connected_at > self._timing.max_reconnect_delay_s:
+                delay_s = self._timing.min_reconnect_delay_s  # The connection was stable.
+            await asyncio.sleep(delay_s)
+            delay_s = min(delay_s * 2, self._timing.max_reconnect_delay_s)
 
     async def check_login(self) -> None:
-        """Connect, learn what we may do, and hang up: whether it could be done.
+        """Connect, log in, read the supported actions, and disconnect.
 
         Raises `AmiUnavailable`, `AmiActionRejected`, `BadInput`, `OSError`.
         """
@@ -80,43 +100,46 @@ class AmiClient:
         finally:
             self._disconnect()
 
-    async def send(self, action: Action, timeout_s: float = REQUEST_TIMEOUT_S) -> list[dict[str, str]]:
-        """Send an action, once; gives its reply and the events that belong to it.
+    async def send(self, action: Action, timeout_s: float | None = None) -> list[dict[str, str]]:
+        """Send an action once and return its response, followed by the events that belong to it.
 
-        Raises `AmiUnavailable` where no answer came (the action may have been done), `AmiActionRejected`, `BadInput`.
+        `timeout_s`: None means `AmiTiming.request_timeout_s`. Raises `AmiUnavailable` when no response arrived (the
+        action may have been executed), `AmiActionRejected`, `BadInput`.
         """
         if self._session is None:
-            raise AmiUnavailable("there is no connection to Asterisk's manager")
-        return await self._session.request(validate_action(action), timeout_s)
+            raise AmiUnavailable("no connection to Asterisk's manager interface")
+        return await self._session.request(
+            validate_action(action), self._timing.request_timeout_s if timeout_s is None else timeout_s
+        )
 
     # -- one connection ------------------------------------------------------------------------------------------------
 
     async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
-        wire = _Session(loop)
-        async with asyncio.timeout(REQUEST_TIMEOUT_S):
+        timeout_s = self._timing.request_timeout_s
+        session = _Session(loop)
+        async with asyncio.timeout(timeout_s):
             transport, protocol = await loop.create_connection(AMIProtocol, self._settings.host, self._settings.port)
         try:
-            await wire.log_in(transport, protocol, self._settings)
-            self._supported_actions = frozenset(
-                name.lower() for name in (await wire.request({"Action": "ListCommands"}, REQUEST_TIMEOUT_S))[0]
-            )
+            await session.log_in(transport, protocol, self._settings, timeout_s)
+            commands = (await session.request({"Action": "ListCommands"}, timeout_s))[0]
+            self._supported_actions = frozenset(name.lower() for name in commands)
         except BaseException:
-            wire.close()
+            session.close()
             raise
-        self._session = wire
+        self._session = session
         self._connection_count += 1
         log.info("ami.connected", host=self._settings.host, port=self._settings.port)
         self._notify(connected=True)
 
     async def _wait_for_loss(self) -> None:
-        """Until the connection is lost, or a ping gets no answer."""
-        wire = self._session
-        while wire:
-            await asyncio.wait({wire.lost}, timeout=PING_INTERVAL_S)
-            if wire.lost.done():
+        """Raise `AmiUnavailable` when the connection is lost or a ping is not answered."""
+        session = self._session
+        while session:
+            await asyncio.wait({session.lost}, timeout=self._timing.ping_interval_s)
+            if session.lost.done():
                 raise AmiUnavailable("the connection was lost")
-            await wire.request({"Action": "Ping"}, REQUEST_TIMEOUT_S)
+            await session.request({"Action": "Ping"}, self._timing.request_timeout_s)
 
     def _disconnect(self) -> None:
         if self._session:
@@ -131,37 +154,38 @@ class AmiClient:
 
 
 class _Session(panoramisk.Manager):  # type: ignore[misc]
-    """panoramisk's manager for the length of one connection."""
+    """panoramisk's manager, used for the lifetime of one connection."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop, ping_delay=10**6, log=logging.getLogger("panoramisk"))
         self.lost: asyncio.Future[None] = loop.create_future()
 
-    async def log_in(self, transport: Any, protocol: AMIProtocol, settings: AmiSettings) -> None:
-        """Raises `AmiUnavailable`, `AmiActionRejected`."""
-        made: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        made.set_result((transport, protocol))
-        self.connection_made(made)
+    async def log_in(self, transport: Any, protocol: AMIProtocol, settings: AmiSettings, timeout_s: float) -> None:
+        """Log in. Raises `AmiUnavailable`, `AmiActionRejected`, `BadInput`."""
+        connected: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        connected.set_result((transport, protocol))
+        self.connection_made(connected)
         login = {"Action": "Login", "Username": settings.user, "Secret": settings.secret, "Events": "call"}
-        await self.request(validate_action(login), REQUEST_TIMEOUT_S)
+        await self.request(validate_action(login), timeout_s)
 
     async def request(self, action: dict[str, Any], timeout_s: float) -> list[dict[str, str]]:
-        answer = self.send_action(action)
-        await asyncio.wait({answer, self.lost}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            answer.cancel()
-            for name in [name for name, asked in self.protocol.responses.items() if asked.future is answer]:
-                del self.protocol.responses[name]
-            what = "the connection was lost" if self.lost.done() else f"no answer within {timeout_s:g} s"
-            raise AmiUnavailable(f"{action['Action']}: {what}")
-        result = answer.result()
+        """Send an action and return its response and events. Raises `AmiUnavailable`, `AmiActionRejected`."""
+        response = self.send_action(action)
+        await asyncio.wait({response, self.lost}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if not response.done():
+            response.cancel()
+            for action_id in [key for key, sent in self.protocol.responses.items() if sent.future is response]:
+                del self.protocol.responses[action_id]
+            reason = "the connection was lost" if self.lost.done() else f"no answer within {timeout_s:g} s"
+            raise AmiUnavailable(f"{action['Action']}: {reason}")
+        result = response.result()
         replies = [dict(reply) for reply in (result if isinstance(result, list) else [result])]
         if replies[0].get("Response") != "Success":
-            raise AmiActionRejected(f"{action['Action']}: {replies[0].get('Message') or 'refused'}")
+            raise AmiActionRejected(f"{action['Action']}: {replies[0].get('Message') or 'rejected without a reason'}")
         return replies
 
     def connection_lost(self, exc: object) -> None:
-        """Instead of panoramisk's own: nothing is sent again, nobody reconnects."""
+        """Override panoramisk's reconnect and repetition of actions."""
         if not self.lost.done():
             self.lost.set_result(None)
 

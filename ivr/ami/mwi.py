@@ -1,8 +1,9 @@
-"""Message lights at Asterisk: how many new and old messages a mailbox has, for the phones that subscribe to it.
+"""Message Waiting Indication over AMI: publishes the message counts of mailboxes to the subscribed phones.
 
-`MWIUpdate` where this Asterisk has it (res_mwi_external_ami, which Debian does not build). Else one Originate of a
-`Local/` channel into our dialplan sets many: `[ivr-mwi]` runs MinivmMWI for each and answers only then, so that the
-reply means that all are set. Setting a light twice is harmless, so this Originate may be repeated.
+The action `MWIUpdate` is used where Asterisk has it (module res_mwi_external_ami, which Debian does not build).
+Otherwise one Originate of a `Local/` channel into context `[ivr-mwi]` publishes a batch: the dialplan runs MinivmMWI
+for each mailbox and answers afterwards, so the response means that the whole batch is published. Publishing is
+idempotent, so this Originate may be repeated.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from ivr.ami.client import AmiClient
 
 MWI_UPDATE = "MWIUpdate"
 MAX_CONCURRENT_UPDATES = 100
-"""Updates under way."""
+"""MWIUpdate actions sent before the first response is awaited."""
 ORIGINATE_BATCH_SIZE = 80
-"""Lights of one Originate: each takes a line, and Asterisk takes 128."""
+"""Mailboxes of one Originate. Each needs one header, and Asterisk accepts 128."""
 ORIGINATE_TIMEOUT_MS = 10_000
 
 _MAILBOX = re.compile(r"[\w.+*#!-]{1,40}@[\w.+-]{1,80}", re.ASCII)
@@ -26,7 +27,10 @@ _MAILBOX = re.compile(r"[\w.+*#!-]{1,40}@[\w.+-]{1,80}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class MwiState:
-    """`mailbox` is what an AOR's `mailboxes` says, such as 1000@ivr."""
+    """Message counts of one mailbox.
+
+    `mailbox`: the name that an AOR lists in `mailboxes`, such as 1000@ivr.
+    """
 
     mailbox: str
     new: int
@@ -34,19 +38,19 @@ class MwiState:
 
 
 def is_valid_mailbox(name: str) -> bool:
-    """Whether Asterisk, and our dialplan, can take it for a mailbox's name."""
+    """Return whether Asterisk and our dialplan accept the string as a mailbox name."""
     return _MAILBOX.fullmatch(name) is not None
 
 
 async def publish(ami: AmiClient, states: Sequence[MwiState]) -> None:
-    """Set lights, in this order. Raises `AmiUnavailable`, `AmiActionRejected`."""
+    """Publish the states in the given order. Raises `AmiUnavailable`, `AmiActionRejected`."""
     size = MAX_CONCURRENT_UPDATES if ami.supports(MWI_UPDATE) else ORIGINATE_BATCH_SIZE
     for start in range(0, len(states), size):
-        some = states[start : start + size]
+        batch = states[start : start + size]
         if ami.supports(MWI_UPDATE):
-            await asyncio.gather(*(_send_mwi_update(ami, lamp) for lamp in some))
+            await asyncio.gather(*(_send_mwi_update(ami, state) for state in batch))
         else:
-            await _originate_batch(ami, some)
+            await _originate_batch(ami, batch)
 
 
 async def _send_mwi_update(ami: AmiClient, state: MwiState) -> None:
@@ -61,9 +65,11 @@ async def _originate_batch(ami: AmiClient, states: Sequence[MwiState]) -> None:
             "Action": "Originate",
             "Channel": "Local/set@ivr-mwi/n",
             "Application": "NoOp",
-            "Async": "false",  # Without it panoramisk fails: it looks for the header.
+            "Async": "false",  # panoramisk reads this header and fails without it.
             "Timeout": str(ORIGINATE_TIMEOUT_MS),
-            "Variable": [f"M{n}={lamp.mailbox},N{n}={lamp.new},O{n}={lamp.old}" for n, lamp in enumerate(states, 1)],
+            "Variable": [
+                f"M{n}={state.mailbox},N{n}={state.new},O{n}={state.old}" for n, state in enumerate(states, 1)
+            ],
         },
         timeout_s=ORIGINATE_TIMEOUT_MS / 1000 + 1,
     )

@@ -1,4 +1,4 @@
-"""Calls as Asterisk's manager sees them: whether one is still there, and making one."""
+"""Calls over AMI: originates a call and looks up whether a channel still exists."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput
 
 _DIALABLE = re.compile(r"[\w.+*#-]+", re.ASCII)
 ORIGINATE_GRACE_S = 10
-"""Asterisk tells how a call went a moment after it ended."""
+"""Seconds to wait beyond the ring time: Asterisk reports the outcome shortly after the call ended."""
 
 
 async def is_channel_gone(ami: AmiClient, channel: str) -> bool:
-    """Whether Asterisk has no such channel any more. Raises `AmiUnavailable` where it cannot be asked."""
+    """Return whether the channel no longer exists. Raises `AmiUnavailable` when Asterisk does not respond."""
     try:
         await ami.send({"Action": "Status", "Channel": channel})
-    except AmiActionRejected as refused:
-        if "no such channel" in str(refused).lower():
+    except AmiActionRejected as error:
+        if "no such channel" in str(error).lower():
             return True
         raise
     return False
 
 
 async def is_channel_gone_or_unknown(ami: AmiClient, channel: str) -> bool | None:
-    """The same; None where Asterisk cannot be asked."""
+    """Return whether the channel no longer exists; None when Asterisk does not respond."""
     try:
         return await is_channel_gone(ami, channel)
     except (AmiUnavailable, BadInput):
@@ -35,7 +35,10 @@ async def is_channel_gone_or_unknown(ami: AmiClient, channel: str) -> bool | Non
 
 @dataclass(frozen=True, slots=True)
 class OriginateTarget:
-    """A number, called through a context of the site's dialplan: what that context has not cannot be called."""
+    """A number and the dialplan context it is dialled in. A number that the context does not match cannot be called.
+
+    Raises `BadInput` for a number or context with characters other than letters, digits and `+ * # . - _`.
+    """
 
     number: str
     context: str
@@ -43,7 +46,7 @@ class OriginateTarget:
     def __post_init__(self) -> None:
         for word in (self.number, self.context):
             if not _DIALABLE.fullmatch(word):
-                raise BadInput(f"{word!r} cannot be dialled: digits, letters and + * # . - only")
+                raise BadInput(f"{word!r} cannot be dialled: only letters, digits and + * # . - _ are allowed")
 
 
 async def originate(
@@ -55,9 +58,10 @@ async def originate(
     ring_timeout_s: int,
     caller_number: str,
 ) -> bool:
-    """Ring a number for `ring_s`; whoever answers is led to extension `s` of the context `then`. Whether they did.
+    """Call the target and return whether it was answered.
 
-    Sent once, whatever happens. Raises `AmiUnavailable` where the outcome is not known, `AmiActionRejected`.
+    An answered call continues at extension `s` of `answer_context`, with `variables` set on its channel. The action is
+    sent once and never repeated. Raises `AmiUnavailable` when the outcome is unknown, `AmiActionRejected`, `BadInput`.
     """
     replies = await ami.send(
         {

@@ -1,4 +1,4 @@
-"""How Asterisk's manager is reached."""
+"""Settings of the AMI connection."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class AmiSettings(BaseModel):
-    """As in Asterisk's manager.conf (`asterisk-conf/manager.conf`)."""
+    """Section `[ami]`: must match Asterisk's manager.conf (see `asterisk-conf/manager.conf`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    host: str = Field("127.0.0.1", description="Where Asterisk's manager listens.")
-    port: Annotated[int, Field(ge=1, le=65_535)] = Field(5038, description="And on which port.")
-    user: str = Field("ivr", description="The section of manager.conf.")
-    secret: str = Field("", description="Its secret; empty: no message lights and no calls to owners.")
+    host: str = Field("127.0.0.1", description="Address of Asterisk's manager interface.")
+    port: Annotated[int, Field(ge=1, le=65_535)] = Field(5038, description="Port of Asterisk's manager interface.")
+    user: str = Field("ivr", description="User name: the name of the section in manager.conf.")
+    secret: str = Field(
+        "",
+        description="Secret of that section. Empty: no AMI, so no message lights and no new-message calls.",
+    )

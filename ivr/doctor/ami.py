@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-from ivr.ami.client import AmiClient
+from ivr.ami.client import DEFAULT_TIMING, AmiClient, AmiTiming
 from ivr.ami.settings import AmiSettings
 from ivr.doctor.finding import Finding, ok, problem, warning
 from ivr.doctor.installation import Installation
@@ -15,7 +15,7 @@ REQUIRED_ACTIONS = ("Originate", "Status")
 """Lights and calls to owners; whether a channel is still there."""
 
 
-def check_ami(installation: Installation) -> Iterator[Finding]:
+def check_ami(installation: Installation, timing: AmiTiming = DEFAULT_TIMING) -> Iterator[Finding]:
     """Log in by the service's own client, and off again."""
     if not installation.settings.ami.secret:
         yield warning(
@@ -24,11 +24,11 @@ def check_ami(installation: Installation) -> Iterator[Finding]:
             "take asterisk-conf/manager.conf in, and put its user and secret into [ami] of ivr.toml",
         )
         return
-    yield asyncio.run(_check_login(installation.settings.ami))
+    yield asyncio.run(_check_login(installation.settings.ami, timing))
 
 
-async def _check_login(settings: AmiSettings) -> Finding:
-    at, client = f"{settings.host}:{settings.port}", AmiClient(settings)
+async def _check_login(settings: AmiSettings, timing: AmiTiming) -> Finding:
+    at, client = f"{settings.host}:{settings.port}", AmiClient(settings, timing=timing)
     section = f"[{settings.user}] in manager.conf"
     try:
         await client.check_login()

@@ -1,1 +1,1 @@
-"""Counts for Prometheus. Knows nothing of what it counts."""
+"""Metrics in Prometheus format. Imports nothing of what is measured."""

@@ -1,4 +1,4 @@
-"""The smallest server that Prometheus can read: GET /metrics, and nothing else."""
+"""Minimal HTTP server for Prometheus. It serves GET /metrics and nothing else."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ MAX_HEAD_BYTES = 8192
 
 
 class PrometheusServer:
-    """`text()` gives what there is to read."""
+    """The server. `render`: returns the response body, called for each request."""
 
     def __init__(self, render: Callable[[], Awaitable[bytes]]) -> None:
         self._render = render
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listen; gives the port. Raises OSError for an address in use."""
+        """Start listening and return the port. Raises `OSError` when the address is in use."""
         self._server = await asyncio.start_server(self._serve, host, port, limit=MAX_HEAD_BYTES)
         return int(self._server.sockets[0].getsockname()[1])
 
     def stop(self) -> None:
+        """Close the listening socket."""
         if self._server:
             self._server.close()
 
@@ -37,11 +38,11 @@ class PrometheusServer:
         writer.close()
 
     async def _respond(self, request_line: bytes) -> bytes:
-        verb, _, rest = request_line.partition(b" ")
+        method, _, rest = request_line.partition(b" ")
         if rest.split(b" ")[0].split(b"?")[0] != b"/metrics":
-            return _response("404 Not Found", b"only /metrics is here\n")
-        if verb != b"GET":
-            return _response("405 Method Not Allowed", b"GET only\n")
+            return _response("404 Not Found", b"not found: only /metrics is served\n")
+        if method != b"GET":
+            return _response("405 Method Not Allowed", b"method not allowed: use GET\n")
         return _response("200 OK", await self._render(), CONTENT_TYPE_LATEST)
 
 

@@ -1,4 +1,4 @@
-"""Where Prometheus finds the counts."""
+"""Settings of the Prometheus endpoint."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class MetricsSettings(BaseModel):
-    """Nobody has to sign in there: keep it on loopback or behind something that asks."""
+    """Section `[metrics]`. The endpoint has no authentication: bind it to loopback, or use a proxy."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    host: str = Field("127.0.0.1", description="Address at which Prometheus finds /metrics.")
-    port: Annotated[int, Field(ge=0, le=65_535)] = Field(0, description="0: nowhere.")
+    host: str = Field("127.0.0.1", description="Bind address of the /metrics endpoint. It has no authentication.")
+    port: Annotated[int, Field(ge=0, le=65_535)] = Field(0, description="Port; 0 disables the endpoint.")

@@ -1,4 +1,4 @@
-"""An Asterisk that is none, and our connection to it."""
+"""A fake Asterisk manager interface and a client connected to it."""
 
 from __future__ import annotations
 
@@ -7,31 +7,26 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ivr.ami import client as module
-from ivr.ami.client import AmiClient
+from ivr.ami.client import AmiClient, AmiTiming
 from ivr.ami.settings import AmiSettings
 from tests.support.fake_ami_server import FakeAmiServer
 
-
-@pytest.fixture(autouse=True)
-def _short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MIN_RECONNECT_DELAY_S", 0.01)
-    monkeypatch.setattr(module, "REQUEST_TIMEOUT_S", 2.0)
+TIMING = AmiTiming(min_reconnect_delay_s=0.01, request_timeout_s=2.0)
 
 
 @pytest.fixture
 async def ami_server() -> AsyncIterator[FakeAmiServer]:
-    fake = await FakeAmiServer().start()
-    yield fake
-    await fake.stop()
+    server = await FakeAmiServer().start()
+    yield server
+    await server.stop()
 
 
 @pytest.fixture
 async def ami_client(ami_server: FakeAmiServer) -> AsyncIterator[AmiClient]:
-    manager = AmiClient(AmiSettings(port=ami_server.port, secret="word"))
-    running = asyncio.create_task(manager.run_forever())
-    while not manager.connection_id:
-        await manager.wait_for_change()
-    yield manager
+    client = AmiClient(AmiSettings(port=ami_server.port, secret="word"), timing=TIMING)
+    running = asyncio.create_task(client.run_forever())
+    while not client.connection_id:
+        await client.wait_for_change()
+    yield client
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""Nothing that a caller, an owner or a program gives can become an action of its own."""
+"""Values from callers, owners and programs cannot inject headers or actions into AMI."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from ivr.errors import BadInput
 
 
 @given(st.text(), st.sampled_from("\r\n\0\x1f\x7f\x85\u2028"), st.text())
-def test_a_value_with_a_line_break_or_another_control_character_is_never_sent(
-    before: str, control: str, after: str
-) -> None:
+def test_value_with_control_character_is_rejected(before: str, control: str, after: str) -> None:
     with pytest.raises(BadInput, match=r"control character|too long"):
         validate_action({"Action": "Originate", "Variable": ["A=1", before + control + after]})
 
 
 def test_action_header_must_be_a_single_word() -> None:
-    with pytest.raises(BadInput, match="no header"):
+    with pytest.raises(BadInput, match="invalid AMI header name"):
         validate_action({"Action: Originate\r\nChannel": "x"})
 
 

@@ -1,4 +1,4 @@
-"""Our connection to Asterisk's manager, over a real socket."""
+"""AMI client against a fake manager interface, over a real socket."""
 
 from __future__ import annotations
 
@@ -12,59 +12,60 @@ from ivr.ami.mwi import MwiState
 from ivr.ami.originate import OriginateTarget
 from ivr.ami.settings import AmiSettings
 from ivr.errors import AmiActionRejected, AmiUnavailable
+from tests.ami.conftest import TIMING
 from tests.support.fake_ami_server import FakeAmiServer, Fields
 
 ORIGINATE_TARGET = OriginateTarget("1001", "to-owners")
 
 
-async def wait_until_reconnected(manager: AmiClient, lost_connection: int) -> None:
-    while manager.connection_id <= lost_connection:
-        await manager.wait_for_change()
+async def wait_until_reconnected(client: AmiClient, lost_connection_id: int) -> None:
+    while client.connection_id <= lost_connection_id:
+        await client.wait_for_change()
 
 
 async def test_client_reconnects_after_asterisk_restart(ami_server: FakeAmiServer, ami_client: AmiClient) -> None:
-    before = ami_client.connection_id
+    lost_connection_id = ami_client.connection_id
     await ami_server.stop()
     while ami_client.connection_id:
         await ami_client.wait_for_change()
     with pytest.raises(AmiUnavailable):
         await ami_client.send({"Action": "Ping"})
     await ami_server.start()
-    await wait_until_reconnected(ami_client, before)
+    await wait_until_reconnected(ami_client, lost_connection_id)
     await ami_client.send({"Action": "Ping"})
 
 
-async def test_silent_asterisk_costs_at_most_the_timeout(ami_server: FakeAmiServer, ami_client: AmiClient) -> None:
+async def test_unanswered_action_fails_after_timeout(ami_server: FakeAmiServer, ami_client: AmiClient) -> None:
     ami_server.replies["Status"] = lambda _: None
     with pytest.raises(AmiUnavailable, match="no answer within"):
         await ami_client.send({"Action": "Status"}, timeout_s=0.05)
     await ami_client.send({"Action": "Ping"})
 
 
-async def test_a_call_is_never_made_twice_when_the_connection_breaks(
+async def test_originate_is_not_repeated_after_connection_loss(
     ami_server: FakeAmiServer, ami_client: AmiClient
 ) -> None:
-    before = ami_client.connection_id
+    lost_connection_id = ami_client.connection_id
 
-    def breaks(_: Fields) -> None:
+    def drop_connection(_: Fields) -> None:
         ami_server.drop_connections()
 
-    ami_server.replies["Originate"] = breaks
+    ami_server.replies["Originate"] = drop_connection
     with pytest.raises(AmiUnavailable, match="connection was lost"):
         await originate.originate(
             ami_client, ORIGINATE_TARGET, "ivr-called", {}, ring_timeout_s=5, caller_number="1000"
         )
-    await wait_until_reconnected(ami_client, before)
+    await wait_until_reconnected(ami_client, lost_connection_id)
     await ami_client.send({"Action": "Ping"})
     assert len(ami_server.actions_named("Originate")) == 1
 
 
 async def test_wrong_secret_is_logged_and_retried_later(ami_server: FakeAmiServer) -> None:
-    manager = AmiClient(AmiSettings(port=ami_server.port, secret="wrong"))
-    running = asyncio.create_task(manager.run_forever())
+    client = AmiClient(AmiSettings(port=ami_server.port, secret="wrong"), timing=TIMING)
+    running = asyncio.create_task(client.run_forever())
     while len(ami_server.actions_named("Login")) < 2:
         await asyncio.sleep(0.01)
-    assert not manager.connection_id
+    assert not client.connection_id
     running.cancel()
 
 
@@ -78,10 +79,10 @@ async def test_mwi_updates_are_pipelined_in_order(ami_server: FakeAmiServer, ami
 
 async def test_mwi_update_action_is_used_when_available() -> None:
     asterisk = await FakeAmiServer(supports_mwi_update=True).start()
-    manager = AmiClient(AmiSettings(port=asterisk.port, secret="word"))
-    running = asyncio.create_task(manager.run_forever())
-    await wait_until_reconnected(manager, 0)
-    await mwi.publish(manager, [MwiState("1000@ivr", 2, 1)])
+    client = AmiClient(AmiSettings(port=asterisk.port, secret="word"), timing=TIMING)
+    running = asyncio.create_task(client.run_forever())
+    await wait_until_reconnected(client, 0)
+    await mwi.publish(client, [MwiState("1000@ivr", 2, 1)])
     assert asterisk.mailboxes == {"1000@ivr": (2, 1)}
     assert asterisk.actions_named("Originate") == []
     running.cancel()

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ivr.ami import client as client
+from ivr.ami.client import DEFAULT_TIMING, AmiTiming
 from ivr.doctor.ami import check_ami
 from ivr.doctor.finding import Finding, Level
 from tests.doctor.conftest import DoctorFixture
@@ -24,10 +24,12 @@ async def ami_server() -> AsyncIterator[FakeAmiServer]:
     await fake.stop()
 
 
-async def ami_findings(clinic: DoctorFixture, port: int, secret: str = SECRET) -> Finding:
+async def ami_findings(
+    clinic: DoctorFixture, port: int, secret: str = SECRET, timing: AmiTiming = DEFAULT_TIMING
+) -> Finding:
     """What the doctor says of the manager at that port."""
     clinic.settings["ami"] = {"port": port, "secret": secret}
-    [finding] = await asyncio.to_thread(lambda: list(check_ami(clinic.installation())))
+    [finding] = await asyncio.to_thread(lambda: list(check_ami(clinic.installation(), timing)))
     assert not secret or secret not in f"{finding.what}{finding.remedy}"
     return finding
 
@@ -66,11 +68,7 @@ async def test_disabled_ami_is_reported(doctor: DoctorFixture, ami_server: FakeA
 @pytest.mark.parametrize(
     "said", [b"SSH-2.0-x\r\n", b"", None], ids=["another program", "thrown out", "a port that hangs"]
 )
-async def test_foreign_service_on_ami_port_is_reported(
-    doctor: DoctorFixture, monkeypatch: pytest.MonkeyPatch, said: bytes | None
-) -> None:
-    monkeypatch.setattr(client, "REQUEST_TIMEOUT_S", 0.3)
-
+async def test_foreign_service_on_ami_port_is_reported(doctor: DoctorFixture, said: bytes | None) -> None:
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(said or b"")
         if said is not None:
@@ -80,7 +78,7 @@ async def test_foreign_service_on_ami_port_is_reported(
         writer.close()
 
     async with await asyncio.start_server(speak, "127.0.0.1", 0) as there:
-        finding = await ami_findings(doctor, there.sockets[0].getsockname()[1])
+        finding = await ami_findings(doctor, there.sockets[0].getsockname()[1], timing=AmiTiming(request_timeout_s=0.3))
     assert_problem(finding, "is not Asterisk's manager", "see host and port of [ami]; and permit our address")
 
 

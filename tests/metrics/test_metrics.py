@@ -1,4 +1,4 @@
-"""What Prometheus reads."""
+"""The Prometheus endpoint."""
 
 from __future__ import annotations
 
@@ -31,29 +31,29 @@ def metric_value(text: str, name: str) -> float:
 
 
 async def test_calls_events_pins_and_outbox_are_counted(tmp_path: Path) -> None:
-    home = NotificationAppFixture(tmp_path / "data", mail={"host": "127.0.0.1", "port": 1})  # Where nobody listens.
-    await home.open()
-    box = await home.create_box(pin="2580", notify_email=OWNER_EMAIL)
-    await home.leave_message(box)
-    await home.run_until_idle()
+    app = NotificationAppFixture(tmp_path / "data", mail={"host": "127.0.0.1", "port": 1})  # Nothing listens on port 1.
+    await app.open()
+    box = await app.create_box(pin="2580", notify_email=OWNER_EMAIL)
+    await app.leave_message(box)
+    await app.run_until_idle()
     for pin in ["0000", "1111"]:
-        await home.try_pin(box, pin)
-    home.clock.advance(s=100)
+        await app.try_pin(box, pin)
+    app.clock.advance(s=100)
     record = CallRecord("PJSIP/x", "1", "check", "DONE", 0, 1, None, None, [])
-    await MeteredCallStore(home.container.call_store, home.container.metrics).add(record)
-    listener = PrometheusServer(lambda: render_metrics(home.container))
-    port = await listener.start("127.0.0.1", 0)
+    await MeteredCallStore(app.container.call_store, app.container.metrics).add(record)
+    server = PrometheusServer(lambda: render_metrics(app.container))
+    port = await server.start("127.0.0.1", 0)
     status, text = await http_request(port, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
     assert status == "HTTP/1.1 200 OK"
     assert metric_value(text, 'ivr_calls_total{action="check",status="DONE"}') == 1
-    assert metric_value(text, 'ivr_changes_total{event="message.new"}') == 1
-    assert metric_value(text, 'ivr_pin_refusals_total{why="wrong"}') == 2
+    assert metric_value(text, 'ivr_events_total{event="message.new"}') == 1
+    assert metric_value(text, 'ivr_pin_rejections_total{reason="wrong"}') == 2
     assert metric_value(text, 'ivr_outbox_rows{kind="mail"}') == 1
     assert metric_value(text, 'ivr_outbox_age_seconds{kind="mail"}') == 100
     assert metric_value(text, 'ivr_notifications_total{kind="mail",outcome="failed"}') == 1
     assert metric_value(text, "ivr_ami_connected") == 0
-    listener.stop()
-    await home.shut_down()
+    server.stop()
+    await app.shut_down()
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ async def test_calls_events_pins_and_outbox_are_counted(tmp_path: Path) -> None:
         (b"GET /metrics?x=1 HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK"),
     ],
 )
-async def test_other_paths_are_rejected(request_: bytes, status: str) -> None:
-    async def text() -> bytes:
+async def test_only_get_metrics_is_served(request_: bytes, status: str) -> None:
+    async def render() -> bytes:
         return Metrics().render()
 
-    listener = PrometheusServer(text)
-    port = await listener.start("127.0.0.1", 0)
+    server = PrometheusServer(render)
+    port = await server.start("127.0.0.1", 0)
     assert (await http_request(port, request_))[0] == status
-    listener.stop()
+    server.stop()
 
 
 def test_label_cardinality_is_bounded() -> None:

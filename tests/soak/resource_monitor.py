@@ -69,7 +69,7 @@ class ResourceMonitor:
 
     def _tasks(self) -> int:
         with urllib.request.urlopen(self._url, timeout=10) as answer:
-            told = re.search(rb"^ivr_tasks ([\d.]+)$", answer.read(), re.MULTILINE)
+            told = re.search(rb"^ivr_asyncio_tasks ([\d.]+)$", answer.read(), re.MULTILINE)
         assert told
         return int(float(told[1]))
 

@@ -68,7 +68,7 @@ class FakeSmtpServer:
 
 class _Server(SMTP):
     async def smtp_DATA(self, arg: str) -> None:
-        moods: deque[Behaviour] = self.event_handler.moods
+        moods: deque[Behaviour] = self.event_handler.behaviours
         if moods and moods[0] == "dies in mid-data":
             moods.popleft()
             await self.push("354 go on")
