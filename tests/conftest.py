@@ -7,9 +7,13 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.support.app_fixture import AppFixture
 from tests.support.patient_loop import PatientLoop
+
+settings.register_profile("without-deadlines", deadline=None)
+settings.load_profile("without-deadlines")  # A deadline would make a property test depend on the speed of the machine.
 
 REAL_TIME_FOLDERS = ("asterisk", "bench")
 """Folders of tests whose other end keeps its own time."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -193,6 +194,15 @@ def test_extension_pattern_cannot_stall_call(pattern: str) -> None:
     assert time.process_time() - began < 1
 
 
-@given(st.text(max_size=256), st.text("0123456789", min_size=1, max_size=20))
-def test_extension_pattern_cannot_break_call(pattern: str, digits: str) -> None:
-    assert matches(pattern, digits) in (True, False)
+@given(st.text(st.characters(exclude_characters=")"), max_size=256), st.text("0123456789", min_size=1, max_size=20))
+def test_invalid_extension_pattern_matches_nothing(rest: str, digits: str) -> None:
+    """An opening parenthesis that is never closed makes the pattern invalid, whatever follows."""
+    assert matches(f"({rest}", digits) is False
+
+
+@given(
+    st.lists(st.sampled_from(["1", "23", ".", "^", "$", "[4-6]", "7?", "8+", "(9|0)"]), max_size=8).map("".join),
+    st.text("0123456789", min_size=1, max_size=20),
+)
+def test_valid_extension_pattern_matches_anywhere_as_python_re_does(pattern: str, digits: str) -> None:
+    assert matches(pattern, digits) is (re.search(pattern, digits) is not None)

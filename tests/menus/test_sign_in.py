@@ -92,13 +92,13 @@ async def test_unverified_phone_is_asked_for_pin(app: AppFixture) -> None:
 
 async def test_diverted_call_is_never_treated_as_owner(app: AppFixture) -> None:
     await app.create_box(owner=app.alice)
-    phone = await app.run_call(endpoint="alice", forwarded=True, number="1000")
+    phone = await app.run_call(endpoint="alice", is_diverted=True, number="1000")
     assert phone.texts[0] == ENTER_PIN
 
 
 async def test_a_forwarded_call_still_belongs_to_the_account_of_its_device(app: AppFixture) -> None:
     await app.create_box("1000", owner=app.alice)
-    phone = await app.run_call(endpoint="alice", forwarded=True, path="leave", number="1000", account="")
+    phone = await app.run_call(endpoint="alice", is_diverted=True, path="leave", number="1000", account="")
     assert phone.texts[0].startswith("The person at extension")
 
 
