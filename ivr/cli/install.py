@@ -1,4 +1,4 @@
-"""`ivr install`: the Debian-style layout, made on this machine or in a folder."""
+"""`ivr install`: set up this machine, or a folder that becomes the root of one."""
 
 from __future__ import annotations
 
@@ -11,44 +11,78 @@ import typer
 
 from ivr.cli.support import exit_on_error
 from ivr.errors import ConfigurationError
+from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
 from ivr.install.plan import ASTERISK_SECRET_FILE, Layout, install_steps, manual_steps
 from ivr.install.steps import InstallTarget, user_exists
 from ivr.paths import package_data_folder
 
+DEFAULT_GROUP = "ivr-asterisk"
+DEFAULT_ASTERISK_USER = "asterisk"
+
 
 @exit_on_error
 def install(
-    dry_run: bool = typer.Option(False, "--dry-run", help="Only print what it would do."),
-    root: Path = typer.Option(Path("/"), help="A folder that will be a machine's /; no user is made, nothing is run."),
-    user: str = typer.Option("ivr", help="The service's user."),
-    group: str = typer.Option("ivr-asterisk", help="The group that the service and Asterisk share."),
-    asterisk: str = typer.Option("asterisk", help="Asterisk's user, and its group."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Print the steps; change nothing."),
+    root: Path = typer.Option(
+        Path("/"), help="Folder that becomes the root of a machine: no user is created, no command is run."
+    ),
+    user: str = typer.Option("ivr", help="User of the service."),
+    group: str = typer.Option(
+        "", help="Group that the service and Asterisk share. Empty: found by how Asterisk is started."
+    ),
+    asterisk: str = typer.Option("", help="User of Asterisk. Empty: found by how Asterisk is started."),
 ) -> None:
-    """Make users, folders, settings, Asterisk's samples and the unit of systemd. What a site has changed stays."""
-    ground = InstallTarget(root.absolute())
-    layout = Layout(Path(sys.argv[0]).absolute(), package_data_folder(), user, group, asterisk)
+    """Create user, folders, settings, samples for Asterisk and the systemd unit. Files that you changed are kept."""
+    target = InstallTarget(root.absolute())
+    start = find_asterisk_start(target.root)
+    layout = _layout(start, user=user, group=group, asterisk_user=asterisk)
+    if start and start.run_group:
+        typer.echo(_group_explanation(start, layout))
     if not dry_run:
-        _check_prerequisites(ground, layout)
-    for step in install_steps(layout, "" if dry_run else _read_or_generate_secret(ground, layout)):
-        typer.echo(step.describe() if dry_run else f"{step.describe()}  → {step.apply(ground)}")
-    typer.echo("\nThen, by hand:")
+        _check_prerequisites(target, layout)
+    for step in install_steps(layout, "" if dry_run else _read_or_generate_secret(target, layout)):
+        typer.echo(step.describe() if dry_run else f"{step.describe()}  → {step.apply(target)}")
+    typer.echo("\nBy hand:")
     for line in manual_steps(layout):
         typer.echo(f"- {line}")
 
 
+def _layout(start: AsteriskStart | None, *, user: str, group: str, asterisk_user: str) -> Layout:
+    """What is not given on the command line follows from how Asterisk is started."""
+    asterisk_user = asterisk_user or (start and start.user) or DEFAULT_ASTERISK_USER
+    run_group = start.run_group if start else None
+    return Layout(
+        executable=Path(sys.argv[0]).absolute(),
+        package_data=package_data_folder(),
+        user=user,
+        group=group or run_group or DEFAULT_GROUP,
+        asterisk_user=asterisk_user,
+        asterisk_group=run_group or asterisk_user,
+    )
+
+
+def _group_explanation(start: AsteriskStart, layout: Layout) -> str:
+    line = (
+        f"Asterisk runs in the group {start.run_group} only ({start.source}): it drops every other group of its user."
+    )
+    if layout.group == start.run_group:
+        return f"{line} The service shares that group.\n"
+    return f"{line} It cannot read files of the group {layout.group}: leave --group out.\n"
+
+
 def _check_prerequisites(target: InstallTarget, layout: Layout) -> None:
-    """Raises `ConfigurationError` where it cannot be done: before anything is."""
+    """Raises `ConfigurationError` before the first step if the installation cannot succeed."""
     if not target.is_this_machine:
         return
     if os.geteuid() != 0:
-        raise ConfigurationError("users and /etc are root's: sudo ivr install, or --root FOLDER, or --dry-run")
+        raise ConfigurationError("ivr install needs root: run sudo ivr install, or use --root FOLDER or --dry-run")
     if not user_exists(layout.asterisk_user):
         raise ConfigurationError(
-            f"there is no user {layout.asterisk_user!r}: install Asterisk first, or say --asterisk and its user's name"
+            f"user {layout.asterisk_user!r} does not exist: install Asterisk first, or name its user with --asterisk"
         )
 
 
 def _read_or_generate_secret(target: InstallTarget, layout: Layout) -> str:
-    """The one that is there, else a new one."""
-    there = target.resolve(layout.data_folder / ASTERISK_SECRET_FILE)
-    return there.read_text().strip() if there.exists() else secrets.token_hex(32)
+    """Return the secret of an earlier installation, else a new one."""
+    file = target.resolve(layout.data_folder / ASTERISK_SECRET_FILE)
+    return file.read_text().strip() if file.exists() else secrets.token_hex(32)

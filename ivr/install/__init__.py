@@ -1,1 +1,1 @@
-"""Where an installation lies on a Debian machine, and how it gets there."""
+"""Installation on a Debian machine: users, folders, settings, samples for Asterisk, the systemd unit."""

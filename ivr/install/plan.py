@@ -1,4 +1,4 @@
-"""The Debian-style layout of an installation: what there is to do, in order, as data.
+"""Steps of an installation in the layout of a Debian machine, in order, as data.
 
 /etc/ivr/ivr.toml          settings                       /etc/asterisk/ivr/        dialplan, samples, secret
 /var/lib/ivr               data, 2750, of a group that    /etc/systemd/system/      the unit
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ivr.install.steps import InstallStep, MakeDirectory, Ownership, RunCommand, WriteFile
+from ivr.install.steps import ChangeGroup, InstallStep, MakeDirectory, Ownership, RunCommand, WriteFile
 
 DATA_MODE = 0o2750
 TAKES_MODE = 0o2770
@@ -21,17 +21,18 @@ SYSTEMD_RUNTIME_FOLDER = Path("/run/systemd/system")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Who is who and where is what on the machine."""
+    """Users, groups, folders and programs of the machine."""
 
     executable: Path
-    """The `ivr` that the unit starts."""
+    """The program `ivr` that the unit starts."""
     package_data: Path
     """The folder with asterisk-conf/, sounds/ and systemd/."""
     user: str = "ivr"
     group: str = "ivr-asterisk"
     """Shared by the service and by Asterisk."""
     asterisk_user: str = "asterisk"
-    """Asterisk's user."""
+    asterisk_group: str = "asterisk"
+    """The group by which Asterisk reads its configuration. Where `group` is the same, Asterisk has no other."""
     fastagi_port: int = 4573
     config_folder: Path = Path("/etc/ivr")
     data_folder: Path = Path("/var/lib/ivr")
@@ -40,42 +41,45 @@ class Layout:
 
 
 def install_steps(layout: Layout, secret: str) -> Iterator[InstallStep]:
-    """All steps. `secret`: what the service and Asterisk will both know."""
-    user, group, asterisk = layout.user, layout.group, layout.asterisk_user
+    """Yield all steps. `secret`: the shared secret of the service and Asterisk."""
+    user, group = layout.user, layout.group
+    config = Ownership("root", layout.asterisk_group, 0o640)
     yield RunCommand(["groupadd", "--system", group], skip_if=["getent", "group", group])
     home = ["--home-dir", str(layout.data_folder), "--no-create-home", "--shell", "/usr/sbin/nologin"]
     yield RunCommand(["useradd", "--system", "--gid", group, *home, user], skip_if=["getent", "passwd", user])
-    yield RunCommand(["usermod", "--append", "--groups", group, asterisk])
+    yield RunCommand(["usermod", "--gid", group, user])
+    if group != layout.asterisk_group:
+        yield RunCommand(["usermod", "--append", "--groups", group, layout.asterisk_user])
     yield MakeDirectory(layout.config_folder, Ownership("root", group, 0o750))
     yield WriteFile(layout.config_folder / "ivr.toml", _settings_toml(layout), Ownership("root", group, 0o640))
     yield MakeDirectory(layout.data_folder, Ownership(user, group, DATA_MODE))
     yield MakeDirectory(layout.data_folder / "takes", Ownership(user, group, TAKES_MODE))
+    yield ChangeGroup(layout.data_folder, group)
     yield WriteFile(layout.data_folder / ASTERISK_SECRET_FILE, secret, Ownership(user, group, 0o600))
-    yield MakeDirectory(layout.asterisk_config_folder, Ownership("root", asterisk, 0o750))
+    yield MakeDirectory(layout.asterisk_config_folder, Ownership("root", layout.asterisk_group, 0o750))
     for sample in sorted((layout.package_data / "asterisk-conf").glob("*.conf")):
-        owned = Ownership("root", asterisk, 0o640)
-        yield WriteFile(layout.asterisk_config_folder / sample.name, sample.read_text(), owned, write_dist_copy=True)
-    yield WriteFile(
-        layout.asterisk_config_folder / "secret.conf",
-        _asterisk_globals(layout, secret),
-        Ownership("root", asterisk, 0o640),
-    )
+        yield WriteFile(layout.asterisk_config_folder / sample.name, sample.read_text(), config, write_dist_copy=True)
+    yield WriteFile(layout.asterisk_config_folder / "secret.conf", _asterisk_globals(layout, secret), config)
     yield WriteFile(layout.unit_file, _systemd_unit(layout), Ownership("root", "root", 0o644), overwrite=True)
     yield RunCommand(["systemctl", "daemon-reload"], required_path=SYSTEMD_RUNTIME_FOLDER)
 
 
 def manual_steps(layout: Layout) -> list[str]:
-    """What only the site's administrator can do."""
+    """Return the steps that the administrator of the site does by hand."""
+    extensions = f'#include "{layout.asterisk_config_folder.name}/extensions.conf"'
+    takes_effect = (
+        "asterisk -rx 'dialplan reload'" if layout.group == layout.asterisk_group else "systemctl restart asterisk"
+    )
     return [
-        f'take the dialplan in: #include "{layout.asterisk_config_folder.name}/extensions.conf" as the last line of [globals]'
-        " in extensions.conf, and include => ivr-phones where phones dial",
-        "restart Asterisk, so that it is in its new group; then: systemctl enable --now ivr",
-        "make people and boxes (README.md), and ask: ivr doctor",
+        f"in /etc/asterisk/extensions.conf: {extensions} as the last line of [globals]",
+        "in the context of your phones: include => ivr-phones",
+        f"{takes_effect}; then: systemctl enable --now ivr",
+        "create an account, users and mailboxes (README.md), then run: ivr doctor",
     ]
 
 
 def _settings_toml(layout: Layout) -> str:
-    return f"""# Settings of the voicemail: docs/settings.md lists them all.
+    return f"""# Settings of ivr. docs/settings.md lists all of them.
 
 [data]
 folder = "{layout.data_folder}"
@@ -86,7 +90,7 @@ port = {layout.fastagi_port}
 
 
 def _asterisk_globals(layout: Layout, secret: str) -> str:
-    return f"""; Global variables of the dialplan. Asterisk's user only may read this file.
+    return f"""; Global variables of the dialplan. Only Asterisk may read this file: it holds a secret.
 IVR_SECRET => {secret}
 IVR_HOST => 127.0.0.1:{layout.fastagi_port}
 IVR_SOUNDS => {layout.package_data / "sounds" / "en"}

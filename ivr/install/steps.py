@@ -1,10 +1,12 @@
-"""The kinds of thing that an installation does: run a command, make a folder, write a file.
+"""Steps of an installation: run a command, make a folder, change a group, write a file.
 
-Each can tell what it would do, and do it. Doing it again changes nothing, and nothing that a site has changed is lost.
+Each step describes itself and applies itself. Applying it again changes nothing. A file that the site has
+changed is kept.
 """
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import shutil
@@ -19,7 +21,7 @@ from ivr.errors import ConfigurationError
 
 @dataclass(frozen=True, slots=True)
 class InstallTarget:
-    """Where it happens. `root` other than "/": a folder that will be a machine; then no command is run."""
+    """The machine below `root`. For a root other than "/", such as an image, no command is run."""
 
     root: Path
 
@@ -28,23 +30,23 @@ class InstallTarget:
         return self.root == Path("/")
 
     def resolve(self, path: Path) -> Path:
-        """Where `path` of the machine lies."""
+        """Return where `path` of the machine is on this one."""
         return self.root / path.relative_to("/")
 
 
 class InstallStep(Protocol):
-    """One thing to do."""
+    """One step."""
 
     def describe(self) -> str:
-        """What it does, as one line."""
+        """Return what the step does, as one line."""
 
     def apply(self, target: InstallTarget) -> str:
-        """Do it; gives what came of it in a word or two. Raises `ConfigurationError`, OSError."""
+        """Apply the step and return the outcome in a few words. Raises `ConfigurationError`, OSError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """Whose something is, and what others may do with it."""
+    """Owner, group and mode of a file or folder."""
 
     user: str
     group: str
@@ -54,7 +56,7 @@ class Ownership:
         return f"{self.mode:04o} {self.user}:{self.group}"
 
     def apply_to(self, path: Path, target: InstallTarget) -> None:
-        """Owner first: giving a file away takes bits of its mode."""
+        """Set owner, group and mode. The mode comes last: chown() clears bits of it."""
         if target.is_this_machine:
             shutil.chown(path, self.user, self.group)
         path.chmod(self.mode)
@@ -62,7 +64,11 @@ class Ownership:
 
 @dataclass(frozen=True, slots=True)
 class RunCommand:
-    """A command of the system; `unless` is one that succeeds where there is nothing to do, `where` what must exist."""
+    """Run a command of the system.
+
+    `skip_if`: a command that succeeds where there is nothing to do.
+    `required_path`: the step applies only where it exists.
+    """
 
     argv: Sequence[str]
     skip_if: Sequence[str] = ()
@@ -73,11 +79,11 @@ class RunCommand:
 
     def apply(self, target: InstallTarget) -> str:
         if not target.is_this_machine:
-            return "left out: not this machine"
+            return "skipped: not this machine"
         if not shutil.which(self.argv[0]) or not self.required_path.exists():
-            return f"left out: there is no {self.argv[0]} here"
+            return f"skipped: {self.argv[0]} is not available"
         if self.skip_if and subprocess.run(self.skip_if, capture_output=True, check=False).returncode == 0:
-            return "there already"
+            return "exists"
         done = subprocess.run(self.argv, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise ConfigurationError(f"'{' '.join(self.argv)}' failed: {done.stderr.strip()}")
@@ -86,7 +92,7 @@ class RunCommand:
 
 @dataclass(frozen=True, slots=True)
 class MakeDirectory:
-    """A folder of somebody's."""
+    """Make a folder, or correct owner, group and mode of one that exists."""
 
     path: Path
     ownership: Ownership
@@ -96,25 +102,48 @@ class MakeDirectory:
 
     def apply(self, target: InstallTarget) -> str:
         place = target.resolve(self.path)
-        there = place.is_dir()
+        existed = place.is_dir()
         place.mkdir(parents=True, exist_ok=True)
         self.ownership.apply_to(place, target)
-        return "there already" if there else "made"
+        return "exists" if existed else "created"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeGroup:
+    """Give everything in a folder to a group. Symbolic links are not followed; modes stay."""
+
+    folder: Path
+    group: str
+
+    def describe(self) -> str:
+        return f"group   {self.folder}/**  {self.group}"
+
+    def apply(self, target: InstallTarget) -> str:
+        if not target.is_this_machine:
+            return "skipped: not this machine"
+        gid = grp.getgrnam(self.group).gr_gid
+        changed = 0
+        for _, folders, files, parent in os.fwalk(self.folder, follow_symlinks=False):
+            for name in [*folders, *files]:
+                if os.stat(name, dir_fd=parent, follow_symlinks=False).st_gid != gid:
+                    os.chown(name, -1, gid, dir_fd=parent, follow_symlinks=False)
+                    changed += 1
+        return f"{changed} changed"
 
 
 @dataclass(frozen=True, slots=True)
 class WriteFile:
-    """A file. One that a site has made its own stays; where `beside`, the new one is put beside it as NAME.dist."""
+    """Write a file. One that exists is kept; with `write_dist_copy` the new content becomes NAME.dist beside it."""
 
     path: Path
     content: str
     ownership: Ownership
     write_dist_copy: bool = False
     overwrite: bool = False
-    """Nobody else changes it, so it is written anew each time."""
+    """Replace a file that exists."""
 
     def describe(self) -> str:
-        rule = "" if self.overwrite else "  (one that is there stays)"
+        rule = "" if self.overwrite else "  (kept if it exists)"
         return f"file    {self.path}  {self.ownership.describe()}{rule}"
 
     def apply(self, target: InstallTarget) -> str:
@@ -123,12 +152,14 @@ class WriteFile:
             return self._write(place, target)
         if self.write_dist_copy and place.read_text() != self.content:
             self._write(place.with_name(f"{place.name}.dist"), target)
-            return f"yours stays; ours is {self.path}.dist"
-        return "there already"
+            return f"kept; the new version is {self.path}.dist"
+        return "exists"
 
     def _write(self, path: Path, target: InstallTarget) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # Never readable before it is given.
+        handle = os.open(
+            path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600
+        )  # No other user can read it before its owner is set.
         with os.fdopen(handle, "w") as file:
             file.write(self.content)
         self.ownership.apply_to(path, target)
@@ -136,7 +167,7 @@ class WriteFile:
 
 
 def user_exists(name: str) -> bool:
-    """Whether this machine knows a user of that name."""
+    """Return whether this machine has the user."""
     try:
         pwd.getpwnam(name)
     except KeyError:

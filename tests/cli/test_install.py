@@ -1,7 +1,8 @@
-"""`ivr install`: into a folder that will be a machine, and what it would do to this one."""
+"""`ivr install`: into a folder that becomes a machine, and on this one."""
 
 from __future__ import annotations
 
+import grp
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ import pytest
 
 from ivr import settings
 from ivr.errors import ConfigurationError
-from ivr.install.steps import InstallTarget, RunCommand
+from ivr.install.steps import ChangeGroup, InstallTarget, RunCommand
 from tests.cli.conftest import Ivr
 
 INSTALLED_DATA = Path(__file__).parents[2]
@@ -33,7 +34,7 @@ def installed_root(ivr: Ivr, tmp_path: Path) -> Path:
 
 def test_dry_run_describes_everything_and_changes_nothing(ivr: Ivr, tmp_path: Path) -> None:
     root = tmp_path / "machine"
-    told = ivr("install", "--dry-run", "--root", str(root)).stdout
+    output = ivr("install", "--dry-run", "--root", str(root)).stdout
     for line in (
         "run     groupadd --system ivr-asterisk",
         "run     useradd --system --gid ivr-asterisk",
@@ -47,22 +48,62 @@ def test_dry_run_describes_everything_and_changes_nothing(ivr: Ivr, tmp_path: Pa
         "file    /etc/systemd/system/ivr.service  0644 root:root",
         "run     systemctl daemon-reload",
     ):
-        assert line in told
-    assert '#include "ivr/extensions.conf"' in told
-    assert "ivr doctor" in told
+        assert line in output
+    assert '#include "ivr/extensions.conf"' in output
+    assert "ivr doctor" in output
     assert not root.exists()
+
+
+DEBIAN_UNIT = "[Service]\nExecStart=/usr/sbin/asterisk -g -f -p -U asterisk -G asterisk\n"
+
+
+def test_asterisk_that_drops_its_groups_shares_its_own_group(ivr: Ivr, tmp_path: Path) -> None:
+    """Debian's unit has -G: an Asterisk with it has no other group, whatever /etc/group says."""
+    root = tmp_path / "machine"
+    unit = root / "usr/lib/systemd/system/asterisk.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text(DEBIAN_UNIT)
+    output = ivr("install", "--root", str(root)).stdout
+    assert "Asterisk runs in the group asterisk only (asterisk.service)" in output
+    assert "folder  /var/lib/ivr/takes  2770 ivr:asterisk" in output
+    assert "usermod --append" not in output
+    installed = (root / "etc/systemd/system/ivr.service").read_text().splitlines()
+    assert "Group=asterisk" in installed
+
+
+def test_a_group_that_asterisk_drops_is_reported(ivr: Ivr, tmp_path: Path) -> None:
+    unit = tmp_path / "etc/systemd/system/asterisk.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text(DEBIAN_UNIT)
+    output = ivr("install", "--root", str(tmp_path), "--group", "tel", "--dry-run").stdout
+    assert "It cannot read files of the group tel: leave --group out." in output
+
+
+def test_everything_in_the_data_folder_gets_the_shared_group_and_links_are_not_followed(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("not ours")
+    data = tmp_path / "data"
+    (data / "takes").mkdir(parents=True)
+    (data / "takes" / "a.wav").write_bytes(b"")
+    (data / "link").symlink_to(outside)
+    group = grp.getgrgid(os.getgid()).gr_name
+    step = ChangeGroup(data, "daemon" if os.geteuid() == 0 else group)
+    step.apply(InstallTarget(Path("/")))
+    wanted = grp.getgrnam(step.group).gr_gid
+    assert {path.lstat().st_gid for path in data.rglob("*")} == {wanted}
+    assert outside.stat().st_gid == os.getgid()
 
 
 def test_install_does_what_dry_run_describes(ivr: Ivr, tmp_path: Path) -> None:
     root = tmp_path / "machine"
-    told = ivr("install", "--dry-run", "--root", str(root)).stdout
+    output = ivr("install", "--dry-run", "--root", str(root)).stdout
     done = ivr("install", "--root", str(root)).stdout
-    assert [line.partition("  → ")[0] for line in done.splitlines()] == told.splitlines()
-    promised = {line.split()[1] for line in told.splitlines() if line.startswith(("file", "folder"))}
+    assert [line.partition("  → ")[0] for line in done.splitlines()] == output.splitlines()
+    promised = {line.split()[1] for line in output.splitlines() if line.startswith(("file", "folder"))}
     made = {f"/{path.relative_to(root)}" for path in root.rglob("*")}
     assert promised <= made
     assert {path for path in made - promised if not any(p.startswith(f"{path}/") for p in promised)} == set()
-    for line in told.splitlines():
+    for line in output.splitlines():
         if line.startswith(("file", "folder")):
             _, path, wanted, *_ = line.split()
             assert f"{file_mode(root / path[1:]):04o}" == wanted, path
@@ -88,38 +129,38 @@ def test_asterisk_and_the_service_get_the_same_secret(installed_root: Path) -> N
 
 
 def test_secret_is_never_printed(ivr: Ivr, tmp_path: Path) -> None:
-    told = ivr("install", "--root", str(tmp_path)).stdout
-    assert (tmp_path / "var/lib/ivr/asterisk-secret").read_text() not in told
+    output = ivr("install", "--root", str(tmp_path)).stdout
+    assert (tmp_path / "var/lib/ivr/asterisk-secret").read_text() not in output
 
 
 def test_second_install_changes_nothing(ivr: Ivr, installed_root: Path) -> None:
     before = {path: path.read_bytes() for path in installed_root.rglob("*") if path.is_file()}
-    told = ivr("install", "--root", str(installed_root)).stdout
+    output = ivr("install", "--root", str(installed_root)).stdout
     assert {path: path.read_bytes() for path in installed_root.rglob("*") if path.is_file()} == before
-    assert told.count("there already") == len(before) - 1 + 4, "all files but the unit, which is ours, and the folders"
+    assert output.count("→ exists") == len(before) - 1 + 4, "all files but the unit, which is ours, and the folders"
 
 
 def test_site_changes_are_preserved(ivr: Ivr, installed_root: Path) -> None:
     settings_, dialplan = installed_root / "etc/ivr/ivr.toml", installed_root / "etc/asterisk/ivr/extensions.conf"
     settings_.write_text("# mine\n")
     dialplan.write_text("; mine\n")
-    told = ivr("install", "--root", str(installed_root)).stdout
+    output = ivr("install", "--root", str(installed_root)).stdout
     assert settings_.read_text() == "# mine\n"
     assert dialplan.read_text() == "; mine\n"
     beside = dialplan.with_name("extensions.conf.dist")
     assert beside.read_text() == (INSTALLED_DATA / "asterisk-conf" / "extensions.conf").read_text()
-    assert "yours stays; ours is /etc/asterisk/ivr/extensions.conf.dist" in told
+    assert "kept; the new version is /etc/asterisk/ivr/extensions.conf.dist" in output
 
 
 def test_user_and_folder_names_are_configurable(ivr: Ivr, tmp_path: Path) -> None:
-    told = ivr("install", "--dry-run", "--user", "vm", "--group", "tel", "--asterisk", "pbx").stdout
-    assert "folder  /var/lib/ivr  2750 vm:tel" in told
-    assert "usermod --append --groups tel pbx" in told
+    output = ivr("install", "--dry-run", "--user", "vm", "--group", "tel", "--asterisk", "pbx").stdout
+    assert "folder  /var/lib/ivr  2750 vm:tel" in output
+    assert "usermod --append --groups tel pbx" in output
 
 
 def test_install_without_asterisk_does_nothing(ivr: Ivr) -> None:
-    told = ivr("install", "--asterisk", "no-such-user", fails=1).stderr
-    assert ("install Asterisk first" if os.geteuid() == 0 else "sudo ivr install") in told
+    output = ivr("install", "--asterisk", "no-such-user", fails=1).stderr
+    assert ("install Asterisk first" if os.geteuid() == 0 else "run sudo ivr install") in output
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd on this machine: apt install systemd")
@@ -144,14 +185,14 @@ def test_failing_command_stops_install_with_error() -> None:
 
 
 def test_unneeded_command_is_not_run() -> None:
-    assert RunCommand(["false"], skip_if=["true"]).apply(InstallTarget(Path("/"))) == "there already"
+    assert RunCommand(["false"], skip_if=["true"]).apply(InstallTarget(Path("/"))) == "exists"
     assert RunCommand(["true"], skip_if=["false"]).apply(InstallTarget(Path("/"))) == "done"
 
 
 def test_install_without_systemd_omits_unit() -> None:
     assert (
         RunCommand(["no-such-systemctl", "daemon-reload"]).apply(InstallTarget(Path("/")))
-        == "left out: there is no no-such-systemctl here"
+        == "skipped: no-such-systemctl is not available"
     )
 
 
