@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from ivr import logging_setup, settings
-from ivr.app import App, build_app
+from ivr.app import App
 from ivr.audio import wav
 from ivr.directory.models import Account, Endpoint, User
 from ivr.ids import IdGenerator
@@ -35,7 +35,7 @@ MESSAGE_INTERVAL_S = 60
 
 async def fill(app: App, mailbox: Mailbox, count: int, audio: Path, size: int, target_folder: Folder) -> None:
     """Put `count` messages into a folder of `mailbox`, the newest an hour old; `size`: the bytes of `audio`."""
-    ids, now = IdGenerator(secrets.token_bytes), int(app.voicemail_services.clock.now())
+    ids, now = IdGenerator(secrets.token_bytes), int(app.clock.now())
     apart_s = min(MESSAGE_INTERVAL_S, 80 * 86_400 / max(1, count))
     folder = app.recordings.message(mailbox.account_id, "x").parent
     folder.mkdir(mode=0o2750, parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ async def main() -> None:
     wanted = json.load(sys.stdin)
     loaded = settings.load()
     logging_setup.configure_logging(loaded.log)
-    app = build_app(loaded)
+    app = App(loaded).open()
     try:
         into = Folder.SAVED if wanted["saved"] else Folder.NEW
         await create_boxes(app, wanted["boxes"], {"pin": wanted["pin"], **wanted["box"]}, Path(wanted["audio"]), into)

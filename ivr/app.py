@@ -1,152 +1,355 @@
-"""Builds every object by hand from one `Settings`: the only place that knows them all."""
+"""The container: builds every object of one installation from one `Settings`, by hand.
+
+Each object is built when it is first asked for. What every call needs is imported at the top; the rest is imported
+where it is built: a call over classic AGI is a process of its own, and its caller waits for every import.
+"""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
-from ivr.ami.client import AmiClient
-from ivr.ami.originate import is_channel_gone_or_unknown
-from ivr.api.dependencies import ApiLimits, ApiServices
-from ivr.audio.converter import ConversionPool
-from ivr.call.arguments import Action
-from ivr.clock import Clock
-from ivr.core import build_core
-from ivr.directory.credentials import CredentialStore
+from ivr.clock import Clock, SystemClock
 from ivr.directory.directory import Directory
 from ivr.directory.pin_lockout import PinLockout
-from ivr.directory.rate_limit import RateLimiter
 from ivr.directory.secret_store import SecretStore
-from ivr.directory.tokens import TokenStore
+from ivr.ids import IdGenerator
 from ivr.mailbox.boxes import Boxes
-from ivr.mailbox.bulk import Bulk
+from ivr.mailbox.capacity import Room
 from ivr.mailbox.delivery import Delivery
-from ivr.mailbox.greeting_uploads import GreetingUploads
-from ivr.mailbox.renditions import Forms
-from ivr.mailbox.uploads import Uploads
+from ivr.mailbox.greetings import Greetings
+from ivr.mailbox.pins import Pins
+from ivr.mailbox.takes import Takes
 from ivr.menus.context import Status, VoicemailServices
-from ivr.metrics.metrics import Metrics
-from ivr.recovery.fallback_recordings import Alone
-from ivr.recovery.recording_recovery import Adoption, nobody_knows
-from ivr.retention.consistency_check import ConsistencyCheck
-from ivr.retention.worker import RetentionWorker
+from ivr.paths import read_or_create_secret, sounds_folder
+from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.voice import LANGUAGES
 from ivr.settings import Settings
 from ivr.storage.audio_folder import Recordings
 from ivr.storage.process_locks import Attendance
-from ivr.storage.protocols import MessageStore
+from ivr.storage.protocols import MediaStore, MessageStore
+from ivr.storage.sqlite.boxes import SqliteBoxes
 from ivr.storage.sqlite.calls import SqliteCalls
 from ivr.storage.sqlite.database import Database
-from ivr.storage.sqlite.listing import SqliteLists
-from ivr.storage.sqlite.outbox import Outbox
-from ivr.storage.sqlite.overview import SqliteOverview
-from ivr.storage.sqlite.retention import SqliteRetention
-from ivr.storage.sqlite.uploads import SqliteUploads
+from ivr.storage.sqlite.events import enqueue_box_locked, enqueue_phone_mwi
+from ivr.storage.sqlite.media import SqliteMedia
+from ivr.storage.sqlite.messages import SqliteMessages
+from ivr.storage.sqlite.takes import SqliteTakes
+
+if TYPE_CHECKING:
+    from ivr.ami.client import AmiClient
+    from ivr.api.dependencies import ApiServices
+    from ivr.audio.converter import ConversionPool
+    from ivr.directory.credentials import CredentialStore
+    from ivr.directory.tokens import TokenStore
+    from ivr.mailbox.renditions import Forms
+    from ivr.mailbox.uploads import Uploads
+    from ivr.metrics.metrics import Metrics
+    from ivr.recovery.recording_recovery import Adoption
+    from ivr.retention.consistency_check import ConsistencyCheck
+    from ivr.retention.worker import RetentionWorker
+    from ivr.storage.sqlite.mwi_targets import MwiTargetReader
+    from ivr.storage.sqlite.outbox import Outbox
+    from ivr.storage.sqlite.overview import SqliteOverview
+    from ivr.storage.sqlite.retention import SqliteRetention
 
 
-@dataclass(frozen=True)
 class App:
-    """One installation, ready to be used; `ivr.service` makes it take calls."""
+    """One installation, ready to be used; `ivr.service` makes it take calls and requests.
 
-    settings: Settings
-    database: Database
-    process_locks: Attendance
-    directory: Directory
-    boxes: Boxes
-    messages: MessageStore
-    delivery: Delivery
-    recording_recovery: Adoption
-    retention_worker: RetentionWorker
-    consistency_check: ConsistencyCheck
-    recordings: Recordings
-    voicemail_services: VoicemailServices
-    secret_store: SecretStore
-    pin_lockout: PinLockout
-    call_store: SqliteCalls
-    overview: SqliteOverview
-    tokens: TokenStore
-    credentials: CredentialStore
-    api_services: ApiServices
-    """What the REST door is given."""
-    conversion_pool: ConversionPool
-    outbox: Outbox
-    metrics: Metrics
-    ami_client: AmiClient | None
-    """None: this installation has no connection to Asterisk's manager."""
+    `clock`: the machine's by default. `random_bytes(n)` returns n random bytes, for ids and tokens. `count_metrics`:
+    False in a process that Prometheus cannot read.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        count_metrics: bool = True,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.ids = IdGenerator(random_bytes)
+        self._random_bytes = random_bytes
+        self._count_metrics = count_metrics
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    def open(self) -> App:
+        """Open the data folder now, so that what is wrong with it shows at the start. Raises `StoreError`."""
+        _ = self.recordings, self.database, self.secret_store
+        return self
 
     def close(self) -> None:
-        """Finish what is being written and let go of the data."""
-        self.database.close()
-        self.process_locks.close()
+        """Close what was built: pending writes are committed first, then the locks are released."""
+        if "database" in self.__dict__:
+            self.database.close()
+        if "process_locks" in self.__dict__:
+            self.process_locks.close()
 
+    async def stop_workers(self) -> None:
+        """End the child processes. Call it before `close`, in the loop that used them."""
+        if "conversion_pool" in self.__dict__:
+            await self.conversion_pool.close()
 
-def build_app(settings: Settings, clock: Clock | None = None) -> App:
-    """Open the data folder and build what works on it. Raises `StoreError`, `SettingsError`."""
-    metrics = Metrics(Action, Status)
-    core = build_core(settings, clock, metrics.count_pin_failure)
-    clock, ids, folder, database = core.clock, core.ids, settings.data.folder, core.database
-    directory, boxes, messages, delivery = core.directory, core.boxes, core.messages, core.delivery
-    recordings = core.recordings
-    credentials = CredentialStore(database, core.pepper, settings.pins.cost)
-    tokens = TokenStore(database, clock, secrets.token_bytes)
-    workshop = ConversionPool(settings.api.workers)
-    uploads = Uploads(
-        SqliteUploads(database, clock), messages, delivery, recordings, workshop, clock, ids, settings.api.audio_seconds
-    )
-    tries = RateLimiter(database, clock, settings.api.failures_an_hour)
-    rest = ApiServices(
-        directory,
-        tokens,
-        credentials,
-        tries,
-        boxes,
-        messages,
-        delivery,
-        SqliteLists(database),
-        Bulk(messages, delivery),
-        uploads,
-        Forms(delivery, uploads, workshop, folder / "forms"),
-        GreetingUploads(core.media, recordings, clock, ids),
-        clock,
-        ids,
-        _api_limits(settings),
-    )
-    alone = Alone(directory, boxes, delivery, recordings, clock)
-    sweeping = SqliteRetention(database, clock)
-    inspection = ConsistencyCheck(sweeping, directory, recordings, settings.sweeping, clock)
-    manager = AmiClient(settings.ami, metrics.set_ami_connected) if settings.ami.secret else None
-    is_gone = partial(is_channel_gone_or_unknown, manager) if manager else nobody_knows
-    return App(
-        settings=settings,
-        database=database,
-        process_locks=core.process_locks,
-        directory=directory,
-        boxes=boxes,
-        messages=messages,
-        delivery=delivery,
-        recording_recovery=Adoption(core.takes, alone, boxes, delivery, messages, clock, is_gone),
-        retention_worker=RetentionWorker(
-            sweeping, messages, directory, recordings, inspection, settings.sweeping, settings.voicemail, clock
-        ),
-        consistency_check=inspection,
-        recordings=recordings,
-        voicemail_services=core.voicemail_services,
-        secret_store=core.secret_store,
-        pin_lockout=core.pin_lockout,
-        call_store=core.call_store,
-        overview=SqliteOverview(database),
-        tokens=tokens,
-        credentials=credentials,
-        api_services=rest,
-        conversion_pool=workshop,
-        outbox=Outbox(database, clock, secrets.token_hex(4), core.process_locks),
-        metrics=metrics,
-        ami_client=manager,
-    )
+    # -- storage -------------------------------------------------------------------------------------------------------
 
+    @cached_property
+    def database(self) -> Database:
+        data = self.settings.data
+        return Database(data.folder / "ivr.db", busy_timeout_ms=data.busy_ms, sync=data.sync)
 
-def _api_limits(settings: Settings) -> ApiLimits:
-    api = settings.api
-    return ApiLimits(
-        api.json_bytes, api.audio_bytes, api.idle_s, api.owner_only, api.session_hours * 3600, tuple(api.clients)
-    )
+    @cached_property
+    def recordings(self) -> Recordings:
+        recordings = Recordings(self.settings.data.folder)
+        recordings.prepare()
+        return recordings
+
+    @cached_property
+    def process_locks(self) -> Attendance:
+        return Attendance(self.settings.data.folder / "locks")
+
+    @cached_property
+    def messages(self) -> MessageStore:
+        return SqliteMessages(self.database, self.clock)
+
+    @cached_property
+    def media(self) -> MediaStore:
+        """Rows of greetings, names and intros."""
+        return SqliteMedia(self.database, self.clock)
+
+    @cached_property
+    def call_store(self) -> SqliteCalls:
+        return SqliteCalls(self.database, self.ids)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        from ivr.storage.sqlite.outbox import Outbox
+
+        return Outbox(self.database, self.clock, self._random_bytes(4).hex(), self.process_locks)
+
+    @cached_property
+    def overview(self) -> SqliteOverview:
+        from ivr.storage.sqlite.overview import SqliteOverview
+
+        return SqliteOverview(self.database)
+
+    @cached_property
+    def mwi_targets(self) -> MwiTargetReader:
+        from ivr.storage.sqlite.mwi_targets import MwiTargetReader
+
+        return MwiTargetReader(self.settings.lights, self.settings.asterisk.system)
+
+    @cached_property
+    def _retention_store(self) -> SqliteRetention:
+        from ivr.storage.sqlite.retention import SqliteRetention
+
+        return SqliteRetention(self.database, self.clock)
+
+    # -- accounts, users and their secrets -----------------------------------------------------------------------------
+
+    @cached_property
+    def directory(self) -> Directory:
+        return Directory(self.database, self.clock, self.ids, enqueue_phone_mwi)
+
+    @cached_property
+    def pin_lockout(self) -> PinLockout:
+        return PinLockout(self.database, self.clock, enqueue_box_locked)
+
+    @cached_property
+    def secret_store(self) -> SecretStore:
+        return SecretStore(self.database, self._pepper, self.settings.pins.cost)
+
+    @cached_property
+    def credentials(self) -> CredentialStore:
+        from ivr.directory.credentials import CredentialStore
+
+        return CredentialStore(self.database, self._pepper, self.settings.pins.cost)
+
+    @cached_property
+    def tokens(self) -> TokenStore:
+        from ivr.directory.tokens import TokenStore
+
+        return TokenStore(self.database, self.clock, self._random_bytes)
+
+    @cached_property
+    def _pepper(self) -> bytes:
+        return read_or_create_secret(self.settings.data.folder / "pepper").encode()
+
+    # -- the rules of a mailbox ----------------------------------------------------------------------------------------
+
+    @cached_property
+    def pins(self) -> Pins:
+        return Pins(self.secret_store, self.pin_lockout, self._count_pin_failure)
+
+    @cached_property
+    def boxes(self) -> Boxes:
+        store = SqliteBoxes(self.database, self.clock)
+        return Boxes(store, self.directory, self.pins, self.settings.voicemail, self.ids)
+
+    @cached_property
+    def takes(self) -> Takes:
+        return Takes(SqliteTakes(self.database), self.recordings, self.clock, self.ids, self.process_locks)
+
+    @cached_property
+    def delivery(self) -> Delivery:
+        return Delivery(self.messages, self.takes, self.recordings, self.clock, self.ids)
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        from ivr.mailbox.uploads import Uploads
+        from ivr.storage.sqlite.uploads import SqliteUploads
+
+        return Uploads(
+            SqliteUploads(self.database, self.clock),
+            self.messages,
+            self.delivery,
+            self.recordings,
+            self.conversion_pool,
+            self.clock,
+            self.ids,
+            self.settings.api.audio_seconds,
+        )
+
+    @cached_property
+    def conversion_pool(self) -> ConversionPool:
+        from ivr.audio.converter import ConversionPool
+
+        return ConversionPool(self.settings.api.workers)
+
+    def renditions(self, folder_name: str) -> Forms:
+        """The renditions cached in a folder of this name below the data folder. A new object each time."""
+        from ivr.mailbox.renditions import Forms
+
+        return Forms(self.delivery, self.uploads, self.conversion_pool, self.settings.data.folder / folder_name)
+
+    # -- calls ---------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def voicemail_services(self) -> VoicemailServices:
+        """What menus work with."""
+        return VoicemailServices(
+            directory=self.directory,
+            boxes=self.boxes,
+            messages=self.messages,
+            pins=self.pins,
+            takes=self.takes,
+            delivery=self.delivery,
+            greetings=Greetings(self.media, self.takes, self.recordings, self.clock),
+            capacity=Room(self.messages, self.clock),
+            system_settings=self.settings.voicemail,
+            asterisk_name=self.settings.asterisk.system,
+            clock=self.clock,
+        )
+
+    @cached_property
+    def catalogues(self) -> Mapping[str, Catalogue]:
+        """The prompts of each language. Raises `CatalogueError`, `SettingsError`."""
+        folder = sounds_folder(self.settings)
+        return {language: Catalogue.load(folder / language) for language in LANGUAGES}
+
+    # -- REST ----------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def api_services(self) -> ApiServices:
+        """What the REST API works with."""
+        from ivr.api.dependencies import ApiLimits, ApiServices
+        from ivr.directory.rate_limit import RateLimiter
+        from ivr.mailbox.bulk import Bulk
+        from ivr.mailbox.greeting_uploads import GreetingUploads
+        from ivr.storage.sqlite.listing import SqliteLists
+
+        api = self.settings.api
+        return ApiServices(
+            directory=self.directory,
+            tokens=self.tokens,
+            credentials=self.credentials,
+            rate_limiter=RateLimiter(self.database, self.clock, api.failures_an_hour),
+            boxes=self.boxes,
+            messages=self.messages,
+            delivery=self.delivery,
+            lists=SqliteLists(self.database),
+            bulk=Bulk(self.messages, self.delivery),
+            uploads=self.uploads,
+            renditions=self.renditions("renditions"),
+            greeting_uploads=GreetingUploads(self.media, self.recordings, self.clock, self.ids),
+            clock=self.clock,
+            ids=self.ids,
+            limits=ApiLimits(
+                json_bytes=api.json_bytes,
+                audio_bytes=api.audio_bytes,
+                idle_timeout_s=api.idle_s,
+                owner_only=api.owner_only,
+                session_lifetime_s=api.session_hours * 3600,
+                allowed_networks=tuple(api.clients),
+            ),
+        )
+
+    # -- background work -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def recording_recovery(self) -> Adoption:
+        from ivr.recovery.fallback_recordings import Alone
+        from ivr.recovery.recording_recovery import Adoption, nobody_knows
+
+        channel_is_gone = nobody_knows
+        if self.ami_client:
+            from ivr.ami.originate import is_channel_gone_or_unknown
+
+            channel_is_gone = partial(is_channel_gone_or_unknown, self.ami_client)
+        return Adoption(
+            self.takes,
+            Alone(self.directory, self.boxes, self.delivery, self.recordings, self.clock),
+            self.boxes,
+            self.delivery,
+            self.messages,
+            self.clock,
+            channel_is_gone,
+        )
+
+    @cached_property
+    def consistency_check(self) -> ConsistencyCheck:
+        from ivr.retention.consistency_check import ConsistencyCheck
+
+        return ConsistencyCheck(
+            self._retention_store, self.directory, self.recordings, self.settings.sweeping, self.clock
+        )
+
+    @cached_property
+    def retention_worker(self) -> RetentionWorker:
+        from ivr.retention.worker import RetentionWorker
+
+        return RetentionWorker(
+            self._retention_store,
+            self.messages,
+            self.directory,
+            self.recordings,
+            self.consistency_check,
+            self.settings.sweeping,
+            self.settings.voicemail,
+            self.clock,
+        )
+
+    @cached_property
+    def ami_client(self) -> AmiClient | None:
+        """None: no secret is set, so this installation has no connection to Asterisk's manager."""
+        if not self.settings.ami.secret:
+            return None
+        from ivr.ami.client import AmiClient
+
+        return AmiClient(self.settings.ami, self.metrics.set_ami_connected)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        from ivr.call.arguments import Action
+        from ivr.metrics.metrics import Metrics
+
+        return Metrics(Action, Status)
+
+    def _count_pin_failure(self, locked: bool) -> None:
+        if self._count_metrics:
+            self.metrics.count_pin_failure(locked)

@@ -115,4 +115,4 @@ async def _account_timezone(app: App, call: CallRecord) -> tzinfo:
 
 def _retention_cutoff(app: App) -> int:
     """Caller numbers are personal data: what the sweeper has yet to remove is not shown any more."""
-    return int(app.voicemail_services.clock.now()) - app.settings.sweeping.calls_days * DAY_S
+    return int(app.clock.now()) - app.settings.sweeping.calls_days * DAY_S

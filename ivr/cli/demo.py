@@ -12,7 +12,7 @@ import structlog
 import typer
 
 from ivr import logging_setup, settings
-from ivr.app import App, build_app
+from ivr.app import App
 from ivr.audio import wav
 from ivr.cli.phone import FastOption, SpeechFileOption, phone_options
 from ivr.cli.serve import UMASK
@@ -48,7 +48,7 @@ def demo(
 
 async def _create_only(site_settings: Settings) -> None:
     logging_setup.configure_logging(site_settings.log.model_copy(update={"level": "warning"}))
-    app = build_app(site_settings)
+    app = App(site_settings).open()
     try:
         await create_demo_data(app)
     finally:
@@ -56,7 +56,7 @@ async def _create_only(site_settings: Settings) -> None:
 
 
 async def _run_demo(site_settings: Settings, fast: bool, speech_file: Path | None) -> None:
-    app = build_app(site_settings)
+    app = App(site_settings).open()
     with (site_settings.data.folder / "ivr.log").open("a") as log:
         logging_setup.configure_logging(site_settings.log, log)
         structlog.get_logger().info("demo.started")
@@ -94,7 +94,7 @@ async def create_demo_data(app: App) -> None:
             recordings = sounds_folder(app.settings) / "demo"
             for message in _load_demo_messages(recordings):
                 pcm = wav.read_samples(recordings / message["file"])
-                left_at = int(app.voicemail_services.clock.now() - message["hours_ago"] * HOUR_S)
+                left_at = int(app.clock.now() - message["hours_ago"] * HOUR_S)
                 caller = Caller(message["caller_number"], message["caller_name"])
                 await app.delivery.bring(mailbox, pcm, caller, left_at, Folder(message["folder"]))
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ivr import logging_setup, settings
-from ivr.app import build_app
+from ivr.app import App
 from ivr.cli.support import JsonOption, exit_on_error
 from ivr.doctor.console import RemoteConsole
 from ivr.doctor.doctor import run_checks
@@ -68,7 +68,7 @@ def _load_record_counts(site_settings: Settings) -> tuple[DatabaseSnapshot | Non
 
 
 async def _count_records(site_settings: Settings) -> DatabaseSnapshot:
-    app = build_app(site_settings)
+    app = App(site_settings).open()
     try:
         return await read_database_snapshot(app)
     finally:

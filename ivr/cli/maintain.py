@@ -16,7 +16,7 @@ def maintain() -> None:
 
     async def job(app: App) -> None:
         await once(app)
-        now = int(app.voicemail_services.clock.now())
+        now = int(app.clock.now())
         await app.call_store.close_unfinished(now, now - MAX_CALL_S)
         while await app.retention_worker.run_once():
             pass

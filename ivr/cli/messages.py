@@ -49,7 +49,7 @@ def add(
     async def job(app: App) -> None:
         box = await resolve_box(app, account, number)
         pcm = await asyncio.to_thread(decode_to_samples, file)
-        time = at.replace(tzinfo=UTC).timestamp() if at else app.voicemail_services.clock.now()
+        time = at.replace(tzinfo=UTC).timestamp() if at else app.clock.now()
         message = await app.delivery.bring(box, pcm, Caller(caller, caller_name), int(time), folder)
         print_document(_message_document(box, message), as_json)
 
@@ -157,9 +157,7 @@ def restore(number: str, message: str, account: str | None = AccountOption, as_j
 
 
 async def _newest_messages(app: App, box: Mailbox, folder: Folder | None) -> list[Message]:
-    return await app.messages.page(
-        box.id, folder, box.system.not_before(app.voicemail_services.clock.now()), None, MAX_ROWS
-    )
+    return await app.messages.page(box.id, folder, box.system.not_before(app.clock.now()), None, MAX_ROWS)
 
 
 async def _find_message(app: App, box: Mailbox, id_part: str) -> Message:
@@ -168,7 +166,7 @@ async def _find_message(app: App, box: Mailbox, id_part: str) -> Message:
         return found[0]
     if found:
         raise BadInput(f"{len(found)} messages have {id_part!r} in their id: give more of it")
-    return await app.messages.get(box.id, id_part, box.system.not_before(app.voicemail_services.clock.now()))
+    return await app.messages.get(box.id, id_part, box.system.not_before(app.clock.now()))
 
 
 def _message_document(box: Mailbox, message: Message) -> dict[str, Any]:

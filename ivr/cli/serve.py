@@ -11,7 +11,7 @@ import structlog
 import typer
 
 from ivr import logging_setup, settings
-from ivr.app import build_app
+from ivr.app import App
 from ivr.cli.support import exit_on_error
 from ivr.service.service import start_service as begin
 
@@ -36,7 +36,7 @@ async def _run_service(component: Component | None = None) -> None:
     os.umask(UMASK)
     loaded = settings.load()
     logging_setup.configure_logging(loaded.log)
-    app = build_app(loaded)
+    app = App(loaded).open()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

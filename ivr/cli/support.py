@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ivr import logging_setup, settings
-from ivr.app import App, build_app
+from ivr.app import App
 from ivr.directory.models import Account
 from ivr.errors import BadInput, BoxFull, Conflict, HungUp, IvrError, NotFound, StoreError
 
@@ -59,7 +59,7 @@ def run_with_app(operation: Callable[[App], Coroutine[Any, Any, T]]) -> T:
     async def run() -> T:
         loaded = settings.load()
         logging_setup.configure_logging(loaded.log.model_copy(update={"level": "warning"}))
-        app = build_app(loaded)
+        app = App(loaded).open()
         try:
             return await operation(app)
         finally:

@@ -31,7 +31,7 @@ def watch(
 
     async def job(app: App) -> None:
         async def look() -> Overview:
-            return await app.overview.snapshot(int(app.voicemail_services.clock.now()))
+            return await app.overview.snapshot(int(app.clock.now()))
 
         if as_json:
             typer.echo(json.dumps(asdict(await look()), indent=2))

@@ -1,1 +1,1 @@
-"""A running service: calls come in, programs are answered, and what follows a change is done."""
+"""Running processes: the daemon `ivr serve`, the process of one classic AGI call, and maintenance without a daemon."""

@@ -1,4 +1,4 @@
-"""What a running service does behind the calls: notifications, counts, the connection to Asterisk's manager."""
+"""Background tasks of the service: outbox workers, the metrics server and the AMI connection."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import partial
 
 from ivr.ami.client import AmiClient
 from ivr.app import App
-from ivr.mailbox.renditions import Forms
 from ivr.metrics.prometheus_server import PrometheusServer
 from ivr.notifications import new_message_call, webhook
 from ivr.notifications.event import Subscriber
@@ -24,19 +23,18 @@ from ivr.notifications.transcription.transcription_worker import TranscriptionWo
 from ivr.notifications.webhook import WebhookSender, WebhookSubscriber
 from ivr.notifications.worker import OutboxWorker, Worker
 from ivr.storage.sqlite.events import TaskKind
-from ivr.storage.sqlite.mwi_targets import MwiTargetReader
 
 
 @dataclass(frozen=True)
 class BackgroundTasks:
-    """What a running service does behind the calls."""
+    """What runs beside the calls."""
 
     outbox_runner: OutboxRunner
     metrics_server: PrometheusServer
     ami_task: asyncio.Task[None] | None
 
     async def stop(self) -> None:
-        """Let what is nearly done end, and go."""
+        """Stop everything; tasks that are nearly done may finish."""
         await self.outbox_runner.stop()
         self.metrics_server.stop()
         if self.ami_task:
@@ -44,69 +42,80 @@ class BackgroundTasks:
 
 
 async def start_background_tasks(app: App) -> BackgroundTasks:
-    """Do what follows changes, whichever process makes them."""
-    notifier = OutboxRunner(app.outbox, build_workers(app, app.ami_client))
-    await notifier.start()
-    counts = PrometheusServer(partial(render_metrics, app))
+    """Start the workers for the changes of all processes, the metrics server and the AMI connection."""
+    outbox_runner = OutboxRunner(app.outbox, build_workers(app, app.ami_client))
+    await outbox_runner.start()
+    metrics_server = PrometheusServer(partial(render_metrics, app))
     if app.settings.metrics.port:
-        await counts.start(app.settings.metrics.host, app.settings.metrics.port)
-    connecting = asyncio.create_task(app.ami_client.run_forever()) if app.ami_client else None
-    return BackgroundTasks(notifier, counts, connecting)
+        await metrics_server.start(app.settings.metrics.host, app.settings.metrics.port)
+    ami_task = asyncio.create_task(app.ami_client.run_forever()) if app.ami_client else None
+    return BackgroundTasks(outbox_runner=outbox_runner, metrics_server=metrics_server, ami_task=ami_task)
 
 
 def build_workers(app: App, ami_client: AmiClient | None, *, is_service_start: bool = True) -> list[Worker]:
-    """Who does what the outbox asks for. What is slow in one holds nothing back in another.
+    """Build one worker for each kind of work, so that slow mail does not delay a light.
 
-    `at_start`: a service begins, which puts all lights right and clears what an earlier run left half done.
+    `is_service_start`: all lights are set anew, and mail renditions of an earlier run are removed.
     """
-    settings, clock, outbox = app.settings, app.voicemail_services.clock, app.outbox
-    lane = partial(
+    settings = app.settings
+    new_worker = partial(
         OutboxWorker,
-        outbox=outbox,
-        clock=clock,
+        outbox=app.outbox,
+        clock=app.clock,
         retry_delays_s=settings.notify.retry_s,
         on_outcome=app.metrics.count_notification,
     )
-    targets = MwiTargetReader(settings.lights, settings.asterisk.system)
-    mails = bool(settings.mail.host)
-    calls = ami_client if settings.notify.call_context else None
-    followers: list[Subscriber] = [
-        MailSubscriber(settings.notify, mail_enabled=mails, can_transcribe=settings.transcript.supports_language),
+    mail_enabled = bool(settings.mail.host)
+    callback_client = ami_client if settings.notify.call_context else None
+    subscribers: list[Subscriber] = [
+        MailSubscriber(
+            settings.notify, mail_enabled=mail_enabled, can_transcribe=settings.transcript.supports_language
+        ),
         WebhookSubscriber(),
-        *([CallSubscriber(settings.notify)] if calls else []),
+        *([CallSubscriber(settings.notify)] if callback_client else []),
     ]
-    dispatch = EventDispatcher(app.boxes, app.messages, app.pin_lockout, clock, followers, app.metrics.count_event)
-    found: list[Worker] = [
-        lane("changes", {**dispatch.handlers, **AfterNotifyAction(app.boxes, app.messages).handlers}),
-        MwiWorker(outbox, app.database, clock, targets, ami_client, resync_on_connect=is_service_start),
-        lane("webhooks", WebhookSender(app.directory, clock).handlers, max_concurrency=webhook.MAX_CONCURRENCY),
+    dispatcher = EventDispatcher(
+        app.boxes, app.messages, app.pin_lockout, app.clock, subscribers, app.metrics.count_event
+    )
+    workers: list[Worker] = [
+        new_worker("changes", {**dispatcher.handlers, **AfterNotifyAction(app.boxes, app.messages).handlers}),
+        MwiWorker(app.outbox, app.database, app.clock, app.mwi_targets, ami_client, resync_on_connect=is_service_start),
+        new_worker(
+            "webhooks", WebhookSender(app.directory, app.clock).handlers, max_concurrency=webhook.MAX_CONCURRENCY
+        ),
     ]
-    if mails:
-        forms = Forms(app.delivery, app.api_services.uploads, app.conversion_pool, settings.data.folder / "mail-forms")
-        forms.clear() if is_service_start else forms.prepare()
-        post = MailSender(
+    if mail_enabled:
+        renditions = app.renditions("mail-renditions")
+        renditions.clear() if is_service_start else renditions.prepare()
+        mail_sender = MailSender(
             app.boxes,
             app.messages,
-            forms,
-            clock,
+            renditions,
+            app.clock,
             MailTemplates(settings.mail.templates),
             SmtpClient(settings.mail),
             settings.mail,
         )
-        found.append(lane("mail", post.handlers, max_concurrency=settings.mail.at_once))
+        workers.append(new_worker("mail", mail_sender.handlers, max_concurrency=settings.mail.at_once))
     if settings.transcript.engine != "off":
         transcriber = SubprocessTranscriber(settings.transcript)
-        scribe = TranscriptionWorker(app.boxes, app.messages, app.delivery, transcriber, clock, mail_enabled=mails)
-        found.append(lane("transcripts", scribe.handlers))
-    if calls:
-        call_back = NewMessageCall(app.boxes, app.messages, outbox, clock, calls, settings.notify)
-        found.append(lane("calls", call_back.handlers, max_concurrency=new_message_call.MAX_CONCURRENCY))
-    return found
+        transcription = TranscriptionWorker(
+            app.boxes, app.messages, app.delivery, transcriber, app.clock, mail_enabled=mail_enabled
+        )
+        workers.append(new_worker("transcripts", transcription.handlers))
+    if callback_client:
+        new_message_calls = NewMessageCall(
+            app.boxes, app.messages, app.outbox, app.clock, callback_client, settings.notify
+        )
+        workers.append(
+            new_worker("calls", new_message_calls.handlers, max_concurrency=new_message_call.MAX_CONCURRENCY)
+        )
+    return workers
 
 
 async def render_metrics(app: App) -> bytes:
-    """What Prometheus reads."""
-    waiting = {str(kind): rows for kind, rows in (await app.outbox.backlog_by_kind()).items()}
-    app.metrics.set_outbox(TaskKind, waiting, await app.outbox.count_given_up())
+    """Return the metrics in Prometheus's text format."""
+    backlog = {str(kind): rows for kind, rows in (await app.outbox.backlog_by_kind()).items()}
+    app.metrics.set_outbox(TaskKind, backlog, await app.outbox.count_given_up())
     app.metrics.set_task_count(len(asyncio.all_tasks()))
     return app.metrics.render()

@@ -1,8 +1,9 @@
-"""Calls from Asterisk: how they come in, over each transport, and what belongs to them."""
+"""The servers for calls from Asterisk, FastAGI and ARI, and the tasks that keep recordings safe."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import product
 
@@ -16,10 +17,8 @@ from ivr.errors import SettingsError
 from ivr.menus import error_prompts
 from ivr.menus.call_handler import CallHandler
 from ivr.metrics.metrics import Metrics
-from ivr.paths import load_asterisk_secret, sounds_folder
-from ivr.prompts.catalogue import Catalogue
+from ivr.paths import load_asterisk_secret
 from ivr.prompts.prompt_cache import PromptCache
-from ivr.prompts.voice import LANGUAGES
 from ivr.recovery.recording_fsync import Syncing
 from ivr.service.heartbeat import InstanceHeartbeat
 from ivr.settings import Settings
@@ -28,19 +27,18 @@ from ivr.storage.protocols import CallRecord, CallStore, Earlier, LiveCall
 
 @dataclass(frozen=True)
 class CallServers:
-    """What takes calls while the service runs."""
+    """What serves calls while the service runs."""
 
     fastagi: FastAgiServer
     fastagi_address: tuple[str, int]
-    """Where FastAGI is spoken."""
+    """Host and port of the FastAGI server."""
     ari: AriServers | None
     tasks: tuple[asyncio.Task[None], ...]
+    """Recovery, retention and the fsync of recordings in progress."""
 
     async def stop(self) -> None:
-        """Take no more calls, and give those in progress back to the dialplan."""
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        """Accept no more calls, and return those in progress to the dialplan."""
+        await _cancel(self.tasks)
         await self.fastagi.stop()
         if self.ari:
             await self.ari.stop()
@@ -48,75 +46,89 @@ class CallServers:
 
 @dataclass(frozen=True)
 class AriServers:
-    """Calls over ARI, by a connection that we dial or that Asterisk does."""
+    """Calls over ARI, on a WebSocket that this service or Asterisk opens."""
 
     stasis_application: StasisApplication
     connections: ConnectionRegistry
     server: AriServer | None
+    """Accepts WebSockets from Asterisk; None if only this service opens one."""
     tasks: tuple[asyncio.Task[None], ...]
 
     async def stop(self) -> None:
+        """Return the calls in progress to the dialplan, and close the connections."""
         await self.stasis_application.stop()
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await _cancel(self.tasks)
         if self.server:
             await self.server.stop()
 
 
 async def start_call_servers(app: App) -> CallServers:
-    """Raises `SettingsError`, also for an address in use, and `CatalogueError`."""
-    settings, clock = app.settings, app.voicemail_services.clock
-    catalogues = {name: Catalogue.load(sounds_folder(settings) / name) for name in LANGUAGES}
-    sentences = PromptCache(settings.data.folder / "sentences", catalogues, clock.monotonic, settings.sounds.sentences)
-    sentences.clear()
+    """Start FastAGI, ARI if it has a password, and the tasks around recordings.
+
+    Raises `SettingsError`, also for an address in use, and `CatalogueError`.
+    """
+    settings, clock = app.settings, app.clock
+    prompt_cache = PromptCache(
+        settings.data.folder / "prompt-cache", app.catalogues, clock.monotonic, settings.sounds.sentences
+    )
+    prompt_cache.clear()
     await app.call_store.close_unfinished(int(clock.now()))
-    for language, prompt in product(catalogues, error_prompts.ERROR_PROMPTS):
-        await asyncio.to_thread(sentences.preload, language, (prompt,))
-    counted = MeteredCallStore(app.call_store, app.metrics)
-    reception = CallHandler(app.voicemail_services, sentences, counted)
+    for language, prompt in product(app.catalogues, error_prompts.ERROR_PROMPTS):
+        await asyncio.to_thread(prompt_cache.preload, language, (prompt,))
+    call_store = MeteredCallStore(app.call_store, app.metrics)
+    handler = CallHandler(app.voicemail_services, prompt_cache, call_store)
     fastagi = FastAgiServer(
-        reception.handle,
-        sentences.render_silence(),
+        handler.handle,
+        prompt_cache.render_silence(),
         load_asterisk_secret(settings),
         clock.monotonic,
         FastAgiLimits(settings.fastagi.calls, settings.fastagi.header_within_s),
     )
-    address = await _start_listening(fastagi, settings)
+    fastagi_address = await _start_listening(fastagi, settings)
     try:
-        ari = await _start_ari(app, sentences, counted) if settings.ari.password else None
+        ari = await _start_ari(app, prompt_cache, call_store) if settings.ari.password else None
     except BaseException:
         await fastagi.stop()
         raise
-    background = [app.recording_recovery.run_forever(), app.retention_worker.run_forever()]
+    loops = [app.recording_recovery.run_forever(), app.retention_worker.run_forever()]
     if settings.data.sync:
-        background.append(Syncing(app.recordings.takes).run_forever())
-    return CallServers(fastagi, address, ari, tuple(map(asyncio.create_task, background)))
+        loops.append(Syncing(app.recordings.takes).run_forever())
+    return CallServers(
+        fastagi=fastagi, fastagi_address=fastagi_address, ari=ari, tasks=tuple(map(asyncio.create_task, loops))
+    )
 
 
-async def _start_ari(app: App, sentences: PromptCache, calls: CallStore) -> AriServers:
-    settings, clock, lines = app.settings.ari, app.voicemail_services.clock, ConnectionRegistry()
-    reception = CallHandler(app.voicemail_services, sentences, calls, settings.application)
-    service = StasisApplication(
-        lines,
-        reception.handle,
-        sentences.render_silence(),
+async def _start_ari(app: App, prompt_cache: PromptCache, call_store: CallStore) -> AriServers:
+    """Start the Stasis application and its connections, as the settings say who opens them."""
+    settings, connections = app.settings.ari, ConnectionRegistry()
+    handler = CallHandler(app.voicemail_services, prompt_cache, call_store, settings.application)
+    application = StasisApplication(
+        connections,
+        handler.handle,
+        prompt_cache.render_silence(),
         load_asterisk_secret(app.settings),
-        clock.monotonic,
+        app.clock.monotonic,
         settings.calls,
     )
-    instances = InstanceHeartbeat(settings.application, service, app.call_store, clock)
-    listening = AriServer(settings, lines) if settings.listen_port else None
-    if listening:
-        await listening.start()
-    jobs = [instances.run_forever()]
-    if not listening or settings.listen_per_call:
-        jobs.append(AriClient(settings, lines).run_forever())
-    return AriServers(service, lines, listening, tuple(map(asyncio.create_task, jobs)))
+    heartbeat = InstanceHeartbeat(
+        settings.application, application=application, call_store=app.call_store, clock=app.clock
+    )
+    server = AriServer(settings, connections) if settings.listen_port else None
+    if server:
+        await server.start()
+    loops = [heartbeat.run_forever()]
+    if not server or settings.listen_per_call:
+        loops.append(AriClient(settings, connections).run_forever())
+    return AriServers(
+        stasis_application=application,
+        connections=connections,
+        server=server,
+        tasks=tuple(map(asyncio.create_task, loops)),
+    )
 
 
 class MeteredCallStore:
-    """A `CallStore` that counts."""
+    """A `CallStore` that counts calls in the metrics."""
 
     def __init__(self, store: CallStore, metrics: Metrics) -> None:
         self._store = store
@@ -137,9 +149,19 @@ class MeteredCallStore:
 
 
 async def _start_listening(server: FastAgiServer, settings: Settings) -> tuple[str, int]:
+    """Start the server, and return its host and port. Raises `SettingsError` with a remedy if it cannot listen."""
     host, port = settings.fastagi.host, settings.fastagi.port
     try:
         return await server.start(host, port)
     except OSError as error:
-        remedy = "is another 'ivr serve' running? Else let host and port of [fastagi] be others, and IVR_HOST too"
-        raise SettingsError(f"cannot listen at {host}:{port}: {error.strerror}: {remedy}") from error
+        remedy = (
+            "stop the other 'ivr serve' if one is running, else change host or port in [fastagi],"
+            " and IVR_HOST in Asterisk with it"
+        )
+        raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}: {remedy}") from error
+
+
+async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,13 +1,14 @@
-"""Services that share the calls over ARI, and one data folder: each says that it lives, and looks who does not.
+"""Heartbeats between services that share one data folder and its calls over ARI.
 
-A service beats every two seconds while it has calls, into the rows of its calls. One that has not beaten for six is
-dead, or stands still: its calls are moved to whoever looks first. That is sooner than the dialplan takes them back
-(`watchdog`).
+A service writes its heartbeat into the rows of its calls, every two seconds while it has calls. A service without a
+heartbeat for six seconds is dead or hangs; the first service that notices takes over its calls. That is sooner than the
+dialplan reclaims them (`ivr.call.watchdog`).
 """
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 import structlog
 
@@ -16,37 +17,51 @@ from ivr.clock import Clock
 from ivr.errors import IvrError
 from ivr.storage.sqlite.calls import SqliteCalls
 
-INTERVAL_S = 2.0
-DEAD_AFTER_S = 6
-
 log = structlog.get_logger()
 
 
-class InstanceHeartbeat:
-    """`name` is this one, an application of ARI."""
+@dataclass(frozen=True, slots=True)
+class HeartbeatTiming:
+    """`interval_s`: seconds between heartbeats. `dead_after_s`: seconds without one after which a service is dead."""
 
-    def __init__(self, name: str, application: StasisApplication, calls: SqliteCalls, clock: Clock) -> None:
+    interval_s: float = 2.0
+    dead_after_s: int = 6
+
+
+class InstanceHeartbeat:
+    """The heartbeat of the service whose ARI application is `name`."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        application: StasisApplication,
+        call_store: SqliteCalls,
+        clock: Clock,
+        timing: HeartbeatTiming = HeartbeatTiming(),
+    ) -> None:
         self._name = name
         self._application = application
-        self._calls = calls
+        self._call_store = call_store
         self._clock = clock
+        self._timing = timing
 
     async def run_forever(self) -> None:
-        """For as long as the service lives."""
+        """Run until cancelled. An error is logged, and the next heartbeat tries again."""
         while True:
             try:
                 await self.run_once()
             except IvrError as error:
-                log.warning("instances.postponed", reason=str(error))
+                log.warning("heartbeat.postponed", reason=str(error))
             except Exception:
-                log.exception("instances.broke")
-            await asyncio.sleep(INTERVAL_S)
+                log.exception("heartbeat.failed")
+            await asyncio.sleep(self._timing.interval_s)
 
     async def run_once(self) -> None:
-        """Say that we live, and look who does not."""
+        """Write the heartbeat of this service, and take over the calls of services that are dead."""
         now = int(self._clock.now())
         if self._application.calls_in_progress:
-            await self._calls.record_heartbeat(self._name, now)
-        for left in await self._calls.orphaned_calls(self._name, now - DEAD_AFTER_S):
-            await self._application.take_over_channel(left.instance or "", self._name, left.uniqueid or "")
-        await self._calls.close_stale(now)
+            await self._call_store.record_heartbeat(self._name, now)
+        for call in await self._call_store.orphaned_calls(self._name, now - self._timing.dead_after_s):
+            await self._application.take_over_channel(call.instance or "", self._name, call.uniqueid or "")
+        await self._call_store.close_stale(now)

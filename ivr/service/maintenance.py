@@ -1,4 +1,4 @@
-"""What a running service does by itself, done once: after a call where no service runs, and from cron."""
+"""Maintenance without a running service: the outbox and the recovery of recordings, once. Used by AGI and from cron."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from ivr.service.background import build_workers
 
 AMI_CONNECT_TIMEOUT_S = 3.0
 MAX_DURATION_S = 300.0
-"""What is not done by then stays in the outbox, and its lease ends by itself."""
+"""What is not done by then stays in the outbox until its lease ends."""
 RECOVERY_PASSES = round(QUIET_S / EVERY_S) + 2
-"""So many looks tell whether a file grows."""
+"""Enough to see that a file has stopped growing."""
 
 log = structlog.get_logger()
 
 
 async def run_maintenance(app: App) -> None:
-    """Do what the outbox asks for, and keep what was left behind; what cannot be done now stays for the next time."""
-    connecting = asyncio.create_task(app.ami_client.run_forever()) if app.ami_client else None
+    """Process the outbox and recover recordings. What cannot be done now stays for the next run."""
+    ami_task = asyncio.create_task(app.ami_client.run_forever()) if app.ami_client else None
     try:
         if app.ami_client:
             await _wait_for_ami(app.ami_client)
-        notifier = OutboxRunner(app.outbox, build_workers(app, app.ami_client, is_service_start=False))
+        outbox_runner = OutboxRunner(app.outbox, build_workers(app, app.ami_client, is_service_start=False))
         async with asyncio.timeout(MAX_DURATION_S):
-            await notifier.run_until_idle()
+            await outbox_runner.run_until_idle()
             await _recover_recordings(app)
-            await notifier.run_until_idle()
+            await outbox_runner.run_until_idle()
     except TimeoutError:
-        log.warning("tend.unfinished", after_s=MAX_DURATION_S)
+        log.warning("maintenance.unfinished", after_s=MAX_DURATION_S)
     finally:
-        if connecting:
-            connecting.cancel()
-            await asyncio.gather(connecting, return_exceptions=True)
-        await app.conversion_pool.close()
+        if ami_task:
+            ami_task.cancel()
+            await asyncio.gather(ami_task, return_exceptions=True)
+        await app.stop_workers()
 
 
 async def _wait_for_ami(ami_client: AmiClient) -> None:
-    """Wait for the manager, but not for long: what needs it waits in the outbox."""
+    """Wait for the AMI connection, at most three seconds. Without it, lights and calls to owners stay in the outbox."""
     with suppress(TimeoutError):
         async with asyncio.timeout(AMI_CONNECT_TIMEOUT_S):
             while not ami_client.connection_id:
@@ -51,6 +51,7 @@ async def _wait_for_ami(ami_client: AmiClient) -> None:
 
 
 async def _recover_recordings(app: App) -> None:
+    """Repeat the recovery until nothing is left that could still be recovered in this run."""
     for _ in range(RECOVERY_PASSES):
         await app.recording_recovery.turn()
         if not await app.recording_recovery.is_anything_left():

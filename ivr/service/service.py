@@ -1,4 +1,4 @@
-"""One running service, from its start to its stop."""
+"""The running service, from its start to its stop."""
 
 from __future__ import annotations
 
@@ -13,55 +13,56 @@ from ivr.service.call_servers import CallServers, start_call_servers
 
 @dataclass(frozen=True)
 class Service:
-    """A running service and where it listens for Asterisk."""
+    """A running service. `call_servers` and `background_tasks` are None if it serves REST only."""
 
     app: App
     call_servers: CallServers | None
     background_tasks: BackgroundTasks | None = None
     api: ApiServer | None = None
     api_url: str | None = None
-    """Where REST is spoken."""
+    """Base URL of the REST API; None if it serves calls only."""
 
     @property
     def fastagi_address(self) -> tuple[str, int]:
-        """Where it listens for Asterisk."""
-        assert self.call_servers, "it takes no calls"
+        """Host and port of the FastAGI server."""
+        assert self.call_servers, "this service serves REST only"
         return self.call_servers.fastagi_address
 
     async def stop(self) -> None:
-        """Give the calls in progress back to the dialplan and let go of everything."""
+        """Return the calls in progress to the dialplan, stop everything, and close the app."""
         if self.api:
             await self.api.stop()
         if self.call_servers:
             await self.call_servers.stop()
         if self.background_tasks:
             await self.background_tasks.stop()
-        await self.app.conversion_pool.close()
+        await self.app.stop_workers()
         self.app.close()
 
 
 async def start_service(app: App, component: str | None = None) -> Service:
-    """Begin to take calls and to speak REST, or `only` one of "calls" and "api".
+    """Start calls and REST, or only the `component` "calls" or "api".
 
     Raises `SettingsError`, also for an address in use, and `CatalogueError`.
     """
-    api, url = (None, None) if component == "calls" else await _start_api(app)
+    api, api_url = (None, None) if component == "calls" else await _start_api(app)
     try:
-        calls = None if component == "api" else await start_call_servers(app)
-        following = None if component == "api" else await start_background_tasks(app)
+        call_servers = None if component == "api" else await start_call_servers(app)
+        background_tasks = None if component == "api" else await start_background_tasks(app)
     except BaseException:
         if api:
             await api.stop()
         raise
-    return Service(app, calls, following, api, url)
+    return Service(app=app, call_servers=call_servers, background_tasks=background_tasks, api=api, api_url=api_url)
 
 
 async def _start_api(app: App) -> tuple[ApiServer, str]:
-    where = app.settings.api
+    """Start the REST API, and return it with its base URL. Drafts and renditions of an earlier run are removed."""
+    api = app.settings.api
     app.api_services.renditions.clear()
     app.api_services.uploads.clear()
-    api = ApiServer(
+    server = ApiServer(
         build_asgi_app(app.api_services),
-        ListenAddress(where.host, where.port, where.certificate, where.key, where.proxies),
+        ListenAddress(api.host, api.port, api.certificate, api.key, api.proxies),
     )
-    return api, await api.start()
+    return server, await server.start()

@@ -80,7 +80,7 @@ async def api_url(app: AppFixture) -> AsyncIterator[str]:
     server = ApiServer(build_asgi_app(app.container.api_services), ListenAddress("127.0.0.1", 0))
     yield await server.start()
     await server.stop()
-    await app.container.conversion_pool.close()
+    await app.container.stop_workers()
 
 
 @pytest.fixture

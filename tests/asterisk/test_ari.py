@@ -164,7 +164,9 @@ async def test_asterisk_connects_to_service_and_reconnects(alice: PhoneUser, lab
 def configure_outbound_websocket(lab: LabInfo, n: int, kind: str, port: int, *more: str) -> None:
     """Asterisk dials a spare_service service, as asterisk-conf/websocket_client.conf and ari.conf show it."""
     spare_service, etc = lab.spare_environments[n], Path(lab.folder) / "etc"
-    sections = outbound_websocket_conf(spare_service["IVR_ARI__APPLICATION"], kind, port, spare_service["IVR_ARI__PASSWORD"], more)
+    sections = outbound_websocket_conf(
+        spare_service["IVR_ARI__APPLICATION"], kind, port, spare_service["IVR_ARI__PASSWORD"], more
+    )
     for file, lines in zip(("websocket_client.conf", "ari.conf"), sections, strict=True):
         with (etc / file).open("a") as conf:
             conf.write("\n".join(["", *lines, ""]))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ivr.app import build_app
+from ivr.app import App
 from ivr.clock import SystemClock
 from ivr.service.service import Service, start_service
 from tests.call.conftest import SECRET
@@ -42,7 +42,7 @@ async def another_service(app: AppFixture, ari_server: FakeAriServer) -> AsyncIt
 
     async def begin(application: str = APPLICATION) -> Service:
         ari = app.settings.ari.model_copy(update={"application": application})
-        second_app = build_app(app.settings.model_copy(update={"ari": ari}), SystemClock())
+        second_app = App(app.settings.model_copy(update={"ari": ari}), clock=SystemClock()).open()
         asked = len(ari_server.requests)
         running.append(await start_service(second_app, component="calls"))
         async with asyncio.timeout(10):

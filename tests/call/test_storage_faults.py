@@ -43,7 +43,7 @@ async def recovered_length_ms(pbx: FakePbx, number: str = "1001") -> int:
 
 async def advance_time(pbx: FakePbx, s: float) -> None:
     """For the rules; adoption meanwhile looks twice."""
-    clock = pbx.app.container.voicemail_services.clock
+    clock = pbx.app.container.clock
     assert isinstance(clock, FakeClock)
     clock.advance(s=s)
     await asyncio.sleep(0.1)

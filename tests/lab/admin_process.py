@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ivr import logging_setup, settings
-from ivr.app import App, build_app
+from ivr.app import App
 from ivr.audio import wav
 from ivr.directory.models import Account, Endpoint, User
 from ivr.errors import Conflict, NotFound
@@ -76,10 +76,10 @@ class AdminProcess:
         box, pcm = await self._box(number), wav.read_samples(Path(file))
         media_id = secrets.token_hex(16)
         size = self._app.recordings.write(pcm, self._app.recordings.media(box.account_id, media_id))
-        now = int(self._app.voicemail_services.clock.now())
+        now = int(self._app.clock.now())
         length_ms = wav.length_ms_from_size(size)
         media = Media(media_id, box.account_id, box.id, MediaKind(kind), length_ms, size, now)
-        await SqliteMedia(self._app.database, self._app.voicemail_services.clock).add(media)
+        await SqliteMedia(self._app.database, self._app.clock).add(media)
         await self._app.boxes.patch(box, {"media": {kind: media_id}})
 
     async def update_box(self, number: str, **changes: Any) -> None:
@@ -104,7 +104,7 @@ class AdminProcess:
     ) -> str:
         """The WAV `file` as a message; gives its id."""
         pcm = wav.read_samples(Path(file))
-        time = int(self._app.voicemail_services.clock.now()) - age_s
+        time = int(self._app.clock.now()) - age_s
         box = await self._box(number)
         return (await self._app.delivery.bring(box, pcm, Caller(caller), time, Folder(folder), announce=announce)).id
 
@@ -163,7 +163,7 @@ class AdminProcess:
 async def main() -> None:
     loaded = settings.load()
     logging_setup.configure_logging(loaded.log)
-    clerk = AdminProcess(build_app(loaded))
+    clerk = AdminProcess(App(loaded).open())
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         wanted = json.loads(line)

@@ -73,7 +73,7 @@ class NotificationAppFixture(AppFixture):
         if self._ami_task:
             self._ami_task.cancel()
             await asyncio.gather(self._ami_task, return_exceptions=True)
-        await self.container.conversion_pool.close()
+        await self.container.stop_workers()
         self.close()
 
 

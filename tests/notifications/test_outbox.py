@@ -46,10 +46,10 @@ async def test_recover_releases_claims_of_previous_run(app: AppFixture) -> None:
     await enqueue_box_full(app)
     await app.container.outbox.claim([TaskKind.NEW], 1)
     assert await app.container.outbox.release_orphaned_leases() == 0
-    attended = app.settings.data.folder / "attended"
-    other = Outbox(app.container.database, app.clock, "another", Attendance(attended))
+    locks = app.settings.data.folder / "locks"
+    other = Outbox(app.container.database, app.clock, "another", Attendance(locks))
     assert await other.release_orphaned_leases() == 0, "what a living process is at is its own"
-    other = Outbox(app.container.database, app.clock, "another", Attendance(attended.with_name("nobody")))
+    other = Outbox(app.container.database, app.clock, "another", Attendance(locks.with_name("nobody")))
     assert await other.release_orphaned_leases() == 1
     assert len(await other.claim([TaskKind.NEW], 1)) == 1
 

@@ -31,7 +31,7 @@ def start_lock_holder(folder: Path) -> subprocess.Popen[str]:
 
 
 def test_lock_of_other_process_is_seen(tmp_path: Path) -> None:
-    folder = tmp_path / "attended"
+    folder = tmp_path / "locks"
     here = Attendance(folder)
     assert not here.is_held("take")
     with start_lock_holder(folder) as process:
@@ -45,19 +45,19 @@ def test_lock_of_other_process_is_seen(tmp_path: Path) -> None:
 
 
 def test_released_lock_leaves_no_file(tmp_path: Path) -> None:
-    here = Attendance(tmp_path / "attended")
+    here = Attendance(tmp_path / "locks")
     assert here.hold("take")
     assert here.is_held("take")
-    assert Attendance(tmp_path / "attended").is_held("take")
+    assert Attendance(tmp_path / "locks").is_held("take")
     here.let_go("take")
     here.let_go("take")
     assert not here.is_held("take")
-    assert list((tmp_path / "attended").iterdir()) == []
+    assert list((tmp_path / "locks").iterdir()) == []
 
 
 def test_lock_without_file_support_still_works_in_process(tmp_path: Path) -> None:
-    (tmp_path / "attended").write_text("no folder")
-    here = Attendance(tmp_path / "attended")
+    (tmp_path / "locks").write_text("no folder")
+    here = Attendance(tmp_path / "locks")
     assert here.hold("take")
     assert here.is_held("take")
     here.let_go("take")

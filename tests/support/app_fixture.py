@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ivr.app import App, build_app
+from ivr.app import App
 from ivr.audio.sound import Sound
 from ivr.call.arguments import Arguments, parse
 from ivr.call.incoming import IncomingCall
@@ -67,7 +67,7 @@ class AppFixture:
         self.clock = FakeClock()
         data = {"folder": folder, "sync": False, "busy_ms": 200, **settings.pop("data", {})}
         self.settings = Settings(data=data, pins={"cost": 4}, **settings)
-        self.container: App = build_app(self.settings, self.clock)
+        self.container: App = App(self.settings, clock=self.clock).open()
         self.prompt_cache: PromptCache = TextPromptCache(Catalogue.load(SOUNDS / "en"))
         self.account: Account
         self.alice: User
