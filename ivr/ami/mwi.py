@@ -68,7 +68,7 @@ async def _originate_batch(ami: AmiClient, states: Sequence[MwiState]) -> None:
             "Async": "false",  # panoramisk reads this header and fails without it.
             "Timeout": str(ORIGINATE_TIMEOUT_MS),
             "Variable": [
-                f"M{n}={state.mailbox},N{n}={state.new},O{n}={state.old}" for n, state in enumerate(states, 1)
+                f"MAILBOX{n}={state.mailbox},NEW{n}={state.new},OLD{n}={state.old}" for n, state in enumerate(states, 1)
             ],
         },
         timeout_s=ORIGINATE_TIMEOUT_MS / 1000 + 1,

@@ -208,7 +208,7 @@ class Call(ABC):
 
     @abstractmethod
     async def return_to_dialplan(self, status: str) -> None:
-        """The last act: tell the dialplan how it ended (IVRSTATUS). Works after a hang-up too."""
+        """The last act: tell the dialplan how it ended (IVR_STATUS). Works after a hang-up too."""
 
     @abstractmethod
     async def _play_file(self, sound: Sound, keys: str, start_ms: int) -> PlayResult:

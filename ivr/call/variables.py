@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-STATUS_VARIABLE = "IVRSTATUS"
-TAKE_VARIABLE = "IVRTAKE"
+STATUS_VARIABLE = "IVR_STATUS"
+TAKE_VARIABLE = "IVR_TAKE_FILE"
 """The file, without its extension, that the caller was last recorded into: the dialplan looks at it if we die."""
-GOSUB_FRAME_VARIABLE = "IVRFRAME"
+GOSUB_FRAME_VARIABLE = "IVR_GOSUB_FRAME"
 """Set within each Gosub of the dialplan that leads here."""
 VOLUME_VARIABLE = "VOLUME(RX)"
 """A factor, for what the caller says from now on; only calls that record nothing but a message ask for one."""

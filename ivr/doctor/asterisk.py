@@ -117,7 +117,7 @@ def check_secret(asterisk: AsteriskContext) -> Iterator[Finding]:
 
 def check_dialplan(asterisk: AsteriskContext) -> Iterator[Finding]:
     """Whether calls reach the service, or start a program of their own."""
-    host, transport = asterisk.variables.get("IVR_HOST", ""), asterisk.variables.get("IVR_TRANSPORT")
+    host, transport = asterisk.variables.get("IVR_FASTAGI_ADDRESS", ""), asterisk.variables.get("IVR_TRANSPORT")
     listens = asterisk.installation.settings.fastagi
     if not console_parsers.parse_extensions(asterisk.show_dialplan_context("ivr-check")):
         yield problem(
@@ -131,13 +131,13 @@ def check_dialplan(asterisk: AsteriskContext) -> Iterator[Finding]:
         yield problem(
             "dialplan",
             f"it calls the service at {host or 'no address'}, which listens on port {listens.port}",
-            f"IVR_HOST => {listens.host}:{listens.port} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
+            f"IVR_FASTAGI_ADDRESS => {listens.host}:{listens.port} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
         )
-    elif (takes := asterisk.variables.get("IVR_TAKES", "")) != str(asterisk.installation.data_folder / "takes"):
+    elif (takes := asterisk.variables.get("IVR_TAKES_FOLDER", "")) != str(asterisk.installation.data_folder / "takes"):
         yield problem(
             "dialplan",
             f"it records into {takes or 'no folder'} while the service is down, which nobody looks into",
-            f"IVR_TAKES => {asterisk.installation.data_folder / 'takes'} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
+            f"IVR_TAKES_FOLDER => {asterisk.installation.data_folder / 'takes'} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
         )
     else:
         ways = {"agi": "it starts ivr-agi for each call", "ari": "it calls the service over ARI"}
@@ -153,7 +153,7 @@ def _transport_problem(transport: str | None, asterisk: AsteriskContext) -> Find
 
 def _ari_problem(asterisk: AsteriskContext) -> Finding | None:
     """Whether calls that come over ARI find this service."""
-    ari, names = asterisk.installation.settings.ari, asterisk.variables.get("IVR_APPS", "")
+    ari, names = asterisk.installation.settings.ari, asterisk.variables.get("IVR_STASIS_APPS", "")
     if not ari.password:
         return problem(
             "dialplan",
@@ -164,20 +164,20 @@ def _ari_problem(asterisk: AsteriskContext) -> Finding | None:
         return problem(
             "dialplan",
             f"over ARI it calls {names or 'no service'}; this one is {ari.application}",
-            f"IVR_APPS => {ari.application} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
+            f"IVR_STASIS_APPS => {ari.application} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
         )
     return None
 
 
 def _agi_problem(asterisk: AsteriskContext) -> Finding | None:
     """Whether there is the program that is to be started; a name without a path is Asterisk's to find."""
-    program = asterisk.variables.get("IVR_AGI", "")
+    program = asterisk.variables.get("IVR_AGI_PROGRAM", "")
     if program.startswith("/") and not os.access(program, os.X_OK):
         ours = Path(sys.argv[0]).absolute().with_name("ivr-agi")
         return problem(
             "dialplan",
             f"it starts {program} for each call, which is no program",
-            f"IVR_AGI => {ours}, or a script that becomes its user (docs/dialplan.md); then: dialplan reload",
+            f"IVR_AGI_PROGRAM => {ours}, or a script that becomes its user (docs/dialplan.md); then: dialplan reload",
         )
     return None
 

@@ -77,7 +77,7 @@ def _delete_files(folder: Path, *files: Path) -> None:
 
 def check_fallback_prompt(asterisk: AsteriskContext) -> Iterator[Finding]:
     """Whether the dialplan's own apology can be heard when the service is down."""
-    folder = asterisk.variables.get("IVR_SOUNDS", "")
+    folder = asterisk.variables.get("IVR_SOUNDS_FOLDER", "")
     heard = asterisk.installation.data_folder / "takes" / f"doctor-{secrets.token_hex(8)}.wav"
     if not heard.parent.is_dir():
         return
@@ -87,7 +87,7 @@ def check_fallback_prompt(asterisk: AsteriskContext) -> Iterator[Finding]:
         yield warning(
             "sounds",
             f"Asterisk cannot read {folder}/{FALLBACK_PROMPT}.wav: while the service is down callers hear nothing",
-            "IVR_SOUNDS => the folder sounds/en, in /etc/asterisk/ivr/secret.conf, where Asterisk may read it",
+            "IVR_SOUNDS_FOLDER => the folder sounds/en, in /etc/asterisk/ivr/secret.conf, where Asterisk may read it",
         )
     elif "Converted" in said:
         yield ok("sounds", f"Asterisk reads {folder}")

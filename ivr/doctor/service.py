@@ -11,7 +11,7 @@ from ivr.doctor.installation import Installation
 
 AGI_HEADER = b"agi_network: yes\nagi_network_script: check\nagi_arg_1: skip_module=true\n\n"
 """A call that is passed by: nothing is answered, nothing is said (docs/dialplan.md)."""
-SKIPPED_STATUS = b"IVRSTATUS SKIPPED"
+SKIPPED_STATUS = b"IVR_STATUS SKIPPED"
 MAX_REPLY_BYTES = 4096
 
 
@@ -50,7 +50,7 @@ def check_fastagi(installation: Installation) -> Iterator[Finding]:
         yield problem(
             "service",
             f"what answers at {at} is not ivr, or hangs",
-            f"see who it is: ss -ltnp 'sport = :{number}'; or let [fastagi] port be another, and IVR_HOST too",
+            f"see who it is: ss -ltnp 'sport = :{number}'; or let [fastagi] port be another, and IVR_FASTAGI_ADDRESS too",
         )
 
 

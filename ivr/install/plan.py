@@ -92,9 +92,9 @@ port = {layout.fastagi_port}
 def _asterisk_globals(layout: Layout, secret: str) -> str:
     return f"""; Global variables of the dialplan. Only Asterisk may read this file: it holds a secret.
 IVR_SECRET => {secret}
-IVR_HOST => 127.0.0.1:{layout.fastagi_port}
-IVR_SOUNDS => {layout.package_data / "sounds" / "en"}
-IVR_TAKES => {layout.data_folder / "takes"}
+IVR_FASTAGI_ADDRESS => 127.0.0.1:{layout.fastagi_port}
+IVR_SOUNDS_FOLDER => {layout.package_data / "sounds" / "en"}
+IVR_TAKES_FOLDER => {layout.data_folder / "takes"}
 """
 
 

@@ -25,7 +25,7 @@ from ivr.storage.process_locks import Attendance
 from ivr.storage.protocols import Purpose, Take, TakeStore
 from ivr.storage.records import Caller
 
-ADOPTION = "adoption"
+ADOPTION = "recovery"
 
 log = structlog.get_logger()
 

@@ -26,7 +26,7 @@ from ivr.storage.records import Caller
 
 
 class Status(StrEnum):
-    """How a call ended, as the dialplan reads it in IVRSTATUS (docs/dialplan.md)."""
+    """How a call ended, as the dialplan reads it in IVR_STATUS (docs/dialplan.md)."""
 
     DONE = "DONE"
     HANGUP = "HANGUP"

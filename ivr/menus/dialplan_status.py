@@ -1,4 +1,4 @@
-"""What became of a caller, as the dialplan is told besides IVRSTATUS (docs/dialplan.md)."""
+"""What became of a caller, as the dialplan is told besides IVR_STATUS (docs/dialplan.md)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ VM_STATUS = {Status.DONE: "SUCCESS", Status.BRANCH: "USEREXIT", Status.EXIT: "US
 
 async def report_message_left(call: Call, message: Message) -> None:
     """A message was kept, whatever the caller does now."""
-    await call.set_variable("IVRMESSAGE", message.id)
+    await call.set_variable("IVR_MESSAGE_ID", message.id)
     if _is_app_voicemail_call(call):
         await call.set_variable("VMSTATUS", "SUCCESS")
 
@@ -21,7 +21,7 @@ async def report_message_left(call: Call, message: Message) -> None:
 async def report_owner_login(call: Call) -> None:
     """Somebody who came to leave a message wants to hear some: should we die now, nobody is to ask them for one."""
     if call.incoming.arguments.action is Action.LEAVE:
-        await call.set_variable("IVRLISTENS", "true")
+        await call.set_variable("IVR_OWNER_LOGIN", "true")
 
 
 async def report_call_ended(call: Call, status: Status | None) -> None:

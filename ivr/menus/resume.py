@@ -30,5 +30,5 @@ async def resume_session(call_context: CallContext, interrupted_call: Earlier) -
 
 async def had_reached_beep(call: Call) -> bool:
     """Whether a caller had come to the beep already: the dialplan knows how that ends, and asks again where nothing was
-    said (`ivr-alone`)."""
+    said (`ivr-fallback`)."""
     return call.incoming.arguments.action is Action.LEAVE and bool(await call.get_variable(TAKE_VARIABLE))

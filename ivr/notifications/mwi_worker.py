@@ -27,7 +27,7 @@ BATCH_SIZE = 200
 REJECTION_RETRY_DELAY_S = 30
 STARTUP_WINDOW_S, STARTUP_RETRY_DELAY_S = 60, 1
 """An Asterisk that has just started refuses what it has not loaded yet."""
-REMEDY = "take asterisk-conf/extensions-manager.conf into the dialplan, and give the manager's user 'originate'"
+REMEDY = "take asterisk-conf/extensions-ami.conf into the dialplan, and give the manager's user 'originate'"
 STORE_RETRY_DELAY_S = 1.0
 
 log = structlog.get_logger()

@@ -30,7 +30,7 @@ from ivr.storage.records import Folder
 from ivr.storage.sqlite.events import TaskKind, enqueue
 from ivr.storage.sqlite.outbox import Outbox, OutboxTask
 
-ANSWERED_CONTEXT = "ivr-called"
+ANSWERED_CONTEXT = "ivr-new-message-call"
 """The context of ours that whoever answers is led to."""
 DISCONNECTED_RETRY_DELAY_S = 60
 MAX_CONCURRENCY = 20
@@ -150,7 +150,7 @@ class NewMessageCall:
 
     async def _originate(self, mailbox: Mailbox, plan: RetryPlan) -> bool:
         """Whether somebody answered."""
-        about = {"IVRBOX": mailbox.id, "IVRBOXACCOUNT": mailbox.account_id}
+        about = {"IVR_BOX_ID": mailbox.id, "IVR_BOX_ACCOUNT_ID": mailbox.account_id}
         try:
             destination = OriginateTarget(plan.number, self._settings.call_context)
             answered = await originate.originate(

@@ -1,6 +1,6 @@
 """What the dialplan recorded by itself while the service was down becomes a message at the next start, once.
 
-It leaves `alone-<account>-<box>-<caller>-<epoch>-<unique id>.wav` in the folder of takes; each part has letters, digits
+It leaves `fallback-<account>-<box>-<caller>-<epoch>-<unique id>.wav` in the folder of takes; each part has letters, digits
 and "_" only, what else was in it being left out (docs/dialplan.md). The id of the message follows from the name of the
 file, so that a crash between the row and the end of the file makes no second one.
 """
@@ -29,8 +29,8 @@ from ivr.recovery.file_stability import Quiet
 from ivr.storage.audio_folder import Recordings
 from ivr.storage.records import Caller
 
-PREFIX = "alone-"
-NAME = re.compile(r"alone-(\w*)-(\w+)-(\w*)-(\d{9,11})-(\w+)\.wav", re.ASCII)
+PREFIX = "fallback-"
+NAME = re.compile(r"fallback-(\w*)-(\w+)-(\w*)-(\d{9,11})-(\w+)\.wav", re.ASCII)
 ANONYMOUS = "anonymous"
 LEFT_OUT = re.compile(r"\W", re.ASCII)
 RETRY_S = 30.0

@@ -156,7 +156,7 @@ async def _start_listening(server: FastAgiServer, settings: Settings) -> tuple[s
     except OSError as error:
         remedy = (
             "stop the other 'ivr serve' if one is running, else change host or port in [fastagi],"
-            " and IVR_HOST in Asterisk with it"
+            " and IVR_FASTAGI_ADDRESS in Asterisk with it"
         )
         raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror}: {remedy}") from error
 

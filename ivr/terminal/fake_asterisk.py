@@ -80,7 +80,7 @@ class FakeAsterisk:
         }
 
     async def connect_and_run(self, host: str, port: int) -> str:
-        """The whole call; gives IVRSTATUS, "" where the service never set it. Raises OSError where nobody answers."""
+        """The whole call; gives IVR_STATUS, "" where the service never set it. Raises OSError where nobody answers."""
         reader, writer = await asyncio.open_connection(host, port)
         line = self._request
         first = {"agi_network": "yes", "agi_network_script": line.path, "agi_request": f"agi://{host}/{line.path}"}
@@ -93,7 +93,7 @@ class FakeAsterisk:
         header_fields: Mapping[str, str],
         on_hangup: Callable[[], object],
     ) -> str:
-        """The whole call over two streams, whose header block begins with `first`; gives IVRSTATUS."""
+        """The whole call over two streams, whose header block begins with `first`; gives IVR_STATUS."""
         listening = asyncio.create_task(self._read_commands(reader))
         telling = asyncio.create_task(self._notify_hangup(on_hangup))
         try:
@@ -110,7 +110,7 @@ class FakeAsterisk:
             writer.close()
             with suppress(ConnectionError):
                 await writer.wait_closed()
-        return self.variables.get("IVRSTATUS", "")
+        return self.variables.get("IVR_STATUS", "")
 
     # -- the connection ----------------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ class PhoneIdentity:
 
 
 async def dial(number: str, identity: PhoneIdentity, address: tuple[str, int], options: PhoneOptions) -> str:
-    """Dial, and stay until the call is over; gives its IVRSTATUS.
+    """Dial, and stay until the call is over; gives its IVR_STATUS.
 
     Raises `BadArgument` for a number that leads nowhere, `CallFailed` where no service answers.
     """

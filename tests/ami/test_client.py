@@ -53,7 +53,7 @@ async def test_originate_is_not_repeated_after_connection_loss(
     ami_server.replies["Originate"] = drop_connection
     with pytest.raises(AmiUnavailable, match="connection was lost"):
         await originate.originate(
-            ami_client, ORIGINATE_TARGET, "ivr-called", {}, ring_timeout_s=5, caller_number="1000"
+            ami_client, ORIGINATE_TARGET, "ivr-new-message-call", {}, ring_timeout_s=5, caller_number="1000"
         )
     await wait_until_reconnected(ami_client, lost_connection_id)
     await ami_client.send({"Action": "Ping"})
@@ -113,7 +113,7 @@ async def test_originate_outcome_is_reported_when_call_ends(
     ]
     assert (
         await originate.originate(
-            ami_client, ORIGINATE_TARGET, "ivr-called", {"A": "1"}, ring_timeout_s=5, caller_number=""
+            ami_client, ORIGINATE_TARGET, "ivr-new-message-call", {"A": "1"}, ring_timeout_s=5, caller_number=""
         )
         is answered
     )
@@ -123,4 +123,6 @@ async def test_originate_outcome_is_reported_when_call_ends(
 async def test_originate_rejected_by_asterisk_raises(ami_server: FakeAmiServer, ami_client: AmiClient) -> None:
     ami_server.replies["Originate"] = lambda _: [{"Response": "Error", "Message": "Extension does not exist."}]
     with pytest.raises(AmiActionRejected, match="Extension does not exist"):
-        await originate.originate(ami_client, ORIGINATE_TARGET, "ivr-called", {}, ring_timeout_s=5, caller_number="")
+        await originate.originate(
+            ami_client, ORIGINATE_TARGET, "ivr-new-message-call", {}, ring_timeout_s=5, caller_number=""
+        )

@@ -160,7 +160,7 @@ def test_secret_differing_from_dialplan_is_reported(doctor: DoctorRunner) -> Non
 def test_fastagi_port_differing_from_dialplan_is_reported(doctor: DoctorRunner) -> None:
     found = doctor.run(IVR_FASTAGI__PORT="9")
     assert "systemctl start ivr" in remedies(found, "nothing answers at 127.0.0.1:9")
-    assert "IVR_HOST => 127.0.0.1:9" in remedies(found, "it calls the service at")
+    assert "IVR_FASTAGI_ADDRESS => 127.0.0.1:9" in remedies(found, "it calls the service at")
 
 
 @run_once

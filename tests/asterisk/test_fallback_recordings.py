@@ -21,7 +21,7 @@ from tests.lab.sip_phone.speech import speech
 from tests.lab.transports import wait_for_ari_application
 
 SPEECH_MS = 3000
-FALLBACK_NAME = re.compile(r"alone-lab-(?P<box>1\d{3})-(?P<caller>\w+)-(?P<epoch>\d{10})-(?P<call>\d+_\d+)\.wav")
+FALLBACK_NAME = re.compile(r"fallback-lab-(?P<box>1\d{3})-(?P<caller>\w+)-(?P<epoch>\d{10})-(?P<call>\d+_\d+)\.wav")
 HANG_TIMEOUT_S = 40
 """From the last sign of life of a service to the dialplan's own greeting: the longest sound and the slack."""
 
@@ -61,7 +61,7 @@ class SpareService:
 
     def fallback_recordings(self) -> list[Path]:
         """What the dialplan recorded by itself."""
-        return sorted(self.takes.glob("alone-*.wav"))
+        return sorted(self.takes.glob("fallback-*.wav"))
 
 
 @pytest.fixture

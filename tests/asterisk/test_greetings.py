@@ -17,7 +17,7 @@ def spelled_name_prompts(person: PhoneUser) -> list[str]:
 
 
 def status_prompt(status: str) -> str:
-    """The number by which the lab's dialplan says IVRSTATUS."""
+    """The number by which the lab's dialplan says IVR_STATUS."""
     return f"number/{FIRST_STATUS_EXTENSION + STATUS_PROMPTS.index(status)}"
 
 

@@ -54,7 +54,7 @@ class FakePbx:
         return FakeAsterisk(AgiRequest(path, ("account=demo", *arguments), channel, "5550100", functions), handset)
 
     async def run_call(self, handset: Handset, *arguments: str, **options: str) -> str:
-        """The whole call; gives IVRSTATUS."""
+        """The whole call; gives IVR_STATUS."""
         return await self.new_call(handset, *arguments, **options).connect_and_run(*self.address)
 
     async def call_record_steps(self) -> list[dict[str, Any]]:

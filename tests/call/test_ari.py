@@ -184,7 +184,7 @@ async def test_key_only_ends_recording(ari_pbx: AriPbx) -> None:
     assert await call.wait_until_over() == "DONE"
     [message] = await ari_pbx.app.messages(box)
     assert message.length_ms == 3000
-    assert call.variables["IVRMESSAGE"] == message.id
+    assert call.variables["IVR_MESSAGE_ID"] == message.id
 
 
 async def test_failed_recording_is_reported(ari_pbx: AriPbx) -> None:

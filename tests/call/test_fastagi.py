@@ -27,7 +27,7 @@ async def test_an_owner_hears_deletes_and_leaves(pbx: FakePbx) -> None:
 @pytest.mark.parametrize(
     "claim",
     [
-        {"secret": "guessed"}, {"secret": ""}, {"auth": ""}, {"forwards": "1"}, {"channel": "Local/alice@x-00000001;1"},
+        {"secret": "guessed"}, {"secret": ""}, {"auth": ""}, {"diversion_count": "1"}, {"channel": "Local/alice@x-00000001;1"},
         {"channel": "PJSIP/trunk-00000001"}, {"channel": "SIP/alice-00000001"}, {"channel": "PJSIP/alice)},x-1"},
         {"channel": ""},
     ],

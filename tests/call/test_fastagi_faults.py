@@ -95,7 +95,7 @@ async def test_a_usage_text_of_several_lines_is_one_refusal(pbx: FakePbx) -> Non
     writer.write(HEADER)
     await reader.readline()
     writer.write(b"520-Invalid command syntax.  Proper usage follows:\nUsage: ANSWER\n520 End of proper usage.\n")
-    assert b"SET VARIABLE IVRSTATUS ERROR" in await answer_until_dropped(reader, writer)
+    assert b"SET VARIABLE IVR_STATUS ERROR" in await answer_until_dropped(reader, writer)
     await assert_other_call_works(pbx)
 
 
@@ -105,7 +105,7 @@ async def test_hangup_line_before_reply_is_no_reply(pbx: FakePbx) -> None:
     writer.write(HEADER)
     await reader.readline()
     writer.write(b"HANGUP\n200 result=0\n")
-    assert b"SET VARIABLE IVRSTATUS HANGUP" in await answer_until_dropped(reader, writer)
+    assert b"SET VARIABLE IVR_STATUS HANGUP" in await answer_until_dropped(reader, writer)
     await assert_other_call_works(pbx)
 
 
@@ -202,11 +202,15 @@ async def test_hangup_line_at_any_command_keeps_replies_matched(pbx: FakePbx, af
         writer.write(b"HANGUP\n" if len(came) == after else b"")
         writer.write(b"200 result=1\n" if b"VARIABLE" in line else b"200 result=0 endpos=160\n")
     await wait_closed(writer)
-    status = [line for line in came if line.startswith(b"SET VARIABLE IVRSTATUS")]
-    ways = {b"SET VARIABLE IVRSTATUS HANGUP\n", b"SET VARIABLE IVRSTATUS NOACCESS\n", b"SET VARIABLE IVRSTATUS DONE\n"}
+    status = [line for line in came if line.startswith(b"SET VARIABLE IVR_STATUS")]
+    ways = {
+        b"SET VARIABLE IVR_STATUS HANGUP\n",
+        b"SET VARIABLE IVR_STATUS NOACCESS\n",
+        b"SET VARIABLE IVR_STATUS DONE\n",
+    }
     assert len(status) == 1, came
     assert status[0] in ways
-    assert status[0] == b"SET VARIABLE IVRSTATUS HANGUP\n" or len(came) <= after
+    assert status[0] == b"SET VARIABLE IVR_STATUS HANGUP\n" or len(came) <= after
     await assert_other_call_works(pbx)
 
 
@@ -224,7 +228,7 @@ async def test_arguments_cannot_inject_commands(pbx: FakePbx, argument: str) -> 
     writer.write(b"agi_network_script: leave\nagi_channel: Local/x-1\n")
     writer.write(f"agi_arg_1: account=demo\nagi_arg_2: number=4711\nagi_arg_3: {argument}\n\n".encode())
     came = await answer_until_dropped(reader, writer)
-    assert b"SET VARIABLE IVRSTATUS NO" in came
+    assert b"SET VARIABLE IVR_STATUS NO" in came
     assert argument.encode() not in came or len(argument) < 2
     await assert_other_call_works(pbx)
 

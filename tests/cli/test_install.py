@@ -122,8 +122,8 @@ def test_asterisk_and_the_service_get_the_same_secret(installed_root: Path) -> N
     assert len(secret) == 64
     conf = (installed_root / "etc/asterisk/ivr/secret.conf").read_text()
     assert f"IVR_SECRET => {secret}\n" in conf
-    assert "IVR_TAKES => /var/lib/ivr/takes\n" in conf
-    sounds = re.search(r"^IVR_SOUNDS => (.*)$", conf, re.MULTILINE)
+    assert "IVR_TAKES_FOLDER => /var/lib/ivr/takes\n" in conf
+    sounds = re.search(r"^IVR_SOUNDS_FOLDER => (.*)$", conf, re.MULTILINE)
     assert sounds
     assert (Path(sounds[1]) / "problem" / "later.wav").is_file()
 

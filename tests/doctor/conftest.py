@@ -29,7 +29,7 @@ REST_PORT = 8000
 TODAY = 1_800_000_000
 """A day in January 2027."""
 DIALPLAN_CHECK = """[ Context 'ivr-check' created by 'pbx_config' ]
-  's' =>            1. Set(IVRSTATUS=)                            [extensions.conf:47]
+  's' =>            1. Set(IVR_STATUS=)                            [extensions.conf:47]
      [done]         6. Return()                                   [extensions.conf:53]
 -= 1 extension (6 priorities) in 1 context. =-
 """
@@ -43,7 +43,7 @@ class FakeConsole:
     modules: list[str] = field(default_factory=lambda: [*REQUIRED_MODULES, "res_convert"])
     variables: dict[str, str] = field(
         default_factory=lambda: {
-            "IVR_SOUNDS": str(SOUNDS / "en"), "IVR_HOST": "127.0.0.1:4573", "IVR_SECRET": SECRET, "IVR_ACCOUNT": "",
+            "IVR_SOUNDS_FOLDER": str(SOUNDS / "en"), "IVR_FASTAGI_ADDRESS": "127.0.0.1:4573", "IVR_SECRET": SECRET, "IVR_ACCOUNT": "",
         }
     )  # fmt: skip
     endpoints: dict[str, bool] = field(default_factory=lambda: {"alice-desk": True})
@@ -110,12 +110,12 @@ class DoctorFixture:
         (folder / "takes").chmod(0o2770)
         self.asterisk = FakeConsole()
         self._peers: list[socket.socket] = []
-        self.asterisk.variables["IVR_TAKES"] = str(folder / "takes")
+        self.asterisk.variables["IVR_TAKES_FOLDER"] = str(folder / "takes")
         self.settings: dict[str, Any] = {"asterisk": {"secret": SECRET}, "sounds": {"folder": SOUNDS}}
         self.config: Path | None = folder.parent / "ivr.toml"
         self.config.touch(0o640)
         self.host = HostInfo(FakeClock(TODAY), lambda _: 2**40, lambda name: f"/usr/bin/{name}", self._service)
-        self.service: Callable[[], bytes] = lambda: b"SET VARIABLE IVRSTATUS SKIPPED\n"
+        self.service: Callable[[], bytes] = lambda: b"SET VARIABLE IVR_STATUS SKIPPED\n"
         self.rest_response = True
         account = Account(id="a", name="demo", timezone="Europe/Berlin")
         self.record_counts: DatabaseSnapshot | None = DatabaseSnapshot(

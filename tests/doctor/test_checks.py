@@ -253,18 +253,18 @@ def test_missing_dialplan_context_is_reported(doctor: DoctorFixture) -> None:
 
 
 def test_dialplan_with_other_service_address_is_reported(doctor: DoctorFixture) -> None:
-    doctor.asterisk.variables["IVR_HOST"] = "127.0.0.1:4599"
-    doctor.assert_finding("it calls the service at 127.0.0.1:4599", "IVR_HOST => 127.0.0.1:4573")
+    doctor.asterisk.variables["IVR_FASTAGI_ADDRESS"] = "127.0.0.1:4599"
+    doctor.assert_finding("it calls the service at 127.0.0.1:4599", "IVR_FASTAGI_ADDRESS => 127.0.0.1:4573")
 
 
 def test_ari_dialplan_without_ari_settings_is_reported(doctor: DoctorFixture) -> None:
-    doctor.asterisk.variables |= {"IVR_TRANSPORT": "ari", "IVR_APPS": "ivr"}
+    doctor.asterisk.variables |= {"IVR_TRANSPORT": "ari", "IVR_STASIS_APPS": "ivr"}
     doctor.assert_finding("over ARI, which the service does not speak", "[ari] password")
     doctor.assert_finding("not running: res_ari_channels", "module load res_ari_channels.so")
 
 
-@pytest.mark.parametrize(("name", "what"), [("IVR_HOST", "the service at no address"),
-                                            ("IVR_TAKES", "records into no folder")])  # fmt: skip
+@pytest.mark.parametrize(("name", "what"), [("IVR_FASTAGI_ADDRESS", "the service at no address"),
+                                            ("IVR_TAKES_FOLDER", "records into no folder")])  # fmt: skip
 def test_missing_dialplan_global_is_reported(doctor: DoctorFixture, name: str, what: str) -> None:
     del doctor.asterisk.variables[name]
     doctor.assert_finding(what, f"{name} =>")
@@ -276,8 +276,8 @@ def test_calls_that_start_a_program_need_no_service(doctor: DoctorFixture) -> No
 
     doctor.service = refuses
     doctor.assert_finding("nothing answers at 127.0.0.1:4573", "systemctl start ivr")
-    doctor.asterisk.variables |= {"IVR_TRANSPORT": "agi", "IVR_AGI": "ivr-agi"}
-    del doctor.asterisk.variables["IVR_HOST"]
+    doctor.asterisk.variables |= {"IVR_TRANSPORT": "agi", "IVR_AGI_PROGRAM": "ivr-agi"}
+    del doctor.asterisk.variables["IVR_FASTAGI_ADDRESS"]
     assert not [found for found in doctor.problems() if found.level is Level.PROBLEM]
 
 
@@ -285,15 +285,15 @@ def test_missing_agi_program_is_reported(doctor: DoctorFixture, tmp_path: Path) 
     program = tmp_path / "ivr-agi"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o644)
-    doctor.asterisk.variables |= {"IVR_TRANSPORT": "agi", "IVR_AGI": str(program)}
-    doctor.assert_finding(f"it starts {program} for each call, which is no program", "IVR_AGI => ")
+    doctor.asterisk.variables |= {"IVR_TRANSPORT": "agi", "IVR_AGI_PROGRAM": str(program)}
+    doctor.assert_finding(f"it starts {program} for each call, which is no program", "IVR_AGI_PROGRAM => ")
     program.chmod(0o755)
     assert not [found for found in doctor.problems() if found.level is Level.PROBLEM]
 
 
 def test_fallback_folder_mismatch_is_reported(doctor: DoctorFixture) -> None:
-    doctor.asterisk.variables["IVR_TAKES"] = "/var/lib/ivr/takes"
-    doctor.assert_finding("records into /var/lib/ivr/takes", f"IVR_TAKES => {doctor.folder / 'takes'}")
+    doctor.asterisk.variables["IVR_TAKES_FOLDER"] = "/var/lib/ivr/takes"
+    doctor.assert_finding("records into /var/lib/ivr/takes", f"IVR_TAKES_FOLDER => {doctor.folder / 'takes'}")
 
 
 def test_folder_unreadable_by_asterisk_is_reported(doctor: DoctorFixture) -> None:
@@ -341,7 +341,7 @@ def test_untestable_folder_access_is_reported(doctor: DoctorFixture) -> None:
 
 def test_prompts_unreadable_by_asterisk_are_reported(doctor: DoctorFixture) -> None:
     doctor.asterisk.can_read_prompts = False
-    doctor.assert_finding("while the service is down callers hear nothing", "IVR_SOUNDS =>", Level.WARNING)
+    doctor.assert_finding("while the service is down callers hear nothing", "IVR_SOUNDS_FOLDER =>", Level.WARNING)
 
 
 def test_unauthenticated_endpoint_is_reported(doctor: DoctorFixture) -> None:

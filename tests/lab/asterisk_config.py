@@ -80,8 +80,8 @@ def write(site: LabConfig, modules: Path) -> Path:
         "rtp.conf": ["[general]", f"rtpstart = {site.rtp_ports[0]}", f"rtpend = {site.rtp_ports[1]}"],
         "extensions.conf": _extensions_conf(site),
         "ivr/secret.conf": [
-            f"IVR_SECRET => {site.secret}", f"IVR_HOST => 127.0.0.1:{site.main_instance.port}", f"IVR_SOUNDS => {site.sounds}",
-            f"IVR_TAKES => {site.main_instance.data}/takes", f"IVR_TRANSPORT => {site.transport}",
+            f"IVR_SECRET => {site.secret}", f"IVR_FASTAGI_ADDRESS => 127.0.0.1:{site.main_instance.port}", f"IVR_SOUNDS_FOLDER => {site.sounds}",
+            f"IVR_TAKES_FOLDER => {site.main_instance.data}/takes", f"IVR_TRANSPORT => {site.transport}",
             f"{transports.APPS_VARIABLE} => {site.main_instance.name}", *_office_hours_extensions(),
         ],
         "queues.conf": _queues_conf(),
@@ -147,7 +147,7 @@ def _extensions_conf(site: LabConfig) -> Iterable[str]:
         " same => n,Hangup()",
         # What a box may be asked with, as a test wants it: *99 and the name of a variable of the global list.
         "exten => _*99X!,1,Gosub(ivr-check,s,1(${GLOBAL(TRY_${EXTEN:3})}))",
-        " same => n,Playback(${IVR_SOUNDS}/done/thank-you)",
+        " same => n,Playback(${IVR_SOUNDS_FOLDER}/done/thank-you)",
         " same => n,Hangup()",
         # Where call-backs may go: the phones of this house by their numbers, and nowhere else.
         "[ivr-callback]",
@@ -178,7 +178,7 @@ def _exit_contexts() -> Iterable[str]:
         # *90 and the number of a box: the dialplan goes on behind it and says how it ended, as a number.
         "[from-phones](+)",
         "exten => _*901XXX,1,Gosub(ivr-leave,s,1(number=${EXTEN:3}))",
-        *(f' same => n,ExecIf($["${{IVRSTATUS}}" = "{status}"]?Playback(${{IVR_SOUNDS}}/number/{number}))'
+        *(f' same => n,ExecIf($["${{IVR_STATUS}}" = "{status}"]?Playback(${{IVR_SOUNDS_FOLDER}}/number/{number}))'
           for number, status in enumerate(STATUS_PROMPTS, FIRST_STATUS_EXTENSION)),
         " same => n,Hangup()",
         # *91: the same, for three seconds at most.
@@ -193,7 +193,7 @@ FIRST_STATUS_EXTENSION = 81
 
 def _playback_extension(extension: str, prompt: str) -> Iterable[str]:
     return [
-        f"exten => {extension},1,Answer()", f" same => n,Playback(${{IVR_SOUNDS}}/{prompt})", " same => n,Hangup()",
+        f"exten => {extension},1,Answer()", f" same => n,Playback(${{IVR_SOUNDS_FOLDER}}/{prompt})", " same => n,Hangup()",
     ]  # fmt: skip
 
 
@@ -245,8 +245,8 @@ def _mailbox_entry_extensions() -> Iterable[str]:
             line
             for code, office in enumerate(("always", "feast", "never"), 1)
             for line in (
-                f"exten => _*32{code}1XXX,1,Gosub(ivr-closed,s,1({office},${{EXTEN:4}}))",
-                " same => n,Playback(${IVR_SOUNDS}/weekday/1)",
+                f"exten => _*32{code}1XXX,1,Gosub(ivr-after-hours,s,1({office},${{EXTEN:4}}))",
+                " same => n,Playback(${IVR_SOUNDS_FOLDER}/weekday/1)",
                 " same => n,Hangup()",
             )
         ),
@@ -267,11 +267,11 @@ def _mailbox_entry_extensions() -> Iterable[str]:
         "exten => _*351XXX,1,Set(IVR_MENU_BOX=${EXTEN:3})",
         " same => n,Goto(lab-menu,s,1)",
         "[lab-menu]",
-        "include => ivr-menu-edges",
+        "include => ivr-menu-errors",
         "exten => s,1,Answer()",
-        " same => n,Background(${IVR_SOUNDS}/weekday/2)",
+        " same => n,Background(${IVR_SOUNDS_FOLDER}/weekday/2)",
         " same => n,WaitExten(2)",
-        "exten => 1,1,Playback(${IVR_SOUNDS}/weekday/3)",
+        "exten => 1,1,Playback(${IVR_SOUNDS_FOLDER}/weekday/3)",
         " same => n,Hangup()",
         "[from-phones](+)",
     ]
@@ -284,7 +284,7 @@ OPTIONS = ("", "u", "b", "us", "uS", "ue", "ut", "uUg(6)", "ud(lab-digits)", "uz
 def _app_voicemail_extensions() -> Iterable[str]:
     """VMSTATUS is told as a day of the week, so that a test can hear it; the extensions o and a are months."""
     told = [
-        f' same => n,ExecIf($["${{VMSTATUS}}" = "{status}"]?Playback(${{IVR_SOUNDS}}/weekday/{day}))'
+        f' same => n,ExecIf($["${{VMSTATUS}}" = "{status}"]?Playback(${{IVR_SOUNDS_FOLDER}}/weekday/{day}))'
         for day, status in enumerate(("SUCCESS", "USEREXIT", "FAILED"), 1)
     ]
     end = [*told, " same => n,Hangup()"]
@@ -297,20 +297,20 @@ def _app_voicemail_extensions() -> Iterable[str]:
         "exten => _*371XXX1XXX,1,Gosub(ivr-voicemail,s,1(${EXTEN:3:4}@lab&${EXTEN:7}@lab,u))", *end,
         # The same within a subroutine of the site's own, which the extension o comes back from.
         "exten => _*381XXX,1,Gosub(lab-sub,s,1(${EXTEN:3}))",
-        " same => n,Playback(${IVR_SOUNDS}/weekday/5)",
+        " same => n,Playback(${IVR_SOUNDS_FOLDER}/weekday/5)",
         " same => n,Hangup()",
-        "exten => o,1,Playback(${IVR_SOUNDS}/month/1)", *end,
-        "exten => a,1,Playback(${IVR_SOUNDS}/month/2)", *end,
+        "exten => o,1,Playback(${IVR_SOUNDS_FOLDER}/month/1)", *end,
+        "exten => a,1,Playback(${IVR_SOUNDS_FOLDER}/month/2)", *end,
         "exten => h,1,NoOp(lab: ${CALLERID(num)} ended with VMSTATUS ${VMSTATUS})",
         "exten => _*391XXX,1,Gosub(ivr-voicemailmain,s,1(${EXTEN:3}@lab,s))",
         " same => n,Hangup()",
         "[lab-sub]",
         "exten => s,1,Gosub(ivr-voicemail,s,1(${ARG1}@lab,u))",
         " same => n,Return()",
-        "exten => o,1,Playback(${IVR_SOUNDS}/month/3)",
+        "exten => o,1,Playback(${IVR_SOUNDS_FOLDER}/month/3)",
         " same => n,Return()",
         "[lab-digits]",
-        "exten => 5,1,Playback(${IVR_SOUNDS}/month/5)", *end,
+        "exten => 5,1,Playback(${IVR_SOUNDS_FOLDER}/month/5)", *end,
         "[from-phones](+)",
     ]  # fmt: skip
 
@@ -318,11 +318,11 @@ def _app_voicemail_extensions() -> Iterable[str]:
 def _spare_extensions(n: int, spare: ServiceInstance) -> Iterable[str]:
     """*7, the place of a spare service, and the number of a box there; *7 and the place alone: one's own."""
     return [
-        f"exten => _*7{n:02}1XXX,1,Set(IVR_TAKES={spare.data}/takes)", *transports.select_service_lines(spare),
+        f"exten => _*7{n:02}1XXX,1,Set(IVR_TAKES_FOLDER={spare.data}/takes)", *transports.select_service_lines(spare),
         " same => n,Set(IVR_ACCOUNT=lab)",
         " same => n,Gosub(ivr-leave,s,1(number=${EXTEN:4}))",
         " same => n,Hangup()",
-        f"exten => *7{n:02},1,Set(IVR_TAKES={spare.data}/takes)", *transports.select_service_lines(spare),
+        f"exten => *7{n:02},1,Set(IVR_TAKES_FOLDER={spare.data}/takes)", *transports.select_service_lines(spare),
         " same => n,Gosub(ivr-check,s,1(single_mailbox_login=true))",
         " same => n,Hangup()",
         # Over ARI, *6: nobody, then the spare, then a second one of the same data; *5: whichever is faster.
@@ -330,8 +330,8 @@ def _spare_extensions(n: int, spare: ServiceInstance) -> Iterable[str]:
             line
             for code, spread in ((6, ""), (5, "500"))
             for line in (
-                f"exten => *{code}{n:02},1,Set(IVR_APPS=nobody&{spare.name}&{spare.name}-second)",
-                f" same => n,Set(IVR_SPREAD={spread})",
+                f"exten => *{code}{n:02},1,Set(IVR_STASIS_APPS=nobody&{spare.name}&{spare.name}-second)",
+                f" same => n,Set(IVR_BROADCAST_TIMEOUT_MS={spread})",
                 " same => n,Set(IVR_TRANSPORT=ari)",
                 " same => n,Gosub(ivr-check,s,1(single_mailbox_login=true))",
                 " same => n,Hangup()",
@@ -347,8 +347,8 @@ def _contract_extensions(instance: ServiceInstance) -> Iterable[str]:
     """*60 and the number of a row: the transports' contract (tests/call/contract), by whichever road calls take."""
     return [
         f"exten => _*601XXX,1,Set({VARIABLE}={VALUE})", *transports.select_service_lines(instance),
-        f" same => n,Set(IVR_AGI={CONTRACT_AGI})",
-        f" same => n,Set(IVR_TAKES={instance.data}/takes)",
+        f" same => n,Set(IVR_AGI_PROGRAM={CONTRACT_AGI})",
+        f" same => n,Set(IVR_TAKES_FOLDER={instance.data}/takes)",
         " same => n,Gosub(ivr-leave,s,1(number=${EXTEN:3}))",
         " same => n,Hangup()",
         f"[{CONTEXT}]",

@@ -18,7 +18,7 @@ ARI_OVER_HTTP, ARI_PER_CALL = "ari-http", "ari-per-call"
 """ARI where Asterisk takes no requests over the WebSocket, and where it dials the services for each call."""
 TRANSPORT_MODES = (*TRANSPORTS, ARI_OVER_HTTP, ARI_PER_CALL)
 ARI_USER = "ivr"
-APPS_VARIABLE = "IVR_APPS"
+APPS_VARIABLE = "IVR_STASIS_APPS"
 """Which applications a call may go to; a channel variable wins over the global one."""
 
 
@@ -56,7 +56,7 @@ def service_environment(instance: ServiceInstance, http_port: int, secret: str) 
 def select_service_lines(instance: ServiceInstance) -> list[str]:
     """Lines of a dialplan behind the first of an extension: the call goes to this service."""
     return [
-        f" same => n,Set(IVR_HOST=127.0.0.1:{instance.port})",
+        f" same => n,Set(IVR_FASTAGI_ADDRESS=127.0.0.1:{instance.port})",
         f" same => n,Set({APPS_VARIABLE}={instance.name})",
     ]
 

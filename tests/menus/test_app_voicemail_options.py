@@ -100,7 +100,7 @@ async def test_keys_0_and_star_exit_to_dialplan_extensions(
 async def test_star_without_extension_a_starts_login(app: AppFixture, box: Mailbox) -> None:
     phone = await call_voicemail_app(app, "u", Press("*", after_ms=500), HangUp(during="pin"))
     assert phone.texts[1] == "Please enter your pin, then press pound."
-    assert phone.variables_set["IVRLISTENS"]
+    assert phone.variables_set["IVR_OWNER_LOGIN"]
 
 
 @pytest.mark.parametrize(("options", "context"), [("ud(menu)", "menu"), ("ud", "site")])
@@ -159,7 +159,7 @@ async def test_vmstatus_is_failed_for_full_and_unknown_box(app: AppFixture) -> N
 async def test_call_without_voicemail_options_sets_no_vmstatus(app: AppFixture, box: Mailbox) -> None:
     phone = await app.run_call([Speak(3000, then="hang-up")], path="leave", number="1000")
     assert "VMSTATUS" not in phone.variables_set
-    assert phone.variables_set["IVRMESSAGE"] == (await app.messages(box))[0].id
+    assert phone.variables_set["IVR_MESSAGE_ID"] == (await app.messages(box))[0].id
 
 
 async def test_early_media_call_is_answered_only_for_recording(app: AppFixture, box: Mailbox) -> None:

@@ -134,7 +134,7 @@ async def test_owner_is_called_by_schedule_until_exhausted(
     await advance_and_run(new_message_call_app, 1)
     assert called_phone.ring_times == 1
     assert called_phone.calls[0]["Channel"] == "Local/5550100@to-owners/n"
-    assert called_phone.calls[0]["Context"] == "ivr-called"
+    assert called_phone.calls[0]["Context"] == "ivr-new-message-call"
     await advance_and_run(new_message_call_app, 599)
     assert called_phone.ring_times == 1
     await advance_and_run(new_message_call_app, 1)

@@ -17,7 +17,7 @@ NOW = 1_800_000_000.0
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return tmp_path / "sentences"
+    return tmp_path / "prompt-cache"
 
 
 def new_process_cache(folder: Path, limit: int = 100) -> PersistentPromptCache:

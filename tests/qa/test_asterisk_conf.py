@@ -27,9 +27,9 @@ def test_every_conf_file_is_included_by_one_line() -> None:
 
 
 def test_every_agi_path_is_known() -> None:
-    paths = re.findall(r"agi://\$\{IVR_HOST\}/(\w+)", TEXT)
+    paths = re.findall(r"agi://\$\{IVR_FASTAGI_ADDRESS\}/(\w+)", TEXT)
     assert paths
-    assert paths == re.findall(r"AGI\(\$\{IVR_AGI\},(\w+),account=", TEXT)
+    assert paths == re.findall(r"AGI\(\$\{IVR_AGI_PROGRAM\},(\w+),account=", TEXT)
     assert {*paths} <= ACTIONS_BY_PATH.keys()
 
 
@@ -52,15 +52,20 @@ def test_every_dialplan_argument_is_known() -> None:
 
 
 def test_every_global_read_is_set_and_documented() -> None:
-    """Those with an office's name in them are set for the office of the sample."""
+    """Variables with an office's name are set for the office of the sample."""
     head = (CONF / "extensions.conf").read_text()
-    known = {*re.findall(r"^(IVR_\w+) =>", head, re.MULTILINE), "IVR_SECRET"}
-    read = {name.replace("${ARG1}", "office").replace("${IVRN}", "1") for name in re.findall(
-        r"\$\{(IVR_(?:\w|\$\{\w+\})+)\}", TEXT)}  # fmt: skip
-    of_the_call = {"IVR_EXITCONTEXT", "IVR_QUEUE_BOX", "IVR_MENU_BOX"}
-    assert read - of_the_call <= known
-    told = (ROOT / "docs" / "dialplan.md").read_text()
-    assert [name for name in sorted(known | of_the_call) if f"`{name}`" not in told] == []
+    settings = {*re.findall(r"^(IVR_\w+) =>", head, re.MULTILINE), "IVR_SECRET"}
+    read = {
+        name.replace("${ARG1}", "office").replace("${IVR_INDEX}", "1")
+        for name in re.findall(r"\$\{(IVR_(?:\w|\$\{\w+\})+)\}", TEXT)
+    }
+    set_by_dialplan = set(re.findall(r"(?:Set\(|LOCAL\(|Read\()(IVR_\w+)", TEXT))
+    passed_by_service = {"IVR_BOX_ID", "IVR_BOX_ACCOUNT_ID"}
+    arguments_of_fallback = {f"IVR_ARG_{name}" for name in ARGUMENT_NAMES}
+    set_by_site = {"IVR_EXIT_CONTEXT", "IVR_QUEUE_BOX", "IVR_MENU_BOX"}
+    assert read - set_by_site - set_by_dialplan - passed_by_service - arguments_of_fallback <= settings
+    documentation = (ROOT / "docs" / "dialplan.md").read_text()
+    assert [name for name in sorted(settings | set_by_site) if f"`{name}`" not in documentation] == []
 
 
 def test_dialplan_variables_match_code() -> None:
@@ -68,8 +73,8 @@ def test_dialplan_variables_match_code() -> None:
         variables.STATUS_VARIABLE,
         variables.TAKE_VARIABLE,
         variables.GOSUB_FRAME_VARIABLE,
-        "IVRMESSAGE",
-        "IVRLISTENS",
+        "IVR_MESSAGE_ID",
+        "IVR_OWNER_LOGIN",
         "VMSTATUS",
     ):
         assert f"${{{name}}}" in TEXT or f"({name})" in TEXT, name
@@ -78,7 +83,7 @@ def test_dialplan_variables_match_code() -> None:
 
 def test_every_prompt_that_the_dialplan_plays_exists() -> None:
     catalogue = Catalogue.load(ROOT / "sounds" / "en")
-    played = {*re.findall(r"\$\{IVR_SOUNDS\}/(\w+/[\w-]+)", TEXT)}
+    played = {*re.findall(r"\$\{IVR_SOUNDS_FOLDER\}/(\w+/[\w-]+)", TEXT)}
     assert len(played) >= 5
     assert {prompt for prompt in played if prompt not in catalogue} == set()
 
@@ -90,10 +95,15 @@ def test_every_subroutine_that_is_called_is_there_and_says_that_it_is_one() -> N
 
 
 def test_fallback_recording_name_is_parsable() -> None:
-    """`alone-` and five parts, of which the last two are the time and the call."""
-    [pattern] = re.findall(r"Set\(LOCAL\(IVRFILE\)=(.*)\)$", TEXT, re.MULTILINE)
+    """`fallback-` and five parts, of which the last two are the time and the call."""
+    [pattern] = re.findall(r"Set\(LOCAL\(IVR_FALLBACK_FILE\)=(.*)\)$", TEXT, re.MULTILINE)
     filled = re.sub(r"\$\{IF\(.*?\}\)\}", "p001", pattern)
-    for name, value in {"IVROF": "acme", "IVRBOX": "1000", "EPOCH": "1795614742", "IVRCALL": "1795614731_2"}.items():
+    for name, value in {
+        "IVR_BOX_ACCOUNT": "acme",
+        "IVR_BOX": "1000",
+        "EPOCH": "1795614742",
+        "IVR_CALL_ID": "1795614731_2",
+    }.items():
         filled = filled.replace(f"${{{name}}}", value)
     assert NAME.fullmatch(f"{filled}.wav"), filled
 

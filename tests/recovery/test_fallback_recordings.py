@@ -25,7 +25,7 @@ def write_fallback_recording(app: AppFixture, name: str, speech: bytes = SPEECH)
 
 
 def fallback_name(account: str = "demo", box: str = "1000", caller: str = "2001", at: int = NOON - 60) -> str:
-    return f"alone-{account}-{box}-{caller}-{at}-14628816000012.wav"
+    return f"fallback-{account}-{box}-{caller}-{at}-14628816000012.wav"
 
 
 async def run_recovery(app: AppFixture) -> list[str]:
@@ -110,9 +110,9 @@ async def test_fallback_recording_shorter_than_minimum_is_dropped(app: AppFixtur
 @pytest.mark.parametrize(
     "name",
     [
-        fallback_name(box="4711"), fallback_name(account="nobody"), "alone-.wav", "alone-demo-1000.wav",
-        "alone-demo-1000-2001-soon-1.wav",
-        "alone-demo-../../etc-2001-1462881540-1.wav".replace("/", "_"), fallback_name(at=NOON + 400_000_000), fallback_name() + ".bak",
+        fallback_name(box="4711"), fallback_name(account="nobody"), "fallback-.wav", "fallback-demo-1000.wav",
+        "fallback-demo-1000-2001-soon-1.wav",
+        "fallback-demo-../../etc-2001-1462881540-1.wav".replace("/", "_"), fallback_name(at=NOON + 400_000_000), fallback_name() + ".bak",
     ],
 )  # fmt: skip
 async def test_fallback_recording_without_box_is_kept_and_logged_once(app: AppFixture, name: str) -> None:
@@ -146,5 +146,5 @@ async def test_box_created_later_receives_fallback_recording(app: AppFixture) ->
 
 @given(st.text(max_size=60))
 def test_any_filename_is_parsed_without_error(text: str) -> None:
-    found = named(Path("/takes") / f"alone-{text.replace('/', '')}.wav", NOON)
+    found = named(Path("/takes") / f"fallback-{text.replace('/', '')}.wav", NOON)
     assert found is None or found.message_id

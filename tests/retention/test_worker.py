@@ -333,7 +333,7 @@ async def test_orphan_files_are_removed_after_a_week(app_on_current_date: AppFix
         folder / app.account.id / "media" / f"{'2' * 32}.wav",
         folder / "takes" / f"{'3' * 32}.wav",
     ]  # fmt: skip
-    others = [vm / "notes-of-the-administrator.txt", folder / "takes" / "alone-demo-1000-2001-1-1.wav"]
+    others = [vm / "notes-of-the-administrator.txt", folder / "takes" / "fallback-demo-1000-2001-1-1.wav"]
     (folder / app.account.id / "media").mkdir()
     for path in [*strays, *others]:
         path.write_bytes(wav.header(0))

@@ -125,10 +125,10 @@ class FakeChannel:
         return [playback.text for playback in self.playbacks if playback.text and playback.state != "queued"]
 
     async def wait_until_over(self, within_s: float = 20) -> str:
-        """Wait until the dialplan has it; gives IVRSTATUS."""
+        """Wait until the dialplan has it; gives IVR_STATUS."""
         async with asyncio.timeout(within_s):
             await self.destroyed.wait()
-        return self.variables.get("IVRSTATUS", "")
+        return self.variables.get("IVR_STATUS", "")
 
     async def _wait_for(self, found: Callable[[], Any], what: str) -> Any:
         try:
@@ -205,19 +205,21 @@ class FakeChannel:
 
     async def _run_dialplan_action(self, verb: str, *words: str) -> None:
         """The dialplan's extensions in ivr-ari."""
-        if verb in ("home", "limit", "leave"):
+        if verb in ("app", "limit", "goto"):
             self.return_application = words[0]
         match verb:
             case "status":
-                self.variables["IVRSTATUS"] = "".join(words)
+                self.variables["IVR_STATUS"] = "".join(words)
                 self.destroyed.set()
                 return
-            case "leave":
-                self.variables["IVRSTATUS"] = "BRANCH"
-            case "told":
+            case "goto":
+                self.variables["IVR_STATUS"] = "BRANCH"
+            case "set":
                 self.variables[words[0]] = "".join(words[1:])
             case "record":
-                self.variables["IVRTAKE"] = f"{self.variables.get('IVR_TAKES', self._asterisk.takes)}/{words[0]}"
+                self.variables["IVR_TAKE_FILE"] = (
+                    f"{self.variables.get('IVR_TAKES_FOLDER', self._asterisk.takes)}/{words[0]}"
+                )
                 await self._record(1000 * int(words[1]))
         if not self.hung_up.is_set():
             self._send_event("ChannelDialplan", dialplan_app="Stasis")
@@ -227,7 +229,7 @@ class FakeChannel:
     async def _record(self, longest_ms: int) -> None:
         self._send_event("ChannelDialplan", dialplan_app="Record")
         self._recording_finished = asyncio.get_running_loop().create_future()
-        self.recording = Path(self.variables["IVRTAKE"] + ".wav")
+        self.recording = Path(self.variables["IVR_TAKE_FILE"] + ".wav")
         self._changed.set()
         try:
             self.recording.open("ab").close()
@@ -330,7 +332,7 @@ class FakeAriServer:
         self.refusals: dict[str, Reply] = {}
         self.requests: list[str] = []
         self.takes = Path("/nowhere")
-        """IVR_TAKES of the dialplan."""
+        """IVR_TAKES_FOLDER of the dialplan."""
         self.recorded_ms = 0
         """How much of a message was said by whoever hangs up in it."""
         self.supports_websocket_requests = True

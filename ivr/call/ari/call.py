@@ -154,7 +154,7 @@ class AriCall(Call):
         status = await self._channel.get_variable("RECORD_STATUS")
         await self._player.play_silence()
         if status == "ERROR":
-            raise RecordingFailed(f"Asterisk cannot write {path}: is its folder what IVR_TAKES says?")
+            raise RecordingFailed(f"Asterisk cannot write {path}: is its folder what IVR_TAKES_FOLDER says?")
         return status == "DTMF"
 
     # -- what Asterisk tells -----------------------------------------------------------------------------------------

@@ -20,12 +20,12 @@ MAX_EXTENSION_BYTES = 79
 class Verb(StrEnum):
     """The extensions of the context; no letter of them means anything in a pattern."""
 
-    REMEMBER_APP = "home"
+    REMEMBER_APP = "app"
     SET_TIMEOUT = "limit"
-    SET_VARIABLE = "told"
+    SET_VARIABLE = "set"
     RECORD = "record"
     STATUS = "status"
-    CONTINUE = "leave"
+    CONTINUE = "goto"
 
 
 VERBS_WITH_APP = {Verb.REMEMBER_APP, Verb.SET_TIMEOUT, Verb.CONTINUE}

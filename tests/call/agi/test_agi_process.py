@@ -27,7 +27,7 @@ async def test_an_owner_hears_deletes_and_leaves(agi_installation: AgiInstallati
     )
     handset = ScriptedHandset([OnSound("(recording)", "7"), OnSound("To leave", "#")])
     peer = await agi_installation.run_call(handset, "number=1000")
-    assert peer.variables["IVRSTATUS"] == "DONE"
+    assert peer.variables["IVR_STATUS"] == "DONE"
     assert handset.heard[:4] == ["You have one new message", "Message one", "(recording)", "Deleted."]
     assert handset.heard[-1] == "Goodbye."
     assert await agi_installation.app.folder_of(message) == "deleted"
@@ -38,7 +38,7 @@ async def test_keys_typed_at_once_all_arrive(agi_installation: AgiInstallation) 
         await agi_installation.app.create_box(owner=agi_installation.app.alice)
     )
     peer = await agi_installation.run_call(TypingHandset("1379#17#", 0.02), "number=1000", channel="PJSIP/trunk-1")
-    assert peer.variables["IVRSTATUS"] == "DONE"
+    assert peer.variables["IVR_STATUS"] == "DONE"
     assert await agi_installation.app.folder_of(message) == "deleted"
 
 
@@ -65,7 +65,7 @@ async def test_arguments_cannot_inject_header_lines(agi_installation: AgiInstall
     await agi_installation.app.create_box(owner=agi_installation.app.alice)
     words = ['language="en', "reason=a\nHANGUP", "beep=\udcff\udcfe", "", "number=1000", "x" * 3000, "nonsense=\\\"'"]
     peer = await agi_installation.run_call(ScriptedHandset(), *words)
-    assert peer.variables["IVRSTATUS"] == "DONE"
+    assert peer.variables["IVR_STATUS"] == "DONE"
     assert "dialplan.argument" in await agi_installation.wait_for_processes()
 
 
@@ -215,7 +215,7 @@ async def test_startup_error_is_one_line_and_dialplan_continues(
 ) -> None:
     agi_installation.environment[setting] = value
     peer = await agi_installation.run_call(ScriptedHandset(), "number=1000", signals=False)
-    assert "IVRSTATUS" not in peer.variables
+    assert "IVR_STATUS" not in peer.variables
     assert told in await agi_installation.wait_for_processes()
     assert agi_installation.processes[-1].returncode == 1
 

@@ -336,7 +336,7 @@ async def hangup_before_every_operation(call: Call, stage: ContractFixture) -> N
             await method()
     assert not path.exists()
     assert await call.run_while_listening(_four()) == 4
-    await call.set_variable("IVRMESSAGE", "kept")
+    await call.set_variable("IVR_MESSAGE_ID", "kept")
 
 
 async def _four() -> int:
