@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from ivr.mailbox.renditions import Forms
     from ivr.mailbox.uploads import Uploads
     from ivr.metrics.metrics import Metrics
+    from ivr.notifications.mwi_targets import MwiTargets
     from ivr.recovery.recording_recovery import Adoption
     from ivr.retention.consistency_check import ConsistencyCheck
     from ivr.retention.worker import RetentionWorker
-    from ivr.storage.sqlite.mwi_targets import MwiTargetReader
     from ivr.storage.sqlite.outbox import Outbox
     from ivr.storage.sqlite.overview import SqliteOverview
     from ivr.storage.sqlite.retention import SqliteRetention
@@ -139,10 +139,11 @@ class App:
         return SqliteOverview(self.database)
 
     @cached_property
-    def mwi_targets(self) -> MwiTargetReader:
-        from ivr.storage.sqlite.mwi_targets import MwiTargetReader
+    def mwi_targets(self) -> MwiTargets:
+        from ivr.notifications.mwi_targets import MwiTargets
+        from ivr.storage.sqlite.mwi_counts import SqliteMwiCounts
 
-        return MwiTargetReader(self.settings.lights, self.settings.asterisk.system)
+        return MwiTargets(SqliteMwiCounts(self.database), self.settings.lights, self.settings.asterisk.system)
 
     @cached_property
     def _retention_store(self) -> SqliteRetention:

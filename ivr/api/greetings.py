@@ -17,7 +17,7 @@ from ivr.api.negotiation import best_format
 from ivr.api.ranges import audio_response
 from ivr.api.upload_body import read_upload
 from ivr.errors import Forbidden, InvalidFields, NotFound, PreconditionFailed
-from ivr.storage.protocols import Media, MediaKind
+from ivr.storage.records import MediaKind, StoredMedia
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes/{box_id}/greetings", tags=["Greetings"])
 
@@ -78,7 +78,7 @@ def _expected_media_id(request: Request, active_media_id: str | None) -> str | N
     return None if tags is None else active_media_id
 
 
-def _media_document(media: Media) -> dict[str, Any]:
+def _media_document(media: StoredMedia) -> dict[str, Any]:
     return {"media_id": media.id, "kind": media.kind, "length": media.length_ms, "content_type": media.content_type}
 
 

@@ -17,8 +17,7 @@ from ivr.api.query import ListQueryDep
 from ivr.errors import InvalidFields, NotFound, PastRetention, PreconditionFailed
 from ivr.mailbox.bulk import CONFLICT, Condition, Outcome
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.protocols import Because
-from ivr.storage.records import Folder, Message
+from ivr.storage.records import ChangeReason, Folder, Message
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Messages"])
 
@@ -109,7 +108,9 @@ async def change_message(
         changed = await principal.services.delivery.move(message, where, seen=revision)
     else:
         folder = parse_folder(request, body) or Folder.SAVED
-        changed = await principal.services.messages.move_to(box.id, message.id, folder, Because.REQUEST, seen=revision)
+        changed = await principal.services.messages.move_to(
+            box.id, message.id, folder, ChangeReason.REQUEST, seen=revision
+        )
     return success(request, serializers.message_document(changed), revision=document_revision(changed))
 
 

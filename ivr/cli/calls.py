@@ -15,7 +15,7 @@ from ivr.app import App
 from ivr.cli.support import AccountOption, JsonOption, exit_on_error, print_document, print_table, run_with_app
 from ivr.errors import NotFound
 from ivr.mailbox.voicemail_settings import DAY_S
-from ivr.storage.protocols import CallRecord
+from ivr.storage.records import CallRecord
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["time", "caller", "action", "box", "status", "seconds", "id"]

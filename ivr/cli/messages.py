@@ -24,8 +24,7 @@ from ivr.cli.support import (
 )
 from ivr.errors import BadInput
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.protocols import Because
-from ivr.storage.records import Caller, Folder, Message
+from ivr.storage.records import Caller, ChangeReason, Folder, Message
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["folder", "received", "caller", "length", "id"]
@@ -117,7 +116,7 @@ def move(
         box = await resolve_box(app, account, number)
         found = await _find_message(app, box, message)
         if to in list(Folder):
-            moved = await app.messages.move_to(box.id, found.id, Folder(to), Because.REQUEST)
+            moved = await app.messages.move_to(box.id, found.id, Folder(to), ChangeReason.REQUEST)
         else:
             where = await resolve_account(app, account)
             box = await resolve_box(app, where.id, to)
@@ -150,7 +149,7 @@ def restore(number: str, message: str, account: str | None = AccountOption, as_j
         known = [one.id for one in [*await _newest_messages(app, box, None), *gone] if message in one.id]
         if len(known) > 1:
             raise BadInput(f"{len(known)} messages have {message!r} in their id: give more of it")
-        restored = await app.messages.bring_back(box.id, known[0] if known else message, Because.REQUEST)
+        restored = await app.messages.bring_back(box.id, known[0] if known else message, ChangeReason.REQUEST)
         print_document(_message_document(box, restored), as_json)
 
     run_with_app(job)

@@ -10,7 +10,7 @@ import typer
 from ivr.app import App
 from ivr.cli.support import JsonOption, exit_on_error, print_table, run_with_app
 from ivr.errors import BadInput
-from ivr.storage.sqlite.outbox import OutboxTask
+from ivr.storage.records import OutboxTask
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["id", "kind", "about", "due", "attempts", "error", "box", "message"]

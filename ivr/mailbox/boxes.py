@@ -16,7 +16,8 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pins import Pins
 from ivr.mailbox.validation import refusing_fields
 from ivr.mailbox.voicemail_settings import VoicemailSettings
-from ivr.storage.protocols import BoxRow, BoxStore
+from ivr.storage.protocols import BoxStore
+from ivr.storage.records import BoxRecord
 
 Document = Mapping[str, Any]
 
@@ -67,10 +68,10 @@ class Boxes:
         public, pin = _split(document)
         settings = _checked(public)
         box_id = self._ids.new_document_id()
-        mailbox = self._mailbox(BoxRow(box_id, account.id, {}), account, await self._owner(settings), settings)
+        mailbox = self._mailbox(BoxRecord(box_id, account.id, {}), account, await self._owner(settings), settings)
         self._check(mailbox, pin)
         _must_fit(mailbox, {})
-        await self._add(BoxRow(box_id, account.id, _kept(settings)))
+        await self._add(BoxRecord(box_id, account.id, _kept(settings)))
         if pin is not None:
             await self._pins.set_by_administrator(mailbox, pin)
         return mailbox
@@ -104,21 +105,23 @@ class Boxes:
 
     async def _change(self, mailbox: Mailbox, settings: Box, sets_pin: bool, pin: str | None) -> Mailbox:
         changed = self._mailbox(
-            BoxRow(mailbox.id, mailbox.account_id, {}, mailbox.revision),
+            BoxRecord(mailbox.id, mailbox.account_id, {}, mailbox.revision),
             mailbox.account,
             await self._owner(settings),
             settings,
         )
         self._check(changed, pin)
         try:
-            row = await self._store.replace(BoxRow(mailbox.id, mailbox.account_id, _kept(settings), mailbox.revision))
+            row = await self._store.replace(
+                BoxRecord(mailbox.id, mailbox.account_id, _kept(settings), mailbox.revision)
+            )
         except Conflict as conflict:
             raise _as_number_in_use(conflict) from conflict
         if sets_pin:
             await self._pins.set_by_administrator(changed, pin)
         return await self._opened(row)
 
-    async def _add(self, row: BoxRow) -> None:
+    async def _add(self, row: BoxRecord) -> None:
         try:
             await self._store.add(row)
         except Conflict as conflict:
@@ -132,12 +135,12 @@ class Boxes:
 
     # -- building ----------------------------------------------------------------------------------------------------
 
-    async def _opened(self, row: BoxRow) -> Mailbox:
+    async def _opened(self, row: BoxRecord) -> Mailbox:
         settings = _as_kept(row)
         account = await self._directory.account(row.account_id)
         return self._mailbox(row, account, await self._owner(settings), settings)
 
-    def _mailbox(self, row: BoxRow, account: Account, owner: User | None, settings: Box) -> Mailbox:
+    def _mailbox(self, row: BoxRecord, account: Account, owner: User | None, settings: Box) -> Mailbox:
         return Mailbox(row.id, account, owner, settings, self._system.changed_by(account.settings), row.revision)
 
     async def _owner(self, settings: Box) -> User | None:
@@ -168,7 +171,7 @@ def public(settings: Box) -> dict[str, Any]:
     return settings.model_dump(mode="json", exclude_none=True)
 
 
-def _as_kept(row: BoxRow) -> Box:
+def _as_kept(row: BoxRecord) -> Box:
     return Box.model_validate({"check_if_owner": None, "hunt": False, **row.settings})
 
 

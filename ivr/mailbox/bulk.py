@@ -21,8 +21,8 @@ from ivr.errors import (
 )
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.protocols import Because, MessageStore
-from ivr.storage.records import Folder, Message
+from ivr.storage.protocols import MessageStore
+from ivr.storage.records import ChangeReason, Folder, Message
 
 TOGETHER = 100
 """Messages under way at a time."""
@@ -70,7 +70,7 @@ class Bulk:
         """Change their folder."""
 
         async def one(message: Message, seen: int | None) -> list[str]:
-            return [(await self._messages.move_to(mailbox.id, message.id, folder, Because.REQUEST, seen=seen)).id]
+            return [(await self._messages.move_to(mailbox.id, message.id, folder, ChangeReason.REQUEST, seen=seen)).id]
 
         return await self._each(mailbox, ids, not_before, only_if, one)
 

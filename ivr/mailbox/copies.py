@@ -11,8 +11,7 @@ import structlog
 from ivr.errors import IvrError
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
-from ivr.storage.protocols import Take
-from ivr.storage.records import Message
+from ivr.storage.records import Message, Take
 
 PAYLOAD = "copies"
 """In a take's payload: ids of boxes."""

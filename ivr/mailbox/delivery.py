@@ -20,8 +20,8 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pending_deliveries import Arriving
 from ivr.mailbox.takes import Takes
 from ivr.storage.audio_folder import Recordings
-from ivr.storage.protocols import MessageStore, Take
-from ivr.storage.records import Caller, Folder, Message
+from ivr.storage.protocols import MessageStore
+from ivr.storage.records import Caller, Folder, Message, Take
 
 log = structlog.get_logger()
 

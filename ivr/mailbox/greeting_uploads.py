@@ -12,7 +12,8 @@ from ivr.ids import IdGenerator
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.uploads import Brought
 from ivr.storage.audio_folder import Recordings
-from ivr.storage.protocols import Media, MediaKind, MediaStore
+from ivr.storage.protocols import MediaStore
+from ivr.storage.records import MediaKind, StoredMedia
 
 UPLOADED = "upload"
 
@@ -21,7 +22,7 @@ UPLOADED = "upload"
 class GreetingFiles:
     """A greeting and where it lies; `upload` is None where it was spoken at a phone."""
 
-    media: Media
+    media: StoredMedia
     recording: Path
     upload: Path | None
 
@@ -44,12 +45,14 @@ class GreetingUploads:
             return media.temporary_unavailable
         return media.unavailable or mailbox.settings.greeting_media_id
 
-    async def use(self, mailbox: Mailbox, kind: MediaKind, audio: Brought, *, instead_of: str | None = None) -> Media:
+    async def use(
+        self, mailbox: Mailbox, kind: MediaKind, audio: Brought, *, instead_of: str | None = None
+    ) -> StoredMedia:
         """What was brought is heard from now on; a name in all boxes of its owner.
 
         Raises `NotFound`, `BoxFull`, `StoreError`; `PreconditionFailed` where `instead_of` is not what is in use.
         """
-        media = Media(
+        media = StoredMedia(
             id=self._ids.new_document_id(),
             account_id=mailbox.account_id,
             box_id=mailbox.id,
@@ -82,7 +85,7 @@ class GreetingUploads:
         upload = self._recordings.upload(recording) if media.source == UPLOADED else None
         return GreetingFiles(media, recording, upload)
 
-    async def stop(self, mailbox: Mailbox, kind: MediaKind, *, instead_of: str | None = None) -> Media:
+    async def stop(self, mailbox: Mailbox, kind: MediaKind, *, instead_of: str | None = None) -> StoredMedia:
         """Callers hear the generic one again; gives what it was. Raises `NotFound`; `PreconditionFailed` as `use` does."""
         found = await self.find(mailbox, kind)
         owner = mailbox.owner if kind is MediaKind.NAME else None

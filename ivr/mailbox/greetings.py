@@ -16,12 +16,13 @@ from ivr.mailbox.box_settings import Media as Pointers
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import Takes
 from ivr.storage.audio_folder import Recordings
-from ivr.storage.protocols import Media, MediaKind, MediaStore, Purpose, Take
+from ivr.storage.protocols import MediaStore
+from ivr.storage.records import MediaKind, RecordingPurpose, StoredMedia, Take
 
 KINDS = {
-    Purpose.GREETING: MediaKind.UNAVAILABLE,
-    Purpose.TEMPORARY: MediaKind.TEMPORARY,
-    Purpose.NAME: MediaKind.NAME,
+    RecordingPurpose.GREETING: MediaKind.UNAVAILABLE,
+    RecordingPurpose.TEMPORARY: MediaKind.TEMPORARY,
+    RecordingPurpose.NAME: MediaKind.NAME,
 }
 """What the take of a greeting or a name becomes."""
 
@@ -63,7 +64,7 @@ class Greetings:
 
     # -- what its owner changes --------------------------------------------------------------------------------------
 
-    async def use(self, take: Take, mailbox: Mailbox, *, days: int | None = None) -> Media:
+    async def use(self, take: Take, mailbox: Mailbox, *, days: int | None = None) -> StoredMedia:
         """A take of a greeting or a name is in use from now on (kazoo-behaviour §2.5).
 
         `days`: a temporary greeting falls back at the end of that day, today being the first; None: it does not.
@@ -74,7 +75,7 @@ class Greetings:
         target = self._recordings.media(take.account_id, media_id)
         size = await asyncio.to_thread(self._recordings.adopt, Path(take.path), target)
         now = self._clock.now()
-        media = Media(
+        media = StoredMedia(
             id=media_id,
             account_id=take.account_id,
             box_id=mailbox.id,

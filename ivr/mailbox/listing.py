@@ -13,8 +13,7 @@ from functools import cached_property
 from typing import Generic, Protocol, TypeVar
 
 from ivr.mailbox.box_settings import Box
-from ivr.storage.protocols import BoxRow
-from ivr.storage.records import Counts, Folder, Message
+from ivr.storage.records import BoxRecord, Counts, Folder, Message
 
 LOOKED_AT = 5_000
 """Rows that one page looks at, at most."""
@@ -41,7 +40,7 @@ class ListedMessage:
 class ListedBox:
     """A box as a list shows it."""
 
-    row: BoxRow
+    row: BoxRecord
     counts: Counts
     created_at: int
     changed_at: int

@@ -22,8 +22,8 @@ from ivr.errors import StoreError
 from ivr.ids import IdGenerator
 from ivr.storage.audio_folder import Recordings
 from ivr.storage.process_locks import Attendance
-from ivr.storage.protocols import Purpose, Take, TakeStore
-from ivr.storage.records import Caller
+from ivr.storage.protocols import TakeStore
+from ivr.storage.records import Caller, RecordingPurpose, Take
 
 ADOPTION = "recovery"
 
@@ -53,7 +53,12 @@ class Takes:
         self._attended: dict[tuple[str, str], list[str]] = {}
 
     async def begin(
-        self, account_id: str, box_id: str, purpose: Purpose, source: Source, payload: Mapping[str, Any] | None = None
+        self,
+        account_id: str,
+        box_id: str,
+        purpose: RecordingPurpose,
+        source: Source,
+        payload: Mapping[str, Any] | None = None,
     ) -> Take:
         """A new take, of that box; its file does not exist yet. The id of what it will become is settled now, so that
         adopting it twice makes one recording."""

@@ -26,7 +26,8 @@ from ivr.menus.menu import NextStep
 from ivr.menus.sign_in import SignIn
 from ivr.prompts.prompt_cache import PromptCache
 from ivr.prompts.voice import Voice
-from ivr.storage.protocols import CallRecord, CallStore, Earlier, LiveCall
+from ivr.storage.protocols import CallStore
+from ivr.storage.records import CallRecord, InterruptedCall, LiveCall
 
 log = structlog.get_logger()
 
@@ -128,7 +129,7 @@ class CallHandler:
         except IvrError as error:
             log.warning("call.not_written_down", channel=arrival.channel, error=str(error))
 
-    async def _claim_interrupted_call(self, call: Call) -> Earlier | None:
+    async def _claim_interrupted_call(self, call: Call) -> InterruptedCall | None:
         """What another service, or an earlier run of this one, knew of this call."""
         arrival = call.incoming
         if not self._instance:
@@ -157,7 +158,9 @@ class CallHandler:
         except IvrError as error:
             log.warning("call.sign_in_not_noted", error=str(error))
 
-    async def _run_menus(self, call: Call, summary: CallSummary, interrupted_call: Earlier | None) -> Status | None:
+    async def _run_menus(
+        self, call: Call, summary: CallSummary, interrupted_call: InterruptedCall | None
+    ) -> Status | None:
         """None: the dialplan is to end it as if nobody had it."""
         arguments = call.incoming.arguments
         if arguments.skip_module or arguments.action is None:

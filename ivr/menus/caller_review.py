@@ -9,7 +9,7 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.menus import error_prompts
 from ivr.menus.context import CallContext
 from ivr.menus.review import DEFAULT_OPTIONS, Review, ReviewChoice
-from ivr.storage.protocols import Take
+from ivr.storage.records import Take
 
 log = structlog.get_logger()
 

@@ -6,8 +6,7 @@ from ivr.mailbox.capacity import LEAST_MS
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus.context import OwnerSession
 from ivr.menus.recorder import Recorder
-from ivr.storage.protocols import Purpose, Take
-from ivr.storage.records import Message
+from ivr.storage.records import Message, RecordingPurpose, Take
 
 MAX_TRIES = 3
 MAX_ROUNDS = 4
@@ -100,7 +99,11 @@ class Forward(Recorder):
     async def _begin_take(self) -> Take:
         payload = {"original": self._message.id, "destination": self._destination.id}
         return await self.services.takes.begin(
-            self._mailbox.account_id, self._mailbox.id, Purpose.INTRO, self.call_context.recording_source, payload
+            self._mailbox.account_id,
+            self._mailbox.id,
+            RecordingPurpose.INTRO,
+            self.call_context.recording_source,
+            payload,
         )
 
     async def _store_take(self, take: Take) -> None:

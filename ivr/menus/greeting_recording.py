@@ -17,20 +17,20 @@ from ivr.menus.greeting_duration import GreetingDuration, temporary_greeting_pro
 from ivr.menus.recorder import Recorder
 from ivr.menus.review import Review, ReviewChoice
 from ivr.prompts.voice import Prompt
-from ivr.storage.protocols import Purpose, Take
+from ivr.storage.records import RecordingPurpose, Take
 
 MAX_DURATION_MS = 300_000
 """Of a greeting or a name (kazoo-behaviour §1.10)."""
 
 RECORD_PROMPTS = {
-    Purpose.GREETING: "settings/record-greeting",
-    Purpose.TEMPORARY: "settings/record-temporary",
-    Purpose.NAME: "settings/record-name",
+    RecordingPurpose.GREETING: "settings/record-greeting",
+    RecordingPurpose.TEMPORARY: "settings/record-temporary",
+    RecordingPurpose.NAME: "settings/record-name",
 }
 RECOVERED_PROMPTS = {
-    Purpose.GREETING: "settings/found-greeting",
-    Purpose.TEMPORARY: "settings/found-temporary",
-    Purpose.NAME: "settings/found-name",
+    RecordingPurpose.GREETING: "settings/found-greeting",
+    RecordingPurpose.TEMPORARY: "settings/found-temporary",
+    RecordingPurpose.NAME: "settings/found-name",
 }
 """How a recording of an earlier call is spoken of."""
 
@@ -51,7 +51,7 @@ class RecordingOutcome(Enum):
 class RecordGreeting(Recorder):
     """One recording for one purpose: from its beep, or from where an earlier call left it, to its use."""
 
-    def __init__(self, session: OwnerSession, purpose: Purpose) -> None:
+    def __init__(self, session: OwnerSession, purpose: RecordingPurpose) -> None:
         super().__init__(session.call_context)
         self._mailbox = session.mailbox
         self._purpose = purpose
@@ -90,7 +90,7 @@ class RecordGreeting(Recorder):
 
     async def _activate(self, take: Take) -> RecordingOutcome:
         days = None
-        if self._purpose is Purpose.TEMPORARY:
+        if self._purpose is RecordingPurpose.TEMPORARY:
             days = await self._ask_days(take)
             if days is None:
                 return await self._suspend_undecided(take)

@@ -21,7 +21,7 @@ from ivr.menus.menu import NextStep
 from ivr.menus.operator import Operator
 from ivr.menus.recorder import Recorder
 from ivr.menus.review import ReviewChoice
-from ivr.storage.protocols import Purpose, Take
+from ivr.storage.records import RecordingPurpose, Take
 
 NO_BEEP = "none"
 
@@ -53,7 +53,7 @@ class LeaveMessage(Recorder):
         return await self.services.takes.begin(
             self._mailbox.account_id,
             self._mailbox.id,
-            Purpose.MESSAGE,
+            RecordingPurpose.MESSAGE,
             self.call_context.recording_source,
             {"urgent": self._urgent, copies.PAYLOAD: await self._copy_recipient_ids()},
         )

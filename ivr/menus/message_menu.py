@@ -16,8 +16,7 @@ from ivr.menus.forward import Forward
 from ivr.menus.menu import NextMenu, NextStep, OwnerMenu
 from ivr.menus.message_playback import MessagePlayback
 from ivr.prompts.voice import Prompt
-from ivr.storage.protocols import Because
-from ivr.storage.records import Folder, Message
+from ivr.storage.records import ChangeReason, Folder, Message
 
 MAX_SILENT_ROUNDS = 4
 """Silent rounds after which the caller is taken to be gone."""
@@ -152,7 +151,7 @@ class MessageMenu(OwnerMenu):
             return
         try:
             await self.services.messages.move_to(
-                self.mailbox.id, message.id, Folder.SAVED, Because.HEARD, only_from=Folder.NEW
+                self.mailbox.id, message.id, Folder.SAVED, ChangeReason.HEARD, only_from=Folder.NEW
             )
             self.call.journal.note("folder", message=message.id, folder=Folder.SAVED)
         except IvrError as error:
@@ -179,7 +178,7 @@ class MessageMenu(OwnerMenu):
     async def _delete_or_restore(self) -> KeyResult:
         if self._playback.message.folder is Folder.DELETED:
             await self.call.run_while_listening(
-                self.services.messages.restore(self.mailbox.id, self._playback.message.id, Because.KEY)
+                self.services.messages.restore(self.mailbox.id, self._playback.message.id, ChangeReason.KEY)
             )
             self.call.journal.note("restored", message=self._playback.message.id)
             self._cursor.ahead()
@@ -241,7 +240,7 @@ class MessageMenu(OwnerMenu):
     async def _move_to_folder(self, folder: Folder) -> None:
         message = self._playback.message
         await self.call.run_while_listening(
-            self.services.messages.move_to(self.mailbox.id, message.id, folder, Because.KEY)
+            self.services.messages.move_to(self.mailbox.id, message.id, folder, ChangeReason.KEY)
         )
         self.call.journal.note("folder", message=message.id, folder=folder)
         self._cursor.ahead()

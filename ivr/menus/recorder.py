@@ -12,7 +12,7 @@ from ivr.errors import BoxDeleted, HungUp
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus.menu import Menu
 from ivr.menus.review import Review, ReviewChoice
-from ivr.storage.protocols import Take
+from ivr.storage.records import Take
 
 
 class Recorder(Menu):

@@ -11,12 +11,12 @@ from ivr.call.base import Call
 from ivr.call.variables import TAKE_VARIABLE
 from ivr.errors import NotFound
 from ivr.menus.context import CallContext, OwnerSession
-from ivr.storage.protocols import Earlier
+from ivr.storage.records import InterruptedCall
 
 MAX_HEARTBEAT_AGE_S = 60
 
 
-async def resume_session(call_context: CallContext, interrupted_call: Earlier) -> OwnerSession | None:
+async def resume_session(call_context: CallContext, interrupted_call: InterruptedCall) -> OwnerSession | None:
     """The session that somebody had; None: they have to sign in."""
     now = call_context.services.clock.now()
     if not interrupted_call.box_id or not 0 <= now - interrupted_call.seen_at < MAX_HEARTBEAT_AGE_S:

@@ -11,7 +11,7 @@ from ivr.mailbox.key_map import KeyMap
 from ivr.menus.context import CallContext
 from ivr.menus.menu import Menu
 from ivr.prompts.voice import Prompt
-from ivr.storage.protocols import Take
+from ivr.storage.records import Take
 
 MAX_ROUNDS = 4
 

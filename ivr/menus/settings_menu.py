@@ -13,7 +13,7 @@ from ivr.menus.greeting_recording import RecordGreeting
 from ivr.menus.menu import NextMenu, NextStep, OwnerMenu
 from ivr.menus.pin_change import PinChange
 from ivr.prompts.voice import Prompt
-from ivr.storage.protocols import Purpose
+from ivr.storage.records import RecordingPurpose
 
 MAX_TRIES = 3
 """Keys without a meaning, and silences, one after another, after which the caller is taken to be gone."""
@@ -32,10 +32,10 @@ class SettingsMenu(OwnerMenu):
         self._make_parent = make_parent
         self._page = 0
         self._actions: dict[str, Callable[[], Awaitable[object]]] = {
-            "record_unavailable": lambda: RecordGreeting(self.session, Purpose.GREETING).run(),
-            "record_name": lambda: RecordGreeting(self.session, Purpose.NAME).run(),
+            "record_unavailable": lambda: RecordGreeting(self.session, RecordingPurpose.GREETING).run(),
+            "record_name": lambda: RecordGreeting(self.session, RecordingPurpose.NAME).run(),
             "set_pin": self._set_pin,
-            "record_temporary": lambda: RecordGreeting(self.session, Purpose.TEMPORARY).run(),
+            "record_temporary": lambda: RecordGreeting(self.session, RecordingPurpose.TEMPORARY).run(),
             "delete_temporary": self._delete_temporary,
             "announcement": self._toggle_announcement,
             "more": self._next_page,

@@ -8,7 +8,7 @@ from ivr.menus.greeting_recording import RecordGreeting, RecordingOutcome
 from ivr.menus.main_menu import MainMenu
 from ivr.menus.menu import NextStep, OwnerMenu
 from ivr.menus.pin_change import PinChange
-from ivr.storage.protocols import Purpose
+from ivr.storage.records import RecordingPurpose
 
 MAX_TRIES = 3
 """Greetings too short to be one, after which there is none."""
@@ -37,7 +37,7 @@ class Wizard(OwnerMenu):
         """Whether its owner decided about one: to use it, or to have none."""
         await self.say("setup/record-greeting")
         for _ in range(MAX_TRIES):
-            outcome = await RecordGreeting(self.session, Purpose.GREETING).run()
+            outcome = await RecordGreeting(self.session, RecordingPurpose.GREETING).run()
             if outcome is not RecordingOutcome.TOO_SHORT:
                 return outcome in (RecordingOutcome.USED, RecordingOutcome.DISCARDED)
         return False

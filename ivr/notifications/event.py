@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Protocol
 
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import Message
-from ivr.storage.sqlite.events import TaskKind
+from ivr.storage.protocols import Transaction
+from ivr.storage.records import Message, TaskKind
 
 EVENT_NAMES = {
     TaskKind.NEW: "message.new",
@@ -45,5 +44,5 @@ class MailboxEvent:
 class Subscriber(Protocol):
     """Somebody who acts on changes."""
 
-    def handle(self, connection: sqlite3.Connection, event: MailboxEvent, now: int) -> None:
+    def handle(self, transaction: Transaction, event: MailboxEvent) -> None:
         """Ask for what has to be done, in the transaction in which the change is passed on."""

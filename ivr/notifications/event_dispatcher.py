@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -14,10 +13,8 @@ from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.mailbox import Mailbox
 from ivr.notifications.event import EVENT_NAMES, MailboxEvent, Subscriber
 from ivr.notifications.worker import Handler, HandlerResult
-from ivr.storage.protocols import MessageStore
-from ivr.storage.records import Message
-from ivr.storage.sqlite.events import TaskKind
-from ivr.storage.sqlite.outbox import OutboxTask
+from ivr.storage.protocols import MessageStore, Transaction
+from ivr.storage.records import Message, OutboxTask, TaskKind
 
 NO_CUTOFF = 0
 """Messages however old."""
@@ -66,11 +63,10 @@ class EventDispatcher:
             str(task.payload.get("reason", "")),
             bool(task.payload.get("quiet")),
         )
-        now = int(self._clock.now())
 
-        def also(connection: sqlite3.Connection) -> None:
+        def also(transaction: Transaction) -> None:
             for follower in self._subscribers:
-                follower.handle(connection, change, now)
+                follower.handle(transaction, change)
 
         return also
 

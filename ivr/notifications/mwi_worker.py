@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from functools import partial
 
 import structlog
 
@@ -17,10 +16,9 @@ from ivr.ami.client import AmiClient
 from ivr.ami.mwi import MwiState
 from ivr.clock import Clock
 from ivr.errors import AmiActionRejected, AmiUnavailable, StoreError
-from ivr.storage.sqlite.database import Database
-from ivr.storage.sqlite.events import TaskKind
-from ivr.storage.sqlite.mwi_targets import BoxMwi, MwiTargetReader
-from ivr.storage.sqlite.outbox import Outbox, OutboxTask
+from ivr.notifications.mwi_targets import BoxMwi, MwiTargets
+from ivr.storage.protocols import OutboxStore
+from ivr.storage.records import OutboxTask, TaskKind
 
 BATCH_SIZE = 200
 """Rows of one claim, and boxes of one page."""
@@ -40,10 +38,9 @@ class MwiWorker:
 
     def __init__(
         self,
-        outbox: Outbox,
-        database: Database,
+        outbox: OutboxStore,
         clock: Clock,
-        targets: MwiTargetReader,
+        targets: MwiTargets,
         ami: AmiClient | None,
         *,
         resync_on_connect: bool = True,
@@ -51,7 +48,6 @@ class MwiWorker:
         """`puts_all_right`: after each new connection all lights are set."""
         self._resync_on_connect = resync_on_connect
         self._outbox = outbox
-        self._database = database
         self._clock = clock
         self._targets = targets
         self._ami = ami
@@ -113,10 +109,10 @@ class MwiWorker:
             for row in tasks
             if row.kind is TaskKind.PHONE_MWI and self._targets.is_managed(str(row.payload["system"]))
         ]
-        boxes = await self._database.read(lambda c: self._targets.for_boxes(c, box_ids))
+        boxes = await self._targets.for_boxes(box_ids)
         owners = {box.owner_id for box in boxes if box.owner_id}
-        devices = await self._database.read(lambda c: self._targets.for_owners(c, owners)) if owners else []
-        devices += await self._database.read(lambda c: self._targets.for_endpoints(c, phones)) if phones else []
+        devices = await self._targets.for_owners(owners) if owners else []
+        devices += await self._targets.for_endpoints(phones) if phones else []
         try:
             await mwi.publish(ami, [*self._states_to_publish(boxes), *devices])
         except AmiActionRejected as error:
@@ -138,13 +134,11 @@ class MwiWorker:
         if connection != self._connected_since[0]:
             self._connected_since = (connection, began)
         try:
-            while boxes := await self._database.read(partial(self._targets.box_page, after=after, limit=BATCH_SIZE)):
+            while boxes := await self._targets.box_page(after, BATCH_SIZE):
                 await mwi.publish(ami, self._states_to_publish(boxes))
                 set_so_far, after = set_so_far + len(boxes), boxes[-1].box_id
             after = ""
-            while devices := await self._database.read(
-                partial(self._targets.endpoint_page, after=after, limit=BATCH_SIZE)
-            ):
+            while devices := await self._targets.endpoint_page(after, BATCH_SIZE):
                 await mwi.publish(ami, [device for _, device in devices])
                 after = devices[-1][0]
         except AmiUnavailable as error:

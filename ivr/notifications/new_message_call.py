@@ -7,7 +7,6 @@ to be). Calls go out through one context of the site's making; what that context
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,10 +24,8 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.notifications.event import MailboxEvent
 from ivr.notifications.settings import NotificationSettings
 from ivr.notifications.worker import Handler, HandlerResult, Reschedule
-from ivr.storage.protocols import MessageStore
-from ivr.storage.records import Folder
-from ivr.storage.sqlite.events import TaskKind, enqueue
-from ivr.storage.sqlite.outbox import Outbox, OutboxTask
+from ivr.storage.protocols import MessageStore, OutboxStore, Transaction
+from ivr.storage.records import Folder, OutboxTask, TaskKind
 
 ANSWERED_CONTEXT = "ivr-new-message-call"
 """The context of ours that whoever answers is led to."""
@@ -77,7 +74,7 @@ class CallSubscriber:
     def __init__(self, settings: NotificationSettings) -> None:
         self._settings = settings
 
-    def handle(self, connection: sqlite3.Connection, event: MailboxEvent, now: int) -> None:
+    def handle(self, transaction: Transaction, event: MailboxEvent) -> None:
         message = event.message
         if (
             event.kind is not TaskKind.NEW
@@ -87,10 +84,8 @@ class CallSubscriber:
         ):
             return
         if plan := retry_plan_for(event.mailbox, self._settings):
-            enqueue(
-                connection,
+            transaction.enqueue(
                 TaskKind.CALL,
-                now,
                 account_id=message.account_id,
                 box_id=message.box_id,
                 target=plan.number,
@@ -106,7 +101,7 @@ class NewMessageCall:
         self,
         boxes: Boxes,
         messages: MessageStore,
-        outbox: Outbox,
+        outbox: OutboxStore,
         clock: Clock,
         ami: AmiClient,
         settings: NotificationSettings,

@@ -13,7 +13,7 @@ import structlog
 
 from ivr.errors import StoreError
 from ivr.notifications.worker import Worker
-from ivr.storage.sqlite.outbox import Outbox
+from ivr.storage.protocols import OutboxStore
 
 POLL_INTERVAL_S = 0.05
 POLLS_PER_FORCED_CHECK = 20
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 class OutboxRunner:
     """All lanes of one service."""
 
-    def __init__(self, outbox: Outbox, workers: Sequence[Worker]) -> None:
+    def __init__(self, outbox: OutboxStore, workers: Sequence[Worker]) -> None:
         self._outbox = outbox
         self._workers = workers
         self._tasks: list[asyncio.Task[None]] = []

@@ -9,7 +9,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-import sqlite3
 import urllib.request
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +21,8 @@ from ivr.directory.directory import Directory
 from ivr.errors import NotFound, NotificationFailed, NotificationUndeliverable
 from ivr.notifications.event import MailboxEvent
 from ivr.notifications.worker import Handler, HandlerResult
-from ivr.storage.records import Message
-from ivr.storage.sqlite.events import TaskKind, enqueue
-from ivr.storage.sqlite.outbox import OutboxTask
+from ivr.storage.protocols import Transaction
+from ivr.storage.records import Message, OutboxTask, TaskKind
 
 MAX_CONCURRENCY = 8
 REQUEST_TIMEOUT_S = 10.0
@@ -45,12 +43,10 @@ def subscribed_webhook(settings: Mapping[str, Any], event_name: str) -> tuple[st
 class WebhookSubscriber:
     """Asks for a POST where the account wants one. What it says is settled now: later the message may be another."""
 
-    def handle(self, connection: sqlite3.Connection, event: MailboxEvent, now: int) -> None:
+    def handle(self, transaction: Transaction, event: MailboxEvent) -> None:
         if subscribed_webhook(event.mailbox.account.settings, event.name):
-            enqueue(
-                connection,
+            transaction.enqueue(
                 TaskKind.WEBHOOK,
-                now,
                 account_id=event.mailbox.account_id,
                 box_id=event.mailbox.id,
                 message_id=event.message.id if event.message else None,

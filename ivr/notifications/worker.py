@@ -13,8 +13,8 @@ import structlog
 from ivr.clock import Clock
 from ivr.errors import IvrError, NotificationUndeliverable, StoreError
 from ivr.notifications.settings import RETRY_DELAYS_S
-from ivr.storage.sqlite.events import TaskKind
-from ivr.storage.sqlite.outbox import LEASE_S, NEVER_DUE, OnCommit, Outbox, OutboxTask
+from ivr.storage.protocols import OnCommit, OutboxStore
+from ivr.storage.records import LEASE_S, NEVER_DUE, OutboxTask, TaskKind
 
 STORE_RETRY_DELAY_S = 1.0
 SHUTDOWN_GRACE_S = 5.0
@@ -60,7 +60,7 @@ class OutboxWorker:
         self,
         name: str,
         handlers: dict[TaskKind, Handler],
-        outbox: Outbox,
+        outbox: OutboxStore,
         clock: Clock,
         *,
         max_concurrency: int = 1,

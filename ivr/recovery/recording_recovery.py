@@ -26,7 +26,8 @@ from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.takes import Takes
 from ivr.recovery.fallback_recordings import Alone
 from ivr.recovery.file_stability import Quiet
-from ivr.storage.protocols import MessageStore, Purpose, Take
+from ivr.storage.protocols import MessageStore
+from ivr.storage.records import RecordingPurpose, Take
 
 QUIET_S = 5.0
 EVERY_S = 1.0
@@ -108,9 +109,9 @@ class Adoption:
 
     async def _adopt(self, take: Take) -> None:
         try:
-            if take.purpose is Purpose.MESSAGE:
+            if take.purpose is RecordingPurpose.MESSAGE:
                 await self._as_message(take)
-            elif take.purpose is Purpose.INTRO:
+            elif take.purpose is RecordingPurpose.INTRO:
                 await self._as_intro(take)
             else:
                 await self._for_its_owner(take)

@@ -22,7 +22,7 @@ from ivr.notifications.transcription.transcriber import SubprocessTranscriber
 from ivr.notifications.transcription.transcription_worker import TranscriptionWorker
 from ivr.notifications.webhook import WebhookSender, WebhookSubscriber
 from ivr.notifications.worker import OutboxWorker, Worker
-from ivr.storage.sqlite.events import TaskKind
+from ivr.storage.records import TaskKind
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def build_workers(app: App, ami_client: AmiClient | None, *, is_service_start: b
     )
     workers: list[Worker] = [
         new_worker("changes", {**dispatcher.handlers, **AfterNotifyAction(app.boxes, app.messages).handlers}),
-        MwiWorker(app.outbox, app.database, app.clock, app.mwi_targets, ami_client, resync_on_connect=is_service_start),
+        MwiWorker(app.outbox, app.clock, app.mwi_targets, ami_client, resync_on_connect=is_service_start),
         new_worker(
             "webhooks", WebhookSender(app.directory, app.clock).handlers, max_concurrency=webhook.MAX_CONCURRENCY
         ),

@@ -22,7 +22,8 @@ from ivr.prompts.prompt_cache import PromptCache
 from ivr.recovery.recording_fsync import Syncing
 from ivr.service.heartbeat import InstanceHeartbeat
 from ivr.settings import Settings
-from ivr.storage.protocols import CallRecord, CallStore, Earlier, LiveCall
+from ivr.storage.protocols import CallStore
+from ivr.storage.records import CallRecord, InterruptedCall, LiveCall
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class MeteredCallStore:
     async def signed_in(self, call_id: str, box_id: str, own_phone: bool) -> None:
         await self._store.signed_in(call_id, box_id, own_phone)
 
-    async def take_up(self, channel: str, uniqueid: str, now: int) -> Earlier | None:
+    async def take_up(self, channel: str, uniqueid: str, now: int) -> InterruptedCall | None:
         return await self._store.take_up(channel, uniqueid, now)
 
 

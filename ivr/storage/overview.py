@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ivr.storage.protocols import LiveCall
+from ivr.storage.records import LiveCall
 
 
 @dataclass(frozen=True, slots=True)

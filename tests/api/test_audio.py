@@ -15,8 +15,7 @@ from structlog.testing import capture_logs
 from ivr.audio import wav
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import Source
-from ivr.storage.protocols import Purpose
-from ivr.storage.records import GREGORIAN_EPOCH, Counts
+from ivr.storage.records import GREGORIAN_EPOCH, Counts, RecordingPurpose
 from tests.api.conftest import RestClient, data_files, encode_audio, tone
 from tests.support.app_fixture import NOON, AppFixture
 from tests.support.scripted_call import HangUp, Press
@@ -352,7 +351,7 @@ async def forward_with_intro(app: AppFixture, box: Mailbox, destination: Mailbox
     from ivr.storage.records import Caller
 
     take = await app.container.voicemail_services.takes.begin(
-        box.account_id, box.id, Purpose.INTRO, Source("PJSIP/alice-1", "1.1", Caller("1000"))
+        box.account_id, box.id, RecordingPurpose.INTRO, Source("PJSIP/alice-1", "1.1", Caller("1000"))
     )
     wav.write(Path(take.path), b"\x05\x00" * (intro_ms * 8))
     return (await app.container.delivery.forward(original, destination, take)).id

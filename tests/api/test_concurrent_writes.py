@@ -15,8 +15,7 @@ import pytest
 from ivr.audio import wav
 from ivr.errors import DiskFull
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.protocols import Because, MediaKind
-from ivr.storage.records import Folder, Message
+from ivr.storage.records import ChangeReason, Folder, MediaKind, Message
 from tests.api.conftest import RestClient, data_files, encode_audio
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import Press
@@ -152,7 +151,9 @@ async def test_bulk_change_skips_messages_changed_meanwhile(
 ) -> None:
     changed, same, unnamed = [await app.create_message(box, age_s=age) for age in (1, 2, 3)]
     named = [(await etag_of(rest, f"/{box.id}/messages/{one.id}"))["If-Match"] for one in (changed, same)]
-    concurrent_write.schedule(lambda: app.container.messages.move_to(box.id, changed.id, Folder.SAVED, Because.KEY))
+    concurrent_write.schedule(
+        lambda: app.container.messages.move_to(box.id, changed.id, Folder.SAVED, ChangeReason.KEY)
+    )
     data: dict[str, Any] = {"messages": [changed.id, same.id, unnamed.id]}
     extra: dict[str, dict[str, Any]] = {
         "folder": {"folder": "deleted"}, "move": {"source_id": other_boxes[0].id},

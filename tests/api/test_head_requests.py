@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ivr.api import ranges
-from ivr.storage.protocols import MediaKind
+from ivr.storage.records import MediaKind
 from tests.api.conftest import RestClient
 from tests.support.app_fixture import AppFixture
 

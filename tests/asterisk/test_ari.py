@@ -21,7 +21,6 @@ from tests.asterisk.test_fallback_recordings import (
     speak_and_hang_up,
     speech_of,
 )
-from tests.asterisk.test_fallback_recordings import spare_service
 from tests.asterisk.test_message_playback import FRAME_MS, press_and_measure_seek
 from tests.asterisk.test_settings_menu import navigate_to_beep
 from tests.lab.lab import HttpOnlyProxyProcess, LabInfo, free_tcp_port

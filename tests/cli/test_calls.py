@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ivr.storage.protocols import LiveCall
+from ivr.storage.records import LiveCall
 from ivr.storage.sqlite.calls import INTERRUPTED_STEP
 from tests.cli.conftest import Ivr, parse_json
 from tests.support.app_fixture import AppFixture

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from ivr.cli.watch import render
 from ivr.storage.overview import Arrived, EndedCall, Light, Overview
-from ivr.storage.protocols import LiveCall
+from ivr.storage.records import LiveCall
 from tests.cli.conftest import Ivr, parse_json
 from tests.cli.test_commands import write_wav
 from tests.support.app_fixture import NOON, AppFixture

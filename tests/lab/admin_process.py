@@ -21,8 +21,7 @@ from ivr.audio import wav
 from ivr.directory.models import Account, Endpoint, User
 from ivr.errors import Conflict, NotFound
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.protocols import Because, Media, MediaKind, Purpose
-from ivr.storage.records import Caller, Folder
+from ivr.storage.records import Caller, ChangeReason, Folder, MediaKind, RecordingPurpose, StoredMedia
 from ivr.storage.sqlite.media import SqliteMedia
 
 ACCOUNT = "lab"
@@ -78,7 +77,7 @@ class AdminProcess:
         size = self._app.recordings.write(pcm, self._app.recordings.media(box.account_id, media_id))
         now = int(self._app.clock.now())
         length_ms = wav.length_ms_from_size(size)
-        media = Media(media_id, box.account_id, box.id, MediaKind(kind), length_ms, size, now)
+        media = StoredMedia(media_id, box.account_id, box.id, MediaKind(kind), length_ms, size, now)
         await SqliteMedia(self._app.database, self._app.clock).add(media)
         await self._app.boxes.patch(box, {"media": {kind: media_id}})
 
@@ -96,7 +95,7 @@ class AdminProcess:
         in_use = box.settings.media.unavailable
         used = [(in_use, True, self._app.recordings.media(box.account_id, in_use))] if in_use else []
         takes = await self._app.voicemail_services.takes.aside(box.id)
-        aside = [(take.id, False, take.path) for take in takes if take.purpose is Purpose.GREETING]
+        aside = [(take.id, False, take.path) for take in takes if take.purpose is RecordingPurpose.GREETING]
         return [{"id": id_, "in_use": is_used, "audio": [str(path)]} for id_, is_used, path in [*used, *aside]]
 
     async def message(
@@ -115,7 +114,7 @@ class AdminProcess:
         return [{**asdict(m), "audio": [str(path) for path in self._app.delivery.audio(m)]} for m in found]
 
     async def move(self, number: str, message: str, folder: str) -> None:
-        await self._app.messages.move_to((await self._box(number)).id, message, Folder(folder), Because.REQUEST)
+        await self._app.messages.move_to((await self._box(number)).id, message, Folder(folder), ChangeReason.REQUEST)
 
     async def remove(self, number: str, message: str) -> None:
         await self._app.messages.remove((await self._box(number)).id, [message])

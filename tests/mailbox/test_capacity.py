@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from ivr.errors import BoxFull, NotFound
 from ivr.mailbox.capacity import LEAST_MS
 from ivr.mailbox.mailbox import MEGABYTE, Mailbox
-from ivr.storage.protocols import Because, MediaKind
-from ivr.storage.records import Caller, Folder, Message
+from ivr.storage.records import Caller, ChangeReason, Folder, MediaKind, Message
 from ivr.storage.sqlite import counters, message_rows
 from tests.storage.test_messages import insert_message
 from tests.support.app_fixture import NOON, AppFixture
@@ -165,6 +164,6 @@ async def test_messages_purged_for_quota_are_permanently_removed(app: AppFixture
     gone = await app.create_message(box, s=10, folder="deleted")
     assert await add_message(app, box, MEGABYTE) == [gone.id]
     with pytest.raises(NotFound, match="too late"):
-        await app.container.messages.bring_back(box.id, gone.id, Because.REQUEST)
+        await app.container.messages.bring_back(box.id, gone.id, ChangeReason.REQUEST)
     await app.container.retention_worker.run_once()
     assert not app.container.delivery.audio(gone)[0].exists(), "the sweeper finishes what a crash left undone"

@@ -9,8 +9,7 @@ from ivr.mailbox import copies
 from ivr.mailbox.copies import Copies
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import Source
-from ivr.storage.protocols import Purpose, Take
-from ivr.storage.records import Caller
+from ivr.storage.records import Caller, RecordingPurpose, Take
 from tests.mailbox.test_delivery import run_recovery
 from tests.support.app_fixture import AppFixture
 
@@ -18,7 +17,9 @@ from tests.support.app_fixture import AppFixture
 async def create_take(app: AppFixture, box: Mailbox, *others: str) -> Take:
     source = Source("PJSIP/x-1", "call.1", Caller("2001", "Somebody"))
     payload = {copies.PAYLOAD: list(others), "urgent": True}
-    take = await app.container.voicemail_services.takes.begin(box.account_id, box.id, Purpose.MESSAGE, source, payload)
+    take = await app.container.voicemail_services.takes.begin(
+        box.account_id, box.id, RecordingPurpose.MESSAGE, source, payload
+    )
     Path(take.path).write_bytes(wav.header(0) + b"\x10\x20" * 16_000)
     return take
 

@@ -17,15 +17,19 @@ from ivr.recovery.fallback_recordings import Alone
 from ivr.recovery.recording_recovery import Adoption
 from ivr.storage import audio_folder
 from ivr.storage.process_locks import Attendance
-from ivr.storage.protocols import Purpose, Take
-from ivr.storage.records import Caller
+from ivr.storage.records import Caller, RecordingPurpose, Take
 from tests.support.app_fixture import AppFixture
 
 SPEECH = b"\x10\x20" * 8000
 
 
 async def create_take(
-    app: AppFixture, box: Mailbox, *, ms: int = 2000, purpose: Purpose = Purpose.MESSAGE, **payload: str
+    app: AppFixture,
+    box: Mailbox,
+    *,
+    ms: int = 2000,
+    purpose: RecordingPurpose = RecordingPurpose.MESSAGE,
+    **payload: str,
 ) -> Take:
     """A take as Asterisk leaves it when it dies: samples, and a header that says 0."""
     source = Source("PJSIP/x-1", "call.1", Caller("2001", "Somebody"))
@@ -163,7 +167,7 @@ async def test_replaced_take_is_never_recovered(app: AppFixture) -> None:
 
 async def test_recovered_greeting_awaits_owner_decision(app: AppFixture) -> None:
     box = await app.create_box()
-    take = await create_take(app, box, purpose=Purpose.GREETING)
+    take = await create_take(app, box, purpose=RecordingPurpose.GREETING)
     await run_recovery(app)
     assert await app.messages(box) == []
     assert [one.id for one in await app.container.voicemail_services.takes.aside(box.id)] == [take.id]
@@ -182,7 +186,7 @@ async def test_crash_at_any_step_of_recovery_yields_one_message(
     box, bobs = await app.create_box("1000"), await app.create_box("1001")
     if intro:
         original = await app.create_message(box)
-        await create_take(app, box, purpose=Purpose.INTRO, original=original.id, destination=bobs.id)
+        await create_take(app, box, purpose=RecordingPurpose.INTRO, original=original.id, destination=bobs.id)
     else:
         await create_take(app, bobs)
     where, name = {
@@ -242,7 +246,7 @@ async def test_a_take_that_is_no_recording_is_dropped_and_stops_nobody(app: AppF
 async def test_an_intro_cut_off_by_a_crash_forwards_with_what_was_said(app: AppFixture) -> None:
     mine, bobs = await app.create_box("1000", owner=app.alice), await app.create_box("1001", owner=app.bob)
     original = await app.create_message(mine, s=5)
-    await create_take(app, mine, purpose=Purpose.INTRO, original=original.id, destination=bobs.id)
+    await create_take(app, mine, purpose=RecordingPurpose.INTRO, original=original.id, destination=bobs.id)
     await run_recovery(app)
     [copy] = await app.messages(bobs)
     assert (copy.intro_ms, copy.length_ms) == (2000, 7000)

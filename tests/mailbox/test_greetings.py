@@ -17,8 +17,7 @@ from ivr.mailbox.greetings import end_of_day
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import Source
 from ivr.storage import audio_folder
-from ivr.storage.protocols import Media, MediaKind, Purpose, Take
-from ivr.storage.records import Caller
+from ivr.storage.records import Caller, MediaKind, RecordingPurpose, StoredMedia, Take
 from ivr.storage.sqlite.media import SqliteMedia
 from tests.mailbox.test_delivery import run_recovery
 from tests.support.app_fixture import AppFixture
@@ -35,7 +34,7 @@ async def create_recording(app: AppFixture, box_id: str, kind: MediaKind, n: int
     media_id = f"{n:032x}"
     path = app.container.recordings.media(app.account.id, media_id)
     size = app.container.recordings.write(wav.silence(n * 1000), path)
-    media = Media(media_id, app.account.id, box_id, kind, n * 1000, size, int(app.clock.now()), source)
+    media = StoredMedia(media_id, app.account.id, box_id, kind, n * 1000, size, int(app.clock.now()), source)
     await SqliteMedia(app.container.database, app.clock).add(media)
     return media_id
 
@@ -98,7 +97,7 @@ async def test_the_name_is_kept_with_the_user_else_with_the_box(app: AppFixture)
 # -- what its owner changes --------------------------------------------------------------------------------------------
 
 
-async def create_take(app: AppFixture, box: Mailbox, purpose: Purpose, s: int = 2) -> Take:
+async def create_take(app: AppFixture, box: Mailbox, purpose: RecordingPurpose, s: int = 2) -> Take:
     """A take as Asterisk leaves it when it dies: samples, and a header that says 0."""
     source = Source("PJSIP/alice-1", "call.1", Caller("1000"))
     take = await app.container.voicemail_services.takes.begin(box.account_id, box.id, purpose, source)
@@ -107,7 +106,7 @@ async def create_take(app: AppFixture, box: Mailbox, purpose: Purpose, s: int = 
 
 
 async def activate_take(
-    app: AppFixture, box: Mailbox, purpose: Purpose, s: int = 2, days: int | None = None
+    app: AppFixture, box: Mailbox, purpose: RecordingPurpose, s: int = 2, days: int | None = None
 ) -> Mailbox:
     """The box, after a take of `s` seconds has become what it says."""
     await app.container.voicemail_services.greetings.use(await create_take(app, box, purpose, s), box, days=days)
@@ -121,7 +120,7 @@ async def media_exists(app: AppFixture, media_id: str | None) -> bool:
 
 async def test_a_take_becomes_the_greeting_and_is_over(app: AppFixture) -> None:
     box = await app.create_box("1000")
-    changed = await activate_take(app, box, Purpose.GREETING)
+    changed = await activate_take(app, box, RecordingPurpose.GREETING)
     own = changed.settings.media.unavailable
     path = app.container.recordings.media(box.account_id, str(own))
     assert path == app.settings.data.folder / box.account_id / "media" / f"{own}.wav"
@@ -134,7 +133,7 @@ async def test_a_take_becomes_the_greeting_and_is_over(app: AppFixture) -> None:
 
 async def test_a_take_becomes_a_greeting_once(app: AppFixture) -> None:
     box = await app.create_box("1000")
-    take = await create_take(app, box, Purpose.GREETING)
+    take = await create_take(app, box, RecordingPurpose.GREETING)
     await app.container.voicemail_services.takes.drop(take)
     Path(take.path).write_bytes(wav.header(0) + b"\x10\x20" * 8000)
     with pytest.raises(NotFound):
@@ -143,9 +142,9 @@ async def test_a_take_becomes_a_greeting_once(app: AppFixture) -> None:
 
 
 async def test_a_new_greeting_takes_the_recording_before_it_away(app: AppFixture) -> None:
-    box = await activate_take(app, await app.create_box("1000"), Purpose.GREETING, 2)
+    box = await activate_take(app, await app.create_box("1000"), RecordingPurpose.GREETING, 2)
     first = box.settings.media.unavailable
-    box = await activate_take(app, box, Purpose.GREETING, 3)
+    box = await activate_take(app, box, RecordingPurpose.GREETING, 3)
     assert not await media_exists(app, first)
     assert seconds(await app.container.voicemail_services.greetings.greeting(box)) == 3
 
@@ -154,24 +153,24 @@ async def test_a_greeting_that_was_uploaded_stays(app: AppFixture) -> None:
     box = await app.create_box("1000")
     uploaded = await create_recording(app, box.id, MediaKind.UNAVAILABLE, 4, source="upload")
     box = await app.container.boxes.patch(box, {"media": {"unavailable": uploaded}})
-    box = await activate_take(app, box, Purpose.GREETING)
+    box = await activate_take(app, box, RecordingPurpose.GREETING)
     assert box.settings.media.unavailable != uploaded
     assert await media_exists(app, uploaded)
     assert seconds(await app.container.voicemail_services.greetings.greeting(box)) == 2
 
 
 async def test_another_boxs_greeting_stays(app: AppFixture) -> None:
-    first = await activate_take(app, await app.create_box("1000"), Purpose.GREETING)
+    first = await activate_take(app, await app.create_box("1000"), RecordingPurpose.GREETING)
     second = await app.create_box("1001", media={"unavailable": first.settings.media.unavailable})
-    await activate_take(app, second, Purpose.GREETING)
+    await activate_take(app, second, RecordingPurpose.GREETING)
     assert await media_exists(app, first.settings.media.unavailable)
 
 
 async def test_a_temporary_greeting_lasts_to_the_end_of_its_last_day_where_its_owner_lives(app: AppFixture) -> None:
     """Noon in London is 8 in the evening in Shanghai: two days are today and tomorrow, there."""
-    box = await activate_take(app, await app.create_box("1000"), Purpose.GREETING, 2)
+    box = await activate_take(app, await app.create_box("1000"), RecordingPurpose.GREETING, 2)
     box = await app.container.boxes.patch(box, {"timezone": "Asia/Shanghai"})
-    box = await activate_take(app, box, Purpose.TEMPORARY, 3, days=2)
+    box = await activate_take(app, box, RecordingPurpose.TEMPORARY, 3, days=2)
     greetings = app.container.voicemail_services.greetings
     app.clock.advance(s=4 * 3600 + 86_400 - 1)
     assert seconds(await greetings.greeting(box)) == 3
@@ -189,15 +188,15 @@ def test_any_number_of_days_ends_with_a_day(n: int, at: datetime, zone: str) -> 
 
 
 async def test_temporary_greeting_without_end_date_lasts(app: AppFixture) -> None:
-    box = await activate_take(app, await app.create_box("1000"), Purpose.TEMPORARY, 3, days=1)
-    box = await activate_take(app, box, Purpose.TEMPORARY, 4)
+    box = await activate_take(app, await app.create_box("1000"), RecordingPurpose.TEMPORARY, 3, days=1)
+    box = await activate_take(app, box, RecordingPurpose.TEMPORARY, 4)
     app.clock.advance(s=400 * 86_400)
     assert seconds(await app.container.voicemail_services.greetings.greeting(box)) == 4
 
 
 async def test_removing_the_temporary_greeting_leaves_the_own_one(app: AppFixture) -> None:
-    box = await activate_take(app, await app.create_box("1000"), Purpose.GREETING, 2)
-    box = await activate_take(app, box, Purpose.TEMPORARY, 3, days=5)
+    box = await activate_take(app, await app.create_box("1000"), RecordingPurpose.GREETING, 2)
+    box = await activate_take(app, box, RecordingPurpose.TEMPORARY, 3, days=5)
     assert await app.container.voicemail_services.greetings.remove_temporary(box)
     changed = await app.container.boxes.get(box.id)
     assert seconds(await app.container.voicemail_services.greetings.greeting(changed)) == 2
@@ -207,20 +206,20 @@ async def test_removing_the_temporary_greeting_leaves_the_own_one(app: AppFixtur
 
 
 async def test_administrator_can_remove_temporary_greeting(app: AppFixture) -> None:
-    box = await activate_take(app, await app.create_box("1000"), Purpose.TEMPORARY, 3, days=5)
+    box = await activate_take(app, await app.create_box("1000"), RecordingPurpose.TEMPORARY, 3, days=5)
     box = await app.container.boxes.patch(box, {"media": {"temporary_unavailable": None}})
     assert await app.container.voicemail_services.greetings.greeting(box) is None
 
 
 async def test_the_name_is_written_to_the_owner_else_to_the_box(app: AppFixture) -> None:
-    mine = await activate_take(app, await app.create_box("1000", owner=app.alice), Purpose.NAME, 1)
+    mine = await activate_take(app, await app.create_box("1000", owner=app.alice), RecordingPurpose.NAME, 1)
     assert mine.settings.media.name is None
     assert mine.owner
     kept = mine.owner.settings["media"]["name"]
     assert await media_exists(app, kept)
-    nobodys = await activate_take(app, await app.create_box("1001"), Purpose.NAME, 1)
+    nobodys = await activate_take(app, await app.create_box("1001"), RecordingPurpose.NAME, 1)
     assert await media_exists(app, nobodys.settings.media.name)
-    other = await activate_take(app, await app.create_box("1002", owner=app.alice), Purpose.NAME, 2)
+    other = await activate_take(app, await app.create_box("1002", owner=app.alice), RecordingPurpose.NAME, 2)
     assert not await media_exists(app, kept), "one owner has one name"
     assert seconds(await app.container.voicemail_services.greetings.name(await app.container.boxes.get(mine.id))) == 2
     assert other.owner
@@ -228,7 +227,7 @@ async def test_the_name_is_written_to_the_owner_else_to_the_box(app: AppFixture)
 
 async def test_unknown_box_keys_survive_greeting_change(app: AppFixture) -> None:
     box = await app.create_box("1000", made_by="us", media={"busy": "x"})
-    box = await activate_take(app, box, Purpose.GREETING)
+    box = await activate_take(app, box, RecordingPurpose.GREETING)
     assert box.settings.model_extra == {"made_by": "us"}
     assert box.settings.media.model_extra == {"busy": "x"}
 
@@ -238,7 +237,7 @@ async def test_unknown_box_keys_survive_greeting_change(app: AppFixture) -> None
 
 async def test_a_take_put_aside_can_be_played_and_is_offered(app: AppFixture) -> None:
     box = await app.create_box("1000")
-    take = await create_take(app, box, Purpose.GREETING)
+    take = await create_take(app, box, RecordingPurpose.GREETING)
     takes = app.container.voicemail_services.takes
     await takes.put_aside(take)
     assert Path(take.path).read_bytes()[:44] == wav.header(32_000)
@@ -249,7 +248,12 @@ async def test_a_take_put_aside_can_be_played_and_is_offered(app: AppFixture) ->
 async def test_only_newest_suspended_take_of_purpose_is_kept(app: AppFixture) -> None:
     box, other = await app.create_box("1000"), await app.create_box("1001")
     takes = app.container.voicemail_services.takes
-    made = [(box, Purpose.GREETING), (box, Purpose.NAME), (other, Purpose.GREETING), (box, Purpose.GREETING)]
+    made = [
+        (box, RecordingPurpose.GREETING),
+        (box, RecordingPurpose.NAME),
+        (other, RecordingPurpose.GREETING),
+        (box, RecordingPurpose.GREETING),
+    ]
     ids = []
     for whose, purpose in made:
         app.clock.advance(s=1)
@@ -262,7 +266,7 @@ async def test_only_newest_suspended_take_of_purpose_is_kept(app: AppFixture) ->
 
 async def test_after_a_crash_a_greeting_is_put_aside_and_not_used(app: AppFixture) -> None:
     box = await app.create_box("1000")
-    take = await create_take(app, box, Purpose.TEMPORARY)
+    take = await create_take(app, box, RecordingPurpose.TEMPORARY)
     for _ in range(2):
         await run_recovery(app)
     assert [found.id for found in await app.container.voicemail_services.takes.aside(box.id)] == [take.id]
@@ -272,7 +276,7 @@ async def test_after_a_crash_a_greeting_is_put_aside_and_not_used(app: AppFixtur
 
 async def test_suspended_take_is_deleted_with_its_box(app: AppFixture) -> None:
     box = await app.create_box("1000")
-    await app.container.voicemail_services.takes.put_aside(await create_take(app, box, Purpose.GREETING))
+    await app.container.voicemail_services.takes.put_aside(await create_take(app, box, RecordingPurpose.GREETING))
     await app.container.boxes.delete(box)
     await run_recovery(app)
     assert await app.container.voicemail_services.takes.aside(box.id) == []
@@ -282,7 +286,7 @@ async def test_suspended_take_is_deleted_with_its_box(app: AppFixture) -> None:
 async def test_invalid_greeting_take_is_dropped_after_crash(app: AppFixture) -> None:
     box = await app.create_box("1000")
     takes = app.container.voicemail_services.takes
-    short, empty = [await create_take(app, box, Purpose.GREETING, s=0) for _ in range(2)]
+    short, empty = [await create_take(app, box, RecordingPurpose.GREETING, s=0) for _ in range(2)]
     Path(empty.path).unlink()
     await run_recovery(app)
     assert await takes.aside(box.id) == []
@@ -295,7 +299,7 @@ async def test_full_disk_still_suspends_greeting_take(app: AppFixture, monkeypat
         raise OSError(28, "No space left on device")
 
     box = await app.create_box("1000")
-    take = await create_take(app, box, Purpose.GREETING)
+    take = await create_take(app, box, RecordingPurpose.GREETING)
     monkeypatch.setattr(audio_folder, "_sync", full)
     with pytest.raises(DiskFull):
         await app.container.voicemail_services.greetings.use(take, box)

@@ -15,8 +15,7 @@ from ivr.errors import BoxFull
 from ivr.mailbox.greetings import Greetings
 from ivr.mailbox.mailbox import MEGABYTE, Mailbox
 from ivr.mailbox.takes import Source
-from ivr.storage.protocols import Because, Purpose, Take
-from ivr.storage.records import Caller, Folder, Message
+from ivr.storage.records import Caller, ChangeReason, Folder, Message, RecordingPurpose, Take
 from tests.support.app_fixture import NOON, AppFixture
 
 DELIVERY_PATHS = ["copied", "moved", "forwarded", "brought", "brought back"]
@@ -59,7 +58,7 @@ class QuotaScenario:
                 return await delivery.bring(self.target_box, b"\0\0" * 160_000, Caller("2001"), NOON, Folder.NEW)
             case _:
                 [gone] = await messages.soft_deleted(self.target_box.id, 10)
-                return await messages.bring_back(self.target_box.id, gone.id, Because.REQUEST)
+                return await messages.bring_back(self.target_box.id, gone.id, ChangeReason.REQUEST)
 
 
 async def create_scenario(app: AppFixture, path: str) -> QuotaScenario:
@@ -145,8 +144,8 @@ async def test_change_not_increasing_usage_is_never_rejected(app: AppFixture) ->
     first, second, third = [await app.create_message(box, s=60, age_s=age) for age in (3, 2, 1)]
     deleted = await app.create_message(box, s=5, folder="deleted")
     await app.container.boxes.patch(box, {"quota_mb": 1})
-    await app.container.messages.move_to(box.id, first.id, Folder.DELETED, Because.KEY)
-    await app.container.messages.restore(box.id, first.id, Because.KEY)
+    await app.container.messages.move_to(box.id, first.id, Folder.DELETED, ChangeReason.KEY)
+    await app.container.messages.restore(box.id, first.id, ChangeReason.KEY)
     await app.container.delivery.move(second, other)
     moved = await app.container.delivery.move(third, box)
     assert await message_ids(app, box) == {first.id, moved.id, deleted.id}
@@ -155,7 +154,7 @@ async def test_change_not_increasing_usage_is_never_rejected(app: AppFixture) ->
 # -- what is said by phone ---------------------------------------------------------------------------------------------
 
 
-async def create_take(app: AppFixture, box: Mailbox, purpose: Purpose, ms: int, **payload: str) -> Take:
+async def create_take(app: AppFixture, box: Mailbox, purpose: RecordingPurpose, ms: int, **payload: str) -> Take:
     source = Source("PJSIP/x-1", "call.1", Caller("2001", "Somebody"))
     take = await app.container.voicemail_services.takes.begin(box.account_id, box.id, purpose, source, payload)
     wav.write(Path(take.path), b"\x10\x20" * (8 * ms))
@@ -171,11 +170,11 @@ async def test_recording_started_within_quota_is_kept(app: AppFixture, what: str
     delivery = app.container.delivery
     match what:
         case "message":
-            await delivery.deliver(await create_take(app, s.target_box, Purpose.MESSAGE, 20_000), s.target_box)
+            await delivery.deliver(await create_take(app, s.target_box, RecordingPurpose.MESSAGE, 20_000), s.target_box)
         case "another box's copy":
             await delivery.carbon_copy(s.message, s.target_box)
         case _:
-            take = await create_take(app, s.source_box, Purpose.INTRO, 300 if "short" in what else 3000)
+            take = await create_take(app, s.source_box, RecordingPurpose.INTRO, 300 if "short" in what else 3000)
             await delivery.forward(s.message, s.target_box, take, intro="short" not in what)
     there = await message_ids(app, s.target_box)
     assert len(there) == 2
@@ -186,8 +185,12 @@ async def test_recording_started_within_quota_is_kept(app: AppFixture, what: str
 async def test_new_intro_replaces_old_intro_and_its_usage(app: AppFixture) -> None:
     mine, theirs, third = [await app.create_box(number) for number in ("1000", "1001", "1002")]
     message = await app.create_message(mine, s=5)
-    first = await app.container.delivery.forward(message, theirs, await create_take(app, mine, Purpose.INTRO, 3000))
-    second = await app.container.delivery.forward(first, third, await create_take(app, theirs, Purpose.INTRO, 2000))
+    first = await app.container.delivery.forward(
+        message, theirs, await create_take(app, mine, RecordingPurpose.INTRO, 3000)
+    )
+    second = await app.container.delivery.forward(
+        first, third, await create_take(app, theirs, RecordingPurpose.INTRO, 2000)
+    )
     assert (second.length_ms, second.intro_ms) == (7000, 2000)
     paths = app.container.delivery.audio(second)
     assert await app.container.messages.bytes(third.id) == sum(path.stat().st_size for path in paths)
@@ -199,7 +202,9 @@ async def test_new_intro_replaces_old_intro_and_its_usage(app: AppFixture) -> No
 
 async def record_greeting(app: AppFixture, box: Mailbox, ms: int) -> None:
     greetings: Greetings = app.container.voicemail_services.greetings
-    await greetings.use(await create_take(app, box, Purpose.GREETING, ms), await app.container.boxes.get(box.id))
+    await greetings.use(
+        await create_take(app, box, RecordingPurpose.GREETING, ms), await app.container.boxes.get(box.id)
+    )
 
 
 async def test_greeting_counts_against_quota(app: AppFixture) -> None:
@@ -276,4 +281,4 @@ async def _run_operation(
     elif message and operation == "forwarded":
         await delivery.forward(message, target)
     elif message:
-        await app.container.messages.move_to(source.id, message.id, Folder.DELETED, Because.KEY)
+        await app.container.messages.move_to(source.id, message.id, Folder.DELETED, ChangeReason.KEY)

@@ -20,8 +20,7 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.uploads import Brought, Particulars
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.retention.rules import REPLACED_AUDIO_GRACE_S
-from ivr.storage.protocols import MediaKind
-from ivr.storage.records import Message
+from ivr.storage.records import MediaKind, Message
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import Meanwhile, Press, ScriptStep
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.protocols import MediaKind
+from ivr.storage.records import MediaKind
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import HangUp, Press, ScriptedCall, ScriptStep, Speak
 

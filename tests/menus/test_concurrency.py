@@ -13,8 +13,7 @@ import structlog
 
 from ivr.audio import wav
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.protocols import Because
-from ivr.storage.records import Caller, Folder, Message
+from ivr.storage.records import Caller, ChangeReason, Folder, Message
 from ivr.storage.sqlite import counters, message_rows
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import HangUp, Meanwhile, Press, ScriptedCall, ScriptStep, Speak
@@ -75,7 +74,8 @@ async def test_message_moved_during_playback_follows_owner_key(
     """The owner's key still does what it says."""
     message = await app.create_message(box)
     moved = Meanwhile(
-        audio_text(message), lambda: app.container.messages.move_to(box.id, message.id, Folder(folder), Because.REQUEST)
+        audio_text(message),
+        lambda: app.container.messages.move_to(box.id, message.id, Folder(folder), ChangeReason.REQUEST),
     )
     await listen_to_messages(app, moved, Press(key, during=audio_text(message)))
     assert await app.folder_of(message) == ends_in

@@ -8,7 +8,7 @@ import pytest
 
 from ivr.errors import UnplayableSound
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.protocols import MediaKind
+from ivr.storage.records import MediaKind
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import HangUp, Meanwhile, Press, ScriptedCall, ScriptStep, Speak
 

@@ -7,8 +7,7 @@ import pytest
 from ivr.audio import wav
 from ivr.errors import DiskFull
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.protocols import Because
-from ivr.storage.records import Folder
+from ivr.storage.records import ChangeReason, Folder
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import HangUp, Meanwhile, Press, ScriptedCall, ScriptStep, Silence, Speak
 
@@ -132,7 +131,7 @@ async def test_greeting_over_quota_is_suspended(app: AppFixture) -> None:
     ]
     assert await greeting_ms(app, box) is None
     assert await suspended_takes(app, box) == [("greeting", 20_000)]
-    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, Because.KEY)
+    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, ChangeReason.KEY)
     phone = await call_own_box(app, press_in_review("1"), HangUp(during="You have"))
     assert phone.texts[:3] == [PENDING_RECORDING, REVIEW, "Saved."]
     assert await greeting_ms(app, box) == 20_000

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.protocols import Because
-from ivr.storage.records import Folder, Message
+from ivr.storage.records import ChangeReason, Folder, Message
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import HangUp, HeardSound, Meanwhile, Press, ScriptedCall, ScriptStep, Silence
 
@@ -157,7 +156,7 @@ async def test_key_7_in_deleted_folder_restores_previous_folder(app: AppFixture,
     was_saved = await app.create_message(box, folder="saved", age_s=60)
     was_new = await app.create_message(box, age_s=7200)
     for message in (was_saved, was_new):
-        await app.container.messages.move_to(box.id, message.id, Folder.DELETED, Because.KEY)
+        await app.container.messages.move_to(box.id, message.id, Folder.DELETED, ChangeReason.KEY)
     phone = await listen_to_messages(app, Press("7", during="To save"), Press("7", during="(message"), key="3")
     assert "To restore it, press seven." in phone.texts[4]
     assert await app.folder_of(was_saved) == "saved"
@@ -256,7 +255,7 @@ async def test_message_heard_earlier_in_call_is_autosaved(app: AppFixture, box: 
 async def test_message_deleted_elsewhere_stays_deleted(app: AppFixture, box: Mailbox) -> None:
     message = await app.create_message(box)
     deleted = Meanwhile(
-        RECEIVED, lambda: app.container.messages.move_to(box.id, message.id, Folder.DELETED, Because.REQUEST)
+        RECEIVED, lambda: app.container.messages.move_to(box.id, message.id, Folder.DELETED, ChangeReason.REQUEST)
     )
     await listen_to_messages(app, deleted, HangUp(during="To save"))
     assert await app.folder_of(message) == "deleted"

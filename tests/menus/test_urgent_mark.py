@@ -9,8 +9,7 @@ import pytest
 
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import Source
-from ivr.storage.protocols import Take
-from ivr.storage.records import Caller
+from ivr.storage.records import Caller, Take
 from tests.mailbox.test_delivery import run_recovery
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import HangUp, Meanwhile, Press, ScriptedCall, ScriptStep, Silence, Speak

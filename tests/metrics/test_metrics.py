@@ -12,7 +12,7 @@ from ivr.metrics.metrics import Metrics
 from ivr.metrics.prometheus_server import PrometheusServer
 from ivr.service.background import render_metrics
 from ivr.service.call_servers import MeteredCallStore
-from ivr.storage.protocols import CallRecord
+from ivr.storage.records import CallRecord
 from tests.notifications.conftest import OWNER_EMAIL, NotificationAppFixture
 
 

@@ -15,7 +15,7 @@ MUTANTS = (
     Mutant("W02", "ivr/directory/directory.py",
           "if connection.execute(sql, (endpoint.account_id, endpoint.user_id)).fetchone():",
           "if False:"),
-    Mutant("W03", "ivr/storage/sqlite/mwi_targets.py", 'numbers.append(self._settings.prefix + row["mailbox"])', "pass"),
+    Mutant("W03", "ivr/notifications/mwi_targets.py", 'numbers.append(self._settings.prefix + box.mailbox)', "pass"),
     # The REST API
     Mutant("EP01", "ivr/api/serializers.py", '"saved": counts.saved', '"saved": counts.new'),
     Mutant("EP06", "ivr/storage/sqlite/boxes.py", "WHERE box_id = ? AND deleted_at IS NULL",

@@ -16,9 +16,8 @@ from ivr.directory.pin_lockout import PinAttempt
 from ivr.mailbox.mailbox import Mailbox
 from ivr.notifications.outbox_runner import OutboxRunner
 from ivr.service.background import build_workers
-from ivr.storage.records import Caller, Folder, Message
-from ivr.storage.sqlite.events import TaskKind, enqueue_for_box
-from ivr.storage.sqlite.outbox import OutboxTask
+from ivr.storage.records import Caller, Folder, Message, OutboxTask, TaskKind
+from ivr.storage.sqlite.events import enqueue_for_box
 from tests.support.app_fixture import AppFixture
 from tests.support.fake_ami_server import FakeAmiServer
 from tests.support.fake_smtp_server import FakeSmtpServer

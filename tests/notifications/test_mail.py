@@ -20,9 +20,7 @@ from ivr.notifications.mail import template_context
 from ivr.notifications.mail.compose import compose
 from ivr.notifications.mail.recipients import resolve_recipients
 from ivr.notifications.mail.templates import MailTemplates
-from ivr.storage.records import Caller, Counts, Folder, Message
-from ivr.storage.sqlite.events import TaskKind
-from ivr.storage.sqlite.outbox import OutboxTask
+from ivr.storage.records import Caller, Counts, Folder, Message, OutboxTask, TaskKind
 from tests.notifications.conftest import OWNER_EMAIL, NotificationAppFixture
 from tests.support.app_fixture import NOON
 from tests.support.fake_smtp_server import FakeSmtpServer

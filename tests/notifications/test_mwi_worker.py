@@ -10,9 +10,7 @@ import pytest
 
 from ivr.directory.models import Endpoint
 from ivr.notifications import mwi_worker
-from ivr.storage.protocols import Because
-from ivr.storage.records import Folder
-from ivr.storage.sqlite.events import TaskKind
+from ivr.storage.records import ChangeReason, Folder, TaskKind
 from tests.notifications.conftest import NotificationAppFixture
 from tests.support.fake_ami_server import FakeAmiServer
 
@@ -31,7 +29,7 @@ async def test_mwi_shows_new_and_saved_counts(
     message = await mwi_app.create_message(box)
     await mwi_app.run_until_idle()
     assert shown_mwi["1000@ivr"] == (1, 0)
-    await mwi_app.container.messages.move_to(box.id, message.id, Folder.SAVED, Because.KEY)
+    await mwi_app.container.messages.move_to(box.id, message.id, Folder.SAVED, ChangeReason.KEY)
     await mwi_app.run_until_idle()
     assert shown_mwi["1000@ivr"] == (0, 1)
     await mwi_app.container.messages.remove(box.id, [message.id])

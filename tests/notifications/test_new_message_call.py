@@ -14,9 +14,7 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.notifications.new_message_call import retry_plan_for
 from ivr.notifications.settings import NotificationSettings
-from ivr.storage.protocols import Because
-from ivr.storage.records import Folder
-from ivr.storage.sqlite.events import TaskKind
+from ivr.storage.records import ChangeReason, Folder, TaskKind
 from tests.notifications.conftest import NotificationAppFixture
 from tests.support.fake_ami_server import FakeAmiServer, Fields
 
@@ -166,7 +164,7 @@ async def test_owner_is_not_called_without_new_messages(
     )
     message = await new_message_call_app.leave_message(box)
     await advance_and_run(new_message_call_app, 60)
-    await new_message_call_app.container.messages.move_to(box.id, message.id, Folder.SAVED, Because.KEY)
+    await new_message_call_app.container.messages.move_to(box.id, message.id, Folder.SAVED, ChangeReason.KEY)
     await advance_and_run(new_message_call_app, 60)
     assert called_phone.ring_times == 1
     assert await new_message_call_app.pending_tasks() == []

@@ -5,8 +5,8 @@ from __future__ import annotations
 from ivr.errors import NotificationFailed
 from ivr.notifications.worker import HandlerResult, OutboxWorker
 from ivr.storage.process_locks import Attendance
-from ivr.storage.sqlite.events import TaskKind
-from ivr.storage.sqlite.outbox import LEASE_S, Outbox, OutboxTask
+from ivr.storage.records import LEASE_S, OutboxTask, TaskKind
+from ivr.storage.sqlite.outbox import Outbox
 from tests.support.app_fixture import AppFixture
 
 

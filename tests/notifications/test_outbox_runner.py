@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from ivr.notifications.outbox_runner import CHECKS_AFTER_CHANGE, POLLS_PER_FORCED_CHECK, OutboxRunner
-from ivr.storage.sqlite.events import TaskKind
+from ivr.storage.records import TaskKind
 
 
 class FakeOutbox:

@@ -19,8 +19,17 @@ from ivr.mailbox.takes import Source
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.retention import consistency_check, worker
 from ivr.retention.rules import ROW_AGE_RULES, MediaDirectory
-from ivr.storage.protocols import Because, CallRecord, Media, MediaKind, Purpose
-from ivr.storage.records import Caller, Counts, Folder, Message
+from ivr.storage.records import (
+    Caller,
+    CallRecord,
+    ChangeReason,
+    Counts,
+    Folder,
+    MediaKind,
+    Message,
+    RecordingPurpose,
+    StoredMedia,
+)
 from ivr.storage.sqlite import retention as statements
 from ivr.storage.sqlite.retention import SqliteRetention
 from tests.support.app_fixture import AppFixture
@@ -88,7 +97,7 @@ async def test_deleted_messages_go_after_thirty_days_and_seven_more(app: AppFixt
     box = await app.create_box()
     message = await app.create_message(box)
     await advance_days(app, 5)
-    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, Because.KEY)
+    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, ChangeReason.KEY)
     await advance_days(app, 29)
     assert await app.folder_of(message) == "deleted"
     await advance_days(app, 1)
@@ -141,7 +150,7 @@ async def test_write_waits_for_one_batch_not_whole_sweep(app: AppFixture, monkey
     await app.container.messages.remove(box.id, [message.id for message in messages[1:]])
     app.clock.advance(s=8 * DAY_S)
     sweeping = asyncio.create_task(run_retention(app))
-    await app.container.messages.move_to(box.id, messages[0].id, Folder.SAVED, Because.KEY)
+    await app.container.messages.move_to(box.id, messages[0].id, Folder.SAVED, ChangeReason.KEY)
     assert any(audio_path(app, message).exists() for message in messages[1:]), "there was much left to do"
     await sweeping
 
@@ -211,8 +220,8 @@ async def test_a_box_goes_with_its_messages_greetings_and_pin(app: AppFixture) -
     assert rows == [1, 1, 1]
 
 
-async def insert_greeting(app: AppFixture, box_id: str, kind: MediaKind, age_s: int = 0) -> Media:
-    media = Media(
+async def insert_greeting(app: AppFixture, box_id: str, kind: MediaKind, age_s: int = 0) -> StoredMedia:
+    media = StoredMedia(
         id=app.container.delivery._ids.new_document_id(), account_id=app.account.id, box_id=box_id, kind=kind, length_ms=100,
         bytes=1644, created_at=int(app.clock.now()) - age_s,
     )  # fmt: skip
@@ -237,7 +246,7 @@ async def test_a_greeting_that_its_owner_never_decided_about_goes_after_a_month(
     box = await app.create_box()
     takes = app.container.voicemail_services.takes
     source = Source("PJSIP/alice-1", "call.1", Caller())
-    waiting = await takes.begin(box.account_id, box.id, Purpose.GREETING, source)
+    waiting = await takes.begin(box.account_id, box.id, RecordingPurpose.GREETING, source)
     wav.write(Path(waiting.path), wav.silence(2000))
     await takes.put_aside(waiting)
     await advance_days(app, 29)
@@ -280,10 +289,10 @@ async def test_large_backlog_is_purged_over_several_runs(app: AppFixture, monkey
 async def test_a_soft_deleted_message_can_be_brought_back(app: AppFixture, folder: str) -> None:
     box = await app.create_box()
     message = await app.create_message(box, folder="saved")
-    await app.container.messages.move_to(box.id, message.id, Folder(folder), Because.KEY)
+    await app.container.messages.move_to(box.id, message.id, Folder(folder), ChangeReason.KEY)
     await app.container.messages.remove(box.id, [message.id])
     await advance_days(app, 6)
-    restored = await app.container.messages.bring_back(box.id, message.id, Because.REQUEST)
+    restored = await app.container.messages.bring_back(box.id, message.id, ChangeReason.REQUEST)
     assert restored.folder == ("saved" if folder == "deleted" else folder)
     assert await app.container.messages.bytes(box.id) == message.bytes
     assert [m.id for m in await app.messages(box)] == [message.id]
@@ -297,9 +306,9 @@ async def test_undelete_after_deadline_raises(app: AppFixture) -> None:
     await app.container.messages.remove(box.id, [message.id])
     await advance_days(app, 8)
     with pytest.raises(NotFound, match=r"too late: .* was removed for good on 2016-05-18"):
-        await app.container.messages.bring_back(box.id, message.id, Because.REQUEST)
+        await app.container.messages.bring_back(box.id, message.id, ChangeReason.REQUEST)
     with pytest.raises(NotFound, match="nor was there"):
-        await app.container.messages.bring_back(box.id, "201605-" + "0" * 32, Because.REQUEST)
+        await app.container.messages.bring_back(box.id, "201605-" + "0" * 32, ChangeReason.REQUEST)
 
 
 async def test_expired_message_is_not_undeleted(app: AppFixture) -> None:
@@ -308,7 +317,7 @@ async def test_expired_message_is_not_undeleted(app: AppFixture) -> None:
     await advance_days(app, 94)
     await app.container.boxes._store.remove(box.id)
     with pytest.raises(PastRetention):
-        await app.container.messages.bring_back(box.id, message.id, Because.REQUEST)
+        await app.container.messages.bring_back(box.id, message.id, ChangeReason.REQUEST)
 
 
 # -- files that belong to nothing --------------------------------------------------------------

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from ivr.errors import NotFound, PastRetention, PreconditionFailed
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.protocols import Because
-from ivr.storage.records import Caller, Counts, Folder, Message, OpenFolder
+from ivr.storage.records import Caller, ChangeReason, Counts, Folder, Message, OpenFolder
 from ivr.storage.sqlite import message_rows
 from tests.support.app_fixture import NOON, AppFixture
 
@@ -64,7 +63,7 @@ async def test_message_does_not_exist_through_another_box(app: AppFixture) -> No
     with pytest.raises(NotFound):
         await app.container.messages.get(other.id, message.id, NEVER)
     with pytest.raises(NotFound):
-        await app.container.messages.move_to(other.id, message.id, Folder.SAVED, Because.KEY)
+        await app.container.messages.move_to(other.id, message.id, Folder.SAVED, ChangeReason.KEY)
 
 
 async def test_message_past_retention_raises_and_is_not_listed(app: AppFixture) -> None:
@@ -113,10 +112,10 @@ async def test_cursor_excludes_messages_added_after_opening(app: AppFixture) -> 
     box = await app.create_box()
     there = await insert_message(app, box, time=NOON)
     saved = await insert_message(app, box, time=NOON - 5)
-    await app.container.messages.move_to(box.id, saved.id, Folder.SAVED, Because.KEY)
+    await app.container.messages.move_to(box.id, saved.id, Folder.SAVED, ChangeReason.KEY)
     folder = await open_folder(app, box)
     await insert_message(app, box, time=NOON - 10)
-    await app.container.messages.move_to(box.id, saved.id, Folder.NEW, Because.REQUEST)
+    await app.container.messages.move_to(box.id, saved.id, Folder.NEW, ChangeReason.REQUEST)
     assert [m.id for m in await cursor_ids(app, folder)] == [there.id]
     assert len(await cursor_ids(app, await open_folder(app, box))) == 3
 
@@ -124,37 +123,43 @@ async def test_cursor_excludes_messages_added_after_opening(app: AppFixture) -> 
 async def test_a_folder_change_remembers_where_it_came_from(app: AppFixture) -> None:
     box = await app.create_box()
     message = await insert_message(app, box)
-    await app.container.messages.move_to(box.id, message.id, Folder.SAVED, Because.KEY)
-    deleted = await app.container.messages.move_to(box.id, message.id, Folder.DELETED, Because.KEY)
+    await app.container.messages.move_to(box.id, message.id, Folder.SAVED, ChangeReason.KEY)
+    deleted = await app.container.messages.move_to(box.id, message.id, Folder.DELETED, ChangeReason.KEY)
     assert (deleted.folder, deleted.folder_before, deleted.revision) == ("deleted", "saved", 3)
-    restored = await app.container.messages.restore(box.id, message.id, Because.KEY)
+    restored = await app.container.messages.restore(box.id, message.id, ChangeReason.KEY)
     assert restored.folder == "saved"
 
 
 async def test_changing_to_the_folder_where_it_is_changes_nothing(app: AppFixture) -> None:
     box = await app.create_box()
     message = await insert_message(app, box)
-    same = await app.container.messages.move_to(box.id, message.id, Folder.NEW, Because.KEY)
+    same = await app.container.messages.move_to(box.id, message.id, Folder.NEW, ChangeReason.KEY)
     assert same == message
-    assert (await app.container.messages.restore(box.id, message.id, Because.KEY)) == message
+    assert (await app.container.messages.restore(box.id, message.id, ChangeReason.KEY)) == message
 
 
 async def test_change_with_outdated_revision_is_rejected(app: AppFixture) -> None:
     box = await app.create_box()
     message = await insert_message(app, box)
-    await app.container.messages.move_to(box.id, message.id, Folder.SAVED, Because.KEY)
+    await app.container.messages.move_to(box.id, message.id, Folder.SAVED, ChangeReason.KEY)
     with pytest.raises(PreconditionFailed):
-        await app.container.messages.move_to(box.id, message.id, Folder.DELETED, Because.REQUEST, seen=message.revision)
+        await app.container.messages.move_to(
+            box.id, message.id, Folder.DELETED, ChangeReason.REQUEST, seen=message.revision
+        )
     assert await app.folder_of(message) == "saved"
-    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, Because.REQUEST, seen=message.revision + 1)
+    await app.container.messages.move_to(
+        box.id, message.id, Folder.DELETED, ChangeReason.REQUEST, seen=message.revision + 1
+    )
     assert await app.folder_of(message) == "deleted"
 
 
 async def test_conditional_move_skips_messages_in_other_folders(app: AppFixture) -> None:
     box = await app.create_box()
     message = await insert_message(app, box)
-    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, Because.KEY)
-    kept = await app.container.messages.move_to(box.id, message.id, Folder.SAVED, Because.HEARD, only_from=Folder.NEW)
+    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, ChangeReason.KEY)
+    kept = await app.container.messages.move_to(
+        box.id, message.id, Folder.SAVED, ChangeReason.HEARD, only_from=Folder.NEW
+    )
     assert kept.folder == "deleted"
 
 
@@ -170,7 +175,7 @@ async def test_soft_deleted_message_is_invisible_everywhere(app: AppFixture) -> 
 async def test_message_in_deleted_folder_is_not_soft_deleted(app: AppFixture) -> None:
     box = await app.create_box()
     message = await insert_message(app, box)
-    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, Because.KEY)
+    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, ChangeReason.KEY)
     assert [m.id for m in await app.messages(box)] == [message.id]
     assert await app.container.messages.counts(box.id) == Counts(deleted=1)
 
@@ -186,8 +191,8 @@ async def test_a_box_that_was_deleted_takes_no_message(app: AppFixture) -> None:
 async def test_each_change_enqueues_outbox_events(app: AppFixture) -> None:
     box = await app.create_box()
     message = await insert_message(app, box)
-    await app.container.messages.move_to(box.id, message.id, Folder.SAVED, Because.HEARD)
-    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, Because.KEY)
+    await app.container.messages.move_to(box.id, message.id, Folder.SAVED, ChangeReason.HEARD)
+    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, ChangeReason.KEY)
     sql = "SELECT kind, message_id, payload FROM outbox ORDER BY id"
     asked = await app.container.database.read(lambda c: [tuple(row) for row in c.execute(sql)])
     assert asked == [
@@ -219,10 +224,10 @@ async def test_counters_are_right_after_any_verbs(app: AppFixture, verbs: list[t
                 if verb == "remove":
                     await app.container.messages.remove(box.id, [message.id])
                 elif verb == "restore":
-                    await app.container.messages.restore(box.id, message.id, Because.KEY)
+                    await app.container.messages.restore(box.id, message.id, ChangeReason.KEY)
                 else:
                     folder = {"save": Folder.SAVED, "delete": Folder.DELETED, "new": Folder.NEW}[verb]
-                    await app.container.messages.move_to(box.id, message.id, folder, Because.KEY)
+                    await app.container.messages.move_to(box.id, message.id, folder, ChangeReason.KEY)
             except NotFound:
                 pass
     there = await app.messages(box)

@@ -18,8 +18,7 @@ from ivr.menus.call_handler import CallHandler
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.prompt_cache import PromptCache
 from ivr.settings import Settings
-from ivr.storage.protocols import Media, MediaKind
-from ivr.storage.records import Caller, Folder, Message
+from ivr.storage.records import Caller, Folder, MediaKind, Message, StoredMedia
 from ivr.storage.sqlite.media import SqliteMedia
 from tests.support.scripted_call import ScriptedCall, ScriptStep
 
@@ -114,7 +113,7 @@ class AppFixture:
         pcm = b"\x01\x02" * int(s * 8000)
         size = self.container.recordings.write(pcm, self.container.recordings.media(mailbox.account_id, media_id))
         now = int(self.clock.now())
-        media = Media(media_id, mailbox.account_id, mailbox.id, kind, int(s * 1000), size, now)
+        media = StoredMedia(media_id, mailbox.account_id, mailbox.id, kind, int(s * 1000), size, now)
         await SqliteMedia(self.container.database, self.clock).add(media)
         return media_id
 

@@ -11,7 +11,7 @@ from email.utils import format_datetime
 from ivr.directory.models import Account
 from ivr.notifications.mail.template_context import Attachment
 from ivr.notifications.mail.templates import MailContent
-from ivr.storage.sqlite.outbox import OutboxTask
+from ivr.storage.records import OutboxTask
 
 MIME_TYPES = {"mp3": ("audio", "mpeg"), "mp4": ("audio", "mp4"), "wav": ("audio", "wav")}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 
 from ivr.audio.formats import by_name
@@ -21,10 +20,8 @@ from ivr.notifications.mail.template_context import Attachment
 from ivr.notifications.mail.templates import MailTemplates
 from ivr.notifications.settings import MailSettings, NotificationSettings
 from ivr.notifications.worker import Handler, HandlerResult
-from ivr.storage.protocols import Because, MessageStore
-from ivr.storage.records import Folder, Message
-from ivr.storage.sqlite.events import TaskKind, enqueue
-from ivr.storage.sqlite.outbox import OutboxTask
+from ivr.storage.protocols import MessageStore, Transaction
+from ivr.storage.records import ChangeReason, Folder, Message, OutboxTask, TaskKind
 
 NO_CUTOFF = 0
 MB = 1_000_000
@@ -41,38 +38,36 @@ class MailSubscriber:
         self._mail_enabled = mail_enabled
         self._can_transcribe = can_transcribe
 
-    def handle(self, connection: sqlite3.Connection, event: MailboxEvent, now: int) -> None:
+    def handle(self, transaction: Transaction, event: MailboxEvent) -> None:
         """New messages, full boxes, locked boxes (kazoo-behaviour §5.1, §5.2)."""
         mailbox, message = event.mailbox, event.message
         if event.kind is TaskKind.NEW:
             wanted = mailbox.settings.transcribe and self._can_transcribe(mailbox.language)
             if message and wanted and _needs_transcription(message):
-                _enqueue(
-                    connection, TaskKind.TRANSCRIPTION, mailbox, message, now, quiet=event.suppress_owner_notification
-                )
+                _enqueue(transaction, TaskKind.TRANSCRIPTION, mailbox, message, quiet=event.suppress_owner_notification)
             elif (
                 message
                 and self._mail_enabled
                 and message.folder is Folder.NEW
                 and not event.suppress_owner_notification
             ):
-                enqueue_new_message_mail(connection, mailbox, message, now)
+                enqueue_new_message_mail(transaction, mailbox, message)
         elif (
             event.kind in (TaskKind.BOX_FULL, TaskKind.BOX_LOCKED)
             and self._mail_enabled
-            and self._acquire_throttle(connection, event, now)
+            and self._acquire_throttle(transaction, event)
         ):
             for address in resolve_recipients(mailbox, event.kind):
-                _enqueue(connection, TaskKind.MAIL, mailbox, None, now, target=address, of=str(event.kind))
+                _enqueue(transaction, TaskKind.MAIL, mailbox, None, target=address, of=str(event.kind))
 
-    def _acquire_throttle(self, connection: sqlite3.Connection, event: MailboxEvent, now: int) -> bool:
-        """Once in a while: every caller to a full box would be a mail."""
-        changed = connection.execute(
-            "INSERT INTO told (account_id, box_id, kind, told_at) VALUES (?, ?, ?, ?) ON CONFLICT (box_id, kind)"
-            " DO UPDATE SET told_at = excluded.told_at WHERE told.told_at <= excluded.told_at - ?",
-            (event.mailbox.account_id, event.mailbox.id, event.kind, now, self._settings.full_every_s),
-        ).rowcount
-        return changed > 0
+    def _acquire_throttle(self, transaction: Transaction, event: MailboxEvent) -> bool:
+        """Limit notifications about a full mailbox: every caller who finds it full would cause a mail."""
+        return transaction.acquire_throttle(
+            event.kind,
+            account_id=event.mailbox.account_id,
+            box_id=event.mailbox.id,
+            interval_s=self._settings.full_every_s,
+        )
 
 
 def _needs_transcription(message: Message) -> bool:
@@ -80,10 +75,10 @@ def _needs_transcription(message: Message) -> bool:
     return message.transcription is None or message.intro_id is not None
 
 
-def enqueue_new_message_mail(connection: sqlite3.Connection, mailbox: Mailbox, message: Message, now: int) -> None:
+def enqueue_new_message_mail(transaction: Transaction, mailbox: Mailbox, message: Message) -> None:
     """Ask for one mail a recipient about a new message."""
     for address in resolve_recipients(mailbox, TaskKind.NEW):
-        _enqueue(connection, TaskKind.MAIL, mailbox, message, now, target=address, of=str(TaskKind.NEW))
+        _enqueue(transaction, TaskKind.MAIL, mailbox, message, target=address, of=str(TaskKind.NEW))
 
 
 class MailSender:
@@ -121,13 +116,11 @@ class MailSender:
         await self._smtp.send(task.target, await self._build_mail(task, mailbox, message))
         if message is None or not (mailbox.settings.save_after_notify or mailbox.settings.delete_after_notify):
             return None
-        now = int(self._clock.now())
 
-        def also(connection: sqlite3.Connection) -> None:
+        def also(transaction: Transaction) -> None:
             """The last of them: only now has everybody been told who was to be."""
-            sql = "SELECT 1 FROM outbox WHERE message_id = ? AND kind = 'mail' LIMIT 1"
-            if connection.execute(sql, (message.id,)).fetchone() is None:
-                _enqueue(connection, TaskKind.AFTER_MAIL, mailbox, message, now)
+            if not transaction.has_task(TaskKind.MAIL, message.id):
+                _enqueue(transaction, TaskKind.AFTER_MAIL, mailbox, message)
 
         return also
 
@@ -176,7 +169,7 @@ class AfterNotifyAction:
             if (box.save_after_notify or box.delete_after_notify) and task.message_id:
                 folder = Folder.SAVED if box.save_after_notify else Folder.DELETED
                 await self._messages.move_to(
-                    task.box_id, task.message_id, folder, Because.NOTIFIED, only_from=Folder.NEW
+                    task.box_id, task.message_id, folder, ChangeReason.NOTIFIED, only_from=Folder.NEW
                 )
         except (NotFound, PastRetention):
             pass
@@ -193,19 +186,16 @@ def _read_rendition(rendition: Given) -> bytes:
 
 
 def _enqueue(
-    connection: sqlite3.Connection,
+    transaction: Transaction,
     kind: TaskKind,
     mailbox: Mailbox,
     message: Message | None,
-    now: int,
     *,
     target: str = "",
     **payload: object,
 ) -> None:
-    enqueue(
-        connection,
+    transaction.enqueue(
         kind,
-        now,
         account_id=mailbox.account_id,
         box_id=mailbox.id,
         message_id=message.id if message else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.sqlite.events import TaskKind
+from ivr.storage.records import TaskKind
 
 ADDRESS_PATTERN = re.compile(r"[^@\s,;<>\"\x00-\x1f\x7f]+@[^@\s,;<>\"\x00-\x1f\x7f]+")
 

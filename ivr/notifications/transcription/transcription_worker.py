@@ -6,7 +6,6 @@ A failure is kept as such and holds nothing back.
 from __future__ import annotations
 
 import json
-import sqlite3
 
 import structlog
 
@@ -17,11 +16,8 @@ from ivr.mailbox.delivery import Delivery
 from ivr.notifications.mail.mail_worker import enqueue_new_message_mail
 from ivr.notifications.transcription.transcriber import Transcriber
 from ivr.notifications.worker import Handler, HandlerResult
-from ivr.storage.protocols import MessageStore
-from ivr.storage.records import Folder, Message
-from ivr.storage.sqlite import message_rows
-from ivr.storage.sqlite.events import TaskKind
-from ivr.storage.sqlite.outbox import OutboxTask
+from ivr.storage.protocols import MessageStore, Transaction
+from ivr.storage.records import Folder, Message, OutboxTask, TaskKind
 
 NO_CUTOFF = 0
 
@@ -60,12 +56,11 @@ class TranscriptionWorker:
         except (NotFound, PastRetention):
             return None
         kept = json.dumps(await self._transcribe_audio(message), ensure_ascii=False)
-        now = int(self._clock.now())
 
-        def also(connection: sqlite3.Connection) -> None:
-            message_rows.set_transcription(connection, message, kept)
+        def also(transaction: Transaction) -> None:
+            transaction.set_transcription(message, kept)
             if self._mail_enabled and message.folder is Folder.NEW and not task.payload.get("quiet"):
-                enqueue_new_message_mail(connection, mailbox, message, now)
+                enqueue_new_message_mail(transaction, mailbox, message)
 
         return also
 

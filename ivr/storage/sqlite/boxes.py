@@ -7,7 +7,7 @@ import sqlite3
 
 from ivr.clock import Clock
 from ivr.errors import Conflict, NotFound
-from ivr.storage.protocols import BoxRow, TakeState
+from ivr.storage.records import BoxRecord, TakeState
 from ivr.storage.sqlite import counters, events, message_rows
 from ivr.storage.sqlite.database import Database
 
@@ -21,7 +21,7 @@ class SqliteBoxes:
         self._database = database
         self._clock = clock
 
-    async def add(self, box: BoxRow) -> None:
+    async def add(self, box: BoxRecord) -> None:
         now = int(self._clock.now())
 
         def verb(connection: sqlite3.Connection) -> None:
@@ -44,7 +44,7 @@ class SqliteBoxes:
 
         await self._database.write(verb)
 
-    async def get(self, box_id: str) -> BoxRow:
+    async def get(self, box_id: str) -> BoxRecord:
         row = await self._database.read(
             lambda c: c.execute(f"SELECT * FROM boxes WHERE id = ? AND {NOT_DELETED}", (box_id,)).fetchone()
         )
@@ -52,7 +52,7 @@ class SqliteBoxes:
             raise NotFound(f"there is no box {box_id!r}")
         return _box_from_row(row)
 
-    async def by_number(self, account_id: str, number: str) -> BoxRow | None:
+    async def by_number(self, account_id: str, number: str) -> BoxRecord | None:
         sql = (
             "SELECT boxes.* FROM numbers JOIN boxes ON boxes.id = numbers.box_id"
             f" WHERE numbers.account_id = ? AND numbers.number = ? AND {NOT_DELETED}"
@@ -60,18 +60,18 @@ class SqliteBoxes:
         row = await self._database.read(lambda c: c.execute(sql, (account_id, number)).fetchone())
         return _box_from_row(row) if row else None
 
-    async def owned(self, account_id: str, owner_id: str, limit: int) -> list[BoxRow]:
+    async def owned(self, account_id: str, owner_id: str, limit: int) -> list[BoxRecord]:
         sql = f"SELECT * FROM boxes WHERE account_id = ? AND owner_id = ? AND {NOT_DELETED} ORDER BY mailbox LIMIT ?"
         rows = await self._database.read(lambda c: c.execute(sql, (account_id, owner_id, limit)).fetchall())
         return [_box_from_row(row) for row in rows]
 
-    async def of_account(self, account_id: str) -> list[BoxRow]:
+    async def of_account(self, account_id: str) -> list[BoxRecord]:
         sql = f"SELECT * FROM boxes WHERE account_id = ? AND {NOT_DELETED} ORDER BY mailbox"
         return [
             _box_from_row(row) for row in await self._database.read(lambda c: c.execute(sql, (account_id,)).fetchall())
         ]
 
-    async def replace(self, box: BoxRow) -> BoxRow:
+    async def replace(self, box: BoxRecord) -> BoxRecord:
         now = int(self._clock.now())
 
         def verb(connection: sqlite3.Connection) -> None:
@@ -118,7 +118,7 @@ class SqliteBoxes:
         await self._database.write(verb)
 
 
-def _insert_numbers(connection: sqlite3.Connection, box: BoxRow) -> None:
+def _insert_numbers(connection: sqlite3.Connection, box: BoxRecord) -> None:
     """Each number of an account belongs to one box, be it its mailbox number or an alias (kazoo-behaviour §4.7)."""
     wanted = [(box.settings["mailbox"], "mailbox"), *((alias, "alias") for alias in box.settings.get("aliases", ()))]
     for number, kind in wanted:
@@ -134,5 +134,5 @@ def _raise_update_conflict(connection: sqlite3.Connection, box_id: str) -> None:
     raise NotFound(f"there is no box {box_id!r}")
 
 
-def _box_from_row(row: sqlite3.Row) -> BoxRow:
-    return BoxRow(row["id"], row["account_id"], json.loads(row["settings"]), row["revision"])
+def _box_from_row(row: sqlite3.Row) -> BoxRecord:
+    return BoxRecord(row["id"], row["account_id"], json.loads(row["settings"]), row["revision"])

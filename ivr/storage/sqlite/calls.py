@@ -9,7 +9,7 @@ from typing import Any
 
 from ivr.errors import BadInput, NotFound
 from ivr.ids import IdGenerator
-from ivr.storage.protocols import CallRecord, Earlier, LiveCall
+from ivr.storage.records import CallRecord, InterruptedCall, LiveCall
 from ivr.storage.sqlite.database import Database
 
 SHARED_COLUMNS = ("id", "account_id", "box_id", "channel", "caller_number", "action", "began_at")
@@ -82,18 +82,18 @@ class SqliteCalls:
         sql = "UPDATE live_calls SET box_id = ?, own_phone = ? WHERE id = ?"
         await self._database.write(lambda c: c.execute(sql, (box_id, own_phone, call_id)).rowcount)
 
-    async def take_up(self, channel: str, uniqueid: str, now: int) -> Earlier | None:
+    async def take_up(self, channel: str, uniqueid: str, now: int) -> InterruptedCall | None:
         sql = "SELECT * FROM live_calls WHERE uniqueid = ? AND channel = ? ORDER BY seen_at"
         values = (uniqueid, channel)
         if not await self._database.read(lambda c: c.execute(sql, values).fetchall()):
             return None
 
-        def verb(connection: sqlite3.Connection) -> Earlier | None:
+        def verb(connection: sqlite3.Connection) -> InterruptedCall | None:
             rows = connection.execute(sql, values).fetchall()
             for row in rows:
                 _close_interrupted(connection, row, now)
             last = rows[-1] if rows else None
-            return Earlier(last["box_id"], bool(last["own_phone"]), last["seen_at"]) if last else None
+            return InterruptedCall(last["box_id"], bool(last["own_phone"]), last["seen_at"]) if last else None
 
         return await self._database.write(verb)
 

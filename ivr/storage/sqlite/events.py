@@ -5,40 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Any
 
 from ivr.storage.records import Message
-
-
-class TaskKind(StrEnum):
-    """What an outbox row asks for. The first group tells of a change, the second is what then has to be done."""
-
-    NEW = "new"
-    """A message came."""
-    SAVED = "saved"
-    DELETED = "deleted"
-    MOVED_TO_NEW = "renewed"
-    """It went back to the folder `new`."""
-    SOFT_DELETED = "removed"
-    """It went out of sight for good."""
-    BOX_FULL = "full"
-    """A caller found the box full. One row a caller: how often its owner is told is for those who tell."""
-    BOX_LOCKED = "locked"
-    """Wrong PINs have locked the box."""
-
-    MWI = "light"
-    """The message light of the box's devices must be set to its counts; one row a box."""
-    PHONE_MWI = "phone"
-    """The phone in `about`, of the Asterisk in the payload, is somebody's now or nobody's: it must show their sum."""
-    TRANSCRIPTION = "transcript"
-    MAIL = "mail"
-    """One mail to the address in `about`."""
-    AFTER_MAIL = "after-mail"
-    """Every mail about a message has been delivered: save or delete it, where the box says so."""
-    CALL = "call"
-    """A call to the number in `about`, until somebody has answered or nothing is new; one row a number and box."""
-    WEBHOOK = "webhook"
+from ivr.storage.records import TaskKind as TaskKind
 
 
 def enqueue(

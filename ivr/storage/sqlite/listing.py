@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ivr.mailbox.listing import LOOKED_AT, BoxesWanted, ListedBox, ListedMessage, MessagesWanted, Page
-from ivr.storage.protocols import BoxRow
+from ivr.storage.records import BoxRecord
 from ivr.storage.sqlite import counters, message_rows
 from ivr.storage.sqlite.database import Database
 
@@ -81,7 +81,7 @@ def _iter_boxes(connection: sqlite3.Connection, account_id: str, query: BoxesWan
     sql = "SELECT * FROM boxes INDEXED BY listed_boxes WHERE account_id = ? AND deleted_at IS NULL"
     step = partial(_rows_after, connection, sql, (account_id,), ("mailbox", "id"), query.ascending)
     for row in _iter_rows_after(step, query.after, lambda row: (row["mailbox"], row["id"]), query.limit + 1):
-        box = BoxRow(row["id"], row["account_id"], json.loads(row["settings"]), row["revision"])
+        box = BoxRecord(row["id"], row["account_id"], json.loads(row["settings"]), row["revision"])
         yield ListedBox(box, counters.read_counts(connection, box.id), row["created_at"], row["modified_at"])
 
 

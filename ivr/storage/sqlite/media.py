@@ -10,8 +10,7 @@ import structlog
 
 from ivr.clock import Clock
 from ivr.errors import NotFound, PreconditionFailed
-from ivr.storage.protocols import Media, MediaKind
-from ivr.storage.records import Message
+from ivr.storage.records import MediaKind, Message, StoredMedia
 from ivr.storage.sqlite import quota
 from ivr.storage.sqlite.database import Database
 
@@ -25,17 +24,17 @@ class SqliteMedia:
         self._database = database
         self._clock = clock
 
-    async def add(self, media: Media) -> None:
+    async def add(self, media: StoredMedia) -> None:
         await self._database.write(lambda c: insert_media(c, media))
 
-    async def get(self, account_id: str, media_id: str) -> Media | None:
+    async def get(self, account_id: str, media_id: str) -> StoredMedia | None:
         sql = "SELECT * FROM media WHERE id = ? AND account_id = ? AND deleted_at IS NULL"
         row = await self._database.read(lambda c: c.execute(sql, (media_id, account_id)).fetchone())
         return _media_from_row(row) if row else None
 
     async def use(
         self,
-        media: Media,
+        media: StoredMedia,
         *,
         user_id: str | None = None,
         take_id: str | None = None,
@@ -84,7 +83,7 @@ class SqliteMedia:
         return bool(befores)
 
 
-def insert_media(connection: sqlite3.Connection, media: Media) -> None:
+def insert_media(connection: sqlite3.Connection, media: StoredMedia) -> None:
     """A row for `media`, within a transaction of somebody else's."""
     connection.execute(
         "INSERT INTO media (id, account_id, box_id, kind, source, content_type, length_ms, bytes, created_at)"
@@ -158,8 +157,8 @@ def _soft_delete_replaced(
     )
 
 
-def _media_from_row(row: sqlite3.Row) -> Media:
-    return Media(
+def _media_from_row(row: sqlite3.Row) -> StoredMedia:
+    return StoredMedia(
         id=row["id"],
         account_id=row["account_id"],
         box_id=row["box_id"],

@@ -10,11 +10,9 @@ import structlog
 
 from ivr.clock import Clock
 from ivr.errors import BoxDeleted, NotFound
-from ivr.storage.protocols import Because
-from ivr.storage.records import Counts, Folder, Message, OpenFolder
+from ivr.storage.records import ChangeReason, Counts, Folder, Message, OpenFolder, TaskKind
 from ivr.storage.sqlite import counters, events, message_rows, quota, removal
 from ivr.storage.sqlite.database import Database
-from ivr.storage.sqlite.events import TaskKind
 
 TASK_KIND_BY_FOLDER = {
     Folder.NEW: TaskKind.MOVED_TO_NEW,
@@ -105,7 +103,7 @@ class SqliteMessages:
         box_id: str,
         message_id: str,
         folder: Folder,
-        because: Because,
+        because: ChangeReason,
         *,
         only_from: Folder | None = None,
         seen: int | None = None,
@@ -118,7 +116,7 @@ class SqliteMessages:
 
         return _log_folder_change(*await self._database.write(verb), because)
 
-    async def restore(self, box_id: str, message_id: str, because: Because) -> Message:
+    async def restore(self, box_id: str, message_id: str, because: ChangeReason) -> Message:
         def verb(connection: sqlite3.Connection) -> tuple[Message, Message]:
             before = message_rows.message_by_id(connection, box_id, message_id)
             if before.folder != Folder.DELETED:
@@ -127,7 +125,7 @@ class SqliteMessages:
 
         return _log_folder_change(*await self._database.write(verb), because)
 
-    async def bring_back(self, box_id: str, message_id: str, because: Because) -> Message:
+    async def bring_back(self, box_id: str, message_id: str, because: ChangeReason) -> Message:
         now = self._timestamp()
 
         def verb(connection: sqlite3.Connection) -> list[Message]:
@@ -248,7 +246,7 @@ class SqliteMessages:
         events.enqueue_mwi(connection, message.account_id, message.box_id, now)
 
     def _move_to_folder(
-        self, connection: sqlite3.Connection, before: Message, folder: Folder, reason: Because
+        self, connection: sqlite3.Connection, before: Message, folder: Folder, reason: ChangeReason
     ) -> Message:
         now = self._timestamp()
         arrival = (
@@ -269,7 +267,7 @@ class SqliteMessages:
         return replace(before, folder=folder, folder_before=before.folder, revision=before.revision + 1)
 
 
-def _log_folder_change(before: Message, after: Message, reason: Because) -> Message:
+def _log_folder_change(before: Message, after: Message, reason: ChangeReason) -> Message:
     if after.folder != before.folder:
         log.info(
             "message.folder", message=after.id, box=after.box_id, folder=after.folder, was=before.folder, why=reason

@@ -9,47 +9,19 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ivr.clock import Clock
 from ivr.errors import NotFound
 from ivr.storage.process_locks import Attendance
+from ivr.storage.protocols import OnCommit
+from ivr.storage.records import LEASE_S, NEVER_DUE, OutboxTask, TaskKind
 from ivr.storage.sqlite.database import Database
-from ivr.storage.sqlite.events import TaskKind
+from ivr.storage.sqlite.transaction import SqliteTransaction
 
-LEASE_S = 120
-"""Renewed while somebody works at the row."""
 RUN_LOCK_PREFIX = "run-"
 """Before the name of a run that is attended to."""
-NEVER_DUE = 2**53
-"""`due_at` of a row that was given up."""
-
-OnCommit = Callable[[sqlite3.Connection], object]
-"""What happens in the transaction that ends a row."""
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxTask:
-    """Something to do. `attempts` counts this one."""
-
-    id: int
-    account_id: str
-    box_id: str
-    message_id: str | None
-    kind: TaskKind
-    target: str
-    payload: Mapping[str, Any]
-    created_at: int
-    due_at: int
-    attempts: int
-    error: str | None
-    lease: str | None
-
-    @property
-    def is_given_up(self) -> bool:
-        return self.due_at >= NEVER_DUE
 
 
 class Outbox:
@@ -110,11 +82,13 @@ class Outbox:
     async def complete(self, tasks: Sequence[OutboxTask], on_commit: OnCommit | None = None) -> None:
         """Rows are done, and what follows is written with it. What was asked for anew meanwhile stays."""
 
+        now = int(self._clock.now())
+
         def verb(connection: sqlite3.Connection) -> None:
             sql = "DELETE FROM outbox WHERE id = ? AND lease = ?"
             gone = [connection.execute(sql, (row.id, row.lease)).rowcount for row in tasks]
             if on_commit and all(gone):
-                on_commit(connection)
+                on_commit(SqliteTransaction(connection, now))
 
         await self._database.write(verb)
 

@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 from ivr.storage.overview import Arrived, EndedCall, Light, Overview
-from ivr.storage.protocols import LiveCall
+from ivr.storage.records import LiveCall
 from ivr.storage.sqlite.database import Database
 
 MAX_ROWS = 8

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from ivr.errors import NotFound
-from ivr.storage.records import Message
+from ivr.storage.records import Message, TaskKind
 from ivr.storage.sqlite import counters, events, message_rows
-from ivr.storage.sqlite.events import TaskKind
 
 REPLACED_AUDIO = "audio"
 """The kind of tombstone that stands for audio and not for a message; it stays no longer than that audio."""

@@ -6,7 +6,7 @@ import json
 import sqlite3
 
 from ivr.errors import NotFound
-from ivr.storage.protocols import Purpose, Take, TakeState
+from ivr.storage.records import RecordingPurpose, Take, TakeState
 from ivr.storage.sqlite.database import Database
 
 
@@ -44,11 +44,11 @@ class SqliteTakes:
     async def put_aside(self, take_id: str) -> list[Take]:
         def verb(connection: sqlite3.Connection) -> list[Take]:
             sql = "UPDATE takes SET state = ? WHERE id = ? RETURNING box_id, purpose"
-            row = connection.execute(sql, (TakeState.ASIDE, take_id)).fetchone()
+            row = connection.execute(sql, (TakeState.AWAITING_OWNER, take_id)).fetchone()
             if row is None:
                 raise NotFound("this recording was kept or dropped already")
             others = "FROM takes WHERE box_id = ? AND state = ? AND purpose = ? AND id <> ?"
-            of_the_same = (row["box_id"], TakeState.ASIDE, row["purpose"], take_id)
+            of_the_same = (row["box_id"], TakeState.AWAITING_OWNER, row["purpose"], take_id)
             older = [_take_from_row(found) for found in connection.execute(f"SELECT * {others}", of_the_same)]
             connection.execute(f"DELETE {others}", of_the_same)
             return older
@@ -57,12 +57,12 @@ class SqliteTakes:
 
     async def aside(self, box_id: str) -> list[Take]:
         sql = "SELECT * FROM takes WHERE box_id = ? AND state = ? ORDER BY began_at, id"
-        rows = await self._database.read(lambda c: c.execute(sql, (box_id, TakeState.ASIDE)).fetchall())
+        rows = await self._database.read(lambda c: c.execute(sql, (box_id, TakeState.AWAITING_OWNER)).fetchall())
         return [_take_from_row(row) for row in rows]
 
     async def left_behind(self) -> list[Take]:
         sql = "SELECT * FROM takes WHERE state <> ? ORDER BY began_at, id"
-        rows = await self._database.read(lambda c: c.execute(sql, (TakeState.ASIDE,)).fetchall())
+        rows = await self._database.read(lambda c: c.execute(sql, (TakeState.AWAITING_OWNER,)).fetchall())
         return [_take_from_row(row) for row in rows]
 
 
@@ -71,7 +71,7 @@ def _take_from_row(row: sqlite3.Row) -> Take:
         id=row["id"],
         account_id=row["account_id"],
         box_id=row["box_id"],
-        purpose=Purpose(row["purpose"]),
+        purpose=RecordingPurpose(row["purpose"]),
         channel=row["channel"] or "",
         path=row["path"],
         began_at=row["began_at"],

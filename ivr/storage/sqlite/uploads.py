@@ -8,10 +8,9 @@ from dataclasses import replace
 import structlog
 
 from ivr.clock import Clock
-from ivr.storage.records import Message
+from ivr.storage.records import Message, TaskKind
 from ivr.storage.sqlite import counters, events, message_rows, quota, removal
 from ivr.storage.sqlite.database import Database
-from ivr.storage.sqlite.events import TaskKind
 
 log = structlog.get_logger()
 

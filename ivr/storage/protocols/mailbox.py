@@ -7,43 +7,41 @@ happened then.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
-from ivr.storage.records import Counts, Folder, Message, OpenFolder
-
-
-@dataclass(frozen=True, slots=True)
-class BoxRow:
-    """A box as it is kept. `settings` is the document of `ivr.mailbox.box_settings.Box`, unknown keys and all."""
-
-    id: str
-    account_id: str
-    settings: Mapping[str, Any]
-    revision: int = 1
+from ivr.storage.records import (
+    BoxRecord,
+    ChangeReason,
+    Counts,
+    Folder,
+    MediaKind,
+    Message,
+    OpenFolder,
+    StoredMedia,
+    Take,
+)
 
 
 class BoxStore(Protocol):
     """Boxes and the numbers they are reached by."""
 
-    async def add(self, box: BoxRow) -> None:
+    async def add(self, box: BoxRecord) -> None:
         """Raises `Conflict` where its number or an alias is in use in the account."""
 
-    async def get(self, box_id: str) -> BoxRow:
+    async def get(self, box_id: str) -> BoxRecord:
         """Raises `NotFound`."""
 
-    async def by_number(self, account_id: str, number: str) -> BoxRow | None:
+    async def by_number(self, account_id: str, number: str) -> BoxRecord | None:
         """The box that a mailbox number or alias belongs to."""
 
-    async def owned(self, account_id: str, owner_id: str, limit: int) -> list[BoxRow]:
+    async def owned(self, account_id: str, owner_id: str, limit: int) -> list[BoxRecord]:
         """At most `limit` boxes of one owner, by number."""
 
-    async def of_account(self, account_id: str) -> list[BoxRow]:
+    async def of_account(self, account_id: str) -> list[BoxRecord]:
         """All boxes of an account, by number."""
 
-    async def replace(self, box: BoxRow) -> BoxRow:
+    async def replace(self, box: BoxRecord) -> BoxRecord:
         """New settings; `revision` must be the stored one, and goes up. Raises `NotFound`, `Conflict`."""
 
     async def remove(self, box_id: str, *, seen: int | None = None) -> None:
@@ -51,15 +49,6 @@ class BoxStore(Protocol):
 
         Raises `NotFound`; `PreconditionFailed` where its revision is not `seen`.
         """
-
-
-class Because(StrEnum):
-    """Why a message changed, for the events that tell of it (kazoo-behaviour §5.2)."""
-
-    KEY = "dtmf"
-    HEARD = "heard"
-    NOTIFIED = "after_notify"
-    REQUEST = "crossbar_action"
 
 
 class MessageStore(Protocol):
@@ -104,7 +93,7 @@ class MessageStore(Protocol):
         box_id: str,
         message_id: str,
         folder: Folder,
-        because: Because,
+        because: ChangeReason,
         *,
         only_from: Folder | None = None,
         seen: int | None = None,
@@ -114,7 +103,7 @@ class MessageStore(Protocol):
         Raises `NotFound`; `PreconditionFailed` where its revision is no longer `seen`.
         """
 
-    async def restore(self, box_id: str, message_id: str, because: Because) -> Message:
+    async def restore(self, box_id: str, message_id: str, because: ChangeReason) -> Message:
         """From `deleted` back to where it came from. Raises `NotFound`."""
 
     async def add_copies(self, copies: Sequence[Message], of: Message, *, seen: int | None = None) -> list[Message]:
@@ -126,7 +115,7 @@ class MessageStore(Protocol):
     async def add_moved(self, moved: Message, of: Message, *, seen: int | None = None) -> list[Message]:
         """The same for one copy, and the box that the message was in loses it."""
 
-    async def bring_back(self, box_id: str, message_id: str, because: Because) -> Message:
+    async def bring_back(self, box_id: str, message_id: str, because: ChangeReason) -> Message:
         """Restore, from `deleted` or after a soft delete. Raises `BoxFull`; `NotFound`, which says so where it is
         too late."""
 
@@ -169,43 +158,6 @@ class UploadStore(Protocol):
         """
 
 
-class Purpose(StrEnum):
-    """What a recording in progress will be."""
-
-    MESSAGE = "message"
-    INTRO = "intro"
-    GREETING = "greeting"
-    TEMPORARY = "temporary"
-    NAME = "name"
-
-
-class TakeState(StrEnum):
-    RECORDING = "recording"
-    REVIEWED = "reviewed"
-    """Recorded, and the caller is asked about it."""
-    ASIDE = "aside"
-    """A greeting or a name whose call ended before its owner decided: they are asked at their next sign-in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Take:
-    """A recording in progress: a row, committed before the beep, and a growing file."""
-
-    id: str
-    account_id: str
-    box_id: str
-    purpose: Purpose
-    channel: str
-    path: str
-    began_at: int
-    state: TakeState = TakeState.RECORDING
-    call_id: str = ""
-    caller_number: str = ""
-    caller_name: str = ""
-    payload: Mapping[str, Any] | None = None
-    """What adopting it needs to know: the id its message will have; for an intro, what is forwarded where."""
-
-
 class TakeStore(Protocol):
     """Recordings in progress."""
 
@@ -231,41 +183,15 @@ class TakeStore(Protocol):
         """All takes but those put aside, oldest first: after a start, those whose calls the last run did not finish."""
 
 
-class MediaKind(StrEnum):
-    """What a recording of an owner's is for; the values are keys of a box's `media` (kazoo-behaviour §1.12)."""
-
-    UNAVAILABLE = "unavailable"
-    TEMPORARY = "temporary_unavailable"
-    NAME = "name"
-
-
-@dataclass(frozen=True, slots=True)
-class Media:
-    """A greeting or a name; its audio lies at `<account>/media/<id>.wav`."""
-
-    id: str
-    account_id: str
-    box_id: str
-    kind: MediaKind
-    length_ms: int
-    bytes: int
-    created_at: int
-    """Unix seconds."""
-    source: str = "recording"
-    """"recording": spoken at a phone; "upload": given by a program, and never overwritten (kazoo-behaviour §2.5)."""
-    content_type: str = "audio/x-wav"
-    """Of what was uploaded."""
-
-
 class MediaStore(Protocol):
     """Greetings and names."""
 
-    async def add(self, media: Media) -> None:
+    async def add(self, media: StoredMedia) -> None:
         """A recording whose audio is synced appears."""
 
     async def use(
         self,
-        media: Media,
+        media: StoredMedia,
         *,
         user_id: str | None = None,
         take_id: str | None = None,
@@ -287,63 +213,5 @@ class MediaStore(Protocol):
         Raises `NotFound`; `PreconditionFailed` as `use` does.
         """
 
-    async def get(self, account_id: str, media_id: str) -> Media | None:
+    async def get(self, account_id: str, media_id: str) -> StoredMedia | None:
         """None where there is none of that id in the account, or no more."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallRecord:
-    """A whole call, to be read afterwards: what was heard and pressed, PIN digits masked."""
-
-    channel: str
-    caller_number: str
-    action: str
-    status: str
-    began_at: int
-    ended_at: int
-    account_id: str | None
-    box_id: str | None
-    steps: Sequence[Mapping[str, Any]]
-    id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LiveCall:
-    """A call that has begun and is not over."""
-
-    channel: str
-    caller_number: str
-    action: str
-    number: str
-    """The box that the dialplan named, "" where it named none."""
-    began_at: int
-    uniqueid: str | None = None
-    instance: str | None = None
-    """The service that has it, where the call may outlive it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """What is known of a call whose service died, or left it."""
-
-    box_id: str | None
-    """The box that was signed in to."""
-    own_phone: bool
-    seen_at: int
-    """Unix seconds at which its service was last alive."""
-
-
-class CallStore(Protocol):
-    """Calls: those that go on, and the records of those that are over."""
-
-    async def begin(self, call: LiveCall) -> str:
-        """A call has begun; gives the id that its record will have."""
-
-    async def add(self, call: CallRecord) -> None:
-        """Keep the record of a call: it is over."""
-
-    async def signed_in(self, call_id: str, box_id: str, own_phone: bool) -> None:
-        """Somebody has signed in to a box in this call."""
-
-    async def take_up(self, channel: str, uniqueid: str, now: int) -> Earlier | None:
-        """What another service, or an earlier run of this one, knew of this call, which it no longer has."""

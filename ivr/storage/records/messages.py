@@ -15,6 +15,15 @@ class Folder(StrEnum):
     DELETED = "deleted"
 
 
+class ChangeReason(StrEnum):
+    """Why a message changed, for the events that tell of it (kazoo-behaviour §5.2)."""
+
+    KEY = "dtmf"
+    HEARD = "heard"
+    NOTIFIED = "after_notify"
+    REQUEST = "crossbar_action"
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who left a message, as the network said."""

@@ -1,0 +1,88 @@
+"""Message lights of mailboxes and phones: which MWI addresses there are, and what each has to show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from ivr.ami.mwi import MwiState, is_valid_mailbox
+from ivr.notifications.settings import MwiSettings
+from ivr.storage.protocols import MwiStore
+from ivr.storage.records import BoxMwiCounts, EndpointMwiCounts
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class BoxMwi:
+    """A mailbox: its owner, and the states of its own message lights."""
+
+    box_id: str
+    owner_id: str | None
+    states: tuple[MwiState, ...]
+
+
+class MwiTargets:
+    """The message lights of one Asterisk, `system`."""
+
+    def __init__(self, store: MwiStore, settings: MwiSettings, system: str) -> None:
+        self._store = store
+        self._settings = settings
+        self._system = system
+
+    async def for_boxes(self, box_ids: Sequence[str]) -> list[BoxMwi]:
+        """Return the lights of these mailboxes, deleted ones included."""
+        return [self._box_mwi(counts) for counts in await self._store.boxes(box_ids)]
+
+    async def box_page(self, after: str, limit: int) -> list[BoxMwi]:
+        """Return the lights of existing mailboxes by id, after the id `after`."""
+        return [self._box_mwi(counts) for counts in await self._store.box_page(after, limit)]
+
+    async def for_owners(self, owner_ids: Iterable[str]) -> list[MwiState]:
+        """Return the lights of the phones of these users: the sum over all mailboxes that each owns."""
+        counts = await self._store.endpoints_of_owners(self._system, owner_ids)
+        return [state for _, state in self._endpoint_states(counts)]
+
+    async def for_endpoints(self, endpoint_names: Iterable[str]) -> list[MwiState]:
+        """Return the lights of these phones; a phone without a user is dark."""
+        names = sorted(set(endpoint_names))
+        states = dict(self._endpoint_states(await self._store.endpoints(self._system, names)))
+        wanted = [states.get(name) or MwiState(self._settings.device.format(endpoint=name), 0, 0) for name in names]
+        return [state for state in wanted if is_valid_mailbox(state.mailbox)]
+
+    async def endpoint_page(self, after: str, limit: int) -> list[tuple[str, MwiState]]:
+        """Return the endpoints after the name `after`, by name, and their lights."""
+        return [*self._endpoint_states(await self._store.endpoint_page(self._system, after, limit))]
+
+    def is_managed(self, system: str) -> bool:
+        """Return whether these lights belong to the Asterisk `system`."""
+        return system == self._system
+
+    def _box_mwi(self, box: BoxMwiCounts) -> BoxMwi:
+        new, saved = (0, 0) if box.is_deleted else (box.new, box.saved)
+        names = () if box.is_deleted and box.is_number_in_use else self._mailbox_names(box)
+        return BoxMwi(box.box_id, box.owner_id, tuple(MwiState(name, new, saved) for name in names))
+
+    def _endpoint_states(self, endpoints: Iterable[EndpointMwiCounts]) -> Iterator[tuple[str, MwiState]]:
+        for counts in endpoints:
+            name = self._settings.device.format(endpoint=counts.endpoint)
+            if is_valid_mailbox(name):
+                yield counts.endpoint, MwiState(name, counts.new, counts.saved)
+
+    def _mailbox_names(self, box: BoxMwiCounts) -> list[str]:
+        """Return the MWI addresses of the mailbox number, of the number with the prefix, and of its `numbers`."""
+        numbers = [box.mailbox, *box.numbers]
+        if self._settings.prefix:
+            numbers.append(self._settings.prefix + box.mailbox)
+        names = [
+            number
+            if "@" in number
+            else self._settings.mailbox.format(number=number, realm=box.realm, account=box.account_id)
+            for number in dict.fromkeys(numbers)
+        ]
+        for name in names:
+            if not is_valid_mailbox(name):
+                log.warning("light.no_mailbox", box=box.box_id, name=name)
+        return [name for name in names if is_valid_mailbox(name)]

@@ -1,0 +1,23 @@
+"""Protocols of the stores: what the rules need of tables and folders. The adapters implement them.
+
+Every method is `async` and finished when it returns: changes are synced to the disk together with their outbox tasks
+and counters, in one transaction. All of them raise `StoreError`, or a subclass, if the store fails; nothing has changed
+then.
+"""
+
+from ivr.storage.protocols.calls import CallStore
+from ivr.storage.protocols.mailbox import BoxStore, MediaStore, MessageStore, TakeStore, UploadStore
+from ivr.storage.protocols.outbox import MwiStore, OnCommit, OutboxStore, Transaction
+
+__all__ = [
+    "BoxStore",
+    "CallStore",
+    "MediaStore",
+    "MessageStore",
+    "MwiStore",
+    "OnCommit",
+    "OutboxStore",
+    "TakeStore",
+    "Transaction",
+    "UploadStore",
+]

@@ -1,0 +1,132 @@
+"""Storage interface of the outbox and of the message lights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from ivr.storage.records import BoxMwiCounts, EndpointMwiCounts, Message, OutboxTask, TaskKind
+
+
+class Transaction(Protocol):
+    """An open transaction: everything that is written through it is committed together, or not at all.
+
+    It is valid only while the function that receives it runs.
+    """
+
+    @property
+    def now(self) -> int:
+        """The time of the transaction, in Unix seconds."""
+
+    def enqueue(
+        self,
+        kind: TaskKind,
+        *,
+        account_id: str,
+        box_id: str,
+        message_id: str | None = None,
+        target: str = "",
+        due_at: int | None = None,
+        payload: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Add a task to the outbox, due at `due_at` (Unix s; None: now).
+
+        A task of kind `CALL` for a mailbox and number that already has one is not added.
+        """
+
+    def acquire_throttle(self, kind: TaskKind, *, account_id: str, box_id: str, interval_s: int) -> bool:
+        """Return whether a mailbox may notify again about `kind`, and record that it does.
+
+        False while the last notification is less than `interval_s` seconds old.
+        """
+
+    def has_task(self, kind: TaskKind, message_id: str) -> bool:
+        """Return whether the outbox still has a task of `kind` for a message."""
+
+    def set_transcription(self, message: Message, transcription: str) -> None:
+        """Store the transcription of a message, as JSON: {"result": "success" or "error", "text": …}.
+
+        Nothing is stored if the audio of the message was replaced meanwhile.
+        """
+
+
+OnCommit = Callable[[Transaction], object]
+"""Writes further changes in the transaction that completes a task."""
+
+
+class OutboxStore(Protocol):
+    """The outbox as its workers see it: tasks are claimed, then completed, rescheduled or given up.
+
+    A claim is a lease: the task is not due again before it ends, so a worker that hangs or dies delays it only for a
+    while. Only the holder of the lease can finish the task. A task that was given up stays for an administrator to see
+    (`ivr outbox list`) and is never due.
+    """
+
+    async def release_orphaned_leases(self) -> int:
+        """Make tasks due that processes which have died were working on; return how many. Called at the start."""
+
+    def change_fingerprint(self) -> tuple[int, int]:
+        """Return a value that differs when a task may have been added. Costs microseconds."""
+
+    async def due_kinds(self) -> set[TaskKind]:
+        """Return the kinds of which a task is due."""
+
+    async def claim(self, kinds: Collection[TaskKind], limit: int) -> list[OutboxTask]:
+        """Claim at most `limit` due tasks, longest waiting first."""
+
+    async def complete(self, tasks: Sequence[OutboxTask], on_commit: OnCommit | None = None) -> None:
+        """Delete finished tasks, and call `on_commit` in the same transaction if every lease still held.
+
+        A task that was enqueued again meanwhile stays.
+        """
+
+    async def reschedule(
+        self, task: OutboxTask, due_at: int, error: str | None, payload: Mapping[str, Any] | None = None
+    ) -> None:
+        """Make a task due again at `due_at` (Unix s); `NEVER_DUE` gives it up. `payload` None: unchanged."""
+
+    async def save_progress(self, task: OutboxTask, payload: Mapping[str, Any]) -> None:
+        """Store the state of a task that is being worked on."""
+
+    async def renew_lease(self, task: OutboxTask) -> None:
+        """Extend the lease of a task by `LEASE_S` from now."""
+
+    async def release_without_attempt(self, tasks: Sequence[OutboxTask], due_at: int, error: str) -> None:
+        """Return tasks that were not attempted; the attempt is not counted."""
+
+    async def list_tasks(self, limit: int = 1000) -> list[OutboxTask]:
+        """Return tasks, oldest first."""
+
+    async def retry(self, ids: Sequence[int] | None = None) -> int:
+        """Make tasks due now, with their attempts reset; None: all that were given up. Return how many.
+
+        Raises `NotFound`.
+        """
+
+    async def delete(self, ids: Sequence[int]) -> int:
+        """Delete tasks without performing them; return how many. Raises `NotFound`."""
+
+    async def backlog_by_kind(self) -> dict[TaskKind, tuple[int, int]]:
+        """Return the number of waiting tasks of each kind, and the age of the oldest in seconds."""
+
+    async def count_given_up(self) -> int:
+        """Return how many tasks were given up."""
+
+
+class MwiStore(Protocol):
+    """Counts for message lights, read in one statement whatever the number of mailboxes."""
+
+    async def boxes(self, box_ids: Sequence[str]) -> list[BoxMwiCounts]:
+        """Return the counts of these mailboxes, deleted ones included."""
+
+    async def box_page(self, after: str, limit: int) -> list[BoxMwiCounts]:
+        """Return the counts of existing mailboxes by id, after the id `after`."""
+
+    async def endpoints_of_owners(self, system: str, owner_ids: Iterable[str]) -> list[EndpointMwiCounts]:
+        """Return the sums for all endpoints of these users at the Asterisk `system`."""
+
+    async def endpoints(self, system: str, endpoints: Iterable[str]) -> list[EndpointMwiCounts]:
+        """Return the sums for these endpoints; one that belongs to no user is missing."""
+
+    async def endpoint_page(self, system: str, after: str, limit: int) -> list[EndpointMwiCounts]:
+        """Return the sums for endpoints by name, after the name `after`."""

@@ -1,0 +1,81 @@
+"""Records of mailboxes, greetings and recordings in progress."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class BoxRecord:
+    """A box as it is kept. `settings` is the document of `ivr.mailbox.box_settings.Box`, unknown keys and all."""
+
+    id: str
+    account_id: str
+    settings: Mapping[str, Any]
+    revision: int = 1
+
+
+class MediaKind(StrEnum):
+    """What a recording of an owner's is for; the values are keys of a box's `media` (kazoo-behaviour §1.12)."""
+
+    UNAVAILABLE = "unavailable"
+    TEMPORARY = "temporary_unavailable"
+    NAME = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMedia:
+    """A greeting or a name; its audio lies at `<account>/media/<id>.wav`."""
+
+    id: str
+    account_id: str
+    box_id: str
+    kind: MediaKind
+    length_ms: int
+    bytes: int
+    created_at: int
+    """Unix seconds."""
+    source: str = "recording"
+    """"recording": spoken at a phone; "upload": given by a program, and never overwritten (kazoo-behaviour §2.5)."""
+    content_type: str = "audio/x-wav"
+    """Of what was uploaded."""
+
+
+class RecordingPurpose(StrEnum):
+    """What a recording in progress will be."""
+
+    MESSAGE = "message"
+    INTRO = "intro"
+    GREETING = "greeting"
+    TEMPORARY = "temporary"
+    NAME = "name"
+
+
+class TakeState(StrEnum):
+    RECORDING = "recording"
+    REVIEWED = "reviewed"
+    """Recorded, and the caller is asked about it."""
+    AWAITING_OWNER = "aside"
+    """A greeting or a name whose call ended before its owner decided: they are asked at their next sign-in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """A recording in progress: a row, committed before the beep, and a growing file."""
+
+    id: str
+    account_id: str
+    box_id: str
+    purpose: RecordingPurpose
+    channel: str
+    path: str
+    began_at: int
+    state: TakeState = TakeState.RECORDING
+    call_id: str = ""
+    caller_number: str = ""
+    caller_name: str = ""
+    payload: Mapping[str, Any] | None = None
+    """What adopting it needs to know: the id its message will have; for an intro, what is forwarded where."""

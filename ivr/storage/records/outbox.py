@@ -1,0 +1,67 @@
+"""Records of the outbox: the tasks that follow a change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+LEASE_S = 120
+"""Seconds that a claim holds; a worker renews it while it works on the task."""
+NEVER_DUE = 2**53
+"""`due_at` of a task that was given up."""
+
+
+class TaskKind(StrEnum):
+    """What an outbox task is about. The first group reports a change, the second one is work that follows from it."""
+
+    NEW = "new"
+    """A message arrived."""
+    SAVED = "saved"
+    DELETED = "deleted"
+    MOVED_TO_NEW = "renewed"
+    """A message returned to the folder `new`."""
+    SOFT_DELETED = "removed"
+    BOX_FULL = "full"
+    """A caller found the mailbox full. One task per caller; the subscriber throttles what the owner receives."""
+    BOX_LOCKED = "locked"
+    """Wrong PINs have locked the mailbox."""
+
+    MWI = "light"
+    """Publish the counts of a mailbox to its message lights; one task per mailbox."""
+    PHONE_MWI = "phone"
+    """Publish the sum to the phone in `target`, of the Asterisk in the payload: its user has changed."""
+    TRANSCRIPTION = "transcript"
+    MAIL = "mail"
+    """One mail to the address in `target`."""
+    AFTER_MAIL = "after-mail"
+    """Every mail about a message was delivered: save or delete the message, where the mailbox says so."""
+    CALL = "call"
+    """Call the number in `target` until somebody answers or no message is new; one task per number and mailbox."""
+    WEBHOOK = "webhook"
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxTask:
+    """One row of the outbox. `attempts` includes the current one."""
+
+    id: int
+    account_id: str
+    box_id: str
+    message_id: str | None
+    kind: TaskKind
+    target: str
+    payload: Mapping[str, Any]
+    created_at: int
+    """Unix seconds."""
+    due_at: int
+    """Unix seconds."""
+    attempts: int
+    error: str | None
+    lease: str | None
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the task waits for an administrator."""
+        return self.due_at >= NEVER_DUE
