@@ -73,7 +73,7 @@ async def create_boxes(
     """An account with a box of so many messages for each number: its owner has the phone p…, a stranger the phone s…"""
     account = await app.directory.create_account(Account(name="lab", realm="lab.example"))
     stranger = await app.directory.create_user(User(name="stranger", account_id=account.id))
-    system, size = app.settings.asterisk.system, audio.stat().st_size
+    system, size = app.settings.asterisk.system_name, audio.stat().st_size
     for number, count in boxes.items():
         owner = await app.directory.create_user(User(name=f"p{number}", account_id=account.id))
         for name, user in ((f"p{number}", owner), (f"s{number}", stranger)):

@@ -101,7 +101,7 @@ class App:
     @cached_property
     def database(self) -> Database:
         data = self.settings.data
-        return Database(data.folder / "ivr.db", busy_timeout_ms=data.busy_ms, sync=data.sync)
+        return Database(data.folder / "ivr.db", busy_timeout_ms=data.busy_timeout_ms, sync=data.fsync)
 
     @cached_property
     def recordings(self) -> Recordings:
@@ -143,7 +143,7 @@ class App:
         from ivr.notifications.mwi_targets import MwiTargets
         from ivr.storage.sqlite.mwi_counts import SqliteMwiCounts
 
-        return MwiTargets(SqliteMwiCounts(self.database), self.settings.lights, self.settings.asterisk.system)
+        return MwiTargets(SqliteMwiCounts(self.database), self.settings.lights, self.settings.asterisk.system_name)
 
     @cached_property
     def _retention_store(self) -> SqliteRetention:
@@ -163,13 +163,13 @@ class App:
 
     @cached_property
     def secret_store(self) -> SecretStore:
-        return SecretStore(self.database, self._pepper, self.settings.pins.cost)
+        return SecretStore(self.database, self._pepper, self.settings.pins.bcrypt_cost)
 
     @cached_property
     def credentials(self) -> CredentialStore:
         from ivr.directory.credentials import CredentialStore
 
-        return CredentialStore(self.database, self._pepper, self.settings.pins.cost)
+        return CredentialStore(self.database, self._pepper, self.settings.pins.bcrypt_cost)
 
     @cached_property
     def tokens(self) -> TokenStore:
@@ -243,7 +243,7 @@ class App:
             greetings=Greetings(self.media, self.takes, self.recordings, self.clock),
             capacity=Room(self.messages, self.clock),
             system_settings=self.settings.voicemail,
-            asterisk_name=self.settings.asterisk.system,
+            asterisk_name=self.settings.asterisk.system_name,
             clock=self.clock,
         )
 

@@ -1,6 +1,6 @@
-"""All settings of the installation: `ivr.toml`, over which `IVR_*` variables win (docs/settings.md).
+"""The settings of the installation, from `ivr.toml` and from `IVR_*` environment variables (docs/settings.md).
 
-`IVR_FASTAGI__PORT=4600` is `port` of `[fastagi]`.
+A variable overrides the file: `IVR_FASTAGI__PORT=4600` sets `port` of `[fastagi]`.
 """
 
 from __future__ import annotations
@@ -33,43 +33,59 @@ class _Section(BaseModel):
 
 class DataSettings(_Section):
     folder: Path = Field(
-        Path("/var/lib/ivr"), description="Database, recordings and joined prompts. Asterisk sees it at the same path."
+        Path("/var/lib/ivr"),
+        description="Folder of the database, recordings and prompt cache. Asterisk must see it at the same path.",
     )
-    busy_ms: Annotated[int, Field(ge=0, le=600_000)] = Field(
-        5000, description="Milliseconds to wait for another process that holds the database."
+    busy_timeout_ms: Annotated[int, Field(ge=0, le=600_000)] = Field(
+        5000,
+        description="Milliseconds to wait while another process writes to the database. 0: fail immediately.",
     )
-    sync: bool = Field(
-        True, description="Wait for the disk at each change. Off only where losing messages does not matter."
+    fsync: bool = Field(
+        True,
+        description="Wait for the disk after each change. false: a power failure may lose messages.",
     )
 
 
 class FastAgiSettings(_Section):
-    host: str = Field("127.0.0.1", description="Address to listen on for Asterisk.")
-    port: Annotated[int, Field(ge=0, le=65_535)] = Field(4573, description="0: any free port.")
-    calls: Annotated[int, Field(ge=1, le=100_000)] = Field(500, description="Calls at a time.")
-    header_within_s: Annotated[float, Field(gt=0, le=600)] = Field(
-        5.0, description="Seconds a peer may take to say what it wants."
+    host: str = Field("127.0.0.1", description="Address to listen on for FastAGI.")
+    port: Annotated[int, Field(ge=0, le=65_535)] = Field(4573, description="TCP port to listen on. 0: any free port.")
+    max_calls: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        500,
+        description="Maximum number of simultaneous calls over FastAGI; the dialplan continues with any further call.",
+    )
+    header_timeout_s: Annotated[float, Field(gt=0, le=600)] = Field(
+        5.0, description="Seconds to wait for the header block of a new connection."
     )
 
 
 class AsteriskSettings(_Section):
-    system: str = Field("asterisk", description="Which Asterisk the endpoints are of, where there are several.")
+    system_name: str = Field(
+        "asterisk", description="Name of this Asterisk; it tells endpoints of the same name on several Asterisks apart."
+    )
     secret: str = Field(
         "",
-        description="What IVR_SECRET holds in Asterisk; empty: `asterisk-secret` in the data folder.",
+        description="Value of the Asterisk global variable IVR_SECRET. Empty: read from `asterisk-secret` in the data"
+        " folder, which the first start creates.",
     )
-    console: str = Field("asterisk", description="Command that reaches Asterisk's console when `-rx` is put behind it.")
+    console_command: str = Field(
+        "asterisk", description="Command that runs an Asterisk console command when `-rx COMMAND` is appended."
+    )
 
 
 class SoundsSettings(_Section):
     folder: Path | None = Field(
-        None, description="The prompts, one folder a language; empty: those that came with ivr."
+        None,
+        description="Folder of the prompts, with a subfolder for each language. Empty: the prompts of the package.",
     )
-    sentences: Annotated[int, Field(ge=100, le=10**6)] = Field(2000, description="Joined sentences kept at a time.")
+    prompt_cache_size: Annotated[int, Field(ge=100, le=10**6)] = Field(
+        2000, description="Maximum number of concatenated prompts in the cache."
+    )
 
 
 class PinSettings(_Section):
-    cost: Annotated[int, Field(ge=4, le=16)] = Field(10, description="bcrypt's cost: 10 takes about 60 ms a try.")
+    bcrypt_cost: Annotated[int, Field(ge=4, le=16)] = Field(
+        10, description="Cost factor of bcrypt. 10 takes about 60 ms for each PIN; each step more doubles it."
+    )
 
 
 class ApiSettings(_Section):
@@ -101,13 +117,13 @@ class ApiSettings(_Section):
 
 class LogSettings(_Section):
     level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
-        "info", description="debug, info, warning or error."
+        "info", description="Lowest level that is logged: debug, info, warning or error."
     )
-    json_lines: bool = Field(False, description="One JSON object a line instead of text.")
+    json_lines: bool = Field(False, description="Write one JSON object for each line instead of text.")
 
 
 class Settings(BaseSettings):
-    """One installation."""
+    """All settings of one installation."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
@@ -143,27 +159,29 @@ class Settings(BaseSettings):
 
 
 def config_path() -> Path | None:
-    """The file that is read: `IVR_CONFIG`, else ./ivr.toml, else /etc/ivr/ivr.toml, else none."""
-    named = os.environ.get(CONFIG_ENV_VARIABLE)
-    return Path(named) if named else next((path for path in CONFIG_PATHS if path.is_file()), None)
+    """Return the file to read: `IVR_CONFIG`, else ./ivr.toml, else /etc/ivr/ivr.toml, else None."""
+    configured = os.environ.get(CONFIG_ENV_VARIABLE)
+    return Path(configured) if configured else next((path for path in CONFIG_PATHS if path.is_file()), None)
 
 
 def load(**overrides: Any) -> Settings:
-    """Read the settings. Raises `SettingsError`, which names file, setting and remedy."""
+    """Read and validate the settings; `overrides` win. Raises `SettingsError`, which names file, setting and remedy."""
     path = config_path()
     if path and not path.is_file():
-        raise SettingsError(f"there is no {path}: make it, or point {CONFIG_ENV_VARIABLE} elsewhere")
+        raise SettingsError(f"{path} does not exist: create it, or set {CONFIG_ENV_VARIABLE} to another file")
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        where = f"{path or 'no ivr.toml'} and {ENV_PREFIX}* variables"
-        raise SettingsError("\n".join([f"wrong settings ({where}):", *map(_describe_error, error.errors())])) from error
+        sources = f"{path or 'no ivr.toml'} and {ENV_PREFIX}* variables"
+        raise SettingsError(
+            "\n".join([f"invalid settings ({sources}):", *map(_describe_error, error.errors())])
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not TOML: {error}") from error
+        raise SettingsError(f"{path} is not valid TOML: {error}") from error
 
 
 def _describe_error(error: Any) -> str:
     name = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
-        return f"  {name}: there is no such setting; docs/settings.md lists them all"
+        return f"  {name}: unknown setting; docs/settings.md lists all settings"
     return f"  {name} = {error['input']!r}: {error['msg']}"

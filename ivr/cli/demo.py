@@ -85,7 +85,7 @@ async def create_demo_data(app: App) -> None:
     for name, number in (("alice", "1000"), ("bob", "1001")):
         user = await app.directory.create_user(User(name=name, account_id=account.id, email=f"{name}@demo.example"))
         await app.directory.add_endpoint(
-            Endpoint(system=app.settings.asterisk.system, name=name, account_id=account.id, user_id=user.id)
+            Endpoint(system=app.settings.asterisk.system_name, name=name, account_id=account.id, user_id=user.id)
         )
         box = {"name": name.capitalize(), "mailbox": number, "owner_id": user.id, "pin": PIN}
         settings = {"is_setup": True, "vm_message_forward_type": "prepend_forward"}

@@ -45,7 +45,9 @@ def _run_checks() -> Iterable[Finding]:
         return [problem("config", f"it cannot be read: {error}", "run ivr doctor as root, or as the service's user")]
     logging_setup.configure_logging(loaded.log.model_copy(update={"level": "error"}))
     census, complaints = _load_record_counts(loaded)
-    site = Installation(loaded, settings.config_path(), HostInfo(), RemoteConsole(loaded.asterisk.console), census)
+    site = Installation(
+        loaded, settings.config_path(), HostInfo(), RemoteConsole(loaded.asterisk.console_command), census
+    )
     return [*run_checks(site), *complaints]
 
 

@@ -21,7 +21,7 @@ def add(name: str, user: str, account: str | None = AccountOption, system: str |
 
     async def job(app: App) -> None:
         owner = await app.directory.find_user_by_name((await resolve_account(app, account)).id, user)
-        which = system or app.settings.asterisk.system
+        which = system or app.settings.asterisk.system_name
         await app.directory.add_endpoint(
             Endpoint(system=which, name=name, account_id=owner.account_id, user_id=owner.id)
         )
@@ -52,6 +52,6 @@ def remove(name: str, system: str | None = SystemOption) -> None:
     """The endpoint NAME is nobody's phone any more."""
 
     async def job(app: App) -> None:
-        await app.directory.remove_endpoint(system or app.settings.asterisk.system, name)
+        await app.directory.remove_endpoint(system or app.settings.asterisk.system_name, name)
 
     run_with_app(job)

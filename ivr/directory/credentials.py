@@ -55,7 +55,7 @@ class CredentialStore:
     async def authenticate(self, account_id: str | None, credentials: str) -> str | None:
         """Whose they are; None: nobody's. Takes as long for an account that is not there."""
         costs = await self._database.read(lambda c: _bcrypt_costs(c, account_id or "")) or [self._cost]
-        for cost in costs:  # More than one only after pins.cost was changed.
+        for cost in costs:  # More than one only after pins.bcrypt_cost was changed.
             kept = await self._hash(account_id or "", credentials.lower(), cost)
             ref = await self._database.read(partial(_find_secret_ref, account_id or "", kept))
             if ref and account_id:

@@ -18,12 +18,14 @@ def check_ari(installation: Installation) -> Iterator[Finding]:
     if not settings.password:
         return
     at = f"{settings.host}:{settings.port}"
-    if settings.listen_per_call and not settings.listen_port:
+    if settings.per_call_connections and not settings.listen_port:
         remedy = "give listen_port of [ari] the port of the uri in websocket_client.conf"
-        yield problem("ARI", "Asterisk is to dial us for each call (listen_per_call), and we listen nowhere", remedy)
+        yield problem(
+            "ARI", "Asterisk is to dial us for each call (per_call_connections), and we listen nowhere", remedy
+        )
     if settings.listen_port:
         yield ok("ARI", f"Asterisk is to dial {settings.listen_host}:{settings.listen_port} (websocket_client.conf)")
-        if not settings.listen_per_call:
+        if not settings.per_call_connections:
             return
     try:
         answer = _fetch_application(installation, settings)

@@ -21,7 +21,7 @@ def check_endpoints(asterisk: AsteriskContext) -> Iterator[Finding]:
     mapped = [
         e.name
         for e in asterisk.installation.snapshot.endpoints
-        if e.system == asterisk.installation.settings.asterisk.system
+        if e.system == asterisk.installation.settings.asterisk.system_name
     ]
     for name in mapped:
         if name not in known:

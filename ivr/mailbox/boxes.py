@@ -181,7 +181,7 @@ def _kept(settings: Box) -> dict[str, Any]:
 
 def _must_fit(mailbox: Mailbox, before: Document) -> None:
     """Raises `InvalidFields` where the settings are more than a box takes, and more than they were."""
-    size, limit = len(json.dumps(_kept(mailbox.settings))), mailbox.system.max_box_bytes
+    size, limit = len(json.dumps(_kept(mailbox.settings))), mailbox.system.max_box_settings_bytes
     if size > limit and size > len(json.dumps(dict(before))):
         said = f"A box takes {limit} bytes of settings, and these would be {size}: take keys away with null"
         raise InvalidFields({"data": {"maxSize": {"message": said, "target": limit}}})

@@ -23,37 +23,52 @@ class VoicemailSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     max_message_count: Annotated[int, Field(ge=0)] = Field(
-        100, description="New and saved messages a box takes from callers; 0: any number."
+        100, description="Maximum number of new and saved messages before callers find the mailbox full. 0: no limit."
     )
-    max_message_length: Annotated[int, Field(ge=1, le=10**6)] = Field(500, description="Seconds a caller may talk.")
+    max_message_length: Annotated[int, Field(ge=1, le=10**6)] = Field(
+        500, description="Maximum length of a caller's message, in seconds."
+    )
     min_message_size: Annotated[int, Field(ge=0, le=60_000)] = Field(
-        500, description="Milliseconds; shorter recordings are not kept."
+        500, description="Minimum length of a recording, in milliseconds; a shorter one is discarded. 0: keep all."
     )
     max_box_number_length: Annotated[int, Field(ge=1, le=30)] = Field(
-        15, description="Digits of a box number typed at the phone."
+        15, description="Maximum number of digits of a mailbox number entered at the phone."
     )
-    max_box_bytes: Annotated[int, Field(ge=10_000, le=10**7)] = Field(
-        100_000, description="Bytes that all settings of a box may take, as JSON; whatever makes them more is refused."
+    max_box_settings_bytes: Annotated[int, Field(ge=10_000, le=10**7)] = Field(
+        100_000,
+        description="Maximum size of the settings of a mailbox, as JSON, in bytes; a larger document is rejected.",
     )
     max_login_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
-        3, description="Wrong box numbers and PINs of one call, together."
+        3, description="Maximum number of wrong mailbox numbers and PINs in one call, counted together."
     )
-    max_pin_length: Annotated[int, Field(ge=4, le=30)] = Field(6, description="Digits of a PIN.")
-    force_require_pin: bool = Field(False, description="Owners are asked for their PIN from their own phones too.")
+    max_pin_length: Annotated[int, Field(ge=4, le=30)] = Field(6, description="Maximum number of digits of a PIN.")
+    force_require_pin: bool = Field(False, description="Ask owners for their PIN on their own phones too.")
     message_retention_duration: Annotated[int, Field(ge=1, le=36_500)] = Field(
-        93, description="Days after which a message is gone."
+        93, description="Days after which a message expires."
     )
     silence_hits: Annotated[int, Field(ge=0, le=1000)] = Field(
-        5, description="Seconds of silence that end a recording; 0: none does."
+        5, description="Seconds of silence that end a recording. 0: silence does not end it."
     )
-    key_map: Literal["standard", "classic"] = Field("standard", description="The ready key map.")
-    keys: dict[str, str] = Field(default_factory=dict, description="Action = key, over the ready map.")
-    should_disable_callback: bool = Field(False, description="Nobody calls back from a message.")
-    should_disable_offnet_callback: bool = Field(True, description="Only from a device of ours does one call back.")
-    callback_context: Context = Field("", description="Dialplan context that call-backs leave to; empty: no call-back.")
-    operator_context: Context = Field("", description="Dialplan context in which operators are; empty: no operator.")
-    operator_key: Extension = Field("0", description="The operator of boxes that name none, an extension there.")
-    hunt_context: Context = Field("", description="Dialplan context whose extensions callers may dial; empty: none.")
+    key_map: Literal["standard", "classic"] = Field("standard", description="Predefined key map: standard or classic.")
+    keys: dict[str, str] = Field(
+        default_factory=dict, description="Changes to the key map, as action = key. An empty key disables the action."
+    )
+    should_disable_callback: bool = Field(False, description="Disable call-back from the message menu.")
+    should_disable_offnet_callback: bool = Field(
+        True, description="Allow call-back only from endpoints of the installation."
+    )
+    callback_context: Context = Field(
+        "", description="Dialplan context in which call-backs are dialled. Empty: no call-back."
+    )
+    operator_context: Context = Field(
+        "", description="Dialplan context of the operator extensions. Empty: no operator key."
+    )
+    operator_key: Extension = Field(
+        "0", description="Extension of the operator for mailboxes without `operator_number`, in `operator_context`."
+    )
+    hunt_context: Context = Field(
+        "", description="Dialplan context whose extensions callers may dial during the greeting. Empty: none."
+    )
 
     def changed_by(self, account: Mapping[str, Any]) -> VoicemailSettings:
         """These settings as an account's own settings change them; raises pydantic's ValidationError."""

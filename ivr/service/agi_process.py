@@ -69,7 +69,7 @@ async def _serve_call(agi: Any, app: App, arguments: Sequence[str]) -> bool:
         app.settings.data.folder / "prompt-cache-agi",
         app.catalogues,
         app.clock.monotonic,
-        app.settings.sounds.sentences,
+        app.settings.sounds.prompt_cache_size,
     )
     handler = CallHandler(app.voicemail_services, prompt_cache, app.call_store)
     secret = load_asterisk_secret(app.settings)

@@ -70,7 +70,7 @@ async def start_call_servers(app: App) -> CallServers:
     """
     settings, clock = app.settings, app.clock
     prompt_cache = PromptCache(
-        settings.data.folder / "prompt-cache", app.catalogues, clock.monotonic, settings.sounds.sentences
+        settings.data.folder / "prompt-cache", app.catalogues, clock.monotonic, settings.sounds.prompt_cache_size
     )
     prompt_cache.clear()
     await app.call_store.close_unfinished(int(clock.now()))
@@ -83,7 +83,7 @@ async def start_call_servers(app: App) -> CallServers:
         prompt_cache.render_silence(),
         load_asterisk_secret(settings),
         clock.monotonic,
-        FastAgiLimits(settings.fastagi.calls, settings.fastagi.header_within_s),
+        FastAgiLimits(settings.fastagi.max_calls, settings.fastagi.header_timeout_s),
     )
     fastagi_address = await _start_listening(fastagi, settings)
     try:
@@ -92,7 +92,7 @@ async def start_call_servers(app: App) -> CallServers:
         await fastagi.stop()
         raise
     loops = [app.recording_recovery.run_forever(), app.retention_worker.run_forever()]
-    if settings.data.sync:
+    if settings.data.fsync:
         loops.append(Syncing(app.recordings.takes).run_forever())
     return CallServers(
         fastagi=fastagi, fastagi_address=fastagi_address, ari=ari, tasks=tuple(map(asyncio.create_task, loops))
@@ -109,7 +109,7 @@ async def _start_ari(app: App, prompt_cache: PromptCache, call_store: CallStore)
         prompt_cache.render_silence(),
         load_asterisk_secret(app.settings),
         app.clock.monotonic,
-        settings.calls,
+        settings.max_calls,
     )
     heartbeat = InstanceHeartbeat(
         settings.application, application=application, call_store=app.call_store, clock=app.clock
@@ -118,7 +118,7 @@ async def _start_ari(app: App, prompt_cache: PromptCache, call_store: CallStore)
     if server:
         await server.start()
     loops = [heartbeat.run_forever()]
-    if not server or settings.listen_per_call:
+    if not server or settings.per_call_connections:
         loops.append(AriClient(settings, connections).run_forever())
     return AriServers(
         stasis_application=application,

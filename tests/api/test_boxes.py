@@ -226,7 +226,7 @@ async def test_concurrent_box_writes_are_not_mixed(rest: RestClient) -> None:
 
 async def test_box_document_size_is_limited_across_patches(rest: RestClient, app: AppFixture) -> None:
     """By many changes, each of which is small enough; what it has can still be changed, and taken away."""
-    limit = app.settings.voicemail.max_box_bytes
+    limit = app.settings.voicemail.max_box_settings_bytes
     box_id = await rest.create_box()
     for n in range(9):
         await rest.request_ok("PATCH", f"/{box_id}", {f"note{n}": "x" * (limit // 10)})
@@ -240,7 +240,7 @@ async def test_box_document_size_is_limited_across_patches(rest: RestClient, app
 
 @pytest.mark.parametrize("method", ["PUT", "POST"])
 async def test_oversized_box_is_not_created(rest: RestClient, app: AppFixture, method: str) -> None:
-    box = {"name": "Large", "mailbox": "2000", "note": "x" * app.settings.voicemail.max_box_bytes}
+    box = {"name": "Large", "mailbox": "2000", "note": "x" * app.settings.voicemail.max_box_settings_bytes}
     path = "" if method == "PUT" else f"/{await rest.create_box('2000')}"
     said = await rest.request_error(400, method, path, box)
     assert "maxSize" in said["data"]["data"]
@@ -250,7 +250,7 @@ async def test_oversized_existing_box_can_be_reduced_and_used_by_phone(tmp_path:
     app = await AppFixture(tmp_path / "roomy").open()
     box = await app.create_box("1000", app.alice, note="x" * 50_000, more="x")
     app.container.close()
-    strict = AppFixture(tmp_path / "roomy", voicemail={"max_box_bytes": 10_000})
+    strict = AppFixture(tmp_path / "roomy", voicemail={"max_box_settings_bytes": 10_000})
     try:
         box = await strict.container.boxes.get(box.id)
         with pytest.raises(InvalidFields, match="10000 bytes"):

@@ -58,7 +58,12 @@ async def test_unusable_certificate_or_listen_address_is_an_error(app: AppFixtur
 
 def test_api_runs_in_its_own_process(tmp_path: Path) -> None:
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    environment = {**kept, "IVR_DATA__FOLDER": str(tmp_path / "data"), "IVR_API__PORT": "0", "IVR_PINS__COST": "4"}
+    environment = {
+        **kept,
+        "IVR_DATA__FOLDER": str(tmp_path / "data"),
+        "IVR_API__PORT": "0",
+        "IVR_PINS__BCRYPT_COST": "4",
+    }
 
     def ivr(*words: str) -> str:
         command = [sys.executable, "-m", "ivr", *words]

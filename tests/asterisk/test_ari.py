@@ -180,7 +180,7 @@ def per_call_service(lab: LabInfo) -> Iterator[SpareService]:
     configure_outbound_websocket(lab, n, "per_call_config", port, "reconnect_attempts = 2")
     own = f"{lab.spare_environments[n]['IVR_ARI__APPLICATION']}.".ljust(LONGEST_NAME, "n")
     spare_service = SpareService(
-        lab, n, IVR_ARI__APPLICATION=own, IVR_ARI__LISTEN_PORT=str(port), IVR_ARI__LISTEN_PER_CALL="True"
+        lab, n, IVR_ARI__APPLICATION=own, IVR_ARI__LISTEN_PORT=str(port), IVR_ARI__PER_CALL_CONNECTIONS="True"
     )  # fmt: skip
     yield spare_service
     spare_service.close()

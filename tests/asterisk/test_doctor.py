@@ -26,7 +26,7 @@ class DoctorRunner:
     """Runs `ivr doctor` as root, with the settings of the lab's service unless they are changed."""
 
     def __init__(self, lab: LabInfo) -> None:
-        self._environment = {**lab.environments["0"], "IVR_ASTERISK__CONSOLE": shlex.join(lab.console_command)}
+        self._environment = {**lab.environments["0"], "IVR_ASTERISK__CONSOLE_COMMAND": shlex.join(lab.console_command)}
         self.data = Path(self._environment["IVR_DATA__FOLDER"])
         self.manager = f"127.0.0.1:{self._environment['IVR_AMI__PORT']}"
 
@@ -165,7 +165,7 @@ def test_fastagi_port_differing_from_dialplan_is_reported(doctor: DoctorRunner) 
 
 @run_once
 def test_unresponsive_asterisk_is_reported(doctor: DoctorRunner) -> None:
-    found = doctor.run(IVR_ASTERISK__CONSOLE="/bin/false")
+    found = doctor.run(IVR_ASTERISK__CONSOLE_COMMAND="/bin/false")
     assert "start Asterisk" in remedies(found, "console does not answer")
 
 

@@ -40,7 +40,7 @@ class SpareService:
         self._notes = lab
         environment = {**lab.spare_environments[n], **how}
         self.name = environment["IVR_ARI__APPLICATION"]
-        dials = environment["IVR_ARI__LISTEN_PORT"] == "0" or environment["IVR_ARI__LISTEN_PER_CALL"] == "True"
+        dials = environment["IVR_ARI__LISTEN_PORT"] == "0" or environment["IVR_ARI__PER_CALL_CONNECTIONS"] == "True"
         self._must_be_registered = lab.transport == "ari" and dials
         self.service = ServiceProcess(environment, Path(lab.folder) / f"service-spare-{n}.log")
         self.start()

@@ -70,10 +70,10 @@ class FakePbx:
 async def pbx(tmp_path: Path, tone_prompts: Path) -> AsyncIterator[FakePbx]:
     app = AppFixture(
         tmp_path / "data",
-        data={"busy_ms": 3000},
+        data={"busy_timeout_ms": 3000},
         sounds={"folder": tone_prompts},
         asterisk={"secret": SECRET},
-        fastagi={"port": 0, "calls": 20, "header_within_s": 0.3},
+        fastagi={"port": 0, "max_calls": 20, "header_timeout_s": 0.3},
     )
     app.clock = SystemClock()  # type: ignore[assignment]
     await app.open()

@@ -217,7 +217,7 @@ async def per_call_service(
 ) -> AsyncIterator[tuple[AppFixture, int, Service]]:  # fmt: skip
     """A service that Asterisk is to dial for each call, and that dials Asterisk once."""
     port = await _free_port()
-    own = {"port": ari_server.port, "application": "own", "listen_port": port, "listen_per_call": True}
+    own = {"port": ari_server.port, "application": "own", "listen_port": port, "per_call_connections": True}
     app = AppFixture(
         tmp_path / "data", sounds={"folder": tone_prompts}, asterisk={"secret": SECRET}, fastagi={"port": 0},
         ari={**own, "password": PASSWORD},

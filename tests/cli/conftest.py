@@ -20,8 +20,8 @@ Ivr = Callable[..., Result]
 def ivr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ivr]:
     """`ivr WORDS...` on a data folder of its own; it must succeed unless `fails` says with which code."""
     monkeypatch.setenv("IVR_DATA__FOLDER", str(tmp_path / "data"))
-    monkeypatch.setenv("IVR_PINS__COST", "4")
-    monkeypatch.setenv("IVR_DATA__SYNC", "false")
+    monkeypatch.setenv("IVR_PINS__BCRYPT_COST", "4")
+    monkeypatch.setenv("IVR_DATA__FSYNC", "false")
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     monkeypatch.setattr(structlog, "configure", lambda **_: None)
 

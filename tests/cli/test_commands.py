@@ -176,8 +176,8 @@ def test_unusable_data_folder_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPa
     ("toml", "told"),
     [
         ("[fastagi]\nport = 99999\n", "fastagi.port = 99999"),
-        ("[fastagi]\nprot = 1\n", "fastagi.prot: there is no such setting; docs/settings.md lists them all"),
-        ("not toml", "is not TOML"),
+        ("[fastagi]\nprot = 1\n", "fastagi.prot: unknown setting; docs/settings.md lists all settings"),
+        ("not toml", "is not valid TOML"),
     ],
 )
 def test_invalid_setting_error_names_file_and_setting(

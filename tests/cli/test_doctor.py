@@ -29,7 +29,7 @@ def test_wrong_settings_are_the_first_thing_to_mend(ivr: Ivr, monkeypatch: pytes
     (tmp_path / "ivr.toml").write_text("[fastagi]\nprot = 1\n")
     monkeypatch.setenv("IVR_CONFIG", str(tmp_path / "ivr.toml"))
     finding = finding_of(ivr, "config")
-    assert "fastagi.prot: there is no such setting" in finding["what"]
+    assert "fastagi.prot: unknown setting" in finding["what"]
     assert "docs/settings.md" in finding["remedy"]
 
 
@@ -60,14 +60,14 @@ def test_invalid_database_file_is_reported(populated_ivr: Ivr, tmp_path: Path) -
 
 
 def test_missing_asterisk_console_is_reported(populated_ivr: Ivr, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IVR_ASTERISK__CONSOLE", "/no/such/asterisk -C /x")
+    monkeypatch.setenv("IVR_ASTERISK__CONSOLE_COMMAND", "/no/such/asterisk -C /x")
     finding = finding_of(populated_ivr, "asterisk")
     assert "/no/such/asterisk" in finding["what"]
     assert "[asterisk] console" in finding["remedy"]
 
 
 def test_hanging_asterisk_console_is_reported(populated_ivr: Ivr, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IVR_ASTERISK__CONSOLE", "sh -c 'exec sleep 60'")
+    monkeypatch.setenv("IVR_ASTERISK__CONSOLE_COMMAND", "sh -c 'exec sleep 60'")
     monkeypatch.setattr(console, "COMMAND_TIMEOUT_S", 0.2)
     finding = finding_of(populated_ivr, "asterisk")
     assert "timed out" in finding["what"]
@@ -75,5 +75,5 @@ def test_hanging_asterisk_console_is_reported(populated_ivr: Ivr, monkeypatch: p
 
 
 def test_refusing_asterisk_console_is_reported(populated_ivr: Ivr, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("IVR_ASTERISK__CONSOLE", "sh -c 'echo Unable to connect to remote asterisk >&2; exit 1'")
+    monkeypatch.setenv("IVR_ASTERISK__CONSOLE_COMMAND", "sh -c 'echo Unable to connect to remote asterisk >&2; exit 1'")
     assert "Unable to connect to remote asterisk" in finding_of(populated_ivr, "asterisk")["what"]

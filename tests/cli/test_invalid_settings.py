@@ -44,23 +44,23 @@ def test_value_of_wrong_type_is_an_error(
 @pytest.mark.parametrize(
     ("toml", "told"),
     [
-        ("[pins]\ncost = 40\n", "pins.cost = 40"),
-        ("[fastagi]\ncalls = 0\n", "fastagi.calls = 0"),
+        ("[pins]\nbcrypt_cost = 40\n", "pins.bcrypt_cost = 40"),
+        ("[fastagi]\nmax_calls = 0\n", "fastagi.max_calls = 0"),
         ("[log]\nlevel = 'loud'\n", "log.level = 'loud'"),
         ("[voicemail]\nmax_pin_length = 3\n", "voicemail.max_pin_length = 3"),
         ("[voicemail]\nkey_map = 'querty'\n", "voicemail.key_map = 'querty'"),
         ("[voicemail]\nkeys = {delete = 7, keep = 7}\n", "voicemail.keys"),
-        ("colour = 1\n", "colour: there is no such setting"),
+        ("colour = 1\n", "colour: unknown setting"),
         ("[data]\nfolder = 3\n", "data.folder = 3"),
         ("fastagi = 'no table'\n", "fastagi = 'no table'"),
-        ("[data]\nfolder = '/x'\n[data]\n", "is not TOML"),
-        ("\x00", "is not TOML"),
+        ("[data]\nfolder = '/x'\n[data]\n", "is not valid TOML"),
+        ("\x00", "is not valid TOML"),
     ],
 )
 def test_value_out_of_range_is_an_error(
     ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, toml: str, told: str
 ) -> None:
-    for name in ("IVR_PINS__COST", "IVR_DATA__FOLDER"):
+    for name in ("IVR_PINS__BCRYPT_COST", "IVR_DATA__FOLDER"):
         monkeypatch.delenv(name)
     (tmp_path / "ivr.toml").write_text(toml)
     monkeypatch.setenv("IVR_CONFIG", str(tmp_path / "ivr.toml"))
@@ -75,7 +75,7 @@ def test_binary_settings_file_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPa
 
 def test_missing_settings_file_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IVR_CONFIG", "/no/such.toml")
-    assert "there is no /no/such.toml" in ivr("account", "list", fails=1).stderr
+    assert "/no/such.toml does not exist" in ivr("account", "list", fails=1).stderr
 
 
 def test_port_in_use_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPatch) -> None:

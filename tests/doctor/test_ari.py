@@ -69,11 +69,13 @@ def test_ari_http_is_not_checked_when_asterisk_connects(doctor: DoctorFixture) -
 
 
 def test_ari_http_is_checked_with_per_call_connections(doctor: DoctorFixture) -> None:
-    listens, dials = ari_findings(doctor, b"HTTP/1.1 401 Unauthorized\r\n\r\n", listen_port=4574, listen_per_call=True)
+    listens, dials = ari_findings(
+        doctor, b"HTTP/1.1 401 Unauthorized\r\n\r\n", listen_port=4574, per_call_connections=True
+    )
     assert (listens.level, dials.level) == (Level.OK, Level.PROBLEM)
 
 
 def test_missing_ari_listener_is_reported(doctor: DoctorFixture) -> None:
-    deaf, dials = ari_findings(doctor, b'HTTP/1.1 200 OK\r\n\r\n{"name": "ivr"}', listen_per_call=True)
+    deaf, dials = ari_findings(doctor, b'HTTP/1.1 200 OK\r\n\r\n{"name": "ivr"}', per_call_connections=True)
     assert (deaf.level, dials.level) == (Level.PROBLEM, Level.OK)
     assert "listen_port" in (deaf.remedy or "")

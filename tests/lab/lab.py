@@ -222,7 +222,7 @@ class Lab:
             "IVR_VOICEMAIL__CALLBACK_CONTEXT": "ivr-callback",
             "IVR_VOICEMAIL__OPERATOR_CONTEXT": "ivr-operator",
             "IVR_VOICEMAIL__HUNT_CONTEXT": "ivr-hunt",
-            "IVR_PINS__COST": "4",
+            "IVR_PINS__BCRYPT_COST": "4",
             "IVR_LOG__LEVEL": "debug",
             "IVR_SOUNDS__FOLDER": str(SOUNDS),
             "PYTHONPATH": str(CHECKOUT),

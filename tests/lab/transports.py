@@ -49,7 +49,7 @@ def service_environment(instance: ServiceInstance, http_port: int, secret: str) 
         "IVR_ARI__PASSWORD": secret,
         "IVR_ARI__APPLICATION": instance.own_application,
         "IVR_ARI__LISTEN_PORT": str(instance.listen_port),
-        "IVR_ARI__LISTEN_PER_CALL": str(bool(instance.listen_port)),
+        "IVR_ARI__PER_CALL_CONNECTIONS": str(bool(instance.listen_port)),
     }
 
 

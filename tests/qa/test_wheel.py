@@ -63,7 +63,12 @@ class WheelInstallation:
     def __init__(self, app: Path, data: Path) -> None:
         self.ivr = str(app / "bin" / "ivr")
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-        self.environment = {**kept, "IVR_DATA__FOLDER": str(data), "IVR_PINS__COST": "4", "IVR_FASTAGI__PORT": "0"}
+        self.environment = {
+            **kept,
+            "IVR_DATA__FOLDER": str(data),
+            "IVR_PINS__BCRYPT_COST": "4",
+            "IVR_FASTAGI__PORT": "0",
+        }
         self.environment["IVR_API__PORT"] = "0"
 
     def run_ivr(self, *words: str, given: str = "", fails: int = 0) -> str:

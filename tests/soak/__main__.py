@@ -60,7 +60,7 @@ class GarbageSoak:
     async def run(self, folder: Path) -> None:
         app = AppFixture(
             folder / "data", sounds={"folder": write_tone_prompts(folder / "sounds")}, asterisk={"secret": SECRET},
-            fastagi={"port": 0, "calls": 200, "header_within_s": 0.2},
+            fastagi={"port": 0, "max_calls": 200, "header_timeout_s": 0.2},
         )  # fmt: skip
         app.clock = SystemClock()  # type: ignore[assignment]
         await app.open()

@@ -64,8 +64,8 @@ class AppFixture:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         self.clock = FakeClock()
-        data = {"folder": folder, "sync": False, "busy_ms": 200, **settings.pop("data", {})}
-        self.settings = Settings(data=data, pins={"cost": 4}, **settings)
+        data = {"folder": folder, "fsync": False, "busy_timeout_ms": 200, **settings.pop("data", {})}
+        self.settings = Settings(data=data, pins={"bcrypt_cost": 4}, **settings)
         self.container: App = App(self.settings, clock=self.clock).open()
         self.prompt_cache: PromptCache = TextPromptCache(Catalogue.load(SOUNDS / "en"))
         self.account: Account

@@ -32,7 +32,7 @@ class AriServer:
     async def start(self) -> None:
         """Raises `SettingsError` where the address cannot be listened at."""
         host, port = self._settings.listen_host, self._settings.listen_port
-        takes = self._serve_per_call if self._settings.listen_per_call else self._serve_persistent
+        takes = self._serve_per_call if self._settings.per_call_connections else self._serve_persistent
         try:
             self._server = await serve(
                 takes,

@@ -27,8 +27,8 @@ class AgiInstallation:
     def __init__(self, app: AppFixture, sounds: Path) -> None:
         self.app = app
         self.environment = {
-            "PATH": os.environ["PATH"], "IVR_DATA__FOLDER": str(app.settings.data.folder), "IVR_DATA__SYNC": "false",
-            "IVR_SOUNDS__FOLDER": str(sounds), "IVR_ASTERISK__SECRET": SECRET, "IVR_PINS__COST": "4",
+            "PATH": os.environ["PATH"], "IVR_DATA__FOLDER": str(app.settings.data.folder), "IVR_DATA__FSYNC": "false",
+            "IVR_SOUNDS__FOLDER": str(sounds), "IVR_ASTERISK__SECRET": SECRET, "IVR_PINS__BCRYPT_COST": "4",
         }  # fmt: skip
         self.processes: list[asyncio.subprocess.Process] = []
 
@@ -83,7 +83,7 @@ class AgiInstallation:
 
 @pytest.fixture
 async def agi_installation(tmp_path: Path, tone_prompts: Path) -> AsyncIterator[AgiInstallation]:
-    app = AppFixture(tmp_path / "data", data={"busy_ms": 3000}, sounds={"folder": tone_prompts})
+    app = AppFixture(tmp_path / "data", data={"busy_timeout_ms": 3000}, sounds={"folder": tone_prompts})
     app.clock = SystemClock()  # type: ignore[assignment]
     await app.open()
     found = AgiInstallation(app, tone_prompts)

@@ -204,7 +204,7 @@ async def test_program_started_by_hand_prints_usage(agi_installation: AgiInstall
 @pytest.mark.parametrize(
     ("setting", "value", "told"),
     [
-        ("IVR_DATA__BUSY_MS", "soon", "data.busy_ms"),
+        ("IVR_DATA__BUSY_TIMEOUT_MS", "soon", "data.busy_timeout_ms"),
         ("IVR_DATA__FOLDER", "/proc/nothing", "/proc/nothing"),
         ("IVR_SOUNDS__FOLDER", "/nowhere", "there are no prompts"),
     ],
