@@ -22,7 +22,8 @@ from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.greetings import Greetings
 from ivr.mailbox.pins import Pins
 from ivr.mailbox.takes import Takes
-from ivr.menus.context import Status, VoicemailServices
+from ivr.menus.context import VoicemailServices
+from ivr.menus.dialplan_status import Status
 from ivr.paths import read_or_create_secret, sounds_folder
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.voice import LANGUAGES

@@ -1,12 +1,11 @@
-"""What somebody meets who has just signed in: the wizard, what they should know, what they have to decide."""
+"""What an owner hears right after signing in: the wizard, notices, and recordings that need a decision."""
 
 from __future__ import annotations
 
 import structlog
 
 from ivr.errors import IvrError
-from ivr.menus.greeting_duration import temporary_greeting_prompt
-from ivr.menus.greeting_recording import RECOVERED_PROMPTS, RecordGreeting
+from ivr.menus.greeting_recording import RECOVERED_PROMPTS, RecordGreeting, temporary_greeting_prompt
 from ivr.menus.main_menu import MainMenu
 from ivr.menus.menu import NextStep, OwnerMenu
 from ivr.menus.settings_menu import SettingsMenu
@@ -15,8 +14,8 @@ from ivr.menus.wizard import Wizard
 log = structlog.get_logger()
 
 
-class PostLogin(OwnerMenu):
-    """The way from the door to the first menu."""
+class AfterLogin(OwnerMenu):
+    """The steps between sign-in and the first menu."""
 
     async def run(self) -> NextStep:
         settings = self.mailbox.settings
@@ -32,16 +31,15 @@ class PostLogin(OwnerMenu):
     async def _announce_temporary_greeting(self) -> None:
         if await self.call.run_while_listening(self.services.greetings.temporary(self.mailbox)):
             until = self.mailbox.settings.media.temporary_until
-            ends = None if until is None else self.mailbox.local(until)
-            await self.say(
-                temporary_greeting_prompt(self.language, ends, self.mailbox.local(self.services.clock.now()))
-            )
+            expires_at = None if until is None else self.mailbox.local(until)
+            now = self.mailbox.local(self.services.clock.now())
+            await self.say(temporary_greeting_prompt(self.language, expires_at, now))
 
     async def _offer_recovered_recordings(self) -> None:
-        """What was being recorded when an earlier call ended.
+        """Offer the recordings of earlier calls that ended before the owner decided.
 
-        Nobody has asked for this, so a key that was typed ahead, or that cuts the announcement, is meant for the menu
-        that they know: the offer stays for the next time.
+        The owner did not ask for this. A key typed ahead, or one that interrupts the announcement, is meant for the
+        menu they know: the key goes there, and the offer is repeated at the next sign-in.
         """
         for take in await self.call.run_while_listening(self.services.takes.aside(self.mailbox.id)):
             played = await self.call.play([await self.render(RECOVERED_PROMPTS[take.purpose])])
@@ -51,5 +49,5 @@ class PostLogin(OwnerMenu):
             try:
                 await RecordGreeting(self.session, take.purpose).complete_recording(take)
             except IvrError as error:
-                log.error("recording.not_offered", take=take.id, reason=str(error))
+                log.error("recording.offer_failed", take=take.id, error=str(error))
                 await self.reject("problem/not-done")

@@ -1,14 +1,16 @@
-"""Calling back who left a message (kazoo-behaviour §1.11), with the toll-fraud doors shut.
+"""Calling back the person who left a message, restricted to prevent toll fraud.
 
-A stranger can leave a message with any number as caller id. So we only ever leave into one dialplan context that the
-site made for this, for 1 to 15 digits that exist there exactly, and from outside phones not at all unless told so.
+A caller can leave a message with any number as caller id. Therefore the call only goes to the one dialplan context that
+the site has set up for it, only to 1 to 15 digits that exist there, and from outside phones only if the system allows
+it.
 """
 
 from __future__ import annotations
 
 import re
 
-from ivr.menus.context import OwnerSession, Status
+from ivr.menus.context import OwnerSession
+from ivr.menus.dialplan_status import Status
 from ivr.menus.menu import NextStep, OwnerMenu
 from ivr.storage.records import Message
 
@@ -16,7 +18,7 @@ DIALLABLE = re.compile(r"[0-9]{1,15}")
 
 
 class CallBackToCaller(OwnerMenu):
-    """Leaves the call to the account's call-back context, or says why not."""
+    """Sends the call to the account's call-back context, or plays the reason why it cannot."""
 
     def __init__(self, session: OwnerSession, message: Message) -> None:
         super().__init__(session)
@@ -24,13 +26,13 @@ class CallBackToCaller(OwnerMenu):
 
     @staticmethod
     def is_offered(session: OwnerSession, message: Message) -> bool:
-        """Whether the spoken menu names it."""
+        """Return whether the spoken menu offers it."""
         system = session.mailbox.system
-        allowed = bool(system.callback_context) and not system.should_disable_callback
-        return allowed and _may_dial_out(session) and bool(DIALLABLE.fullmatch(message.caller.number))
+        enabled = bool(system.callback_context) and not system.should_disable_callback
+        return enabled and _may_dial_out(session) and bool(DIALLABLE.fullmatch(message.caller.number))
 
     async def run(self) -> NextStep | None:
-        """Where to go; None when refused, and the message goes on."""
+        """Return where the call continues; None after a rejection, which returns to the message."""
         system = self.mailbox.system
         if system.should_disable_callback or not self._number:
             await self.reject("callback/not-available")

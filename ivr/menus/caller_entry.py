@@ -1,18 +1,23 @@
-"""Where a caller who was put through to a box begins (kazoo-behaviour §1.2, compose)."""
+"""Where a caller begins who was put through to a mailbox: leaving a message, or one of the menus that take none."""
 
 from __future__ import annotations
 
+import structlog
+
+from ivr.errors import StoreError
 from ivr.mailbox.mailbox import Mailbox
-from ivr.menus.announcement import Announcement
-from ivr.menus.context import CallContext, Status
+from ivr.menus.context import CallContext
+from ivr.menus.dialplan_status import Status
+from ivr.menus.greeting_audio import play_greeting, render_introduction
 from ivr.menus.leave_message import LeaveMessage
-from ivr.menus.mailbox_full import MailboxFull
-from ivr.menus.menu import Menu, NextMenu, NextStep
+from ivr.menus.menu import CallerMenu, Menu, NextMenu, NextStep
 from ivr.menus.sign_in import SignIn
+
+log = structlog.get_logger()
 
 
 async def entry_menu(call_context: CallContext, mailbox: Mailbox | None) -> NextMenu:
-    """The first of these that fits."""
+    """Return the caller's first menu: the first of these whose condition holds."""
     if mailbox is None:
         return UnknownMailbox(call_context)
     if _should_sign_in(call_context, mailbox):
@@ -24,22 +29,55 @@ async def entry_menu(call_context: CallContext, mailbox: Mailbox | None) -> Next
     return LeaveMessage(call_context, mailbox)
 
 
+def _should_sign_in(call_context: CallContext, mailbox: Mailbox) -> bool:
+    """Return whether the caller is the owner and wants to hear their messages, not to leave one.
+
+    A mailbox that only plays its greeting takes no messages, so its owner always signs in. Where the mailbox has no
+    setting, it depends on how the call came: an owner who dialled the mailbox wants to hear it, an owner who reached it
+    from a ring group or a menu does not.
+    """
+    if call_context.call.incoming.arguments.options is not None:
+        return False  # VoiceMail() always leaves a message.
+    check_owner = mailbox.settings.check_if_owner
+    if check_owner is None:
+        check_owner = not call_context.call.incoming.arguments.reason
+    return call_context.is_owner(mailbox) and (check_owner or mailbox.settings.announcement_only)
+
+
 class UnknownMailbox(Menu):
-    """A caller reached a number that has no box."""
+    """A caller reached a number that has no mailbox."""
 
     async def run(self) -> NextStep:
         return await self.say_goodbye("greeting/no-voicemail", status=Status.NOBOX)
 
 
-def _should_sign_in(call_context: CallContext, mailbox: Mailbox) -> bool:
-    """Whether somebody who was put through to a box is its owner, and wants to hear it rather than talk to it.
+class Announcement(CallerMenu):
+    """A mailbox that only plays its greeting. Keys other than those to sign in and to continue are ignored."""
 
-    A box that only plays its greeting has nothing to be talked to. Where the box does not say, it depends on how the
-    call came: an owner who dialled it wants to hear it, one who fell into it from a ring group or a menu does not.
-    """
-    if call_context.call.incoming.arguments.options is not None:
-        return False  # VoiceMail() always leaves a message.
-    wanted = mailbox.settings.check_if_owner
-    if wanted is None:
-        wanted = not call_context.call.incoming.arguments.reason
-    return call_context.is_owner(mailbox) and (wanted or mailbox.settings.announcement_only)
+    async def run(self) -> NextStep:
+        keys = self.key_map.key("greeting", "login") + self.key_map.key("greeting", "continue")
+        played = await play_greeting(self, keys=keys)
+        match self.key_map.action("greeting", played.key):
+            case "login":
+                return SignIn(self.call_context, self.mailbox, mailbox_specified=True)
+            case "continue":
+                return Status.EXIT
+            case _:
+                return Status.DONE
+
+
+class MailboxFull(CallerMenu):
+    """A mailbox that takes no more messages: the caller hears so before speaking. Only the key to sign in works."""
+
+    async def run(self) -> NextStep:
+        await self.call.run_while_listening(self._notify_owner())
+        prefix, suffix = await render_introduction(self), [await self.render("greeting/mailbox-full")]
+        played = await play_greeting(self, prefix=prefix, suffix=suffix, keys=self.key_map.key("greeting", "login"))
+        return SignIn(self.call_context, self.mailbox, mailbox_specified=True) if played.key else Status.FULL
+
+    async def _notify_owner(self) -> None:
+        """Enqueue the notification of the owner. A failure does not stop the call."""
+        try:
+            await self.services.messages.tell_full(self.mailbox.account_id, self.mailbox.id)
+        except StoreError as error:
+            log.warning("box.full_notification_failed", box=self.mailbox.id, error=str(error))

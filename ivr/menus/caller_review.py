@@ -1,4 +1,4 @@
-"""What a caller does with the message that they just recorded: the review, and two keys more (kazoo-behaviour §2.3)."""
+"""The menu after a caller's recording: the review, with keys to mark it urgent and to reach the operator."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 class CallerReview(Review):
-    """`urgent`: it is marked already; `operator`: there is one."""
+    """The review of a caller's message. `urgent`: whether it is marked already."""
 
     def __init__(
         self,
@@ -35,8 +35,9 @@ class CallerReview(Review):
         self._update_options()
 
     def _update_options(self) -> None:
-        mark = {"urgent": "mark-normal" if self.urgent else "mark-urgent"} if self._can_mark_urgent else {}
-        self._options = {**DEFAULT_OPTIONS, **mark, **({"operator": "operator"} if self._has_operator else {})}
+        mark_urgent = {"urgent": "mark-normal" if self.urgent else "mark-urgent"} if self._can_mark_urgent else {}
+        operator = {"operator": "operator"} if self._has_operator else {}
+        self._options = {**DEFAULT_OPTIONS, **mark_urgent, **operator}
 
     async def _apply_action(self, action: str | None, key: str | None) -> ReviewChoice | None:
         match action:
@@ -49,11 +50,11 @@ class CallerReview(Review):
                 return await super()._apply_action(action, key)
 
     async def _set_urgent(self, urgent: bool) -> None:
-        """The take carries the mark, so that a message which is adopted after a crash has it too."""
+        """Store the mark in the take, so that a message recovered after a crash has it too."""
         try:
             await self.call.run_while_listening(self.services.takes.mark_urgent(self._take, urgent))
         except StoreError as error:
-            log.warning("take.not_marked", take=self._take.id, error=str(error))
+            log.warning("take.mark_urgent_failed", take=self._take.id, error=str(error))
             await self.reject(error_prompts.prompt_for(error))
             return
         self.urgent = urgent

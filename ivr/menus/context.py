@@ -1,10 +1,9 @@
-"""What a menu works with: the call, the voice, the rooms behind, and, once signed in, the box."""
+"""What menus work with: the call and its voice, the services behind them, and the session of a signed-in owner."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from ivr.audio.sound import Sound
 from ivr.call.base import Call
@@ -25,30 +24,9 @@ from ivr.storage.protocols import MessageStore
 from ivr.storage.records import Caller
 
 
-class Status(StrEnum):
-    """How a call ended, as the dialplan reads it in IVR_STATUS (docs/dialplan.md)."""
-
-    DONE = "DONE"
-    HANGUP = "HANGUP"
-    BRANCH = "BRANCH"
-    """The dialplan goes on where we told it to."""
-    NOACCOUNT = "NOACCOUNT"
-    NOBOX = "NOBOX"
-    FULL = "FULL"
-    """The box takes no more messages; the caller was told."""
-    NOMESSAGE = "NOMESSAGE"
-    """What a caller said was too short to be a message."""
-    EXIT = "EXIT"
-    """A caller pressed the key that passes the box by."""
-    NOACCESS = "NOACCESS"
-    """Too many wrong PINs, or a box without one."""
-    SKIPPED = "SKIPPED"
-    ERROR = "ERROR"
-
-
 @dataclass(frozen=True, slots=True)
 class VoicemailServices:
-    """The rooms behind the menus, shared by all calls."""
+    """The services that all menus of all calls share."""
 
     directory: Directory
     boxes: Boxes
@@ -60,7 +38,7 @@ class VoicemailServices:
     capacity: Room
     system_settings: VoicemailSettings
     asterisk_name: str
-    """Name of the Asterisk that the endpoints are of."""
+    """Name of the Asterisk whose endpoints call here."""
     clock: Clock
 
 
@@ -73,31 +51,32 @@ class CallContext:
     services: VoicemailServices
     account: Account
     user: User | None
-    """Whose device this call is proven to come from, and who is therefore speaking."""
-    opened_mailboxes: list[Mailbox] = field(default_factory=list)
-    """The boxes that were signed in to."""
+    """The user whose endpoint the call provably comes from; None for every other call."""
     on_sign_in: Callable[[Mailbox, bool], None] = lambda mailbox, own_phone: None
-    """Called with each, and whether it was from a phone of the owner's."""
+    """Called for each sign-in with the mailbox, and whether the call came from the owner's own endpoint."""
+    opened_mailboxes: list[Mailbox] = field(default_factory=list, init=False)
+    """The mailboxes that this call has signed in to."""
 
     @property
     def recording_source(self) -> Source:
-        arrival = self.call.incoming
-        return Source(arrival.channel, arrival.uniqueid, Caller(arrival.caller_number, arrival.caller_name))
+        """The call, as a take records where it came from."""
+        incoming = self.call.incoming
+        return Source(incoming.channel, incoming.uniqueid, Caller(incoming.caller_number, incoming.caller_name))
 
     async def render(self, *prompts: Prompt) -> Sound:
-        """What `meanings` sound like, as one file."""
-        known = self.voice.find_cached(*prompts)
-        return known if known else await self.call.run_while_listening(self.voice.render(*prompts))
+        """Return `prompts` as one sound file."""
+        cached = self.voice.find_cached(*prompts)
+        return cached if cached else await self.call.run_while_listening(self.voice.render(*prompts))
 
     def open_session(self, mailbox: Mailbox, *, own_phone: bool) -> OwnerSession:
-        """Somebody may hear the messages of a box from now on."""
+        """Sign in: from now on this call may read and change the messages of `mailbox`."""
         self.opened_mailboxes.append(mailbox)
         self.call.journal.note("signed in", box=mailbox.id, own_phone=own_phone)
         self.on_sign_in(mailbox, own_phone)
         return OwnerSession(self, mailbox, own_phone)
 
     def is_owner(self, mailbox: Mailbox) -> bool:
-        """Whether this call has the owner's rights (design, idea 10)."""
+        """Return whether the endpoint that the call provably comes from has the owner's rights."""
         return (
             self.user is not None
             and self.user.account_id == mailbox.account_id
@@ -105,21 +84,25 @@ class CallContext:
         )
 
     def pin_attempt(self, mailbox: Mailbox | None) -> PinAttempt:
-        """Who tries to open which box. A trunk is nobody's device, so its callers are told apart by their numbers."""
-        arrival = self.call.incoming
-        endpoint = arrival.endpoint if self.user else None
+        """Return what one PIN entry is counted against.
+
+        The endpoint counts only if it belongs to a user. All callers of a trunk share its endpoint, so they are counted
+        by caller number.
+        """
+        incoming = self.call.incoming
+        endpoint = incoming.endpoint if self.user else None
         return PinAttempt(
-            self.account.id, mailbox.id if mailbox else None, arrival.caller_number or "unknown", endpoint
+            self.account.id, mailbox.id if mailbox else None, incoming.caller_number or "unknown", endpoint
         )
 
 
 @dataclass(frozen=True, slots=True)
 class OwnerSession:
-    """A visit of somebody who may hear the messages of `mailbox`."""
+    """A signed-in owner and their mailbox, for the rest of the call."""
 
     call_context: CallContext
     mailbox: Mailbox
     own_phone: bool
-    """From a device of the owner's, not from elsewhere with the PIN."""
+    """Whether the call comes from the owner's own endpoint; otherwise the PIN opened the mailbox."""
     heard_message_ids: set[str] = field(default_factory=set)
-    """Ids of the messages whose audio was played to the end in this call."""
+    """Ids of the messages whose audio was played to its end in this call."""

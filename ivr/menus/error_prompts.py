@@ -1,4 +1,4 @@
-"""What a person hears when something cannot be done: the phone's side of the error tree."""
+"""The prompt that a person hears for each error; the counterpart of the error responses of the REST API."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ PROMPTS_BY_ERROR: tuple[tuple[type[IvrError], str], ...] = (
     (RecordingFailed, "problem/not-done"),
     (IvrError, "problem/later"),
 )
-"""The first line that fits; the last one always does."""
+"""The first row that matches the error's class is used; the last one matches every error."""
 
 
 ERROR_PROMPTS = frozenset(prompt for _, prompt in PROMPTS_BY_ERROR)
-"""Kept ready, so that they can be said when nothing can be written."""
+"""Rendered at the start of the service, so that they can be played when the disk is full."""
 
 
 def prompt_for(error: IvrError) -> str:
-    """The key of the prompt that tells of `error`."""
+    """Return the key of the prompt for `error`."""
     return next(prompt for kind, prompt in PROMPTS_BY_ERROR if isinstance(error, kind))

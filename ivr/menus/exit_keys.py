@@ -1,37 +1,42 @@
-"""Where keys lead that the dialplan has given a meaning, as those of app_voicemail have (docs/dialplan.md).
+"""Keys by which a caller leaves a mailbox for another extension of the dialplan: exit keys and the operator.
 
-`*` leads to the extension a of `exit_context`, where that has one, and 0 to its o (see `operator`); with
-`digits_context` any digit that is an extension there leads to it. They win over what the box says of these keys.
+Exit keys are set by the dialplan, with the meaning they have in app_voicemail (docs/dialplan.md): `*` leads to the
+extension `a` of `exit_context` if it exists there, `0` to its `o`; with `digits_context`, every digit that is an
+extension there leads to it. They take precedence over the mailbox's own use of these keys.
 """
 
 from __future__ import annotations
 
-from ivr.menus.context import Status
+import re
+
+from ivr.menus.dialplan_status import Status
 from ivr.menus.menu import CallerMenu
 
 ASSISTANT_EXTENSION = "a"
 OPERATOR_EXTENSION = "o"
+DIALLABLE = re.compile(r"[A-Za-z0-9*#+]{1,36}")
+"""The extension goes into a dialplan expression, so characters with a meaning there are excluded."""
 
 
-class DialplanExit(CallerMenu):
-    """Ways back into the dialplan."""
+class ExitKeys(CallerMenu):
+    """The exit keys of one call, while its caller hears the greeting."""
 
     async def run(self, key: str | None) -> Status | None:
-        """Send the call there; None where the key leads nowhere."""
-        if key is None or (place := await self._find_target(key)) is None:
+        """Send the call to the extension of `key`; None if the key is no exit key."""
+        if key is None or (target := await self._find_target(key)) is None:
             return None
-        context, extension = place
-        self.call.journal.note("way out", context=context, extension=extension)
+        context, extension = target
+        self.call.journal.note("exit key", context=context, extension=extension)
         await self.call.continue_at(context, extension)
         return Status.BRANCH
 
     async def is_exit_digit(self, key: str) -> bool:
-        """Whether this single digit is one that leads out."""
+        """Return whether `key` is a single digit that is an extension of `digits_context`."""
         context = self.call.incoming.arguments.digits_context
         return bool(context) and key.isdigit() and len(key) == 1 and await self.call.extension_exists(context, key)
 
     async def find_operator(self) -> tuple[str, str] | None:
-        """The operator that the dialplan names, as context and extension."""
+        """Return context and extension of the operator that the dialplan names, if it does."""
         context = self.call.incoming.arguments.exit_context
         exists = bool(context) and await self.call.extension_exists(context, OPERATOR_EXTENSION)
         return (context, OPERATOR_EXTENSION) if exists else None
@@ -44,3 +49,32 @@ class DialplanExit(CallerMenu):
             return None
         exists = await self.call.extension_exists(arguments.exit_context, ASSISTANT_EXTENSION)
         return (arguments.exit_context, ASSISTANT_EXTENSION) if exists else None
+
+
+class Operator(CallerMenu):
+    """The operator of a mailbox: that of the dialplan (`exit_context`), else the mailbox's own, else the system's.
+
+    The latter two are extensions of the account's operator context.
+    """
+
+    async def run(self) -> Status | None:
+        """Send the call to the operator; None, without a prompt, if there is none."""
+        target = await self.find_target()
+        if target is None:
+            return None
+        context, extension = target
+        self.call.journal.note("operator", context=context, extension=extension)
+        await self.say("greeting/transferring")
+        await self.call.continue_at(context, extension)
+        return Status.BRANCH
+
+    async def find_target(self) -> tuple[str, str] | None:
+        """Return context and extension of the operator, if there is one."""
+        if dialplan_operator := await ExitKeys(self.call_context, self.mailbox).find_operator():
+            return dialplan_operator
+        system, own_number = self.mailbox.system, self.mailbox.settings.operator_number
+        extension = system.operator_key if own_number in (None, "") else str(own_number)
+        if not system.operator_context or not DIALLABLE.fullmatch(extension):
+            return None
+        exists = await self.call.extension_exists(system.operator_context, extension)
+        return (system.operator_context, extension) if exists else None

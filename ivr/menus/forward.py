@@ -1,4 +1,4 @@
-"""Forwarding a message to another box, with a spoken intro or without (kazoo-behaviour §2.7; design)."""
+"""Forwarding a message to another mailbox, with or without a spoken intro."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_ROUNDS = 4
 
 
 class Forward(Recorder):
-    """Asks where to, whether to say something first, and sends a copy."""
+    """Asks for the destination and for an intro, and sends a copy of the message."""
 
     def __init__(self, session: OwnerSession, message: Message) -> None:
         super().__init__(session.call_context)
@@ -22,7 +22,7 @@ class Forward(Recorder):
         self._destination: Mailbox
 
     async def run(self) -> bool:
-        """Whether the message was forwarded."""
+        """Return whether the message was forwarded."""
         destination = await self._ask_destination()
         if destination is None:
             return False
@@ -42,22 +42,25 @@ class Forward(Recorder):
         return True
 
     async def _ask_destination(self) -> Mailbox | None:
-        longest = self._mailbox.system.max_box_number_length
+        max_digits = self._mailbox.system.max_box_number_length
         for _ in range(MAX_TRIES):
-            entry = await self.ask_digits("forward/enter-box", longest)
-            found = None
+            entry = await self.ask_digits("forward/enter-box", max_digits)
+            destination = None
             if entry.digits:
-                find = self.services.boxes.by_number(self._mailbox.account_id, entry.digits)
-                found = await self.call.run_while_listening(find)
-            wrong = await self._destination_problem(found)
-            if not wrong:
-                return found
-            await self.reject(wrong)
+                by_number = self.services.boxes.by_number(self._mailbox.account_id, entry.digits)
+                destination = await self.call.run_while_listening(by_number)
+            problem = await self._destination_problem(destination)
+            if not problem:
+                return destination
+            await self.reject(problem)
         await self.reject("forward/abort")
         return None
 
     async def _destination_problem(self, destination: Mailbox | None) -> str | None:
-        """Said before they record an intro: whether it still fits when it comes, the store sees to."""
+        """Return the prompt that says why the message cannot go there; None if it can.
+
+        This is checked before an intro is recorded. The store checks the quota again when the message arrives.
+        """
         if destination is None:
             return "entry/invalid"
         if destination.id == self._mailbox.id:
@@ -71,9 +74,11 @@ class Forward(Recorder):
     async def _ask_forward_mode(self) -> str | None:
         for _ in range(MAX_ROUNDS):
             keys = self._mailbox.keys
-            said = {"prepend": "prepend", "plain": "forward-plain", "cancel": "back-to-messages"}
-            choices = [(what, keys.key("forward", action)) for action, what in said.items()]
-            key = await self.ask_key(*(self.language.menu_option(what, key) for what, key in choices if key))
+            options = {"prepend": "prepend", "plain": "forward-plain", "cancel": "back-to-messages"}
+            keys_by_option = {option: keys.key("forward", action) for action, option in options.items()}
+            key = await self.ask_key(
+                *(self.language.menu_option(option, key) for option, key in keys_by_option.items() if key)
+            )
             action = keys.action("forward", key)
             if action:
                 return action
@@ -85,16 +90,19 @@ class Forward(Recorder):
         await self.call.run_while_listening(self.services.delivery.forward(self._message, self._destination))
 
     async def _record_intro(self) -> None:
-        """Any key cuts the instructions. Whatever was said goes along, be it by key, by silence or by hanging up."""
+        """Record the intro and forward. A key, silence or hanging up ends the intro; the message goes in each case.
+
+        Any key interrupts the instructions.
+        """
         if not self._destination.settings.skip_instructions:
             await self.call.play([await self.render("forward/intro")])
         await self.record(self._destination)
 
     async def _max_duration_ms(self, mailbox: Mailbox) -> int:
-        """No longer than the box has room for beside the message itself."""
-        longest_ms = await super()._max_duration_ms(mailbox)
-        left_ms = await self.services.capacity.left_ms(mailbox, behind=self._message.bytes)
-        return longest_ms if left_ms is None else min(longest_ms, max(left_ms, LEAST_MS))
+        """Limit the intro to the mailbox's capacity after the message itself, but not below the minimum."""
+        max_length_ms = await super()._max_duration_ms(mailbox)
+        remaining_ms = await self.services.capacity.left_ms(mailbox, behind=self._message.bytes)
+        return max_length_ms if remaining_ms is None else min(max_length_ms, max(remaining_ms, LEAST_MS))
 
     async def _begin_take(self) -> Take:
         payload = {"original": self._message.id, "destination": self._destination.id}
@@ -110,5 +118,5 @@ class Forward(Recorder):
         await self.services.delivery.forward(self._message, self._destination, take)
 
     async def _handle_short_take(self, take: Take) -> None:
-        """The message goes all the same."""
+        """Forward the message without the intro."""
         await self.services.delivery.forward(self._message, self._destination, take, intro=False)

@@ -1,10 +1,12 @@
-"""The greeting of a box, and what each key does in it (kazoo-behaviour §1.3, §1.7).
+"""The greeting of a mailbox, and what each key does while it plays.
 
-Greeting, invitation to hunt and instructions are one stretch, in which every key works at any moment, spoken or typed
-ahead: `*` signs in, `0` reaches the operator, `#` goes to the beep at once. Where callers may hunt, a digit begins an
-extension, which is complete at `#`, at 20 digits, or when no digit follows for the box's `interdigit_timeout`; a single
-digit that has a meaning of its own (`0`) then has that one, so that it can also begin an extension. Where they may not,
-any digit acts at once, and one without a meaning goes to the beep.
+Greeting, invitation to hunt and instructions are one list of sounds. Every key works at any moment of it, pressed or
+typed ahead: `*` signs in, `0` reaches the operator, `#` goes to the beep at once.
+
+Where callers may hunt, a digit begins an extension. It is complete at `#`, at 20 digits, or when no digit follows
+within the mailbox's `interdigit_timeout`. A single digit with a meaning of its own (`0`) keeps that meaning, so it can
+also begin an extension. Where callers may not hunt, each digit acts at once, and a digit without a meaning goes to the
+beep.
 """
 
 from __future__ import annotations
@@ -13,12 +15,11 @@ from ivr.audio.sound import Sound
 from ivr.call.argument_values import InstructionsChoice
 from ivr.call.base import INTERDIGIT_TIMEOUT_MS, TERMINATOR
 from ivr.menus import hunt
-from ivr.menus.context import Status
-from ivr.menus.exit_keys import DialplanExit
+from ivr.menus.dialplan_status import Status
+from ivr.menus.exit_keys import ExitKeys, Operator
 from ivr.menus.greeting_audio import play_greeting, render_introduction
 from ivr.menus.hunt import Hunt
 from ivr.menus.menu import CallerMenu, NextStep
-from ivr.menus.operator import Operator
 from ivr.menus.sign_in import SignIn
 
 
@@ -26,29 +27,29 @@ class Greeting(CallerMenu):
     """What a caller hears before the beep."""
 
     async def run(self) -> NextStep | None:
-        """Where the caller goes instead of leaving a message; None: to the beep."""
-        tries = hunt.MAX_TRIES if Hunt.is_offered(self.mailbox) else 0
+        """Return where the caller goes instead of leaving a message; None goes to the beep."""
+        tries_left = hunt.MAX_TRIES if Hunt.is_offered(self.mailbox) else 0
         played = await play_greeting(
-            self, prefix=await render_introduction(self), suffix=await self._render_instructions(tries)
+            self, prefix=await render_introduction(self), suffix=await self._render_instructions(tries_left)
         )
         while True:
-            typed = await self._collect_extension(played.key) if tries else played.key
-            if way_out := await DialplanExit(self.call_context, self.mailbox).run(typed):
-                return way_out
-            if action := self.key_map.action("greeting", typed):
+            dialled = await self._collect_extension(played.key) if tries_left else played.key
+            if status := await ExitKeys(self.call_context, self.mailbox).run(dialled):
+                return status
+            if action := self.key_map.action("greeting", dialled):
                 return await self._run_action(action)
-            if not tries or not typed or not typed[0].isdigit():
+            if not tries_left or not dialled or not dialled[0].isdigit():
                 return None
-            if place := await Hunt(self.call_context, self.mailbox).run(typed):
-                return place
-            tries -= 1
-            played = await self.call.play(await self._render_instructions(tries))
+            if status := await Hunt(self.call_context, self.mailbox).run(dialled):
+                return status
+            tries_left -= 1
+            played = await self.call.play(await self._render_instructions(tries_left))
 
     async def _render_instructions(self, tries_left: int) -> list[Sound]:
-        said = ["greeting/hunt"] if tries_left else []
+        prompts = ["greeting/hunt"] if tries_left else []
         if not await self._should_skip_instructions():
-            said.append("greeting/leave-a-message")
-        return [await self.render(prompt) for prompt in said]
+            prompts.append("greeting/leave-a-message")
+        return [await self.render(prompt) for prompt in prompts]
 
     async def _should_skip_instructions(self) -> bool:
         match self.call.incoming.arguments.skip_instructions:
@@ -62,16 +63,20 @@ class Greeting(CallerMenu):
                 return self.mailbox.settings.skip_instructions
 
     async def _collect_extension(self, key: str | None) -> str | None:
-        """What a key begins: an extension, if it is a digit that does not lead out by itself."""
-        if not key or not key.isdigit() or await DialplanExit(self.call_context, self.mailbox).is_exit_digit(key):
+        """Return `key`, or the extension that it begins if it is a digit and not an exit key."""
+        if not key or not key.isdigit() or await ExitKeys(self.call_context, self.mailbox).is_exit_digit(key):
             return key
-        typed = key
-        asked = self.mailbox.settings.interdigit_timeout or self.call.incoming.arguments.interdigit_timeout
-        while len(typed) < hunt.MAX_DIGITS and (key := await self.call.wait_for_key(asked or INTERDIGIT_TIMEOUT_MS)):
+        dialled = key
+        timeout_ms = (
+            self.mailbox.settings.interdigit_timeout
+            or self.call.incoming.arguments.interdigit_timeout
+            or INTERDIGIT_TIMEOUT_MS
+        )
+        while len(dialled) < hunt.MAX_DIGITS and (key := await self.call.wait_for_key(timeout_ms)):
             if key == TERMINATOR:
                 break
-            typed += key
-        return typed
+            dialled += key
+        return dialled
 
     async def _run_action(self, action: str) -> NextStep | None:
         match action:
@@ -79,5 +84,5 @@ class Greeting(CallerMenu):
                 return SignIn(self.call_context, self.mailbox, mailbox_specified=True)
             case "continue":
                 return Status.EXIT
-            case _:  # The operator; where there is none, the caller may leave a message.
+            case _:  # The operator. Without one, the caller may leave a message.
                 return await Operator(self.call_context, self.mailbox).run()

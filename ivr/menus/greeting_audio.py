@@ -1,4 +1,4 @@
-"""What a caller is greeted with (kazoo-behaviour §1.3; the name in the generic greeting is our design)."""
+"""The sounds of a mailbox's greeting. The owner's recorded name in the generic greeting is an addition to Kazoo's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from ivr.audio.sound import Sound
-from ivr.call.argument_values import GreetingChoice as Wanted
+from ivr.call.argument_values import GreetingChoice
 from ivr.call.base import ALL_KEYS, PlayResult
 from ivr.errors import UnplayableSound
 from ivr.menus.menu import CallerMenu
@@ -19,30 +19,31 @@ log = structlog.get_logger()
 async def play_greeting(
     menu: CallerMenu, *, prefix: Sequence[Sound] = (), suffix: Sequence[Sound] = (), keys: str = ALL_KEYS
 ) -> PlayResult:
-    """Play the greeting of the box, with what comes before and after it, until one of `keys`.
+    """Play the greeting between `prefix` and `suffix` until one of `keys`.
 
-    A recording that Asterisk cannot play gives way to the box's number: no caller is turned away for it.
+    If Asterisk cannot play a recording, the greeting with the mailbox's number is played instead, so that no caller is
+    turned away.
     """
     try:
         return await menu.call.play([*prefix, *await _render_greeting(menu), *suffix], keys)
-    except UnplayableSound as fault:
-        log.error("greeting.unplayable", box=menu.mailbox.id, error=str(fault))
+    except UnplayableSound as error:
+        log.error("greeting.unplayable", box=menu.mailbox.id, error=str(error))
         return await menu.call.play([await _render_number_greeting(menu), *suffix], keys)
 
 
 async def render_introduction(menu: CallerMenu) -> list[Sound]:
-    """The sentence before the greeting, where the box wants one."""
+    """Return the sentence before the greeting; empty unless the mailbox has `play_greeting_intro`."""
     return [await menu.render("greeting/intro")] if menu.mailbox.settings.play_greeting_intro else []
 
 
 async def _render_greeting(menu: CallerMenu) -> list[Sound]:
-    """The temporary greeting while it lasts, else the owner's own, else a generic one: with the owner's recorded name,
-    else with the number of the box. Empty where box or dialplan want none."""
+    """Return the first that exists: temporary greeting, own greeting, generic greeting with the owner's recorded name,
+    generic greeting with the mailbox's number. Empty if mailbox or dialplan disable it."""
     mailbox, greetings = menu.mailbox, menu.services.greetings
-    if mailbox.settings.skip_greeting or menu.call.incoming.arguments.greeting is Wanted.NONE:
+    if mailbox.settings.skip_greeting or menu.call.incoming.arguments.greeting is GreetingChoice.NONE:
         return []
-    if own := await menu.call.run_while_listening(greetings.greeting(mailbox)):
-        return [own]
+    if greeting := await menu.call.run_while_listening(greetings.greeting(mailbox)):
+        return [greeting]
     if mailbox.settings.use_person_not_available:
         return [await menu.render("greeting/nobody-available")]
     if name := await menu.call.run_while_listening(greetings.name(mailbox)):
@@ -55,6 +56,6 @@ async def _render_number_greeting(menu: CallerMenu) -> Sound:
 
 
 def _absence_prompt(menu: CallerMenu) -> Prompt:
-    """Why nobody comes: where the dialplan knows, they are on the phone."""
-    busy = menu.call.incoming.arguments.greeting is Wanted.BUSY
-    return "greeting/is-on-the-phone" if busy else "greeting/is-not-available"
+    """Return why the owner does not answer: on the phone, where the dialplan says so, else not available."""
+    is_busy = menu.call.incoming.arguments.greeting is GreetingChoice.BUSY
+    return "greeting/is-on-the-phone" if is_busy else "greeting/is-not-available"

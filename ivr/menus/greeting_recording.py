@@ -1,26 +1,33 @@
-"""What an owner records of their own: greeting, temporary greeting, name (kazoo-behaviour §2.5).
+"""Recording an owner's greeting, temporary greeting or name.
 
-Nothing is in use before they said so. One whose call ends before that is asked at the next one (design).
+A recording comes into use only after the owner has confirmed it. If the call ends before that, the owner is asked again
+at the next sign-in.
 """
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from enum import Enum, auto
 
 import structlog
 
+from ivr.call.base import DigitsEndReason
 from ivr.errors import BoxFull, HungUp, InvalidAudio, IvrError, NotFound
 from ivr.mailbox.greetings import end_of_day
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus.context import OwnerSession
-from ivr.menus.greeting_duration import GreetingDuration, temporary_greeting_prompt
+from ivr.menus.menu import Menu
 from ivr.menus.recorder import Recorder
 from ivr.menus.review import Review, ReviewChoice
+from ivr.prompts.language import Language
 from ivr.prompts.voice import Prompt
 from ivr.storage.records import RecordingPurpose, Take
 
 MAX_DURATION_MS = 300_000
-"""Of a greeting or a name (kazoo-behaviour §1.10)."""
+"""The longest greeting or name."""
+MAX_DURATION_TRIES = 3
+MAX_DAYS = 365
+NO_EXPIRY = 0
 
 RECORD_PROMPTS = {
     RecordingPurpose.GREETING: "settings/record-greeting",
@@ -32,7 +39,7 @@ RECOVERED_PROMPTS = {
     RecordingPurpose.TEMPORARY: "settings/found-temporary",
     RecordingPurpose.NAME: "settings/found-name",
 }
-"""How a recording of an earlier call is spoken of."""
+"""The announcement of a recording that an earlier call left unconfirmed."""
 
 REVIEW_OPTIONS = {"save": "use-recording", "listen": "listen", "record": "record-again", "discard": "discard"}
 
@@ -42,14 +49,14 @@ log = structlog.get_logger()
 class RecordingOutcome(Enum):
     USED = auto()
     DISCARDED = auto()
-    """Its owner does not want it."""
+    """The owner discarded it."""
     TOO_SHORT = auto()
     UNDECIDED = auto()
-    """Its owner is asked again at the next call."""
+    """The owner is asked again at the next sign-in."""
 
 
 class RecordGreeting(Recorder):
-    """One recording for one purpose: from its beep, or from where an earlier call left it, to its use."""
+    """One recording for one purpose: from the beep, or from the take of an earlier call, to its activation."""
 
     def __init__(self, session: OwnerSession, purpose: RecordingPurpose) -> None:
         super().__init__(session.call_context)
@@ -57,25 +64,22 @@ class RecordGreeting(Recorder):
         self._purpose = purpose
 
     async def run(self) -> RecordingOutcome:
-        """What an earlier call left is offered before anything new is recorded."""
-        aside = await self.call.run_while_listening(self.services.takes.aside(self._mailbox.id))
-        found = next((take for take in aside if take.purpose is self._purpose), None)
-        if found:
+        """Complete the take of an earlier call, if there is one; otherwise record a new one."""
+        suspended = await self.call.run_while_listening(self.services.takes.aside(self._mailbox.id))
+        existing_take = next((take for take in suspended if take.purpose is self._purpose), None)
+        if existing_take:
             await self.say(RECOVERED_PROMPTS[self._purpose])
-        else:
-            await self.call.play(
-                [await self.render(RECORD_PROMPTS[self._purpose])]
-            )  # Any key goes to the beep at once.
-        return await self.complete_recording(found)
+        else:  # Any key goes to the beep at once, so it is not pushed back.
+            await self.call.play([await self.render(RECORD_PROMPTS[self._purpose])])
+        return await self.complete_recording(existing_take)
 
     async def complete_recording(self, existing_take: Take | None = None) -> RecordingOutcome:
-        """Record, or go on with what was `found`, until its owner decided."""
+        """Record, or review `existing_take`, until the owner has decided."""
         take, choice = await self._record_until_choice(self._mailbox, existing_take)
         if not self._is_long_enough(take, self._mailbox):
             await self.call.run_while_listening(self.services.takes.drop(take))
-            if (
-                existing_take and take.id == existing_take.id
-            ):  # Its file has gone: another call of the same box was faster.
+            if existing_take and take.id == existing_take.id:
+                # Its file is gone: another call to the same mailbox has completed it.
                 await self.reject("settings/not-kept")
                 return RecordingOutcome.DISCARDED
             await self.reject("greeting/too-short")
@@ -98,11 +102,11 @@ class RecordGreeting(Recorder):
             media = await self.call.run_while_listening(
                 self.services.greetings.use(take, self._mailbox, days=days or None)
             )
-        except NotFound:  # The same.
+        except NotFound:  # Another call to the same mailbox has completed it.
             await self.reject("settings/not-kept")
             return RecordingOutcome.DISCARDED
         except IvrError as error:
-            log.error("recording.not_used", take=take.id, reason=str(error))
+            log.error("recording.activation_failed", take=take.id, error=str(error))
             await self.reject("settings/no-room" if isinstance(error, BoxFull) else "problem/not-done")
             return await self._suspend_undecided(take)
         self.call.journal.note("in use", media=media.id, kind=media.kind)
@@ -120,8 +124,8 @@ class RecordGreeting(Recorder):
         if days is None:
             return ()
         now = self._mailbox.local(self.services.clock.now())
-        ends = self._mailbox.local(end_of_day(days, now)) if days else None
-        return (temporary_greeting_prompt(self.language, ends, now),)
+        expires_at = self._mailbox.local(end_of_day(days, now)) if days else None
+        return (temporary_greeting_prompt(self.language, expires_at, now),)
 
     async def _suspend_undecided(self, take: Take) -> RecordingOutcome:
         await self.call.run_while_listening(self._suspend(take))
@@ -131,8 +135,8 @@ class RecordGreeting(Recorder):
     async def _suspend(self, take: Take) -> None:
         try:
             await self.services.takes.put_aside(take)
-        except (NotFound, InvalidAudio) as reason:
-            log.warning("take.dropped", take=take.id, reason=str(reason))
+        except (NotFound, InvalidAudio) as error:
+            log.warning("take.dropped", take=take.id, reason=str(error))
             await self.services.takes.drop(take)
 
     async def _begin_take(self) -> Take:
@@ -148,3 +152,29 @@ class RecordGreeting(Recorder):
 
     async def _max_duration_ms(self, mailbox: Mailbox) -> int:
         return MAX_DURATION_MS
+
+
+class GreetingDuration(Menu):
+    """Asks for how many days a temporary greeting is used; today is the first."""
+
+    async def run(self) -> int | None:
+        """Return the number of days, or `NO_EXPIRY` for `#` alone; None after three invalid entries."""
+        for _ in range(MAX_DURATION_TRIES):
+            entry = await self.ask_digits("settings/how-many-days", len(str(MAX_DAYS)))
+            if not entry.digits and entry.end_reason is DigitsEndReason.TERMINATOR:
+                return NO_EXPIRY
+            if entry.digits.isdigit() and 1 <= int(entry.digits) <= MAX_DAYS:
+                return int(entry.digits)
+            await self.reject("entry/invalid")
+        return None
+
+
+def temporary_greeting_prompt(language: Language, expires_at: datetime | None, now: datetime) -> Prompt:
+    """Return the notice that the temporary greeting is in use, with its last day if it expires.
+
+    Both times are in the owner's time zone.
+    """
+    if expires_at is None:
+        return "settings/temporary-in-use"
+    last_day = (expires_at - timedelta(seconds=1)).date()
+    return ("settings/temporary-in-use-through", *language.day(last_day, now.date()))

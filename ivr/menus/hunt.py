@@ -1,6 +1,7 @@
-"""Hunting: a caller dials another extension from within the greeting (kazoo-behaviour §1.7).
+"""Hunting: a caller dials another extension while the greeting plays.
 
-Strangers dial here, so it leads into one context that the site made for it, to what exists there, and nowhere else.
+Any caller can dial here, so a call is only sent into the one dialplan context that the site has set up for it, and only
+to extensions that exist there.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ import re2
 import structlog
 
 from ivr.mailbox.mailbox import Mailbox
-from ivr.menus.context import Status
+from ivr.menus.dialplan_status import Status
 from ivr.menus.menu import CallerMenu
 
 MAX_DIGITS = 20
-"""Digits."""
+"""The longest extension, in digits."""
 MAX_TRIES = 3
 DIALLABLE = re.compile(rf"[0-9]{{1,{MAX_DIGITS}}}")
 
@@ -23,18 +24,18 @@ log = structlog.get_logger()
 
 
 class Hunt(CallerMenu):
-    """Sends the call to an extension that the caller dialled."""
+    """Sends the call to an extension that the caller has dialled."""
 
     @staticmethod
     def is_offered(mailbox: Mailbox) -> bool:
-        """Whether the box lets callers hunt, and there is something to be found."""
+        """Return whether the mailbox allows hunting and the system has a context for it."""
         return mailbox.settings.hunt and bool(mailbox.system.hunt_context)
 
     async def run(self, extension: str) -> Status | None:
-        """Send the call there; None where it may not go, or nothing is there, and the caller was told."""
+        """Send the call to `extension`; None, after a prompt, if it is not allowed or does not exist."""
         context = self.mailbox.system.hunt_context
         if not self._is_allowed(extension) or not await self.call.extension_exists(context, extension):
-            self.call.journal.note("hunt refused", dialled=extension)
+            self.call.journal.note("hunt rejected", dialled=extension)
             await self.reject("greeting/hunt-invalid")
             return None
         self.call.journal.note("hunt", extension=extension)
@@ -51,14 +52,14 @@ class Hunt(CallerMenu):
 
 
 def matches(pattern: str, digits: str) -> bool:
-    """Whether `pattern` is found anywhere in `digits`; what is no pattern matches nothing (kazoo-behaviour §1.7).
+    """Return whether `pattern` is found anywhere in `digits`. An invalid pattern matches nothing.
 
-    An owner's pattern is run on a stranger's digits, so by RE2, which no pattern can make slow.
+    The pattern is the owner's and the digits are a caller's, so RE2 is used: its time is linear for every pattern.
     """
-    quiet = re2.Options()
-    quiet.log_errors = False
+    options = re2.Options()
+    options.log_errors = False
     try:
-        return re2.search(pattern, digits, options=quiet) is not None
-    except re2.error as fault:
-        log.warning("hunt.no_pattern", pattern=pattern, fault=str(fault))
+        return re2.search(pattern, digits, options=options) is not None
+    except re2.error as error:
+        log.warning("hunt.invalid_pattern", pattern=pattern, error=str(error))
         return False

@@ -1,4 +1,4 @@
-"""Leaving a message (kazoo-behaviour §1.3): greeting, beep, recording, review; hanging up keeps it."""
+"""Leaving a message: greeting, beep, recording, review. Hanging up stores the message."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from ivr.mailbox.capacity import LEAST_MS
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus import dialplan_status
 from ivr.menus.caller_review import CallerReview
-from ivr.menus.context import CallContext, Status
+from ivr.menus.context import CallContext
+from ivr.menus.dialplan_status import Status
+from ivr.menus.exit_keys import Operator
 from ivr.menus.greeting import Greeting
 from ivr.menus.menu import NextStep
-from ivr.menus.operator import Operator
 from ivr.menus.recorder import Recorder
 from ivr.menus.review import ReviewChoice
 from ivr.storage.records import RecordingPurpose, Take
@@ -29,19 +30,19 @@ log = structlog.get_logger()
 
 
 class LeaveMessage(Recorder):
-    """A caller and the box that they reached."""
+    """A caller leaves a message in `mailbox`."""
 
     def __init__(self, call_context: CallContext, mailbox: Mailbox) -> None:
         super().__init__(call_context)
         self._mailbox = mailbox
         self._urgent = call_context.call.incoming.arguments.urgent
-        """As the caller marked it; it outlives a take that they record again."""
+        """The caller's mark; it also holds for a take that is recorded again."""
         self._operator_chosen = False
 
     async def run(self) -> NextStep:
-        elsewhere = await Greeting(self.call_context, self._mailbox).run()
-        if elsewhere is not None:
-            return elsewhere
+        next_step = await Greeting(self.call_context, self._mailbox).run()
+        if next_step is not None:
+            return next_step
         if not await self.record(self._mailbox):
             return await self.say_goodbye("greeting/too-short", "done/goodbye", status=Status.NOMESSAGE)
         if self._operator_chosen:
@@ -59,19 +60,19 @@ class LeaveMessage(Recorder):
         )
 
     async def _copy_recipient_ids(self) -> list[str]:
-        """Ids of the boxes that get a copy. One that there is not, or that is full, is told in the log."""
-        found: list[str] = []
-        for addressee in self.call.incoming.arguments.copies:
+        """Return the ids of the mailboxes that get a copy. A missing or full one is logged and left out."""
+        box_ids: list[str] = []
+        for recipient in self.call.incoming.arguments.copies:
             try:
-                box = await self._find_recipient_box(addressee)
+                box = await self._find_recipient_box(recipient)
             except NotFound as error:
-                log.warning("dialplan.copy", number=addressee.number, reason=str(error))
+                log.warning("dialplan.copy", number=recipient.number, reason=str(error))
                 continue
             if await self.services.capacity.is_full(box):
-                log.warning("dialplan.copy", number=addressee.number, reason="the box is full")
-            elif box.id not in (self._mailbox.id, *found):
-                found.append(box.id)
-        return found
+                log.warning("dialplan.copy", number=recipient.number, reason="the mailbox is full")
+            elif box.id not in (self._mailbox.id, *box_ids):
+                box_ids.append(box.id)
+        return box_ids
 
     async def _find_recipient_box(self, recipient: Recipient) -> Mailbox:
         directory, account = self.services.directory, self.call_context.account
@@ -79,7 +80,7 @@ class LeaveMessage(Recorder):
             account = await directory.find_account_by_name(recipient.account)
         box = await self.services.boxes.by_number(account.id, recipient.number)
         if box is None:
-            raise NotFound(f"there is no box {recipient.number} in the account {account.name}")
+            raise NotFound(f"there is no mailbox {recipient.number} in the account {account.name}")
         return box
 
     async def _review_take(self, take: Take, mailbox: Mailbox, length_ms: int) -> ReviewChoice:
@@ -102,19 +103,22 @@ class LeaveMessage(Recorder):
         self.call.journal.note("message left", message=message.id, length_ms=message.length_ms, urgent=message.urgent)
 
     async def _play_beep(self) -> None:
-        """Another sound, or none, where the dialplan says so."""
-        asked = self.call.incoming.arguments.beep
-        if not asked:
+        """Play the sound that the dialplan names as beep, or none; the usual beep if it cannot be played."""
+        beep = self.call.incoming.arguments.beep
+        if not beep:
             await super()._play_beep()
-        elif asked != NO_BEEP:
+        elif beep != NO_BEEP:
             try:
-                await self.call.play([Sound(Path(asked), 0, f"({asked})")], keys="")
+                await self.call.play([Sound(Path(beep), 0, f"({beep})")], keys="")
             except UnplayableSound as error:
                 log.warning("dialplan.beep", reason=str(error))
                 await super()._play_beep()
 
     async def _max_duration_ms(self, mailbox: Mailbox) -> int:
-        """No longer than the box has room for, if it is not full since the call began."""
-        longest_ms = await super()._max_duration_ms(mailbox)
-        left_ms = await self.services.capacity.left_ms(mailbox)
-        return longest_ms if left_ms is None else min(longest_ms, max(left_ms, LEAST_MS))
+        """Limit the recording to the mailbox's capacity, but not below the minimum.
+
+        The mailbox may have become full during the call; the caller may speak nevertheless.
+        """
+        max_length_ms = await super()._max_duration_ms(mailbox)
+        remaining_ms = await self.services.capacity.left_ms(mailbox)
+        return max_length_ms if remaining_ms is None else min(max_length_ms, max(remaining_ms, LEAST_MS))

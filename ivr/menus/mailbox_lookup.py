@@ -1,4 +1,8 @@
-"""Which box a call is about (kazoo-behaviour §1.1: the lookup order; SI07: the user's default box)."""
+"""Which mailbox a call is for.
+
+The lookup order is: the id in the channel variable `var`, the id, the number, then the mailboxes of the calling
+endpoint's user.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +12,21 @@ from ivr.menus.context import CallContext
 
 
 async def find_mailbox(call_context: CallContext) -> tuple[Mailbox | None, bool]:
-    """The box, and whether the call named one: a named box that does not exist is (None, True)."""
-    arguments = call_context.call.incoming.arguments
-    box_id = (await call_context.call.get_variable(arguments.var) if arguments.var else "") or arguments.id
+    """Return the mailbox, and whether the call named one. (None, True): the named mailbox does not exist."""
+    call, services = call_context.call, call_context.services
+    arguments = call.incoming.arguments
+    box_id = (await call.get_variable(arguments.var) if arguments.var else "") or arguments.id
     if box_id:
         return await _find_in_account(call_context, box_id), True
     if arguments.number:
-        return await call_context.call.run_while_listening(
-            call_context.services.boxes.by_number(call_context.account.id, arguments.number)
-        ), True
-    found = await call_context.call.run_while_listening(_find_by_user(call_context))
-    return found, found is not None
+        by_number = services.boxes.by_number(call_context.account.id, arguments.number)
+        return await call.run_while_listening(by_number), True
+    mailbox = await call.run_while_listening(_find_by_user(call_context))
+    return mailbox, mailbox is not None
 
 
 async def _find_by_user(call_context: CallContext) -> Mailbox | None:
-    """The default box of the calling device's user, their only one, or the one with the caller-id number."""
+    """Return the default mailbox of the endpoint's user, their only one, or the one with the caller's number."""
     user, arguments = call_context.user, call_context.call.incoming.arguments
     if user is None or user.account_id != call_context.account.id:
         return None
@@ -32,13 +36,13 @@ async def _find_by_user(call_context: CallContext) -> Mailbox | None:
     if arguments.single_mailbox_login and len(owned) == 1:
         return owned[0]
     if arguments.callerid_match_login:
-        caller = call_context.call.incoming.caller_number
-        return next((mailbox for mailbox in owned if mailbox.number == caller), None)
+        caller_number = call_context.call.incoming.caller_number
+        return next((mailbox for mailbox in owned if mailbox.number == caller_number), None)
     return None
 
 
 async def _find_in_account(call_context: CallContext, box_id: str) -> Mailbox | None:
-    """A box of another account does not exist here."""
+    """Return the mailbox `box_id`; None if it belongs to another account."""
     try:
         mailbox = await call_context.services.boxes.get(box_id)
     except NotFound:

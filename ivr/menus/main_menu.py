@@ -1,4 +1,4 @@
-"""The main menu: how many messages there are, and which to hear (kazoo-behaviour §2.2)."""
+"""The main menu: how many messages there are, and which to hear."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ivr.prompts.voice import Prompt
 from ivr.storage.records import Counts, Folder
 
 MAX_ROUNDS = 4
-"""Times that it is said before the caller is taken to be gone."""
+"""How often the menu is read out before the call ends."""
 
 FOLDERS = {"hear_new": Folder.NEW, "hear_saved": Folder.SAVED, "hear_deleted": Folder.DELETED}
 
 
 class MainMenu(OwnerMenu):
-    """`first`: the owner has just come in, and hears new messages at once if the box is set so."""
+    """`just_signed_in`: new messages play at once, if the mailbox is set so."""
 
     def __init__(self, session: OwnerSession, *, just_signed_in: bool = False) -> None:
         super().__init__(session)
@@ -45,6 +45,7 @@ class MainMenu(OwnerMenu):
         return await self.say_goodbye()
 
     async def _load_counts(self) -> Counts:
+        """Return the counts, including messages whose delivery is about to complete."""
         await self.services.delivery.arriving.settled(self.mailbox.id)
         not_before = self.mailbox.system.not_before(self.services.clock.now())
         return await self.services.messages.counts_now(self.mailbox.account_id, self.mailbox.id, not_before)
@@ -53,18 +54,18 @@ class MainMenu(OwnerMenu):
         return self.session.own_phone and self.mailbox.settings.new_messages_at_once and counts.new > 0
 
     async def _menu_sounds(self, counts: Counts) -> list[Sound]:
-        """Only what leads somewhere is said; every key works all the same."""
-        said = {
+        """Return the counts and the options that have an effect now. Every key works, read out or not."""
+        offered = {
             "hear_new": counts.new > 0,
             "hear_saved": counts.saved > 0,
             "hear_deleted": counts.deleted > 0,
             "configure": not self.mailbox.settings.not_configurable,
             "exit": True,
         }
-        choices = [self._option_prompt(action) for action, offered in said.items() if offered]
+        options = [self._option_prompt(action) for action, is_offered in offered.items() if is_offered]
         return [
             await self.render(self._counts_prompt(counts)),
-            await self.render(*(choice for choice in choices if choice)),
+            await self.render(*(option for option in options if option)),
         ]
 
     def _counts_prompt(self, counts: Counts) -> Prompt:

@@ -1,6 +1,7 @@
-"""What all menus share: saying something, taking a key.
+"""Base classes of the menus: playing prompts, reading keys and digits, reporting errors.
 
-Two movements only: a menu is called and comes back, or its `run` returns where to go, and it never comes back.
+Navigation has two forms. A menu is either called, and its `run` returns a result; or it is entered for good, and its
+`run` returns the next menu or the status that ends the call.
 """
 
 from __future__ import annotations
@@ -10,30 +11,32 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import wraps
 from typing import Any, Protocol, TypeAlias
 
+import structlog
+
 from ivr.audio.sound import Sound
 from ivr.call.base import FIRST_DIGIT_TIMEOUT_MS, INTERDIGIT_TIMEOUT_MS, DigitsResult
-from ivr.errors import HungUp
+from ivr.errors import HungUp, IvrError
 from ivr.mailbox.mailbox import Mailbox
-from ivr.menus.context import CallContext, OwnerSession, Status
+from ivr.menus.context import CallContext, OwnerSession
+from ivr.menus.dialplan_status import Status
 from ivr.prompts.voice import Prompt
+
+log = structlog.get_logger()
 
 
 class NextMenu(Protocol):
-    """A menu that one goes to and never comes back from."""
+    """A menu that is entered for good."""
 
     async def run(self) -> NextStep:
-        """Attend to the caller; gives where to go from here."""
+        """Serve the caller; return where the call continues."""
 
 
 NextStep: TypeAlias = NextMenu | Status
-"""Where to go: another menu, or out of the call."""
+"""Where a call continues: another menu, or its end."""
 
 
 class Menu:
-    """One menu of one call. One that is called and comes back has a `run` with an answer of its own kind.
-
-    The call's record says when each was entered: no menu can forget to say so.
-    """
+    """One menu of one call. The call's journal has an entry for each menu that is entered."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -47,37 +50,43 @@ class Menu:
         self.language = call_context.voice.language
 
     async def render(self, *prompts: Prompt) -> Sound:
-        """What `meanings` sound like, as one file."""
+        """Return `prompts` as one sound file."""
         return await self.call_context.render(*prompts)
 
     async def say(self, *prompts: Prompt) -> None:
-        """Say something; a key cuts it short and is meant for what comes next."""
+        """Play `prompts`. A key interrupts them and goes to the next prompt or entry."""
         played = await self.call.play([await self.render(*prompts)])
         if played.key:
             self.call.push_back(played.key)
 
     async def reject(self, *prompts: Prompt) -> None:
-        """Say no. What was typed ahead was typed for a yes, so it is forgotten."""
+        """Discard the keys typed ahead, which assumed another answer, and play `prompts`."""
         self.call.flush_digits()
         await self.say(*prompts)
 
+    async def report_error(self, error: IvrError, prompt: Prompt) -> None:
+        """Log `error`, note it in the journal, and reject with `prompt`."""
+        log.warning("menu.failed", error=str(error), kind=type(error).__name__)
+        self.call.journal.note("failed", error=str(error))
+        await self.reject(prompt)
+
     async def ask_key(self, *prompts: Prompt) -> str | None:
-        """Say something and wait for one key; None when none came."""
+        """Play `prompts` and wait for one key; None when none came."""
         return await self.read_key([await self.render(*prompts)])
 
     async def read_key(self, sounds: Sequence[Sound]) -> str | None:
-        """Play sounds and wait for one key; None when none came."""
+        """Play `sounds` and wait for one key; None when none came."""
         return (await self.call.play(sounds)).key or await self.call.wait_for_key(FIRST_DIGIT_TIMEOUT_MS)
 
     async def ask_digits(self, prompt: Prompt, max_digits: int, *, secret: bool = False) -> DigitsResult:
-        """Say something and collect digits."""
-        next_ms = self.call.incoming.arguments.interdigit_timeout or INTERDIGIT_TIMEOUT_MS
+        """Play `prompt` and collect digits. Secret digits are masked in the journal."""
+        interdigit_timeout_ms = self.call.incoming.arguments.interdigit_timeout or INTERDIGIT_TIMEOUT_MS
         return await self.call.collect_digits(
-            [await self.render(prompt)], max_digits, interdigit_timeout_ms=next_ms, secret=secret
+            [await self.render(prompt)], max_digits, interdigit_timeout_ms=interdigit_timeout_ms, secret=secret
         )
 
     async def say_goodbye(self, *prompts: Prompt, status: Status = Status.DONE) -> Status:
-        """Say the last words. Nobody need hear them out."""
+        """Play the last prompts of a call and return its status. Hanging up during them is a hang-up."""
         try:
             await self.say(*(prompts or ("done/goodbye",)))
         except HungUp:
@@ -86,19 +95,19 @@ class Menu:
 
 
 def _journal_menu_entry(run: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-    """`run`, which notes first that its menu is entered."""
+    """Wrap `run` so that it notes the menu in the journal first: class MainMenu is noted as "main menu"."""
 
     @wraps(run)
-    async def noted(menu: Menu, *args: Any, **how: Any) -> Any:
+    async def run_with_journal_entry(menu: Menu, *args: Any, **kwargs: Any) -> Any:
         name = re.sub(r"(?<!^)(?=[A-Z])", " ", type(menu).__name__).lower()
         menu.call.journal.note("menu", name=name)
-        return await run(menu, *args, **how)
+        return await run(menu, *args, **kwargs)
 
-    return noted
+    return run_with_journal_entry
 
 
 class OwnerMenu(Menu):
-    """A menu of somebody who is signed in to a box."""
+    """A menu for an owner who is signed in to a mailbox."""
 
     def __init__(self, session: OwnerSession) -> None:
         super().__init__(session.call_context)
@@ -108,7 +117,7 @@ class OwnerMenu(Menu):
 
 
 class CallerMenu(Menu):
-    """A menu of somebody who has reached the box `mailbox` from outside it."""
+    """A menu for a caller who has reached `mailbox` and is not signed in."""
 
     def __init__(self, call_context: CallContext, mailbox: Mailbox) -> None:
         super().__init__(call_context)

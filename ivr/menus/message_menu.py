@@ -1,4 +1,7 @@
-"""The messages of one folder, one after another, and what each key does meanwhile (kazoo-behaviour §2.4; design)."""
+"""The messages of one folder, one after another, and what each key does while they play.
+
+`MessageMenu._actions` binds each action of the key map's menu "message" to the method that performs it.
+"""
 
 from __future__ import annotations
 
@@ -19,32 +22,32 @@ from ivr.prompts.voice import Prompt
 from ivr.storage.records import ChangeReason, Folder, Message
 
 MAX_SILENT_ROUNDS = 4
-"""Silent rounds after which the caller is taken to be gone."""
+"""Rounds without a key, after which the call ends."""
 MAX_INVALID_KEYS = 3
-"""Keys without a meaning, one after another, that end the call (kazoo-behaviour L15)."""
+"""Keys without an action in a row, after which the call ends."""
 MAX_PAUSE_MS = 60_000
 
 SPOKEN_ACTIONS = ("keep", "replay", "forward", "delete", "callback", "return_main_menu")
-"""What the menu offers aloud, in the order of its keys; every other key works unspoken."""
+"""The actions that the menu reads out, in the order of their keys. The other keys work too."""
 KEY_ORDER = "123456789*#0"
 
 log = structlog.get_logger()
 
 
 class KeyResult(Enum):
-    """How it goes on after a key."""
+    """Where the menu continues after a key."""
 
     STAY = auto()
-    """With this message, where it stands."""
+    """With the current message, at its current position."""
     ADVANCE = auto()
-    """With the message that the walk is at now; what becomes of this one is settled."""
+    """With the message at the cursor; the folder of the current one is settled."""
 
 
 class MessageMenu(OwnerMenu):
-    """`home` is the main menu, to which it returns.
+    """`parent` is the main menu, to which it returns.
 
-    `at_once`: the owner has not asked for these messages, so keys pressed before the first one's audio has begun are
-    meant for the main menu.
+    `autoplay`: the owner has not chosen these messages. Keys pressed before the first message's audio starts are
+    therefore meant for the main menu.
     """
 
     def __init__(self, session: OwnerSession, folder: Folder, *, parent: NextMenu, autoplay: bool = False) -> None:
@@ -79,22 +82,22 @@ class MessageMenu(OwnerMenu):
         )
         short = False
         while message := await self.call.run_while_listening(self._cursor.message()):
-            going = await self._handle_message(message, short)
-            if not isinstance(going, KeyResult):
-                return going
+            result = await self._handle_message(message, short)
+            if not isinstance(result, KeyResult):
+                return result
             short = True
         return self._parent
 
     async def _handle_message(self, message: Message, short: bool) -> KeyResult | NextStep:
-        """Let one message be heard until something becomes of it."""
+        """Play one message and act on keys until one of them leaves it. `short`: the menu is read in its short form."""
         self.call.journal.note("message", id=message.id, folder=message.folder)
         self._playback = MessagePlayback(
             self, message, self._cursor.number, self._folder, self._option_prompts(message, short)
         )
-        going: KeyResult | NextStep = KeyResult.STAY
-        silent = invalid = 0
+        result: KeyResult | NextStep = KeyResult.STAY
+        silent_rounds = invalid_keys = 0
         try:
-            while going is KeyResult.STAY:
+            while result is KeyResult.STAY:
                 key = await self._next_key()
                 if key and self._autoplay and not self._playback.has_audio_started:
                     self.call.push_back(key)
@@ -102,51 +105,45 @@ class MessageMenu(OwnerMenu):
                 self._autoplay = self._autoplay and not self._playback.has_audio_started
                 action = self._actions.get(self.key_map.action("message", key) or "")
                 if action:
-                    silent = invalid = 0
-                    going = await self._run_action(action)
+                    silent_rounds = invalid_keys = 0
+                    result = await self._run_action(action)
                 elif key:
-                    invalid += 1
-                    if invalid == MAX_INVALID_KEYS:
+                    invalid_keys += 1
+                    if invalid_keys == MAX_INVALID_KEYS:
                         await self.say("entry/too-many-invalid")
                         await self.call.hang_up()
                     await self.reject("entry/invalid")
                 else:
-                    silent += 1
-                    if silent == MAX_SILENT_ROUNDS:
-                        going = await self.say_goodbye()
-            return going
+                    silent_rounds += 1
+                    if silent_rounds == MAX_SILENT_ROUNDS:
+                        result = await self.say_goodbye()
+            return result
         finally:
             if self._playback.played_to_end:
                 self.session.heard_message_ids.add(message.id)
-            if going is not KeyResult.ADVANCE:
+            if result is not KeyResult.ADVANCE:
                 await self._autosave_heard(message)
 
     async def _next_key(self) -> str | None:
         try:
             return await self._playback.play_until_key()
         except IvrError as error:
-            await self._report_error(error)
+            await self.report_error(error, error_prompts.prompt_for(error))
             self._playback.skip_to_menu()
             return None
 
     async def _run_action(self, action: Callable[[], Awaitable[KeyResult | NextStep]]) -> KeyResult | NextStep:
         try:
             return await action()
-        except (NotFound, PastRetention) as error:
-            await self._report_error(error)
-            return KeyResult.ADVANCE
         except IvrError as error:
-            await self._report_error(error)
+            await self.report_error(error, error_prompts.prompt_for(error))
+            if isinstance(error, NotFound | PastRetention):
+                return KeyResult.ADVANCE
             self._playback.skip_to_menu()
             return KeyResult.STAY
 
-    async def _report_error(self, error: IvrError) -> None:
-        log.warning("menu.failed", error=str(error), kind=type(error).__name__)
-        self.call.journal.note("failed", error=str(error))
-        await self.reject(error_prompts.prompt_for(error))
-
     async def _autosave_heard(self, message: Message) -> None:
-        """Left without a decision: a new message that was heard to its end is saved, any other stays as it is."""
+        """Save a new message that was played to its end but left without a decision. Others stay where they are."""
         if message.folder is not Folder.NEW or message.id not in self.session.heard_message_ids:
             return
         try:
@@ -155,37 +152,44 @@ class MessageMenu(OwnerMenu):
             )
             self.call.journal.note("folder", message=message.id, folder=Folder.SAVED)
         except IvrError as error:
-            log.warning("message.not_saved", message=message.id, error=str(error))
+            log.warning("message.autosave_failed", message=message.id, error=str(error))
 
     def _option_prompts(self, message: Message, short: bool) -> list[Prompt]:
         keys = {action: self.key_map.key("message", action) for action in SPOKEN_ACTIONS}
         if not CallBackToCaller.is_offered(self.session, message):
             keys["callback"] = ""
         offered = sorted((KEY_ORDER.index(key), action) for action, key in keys.items() if key)
-        named = {"delete": "restore"} if message.folder is Folder.DELETED else {}
+        prompt_names = {"delete": "restore"} if message.folder is Folder.DELETED else {}
         return [
-            self.language.menu_option(named.get(action, action).replace("_", "-"), keys[action], short=short)
+            self.language.menu_option(prompt_names.get(action, action).replace("_", "-"), keys[action], short=short)
             for _, action in offered
         ]
 
-    # -- what the keys do ------------------------------------------------------------------------------------------
+    # -- the actions of the keys -----------------------------------------------------------------------------------
 
     async def _save(self) -> KeyResult:
-        await self._move_to_folder(Folder.SAVED)
-        await self.say("done/saved")
-        return KeyResult.ADVANCE
+        return await self._move_to_folder(Folder.SAVED, "done/saved")
 
     async def _delete_or_restore(self) -> KeyResult:
-        if self._playback.message.folder is Folder.DELETED:
-            await self.call.run_while_listening(
-                self.services.messages.restore(self.mailbox.id, self._playback.message.id, ChangeReason.KEY)
-            )
-            self.call.journal.note("restored", message=self._playback.message.id)
-            self._cursor.ahead()
-            await self.say("done/restored")
-        else:
-            await self._move_to_folder(Folder.DELETED)
-            await self.say("done/deleted")
+        if self._playback.message.folder is not Folder.DELETED:
+            return await self._move_to_folder(Folder.DELETED, "done/deleted")
+        message_id = self._playback.message.id
+        await self.call.run_while_listening(
+            self.services.messages.restore(self.mailbox.id, message_id, ChangeReason.KEY)
+        )
+        self.call.journal.note("restored", message=message_id)
+        self._cursor.ahead()
+        await self.say("done/restored")
+        return KeyResult.ADVANCE
+
+    async def _move_to_folder(self, folder: Folder, confirmation: Prompt) -> KeyResult:
+        message_id = self._playback.message.id
+        await self.call.run_while_listening(
+            self.services.messages.move_to(self.mailbox.id, message_id, folder, ChangeReason.KEY)
+        )
+        self.call.journal.note("folder", message=message_id, folder=folder)
+        self._cursor.ahead()
+        await self.say(confirmation)
         return KeyResult.ADVANCE
 
     async def _replay(self) -> KeyResult:
@@ -210,6 +214,7 @@ class MessageMenu(OwnerMenu):
         return KeyResult.STAY
 
     async def _pause(self) -> KeyResult:
+        """Wait for a key. The pause key resumes, any other key is handled as usual."""
         if self._playback.is_playing:
             key = await self.call.wait_for_key(MAX_PAUSE_MS)
             if key and self.key_map.action("message", key) != "pause":
@@ -231,16 +236,8 @@ class MessageMenu(OwnerMenu):
         return KeyResult.STAY
 
     async def _call_back(self) -> KeyResult | NextStep:
-        branched = await CallBackToCaller(self.session, self._playback.message).run()
-        if branched:
-            return branched
+        next_step = await CallBackToCaller(self.session, self._playback.message).run()
+        if next_step:
+            return next_step
         self._playback.replay()
         return KeyResult.STAY
-
-    async def _move_to_folder(self, folder: Folder) -> None:
-        message = self._playback.message
-        await self.call.run_while_listening(
-            self.services.messages.move_to(self.mailbox.id, message.id, folder, ChangeReason.KEY)
-        )
-        self.call.journal.note("folder", message=message.id, folder=folder)
-        self._cursor.ahead()

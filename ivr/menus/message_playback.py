@@ -1,13 +1,13 @@
-"""One message being heard: which stage it is at, where its audio stands, and how it goes on after a key."""
+"""The playback of one message: its current stage, the position of its audio, and where it continues after a key."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from enum import Enum, auto
 
 from ivr.audio.sound import Sound
 from ivr.call.base import FIRST_DIGIT_TIMEOUT_MS
-from ivr.menus import seek
 from ivr.menus.menu import OwnerMenu
 from ivr.prompts.voice import Prompt
 from ivr.storage.records import Folder, Message
@@ -25,11 +25,25 @@ STAGE_ORDER = {
     "play_before": (PlaybackStage.NUMBER, PlaybackStage.ENVELOPE, PlaybackStage.AUDIO, PlaybackStage.MENU),
     "skip": (PlaybackStage.NUMBER, PlaybackStage.AUDIO, PlaybackStage.MENU),
 }
-"""The order of stages for each `play_envelope_action` (kazoo-behaviour §1.12, design)."""
+"""The order of the stages for each value of `play_envelope_action`."""
+
+
+def rewind_position_ms(position_ms: int, step_ms: int) -> int:
+    """Return the position `step_ms` earlier, but not before the start."""
+    return max(0, position_ms - step_ms)
+
+
+def fast_forward_position_ms(position_ms: int, step_ms: int, length_ms: int) -> int:
+    """Return the position `step_ms` later, but not after the end."""
+    return min(length_ms, position_ms + step_ms)
 
 
 class MessagePlayback:
-    """`menu` lends call and voice; `choices` are what the spoken menu offers."""
+    """The playback of one message.
+
+    `menu`: supplies the call and renders prompts. `number`: position of the message in its folder, from 1.
+    `option_prompts`: the options that are read out after the message.
+    """
 
     def __init__(
         self, menu: OwnerMenu, message: Message, number: int, folder: Folder, option_prompts: Sequence[Prompt]
@@ -48,16 +62,16 @@ class MessagePlayback:
 
     @property
     def has_audio_started(self) -> bool:
-        """Whether any of its audio was heard or passed over."""
+        """Whether any of the audio was played or skipped."""
         return self._audio_started or self._stage_index > self._stages.index(PlaybackStage.AUDIO)
 
     @property
     def is_playing(self) -> bool:
-        """Whether the key that was just pressed cut the audio itself."""
+        """Whether the last key interrupted the audio itself."""
         return self._stages[self._stage_index] is PlaybackStage.AUDIO
 
     async def play_until_key(self) -> str | None:
-        """Go on from where it stands until a key, or until silence has followed the spoken menu (None)."""
+        """Continue at the current position until a key. None: the spoken menu was followed by silence."""
         while True:
             stage = self._stages[self._stage_index]
             if stage is PlaybackStage.AUDIO:
@@ -78,25 +92,26 @@ class MessagePlayback:
             self._go_to_stage(self._stage_index + 1)
 
     def replay(self) -> None:
-        """From its number on."""
+        """Go to the message's number, and to the start of its audio."""
         self._audio_position_ms = 0
         self._go_to_stage(0)
 
     def rewind(self, step_ms: int) -> None:
-        """Back by `step_ms` from where the audio stands, which is its end once it was played."""
-        self._audio_position_ms = seek.rewind(self._audio_position_ms, step_ms)
+        """Go back by `step_ms` from the position of the audio, which is its end once it was played."""
+        self._audio_position_ms = rewind_position_ms(self._audio_position_ms, step_ms)
         self._go_to_stage(self._stages.index(PlaybackStage.AUDIO))
 
     def fast_forward(self, step_ms: int) -> None:
-        """On by `step_ms`; past the end, what comes behind the audio goes on."""
-        audio = self._stages.index(PlaybackStage.AUDIO)
-        if self._stage_index > audio:
+        """Go forward by `step_ms`; past the end of the audio, go to the stage after it."""
+        audio_index = self._stages.index(PlaybackStage.AUDIO)
+        if self._stage_index > audio_index:
             return
-        self._audio_position_ms = seek.fast_forward(self._audio_position_ms, step_ms, self.message.length_ms)
-        self._go_to_stage(audio + (self._audio_position_ms >= self.message.length_ms))
+        length_ms = self.message.length_ms
+        self._audio_position_ms = fast_forward_position_ms(self._audio_position_ms, step_ms, length_ms)
+        self._go_to_stage(audio_index + (self._audio_position_ms >= length_ms))
 
     def skip_to_menu(self) -> None:
-        """To the spoken menu, from its beginning."""
+        """Go to the start of the spoken menu."""
         self._go_to_stage(self._stages.index(PlaybackStage.MENU))
 
     def _go_to_stage(self, index: int) -> None:
@@ -104,21 +119,18 @@ class MessagePlayback:
         self._prompt_position_ms = 0
 
     def _prepare_next_prompts(self) -> None:
-        """While the audio plays there is time to join what is said behind it, or after a key to the next message."""
-        for said in (
-            (self._envelope_prompt(),),
-            self._option_prompts,
-            (self._menu.language.message_number(self._number + 1),),
-        ):
-            self._menu.call_context.voice.prepare(*said)
+        """Render the next prompts while the audio plays: those after it, and the number of the next message."""
+        next_number = self._menu.language.message_number(self._number + 1)
+        for prompts in ((self._envelope_prompt(),), self._option_prompts, (next_number,)):
+            self._menu.call_context.voice.prepare(*prompts)
 
     async def _render_stage(self, stage: PlaybackStage) -> list[Sound]:
         match stage:
             case PlaybackStage.NUMBER:
-                # What lies in the opened folder needs no word; what this call has made of a message does.
-                became = None if self.message.folder == self._folder else self.message.folder
-                said = self._menu.language.message_number(self._number, urgent=self.message.urgent, folder=became)
-                return [await self._menu.render(said)]
+                # The folder is announced only if this call has moved the message out of the opened one.
+                moved_to = None if self.message.folder == self._folder else self.message.folder
+                prompt = self._menu.language.message_number(self._number, urgent=self.message.urgent, folder=moved_to)
+                return [await self._menu.render(prompt)]
             case PlaybackStage.AUDIO:
                 return self._audio_sounds()
             case PlaybackStage.ENVELOPE:
@@ -129,19 +141,23 @@ class MessagePlayback:
     def _audio_sounds(self) -> list[Sound]:
         message = self.message
         *intro, audio = self._menu.services.delivery.audio(message)
-        whole = [Sound(path, message.intro_ms, "(introduction)") for path in intro]
-        return [*whole, Sound(audio, message.length_ms - message.intro_ms, f"(message {message.id})")]
+        intro_sounds = [Sound(path, message.intro_ms, "(introduction)") for path in intro]
+        return [*intro_sounds, Sound(audio, message.length_ms - message.intro_ms, f"(message {message.id})")]
 
     def _envelope_prompt(self) -> Prompt:
-        mailbox, rules = self._menu.mailbox, self._menu.language
-        left, now = mailbox.local(self.message.time), mailbox.local(self._menu.services.clock.now())
-        if mailbox.settings.envelope_type == "caller_and_time":
-            return rules.caller_and_time(self.message.caller.number, left, now)
-        return rules.received_time(left, now)
+        language, caller_number = self._menu.language, self.message.caller.number
+        if self._menu.mailbox.settings.envelope_type == "caller_and_time":
+            return language.caller_and_time(caller_number, *self._local_times())
+        return language.received_time(*self._local_times())
 
     def full_envelope_prompt(self) -> Prompt:
-        """All there is to say about it: when, from whom, how long."""
-        mailbox, rules = self._menu.mailbox, self._menu.language
-        left, now = mailbox.local(self.message.time), mailbox.local(self._menu.services.clock.now())
-        who = rules.caller_id(self.message.caller.number)
-        return (*rules.received_time(left, now), "envelope/from", *who, *rules.length(self.message.length_ms))
+        """Return the complete envelope: time, caller, length."""
+        language = self._menu.language
+        caller_id = language.caller_id(self.message.caller.number)
+        received = language.received_time(*self._local_times())
+        return (*received, "envelope/from", *caller_id, *language.length(self.message.length_ms))
+
+    def _local_times(self) -> tuple[datetime, datetime]:
+        """Return the message's time and the current time, in the owner's time zone."""
+        mailbox = self._menu.mailbox
+        return mailbox.local(self.message.time), mailbox.local(self._menu.services.clock.now())

@@ -1,4 +1,4 @@
-"""Choosing a new PIN (kazoo-behaviour §2.6; design: PINs). Its digits are in no journal and no log."""
+"""Choosing a new PIN. Its digits appear in no journal and no log."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ MAX_TRIES = 3
 
 
 class PinChange(OwnerMenu):
-    """Asks for it twice. The old one is not asked for: whoever is here has the owner's rights."""
+    """Asks for the new PIN twice. The old PIN is not asked for: the call is signed in already."""
 
     async def run(self) -> bool:
-        """Whether a new PIN was set; one that is refused is refused with the reason."""
+        """Return whether a new PIN was set. A rejected PIN is followed by the reason."""
         for _ in range(MAX_TRIES):
             pin = await self._ask_pin("pin/enter-new")
             if weakness := self.services.pins.weakness(self.mailbox, pin):

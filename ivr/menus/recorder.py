@@ -1,6 +1,6 @@
-"""Recording somebody: the take, the beep, the review, and what is kept when they hang up.
+"""Recording: the take, the beep, the review, and storing the take when the person hangs up.
 
-One way for a caller's message, for an intro, and for an owner's greetings and name.
+The base of all menus that record: a caller's message, the intro of a forwarded message, an owner's greetings and name.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ivr.storage.records import Take
 
 
 class Recorder(Menu):
-    """A menu that records. `_begin` and `_keep` say what a take is for; hanging up keeps it."""
+    """A menu that records. `_begin_take` and `_store_take` define the purpose of a take; hanging up stores it."""
 
     async def record(self, mailbox: Mailbox) -> bool:
-        """Record until something is kept, or chosen not to be; whether it was kept.
+        """Record until a take is stored or discarded; return whether it was long enough to be stored.
 
-        `mailbox` is the box whose limits hold: longest recording, silence, shortest recording.
+        `mailbox` sets the limits: longest recording, silence, shortest recording.
         """
         take, _ = await self._record_until_choice(mailbox)
         return await self._store_or_discard(take, mailbox)
@@ -29,9 +29,9 @@ class Recorder(Menu):
     async def _record_until_choice(
         self, mailbox: Mailbox, existing_take: Take | None = None
     ) -> tuple[Take, ReviewChoice]:
-        """Record, from the beep on, until something else than to record again is chosen.
+        """Record from the beep on, again and again until another choice than to record again is made.
 
-        `found`: what was recorded in an earlier call, to begin with its review.
+        `existing_take`: a take of an earlier call; its review comes first.
         """
         while True:
             take: Take = existing_take if existing_take else await self.call.run_while_listening(self._begin_take())
@@ -43,39 +43,38 @@ class Recorder(Menu):
 
     @abstractmethod
     async def _begin_take(self) -> Take:
-        """A new take: its row committed, its file not there yet."""
+        """Return a new take: its row is committed, its file does not exist yet."""
 
     @abstractmethod
     async def _store_take(self, take: Take) -> None:
-        """The take becomes what it is for. Raises `IvrError`: then it stays a take, and the next start tries again."""
+        """Turn the take into what it was recorded for.
+
+        After an `IvrError` it remains a take, and the next start of the service recovers it.
+        """
 
     async def _handle_short_take(self, take: Take) -> None:
-        """What becomes of a take under the minimum length."""
+        """Handle a take below the minimum length; the default drops it."""
         await self.services.takes.drop(take)
 
     async def _review_take(self, take: Take, mailbox: Mailbox, length_ms: int) -> ReviewChoice:
-        """What the person wants done with it."""
+        """Return what is to become of the take."""
         return await Review(self.call_context, mailbox.keys, take, length_ms).run()
 
     async def _record_once(self, take: Take, mailbox: Mailbox, *, skip_recording: bool) -> ReviewChoice:
         try:
             if not skip_recording:
-                longest_ms = await self.call.run_while_listening(self._max_duration_ms(mailbox))
+                max_length_ms = await self.call.run_while_listening(self._max_duration_ms(mailbox))
                 await self.call.answer()
                 await self._play_beep()
                 silence_ms = self._max_silence_ms(mailbox)
-                await self.call.record(Path(take.path), max_length_ms=longest_ms, silence_ms=silence_ms)
+                await self.call.record(Path(take.path), max_length_ms=max_length_ms, silence_ms=silence_ms)
             length_ms = self.services.takes.length_ms(take)
             if length_ms < mailbox.system.min_message_size:
                 return ReviewChoice.NONE
             return await self._review_take(take, mailbox, length_ms)
         except HungUp:
-            await self._on_hangup(take, mailbox)
+            await self._store_or_discard(take, mailbox)
             raise
-
-    async def _on_hangup(self, take: Take, mailbox: Mailbox) -> None:
-        """What becomes of what was said until then."""
-        await self._store_or_discard(take, mailbox)
 
     def _is_long_enough(self, take: Take, mailbox: Mailbox) -> bool:
         return self.services.takes.length_ms(take) >= mailbox.system.min_message_size
@@ -87,20 +86,20 @@ class Recorder(Menu):
                 self._store_take(take) if long_enough else self._handle_short_take(take)
             )
         except BoxDeleted:
-            await self.services.takes.drop(take)  # No start can ever make a message of it.
+            await self.services.takes.drop(take)  # Recovery could never deliver it.
             raise
         return long_enough
 
     async def _play_beep(self) -> None:
-        """Keys in it mean nothing."""
+        """Play the beep. Keys during it are ignored."""
         await self.call.play([await self.render("tone/beep")], keys="")
 
     async def _max_duration_ms(self, mailbox: Mailbox) -> int:
-        """Node, then box, then system (kazoo-behaviour §1.1)."""
-        asked = self.call.incoming.arguments.max_message_length
-        return 1000 * (asked or mailbox.settings.max_message_length or mailbox.system.max_message_length)
+        """Return the limit of the dialplan, else of the mailbox, else of the system."""
+        argument_s = self.call.incoming.arguments.max_message_length
+        return 1000 * (argument_s or mailbox.settings.max_message_length or mailbox.system.max_message_length)
 
     def _max_silence_ms(self, mailbox: Mailbox) -> int:
-        """A silence hit is a second (kazoo-behaviour §1.3)."""
-        own = mailbox.settings.silence_hits
-        return 1000 * (mailbox.system.silence_hits if own is None else own)
+        """Return the silence that ends a recording. Kazoo counts it in hits; one hit is a second."""
+        own_hits = mailbox.settings.silence_hits
+        return 1000 * (mailbox.system.silence_hits if own_hits is None else own_hits)

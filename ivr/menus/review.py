@@ -1,4 +1,4 @@
-"""What a person does with what they just recorded: keep it, hear it, say it again (kazoo-behaviour §2.3)."""
+"""The menu after a recording: save it, listen to it, record it again."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from ivr.storage.records import Take
 MAX_ROUNDS = 4
 
 DEFAULT_OPTIONS = {"save": "save-recording", "listen": "listen", "record": "record-again"}
-"""What it offers everybody: action → what the key is for."""
+"""The options of every review: action → prompt of the tables `to` and `short`."""
 
 
 class ReviewChoice(Enum):
     SAVE = auto()
     RECORD_AGAIN = auto()
     OPERATOR = auto()
-    """Keep it, and on to the operator; only callers have this choice."""
+    """Save, then go to the operator; offered to callers only."""
     DISCARD = auto()
     NONE = auto()
-    """Four rounds, and nothing was chosen."""
+    """Nothing was chosen in four rounds."""
 
 
 class Review(Menu):
-    """`take` has been recorded; `length_ms` is how long it is. `offers`: what is said, and all that can be chosen."""
+    """The review of one take. `options`: the actions that are read out, and the only ones that can be chosen."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class Review(Menu):
         return ReviewChoice.NONE
 
     def reset_rounds(self) -> None:
-        """Something was done: what follows is the first round again."""
+        """Count the rounds from the first again, after a key that had an effect."""
         self._round = 0
 
     async def _apply_action(self, action: str | None, key: str | None) -> ReviewChoice | None:
@@ -78,5 +78,5 @@ class Review(Menu):
         return None
 
     def _option_prompts(self) -> list[Prompt]:
-        keys = {said: self._key_map.key("review", action) for action, said in self._options.items()}
-        return [self.language.menu_option(said, key) for said, key in keys.items() if key]
+        keys = {option: self._key_map.key("review", action) for action, option in self._options.items()}
+        return [self.language.menu_option(option, key) for option, key in keys.items() if key]

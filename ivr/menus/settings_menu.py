@@ -1,11 +1,9 @@
-"""The settings of a box (kazoo-behaviour §2.5): recordings, PIN, announcement-only."""
+"""The settings of a mailbox: greetings and name, PIN, announcement-only."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-
-import structlog
 
 from ivr.errors import IvrError
 from ivr.menus.context import OwnerSession
@@ -16,16 +14,14 @@ from ivr.prompts.voice import Prompt
 from ivr.storage.records import RecordingPurpose
 
 MAX_TRIES = 3
-"""Keys without a meaning, and silences, one after another, after which the caller is taken to be gone."""
+"""Invalid keys and silences in a row, after which the call ends."""
 CHOICES_PER_PAGE = 5
-"""Choices that are said at a time, the way on and the way out among them."""
+"""Options that are read out at a time, including those for the next page and the main menu."""
 KEY_ORDER = "123456789*#0"
-
-log = structlog.get_logger()
 
 
 class SettingsMenu(OwnerMenu):
-    """Each round is about the box as it is then. `home` makes the main menu, to which it returns."""
+    """Each round works on the mailbox as it is then. `make_parent` makes the main menu, to which it returns."""
 
     def __init__(self, session: OwnerSession, *, make_parent: Callable[[OwnerSession], NextMenu]) -> None:
         super().__init__(session)
@@ -61,7 +57,7 @@ class SettingsMenu(OwnerMenu):
         return await self.say_goodbye()
 
     async def _reload(self) -> None:
-        """What was just changed, here or elsewhere, counts from now on."""
+        """Read the mailbox again: this call or another client may have changed it."""
         mailbox = await self.call.run_while_listening(self.services.boxes.get(self.mailbox.id))
         self.session = replace(self.session, mailbox=mailbox)
         self.mailbox, self.key_map = mailbox, mailbox.keys
@@ -70,14 +66,12 @@ class SettingsMenu(OwnerMenu):
         try:
             await action()
         except IvrError as error:
-            log.warning("menu.failed", error=str(error), kind=type(error).__name__)
-            self.call.journal.note("failed", error=str(error))
-            await self.reject("problem/not-done")
+            await self.report_error(error, "problem/not-done")
 
-    # -- what is said ------------------------------------------------------------------------------------------------
+    # -- the spoken menu ---------------------------------------------------------------------------------------------
 
     async def _option_prompts(self) -> list[Prompt]:
-        """One page of what makes sense now, in the order of its keys. Every key works all the same."""
+        """Return one page of the options that make sense now, in the order of their keys. Every key works."""
         temporary = await self.call.run_while_listening(self.services.greetings.temporary(self.mailbox)) is not None
         pages = _paginate(
             [action for action in self._ordered_actions(temporary) if self.key_map.key("settings", action)]
@@ -88,16 +82,16 @@ class SettingsMenu(OwnerMenu):
         return [self.language.menu_option(self._prompt_name(action), keys[action]) for action in ordered]
 
     def _ordered_actions(self, has_temporary_greeting: bool) -> list[str]:
-        """First what ends a state that one may have forgotten, then what one comes for most often."""
-        on = self.mailbox.settings.announcement_only
+        """Return first what ends a state that the owner may have forgotten, then what is used most often."""
+        announcement_only = self.mailbox.settings.announcement_only
         return [
-            *(["announcement"] if on else []),
+            *(["announcement"] if announcement_only else []),
             *(["delete_temporary"] if has_temporary_greeting else []),
             "record_unavailable",
             "record_name",
             "set_pin",
             "record_temporary",
-            *([] if on else ["announcement"]),
+            *([] if announcement_only else ["announcement"]),
         ]
 
     def _prompt_name(self, action: str) -> str:
@@ -105,15 +99,15 @@ class SettingsMenu(OwnerMenu):
             return "announcement-off" if self.mailbox.settings.announcement_only else "announcement-on"
         return "more-settings" if action == "more" else action.replace("_", "-")
 
-    # -- what the keys do --------------------------------------------------------------------------------------------
+    # -- the actions of the keys -------------------------------------------------------------------------------------
 
     async def _set_pin(self) -> None:
         if not await PinChange(self.session).run():
             await self.reject("pin/not-changed")
 
     async def _delete_temporary(self) -> None:
-        there = await self.call.run_while_listening(self.services.greetings.remove_temporary(self.mailbox))
-        await self.say("settings/temporary-removed" if there else "settings/no-temporary")
+        removed = await self.call.run_while_listening(self.services.greetings.remove_temporary(self.mailbox))
+        await self.say("settings/temporary-removed" if removed else "settings/no-temporary")
 
     async def _toggle_announcement(self) -> None:
         on = not self.mailbox.settings.announcement_only
@@ -126,8 +120,8 @@ class SettingsMenu(OwnerMenu):
 
 
 def _paginate(actions: list[str]) -> list[list[str]]:
-    """As few pages as there can be, if each has room for the way out, and for the way on where there is another."""
+    """Return as few pages as possible, each with space for the options "main menu" and, if needed, "next page"."""
     if len(actions) < CHOICES_PER_PAGE:
         return [actions]
-    each = CHOICES_PER_PAGE - 2
-    return [actions[start : start + each] for start in range(0, len(actions), each)]
+    page_size = CHOICES_PER_PAGE - 2
+    return [actions[start : start + page_size] for start in range(0, len(actions), page_size)]

@@ -1,16 +1,21 @@
-"""Signing in to a box: its number, its PIN, or neither (kazoo-behaviour §1.2, §1.6; design: PINs)."""
+"""Signing in to a mailbox: its number and its PIN, as far as they are needed."""
 
 from __future__ import annotations
 
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus import dialplan_status
-from ivr.menus.after_login import PostLogin
-from ivr.menus.context import CallContext, Status
+from ivr.menus.after_login import AfterLogin
+from ivr.menus.context import CallContext
+from ivr.menus.dialplan_status import Status
 from ivr.menus.menu import Menu, NextStep
 
 
 class SignIn(Menu):
-    """`mailbox` is the box that the call came for. None: it is still to be `named`, or there is no such box."""
+    """Signs a call in.
+
+    `mailbox`: the mailbox that the call is for; None if there is none, or if its number is still to be asked for.
+    `mailbox_specified`: whether the call or the caller has named a mailbox.
+    """
 
     def __init__(self, call_context: CallContext, mailbox: Mailbox | None, *, mailbox_specified: bool) -> None:
         super().__init__(call_context)
@@ -18,7 +23,10 @@ class SignIn(Menu):
         self._mailbox_specified = mailbox_specified
 
     async def run(self) -> NextStep:
-        """Box numbers and PINs share the tries of one call. A box that does not exist sounds like a wrong PIN."""
+        """Return the first menu of the owner, or the end of the call after too many tries.
+
+        Mailbox numbers and PINs share the tries of one call. An unknown mailbox sounds like a wrong PIN.
+        """
         await self.call.answer()
         await dialplan_status.report_owner_login(self.call)
         for _ in range(self.services.system_settings.max_login_attempts):
@@ -45,8 +53,8 @@ class SignIn(Menu):
         return True
 
     def _is_pin_exempt(self, mailbox: Mailbox) -> bool:
-        asked_anyway = mailbox.settings.require_pin or mailbox.system.force_require_pin
-        return self.call_context.is_owner(mailbox) and not asked_anyway
+        pin_required = mailbox.settings.require_pin or mailbox.system.force_require_pin
+        return self.call_context.is_owner(mailbox) and not pin_required
 
     async def _verify_pin(self) -> bool:
         entry = await self.ask_digits("login/enter-pin", self.services.system_settings.max_pin_length, secret=True)
@@ -57,4 +65,4 @@ class SignIn(Menu):
         )
 
     def _open_session(self, mailbox: Mailbox, *, own_phone: bool) -> NextStep:
-        return PostLogin(self.call_context.open_session(mailbox, own_phone=own_phone))
+        return AfterLogin(self.call_context.open_session(mailbox, own_phone=own_phone))

@@ -1,4 +1,4 @@
-"""The first use of a box (kazoo-behaviour §1.8): a PIN, a greeting, and it is set up."""
+"""The first use of a mailbox: a PIN, a greeting, and the mailbox is set up."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ivr.menus.pin_change import PinChange
 from ivr.storage.records import RecordingPurpose
 
 MAX_TRIES = 3
-"""Greetings too short to be one, after which there is none."""
+"""Greetings below the minimum length, after which the mailbox has none."""
 
 
 class Wizard(OwnerMenu):
-    """Whoever leaves it in the middle has the PIN that they chose, and begins anew at the next sign-in.
+    """An owner who leaves it early keeps the PIN they chose, and the wizard starts again at the next sign-in.
 
-    Where the owner may change nothing by phone, only the PIN is asked for: it is nobody else's to choose.
+    Where the owner may change nothing by phone, the wizard still asks for the PIN, which only the owner may choose.
     """
 
     async def run(self) -> NextStep:
@@ -34,7 +34,7 @@ class Wizard(OwnerMenu):
         return MainMenu(replace(self.session, mailbox=mailbox), just_signed_in=True)
 
     async def _record_greeting(self) -> bool:
-        """Whether its owner decided about one: to use it, or to have none."""
+        """Return whether the owner decided on a greeting: to use it, or to have none."""
         await self.say("setup/record-greeting")
         for _ in range(MAX_TRIES):
             outcome = await RecordGreeting(self.session, RecordingPurpose.GREETING).run()

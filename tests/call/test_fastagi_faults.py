@@ -257,7 +257,7 @@ async def test_invalid_key_in_result_ends_only_that_call(pbx: FakePbx, result: b
             writer.write(b"200 result=" + (result if plays else b"0") + (b" endpos=0\n" if plays else b"\n"))
     await wait_closed(writer)
     await assert_other_call_works(pbx)
-    assert not [entry for entry in logs if entry["event"] == "call.broke"]
+    assert not [entry for entry in logs if entry["event"] == "call.crashed"]
 
 
 async def test_invalid_argument_index_is_ignored(pbx: FakePbx) -> None:

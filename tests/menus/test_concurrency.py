@@ -35,7 +35,7 @@ async def listen_to_messages(app: AppFixture, *script: ScriptStep, **how: Any) -
     """Alice's call on her own phone. Nothing that happens in it is a defect of ours."""
     with structlog.testing.capture_logs() as logs:
         phone = await app.run_call(script, endpoint="alice", number="1000", **how)
-    assert [line for line in logs if line["event"] == "call.broke"] == []
+    assert [line for line in logs if line["event"] == "call.crashed"] == []
     return phone
 
 
@@ -125,7 +125,7 @@ async def test_box_deleted_during_recording_is_announced(app: AppFixture, box: M
     deleted = Meanwhile("beep", lambda: app.container.boxes.delete(box))
     with structlog.testing.capture_logs() as logs:
         phone = await app.run_call([deleted, Speak(3000), Press("1")], path="leave", number="1000")
-    assert [line for line in logs if line["event"] == "call.broke"] == []
+    assert [line for line in logs if line["event"] == "call.crashed"] == []
     assert phone.texts[-1] == BOX_GONE
     assert await app.container.voicemail_services.takes.left_behind() == []
     assert list(app.settings.data.folder.glob("*/vm/*")) == [], "what they said is kept nowhere"

@@ -14,7 +14,7 @@ from ivr.call.arguments import ARGUMENT_NAMES
 from ivr.cli.command import command
 from ivr.mailbox.box_settings import Box
 from ivr.mailbox.key_map import MAPS, TABLE, layered
-from ivr.menus.context import Status
+from ivr.menus.dialplan_status import Status
 from ivr.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -35,7 +35,7 @@ ANSWERS_WITHIN_S = 20
 PEER_TIMEOUT_S = 1
 """How long a peer waits for the next command before it leaves."""
 GROWTH_MB = 64
-FAILURE_LOG_EVENTS = ("call.broke",)
+FAILURE_LOG_EVENTS = ("call.crashed",)
 """Log lines that say that something was raised which nobody meant to raise."""
 
 
