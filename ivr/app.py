@@ -31,12 +31,14 @@ from ivr.settings import Settings
 from ivr.storage.audio_folder import Recordings
 from ivr.storage.process_locks import Attendance
 from ivr.storage.protocols import MediaStore, MessageStore
+from ivr.storage.sqlite.auth_attempts import SqliteAuthAttempts
 from ivr.storage.sqlite.boxes import SqliteBoxes
 from ivr.storage.sqlite.calls import SqliteCalls
 from ivr.storage.sqlite.database import Database
-from ivr.storage.sqlite.events import enqueue_box_locked, enqueue_phone_mwi
+from ivr.storage.sqlite.directory import SqliteDirectory
 from ivr.storage.sqlite.media import SqliteMedia
 from ivr.storage.sqlite.messages import SqliteMessages
+from ivr.storage.sqlite.secrets import SqliteSecrets
 from ivr.storage.sqlite.takes import SqliteTakes
 
 if TYPE_CHECKING:
@@ -156,27 +158,32 @@ class App:
 
     @cached_property
     def directory(self) -> Directory:
-        return Directory(self.database, self.clock, self.ids, enqueue_phone_mwi)
+        return Directory(SqliteDirectory(self.database, self.clock), self.ids)
 
     @cached_property
     def pin_lockout(self) -> PinLockout:
-        return PinLockout(self.database, self.clock, enqueue_box_locked)
+        return PinLockout(self._auth_attempts, self.clock)
+
+    @cached_property
+    def _auth_attempts(self) -> SqliteAuthAttempts:
+        return SqliteAuthAttempts(self.database, self.clock)
 
     @cached_property
     def secret_store(self) -> SecretStore:
-        return SecretStore(self.database, self._pepper, self.settings.pins.bcrypt_cost)
+        return SecretStore(SqliteSecrets(self.database), self._pepper, self.settings.pins.bcrypt_cost)
 
     @cached_property
     def credentials(self) -> CredentialStore:
         from ivr.directory.credentials import CredentialStore
 
-        return CredentialStore(self.database, self._pepper, self.settings.pins.bcrypt_cost)
+        return CredentialStore(SqliteSecrets(self.database), self._pepper, self.settings.pins.bcrypt_cost)
 
     @cached_property
     def tokens(self) -> TokenStore:
         from ivr.directory.tokens import TokenStore
+        from ivr.storage.sqlite.tokens import SqliteTokens
 
-        return TokenStore(self.database, self.clock, self._random_bytes)
+        return TokenStore(SqliteTokens(self.database, self.clock), self.clock, self._random_bytes)
 
     @cached_property
     def _pepper(self) -> bytes:
@@ -270,7 +277,7 @@ class App:
             directory=self.directory,
             tokens=self.tokens,
             credentials=self.credentials,
-            rate_limiter=RateLimiter(self.database, self.clock, api.failures_an_hour),
+            rate_limiter=RateLimiter(self._auth_attempts, self.clock, api.failures_an_hour),
             boxes=self.boxes,
             messages=self.messages,
             delivery=self.delivery,

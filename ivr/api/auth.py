@@ -10,12 +10,12 @@ from fastapi import Depends, Request
 
 from ivr.api.dependencies import ApiServices
 from ivr.directory.models import Account
-from ivr.directory.tokens import Token, TokenKind
 from ivr.errors import Forbidden, NotFound, Unauthorized
 from ivr.mailbox.box_settings import Box
 from ivr.mailbox.listing import BoxesWanted
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import VoicemailSettings
+from ivr.storage.records import Token, TokenKind
 
 ADMIN_ONLY_FIELDS = ("owner_id", "mailbox", "aliases", "pin_secret_ref", "quota_mb", "not_configurable")
 """What the owner of a box cannot change in it."""

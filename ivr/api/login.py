@@ -14,8 +14,8 @@ from ivr.api.dependencies import ApiServices
 from ivr.api.envelope import success
 from ivr.api.json_body import Body, BodyDep
 from ivr.directory.models import Account
-from ivr.directory.tokens import Token, TokenKind
 from ivr.errors import InvalidFields, NotFound, Unauthorized
+from ivr.storage.records import Token, TokenKind
 
 router = APIRouter(prefix="/v2", tags=["Signing in"])
 

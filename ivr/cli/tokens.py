@@ -17,7 +17,8 @@ from ivr.cli.support import (
     resolve_account,
     run_with_app,
 )
-from ivr.directory.tokens import DAY_S, Token
+from ivr.directory.tokens import DAY_S
+from ivr.storage.records import Token
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["id", "label", "user", "created", "expires"]

@@ -1,58 +1,76 @@
-"""Wrong tokens and credentials, counted by the address they come from: 20 an hour, then all from there wait.
+"""Limits of authentication attempts per hour: by caller, by endpoint, and by the address of a REST client.
 
-A try is charged before it is tested, so that many at the same moment get no more than one after another.
+An attempt is registered before the secret is verified, and withdrawn if it was right, so that many attempts at the same
+moment get no more tries than one after another.
 """
 
 from __future__ import annotations
 
-import sqlite3
+from dataclasses import replace
 
 from ivr.clock import Clock
 from ivr.errors import RateLimited
-from ivr.storage.sqlite.database import Database
+from ivr.storage.protocols import AttemptTransaction, AuthAttemptStore
+from ivr.storage.records import AttemptCounter, AttemptKey
 
 ATTEMPTS_PER_HOUR = 20
 HOUR_S = 3600
-SCOPE = "address"
+
+
+class HourlyLimit:
+    """At most `attempts_per_hour` failed attempts within an hour, which begins with the first of them."""
+
+    def __init__(self, attempts_per_hour: int = ATTEMPTS_PER_HOUR) -> None:
+        self._attempts_per_hour = attempts_per_hour
+
+    def is_reached(self, counter: AttemptCounter, now: int) -> bool:
+        """Return whether a further attempt at `now` (Unix s) has to be refused."""
+        return _is_current(counter, now) and counter.failure_count >= self._attempts_per_hour
+
+    def register(self, transaction: AttemptTransaction, key: AttemptKey, now: int) -> bool:
+        """Count one failure in advance; return False, without counting, if the limit is reached."""
+        counter = transaction.counter(key)
+        if self.is_reached(counter, now):
+            return False
+        if not _is_current(counter, now):
+            counter = AttemptCounter(window_started_at=now)
+        transaction.set_counter(key, replace(counter, failure_count=counter.failure_count + 1))
+        return True
+
+    def withdraw(self, transaction: AttemptTransaction, key: AttemptKey) -> None:
+        """Take one failure back: the attempt was right."""
+        counter = transaction.counter(key)
+        if counter.failure_count:
+            transaction.set_counter(key, replace(counter, failure_count=counter.failure_count - 1))
 
 
 class RateLimiter:
-    """The counters of one database file; rows of `failures`, beside those of wrong PINs."""
+    """Limits wrong tokens and credentials by the address that they come from."""
 
-    def __init__(self, database: Database, clock: Clock, attempts_per_hour: int = ATTEMPTS_PER_HOUR) -> None:
-        self._database = database
+    def __init__(self, store: AuthAttemptStore, clock: Clock, attempts_per_hour: int = ATTEMPTS_PER_HOUR) -> None:
+        self._store = store
         self._clock = clock
-        self._attempts_per_hour = attempts_per_hour
+        self.limit = HourlyLimit(attempts_per_hour)
 
     async def register_attempt(self, address: str) -> None:
-        """Count one failure in advance. Raises `RateLimited` where there were enough."""
-        now = int(self._clock.now())
-        if await self._database.read(lambda c: _attempts_in_window(c, address, now)) >= self._attempts_per_hour:
+        """Count one failure in advance. Raises `RateLimited` if the limit is reached."""
+        now, key = int(self._clock.now()), _address_key(address)
+        if self.limit.is_reached(await self._store.counter(key), now):  # Costs no write.
             raise _rate_limited_error()
-
-        def verb(connection: sqlite3.Connection) -> bool:
-            counted = _attempts_in_window(connection, address, now)
-            if counted == 0:
-                row = ("", SCOPE, address, 1, now, 0, 0)
-                connection.execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-            elif counted < self._attempts_per_hour:
-                sql = "UPDATE failures SET failed = failed + 1 WHERE account_id = '' AND scope = ? AND subject = ?"
-                connection.execute(sql, (SCOPE, address))
-            return counted < self._attempts_per_hour
-
-        if not await self._database.write(verb):
+        if not await self._store.transact(lambda transaction: self.limit.register(transaction, key, now)):
             raise _rate_limited_error()
 
     async def withdraw_attempt(self, address: str) -> None:
-        """It was right: the charge is taken back."""
-        sql = "UPDATE failures SET failed = max(0, failed - 1) WHERE account_id = '' AND scope = ? AND subject = ?"
-        await self._database.write(lambda c: c.execute(sql, (SCOPE, address)).rowcount)
+        """Take one failure back: the token or the credentials were right."""
+        await self._store.transact(lambda transaction: self.limit.withdraw(transaction, _address_key(address)))
 
 
-def _attempts_in_window(connection: sqlite3.Connection, address: str, now: int) -> int:
-    sql = "SELECT failed, counted_from FROM failures WHERE account_id = '' AND scope = ? AND subject = ?"
-    row = connection.execute(sql, (SCOPE, address)).fetchone()
-    return int(row["failed"]) if row and now - row["counted_from"] < HOUR_S else 0
+def _is_current(counter: AttemptCounter, now: int) -> bool:
+    return counter.failure_count > 0 and now - counter.window_started_at < HOUR_S
+
+
+def _address_key(address: str) -> AttemptKey:
+    return AttemptKey(scope="address", subject=address)
 
 
 def _rate_limited_error() -> RateLimited:

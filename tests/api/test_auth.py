@@ -9,8 +9,9 @@ import pytest
 
 from ivr.directory.credentials import kazoo_credentials_md5
 from ivr.directory.models import Account
-from ivr.directory.tokens import DAY_S, TokenKind
+from ivr.directory.tokens import DAY_S
 from ivr.errors import Conflict, InvalidFields
+from ivr.storage.records import TokenKind
 from tests.api.conftest import RestClient
 from tests.support.app_fixture import AppFixture
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.specs.openapi import checks
 
 from ivr.api import examples
+from ivr.directory.rate_limit import HourlyLimit
 from tests.api.conftest import RestClient, tone
 from tests.support.app_fixture import AppFixture
 
@@ -74,7 +75,7 @@ class SchemaTester:
 
 @pytest.fixture
 def no_rate_limit(app: AppFixture) -> None:
-    app.container.api_services.rate_limiter._attempts_per_hour = 10**6
+    app.container.api_services.rate_limiter.limit = HourlyLimit(10**6)
 
 
 async def test_requests_allowed_by_openapi_document_get_documented_responses(

@@ -18,6 +18,7 @@ import pytest
 
 from ivr.api.asgi import build_asgi_app
 from ivr.api.server import ApiServer, ListenAddress
+from ivr.directory.rate_limit import HourlyLimit
 from ivr.errors import SettingsError
 from tests.support.app_fixture import AppFixture
 
@@ -87,7 +88,7 @@ def test_api_runs_in_its_own_process(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("proxies", "apart"), [("127.0.0.1", True), ("", False)])
 async def test_client_address_is_taken_from_trusted_proxy(app: AppFixture, proxies: str, apart: bool) -> None:
-    app.container.api_services.rate_limiter._attempts_per_hour = 1
+    app.container.api_services.rate_limiter.limit = HourlyLimit(1)
     server = ApiServer(
         build_asgi_app(app.container.api_services), ListenAddress("127.0.0.1", 0, trusted_proxies=proxies)
     )

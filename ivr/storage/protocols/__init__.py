@@ -6,18 +6,30 @@ then.
 """
 
 from ivr.storage.protocols.calls import CallStore
+from ivr.storage.protocols.directory import (
+    AttemptTransaction,
+    AuthAttemptStore,
+    DirectoryStore,
+    SecretHashStore,
+    TokenRecordStore,
+)
 from ivr.storage.protocols.mailbox import BoxStore, MediaStore, MessageStore, TakeStore, UploadStore
 from ivr.storage.protocols.outbox import MwiStore, OnCommit, OutboxStore, Transaction
 
 __all__ = [
+    "AttemptTransaction",
+    "AuthAttemptStore",
     "BoxStore",
     "CallStore",
+    "DirectoryStore",
     "MediaStore",
     "MessageStore",
     "MwiStore",
     "OnCommit",
     "OutboxStore",
+    "SecretHashStore",
     "TakeStore",
+    "TokenRecordStore",
     "Transaction",
     "UploadStore",
 ]

@@ -2,6 +2,16 @@
 
 from ivr.storage.records.boxes import BoxRecord, MediaKind, RecordingPurpose, StoredMedia, Take, TakeState
 from ivr.storage.records.calls import CallRecord, InterruptedCall, LiveCall
+from ivr.storage.records.directory import (
+    TOKEN_ID_LENGTH,
+    AccountRecord,
+    AttemptCounter,
+    AttemptKey,
+    EndpointRecord,
+    Token,
+    TokenKind,
+    UserRecord,
+)
 from ivr.storage.records.messages import GREGORIAN_EPOCH, Caller, ChangeReason, Counts, Folder, Message, OpenFolder
 from ivr.storage.records.mwi import BoxMwiCounts, EndpointMwiCounts
 from ivr.storage.records.outbox import LEASE_S, NEVER_DUE, OutboxTask, TaskKind
@@ -10,6 +20,10 @@ __all__ = [
     "GREGORIAN_EPOCH",
     "LEASE_S",
     "NEVER_DUE",
+    "TOKEN_ID_LENGTH",
+    "AccountRecord",
+    "AttemptCounter",
+    "AttemptKey",
     "BoxMwiCounts",
     "BoxRecord",
     "CallRecord",
@@ -17,6 +31,7 @@ __all__ = [
     "ChangeReason",
     "Counts",
     "EndpointMwiCounts",
+    "EndpointRecord",
     "Folder",
     "InterruptedCall",
     "LiveCall",
@@ -29,4 +44,7 @@ __all__ = [
     "Take",
     "TakeState",
     "TaskKind",
+    "Token",
+    "TokenKind",
+    "UserRecord",
 ]

@@ -1,0 +1,126 @@
+"""Storage interface of accounts, users, endpoints, secrets, tokens and authentication attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from ivr.storage.records import AccountRecord, AttemptCounter, AttemptKey, EndpointRecord, Token, TokenKind, UserRecord
+
+T = TypeVar("T")
+
+
+class DirectoryStore(Protocol):
+    """Accounts, users and endpoints. Names are unique among the rows that are not deleted."""
+
+    async def add_account(self, account: AccountRecord) -> None:
+        """Insert an account. Raises `Conflict` if its name or realm exists."""
+
+    async def account(self, account_id: str) -> AccountRecord:
+        """Return an account. Raises `NotFound`."""
+
+    async def find_account_by_name(self, name: str) -> AccountRecord | None:
+        """Return the account with this id, name or realm; an id wins."""
+
+    async def accounts(self, *, include_deleted: bool = False) -> list[AccountRecord]:
+        """Return all accounts, by name."""
+
+    async def update_account(self, account: AccountRecord) -> None:
+        """Store the changed account with the next revision. Raises `NotFound`, `Conflict`."""
+
+    async def delete_account(self, account_id: str) -> None:
+        """Soft-delete an account. Raises `NotFound`; `Conflict` while it has users or mailboxes."""
+
+    async def add_user(self, user: UserRecord) -> None:
+        """Insert a user. Raises `Conflict` if the account has a user of that name."""
+
+    async def user(self, user_id: str) -> UserRecord:
+        """Return a user. Raises `NotFound`."""
+
+    async def find_user_by_name(self, account_id: str, name: str) -> UserRecord | None:
+        """Return the user of an account with this id or name."""
+
+    async def users(self, account_id: str) -> list[UserRecord]:
+        """Return the users of an account, by name."""
+
+    async def update_user(self, user: UserRecord) -> None:
+        """Store the changed user with the next revision. Raises `NotFound`, `Conflict`."""
+
+    async def delete_user(self, user_id: str) -> None:
+        """Soft-delete a user and delete the endpoints of that user. Raises `NotFound`."""
+
+    async def add_endpoint(self, endpoint: EndpointRecord) -> None:
+        """Assign an endpoint to a user, and enqueue its message light. Raises `Conflict` if it is assigned already."""
+
+    async def remove_endpoint(self, system: str, name: str) -> None:
+        """Delete an endpoint, and enqueue its message light. Raises `NotFound`."""
+
+    async def endpoints(self, account_id: str | None = None) -> list[EndpointRecord]:
+        """Return all endpoints, or those of one account, by name."""
+
+    async def user_of_endpoint(self, system: str, name: str) -> UserRecord | None:
+        """Return the user that an endpoint belongs to."""
+
+
+class SecretHashStore(Protocol):
+    """Hashes of secrets, by account and reference."""
+
+    async def set_hash(self, account_id: str, ref: str, hash: str | None) -> None:
+        """Store a hash; None deletes it."""
+
+    async def get_hash(self, account_id: str, ref: str) -> str | None:
+        """Return the hash that is stored under a reference."""
+
+    async def set_credentials(self, account_id: str, user_id: str, username: str, *, ref: str, hash: str) -> None:
+        """Store the username of a user together with the hash. Raises `Conflict` if the account has that username."""
+
+    async def find_ref(self, account_id: str, hash: str) -> str | None:
+        """Return the reference that a hash is stored under."""
+
+    async def bcrypt_costs(self, account_id: str, ref_prefix: str) -> list[int]:
+        """Return the bcrypt costs of the account's hashes whose reference begins with `ref_prefix`, ascending."""
+
+
+class TokenRecordStore(Protocol):
+    """Tokens of the REST API."""
+
+    async def add(self, token: Token, *, parent_hash: str | None) -> None:
+        """Insert a token; `parent_hash`: the token that it was obtained with."""
+
+    async def find(self, hash: str) -> Token | None:
+        """Return a token, unless its account or its user is deleted."""
+
+    async def of_account(self, account_id: str) -> list[Token]:
+        """Return all tokens of an account, oldest first."""
+
+    async def revoke(self, hash: str) -> None:
+        """Revoke a token and the tokens that were obtained with it."""
+
+    async def revoke_of_user(self, account_id: str, user_id: str, kind: TokenKind) -> None:
+        """Revoke the tokens of one kind of a user."""
+
+
+class AttemptTransaction(Protocol):
+    """The counters of authentication attempts within one transaction."""
+
+    def counter(self, key: AttemptKey) -> AttemptCounter:
+        """Return a counter; all zeros if it does not exist."""
+
+    def set_counter(self, key: AttemptKey, counter: AttemptCounter) -> None:
+        """Store a counter."""
+
+    def delete_counter(self, key: AttemptKey) -> None:
+        """Delete a counter, if it exists."""
+
+    def enqueue_box_locked(self, account_id: str, box_id: str) -> None:
+        """Enqueue the notification that a mailbox is locked."""
+
+
+class AuthAttemptStore(Protocol):
+    """Counters of authentication attempts."""
+
+    async def transact(self, change: Callable[[AttemptTransaction], T]) -> T:
+        """Run `change` in one transaction and return its result; an exception rolls it back."""
+
+    async def counter(self, key: AttemptKey) -> AttemptCounter:
+        """Return a counter; all zeros if it does not exist."""

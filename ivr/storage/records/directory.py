@@ -1,0 +1,101 @@
+"""Records of accounts, users, endpoints, and what they authenticate with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+TOKEN_ID_LENGTH = 12
+"""Leading characters of a token's hash by which administrators refer to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """One row of `accounts`."""
+
+    id: str
+    name: str
+    realm: str
+    language: str
+    timezone: str
+    settings: Mapping[str, Any]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    """One row of `users`."""
+
+    id: str
+    account_id: str
+    name: str
+    username: str | None
+    email: str | None
+    language: str | None
+    timezone: str | None
+    voicemail_id: str | None
+    settings: Mapping[str, Any]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRecord:
+    """One row of `endpoints`: a PJSIP endpoint of the Asterisk `system`, and the user it belongs to."""
+
+    system: str
+    name: str
+    account_id: str
+    user_id: str
+
+
+class TokenKind(StrEnum):
+    """How a token was obtained."""
+
+    API_KEY = "key"
+    """Created by an administrator."""
+    SESSION = "session"
+    """Obtained with an API key, with the access of that key."""
+    LOGIN = "login"
+    """Obtained with a user's credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What is stored of a token: the SHA-256 of its text, its scope and its lifetime."""
+
+    hash: str
+    account_id: str
+    user_id: str | None
+    """None: the whole account."""
+    label: str
+    kind: TokenKind
+    created_at: int
+    expires_at: int | None
+    """Unix seconds; None: never."""
+    revoked_at: int | None = None
+
+    @property
+    def id(self) -> str:
+        """The name of the token in lists and commands."""
+        return self.hash[:TOKEN_ID_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptKey:
+    """Whose authentication attempts are counted: `scope` is "box", "caller", "endpoint" or "address"."""
+
+    scope: str
+    subject: str
+    account_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptCounter:
+    """Counted authentication attempts. Times are Unix seconds."""
+
+    failure_count: int = 0
+    window_started_at: int = 0
+    lock_count: int = 0
+    locked_until: int = 0

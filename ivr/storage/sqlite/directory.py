@@ -1,0 +1,226 @@
+"""Accounts, users and endpoints, in SQLite."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from ivr.clock import Clock
+from ivr.errors import Conflict, NotFound
+from ivr.storage.records import AccountRecord, EndpointRecord, UserRecord
+from ivr.storage.sqlite import events
+from ivr.storage.sqlite.database import Database
+
+NOT_DELETED = "deleted_at IS NULL"
+
+
+class SqliteDirectory:
+    """The `DirectoryStore` of one database file."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    # -- accounts ----------------------------------------------------------------------------------------------------
+
+    async def add_account(self, account: AccountRecord) -> None:
+        conflict_message = f"there is already an account {account.name!r} or realm {account.realm!r}"
+        await self._insert("accounts", self._dated(_account_columns(account)), conflict_message)
+
+    async def account(self, account_id: str) -> AccountRecord:
+        row = await self._fetch_one(f"SELECT * FROM accounts WHERE id = ? AND {NOT_DELETED}", account_id)
+        if row is None:
+            raise NotFound("there is no such account")
+        return _account_from_row(row)
+
+    async def find_account_by_name(self, name: str) -> AccountRecord | None:
+        sql = f"SELECT * FROM accounts WHERE (id = ? OR name = ? OR realm = ?) AND {NOT_DELETED} ORDER BY id = ? DESC"
+        row = await self._fetch_one(sql, name, name, name, name)
+        return _account_from_row(row) if row else None
+
+    async def accounts(self, *, include_deleted: bool = False) -> list[AccountRecord]:
+        sql = f"SELECT * FROM accounts {'' if include_deleted else f'WHERE {NOT_DELETED}'} ORDER BY name"
+        return [_account_from_row(row) for row in await self._fetch_all(sql)]
+
+    async def update_account(self, account: AccountRecord) -> None:
+        columns = _account_columns(account)
+        await self._update("accounts", account.id, columns, f"the name {account.name!r} is taken")
+
+    async def delete_account(self, account_id: str) -> None:
+        now = int(self._clock.now())
+
+        def delete_if_empty(connection: sqlite3.Connection) -> None:
+            for table in ("users", "boxes"):
+                sql = f"SELECT 1 FROM {table} WHERE account_id = ? AND {NOT_DELETED}"
+                if connection.execute(sql, (account_id,)).fetchone():
+                    raise Conflict(f"the account still has {table}: delete those first")
+            _soft_delete(connection, "accounts", account_id, now)
+
+        await self._database.write(delete_if_empty)
+
+    # -- users ---------------------------------------------------------------------------------------------------------
+
+    async def add_user(self, user: UserRecord) -> None:
+        conflict_message = f"the account already has a user {user.name!r}"
+        await self._insert("users", self._dated(_user_columns(user)), conflict_message)
+
+    async def user(self, user_id: str) -> UserRecord:
+        row = await self._fetch_one(f"SELECT * FROM users WHERE id = ? AND {NOT_DELETED}", user_id)
+        if row is None:
+            raise NotFound("there is no such user")
+        return _user_from_row(row)
+
+    async def find_user_by_name(self, account_id: str, name: str) -> UserRecord | None:
+        sql = f"SELECT * FROM users WHERE account_id = ? AND (id = ? OR name = ?) AND {NOT_DELETED}"
+        row = await self._fetch_one(sql, account_id, name, name)
+        return _user_from_row(row) if row else None
+
+    async def users(self, account_id: str) -> list[UserRecord]:
+        sql = f"SELECT * FROM users WHERE account_id = ? AND {NOT_DELETED} ORDER BY name"
+        return [_user_from_row(row) for row in await self._fetch_all(sql, account_id)]
+
+    async def update_user(self, user: UserRecord) -> None:
+        await self._update("users", user.id, _user_columns(user), f"the name {user.name!r} is taken")
+
+    async def delete_user(self, user_id: str) -> None:
+        now = int(self._clock.now())
+
+        def delete_with_endpoints(connection: sqlite3.Connection) -> None:
+            sql = "DELETE FROM endpoints WHERE user_id = ? RETURNING account_id, system, name"
+            for row in connection.execute(sql, (user_id,)).fetchall():
+                events.enqueue_phone_mwi(connection, row["account_id"], row["system"], row["name"], now)
+            _soft_delete(connection, "users", user_id, now)
+
+        await self._database.write(delete_with_endpoints)
+
+    # -- endpoints -----------------------------------------------------------------------------------------------------
+
+    async def add_endpoint(self, endpoint: EndpointRecord) -> None:
+        now = int(self._clock.now())
+
+        def enqueue_mwi(connection: sqlite3.Connection) -> None:
+            sql = f"SELECT 1 FROM boxes WHERE account_id = ? AND owner_id = ? AND {NOT_DELETED} LIMIT 1"
+            if connection.execute(sql, (endpoint.account_id, endpoint.user_id)).fetchone():  # Else there is no sum.
+                events.enqueue_phone_mwi(connection, endpoint.account_id, endpoint.system, endpoint.name, now)
+
+        conflict_message = f"endpoint {endpoint.name!r} already belongs to a user"
+        await self._insert("endpoints", asdict(endpoint), conflict_message, enqueue_mwi)
+
+    async def remove_endpoint(self, system: str, name: str) -> None:
+        now = int(self._clock.now())
+
+        def delete_endpoint(connection: sqlite3.Connection) -> None:
+            sql = "DELETE FROM endpoints WHERE system = ? AND name = ? RETURNING account_id"
+            row = connection.execute(sql, (system, name)).fetchone()
+            if row is None:
+                raise NotFound(f"endpoint {name!r} belongs to no user: see 'ivr endpoint list'")
+            events.enqueue_phone_mwi(connection, row["account_id"], system, name, now)
+
+        await self._database.write(delete_endpoint)
+
+    async def endpoints(self, account_id: str | None = None) -> list[EndpointRecord]:
+        sql = "SELECT * FROM endpoints WHERE ? IS NULL OR account_id = ? ORDER BY system, name"
+        return [EndpointRecord(**dict(row)) for row in await self._fetch_all(sql, account_id, account_id)]
+
+    async def user_of_endpoint(self, system: str, name: str) -> UserRecord | None:
+        sql = (
+            "SELECT users.* FROM endpoints JOIN users ON users.id = endpoints.user_id"
+            " WHERE endpoints.system = ? AND endpoints.name = ? AND users.deleted_at IS NULL"
+        )
+        row = await self._fetch_one(sql, system, name)
+        return _user_from_row(row) if row else None
+
+    # -- rows ----------------------------------------------------------------------------------------------------------
+
+    async def _fetch_one(self, sql: str, *values: object) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = await self._database.read(lambda c: c.execute(sql, values).fetchone())
+        return row
+
+    async def _fetch_all(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        return await self._database.read(lambda c: c.execute(sql, values).fetchall())
+
+    def _dated(self, columns: dict[str, Any]) -> dict[str, Any]:
+        now = int(self._clock.now())
+        return {**columns, "created_at": now, "modified_at": now}
+
+    async def _insert(
+        self,
+        table: str,
+        row: dict[str, Any],
+        conflict_message: str,
+        after_insert: Callable[[sqlite3.Connection], None] | None = None,
+    ) -> None:
+        columns, marks = ", ".join(row), ", ".join("?" * len(row))
+
+        def insert_row(connection: sqlite3.Connection) -> None:
+            try:
+                connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(row.values()))
+            except sqlite3.IntegrityError as error:
+                raise Conflict(conflict_message) from error
+            if after_insert:
+                after_insert(connection)
+
+        await self._database.write(insert_row)
+
+    async def _update(self, table: str, row_id: str, row: dict[str, Any], conflict_message: str) -> None:
+        values = {**row, "modified_at": int(self._clock.now())}
+        del values["id"], values["revision"]
+        changes = ", ".join(f"{column} = ?" for column in values)
+
+        def update_row(connection: sqlite3.Connection) -> None:
+            sql = f"UPDATE {table} SET {changes}, revision = revision + 1 WHERE id = ? AND {NOT_DELETED}"
+            try:
+                changed = connection.execute(sql, (*values.values(), row_id)).rowcount
+            except sqlite3.IntegrityError as error:
+                raise Conflict(conflict_message) from error
+            if not changed:
+                raise NotFound("it was deleted meanwhile")
+
+        await self._database.write(update_row)
+
+
+def _soft_delete(connection: sqlite3.Connection, table: str, row_id: str, now: int) -> None:
+    """Mark a row as deleted. Its unique names are changed, so that new rows can use them."""
+    sql = f"UPDATE {table} SET deleted_at = ?, name = name || ' ' || id WHERE id = ? AND {NOT_DELETED}"
+    if not connection.execute(sql, (now, row_id)).rowcount:
+        raise NotFound("it was deleted already, or never existed")
+    if table == "accounts":
+        connection.execute("UPDATE accounts SET realm = realm || ' ' || id WHERE id = ?", (row_id,))
+
+
+def _account_columns(account: AccountRecord) -> dict[str, Any]:
+    return {**asdict(account), "account_id": account.id, "settings": json.dumps(account.settings)}
+
+
+def _account_from_row(row: sqlite3.Row) -> AccountRecord:
+    return AccountRecord(
+        id=row["id"],
+        name=row["name"],
+        realm=row["realm"],
+        language=row["language"],
+        timezone=row["timezone"],
+        settings=json.loads(row["settings"]),
+        revision=row["revision"],
+    )
+
+
+def _user_columns(user: UserRecord) -> dict[str, Any]:
+    return {**asdict(user), "settings": json.dumps(user.settings)}
+
+
+def _user_from_row(row: sqlite3.Row) -> UserRecord:
+    return UserRecord(
+        id=row["id"],
+        account_id=row["account_id"],
+        name=row["name"],
+        username=row["username"],
+        email=row["email"],
+        language=row["language"],
+        timezone=row["timezone"],
+        voicemail_id=row["voicemail_id"],
+        settings=json.loads(row["settings"]),
+        revision=row["revision"],
+    )
