@@ -7,7 +7,7 @@ where it is built: a call over classic AGI is a process of its own, and its call
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -303,13 +303,8 @@ class App:
     @cached_property
     def recording_recovery(self) -> Adoption:
         from ivr.recovery.fallback_recordings import Alone
-        from ivr.recovery.recording_recovery import Adoption, nobody_knows
+        from ivr.recovery.recording_recovery import Adoption
 
-        channel_is_gone = nobody_knows
-        if self.ami_client:
-            from ivr.ami.originate import is_channel_gone_or_unknown
-
-            channel_is_gone = partial(is_channel_gone_or_unknown, self.ami_client)
         return Adoption(
             self.takes,
             Alone(self.directory, self.boxes, self.delivery, self.recordings, self.clock),
@@ -317,8 +312,16 @@ class App:
             self.delivery,
             self.messages,
             self.clock,
-            channel_is_gone,
+            self.is_channel_gone,
         )
+
+    @cached_property
+    def is_channel_gone(self) -> Callable[[str], Awaitable[bool | None]]:
+        """Tells whether a channel is gone, over AMI; None if that is not known."""
+        from ivr.ami.originate import is_channel_gone_or_unknown
+        from ivr.call.fastagi.call import always_unknown
+
+        return partial(is_channel_gone_or_unknown, self.ami_client) if self.ami_client else always_unknown
 
     @cached_property
     def consistency_check(self) -> ConsistencyCheck:

@@ -74,7 +74,7 @@ class RecordingFailed(CallFailed):
 
 
 class ConnectionLost(CallFailed):
-    """The connection to Asterisk's ARI is gone, or an answer did not come: what was asked may have been done."""
+    """The connection to Asterisk is gone, or a response did not come: what was requested may have been done."""
 
 
 class ReclaimedByDialplan(CallFailed):

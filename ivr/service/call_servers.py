@@ -12,6 +12,7 @@ from ivr.call.ari.client import AriClient
 from ivr.call.ari.connection_registry import ConnectionRegistry
 from ivr.call.ari.server import AriServer
 from ivr.call.ari.stasis_application import StasisApplication
+from ivr.call.fastagi.call import ChannelCheck
 from ivr.call.fastagi.server import FastAgiLimits, FastAgiServer
 from ivr.errors import SettingsError
 from ivr.menus import error_prompts
@@ -84,6 +85,7 @@ async def start_call_servers(app: App) -> CallServers:
         load_asterisk_secret(settings),
         clock.monotonic,
         FastAgiLimits(settings.fastagi.max_calls, settings.fastagi.header_timeout_s),
+        ChannelCheck(app.is_channel_gone),
     )
     fastagi_address = await _start_listening(fastagi, settings)
     try:

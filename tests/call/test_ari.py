@@ -60,7 +60,7 @@ async def ari_pbx(tmp_path: Path, tone_prompts: Path, ari_server: FakeAriServer)
     before = asyncio.all_tasks()
     yield AriPbx(app, service, ari_server)
     await service.stop()
-    left = {task for task in asyncio.all_tasks() - before if "_serve" in repr(task) or "_look_at" in repr(task)}
+    left = {task for task in asyncio.all_tasks() - before if "StasisApplication" in repr(task.get_coro())}
     assert left == set()
 
 

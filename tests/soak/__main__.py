@@ -121,10 +121,10 @@ class GarbageSoak:
 
     async def _check_no_connections_left(self, fastagi: Any) -> None:
         for _ in range(100):
-            if not fastagi._connections and not fastagi._calls:
+            if not fastagi._connections and not fastagi._call_tasks:
                 return
             await asyncio.sleep(0.1)
-        self.failures.append(f"{len(fastagi._connections)} connections and {len(fastagi._calls)} calls are left")
+        self.failures.append(f"{len(fastagi._connections)} connections and {len(fastagi._call_tasks)} calls are left")
 
 
 async def run_peer(peer: GarbagePeer, address: tuple[str, int]) -> None:

@@ -107,9 +107,10 @@ class CallSoak:
         now, made = self._call_counts(), sum(self._calls_made.values())
         left = sum(self._calls_made[way.__name__] for way in MESSAGE_SCENARIOS)
         wrong = []
-        if (ended := sum(now["ended"].values()) - sum(at_first["ended"].values())) != made:
+        ended_since = collections.Counter(now["ended"]) - collections.Counter(at_first["ended"])
+        if (ended := ended_since.total()) != made:
             wrong.append(f"{made} calls were made, and {ended} have a record")
-        if odd := set(now["ended"]) - {"DONE", "HANGUP"}:
+        if odd := set(ended_since) - {"DONE", "HANGUP"}:
             wrong.append(f"calls ended as {', '.join(sorted(odd))}")
         if (there := now["messages"] - at_first["messages"]) != left:
             wrong.append(f"{left} messages were left, and {there} are there")

@@ -6,7 +6,10 @@ key is playing silence, because keys are lost while no command runs (see `connec
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from ivr.audio.sound import Sound
@@ -18,15 +21,41 @@ from ivr.call.incoming import IncomingCall
 from ivr.call.journal import Journal
 from ivr.call.typeahead import Typeahead
 from ivr.call.variables import GOSUB_FRAME_VARIABLE, STATUS_VARIABLE, TAKE_VARIABLE, VOLUME_VARIABLE, volume_adjustment
-from ivr.errors import BadArgument, CallFailed, HungUp, RecordingFailed, UnplayableSound
+from ivr.errors import BadArgument, CallFailed, ConnectionLost, HungUp, RecordingFailed, UnplayableSound
 
 MAX_GOSUB_FRAMES = 10
 ALIVE_CHANNEL_STATES = {"4", "5", "6"}
 """Of CHANNEL STATUS: ringing, either way, as in early media; up."""
 
 
+async def always_unknown(channel: str) -> bool | None:
+    """Return None: without AMI it is not known whether a channel still exists."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelCheck:
+    """Finds out whether a channel is gone; `is_gone` returns None if it is not known.
+
+    A channel that was hung up still exists while it runs its extension h, so it is looked for several times.
+    """
+
+    is_gone: Callable[[str], Awaitable[bool | None]] = always_unknown
+    attempts: int = 10
+    interval_s: float = 0.1
+
+    async def confirm_gone(self, channel: str) -> bool:
+        """Return True once the channel is gone, False if it stays or if that is not known."""
+        for _ in range(self.attempts):
+            is_gone = await self.is_gone(channel)
+            if is_gone is not False:
+                return bool(is_gone)
+            await asyncio.sleep(self.interval_s)
+        return False
+
+
 class FastAgiCall(Call):
-    """`silence` is a long file of nothing; waiting plays the end of it."""
+    """A call over one FastAGI connection. `silence` is a long silent file; waiting plays the end of it."""
 
     def __init__(
         self,
@@ -35,8 +64,10 @@ class FastAgiCall(Call):
         incoming: IncomingCall,
         journal: Journal,
         typeahead: Typeahead,
+        channel_check: ChannelCheck = ChannelCheck(),
     ) -> None:
         super().__init__(incoming, journal, typeahead)
+        self._channel_check = channel_check
         self._connection = connection
         self._silence = silence
         connection.on_key = typeahead.put
@@ -122,15 +153,21 @@ class FastAgiCall(Call):
         if gain_db:
             await self._connection.send_command("SET VARIABLE", VOLUME_VARIABLE, volume_adjustment(gain_db))
         silence = (f"s={max(1, round(silence_ms / 1000))}",) if silence_ms else ()
-        reply = await self._connection.send_command(
-            "RECORD FILE",
-            _path_without_suffix(path),
-            "wav",
-            ALL_KEYS,
-            max_length_ms,
-            *silence,
-            timeout_s=max_length_ms / 1000 + REPLY_TIMEOUT_S,
-        )
+        try:
+            reply = await self._connection.send_command(
+                "RECORD FILE",
+                _path_without_suffix(path),
+                "wav",
+                ALL_KEYS,
+                max_length_ms,
+                *silence,
+                timeout_s=max_length_ms / 1000 + REPLY_TIMEOUT_S,
+            )
+        except ConnectionLost:
+            # If the channel is there, Asterisk records on: the take is recovered when it has stopped growing.
+            if await self._channel_check.confirm_gone(self.incoming.channel):
+                raise HungUp from None
+            raise
         if reply.data == "hangup":
             raise HungUp
         if reply.result == "-1":

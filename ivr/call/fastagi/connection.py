@@ -13,17 +13,20 @@ Where the watchdog's limit has to be moved, that takes the place of the NOOP.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from ivr.call.fastagi import protocol
 from ivr.call.fastagi.protocol import Reply
 from ivr.call.variables import ABSOLUTE_TIMEOUT_VARIABLE
 from ivr.call.watchdog import Watchdog
-from ivr.errors import CallFailed, HungUp
+from ivr.errors import CallFailed, ConnectionLost, HungUp
 
 MAX_LINE_BYTES = 4096
 MAX_HEADER_BYTES = 16384
 """Bytes."""
+RECORD_COMMAND = b"RECORD FILE"
 REPLY_TIMEOUT_S = 10
 """How long Asterisk may take for a command that does not play or record."""
 IDLE_LISTEN_DELAY_S = 0.02
@@ -59,6 +62,7 @@ class FastAgiConnection(asyncio.Protocol):
         self._idle_listen_timer: asyncio.TimerHandle | None = None
         self._idle_listen_end: asyncio.Future[None] | None = None
         self._pending_reply: asyncio.Future[Reply] | None = None
+        self._is_recording = False
         self._watchdog: Watchdog | None = None
 
     def set_headers(self, headers: Mapping[str, str]) -> None:
@@ -152,6 +156,7 @@ class FastAgiConnection(asyncio.Protocol):
             raise CallFailed("two commands at a time on one call")
         self._write(line)
         self._pending_reply = asyncio.get_running_loop().create_future()
+        self._is_recording = line.startswith(RECORD_COMMAND)
         try:
             async with asyncio.timeout(timeout_s):
                 return await self._pending_reply
@@ -159,6 +164,7 @@ class FastAgiConnection(asyncio.Protocol):
             raise self._close_on_timeout(f"no reply to {line[:40]!r} within {timeout_s} s") from None
         finally:
             self._pending_reply = None
+            self._is_recording = False
 
     def _write(self, line: bytes) -> None:
         if self._transport is None or self._transport.is_closing():
@@ -210,12 +216,33 @@ class FastAgiConnection(asyncio.Protocol):
             self._abort(failure)
 
     def connection_lost(self, error: Exception | None) -> None:
-        # Asterisk tells of a hang-up before it closes. Without that the caller may be talking on, be it that we closed
-        # the socket or that it broke; then a recording goes on, and is adopted when it is over.
-        reason = "the service is stopping" if self._closed else "Asterisk is gone, or the way to it"
-        self._fail_pending(HungUp() if self.hung_up and not self._closed else CallFailed(reason))
+        if error:
+            self._read_rest()
+        self._fail_pending(self._reason_of_loss())
         self.hung_up = True
         self._on_disconnect(self)
+
+    def _read_rest(self) -> None:
+        """Read the lines that have arrived: writing found the connection reset before they were read."""
+        socket = self._transport.get_extra_info("socket") if self._transport else None
+        if socket is not None:
+            with suppress(OSError):
+                while data := os.read(socket.fileno(), MAX_LINE_BYTES):
+                    self.data_received(data)
+
+    def _reason_of_loss(self) -> Exception:
+        """Return what a lost connection means for the command in flight.
+
+        Asterisk closes the socket of a call that was hung up. It sends HANGUP first, but that line can be lost: it is
+        written without TCP_NODELAY, so it waits until its predecessor is acknowledged; and if a command of ours is
+        unread when Asterisk closes, the kernel sends a reset and discards what is waiting. So a lost connection is a
+        hang-up. The exception is a recording: Asterisk may be recording on, and the take must not count as complete.
+        """
+        if self._closed:
+            return CallFailed("the service is stopping")
+        if self._is_recording and not self.hung_up:
+            return ConnectionLost("the connection to Asterisk was lost during a recording")
+        return HungUp()
 
     def _on_line(self, raw: bytes) -> None:
         line = raw.decode("utf-8", "replace")
@@ -260,7 +287,9 @@ class FastAgiConnection(asyncio.Protocol):
         if key := reply.key:
             self.on_key(key)
         elif reply.result == "-1":
-            self._idle_command = b""  # The channel is gone: nothing will be heard on it any more.
+            # The channel is gone; or, at the very beginning, Asterisk cannot play the file of silence.
+            self._idle_command = b""
+            self.hung_up = self.hung_up or bool(reply.endpos)
         self._start_idle_listen()
 
     def _abort(self, failure: CallFailed) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import structlog
 
 from ivr.audio.sound import Sound
-from ivr.call.fastagi.call import FastAgiCall
+from ivr.call.fastagi.call import ChannelCheck, FastAgiCall
 from ivr.call.fastagi.connection import FastAgiConnection
 from ivr.call.fastagi.handshake import read_incoming_call
 from ivr.call.fastagi.loop_lag import LoopLagMonitor
@@ -45,12 +45,14 @@ class FastAgiServer:
         secret: str,
         monotonic: Callable[[], float],
         limits: FastAgiLimits = FastAgiLimits(),
+        channel_check: ChannelCheck = ChannelCheck(),
     ) -> None:
         self._handle_call = handle_call
         self._silence = silence
         self._secret = secret
         self._monotonic = monotonic
         self._limits = limits
+        self._channel_check = channel_check
         self._listener: asyncio.Server | None = None
         self._connections: set[FastAgiConnection] = set()
         self._call_tasks: set[asyncio.Task[None]] = set()
@@ -109,6 +111,7 @@ class FastAgiServer:
                 await read_incoming_call(connection, *_parse_request(connection.headers), self._secret),
                 Journal(self._monotonic),
                 Typeahead(self._monotonic),
+                self._channel_check,
             )
             await self._handle_call(call)
         except HungUp:
