@@ -146,7 +146,7 @@ class App:
         from ivr.notifications.mwi_targets import MwiTargets
         from ivr.storage.sqlite.mwi_counts import SqliteMwiCounts
 
-        return MwiTargets(SqliteMwiCounts(self.database), self.settings.lights, self.settings.asterisk.system_name)
+        return MwiTargets(SqliteMwiCounts(self.database), self.settings.mwi, self.settings.asterisk.system_name)
 
     @cached_property
     def _retention_store(self) -> SqliteRetention:

@@ -18,8 +18,7 @@ from ivr.call.ari.settings import AriSettings
 from ivr.errors import SettingsError
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.metrics.settings import MetricsSettings
-from ivr.notifications.settings import MailSettings, MwiSettings, NotificationSettings
-from ivr.notifications.transcription.settings import TranscriptionSettings
+from ivr.notifications.settings import MailSettings, MwiSettings, NotificationSettings, TranscriptionSettings
 from ivr.retention.rules import RetentionSettings
 
 ENV_PREFIX = "IVR_"
@@ -138,10 +137,10 @@ class Settings(BaseSettings):
     voicemail: VoicemailSettings = VoicemailSettings()
     sweeping: RetentionSettings = RetentionSettings()
     ami: AmiSettings = AmiSettings()
-    lights: MwiSettings = MwiSettings()
-    notify: NotificationSettings = NotificationSettings()
+    mwi: MwiSettings = MwiSettings()
+    notifications: NotificationSettings = NotificationSettings()
     mail: MailSettings = MailSettings()
-    transcript: TranscriptionSettings = TranscriptionSettings()
+    transcription: TranscriptionSettings = TranscriptionSettings()
     metrics: MetricsSettings = MetricsSettings()
 
     @classmethod

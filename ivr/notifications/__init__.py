@@ -1,1 +1,1 @@
-"""What follows a change: lights, mail, transcripts, calls, webhooks. Rows of the outbox ask for it; workers do it."""
+"""Notifications: what follows an event of a mailbox. Subscribers write outbox rows; workers process them."""

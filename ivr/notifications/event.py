@@ -1,4 +1,4 @@
-"""A change as those see it who act on it: what happened, to which box, to which message."""
+"""Events of mailboxes and messages, and the subscribers that turn them into outbox rows."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ EVENT_NAMES = {
     TaskKind.BOX_FULL: "box.full",
     TaskKind.BOX_LOCKED: "box.locked",
 }
-"""The changes, and the names that logs, metrics and webhooks know them by."""
+"""Outbox kinds that are events, and the names of these events in logs, metrics and webhooks."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxEvent:
-    """`id` is that of its outbox row: the same however often it is told."""
+    """An event, with the mailbox and message as they are when it is dispatched.
+
+    `id`: id of its outbox row; the same when the event is dispatched again after a crash. `message`: None for an event
+    of the mailbox, and for a message that no longer exists.
+    """
 
     id: int
     kind: TaskKind
@@ -32,9 +36,9 @@ class MailboxEvent:
     mailbox: Mailbox
     message: Message | None
     reason: str = ""
-    """Why it happened, in Kazoo's words (kazoo-behaviour §5.2)."""
+    """What caused it, in Kazoo's words: `dtmf`, `heard`, `after_notify` or `crossbar_action`."""
     suppress_owner_notification: bool = False
-    """A program did it: nobody is mailed or called."""
+    """Caused by a program, such as a REST client: the owner gets no mail and no call."""
 
     @property
     def name(self) -> str:
@@ -42,7 +46,10 @@ class MailboxEvent:
 
 
 class Subscriber(Protocol):
-    """Somebody who acts on changes."""
+    """Receives every event once."""
 
     def handle(self, transaction: Transaction, event: MailboxEvent) -> None:
-        """Ask for what has to be done, in the transaction in which the change is passed on."""
+        """Enqueue the tasks that follow the event.
+
+        The transaction also deletes the event's own row, so an event is handled exactly once.
+        """

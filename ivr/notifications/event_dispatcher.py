@@ -1,4 +1,4 @@
-"""Passes each change on, once: a line in the log, a count, and a row for each thing that has to follow it."""
+"""Dispatches each event once: logs it, counts it, and lets the subscribers enqueue what follows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from ivr.clock import Clock
 from ivr.directory.pin_lockout import PinLockout
 from ivr.errors import NotFound, PastRetention
 from ivr.mailbox.boxes import Boxes
@@ -17,27 +16,26 @@ from ivr.storage.protocols import MessageStore, Transaction
 from ivr.storage.records import Message, OutboxTask, TaskKind
 
 NO_CUTOFF = 0
-"""Messages however old."""
+"""Finds messages of any age."""
 
 log = structlog.get_logger()
 
 
 class EventDispatcher:
-    """`counted(event)` is told of every change; each of `followers` asks for what it has to do."""
+    """Handler of the events in the outbox. `on_event`: called with the name of every event."""
 
     def __init__(
         self,
+        *,
         boxes: Boxes,
         messages: MessageStore,
         pin_lockout: PinLockout,
-        clock: Clock,
         subscribers: Sequence[Subscriber],
         on_event: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._boxes = boxes
         self._messages = messages
         self._pin_lockout = pin_lockout
-        self._clock = clock
         self._subscribers = subscribers
         self._on_event = on_event
 
@@ -46,29 +44,29 @@ class EventDispatcher:
         return dict.fromkeys(EVENT_NAMES, self.dispatch)
 
     async def dispatch(self, task: OutboxTask) -> HandlerResult:
-        """One change. What is about a box that is gone is only counted and told to the log."""
+        """Dispatch one event. An event of a deleted box is only logged and counted."""
         mailbox = await self._load_mailbox(task)
         if task.kind is TaskKind.BOX_LOCKED and not await self._pin_lockout.locked_until(task.account_id, task.box_id):
-            return None  # The PIN that locked it was right after all, or an administrator was faster.
+            return None  # The lockout is over: the PIN was right after all, or an administrator reset it.
         log.info(EVENT_NAMES[task.kind], box=task.box_id, message=task.message_id, reason=task.payload.get("reason"))
         self._on_event(EVENT_NAMES[task.kind])
         if mailbox is None:
             return None
-        change = MailboxEvent(
-            task.id,
-            task.kind,
-            task.created_at,
-            mailbox,
-            await self._load_message(task),
-            str(task.payload.get("reason", "")),
-            bool(task.payload.get("quiet")),
+        event = MailboxEvent(
+            id=task.id,
+            kind=task.kind,
+            occurred_at=task.created_at,
+            mailbox=mailbox,
+            message=await self._load_message(task),
+            reason=str(task.payload.get("reason", "")),
+            suppress_owner_notification=bool(task.payload.get("suppress_notifications")),
         )
 
-        def also(transaction: Transaction) -> None:
-            for follower in self._subscribers:
-                follower.handle(transaction, change)
+        def notify_subscribers(transaction: Transaction) -> None:
+            for subscriber in self._subscribers:
+                subscriber.handle(transaction, event)
 
-        return also
+        return notify_subscribers
 
     async def _load_mailbox(self, task: OutboxTask) -> Mailbox | None:
         try:

@@ -1,4 +1,4 @@
-"""Message lights of mailboxes and phones: which MWI addresses there are, and what each has to show."""
+"""Message lights of mailboxes and endpoints: their MWI mailboxes, and the counts of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class BoxMwi:
-    """A mailbox: its owner, and the states of its own message lights."""
+    """A mailbox: its owner, and the states of its message lights."""
 
     box_id: str
     owner_id: str | None
@@ -46,11 +46,13 @@ class MwiTargets:
         return [state for _, state in self._endpoint_states(counts)]
 
     async def for_endpoints(self, endpoint_names: Iterable[str]) -> list[MwiState]:
-        """Return the lights of these phones; a phone without a user is dark."""
+        """Return the lights of these phones; the counts of a phone without a user are 0."""
         names = sorted(set(endpoint_names))
         states = dict(self._endpoint_states(await self._store.endpoints(self._system, names)))
-        wanted = [states.get(name) or MwiState(self._settings.device.format(endpoint=name), 0, 0) for name in names]
-        return [state for state in wanted if is_valid_mailbox(state.mailbox)]
+        endpoint_states = [
+            states.get(name) or MwiState(self._settings.endpoint_mailbox.format(endpoint=name), 0, 0) for name in names
+        ]
+        return [state for state in endpoint_states if is_valid_mailbox(state.mailbox)]
 
     async def endpoint_page(self, after: str, limit: int) -> list[tuple[str, MwiState]]:
         """Return the endpoints after the name `after`, by name, and their lights."""
@@ -67,15 +69,18 @@ class MwiTargets:
 
     def _endpoint_states(self, endpoints: Iterable[EndpointMwiCounts]) -> Iterator[tuple[str, MwiState]]:
         for counts in endpoints:
-            name = self._settings.device.format(endpoint=counts.endpoint)
+            name = self._endpoint_mailbox(counts.endpoint)
             if is_valid_mailbox(name):
                 yield counts.endpoint, MwiState(name, counts.new, counts.saved)
 
+    def _endpoint_mailbox(self, endpoint: str) -> str:
+        return self._settings.endpoint_mailbox.format(endpoint=endpoint)
+
     def _mailbox_names(self, box: BoxMwiCounts) -> list[str]:
-        """Return the MWI addresses of the mailbox number, of the number with the prefix, and of its `numbers`."""
+        """Return the MWI mailboxes of the mailbox number, of the number with the prefix, and of its `numbers`."""
         numbers = [box.mailbox, *box.numbers]
-        if self._settings.prefix:
-            numbers.append(self._settings.prefix + box.mailbox)
+        if self._settings.blf_prefix:
+            numbers.append(self._settings.blf_prefix + box.mailbox)
         names = [
             number
             if "@" in number
@@ -84,5 +89,7 @@ class MwiTargets:
         ]
         for name in names:
             if not is_valid_mailbox(name):
-                log.warning("light.no_mailbox", box=box.box_id, name=name)
+                log.warning(
+                    "mwi.invalid_mailbox", box=box.box_id, name=name, remedy="correct `numbers` of the box, or [mwi]"
+                )
         return [name for name in names if is_valid_mailbox(name)]

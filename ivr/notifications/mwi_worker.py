@@ -1,13 +1,14 @@
-"""The lane of message lights: each box whose counts changed, and all of them when Asterisk has come back.
+"""Worker of the message lights: publishes the counts of changed mailboxes, and of all of them after a reconnect.
 
-A light shows counts, never events, so what matters is only that it is right in the end: rows wait while Asterisk is
-away and cost no attempts; after a connection everything is set once, for nobody knows what Asterisk still remembers.
+A light shows counts, not events, so only the latest state matters. While Asterisk is disconnected rows wait and use up
+no attempts. After a new connection all lights are published once, because Asterisk may have lost its state.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import structlog
 
@@ -21,105 +22,118 @@ from ivr.storage.protocols import OutboxStore
 from ivr.storage.records import OutboxTask, TaskKind
 
 BATCH_SIZE = 200
-"""Rows of one claim, and boxes of one page."""
-REJECTION_RETRY_DELAY_S = 30
-STARTUP_WINDOW_S, STARTUP_RETRY_DELAY_S = 60, 1
-"""An Asterisk that has just started refuses what it has not loaded yet."""
-REMEDY = "take asterisk-conf/extensions-ami.conf into the dialplan, and give the manager's user 'originate'"
-STORE_RETRY_DELAY_S = 1.0
+"""Rows of one claim, and mailboxes of one page of a resynchronization."""
+REMEDY = "include asterisk-conf/extensions-ami.conf in the dialplan, and add 'originate' to write= in manager.conf"
 
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class MwiTiming:
+    """Delays of the MWI worker, in seconds."""
+
+    rejection_retry_delay_s: float = 30
+    startup_window_s: float = 60
+    """Time after a new connection in which a rejection is retried soon: a booting Asterisk rejects actions whose
+    modules or dialplan it has not loaded yet."""
+    startup_retry_delay_s: float = 1
+    storage_retry_delay_s: float = 1
+    """Delay when the database cannot be read."""
+
+
+DEFAULT_TIMING = MwiTiming()
+
+
 class MwiWorker:
-    """`manager` None: this service sets no lights, and the rows go."""
+    """Publishes message lights. `ami` None: this service has no AMI connection, and the rows are deleted.
+
+    `resync_on_connect`: publish all lights after each new connection.
+    """
 
     kinds: Collection[TaskKind] = (TaskKind.MWI, TaskKind.PHONE_MWI)
 
     def __init__(
         self,
+        *,
         outbox: OutboxStore,
         clock: Clock,
         targets: MwiTargets,
         ami: AmiClient | None,
-        *,
         resync_on_connect: bool = True,
+        timing: MwiTiming = DEFAULT_TIMING,
     ) -> None:
-        """`puts_all_right`: after each new connection all lights are set."""
-        self._resync_on_connect = resync_on_connect
         self._outbox = outbox
         self._clock = clock
         self._targets = targets
         self._ami = ami
+        self._resync_on_connect = resync_on_connect
+        self._timing = timing
         self._synced_connection_id = 0
-        """The connection on which everything has been set."""
+        """The connection after which all lights were published."""
         self._connected_since = (0, 0.0)
-        """The connection of now, and since when."""
+        """The current connection, and the monotonic time at which it was first used."""
         self._published: dict[str, tuple[MwiState, ...]] = {}
-        """What each box showed last, for a box that changes its number."""
+        """Last published states by mailbox id, to clear the old light of a mailbox whose number changes."""
         self._wake_event = asyncio.Event()
 
     def wake(self) -> None:
         self._wake_event.set()
 
     async def run_forever(self) -> None:
-        pausing: set[asyncio.Task[None]] = set()
-        if self._ami:
-            pausing.add(asyncio.create_task(self._wake_on_connection_change(self._ami)))
+        waker = asyncio.create_task(self._wake_on_connection_change(self._ami)) if self._ami else None
         try:
             while True:
                 self._wake_event.clear()
                 try:
                     await self.run_once()
                 except StoreError as error:
-                    log.error("notify.store", lane="lights", error=str(error))
-                    await asyncio.sleep(STORE_RETRY_DELAY_S)
+                    log.error("outbox.storage_error", worker="mwi", error=str(error))
+                    await asyncio.sleep(self._timing.storage_retry_delay_s)
                 await self._wake_event.wait()
         finally:
-            for task in pausing:
-                task.cancel()
+            if waker:
+                waker.cancel()
 
     async def run_once(self) -> bool:
-        did_some = False
+        has_processed = False
         while await self._process_batch():
-            did_some = True
-        return did_some
+            has_processed = True
+        return has_processed
 
     async def _process_batch(self) -> bool:
-        """One claim of rows; False where nothing could be done."""
-        manager = self._ami
-        if manager and not manager.connection_id:
+        """Process one claim of rows. Return False when nothing could be processed."""
+        ami = self._ami
+        if ami and not ami.connection_id:
             return False
-        is_new = self._resync_on_connect and manager is not None and manager.connection_id != self._synced_connection_id
-        if manager and is_new and not await self._resync_all(manager):
+        needs_resync = self._resync_on_connect and ami is not None and ami.connection_id != self._synced_connection_id
+        if ami and needs_resync and not await self._resync_all(ami):
             return False
-        rows = await self._outbox.claim(self.kinds, BATCH_SIZE)
-        if not rows:
+        tasks = await self._outbox.claim(self.kinds, BATCH_SIZE)
+        if not tasks:
             return False
-        if manager is None:
-            await self._outbox.complete(rows)
+        if ami is None:
+            await self._outbox.complete(tasks)
             return True
-        return await self._publish(rows, manager)
+        return await self._publish(tasks, ami)
 
     async def _publish(self, tasks: Sequence[OutboxTask], ami: AmiClient) -> bool:
-        box_ids = [row.box_id for row in tasks if row.kind is TaskKind.MWI]
-        # Phones of another Asterisk are right when its service connects to it.
-        phones = [
-            row.target
-            for row in tasks
-            if row.kind is TaskKind.PHONE_MWI and self._targets.is_managed(str(row.payload["system"]))
+        boxes = await self._targets.for_boxes([task.box_id for task in tasks if task.kind is TaskKind.MWI])
+        owner_ids = {box.owner_id for box in boxes if box.owner_id}
+        # The lights of another Asterisk are published by its own service when that connects.
+        endpoints = [
+            task.target
+            for task in tasks
+            if task.kind is TaskKind.PHONE_MWI and self._targets.is_managed(str(task.payload["system"]))
         ]
-        boxes = await self._targets.for_boxes(box_ids)
-        owners = {box.owner_id for box in boxes if box.owner_id}
-        devices = await self._targets.for_owners(owners) if owners else []
-        devices += await self._targets.for_endpoints(phones) if phones else []
+        endpoint_states = await self._targets.for_owners(owner_ids) if owner_ids else []
+        endpoint_states += await self._targets.for_endpoints(endpoints) if endpoints else []
         try:
-            await mwi.publish(ami, [*self._states_to_publish(boxes), *devices])
+            await mwi.publish(ami, [*self._states_to_publish(boxes), *endpoint_states])
         except AmiActionRejected as error:
-            log.error("light.refused", error=str(error), remedy=REMEDY, again_in_s=REJECTION_RETRY_DELAY_S)
-            await self._outbox.release_without_attempt(
-                tasks, int(self._clock.now()) + REJECTION_RETRY_DELAY_S, str(error)
-            )
+            delay_s = self._timing.rejection_retry_delay_s
+            log.error("mwi.rejected", error=str(error), remedy=REMEDY, retry_in_s=delay_s)
+            due_at = int(self._clock.now() + delay_s)
+            await self._outbox.release_without_attempt(tasks, due_at, str(error))
             return False
         except AmiUnavailable as error:
             await self._outbox.release_without_attempt(tasks, int(self._clock.now()), str(error))
@@ -128,46 +142,45 @@ class MwiWorker:
         return True
 
     async def _resync_all(self, ami: AmiClient) -> bool:
-        """Set every light there is, once for this connection."""
-        connection, set_so_far, after = ami.connection_id, 0, ""
-        began = self._clock.monotonic()
-        if connection != self._connected_since[0]:
-            self._connected_since = (connection, began)
+        """Publish all lights once for the current connection. Return False when it has to be repeated."""
+        connection_id, started_at = ami.connection_id, self._clock.monotonic()
+        if connection_id != self._connected_since[0]:
+            self._connected_since = (connection_id, started_at)
+        published, after = 0, ""
         try:
-            while boxes := await self._targets.box_page(after, BATCH_SIZE):
+            while boxes := await self._targets.box_page(after=after, limit=BATCH_SIZE):
                 await mwi.publish(ami, self._states_to_publish(boxes))
-                set_so_far, after = set_so_far + len(boxes), boxes[-1].box_id
+                published, after = published + len(boxes), boxes[-1].box_id
             after = ""
-            while devices := await self._targets.endpoint_page(after, BATCH_SIZE):
-                await mwi.publish(ami, [device for _, device in devices])
-                after = devices[-1][0]
-        except AmiUnavailable as error:
-            if not isinstance(error, AmiActionRejected):
-                log.warning("light.not_put_right", error=str(error), boxes=set_so_far)
-                return False
-            pause_s = (
-                STARTUP_RETRY_DELAY_S
-                if began - self._connected_since[1] < STARTUP_WINDOW_S
-                else REJECTION_RETRY_DELAY_S
-            )
-            log.error("light.refused", error=str(error), remedy=REMEDY, again_in_s=pause_s)
-            await asyncio.sleep(pause_s)
+            while endpoints := await self._targets.endpoint_page(after=after, limit=BATCH_SIZE):
+                await mwi.publish(ami, [state for _, state in endpoints])
+                after = endpoints[-1][0]
+        except AmiActionRejected as error:
+            is_starting = started_at - self._connected_since[1] < self._timing.startup_window_s
+            delay_s = self._timing.startup_retry_delay_s if is_starting else self._timing.rejection_retry_delay_s
+            log.error("mwi.rejected", error=str(error), remedy=REMEDY, retry_in_s=delay_s)
+            await asyncio.sleep(delay_s)
             self._wake_event.set()
             return False
-        self._synced_connection_id = connection
-        log.info("light.all_right", boxes=set_so_far, s=round(self._clock.monotonic() - began, 2))
+        except AmiUnavailable as error:
+            log.warning("mwi.resync_interrupted", error=str(error), boxes=published)
+            return False
+        self._synced_connection_id = connection_id
+        log.info("mwi.resynced", boxes=published, s=round(self._clock.monotonic() - started_at, 2))
         return True
 
     def _states_to_publish(self, boxes: Sequence[BoxMwi]) -> list[MwiState]:
-        """What these boxes show, behind darkness where they showed something before that is theirs no more."""
-        dark: list[MwiState] = []
+        """Return the states of these mailboxes, preceded by zero counts for names that they no longer have."""
+        cleared: list[MwiState] = []
         for box in boxes:
-            names = {lamp.mailbox for lamp in box.states}
-            dark += [
-                MwiState(was.mailbox, 0, 0) for was in self._published.get(box.box_id, ()) if was.mailbox not in names
+            names = {state.mailbox for state in box.states}
+            cleared += [
+                MwiState(previous.mailbox, 0, 0)
+                for previous in self._published.get(box.box_id, ())
+                if previous.mailbox not in names
             ]
             self._published[box.box_id] = box.states
-        return [*dark, *(lamp for box in boxes for lamp in box.states)]
+        return [*cleared, *(state for box in boxes for state in box.states)]
 
     async def _wake_on_connection_change(self, ami: AmiClient) -> None:
         while True:

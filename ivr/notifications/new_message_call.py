@@ -1,8 +1,9 @@
-"""Calls to owners who want to be told of new messages by telephone (kazoo-behaviour §5.3).
+"""New-message calls: calls an owner's number while the mailbox has new messages.
 
-One run a number and box: it calls by its schedule until somebody answers or nothing is new. Whoever answers is asked
-for the PIN like any caller: the number may have been anybody's for years (design: the owner is who the device proves
-to be). Calls go out through one context of the site's making; what that context has not cannot be called.
+There is one series of calls for each mailbox and number. It follows the schedule until a call is answered, no message
+is new, or the schedule ends. The answering person must enter the PIN like any caller, because a phone number does not
+prove who answers. Calls are dialled in one dialplan context of the site, so a number that the context does not match
+cannot be called.
 """
 
 from __future__ import annotations
@@ -28,8 +29,9 @@ from ivr.storage.protocols import MessageStore, OutboxStore, Transaction
 from ivr.storage.records import Folder, OutboxTask, TaskKind
 
 ANSWERED_CONTEXT = "ivr-new-message-call"
-"""The context of ours that whoever answers is led to."""
+"""Context of `asterisk-conf/` in which an answered call continues."""
 DISCONNECTED_RETRY_DELAY_S = 60
+"""Seconds to wait while there is no AMI connection. It does not use up a call of the schedule."""
 MAX_CONCURRENCY = 20
 
 log = structlog.get_logger()
@@ -37,51 +39,51 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class RetryPlan:
-    """Whom to call, and when: seconds before each call."""
+    """Number and schedule of a series of calls. `delays_s`: seconds to wait before each call."""
 
     number: str
     delays_s: tuple[int, ...]
     interval_s: int
-    timeout_s: int
+    ring_timeout_s: int
 
-    def next_call_at(self, call_index: int, started_at: int) -> int:
-        """When the call after the one that began at `began` is due (Unix s): never while it may still ring."""
-        wait_s = self.delays_s[call_index]
-        return started_at + (wait_s if wait_s > self.timeout_s else self.timeout_s + self.interval_s)
+    def next_call_at(self, call_index: int, previous_call_at: int) -> int:
+        """Return when a call is due (Unix seconds): never while the previous one may still ring."""
+        delay_s = self.delays_s[call_index]
+        return previous_call_at + (delay_s if delay_s > self.ring_timeout_s else self.ring_timeout_s + self.interval_s)
 
 
 def retry_plan_for(mailbox: Mailbox, defaults: NotificationSettings) -> RetryPlan | None:
-    """What the box wants, else its owner, else the account, else the system; None: no call."""
+    """Return the plan of a mailbox; None when its owner is not to be called.
+
+    Each value comes from the box, its owner, the account or the system's settings: the first that sets it.
+    """
     if mailbox.owner is None:
         return None
-    own = mailbox.settings.notify.callback if mailbox.settings.notify else Callback()
+    box = mailbox.settings.notify.callback if mailbox.settings.notify else Callback()
     user, account = _callback_settings(mailbox.owner.settings), _callback_settings(mailbox.account.settings)
-    number = _first_set("number", own, user)
-    if not number or _first_set("disabled", own, user):
+    number = _first_set("number", box, user)
+    if not number or _first_set("disabled", box, user):
         return None
-    interval_s = int(_first_set("interval_s", own, user, account, default=defaults.call_interval_s))
-    attempts = int(_first_set("attempts", own, user, account, default=defaults.call_attempts))
-    schedule = _first_set("schedule", own, user, account)
+    interval_s = int(_first_set("interval_s", box, user, account, default=defaults.call_interval_s))
+    attempts = int(_first_set("attempts", box, user, account, default=defaults.max_call_attempts))
+    schedule = _first_set("schedule", box, user, account)
     if schedule is None:
         schedule = [interval_s] * attempts if interval_s > 0 else []
-    timeout_s = int(_first_set("timeout_s", own, user, account, default=defaults.call_timeout_s))
-    return RetryPlan(number, tuple(schedule), interval_s, max(1, timeout_s)) if schedule else None
+    ring_timeout_s = int(_first_set("timeout_s", box, user, account, default=defaults.call_ring_timeout_s))
+    return RetryPlan(number, tuple(schedule), interval_s, max(1, ring_timeout_s)) if schedule else None
 
 
 class CallSubscriber:
-    """Asks for a run of calls; one that is under way goes on as it is."""
+    """Enqueues a series of calls for a new message. A series that exists already continues unchanged."""
 
     def __init__(self, settings: NotificationSettings) -> None:
         self._settings = settings
 
     def handle(self, transaction: Transaction, event: MailboxEvent) -> None:
         message = event.message
-        if (
-            event.kind is not TaskKind.NEW
-            or event.suppress_owner_notification
-            or not message
-            or message.folder is not Folder.NEW
-        ):
+        if event.kind is not TaskKind.NEW or event.suppress_owner_notification:
+            return
+        if message is None or message.folder is not Folder.NEW:
             return
         if plan := retry_plan_for(event.mailbox, self._settings):
             transaction.enqueue(
@@ -95,10 +97,14 @@ class CallSubscriber:
 
 
 class NewMessageCall:
-    """Makes the calls."""
+    """Places the calls.
+
+    The task's payload has the index of the next call (`call`), and whether that call has been started (`ringing`).
+    """
 
     def __init__(
         self,
+        *,
         boxes: Boxes,
         messages: MessageStore,
         outbox: OutboxStore,
@@ -118,25 +124,24 @@ class NewMessageCall:
         return {TaskKind.CALL: self.place_call}
 
     async def place_call(self, task: OutboxTask) -> HandlerResult:
-        """One call of a run, unless there is nothing to tell any more."""
-        call, began = int(task.payload.get("call", 0)), int(self._clock.now())
+        """Place one call of a series, unless no message is new or the settings have changed."""
+        call_index, started_at = int(task.payload.get("call", 0)), int(self._clock.now())
         mailbox = await self._mailbox_with_new_messages(task)
         plan = retry_plan_for(mailbox, self._settings) if mailbox else None
-        if mailbox is None or plan is None or plan.number != task.target or call >= len(plan.delays_s):
+        if mailbox is None or plan is None or plan.number != task.target or call_index >= len(plan.delays_s):
             return None
         if not task.payload.get("ringing"):
             if not self._ami.connection_id:
-                return Reschedule(began + DISCONNECTED_RETRY_DELAY_S, {"call": call})
-            # If we die now nobody knows whether it rang: that slot counts as used.
-            await self._outbox.save_progress(task, {"call": call, "ringing": True})
+                return Reschedule(started_at + DISCONNECTED_RETRY_DELAY_S, {"call": call_index})
+            # Stored before the call starts: after a crash this call counts as placed, so it is never placed twice.
+            await self._outbox.save_progress(task, {"call": call_index, "ringing": True})
             if await self._originate(mailbox, plan):
                 return None
-        if call + 1 >= len(plan.delays_s):
+        if call_index + 1 >= len(plan.delays_s):
             return None
-        return Reschedule(plan.next_call_at(call + 1, began), {"call": call + 1})
+        return Reschedule(plan.next_call_at(call_index + 1, started_at), {"call": call_index + 1})
 
     async def _mailbox_with_new_messages(self, task: OutboxTask) -> Mailbox | None:
-        """The box, as long as it has new messages."""
         try:
             mailbox = await self._boxes.get(task.box_id)
         except NotFound:
@@ -144,37 +149,36 @@ class NewMessageCall:
         return mailbox if (await self._messages.counts(mailbox.id)).new else None
 
     async def _originate(self, mailbox: Mailbox, plan: RetryPlan) -> bool:
-        """Whether somebody answered."""
-        about = {"IVR_BOX_ID": mailbox.id, "IVR_BOX_ACCOUNT_ID": mailbox.account_id}
+        """Return whether the call was answered."""
+        variables = {"IVR_BOX_ID": mailbox.id, "IVR_BOX_ACCOUNT_ID": mailbox.account_id}
         try:
-            destination = OriginateTarget(plan.number, self._settings.call_context)
-            answered = await originate.originate(
+            is_answered = await originate.originate(
                 self._ami,
-                destination,
+                OriginateTarget(plan.number, self._settings.call_context),
                 ANSWERED_CONTEXT,
-                about,
-                ring_timeout_s=plan.timeout_s,
+                variables,
+                ring_timeout_s=plan.ring_timeout_s,
                 caller_number=mailbox.number,
             )
         except (AmiUnavailable, BadInput) as error:
-            log.warning("callback.failed", box=mailbox.id, error=str(error))
+            log.warning("new_message_call.failed", box=mailbox.id, error=str(error))
             return False
-        log.info("callback.answered" if answered else "callback.no_answer", box=mailbox.id)
-        return answered
+        log.info("new_message_call.answered" if is_answered else "new_message_call.not_answered", box=mailbox.id)
+        return is_answered
 
 
 def _callback_settings(settings: Mapping[str, Any]) -> Callback:
-    """`voicemail.notify.callback` of a user or an account; nonsense there counts as nothing."""
-    place: Any = settings
+    """Return `voicemail.notify.callback` of a user's or account's settings. Invalid settings are logged and ignored."""
+    section: Any = settings
     for name in ("voicemail", "notify", "callback"):
-        place = place.get(name) if isinstance(place, Mapping) else None
+        section = section.get(name) if isinstance(section, Mapping) else None
     try:
-        return Callback.model_validate(place or {})
+        return Callback.model_validate(section or {})
     except ValueError:
-        log.warning("callback.settings", settings=place)
+        log.warning("new_message_call.invalid_settings", settings=section)
         return Callback()
 
 
 def _first_set(name: str, *layers: Callback, default: Any = None) -> Any:
-    """False is a value as well: a box that is not disabled is called although its owner is."""
-    return next((value for place in layers if (value := getattr(place, name)) is not None), default)
+    """Return the first value that is not None. False is a value: a box can enable what its owner has disabled."""
+    return next((value for layer in layers if (value := getattr(layer, name)) is not None), default)

@@ -1,4 +1,4 @@
-"""Settings of what follows a message."""
+"""Settings of message lights, notifications, mail and transcription."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 RETRY_DELAYS_S = (900, 2700, 7200, 86_400)
-"""Seconds from one failed attempt to the next; after the last it is given up (kazoo-behaviour §5.1)."""
+"""15 minutes, 45 minutes, 2 hours, 1 day: the delays with which Kazoo retries notifications."""
 
 Seconds = Annotated[int, Field(ge=1, le=10**7)]
+TranscriptionEngine = Literal["off", "pocketsphinx", "whisper", "vosk", "command"]
 
 
 class _Section(BaseModel):
@@ -18,42 +19,86 @@ class _Section(BaseModel):
 
 
 class MwiSettings(_Section):
+    """Section `[mwi]`."""
+
     mailbox: str = Field(
         "{number}@ivr",
-        description="What an AOR's `mailboxes` says for a box: {number}, {realm} or {account} are put in.",
+        description="MWI mailbox of a box, as in `mailboxes` of an AOR. Placeholders: {number}, {realm}, {account}.",
     )
-    device: str = Field(
-        "{endpoint}@ivr-phones", description="And for all boxes of the user whose phone {endpoint} is, as one sum."
+    endpoint_mailbox: str = Field(
+        "{endpoint}@ivr-phones",
+        description="MWI mailbox of an endpoint: the sum of all boxes of its user. Placeholder: {endpoint}.",
     )
-    prefix: str = Field("", description="The light also shows at this and the number, such as *98: for BLF keys.")
+    blf_prefix: str = Field(
+        "", description="Prefix of a second MWI mailbox for each box, such as *98, for BLF keys. Empty: none."
+    )
 
 
 class NotificationSettings(_Section):
-    retry_s: list[Seconds] = Field(
-        list(RETRY_DELAYS_S), description="Seconds from one failed attempt to the next; then it is given up."
+    """Section `[notifications]`."""
+
+    retry_delays_s: list[Seconds] = Field(
+        list(RETRY_DELAYS_S),
+        description="Seconds to wait after each failed attempt. After the last one, a task is given up.",
     )
-    full_every_s: Annotated[int, Field(ge=0, le=10**7)] = Field(
-        3600, description="Seconds in which a box tells only once that it is full, or locked."
+    throttle_s: Annotated[int, Field(ge=0, le=10**7)] = Field(
+        3600, description="Minimum seconds between two mails that a box is full, or locked. 0: mail every time."
     )
-    call_context: str = Field("", description="Dialplan context that calls to owners go out by; empty: no calls.")
-    call_attempts: Annotated[int, Field(ge=0, le=1000)] = Field(5, description="Calls to an owner at most.")
-    call_interval_s: Annotated[int, Field(ge=0, le=10**7)] = Field(300, description="Seconds between them.")
-    call_timeout_s: Annotated[int, Field(ge=1, le=600)] = Field(20, description="Seconds that each rings.")
+    call_context: str = Field(
+        "", description="Dialplan context in which new-message calls are dialled. Empty: no new-message calls."
+    )
+    max_call_attempts: Annotated[int, Field(ge=0, le=1000)] = Field(
+        5, description="Calls until the owner answers, for a box without a schedule. 0: no calls."
+    )
+    call_interval_s: Annotated[int, Field(ge=0, le=10**7)] = Field(
+        300, description="Seconds between two of these calls. 0: no calls."
+    )
+    call_ring_timeout_s: Annotated[int, Field(ge=1, le=600)] = Field(20, description="Seconds that each call rings.")
 
 
 class MailSettings(_Section):
-    host: str = Field("", description="The mail server; empty: no mail.")
-    port: Annotated[int, Field(ge=1, le=65_535)] = Field(25, description="Its port.")
-    security: Literal["none", "starttls", "tls"] = Field("none", description="none, starttls or tls.")
-    ca_file: Path | None = Field(None, description="Who vouches for its certificate; empty: those the system trusts.")
-    user: str = Field("", description="To sign in with; empty: without.")
-    password: str = Field("", description="To sign in with.")
-    sender: str = Field("voicemail@localhost", description="From whom mails are.")
+    """Section `[mail]`."""
+
+    host: str = Field("", description="Mail server (SMTP). Empty: no mail is sent.")
+    port: Annotated[int, Field(ge=1, le=65_535)] = Field(25, description="Port of the mail server.")
+    security: Literal["none", "starttls", "tls"] = Field(
+        "none", description="Encryption of the connection: none, starttls or tls."
+    )
+    ca_file: Path | None = Field(
+        None, description="CA bundle (PEM file) to verify the mail server. Empty: system trust store."
+    )
+    username: str = Field("", description="User name at the mail server. Empty: no authentication.")
+    password: str = Field("", description="Password at the mail server.")
+    sender: str = Field("voicemail@localhost", description="Sender address of all mails.")
     timeout_s: Annotated[float, Field(gt=0, le=120)] = Field(
-        30.0, description="Seconds to wait for the server at each step."
+        30.0, description="Seconds to wait for the mail server at each step."
     )
-    at_once: Annotated[int, Field(ge=1, le=50)] = Field(4, description="Mails under way.")
-    largest_mb: Annotated[int, Field(ge=0, le=1000)] = Field(
-        20, description="Megabytes; larger audio is not attached, and the mail says so."
+    max_connections: Annotated[int, Field(ge=1, le=50)] = Field(4, description="Mails sent at the same time.")
+    max_attachment_mb: Annotated[int, Field(ge=0, le=1000)] = Field(
+        20, description="Largest attachment in megabytes. Larger audio is left out, and the mail says so."
     )
-    templates: Path | None = Field(None, description="A site's own templates (docs/notifications.md).")
+    template_folder: Path | None = Field(
+        None, description="Folder with your own mail templates (docs/notifications.md). Empty: the built-in ones."
+    )
+
+
+class TranscriptionSettings(_Section):
+    """Section `[transcription]`. A box enables transcription with its setting `transcribe`."""
+
+    engine: TranscriptionEngine = Field(
+        "pocketsphinx", description="Speech recognition: off, pocketsphinx, whisper, vosk or command."
+    )
+    model: Path | None = Field(None, description="Folder of the model for whisper or vosk.")
+    command: str = Field(
+        "", description="Command for the engine `command`. It gets the path of a WAV file and prints the text."
+    )
+    max_audio_s: Annotated[int, Field(ge=1, le=36_000)] = Field(
+        300, description="Seconds of a message that are transcribed; the rest is ignored."
+    )
+    timeout_s: Annotated[int, Field(ge=1, le=36_000)] = Field(
+        600, description="Maximum seconds for one message, of run time and of CPU time."
+    )
+
+    def supports_language(self, language: str) -> bool:
+        """Return whether the engine can transcribe the language. pocketsphinx has a model of English only."""
+        return self.engine != "off" and (self.engine != "pocketsphinx" or language.lower().startswith("en"))

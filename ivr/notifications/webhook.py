@@ -1,6 +1,6 @@
-"""Tells an account's own program of every change: one signed POST an event, repeated until it was taken.
+"""Webhooks: each event of an account is posted as signed JSON to the account's URL, and retried until it is accepted.
 
-The account's settings say where: `ivr account set demo settings.webhook.url=https://… settings.webhook.secret=…`.
+The URL is set with `ivr account set demo settings.webhook.url=https://... settings.webhook.secret=...`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ HTTP_GONE = 410
 
 
 def subscribed_webhook(settings: Mapping[str, Any], event_name: str) -> tuple[str, str] | None:
-    """Address and secret ("" for none) of an account's webhook, where it wants to know of this event."""
+    """Return URL and secret of an account's webhook; None when the account does not subscribe to the event.
+
+    The secret is "" when the account has none.
+    """
     webhook = settings.get("webhook")
     if not isinstance(webhook, Mapping) or not webhook.get("url"):
         return None
@@ -41,7 +44,10 @@ def subscribed_webhook(settings: Mapping[str, Any], event_name: str) -> tuple[st
 
 
 class WebhookSubscriber:
-    """Asks for a POST where the account wants one. What it says is settled now: later the message may be another."""
+    """Enqueues a webhook for each event that the account subscribes to.
+
+    The body is built now: when the webhook is sent, the message may be in another folder.
+    """
 
     def handle(self, transaction: Transaction, event: MailboxEvent) -> None:
         if subscribed_webhook(event.mailbox.account.settings, event.name):
@@ -56,7 +62,7 @@ class WebhookSubscriber:
 
 
 class WebhookSender:
-    """Sends them."""
+    """Sends webhooks."""
 
     def __init__(self, directory: Directory, clock: Clock) -> None:
         self._directory = directory
@@ -68,30 +74,35 @@ class WebhookSender:
         return {TaskKind.WEBHOOK: self.send}
 
     async def send(self, task: OutboxTask) -> HandlerResult:
-        """Raises `NotificationFailed` for any answer but 2xx; `NotificationUndeliverable` for 410 Gone and what is no address."""
+        """Send one webhook, unless the account has unsubscribed from the event.
+
+        Raises `NotificationFailed` for any status but 2xx, and `NotificationUndeliverable` for 410 Gone and for an
+        invalid URL.
+        """
         try:
-            where = subscribed_webhook((await self._directory.account(task.account_id)).settings, task.target)
+            webhook = subscribed_webhook((await self._directory.account(task.account_id)).settings, task.target)
         except NotFound:
-            where = None
-        if where:
+            webhook = None
+        if webhook:
+            url, secret = webhook
             body = json.dumps(dict(task.payload), ensure_ascii=False, sort_keys=True).encode()
-            headers = self._headers(task, where[1], body)
-            await asyncio.get_running_loop().run_in_executor(self._executor, _post, where[0], body, headers)
+            headers = self._headers(task, secret, body)
+            await asyncio.get_running_loop().run_in_executor(self._executor, _post, url, body, headers)
         return None
 
     def _headers(self, task: OutboxTask, secret: str, body: bytes) -> dict[str, str]:
-        """The signature covers the time, so that nobody can send it again next week."""
-        at = str(int(self._clock.now()))
-        headers = {"Content-Type": "application/json", "X-Ivr-Event": task.target, "X-Ivr-Timestamp": at}
+        """Return the HTTP headers. The signature covers the timestamp, so that an old request cannot be replayed."""
+        timestamp = str(int(self._clock.now()))
+        headers = {"Content-Type": "application/json", "X-Ivr-Event": task.target, "X-Ivr-Timestamp": timestamp}
         if secret:
-            digest = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+            digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
             headers["X-Ivr-Signature"] = f"sha256={digest}"
         return headers
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
-        """Nobody is sent elsewhere with what was meant for here."""
+        """Do not follow redirects: the body is meant for the configured URL only."""
 
 
 _OPENER = urllib.request.OpenerDirector()
@@ -107,7 +118,7 @@ for _handler in (
 
 def _post(url: str, body: bytes, headers: dict[str, str]) -> None:
     if urlsplit(url).scheme not in ("http", "https"):
-        raise NotificationUndeliverable(f"{url!r} is no address of a web server")
+        raise NotificationUndeliverable(f"settings.webhook.url of the account is not an http(s) URL: {url!r}")
     try:
         request = urllib.request.Request(url, body, headers, method="POST")
         with _OPENER.open(request, timeout=REQUEST_TIMEOUT_S):
@@ -115,11 +126,11 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> None:
     except HTTPError as error:
         with error:
             kind = NotificationUndeliverable if error.code == HTTP_GONE else NotificationFailed
-            raise kind(f"the webhook answered {error.code}") from None
+            raise kind(f"the webhook replied with status {error.code}") from None
     except URLError as error:
-        raise NotificationFailed(f"the webhook cannot be reached: {error.reason}") from error
+        raise NotificationFailed(f"the webhook is unreachable: {error.reason}") from error
     except (OSError, ValueError) as error:
-        raise NotificationFailed(f"the webhook cannot be reached: {error}") from error
+        raise NotificationFailed(f"the webhook is unreachable: {error}") from error
 
 
 def _event_payload(event: MailboxEvent) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A lane: outbox rows of some kinds, and who does them. What is slow in one lane holds nothing back in another."""
+"""Outbox workers: each claims and processes rows of some kinds. A slow worker does not delay the others."""
 
 from __future__ import annotations
 
@@ -16,45 +16,67 @@ from ivr.notifications.settings import RETRY_DELAYS_S
 from ivr.storage.protocols import OnCommit, OutboxStore
 from ivr.storage.records import LEASE_S, NEVER_DUE, OutboxTask, TaskKind
 
-STORE_RETRY_DELAY_S = 1.0
-SHUTDOWN_GRACE_S = 5.0
-"""How long a service that stops waits for what is being done."""
 MAX_ERROR_LENGTH = 500
+"""Characters of an error that are stored in the outbox."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Reschedule:
-    """It is to be done once more at `due_at` (Unix s), with another payload."""
+    """Handler result: process the task again at `due_at` (Unix seconds) with a new payload."""
 
     due_at: int
     payload: dict[str, object]
 
 
 HandlerResult = OnCommit | Reschedule | None
+"""What a handler returns: None or a function that runs in the transaction that deletes the row, or `Reschedule`."""
+
 Handler = Callable[[OutboxTask], Awaitable[HandlerResult]]
-"""Does one row. What it gives is written in the transaction that ends the row. Raises `NotificationFailed`, to be called
-again after a while; `NotificationUndeliverable`, not to be."""
+"""Processes one task.
+
+Raises `NotificationFailed` for an error that a retry may solve, `NotificationUndeliverable` for a permanent one.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLimits:
+    """Concurrency, retries and timing of an `OutboxWorker`."""
+
+    max_concurrency: int = 1
+    retry_delays_s: tuple[int, ...] = RETRY_DELAYS_S
+    """Seconds to wait after each failed attempt. After the last one the task is given up."""
+    lease_renewal_interval_s: float = LEASE_S / 3
+    storage_retry_delay_s: float = 1.0
+    """Seconds to wait when the database cannot be read."""
+    shutdown_grace_s: float = 5.0
+    """Seconds that running tasks may take to finish when the service stops."""
+
+
+DEFAULT_LIMITS = WorkerLimits()
 
 
 class Worker(Protocol):
-    """What the notifier runs."""
+    """Processes the outbox rows of some kinds."""
 
     kinds: Collection[TaskKind]
 
     def wake(self) -> None:
-        """Something of these kinds is due."""
+        """Signal that a row of these kinds is due."""
 
     async def run_forever(self) -> None:
-        """Work until cancelled."""
+        """Process rows until cancelled."""
 
     async def run_once(self) -> bool:
-        """Do what is due now; False where there was nothing that could be done."""
+        """Process all rows that are due. Return False when there was nothing to process."""
 
 
 class OutboxWorker:
-    """Does each row by itself, `at_once` of them at a time."""
+    """Processes each row by itself with the handler of its kind.
+
+    `on_outcome`: called with kind and outcome (done, failed, given_up) of every attempt.
+    """
 
     def __init__(
         self,
@@ -63,18 +85,16 @@ class OutboxWorker:
         outbox: OutboxStore,
         clock: Clock,
         *,
-        max_concurrency: int = 1,
-        retry_delays_s: Collection[int] = RETRY_DELAYS_S,
         on_outcome: Callable[[str, str], None] = lambda *_: None,
+        limits: WorkerLimits = DEFAULT_LIMITS,
     ) -> None:
         self.name = name
         self.kinds: Collection[TaskKind] = tuple(handlers)
         self._handlers = handlers
         self._outbox = outbox
         self._clock = clock
-        self._max_concurrency = max_concurrency
-        self._retry_delays_s = tuple(retry_delays_s)
         self._on_outcome = on_outcome
+        self._limits = limits
         self._running: set[asyncio.Task[None]] = set()
         self._wake_event = asyncio.Event()
 
@@ -88,59 +108,60 @@ class OutboxWorker:
                 try:
                     await self._start_claimed()
                 except StoreError as error:
-                    log.error("notify.store", lane=self.name, error=str(error))
-                    await asyncio.sleep(STORE_RETRY_DELAY_S)
+                    log.error("outbox.storage_error", worker=self.name, error=str(error))
+                    await asyncio.sleep(self._limits.storage_retry_delay_s)
                 await self._wake_event.wait()
         finally:
             await self._shut_down()
 
     async def run_once(self) -> bool:
-        did_some = False
+        has_processed = False
         while True:
             await self._start_claimed()
             if not self._running:
-                return did_some
-            did_some = True
+                return has_processed
+            has_processed = True
             await asyncio.wait(self._running)
 
     async def _start_claimed(self) -> None:
-        room = self._max_concurrency - len(self._running)
-        for row in await self._outbox.claim(self.kinds, room) if room else ():
-            task = asyncio.create_task(self._process(row))
-            self._running.add(task)
-            task.add_done_callback(self._on_task_done)
+        free = self._limits.max_concurrency - len(self._running)
+        for task in await self._outbox.claim(self.kinds, free) if free else ():
+            running = asyncio.create_task(self._process(task))
+            self._running.add(running)
+            running.add_done_callback(self._on_task_done)
 
     async def _shut_down(self) -> None:
-        """What is nearly done may end, so that it is not done twice."""
+        """Let running tasks finish, because a cancelled task is processed a second time after the next start."""
         if self._running:
-            await asyncio.wait(self._running, timeout=SHUTDOWN_GRACE_S)
-        for task in self._running:
-            task.cancel()
+            await asyncio.wait(self._running, timeout=self._limits.shutdown_grace_s)
+        for running in self._running:
+            running.cancel()
 
-    def _on_task_done(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+    def _on_task_done(self, running: asyncio.Task[None]) -> None:
+        self._running.discard(running)
         self._wake_event.set()
 
     async def _process(self, task: OutboxTask) -> None:
-        holding = asyncio.create_task(self._renew_lease(task))
+        renewal = asyncio.create_task(self._renew_lease(task))
         try:
             await self._finish(task, await self._handlers[task.kind](task))
         except NotificationUndeliverable as error:
             await self._give_up(task, str(error))
         except StoreError as error:
-            log.error("notify.store", lane=self.name, row=task.id, error=str(error))  # Its lease will end.
+            # The row is processed again when its lease ends.
+            log.error("outbox.storage_error", worker=self.name, row=task.id, error=str(error))
         except IvrError as error:
             await self._retry_or_give_up(task, str(error))
         except Exception as error:
-            log.exception("notify.broke", lane=self.name, row=task.id)
+            log.exception("outbox.handler_crashed", worker=self.name, row=task.id)
             await self._retry_or_give_up(task, repr(error))
         finally:
-            holding.cancel()
+            renewal.cancel()
 
     async def _renew_lease(self, task: OutboxTask) -> None:
-        """A slow server must not make the lease end, or the row would be done twice."""
+        """Renew the lease periodically: without it, a row with a slow server would be claimed a second time."""
         while True:
-            await asyncio.sleep(LEASE_S / 3)
+            await asyncio.sleep(self._limits.lease_renewal_interval_s)
             with contextlib.suppress(StoreError):
                 await self._outbox.renew_lease(task)
 
@@ -152,15 +173,23 @@ class OutboxWorker:
             self._on_outcome(task.kind, "done")
 
     async def _retry_or_give_up(self, task: OutboxTask, error: str) -> None:
-        if task.attempts > len(self._retry_delays_s):
+        if task.attempts > len(self._limits.retry_delays_s):
             await self._give_up(task, error)
             return
-        wait_s = self._retry_delays_s[task.attempts - 1]
+        delay_s = self._limits.retry_delays_s[task.attempts - 1]
         self._on_outcome(task.kind, "failed")
-        log.warning("notify.failed", kind=task.kind, row=task.id, error=error, again_in_s=wait_s)
-        await self._outbox.reschedule(task, int(self._clock.now()) + wait_s, error[:MAX_ERROR_LENGTH])
+        log.warning("outbox.attempt_failed", kind=task.kind, row=task.id, error=error, retry_in_s=delay_s)
+        await self._outbox.reschedule(task, int(self._clock.now()) + delay_s, error[:MAX_ERROR_LENGTH])
 
     async def _give_up(self, task: OutboxTask, error: str) -> None:
         self._on_outcome(task.kind, "given_up")
-        log.error("notify.given_up", kind=task.kind, row=task.id, about=task.target, box=task.box_id, error=error)
+        log.error(
+            "outbox.given_up",
+            kind=task.kind,
+            row=task.id,
+            target=task.target,
+            box=task.box_id,
+            error=error,
+            remedy=f"remove the cause, then run: ivr outbox retry {task.id}",
+        )
         await self._outbox.reschedule(task, NEVER_DUE, error[:MAX_ERROR_LENGTH])

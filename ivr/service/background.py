@@ -12,16 +12,17 @@ from ivr.metrics.prometheus_server import PrometheusServer
 from ivr.notifications import new_message_call, webhook
 from ivr.notifications.event import Subscriber
 from ivr.notifications.event_dispatcher import EventDispatcher
-from ivr.notifications.mail.mail_worker import AfterNotifyAction, MailSender, MailSubscriber
+from ivr.notifications.mail.handlers import AfterNotifyAction, MailSender
 from ivr.notifications.mail.smtp import SmtpClient
+from ivr.notifications.mail.subscriber import MailSubscriber
 from ivr.notifications.mail.templates import MailTemplates
 from ivr.notifications.mwi_worker import MwiWorker
 from ivr.notifications.new_message_call import CallSubscriber, NewMessageCall
 from ivr.notifications.outbox_runner import OutboxRunner
+from ivr.notifications.transcription.handler import TranscriptionHandler
 from ivr.notifications.transcription.transcriber import SubprocessTranscriber
-from ivr.notifications.transcription.transcription_worker import TranscriptionWorker
 from ivr.notifications.webhook import WebhookSender, WebhookSubscriber
-from ivr.notifications.worker import OutboxWorker, Worker
+from ivr.notifications.worker import Handler, OutboxWorker, Worker, WorkerLimits
 from ivr.storage.records import TaskKind
 
 
@@ -58,28 +59,40 @@ def build_workers(app: App, ami_client: AmiClient | None, *, is_service_start: b
     `is_service_start`: all lights are set anew, and mail renditions of an earlier run are removed.
     """
     settings = app.settings
-    new_worker = partial(
-        OutboxWorker,
-        outbox=app.outbox,
-        clock=app.clock,
-        retry_delays_s=settings.notify.retry_s,
-        on_outcome=app.metrics.count_notification,
-    )
+
+    def new_worker(name: str, handlers: dict[TaskKind, Handler], max_concurrency: int = 1) -> OutboxWorker:
+        limits = WorkerLimits(
+            max_concurrency=max_concurrency, retry_delays_s=tuple(settings.notifications.retry_delays_s)
+        )
+        return OutboxWorker(
+            name, handlers, app.outbox, app.clock, on_outcome=app.metrics.count_notification, limits=limits
+        )
+
     mail_enabled = bool(settings.mail.host)
-    callback_client = ami_client if settings.notify.call_context else None
+    callback_client = ami_client if settings.notifications.call_context else None
     subscribers: list[Subscriber] = [
         MailSubscriber(
-            settings.notify, mail_enabled=mail_enabled, can_transcribe=settings.transcript.supports_language
+            settings.notifications, mail_enabled=mail_enabled, can_transcribe=settings.transcription.supports_language
         ),
         WebhookSubscriber(),
-        *([CallSubscriber(settings.notify)] if callback_client else []),
+        *([CallSubscriber(settings.notifications)] if callback_client else []),
     ]
     dispatcher = EventDispatcher(
-        app.boxes, app.messages, app.pin_lockout, app.clock, subscribers, app.metrics.count_event
+        boxes=app.boxes,
+        messages=app.messages,
+        pin_lockout=app.pin_lockout,
+        subscribers=subscribers,
+        on_event=app.metrics.count_event,
     )
     workers: list[Worker] = [
-        new_worker("changes", {**dispatcher.handlers, **AfterNotifyAction(app.boxes, app.messages).handlers}),
-        MwiWorker(app.outbox, app.clock, app.mwi_targets, ami_client, resync_on_connect=is_service_start),
+        new_worker("events", {**dispatcher.handlers, **AfterNotifyAction(app.boxes, app.messages).handlers}),
+        MwiWorker(
+            outbox=app.outbox,
+            clock=app.clock,
+            targets=app.mwi_targets,
+            ami=ami_client,
+            resync_on_connect=is_service_start,
+        ),
         new_worker(
             "webhooks", WebhookSender(app.directory, app.clock).handlers, max_concurrency=webhook.MAX_CONCURRENCY
         ),
@@ -88,27 +101,36 @@ def build_workers(app: App, ami_client: AmiClient | None, *, is_service_start: b
         renditions = app.renditions("mail-renditions")
         renditions.clear() if is_service_start else renditions.prepare()
         mail_sender = MailSender(
-            app.boxes,
-            app.messages,
-            renditions,
-            app.clock,
-            MailTemplates(settings.mail.templates),
-            SmtpClient(settings.mail),
-            settings.mail,
+            boxes=app.boxes,
+            messages=app.messages,
+            renditions=renditions,
+            templates=MailTemplates(settings.mail.template_folder),
+            smtp=SmtpClient(settings.mail),
+            settings=settings.mail,
         )
-        workers.append(new_worker("mail", mail_sender.handlers, max_concurrency=settings.mail.at_once))
-    if settings.transcript.engine != "off":
-        transcriber = SubprocessTranscriber(settings.transcript)
-        transcription = TranscriptionWorker(
-            app.boxes, app.messages, app.delivery, transcriber, app.clock, mail_enabled=mail_enabled
+        workers.append(new_worker("mail", mail_sender.handlers, max_concurrency=settings.mail.max_connections))
+    if settings.transcription.engine != "off":
+        transcription = TranscriptionHandler(
+            boxes=app.boxes,
+            messages=app.messages,
+            delivery=app.delivery,
+            transcriber=SubprocessTranscriber(settings.transcription),
+            mail_enabled=mail_enabled,
         )
-        workers.append(new_worker("transcripts", transcription.handlers))
+        workers.append(new_worker("transcription", transcription.handlers))
     if callback_client:
         new_message_calls = NewMessageCall(
-            app.boxes, app.messages, app.outbox, app.clock, callback_client, settings.notify
+            boxes=app.boxes,
+            messages=app.messages,
+            outbox=app.outbox,
+            clock=app.clock,
+            ami=callback_client,
+            settings=settings.notifications,
         )
         workers.append(
-            new_worker("calls", new_message_calls.handlers, max_concurrency=new_message_call.MAX_CONCURRENCY)
+            new_worker(
+                "new-message calls", new_message_calls.handlers, max_concurrency=new_message_call.MAX_CONCURRENCY
+            )
         )
     return workers
 

@@ -130,7 +130,7 @@ class Lab:
             "IVR_API__PORT": str(self.rest_port),
             "IVR_AMI__PORT": str(self.site.ami_port),
             "IVR_AMI__SECRET": self.site.secret,
-            "IVR_NOTIFY__CALL_CONTEXT": "ivr-callback",
+            "IVR_NOTIFICATIONS__CALL_CONTEXT": "ivr-callback",
         }
         self._lagging_environments = {ms: self._environment(late) for ms, late in self.site.lagging_instances.items()}
         modules = next(root.glob("usr/lib/*/asterisk/modules"))

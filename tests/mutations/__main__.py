@@ -18,7 +18,7 @@ from pathlib import Path
 from random import Random
 
 from tests.mutations.mutant_table import MUTANTS, Mutant
-from tests.qa.test_checklist import tests_named_by
+from tests.qa.test_checklist import named_tests
 
 ROOT = Path(__file__).parents[2]
 COPIED_FOLDERS = (
@@ -60,7 +60,7 @@ def is_killed(mutant: Mutant, copy: Path) -> tuple[bool, str]:
     assert whole.count(mutant.old) == 1, f"{mutant.checklist_id}: {mutant.old!r} does not stand once in {mutant.file}"
     file.write_text(whole.replace(mutant.old, mutant.new))
     try:
-        code, said = run(tests_named_by(mutant.checklist_id), copy)
+        code, said = run(named_tests(mutant.checklist_id), copy)
     finally:
         file.write_text(whole)
     return code == PYTEST_FAILED, said
@@ -78,7 +78,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="ivr-mutations-") as name:
         copy = Path(name)
         copy_to(copy)
-        code, said = run(sorted({test for one in chosen for test in tests_named_by(one.checklist_id)}), copy)
+        code, said = run(sorted({test for one in chosen for test in named_tests(one.checklist_id)}), copy)
         if code != 0:
             print(f"the tests fail without any break: {said}")
             return 1

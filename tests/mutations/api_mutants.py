@@ -9,9 +9,9 @@ STORE = "ivr/mailbox/sqlite/"
 
 MUTANTS = (
     # What follows a message
-    Mutant("N01", "ivr/notifications/mail/recipients.py", '.get("vm_to_email_enabled", True)', '.get("vm_to_email", True)'),
-    Mutant("N10", "ivr/notifications/mail/recipients.py", "not box.shared_vmbox or", "True or"),
-    Mutant("SI05", "ivr/notifications/mail/recipients.py", "[box.notify_email] if box.notify_email else []", ""),
+    Mutant("N01", "ivr/notifications/mail/subscriber.py", '.get("vm_to_email_enabled", True)', '.get("vm_to_email", True)'),
+    Mutant("N10", "ivr/notifications/mail/subscriber.py", "not box.shared_vmbox or", "True or"),
+    Mutant("SI05", "ivr/notifications/mail/subscriber.py", "[box.notify_email] if box.notify_email else []", ""),
     Mutant("W02", "ivr/directory/directory.py",
           "if connection.execute(sql, (endpoint.account_id, endpoint.user_id)).fetchone():",
           "if False:"),

@@ -1,4 +1,4 @@
-"""A house whose changes are followed: by a mail server, an Asterisk that is none, and a clock that stands still."""
+"""An application whose outbox is processed on demand, with a fake mail server, a fake AMI server and a fixed clock."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from ivr.ami import client as ami
-from ivr.ami.client import AmiClient
+from ivr.ami.client import AmiClient, AmiTiming
 from ivr.directory.pin_lockout import PinAttempt
 from ivr.mailbox.mailbox import Mailbox
 from ivr.notifications.outbox_runner import OutboxRunner
@@ -23,26 +22,28 @@ from tests.support.fake_ami_server import FakeAmiServer
 from tests.support.fake_smtp_server import FakeSmtpServer
 
 OWNER_EMAIL = "ann@example.org"
+AMI_TIMING = AmiTiming(min_reconnect_delay_s=0.01)
 
 
 class NotificationAppFixture(AppFixture):
-    """A house with a notifier that works only when it is told to."""
+    """An application with workers that run only when a test says so."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         super().__init__(folder, **settings)
-        self.ami_client = AmiClient(self.settings.ami) if self.settings.ami.secret else None
+        ami = self.settings.ami
+        self.ami_client = AmiClient(ami, timing=AMI_TIMING) if ami.secret else None
         self._ami_task: asyncio.Task[None] | None = None
         self.outbox_runner = OutboxRunner(self.container.outbox, build_workers(self.container, self.ami_client))
 
     async def connect_ami(self) -> None:
-        """To Asterisk, and stays connected."""
+        """Connect to the AMI server and stay connected."""
         assert self.ami_client
         self._ami_task = self._ami_task or asyncio.create_task(self.ami_client.run_forever())
         while not self.ami_client.connection_id:
             await self.ami_client.wait_for_change()
 
     async def run_until_idle(self) -> None:
-        """Everything that is due is done."""
+        """Process everything that is due."""
         await self.outbox_runner.run_until_idle()
 
     async def pending_tasks(self) -> list[OutboxTask]:
@@ -51,20 +52,20 @@ class NotificationAppFixture(AppFixture):
     async def leave_message(
         self, box: Mailbox, *, name: str = "", number: str = "2001", s: float = 2, age_s: float = 0
     ) -> Message:
-        """A caller's message, about which its owner is to be told."""
+        """Leave a caller's message, of which the owner is to be notified."""
         time = int(self.clock.now() - age_s)
         pcm = b"\x01\x02" * int(s * 8000)
         return await self.container.delivery.bring(box, pcm, Caller(number, name), time, Folder.NEW, announce=True)
 
     async def report_box_full(self, box: Mailbox) -> None:
-        """A caller finds the box full."""
+        """Enqueue the event of a caller who found the box full."""
         now = int(self.clock.now())
         await self.container.database.write(
             lambda c: enqueue_for_box(c, TaskKind.BOX_FULL, box.account_id, box.id, now)
         )
 
     async def try_pin(self, box: Mailbox, pin: str) -> None:
-        """Somebody from outside."""
+        """Enter a PIN from an outside phone."""
         attempt = PinAttempt(box.account_id, box.id, "5550100", None)
         await self.container.voicemail_services.pins.opens(box, pin, attempt, own_phone=False)
 
@@ -85,36 +86,35 @@ def smtp_server() -> Iterator[FakeSmtpServer]:
 
 
 @pytest.fixture
-async def ami_server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeAmiServer]:
-    monkeypatch.setattr(ami, "MIN_RECONNECT_DELAY_S", 0.01)
-    fake = await FakeAmiServer().start()
-    yield fake
-    await fake.stop()
+async def ami_server() -> AsyncIterator[FakeAmiServer]:
+    server = await FakeAmiServer().start()
+    yield server
+    await server.stop()
 
 
 @pytest.fixture
 async def mail_app(tmp_path: Path, smtp_server: FakeSmtpServer) -> AsyncIterator[NotificationAppFixture]:
-    """With mail."""
-    home = NotificationAppFixture(tmp_path / "data", mail={"host": "127.0.0.1", "port": smtp_server.port})
-    await home.open()
-    yield home
-    await home.shut_down()
+    """Application that sends mail."""
+    app = NotificationAppFixture(tmp_path / "data", mail={"host": "127.0.0.1", "port": smtp_server.port})
+    await app.open()
+    yield app
+    await app.shut_down()
 
 
 @pytest.fixture
 async def mwi_app(tmp_path: Path, ami_server: FakeAmiServer) -> AsyncIterator[NotificationAppFixture]:
-    """With lights."""
-    home = NotificationAppFixture(
-        tmp_path / "data", ami={"port": ami_server.port, "secret": "word"}, lights={"prefix": "*98"}
-    )  # fmt: skip
-    await home.open()
-    yield home
-    await home.shut_down()
+    """Application that publishes message lights."""
+    app = NotificationAppFixture(
+        tmp_path / "data", ami={"port": ami_server.port, "secret": "word"}, mwi={"blf_prefix": "*98"}
+    )
+    await app.open()
+    yield app
+    await app.shut_down()
 
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate for localhost that vouches for itself, and its key."""
+    """A self-signed certificate for localhost, and its key."""
     folder = tmp_path_factory.mktemp("certificate")
     certificate, key = folder / "cert.pem", folder / "key.pem"
     subprocess.run(

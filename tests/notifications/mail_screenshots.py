@@ -1,4 +1,4 @@
-"""`python -m tests.notifications.mail_screenshots`: each mail as a browser shows it, into docs/pictures/. Needs Debian's chromium."""
+"""Program `python -m tests.notifications.mail_screenshots`: renders each mail into docs/pictures/ with chromium."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ from ivr.storage.records import Caller, Counts, Folder, Message
 from tests.support.app_fixture import NOON
 
 SCREENSHOT_FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
-SIZES = {"new": (640, 500), "full": (640, 270), "locked": (640, 300)}
+PICTURES = {
+    "new_message": ("mail-new.png", 640, 500),
+    "box_full": ("mail-full.png", 640, 270),
+    "box_locked": ("mail-locked.png", 640, 300),
+}
+"""Template, file name, width and height."""
 TRANSCRIPT = "Hello, this is Rachel at Maple Street Dental. Your appointment has moved to Thursday at half past nine."
 
 
@@ -28,28 +33,45 @@ def main() -> None:
     alice = User(id="u" * 32, name="alice", email="alice@acme.example", settings={"first_name": "Alice"})
     box = Mailbox("b" * 32, account, alice, Box(name="Alice", mailbox="1000"), VoicemailSettings())
     message = Message(
-        "201605-" + "0" * 32, account.id, box.id, Folder.NEW, NOON, 14_200,
-        Caller("+12025550118", "Maple Street Dental"), to_uri="1000@acme.example",
-    )  # fmt: skip
+        "201605-" + "0" * 32,
+        account.id,
+        box.id,
+        Folder.NEW,
+        NOON,
+        14_200,
+        Caller("+12025550118", "Maple Street Dental"),
+        to_uri="1000@acme.example",
+    )
     message = replace(message, transcription=json.dumps({"result": "success", "text": TRANSCRIPT}))
     counts = Counts(new=97, saved=3)
     audio = Attachment(template_context.attachment_filename(box, message), "mp3", bytes(57_344))
-    said = {
-        "new": template_context.message_context(box, counts, message, audio),
-        "full": template_context.box_context(box, counts), "locked": template_context.box_context(box, counts),
-    }  # fmt: skip
+    contexts = {
+        "new_message": template_context.message_context(box, counts, message, audio),
+        "box_full": template_context.box_context(box, counts),
+        "box_locked": template_context.box_context(box, counts),
+    }
     SCREENSHOT_FOLDER.mkdir(exist_ok=True)
-    for kind, (width, height) in SIZES.items():
-        text = MailTemplates(None).render(kind, account, "en", said[kind])
+    for template, (file_name, width, height) in PICTURES.items():
+        content = MailTemplates(None).render(template, account, "en", contexts[template])
         with tempfile.TemporaryDirectory() as folder:
             page = Path(folder) / "mail.html"
-            page.write_text(text.html)
+            page.write_text(content.html)
             subprocess.run(
-                ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                 f"--user-data-dir={folder}", f"--window-size={width},{height}",
-                 f"--screenshot={SCREENSHOT_FOLDER / f'mail-{kind}.png'}", page.as_uri()],
-                check=True, capture_output=True, timeout=120,
-            )  # fmt: skip
+                [
+                    "chromium",
+                    "--headless",
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--hide-scrollbars",
+                    f"--user-data-dir={folder}",
+                    f"--window-size={width},{height}",
+                    f"--screenshot={SCREENSHOT_FOLDER / file_name}",
+                    page.as_uri(),
+                ],
+                check=True,
+                capture_output=True,
+                timeout=120,
+            )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Mail through a real mail server from Debian: exim, on a port of the test's own, delivering into files."""
+"""Mail through a real mail server: Debian's exim, on a free port, delivering into files."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ import pytest
 from tests.notifications.conftest import NotificationAppFixture
 
 EXIM = shutil.which("exim4", path="/usr/sbin:/usr/bin")
-SKIP_REASON = (
-    "needs exim: apt install exim4-daemon-light" if not EXIM else "needs root: exim has to become another user"
-    if os.geteuid() != 0 else ""
-)  # fmt: skip
+SKIP_REASON = ""
+if not EXIM:
+    SKIP_REASON = "needs exim: apt install exim4-daemon-light"
+elif os.geteuid() != 0:
+    SKIP_REASON = "needs root: exim changes to another user"
 
 CONFIGURATION = """
 primary_hostname = mail.example.org
@@ -54,14 +55,14 @@ file:
 
 
 class EximServer:
-    """The server and what it has delivered."""
+    """A running exim and the mails that it delivered."""
 
     def __init__(self, folder: Path, port: int) -> None:
         self.port = port
         self._folder = folder
 
     def wait_for_mails(self, person: str, within_s: float = 20) -> list[bytes]:
-        """Waits for the first, until exim says that it has been delivered."""
+        """Wait until exim logs a delivery to the recipient, and return all mails delivered so far."""
         box, log = self._folder / "boxes" / person, self._folder / "log-main"
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline and not (log.exists() and f"=> {person} " in log.read_text()):
@@ -74,7 +75,7 @@ def exim_server(tmp_path: Path) -> Iterator[EximServer]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    # With a configuration of its own exim stays its own user: it delivers into a folder of that user.
+    # exim started with -C drops root and stays its own user, so it delivers into a folder of that user.
     folder = Path(f"/var/tmp/ivr-exim-{os.getpid()}")
     folder.mkdir(mode=0o755)
     (folder / "boxes").mkdir(mode=0o1777)
@@ -98,16 +99,16 @@ def exim_server(tmp_path: Path) -> Iterator[EximServer]:
 
 
 @pytest.mark.skipif(bool(SKIP_REASON), reason=SKIP_REASON)
-async def test_a_mail_arrives_in_peoples_boxes_and_a_wrong_address_is_given_up(
+async def test_mail_reaches_mailboxes_and_unknown_recipient_is_given_up(
     tmp_path: Path, exim_server: EximServer
 ) -> None:
-    home = NotificationAppFixture(
+    app = NotificationAppFixture(
         tmp_path / "data", mail={"host": "127.0.0.1", "port": exim_server.port, "sender": "vm@example.org"}
     )
-    await home.open()
+    await app.open()
     people = ["ann@example.org", "ben@example.org", "nobody@example.org"]
-    message = await home.leave_message(await home.create_box(notify_email_addresses=people), name="Zoë Müller")
-    await home.run_until_idle()
+    message = await app.leave_message(await app.create_box(notify_email_addresses=people), name="Zoë Müller")
+    await app.run_until_idle()
     for person in ("ann", "ben"):
         [raw] = exim_server.wait_for_mails(person)
         mail = email.message_from_bytes(raw.partition(b"\n")[2], policy=policy.default)
@@ -115,7 +116,7 @@ async def test_a_mail_arrives_in_peoples_boxes_and_a_wrong_address_is_given_up(
         assert message.id in mail["Message-ID"]
         [attached] = mail.iter_attachments()
         assert attached.get_filename() == "zo%C3%AB_m%C3%BCller_2016-05-10_12-00-00.mp3"
-    [row] = await home.pending_tasks()
-    assert row.is_given_up
-    assert "no such person" in (row.error or "")
-    await home.shut_down()
+    [task] = await app.pending_tasks()
+    assert task.is_given_up
+    assert "no such person" in (task.error or "")
+    await app.shut_down()

@@ -1,4 +1,4 @@
-"""What is in a mail, and who gets it."""
+"""Mails: their content, attachment and recipients."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.notifications.mail import template_context
 from ivr.notifications.mail.compose import compose
-from ivr.notifications.mail.recipients import resolve_recipients
+from ivr.notifications.mail.subscriber import resolve_recipients
 from ivr.notifications.mail.templates import MailTemplates
 from ivr.storage.records import Caller, Counts, Folder, Message, OutboxTask, TaskKind
 from tests.notifications.conftest import OWNER_EMAIL, NotificationAppFixture
@@ -36,7 +36,7 @@ def attachments(mail: EmailMessage) -> list[tuple[str | None, str, bytes]]:
     return [(part.get_filename(), part.get_content_type(), part.get_content()) for part in mail.iter_attachments()]
 
 
-async def test_a_new_message_is_told_with_who_called_when_and_what_they_said(
+async def test_new_message_mail_has_caller_time_and_audio(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
 ) -> None:
     box = await mail_app.create_box(notify_email_addresses=[OWNER_EMAIL], timezone="Europe/Berlin")
@@ -46,8 +46,8 @@ async def test_a_new_message_is_told_with_who_called_when_and_what_they_said(
     assert (to, mail["To"], mail["From"]) == (OWNER_EMAIL, OWNER_EMAIL, "voicemail@localhost")
     assert mail["Subject"] == "New voicemail from Jane Doe (+15550100)"
     for text in (mail_text(mail), mail_text(mail, "html")):
-        for said in ("Jane Doe (+15550100)", "1000", "Tuesday, May 10, 2016 at 14:00", "00:00:02"):
-            assert said in text
+        for expected in ("Jane Doe (+15550100)", "1000", "Tuesday, May 10, 2016 at 14:00", "00:00:02"):
+            assert expected in text
     [(name, kind, audio)] = attachments(mail)
     assert (name, kind) == ("jane_doe_2016-05-10_14-00-00.mp3", "audio/mpeg")
     assert len(audio) > 1000
@@ -56,7 +56,7 @@ async def test_a_new_message_is_told_with_who_called_when_and_what_they_said(
 
 
 @pytest.mark.parametrize(("extension", "kind"), [("wav", "audio/wav"), ("mp4", "audio/mp4")])
-async def test_the_audio_is_in_the_form_that_the_box_wants(
+async def test_attachment_has_format_of_box(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, extension: str, kind: str
 ) -> None:
     box = await mail_app.create_box(notify_email=OWNER_EMAIL, media_extension=extension)
@@ -81,18 +81,16 @@ async def test_audio_is_not_attached_when_disabled_by_box(
     assert "Dial your mailbox" in mail_text(smtp_server.mails[0])
 
 
-async def test_audio_that_is_too_large_is_left_out_and_the_mail_says_so(
-    tmp_path: Path, smtp_server: FakeSmtpServer
-) -> None:
-    home = NotificationAppFixture(
-        tmp_path / "data", mail={"host": "127.0.0.1", "port": smtp_server.port, "largest_mb": 0}
+async def test_oversized_audio_is_not_attached_and_mail_says_so(tmp_path: Path, smtp_server: FakeSmtpServer) -> None:
+    app = NotificationAppFixture(
+        tmp_path / "data", mail={"host": "127.0.0.1", "port": smtp_server.port, "max_attachment_mb": 0}
     )
-    await home.open()
-    await home.leave_message(await home.create_box(notify_email=OWNER_EMAIL))
-    await home.run_until_idle()
+    await app.open()
+    await app.leave_message(await app.create_box(notify_email=OWNER_EMAIL))
+    await app.run_until_idle()
     assert attachments(smtp_server.mails[0]) == []
     assert "too long to be attached" in mail_text(smtp_server.mails[0])
-    await home.shut_down()
+    await app.shut_down()
 
 
 async def test_message_uploaded_by_rest_sends_no_mail(
@@ -108,7 +106,7 @@ async def test_message_uploaded_by_rest_sends_no_mail(
     assert smtp_server.received == []
 
 
-async def test_a_forwarded_message_is_told_to_whom_it_was_forwarded(
+async def test_forwarded_message_is_mailed_to_its_new_owner(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
 ) -> None:
     box, other = await mail_app.create_box(), await mail_app.create_box("1001", notify_email=OWNER_EMAIL)
@@ -143,7 +141,7 @@ async def test_lockout_is_mailed_to_owner(mail_app: NotificationAppFixture, smtp
     for _ in range(5):
         await mail_app.try_pin(box, "0000")
     await mail_app.run_until_idle()
-    assert smtp_server.received == [], "it is told when the lock has settled"
+    assert smtp_server.received == [], "the mail waits until the lockout is settled"
     mail_app.clock.advance(s=6)
     await mail_app.run_until_idle()
     [(to, mail)] = smtp_server.received
@@ -152,7 +150,7 @@ async def test_lockout_is_mailed_to_owner(mail_app: NotificationAppFixture, smtp
     assert "0000" not in mail_text(mail)
 
 
-async def test_a_right_pin_at_the_fifth_try_locks_nothing_and_tells_nobody(
+async def test_right_pin_at_fifth_try_sends_no_mail(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
 ) -> None:
     box = await mail_app.create_box("1234", pin="2580", notify_email=OWNER_EMAIL)
@@ -163,39 +161,40 @@ async def test_a_right_pin_at_the_fifth_try_locks_nothing_and_tells_nobody(
     assert smtp_server.received == []
 
 
-async def test_a_sites_own_templates_win_by_account_and_language(tmp_path: Path, smtp_server: FakeSmtpServer) -> None:
+async def test_site_templates_are_chosen_by_account_and_language(tmp_path: Path, smtp_server: FakeSmtpServer) -> None:
     own = tmp_path / "templates"
-    for place, text in {"de": "Neue Nachricht", "demo/de": "Demo: neue Nachricht", "": "Ours"}.items():
-        (own / place).mkdir(parents=True, exist_ok=True)
-        (own / place / "new.subject").write_text(text + " {{ caller_id.number }}")
-    home = NotificationAppFixture(
-        tmp_path / "data", mail={"host": "127.0.0.1", "port": smtp_server.port, "templates": own}
+    for folder, text in {"de": "Neue Nachricht", "demo/de": "Demo: neue Nachricht", "": "Ours"}.items():
+        (own / folder).mkdir(parents=True, exist_ok=True)
+        (own / folder / "new_message.subject").write_text(text + " {{ caller_id.number }}")
+    app = NotificationAppFixture(
+        tmp_path / "data", mail={"host": "127.0.0.1", "port": smtp_server.port, "template_folder": own}
     )
-    await home.open()
-    german = await home.create_user("dora", language="de", email="dora@example.org")
-    await home.leave_message(await home.create_box("1001", owner=german))
-    await home.leave_message(await home.create_box("1002", notify_email=OWNER_EMAIL))
-    await home.run_until_idle()
+    await app.open()
+    german = await app.create_user("dora", language="de", email="dora@example.org")
+    await app.leave_message(await app.create_box("1001", owner=german))
+    await app.leave_message(await app.create_box("1002", notify_email=OWNER_EMAIL))
+    await app.run_until_idle()
     assert {to: mail["Subject"] for to, mail in smtp_server.received} == {
-        "dora@example.org": "Demo: neue Nachricht 2001", OWNER_EMAIL: "Ours 2001",
-    }  # fmt: skip
-    await home.shut_down()
+        "dora@example.org": "Demo: neue Nachricht 2001",
+        OWNER_EMAIL: "Ours 2001",
+    }
+    await app.shut_down()
 
 
 async def test_broken_template_falls_back_to_default(tmp_path: Path, smtp_server: FakeSmtpServer) -> None:
-    (tmp_path / "new.subject").write_text("{{ nobody.knows.this }}")
-    (tmp_path / "new.html").write_text("{% if %}")
-    home = NotificationAppFixture(
-        tmp_path / "data", mail={"host": "127.0.0.1", "port": smtp_server.port, "templates": tmp_path}
+    (tmp_path / "new_message.subject").write_text("{{ undefined.variable }}")
+    (tmp_path / "new_message.html").write_text("{% if %}")
+    app = NotificationAppFixture(
+        tmp_path / "data", mail={"host": "127.0.0.1", "port": smtp_server.port, "template_folder": tmp_path}
     )
-    await home.open()
-    await home.leave_message(await home.create_box(notify_email=OWNER_EMAIL))
-    await home.run_until_idle()
+    await app.open()
+    await app.leave_message(await app.create_box(notify_email=OWNER_EMAIL))
+    await app.run_until_idle()
     assert smtp_server.mails[0]["Subject"] == "New voicemail from 2001"
-    await home.shut_down()
+    await app.shut_down()
 
 
-# -- who gets one ------------------------------------------------------------------------------------------------------
+# -- recipients --------------------------------------------------------------------------------------------------------
 
 OWNER = "Owner@example.org"
 
@@ -211,7 +210,7 @@ def test_recipients_are_box_list_and_owner_without_duplicates() -> None:
     assert resolve_recipients(box, TaskKind.NEW) == ["a@x.y", "OWNER@example.org", "b@x.y"]
 
 
-def test_an_owner_who_wants_no_mail_gets_none_even_if_listed() -> None:
+def test_owner_with_mail_disabled_gets_none_even_when_listed() -> None:
     box = mailbox(OWNER, {"vm_to_email_enabled": False}, notify_email_addresses=["a@x.y", "owner@EXAMPLE.org"])
     assert resolve_recipients(box, TaskKind.NEW) == ["a@x.y"]
     assert OWNER in resolve_recipients(box, TaskKind.BOX_FULL) or "owner@EXAMPLE.org" in resolve_recipients(
@@ -219,25 +218,25 @@ def test_an_owner_who_wants_no_mail_gets_none_even_if_listed() -> None:
     )
 
 
-def test_the_owner_of_a_shared_box_gets_mail_only_where_the_box_says_so() -> None:
+def test_owner_of_shared_box_is_mailed_only_when_box_says_so() -> None:
     assert resolve_recipients(mailbox(OWNER, shared_vmbox=True), TaskKind.NEW) == []
     assert resolve_recipients(
         mailbox(OWNER, shared_vmbox=True, shared_vmbox_notify_owner_email=True), TaskKind.NEW
     ) == [OWNER]
 
 
-def test_the_old_key_for_addresses_still_counts() -> None:
+def test_legacy_address_key_is_used() -> None:
     assert resolve_recipients(mailbox(notify_email_address="old@x.y"), TaskKind.NEW) == ["old@x.y"]
     assert resolve_recipients(mailbox(notify_email_address=["old@x.y", "b@x.y"]), TaskKind.NEW) == ["old@x.y", "b@x.y"]
 
 
 def test_mail_time_zone_is_inherited_from_box_owner_or_account() -> None:
     for zone, hour in (("Asia/Tokyo", "21"), ("inherit", "12"), (None, "12")):
-        said = template_context.message_context(mailbox(timezone=zone), Counts(), message(), None)
-        assert said["date_called"]["local"] == f"Tuesday, May 10, 2016 at {hour}:00"
+        context = template_context.message_context(mailbox(timezone=zone), Counts(), message(), None)
+        assert context["date_called"]["local"] == f"Tuesday, May 10, 2016 at {hour}:00"
 
 
-# -- callers who call themselves what they like ------------------------------------------------------------------------
+# -- hostile caller names ----------------------------------------------------------------------------------------------
 
 
 def message(name: str = "", number: str = "2001") -> Message:
@@ -261,18 +260,25 @@ HOSTILE_TEXT = st.text(max_size=60) | st.sampled_from(
 def test_caller_text_cannot_inject_header_markup_or_path(name: str, number: str) -> None:
     box, left = mailbox(), message(name, number)
     audio = template_context.Attachment(template_context.attachment_filename(box, left), "mp3", b"sound")
-    said = template_context.message_context(box, Counts(1), left, audio)
-    text = MailTemplates(None).render("new", box.account, "en", said)
-    row = OutboxTask(7, "a", box.id, left.id, TaskKind.MAIL, OWNER_EMAIL, {}, NOON, NOON, 1, None, None)
-    raw = compose(row, box.account, "vm@example.org", text, audio)
+    context = template_context.message_context(box, Counts(1), left, audio)
+    content = MailTemplates(None).render("new_message", box.account, "en", context)
+    task = OutboxTask(7, "a", box.id, left.id, TaskKind.MAIL, OWNER_EMAIL, {}, NOON, NOON, 1, None, None)
+    raw = compose(task, box.account, "vm@example.org", content, audio)
     head, _, _ = raw.partition(b"\r\n\r\n")
     assert {line.split(b":")[0].lower() for line in head.split(b"\r\n") if not line.startswith((b" ", b"\t"))} == {
-        b"from", b"to", b"subject", b"date", b"message-id", b"auto-submitted", b"x-auto-response-suppress",
-        b"mime-version", b"content-type",
-    }  # fmt: skip
-    assert "<script" not in text.html.lower()
+        b"from",
+        b"to",
+        b"subject",
+        b"date",
+        b"message-id",
+        b"auto-submitted",
+        b"x-auto-response-suppress",
+        b"mime-version",
+        b"content-type",
+    }
+    assert "<script" not in content.html.lower()
     assert "/" not in audio.filename
     assert not audio.filename.startswith(".")
     assert audio.filename.isascii()
     assert audio.filename.isprintable()
-    assert "49" not in text.subject or "49" in name + number
+    assert "49" not in content.subject or "49" in name + number

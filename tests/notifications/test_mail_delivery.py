@@ -1,4 +1,4 @@
-"""Each notification reaches a person once, whatever the mail server or a crash does; afterwards comes after."""
+"""Delivery of mails: each recipient gets a mail once, whatever mail server or crashes do; cleanup follows."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ async def test_unreachable_server_is_retried_after_15_45_120_minutes_and_a_day(
     await mail_app.leave_message(await mail_app.create_box(notify_email=OWNER_EMAIL))
     await mail_app.run_until_idle()
     for wait_s in RETRY_S:
-        [row] = await mail_app.pending_tasks()
-        assert row.due_at == mail_app.clock.now() + wait_s
-        assert not row.is_given_up
+        [task] = await mail_app.pending_tasks()
+        assert task.due_at == mail_app.clock.now() + wait_s
+        assert not task.is_given_up
         mail_app.clock.advance(s=wait_s - 1)
         await mail_app.run_until_idle()
-        assert (await mail_app.pending_tasks())[0].attempts == row.attempts, "not before it is due"
+        assert (await mail_app.pending_tasks())[0].attempts == task.attempts, "no attempt before it is due"
         mail_app.clock.advance(s=1)
         await mail_app.run_until_idle()
-    [row] = await mail_app.pending_tasks()
-    assert row.is_given_up
-    assert str(smtp_server.port) in (row.error or "")
+    [task] = await mail_app.pending_tasks()
+    assert task.is_given_up
+    assert str(smtp_server.port) in (task.error or "")
     smtp_server.start()
     await mail_app.container.outbox.retry()
     await mail_app.run_until_idle()
@@ -44,11 +44,11 @@ async def test_unreachable_server_is_retried_after_15_45_120_minutes_and_a_day(
     assert await mail_app.pending_tasks() == []
 
 
-@pytest.mark.parametrize("mood", ["not now", "dies in mid-data"])
+@pytest.mark.parametrize("behaviour", ["not now", "dies in mid-data"])
 async def test_temporary_failure_delivers_later_and_once(
-    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, mood: Behaviour
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, behaviour: Behaviour
 ) -> None:
-    smtp_server.behaviours += [mood, mood]
+    smtp_server.behaviours += [behaviour, behaviour]
     await mail_app.leave_message(await mail_app.create_box(notify_email=OWNER_EMAIL), s=60)
     await mail_app.run_until_idle()
     assert smtp_server.received == []
@@ -61,25 +61,25 @@ async def test_temporary_failure_delivers_later_and_once(
     assert len(smtp_server.received) == 1
 
 
-@pytest.mark.parametrize("of", ["the mail", "the address"])
+@pytest.mark.parametrize("rejected", ["the mail", "the address"])
 async def test_permanent_rejection_is_not_retried(
-    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, of: str
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, rejected: str
 ) -> None:
-    if of == "the mail":
+    if rejected == "the mail":
         smtp_server.behaviours.append("refuses")
     else:
         smtp_server.unknown_recipients.add(OWNER_EMAIL)
     await mail_app.leave_message(await mail_app.create_box(notify_email=OWNER_EMAIL))
     await mail_app.run_until_idle()
-    [row] = await mail_app.pending_tasks()
-    assert row.is_given_up
-    assert "55" in (row.error or "")
+    [task] = await mail_app.pending_tasks()
+    assert task.is_given_up
+    assert "55" in (task.error or "")
 
 
 async def test_unavoidable_duplicate_has_same_message_id(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
 ) -> None:
-    """The server takes the mail and dies before it can say so: whether it took it, nobody knows."""
+    """The server accepts the mail and dies before it replies, so the outcome is unknown."""
     smtp_server.behaviours.append("takes it and dies")
     await mail_app.leave_message(await mail_app.create_box(notify_email=OWNER_EMAIL))
     await mail_app.run_until_idle()
@@ -90,7 +90,7 @@ async def test_unavoidable_duplicate_has_same_message_id(
     assert first["Date"] == second["Date"]
 
 
-async def test_two_people_get_one_mail_each_and_each_its_own_id(
+async def test_each_recipient_gets_one_mail_with_its_own_id(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
 ) -> None:
     smtp_server.behaviours += ["not now", "takes it"]
@@ -102,7 +102,7 @@ async def test_two_people_get_one_mail_each_and_each_its_own_id(
     assert len({mail["Message-ID"] for mail in smtp_server.mails}) == 2
 
 
-# -- afterwards --------------------------------------------------------------------------------------------------------
+# -- cleanup -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -114,13 +114,13 @@ async def test_two_people_get_one_mail_each_and_each_its_own_id(
         ({}, "new"),
     ],
 )
-async def test_after_the_mail_the_message_is_saved_or_deleted_and_saving_wins(
+async def test_message_is_saved_or_deleted_after_mail_and_saving_wins(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, wanted: dict[str, Any], folder: str
 ) -> None:
     smtp_server.behaviours.append("not now")
     message = await mail_app.leave_message(await mail_app.create_box(notify_email=OWNER_EMAIL, **wanted))
     await mail_app.run_until_idle()
-    assert await mail_app.folder_of(message) == "new", "nobody has been told yet"
+    assert await mail_app.folder_of(message) == "new", "the mail has not been sent yet"
     mail_app.clock.advance(s=900)
     await mail_app.run_until_idle()
     assert await mail_app.folder_of(message) == folder
@@ -168,47 +168,47 @@ async def test_message_saved_by_owner_is_not_deleted(
     assert await mail_app.folder_of(message) == "saved"
 
 
-# -- killed ------------------------------------------------------------------------------------------------------------
+# -- crashes -----------------------------------------------------------------------------------------------------------
 
 
 class Killed(BaseException):
-    """The service is gone: whatever comes after never happens."""
+    """The service was killed; nothing runs after this."""
 
 
 def inject_crash(step: int, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service dies at one of its writes: before it happens where `step` is even, behind it where it is odd."""
+    """Kill the service at one of its writes: before the write when `step` is even, after it when odd."""
     count = 0
     write = database.write
 
-    async def counted(verb: Callable[[sqlite3.Connection], Any]) -> Any:
+    async def counting_write(txn: Callable[[sqlite3.Connection], Any]) -> Any:
         nonlocal count
         count += 1
         last = step // 2 + 1
         if count > last or (count == last and step % 2 == 0):
             raise Killed
-        result = await write(verb)
+        result = await write(txn)
         if count == last:
             raise Killed
         return result
 
-    monkeypatch.setattr(database, "write", counted)
+    monkeypatch.setattr(database, "write", counting_write)
 
 
 @pytest.mark.parametrize("step", range(30))
 async def test_crash_at_any_step_mails_each_recipient_once_then_deletes(
     tmp_path: Path, smtp_server: FakeSmtpServer, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    mail = {"host": "127.0.0.1", "port": smtp_server.port, "at_once": 1}
+    mail = {"host": "127.0.0.1", "port": smtp_server.port, "max_connections": 1}
     first = NotificationAppFixture(tmp_path / "data", mail=mail)
     await first.open()
     box = await first.create_box(notify_email_addresses=[OWNER_EMAIL, BEN], delete_after_notify=True)
     message = await first.leave_message(box)
     inject_crash(step, first.container.database, monkeypatch)
-    died = False
+    is_killed = False
     try:
         await first.run_until_idle()
     except Killed:
-        died = True
+        is_killed = True
     monkeypatch.undo()
     first.container.close()
 
@@ -216,22 +216,22 @@ async def test_crash_at_any_step_mails_each_recipient_once_then_deletes(
     second.clock.advance(s=1)
     second.account = first.account
     await second.container.outbox.release_orphaned_leases()
-    before = {to: len([1 for told, _ in smtp_server.received if told == to]) for to in (OWNER_EMAIL, BEN)}
+    before = {to: len([1 for recipient, _ in smtp_server.received if recipient == to]) for to in (OWNER_EMAIL, BEN)}
     await second.run_until_idle()
     second.clock.advance(s=900)
     await second.run_until_idle()
-    told = [to for to, _ in smtp_server.received]
-    doubles = [to for to in (OWNER_EMAIL, BEN) if told.count(to) > 1]
-    assert set(told) == {OWNER_EMAIL, BEN}
-    # A kill between the server's "250" and our own commit is the one double: then it had been told before the kill.
-    assert all(died and before[to] == 1 and told.count(to) == 2 for to in doubles)
+    recipients = [to for to, _ in smtp_server.received]
+    doubles = [to for to in (OWNER_EMAIL, BEN) if recipients.count(to) > 1]
+    assert set(recipients) == {OWNER_EMAIL, BEN}
+    # The only possible duplicate is a kill between the server's "250" and our commit: the mail was sent before.
+    assert all(is_killed and before[to] == 1 and recipients.count(to) == 2 for to in doubles)
     assert len(doubles) <= 1
     assert await second.folder_of(message) == "deleted"
     assert await second.pending_tasks() == []
     await second.shut_down()
 
 
-# -- signing in --------------------------------------------------------------------------------------------------------
+# -- authentication-----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("password", ["right", "wrong"])
@@ -243,19 +243,23 @@ async def test_mail_is_sent_with_tls_and_password(
     server = FakeSmtpServer(**authenticated_tls_server("ivr", "right", context))
     server.start()
     mail = {
-        "host": "localhost", "port": server.port, "security": "starttls", "ca_file": certificate[0],
-        "user": "ivr", "password": password,
-    }  # fmt: skip
-    home = NotificationAppFixture(tmp_path / "data", mail=mail)
-    await home.open()
-    await home.leave_message(await home.create_box(notify_email=OWNER_EMAIL))
-    await home.run_until_idle()
+        "host": "localhost",
+        "port": server.port,
+        "security": "starttls",
+        "ca_file": certificate[0],
+        "username": "ivr",
+        "password": password,
+    }
+    app = NotificationAppFixture(tmp_path / "data", mail=mail)
+    await app.open()
+    await app.leave_message(await app.create_box(notify_email=OWNER_EMAIL))
+    await app.run_until_idle()
     assert [to for to, _ in server.received] == ([OWNER_EMAIL] if password == "right" else [])
     if password == "wrong":
-        [row] = await home.pending_tasks()
-        assert "sign in" in (row.error or "")
-        assert "wrong" not in (row.error or "")
-    await home.shut_down()
+        [task] = await app.pending_tasks()
+        assert "rejects the login" in (task.error or "")
+        assert "wrong" not in (task.error or "")
+    await app.shut_down()
     server.stop()
 
 
@@ -264,13 +268,13 @@ async def test_untrusted_certificate_is_rejected(tmp_path: Path, certificate: tu
     context.load_cert_chain(*certificate)
     server = FakeSmtpServer(ssl_context=context)
     server.start()
-    for ca_file, told in ((certificate[0], 1), (None, 0)):
+    for ca_file, count in ((certificate[0], 1), (None, 0)):
         server.received.clear()
         mail = {"host": "localhost", "port": server.port, "security": "tls", "ca_file": ca_file}
-        home = NotificationAppFixture(tmp_path / f"data-{told}", mail=mail)
-        await home.open()
-        await home.leave_message(await home.create_box(notify_email=OWNER_EMAIL))
-        await home.run_until_idle()
-        assert len(server.received) == told
-        await home.shut_down()
+        app = NotificationAppFixture(tmp_path / f"data-{count}", mail=mail)
+        await app.open()
+        await app.leave_message(await app.create_box(notify_email=OWNER_EMAIL))
+        await app.run_until_idle()
+        assert len(server.received) == count
+        await app.shut_down()
     server.stop()

@@ -1,4 +1,4 @@
-"""The message lights of boxes, at an Asterisk that is none."""
+"""Message lights of mailboxes and phones, against a fake AMI server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ivr.directory.models import Endpoint
-from ivr.notifications import mwi_worker
+from ivr.notifications.mwi_worker import MwiTiming, MwiWorker
 from ivr.storage.records import ChangeReason, Folder, TaskKind
 from tests.notifications.conftest import NotificationAppFixture
 from tests.support.fake_ami_server import FakeAmiServer
@@ -17,7 +17,7 @@ from tests.support.fake_ami_server import FakeAmiServer
 
 @pytest.fixture
 def shown_mwi(ami_server: FakeAmiServer) -> dict[str, tuple[int, int]]:
-    """What phones would show."""
+    """New and saved messages that the phones show, by MWI mailbox."""
     return ami_server.mailboxes
 
 
@@ -37,28 +37,29 @@ async def test_mwi_shows_new_and_saved_counts(
     assert shown_mwi["1000@ivr"] == (0, 0)
 
 
-async def test_booting_asterisk_is_retried_soon(
-    mwi_app: NotificationAppFixture,
-    ami_server: FakeAmiServer,
-    shown_mwi: dict[str, tuple[int, int]],
-    monkeypatch: pytest.MonkeyPatch,
+async def test_rejection_by_booting_asterisk_is_retried_soon(
+    mwi_app: NotificationAppFixture, ami_server: FakeAmiServer, shown_mwi: dict[str, tuple[int, int]]
 ) -> None:
-    monkeypatch.setattr(mwi_worker, "STARTUP_RETRY_DELAY_S", 0.01)
-
-    def not_yet(_: dict[str, str]) -> list[dict[str, str]]:
+    def reject_once(_: dict[str, str]) -> list[dict[str, str]]:
         del ami_server.replies["Originate"]
         return [{"Response": "Error", "Message": "Extension does not exist."}]
 
-    ami_server.replies["Originate"] = not_yet
+    ami_server.replies["Originate"] = reject_once
     await mwi_app.create_message(await mwi_app.create_box())
-    [lane] = [lane for lane in mwi_app.outbox_runner._workers if isinstance(lane, mwi_worker.MwiWorker)]
-    running = asyncio.create_task(lane.run_forever())
+    worker = MwiWorker(
+        outbox=mwi_app.container.outbox,
+        clock=mwi_app.clock,
+        targets=mwi_app.container.mwi_targets,
+        ami=mwi_app.ami_client,
+        timing=MwiTiming(startup_retry_delay_s=0.01),
+    )
+    running = asyncio.create_task(worker.run_forever())
     await mwi_app.connect_ami()
     async with asyncio.timeout(10):
         while shown_mwi.get("1000@ivr") != (1, 0):
             await asyncio.sleep(0.01)
     running.cancel()
-    assert "Originate" not in ami_server.replies, "it was refused first"
+    assert "Originate" not in ami_server.replies, "the first Originate must have been rejected"
 
 
 async def test_all_numbers_and_prefix_show_same_mwi(
@@ -69,8 +70,11 @@ async def test_all_numbers_and_prefix_show_same_mwi(
     await mwi_app.create_message(box)
     await mwi_app.run_until_idle()
     assert {name for name, counts in shown_mwi.items() if counts == (1, 0)} == {
-        "1000@ivr", "2000@ivr", "desk@elsewhere", "*981000@ivr",
-    }  # fmt: skip
+        "1000@ivr",
+        "2000@ivr",
+        "desk@elsewhere",
+        "*981000@ivr",
+    }
 
 
 async def test_assigned_phone_shows_sum_and_unassigned_phone_is_cleared(
@@ -80,17 +84,15 @@ async def test_assigned_phone_shows_sum_and_unassigned_phone_is_cleared(
     await mwi_app.connect_ami()
     await mwi_app.create_message(box)
     await mwi_app.run_until_idle()
-    phone = Endpoint(
-        system="asterisk", name="alice-home", account_id=mwi_app.account.id, user_id=mwi_app.alice.id
-    )  # fmt: skip
+    phone = Endpoint(system="asterisk", name="alice-app", account_id=mwi_app.account.id, user_id=mwi_app.alice.id)
     await mwi_app.container.directory.add_endpoint(phone)
     await mwi_app.container.directory.add_endpoint(phone.model_copy(update={"system": "elsewhere", "name": "far-away"}))
     await mwi_app.run_until_idle()
-    assert shown_mwi["alice-home@ivr-phones"] == (1, 0)
+    assert shown_mwi["alice-app@ivr-phones"] == (1, 0)
     assert "far-away@ivr-phones" not in shown_mwi
-    await mwi_app.container.directory.remove_endpoint("asterisk", "alice-home")
+    await mwi_app.container.directory.remove_endpoint("asterisk", "alice-app")
     await mwi_app.run_until_idle()
-    assert shown_mwi["alice-home@ivr-phones"] == (0, 0)
+    assert shown_mwi["alice-app@ivr-phones"] == (0, 0)
     assert shown_mwi["alice@ivr-phones"] == (1, 0)
     await mwi_app.container.directory.delete_user(mwi_app.alice.id)
     await mwi_app.run_until_idle()
@@ -98,7 +100,7 @@ async def test_assigned_phone_shows_sum_and_unassigned_phone_is_cleared(
     assert await mwi_app.pending_tasks() == []
 
 
-async def test_an_owners_phones_show_the_sum_of_their_boxes(
+async def test_owner_phone_shows_sum_of_boxes(
     mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]
 ) -> None:
     a, b = [await mwi_app.create_box(number, owner=mwi_app.alice) for number in ("1000", "1001")]
@@ -147,8 +149,8 @@ async def test_mwi_is_updated_after_asterisk_outage(
         await mwi_app.create_message(box)
         mwi_app.clock.advance(s=300)
         await mwi_app.run_until_idle()
-    [row] = [row for row in await mwi_app.pending_tasks() if row.kind == "light"]
-    assert row.attempts == 0
+    [task] = [task for task in await mwi_app.pending_tasks() if task.kind is TaskKind.MWI]
+    assert task.attempts == 0
     await ami_server.start()
     await mwi_app.connect_ami()
     await mwi_app.run_until_idle()
@@ -161,45 +163,46 @@ async def test_change_during_mwi_update_is_not_lost(mwi_app: NotificationAppFixt
     await mwi_app.connect_ami()
     await mwi_app.run_until_idle()
     await mwi_app.create_message(box)
-    [row] = await mwi_app.container.outbox.claim([TaskKind.MWI], 1)
+    [task] = await mwi_app.container.outbox.claim([TaskKind.MWI], 1)
     await mwi_app.create_message(box)
-    await mwi_app.container.outbox.complete([row])
+    await mwi_app.container.outbox.complete([task])
     await mwi_app.run_until_idle()
     assert ami_server.mailboxes["1000@ivr"] == (2, 0)
 
 
 async def test_slow_mail_server_does_not_delay_mwi(tmp_path: Path, ami_server: FakeAmiServer) -> None:
-    listening: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
-    silent = await asyncio.start_server(lambda _, writer: listening.put_nowait(writer), "127.0.0.1", 0)
-    home = NotificationAppFixture(
-        tmp_path / "data", ami={"port": ami_server.port, "secret": "word"},
-        mail={"host": "127.0.0.1", "port": silent.sockets[0].getsockname()[1], "timeout_s": 2, "at_once": 1},
-    )  # fmt: skip
-    await home.open()
-    box = await home.create_box(notify_email="ann@example.org")
-    await home.outbox_runner.start()
-    await home.connect_ami()
-    await home.leave_message(box)
-    asked = await listening.get()
-    await home.leave_message(box)
+    connections: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+    silent = await asyncio.start_server(lambda _, writer: connections.put_nowait(writer), "127.0.0.1", 0)
+    app = NotificationAppFixture(
+        tmp_path / "data",
+        ami={"port": ami_server.port, "secret": "word"},
+        mail={"host": "127.0.0.1", "port": silent.sockets[0].getsockname()[1], "timeout_s": 2, "max_connections": 1},
+    )
+    await app.open()
+    box = await app.create_box(notify_email="ann@example.org")
+    await app.outbox_runner.start()
+    await app.connect_ami()
+    await app.leave_message(box)
+    first_connection = await connections.get()
+    await app.leave_message(box)
     while ami_server.mailboxes.get("1000@ivr") != (2, 0):
-        await home.container.outbox.due_kinds()
-    assert TaskKind.MAIL in {row.kind for row in await home.pending_tasks()}
+        await app.container.outbox.due_kinds()
+    assert TaskKind.MAIL in {task.kind for task in await app.pending_tasks()}
     silent.close()
-    asked.close()
+    first_connection.close()
     await asyncio.wait_for(silent.wait_closed(), 5)
-    await home.outbox_runner.stop()
-    while not listening.empty():
-        listening.get_nowait().close()
-    await asyncio.sleep(0.05)  # Sockets are closed by the loop's next turns.
-    await home.shut_down()
+    await app.outbox_runner.stop()
+    while not connections.empty():
+        connections.get_nowait().close()
+    await asyncio.sleep(0.05)  # The loop closes the sockets in its next iterations.
+    await app.shut_down()
 
 
 async def test_reconnect_resyncs_all_boxes(mwi_app: NotificationAppFixture, ami_server: FakeAmiServer) -> None:
     for n in range(450):
         await mwi_app.create_box(str(10_000 + n), pin=None)
-    began = time.monotonic()
+    started_at = time.monotonic()
     await mwi_app.connect_ami()
     await mwi_app.run_until_idle()
-    print(f"{450 / (time.monotonic() - began):.0f} boxes a second, with an Asterisk that is none")
+    print(f"{450 / (time.monotonic() - started_at):.0f} boxes a second, with a fake AMI server")
     assert len([name for name in ami_server.mailboxes if name.startswith("10")]) == 450

@@ -1,4 +1,4 @@
-"""Calls to owners: when, how often, to which number, and when they end."""
+"""New-message calls: when, how often, to which number, and when a series ends."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def callback_settings(**settings: Any) -> dict[str, Any]:
 
 def plan(box: dict[str, Any], user: dict[str, Any] | None = None, account: dict[str, Any] | None = None) -> Any:
     owner = User(id="u" * 32, account_id="a", name="ann", settings={"voicemail": user or {}})
-    of = Account(id="a", name="demo", settings={"voicemail": account or {}})
-    mailbox = Mailbox("b" * 32, of, owner, Box(name="Box", mailbox="1000", **box), VoicemailSettings())
+    account_record = Account(id="a", name="demo", settings={"voicemail": account or {}})
+    mailbox = Mailbox("b" * 32, account_record, owner, Box(name="Box", mailbox="1000", **box), VoicemailSettings())
     return retry_plan_for(mailbox, SYSTEM)
 
 
@@ -38,20 +38,20 @@ def test_box_settings_override_user_account_and_system() -> None:
         callback_settings(schedule=[30], interval_s=33),
     )
     found = plan(callback_settings(number="1", schedule=[10]), user, account)
-    assert (found.number, found.schedule, found.timeout_s, found.interval_s) == ("1", (10,), 22, 33)
+    assert (found.number, found.delays_s, found.ring_timeout_s, found.interval_s) == ("1", (10,), 22, 33)
     found = plan({}, user, account)
-    assert (found.number, found.schedule) == ("2", (20,))
+    assert (found.number, found.delays_s) == ("2", (20,))
     found = plan({}, callback_settings(number="2"), account)
-    assert found.schedule == (30,)
+    assert found.delays_s == (30,)
     found = plan({}, callback_settings(number="2"))
-    assert (found.schedule, found.timeout_s) == ((300,) * 5, 20)
+    assert (found.delays_s, found.ring_timeout_s) == ((300,) * 5, 20)
 
 
-def test_a_number_is_the_boxs_or_the_users_never_the_accounts() -> None:
+def test_number_of_account_is_ignored() -> None:
     assert plan({}, None, callback_settings(number="3")) is None
 
 
-def test_a_box_that_is_not_disabled_is_called_although_its_owner_is() -> None:
+def test_box_can_enable_what_owner_disabled() -> None:
     off = callback_settings(number="2", disabled=True)
     assert plan({}, off) is None
     assert plan(callback_settings(disabled=False), off).number == "2"
@@ -59,21 +59,21 @@ def test_a_box_that_is_not_disabled_is_called_although_its_owner_is() -> None:
 
 
 def test_interval_is_used_without_schedule() -> None:
-    assert plan(callback_settings(number="1", interval_s=60, attempts=3)).schedule == (60, 60, 60)
+    assert plan(callback_settings(number="1", interval_s=60, attempts=3)).delays_s == (60, 60, 60)
     assert plan(callback_settings(number="1", interval_s=0)) is None
     assert plan(callback_settings(number="1", attempts=0)) is None
 
 
-def test_a_box_without_an_owner_is_not_called() -> None:
+def test_box_without_owner_is_not_called() -> None:
     box = Box(name="Box", mailbox="1000", **callback_settings(number="1"))
     assert retry_plan_for(Mailbox("b", Account(id="a", name="demo"), None, box, VoicemailSettings()), SYSTEM) is None
 
 
-# -- a run -------------------------------------------------------------------------------------------------------------
+# -- a series ----------------------------------------------------------------------------------------------------------
 
 
 class FakeCalledPhone:
-    """What rings at the other end. `answers` says whether anybody is there."""
+    """The called phone. `is_answered`: whether calls are answered."""
 
     def __init__(self, asterisk: FakeAmiServer) -> None:
         self.is_answered = False
@@ -105,13 +105,13 @@ def called_phone(ami_server: FakeAmiServer) -> FakeCalledPhone:
 
 @pytest.fixture
 async def new_message_call_app(tmp_path: Path, ami_server: FakeAmiServer) -> AsyncIterator[NotificationAppFixture]:
-    home = NotificationAppFixture(
-        tmp_path / "data", ami={"port": ami_server.port, "secret": "word"}, notify={"call_context": "to-owners"}
+    app = NotificationAppFixture(
+        tmp_path / "data", ami={"port": ami_server.port, "secret": "word"}, notifications={"call_context": "to-owners"}
     )
-    await home.open()
-    await home.connect_ami()
-    yield home
-    await home.shut_down()
+    await app.open()
+    await app.connect_ami()
+    yield app
+    await app.shut_down()
 
 
 async def advance_and_run(app: NotificationAppFixture, s: float) -> None:
@@ -170,7 +170,7 @@ async def test_owner_is_not_called_without_new_messages(
     assert await new_message_call_app.pending_tasks() == []
 
 
-async def test_more_messages_make_no_more_calls(
+async def test_further_message_starts_no_second_series(
     new_message_call_app: NotificationAppFixture, called_phone: FakeCalledPhone
 ) -> None:
     box = await new_message_call_app.create_box(
@@ -179,12 +179,12 @@ async def test_more_messages_make_no_more_calls(
     for _ in range(3):
         await new_message_call_app.leave_message(box)
         await new_message_call_app.run_until_idle()
-    assert [row.kind for row in await new_message_call_app.pending_tasks()] == [TaskKind.CALL]
+    assert [task.kind for task in await new_message_call_app.pending_tasks()] == [TaskKind.CALL]
     await advance_and_run(new_message_call_app, 60)
     assert called_phone.ring_times == 1
 
 
-async def test_the_next_call_waits_while_this_one_may_still_ring(
+async def test_next_call_waits_while_previous_may_still_ring(
     new_message_call_app: NotificationAppFixture, called_phone: FakeCalledPhone
 ) -> None:
     settings = callback_settings(number="5550100", schedule=[1, 5], timeout_s=30, interval_s=100)
@@ -229,8 +229,8 @@ async def test_service_killed_while_ringing_does_not_call_again_immediately(
     )
     await new_message_call_app.run_until_idle()
     new_message_call_app.clock.advance(s=60)
-    [row] = await new_message_call_app.container.outbox.claim([TaskKind.CALL], 1)
-    await new_message_call_app.container.outbox.save_progress(row, {"call": 0, "ringing": True})
+    [task] = await new_message_call_app.container.outbox.claim([TaskKind.CALL], 1)
+    await new_message_call_app.container.outbox.save_progress(task, {"call": 0, "ringing": True})
     await new_message_call_app.container.database.write(
         lambda c: c.execute("UPDATE outbox SET lease = 'dead:1'").rowcount
     )
@@ -242,15 +242,13 @@ async def test_service_killed_while_ringing_does_not_call_again_immediately(
 
 
 async def test_owner_is_not_called_without_site_context(tmp_path: Path, ami_server: FakeAmiServer) -> None:
-    home = NotificationAppFixture(tmp_path / "data", ami={"port": ami_server.port, "secret": "word"})
-    await home.open()
-    await home.connect_ami()
-    await home.leave_message(
-        await home.create_box(owner=home.alice, **callback_settings(number="5550100", schedule=[60]))
-    )
-    await home.run_until_idle()
-    assert await home.pending_tasks() == []
-    await home.shut_down()
+    app = NotificationAppFixture(tmp_path / "data", ami={"port": ami_server.port, "secret": "word"})
+    await app.open()
+    await app.connect_ami()
+    await app.leave_message(await app.create_box(owner=app.alice, **callback_settings(number="5550100", schedule=[60])))
+    await app.run_until_idle()
+    assert await app.pending_tasks() == []
+    await app.shut_down()
 
 
 @pytest.mark.parametrize("number", ["5550100@elsewhere", "5550100/n,Dial(x)", "1 2", "${X}"])

@@ -1,16 +1,16 @@
-"""Who looks for work: nobody asks the store while nothing was written, and what was written is found at once."""
+"""Polling of the outbox: it is queried only after a change or by time, and a change is found at once."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
-from ivr.notifications.outbox_runner import CHECKS_AFTER_CHANGE, POLLS_PER_FORCED_CHECK, OutboxRunner
+from ivr.notifications.outbox_runner import OutboxRunner, PollPolicy
 from ivr.storage.records import TaskKind
 
 
 class FakeOutbox:
-    """One in which something may be due, and which knows how often it was looked at and asked."""
+    """An outbox that counts how often it is polled and queried."""
 
     def __init__(self) -> None:
         self.fingerprint = (1, 1)
@@ -30,10 +30,10 @@ class FakeOutbox:
         self.queries += 1
         return self.has_due
 
-    async def wait_for_polls(self, looks: int) -> None:
-        """So many looks later."""
-        until = self.polls + looks
-        while self.polls < until:
+    async def wait_for_polls(self, count: int) -> None:
+        """Wait for further polls."""
+        target = self.polls + count
+        while self.polls < target:
             self.polled.clear()
             await self.polled.wait()
 
@@ -52,19 +52,20 @@ class FakeWorker:
 
 
 async def test_outbox_is_queried_only_after_change_or_interval() -> None:
-    outbox, lane = FakeOutbox(), FakeWorker()
-    given: Any = outbox
-    lanes: Any = [lane]
-    notifier = OutboxRunner(given, lanes)
-    await notifier.start()
+    outbox, worker = FakeOutbox(), FakeWorker()
+    store: Any = outbox
+    workers: Any = [worker]
+    polling = PollPolicy(interval_s=0.01, polls_per_forced_query=20, queries_after_change=2)
+    runner = OutboxRunner(store, workers, polling=polling)
+    await runner.start()
     try:
-        await outbox.wait_for_polls(CHECKS_AFTER_CHANGE + 3)
-        assert outbox.queries == CHECKS_AFTER_CHANGE, "at the start, and then nobody has written"
+        await outbox.wait_for_polls(5)
+        assert outbox.queries == 2, "queried at the start only, because nothing changed"
         outbox.has_due, outbox.fingerprint = {TaskKind.MWI}, (2, 1)
-        await asyncio.wait_for(lane.wakeups.wait(), 10)
+        await asyncio.wait_for(worker.wakeups.wait(), 10)
         await outbox.wait_for_polls(3)
-        assert outbox.queries == 2 * CHECKS_AFTER_CHANGE, "two changes may leave one mark"
-        await outbox.wait_for_polls(POLLS_PER_FORCED_CHECK + 2)
-        assert outbox.queries == 2 * CHECKS_AFTER_CHANGE + 1, "for what is due by its time"
+        assert outbox.queries == 4, "queried twice, because two changes may leave one fingerprint"
+        await outbox.wait_for_polls(22)
+        assert outbox.queries == 5, "queried once more, for rows that become due by time"
     finally:
-        await notifier.stop()
+        await runner.stop()

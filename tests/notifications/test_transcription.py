@@ -1,8 +1,9 @@
-"""What was said, as text: with the message, in the mail, and never in anybody's way."""
+"""Transcription: stored with the message, in the mail, and never in the way of a mail."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import pytest
 from ivr.audio import wav
 from ivr.errors import NotificationFailed
 from ivr.mailbox.mailbox import Mailbox
-from ivr.notifications.transcription.settings import TranscriptionSettings
+from ivr.notifications.settings import TranscriptionSettings
+from ivr.notifications.transcription.handler import TranscriptionHandler
 from ivr.notifications.transcription.transcriber import SubprocessTranscriber
-from ivr.storage.records import Message
+from ivr.notifications.worker import OutboxWorker
+from ivr.service.background import build_workers
+from ivr.storage.records import Message, TaskKind
 from tests.mailbox.test_replaced_audio import converted_upload
 from tests.notifications.conftest import OWNER_EMAIL, NotificationAppFixture
 from tests.notifications.test_mail import mail_text
@@ -25,79 +29,88 @@ TRANSCRIPT = "Call me back <b>today</b>."
 
 @pytest.fixture
 def engine_program(tmp_path: Path) -> Path:
-    """An engine that understands everything, as long as it is given a recording."""
+    """Program for the engine `command`: prints a fixed text for any recording."""
     path = tmp_path / "engine"
     path.write_text(f"#!/bin/sh\ntest -s \"$1\" && echo '{TRANSCRIPT}'\n")
     path.chmod(0o755)
     return path
 
 
-async def transcribing_app(tmp_path: Path, server: FakeSmtpServer, **transcript: Any) -> NotificationAppFixture:
-    home = NotificationAppFixture(
-        tmp_path / "data", mail={"host": "127.0.0.1", "port": server.port}, transcript=transcript
+async def transcribing_app(tmp_path: Path, server: FakeSmtpServer, **transcription: Any) -> NotificationAppFixture:
+    app = NotificationAppFixture(
+        tmp_path / "data", mail={"host": "127.0.0.1", "port": server.port}, transcription=transcription
     )
-    await home.open()
-    return home
+    await app.open()
+    return app
 
 
 async def stored_transcript(app: NotificationAppFixture, box: Mailbox, message: Message) -> dict[str, str]:
     text = (await app.container.messages.get(box.id, message.id, 0)).transcription
-    found: dict[str, str] = json.loads(text or "null")
-    return found
+    transcription: dict[str, str] = json.loads(text or "null")
+    return transcription
 
 
 async def test_transcript_is_stored_and_mailed(
     tmp_path: Path, smtp_server: FakeSmtpServer, engine_program: Path
 ) -> None:
-    home = await transcribing_app(tmp_path, smtp_server, engine="command", command=str(engine_program))
-    box = await home.create_box(notify_email=OWNER_EMAIL, transcribe=True)
-    message = await home.leave_message(box)
-    await home.run_until_idle()
-    assert await stored_transcript(home, box, message) == {"result": "success", "text": TRANSCRIPT}
+    app = await transcribing_app(tmp_path, smtp_server, engine="command", command=str(engine_program))
+    box = await app.create_box(notify_email=OWNER_EMAIL, transcribe=True)
+    message = await app.leave_message(box)
+    await app.run_until_idle()
+    assert await stored_transcript(app, box, message) == {"result": "success", "text": TRANSCRIPT}
     [mail] = smtp_server.mails
     assert TRANSCRIPT in mail_text(mail)
     assert "Call me back &lt;b&gt;today&lt;/b&gt;." in mail_text(mail, "html")
-    await home.shut_down()
+    await app.shut_down()
 
 
 async def test_transcript_of_replaced_audio_is_discarded(
-    tmp_path: Path, smtp_server: FakeSmtpServer, engine_program: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, smtp_server: FakeSmtpServer, engine_program: Path
 ) -> None:
-    home = await transcribing_app(tmp_path, smtp_server, engine="command", command=str(engine_program))
-    box = await home.create_box(transcribe=True)
-    message = await home.leave_message(box)
+    app = await transcribing_app(tmp_path, smtp_server, engine="command", command=str(engine_program))
+    box = await app.create_box(transcribe=True)
+    message = await app.leave_message(box)
 
-    async def meanwhile(self: object, paths: list[Path]) -> str:
-        await home.container.api_services.uploads.replace(message, converted_upload(home, 5000, b"new"))
-        return "What was said before."
+    class ReplacingTranscriber:
+        async def transcribe(self, recordings: Sequence[Path]) -> str:
+            await app.container.api_services.uploads.replace(message, converted_upload(app, 5000, b"new"))
+            return "The text of the old audio."
 
-    monkeypatch.setattr(SubprocessTranscriber, "transcribe", meanwhile)
-    await home.run_until_idle()
-    assert await stored_transcript(home, box, message) is None
-    await home.shut_down()
+    [events_worker] = [worker for worker in build_workers(app.container, None) if TaskKind.NEW in worker.kinds]
+    await events_worker.run_once()
+    handler = TranscriptionHandler(
+        boxes=app.container.boxes,
+        messages=app.container.messages,
+        delivery=app.container.delivery,
+        transcriber=ReplacingTranscriber(),
+        mail_enabled=True,
+    )
+    assert await OutboxWorker("transcription", handler.handlers, app.container.outbox, app.clock).run_once()
+    assert await stored_transcript(app, box, message) is None
+    await app.shut_down()
 
 
 async def test_transcript_is_omitted_from_mail_when_disabled_by_box(
     tmp_path: Path, smtp_server: FakeSmtpServer, engine_program: Path
 ) -> None:
-    home = await transcribing_app(tmp_path, smtp_server, engine="command", command=str(engine_program))
-    box = await home.create_box(notify_email=OWNER_EMAIL, transcribe=True, include_transcription_on_notify=False)
-    message = await home.leave_message(box)
-    await home.run_until_idle()
-    assert (await stored_transcript(home, box, message))["text"] == TRANSCRIPT
+    app = await transcribing_app(tmp_path, smtp_server, engine="command", command=str(engine_program))
+    box = await app.create_box(notify_email=OWNER_EMAIL, transcribe=True, include_transcription_on_notify=False)
+    message = await app.leave_message(box)
+    await app.run_until_idle()
+    assert (await stored_transcript(app, box, message))["text"] == TRANSCRIPT
     assert TRANSCRIPT not in mail_text(smtp_server.mails[0])
-    await home.shut_down()
+    await app.shut_down()
 
 
 async def test_transcription_is_off_by_default(
     tmp_path: Path, smtp_server: FakeSmtpServer, engine_program: Path
 ) -> None:
-    home = await transcribing_app(tmp_path, smtp_server, engine="command", command=str(engine_program))
-    box = await home.create_box(notify_email=OWNER_EMAIL)
-    message = await home.leave_message(box)
-    await home.run_until_idle()
-    assert await stored_transcript(home, box, message) is None
-    await home.shut_down()
+    app = await transcribing_app(tmp_path, smtp_server, engine="command", command=str(engine_program))
+    box = await app.create_box(notify_email=OWNER_EMAIL)
+    message = await app.leave_message(box)
+    await app.run_until_idle()
+    assert await stored_transcript(app, box, message) is None
+    await app.shut_down()
 
 
 @pytest.mark.parametrize(
@@ -108,18 +121,18 @@ async def test_transcription_is_off_by_default(
         {"engine": "command", "command": "sleep 60 #", "timeout_s": 1},
         {"engine": "vosk", "model": "/no/such/model"},
     ],
-    ids=["fails", "is not there", "never ends", "has no model"],
+    ids=["fails", "does not exist", "never ends", "has no model"],
 )
 async def test_failing_engine_does_not_delay_mail(
     tmp_path: Path, smtp_server: FakeSmtpServer, engine: dict[str, Any]
 ) -> None:
-    home = await transcribing_app(tmp_path, smtp_server, **engine)
-    box = await home.create_box(notify_email=OWNER_EMAIL, transcribe=True)
-    message = await home.leave_message(box)
-    await home.run_until_idle()
-    assert (await stored_transcript(home, box, message))["result"] == "error"
+    app = await transcribing_app(tmp_path, smtp_server, **engine)
+    box = await app.create_box(notify_email=OWNER_EMAIL, transcribe=True)
+    message = await app.leave_message(box)
+    await app.run_until_idle()
+    assert (await stored_transcript(app, box, message))["result"] == "error"
     assert len(smtp_server.received) == 1
-    await home.shut_down()
+    await app.shut_down()
 
 
 async def test_bundled_engine_transcribes_sample() -> None:
@@ -131,7 +144,7 @@ async def test_transcription_length_is_limited(tmp_path: Path) -> None:
     path = tmp_path / "engine"
     path.write_text('#!/bin/sh\nstat -c %s "$1"\n')
     path.chmod(0o755)
-    settings = TranscriptionSettings(engine="command", command=str(path), longest_s=3)
+    settings = TranscriptionSettings(engine="command", command=str(path), max_audio_s=3)
     text = await SubprocessTranscriber(settings).transcribe([SOUNDS / "demo" / "dentist.wav"])
     assert int(text) == wav.HEADER_BYTES + 3000 * wav.BYTES_PER_MS
 
@@ -141,8 +154,8 @@ async def test_missing_engine_error_names_remedy() -> None:
         await SubprocessTranscriber(TranscriptionSettings(engine="whisper")).transcribe([])
 
 
-@pytest.mark.parametrize(("language", "understood"), [("en", True), ("en-GB", True), ("de", False)])
-def test_english_engine_handles_only_english(language: str, understood: bool) -> None:
-    assert TranscriptionSettings().supports_language(language) is understood
+@pytest.mark.parametrize(("language", "is_supported"), [("en", True), ("en-GB", True), ("de", False)])
+def test_english_engine_handles_only_english(language: str, is_supported: bool) -> None:
+    assert TranscriptionSettings().supports_language(language) is is_supported
     assert TranscriptionSettings(engine="whisper").supports_language(language)
     assert not TranscriptionSettings(engine="off").supports_language(language)

@@ -1,4 +1,4 @@
-"""Webhooks: every change, signed, repeated until it was taken."""
+"""Webhooks: every event is posted with a signature, and retried until it is accepted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECRET = "a word between us"
 
 
 class WebhookReceiver:
-    """A program that wants to know. `answers`: what it says next; afterwards 204."""
+    """HTTP server of an account. `statuses`: its next responses; afterwards 204."""
 
     def __init__(self) -> None:
         self.statuses: list[str] = []
@@ -41,10 +41,10 @@ class WebhookReceiver:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         headers = dict(line.lower().split(": ", 1) for line in head.strip().split("\r\n")[1:])
         body = await reader.readexactly(int(headers["content-length"]))
-        answer = self.statuses.pop(0) if self.statuses else "204 No Content"
-        if answer.startswith("2"):
+        status = self.statuses.pop(0) if self.statuses else "204 No Content"
+        if status.startswith("2"):
             self.requests.append((headers, body))
-        writer.write(f"HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+        writer.write(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
         await writer.drain()
         writer.close()
 
@@ -83,15 +83,20 @@ async def test_each_event_is_posted_with_signature(
     await webhook_app.run_until_idle()
     await webhook_app.report_box_full(box)
     await webhook_app.run_until_idle()
-    assert [told["event"] for told in receiver.events()] == [
-        "message.new", "message.saved", "message.deleted", "message.renewed", "message.removed", "box.full",
-    ]  # fmt: skip
+    assert [event["event"] for event in receiver.events()] == [
+        "message.new",
+        "message.saved",
+        "message.deleted",
+        "message.renewed",
+        "message.removed",
+        "box.full",
+    ]
     headers, body = receiver.requests[0]
-    signed = hmac.new(SECRET.encode(), f"{headers['x-ivr-timestamp']}.".encode() + body, hashlib.sha256)
-    assert headers["x-ivr-signature"] == f"sha256={signed.hexdigest()}"
-    told = json.loads(body)
-    assert (told["message"]["media_id"], told["message"]["caller_id_name"]) == (message.id, "Jane")
-    assert told["box"]["mailbox"] == "1000"
+    expected = hmac.new(SECRET.encode(), f"{headers['x-ivr-timestamp']}.".encode() + body, hashlib.sha256)
+    assert headers["x-ivr-signature"] == f"sha256={expected.hexdigest()}"
+    event = json.loads(body)
+    assert (event["message"]["media_id"], event["message"]["caller_id_name"]) == (message.id, "Jane")
+    assert event["box"]["mailbox"] == "1000"
     assert receiver.events()[2]["reason"] == "crossbar_action"
 
 
@@ -105,7 +110,7 @@ async def test_failed_webhook_is_retried_with_same_id(
         assert receiver.requests == []
         webhook_app.clock.advance(s=wait_s)
         await webhook_app.run_until_idle()
-    assert len({told["id"] for told in receiver.events()}) == len(receiver.requests) == 1
+    assert len({event["id"] for event in receiver.events()}) == len(receiver.requests) == 1
 
 
 async def test_receiver_answering_gone_is_not_retried(
@@ -114,8 +119,8 @@ async def test_receiver_answering_gone_is_not_retried(
     receiver.statuses = ["410 Gone"]
     await webhook_app.leave_message(await webhook_app.create_box())
     await webhook_app.run_until_idle()
-    [row] = await webhook_app.pending_tasks()
-    assert row.is_given_up
+    [task] = await webhook_app.pending_tasks()
+    assert task.is_given_up
 
 
 async def test_account_can_subscribe_to_selected_events(
@@ -126,7 +131,7 @@ async def test_account_can_subscribe_to_selected_events(
     message = await mail_app.leave_message(box)
     await mail_app.container.messages.move_to(box.id, message.id, Folder.DELETED, ChangeReason.KEY)
     await mail_app.run_until_idle()
-    assert [told["event"] for told in receiver.events()] == ["message.deleted"]
+    assert [event["event"] for event in receiver.events()] == ["message.deleted"]
     assert "x-ivr-signature" not in receiver.requests[0][0]
 
 
@@ -135,9 +140,9 @@ async def test_invalid_webhook_url_is_dropped(mail_app: NotificationAppFixture, 
     await set_webhook(mail_app, url=url)
     await mail_app.leave_message(await mail_app.create_box())
     await mail_app.run_until_idle()
-    [row] = await mail_app.pending_tasks()
-    assert row.is_given_up
-    assert "no address" in (row.error or "")
+    [task] = await mail_app.pending_tasks()
+    assert task.is_given_up
+    assert "not an http(s) URL" in (task.error or "")
 
 
 async def test_account_without_webhook_sends_nothing(mail_app: NotificationAppFixture) -> None:

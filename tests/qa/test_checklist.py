@@ -34,7 +34,7 @@ def rows() -> dict[str, tuple[str, str]]:
     return found
 
 
-def tests_named_by(row: str) -> list[str]:
+def named_tests(row: str) -> list[str]:
     """The tests that a row names and that need no Asterisk, as pytest wants them."""
     return [name for name in re.findall(r"tests/[\w/]+\.py::\w+", rows()[row][1]) if "tests/asterisk/" not in name]
 

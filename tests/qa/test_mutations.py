@@ -8,7 +8,7 @@ import pytest
 
 from tests.mutations.__main__ import ROOT
 from tests.mutations.mutant_table import MUTANTS, Mutant
-from tests.qa.test_checklist import rows, tests_named_by
+from tests.qa.test_checklist import rows, named_tests
 
 ENOUGH = 40
 
@@ -18,7 +18,7 @@ def test_mutant_source_is_unique_and_row_names_test(one: Mutant) -> None:
     assert (ROOT / one.file).read_text().count(one.old) == 1, f"{one.old!r} does not stand once in {one.file}"
     assert one.new != one.old
     assert one.checklist_id in rows()
-    assert tests_named_by(one.checklist_id), f"{one.checklist_id} names no test that runs without an Asterisk"
+    assert named_tests(one.checklist_id), f"{one.checklist_id} names no test that runs without an Asterisk"
 
 
 def test_mutants_are_enough_and_rows_unique() -> None:

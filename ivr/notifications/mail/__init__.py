@@ -1,1 +1,1 @@
-"""Mail: who gets one, what is in it, and how it goes to the server."""
+"""Mail notifications: recipients, content, and delivery to the mail server."""

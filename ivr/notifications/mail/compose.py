@@ -1,4 +1,4 @@
-"""A mail as it goes to the server."""
+"""Composition of a mail as a MIME message."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ MIME_TYPES = {"mp3": ("audio", "mpeg"), "mp4": ("audio", "mp4"), "wav": ("audio"
 
 
 def message_id_header(task: OutboxTask, account: Account) -> str:
-    """The same for every attempt: a mail server, or a person, can tell a double. The message's id makes it unique
-    among installations."""
+    """Return the Message-ID of a mail: the same at each attempt, so that a duplicate can be recognized.
+
+    The message's id makes it unique among installations.
+    """
     domain = re.sub(r"[^A-Za-z0-9.-]+", "-", account.realm or account.name).strip("-.") or "localhost"
     return f"<{task.id}.{task.message_id or task.box_id}@{domain}>"
 
@@ -26,7 +28,7 @@ def message_id_header(task: OutboxTask, account: Account) -> str:
 def compose(
     task: OutboxTask, account: Account, sender: str, content: MailContent, attachment: Attachment | None
 ) -> bytes:
-    """Text and HTML, with the audio attached. Raises ValueError for an address that is none."""
+    """Return a mail with text, HTML and the attachment. Raises `ValueError` for an invalid address."""
     mail = EmailMessage(policy=policy.SMTP)
     mail["From"] = sender
     mail["To"] = task.target

@@ -1,4 +1,4 @@
-"""Hands a mail to the mail server, in a thread of a few that do nothing else."""
+"""SMTP client. It runs in a small thread pool of its own, because smtplib blocks."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ from ivr.notifications.settings import MailSettings
 
 
 class SmtpClient:
-    """The mail server of the settings."""
+    """Sends mails to the configured mail server, each over a connection of its own."""
 
     def __init__(self, settings: MailSettings) -> None:
         self._settings = settings
-        self._executor = ThreadPoolExecutor(settings.at_once, "mail")
+        self._executor = ThreadPoolExecutor(settings.max_connections, "mail")
 
     async def send(self, recipient: str, mail: bytes) -> None:
-        """Returns when the server has taken it. Raises `NotificationFailed`, `NotificationUndeliverable`."""
+        """Send a mail and return when the server has accepted it.
+
+        Raises `NotificationFailed` for a temporary error and `NotificationUndeliverable` for a permanent one.
+        """
         await asyncio.get_running_loop().run_in_executor(self._executor, self._send, recipient, mail)
 
     def close(self) -> None:
+        """Cancel waiting mails and stop the threads."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _send(self, recipient: str, mail: bytes) -> None:
@@ -31,13 +35,17 @@ class SmtpClient:
         try:
             smtp = self._connect()
         except smtplib.SMTPAuthenticationError as error:
-            raise NotificationFailed(f"{server.host} does not let us sign in: {_reply_text(error)}") from error
+            raise NotificationFailed(
+                f"{server.host} rejects the login, check mail.username and mail.password: {_reply_text(error)}"
+            ) from error
         except (OSError, smtplib.SMTPException) as error:
             raise NotificationFailed(f"{server.host}:{server.port}: {error}") from error
         try:
             options = () if recipient.isascii() else ("SMTPUTF8", "BODY=8BITMIME")
             if options and not smtp.has_extn("smtputf8"):
-                raise NotificationUndeliverable(f"{server.host} takes no address such as {recipient!r}")
+                raise NotificationUndeliverable(
+                    f"{server.host} does not support addresses with non-ASCII characters (SMTPUTF8): {recipient!r}"
+                )
             smtp.sendmail(server.sender, [recipient], mail, options)
         except smtplib.SMTPRecipientsRefused as error:
             raise _error_for(*error.recipients[recipient]) from error
@@ -46,8 +54,9 @@ class SmtpClient:
         except (OSError, smtplib.SMTPException) as error:
             raise NotificationFailed(f"{server.host}:{server.port}: {error}") from error
         finally:
+            # The outcome is settled before QUIT; an error there changes nothing.
             with contextlib.suppress(OSError, smtplib.SMTPException):
-                smtp.quit()  # What it says now changes nothing: it has taken the mail, or not.
+                smtp.quit()
 
     def _connect(self) -> smtplib.SMTP:
         server = self._settings
@@ -60,8 +69,8 @@ class SmtpClient:
         try:
             if server.security == "starttls":
                 smtp.starttls(context=self._ssl_context())
-            if server.user:
-                smtp.login(server.user, server.password)
+            if server.username:
+                smtp.login(server.username, server.password)
             smtp.ehlo_or_helo_if_needed()
         except BaseException:
             smtp.close()
@@ -73,9 +82,9 @@ class SmtpClient:
 
 
 def _error_for(code: int, reply: bytes | str) -> NotificationFailed:
-    """4xx: not now; 5xx: never."""
+    """Map an SMTP reply to an error: 4xx is temporary, 5xx is permanent."""
     text = reply.decode(errors="replace") if isinstance(reply, bytes) else reply
-    return (NotificationUndeliverable if code >= 500 else NotificationFailed)(f"the mail server said {code} {text}")
+    return (NotificationUndeliverable if code >= 500 else NotificationFailed)(f"the mail server replied {code} {text}")
 
 
 def _reply_text(error: smtplib.SMTPResponseException) -> str:

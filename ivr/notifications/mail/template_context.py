@@ -1,4 +1,4 @@
-"""What a template may say about a message, by Kazoo's names (kazoo-behaviour §5.1)."""
+"""Variables of mail templates. They have the names of Kazoo's voicemail templates, so that a site can move its own."""
 
 from __future__ import annotations
 
@@ -26,13 +26,16 @@ _INVISIBLE_CHARACTERS = re.compile(
 
 
 def to_single_line(text: str) -> str:
-    """One line without anything invisible: what callers say of themselves goes into headers and names of files."""
+    """Collapse a text to one line of visible characters.
+
+    A caller chooses name and number freely, and both appear in headers and file names.
+    """
     return " ".join(_INVISIBLE_CHARACTERS.sub(" ", text).split())
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """The audio of a message as it goes out; `content` None: it is not attached, because it is too large."""
+    """The audio of a message as a mail attachment. `content` is None when it is too large to be attached."""
 
     filename: str
     extension: str
@@ -40,26 +43,26 @@ class Attachment:
 
 
 def attachment_filename(mailbox: Mailbox, message: Message) -> str:
-    """`<caller>_<date>_<time>.<extension>`, lower-case, blanks as `_`, url-encoded (kazoo-behaviour §5.1)."""
+    """Return `<caller>_<date>_<time>.<extension>` in lower case, with `_` for blanks, URL-encoded as in Kazoo."""
     caller = to_single_line(message.caller.name or message.caller.number or "unknown")[:MAX_CALLER_LENGTH]
-    when = f"{mailbox.local(message.time):%Y-%m-%d_%H-%M-%S}"
-    name = f"{caller}_{when}.{mailbox.settings.media_extension}".lower().replace(" ", "_")
+    date = f"{mailbox.local(message.time):%Y-%m-%d_%H-%M-%S}"
+    name = f"{caller}_{date}.{mailbox.settings.media_extension}".lower().replace(" ", "_")
     return quote(name, safe="+").lstrip(".")
 
 
 def transcription_text(message: Message) -> str:
-    """Its text; "" where there is none."""
+    """Return the text of a message's transcription; "" when there is none or it failed."""
     if not message.transcription:
         return ""
     try:
-        kept = json.loads(message.transcription)
+        stored = json.loads(message.transcription)
     except ValueError:
         return message.transcription
-    return str(kept.get("text") or "") if isinstance(kept, dict) and kept.get("result") == "success" else ""
+    return str(stored.get("text") or "") if isinstance(stored, dict) and stored.get("result") == "success" else ""
 
 
 def box_context(mailbox: Mailbox, counts: Counts) -> dict[str, Any]:
-    """What can be said about a box alone."""
+    """Return the variables of a mail about a box."""
     box = mailbox.settings
     return {
         "voicemail": {
@@ -93,9 +96,9 @@ def box_context(mailbox: Mailbox, counts: Counts) -> dict[str, Any]:
 def message_context(
     mailbox: Mailbox, counts: Counts, message: Message, attachment: Attachment | None
 ) -> dict[str, Any]:
-    """What can be said about a message."""
-    about = box_context(mailbox, counts)
-    about["voicemail"] |= {
+    """Return the variables of a mail about a message."""
+    context = box_context(mailbox, counts)
+    context["voicemail"] |= {
         "msg_id": message.id,
         "transcription": transcription_text(message) if mailbox.settings.include_transcription_on_notify else "",
         "length": _format_duration(message.length_ms),
@@ -107,7 +110,7 @@ def message_context(
         "too_large": attachment is not None and attachment.content is None,
     }
     return {
-        **about,
+        **context,
         "caller_id": _caller_context(message.caller),
         "callee_id": _caller_context(Caller(mailbox.number, mailbox.settings.name)),
         "from": _parse_sip_uri(message.from_uri),
@@ -121,11 +124,11 @@ def message_context(
 
 
 def _user_context(user: User | None, mailbox: Mailbox) -> dict[str, str]:
-    own = user.settings if user else {}
+    settings = user.settings if user else {}
     name = user.name if user else ""
     return {
-        "first_name": str(own.get("first_name") or name),
-        "last_name": str(own.get("last_name") or ""),
+        "first_name": str(settings.get("first_name") or name),
+        "last_name": str(settings.get("last_name") or ""),
         "email": (user and user.email) or "",
         "username": (user and user.username) or name,
         "timezone": (user and user.timezone) or mailbox.account.timezone,
@@ -134,8 +137,8 @@ def _user_context(user: User | None, mailbox: Mailbox) -> dict[str, str]:
 
 def _caller_context(caller: Caller) -> dict[str, str]:
     name, number = to_single_line(caller.name), to_single_line(caller.number)
-    both = f"{name} ({number})" if name and number and name != number else name or number or "unknown caller"
-    return {"name": name, "number": number, "name_number": both}
+    name_and_number = f"{name} ({number})" if name and number and name != number else name or number or "unknown caller"
+    return {"name": name, "number": number, "name_number": name_and_number}
 
 
 def _parse_sip_uri(uri: str) -> dict[str, str]:
@@ -144,7 +147,7 @@ def _parse_sip_uri(uri: str) -> dict[str, str]:
 
 
 def _format_duration(ms: int) -> str:
-    """HH:MM:SS."""
+    """Return a duration as HH:MM:SS."""
     s = round(ms / 1000)
     return f"{s // 3600:02}:{s // 60 % 60:02}:{s % 60:02}"
 

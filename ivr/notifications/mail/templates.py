@@ -1,8 +1,9 @@
-"""The texts of mails: ours, or a site's own, per account and language.
+"""Mail templates: the built-in ones, and the site's own for an account and language.
 
-Three files a kind: `new.subject`, `new.txt`, `new.html`. Each is looked for by itself, in the site's folder under the
-account's name or id and the language, the account, the language, and nothing; then among ours, in the language and in
-English. A template that fails is told to the log and ours is used: no mail is lost to a slip in one.
+A mail consists of three templates, such as `new.subject`, `new.txt` and `new.html`. Each is searched separately: in the
+site's folder under account and language, account, language, and the folder itself; then among the built-in templates in
+the language, and in English. The account's folder has its name or its id. A template that fails to render is logged and
+the next one is used, so that a mistake in a template never prevents a mail.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class MailContent:
-    """What a mail says."""
+    """The rendered templates of one mail."""
 
     subject: str
     plain_text: str
@@ -35,10 +36,10 @@ class MailContent:
 
 
 class MailTemplates:
-    """`folder`: the site's own; None: it has none."""
+    """Renders mails. `folder`: the site's own templates; None uses only the built-in ones."""
 
     def __init__(self, folder: Path | None) -> None:
-        loaders = {"ours": FileSystemLoader(BUILT_IN_FOLDER)}
+        loaders = {"builtin": FileSystemLoader(BUILT_IN_FOLDER)}
         if folder:
             loaders["site"] = FileSystemLoader(folder)
         self._environment = SandboxedEnvironment(
@@ -50,23 +51,23 @@ class MailTemplates:
             keep_trailing_newline=True,
         )
 
-    def render(self, kind: str, account: Account, language: str, context: Mapping[str, Any]) -> MailContent:
-        """The mail of that kind."""
-        subject, text, html = (
-            self._render([f"{place}{kind}.{part}" for place in _search_path(account, language)], context)
+    def render(self, name: str, account: Account, language: str, context: Mapping[str, Any]) -> MailContent:
+        """Render a mail. `name`: the templates' common name, such as `new`. `context`: the variables."""
+        subject, plain_text, html = (
+            self._render([f"{folder}{name}.{part}" for folder in _search_path(account, language)], context)
             for part in ("subject", "txt", "html")
         )
-        return MailContent(to_single_line(subject)[:MAX_SUBJECT_LENGTH], text, html)
+        return MailContent(to_single_line(subject)[:MAX_SUBJECT_LENGTH], plain_text, html)
 
-    def _render(self, names: list[str], context: Mapping[str, Any]) -> str:
-        for name in names:
+    def _render(self, candidates: list[str], context: Mapping[str, Any]) -> str:
+        for name in candidates:
             try:
                 return self._environment.get_template(name).render(context)
             except TemplateNotFound:
                 continue
             except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
-                log.error("mail.template", template=name, error=str(error))
-        raise TemplateNotFound(names[-1])
+                log.error("mail.template_failed", template=name, error=str(error))
+        raise TemplateNotFound(candidates[-1])
 
 
 def _search_path(account: Account, language: str) -> Iterator[str]:
@@ -75,4 +76,4 @@ def _search_path(account: Account, language: str) -> Iterator[str]:
         yield f"site/{owner}/{short}/"
     for owner in (account.name, account.id):
         yield f"site/{owner}/"
-    yield from (f"site/{short}/", "site/", f"ours/{short}/", "ours/en/")
+    yield from (f"site/{short}/", "site/", f"builtin/{short}/", "builtin/en/")

@@ -1,1 +1,1 @@
-"""What was said in a message, as text: a port, and the engines behind it, each in a process of its own."""
+"""Transcription of messages. Each speech recognition engine runs in a process of its own."""

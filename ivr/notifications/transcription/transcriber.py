@@ -1,4 +1,4 @@
-"""The port behind which speech becomes text, and the one that has it done by a process of low priority."""
+"""Transcriber interface, and its implementation by a subprocess of low priority."""
 
 from __future__ import annotations
 
@@ -14,59 +14,64 @@ from pathlib import Path
 from typing import Protocol
 
 from ivr.errors import NotificationFailed
-from ivr.notifications.transcription.settings import TranscriptionSettings
+from ivr.notifications.settings import TranscriptionSettings
 
 
 class Transcriber(Protocol):
-    """Turns a message into text."""
+    """Speech recognition for messages."""
 
     async def transcribe(self, recordings: Sequence[Path]) -> str:
-        """What was said in them, in their order; "" for nothing. Raises `NotificationFailed` where it cannot be told."""
+        """Return the text of the concatenated recordings; "" when no speech was recognized.
+
+        Raises `NotificationFailed` when the engine failed or ran longer than allowed.
+        """
 
 
 class SubprocessTranscriber:
-    """The engine of the settings, in a process for each message."""
+    """Runs the configured engine in one subprocess per message."""
 
     def __init__(self, settings: TranscriptionSettings) -> None:
         self._settings = settings
 
     async def transcribe(self, recordings: Sequence[Path]) -> str:
-        with tempfile.TemporaryDirectory(prefix="ivr-transcript-") as folder:
-            answer = await self._run_subprocess(
+        with tempfile.TemporaryDirectory(prefix="ivr-transcription-") as folder:
+            result = await self._run_subprocess(
                 {
                     "engine": self._settings.engine,
                     "command": self._settings.command,
                     "model": str(self._settings.model) if self._settings.model else "",
-                    "longest_s": self._settings.longest_s,
-                    "cpu_s": self._settings.timeout_s,
+                    "max_audio_s": self._settings.max_audio_s,
+                    "cpu_limit_s": self._settings.timeout_s,
                     "paths": [str(path) for path in recordings],
                     "joined": str(Path(folder) / "message.wav"),
                 }
             )
-        if "text" not in answer:
-            raise NotificationFailed(f"no transcript: {answer.get('error', 'the engine ended without an answer')}")
-        return str(answer["text"])
+        if "text" not in result:
+            raise NotificationFailed(f"transcription failed: {result.get('error', 'the engine crashed')}")
+        return str(result["text"])
 
-    async def _run_subprocess(self, job: dict[str, object]) -> dict[str, object]:
-        worker = await asyncio.create_subprocess_exec(
+    async def _run_subprocess(self, request: dict[str, object]) -> dict[str, object]:
+        process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "ivr.notifications.transcription.worker",
+            "ivr.notifications.transcription.engine_process",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )
         try:
-            said, _ = await asyncio.wait_for(worker.communicate(json.dumps(job).encode()), self._settings.timeout_s)
-            answer: dict[str, object] = json.loads(said.decode().strip().splitlines()[-1])
+            output, _ = await asyncio.wait_for(
+                process.communicate(json.dumps(request).encode()), self._settings.timeout_s
+            )
+            result: dict[str, object] = json.loads(output.decode().strip().splitlines()[-1])
         except TimeoutError:
-            return {"error": f"it took longer than {self._settings.timeout_s} s"}
+            return {"error": f"it took longer than {self._settings.timeout_s} s (transcription.timeout_s)"}
         except (ValueError, IndexError):
             return {}
         finally:
-            if worker.returncode is None:
+            if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
-                    os.killpg(worker.pid, signal.SIGKILL)
-                await worker.wait()
-        return answer
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
+        return result

@@ -241,7 +241,7 @@ class SqliteMessages:
         )
         counters.adjust_for_message(connection, message, message.folder, 1)
         events.enqueue_for_message(
-            connection, TaskKind.NEW, message, now, **({"quiet": True} if suppress_notifications else {})
+            connection, TaskKind.NEW, message, now, **({"suppress_notifications": True} if suppress_notifications else {})
         )
         events.enqueue_mwi(connection, message.account_id, message.box_id, now)
 

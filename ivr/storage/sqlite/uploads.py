@@ -48,7 +48,7 @@ class SqliteUploads:
             else:
                 arrival = message_rows.next_arrival_seq(connection, before.account_id)
                 connection.execute("UPDATE messages SET arrival = ? WHERE id = ?", (arrival, before.id))
-                events.enqueue_for_message(connection, TaskKind.NEW, before, now, quiet=True)
+                events.enqueue_for_message(connection, TaskKind.NEW, before, now, suppress_notifications=True)
             with quota.make_space(connection, before.box_id, now, exclude_id=before.id) as purged:
                 counters.adjust_for_message(connection, before, before.folder, -1)
                 counters.adjust_for_message(connection, after, after.folder, 1)

@@ -1,6 +1,6 @@
-"""The lane of transcripts: the text is kept with the message, and only then is anybody mailed (kazoo-behaviour §5.4).
+"""Transcribes new messages, stores the text with the message, and enqueues the mails afterwards.
 
-A failure is kept as such and holds nothing back.
+A failure is stored as well, and the mails are sent without a text.
 """
 
 from __future__ import annotations
@@ -9,39 +9,37 @@ import json
 
 import structlog
 
-from ivr.clock import Clock
 from ivr.errors import NotFound, NotificationFailed, PastRetention
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
-from ivr.notifications.mail.mail_worker import enqueue_new_message_mail
+from ivr.notifications.mail.subscriber import enqueue_new_message_mail
 from ivr.notifications.transcription.transcriber import Transcriber
 from ivr.notifications.worker import Handler, HandlerResult
 from ivr.storage.protocols import MessageStore, Transaction
 from ivr.storage.records import Folder, Message, OutboxTask, TaskKind
 
 NO_CUTOFF = 0
+"""Finds messages of any age."""
 
 log = structlog.get_logger()
 
 
-class TranscriptionWorker:
-    """`mails`: whether mail is sent at all."""
+class TranscriptionHandler:
+    """Handler of transcription tasks. `mail_enabled`: whether a mail server is configured."""
 
     def __init__(
         self,
+        *,
         boxes: Boxes,
         messages: MessageStore,
         delivery: Delivery,
         transcriber: Transcriber,
-        clock: Clock,
-        *,
         mail_enabled: bool,
     ) -> None:
         self._boxes = boxes
         self._messages = messages
         self._delivery = delivery
         self._transcriber = transcriber
-        self._clock = clock
         self._mail_enabled = mail_enabled
 
     @property
@@ -49,26 +47,26 @@ class TranscriptionWorker:
         return {TaskKind.TRANSCRIPTION: self.transcribe}
 
     async def transcribe(self, task: OutboxTask) -> HandlerResult:
-        """One message."""
+        """Transcribe one message, unless its box or message no longer exists."""
         try:
             mailbox = await self._boxes.get(task.box_id)
             message = await self._messages.get(task.box_id, str(task.message_id), NO_CUTOFF)
         except (NotFound, PastRetention):
             return None
-        kept = json.dumps(await self._transcribe_audio(message), ensure_ascii=False)
+        transcription = json.dumps(await self._transcribe_audio(message), ensure_ascii=False)
 
-        def also(transaction: Transaction) -> None:
-            transaction.set_transcription(message, kept)
-            if self._mail_enabled and message.folder is Folder.NEW and not task.payload.get("quiet"):
+        def store_and_notify(transaction: Transaction) -> None:
+            transaction.set_transcription(message, transcription)
+            if self._mail_enabled and message.folder is Folder.NEW and not task.payload.get("suppress_notifications"):
                 enqueue_new_message_mail(transaction, mailbox, message)
 
-        return also
+        return store_and_notify
 
     async def _transcribe_audio(self, message: Message) -> dict[str, str]:
         try:
             text = await self._transcriber.transcribe(self._delivery.audio(message))
         except NotificationFailed as error:
-            log.error("transcript.failed", message=message.id, error=str(error))
+            log.error("transcription.failed", message=message.id, error=str(error))
             return {"result": "error", "text": ""}
-        log.info("transcript.made", message=message.id, words=len(text.split()))
+        log.info("transcription.completed", message=message.id, words=len(text.split()))
         return {"result": "success", "text": text}

@@ -1,0 +1,116 @@
+"""Enqueues mails for events, and resolves their recipients."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from ivr.mailbox.mailbox import Mailbox
+from ivr.notifications.event import MailboxEvent
+from ivr.notifications.settings import NotificationSettings
+from ivr.storage.protocols import Transaction
+from ivr.storage.records import Folder, Message, TaskKind
+
+ADDRESS_PATTERN = re.compile(r"[^@\s,;<>\"\x00-\x1f\x7f]+@[^@\s,;<>\"\x00-\x1f\x7f]+")
+
+TEMPLATES = {TaskKind.NEW: "new_message", TaskKind.BOX_FULL: "box_full", TaskKind.BOX_LOCKED: "box_locked"}
+"""Template of the mail for each event that is mailed."""
+
+
+class MailSubscriber:
+    """Enqueues mails for new messages, full boxes and locked boxes.
+
+    A message that is to be transcribed is transcribed first, and the transcription's handler enqueues the mails.
+    `mail_enabled`: whether a mail server is configured. `can_transcribe`: takes a language.
+    """
+
+    def __init__(
+        self, settings: NotificationSettings, *, mail_enabled: bool, can_transcribe: Callable[[str], bool]
+    ) -> None:
+        self._settings = settings
+        self._mail_enabled = mail_enabled
+        self._can_transcribe = can_transcribe
+
+    def handle(self, transaction: Transaction, event: MailboxEvent) -> None:
+        if event.kind is TaskKind.NEW:
+            if event.message:
+                self._handle_new_message(transaction, event, event.message)
+        elif event.kind in TEMPLATES and self._mail_enabled and self._acquire_throttle(transaction, event):
+            for address in resolve_recipients(event.mailbox, event.kind):
+                transaction.enqueue(
+                    TaskKind.MAIL,
+                    account_id=event.mailbox.account_id,
+                    box_id=event.mailbox.id,
+                    target=address,
+                    payload={"template": TEMPLATES[event.kind]},
+                )
+
+    def _handle_new_message(self, transaction: Transaction, event: MailboxEvent, message: Message) -> None:
+        mailbox = event.mailbox
+        is_transcribed = mailbox.settings.transcribe and self._can_transcribe(mailbox.language)
+        if is_transcribed and _needs_transcription(message):
+            transaction.enqueue(
+                TaskKind.TRANSCRIPTION,
+                account_id=mailbox.account_id,
+                box_id=mailbox.id,
+                message_id=message.id,
+                payload={"suppress_notifications": event.suppress_owner_notification},
+            )
+        elif self._mail_enabled and message.folder is Folder.NEW and not event.suppress_owner_notification:
+            enqueue_new_message_mail(transaction, mailbox, message)
+
+    def _acquire_throttle(self, transaction: Transaction, event: MailboxEvent) -> bool:
+        """Return whether the throttle allows a mail now: otherwise each caller of a full box would cause one."""
+        return transaction.acquire_throttle(
+            event.kind,
+            account_id=event.mailbox.account_id,
+            box_id=event.mailbox.id,
+            interval_s=self._settings.throttle_s,
+        )
+
+
+def enqueue_new_message_mail(transaction: Transaction, mailbox: Mailbox, message: Message) -> None:
+    """Enqueue one mail for each recipient of a new message."""
+    for address in resolve_recipients(mailbox, TaskKind.NEW):
+        transaction.enqueue(
+            TaskKind.MAIL,
+            account_id=mailbox.account_id,
+            box_id=mailbox.id,
+            message_id=message.id,
+            target=address,
+            payload={"template": TEMPLATES[TaskKind.NEW]},
+        )
+
+
+def resolve_recipients(mailbox: Mailbox, kind: TaskKind) -> list[str]:
+    """Return the addresses that are mailed about an event: each once, in the order of the box's settings.
+
+    An owner with `vm_to_email_enabled: false` gets no mail about new messages, even when listed.
+    """
+    box = mailbox.settings
+    listed = [
+        *box.notify_email_addresses,
+        *([box.notify_email] if box.notify_email else []),
+        *_legacy_recipients(mailbox),
+    ]
+    owner = (mailbox.owner and mailbox.owner.email) or ""
+    if kind is TaskKind.NEW and mailbox.owner and not mailbox.owner.settings.get("vm_to_email_enabled", True):
+        listed = [address for address in listed if address.lower() != owner.lower()]
+    elif owner and (kind is not TaskKind.NEW or not box.shared_vmbox or box.shared_vmbox_notify_owner_email):
+        listed.append(owner)
+    unique: dict[str, str] = {}
+    for address in listed:
+        if ADDRESS_PATTERN.fullmatch(address):
+            unique.setdefault(address.lower(), address)
+    return list(unique.values())
+
+
+def _needs_transcription(message: Message) -> bool:
+    """Return whether the message must be transcribed. A copy has its original's text, unless it has an intro."""
+    return message.transcription is None or message.intro_id is not None
+
+
+def _legacy_recipients(mailbox: Mailbox) -> list[str]:
+    """Return the addresses in Kazoo's old key `notify_email_address`: one address, or a list."""
+    value = (mailbox.settings.model_extra or {}).get("notify_email_address") or []
+    return [str(address) for address in ([value] if isinstance(value, str) else value)]
