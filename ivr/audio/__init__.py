@@ -1,1 +1,1 @@
-"""Samples and formats: what lies in a recording, whoever owns it."""
+"""Audio samples, formats and conversion."""

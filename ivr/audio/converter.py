@@ -1,4 +1,4 @@
-"""Where audio is converted: a few processes of low priority, started when first needed, ended when they hang."""
+"""A pool of worker processes that convert audio: low priority, started when first needed, killed when they hang."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from ivr.audio.formats import AudioFormat, by_name
 from ivr.errors import InvalidAudio, NotFound, SoundsError
 
 TIMEOUT_S = 120.0
+"""Time for one job, in seconds."""
 
 
 class ConversionPool:
-    """`workers`: how many jobs at a time; the others wait for their turn. `patience_s`: how long one may take."""
+    """Runs at most `workers` jobs at a time; further jobs wait. A job that exceeds `timeout_s` is killed."""
 
     def __init__(self, workers: int = 1, timeout_s: float = TIMEOUT_S) -> None:
         self._slots = asyncio.Semaphore(workers)
@@ -25,19 +26,19 @@ class ConversionPool:
         self._timeout_s = timeout_s
 
     async def decode_to_recording(self, upload: Path, target: Path, longest_s: int) -> tuple[AudioFormat, int]:
-        """Make a recording of our form at `target` of what was uploaded; its format, and its length in ms.
+        """Decode an upload to a recording at `target`; return its original format and its length in ms.
 
-        Raises `InvalidAudio`.
+        Raises `InvalidAudio`, also for audio longer than `longest_s` seconds.
         """
-        done = await self._submit(job="record", upload=str(upload), target=str(target), longest_s=longest_s)
-        return by_name(str(done["format"])), int(str(done["length_ms"]))
+        result = await self._submit(job="record", upload=str(upload), target=str(target), longest_s=longest_s)
+        return by_name(str(result["format"])), int(str(result["length_ms"]))
 
     async def encode(self, paths: list[Path], audio_format: AudioFormat, target: Path) -> None:
-        """Give recordings of ours, joined, another form. Raises `NotFound`, `InvalidAudio`."""
+        """Concatenate recordings and encode them. Raises `NotFound` for a missing recording, `InvalidAudio`."""
         await self._submit(job="form", paths=[str(path) for path in paths], name=audio_format.name, target=str(target))
 
     async def close(self) -> None:
-        """Send the workers home."""
+        """Stop all workers."""
         for worker in self._idle:
             await _stop_worker(worker)
         self._idle.clear()
@@ -45,17 +46,17 @@ class ConversionPool:
     async def _submit(self, **job: object) -> dict[str, object]:
         async with self._slots:
             worker = self._idle.pop() if self._idle else await _start_worker()
-            answer: dict[str, object] = {}
+            response: dict[str, object] = {}
             try:
-                answer = await asyncio.wait_for(_send_job(worker, job), self._timeout_s)
+                response = await asyncio.wait_for(_send_job(worker, job), self._timeout_s)
             except (TimeoutError, OSError, ValueError):
-                pass  # It hangs, or was ended for taking too much; the file was not fit to be heard.
+                pass  # The worker hangs, or was killed for exceeding its limits: the file counts as invalid.
             finally:
-                if answer:
+                if response:
                     self._idle.append(worker)
                 else:
                     await _stop_worker(worker)
-        return _parse_response(answer)
+        return _parse_response(response)
 
 
 def _parse_response(response: dict[str, object]) -> dict[str, object]:
@@ -66,7 +67,7 @@ def _parse_response(response: dict[str, object]) -> dict[str, object]:
         raise NotFound(f"the recording {Path(str(response['gone'])).name} is gone")
     if "failed" in response:
         raise SoundsError(f"audio could not be converted: {response['failed']}")
-    raise InvalidAudio(str(response.get("refused", "the audio takes too much time or memory to be read")))
+    raise InvalidAudio(str(response.get("refused", "the audio takes too much time or memory to convert")))
 
 
 async def _start_worker() -> asyncio.subprocess.Process:
@@ -85,12 +86,12 @@ async def _send_job(worker: asyncio.subprocess.Process, job: dict[str, object]) 
     assert worker.stdout
     worker.stdin.write(json.dumps(job).encode() + b"\n")
     await worker.stdin.drain()
-    answer: dict[str, object] = json.loads(await worker.stdout.readline())
-    return answer
+    response: dict[str, object] = json.loads(await worker.stdout.readline())
+    return response
 
 
 async def _stop_worker(worker: asyncio.subprocess.Process) -> None:
-    """With whatever it started: both are of one process group."""
+    """Kill the worker and the ffmpeg it may have started: both are in one process group."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(worker.pid, signal.SIGKILL)
     await worker.wait()

@@ -1,22 +1,22 @@
-"""Which audio a file holds, by its first bytes; what its sender says, or its name, proves nothing."""
+"""Audio formats, recognised by the first bytes of a file: its name and its declared content type are not trusted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 SNIFF_BYTES = 16
-"""Bytes that are enough to tell."""
+"""How many bytes `sniff` needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class AudioFormat:
-    """A kind of file that we take or give."""
+    """A file format that is accepted or delivered."""
 
     name: str
     extension: str
     content_type: str
     aliases: tuple[str, ...] = ()
-    """Other content types that mean the same."""
+    """Other content types of the same format."""
 
     @property
     def content_types(self) -> tuple[str, ...]:
@@ -28,31 +28,31 @@ MP3 = AudioFormat("mp3", ".mp3", "audio/mpeg", ("audio/mp3", "audio/x-mpeg", "au
 MP4 = AudioFormat("mp4", ".m4a", "audio/mp4", ("audio/x-m4a", "audio/m4a", "video/mp4", "audio/aac"))
 OGG = AudioFormat("ogg", ".ogg", "audio/ogg", ("application/ogg", "audio/opus", "audio/vorbis"))
 INPUT_FORMATS = (WAV, MP3, MP4, OGG)
-"""What may be uploaded."""
+"""Formats that can be uploaded."""
 OUTPUT_FORMATS = (WAV, MP3, MP4)
-"""What any message can be given as."""
+"""Formats that every message can be delivered in."""
 
 
 def sniff(start: bytes) -> AudioFormat | None:
-    """What a file that begins with `start` holds, if we take it."""
+    """Return the format of a file that starts with `start`; None for any other than `INPUT_FORMATS`."""
     if start[:4] == b"RIFF" and start[8:12] == b"WAVE":
         return WAV
     if start[:4] == b"OggS":
         return OGG
     if start[4:8] == b"ftyp":
         return MP4
-    # An ID3 tag, or the sync of a frame of layer III.
+    # An ID3 tag, or the sync word of a layer III frame.
     if start[:3] == b"ID3" or (len(start) > 1 and start[0] == 0xFF and start[1] & 0xE6 == 0xE2):
         return MP3
     return None
 
 
 def by_content_type(content_type: str) -> AudioFormat | None:
-    """The format that a content type names, parameters and all."""
-    plain = content_type.split(";", 1)[0].strip().lower()
-    return next((known for known in INPUT_FORMATS if plain in known.content_types), None)
+    """Return the format of a content type, which may have parameters."""
+    media_type = content_type.split(";", 1)[0].strip().lower()
+    return next((known for known in INPUT_FORMATS if media_type in known.content_types), None)
 
 
 def by_name(name: str) -> AudioFormat:
-    """The format of that name; raises KeyError."""
+    """Return the format called `name`. Raises KeyError."""
     return {known.name: known for known in INPUT_FORMATS}[name]

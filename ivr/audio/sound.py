@@ -1,4 +1,4 @@
-"""One file that a call can play."""
+"""A sound file that a call can play."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """8 kHz mono 16-bit WAV at a path that Asterisk can read."""
+    """An 8 kHz mono 16-bit WAV file at a path that Asterisk can read."""
 
     path: Path
     length_ms: int
     text: str
-    """What is heard, in words, for the journal of the call."""
+    """The words of the sound, for the journal of the call."""

@@ -1,8 +1,10 @@
-"""The one form in which recordings are kept: WAV, 8 kHz, mono, 16 bit, data at byte 44.
+"""The canonical format of all recordings: WAV, 8 kHz, mono, 16 bit, data at byte 44.
 
-Asterisk seeks in it to the sample, but takes the data to begin at byte 44 whatever the header says, so every file we
-make has exactly that header. The length of a recording is taken from its size, never from its header: Asterisk writes
-the header's lengths only when it closes the file, so one cut short by a crash has none.
+Asterisk seeks in it to the exact sample, but assumes that the data starts at byte 44, whatever the header says.
+Therefore every file that we write has exactly this header.
+
+The length of a recording is computed from its size, never read from its header: Asterisk writes the lengths in the
+header only when it closes the file, so a recording interrupted by a crash has none.
 """
 
 from __future__ import annotations
@@ -18,79 +20,61 @@ BYTES_PER_MS = SAMPLES_PER_MS * 2
 HEADER_BYTES = 44
 
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+_FORMAT_CHUNK = (16, 1, 1, SAMPLE_RATE, SAMPLE_RATE * 2, 2, 16)
+"""Size of the chunk, PCM, channels, samples per second, bytes per second, bytes per frame, bits per sample."""
 
 
 def header(data_bytes: int) -> bytes:
-    """The 44 bytes in front of `data_bytes` of samples."""
-    return _HEADER.pack(
-        b"RIFF",
-        HEADER_BYTES - 8 + data_bytes,
-        b"WAVE",
-        b"fmt ",
-        16,
-        1,
-        1,
-        SAMPLE_RATE,
-        SAMPLE_RATE * 2,
-        2,
-        16,
-        b"data",
-        data_bytes,
-    )
+    """Return the 44-byte header for `data_bytes` bytes of samples."""
+    riff_bytes = HEADER_BYTES - 8 + data_bytes
+    return _HEADER.pack(b"RIFF", riff_bytes, b"WAVE", b"fmt ", *_FORMAT_CHUNK, b"data", data_bytes)
 
 
 def is_canonical(start: bytes) -> bool:
-    """Whether a file that begins with `start` (44 bytes) has our form; its lengths may be wrong."""
+    """Return whether a file that starts with `start` (44 bytes) has this format. The lengths are not checked."""
     if len(start) < HEADER_BYTES:
         return False
-    riff, _, wave, fmt, size, *form, data, _ = _HEADER.unpack(start[:HEADER_BYTES])
-    return (riff, wave, fmt, size, data) == (b"RIFF", b"WAVE", b"fmt ", 16, b"data") and form == [
-        1,
-        1,
-        SAMPLE_RATE,
-        SAMPLE_RATE * 2,
-        2,
-        16,
-    ]
+    riff, _, wave, fmt, *format_chunk, data, _ = _HEADER.unpack(start[:HEADER_BYTES])
+    return (riff, wave, fmt, data) == (b"RIFF", b"WAVE", b"fmt ", b"data") and tuple(format_chunk) == _FORMAT_CHUNK
 
 
 def length_ms(path: Path) -> int:
-    """How long the recording at `path` is, by its size; 0 for a file without samples. Raises OSError."""
+    """Return the length of the recording at `path` in ms; 0 without samples. Raises OSError."""
     return length_ms_from_size(path.stat().st_size)
 
 
 def length_ms_from_size(size: int) -> int:
-    """How many ms a recording of `size` bytes lasts."""
+    """Return the length in ms of a recording of `size` bytes."""
     return max(0, size - HEADER_BYTES) // BYTES_PER_MS
 
 
 def read_samples(path: Path) -> bytes:
-    """The samples of the recording at `path`. Raises `InvalidAudio` where it has not our form, and OSError."""
+    """Return the samples of the recording at `path`. Raises `InvalidAudio` for any other format, and OSError."""
     content = path.read_bytes()
     if not is_canonical(content):
         raise InvalidAudio(f"{path} is not a WAV of 8 kHz, mono, 16 bit with its data at byte {HEADER_BYTES}")
-    whole = len(content) - (len(content) - HEADER_BYTES) % 2
-    return content[HEADER_BYTES:whole]
+    end = len(content) - (len(content) - HEADER_BYTES) % 2
+    return content[HEADER_BYTES:end]
 
 
 def write(path: Path, pcm: bytes) -> None:
-    """Write the samples `pcm` as a recording. Not synced."""
+    """Write the samples `pcm` as a recording, without fsync."""
     with path.open("wb") as file:
         file.write(header(len(pcm)))
         file.write(pcm)
 
 
 def silence(ms: int) -> bytes:
-    """Samples of nothing."""
+    """Return samples of silence."""
     return bytes(ms * BYTES_PER_MS)
 
 
 def repair_header(path: Path) -> None:
-    """Make the header of a recording that was never closed tell its true length. Raises `InvalidAudio`, OSError."""
+    """Write the true length into the header of a recording that was never closed. Raises `InvalidAudio`, OSError."""
     with path.open("r+b") as file:
         start = file.read(HEADER_BYTES)
         if not is_canonical(start):
-            raise InvalidAudio(f"{path} is not a recording of Asterisk's")
+            raise InvalidAudio(f"{path} is not a recording made by Asterisk")
         file.seek(0, 2)
         data_bytes = (file.tell() - HEADER_BYTES) // 2 * 2
         file.truncate(HEADER_BYTES + data_bytes)

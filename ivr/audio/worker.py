@@ -1,99 +1,136 @@
-"""The process in which audio is converted, so that no call ever waits for it: low priority, bounded memory and time.
+"""Conversion of audio: decoding what people supply to recordings, encoding recordings to other formats.
 
-Reads one job a line, as JSON, from standard input, and answers with a line each. Started by `ivr/audio/converter.py`.
-Uploads come from strangers: ffmpeg reads them straight from the disk, as the one format that their first bytes tell
-and for no longer than allowed, and never as a whole into memory. Our own recordings are given other forms by pydub.
+As `python -m ivr.audio.worker` it is a process of low priority with bounded memory, so that no call waits for a
+conversion. It reads one job per line, as JSON, from standard input, and answers each with a line. It is started by
+`ivr/audio/converter.py`.
+
+Uploads come from strangers. Therefore ffmpeg reads them directly from the disk, never as a whole into memory, only as
+the format that their first bytes show, and only up to the allowed length. Our own recordings are encoded by pydub.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ivr.audio import formats, wav
 from ivr.errors import InvalidAudio
 
+if TYPE_CHECKING:
+    from pydub import AudioSegment
+
 NICENESS = 10
 MAX_MEMORY_BYTES = 2 * 1024**3
-"""Bytes of address space, of this process and of each ffmpeg."""
+"""Address space of this process, and of each ffmpeg that it starts."""
 MAX_FILE_BYTES = 512 * 1024**2
-"""Bytes of a file, at most."""
+"""Size of a file that is written."""
 FFMPEG = "ffmpeg"
+REMEDY = "install ffmpeg (apt install ffmpeg), or supply a WAV of 8 kHz, mono, 16 bit"
 DEMUXERS = {"wav": "wav", "mp3": "mp3", "mp4": "mov", "ogg": "ogg"}
 CODECS = {"mp3": ("libmp3lame", "32k"), "mp4": ("aac", "32k")}
 
 
-def decode_to_recording(upload: str, target: str, longest_s: int) -> dict[str, object]:
-    """What was uploaded becomes a recording of our form at `target`. Raises `InvalidAudio`."""
-    with Path(upload).open("rb") as file:
-        found = formats.sniff(file.read(formats.SNIFF_BYTES))
-    if found is None:
-        raise InvalidAudio("the file is not audio: WAV, MP3, OGG and M4A are taken")
-    most = longest_s * 1000 * wav.BYTES_PER_MS
-    pcm = Path(f"{target}.pcm")
+def decode_to_samples(path: Path) -> bytes:
+    """Return the samples, at 8 kHz mono 16 bit, of a file in any format that ffmpeg reads.
+
+    For files of an administrator. It burns CPU and reads the whole file, so it must not run in the event loop's thread.
+    Raises OSError, and `InvalidAudio` for a file that is not audio or that would need ffmpeg where it is not installed.
+    """
+    with path.open("rb") as file:
+        start = file.read(wav.HEADER_BYTES)
+    if wav.is_canonical(start):
+        return wav.read_samples(path)
+    if not shutil.which(FFMPEG):
+        raise InvalidAudio(f"{path} must be converted: {REMEDY}")
+    # Imported here, because pydub warns at import where ffmpeg is missing.
+    from pydub import AudioSegment
+    from pydub.exceptions import CouldntDecodeError
+
     try:
-        _run_ffmpeg(
-            "-f",
-            DEMUXERS[found.name],
-            "-protocol_whitelist",
-            "file",
-            "-i",
-            f"file:{upload}",
-            "-map",
-            "0:a:0",
-            "-vn",
-            "-t",
-            str(longest_s + 1),
-            "-ar",
-            str(wav.SAMPLE_RATE),
-            "-ac",
-            "1",
-            "-f",
-            "s16le",
-            f"file:{pcm}",
-        )
+        audio = _decode(path, start)
+        converted = io.BytesIO()
+        audio.export(converted, "wav", parameters=["-ar", str(wav.SAMPLE_RATE), "-ac", "1", "-sample_fmt", "s16"])
+        samples = bytes(AudioSegment.from_file(converted, "wav").raw_data)
+    except (CouldntDecodeError, IndexError, KeyError) as error:
+        raise InvalidAudio(f"{path} is not audio that ffmpeg can read") from error
+    if not samples:
+        raise InvalidAudio(f"{path} has no sound in it")
+    return samples
+
+
+def decode_to_recording(upload: str, target: str, longest_s: int) -> dict[str, object]:
+    """Decode an upload to a recording at `target`; return its original format and its length.
+
+    Raises `InvalidAudio`, also for audio longer than `longest_s` seconds.
+    """
+    with Path(upload).open("rb") as file:
+        audio_format = formats.sniff(file.read(formats.SNIFF_BYTES))
+    if audio_format is None:
+        raise InvalidAudio("the file is not audio: send WAV, MP3, OGG or M4A")
+    max_bytes = longest_s * 1000 * wav.BYTES_PER_MS
+    pcm = Path(f"{target}.pcm")
+    # fmt: off
+    arguments = (
+        "-f", DEMUXERS[audio_format.name], "-protocol_whitelist", "file", "-i", f"file:{upload}",
+        "-map", "0:a:0", "-vn", "-t", str(longest_s + 1),
+        "-ar", str(wav.SAMPLE_RATE), "-ac", "1", "-f", "s16le", f"file:{pcm}",
+    )
+    # fmt: on
+    try:
+        _run_ffmpeg(*arguments)
         size = pcm.stat().st_size if pcm.exists() else 0
         if not size:
             raise InvalidAudio("the file has no sound in it")
-        if size > most:
+        if size > max_bytes:
             raise InvalidAudio(f"the audio is longer than {longest_s} s")
         _write_wav(pcm, Path(target))
     finally:
         pcm.unlink(missing_ok=True)
-    return {"format": found.name, "length_ms": size // wav.BYTES_PER_MS}
+    return {"format": audio_format.name, "length_ms": size // wav.BYTES_PER_MS}
 
 
 def encode(paths: list[str], name: str, target: str) -> dict[str, object]:
-    """Recordings of ours, joined, in another form at `target`."""
+    """Concatenate recordings and encode them to the format `name` at `target`."""
     from pydub import AudioSegment
 
     samples = b"".join(wav.read_samples(Path(path)) for path in paths)
-    whole = AudioSegment(samples, sample_width=2, frame_rate=wav.SAMPLE_RATE, channels=1)
+    audio = AudioSegment(samples, sample_width=2, frame_rate=wav.SAMPLE_RATE, channels=1)
     codec, bitrate = CODECS[name]
-    whole.export(target, format=name, codec=codec, bitrate=bitrate).close()
+    audio.export(target, format=name, codec=codec, bitrate=bitrate).close()
     return {"bytes": Path(target).stat().st_size}
+
+
+def _decode(path: Path, start: bytes) -> AudioSegment:
+    from pydub import AudioSegment
+
+    if start.startswith(b"RIFF"):
+        with path.open("rb") as file:  # pydub does not close a WAV file that it has opened itself.
+            return AudioSegment.from_file(file, "wav")
+    return AudioSegment.from_file(path)
 
 
 def _run_ffmpeg(*arguments: str) -> None:
     command = [FFMPEG, "-nostdin", "-v", "error", "-threads", "1", "-y", *arguments]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode != 0:
-        raise InvalidAudio("the file is not audio that can be read: it is broken, or not what it claims to be")
+        raise InvalidAudio("the file cannot be read as audio: it is damaged, or not in the format that it claims")
 
 
 def _write_wav(pcm: Path, target: Path) -> None:
-    left = pcm.stat().st_size // 2 * 2
+    remaining = pcm.stat().st_size // 2 * 2
     with pcm.open("rb") as samples, target.open("wb") as out:
-        out.write(wav.header(left))
-        while left and (part := samples.read(min(left, 1 << 20))):
-            out.write(part)
-            left -= len(part)
+        out.write(wav.header(remaining))
+        while remaining and (block := samples.read(min(remaining, 1 << 20))):
+            out.write(block)
+            remaining -= len(block)
 
 
 JOBS: dict[str, Callable[..., dict[str, object]]] = {"record": decode_to_recording, "form": encode}
@@ -107,12 +144,12 @@ def _run_job(job: dict[str, Any]) -> dict[str, Any]:
     except FileNotFoundError as error:
         missing = error.filename == FFMPEG
         return {"failed": "install ffmpeg (apt install ffmpeg)"} if missing else {"gone": str(error.filename)}
-    except Exception as error:  # Whatever it was, the next job is another.
+    except Exception as error:  # One failed job must not end the process.
         return {"failed": f"{type(error).__name__}: {error}"}
 
 
 def main() -> None:
-    """Work until standard input ends."""
+    """Run jobs until standard input ends."""
     os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE_BYTES, MAX_FILE_BYTES))

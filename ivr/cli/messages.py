@@ -11,7 +11,7 @@ import typer
 
 from ivr.app import App
 from ivr.audio import wav
-from ivr.audio.transcode import decode_to_samples
+from ivr.audio.worker import decode_to_samples
 from ivr.cli.boxes import resolve_box
 from ivr.cli.support import (
     AccountOption,

@@ -9,7 +9,7 @@ import typer
 
 from ivr import settings
 from ivr.app import App
-from ivr.audio.transcode import decode_to_samples
+from ivr.audio.worker import decode_to_samples
 from ivr.cli.support import AccountOption, exit_on_error, resolve_account, run_with_app
 from ivr.errors import BadInput, StoreError
 from ivr.paths import load_asterisk_secret, sounds_folder

@@ -1,4 +1,4 @@
-"""Several clips become one file: the samples one after another, with pauses as a person would make them."""
+"""Concatenates clips to one recording, with pauses between them as in natural speech."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from pathlib import Path
 from ivr.audio import wav
 
 PUNCTUATION_PAUSE_MS = {".": 250, "?": 250, ",": 60}
-"""After a clip whose text ends in this sign. The longer the pause, the slower the menu: these are what is needed."""
+"""The pause after a clip whose text ends in this character. They are short, because pauses slow down every menu."""
 WORD_PAUSE_MS = 20
+"""The pause after any other clip."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClipSpan:
-    """One clip within a sentence."""
+    """One clip within a sentence: its start and end in milliseconds."""
 
     key: str
     text: str
@@ -25,14 +26,14 @@ class ClipSpan:
 
 @dataclass(frozen=True, slots=True)
 class RenderedPrompt:
-    """The samples of a sentence and where each clip stands in it."""
+    """The samples of a sentence, and the position of each clip in it."""
 
     pcm: bytes
     spans: tuple[ClipSpan, ...]
 
     @property
     def text(self) -> str:
-        """What is heard, in words."""
+        """The text of the whole sentence."""
         return " ".join(span.text for span in self.spans)
 
     @property
@@ -42,7 +43,7 @@ class RenderedPrompt:
 
 @dataclass(frozen=True, slots=True)
 class ClipSource:
-    """One clip to join: its key, its text, its recording."""
+    """One clip to concatenate: its key, its text, its recording."""
 
     key: str
     text: str
@@ -50,13 +51,13 @@ class ClipSource:
 
 
 def concatenate(sources: Sequence[ClipSource]) -> RenderedPrompt:
-    """Join clips. Raises `InvalidAudio` or OSError for a recording that cannot be read."""
+    """Concatenate clips. Raises `InvalidAudio` or OSError for a recording that cannot be read."""
     pcm = bytearray()
     spans: list[ClipSpan] = []
-    for part in sources:
+    for source in sources:
         if spans:
             pcm += wav.silence(PUNCTUATION_PAUSE_MS.get(spans[-1].text[-1:], WORD_PAUSE_MS))
         start_ms = len(pcm) // wav.BYTES_PER_MS
-        pcm += wav.read_samples(part.path)
-        spans.append(ClipSpan(part.key, part.text, start_ms, len(pcm) // wav.BYTES_PER_MS))
+        pcm += wav.read_samples(source.path)
+        spans.append(ClipSpan(source.key, source.text, start_ms, len(pcm) // wav.BYTES_PER_MS))
     return RenderedPrompt(bytes(pcm), tuple(spans))

@@ -1,4 +1,4 @@
-"""What a language must know to say: one module of these functions for each (see `english`)."""
+"""The interface of a language. Each language is one module of these functions, such as `english`."""
 
 from __future__ import annotations
 
@@ -6,35 +6,35 @@ from datetime import date, datetime
 from typing import Protocol
 
 ClipKeys = tuple[str, ...]
-"""Keys of the catalogue, in the order they are said."""
+"""Keys of the catalogue, in the order in which they are played."""
 
 
 class Language(Protocol):
-    """The meanings that menus speak in."""
+    """The sentences that menus put together, as clips of one language."""
 
     def message_counts(self, new: int, saved: int, urgent: int = 0) -> ClipKeys:
-        """How many messages there are; `urgent` of the new ones are urgent."""
+        """How many messages there are. `urgent`: how many of the new ones are urgent."""
 
     def message_number(self, n: int, *, urgent: bool = False, folder: str | None = None) -> ClipKeys:
-        """Which message this is; `folder`: what became of it in this call."""
+        """The number of a message. `folder`: the folder that this call has moved it to."""
 
     def day(self, local_date: date, today: date) -> ClipKeys:
-        """Which day, seen from `today`."""
+        """A day, relative to `today`."""
 
     def received_time(self, received_at: datetime, now: datetime) -> ClipKeys:
-        """When it was left, both times on the owner's clock."""
+        """When a message was left. Both times are in the owner's time zone."""
 
     def caller_and_time(self, caller_number: str, received_at: datetime, now: datetime) -> ClipKeys:
-        """Who called, and when."""
+        """Who left a message, and when. Both times are in the owner's time zone."""
 
     def caller_id(self, caller_number: str) -> ClipKeys:
-        """A caller's number."""
+        """A caller's number, or that it is unknown."""
 
     def length(self, ms: int) -> ClipKeys:
-        """How long something is."""
+        """A duration in milliseconds."""
 
     def spell(self, text: str) -> ClipKeys:
-        """Sign by sign."""
+        """A text, character by character."""
 
     def menu_option(self, action: str, key: str, *, short: bool = False) -> ClipKeys:
-        """One line of a menu; `action` is a key of the tables `to` and `short`."""
+        """One option of a menu. `action`: a key of the tables `to` and `short`; `short`: use the short form."""

@@ -1,7 +1,7 @@
-"""A sentence is one sound file: joined when first needed, kept where Asterisk can read it.
+"""The prompt cache: each sentence is one sound file, concatenated when first needed, where Asterisk can read it.
 
-Beside each `<name>.wav` lies `<name>.json` with its text and where each clip begins and ends, which the terminal phone
-shows while it plays. The folder is bounded: beyond `limit` sentences those not heard for longest go.
+Beside each `<name>.wav` is `<name>.json` with its text and the start and end of each clip, which the terminal phone
+shows while the file plays. The number of sentences is bounded; the least recently used ones are deleted first.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,14 +23,14 @@ from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.concatenation import ClipSource, RenderedPrompt, concatenate
 
 EVICTION_GRACE_S = 900
-"""A sentence heard less long ago may still be playing, so it stays."""
+"""A sentence used less long ago may still be playing and is not deleted."""
 SILENCE_MS = 60_000
 
 
 class PromptCache:
-    """The joined sentences of all languages, one folder each under `folder`. Safe to use from several threads.
+    """The rendered sentences of all languages, in one subfolder of `folder` per language.
 
-    `monotonic` gives seconds.
+    `monotonic` returns seconds. `max_entries`: how many sentences are cached. Safe to use from several threads.
     """
 
     def __init__(
@@ -45,30 +46,30 @@ class PromptCache:
         self._preloaded: dict[tuple[str, tuple[str, ...]], Sound] = {}
 
     def find_cached(self, language: str, clip_keys: tuple[str, ...]) -> Sound | None:
-        """The sentence, if it has been joined before: costs nothing."""
+        """Return the sentence if it has been rendered before. Reads no file."""
         with self._lock:
             key = (language, clip_keys)
-            if ready := self._preloaded.get(key):
-                return ready
+            if preloaded := self._preloaded.get(key):
+                return preloaded
             if sound := self._cached.get(key):
                 self._cached.move_to_end(key)
                 self._last_used_at[key] = self._monotonic()
             return sound
 
     def render(self, language: str, clip_keys: tuple[str, ...]) -> Sound:
-        """The sentence, joined now. Reads and writes files: not for the loop's thread.
+        """Concatenate the sentence now. Reads and writes files, so it must not run in the event loop's thread.
 
-        Raises `CatalogueError` for a clip that the catalogue lacks, `SoundsError` for one that cannot be read or a
-        folder that cannot be written.
+        Raises `CatalogueError` for a clip that is not in the catalogue, `SoundsError` for a clip that cannot be read or
+        a folder that cannot be written.
         """
         catalogue = self._catalogues[language]
         try:
-            sentence = concatenate(
+            rendered = concatenate(
                 [ClipSource(key, catalogue[key].text, catalogue.recording_path(key)) for key in clip_keys]
             )
-            sound = self._write(prompt_path(self._folder, catalogue, language, clip_keys), sentence)
+            sound = self._write(prompt_path(self._folder, catalogue, language, clip_keys), rendered)
         except OSError as error:
-            raise SoundsError(f"a sentence could not be made: {error}") from error
+            raise SoundsError(f"a prompt could not be rendered: {error}") from error
         with self._lock:
             if (language, clip_keys) not in self._preloaded:
                 self._cached[language, clip_keys] = sound
@@ -77,9 +78,9 @@ class PromptCache:
         return sound
 
     def preload(self, language: str, clip_keys: tuple[str, ...]) -> None:
-        """Join a sentence before it is needed and never let it go: what is said when the disk is full must lie there.
+        """Render a sentence that is never evicted: error prompts must be playable when the disk is full.
 
-        Raises as `joined`.
+        Raises as `render`.
         """
         sound = self.render(language, clip_keys)
         with self._lock:
@@ -88,19 +89,19 @@ class PromptCache:
             self._last_used_at.pop((language, clip_keys), None)
 
     def render_silence(self) -> Sound:
-        """A long file of nothing, to wait in."""
+        """Write a file of silence, to play while waiting for a key."""
         path = self._folder / "silence.wav"
         return self._write(path, RenderedPrompt(wav.silence(SILENCE_MS), ()))
 
     def clear(self) -> None:
-        """Take away what an earlier run left behind; only before any call."""
+        """Delete the files of an earlier run. Only before the first call."""
         for path in self._folder.glob("*/*"):
             path.unlink()
 
     def _write(self, path: Path, prompt: RenderedPrompt) -> Sound:
         path.parent.mkdir(mode=0o2750, parents=True, exist_ok=True)
-        side = {"text": prompt.text, "length_ms": prompt.length_ms, "clips": [asdict(s) for s in prompt.spans]}
-        _write_atomically(path.with_suffix(".json"), json.dumps(side).encode())
+        metadata = {"text": prompt.text, "length_ms": prompt.length_ms, "clips": [asdict(s) for s in prompt.spans]}
+        _write_atomically(path.with_suffix(".json"), json.dumps(metadata).encode())
         _write_atomically(path, wav.header(len(prompt.pcm)) + prompt.pcm)
         return Sound(path, prompt.length_ms, prompt.text)
 
@@ -111,18 +112,58 @@ class PromptCache:
                 return
             sound = self._cached.pop(key)
             del self._last_used_at[key]
-            sound.path.unlink(missing_ok=True)
-            sound.path.with_suffix(".json").unlink(missing_ok=True)
+            _delete_prompt(sound.path)
+
+
+class PersistentPromptCache(PromptCache):
+    """A prompt cache for processes that live for one call: each finds what earlier ones have rendered.
+
+    Its folder is not cleared at start; `trim` keeps it bounded.
+    """
+
+    def find_cached(self, language: str, clip_keys: tuple[str, ...]) -> Sound | None:
+        """Return the sentence if any process has rendered it before. Reads a file."""
+        if sound := super().find_cached(language, clip_keys):
+            return sound
+        path = prompt_path(self._folder, self._catalogues[language], language, clip_keys)
+        try:
+            metadata = json.loads(path.with_suffix(".json").read_bytes())
+            os.utime(path)
+        except (OSError, ValueError):
+            return None
+        return Sound(path, metadata["length_ms"], metadata["text"])
+
+    def render_silence(self) -> Sound:
+        path = self._folder / "silence.wav"
+        with suppress(OSError):
+            if path.with_suffix(".json").exists() and wav.length_ms(path) == SILENCE_MS:
+                return Sound(path, SILENCE_MS, "")
+        return super().render_silence()
+
+    def trim(self, now: float) -> None:
+        """Delete the least recently used sentences beyond the limit. `now`: Unix seconds. Blocks on the disk."""
+        last_used: list[tuple[float, Path]] = []
+        for path in self._folder.glob("*/*.wav"):
+            with suppress(OSError):  # Another process may be trimming too.
+                last_used.append((path.stat().st_mtime, path))
+        for last_used_at, path in sorted(last_used)[: max(0, len(last_used) - self._max_entries)]:
+            if now - last_used_at > EVICTION_GRACE_S:
+                _delete_prompt(path)
 
 
 def prompt_path(folder: Path, catalogue: Catalogue, language: str, clip_keys: tuple[str, ...]) -> Path:
-    """Where a sentence lies; another one where the recordings have changed."""
+    """Return the path of a sentence. It changes with the catalogue's version."""
     name = hashlib.sha256("\0".join((catalogue.version, *clip_keys)).encode()).hexdigest()[:32]
     return folder / language / f"{name}.wav"
 
 
+def _delete_prompt(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_suffix(".json").unlink(missing_ok=True)
+
+
 def _write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees it whole or not at all."""
+    """Write a file so that a reader sees all of it or nothing."""
     draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         draft.write_bytes(content)

@@ -21,7 +21,7 @@ from ivr.errors import IvrError
 from ivr.menus import error_prompts
 from ivr.menus.call_handler import CallHandler
 from ivr.paths import load_asterisk_secret
-from ivr.prompts.persistent_prompt_cache import PersistentPromptCache
+from ivr.prompts.prompt_cache import PersistentPromptCache
 from ivr.prompts.voice import LANGUAGES
 
 UMASK = 0o027

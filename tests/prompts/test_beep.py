@@ -1,4 +1,4 @@
-"""The beep that callers hear before they are recorded (kazoo-behaviour §1.3)."""
+"""The beep before a recording."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.app_fixture import SOUNDS
 
 def test_beep_is_440_hz_for_half_a_second() -> None:
     samples = np.frombuffer(wav.read_samples(SOUNDS / "en" / "tone" / "beep.wav"), "<i2").astype(float)
-    heard = np.flatnonzero(np.abs(samples) > 100)
-    assert 0.48 < (heard[-1] - heard[0]) / wav.SAMPLE_RATE < 0.52
+    audible = np.flatnonzero(np.abs(samples) > 100)
+    assert 0.48 < (audible[-1] - audible[0]) / wav.SAMPLE_RATE < 0.52
     spectrum = np.abs(np.fft.rfft(samples, wav.SAMPLE_RATE))
     assert spectrum.argmax() == 440

@@ -1,4 +1,4 @@
-"""The catalogue of prompts: what a line may be, and what a wrong one is answered with."""
+"""The prompt catalogue: valid lines, and the errors of invalid ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def load_catalogue(folder: Path, text: str) -> Catalogue:
     return Catalogue.load(folder)
 
 
-def test_a_line_is_a_text_or_a_text_with_another_spelling_or_a_tone(tmp_path: Path) -> None:
+def test_catalogue_line_is_text_or_table_or_tone(tmp_path: Path) -> None:
     catalogue = load_catalogue(tmp_path, SOUNDS)
     assert catalogue["count/you-have"] == Clip("count/you-have", text="You have", say="You have")
     assert catalogue["envelope/am"] == Clip("envelope/am", text="a.m.", say="A M.")
@@ -34,69 +34,69 @@ def test_a_line_is_a_text_or_a_text_with_another_spelling_or_a_tone(tmp_path: Pa
     assert catalogue["tone/beep"] == Clip("tone/beep", "(beep)", "(beep)", tone_hz=440, tone_ms=500)
 
 
-def test_keys_come_in_the_order_of_the_file(tmp_path: Path) -> None:
+def test_keys_are_in_file_order(tmp_path: Path) -> None:
     catalogue = load_catalogue(tmp_path, SOUNDS)
     assert catalogue.keys() == tuple(catalogue) == ("count/you-have", "envelope/am", "envelope/pm", "tone/beep")
 
 
-def test_a_recording_lies_in_the_folder_of_its_table(tmp_path: Path) -> None:
+def test_recording_path_is_in_folder_of_its_table(tmp_path: Path) -> None:
     assert load_catalogue(tmp_path, SOUNDS).recording_path("count/you-have") == tmp_path / "count" / "you-have.wav"
 
 
-def test_a_key_is_in_it_or_not(tmp_path: Path) -> None:
+def test_catalogue_contains_only_its_keys(tmp_path: Path) -> None:
     catalogue = load_catalogue(tmp_path, SOUNDS)
     assert "tone/beep" in catalogue
     assert "tone/boop" not in catalogue
 
 
-def test_an_unknown_key_is_answered_with_the_nearest(tmp_path: Path) -> None:
+def test_unknown_key_error_names_nearest_key(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r'no prompt "count/you-hav"; the nearest is count/you-have: add it'):
         load_catalogue(tmp_path, SOUNDS)["count/you-hav"]
 
 
-def test_an_empty_catalogue_has_no_nearest_key(tmp_path: Path) -> None:
+def test_unknown_key_error_of_empty_catalogue_names_no_key(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r'no prompt "a/b": add it'):
         load_catalogue(tmp_path, "")["a/b"]
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
-        ('[count]\nyou = "You\n', r"catalogue\.toml is not TOML.*line 2.*Mend that place"),
+        ('[count]\nyou = "You\n', r"catalogue\.toml is not TOML.*line 2.*Correct that line"),
         ('[count]\nyou = "a"\nyou = "b"\n', r"is not TOML.*overwrite"),
-        ('hello = "Hello"\n', r"hello stands outside of a table: put it below"),
+        ('hello = "Hello"\n', r"hello is outside of a table: put it below"),
         ("[count]\nyou = 3\n", r"\[count\], you is neither a text nor a table of fields: write"),
         ('[count]\nyou = { say = "you" }\n', r"\[count\], you has no text: write"),
-        ('[count]\nyou = { text = "you", sya = "u" }\n', r'\[count\], you: there is no field "sya": write'),
+        ('[count]\nyou = { text = "you", sya = "u" }\n', r'\[count\], you: unknown field "sya": write'),
         ('[count]\nyou = ""\n', r"\[count\], you: text must be a text, not ''"),
         ("[count]\nyou = { text = 5 }\n", r"text must be a text, not 5"),
         ('[tone]\nbeep = { text = "b", tone_hz = "440", tone_ms = 5 }\n', r"tone_hz must be a whole number above 0"),
         ('[tone]\nbeep = { text = "b", tone_hz = 440, tone_ms = -5 }\n', r"tone_ms must be a whole number above 0"),
         ('[tone]\nbeep = { text = "b", tone_hz = true, tone_ms = 5 }\n', r"tone_hz must be a whole number above 0"),
-        ('[tone]\nbeep = { text = "b", tone_hz = 440 }\n', r"\[tone\], beep: a tone has tone_hz and tone_ms"),
-        ('[tone]\nbeep = { text = "b", say = "b", tone_hz = 440, tone_ms = 5 }\n', r"a tone has .* nothing to say"),
-        ('[count]\n"../x" = "You"\n', r"names have only a-z, 0-9 and single hyphens between: rename it"),
-        ('["a/b"]\nx = "You"\n', r"names have only a-z, 0-9"),
+        ('[tone]\nbeep = { text = "b", tone_hz = 440 }\n', r"\[tone\], beep: a tone has both tone_hz and tone_ms"),
+        ('[tone]\nbeep = { text = "b", say = "b", tone_hz = 440, tone_ms = 5 }\n', r"a tone has .* no say"),
+        ('[count]\n"../x" = "You"\n', r"a name may only have a-z, 0-9 and single hyphens between: rename it"),
+        ('["a/b"]\nx = "You"\n', r"a name may only have a-z, 0-9"),
     ],
 )
-def test_a_wrong_line_is_named_with_its_remedy(tmp_path: Path, text: str, complaint: str) -> None:
-    with pytest.raises(CatalogueError, match=complaint) as raised:
+def test_invalid_line_error_names_line_and_remedy(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(CatalogueError, match=message) as raised:
         load_catalogue(tmp_path, text)
     assert str(tmp_path / "catalogue.toml") in str(raised.value)
 
 
-def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_catalogue_that_is_not_utf8_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "catalogue.toml").write_bytes(b"[count]\nyou = '\xff'\n")
     with pytest.raises(CatalogueError, match="is not TOML in UTF-8"):
         Catalogue.load(tmp_path)
 
 
-def test_a_folder_without_a_catalogue_is_refused(tmp_path: Path) -> None:
+def test_folder_without_catalogue_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match=r"catalogue\.toml cannot be read \(No such file"):
         Catalogue.load(tmp_path)
 
 
-def test_the_version_changes_with_a_text_and_with_a_recording(tmp_path: Path) -> None:
+def test_version_changes_with_text_and_recording(tmp_path: Path) -> None:
     first = load_catalogue(tmp_path, SOUNDS).version
     assert load_catalogue(tmp_path, SOUNDS).version == first
     second = load_catalogue(tmp_path, SOUNDS.replace("You have", "There are")).version

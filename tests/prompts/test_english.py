@@ -1,4 +1,4 @@
-"""How English says numbers, counts, dates and times."""
+"""English numbers, counts, dates and times."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def clip_texts(clips: tuple[str, ...]) -> str:
 
 
 @given(st.integers(0, 999_999_999))
-def test_numbers_are_said_as_everybody_says_them(n: int) -> None:
+def test_numbers_match_num2words(n: int) -> None:
     oracle = num2words(n).replace(" and ", " ").replace(",", "").replace("-", " ")
     assert clip_texts(english.number(n)).replace("-", " ") == oracle
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 11, 21, 101])
-def test_one_is_singular_and_everything_else_plural(n: int) -> None:
+def test_only_one_is_singular(n: int) -> None:
     assert clip_texts(english.count(n, "new")).endswith("new message" if n == 1 else "new messages")
 
 
 @pytest.mark.parametrize(
-    ("new", "saved", "said"),
+    ("new", "saved", "spoken"),
     [
         (0, 0, "You have no messages."),
         (1, 0, "You have one new message"),
@@ -45,12 +45,12 @@ def test_one_is_singular_and_everything_else_plural(n: int) -> None:
         (2, 30, "You have two new messages and thirty saved messages"),
     ],
 )
-def test_the_nine_ways_to_say_how_many_messages_there_are(new: int, saved: int, said: str) -> None:
-    assert clip_texts(english.message_counts(new, saved)) == said
+def test_message_counts_follow_the_nine_patterns(new: int, saved: int, spoken: str) -> None:
+    assert clip_texts(english.message_counts(new, saved)) == spoken
 
 
 @pytest.mark.parametrize(
-    ("new", "saved", "urgent", "said"),
+    ("new", "saved", "urgent", "spoken"),
     [
         (1, 0, 1, "You have one urgent message"),
         (2, 0, 2, "You have two urgent messages"),
@@ -62,60 +62,60 @@ def test_the_nine_ways_to_say_how_many_messages_there_are(new: int, saved: int, 
         (30, 5, 1, "You have one urgent message and twenty-nine new messages and five saved messages"),
     ],
 )
-def test_urgent_ones_are_said_first_and_not_twice(new: int, saved: int, urgent: int, said: str) -> None:
-    assert clip_texts(english.message_counts(new, saved, urgent)) == said
+def test_urgent_messages_are_counted_first_and_once(new: int, saved: int, urgent: int, spoken: str) -> None:
+    assert clip_texts(english.message_counts(new, saved, urgent)) == spoken
 
 
 @given(st.dates(date(1990, 1, 1), date(2100, 12, 31)), st.dates(date(1990, 1, 1), date(2100, 12, 31)))
-def test_days_are_spoken_relative_to_today(of: date, today: date) -> None:
-    said = clip_texts(english.day(of, today))
-    if of == today:
-        assert said == "today"
-    elif of == today - timedelta(days=1):
-        assert said == "yesterday"
+def test_days_are_spoken_relative_to_today(day: date, today: date) -> None:
+    spoken = clip_texts(english.day(day, today))
+    if day == today:
+        assert spoken == "today"
+    elif day == today - timedelta(days=1):
+        assert spoken == "yesterday"
     else:
-        ordinal = num2words(of.day, to="ordinal")
-        assert said.startswith(f"{of:%A} {of:%B} {ordinal}")
-        assert (of.year == today.year) == (said == f"{of:%A} {of:%B} {ordinal}")
+        ordinal = num2words(day.day, to="ordinal")
+        assert spoken.startswith(f"{day:%A} {day:%B} {ordinal}")
+        assert (day.year == today.year) == (spoken == f"{day:%A} {day:%B} {ordinal}")
 
 
 @given(st.integers(1990, 2100))
-def test_years_are_said_as_everybody_says_them(n: int) -> None:
+def test_years_match_num2words(n: int) -> None:
     oracle = num2words(n, to="year").replace("-", " ").replace(" and ", " ")
     assert clip_texts(english.year(n)).replace("-", " ") == oracle
 
 
 @pytest.mark.parametrize(
-    ("at", "said"),
+    ("at", "spoken"),
     [
         (time(0, 0), "twelve a.m."), (time(0, 5), "twelve oh five a.m."), (time(9, 5), "nine oh five a.m."),
         (time(12, 0), "twelve p.m."), (time(13, 30), "one thirty p.m."), (time(23, 59), "eleven fifty-nine p.m."),
     ],
 )  # fmt: skip
-def test_the_clock_is_read_as_a_wall_clock(at: time, said: str) -> None:
-    assert clip_texts(english.time_of_day(at)) == said
+def test_time_of_day_uses_12_hour_clock(at: time, spoken: str) -> None:
+    assert clip_texts(english.time_of_day(at)) == spoken
 
 
 @given(st.times())
-def test_every_minute_of_the_day_can_be_said(at: time) -> None:
+def test_every_time_of_day_has_clips(at: time) -> None:
     assert clip_texts(english.time_of_day(at))
 
 
-def test_the_envelope_says_when_a_message_came() -> None:
+def test_received_time_names_day_and_time() -> None:
     now = datetime(2016, 5, 10, 12, 0)
     assert (
         clip_texts(english.received_time(datetime(2016, 5, 9, 9, 5), now)) == "Received yesterday at nine oh five a.m."
     )
 
 
-def test_the_other_envelope_says_who_called_first() -> None:
+def test_caller_and_time_names_caller_first() -> None:
     now = datetime(2016, 5, 10, 12, 0)
-    said = clip_texts(english.caller_and_time("2001", datetime(2016, 5, 10, 9, 0), now))
-    assert said == "A call from two zero zero one today at nine a.m."
+    spoken = clip_texts(english.caller_and_time("2001", datetime(2016, 5, 10, 9, 0), now))
+    assert spoken == "A call from two zero zero one today at nine a.m."
 
 
 @pytest.mark.parametrize(
-    ("ms", "said"),
+    ("ms", "spoken"),
     [
         (400, "length one second"),
         (5_000, "length five seconds"),
@@ -123,21 +123,21 @@ def test_the_other_envelope_says_who_called_first() -> None:
         (125_000, "length two minutes five seconds"),
     ],
 )
-def test_a_length_is_said_in_minutes_and_seconds(ms: int, said: str) -> None:
-    assert clip_texts(english.length(ms)) == said
+def test_length_is_in_minutes_and_seconds(ms: int, spoken: str) -> None:
+    assert clip_texts(english.length(ms)) == spoken
 
 
 @given(st.text())
-def test_any_text_is_spelled_or_skipped(what: str) -> None:
-    for clip in english.spell(what):
+def test_every_spelled_character_has_a_clip(text: str) -> None:
+    for clip in english.spell(text):
         assert clip in CATALOGUE
 
 
-def test_a_caller_without_a_number_is_an_unknown_caller() -> None:
+def test_empty_caller_number_is_an_unknown_caller() -> None:
     assert clip_texts(english.caller_id("")) == "an unknown caller"
 
 
 @pytest.mark.parametrize("key", "0123456789*#")
-def test_every_key_can_be_offered_in_full_and_in_short(key: str) -> None:
+def test_every_key_has_full_and_short_menu_option(key: str) -> None:
     assert clip_texts(english.menu_option("keep", key)).startswith("To save, press ")
     assert clip_texts(english.menu_option("keep", key, short=True)).startswith("Save, ")

@@ -1,4 +1,4 @@
-"""Making and checking the recordings: the shape of a clip, what is built when, what is found wrong."""
+"""Processing of clips, building of recordings, and the check of recordings."""
 
 from __future__ import annotations
 
@@ -45,16 +45,16 @@ def silence(ms: int) -> list[float]:
     return [0.0] * (ms * 8)
 
 
-# The shape of a clip
+# -- processing
 
 
-def test_a_full_scale_sine_is_three_db_below_full_scale() -> None:
+def test_rms_of_full_scale_sine_is_minus_three_db() -> None:
     assert audio_processing.rms_db(sine(100, 32_768)) == pytest.approx(-3.01, abs=0.01)
     assert audio_processing.rms_db([]) == audio_processing.rms_db([0, 0]) == -math.inf
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
-def test_silence_at_the_edges_is_measured_in_steps_of_five_ms(before: int, after: int) -> None:
+def test_edge_silence_is_measured_in_steps_of_five_ms(before: int, after: int) -> None:
     assert audio_processing.edge_silence_ms(silence(before * 5) + sine(50) + silence(after * 5)) == (
         before * 5,
         after * 5,
@@ -62,7 +62,7 @@ def test_silence_at_the_edges_is_measured_in_steps_of_five_ms(before: int, after
 
 
 @given(st.integers(0, 400), st.integers(0, 400))
-def test_trimming_leaves_little_silence_and_all_of_the_sound(before: int, after: int) -> None:
+def test_trim_keeps_all_sound_and_little_silence(before: int, after: int) -> None:
     trimmed = audio_processing.trim(silence(before) + sine(50) + silence(after))
     start, end = audio_processing.edge_silence_ms(trimmed)
     assert start <= audio_processing.MAX_EDGE_SILENCE_MS
@@ -71,19 +71,19 @@ def test_trimming_leaves_little_silence_and_all_of_the_sound(before: int, after:
     assert max(trimmed) == pytest.approx(8_000, rel=0.01)
 
 
-def test_a_soft_start_before_the_loud_one_is_kept() -> None:
-    soft = [s * 0.01 for s in sine(audio_processing.LEAD_MS)]  # -58 dBFS, as an "f" begins
+def test_trim_keeps_soft_start_before_loud_sound() -> None:
+    soft = [s * 0.01 for s in sine(audio_processing.LEAD_MS)]  # -58 dBFS, like the start of an "f"
     trimmed = audio_processing.trim(silence(200) + soft + sine(200) + silence(200))
     assert len(trimmed) == (audio_processing.LEAD_MS + 200 + audio_processing.TAIL_MS) * 8
     assert any(trimmed[audio_processing.LEAD_MS * 4 : audio_processing.LEAD_MS * 8])
 
 
 @given(signals)
-def test_no_signal_breaks_trimming(samples: list[float]) -> None:
+def test_trim_accepts_any_signal(samples: list[float]) -> None:
     assert len(audio_processing.trim(samples)) <= len(samples)
 
 
-def test_the_edges_of_a_clip_do_not_click() -> None:
+def test_fade_removes_clicks_at_edges() -> None:
     faded = audio_processing.fade([10_000.0] * 800)
     assert faded[0] == faded[-1] == 0
     assert max(abs(a - b) for a, b in itertools.pairwise(faded)) <= 10_000 / 40 + 1
@@ -91,12 +91,12 @@ def test_the_edges_of_a_clip_do_not_click() -> None:
 
 
 @given(amplitudes)
-def test_every_clip_comes_to_the_same_level(amplitude: float) -> None:
+def test_normalize_level_reaches_target_level(amplitude: float) -> None:
     levelled = audio_processing.normalize_level(sine(300, amplitude))
     assert audio_processing.speech_db(levelled) == pytest.approx(audio_processing.SPEECH_DB, abs=0.1)
 
 
-def test_pauses_do_not_count_for_the_level() -> None:
+def test_speech_level_ignores_pauses() -> None:
     word = sine(400)
     assert audio_processing.speech_db(word + silence(2_000) + word) == pytest.approx(
         audio_processing.speech_db(word), abs=0.1
@@ -104,7 +104,7 @@ def test_pauses_do_not_count_for_the_level() -> None:
 
 
 @given(st.integers(2, 40), amplitudes)
-def test_peaks_stay_below_the_limit_and_the_level_is_held(every_ms: int, amplitude: float) -> None:
+def test_normalize_level_limits_peaks_and_holds_level(every_ms: int, amplitude: float) -> None:
     spiky = [s * (8 if i % (every_ms * 8) == 2 else 1) for i, s in enumerate(sine(300, amplitude))]
     levelled = audio_processing.normalize_level(spiky)
     assert audio_processing.peak_db(levelled) <= audio_processing.PEAK_DB + 0.001
@@ -116,18 +116,18 @@ def test_peaks_stay_below_the_limit_and_the_level_is_held(every_ms: int, amplitu
 @given(signals)
 @example([5e-324])
 @example([9e-159])
-def test_no_signal_breaks_levelling(samples: list[float]) -> None:
+def test_normalize_level_accepts_any_signal(samples: list[float]) -> None:
     levelled = audio_processing.normalize_level(samples)
     assert len(levelled) == len(samples)
     assert audio_processing.peak_db(levelled) <= audio_processing.PEAK_DB + 0.001 or not any(samples)
 
 
-def test_silence_stays_silence() -> None:
+def test_silence_is_not_amplified() -> None:
     assert audio_processing.normalize_level(silence(100)) == silence(100)
     assert audio_processing.trim(silence(1_000)) == silence(0) or len(audio_processing.trim(silence(1_000))) <= 60 * 8
 
 
-def test_a_tone_has_its_pitch_length_and_level() -> None:
+def test_tone_has_pitch_length_and_level() -> None:
     beep = audio_processing.tone(440, 500)
     assert len(beep) == 4_000
     assert audio_processing.rms_db(beep[80:-80]) == pytest.approx(-12, abs=0.1)
@@ -136,23 +136,23 @@ def test_a_tone_has_its_pitch_length_and_level() -> None:
 
 
 @given(st.lists(st.floats(-100_000, 100_000), max_size=50))
-def test_samples_are_cut_at_full_scale_and_never_wrap(samples: list[float]) -> None:
+def test_samples_beyond_full_scale_are_clamped(samples: list[float]) -> None:
     back = audio_processing.from_pcm(audio_processing.to_pcm(samples))
     assert list(back) == [max(-32_768, min(32_767, round(s))) for s in samples]
 
 
-# What is built when
+# -- building
 
 
 class FakeSynthesiser:
-    """Says every text as a sine, and remembers what it was asked to say."""
+    """Renders every text as a sine and records the texts."""
 
     def __init__(self) -> None:
         self.spoken: list[str] = []
 
-    def speak(self, speaker: Speaker, say: str) -> Samples:
-        self.spoken.append(say)
-        return silence(100) + sine(200 + 10 * len(say)) + silence(100)
+    def speak(self, speaker: Speaker, text: str) -> Samples:
+        self.spoken.append(text)
+        return silence(100) + sine(200 + 10 * len(text)) + silence(100)
 
 
 @pytest.fixture
@@ -181,19 +181,19 @@ def edit_catalogue(folder: Path, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new))
 
 
-def test_the_first_build_records_everything(folder: Path, synthesiser: FakeSynthesiser) -> None:
-    told: list[str] = []
-    assert build(folder, on_progress=told.append) == told == ALL
-    assert synthesiser.spoken == ["You have", "and"]  # a tone is not spoken
+def test_first_build_records_every_prompt(folder: Path, synthesiser: FakeSynthesiser) -> None:
+    progress: list[str] = []
+    assert build(folder, on_progress=progress.append) == progress == ALL
+    assert synthesiser.spoken == ["You have", "and"]  # A tone is not spoken.
     assert check(folder, ALL) == []
 
 
-def test_a_second_build_has_nothing_to_do(built_folder: Path, synthesiser: FakeSynthesiser) -> None:
+def test_second_build_records_nothing(built_folder: Path, synthesiser: FakeSynthesiser) -> None:
     assert build(built_folder) == []
     assert synthesiser.spoken == []
 
 
-def test_the_same_texts_give_the_same_bytes(built_folder: Path) -> None:
+def test_build_is_reproducible(built_folder: Path) -> None:
     before = {path: path.read_bytes() for path in built_folder.rglob("*.*")}
     for path in [*built_folder.rglob("*.wav"), built_folder / "recordings.json"]:
         path.unlink()
@@ -201,44 +201,43 @@ def test_the_same_texts_give_the_same_bytes(built_folder: Path) -> None:
     assert {path: path.read_bytes() for path in built_folder.rglob("*.*")} == before
 
 
-def test_a_changed_text_is_recorded_again(built_folder: Path) -> None:
+def test_changed_text_is_recorded_again(built_folder: Path) -> None:
     edit_catalogue(built_folder, '"and"', '"as well as"')
     assert build(built_folder) == ["count/and"]
 
 
-def test_a_changed_tone_is_made_again(built_folder: Path) -> None:
+def test_changed_tone_is_recorded_again(built_folder: Path) -> None:
     edit_catalogue(built_folder, "440", "480")
     assert build(built_folder) == ["tone/beep"]
 
 
-def test_a_text_that_is_only_shown_otherwise_is_not_recorded_again(built_folder: Path) -> None:
+def test_changed_display_text_is_not_recorded_again(built_folder: Path) -> None:
     edit_catalogue(built_folder, '"and"', '{ text = "AND", say = "and" }')
     assert build(built_folder) == []
 
 
-def test_another_voice_is_recorded_everywhere(built_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ivr.prompts.recording.building.PROMPT_SPEAKER", Speaker("slt"))
-    assert build(built_folder) == ["count/you-have", "count/and"]
+def test_another_voice_records_every_spoken_prompt(built_folder: Path) -> None:
+    assert build(built_folder, speaker=Speaker("slt")) == ["count/you-have", "count/and"]
 
 
-def test_a_missing_recording_is_made(built_folder: Path) -> None:
+def test_missing_recording_is_recorded(built_folder: Path) -> None:
     (built_folder / "count" / "and.wav").unlink()
     assert build(built_folder) == ["count/and"]
 
 
-def test_only_the_keys_asked_for_are_recorded(folder: Path, synthesiser: FakeSynthesiser) -> None:
+def test_build_of_given_keys_records_only_these(folder: Path, synthesiser: FakeSynthesiser) -> None:
     assert build(folder, keys=["count/and"]) == ["count/and"]
     assert synthesiser.spoken == ["and"]
 
 
-def test_an_unknown_key_is_not_recorded(folder: Path) -> None:
+def test_build_of_unknown_key_raises(folder: Path) -> None:
     with pytest.raises(CatalogueError, match="the nearest is count/and"):
         build(folder, keys=["count/andd"])
 
 
-def test_clips_built_before_failure_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def speak(speaker: Speaker, say: str) -> Samples:
-        if say == "and":
+def test_clips_built_before_failure_stay_in_manifest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def speak(speaker: Speaker, text: str) -> Samples:
+        if text == "and":
             raise SoundsError("flite failed")
         return sine(300)
 
@@ -259,29 +258,31 @@ def test_orphans_are_removed_only_when_asked(built_folder: Path) -> None:
     assert check(built_folder, []) == []
 
 
-def test_without_flite_the_package_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_build_without_flite_names_package(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SoundsError, match="is not installed: install the Debian package"):
         build(folder)
-    assert build(folder, keys=["tone/beep"]) == ["tone/beep"]  # a tone needs no program
+    assert build(folder, keys=["tone/beep"]) == ["tone/beep"]  # A tone needs no program.
 
 
 @needs_flite
-def test_a_voice_that_flite_lacks_is_refused_and_not_replaced() -> None:
+def test_voice_that_flite_lacks_is_rejected() -> None:
     with pytest.raises(SoundsError, match="flite has no voice nobody"):
         synthesis.require_voice(Speaker("nobody"))
 
 
 @needs_flite
-def test_a_comma_is_spoken_with_more_to_come_and_what_comes_is_cut_off() -> None:
-    alone, going_on = (audio_processing.trim(synthesis.speak(PROMPT_SPEAKER, say)) for say in ("To save", "To save,"))
-    assert alone != going_on
-    assert len(going_on) == pytest.approx(len(alone), rel=0.2)  # "and more" would be half as much again
+def test_text_ending_in_comma_is_spoken_as_unfinished() -> None:
+    finished, unfinished = (
+        audio_processing.trim(synthesis.speak(PROMPT_SPEAKER, text)) for text in ("To save", "To save,")
+    )
+    assert finished != unfinished
+    assert len(unfinished) == pytest.approx(len(finished), rel=0.2)  # "and more" would add half of it.
     assert synthesis.speak(PROMPT_SPEAKER, "To save") == synthesis.speak(PROMPT_SPEAKER, "To save.")
 
 
 @needs_flite
-def test_flite_says_the_same_twice(folder: Path) -> None:
+def test_flite_output_is_reproducible(folder: Path) -> None:
     build(folder)
     first = (folder / "count" / "you-have.wav").read_bytes()
     (folder / "recordings.json").unlink()
@@ -290,36 +291,36 @@ def test_flite_says_the_same_twice(folder: Path) -> None:
 
 
 @needs_flite
-@pytest.mark.parametrize("say", ["-o,", "-o", "name", "You \"have\" $(three) 'new'"])
-def test_prompt_text_is_never_parsed_as_options(say: str) -> None:
-    assert len(synthesis.speak(PROMPT_SPEAKER, say)) > 1_000
+@pytest.mark.parametrize("text", ["-o,", "-o", "name", "You \"have\" $(three) 'new'"])
+def test_prompt_text_is_never_parsed_as_options(text: str) -> None:
+    assert len(synthesis.speak(PROMPT_SPEAKER, text)) > 1_000
 
 
-# What is found wrong
+# -- checking
 
 
-def test_a_key_that_the_catalogue_lacks_is_found(built_folder: Path) -> None:
+def test_check_finds_unknown_key(built_folder: Path) -> None:
     (problem,) = check(built_folder, [*ALL, "count/adn"])
     assert 'no prompt "count/adn"; the nearest is count/and: add it there' in problem
 
 
-def test_a_missing_recording_is_found(built_folder: Path) -> None:
+def test_check_finds_missing_recording(built_folder: Path) -> None:
     (built_folder / "count" / "and.wav").unlink()
     (problem,) = check(built_folder, ALL)
     assert "count/and has no recording" in problem
     assert "run `ivr sounds build`" in problem
 
 
-def test_a_changed_text_is_found(built_folder: Path) -> None:
+def test_check_finds_changed_text(built_folder: Path) -> None:
     edit_catalogue(built_folder, '"and"', '"plus"')
     (problem,) = check(built_folder, ALL)
-    assert 'and.wav was not made from "plus" in the voice of now: run `ivr sounds build`' in problem
+    assert 'and.wav was not made from "plus" in the current voice: run `ivr sounds build`' in problem
 
 
-def test_an_orphan_is_found(built_folder: Path) -> None:
+def test_check_finds_orphan(built_folder: Path) -> None:
     shutil.copy(built_folder / "count" / "and.wav", built_folder / "count" / "or.wav")
     (problem,) = check(built_folder, ALL)
-    assert "or.wav is of no prompt in the catalogue: delete it, or add its line" in problem
+    assert "or.wav belongs to no prompt of the catalogue: delete it, or add its line" in problem
 
 
 def damaged_rate(content: bytes) -> bytes:
@@ -339,7 +340,7 @@ def shifted_data_chunk(content: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("damage", [damaged_rate, damaged_channels, damaged_width, shifted_data_chunk])
-def test_another_format_is_found(built_folder: Path, damage: object) -> None:
+def test_check_finds_other_format(built_folder: Path, damage: object) -> None:
     assert callable(damage)
     path = built_folder / "count" / "and.wav"
     path.write_bytes(damage(path.read_bytes()))
@@ -348,7 +349,7 @@ def test_another_format_is_found(built_folder: Path, damage: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("samples", "words"),
+    ("samples", "message"),
     [
         (silence(40) + sine(300, 4_634), "begins with 40 ms of silence, 30 are allowed"),
         (sine(300, 4_634) + silence(35), "ends with 35 ms of silence, 30 are allowed"),
@@ -357,14 +358,14 @@ def test_another_format_is_found(built_folder: Path, damage: object) -> None:
         ([*sine(150, 4_634), 32_000, *sine(150, 4_634)], "peaks above -3 dBFS"),
     ],
 )
-def test_another_shape_is_found(built_folder: Path, samples: list[float], words: str) -> None:
+def test_check_finds_wrong_level_or_silence(built_folder: Path, samples: list[float], message: str) -> None:
     wav.write(built_folder / "count" / "and.wav", audio_processing.to_pcm(samples))
     (problem,) = check(built_folder, ALL)
-    assert words in problem
+    assert message in problem
     assert problem.endswith("delete the file and run `ivr sounds build`, or record it again")
 
 
-def test_an_empty_recording_is_found(built_folder: Path) -> None:
+def test_check_finds_empty_recording(built_folder: Path) -> None:
     (built_folder / "count" / "and.wav").write_bytes(wav.header(0))
     (problem,) = check(built_folder, ALL)
     assert "dBFS instead of" in problem
@@ -376,14 +377,14 @@ def test_broken_manifest_error_names_remedy(built_folder: Path) -> None:
         check(built_folder, ALL)
 
 
-# What is committed
+# -- the committed recordings
 
 
-def test_the_english_recordings_are_all_right() -> None:
+def test_english_recordings_pass_check() -> None:
     assert check(SOUNDS / "en", Catalogue.load(SOUNDS / "en").keys()) == []
 
 
-def test_the_demo_recordings_are_all_right_and_small() -> None:
+def test_demo_recordings_pass_check_and_are_small() -> None:
     messages = demo_messages(SOUNDS / "demo")
     paths = [SOUNDS / "demo" / message.file for message in messages]
     assert [problem for path in paths for problem in checking.check_recording(path)] == []
@@ -394,14 +395,14 @@ def test_the_demo_recordings_are_all_right_and_small() -> None:
     assert all(5_000 <= ms <= 12_000 for ms in others)
 
 
-def test_the_demo_has_three_new_messages_and_a_saved_one_each_in_a_voice_of_its_own() -> None:
+def test_demo_has_three_new_and_one_saved_message_in_different_voices() -> None:
     messages = demo_messages(SOUNDS / "demo")
     assert sorted(message.folder for message in messages) == ["new", "new", "new", "saved"]
     assert len({message.speaker for message in messages} | {PROMPT_SPEAKER}) == 5
     assert len({message.hours_ago for message in messages}) == 4
 
 
-def test_a_demo_message_is_recorded_once(tmp_path: Path, synthesiser: FakeSynthesiser) -> None:
+def test_demo_message_is_recorded_once(tmp_path: Path, synthesiser: FakeSynthesiser) -> None:
     shutil.copy(SOUNDS / "demo" / "demo.toml", tmp_path)
     assert len(build_demo(tmp_path)) == 4
     assert build_demo(tmp_path) == []
@@ -410,7 +411,7 @@ def test_a_demo_message_is_recorded_once(tmp_path: Path, synthesiser: FakeSynthe
 
 
 @pytest.mark.parametrize("text", ["", "[[message]]\nfile = 'x'\n", "[[message]", "[[message]]\nspeaker = 'slt'\n"])
-def test_a_wrong_demo_is_refused(tmp_path: Path, text: str) -> None:
+def test_invalid_demo_file_is_rejected(tmp_path: Path, text: str) -> None:
     (tmp_path / "demo.toml").write_text(text)
     with pytest.raises(SoundsError, match=r"demo\.toml: .*each \[\[message\]\] has file, text"):
         demo_messages(tmp_path)

@@ -1,4 +1,4 @@
-"""The voice of a call: what it can say is ready before it is needed, and trouble waits until it is said."""
+"""The voice of a call: prompts are rendered ahead, and errors are raised only when a prompt is used."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ def create_voice(folder: Path) -> Voice:
 
 
 async def wait_for_threads() -> None:
-    """What runs in other threads has ended."""
+    """Wait until other threads have finished."""
     await asyncio.get_running_loop().shutdown_default_executor()
 
 
 async def test_prepared_prompt_is_cached(tmp_path: Path) -> None:
-    alice = create_voice(tmp_path)
-    said = alice.language.message_number(2)
-    assert alice.find_cached(said) is None
-    alice.prepare(said)
+    voice = create_voice(tmp_path)
+    prompt = voice.language.message_number(2)
+    assert voice.find_cached(prompt) is None
+    voice.prepare(prompt)
     await wait_for_threads()
-    sound = alice.find_cached(said)
+    sound = voice.find_cached(prompt)
     assert sound
     assert sound.text == "Message two"
     assert sound.path.exists()
 
 
 async def test_prepare_failure_is_deferred_until_playback(tmp_path: Path) -> None:
-    (tmp_path / "a file").write_text("where a folder should be")
-    alice = create_voice(tmp_path / "a file")
-    alice.prepare("done/saved")
+    (tmp_path / "a file").write_text("not a folder")
+    voice = create_voice(tmp_path / "a file")
+    voice.prepare("done/saved")
     await wait_for_threads()
-    assert alice.find_cached("done/saved") is None
+    assert voice.find_cached("done/saved") is None

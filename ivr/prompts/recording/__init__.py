@@ -1,4 +1,4 @@
-"""Making and checking the recordings of the prompts. Needs flite and sox to make, nothing to check."""
+"""Building and checking the recordings of the prompts. Building needs flite and sox."""
 
 from ivr.prompts.recording.building import build
 from ivr.prompts.recording.checking import check

@@ -1,7 +1,7 @@
-"""Where a clip begins and ends, and how loud it is: pure functions on samples.
+"""Trimming and levelling of clips: pure functions on samples.
 
-Samples are numbers in steps of 16 bit (full scale 32,768) at 8 kHz, whole or not. Levels are dBFS of the root mean
-square: a full-scale sine is -3 dBFS.
+Samples are numbers on the 16-bit scale (full scale 32,768), integers or floats, at 8 kHz. Levels are the root mean
+square in dBFS: a full-scale sine is at -3 dBFS.
 """
 
 from __future__ import annotations
@@ -17,53 +17,54 @@ Samples = Sequence[float]
 
 FULL_SCALE = 32_768
 SILENCE_DB = -45.0
-"""5 ms quieter than this are silence."""
+"""A frame of 5 ms below this level is silence."""
 MAX_EDGE_SILENCE_MS = 30
-"""No clip has more silence than this at an edge: the pauses of a sentence are made where clips are joined."""
+"""The most silence at either edge of a clip. Pauses within a sentence are inserted when clips are concatenated."""
 SPEECH_DB = -20.0
 """The level of every spoken clip, over its active frames."""
 SPEECH_TOLERANCE_DB = 1.0
 PEAK_DB = -3.0
 TONE_DB = -12.0
 LEAD_MS = 10
-"""Kept before the first sound: an "f" or "th" begins below `SILENCE_DB`."""
+"""Silence left before the first sound, because an "f" or "th" begins below `SILENCE_DB`."""
 TAIL_MS = 5
-"""Kept after the last. More, and the gap between joined words is heard as the stop of a "t": "six" as "eight"."""
+"""Silence left after the last sound. With more, the gap between two clips sounds like the stop of a "t": "six" is
+heard as "eight"."""
 
 _EDGE_FRAME = 5 * SAMPLES_PER_MS
 _SPEECH_FRAME = 20 * SAMPLES_PER_MS
 _ACTIVE_WITHIN_DB = 20.0
 _FADE_MS = 5
 _SILENCE_POWER = 1e-12
-"""Power of what is no sound: a millionth of the least step, far below what a recording can hold."""
+"""Power below which samples count as zero: far below the smallest step of a recording."""
 
 
 def rms_db(samples: Samples) -> float:
-    """The level of `samples` in dBFS; minus infinity for none or for zeros."""
+    """Return the level of `samples` in dBFS; minus infinity for zeros or no samples."""
     power = sum(s * s for s in samples) / len(samples) if samples else 0.0
     return 10 * math.log10(power) - 20 * math.log10(FULL_SCALE) if power > _SILENCE_POWER else -math.inf
 
 
 def speech_db(samples: Samples) -> float:
-    """The level of speech: over the 20 ms frames within 20 dB of the loudest one, so that pauses do not count."""
+    """Return the level of speech in dBFS, over the 20 ms frames within 20 dB of the loudest: pauses do not count."""
     frames = _frame_levels_db(samples, _SPEECH_FRAME)
     powers = [10 ** (db / 10) for db in frames if db > max(frames) - _ACTIVE_WITHIN_DB]
     return 10 * math.log10(sum(powers) / len(powers)) if powers else -math.inf
 
 
 def peak_db(samples: Samples) -> float:
-    """The highest sample in dB of full scale."""
+    """Return the highest sample in dB of full scale."""
     peak = max(map(abs, samples), default=0)
     return 20 * (math.log10(peak) - math.log10(FULL_SCALE)) if peak else -math.inf
 
 
 def edge_silence_ms(samples: Samples) -> tuple[int, int]:
-    """Milliseconds of silence at the start and at the end, in steps of 5."""
+    """Return the milliseconds of silence at the start and at the end, in steps of 5."""
     return _count_silent_frames(samples) * 5, _count_silent_frames(samples[::-1]) * 5
 
 
 def trim(samples: Samples) -> Samples:
-    """`samples` without the silence at its edges, but for `LEAD_MS` and `TAIL_MS` at most, faded in and out."""
+    """Return `samples` with at most `LEAD_MS` and `TAIL_MS` of silence at the edges, faded in and out."""
     start_ms, end_ms = edge_silence_ms(samples)
     first = max(0, start_ms - LEAD_MS) * SAMPLES_PER_MS
     last = len(samples) - max(0, end_ms - TAIL_MS) * SAMPLES_PER_MS
@@ -71,7 +72,7 @@ def trim(samples: Samples) -> Samples:
 
 
 def fade(samples: Samples) -> Samples:
-    """`samples` with ramps of 5 ms at both edges, so that no edge clicks."""
+    """Return `samples` with ramps of 5 ms at both edges, which prevent clicks."""
     ramp = min(_FADE_MS * SAMPLES_PER_MS, len(samples) // 2)
     faded = list(samples)
     for i in range(ramp):
@@ -81,34 +82,34 @@ def fade(samples: Samples) -> Samples:
 
 
 def normalize_level(samples: Samples, target_db: float = SPEECH_DB, max_peak_db: float = PEAK_DB) -> Samples:
-    """`samples` at the speech level `target_db`, no sample above `peak_at_db`. Silence stays silence."""
+    """Return `samples` at the speech level `target_db`, with no sample above `max_peak_db`. Silence is unchanged."""
     if speech_db(samples) == -math.inf:
         return samples
-    gain_db, shaped = 0.0, samples
-    for _ in range(8):  # each limiting takes a little of the level, which the next round makes up for
-        gain_db += target_db - speech_db(shaped)
+    gain_db, levelled = 0.0, samples
+    for _ in range(8):  # Limiting lowers the level a little; the next pass compensates for it.
+        gain_db += target_db - speech_db(levelled)
         gain = 10 ** (gain_db / 20)
-        shaped = _limit_peaks([s * gain for s in samples], max_peak_db)
-        if abs(speech_db(shaped) - target_db) < 0.05:
+        levelled = _limit_peaks([s * gain for s in samples], max_peak_db)
+        if abs(speech_db(levelled) - target_db) < 0.05:
             break
-    return shaped
+    return levelled
 
 
 def tone(hz: int, ms: int) -> Samples:
-    """A sine at `TONE_DB` with ramps of 5 ms."""
+    """Return a sine of `hz` for `ms` milliseconds at `TONE_DB`, with ramps of 5 ms."""
     amplitude = FULL_SCALE * 10 ** (TONE_DB / 20) * math.sqrt(2)
-    turn = 2 * math.pi * hz / SAMPLE_RATE
-    return fade([amplitude * math.sin(turn * i) for i in range(ms * SAMPLES_PER_MS)])
+    radians_per_sample = 2 * math.pi * hz / SAMPLE_RATE
+    return fade([amplitude * math.sin(radians_per_sample * i) for i in range(ms * SAMPLES_PER_MS)])
 
 
 def to_pcm(samples: Iterable[float]) -> bytes:
-    """16-bit little-endian samples, as a recording holds them."""
-    whole = array("h", (max(-FULL_SCALE, min(FULL_SCALE - 1, round(s))) for s in samples))
-    return _little_endian(whole).tobytes()
+    """Return 16-bit little-endian samples, the format of a recording."""
+    clamped = array("h", (max(-FULL_SCALE, min(FULL_SCALE - 1, round(s))) for s in samples))
+    return _little_endian(clamped).tobytes()
 
 
 def from_pcm(pcm: bytes) -> Samples:
-    """The samples of a recording."""
+    """Return the samples of a recording."""
     return _little_endian(array("h", pcm))
 
 
@@ -129,14 +130,14 @@ def _count_silent_frames(samples: Samples) -> int:
 
 
 def _limit_peaks(samples: Samples, max_peak_db: float) -> Samples:
-    """No sample above `peak_at_db`: a gain for each 5 ms, straight lines between, so that nothing is clipped."""
-    highest = FULL_SCALE * 10 ** (max_peak_db / 20)
-    if max(map(abs, samples)) <= highest:
+    """Limit all samples to `max_peak_db` without clipping: one gain per 5 ms frame, interpolated linearly."""
+    max_amplitude = FULL_SCALE * 10 ** (max_peak_db / 20)
+    if max(map(abs, samples)) <= max_amplitude:
         return samples
     frames = [samples[at : at + _EDGE_FRAME] for at in range(0, len(samples), _EDGE_FRAME)]
-    needed = [min(1.0, highest / max(1.0, *map(abs, frame))) for frame in frames]
-    # A line between the lower gains of neighbours never rises above what the frame between them needs.
-    knots = [min(pair) for pair in zip([1.0, *needed], [*needed, 1.0], strict=True)]
+    frame_gains = [min(1.0, max_amplitude / max(1.0, *map(abs, frame))) for frame in frames]
+    # At each border the lower gain of the two frames applies, so the line between two borders stays below both.
+    knots = [min(pair) for pair in zip([1.0, *frame_gains], [*frame_gains, 1.0], strict=True)]
     return [
         s * (knots[i] + (knots[i + 1] - knots[i]) * n / _EDGE_FRAME)
         for i, frame in enumerate(frames)

@@ -1,4 +1,7 @@
-"""What each recording was made from: `recordings.json` beside the catalogue, so that a build makes what changed."""
+"""The build manifest, `recordings.json` beside the catalogue: a fingerprint of what each recording was made from.
+
+A build only records prompts whose fingerprint has changed.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ from ivr.prompts.recording import audio_processing, synthesis
 from ivr.prompts.recording.synthesis import Speaker
 
 RECIPE_VERSION = 1
-"""Raised whenever the code makes other samples of the same texts and settings."""
+"""To be increased whenever the code makes different samples of the same texts and settings."""
 
 
 def fingerprint(text: str, speaker: Speaker) -> str:
-    """Another one whenever `say` would be recorded another way."""
+    """Return a hash of everything that affects the recording of `text`."""
     return _hash(
         text,
         asdict(speaker),
@@ -34,26 +37,26 @@ def fingerprint(text: str, speaker: Speaker) -> str:
 
 
 def clip_fingerprint(clip: Clip, speaker: Speaker) -> str:
-    """The same for a clip of the catalogue, which may be a tone."""
+    """Return the fingerprint of a clip of the catalogue, which may be a tone."""
     if clip.tone_hz:
         return _hash(clip.tone_hz, clip.tone_ms, audio_processing.TONE_DB)
     return fingerprint(clip.say, speaker)
 
 
 def read(folder: Path) -> dict[str, str]:
-    """Key or file → fingerprint of what was recorded last. Raises `SoundsError`."""
+    """Return the fingerprint of each recording by key or file name. Raises `SoundsError`."""
     path = folder / MANIFEST_FILE
     try:
-        made = json.loads(path.read_bytes())
+        manifest = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise SoundsError(f"{path} cannot be read ({error}): delete it and build all recordings again") from error
-    return {str(key): str(value) for key, value in made.items()} if isinstance(made, dict) else {}
+    return {str(key): str(value) for key, value in manifest.items()} if isinstance(manifest, dict) else {}
 
 
 def write(folder: Path, fingerprints: Mapping[str, str]) -> None:
-    """Replace the ledger whole."""
+    """Replace the manifest."""
     draft = folder / f".{MANIFEST_FILE}"
     draft.write_text(json.dumps(fingerprints, indent=0, sort_keys=True) + "\n")
     os.replace(draft, folder / MANIFEST_FILE)

@@ -1,4 +1,4 @@
-"""Make the recordings that are missing or whose text or voice has changed."""
+"""Builds the recordings that are missing or whose text or voice has changed."""
 
 from __future__ import annotations
 
@@ -23,50 +23,47 @@ def build(
     keys: Collection[str] | None = None,
     on_progress: Callable[[str], None] = lambda _: None,
     remove_orphans: bool = False,
+    speaker: Speaker = PROMPT_SPEAKER,
 ) -> list[str]:
-    """Record what is missing or changed, of `keys` only if given; returns the keys recorded. The same texts give the
-    same bytes. `progress` is told each key as it is begun. Raises `CatalogueError`, `SoundsError`.
+    """Record the prompts that are missing or have changed; return their keys. The same texts give the same bytes.
+
+    `keys`: record only these. `on_progress` is called with each key before it is recorded. `remove_orphans`: delete
+    recordings that no key of the catalogue has. Raises `CatalogueError`, `SoundsError`.
     """
     catalogue = Catalogue.load(folder)
-    wanted = [catalogue[key] for key in (catalogue if keys is None else keys)]
-    made = build_manifest.read(folder)
-    due = [clip for clip in wanted if not is_up_to_date(clip, catalogue, made)]
-    if any(clip.tone_hz is None for clip in due):
-        synthesis.require_voice(PROMPT_SPEAKER)
+    selected = [catalogue[key] for key in (catalogue if keys is None else keys)]
+    fingerprints = build_manifest.read(folder)
+    outdated = [clip for clip in selected if not _is_up_to_date(clip, catalogue, fingerprints, speaker)]
+    if any(clip.tone_hz is None for clip in outdated):
+        synthesis.require_voice(speaker)
     try:
-        for clip in due:
+        for clip in outdated:
             on_progress(clip.key)
-            write_recording(catalogue.recording_path(clip.key), _render_samples(clip))
-            made[clip.key] = build_manifest.clip_fingerprint(clip, PROMPT_SPEAKER)
+            write_recording(catalogue.recording_path(clip.key), _render_samples(clip, speaker))
+            fingerprints[clip.key] = build_manifest.clip_fingerprint(clip, speaker)
         if remove_orphans:
-            _remove_orphans(catalogue, made)
-    finally:  # what was recorded before a failure need not be recorded again
-        build_manifest.write(folder, made)
-    return [clip.key for clip in due]
-
-
-def is_up_to_date(clip: Clip, catalogue: Catalogue, fingerprints: dict[str, str]) -> bool:
-    """Whether there is a recording of `clip`, made from its text as it is now."""
-    same = fingerprints.get(clip.key) == build_manifest.clip_fingerprint(clip, PROMPT_SPEAKER)
-    return same and catalogue.recording_path(clip.key).exists()
+            _remove_orphans(catalogue, fingerprints)
+    finally:  # What was recorded before a failure need not be recorded again.
+        build_manifest.write(folder, fingerprints)
+    return [clip.key for clip in outdated]
 
 
 def find_orphans(catalogue: Catalogue) -> list[Path]:
-    """Recordings in the catalogue's folder that no key of it has."""
-    known = {catalogue.recording_path(key) for key in catalogue}
-    return sorted(path for path in catalogue.folder.rglob("*.wav") if path not in known)
+    """Return the recordings in the catalogue's folder that belong to none of its keys."""
+    expected = {catalogue.recording_path(key) for key in catalogue}
+    return sorted(path for path in catalogue.folder.rglob("*.wav") if path not in expected)
 
 
 def render_speech(speaker: Speaker, text: str) -> Samples:
-    """`say` as it is recorded: trimmed and levelled."""
+    """Return the spoken `text`, trimmed and levelled."""
     samples = synthesis.speak(speaker, text)
-    for _ in range(2):  # what is silence depends on the level, and the level on where the frames begin
+    for _ in range(2):  # What counts as silence depends on the level, and the level on where the frames start.
         samples = audio_processing.trim(audio_processing.normalize_level(samples))
     return samples
 
 
 def write_recording(path: Path, samples: Samples) -> None:
-    """Write a recording so that nobody ever reads half of one. Raises `SoundsError`."""
+    """Write a recording atomically. Raises `SoundsError`."""
     draft = path.with_name(f".{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -76,10 +73,16 @@ def write_recording(path: Path, samples: Samples) -> None:
         raise SoundsError(f"{path} cannot be written ({error.strerror}): make the folder writable") from error
 
 
-def _render_samples(clip: Clip) -> Samples:
+def _is_up_to_date(clip: Clip, catalogue: Catalogue, fingerprints: dict[str, str], speaker: Speaker) -> bool:
+    """Return whether `clip` has a recording that was made from its current text."""
+    is_current = fingerprints.get(clip.key) == build_manifest.clip_fingerprint(clip, speaker)
+    return is_current and catalogue.recording_path(clip.key).exists()
+
+
+def _render_samples(clip: Clip, speaker: Speaker) -> Samples:
     if clip.tone_hz and clip.tone_ms:
         return audio_processing.tone(clip.tone_hz, clip.tone_ms)
-    return render_speech(PROMPT_SPEAKER, clip.say)
+    return render_speech(speaker, clip.say)
 
 
 def _remove_orphans(catalogue: Catalogue, fingerprints: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""What is wrong with the recordings, in words, each with its remedy."""
+"""Checks recordings: each problem is one sentence with its remedy."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ RERECORD_REMEDY = "delete the file and run `ivr sounds build`, or record it agai
 
 
 def check(folder: Path, used_keys: Collection[str]) -> list[str]:
-    """The problems of the recordings in `folder`, none if all is well; `used` are the keys that the menus say.
+    """Return the problems of the recordings in `folder`. `used_keys`: the keys that the menus play.
 
-    Raises `CatalogueError` for a catalogue that cannot be read at all, `SoundsError` for such a ledger.
+    Raises `CatalogueError` for a catalogue that cannot be read, `SoundsError` for such a manifest.
     """
     catalogue = Catalogue.load(folder)
-    made = build_manifest.read(folder)
-    found = [*_missing_prompts(catalogue, used_keys)]
+    fingerprints = build_manifest.read(folder)
+    problems = [*_missing_prompts(catalogue, used_keys)]
     for key in catalogue:
-        found += _check_clip(catalogue[key], catalogue.recording_path(key), made.get(key))
-    found += [
-        f"{path} is of no prompt in the catalogue: delete it, or add its line" for path in find_orphans(catalogue)
+        problems += _check_clip(catalogue[key], catalogue.recording_path(key), fingerprints.get(key))
+    problems += [
+        f"{path} belongs to no prompt of the catalogue: delete it, or add its line" for path in find_orphans(catalogue)
     ]
-    return found
+    return problems
 
 
 def check_recording(path: Path, expected_db: float = audio_processing.SPEECH_DB) -> list[str]:
-    """What is wrong with the one recording at `path`, whatever it says; its level should be `expected_db` dBFS."""
+    """Return the problems of the recording at `path`. Its level should be `expected_db` dBFS."""
     try:
         samples = audio_processing.from_pcm(wav.read_samples(path))
     except InvalidAudio as error:
@@ -55,7 +55,7 @@ def _check_clip(clip: Clip, path: Path, fingerprint: str | None) -> list[str]:
         return [f"{clip.key} has no recording at {path}: {BUILD_REMEDY}"]
     problems = check_recording(path, audio_processing.TONE_DB if clip.tone_hz else audio_processing.SPEECH_DB)
     if fingerprint != build_manifest.clip_fingerprint(clip, PROMPT_SPEAKER):
-        problems.append(f'{path} was not made from "{clip.say}" in the voice of now: {BUILD_REMEDY}')
+        problems.append(f'{path} was not made from "{clip.say}" in the current voice: {BUILD_REMEDY}')
     return problems
 
 
@@ -67,4 +67,5 @@ def _check_samples(path: Path, samples: audio_processing.Samples, expected_db: f
         yield f"{path} peaks above {audio_processing.PEAK_DB:.0f} dBFS: {RERECORD_REMEDY}"
     for edge, ms in zip(("begins", "ends"), audio_processing.edge_silence_ms(samples), strict=True):
         if ms > audio_processing.MAX_EDGE_SILENCE_MS:
-            yield f"{path} {edge} with {ms} ms of silence, {audio_processing.MAX_EDGE_SILENCE_MS} are allowed: {RERECORD_REMEDY}"
+            limit_ms = audio_processing.MAX_EDGE_SILENCE_MS
+            yield f"{path} {edge} with {ms} ms of silence, {limit_ms} are allowed: {RERECORD_REMEDY}"

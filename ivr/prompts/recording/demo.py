@@ -1,4 +1,4 @@
-"""The messages of the demonstration: `demo.toml` names them, each with its caller's voice."""
+"""The messages of the demonstration, from `demo.toml`, each in a voice of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DEMO_FILE = "demo.toml"
 
 @dataclass(frozen=True, slots=True)
 class DemoMessage:
-    """One message: its recording `file`, what is said in it, from whom, in which folder (new or saved), how old."""
+    """One message. `file`: its recording. `text`: what is spoken in it. `folder`: new or saved."""
 
     file: str
     text: str
@@ -28,11 +28,11 @@ class DemoMessage:
 
 
 def demo_messages(folder: Path) -> list[DemoMessage]:
-    """The messages that `folder`/demo.toml describes. Raises `SoundsError`."""
+    """Return the messages of `folder`/demo.toml. Raises `SoundsError`."""
     path = folder / DEMO_FILE
     try:
-        described = tomllib.loads(path.read_text())["message"]
-        return [_parse_message(message) for message in described]
+        tables = tomllib.loads(path.read_text())["message"]
+        return [_parse_message(table) for table in tables]
     except OSError as error:
         raise SoundsError(f"{path} cannot be read ({error.strerror})") from error
     except (ValueError, KeyError, TypeError) as error:
@@ -41,21 +41,25 @@ def demo_messages(folder: Path) -> list[DemoMessage]:
 
 
 def build_demo(folder: Path, on_progress: Callable[[str], None] = lambda _: None) -> list[str]:
-    """Record the messages that are missing or changed; returns the files written. Raises `SoundsError`."""
-    made = build_manifest.read(folder)
+    """Record the messages that are missing or have changed; return the files written. Raises `SoundsError`."""
+    recorded = build_manifest.read(folder)
     messages = demo_messages(folder)
-    prints = {message.file: build_manifest.fingerprint(message.text, message.speaker) for message in messages}
-    due = [m for m in messages if made.get(m.file) != prints[m.file] or not (folder / m.file).exists()]
-    for message in due:
+    fingerprints = {message.file: build_manifest.fingerprint(message.text, message.speaker) for message in messages}
+    outdated = [
+        message
+        for message in messages
+        if recorded.get(message.file) != fingerprints[message.file] or not (folder / message.file).exists()
+    ]
+    for message in outdated:
         synthesis.require_voice(message.speaker)
         on_progress(message.file)
         building.write_recording(folder / message.file, building.render_speech(message.speaker, message.text))
-    build_manifest.write(folder, prints)
-    return [message.file for message in due]
+    build_manifest.write(folder, fingerprints)
+    return [message.file for message in outdated]
 
 
 def _parse_message(table: dict[str, object]) -> DemoMessage:
     speaker = table["speaker"]
     if not isinstance(speaker, dict):
-        raise TypeError("speaker is no table")
+        raise TypeError("speaker is not a table")
     return DemoMessage(**{**table, "speaker": Speaker(**speaker)})  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Any audio that a person has becomes the one form that we keep."""
+"""Decoding of audio files to the canonical format."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from ivr.audio import transcode, wav
+from ivr.audio import wav, worker
 from ivr.errors import InvalidAudio
 
 needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="no ffmpeg on this machine: apt install ffmpeg")
 
 
 def write_tone(path: Path, *options: str) -> Path:
-    """Two seconds of 440 Hz."""
+    """Write two seconds of 440 Hz."""
     source = ["-f", "lavfi", "-i", "sine=frequency=440:duration=2"]
     subprocess.run(["ffmpeg", "-v", "error", "-y", *source, *options, str(path)], check=True)
     return path
@@ -31,17 +31,17 @@ def dominant_frequency_hz(pcm: bytes) -> float:
 @needs_ffmpeg
 @pytest.mark.parametrize("name", ["a.wav", "a.mp3", "a.ogg", "a.m4a", "a.flac"])
 def test_common_audio_formats_are_decoded(tmp_path: Path, name: str) -> None:
-    pcm = transcode.decode_to_samples(write_tone(tmp_path / name, "-ar", "44100", "-ac", "2"))
+    pcm = worker.decode_to_samples(write_tone(tmp_path / name, "-ar", "44100", "-ac", "2"))
     assert abs(len(pcm) / wav.BYTES_PER_MS - 2000) < 60
     assert abs(dominant_frequency_hz(pcm) - 440) < 3
 
 
 @needs_ffmpeg
 def test_resampling_does_not_alias(tmp_path: Path) -> None:
-    """A tone of 6 kHz is no tone of 2 kHz at 8,000 samples a second: it is not there."""
+    """A tone of 6 kHz must vanish at 8,000 samples a second, not become one of 2 kHz."""
     source = ["-f", "lavfi", "-i", "sine=frequency=6000:duration=1", "-ar", "44100"]
     subprocess.run(["ffmpeg", "-v", "error", "-y", *source, str(tmp_path / "high.wav")], check=True)
-    pcm = transcode.decode_to_samples(tmp_path / "high.wav")
+    pcm = worker.decode_to_samples(tmp_path / "high.wav")
     loudest = max(abs(int.from_bytes(pcm[n : n + 2], "little", signed=True)) for n in range(2000, len(pcm) - 2000, 2))
     assert loudest < 100
 
@@ -49,14 +49,14 @@ def test_resampling_does_not_alias(tmp_path: Path) -> None:
 def test_canonical_wav_needs_no_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
     wav.write(tmp_path / "ours.wav", b"\x01\x02" * 800)
-    assert transcode.decode_to_samples(tmp_path / "ours.wav") == b"\x01\x02" * 800
+    assert worker.decode_to_samples(tmp_path / "ours.wav") == b"\x01\x02" * 800
 
 
 def test_missing_ffmpeg_error_names_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.mp3").write_bytes(b"ID3" + bytes(100))
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(InvalidAudio, match="apt install ffmpeg"):
-        transcode.decode_to_samples(tmp_path / "a.mp3")
+        worker.decode_to_samples(tmp_path / "a.mp3")
 
 
 @needs_ffmpeg
@@ -64,9 +64,9 @@ def test_missing_ffmpeg_error_names_remedy(tmp_path: Path, monkeypatch: pytest.M
 def test_non_audio_is_rejected(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.wav").write_bytes(content)
     with pytest.raises(InvalidAudio):
-        transcode.decode_to_samples(tmp_path / "a.wav")
+        worker.decode_to_samples(tmp_path / "a.wav")
 
 
-def test_a_file_that_is_not_there_is_an_os_error(tmp_path: Path) -> None:
+def test_missing_file_raises_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        transcode.decode_to_samples(tmp_path / "nowhere.wav")
+        worker.decode_to_samples(tmp_path / "nowhere.wav")
