@@ -37,7 +37,7 @@ async def fill(app: App, mailbox: Mailbox, count: int, audio: Path, size: int, t
     """Put `count` messages into a folder of `mailbox`, the newest an hour old; `size`: the bytes of `audio`."""
     ids, now = IdGenerator(secrets.token_bytes), int(app.clock.now())
     apart_s = min(MESSAGE_INTERVAL_S, 80 * 86_400 / max(1, count))
-    folder = app.recordings.message(mailbox.account_id, "x").parent
+    folder = app.recordings.message_path(mailbox.account_id, "x").parent
     folder.mkdir(mode=0o2750, parents=True, exist_ok=True)
     source = audio
     for first in range(0, count, BATCH):
@@ -49,7 +49,7 @@ async def fill(app: App, mailbox: Mailbox, count: int, audio: Path, size: int, t
             for left_at in (now - 3600 - int(n * apart_s) for n in range(first, min(first + BATCH, count)))
         ]  # fmt: skip
         for n, message in enumerate(messages):
-            target = app.recordings.message(message.account_id, message.id)
+            target = app.recordings.message_path(message.account_id, message.id)
             if (first + n) % MAX_HARD_LINKS == 0:
                 shutil.copyfile(source, target)
                 target.chmod(0o640)

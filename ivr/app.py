@@ -17,7 +17,7 @@ from ivr.directory.pin_lockout import PinLockout
 from ivr.directory.secret_store import SecretStore
 from ivr.ids import IdGenerator
 from ivr.mailbox.boxes import Boxes
-from ivr.mailbox.capacity import Room
+from ivr.mailbox.capacity import Capacity
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.greetings import Greetings
 from ivr.mailbox.pins import Pins
@@ -29,7 +29,7 @@ from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.voice import LANGUAGES
 from ivr.settings import Settings
 from ivr.storage.audio_folder import Recordings
-from ivr.storage.process_locks import Attendance
+from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.protocols import MediaStore, MessageStore
 from ivr.storage.sqlite.auth_attempts import SqliteAuthAttempts
 from ivr.storage.sqlite.boxes import SqliteBoxes
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
     from ivr.audio.converter import ConversionPool
     from ivr.directory.credentials import CredentialStore
     from ivr.directory.tokens import TokenStore
-    from ivr.mailbox.renditions import Forms
+    from ivr.mailbox.renditions import AudioRenditions
     from ivr.mailbox.uploads import Uploads
     from ivr.metrics.metrics import Metrics
     from ivr.notifications.mwi_targets import MwiTargets
-    from ivr.recovery.recording_recovery import Adoption
+    from ivr.recovery.recording_recovery import RecordingRecovery
     from ivr.retention.consistency_check import ConsistencyCheck
     from ivr.retention.worker import RetentionWorker
     from ivr.storage.sqlite.outbox import Outbox
@@ -92,7 +92,7 @@ class App:
         if "database" in self.__dict__:
             self.database.close()
         if "process_locks" in self.__dict__:
-            self.process_locks.close()
+            self.process_locks.release_all()
 
     async def stop_workers(self) -> None:
         """End the child processes. Call it before `close`, in the loop that used them."""
@@ -113,8 +113,8 @@ class App:
         return recordings
 
     @cached_property
-    def process_locks(self) -> Attendance:
-        return Attendance(self.settings.data.folder / "locks")
+    def process_locks(self) -> ProcessLocks:
+        return ProcessLocks(self.settings.data.folder / "locks")
 
     @cached_property
     def messages(self) -> MessageStore:
@@ -230,11 +230,13 @@ class App:
 
         return ConversionPool(self.settings.api.workers)
 
-    def renditions(self, folder_name: str) -> Forms:
+    def renditions(self, folder_name: str) -> AudioRenditions:
         """The renditions cached in a folder of this name below the data folder. A new object each time."""
-        from ivr.mailbox.renditions import Forms
+        from ivr.mailbox.renditions import AudioRenditions
 
-        return Forms(self.delivery, self.uploads, self.conversion_pool, self.settings.data.folder / folder_name)
+        return AudioRenditions(
+            self.delivery, self.uploads, self.conversion_pool, self.settings.data.folder / folder_name
+        )
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 
@@ -249,7 +251,7 @@ class App:
             takes=self.takes,
             delivery=self.delivery,
             greetings=Greetings(self.media, self.takes, self.recordings, self.clock),
-            capacity=Room(self.messages, self.clock),
+            capacity=Capacity(self.messages, self.clock),
             system_settings=self.settings.voicemail,
             asterisk_name=self.settings.asterisk.system_name,
             clock=self.clock,
@@ -268,9 +270,9 @@ class App:
         """What the REST API works with."""
         from ivr.api.dependencies import ApiLimits, ApiServices
         from ivr.directory.rate_limit import RateLimiter
-        from ivr.mailbox.bulk import Bulk
+        from ivr.mailbox.bulk import BulkOperations
         from ivr.mailbox.greeting_uploads import GreetingUploads
-        from ivr.storage.sqlite.listing import SqliteLists
+        from ivr.storage.sqlite.listing import SqliteListing
 
         api = self.settings.api
         return ApiServices(
@@ -281,8 +283,8 @@ class App:
             boxes=self.boxes,
             messages=self.messages,
             delivery=self.delivery,
-            lists=SqliteLists(self.database),
-            bulk=Bulk(self.messages, self.delivery),
+            lists=SqliteListing(self.database),
+            bulk=BulkOperations(self.messages, self.delivery),
             uploads=self.uploads,
             renditions=self.renditions("renditions"),
             greeting_uploads=GreetingUploads(self.media, self.recordings, self.clock, self.ids),
@@ -301,13 +303,13 @@ class App:
     # -- background work -----------------------------------------------------------------------------------------------
 
     @cached_property
-    def recording_recovery(self) -> Adoption:
-        from ivr.recovery.fallback_recordings import Alone
-        from ivr.recovery.recording_recovery import Adoption
+    def recording_recovery(self) -> RecordingRecovery:
+        from ivr.recovery.fallback_recordings import FallbackRecordingImporter
+        from ivr.recovery.recording_recovery import RecordingRecovery
 
-        return Adoption(
+        return RecordingRecovery(
             self.takes,
-            Alone(self.directory, self.boxes, self.delivery, self.recordings, self.clock),
+            FallbackRecordingImporter(self.directory, self.boxes, self.delivery, self.recordings, self.clock),
             self.boxes,
             self.delivery,
             self.messages,

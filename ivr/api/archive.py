@@ -10,9 +10,9 @@ from zipstream import ZIP_STORED, ZipStream
 from ivr.api.auth import Principal
 from ivr.api.filenames import UniqueFilenames, message_filename
 from ivr.errors import IvrError
-from ivr.mailbox.bulk import reason
+from ivr.mailbox.bulk import failure_reason
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.renditions import Given
+from ivr.mailbox.renditions import RenderedAudio
 from ivr.storage.records import Message
 
 UNREADABLE_LIST_NAME = "not-in-this-archive.txt"
@@ -32,13 +32,13 @@ async def stream_zip(principal: Principal, mailbox: Mailbox, ids: Sequence[str])
             given = await _render_in_box_format(principal, mailbox, message)
             archive.add(
                 _read_audio(given),
-                names.reserve(message_filename(mailbox, message, given.form.extension)),
+                names.reserve(message_filename(mailbox, message, given.audio_format.extension)),
                 size=given.size,
             )
             async for piece in _iterate_in_thread(archive.file()):
                 yield piece
         except IvrError as error:
-            unreadable.append((message_id, reason(error)))
+            unreadable.append((message_id, failure_reason(error)))
     if unreadable:
         told = "".join(f"{message_id}: {why}\r\n" for message_id, why in unreadable)
         archive.add(told, names.reserve(UNREADABLE_LIST_NAME))
@@ -46,16 +46,16 @@ async def stream_zip(principal: Principal, mailbox: Mailbox, ids: Sequence[str])
         yield piece
 
 
-async def _render_in_box_format(principal: Principal, mailbox: Mailbox, message: Message) -> Given:
+async def _render_in_box_format(principal: Principal, mailbox: Mailbox, message: Message) -> RenderedAudio:
     forms = principal.services.renditions
-    wanted = next(f for f in forms.available(message, "") if f.name == mailbox.settings.media_extension)
-    return await forms.give(message, wanted)
+    wanted = next(f for f in forms.formats_for(message, "") if f.name == mailbox.settings.media_extension)
+    return await forms.render(message, wanted)
 
 
-def _read_audio(rendition: Given) -> Iterator[bytes]:
-    if rendition.head:
-        yield rendition.head
-    for path, first, length in rendition.files:
+def _read_audio(rendition: RenderedAudio) -> Iterator[bytes]:
+    if rendition.header:
+        yield rendition.header
+    for path, first, length in rendition.segments:
         with path.open("rb") as file:
             file.seek(first)
             while length and (piece := file.read(min(CHUNK_BYTES, length))):

@@ -21,9 +21,9 @@ from ivr.api.negotiation import best_format
 from ivr.api.ranges import audio_response
 from ivr.api.upload_body import read_upload
 from ivr.errors import InvalidFields, NotAcceptable
-from ivr.mailbox.uploads import Particulars
-from ivr.mailbox.validation import refusing_fields
-from ivr.storage.records import GREGORIAN_EPOCH, Caller, Folder
+from ivr.mailbox.uploads import MessageMetadata
+from ivr.mailbox.validation import report_violations
+from ivr.storage.records import GREGORIAN_OFFSET_S, Caller, Folder
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Audio"])
 ZIP_TYPE = "application/zip"
@@ -45,17 +45,17 @@ class MessageDetails(BaseModel):
     call_id: SipUriText = ""
     folder: Folder = Folder.NEW
     length: Annotated[int, Field(ge=0, le=10**9)] = 1
-    timestamp: Annotated[int, Field(ge=GREGORIAN_EPOCH, le=GREGORIAN_EPOCH + 250_000_000_000)] | None = None
+    timestamp: Annotated[int, Field(ge=GREGORIAN_OFFSET_S, le=GREGORIAN_OFFSET_S + 250_000_000_000)] | None = None
 
 
 @router.put("/{box_id}/messages", status_code=201, **openapi.CREATE_MESSAGE)
 async def create_message(request: Request, principal: CurrentPrincipal, box: BoxDep) -> Response:
     """A new message: JSON, its audio to follow; or multipart, with JSON and audio; or audio alone."""
     uploads = principal.services.uploads
-    with uploads.draft() as draft:
+    with uploads.new_draft() as draft:
         came = await read_upload(request, draft, principal.services.limits)
         about = _parse_metadata(came.body.data if not came.has_audio else came.body.data_or_empty)
-        message = await uploads.add(box, about, await uploads.converted(draft) if came.has_audio else None)
+        message = await uploads.add(box, about, await uploads.convert(draft) if came.has_audio else None)
     return created(request, serializers.message_document(message), message.id, document_revision(message))
 
 
@@ -73,9 +73,9 @@ async def zip_messages(request: Request, principal: CurrentPrincipal, box: BoxDe
 async def get_audio(request: Request, principal: CurrentPrincipal, box: BoxDep, message: MessageDep) -> Response:
     """The audio, with its intro in front where it has one. Fetching it changes no folder."""
     forms = principal.services.renditions
-    form = best_format(request.headers.get("accept"), forms.available(message, box.settings.media_extension))
-    given = await forms.give(message, form)
-    return audio_response(request, given, message_filename(box, message, given.form.extension))
+    form = best_format(request.headers.get("accept"), forms.formats_for(message, box.settings.media_extension))
+    given = await forms.render(message, form)
+    return audio_response(request, given, message_filename(box, message, given.audio_format.extension))
 
 
 @router.put("/{box_id}/messages/{message_id}/raw", status_code=201, **openapi.PUT_AUDIO)
@@ -84,24 +84,24 @@ async def put_audio(request: Request, principal: CurrentPrincipal, box: BoxDep, 
 
     `If-Match` may also name the ETag with which its audio was given.
     """
-    revision = expected_revision(request, message, await principal.services.renditions.tags(message))
+    revision = expected_revision(request, message, await principal.services.renditions.etags(message))
     uploads = principal.services.uploads
-    with uploads.draft() as draft:
+    with uploads.new_draft() as draft:
         if not (await read_upload(request, draft, principal.services.limits)).has_audio:
             raise InvalidFields(MISSING_FILE_VIOLATION)
-        changed = await uploads.replace(message, await uploads.converted(draft), seen=revision)
+        changed = await uploads.replace_audio(message, await uploads.convert(draft), expected_revision=revision)
     return success(request, serializers.message_document(changed), status=201, revision=document_revision(changed))
 
 
-def _parse_metadata(data: dict[str, Any]) -> Particulars:
-    with refusing_fields():
+def _parse_metadata(data: dict[str, Any]) -> MessageMetadata:
+    with report_violations():
         said = MessageDetails.model_validate(data)
-    return Particulars(
+    return MessageMetadata(
         caller=Caller(said.caller_id_number, said.caller_id_name),
         folder=said.folder,
         from_uri=said.from_,
         to_uri=said.to,
         call_id=said.call_id,
         length_ms=said.length,
-        time=None if said.timestamp is None else said.timestamp - GREGORIAN_EPOCH,
+        time=None if said.timestamp is None else said.timestamp - GREGORIAN_OFFSET_S,
     )

@@ -11,8 +11,8 @@ from fastapi import Depends, Request
 from ivr.api.dependencies import ApiServices
 from ivr.directory.models import Account
 from ivr.errors import Forbidden, NotFound, Unauthorized
-from ivr.mailbox.box_settings import Box
-from ivr.mailbox.listing import BoxesWanted
+from ivr.mailbox.box_settings import BoxSettings
+from ivr.mailbox.listing import BoxQuery
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.storage.records import Token, TokenKind
@@ -48,16 +48,16 @@ class Principal:
     @property
     def voicemail_settings(self) -> VoicemailSettings:
         """The system's settings as the account changes them."""
-        return self.services.boxes.system_of(self.account)
+        return self.services.boxes.voicemail_settings_for(self.account)
 
     @property
     def retention_cutoff(self) -> int:
         """Unix seconds; older messages have passed retention."""
-        return self.voicemail_settings.not_before(self.services.clock.now())
+        return self.voicemail_settings.retention_cutoff(self.services.clock.now())
 
-    def can_access(self, settings: Box) -> bool:
+    def can_access(self, settings: BoxSettings) -> bool:
         """Whether a box may be seen and worked on."""
-        return self.user_id is None or settings.belongs_to(self.user_id)
+        return self.user_id is None or settings.has_owner_rights(self.user_id)
 
     def require_account_scope(self) -> None:
         """Raises `Forbidden` unless the token is for the whole account."""
@@ -103,10 +103,10 @@ class Principal:
         found: list[str] = []
         after = None
         while True:
-            wanted = BoxesWanted(BOX_PAGE_SIZE, lambda box: self.can_access(box.settings), after)
-            page = await self.services.lists.boxes(self.account.id, wanted)
-            found += [box.row.id for box in page.found]
-            if (after := page.next) is None:
+            wanted = BoxQuery(BOX_PAGE_SIZE, lambda box: self.can_access(box.settings), after)
+            page = await self.services.lists.list_boxes(self.account.id, wanted)
+            found += [box.record.id for box in page.items]
+            if (after := page.next_key) is None:
                 return found
 
 

@@ -58,7 +58,7 @@ async def delete_box(request: Request, principal: CurrentPrincipal, box: BoxDep)
     """Takes away a box with all its messages."""
     principal.require_account_scope()
     try:
-        await principal.services.boxes.delete(box, seen=expected_revision(request, box))
+        await principal.services.boxes.delete(box, expected_revision=expected_revision(request, box))
     except NotFound as error:
         raise NotFound(str(error), box.id) from error
     return success(

@@ -12,11 +12,11 @@ from ivr.directory.rate_limit import RateLimiter
 from ivr.directory.tokens import TokenStore
 from ivr.ids import IdGenerator
 from ivr.mailbox.boxes import Boxes
-from ivr.mailbox.bulk import Bulk
+from ivr.mailbox.bulk import BulkOperations
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.greeting_uploads import GreetingUploads
-from ivr.mailbox.listing import Lists
-from ivr.mailbox.renditions import Forms
+from ivr.mailbox.listing import ListingStore
+from ivr.mailbox.renditions import AudioRenditions
 from ivr.mailbox.uploads import Uploads
 from ivr.storage.protocols import MessageStore
 
@@ -45,10 +45,10 @@ class ApiServices:
     boxes: Boxes
     messages: MessageStore
     delivery: Delivery
-    lists: Lists
-    bulk: Bulk
+    lists: ListingStore
+    bulk: BulkOperations
     uploads: Uploads
-    renditions: Forms
+    renditions: AudioRenditions
     greeting_uploads: GreetingUploads
     clock: Clock
     ids: IdGenerator

@@ -17,7 +17,9 @@ UNKNOWN = "unknown"
 def message_filename(mailbox: Mailbox, message: Message, extension: str) -> str:
     """Such as `6001_2016-05-10_00-18-42.mp3`, by the clock of the box."""
     known = [who for who in (message.caller.number, message.caller.name) if who and who != ANONYMOUS]
-    return f"{_sanitize(known[0] if known else UNKNOWN)}_{mailbox.local(message.time):%Y-%m-%d_%H-%M-%S}{extension}"
+    return (
+        f"{_sanitize(known[0] if known else UNKNOWN)}_{mailbox.local_time(message.time):%Y-%m-%d_%H-%M-%S}{extension}"
+    )
 
 
 def greeting_filename(mailbox: Mailbox, kind: str, extension: str) -> str:

@@ -37,10 +37,12 @@ async def get_greeting(request: Request, principal: CurrentPrincipal, box: BoxDe
     """What callers hear: `unavailable`, `temporary_unavailable` or the owner's `name`."""
     forms, found = principal.services.renditions, await principal.services.greeting_uploads.find(box, kind)
     uploaded = found.media.content_type if found.upload else None
-    form = best_format(request.headers.get("accept"), forms.of_recording(uploaded, box.settings.media_extension))
-    given = await forms.give_recording(found.recording, found.upload, uploaded, form)
-    tagged = replace(given, tag=found.media.id)  # Another greeting is another recording: one never changes.
-    return audio_response(request, tagged, greeting_filename(box, kind, given.form.extension))
+    form = best_format(
+        request.headers.get("accept"), forms.formats_for_recording(uploaded, box.settings.media_extension)
+    )
+    given = await forms.render_recording(found.recording, found.upload, uploaded, form)
+    tagged = replace(given, etag=found.media.id)  # Another greeting is another recording: one never changes.
+    return audio_response(request, tagged, greeting_filename(box, kind, given.audio_format.extension))
 
 
 @router.put("/{greeting}/raw", status_code=201, **openapi.PUT_GREETING)
@@ -48,11 +50,11 @@ async def put_greeting(request: Request, principal: CurrentPrincipal, box: BoxDe
     """Audio that callers hear from now on; what was recorded at a phone before goes."""
     _require_configurable(principal.user_id, box.settings.not_configurable)
     uploads, greetings = principal.services.uploads, principal.services.greeting_uploads
-    instead_of = _expected_media_id(request, greetings.in_use(box, kind))
-    with uploads.draft() as draft:
+    instead_of = _expected_media_id(request, greetings.active_media_id(box, kind))
+    with uploads.new_draft() as draft:
         if not (await read_upload(request, draft, principal.services.limits)).has_audio:
             raise InvalidFields(MISSING_FILE_VIOLATION)
-        media = await greetings.use(box, kind, await uploads.converted(draft), instead_of=instead_of)
+        media = await greetings.activate(box, kind, await uploads.convert(draft), expected_media_id=instead_of)
     return created(request, _media_document(media), media.id, media.id)
 
 
@@ -63,8 +65,8 @@ async def delete_greeting(
     """Callers hear what they would without it."""
     _require_configurable(principal.user_id, box.settings.not_configurable)
     greetings = principal.services.greeting_uploads
-    instead_of = _expected_media_id(request, greetings.in_use(box, kind))
-    return success(request, _media_document(await greetings.stop(box, kind, instead_of=instead_of)))
+    instead_of = _expected_media_id(request, greetings.active_media_id(box, kind))
+    return success(request, _media_document(await greetings.deactivate(box, kind, expected_media_id=instead_of)))
 
 
 def _expected_media_id(request: Request, active_media_id: str | None) -> str | None:

@@ -14,7 +14,7 @@ from ivr.api.auth import Principal
 from ivr.api.envelope import success
 from ivr.api.query import MAX_UNPAGED_ROWS, ListQuery, encode_page_key
 from ivr.errors import InvalidPage, PageRequired
-from ivr.mailbox.listing import BoxesWanted, ListedBox, ListedMessage, MessagesWanted, Page
+from ivr.mailbox.listing import BoxQuery, BoxSummary, MessageQuery, MessageSummary, Page
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Folder
 
@@ -27,16 +27,16 @@ FetchPage = Callable[[Any, int], Awaitable[Page[Any, Any]]]
 async def boxes_response(request: Request, principal: Principal, query: ListQuery) -> Response:
     """The boxes that the asker reaches."""
 
-    def fits(box: ListedBox) -> bool:
+    def fits(box: BoxSummary) -> bool:
         return (
             principal.can_access(box.settings)
             and query.created_range[0] <= box.created_at <= query.created_range[1]
-            and query.matches({"id": box.row.id, **box.row.settings}, box.changed_at)
+            and query.matches({"id": box.record.id, **box.record.settings}, box.modified_at)
         )
 
-    async def fetch(after: Any, limit: int) -> Page[ListedBox, Any]:
-        wanted = BoxesWanted(limit, fits, after, query.ascending is not False)
-        return await principal.services.lists.boxes(principal.account.id, wanted)
+    async def fetch(after: Any, limit: int) -> Page[BoxSummary, Any]:
+        wanted = BoxQuery(limit, fits, after, query.ascending is not False)
+        return await principal.services.lists.list_boxes(principal.account.id, wanted)
 
     return await _page_response(request, query, str, fetch, serializers.box_summary)
 
@@ -48,13 +48,13 @@ async def messages_response(
     lists = principal.services.lists
     box_ids = [mailbox.id] if mailbox else None if principal.user_id is None else await principal.accessible_box_ids()
 
-    async def fetch(after: Any, limit: int) -> Page[ListedMessage, Any]:
+    async def fetch(after: Any, limit: int) -> Page[MessageSummary, Any]:
         wanted = build_message_query(principal, query, after, limit)
         if box_ids is None:
-            return await lists.messages_of_account(principal.account.id, wanted)
-        return await lists.messages_of_boxes(box_ids, wanted)
+            return await lists.list_account_messages(principal.account.id, wanted)
+        return await lists.list_box_messages(box_ids, wanted)
 
-    def line(listed: ListedMessage) -> dict[str, Any]:
+    def line(listed: MessageSummary) -> dict[str, Any]:
         shown = serializers.message_summary(listed.message)
         return shown if mailbox else {listed.message.box_id: shown}
 
@@ -63,28 +63,28 @@ async def messages_response(
 
 async def fetch_page_to_delete(
     principal: Principal, query: ListQuery, mailbox: Mailbox, folder: Folder | None, after: Any
-) -> Page[ListedMessage, Any]:
+) -> Page[MessageSummary, Any]:
     """Some of a box's messages: of one folder or all, as far as the filters of the query let them through."""
     wanted = build_message_query(principal, query, after, DELETE_BATCH_SIZE)
     if folder is not None:
-        fits = wanted.fits
-        wanted = replace(wanted, folder=folder, fits=lambda listed: listed.message.folder == folder and fits(listed))
-    return await principal.services.lists.messages_of_boxes([mailbox.id], wanted)
+        fits = wanted.matches
+        wanted = replace(wanted, folder=folder, matches=lambda listed: listed.message.folder == folder and fits(listed))
+    return await principal.services.lists.list_box_messages([mailbox.id], wanted)
 
 
 def build_message_query(
     principal: Principal, query: ListQuery, after: tuple[int, str] | None, limit: int
-) -> MessagesWanted:
+) -> MessageQuery:
     """The query as the store takes it."""
-    return MessagesWanted(
+    return MessageQuery(
         limit,
-        lambda listed: query.matches(serializers.message_summary(listed.message), listed.changed_at),
+        lambda listed: query.matches(serializers.message_summary(listed.message), listed.folder_changed_at),
         after,
         ascending=query.ascending is True,
         since=max(principal.retention_cutoff, query.created_range[0]),
         until=query.created_range[1],
         folder=query.folder,
-        caller=query.caller_number,
+        caller_number=query.caller_number,
     )
 
 
@@ -96,12 +96,12 @@ async def _page_response(
     if not query.paginate:
         return success(request, [serialize(one) for one in await _fetch_all(fetch, query.start_key)])
     page = await fetch(query.start_key, query.page_size)
-    found = [serialize(one) for one in page.found]
+    found = [serialize(one) for one in page.items]
     paging: dict[str, Any] = {"page_size": len(found)}
     if query.start_key:
         paging["start_key"] = encode_page_key(query.start_key)
-    if page.next:
-        paging["next_start_key"] = encode_page_key(page.next)
+    if page.next_key:
+        paging["next_start_key"] = encode_page_key(page.next_key)
     return success(request, found, **paging)
 
 
@@ -109,8 +109,8 @@ async def _fetch_all(fetch: FetchPage, after: Any) -> list[Any]:
     found: list[Any] = []
     while True:
         page = await fetch(after, MAX_UNPAGED_ROWS + 1 - len(found))
-        found += page.found
+        found += page.items
         if len(found) > MAX_UNPAGED_ROWS:
             raise PageRequired(f"at most {MAX_UNPAGED_ROWS} rows come without pages: leave paginate=false out")
-        if (after := page.next) is None:
+        if (after := page.next_key) is None:
             return found

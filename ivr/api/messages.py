@@ -15,7 +15,7 @@ from ivr.api.json_body import BodyDep
 from ivr.api.message_commands import is_move_or_copy, parse_folder, parse_ids, resolve_recipients
 from ivr.api.query import ListQueryDep
 from ivr.errors import InvalidFields, NotFound, PastRetention, PreconditionFailed
-from ivr.mailbox.bulk import CONFLICT, Condition, Outcome
+from ivr.mailbox.bulk import CONFLICT, BulkResult, Precondition
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import ChangeReason, Folder, Message
 
@@ -61,7 +61,7 @@ async def change_messages(request: Request, principal: CurrentPrincipal, box: Bo
         )
     else:
         folder = parse_folder(request, body) or Folder.SAVED
-        outcome = await principal.services.bulk.to_folder(
+        outcome = await principal.services.bulk.move_to_folder(
             box, ids, folder, principal.retention_cutoff, if_match_filter(request)
         )
     return success(request, serializers.outcome_document(outcome))
@@ -74,15 +74,18 @@ async def delete_messages(
     """Many messages for good: those named, else those of a folder, else all; filters of the query narrow it."""
     ids, folder = parse_ids(body, required=False), parse_folder(request, body)
     delete = partial(
-        principal.services.bulk.delete, box, not_before=principal.retention_cutoff, only_if=if_match_filter(request)
+        principal.services.bulk.delete,
+        box,
+        not_before=principal.retention_cutoff,
+        precondition=if_match_filter(request),
     )
     if ids is not None:
         return success(request, serializers.outcome_document(await delete(ids)))
-    outcome, after = Outcome(), None
+    outcome, after = BulkResult(), None
     while True:
         page = await lists.fetch_page_to_delete(principal, query, box, folder, after)
-        outcome.extend(await delete([listed.message.id for listed in page.found]))
-        if (after := page.next) is None:
+        outcome.extend(await delete([listed.message.id for listed in page.items]))
+        if (after := page.next_key) is None:
             return success(request, serializers.outcome_document(outcome))
 
 
@@ -105,11 +108,11 @@ async def change_message(
             if revision is not None and (message.id, CONFLICT) in outcome.failed:
                 raise PreconditionFailed("it was changed by somebody else meanwhile: read it again")
             return success(request, serializers.outcome_document(outcome))
-        changed = await principal.services.delivery.move(message, where, seen=revision)
+        changed = await principal.services.delivery.transfer(message, where, expected_revision=revision)
     else:
         folder = parse_folder(request, body) or Folder.SAVED
-        changed = await principal.services.messages.move_to(
-            box.id, message.id, folder, ChangeReason.REQUEST, seen=revision
+        changed = await principal.services.messages.move_to_folder(
+            box.id, message.id, folder, ChangeReason.API_REQUEST, expected_revision=revision
         )
     return success(request, serializers.message_document(changed), revision=document_revision(changed))
 
@@ -117,7 +120,9 @@ async def change_message(
 @router.delete("/{box_id}/messages/{message_id}", **openapi.DELETE_MESSAGE)
 async def delete_message(request: Request, principal: CurrentPrincipal, box: BoxDep, message: MessageDep) -> Response:
     """One message for good. (To put it where the phone can restore it, change its folder to `deleted`.)"""
-    if not await principal.services.messages.remove(box.id, [message.id], seen=expected_revision(request, message)):
+    if not await principal.services.messages.soft_delete(
+        box.id, [message.id], expected_revision=expected_revision(request, message)
+    ):
         raise NotFound("somebody else deleted it meanwhile", message.id)
     return success(
         request,
@@ -131,8 +136,8 @@ async def _move_or_copy(
     box: Mailbox,
     ids: list[str],
     recipients: Mailbox | list[Mailbox],
-    precondition: Condition | None,
-) -> Outcome:
+    precondition: Precondition | None,
+) -> BulkResult:
     if isinstance(recipients, list):
         return await principal.services.bulk.copy(box, ids, recipients, principal.retention_cutoff, precondition)
-    return await principal.services.bulk.move(box, ids, recipients, principal.retention_cutoff, precondition)
+    return await principal.services.bulk.transfer(box, ids, recipients, principal.retention_cutoff, precondition)

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from ivr.api import examples
-from ivr.mailbox.box_settings import Box
+from ivr.mailbox.box_settings import BoxSettings
 
 Schema = dict[str, Any]
 
@@ -283,7 +283,7 @@ def patch_document(document: dict[str, Any]) -> dict[str, Any]:
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas.update(SCHEMAS)
-    models: dict[str, type[BaseModel]] = {"Box": Box, "MessageDetails": MessageDetails}
+    models: dict[str, type[BaseModel]] = {"Box": BoxSettings, "MessageDetails": MessageDetails}
     for name, model in models.items():
         schema = model.model_json_schema(ref_template="#/components/schemas/{model}", by_alias=True)
         schemas.update(schema.pop("$defs", {}))

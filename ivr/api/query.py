@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 
 from ivr.errors import InvalidFields, InvalidPage
-from ivr.storage.records import GREGORIAN_EPOCH, Folder
+from ivr.storage.records import GREGORIAN_OFFSET_S, Folder
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
@@ -126,8 +126,8 @@ def _time_range(params: Mapping[str, str], prefix: str, max_range_s: int | None)
         until = since + max_range_s if since is not None and until is None else until
         since = until - max_range_s if until is not None and since is None else since
     return (
-        -MAX_TIMESTAMP if since is None else since - GREGORIAN_EPOCH,
-        MAX_TIMESTAMP if until is None else until - GREGORIAN_EPOCH,
+        -MAX_TIMESTAMP if since is None else since - GREGORIAN_OFFSET_S,
+        MAX_TIMESTAMP if until is None else until - GREGORIAN_OFFSET_S,
     )
 
 

@@ -16,14 +16,14 @@ from starlette.responses import Response, StreamingResponse
 from ivr.api.filenames import content_disposition
 from ivr.api.head_requests import is_head
 from ivr.errors import NotFound, RangeNotSatisfiable
-from ivr.mailbox.renditions import Given
+from ivr.mailbox.renditions import RenderedAudio
 
 CHUNK_BYTES = 256 * 1024
 
 
-def audio_response(request: Request, rendition: Given, filename: str) -> Response:
+def audio_response(request: Request, rendition: RenderedAudio, filename: str) -> Response:
     """The answer: 200, 206, or 304 where the asker has it. Raises `RangeNotSatisfiable`, `NotFound`."""
-    tag = f'"{rendition.tag}-{rendition.form.name}"'
+    tag = f'"{rendition.etag}-{rendition.audio_format.name}"'
     headers = {
         "Content-Disposition": content_disposition(filename),
         "Accept-Ranges": "bytes",
@@ -40,28 +40,28 @@ def audio_response(request: Request, rendition: Given, filename: str) -> Respons
     if stretch:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{rendition.size}"
     if is_head(request):
-        return Response(None, 200, headers, rendition.form.content_type)
+        return Response(None, 200, headers, rendition.audio_format.content_type)
     pieces = OpenAudioFiles(rendition).chunks(start, end)
-    return StreamingResponse(pieces, 206 if stretch else 200, headers, rendition.form.content_type)
+    return StreamingResponse(pieces, 206 if stretch else 200, headers, rendition.audio_format.content_type)
 
 
 class OpenAudioFiles:
     """Audio whose files are open: it can be read to its end whoever deletes or replaces them meanwhile."""
 
-    def __init__(self, rendition: Given) -> None:
+    def __init__(self, rendition: RenderedAudio) -> None:
         self._rendition = rendition
         self._files: list[tuple[BinaryIO, int, int]] = []
         with ExitStack() as opened:
-            for path, first, length in rendition.files:
+            for path, first, length in rendition.segments:
                 self._files.append((opened.enter_context(_open_audio_file(path)), first, length))
             self._exit_stack = opened.pop_all()
 
     async def chunks(self, start: int, end: int) -> AsyncIterator[bytes]:
         """The bytes from `start` up to `end`."""
         with self._exit_stack:
-            before = len(self._rendition.head)
+            before = len(self._rendition.header)
             if start < before:
-                yield self._rendition.head[start:end]
+                yield self._rendition.header[start:end]
             for file, first, length in self._files:
                 here, last = max(start - before, 0), min(end - before, length)
                 while here < last:

@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ivr.mailbox.boxes import public
-from ivr.mailbox.bulk import Outcome
-from ivr.mailbox.listing import ListedBox
+from ivr.mailbox.boxes import to_document
+from ivr.mailbox.bulk import BulkResult
+from ivr.mailbox.listing import BoxSummary
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Message
 
 
 def box_document(mailbox: Mailbox) -> dict[str, Any]:
     """All settings of a box."""
-    return {"id": mailbox.id, **public(mailbox.settings)}
+    return {"id": mailbox.id, **to_document(mailbox.settings)}
 
 
-def box_summary(summary: ListedBox) -> dict[str, Any]:
+def box_summary(summary: BoxSummary) -> dict[str, Any]:
     """A box in a list."""
     settings, counts = summary.settings, summary.counts
-    line: dict[str, Any] = {"id": summary.row.id, "name": settings.name, "mailbox": settings.mailbox}
+    line: dict[str, Any] = {"id": summary.record.id, "name": settings.name, "mailbox": settings.mailbox}
     if settings.owner_id:
         line["owner_id"] = settings.owner_id
     if settings.flags:
@@ -58,7 +58,7 @@ def message_document(message: Message) -> dict[str, Any]:
     return document
 
 
-def outcome_document(outcome: Outcome) -> dict[str, Any]:
+def outcome_document(outcome: BulkResult) -> dict[str, Any]:
     """What became of many messages: both members always, failures as the seed prints them (design)."""
     return {"succeeded": outcome.succeeded, "failed": [{message_id: reason} for message_id, reason in outcome.failed]}
 

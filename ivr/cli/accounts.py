@@ -7,7 +7,7 @@ import typer
 from ivr.app import App
 from ivr.cli.support import JsonOption, exit_on_error, parse_assignments, print_document, print_table, run_with_app
 from ivr.directory.models import Account
-from ivr.mailbox.validation import refusing_fields
+from ivr.mailbox.validation import report_violations
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["name", "realm", "language", "timezone", "id"]
@@ -66,8 +66,8 @@ def update(
         for key, value in parse_assignments(assignments).items():
             document[key] = merge_value(document.get(key), value)
         changed = _validate(document)
-        with refusing_fields():
-            app.voicemail_services.system_settings.changed_by(changed.settings)
+        with report_violations():
+            app.voicemail_services.system_settings.merged_with(changed.settings)
         print_document((await app.directory.update_account(changed)).model_dump(), as_json)
 
     run_with_app(job)
@@ -91,5 +91,5 @@ def merge_value(before: object, value: object) -> object:
 
 
 def _validate(document: dict[str, object]) -> Account:
-    with refusing_fields():
+    with report_violations():
         return Account.model_validate(document)

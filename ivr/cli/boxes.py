@@ -19,7 +19,7 @@ from ivr.cli.support import (
     run_with_app,
 )
 from ivr.errors import NotFound
-from ivr.mailbox.boxes import public
+from ivr.mailbox.boxes import to_document
 from ivr.mailbox.mailbox import Mailbox
 
 command = typer.Typer(no_args_is_help=True)
@@ -58,7 +58,7 @@ def list_all(account: str | None = AccountOption, as_json: bool = JsonOption) ->
 
     async def job(app: App) -> None:
         where = await resolve_account(app, account)
-        print_table([await _box_row(app, box) for box in await app.boxes.of_account(where.id)], COLUMNS, as_json)
+        print_table([await _box_row(app, box) for box in await app.boxes.list_by_account(where.id)], COLUMNS, as_json)
 
     run_with_app(job)
 
@@ -117,7 +117,7 @@ def delete(number: str, account: str | None = AccountOption) -> None:
 async def resolve_box(app: App, account: str | None, number: str) -> Mailbox:
     """The box with that number, alias or id. Raises `NotFound`."""
     where = await resolve_account(app, account)
-    found = await app.boxes.by_number(where.id, number)
+    found = await app.boxes.find_by_number(where.id, number)
     if found is None and len(number) == 32:
         found = await app.boxes.get(number)
     if found is None or found.account_id != where.id:
@@ -127,8 +127,8 @@ async def resolve_box(app: App, account: str | None, number: str) -> Mailbox:
 
 async def _box_document(app: App, box: Mailbox) -> dict[str, Any]:
     locked_until = await app.pin_lockout.locked_until(box.account_id, box.id)
-    has_pin = await app.secret_store.exists(box.account_id, box.pin_ref)
-    return {"id": box.id, **public(box.settings), "has_pin": has_pin, "locked_until": locked_until or None}
+    has_pin = await app.secret_store.exists(box.account_id, box.pin_secret_ref)
+    return {"id": box.id, **to_document(box.settings), "has_pin": has_pin, "locked_until": locked_until or None}
 
 
 async def _box_row(app: App, box: Mailbox) -> dict[str, Any]:

@@ -96,7 +96,7 @@ async def create_demo_data(app: App) -> None:
                 pcm = wav.read_samples(recordings / message["file"])
                 left_at = int(app.clock.now() - message["hours_ago"] * HOUR_S)
                 caller = Caller(message["caller_number"], message["caller_name"])
-                await app.delivery.bring(mailbox, pcm, caller, left_at, Folder(message["folder"]))
+                await app.delivery.import_recording(mailbox, pcm, caller, left_at, Folder(message["folder"]))
 
 
 def _load_demo_messages(recordings: Path) -> list[dict[str, Any]]:

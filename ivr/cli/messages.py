@@ -49,7 +49,7 @@ def add(
         box = await resolve_box(app, account, number)
         pcm = await asyncio.to_thread(decode_to_samples, file)
         time = at.replace(tzinfo=UTC).timestamp() if at else app.clock.now()
-        message = await app.delivery.bring(box, pcm, Caller(caller, caller_name), int(time), folder)
+        message = await app.delivery.import_recording(box, pcm, Caller(caller, caller_name), int(time), folder)
         print_document(_message_document(box, message), as_json)
 
     run_with_app(job)
@@ -68,7 +68,9 @@ def list_all(
 
     async def job(app: App) -> None:
         box = await resolve_box(app, account, number)
-        found = await app.messages.soft_deleted(box.id, MAX_ROWS) if gone else await _newest_messages(app, box, folder)
+        found = (
+            await app.messages.list_soft_deleted(box.id, MAX_ROWS) if gone else await _newest_messages(app, box, folder)
+        )
         print_table([_message_document(box, message) for message in found], COLUMNS, as_json)
 
     run_with_app(job)
@@ -93,7 +95,7 @@ def export(number: str, message: str, file: Path, account: str | None = AccountO
 
     async def job(app: App) -> None:
         box = await resolve_box(app, account, number)
-        paths = app.delivery.audio(await _find_message(app, box, message))
+        paths = app.delivery.audio_paths(await _find_message(app, box, message))
         if file.suffix.lower() != ".wav":
             raise BadInput(f"{file}: only .wav is written")
         wav.write(file, b"".join(wav.read_samples(path) for path in paths))
@@ -116,11 +118,11 @@ def move(
         box = await resolve_box(app, account, number)
         found = await _find_message(app, box, message)
         if to in list(Folder):
-            moved = await app.messages.move_to(box.id, found.id, Folder(to), ChangeReason.REQUEST)
+            moved = await app.messages.move_to_folder(box.id, found.id, Folder(to), ChangeReason.API_REQUEST)
         else:
             where = await resolve_account(app, account)
             box = await resolve_box(app, where.id, to)
-            moved = await app.delivery.move(found, box)
+            moved = await app.delivery.transfer(found, box)
         print_document(_message_document(box, moved), as_json)
 
     run_with_app(job)
@@ -133,7 +135,7 @@ def delete(number: str, message: str, account: str | None = AccountOption) -> No
 
     async def job(app: App) -> None:
         box = await resolve_box(app, account, number)
-        await app.messages.remove(box.id, [(await _find_message(app, box, message)).id])
+        await app.messages.soft_delete(box.id, [(await _find_message(app, box, message)).id])
 
     run_with_app(job)
 
@@ -145,18 +147,20 @@ def restore(number: str, message: str, account: str | None = AccountOption, as_j
 
     async def job(app: App) -> None:
         box = await resolve_box(app, account, number)
-        gone = await app.messages.soft_deleted(box.id, MAX_ROWS)
+        gone = await app.messages.list_soft_deleted(box.id, MAX_ROWS)
         known = [one.id for one in [*await _newest_messages(app, box, None), *gone] if message in one.id]
         if len(known) > 1:
             raise BadInput(f"{len(known)} messages have {message!r} in their id: give more of it")
-        restored = await app.messages.bring_back(box.id, known[0] if known else message, ChangeReason.REQUEST)
+        restored = await app.messages.undelete(box.id, known[0] if known else message, ChangeReason.API_REQUEST)
         print_document(_message_document(box, restored), as_json)
 
     run_with_app(job)
 
 
 async def _newest_messages(app: App, box: Mailbox, folder: Folder | None) -> list[Message]:
-    return await app.messages.page(box.id, folder, box.system.not_before(app.clock.now()), None, MAX_ROWS)
+    return await app.messages.list_page(
+        box.id, folder, box.voicemail_settings.retention_cutoff(app.clock.now()), None, MAX_ROWS
+    )
 
 
 async def _find_message(app: App, box: Mailbox, id_part: str) -> Message:
@@ -165,7 +169,7 @@ async def _find_message(app: App, box: Mailbox, id_part: str) -> Message:
         return found[0]
     if found:
         raise BadInput(f"{len(found)} messages have {id_part!r} in their id: give more of it")
-    return await app.messages.get(box.id, id_part, box.system.not_before(app.clock.now()))
+    return await app.messages.get(box.id, id_part, box.voicemail_settings.retention_cutoff(app.clock.now()))
 
 
 def _message_document(box: Mailbox, message: Message) -> dict[str, Any]:
@@ -176,7 +180,7 @@ def _message_document(box: Mailbox, message: Message) -> dict[str, Any]:
         "urgent": message.urgent,
         "caller": message.caller.number,
         "caller_name": message.caller.name,
-        "received": f"{box.local(message.time):%Y-%m-%d %H:%M:%S}",
+        "received": f"{box.local_time(message.time):%Y-%m-%d %H:%M:%S}",
         "timestamp": message.gregorian,
         "length_ms": message.length_ms,
         "length": f"{message.length_ms / 1000:.1f} s",

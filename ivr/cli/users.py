@@ -20,7 +20,7 @@ from ivr.cli.support import (
 )
 from ivr.directory.models import User
 from ivr.errors import BadInput
-from ivr.mailbox.validation import refusing_fields
+from ivr.mailbox.validation import report_violations
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["name", "email", "language", "timezone", "id"]
@@ -90,7 +90,7 @@ def update(
         for key, value in parse_assignments(assignments or []).items():
             document[key] = merge_value(document.get(key), value)
         default = document.get("voicemail_id")
-        if default is not None and (box := await app.boxes.by_number(where.id, str(default))):
+        if default is not None and (box := await app.boxes.find_by_number(where.id, str(default))):
             document["voicemail_id"] = box.id
         print_document((await app.directory.update_user(_validate(document))).model_dump(), as_json)
 
@@ -120,5 +120,5 @@ async def _set_credentials(app: App, user: User, username: str | None, password:
 
 
 def _validate(document: dict[str, object]) -> User:
-    with refusing_fields():
+    with report_violations():
         return User.model_validate(document)

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from ivr.app import App
 from ivr.cli.support import JsonOption, exit_on_error, run_with_app
-from ivr.storage.overview import Light, Overview
+from ivr.storage.overview import MwiSummary, Overview
 
 PIPE_WIDTH = 100
 
@@ -94,7 +94,7 @@ def render(overview: Overview, timezone: tzinfo | None = None) -> RenderableType
     )
 
 
-def _mwi_columns(light: Light, clock: _TimeFormatter) -> list[str]:
+def _mwi_columns(light: MwiSummary, clock: _TimeFormatter) -> list[str]:
     """Its counts, and what keeps the phone from showing them."""
     counts = f"{light.new}/{light.saved}"
     if light.waiting_since is None:

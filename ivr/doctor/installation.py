@@ -14,7 +14,7 @@ from ivr.app import App
 from ivr.clock import Clock, SystemClock
 from ivr.directory.models import Account, Endpoint, User
 from ivr.doctor.console import AsteriskConsole
-from ivr.mailbox.box_settings import Box
+from ivr.mailbox.box_settings import BoxSettings
 from ivr.settings import Settings
 
 CONNECT_TIMEOUT_S = 3.0
@@ -38,7 +38,7 @@ class DatabaseSnapshot:
 
     accounts: Sequence[Account] = ()
     users: Sequence[User] = ()
-    boxes: Sequence[Box] = ()
+    boxes: Sequence[BoxSettings] = ()
     endpoints: Sequence[Endpoint] = ()
     newest_message_at: int = 0
     """Unix seconds."""
@@ -65,7 +65,7 @@ async def read_database_snapshot(app: App) -> DatabaseSnapshot:
     """All of the database that the checks need. Raises `StoreError`."""
     accounts = await app.directory.accounts()
     users = [user for account in accounts for user in await app.directory.users(account.id)]
-    boxes = [box.settings for account in accounts for box in await app.boxes.of_account(account.id)]
+    boxes = [box.settings for account in accounts for box in await app.boxes.list_by_account(account.id)]
     newest = await app.database.read(lambda c: c.execute("SELECT max(stored_at) FROM messages").fetchone()[0])
     return DatabaseSnapshot(accounts, users, boxes, await app.directory.endpoints(None), newest or 0)
 

@@ -17,11 +17,11 @@ Number = Annotated[str, StringConstraints(min_length=1, max_length=36)]
 Seconds = Annotated[int, Field(ge=0, le=10**7)]
 
 
-class _Document(BaseModel):
+class _SettingsDocument(BaseModel):
     model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
 
 
-class Callback(_Document):
+class NewMessageCallSettings(_SettingsDocument):
     """Calls to tell of new messages (kazoo-behaviour §5.3). None: as the user, the account or the system says."""
 
     number: str | None = None
@@ -32,11 +32,11 @@ class Callback(_Document):
     timeout_s: Seconds | None = None
 
 
-class Notify(_Document):
-    callback: Callback = Field(default_factory=Callback)
+class NotifySettings(_SettingsDocument):
+    callback: NewMessageCallSettings = Field(default_factory=NewMessageCallSettings)
 
 
-class Media(_Document):
+class MediaIds(_SettingsDocument):
     """Ids of recordings."""
 
     unavailable: Id32 | None = None
@@ -46,7 +46,7 @@ class Media(_Document):
     name: Id32 | None = None
 
 
-class Box(_Document):
+class BoxSettings(_SettingsDocument):
     """The public settings of a box; `keys` and the last group are ours."""
 
     # What and whose it is
@@ -82,7 +82,7 @@ class Box(_Document):
     hunt: bool = True
     hunt_allow: Regex | None = None
     hunt_deny: Regex | None = None
-    media: Media = Field(default_factory=Media)
+    media: MediaIds = Field(default_factory=MediaIds)
     greeting_media_id: Id32 | None = None
     """SIP.IO's name for `media.unavailable`."""
     max_message_length: Annotated[int, Field(ge=1, le=10**6)] | None = None
@@ -114,7 +114,7 @@ class Box(_Document):
     save_after_notify: bool = False
     shared_vmbox_notify_owner_email: bool = False
     transcribe: bool = False
-    notify: Notify | None = None
+    notify: NotifySettings | None = None
 
     # Ours
     callers_may_mark_urgent: bool = True
@@ -127,11 +127,11 @@ class Box(_Document):
 
     @field_validator("aliases", "numbers", "flags", "notify_email_addresses", mode="before")
     @classmethod
-    def _none_is_empty(cls, value: object) -> object:
+    def _null_to_empty_list(cls, value: object) -> object:
         return [] if value is None else value
 
     @property
-    def envelope(self) -> Literal["play_after", "play_before", "skip"]:
+    def envelope_placement(self) -> Literal["play_after", "play_before", "skip"]:
         """When the envelope is played; `skip_envelope` wins (design)."""
         return "skip" if self.skip_envelope else self.play_envelope_action
 
@@ -142,6 +142,6 @@ class Box(_Document):
             return frozenset()
         return frozenset(str(m["id"]) if isinstance(m, dict) and "id" in m else str(m) for m in self.members)
 
-    def belongs_to(self, user_id: str | None) -> bool:
+    def has_owner_rights(self, user_id: str | None) -> bool:
         """Whether that user has the owner's rights."""
         return user_id is not None and (user_id == self.owner_id or user_id in self.member_ids)

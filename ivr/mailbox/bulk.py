@@ -24,11 +24,11 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.protocols import MessageStore
 from ivr.storage.records import ChangeReason, Folder, Message
 
-TOGETHER = 100
+MAX_CONCURRENCY = 100
 """Messages under way at a time."""
 CONFLICT = "conflict"
 
-REASONS: tuple[tuple[type[IvrError], str], ...] = (
+REASON_BY_ERROR: tuple[tuple[type[IvrError], str], ...] = (
     (NotFound, "not_found"),
     (PastRetention, "prior_to_retention_duration"),
     (Conflict, CONFLICT),
@@ -41,106 +41,122 @@ REASONS: tuple[tuple[type[IvrError], str], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BulkResult:
     """Ids that went well (of move and copy: the new ones), and the old ids that did not, each with its reason."""
 
     succeeded: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
 
-    def extend(self, more: Outcome) -> None:
+    def extend(self, other: BulkResult) -> None:
         """Add what happened next."""
-        self.succeeded.extend(more.succeeded)
-        self.failed.extend(more.failed)
+        self.succeeded.extend(other.succeeded)
+        self.failed.extend(other.failed)
 
 
-Condition = Callable[[Message], bool]
+Precondition = Callable[[Message], bool]
 """Whether a message, as it was read, is to be touched; it is then touched at that revision or not at all."""
 
 
-class Bulk:
+class BulkOperations:
     """Verbs for many messages of one box; those that `only_if` refuses, or that change meanwhile, are left alone."""
 
     def __init__(self, messages: MessageStore, delivery: Delivery) -> None:
         self._messages = messages
         self._delivery = delivery
 
-    async def to_folder(
-        self, mailbox: Mailbox, ids: Iterable[str], folder: Folder, not_before: int, only_if: Condition | None = None
-    ) -> Outcome:
+    async def move_to_folder(
+        self,
+        mailbox: Mailbox,
+        ids: Iterable[str],
+        folder: Folder,
+        not_before: int,
+        precondition: Precondition | None = None,
+    ) -> BulkResult:
         """Change their folder."""
 
         async def one(message: Message, seen: int | None) -> list[str]:
-            return [(await self._messages.move_to(mailbox.id, message.id, folder, ChangeReason.REQUEST, seen=seen)).id]
+            return [
+                (
+                    await self._messages.move_to_folder(
+                        mailbox.id, message.id, folder, ChangeReason.API_REQUEST, expected_revision=seen
+                    )
+                ).id
+            ]
 
-        return await self._each(mailbox, ids, not_before, only_if, one)
+        return await self._apply_to_each(mailbox, ids, not_before, precondition, one)
 
     async def delete(
-        self, mailbox: Mailbox, ids: Iterable[str], not_before: int, only_if: Condition | None = None
-    ) -> Outcome:
+        self, mailbox: Mailbox, ids: Iterable[str], not_before: int, precondition: Precondition | None = None
+    ) -> BulkResult:
         """Take them out of sight for good."""
 
         async def one(message: Message, seen: int | None) -> list[str]:
-            removed = await self._messages.remove(mailbox.id, [message.id], seen=seen)
+            removed = await self._messages.soft_delete(mailbox.id, [message.id], expected_revision=seen)
             if not removed:
                 raise NotFound("somebody else deleted it meanwhile")
             return removed
 
-        return await self._each(mailbox, ids, not_before, only_if, one)
+        return await self._apply_to_each(mailbox, ids, not_before, precondition, one)
 
-    async def move(
-        self, mailbox: Mailbox, ids: Iterable[str], to: Mailbox, not_before: int, only_if: Condition | None = None
-    ) -> Outcome:
+    async def transfer(
+        self,
+        mailbox: Mailbox,
+        ids: Iterable[str],
+        destination: Mailbox,
+        not_before: int,
+        precondition: Precondition | None = None,
+    ) -> BulkResult:
         """Into another box, each under a new id."""
 
         async def one(message: Message, seen: int | None) -> list[str]:
-            return [(await self._delivery.move(message, to, seen=seen)).id]
+            return [(await self._delivery.transfer(message, destination, expected_revision=seen)).id]
 
-        return await self._each(mailbox, ids, not_before, only_if, one)
+        return await self._apply_to_each(mailbox, ids, not_before, precondition, one)
 
     async def copy(
         self,
         mailbox: Mailbox,
         ids: Iterable[str],
-        to: Sequence[Mailbox],
+        destinations: Sequence[Mailbox],
         not_before: int,
-        only_if: Condition | None = None,
-    ) -> Outcome:
+        precondition: Precondition | None = None,
+    ) -> BulkResult:
         """Into each of these boxes, or into none."""
 
         async def one(message: Message, seen: int | None) -> list[str]:
-            return [copy.id for copy in await self._delivery.copy(message, to, seen=seen)]
+            return [copy.id for copy in await self._delivery.copy(message, destinations, expected_revision=seen)]
 
-        return await self._each(mailbox, ids, not_before, only_if, one)
+        return await self._apply_to_each(mailbox, ids, not_before, precondition, one)
 
-    async def _each(
+    async def _apply_to_each(
         self,
         mailbox: Mailbox,
         ids: Iterable[str],
         not_before: int,
-        only_if: Condition | None,
-        verb: Callable[[Message, int | None], Awaitable[list[str]]],
-    ) -> Outcome:
+        precondition: Precondition | None,
+        operation: Callable[[Message, int | None], Awaitable[list[str]]],
+    ) -> BulkResult:
         async def attempt(message_id: str) -> list[str] | IvrError:
             try:
                 message = await self._messages.get(mailbox.id, message_id, not_before)
-                if only_if and not only_if(message):
+                if precondition and not precondition(message):
                     raise PreconditionFailed("it has another revision")
-                return await verb(message, message.revision if only_if else None)
+                return await operation(message, message.revision if precondition else None)
             except IvrError as error:
                 return error
 
-        outcome = Outcome()
+        outcome = BulkResult()
         wanted = list(dict.fromkeys(ids))
-        for n in range(0, len(wanted), TOGETHER):
-            some = wanted[n : n + TOGETHER]
+        for n in range(0, len(wanted), MAX_CONCURRENCY):
+            some = wanted[n : n + MAX_CONCURRENCY]
             for message_id, result in zip(some, await asyncio.gather(*map(attempt, some)), strict=True):
                 if isinstance(result, IvrError):
-                    outcome.failed.append((message_id, reason(result)))
+                    outcome.failed.append((message_id, failure_reason(result)))
                 else:
                     outcome.succeeded.extend(result)
         return outcome
 
 
-def reason(error: IvrError) -> str:
+def failure_reason(error: IvrError) -> str:
     """Why one of many could not be done."""
-    return next((word for kind, word in REASONS if isinstance(error, kind)), "unspecified_fault")
+    return next((word for kind, word in REASON_BY_ERROR if isinstance(error, kind)), "unspecified_fault")

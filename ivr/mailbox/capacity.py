@@ -12,11 +12,11 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.protocols import MessageStore
 from ivr.storage.records import Folder
 
-LEAST_MS = 5000
+MIN_RECORDING_MS = 5000
 """With less room than for this there is none: nobody says anything worth hearing in it."""
 
 
-class Room:
+class Capacity:
     """The room in all boxes."""
 
     def __init__(self, messages: MessageStore, clock: Clock) -> None:
@@ -28,30 +28,30 @@ class Room:
 
         Those in `deleted` do not stand in the way: they go when a message needs their room. Raises `StoreError`.
         """
-        most = mailbox.system.max_message_count
+        most = mailbox.voicemail_settings.max_message_count
         if most:
-            not_before = mailbox.system.not_before(self._clock.now())
-            counts = await self._messages.counts_now(mailbox.account_id, mailbox.id, not_before)
+            not_before = mailbox.voicemail_settings.retention_cutoff(self._clock.now())
+            counts = await self._messages.expire_and_count(mailbox.account_id, mailbox.id, not_before)
             if counts.new + counts.saved >= most:
                 return True
-        left_ms = await self.left_ms(mailbox)
-        return left_ms is not None and left_ms < LEAST_MS
+        left_ms = await self.remaining_ms(mailbox)
+        return left_ms is not None and left_ms < MIN_RECORDING_MS
 
-    async def left_ms(self, mailbox: Mailbox, *, behind: int = 0) -> int | None:
+    async def remaining_ms(self, mailbox: Mailbox, *, reserved_bytes: int = 0) -> int | None:
         """How long may be said for which everything in `deleted` would go, when `behind` bytes come along with it.
 
         None: as long as anybody likes.
         """
-        left = await self._left(mailbox)
-        return None if left is None else wav.length_ms_from_size(max(0, left - behind))
+        left = await self._remaining_bytes(mailbox)
+        return None if left is None else wav.length_ms_from_size(max(0, left - reserved_bytes))
 
-    async def is_too_full_for(self, mailbox: Mailbox, size: int) -> bool:
+    async def cannot_take(self, mailbox: Mailbox, size_bytes: int) -> bool:
         """Whether so many bytes would not fit, though everything in `deleted` went. Raises `StoreError`."""
-        left = await self._left(mailbox)
-        return left is not None and left < size
+        left = await self._remaining_bytes(mailbox)
+        return left is not None and left < size_bytes
 
-    async def _left(self, mailbox: Mailbox) -> int | None:
+    async def _remaining_bytes(self, mailbox: Mailbox) -> int | None:
         """Bytes; None: any number."""
         if not mailbox.quota_bytes:
             return None
-        return mailbox.quota_bytes - await self._messages.bytes(mailbox.id, without=Folder.DELETED)
+        return mailbox.quota_bytes - await self._messages.used_bytes(mailbox.id, exclude_folder=Folder.DELETED)

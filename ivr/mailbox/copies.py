@@ -13,22 +13,22 @@ from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
 from ivr.storage.records import Message, Take
 
-PAYLOAD = "copies"
+COPIES_PAYLOAD_KEY = "copies"
 """In a take's payload: ids of boxes."""
 
 log = structlog.get_logger()
 
 
-class Copies:
+class CopyDelivery:
     """Makes them."""
 
     def __init__(self, boxes: Boxes, delivery: Delivery) -> None:
         self._boxes = boxes
         self._delivery = delivery
 
-    async def make(self, take: Take, message: Message) -> None:
+    async def deliver_copies(self, take: Take, message: Message) -> None:
         """A copy for each box of the take. One that fails is told in the log, and the others are made."""
-        for box_id in (take.payload or {}).get(PAYLOAD, ()):
+        for box_id in (take.payload or {}).get(COPIES_PAYLOAD_KEY, ()):
             try:
                 copy = await self._delivery.carbon_copy(message, await self._boxes.get(box_id))
                 log.info("message.copied", message=message.id, box=box_id, copy=copy.id)

@@ -8,79 +8,81 @@ from ivr.storage.protocols import MessageStore
 from ivr.storage.records import Folder, Message, OpenFolder
 
 
-class Walk:
+class FolderCursor:
     """One caller's way through one folder. It knows the messages it has visited and where it would go on, no more."""
 
     def __init__(self, messages: MessageStore, mailbox: Mailbox, folder: OpenFolder) -> None:
         self._messages = messages
         self._mailbox = mailbox
-        self._open = folder
+        self._open_folder = folder
         self._visited: list[str] = []
-        self._place = 0
-        self._furthest: tuple[bool, int, str] | None = None
-        self._stepped_to: Message | None = None
+        self._index = 0
+        self._last_key: tuple[bool, int, str] | None = None
+        self._prefetched: Message | None = None
 
     @classmethod
-    async def begin(cls, messages: MessageStore, mailbox: Mailbox, folder: Folder, now: float) -> Walk:
+    async def open(cls, messages: MessageStore, mailbox: Mailbox, folder: Folder, now: float) -> FolderCursor:
         """Open a folder as it is now."""
-        opened, first = await messages.open(
+        opened, first = await messages.open_folder(
             mailbox.account_id,
             mailbox.id,
             folder,
             oldest_first=mailbox.settings.oldest_message_first,
-            not_before=mailbox.system.not_before(now),
+            not_before=mailbox.voicemail_settings.retention_cutoff(now),
         )
         walk = cls(messages, mailbox, opened)
-        walk._stepped_to = walk._seen(first)
+        walk._prefetched = walk._record_visit(first)
         return walk
 
     @property
     def folder(self) -> Folder:
-        return self._open.folder
+        return self._open_folder.folder
 
     @property
-    def number(self) -> int:
+    def message_number(self) -> int:
         """Which message this is, counted from 1."""
-        return self._place + 1
+        return self._index + 1
 
-    async def message(self) -> Message | None:
+    async def current_message(self) -> Message | None:
         """The message at this place, as it is now; None behind the last one. One that vanished is passed over."""
-        if stepped_to := self._stepped_to:
-            self._stepped_to = None
+        if stepped_to := self._prefetched:
+            self._prefetched = None
             return stepped_to
-        while self._place < len(self._visited):
+        while self._index < len(self._visited):
             try:
-                return await self._messages.get(self._mailbox.id, self._visited[self._place], self._open.not_before)
+                return await self._messages.get(
+                    self._mailbox.id, self._visited[self._index], self._open_folder.not_before
+                )
             except (NotFound, PastRetention):
-                del self._visited[self._place]
-        return await self._further()
+                del self._visited[self._index]
+        return await self._fetch_next()
 
-    def ahead(self) -> None:
+    def advance(self) -> None:
         """One step on; behind the last message there is nothing."""
-        self._place += 1
+        self._index += 1
 
-    def back(self) -> None:
+    def retreat(self) -> None:
         """One step back; before the first message there is the first."""
-        self._place = max(0, self._place - 1)
+        self._index = max(0, self._index - 1)
 
-    async def step(self) -> bool:
+    async def try_advance(self) -> bool:
         """One step on, if anything comes behind this place; whether it does.
 
         What it finds is what `message` gives next: a key waits for one look into the store, not for two.
         """
-        if self._place >= len(self._visited) - 1:
-            self._stepped_to = await self._further()
-            if self._stepped_to is None:
+        if self._index >= len(self._visited) - 1:
+            self._prefetched = await self._fetch_next()
+            if self._prefetched is None:
                 return False
-        self.ahead()
+        self.advance()
         return True
 
-    async def _further(self) -> Message | None:
+    async def _fetch_next(self) -> Message | None:
         """The message behind all that were visited."""
-        return self._seen(await self._messages.next(self._open, self._furthest))
+        return self._record_visit(await self._messages.next_message(self._open_folder, self._last_key))
 
-    def _seen(self, found: Message | None) -> Message | None:
-        if found:
-            self._visited.append(found.id)
-            self._furthest = found.order
-        return found
+    def _record_visit(self, message: Message | None) -> Message | None:
+        if message:
+            self._visited.append(message.id)
+            self._last_key = message.order
+        return message

@@ -10,12 +10,12 @@ from ivr.clock import Clock
 from ivr.errors import NotFound
 from ivr.ids import IdGenerator
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.uploads import Brought
+from ivr.mailbox.uploads import ConvertedUpload
 from ivr.storage.audio_folder import Recordings
 from ivr.storage.protocols import MediaStore
 from ivr.storage.records import MediaKind, StoredMedia
 
-UPLOADED = "upload"
+SOURCE_UPLOAD = "upload"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class GreetingUploads:
         self._clock = clock
         self._ids = ids
 
-    def in_use(self, mailbox: Mailbox, kind: MediaKind) -> str | None:
+    def active_media_id(self, mailbox: Mailbox, kind: MediaKind) -> str | None:
         """The id of what callers hear; None: the generic one."""
         media = mailbox.settings.media
         if kind is MediaKind.NAME:
@@ -45,8 +45,8 @@ class GreetingUploads:
             return media.temporary_unavailable
         return media.unavailable or mailbox.settings.greeting_media_id
 
-    async def use(
-        self, mailbox: Mailbox, kind: MediaKind, audio: Brought, *, instead_of: str | None = None
+    async def activate(
+        self, mailbox: Mailbox, kind: MediaKind, audio: ConvertedUpload, *, expected_media_id: str | None = None
     ) -> StoredMedia:
         """What was brought is heard from now on; a name in all boxes of its owner.
 
@@ -58,36 +58,40 @@ class GreetingUploads:
             box_id=mailbox.id,
             kind=kind,
             length_ms=audio.length_ms,
-            bytes=audio.bytes,
+            bytes=audio.size_bytes,
             created_at=int(self._clock.now()),
-            source=UPLOADED,
-            content_type=audio.form.content_type,
+            source=SOURCE_UPLOAD,
+            content_type=audio.audio_format.content_type,
         )
-        target = self._recordings.media(media.account_id, media.id)
+        target = self._recordings.media_path(media.account_id, media.id)
         try:
-            await asyncio.to_thread(self._recordings.link, audio.upload, self._recordings.upload(target))
-            await asyncio.to_thread(self._recordings.link, audio.recording, target)
+            await asyncio.to_thread(self._recordings.hard_link, audio.upload_path, self._recordings.upload_path(target))
+            await asyncio.to_thread(self._recordings.hard_link, audio.recording_path, target)
             owner = mailbox.owner if kind is MediaKind.NAME else None
-            await self._store.use(media, user_id=owner.id if owner else None, instead_of=instead_of)
+            await self._store.activate(media, user_id=owner.id if owner else None, expected_media_id=expected_media_id)
         except Exception:  # A cancellation is none: the store does what it has begun.
-            for path in (target, self._recordings.upload(target)):
+            for path in (target, self._recordings.upload_path(target)):
                 await asyncio.to_thread(self._recordings.remove, path)
             raise
         return media
 
     async def find(self, mailbox: Mailbox, kind: MediaKind) -> GreetingFiles:
         """What is in use. Raises `NotFound` where callers hear the generic one."""
-        media_id = self.in_use(mailbox, kind)
+        media_id = self.active_media_id(mailbox, kind)
         media = await self._store.get(mailbox.account_id, media_id) if media_id else None
         if media is None:
             raise NotFound(f"the box has no recording {kind}", kind)
-        recording = self._recordings.media(media.account_id, media.id)
-        upload = self._recordings.upload(recording) if media.source == UPLOADED else None
+        recording = self._recordings.media_path(media.account_id, media.id)
+        upload = self._recordings.upload_path(recording) if media.source == SOURCE_UPLOAD else None
         return GreetingFiles(media, recording, upload)
 
-    async def stop(self, mailbox: Mailbox, kind: MediaKind, *, instead_of: str | None = None) -> StoredMedia:
+    async def deactivate(
+        self, mailbox: Mailbox, kind: MediaKind, *, expected_media_id: str | None = None
+    ) -> StoredMedia:
         """Callers hear the generic one again; gives what it was. Raises `NotFound`; `PreconditionFailed` as `use` does."""
         found = await self.find(mailbox, kind)
         owner = mailbox.owner if kind is MediaKind.NAME else None
-        await self._store.stop_using(mailbox.id, kind, user_id=owner.id if owner else None, instead_of=instead_of)
+        await self._store.deactivate(
+            mailbox.id, kind, user_id=owner.id if owner else None, expected_media_id=expected_media_id
+        )
         return found.media

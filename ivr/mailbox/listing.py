@@ -1,7 +1,7 @@
 """Lists: the contract of whatever can page through boxes and messages by key.
 
 A page is found along one index, behind the key of the last thing seen, never by counting rows: a page of 50 out of a
-million costs what a page out of a hundred costs. Where a filter leaves little, at most `LOOKED_AT` rows are looked at;
+million costs what a page out of a hundred costs. Where a filter leaves little, at most `SCAN_LIMIT` rows are looked at;
 the page is shorter then, and has a key to go on with.
 """
 
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, Protocol, TypeVar
 
-from ivr.mailbox.box_settings import Box
-from ivr.storage.records import BoxRecord, Counts, Folder, Message
+from ivr.mailbox.box_settings import BoxSettings
+from ivr.storage.records import BoxRecord, Folder, FolderCounts, Message
 
-LOOKED_AT = 5_000
+MAX_ROWS_SCANNED = 5_000
 """Rows that one page looks at, at most."""
 
 T = TypeVar("T")
@@ -23,61 +23,61 @@ K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True)
-class ListedMessage:
+class MessageSummary:
     """A message as a list shows it."""
 
     message: Message
-    changed_at: int
+    folder_changed_at: int
     """Unix seconds at which it came to its folder."""
 
     @property
-    def key(self) -> tuple[int, str]:
+    def sort_key(self) -> tuple[int, str]:
         """Its place in a list."""
         return (self.message.time, self.message.id)
 
 
 @dataclass(frozen=True)
-class ListedBox:
+class BoxSummary:
     """A box as a list shows it."""
 
-    row: BoxRecord
-    counts: Counts
+    record: BoxRecord
+    counts: FolderCounts
     created_at: int
-    changed_at: int
+    modified_at: int
 
     @cached_property
-    def settings(self) -> Box:
+    def settings(self) -> BoxSettings:
         """The document as a model, to be looked at."""
-        return Box.model_validate({"hunt": False, **self.row.settings})
+        return BoxSettings.model_validate({"hunt": False, **self.record.settings})
 
     @property
-    def key(self) -> tuple[str, str]:
+    def sort_key(self) -> tuple[str, str]:
         """Its place in a list."""
-        return (str(self.row.settings["mailbox"]), self.row.id)
+        return (str(self.record.settings["mailbox"]), self.record.id)
 
 
 @dataclass(frozen=True, slots=True)
-class MessagesWanted:
+class MessageQuery:
     """Which messages. `fits` is asked last, about what the other members let through."""
 
     limit: int
-    fits: Callable[[ListedMessage], bool]
+    matches: Callable[[MessageSummary], bool]
     after: tuple[int, str] | None = None
     ascending: bool = False
     since: int = 0
     """Unix seconds, this one included."""
     until: int = 2**62
     folder: Folder | None = None
-    caller: str | None = None
+    caller_number: str | None = None
     """Number; only one of the last two has an index at a time, and only for one box."""
 
 
 @dataclass(frozen=True, slots=True)
-class BoxesWanted:
+class BoxQuery:
     """Which boxes, in the order of their numbers."""
 
     limit: int
-    fits: Callable[[ListedBox], bool]
+    matches: Callable[[BoxSummary], bool]
     after: tuple[str, str] | None = None
     ascending: bool = True
 
@@ -86,22 +86,22 @@ class BoxesWanted:
 class Page(Generic[T, K]):
     """Some of them; `next` is the key to go on behind, None after the last."""
 
-    found: Sequence[T]
-    next: K | None
+    items: Sequence[T]
+    next_key: K | None
 
 
-class Lists(Protocol):
+class ListingStore(Protocol):
     """What can be listed. All raise `StoreError`."""
 
-    async def messages_of_account(
-        self, account_id: str, wanted: MessagesWanted
-    ) -> Page[ListedMessage, tuple[int, str]]:
+    async def list_account_messages(
+        self, account_id: str, query: MessageQuery
+    ) -> Page[MessageSummary, tuple[int, str]]:
         """Of all boxes of an account, newest first unless `ascending`."""
 
-    async def messages_of_boxes(
-        self, box_ids: Sequence[str], wanted: MessagesWanted
-    ) -> Page[ListedMessage, tuple[int, str]]:
+    async def list_box_messages(
+        self, box_ids: Sequence[str], query: MessageQuery
+    ) -> Page[MessageSummary, tuple[int, str]]:
         """Of these boxes, newest first unless `ascending`."""
 
-    async def boxes(self, account_id: str, wanted: BoxesWanted) -> Page[ListedBox, tuple[str, str]]:
+    async def list_boxes(self, account_id: str, query: BoxQuery) -> Page[BoxSummary, tuple[str, str]]:
         """Boxes of an account, with their counts."""

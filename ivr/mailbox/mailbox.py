@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from ivr.directory.models import Account, User
 from ivr.errors import InvalidFields
-from ivr.mailbox.box_settings import Box
-from ivr.mailbox.key_map import KeyMap, layered
+from ivr.mailbox.box_settings import BoxSettings
+from ivr.mailbox.key_map import KeyMap, merge_layers
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 
 MEGABYTE = 1_000_000
@@ -23,8 +23,8 @@ class Mailbox:
     id: str
     account: Account
     owner: User | None
-    settings: Box
-    system: VoicemailSettings
+    settings: BoxSettings
+    voicemail_settings: VoicemailSettings
     """The system's settings as the account changes them."""
     revision: int = 1
 
@@ -47,12 +47,12 @@ class Mailbox:
         return (self.owner and self.owner.language) or self.account.language
 
     @property
-    def pin_ref(self) -> str:
+    def pin_secret_ref(self) -> str:
         """Where the hash of its PIN is kept."""
         return self.settings.pin_secret_ref or f"box:{self.id}:pin"
 
     @cached_property
-    def zone(self) -> tzinfo:
+    def zone_info(self) -> tzinfo:
         """The box's, else the owner's, else the account's time zone; UTC for a name that nobody knows."""
         names = (self.settings.timezone, self.owner and self.owner.timezone, self.account.timezone)
         name = next((name for name in names if name and name != "inherit"), "UTC")
@@ -62,20 +62,23 @@ class Mailbox:
             return UTC
 
     @cached_property
-    def keys(self) -> KeyMap:
+    def key_map(self) -> KeyMap:
         """Its key map. Layers that no longer fit together leave out the box's own, then the account's."""
         own = (self.settings.key_map, self.settings.keys)
-        for layers in ([(self.system.key_map, self.system.keys), own], [(self.system.key_map, self.system.keys)]):
+        for layers in (
+            [(self.voicemail_settings.key_map, self.voicemail_settings.keys), own],
+            [(self.voicemail_settings.key_map, self.voicemail_settings.keys)],
+        ):
             try:
-                return layered(layers)
+                return merge_layers(layers)
             except InvalidFields:
                 continue
         return KeyMap()
 
-    def local(self, time: float) -> datetime:
+    def local_time(self, timestamp: float) -> datetime:
         """A moment (Unix seconds) as the owner's clock shows it."""
-        return datetime.fromtimestamp(time, self.zone)
+        return datetime.fromtimestamp(timestamp, self.zone_info)
 
-    def with_settings(self, settings: Box) -> Mailbox:
+    def with_settings(self, settings: BoxSettings) -> Mailbox:
         """The same box with other settings."""
         return replace(self, settings=settings)

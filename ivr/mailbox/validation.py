@@ -12,46 +12,49 @@ from ivr.errors import InvalidFields
 
 
 @contextmanager
-def refusing_fields() -> Iterator[None]:
+def report_violations() -> Iterator[None]:
     """Inside, a document that breaks its schema raises `InvalidFields`."""
     try:
         yield
     except ValidationError as error:
-        raise refused(error) from error
+        raise kazoo_violations(error) from error
 
 
-def refused(error: ValidationError) -> InvalidFields:
+def kazoo_violations(error: ValidationError) -> InvalidFields:
     """The fields at fault, nested ones joined by "."; of several faults of one field the last is told."""
     found: dict[str, dict[str, dict[str, object]]] = {}
     for fault in error.errors(include_url=False, include_context=True):
-        field = ".".join(str(part) for part in fault["loc"] if not _is_branch(part)) or "data"
-        rule, message = _told(fault["type"], fault.get("ctx", {}), fault["msg"])
+        field = ".".join(str(part) for part in fault["loc"] if not _is_union_branch(part)) or "data"
+        rule, message = _violation(fault["type"], fault.get("ctx", {}), fault["msg"])
         found[field] = {rule: message}
     return InvalidFields(found)
 
 
-def _is_branch(part: object) -> bool:
+def _is_union_branch(part: object) -> bool:
     """pydantic names the member of a union in the path; people do not."""
     return part in ("int", "str", "constrained-str", "constrained-int")
 
 
-def _told(kind: str, limits: dict[str, Any], said: str) -> tuple[str, dict[str, object]]:
-    match kind:
+def _violation(error_type: str, context: dict[str, Any], default_message: str) -> tuple[str, dict[str, object]]:
+    match error_type:
         case "missing":
             return "required", {"message": "Field is required but missing"}
         case "string_too_short":
-            n = limits["min_length"]
+            n = context["min_length"]
             return "minLength", {"message": f"String must be at least {n} characters", "target": n}
         case "string_too_long":
-            n = limits["max_length"]
+            n = context["max_length"]
             return "maxLength", {"message": f"String must not be more than {n} characters", "target": n}
         case "literal_error" | "enum":
-            return "enum", {"message": "Value not found in enumerated list of values", "target": limits.get("expected")}
+            return "enum", {
+                "message": "Value not found in enumerated list of values",
+                "target": context.get("expected"),
+            }
         case "greater_than_equal":
-            return "minimum", {"message": f"Value must be at least {limits['ge']}", "target": limits["ge"]}
+            return "minimum", {"message": f"Value must be at least {context['ge']}", "target": context["ge"]}
         case "less_than_equal":
-            return "maximum", {"message": f"Value must be at most {limits['le']}", "target": limits["le"]}
+            return "maximum", {"message": f"Value must be at most {context['le']}", "target": context["le"]}
         case "string_pattern_mismatch":
             return "wrong_format", {"message": "Value is not of the right format"}
         case _:
-            return "type", {"message": said}
+            return "type", {"message": default_message}

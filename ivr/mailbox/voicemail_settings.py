@@ -8,13 +8,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 DAY_S = 86_400
-RETENTION_SLACK_S = 3600
+RETENTION_GRACE_S = 3600
 """A message is kept this much longer than its days (kazoo-behaviour §3.4)."""
 
 
-Context = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{0,79}$")]
+DialplanContext = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{0,79}$")]
 """A dialplan context. It goes into a dialplan expression, so it is a plain name."""
-Extension = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*#+]{1,36}$")]
+DialplanExtension = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*#+]{1,36}$")]
 
 
 class VoicemailSettings(BaseModel):
@@ -57,24 +57,24 @@ class VoicemailSettings(BaseModel):
     should_disable_offnet_callback: bool = Field(
         True, description="Allow call-back only from endpoints of the installation."
     )
-    callback_context: Context = Field(
+    callback_context: DialplanContext = Field(
         "", description="Dialplan context in which call-backs are dialled. Empty: no call-back."
     )
-    operator_context: Context = Field(
+    operator_context: DialplanContext = Field(
         "", description="Dialplan context of the operator extensions. Empty: no operator key."
     )
-    operator_key: Extension = Field(
+    operator_key: DialplanExtension = Field(
         "0", description="Extension of the operator for mailboxes without `operator_number`, in `operator_context`."
     )
-    hunt_context: Context = Field(
+    hunt_context: DialplanContext = Field(
         "", description="Dialplan context whose extensions callers may dial during the greeting. Empty: none."
     )
 
-    def changed_by(self, account: Mapping[str, Any]) -> VoicemailSettings:
+    def merged_with(self, account_settings: Mapping[str, Any]) -> VoicemailSettings:
         """These settings as an account's own settings change them; raises pydantic's ValidationError."""
-        known = {name: value for name, value in account.items() if name in VoicemailSettings.model_fields}
+        known = {name: value for name, value in account_settings.items() if name in VoicemailSettings.model_fields}
         return VoicemailSettings.model_validate({**self.model_dump(), **known}) if known else self
 
-    def not_before(self, now: float) -> int:
+    def retention_cutoff(self, now: float) -> int:
         """Unix seconds; messages left earlier have passed retention."""
-        return int(now) - self.message_retention_duration * DAY_S - RETENTION_SLACK_S
+        return int(now) - self.message_retention_duration * DAY_S - RETENTION_GRACE_S

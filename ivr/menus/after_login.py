@@ -29,10 +29,10 @@ class AfterLogin(OwnerMenu):
         return MainMenu(self.session, just_signed_in=True)
 
     async def _announce_temporary_greeting(self) -> None:
-        if await self.call.run_while_listening(self.services.greetings.temporary(self.mailbox)):
+        if await self.call.run_while_listening(self.services.greetings.find_temporary_greeting(self.mailbox)):
             until = self.mailbox.settings.media.temporary_until
-            expires_at = None if until is None else self.mailbox.local(until)
-            now = self.mailbox.local(self.services.clock.now())
+            expires_at = None if until is None else self.mailbox.local_time(until)
+            now = self.mailbox.local_time(self.services.clock.now())
             await self.say(temporary_greeting_prompt(self.language, expires_at, now))
 
     async def _offer_recovered_recordings(self) -> None:
@@ -41,7 +41,7 @@ class AfterLogin(OwnerMenu):
         The owner did not ask for this. A key typed ahead, or one that interrupts the announcement, is meant for the
         menu they know: the key goes there, and the offer is repeated at the next sign-in.
         """
-        for take in await self.call.run_while_listening(self.services.takes.aside(self.mailbox.id)):
+        for take in await self.call.run_while_listening(self.services.takes.list_awaiting_owner(self.mailbox.id)):
             played = await self.call.play([await self.render(RECOVERED_PROMPTS[take.purpose])])
             if played.key:
                 self.call.push_back(played.key)

@@ -27,13 +27,13 @@ class CallBackToCaller(OwnerMenu):
     @staticmethod
     def is_offered(session: OwnerSession, message: Message) -> bool:
         """Return whether the spoken menu offers it."""
-        system = session.mailbox.system
+        system = session.mailbox.voicemail_settings
         enabled = bool(system.callback_context) and not system.should_disable_callback
         return enabled and _may_dial_out(session) and bool(DIALLABLE.fullmatch(message.caller.number))
 
     async def run(self) -> NextStep | None:
         """Return where the call continues; None after a rejection, which returns to the message."""
-        system = self.mailbox.system
+        system = self.mailbox.voicemail_settings
         if system.should_disable_callback or not self._number:
             await self.reject("callback/not-available")
         elif not system.callback_context or not _may_dial_out(self.session):
@@ -51,4 +51,6 @@ class CallBackToCaller(OwnerMenu):
 
 
 def _may_dial_out(session: OwnerSession) -> bool:
-    return session.call_context.user is not None or not session.mailbox.system.should_disable_offnet_callback
+    return (
+        session.call_context.user is not None or not session.mailbox.voicemail_settings.should_disable_offnet_callback
+    )

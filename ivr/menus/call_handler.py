@@ -68,13 +68,13 @@ class CallHandler:
             await self._play_error(call, "problem/later")
         finally:
             if awaits_resume:
-                self._services.takes.let_go(incoming.channel, incoming.uniqueid)
+                self._services.takes.release(incoming.channel, incoming.uniqueid)
                 log.info("call.awaits_resume", channel=incoming.channel)
                 await record.wait_until_open()
             else:
                 await dialplan_status.report_call_ended(call, status)
                 await call.return_to_dialplan(status or "")
-                self._services.takes.let_go(incoming.channel, incoming.uniqueid)
+                self._services.takes.release(incoming.channel, incoming.uniqueid)
                 log.info("call.ended", channel=incoming.channel, status=status)
                 await record.close(status)
 
@@ -109,7 +109,7 @@ class CallHandler:
             return next_step
         finally:
             for opened in call_context.opened_mailboxes:
-                await self._services.messages.refresh_light(opened.account_id, opened.id)
+                await self._services.messages.enqueue_mwi(opened.account_id, opened.id)
 
     async def _find_user(self, call: Call) -> User | None:
         directory, endpoint = self._services.directory, call.incoming.endpoint

@@ -45,7 +45,7 @@ class OpenCallRecord:
         if not self._instance:
             return None
         try:
-            interrupted_call = await self._call_store.take_up(
+            interrupted_call = await self._call_store.take_over(
                 incoming.channel, incoming.uniqueid, int(self._clock.now())
             )
         except IvrError as error:
@@ -87,7 +87,7 @@ class OpenCallRecord:
             steps=[{"at_ms": step.at_ms, "what": step.event, **step.details} for step in self._call.journal.entries],
         )
         try:
-            await self._call_store.add(record)
+            await self._call_store.finish(record)
         except IvrError as error:
             log.warning("call.record_not_stored", channel=incoming.channel, error=str(error))
 
@@ -110,6 +110,6 @@ class OpenCallRecord:
 
     async def _update_sign_in(self, mailbox: Mailbox, own_phone: bool) -> None:
         try:
-            await self._call_store.signed_in(await self._row_id, mailbox.id, own_phone)
+            await self._call_store.record_sign_in(await self._row_id, mailbox.id, own_phone)
         except IvrError as error:
             log.warning("call.sign_in_not_recorded", error=str(error))

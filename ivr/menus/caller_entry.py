@@ -55,9 +55,9 @@ class Announcement(CallerMenu):
     """A mailbox that only plays its greeting. Keys other than those to sign in and to continue are ignored."""
 
     async def run(self) -> NextStep:
-        keys = self.key_map.key("greeting", "login") + self.key_map.key("greeting", "continue")
+        keys = self.key_map.key_for("greeting", "login") + self.key_map.key_for("greeting", "continue")
         played = await play_greeting(self, keys=keys)
-        match self.key_map.action("greeting", played.key):
+        match self.key_map.action_for("greeting", played.key):
             case "login":
                 return SignIn(self.call_context, self.mailbox, mailbox_specified=True)
             case "continue":
@@ -72,12 +72,12 @@ class MailboxFull(CallerMenu):
     async def run(self) -> NextStep:
         await self.call.run_while_listening(self._notify_owner())
         prefix, suffix = await render_introduction(self), [await self.render("greeting/mailbox-full")]
-        played = await play_greeting(self, prefix=prefix, suffix=suffix, keys=self.key_map.key("greeting", "login"))
+        played = await play_greeting(self, prefix=prefix, suffix=suffix, keys=self.key_map.key_for("greeting", "login"))
         return SignIn(self.call_context, self.mailbox, mailbox_specified=True) if played.key else Status.FULL
 
     async def _notify_owner(self) -> None:
         """Enqueue the notification of the owner. A failure does not stop the call."""
         try:
-            await self.services.messages.tell_full(self.mailbox.account_id, self.mailbox.id)
+            await self.services.messages.enqueue_box_full(self.mailbox.account_id, self.mailbox.id)
         except StoreError as error:
             log.warning("box.full_notification_failed", box=self.mailbox.id, error=str(error))

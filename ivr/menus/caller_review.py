@@ -27,7 +27,7 @@ class CallerReview(Review):
         urgent: bool,
         has_operator: bool,
     ) -> None:
-        super().__init__(call_context, mailbox.keys, take, length_ms)
+        super().__init__(call_context, mailbox.key_map, take, length_ms)
         self.urgent = urgent
         self._take = take
         self._can_mark_urgent = mailbox.settings.callers_may_mark_urgent

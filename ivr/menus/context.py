@@ -12,12 +12,12 @@ from ivr.directory.directory import Directory
 from ivr.directory.models import Account, User
 from ivr.directory.pin_lockout import PinAttempt
 from ivr.mailbox.boxes import Boxes
-from ivr.mailbox.capacity import Room
+from ivr.mailbox.capacity import Capacity
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.greetings import Greetings
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pins import Pins
-from ivr.mailbox.takes import Source, Takes
+from ivr.mailbox.takes import Takes, TakeSource
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.prompts.voice import Prompt, Voice
 from ivr.storage.protocols import MessageStore
@@ -35,7 +35,7 @@ class VoicemailServices:
     takes: Takes
     delivery: Delivery
     greetings: Greetings
-    capacity: Room
+    capacity: Capacity
     system_settings: VoicemailSettings
     asterisk_name: str
     """Name of the Asterisk whose endpoints call here."""
@@ -58,10 +58,10 @@ class CallContext:
     """The mailboxes that this call has signed in to."""
 
     @property
-    def recording_source(self) -> Source:
+    def recording_source(self) -> TakeSource:
         """The call, as a take records where it came from."""
         incoming = self.call.incoming
-        return Source(incoming.channel, incoming.uniqueid, Caller(incoming.caller_number, incoming.caller_name))
+        return TakeSource(incoming.channel, incoming.uniqueid, Caller(incoming.caller_number, incoming.caller_name))
 
     async def render(self, *prompts: Prompt) -> Sound:
         """Return `prompts` as one sound file."""
@@ -80,7 +80,7 @@ class CallContext:
         return (
             self.user is not None
             and self.user.account_id == mailbox.account_id
-            and mailbox.settings.belongs_to(self.user.id)
+            and mailbox.settings.has_owner_rights(self.user.id)
         )
 
     def pin_attempt(self, mailbox: Mailbox | None) -> PinAttempt:

@@ -45,7 +45,7 @@ class ExitKeys(CallerMenu):
         arguments = self.call.incoming.arguments
         if await self.is_exit_digit(key):
             return arguments.digits_context, key
-        if self.key_map.action("greeting", key) != "login" or not arguments.exit_context:
+        if self.key_map.action_for("greeting", key) != "login" or not arguments.exit_context:
             return None
         exists = await self.call.extension_exists(arguments.exit_context, ASSISTANT_EXTENSION)
         return (arguments.exit_context, ASSISTANT_EXTENSION) if exists else None
@@ -72,7 +72,7 @@ class Operator(CallerMenu):
         """Return context and extension of the operator, if there is one."""
         if dialplan_operator := await ExitKeys(self.call_context, self.mailbox).find_operator():
             return dialplan_operator
-        system, own_number = self.mailbox.system, self.mailbox.settings.operator_number
+        system, own_number = self.mailbox.voicemail_settings, self.mailbox.settings.operator_number
         extension = system.operator_key if own_number in (None, "") else str(own_number)
         if not system.operator_context or not DIALLABLE.fullmatch(extension):
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ivr.mailbox.capacity import LEAST_MS
+from ivr.mailbox.capacity import MIN_RECORDING_MS
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus.context import OwnerSession
 from ivr.menus.recorder import Recorder
@@ -42,12 +42,12 @@ class Forward(Recorder):
         return True
 
     async def _ask_destination(self) -> Mailbox | None:
-        max_digits = self._mailbox.system.max_box_number_length
+        max_digits = self._mailbox.voicemail_settings.max_box_number_length
         for _ in range(MAX_TRIES):
             entry = await self.ask_digits("forward/enter-box", max_digits)
             destination = None
             if entry.digits:
-                by_number = self.services.boxes.by_number(self._mailbox.account_id, entry.digits)
+                by_number = self.services.boxes.find_by_number(self._mailbox.account_id, entry.digits)
                 destination = await self.call.run_while_listening(by_number)
             problem = await self._destination_problem(destination)
             if not problem:
@@ -65,21 +65,19 @@ class Forward(Recorder):
             return "entry/invalid"
         if destination.id == self._mailbox.id:
             return "forward/own-box"
-        if await self.call.run_while_listening(
-            self.services.capacity.is_too_full_for(destination, self._message.bytes)
-        ):
+        if await self.call.run_while_listening(self.services.capacity.cannot_take(destination, self._message.bytes)):
             return "forward/box-full"
         return None
 
     async def _ask_forward_mode(self) -> str | None:
         for _ in range(MAX_ROUNDS):
-            keys = self._mailbox.keys
+            keys = self._mailbox.key_map
             options = {"prepend": "prepend", "plain": "forward-plain", "cancel": "back-to-messages"}
-            keys_by_option = {option: keys.key("forward", action) for action, option in options.items()}
+            keys_by_option = {option: keys.key_for("forward", action) for action, option in options.items()}
             key = await self.ask_key(
                 *(self.language.menu_option(option, key) for option, key in keys_by_option.items() if key)
             )
-            action = keys.action("forward", key)
+            action = keys.action_for("forward", key)
             if action:
                 return action
             if key:
@@ -101,8 +99,8 @@ class Forward(Recorder):
     async def _max_duration_ms(self, mailbox: Mailbox) -> int:
         """Limit the intro to the mailbox's capacity after the message itself, but not below the minimum."""
         max_length_ms = await super()._max_duration_ms(mailbox)
-        remaining_ms = await self.services.capacity.left_ms(mailbox, behind=self._message.bytes)
-        return max_length_ms if remaining_ms is None else min(max_length_ms, max(remaining_ms, LEAST_MS))
+        remaining_ms = await self.services.capacity.remaining_ms(mailbox, reserved_bytes=self._message.bytes)
+        return max_length_ms if remaining_ms is None else min(max_length_ms, max(remaining_ms, MIN_RECORDING_MS))
 
     async def _begin_take(self) -> Take:
         payload = {"original": self._message.id, "destination": self._destination.id}
@@ -119,4 +117,4 @@ class Forward(Recorder):
 
     async def _handle_short_take(self, take: Take) -> None:
         """Forward the message without the intro."""
-        await self.services.delivery.forward(self._message, self._destination, take, intro=False)
+        await self.services.delivery.forward(self._message, self._destination, take, include_intro=False)

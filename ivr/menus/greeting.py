@@ -36,7 +36,7 @@ class Greeting(CallerMenu):
             dialled = await self._collect_extension(played.key) if tries_left else played.key
             if status := await ExitKeys(self.call_context, self.mailbox).run(dialled):
                 return status
-            if action := self.key_map.action("greeting", dialled):
+            if action := self.key_map.action_for("greeting", dialled):
                 return await self._run_action(action)
             if not tries_left or not dialled or not dialled[0].isdigit():
                 return None
@@ -56,7 +56,7 @@ class Greeting(CallerMenu):
             case InstructionsChoice.SKIP:
                 return True
             case InstructionsChoice.SKIP_IF_GREETING_RECORDED if await self.call.run_while_listening(
-                self.services.greetings.greeting(self.mailbox)
+                self.services.greetings.find_greeting(self.mailbox)
             ):
                 return True
             case _:

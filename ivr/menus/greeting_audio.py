@@ -42,11 +42,11 @@ async def _render_greeting(menu: CallerMenu) -> list[Sound]:
     mailbox, greetings = menu.mailbox, menu.services.greetings
     if mailbox.settings.skip_greeting or menu.call.incoming.arguments.greeting is GreetingChoice.NONE:
         return []
-    if greeting := await menu.call.run_while_listening(greetings.greeting(mailbox)):
+    if greeting := await menu.call.run_while_listening(greetings.find_greeting(mailbox)):
         return [greeting]
     if mailbox.settings.use_person_not_available:
         return [await menu.render("greeting/nobody-available")]
-    if name := await menu.call.run_while_listening(greetings.name(mailbox)):
+    if name := await menu.call.run_while_listening(greetings.find_name(mailbox)):
         return [name, await menu.render(_absence_prompt(menu))]
     return [await _render_number_greeting(menu)]
 

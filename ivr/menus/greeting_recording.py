@@ -31,12 +31,12 @@ NO_EXPIRY = 0
 
 RECORD_PROMPTS = {
     RecordingPurpose.GREETING: "settings/record-greeting",
-    RecordingPurpose.TEMPORARY: "settings/record-temporary",
+    RecordingPurpose.TEMPORARY_GREETING: "settings/record-temporary",
     RecordingPurpose.NAME: "settings/record-name",
 }
 RECOVERED_PROMPTS = {
     RecordingPurpose.GREETING: "settings/found-greeting",
-    RecordingPurpose.TEMPORARY: "settings/found-temporary",
+    RecordingPurpose.TEMPORARY_GREETING: "settings/found-temporary",
     RecordingPurpose.NAME: "settings/found-name",
 }
 """The announcement of a recording that an earlier call left unconfirmed."""
@@ -65,7 +65,7 @@ class RecordGreeting(Recorder):
 
     async def run(self) -> RecordingOutcome:
         """Complete the take of an earlier call, if there is one; otherwise record a new one."""
-        suspended = await self.call.run_while_listening(self.services.takes.aside(self._mailbox.id))
+        suspended = await self.call.run_while_listening(self.services.takes.list_awaiting_owner(self._mailbox.id))
         existing_take = next((take for take in suspended if take.purpose is self._purpose), None)
         if existing_take:
             await self.say(RECOVERED_PROMPTS[self._purpose])
@@ -77,7 +77,7 @@ class RecordGreeting(Recorder):
         """Record, or review `existing_take`, until the owner has decided."""
         take, choice = await self._record_until_choice(self._mailbox, existing_take)
         if not self._is_long_enough(take, self._mailbox):
-            await self.call.run_while_listening(self.services.takes.drop(take))
+            await self.call.run_while_listening(self.services.takes.discard(take))
             if existing_take and take.id == existing_take.id:
                 # Its file is gone: another call to the same mailbox has completed it.
                 await self.reject("settings/not-kept")
@@ -87,20 +87,20 @@ class RecordGreeting(Recorder):
         if choice is ReviewChoice.SAVE:
             return await self._activate(take)
         if choice is ReviewChoice.DISCARD:
-            await self.call.run_while_listening(self.services.takes.drop(take))
+            await self.call.run_while_listening(self.services.takes.discard(take))
             await self.say("settings/not-kept")
             return RecordingOutcome.DISCARDED
         return await self._suspend_undecided(take)
 
     async def _activate(self, take: Take) -> RecordingOutcome:
         days = None
-        if self._purpose is RecordingPurpose.TEMPORARY:
+        if self._purpose is RecordingPurpose.TEMPORARY_GREETING:
             days = await self._ask_days(take)
             if days is None:
                 return await self._suspend_undecided(take)
         try:
             media = await self.call.run_while_listening(
-                self.services.greetings.use(take, self._mailbox, days=days or None)
+                self.services.greetings.activate(take, self._mailbox, days=days or None)
             )
         except NotFound:  # Another call to the same mailbox has completed it.
             await self.reject("settings/not-kept")
@@ -123,8 +123,8 @@ class RecordGreeting(Recorder):
     def _expiry_prompts(self, days: int | None) -> tuple[Prompt, ...]:
         if days is None:
             return ()
-        now = self._mailbox.local(self.services.clock.now())
-        expires_at = self._mailbox.local(end_of_day(days, now)) if days else None
+        now = self._mailbox.local_time(self.services.clock.now())
+        expires_at = self._mailbox.local_time(end_of_day(days, now)) if days else None
         return (temporary_greeting_prompt(self.language, expires_at, now),)
 
     async def _suspend_undecided(self, take: Take) -> RecordingOutcome:
@@ -134,10 +134,10 @@ class RecordGreeting(Recorder):
 
     async def _suspend(self, take: Take) -> None:
         try:
-            await self.services.takes.put_aside(take)
+            await self.services.takes.mark_awaiting_owner(take)
         except (NotFound, InvalidAudio) as error:
             log.warning("take.dropped", take=take.id, reason=str(error))
-            await self.services.takes.drop(take)
+            await self.services.takes.discard(take)
 
     async def _begin_take(self) -> Take:
         return await self.services.takes.begin(
@@ -148,7 +148,7 @@ class RecordGreeting(Recorder):
         await self._suspend(take)
 
     async def _review_take(self, take: Take, mailbox: Mailbox, length_ms: int) -> ReviewChoice:
-        return await Review(self.call_context, mailbox.keys, take, length_ms, REVIEW_OPTIONS).run()
+        return await Review(self.call_context, mailbox.key_map, take, length_ms, REVIEW_OPTIONS).run()
 
     async def _max_duration_ms(self, mailbox: Mailbox) -> int:
         return MAX_DURATION_MS

@@ -11,7 +11,7 @@ from ivr.audio.sound import Sound
 from ivr.call.arguments import Recipient
 from ivr.errors import NotFound, UnplayableSound
 from ivr.mailbox import copies
-from ivr.mailbox.capacity import LEAST_MS
+from ivr.mailbox.capacity import MIN_RECORDING_MS
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus import dialplan_status
 from ivr.menus.caller_review import CallerReview
@@ -56,7 +56,7 @@ class LeaveMessage(Recorder):
             self._mailbox.id,
             RecordingPurpose.MESSAGE,
             self.call_context.recording_source,
-            {"urgent": self._urgent, copies.PAYLOAD: await self._copy_recipient_ids()},
+            {"urgent": self._urgent, copies.COPIES_PAYLOAD_KEY: await self._copy_recipient_ids()},
         )
 
     async def _copy_recipient_ids(self) -> list[str]:
@@ -78,7 +78,7 @@ class LeaveMessage(Recorder):
         directory, account = self.services.directory, self.call_context.account
         if recipient.account:
             account = await directory.find_account_by_name(recipient.account)
-        box = await self.services.boxes.by_number(account.id, recipient.number)
+        box = await self.services.boxes.find_by_number(account.id, recipient.number)
         if box is None:
             raise NotFound(f"there is no mailbox {recipient.number} in the account {account.name}")
         return box
@@ -98,7 +98,7 @@ class LeaveMessage(Recorder):
     async def _store_take(self, take: Take) -> None:
         marked = replace(take, payload={**(take.payload or {}), "urgent": self._urgent})
         message = await self.services.delivery.deliver(marked, self._mailbox)
-        await copies.Copies(self.services.boxes, self.services.delivery).make(marked, message)
+        await copies.CopyDelivery(self.services.boxes, self.services.delivery).deliver_copies(marked, message)
         await dialplan_status.report_message_left(self.call, message)
         self.call.journal.note("message left", message=message.id, length_ms=message.length_ms, urgent=message.urgent)
 
@@ -120,5 +120,5 @@ class LeaveMessage(Recorder):
         The mailbox may have become full during the call; the caller may speak nevertheless.
         """
         max_length_ms = await super()._max_duration_ms(mailbox)
-        remaining_ms = await self.services.capacity.left_ms(mailbox)
-        return max_length_ms if remaining_ms is None else min(max_length_ms, max(remaining_ms, LEAST_MS))
+        remaining_ms = await self.services.capacity.remaining_ms(mailbox)
+        return max_length_ms if remaining_ms is None else min(max_length_ms, max(remaining_ms, MIN_RECORDING_MS))

@@ -19,7 +19,7 @@ async def find_mailbox(call_context: CallContext) -> tuple[Mailbox | None, bool]
     if box_id:
         return await _find_in_account(call_context, box_id), True
     if arguments.number:
-        by_number = services.boxes.by_number(call_context.account.id, arguments.number)
+        by_number = services.boxes.find_by_number(call_context.account.id, arguments.number)
         return await call.run_while_listening(by_number), True
     mailbox = await call.run_while_listening(_find_by_user(call_context))
     return mailbox, mailbox is not None
@@ -32,7 +32,7 @@ async def _find_by_user(call_context: CallContext) -> Mailbox | None:
         return None
     if user.voicemail_id and (default := await _find_in_account(call_context, user.voicemail_id)):
         return default
-    owned = await call_context.services.boxes.owned_by(user, call_context.account)
+    owned = await call_context.services.boxes.list_by_owner(user, call_context.account)
     if arguments.single_mailbox_login and len(owned) == 1:
         return owned[0]
     if arguments.callerid_match_login:

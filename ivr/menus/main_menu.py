@@ -8,7 +8,7 @@ from ivr.menus.menu import NextStep, OwnerMenu
 from ivr.menus.message_menu import MessageMenu
 from ivr.menus.settings_menu import SettingsMenu
 from ivr.prompts.voice import Prompt
-from ivr.storage.records import Counts, Folder
+from ivr.storage.records import Folder, FolderCounts
 
 MAX_ROUNDS = 4
 """How often the menu is read out before the call ends."""
@@ -31,7 +31,7 @@ class MainMenu(OwnerMenu):
                 await self.say(self._counts_prompt(counts))
                 return MessageMenu(self.session, Folder.NEW, parent=self, autoplay=True)
             key = await self.read_key(await self._menu_sounds(counts))
-            match self.key_map.action("main", key):
+            match self.key_map.action_for("main", key):
                 case ("hear_new" | "hear_saved" | "hear_deleted") as action:
                     return MessageMenu(self.session, FOLDERS[action], parent=self)
                 case "configure" if not self.mailbox.settings.not_configurable:
@@ -44,16 +44,16 @@ class MainMenu(OwnerMenu):
                     await self.reject("entry/invalid")
         return await self.say_goodbye()
 
-    async def _load_counts(self) -> Counts:
+    async def _load_counts(self) -> FolderCounts:
         """Return the counts, including messages whose delivery is about to complete."""
-        await self.services.delivery.arriving.settled(self.mailbox.id)
-        not_before = self.mailbox.system.not_before(self.services.clock.now())
-        return await self.services.messages.counts_now(self.mailbox.account_id, self.mailbox.id, not_before)
+        await self.services.delivery.pending_deliveries.wait_until_done(self.mailbox.id)
+        not_before = self.mailbox.voicemail_settings.retention_cutoff(self.services.clock.now())
+        return await self.services.messages.expire_and_count(self.mailbox.account_id, self.mailbox.id, not_before)
 
-    def _should_autoplay(self, counts: Counts) -> bool:
+    def _should_autoplay(self, counts: FolderCounts) -> bool:
         return self.session.own_phone and self.mailbox.settings.new_messages_at_once and counts.new > 0
 
-    async def _menu_sounds(self, counts: Counts) -> list[Sound]:
+    async def _menu_sounds(self, counts: FolderCounts) -> list[Sound]:
         """Return the counts and the options that have an effect now. Every key works, read out or not."""
         offered = {
             "hear_new": counts.new > 0,
@@ -68,9 +68,9 @@ class MainMenu(OwnerMenu):
             await self.render(*(option for option in options if option)),
         ]
 
-    def _counts_prompt(self, counts: Counts) -> Prompt:
+    def _counts_prompt(self, counts: FolderCounts) -> Prompt:
         return self.language.message_counts(counts.new, counts.saved, counts.urgent_new)
 
     def _option_prompt(self, action: str) -> Prompt:
-        key = self.key_map.key("main", action)
+        key = self.key_map.key_for("main", action)
         return self.language.menu_option(action.replace("_", "-"), key) if key else ()

@@ -113,7 +113,7 @@ class OwnerMenu(Menu):
         super().__init__(session.call_context)
         self.session = session
         self.mailbox = session.mailbox
-        self.key_map = session.mailbox.keys
+        self.key_map = session.mailbox.key_map
 
 
 class CallerMenu(Menu):
@@ -122,4 +122,4 @@ class CallerMenu(Menu):
     def __init__(self, call_context: CallContext, mailbox: Mailbox) -> None:
         super().__init__(call_context)
         self.mailbox = mailbox
-        self.key_map = mailbox.keys
+        self.key_map = mailbox.key_map

@@ -11,7 +11,7 @@ from enum import Enum, auto
 import structlog
 
 from ivr.errors import IvrError, NotFound, PastRetention
-from ivr.mailbox.folder_cursor import Walk
+from ivr.mailbox.folder_cursor import FolderCursor
 from ivr.menus import error_prompts
 from ivr.menus.call_back import CallBackToCaller
 from ivr.menus.context import OwnerSession
@@ -55,7 +55,7 @@ class MessageMenu(OwnerMenu):
         self._folder = folder
         self._parent = parent
         self._autoplay = autoplay
-        self._cursor: Walk
+        self._cursor: FolderCursor
         self._playback: MessagePlayback
         self._actions: dict[str, Callable[[], Awaitable[KeyResult | NextStep]]] = {
             "keep": self._save,
@@ -78,10 +78,10 @@ class MessageMenu(OwnerMenu):
     async def run(self) -> NextStep:
         now = self.services.clock.now()
         self._cursor = await self.call.run_while_listening(
-            Walk.begin(self.services.messages, self.mailbox, self._folder, now)
+            FolderCursor.open(self.services.messages, self.mailbox, self._folder, now)
         )
         short = False
-        while message := await self.call.run_while_listening(self._cursor.message()):
+        while message := await self.call.run_while_listening(self._cursor.current_message()):
             result = await self._handle_message(message, short)
             if not isinstance(result, KeyResult):
                 return result
@@ -92,7 +92,7 @@ class MessageMenu(OwnerMenu):
         """Play one message and act on keys until one of them leaves it. `short`: the menu is read in its short form."""
         self.call.journal.note("message", id=message.id, folder=message.folder)
         self._playback = MessagePlayback(
-            self, message, self._cursor.number, self._folder, self._option_prompts(message, short)
+            self, message, self._cursor.message_number, self._folder, self._option_prompts(message, short)
         )
         result: KeyResult | NextStep = KeyResult.STAY
         silent_rounds = invalid_keys = 0
@@ -103,7 +103,7 @@ class MessageMenu(OwnerMenu):
                     self.call.push_back(key)
                     return self._parent
                 self._autoplay = self._autoplay and not self._playback.has_audio_started
-                action = self._actions.get(self.key_map.action("message", key) or "")
+                action = self._actions.get(self.key_map.action_for("message", key) or "")
                 if action:
                     silent_rounds = invalid_keys = 0
                     result = await self._run_action(action)
@@ -147,15 +147,15 @@ class MessageMenu(OwnerMenu):
         if message.folder is not Folder.NEW or message.id not in self.session.heard_message_ids:
             return
         try:
-            await self.services.messages.move_to(
-                self.mailbox.id, message.id, Folder.SAVED, ChangeReason.HEARD, only_from=Folder.NEW
+            await self.services.messages.move_to_folder(
+                self.mailbox.id, message.id, Folder.SAVED, ChangeReason.PLAYED, required_folder=Folder.NEW
             )
             self.call.journal.note("folder", message=message.id, folder=Folder.SAVED)
         except IvrError as error:
             log.warning("message.autosave_failed", message=message.id, error=str(error))
 
     def _option_prompts(self, message: Message, short: bool) -> list[Prompt]:
-        keys = {action: self.key_map.key("message", action) for action in SPOKEN_ACTIONS}
+        keys = {action: self.key_map.key_for("message", action) for action in SPOKEN_ACTIONS}
         if not CallBackToCaller.is_offered(self.session, message):
             keys["callback"] = ""
         offered = sorted((KEY_ORDER.index(key), action) for action, key in keys.items() if key)
@@ -175,20 +175,20 @@ class MessageMenu(OwnerMenu):
             return await self._move_to_folder(Folder.DELETED, "done/deleted")
         message_id = self._playback.message.id
         await self.call.run_while_listening(
-            self.services.messages.restore(self.mailbox.id, message_id, ChangeReason.KEY)
+            self.services.messages.restore_from_deleted(self.mailbox.id, message_id, ChangeReason.DTMF)
         )
         self.call.journal.note("restored", message=message_id)
-        self._cursor.ahead()
+        self._cursor.advance()
         await self.say("done/restored")
         return KeyResult.ADVANCE
 
     async def _move_to_folder(self, folder: Folder, confirmation: Prompt) -> KeyResult:
         message_id = self._playback.message.id
         await self.call.run_while_listening(
-            self.services.messages.move_to(self.mailbox.id, message_id, folder, ChangeReason.KEY)
+            self.services.messages.move_to_folder(self.mailbox.id, message_id, folder, ChangeReason.DTMF)
         )
         self.call.journal.note("folder", message=message_id, folder=folder)
-        self._cursor.ahead()
+        self._cursor.advance()
         await self.say(confirmation)
         return KeyResult.ADVANCE
 
@@ -197,11 +197,11 @@ class MessageMenu(OwnerMenu):
         return KeyResult.STAY
 
     async def _previous(self) -> KeyResult:
-        self._cursor.back()
+        self._cursor.retreat()
         return KeyResult.ADVANCE
 
     async def _next(self) -> KeyResult:
-        if not await self.call.run_while_listening(self._cursor.step()):
+        if not await self.call.run_while_listening(self._cursor.try_advance()):
             await self.say("message/no-more")
         return KeyResult.ADVANCE
 
@@ -217,7 +217,7 @@ class MessageMenu(OwnerMenu):
         """Wait for a key. The pause key resumes, any other key is handled as usual."""
         if self._playback.is_playing:
             key = await self.call.wait_for_key(MAX_PAUSE_MS)
-            if key and self.key_map.action("message", key) != "pause":
+            if key and self.key_map.action_for("message", key) != "pause":
                 self.call.push_back(key)
         return KeyResult.STAY
 

@@ -54,7 +54,7 @@ class MessagePlayback:
         self._number = number
         self._folder = folder
         self._option_prompts = option_prompts
-        self._stages = STAGE_ORDER[menu.mailbox.settings.envelope]
+        self._stages = STAGE_ORDER[menu.mailbox.settings.envelope_placement]
         self._stage_index = 0
         self._prompt_position_ms = 0
         self._audio_position_ms = 0
@@ -140,7 +140,7 @@ class MessagePlayback:
 
     def _audio_sounds(self) -> list[Sound]:
         message = self.message
-        *intro, audio = self._menu.services.delivery.audio(message)
+        *intro, audio = self._menu.services.delivery.audio_paths(message)
         intro_sounds = [Sound(path, message.intro_ms, "(introduction)") for path in intro]
         return [*intro_sounds, Sound(audio, message.length_ms - message.intro_ms, f"(message {message.id})")]
 
@@ -160,4 +160,4 @@ class MessagePlayback:
     def _local_times(self) -> tuple[datetime, datetime]:
         """Return the message's time and the current time, in the owner's time zone."""
         mailbox = self._menu.mailbox
-        return mailbox.local(self.message.time), mailbox.local(self._menu.services.clock.now())
+        return mailbox.local_time(self.message.time), mailbox.local_time(self._menu.services.clock.now())

@@ -14,7 +14,7 @@ class PinChange(OwnerMenu):
         """Return whether a new PIN was set. A rejected PIN is followed by the reason."""
         for _ in range(MAX_TRIES):
             pin = await self._ask_pin("pin/enter-new")
-            if weakness := self.services.pins.weakness(self.mailbox, pin):
+            if weakness := self.services.pins.find_weakness(self.mailbox, pin):
                 await self.reject(f"pin/{weakness}")
             elif await self._ask_pin("pin/enter-again") != pin:
                 await self.reject("pin/mismatch")
@@ -26,4 +26,4 @@ class PinChange(OwnerMenu):
         return False
 
     async def _ask_pin(self, prompt: str) -> str:
-        return (await self.ask_digits(prompt, self.mailbox.system.max_pin_length, secret=True)).digits
+        return (await self.ask_digits(prompt, self.mailbox.voicemail_settings.max_pin_length, secret=True)).digits

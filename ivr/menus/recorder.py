@@ -38,7 +38,7 @@ class Recorder(Menu):
             choice = await self._record_once(take, mailbox, skip_recording=existing_take is not None)
             if choice is not ReviewChoice.RECORD_AGAIN:
                 return take, choice
-            await self.call.run_while_listening(self.services.takes.drop(take))
+            await self.call.run_while_listening(self.services.takes.discard(take))
             existing_take = None
 
     @abstractmethod
@@ -54,11 +54,11 @@ class Recorder(Menu):
 
     async def _handle_short_take(self, take: Take) -> None:
         """Handle a take below the minimum length; the default drops it."""
-        await self.services.takes.drop(take)
+        await self.services.takes.discard(take)
 
     async def _review_take(self, take: Take, mailbox: Mailbox, length_ms: int) -> ReviewChoice:
         """Return what is to become of the take."""
-        return await Review(self.call_context, mailbox.keys, take, length_ms).run()
+        return await Review(self.call_context, mailbox.key_map, take, length_ms).run()
 
     async def _record_once(self, take: Take, mailbox: Mailbox, *, skip_recording: bool) -> ReviewChoice:
         try:
@@ -69,7 +69,7 @@ class Recorder(Menu):
                 silence_ms = self._max_silence_ms(mailbox)
                 await self.call.record(Path(take.path), max_length_ms=max_length_ms, silence_ms=silence_ms)
             length_ms = self.services.takes.length_ms(take)
-            if length_ms < mailbox.system.min_message_size:
+            if length_ms < mailbox.voicemail_settings.min_message_size:
                 return ReviewChoice.NONE
             return await self._review_take(take, mailbox, length_ms)
         except HungUp:
@@ -77,7 +77,7 @@ class Recorder(Menu):
             raise
 
     def _is_long_enough(self, take: Take, mailbox: Mailbox) -> bool:
-        return self.services.takes.length_ms(take) >= mailbox.system.min_message_size
+        return self.services.takes.length_ms(take) >= mailbox.voicemail_settings.min_message_size
 
     async def _store_or_discard(self, take: Take, mailbox: Mailbox) -> bool:
         long_enough = self._is_long_enough(take, mailbox)
@@ -86,7 +86,7 @@ class Recorder(Menu):
                 self._store_take(take) if long_enough else self._handle_short_take(take)
             )
         except BoxDeleted:
-            await self.services.takes.drop(take)  # Recovery could never deliver it.
+            await self.services.takes.discard(take)  # Recovery could never deliver it.
             raise
         return long_enough
 
@@ -97,9 +97,11 @@ class Recorder(Menu):
     async def _max_duration_ms(self, mailbox: Mailbox) -> int:
         """Return the limit of the dialplan, else of the mailbox, else of the system."""
         argument_s = self.call.incoming.arguments.max_message_length
-        return 1000 * (argument_s or mailbox.settings.max_message_length or mailbox.system.max_message_length)
+        return 1000 * (
+            argument_s or mailbox.settings.max_message_length or mailbox.voicemail_settings.max_message_length
+        )
 
     def _max_silence_ms(self, mailbox: Mailbox) -> int:
         """Return the silence that ends a recording. Kazoo counts it in hits; one hit is a second."""
         own_hits = mailbox.settings.silence_hits
-        return 1000 * (mailbox.system.silence_hits if own_hits is None else own_hits)
+        return 1000 * (mailbox.voicemail_settings.silence_hits if own_hits is None else own_hits)

@@ -50,7 +50,7 @@ class Review(Menu):
         while self._round < MAX_ROUNDS:
             self._round += 1
             key = await self.ask_key(*self._option_prompts())
-            action = self._key_map.action("review", key)
+            action = self._key_map.action_for("review", key)
             choice = await self._apply_action(action if action in self._options else None, key)
             if choice:
                 return choice
@@ -78,5 +78,5 @@ class Review(Menu):
         return None
 
     def _option_prompts(self) -> list[Prompt]:
-        keys = {option: self._key_map.key("review", action) for action, option in self._options.items()}
+        keys = {option: self._key_map.key_for("review", action) for action, option in self._options.items()}
         return [self.language.menu_option(option, key) for option, key in keys.items() if key]

@@ -31,7 +31,7 @@ class SettingsMenu(OwnerMenu):
             "record_unavailable": lambda: RecordGreeting(self.session, RecordingPurpose.GREETING).run(),
             "record_name": lambda: RecordGreeting(self.session, RecordingPurpose.NAME).run(),
             "set_pin": self._set_pin,
-            "record_temporary": lambda: RecordGreeting(self.session, RecordingPurpose.TEMPORARY).run(),
+            "record_temporary": lambda: RecordGreeting(self.session, RecordingPurpose.TEMPORARY_GREETING).run(),
             "delete_temporary": self._delete_temporary,
             "announcement": self._toggle_announcement,
             "more": self._next_page,
@@ -42,7 +42,7 @@ class SettingsMenu(OwnerMenu):
         while tries < MAX_TRIES:
             await self._reload()
             key = await self.ask_key(*await self._option_prompts())
-            action = self.key_map.action("settings", key)
+            action = self.key_map.action_for("settings", key)
             if action == "return_main_menu":
                 return self._make_parent(self.session)
             if action:
@@ -60,7 +60,7 @@ class SettingsMenu(OwnerMenu):
         """Read the mailbox again: this call or another client may have changed it."""
         mailbox = await self.call.run_while_listening(self.services.boxes.get(self.mailbox.id))
         self.session = replace(self.session, mailbox=mailbox)
-        self.mailbox, self.key_map = mailbox, mailbox.keys
+        self.mailbox, self.key_map = mailbox, mailbox.key_map
 
     async def _run_action(self, action: Callable[[], Awaitable[object]]) -> None:
         try:
@@ -72,12 +72,15 @@ class SettingsMenu(OwnerMenu):
 
     async def _option_prompts(self) -> list[Prompt]:
         """Return one page of the options that make sense now, in the order of their keys. Every key works."""
-        temporary = await self.call.run_while_listening(self.services.greetings.temporary(self.mailbox)) is not None
+        temporary = (
+            await self.call.run_while_listening(self.services.greetings.find_temporary_greeting(self.mailbox))
+            is not None
+        )
         pages = _paginate(
-            [action for action in self._ordered_actions(temporary) if self.key_map.key("settings", action)]
+            [action for action in self._ordered_actions(temporary) if self.key_map.key_for("settings", action)]
         )
         page = [*pages[self._page % len(pages)], *(["more"] if len(pages) > 1 else []), "return_main_menu"]
-        keys = {action: key for action in page if (key := self.key_map.key("settings", action))}
+        keys = {action: key for action in page if (key := self.key_map.key_for("settings", action))}
         ordered = sorted(keys, key=lambda action: KEY_ORDER.index(keys[action]))
         return [self.language.menu_option(self._prompt_name(action), keys[action]) for action in ordered]
 
@@ -111,7 +114,9 @@ class SettingsMenu(OwnerMenu):
 
     async def _toggle_announcement(self) -> None:
         on = not self.mailbox.settings.announcement_only
-        await self.call.run_while_listening(self.services.boxes.amend(self.mailbox.id, {"announcement_only": on}))
+        await self.call.run_while_listening(
+            self.services.boxes.patch_from_phone(self.mailbox.id, {"announcement_only": on})
+        )
         self.call.journal.note("announcement only", on=on)
         await self.say("settings/announcement-is-on" if on else "settings/announcement-is-off")
 

@@ -34,7 +34,7 @@ class SignIn(Menu):
                 continue
             if self._mailbox and self._is_pin_exempt(self._mailbox):
                 return self._open_session(self._mailbox, own_phone=True)
-            if self._mailbox and not await self.call.run_while_listening(self.services.pins.has_one(self._mailbox)):
+            if self._mailbox and not await self.call.run_while_listening(self.services.pins.has_pin(self._mailbox)):
                 return await self.say_goodbye("login/no-access", status=Status.NOACCESS)
             if await self._verify_pin() and self._mailbox:
                 return self._open_session(self._mailbox, own_phone=self.call_context.is_owner(self._mailbox))
@@ -48,12 +48,12 @@ class SignIn(Menu):
             return False
         self._mailbox_specified = True
         self._mailbox = await self.call.run_while_listening(
-            self.services.boxes.by_number(self.call_context.account.id, entry.digits)
+            self.services.boxes.find_by_number(self.call_context.account.id, entry.digits)
         )
         return True
 
     def _is_pin_exempt(self, mailbox: Mailbox) -> bool:
-        pin_required = mailbox.settings.require_pin or mailbox.system.force_require_pin
+        pin_required = mailbox.settings.require_pin or mailbox.voicemail_settings.force_require_pin
         return self.call_context.is_owner(mailbox) and not pin_required
 
     async def _verify_pin(self) -> bool:
@@ -61,7 +61,7 @@ class SignIn(Menu):
         own_phone = self._mailbox is not None and self.call_context.is_owner(self._mailbox)
         attempt = self.call_context.pin_attempt(self._mailbox)
         return await self.call.run_while_listening(
-            self.services.pins.opens(self._mailbox, entry.digits, attempt, own_phone=own_phone)
+            self.services.pins.verify(self._mailbox, entry.digits, attempt, own_phone=own_phone)
         )
 
     def _open_session(self, mailbox: Mailbox, *, own_phone: bool) -> NextStep:

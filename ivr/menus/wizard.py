@@ -28,7 +28,9 @@ class Wizard(OwnerMenu):
         if configurable and not await self._record_greeting():
             await self.say("setup/go-on-later")
             return MainMenu(self.session, just_signed_in=True)
-        mailbox = await self.call.run_while_listening(self.services.boxes.amend(self.mailbox.id, {"is_setup": True}))
+        mailbox = await self.call.run_while_listening(
+            self.services.boxes.patch_from_phone(self.mailbox.id, {"is_setup": True})
+        )
         self.call.journal.note("set up")
         await self.say("setup/complete", *(["setup/change-later"] if configurable else []))
         return MainMenu(replace(self.session, mailbox=mailbox), just_signed_in=True)

@@ -19,7 +19,7 @@ from ivr.ami.client import AmiClient
 from ivr.ami.originate import OriginateTarget
 from ivr.clock import Clock
 from ivr.errors import AmiUnavailable, BadInput, NotFound
-from ivr.mailbox.box_settings import Callback
+from ivr.mailbox.box_settings import NewMessageCallSettings
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.mailbox import Mailbox
 from ivr.notifications.event import MailboxEvent
@@ -59,7 +59,7 @@ def retry_plan_for(mailbox: Mailbox, defaults: NotificationSettings) -> RetryPla
     """
     if mailbox.owner is None:
         return None
-    box = mailbox.settings.notify.callback if mailbox.settings.notify else Callback()
+    box = mailbox.settings.notify.callback if mailbox.settings.notify else NewMessageCallSettings()
     user, account = _callback_settings(mailbox.owner.settings), _callback_settings(mailbox.account.settings)
     number = _first_set("number", box, user)
     if not number or _first_set("disabled", box, user):
@@ -167,18 +167,18 @@ class NewMessageCall:
         return is_answered
 
 
-def _callback_settings(settings: Mapping[str, Any]) -> Callback:
+def _callback_settings(settings: Mapping[str, Any]) -> NewMessageCallSettings:
     """Return `voicemail.notify.callback` of a user's or account's settings. Invalid settings are logged and ignored."""
     section: Any = settings
     for name in ("voicemail", "notify", "callback"):
         section = section.get(name) if isinstance(section, Mapping) else None
     try:
-        return Callback.model_validate(section or {})
+        return NewMessageCallSettings.model_validate(section or {})
     except ValueError:
         log.warning("new_message_call.invalid_settings", settings=section)
-        return Callback()
+        return NewMessageCallSettings()
 
 
-def _first_set(name: str, *layers: Callback, default: Any = None) -> Any:
+def _first_set(name: str, *layers: NewMessageCallSettings, default: Any = None) -> Any:
     """Return the first value that is not None. False is a value: a box can enable what its owner has disabled."""
     return next((value for layer in layers if (value := getattr(layer, name)) is not None), default)

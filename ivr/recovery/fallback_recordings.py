@@ -25,27 +25,27 @@ from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import DAY_S
-from ivr.recovery.file_stability import Quiet
+from ivr.recovery.file_stability import GrowthMonitor
 from ivr.storage.audio_folder import Recordings
 from ivr.storage.records import Caller
 
-PREFIX = "fallback-"
-NAME = re.compile(r"fallback-(\w*)-(\w+)-(\w*)-(\d{9,11})-(\w+)\.wav", re.ASCII)
+FILE_PREFIX = "fallback-"
+FILE_NAME_PATTERN = re.compile(r"fallback-(\w*)-(\w+)-(\w*)-(\d{9,11})-(\w+)\.wav", re.ASCII)
 ANONYMOUS = "anonymous"
-LEFT_OUT = re.compile(r"\W", re.ASCII)
-RETRY_S = 30.0
+STRIPPED_CHARACTERS = re.compile(r"\W", re.ASCII)
+RETRY_AFTER_S = 30.0
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class FallbackRecording:
     """One such file, as its name tells."""
 
     path: Path
-    account: str
-    box: str
-    caller: str
+    account_name: str
+    box_number: str
+    caller_number: str
     recorded_at: int
     """Unix seconds."""
 
@@ -56,15 +56,15 @@ class Recorded:
         return f"{datetime.fromtimestamp(self.recorded_at, UTC):%Y%m}-{digest}"
 
 
-def named(path: Path, now: float) -> Recorded | None:
+def parse_file_name(path: Path, now: float) -> FallbackRecording | None:
     """What the name of a file says; None where it is none of these names, or from a time that cannot be."""
-    found = NAME.fullmatch(path.name)
+    found = FILE_NAME_PATTERN.fullmatch(path.name)
     if found is None or int(found[4]) > now + DAY_S:
         return None
-    return Recorded(path, found[1], found[2], "" if found[3] == ANONYMOUS else found[3], int(found[4]))
+    return FallbackRecording(path, found[1], found[2], "" if found[3] == ANONYMOUS else found[3], int(found[4]))
 
 
-class Alone:
+class FallbackRecordingImporter:
     """Adopts them, each when its file has not grown for a while."""
 
     def __init__(
@@ -75,68 +75,70 @@ class Alone:
         self._delivery = delivery
         self._recordings = recordings
         self._clock = clock
-        self._quiet = Quiet(clock)
-        self._told: set[str] = set()
-        self._later: dict[str, float] = {}
+        self._growth_monitor = GrowthMonitor(clock)
+        self._reported: set[str] = set()
+        self._retry_at: dict[str, float] = {}
 
-    async def turn(self, quiet_s: float) -> None:
+    async def run_once(self, stable_for_s: float) -> None:
         """Adopt those that have been quiet for so long."""
-        found = await asyncio.to_thread(self._recordings.sizes_of_takes, PREFIX)
+        found = await asyncio.to_thread(self._recordings.take_file_sizes, FILE_PREFIX)
         for path, size in found.items():
-            is_quiet = self._quiet.for_s(path, size) >= quiet_s
-            if is_quiet and self._clock.monotonic() >= self._later.get(path, 0):
-                await self._adopt(Path(path))
-        self._quiet.keep_only(found)
-        self._told &= found.keys()
-        self._later = {path: at for path, at in self._later.items() if path in found}
+            is_quiet = self._growth_monitor.unchanged_for_s(path, size) >= stable_for_s
+            if is_quiet and self._clock.monotonic() >= self._retry_at.get(path, 0):
+                await self._import_recording(Path(path))
+        self._growth_monitor.retain_only(found)
+        self._reported &= found.keys()
+        self._retry_at = {path: at for path, at in self._retry_at.items() if path in found}
 
-    async def is_anything_left(self) -> bool:
+    async def has_pending(self) -> bool:
         """Whether there is one that has not been tried yet, or is due to be tried again."""
-        found = await asyncio.to_thread(self._recordings.sizes_of_takes, PREFIX)
-        return any(self._clock.monotonic() >= self._later.get(path, 0) for path in found)
+        found = await asyncio.to_thread(self._recordings.take_file_sizes, FILE_PREFIX)
+        return any(self._clock.monotonic() >= self._retry_at.get(path, 0) for path in found)
 
-    async def _adopt(self, path: Path) -> None:
+    async def _import_recording(self, path: Path) -> None:
         try:
-            recorded = named(path, self._clock.now())
-            mailbox = await self._mailbox(recorded) if recorded else None
+            recorded = parse_file_name(path, self._clock.now())
+            mailbox = await self._find_mailbox(recorded) if recorded else None
             if recorded is None:
-                self._keep(path, "its name is none that the dialplan gives", "look who wrote it, and move it away")
+                self._postpone(path, "its name is none that the dialplan gives", "look who wrote it, and move it away")
             elif mailbox is None:
-                self._keep(
+                self._postpone(
                     path,
-                    f"there is no box {recorded.box!r} in an account {recorded.account!r}",
+                    f"there is no box {recorded.box_number!r} in an account {recorded.account_name!r}",
                     "make the box, or move the file away",
                 )
-            elif wav.length_ms(path) < mailbox.system.min_message_size:
+            elif wav.length_ms(path) < mailbox.voicemail_settings.min_message_size:
                 log.info("alone.dropped", file=path.name, reason="shorter than the minimum")
                 await asyncio.to_thread(self._recordings.remove, path)
             else:
-                caller = Caller(recorded.caller)
-                await self._delivery.deliver_alone(path, mailbox, recorded.message_id, caller, recorded.recorded_at)
+                caller = Caller(recorded.caller_number)
+                await self._delivery.deliver_fallback_recording(
+                    path, mailbox, recorded.message_id, caller, recorded.recorded_at
+                )
                 log.info("alone.adopted", file=path.name, message=recorded.message_id, box=mailbox.id)
         except InvalidAudio as reason:
-            self._keep(path, str(reason), "look what is in it, and move it away")
+            self._postpone(path, str(reason), "look what is in it, and move it away")
         except (IvrError, OSError) as error:
-            log.error("alone.not_adopted", file=path.name, reason=str(error), again_in_s=RETRY_S)
-            self._later[str(path)] = self._clock.monotonic() + RETRY_S
+            log.error("alone.not_adopted", file=path.name, reason=str(error), again_in_s=RETRY_AFTER_S)
+            self._retry_at[str(path)] = self._clock.monotonic() + RETRY_AFTER_S
 
-    def _keep(self, path: Path, reason: str, remedy: str) -> None:
+    def _postpone(self, path: Path, reason: str, remedy: str) -> None:
         """Never deleted: somebody may have said something in it. Told once, and tried again: a box can be made."""
-        self._later[str(path)] = self._clock.monotonic() + RETRY_S
-        if str(path) not in self._told:
-            self._told.add(str(path))
+        self._retry_at[str(path)] = self._clock.monotonic() + RETRY_AFTER_S
+        if str(path) not in self._reported:
+            self._reported.add(str(path))
             log.error("alone.kept", file=str(path), reason=reason, remedy=remedy)
 
-    async def _mailbox(self, recorded: Recorded) -> Mailbox | None:
+    async def _find_mailbox(self, recording: FallbackRecording) -> Mailbox | None:
         """The box; None where there is none, or where several accounts could be meant."""
         accounts = await self._directory.accounts()
-        if recorded.account:
-            accounts = [one for one in accounts if recorded.account in _names(one)]
-        boxes = [await self._boxes.by_number(account.id, recorded.box) for account in accounts]
+        if recording.account_name:
+            accounts = [one for one in accounts if recording.account_name in _dialplan_names(one)]
+        boxes = [await self._boxes.find_by_number(account.id, recording.box_number) for account in accounts]
         found = [box for box in boxes if box]
         return found[0] if len(found) == 1 else None
 
 
-def _names(account: Account) -> set[str]:
+def _dialplan_names(account: Account) -> set[str]:
     """What the dialplan may call it."""
-    return {LEFT_OUT.sub("", name) for name in (account.id, account.name, account.realm) if name}
+    return {STRIPPED_CHARACTERS.sub("", name) for name in (account.id, account.name, account.realm) if name}

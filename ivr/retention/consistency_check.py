@@ -18,7 +18,7 @@ from ivr.clock import Clock
 from ivr.directory.directory import Directory
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.retention.rules import MediaDirectory, RetentionSettings, RetentionStore
-from ivr.storage.audio_folder import Found, Recordings
+from ivr.storage.audio_folder import Recordings, StoredFile
 
 FILES_PER_RUN = 500
 MESSAGES_PER_RUN = 200
@@ -95,11 +95,11 @@ class ConsistencyCheck:
             (shelf, account) for account in accounts for shelf in (MediaDirectory.MESSAGES, MediaDirectory.MEDIA)
         ]
         for shelf, account in [*shelves, (MediaDirectory.TAKES, "")]:
-            files = self._recordings.files(account, shelf.value)
+            files = self._recordings.iter_files(account, shelf.value)
             while batch := await asyncio.to_thread(_next_batch, files):
                 yield await self._find_orphans(shelf, batch)
 
-    async def _find_orphans(self, media_directory: MediaDirectory, batch: list[Found]) -> list[Path]:
+    async def _find_orphans(self, media_directory: MediaDirectory, batch: list[StoredFile]) -> list[Path]:
         before = self._clock.now() - self._settings.stray_days * DAY_S
         old = [(one.id, one.path) for one in batch if one.changed_at < before]
         known = await self._store.existing_ids(media_directory, {id_ for id_, _ in old})
@@ -128,8 +128,8 @@ class ConsistencyCheck:
             after, found = await self._store.stored_audio(after, MESSAGES_PER_RUN)
             silent = 0
             for one in found:
-                wanted = [self._recordings.message(one.account_id, one.recording)]
-                wanted += [self._recordings.media(one.account_id, one.intro_id)] if one.intro_id else []
+                wanted = [self._recordings.message_path(one.account_id, one.recording)]
+                wanted += [self._recordings.media_path(one.account_id, one.intro_id)] if one.intro_id else []
                 for path in await asyncio.to_thread(_missing_files, wanted):
                     silent += 1
                     log.error(
@@ -155,7 +155,7 @@ class ConsistencyCheck:
             yield len(unused)
 
 
-def _next_batch(files: Iterator[Found]) -> list[Found]:
+def _next_batch(files: Iterator[StoredFile]) -> list[StoredFile]:
     return list(islice(files, FILES_PER_RUN))
 
 

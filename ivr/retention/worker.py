@@ -85,7 +85,7 @@ class RetentionWorker:
         now = self._clock.now()
         found: list[DueItem] = []
         for account in await self._directory.accounts():
-            not_before = self._voicemail_settings.changed_by(account.settings).not_before(now)
+            not_before = self._voicemail_settings.merged_with(account.settings).retention_cutoff(now)
             found += await self._store.messages_past_retention(account.id, not_before, limit)
         for rule in ROW_AGE_RULES:
             found += await self._store.find_due(rule, rule.cutoff(now, self._settings), limit)
@@ -95,7 +95,7 @@ class RetentionWorker:
         """Past retention: hidden and refused, in accounts that nobody dials too."""
         more = False
         for account in await self._directory.accounts():
-            not_before = self._voicemail_settings.changed_by(account.settings).not_before(self._clock.now())
+            not_before = self._voicemail_settings.merged_with(account.settings).retention_cutoff(self._clock.now())
             hidden = await self._messages.expire(account.id, not_before, BATCH_SIZE)
             tally[RetentionRule.PAST_RETENTION.value] += hidden
             more |= hidden == BATCH_SIZE
@@ -110,7 +110,7 @@ class RetentionWorker:
 
     def _unlink_files(self, pending: Collection[PendingUnlink]) -> None:
         for stem in (stem for one in pending for stem in one.stems):
-            self._recordings.remove_forms(stem)
+            self._recordings.remove_all_files(stem)
 
 
 def _log_applied(rule: RetentionRule, items: list[DueItem]) -> None:

@@ -98,7 +98,7 @@ async def _claim_maintenance(app: App) -> bool:
     for _ in range(CLAIM_ATTEMPTS):
         if not await _has_pending_work(app):
             return False
-        if app.process_locks.hold(MAINTENANCE_LOCK):
+        if app.process_locks.acquire(MAINTENANCE_LOCK):
             return True
         await asyncio.sleep(CLAIM_RETRY_S)
     return False
@@ -109,13 +109,13 @@ async def _has_pending_work(app: App) -> bool:
 
     A fallback recording counts for ten minutes only: one whose name matches no mailbox stays in the folder for good.
     """
-    from ivr.recovery.fallback_recordings import PREFIX, named
+    from ivr.recovery.fallback_recordings import FILE_PREFIX, parse_file_name
 
     if await app.outbox.due_kinds():
         return True
-    takes, now = await app.takes.left_behind(), app.clock.now()
-    recordings = [named(Path(path), now) for path in app.recordings.sizes_of_takes(PREFIX)]
-    return not all(map(app.takes.is_attended, takes)) or any(
+    takes, now = await app.takes.list_unfinished(), app.clock.now()
+    recordings = [parse_file_name(Path(path), now) for path in app.recordings.take_file_sizes(FILE_PREFIX)]
+    return not all(map(app.takes.is_in_progress, takes)) or any(
         recording and now - recording.recorded_at < FALLBACK_RECORDING_MAX_AGE_S for recording in recordings
     )
 

@@ -20,7 +20,7 @@ from ivr.menus.call_handler import CallHandler
 from ivr.metrics.metrics import Metrics
 from ivr.paths import load_asterisk_secret
 from ivr.prompts.prompt_cache import PromptCache
-from ivr.recovery.recording_fsync import Syncing
+from ivr.recovery.recording_fsync import RecordingFsync
 from ivr.service.heartbeat import InstanceHeartbeat
 from ivr.settings import Settings
 from ivr.storage.protocols import CallStore
@@ -95,7 +95,7 @@ async def start_call_servers(app: App) -> CallServers:
         raise
     loops = [app.recording_recovery.run_forever(), app.retention_worker.run_forever()]
     if settings.data.fsync:
-        loops.append(Syncing(app.recordings.takes).run_forever())
+        loops.append(RecordingFsync(app.recordings.takes_folder).run_forever())
     return CallServers(
         fastagi=fastagi, fastagi_address=fastagi_address, ari=ari, tasks=tuple(map(asyncio.create_task, loops))
     )
@@ -140,15 +140,15 @@ class MeteredCallStore:
     async def begin(self, call: LiveCall) -> str:
         return await self._store.begin(call)
 
-    async def add(self, call: CallRecord) -> None:
+    async def finish(self, call: CallRecord) -> None:
         self._metrics.count_call(call.action, call.status)
-        await self._store.add(call)
+        await self._store.finish(call)
 
-    async def signed_in(self, call_id: str, box_id: str, own_phone: bool) -> None:
-        await self._store.signed_in(call_id, box_id, own_phone)
+    async def record_sign_in(self, call_id: str, box_id: str, own_phone: bool) -> None:
+        await self._store.record_sign_in(call_id, box_id, own_phone)
 
-    async def take_up(self, channel: str, uniqueid: str, now: int) -> InterruptedCall | None:
-        return await self._store.take_up(channel, uniqueid, now)
+    async def take_over(self, channel: str, uniqueid: str, now: int) -> InterruptedCall | None:
+        return await self._store.take_over(channel, uniqueid, now)
 
 
 async def _start_listening(server: FastAgiServer, settings: Settings) -> tuple[str, int]:

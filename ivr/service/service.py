@@ -60,7 +60,7 @@ async def _start_api(app: App) -> tuple[ApiServer, str]:
     """Start the REST API, and return it with its base URL. Drafts and renditions of an earlier run are removed."""
     api = app.settings.api
     app.api_services.renditions.clear()
-    app.api_services.uploads.clear()
+    app.api_services.uploads.remove_stale_drafts()
     server = ApiServer(
         build_asgi_app(app.api_services),
         ListenAddress(api.host, api.port, api.certificate, api.key, api.proxies),

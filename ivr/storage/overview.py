@@ -9,7 +9,7 @@ from ivr.storage.records import LiveCall
 
 
 @dataclass(frozen=True, slots=True)
-class EndedCall:
+class FinishedCall:
     """A call that is over."""
 
     began_at: int
@@ -22,7 +22,7 @@ class EndedCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class RecentMessage:
     """A message, as one line."""
 
     time: int
@@ -34,7 +34,7 @@ class Arrived:
 
 
 @dataclass(frozen=True, slots=True)
-class Light:
+class MwiSummary:
     """A message light: what it shows, and whether it shows it already."""
 
     box: str
@@ -56,9 +56,9 @@ class Overview:
     calls: Sequence[LiveCall]
     recordings: int
     """Takes in progress."""
-    ended: Sequence[EndedCall]
-    messages: Sequence[Arrived]
-    lights: Sequence[Light]
+    ended: Sequence[FinishedCall]
+    messages: Sequence[RecentMessage]
+    lights: Sequence[MwiSummary]
     waiting: int
     """Things that must still follow from changes: mails, lights, transcripts."""
     new: int

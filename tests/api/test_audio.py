@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 
 from ivr.audio import wav
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.takes import Source
-from ivr.storage.records import GREGORIAN_EPOCH, Counts, RecordingPurpose
+from ivr.mailbox.takes import TakeSource
+from ivr.storage.records import GREGORIAN_OFFSET_S, FolderCounts, RecordingPurpose
 from tests.api.conftest import RestClient, data_files, encode_audio, tone
 from tests.support.app_fixture import NOON, AppFixture
 from tests.support.scripted_call import HangUp, Press
@@ -47,8 +47,8 @@ def multipart(*parts: bytes, end: bool = True) -> bytes:
 async def rendition_paths(app: AppFixture, message_id: str, box: Mailbox) -> tuple[Path, Path]:
     """The recording and the upload of a message."""
     message = await app.container.messages.get(box.id, message_id, 0)
-    recording = app.container.delivery.audio(message)[-1]
-    return recording, app.container.recordings.upload(recording)
+    recording = app.container.delivery.audio_paths(message)[-1]
+    return recording, app.container.recordings.upload_path(recording)
 
 
 async def audio_heard_by_phone(app: AppFixture) -> list[str]:
@@ -68,13 +68,13 @@ async def test_message_created_in_two_requests_is_heard_by_phone(
     message = answer.json()["data"]
     assert (answer.status_code, answer.headers["location"]) == (201, message["media_id"])
     assert message == {
-        "timestamp": NOON + GREGORIAN_EPOCH, "from": "someone@farfaraway.com", "to": "1000@demo.example",
+        "timestamp": NOON + GREGORIAN_OFFSET_S, "from": "someone@farfaraway.com", "to": "1000@demo.example",
         "caller_id_number": "6001", "caller_id_name": "someone", "call_id": message["call_id"], "folder": "new",
         "length": 1, "media_id": message["media_id"],
     }  # fmt: skip
     assert len(message["call_id"]) == 24
     assert message["media_id"].startswith("201605-")
-    assert await app.container.messages.counts(box.id) == Counts()
+    assert await app.container.messages.counts(box.id) == FolderCounts()
     assert not any("(message" in text for text in (await app.run_call([], endpoint="alice", number="1000")).texts)
     assert [line["media_id"] for line in (await rest.request_ok("GET", f"/{box.id}/messages"))["data"]] == [
         message["media_id"]
@@ -86,7 +86,7 @@ async def test_message_created_in_two_requests_is_heard_by_phone(
     assert said["data"]["message"] == "bad identifier"
     full = await rest.request("PUT", path, content=content, headers={"Content-Type": "audio/x-wav"})
     assert (full.status_code, full.json()["data"]) == (201, {**message, "length": 3140})
-    assert await app.container.messages.counts(box.id) == Counts(new=1)
+    assert await app.container.messages.counts(box.id) == FolderCounts(new=1)
     assert f"(message {message['media_id']})" in await audio_heard_by_phone(app)
 
 
@@ -99,14 +99,14 @@ async def test_a_message_that_waits_for_its_audio_can_be_changed_and_deleted(
     other = await app.create_box("1001")
     copied = await rest.request_ok("POST", f"/{box.id}/messages", {"messages": waiting[:1], "source_id": [other.id]})
     assert copied["data"]["failed"] == [{waiting[0]: "not_found"}]
-    assert await app.container.messages.counts(box.id) == Counts()
+    assert await app.container.messages.counts(box.id) == FolderCounts()
     await rest.request_ok(
         "PUT", f"/{box.id}/messages/{waiting[0]}/raw", content=tone(), headers={"Content-Type": "audio/wav"}
     )
-    assert await app.container.messages.counts(box.id) == Counts(saved=1)
+    assert await app.container.messages.counts(box.id) == FolderCounts(saved=1)
     await rest.request_ok("DELETE", f"/{box.id}/messages")
-    assert await app.container.messages.counts(box.id) == Counts()
-    assert await app.container.messages.bytes(box.id) == 0
+    assert await app.container.messages.counts(box.id) == FolderCounts()
+    assert await app.container.messages.used_bytes(box.id) == 0
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ async def test_message_created_in_one_multipart_request_in_any_order(
     assert upload.read_bytes() == content
     assert wav.is_canonical(recording.read_bytes()[:44])
     assert wav.length_ms(recording) == message["length"]
-    assert await app.container.messages.bytes(box.id) == len(content) + recording.stat().st_size
+    assert await app.container.messages.used_bytes(box.id) == len(content) + recording.stat().st_size
 
 
 async def test_base64_parts_are_decoded(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
@@ -188,9 +188,9 @@ async def test_uploaded_audio_replaces_message_audio(
     assert abs(changed["data"]["length"] - 3000) < 150
     assert (await rest.request("GET", path)).content == content
     recording, upload = await rendition_paths(app, message["media_id"], box)
-    assert await app.container.messages.bytes(box.id) == recording.stat().st_size + upload.stat().st_size
-    assert wav.length_ms(app.container.delivery.audio(copy)[0]) == 1000  # A copy keeps what it was made of.
-    assert await app.container.messages.counts(box.id) == Counts(new=1)
+    assert await app.container.messages.used_bytes(box.id) == recording.stat().st_size + upload.stat().st_size
+    assert wav.length_ms(app.container.delivery.audio_paths(copy)[0]) == 1000  # A copy keeps what it was made of.
+    assert await app.container.messages.counts(box.id) == FolderCounts(new=1)
 
 
 async def test_replacement_audio_counts_against_quota_like_new_message(
@@ -199,13 +199,13 @@ async def test_replacement_audio_counts_against_quota_like_new_message(
     """What is deleted goes for it, the oldest first and no more than must; never the message itself."""
     box = await app.container.boxes.patch(box, {"quota_mb": 1})
     deleted = [await app.create_message(box, s=15, folder="deleted", age_s=age) for age in (300, 200, 100)]
-    message = await rest.upload_message(box.id, tone(1000), folder="deleted", timestamp=GREGORIAN_EPOCH + NOON - 400)
+    message = await rest.upload_message(box.id, tone(1000), folder="deleted", timestamp=GREGORIAN_OFFSET_S + NOON - 400)
     path = f"/{box.id}/messages/{message['media_id']}/raw"
     await rest.request_ok("PUT", path, content=tone(20_000), headers={"Content-Type": "audio/x-wav"})
     left = {one.id for one in await app.messages(box)}
     assert left == {message["media_id"], deleted[2].id}
-    assert await app.container.messages.bytes(box.id) <= box.quota_bytes
-    assert not app.container.delivery.audio(deleted[0])[0].exists()
+    assert await app.container.messages.used_bytes(box.id) <= box.quota_bytes
+    assert not app.container.delivery.audio_paths(deleted[0])[0].exists()
     assert (await rest.request("GET", path)).content == tone(20_000)
 
 
@@ -304,7 +304,7 @@ async def test_phone_message_audio_uses_preferred_format_of_box(
         name = f"+49_30_1_2016-05-10_11-00-00.{'m4a' if extension == 'mp4' else extension}"
         assert given.headers["content-disposition"].startswith(f'attachment; filename="{name}"')
     assert await app.folder_of(message) == "new"
-    assert given.content == app.container.delivery.audio(message)[0].read_bytes()
+    assert given.content == app.container.delivery.audio_paths(message)[0].read_bytes()
 
 
 async def test_accept_header_selects_audio_format(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
@@ -351,7 +351,7 @@ async def forward_with_intro(app: AppFixture, box: Mailbox, destination: Mailbox
     from ivr.storage.records import Caller
 
     take = await app.container.voicemail_services.takes.begin(
-        box.account_id, box.id, RecordingPurpose.INTRO, Source("PJSIP/alice-1", "1.1", Caller("1000"))
+        box.account_id, box.id, RecordingPurpose.INTRO, TakeSource("PJSIP/alice-1", "1.1", Caller("1000"))
     )
     wav.write(Path(take.path), b"\x05\x00" * (intro_ms * 8))
     return (await app.container.delivery.forward(original, destination, take)).id
@@ -362,7 +362,9 @@ async def test_intro_is_prepended_to_message_audio(rest: RestClient, app: AppFix
     message_id = await forward_with_intro(app, box, other)
     path = f"/{other.id}/messages/{message_id}/raw"
     given = await rest.request("GET", path)
-    intro, original = (file.read_bytes()[44:] for file in app.container.delivery.audio((await app.messages(other))[0]))
+    intro, original = (
+        file.read_bytes()[44:] for file in app.container.delivery.audio_paths((await app.messages(other))[0])
+    )
     assert given.content == wav.header(len(intro) + len(original)) + intro + original
     assert wav.length_ms_from_size(len(given.content)) == 1700
     some = await rest.request("GET", path, headers={"Range": f"bytes=40-{44 + len(intro) + 9}"})
@@ -416,7 +418,7 @@ async def test_messages_are_downloaded_as_one_zip(rest: RestClient, app: AppFixt
         "6001_2016-05-10_11-59-00.wav", "6001_2016-05-10_11-59-00_2.wav", "6001_2016-05-10_11-59-00_3.wav",
         "etc_CON_x_2016-05-10_11-59-00.wav", "not-in-this-archive.txt",
     ]  # fmt: skip
-    assert archive.read("6001_2016-05-10_11-59-00.wav") == app.container.delivery.audio(same[0])[0].read_bytes()
+    assert archive.read("6001_2016-05-10_11-59-00.wav") == app.container.delivery.audio_paths(same[0])[0].read_bytes()
     assert archive.read("not-in-this-archive.txt").decode() == f"{missing}: not_found\r\n{hidden}: not_found\r\n"
     await rest.request_error(406, "POST", f"/{box.id}/messages/raw", {"messages": ids}, headers={"Accept": "text/html"})
 

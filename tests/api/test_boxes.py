@@ -37,16 +37,16 @@ async def test_pin_is_write_only(rest: RestClient) -> None:
     assert all(answer.is_success for answer in answers)
     assert not any("2580" in answer.text or "8520" in answer.text or '"pin"' in answer.text for answer in answers)
     box = await rest.app.container.boxes.get(box_id)
-    assert await rest.app.container.secret_store.verify(box.account_id, box.pin_ref, "8520")
+    assert await rest.app.container.secret_store.verify(box.account_id, box.pin_secret_ref, "8520")
 
 
 async def test_omitted_pin_is_unchanged_and_null_removes_it(rest: RestClient) -> None:
     box_id = await rest.create_box(pin="2580")
     box = await rest.app.container.boxes.get(box_id)
     await rest.request_ok("POST", f"/{box_id}", {"name": "Sales", "mailbox": "1000"})
-    assert await rest.app.container.secret_store.verify(box.account_id, box.pin_ref, "2580")
+    assert await rest.app.container.secret_store.verify(box.account_id, box.pin_secret_ref, "2580")
     await rest.request_ok("PATCH", f"/{box_id}", {"pin": None})
-    assert not await rest.app.container.secret_store.exists(box.account_id, box.pin_ref)
+    assert not await rest.app.container.secret_store.exists(box.account_id, box.pin_secret_ref)
 
 
 async def test_boxes_are_listed_by_number_with_message_counts(rest: RestClient) -> None:
@@ -255,8 +255,12 @@ async def test_oversized_existing_box_can_be_reduced_and_used_by_phone(tmp_path:
         box = await strict.container.boxes.get(box.id)
         with pytest.raises(InvalidFields, match="10000 bytes"):
             await strict.container.boxes.patch(box, {"more": "yy"})
-        assert (await strict.container.boxes.amend(box.id, {"announcement_only": True})).settings.announcement_only
-        assert (await strict.container.boxes.amend(box.id, {"announcement_only": False})).settings.mailbox == "1000"
+        assert (
+            await strict.container.boxes.patch_from_phone(box.id, {"announcement_only": True})
+        ).settings.announcement_only
+        assert (
+            await strict.container.boxes.patch_from_phone(box.id, {"announcement_only": False})
+        ).settings.mailbox == "1000"
         await strict.container.boxes.patch(await strict.container.boxes.get(box.id), {"more": None})
     finally:
         strict.close()

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ivr.mailbox.bulk import Outcome
+from ivr.mailbox.bulk import BulkResult
 from tests.support.app_fixture import AppFixture
 
 FOLDERS = ("new", "saved", "deleted")
@@ -41,14 +41,14 @@ async def _compare_with_model(folder: Path, operations: list[tuple[str, list[int
         for verb, which, to in operations:
             wanted = list(dict.fromkeys(sent[n] for n in which))
             known = [one for one in wanted if one in model]
-            outcome: Outcome
+            outcome: BulkResult
             if verb == "folder":
-                outcome = await bulk.to_folder(here, wanted, to, 0)
+                outcome = await bulk.move_to_folder(here, wanted, to, 0)
                 model.update(dict.fromkeys(known, to))
             elif verb == "delete":
                 outcome = await bulk.delete(here, wanted, 0)
             elif verb == "move":
-                outcome = await bulk.move(here, wanted, there, 0)
+                outcome = await bulk.transfer(here, wanted, there, 0)
             else:
                 outcome = await bulk.copy(here, wanted, [there, there], 0)
             if verb in ("delete", "move"):

@@ -67,7 +67,7 @@ def save_by_phone(app: AppFixture) -> Write:
 
 
 def rename_box(app: AppFixture, box: Mailbox) -> Write:
-    return lambda: app.container.boxes.amend(box.id, {"name": "Theirs"})
+    return lambda: app.container.boxes.patch_from_phone(box.id, {"name": "Theirs"})
 
 
 # -- a message -------------------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ async def test_if_match_keeps_message_saved_by_phone_meanwhile(
     assert said["message"] == "precondition_failed"
     [left] = await app.messages(box)
     assert (left.id, left.folder, left.length_ms, left.upload_type) == (message.id, "saved", 2000, None)
-    assert wav.length_ms(app.container.delivery.audio(left)[0]) == 2000
+    assert wav.length_ms(app.container.delivery.audio_paths(left)[0]) == 2000
     assert [await app.messages(other) for other in other_boxes] == [[], []]
     assert data_files(app) == before
 
@@ -152,7 +152,7 @@ async def test_bulk_change_skips_messages_changed_meanwhile(
     changed, same, unnamed = [await app.create_message(box, age_s=age) for age in (1, 2, 3)]
     named = [(await etag_of(rest, f"/{box.id}/messages/{one.id}"))["If-Match"] for one in (changed, same)]
     concurrent_write.schedule(
-        lambda: app.container.messages.move_to(box.id, changed.id, Folder.SAVED, ChangeReason.KEY)
+        lambda: app.container.messages.move_to_folder(box.id, changed.id, Folder.SAVED, ChangeReason.DTMF)
     )
     data: dict[str, Any] = {"messages": [changed.id, same.id, unnamed.id]}
     extra: dict[str, dict[str, Any]] = {
@@ -245,7 +245,7 @@ async def test_greeting_under_alias_is_replaced_too(
     other_name = {"greeting_media_id": made["data"]["media_id"], "media": {"unavailable": None}}
     await rest.request_ok("PATCH", f"/{box.id}", other_name)
     await rest.request_ok("DELETE", path, headers={"If-Match": f'"{made["revision"]}"'})
-    assert await app.container.voicemail_services.greetings.greeting(await app.container.boxes.get(box.id)) is None
+    assert await app.container.voicemail_services.greetings.find_greeting(await app.container.boxes.get(box.id)) is None
 
 
 @pytest.mark.parametrize("accept", ["audio/mpeg", "audio/mp4", "audio/wav"])

@@ -19,7 +19,7 @@ async def box(app: AppFixture) -> Mailbox:
 async def greeting_heard_by_caller(app: AppFixture, box: Mailbox) -> list[str]:
     """What the phone menus are given to play."""
     box, greetings = await app.container.boxes.get(box.id), app.container.voicemail_services.greetings
-    return [sound.text for sound in (await greetings.greeting(box), await greetings.name(box)) if sound]
+    return [sound.text for sound in (await greetings.find_greeting(box), await greetings.find_name(box)) if sound]
 
 
 @pytest.mark.parametrize(("kind", "heard"), [("unavailable", "(greeting of 1000)"),

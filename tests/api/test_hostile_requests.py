@@ -176,7 +176,7 @@ async def test_audio_bombs_are_rejected_cheaply(
     rest: RestClient, app: AppFixture, box: Mailbox, files_before: set[str], tmp_path: Path
 ) -> None:
     hours = await asyncio.to_thread(compressed_silence, 100, tmp_path)
-    app.container.api_services.uploads._longest_s = 60
+    app.container.api_services.uploads._max_length_s = 60
     assert len(hours) < 100_000
     tracemalloc.start()
     for content in (sample_rate_bomb(), hours):
@@ -297,14 +297,14 @@ async def test_stalled_upload_times_out(
 async def test_failed_insert_leaves_no_file(
     rest: RestClient, app: AppFixture, box: Mailbox, files_before: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    converted = app.container.api_services.uploads.converted
+    converted = app.container.api_services.uploads.convert
 
     async def meanwhile(upload: Path) -> object:
         brought = await converted(upload)
         await app.container.boxes.delete(box)
         return brought
 
-    monkeypatch.setattr(app.container.api_services.uploads, "converted", meanwhile)
+    monkeypatch.setattr(app.container.api_services.uploads, "convert", meanwhile)
     await rest.request_error(404, "PUT", f"/{box.id}/messages", content=tone(), headers=AUDIO)
     assert data_files(app) == files_before
 
@@ -334,7 +334,7 @@ async def test_internal_error_response_has_no_traceback(
     async def broken(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(app.container.api_services.lists, "boxes", broken)
+    monkeypatch.setattr(app.container.api_services.lists, "list_boxes", broken)
     with capture_logs() as logged:
         answer = await rest.request("GET")
     said = answer.json()
@@ -370,9 +370,9 @@ def test_openapi_document_is_built_without_an_app(app: AppFixture) -> None:
 
 
 async def test_upload_left_by_crash_is_removed_at_next_start(app: AppFixture) -> None:
-    old, young = (app.container.recordings.incoming / name for name in ("a" * 32, "b" * 32))
+    old, young = (app.container.recordings.incoming_folder / name for name in ("a" * 32, "b" * 32))
     for path, age_s in ((old, 7200), (young, 10)):
         path.write_bytes(b"x")
         os.utime(path, (app.clock.now() - age_s,) * 2)
-    app.container.api_services.uploads.clear()
+    app.container.api_services.uploads.remove_stale_drafts()
     assert (old.exists(), young.exists()) == (False, True)

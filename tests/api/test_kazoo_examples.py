@@ -20,7 +20,7 @@ import pytest
 
 from ivr.api import examples
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import GREGORIAN_EPOCH, Caller, Folder, Message
+from ivr.storage.records import GREGORIAN_OFFSET_S, Caller, Folder, Message
 from tests.api.conftest import RestClient, encode_audio
 from tests.support.app_fixture import AppFixture
 
@@ -57,7 +57,7 @@ class Curl:
 def curl(rest: RestClient, tmp_path: Path) -> Curl:
     (tmp_path / "voice.mp3").write_bytes(encode_audio(tmp_path, ".mp3", 3140))
     (tmp_path / "message.json").write_text(json.dumps(examples.NEW_MESSAGE))
-    rest.app.clock.advance(s=TIMESTAMP - GREGORIAN_EPOCH - rest.app.clock.now())
+    rest.app.clock.advance(s=TIMESTAMP - GREGORIAN_OFFSET_S - rest.app.clock.now())
     return Curl(rest, tmp_path)
 
 
@@ -95,12 +95,12 @@ async def insert_message(app: AppFixture, box: Mailbox, document: dict[str, Any]
     """A message just as the seed prints it."""
     message = Message(
         id=document["media_id"], account_id=box.account_id, box_id=box.id, folder=Folder(document["folder"]),
-        time=document["timestamp"] - GREGORIAN_EPOCH, length_ms=document["length"],
+        time=document["timestamp"] - GREGORIAN_OFFSET_S, length_ms=document["length"],
         caller=Caller(document["caller_id_number"], document["caller_id_name"]), from_uri=document["from"],
         to_uri=document["to"], call_id=document["call_id"], bytes=44 + document["length"] * 16,
         transcription=json.dumps(document["transcription"]) if "transcription" in document else None, **more,
     )  # fmt: skip
-    target = app.container.recordings.message(box.account_id, message.id)
+    target = app.container.recordings.message_path(box.account_id, message.id)
     await asyncio.to_thread(app.container.recordings.write, bytes(document["length"] * 16), target)
     await app.container.messages.add(message)
 

@@ -8,7 +8,7 @@ import pytest
 
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import DAY_S
-from ivr.storage.records import GREGORIAN_EPOCH, Caller, Folder, Message
+from ivr.storage.records import GREGORIAN_OFFSET_S, Caller, Folder, Message
 from tests.api.conftest import RestClient
 from tests.support.app_fixture import NOON, AppFixture
 from tests.support.scripted_call import Press
@@ -29,7 +29,7 @@ async def test_a_message_left_by_phone_is_there_at_once(rest: RestClient, app: A
     message = await app.create_message(box, s=3.14, caller="1001")
     [line] = (await rest.request_ok("GET", f"/{box.id}/messages"))["data"]
     assert line == {
-        "timestamp": message.time + GREGORIAN_EPOCH, "from": "1001@demo.example", "to": "1000@demo.example",
+        "timestamp": message.time + GREGORIAN_OFFSET_S, "from": "1001@demo.example", "to": "1000@demo.example",
         "caller_id_number": "1001", "caller_id_name": "", "call_id": "", "folder": "new", "length": 3140,
         "media_id": message.id,
     }  # fmt: skip
@@ -52,7 +52,7 @@ async def test_paging_is_stable_when_messages_arrive(rest: RestClient, app: AppF
     sent = [await app.create_message(box, age_s=100 + n, s=0.1) for n in range(7)]
     first = await rest.request_ok("GET", f"/{box.id}/messages?page_size=3")
     await app.create_message(box, age_s=1, s=0.1)
-    await app.container.messages.remove(box.id, [sent[2].id])
+    await app.container.messages.soft_delete(box.id, [sent[2].id])
     second = await rest.request_ok("GET", f"/{box.id}/messages?page_size=3&start_key={first['next_start_key']}")
     third = await rest.request_ok("GET", f"/{box.id}/messages?page_size=3&start_key={second['next_start_key']}")
     assert ids(first) + ids(second) + ids(third) == [m.id for m in sent]
@@ -112,7 +112,7 @@ async def test_filters_narrow_a_list_together(rest: RestClient, app: AppFixture,
 
 async def test_list_is_filtered_by_time_range(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     sent = [await app.create_message(box, age_s=n * DAY_S, s=0.1) for n in range(50)]
-    at = [m.time + GREGORIAN_EPOCH for m in sent]
+    at = [m.time + GREGORIAN_OFFSET_S for m in sent]
     path = f"/{box.id}/messages?page_size=100"
     assert ids(await rest.request_ok("GET", f"{path}&created_from={at[5]}&created_to={at[3]}")) == [
         m.id for m in sent[3:6]
@@ -128,7 +128,7 @@ async def test_modified_time_is_time_of_last_folder_change(rest: RestClient, app
     moved, _ = await app.create_message(box), await app.create_message(box)
     app.clock.advance(s=100)
     await rest.request_ok("POST", f"/{box.id}/messages/{moved.id}", {"folder": "saved"})
-    since = NOON + 50 + GREGORIAN_EPOCH
+    since = NOON + 50 + GREGORIAN_OFFSET_S
     assert ids(await rest.request_ok("GET", f"/{box.id}/messages?modified_from={since}")) == [moved.id]
 
 
@@ -184,7 +184,7 @@ async def test_transfer_creates_new_message_in_target_box(rest: RestClient, app:
     moved = (await rest.request_ok("POST", f"/{box.id}/messages/{message.id}", {"source_id": other.id}))["data"]
     assert moved["media_id"] != message.id
     assert (moved["folder"], moved["to"], moved["from"], moved["timestamp"]) == (
-        "new", "1001@demo.example", "1001@demo.example", NOON + GREGORIAN_EPOCH,
+        "new", "1001@demo.example", "1001@demo.example", NOON + GREGORIAN_OFFSET_S,
     )  # fmt: skip
     assert [m.id for m in await app.messages(other)] == [moved["media_id"]]
     assert (await app.messages(other))[0].history == (box.id,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ivr.mailbox.mailbox import MEGABYTE, Mailbox
-from ivr.storage.records import Counts
+from ivr.storage.records import FolderCounts
 from tests.api.conftest import RestClient, data_files, tone
 from tests.support.app_fixture import AppFixture
 
@@ -27,7 +27,7 @@ async def full_box(app: AppFixture) -> Mailbox:
 
 
 async def assert_unchanged(app: AppFixture, small: Mailbox) -> bool:
-    return await app.container.messages.counts(small.id) == Counts(new=1, deleted=1)
+    return await app.container.messages.counts(small.id) == FolderCounts(new=1, deleted=1)
 
 
 async def test_message_exceeding_quota_is_not_moved(
@@ -69,8 +69,8 @@ async def test_bulk_move_transfers_messages_that_fit(
     assert said["data"]["failed"] == [{message_id: "mailbox_full"} for message_id in refused]
     assert len(refused) == 2
     assert {one.id for one in await app.messages(box)} == set(refused if verb == "move" else sent)
-    assert await app.container.messages.counts(full_box.id) == Counts(new=3)
-    assert await app.container.messages.bytes(full_box.id) <= MEGABYTE
+    assert await app.container.messages.counts(full_box.id) == FolderCounts(new=3)
+    assert await app.container.messages.used_bytes(full_box.id) <= MEGABYTE
 
 
 async def test_upload_exceeding_quota_leaves_nothing(rest: RestClient, app: AppFixture, full_box: Mailbox) -> None:
@@ -81,7 +81,7 @@ async def test_upload_exceeding_quota_leaves_nothing(rest: RestClient, app: AppF
     assert await assert_unchanged(app, full_box)
     # What was brought is kept beside the recording, so 11 s take as much as 22.
     await rest.request_ok("PUT", f"/{full_box.id}/messages", content=tone(11_000), headers=WAV)
-    assert await app.container.messages.counts(full_box.id) == Counts(new=2)
+    assert await app.container.messages.counts(full_box.id) == FolderCounts(new=2)
 
 
 async def test_message_awaiting_audio_keeps_waiting_when_audio_exceeds_quota(
@@ -131,5 +131,5 @@ async def test_greeting_upload_purges_deleted_messages_for_space(
     rest: RestClient, app: AppFixture, full_box: Mailbox
 ) -> None:
     await rest.request_ok("PUT", f"/{full_box.id}/greetings/unavailable/raw", content=tone(10_000), headers=WAV)
-    assert await app.container.messages.counts(full_box.id) == Counts(new=1)
-    assert await app.container.messages.bytes(full_box.id) <= MEGABYTE
+    assert await app.container.messages.counts(full_box.id) == FolderCounts(new=1)
+    assert await app.container.messages.used_bytes(full_box.id) <= MEGABYTE

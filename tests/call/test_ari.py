@@ -198,7 +198,7 @@ async def test_failed_recording_is_reported(ari_pbx: AriPbx) -> None:
 
 async def test_message_without_audio_is_announced_and_menu_continues(ari_pbx: AriPbx) -> None:
     message = await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice))
-    ari_pbx.app.container.delivery.audio(message)[0].unlink()
+    ari_pbx.app.container.delivery.audio_paths(message)[0].unlink()
     call = ari_pbx.start_call("number=1000")
     await call.wait_for_playback("To save")
     call.press("7")

@@ -153,7 +153,7 @@ async def test_session_of_deleted_box_is_not_resumed(
     service = await another_service()
     call = await start_logged_in_call(app, ari_server)
     await service.stop()
-    box = await app.container.boxes.by_number(app.account.id, "1000")
+    box = await app.container.boxes.find_by_number(app.account.id, "1000")
     assert box
     await app.container.boxes.delete(box)
     await another_service()

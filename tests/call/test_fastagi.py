@@ -65,7 +65,7 @@ async def test_message_left_by_hangup_is_saved(pbx: FakePbx) -> None:
 async def test_message_without_audio_is_announced_and_menu_continues(pbx: FakePbx) -> None:
     box = await pbx.app.create_box(owner=pbx.app.alice)
     message = await pbx.app.create_message(box)
-    pbx.app.container.delivery.audio(message)[0].unlink()
+    pbx.app.container.delivery.audio_paths(message)[0].unlink()
     handset = ScriptedHandset([OnSound("To save", "7"), OnSound("To leave", "#")])
     assert await pbx.run_call(handset, "number=1000") == "DONE"
     assert handset.heard[2] == "The recording of this message cannot be played."

@@ -22,7 +22,7 @@ async def connect(pbx: FakePbx) -> tuple[asyncio.StreamReader, asyncio.StreamWri
 
 async def assert_other_call_works(pbx: FakePbx) -> None:
     """Somebody else's call goes through."""
-    if await pbx.app.container.boxes.by_number(pbx.app.account.id, "1000") is None:
+    if await pbx.app.container.boxes.find_by_number(pbx.app.account.id, "1000") is None:
         await pbx.app.create_box(owner=pbx.app.alice)
     assert await pbx.run_call(ScriptedHandset(), "number=1000") == "DONE"
 

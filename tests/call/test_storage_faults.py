@@ -27,12 +27,12 @@ SAVE_KEYS = OnSound("To keep", "1")
 @pytest.fixture(autouse=True)
 def _fast_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
     """Adoption looks every 50 ms; how long a file must be quiet is told by the clock of the house."""
-    monkeypatch.setattr(recording_recovery, "EVERY_S", 0.05)
+    monkeypatch.setattr(recording_recovery, "INTERVAL_S", 0.05)
 
 
 async def recovered_length_ms(pbx: FakePbx, number: str = "1001") -> int:
     """The length in ms of the only message of the box, as soon as there is one."""
-    box = await pbx.app.container.boxes.by_number(pbx.app.account.id, number)
+    box = await pbx.app.container.boxes.find_by_number(pbx.app.account.id, number)
     assert box
     async with asyncio.timeout(10):
         while not (found := await pbx.app.messages(box)):
@@ -51,7 +51,7 @@ async def advance_time(pbx: FakePbx, s: float) -> None:
 
 async def assert_no_message(pbx: FakePbx) -> None:
     """The owner sees none. Audio may lie there already, at the place that the next try gives it again."""
-    box = await pbx.app.container.boxes.by_number(pbx.app.account.id, "1001")
+    box = await pbx.app.container.boxes.find_by_number(pbx.app.account.id, "1001")
     assert box
     assert await pbx.app.messages(box) == []
 
@@ -73,7 +73,7 @@ async def test_disk_error_while_saving_keeps_take_and_tells_caller(
 
     handset = ScriptedHandset([SAVE_KEYS], SPEECH)
     with monkeypatch.context() as patch:
-        patch.setattr(audio_folder, "_sync", fails)
+        patch.setattr(audio_folder, "_fsync", fails)
         assert await pbx.run_call(handset, "number=1001", path="leave") == "ERROR"
         assert handset.heard[-1] == ERROR_PROMPT
         await assert_nothing_half_stored(pbx)

@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ivr.cli.watch import render
-from ivr.storage.overview import Arrived, EndedCall, Light, Overview
+from ivr.storage.overview import FinishedCall, MwiSummary, Overview, RecentMessage
 from ivr.storage.records import LiveCall
 from tests.cli.conftest import Ivr, parse_json
 from tests.cli.test_commands import write_wav
@@ -48,11 +48,11 @@ def test_snapshot_is_rendered() -> None:
         at=NOON,
         calls=[LiveCall("PJSIP/alice-00000001", "1000", "check", "1000", NOON - 75)],
         recordings=1,
-        ended=[EndedCall(NOON - 600, NOON - 571, "5550100", "leave", "1001", "HANGUP")],
-        messages=[Arrived(NOON - 86400, "1001", "2001", 125_000, "new", True)],
+        ended=[FinishedCall(NOON - 600, NOON - 571, "5550100", "leave", "1001", "HANGUP")],
+        messages=[RecentMessage(NOON - 86400, "1001", "2001", 125_000, "new", True)],
         lights=[
-            Light("1000", "Alice", 0, 2, None, 0, ""),
-            Light("1001", "Bob", 3, 0, NOON - 5, 2, "no phone subscribed"),
+            MwiSummary("1000", "Alice", 0, 2, None, 0, ""),
+            MwiSummary("1001", "Bob", 3, 0, NOON - 5, 2, "no phone subscribed"),
         ],
         waiting=4, new=3, saved=2, deleted=1,
     )  # fmt: skip

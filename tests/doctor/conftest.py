@@ -20,7 +20,7 @@ from ivr.doctor.console import ConsoleUnavailable
 from ivr.doctor.doctor import run_checks
 from ivr.doctor.finding import Finding, Level
 from ivr.doctor.installation import DatabaseSnapshot, HostInfo, Installation
-from ivr.mailbox.box_settings import Box
+from ivr.mailbox.box_settings import BoxSettings
 from ivr.settings import Settings
 from tests.support.app_fixture import SOUNDS, FakeClock
 
@@ -121,7 +121,7 @@ class DoctorFixture:
         self.record_counts: DatabaseSnapshot | None = DatabaseSnapshot(
             [account],
             [User(id="u", account_id="a", name="alice", timezone="America/New_York")],
-            [Box(name="Alice", mailbox="1000", timezone="inherit")],
+            [BoxSettings(name="Alice", mailbox="1000", timezone="inherit")],
             [Endpoint(system="asterisk", name="alice-desk", account_id="a", user_id="u")],
             TODAY - 60,
         )

@@ -10,7 +10,7 @@ import pytest
 
 from ivr.directory.models import Account, User
 from ivr.doctor.finding import Level
-from ivr.mailbox.box_settings import Box
+from ivr.mailbox.box_settings import BoxSettings
 from tests.doctor.conftest import SECRET, TODAY, DoctorFixture
 from tests.support.app_fixture import FakeClock
 
@@ -149,7 +149,7 @@ def test_unknown_time_zones_are_reported(doctor: DoctorFixture) -> None:
     doctor.assert_finding("account demo has the time zone 'Europa/Berlin'", "ivr account set demo timezone=")
     doctor.change_records(users=[User(id="u", account_id="a", name="alice", timezone="Mars/Base")])
     doctor.assert_finding("user alice has the time zone 'Mars/Base'", "ivr user set alice")
-    doctor.change_records(boxes=[Box(name="Alice", mailbox="1000", timezone="CEST5")])
+    doctor.change_records(boxes=[BoxSettings(name="Alice", mailbox="1000", timezone="CEST5")])
     doctor.assert_finding("box 1000 has the time zone 'CEST5'", "ivr box set 1000")
 
 

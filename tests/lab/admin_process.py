@@ -74,7 +74,7 @@ class AdminProcess:
         """The WAV `file` comes into use as a greeting or a name of a box."""
         box, pcm = await self._box(number), wav.read_samples(Path(file))
         media_id = secrets.token_hex(16)
-        size = self._app.recordings.write(pcm, self._app.recordings.media(box.account_id, media_id))
+        size = self._app.recordings.write(pcm, self._app.recordings.media_path(box.account_id, media_id))
         now = int(self._app.clock.now())
         length_ms = wav.length_ms_from_size(size)
         media = StoredMedia(media_id, box.account_id, box.id, MediaKind(kind), length_ms, size, now)
@@ -86,15 +86,15 @@ class AdminProcess:
 
     async def greeting(self, number: str) -> str | None:
         """The file that callers of a box are greeted with; None: the generic sentence."""
-        sound = await self._app.voicemail_services.greetings.greeting(await self._box(number))
+        sound = await self._app.voicemail_services.greetings.find_greeting(await self._box(number))
         return str(sound.path) if sound else None
 
     async def greetings(self, number: str) -> list[dict[str, Any]]:
         """The greeting of a box that is in use, and the one that its owner is asked about."""
         box = await self._box(number)
         in_use = box.settings.media.unavailable
-        used = [(in_use, True, self._app.recordings.media(box.account_id, in_use))] if in_use else []
-        takes = await self._app.voicemail_services.takes.aside(box.id)
+        used = [(in_use, True, self._app.recordings.media_path(box.account_id, in_use))] if in_use else []
+        takes = await self._app.voicemail_services.takes.list_awaiting_owner(box.id)
         aside = [(take.id, False, take.path) for take in takes if take.purpose is RecordingPurpose.GREETING]
         return [{"id": id_, "in_use": is_used, "audio": [str(path)]} for id_, is_used, path in [*used, *aside]]
 
@@ -105,19 +105,23 @@ class AdminProcess:
         pcm = wav.read_samples(Path(file))
         time = int(self._app.clock.now()) - age_s
         box = await self._box(number)
-        return (await self._app.delivery.bring(box, pcm, Caller(caller), time, Folder(folder), announce=announce)).id
+        return (
+            await self._app.delivery.import_recording(box, pcm, Caller(caller), time, Folder(folder), notify=announce)
+        ).id
 
     async def messages(self, number: str) -> list[dict[str, Any]]:
         """All messages of a box, newest first, each with its audio files."""
         box = await self._box(number)
-        found = await self._app.messages.page(box.id, None, 0, None, 1000)
-        return [{**asdict(m), "audio": [str(path) for path in self._app.delivery.audio(m)]} for m in found]
+        found = await self._app.messages.list_page(box.id, None, 0, None, 1000)
+        return [{**asdict(m), "audio": [str(path) for path in self._app.delivery.audio_paths(m)]} for m in found]
 
     async def move(self, number: str, message: str, folder: str) -> None:
-        await self._app.messages.move_to((await self._box(number)).id, message, Folder(folder), ChangeReason.REQUEST)
+        await self._app.messages.move_to_folder(
+            (await self._box(number)).id, message, Folder(folder), ChangeReason.API_REQUEST
+        )
 
     async def remove(self, number: str, message: str) -> None:
-        await self._app.messages.remove((await self._box(number)).id, [message])
+        await self._app.messages.soft_delete((await self._box(number)).id, [message])
 
     async def outbox(self, number: str) -> list[str]:
         """The kinds of what still has to be done about a box."""
@@ -131,7 +135,7 @@ class AdminProcess:
         return {"token": token, "account_id": box.account_id, "box_id": box.id}
 
     async def takes(self) -> list[str]:
-        return [take.id for take in await self._app.voicemail_services.takes.left_behind()]
+        return [take.id for take in await self._app.voicemail_services.takes.list_unfinished()]
 
     async def calls(self, channel: str) -> list[dict[str, Any]]:
         """Records of calls whose channel name begins like this, oldest first."""
@@ -153,7 +157,7 @@ class AdminProcess:
         return await self._app.database.read(count)
 
     async def _box(self, number: str) -> Mailbox:
-        box = await self._app.boxes.by_number((await self.account()).id, number)
+        box = await self._app.boxes.find_by_number((await self.account()).id, number)
         if box is None:
             raise NotFound(f"no box {number}")
         return box

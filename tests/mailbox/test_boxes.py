@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivr.errors import Conflict, InvalidFields, NotFound
-from ivr.mailbox.boxes import merged, public
+from ivr.mailbox.boxes import merge_patch, to_document
 from ivr.mailbox.mailbox import Mailbox
 from tests.support.app_fixture import AppFixture
 
@@ -71,14 +71,14 @@ def validate_box(**settings: Any) -> dict[str, Any]:
 
 async def test_defaults_match_kazoo_schema_and_are_stored(app: AppFixture) -> None:
     box = await app.container.boxes.create(app.account, validate_box())
-    again = public((await app.container.boxes.get(box.id)).settings)
+    again = to_document((await app.container.boxes.get(box.id)).settings)
     assert {key: again[key] for key in DEFAULTS} == DEFAULTS
 
 
 @pytest.mark.parametrize(("key", "value"), VALID_VALUES, ids=[f"{key}-{n}" for n, (key, _) in enumerate(VALID_VALUES)])
 async def test_every_key_is_kept_as_it_was_given(app: AppFixture, key: str, value: Any) -> None:
     box = await app.container.boxes.create(app.account, validate_box(**{key: value}))
-    assert public((await app.container.boxes.get(box.id)).settings)[key] == value
+    assert to_document((await app.container.boxes.get(box.id)).settings)[key] == value
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ async def test_unknown_keys_are_kept(app: AppFixture) -> None:
     box = await app.container.boxes.create(
         app.account, validate_box(some_key="some_value", deep={"a": [1, {"b": None}]})
     )
-    kept = public((await app.container.boxes.get(box.id)).settings)
+    kept = to_document((await app.container.boxes.get(box.id)).settings)
     assert kept["some_key"] == "some_value"
     assert kept["deep"]["a"][0] == 1
 
@@ -125,8 +125,8 @@ async def test_pin_is_write_only(app: AppFixture) -> None:
     row = await app.container.database.read(lambda c: [dict(r) for r in c.execute("SELECT * FROM boxes JOIN secrets")])
     # As a word of its own: ids and hashes have any digits in them.
     assert not re.search(r"(?<![0-9a-f])2468(?![0-9a-f])", str(row))
-    assert "pin" not in public((await app.container.boxes.get(box.id)).settings)
-    assert await app.container.secret_store.verify(box.account_id, box.pin_ref, "2468")
+    assert "pin" not in to_document((await app.container.boxes.get(box.id)).settings)
+    assert await app.container.secret_store.verify(box.account_id, box.pin_secret_ref, "2468")
 
 
 @pytest.mark.parametrize(
@@ -150,9 +150,9 @@ async def test_an_administrator_may_set_a_weak_pin_only_until_the_box_is_set_up(
 async def test_omitted_pin_is_unchanged_and_null_removes_it(app: AppFixture) -> None:
     box = await app.container.boxes.create(app.account, validate_box(pin="2468"))
     box = await app.container.boxes.replace(box, validate_box(name="renamed"))
-    assert await app.container.voicemail_services.pins.has_one(box)
+    assert await app.container.voicemail_services.pins.has_pin(box)
     box = await app.container.boxes.patch(box, {"pin": None})
-    assert not await app.container.voicemail_services.pins.has_one(box)
+    assert not await app.container.voicemail_services.pins.has_pin(box)
 
 
 async def test_pin_storage_location_is_configurable(app: AppFixture) -> None:
@@ -174,7 +174,7 @@ async def test_a_number_belongs_to_one_box_of_the_account(app: AppFixture, secon
     with pytest.raises(InvalidFields) as refused:
         await app.container.boxes.create(app.account, validate_box(**second))
     assert "already exists" in str(refused.value.violations["mailbox"]["unique"]["message"])
-    assert len(await app.container.boxes.of_account(app.account.id)) == 1
+    assert len(await app.container.boxes.list_by_account(app.account.id)) == 1
 
 
 async def test_number_is_free_in_other_account(app: AppFixture) -> None:
@@ -203,8 +203,8 @@ async def test_patch_merges_and_null_takes_away(app: AppFixture) -> None:
     box = await app.container.boxes.patch(
         box, {"timezone": None, "notify": {"callback": {"attempts": None, "interval_s": 60}}}
     )
-    assert public(box.settings)["notify"] == {"callback": {"number": "1", "interval_s": 60}}
-    assert "timezone" not in public(box.settings)
+    assert to_document(box.settings)["notify"] == {"callback": {"number": "1", "interval_s": 60}}
+    assert "timezone" not in to_document(box.settings)
 
 
 async def test_two_writers_at_once_do_not_lose_each_others_changes(app: AppFixture) -> None:
@@ -224,7 +224,7 @@ DOCUMENTS = st.dictionaries(st.text(max_size=3), JSON, max_size=4)
 
 @given(DOCUMENTS, DOCUMENTS)
 def test_merge_matches_model(document: dict[str, Any], changes: dict[str, Any]) -> None:
-    result = merged(document, changes)
+    result = merge_patch(document, changes)
     for key in {*document, *changes}:
         if key not in changes:
             assert result[key] == document[key]
@@ -233,7 +233,7 @@ def test_merge_matches_model(document: dict[str, Any], changes: dict[str, Any]) 
         elif not isinstance(changes[key], dict):
             assert result[key] == changes[key]
         elif isinstance(document.get(key), dict):
-            assert result[key] == merged(document[key], changes[key])
+            assert result[key] == merge_patch(document[key], changes[key])
 
 
 @pytest.mark.parametrize(
@@ -251,4 +251,4 @@ async def test_time_zone_is_inherited_from_box_owner_or_account(
     account = await app.container.directory.update_account(app.account.model_copy(update={"timezone": account_zone}))
     owner = await app.container.directory.update_user(app.alice.model_copy(update={"timezone": user_zone}))
     box: Mailbox = await app.container.boxes.create(account, validate_box(owner_id=owner.id, timezone=box_zone))
-    assert str(box.zone) == expected
+    assert str(box.zone_info) == expected

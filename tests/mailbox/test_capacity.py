@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ivr.errors import BoxFull, NotFound
-from ivr.mailbox.capacity import LEAST_MS
+from ivr.mailbox.capacity import MIN_RECORDING_MS
 from ivr.mailbox.mailbox import MEGABYTE, Mailbox
 from ivr.storage.records import Caller, ChangeReason, Folder, MediaKind, Message
 from ivr.storage.sqlite import counters, message_rows
@@ -35,7 +35,7 @@ async def message_ids(app: AppFixture, box: Mailbox) -> set[str]:
 async def add_message(app: AppFixture, box: Mailbox, size: int, *, said: bool = False) -> list[str]:
     """Which messages went for one of `size` bytes."""
     message = Message("201605-" + "f" * 32, box.account_id, box.id, Folder.NEW, NOON + 999, 1000, bytes=size)
-    return [gone.id for gone in await app.container.messages.add(message, said=said)]
+    return [gone.id for gone in await app.container.messages.add(message, exempt_from_quota=said)]
 
 
 async def test_box_without_quota_has_unlimited_capacity(app: AppFixture) -> None:
@@ -44,7 +44,7 @@ async def test_box_without_quota_has_unlimited_capacity(app: AppFixture) -> None
     await create_messages(app, box, *["new"] * 5)
     for quota in (None, 0):
         box = await app.container.boxes.patch(box, {"quota_mb": quota})
-        assert await room.left_ms(box) is None
+        assert await room.remaining_ms(box) is None
         assert not await room.is_full(box)
 
 
@@ -52,12 +52,12 @@ async def test_remaining_capacity_excludes_new_saved_and_greetings(app: AppFixtu
     box = await app.create_box(quota_mb=1)
     await create_messages(app, box, "new", "saved", "deleted")
     await app.create_recording(box, MediaKind.UNAVAILABLE, s=10)
-    left_ms = await app.container.voicemail_services.capacity.left_ms(box)
+    left_ms = await app.container.voicemail_services.capacity.remaining_ms(box)
     assert left_ms is not None
     assert left_ms == pytest.approx((1_000_000 - 2 * SIZE - 160_000) / 16, abs=10)
 
 
-@pytest.mark.parametrize(("left_ms", "full"), [(LEAST_MS + 10, False), (LEAST_MS - 10, True)])
+@pytest.mark.parametrize(("left_ms", "full"), [(MIN_RECORDING_MS + 10, False), (MIN_RECORDING_MS - 10, True)])
 async def test_box_is_full_below_minimum_recording_length(app: AppFixture, left_ms: int, full: bool) -> None:
     box = await app.create_box(quota_mb=1)
     await insert_message(app, box, bytes=1_000_000 - 16 * left_ms - 44)
@@ -99,7 +99,7 @@ async def test_quota_is_read_at_delivery_time(app: AppFixture) -> None:
     await create_messages(app, box, "new", "new", "new")
     await app.container.boxes.patch(box, {"quota_mb": 1})
     with pytest.raises(BoxFull):
-        await app.container.delivery.bring(box, b"\0\0" * SIZE, Caller("2001"), NOON, Folder.NEW)
+        await app.container.delivery.import_recording(box, b"\0\0" * SIZE, Caller("2001"), NOON, Folder.NEW)
     assert len(await app.messages(box)) == 3
 
 
@@ -129,7 +129,7 @@ async def test_purge_ends_when_message_fits_or_nothing_is_left(
         assert all(message.folder == "deleted" for message in before if message.id in gone)
         assert len(left) == len(before) + 1 - len(gone)
         held = sum(message.bytes for message in left)
-        assert held == await app.container.messages.bytes(box.id)
+        assert held == await app.container.messages.used_bytes(box.id)
         assert held <= quota * MEGABYTE or not any(message.folder == "deleted" for message in left)
         if gone:
             assert held > quota * MEGABYTE - SIZE, "one went that need not"
@@ -164,6 +164,6 @@ async def test_messages_purged_for_quota_are_permanently_removed(app: AppFixture
     gone = await app.create_message(box, s=10, folder="deleted")
     assert await add_message(app, box, MEGABYTE) == [gone.id]
     with pytest.raises(NotFound, match="too late"):
-        await app.container.messages.bring_back(box.id, gone.id, ChangeReason.REQUEST)
+        await app.container.messages.undelete(box.id, gone.id, ChangeReason.API_REQUEST)
     await app.container.retention_worker.run_once()
-    assert not app.container.delivery.audio(gone)[0].exists(), "the sweeper finishes what a crash left undone"
+    assert not app.container.delivery.audio_paths(gone)[0].exists(), "the sweeper finishes what a crash left undone"

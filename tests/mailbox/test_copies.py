@@ -6,17 +6,17 @@ from pathlib import Path
 
 from ivr.audio import wav
 from ivr.mailbox import copies
-from ivr.mailbox.copies import Copies
+from ivr.mailbox.copies import CopyDelivery
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.takes import Source
+from ivr.mailbox.takes import TakeSource
 from ivr.storage.records import Caller, RecordingPurpose, Take
 from tests.mailbox.test_delivery import run_recovery
 from tests.support.app_fixture import AppFixture
 
 
 async def create_take(app: AppFixture, box: Mailbox, *others: str) -> Take:
-    source = Source("PJSIP/x-1", "call.1", Caller("2001", "Somebody"))
-    payload = {copies.PAYLOAD: list(others), "urgent": True}
+    source = TakeSource("PJSIP/x-1", "call.1", Caller("2001", "Somebody"))
+    payload = {copies.COPIES_PAYLOAD_KEY: list(others), "urgent": True}
     take = await app.container.voicemail_services.takes.begin(
         box.account_id, box.id, RecordingPurpose.MESSAGE, source, payload
     )
@@ -38,5 +38,5 @@ async def test_deleted_recipient_box_does_not_block_others(app: AppFixture) -> N
     take = await create_take(app, first, second.id, third.id)
     await app.container.boxes.delete(second)
     message = await app.container.delivery.deliver(take, first)
-    await Copies(app.container.boxes, app.container.delivery).make(take, message)
+    await CopyDelivery(app.container.boxes, app.container.delivery).deliver_copies(take, message)
     assert len(await app.messages(third)) == 1

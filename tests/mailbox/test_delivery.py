@@ -12,11 +12,11 @@ import pytest
 from ivr.audio import wav
 from ivr.errors import DiskFull, InvalidAudio, NotFound, StoreError
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.takes import Source, Takes
-from ivr.recovery.fallback_recordings import Alone
-from ivr.recovery.recording_recovery import Adoption
+from ivr.mailbox.takes import Takes, TakeSource
+from ivr.recovery.fallback_recordings import FallbackRecordingImporter
+from ivr.recovery.recording_recovery import RecordingRecovery
 from ivr.storage import audio_folder
-from ivr.storage.process_locks import Attendance
+from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.records import Caller, RecordingPurpose, Take
 from tests.support.app_fixture import AppFixture
 
@@ -32,7 +32,7 @@ async def create_take(
     **payload: str,
 ) -> Take:
     """A take as Asterisk leaves it when it dies: samples, and a header that says 0."""
-    source = Source("PJSIP/x-1", "call.1", Caller("2001", "Somebody"))
+    source = TakeSource("PJSIP/x-1", "call.1", Caller("2001", "Somebody"))
     take = await app.container.voicemail_services.takes.begin(box.account_id, box.id, purpose, source, payload)
     if ms:
         Path(take.path).write_bytes(wav.header(0) + b"\x10\x20" * (8 * ms))
@@ -41,7 +41,7 @@ async def create_take(
 
 async def run_recovery(app: AppFixture, after_s: float = 5, ended_channels: bool | None = None) -> None:
     """The service starts again, and looks after the takes for a while."""
-    nobody = Attendance(app.settings.data.folder / "nobody")  # The process that began them is dead.
+    nobody = ProcessLocks(app.settings.data.folder / "nobody")  # The process that began them is dead.
     takes = Takes(
         app.container.voicemail_services.takes._store,
         app.container.recordings,
@@ -49,25 +49,25 @@ async def run_recovery(app: AppFixture, after_s: float = 5, ended_channels: bool
         app.container.delivery._ids,
         nobody,
     )
-    alone = Alone(
+    alone = FallbackRecordingImporter(
         app.container.directory, app.container.boxes, app.container.delivery, app.container.recordings, app.clock
     )
 
     async def is_gone(channel: str) -> bool | None:
         return ended_channels
 
-    adoption = Adoption(
+    adoption = RecordingRecovery(
         takes, alone, app.container.boxes, app.container.delivery, app.container.messages, app.clock, is_gone
     )
-    await adoption.turn()
+    await adoption.run_once()
     app.clock.advance(s=after_s)
-    await adoption.turn()
+    await adoption.run_once()
 
 
 async def test_take_becomes_message_with_repaired_header(app: AppFixture) -> None:
     box = await app.create_box()
     message = await app.container.delivery.deliver(await create_take(app, box), box)
-    path = app.container.recordings.message(box.account_id, message.id)
+    path = app.container.recordings.message_path(box.account_id, message.id)
     assert path == app.settings.data.folder / box.account_id / "vm" / f"{message.id}.wav"
     assert path.read_bytes()[:44] == wav.header(32_000)
     assert message.length_ms == 2000
@@ -76,10 +76,10 @@ async def test_take_becomes_message_with_repaired_header(app: AppFixture) -> Non
 async def test_recordings_are_not_world_readable(app: AppFixture) -> None:
     box = await app.create_box()
     message = await app.container.delivery.deliver(await create_take(app, box), box)
-    path = app.container.recordings.message(box.account_id, message.id)
+    path = app.container.recordings.message_path(box.account_id, message.id)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o2750
-    assert stat.S_IMODE(app.container.recordings.takes.stat().st_mode) == 0o2770
+    assert stat.S_IMODE(app.container.recordings.takes_folder.stat().st_mode) == 0o2770
 
 
 async def test_take_is_delivered_once(app: AppFixture) -> None:
@@ -100,14 +100,14 @@ async def test_take_is_recovered_after_crash(app: AppFixture) -> None:
     assert (message.length_ms, message.caller.number, message.call_id) == (2000, "2001", "call.1")
     await run_recovery(app)
     assert len(await app.messages(box)) == 1
-    assert list(app.container.recordings.takes.iterdir()) == []
+    assert list(app.container.recordings.takes_folder.iterdir()) == []
 
 
 async def test_crash_between_rename_and_insert_yields_one_message(app: AppFixture) -> None:
     box = await app.create_box()
     take = await create_take(app, box)
-    target = app.container.recordings.message(box.account_id, str((take.payload or {})["message_id"]))
-    app.container.recordings.adopt(Path(take.path), target)
+    target = app.container.recordings.message_path(box.account_id, str((take.payload or {})["message_id"]))
+    app.container.recordings.copy_and_repair(Path(take.path), target)
     await run_recovery(app)
     assert [m.id for m in await app.messages(box)] == [target.stem]
 
@@ -116,18 +116,18 @@ async def test_growing_take_is_not_recovered(app: AppFixture) -> None:
     box = await app.create_box()
     take = await create_take(app, box)
     adoption = app.container.recording_recovery
-    app.container.voicemail_services.takes.let_go(take.channel, take.call_id)
+    app.container.voicemail_services.takes.release(take.channel, take.call_id)
     for _ in range(10):
-        await adoption.turn()
+        await adoption.run_once()
         Path(take.path).write_bytes(Path(take.path).read_bytes() + SPEECH)
         app.clock.advance(s=4.9)
     assert await app.messages(box) == []
-    await adoption.turn()
+    await adoption.run_once()
     app.clock.advance(s=4.9)
-    await adoption.turn()
+    await adoption.run_once()
     assert await app.messages(box) == []
     app.clock.advance(s=0.2)
-    await adoption.turn()
+    await adoption.run_once()
     [message] = await app.messages(box)
     assert message.length_ms == 12_000
 
@@ -137,13 +137,13 @@ async def test_take_of_live_call_is_not_recovered(app: AppFixture) -> None:
     box = await app.create_box()
     take = await create_take(app, box)
     for _ in range(5):
-        await app.container.recording_recovery.turn()
+        await app.container.recording_recovery.run_once()
         app.clock.advance(s=60)
     assert await app.messages(box) == []
-    app.container.voicemail_services.takes.let_go(take.channel, take.call_id)
-    await app.container.recording_recovery.turn()
+    app.container.voicemail_services.takes.release(take.channel, take.call_id)
+    await app.container.recording_recovery.run_once()
     app.clock.advance(s=5)
-    await app.container.recording_recovery.turn()
+    await app.container.recording_recovery.run_once()
     assert len(await app.messages(box)) == 1
 
 
@@ -159,7 +159,7 @@ async def test_live_channel_prevents_recovery_of_quiet_file(app: AppFixture) -> 
 async def test_replaced_take_is_never_recovered(app: AppFixture) -> None:
     box = await app.create_box()
     first = await create_take(app, box)
-    await app.container.voicemail_services.takes.drop(first)
+    await app.container.voicemail_services.takes.discard(first)
     await create_take(app, box, ms=3000)
     await run_recovery(app)
     assert [m.length_ms for m in await app.messages(box)] == [3000]
@@ -170,11 +170,11 @@ async def test_recovered_greeting_awaits_owner_decision(app: AppFixture) -> None
     take = await create_take(app, box, purpose=RecordingPurpose.GREETING)
     await run_recovery(app)
     assert await app.messages(box) == []
-    assert [one.id for one in await app.container.voicemail_services.takes.aside(box.id)] == [take.id]
+    assert [one.id for one in await app.container.voicemail_services.takes.list_awaiting_owner(box.id)] == [take.id]
     assert Path(take.path).exists()
 
 
-CRASHES = ["adopt", "add", "forget_file"]
+CRASHES = ["copy_and_repair", "add", "delete_file"]
 
 
 @pytest.mark.parametrize("intro", [False, True], ids=["message", "intro"])
@@ -190,8 +190,8 @@ async def test_crash_at_any_step_of_recovery_yields_one_message(
     else:
         await create_take(app, bobs)
     where, name = {
-        "adopt": (app.container.recordings, "adopt"), "add": (app.container.messages, "add"),
-        "forget_file": (Takes, "forget_file"),
+        "copy_and_repair": (app.container.recordings, "copy_and_repair"), "add": (app.container.messages, "add"),
+        "delete_file": (Takes, "delete_file"),
     }[at]  # fmt: skip
     real = getattr(where, name)
 
@@ -211,8 +211,8 @@ async def test_crash_at_any_step_of_recovery_yields_one_message(
         await run_recovery(app)
     [message] = await app.messages(bobs)
     assert message.length_ms == (7000 if intro else 2000)
-    assert [path for path in app.container.delivery.audio(message) if not path.exists()] == []
-    assert await app.container.voicemail_services.takes.left_behind() == []
+    assert [path for path in app.container.delivery.audio_paths(message) if not path.exists()] == []
+    assert await app.container.voicemail_services.takes.list_unfinished() == []
     assert list(app.settings.data.folder.rglob("*.part")) == []
 
 
@@ -231,7 +231,7 @@ async def test_a_take_shorter_than_the_minimum_is_dropped(app: AppFixture, ms: i
     await create_take(app, box, ms=ms)
     await run_recovery(app)
     assert await app.messages(box) == []
-    assert await app.container.voicemail_services.takes.left_behind() == []
+    assert await app.container.voicemail_services.takes.list_unfinished() == []
 
 
 async def test_a_take_that_is_no_recording_is_dropped_and_stops_nobody(app: AppFixture) -> None:
@@ -255,7 +255,7 @@ async def test_an_intro_cut_off_by_a_crash_forwards_with_what_was_said(app: AppF
 async def test_transfer_gives_new_id_and_removes_original(app: AppFixture) -> None:
     mine, bobs = await app.create_box("1000"), await app.create_box("1001")
     original = await app.create_message(mine, folder="saved", age_s=3600)
-    moved = await app.container.delivery.move(original, bobs)
+    moved = await app.container.delivery.transfer(original, bobs)
     assert moved.id != original.id
     assert moved.id[:7] == "201605-"
     assert (moved.folder, moved.time, moved.history) == ("new", int(app.clock.now()), (mine.id,))
@@ -269,8 +269,8 @@ async def test_copy_keeps_original(app: AppFixture) -> None:
     original = await app.create_message(mine, folder="saved")
     [copy] = await app.container.delivery.copy(original, [bobs])
     assert await app.folder_of(original) == "saved"
-    assert wav.read_samples(app.container.delivery.audio(copy)[0]) == wav.read_samples(
-        app.container.delivery.audio(original)[0]
+    assert wav.read_samples(app.container.delivery.audio_paths(copy)[0]) == wav.read_samples(
+        app.container.delivery.audio_paths(original)[0]
     )
 
 
@@ -278,8 +278,8 @@ async def test_a_copy_does_not_depend_on_its_original(app: AppFixture) -> None:
     mine, bobs = await app.create_box("1000"), await app.create_box("1001")
     original = await app.create_message(mine)
     [copy] = await app.container.delivery.copy(original, [bobs])
-    app.container.recordings.remove(app.container.delivery.audio(original)[0])
-    assert wav.length_ms(app.container.delivery.audio(copy)[0]) == 5000
+    app.container.recordings.remove(app.container.delivery.audio_paths(original)[0])
+    assert wav.length_ms(app.container.delivery.audio_paths(copy)[0]) == 5000
 
 
 async def test_failed_delivery_leaves_nothing_half_done(app: AppFixture, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,7 +289,7 @@ async def test_failed_delivery_leaves_nothing_half_done(app: AppFixture, monkeyp
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(audio_folder, "_sync", full)
+    monkeypatch.setattr(audio_folder, "_fsync", full)
     with pytest.raises(DiskFull):
         await app.container.delivery.deliver(take, box)
     monkeypatch.undo()
@@ -302,7 +302,7 @@ async def test_failed_delivery_leaves_nothing_half_done(app: AppFixture, monkeyp
 async def test_a_message_whose_audio_is_gone_cannot_be_copied(app: AppFixture) -> None:
     mine, bobs = await app.create_box("1000"), await app.create_box("1001")
     original = await app.create_message(mine)
-    app.container.delivery.audio(original)[0].unlink()
+    app.container.delivery.audio_paths(original)[0].unlink()
     with pytest.raises(NotFound):
         await app.container.delivery.copy(original, [bobs])
     assert await app.messages(bobs) == []

@@ -15,7 +15,7 @@ from ivr.audio.sound import Sound
 from ivr.errors import DiskFull, NotFound
 from ivr.mailbox.greetings import end_of_day
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.takes import Source
+from ivr.mailbox.takes import TakeSource
 from ivr.storage import audio_folder
 from ivr.storage.records import Caller, MediaKind, RecordingPurpose, StoredMedia, Take
 from ivr.storage.sqlite.media import SqliteMedia
@@ -32,7 +32,7 @@ def seconds(sound: Sound | None) -> int | None:
 async def create_recording(app: AppFixture, box_id: str, kind: MediaKind, n: int, source: str = "recording") -> str:
     """A recording of `n` seconds; its id."""
     media_id = f"{n:032x}"
-    path = app.container.recordings.media(app.account.id, media_id)
+    path = app.container.recordings.media_path(app.account.id, media_id)
     size = app.container.recordings.write(wav.silence(n * 1000), path)
     media = StoredMedia(media_id, app.account.id, box_id, kind, n * 1000, size, int(app.clock.now()), source)
     await SqliteMedia(app.container.database, app.clock).add(media)
@@ -42,33 +42,33 @@ async def create_recording(app: AppFixture, box_id: str, kind: MediaKind, n: int
 async def test_greeting_precedence_is_temporary_then_unavailable_then_none(app: AppFixture) -> None:
     greetings = app.container.voicemail_services.greetings
     box = await app.create_box("1000")
-    assert await greetings.greeting(box) is None
+    assert await greetings.find_greeting(box) is None
     own = await create_recording(app, box.id, MediaKind.UNAVAILABLE, 2)
     box = await app.container.boxes.patch(box, {"media": {"unavailable": own}})
-    assert seconds(await greetings.greeting(box)) == 2
+    assert seconds(await greetings.find_greeting(box)) == 2
     temporary = await create_recording(app, box.id, MediaKind.TEMPORARY, 3)
     until = int(app.clock.now()) + 3600
     box = await app.container.boxes.patch(
         box, {"media": {"temporary_unavailable": temporary, "temporary_until": until}}
     )
-    assert seconds(await greetings.greeting(box)) == 3
+    assert seconds(await greetings.find_greeting(box)) == 3
     app.clock.advance(s=3600)
-    assert seconds(await greetings.greeting(box)) == 2, "a temporary greeting ends by itself"
+    assert seconds(await greetings.find_greeting(box)) == 2, "a temporary greeting ends by itself"
 
 
 async def test_greeting_alias_of_sip_io_is_accepted(app: AppFixture) -> None:
     box = await app.create_box("1000")
     own = await create_recording(app, box.id, MediaKind.UNAVAILABLE, 2)
     box = await app.container.boxes.patch(box, {"greeting_media_id": own})
-    assert seconds(await app.container.voicemail_services.greetings.greeting(box)) == 2
+    assert seconds(await app.container.voicemail_services.greetings.find_greeting(box)) == 2
 
 
 async def test_a_greeting_whose_file_is_gone_is_none(app: AppFixture) -> None:
     box = await app.create_box("1000")
     own = await create_recording(app, box.id, MediaKind.UNAVAILABLE, 2)
     box = await app.container.boxes.patch(box, {"media": {"unavailable": own}})
-    app.container.recordings.media(app.account.id, own).unlink()
-    assert await app.container.voicemail_services.greetings.greeting(box) is None
+    app.container.recordings.media_path(app.account.id, own).unlink()
+    assert await app.container.voicemail_services.greetings.find_greeting(box) is None
 
 
 async def test_a_recording_of_another_account_greets_nobody(app: AppFixture) -> None:
@@ -78,20 +78,20 @@ async def test_a_recording_of_another_account_greets_nobody(app: AppFixture) -> 
         app.account.model_copy(update={"id": "", "name": "other", "realm": None})
     )
     foreign = await app.container.boxes.create(other, {"name": "x", "mailbox": "1000", "media": {"unavailable": own}})
-    assert await app.container.voicemail_services.greetings.greeting(foreign) is None
+    assert await app.container.voicemail_services.greetings.find_greeting(foreign) is None
 
 
 async def test_the_name_is_kept_with_the_user_else_with_the_box(app: AppFixture) -> None:
     greetings = app.container.voicemail_services.greetings
     box = await app.create_box("1000", owner=app.alice)
-    assert await greetings.name(box) is None
+    assert await greetings.find_name(box) is None
     of_box = await create_recording(app, box.id, MediaKind.NAME, 1)
     box = await app.container.boxes.patch(box, {"media": {"name": of_box}})
-    assert seconds(await greetings.name(box)) == 1
+    assert seconds(await greetings.find_name(box)) == 1
     of_user = await create_recording(app, box.id, MediaKind.NAME, 2)
     changed = app.alice.model_copy(update={"settings": {"media": {"name": of_user}}})
     await app.container.directory.update_user(changed)
-    assert seconds(await greetings.name(await app.container.boxes.get(box.id))) == 2
+    assert seconds(await greetings.find_name(await app.container.boxes.get(box.id))) == 2
 
 
 # -- what its owner changes --------------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ async def test_the_name_is_kept_with_the_user_else_with_the_box(app: AppFixture)
 
 async def create_take(app: AppFixture, box: Mailbox, purpose: RecordingPurpose, s: int = 2) -> Take:
     """A take as Asterisk leaves it when it dies: samples, and a header that says 0."""
-    source = Source("PJSIP/alice-1", "call.1", Caller("1000"))
+    source = TakeSource("PJSIP/alice-1", "call.1", Caller("1000"))
     take = await app.container.voicemail_services.takes.begin(box.account_id, box.id, purpose, source)
     Path(take.path).write_bytes(wav.header(0) + b"\x10\x20" * (8000 * s))
     return take
@@ -109,7 +109,7 @@ async def activate_take(
     app: AppFixture, box: Mailbox, purpose: RecordingPurpose, s: int = 2, days: int | None = None
 ) -> Mailbox:
     """The box, after a take of `s` seconds has become what it says."""
-    await app.container.voicemail_services.greetings.use(await create_take(app, box, purpose, s), box, days=days)
+    await app.container.voicemail_services.greetings.activate(await create_take(app, box, purpose, s), box, days=days)
     return await app.container.boxes.get(box.id)
 
 
@@ -122,22 +122,22 @@ async def test_a_take_becomes_the_greeting_and_is_over(app: AppFixture) -> None:
     box = await app.create_box("1000")
     changed = await activate_take(app, box, RecordingPurpose.GREETING)
     own = changed.settings.media.unavailable
-    path = app.container.recordings.media(box.account_id, str(own))
+    path = app.container.recordings.media_path(box.account_id, str(own))
     assert path == app.settings.data.folder / box.account_id / "media" / f"{own}.wav"
     assert path.read_bytes()[:44] == wav.header(32_000)
-    assert seconds(await app.container.voicemail_services.greetings.greeting(changed)) == 2
+    assert seconds(await app.container.voicemail_services.greetings.find_greeting(changed)) == 2
     assert changed.revision == box.revision + 1
-    assert await app.container.voicemail_services.takes.left_behind() == []
-    assert list(app.container.recordings.takes.iterdir()) == []
+    assert await app.container.voicemail_services.takes.list_unfinished() == []
+    assert list(app.container.recordings.takes_folder.iterdir()) == []
 
 
 async def test_a_take_becomes_a_greeting_once(app: AppFixture) -> None:
     box = await app.create_box("1000")
     take = await create_take(app, box, RecordingPurpose.GREETING)
-    await app.container.voicemail_services.takes.drop(take)
+    await app.container.voicemail_services.takes.discard(take)
     Path(take.path).write_bytes(wav.header(0) + b"\x10\x20" * 8000)
     with pytest.raises(NotFound):
-        await app.container.voicemail_services.greetings.use(take, box)
+        await app.container.voicemail_services.greetings.activate(take, box)
     assert (await app.container.boxes.get(box.id)).settings.media.unavailable is None
 
 
@@ -146,7 +146,7 @@ async def test_a_new_greeting_takes_the_recording_before_it_away(app: AppFixture
     first = box.settings.media.unavailable
     box = await activate_take(app, box, RecordingPurpose.GREETING, 3)
     assert not await media_exists(app, first)
-    assert seconds(await app.container.voicemail_services.greetings.greeting(box)) == 3
+    assert seconds(await app.container.voicemail_services.greetings.find_greeting(box)) == 3
 
 
 async def test_a_greeting_that_was_uploaded_stays(app: AppFixture) -> None:
@@ -156,7 +156,7 @@ async def test_a_greeting_that_was_uploaded_stays(app: AppFixture) -> None:
     box = await activate_take(app, box, RecordingPurpose.GREETING)
     assert box.settings.media.unavailable != uploaded
     assert await media_exists(app, uploaded)
-    assert seconds(await app.container.voicemail_services.greetings.greeting(box)) == 2
+    assert seconds(await app.container.voicemail_services.greetings.find_greeting(box)) == 2
 
 
 async def test_another_boxs_greeting_stays(app: AppFixture) -> None:
@@ -170,13 +170,13 @@ async def test_a_temporary_greeting_lasts_to_the_end_of_its_last_day_where_its_o
     """Noon in London is 8 in the evening in Shanghai: two days are today and tomorrow, there."""
     box = await activate_take(app, await app.create_box("1000"), RecordingPurpose.GREETING, 2)
     box = await app.container.boxes.patch(box, {"timezone": "Asia/Shanghai"})
-    box = await activate_take(app, box, RecordingPurpose.TEMPORARY, 3, days=2)
+    box = await activate_take(app, box, RecordingPurpose.TEMPORARY_GREETING, 3, days=2)
     greetings = app.container.voicemail_services.greetings
     app.clock.advance(s=4 * 3600 + 86_400 - 1)
-    assert seconds(await greetings.greeting(box)) == 3
+    assert seconds(await greetings.find_greeting(box)) == 3
     app.clock.advance(s=1)
-    assert seconds(await greetings.greeting(box)) == 2
-    assert await greetings.temporary(box) is None
+    assert seconds(await greetings.find_greeting(box)) == 2
+    assert await greetings.find_temporary_greeting(box) is None
 
 
 @given(st.integers(1, 365), st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)), st.sampled_from(ZONES))
@@ -188,27 +188,27 @@ def test_any_number_of_days_ends_with_a_day(n: int, at: datetime, zone: str) -> 
 
 
 async def test_temporary_greeting_without_end_date_lasts(app: AppFixture) -> None:
-    box = await activate_take(app, await app.create_box("1000"), RecordingPurpose.TEMPORARY, 3, days=1)
-    box = await activate_take(app, box, RecordingPurpose.TEMPORARY, 4)
+    box = await activate_take(app, await app.create_box("1000"), RecordingPurpose.TEMPORARY_GREETING, 3, days=1)
+    box = await activate_take(app, box, RecordingPurpose.TEMPORARY_GREETING, 4)
     app.clock.advance(s=400 * 86_400)
-    assert seconds(await app.container.voicemail_services.greetings.greeting(box)) == 4
+    assert seconds(await app.container.voicemail_services.greetings.find_greeting(box)) == 4
 
 
 async def test_removing_the_temporary_greeting_leaves_the_own_one(app: AppFixture) -> None:
     box = await activate_take(app, await app.create_box("1000"), RecordingPurpose.GREETING, 2)
-    box = await activate_take(app, box, RecordingPurpose.TEMPORARY, 3, days=5)
+    box = await activate_take(app, box, RecordingPurpose.TEMPORARY_GREETING, 3, days=5)
     assert await app.container.voicemail_services.greetings.remove_temporary(box)
     changed = await app.container.boxes.get(box.id)
-    assert seconds(await app.container.voicemail_services.greetings.greeting(changed)) == 2
+    assert seconds(await app.container.voicemail_services.greetings.find_greeting(changed)) == 2
     assert changed.settings.media.temporary_until is None
     assert not await media_exists(app, box.settings.media.temporary_unavailable)
     assert not await app.container.voicemail_services.greetings.remove_temporary(changed)
 
 
 async def test_administrator_can_remove_temporary_greeting(app: AppFixture) -> None:
-    box = await activate_take(app, await app.create_box("1000"), RecordingPurpose.TEMPORARY, 3, days=5)
+    box = await activate_take(app, await app.create_box("1000"), RecordingPurpose.TEMPORARY_GREETING, 3, days=5)
     box = await app.container.boxes.patch(box, {"media": {"temporary_unavailable": None}})
-    assert await app.container.voicemail_services.greetings.greeting(box) is None
+    assert await app.container.voicemail_services.greetings.find_greeting(box) is None
 
 
 async def test_the_name_is_written_to_the_owner_else_to_the_box(app: AppFixture) -> None:
@@ -221,7 +221,9 @@ async def test_the_name_is_written_to_the_owner_else_to_the_box(app: AppFixture)
     assert await media_exists(app, nobodys.settings.media.name)
     other = await activate_take(app, await app.create_box("1002", owner=app.alice), RecordingPurpose.NAME, 2)
     assert not await media_exists(app, kept), "one owner has one name"
-    assert seconds(await app.container.voicemail_services.greetings.name(await app.container.boxes.get(mine.id))) == 2
+    assert (
+        seconds(await app.container.voicemail_services.greetings.find_name(await app.container.boxes.get(mine.id))) == 2
+    )
     assert other.owner
 
 
@@ -239,10 +241,10 @@ async def test_a_take_put_aside_can_be_played_and_is_offered(app: AppFixture) ->
     box = await app.create_box("1000")
     take = await create_take(app, box, RecordingPurpose.GREETING)
     takes = app.container.voicemail_services.takes
-    await takes.put_aside(take)
+    await takes.mark_awaiting_owner(take)
     assert Path(take.path).read_bytes()[:44] == wav.header(32_000)
-    assert [found.id for found in await takes.aside(box.id)] == [take.id]
-    assert await takes.left_behind() == [], "there is nothing to adopt"
+    assert [found.id for found in await takes.list_awaiting_owner(box.id)] == [take.id]
+    assert await takes.list_unfinished() == [], "there is nothing to adopt"
 
 
 async def test_only_newest_suspended_take_of_purpose_is_kept(app: AppFixture) -> None:
@@ -258,29 +260,31 @@ async def test_only_newest_suspended_take_of_purpose_is_kept(app: AppFixture) ->
     for whose, purpose in made:
         app.clock.advance(s=1)
         ids.append(take := await create_take(app, whose, purpose))
-        await takes.put_aside(take)
-    assert [found.id for found in await takes.aside(box.id)] == [ids[1].id, ids[3].id]
-    assert [found.id for found in await takes.aside(other.id)] == [ids[2].id]
-    assert len(list(app.container.recordings.takes.iterdir())) == 3
+        await takes.mark_awaiting_owner(take)
+    assert [found.id for found in await takes.list_awaiting_owner(box.id)] == [ids[1].id, ids[3].id]
+    assert [found.id for found in await takes.list_awaiting_owner(other.id)] == [ids[2].id]
+    assert len(list(app.container.recordings.takes_folder.iterdir())) == 3
 
 
 async def test_after_a_crash_a_greeting_is_put_aside_and_not_used(app: AppFixture) -> None:
     box = await app.create_box("1000")
-    take = await create_take(app, box, RecordingPurpose.TEMPORARY)
+    take = await create_take(app, box, RecordingPurpose.TEMPORARY_GREETING)
     for _ in range(2):
         await run_recovery(app)
-    assert [found.id for found in await app.container.voicemail_services.takes.aside(box.id)] == [take.id]
+    assert [found.id for found in await app.container.voicemail_services.takes.list_awaiting_owner(box.id)] == [take.id]
     assert Path(take.path).read_bytes()[:44] == wav.header(32_000)
     assert (await app.container.boxes.get(box.id)).settings.media.temporary_unavailable is None
 
 
 async def test_suspended_take_is_deleted_with_its_box(app: AppFixture) -> None:
     box = await app.create_box("1000")
-    await app.container.voicemail_services.takes.put_aside(await create_take(app, box, RecordingPurpose.GREETING))
+    await app.container.voicemail_services.takes.mark_awaiting_owner(
+        await create_take(app, box, RecordingPurpose.GREETING)
+    )
     await app.container.boxes.delete(box)
     await run_recovery(app)
-    assert await app.container.voicemail_services.takes.aside(box.id) == []
-    assert list(app.container.recordings.takes.iterdir()) == []
+    assert await app.container.voicemail_services.takes.list_awaiting_owner(box.id) == []
+    assert list(app.container.recordings.takes_folder.iterdir()) == []
 
 
 async def test_invalid_greeting_take_is_dropped_after_crash(app: AppFixture) -> None:
@@ -289,8 +293,8 @@ async def test_invalid_greeting_take_is_dropped_after_crash(app: AppFixture) -> 
     short, empty = [await create_take(app, box, RecordingPurpose.GREETING, s=0) for _ in range(2)]
     Path(empty.path).unlink()
     await run_recovery(app)
-    assert await takes.aside(box.id) == []
-    assert await takes.left_behind() == []
+    assert await takes.list_awaiting_owner(box.id) == []
+    assert await takes.list_unfinished() == []
     assert not Path(short.path).exists()
 
 
@@ -300,10 +304,10 @@ async def test_full_disk_still_suspends_greeting_take(app: AppFixture, monkeypat
 
     box = await app.create_box("1000")
     take = await create_take(app, box, RecordingPurpose.GREETING)
-    monkeypatch.setattr(audio_folder, "_sync", full)
+    monkeypatch.setattr(audio_folder, "_fsync", full)
     with pytest.raises(DiskFull):
-        await app.container.voicemail_services.greetings.use(take, box)
+        await app.container.voicemail_services.greetings.activate(take, box)
     assert (await app.container.boxes.get(box.id)).settings.media.unavailable is None
-    await app.container.voicemail_services.takes.put_aside(take)
-    assert [found.id for found in await app.container.voicemail_services.takes.aside(box.id)] == [take.id]
+    await app.container.voicemail_services.takes.mark_awaiting_owner(take)
+    assert [found.id for found in await app.container.voicemail_services.takes.list_awaiting_owner(box.id)] == [take.id]
     assert Path(take.path).exists()

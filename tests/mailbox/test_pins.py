@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivr.directory.pin_lockout import lock_duration_s
-from ivr.mailbox.pins import Weakness, weakness
+from ivr.mailbox.pins import PinWeakness, find_weakness
 from tests.support.app_fixture import AppFixture
 
 DIGITS = st.text("0123456789", min_size=4, max_size=6)
@@ -17,19 +17,19 @@ DIGITS = st.text("0123456789", min_size=4, max_size=6)
 @pytest.mark.parametrize(
     ("pin", "found"),
     [
-        ("123", Weakness.LENGTH), ("1234567", Weakness.LENGTH), ("12a4", Weakness.LENGTH), ("", Weakness.LENGTH),
-        ("١٢٣٤", Weakness.LENGTH), ("0000", Weakness.ONE_DIGIT), ("555555", Weakness.ONE_DIGIT), ("1234", Weakness.RUN),
-        ("987654", Weakness.RUN), ("0123", Weakness.RUN), ("2001", Weakness.BOX_NUMBER), ("1379", None), ("1243", None),
+        ("123", PinWeakness.WRONG_LENGTH), ("1234567", PinWeakness.WRONG_LENGTH), ("12a4", PinWeakness.WRONG_LENGTH), ("", PinWeakness.WRONG_LENGTH),
+        ("١٢٣٤", PinWeakness.WRONG_LENGTH), ("0000", PinWeakness.REPEATED_DIGIT), ("555555", PinWeakness.REPEATED_DIGIT), ("1234", PinWeakness.SEQUENCE),
+        ("987654", PinWeakness.SEQUENCE), ("0123", PinWeakness.SEQUENCE), ("2001", PinWeakness.BOX_NUMBER), ("1379", None), ("1243", None),
         ("9012", None),
     ],
 )  # fmt: skip
-def test_weak_pin_is_classified(pin: str, found: Weakness | None) -> None:
-    assert weakness(pin, "2001", 6) is found
+def test_weak_pin_is_classified(pin: str, found: PinWeakness | None) -> None:
+    assert find_weakness(pin, "2001", 6) is found
 
 
 @given(DIGITS, st.text("0123456789", min_size=1, max_size=6))
 def test_every_weakness_is_one_that_a_guesser_would_try(pin: str, number: str) -> None:
-    found = weakness(pin, number, 6)
+    found = find_weakness(pin, number, 6)
     runs = ("0123456789", "9876543210")
     guessed = len(set(pin)) == 1 or any(pin in run for run in runs) or pin == number
     assert (found is not None) == guessed

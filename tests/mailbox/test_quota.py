@@ -14,7 +14,7 @@ from ivr.audio import wav
 from ivr.errors import BoxFull
 from ivr.mailbox.greetings import Greetings
 from ivr.mailbox.mailbox import MEGABYTE, Mailbox
-from ivr.mailbox.takes import Source
+from ivr.mailbox.takes import TakeSource
 from ivr.storage.records import Caller, ChangeReason, Folder, Message, RecordingPurpose, Take
 from tests.support.app_fixture import NOON, AppFixture
 
@@ -51,21 +51,23 @@ class QuotaScenario:
                 [copy] = await delivery.copy(self.message, [self.target_box])
                 return copy
             case "moved":
-                return await delivery.move(self.message, self.target_box)
+                return await delivery.transfer(self.message, self.target_box)
             case "forwarded":
                 return await delivery.forward(self.message, self.target_box)
             case "brought":
-                return await delivery.bring(self.target_box, b"\0\0" * 160_000, Caller("2001"), NOON, Folder.NEW)
+                return await delivery.import_recording(
+                    self.target_box, b"\0\0" * 160_000, Caller("2001"), NOON, Folder.NEW
+                )
             case _:
-                [gone] = await messages.soft_deleted(self.target_box.id, 10)
-                return await messages.bring_back(self.target_box.id, gone.id, ChangeReason.REQUEST)
+                [gone] = await messages.list_soft_deleted(self.target_box.id, 10)
+                return await messages.undelete(self.target_box.id, gone.id, ChangeReason.API_REQUEST)
 
 
 async def create_scenario(app: AppFixture, path: str) -> QuotaScenario:
     s = await QuotaScenario(app).set_up()
     if path == "brought back":
         gone = await app.create_message(s.target_box, s=20)
-        await app.container.messages.remove(s.target_box.id, [gone.id])
+        await app.container.messages.soft_delete(s.target_box.id, [gone.id])
     return s
 
 
@@ -80,10 +82,10 @@ async def test_incoming_message_purges_oldest_deleted(app: AppFixture, way: str)
     oldest, older, newer = [await app.create_message(s.target_box, s=20, folder="deleted", age_s=age) for age in ages]
     came = await s.deliver(way)
     assert await message_ids(app, s.target_box) == {came.id, older.id, newer.id}
-    assert await app.container.messages.bytes(s.target_box.id) <= MEGABYTE
+    assert await app.container.messages.used_bytes(s.target_box.id) <= MEGABYTE
     await app.container.retention_worker.run_once()
-    assert not app.container.delivery.audio(oldest)[0].exists()
-    assert wav.length_ms(app.container.delivery.audio(came)[0]) == 20_000
+    assert not app.container.delivery.audio_paths(oldest)[0].exists()
+    assert wav.length_ms(app.container.delivery.audio_paths(came)[0]) == 20_000
 
 
 @pytest.mark.parametrize("way", DELIVERY_PATHS)
@@ -126,7 +128,7 @@ async def test_full_box_allows_moves_within_box(app: AppFixture) -> None:
     box = await app.create_box(quota_mb=1)
     message = await app.create_message(box, s=40, folder="deleted")
     other = await app.create_message(box, s=15, folder="deleted", age_s=9000)
-    moved = await app.container.delivery.move(message, box)
+    moved = await app.container.delivery.transfer(message, box)
     assert await message_ids(app, box) == {moved.id, other.id}
 
 
@@ -144,10 +146,10 @@ async def test_change_not_increasing_usage_is_never_rejected(app: AppFixture) ->
     first, second, third = [await app.create_message(box, s=60, age_s=age) for age in (3, 2, 1)]
     deleted = await app.create_message(box, s=5, folder="deleted")
     await app.container.boxes.patch(box, {"quota_mb": 1})
-    await app.container.messages.move_to(box.id, first.id, Folder.DELETED, ChangeReason.KEY)
-    await app.container.messages.restore(box.id, first.id, ChangeReason.KEY)
-    await app.container.delivery.move(second, other)
-    moved = await app.container.delivery.move(third, box)
+    await app.container.messages.move_to_folder(box.id, first.id, Folder.DELETED, ChangeReason.DTMF)
+    await app.container.messages.restore_from_deleted(box.id, first.id, ChangeReason.DTMF)
+    await app.container.delivery.transfer(second, other)
+    moved = await app.container.delivery.transfer(third, box)
     assert await message_ids(app, box) == {first.id, moved.id, deleted.id}
 
 
@@ -155,7 +157,7 @@ async def test_change_not_increasing_usage_is_never_rejected(app: AppFixture) ->
 
 
 async def create_take(app: AppFixture, box: Mailbox, purpose: RecordingPurpose, ms: int, **payload: str) -> Take:
-    source = Source("PJSIP/x-1", "call.1", Caller("2001", "Somebody"))
+    source = TakeSource("PJSIP/x-1", "call.1", Caller("2001", "Somebody"))
     take = await app.container.voicemail_services.takes.begin(box.account_id, box.id, purpose, source, payload)
     wav.write(Path(take.path), b"\x10\x20" * (8 * ms))
     return take
@@ -175,7 +177,7 @@ async def test_recording_started_within_quota_is_kept(app: AppFixture, what: str
             await delivery.carbon_copy(s.message, s.target_box)
         case _:
             take = await create_take(app, s.source_box, RecordingPurpose.INTRO, 300 if "short" in what else 3000)
-            await delivery.forward(s.message, s.target_box, take, intro="short" not in what)
+            await delivery.forward(s.message, s.target_box, take, include_intro="short" not in what)
     there = await message_ids(app, s.target_box)
     assert len(there) == 2
     assert full.id in there
@@ -192,8 +194,8 @@ async def test_new_intro_replaces_old_intro_and_its_usage(app: AppFixture) -> No
         first, third, await create_take(app, theirs, RecordingPurpose.INTRO, 2000)
     )
     assert (second.length_ms, second.intro_ms) == (7000, 2000)
-    paths = app.container.delivery.audio(second)
-    assert await app.container.messages.bytes(third.id) == sum(path.stat().st_size for path in paths)
+    paths = app.container.delivery.audio_paths(second)
+    assert await app.container.messages.used_bytes(third.id) == sum(path.stat().st_size for path in paths)
     assert len([name for name in audio_files(app) if "/media/" in name]) == 2, "no intro lies about that nobody hears"
 
 
@@ -202,7 +204,7 @@ async def test_new_intro_replaces_old_intro_and_its_usage(app: AppFixture) -> No
 
 async def record_greeting(app: AppFixture, box: Mailbox, ms: int) -> None:
     greetings: Greetings = app.container.voicemail_services.greetings
-    await greetings.use(
+    await greetings.activate(
         await create_take(app, box, RecordingPurpose.GREETING, ms), await app.container.boxes.get(box.id)
     )
 
@@ -213,7 +215,7 @@ async def test_greeting_counts_against_quota(app: AppFixture) -> None:
     await record_greeting(app, box, 40_000)
     assert await app.messages(box) == []
     await app.container.retention_worker.run_once()
-    assert not app.container.delivery.audio(deleted)[0].exists()
+    assert not app.container.delivery.audio_paths(deleted)[0].exists()
 
 
 async def test_greeting_over_quota_keeps_previous_greeting(app: AppFixture) -> None:
@@ -259,9 +261,9 @@ async def _check_quota_invariants(folder: Path, operations: list[tuple[str, int]
             moved = {message.id} if message and what == "moved" else set()
             assert kept - moved <= {message.id for message in left}, "only what was deleted may go"
             for one in left:
-                assert wav.length_ms(app.container.delivery.audio(one)[0]) == one.length_ms
+                assert wav.length_ms(app.container.delivery.audio_paths(one)[0]) == one.length_ms
             for box in boxes:
-                assert await app.container.messages.bytes(box.id) <= MEGABYTE
+                assert await app.container.messages.used_bytes(box.id) <= MEGABYTE
     finally:
         app.close()
 
@@ -271,14 +273,14 @@ async def _run_operation(
 ) -> None:
     delivery = app.container.delivery
     if operation == "brought":
-        await delivery.bring(target, b"\0\0" * 48_000 * (n + 1), Caller("2001"), NOON + n, Folder.NEW)
+        await delivery.import_recording(target, b"\0\0" * 48_000 * (n + 1), Caller("2001"), NOON + n, Folder.NEW)
     elif operation == "greeted":
         await record_greeting(app, source, 4000 * (n + 1))
     elif message and operation == "copied":
         await delivery.copy(message, [target])
     elif message and operation == "moved":
-        await delivery.move(message, target)
+        await delivery.transfer(message, target)
     elif message and operation == "forwarded":
         await delivery.forward(message, target)
     elif message:
-        await app.container.messages.move_to(source.id, message.id, Folder.DELETED, ChangeReason.KEY)
+        await app.container.messages.move_to_folder(source.id, message.id, Folder.DELETED, ChangeReason.DTMF)

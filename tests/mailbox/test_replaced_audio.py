@@ -17,7 +17,7 @@ import pytest
 from ivr.audio import wav
 from ivr.audio.formats import AudioFormat, by_content_type
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.uploads import Brought, Particulars
+from ivr.mailbox.uploads import ConvertedUpload, MessageMetadata
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.retention.rules import REPLACED_AUDIO_GRACE_S
 from ivr.storage.records import MediaKind, Message
@@ -63,27 +63,27 @@ class CrashInjector:
             raise Killed
 
 
-def converted_upload(app: AppFixture, ms: int, kept: bytes) -> Brought:
+def converted_upload(app: AppFixture, ms: int, kept: bytes) -> ConvertedUpload:
     """Audio that has been received and found good."""
-    upload = app.container.recordings.incoming / f"{ms:032x}"
+    upload = app.container.recordings.incoming_folder / f"{ms:032x}"
     upload.write_bytes(kept)
     recording = upload.with_suffix(".wav")
     wav.write(recording, b"\x01\x02" * (8 * ms))
     form = by_content_type("audio/mpeg")
     assert isinstance(form, AudioFormat)
-    return Brought(upload, recording, form, ms)
+    return ConvertedUpload(upload, recording, form, ms)
 
 
 async def message_with_audio(app: AppFixture, box: Mailbox, initial_audio: str) -> Message:
     """A message as it may be when other audio comes for it, of 2 s."""
     uploads = app.container.api_services.uploads
     if initial_audio == "nothing":
-        return await uploads.add(box, Particulars(), None)
+        return await uploads.add(box, MessageMetadata(), None)
     if initial_audio == "what was uploaded":
-        return await uploads.add(box, Particulars(), converted_upload(app, 2000, b"old"))
+        return await uploads.add(box, MessageMetadata(), converted_upload(app, 2000, b"old"))
     message = await app.create_message(box, s=2)
     if initial_audio == "what replaced something":
-        return await uploads.replace(message, converted_upload(app, 2000, b"old"))
+        return await uploads.replace_audio(message, converted_upload(app, 2000, b"old"))
     if initial_audio == "an intro":
         intro = await app.create_recording(box, MediaKind.NAME, s=1)
         sql = "UPDATE messages SET intro_id = ?, intro_ms = 1000, length_ms = 3000"
@@ -100,8 +100,8 @@ def files_of_message(app: AppFixture, message: Message) -> set[Path]:
     """Those that its row speaks of."""
     if not message.has_audio:
         return set()
-    upload = app.container.api_services.uploads.kept(message)
-    return {*app.container.delivery.audio(message), *([upload] if upload else [])}
+    upload = app.container.api_services.uploads.original_upload(message)
+    return {*app.container.delivery.audio_paths(message), *([upload] if upload else [])}
 
 
 def recording_files(app: AppFixture) -> set[Path]:
@@ -124,7 +124,7 @@ async def test_audio_replacement_killed_at_any_step_is_atomic(
         audio = converted_upload(first, 5000, b"new")
         life = CrashInjector(first, monkeypatch, step)
         with suppress(Killed):
-            await first.container.api_services.uploads.replace(before, audio)
+            await first.container.api_services.uploads.replace_audio(before, audio)
         monkeypatch.undo()
         first.container.close()
 
@@ -134,7 +134,7 @@ async def test_audio_replacement_killed_at_any_step_is_atomic(
         after = await second.container.messages.get(box.id, before.id, 0)
         ended.append("new" if after.length_ms == 5000 else "old")
         _assert_consistent(second, before if ended[-1] == "old" else after, after)
-        assert await second.container.messages.bytes(box.id) == after.bytes
+        assert await second.container.messages.used_bytes(box.id) == after.bytes
         second.clock.advance(s=8 * DAY_S)
         while await second.container.retention_worker.run_once():
             pass
@@ -152,10 +152,10 @@ def _assert_consistent(app: AppFixture, expected: Message, after: Message) -> No
     assert replace(after, revision=expected.revision) == expected
     if not after.has_audio:
         return
-    *intro, audio = app.container.delivery.audio(after)
+    *intro, audio = app.container.delivery.audio_paths(after)
     assert wav.length_ms(audio) == after.length_ms - after.intro_ms
     assert [wav.length_ms(path) for path in intro] == ([1000] if after.intro_id else [])
-    upload = app.container.api_services.uploads.kept(after)
+    upload = app.container.api_services.uploads.original_upload(after)
     if upload:
         assert upload.read_bytes() == (b"new" if after.length_ms == 5000 else b"old")
         assert after.bytes == audio.stat().st_size + 3
@@ -168,7 +168,7 @@ async def test_listener_hears_old_audio_to_its_end(app: AppFixture) -> None:
     old = files_of_message(app, message)
 
     async def other_audio_comes() -> None:
-        await app.container.api_services.uploads.replace(message, converted_upload(app, 5000, b"new"))
+        await app.container.api_services.uploads.replace_audio(message, converted_upload(app, 5000, b"new"))
         await app.container.retention_worker.run_once()
 
     said = f"(message {message.id})"
@@ -192,10 +192,10 @@ async def test_concurrent_replacements_leave_one_complete_audio(app: AppFixture)
     box = await app.create_box()
     message = await message_with_audio(app, box, "what was uploaded")
     both = [converted_upload(app, ms, str(ms).encode()) for ms in (3000, 4000)]
-    await asyncio.gather(*(app.container.api_services.uploads.replace(message, one) for one in both))
+    await asyncio.gather(*(app.container.api_services.uploads.replace_audio(message, one) for one in both))
     after = await app.container.messages.get(box.id, message.id, 0)
-    [audio] = app.container.delivery.audio(after)
-    upload = app.container.api_services.uploads.kept(after)
+    [audio] = app.container.delivery.audio_paths(after)
+    upload = app.container.api_services.uploads.original_upload(after)
     assert wav.length_ms(audio) == after.length_ms
     assert upload
     assert upload.read_bytes() == str(after.length_ms).encode()
@@ -208,7 +208,7 @@ async def test_replaced_audio_leaves_no_trace(app: AppFixture) -> None:
     """No tombstone either: the message is not gone."""
     box = await app.create_box()
     message = await message_with_audio(app, box, "an intro")
-    await app.container.api_services.uploads.replace(message, converted_upload(app, 5000, b"new"))
+    await app.container.api_services.uploads.replace_audio(message, converted_upload(app, 5000, b"new"))
     app.clock.advance(s=REPLACED_AUDIO_GRACE_S + 1)
     await app.container.retention_worker.run_once()
     rows = await app.container.database.read(lambda c: c.execute("SELECT * FROM tombstones").fetchall())
@@ -230,9 +230,9 @@ async def test_an_upload_that_is_killed_between_any_two_steps_is_there_whole_or_
         life = CrashInjector(first, monkeypatch, step)
         with suppress(Killed):
             if what == "a message":
-                await first.container.api_services.uploads.add(box, Particulars(), audio)
+                await first.container.api_services.uploads.add(box, MessageMetadata(), audio)
             else:
-                await first.container.api_services.greeting_uploads.use(box, MediaKind.UNAVAILABLE, audio)
+                await first.container.api_services.greeting_uploads.activate(box, MediaKind.UNAVAILABLE, audio)
         monkeypatch.undo()
         first.container.close()
 

@@ -54,7 +54,7 @@ async def test_full_announcement_box_still_plays(app: AppFixture) -> None:
     """Nobody leaves a message there anyway."""
     await app.container.directory.update_account(app.account.model_copy(update={"settings": {"max_message_count": 1}}))
     await call_box(app)
-    box = await app.container.boxes.by_number(app.account.id, "1000")
+    box = await app.container.boxes.find_by_number(app.account.id, "1000")
     assert box
     await app.create_message(box)
     assert (await app.run_call((), path="leave", number="1000")).texts == [GREETING]

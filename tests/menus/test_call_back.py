@@ -25,7 +25,7 @@ async def press_call_back_key(
     app: AppFixture, caller: str, *, endpoint: str | None = "alice", exists: bool = False
 ) -> ScriptedCall:
     """`exists`: the site's context has that number, too."""
-    box = await app.container.boxes.by_number(app.account.id, "1000") or await app.create_box(
+    box = await app.container.boxes.find_by_number(app.account.id, "1000") or await app.create_box(
         owner=app.alice, new_messages_at_once=False
     )
     await app.create_message(box, caller=caller)

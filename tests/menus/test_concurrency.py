@@ -46,7 +46,7 @@ async def listen_to_messages(app: AppFixture, *script: ScriptStep, **how: Any) -
 async def test_message_removed_during_playback_is_announced(app: AppFixture, box: Mailbox, key: str) -> None:
     await app.create_box("1001", owner=app.bob)
     first, second = await app.create_message(box, age_s=60), await app.create_message(box, age_s=7200)
-    vanishes = Meanwhile(audio_text(first), lambda: app.container.messages.remove(box.id, [first.id]))
+    vanishes = Meanwhile(audio_text(first), lambda: app.container.messages.soft_delete(box.id, [first.id]))
     typed = "31001#" if key == "3" else key
     phone = await listen_to_messages(
         app, vanishes, Press(typed, during=audio_text(first)), HangUp(during=audio_text(second))
@@ -61,7 +61,7 @@ async def test_message_removed_during_playback_is_announced(app: AppFixture, box
 async def test_message_transferred_during_playback_is_announced(app: AppFixture, box: Mailbox, key: str) -> None:
     other = await app.create_box("1001", owner=app.bob)
     message = await app.create_message(box)
-    moved = Meanwhile(audio_text(message), lambda: app.container.delivery.move(message, other))
+    moved = Meanwhile(audio_text(message), lambda: app.container.delivery.transfer(message, other))
     phone = await listen_to_messages(app, moved, Press(key, during=audio_text(message)))
     assert MESSAGE_GONE in phone.texts
     assert [m.folder for m in await app.messages(other)] == ["new"], "where it is now, nothing happened to it"
@@ -75,7 +75,7 @@ async def test_message_moved_during_playback_follows_owner_key(
     message = await app.create_message(box)
     moved = Meanwhile(
         audio_text(message),
-        lambda: app.container.messages.move_to(box.id, message.id, Folder(folder), ChangeReason.REQUEST),
+        lambda: app.container.messages.move_to_folder(box.id, message.id, Folder(folder), ChangeReason.API_REQUEST),
     )
     await listen_to_messages(app, moved, Press(key, during=audio_text(message)))
     assert await app.folder_of(message) == ends_in
@@ -87,7 +87,7 @@ async def test_message_moved_during_playback_follows_owner_key(
 async def test_a_message_whose_audio_is_gone_is_not_forwarded(app: AppFixture, box: Mailbox) -> None:
     other = await app.create_box("1001", owner=app.bob)
     message = await app.create_message(box)
-    [path] = app.container.delivery.audio(message)
+    [path] = app.container.delivery.audio_paths(message)
     path.unlink()
     phone = await listen_to_messages(
         app, Press("31001#", during=audio_text(message)), Press("0"), HangUp(during="To leave")
@@ -127,7 +127,7 @@ async def test_box_deleted_during_recording_is_announced(app: AppFixture, box: M
         phone = await app.run_call([deleted, Speak(3000), Press("1")], path="leave", number="1000")
     assert [line for line in logs if line["event"] == "call.crashed"] == []
     assert phone.texts[-1] == BOX_GONE
-    assert await app.container.voicemail_services.takes.left_behind() == []
+    assert await app.container.voicemail_services.takes.list_unfinished() == []
     assert list(app.settings.data.folder.glob("*/vm/*")) == [], "what they said is kept nowhere"
 
 
@@ -185,7 +185,7 @@ async def test_five_callers_leave_messages_while_the_owner_deletes(app: AppFixtu
     left = [m for m in await app.messages(box) if m.folder == "new"]
     said = [(f"200{n}", 1000 + 500 * n) for n in range(5)]
     assert sorted((m.caller.number, m.length_ms) for m in left) == said
-    files = [(m.caller.number, wav.length_ms(app.container.delivery.audio(m)[0])) for m in left]
+    files = [(m.caller.number, wav.length_ms(app.container.delivery.audio_paths(m)[0])) for m in left]
     assert sorted(files) == said, "each holds what its own caller said: no two said as much"
     counts = await app.container.messages.counts(box.id)
     assert (counts.new, counts.deleted) == (5, 5)
@@ -195,14 +195,14 @@ async def test_an_owner_who_dials_while_a_message_is_synced_hears_of_it(
     app: AppFixture, box: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk_is_slow, disk_is_done = threading.Event(), threading.Event()
-    adopt = app.container.recordings.adopt
+    adopt = app.container.recordings.copy_and_repair
 
     def slowly(source: Path, target: Path) -> int:
         disk_is_slow.set()
         assert disk_is_done.wait(10)
         return adopt(source, target)
 
-    monkeypatch.setattr(app.container.recordings, "adopt", slowly)
+    monkeypatch.setattr(app.container.recordings, "copy_and_repair", slowly)
     leaves = asyncio.create_task(app.run_call([Speak(2000, "hang-up")], path="leave", number="1000"))
     assert await asyncio.to_thread(disk_is_slow.wait, 10)
     signs_in = asyncio.create_task(listen_to_messages(app, HangUp(during="You have")))
@@ -214,7 +214,7 @@ async def test_an_owner_who_dials_while_a_message_is_synced_hears_of_it(
 
 
 async def test_an_owner_does_not_wait_for_ever_for_a_disk_that_hangs(app: AppFixture, box: Mailbox) -> None:
-    with app.container.delivery.arriving.into(box.id):
+    with app.container.delivery.pending_deliveries.track(box.id):
         phone = await listen_to_messages(app, HangUp(during="You have"))
     assert phone.texts[0].startswith("You have no")
 
@@ -261,4 +261,4 @@ async def test_box_with_100000_messages_is_played_and_paged(app: AppFixture, box
     assert [text for text in phone.texts if text.startswith("(")] == [*heard, heard[1], heard[1]]
     counts = await app.container.messages.counts(box.id)
     assert (counts.new, counts.saved, counts.deleted) == (MESSAGE_COUNT - 2, 1, 1)
-    assert len(await app.container.messages.page(box.id, None, 0, ids[50_000], 50)) == 50
+    assert len(await app.container.messages.list_page(box.id, None, 0, ids[50_000], 50)) == 50

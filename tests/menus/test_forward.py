@@ -132,7 +132,7 @@ async def test_intro_plays_before_original_and_lengths_add_up(app: AppFixture) -
     assert (copy.length_ms, copy.intro_ms) == (8000, 3000)
     bob = await app.run_call([], endpoint="bob", number="1001")
     assert bob.texts[2:4] == ["(introduction)", f"(message {copy.id})"]
-    assert [wav.length_ms(path) for path in app.container.delivery.audio(copy)] == [3000, 5000]
+    assert [wav.length_ms(path) for path in app.container.delivery.audio_paths(copy)] == [3000, 5000]
 
 
 async def test_key_skips_forward_instructions(app: AppFixture) -> None:
@@ -164,7 +164,7 @@ async def test_too_short_intro_forwards_without_intro(app: AppFixture) -> None:
     s = await create_scenario(app, vm_message_forward_type="prepend_forward")
     await s.run_forward(Press("1001#"), Press("1", during=FORWARD_MENU), Speak(200), HangUp(during=DONE))
     assert [(copy.intro_id, copy.length_ms) for copy in await s.forwarded_messages()] == [(None, 5000)]
-    assert await app.container.voicemail_services.takes.left_behind() == []
+    assert await app.container.voicemail_services.takes.list_unfinished() == []
 
 
 async def test_rerecorded_intro_replaces_first(app: AppFixture) -> None:
@@ -194,11 +194,11 @@ async def test_intro_is_kept_when_forwarded_again(app: AppFixture) -> None:
     await app.run_call(
         [Press("3", during="(message"), Press("1002#"), HangUp(during=DONE)], endpoint="bob", number="1001"
     )
-    third = await app.container.boxes.by_number(app.account.id, "1002")
+    third = await app.container.boxes.find_by_number(app.account.id, "1002")
     assert third
     [copy] = await app.messages(third)
     assert (copy.length_ms, copy.intro_ms) == (8000, 3000)
-    assert [wav.length_ms(path) for path in app.container.delivery.audio(copy)] == [3000, 5000]
+    assert [wav.length_ms(path) for path in app.container.delivery.audio_paths(copy)] == [3000, 5000]
     assert copy.history == (s.source_box.id, s.target_box.id)
 
 
@@ -276,7 +276,7 @@ async def test_intro_length_is_limited_by_capacity(app: AppFixture) -> None:
     )
     newest = next(message for message in await s.forwarded_messages() if message.intro_id)
     assert newest.intro_ms == pytest.approx(62_500 - 40_000 - 5000, abs=20)
-    assert await app.container.messages.bytes(s.target_box.id) <= 1_000_000
+    assert await app.container.messages.used_bytes(s.target_box.id) <= 1_000_000
 
 
 async def test_recorded_intro_is_delivered_though_box_filled_meanwhile(app: AppFixture) -> None:

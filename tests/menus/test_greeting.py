@@ -146,7 +146,7 @@ async def test_hangup_during_greeting_leaves_no_message(app: AppFixture, during:
     phone = await call_box(app, HangUp(during=during, after_ms=200))
     assert phone.status == "HANGUP"
     assert await app.messages(box) == []
-    assert await app.container.voicemail_services.takes.left_behind() == []
+    assert await app.container.voicemail_services.takes.list_unfinished() == []
 
 
 async def unplayable_sound() -> None:

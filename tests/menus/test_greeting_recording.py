@@ -40,7 +40,7 @@ async def record_greeting(app: AppFixture, *script: ScriptStep, key: str = "1") 
 
 async def greeting_ms(app: AppFixture, box: Mailbox) -> int | None:
     """How long what callers hear is; None: the generic sentence."""
-    sound = await app.container.voicemail_services.greetings.greeting(await app.container.boxes.get(box.id))
+    sound = await app.container.voicemail_services.greetings.find_greeting(await app.container.boxes.get(box.id))
     if sound is None:
         return None
     assert wav.length_ms(sound.path) == sound.length_ms
@@ -49,11 +49,11 @@ async def greeting_ms(app: AppFixture, box: Mailbox) -> int | None:
 
 async def suspended_takes(app: AppFixture, box: Mailbox) -> list[tuple[str, int]]:
     takes = app.container.voicemail_services.takes
-    return [(take.purpose, takes.length_ms(take)) for take in await takes.aside(box.id)]
+    return [(take.purpose, takes.length_ms(take)) for take in await takes.list_awaiting_owner(box.id)]
 
 
 def recording_files(app: AppFixture) -> int:
-    return len(list(app.container.recordings.takes.iterdir()))
+    return len(list(app.container.recordings.takes_folder.iterdir()))
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ async def test_greeting_over_quota_is_suspended(app: AppFixture) -> None:
     ]
     assert await greeting_ms(app, box) is None
     assert await suspended_takes(app, box) == [("greeting", 20_000)]
-    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, ChangeReason.KEY)
+    await app.container.messages.move_to_folder(box.id, message.id, Folder.DELETED, ChangeReason.DTMF)
     phone = await call_own_box(app, press_in_review("1"), HangUp(during="You have"))
     assert phone.texts[:3] == [PENDING_RECORDING, REVIEW, "Saved."]
     assert await greeting_ms(app, box) == 20_000
@@ -235,7 +235,7 @@ async def test_one_pending_recording_per_kind_is_offered(app: AppFixture, box: M
 
 async def test_pending_recordings_are_not_offered_in_unconfigurable_box(app: AppFixture, box: Mailbox) -> None:
     await record_greeting(app, Speak(3000, then="hang-up"))
-    await app.container.boxes.amend(box.id, {"not_configurable": True})
+    await app.container.boxes.patch_from_phone(box.id, {"not_configurable": True})
     assert (await call_own_box(app)).texts[0] == MAIN
 
 
@@ -243,8 +243,8 @@ async def test_pending_greeting_is_decided_once_across_calls(app: AppFixture, bo
     await record_greeting(app, Speak(3000, then="hang-up"))
 
     async def the_other_call_uses_it() -> None:
-        [take] = await app.container.voicemail_services.takes.aside(box.id)
-        await app.container.voicemail_services.greetings.use(take, box)
+        [take] = await app.container.voicemail_services.takes.list_awaiting_owner(box.id)
+        await app.container.voicemail_services.greetings.activate(take, box)
 
     phone = await call_own_box(app, Meanwhile("To use this", the_other_call_uses_it), press_in_review("1"))
     assert phone.texts[2:4] == ["The recording was not kept.", MAIN]
@@ -253,7 +253,7 @@ async def test_pending_greeting_is_decided_once_across_calls(app: AppFixture, bo
 
 async def test_pending_recording_without_file_is_skipped(app: AppFixture, box: Mailbox) -> None:
     await record_greeting(app, Speak(3000, then="hang-up"))
-    for path in app.container.recordings.takes.iterdir():
+    for path in app.container.recordings.takes_folder.iterdir():
         path.unlink()
     assert (await call_own_box(app)).texts[:3] == [PENDING_RECORDING, "The recording was not kept.", MAIN]
     assert (await call_own_box(app)).texts[0] == MAIN
@@ -265,7 +265,7 @@ async def test_greeting_on_full_disk_is_suspended(
     async def full(*_: object, **__: object) -> None:
         raise DiskFull("the disk is full")
 
-    monkeypatch.setattr(app.container.voicemail_services.greetings, "use", full)
+    monkeypatch.setattr(app.container.voicemail_services.greetings, "activate", full)
     phone = await record_greeting(app, Speak(3000), press_in_review("1"))
     monkeypatch.undo()
     assert phone.texts[5:7] == ["I am sorry, that could not be done. Nothing was lost.", OFFERED_LATER]
@@ -282,7 +282,7 @@ async def test_recorded_name_belongs_to_owner(app: AppFixture, box: Mailbox) -> 
     changed = await app.container.boxes.get(box.id)
     assert changed.settings.media.name is None
     assert alice.settings["media"]["name"]
-    name = await app.container.voicemail_services.greetings.name(changed)
+    name = await app.container.voicemail_services.greetings.find_name(changed)
     assert name
     assert name.length_ms == 1000
 

@@ -119,7 +119,7 @@ async def test_hang_up_at_every_moment(app: AppFixture, journey: str) -> None:
         assert phone.status in ("HANGUP", "DONE", "NOACCESS", "BRANCH", "FULL"), f"moment {moment}: {phone.texts}"
         after = await check_all_messages(app)
         assert set(before) <= set(after), f"moment {moment}: a message was lost"
-        assert await app.container.voicemail_services.takes.left_behind() == [], (
+        assert await app.container.voicemail_services.takes.list_unfinished() == [], (
             f"moment {moment}: a take was left behind"
         )
         await assert_only_greeting_take_suspended(app, moment)
@@ -127,24 +127,24 @@ async def test_hang_up_at_every_moment(app: AppFixture, journey: str) -> None:
 
 async def reset_data(app: AppFixture) -> None:
     """What an earlier hang-up left to decide would lead the next call another way."""
-    for box in await app.container.boxes.of_account(app.account.id):
-        for take in await app.container.voicemail_services.takes.aside(box.id):
-            await app.container.voicemail_services.takes.drop(take)
+    for box in await app.container.boxes.list_by_account(app.account.id):
+        for take in await app.container.voicemail_services.takes.list_awaiting_owner(box.id):
+            await app.container.voicemail_services.takes.discard(take)
         if box.number == "1009":
-            await app.container.boxes.amend(box.id, {"is_setup": False})
+            await app.container.boxes.patch_from_phone(box.id, {"is_setup": False})
 
 
 async def assert_only_greeting_take_suspended(app: AppFixture, moment: int) -> None:
     aside = []
-    for box in await app.container.boxes.of_account(app.account.id):
-        takes = await app.container.voicemail_services.takes.aside(box.id)
+    for box in await app.container.boxes.list_by_account(app.account.id):
+        takes = await app.container.voicemail_services.takes.list_awaiting_owner(box.id)
         aside += [(take.box_id, take.purpose) for take in takes]
         assert all(take.purpose in GREETINGS for take in takes)
         assert all(app.container.voicemail_services.takes.length_ms(take) >= 1500 for take in takes)
         media = box.settings.media
         for pointer in filter(None, (media.unavailable, media.temporary_unavailable)):
-            assert app.container.recordings.media(box.account_id, pointer).exists(), f"moment {moment}: {pointer}"
-    assert len(set(aside)) == len(aside) == len(list(app.container.recordings.takes.iterdir())), (
+            assert app.container.recordings.media_path(box.account_id, pointer).exists(), f"moment {moment}: {pointer}"
+    assert len(set(aside)) == len(aside) == len(list(app.container.recordings.takes_folder.iterdir())), (
         f"moment {moment}: {aside}"
     )
 
@@ -152,11 +152,11 @@ async def assert_only_greeting_take_suspended(app: AppFixture, moment: int) -> N
 async def check_all_messages(app: AppFixture) -> dict[str, str]:
     """Every message of the account with its folder; each has its audio, and the counters are right."""
     found: dict[str, str] = {}
-    for box in await app.container.boxes.of_account(app.account.id):
+    for box in await app.container.boxes.list_by_account(app.account.id):
         messages = await app.messages(box)
         for message in messages:
             found[message.id] = message.folder
-            assert all(path.exists() for path in app.container.delivery.audio(message))
+            assert all(path.exists() for path in app.container.delivery.audio_paths(message))
         counts = await app.container.messages.counts(box.id)
         folders: list[str] = [message.folder for message in messages]
         assert (counts.new, counts.saved, counts.deleted) == tuple(map(folders.count, ("new", "saved", "deleted")))

@@ -35,14 +35,14 @@ async def test_message_ended_by_hangup_is_saved(app: AppFixture, box: Mailbox) -
     assert phone.texts == [GREETING, INSTRUCTIONS, BEEP]
     [message] = await app.messages(box)
     assert (message.folder, message.length_ms, message.caller.number) == ("new", 3000, "2001")
-    assert wav.length_ms(app.container.recordings.message(box.account_id, message.id)) == 3000
+    assert wav.length_ms(app.container.recordings.message_path(box.account_id, message.id)) == 3000
     assert phone.status == "HANGUP"
 
 
 async def test_take_is_removed_after_delivery(app: AppFixture, box: Mailbox) -> None:
     await leave_message(app, Speak(3000, then="hang-up"))
-    assert await app.container.voicemail_services.takes.left_behind() == []
-    assert list(app.container.recordings.takes.iterdir()) == []
+    assert await app.container.voicemail_services.takes.list_unfinished() == []
+    assert list(app.container.recordings.takes_folder.iterdir()) == []
 
 
 async def test_key_skips_greeting(app: AppFixture, box: Mailbox) -> None:
@@ -83,7 +83,7 @@ async def test_review_key_plays_message_back(app: AppFixture, box: Mailbox) -> N
 async def test_rerecorded_message_keeps_only_last_take(app: AppFixture, box: Mailbox) -> None:
     await leave_message(app, Speak(3000), Press("3"), Speak(4000), Press("1"))
     assert [message.length_ms for message in await app.messages(box)] == [4000]
-    assert list(app.container.recordings.takes.iterdir()) == []
+    assert list(app.container.recordings.takes_folder.iterdir()) == []
 
 
 async def test_review_timeout_saves_message(app: AppFixture, box: Mailbox) -> None:
@@ -102,7 +102,7 @@ async def test_hangup_before_second_take_saves_nothing(app: AppFixture, box: Mai
     """The first was given up, the second never begun."""
     await leave_message(app, Speak(3000), Press("3"), HangUp(during=BEEP))
     assert await app.messages(box) == []
-    assert await app.container.voicemail_services.takes.left_behind() == []
+    assert await app.container.voicemail_services.takes.list_unfinished() == []
 
 
 @pytest.mark.parametrize("then", ["key", "silence"])
@@ -110,7 +110,7 @@ async def test_too_short_recording_is_announced_and_dropped(app: AppFixture, box
     phone = await leave_message(app, Speak(400, then=then))
     assert phone.texts[3:] == ["The recording was too short to be kept. Goodbye."]
     assert await app.messages(box) == []
-    assert list(app.container.recordings.takes.iterdir()) == []
+    assert list(app.container.recordings.takes_folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(("asked", "own", "longest"), [("10", 20, 10_000), ("", 20, 20_000), ("", None, 500_000)])
@@ -159,7 +159,7 @@ async def test_a_recording_is_kept_as_wav_whatever_is_delivered(app: AppFixture,
     box = await app.create_box("1000", media_extension=extension)
     await leave_message(app, Speak(3000, then="hang-up"))
     [message] = await app.messages(box)
-    assert app.container.delivery.audio(message)[0].read_bytes()[:44] == wav.header(48_000)
+    assert app.container.delivery.audio_paths(message)[0].read_bytes()[:44] == wav.header(48_000)
 
 
 async def test_key_ending_recording_is_not_a_review_choice(app: AppFixture, box: Mailbox) -> None:

@@ -87,7 +87,7 @@ async def test_full_box_ignores_other_keys(app: AppFixture) -> None:
 
 async def test_owner_logs_in_to_full_box(app: AppFixture) -> None:
     await app.create_message(await box_with_limit(app, 1))
-    box = await app.container.boxes.by_number(app.account.id, "1000")
+    box = await app.container.boxes.find_by_number(app.account.id, "1000")
     assert box
     await app.container.boxes.patch(box, {"owner_id": app.alice.id})
     phone = await call_box(app, endpoint="alice")
@@ -122,14 +122,14 @@ async def test_recording_length_is_limited_by_capacity(app: AppFixture) -> None:
     await call_box(app, Speak(60_000, then="silence"), Press("1"))
     newest, *_ = await app.messages(box)
     assert newest.length_ms == pytest.approx(MS_PER_MEGABYTE - 50_000, abs=20)
-    assert await app.container.messages.bytes(box.id) <= 1_000_000
+    assert await app.container.messages.used_bytes(box.id) <= 1_000_000
 
 
 async def test_deleted_messages_are_purged_for_new_message(app: AppFixture) -> None:
     """The oldest first, and no more than must."""
     box = await app.create_box(quota_mb=1)
     oldest, older, newer = [await app.create_message(box, s=15, folder="deleted", age_s=age) for age in (300, 200, 100)]
-    files = {message.id: app.container.delivery.audio(message)[0] for message in (oldest, older, newer)}
+    files = {message.id: app.container.delivery.audio_paths(message)[0] for message in (oldest, older, newer)}
     await call_box(app, Speak(30_000), Press("1"))
     left = {message.id for message in await app.messages(box)}
     assert oldest.id not in left
@@ -137,7 +137,7 @@ async def test_deleted_messages_are_purged_for_new_message(app: AppFixture) -> N
     assert [files[message.id].exists() for message in (oldest, older, newer)] == [False, True, True]
     counts = await app.container.messages.counts(box.id)
     assert (counts.new, counts.deleted) == (1, 2)
-    assert await app.container.messages.bytes(box.id) <= 1_000_000
+    assert await app.container.messages.used_bytes(box.id) <= 1_000_000
 
 
 async def test_new_and_saved_messages_are_never_purged_for_space(app: AppFixture) -> None:
@@ -156,8 +156,8 @@ async def test_a_forwarded_message_that_shares_its_audio_keeps_it(app: AppFixtur
     gone = await app.create_message(box, s=50, folder="deleted")
     [copy] = await app.container.delivery.copy(gone, [other])
     await call_box(app, Speak(30_000), Press("1"))
-    assert not app.container.delivery.audio(gone)[0].exists()
-    assert app.container.delivery.audio(copy)[0].exists()
+    assert not app.container.delivery.audio_paths(gone)[0].exists()
+    assert app.container.delivery.audio_paths(copy)[0].exists()
 
 
 async def test_concurrent_recordings_are_both_kept_over_quota(app: AppFixture) -> None:

@@ -102,7 +102,7 @@ async def test_the_spoken_menu_is_short_from_the_second_message_on(app: AppFixtu
 
 async def test_the_menu_is_said_from_the_key_map(app: AppFixture) -> None:
     await app.create_box(owner=app.alice, new_messages_at_once=False, keys={"delete": "9", "callback": "7"})
-    box = await app.container.boxes.by_number(app.account.id, "1000")
+    box = await app.container.boxes.find_by_number(app.account.id, "1000")
     assert box
     message = await app.create_message(box)
     phone = await listen_to_messages(app, Press("9", during="To save"))
@@ -156,7 +156,7 @@ async def test_key_7_in_deleted_folder_restores_previous_folder(app: AppFixture,
     was_saved = await app.create_message(box, folder="saved", age_s=60)
     was_new = await app.create_message(box, age_s=7200)
     for message in (was_saved, was_new):
-        await app.container.messages.move_to(box.id, message.id, Folder.DELETED, ChangeReason.KEY)
+        await app.container.messages.move_to_folder(box.id, message.id, Folder.DELETED, ChangeReason.DTMF)
     phone = await listen_to_messages(app, Press("7", during="To save"), Press("7", during="(message"), key="3")
     assert "To restore it, press seven." in phone.texts[4]
     assert await app.folder_of(was_saved) == "saved"
@@ -255,7 +255,8 @@ async def test_message_heard_earlier_in_call_is_autosaved(app: AppFixture, box: 
 async def test_message_deleted_elsewhere_stays_deleted(app: AppFixture, box: Mailbox) -> None:
     message = await app.create_message(box)
     deleted = Meanwhile(
-        RECEIVED, lambda: app.container.messages.move_to(box.id, message.id, Folder.DELETED, ChangeReason.REQUEST)
+        RECEIVED,
+        lambda: app.container.messages.move_to_folder(box.id, message.id, Folder.DELETED, ChangeReason.API_REQUEST),
     )
     await listen_to_messages(app, deleted, HangUp(during="To save"))
     assert await app.folder_of(message) == "deleted"
@@ -394,7 +395,7 @@ async def test_four_menu_timeouts_end_call_with_goodbye(app: AppFixture, box: Ma
 
 async def test_vanished_message_is_skipped(app: AppFixture, box: Mailbox) -> None:
     first, second = await app.create_message(box, age_s=60), await app.create_message(box, age_s=7200)
-    vanishes = Meanwhile(audio_text(first), lambda: app.container.messages.remove(box.id, [first.id]))
+    vanishes = Meanwhile(audio_text(first), lambda: app.container.messages.soft_delete(box.id, [first.id]))
     phone = await listen_to_messages(
         app, vanishes, Press("1", during=audio_text(first)), HangUp(during=audio_text(second))
     )

@@ -94,7 +94,7 @@ async def test_key_0_in_review_saves_message_then_reaches_operator(operator_app:
     assert phone.texts[-2:] == ["Saved.", TRANSFERRING]
     assert phone.continue_target == (CONTEXT, "0")
     assert phone.status == "BRANCH"
-    box = await operator_app.container.boxes.by_number(operator_app.account.id, "1000")
+    box = await operator_app.container.boxes.find_by_number(operator_app.account.id, "1000")
     assert box
     assert [message.length_ms for message in await operator_app.messages(box)] == [3000]
 

@@ -70,7 +70,7 @@ async def test_timeout_plays_second_page(app: AppFixture, box: Mailbox) -> None:
 
 async def test_active_temporary_greeting_is_removable_from_first_page(app: AppFixture, box: Mailbox) -> None:
     await box_with_temporary_greeting(app, box)
-    await app.container.boxes.amend(box.id, {"announcement_only": True})
+    await app.container.boxes.patch_from_phone(box.id, {"announcement_only": True})
     phone = await app.run_call([Press("9", during=MENU)], endpoint="alice", number="1000")
     assert phone.texts[1:3] == [
         "To record your greeting, press one. To remove your temporary greeting, press five."
@@ -161,7 +161,7 @@ async def test_missing_temporary_greeting_is_announced(app: AppFixture, box: Mai
 
 async def test_concurrent_settings_change_is_not_lost(app: AppFixture, box: Mailbox) -> None:
     async def somebody_else() -> None:
-        await app.container.boxes.amend(box.id, {"timezone": "Europe/Berlin"})
+        await app.container.boxes.patch_from_phone(box.id, {"timezone": "Europe/Berlin"})
 
     await open_settings(app, Meanwhile(MENU, somebody_else), press_in_settings_menu("6"))
     changed = (await current_settings(app, box)).settings
@@ -174,7 +174,7 @@ async def test_failed_change_is_announced_and_menu_continues(
     async def busy(*_: object) -> None:
         raise StoreBusy("somebody else writes")
 
-    monkeypatch.setattr(app.container.voicemail_services.boxes, "amend", busy)
+    monkeypatch.setattr(app.container.voicemail_services.boxes, "patch_from_phone", busy)
     phone = await open_settings(app, press_in_settings_menu("6"), press_in_settings_menu("0"), press_in_main_menu("#"))
     assert phone.texts[2:4] == ["I am sorry, that could not be done. Nothing was lost.", phone.texts[1]]
     assert phone.status == "DONE"

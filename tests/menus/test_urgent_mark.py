@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.takes import Source
+from ivr.mailbox.takes import TakeSource
 from ivr.storage.records import Caller, Take
 from tests.mailbox.test_delivery import run_recovery
 from tests.support.app_fixture import AppFixture
@@ -72,7 +72,7 @@ async def test_urgent_mark_survives_crash(app: AppFixture, box: Mailbox) -> None
     takes: list[Take] = []
 
     async def look() -> None:
-        takes.extend(await app.container.voicemail_services.takes.left_behind())
+        takes.extend(await app.container.voicemail_services.takes.list_unfinished())
 
     await leave_message(
         app, Speak(3000), Press("4", during=REVIEW), Meanwhile(MARKED_URGENT, look), HangUp(during=REVIEW)
@@ -80,12 +80,12 @@ async def test_urgent_mark_survives_crash(app: AppFixture, box: Mailbox) -> None
     [take] = takes
     assert take.payload
     assert take.payload["urgent"] is True
-    await app.container.messages.remove(box.id, [message.id for message in await app.messages(box)])
+    await app.container.messages.soft_delete(box.id, [message.id for message in await app.messages(box)])
     payload = {**take.payload, "message_id": "201605-" + "1" * 32}
     again = await app.container.voicemail_services.takes.begin(
-        box.account_id, box.id, take.purpose, Source("PJSIP/x-1", "2.2", Caller("2001")), payload
+        box.account_id, box.id, take.purpose, TakeSource("PJSIP/x-1", "2.2", Caller("2001")), payload
     )
-    app.container.recordings.write(b"\x01\x02" * 16_000, app.container.recordings.take(again.id))
+    app.container.recordings.write(b"\x01\x02" * 16_000, app.container.recordings.take_path(again.id))
     await run_recovery(app)
     assert await urgent_flags(app, box) == [True]
 

@@ -35,7 +35,7 @@ async def run_first_use(app: AppFixture, *script: ScriptStep, **settings: Any) -
 
 
 async def pin_opens(app: AppFixture, box: Mailbox, pin: str = "2468") -> bool:
-    return await app.container.secret_store.verify(box.account_id, box.pin_ref, pin)
+    return await app.container.secret_store.verify(box.account_id, box.pin_secret_ref, pin)
 
 
 async def test_wizard_sets_pin_and_greeting(app: AppFixture) -> None:

@@ -40,7 +40,7 @@ async def test_calls_events_pins_and_outbox_are_counted(tmp_path: Path) -> None:
         await app.try_pin(box, pin)
     app.clock.advance(s=100)
     record = CallRecord("PJSIP/x", "1", "check", "DONE", 0, 1, None, None, [])
-    await MeteredCallStore(app.container.call_store, app.container.metrics).add(record)
+    await MeteredCallStore(app.container.call_store, app.container.metrics).finish(record)
     server = PrometheusServer(lambda: render_metrics(app.container))
     port = await server.start("127.0.0.1", 0)
     status, text = await http_request(port, b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")

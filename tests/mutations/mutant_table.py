@@ -69,7 +69,7 @@ MUTANTS = (
     Mutant("L06", MESSAGE, 'self.say("done/saved")', 'self.say("done/deleted")'),
     Mutant("L07", MESSAGE_PLAYBACK, "self._go(0)", "self._go(1)"),
     Mutant("L08", FORWARD, "forward(self._message, self._destination))", "forward(self._message, self._mailbox))"),
-    Mutant("L09", "ivr/mailbox/folder_cursor.py", "self._place = max(0, self._place - 1)", "self._place = 0"),
+    Mutant("L09", "ivr/mailbox/folder_cursor.py", "self._index = max(0, self._index - 1)", "self._index = 0"),
     Mutant("L10", f"{MENUS}seek.py", "max(0, position_ms - step_ms)", "position_ms"),
     Mutant("L11", MESSAGE, 'del self._does["fastforward"]', "pass"),
     Mutant("L12", "ivr/storage/sqlite/messages.py", "if before.has_audio:", "if folder == Folder.NEW:"),
@@ -89,7 +89,7 @@ MUTANTS = (
     Mutant("F08", FORWARD, 'self.say("done/forwarded")', 'self.say("done/saved")'),
     # Keys that can be changed
     Mutant("K01", "ivr/mailbox/key_map.py", '"rec_name": "record_name"', '"rec_name": "rec_name"'),
-    Mutant("K02", "ivr/mailbox/key_map.py", 'Row("message", "fastforward", "8")', 'Row("message", "fast_forward", "8")'),
+    Mutant("K02", "ivr/mailbox/key_map.py", 'KeyBinding("message", "fastforward", "8")', 'KeyBinding("message", "fast_forward", "8")'),
     # Messages
     Mutant("R01", "ivr/storage/sqlite/messages.py", "(folder, before.folder, now,", "(folder, None, now,"),
     Mutant("R02", "ivr/storage/records.py", "62_167_219_200", "0"),

@@ -55,7 +55,9 @@ class NotificationAppFixture(AppFixture):
         """Leave a caller's message, of which the owner is to be notified."""
         time = int(self.clock.now() - age_s)
         pcm = b"\x01\x02" * int(s * 8000)
-        return await self.container.delivery.bring(box, pcm, Caller(number, name), time, Folder.NEW, announce=True)
+        return await self.container.delivery.import_recording(
+            box, pcm, Caller(number, name), time, Folder.NEW, notify=True
+        )
 
     async def report_box_full(self, box: Mailbox) -> None:
         """Enqueue the event of a caller who found the box full."""
@@ -67,7 +69,7 @@ class NotificationAppFixture(AppFixture):
     async def try_pin(self, box: Mailbox, pin: str) -> None:
         """Enter a PIN from an outside phone."""
         attempt = PinAttempt(box.account_id, box.id, "5550100", None)
-        await self.container.voicemail_services.pins.opens(box, pin, attempt, own_phone=False)
+        await self.container.voicemail_services.pins.verify(box, pin, attempt, own_phone=False)
 
     async def shut_down(self) -> None:
         if self._ami_task:

@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ivr.directory.models import Account, User
-from ivr.mailbox.box_settings import Box
+from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.notifications.mail import template_context
 from ivr.notifications.mail.template_context import Attachment
 from ivr.notifications.mail.templates import MailTemplates
-from ivr.storage.records import Caller, Counts, Folder, Message
+from ivr.storage.records import Caller, Folder, FolderCounts, Message
 from tests.support.app_fixture import NOON
 
 SCREENSHOT_FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
@@ -31,7 +31,7 @@ TRANSCRIPT = "Hello, this is Rachel at Maple Street Dental. Your appointment has
 def main() -> None:
     account = Account(id="a" * 32, name="acme", realm="acme.example")
     alice = User(id="u" * 32, name="alice", email="alice@acme.example", settings={"first_name": "Alice"})
-    box = Mailbox("b" * 32, account, alice, Box(name="Alice", mailbox="1000"), VoicemailSettings())
+    box = Mailbox("b" * 32, account, alice, BoxSettings(name="Alice", mailbox="1000"), VoicemailSettings())
     message = Message(
         "201605-" + "0" * 32,
         account.id,
@@ -43,7 +43,7 @@ def main() -> None:
         to_uri="1000@acme.example",
     )
     message = replace(message, transcription=json.dumps({"result": "success", "text": TRANSCRIPT}))
-    counts = Counts(new=97, saved=3)
+    counts = FolderCounts(new=97, saved=3)
     audio = Attachment(template_context.attachment_filename(box, message), "mp3", bytes(57_344))
     contexts = {
         "new_message": template_context.message_context(box, counts, message, audio),

@@ -162,7 +162,7 @@ async def test_message_saved_by_owner_is_not_deleted(
     box = await mail_app.create_box(notify_email=OWNER_EMAIL, delete_after_notify=True)
     message = await mail_app.leave_message(box)
     await mail_app.run_until_idle()
-    await mail_app.container.messages.move_to(box.id, message.id, Folder.SAVED, ChangeReason.KEY)
+    await mail_app.container.messages.move_to_folder(box.id, message.id, Folder.SAVED, ChangeReason.DTMF)
     mail_app.clock.advance(s=900)
     await mail_app.run_until_idle()
     assert await mail_app.folder_of(message) == "saved"

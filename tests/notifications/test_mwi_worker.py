@@ -29,10 +29,10 @@ async def test_mwi_shows_new_and_saved_counts(
     message = await mwi_app.create_message(box)
     await mwi_app.run_until_idle()
     assert shown_mwi["1000@ivr"] == (1, 0)
-    await mwi_app.container.messages.move_to(box.id, message.id, Folder.SAVED, ChangeReason.KEY)
+    await mwi_app.container.messages.move_to_folder(box.id, message.id, Folder.SAVED, ChangeReason.DTMF)
     await mwi_app.run_until_idle()
     assert shown_mwi["1000@ivr"] == (0, 1)
-    await mwi_app.container.messages.remove(box.id, [message.id])
+    await mwi_app.container.messages.soft_delete(box.id, [message.id])
     await mwi_app.run_until_idle()
     assert shown_mwi["1000@ivr"] == (0, 0)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ivr.directory.models import Account, User
-from ivr.mailbox.box_settings import Box
+from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.notifications.new_message_call import retry_plan_for
@@ -28,7 +28,9 @@ def callback_settings(**settings: Any) -> dict[str, Any]:
 def plan(box: dict[str, Any], user: dict[str, Any] | None = None, account: dict[str, Any] | None = None) -> Any:
     owner = User(id="u" * 32, account_id="a", name="ann", settings={"voicemail": user or {}})
     account_record = Account(id="a", name="demo", settings={"voicemail": account or {}})
-    mailbox = Mailbox("b" * 32, account_record, owner, Box(name="Box", mailbox="1000", **box), VoicemailSettings())
+    mailbox = Mailbox(
+        "b" * 32, account_record, owner, BoxSettings(name="Box", mailbox="1000", **box), VoicemailSettings()
+    )
     return retry_plan_for(mailbox, SYSTEM)
 
 
@@ -65,7 +67,7 @@ def test_interval_is_used_without_schedule() -> None:
 
 
 def test_box_without_owner_is_not_called() -> None:
-    box = Box(name="Box", mailbox="1000", **callback_settings(number="1"))
+    box = BoxSettings(name="Box", mailbox="1000", **callback_settings(number="1"))
     assert retry_plan_for(Mailbox("b", Account(id="a", name="demo"), None, box, VoicemailSettings()), SYSTEM) is None
 
 
@@ -164,7 +166,7 @@ async def test_owner_is_not_called_without_new_messages(
     )
     message = await new_message_call_app.leave_message(box)
     await advance_and_run(new_message_call_app, 60)
-    await new_message_call_app.container.messages.move_to(box.id, message.id, Folder.SAVED, ChangeReason.KEY)
+    await new_message_call_app.container.messages.move_to_folder(box.id, message.id, Folder.SAVED, ChangeReason.DTMF)
     await advance_and_run(new_message_call_app, 60)
     assert called_phone.ring_times == 1
     assert await new_message_call_app.pending_tasks() == []

@@ -77,9 +77,9 @@ async def test_each_event_is_posted_with_signature(
     message = await webhook_app.leave_message(box, name="Jane", number="2001")
     await webhook_app.run_until_idle()
     for folder in (Folder.SAVED, Folder.DELETED, Folder.NEW):
-        await webhook_app.container.messages.move_to(box.id, message.id, folder, ChangeReason.REQUEST)
+        await webhook_app.container.messages.move_to_folder(box.id, message.id, folder, ChangeReason.API_REQUEST)
         await webhook_app.run_until_idle()
-    await webhook_app.container.messages.remove(box.id, [message.id])
+    await webhook_app.container.messages.soft_delete(box.id, [message.id])
     await webhook_app.run_until_idle()
     await webhook_app.report_box_full(box)
     await webhook_app.run_until_idle()
@@ -129,7 +129,7 @@ async def test_account_can_subscribe_to_selected_events(
     await set_webhook(mail_app, url=receiver.url, events=["message.deleted"])
     box = await mail_app.create_box()
     message = await mail_app.leave_message(box)
-    await mail_app.container.messages.move_to(box.id, message.id, Folder.DELETED, ChangeReason.KEY)
+    await mail_app.container.messages.move_to_folder(box.id, message.id, Folder.DELETED, ChangeReason.DTMF)
     await mail_app.run_until_idle()
     assert [event["event"] for event in receiver.events()] == ["message.deleted"]
     assert "x-ivr-signature" not in receiver.requests[0][0]

@@ -10,7 +10,7 @@ from ivr.call.arguments import ACTIONS_BY_PATH, ARGUMENT_NAMES
 from ivr.call.ari.dialplan_action import DIALPLAN_CONTEXT, Verb
 from ivr.menus.dialplan_status import VM_STATUS
 from ivr.prompts.catalogue import Catalogue
-from ivr.recovery.fallback_recordings import NAME
+from ivr.recovery.fallback_recordings import FILE_NAME_PATTERN
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "asterisk-conf"
@@ -105,7 +105,7 @@ def test_fallback_recording_name_is_parsable() -> None:
         "IVR_CALL_ID": "1795614731_2",
     }.items():
         filled = filled.replace(f"${{{name}}}", value)
-    assert NAME.fullmatch(f"{filled}.wav"), filled
+    assert FILE_NAME_PATTERN.fullmatch(f"{filled}.wav"), filled
 
 
 def test_sample_dialplan_has_no_unbounded_pattern() -> None:

@@ -12,8 +12,8 @@ from pydantic.fields import FieldInfo
 
 from ivr.call.arguments import ARGUMENT_NAMES
 from ivr.cli.command import command
-from ivr.mailbox.box_settings import Box
-from ivr.mailbox.key_map import MAPS, TABLE, layered
+from ivr.mailbox.box_settings import BoxSettings
+from ivr.mailbox.key_map import DEFAULT_BINDINGS, PRESETS, merge_layers
 from ivr.menus.dialplan_status import Status
 from ivr.settings import Settings
 
@@ -55,14 +55,16 @@ def test_every_setting_is_documented_with_default(section: str) -> None:
 
 def test_every_box_key_is_documented_with_default() -> None:
     told = {row[0].strip("`"): row[1] for row in rows(DOCS / "settings.md", "## A box: `ivr box set 1000 KEY=VALUE`")}
-    assert told == {name: default_of(field) for name, field in Box.model_fields.items()}
+    assert told == {name: default_of(field) for name, field in BoxSettings.model_fields.items()}
 
 
 def test_every_phone_key_is_documented() -> None:
     told = {(row[0], row[1].split("`")[1]): (row[2], row[3]) for row in rows(DOCS / "settings.md", "## Keys")}
-    classic = layered([("classic", {})])
-    assert told == {(row.menu, row.action): (row.key, classic.key(row.menu, row.action)) for row in TABLE}
-    assert set(MAPS) == {"standard", "classic"}
+    classic = merge_layers([("classic", {})])
+    assert told == {
+        (row.menu, row.action): (row.key, classic.key_for(row.menu, row.action)) for row in DEFAULT_BINDINGS
+    }
+    assert set(PRESETS) == {"standard", "classic"}
 
 
 def test_every_dialplan_argument_is_documented() -> None:

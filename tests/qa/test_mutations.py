@@ -8,7 +8,7 @@ import pytest
 
 from tests.mutations.__main__ import ROOT
 from tests.mutations.mutant_table import MUTANTS, Mutant
-from tests.qa.test_checklist import rows, named_tests
+from tests.qa.test_checklist import named_tests, rows
 
 ENOUGH = 40
 

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from ivr.mailbox.key_map import KEYS
-from ivr.mailbox.pins import Weakness
+from ivr.mailbox.key_map import VALID_KEYS
+from ivr.mailbox.pins import PinWeakness
 from ivr.menus import greeting_recording, review
 from ivr.menus.message_menu import SPOKEN_ACTIONS
 from ivr.prompts import english
@@ -45,7 +45,7 @@ def computed_keys() -> Iterator[str]:
     yield from (f"weekday/{n}" for n in range(1, 8))
     yield from (clip for letter in "abcdefghijklmnopqrstuvwxyz" for clip in english.spell(letter))
     yield from (clip for folder in (Folder.DELETED, Folder.SAVED) for clip in english.message_number(1, folder=folder))
-    for key in KEYS:
+    for key in VALID_KEYS:
         yield from (clip for short in (True, False) for clip in english.menu_option("keep", key, short=short))
     for action in (*SPOKEN_ACTIONS, "restore"):
         yield from (f"{length}/{action.replace('_', '-')}" for length in ("to", "short"))
@@ -58,7 +58,7 @@ def computed_keys() -> Iterator[str]:
     yield from (f"to/{action}" for action in SETTINGS)
     yield from (f"to/{what}" for what in ("mark-urgent", "mark-normal", "operator"))
     yield from (f"to/{action}" for action in ("prepend", "forward-plain", "back-to-messages"))
-    yield from (f"pin/{weakness}" for weakness in Weakness)
+    yield from (f"pin/{weakness}" for weakness in PinWeakness)
 
 
 def test_every_prompt_that_is_named_exists() -> None:

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from ivr.audio import wav
 from ivr.directory.models import Account
-from ivr.recovery.fallback_recordings import named
+from ivr.recovery.fallback_recordings import parse_file_name
 from tests.support.app_fixture import NOON, AppFixture
 
 SPEECH = b"\x10\x20" * 16_000
@@ -19,7 +19,7 @@ SPEECH = b"\x10\x20" * 16_000
 
 def write_fallback_recording(app: AppFixture, name: str, speech: bytes = SPEECH) -> Path:
     """A file as the dialplan's Record() leaves it when Asterisk is killed."""
-    path = app.container.recordings.takes / name
+    path = app.container.recordings.takes_folder / name
     path.write_bytes(wav.header(0) + speech)
     return path
 
@@ -32,7 +32,7 @@ async def run_recovery(app: AppFixture) -> list[str]:
     """The service starts and looks around for a minute; what it logged as kept, dropped or adopted."""
     with capture_logs() as logs:
         for _ in range(20):
-            await app.container.recording_recovery.turn()
+            await app.container.recording_recovery.run_once()
             app.clock.advance(s=3)
     return [entry["event"] for entry in logs if str(entry["event"]).startswith("alone.")]
 
@@ -44,7 +44,7 @@ async def test_fallback_recording_becomes_message_once(app: AppFixture) -> None:
     [message] = await app.messages(box)
     assert (message.length_ms, message.caller.number, message.time) == (2000, "2001", NOON - 60)
     assert (message.from_uri, message.to_uri) == ("2001@demo.example", "1000@demo.example")
-    assert app.container.recordings.message(box.account_id, message.id).read_bytes()[:44] == wav.header(32_000)
+    assert app.container.recordings.message_path(box.account_id, message.id).read_bytes()[:44] == wav.header(32_000)
     assert not path.exists()
 
 
@@ -52,14 +52,14 @@ async def test_crash_before_unlink_creates_no_duplicate_message(app: AppFixture)
     box = await app.create_box()
     content = write_fallback_recording(app, fallback_name()).read_bytes()
     await run_recovery(app)
-    (app.container.recordings.takes / fallback_name()).write_bytes(content)
+    (app.container.recordings.takes_folder / fallback_name()).write_bytes(content)
     await run_recovery(app)
     assert len(await app.messages(box)) == 1
     [message] = await app.messages(box)
-    await app.container.messages.remove(box.id, [message.id])
+    await app.container.messages.soft_delete(box.id, [message.id])
     app.clock.advance(s=8 * 86_400)
     await app.container.retention_worker.run_once()
-    (app.container.recordings.takes / fallback_name()).write_bytes(content)
+    (app.container.recordings.takes_folder / fallback_name()).write_bytes(content)
     await run_recovery(app)
     assert await app.messages(box) == [], "not even when it has come and gone meanwhile"
 
@@ -68,7 +68,7 @@ async def test_growing_fallback_recording_is_not_recovered(app: AppFixture) -> N
     box = await app.create_box()
     for seconds in range(1, 6):
         write_fallback_recording(app, fallback_name(), SPEECH * seconds)
-        await app.container.recording_recovery.turn()
+        await app.container.recording_recovery.run_once()
         app.clock.advance(s=4)
     assert await app.messages(box) == []
 
@@ -120,7 +120,7 @@ async def test_fallback_recording_without_box_is_kept_and_logged_once(app: AppFi
     path = write_fallback_recording(app, name)
     with capture_logs() as logs:
         for _ in range(20):
-            await app.container.recording_recovery.turn()
+            await app.container.recording_recovery.run_once()
             app.clock.advance(s=3)
     [told] = [entry for entry in logs if entry["event"] == "alone.kept"]
     assert told["remedy"]
@@ -146,5 +146,5 @@ async def test_box_created_later_receives_fallback_recording(app: AppFixture) ->
 
 @given(st.text(max_size=60))
 def test_any_filename_is_parsed_without_error(text: str) -> None:
-    found = named(Path("/takes") / f"fallback-{text.replace('/', '')}.wav", NOON)
+    found = parse_file_name(Path("/takes") / f"fallback-{text.replace('/', '')}.wav", NOON)
     assert found is None or found.message_id

@@ -10,20 +10,20 @@ from pathlib import Path
 import pytest
 
 from ivr.recovery import recording_fsync
-from ivr.recovery.recording_fsync import Syncing
+from ivr.recovery.recording_fsync import RecordingFsync
 
 
 @pytest.fixture
 def synced_names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of what was synced, in order."""
     names: list[str] = []
-    real = recording_fsync._sync
+    real = recording_fsync._fsync
 
     def note(path: Path) -> None:
         real(path)
         names.append(path.name)
 
-    monkeypatch.setattr(recording_fsync, "_sync", note)
+    monkeypatch.setattr(recording_fsync, "_fsync", note)
     return names
 
 
@@ -35,16 +35,16 @@ def takes(tmp_path: Path) -> Path:
 
 
 def test_grown_file_is_synced_and_new_file_with_directory(takes: Path, synced_names: list[str]) -> None:
-    growing = Syncing(takes)
-    growing.turn()
+    growing = RecordingFsync(takes)
+    growing.run_once()
     assert synced_names == []
     (takes / "a.wav").write_bytes(b"1")
-    growing.turn()
+    growing.run_once()
     assert synced_names == ["a.wav", "takes"]
-    growing.turn()
+    growing.run_once()
     assert synced_names == ["a.wav", "takes"], "it has not grown"
     (takes / "a.wav").write_bytes(b"12")
-    growing.turn()
+    growing.run_once()
     assert synced_names == ["a.wav", "takes", "a.wav"]
 
 
@@ -54,22 +54,22 @@ def test_file_removed_during_fsync_is_no_error(
     (takes / "a.wav").write_bytes(b"1")
     (takes / "b.wav").write_bytes(b"1")
     monkeypatch.setattr(os, "open", lambda *_: (_ for _ in ()).throw(FileNotFoundError))
-    Syncing(takes).turn()
+    RecordingFsync(takes).run_once()
 
 
 async def test_fsync_runs_repeatedly_off_loop_thread(
     takes: Path, synced_names: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recording_fsync, "EVERY_S", 0.01)
+    monkeypatch.setattr(recording_fsync, "INTERVAL_S", 0.01)
     threads: set[threading.Thread] = set()
-    real = Syncing.turn
+    real = RecordingFsync.run_once
 
-    def turn(self: Syncing) -> None:
+    def turn(self: RecordingFsync) -> None:
         threads.add(threading.current_thread())
         real(self)
 
-    monkeypatch.setattr(Syncing, "turn", turn)
-    task = asyncio.create_task(Syncing(takes).run_forever())
+    monkeypatch.setattr(RecordingFsync, "run_once", turn)
+    task = asyncio.create_task(RecordingFsync(takes).run_forever())
     for size in range(1, 4):
         (takes / "a.wav").write_bytes(bytes(size))
         async with asyncio.timeout(5):
@@ -82,9 +82,9 @@ async def test_fsync_runs_repeatedly_off_loop_thread(
 async def test_failing_folder_is_logged_once_and_retried(
     takes: Path, synced_names: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(recording_fsync, "EVERY_S", 0.01)
+    monkeypatch.setattr(recording_fsync, "INTERVAL_S", 0.01)
     takes.rmdir()
-    task = asyncio.create_task(Syncing(takes).run_forever())
+    task = asyncio.create_task(RecordingFsync(takes).run_forever())
     await asyncio.sleep(0.1)
     takes.mkdir()
     (takes / "a.wav").write_bytes(b"1")

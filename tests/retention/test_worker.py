@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from ivr.audio import wav
 from ivr.errors import NotFound, PastRetention
-from ivr.mailbox.takes import Source
+from ivr.mailbox.takes import TakeSource
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.retention import consistency_check, worker
 from ivr.retention.rules import ROW_AGE_RULES, MediaDirectory
@@ -23,8 +23,8 @@ from ivr.storage.records import (
     Caller,
     CallRecord,
     ChangeReason,
-    Counts,
     Folder,
+    FolderCounts,
     MediaKind,
     Message,
     RecordingPurpose,
@@ -52,7 +52,7 @@ async def advance_days(app: AppFixture, days: float) -> None:
 
 
 def audio_path(app: AppFixture, message: Message) -> Path:
-    return app.container.delivery.audio(message)[-1]
+    return app.container.delivery.audio_paths(message)[-1]
 
 
 async def tombstones(app: AppFixture) -> list[dict[str, object]]:
@@ -64,10 +64,10 @@ async def test_expired_message_is_hidden_in_unused_boxes(app: AppFixture) -> Non
     box = await app.create_box()
     message = await app.create_message(box, age_s=0)
     await advance_days(app, 93)
-    assert await app.container.messages.counts(box.id) == Counts(new=1), "the hour of slack is not over"
+    assert await app.container.messages.counts(box.id) == FolderCounts(new=1), "the hour of slack is not over"
     app.clock.advance(s=3600)
     await run_retention(app)
-    assert await app.container.messages.counts(box.id) == Counts()
+    assert await app.container.messages.counts(box.id) == FolderCounts()
     with pytest.raises(PastRetention):
         await app.container.messages.get(box.id, message.id, 0)
     assert audio_path(app, message).exists(), "hidden, and not removed yet"
@@ -79,7 +79,7 @@ async def test_an_account_has_its_own_retention(app: AppFixture) -> None:
     box = await app.create_box()
     await app.create_message(box)
     await advance_days(app, 11)
-    assert await app.container.messages.counts(box.id) == Counts()
+    assert await app.container.messages.counts(box.id) == FolderCounts()
 
 
 async def test_message_is_purged_thirty_days_after_retention(app: AppFixture) -> None:
@@ -97,12 +97,12 @@ async def test_deleted_messages_go_after_thirty_days_and_seven_more(app: AppFixt
     box = await app.create_box()
     message = await app.create_message(box)
     await advance_days(app, 5)
-    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, ChangeReason.KEY)
+    await app.container.messages.move_to_folder(box.id, message.id, Folder.DELETED, ChangeReason.DTMF)
     await advance_days(app, 29)
     assert await app.folder_of(message) == "deleted"
     await advance_days(app, 1)
     assert await app.messages(box) == []
-    assert await app.container.messages.counts(box.id) == Counts()
+    assert await app.container.messages.counts(box.id) == FolderCounts()
     assert audio_path(app, message).exists()
     await advance_days(app, 7)
     assert not audio_path(app, message).exists()
@@ -111,7 +111,7 @@ async def test_deleted_messages_go_after_thirty_days_and_seven_more(app: AppFixt
 async def test_tombstone_holds_no_personal_data(app: AppFixture) -> None:
     box = await app.create_box()
     message = await app.create_message(box, caller="5550123")
-    await app.container.messages.remove(box.id, [message.id])
+    await app.container.messages.soft_delete(box.id, [message.id])
     await app.container.database.write(lambda c: c.execute("UPDATE messages SET transcription = 'dear Bob'").rowcount)
     await advance_days(app, 8)
     [stone] = await tombstones(app)
@@ -135,7 +135,7 @@ async def test_purged_data_is_erased_from_database_file(app: AppFixture) -> None
     other = sqlite3.connect(file)
     other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert b"dear Bob" in file.read_bytes()
-    await app.container.messages.remove(box.id, [message.id])
+    await app.container.messages.soft_delete(box.id, [message.id])
     await advance_days(app, 8)
     other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     other.close()
@@ -147,10 +147,10 @@ async def test_write_waits_for_one_batch_not_whole_sweep(app: AppFixture, monkey
     monkeypatch.setattr(worker, "BATCH_SIZE", 5)
     box = await app.create_box()
     messages = [await app.create_message(box, s=0.1) for _ in range(30)]
-    await app.container.messages.remove(box.id, [message.id for message in messages[1:]])
+    await app.container.messages.soft_delete(box.id, [message.id for message in messages[1:]])
     app.clock.advance(s=8 * DAY_S)
     sweeping = asyncio.create_task(run_retention(app))
-    await app.container.messages.move_to(box.id, messages[0].id, Folder.SAVED, ChangeReason.KEY)
+    await app.container.messages.move_to_folder(box.id, messages[0].id, Folder.SAVED, ChangeReason.DTMF)
     assert any(audio_path(app, message).exists() for message in messages[1:]), "there was much left to do"
     await sweeping
 
@@ -159,11 +159,11 @@ async def test_all_renditions_are_purged(app: AppFixture) -> None:
     mine, bobs = await app.create_box("1000"), await app.create_box("1001")
     [copy] = await app.container.delivery.copy(await app.create_message(mine), [bobs])
     await app.container.database.write(lambda c: c.execute("UPDATE messages SET intro_id = ?", ("a" * 32,)).rowcount)
-    intro = app.container.recordings.media(copy.account_id, "a" * 32)
+    intro = app.container.recordings.media_path(copy.account_id, "a" * 32)
     app.container.recordings.write(wav.silence(100), intro)
     cached = audio_path(app, copy).with_suffix(".mp3")
     cached.touch()
-    await app.container.messages.remove(bobs.id, [copy.id])
+    await app.container.messages.soft_delete(bobs.id, [copy.id])
     await advance_days(app, 8)
     assert [path for path in (audio_path(app, copy), cached, intro) if path.exists()] == []
 
@@ -173,7 +173,7 @@ async def test_a_forwarded_message_keeps_its_audio_when_the_original_goes(app: A
     original = await app.create_message(mine)
     [copy] = await app.container.delivery.copy(original, [bobs])
     assert os.path.samefile(audio_path(app, original), audio_path(app, copy))
-    await app.container.messages.remove(mine.id, [original.id])
+    await app.container.messages.soft_delete(mine.id, [original.id])
     await advance_days(app, 8)
     assert not audio_path(app, original).exists()
     assert wav.length_ms(audio_path(app, copy)) == 5000
@@ -182,12 +182,12 @@ async def test_a_forwarded_message_keeps_its_audio_when_the_original_goes(app: A
 async def test_crash_between_row_and_file_removal_is_repaired(app: AppFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     box = await app.create_box()
     message = await app.create_message(box)
-    await app.container.messages.remove(box.id, [message.id])
+    await app.container.messages.soft_delete(box.id, [message.id])
 
     def crash(_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(app.container.recordings, "remove_forms", crash)
+    monkeypatch.setattr(app.container.recordings, "remove_all_files", crash)
     app.clock.advance(s=8 * DAY_S)
     with pytest.raises(KeyboardInterrupt):
         await run_retention(app)
@@ -209,7 +209,7 @@ async def test_a_box_goes_with_its_messages_greetings_and_pin(app: AppFixture) -
     await advance_days(app, 6)
     assert audio_path(app, message).exists()
     await advance_days(app, 2)
-    media = partial(app.container.recordings.media, box.account_id)
+    media = partial(app.container.recordings.media_path, box.account_id)
     assert not audio_path(app, message).exists()
     assert not media(greeting.id).exists()
     assert media(name.id).exists(), "it is alice's name, in every box that she has"
@@ -225,7 +225,7 @@ async def insert_greeting(app: AppFixture, box_id: str, kind: MediaKind, age_s: 
         id=app.container.delivery._ids.new_document_id(), account_id=app.account.id, box_id=box_id, kind=kind, length_ms=100,
         bytes=1644, created_at=int(app.clock.now()) - age_s,
     )  # fmt: skip
-    app.container.recordings.write(wav.silence(100), app.container.recordings.media(app.account.id, media.id))
+    app.container.recordings.write(wav.silence(100), app.container.recordings.media_path(app.account.id, media.id))
     await app.container.voicemail_services.greetings._store.add(media)
     return media
 
@@ -236,23 +236,23 @@ async def test_a_greeting_that_was_replaced_goes_and_the_one_in_use_stays(app: A
     other = await app.create_box("1001", greeting_media_id=new.id)
     await app.container.boxes.patch(other, {"name": "uses the greeting of another box"})
     await advance_days(app, 29)
-    assert app.container.recordings.media(app.account.id, old.id).exists()
+    assert app.container.recordings.media_path(app.account.id, old.id).exists()
     await advance_days(app, 10)
-    assert not app.container.recordings.media(app.account.id, old.id).exists()
-    assert app.container.recordings.media(app.account.id, new.id).exists()
+    assert not app.container.recordings.media_path(app.account.id, old.id).exists()
+    assert app.container.recordings.media_path(app.account.id, new.id).exists()
 
 
 async def test_a_greeting_that_its_owner_never_decided_about_goes_after_a_month(app: AppFixture) -> None:
     box = await app.create_box()
     takes = app.container.voicemail_services.takes
-    source = Source("PJSIP/alice-1", "call.1", Caller())
+    source = TakeSource("PJSIP/alice-1", "call.1", Caller())
     waiting = await takes.begin(box.account_id, box.id, RecordingPurpose.GREETING, source)
     wav.write(Path(waiting.path), wav.silence(2000))
-    await takes.put_aside(waiting)
+    await takes.mark_awaiting_owner(waiting)
     await advance_days(app, 29)
-    assert [take.id for take in await takes.aside(box.id)] == [waiting.id]
+    assert [take.id for take in await takes.list_awaiting_owner(box.id)] == [waiting.id]
     await advance_days(app, 2)
-    assert await takes.aside(box.id) == []
+    assert await takes.list_awaiting_owner(box.id) == []
     assert not Path(waiting.path).exists()
 
 
@@ -260,7 +260,7 @@ async def test_records_of_calls_and_wrong_pins_are_forgotten(app: AppFixture) ->
     box = await app.create_box(owner=app.alice)
     await app.run_call(number="1000")
     call = CallRecord("PJSIP/x-1", "5550100", "check", "DONE", int(app.clock.now()), 0, None, None, [])
-    await app.container.call_store.add(call)
+    await app.container.call_store.finish(call)
     await advance_days(app, 29)
     question = "SELECT (SELECT count(*) FROM calls), (SELECT count(*) FROM failures)"
     assert tuple(await app.container.database.read(lambda c: c.execute(question).fetchone())) == (2, 2)
@@ -273,7 +273,7 @@ async def test_large_backlog_is_purged_over_several_runs(app: AppFixture, monkey
     monkeypatch.setattr(worker, "BATCH_SIZE", 10)
     box = await app.create_box()
     messages = [await app.create_message(box, s=0.1) for _ in range(25)]
-    await app.container.messages.remove(box.id, [message.id for message in messages])
+    await app.container.messages.soft_delete(box.id, [message.id for message in messages])
     app.clock.advance(s=8 * DAY_S)
     left = []
     while await app.container.retention_worker.run_once():
@@ -289,12 +289,12 @@ async def test_large_backlog_is_purged_over_several_runs(app: AppFixture, monkey
 async def test_a_soft_deleted_message_can_be_brought_back(app: AppFixture, folder: str) -> None:
     box = await app.create_box()
     message = await app.create_message(box, folder="saved")
-    await app.container.messages.move_to(box.id, message.id, Folder(folder), ChangeReason.KEY)
-    await app.container.messages.remove(box.id, [message.id])
+    await app.container.messages.move_to_folder(box.id, message.id, Folder(folder), ChangeReason.DTMF)
+    await app.container.messages.soft_delete(box.id, [message.id])
     await advance_days(app, 6)
-    restored = await app.container.messages.bring_back(box.id, message.id, ChangeReason.REQUEST)
+    restored = await app.container.messages.undelete(box.id, message.id, ChangeReason.API_REQUEST)
     assert restored.folder == ("saved" if folder == "deleted" else folder)
-    assert await app.container.messages.bytes(box.id) == message.bytes
+    assert await app.container.messages.used_bytes(box.id) == message.bytes
     assert [m.id for m in await app.messages(box)] == [message.id]
     await advance_days(app, 20)
     assert audio_path(app, message).exists(), "it is a message like any other again"
@@ -303,21 +303,21 @@ async def test_a_soft_deleted_message_can_be_brought_back(app: AppFixture, folde
 async def test_undelete_after_deadline_raises(app: AppFixture) -> None:
     box = await app.create_box()
     message = await app.create_message(box)
-    await app.container.messages.remove(box.id, [message.id])
+    await app.container.messages.soft_delete(box.id, [message.id])
     await advance_days(app, 8)
     with pytest.raises(NotFound, match=r"too late: .* was removed for good on 2016-05-18"):
-        await app.container.messages.bring_back(box.id, message.id, ChangeReason.REQUEST)
+        await app.container.messages.undelete(box.id, message.id, ChangeReason.API_REQUEST)
     with pytest.raises(NotFound, match="nor was there"):
-        await app.container.messages.bring_back(box.id, "201605-" + "0" * 32, ChangeReason.REQUEST)
+        await app.container.messages.undelete(box.id, "201605-" + "0" * 32, ChangeReason.API_REQUEST)
 
 
 async def test_expired_message_is_not_undeleted(app: AppFixture) -> None:
     box = await app.create_box()
     message = await app.create_message(box)
     await advance_days(app, 94)
-    await app.container.boxes._store.remove(box.id)
+    await app.container.boxes._store.soft_delete(box.id)
     with pytest.raises(PastRetention):
-        await app.container.messages.bring_back(box.id, message.id, ChangeReason.REQUEST)
+        await app.container.messages.undelete(box.id, message.id, ChangeReason.API_REQUEST)
 
 
 # -- files that belong to nothing --------------------------------------------------------------
@@ -335,7 +335,7 @@ async def test_orphan_files_are_removed_after_a_week(app_on_current_date: AppFix
     box = await app.create_box()
     message = await app.create_message(box)
     hidden = await app.create_message(box)
-    await app.container.messages.remove(box.id, [hidden.id])
+    await app.container.messages.soft_delete(box.id, [hidden.id])
     vm = audio_path(app, message).parent
     strays = [
         vm / f"202601-{'1' * 32}.wav", vm / f".{message.id}.wav.part",
@@ -415,7 +415,7 @@ async def test_retention_queries_use_indexes(app: AppFixture) -> None:
         await store.stored_audio("", 10)
         for shelf in MediaDirectory:
             await store.existing_ids(shelf, {"x"})
-        await app.container.messages.soft_deleted(box.id, 10)
+        await app.container.messages.list_soft_deleted(box.id, 10)
     await app.container.boxes.delete(box)
     app.clock.advance(s=40 * DAY_S)
     await run_retention(app)

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from ivr.mailbox import listing
-from ivr.mailbox.listing import BoxesWanted, MessagesWanted
+from ivr.mailbox.listing import BoxQuery, MessageQuery
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Folder
 from ivr.storage.sqlite import listing as sqlite
@@ -33,12 +33,12 @@ def match_all(_: object) -> bool:
 
 
 QUERIES = {
-    "all": MessagesWanted(50, match_all),
-    "oldest first": MessagesWanted(50, match_all, ascending=True),
-    "a folder": MessagesWanted(50, match_all, folder=Folder.SAVED),
-    "a caller": MessagesWanted(50, match_all, caller="7"),
-    "behind a key": MessagesWanted(50, match_all, after=(NOON - 20, "201605-" + "f" * 32)),
-    "a window of time": MessagesWanted(50, match_all, since=NOON - 90, until=NOON - 10),
+    "all": MessageQuery(50, match_all),
+    "oldest first": MessageQuery(50, match_all, ascending=True),
+    "a folder": MessageQuery(50, match_all, folder=Folder.SAVED),
+    "a caller": MessageQuery(50, match_all, caller_number="7"),
+    "behind a key": MessageQuery(50, match_all, after=(NOON - 20, "201605-" + "f" * 32)),
+    "a window of time": MessageQuery(50, match_all, since=NOON - 90, until=NOON - 10),
 }
 
 
@@ -54,7 +54,7 @@ async def test_every_list_goes_along_an_index_and_sorts_nothing(app: AppFixture,
         account = ("listed_by_account", {"account_id": box.account_id})
         for index, where in (account, sqlite._index_for(box.id, wanted)):
             sqlite._build_page(sqlite._iter_messages(connection, index, dict(where), wanted), wanted)
-        for boxes in (BoxesWanted(50, match_all), BoxesWanted(50, match_all, ("1", "x"), ascending=False)):
+        for boxes in (BoxQuery(50, match_all), BoxQuery(50, match_all, ("1", "x"), ascending=False)):
             sqlite._build_page(sqlite._iter_boxes(connection, box.account_id, boxes), boxes)
         connection.set_trace_callback(None)
 
@@ -69,7 +69,7 @@ async def test_every_list_goes_along_an_index_and_sorts_nothing(app: AppFixture,
 async def test_a_page_costs_the_same_out_of_many_as_out_of_few(app: AppFixture) -> None:
     few, many = await app.create_box("1000"), await app.create_box("1001")
 
-    async def cost(box: Mailbox, query: MessagesWanted) -> int:
+    async def cost(box: Mailbox, query: MessageQuery) -> int:
         taken = 0
 
         def ask(connection: sqlite3.Connection) -> int:
@@ -85,7 +85,7 @@ async def test_a_page_costs_the_same_out_of_many_as_out_of_few(app: AppFixture) 
             index, where = sqlite._index_for(box.id, query)
             page = sqlite._build_page(sqlite._iter_messages(connection, index, where, query), query)
             connection.set_progress_handler(None, 1)
-            assert len(page.found) == query.limit
+            assert len(page.items) == query.limit
             return taken
 
         return await app.container.database.read(ask)
@@ -99,22 +99,22 @@ async def test_a_page_costs_the_same_out_of_many_as_out_of_few(app: AppFixture) 
 
 
 async def test_filter_without_matches_scans_limited_rows(app: AppFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ivr.storage.sqlite.listing.LOOKED_AT", 300)
+    monkeypatch.setattr("ivr.storage.sqlite.listing.MAX_ROWS_SCANNED", 300)
     box = await app.create_box()
     await app.container.database.write(lambda c: insert_messages(c, box, 1000))
     looked_at = 0
 
-    def fits(listed: listing.ListedMessage) -> bool:
+    def fits(listed: listing.MessageSummary) -> bool:
         nonlocal looked_at
         looked_at += 1
         return listed.message.caller.number == "990"
 
     after, found, pages = None, 0, 0
     while True:
-        page = await app.container.api_services.lists.messages_of_boxes([box.id], MessagesWanted(5, fits, after))
-        found += len(page.found)
+        page = await app.container.api_services.lists.list_box_messages([box.id], MessageQuery(5, fits, after))
+        found += len(page.items)
         pages += 1
-        if (after := page.next) is None:
+        if (after := page.next_key) is None:
             break
     assert (found, pages) == (1, 4)
     assert looked_at == 1000

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ivr.errors import NotFound, PastRetention, PreconditionFailed
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import Caller, ChangeReason, Counts, Folder, Message, OpenFolder
+from ivr.storage.records import Caller, ChangeReason, Folder, FolderCounts, Message, OpenFolder
 from ivr.storage.sqlite import message_rows
 from tests.support.app_fixture import NOON, AppFixture
 
@@ -22,7 +22,7 @@ NEVER = 0
 async def cursor_ids(app: AppFixture, opened: OpenFolder) -> list[Message]:
     found: list[Message] = []
     after = None
-    while message := await app.container.messages.next(opened, after):
+    while message := await app.container.messages.next_message(opened, after):
         found.append(message)
         after = message.order
     return found
@@ -31,10 +31,10 @@ async def cursor_ids(app: AppFixture, opened: OpenFolder) -> list[Message]:
 async def open_folder(
     app: AppFixture, box: Mailbox, folder: Folder = Folder.NEW, *, oldest_first: bool = False
 ) -> OpenFolder:
-    found, first = await app.container.messages.open(
+    found, first = await app.container.messages.open_folder(
         box.account_id, box.id, folder, oldest_first=oldest_first, not_before=NEVER
     )
-    assert first == await app.container.messages.next(found, None)
+    assert first == await app.container.messages.next_message(found, None)
     return found
 
 
@@ -63,7 +63,7 @@ async def test_message_does_not_exist_through_another_box(app: AppFixture) -> No
     with pytest.raises(NotFound):
         await app.container.messages.get(other.id, message.id, NEVER)
     with pytest.raises(NotFound):
-        await app.container.messages.move_to(other.id, message.id, Folder.SAVED, ChangeReason.KEY)
+        await app.container.messages.move_to_folder(other.id, message.id, Folder.SAVED, ChangeReason.DTMF)
 
 
 async def test_message_past_retention_raises_and_is_not_listed(app: AppFixture) -> None:
@@ -78,15 +78,15 @@ async def test_counts_of_now_leave_out_what_passed_retention(app: AppFixture) ->
     box = await app.create_box()
     await insert_message(app, box, time=NOON - 100)
     await insert_message(app, box, time=NOON)
-    assert await app.container.messages.counts_now(box.account_id, box.id, NOON - 50) == Counts(new=1)
-    assert await app.container.messages.counts(box.id) == Counts(new=1), "and so it stays"
+    assert await app.container.messages.expire_and_count(box.account_id, box.id, NOON - 50) == FolderCounts(new=1)
+    assert await app.container.messages.counts(box.id) == FolderCounts(new=1), "and so it stays"
 
 
 async def test_expiry_takes_messages_out_of_the_counts(app: AppFixture) -> None:
     box = await app.create_box()
     old, young = await insert_message(app, box, time=NOON - 100), await insert_message(app, box, time=NOON)
     assert await app.container.messages.expire(box.account_id, NOON - 50, 10) == 1
-    assert await app.container.messages.counts(box.id) == Counts(new=1)
+    assert await app.container.messages.counts(box.id) == FolderCounts(new=1)
     assert [m.id for m in await cursor_ids(app, await open_folder(app, box))] == [young.id]
     with pytest.raises(PastRetention):
         await app.container.messages.get(box.id, old.id, NEVER)
@@ -112,10 +112,10 @@ async def test_cursor_excludes_messages_added_after_opening(app: AppFixture) -> 
     box = await app.create_box()
     there = await insert_message(app, box, time=NOON)
     saved = await insert_message(app, box, time=NOON - 5)
-    await app.container.messages.move_to(box.id, saved.id, Folder.SAVED, ChangeReason.KEY)
+    await app.container.messages.move_to_folder(box.id, saved.id, Folder.SAVED, ChangeReason.DTMF)
     folder = await open_folder(app, box)
     await insert_message(app, box, time=NOON - 10)
-    await app.container.messages.move_to(box.id, saved.id, Folder.NEW, ChangeReason.REQUEST)
+    await app.container.messages.move_to_folder(box.id, saved.id, Folder.NEW, ChangeReason.API_REQUEST)
     assert [m.id for m in await cursor_ids(app, folder)] == [there.id]
     assert len(await cursor_ids(app, await open_folder(app, box))) == 3
 
@@ -123,32 +123,32 @@ async def test_cursor_excludes_messages_added_after_opening(app: AppFixture) -> 
 async def test_a_folder_change_remembers_where_it_came_from(app: AppFixture) -> None:
     box = await app.create_box()
     message = await insert_message(app, box)
-    await app.container.messages.move_to(box.id, message.id, Folder.SAVED, ChangeReason.KEY)
-    deleted = await app.container.messages.move_to(box.id, message.id, Folder.DELETED, ChangeReason.KEY)
+    await app.container.messages.move_to_folder(box.id, message.id, Folder.SAVED, ChangeReason.DTMF)
+    deleted = await app.container.messages.move_to_folder(box.id, message.id, Folder.DELETED, ChangeReason.DTMF)
     assert (deleted.folder, deleted.folder_before, deleted.revision) == ("deleted", "saved", 3)
-    restored = await app.container.messages.restore(box.id, message.id, ChangeReason.KEY)
+    restored = await app.container.messages.restore_from_deleted(box.id, message.id, ChangeReason.DTMF)
     assert restored.folder == "saved"
 
 
 async def test_changing_to_the_folder_where_it_is_changes_nothing(app: AppFixture) -> None:
     box = await app.create_box()
     message = await insert_message(app, box)
-    same = await app.container.messages.move_to(box.id, message.id, Folder.NEW, ChangeReason.KEY)
+    same = await app.container.messages.move_to_folder(box.id, message.id, Folder.NEW, ChangeReason.DTMF)
     assert same == message
-    assert (await app.container.messages.restore(box.id, message.id, ChangeReason.KEY)) == message
+    assert (await app.container.messages.restore_from_deleted(box.id, message.id, ChangeReason.DTMF)) == message
 
 
 async def test_change_with_outdated_revision_is_rejected(app: AppFixture) -> None:
     box = await app.create_box()
     message = await insert_message(app, box)
-    await app.container.messages.move_to(box.id, message.id, Folder.SAVED, ChangeReason.KEY)
+    await app.container.messages.move_to_folder(box.id, message.id, Folder.SAVED, ChangeReason.DTMF)
     with pytest.raises(PreconditionFailed):
-        await app.container.messages.move_to(
-            box.id, message.id, Folder.DELETED, ChangeReason.REQUEST, seen=message.revision
+        await app.container.messages.move_to_folder(
+            box.id, message.id, Folder.DELETED, ChangeReason.API_REQUEST, expected_revision=message.revision
         )
     assert await app.folder_of(message) == "saved"
-    await app.container.messages.move_to(
-        box.id, message.id, Folder.DELETED, ChangeReason.REQUEST, seen=message.revision + 1
+    await app.container.messages.move_to_folder(
+        box.id, message.id, Folder.DELETED, ChangeReason.API_REQUEST, expected_revision=message.revision + 1
     )
     assert await app.folder_of(message) == "deleted"
 
@@ -156,9 +156,9 @@ async def test_change_with_outdated_revision_is_rejected(app: AppFixture) -> Non
 async def test_conditional_move_skips_messages_in_other_folders(app: AppFixture) -> None:
     box = await app.create_box()
     message = await insert_message(app, box)
-    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, ChangeReason.KEY)
-    kept = await app.container.messages.move_to(
-        box.id, message.id, Folder.SAVED, ChangeReason.HEARD, only_from=Folder.NEW
+    await app.container.messages.move_to_folder(box.id, message.id, Folder.DELETED, ChangeReason.DTMF)
+    kept = await app.container.messages.move_to_folder(
+        box.id, message.id, Folder.SAVED, ChangeReason.PLAYED, required_folder=Folder.NEW
     )
     assert kept.folder == "deleted"
 
@@ -166,18 +166,18 @@ async def test_conditional_move_skips_messages_in_other_folders(app: AppFixture)
 async def test_soft_deleted_message_is_invisible_everywhere(app: AppFixture) -> None:
     box = await app.create_box()
     message, other = await insert_message(app, box), await insert_message(app, box)
-    assert await app.container.messages.remove(box.id, [message.id, "nonsense"]) == [message.id]
+    assert await app.container.messages.soft_delete(box.id, [message.id, "nonsense"]) == [message.id]
     assert [m.id for m in await app.messages(box)] == [other.id]
-    assert await app.container.messages.counts(box.id) == Counts(new=1)
-    assert await app.container.messages.bytes(box.id) == other.bytes
+    assert await app.container.messages.counts(box.id) == FolderCounts(new=1)
+    assert await app.container.messages.used_bytes(box.id) == other.bytes
 
 
 async def test_message_in_deleted_folder_is_not_soft_deleted(app: AppFixture) -> None:
     box = await app.create_box()
     message = await insert_message(app, box)
-    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, ChangeReason.KEY)
+    await app.container.messages.move_to_folder(box.id, message.id, Folder.DELETED, ChangeReason.DTMF)
     assert [m.id for m in await app.messages(box)] == [message.id]
-    assert await app.container.messages.counts(box.id) == Counts(deleted=1)
+    assert await app.container.messages.counts(box.id) == FolderCounts(deleted=1)
 
 
 async def test_a_box_that_was_deleted_takes_no_message(app: AppFixture) -> None:
@@ -191,8 +191,8 @@ async def test_a_box_that_was_deleted_takes_no_message(app: AppFixture) -> None:
 async def test_each_change_enqueues_outbox_events(app: AppFixture) -> None:
     box = await app.create_box()
     message = await insert_message(app, box)
-    await app.container.messages.move_to(box.id, message.id, Folder.SAVED, ChangeReason.HEARD)
-    await app.container.messages.move_to(box.id, message.id, Folder.DELETED, ChangeReason.KEY)
+    await app.container.messages.move_to_folder(box.id, message.id, Folder.SAVED, ChangeReason.PLAYED)
+    await app.container.messages.move_to_folder(box.id, message.id, Folder.DELETED, ChangeReason.DTMF)
     sql = "SELECT kind, message_id, payload FROM outbox ORDER BY id"
     asked = await app.container.database.read(lambda c: [tuple(row) for row in c.execute(sql)])
     assert asked == [
@@ -222,21 +222,21 @@ async def test_counters_are_right_after_any_verbs(app: AppFixture, verbs: list[t
             message = known[n % len(known)]
             try:
                 if verb == "remove":
-                    await app.container.messages.remove(box.id, [message.id])
+                    await app.container.messages.soft_delete(box.id, [message.id])
                 elif verb == "restore":
-                    await app.container.messages.restore(box.id, message.id, ChangeReason.KEY)
+                    await app.container.messages.restore_from_deleted(box.id, message.id, ChangeReason.DTMF)
                 else:
                     folder = {"save": Folder.SAVED, "delete": Folder.DELETED, "new": Folder.NEW}[verb]
-                    await app.container.messages.move_to(box.id, message.id, folder, ChangeReason.KEY)
+                    await app.container.messages.move_to_folder(box.id, message.id, folder, ChangeReason.DTMF)
             except NotFound:
                 pass
     there = await app.messages(box)
     folders: list[str] = [m.folder for m in there]
     urgent: list[str] = [m.folder for m in there if m.urgent]
-    assert await app.container.messages.counts(box.id) == Counts(
+    assert await app.container.messages.counts(box.id) == FolderCounts(
         *map(folders.count, ("new", "saved", "deleted")), *map(urgent.count, ("new", "saved"))
     )
-    assert await app.container.messages.bytes(box.id) == sum(m.bytes for m in there)
+    assert await app.container.messages.used_bytes(box.id) == sum(m.bytes for m in there)
 
 
 def query_plan(statement: str, connection: sqlite3.Connection) -> list[str]:

@@ -103,7 +103,7 @@ class AppFixture:
         """A message of `s` seconds, left `age_s` seconds ago."""
         pcm = b"\x01\x02" * int(s * 8000)
         time = int(self.clock.now() - age_s)
-        return await self.container.delivery.bring(
+        return await self.container.delivery.import_recording(
             mailbox, pcm, Caller(caller, ""), time, Folder(folder), urgent=urgent
         )
 
@@ -111,7 +111,7 @@ class AppFixture:
         """A greeting or a name of so many seconds, not yet in use; its id."""
         media_id = secrets.token_hex(16)
         pcm = b"\x01\x02" * int(s * 8000)
-        size = self.container.recordings.write(pcm, self.container.recordings.media(mailbox.account_id, media_id))
+        size = self.container.recordings.write(pcm, self.container.recordings.media_path(mailbox.account_id, media_id))
         now = int(self.clock.now())
         media = StoredMedia(media_id, mailbox.account_id, mailbox.id, kind, int(s * 1000), size, now)
         await SqliteMedia(self.container.database, self.clock).add(media)
@@ -126,7 +126,7 @@ class AppFixture:
         return (await self.container.messages.get(message.box_id, message.id, 0)).folder
 
     async def messages(self, mailbox: Mailbox) -> list[Message]:
-        return await self.container.messages.page(mailbox.id, None, 0, None, 1000)
+        return await self.container.messages.list_page(mailbox.id, None, 0, None, 1000)
 
     def new_call(
         self, script: Iterable[ScriptStep] = (), *, endpoint: str | None = None, path: str = "check", caller: str = "5550100",

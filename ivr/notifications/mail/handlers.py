@@ -8,7 +8,7 @@ from ivr.audio.formats import by_name
 from ivr.errors import InvalidAudio, NotFound, NotificationFailed, NotificationUndeliverable, PastRetention, SoundsError
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.renditions import Forms, Given
+from ivr.mailbox.renditions import AudioRenditions, RenderedAudio
 from ivr.notifications.mail import template_context
 from ivr.notifications.mail.compose import compose
 from ivr.notifications.mail.smtp import SmtpClient
@@ -32,7 +32,7 @@ class MailSender:
         *,
         boxes: Boxes,
         messages: MessageStore,
-        renditions: Forms,
+        renditions: AudioRenditions,
         templates: MailTemplates,
         smtp: SmtpClient,
         settings: MailSettings,
@@ -94,7 +94,7 @@ class MailSender:
     async def _build_attachment(self, mailbox: Mailbox, message: Message) -> Attachment:
         extension = mailbox.settings.media_extension
         try:
-            rendition = await self._renditions.give(message, by_name(extension))
+            rendition = await self._renditions.render(message, by_name(extension))
             fits = rendition.size <= self._settings.max_attachment_mb * BYTES_PER_MB
             content = await asyncio.to_thread(_read_rendition, rendition) if fits else None
         except (NotFound, InvalidAudio, SoundsError, OSError) as error:
@@ -119,17 +119,17 @@ class AfterNotifyAction:
             box = (await self._boxes.get(task.box_id)).settings
             if (box.save_after_notify or box.delete_after_notify) and task.message_id:
                 folder = Folder.SAVED if box.save_after_notify else Folder.DELETED
-                await self._messages.move_to(
-                    task.box_id, task.message_id, folder, ChangeReason.NOTIFIED, only_from=Folder.NEW
+                await self._messages.move_to_folder(
+                    task.box_id, task.message_id, folder, ChangeReason.AFTER_NOTIFICATION, required_folder=Folder.NEW
                 )
         except (NotFound, PastRetention):
             pass
         return None
 
 
-def _read_rendition(rendition: Given) -> bytes:
-    parts = [rendition.head]
-    for path, start, length in rendition.files:
+def _read_rendition(rendition: RenderedAudio) -> bytes:
+    parts = [rendition.header]
+    for path, start, length in rendition.segments:
         with path.open("rb") as file:
             file.seek(start)
             parts.append(file.read(length))

@@ -14,9 +14,9 @@ from babel.dates import format_datetime
 
 from ivr import __version__
 from ivr.directory.models import User
-from ivr.mailbox.boxes import public
+from ivr.mailbox.boxes import to_document
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import Caller, Counts, Message
+from ivr.storage.records import Caller, FolderCounts, Message
 
 DATE_PATTERNS = {"en": "EEEE, MMMM d, y 'at' HH:mm"}
 MAX_CALLER_LENGTH = 100
@@ -45,7 +45,7 @@ class Attachment:
 def attachment_filename(mailbox: Mailbox, message: Message) -> str:
     """Return `<caller>_<date>_<time>.<extension>` in lower case, with `_` for blanks, URL-encoded as in Kazoo."""
     caller = to_single_line(message.caller.name or message.caller.number or "unknown")[:MAX_CALLER_LENGTH]
-    date = f"{mailbox.local(message.time):%Y-%m-%d_%H-%M-%S}"
+    date = f"{mailbox.local_time(message.time):%Y-%m-%d_%H-%M-%S}"
     name = f"{caller}_{date}.{mailbox.settings.media_extension}".lower().replace(" ", "_")
     return quote(name, safe="+").lstrip(".")
 
@@ -61,12 +61,12 @@ def transcription_text(message: Message) -> str:
     return str(stored.get("text") or "") if isinstance(stored, dict) and stored.get("result") == "success" else ""
 
 
-def box_context(mailbox: Mailbox, counts: Counts) -> dict[str, Any]:
+def box_context(mailbox: Mailbox, counts: FolderCounts) -> dict[str, Any]:
     """Return the variables of a mail about a box."""
     box = mailbox.settings
     return {
         "voicemail": {
-            **{key: value for key, value in public(box).items() if key != "pin_secret_ref"},
+            **{key: value for key, value in to_document(box).items() if key != "pin_secret_ref"},
             "id": mailbox.id,
             "name": box.name,
             "box": mailbox.number,
@@ -75,7 +75,7 @@ def box_context(mailbox: Mailbox, counts: Counts) -> dict[str, Any]:
             "vmbox_name": box.name,
             "vmbox_number": mailbox.number,
             "vmbox_include_message_on_notify": box.include_message_on_notify,
-            "max_messages": mailbox.system.max_message_count,
+            "max_messages": mailbox.voicemail_settings.max_message_count,
             "message_count": counts.new + counts.saved,
             "new_count": counts.new,
             "saved_count": counts.saved,
@@ -94,7 +94,7 @@ def box_context(mailbox: Mailbox, counts: Counts) -> dict[str, Any]:
 
 
 def message_context(
-    mailbox: Mailbox, counts: Counts, message: Message, attachment: Attachment | None
+    mailbox: Mailbox, counts: FolderCounts, message: Message, attachment: Attachment | None
 ) -> dict[str, Any]:
     """Return the variables of a mail about a message."""
     context = box_context(mailbox, counts)
@@ -116,7 +116,7 @@ def message_context(
         "from": _parse_sip_uri(message.from_uri),
         "to": _parse_sip_uri(message.to_uri),
         "date_called": {
-            "local": _format_date(mailbox.local(message.time), mailbox.language),
+            "local": _format_date(mailbox.local_time(message.time), mailbox.language),
             "utc": f"{datetime.fromtimestamp(message.time, UTC):%Y-%m-%d %H:%M:%S} UTC",
         },
         "call_id": message.call_id,

@@ -64,7 +64,7 @@ class TranscriptionHandler:
 
     async def _transcribe_audio(self, message: Message) -> dict[str, str]:
         try:
-            text = await self._transcriber.transcribe(self._delivery.audio(message))
+            text = await self._transcriber.transcribe(self._delivery.audio_paths(message))
         except NotificationFailed as error:
             log.error("transcription.failed", message=message.id, error=str(error))
             return {"result": "error", "text": ""}

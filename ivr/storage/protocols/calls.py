@@ -13,11 +13,11 @@ class CallStore(Protocol):
     async def begin(self, call: LiveCall) -> str:
         """A call has begun; gives the id that its record will have."""
 
-    async def add(self, call: CallRecord) -> None:
+    async def finish(self, call: CallRecord) -> None:
         """Keep the record of a call: it is over."""
 
-    async def signed_in(self, call_id: str, box_id: str, own_phone: bool) -> None:
+    async def record_sign_in(self, call_id: str, box_id: str, own_phone: bool) -> None:
         """Somebody has signed in to a box in this call."""
 
-    async def take_up(self, channel: str, uniqueid: str, now: int) -> InterruptedCall | None:
+    async def take_over(self, channel: str, uniqueid: str, now: int) -> InterruptedCall | None:
         """What another service, or an earlier run of this one, knew of this call, which it no longer has."""

@@ -13,8 +13,8 @@ from typing import Protocol
 from ivr.storage.records import (
     BoxRecord,
     ChangeReason,
-    Counts,
     Folder,
+    FolderCounts,
     MediaKind,
     Message,
     OpenFolder,
@@ -32,19 +32,19 @@ class BoxStore(Protocol):
     async def get(self, box_id: str) -> BoxRecord:
         """Raises `NotFound`."""
 
-    async def by_number(self, account_id: str, number: str) -> BoxRecord | None:
+    async def find_by_number(self, account_id: str, number: str) -> BoxRecord | None:
         """The box that a mailbox number or alias belongs to."""
 
-    async def owned(self, account_id: str, owner_id: str, limit: int) -> list[BoxRecord]:
+    async def list_by_owner(self, account_id: str, owner_id: str, limit: int) -> list[BoxRecord]:
         """At most `limit` boxes of one owner, by number."""
 
-    async def of_account(self, account_id: str) -> list[BoxRecord]:
+    async def list_by_account(self, account_id: str) -> list[BoxRecord]:
         """All boxes of an account, by number."""
 
     async def replace(self, box: BoxRecord) -> BoxRecord:
         """New settings; `revision` must be the stored one, and goes up. Raises `NotFound`, `Conflict`."""
 
-    async def remove(self, box_id: str, *, seen: int | None = None) -> None:
+    async def soft_delete(self, box_id: str, *, expected_revision: int | None = None) -> None:
         """Soft delete of the box and of its messages.
 
         Raises `NotFound`; `PreconditionFailed` where its revision is not `seen`.
@@ -60,7 +60,12 @@ class MessageStore(Protocol):
     """
 
     async def add(
-        self, message: Message, take_id: str | None = None, *, quiet: bool = False, said: bool = False
+        self,
+        message: Message,
+        take_id: str | None = None,
+        *,
+        suppress_notifications: bool = False,
+        exempt_from_quota: bool = False,
     ) -> list[Message]:
         """A message whose audio is synced appears, and the take that it was is over; gives what went for it.
 
@@ -71,75 +76,81 @@ class MessageStore(Protocol):
     async def get(self, box_id: str, message_id: str, not_before: int) -> Message:
         """Raises `NotFound`; `PastRetention` for one left before `not_before` (Unix s)."""
 
-    async def counts(self, box_id: str) -> Counts:
+    async def counts(self, box_id: str) -> FolderCounts:
         """How many messages are in each folder."""
 
-    async def counts_now(self, account_id: str, box_id: str, not_before: int) -> Counts:
+    async def expire_and_count(self, account_id: str, box_id: str, not_before: int) -> FolderCounts:
         """The same, once what passed retention (Unix s) is out of sight."""
 
-    async def bytes(self, box_id: str, *, without: Folder | None = None) -> int:
+    async def used_bytes(self, box_id: str, *, exclude_folder: Folder | None = None) -> int:
         """How much a box holds: messages of every folder, or of all but one, and greetings."""
 
-    async def open(
+    async def open_folder(
         self, account_id: str, box_id: str, folder: Folder, *, oldest_first: bool, not_before: int
     ) -> tuple[OpenFolder, Message | None]:
         """A folder as it is now, and its first message."""
 
-    async def next(self, folder: OpenFolder, after: tuple[bool, int, str] | None) -> Message | None:
+    async def next_message(self, folder: OpenFolder, after: tuple[bool, int, str] | None) -> Message | None:
         """The message behind the one whose `order` is `after`, in the order of play; None: the first."""
 
-    async def move_to(
+    async def move_to_folder(
         self,
         box_id: str,
         message_id: str,
         folder: Folder,
-        because: ChangeReason,
+        reason: ChangeReason,
         *,
-        only_from: Folder | None = None,
-        seen: int | None = None,
+        required_folder: Folder | None = None,
+        expected_revision: int | None = None,
     ) -> Message:
         """Change its folder; one that is there already, or not in `only_from`, stays as it is.
 
         Raises `NotFound`; `PreconditionFailed` where its revision is no longer `seen`.
         """
 
-    async def restore(self, box_id: str, message_id: str, because: ChangeReason) -> Message:
+    async def restore_from_deleted(self, box_id: str, message_id: str, reason: ChangeReason) -> Message:
         """From `deleted` back to where it came from. Raises `NotFound`."""
 
-    async def add_copies(self, copies: Sequence[Message], of: Message, *, seen: int | None = None) -> list[Message]:
+    async def copy_to_boxes(
+        self, copies: Sequence[Message], original: Message, *, expected_revision: int | None = None
+    ) -> list[Message]:
         """Copies of one message appear, quietly, each in its box, or none does; gives what went for them.
 
         Raises `NotFound`, `BoxFull`; `PreconditionFailed` where the revision of the message is no longer `seen`.
         """
 
-    async def add_moved(self, moved: Message, of: Message, *, seen: int | None = None) -> list[Message]:
+    async def transfer_to_box(
+        self, copy: Message, original: Message, *, expected_revision: int | None = None
+    ) -> list[Message]:
         """The same for one copy, and the box that the message was in loses it."""
 
-    async def bring_back(self, box_id: str, message_id: str, because: ChangeReason) -> Message:
+    async def undelete(self, box_id: str, message_id: str, reason: ChangeReason) -> Message:
         """Restore, from `deleted` or after a soft delete. Raises `BoxFull`; `NotFound`, which says so where it is
         too late."""
 
-    async def soft_deleted(self, box_id: str, limit: int) -> list[Message]:
+    async def list_soft_deleted(self, box_id: str, limit: int) -> list[Message]:
         """What `bring_back` can still bring back to a box, the last deleted first."""
 
     async def is_known(self, message_id: str) -> bool:
         """Whether there is or ever was a message of that id, in any box."""
 
-    async def remove(self, box_id: str, message_ids: Sequence[str], *, seen: int | None = None) -> list[str]:
+    async def soft_delete(
+        self, box_id: str, message_ids: Sequence[str], *, expected_revision: int | None = None
+    ) -> list[str]:
         """Soft delete: invisible from now on. Gives those that were there.
 
         Raises `PreconditionFailed` where the revision of one is not `seen`: then all stay.
         """
 
-    async def page(
+    async def list_page(
         self, box_id: str, folder: Folder | None, not_before: int, after: str | None, limit: int
     ) -> list[Message]:
         """Messages of a box, newest first, behind the id `after`."""
 
-    async def tell_full(self, account_id: str, box_id: str) -> None:
+    async def enqueue_box_full(self, account_id: str, box_id: str) -> None:
         """A caller found the box full: ask for its owner to be told (kazoo-behaviour §5.2)."""
 
-    async def refresh_light(self, account_id: str, box_id: str) -> None:
+    async def enqueue_mwi(self, account_id: str, box_id: str) -> None:
         """Ask for the box's message light to be set anew, as at the end of every sign-in (kazoo-behaviour §3.6)."""
 
     async def expire(self, account_id: str, not_before: int, limit: int) -> int:
@@ -149,7 +160,9 @@ class MessageStore(Protocol):
 class UploadStore(Protocol):
     """What programs bring."""
 
-    async def set_audio(self, brought: Message, *, seen: int | None = None) -> tuple[Message, list[Message]]:
+    async def set_audio(
+        self, updated: Message, *, expected_revision: int | None = None
+    ) -> tuple[Message, list[Message]]:
         """A message has other audio, or its first: name, length, bytes, type of `brought`; its owner can hear it now.
 
         What it had, intro and all, follows when nobody who began to hear it can still be at it. Gives the message, and
@@ -167,19 +180,19 @@ class TakeStore(Protocol):
     async def mark_urgent(self, take_id: str, urgent: bool) -> None:
         """Set `urgent` in its payload; a take that is gone stays gone."""
 
-    async def drop(self, take_id: str) -> None:
+    async def discard(self, take_id: str) -> None:
         """It was replaced, or too short: it will never be adopted."""
 
-    async def put_aside(self, take_id: str) -> list[Take]:
+    async def mark_awaiting_owner(self, take_id: str) -> list[Take]:
         """Keep it until its owner decides. Gives the older ones of that box and purpose, which are over by that.
 
         Raises `NotFound` where it is over already.
         """
 
-    async def aside(self, box_id: str) -> list[Take]:
+    async def list_awaiting_owner(self, box_id: str) -> list[Take]:
         """Those of one box that are put aside, oldest first; one a purpose at most."""
 
-    async def left_behind(self) -> list[Take]:
+    async def list_unfinished(self) -> list[Take]:
         """All takes but those put aside, oldest first: after a start, those whose calls the last run did not finish."""
 
 
@@ -189,14 +202,14 @@ class MediaStore(Protocol):
     async def add(self, media: StoredMedia) -> None:
         """A recording whose audio is synced appears."""
 
-    async def use(
+    async def activate(
         self,
         media: StoredMedia,
         *,
         user_id: str | None = None,
         take_id: str | None = None,
-        until: int | None = None,
-        instead_of: str | None = None,
+        expires_at: int | None = None,
+        expected_media_id: str | None = None,
     ) -> None:
         """A recording whose audio is synced appears, and its box uses it from now on; with `user_id` that user does.
 
@@ -205,8 +218,8 @@ class MediaStore(Protocol):
         does. Raises `NotFound`, `BoxFull`; `PreconditionFailed` where not the recording with the id `instead_of` is in use.
         """
 
-    async def stop_using(
-        self, box_id: str, kind: MediaKind, *, user_id: str | None = None, instead_of: str | None = None
+    async def deactivate(
+        self, box_id: str, kind: MediaKind, *, user_id: str | None = None, expected_media_id: str | None = None
     ) -> bool:
         """The box has no such recording any more, nor, with `user_id`, that user; whether one was in use.
 

@@ -12,12 +12,20 @@ from ivr.storage.records.directory import (
     TokenKind,
     UserRecord,
 )
-from ivr.storage.records.messages import GREGORIAN_EPOCH, Caller, ChangeReason, Counts, Folder, Message, OpenFolder
+from ivr.storage.records.messages import (
+    GREGORIAN_OFFSET_S,
+    Caller,
+    ChangeReason,
+    Folder,
+    FolderCounts,
+    Message,
+    OpenFolder,
+)
 from ivr.storage.records.mwi import BoxMwiCounts, EndpointMwiCounts
 from ivr.storage.records.outbox import LEASE_S, NEVER_DUE, OutboxTask, TaskKind
 
 __all__ = [
-    "GREGORIAN_EPOCH",
+    "GREGORIAN_OFFSET_S",
     "LEASE_S",
     "NEVER_DUE",
     "TOKEN_ID_LENGTH",
@@ -29,7 +37,7 @@ __all__ = [
     "CallRecord",
     "Caller",
     "ChangeReason",
-    "Counts",
+    "FolderCounts",
     "EndpointMwiCounts",
     "EndpointRecord",
     "Folder",

@@ -50,13 +50,13 @@ class RecordingPurpose(StrEnum):
     MESSAGE = "message"
     INTRO = "intro"
     GREETING = "greeting"
-    TEMPORARY = "temporary"
+    TEMPORARY_GREETING = "temporary"
     NAME = "name"
 
 
 class TakeState(StrEnum):
     RECORDING = "recording"
-    REVIEWED = "reviewed"
+    UNDER_REVIEW = "reviewed"
     """Recorded, and the caller is asked about it."""
     AWAITING_OWNER = "aside"
     """A greeting or a name whose call ended before its owner decided: they are asked at their next sign-in."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-GREGORIAN_EPOCH = 62_167_219_200
+GREGORIAN_OFFSET_S = 62_167_219_200
 """Seconds from year 0 to 1970: REST speaks Gregorian seconds (kazoo-behaviour §3.2)."""
 
 
@@ -18,10 +18,10 @@ class Folder(StrEnum):
 class ChangeReason(StrEnum):
     """Why a message changed, for the events that tell of it (kazoo-behaviour §5.2)."""
 
-    KEY = "dtmf"
-    HEARD = "heard"
-    NOTIFIED = "after_notify"
-    REQUEST = "crossbar_action"
+    DTMF = "dtmf"
+    PLAYED = "heard"
+    AFTER_NOTIFICATION = "after_notify"
+    API_REQUEST = "crossbar_action"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Message:
     @property
     def gregorian(self) -> int:
         """Seconds since year 0."""
-        return self.time + GREGORIAN_EPOCH
+        return self.time + GREGORIAN_OFFSET_S
 
     @property
     def has_audio(self) -> bool:
@@ -88,7 +88,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class FolderCounts:
     """How many messages a box has in each folder."""
 
     new: int = 0

@@ -52,7 +52,7 @@ class SqliteBoxes:
             raise NotFound(f"there is no box {box_id!r}")
         return _box_from_row(row)
 
-    async def by_number(self, account_id: str, number: str) -> BoxRecord | None:
+    async def find_by_number(self, account_id: str, number: str) -> BoxRecord | None:
         sql = (
             "SELECT boxes.* FROM numbers JOIN boxes ON boxes.id = numbers.box_id"
             f" WHERE numbers.account_id = ? AND numbers.number = ? AND {NOT_DELETED}"
@@ -60,12 +60,12 @@ class SqliteBoxes:
         row = await self._database.read(lambda c: c.execute(sql, (account_id, number)).fetchone())
         return _box_from_row(row) if row else None
 
-    async def owned(self, account_id: str, owner_id: str, limit: int) -> list[BoxRecord]:
+    async def list_by_owner(self, account_id: str, owner_id: str, limit: int) -> list[BoxRecord]:
         sql = f"SELECT * FROM boxes WHERE account_id = ? AND owner_id = ? AND {NOT_DELETED} ORDER BY mailbox LIMIT ?"
         rows = await self._database.read(lambda c: c.execute(sql, (account_id, owner_id, limit)).fetchall())
         return [_box_from_row(row) for row in rows]
 
-    async def of_account(self, account_id: str) -> list[BoxRecord]:
+    async def list_by_account(self, account_id: str) -> list[BoxRecord]:
         sql = f"SELECT * FROM boxes WHERE account_id = ? AND {NOT_DELETED} ORDER BY mailbox"
         return [
             _box_from_row(row) for row in await self._database.read(lambda c: c.execute(sql, (account_id,)).fetchall())
@@ -96,7 +96,7 @@ class SqliteBoxes:
         await self._database.write(verb)
         return await self.get(box.id)
 
-    async def remove(self, box_id: str, *, seen: int | None = None) -> None:
+    async def soft_delete(self, box_id: str, *, expected_revision: int | None = None) -> None:
         now = int(self._clock.now())
 
         def verb(connection: sqlite3.Connection) -> None:
@@ -104,7 +104,7 @@ class SqliteBoxes:
             row = connection.execute(sql, (now, box_id)).fetchone()
             if row is None:
                 raise NotFound(f"there is no box {box_id!r}")
-            message_rows.check_revision(row["revision"], seen)
+            message_rows.check_revision(row["revision"], expected_revision)
             connection.execute("DELETE FROM numbers WHERE box_id = ?", (box_id,))
             connection.execute(
                 "UPDATE messages SET deleted_at = ?, revision = revision + 1 WHERE box_id = ? AND deleted_at IS NULL",

@@ -33,7 +33,7 @@ class SqliteCalls:
         await self._database.write(lambda c: _insert(c, "live_calls", row))
         return str(row["id"])
 
-    async def add(self, call: CallRecord) -> None:
+    async def finish(self, call: CallRecord) -> None:
         row = {
             **_column_values(call),
             "id": call.id or self._ids.new_document_id(),
@@ -78,11 +78,11 @@ class SqliteCalls:
 
         await self._database.write(verb)
 
-    async def signed_in(self, call_id: str, box_id: str, own_phone: bool) -> None:
+    async def record_sign_in(self, call_id: str, box_id: str, own_phone: bool) -> None:
         sql = "UPDATE live_calls SET box_id = ?, own_phone = ? WHERE id = ?"
         await self._database.write(lambda c: c.execute(sql, (box_id, own_phone, call_id)).rowcount)
 
-    async def take_up(self, channel: str, uniqueid: str, now: int) -> InterruptedCall | None:
+    async def take_over(self, channel: str, uniqueid: str, now: int) -> InterruptedCall | None:
         sql = "SELECT * FROM live_calls WHERE uniqueid = ? AND channel = ? ORDER BY seen_at"
         values = (uniqueid, channel)
         if not await self._database.read(lambda c: c.execute(sql, values).fetchall()):

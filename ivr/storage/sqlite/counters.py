@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from ivr.storage.records import Counts, Folder, Message
+from ivr.storage.records import Folder, FolderCounts, Message
 
 
 def adjust(
@@ -37,14 +37,14 @@ def adjust_for_message(connection: sqlite3.Connection, message: Message, folder:
         )
 
 
-def read_counts(connection: sqlite3.Connection, box_id: str) -> Counts:
+def read_counts(connection: sqlite3.Connection, box_id: str) -> FolderCounts:
     rows = connection.execute("SELECT folder, urgent, messages FROM counters WHERE box_id = ?", (box_id,)).fetchall()
     kept = {(row["folder"], row["urgent"]): int(row["messages"]) for row in rows}
 
     def of(folder: str, *urgencies: int) -> int:
         return sum(kept.get((folder, urgent), 0) for urgent in urgencies)
 
-    return Counts(
+    return FolderCounts(
         new=of("new", 0, 1),
         saved=of("saved", 0, 1),
         deleted=of("deleted", 0, 1),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from ivr.mailbox.listing import LOOKED_AT, BoxesWanted, ListedBox, ListedMessage, MessagesWanted, Page
+from ivr.mailbox.listing import MAX_ROWS_SCANNED, BoxQuery, BoxSummary, MessageQuery, MessageSummary, Page
 from ivr.storage.records import BoxRecord
 from ivr.storage.sqlite import counters, message_rows
 from ivr.storage.sqlite.database import Database
@@ -18,55 +18,55 @@ from ivr.storage.sqlite.database import Database
 FETCH_SIZE = 500
 """Rows fetched at a time, once the first page's worth did not do."""
 
-T = TypeVar("T", ListedMessage, ListedBox)
+T = TypeVar("T", MessageSummary, BoxSummary)
 
 
-class SqliteLists:
-    """The `Lists` of one database file."""
+class SqliteListing:
+    """The `ListingStore` of one database file."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def messages_of_account(self, account_id: str, wanted: MessagesWanted) -> Page[ListedMessage, Any]:
+    async def list_account_messages(self, account_id: str, query: MessageQuery) -> Page[MessageSummary, Any]:
         return await self._database.read(
-            lambda c: _build_page(_iter_messages(c, "listed_by_account", {"account_id": account_id}, wanted), wanted)
+            lambda c: _build_page(_iter_messages(c, "listed_by_account", {"account_id": account_id}, query), query)
         )
 
-    async def messages_of_boxes(self, box_ids: Sequence[str], wanted: MessagesWanted) -> Page[ListedMessage, Any]:
-        def question(connection: sqlite3.Connection) -> Page[ListedMessage, Any]:
-            each = [_iter_messages(connection, *_index_for(box_id, wanted), wanted) for box_id in box_ids]
-            return _build_page(heapq.merge(*each, key=lambda m: m.key, reverse=not wanted.ascending), wanted)
+    async def list_box_messages(self, box_ids: Sequence[str], query: MessageQuery) -> Page[MessageSummary, Any]:
+        def question(connection: sqlite3.Connection) -> Page[MessageSummary, Any]:
+            each = [_iter_messages(connection, *_index_for(box_id, query), query) for box_id in box_ids]
+            return _build_page(heapq.merge(*each, key=lambda m: m.sort_key, reverse=not query.ascending), query)
 
         return await self._database.read(question)
 
-    async def boxes(self, account_id: str, wanted: BoxesWanted) -> Page[ListedBox, Any]:
-        return await self._database.read(lambda c: _build_page(_iter_boxes(c, account_id, wanted), wanted))
+    async def list_boxes(self, account_id: str, query: BoxQuery) -> Page[BoxSummary, Any]:
+        return await self._database.read(lambda c: _build_page(_iter_boxes(c, account_id, query), query))
 
 
 def _build_page(candidates: Iterable[T], query: Any) -> Page[T, Any]:
     """The first that fit, and whether there are more: known for sure, unless too much would have to be looked at."""
     found: list[T] = []
     for looked_at, one in enumerate(candidates):
-        if query.fits(one):
+        if query.matches(one):
             if len(found) == query.limit:
-                return Page(found, found[-1].key)
+                return Page(found, found[-1].sort_key)
             found.append(one)
-        if looked_at >= LOOKED_AT:
-            return Page(found, one.key)
+        if looked_at >= MAX_ROWS_SCANNED:
+            return Page(found, one.sort_key)
     return Page(found, None)
 
 
-def _index_for(box_id: str, query: MessagesWanted) -> tuple[str, dict[str, object]]:
+def _index_for(box_id: str, query: MessageQuery) -> tuple[str, dict[str, object]]:
     if query.folder is not None:
         return "listed_by_folder", {"box_id": box_id, "folder": query.folder}
-    if query.caller is not None:
-        return "listed_by_caller", {"box_id": box_id, "caller_number": query.caller}
+    if query.caller_number is not None:
+        return "listed_by_caller", {"box_id": box_id, "caller_number": query.caller_number}
     return "listed_by_box", {"box_id": box_id}
 
 
 def _iter_messages(
-    connection: sqlite3.Connection, index: str, where: dict[str, object], query: MessagesWanted
-) -> Iterator[ListedMessage]:
+    connection: sqlite3.Connection, index: str, where: dict[str, object], query: MessageQuery
+) -> Iterator[MessageSummary]:
     sql = (
         f"SELECT * FROM messages INDEXED BY {index} WHERE {' AND '.join(f'{column} = ?' for column in where)}"
         f" AND time >= ? AND time <= ? AND {message_rows.IS_VISIBLE}"
@@ -74,15 +74,15 @@ def _iter_messages(
     values = (*where.values(), query.since, query.until)
     step = partial(_rows_after, connection, sql, values, ("time", "id"), query.ascending)
     for row in _iter_rows_after(step, query.after, lambda row: (row["time"], row["id"]), query.limit + 1):
-        yield ListedMessage(message_rows.message_from_row(row), row["folder_at"])
+        yield MessageSummary(message_rows.message_from_row(row), row["folder_at"])
 
 
-def _iter_boxes(connection: sqlite3.Connection, account_id: str, query: BoxesWanted) -> Iterator[ListedBox]:
+def _iter_boxes(connection: sqlite3.Connection, account_id: str, query: BoxQuery) -> Iterator[BoxSummary]:
     sql = "SELECT * FROM boxes INDEXED BY listed_boxes WHERE account_id = ? AND deleted_at IS NULL"
     step = partial(_rows_after, connection, sql, (account_id,), ("mailbox", "id"), query.ascending)
     for row in _iter_rows_after(step, query.after, lambda row: (row["mailbox"], row["id"]), query.limit + 1):
         box = BoxRecord(row["id"], row["account_id"], json.loads(row["settings"]), row["revision"])
-        yield ListedBox(box, counters.read_counts(connection, box.id), row["created_at"], row["modified_at"])
+        yield BoxSummary(box, counters.read_counts(connection, box.id), row["created_at"], row["modified_at"])
 
 
 def _iter_rows_after(

@@ -32,23 +32,23 @@ class SqliteMedia:
         row = await self._database.read(lambda c: c.execute(sql, (media_id, account_id)).fetchone())
         return _media_from_row(row) if row else None
 
-    async def use(
+    async def activate(
         self,
         media: StoredMedia,
         *,
         user_id: str | None = None,
         take_id: str | None = None,
-        until: int | None = None,
-        instead_of: str | None = None,
+        expires_at: int | None = None,
+        expected_media_id: str | None = None,
     ) -> None:
         now = int(self._clock.now())
         changes: dict[str, Any] = {media.kind: media.id}
         if media.kind is MediaKind.TEMPORARY:
-            changes["temporary_until"] = until
+            changes["temporary_until"] = expires_at
         table, row_id = ("users", user_id) if user_id else ("boxes", media.box_id)
 
         def verb(connection: sqlite3.Connection) -> tuple[str | None, list[Message]]:
-            _check_active(connection, instead_of, media.box_id, user_id, media.kind)
+            _check_active(connection, expected_media_id, media.box_id, user_id, media.kind)
             if take_id and not connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount:
                 raise NotFound("this recording was kept or dropped already")
             before = _set_active(connection, table, row_id, changes, now)
@@ -61,8 +61,8 @@ class SqliteMedia:
         quota.log_purged(purged)  # Their files go with the next turn of the sweeper.
         log.info("media.used", media=media.id, box=media.box_id, kind=media.kind, instead_of=before)
 
-    async def stop_using(
-        self, box_id: str, kind: MediaKind, *, user_id: str | None = None, instead_of: str | None = None
+    async def deactivate(
+        self, box_id: str, kind: MediaKind, *, user_id: str | None = None, expected_media_id: str | None = None
     ) -> bool:
         now = int(self._clock.now())
         changes: dict[str, Any] = {kind: None}
@@ -71,7 +71,7 @@ class SqliteMedia:
         places = [("boxes", box_id), *([("users", user_id)] if user_id else [])]
 
         def verb(connection: sqlite3.Connection) -> list[str]:
-            _check_active(connection, instead_of, box_id, user_id, kind)
+            _check_active(connection, expected_media_id, box_id, user_id, kind)
             befores = [_set_active(connection, table, row_id, changes, now) for table, row_id in places]
             for before in befores:
                 _soft_delete_replaced(connection, before, box_id, kind, now)

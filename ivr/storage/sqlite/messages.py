@@ -10,7 +10,7 @@ import structlog
 
 from ivr.clock import Clock
 from ivr.errors import BoxDeleted, NotFound
-from ivr.storage.records import ChangeReason, Counts, Folder, Message, OpenFolder, TaskKind
+from ivr.storage.records import ChangeReason, Folder, FolderCounts, Message, OpenFolder, TaskKind
 from ivr.storage.sqlite import counters, events, message_rows, quota, removal
 from ivr.storage.sqlite.database import Database
 
@@ -38,11 +38,11 @@ class SqliteMessages:
     async def get(self, box_id: str, message_id: str, not_before: int) -> Message:
         return await self._database.read(lambda c: message_rows.message_by_id(c, box_id, message_id, not_before))
 
-    async def counts(self, box_id: str) -> Counts:
+    async def counts(self, box_id: str) -> FolderCounts:
         return await self._database.read(lambda c: counters.read_counts(c, box_id))
 
-    async def counts_now(self, account_id: str, box_id: str, not_before: int) -> Counts:
-        def question(connection: sqlite3.Connection) -> Counts | None:
+    async def expire_and_count(self, account_id: str, box_id: str, not_before: int) -> FolderCounts:
+        def question(connection: sqlite3.Connection) -> FolderCounts | None:
             if message_rows.messages_older_than(connection, account_id, not_before, 1):
                 return None
             return counters.read_counts(connection, box_id)
@@ -52,10 +52,10 @@ class SqliteMessages:
             counts = await self.counts(box_id)
         return counts
 
-    async def bytes(self, box_id: str, *, without: Folder | None = None) -> int:
-        return await self._database.read(lambda c: counters.used_bytes(c, box_id, without))
+    async def used_bytes(self, box_id: str, *, exclude_folder: Folder | None = None) -> int:
+        return await self._database.read(lambda c: counters.used_bytes(c, box_id, exclude_folder))
 
-    async def open(
+    async def open_folder(
         self, account_id: str, box_id: str, folder: Folder, *, oldest_first: bool, not_before: int
     ) -> tuple[OpenFolder, Message | None]:
         def question(connection: sqlite3.Connection) -> tuple[OpenFolder, Message | None]:
@@ -65,17 +65,17 @@ class SqliteMessages:
 
         return await self._database.read(question)
 
-    async def next(self, folder: OpenFolder, after: tuple[bool, int, str] | None) -> Message | None:
+    async def next_message(self, folder: OpenFolder, after: tuple[bool, int, str] | None) -> Message | None:
         return await self._database.read(lambda c: message_rows.next_message(c, folder, after))
 
-    async def page(
+    async def list_page(
         self, box_id: str, folder: Folder | None, not_before: int, after: str | None, limit: int
     ) -> list[Message]:
         return await self._database.read(
             lambda c: message_rows.message_page(c, box_id, folder, not_before, after, limit)
         )
 
-    async def soft_deleted(self, box_id: str, limit: int) -> list[Message]:
+    async def list_soft_deleted(self, box_id: str, limit: int) -> list[Message]:
         return await self._database.read(lambda c: removal.list_soft_deleted(c, box_id, limit))
 
     async def is_known(self, message_id: str) -> bool:
@@ -84,13 +84,22 @@ class SqliteMessages:
     # -- changing ----------------------------------------------------------------------------------------------------
 
     async def add(
-        self, message: Message, take_id: str | None = None, *, quiet: bool = False, said: bool = False
+        self,
+        message: Message,
+        take_id: str | None = None,
+        *,
+        suppress_notifications: bool = False,
+        exempt_from_quota: bool = False,
     ) -> list[Message]:
         def verb(connection: sqlite3.Connection) -> list[Message]:
             with quota.make_space(
-                connection, message.box_id, self._timestamp(), exclude_id=message.id, exempt_from_quota=said
+                connection,
+                message.box_id,
+                self._timestamp(),
+                exclude_id=message.id,
+                exempt_from_quota=exempt_from_quota,
             ) as purged:
-                self._insert_and_announce(connection, message, take_id, suppress_notifications=quiet)
+                self._insert_and_announce(connection, message, take_id, suppress_notifications=suppress_notifications)
             return purged
 
         purged = await self._database.write(verb)
@@ -98,34 +107,34 @@ class SqliteMessages:
         quota.log_purged(purged)
         return purged
 
-    async def move_to(
+    async def move_to_folder(
         self,
         box_id: str,
         message_id: str,
         folder: Folder,
-        because: ChangeReason,
+        reason: ChangeReason,
         *,
-        only_from: Folder | None = None,
-        seen: int | None = None,
+        required_folder: Folder | None = None,
+        expected_revision: int | None = None,
     ) -> Message:
         def verb(connection: sqlite3.Connection) -> tuple[Message, Message]:
-            before = message_rows.message_by_id(connection, box_id, message_id, expected_revision=seen)
-            if before.folder == folder or (only_from and before.folder != only_from):
+            before = message_rows.message_by_id(connection, box_id, message_id, expected_revision=expected_revision)
+            if before.folder == folder or (required_folder and before.folder != required_folder):
                 return before, before
-            return before, self._move_to_folder(connection, before, folder, because)
+            return before, self._move_to_folder(connection, before, folder, reason)
 
-        return _log_folder_change(*await self._database.write(verb), because)
+        return _log_folder_change(*await self._database.write(verb), reason)
 
-    async def restore(self, box_id: str, message_id: str, because: ChangeReason) -> Message:
+    async def restore_from_deleted(self, box_id: str, message_id: str, reason: ChangeReason) -> Message:
         def verb(connection: sqlite3.Connection) -> tuple[Message, Message]:
             before = message_rows.message_by_id(connection, box_id, message_id)
             if before.folder != Folder.DELETED:
                 return before, before
-            return before, self._move_to_folder(connection, before, before.folder_before or Folder.NEW, because)
+            return before, self._move_to_folder(connection, before, before.folder_before or Folder.NEW, reason)
 
-        return _log_folder_change(*await self._database.write(verb), because)
+        return _log_folder_change(*await self._database.write(verb), reason)
 
-    async def bring_back(self, box_id: str, message_id: str, because: ChangeReason) -> Message:
+    async def undelete(self, box_id: str, message_id: str, reason: ChangeReason) -> Message:
         now = self._timestamp()
 
         def verb(connection: sqlite3.Connection) -> list[Message]:
@@ -136,41 +145,51 @@ class SqliteMessages:
             return purged
 
         quota.log_purged(await self._database.write(verb))
-        return await self.restore(box_id, message_id, because)
+        return await self.restore_from_deleted(box_id, message_id, reason)
 
-    async def add_copies(self, copies: Sequence[Message], of: Message, *, seen: int | None = None) -> list[Message]:
+    async def copy_to_boxes(
+        self, copies: Sequence[Message], original: Message, *, expected_revision: int | None = None
+    ) -> list[Message]:
         def verb(connection: sqlite3.Connection) -> list[Message]:
-            if seen is not None:
-                message_rows.message_by_id(connection, of.box_id, of.id, expected_revision=seen)
+            if expected_revision is not None:
+                message_rows.message_by_id(
+                    connection, original.box_id, original.id, expected_revision=expected_revision
+                )
             gone: list[Message] = []
             for copy in copies:
-                with quota.make_space(connection, copy.box_id, self._timestamp(), exclude_id=of.id) as purged:
+                with quota.make_space(connection, copy.box_id, self._timestamp(), exclude_id=original.id) as purged:
                     self._insert_and_announce(connection, copy, None, suppress_notifications=True)
                 gone += purged
             return gone
 
         purged = await self._database.write(verb)
         for copy in copies:
-            log.info("message.copied", message=copy.id, box=copy.box_id, source=of.box_id)
+            log.info("message.copied", message=copy.id, box=copy.box_id, source=original.box_id)
         quota.log_purged(purged)
         return purged
 
-    async def add_moved(self, moved: Message, of: Message, *, seen: int | None = None) -> list[Message]:
+    async def transfer_to_box(
+        self, copy: Message, original: Message, *, expected_revision: int | None = None
+    ) -> list[Message]:
         def verb(connection: sqlite3.Connection) -> list[Message]:
-            before = message_rows.message_by_id(connection, of.box_id, of.id, expected_revision=seen)
-            with quota.make_space(connection, moved.box_id, self._timestamp()) as purged:
+            before = message_rows.message_by_id(
+                connection, original.box_id, original.id, expected_revision=expected_revision
+            )
+            with quota.make_space(connection, copy.box_id, self._timestamp()) as purged:
                 removal.soft_delete(
                     connection, before, self._timestamp()
                 )  # First: within one box a move needs no room.
-                self._insert_and_announce(connection, moved, None, suppress_notifications=True)
+                self._insert_and_announce(connection, copy, None, suppress_notifications=True)
             return purged
 
         purged = await self._database.write(verb)
-        log.info("message.moved", message=moved.id, box=moved.box_id, source=of.box_id)
+        log.info("message.moved", message=copy.id, box=copy.box_id, source=original.box_id)
         quota.log_purged(purged)
         return purged
 
-    async def remove(self, box_id: str, message_ids: Sequence[str], *, seen: int | None = None) -> list[str]:
+    async def soft_delete(
+        self, box_id: str, message_ids: Sequence[str], *, expected_revision: int | None = None
+    ) -> list[str]:
         now = self._timestamp()
 
         def verb(connection: sqlite3.Connection) -> list[str]:
@@ -179,7 +198,7 @@ class SqliteMessages:
                 try:
                     removal.soft_delete(
                         connection,
-                        message_rows.message_by_id(connection, box_id, message_id, expected_revision=seen),
+                        message_rows.message_by_id(connection, box_id, message_id, expected_revision=expected_revision),
                         now,
                     )
                 except NotFound:
@@ -191,12 +210,12 @@ class SqliteMessages:
         log.info("messages.removed", box=box_id, messages=removed)
         return removed
 
-    async def tell_full(self, account_id: str, box_id: str) -> None:
+    async def enqueue_box_full(self, account_id: str, box_id: str) -> None:
         now = self._timestamp()
         await self._database.write(lambda c: events.enqueue_for_box(c, TaskKind.BOX_FULL, account_id, box_id, now))
         log.info("box.full", box=box_id)
 
-    async def refresh_light(self, account_id: str, box_id: str) -> None:
+    async def enqueue_mwi(self, account_id: str, box_id: str) -> None:
         now = self._timestamp()
         await self._database.write(lambda c: events.enqueue_mwi(c, account_id, box_id, now))
 
@@ -241,7 +260,11 @@ class SqliteMessages:
         )
         counters.adjust_for_message(connection, message, message.folder, 1)
         events.enqueue_for_message(
-            connection, TaskKind.NEW, message, now, **({"suppress_notifications": True} if suppress_notifications else {})
+            connection,
+            TaskKind.NEW,
+            message,
+            now,
+            **({"suppress_notifications": True} if suppress_notifications else {}),
         )
         events.enqueue_mwi(connection, message.account_id, message.box_id, now)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ivr.clock import Clock
 from ivr.errors import NotFound
-from ivr.storage.process_locks import Attendance
+from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.protocols import OnCommit
 from ivr.storage.records import LEASE_S, NEVER_DUE, OutboxTask, TaskKind
 from ivr.storage.sqlite.database import Database
@@ -28,7 +28,7 @@ class Outbox:
     """The outbox of one database file. `run` tells the leases of this process from those of others; `attendance` tells
     others that it lives."""
 
-    def __init__(self, database: Database, clock: Clock, run_id: str, locks: Attendance) -> None:
+    def __init__(self, database: Database, clock: Clock, run_id: str, locks: ProcessLocks) -> None:
         self._database = database
         self._clock = clock
         self._run_id = run_id
@@ -42,7 +42,7 @@ class Outbox:
         now = int(self._clock.now())
         question = "SELECT DISTINCT substr(lease, 1, instr(lease, ':') - 1) FROM outbox WHERE lease IS NOT NULL"
         runs = [row[0] for row in await self._database.read(lambda c: c.execute(question).fetchall())]
-        gone = [run for run in runs if run != self._run_id and not self._locks.is_held(RUN_LOCK_PREFIX + run)]
+        gone = [run for run in runs if run != self._run_id and not self._locks.is_locked(RUN_LOCK_PREFIX + run)]
         sql = "UPDATE outbox SET lease = NULL, due_at = ? WHERE lease LIKE ? || ':%'"
         return await self._database.write(lambda c: c.executemany(sql, [(now, run) for run in gone]).rowcount)
 
@@ -63,7 +63,7 @@ class Outbox:
         now = int(self._clock.now())
         self._claim_count += 1
         if self._claim_count == 1:
-            self._locks.hold(RUN_LOCK_PREFIX + self._run_id)
+            self._locks.acquire(RUN_LOCK_PREFIX + self._run_id)
         lease = f"{self._run_id}:{self._claim_count}"
         sql = (
             "UPDATE outbox SET lease = ?, due_at = ?, attempts = attempts + 1 WHERE id IN ("

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from ivr.storage.overview import Arrived, EndedCall, Light, Overview
+from ivr.storage.overview import FinishedCall, MwiSummary, Overview, RecentMessage
 from ivr.storage.records import LiveCall
 from ivr.storage.sqlite.database import Database
 
@@ -50,9 +50,9 @@ def _read_overview(connection: sqlite3.Connection, now: int) -> Overview:
         at=now,
         calls=[LiveCall(**_row_to_dict(row)) for row in connection.execute(_LIVE_CALLS)],
         recordings=connection.execute("SELECT count(*) FROM takes").fetchone()[0],
-        ended=[EndedCall(**_row_to_dict(row)) for row in connection.execute(_FINISHED_CALLS, (MAX_ROWS,))],
+        ended=[FinishedCall(**_row_to_dict(row)) for row in connection.execute(_FINISHED_CALLS, (MAX_ROWS,))],
         messages=[
-            Arrived(**{**_row_to_dict(row), "urgent": bool(row["urgent"])})
+            RecentMessage(**{**_row_to_dict(row), "urgent": bool(row["urgent"])})
             for row in sorted(messages, key=lambda row: -row["time"])[:MAX_ROWS]
         ],
         lights=[_mwi_summary(connection, row) for row in connection.execute(_MWI_SUMMARIES, (MAX_ROWS,)).fetchall()],
@@ -61,10 +61,10 @@ def _read_overview(connection: sqlite3.Connection, now: int) -> Overview:
     )
 
 
-def _mwi_summary(connection: sqlite3.Connection, row: sqlite3.Row) -> Light:
+def _mwi_summary(connection: sqlite3.Connection, row: sqlite3.Row) -> MwiSummary:
     sql = "SELECT folder, sum(messages) FROM counters WHERE box_id = ? GROUP BY folder"
     counts = dict(connection.execute(sql, (row["id"],)).fetchall())
-    return Light(
+    return MwiSummary(
         row["mailbox"],
         row["name"] or "",
         counts.get("new", 0),

@@ -38,10 +38,10 @@ class SqliteTakes:
         sql = "UPDATE takes SET payload = json_set(payload, '$.urgent', json(?)) WHERE id = ?"
         await self._database.write(lambda c: c.execute(sql, (json.dumps(urgent), take_id)).rowcount)
 
-    async def drop(self, take_id: str) -> None:
+    async def discard(self, take_id: str) -> None:
         await self._database.write(lambda c: c.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount)
 
-    async def put_aside(self, take_id: str) -> list[Take]:
+    async def mark_awaiting_owner(self, take_id: str) -> list[Take]:
         def verb(connection: sqlite3.Connection) -> list[Take]:
             sql = "UPDATE takes SET state = ? WHERE id = ? RETURNING box_id, purpose"
             row = connection.execute(sql, (TakeState.AWAITING_OWNER, take_id)).fetchone()
@@ -55,12 +55,12 @@ class SqliteTakes:
 
         return await self._database.write(verb)
 
-    async def aside(self, box_id: str) -> list[Take]:
+    async def list_awaiting_owner(self, box_id: str) -> list[Take]:
         sql = "SELECT * FROM takes WHERE box_id = ? AND state = ? ORDER BY began_at, id"
         rows = await self._database.read(lambda c: c.execute(sql, (box_id, TakeState.AWAITING_OWNER)).fetchall())
         return [_take_from_row(row) for row in rows]
 
-    async def left_behind(self) -> list[Take]:
+    async def list_unfinished(self) -> list[Take]:
         sql = "SELECT * FROM takes WHERE state <> ? ORDER BY began_at, id"
         rows = await self._database.read(lambda c: c.execute(sql, (TakeState.AWAITING_OWNER,)).fetchall())
         return [_take_from_row(row) for row in rows]

@@ -22,17 +22,21 @@ class SqliteUploads:
         self._database = database
         self._clock = clock
 
-    async def set_audio(self, brought: Message, *, seen: int | None = None) -> tuple[Message, list[Message]]:
+    async def set_audio(
+        self, updated: Message, *, expected_revision: int | None = None
+    ) -> tuple[Message, list[Message]]:
         now = int(self._clock.now())
 
         def verb(connection: sqlite3.Connection) -> tuple[Message, list[Message]]:
-            before = message_rows.message_by_id(connection, brought.box_id, brought.id, expected_revision=seen)
+            before = message_rows.message_by_id(
+                connection, updated.box_id, updated.id, expected_revision=expected_revision
+            )
             after = replace(
                 before,
-                audio=brought.audio,
-                length_ms=brought.length_ms,
-                bytes=brought.bytes,
-                upload_type=brought.upload_type,
+                audio=updated.audio,
+                length_ms=updated.length_ms,
+                bytes=updated.bytes,
+                upload_type=updated.upload_type,
                 intro_id=None,
                 intro_ms=0,
                 transcription=None,

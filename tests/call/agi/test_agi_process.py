@@ -90,7 +90,7 @@ async def test_hangup_while_recording_leaves_message(agi_installation: AgiInstal
     assert "status=HANGUP" in await agi_installation.wait_for_processes()
     [message] = await agi_installation.app.messages(box)
     assert message.length_ms == 2000
-    assert list(agi_installation.app.container.recordings.takes.iterdir()) == []
+    assert list(agi_installation.app.container.recordings.takes_folder.iterdir()) == []
 
 
 class TalkingHandset(ScriptedHandset):
@@ -138,7 +138,7 @@ async def test_recording_of_another_call_is_not_recovered(agi_installation: AgiI
     talking = TalkingHandset()
     call = asyncio.create_task(agi_installation.run_call(talking, "number=1001", path="leave"))
     await agi_installation.wait_until(lambda: talking.path)
-    assert not await agi_installation.app.container.recording_recovery.is_anything_left()
+    assert not await agi_installation.app.container.recording_recovery.has_pending()
     await agi_installation.run_call(ScriptedHandset(), "number=1001", channel="PJSIP/bob-00000002")
     told = await agi_installation.wait_for_processes()
     assert "take.adopted" not in told
