@@ -12,7 +12,7 @@ beep.
 from __future__ import annotations
 
 from ivr.audio.sound import Sound
-from ivr.call.argument_values import InstructionsChoice
+from ivr.call.arguments import InstructionsChoice
 from ivr.call.base import INTERDIGIT_TIMEOUT_MS, TERMINATOR
 from ivr.menus import hunt
 from ivr.menus.dialplan_status import Status

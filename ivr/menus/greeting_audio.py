@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import structlog
 
 from ivr.audio.sound import Sound
-from ivr.call.argument_values import GreetingChoice
+from ivr.call.arguments import GreetingChoice
 from ivr.call.base import ALL_KEYS, PlayResult
 from ivr.errors import UnplayableSound
 from ivr.menus.menu import CallerMenu

@@ -9,7 +9,7 @@ from itertools import product
 
 from ivr.app import App
 from ivr.call.ari.client import AriClient
-from ivr.call.ari.connection_registry import ConnectionRegistry
+from ivr.call.ari.connection import ConnectionRegistry
 from ivr.call.ari.server import AriServer
 from ivr.call.ari.stasis_application import StasisApplication
 from ivr.call.fastagi.call import ChannelCheck

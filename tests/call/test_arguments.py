@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.call.argument_values import GreetingChoice, InstructionsChoice
-from ivr.call.arguments import Action, Arguments, Recipient, parse
+from ivr.call.arguments import Action, Arguments, GreetingChoice, InstructionsChoice, Recipient, parse
 
 
 def test_every_argument_of_the_contract_is_understood() -> None:

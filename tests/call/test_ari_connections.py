@@ -1,4 +1,4 @@
-"""The ways between Asterisk and us for ARI: its HTTP for requests, and its dialling us."""
+"""Connections for ARI: requests over HTTP, and WebSockets that Asterisk opens."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from ivr.call.ari import protocol
-from ivr.call.ari.rest_client import AriRestClient
+from ivr.call.ari.client import AriClient, AriRestClient
 from ivr.clock import SystemClock
 from ivr.errors import ConnectionLost, SettingsError
 from ivr.service.service import Service, start_service
@@ -116,11 +117,12 @@ async def test_closed_connection_is_not_reused(
 
 
 async def test_idle_connection_near_timeout_is_not_reused(
-    rest_client: AriRestClient, ari_http_server: FakeAriHttpServer, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
-    monkeypatch.setattr("ivr.call.ari.rest_client.IDLE_TIMEOUT_S", -1.0)
-    await rest_client("GET", "asterisk/ping")
-    await rest_client("GET", "asterisk/ping")
+    ari_http_server: FakeAriHttpServer,
+) -> None:
+    client = AriRestClient("127.0.0.1", ari_http_server.port, USER, PASSWORD, idle_timeout_s=-1.0)
+    await client("GET", "asterisk/ping")
+    await client("GET", "asterisk/ping")
+    client.close()
     assert ari_http_server.connections == 2
 
 
@@ -157,10 +159,8 @@ async def test_requests_fall_back_to_http_without_websocket_support(
 ) -> None:
     """Both are the same port in Asterisk; the peer has two."""
     ari_server.supports_websocket_requests = False
-    monkeypatch.setattr(
-        "ivr.call.ari.client.Http", lambda host, port, *how: AriRestClient(host, ari_http_server.port, *how)
-    )
-    monkeypatch.setattr("ivr.call.ari.connection.PROBE_TIMEOUT_S", 0.1)
+    client = partial(AriClient, rest_port=ari_http_server.port, probe_timeout_s=0.1)
+    monkeypatch.setattr("ivr.service.call_servers.AriClient", client)
     app = AppFixture(
         tmp_path / "data", sounds={"folder": tone_prompts}, asterisk={"secret": SECRET}, fastagi={"port": 0},
         ari={"port": ari_server.port, "password": PASSWORD},

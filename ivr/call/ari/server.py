@@ -1,7 +1,8 @@
-"""Asterisk dials us: one lasting connection, or one for each call (`websocket_client.conf`)."""
+"""WebSocket server for connections that Asterisk opens (`websocket_client.conf`): a persistent one, or one per call."""
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 
 import structlog
@@ -9,19 +10,17 @@ from websockets.asyncio.server import Server, ServerConnection, basic_auth, serv
 from websockets.typing import Subprotocol
 
 from ivr.call.ari import protocol
-from ivr.call.ari.client import MAX_FRAME_BYTES, PING_INTERVAL_S
-from ivr.call.ari.connection import AriConnection
-from ivr.call.ari.connection_registry import ConnectionRegistry
-from ivr.call.ari.per_call_connections import PerCallConnections
-from ivr.call.ari.protocol import Event
+from ivr.call.ari.channel import Channel
+from ivr.call.ari.connection import MAX_FRAME_BYTES, PING_INTERVAL_S, AriConnection, ConnectionRegistry
+from ivr.call.ari.protocol import Event, Response
 from ivr.call.ari.settings import AriSettings
-from ivr.errors import SettingsError
+from ivr.errors import CallFailed, HungUp, SettingsError
 
 log = structlog.get_logger()
 
 
 class AriServer:
-    """Takes the connections of Asterisks that know user and password."""
+    """Accepts connections of Asterisk that authenticate with the user and password of [ari]."""
 
     def __init__(self, settings: AriSettings, connections: ConnectionRegistry) -> None:
         self._settings = settings
@@ -30,12 +29,12 @@ class AriServer:
         self._per_call_connections = PerCallConnections(settings.application, connections)
 
     async def start(self) -> None:
-        """Raises `SettingsError` where the address cannot be listened at."""
+        """Start listening. Raises `SettingsError` if the address cannot be used."""
         host, port = self._settings.listen_host, self._settings.listen_port
-        takes = self._serve_per_call if self._settings.per_call_connections else self._serve_persistent
+        handler = self._serve_per_call if self._settings.per_call_connections else self._serve_persistent
         try:
             self._server = await serve(
-                takes,
+                handler,
                 host,
                 port,
                 subprotocols=[Subprotocol("ari")],
@@ -48,7 +47,7 @@ class AriServer:
                 ping_timeout=PING_INTERVAL_S,
             )
         except OSError as error:
-            remedy = "let listen_host and listen_port of [ari] be others, and the uri in websocket_client.conf too"
+            remedy = "change listen_host or listen_port in [ari], and the uri in websocket_client.conf with it"
             raise SettingsError(f"cannot listen at {host}:{port}: {error.strerror}: {remedy}") from error
 
     async def stop(self) -> None:
@@ -59,10 +58,10 @@ class AriServer:
 
     def _check_credentials(self, user: str, password: str) -> bool:
         settings = self._settings
-        right = hmac.compare_digest(f"{user}:{password}".encode(), f"{settings.user}:{settings.password}".encode())
-        if not right:
+        valid = hmac.compare_digest(f"{user}:{password}".encode(), f"{settings.user}:{settings.password}".encode())
+        if not valid:
             log.warning("ari.refused", user=user, remedy="websocket_client.conf needs user and password of [ari]")
-        return right
+        return valid
 
     async def _serve_per_call(self, socket: ServerConnection) -> None:
         await AriConnection(socket, self._per_call_connections.on_event).run_forever()
@@ -79,5 +78,55 @@ class AriServer:
 
     def _on_event(self, connection: AriConnection, event: Event) -> None:
         if application := protocol.get_text(event, "application"):
-            self._connections.register(application, connection)  # `apps` in ari.conf may name it otherwise.
+            self._connections.register(application, connection)  # `apps` in ari.conf may have another name.
         self._connections.dispatch(connection, event)
+
+
+class PerCallConnections:
+    """Per-call WebSockets (`per_call_config`): moves each channel to the persistent application immediately.
+
+    A per-call connection belongs to one Stasis(): Asterisk closes it 3 s after that ends, together with its application,
+    which has the same name for the channel's next Stasis(). After a dialplan action the service would get no events of
+    the call any more. `application` is the persistent one, which `connections` serve.
+    """
+
+    def __init__(self, application: str, connections: ConnectionRegistry) -> None:
+        self._application = application
+        self._connections = connections
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def on_event(self, connection: AriConnection, event: Event) -> None:
+        """Handle an event of a per-call connection."""
+        channel_id, event_type = protocol.get_text(event, "channel", "id"), protocol.get_text(event, "type")
+        if not channel_id or event_type not in ("StasisStart", "ApplicationMoveFailed"):
+            return
+        can_move = event_type == "StasisStart" and self._connections.is_connected(self._application)
+        if not can_move:
+            log.warning("call.refused", reason="no persistent connection", application=self._application)
+        arguments = protocol.get_text_list(event, "args") if can_move else None
+        task = asyncio.create_task(self._move_to_shared_app(connection, channel_id, arguments))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _move_to_shared_app(
+        self, connection: AriConnection, channel_id: str, stasis_arguments: list[str] | None
+    ) -> None:
+        """Move a channel to the persistent application; without arguments return it to the dialplan, which tries the
+        next application."""
+
+        async def send_request(method: str, uri: str, *, at_most_once: bool = False) -> Response:
+            return await connection.request(method, uri)
+
+        channel = Channel(channel_id, self._application, send_request)
+        try:
+            if stasis_arguments is None:
+                await channel.post("continue")
+            else:
+                await channel.post("move", app=self._application, appArgs=",".join(stasis_arguments))
+        except (HungUp, CallFailed) as failure:
+            log.info("call.not_moved", channel=channel_id, reason=repr(failure))

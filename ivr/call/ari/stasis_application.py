@@ -15,7 +15,7 @@ from ivr.call import arguments, identity
 from ivr.call.ari import protocol
 from ivr.call.ari.call import AriCall
 from ivr.call.ari.channel import Channel
-from ivr.call.ari.connection_registry import ConnectionRegistry
+from ivr.call.ari.connection import ConnectionRegistry
 from ivr.call.ari.protocol import Event
 from ivr.call.incoming import IncomingCall
 from ivr.call.journal import Journal

@@ -54,6 +54,9 @@ class ChannelCheck:
         return False
 
 
+NO_CHANNEL_CHECK = ChannelCheck()
+
+
 class FastAgiCall(Call):
     """A call over one FastAGI connection. `silence` is a long silent file; waiting plays the end of it."""
 
@@ -64,7 +67,7 @@ class FastAgiCall(Call):
         incoming: IncomingCall,
         journal: Journal,
         typeahead: Typeahead,
-        channel_check: ChannelCheck = ChannelCheck(),
+        channel_check: ChannelCheck = NO_CHANNEL_CHECK,
     ) -> None:
         super().__init__(incoming, journal, typeahead)
         self._channel_check = channel_check

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import structlog
 
 from ivr.audio.sound import Sound
-from ivr.call.fastagi.call import ChannelCheck, FastAgiCall
+from ivr.call.fastagi.call import NO_CHANNEL_CHECK, ChannelCheck, FastAgiCall
 from ivr.call.fastagi.connection import FastAgiConnection
 from ivr.call.fastagi.handshake import read_incoming_call
 from ivr.call.fastagi.loop_lag import LoopLagMonitor
@@ -45,7 +45,7 @@ class FastAgiServer:
         secret: str,
         monotonic: Callable[[], float],
         limits: FastAgiLimits = FastAgiLimits(),
-        channel_check: ChannelCheck = ChannelCheck(),
+        channel_check: ChannelCheck = NO_CHANNEL_CHECK,
     ) -> None:
         self._handle_call = handle_call
         self._silence = silence

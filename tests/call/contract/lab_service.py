@@ -19,7 +19,7 @@ from ivr import logging_setup, settings
 from ivr.call.agi.session import run_call
 from ivr.call.agi.startup import read_agi_header
 from ivr.call.ari.client import AriClient
-from ivr.call.ari.connection_registry import ConnectionRegistry
+from ivr.call.ari.connection import ConnectionRegistry
 from ivr.call.ari.server import AriServer
 from ivr.call.ari.stasis_application import StasisApplication
 from ivr.call.base import Call

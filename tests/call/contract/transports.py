@@ -19,7 +19,7 @@ import pytest
 from ivr.audio import wav
 from ivr.audio.sound import Sound
 from ivr.call.ari.client import AriClient
-from ivr.call.ari.connection_registry import ConnectionRegistry
+from ivr.call.ari.connection import ConnectionRegistry
 from ivr.call.ari.settings import AriSettings
 from ivr.call.ari.stasis_application import StasisApplication
 from ivr.call.fastagi.server import FastAgiServer
