@@ -18,6 +18,7 @@ from tests.asterisk.test_fallback_recordings import (
     expect_fallback_greeting,
     leave_fallback_recording,
     read_recording,
+    spare_service,
     speak_and_hang_up,
     speech_of,
 )
@@ -26,6 +27,8 @@ from tests.asterisk.test_settings_menu import navigate_to_beep
 from tests.lab.lab import HttpOnlyProxyProcess, LabInfo, free_tcp_port
 from tests.lab.processes import ServiceProcess
 from tests.lab.transports import outbound_websocket_conf, wait_for_ari_application
+
+__all__ = ["spare_service"]
 
 pytestmark = pytest.mark.only_over("ari", "calls outlive their service over no other transport")
 SECOND_SPARE = "-second"
