@@ -13,7 +13,7 @@ from tests.qa.test_checklist import named_tests, rows
 ENOUGH = 40
 
 
-@pytest.mark.parametrize("one", MUTANTS, ids=lambda one: one.row)
+@pytest.mark.parametrize("one", MUTANTS, ids=lambda one: one.checklist_id)
 def test_mutant_source_is_unique_and_row_names_test(one: Mutant) -> None:
     assert (ROOT / one.file).read_text().count(one.old) == 1, f"{one.old!r} does not stand once in {one.file}"
     assert one.new != one.old

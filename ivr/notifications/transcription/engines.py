@@ -35,7 +35,7 @@ def load_engine(name: str, model: Path | None, command: str) -> Recognizer:
             case "command":
                 return _load_command(command)
     except ImportError as error:
-        extra = {"pocketsphinx": "transcript"}.get(name, f"transcript-{name}")
+        extra = {"pocketsphinx": "transcription"}.get(name, f"transcription-{name}")
         raise ConfigurationError(f"{error.name} is not installed: pip install 'ivr-voicemail[{extra}]'") from error
     raise ConfigurationError(f"transcription.engine = {name!r}: unknown engine")
 
