@@ -38,7 +38,7 @@ never_users =
 begin acl
 check:
   accept local_parts = ann : ben
-  deny message = no such person
+  deny message = no such user
 begin routers
 people:
   driver = accept
@@ -61,11 +61,11 @@ class EximServer:
         self.port = port
         self._folder = folder
 
-    def wait_for_mails(self, person: str, within_s: float = 20) -> list[bytes]:
+    def wait_for_mails(self, user: str, within_s: float = 20) -> list[bytes]:
         """Wait until exim logs a delivery to the recipient, and return all mails delivered so far."""
-        box, log = self._folder / "boxes" / person, self._folder / "log-main"
+        box, log = self._folder / "boxes" / user, self._folder / "log-main"
         deadline = time.monotonic() + within_s
-        while time.monotonic() < deadline and not (log.exists() and f"=> {person} " in log.read_text()):
+        while time.monotonic() < deadline and not (log.exists() and f"=> {user} " in log.read_text()):
             time.sleep(0.1)
         return [part for part in box.read_bytes().split(b"\nFrom ") if part.strip()] if box.exists() else []
 
@@ -106,11 +106,11 @@ async def test_mail_reaches_mailboxes_and_unknown_recipient_is_given_up(
         tmp_path / "data", mail={"host": "127.0.0.1", "port": exim_server.port, "sender": "vm@example.org"}
     )
     await app.open()
-    people = ["ann@example.org", "ben@example.org", "nobody@example.org"]
-    message = await app.leave_message(await app.create_box(notify_email_addresses=people), name="Zoë Müller")
+    addresses = ["ann@example.org", "ben@example.org", "unknown@example.org"]
+    message = await app.leave_message(await app.create_box(notify_email_addresses=addresses), name="Zoë Müller")
     await app.run_until_idle()
-    for person in ("ann", "ben"):
-        [raw] = exim_server.wait_for_mails(person)
+    for user in ("ann", "ben"):
+        [raw] = exim_server.wait_for_mails(user)
         mail = email.message_from_bytes(raw.partition(b"\n")[2], policy=policy.default)
         assert mail["Subject"] == "New voicemail from Zoë Müller (2001)"
         assert message.id in mail["Message-ID"]
@@ -118,5 +118,5 @@ async def test_mail_reaches_mailboxes_and_unknown_recipient_is_given_up(
         assert attached.get_filename() == "zo%C3%AB_m%C3%BCller_2016-05-10_12-00-00.mp3"
     [task] = await app.pending_tasks()
     assert task.is_given_up
-    assert "no such person" in (task.error or "")
+    assert "no such user" in (task.error or "")
     await app.shut_down()

@@ -44,7 +44,7 @@ async def test_unreachable_server_is_retried_after_15_45_120_minutes_and_a_day(
     assert await mail_app.pending_tasks() == []
 
 
-@pytest.mark.parametrize("behaviour", ["not now", "dies in mid-data"])
+@pytest.mark.parametrize("behaviour", ["rejects temporarily", "dies during data"])
 async def test_temporary_failure_delivers_later_and_once(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, behaviour: Behaviour
 ) -> None:
@@ -66,7 +66,7 @@ async def test_permanent_rejection_is_not_retried(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, rejected: str
 ) -> None:
     if rejected == "the mail":
-        smtp_server.behaviours.append("refuses")
+        smtp_server.behaviours.append("rejects")
     else:
         smtp_server.unknown_recipients.add(OWNER_EMAIL)
     await mail_app.leave_message(await mail_app.create_box(notify_email=OWNER_EMAIL))
@@ -80,7 +80,7 @@ async def test_unavoidable_duplicate_has_same_message_id(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
 ) -> None:
     """The server accepts the mail and dies before it replies, so the outcome is unknown."""
-    smtp_server.behaviours.append("takes it and dies")
+    smtp_server.behaviours.append("accepts and dies")
     await mail_app.leave_message(await mail_app.create_box(notify_email=OWNER_EMAIL))
     await mail_app.run_until_idle()
     mail_app.clock.advance(s=900)
@@ -93,7 +93,7 @@ async def test_unavoidable_duplicate_has_same_message_id(
 async def test_each_recipient_gets_one_mail_with_its_own_id(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
 ) -> None:
-    smtp_server.behaviours += ["not now", "takes it"]
+    smtp_server.behaviours += ["rejects temporarily", "accepts"]
     await mail_app.leave_message(await mail_app.create_box(notify_email_addresses=[OWNER_EMAIL, BEN]))
     await mail_app.run_until_idle()
     mail_app.clock.advance(s=900)
@@ -106,7 +106,7 @@ async def test_each_recipient_gets_one_mail_with_its_own_id(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "folder"),
+    ("box_settings", "folder"),
     [
         ({"save_after_notify": True}, "saved"),
         ({"delete_after_notify": True}, "deleted"),
@@ -115,10 +115,10 @@ async def test_each_recipient_gets_one_mail_with_its_own_id(
     ],
 )
 async def test_message_is_saved_or_deleted_after_mail_and_saving_wins(
-    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, wanted: dict[str, Any], folder: str
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, box_settings: dict[str, Any], folder: str
 ) -> None:
-    smtp_server.behaviours.append("not now")
-    message = await mail_app.leave_message(await mail_app.create_box(notify_email=OWNER_EMAIL, **wanted))
+    smtp_server.behaviours.append("rejects temporarily")
+    message = await mail_app.leave_message(await mail_app.create_box(notify_email=OWNER_EMAIL, **box_settings))
     await mail_app.run_until_idle()
     assert await mail_app.folder_of(message) == "new", "the mail has not been sent yet"
     mail_app.clock.advance(s=900)
@@ -129,7 +129,7 @@ async def test_message_is_saved_or_deleted_after_mail_and_saving_wins(
 async def test_cleanup_waits_until_all_recipients_are_mailed(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
 ) -> None:
-    smtp_server.behaviours += ["takes it", "not now"]
+    smtp_server.behaviours += ["accepts", "rejects temporarily"]
     box = await mail_app.create_box(notify_email_addresses=[OWNER_EMAIL, BEN], delete_after_notify=True)
     message = await mail_app.leave_message(box)
     await mail_app.run_until_idle()
@@ -158,7 +158,7 @@ async def test_cleanup_is_skipped_without_recipients(mail_app: NotificationAppFi
 async def test_message_saved_by_owner_is_not_deleted(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
 ) -> None:
-    smtp_server.behaviours.append("not now")
+    smtp_server.behaviours.append("rejects temporarily")
     box = await mail_app.create_box(notify_email=OWNER_EMAIL, delete_after_notify=True)
     message = await mail_app.leave_message(box)
     await mail_app.run_until_idle()

@@ -49,7 +49,7 @@ async def test_recover_releases_claims_of_previous_run(app: AppFixture) -> None:
     locks = app.settings.data.folder / "locks"
     other = Outbox(app.container.database, app.clock, "another", ProcessLocks(locks))
     assert await other.release_orphaned_leases() == 0, "the leases of a living process are kept"
-    other = Outbox(app.container.database, app.clock, "another", ProcessLocks(locks.with_name("nobody")))
+    other = Outbox(app.container.database, app.clock, "another", ProcessLocks(locks.with_name("no-locks")))
     assert await other.release_orphaned_leases() == 1
     assert len(await other.claim([TaskKind.NEW], 1)) == 1
 

@@ -1,4 +1,4 @@
-"""A manager interface that behaves as Asterisk's does, as far as our connection uses it: for tests without Asterisk."""
+"""Fake of Asterisk's manager interface, as far as the AMI client uses it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ Reply = Callable[[Fields], list[Fields] | None]
 
 
 class FakeAmiServer:
-    """Listens on a port of its own. `lights` is what phones would show; `actions` is all that was asked."""
+    """AMI server on a free port.
+
+    `mailboxes`: new and old messages that phones show. `history`: all MWI updates in order. `actions`: all received
+    actions.
+    """
 
     def __init__(self, *, supports_mwi_update: bool = False, secret: str = "word") -> None:
         self.mailboxes: dict[str, tuple[int, int]] = {}
@@ -19,17 +23,17 @@ class FakeAmiServer:
         self.actions: list[Fields] = []
         self.variables: list[str] = []
         self.replies: dict[str, Reply] = {}
-        """What to say to an action instead; None: nothing at all."""
+        """Replies that override the default ones, by action. None: the action gets no response."""
         self.port = 0
         self.privileges = "originate,all"
-        """What our user may write; "": nothing."""
+        """Write privileges of the user; "" for none."""
         self._supports_mwi_update = supports_mwi_update
         self._secret = secret
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def start(self) -> FakeAmiServer:
-        """Listen; after a `stop`, on the same port, remembering no light, as after a restart."""
+        """Listen, after a `stop` on the same port. All MWI counts are lost, as after a restart of Asterisk."""
         self.mailboxes.clear()
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]

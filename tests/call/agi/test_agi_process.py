@@ -176,7 +176,7 @@ async def test_rejected_mail_is_retried_later(agi_installation: AgiInstallation,
     await agi_installation.app.create_box(
         "1001", owner=agi_installation.app.bob, notify_email_addresses=["bob@demo.example"]
     )
-    smtp_server.behaviours.append("not now")
+    smtp_server.behaviours.append("rejects temporarily")
     handset = ScriptedHandset([OnSound("(recording)", HANG_UP)], SPEECH)
     await agi_installation.run_call(handset, "number=1001", path="leave")
     await agi_installation.wait_for_processes()
