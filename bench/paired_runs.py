@@ -22,12 +22,12 @@ THEIR_NUMBERS = {10: "digits/10", 1000: "digits/1", 9000: "digits/9"}
 """The word that follows "You have" in a box of so many new messages."""
 SAVED = (0, 10, 999, 9000, 99_999, 999_999)
 """None of these is said with the word "one", which is waited for."""
-FIGURES = ("menus", "first_word", "first_word_with_pin")
+FIGURES = ("measure_menus", "measure_first_word", "measure_first_word_with_pin")
 
 
 def measure_pairs(lab: BenchLab, number: str, size: int, pairs: int, *, seed: int) -> WorkerTask:
     """In a box of `size` new messages; in a box of saved ones, how soon a message that is left is heard."""
-    figures = ("left_and_heard",) if lab.saved else FIGURES
+    figures = ("measure_leave_to_listen",) if lab.saved else FIGURES
     our_number, their_number = (
         ("number/1", "digits/1") if lab.saved else (OUR_NUMBERS[size], THEIR_NUMBERS.get(size, ""))
     )

@@ -104,7 +104,7 @@ AS_ZIP = {"Accept": "application/zip"}
 async def keys_under_load(lab: BenchLab, http: httpx.AsyncClient) -> str:
     """Key to sound, with the API idle and busy."""
     base = await _box_id(lab, http)
-    task = replace(measure_pairs(lab, OWNERS, 10, KEYS, seed=1), theirs=None, figures=("first_word",))
+    task = replace(measure_pairs(lab, OWNERS, 10, KEYS, seed=1), theirs=None, figures=("measure_first_word",))
     idle = await run_worker(task)
     stop, asked = asyncio.Event(), [0]
     askers = [

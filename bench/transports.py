@@ -22,7 +22,7 @@ from tests.lab.transports import TRANSPORTS
 
 DEFAULT_TRANSPORT = TRANSPORTS[0]
 MESSAGES = 10
-FIGURES = ("menus", "first_word")
+FIGURES = ("measure_menus", "measure_first_word")
 
 
 def dial_prefix(transport: str) -> str:

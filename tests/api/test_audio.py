@@ -392,7 +392,7 @@ async def test_rendition_is_cached_for_next_request(rest: RestClient, app: AppFi
     path = f"/{box.id}/messages/{message.id}/raw"
     answers = await asyncio.gather(*(rest.request("GET", path) for _ in range(5)))
     assert len({answer.content for answer in answers}) == 1
-    assert len([name for name in data_files(app) if name.startswith("forms/")]) == 1
+    assert len([name for name in data_files(app) if name.startswith("renditions/")]) == 1
 
 
 # -- a zip -------------------------------------------------------------------------------------------------------------

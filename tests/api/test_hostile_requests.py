@@ -283,7 +283,7 @@ async def test_client_disconnect_during_upload_leaves_no_files(
 async def test_stalled_upload_times_out(
     rest: RestClient, app: AppFixture, box: Mailbox, files_before: set[str]
 ) -> None:
-    set_limit(app, "idle_s", 0.2)
+    set_limit(app, "idle_timeout_s", 0.2)
 
     async def stopping() -> object:
         yield tone()

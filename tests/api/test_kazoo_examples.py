@@ -86,7 +86,7 @@ def fix_generated_ids(monkeypatch: pytest.MonkeyPatch, app: AppFixture, name: st
 async def box(rest: RestClient, monkeypatch: pytest.MonkeyPatch) -> Mailbox:
     """The seed's box 3000."""
     with monkeypatch.context() as patch:
-        fix_generated_ids(patch, rest.app, "document", examples.BOX_ID)
+        fix_generated_ids(patch, rest.app, "new_document_id", examples.BOX_ID)
         await rest.request_ok("PUT", data=examples.NEW_BOX["data"])
     return await rest.app.container.boxes.get(examples.BOX_ID)
 
@@ -112,7 +112,7 @@ JSON = ("-H", "Content-Type: application/json")
 
 
 async def test_create_a_box(rest: RestClient, curl: Curl, monkeypatch: pytest.MonkeyPatch) -> None:
-    fix_generated_ids(monkeypatch, rest.app, "document", examples.BOX_ID)
+    fix_generated_ids(monkeypatch, rest.app, "new_document_id", examples.BOX_ID)
     assert_matches(examples.BOX, await curl("PUT", "", *JSON, "-d", CREATE_BOX))
 
 
@@ -147,7 +147,7 @@ async def test_create_a_message_and_put_its_media(
     rest: RestClient, curl: Curl, box: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     printed = examples.CREATED_MESSAGE
-    fix_generated_ids(monkeypatch, rest.app, "message", printed["data"]["media_id"])
+    fix_generated_ids(monkeypatch, rest.app, "new_message_id", printed["data"]["media_id"])
     details = json.dumps({"data": {"caller_id_name": "someone", "caller_id_number": "6001", "folder": "new",
                                    "from": "someone@farfaraway.com"}})  # fmt: skip
     # The seed prints a box 1000@sip.somewhere.com and a call id, where this one is 3000@demo.example.
@@ -163,7 +163,7 @@ async def test_create_a_message_in_one_request(
     rest: RestClient, curl: Curl, box: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     printed = examples.CREATED_MESSAGE
-    fix_generated_ids(monkeypatch, rest.app, "message", printed["data"]["media_id"])
+    fix_generated_ids(monkeypatch, rest.app, "new_message_id", printed["data"]["media_id"])
     done = await curl(
         "PUT", MESSAGE_PATH, "-H", "Content-Type: multipart/mixed", "-F", "content=@message.json; type=application/json",
         "-F", "content=@voice.mp3; type=audio/mp3",

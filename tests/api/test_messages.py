@@ -149,7 +149,7 @@ async def test_unpaged_list_returns_everything_below_row_limit(
         await app.create_message(box, age_s=n, s=0.1)
     everything = await rest.request_ok("GET", f"/{box.id}/messages?paginate=false")
     assert (len(everything["data"]), "page_size" in everything) == (60, False)
-    monkeypatch.setattr("ivr.api.lists.UNPAGED", 59)
+    monkeypatch.setattr("ivr.api.lists.MAX_UNPAGED_ROWS", 59)
     said = await rest.request_error(416, "GET", f"/{box.id}/messages?paginate=false")
     assert (said["message"], "59 rows" in said["data"]["message"]) == ("too_many_rows", True)
 

@@ -161,7 +161,7 @@ def test_nearly_full_disk_is_reported(doctor: DoctorFixture) -> None:
 
 
 def test_missing_ffmpeg_is_reported(doctor: DoctorFixture) -> None:
-    doctor.change_host(program=lambda _: None)
+    doctor.change_host(find_program=lambda _: None)
     doctor.assert_finding("there is no ffmpeg", "apt install ffmpeg", Level.WARNING)
 
 

@@ -49,7 +49,7 @@ def test_killed_service_may_lose_nothing(tmp_path: Path) -> None:
 
 
 def test_confirmed_recording_must_be_complete(tmp_path: Path) -> None:
-    ledger = expected_recording(ended_s=108.0, announced=True)
+    ledger = expected_recording(ended_s=108.0, confirmed=True)
     assert violations(ledger, stored_recording(tmp_path, SPEECH)) == []
     assert violations(ledger, stored_recording(tmp_path, SPEECH[: 4 * 8000]))
     assert violations(ledger)

@@ -240,7 +240,7 @@ class TerminalTransport(FastAgiTransport):
 
     async def run_case(self, row: ContractCase) -> CallOutcome:
         keyboard = ContractKeyboard(row.caller_steps)
-        self._monkeypatch.setattr("ivr.terminal.handset.recorder", keyboard.microphone)
+        self._monkeypatch.setattr("ivr.terminal.handset.recorder_command", keyboard.microphone)
         screen = Screen(io.StringIO())
         console = TerminalHandset(keyboard, screen, Loudspeaker(None), PhoneOptions(False, None, self.folder))
         handset = ContractTerminalHandset(console, keyboard)
