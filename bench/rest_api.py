@@ -146,7 +146,7 @@ def _sqlite_row(what: str, lab: BenchLab) -> str:
     database = sqlite3.connect(f"file:{lab.data / 'ivr.db'}?mode=ro", uri=True)
     [box] = database.execute("SELECT id FROM boxes WHERE mailbox = ?", (LOAD_REQUESTS,)).fetchone()
     sql = (
-        "SELECT * FROM messages INDEXED BY listed_by_box WHERE box_id = ? AND deleted_at IS NULL AND expired_at IS NULL"
+        "SELECT * FROM messages INDEXED BY messages_by_box WHERE box_id = ? AND deleted_at IS NULL AND expired_at IS NULL"
         " ORDER BY time DESC, id DESC LIMIT 50"
     )
     took = []

@@ -234,7 +234,7 @@ async def test_message_is_announced_once_its_audio_is_uploaded(rest: RestClient,
     path = f"/{box.id}/messages/{message['media_id']}/raw"
     for _ in range(2):
         await rest.request_ok("PUT", path, content=tone(), headers={"Content-Type": "audio/wav"})
-        assert await asked_for() == ["light", "new"]
+        assert await asked_for() == ["mwi", "new"]
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ async def another_service(app: AppFixture, ari_server: FakeAriServer) -> AsyncIt
 def set_heartbeat_age(app: AppFixture, seconds: int) -> None:
     """The service was alive so long ago."""
     with sqlite3.connect(app.settings.data.folder / "ivr.db") as connection:
-        connection.execute("UPDATE live_calls SET seen_at = seen_at - ?", (seconds,))
+        connection.execute("UPDATE live_calls SET heartbeat_at = heartbeat_at - ?", (seconds,))
     connection.close()
 
 

@@ -207,7 +207,7 @@ def test_outbox_tasks_can_be_listed_run_and_dropped(ivr: Ivr, tmp_path: Path) ->
     wav.write(file, bytes(8000))
     ivr("message", "add", "1000", str(file))
     rows = parse_json(ivr("outbox", "list", "--json"))
-    assert {row["kind"] for row in rows} == {"new", "light"}
+    assert {row["kind"] for row in rows} == {"new", "mwi"}
     assert parse_json(ivr("outbox", "list", "--given-up", "--json")) == []
     assert "2 will be done now" in ivr("outbox", "retry", *[str(row["id"]) for row in rows]).output
     assert "0 will be done now" in ivr("outbox", "retry", "--given-up").output

@@ -65,7 +65,7 @@ async def test_forward_enqueues_events_for_target_box_only(app: AppFixture) -> N
     rows = await app.container.database.read(
         lambda c: c.execute("SELECT kind FROM outbox WHERE box_id = ?", (s.target_box.id,)).fetchall()
     )
-    assert sorted(row["kind"] for row in rows) == ["light", "new"]
+    assert sorted(row["kind"] for row in rows) == ["mwi", "new"]
 
 
 async def test_original_keeps_its_folder_after_forward(app: AppFixture) -> None:

@@ -136,7 +136,7 @@ async def test_outbox_events_are_written_with_message(app: AppFixture, box: Mail
     rows = await app.container.database.read(
         lambda c: c.execute("SELECT kind, message_id FROM outbox ORDER BY kind").fetchall()
     )
-    assert [tuple(row) for row in rows] == [("light", None), ("new", message.id)]
+    assert [tuple(row) for row in rows] == [("mwi", None), ("new", message.id)]
 
 
 @pytest.mark.parametrize(("own", "system", "ends_ms"), [(None, 5, 5000), (None, 7, 7000), (2, 5, 2000), (0, 5, 0)])

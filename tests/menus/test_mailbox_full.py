@@ -99,7 +99,7 @@ async def test_full_box_enqueues_owner_notification_each_time(app: AppFixture) -
     await app.create_message(box)
     await call_box(app)
     await call_box(app)
-    assert [row for row in await outbox_kinds(app) if row[0] == "full"] == [("full", box.id)] * 2
+    assert [row for row in await outbox_kinds(app) if row[0] == "box_full"] == [("box_full", box.id)] * 2
 
 
 async def test_exhausted_quota_fills_box(app: AppFixture) -> None:

@@ -208,7 +208,7 @@ async def test_mwi_is_refreshed_when_owner_call_ends(app: AppFixture) -> None:
     box = await app.create_box(owner=app.alice)
     await app.run_call(endpoint="alice", number="1000")
     rows = await app.container.database.read(lambda c: c.execute("SELECT kind, box_id FROM outbox").fetchall())
-    assert [tuple(row) for row in rows] == [("light", box.id)]
+    assert [tuple(row) for row in rows] == [("mwi", box.id)]
 
 
 async def test_missing_secret_denies_access_and_is_logged(app: AppFixture, capsys: pytest.CaptureFixture[str]) -> None:

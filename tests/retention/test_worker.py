@@ -118,8 +118,8 @@ async def test_tombstone_holds_no_personal_data(app: AppFixture) -> None:
     assert (stone["id"], stone["box_id"], stone["account_id"], stone["kind"]) == (
         message.id, box.id, app.account.id, "message",
     )  # fmt: skip
-    assert stone["made_at"]
-    assert stone["removed_at"]
+    assert stone["created_at"]
+    assert stone["purged_at"]
     asked = await app.container.database.read(
         lambda c: c.execute("SELECT count(*) FROM outbox WHERE message_id IS NOT NULL").fetchone()[0]
     )
@@ -195,7 +195,7 @@ async def test_crash_between_row_and_file_removal_is_repaired(app: AppFixture, m
     monkeypatch.undo()
     await run_retention(app)
     assert not audio_path(app, message).exists()
-    assert [stone["files"] for stone in await tombstones(app)] == [None]
+    assert [stone["pending_unlinks"] for stone in await tombstones(app)] == [None]
 
 
 async def test_a_box_goes_with_its_messages_greetings_and_pin(app: AppFixture) -> None:
@@ -262,7 +262,7 @@ async def test_records_of_calls_and_wrong_pins_are_forgotten(app: AppFixture) ->
     call = CallRecord("PJSIP/x-1", "5550100", "check", "DONE", int(app.clock.now()), 0, None, None, [])
     await app.container.call_store.finish(call)
     await advance_days(app, 29)
-    question = "SELECT (SELECT count(*) FROM calls), (SELECT count(*) FROM failures)"
+    question = "SELECT (SELECT count(*) FROM calls), (SELECT count(*) FROM auth_attempts)"
     assert tuple(await app.container.database.read(lambda c: c.execute(question).fetchone())) == (2, 2)
     await advance_days(app, 1)
     assert tuple(await app.container.database.read(lambda c: c.execute(question).fetchone())) == (0, 0)

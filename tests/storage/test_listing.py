@@ -20,7 +20,7 @@ def insert_messages(connection: sqlite3.Connection, box: Mailbox, count: int) ->
     """Rows of messages, one a second, every tenth of them saved."""
     connection.execute(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
-        " INSERT INTO messages (id, account_id, box_id, folder, folder_at, arrival, urgent, time, length_ms,"
+        " INSERT INTO messages (id, account_id, box_id, folder, folder_changed_at, arrival_seq, urgent, time, length_ms,"
         " sample_rate, bytes, intro_ms, caller_number, history, revision, stored_at)"
         " SELECT printf('201605-%032x', i), ?, ?, CASE WHEN i % 10 THEN 'new' ELSE 'saved' END, i, i, 0, ? - i, 1000,"
         " 8000, 100, 0, i % 1000, '[]', 1, 1 FROM n",
@@ -51,7 +51,7 @@ async def test_every_list_goes_along_an_index_and_sorts_nothing(app: AppFixture,
     def watched(connection: sqlite3.Connection) -> None:
         connection.set_trace_callback(statements.append)
         wanted = QUERIES[query]
-        account = ("listed_by_account", {"account_id": box.account_id})
+        account = ("messages_by_account", {"account_id": box.account_id})
         for index, where in (account, sqlite._index_for(box.id, wanted)):
             sqlite._build_page(sqlite._iter_messages(connection, index, dict(where), wanted), wanted)
         for boxes in (BoxQuery(50, match_all), BoxQuery(50, match_all, ("1", "x"), ascending=False)):

@@ -197,7 +197,7 @@ async def test_each_change_enqueues_outbox_events(app: AppFixture) -> None:
     asked = await app.container.database.read(lambda c: [tuple(row) for row in c.execute(sql)])
     assert asked == [
         ("new", message.id, "{}"),
-        ("light", None, "{}"),
+        ("mwi", None, "{}"),
         ("saved", message.id, '{"reason": "heard"}'),
         ("deleted", message.id, '{"reason": "dtmf"}'),
     ]
@@ -212,7 +212,7 @@ OPERATIONS = st.lists(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
 @given(OPERATIONS)
 async def test_counters_are_right_after_any_verbs(app: AppFixture, verbs: list[tuple[str, int]]) -> None:
-    await app.container.database.write(lambda c: c.execute("DELETE FROM numbers").rowcount)
+    await app.container.database.write(lambda c: c.execute("DELETE FROM box_numbers").rowcount)
     box = await app.create_box()
     known: list[Message] = []
     for verb, n in verbs:

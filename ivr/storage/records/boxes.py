@@ -58,7 +58,7 @@ class TakeState(StrEnum):
     RECORDING = "recording"
     UNDER_REVIEW = "reviewed"
     """Recorded, and the caller is asked about it."""
-    AWAITING_OWNER = "aside"
+    AWAITING_OWNER = "awaiting_owner"
     """A greeting or a name whose call ended before its owner decided: they are asked at their next sign-in."""
 
 

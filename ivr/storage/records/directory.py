@@ -53,7 +53,7 @@ class EndpointRecord:
 class TokenKind(StrEnum):
     """How a token was obtained."""
 
-    API_KEY = "key"
+    API_KEY = "api_key"
     """Created by an administrator."""
     SESSION = "session"
     """Obtained with an API key, with the access of that key."""

@@ -44,8 +44,8 @@ class SqliteAttemptTransaction:
 
     def set_counter(self, key: AttemptKey, counter: AttemptCounter) -> None:
         self._connection.execute(
-            "INSERT OR REPLACE INTO failures"
-            " (account_id, scope, subject, failed, counted_from, locks, locked_until)"
+            "INSERT OR REPLACE INTO auth_attempts"
+            " (account_id, scope, subject, failure_count, window_started_at, lock_count, locked_until)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 key.account_id,
@@ -60,13 +60,13 @@ class SqliteAttemptTransaction:
 
     def delete_counter(self, key: AttemptKey) -> None:
         values = (key.account_id, key.scope, key.subject)
-        self._connection.execute(f"DELETE FROM failures WHERE {_WHERE_KEY}", values)
+        self._connection.execute(f"DELETE FROM auth_attempts WHERE {_WHERE_KEY}", values)
 
     def enqueue_box_locked(self, account_id: str, box_id: str) -> None:
         events.enqueue_box_locked(self._connection, account_id, box_id, self._now)
 
 
 def _read_counter(connection: sqlite3.Connection, key: AttemptKey) -> AttemptCounter:
-    sql = f"SELECT failed, counted_from, locks, locked_until FROM failures WHERE {_WHERE_KEY}"
+    sql = f"SELECT failure_count, window_started_at, lock_count, locked_until FROM auth_attempts WHERE {_WHERE_KEY}"
     row = connection.execute(sql, (key.account_id, key.scope, key.subject)).fetchone()
     return AttemptCounter(*row) if row else AttemptCounter()

@@ -54,8 +54,8 @@ class SqliteBoxes:
 
     async def find_by_number(self, account_id: str, number: str) -> BoxRecord | None:
         sql = (
-            "SELECT boxes.* FROM numbers JOIN boxes ON boxes.id = numbers.box_id"
-            f" WHERE numbers.account_id = ? AND numbers.number = ? AND {NOT_DELETED}"
+            "SELECT boxes.* FROM box_numbers JOIN boxes ON boxes.id = box_numbers.box_id"
+            f" WHERE box_numbers.account_id = ? AND box_numbers.number = ? AND {NOT_DELETED}"
         )
         row = await self._database.read(lambda c: c.execute(sql, (account_id, number)).fetchone())
         return _box_from_row(row) if row else None
@@ -89,7 +89,7 @@ class SqliteBoxes:
             ).rowcount
             if not changed:
                 _raise_update_conflict(connection, box.id)
-            connection.execute("DELETE FROM numbers WHERE box_id = ?", (box.id,))
+            connection.execute("DELETE FROM box_numbers WHERE box_id = ?", (box.id,))
             _insert_numbers(connection, box)
             events.enqueue_mwi(connection, box.account_id, box.id, now)  # Its number, or who owns it, may be another.
 
@@ -105,12 +105,12 @@ class SqliteBoxes:
             if row is None:
                 raise NotFound(f"there is no box {box_id!r}")
             message_rows.check_revision(row["revision"], expected_revision)
-            connection.execute("DELETE FROM numbers WHERE box_id = ?", (box_id,))
+            connection.execute("DELETE FROM box_numbers WHERE box_id = ?", (box_id,))
             connection.execute(
                 "UPDATE messages SET deleted_at = ?, revision = revision + 1 WHERE box_id = ? AND deleted_at IS NULL",
                 (now, box_id),
             )
-            connection.execute("UPDATE counters SET messages = 0, bytes = 0 WHERE box_id = ?", (box_id,))
+            connection.execute("UPDATE folder_counters SET messages = 0, bytes = 0 WHERE box_id = ?", (box_id,))
             # Nobody will be asked about these any more: adoption finds them, and no box for them.
             connection.execute("UPDATE takes SET state = ? WHERE box_id = ?", (TakeState.RECORDING, box_id))
             events.enqueue_mwi(connection, row["account_id"], box_id, now)
@@ -123,7 +123,7 @@ def _insert_numbers(connection: sqlite3.Connection, box: BoxRecord) -> None:
     wanted = [(box.settings["mailbox"], "mailbox"), *((alias, "alias") for alias in box.settings.get("aliases", ()))]
     for number, kind in wanted:
         try:
-            connection.execute("INSERT INTO numbers VALUES (?, ?, ?, ?)", (box.account_id, number, box.id, kind))
+            connection.execute("INSERT INTO box_numbers VALUES (?, ?, ?, ?)", (box.account_id, number, box.id, kind))
         except sqlite3.IntegrityError as error:
             raise Conflict(f"the number {number!r} is in use in this account: choose another") from error
 

@@ -29,7 +29,7 @@ class SqliteCalls:
         self._ids = ids
 
     async def begin(self, call: LiveCall) -> str:
-        row = {"id": self._ids.new_document_id(), **_column_values(call), "seen_at": call.began_at}
+        row = {"id": self._ids.new_document_id(), **_column_values(call), "heartbeat_at": call.began_at}
         await self._database.write(lambda c: _insert(c, "live_calls", row))
         return str(row["id"])
 
@@ -57,7 +57,7 @@ class SqliteCalls:
         before = 2**62 if started_before is None else started_before
 
         def verb(connection: sqlite3.Connection) -> int:
-            sql = "SELECT * FROM live_calls WHERE iif(instance IS NULL, began_at < ?, seen_at < ?)"
+            sql = "SELECT * FROM live_calls WHERE iif(instance IS NULL, began_at < ?, heartbeat_at < ?)"
             rows = connection.execute(sql, (before, now - STALE_AFTER_S)).fetchall()
             for row in rows:
                 _close_interrupted(connection, row, now)
@@ -67,7 +67,7 @@ class SqliteCalls:
 
     async def close_stale(self, now: int) -> None:
         """Calls whose service was not alive for a minute, and which nobody has taken up, get that record too."""
-        sql = "SELECT * FROM live_calls WHERE seen_at < ? AND instance IS NOT NULL"
+        sql = "SELECT * FROM live_calls WHERE heartbeat_at < ? AND instance IS NOT NULL"
         values = (now - STALE_AFTER_S,)
         if not await self._database.read(lambda c: c.execute(sql, values).fetchall()):
             return
@@ -83,7 +83,7 @@ class SqliteCalls:
         await self._database.write(lambda c: c.execute(sql, (box_id, own_phone, call_id)).rowcount)
 
     async def take_over(self, channel: str, uniqueid: str, now: int) -> InterruptedCall | None:
-        sql = "SELECT * FROM live_calls WHERE uniqueid = ? AND channel = ? ORDER BY seen_at"
+        sql = "SELECT * FROM live_calls WHERE uniqueid = ? AND channel = ? ORDER BY heartbeat_at"
         values = (uniqueid, channel)
         if not await self._database.read(lambda c: c.execute(sql, values).fetchall()):
             return None
@@ -93,18 +93,18 @@ class SqliteCalls:
             for row in rows:
                 _close_interrupted(connection, row, now)
             last = rows[-1] if rows else None
-            return InterruptedCall(last["box_id"], bool(last["own_phone"]), last["seen_at"]) if last else None
+            return InterruptedCall(last["box_id"], bool(last["own_phone"]), last["heartbeat_at"]) if last else None
 
         return await self._database.write(verb)
 
     async def record_heartbeat(self, instance: str, now: int) -> None:
         """A service lives, and with it the calls that it has."""
-        sql = "UPDATE live_calls SET seen_at = ? WHERE instance = ?"
+        sql = "UPDATE live_calls SET heartbeat_at = ? WHERE instance = ?"
         await self._database.write(lambda c: c.execute(sql, (now, instance)).rowcount)
 
     async def orphaned_calls(self, instance: str, last_seen_before: int) -> list[LiveCall]:
         """Calls of services that were not alive since `not_since` (Unix s), other than `instance`."""
-        sql = f"SELECT {LIVE_CALL_COLUMNS} FROM live_calls WHERE instance <> ? AND seen_at < ?"
+        sql = f"SELECT {LIVE_CALL_COLUMNS} FROM live_calls WHERE instance <> ? AND heartbeat_at < ?"
         rows = await self._database.read(lambda c: c.execute(sql, (instance, last_seen_before)).fetchall())
         return [LiveCall(**dict(row)) for row in rows]
 

@@ -22,7 +22,7 @@ def adjust(
 ) -> None:
     """Change a folder's counters by `messages` and `size` bytes, both of which may be negative."""
     connection.execute(
-        "INSERT INTO counters (account_id, box_id, folder, urgent, messages, bytes) VALUES (?, ?, ?, ?, ?, ?)"
+        "INSERT INTO folder_counters (account_id, box_id, folder, urgent, messages, bytes) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (box_id, folder, urgent) DO UPDATE"
         " SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes",
         (account_id, box_id, folder, int(urgent), messages, size_bytes),
@@ -38,7 +38,7 @@ def adjust_for_message(connection: sqlite3.Connection, message: Message, folder:
 
 
 def read_counts(connection: sqlite3.Connection, box_id: str) -> FolderCounts:
-    rows = connection.execute("SELECT folder, urgent, messages FROM counters WHERE box_id = ?", (box_id,)).fetchall()
+    rows = connection.execute("SELECT folder, urgent, messages FROM folder_counters WHERE box_id = ?", (box_id,)).fetchall()
     kept = {(row["folder"], row["urgent"]): int(row["messages"]) for row in rows}
 
     def of(folder: str, *urgencies: int) -> int:
@@ -55,7 +55,7 @@ def read_counts(connection: sqlite3.Connection, box_id: str) -> FolderCounts:
 
 def used_bytes(connection: sqlite3.Connection, box_id: str, exclude_folder: str | None = None) -> int:
     """Bytes of the messages in all folders but `without`, and of the box's greetings."""
-    messages = "SELECT coalesce(sum(bytes), 0) FROM counters WHERE box_id = ? AND folder IS NOT ?"
+    messages = "SELECT coalesce(sum(bytes), 0) FROM folder_counters WHERE box_id = ? AND folder IS NOT ?"
     greetings = "SELECT coalesce(sum(bytes), 0) FROM media WHERE box_id = ? AND deleted_at IS NULL"
     row = connection.execute(f"SELECT ({messages}) + ({greetings})", (box_id, exclude_folder, box_id)).fetchone()
     return int(row[0])

@@ -17,15 +17,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ivr.errors import DiskFull, StoreBusy, StoreError
+from ivr.storage.sqlite.migrations import SCHEMA_VERSION, apply_migrations
 
 T = TypeVar("T")
 Transaction = Callable[[sqlite3.Connection], T]
 
 MAX_COMMIT_BATCH = 200
 """Changes committed together at most."""
-SCHEMA_VERSION = 8
-"""How many migrations there are. A file that has had them all says so itself (PRAGMA user_version): whoever opens it
-then, as every call over classic AGI does, need not load what migrates."""
 
 
 class Database:
@@ -107,18 +105,18 @@ class Database:
             answer()
 
     def _run_transaction(self, transaction: Transaction[Any], future: Future[Any]) -> Callable[[], None]:
-        self._writer_connection.execute("SAVEPOINT verb")
+        self._writer_connection.execute("SAVEPOINT txn")
         try:
             result = transaction(self._writer_connection)
         except Exception as error:  # Whatever a verb raises is its caller's to know; the batch goes on without it.
             if isinstance(error, sqlite3.OperationalError):
                 raise
-            self._writer_connection.execute("ROLLBACK TO verb")
+            self._writer_connection.execute("ROLLBACK TO txn")
             failure = translate_sqlite_error(error) if isinstance(error, sqlite3.Error) else error
             return lambda: future.set_exception(failure)
         finally:
             if self._writer_connection.in_transaction:
-                self._writer_connection.execute("RELEASE verb")
+                self._writer_connection.execute("RELEASE txn")
         return lambda: future.set_result(result)
 
     # -- connections -------------------------------------------------------------------------------------------
@@ -143,11 +141,7 @@ class Database:
                 return
             from sqlite_utils import Database as Tables
 
-            from ivr.storage.sqlite.migrations_rest import migrations
-
-            tables = Tables(self._writer_connection)
-            if migrations.pending(tables):
-                migrations.apply(tables)
+            apply_migrations(Tables(self._writer_connection))
             self._writer_connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         except sqlite3.Error as error:
             raise translate_sqlite_error(error, self._path) from error

@@ -25,8 +25,8 @@ def enqueue(
 ) -> None:
     """Ask for `kind` to be done, now or at `due_at` (Unix s). A call that is asked for already stays as it is."""
     connection.execute(
-        "INSERT INTO outbox (account_id, box_id, message_id, kind, about, payload, created_at, due_at, attempts)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (box_id, about) WHERE kind = 'call' DO NOTHING",
+        "INSERT INTO outbox (account_id, box_id, message_id, kind, target, payload, created_at, due_at, attempts)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (box_id, target) WHERE kind = 'call' DO NOTHING",
         (account_id, box_id, message_id, kind, target, json.dumps(payload or {}), now, due_at or now),
     )
 
@@ -86,8 +86,8 @@ def enqueue_mwi(connection: sqlite3.Connection, account_id: str, box_id: str, no
     """Ask for the message light of a box to be set anew. Whoever is at it must do it again: its lease ends here."""
     connection.execute(
         "INSERT INTO outbox (account_id, box_id, kind, payload, created_at, due_at, attempts)"
-        " VALUES (?, ?, 'light', '{}', ?, ?, 0)"
-        " ON CONFLICT (box_id) WHERE kind = 'light' DO UPDATE SET created_at = excluded.created_at,"
+        " VALUES (?, ?, 'mwi', '{}', ?, ?, 0)"
+        " ON CONFLICT (box_id) WHERE kind = 'mwi' DO UPDATE SET created_at = excluded.created_at,"
         " due_at = min(due_at, excluded.due_at), lease = NULL",
         (account_id, box_id, now, now),
     )

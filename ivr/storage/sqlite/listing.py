@@ -29,7 +29,7 @@ class SqliteListing:
 
     async def list_account_messages(self, account_id: str, query: MessageQuery) -> Page[MessageSummary, Any]:
         return await self._database.read(
-            lambda c: _build_page(_iter_messages(c, "listed_by_account", {"account_id": account_id}, query), query)
+            lambda c: _build_page(_iter_messages(c, "messages_by_account", {"account_id": account_id}, query), query)
         )
 
     async def list_box_messages(self, box_ids: Sequence[str], query: MessageQuery) -> Page[MessageSummary, Any]:
@@ -58,10 +58,10 @@ def _build_page(candidates: Iterable[T], query: Any) -> Page[T, Any]:
 
 def _index_for(box_id: str, query: MessageQuery) -> tuple[str, dict[str, object]]:
     if query.folder is not None:
-        return "listed_by_folder", {"box_id": box_id, "folder": query.folder}
+        return "messages_by_folder", {"box_id": box_id, "folder": query.folder}
     if query.caller_number is not None:
-        return "listed_by_caller", {"box_id": box_id, "caller_number": query.caller_number}
-    return "listed_by_box", {"box_id": box_id}
+        return "messages_by_caller", {"box_id": box_id, "caller_number": query.caller_number}
+    return "messages_by_box", {"box_id": box_id}
 
 
 def _iter_messages(
@@ -74,11 +74,11 @@ def _iter_messages(
     values = (*where.values(), query.since, query.until)
     step = partial(_rows_after, connection, sql, values, ("time", "id"), query.ascending)
     for row in _iter_rows_after(step, query.after, lambda row: (row["time"], row["id"]), query.limit + 1):
-        yield MessageSummary(message_rows.message_from_row(row), row["folder_at"])
+        yield MessageSummary(message_rows.message_from_row(row), row["folder_changed_at"])
 
 
 def _iter_boxes(connection: sqlite3.Connection, account_id: str, query: BoxQuery) -> Iterator[BoxSummary]:
-    sql = "SELECT * FROM boxes INDEXED BY listed_boxes WHERE account_id = ? AND deleted_at IS NULL"
+    sql = "SELECT * FROM boxes INDEXED BY boxes_by_mailbox WHERE account_id = ? AND deleted_at IS NULL"
     step = partial(_rows_after, connection, sql, (account_id,), ("mailbox", "id"), query.ascending)
     for row in _iter_rows_after(step, query.after, lambda row: (row["mailbox"], row["id"]), query.limit + 1):
         box = BoxRecord(row["id"], row["account_id"], json.loads(row["settings"]), row["revision"])

@@ -97,17 +97,17 @@ def messages_older_than(connection: sqlite3.Connection, account_id: str, not_bef
 
 def last_arrival_seq(connection: sqlite3.Connection, account_id: str) -> int:
     """The number of the last time that a message came to a folder in this account."""
-    row = connection.execute("SELECT last FROM arrivals WHERE account_id = ?", (account_id,)).fetchone()
-    return int(row["last"]) if row else 0
+    row = connection.execute("SELECT last_seq FROM arrival_sequences WHERE account_id = ?", (account_id,)).fetchone()
+    return int(row["last_seq"]) if row else 0
 
 
 def next_arrival_seq(connection: sqlite3.Connection, account_id: str) -> int:
     row = connection.execute(
-        "INSERT INTO arrivals (account_id, last) VALUES (?, 1)"
-        " ON CONFLICT (account_id) DO UPDATE SET last = last + 1 RETURNING last",
+        "INSERT INTO arrival_sequences (account_id, last_seq) VALUES (?, 1)"
+        " ON CONFLICT (account_id) DO UPDATE SET last_seq = last_seq + 1 RETURNING last_seq",
         (account_id,),
     ).fetchone()
-    return int(row["last"])
+    return int(row["last_seq"])
 
 
 def insert_message(connection: sqlite3.Connection, message: Message, arrival_seq: int, now: int) -> None:
@@ -116,9 +116,9 @@ def insert_message(connection: sqlite3.Connection, message: Message, arrival_seq
         "account_id": message.account_id,
         "box_id": message.box_id,
         "folder": message.folder,
-        "folder_before": message.folder_before,
-        "folder_at": now,
-        "arrival": arrival_seq,
+        "previous_folder": message.folder_before,
+        "folder_changed_at": now,
+        "arrival_seq": arrival_seq,
         "urgent": int(message.urgent),
         "time": message.time,
         "length_ms": message.length_ms,
@@ -134,7 +134,7 @@ def insert_message(connection: sqlite3.Connection, message: Message, arrival_seq
         "history": json.dumps(message.history),
         "transcription": message.transcription,
         "upload_type": message.upload_type,
-        "audio": message.audio,
+        "audio_id": message.audio,
         "revision": message.revision,
         "stored_at": now,
     }
@@ -147,7 +147,7 @@ def set_transcription(connection: sqlite3.Connection, message: Message, transcri
 
     Of audio that was replaced meanwhile nobody wants to read.
     """
-    sql = "UPDATE messages SET transcription = ?, revision = revision + 1 WHERE id = ? AND coalesce(audio, id) = ?"
+    sql = "UPDATE messages SET transcription = ?, revision = revision + 1 WHERE id = ? AND coalesce(audio_id, id) = ?"
     connection.execute(sql, (transcription, message.id, message.recording))
 
 
@@ -157,7 +157,7 @@ def message_from_row(row: sqlite3.Row) -> Message:
         account_id=row["account_id"],
         box_id=row["box_id"],
         folder=Folder(row["folder"]),
-        folder_before=Folder(row["folder_before"]) if row["folder_before"] else None,
+        folder_before=Folder(row["previous_folder"]) if row["previous_folder"] else None,
         time=row["time"],
         length_ms=row["length_ms"],
         sample_rate=row["sample_rate"],
@@ -172,7 +172,7 @@ def message_from_row(row: sqlite3.Row) -> Message:
         history=tuple(json.loads(row["history"])),
         transcription=row["transcription"],
         upload_type=row["upload_type"],
-        audio=row["audio"],
+        audio=row["audio_id"],
         revision=row["revision"],
     )
 
@@ -182,7 +182,7 @@ def _next_row_query(folder: OpenFolder, urgent: bool, after: tuple[int, str] | N
     beyond, direction = (">", "ASC") if folder.oldest_first else ("<", "DESC")
     sql = (
         "SELECT * FROM messages WHERE box_id = ? AND folder = ? AND urgent = ?"
-        f" AND time >= ? AND arrival <= ? AND {IS_VISIBLE}"
+        f" AND time >= ? AND arrival_seq <= ? AND {IS_VISIBLE}"
     )
     values: tuple[object, ...] = (folder.box_id, folder.folder, int(urgent), folder.not_before, folder.as_of)
     if after:

@@ -278,7 +278,7 @@ class SqliteMessages:
             else message_rows.ARRIVAL_PENDING
         )
         connection.execute(
-            "UPDATE messages SET folder = ?, folder_before = ?, folder_at = ?, arrival = ?, revision = revision + 1"
+            "UPDATE messages SET folder = ?, previous_folder = ?, folder_changed_at = ?, arrival_seq = ?, revision = revision + 1"
             " WHERE id = ?",
             (folder, before.folder, now, arrival, before.id),
         )

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Sequence
 from ivr.storage.records import BoxMwiCounts, EndpointMwiCounts
 from ivr.storage.sqlite.database import Database
 
-_FOLDER_COUNT_SQL = "coalesce((SELECT messages FROM counters WHERE box_id = boxes.id AND folder = '{}'), 0)"
+_FOLDER_COUNT_SQL = "coalesce((SELECT messages FROM folder_counters WHERE box_id = boxes.id AND folder = '{}'), 0)"
 _BOXES_SQL = (
     "SELECT boxes.id, boxes.account_id, boxes.mailbox, boxes.owner_id, boxes.settings, boxes.deleted_at,"
     " accounts.realm,"
     f" {_FOLDER_COUNT_SQL.format('new')} AS new, {_FOLDER_COUNT_SQL.format('saved')} AS saved,"
-    " EXISTS (SELECT 1 FROM numbers WHERE account_id = boxes.account_id AND number = boxes.mailbox) AS in_use"
+    " EXISTS (SELECT 1 FROM box_numbers WHERE account_id = boxes.account_id AND number = boxes.mailbox) AS in_use"
     " FROM boxes JOIN accounts ON accounts.id = boxes.account_id"
 )
 _ENDPOINTS_SQL = (
@@ -22,7 +22,7 @@ _ENDPOINTS_SQL = (
     " coalesce(sum(CASE folder WHEN 'saved' THEN messages END), 0) AS saved FROM endpoints"
     " LEFT JOIN boxes ON boxes.account_id = endpoints.account_id AND boxes.owner_id = endpoints.user_id"
     " AND boxes.deleted_at IS NULL"
-    " LEFT JOIN counters ON counters.box_id = boxes.id WHERE endpoints.system = ? AND {} GROUP BY endpoints.name"
+    " LEFT JOIN folder_counters ON folder_counters.box_id = boxes.id WHERE endpoints.system = ? AND {} GROUP BY endpoints.name"
 )
 
 

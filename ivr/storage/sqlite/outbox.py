@@ -169,7 +169,7 @@ def _task_from_row(row: sqlite3.Row) -> OutboxTask:
         box_id=row["box_id"],
         message_id=row["message_id"],
         kind=TaskKind(row["kind"]),
-        target=row["about"] or "",
+        target=row["target"] or "",
         payload=json.loads(row["payload"]),
         created_at=row["created_at"],
         due_at=row["due_at"],

@@ -22,11 +22,11 @@ _RECENT_MESSAGES = (
     " ORDER BY time DESC LIMIT ?"
 )
 _MWI_SUMMARIES = (
-    "SELECT boxes.id, mailbox, json_extract(settings, '$.name') AS name, light.*, min(waits_not) FROM ("
-    " SELECT box_id, created_at AS waits_since, attempts, error, 0 AS waits_not FROM outbox WHERE kind = 'light'"
-    " UNION ALL SELECT box_id, NULL, 0, NULL, 1 FROM counters WHERE folder = 'new' AND messages > 0"
-    ") AS light JOIN boxes ON boxes.id = box_id WHERE boxes.deleted_at IS NULL"
-    " GROUP BY boxes.id ORDER BY min(waits_not), mailbox LIMIT ?"
+    "SELECT boxes.id, mailbox, json_extract(settings, '$.name') AS name, mwi.*, min(is_settled) FROM ("
+    " SELECT box_id, created_at AS pending_since, attempts, error, 0 AS is_settled FROM outbox WHERE kind = 'mwi'"
+    " UNION ALL SELECT box_id, NULL, 0, NULL, 1 FROM folder_counters WHERE folder = 'new' AND messages > 0"
+    ") AS mwi JOIN boxes ON boxes.id = box_id WHERE boxes.deleted_at IS NULL"
+    " GROUP BY boxes.id ORDER BY min(is_settled), mailbox LIMIT ?"
 )
 """Those that wait to be set first, then those that are on. With min() SQLite gives the row that has the minimum."""
 
@@ -43,7 +43,7 @@ class SqliteOverview:
 
 
 def _read_overview(connection: sqlite3.Connection, now: int) -> Overview:
-    folders = dict(connection.execute("SELECT folder, sum(messages) FROM counters GROUP BY folder").fetchall())
+    folders = dict(connection.execute("SELECT folder, sum(messages) FROM folder_counters GROUP BY folder").fetchall())
     accounts = [row[0] for row in connection.execute("SELECT id FROM accounts WHERE deleted_at IS NULL")]
     messages = [row for account in accounts for row in connection.execute(_RECENT_MESSAGES, (account, MAX_ROWS))]
     return Overview(
@@ -62,14 +62,14 @@ def _read_overview(connection: sqlite3.Connection, now: int) -> Overview:
 
 
 def _mwi_summary(connection: sqlite3.Connection, row: sqlite3.Row) -> MwiSummary:
-    sql = "SELECT folder, sum(messages) FROM counters WHERE box_id = ? GROUP BY folder"
+    sql = "SELECT folder, sum(messages) FROM folder_counters WHERE box_id = ? GROUP BY folder"
     counts = dict(connection.execute(sql, (row["id"],)).fetchall())
     return MwiSummary(
         row["mailbox"],
         row["name"] or "",
         counts.get("new", 0),
         counts.get("saved", 0),
-        row["waits_since"],
+        row["pending_since"],
         row["attempts"] or 0,
         row["error"] or "",
     )

@@ -15,7 +15,7 @@ from ivr.errors import NotFound
 from ivr.storage.records import Message, TaskKind
 from ivr.storage.sqlite import counters, events, message_rows
 
-REPLACED_AUDIO = "audio"
+REPLACED_AUDIO = "replaced_audio"
 """The kind of tombstone that stands for audio and not for a message; it stays no longer than that audio."""
 
 
@@ -35,10 +35,10 @@ def is_soft_deleted(connection: sqlite3.Connection, box_id: str, message_id: str
     if row:
         return row["deleted_at"] is not None
     grave = connection.execute(
-        "SELECT removed_at FROM tombstones WHERE id = ? AND box_id = ?", (message_id, box_id)
+        "SELECT purged_at FROM tombstones WHERE id = ? AND box_id = ?", (message_id, box_id)
     ).fetchone()
     if grave:
-        removed_on = f"{datetime.fromtimestamp(grave['removed_at'], UTC):%Y-%m-%d}"
+        removed_on = f"{datetime.fromtimestamp(grave['purged_at'], UTC):%Y-%m-%d}"
         raise NotFound(f"too late: the message {message_id!r} was removed for good on {removed_on}")
     raise NotFound(f"there is no message {message_id!r} in this box, nor was there")
 
@@ -46,7 +46,7 @@ def is_soft_deleted(connection: sqlite3.Connection, box_id: str, message_id: str
 def undelete(connection: sqlite3.Connection, box_id: str, message_id: str, now: int) -> None:
     """Undo a soft delete: back in its folder, as if it had just come there. Raises `PastRetention`."""
     connection.execute(
-        "UPDATE messages SET deleted_at = NULL, folder_at = ?, arrival = CASE WHEN bytes > 0 THEN ? ELSE arrival END,"
+        "UPDATE messages SET deleted_at = NULL, folder_changed_at = ?, arrival_seq = CASE WHEN bytes > 0 THEN ? ELSE arrival_seq END,"
         " revision = revision + 1 WHERE id = ?",
         (now, message_rows.next_arrival_seq(connection, _account_id_of(connection, message_id)), message_id),
     )
@@ -120,11 +120,16 @@ def purge_box_if_empty(connection: sqlite3.Connection, row: sqlite3.Row, now: in
     for take in connection.execute("SELECT * FROM takes WHERE box_id = ?", (box_id,)).fetchall():
         purge_take(connection, take, now, reason)
     _insert_tombstone(connection, "box", {**dict(row), "box_id": box_id}, row["created_at"], now, reason, [])
-    for table, column in (("outbox", "box_id"), ("counters", "box_id"), ("numbers", "box_id"), ("boxes", "id")):
+    for table, column in (
+        ("outbox", "box_id"),
+        ("folder_counters", "box_id"),
+        ("box_numbers", "box_id"),
+        ("boxes", "id"),
+    ):
         connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (box_id,))
     connection.execute("DELETE FROM secrets WHERE account_id = ? AND ref = ?", (row["account_id"], f"box:{box_id}:pin"))
     connection.execute(
-        "DELETE FROM failures WHERE account_id = ? AND scope = 'box' AND subject = ?", (row["account_id"], box_id)
+        "DELETE FROM auth_attempts WHERE account_id = ? AND scope = 'box' AND subject = ?", (row["account_id"], box_id)
     )
     return True
 
@@ -156,7 +161,7 @@ def _insert_tombstone(
 ) -> None:
     files = list(stems)
     connection.execute(
-        "INSERT OR REPLACE INTO tombstones (id, account_id, box_id, kind, made_at, removed_at, why, files)"
+        "INSERT OR REPLACE INTO tombstones (id, account_id, box_id, kind, created_at, purged_at, reason, pending_unlinks)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             row["id"],

@@ -20,8 +20,8 @@ from ivr.storage.sqlite import message_rows, removal
 from ivr.storage.sqlite.database import Database
 
 DUE_QUERIES = {
-    RetentionRule.DELETED: "SELECT *, folder_at AS since FROM messages WHERE folder = 'deleted' AND folder_at < :before"
-    " AND deleted_at IS NULL AND expired_at IS NULL ORDER BY folder_at LIMIT :limit",
+    RetentionRule.DELETED: "SELECT *, folder_changed_at AS since FROM messages WHERE folder = 'deleted' AND folder_changed_at < :before"
+    " AND deleted_at IS NULL AND expired_at IS NULL ORDER BY folder_changed_at LIMIT :limit",
     RetentionRule.SOFT_DELETED: "SELECT *, deleted_at AS since FROM messages WHERE deleted_at IS NOT NULL"
     " AND deleted_at < :before ORDER BY deleted_at LIMIT :limit",
     RetentionRule.EXPIRED: "SELECT *, expired_at AS since FROM messages WHERE expired_at IS NOT NULL AND deleted_at IS NULL"
@@ -30,16 +30,16 @@ DUE_QUERIES = {
     " AND deleted_at < :before ORDER BY deleted_at LIMIT :limit",
     RetentionRule.MEDIA: "SELECT *, deleted_at AS since FROM media WHERE deleted_at IS NOT NULL"
     " AND deleted_at < :before ORDER BY deleted_at LIMIT :limit",
-    RetentionRule.AWAITING_OWNER: "SELECT *, began_at AS since FROM takes WHERE state = 'aside' AND began_at < :before"
+    RetentionRule.AWAITING_OWNER: "SELECT *, began_at AS since FROM takes WHERE state = 'awaiting_owner' AND began_at < :before"
     " ORDER BY began_at LIMIT :limit",
     RetentionRule.CALL_RECORD: "SELECT id, account_id, box_id, began_at AS since FROM calls WHERE began_at < :before"
     " ORDER BY began_at LIMIT :limit",
     # A lock that still holds was counted within the last hour, and so is never among them.
-    RetentionRule.AUTH_ATTEMPTS: "SELECT rowid AS id, account_id, '' AS box_id, counted_from AS since FROM failures"
-    " WHERE counted_from < :before ORDER BY counted_from LIMIT :limit",
+    RetentionRule.AUTH_ATTEMPTS: "SELECT rowid AS id, account_id, '' AS box_id, window_started_at AS since FROM auth_attempts"
+    " WHERE window_started_at < :before ORDER BY window_started_at LIMIT :limit",
 }
 OWNING_ROW_QUERIES = {
-    MediaDirectory.MESSAGES: ("SELECT id FROM messages WHERE id = substr(?1, 1, 39) AND coalesce(audio, id) = ?1",),
+    MediaDirectory.MESSAGES: ("SELECT id FROM messages WHERE id = substr(?1, 1, 39) AND coalesce(audio_id, id) = ?1",),
     MediaDirectory.MEDIA: ("SELECT id FROM media WHERE id = ?", "SELECT intro_id FROM messages WHERE intro_id = ?"),
     MediaDirectory.TAKES: ("SELECT id FROM takes WHERE id = ?",),
 }
@@ -79,18 +79,20 @@ class SqliteRetention:
 
     async def pending_unlinks(self, limit: int) -> list[PendingUnlink]:
         sql = (
-            "SELECT id, files FROM tombstones WHERE files IS NOT NULL AND (kind <> ? OR removed_at < ?)"
-            " ORDER BY removed_at LIMIT ?"
+            "SELECT id, pending_unlinks FROM tombstones WHERE pending_unlinks IS NOT NULL AND (kind <> ? OR purged_at < ?)"
+            " ORDER BY purged_at LIMIT ?"
         )
         values = (removal.REPLACED_AUDIO, int(self._clock.now()) - REPLACED_AUDIO_GRACE_S, limit)
         found = await self._database.read(lambda c: c.execute(sql, values).fetchall())
-        return [PendingUnlink(row["id"], tuple(map(PurePosixPath, json.loads(row["files"])))) for row in found]
+        return [
+            PendingUnlink(row["id"], tuple(map(PurePosixPath, json.loads(row["pending_unlinks"])))) for row in found
+        ]
 
     async def mark_unlinked(self, ids: Sequence[str]) -> None:
         def verb(connection: sqlite3.Connection) -> None:
             for id_ in ids:
                 connection.execute("DELETE FROM tombstones WHERE id = ? AND kind = ?", (id_, removal.REPLACED_AUDIO))
-                connection.execute("UPDATE tombstones SET files = NULL WHERE id = ?", (id_,))
+                connection.execute("UPDATE tombstones SET pending_unlinks = NULL WHERE id = ?", (id_,))
 
         await self._database.write(verb)
 
@@ -175,6 +177,6 @@ RULE_ACTIONS: dict[RetentionRule, Callable[[sqlite3.Connection, sqlite3.Row, int
     RetentionRule.MEDIA: _purge_action(removal.purge_media, RetentionRule.MEDIA),
     RetentionRule.AWAITING_OWNER: _purge_action(removal.purge_take, RetentionRule.AWAITING_OWNER),
     RetentionRule.CALL_RECORD: _delete_action("calls", "id"),
-    RetentionRule.AUTH_ATTEMPTS: _delete_action("failures", "rowid"),
+    RetentionRule.AUTH_ATTEMPTS: _delete_action("auth_attempts", "rowid"),
 }
 """What is done about a row whose time has come; False where it has to wait."""

@@ -18,7 +18,7 @@ class SqliteTokens:
 
     async def add(self, token: Token, *, parent_hash: str | None) -> None:
         sql = (
-            "INSERT INTO tokens (hash, account_id, user_id, label, kind, created_at, expires_at, parent)"
+            "INSERT INTO tokens (hash, account_id, user_id, label, kind, created_at, expires_at, parent_hash)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
         )
         values = (
@@ -50,7 +50,7 @@ class SqliteTokens:
 
     async def revoke(self, hash: str) -> None:
         now = int(self._clock.now())
-        sql = "UPDATE tokens SET revoked_at = ? WHERE hash = ? OR parent = ?"
+        sql = "UPDATE tokens SET revoked_at = ? WHERE hash = ? OR parent_hash = ?"
         await self._database.write(lambda c: c.execute(sql, (now, hash, hash)).rowcount)
 
     async def revoke_of_user(self, account_id: str, user_id: str, kind: TokenKind) -> None:

@@ -43,7 +43,7 @@ class SqliteUploads:
                 revision=before.revision + 1,
             )
             connection.execute(
-                "UPDATE messages SET audio = ?, length_ms = ?, bytes = ?, upload_type = ?, intro_id = NULL,"
+                "UPDATE messages SET audio_id = ?, length_ms = ?, bytes = ?, upload_type = ?, intro_id = NULL,"
                 " intro_ms = 0, transcription = NULL, revision = revision + 1 WHERE id = ?",
                 (after.audio, after.length_ms, after.bytes, after.upload_type, after.id),
             )
@@ -51,7 +51,7 @@ class SqliteUploads:
                 removal.purge_replaced_audio(connection, before, after.recording, now)
             else:
                 arrival = message_rows.next_arrival_seq(connection, before.account_id)
-                connection.execute("UPDATE messages SET arrival = ? WHERE id = ?", (arrival, before.id))
+                connection.execute("UPDATE messages SET arrival_seq = ? WHERE id = ?", (arrival, before.id))
                 events.enqueue_for_message(connection, TaskKind.NEW, before, now, suppress_notifications=True)
             with quota.make_space(connection, before.box_id, now, exclude_id=before.id) as purged:
                 counters.adjust_for_message(connection, before, before.folder, -1)

@@ -1,17 +1,16 @@
-"""The tables, as migrations. sqlite-utils writes them; nobody else creates or changes a table.
+"""The first schema.
 
 Every table has `account_id`. Times are Unix seconds (UTC), lengths milliseconds, sizes bytes; JSON columns are text.
 """
 
 from __future__ import annotations
 
-from sqlite_utils import Database as Tables
-from sqlite_utils import Migrations
+from typing import TYPE_CHECKING
 
-migrations = Migrations("ivr")
+if TYPE_CHECKING:
+    from sqlite_utils import Database as Tables
 
 
-@migrations(name="0001-first")
 def create_initial_schema(tables: Tables) -> None:
     """The whole schema of the design's first day."""
     _create_accounts_users_endpoints(tables)
@@ -19,51 +18,6 @@ def create_initial_schema(tables: Tables) -> None:
     _create_takes_outbox(tables)
     _create_secrets_failures_tokens(tables)
     _create_calls(tables)
-
-
-@migrations(name="0002-gone-means-gone")
-def add_tombstones(tables: Tables) -> None:
-    """What the sweeper needs: tombstones, and an index for each thing that goes by its age."""
-    tables.table("tombstones").create(
-        {
-            "id": str,
-            "account_id": str,
-            "box_id": str,
-            "kind": str,
-            "made_at": int,
-            "removed_at": int,
-            "why": str,
-            "files": str,
-        },
-        pk="id",
-        not_null={"account_id", "kind", "removed_at", "why"},
-        strict=True,
-    )
-    for index, where in {
-        "tombstones_with_files ON tombstones (removed_at)": "files IS NOT NULL",
-        "messages_in_deleted ON messages (folder_at)": (
-            "folder = 'deleted' AND deleted_at IS NULL AND expired_at IS NULL"
-        ),
-        "messages_soft_deleted ON messages (deleted_at)": "deleted_at IS NOT NULL",
-        "messages_expired ON messages (expired_at)": "expired_at IS NOT NULL AND deleted_at IS NULL",
-        "messages_with_intro ON messages (intro_id)": "intro_id IS NOT NULL",
-        "boxes_deleted ON boxes (deleted_at)": "deleted_at IS NOT NULL",
-        "media_deleted ON media (deleted_at)": "deleted_at IS NOT NULL",
-        "outbox_of_message ON outbox (message_id)": "message_id IS NOT NULL",
-    }.items():
-        tables.execute(f"CREATE INDEX {index} WHERE {where}")
-    # Of all rows, for a box that goes must be known to have none left.
-    tables.table("messages").create_index(["box_id", "deleted_at"], "messages_of_box")
-    tables.table("outbox").create_index(["box_id"], "outbox_of_box")
-    tables.table("calls").create_index(["began_at"], "calls_by_age")
-    tables.table("failures").create_index(["counted_from"], "failures_by_age")
-
-
-@migrations(name="0003-takes-put-aside")
-def index_suspended_takes(tables: Tables) -> None:
-    """Recordings that wait for their owner go by their age too, and with their box."""
-    tables.execute("CREATE INDEX takes_aside ON takes (began_at) WHERE state = 'aside'")
-    tables.table("takes").create_index(["box_id"], "takes_of_box")
 
 
 def _create_accounts_users_endpoints(tables: Tables) -> None:
@@ -327,50 +281,3 @@ def _create_calls(tables: Tables) -> None:
         strict=True,
     )
     tables.table("calls").create_index(["account_id", "began_at"], "calls_by_time")
-
-
-@migrations(name="0004-live-calls")
-def create_live_calls(tables: Tables) -> None:
-    """Calls that go on: a row from the first moment of a call to its record."""
-    tables.table("live_calls").create(
-        {
-            "id": str,
-            "account_id": str,
-            "channel": str,
-            "caller_number": str,
-            "action": str,
-            "number": str,
-            "began_at": int,
-        },
-        pk="id",
-        not_null={"channel", "action", "number", "began_at"},
-        strict=True,
-    )
-
-
-@migrations(name="0005-outbox-leases")
-def add_outbox_leases(tables: Tables) -> None:
-    """Who is at an outbox row, whom or what it is about, and when a person was last told the same thing.
-
-    A row that is being worked at is not due before its lease ends, so `due_at` alone says what there is to do.
-    """
-    tables.execute("ALTER TABLE outbox ADD COLUMN about TEXT")
-    tables.execute("ALTER TABLE outbox ADD COLUMN lease TEXT")
-    tables.execute("DROP INDEX outbox_due")
-    tables.execute("CREATE INDEX outbox_due ON outbox (kind, due_at, id)")
-    tables.execute("CREATE INDEX outbox_message ON outbox (message_id, kind)")
-    tables.execute("CREATE UNIQUE INDEX outbox_one_call_a_number ON outbox (box_id, about) WHERE kind = 'call'")
-    tables.table("told").create(
-        {"account_id": str, "box_id": str, "kind": str, "told_at": int},
-        pk=("box_id", "kind"),
-        not_null={"account_id", "told_at"},
-        strict=True,
-    )
-
-
-@migrations(name="0007-calls-that-survive")
-def add_live_call_ownership(tables: Tables) -> None:
-    """A call over ARI outlives its service: who had it, when that was last alive, and which box was signed in to."""
-    for column in ("uniqueid TEXT", "instance TEXT", "seen_at INTEGER", "box_id TEXT", "own_phone INTEGER"):
-        tables.execute(f"ALTER TABLE live_calls ADD COLUMN {column}")
-    tables.execute("CREATE INDEX live_calls_by_channel ON live_calls (uniqueid) WHERE uniqueid IS NOT NULL")

@@ -1,0 +1,40 @@
+"""The migrations of the database, applied in this order, each once and in a transaction of its own.
+
+sqlite-utils records which were applied, by their names; nothing else creates or changes a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from ivr.storage.sqlite.migrations import changes, initial, renames
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database as Tables
+
+MIGRATIONS: Mapping[str, Callable[[Tables], None]] = {
+    "0001-first": initial.create_initial_schema,
+    "0002-gone-means-gone": changes.add_tombstones,
+    "0003-takes-put-aside": changes.index_suspended_takes,
+    "0004-live-calls": changes.create_live_calls,
+    "0005-outbox-leases": changes.add_outbox_leases,
+    "0007-calls-that-survive": changes.add_live_call_ownership,
+    "rest-0001-lists-uploads-sessions": changes.add_list_indexes_uploads_sessions,
+    "rest-0002-audio-that-came-later": changes.add_late_audio,
+    "0009-terms-of-the-field": renames.rename_to_terms_of_the_field,
+}
+"""The names are stored in existing databases, and therefore stay as they are."""
+SCHEMA_VERSION = len(MIGRATIONS)
+"""Stored as PRAGMA user_version, so that a process need not load sqlite-utils for a database that is up to date."""
+
+
+def apply_migrations(tables: Tables, migrations: Mapping[str, Callable[[Tables], None]] = MIGRATIONS) -> None:
+    """Apply the migrations that this database has not had yet."""
+    from sqlite_utils import Migrations
+
+    pending = Migrations("ivr")
+    for name, migration in migrations.items():
+        pending(name=name)(migration)
+    if pending.pending(tables):
+        pending.apply(tables)
