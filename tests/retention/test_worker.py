@@ -425,7 +425,9 @@ async def test_retention_queries_use_indexes(app: AppFixture) -> None:
     for statement in found:
         plan = await app.container.database.read(partial(query_plan, statement))
         # A look at the whole index of what is due is none of the table; its rows are what the limit bounds.
-        assert all(step.startswith("SEARCH") or "tombstones_pending_unlink" in step for step in plan), f"{plan}: {statement}"
+        assert all(step.startswith("SEARCH") or "tombstones_pending_unlink" in step for step in plan), (
+            f"{plan}: {statement}"
+        )
 
 
 def query_plan(statement: str, connection: sqlite3.Connection) -> list[str]:

@@ -38,7 +38,9 @@ def adjust_for_message(connection: sqlite3.Connection, message: Message, folder:
 
 
 def read_counts(connection: sqlite3.Connection, box_id: str) -> FolderCounts:
-    rows = connection.execute("SELECT folder, urgent, messages FROM folder_counters WHERE box_id = ?", (box_id,)).fetchall()
+    rows = connection.execute(
+        "SELECT folder, urgent, messages FROM folder_counters WHERE box_id = ?", (box_id,)
+    ).fetchall()
     kept = {(row["folder"], row["urgent"]): int(row["messages"]) for row in rows}
 
     def of(folder: str, *urgencies: int) -> int:
