@@ -132,19 +132,19 @@ class PastRetention(IvrError):
 
 
 class NotificationFailed(IvrError):
-    """A notification that did not arrive; it is tried again later."""
+    """A notification that was not delivered because of a temporary error; it is retried."""
 
 
 class NotificationUndeliverable(NotificationFailed):
-    """A notification that never will arrive: trying again is of no use."""
+    """A notification that cannot be delivered; it is given up without a retry."""
 
 
 class AmiUnavailable(IvrError):
-    """No connection to Asterisk's manager, or no answer in time."""
+    """No connection to Asterisk's manager interface, or no response in time."""
 
 
 class AmiActionRejected(AmiUnavailable):
-    """Asterisk's manager answered, and said no."""
+    """Asterisk rejected an AMI action."""
 
 
 class StoreError(IvrError):

@@ -13,10 +13,14 @@ MAX_HEAD_BYTES = 8192
 
 
 class PrometheusServer:
-    """The server. `render`: returns the response body, called for each request."""
+    """The server.
 
-    def __init__(self, render: Callable[[], Awaitable[bytes]]) -> None:
+    `render`: returns the response body, called for each request. `request_timeout_s`: seconds that one request may take.
+    """
+
+    def __init__(self, render: Callable[[], Awaitable[bytes]], *, request_timeout_s: float = REQUEST_TIMEOUT_S) -> None:
         self._render = render
+        self._request_timeout_s = request_timeout_s
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -31,7 +35,7 @@ class PrometheusServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            async with asyncio.timeout(REQUEST_TIMEOUT_S):
+            async with asyncio.timeout(self._request_timeout_s):
                 head = await reader.readuntil(b"\r\n\r\n")
                 writer.write(await self._respond(head.split(b"\r\n", 1)[0]))
                 await writer.drain()

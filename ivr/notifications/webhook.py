@@ -62,12 +62,20 @@ class WebhookSubscriber:
 
 
 class WebhookSender:
-    """Sends webhooks."""
+    """Sends webhooks. `request_timeout_s`: seconds to wait for the receiver at each step."""
 
-    def __init__(self, directory: Directory, clock: Clock) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        clock: Clock,
+        *,
+        max_concurrency: int = MAX_CONCURRENCY,
+        request_timeout_s: float = REQUEST_TIMEOUT_S,
+    ) -> None:
         self._directory = directory
         self._clock = clock
-        self._executor = ThreadPoolExecutor(MAX_CONCURRENCY, "webhook")
+        self._request_timeout_s = request_timeout_s
+        self._executor = ThreadPoolExecutor(max_concurrency, "webhook")
 
     @property
     def handlers(self) -> dict[TaskKind, Handler]:
@@ -87,7 +95,9 @@ class WebhookSender:
             url, secret = webhook
             body = json.dumps(dict(task.payload), ensure_ascii=False, sort_keys=True).encode()
             headers = self._headers(task, secret, body)
-            await asyncio.get_running_loop().run_in_executor(self._executor, _post, url, body, headers)
+            await asyncio.get_running_loop().run_in_executor(
+                self._executor, _post, url, body, headers, self._request_timeout_s
+            )
         return None
 
     def _headers(self, task: OutboxTask, secret: str, body: bytes) -> dict[str, str]:
@@ -116,12 +126,12 @@ for _handler in (
     _OPENER.add_handler(_handler)
 
 
-def _post(url: str, body: bytes, headers: dict[str, str]) -> None:
+def _post(url: str, body: bytes, headers: dict[str, str], timeout_s: float) -> None:
     if urlsplit(url).scheme not in ("http", "https"):
         raise NotificationUndeliverable(f"settings.webhook.url of the account is not an http(s) URL: {url!r}")
     try:
         request = urllib.request.Request(url, body, headers, method="POST")
-        with _OPENER.open(request, timeout=REQUEST_TIMEOUT_S):
+        with _OPENER.open(request, timeout=timeout_s):
             return
     except HTTPError as error:
         with error:

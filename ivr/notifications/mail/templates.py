@@ -1,8 +1,8 @@
 """Mail templates: the built-in ones, and the site's own for an account and language.
 
-A mail consists of three templates, such as `new.subject`, `new.txt` and `new.html`. Each is searched separately: in the
-site's folder under account and language, account, language, and the folder itself; then among the built-in templates in
-the language, and in English. The account's folder has its name or its id. A template that fails to render is logged and
+A mail consists of three templates, such as `box_full.subject`, `box_full.txt` and `box_full.html`. Each is searched
+separately: in the site's folder under account and language, account, language, and the folder itself; then among the
+built-in templates in the language, and in English. The account's folder has its name or its id. A template that fails to render is logged and
 the next one is used, so that a mistake in a template never prevents a mail.
 """
 
@@ -52,7 +52,7 @@ class MailTemplates:
         )
 
     def render(self, name: str, account: Account, language: str, context: Mapping[str, Any]) -> MailContent:
-        """Render a mail. `name`: the templates' common name, such as `new`. `context`: the variables."""
+        """Render a mail. `name`: the templates' common name, such as `box_full`. `context`: the variables."""
         subject, plain_text, html = (
             self._render([f"{folder}{name}.{part}" for folder in _search_path(account, language)], context)
             for part in ("subject", "txt", "html")
