@@ -15,7 +15,7 @@ MAX_HEAD_BYTES = 8192
 class PrometheusServer:
     """The server.
 
-    `render`: returns the response body, called for each request. `request_timeout_s`: seconds that one request may take.
+    `render`: returns the response body, called for each request. `request_timeout_s`: seconds for one request.
     """
 
     def __init__(self, render: Callable[[], Awaitable[bytes]], *, request_timeout_s: float = REQUEST_TIMEOUT_S) -> None:

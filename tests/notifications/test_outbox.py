@@ -87,4 +87,4 @@ async def test_due_task_queries_use_index(app: AppFixture) -> None:
     """The query takes one index step per kind, however many rows wait."""
     sql = "EXPLAIN QUERY PLAN SELECT EXISTS (SELECT 1 FROM outbox WHERE kind = ? AND due_at <= ?)"
     plan = await app.container.database.read(lambda c: [row["detail"] for row in c.execute(sql, ("mail", 1))])
-    assert any("USING COVERING INDEX outbox_due (kind=? AND due_at<?)" in step for step in plan), plan
+    assert any("USING COVERING INDEX outbox_by_due (kind=? AND due_at<?)" in step for step in plan), plan

@@ -2,8 +2,8 @@
 
 A mail consists of three templates, such as `box_full.subject`, `box_full.txt` and `box_full.html`. Each is searched
 separately: in the site's folder under account and language, account, language, and the folder itself; then among the
-built-in templates in the language, and in English. The account's folder has its name or its id. A template that fails to render is logged and
-the next one is used, so that a mistake in a template never prevents a mail.
+built-in templates in the language, and in English. The account's folder has its name or its id. A template that fails
+to render is logged and the next one is used, so that a mistake in a template never prevents a mail.
 """
 
 from __future__ import annotations
