@@ -221,14 +221,14 @@ class App:
             self.conversion_pool,
             self.clock,
             self.ids,
-            self.settings.api.audio_seconds,
+            self.settings.api.max_audio_s,
         )
 
     @cached_property
     def conversion_pool(self) -> ConversionPool:
         from ivr.audio.converter import ConversionPool
 
-        return ConversionPool(self.settings.api.workers)
+        return ConversionPool(self.settings.api.conversion_workers)
 
     def renditions(self, folder_name: str) -> AudioRenditions:
         """The renditions cached in a folder of this name below the data folder. A new object each time."""
@@ -267,8 +267,8 @@ class App:
 
     @cached_property
     def api_services(self) -> ApiServices:
-        """What the REST API works with."""
-        from ivr.api.dependencies import ApiLimits, ApiServices
+        """Services and limits of the REST API."""
+        from ivr.api.dependencies import ApiLimits, ApiServices, AudioServices, AuthServices, MailboxServices
         from ivr.directory.rate_limit import RateLimiter
         from ivr.mailbox.bulk import BulkOperations
         from ivr.mailbox.greeting_uploads import GreetingUploads
@@ -276,28 +276,34 @@ class App:
 
         api = self.settings.api
         return ApiServices(
-            directory=self.directory,
-            tokens=self.tokens,
-            credentials=self.credentials,
-            rate_limiter=RateLimiter(self._auth_attempts, self.clock, api.failures_an_hour),
-            boxes=self.boxes,
-            messages=self.messages,
-            delivery=self.delivery,
-            lists=SqliteListing(self.database),
-            bulk=BulkOperations(self.messages, self.delivery),
-            uploads=self.uploads,
-            renditions=self.renditions("renditions"),
-            greeting_uploads=GreetingUploads(self.media, self.recordings, self.clock, self.ids),
+            auth=AuthServices(
+                directory=self.directory,
+                tokens=self.tokens,
+                credentials=self.credentials,
+                rate_limiter=RateLimiter(self._auth_attempts, self.clock, api.failures_per_hour),
+            ),
+            mailbox=MailboxServices(
+                boxes=self.boxes,
+                messages=self.messages,
+                delivery=self.delivery,
+                lists=SqliteListing(self.database),
+                bulk=BulkOperations(self.messages, self.delivery),
+            ),
+            audio=AudioServices(
+                uploads=self.uploads,
+                greeting_uploads=GreetingUploads(self.media, self.recordings, self.clock, self.ids),
+                renditions=self.renditions("renditions"),
+            ),
+            limits=ApiLimits(
+                max_json_bytes=api.max_json_bytes,
+                max_audio_bytes=api.max_audio_bytes,
+                idle_timeout_s=api.body_idle_timeout_s,
+                own_boxes_only=api.own_boxes_only,
+                session_lifetime_s=api.session_lifetime_hours * 3600,
+                allowed_networks=tuple(api.allowed_networks),
+            ),
             clock=self.clock,
             ids=self.ids,
-            limits=ApiLimits(
-                json_bytes=api.json_bytes,
-                audio_bytes=api.audio_bytes,
-                idle_timeout_s=api.idle_s,
-                owner_only=api.owner_only,
-                session_lifetime_s=api.session_hours * 3600,
-                allowed_networks=tuple(api.clients),
-            ),
         )
 
     # -- background work -----------------------------------------------------------------------------------------------

@@ -1,47 +1,47 @@
-"""Everything this project raises on purpose.
+"""The exceptions of this project.
 
-    HungUp                      no error: the caller is gone; caught once, where the call began
+    HungUp                               not an error: the caller has hung up
     IvrError
-    ├── CallFailed              Asterisk answered nonsense, or not at all
-    │   ├── UnplayableSound     a sound file that Asterisk could not play
-    │   ├── NotRecorded         a recording that Asterisk could not write
-    │   ├── LineLost            the connection to Asterisk's ARI is gone, or gave no answer
-    │   ├── TakenBack           the dialplan has the call again
-    │   └── LeftAlone           this service ends; the call stays where it is, for another to take it up
-    ├── BadInput                what a person or a program gave cannot be used
-    │   ├── InvalidFields       a document breaks its schema: field → rule → message
-    │   ├── BadArgument         a dialplan argument or an option of a command
-    │   └── AudioRefused        a file that is not the audio it claims to be
-    ├── NotFound                an account, user, box, message or recording that is not there
-    │   └── BoxGone             a box that was taken away while somebody had to do with it
-    ├── Conflict                somebody else was first: a number in use, a revision that moved on
-    ├── BoxFull                 a box whose quota leaves no room for what should come into it
-    ├── PastRetention           a message too old to be touched (kazoo-behaviour §3.4)
-    ├── NotDelivered            a notification that did not arrive; it is tried again later
-    │   └── Undeliverable       one that never will: trying again is of no use
-    ├── AsteriskAway            no connection to Asterisk's manager, or no answer in time
-    │   └── ActionRefused       Asterisk answered, and said no
-    ├── StoreError              the store could not do it; nothing was half done
-    │   ├── StoreBusy           another process holds the database for too long
-    │   └── StoreFull           no room left on the disk
-    ├── RequestRefused          a program's request that is not taken as it is
-    │   ├── NotSignedIn         no token, or none that holds
-    │   ├── NotAllowed          not with this token
-    │   ├── TooManyTries        wrong tokens or credentials, too many of them
-    │   ├── Outdated            it rests on a revision that moved on
-    │   ├── NoSuchForm          none of the media types that it takes can be given
-    │   ├── UnknownForm         what it carries is neither JSON, form nor audio
-    │   ├── TooLarge            it carries too much
-    │   ├── TooManyRows         it asks for more than is given without pages
-    │   ├── Stalled             its body stopped coming
-    │   ├── NoSuchRange         a range of bytes that is not there
-    │   └── NoSuchPage          a page size or a key that makes no sense
-    └── Misconfigured           this installation needs its administrator
-        ├── SettingsError       ivr.toml or an IVR_* variable
-        ├── CatalogueError      sounds/<language>/catalogue.toml
-        └── SoundsError         a recording, or the program that makes them
+    ├── CallFailed                       Asterisk replied with an error or not at all
+    │   ├── UnplayableSound              Asterisk could not play a sound file
+    │   ├── RecordingFailed              Asterisk could not write a recording
+    │   ├── ConnectionLost               the connection to Asterisk was lost or a request timed out
+    │   ├── ReclaimedByDialplan          the dialplan has taken the call back
+    │   └── ServiceStopping              the service stops; the call continues after a restart or elsewhere
+    ├── BadInput                         input of a person or client is invalid
+    │   ├── InvalidFields                a document violates its schema
+    │   ├── BadArgument                  a dialplan argument or command option is invalid
+    │   └── InvalidAudio                 a file is not the audio that it claims to be
+    ├── NotFound                         an account, user, box, message or recording does not exist
+    │   └── BoxDeleted                   a box was deleted during an operation on it
+    ├── Conflict                         another change came first: a number in use, a newer revision
+    ├── BoxFull                          the quota of a box is exceeded
+    ├── PastRetention                    a message is past its retention period
+    ├── NotificationFailed               a notification was not delivered and is retried
+    │   └── NotificationUndeliverable    a notification can never be delivered and is not retried
+    ├── AmiUnavailable                   no AMI connection or no response in time
+    │   └── AmiActionRejected            Asterisk rejected an AMI action
+    ├── StoreError                       a transaction failed and changed nothing
+    │   ├── StoreBusy                    another process holds the database lock
+    │   └── DiskFull                     the disk is full
+    ├── RestError                        a REST request fails with the HTTP status of this name
+    │   ├── Unauthorized                 401  the token is missing, invalid or expired
+    │   ├── Forbidden                    403  the token does not permit the request
+    │   ├── InvalidPage                  404  the page size or start key is invalid (404 as in Kazoo)
+    │   ├── NotAcceptable                406  no available format matches the Accept header
+    │   ├── BodyTimeout                  408  the request body stopped arriving
+    │   ├── PreconditionFailed           412  the document has another revision than If-Match requires
+    │   ├── PayloadTooLarge              413  the request body exceeds a limit
+    │   ├── UnsupportedMediaType         415  the request body is neither JSON, form nor audio
+    │   ├── PageRequired                 416  a list is too long to be returned without pages (416 as in Kazoo)
+    │   ├── RangeNotSatisfiable          416  the byte range lies outside of the audio
+    │   └── RateLimited                  429  too many wrong tokens or credentials
+    └── ConfigurationError               the installation needs its administrator
+        ├── SettingsError                ivr.toml or an IVR_* variable is invalid
+        ├── CatalogueError               a prompt catalogue is invalid
+        └── SoundsError                  audio cannot be read, made or converted
 
-Each message says what is wrong and, where there is one, the remedy. Each edge maps the tree once: the phone in
+A message reads "what is wrong: what to do". Each edge maps the tree in one table: the phone in
 `ivr/menus/error_prompts.py`, the command line in `ivr/cli/support.py`, REST in `ivr/api/error_responses.py`.
 """
 
@@ -50,47 +50,47 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 Violations = Mapping[str, Mapping[str, Mapping[str, object]]]
-"""Field (nested ones joined by ".") → rule → {"message": …, "target": …} (kazoo-behaviour §4.2)."""
+"""Field (nested ones joined by ".") → rule → {"message": …, "target": …}; the shape of Kazoo's validation errors."""
 
 
 class HungUp(Exception):
-    """The caller is gone. No `IvrError`, so that nothing which handles errors ever swallows it."""
+    """The caller has hung up. Not an `IvrError`, so that no error handler swallows it."""
 
 
 class IvrError(Exception):
-    """Anything that went wrong and was meant to be told."""
+    """Base class of all expected errors."""
 
 
 class CallFailed(IvrError):
-    """Asterisk answered nonsense, or not at all."""
+    """Asterisk replied with an error or not at all."""
 
 
 class UnplayableSound(CallFailed):
-    """A sound file that Asterisk could not play."""
+    """Asterisk could not play a sound file."""
 
 
 class RecordingFailed(CallFailed):
-    """A recording that Asterisk could not write: no room, or no right to."""
+    """Asterisk could not write a recording: the disk is full or permission is missing."""
 
 
 class ConnectionLost(CallFailed):
-    """The connection to Asterisk is gone, or a response did not come: what was requested may have been done."""
+    """The connection to Asterisk was lost or a request timed out; the request may have been executed."""
 
 
 class ReclaimedByDialplan(CallFailed):
-    """The dialplan has the call again, before we had finished with it."""
+    """The dialplan has taken the call back before the menus ended it."""
 
 
 class ServiceStopping(CallFailed):
-    """This service ends. The call stays where it is, for the next start or another service to take it up."""
+    """The service stops. The call stays in Stasis, and is resumed after a restart or by another service."""
 
 
 class BadInput(IvrError):
-    """What a person or a program gave cannot be used."""
+    """Input of a person or client is invalid."""
 
 
 class InvalidFields(BadInput):
-    """A document breaks its schema."""
+    """A document violates its schema."""
 
     def __init__(self, violations: Violations) -> None:
         self.violations = violations
@@ -100,15 +100,15 @@ class InvalidFields(BadInput):
 
 
 class BadArgument(BadInput):
-    """A dialplan argument or an option of a command."""
+    """A dialplan argument or command option is invalid."""
 
 
 class InvalidAudio(BadInput):
-    """A file that is not the audio it claims to be."""
+    """A file is not the audio that it claims to be."""
 
 
 class NotFound(IvrError):
-    """An account, user, box, message or recording that is not there; `cause`: the id that was asked for."""
+    """An account, user, box, message or recording does not exist. `cause`: the id that was looked up."""
 
     def __init__(self, message: str, cause: str | None = None) -> None:
         self.cause = cause
@@ -116,31 +116,31 @@ class NotFound(IvrError):
 
 
 class BoxDeleted(NotFound):
-    """A box that was taken away while somebody had to do with it."""
+    """A box was deleted during an operation on it."""
 
 
 class Conflict(IvrError):
-    """Somebody else was first."""
+    """Another change came first: a number is in use, or the document has a newer revision."""
 
 
 class BoxFull(IvrError):
-    """A box whose quota leaves no room for what should come into it; nothing was changed."""
+    """The quota of a box is exceeded; nothing was changed."""
 
 
 class PastRetention(IvrError):
-    """A message too old to be touched."""
+    """A message is past its retention period, and may be neither read nor changed."""
 
 
 class NotificationFailed(IvrError):
-    """A notification that was not delivered because of a temporary error; it is retried."""
+    """A notification was not delivered; it is retried later."""
 
 
 class NotificationUndeliverable(NotificationFailed):
-    """A notification that cannot be delivered; it is given up without a retry."""
+    """A notification can never be delivered; it is not retried."""
 
 
 class AmiUnavailable(IvrError):
-    """No connection to Asterisk's manager interface, or no response in time."""
+    """No AMI connection, or no response in time; the action may have been executed."""
 
 
 class AmiActionRejected(AmiUnavailable):
@@ -148,84 +148,84 @@ class AmiActionRejected(AmiUnavailable):
 
 
 class StoreError(IvrError):
-    """The store could not do it; nothing was half done."""
+    """A transaction failed and changed nothing."""
 
 
 class StoreBusy(StoreError):
-    """Another process holds the database for too long."""
+    """Another process has held the database lock for too long."""
 
 
 class DiskFull(StoreError):
-    """No room left on the disk."""
+    """The disk is full."""
 
 
-class RequestRejected(IvrError):
-    """A program's request that is not taken as it is."""
+class RestError(IvrError):
+    """A REST request fails with the HTTP status of this name."""
 
 
-class Unauthorized(RequestRejected):
-    """No token, or none that holds."""
+class Unauthorized(RestError):
+    """401: the token is missing, invalid or expired."""
 
 
-class Forbidden(RequestRejected):
-    """Not with this token."""
+class Forbidden(RestError):
+    """403: the token does not permit the request."""
 
 
-class RateLimited(RequestRejected):
-    """Wrong tokens or credentials, too many of them."""
+class InvalidPage(RestError):
+    """404, as in Kazoo: the page size or start key is invalid."""
 
 
-class PreconditionFailed(RequestRejected):
-    """It rests on a revision that moved on."""
+class NotAcceptable(RestError):
+    """406: no available format matches the Accept header."""
 
 
-class NotAcceptable(RequestRejected):
-    """None of the media types that it takes can be given."""
+class BodyTimeout(RestError):
+    """408: the request body stopped arriving."""
 
 
-class UnsupportedMediaType(RequestRejected):
-    """What it carries is neither JSON, form nor audio."""
+class PreconditionFailed(RestError):
+    """412: the document has another revision than If-Match requires."""
 
 
-class PayloadTooLarge(RequestRejected):
-    """It carries too much; `limit` in bytes."""
+class PayloadTooLarge(RestError):
+    """413: the request body exceeds a limit. `limit`: in bytes."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        super().__init__(f"at most {limit} bytes at once")
+        super().__init__(f"request is too large: send at most {limit} bytes")
 
 
-class PageRequired(RequestRejected):
-    """It asks for more than is given without pages."""
+class UnsupportedMediaType(RestError):
+    """415: the request body is neither JSON, form nor audio."""
 
 
-class BodyTimeout(RequestRejected):
-    """Its body stopped coming."""
+class PageRequired(RestError):
+    """416, as in Kazoo: a list is too long to be returned without pages."""
 
 
-class RangeNotSatisfiable(RequestRejected):
-    """A range of bytes that is not there; `size`: how many there are."""
+class RangeNotSatisfiable(RestError):
+    """416: the byte range lies outside of the audio. `size`: of the audio, in bytes."""
 
     def __init__(self, size: int) -> None:
         self.size = size
-        super().__init__(f"there are {size} bytes")
+        super().__init__(f"byte range is outside of the audio: it has {size} bytes")
 
 
-class InvalidPage(RequestRejected):
-    """A page size or a key that makes no sense."""
+class RateLimited(RestError):
+    """429: too many wrong tokens or credentials came from one address."""
 
 
 class ConfigurationError(IvrError):
-    """This installation needs its administrator."""
+    """The installation needs its administrator."""
 
 
 class SettingsError(ConfigurationError):
-    """ivr.toml or an IVR_* variable."""
+    """ivr.toml or an IVR_* variable is invalid."""
 
 
 class CatalogueError(ConfigurationError):
-    """The catalogue of prompts of one language."""
+    """A prompt catalogue is invalid."""
 
 
 class SoundsError(ConfigurationError):
-    """A recording, or the program that makes them."""
+    """Audio cannot be read, made or converted."""

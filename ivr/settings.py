@@ -88,29 +88,40 @@ class PinSettings(_Section):
 
 
 class ApiSettings(_Section):
-    host: str = Field("127.0.0.1", description="Address to listen on for REST.")
-    port: Annotated[int, Field(ge=0, le=65_535)] = Field(8000, description="0: any free port.")
-    certificate: Path | None = Field(None, description="PEM file; with `key`, REST is spoken over TLS.")
-    key: Path | None = Field(None, description="PEM file with the certificate's key.")
-    proxies: str = Field("", description="Addresses whose X-Forwarded-For is believed, with commas between.")
-    clients: list[IPvAnyNetwork] = Field([], description="Addresses and networks that may ask; empty: all.")
-    json_bytes: Annotated[int, Field(ge=1000)] = Field(8_000_000, description="A JSON document at most.")
-    audio_bytes: Annotated[int, Field(ge=1000)] = Field(64_000_000, description="An upload of audio at most.")
-    audio_seconds: Annotated[int, Field(ge=1, le=36_000)] = Field(
-        3600, description="How long uploaded audio may last; longer is refused."
+    host: str = Field("127.0.0.1", description="Address on which the REST API listens.")
+    port: Annotated[int, Field(ge=0, le=65_535)] = Field(8000, description="TCP port; 0: any free port.")
+    tls_certificate: Path | None = Field(
+        None, description="PEM file with the certificate chain. With `tls_key` it enables TLS; empty: plain HTTP."
     )
-    idle_s: Annotated[float, Field(gt=0, le=3600)] = Field(
-        30.0, description="Seconds without a byte after which an upload is given up."
+    tls_key: Path | None = Field(None, description="PEM file with the private key of `tls_certificate`.")
+    trusted_proxies: str = Field(
+        "", description="Proxy addresses, separated by commas, whose X-Forwarded-For is believed; empty: none."
     )
-    workers: Annotated[int, Field(ge=1, le=64)] = Field(1, description="Processes that convert audio.")
-    owner_only: bool = Field(
-        True, description="Who signs in as a user reaches their own boxes only; false: all of the account, as in Kazoo."
+    allowed_networks: list[IPvAnyNetwork] = Field(
+        [], description="Addresses and networks from which clients may connect; empty: all."
     )
-    failures_an_hour: Annotated[int, Field(ge=1)] = Field(
-        20, description="Wrong tokens and credentials of one address; then it waits an hour."
+    max_json_bytes: Annotated[int, Field(ge=1000)] = Field(8_000_000, description="Maximum size of a JSON body, bytes.")
+    max_audio_bytes: Annotated[int, Field(ge=1000)] = Field(
+        64_000_000, description="Maximum size of uploaded audio, bytes."
     )
-    session_hours: Annotated[int, Field(ge=1, le=8760)] = Field(
-        1, description="How long a token of PUT /v2/user_auth or api_auth holds."
+    max_audio_s: Annotated[int, Field(ge=1, le=36_000)] = Field(
+        3600, description="Maximum duration of uploaded audio, seconds; longer audio is rejected."
+    )
+    body_idle_timeout_s: Annotated[float, Field(gt=0, le=3600)] = Field(
+        30.0, description="Seconds without a byte after which an upload is abandoned."
+    )
+    conversion_workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        1, description="Number of processes that convert audio."
+    )
+    own_boxes_only: bool = Field(
+        True,
+        description="Whether a user who signs in reaches their own boxes only; false: the whole account, as in Kazoo.",
+    )
+    failures_per_hour: Annotated[int, Field(ge=1)] = Field(
+        20, description="Wrong tokens and credentials allowed per address and hour; further requests get 429."
+    )
+    session_lifetime_hours: Annotated[int, Field(ge=1, le=8760)] = Field(
+        1, description="Hours until a token of PUT /v2/user_auth or /v2/api_auth expires."
     )
 
 

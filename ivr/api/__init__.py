@@ -1,1 +1,1 @@
-"""The REST door: HTTP verbs, what they take and give, and what they say when they refuse."""
+"""REST API: authentication, request parsing, responses and error mapping."""

@@ -1,4 +1,4 @@
-"""Many messages as one zip, made while it is sent: what it needs of memory does not grow with what is in it."""
+"""Streams a ZIP of message audio in constant memory."""
 
 from __future__ import annotations
 
@@ -20,50 +20,49 @@ CHUNK_BYTES = 256 * 1024
 
 
 async def stream_zip(principal: Principal, mailbox: Mailbox, ids: Sequence[str]) -> AsyncIterator[bytes]:
-    """Each message in the form that the box prefers, and a text that lists what could not be read.
+    """Yield an archive of messages in the preferred format of the box.
 
-    Audio is packed already, so it is only stored: no packing burns CPU.
+    A text file in the archive lists the messages that could not be read. Entries are stored, not deflated:
+    compressed audio does not shrink further.
     """
-    archive, names = ZipStream(compress_type=ZIP_STORED), UniqueFilenames()
+    archive, filenames = ZipStream(compress_type=ZIP_STORED), UniqueFilenames()
     unreadable: list[tuple[str, str]] = []
     for message_id in dict.fromkeys(ids):
         try:
-            message = await principal.services.messages.get(mailbox.id, message_id, principal.retention_cutoff)
-            given = await _render_in_box_format(principal, mailbox, message)
-            archive.add(
-                _read_audio(given),
-                names.reserve(message_filename(mailbox, message, given.audio_format.extension)),
-                size=given.size,
-            )
-            async for piece in _iterate_in_thread(archive.file()):
-                yield piece
+            message = await principal.services.mailbox.messages.get(mailbox.id, message_id, principal.retention_cutoff)
+            rendition = await _render_in_box_format(principal, mailbox, message)
+            filename = filenames.reserve(message_filename(mailbox, message, rendition.audio_format.extension))
+            archive.add(_read_audio(rendition), filename, size=rendition.size)
+            async for chunk in _iterate_in_thread(archive.file()):
+                yield chunk
         except IvrError as error:
             unreadable.append((message_id, failure_reason(error)))
     if unreadable:
-        told = "".join(f"{message_id}: {why}\r\n" for message_id, why in unreadable)
-        archive.add(told, names.reserve(UNREADABLE_LIST_NAME))
-    async for piece in _iterate_in_thread(archive.finalize()):
-        yield piece
+        lines = "".join(f"{message_id}: {cause}\r\n" for message_id, cause in unreadable)
+        archive.add(lines, filenames.reserve(UNREADABLE_LIST_NAME))
+    async for chunk in _iterate_in_thread(archive.finalize()):
+        yield chunk
 
 
 async def _render_in_box_format(principal: Principal, mailbox: Mailbox, message: Message) -> RenderedAudio:
-    forms = principal.services.renditions
-    wanted = next(f for f in forms.formats_for(message, "") if f.name == mailbox.settings.media_extension)
-    return await forms.render(message, wanted)
+    renditions = principal.services.audio.renditions
+    preferred = mailbox.settings.media_extension
+    audio_format = next(form for form in renditions.formats_for(message, "") if form.name == preferred)
+    return await renditions.render(message, audio_format)
 
 
 def _read_audio(rendition: RenderedAudio) -> Iterator[bytes]:
     if rendition.header:
         yield rendition.header
-    for path, first, length in rendition.segments:
+    for path, first_byte, length in rendition.segments:
         with path.open("rb") as file:
-            file.seek(first)
-            while length and (piece := file.read(min(CHUNK_BYTES, length))):
-                length -= len(piece)
-                yield piece
+            file.seek(first_byte)
+            while length and (chunk := file.read(min(CHUNK_BYTES, length))):
+                length -= len(chunk)
+                yield chunk
 
 
 async def _iterate_in_thread(chunks: Iterator[bytes] | None) -> AsyncIterator[bytes]:
-    """What a generator gives, taken from it in a thread."""
-    while chunks is not None and (piece := await asyncio.to_thread(next, chunks, None)) is not None:
-        yield piece
+    """Yield from a blocking iterator that runs in a thread."""
+    while chunks is not None and (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+        yield chunk

@@ -1,4 +1,4 @@
-"""Messages with their audio: EP09, EP10, EP17, EP23, EP24."""
+"""Routes for messages with their audio: upload, download, ZIP of many."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ from ivr.api.archive import stream_zip
 from ivr.api.auth import BoxDep, CurrentPrincipal
 from ivr.api.envelope import created, document_revision, expected_revision, request_id, success
 from ivr.api.filenames import content_disposition, message_filename
-from ivr.api.json_body import BodyDep
-from ivr.api.message_commands import parse_ids
-from ivr.api.messages import MessageDep
+from ivr.api.messages import MessageDep, parse_ids
 from ivr.api.negotiation import best_format
 from ivr.api.ranges import audio_response
-from ivr.api.upload_body import read_upload
+from ivr.api.request_body import BodyDep, read_upload
 from ivr.errors import InvalidFields, NotAcceptable
 from ivr.mailbox.uploads import MessageMetadata
 from ivr.mailbox.validation import report_violations
@@ -34,7 +32,7 @@ SipUriText = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00-
 
 
 class MessageDetails(BaseModel):
-    """What a program may say of a message (kazoo-behaviour §4.5)."""
+    """The metadata that a client may set on a new message."""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True, coerce_numbers_to_str=True)
 
@@ -50,42 +48,42 @@ class MessageDetails(BaseModel):
 
 @router.put("/{box_id}/messages", status_code=201, **openapi.CREATE_MESSAGE)
 async def create_message(request: Request, principal: CurrentPrincipal, box: BoxDep) -> Response:
-    """A new message: JSON, its audio to follow; or multipart, with JSON and audio; or audio alone."""
-    uploads = principal.services.uploads
+    """Create a message from JSON (its audio follows), from multipart (JSON and audio), or from audio alone."""
+    uploads = principal.services.audio.uploads
     with uploads.new_draft() as draft:
-        came = await read_upload(request, draft, principal.services.limits)
-        about = _parse_metadata(came.body.data if not came.has_audio else came.body.data_or_empty)
-        message = await uploads.add(box, about, await uploads.convert(draft) if came.has_audio else None)
+        upload = await read_upload(request, draft, principal.services.limits)
+        metadata = _parse_metadata(upload.body.data if not upload.has_audio else upload.body.data_or_empty)
+        message = await uploads.add(box, metadata, await uploads.convert(draft) if upload.has_audio else None)
     return created(request, serializers.message_document(message), message.id, document_revision(message))
 
 
 @router.post("/{box_id}/messages/raw", **openapi.ZIP_MESSAGES)
 async def zip_messages(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
-    """The audio of many messages as one zip; ids that cannot be read are listed in a text file in it."""
+    """Download the audio of many messages as one ZIP. A text file in it lists the ids that could not be read."""
     ids = parse_ids(body) or []
     if not re.search(r"application/(zip|octet-stream|\*)|\*/\*|^$", request.headers.get("accept", "")):
-        raise NotAcceptable(f"this can be given as {ZIP_TYPE}")
+        raise NotAcceptable(f"only {ZIP_TYPE} is available: change the Accept header")
     disposition = content_disposition(f"{request_id(request)}.zip")
     return StreamingResponse(stream_zip(principal, box, ids), 200, {"Content-Disposition": disposition}, ZIP_TYPE)
 
 
 @router.get("/{box_id}/messages/{message_id}/raw", **openapi.GET_AUDIO)
 async def get_audio(request: Request, principal: CurrentPrincipal, box: BoxDep, message: MessageDep) -> Response:
-    """The audio, with its intro in front where it has one. Fetching it changes no folder."""
-    forms = principal.services.renditions
-    form = best_format(request.headers.get("accept"), forms.formats_for(message, box.settings.media_extension))
-    given = await forms.render(message, form)
-    return audio_response(request, given, message_filename(box, message, given.audio_format.extension))
+    """Download the audio of a message, preceded by its intro if it has one. The folder stays as it is."""
+    renditions = principal.services.audio.renditions
+    available = renditions.formats_for(message, box.settings.media_extension)
+    rendition = await renditions.render(message, best_format(request.headers.get("accept"), available))
+    return audio_response(request, rendition, message_filename(box, message, rendition.audio_format.extension))
 
 
 @router.put("/{box_id}/messages/{message_id}/raw", status_code=201, **openapi.PUT_AUDIO)
 async def put_audio(request: Request, principal: CurrentPrincipal, box: BoxDep, message: MessageDep) -> Response:
-    """The audio of a message: its first, or another instead of what it had.
+    """Set or replace the audio of a message.
 
-    `If-Match` may also name the ETag with which its audio was given.
+    `If-Match` may name the revision of the message or the ETag of its audio.
     """
-    revision = expected_revision(request, message, await principal.services.renditions.etags(message))
-    uploads = principal.services.uploads
+    uploads, renditions = principal.services.audio.uploads, principal.services.audio.renditions
+    revision = expected_revision(request, message, await renditions.etags(message))
     with uploads.new_draft() as draft:
         if not (await read_upload(request, draft, principal.services.limits)).has_audio:
             raise InvalidFields(MISSING_FILE_VIOLATION)
@@ -95,13 +93,13 @@ async def put_audio(request: Request, principal: CurrentPrincipal, box: BoxDep, 
 
 def _parse_metadata(data: dict[str, Any]) -> MessageMetadata:
     with report_violations():
-        said = MessageDetails.model_validate(data)
+        details = MessageDetails.model_validate(data)
     return MessageMetadata(
-        caller=Caller(said.caller_id_number, said.caller_id_name),
-        folder=said.folder,
-        from_uri=said.from_,
-        to_uri=said.to,
-        call_id=said.call_id,
-        length_ms=said.length,
-        time=None if said.timestamp is None else said.timestamp - GREGORIAN_OFFSET_S,
+        caller=Caller(details.caller_id_number, details.caller_id_name),
+        folder=details.folder,
+        from_uri=details.from_,
+        to_uri=details.to,
+        call_id=details.call_id,
+        length_ms=details.length,
+        time=None if details.timestamp is None else details.timestamp - GREGORIAN_OFFSET_S,
     )

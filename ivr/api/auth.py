@@ -1,4 +1,4 @@
-"""Who asks, and which account and boxes they reach."""
+"""Authentication by token, and access to the account and its boxes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.storage.records import Token, TokenKind
 
 ADMIN_ONLY_FIELDS = ("owner_id", "mailbox", "aliases", "pin_secret_ref", "quota_mb", "not_configurable")
-"""What the owner of a box cannot change in it."""
+"""Fields of a box that its owner may not change."""
 BOX_PAGE_SIZE = 500
+NOT_CONFIGURABLE = "box is not configurable by its owner: use a token for the whole account"
 
 
 def get_services(request: Request) -> ApiServices:
-    """What the application was built with."""
-    rooms: ApiServices = request.app.state.rooms
-    return rooms
+    """Return the services that the application was built with."""
+    services: ApiServices = request.app.state.services
+    return services
 
 
 ServicesDep = Annotated[ApiServices, Depends(get_services)]
@@ -33,7 +34,7 @@ ServicesDep = Annotated[ApiServices, Depends(get_services)]
 
 @dataclass(frozen=True)
 class Principal:
-    """A token that holds, and the account that it reaches."""
+    """The account or user that a request is authenticated as."""
 
     services: ApiServices
     token: Token
@@ -41,95 +42,95 @@ class Principal:
 
     @property
     def user_id(self) -> str | None:
-        """The user whose boxes only are reached; None: all of the account."""
-        everywhere = self.token.kind is TokenKind.LOGIN and not self.services.limits.owner_only
-        return None if everywhere else self.token.user_id
+        """The user whose boxes alone are accessible; None: every box of the account is."""
+        has_account_scope = self.token.kind is TokenKind.LOGIN and not self.services.limits.own_boxes_only
+        return None if has_account_scope else self.token.user_id
 
     @property
     def voicemail_settings(self) -> VoicemailSettings:
-        """The system's settings as the account changes them."""
-        return self.services.boxes.voicemail_settings_for(self.account)
+        """The voicemail settings of the account."""
+        return self.services.mailbox.boxes.voicemail_settings_for(self.account)
 
     @property
     def retention_cutoff(self) -> int:
-        """Unix seconds; older messages have passed retention."""
+        """Unix time in seconds; older messages are past retention."""
         return self.voicemail_settings.retention_cutoff(self.services.clock.now())
 
     def can_access(self, settings: BoxSettings) -> bool:
-        """Whether a box may be seen and worked on."""
+        """Return whether the principal may read and change a box."""
         return self.user_id is None or settings.has_owner_rights(self.user_id)
 
     def require_account_scope(self) -> None:
-        """Raises `Forbidden` unless the token is for the whole account."""
+        """Raise `Forbidden` unless the token is for the whole account."""
         if self.user_id is not None:
-            raise Forbidden("this needs a token for the whole account")
+            raise Forbidden("token is limited to one user: use a token for the whole account")
 
     def check_editable(self, mailbox: Mailbox, changes: Mapping[str, Any]) -> None:
-        """Raises `Forbidden` where the owner of a box changes what only an administrator may."""
+        """Raise `Forbidden` if an owner changes what is reserved to administrators: some fields, or the whole box."""
         if self.user_id is None:
             return
-        kept = mailbox.settings.model_dump(mode="json")
-        empty: tuple[Any, ...] = (None, [], False)
         if mailbox.settings.not_configurable:
-            raise Forbidden("this box can only be changed with a token for the whole account")
+            raise Forbidden(NOT_CONFIGURABLE)
+        current = mailbox.settings.model_dump(mode="json")
+        empty: tuple[Any, ...] = (None, [], False)
         for key in ADMIN_ONLY_FIELDS:
-            if key in changes and changes[key] != kept[key] and not (changes[key] in empty and kept[key] in empty):
-                raise Forbidden(f"{key} can only be changed with a token for the whole account")
+            if key not in changes or changes[key] == current[key]:
+                continue
+            if not (changes[key] in empty and current[key] in empty):
+                raise Forbidden(f"changing {key} needs a token for the whole account")
 
     async def get_box(self, box_id: str) -> Mailbox:
-        """A box of this account. Raises `NotFound` with the id, `Forbidden`."""
-        try:
-            found = await self.services.boxes.get(box_id)
-        except NotFound as error:
-            raise NotFound(str(error), box_id) from error
-        if found.account_id != self.account.id:
-            raise NotFound("there is no such box", box_id)
-        if not self.can_access(found.settings):
-            raise Forbidden("this box belongs to somebody else")
-        return found
+        """Return an accessible box of the account. Raises `NotFound` with the id as its cause, `Forbidden`."""
+        mailbox = await self.resolve_recipient(box_id)
+        if not self.can_access(mailbox.settings):
+            raise Forbidden("box belongs to another user: use a token of its owner or for the whole account")
+        return mailbox
 
     async def resolve_recipient(self, box_id: str) -> Mailbox:
-        """A box of this account that messages may be sent to, whosever it is, as at the phone. Raises `NotFound`."""
+        """Return any box of the account; as at the phone, messages may be sent to all of them. Raises `NotFound`."""
         try:
-            found = await self.services.boxes.get(box_id)
+            mailbox = await self.services.mailbox.boxes.get(box_id)
         except NotFound as error:
             raise NotFound(str(error), box_id) from error
-        if found.account_id != self.account.id:
-            raise NotFound("there is no such box", box_id)
-        return found
+        if mailbox.account_id != self.account.id:
+            raise NotFound("unknown box", box_id)
+        return mailbox
 
     async def accessible_box_ids(self) -> list[str]:
-        """Those of the user's boxes."""
-        found: list[str] = []
+        """Return the ids of the boxes that the user may access."""
+        box_ids: list[str] = []
         after = None
         while True:
-            wanted = BoxQuery(BOX_PAGE_SIZE, lambda box: self.can_access(box.settings), after)
-            page = await self.services.lists.list_boxes(self.account.id, wanted)
-            found += [box.record.id for box in page.items]
+            query = BoxQuery(BOX_PAGE_SIZE, lambda box: self.can_access(box.settings), after)
+            page = await self.services.mailbox.lists.list_boxes(self.account.id, query)
+            box_ids += [box.record.id for box in page.items]
             if (after := page.next_key) is None:
-                return found
+                return box_ids
 
 
 async def require_principal(request: Request, services: ServicesDep, account_id: str) -> Principal:
-    """Raises `Unauthorized`, `RateLimited`; `Forbidden` for any other account, be it there or not."""
+    """Authenticate a request. Raises `Unauthorized`, `RateLimited`, `Forbidden`.
+
+    Another account is `Forbidden` whether it exists or not, so that account ids cannot be probed.
+    """
     text = extract_token(request)
     if not text:
-        raise Unauthorized("give a token: X-Auth-Token, or Authorization: Bearer")
-    token = await services.tokens.find(text)
+        raise Unauthorized("missing token: send X-Auth-Token or Authorization: Bearer")
+    token = await services.auth.tokens.find(text)
     if token is None:
-        await services.rate_limiter.register_attempt(client_address(request))
-        raise Unauthorized("this token does not hold")
+        await services.auth.rate_limiter.register_attempt(client_address(request))
+        raise Unauthorized("invalid or expired token")
     request.state.auth_token = text
     if token.account_id != account_id:
-        raise Forbidden("this token is not for that account")
-    return Principal(services, token, await services.directory.account(account_id))
+        raise Forbidden("token belongs to another account")
+    return Principal(services, token, await services.auth.directory.account(account_id))
 
 
 CurrentPrincipal = Annotated[Principal, Depends(require_principal)]
 
 
 async def require_box(principal: CurrentPrincipal, box_id: str) -> Mailbox:
-    """The box of the path."""
+    """Return the box of the path. Raises `NotFound`, `Forbidden`."""
     return await principal.get_box(box_id)
 
 
@@ -137,12 +138,12 @@ BoxDep = Annotated[Mailbox, Depends(require_box)]
 
 
 def extract_token(request: Request) -> str:
-    """What a request shows; X-Auth-Token wins."""
-    bearer = request.headers.get("authorization", "")
-    scheme, _, text = bearer.partition(" ")
-    return request.headers.get("x-auth-token", "") or (text.strip() if scheme.lower() == "bearer" else "")
+    """Return the token of a request; X-Auth-Token takes precedence over Authorization. Empty: there is none."""
+    authorization = request.headers.get("authorization", "")
+    scheme, _, credentials = authorization.partition(" ")
+    return request.headers.get("x-auth-token", "") or (credentials.strip() if scheme.lower() == "bearer" else "")
 
 
 def client_address(request: Request) -> str:
-    """Where a request comes from."""
+    """Return the address of the client."""
     return request.client.host if request.client else "?"

@@ -1,4 +1,4 @@
-"""Boxes: EP01 to EP06."""
+"""Routes for mailboxes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from starlette.responses import Response
 from ivr.api import lists, openapi, serializers
 from ivr.api.auth import ADMIN_ONLY_FIELDS, BoxDep, CurrentPrincipal
 from ivr.api.envelope import created, document_revision, expected_revision, precondition, success
-from ivr.api.json_body import BodyDep
 from ivr.api.query import ListQueryDep
+from ivr.api.request_body import BodyDep
 from ivr.errors import NotFound
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Boxes"])
@@ -17,50 +17,49 @@ router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Boxes"])
 
 @router.get("", **openapi.LIST_BOXES)
 async def list_boxes(request: Request, principal: CurrentPrincipal, query: ListQueryDep) -> Response:
-    """All boxes that the token reaches, by number, each with how many messages it has."""
+    """List the accessible boxes in the order of their numbers, each with its message counts."""
     return await lists.boxes_response(request, principal, query)
 
 
 @router.put("", status_code=201, **openapi.CREATE_BOX)
 async def create_box(request: Request, principal: CurrentPrincipal, body: BodyDep) -> Response:
-    """A new box; `pin` sets its PIN, which no answer ever shows."""
+    """Create a box. `pin` sets its PIN; no response contains it."""
     principal.require_account_scope()
-    box = await principal.services.boxes.create(principal.account, body.data)
+    box = await principal.services.mailbox.boxes.create(principal.account, body.data)
     return created(request, serializers.box_document(box), box.id, document_revision(box))
 
 
 @router.get("/{box_id}", **openapi.GET_BOX)
 async def get_box(request: Request, box: BoxDep) -> Response:
-    """All settings of a box."""
+    """Return all settings of a box."""
     return success(request, serializers.box_document(box), revision=document_revision(box))
 
 
 @router.post("/{box_id}", **openapi.REPLACE_BOX)
 async def replace_box(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
-    """All settings anew; what is left out has its default again, but a PIN that is left out stays."""
+    """Replace all settings of a box. An omitted setting gets its default; an omitted PIN stays."""
     principal.check_editable(box, {**dict.fromkeys(ADMIN_ONLY_FIELDS), **body.data})
     with precondition(request, box):
-        changed = await principal.services.boxes.replace(box, body.data)
+        changed = await principal.services.mailbox.boxes.replace(box, body.data)
     return success(request, serializers.box_document(changed), revision=document_revision(changed))
 
 
 @router.patch("/{box_id}", **openapi.PATCH_BOX)
 async def patch_box(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
-    """Some settings anew: objects are merged, `null` takes a key away."""
+    """Change some settings of a box. Objects are merged; `null` removes a key."""
     principal.check_editable(box, body.data)
     with precondition(request, box):
-        changed = await principal.services.boxes.patch(box, body.data)
+        changed = await principal.services.mailbox.boxes.patch(box, body.data)
     return success(request, serializers.box_document(changed), revision=document_revision(changed))
 
 
 @router.delete("/{box_id}", **openapi.DELETE_BOX)
 async def delete_box(request: Request, principal: CurrentPrincipal, box: BoxDep) -> Response:
-    """Takes away a box with all its messages."""
+    """Delete a box with all its messages."""
     principal.require_account_scope()
     try:
-        await principal.services.boxes.delete(box, expected_revision=expected_revision(request, box))
+        await principal.services.mailbox.boxes.delete(box, expected_revision=expected_revision(request, box))
     except NotFound as error:
         raise NotFound(str(error), box.id) from error
-    return success(
-        request, {**serializers.box_document(box), "_read_only": {"deleted": True}}, revision=document_revision(box)
-    )
+    document = {**serializers.box_document(box), "_read_only": {"deleted": True}}
+    return success(request, document, revision=document_revision(box))

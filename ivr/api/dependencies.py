@@ -1,10 +1,10 @@
-"""What this door is given by whoever builds the house: the rooms behind it, and its limits."""
+"""Services and limits of the REST API, passed in by the container."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 
-from ivr.api.ip_allowlist import Network
 from ivr.clock import Clock
 from ivr.directory.credentials import CredentialStore
 from ivr.directory.directory import Directory
@@ -20,36 +20,65 @@ from ivr.mailbox.renditions import AudioRenditions
 from ivr.mailbox.uploads import Uploads
 from ivr.storage.protocols import MessageStore
 
+Network = IPv4Network | IPv6Network
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class ApiLimits:
-    """What a request may carry, and who may do what."""
+    """Limits on requests, and the rules of access that are settings."""
 
-    json_bytes: int = 8_000_000
-    audio_bytes: int = 64_000_000
+    max_json_bytes: int = 8_000_000
+    max_audio_bytes: int = 64_000_000
     idle_timeout_s: float = 30.0
-    owner_only: bool = True
+    """A request body is abandoned after this many seconds without a byte."""
+    max_unpaged_rows: int = 10_000
+    """Rows that a list with `paginate=false` may have."""
+    delete_batch_size: int = 500
+    """Messages per transaction when a whole folder or box is emptied."""
+    own_boxes_only: bool = True
+    """Whether a user who logs in with a password reaches their own boxes only."""
     session_lifetime_s: int = 3600
     allowed_networks: tuple[Network, ...] = ()
-    """Who may ask; none: everybody."""
+    """Networks of the clients that may connect. Empty: all."""
 
 
-@dataclass(frozen=True)
-class ApiServices:
-    """The rooms behind the door."""
+@dataclass(frozen=True, kw_only=True)
+class AuthServices:
+    """Accounts, and what proves the identity of a client."""
 
     directory: Directory
     tokens: TokenStore
     credentials: CredentialStore
     rate_limiter: RateLimiter
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailboxServices:
+    """Boxes and messages."""
+
     boxes: Boxes
     messages: MessageStore
     delivery: Delivery
     lists: ListingStore
     bulk: BulkOperations
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioServices:
+    """Uploads and downloads of audio."""
+
     uploads: Uploads
-    renditions: AudioRenditions
     greeting_uploads: GreetingUploads
+    renditions: AudioRenditions
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiServices:
+    """Everything that the routes use."""
+
+    auth: AuthServices
+    mailbox: MailboxServices
+    audio: AudioServices
+    limits: ApiLimits
     clock: Clock
     ids: IdGenerator
-    limits: ApiLimits

@@ -1,4 +1,4 @@
-"""The OpenAPI document as a page to read: made here, so that nothing is fetched from elsewhere to show it."""
+"""The OpenAPI document as an HTML page without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ STYLE = (
 
 
 def render_html(document: dict[str, Any]) -> str:
-    """The whole page."""
+    """Render an OpenAPI document."""
     info = document["info"]
     return (
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(info['title'])}</title>"
-        f"<style>{STYLE}</style><h1>{escape(info['title'])} {escape(info['version'])}: REST</h1>"
-        f"<p>{escape(info['description'])} The same for programs: <a href=/openapi.json>/openapi.json</a>.</p>"
+        f"<style>{STYLE}</style><h1>{escape(info['title'])} {escape(info['version'])}: REST API</h1>"
+        f"<p>{escape(info['description'])} Machine-readable: <a href=/openapi.json>/openapi.json</a>.</p>"
         + "".join(_operations(document))
     )
 
 
 def _operations(document: dict[str, Any]) -> Iterator[str]:
     heading = ""
-    for path, verbs in document["paths"].items():
-        for name, verb in verbs.items():
-            if verb["tags"][0] != heading:
-                heading = verb["tags"][0]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            if operation["tags"][0] != heading:
+                heading = operation["tags"][0]
                 yield f"<h2>{escape(heading)}</h2>"
-            yield f"<h3><code>{name.upper()} {escape(path)}</code></h3><p>{escape(verb.get('description', ''))}</p>"
-            rows = [p for p in verb.get("parameters", []) if p["in"] != "path"]
-            if rows:
-                yield "<table>" + "".join(_parameter_row(p) for p in rows) + "</table>"
-            yield from _examples("Request", verb.get("requestBody", {}).get("content", {}))
-            for status, said in verb["responses"].items():
-                yield from _examples(f"Answer {status}", said.get("content", {}))
+            description = operation.get("description", "")
+            yield f"<h3><code>{method.upper()} {escape(path)}</code></h3><p>{escape(description)}</p>"
+            parameters = [parameter for parameter in operation.get("parameters", []) if parameter["in"] != "path"]
+            if parameters:
+                yield "<table>" + "".join(_parameter_row(parameter) for parameter in parameters) + "</table>"
+            yield from _examples("Request", operation.get("requestBody", {}).get("content", {}))
+            for status, response in operation["responses"].items():
+                yield from _examples(f"Response {status}", response.get("content", {}))
 
 
 def _parameter_row(parameter: dict[str, Any]) -> str:
@@ -45,6 +46,7 @@ def _parameter_row(parameter: dict[str, Any]) -> str:
 
 
 def _examples(title: str, content: dict[str, Any]) -> Iterator[str]:
-    for kind, body in content.items():
+    for media_type, body in content.items():
         if "example" in body:
-            yield f"<p>{title}, {escape(kind)}</p><pre>{escape(json.dumps(body['example'], indent=2))}</pre>"
+            example = escape(json.dumps(body["example"], indent=2))
+            yield f"<p>{title}, {escape(media_type)}</p><pre>{example}</pre>"

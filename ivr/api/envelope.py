@@ -1,4 +1,4 @@
-"""How every answer is wrapped (kazoo-behaviour §4.2), and what a revision is good for."""
+"""The envelope of every JSON response, ETags and the preconditions that clients send with them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from ivr.errors import Conflict, PreconditionFailed
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Message
 
+CHANGED_MEANWHILE = "another client changed it meanwhile: read it again"
+
 
 def success(
     request: Request,
@@ -26,12 +28,13 @@ def success(
     headers: Mapping[str, str] | None = None,
     **paging: Any,
 ) -> Response:
-    """An answer; 304 without a body where the asker already has this revision."""
+    """Build a success response; 304 without a body if the client already has this revision."""
     revision = revision or hashlib.sha256(_json_bytes(data)).hexdigest()[:32]
-    tag = {"ETag": f'"{revision}"', "Cache-Control": "no-store" if token else "private, no-cache", **(headers or {})}
-    known = _parse_etags(request.headers.get("if-none-match", ""))
-    if request.method == "GET" and ("*" in known or revision in known):
-        return Response(status_code=304, headers=tag)
+    caching = "no-store" if token else "private, no-cache"
+    response_headers = {"ETag": f'"{revision}"', "Cache-Control": caching, **(headers or {})}
+    known_tags = _parse_etags(request.headers.get("if-none-match", ""))
+    if request.method == "GET" and ("*" in known_tags or revision in known_tags):
+        return Response(status_code=304, headers=response_headers)
     content = {
         "auth_token": token or getattr(request.state, "auth_token", ""),
         "data": data,
@@ -40,18 +43,18 @@ def success(
         "request_id": request_id(request),
         "status": "success",
     }
-    return Response(_json_bytes(content), status, tag, "application/json")
+    return Response(_json_bytes(content), status, response_headers, "application/json")
 
 
 def created(request: Request, data: Any, document_id: str, revision: str) -> Response:
-    """201, and where the new one is."""
+    """Build a 201 response with the location of the new document."""
     return success(request, data, status=201, revision=revision, headers={"Location": document_id})
 
 
 def failure(
     request: Request, status: int, message: str, data: Mapping[str, Any], headers: Mapping[str, str] | None = None
 ) -> Response:
-    """An answer that says what is wrong."""
+    """Build an error response."""
     content = {
         "auth_token": getattr(request.state, "auth_token", ""),
         "data": data,
@@ -64,43 +67,47 @@ def failure(
 
 
 def request_id(request: Request) -> str:
-    """By which a request is found in the log."""
+    """Return the id under which the request is logged."""
     return str(getattr(request.state, "request_id", ""))
 
 
 def document_revision(document: Mailbox | Message) -> str:
-    """It changes whenever the document does."""
+    """Return the revision of a document as clients see it; it changes with every change of the document."""
     return f"{document.revision}-{document.id}"
 
 
 def expected_revision(request: Request, document: Mailbox | Message, etag_prefixes: Collection[str] = ()) -> int | None:
-    """The revision at which alone the asker wants it changed, which the store has to compare; None: at any.
+    """Return the revision that `If-Match` requires, for the store to compare; None: any revision.
 
-    `also`: beginnings of ETags that stand for the document as it is. Raises `PreconditionFailed` where it has another revision.
+    `etag_prefixes`: beginnings of further ETags that stand for the current document.
+    Raises `PreconditionFailed` if the document has another revision already.
     """
     tags = if_match_tags(request)
     if tags is None:
         return None
     if document_revision(document) not in tags and not {tag.partition("-")[0] for tag in tags} & {*etag_prefixes}:
-        raise PreconditionFailed("it was changed by somebody else meanwhile: read it again")
+        raise PreconditionFailed(CHANGED_MEANWHILE)
     return document.revision
 
 
 def if_match_filter(request: Request) -> Callable[[Mailbox | Message], bool] | None:
-    """Which documents `If-Match` names, each by its revision; None: it is not there, or takes any."""
+    """Return a test for the documents whose revisions `If-Match` lists; None: there is no restriction."""
     tags = if_match_tags(request)
     return None if tags is None else lambda document: document_revision(document) in tags
 
 
 def if_match_tags(request: Request) -> list[str] | None:
-    """The revisions that `If-Match` names; None: it is not there, or takes any."""
+    """Return the tags of `If-Match`; None: the header is missing or `*`."""
     tags = _parse_etags(request.headers.get("if-match", "*"))
     return None if "*" in tags else tags
 
 
 @contextmanager
 def precondition(request: Request, document: Mailbox | Message) -> Iterator[int | None]:
-    """`seen`; around a change that compares revisions by itself, and calls it a conflict."""
+    """Guard a change that compares revisions by itself: its `Conflict` becomes `PreconditionFailed`.
+
+    Yields the expected revision. Without `If-Match` the conflict is raised unchanged.
+    """
     revision = expected_revision(request, document)
     try:
         yield revision
@@ -111,7 +118,7 @@ def precondition(request: Request, document: Mailbox | Message) -> Iterator[int 
 
 
 def _parse_etags(header: str) -> list[str]:
-    """What a list of tags names; `*` stands for anything."""
+    """Return the tags of a list, without quotes and weakness marks."""
     return [tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")]
 
 

@@ -1,4 +1,4 @@
-"""What this door says when it cannot do as asked: one table from our errors to status and message (§4.2)."""
+"""One table from errors to HTTP status and message. The messages are those of Kazoo where Kazoo has one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _audio_file_data(error: errors.IvrError) -> ErrorData:
 
 def _size_data(error: errors.IvrError) -> ErrorData:
     assert isinstance(error, errors.PayloadTooLarge)
-    return {"file": {"maxSize": {"message": f"Send {error}", "target": error.limit}}}
+    return {"file": {"maxSize": {"message": str(error), "target": error.limit}}}
 
 
 def _credentials_data(error: errors.IvrError) -> ErrorData:
@@ -39,12 +39,12 @@ def _credentials_data(error: errors.IvrError) -> ErrorData:
 
 
 def _server_error_data(error: errors.IvrError) -> ErrorData:
-    return {"message": "it could not be done; nothing was changed", "cause": type(error).__name__}
+    return {"message": "the request failed and nothing was changed: try again later", "cause": type(error).__name__}
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """A line of the table."""
+    """A row of the table: errors of `error_class` become `status` and `message`."""
 
     error_class: type[errors.IvrError]
     status: int
@@ -76,9 +76,9 @@ ERROR_RESPONSES = (
     ErrorResponse(errors.StoreError, 503, "datastore_fault", _server_error_data),
     ErrorResponse(errors.IvrError, 500, "unspecified_fault", _server_error_data),
 )
-"""The first line that fits."""
+"""The first row that matches an error applies."""
 
 
 def response_for(error: errors.IvrError) -> ErrorResponse:
-    """The line for an error."""
-    return next(line for line in ERROR_RESPONSES if isinstance(error, line.error_class))
+    """Return the row that applies to an error."""
+    return next(response for response in ERROR_RESPONSES if isinstance(error, response.error_class))

@@ -1,4 +1,7 @@
-"""The seed's requests and answers, with the slips put right that kazoo-behaviour §8 lists."""
+"""Request and response examples of the Kazoo documentation, with its misprints corrected.
+
+`docs/kazoo-compatibility.md` lists the corrections.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ MISSING_MESSAGE_ID = "201605-49be0985ea3a33046f8073083517d27b"
 
 
 def success_envelope(data: Any, **paging: Any) -> dict[str, Any]:
-    """In the envelope."""
+    """Return `data` in the envelope of a success response."""
     return {
         "auth_token": "{AUTH_TOKEN}",
         "data": data,

@@ -1,4 +1,4 @@
-"""Names of files that people take away: who and when, and safe on every system."""
+"""File names of downloads: caller and time, in characters that every file system accepts."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ UNKNOWN = "unknown"
 
 
 def message_filename(mailbox: Mailbox, message: Message, extension: str) -> str:
-    """Such as `6001_2016-05-10_00-18-42.mp3`, by the clock of the box."""
-    known = [who for who in (message.caller.number, message.caller.name) if who and who != ANONYMOUS]
-    return (
-        f"{_sanitize(known[0] if known else UNKNOWN)}_{mailbox.local_time(message.time):%Y-%m-%d_%H-%M-%S}{extension}"
+    """Return a name such as `6001_2016-05-10_00-18-42.mp3`, in the time zone of the box."""
+    caller = next(
+        (text for text in (message.caller.number, message.caller.name) if text and text != ANONYMOUS), UNKNOWN
     )
+    return f"{_sanitize(caller)}_{mailbox.local_time(message.time):%Y-%m-%d_%H-%M-%S}{extension}"
 
 
 def greeting_filename(mailbox: Mailbox, kind: str, extension: str) -> str:
-    """Such as `unavailable_3000.mp3`; a number may be any text."""
+    """Return a name such as `unavailable_3000.mp3`. The number of a box may be any text."""
     return f"{kind}_{_sanitize(mailbox.number)}{extension}"
 
 
 def content_disposition(filename: str) -> str:
-    """The Content-Disposition header of a download."""
+    """Return the Content-Disposition header of a download."""
     return f"attachment; filename=\"{filename}\"; filename*=UTF-8''{quote(filename)}"
 
 
 class UniqueFilenames:
-    """Gives no name twice, not even in other capitals."""
+    """Makes file names unique, compared without regard to case."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
 
     def reserve(self, name: str) -> str:
-        """`name`, or one like it."""
+        """Return `name`, with a number appended if it is in use."""
         stem, dot, extension = name.rpartition(".")
         n = self._counts.get(name.lower(), 0) + 1
         self._counts[name.lower()] = n
@@ -47,5 +47,5 @@ class UniqueFilenames:
 
 
 def _sanitize(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
-    return re.sub(r"[^A-Za-z0-9+-]+", "_", plain).strip("_")[:MAX_STEM_LENGTH] or UNKNOWN
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9+-]+", "_", ascii_text).strip("_")[:MAX_STEM_LENGTH] or UNKNOWN

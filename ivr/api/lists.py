@@ -1,9 +1,9 @@
-"""Pages of boxes and messages, as answers."""
+"""Paged lists of boxes and messages."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import Request
@@ -12,22 +12,30 @@ from starlette.responses import Response
 from ivr.api import serializers
 from ivr.api.auth import Principal
 from ivr.api.envelope import success
-from ivr.api.query import MAX_UNPAGED_ROWS, ListQuery, encode_page_key
+from ivr.api.query import ListQuery, encode_page_key
 from ivr.errors import InvalidPage, PageRequired
 from ivr.mailbox.listing import BoxQuery, BoxSummary, MessageQuery, MessageSummary, Page
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Folder
 
-DELETE_BATCH_SIZE = 500
-"""Messages deleted together where all are to go."""
-
 FetchPage = Callable[[Any, int], Awaitable[Page[Any, Any]]]
+"""Fetches the page after a key, of at most so many rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class _RowSource:
+    """How the rows of one list are fetched and serialized."""
+
+    fetch: FetchPage
+    serialize: Callable[[Any], dict[str, Any]]
+    key_type: type
+    """Type of the first member of a page key: a box number or the time of a message."""
 
 
 async def boxes_response(request: Request, principal: Principal, query: ListQuery) -> Response:
-    """The boxes that the asker reaches."""
+    """List the boxes that the principal may access."""
 
-    def fits(box: BoxSummary) -> bool:
+    def matches(box: BoxSummary) -> bool:
         return (
             principal.can_access(box.settings)
             and query.created_range[0] <= box.created_at <= query.created_range[1]
@@ -35,47 +43,51 @@ async def boxes_response(request: Request, principal: Principal, query: ListQuer
         )
 
     async def fetch(after: Any, limit: int) -> Page[BoxSummary, Any]:
-        wanted = BoxQuery(limit, fits, after, query.ascending is not False)
-        return await principal.services.lists.list_boxes(principal.account.id, wanted)
+        box_query = BoxQuery(limit, matches, after, query.ascending is not False)
+        return await principal.services.mailbox.lists.list_boxes(principal.account.id, box_query)
 
-    return await _page_response(request, query, str, fetch, serializers.box_summary)
+    return await _page_response(request, principal, query, _RowSource(fetch, serializers.box_summary, str))
 
 
 async def messages_response(
     request: Request, principal: Principal, query: ListQuery, mailbox: Mailbox | None
 ) -> Response:
-    """The messages of a box, or of all boxes that the asker reaches."""
-    lists = principal.services.lists
+    """List the messages of a box; without `mailbox`, those of all accessible boxes."""
+    lists = principal.services.mailbox.lists
     box_ids = [mailbox.id] if mailbox else None if principal.user_id is None else await principal.accessible_box_ids()
 
     async def fetch(after: Any, limit: int) -> Page[MessageSummary, Any]:
-        wanted = build_message_query(principal, query, after, limit)
+        message_query = build_message_query(principal, query, after, limit)
         if box_ids is None:
-            return await lists.list_account_messages(principal.account.id, wanted)
-        return await lists.list_box_messages(box_ids, wanted)
+            return await lists.list_account_messages(principal.account.id, message_query)
+        return await lists.list_box_messages(box_ids, message_query)
 
-    def line(listed: MessageSummary) -> dict[str, Any]:
-        shown = serializers.message_summary(listed.message)
-        return shown if mailbox else {listed.message.box_id: shown}
+    def serialize(listed: MessageSummary) -> dict[str, Any]:
+        summary = serializers.message_summary(listed.message)
+        return summary if mailbox else {listed.message.box_id: summary}
 
-    return await _page_response(request, query, int, fetch, line)
+    return await _page_response(request, principal, query, _RowSource(fetch, serialize, int))
 
 
 async def fetch_page_to_delete(
     principal: Principal, query: ListQuery, mailbox: Mailbox, folder: Folder | None, after: Any
 ) -> Page[MessageSummary, Any]:
-    """Some of a box's messages: of one folder or all, as far as the filters of the query let them through."""
-    wanted = build_message_query(principal, query, after, DELETE_BATCH_SIZE)
+    """Fetch the next messages of a box that match the filters, of one folder or of all."""
+    message_query = build_message_query(principal, query, after, principal.services.limits.delete_batch_size)
     if folder is not None:
-        fits = wanted.matches
-        wanted = replace(wanted, folder=folder, matches=lambda listed: listed.message.folder == folder and fits(listed))
-    return await principal.services.lists.list_box_messages([mailbox.id], wanted)
+        matches = message_query.matches
+        message_query = replace(
+            message_query,
+            folder=folder,
+            matches=lambda listed: listed.message.folder == folder and matches(listed),
+        )
+    return await principal.services.mailbox.lists.list_box_messages([mailbox.id], message_query)
 
 
 def build_message_query(
     principal: Principal, query: ListQuery, after: tuple[int, str] | None, limit: int
 ) -> MessageQuery:
-    """The query as the store takes it."""
+    """Translate the parameters of a request into a query of the store."""
     return MessageQuery(
         limit,
         lambda listed: query.matches(serializers.message_summary(listed.message), listed.folder_changed_at),
@@ -88,29 +100,28 @@ def build_message_query(
     )
 
 
-async def _page_response(
-    request: Request, query: ListQuery, key_type: type, fetch: FetchPage, serialize: Callable[[Any], dict[str, Any]]
-) -> Response:
-    if query.start_key and not isinstance(query.start_key[0], key_type):
-        raise InvalidPage("invalid start key: it is of another list")
+async def _page_response(request: Request, principal: Principal, query: ListQuery, source: _RowSource) -> Response:
+    if query.start_key and not isinstance(query.start_key[0], source.key_type):
+        raise InvalidPage("invalid start key: it belongs to another list")
     if not query.paginate:
-        return success(request, [serialize(one) for one in await _fetch_all(fetch, query.start_key)])
-    page = await fetch(query.start_key, query.page_size)
-    found = [serialize(one) for one in page.items]
-    paging: dict[str, Any] = {"page_size": len(found)}
+        rows = await _fetch_all(source.fetch, query.start_key, principal.services.limits.max_unpaged_rows)
+        return success(request, [source.serialize(row) for row in rows])
+    page = await source.fetch(query.start_key, query.page_size)
+    documents = [source.serialize(row) for row in page.items]
+    paging: dict[str, Any] = {"page_size": len(documents)}
     if query.start_key:
         paging["start_key"] = encode_page_key(query.start_key)
     if page.next_key:
         paging["next_start_key"] = encode_page_key(page.next_key)
-    return success(request, found, **paging)
+    return success(request, documents, **paging)
 
 
-async def _fetch_all(fetch: FetchPage, after: Any) -> list[Any]:
-    found: list[Any] = []
+async def _fetch_all(fetch: FetchPage, after: Any, max_rows: int) -> list[Any]:
+    rows: list[Any] = []
     while True:
-        page = await fetch(after, MAX_UNPAGED_ROWS + 1 - len(found))
-        found += page.items
-        if len(found) > MAX_UNPAGED_ROWS:
-            raise PageRequired(f"at most {MAX_UNPAGED_ROWS} rows come without pages: leave paginate=false out")
+        page = await fetch(after, max_rows + 1 - len(rows))
+        rows += page.items
+        if len(rows) > max_rows:
+            raise PageRequired(f"list has more than {max_rows} rows: omit paginate=false")
         if (after := page.next_key) is None:
-            return found
+            return rows

@@ -1,19 +1,19 @@
-"""Messages: EP07, EP08, EP11 to EP16, EP18 to EP22. Those with audio are in `audio.py`."""
+"""Routes for messages: lists, folders, moving, copying, deleting. Their audio is in `audio.py`."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from ivr.api import lists, openapi, serializers
 from ivr.api.auth import BoxDep, CurrentPrincipal, Principal
-from ivr.api.envelope import document_revision, expected_revision, if_match_filter, success
-from ivr.api.json_body import BodyDep
-from ivr.api.message_commands import is_move_or_copy, parse_folder, parse_ids, resolve_recipients
+from ivr.api.envelope import CHANGED_MEANWHILE, document_revision, expected_revision, if_match_filter, success
+from ivr.api.json_body import Body
 from ivr.api.query import ListQueryDep
+from ivr.api.request_body import BodyDep
 from ivr.errors import InvalidFields, NotFound, PastRetention, PreconditionFailed
 from ivr.mailbox.bulk import CONFLICT, BulkResult, Precondition
 from ivr.mailbox.mailbox import Mailbox
@@ -23,14 +23,18 @@ router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Messages"]
 
 
 async def require_message(request: Request, principal: CurrentPrincipal, box: BoxDep, message_id: str) -> Message:
-    """The message of the path. Raises `NotFound` with its id; past retention it can neither be read nor changed."""
+    """Return the message of the path.
+
+    Raises `NotFound` with its id as the cause, also for a message past retention; a POST to such a message gets
+    Kazoo's `InvalidFields` instead.
+    """
     try:
-        return await principal.services.messages.get(box.id, message_id, principal.retention_cutoff)
+        return await principal.services.mailbox.messages.get(box.id, message_id, principal.retention_cutoff)
     except PastRetention as error:
         if request.method != "POST":
             raise NotFound(str(error), message_id) from error
-        rule = {"message": "Message is older than messages are kept", "cause": message_id}
-        raise InvalidFields({message_id: {"date_range": rule}}) from error
+        violation = {"message": "Message is past its retention period", "cause": message_id}
+        raise InvalidFields({message_id: {"date_range": violation}}) from error
     except NotFound as error:
         raise NotFound(str(error), message_id) from error
 
@@ -38,30 +42,29 @@ async def require_message(request: Request, principal: CurrentPrincipal, box: Bo
 MessageDep = Annotated[Message, Depends(require_message)]
 
 
-# Before "/{box_id}": the word is no id of a box.
+# This route precedes "/{box_id}", which would match "messages" as a box id.
 @router.get("/messages", **openapi.LIST_ALL_MESSAGES)
 async def list_all_messages(request: Request, principal: CurrentPrincipal, query: ListQueryDep) -> Response:
-    """Messages of all boxes that the token reaches, newest first, each under the id of its box."""
+    """List the messages of all accessible boxes, newest first, each under the id of its box."""
     return await lists.messages_response(request, principal, query, None)
 
 
 @router.get("/{box_id}/messages", **openapi.LIST_MESSAGES)
 async def list_messages(request: Request, principal: CurrentPrincipal, box: BoxDep, query: ListQueryDep) -> Response:
-    """Messages of a box, newest first."""
+    """List the messages of a box, newest first."""
     return await lists.messages_response(request, principal, query, box)
 
 
 @router.post("/{box_id}/messages", **openapi.CHANGE_MESSAGES)
 async def change_messages(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
-    """Many messages: into another folder, or moved (`source_id` a string) or copied (a list) to other boxes."""
+    """Change the folder of many messages, move them (`source_id` is a string) or copy them (`source_id` is a list)."""
     ids = parse_ids(body) or []
     if is_move_or_copy(body):
-        outcome = await _move_or_copy(
-            principal, box, ids, await resolve_recipients(principal, body), if_match_filter(request)
-        )
+        recipients = await resolve_recipients(principal, body)
+        outcome = await _move_or_copy(principal, box, ids, recipients, if_match_filter(request))
     else:
         folder = parse_folder(request, body) or Folder.SAVED
-        outcome = await principal.services.bulk.move_to_folder(
+        outcome = await principal.services.mailbox.bulk.move_to_folder(
             box, ids, folder, principal.retention_cutoff, if_match_filter(request)
         )
     return success(request, serializers.outcome_document(outcome))
@@ -71,10 +74,10 @@ async def change_messages(request: Request, principal: CurrentPrincipal, box: Bo
 async def delete_messages(
     request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep, query: ListQueryDep
 ) -> Response:
-    """Many messages for good: those named, else those of a folder, else all; filters of the query narrow it."""
+    """Delete many messages for good: those listed, else those of a folder, else all. Filters narrow a folder or all."""
     ids, folder = parse_ids(body, required=False), parse_folder(request, body)
     delete = partial(
-        principal.services.bulk.delete,
+        principal.services.mailbox.bulk.delete,
         box,
         not_before=principal.retention_cutoff,
         precondition=if_match_filter(request),
@@ -91,7 +94,7 @@ async def delete_messages(
 
 @router.get("/{box_id}/messages/{message_id}", **openapi.GET_MESSAGE)
 async def get_message(request: Request, message: MessageDep) -> Response:
-    """One message, with its transcript where there is one."""
+    """Return one message, with its transcript if it has one."""
     return success(request, serializers.message_document(message), revision=document_revision(message))
 
 
@@ -99,19 +102,20 @@ async def get_message(request: Request, message: MessageDep) -> Response:
 async def change_message(
     request: Request, principal: CurrentPrincipal, box: BoxDep, message: MessageDep, body: BodyDep
 ) -> Response:
-    """Another folder (`saved`, if none is named), or moved or copied to other boxes."""
+    """Change the folder of a message (default `saved`), or move or copy it to other boxes."""
     revision = expected_revision(request, message)
+    mailbox_services = principal.services.mailbox
     if is_move_or_copy(body):
-        where = await resolve_recipients(principal, body)
-        if isinstance(where, list):
-            outcome = await _move_or_copy(principal, box, [message.id], where, if_match_filter(request))
+        recipients = await resolve_recipients(principal, body)
+        if isinstance(recipients, list):
+            outcome = await _move_or_copy(principal, box, [message.id], recipients, if_match_filter(request))
             if revision is not None and (message.id, CONFLICT) in outcome.failed:
-                raise PreconditionFailed("it was changed by somebody else meanwhile: read it again")
+                raise PreconditionFailed(CHANGED_MEANWHILE)
             return success(request, serializers.outcome_document(outcome))
-        changed = await principal.services.delivery.transfer(message, where, expected_revision=revision)
+        changed = await mailbox_services.delivery.transfer(message, recipients, expected_revision=revision)
     else:
         folder = parse_folder(request, body) or Folder.SAVED
-        changed = await principal.services.messages.move_to_folder(
+        changed = await mailbox_services.messages.move_to_folder(
             box.id, message.id, folder, ChangeReason.API_REQUEST, expected_revision=revision
         )
     return success(request, serializers.message_document(changed), revision=document_revision(changed))
@@ -119,16 +123,63 @@ async def change_message(
 
 @router.delete("/{box_id}/messages/{message_id}", **openapi.DELETE_MESSAGE)
 async def delete_message(request: Request, principal: CurrentPrincipal, box: BoxDep, message: MessageDep) -> Response:
-    """One message for good. (To put it where the phone can restore it, change its folder to `deleted`.)"""
-    if not await principal.services.messages.soft_delete(
-        box.id, [message.id], expected_revision=expected_revision(request, message)
-    ):
-        raise NotFound("somebody else deleted it meanwhile", message.id)
-    return success(
-        request,
-        {**serializers.message_document(message), "folder": Folder.DELETED},
-        revision=document_revision(message),
-    )
+    """Delete one message for good. To keep it restorable by phone, change its folder to `deleted` instead."""
+    revision = expected_revision(request, message)
+    if not await principal.services.mailbox.messages.soft_delete(box.id, [message.id], expected_revision=revision):
+        raise NotFound("another client deleted the message meanwhile", message.id)
+    document = {**serializers.message_document(message), "folder": Folder.DELETED}
+    return success(request, document, revision=document_revision(message))
+
+
+# -- parsing of requests -----------------------------------------------------------------------------------------------
+
+
+def parse_folder(request: Request, body: Body) -> Folder | None:
+    """Return the folder of a request, from the data, the query or the envelope. Raises `InvalidFields`."""
+    sources = (body.data_or_empty, request.query_params, body.envelope)
+    name = next((source["folder"] for source in sources if source.get("folder") is not None), None)
+    if name is None:
+        return None
+    if name not in list(Folder):
+        violation = {"message": "Value not found in enumerated list of values", "target": ", ".join(Folder)}
+        raise InvalidFields({"folder": {"enum": violation}})
+    return Folder(name)
+
+
+def parse_ids(body: Body, *, required: bool = True) -> list[str] | None:
+    """Return the message ids of a request; None: there are none, and none are required. Raises `InvalidFields`."""
+    data = body.data if required else body.data_or_empty
+    ids = data.get("messages", body.envelope.get("messages"))
+    if ids is None and not required:
+        return None
+    if ids is None or ids == []:
+        if not required:
+            return []
+        raise InvalidFields({"messages": {"required": {"message": "No array of message ids are specified"}}})
+    if not (isinstance(ids, list) and all(isinstance(message_id, str) for message_id in ids)):
+        raise InvalidFields({"messages": {"type": {"message": "Value must be an array of ids", "target": "array"}}})
+    return ids
+
+
+def is_move_or_copy(body: Body) -> bool:
+    """Return whether messages are to be moved or copied to other boxes, not to another folder."""
+    return body.data_or_empty.get("source_id") is not None
+
+
+async def resolve_recipients(principal: Principal, body: Body) -> Mailbox | list[Mailbox]:
+    """Return the boxes that `source_id` names: one box to move to, or a list of boxes to copy to.
+
+    Raises `InvalidFields`, `NotFound`.
+    """
+    source_id: Any = body.data.get("source_id")
+    if source_id in ("", []):
+        raise InvalidFields({"source_id": {"required": {"message": "Field is required but missing"}}})
+    if isinstance(source_id, str):
+        return await principal.resolve_recipient(source_id)
+    if not (isinstance(source_id, list) and all(isinstance(box_id, str) for box_id in source_id)):
+        violation = {"message": "Value must be the id of a box, or an array of them", "target": "string or array"}
+        raise InvalidFields({"source_id": {"type": violation}})
+    return [await principal.resolve_recipient(box_id) for box_id in dict.fromkeys(source_id)]
 
 
 async def _move_or_copy(
@@ -138,6 +189,7 @@ async def _move_or_copy(
     recipients: Mailbox | list[Mailbox],
     precondition: Precondition | None,
 ) -> BulkResult:
+    bulk = principal.services.mailbox.bulk
     if isinstance(recipients, list):
-        return await principal.services.bulk.copy(box, ids, recipients, principal.retention_cutoff, precondition)
-    return await principal.services.bulk.transfer(box, ids, recipients, principal.retention_cutoff, precondition)
+        return await bulk.copy(box, ids, recipients, principal.retention_cutoff, precondition)
+    return await bulk.transfer(box, ids, recipients, principal.retention_cutoff, precondition)

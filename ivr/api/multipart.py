@@ -1,12 +1,14 @@
-"""multipart/mixed and multipart/form-data, parsed as it comes in: one part of JSON, one of audio, in any order.
+"""Streaming parser of multipart/mixed and multipart/form-data: one JSON part and one audio part, in any order.
 
-Starlette's own form parser gives nothing for multipart/mixed. Names of parts, their file names above all, mean nothing
-here; what a part is shows in its content.
+Starlette's form parser ignores multipart/mixed. The names of the parts and their file names are ignored; the first
+bytes of a part show what it is.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import binascii
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import BinaryIO
@@ -14,14 +16,35 @@ from typing import BinaryIO
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from ivr.api.base64_stream import Base64Decoder
 from ivr.errors import BadInput, InvalidFields, PayloadTooLarge
 
 MAX_PARTS = 10
 
 
+class Base64Decoder:
+    """Incremental base64 decoder. Line breaks may stand anywhere."""
+
+    def __init__(self) -> None:
+        self._remainder = b""
+
+    def decode(self, text: bytes) -> bytes:
+        """Return the bytes that are complete so far. Raises `BadInput`."""
+        text = self._remainder + b"".join(text.split())
+        complete = len(text) // 4 * 4
+        self._remainder = text[complete:]
+        try:
+            return base64.b64decode(text[:complete], validate=True)
+        except binascii.Error as error:
+            raise BadInput(f"invalid base64: {error}") from error
+
+    def finalize(self) -> None:
+        """Check that nothing is left over. Raises `BadInput`."""
+        if self._remainder:
+            raise BadInput("base64 is incomplete: its length must be a multiple of 4")
+
+
 class _TextPart:
-    """A part of JSON, which is kept in memory."""
+    """The JSON part, in memory."""
 
     def __init__(self, limit: int) -> None:
         self.content = b""
@@ -35,7 +58,7 @@ class _TextPart:
 
 
 class _PartSink:
-    """Where the bytes of a part go, once the first of them tells what they are."""
+    """Writes the bytes of one part to memory or to the audio file, depending on its first bytes."""
 
     def __init__(self, reader: MultipartReader, decoder: Base64Decoder | None) -> None:
         self._reader = reader
@@ -57,13 +80,13 @@ class _PartSink:
 
 
 class MultipartReader:
-    """The parts of one body; audio goes to the file `audio`."""
+    """Reads one multipart body and writes its audio to `audio_path`."""
 
     def __init__(self, content_type: str, audio_path: Path, json_limit: int) -> None:
-        kind, options = parse_options_header(content_type)
+        media_type, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if not boundary:
-            raise BadInput(f"{kind.decode()} without a boundary: let your client write the Content-Type")
+            raise BadInput(f"{media_type.decode()} has no boundary: let the HTTP client set the Content-Type")
         self._json_limit = json_limit
         self._audio_path = audio_path
         self._audio_file: BinaryIO | None = None
@@ -88,28 +111,31 @@ class MultipartReader:
                 },
             )
         except FormParserError as error:
-            raise BadInput(f"the boundary cannot be used: {error}") from error
+            raise BadInput(f"invalid multipart boundary: {error}") from error
 
     async def read(self, chunks: AsyncIterator[bytes]) -> tuple[bytes | None, bool]:
-        """The JSON, if any, and whether audio lies in the file now. Raises `BadInput`, `InvalidFields`."""
+        """Return the JSON text, if any, and whether there was audio.
+
+        Raises `BadInput`, `InvalidFields`, `PayloadTooLarge`.
+        """
         try:
             async for chunk in chunks:
                 await asyncio.to_thread(self._parser.write, chunk)
             self._parser.finalize()
         except FormParserError as error:
-            raise BadInput(f"the multipart body cannot be read: {error}") from error
+            raise BadInput(f"invalid multipart body: {error}") from error
         finally:
             if self._audio_file:
                 self._audio_file.close()
         if not self._is_complete:
-            raise BadInput("the multipart body is not complete: its last boundary is missing")
+            raise BadInput("multipart body is incomplete: the final boundary is missing")
         return (self._text_part.content if self._text_part else None), self._audio_file is not None
 
     def choose_sink(self, data: bytes) -> _TextPart | BinaryIO:
-        """JSON begins with a brace, which no audio does."""
+        """Return the target of a part that begins with `data`. JSON begins with a brace, which no audio does."""
         if data.lstrip()[:1] == b"{":
             if self._text_part:
-                raise BadInput("there are two parts of JSON: send one")
+                raise BadInput("two JSON parts: send one")
             self._text_part = _TextPart(self._json_limit)
             return self._text_part
         if self._audio_file:
@@ -117,13 +143,13 @@ class MultipartReader:
         self._audio_file = self._audio_path.open("xb")
         return self._audio_file
 
-    # -- called by the parser ----------------------------------------------------------------------------------------
+    # -- callbacks of the parser -------------------------------------------------------------------------------------
 
     def _on_part_begin(self) -> None:
         self._headers, self._header_name, self._header_value = {}, b"", b""
         self._part_count += 1
         if self._part_count > MAX_PARTS:
-            raise BadInput(f"at most {MAX_PARTS} parts")
+            raise BadInput(f"too many parts: send at most {MAX_PARTS}")
 
     def _on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._header_name += data[start:end]

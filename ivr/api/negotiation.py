@@ -1,4 +1,4 @@
-"""Which form of audio an `Accept` header wants (kazoo-behaviour §4.6)."""
+"""Selection of the audio format that an `Accept` header prefers."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from ivr.audio.formats import AudioFormat
 from ivr.errors import NotAcceptable
 
 WILDCARD_TYPES = ("*/*", "application/octet-stream", "multipart/form-data", "multipart/mixed")
-"""Types that say nothing about the form; Kazoo's clients send them too."""
+"""Media types that accept any format. Clients of Kazoo send the last three too."""
 
 
 def best_format(accept: str | None, available: Sequence[AudioFormat]) -> AudioFormat:
-    """The wanted form; of several wanted as much, the first available. Raises `NotAcceptable`."""
+    """Return the preferred format; among equals, the first available one. Raises `NotAcceptable`."""
     if not accept or not accept.strip():
         return available[0]
-    wishes = [_parse_item(part) for part in accept.split(",") if part.strip()]
-    marks = [
-        max((mark for mark in (_quality(form, *wish) for wish in wishes) if mark is not None), default=None)
-        for form in available
-    ]
-    wanted = [(mark[1], -n) for n, mark in enumerate(marks) if mark is not None and mark[1] > 0]
-    if not wanted:
-        names = ", ".join(form.content_type for form in available)
-        raise NotAcceptable(f"this can be given as {names}")
-    return available[-max(wanted)[1]]
+    items = [_parse_item(item) for item in accept.split(",") if item.strip()]
+    candidates = []
+    for position, audio_format in enumerate(available):
+        ratings = [rating for rating in (_rate(audio_format, *item) for item in items) if rating is not None]
+        _, quality = max(ratings, default=(0, 0.0))
+        if quality > 0:
+            candidates.append((quality, -position))
+    if not candidates:
+        types = ", ".join(audio_format.content_type for audio_format in available)
+        raise NotAcceptable(f"audio is available as {types}: change the Accept header")
+    return available[-max(candidates)[1]]
 
 
-def _quality(audio_format: AudioFormat, media_type: str, quality: float) -> tuple[int, float] | None:
-    """How closely a wish names the form, and how much it is wished; the closest wish about a form counts."""
+def _rate(audio_format: AudioFormat, media_type: str, quality: float) -> tuple[int, float] | None:
+    """Return how specifically an item names the format, and its quality. The most specific item counts."""
     if media_type in audio_format.content_types:
         return (2, quality)
     if media_type == "audio/*":
@@ -37,12 +38,13 @@ def _quality(audio_format: AudioFormat, media_type: str, quality: float) -> tupl
 
 
 def _parse_item(item: str) -> tuple[str, float]:
-    kind, *parameters = [one.strip() for one in item.split(";")]
+    """Return the media type of an item and its quality; a malformed quality is 0."""
+    media_type, *parameters = [part.strip() for part in item.split(";")]
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "q":
             try:
-                return kind.lower(), float(value)
+                return media_type.lower(), float(value)
             except ValueError:
-                return kind.lower(), 0.0
-    return kind.lower(), 1.0
+                return media_type.lower(), 0.0
+    return media_type.lower(), 1.0

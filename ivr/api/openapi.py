@@ -1,4 +1,4 @@
-"""What /openapi.json says of each verb beside its own words: bodies, parameters, answers, the seed's examples."""
+"""Parameters, bodies, responses and examples of each route for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ SCHEMAS: dict[str, Schema] = {
         transcription=OBJECT,
         transcribed={"type": "boolean"},
     ),
-    "BoxLine": _object_schema(
+    "BoxSummary": _object_schema(
         ["id", "name", "mailbox", "messages"],
         id=TEXT,
         name=TEXT,
@@ -57,7 +57,7 @@ SCHEMAS: dict[str, Schema] = {
         messages={"type": "integer"},
         folders=OBJECT,
     ),
-    "BoxShown": _object_schema(["id", "name", "mailbox"], id=TEXT, name=TEXT, mailbox=TEXT),
+    "BoxDocument": _object_schema(["id", "name", "mailbox"], id=TEXT, name=TEXT, mailbox=TEXT),
     "Outcome": _object_schema(["succeeded", "failed"], succeeded=IDS, failed=_array(OBJECT)),
     "Session": _object_schema(["account_id"], account_id=TEXT, owner_id=TEXT, expires_at={"type": "integer"}),
     "Greeting": _object_schema(["media_id", "kind"], media_id=TEXT, kind=TEXT, length={"type": "integer"}),
@@ -73,21 +73,21 @@ SCHEMAS: dict[str, Schema] = {
 }
 
 ERROR_DESCRIPTIONS = {
-    400: "The request breaks a rule; `data` says which",
-    401: "No token, or none that holds",
-    403: "Not with this token",
-    404: "There is no such thing",
-    405: "Not with this verb",
-    406: "It cannot be given like that",
-    408: "The body stopped coming",
-    409: "Somebody was first; or the box is full",
-    412: "It has another revision",
-    413: "Too large",
-    415: "Neither JSON, form nor audio",
-    416: "There is no such range",
-    429: "Too many wrong tokens or credentials",
-    500: "Something is wrong here",
-    503: "The store cannot do it now",
+    400: "The request is invalid; `data` names the field and the rule",
+    401: "The token or the credentials are missing, invalid or expired",
+    403: "The token does not permit the request",
+    404: "Unknown path, box or message, or an invalid page",
+    405: "The path does not support the method",
+    406: "No available format matches the Accept header",
+    408: "The request body stopped arriving",
+    409: "Another client changed the document first, or the box is full",
+    412: "The document has another revision than If-Match requires",
+    413: "The request body is too large",
+    415: "The request body is neither JSON, form nor audio",
+    416: "The byte range is outside of the audio, or the list is too long without pages",
+    429: "Too many wrong tokens or credentials from this address",
+    500: "Internal error; the log has the request_id",
+    503: "The database or disk is unavailable",
 }
 
 
@@ -110,14 +110,17 @@ def operation(
     request_body: dict[str, Any] | None = None,
     parameters: list[Schema] | None = None,
 ) -> dict[str, Any]:
-    """The arguments of a route."""
-    problem = {JSON: {"schema": _ref("Error")}}
+    """Return the keyword arguments of a route."""
+    error_content = {JSON: {"schema": _ref("Error")}}
     extra: dict[str, Any] = {}
     if request_body:
         extra["requestBody"] = request_body
     if parameters:
         extra["parameters"] = parameters
-    errors = {status: {"description": said, "content": problem} for status, said in ERROR_DESCRIPTIONS.items()}
+    errors = {
+        status: {"description": description, "content": error_content}
+        for status, description in ERROR_DESCRIPTIONS.items()
+    }
     return {"responses": {**errors, **responses}, "openapi_extra": extra, "response_model": None}
 
 
@@ -125,8 +128,8 @@ def _responses(data: Schema, example: Any = None, status: int = 200) -> dict[int
     content: dict[str, Any] = {"schema": _envelope(data)}
     if example is not None:
         content["example"] = example
-    unchanged = {304: {"description": "It still has the revision of If-None-Match"}}
-    return {status: {"description": "Done", "content": {JSON: content}}, **unchanged}
+    not_modified = {304: {"description": "The revision of If-None-Match is still current"}}
+    return {status: {"description": "Success", "content": {JSON: content}}, **not_modified}
 
 
 def _request_body(data: Schema, example: Any = None, *, required: bool = True) -> dict[str, Any]:
@@ -147,56 +150,58 @@ def _header_parameter(name: str, description: str) -> Schema:
 GREGORIAN_SECONDS: Schema = {"type": "integer", "minimum": 0, "maximum": 10**12 - 1}
 BOOLEAN: Schema = {"type": "boolean"}
 LIST_PARAMETERS = [
-    _query_parameter("paginate", BOOLEAN, "false: everything at once, 10,000 rows at most"),
-    _query_parameter("page_size", {"type": "integer", "minimum": 1}, "50 unless told otherwise, 1000 at most"),
-    _query_parameter("start_key", TEXT, "next_start_key of the page before"),
-    _query_parameter("ascending", BOOLEAN, "oldest first"),
-    _query_parameter("created_from", GREGORIAN_SECONDS, "Gregorian seconds; with it, 31 days and an hour at most"),
+    _query_parameter("paginate", BOOLEAN, "false: all rows at once, at most 10,000"),
+    _query_parameter("page_size", {"type": "integer", "minimum": 1}, "rows per page; default 50, at most 1000"),
+    _query_parameter("start_key", TEXT, "next_start_key of the previous page"),
+    _query_parameter("ascending", BOOLEAN, "true: oldest first; boxes are listed by number"),
+    _query_parameter("created_from", GREGORIAN_SECONDS, "Gregorian seconds; the range is at most 31 days and one hour"),
     _query_parameter("created_to", GREGORIAN_SECONDS, "Gregorian seconds"),
     _query_parameter("modified_from", GREGORIAN_SECONDS, "Gregorian seconds"),
     _query_parameter("modified_to", GREGORIAN_SECONDS, "Gregorian seconds"),
-    _query_parameter("filter_folder", TEXT, "any filter_KEY=VALUE; a JSON list of values means any of them"),
-    _query_parameter("filter_not_folder", TEXT, "any filter_not_KEY=VALUE"),
-    _query_parameter("has_key", TEXT, "those that have a key"),
-    _query_parameter("key_missing", TEXT, "those that have it not"),
-    _query_parameter("has_value", TEXT, "those whose key is not empty"),
-    _query_parameter("value_missing", TEXT, "those whose key is empty or missing"),
+    _query_parameter("filter_folder", TEXT, "filter_KEY=VALUE for any KEY; a JSON list matches any of its values"),
+    _query_parameter("filter_not_folder", TEXT, "filter_not_KEY=VALUE for any KEY"),
+    _query_parameter("has_key", TEXT, "only documents that have this key"),
+    _query_parameter("key_missing", TEXT, "only documents without this key"),
+    _query_parameter("has_value", TEXT, "only documents in which this key is not empty"),
+    _query_parameter("value_missing", TEXT, "only documents in which this key is empty or missing"),
 ]
-IF_MATCH = [_header_parameter("If-Match", "only if it still has this revision")]
+IF_MATCH = [_header_parameter("If-Match", "change only this revision")]
 IF_MATCH_EACH = [
-    _header_parameter("If-Match", "only those messages that have one of these revisions; the others are a conflict")
+    _header_parameter("If-Match", "change only messages with one of these revisions; the others fail with `conflict`")
 ]
 IF_MATCH_GREETING = [
-    _header_parameter("If-Match", "only instead of this recording: its `media_id`, or the ETag of its audio")
+    _header_parameter("If-Match", "change only this recording: its `media_id`, or the ETag of its audio")
 ]
-FOLDER_PARAMETERS = [_query_parameter("folder", FOLDER, "as `folder` in the data")]
+FOLDER_PARAMETERS = [_query_parameter("folder", FOLDER, "same as `folder` in the data")]
 
 _box_schema: Schema = {**_ref("Box")}
 _message_schema = _ref("Message")
 _change_schema = _object_schema(
-    [], folder=FOLDER, source_id={"oneOf": [TEXT, IDS], "description": "a box to move to, or boxes to copy to"}
+    [],
+    folder=FOLDER,
+    source_id={"oneOf": [TEXT, IDS], "description": "id of a box to move to, or list of boxes to copy to"},
 )
 _message_ids_schema = _object_schema(["messages"], messages=IDS)
-_audio_content = {kind: {"schema": BYTES} for kind in AUDIO_TYPES}
+_audio_content = {media_type: {"schema": BYTES} for media_type in AUDIO_TYPES}
 _multipart_content = {
     "multipart/mixed": {
         "schema": {
             "type": "object",
-            "properties": {"content": {"type": "array", "items": BYTES, "description": "JSON and audio, any order"}},
+            "properties": {"content": {"type": "array", "items": BYTES, "description": "JSON and audio, in any order"}},
         }
     }
 }
 
-LIST_BOXES = operation(_responses(_array(_ref("BoxLine")), examples.BOXES), parameters=LIST_PARAMETERS)
-CREATE_BOX = operation(_responses(_ref("BoxShown"), examples.BOX, 201), _request_body(_box_schema, examples.NEW_BOX))
-GET_BOX = operation(_responses(_ref("BoxShown"), examples.BOX))
+LIST_BOXES = operation(_responses(_array(_ref("BoxSummary")), examples.BOXES), parameters=LIST_PARAMETERS)
+CREATE_BOX = operation(_responses(_ref("BoxDocument"), examples.BOX, 201), _request_body(_box_schema, examples.NEW_BOX))
+GET_BOX = operation(_responses(_ref("BoxDocument"), examples.BOX))
 REPLACE_BOX = operation(
-    _responses(_ref("BoxShown"), examples.BOX), _request_body(_box_schema, examples.NEW_BOX), IF_MATCH
+    _responses(_ref("BoxDocument"), examples.BOX), _request_body(_box_schema, examples.NEW_BOX), IF_MATCH
 )
 PATCH_BOX = operation(
-    _responses(_ref("BoxShown"), examples.PATCHED_BOX), _request_body(OBJECT, examples.PATCH), IF_MATCH
+    _responses(_ref("BoxDocument"), examples.PATCHED_BOX), _request_body(OBJECT, examples.PATCH), IF_MATCH
 )
-DELETE_BOX = operation(_responses(_ref("BoxShown"), examples.BOX), parameters=IF_MATCH)
+DELETE_BOX = operation(_responses(_ref("BoxDocument"), examples.BOX), parameters=IF_MATCH)
 
 LIST_ALL_MESSAGES = operation(
     _responses(_array({"type": "object", "additionalProperties": _message_schema}), examples.ALL_MESSAGES),
@@ -233,21 +238,21 @@ CREATE_MESSAGE = operation(
     },
 )
 ZIP_MESSAGES = operation(
-    {200: {"description": "A zip", "content": {"application/zip": {"schema": BYTES}}}},
+    {200: {"description": "ZIP archive", "content": {"application/zip": {"schema": BYTES}}}},
     _request_body(_message_ids_schema, examples.ZIP_REQUEST),
 )
 GET_AUDIO = operation(
     {
         200: {"description": "The audio", "content": _audio_content},
-        206: {"description": "A stretch of it", "content": _audio_content},
-        304: {"description": "It is still the same"},
+        206: {"description": "The requested byte range", "content": _audio_content},
+        304: {"description": "The ETag of If-None-Match is still current"},
     },
-    parameters=[_header_parameter("Range", "a stretch of bytes")],
+    parameters=[_header_parameter("Range", "one byte range")],
 )
 PUT_AUDIO = operation(
     _responses(_message_schema, examples.CREATED_MESSAGE, 201),
     {"required": True, "content": {**_audio_content, **_multipart_content}},
-    [_header_parameter("If-Match", "only if it still has this revision, or its audio this ETag")],
+    [_header_parameter("If-Match", "change only this revision, or only audio with this ETag")],
 )
 
 USER_AUTH = operation(
@@ -277,7 +282,7 @@ DELETE_GREETING = operation(_responses(_ref("Greeting")), parameters=IF_MATCH_GR
 
 
 def patch_document(document: dict[str, Any]) -> dict[str, Any]:
-    """The document that FastAPI makes, with what it cannot know."""
+    """Complete the document of FastAPI with schemas, security schemes and what it cannot derive."""
     from ivr.api.audio import MessageDetails
 
     components = document.setdefault("components", {})
@@ -290,7 +295,7 @@ def patch_document(document: dict[str, Any]) -> dict[str, Any]:
         schemas[name] = schema
     schemas["Box"]["properties"]["pin"] = {
         "anyOf": [{"type": "string", "pattern": "^[0-9]{4,6}$"}, {"type": "null"}],
-        "description": "goes in and never comes out; null takes it away",
+        "description": "write-only; null removes it",
     }
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
@@ -298,8 +303,8 @@ def patch_document(document: dict[str, Any]) -> dict[str, Any]:
         "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
         "bearer": {"type": "http", "scheme": "bearer"},
     }
-    for path, verbs in document["paths"].items():
-        for one in verbs.values():
-            one["responses"].pop("422", None)
-            one["security"] = [] if path.endswith("_auth") else [{"token": []}, {"bearer": []}]
+    for path, operations in document["paths"].items():
+        for route in operations.values():
+            route["responses"].pop("422", None)
+            route["security"] = [] if path.endswith("_auth") else [{"token": []}, {"bearer": []}]
     return document

@@ -1,4 +1,4 @@
-"""What a list is asked for: pages by key, windows of time, filters (kazoo-behaviour §4.3)."""
+"""Query parameters of lists: pages, time ranges and filters."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ivr.storage.records import GREGORIAN_OFFSET_S, Folder
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
-MAX_UNPAGED_ROWS = 10_000
-"""Rows that `paginate=false` gives at most."""
 DAY_S = 86_400
 MAX_TIME_RANGE_S = 31 * DAY_S + 3600
+"""Longest range between `created_from` and `created_to`."""
 MAX_TIMESTAMP = 10**12
+"""Stands for "no limit" in time ranges, in seconds."""
 BOOLEAN_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 DocumentFilter = Callable[[Mapping[str, Any]], bool]
@@ -27,44 +27,46 @@ DocumentFilter = Callable[[Mapping[str, Any]], bool]
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """The parameters of one list."""
+    """The parsed parameters of one list."""
 
     paginate: bool
     page_size: int
     start_key: tuple[Any, str] | None
     ascending: bool | None
-    """None: as the list is by itself."""
+    """None: the default order of the list."""
     created_range: tuple[int, int]
-    """Unix seconds, both included."""
+    """First and last Unix second, both included."""
     modified_range: tuple[int, int]
     filters: tuple[DocumentFilter, ...]
     folder: Folder | None
+    """Set if `filters` requires one folder, so that the store can use an index."""
     caller_number: str | None
-    """What an index helps to find; tested all the same."""
+    """Set if `filters` requires one caller number, for the same reason."""
 
     def matches(self, document: Mapping[str, Any], changed_at: int) -> bool:
-        """Whether a document passes all filters."""
+        """Return whether a document passes all filters. `changed_at` is in Unix seconds."""
         return self.modified_range[0] <= changed_at <= self.modified_range[1] and all(
-            test(document) for test in self.filters
+            passes(document) for passes in self.filters
         )
 
 
 def parse_list_query(request: Request) -> ListQuery:
-    """Raises `InvalidFields`, `InvalidPage`."""
-    given = request.query_params
-    single = {
-        name: values[0] for name, values in _filter_values(given.multi_items(), "filter_").items() if len(values) == 1
+    """Parse the parameters of a list. Raises `InvalidFields`, `InvalidPage`."""
+    params = request.query_params
+    required_values = {
+        name: filters[0] for name, filters in _filter_values(params.multi_items()).items() if len(filters) == 1
     }
+    caller_numbers = required_values.get("caller_id_number", [])
     return ListQuery(
-        paginate=_boolean(given, "paginate") is not False,
-        page_size=_parse_page_size(given.get("page_size")),
-        start_key=_decode_page_key(given.get("start_key")),
-        ascending=_ascending(given),
-        created_range=_time_range(given, "created", MAX_TIME_RANGE_S),
-        modified_range=_time_range(given, "modified", None),
-        filters=tuple(_build_filters(given.multi_items())),
-        folder=next((folder for folder in Folder if single.get("folder") == [folder.value]), None),
-        caller_number=single["caller_id_number"][0] if len(single.get("caller_id_number", [])) == 1 else None,
+        paginate=_boolean(params, "paginate") is not False,
+        page_size=_parse_page_size(params.get("page_size")),
+        start_key=_decode_page_key(params.get("start_key")),
+        ascending=_ascending(params),
+        created_range=_time_range(params, "created", MAX_TIME_RANGE_S),
+        modified_range=_time_range(params, "modified", None),
+        filters=tuple(_build_filters(params.multi_items())),
+        folder=next((folder for folder in Folder if required_values.get("folder") == [folder.value]), None),
+        caller_number=caller_numbers[0] if len(caller_numbers) == 1 else None,
     )
 
 
@@ -72,7 +74,7 @@ ListQueryDep = Annotated[ListQuery, Depends(parse_list_query)]
 
 
 def encode_page_key(key: tuple[Any, str]) -> str:
-    """A key as a program gets it; what is in it is ours to change."""
+    """Encode a page key for clients, to whom it is opaque."""
     return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
 
 
@@ -80,15 +82,14 @@ def _decode_page_key(text: str | None) -> tuple[Any, str] | None:
     if not text:
         return None
     try:
-        found = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        first, last = found
+        first, last = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         if not (isinstance(last, str) and isinstance(first, int | str) and not isinstance(first, bool)):
             raise ValueError
         if isinstance(first, int) and abs(first) > MAX_TIMESTAMP:
             raise ValueError
         (str(first) + last).encode()
     except (ValueError, TypeError):
-        raise InvalidPage("invalid start key: take next_start_key of the page before") from None
+        raise InvalidPage("invalid start key: use next_start_key of the previous page") from None
     return first, last
 
 
@@ -119,9 +120,8 @@ def _time_range(params: Mapping[str, str], prefix: str, max_range_s: int | None)
         if since > until:
             raise _range_error(f"{prefix}_from", f"{prefix}_from must not be after {prefix}_to", until)
         if max_range_s is not None and until - since > max_range_s:
-            raise _range_error(
-                f"{prefix}_to", f"at most {max_range_s} s between {prefix}_from and {prefix}_to", max_range_s
-            )
+            message = f"{prefix}_from and {prefix}_to must be at most {max_range_s} s apart"
+            raise _range_error(f"{prefix}_to", message, max_range_s)
     if max_range_s is not None:
         until = since + max_range_s if since is not None and until is None else until
         since = until - max_range_s if until is not None and since is None else since
@@ -143,12 +143,13 @@ def _range_error(name: str, message: str, target: int) -> InvalidFields:
     return InvalidFields({name: {"date_range": {"message": message, "target": target}}})
 
 
-def _filter_values(items: Iterable[tuple[str, str]], prefix: str) -> dict[str, list[list[str]]]:
-    found: dict[str, list[list[str]]] = {}
+def _filter_values(items: Iterable[tuple[str, str]]) -> dict[str, list[list[str]]]:
+    """Return the values of all `filter_KEY` parameters by key; a key may stand several times."""
+    values_by_key: dict[str, list[list[str]]] = {}
     for name, value in items:
-        if name.startswith(prefix) and not name.startswith("filter_not_"):
-            found.setdefault(name.removeprefix(prefix), []).append(_parse_values(value))
-    return found
+        if name.startswith("filter_") and not name.startswith("filter_not_"):
+            values_by_key.setdefault(name.removeprefix("filter_"), []).append(_parse_values(value))
+    return values_by_key
 
 
 def _build_filters(items: Iterable[tuple[str, str]]) -> Iterable[DocumentFilter]:
@@ -165,7 +166,7 @@ def _build_filters(items: Iterable[tuple[str, str]]) -> Iterable[DocumentFilter]
 
 @dataclass(frozen=True, slots=True)
 class _Filter:
-    """Whether the value of a key is one of some texts, or of some kinds of nothing."""
+    """Tests whether the value of a key is one of `values`, or one of `empty_values` if there are any."""
 
     key: str
     values: list[str] = field(default_factory=list)
@@ -174,37 +175,37 @@ class _Filter:
 
     def __call__(self, document: Mapping[str, Any]) -> bool:
         value = _value_at_path(document, self.key)
-        found = value in self.empty_values if self.empty_values else _matches_any(value, self.values)
-        return found is self.expected
+        is_match = value in self.empty_values if self.empty_values else _matches_any(value, self.values)
+        return is_match is self.expected
 
 
 def _parse_values(value: str) -> list[str]:
-    """A value, or a JSON list of values any of which will do."""
+    """Parse the value of a filter. A JSON list means any of its values."""
     if value.startswith("["):
         try:
-            found = json.loads(value)
+            values = json.loads(value)
         except (ValueError, RecursionError):
             return [value]
-        if isinstance(found, list):
-            return [_as_text(one) for one in found]
+        if isinstance(values, list):
+            return [_as_text(item) for item in values]
     return [value]
 
 
 def _value_at_path(document: Mapping[str, Any], path: str) -> Any:
-    """The value at a path of keys with dots between."""
+    """Return the value at a path of keys separated by dots; None if there is none."""
     if path in document:
         return document[path]
-    here: Any = document
+    value: Any = document
     for key in path.split("."):
-        if not isinstance(here, Mapping) or key not in here:
+        if not isinstance(value, Mapping) or key not in value:
             return None
-        here = here[key]
-    return here
+        value = value[key]
+    return value
 
 
 def _matches_any(value: Any, values: list[str]) -> bool:
     if isinstance(value, list):
-        return any(_as_text(one) in values for one in value)
+        return any(_as_text(item) in values for item in value)
     return value is not None and _as_text(value) in values
 
 

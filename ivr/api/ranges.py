@@ -1,4 +1,4 @@
-"""Sending audio: whole, or the stretch that a player asks for; read in pieces, never on the loop's thread."""
+"""Responses with audio, whole or by byte range. Files are read in threads, in chunks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from ivr.api.filenames import content_disposition
-from ivr.api.head_requests import is_head
+from ivr.api.middleware import is_head
 from ivr.errors import NotFound, RangeNotSatisfiable
 from ivr.mailbox.renditions import RenderedAudio
 
@@ -22,57 +22,56 @@ CHUNK_BYTES = 256 * 1024
 
 
 def audio_response(request: Request, rendition: RenderedAudio, filename: str) -> Response:
-    """The answer: 200, 206, or 304 where the asker has it. Raises `RangeNotSatisfiable`, `NotFound`."""
-    tag = f'"{rendition.etag}-{rendition.audio_format.name}"'
+    """Build a 200 or 206 response; 304 if the client has this audio. Raises `RangeNotSatisfiable`, `NotFound`."""
+    etag = f'"{rendition.etag}-{rendition.audio_format.name}"'
     headers = {
         "Content-Disposition": content_disposition(filename),
         "Accept-Ranges": "bytes",
-        "ETag": tag,
+        "ETag": etag,
         "Vary": "Accept",
         "Cache-Control": "private, no-cache",
         "X-Content-Type-Options": "nosniff",
     }
-    if tag in (request.headers.get("if-none-match") or ""):
+    if etag in (request.headers.get("if-none-match") or ""):
         return Response(status_code=304, headers=headers)
-    stretch = None if is_head(request) else _parse_range(request, rendition.size, tag)
-    start, end = stretch or (0, rendition.size)
+    byte_range = None if is_head(request) else _parse_range(request, rendition.size, etag)
+    start, end = byte_range or (0, rendition.size)
     headers["Content-Length"] = str(end - start)
-    if stretch:
+    if byte_range:
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{rendition.size}"
     if is_head(request):
         return Response(None, 200, headers, rendition.audio_format.content_type)
-    pieces = OpenAudioFiles(rendition).chunks(start, end)
-    return StreamingResponse(pieces, 206 if stretch else 200, headers, rendition.audio_format.content_type)
+    chunks = OpenAudioFiles(rendition).chunks(start, end)
+    return StreamingResponse(chunks, 206 if byte_range else 200, headers, rendition.audio_format.content_type)
 
 
 class OpenAudioFiles:
-    """Audio whose files are open: it can be read to its end whoever deletes or replaces them meanwhile."""
+    """A rendition whose files are open, so that deleting or replacing them does not interrupt the download."""
 
     def __init__(self, rendition: RenderedAudio) -> None:
         self._rendition = rendition
         self._files: list[tuple[BinaryIO, int, int]] = []
-        with ExitStack() as opened:
-            for path, first, length in rendition.segments:
-                self._files.append((opened.enter_context(_open_audio_file(path)), first, length))
-            self._exit_stack = opened.pop_all()
+        with ExitStack() as exit_stack:
+            for path, first_byte, length in rendition.segments:
+                self._files.append((exit_stack.enter_context(_open_audio_file(path)), first_byte, length))
+            self._exit_stack = exit_stack.pop_all()
 
     async def chunks(self, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes from `start` up to `end`."""
+        """Yield the bytes from `start` up to and excluding `end`, and close the files."""
         with self._exit_stack:
-            before = len(self._rendition.header)
-            if start < before:
+            file_start = len(self._rendition.header)
+            if start < file_start:
                 yield self._rendition.header[start:end]
-            for file, first, length in self._files:
-                here, last = max(start - before, 0), min(end - before, length)
-                while here < last:
-                    piece = await asyncio.to_thread(
-                        os.pread, file.fileno(), min(CHUNK_BYTES, last - here), first + here
-                    )
-                    if not piece:
-                        raise OSError(f"{file.name} became shorter")
-                    here += len(piece)
-                    yield piece
-                before += length
+            for file, first_byte, length in self._files:
+                offset, file_end = max(start - file_start, 0), min(end - file_start, length)
+                while offset < file_end:
+                    size = min(CHUNK_BYTES, file_end - offset)
+                    chunk = await asyncio.to_thread(os.pread, file.fileno(), size, first_byte + offset)
+                    if not chunk:
+                        raise OSError(f"{file.name} was truncated during the download")
+                    offset += len(chunk)
+                    yield chunk
+                file_start += length
 
 
 def _open_audio_file(path: Path) -> BinaryIO:
@@ -83,15 +82,18 @@ def _open_audio_file(path: Path) -> BinaryIO:
 
 
 def _parse_range(request: Request, size: int, etag: str) -> tuple[int, int] | None:
-    """First byte and the one behind the last; None: all. Several stretches at once are answered with all."""
-    asked = re.fullmatch(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", request.headers.get("range", ""))
-    if not asked or (not asked[1] and not asked[2]) or request.headers.get("if-range", etag) != etag:
+    """Return the first byte and the byte after the last one; None: all.
+
+    Requests for several ranges get all bytes, as RFC 9110 allows. Raises `RangeNotSatisfiable`.
+    """
+    match = re.fullmatch(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", request.headers.get("range", ""))
+    if not match or (not match[1] and not match[2]) or request.headers.get("if-range", etag) != etag:
         return None
-    if not asked[1]:
-        start, end = max(0, size - int(asked[2])), size
+    if not match[1]:
+        start, end = max(0, size - int(match[2])), size
     else:
-        start, end = int(asked[1]), min(size, int(asked[2]) + 1) if asked[2] else size
-        if asked[2] and int(asked[2]) < start:
+        start, end = int(match[1]), min(size, int(match[2]) + 1) if match[2] else size
+        if match[2] and int(match[2]) < start:
             return None
     if start >= size or start >= end:
         raise RangeNotSatisfiable(size)

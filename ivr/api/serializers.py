@@ -1,4 +1,4 @@
-"""Boxes and messages as this door shows them; a PIN never is."""
+"""JSON documents of boxes and messages. No document contains a PIN."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from ivr.storage.records import Message
 
 
 def box_document(mailbox: Mailbox) -> dict[str, Any]:
-    """All settings of a box."""
+    """Return all settings of a box."""
     return {"id": mailbox.id, **to_document(mailbox.settings)}
 
 
 def box_summary(summary: BoxSummary) -> dict[str, Any]:
-    """A box in a list."""
+    """Return a box as an item of a list."""
     settings, counts = summary.settings, summary.counts
-    line: dict[str, Any] = {"id": summary.record.id, "name": settings.name, "mailbox": settings.mailbox}
+    document: dict[str, Any] = {"id": summary.record.id, "name": settings.name, "mailbox": settings.mailbox}
     if settings.owner_id:
-        line["owner_id"] = settings.owner_id
+        document["owner_id"] = settings.owner_id
     if settings.flags:
-        line["flags"] = settings.flags
-    line["messages"] = counts.new + counts.saved
-    if line["messages"]:
-        line["folders"] = {"new": counts.new, "saved": counts.saved}
-    return line
+        document["flags"] = settings.flags
+    document["messages"] = counts.new + counts.saved
+    if document["messages"]:
+        document["folders"] = {"new": counts.new, "saved": counts.saved}
+    return document
 
 
 def message_summary(message: Message) -> dict[str, Any]:
-    """A message in a list."""
-    line = {
+    """Return a message as an item of a list."""
+    document = {
         "timestamp": message.gregorian,
         "from": message.from_uri,
         "to": message.to_uri,
@@ -45,12 +45,12 @@ def message_summary(message: Message) -> dict[str, Any]:
         "media_id": message.id,
     }
     if message.transcription is not None:
-        line["transcribed"] = True
-    return line
+        document["transcribed"] = True
+    return document
 
 
 def message_document(message: Message) -> dict[str, Any]:
-    """A message by itself, with its transcript where there is one."""
+    """Return a message by itself, with its transcript if it has one."""
     document = message_summary(message)
     if message.transcription is not None:
         document["transcription"] = _transcription_document(message.transcription)
@@ -59,7 +59,7 @@ def message_document(message: Message) -> dict[str, Any]:
 
 
 def outcome_document(outcome: BulkResult) -> dict[str, Any]:
-    """What became of many messages: both members always, failures as the seed prints them (design)."""
+    """Return the outcome of a bulk request. Both members are always present; `failed` lists one-key objects."""
     return {"succeeded": outcome.succeeded, "failed": [{message_id: reason} for message_id, reason in outcome.failed]}
 
 

@@ -1,4 +1,4 @@
-"""uvicorn within our own loop: it listens where it is told, over TLS where there is a certificate."""
+"""uvicorn inside the event loop of the service, with or without TLS."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ from starlette.types import ASGIApp
 from ivr.errors import SettingsError
 
 SHUTDOWN_GRACE_S = 5
-"""Seconds that requests under way have when it stops."""
+"""Seconds that running requests have to finish when the server stops."""
 MAX_CONNECTIONS = 500
-"""Connections; more are told to come again."""
+"""Simultaneous connections; further ones get 503."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """Where, and with which certificate."""
+    """Address, certificate and trusted proxies of the server."""
 
     host: str
     port: int
-    certificate: Path | None = None
-    private_key: Path | None = None
+    """0: any free port."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
     trusted_proxies: str = ""
+    """Addresses, separated by commas, whose X-Forwarded-For header is believed."""
 
 
 class _EmbeddedUvicorn(uvicorn.Server):
@@ -43,11 +45,11 @@ class _EmbeddedUvicorn(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        yield  # Signals are for `ivr serve`.
+        yield  # `ivr serve` handles the signals.
 
 
 class ApiServer:
-    """Serves `app` from `start` to `stop`."""
+    """Serves an ASGI application."""
 
     def __init__(self, app: ASGIApp, address: ListenAddress) -> None:
         self._app = app
@@ -56,11 +58,11 @@ class ApiServer:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> str:
-        """Begin to listen; gives its address as a URL. Raises `SettingsError`."""
-        where = self._address
-        if bool(where.certificate) != bool(where.private_key):
-            raise SettingsError("api.certificate and api.key go together: set both, or none")
-        listener = _bind_socket(where)
+        """Listen, and return the URL. Raises `SettingsError`."""
+        address = self._address
+        if bool(address.tls_certificate) != bool(address.tls_key):
+            raise SettingsError("only one of api.tls_certificate and api.tls_key is set: set both or neither")
+        listening_socket = _bind_socket(address)
         try:
             config = uvicorn.Config(
                 self._app,
@@ -71,39 +73,43 @@ class ApiServer:
                 limit_concurrency=MAX_CONNECTIONS,
                 timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
                 ws="none",
-                proxy_headers=bool(where.trusted_proxies),
-                forwarded_allow_ips=where.trusted_proxies or None,
-                ssl_certfile=where.certificate,
-                ssl_keyfile=where.private_key,
+                proxy_headers=bool(address.trusted_proxies),
+                forwarded_allow_ips=address.trusted_proxies or None,
+                ssl_certfile=address.tls_certificate,
+                ssl_keyfile=address.tls_key,
             )
             config.load()
         except (OSError, ssl.SSLError) as error:
-            listener.close()
-            raise SettingsError(f"api.certificate or api.key cannot be used: {error}") from error
+            listening_socket.close()
+            raise SettingsError(f"cannot use api.tls_certificate or api.tls_key: {error}") from error
         self._server = _EmbeddedUvicorn(config)
-        self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
+        self._task = asyncio.create_task(self._server.serve(sockets=[listening_socket]))
         await self._server.listening.wait()
-        host, port = listener.getsockname()[:2]
-        return f"{'https' if where.certificate else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+        host, port = listening_socket.getsockname()[:2]
+        scheme = "https" if address.tls_certificate else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
     async def stop(self) -> None:
-        """Let requests under way end, for a few seconds."""
+        """Stop listening, and wait for running requests, at most `SHUTDOWN_GRACE_S`."""
         if self._server and self._task:
             self._server.should_exit = True
             await self._task
 
 
 def _bind_socket(address: ListenAddress) -> socket.socket:
-    """Of protocol TCP by name: only then are answers sent at once, rather than held back for 40 ms (Nagle)."""
+    """Bind a listening socket. Raises `SettingsError`.
+
+    The protocol is named explicitly, because asyncio sets TCP_NODELAY only on sockets of IPPROTO_TCP. Without it,
+    Nagle's algorithm delays responses by 40 ms.
+    """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening_socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address.host, address.port))
+        listening_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening_socket.bind((address.host, address.port))
     except OSError as error:
-        listener.close()
-        said = (
-            f"REST cannot listen at {address.host} port {address.port} ({error.strerror}): change api.host or api.port"
-        )
-        raise SettingsError(said) from error
-    return listener
+        listening_socket.close()
+        raise SettingsError(
+            f"cannot listen on {address.host} port {address.port} ({error.strerror}): change api.host or api.port"
+        ) from error
+    return listening_socket

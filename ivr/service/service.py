@@ -59,10 +59,16 @@ async def start_service(app: App, component: str | None = None) -> Service:
 async def _start_api(app: App) -> tuple[ApiServer, str]:
     """Start the REST API, and return it with its base URL. Drafts and renditions of an earlier run are removed."""
     api = app.settings.api
-    app.api_services.renditions.clear()
-    app.api_services.uploads.remove_stale_drafts()
+    app.api_services.audio.renditions.clear()
+    app.api_services.audio.uploads.remove_stale_drafts()
     server = ApiServer(
         build_asgi_app(app.api_services),
-        ListenAddress(api.host, api.port, api.certificate, api.key, api.proxies),
+        ListenAddress(
+            host=api.host,
+            port=api.port,
+            tls_certificate=api.tls_certificate,
+            tls_key=api.tls_key,
+            trusted_proxies=api.trusted_proxies,
+        ),
     )
     return server, await server.start()

@@ -1,4 +1,4 @@
-"""The REST door of a small installation, on a real socket."""
+"""Fixtures for the REST API: a server on a real socket, and clients with tokens."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 import struct
 import subprocess
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,12 @@ from ivr.audio import wav
 from tests.support.app_fixture import AppFixture
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "api_settings(**settings): settings of section [api] for this test")
+
+
 class RestClient:
-    """A program with a token; paths begin behind `/v2/accounts/{account}/vmboxes`."""
+    """An HTTP client with a token. Paths are relative to `/v2/accounts/{account}/vmboxes`."""
 
     def __init__(self, app: AppFixture, url: str, token: str) -> None:
         self.app = app
@@ -29,63 +35,92 @@ class RestClient:
         self.http = httpx.AsyncClient(headers={"X-Auth-Token": token}, timeout=60)
 
     async def request(self, method: str, path: str = "", data: Any = None, **options: Any) -> httpx.Response:
-        """Any answer."""
+        """Send a request with `data` in the envelope, if there is any."""
         if data is not None:
             options["json"] = {"data": data}
         return await self.http.request(method, f"{self.base}{path}", **options)
 
-    async def request_ok(self, method: str, path: str = "", data: Any = None, **how: Any) -> dict[str, Any]:
-        """The envelope of a success."""
-        answer = await self.request(method, path, data, **how)
-        assert answer.is_success, answer.text
-        envelope: dict[str, Any] = answer.json()
+    async def request_ok(self, method: str, path: str = "", data: Any = None, **options: Any) -> dict[str, Any]:
+        """Send a request that must succeed, and return the envelope of the response."""
+        response = await self.request(method, path, data, **options)
+        assert response.is_success, response.text
+        envelope: dict[str, Any] = response.json()
         assert envelope["status"] == "success"
         return envelope
 
     async def request_error(
-        self, status: int, method: str, path: str = "", data: Any = None, **how: Any
+        self, status: int, method: str, path: str = "", data: Any = None, **options: Any
     ) -> dict[str, Any]:
-        """The envelope of a refusal with that status."""
-        answer = await self.request(method, path, data, **how)
-        assert answer.status_code == status, answer.text
-        envelope: dict[str, Any] = answer.json()
+        """Send a request that must fail with `status`, and return the envelope of the response."""
+        response = await self.request(method, path, data, **options)
+        assert response.status_code == status, response.text
+        envelope: dict[str, Any] = response.json()
         assert (envelope["status"], envelope["error"]) == ("error", str(status))
         assert envelope["request_id"]
         return envelope
 
     async def create_box(self, number: str = "1000", **settings: Any) -> str:
-        """A box made by REST; its id."""
-        made = await self.request_ok("PUT", data={"name": f"Box {number}", "mailbox": number, **settings})
-        return str(made["data"]["id"])
+        """Create a box by REST, and return its id."""
+        created = await self.request_ok("PUT", data={"name": f"Box {number}", "mailbox": number, **settings})
+        return str(created["data"]["id"])
 
     async def upload_message(self, box_id: str, audio: bytes | None = None, **fields: Any) -> dict[str, Any]:
-        """A message brought by REST."""
+        """Create a message by REST, without audio or with WAV audio, and return its document."""
         details = {name.rstrip("_"): value for name, value in fields.items()}
-        made = await self.request_ok("PUT", f"/{box_id}/messages", details)
+        created = await self.request_ok("PUT", f"/{box_id}/messages", details)
         if audio is not None:
-            path = f"/{box_id}/messages/{made['data']['media_id']}/raw"
-            made = await self.request_ok("PUT", path, content=audio, headers={"Content-Type": "audio/x-wav"})
-        data: dict[str, Any] = made["data"]
+            path = f"/{box_id}/messages/{created['data']['media_id']}/raw"
+            created = await self.request_ok("PUT", path, content=audio, headers={"Content-Type": "audio/x-wav"})
+        data: dict[str, Any] = created["data"]
         return data
 
     async def with_token(self, token: str) -> RestClient:
-        """The same door with another token."""
+        """Return a client of the same server with another token."""
         return RestClient(self.app, self.url, token)
+
+
+@asynccontextmanager
+async def serve_api(app: AppFixture, address: ListenAddress | None = None, **limits: Any) -> AsyncIterator[str]:
+    """Serve the API, with other `ApiLimits` if there are any; yields its URL."""
+    services = app.container.api_services
+    services = replace(services, limits=replace(services.limits, **limits))
+    services.audio.renditions.clear()
+    server = ApiServer(build_asgi_app(services), address or ListenAddress("127.0.0.1", 0))
+    try:
+        yield await server.start()
+    finally:
+        await server.stop()
+
+
+@asynccontextmanager
+async def serve_client(app: AppFixture, token: str, **limits: Any) -> AsyncIterator[RestClient]:
+    """Serve the API with these `ApiLimits`; yields a client with `token`."""
+    async with serve_api(app, **limits) as url:
+        client = RestClient(app, url, token)
+        yield client
+        await client.http.aclose()
+
+
+@pytest.fixture
+async def app(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[AppFixture]:
+    """An installation with the settings of the marker `api_settings`."""
+    marker = request.node.get_closest_marker("api_settings")
+    app = await AppFixture(tmp_path / "data", api=marker.kwargs if marker else {}).open()
+    yield app
+    app.close()
 
 
 @pytest.fixture
 async def api_url(app: AppFixture) -> AsyncIterator[str]:
-    """Where it listens."""
-    app.container.api_services.renditions.clear()
-    server = ApiServer(build_asgi_app(app.container.api_services), ListenAddress("127.0.0.1", 0))
-    yield await server.start()
-    await server.stop()
-    await app.container.stop_workers()
+    """The URL of the served API."""
+    async with serve_api(app) as url:
+        yield url
+    await app.container.conversion_pool.close()
 
 
 @pytest.fixture
 async def rest(app: AppFixture, api_url: str) -> AsyncIterator[RestClient]:
-    """A program with a token for the whole account."""
+    """A client with a token for the whole account."""
     token, _ = await app.container.tokens.create(app.account.id)
     rest = RestClient(app, api_url, token)
     yield rest
@@ -94,7 +129,7 @@ async def rest(app: AppFixture, api_url: str) -> AsyncIterator[RestClient]:
 
 @pytest.fixture
 async def alice_rest(app: AppFixture, api_url: str) -> AsyncIterator[RestClient]:
-    """A program with a token for alice's boxes."""
+    """A client with a token for alice's boxes."""
     token, _ = await app.container.tokens.create(app.account.id, app.alice.id)
     rest = RestClient(app, api_url, token)
     yield rest
@@ -102,14 +137,14 @@ async def alice_rest(app: AppFixture, api_url: str) -> AsyncIterator[RestClient]
 
 
 def tone(ms: int = 1000, hz: int = 440) -> bytes:
-    """A WAV of our form."""
+    """Return a tone as a WAV of 8 kHz, mono, 16 bits."""
     count = ms * wav.SAMPLES_PER_MS
     pcm = struct.pack(f"<{count}h", *(int(8000 * math.sin(2 * math.pi * hz * n / 8000)) for n in range(count)))
     return wav.header(len(pcm)) + pcm
 
 
 def encode_audio(tmp_path: Path, extension: str, ms: int = 1000, *options: str) -> bytes:
-    """A tone as ffmpeg writes it with such a name: .mp3, .ogg, .m4a, .wav."""
+    """Return a tone in the format of an extension: .mp3, .ogg, .m4a or .wav. `options`: of ffmpeg."""
     source, target = tmp_path / "tone.wav", tmp_path / f"encoded{extension}"
     source.write_bytes(tone(ms))
     command = ["ffmpeg", "-v", "error", "-y", "-i", str(source), *options, str(target)]
@@ -118,6 +153,6 @@ def encode_audio(tmp_path: Path, extension: str, ms: int = 1000, *options: str) 
 
 
 def data_files(app: AppFixture) -> set[str]:
-    """All files of the data folder but the database, by their paths in it."""
+    """Return the relative paths of all files in the data folder except the database."""
     folder = app.settings.data.folder
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and "ivr.db" not in path.name}

@@ -1,4 +1,4 @@
-"""docs/api.md is true: its commands run as they are written, and what they print is what it says."""
+"""docs/api.md is true: its commands run as written and print what it shows."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from ivr.api.error_responses import ERROR_RESPONSES
 from tests.api.conftest import encode_audio
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
-EXAMPLE_MARKER = "=== the tour goes on ==="
+EXAMPLE_MARKER = "=== next example ==="
 WILDCARD = "…"
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A service on this machine, with an account; `ivr` is found by its name."""
+    """Environment variables for a running service with an account; `ivr` is on the PATH."""
     scripts = Path(sys.executable).parent
     path = f"{scripts}:{os.environ['PATH']}"
     environment = {"PATH": path, "IVR_DATA__FOLDER": str(tmp_path / "data"), "IVR_API__PORT": "0", "LANG": "C.UTF-8"}
@@ -43,21 +43,21 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
 @pytest.mark.skipif(not shutil.which("curl"), reason="needs curl (apt install curl)")
 def test_examples_in_api_docs_work_as_printed(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "voice.mp3").write_bytes(encode_audio(tmp_path, ".mp3", 1500))
-    stations = re.findall(r"```sh\n(.*?)```\n\n```json\n(.*?)```", PAGE, re.DOTALL)
-    assert len(stations) == PAGE.count("```sh") == PAGE.count("```json") > 8
-    script = f"\necho; echo '{EXAMPLE_MARKER}'\n".join(commands for commands, _ in stations)
+    examples = re.findall(r"```sh\n(.*?)```\n\n```json\n(.*?)```", PAGE, re.DOTALL)
+    assert len(examples) == PAGE.count("```sh") == PAGE.count("```json") > 8
+    script = f"\necho; echo '{EXAMPLE_MARKER}'\n".join(commands for commands, _ in examples)
     script = script.replace("http://127.0.0.1:8000", environment["SERVED"])
-    done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, cwd=tmp_path,
+    process = subprocess.run(["bash", "-euo", "pipefail", "-c", script], env=environment, cwd=tmp_path,
                           capture_output=True, text=True, timeout=120)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    printed = done.stdout.split(EXAMPLE_MARKER)
-    assert len(printed) == len(stations)
-    for (commands, expected), got in zip(stations, printed, strict=True):
-        assert matches_example(json.loads(expected), json.loads(got)), f"{commands}\nprinted {got}"
+    assert process.returncode == 0, process.stderr
+    printed = process.stdout.split(EXAMPLE_MARKER)
+    assert len(printed) == len(examples)
+    for (commands, expected), output in zip(examples, printed, strict=True):
+        assert matches_example(json.loads(expected), json.loads(output)), f"{commands}\nprinted {output}"
 
 
 def matches_example(expected: Any, actual: Any) -> bool:
-    """All that is expected is there; an object may have more."""
+    """Return whether `actual` has everything that `expected` has; objects may have more members."""
     if expected == WILDCARD:
         return True
     if isinstance(expected, dict):
@@ -70,9 +70,9 @@ def matches_example(expected: Any, actual: Any) -> bool:
 
 
 def test_every_error_response_is_documented() -> None:
-    told = {(row[0], name) for row in re.findall(r"^\| (\d{3}) \| (.*?) \|", PAGE, re.MULTILINE)
+    documented = {(row[0], name) for row in re.findall(r"^\| (\d{3}) \| (.*?) \|", PAGE, re.MULTILINE)
             for name in re.findall(r"`([^`]+)`", row[1])}  # fmt: skip
-    assert {(str(line.status), line.message) for line in ERROR_RESPONSES} | {
+    assert {(str(response.status), response.message) for response in ERROR_RESPONSES} | {
         ("404", "not_found"),
         ("405", "invalid_method"),
-    } == told
+    } == documented

@@ -1,4 +1,4 @@
-"""Audio over REST: up, down, and many as a zip (EP09, EP10, EP17, EP23, EP24)."""
+"""Audio over REST: uploads, downloads and ZIP archives (EP09, EP10, EP17, EP23, EP24)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def multipart(*parts: bytes, end: bool = True) -> bytes:
 
 
 async def rendition_paths(app: AppFixture, message_id: str, box: Mailbox) -> tuple[Path, Path]:
-    """The recording and the upload of a message."""
+    """Return the paths of the recording and the original upload of a message."""
     message = await app.container.messages.get(box.id, message_id, 0)
     recording = app.container.delivery.audio_paths(message)[-1]
     return recording, app.container.recordings.upload_path(recording)
@@ -56,17 +56,17 @@ async def audio_heard_by_phone(app: AppFixture) -> list[str]:
     return phone.texts
 
 
-# -- up ----------------------------------------------------------------------------------------------------------------
+# -- uploads -----------------------------------------------------------------------------------------------------------
 
 
 async def test_message_created_in_two_requests_is_heard_by_phone(
     rest: RestClient, app: AppFixture, box: Mailbox
 ) -> None:
-    answer = await rest.request("PUT", f"/{box.id}/messages", {
+    response = await rest.request("PUT", f"/{box.id}/messages", {
         "caller_id_name": "someone", "caller_id_number": "6001", "folder": "new", "from": "someone@farfaraway.com",
     })  # fmt: skip
-    message = answer.json()["data"]
-    assert (answer.status_code, answer.headers["location"]) == (201, message["media_id"])
+    message = response.json()["data"]
+    assert (response.status_code, response.headers["location"]) == (201, message["media_id"])
     assert message == {
         "timestamp": NOON + GREGORIAN_OFFSET_S, "from": "someone@farfaraway.com", "to": "1000@demo.example",
         "caller_id_number": "6001", "caller_id_name": "someone", "call_id": message["call_id"], "folder": "new",
@@ -82,15 +82,15 @@ async def test_message_created_in_two_requests_is_heard_by_phone(
 
     content = tone(3140)
     path = f"/{box.id}/messages/{message['media_id']}/raw"
-    said = await rest.request_error(404, "GET", path)
-    assert said["data"]["message"] == "bad identifier"
+    envelope = await rest.request_error(404, "GET", path)
+    assert envelope["data"]["message"] == "bad identifier"
     full = await rest.request("PUT", path, content=content, headers={"Content-Type": "audio/x-wav"})
     assert (full.status_code, full.json()["data"]) == (201, {**message, "length": 3140})
     assert await app.container.messages.counts(box.id) == FolderCounts(new=1)
     assert f"(message {message['media_id']})" in await audio_heard_by_phone(app)
 
 
-async def test_a_message_that_waits_for_its_audio_can_be_changed_and_deleted(
+async def test_message_without_audio_can_be_changed_and_deleted(
     rest: RestClient, app: AppFixture, box: Mailbox
 ) -> None:
     waiting = [(await rest.upload_message(box.id))["media_id"] for _ in range(3)]
@@ -119,11 +119,11 @@ async def test_message_created_in_one_multipart_request_in_any_order(
     content = encode_audio(tmp_path, ".mp3", 2000)
     both = [multipart_part(JSON, "application/json"), multipart_part(content, "audio/mp3")]
     body = multipart(*(both[::-1] if audio_first else both))
-    answer = await rest.request(
+    response = await rest.request(
         "PUT", f"/{box.id}/messages", content=body, headers={"Content-Type": f"{parts}; boundary={BOUNDARY}"}
     )
-    message = answer.json()["data"]
-    assert answer.status_code == 201
+    message = response.json()["data"]
+    assert response.status_code == 201
     assert (message["caller_id_number"], message["from"]) == ("6001", "6001@demo.example")
     assert abs(message["length"] - 2000) < 120
     recording, upload = await rendition_paths(app, message["media_id"], box)
@@ -169,8 +169,8 @@ async def test_every_audio_format_is_accepted_and_returned_unchanged(
     path = f"/{box.id}/messages/{message['media_id']}/raw"
     sent = await rest.request_ok("PUT", path, content=content, headers={"Content-Type": kind})
     assert abs(sent["data"]["length"] - 1500) < 150
-    given = await rest.request("GET", path)
-    assert given.content == content
+    response = await rest.request("GET", path)
+    assert response.content == content
     as_wav = await rest.request("GET", path, headers={"Accept": "audio/x-wav"})
     assert (as_wav.content == content) == (extension == ".wav")
     assert as_wav.content[:4] == b"RIFF"
@@ -189,14 +189,16 @@ async def test_uploaded_audio_replaces_message_audio(
     assert (await rest.request("GET", path)).content == content
     recording, upload = await rendition_paths(app, message["media_id"], box)
     assert await app.container.messages.used_bytes(box.id) == recording.stat().st_size + upload.stat().st_size
-    assert wav.length_ms(app.container.delivery.audio_paths(copy)[0]) == 1000  # A copy keeps what it was made of.
+    assert (
+        wav.length_ms(app.container.delivery.audio_paths(copy)[0]) == 1000
+    )  # A copy keeps the audio it was made from.
     assert await app.container.messages.counts(box.id) == FolderCounts(new=1)
 
 
 async def test_replacement_audio_counts_against_quota_like_new_message(
     rest: RestClient, app: AppFixture, box: Mailbox, tmp_path: Path
 ) -> None:
-    """What is deleted goes for it, the oldest first and no more than must; never the message itself."""
+    """Deleted messages are purged for space, oldest first and no more than necessary; never the message itself."""
     box = await app.container.boxes.patch(box, {"quota_mb": 1})
     deleted = [await app.create_message(box, s=15, folder="deleted", age_s=age) for age in (300, 200, 100)]
     message = await rest.upload_message(box.id, tone(1000), folder="deleted", timestamp=GREGORIAN_OFFSET_S + NOON - 400)
@@ -220,21 +222,21 @@ async def test_copied_message_returns_original_upload(
     moved = (await rest.request_ok("POST", f"/{box.id}/messages/{message['media_id']}", {"source_id": other.id}))[
         "data"
     ]
-    given = await rest.request("GET", f"/{other.id}/messages/{moved['media_id']}/raw")
-    assert (given.content, given.headers["content-type"]) == (content, "audio/ogg")
+    response = await rest.request("GET", f"/{other.id}/messages/{moved['media_id']}/raw")
+    assert (response.content, response.headers["content-type"]) == (content, "audio/ogg")
 
 
 async def test_message_is_announced_once_its_audio_is_uploaded(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
-    async def asked_for() -> list[str]:
+    async def outbox_kinds() -> list[str]:
         sql = "SELECT kind FROM outbox WHERE box_id = ? ORDER BY kind"
         return await app.container.database.read(lambda c: [row[0] for row in c.execute(sql, (box.id,))])
 
     message = await rest.upload_message(box.id)
-    assert await asked_for() == []
+    assert await outbox_kinds() == []
     path = f"/{box.id}/messages/{message['media_id']}/raw"
     for _ in range(2):
         await rest.request_ok("PUT", path, content=tone(), headers={"Content-Type": "audio/wav"})
-        assert await asked_for() == ["mwi", "new"]
+        assert await outbox_kinds() == ["mwi", "new"]
 
 
 @pytest.mark.parametrize(
@@ -253,8 +255,8 @@ async def test_message_is_announced_once_its_audio_is_uploaded(rest: RestClient,
 async def test_message_metadata_violating_rule_is_rejected(
     rest: RestClient, app: AppFixture, box: Mailbox, about: dict[str, Any], field: str, rule: str
 ) -> None:
-    said = await rest.request_error(400, "PUT", f"/{box.id}/messages", about)
-    assert rule in said["data"][field]
+    envelope = await rest.request_error(400, "PUT", f"/{box.id}/messages", about)
+    assert rule in envelope["data"][field]
     assert await app.messages(box) == []
 
 
@@ -273,8 +275,8 @@ async def test_multipart_must_contain_exactly_one_media_file(rest: RestClient, a
         multipart_part(tone(), "audio/wav"),
         multipart_part(tone(), "audio/wav"),
     )
-    said = await rest.request_error(400, "PUT", f"/{box.id}/messages", content=two, headers=MIXED)
-    assert said["data"]["file"]["maxItems"]["message"] == "Please provide a single media file"
+    envelope = await rest.request_error(400, "PUT", f"/{box.id}/messages", content=two, headers=MIXED)
+    assert envelope["data"]["file"]["maxItems"]["message"] == "Please provide a single media file"
     message = await rest.upload_message(box.id)
     path = f"/{box.id}/messages/{message['media_id']}/raw"
     for content, headers in (
@@ -282,12 +284,12 @@ async def test_multipart_must_contain_exactly_one_media_file(rest: RestClient, a
         (JSON, {"Content-Type": "application/json"}),
         (b"", {"Content-Type": "application/json"}),
     ):
-        said = await rest.request_error(400, "PUT", path, content=content, headers=headers)
-        assert said["data"]["file"]["required"]["message"] == "Please provide a media file"
+        envelope = await rest.request_error(400, "PUT", path, content=content, headers=headers)
+        assert envelope["data"]["file"]["required"]["message"] == "Please provide a media file"
     assert not any(".part" in name or "incoming" in name for name in data_files(app))
 
 
-# -- down --------------------------------------------------------------------------------------------------------------
+# -- downloads ---------------------------------------------------------------------------------------------------------
 
 
 async def test_phone_message_audio_uses_preferred_format_of_box(
@@ -298,13 +300,13 @@ async def test_phone_message_audio_uses_preferred_format_of_box(
     for extension, kind, start in (("mp3", "audio/mpeg", b"ID3"), ("mp4", "audio/mp4", b"ftyp"),
                                    ("wav", "audio/x-wav", b"RIFF")):  # fmt: skip
         await rest.request_ok("PATCH", f"/{box.id}", {"media_extension": extension})
-        given = await rest.request("GET", path)
-        assert given.headers["content-type"] == kind
-        assert start in given.content[:12]
+        response = await rest.request("GET", path)
+        assert response.headers["content-type"] == kind
+        assert start in response.content[:12]
         name = f"+49_30_1_2016-05-10_11-00-00.{'m4a' if extension == 'mp4' else extension}"
-        assert given.headers["content-disposition"].startswith(f'attachment; filename="{name}"')
+        assert response.headers["content-disposition"].startswith(f'attachment; filename="{name}"')
     assert await app.folder_of(message) == "new"
-    assert given.content == app.container.delivery.audio_paths(message)[0].read_bytes()
+    assert response.content == app.container.delivery.audio_paths(message)[0].read_bytes()
 
 
 async def test_accept_header_selects_audio_format(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
@@ -315,11 +317,11 @@ async def test_accept_header_selects_audio_format(rest: RestClient, app: AppFixt
         ("audio/*;q=0.5, audio/mp4", "audio/mp4"), ("audio/mpeg;q=0, audio/*", "audio/x-wav"),
         ("application/octet-stream", "audio/mpeg"), ("text/html, audio/wav;q=0.1", "audio/x-wav"),
     ):  # fmt: skip
-        given = await rest.request("GET", path, headers={"Accept": accept})
-        assert (given.status_code, given.headers["content-type"]) == (200, kind), accept
+        response = await rest.request("GET", path, headers={"Accept": accept})
+        assert (response.status_code, response.headers["content-type"]) == (200, kind), accept
     for accept in ("text/html", "audio/ogg", "audio/*;q=0", "application/json"):
-        said = await rest.request_error(406, "GET", path, headers={"Accept": accept})
-        assert "audio/x-wav" in said["data"]["message"]
+        envelope = await rest.request_error(406, "GET", path, headers={"Accept": accept})
+        assert "audio/x-wav" in envelope["data"]["message"]
 
 
 async def test_range_request_returns_any_byte_range(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
@@ -328,17 +330,17 @@ async def test_range_request_returns_any_byte_range(rest: RestClient, app: AppFi
     whole = await rest.request("GET", path)
     assert whole.headers["accept-ranges"] == "bytes"
     size = len(whole.content)
-    for asked, start, end in (("0-99", 0, 100), ("100-", 100, size), ("-10", size - 10, size),
+    for byte_range, start, end in (("0-99", 0, 100), ("100-", 100, size), ("-10", size - 10, size),
                               (f"5-{size * 9}", 5, size), (f"-{size * 2}", 0, size)):  # fmt: skip
-        some = await rest.request("GET", path, headers={"Range": f"bytes={asked}"})
+        some = await rest.request("GET", path, headers={"Range": f"bytes={byte_range}"})
         assert some.status_code == 206
         assert some.content == whole.content[start:end]
         assert some.headers["content-range"] == f"bytes {start}-{end - 1}/{size}"
-    for asked in (f"{size}-", "-0"):
-        answer = await rest.request("GET", path, headers={"Range": f"bytes={asked}"})
-        assert (answer.status_code, answer.headers["content-range"]) == (416, f"bytes */{size}")
-    for asked in ("bytes=9-2", "bytes=a-b", "lines=0-1", "bytes=0-1,3-4", "bytes=-"):
-        assert (await rest.request("GET", path, headers={"Range": asked})).content == whole.content
+    for byte_range in (f"{size}-", "-0"):
+        response = await rest.request("GET", path, headers={"Range": f"bytes={byte_range}"})
+        assert (response.status_code, response.headers["content-range"]) == (416, f"bytes */{size}")
+    for header in ("bytes=9-2", "bytes=a-b", "lines=0-1", "bytes=0-1,3-4", "bytes=-"):
+        assert (await rest.request("GET", path, headers={"Range": header})).content == whole.content
     tag = whole.headers["etag"]
     assert (await rest.request("GET", path, headers={"If-None-Match": tag})).status_code == 304
     assert (await rest.request("GET", path, headers={"Range": "bytes=0-1", "If-Range": '"x"'})).status_code == 200
@@ -346,7 +348,7 @@ async def test_range_request_returns_any_byte_range(rest: RestClient, app: AppFi
 
 
 async def forward_with_intro(app: AppFixture, box: Mailbox, destination: Mailbox, intro_ms: int = 700) -> str:
-    """A message with an introduction, as somebody forwards it by phone; its id."""
+    """Forward a message with an intro, as by phone, and return the id of the copy."""
     original = await app.create_message(box, s=1)
     from ivr.storage.records import Caller
 
@@ -361,14 +363,14 @@ async def test_intro_is_prepended_to_message_audio(rest: RestClient, app: AppFix
     other = await app.create_box("1001", media_extension="wav")
     message_id = await forward_with_intro(app, box, other)
     path = f"/{other.id}/messages/{message_id}/raw"
-    given = await rest.request("GET", path)
+    response = await rest.request("GET", path)
     intro, original = (
         file.read_bytes()[44:] for file in app.container.delivery.audio_paths((await app.messages(other))[0])
     )
-    assert given.content == wav.header(len(intro) + len(original)) + intro + original
-    assert wav.length_ms_from_size(len(given.content)) == 1700
+    assert response.content == wav.header(len(intro) + len(original)) + intro + original
+    assert wav.length_ms_from_size(len(response.content)) == 1700
     some = await rest.request("GET", path, headers={"Range": f"bytes=40-{44 + len(intro) + 9}"})
-    assert some.content == given.content[40 : 44 + len(intro) + 10]
+    assert some.content == response.content[40 : 44 + len(intro) + 10]
     mp3 = await rest.request("GET", path, headers={"Accept": "audio/mpeg"})
     assert mp3.headers["content-type"] == "audio/mpeg"
 
@@ -377,8 +379,8 @@ async def test_download_completes_when_message_is_deleted_meanwhile(
     rest: RestClient, app: AppFixture, box: Mailbox
 ) -> None:
     message = await rest.upload_message(box.id, tone(30_000))
-    async with rest.http.stream("GET", f"{rest.base}/{box.id}/messages/{message['media_id']}/raw") as answer:
-        chunks = answer.aiter_bytes()
+    async with rest.http.stream("GET", f"{rest.base}/{box.id}/messages/{message['media_id']}/raw") as response:
+        chunks = response.aiter_bytes()
         got = await anext(chunks)
         for path in await rendition_paths(app, message["media_id"], box):
             path.unlink()
@@ -390,12 +392,12 @@ async def test_download_completes_when_message_is_deleted_meanwhile(
 async def test_rendition_is_cached_for_next_request(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     message = await app.create_message(box)
     path = f"/{box.id}/messages/{message.id}/raw"
-    answers = await asyncio.gather(*(rest.request("GET", path) for _ in range(5)))
-    assert len({answer.content for answer in answers}) == 1
+    responses = await asyncio.gather(*(rest.request("GET", path) for _ in range(5)))
+    assert len({response.content for response in responses}) == 1
     assert len([name for name in data_files(app) if name.startswith("renditions/")]) == 1
 
 
-# -- a zip -------------------------------------------------------------------------------------------------------------
+# -- ZIP archives ------------------------------------------------------------------------------------------------------
 
 
 async def test_messages_are_downloaded_as_one_zip(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
@@ -405,14 +407,14 @@ async def test_messages_are_downloaded_as_one_zip(rest: RestClient, app: AppFixt
     hidden = (await rest.upload_message(box.id))["media_id"]
     missing = "201605-" + "0" * 32
     ids = [m.id for m in (*same, evil)] + [missing, hidden, same[0].id]
-    answer = await rest.request(
+    response = await rest.request(
         "POST", f"/{box.id}/messages/raw", {"messages": ids}, headers={"Accept": "application/zip"}
     )
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/zip")
-    assert answer.headers["content-disposition"].startswith(
-        f'attachment; filename="{answer.headers["x-request-id"]}.zip"'
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/zip")
+    assert response.headers["content-disposition"].startswith(
+        f'attachment; filename="{response.headers["x-request-id"]}.zip"'
     )
-    archive = zipfile.ZipFile(io.BytesIO(answer.content))
+    archive = zipfile.ZipFile(io.BytesIO(response.content))
     assert archive.testzip() is None
     assert archive.namelist() == [
         "6001_2016-05-10_11-59-00.wav", "6001_2016-05-10_11-59-00_2.wav", "6001_2016-05-10_11-59-00_3.wav",
@@ -425,8 +427,8 @@ async def test_messages_are_downloaded_as_one_zip(rest: RestClient, app: AppFixt
 
 async def test_zip_uses_preferred_format_of_box(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     message = await app.create_message(box)
-    answer = await rest.request("POST", f"/{box.id}/messages/raw", {"messages": [message.id]})
-    [name] = zipfile.ZipFile(io.BytesIO(answer.content)).namelist()
+    response = await rest.request("POST", f"/{box.id}/messages/raw", {"messages": [message.id]})
+    [name] = zipfile.ZipFile(io.BytesIO(response.content)).namelist()
     assert name.endswith(".mp3")
 
 
@@ -440,8 +442,8 @@ async def test_zip_memory_use_is_constant(rest: RestClient, app: AppFixture, box
     size = 0
     async with rest.http.stream(
         "POST", f"{rest.base}/{box.id}/messages/raw", json={"data": {"messages": ids}}
-    ) as answer:
-        async for chunk in answer.aiter_bytes():
+    ) as response:
+        async for chunk in response.aiter_bytes():
             size += len(chunk)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

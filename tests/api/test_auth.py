@@ -1,4 +1,4 @@
-"""Who may ask what: tokens, signing in, other accounts, other people's boxes, too many tries."""
+"""Authentication and access: tokens, login, other accounts, boxes of other users, rate limit."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from typing import Any
 import httpx
 import pytest
 
+from ivr.app import App
 from ivr.directory.credentials import kazoo_credentials_md5
 from ivr.directory.models import Account
 from ivr.directory.tokens import DAY_S
 from ivr.errors import Conflict, InvalidFields
 from ivr.storage.records import TokenKind
-from tests.api.conftest import RestClient
+from tests.api.conftest import RestClient, serve_client
 from tests.support.app_fixture import AppFixture
 
 
 async def test_request_without_token_is_unauthorized(rest: RestClient) -> None:
-    async with httpx.AsyncClient() as nobody:
-        answer = await nobody.get(rest.base)
-    said = answer.json()
-    assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
-    assert (said["status"], said["error"], said["message"]) == ("error", "401", "invalid_credentials")
-    assert said["data"] == {"message": "invalid credentials"}
+    async with httpx.AsyncClient() as anonymous:
+        response = await anonymous.get(rest.base)
+    envelope = response.json()
+    assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
+    assert (envelope["status"], envelope["error"], envelope["message"]) == ("error", "401", "invalid_credentials")
+    assert envelope["data"] == {"message": "invalid credentials"}
 
 
 async def test_token_accepted_as_bearer(rest: RestClient) -> None:
     async with httpx.AsyncClient(headers={"Authorization": f"Bearer {rest.token}"}) as other:
-        answer = await other.get(rest.base)
-    assert (answer.status_code, answer.json()["auth_token"]) == (200, rest.token)
+        response = await other.get(rest.base)
+    assert (response.status_code, response.json()["auth_token"]) == (200, rest.token)
 
 
 async def test_only_token_hash_is_stored(rest: RestClient, app: AppFixture) -> None:
@@ -60,13 +61,13 @@ async def test_foreign_account_is_forbidden_whether_it_exists_or_not(app: AppFix
     other = await app.container.directory.create_account(Account(name="other", realm="other.example"))
     box = await app.container.boxes.create(other, {"name": "x", "mailbox": "1"})
     base = rest.base
-    answers = []
+    responses = []
     for account_id in (other.id, "f" * 32):
         rest.base = base.replace(app.account.id, account_id)
         for path in ("", f"/{box.id}", f"/{box.id}/messages", "/" + "f" * 32):
-            said = await rest.request_error(403, "GET", path)
-            answers.append({**said, "request_id": ""})
-    assert all(answer == answers[0] for answer in answers)
+            envelope = await rest.request_error(403, "GET", path)
+            responses.append({**envelope, "request_id": ""})
+    assert all(response == responses[0] for response in responses)
     rest.base = base
     there = await rest.request_error(404, "GET", f"/{box.id}")
     nowhere = await rest.request_error(404, "GET", f"/{'f' * 32}")
@@ -74,18 +75,18 @@ async def test_foreign_account_is_forbidden_whether_it_exists_or_not(app: AppFix
     assert {**nowhere["data"], "cause": box.id} == there["data"]
 
 
-async def test_a_box_of_another_account_is_no_destination(app: AppFixture, rest: RestClient) -> None:
+async def test_box_of_another_account_cannot_be_destination(app: AppFixture, rest: RestClient) -> None:
     other = await app.container.directory.create_account(Account(name="other", realm="other.example"))
     foreign = await app.container.boxes.create(other, {"name": "x", "mailbox": "1"})
     box = await app.create_box()
     message = await app.create_message(box)
     for body in ({"source_id": foreign.id}, {"source_id": [foreign.id]}):
-        said = await rest.request_error(404, "POST", f"/{box.id}/messages/{message.id}", body)
-        assert said["data"]["cause"] == foreign.id
+        envelope = await rest.request_error(404, "POST", f"/{box.id}/messages/{message.id}", body)
+        assert envelope["data"]["cause"] == foreign.id
     assert await app.messages(foreign) == []
 
 
-async def test_a_user_reaches_their_own_boxes_and_those_they_share(app: AppFixture, alice_rest: RestClient) -> None:
+async def test_user_token_reaches_own_and_shared_boxes(app: AppFixture, alice_rest: RestClient) -> None:
     own = await app.create_box("1000", app.alice)
     shared = await app.create_box("1001", app.bob, shared_vmbox=True, members=[app.alice.id])
     bobs = await app.create_box("1002", app.bob)
@@ -96,8 +97,8 @@ async def test_a_user_reaches_their_own_boxes_and_those_they_share(app: AppFixtu
         own.id,
         shared.id,
     }
-    said = await alice_rest.request_error(403, "GET", f"/{bobs.id}")
-    assert said["message"] == "forbidden"
+    envelope = await alice_rest.request_error(403, "GET", f"/{bobs.id}")
+    assert envelope["message"] == "forbidden"
     await alice_rest.request_error(403, "DELETE", f"/{bobs.id}/messages")
     assert len(await app.messages(bobs)) == 1
 
@@ -124,12 +125,12 @@ async def test_login_with_username_and_password(app: AppFixture, api_url: str) -
     await app.container.credentials.set(app.alice, "alice", "correct horse")
     own = await app.create_box("1000", app.alice)
     await app.create_box("1002", app.bob)
-    answer = await log_in(
+    response = await log_in(
         app, api_url, credentials=kazoo_credentials_md5("alice", "correct horse"), account_name="demo", method="md5"
     )
-    said = answer.json()
-    assert (answer.status_code, said["data"]["owner_id"]) == (201, app.alice.id)
-    session = RestClient(app, api_url, said["auth_token"])
+    envelope = response.json()
+    assert (response.status_code, envelope["data"]["owner_id"]) == (201, app.alice.id)
+    session = RestClient(app, api_url, envelope["auth_token"])
     assert [box["id"] for box in (await session.request_ok("GET"))["data"]] == [own.id]
     app.clock.advance(s=3601)
     await session.request_error(401, "GET")
@@ -167,22 +168,22 @@ async def test_username_is_unique(app: AppFixture) -> None:
 async def test_password_hash_is_bcrypt_and_verifies_at_other_cost(app: AppFixture) -> None:
     await app.container.credentials.set(app.alice, "alice", "correct horse")
     sql = "SELECT hash FROM secrets WHERE ref LIKE 'user:%'"
-    [kept] = await app.container.database.read(lambda c: [row["hash"] for row in c.execute(sql)])
-    assert kept.startswith("$2b$04$")
-    assert len(kept) == 60
-    app.container.credentials._cost = 5
-    found = await app.container.credentials.authenticate(
-        app.account.id, kazoo_credentials_md5("alice", "correct horse")
-    )
-    assert found == app.alice.id
+    [stored_hash] = await app.container.database.read(lambda c: [row["hash"] for row in c.execute(sql)])
+    assert stored_hash.startswith("$2b$04$")
+    assert len(stored_hash) == 60
+    pins = app.settings.pins.model_copy(update={"bcrypt_cost": 5})
+    other_cost = App(app.settings.model_copy(update={"pins": pins}), clock=app.clock)
+    user_id = await other_cost.credentials.authenticate(app.account.id, kazoo_credentials_md5("alice", "correct horse"))
+    other_cost.close()
+    assert user_id == app.alice.id
 
 
 async def test_api_key_is_exchanged_for_token_revoked_with_it(app: AppFixture, api_url: str) -> None:
     key, token = await app.container.tokens.create(app.account.id, app.alice.id)
     async with httpx.AsyncClient() as http:
-        answer = await http.put(f"{api_url}/v2/api_auth", json={"data": {"api_key": key}})
-    session = RestClient(app, api_url, answer.json()["auth_token"])
-    assert (answer.status_code, session.token != key) == (201, True)
+        response = await http.put(f"{api_url}/v2/api_auth", json={"data": {"api_key": key}})
+    session = RestClient(app, api_url, response.json()["auth_token"])
+    assert (response.status_code, session.token != key) == (201, True)
     await session.request_ok("GET")
     await session.request_error(403, "PUT", data={"name": "x", "mailbox": "1"})
     await app.container.tokens.revoke(app.account.id, token.id)
@@ -195,11 +196,11 @@ async def test_failed_logins_from_one_address_are_rate_limited(app: AppFixture, 
     wrong = await rest.with_token("x")
     for _ in range(20):
         await wrong.request_error(401, "GET")
-    said = await wrong.request_error(429, "GET")
-    assert said["message"] == "too_many_requests"
+    envelope = await wrong.request_error(429, "GET")
+    assert envelope["message"] == "too_many_requests"
     right = await log_in(app, api_url, credentials=kazoo_credentials_md5("alice", "correct horse"), account_name="demo")
     assert (right.status_code, right.headers["retry-after"]) == (429, "3600")
-    await rest.request_ok("GET")  # A token that holds is no guess.
+    await rest.request_ok("GET")  # A valid token is not rate limited.
     app.clock.advance(s=3601)
     await wrong.request_error(401, "GET")
     assert (
@@ -211,10 +212,10 @@ async def test_failed_logins_from_one_address_are_rate_limited(app: AppFixture, 
 async def test_successful_login_is_not_rate_limited(app: AppFixture, api_url: str) -> None:
     await app.container.credentials.set(app.alice, "alice", "correct horse")
     for _ in range(25):
-        answer = await log_in(
+        response = await log_in(
             app, api_url, credentials=kazoo_credentials_md5("alice", "correct horse"), account_name="demo"
         )
-        assert answer.status_code == 201
+        assert response.status_code == 201
 
 
 async def test_owner_token_may_have_account_scope(app: AppFixture, rest: RestClient) -> None:
@@ -222,6 +223,6 @@ async def test_owner_token_may_have_account_scope(app: AppFixture, rest: RestCli
     text, _ = await app.container.tokens.create(app.account.id, app.alice.id, kind=TokenKind.LOGIN)
     session = await rest.with_token(text)
     await session.request_error(403, "GET", f"/{bobs.id}")
-    object.__setattr__(app.container.api_services.limits, "owner_only", False)
-    await session.request_ok("GET", f"/{bobs.id}")
     await session.http.aclose()
+    async with serve_client(app, text, own_boxes_only=False) as account_session:
+        await account_session.request_ok("GET", f"/{bobs.id}")

@@ -1,4 +1,4 @@
-"""Boxes over REST: EP01 to EP06, and the keys of a box."""
+"""Boxes over REST (EP01 to EP06) and their settings."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ivr.api.serializers import box_document as documents_of
+from ivr.api.serializers import box_document
 from ivr.errors import InvalidFields
 from tests.api.conftest import RestClient
 from tests.support.app_fixture import AppFixture
@@ -18,24 +18,26 @@ from tests.support.app_fixture import AppFixture
 UNKNOWN_ID = "0" * 32
 
 
-async def test_a_box_is_made_with_its_defaults_and_its_id(rest: RestClient) -> None:
-    answer = await rest.request("PUT", data={"name": "Sales", "mailbox": "3000", "pin": "2580"})
-    box = answer.json()["data"]
-    assert answer.status_code == 201
-    assert answer.headers["location"] == box["id"]
+async def test_created_box_has_defaults_and_id(rest: RestClient) -> None:
+    response = await rest.request("PUT", data={"name": "Sales", "mailbox": "3000", "pin": "2580"})
+    box = response.json()["data"]
+    assert response.status_code == 201
+    assert response.headers["location"] == box["id"]
     assert len(box["id"]) == 32
     assert (box["media_extension"], box["check_if_owner"], box["seek_duration_ms"]) == ("mp3", True, 10_000)
     assert box["is_voicemail_ff_rw_enabled"] is True
 
 
 async def test_pin_is_write_only(rest: RestClient) -> None:
-    answers = [await rest.request("PUT", data={"name": "Sales", "mailbox": "3000", "pin": "2580"})]
-    box_id = answers[0].json()["data"]["id"]
-    answers.append(await rest.request("GET", f"/{box_id}"))
-    answers.append(await rest.request("PATCH", f"/{box_id}", {"pin": "8520"}))
-    answers.append(await rest.request("GET"))
-    assert all(answer.is_success for answer in answers)
-    assert not any("2580" in answer.text or "8520" in answer.text or '"pin"' in answer.text for answer in answers)
+    responses = [await rest.request("PUT", data={"name": "Sales", "mailbox": "3000", "pin": "2580"})]
+    box_id = responses[0].json()["data"]["id"]
+    responses.append(await rest.request("GET", f"/{box_id}"))
+    responses.append(await rest.request("PATCH", f"/{box_id}", {"pin": "8520"}))
+    responses.append(await rest.request("GET"))
+    assert all(response.is_success for response in responses)
+    assert not any(
+        "2580" in response.text or "8520" in response.text or '"pin"' in response.text for response in responses
+    )
     box = await rest.app.container.boxes.get(box_id)
     assert await rest.app.container.secret_store.verify(box.account_id, box.pin_secret_ref, "8520")
 
@@ -97,18 +99,18 @@ async def test_patch_merges_and_null_removes_key(rest: RestClient) -> None:
     assert (box["notify"], "some_key" in box) == ({"callback": {"number": "1"}}, False)
 
 
-async def test_a_required_key_cannot_be_taken_away(rest: RestClient) -> None:
+async def test_required_key_cannot_be_removed(rest: RestClient) -> None:
     box_id = await rest.create_box()
-    said = await rest.request_error(400, "PATCH", f"/{box_id}", {"name": None})
-    assert said["message"] == "validation error"
-    assert said["data"] == {"name": {"required": {"message": "Field is required but missing"}}}
+    envelope = await rest.request_error(400, "PATCH", f"/{box_id}", {"name": None})
+    assert envelope["message"] == "validation error"
+    assert envelope["data"] == {"name": {"required": {"message": "Field is required but missing"}}}
 
 
-async def test_a_deleted_box_is_gone_with_its_messages(rest: RestClient) -> None:
+async def test_deleted_box_is_gone_with_its_messages(rest: RestClient) -> None:
     box_id = await rest.create_box()
     message = await rest.app.create_message(await rest.app.container.boxes.get(box_id))
-    gone = (await rest.request_ok("DELETE", f"/{box_id}"))["data"]
-    assert (gone["id"], gone["_read_only"]) == (box_id, {"deleted": True})
+    deleted = (await rest.request_ok("DELETE", f"/{box_id}"))["data"]
+    assert (deleted["id"], deleted["_read_only"]) == (box_id, {"deleted": True})
     await rest.request_error(404, "GET", f"/{box_id}")
     await rest.request_error(404, "GET", f"/{box_id}/messages/{message.id}")
     assert (await rest.request_ok("GET"))["data"] == (await rest.request_ok("GET", "/messages"))["data"] == []
@@ -147,11 +149,11 @@ INVALID_DOCUMENTS: list[tuple[dict[str, Any], str, str]] = [
 async def test_invalid_box_document_is_rejected_naming_field_and_rule(
     rest: RestClient, document: dict[str, Any], field: str, rule: str
 ) -> None:
-    said = await rest.request_error(400, "PUT", data={"name": "Sales", "mailbox": "3000", **document})
-    assert said["message"] == "validation error"
-    assert list(said["data"]) == [field]
-    assert rule in said["data"][field]
-    assert said["data"][field][rule]["message"]
+    envelope = await rest.request_error(400, "PUT", data={"name": "Sales", "mailbox": "3000", **document})
+    assert envelope["message"] == "validation error"
+    assert list(envelope["data"]) == [field]
+    assert rule in envelope["data"][field]
+    assert envelope["data"][field][rule]["message"]
     assert (await rest.request_ok("GET"))["data"] == []
 
 
@@ -169,7 +171,7 @@ DOCUMENT_WITH_ALL_KEYS: dict[str, Any] = {
 }  # fmt: skip
 
 
-async def test_every_key_is_kept_and_given_back(rest: RestClient) -> None:
+async def test_every_key_is_stored_and_returned(rest: RestClient) -> None:
     box_id = await rest.create_box(**DOCUMENT_WITH_ALL_KEYS)
     box = (await rest.request_ok("GET", f"/{box_id}"))["data"]
     assert {key: box[key] for key in DOCUMENT_WITH_ALL_KEYS} == DOCUMENT_WITH_ALL_KEYS
@@ -181,23 +183,23 @@ async def test_simple_type_errors_are_coerced(rest: RestClient) -> None:
     assert (box["require_pin"], box["seek_duration_ms"], box["numbers"]) == (True, 5000, ["5550100"])
 
 
-async def test_a_number_in_use_is_refused_as_number_and_as_alias(rest: RestClient) -> None:
+async def test_number_in_use_is_rejected_as_number_and_alias(rest: RestClient) -> None:
     await rest.create_box("3000", aliases=["3001"])
     for document in ({"mailbox": "3000"}, {"mailbox": "3001"}, {"mailbox": "4", "aliases": ["3000"]},
                      {"mailbox": "4", "aliases": ["3001"]}, {"mailbox": "4", "aliases": ["4"]}):  # fmt: skip
-        said = await rest.request_error(400, "PUT", data={"name": "x", **document})
-        assert said["data"]["mailbox"]["unique"]["message"].startswith("Invalid mailbox number or already exists")
+        envelope = await rest.request_error(400, "PUT", data={"name": "x", **document})
+        assert envelope["data"]["mailbox"]["unique"]["message"].startswith("Invalid mailbox number or already exists")
 
 
 async def test_if_match_rejects_outdated_revision(rest: RestClient) -> None:
     box_id = await rest.create_box()
-    seen = await rest.request("GET", f"/{box_id}")
-    assert seen.headers["etag"] == f'"{seen.json()["revision"]}"'
-    await rest.request_ok("PATCH", f"/{box_id}", {"name": "A"}, headers={"If-Match": seen.headers["etag"]})
+    response = await rest.request("GET", f"/{box_id}")
+    assert response.headers["etag"] == f'"{response.json()["revision"]}"'
+    await rest.request_ok("PATCH", f"/{box_id}", {"name": "A"}, headers={"If-Match": response.headers["etag"]})
     for method in ("PATCH", "POST", "DELETE"):
-        said = await rest.request_error(412, method, f"/{box_id}", {"name": "B", "mailbox": "1000"},
-                                  headers={"If-Match": seen.headers["etag"]})  # fmt: skip
-        assert said["message"] == "precondition_failed"
+        envelope = await rest.request_error(412, method, f"/{box_id}", {"name": "B", "mailbox": "1000"},
+                                  headers={"If-Match": response.headers["etag"]})  # fmt: skip
+        assert envelope["message"] == "precondition_failed"
     assert (await rest.request_ok("GET", f"/{box_id}"))["data"]["name"] == "A"
 
 
@@ -213,27 +215,27 @@ async def test_if_none_match_returns_not_modified(rest: RestClient) -> None:
 
 async def test_concurrent_box_writes_are_not_mixed(rest: RestClient) -> None:
     box_id = await rest.create_box()
-    answers = await asyncio.gather(
+    responses = await asyncio.gather(
         *(rest.request("PATCH", f"/{box_id}", {"a": n, "b": {"c": n}, "name": f"n{n}"}) for n in range(20))
     )
-    assert {answer.status_code for answer in answers} <= {200, 409}
-    done = [answer.json()["data"] for answer in answers if answer.status_code == 200]
+    assert {response.status_code for response in responses} <= {200, 409}
+    done = [response.json()["data"] for response in responses if response.status_code == 200]
     assert done
     assert all(box["a"] == box["b"]["c"] and box["name"] == f"n{box['a']}" for box in done)
-    assert all(a.json()["message"] == "datastore_conflict" for a in answers if a.status_code == 409)
+    assert all(a.json()["message"] == "datastore_conflict" for a in responses if a.status_code == 409)
     assert (await rest.request_ok("GET", f"/{box_id}"))["data"]["a"] in {box["a"] for box in done}
 
 
 async def test_box_document_size_is_limited_across_patches(rest: RestClient, app: AppFixture) -> None:
-    """By many changes, each of which is small enough; what it has can still be changed, and taken away."""
+    """Each change is small enough by itself. Existing keys can still be changed and removed."""
     limit = app.settings.voicemail.max_box_settings_bytes
     box_id = await rest.create_box()
     for n in range(9):
         await rest.request_ok("PATCH", f"/{box_id}", {f"note{n}": "x" * (limit // 10)})
-    said = await rest.request_error(400, "PATCH", f"/{box_id}", {"note9": "x" * (limit // 10)})
-    assert said["message"] == "validation error"
-    assert said["data"]["data"]["maxSize"]["target"] == limit
-    assert "null" in said["data"]["data"]["maxSize"]["message"]
+    envelope = await rest.request_error(400, "PATCH", f"/{box_id}", {"note9": "x" * (limit // 10)})
+    assert envelope["message"] == "validation error"
+    assert envelope["data"]["data"]["maxSize"]["target"] == limit
+    assert "null" in envelope["data"]["data"]["maxSize"]["message"]
     assert "note9" not in (await rest.request_ok("GET", f"/{box_id}"))["data"]
     await rest.request_ok("PATCH", f"/{box_id}", {"note0": None, "note9": "x" * (limit // 10)})
 
@@ -242,15 +244,15 @@ async def test_box_document_size_is_limited_across_patches(rest: RestClient, app
 async def test_oversized_box_is_not_created(rest: RestClient, app: AppFixture, method: str) -> None:
     box = {"name": "Large", "mailbox": "2000", "note": "x" * app.settings.voicemail.max_box_settings_bytes}
     path = "" if method == "PUT" else f"/{await rest.create_box('2000')}"
-    said = await rest.request_error(400, method, path, box)
-    assert "maxSize" in said["data"]["data"]
+    envelope = await rest.request_error(400, method, path, box)
+    assert "maxSize" in envelope["data"]["data"]
 
 
 async def test_oversized_existing_box_can_be_reduced_and_used_by_phone(tmp_path: Path) -> None:
-    app = await AppFixture(tmp_path / "roomy").open()
+    app = await AppFixture(tmp_path / "large").open()
     box = await app.create_box("1000", app.alice, note="x" * 50_000, more="x")
     app.container.close()
-    strict = AppFixture(tmp_path / "roomy", voicemail={"max_box_settings_bytes": 10_000})
+    strict = AppFixture(tmp_path / "large", voicemail={"max_box_settings_bytes": 10_000})
     try:
         box = await strict.container.boxes.get(box.id)
         with pytest.raises(InvalidFields, match="10000 bytes"):
@@ -279,11 +281,11 @@ documents = st.recursive(
 def test_box_patches_match_merge_patch_model(
     tmp_path_factory: pytest.TempPathFactory, before: dict[str, Any], changes: list[dict[str, Any]]
 ) -> None:
-    asyncio.run(_compare_with_merge_patch_model(tmp_path_factory.mktemp("house") / "data", before, changes))
+    asyncio.run(_compare_with_merge_patch_model(tmp_path_factory.mktemp("app") / "data", before, changes))
 
 
 async def _compare_with_merge_patch_model(folder: Path, before: dict[str, Any], changes: list[dict[str, Any]]) -> None:
-    """The keys a, b, c of a box, which nobody knows, are patched as the model patches them."""
+    """The unknown keys a, b, c of a box are patched as the model patches them."""
     app = await AppFixture(folder).open()
     try:
         box = await app.create_box(**before)
@@ -291,7 +293,7 @@ async def _compare_with_merge_patch_model(folder: Path, before: dict[str, Any], 
         for change in changes:
             model = _merge_patch_model(model, change)
             box = await app.container.boxes.patch(box, change)
-        shown = documents_of(await app.container.boxes.get(box.id))
+        shown = box_document(await app.container.boxes.get(box.id))
         assert {key: shown[key] for key in "abc" if key in shown} == model
         assert shown["name"] == "Box 1000"
     finally:
@@ -299,7 +301,7 @@ async def _compare_with_merge_patch_model(folder: Path, before: dict[str, Any], 
 
 
 def _merge_patch_model(document: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """RFC 7396, said another way: path by path."""
+    """RFC 7396, implemented path by path."""
     result = {key: value for key, value in document.items() if change.get(key, key) is not None}
     for key, value in change.items():
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Many messages at once, against a model that is a dict: whatever is asked, each ends where the model says."""
+"""Bulk operations on messages, compared with a model that is a dict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.app_fixture import AppFixture
 FOLDERS = ("new", "saved", "deleted")
 MISSING = "201605-" + "0" * 32
 
-ids = st.lists(st.integers(0, 5), max_size=6)  # 5: one that never was.
+ids = st.lists(st.integers(0, 5), max_size=6)  # 5: a message that does not exist.
 operations = st.one_of(
     st.tuples(st.just("folder"), ids, st.sampled_from(FOLDERS)),
     st.tuples(st.just("delete"), ids, st.none()),
@@ -25,9 +25,9 @@ operations = st.one_of(
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(asked=st.lists(operations, max_size=6))
-def test_bulk_operations_match_model(tmp_path_factory: Any, asked: list[tuple[str, list[int], Any]]) -> None:
-    asyncio.run(_compare_with_model(tmp_path_factory.mktemp("house") / "data", asked))
+@given(steps=st.lists(operations, max_size=6))
+def test_bulk_operations_match_model(tmp_path_factory: Any, steps: list[tuple[str, list[int], Any]]) -> None:
+    asyncio.run(_compare_with_model(tmp_path_factory.mktemp("app") / "data", steps))
 
 
 async def _compare_with_model(folder: Path, operations: list[tuple[str, list[int], Any]]) -> None:
@@ -37,25 +37,25 @@ async def _compare_with_model(folder: Path, operations: list[tuple[str, list[int
         sent = [(await app.create_message(here, age_s=n, s=0.1)).id for n in range(5)] + [MISSING]
         model: dict[str, str] = dict.fromkeys(sent[:5], "new")
         arrived = 0
-        bulk = app.container.api_services.bulk
-        for verb, which, to in operations:
-            wanted = list(dict.fromkeys(sent[n] for n in which))
+        bulk = app.container.api_services.mailbox.bulk
+        for operation, indexes, target in operations:
+            wanted = list(dict.fromkeys(sent[n] for n in indexes))
             known = [one for one in wanted if one in model]
             outcome: BulkResult
-            if verb == "folder":
-                outcome = await bulk.move_to_folder(here, wanted, to, 0)
-                model.update(dict.fromkeys(known, to))
-            elif verb == "delete":
+            if operation == "folder":
+                outcome = await bulk.move_to_folder(here, wanted, target, 0)
+                model.update(dict.fromkeys(known, target))
+            elif operation == "delete":
                 outcome = await bulk.delete(here, wanted, 0)
-            elif verb == "move":
+            elif operation == "move":
                 outcome = await bulk.transfer(here, wanted, there, 0)
             else:
                 outcome = await bulk.copy(here, wanted, [there, there], 0)
-            if verb in ("delete", "move"):
+            if operation in ("delete", "move"):
                 model = {one: where for one, where in model.items() if one not in known}
-            arrived += {"move": 1, "copy": 2}.get(verb, 0) * len(known)
-            assert len(outcome.succeeded) == len(known) * (2 if verb == "copy" else 1)
-            if verb in ("folder", "delete"):
+            arrived += {"move": 1, "copy": 2}.get(operation, 0) * len(known)
+            assert len(outcome.succeeded) == len(known) * (2 if operation == "copy" else 1)
+            if operation in ("folder", "delete"):
                 assert outcome.succeeded == known
             assert outcome.failed == [(one, "not_found") for one in wanted if one not in known]
             assert {m.id: str(m.folder) for m in await app.messages(here)} == model

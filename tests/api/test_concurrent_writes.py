@@ -1,6 +1,6 @@
-"""Two who write at once: with `If-Match`, whoever rests on what somebody else has changed meanwhile changes nothing.
+"""Concurrent writes: with `If-Match`, a request changes nothing that another client has changed meanwhile.
 
-The other one writes between the moment at which a request has read what it is about and the one at which it writes.
+The other client writes after the request has read the document and before the request writes.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ Write = Callable[[], Awaitable[object]]
 
 
 class ConcurrentWrite:
-    """Something that is done just before the next write of anybody's."""
+    """Runs an operation just before the next write of any client."""
 
     def __init__(self, app: AppFixture, monkeypatch: pytest.MonkeyPatch) -> None:
         self._pending: Write | None = None
         self._write = app.container.database.write
         monkeypatch.setattr(app.container.database, "write", self._run_before)
 
-    def schedule(self, deed: Write) -> None:
-        self._pending = deed
+    def schedule(self, write: Write) -> None:
+        self._pending = write
 
-    async def _run_before(self, verb: Any) -> Any:
-        deed, self._pending = self._pending, None
-        if deed:
-            await deed()
-        return await self._write(verb)
+    async def _run_before(self, transaction: Any) -> Any:
+        pending, self._pending = self._pending, None
+        if pending:
+            await pending()
+        return await self._write(transaction)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ async def other_boxes(app: AppFixture) -> list[Mailbox]:
 
 
 async def etag_of(rest: RestClient, path: str) -> dict[str, str]:
-    """What to send so that only what is there now is changed."""
+    """Return an `If-Match` header for the current revision."""
     return {"If-Match": (await rest.request("GET", path)).headers["etag"]}
 
 
@@ -73,7 +73,7 @@ def rename_box(app: AppFixture, box: Mailbox) -> Write:
 # -- a message -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", ["folder", "move", "copy", "delete", "audio"])
+@pytest.mark.parametrize("operation", ["folder", "move", "copy", "delete", "audio"])
 async def test_if_match_keeps_message_saved_by_phone_meanwhile(
     rest: RestClient,
     app: AppFixture,
@@ -81,27 +81,27 @@ async def test_if_match_keeps_message_saved_by_phone_meanwhile(
     other_boxes: list[Mailbox],
     concurrent_write: ConcurrentWrite,
     tmp_path: Path,
-    verb: str,
+    operation: str,
 ) -> None:
     message = await app.create_message(box, s=2)
     path = f"/{box.id}/messages/{message.id}"
     headers, before = await etag_of(rest, path), data_files(app)
     concurrent_write.schedule(save_by_phone(app))
-    match verb:
+    match operation:
         case "audio":
             content = encode_audio(tmp_path, ".mp3", 1000)
-            said = await rest.request_error(412, "PUT", f"{path}/raw", content=content, headers={**headers, **MP3})
+            envelope = await rest.request_error(412, "PUT", f"{path}/raw", content=content, headers={**headers, **MP3})
         case "delete":
-            said = await rest.request_error(412, "DELETE", path, headers=headers)
+            envelope = await rest.request_error(412, "DELETE", path, headers=headers)
         case _:
-            wanted = (
+            bodies = (
                 {"folder": "deleted"},
                 {"source_id": other_boxes[0].id},
                 {"source_id": [other.id for other in other_boxes]},
             )
-            data = wanted[["folder", "move", "copy"].index(verb)]
-            said = await rest.request_error(412, "POST", path, data, headers=headers)
-    assert said["message"] == "precondition_failed"
+            data = bodies[["folder", "move", "copy"].index(operation)]
+            envelope = await rest.request_error(412, "POST", path, data, headers=headers)
+    assert envelope["message"] == "precondition_failed"
     [left] = await app.messages(box)
     assert (left.id, left.folder, left.length_ms, left.upload_type) == (message.id, "saved", 2000, None)
     assert wav.length_ms(app.container.delivery.audio_paths(left)[0]) == 2000
@@ -121,8 +121,8 @@ async def test_request_without_if_match_changes_current_revision(
 
 async def test_empty_if_match_is_rejected(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     message = await app.create_message(box)
-    for nothing in ("", '""', ","):
-        await rest.request_error(412, "DELETE", f"/{box.id}/messages/{message.id}", headers={"If-Match": nothing})
+    for header in ("", '""', ","):
+        await rest.request_error(412, "DELETE", f"/{box.id}/messages/{message.id}", headers={"If-Match": header})
 
 
 async def test_one_of_twenty_concurrent_if_match_writes_succeeds(
@@ -131,23 +131,23 @@ async def test_one_of_twenty_concurrent_if_match_writes_succeeds(
     message = await app.create_message(box)
     path = f"/{box.id}/messages/{message.id}"
     headers, folders = await etag_of(rest, path), ["saved", "deleted"] * 10
-    answers = await asyncio.gather(*(rest.request("POST", path, {"folder": one}, headers=headers) for one in folders))
-    assert sorted(answer.status_code for answer in answers) == [200] + [412] * 19
-    [done] = [answer.json()["data"]["folder"] for answer in answers if answer.status_code == 200]
+    responses = await asyncio.gather(*(rest.request("POST", path, {"folder": one}, headers=headers) for one in folders))
+    assert sorted(response.status_code for response in responses) == [200] + [412] * 19
+    [done] = [response.json()["data"]["folder"] for response in responses if response.status_code == 200]
     assert await app.folder_of(message) == done
 
 
 # -- many messages ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", ["folder", "move", "copy", "delete"])
+@pytest.mark.parametrize("operation", ["folder", "move", "copy", "delete"])
 async def test_bulk_change_skips_messages_changed_meanwhile(
     rest: RestClient,
     app: AppFixture,
     box: Mailbox,
     other_boxes: list[Mailbox],
     concurrent_write: ConcurrentWrite,
-    verb: str,
+    operation: str,
 ) -> None:
     changed, same, unnamed = [await app.create_message(box, age_s=age) for age in (1, 2, 3)]
     named = [(await etag_of(rest, f"/{box.id}/messages/{one.id}"))["If-Match"] for one in (changed, same)]
@@ -159,17 +159,17 @@ async def test_bulk_change_skips_messages_changed_meanwhile(
         "folder": {"folder": "deleted"}, "move": {"source_id": other_boxes[0].id},
         "copy": {"source_id": [other.id for other in other_boxes]},
     }  # fmt: skip
-    method = "DELETE" if verb == "delete" else "POST"
-    said = await rest.request_ok(
-        method, f"/{box.id}/messages", {**data, **extra.get(verb, {})}, headers={"If-Match": ", ".join(named)}
+    method = "DELETE" if operation == "delete" else "POST"
+    envelope = await rest.request_ok(
+        method, f"/{box.id}/messages", {**data, **extra.get(operation, {})}, headers={"If-Match": ", ".join(named)}
     )
-    assert said["data"]["failed"] == [{changed.id: "conflict"}, {unnamed.id: "conflict"}]
-    assert len(said["data"]["succeeded"]) == (2 if verb == "copy" else 1)
+    assert envelope["data"]["failed"] == [{changed.id: "conflict"}, {unnamed.id: "conflict"}]
+    assert len(envelope["data"]["succeeded"]) == (2 if operation == "copy" else 1)
     left = {one.id: str(one.folder) for one in await app.messages(box)}
     expected = {changed.id: "saved", same.id: "new", unnamed.id: "new"}
-    if verb in ("move", "delete"):
+    if operation in ("move", "delete"):
         del expected[same.id]
-    elif verb == "folder":
+    elif operation == "folder":
         expected[same.id] = "deleted"
     assert left == expected
 
@@ -181,8 +181,8 @@ async def test_copy_to_several_boxes_is_atomic(
     before = data_files(app)
     concurrent_write.schedule(lambda: app.container.boxes.delete(other_boxes[1]))
     path = f"/{box.id}/messages/{message.id}"
-    said = await rest.request_ok("POST", path, {"source_id": [other.id for other in other_boxes]})
-    assert said["data"] == {"succeeded": [], "failed": [{message.id: "not_found"}]}
+    envelope = await rest.request_ok("POST", path, {"source_id": [other.id for other in other_boxes]})
+    assert envelope["data"] == {"succeeded": [], "failed": [{message.id: "not_found"}]}
     assert await app.messages(other_boxes[0]) == []
     assert data_files(app) == before
 
@@ -215,8 +215,8 @@ async def test_if_match_keeps_greeting_recorded_meanwhile(
     method: str,
 ) -> None:
     path, content = f"/{box.id}/greetings/{kind}", encode_audio(tmp_path, ".mp3", 1000)
-    made = await rest.request_ok("PUT", f"{path}/raw", content=content, headers=MP3)
-    headers = {"If-Match": f'"{made["revision"]}"'}
+    created = await rest.request_ok("PUT", f"{path}/raw", content=content, headers=MP3)
+    headers = {"If-Match": f'"{created["revision"]}"'}
     theirs = encode_audio(tmp_path, ".mp3", 3000)
     concurrent_write.schedule(lambda: rest.request_ok("PUT", f"{path}/raw", content=theirs, headers=MP3))
     if method == "PUT":
@@ -227,7 +227,7 @@ async def test_if_match_keeps_greeting_recorded_meanwhile(
 
 
 async def test_greeting_is_replaced_with_etag_of_its_audio(rest: RestClient, box: Mailbox, tmp_path: Path) -> None:
-    """The ETag of its audio is as good as the revision that the answer to PUT said, in whatever form it was given."""
+    """`If-Match` accepts the ETag of the audio in any format, as well as the revision in the response to PUT."""
     path, content = f"/{box.id}/greetings/unavailable", encode_audio(tmp_path, ".mp3", 1000)
     await rest.request_ok("PUT", f"{path}/raw", content=content, headers=MP3)
     as_wav = await rest.request("GET", f"{path}/raw", headers={"Accept": "audio/wav"})
@@ -241,10 +241,10 @@ async def test_greeting_under_alias_is_replaced_too(
     rest: RestClient, app: AppFixture, box: Mailbox, tmp_path: Path
 ) -> None:  # fmt: skip
     path = f"/{box.id}/greetings/unavailable"
-    made = await rest.request_ok("PUT", f"{path}/raw", content=encode_audio(tmp_path, ".mp3"), headers=MP3)
-    other_name = {"greeting_media_id": made["data"]["media_id"], "media": {"unavailable": None}}
+    created = await rest.request_ok("PUT", f"{path}/raw", content=encode_audio(tmp_path, ".mp3"), headers=MP3)
+    other_name = {"greeting_media_id": created["data"]["media_id"], "media": {"unavailable": None}}
     await rest.request_ok("PATCH", f"/{box.id}", other_name)
-    await rest.request_ok("DELETE", path, headers={"If-Match": f'"{made["revision"]}"'})
+    await rest.request_ok("DELETE", path, headers={"If-Match": f'"{created["revision"]}"'})
     assert await app.container.voicemail_services.greetings.find_greeting(await app.container.boxes.get(box.id)) is None
 
 
@@ -252,46 +252,46 @@ async def test_greeting_under_alias_is_replaced_too(
 async def test_message_audio_is_replaced_with_its_etag(
     rest: RestClient, app: AppFixture, box: Mailbox, tmp_path: Path, accept: str
 ) -> None:
-    """The ETag of its audio is as good as the revision, in whatever form it was given, and made anew it is the same."""
+    """`If-Match` accepts the ETag of the audio in any format; it is the same after the cache was cleared."""
     path, content = f"/{box.id}/messages", encode_audio(tmp_path, ".mp3", 1000)
-    made = await rest.request_ok("PUT", path, content=content, headers=MP3)
-    path = f"{path}/{made['data']['media_id']}/raw"
+    created = await rest.request_ok("PUT", path, content=content, headers=MP3)
+    path = f"{path}/{created['data']['media_id']}/raw"
     tag = (await rest.request("GET", path, headers={"Accept": accept})).headers["etag"]
-    app.container.api_services.renditions.clear()
+    app.container.api_services.audio.renditions.clear()
     assert (await rest.request("GET", path, headers={"Accept": accept})).headers["etag"] == tag
     await rest.request_ok("PUT", path, content=encode_audio(tmp_path, ".mp3", 2000), headers={"If-Match": tag, **MP3})
     await rest.request_error(412, "PUT", path, content=content, headers={"If-Match": tag, **MP3})
-    waiting = (await rest.upload_message(box.id))["media_id"]
-    await rest.request_error(412, "PUT", f"/{box.id}/messages/{waiting}/raw", content=content,
+    without_audio = (await rest.upload_message(box.id))["media_id"]
+    await rest.request_error(412, "PUT", f"/{box.id}/messages/{without_audio}/raw", content=content,
                        headers={"If-Match": tag, **MP3})  # fmt: skip
 
 
-# -- audio, when the store cannot do it ------------------------------------------------------------------------------
+# -- audio, when the store fails -------------------------------------------------------------------------------------
 
 
 async def test_failed_audio_replacement_restores_old_audio(
     rest: RestClient, app: AppFixture, box: Mailbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The disk is full when the transaction is to be committed: the files have their places by then."""
+    """The disk is full at the commit, when the files are in place already."""
     first, content = encode_audio(tmp_path, ".mp3", 1000), encode_audio(tmp_path, ".mp3", 3000)
     message = (await rest.request_ok("PUT", f"/{box.id}/messages", content=first, headers=MP3))["data"]
-    waiting = await rest.upload_message(box.id)
+    without_audio = await rest.upload_message(box.id)
     before, write = data_files(app), app.container.database.write
 
-    async def full(verb: Any) -> Any:
-        def fails(connection: Any) -> None:
-            verb(connection)
+    async def write_to_full_disk(transaction: Any) -> Any:
+        def fail(connection: Any) -> None:
+            transaction(connection)
             raise DiskFull("the disk is full")
 
-        return await write(fails)
+        return await write(fail)
 
     with monkeypatch.context() as patched:
-        patched.setattr(app.container.database, "write", full)
-        for one in (message, waiting):
+        patched.setattr(app.container.database, "write", write_to_full_disk)
+        for one in (message, without_audio):
             path = f"/{box.id}/messages/{one['media_id']}/raw"
             await rest.request_error(503, "PUT", path, content=content, headers=MP3)
     assert data_files(app) == before
     assert (await rest.request("GET", f"/{box.id}/messages/{message['media_id']}/raw")).content == first
-    await rest.request_error(404, "GET", f"/{box.id}/messages/{waiting['media_id']}/raw")
-    kept: Message = await app.container.messages.get(box.id, message["media_id"], 0)
-    assert kept.length_ms == message["length"]
+    await rest.request_error(404, "GET", f"/{box.id}/messages/{without_audio['media_id']}/raw")
+    stored: Message = await app.container.messages.get(box.id, message["media_id"], 0)
+    assert stored.length_ms == message["length"]

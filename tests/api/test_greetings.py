@@ -1,4 +1,4 @@
-"""Greetings and names over REST, and what callers hear of them."""
+"""Greetings and names over REST, and what callers hear."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ async def box(app: AppFixture) -> Mailbox:
 
 
 async def greeting_heard_by_caller(app: AppFixture, box: Mailbox) -> list[str]:
-    """What the phone menus are given to play."""
+    """Return the texts of the greeting and the name that the menus play."""
     box, greetings = await app.container.boxes.get(box.id), app.container.voicemail_services.greetings
     return [sound.text for sound in (await greetings.find_greeting(box), await greetings.find_name(box)) if sound]
 
@@ -25,7 +25,7 @@ async def greeting_heard_by_caller(app: AppFixture, box: Mailbox) -> list[str]:
 @pytest.mark.parametrize(("kind", "heard"), [("unavailable", "(greeting of 1000)"),
                                              ("temporary_unavailable", "(temporary greeting of 1000)"),
                                              ("name", "(name of 1000)")])  # fmt: skip
-async def test_an_uploaded_greeting_is_what_callers_hear(
+async def test_uploaded_greeting_is_heard_by_callers(
     rest: RestClient, app: AppFixture, box: Mailbox, tmp_path: Path, kind: str, heard: str
 ) -> None:
     content = encode_audio(tmp_path, ".mp3", 1500)
@@ -39,14 +39,14 @@ async def test_an_uploaded_greeting_is_what_callers_hear(
     await rest.request_ok("DELETE", path)
     assert await greeting_heard_by_caller(app, box) == []
     for method, where in (("GET", f"{path}/raw"), ("DELETE", path)):
-        said = await rest.request_error(404, method, where)
-        assert said["data"]["cause"] == kind
+        envelope = await rest.request_error(404, method, where)
+        assert envelope["data"]["cause"] == kind
 
 
-async def test_upload_that_is_no_audio_is_rejected_as_greeting(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+async def test_greeting_without_audio_is_rejected(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     before = data_files(app)
     path = f"/{box.id}/greetings/unavailable/raw"
-    await rest.request_error(400, "PUT", path, content=b"no song", headers={"Content-Type": "audio/mpeg"})
+    await rest.request_error(400, "PUT", path, content=b"not audio", headers={"Content-Type": "audio/mpeg"})
     await rest.request_error(400, "PUT", path, {"a": 1})
     await rest.request_error(404, "PUT", f"/{box.id}/greetings/welcome/raw", content=tone())
     assert data_files(app) == before
@@ -64,5 +64,5 @@ async def test_greeting_filename_is_ascii_for_non_numeric_box_number(rest: RestC
     box = await app.create_box("Büro \u2603")
     path = f"/{box.id}/greetings/unavailable/raw"
     await rest.request_ok("PUT", path, content=tone(), headers={"Content-Type": "audio/wav"})
-    given = await rest.request("GET", path)
-    assert given.headers["content-disposition"].startswith('attachment; filename="unavailable_Buro.wav"')
+    response = await rest.request("GET", path)
+    assert response.headers["content-disposition"].startswith('attachment; filename="unavailable_Buro.wav"')

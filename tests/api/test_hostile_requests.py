@@ -1,4 +1,4 @@
-"""What strangers and accidents send: a clear error in the envelope, nothing half stored, memory bounded."""
+"""Malformed and hostile requests: an error in the envelope, nothing half stored, bounded memory."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import struct
 import subprocess
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -36,11 +37,14 @@ def files_before(app: AppFixture) -> set[str]:
     return data_files(app)
 
 
-def set_limit(app: AppFixture, name: str, value: float) -> None:
-    object.__setattr__(app.container.api_services.limits, name, value)
+async def wait_until(condition: Callable[[], bool]) -> None:
+    """Poll until the condition holds; raises `TimeoutError` after 30 s."""
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
-# -- what is said ------------------------------------------------------------------------------------------------------
+# -- documents ---------------------------------------------------------------------------------------------------------
 
 INVALID_JSON = [
     b"{", b"[1]", b"null", b'"x"', b"12", b"{'data': {}}", b'{"data": {"name": NaN}}',
@@ -52,12 +56,12 @@ BODIES_WITHOUT_DATA = [b"", b"   ", b'{"data": []}', b'{"data": "x"}', b'{"data"
 
 
 @pytest.mark.parametrize("body", [*INVALID_JSON, *BODIES_WITHOUT_DATA])
-async def test_body_that_is_no_envelope_is_rejected(rest: RestClient, body: bytes) -> None:
-    said = await rest.request_error(400, "PUT", content=body, headers={"Content-Type": "application/json"})
+async def test_body_without_envelope_is_rejected(rest: RestClient, body: bytes) -> None:
+    envelope = await rest.request_error(400, "PUT", content=body, headers={"Content-Type": "application/json"})
     if body in BODIES_WITHOUT_DATA:
-        assert (said["message"], list(said["data"])) == ("validation error", ["data"])
+        assert (envelope["message"], list(envelope["data"])) == ("validation error", ["data"])
     else:
-        assert (said["message"], list(said["data"])) == ("invalid_request", ["message"])
+        assert (envelope["message"], list(envelope["data"])) == ("invalid_request", ["message"])
     assert (await rest.request_ok("GET"))["data"] == []
 
 
@@ -71,8 +75,8 @@ async def test_body_that_is_no_envelope_is_rejected(rest: RestClient, body: byte
     ],
 )
 async def test_deeply_nested_json_is_rejected(rest: RestClient, body: bytes) -> None:
-    said = await rest.request_error(400, "PUT", content=body)
-    assert said["message"] == "invalid_request"
+    envelope = await rest.request_error(400, "PUT", content=body)
+    assert envelope["message"] == "invalid_request"
     assert (await rest.request_ok("GET"))["data"] == []
 
 
@@ -89,18 +93,18 @@ async def test_json_body_is_recognised_whatever_its_content_type(rest: RestClien
 
 async def test_unsupported_content_type_is_rejected(rest: RestClient, box: Mailbox) -> None:
     for path, method in (("", "PUT"), (f"/{box.id}", "PATCH"), (f"/{box.id}/messages", "PUT")):
-        said = await rest.request_error(
+        envelope = await rest.request_error(
             415, method, path, content=b"hello there", headers={"Content-Type": "text/plain"}
         )
-        assert said["message"] == "unsupported_media_type"
+        assert envelope["message"] == "unsupported_media_type"
 
 
+@pytest.mark.api_settings(max_json_bytes=10_000)
 async def test_json_body_over_limit_is_rejected(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
-    set_limit(app, "json_bytes", 10_000)
     body = json.dumps({"data": {"name": "x" * 10_001, "mailbox": "1"}}).encode()
     for path, method in (("", "PUT"), (f"/{box.id}/messages", "PUT")):
-        said = await rest.request_error(413, method, path, content=body)
-        assert said["data"]["file"]["maxSize"]["target"] == 10_000
+        envelope = await rest.request_error(413, method, path, content=body)
+        assert envelope["data"]["file"]["maxSize"]["target"] == 10_000
 
     async def endless() -> object:
         for _ in range(15):
@@ -109,22 +113,21 @@ async def test_json_body_over_limit_is_rejected(rest: RestClient, app: AppFixtur
     assert (await rest.request("PUT", content=endless())).status_code == 413
 
 
-# -- what is uploaded --------------------------------------------------------------------------------------------------
+# -- uploads -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.api_settings(max_audio_bytes=100_000, max_json_bytes=10_000)
 async def test_audio_over_limit_is_rejected(
     rest: RestClient, app: AppFixture, box: Mailbox, files_before: set[str]
 ) -> None:
-    set_limit(app, "audio_bytes", 100_000)
-    set_limit(app, "json_bytes", 10_000)
     large = tone(10_000)
     message = await rest.upload_message(box.id)
     both = multipart(multipart_part(JSON, "application/json"), multipart_part(large, "audio/wav"))
     for headers, content in ((AUDIO, large), (MIXED, both), (AUDIO, large + bytes(10_000_000))):
         for path in (f"/{box.id}/messages", f"/{box.id}/messages/{message['media_id']}/raw"):
-            said = await rest.request_error(413, "PUT", path, content=content, headers=headers)
-            assert said["message"] == "too_large"
-            assert "maxSize" in said["data"]["file"]
+            envelope = await rest.request_error(413, "PUT", path, content=content, headers=headers)
+            assert envelope["message"] == "too_large"
+            assert "maxSize" in envelope["data"]["file"]
     assert data_files(app) == files_before
     assert len(await app.messages(box)) == 1
 
@@ -144,12 +147,12 @@ INVALID_AUDIO = {
 
 
 @pytest.mark.parametrize("kind", INVALID_AUDIO)
-async def test_files_that_only_claim_to_be_audio_are_rejected(
+async def test_invalid_audio_file_is_rejected(
     rest: RestClient, app: AppFixture, box: Mailbox, files_before: set[str], kind: str
 ) -> None:
     content = INVALID_AUDIO[kind]
-    said = await rest.request_error(400, "PUT", f"/{box.id}/messages", content=content, headers=AUDIO)
-    assert (said["message"], list(said["data"]["file"])) == ("validation error", ["wrong_format"])
+    envelope = await rest.request_error(400, "PUT", f"/{box.id}/messages", content=content, headers=AUDIO)
+    assert (envelope["message"], list(envelope["data"]["file"])) == ("validation error", ["wrong_format"])
     body = multipart(multipart_part(JSON, "application/json"), multipart_part(content, "audio/mpeg"))
     await rest.request_error(400, "PUT", f"/{box.id}/messages", content=body, headers=MIXED)
     assert await app.messages(box) == []
@@ -157,7 +160,7 @@ async def test_files_that_only_claim_to_be_audio_are_rejected(
 
 
 def sample_rate_bomb() -> bytes:
-    """A WAV of 2 MB that says it has one sample a second: three weeks of sound."""
+    """Return a WAV of 2 MB with one sample per second: three weeks of audio."""
     data = bytes(2_000_000)
     return b"RIFF" + struct.pack("<I", 36 + len(data)) + b"WAVEfmt " + struct.pack(
         "<IHHIIHH", 16, 1, 1, 1, 2, 2, 16
@@ -165,37 +168,37 @@ def sample_rate_bomb() -> bytes:
 
 
 def compressed_silence(s: int, folder: Path) -> bytes:
-    """Very little, that becomes very much."""
+    """Return a small Opus file that decodes to `s` seconds."""
     target = folder / "silence.ogg"
     command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono", "-t", str(s)]
     subprocess.run([*command, "-c:a", "libopus", "-b:a", "6k", str(target)], check=True)
     return target.read_bytes()
 
 
+@pytest.mark.api_settings(max_audio_s=60)
 async def test_audio_bombs_are_rejected_cheaply(
     rest: RestClient, app: AppFixture, box: Mailbox, files_before: set[str], tmp_path: Path
 ) -> None:
     hours = await asyncio.to_thread(compressed_silence, 100, tmp_path)
-    app.container.api_services.uploads._max_length_s = 60
     assert len(hours) < 100_000
     tracemalloc.start()
     for content in (sample_rate_bomb(), hours):
-        said = await rest.request_error(400, "PUT", f"/{box.id}/messages", content=content, headers=AUDIO)
-        assert "longer than 60 s" in said["data"]["file"]["wrong_format"]["message"]
+        envelope = await rest.request_error(400, "PUT", f"/{box.id}/messages", content=content, headers=AUDIO)
+        assert "longer than 60 s" in envelope["data"]["file"]["wrong_format"]["message"]
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 30_000_000
     assert data_files(app) == files_before
 
 
-async def test_a_worker_that_hangs_is_replaced(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+async def test_hanging_conversion_worker_is_replaced(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     app.container.conversion_pool._timeout_s = 0.0
     await rest.request_error(400, "PUT", f"/{box.id}/messages", content=tone(), headers=AUDIO)
     app.container.conversion_pool._timeout_s = 60.0
     await rest.request_ok("PUT", f"/{box.id}/messages", content=tone(), headers=AUDIO)
 
 
-async def test_a_large_upload_needs_little_memory(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+async def test_large_upload_uses_little_memory(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     content = tone(1000 * 60 * 10)
     message = await rest.upload_message(box.id)
 
@@ -205,10 +208,10 @@ async def test_a_large_upload_needs_little_memory(rest: RestClient, app: AppFixt
 
     tracemalloc.start()
     path = f"/{box.id}/messages/{message['media_id']}/raw"
-    answer = await rest.request("PUT", path, content=pieces(), headers={"Content-Type": "audio/wav"})
+    response = await rest.request("PUT", path, content=pieces(), headers={"Content-Type": "audio/wav"})
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert answer.json()["data"]["length"] == 600_000
+    assert response.json()["data"]["length"] == 600_000
     assert peak < 6_000_000
 
 
@@ -267,44 +270,49 @@ async def test_client_disconnect_during_upload_leaves_no_files(
             f"PUT {url.path}/{box.id}/messages HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {rest.token}\r\n"
             f"Content-Type: {kind}\r\nContent-Length: 5000000\r\n\r\n"
         )
-        reader, writer = await asyncio.open_connection(url.host, url.port)
+        _, writer = await asyncio.open_connection(url.host, url.port)
         writer.write(head.encode() + start)
         await writer.drain()
-        while data_files(app) == files_before:
-            await asyncio.sleep(0.01)
-        writer.close()
-        await writer.wait_closed()
-        while data_files(app) != files_before:
-            await asyncio.sleep(0.01)
-        assert reader.at_eof() or True
+        await wait_until(lambda: data_files(app) != files_before)
+        with capture_logs() as logged:
+            writer.close()
+            await writer.wait_closed()
+            await wait_until(lambda: any(line["event"] == "request" for line in logged))
+        assert [line["event"] for line in logged] == ["request.client_disconnected", "request"]
+        assert data_files(app) == files_before
     assert await app.messages(box) == []
 
 
+@pytest.mark.api_settings(body_idle_timeout_s=0.2)
 async def test_stalled_upload_times_out(
     rest: RestClient, app: AppFixture, box: Mailbox, files_before: set[str]
 ) -> None:
-    set_limit(app, "idle_timeout_s", 0.2)
-
-    async def stopping() -> object:
-        yield tone()
-        await asyncio.sleep(1.0)
-
-    answer = await rest.request("PUT", f"/{box.id}/messages", content=stopping(), headers=AUDIO)
-    assert (answer.status_code, answer.json()["message"]) == (408, "request_timeout")
+    url = httpx.URL(rest.base)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    head = (
+        f"PUT {url.path}/{box.id}/messages HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {rest.token}\r\n"
+        "Content-Type: audio/wav\r\nContent-Length: 5000000\r\n\r\n"
+    )
+    writer.write(head.encode() + tone())
+    response = (await asyncio.wait_for(reader.readuntil(b'"status": "error"}'), 30)).decode()
+    assert response.startswith("HTTP/1.1 408 ")
+    assert "request_timeout" in response
+    writer.close()
+    await writer.wait_closed()
     assert data_files(app) == files_before
 
 
 async def test_failed_insert_leaves_no_file(
     rest: RestClient, app: AppFixture, box: Mailbox, files_before: set[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    converted = app.container.api_services.uploads.convert
+    converted = app.container.api_services.audio.uploads.convert
 
-    async def meanwhile(upload: Path) -> object:
-        brought = await converted(upload)
+    async def convert_and_delete_box(upload: Path) -> object:
+        result = await converted(upload)
         await app.container.boxes.delete(box)
-        return brought
+        return result
 
-    monkeypatch.setattr(app.container.api_services.uploads, "convert", meanwhile)
+    monkeypatch.setattr(app.container.api_services.audio.uploads, "convert", convert_and_delete_box)
     await rest.request_error(404, "PUT", f"/{box.id}/messages", content=tone(), headers=AUDIO)
     assert data_files(app) == files_before
 
@@ -315,17 +323,17 @@ async def test_concurrent_audio_replacements_leave_one_complete(
     message = await rest.upload_message(box.id)
     contents = [encode_audio(tmp_path, ".mp3", 500 * n) for n in (1, 2, 3)]
     path = f"/{box.id}/messages/{message['media_id']}/raw"
-    answers = await asyncio.gather(*(rest.request("PUT", path, content=one, headers=AUDIO) for one in contents))
-    assert {answer.status_code for answer in answers} == {201}
+    responses = await asyncio.gather(*(rest.request("PUT", path, content=one, headers=AUDIO) for one in contents))
+    assert {response.status_code for response in responses} == {201}
     recording, upload = await rendition_paths(app, message["media_id"], box)
-    kept = await app.container.messages.get(box.id, message["media_id"], 0)
+    stored = await app.container.messages.get(box.id, message["media_id"], 0)
     last = contents.index(upload.read_bytes())
-    assert abs(kept.length_ms - 500 * (last + 1)) < 150
-    assert wav.length_ms(recording) == kept.length_ms
-    assert kept.bytes == recording.stat().st_size + upload.stat().st_size
+    assert abs(stored.length_ms - 500 * (last + 1)) < 150
+    assert wav.length_ms(recording) == stored.length_ms
+    assert stored.bytes == recording.stat().st_size + upload.stat().st_size
 
 
-# -- what goes wrong here ----------------------------------------------------------------------------------------------
+# -- internal errors ---------------------------------------------------------------------------------------------------
 
 
 async def test_internal_error_response_has_no_traceback(
@@ -334,14 +342,14 @@ async def test_internal_error_response_has_no_traceback(
     async def broken(*_: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(app.container.api_services.lists, "list_boxes", broken)
+    monkeypatch.setattr(app.container.api_services.mailbox.lists, "list_boxes", broken)
     with capture_logs() as logged:
-        answer = await rest.request("GET")
-    said = answer.json()
-    assert [line["request"] for line in logged if line["event"] == "request.failed"] == [said["request_id"]]
-    assert (answer.status_code, said["message"]) == (500, "unspecified_fault")
-    assert "secret" not in answer.text
-    assert said["request_id"] == answer.headers["x-request-id"]
+        response = await rest.request("GET")
+    envelope = response.json()
+    assert [line["request"] for line in logged if line["event"] == "request.failed"] == [envelope["request_id"]]
+    assert (response.status_code, envelope["message"]) == (500, "unspecified_fault")
+    assert "secret" not in response.text
+    assert envelope["request_id"] == response.headers["x-request-id"]
 
 
 async def test_locked_database_is_service_unavailable(rest: RestClient, app: AppFixture) -> None:
@@ -349,8 +357,8 @@ async def test_locked_database_is_service_unavailable(rest: RestClient, app: App
 
     other = sqlite3.connect(app.settings.data.folder / "ivr.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    said = await rest.request_error(503, "PUT", data={"name": "x", "mailbox": "1"})
-    assert said["message"] == "datastore_unreachable"
+    envelope = await rest.request_error(503, "PUT", data={"name": "x", "mailbox": "1"})
+    assert envelope["message"] == "datastore_unreachable"
     other.close()
     await rest.create_box("1")
 
@@ -365,8 +373,11 @@ async def test_api_serves_others_during_slow_upload(rest: RestClient, app: AppFi
         assert time.monotonic() - began < 10
 
 
-def test_openapi_document_is_built_without_an_app(app: AppFixture) -> None:
-    assert callable(build_asgi_app(app.container.api_services))
+async def test_openapi_document_needs_neither_server_nor_token(app: AppFixture) -> None:
+    transport = httpx.ASGITransport(build_asgi_app(app.container.api_services))
+    async with httpx.AsyncClient(transport=transport, base_url="http://ivr") as anonymous:
+        document = (await anonymous.get("/openapi.json")).json()
+    assert "patch" in document["paths"]["/v2/accounts/{account_id}/vmboxes/{box_id}"]
 
 
 async def test_upload_left_by_crash_is_removed_at_next_start(app: AppFixture) -> None:
@@ -374,5 +385,5 @@ async def test_upload_left_by_crash_is_removed_at_next_start(app: AppFixture) ->
     for path, age_s in ((old, 7200), (young, 10)):
         path.write_bytes(b"x")
         os.utime(path, (app.clock.now() - age_s,) * 2)
-    app.container.api_services.uploads.remove_stale_drafts()
+    app.container.api_services.audio.uploads.remove_stale_drafts()
     assert (old.exists(), young.exists()) == (False, True)

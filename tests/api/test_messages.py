@@ -1,4 +1,4 @@
-"""Messages over REST: lists, one by one, many at once (EP07, EP08, EP11 to EP16, EP18 to EP22)."""
+"""Messages over REST: lists, single messages, bulk changes (EP07, EP08, EP11 to EP16, EP18 to EP22)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.storage.records import GREGORIAN_OFFSET_S, Caller, Folder, Message
-from tests.api.conftest import RestClient
+from tests.api.conftest import RestClient, serve_client
 from tests.support.app_fixture import NOON, AppFixture
 from tests.support.scripted_call import Press
 
@@ -25,7 +25,7 @@ def ids(envelope: dict[str, Any]) -> list[str]:
     return [line["media_id"] for line in envelope["data"]]
 
 
-async def test_a_message_left_by_phone_is_there_at_once(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+async def test_message_left_by_phone_is_listed_at_once(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     message = await app.create_message(box, s=3.14, caller="1001")
     [line] = (await rest.request_ok("GET", f"/{box.id}/messages"))["data"]
     assert line == {
@@ -78,7 +78,7 @@ async def test_paging_within_same_second_neither_skips_nor_repeats(
 
 
 async def test_pages_are_filled_across_months_and_filters(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
-    """Kazoo's own case: 13 messages of two months, 7 of them saved; pages of 5 of the others are 5 and 1."""
+    """A case of Kazoo's tests: 13 messages in two months, 7 of them saved; the other 6 fill pages of 5 and 1."""
     for n in range(13):
         await app.create_message(box, age_s=n * 5 * DAY_S, folder="saved" if n % 2 == 0 else "new", s=0.1)
     first = await rest.request_ok("GET", f"/{box.id}/messages?page_size=5&filter_not_folder=saved")
@@ -107,7 +107,7 @@ async def test_filters_narrow_a_list_together(rest: RestClient, app: AppFixture,
     assert await found("key_missing=transcribed&filter_folder=saved") == [c.id]
     assert await found("has_value=caller_id_name") == []
     assert await found("value_missing=caller_id_name&filter_caller_id_number=2") == [b.id]
-    assert await found("folder=saved") == [c.id, b.id, a.id]  # No filter of a list (§4.3).
+    assert await found("folder=saved") == [c.id, b.id, a.id]  # Lists are filtered by `filter_folder` only.
 
 
 async def test_list_is_filtered_by_time_range(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
@@ -134,27 +134,25 @@ async def test_modified_time_is_time_of_last_folder_change(rest: RestClient, app
 
 async def test_invalid_page_size_is_rejected(rest: RestClient, box: Mailbox) -> None:
     for size in ("0", "-1", "x", "", "1.5", "9" * 30):
-        said = await rest.request_error(404, "GET", f"/{box.id}/messages?page_size={size}")
-        assert (said["message"], said["data"]["message"]) == ("faulty_request", "invalid page size")
+        envelope = await rest.request_error(404, "GET", f"/{box.id}/messages?page_size={size}")
+        assert (envelope["message"], envelope["data"]["message"]) == ("faulty_request", "invalid page size")
     for key in ("x", "W10", "WzEsMl0", "W3RydWUsImEiXQ", "WzFlOTk5OSwiYSJd"):
         await rest.request_error(404, "GET", f"/{box.id}/messages?start_key={key}")
     boxes = await rest.request_ok("GET", "?page_size=1000")
     assert boxes["page_size"] == 1
 
 
-async def test_unpaged_list_returns_everything_below_row_limit(
-    rest: RestClient, app: AppFixture, box: Mailbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_unpaged_list_returns_everything_below_row_limit(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     for n in range(60):
         await app.create_message(box, age_s=n, s=0.1)
     everything = await rest.request_ok("GET", f"/{box.id}/messages?paginate=false")
     assert (len(everything["data"]), "page_size" in everything) == (60, False)
-    monkeypatch.setattr("ivr.api.lists.MAX_UNPAGED_ROWS", 59)
-    said = await rest.request_error(416, "GET", f"/{box.id}/messages?paginate=false")
-    assert (said["message"], "59 rows" in said["data"]["message"]) == ("too_many_rows", True)
+    async with serve_client(app, rest.token, max_unpaged_rows=59) as limited:
+        envelope = await limited.request_error(416, "GET", f"/{box.id}/messages?paginate=false")
+    assert (envelope["message"], "59 rows" in envelope["data"]["message"]) == ("too_many_rows", True)
 
 
-async def test_a_folder_change_is_seen_by_the_phone_at_once(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+async def test_folder_change_is_visible_to_phone_at_once(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     message = await app.create_message(box)
     for how in (
         {"data": {"folder": "deleted"}},
@@ -168,12 +166,12 @@ async def test_a_folder_change_is_seen_by_the_phone_at_once(rest: RestClient, ap
     assert await app.folder_of(message) == "saved"
 
 
-async def test_an_unknown_folder_changes_and_deletes_nothing(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+async def test_unknown_folder_changes_and_deletes_nothing(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     message = await app.create_message(box)
     for method, path in (("POST", f"/{message.id}"), ("POST", ""), ("DELETE", "")):
         body = {"folder": "trash", **({"messages": [message.id]} if method == "POST" and not path else {})}
-        said = await rest.request_error(400, method, f"/{box.id}/messages{path}", body)
-        assert "enum" in said["data"]["folder"]
+        envelope = await rest.request_error(400, method, f"/{box.id}/messages{path}", body)
+        assert "enum" in envelope["data"]["folder"]
     await rest.request_error(400, "DELETE", f"/{box.id}/messages?folder=trash")
     assert await app.folder_of(message) == "new"
 
@@ -205,26 +203,32 @@ async def test_copy_creates_message_in_each_box_and_keeps_original(
 async def test_invalid_destination_is_rejected(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     message = await app.create_message(box)
     for path, more in ((f"/{message.id}", {}), ("", {"messages": [message.id]})):
-        nothing: tuple[Any, ...] = ("", [])
-        for source_id in nothing:
-            said = await rest.request_error(400, "POST", f"/{box.id}/messages{path}", {"source_id": source_id, **more})
-            assert "required" in said["data"]["source_id"]
-        nonsense: tuple[Any, ...] = (7, [7], {"a": 1})
-        for source_id in nonsense:
-            said = await rest.request_error(400, "POST", f"/{box.id}/messages{path}", {"source_id": source_id, **more})
-            assert "type" in said["data"]["source_id"]
+        empty: tuple[Any, ...] = ("", [])
+        for source_id in empty:
+            envelope = await rest.request_error(
+                400, "POST", f"/{box.id}/messages{path}", {"source_id": source_id, **more}
+            )
+            assert "required" in envelope["data"]["source_id"]
+        wrong_type: tuple[Any, ...] = (7, [7], {"a": 1})
+        for source_id in wrong_type:
+            envelope = await rest.request_error(
+                400, "POST", f"/{box.id}/messages{path}", {"source_id": source_id, **more}
+            )
+            assert "type" in envelope["data"]["source_id"]
         unknown: tuple[Any, ...] = ("0" * 32, ["0" * 32])
         for source_id in unknown:
-            said = await rest.request_error(404, "POST", f"/{box.id}/messages{path}", {"source_id": source_id, **more})
-            assert (said["message"], said["data"]["cause"]) == ("bad_identifier", "0" * 32)
+            envelope = await rest.request_error(
+                404, "POST", f"/{box.id}/messages{path}", {"source_id": source_id, **more}
+            )
+            assert (envelope["message"], envelope["data"]["cause"]) == ("bad_identifier", "0" * 32)
     assert [m.id for m in await app.messages(box)] == [message.id]
 
 
 async def test_bulk_change_reports_outcome_per_message(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     sent = [await app.create_message(box, age_s=n) for n in range(3)]
     old = await app.create_message(box, age_s=200 * DAY_S)
-    wanted = [m.id for m in sent] + [MISSING, old.id, sent[0].id]
-    result = await rest.request_ok("POST", f"/{box.id}/messages", {"folder": "saved", "messages": wanted})
+    message_ids = [m.id for m in sent] + [MISSING, old.id, sent[0].id]
+    result = await rest.request_ok("POST", f"/{box.id}/messages", {"folder": "saved", "messages": message_ids})
     failed = [{MISSING: "not_found"}, {old.id: "prior_to_retention_duration"}]
     assert result["data"] == {"succeeded": [m.id for m in sent], "failed": failed}
     assert [await app.folder_of(m) for m in sent] == ["saved"] * 3
@@ -250,15 +254,11 @@ async def test_bulk_request_without_ids_is_rejected(rest: RestClient, box: Mailb
     for path in ("/messages", "/messages/raw"):
         empty: tuple[Any, ...] = ({}, {"messages": []})
         for body in empty:
-            said = await rest.request_error(400, "POST", f"/{box.id}{path}", body)
-            assert said["data"] == {"messages": {"required": {"message": "No array of message ids are specified"}}}
+            envelope = await rest.request_error(400, "POST", f"/{box.id}{path}", body)
+            assert envelope["data"] == {"messages": {"required": {"message": "No array of message ids are specified"}}}
         for ids_given in ("x", [1], {"a": 1}):
-            assert (
-                "type"
-                in (await rest.request_error(400, "POST", f"/{box.id}{path}", {"messages": ids_given}))["data"][
-                    "messages"
-                ]
-            )
+            envelope = await rest.request_error(400, "POST", f"/{box.id}{path}", {"messages": ids_given})
+            assert "type" in envelope["data"]["messages"]
 
 
 async def test_messages_are_deleted_by_ids_by_folder_or_all(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
@@ -280,22 +280,21 @@ async def test_messages_are_deleted_by_ids_by_folder_or_all(rest: RestClient, ap
     assert await app.messages(box) == []
 
 
-async def test_all_of_many_messages_are_deleted_in_batches(
-    rest: RestClient, app: AppFixture, box: Mailbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ivr.api.lists.DELETE_BATCH_SIZE", 4)
+async def test_all_of_many_messages_are_deleted_in_batches(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     for n in range(11):
         await app.create_message(box, age_s=n // 3, s=0.1)
-    assert len((await rest.request_ok("DELETE", f"/{box.id}/messages"))["data"]["succeeded"]) == 11
+    async with serve_client(app, rest.token, delete_batch_size=4) as batching:
+        result = await batching.request_ok("DELETE", f"/{box.id}/messages")
+    assert len(result["data"]["succeeded"]) == 11
     assert await app.messages(box) == []
 
 
 async def test_deleted_message_cannot_be_restored(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     message = await app.create_message(box)
-    gone = (await rest.request_ok("DELETE", f"/{box.id}/messages/{message.id}"))["data"]
-    assert (gone["media_id"], gone["folder"]) == (message.id, "deleted")
-    said = await rest.request_error(404, "GET", f"/{box.id}/messages/{message.id}")
-    assert said["data"] == {"message": "bad identifier", "cause": message.id}
+    deleted = (await rest.request_ok("DELETE", f"/{box.id}/messages/{message.id}"))["data"]
+    assert (deleted["media_id"], deleted["folder"]) == (message.id, "deleted")
+    envelope = await rest.request_error(404, "GET", f"/{box.id}/messages/{message.id}")
+    assert envelope["data"] == {"message": "bad identifier", "cause": message.id}
     await rest.request_error(404, "DELETE", f"/{box.id}/messages/{message.id}")
 
 
@@ -305,7 +304,7 @@ async def test_message_is_not_found_through_another_box(rest: RestClient, app: A
     for method in ("GET", "POST", "DELETE"):
         await rest.request_error(404, method, f"/{other.id}/messages/{message.id}", {} if method == "POST" else None)
     await rest.request_error(404, "GET", f"/{other.id}/messages/{message.id}/raw")
-    await rest.request_error(404, "GET", f"/{message.id}")  # An id of another kind.
+    await rest.request_error(404, "GET", f"/{message.id}")  # The id of a message in place of a box.
     await rest.request_error(404, "GET", f"/{box.id}/messages/{box.id}")
 
 
@@ -314,8 +313,8 @@ async def test_message_past_retention_is_gone_and_cannot_be_changed(
 ) -> None:
     old = await app.create_message(box, age_s=94 * DAY_S)
     await rest.request_error(404, "GET", f"/{box.id}/messages/{old.id}")
-    said = await rest.request_error(400, "POST", f"/{box.id}/messages/{old.id}", {"folder": "saved"})
-    assert "date_range" in said["data"][old.id]
+    envelope = await rest.request_error(400, "POST", f"/{box.id}/messages/{old.id}", {"folder": "saved"})
+    assert "date_range" in envelope["data"][old.id]
     assert (await rest.request_ok("GET", f"/{box.id}/messages"))["data"] == []
     assert (await rest.request_ok("GET", "/messages"))["data"] == []
 
@@ -358,9 +357,9 @@ async def test_unsupported_methods_are_not_allowed(rest: RestClient, app: AppFix
         ("PATCH", f"/{box.id}/messages", "DELETE, GET, HEAD, POST, PUT"),
         ("DELETE", f"/{box.id}/messages/{message.id}/raw", "GET, HEAD, PUT"),
     ):
-        answer = await rest.request(method, path)
-        assert (answer.status_code, answer.json()["message"]) == (405, "invalid_method")
-        assert answer.headers["allow"] == allowed
+        response = await rest.request(method, path)
+        assert (response.status_code, response.json()["message"]) == (405, "invalid_method")
+        assert response.headers["allow"] == allowed
     assert (await rest.request_ok("GET", f"/{box.id}/messages/"))["data"][0]["media_id"] == message.id
-    said = await rest.request_error(404, "GET", f"/{box.id}/nothing")
-    assert said["message"] == "not_found"
+    envelope = await rest.request_error(404, "GET", f"/{box.id}/nothing")
+    assert envelope["message"] == "not_found"

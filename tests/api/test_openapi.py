@@ -1,4 +1,4 @@
-"""Our own OpenAPI document: complete, shown as a page, and true (schemathesis asks whatever it allows)."""
+"""The OpenAPI document: complete, shown as a page, and true to the responses that schemathesis provokes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,16 @@ from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.specs.openapi import checks
 
 from ivr.api import examples
-from ivr.directory.rate_limit import HourlyLimit
 from tests.api.conftest import RestClient, tone
-from tests.support.app_fixture import AppFixture
 
 EXAMPLES = 12
-"""Cases of each verb."""
+"""Cases of each operation."""
 UNDOCUMENTED_RESPONSES_ALLOWED = [checks.positive_data_acceptance, checks.negative_data_rejection]
-"""Left out: a number in use is refused though its form is right, and "5" is taken for 5 (kazoo-behaviour §4.2)."""
+"""Excluded checks: a number in use is rejected although it is well-formed, and "5" is accepted for 5, as in Kazoo."""
 
 
 class SchemaTester:
-    """Sends what schemathesis thinks of to boxes and messages that are there."""
+    """Sends the cases of schemathesis to existing boxes and messages."""
 
     def __init__(self, rest: RestClient) -> None:
         self._rest = rest
@@ -32,7 +30,7 @@ class SchemaTester:
         self._box = self._message = ""
 
     def run_operation(self, operation: Any) -> int:
-        """Run the cases of one verb; how many got as far as a success."""
+        """Run the cases of one operation, and return the number of successes."""
         successes = 0
 
         @settings(
@@ -40,77 +38,71 @@ class SchemaTester:
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
         @given(case=operation.as_strategy())
-        def one(case: Any) -> None:
+        def run_case(case: Any) -> None:
             nonlocal successes
             self._recreate_data()
-            there = {"account_id": self._rest.app.account.id, "box_id": self._box, "message_id": self._message,
+            parameters = {"account_id": self._rest.app.account.id, "box_id": self._box, "message_id": self._message,
                      "greeting": "unavailable"}  # fmt: skip
-            case.path_parameters = {name: there[name] for name in case.path_parameters or {}}
-            answer = case.call_and_validate(
+            case.path_parameters = {name: parameters[name] for name in case.path_parameters or {}}
+            response = case.call_and_validate(
                 base_url=self._rest.url,
                 headers={"X-Auth-Token": self._rest.token},
                 excluded_checks=UNDOCUMENTED_RESPONSES_ALLOWED,
             )
-            successes += 200 <= answer.status_code < 300
+            successes += 200 <= response.status_code < 300
 
-        one()
+        run_case()
         return successes
 
     def _recreate_data(self) -> None:
-        """A box with a message and a greeting, anew where the last case took them away."""
-        base, kind = self._rest.base, {"Content-Type": "audio/wav"}
+        """Create a box with a message and a greeting, unless those of the previous case still exist."""
+        base, headers = self._rest.base, {"Content-Type": "audio/wav"}
         if not (self._box and self._http.get(f"{base}/{self._box}/messages/{self._message}").is_success):
             self._created += 1
-            document = {"name": "x", "mailbox": f"visitor {self._created}"}
+            document = {"name": "x", "mailbox": f"box {self._created}"}
             self._box = self._http.put(base, json={"data": document}).json()["data"]["id"]
-            made = self._http.put(f"{base}/{self._box}/messages", content=tone(200), headers=kind)
-            self._message = made.json()["data"]["media_id"]
+            created = self._http.put(f"{base}/{self._box}/messages", content=tone(200), headers=headers)
+            self._message = created.json()["data"]["media_id"]
         greeting = f"{base}/{self._box}/greetings/unavailable/raw"
         if not self._http.get(greeting, headers={"Range": "bytes=0-1"}).is_success:
-            self._http.put(greeting, content=tone(200), headers=kind)
+            self._http.put(greeting, content=tone(200), headers=headers)
 
     def close(self) -> None:
         self._http.close()
 
 
-@pytest.fixture
-def no_rate_limit(app: AppFixture) -> None:
-    app.container.api_services.rate_limiter.limit = HourlyLimit(10**6)
-
-
-async def test_requests_allowed_by_openapi_document_get_documented_responses(
-    rest: RestClient, no_rate_limit: None
-) -> None:
+@pytest.mark.api_settings(failures_per_hour=10**6)
+async def test_requests_allowed_by_openapi_document_get_documented_responses(rest: RestClient) -> None:
     document = (await rest.http.get(f"{rest.url}/openapi.json")).json()
     schema = schemathesis.openapi.from_dict(document)
-    visitor = SchemaTester(rest)
+    tester = SchemaTester(rest)
     successes = {}
     try:
-        for found in schema.get_all_operations():
-            operation: Any = found.ok()  # type: ignore[union-attr]
-            successes[operation.label] = await asyncio.to_thread(visitor.run_operation, operation)
+        for result in schema.get_all_operations():
+            operation: Any = result.ok()  # type: ignore[union-attr]
+            successes[operation.label] = await asyncio.to_thread(tester.run_operation, operation)
     finally:
-        visitor.close()
-    never = {label for label, n in successes.items() if n == 0}
+        tester.close()
+    without_success = {label for label, n in successes.items() if n == 0}
     assert len(successes) >= 22
-    # No bytes that it thinks of are audio, and no words credentials; other tests go further.
-    assert {label.rpartition("/")[2] for label in never} <= {"user_auth", "api_auth", "raw"}
+    # schemathesis generates neither audio nor credentials; other tests cover these operations.
+    assert {label.rpartition("/")[2] for label in without_success} <= {"user_auth", "api_auth", "raw"}
 
 
 async def test_every_operation_has_description_and_example(rest: RestClient) -> None:
     document = (await rest.http.get(f"{rest.url}/openapi.json")).json()
-    for path, verbs in document["paths"].items():
-        for verb in verbs.values():
-            assert len(verb["description"]) > 20, path
-            assert "422" not in verb["responses"]
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert len(operation["description"]) > 20, path
+            assert "422" not in operation["responses"]
     boxes = document["paths"]["/v2/accounts/{account_id}/vmboxes"]
     assert boxes["put"]["requestBody"]["content"]["application/json"]["example"] == examples.NEW_BOX
     assert document["components"]["schemas"]["Box"]["properties"]["hunt"]["default"] is True
 
 
 async def test_docs_page_loads_nothing_external(rest: RestClient) -> None:
-    async with httpx.AsyncClient() as anybody:
-        page = (await anybody.get(f"{rest.url}/docs")).text
+    async with httpx.AsyncClient() as anonymous:
+        page = (await anonymous.get(f"{rest.url}/docs")).text
     assert "PATCH /v2/accounts/{account_id}/vmboxes/{box_id}" in page
     assert "some_value" in page
     assert "http:" not in page

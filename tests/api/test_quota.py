@@ -1,4 +1,4 @@
-"""A box that has no room for what a program brings: it is told so, and everything is where it was."""
+"""Uploads, moves and copies that exceed the quota of a box are rejected and change nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ async def box(app: AppFixture) -> Mailbox:
 
 @pytest.fixture
 async def full_box(app: AppFixture) -> Mailbox:
-    """It has room for a minute, of which 45 s are used; 5 s of that are deleted."""
+    """A box for 60 s of audio with 40 s in `new` and 5 s in `deleted`."""
     small = await app.create_box("1001", app.bob, quota_mb=1)
     await app.create_message(small, s=40)
     await app.create_message(small, s=5, folder="deleted")
@@ -36,9 +36,9 @@ async def test_message_exceeding_quota_is_not_moved(
     message = await app.create_message(box, s=30, folder="saved")
     before, path = data_files(app), f"/{box.id}/messages/{message.id}"
     revision = (await rest.request_ok("GET", path))["revision"]
-    said = await rest.request_error(409, "POST", path, {"source_id": full_box.id})
-    assert said["message"] == "mailbox_full"
-    assert "quota" in said["data"]["message"]
+    envelope = await rest.request_error(409, "POST", path, {"source_id": full_box.id})
+    assert envelope["message"] == "mailbox_full"
+    assert "quota" in envelope["data"]["message"]
     assert (await rest.request_ok("GET", path))["revision"] == revision
     assert data_files(app) == before
     assert await assert_unchanged(app, full_box)
@@ -49,8 +49,8 @@ async def test_message_exceeding_quota_is_copied_to_none_of_named_boxes(
 ) -> None:
     message, third = await app.create_message(box, s=30), await app.create_box("1002")
     before = data_files(app)
-    said = await rest.request_ok("POST", f"/{box.id}/messages/{message.id}", {"source_id": [third.id, full_box.id]})
-    assert said["data"] == {"succeeded": [], "failed": [{message.id: "mailbox_full"}]}
+    envelope = await rest.request_ok("POST", f"/{box.id}/messages/{message.id}", {"source_id": [third.id, full_box.id]})
+    assert envelope["data"] == {"succeeded": [], "failed": [{message.id: "mailbox_full"}]}
     assert await app.messages(third) == []
     assert data_files(app) == before
     assert await assert_unchanged(app, full_box)
@@ -60,26 +60,26 @@ async def test_message_exceeding_quota_is_copied_to_none_of_named_boxes(
 async def test_bulk_move_transfers_messages_that_fit(
     rest: RestClient, app: AppFixture, box: Mailbox, full_box: Mailbox, verb: str
 ) -> None:
-    """What is deleted there goes for them. Each that did not come is told, and is where it was."""
+    """Deleted messages of the target are purged for space; messages that do not fit are reported and stay."""
     sent = [(await app.create_message(box, s=10, age_s=age)).id for age in range(4)]
-    where = full_box.id if verb == "move" else [full_box.id]
-    said = await rest.request_ok("POST", f"/{box.id}/messages", {"messages": sent, "source_id": where})
-    assert len(said["data"]["succeeded"]) == 2
-    refused = [message_id for one in said["data"]["failed"] for message_id in one]
-    assert said["data"]["failed"] == [{message_id: "mailbox_full"} for message_id in refused]
-    assert len(refused) == 2
-    assert {one.id for one in await app.messages(box)} == set(refused if verb == "move" else sent)
+    source_id = full_box.id if verb == "move" else [full_box.id]
+    envelope = await rest.request_ok("POST", f"/{box.id}/messages", {"messages": sent, "source_id": source_id})
+    assert len(envelope["data"]["succeeded"]) == 2
+    rejected = [message_id for one in envelope["data"]["failed"] for message_id in one]
+    assert envelope["data"]["failed"] == [{message_id: "mailbox_full"} for message_id in rejected]
+    assert len(rejected) == 2
+    assert {one.id for one in await app.messages(box)} == set(rejected if verb == "move" else sent)
     assert await app.container.messages.counts(full_box.id) == FolderCounts(new=3)
     assert await app.container.messages.used_bytes(full_box.id) <= MEGABYTE
 
 
 async def test_upload_exceeding_quota_leaves_nothing(rest: RestClient, app: AppFixture, full_box: Mailbox) -> None:
     before = data_files(app)
-    said = await rest.request_error(409, "PUT", f"/{full_box.id}/messages", content=tone(15_000), headers=WAV)
-    assert said["message"] == "mailbox_full"
+    envelope = await rest.request_error(409, "PUT", f"/{full_box.id}/messages", content=tone(15_000), headers=WAV)
+    assert envelope["message"] == "mailbox_full"
     assert data_files(app) == before
     assert await assert_unchanged(app, full_box)
-    # What was brought is kept beside the recording, so 11 s take as much as 22.
+    # The original is stored beside the recording, so 11 s use as many bytes as 22 s.
     await rest.request_ok("PUT", f"/{full_box.id}/messages", content=tone(11_000), headers=WAV)
     assert await app.container.messages.counts(full_box.id) == FolderCounts(new=2)
 
@@ -100,17 +100,16 @@ async def test_replacement_audio_exceeding_quota_keeps_old_audio(
 ) -> None:
     message = await rest.upload_message(full_box.id, tone(2000))
     path, before = f"/{full_box.id}/messages/{message['media_id']}/raw", data_files(app)
-    said = await rest.request_error(409, "PUT", path, content=tone(20_000), headers=WAV)
-    assert said["message"] == "mailbox_full"
+    envelope = await rest.request_error(409, "PUT", path, content=tone(20_000), headers=WAV)
+    assert envelope["message"] == "mailbox_full"
     assert (await rest.request("GET", path)).content == tone(2000)
     assert (await rest.request_ok("GET", path.removesuffix("/raw")))["data"] == message
     assert data_files(app) == before
     await app.container.boxes.patch(full_box, {"quota_mb": None})
     await app.create_message(full_box, s=60)
     await app.container.boxes.patch(await app.container.boxes.get(full_box.id), {"quota_mb": 1})
-    await rest.request_ok(
-        "PUT", path, content=tone(1000), headers=WAV
-    )  # Shorter: it needs no room, however full the box is.
+    # Shorter audio always fits, even in a box over its quota.
+    await rest.request_ok("PUT", path, content=tone(1000), headers=WAV)
 
 
 @pytest.mark.parametrize("kind", ["unavailable", "temporary_unavailable", "name"])
@@ -120,8 +119,8 @@ async def test_greeting_exceeding_quota_is_not_activated(
     path = f"/{full_box.id}/greetings/{kind}/raw"
     await rest.request_ok("PUT", path, content=tone(2000), headers=WAV)
     before = data_files(app)
-    said = await rest.request_error(409, "PUT", path, content=tone(20_000), headers=WAV)
-    assert said["message"] == "mailbox_full"
+    envelope = await rest.request_error(409, "PUT", path, content=tone(20_000), headers=WAV)
+    assert envelope["message"] == "mailbox_full"
     assert (await rest.request("GET", path)).content == tone(2000)
     assert data_files(app) == before
     assert await assert_unchanged(app, full_box)

@@ -76,7 +76,7 @@ def converted_upload(app: AppFixture, ms: int, kept: bytes) -> ConvertedUpload:
 
 async def message_with_audio(app: AppFixture, box: Mailbox, initial_audio: str) -> Message:
     """A message as it may be when other audio comes for it, of 2 s."""
-    uploads = app.container.api_services.uploads
+    uploads = app.container.api_services.audio.uploads
     if initial_audio == "nothing":
         return await uploads.add(box, MessageMetadata(), None)
     if initial_audio == "what was uploaded":
@@ -100,7 +100,7 @@ def files_of_message(app: AppFixture, message: Message) -> set[Path]:
     """Those that its row speaks of."""
     if not message.has_audio:
         return set()
-    upload = app.container.api_services.uploads.original_upload(message)
+    upload = app.container.api_services.audio.uploads.original_upload(message)
     return {*app.container.delivery.audio_paths(message), *([upload] if upload else [])}
 
 
@@ -124,7 +124,7 @@ async def test_audio_replacement_killed_at_any_step_is_atomic(
         audio = converted_upload(first, 5000, b"new")
         life = CrashInjector(first, monkeypatch, step)
         with suppress(Killed):
-            await first.container.api_services.uploads.replace_audio(before, audio)
+            await first.container.api_services.audio.uploads.replace_audio(before, audio)
         monkeypatch.undo()
         first.container.close()
 
@@ -155,7 +155,7 @@ def _assert_consistent(app: AppFixture, expected: Message, after: Message) -> No
     *intro, audio = app.container.delivery.audio_paths(after)
     assert wav.length_ms(audio) == after.length_ms - after.intro_ms
     assert [wav.length_ms(path) for path in intro] == ([1000] if after.intro_id else [])
-    upload = app.container.api_services.uploads.original_upload(after)
+    upload = app.container.api_services.audio.uploads.original_upload(after)
     if upload:
         assert upload.read_bytes() == (b"new" if after.length_ms == 5000 else b"old")
         assert after.bytes == audio.stat().st_size + 3
@@ -168,7 +168,7 @@ async def test_listener_hears_old_audio_to_its_end(app: AppFixture) -> None:
     old = files_of_message(app, message)
 
     async def other_audio_comes() -> None:
-        await app.container.api_services.uploads.replace_audio(message, converted_upload(app, 5000, b"new"))
+        await app.container.api_services.audio.uploads.replace_audio(message, converted_upload(app, 5000, b"new"))
         await app.container.retention_worker.run_once()
 
     said = f"(message {message.id})"
@@ -192,10 +192,10 @@ async def test_concurrent_replacements_leave_one_complete_audio(app: AppFixture)
     box = await app.create_box()
     message = await message_with_audio(app, box, "what was uploaded")
     both = [converted_upload(app, ms, str(ms).encode()) for ms in (3000, 4000)]
-    await asyncio.gather(*(app.container.api_services.uploads.replace_audio(message, one) for one in both))
+    await asyncio.gather(*(app.container.api_services.audio.uploads.replace_audio(message, one) for one in both))
     after = await app.container.messages.get(box.id, message.id, 0)
     [audio] = app.container.delivery.audio_paths(after)
-    upload = app.container.api_services.uploads.original_upload(after)
+    upload = app.container.api_services.audio.uploads.original_upload(after)
     assert wav.length_ms(audio) == after.length_ms
     assert upload
     assert upload.read_bytes() == str(after.length_ms).encode()
@@ -208,7 +208,7 @@ async def test_replaced_audio_leaves_no_trace(app: AppFixture) -> None:
     """No tombstone either: the message is not gone."""
     box = await app.create_box()
     message = await message_with_audio(app, box, "an intro")
-    await app.container.api_services.uploads.replace_audio(message, converted_upload(app, 5000, b"new"))
+    await app.container.api_services.audio.uploads.replace_audio(message, converted_upload(app, 5000, b"new"))
     app.clock.advance(s=REPLACED_AUDIO_GRACE_S + 1)
     await app.container.retention_worker.run_once()
     rows = await app.container.database.read(lambda c: c.execute("SELECT * FROM tombstones").fetchall())
@@ -230,9 +230,9 @@ async def test_an_upload_that_is_killed_between_any_two_steps_is_there_whole_or_
         life = CrashInjector(first, monkeypatch, step)
         with suppress(Killed):
             if what == "a message":
-                await first.container.api_services.uploads.add(box, MessageMetadata(), audio)
+                await first.container.api_services.audio.uploads.add(box, MessageMetadata(), audio)
             else:
-                await first.container.api_services.greeting_uploads.activate(box, MediaKind.UNAVAILABLE, audio)
+                await first.container.api_services.audio.greeting_uploads.activate(box, MediaKind.UNAVAILABLE, audio)
         monkeypatch.undo()
         first.container.close()
 
@@ -240,7 +240,7 @@ async def test_an_upload_that_is_killed_between_any_two_steps_is_there_whole_or_
         second.clock._now = first.clock._now
         second.account = first.account
         box = await second.container.boxes.get(box.id)
-        greeting = await second.container.api_services.greeting_uploads.find(box, MediaKind.UNAVAILABLE)
+        greeting = await second.container.api_services.audio.greeting_uploads.find(box, MediaKind.UNAVAILABLE)
         assert wav.length_ms(greeting.recording) == greeting.media.length_ms
         if greeting.upload:
             assert greeting.upload.read_bytes() == b"new"

@@ -73,7 +73,7 @@ async def test_transcript_of_replaced_audio_is_discarded(
 
     class ReplacingTranscriber:
         async def transcribe(self, recordings: Sequence[Path]) -> str:
-            await app.container.api_services.uploads.replace_audio(message, converted_upload(app, 5000, b"new"))
+            await app.container.api_services.audio.uploads.replace_audio(message, converted_upload(app, 5000, b"new"))
             return "The text of the old audio."
 
     [events_worker] = [worker for worker in build_workers(app.container, None) if TaskKind.NEW in worker.kinds]

@@ -111,7 +111,7 @@ async def test_filter_without_matches_scans_limited_rows(app: AppFixture, monkey
 
     after, found, pages = None, 0, 0
     while True:
-        page = await app.container.api_services.lists.list_box_messages([box.id], MessageQuery(5, fits, after))
+        page = await app.container.api_services.mailbox.lists.list_box_messages([box.id], MessageQuery(5, fits, after))
         found += len(page.items)
         pages += 1
         if (after := page.next_key) is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +62,13 @@ class TextPromptCache(PromptCache):
 class AppFixture:
     """The installation `app`, with the time in `clock`."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, *, random_bytes: Callable[[int], bytes] = secrets.token_bytes, **settings: Any
+    ) -> None:
         self.clock = FakeClock()
         data = {"folder": folder, "fsync": False, "busy_timeout_ms": 200, **settings.pop("data", {})}
         self.settings = Settings(data=data, pins={"bcrypt_cost": 4}, **settings)
-        self.container: App = App(self.settings, clock=self.clock).open()
+        self.container: App = App(self.settings, clock=self.clock, random_bytes=random_bytes).open()
         self.prompt_cache: PromptCache = TextPromptCache(Catalogue.load(SOUNDS / "en"))
         self.account: Account
         self.alice: User

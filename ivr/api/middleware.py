@@ -1,0 +1,95 @@
+"""ASGI middleware around the REST application: request log, address allowlist and HEAD requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ivr.api.dependencies import Network
+from ivr.api.envelope import failure
+from ivr.clock import Clock
+from ivr.ids import IdGenerator
+
+log = structlog.get_logger()
+
+
+class RequestLogMiddleware:
+    """Outermost middleware: assigns a request id, logs each request, and keeps tracebacks out of responses."""
+
+    def __init__(self, app: ASGIApp, ids: IdGenerator, clock: Clock) -> None:
+        self._app = app
+        self._ids = ids
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        scope["path"] = scope["path"].rstrip("/") or "/"  # Some clients append a slash.
+        request_id = self._ids.new_document_id()
+        scope.setdefault("state", {})["request_id"] = request_id
+        started_at, status, finished = self._clock.monotonic(), 0, False
+
+        async def send_with_request_id(message: Message) -> None:
+            nonlocal status, finished
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message.setdefault("headers", [])
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+            finished = message["type"] == "http.response.body" and not message.get("more_body")
+
+        try:
+            await self._app(scope, receive, send_with_request_id)
+        except ClientDisconnect:
+            log.info("request.client_disconnected", request=request_id)
+        except Exception:
+            log.exception("request.failed", request=request_id, method=scope["method"], path=scope["path"])
+            if not finished:
+                raise  # The response is incomplete: closing the connection is the only way to tell the client.
+        finally:
+            ms = round(1000 * (self._clock.monotonic() - started_at))
+            log.info("request", request=request_id, method=scope["method"], path=scope["path"], status=status, ms=ms)
+
+
+class IpAllowlistMiddleware:
+    """Responds 403 to clients outside `networks`. An empty `networks` allows every address."""
+
+    def __init__(self, app: ASGIApp, networks: Sequence[Network]) -> None:
+        self._app = app
+        self._networks = networks
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not self._networks or self._is_allowed(scope):
+            await self._app(scope, receive, send)
+            return
+        response = failure(Request(scope), 403, "forbidden", {"message": "your address is not in api.allowed_networks"})
+        await response(scope, receive, send)
+
+    def _is_allowed(self, scope: Scope) -> bool:
+        try:
+            address = ip_address(scope["client"][0])
+        except (TypeError, ValueError):
+            return False
+        return any(address in network for network in self._networks)
+
+
+class HeadMiddleware:
+    """Passes HEAD to the application as GET. The HTTP server omits the response body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET", "state": {**scope.get("state", {}), "head": True}}
+        await self._app(scope, receive, send)
+
+
+def is_head(request: Request) -> bool:
+    """Return whether the client sent HEAD."""
+    return bool(getattr(request.state, "head", False))
