@@ -1,1 +1,1 @@
-"""Measurements, ours and app_voicemail's side by side on one Asterisk: `make bench`, results in docs/dev/performance.md."""
+"""Benchmarks against app_voicemail on the same Asterisk: `make bench`. Results: docs/dev/performance.md."""

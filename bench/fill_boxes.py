@@ -1,7 +1,7 @@
-"""`python -m bench.fill_boxes`: a data folder with boxes of many messages, as fast as can be; reads what is wanted as JSON.
+"""`python -m bench.fill_boxes`: fill a data folder with mailboxes of many messages. Reads the request as JSON.
 
-Rows go in as the store writes them, in a few large transactions; audio is linked, for a recording never changes. Run as
-the service's user, on a data folder that is empty.
+Rows are written as the store writes them, in a few large transactions. Audio files are hard links, because a recording
+never changes. Run it as the service's user, on an empty data folder.
 """
 
 from __future__ import annotations
@@ -43,11 +43,17 @@ async def fill(app: App, mailbox: Mailbox, count: int, audio: Path, size: int, t
     for first in range(0, count, BATCH):
         messages = [
             Message(
-                id=ids.new_message_id(left_at), account_id=mailbox.account_id, box_id=mailbox.id, folder=target_folder,
-                time=left_at, length_ms=wav.length_ms_from_size(size), bytes=size, caller=Caller("2001"),
+                id=ids.new_message_id(left_at),
+                account_id=mailbox.account_id,
+                box_id=mailbox.id,
+                folder=target_folder,
+                time=left_at,
+                length_ms=wav.length_ms_from_size(size),
+                bytes=size,
+                caller=Caller("2001"),
             )
             for left_at in (now - 3600 - int(n * apart_s) for n in range(first, min(first + BATCH, count)))
-        ]  # fmt: skip
+        ]
         for n, message in enumerate(messages):
             target = app.recordings.message_path(message.account_id, message.id)
             if (first + n) % MAX_HARD_LINKS == 0:

@@ -28,13 +28,13 @@ async def main() -> None:
     desk = AdminClient(lab.environment)
     try:
         lab.start()
-        desk.request("box", mailbox=ALICE.number)
+        desk.request("create_box", mailbox=ALICE.number)
         soon = sorted(await measure_latencies(lab, desk))
         print("| message light | median | 90 % | worst |\n|---|---|---|---|")
         print(f"| stored → NOTIFY | {statistics.median(soon):.0f} ms | {soon[len(soon) * 9 // 10]:.0f} ms"
               f" | {soon[-1]:.0f} ms |")  # fmt: skip
         for n in range(BOXES):
-            desk.request("box", mailbox=str(100_000 + n))
+            desk.request("create_box", mailbox=str(100_000 + n))
         lab.asterisk.kill()
         lab.asterisk.start()
         print(f"| all put right after a restart | {await measure_resync_rate(lab):.0f} boxes a second | | |")
@@ -54,7 +54,7 @@ async def measure_latencies(lab: Lab, admin: AdminClient) -> list[float]:
         await phone.register()
         await phone.subscribe_mwi()
         for n in range(1, MESSAGES + 1):
-            await asyncio.to_thread(admin.request, "message", **about)
+            await asyncio.to_thread(admin.request, "create_message", **about)
             stored_s = monotonic()
             told = await phone.wait_for_notify(lambda told, n=n: told.new == n)  # type: ignore[misc]
             found.append(max(0.0, told.received_s - stored_s) * 1000)

@@ -33,20 +33,42 @@ def measure_pairs(lab: BenchLab, number: str, size: int, pairs: int, *, seed: in
     )
     sounds, their_sounds = str(lab.site.sounds), str(lab.asterisk_sounds)
     ours = BenchTarget(
-        "*97", f"*98{number}", sounds, "count/you-have", our_number, "message/message", f"*76{number}",
-        "tone/beep", "done/deleted",
-    )  # fmt: skip
+        "*97",
+        f"*98{number}",
+        sounds,
+        "count/you-have",
+        our_number,
+        "message/message",
+        f"*76{number}",
+        "tone/beep",
+        "done/deleted",
+    )
     theirs = None
     if size <= MAX_MESSAGES:
         theirs = BenchTarget(
-            f"*70{number}", f"*71{number}", their_sounds, "vm-youhave", their_number, "vm-message", f"*78{number}",
-            "beep", "vm-deleted",
-        )  # fmt: skip
+            f"*70{number}",
+            f"*71{number}",
+            their_sounds,
+            "vm-youhave",
+            their_number,
+            "vm-message",
+            f"*78{number}",
+            "beep",
+            "vm-deleted",
+        )
     server = ("127.0.0.1", lab.site.sip_port)
     return WorkerTask(
-        server, lab.phone_credentials("p", number), lab.phone_credentials("s", number), PIN, pairs, figures, str(lab.audio),
-        ours, theirs, seed,
-    )  # fmt: skip
+        server,
+        lab.phone_credentials("p", number),
+        lab.phone_credentials("s", number),
+        PIN,
+        pairs,
+        figures,
+        str(lab.audio),
+        ours,
+        theirs,
+        seed,
+    )
 
 
 async def run_worker(task: WorkerTask) -> dict[str, list[list[float]]]:

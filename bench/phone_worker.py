@@ -1,7 +1,8 @@
 """`python -m bench.phone_worker`: one SIP phone that measures pairs by ear, ours and theirs in turn.
 
-Reads a JSON `WorkerTask` from its input and writes the figures to its output as JSON: figure → [[ours, theirs], …] in ms. A
-process of its own for each phone, so that no phone's listening delays another's clock.
+Reads a JSON `WorkerTask` from its input and writes the figures to its output as JSON:
+figure → [[ours, theirs], …] in ms. Each pair of phones has its own process, so that decoding for one does
+not delay the clock of another.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""`python -m bench.rest_api`: the REST API in boxes of 100 and of a million messages, beside bare SQLite and a bare socket.
+"""`python -m bench.rest_api`: the REST API with mailboxes of 100 and of a million messages.
 
-Then key to sound at a phone while programs keep the API busy. In a lab of its own, as root on Debian.
+Compares it with plain SQLite and a plain socket, then measures key to sound at a phone while clients keep the API busy.
+Runs in a lab of its own, as root on Debian.
 """
 
 from __future__ import annotations
@@ -88,12 +89,14 @@ async def measure_rows(lab: BenchLab, http: httpx.AsyncClient, size: int) -> str
     made.clear()
     lines.append(await _measured_row("upload 1 MB of WAV", 50, upload))
     lines += [
-        await _measured_row("fetch 1 MB of WAV", REPEATS, lambda: http.get(f"{base}/messages/{made[0]}/raw", headers=AS_WAV)),
+        await _measured_row(
+            "fetch 1 MB of WAV", REPEATS, lambda: http.get(f"{base}/messages/{made[0]}/raw", headers=AS_WAV)
+        ),
         _socket_row("a bare sending of such a file", _write_audio(lab, audio)),
         await _measured_row(f"zip of {len(thousand):,}, each made an MP3 first", 1, zipped),
         await _measured_row(f"zip of {len(thousand):,}, again", ZIPS, zipped),
         f"\nMost memory of the service: {_peak_mb(lab)} MB.",
-    ]  # fmt: skip
+    ]
     return "\n".join(lines)
 
 
@@ -146,8 +149,8 @@ def _sqlite_row(what: str, lab: BenchLab) -> str:
     database = sqlite3.connect(f"file:{lab.data / 'ivr.db'}?mode=ro", uri=True)
     [box] = database.execute("SELECT id FROM boxes WHERE mailbox = ?", (LOAD_REQUESTS,)).fetchone()
     sql = (
-        "SELECT * FROM messages INDEXED BY messages_by_box WHERE box_id = ? AND deleted_at IS NULL AND expired_at IS NULL"
-        " ORDER BY time DESC, id DESC LIMIT 50"
+        "SELECT * FROM messages INDEXED BY messages_by_box"
+        " WHERE box_id = ? AND deleted_at IS NULL AND expired_at IS NULL ORDER BY time DESC, id DESC LIMIT 50"
     )
     took = []
     for _ in range(20):

@@ -33,9 +33,16 @@ def dial_prefix(transport: str) -> str:
 def bench_target(lab: BenchLab, transport: str, number: str) -> BenchTarget:
     by = dial_prefix(transport)
     return BenchTarget(
-        f"{by}*97", f"{by}*98{number}", str(lab.site.sounds), "count/you-have", f"number/{MESSAGES}",
-        "message/message", f"{by}*76{number}", "tone/beep", "done/deleted",
-    )  # fmt: skip
+        f"{by}*97",
+        f"{by}*98{number}",
+        str(lab.site.sounds),
+        "count/you-have",
+        f"number/{MESSAGES}",
+        "message/message",
+        f"{by}*76{number}",
+        "tone/beep",
+        "done/deleted",
+    )
 
 
 async def measure_latency(others: list[str], pairs: int, workers: int) -> None:
@@ -47,12 +54,19 @@ async def measure_latency(others: list[str], pairs: int, workers: int) -> None:
         for other in others:
             tasks = [
                 WorkerTask(
-                    ("127.0.0.1", lab.site.sip_port), lab.phone_credentials("p", number), lab.phone_credentials("s", number), PIN,
-                    -(-pairs // workers), FIGURES, str(lab.audio), bench_target(lab, DEFAULT_TRANSPORT, number), bench_target(lab, other, number),
+                    ("127.0.0.1", lab.site.sip_port),
+                    lab.phone_credentials("p", number),
+                    lab.phone_credentials("s", number),
+                    PIN,
+                    -(-pairs // workers),
+                    FIGURES,
+                    str(lab.audio),
+                    bench_target(lab, DEFAULT_TRANSPORT, number),
+                    bench_target(lab, other, number),
                     int(number),
                 )
                 for number in lab.boxes
-            ]  # fmt: skip
+            ]
             found = await asyncio.gather(*map(run_worker, tasks))
             print(f"\n### {DEFAULT_TRANSPORT} and {other}\n\n{_comparisons(found, other)}", flush=True)
     finally:

@@ -29,11 +29,11 @@ SKIP_REASON = "needs a real Asterisk: run 'make test' as root on Debian"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without a lab none is run; in one, all but those that are about another road than its calls take."""
+    """Skip all tests without a lab, and in a lab the tests that are about another transport than its own."""
     if LAB and hasattr(config, "workerinput"):
-        # No test begins before every process is here: what takes time is done by then, and makes nobody's call late.
+        # No test starts before every worker process is ready, so that the slow preparations delay no call.
         _vocabulary()
-        _admin().request("account")
+        _admin().request("find_or_create_account")
     transport = LabInfo.read(Path(LAB)).transport if LAB else None
     for item in items:
         if Path(__file__).parent not in item.path.parents:
@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class AdminClient:
-    """The clerk of this test process, and what a test asks of them."""
+    """Client of the admin process (`tests.lab.admin_process`) that belongs to this test process."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -54,8 +54,8 @@ class AdminClient:
         )  # fmt: skip
 
     def request(self, command: str, **arguments: Any) -> Any:
-        """Have something done; what the clerk answers."""
-        print(json.dumps({"do": command, **arguments}), file=self._process.stdin, flush=True)
+        """Run a command in the admin process and return its result."""
+        print(json.dumps({"command": command, **arguments}), file=self._process.stdin, flush=True)
         assert self._process.stdout
         answer = json.loads(self._process.stdout.readline())
         assert "error" not in answer, f"{command} {arguments}: {answer['error']}"
@@ -97,7 +97,7 @@ def admin() -> Iterator[AdminClient]:
 
 
 class PhoneUser:
-    """Somebody with a phone of their own, a user of their own, and a box of their own."""
+    """A phone with a user and, on request, a mailbox of its own."""
 
     def __init__(self, admin: AdminClient, lab: LabInfo, device: dict[str, str], vocabulary: Vocabulary) -> None:
         self.name = device["name"]
@@ -112,8 +112,8 @@ class PhoneUser:
     def create_user_and_box(self, *, pin: str = "1379", admin: AdminClient | None = None, **settings: Any) -> None:
         """Becomes a user with this phone and this box, at the service that everybody uses or another."""
         self._admin = admin or self._admin
-        self.user_id = self._admin.request("user", name=self.name)["id"]
-        self._admin.request("box", mailbox=self.number, owner_id=self.user_id, pin=pin, **settings)
+        self.user_id = self._admin.request("create_user", name=self.name)["id"]
+        self._admin.request("create_box", mailbox=self.number, owner_id=self.user_id, pin=pin, **settings)
 
     def create_message(
         self,
@@ -128,7 +128,7 @@ class PhoneUser:
         """A message of made-up speech that is like no other."""
         file, samples = self._write_speech(s)
         message_id = self._admin.request(
-            "message", number=number or self.number, file=str(file), caller=caller, age_s=age_s, folder=folder,
+            "create_message", number=number or self.number, file=str(file), caller=caller, age_s=age_s, folder=folder,
             announce=announce,
         )  # fmt: skip
         return SpokenMessage(message_id, samples)
@@ -136,7 +136,7 @@ class PhoneUser:
     def create_recording(self, kind: str, *, s: float = 2) -> Clip:
         """A greeting ("unavailable", "temporary_unavailable") or a name ("name") in use at the box."""
         file, samples = self._write_speech(s)
-        self._admin.request("recording", number=self.number, kind=kind, file=str(file))
+        self._admin.request("activate_recording", number=self.number, kind=kind, file=str(file))
         return Clip(f"{kind} of {self.number}", samples)
 
     def _write_speech(self, s: float) -> tuple[Path, Samples]:
@@ -156,19 +156,19 @@ class PhoneUser:
         return next((str(m["folder"]) for m in self.messages() if m["id"] == message.id), "gone")
 
     def messages(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self._admin.request("messages", number=self.number)
+        found: list[dict[str, Any]] = self._admin.request("list_messages", number=self.number)
         return found
 
     def update_box(self, **changes: Any) -> None:
-        self._admin.request("set_box", number=self.number, **changes)
+        self._admin.request("update_box", number=self.number, **changes)
 
     def create_second_box(self, number: str) -> None:
         """Whose owner is the same user."""
-        self._admin.request("box", mailbox=number, owner_id=self.user_id)
+        self._admin.request("create_box", mailbox=number, owner_id=self.user_id)
 
     def move_message(self, message: SpokenMessage, folder: str) -> None:
         """An administrator moves it to another folder."""
-        self._admin.request("move", number=self.number, message=message.id, folder=folder)
+        self._admin.request("move_message", number=self.number, message=message.id, folder=folder)
 
     async def dial(self, number: str, **options: Any) -> RecognisedCall:
         """Dial, and be answered."""

@@ -30,7 +30,7 @@ async def callers(admin: AdminClient, lab: LabInfo, vocabulary: Vocabulary) -> A
 async def test_two_phones_in_one_box_do_different_things(alice: PhoneUser, bob: PhoneUser, admin: AdminClient) -> None:
     """Alice's desk phone and her other one: each hears the whole, keys of one do not disturb the other."""
     alice.create_user_and_box()
-    admin.request("endpoint", name=bob.name, user=alice.name)
+    admin.request("add_endpoint", name=bob.name, user=alice.name)
     first, second, third = (alice.create_message(s=3, age_s=age_s) for age_s in (60, 120, 180))
     desk_phone = await alice.dial("*97")
     await desk_phone.expect(first)

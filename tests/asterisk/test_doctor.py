@@ -172,7 +172,7 @@ def test_unresponsive_asterisk_is_reported(doctor: DoctorRunner) -> None:
 @run_once
 def test_unauthenticated_phone_is_reported(doctor: DoctorRunner, admin: AdminClient) -> None:
     if not any(UNAUTHENTICATED_PHONE in f["what"] for f in doctor.run()):
-        admin.request("user", name=UNAUTHENTICATED_PHONE)
+        admin.request("create_user", name=UNAUTHENTICATED_PHONE)
     assert f"auth = {UNAUTHENTICATED_PHONE}" in remedies(doctor.run(), f"{UNAUTHENTICATED_PHONE} need not authenticate")
 
 

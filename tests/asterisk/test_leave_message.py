@@ -79,7 +79,7 @@ async def test_rerecorded_message_keeps_only_last_take(alice: PhoneUser, bob: Ph
 
 def recording_end_reasons(admin: AdminClient, person: PhoneUser) -> list[str]:
     """Why the recordings of a person's last call ended, as its record says."""
-    calls = admin.request("calls", channel=f"PJSIP/{person.name}")
+    calls = admin.request("list_calls", channel=f"PJSIP/{person.name}")
     return [step["ended_by"] for call in calls[-1:] for step in call["steps"] if step["what"] == "recorded"]
 
 

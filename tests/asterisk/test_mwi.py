@@ -76,7 +76,7 @@ async def test_mwi_follows_administrator_changes(alice: PhoneUser, admin: AdminC
     await expect_mwi(alice, 2, 0)
     alice.move_message(first, "saved")
     await expect_mwi(alice, 1, 1)
-    admin.request("remove", number=alice.number, message=second.id)
+    admin.request("remove_message", number=alice.number, message=second.id)
     await expect_mwi(alice, 0, 1)
 
 
@@ -106,9 +106,9 @@ async def test_phone_assigned_to_owner_shows_mwi_immediately(
     alice.create_message()
     await bob.phone.subscribe_mwi(mailbox_user=f"{bob.name}-all")
     await expect_mwi(bob, 0, 0)
-    admin.request("endpoint", name=bob.name, user=alice.name)
+    admin.request("add_endpoint", name=bob.name, user=alice.name)
     await expect_mwi(bob, 1, 0)
-    admin.request("no_endpoint", name=bob.name)
+    admin.request("remove_endpoint", name=bob.name)
     await expect_mwi(bob, 0, 0)
 
 

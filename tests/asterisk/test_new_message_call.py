@@ -25,10 +25,10 @@ async def test_new_message_call_rings_owner_and_plays_message(
     await call.expect("done/saved")
     await call.hang_up()
     await wait_until(lambda: alice.folder_of(message) == "saved")
-    await wait_until(lambda: "call" not in admin.request("outbox", number=alice.number))
+    await wait_until(lambda: "call" not in admin.request("list_outbox_kinds", number=alice.number))
 
 
 async def test_new_message_call_to_number_outside_context_is_not_made(alice: PhoneUser, admin: AdminClient) -> None:
     alice.create_user_and_box(notify={"callback": {"number": "0900123456", "schedule": [1], "timeout_s": 2}})
     alice.create_message(announce=True)
-    await wait_until(lambda: "call" not in admin.request("outbox", number=alice.number), within_s=20)
+    await wait_until(lambda: "call" not in admin.request("list_outbox_kinds", number=alice.number), within_s=20)

@@ -40,7 +40,7 @@ async def box_rest_client(admin: AdminClient, lab: LabInfo) -> AsyncIterator[Cal
     made: list[BoxRestClient] = []
 
     def of(person: PhoneUser) -> BoxRestClient:
-        made.append(BoxRestClient(lab.rest_url, **admin.request("program", number=person.number)))
+        made.append(BoxRestClient(lab.rest_url, **admin.request("create_api_token", number=person.number)))
         return made[-1]
 
     yield of

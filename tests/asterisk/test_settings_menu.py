@@ -72,7 +72,7 @@ async def test_a_greeting_is_recorded_and_heard_by_callers(
     await call.press("0")
     await call.expect("count/no-messages")
     await call.hang_up()
-    path = Path(admin.request("greeting", number=alice.number))
+    path = Path(admin.request("find_greeting_path", number=alice.number))
     assert path.parent.name == "media"
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert abs(wav.length_ms(path) - SPEECH_MS) < 400
@@ -98,7 +98,7 @@ async def test_wizard_leads_to_main_menu(alice: PhoneUser, bob: PhoneUser, admin
     await record_and_accept(call, speech_of(alice))
     await call.expect("done/saved", "setup/complete", "setup/change-later", "count/no-messages", within_s=20)
     await call.hang_up()
-    assert admin.request("greeting", number=alice.number)
+    assert admin.request("find_greeting_path", number=alice.number)
 
     call = await bob.dial(f"*98{alice.number}")
     await call.expect("login/enter-pin")
@@ -134,8 +134,8 @@ async def test_new_pin_opens_box_and_is_never_logged(
     await call.wait_for_hangup()
     # As a word of its own: times and ids have any digits in them.
     assert not re.search(r"(?<![0-9a-f])59381(?![0-9a-f])", (Path(lab.folder) / "service.log").read_text())
-    await wait_until(lambda: admin.request("calls", channel=f"PJSIP/{alice.name}"))
-    [record] = admin.request("calls", channel=f"PJSIP/{alice.name}")
+    await wait_until(lambda: admin.request("list_calls", channel=f"PJSIP/{alice.name}"))
+    [record] = admin.request("list_calls", channel=f"PJSIP/{alice.name}")
     assert "59381" not in str(record)
     assert [step["key"] for step in record["steps"] if step["what"] == "key"] == ["5", "3", *["•"] * 12, "0", "#"]
 
@@ -153,8 +153,8 @@ async def test_greeting_interrupted_by_hangup_is_offered_at_next_login(
         await call.press("#")
         await call.expect("to/use-recording")
     await call.hang_up()
-    await wait_until(lambda: admin.request("calls", channel=f"PJSIP/{alice.name}"))
-    assert admin.request("greeting", number=alice.number) is None
+    await wait_until(lambda: admin.request("list_calls", channel=f"PJSIP/{alice.name}"))
+    assert admin.request("find_greeting_path", number=alice.number) is None
 
     call = await alice.dial("*97")
     await call.expect("settings/found-greeting", "to/use-recording")
@@ -163,7 +163,7 @@ async def test_greeting_interrupted_by_hangup_is_offered_at_next_login(
     await call.press("1")
     await call.expect("done/saved", "count/no-messages")
     await call.hang_up()
-    assert abs(wav.length_ms(Path(admin.request("greeting", number=alice.number))) - SPEECH_MS) < 400
+    assert abs(wav.length_ms(Path(admin.request("find_greeting_path", number=alice.number))) - SPEECH_MS) < 400
 
 
 async def test_temporary_greeting_is_announced_and_removed(
@@ -190,4 +190,4 @@ async def test_temporary_greeting_is_announced_and_removed(
     await call.press("5")
     await call.expect("settings/temporary-removed", "to/record-name", "press/2")
     await call.hang_up()
-    assert admin.request("greeting", number=alice.number) is None
+    assert admin.request("find_greeting_path", number=alice.number) is None

@@ -127,6 +127,6 @@ async def test_pin_digits_are_not_logged(alice: PhoneUser, bob: PhoneUser, admin
     assert bob.name in log
     # As a word of its own: times and ids have any digits in them.
     assert not re.search(r"(?<![0-9a-f])(7391|8264)(?![0-9a-f])", log)
-    while not (records := admin.request("calls", channel=f"PJSIP/{bob.name}")):
+    while not (records := admin.request("list_calls", channel=f"PJSIP/{bob.name}")):
         await asyncio.sleep(0.05)
     assert [step["key"] for step in records[-1]["steps"] if step["what"] == "key"] == ["•"] * 10 + ["#"]

@@ -57,8 +57,8 @@ async def press_all_keys(owner: PhoneUser, admin: AdminClient, pace: str, late_m
     tone_ms, gap_ms = KEY_INTERVALS[pace]
     await call.press(KEYS, tone_ms=tone_ms, gap_ms=gap_ms)
     await call.wait_for_hangup()
-    await wait_until(lambda: admin.request("calls", channel=f"PJSIP/{owner.name}"))
-    [record] = admin.request("calls", channel=f"PJSIP/{owner.name}")
+    await wait_until(lambda: admin.request("list_calls", channel=f"PJSIP/{owner.name}"))
+    [record] = admin.request("list_calls", channel=f"PJSIP/{owner.name}")
     taken = "".join(step["key"] for step in record["steps"] if step["what"] == "key")
     assert taken == KEYS, json.dumps({"expected": len(KEYS), "taken": len(taken)})
     assert record["status"] == "DONE"

@@ -25,9 +25,12 @@ async def test_record_action_with_max_values_fits_extension(name: str, decibels:
 @pytest.mark.parametrize("name", ["ivr", LONGEST_NAME])
 async def test_every_standard_action_fits_extension(name: str) -> None:
     for errand in (
-        DialplanAction(Verb.REMEMBER_APP), DialplanAction(Verb.CONTINUE), DialplanAction(Verb.SET_TIMEOUT, "1000020"), DialplanAction(Verb.STATUS, "NOMESSAGE"),
+        DialplanAction(Verb.REMEMBER_APP),
+        DialplanAction(Verb.CONTINUE),
+        DialplanAction(Verb.SET_TIMEOUT, "1000020"),
+        DialplanAction(Verb.STATUS, "NOMESSAGE"),
         DialplanAction(Verb.SET_VARIABLE, "IVR_MESSAGE_ID", f"202611-{secrets.token_hex(16)}"),
-    ):  # fmt: skip
+    ):
         assert len(errand.build_extension(name)) <= MAX_EXTENSION_BYTES
 
 

@@ -27,12 +27,18 @@ async def test_an_owner_hears_deletes_and_leaves(pbx: FakePbx) -> None:
 @pytest.mark.parametrize(
     "claim",
     [
-        {"secret": "guessed"}, {"secret": ""}, {"auth": ""}, {"diversion_count": "1"}, {"channel": "Local/alice@x-00000001;1"},
-        {"channel": "PJSIP/trunk-00000001"}, {"channel": "SIP/alice-00000001"}, {"channel": "PJSIP/alice)},x-1"},
+        {"secret": "guessed"},
+        {"secret": ""},
+        {"auth": ""},
+        {"diversion_count": "1"},
+        {"channel": "Local/alice@x-00000001;1"},
+        {"channel": "PJSIP/trunk-00000001"},
+        {"channel": "SIP/alice-00000001"},
+        {"channel": "PJSIP/alice)},x-1"},
         {"channel": ""},
     ],
     ids=str,
-)  # fmt: skip
+)
 async def test_unverified_identity_is_asked_for_pin(pbx: FakePbx, claim: dict[str, str]) -> None:
     await pbx.app.create_box(owner=pbx.app.alice)
     handset = ScriptedHandset([OnSound(ENTER_PIN, HANG_UP)])

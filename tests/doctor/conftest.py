@@ -43,9 +43,12 @@ class FakeConsole:
     modules: list[str] = field(default_factory=lambda: [*REQUIRED_MODULES, "res_convert"])
     variables: dict[str, str] = field(
         default_factory=lambda: {
-            "IVR_SOUNDS_FOLDER": str(SOUNDS / "en"), "IVR_FASTAGI_ADDRESS": "127.0.0.1:4573", "IVR_SECRET": SECRET, "IVR_ACCOUNT": "",
+            "IVR_SOUNDS_FOLDER": str(SOUNDS / "en"),
+            "IVR_FASTAGI_ADDRESS": "127.0.0.1:4573",
+            "IVR_SECRET": SECRET,
+            "IVR_ACCOUNT": "",
         }
-    )  # fmt: skip
+    )
     endpoints: dict[str, bool] = field(default_factory=lambda: {"alice-desk": True})
     contexts: dict[str, str] = field(default_factory=lambda: {"ivr-check": DIALPLAN_CHECK})
     can_read: bool = True

@@ -87,8 +87,10 @@ class FaultRun:
             await self._hang_up()
         self.summary = self._expectations.summary(killed_s)
         settled = await self._wait_for_recovery()
-        boxes = {person.number: await self._request("messages", number=person.number) for person in self._phone_users}
-        greetings = await self._request("greetings", number=self._scenario.owner.number)
+        boxes = {
+            person.number: await self._request("list_messages", number=person.number) for person in self._phone_users
+        }
+        greetings = await self._request("list_greetings", number=self._scenario.owner.number)
         found = self._expectations.violations(boxes, killed_s, self._plan.killed_process, greetings)
         return [*too_early, *settled, *found]
 
@@ -131,13 +133,13 @@ class FaultRun:
 
     async def _is_recovered_early(self) -> bool:
         if self._expectations.greetings:
-            rows = await self._request("greetings", number=self._scenario.owner.number)
+            rows = await self._request("list_greetings", number=self._scenario.owner.number)
             said = self._expectations.greetings[-1].spoken.samples
             return any(contains_beginning(said, row["audio"][0]) for row in rows) and self._expectations.is_recording
         if not self._expectations.recordings:
             return False  # An introduction: its message is not there before it is sent.
         spoken = self._expectations.recordings[-1]
-        rows = await self._request("messages", number=spoken.box)
+        rows = await self._request("list_messages", number=spoken.box)
         return (
             any(contains_beginning(spoken.samples, row["audio"][-1]) for row in rows)
             and self._expectations.is_recording
@@ -152,7 +154,7 @@ class FaultRun:
     async def _wait_for_recovery(self) -> list[str]:
         """Wait until nothing is left to adopt."""
         deadline = monotonic() + RECOVERY_TIMEOUT_S
-        while takes := await self._request("takes"):
+        while takes := await self._request("list_takes"):
             if monotonic() > deadline:
                 return [f"{len(takes)} takes are still not adopted {RECOVERY_TIMEOUT_S:.0f} s after the call"]
             await asyncio.sleep(0.3)

@@ -204,5 +204,11 @@ class RecordGreeting(Scenario):
 
 
 SCENARIOS: tuple[type[Scenario], ...] = (
-    LeaveMessageAndHangUp, LeaveMessageAndSave, SaveMessage, DeleteMessage, ForwardMessage, ForwardWithIntro, RecordGreeting,
-)  # fmt: skip
+    LeaveMessageAndHangUp,
+    LeaveMessageAndSave,
+    SaveMessage,
+    DeleteMessage,
+    ForwardMessage,
+    ForwardWithIntro,
+    RecordGreeting,
+)

@@ -1,7 +1,7 @@
-"""An administrator who is the service's user, in a process of their own: arranges what a test needs, and looks.
+"""The admin process: prepares and inspects the data of a lab, as the service's user.
 
-Reads one JSON object a line, `{"do": "box", ...}`, and answers with one. Started once by each test process; everything
-goes through the same rooms as the `ivr` command.
+It reads one JSON object per line, such as `{"command": "create_box", ...}`, and answers each with one. Each test
+process starts one. Like the `ivr` command, it works through `App`.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ ACCOUNT = "lab"
 
 
 class AdminProcess:
-    """What can be asked for; each method is one `do`."""
+    """The commands. Each public method is one `command`."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
-    async def account(self) -> Account:
-        """The lab's account, made by whoever comes first."""
+    async def find_or_create_account(self) -> Account:
+        """The lab's account, created on first use."""
         try:
             return await self._app.directory.create_account(Account(name=ACCOUNT, realm="lab.example"))
         except Conflict:
             return await self._app.directory.find_account_by_name(ACCOUNT)
 
-    async def user(self, name: str, endpoint: bool = True) -> dict[str, Any]:
+    async def create_user(self, name: str, endpoint: bool = True) -> dict[str, Any]:
         """A user, whose phone is the endpoint of the same name."""
-        account = await self.account()
+        account = await self.find_or_create_account()
         user = await self._app.directory.create_user(User(name=name, account_id=account.id))
         if endpoint:
             await self._app.directory.add_endpoint(
@@ -52,7 +52,7 @@ class AdminProcess:
 
     async def add_endpoint(self, name: str, user: str) -> None:
         """One more phone of a user."""
-        owner = await self._app.directory.find_user_by_name((await self.account()).id, user)
+        owner = await self._app.directory.find_user_by_name((await self.find_or_create_account()).id, user)
         await self._app.directory.add_endpoint(
             Endpoint(system="asterisk", name=name, account_id=owner.account_id, user_id=owner.id)
         )
@@ -62,15 +62,15 @@ class AdminProcess:
         await self._app.directory.remove_endpoint("asterisk", name)
 
     async def update_user(self, name: str, **changes: Any) -> None:
-        user = await self._app.directory.find_user_by_name((await self.account()).id, name)
+        user = await self._app.directory.find_user_by_name((await self.find_or_create_account()).id, name)
         await self._app.directory.update_user(user.model_copy(update=changes))
 
-    async def box(self, **document: Any) -> str:
+    async def create_box(self, **document: Any) -> str:
         """A box, in whose greeting any key goes to the beep unless the test wants hunting; gives its id."""
         usual = {"name": "a box", "is_setup": True, "hunt": False}
-        return (await self._app.boxes.create(await self.account(), {**usual, **document})).id
+        return (await self._app.boxes.create(await self.find_or_create_account(), {**usual, **document})).id
 
-    async def recording(self, number: str, kind: str, file: str) -> None:
+    async def activate_recording(self, number: str, kind: str, file: str) -> None:
         """The WAV `file` comes into use as a greeting or a name of a box."""
         box, pcm = await self._box(number), wav.read_samples(Path(file))
         media_id = secrets.token_hex(16)
@@ -84,12 +84,12 @@ class AdminProcess:
     async def update_box(self, number: str, **changes: Any) -> None:
         await self._app.boxes.patch(await self._box(number), changes)
 
-    async def greeting(self, number: str) -> str | None:
+    async def find_greeting_path(self, number: str) -> str | None:
         """The file that callers of a box are greeted with; None: the generic sentence."""
         sound = await self._app.voicemail_services.greetings.find_greeting(await self._box(number))
         return str(sound.path) if sound else None
 
-    async def greetings(self, number: str) -> list[dict[str, Any]]:
+    async def list_greetings(self, number: str) -> list[dict[str, Any]]:
         """The greeting of a box that is in use, and the one that its owner is asked about."""
         box = await self._box(number)
         in_use = box.settings.media.unavailable
@@ -98,7 +98,7 @@ class AdminProcess:
         aside = [(take.id, False, take.path) for take in takes if take.purpose is RecordingPurpose.GREETING]
         return [{"id": id_, "in_use": is_used, "audio": [str(path)]} for id_, is_used, path in [*used, *aside]]
 
-    async def message(
+    async def create_message(
         self, number: str, file: str, caller: str, age_s: int, folder: str, announce: bool = False
     ) -> str:
         """The WAV `file` as a message; gives its id."""
@@ -109,21 +109,21 @@ class AdminProcess:
             await self._app.delivery.import_recording(box, pcm, Caller(caller), time, Folder(folder), notify=announce)
         ).id
 
-    async def messages(self, number: str) -> list[dict[str, Any]]:
+    async def list_messages(self, number: str) -> list[dict[str, Any]]:
         """All messages of a box, newest first, each with its audio files."""
         box = await self._box(number)
         found = await self._app.messages.list_page(box.id, None, 0, None, 1000)
         return [{**asdict(m), "audio": [str(path) for path in self._app.delivery.audio_paths(m)]} for m in found]
 
-    async def move(self, number: str, message: str, folder: str) -> None:
+    async def move_message(self, number: str, message: str, folder: str) -> None:
         await self._app.messages.move_to_folder(
             (await self._box(number)).id, message, Folder(folder), ChangeReason.API_REQUEST
         )
 
-    async def remove(self, number: str, message: str) -> None:
+    async def remove_message(self, number: str, message: str) -> None:
         await self._app.messages.soft_delete((await self._box(number)).id, [message])
 
-    async def outbox(self, number: str) -> list[str]:
+    async def list_outbox_kinds(self, number: str) -> list[str]:
         """The kinds of what still has to be done about a box."""
         box = await self._box(number)
         return [str(row.kind) for row in await self._app.outbox.list_tasks() if row.box_id == box.id]
@@ -134,10 +134,10 @@ class AdminProcess:
         token, _ = await self._app.tokens.create(box.account_id)
         return {"token": token, "account_id": box.account_id, "box_id": box.id}
 
-    async def takes(self) -> list[str]:
+    async def list_takes(self) -> list[str]:
         return [take.id for take in await self._app.voicemail_services.takes.list_unfinished()]
 
-    async def calls(self, channel: str) -> list[dict[str, Any]]:
+    async def list_calls(self, channel: str) -> list[dict[str, Any]]:
         """Records of calls whose channel name begins like this, oldest first."""
         sql = "SELECT channel, status, steps FROM calls WHERE channel LIKE ? || '-%' ORDER BY began_at"
         rows = await self._app.database.read(lambda c: c.execute(sql, (channel,)).fetchall())
@@ -157,7 +157,7 @@ class AdminProcess:
         return await self._app.database.read(count)
 
     async def _box(self, number: str) -> Mailbox:
-        box = await self._app.boxes.find_by_number((await self.account()).id, number)
+        box = await self._app.boxes.find_by_number((await self.find_or_create_account()).id, number)
         if box is None:
             raise NotFound(f"no box {number}")
         return box
@@ -166,15 +166,15 @@ class AdminProcess:
 async def main() -> None:
     loaded = settings.load()
     logging_setup.configure_logging(loaded.log)
-    clerk = AdminProcess(App(loaded).open())
+    admin = AdminProcess(App(loaded).open())
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
-        wanted = json.loads(line)
+        request = json.loads(line)
         try:
-            answer = {"ok": await getattr(clerk, wanted.pop("do"))(**wanted)}
+            response = {"ok": await getattr(admin, request.pop("command"))(**request)}
         except Exception as error:
-            answer = {"error": repr(error)}
-        print(json.dumps(answer, default=str), flush=True)
+            response = {"error": repr(error)}
+        print(json.dumps(response, default=str), flush=True)
 
 
 if __name__ == "__main__":

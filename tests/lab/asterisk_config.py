@@ -15,13 +15,47 @@ from tests.lab.transports import ServiceInstance
 ASTERISK_CONF = Path(__file__).parents[2] / "asterisk-conf"
 
 DISABLED_MODULES = (
-    "app_festival", "app_jack", "app_voicemail_odbc", "cdr_adaptive_odbc", "cdr_odbc", "cdr_pgsql", "cdr_radius",
-    "cdr_sqlite3_custom", "cdr_tds", "cel_odbc", "cel_pgsql", "cel_radius", "cel_sqlite3_custom", "cel_tds",
-    "chan_console", "chan_iax2", "chan_motif", "chan_unistim", "pbx_ael", "pbx_dundi", "pbx_lua", "res_ael_share",
-    "res_aeap", "res_calendar", "res_config_ldap", "res_config_odbc", "res_config_pgsql", "res_fax", "res_fax_spandsp",
-    "res_hep", "res_odbc", "res_phoneprov", "res_pjsip_phoneprov_provider", "res_prometheus", "res_smdi", "res_snmp",
-    "res_speech_aeap", "res_statsd", "res_stun_monitor", "res_xmpp",
-)  # fmt: skip
+    "app_festival",
+    "app_jack",
+    "app_voicemail_odbc",
+    "cdr_adaptive_odbc",
+    "cdr_odbc",
+    "cdr_pgsql",
+    "cdr_radius",
+    "cdr_sqlite3_custom",
+    "cdr_tds",
+    "cel_odbc",
+    "cel_pgsql",
+    "cel_radius",
+    "cel_sqlite3_custom",
+    "cel_tds",
+    "chan_console",
+    "chan_iax2",
+    "chan_motif",
+    "chan_unistim",
+    "pbx_ael",
+    "pbx_dundi",
+    "pbx_lua",
+    "res_ael_share",
+    "res_aeap",
+    "res_calendar",
+    "res_config_ldap",
+    "res_config_odbc",
+    "res_config_pgsql",
+    "res_fax",
+    "res_fax_spandsp",
+    "res_hep",
+    "res_odbc",
+    "res_phoneprov",
+    "res_pjsip_phoneprov_provider",
+    "res_prometheus",
+    "res_smdi",
+    "res_snmp",
+    "res_speech_aeap",
+    "res_statsd",
+    "res_stun_monitor",
+    "res_xmpp",
+)
 """Modules that would look for what a lab does not have."""
 
 AGI_PROGRAMS = "agi-bin"
@@ -80,9 +114,13 @@ def write(site: LabConfig, modules: Path) -> Path:
         "rtp.conf": ["[general]", f"rtpstart = {site.rtp_ports[0]}", f"rtpend = {site.rtp_ports[1]}"],
         "extensions.conf": _extensions_conf(site),
         "ivr/secret.conf": [
-            f"IVR_SECRET => {site.secret}", f"IVR_FASTAGI_ADDRESS => 127.0.0.1:{site.main_instance.port}", f"IVR_SOUNDS_FOLDER => {site.sounds}",
-            f"IVR_TAKES_FOLDER => {site.main_instance.data}/takes", f"IVR_TRANSPORT => {site.transport}",
-            f"{transports.APPS_VARIABLE} => {site.main_instance.name}", *_office_hours_extensions(),
+            f"IVR_SECRET => {site.secret}",
+            f"IVR_FASTAGI_ADDRESS => 127.0.0.1:{site.main_instance.port}",
+            f"IVR_SOUNDS_FOLDER => {site.sounds}",
+            f"IVR_TAKES_FOLDER => {site.main_instance.data}/takes",
+            f"IVR_TRANSPORT => {site.transport}",
+            f"{transports.APPS_VARIABLE} => {site.main_instance.name}",
+            *_office_hours_extensions(),
         ],
         "queues.conf": _queues_conf(),
         "pjsip.conf": _pjsip_conf(site),
@@ -91,7 +129,7 @@ def write(site: LabConfig, modules: Path) -> Path:
         "http.conf": ['#include "ivr/http.conf"'],
         "ari.conf": ['#include "ivr/ari.conf"', *(line for _, used in dialled for line in used)],
         "websocket_client.conf": [line for client, _ in dialled for line in client],
-    }  # fmt: skip
+    }
     for name, lines in files.items():
         (etc / name).write_text("\n".join(lines) + "\n")
     (etc / "ivr" / "manager.conf").write_text(_sample_manager_conf(site))
@@ -106,12 +144,22 @@ def write(site: LabConfig, modules: Path) -> Path:
 def _asterisk_conf(site: LabConfig, modules: Path) -> Iterable[str]:
     folder = site.folder
     return [
-        "[directories]", f"astetcdir => {folder}/etc", f"astmoddir => {modules}", "astvarlibdir => /var/lib/asterisk",
-        f"astdbdir => {folder}/db", f"astkeydir => {folder}/db", "astdatadir => /usr/share/asterisk",
-        f"astspooldir => {folder}/spool", f"astagidir => {folder}/{AGI_PROGRAMS}",
-        f"astrundir => {folder}/run", f"astlogdir => {folder}/log",
-        "[options]", "nofork = yes", "verbose = 3", "nocolor = yes",
-    ]  # fmt: skip
+        "[directories]",
+        f"astetcdir => {folder}/etc",
+        f"astmoddir => {modules}",
+        "astvarlibdir => /var/lib/asterisk",
+        f"astdbdir => {folder}/db",
+        f"astkeydir => {folder}/db",
+        "astdatadir => /usr/share/asterisk",
+        f"astspooldir => {folder}/spool",
+        f"astagidir => {folder}/{AGI_PROGRAMS}",
+        f"astrundir => {folder}/run",
+        f"astlogdir => {folder}/log",
+        "[options]",
+        "nofork = yes",
+        "verbose = 3",
+        "nocolor = yes",
+    ]
 
 
 def _manager_conf(site: LabConfig) -> Iterable[str]:
@@ -178,13 +226,15 @@ def _exit_contexts() -> Iterable[str]:
         # *90 and the number of a box: the dialplan goes on behind it and says how it ended, as a number.
         "[from-phones](+)",
         "exten => _*901XXX,1,Gosub(ivr-leave,s,1(number=${EXTEN:3}))",
-        *(f' same => n,ExecIf($["${{IVR_STATUS}}" = "{status}"]?Playback(${{IVR_SOUNDS_FOLDER}}/number/{number}))'
-          for number, status in enumerate(STATUS_PROMPTS, FIRST_STATUS_EXTENSION)),
+        *(
+            f' same => n,ExecIf($["${{IVR_STATUS}}" = "{status}"]?Playback(${{IVR_SOUNDS_FOLDER}}/number/{number}))'
+            for number, status in enumerate(STATUS_PROMPTS, FIRST_STATUS_EXTENSION)
+        ),
         " same => n,Hangup()",
         # *91: the same, for three seconds at most.
         "exten => _*911XXX,1,Gosub(ivr-leave,s,1(number=${EXTEN:3},max_message_length=3))",
         " same => n,Hangup()",
-    ]  # fmt: skip
+    ]
 
 
 STATUS_PROMPTS = ("DONE", "FULL", "NOMESSAGE", "EXIT", "NOBOX")
@@ -193,8 +243,10 @@ FIRST_STATUS_EXTENSION = 81
 
 def _playback_extension(extension: str, prompt: str) -> Iterable[str]:
     return [
-        f"exten => {extension},1,Answer()", f" same => n,Playback(${{IVR_SOUNDS_FOLDER}}/{prompt})", " same => n,Hangup()",
-    ]  # fmt: skip
+        f"exten => {extension},1,Answer()",
+        f" same => n,Playback(${{IVR_SOUNDS_FOLDER}}/{prompt})",
+        " same => n,Hangup()",
+    ]
 
 
 def _lagging_extensions(late_ms: int, late: ServiceInstance) -> Iterable[str]:
@@ -228,11 +280,22 @@ def _queues_conf() -> Iterable[str]:
     common = ["strategy = ringall", "context = ivr-queue-keys"]
     return [
         "[general]",
-        "[patient]", *common, "joinempty = yes", "leavewhenempty = no",
-        "[closed]", *common, "joinempty = no",
-        "[deserted]", *common, "joinempty = yes", "leavewhenempty = yes",
-        "[small]", *common, "joinempty = yes", "maxlen = 1",
-    ]  # fmt: skip
+        "[patient]",
+        *common,
+        "joinempty = yes",
+        "leavewhenempty = no",
+        "[closed]",
+        *common,
+        "joinempty = no",
+        "[deserted]",
+        *common,
+        "joinempty = yes",
+        "leavewhenempty = yes",
+        "[small]",
+        *common,
+        "joinempty = yes",
+        "maxlen = 1",
+    ]
 
 
 def _mailbox_entry_extensions() -> Iterable[str]:
@@ -294,13 +357,16 @@ def _app_voicemail_extensions() -> Iterable[str]:
             for n, options in enumerate(OPTIONS)
             for line in (f"exten => _*36{n}1XXX,1,Gosub(ivr-voicemail,s,1(${{EXTEN:4}}@lab,{options}))", *end)
         ),
-        "exten => _*371XXX1XXX,1,Gosub(ivr-voicemail,s,1(${EXTEN:3:4}@lab&${EXTEN:7}@lab,u))", *end,
+        "exten => _*371XXX1XXX,1,Gosub(ivr-voicemail,s,1(${EXTEN:3:4}@lab&${EXTEN:7}@lab,u))",
+        *end,
         # The same within a subroutine of the site's own, which the extension o comes back from.
         "exten => _*381XXX,1,Gosub(lab-sub,s,1(${EXTEN:3}))",
         " same => n,Playback(${IVR_SOUNDS_FOLDER}/weekday/5)",
         " same => n,Hangup()",
-        "exten => o,1,Playback(${IVR_SOUNDS_FOLDER}/month/1)", *end,
-        "exten => a,1,Playback(${IVR_SOUNDS_FOLDER}/month/2)", *end,
+        "exten => o,1,Playback(${IVR_SOUNDS_FOLDER}/month/1)",
+        *end,
+        "exten => a,1,Playback(${IVR_SOUNDS_FOLDER}/month/2)",
+        *end,
         "exten => h,1,NoOp(lab: ${CALLERID(num)} ended with VMSTATUS ${VMSTATUS})",
         "exten => _*391XXX,1,Gosub(ivr-voicemailmain,s,1(${EXTEN:3}@lab,s))",
         " same => n,Hangup()",
@@ -310,19 +376,22 @@ def _app_voicemail_extensions() -> Iterable[str]:
         "exten => o,1,Playback(${IVR_SOUNDS_FOLDER}/month/3)",
         " same => n,Return()",
         "[lab-digits]",
-        "exten => 5,1,Playback(${IVR_SOUNDS_FOLDER}/month/5)", *end,
+        "exten => 5,1,Playback(${IVR_SOUNDS_FOLDER}/month/5)",
+        *end,
         "[from-phones](+)",
-    ]  # fmt: skip
+    ]
 
 
 def _spare_extensions(n: int, spare: ServiceInstance) -> Iterable[str]:
     """*7, the place of a spare service, and the number of a box there; *7 and the place alone: one's own."""
     return [
-        f"exten => _*7{n:02}1XXX,1,Set(IVR_TAKES_FOLDER={spare.data}/takes)", *transports.select_service_lines(spare),
+        f"exten => _*7{n:02}1XXX,1,Set(IVR_TAKES_FOLDER={spare.data}/takes)",
+        *transports.select_service_lines(spare),
         " same => n,Set(IVR_ACCOUNT=lab)",
         " same => n,Gosub(ivr-leave,s,1(number=${EXTEN:4}))",
         " same => n,Hangup()",
-        f"exten => *7{n:02},1,Set(IVR_TAKES_FOLDER={spare.data}/takes)", *transports.select_service_lines(spare),
+        f"exten => *7{n:02},1,Set(IVR_TAKES_FOLDER={spare.data}/takes)",
+        *transports.select_service_lines(spare),
         " same => n,Gosub(ivr-check,s,1(single_mailbox_login=true))",
         " same => n,Hangup()",
         # Over ARI, *6: nobody, then the spare, then a second one of the same data; *5: whichever is faster.
@@ -337,7 +406,7 @@ def _spare_extensions(n: int, spare: ServiceInstance) -> Iterable[str]:
                 " same => n,Hangup()",
             )
         ),
-    ]  # fmt: skip
+    ]
 
 
 CONTRACT_AGI = "contract-agi"
@@ -346,14 +415,15 @@ CONTRACT_AGI = "contract-agi"
 def _contract_extensions(instance: ServiceInstance) -> Iterable[str]:
     """*60 and the number of a row: the transports' contract (tests/call/contract), by whichever road calls take."""
     return [
-        f"exten => _*601XXX,1,Set({VARIABLE}={VALUE})", *transports.select_service_lines(instance),
+        f"exten => _*601XXX,1,Set({VARIABLE}={VALUE})",
+        *transports.select_service_lines(instance),
         f" same => n,Set(IVR_AGI_PROGRAM={CONTRACT_AGI})",
         f" same => n,Set(IVR_TAKES_FOLDER={instance.data}/takes)",
         " same => n,Gosub(ivr-leave,s,1(number=${EXTEN:3}))",
         " same => n,Hangup()",
         f"[{CONTEXT}]",
         *_playback_extension(EXTENSION, "month/7"),
-    ]  # fmt: skip
+    ]
 
 
 def _pjsip_conf(site: LabConfig) -> Iterable[str]:

@@ -181,14 +181,16 @@ class Lab:
     def write_info(self) -> Path:
         """Write down what tests need to know; gives the file."""
         notes = LabInfo(
-            str(self.folder), self.site.sip_port, self.site.main_instance.port,
+            str(self.folder),
+            self.site.sip_port,
+            self.site.main_instance.port,
             {"0": self.environment, **{str(ms): late for ms, late in self._lagging_environments.items()}},
             [asdict(device) for device in self.site.devices],
             [self._environment(spare) for spare in self.site.spare_instances],
             self.asterisk.console_command(),
             f"http://127.0.0.1:{self.rest_port}",
             self.site.transport,
-        )  # fmt: skip
+        )
         path = self.folder / LAB_INFO_FILE
         path.write_text(json.dumps(asdict(notes)))
         return path
@@ -293,7 +295,7 @@ class Lab:
 
 
 def _require_readable_checkout() -> None:
-    """Raises `AsteriskUnavailable` where the service's user could not run the service, as in a home folder of root's."""
+    """Raise `AsteriskUnavailable` if the service's user cannot read the checkout, as in the home folder of root."""
     probe = [sys.executable, "-c", f"import ivr.cli.command; assert ivr.__file__.startswith({str(CHECKOUT)!r})"]
     try:
         subprocess.run(probe, check=True, capture_output=True, **as_service_user({"PYTHONPATH": str(CHECKOUT)}))

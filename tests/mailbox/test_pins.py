@@ -17,12 +17,22 @@ DIGITS = st.text("0123456789", min_size=4, max_size=6)
 @pytest.mark.parametrize(
     ("pin", "found"),
     [
-        ("123", PinWeakness.WRONG_LENGTH), ("1234567", PinWeakness.WRONG_LENGTH), ("12a4", PinWeakness.WRONG_LENGTH), ("", PinWeakness.WRONG_LENGTH),
-        ("١٢٣٤", PinWeakness.WRONG_LENGTH), ("0000", PinWeakness.REPEATED_DIGIT), ("555555", PinWeakness.REPEATED_DIGIT), ("1234", PinWeakness.SEQUENCE),
-        ("987654", PinWeakness.SEQUENCE), ("0123", PinWeakness.SEQUENCE), ("2001", PinWeakness.BOX_NUMBER), ("1379", None), ("1243", None),
+        ("123", PinWeakness.WRONG_LENGTH),
+        ("1234567", PinWeakness.WRONG_LENGTH),
+        ("12a4", PinWeakness.WRONG_LENGTH),
+        ("", PinWeakness.WRONG_LENGTH),
+        ("١٢٣٤", PinWeakness.WRONG_LENGTH),
+        ("0000", PinWeakness.REPEATED_DIGIT),
+        ("555555", PinWeakness.REPEATED_DIGIT),
+        ("1234", PinWeakness.SEQUENCE),
+        ("987654", PinWeakness.SEQUENCE),
+        ("0123", PinWeakness.SEQUENCE),
+        ("2001", PinWeakness.BOX_NUMBER),
+        ("1379", None),
+        ("1243", None),
         ("9012", None),
     ],
-)  # fmt: skip
+)
 def test_weak_pin_is_classified(pin: str, found: PinWeakness | None) -> None:
     assert find_weakness(pin, "2001", 6) is found
 

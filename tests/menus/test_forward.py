@@ -93,8 +93,13 @@ async def test_three_invalid_recipients_return_to_message_menu(app: AppFixture) 
     wrong: list[ScriptStep] = [Press("4711#", during=ENTER_BOX), Silence(), Press("1000#", during=ENTER_BOX)]
     phone = await s.run_forward(*wrong, HangUp(during="To save"))
     assert phone.texts[3:9] == [
-        ENTER_BOX, "That entry is not valid.", ENTER_BOX, "That entry is not valid.", ENTER_BOX, "That is your own mailbox.",
-    ]  # fmt: skip
+        ENTER_BOX,
+        "That entry is not valid.",
+        ENTER_BOX,
+        "That entry is not valid.",
+        ENTER_BOX,
+        "That is your own mailbox.",
+    ]
     assert phone.texts[9] == "I am sorry, there were too many failed tries. The message was not forwarded."
     assert phone.texts[10].startswith("To save, press one.")
     assert await app.folder_of(s.message) == "new"

@@ -34,8 +34,16 @@ JOURNEYS: dict[str, tuple[list[ScriptStep], dict[str, Any]]] = {
     ),
     "every folder": ([Press(key, during="To leave") for key in "123"], {"endpoint": "alice", "number": "1000"}),
     "forward with an intro": (
-        [Press("3", during="(message"), Press("1001#"), Press("1", during=FORWARD_MENU), Speak(2000),
-         Press("2", during=REVIEW), Press("3", during=REVIEW), Speak(1500), Press("1", during=REVIEW)],
+        [
+            Press("3", during="(message"),
+            Press("1001#"),
+            Press("1", during=FORWARD_MENU),
+            Speak(2000),
+            Press("2", during=REVIEW),
+            Press("3", during=REVIEW),
+            Speak(1500),
+            Press("1", during=REVIEW),
+        ],
         {"endpoint": "alice", "number": "1000"},
     ),
     "forward as it is": (
@@ -47,30 +55,52 @@ JOURNEYS: dict[str, tuple[list[ScriptStep], dict[str, Any]]] = {
         {"path": "leave", "number": "1001"},
     ),
     "leave an urgent message": (
-        [Speak(2000), Press("4", during=REVIEW), Press("3", during=REVIEW), Speak(1500), Press("4", during=REVIEW),
-         Press("1", during=REVIEW)],
+        [
+            Speak(2000),
+            Press("4", during=REVIEW),
+            Press("3", during=REVIEW),
+            Speak(1500),
+            Press("4", during=REVIEW),
+            Press("1", during=REVIEW),
+        ],
         {"path": "leave", "number": "1001"},
     ),
     "on to the operator": (
-        [Speak(2000), Press("0", during=REVIEW)], {"path": "leave", "number": "1001", "extensions": EXTENSIONS}
+        [Speak(2000), Press("0", during=REVIEW)],
+        {"path": "leave", "number": "1001", "extensions": EXTENSIONS},
     ),
     "hunt": (
-        [Press("555#"), Press("101#", during="dial it")], {"path": "leave", "number": "1001", "extensions": EXTENSIONS}
+        [Press("555#"), Press("101#", during="dial it")],
+        {"path": "leave", "number": "1001", "extensions": EXTENSIONS},
     ),
     "a full box": ([], {"path": "leave", "number": "1003"}),
     "an announcement": ([], {"path": "leave", "number": "1004"}),
     "call back": ([Press("9", during="(message")], {"endpoint": "alice", "number": "1000"}),
     "settings": (
-        [LOGGED_IN, *[Press(key, during=MENU) for key in ("9", "6", "5", "0")]], {"endpoint": "bob", "number": "1001"},
+        [LOGGED_IN, *[Press(key, during=MENU) for key in ("9", "6", "5", "0")]],
+        {"endpoint": "bob", "number": "1001"},
     ),
     "record a greeting": (
-        [LOGGED_IN, Press("1", during=MENU), Speak(2000), Press("2", during=ACCEPT_RECORDING), Press("3", during=ACCEPT_RECORDING), Speak(1500),
-         Press("1", during=ACCEPT_RECORDING)],
+        [
+            LOGGED_IN,
+            Press("1", during=MENU),
+            Speak(2000),
+            Press("2", during=ACCEPT_RECORDING),
+            Press("3", during=ACCEPT_RECORDING),
+            Speak(1500),
+            Press("1", during=ACCEPT_RECORDING),
+        ],
         {"endpoint": "bob", "number": "1001"},
     ),
     "a temporary greeting": (
-        [LOGGED_IN, Press("4", during=MENU), Speak(2000), Press("1", during=ACCEPT_RECORDING), Press("2#", during="how many days"),
-         Press("5", during=MENU)],
+        [
+            LOGGED_IN,
+            Press("4", during=MENU),
+            Speak(2000),
+            Press("1", during=ACCEPT_RECORDING),
+            Press("2#", during="how many days"),
+            Press("5", during=MENU),
+        ],
         {"endpoint": "bob", "number": "1001"},
     ),
     "a new pin": (
@@ -78,11 +108,16 @@ JOURNEYS: dict[str, tuple[list[ScriptStep], dict[str, Any]]] = {
         {"endpoint": "bob", "number": "1001"},
     ),
     "first use": (
-        [Press("2468#", during="new pin"), Press("2468#", during="again"), Speak(2000), Press("1", during=ACCEPT_RECORDING)],
+        [
+            Press("2468#", during="new pin"),
+            Press("2468#", during="again"),
+            Speak(2000),
+            Press("1", during=ACCEPT_RECORDING),
+        ],
         {"endpoint": "carol", "number": "1009"},
     ),
     "four silent rounds": ([Silence()] * 4, {"endpoint": "bob", "number": "1001"}),
-}  # fmt: skip
+}
 
 
 async def create_data(app: AppFixture) -> None:

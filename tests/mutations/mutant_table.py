@@ -12,92 +12,143 @@ MAIN = f"{MENUS}main_menu.py"
 MESSAGE = f"{MENUS}message_menu.py"
 SIGN_IN = f"{MENUS}sign_in.py"
 FORWARD = f"{MENUS}forward.py"
-MESSAGE_PLAYBACK = f"{MENUS}listening.py"
-CALL_HANDLER = f"{MENUS}reception.py"
 CALL_BACK = f"{MENUS}call_back.py"
-STORE = "ivr/mailbox/sqlite/"
-CALLER = f"{MENUS}caller.py"
-RECORD_GREETING = "return visit.owns(mailbox) and (wanted or mailbox.settings.announcement_only)"
 
 MUTANTS = (
     # Keys
-    Mutant("KP16", SIGN_IN, "self.mailroom.system.max_box_number_length", "1"),
-    Mutant("KP17", SIGN_IN, "self.mailroom.system.max_pin_length", "3"),
+    Mutant("KP16", "ivr/menus/sign_in.py", "self.services.system_settings.max_box_number_length", "1"),
+    Mutant("KP17", "ivr/menus/sign_in.py", "self.services.system_settings.max_pin_length", "3"),
     Mutant("KP18", MAIN, '"hear_new": Folder.NEW', '"hear_new": Folder.SAVED'),
     Mutant("KP19", MAIN, '"hear_saved": Folder.SAVED', '"hear_saved": Folder.DELETED'),
     Mutant("KP20", MAIN, 'case "configure" if not', 'case "exit" if not'),
     Mutant("KP21", MAIN, 'case "exit":', 'case "leave":'),
     Mutant("KP22", MAIN, "ROUNDS = 4", "ROUNDS = 3"),
-    Mutant("KP23", MESSAGE, "self._become(Folder.SAVED)", "self._become(Folder.NEW)"),
+    Mutant("KP23", "ivr/menus/message_menu.py", "_move_to_folder(Folder.SAVED,", "_move_to_folder(Folder.NEW,"),
     Mutant("KP24", MESSAGE, '"replay": self._replay', '"replay": self._next'),
     Mutant("KP26", MESSAGE, '"prev": self._previous', '"prev": self._next'),
     Mutant("KP27", MESSAGE, '{"rewind": self._envelope}', "{}"),
     Mutant("KP28", MESSAGE, '"next": self._next', '"next": self._keep'),
-    Mutant("KP29", MESSAGE, "self._become(Folder.DELETED)", "self._become(Folder.SAVED)"),
+    Mutant("KP29", "ivr/menus/message_menu.py", "_move_to_folder(Folder.DELETED,", "_move_to_folder(Folder.SAVED,"),
     Mutant("KP31", CALL_BACK, "return Status.BRANCH", "return Status.DONE"),
     Mutant("KP32", MESSAGE, " or message.id not in self.session.heard", ""),
     Mutant("KP33", MESSAGE, '"pause": self._pause', '"pause": self._envelope'),
     Mutant("KP35", FORWARD, '"plain": "forward-plain"', '"plain": "prepend"'),
     Mutant("KP36", FORWARD, "                    return False", "                    await self._forward_plain()"),
-    Mutant("KP37", FORWARD, 'self.sound("forward/intro")]', 'self.sound("forward/intro")], keys=""'),
+    Mutant("KP37", "ivr/menus/forward.py", 'self.render("forward/intro")]', 'self.render("forward/intro")], keys=""'),
     # Entry and signing in
     Mutant("E01", "ivr/call/arguments.py", '"": Action.LEAVE}', '"": Action.CHECK}'),
-    Mutant("E02", CALL_HANDLER, "else call.answer())", "else call.ring())"),
+    Mutant("E02", "ivr/menus/call_handler.py", "else call.answer())", "else call.send_progress())"),
     Mutant("E03", "ivr/menus/mailbox_lookup.py", "if user.voicemail_id and", "if not user.voicemail_id and"),
-    Mutant("E04", CALLER, "return NoSuchBox(visit)", "return SignIn(visit, None, named=True)"),
-    Mutant("E05", CALLER, RECORD_GREETING, "return False"),
-    Mutant("E06", CALLER, RECORD_GREETING, "return visit.owns(mailbox)"),
-    Mutant("E07", SIGN_IN, "return self.visit.owns(mailbox) and not asked_anyway", "return False"),
+    Mutant(
+        "E04",
+        "ivr/menus/caller_entry.py",
+        "return UnknownMailbox(call_context)",
+        "return SignIn(call_context, None, mailbox_specified=True)",
+    ),
+    Mutant(
+        "E05",
+        "ivr/menus/caller_entry.py",
+        "return call_context.is_owner(mailbox) and (check_owner or mailbox.settings.announcement_only)",
+        "return False",
+    ),
+    Mutant(
+        "E06",
+        "ivr/menus/caller_entry.py",
+        "return call_context.is_owner(mailbox) and (check_owner or mailbox.settings.announcement_only)",
+        "return call_context.is_owner(mailbox)",
+    ),
+    Mutant(
+        "E07", "ivr/menus/sign_in.py", "return self.call_context.is_owner(mailbox) and not pin_required", "return False"
+    ),
     Mutant("E08", SIGN_IN, "mailbox.settings.require_pin or ", ""),
-    Mutant("E09", SIGN_IN, " or mailbox.system.force_require_pin", ""),
-    Mutant("E10", SIGN_IN, "not await self.call.work(self.mailroom.pins.has_one(self._mailbox))", "False"),
-    Mutant("E11", SIGN_IN, "range(self.mailroom.system.max_login_attempts)", "range(9)"),
+    Mutant("E09", "ivr/menus/sign_in.py", " or mailbox.voicemail_settings.force_require_pin", ""),
+    Mutant(
+        "E10",
+        "ivr/menus/sign_in.py",
+        "not await self.call.run_while_listening(self.services.pins.has_pin(self._mailbox))",
+        "False",
+    ),
+    Mutant("E11", "ivr/menus/sign_in.py", "range(self.services.system_settings.max_login_attempts)", "range(9)"),
     Mutant("E12", SIGN_IN, '"login/wrong-pin"', '"login/wrong-pin" if self._mailbox else "entry/invalid"'),
     Mutant("E13", "ivr/call/base.py", "if len(digits) >= max_digits:", "if len(digits) > max_digits:"),
     # Main menu
     Mutant("M01", "ivr/prompts/english.py", '("count/and", *other)', "other"),
     Mutant("M02", MAIN, '"exit": True', '"exit": False'),
     Mutant("M03", MAIN, '"configure": not self.mailbox.settings.not_configurable', '"configure": True'),
-    Mutant("M04", CALL_HANDLER, "for opened in visit.opened:", "for opened in visit.opened[:0]:"),
-    Mutant("M05", MESSAGE, "True\n        return self._home", "True\n        return await self.goodbye()"),
+    Mutant("M04", "ivr/menus/call_handler.py", "in call_context.opened_mailboxes:", "in ():"),
+    Mutant(
+        "M05",
+        "ivr/menus/message_menu.py",
+        "short = True\n        return self._parent",
+        "short = True\n        return await self.say_goodbye()",
+    ),
     # Listening
     Mutant("L01", "ivr/storage/sqlite/message_rows.py", '("<", "DESC")', '("<", "ASC")'),
-    Mutant("L02", MESSAGE_PLAYBACK, "(Stage.NUMBER, Stage.AUDIO, Stage.ENVELOPE,", "(Stage.NUMBER, Stage.AUDIO,"),
+    Mutant(
+        "L02",
+        "ivr/menus/message_playback.py",
+        "(PlaybackStage.NUMBER, PlaybackStage.AUDIO, PlaybackStage.ENVELOPE,",
+        "(PlaybackStage.NUMBER, PlaybackStage.AUDIO,",
+    ),
     Mutant("L03", "ivr/mailbox/box_settings.py", '"skip" if self.skip_envelope else', ""),
-    Mutant("L04", MESSAGE_PLAYBACK, "(Stage.NUMBER, Stage.ENVELOPE, Stage.AUDIO,", "(Stage.NUMBER, Stage.AUDIO,"),
-    Mutant("L05", MESSAGE_PLAYBACK, '== "caller_and_time"', '== "caller"'),
-    Mutant("L06", MESSAGE, 'self.say("done/saved")', 'self.say("done/deleted")'),
-    Mutant("L07", MESSAGE_PLAYBACK, "self._go(0)", "self._go(1)"),
+    Mutant(
+        "L04",
+        "ivr/menus/message_playback.py",
+        "(PlaybackStage.NUMBER, PlaybackStage.ENVELOPE, PlaybackStage.AUDIO,",
+        "(PlaybackStage.NUMBER, PlaybackStage.AUDIO,",
+    ),
+    Mutant("L05", "ivr/menus/message_playback.py", '== "caller_and_time"', '== "caller"'),
+    Mutant("L06", "ivr/menus/message_menu.py", '"done/saved"', '"done/deleted"'),
+    Mutant("L07", "ivr/menus/message_playback.py", "self._go_to_stage(0)", "self._go_to_stage(1)"),
     Mutant("L08", FORWARD, "forward(self._message, self._destination))", "forward(self._message, self._mailbox))"),
     Mutant("L09", "ivr/mailbox/folder_cursor.py", "self._index = max(0, self._index - 1)", "self._index = 0"),
-    Mutant("L10", f"{MENUS}seek.py", "max(0, position_ms - step_ms)", "position_ms"),
-    Mutant("L11", MESSAGE, 'del self._does["fastforward"]', "pass"),
+    Mutant("L10", "ivr/menus/message_playback.py", "max(0, position_ms - step_ms)", "position_ms"),
+    Mutant("L11", "ivr/menus/message_menu.py", 'del self._actions["fastforward"]', "pass"),
     Mutant("L12", "ivr/storage/sqlite/messages.py", "if before.has_audio:", "if folder == Folder.NEW:"),
     Mutant("L13", CALL_BACK, '"[0-9]{1,15}"', '".*"'),
-    Mutant("L14", MESSAGE, "if self._listening.heard_to_the_end:", "if not self._listening.heard_to_the_end:"),
+    Mutant(
+        "L14", "ivr/menus/message_menu.py", "if self._playback.played_to_end:", "if not self._playback.played_to_end:"
+    ),
     Mutant("L15", MESSAGE, "INVALID_KEYS = 3", "INVALID_KEYS = 4"),
-    Mutant("L16", MESSAGE_PLAYBACK, "self.heard_to_the_end |= stage is Stage.AUDIO", "self.heard_to_the_end = True"),
+    Mutant(
+        "L16",
+        "ivr/menus/message_playback.py",
+        "self.played_to_end |= stage is PlaybackStage.AUDIO",
+        "self.played_to_end = True",
+    ),
     Mutant("L17", MESSAGE, "rewind(self.mailbox.settings.seek_duration_ms)", "rewind(10_000)"),
     # Forwarding
-    Mutant("F01", FORWARD, "if found.id == self._mailbox.id:", "if False:"),
+    Mutant("F01", "ivr/menus/forward.py", "if destination.id == self._mailbox.id:", "if False:"),
     Mutant("F02", FORWARD, "TRIES = 3", "TRIES = 5"),
     Mutant("F03", FORWARD, '== "prepend_forward"', '!= "prepend_forward"'),
     Mutant("F04", FORWARD, '"cancel": "back-to-messages"', '"cancel": "return-main-menu"'),
     Mutant("F05", "ivr/mailbox/delivery.py", "length_ms=copy.length_ms + intro_ms", "length_ms=copy.length_ms"),
-    Mutant("F06", FORWARD, "take, intro=False)", "take)"),
+    Mutant("F06", "ivr/menus/forward.py", "take, include_intro=False)", "take)"),
     Mutant("F07", MESSAGE, 'after_forward_action == "save"', 'after_forward_action != "save"'),
     Mutant("F08", FORWARD, 'self.say("done/forwarded")', 'self.say("done/saved")'),
     # Keys that can be changed
     Mutant("K01", "ivr/mailbox/key_map.py", '"rec_name": "record_name"', '"rec_name": "rec_name"'),
-    Mutant("K02", "ivr/mailbox/key_map.py", 'KeyBinding("message", "fastforward", "8")', 'KeyBinding("message", "fast_forward", "8")'),
+    Mutant(
+        "K02",
+        "ivr/mailbox/key_map.py",
+        'KeyBinding("message", "fastforward", "8")',
+        'KeyBinding("message", "fast_forward", "8")',
+    ),
     # Messages
     Mutant("R01", "ivr/storage/sqlite/messages.py", "(folder, before.folder, now,", "(folder, None, now,"),
-    Mutant("R02", "ivr/storage/records.py", "62_167_219_200", "0"),
+    Mutant("R02", "ivr/storage/records/messages.py", "62_167_219_200", "0"),
     Mutant("R03", "ivr/audio/wav.py", "// BYTES_PER_MS", "// 8"),
     Mutant("R04", "ivr/ids.py", "%Y%m", "%Y%d"),
     Mutant("R05", "ivr/mailbox/voicemail_settings.py", "int(now) - self.message_retention_duration * DAY_S", "0"),
-    Mutant("R06", "ivr/mailbox/delivery.py", "folder=Folder.NEW, folder_before", "folder=Folder.SAVED, folder_before"),
-    Mutant("R07", "ivr/storage/sqlite/message_rows.py", "WHERE id = ? AND box_id = ? AND", "WHERE id = ? AND ? != '' AND"),
+    Mutant(
+        "R06",
+        "ivr/mailbox/delivery.py",
+        "folder=Folder.NEW,\n            folder_before",
+        "folder=Folder.SAVED,\n            folder_before",
+    ),
+    Mutant(
+        "R07", "ivr/storage/sqlite/message_rows.py", "WHERE id = ? AND box_id = ? AND", "WHERE id = ? AND ? != '' AND"
+    ),
     Mutant("R08", "ivr/storage/sqlite/removal.py", "SET deleted_at = ?, revision", "SET stored_at = ?, revision"),
     # Tools and faults
     Mutant("TL02", "ivr/doctor/permissions.py", '"Unable to open output" in output', '"Unable to open" == output'),
@@ -106,13 +157,13 @@ MUTANTS = (
     Mutant("TL09", "ivr/doctor/console_parsers.py", 'pattern[-1] in ".!"', 'pattern[-1] in "!"'),
     Mutant("TL10", "ivr/doctor/host.py", "max(newest, EARLIEST_PLAUSIBLE_TIME)", "EARLIEST_PLAUSIBLE_TIME"),
     Mutant("TL11", f"{MENUS}menu.py", 'menu.call.journal.note("menu", name=name)', "pass"),
-    Mutant("TL12", "ivr/call/journal.py", "MASK if self._mask_enabled else note_key", "note_key"),
+    Mutant("TL12", "ivr/call/journal.py", "MASK if self._mask_enabled else key", "key"),
     Mutant("TL14", "ivr/cli/watch.py", '"on" if light.new else "off"', '"off" if light.new else "on"'),
-    Mutant("TL16", "ivr/install/steps.py", "if not path.exists() or self.overwrite:", "if path:"),
+    Mutant("TL16", "ivr/install/steps.py", "if not place.exists() or self.overwrite:", "if place:"),
     Mutant("FT03", "ivr/call/fastagi/server.py", "if len(self._connections) >= self._limits.max_calls:", "if False:"),
     Mutant("FT04", "ivr/call/fastagi/connection.py", 'elif line == "HANGUP":', 'elif line == "HANGUPS":'),
     Mutant("FT05", "ivr/call/fastagi/protocol.py", 'in "\\n\\r\\0"', 'in "\\0"'),
     Mutant("FT11", "ivr/mailbox/delivery.py", "await asyncio.to_thread(self._recordings.remove, target)", "pass"),
     *caller_mutants.MUTANTS,
     *api_mutants.MUTANTS,
-)  # fmt: skip
+)

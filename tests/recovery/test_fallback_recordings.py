@@ -110,11 +110,16 @@ async def test_fallback_recording_shorter_than_minimum_is_dropped(app: AppFixtur
 @pytest.mark.parametrize(
     "name",
     [
-        fallback_name(box="4711"), fallback_name(account="nobody"), "fallback-.wav", "fallback-demo-1000.wav",
+        fallback_name(box="4711"),
+        fallback_name(account="nobody"),
+        "fallback-.wav",
+        "fallback-demo-1000.wav",
         "fallback-demo-1000-2001-soon-1.wav",
-        "fallback-demo-../../etc-2001-1462881540-1.wav".replace("/", "_"), fallback_name(at=NOON + 400_000_000), fallback_name() + ".bak",
+        "fallback-demo-../../etc-2001-1462881540-1.wav".replace("/", "_"),
+        fallback_name(at=NOON + 400_000_000),
+        fallback_name() + ".bak",
     ],
-)  # fmt: skip
+)
 async def test_fallback_recording_without_box_is_kept_and_logged_once(app: AppFixture, name: str) -> None:
     await app.create_box()
     path = write_fallback_recording(app, name)

@@ -116,8 +116,11 @@ async def test_tombstone_holds_no_personal_data(app: AppFixture) -> None:
     await advance_days(app, 8)
     [stone] = await tombstones(app)
     assert (stone["id"], stone["box_id"], stone["account_id"], stone["kind"]) == (
-        message.id, box.id, app.account.id, "message",
-    )  # fmt: skip
+        message.id,
+        box.id,
+        app.account.id,
+        "message",
+    )
     assert stone["created_at"]
     assert stone["purged_at"]
     asked = await app.container.database.read(
@@ -222,9 +225,14 @@ async def test_a_box_goes_with_its_messages_greetings_and_pin(app: AppFixture) -
 
 async def insert_greeting(app: AppFixture, box_id: str, kind: MediaKind, age_s: int = 0) -> StoredMedia:
     media = StoredMedia(
-        id=app.container.delivery._ids.new_document_id(), account_id=app.account.id, box_id=box_id, kind=kind, length_ms=100,
-        bytes=1644, created_at=int(app.clock.now()) - age_s,
-    )  # fmt: skip
+        id=app.container.delivery._ids.new_document_id(),
+        account_id=app.account.id,
+        box_id=box_id,
+        kind=kind,
+        length_ms=100,
+        bytes=1644,
+        created_at=int(app.clock.now()) - age_s,
+    )
     app.container.recordings.write(wav.silence(100), app.container.recordings.media_path(app.account.id, media.id))
     await app.container.voicemail_services.greetings._store.add(media)
     return media
@@ -338,10 +346,11 @@ async def test_orphan_files_are_removed_after_a_week(app_on_current_date: AppFix
     await app.container.messages.soft_delete(box.id, [hidden.id])
     vm = audio_path(app, message).parent
     strays = [
-        vm / f"202601-{'1' * 32}.wav", vm / f".{message.id}.wav.part",
+        vm / f"202601-{'1' * 32}.wav",
+        vm / f".{message.id}.wav.part",
         folder / app.account.id / "media" / f"{'2' * 32}.wav",
         folder / "takes" / f"{'3' * 32}.wav",
-    ]  # fmt: skip
+    ]
     others = [vm / "notes-of-the-administrator.txt", folder / "takes" / "fallback-demo-1000-2001-1-1.wav"]
     (folder / app.account.id / "media").mkdir()
     for path in [*strays, *others]:

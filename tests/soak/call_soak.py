@@ -1,8 +1,8 @@
-"""`python -m tests.soak.call_soak [--calls N] [--transport T] [--seed N]`: N short calls over each transport, nothing left.
+"""`python -m tests.soak.call_soak [--calls N] [--transport T] [--seed N]`: N short calls over each transport.
 
-A real Asterisk, a service, and phones that call it, many at a time. After each transport the service must hold what it
-held before its first call: no task, file descriptor, thread or temporary file more, no record of a call that is over
-as one that goes on, and hardly any memory. Exit code 1 where it does, or where a call did not go through.
+Many phones call a service on a real Asterisk at the same time. After each transport the service must hold no more than
+before its first call: tasks, file descriptors, threads, temporary files, rows of live calls, and hardly any memory.
+Exit code 1 if it does, or if a call failed.
 """
 
 from __future__ import annotations
@@ -42,9 +42,13 @@ THREADS = 6
 """Threads of asyncio's own pool come when they are first needed."""
 SETTLE_TIMEOUT_S = 30
 BOX = {
-    "pin": PIN, "is_setup": True, "hunt": False, "skip_greeting": True, "skip_instructions": True,
+    "pin": PIN,
+    "is_setup": True,
+    "hunt": False,
+    "skip_greeting": True,
+    "skip_instructions": True,
     "new_messages_at_once": False,
-}  # fmt: skip
+}
 
 
 class CallSoak:
@@ -125,7 +129,7 @@ class CallSoak:
         return wrong
 
     def _call_counts(self) -> dict[str, Any]:
-        tally: dict[str, Any] = self._admin.request("tally")
+        tally: dict[str, Any] = self._admin.request("count_calls")
         return tally
 
 
@@ -173,8 +177,8 @@ async def run_all_transports(transports: list[str], calls: int, seed: int) -> in
         lab.start()
         desk = AdminClient(lab.environment)
         for device in devices:
-            user = desk.request("user", name=device.name)
-            desk.request("box", mailbox=device.number, owner_id=user["id"], **BOX)
+            user = desk.request("create_user", name=device.name)
+            desk.request("create_box", mailbox=device.number, owner_id=user["id"], **BOX)
         window = ResourceMonitor(lab.service.pid, port, [temporary, *(lab.data / name for name in MONITORED_FOLDERS)])
         for transport in transports:
             broke += await run_transport(lab, desk, transport, calls, Random(seed), window)

@@ -42,10 +42,15 @@ def _random_lines(random: Random) -> GarbagePeer:
 def _other_protocol(random: Random) -> GarbagePeer:
     opening = random.choice(
         [
-            b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 9 + b"\n",
-            b"SSH-2.0-x\r\n", b"OPTIONS sip:x SIP/2.0\r\n\r\n", b"Action: Login\r\n\r\n", b"EHLO x\r\n", b"\0" * 70_000,
+            b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+            b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" * 9 + b"\n",
+            b"SSH-2.0-x\r\n",
+            b"OPTIONS sip:x SIP/2.0\r\n\r\n",
+            b"Action: Login\r\n\r\n",
+            b"EHLO x\r\n",
+            b"\0" * 70_000,
         ]
-    )  # fmt: skip
+    )
     return GarbagePeer("another protocol", opening, (), _closing(random))
 
 
@@ -90,20 +95,32 @@ def _random_key_presses(random: Random) -> GarbagePeer:
 
 
 KINDS: tuple[Callable[[Random], GarbagePeer], ...] = (
-    _random_bytes, _random_lines, _other_protocol, _truncated_header, _corrupted_header, _unexpected_arguments, _overlong_line,
-    _unexpected_replies, _random_key_presses,
-)  # fmt: skip
+    _random_bytes,
+    _random_lines,
+    _other_protocol,
+    _truncated_header,
+    _corrupted_header,
+    _unexpected_arguments,
+    _overlong_line,
+    _unexpected_replies,
+    _random_key_presses,
+)
 
 
 def header(random: Random, more: tuple[bytes, ...] = ()) -> bytes:
     """A header block that is right, of an owner's phone or a stranger's."""
     channel = random.choice(["PJSIP/alice-00000001", "PJSIP/trunk-00000002", "Local/x@y-1;2"])
     lines = [
-        b"agi_network: yes", b"agi_network_script: " + random.choice([b"check", b"leave"]),
-        b"agi_channel: " + channel.encode(), b"agi_callerid: 5550100", b"agi_calleridname: unknown",
-        b"agi_language: en", b"agi_arg_1: account=demo", *more,
+        b"agi_network: yes",
+        b"agi_network_script: " + random.choice([b"check", b"leave"]),
+        b"agi_channel: " + channel.encode(),
+        b"agi_callerid: 5550100",
+        b"agi_calleridname: unknown",
+        b"agi_language: en",
+        b"agi_arg_1: account=demo",
+        *more,
         *random.choice([(), (b"agi_arg_20: number=1000",)]),
-    ]  # fmt: skip
+    ]
     return b"\n".join(lines) + b"\n\n"
 
 
@@ -125,21 +142,47 @@ def _valid_reply(random: Random) -> bytes | None:
 def _unexpected_reply(random: Random) -> bytes:
     return random.choice(
         [
-            b"HANGUP\n", b"\n", b"200\n", b"200 result=\n", b"200 result=-1 endpos=0\n", b"200 result=99999\n",
-            b"200 result=1 ()\n", b"200 result=1 (" + b"y" * random.choice([10, 9000]) + b")\n",
-            b"510 Invalid or unknown command\n", b"511 Command Not Permitted on a dead channel\n",
-            b"520-Invalid command syntax.\nUsage: x\n520 End of proper usage.\n", b"520-never ends\n",
-            b"200 result=0 endpos=-5\n", b"200 result=0 endpos=99999999999999999999\n", b"200 result=0\n200 result=0\n",
-            random.randbytes(random.randrange(1, 80)) + b"\n", b"100 result=0 Trying\n", b"200 result=\xff\xfe\n",
+            b"HANGUP\n",
+            b"\n",
+            b"200\n",
+            b"200 result=\n",
+            b"200 result=-1 endpos=0\n",
+            b"200 result=99999\n",
+            b"200 result=1 ()\n",
+            b"200 result=1 (" + b"y" * random.choice([10, 9000]) + b")\n",
+            b"510 Invalid or unknown command\n",
+            b"511 Command Not Permitted on a dead channel\n",
+            b"520-Invalid command syntax.\nUsage: x\n520 End of proper usage.\n",
+            b"520-never ends\n",
+            b"200 result=0 endpos=-5\n",
+            b"200 result=0 endpos=99999999999999999999\n",
+            b"200 result=0\n200 result=0\n",
+            random.randbytes(random.randrange(1, 80)) + b"\n",
+            b"100 result=0 Trying\n",
+            b"200 result=\xff\xfe\n",
         ]
-    )  # fmt: skip
+    )
 
 
 def _unexpected_word(random: Random) -> str:
     name = random.choice(
-        ["account", "number", "id", "var", "language", "reason", "max_message_length", "interdigit_timeout", "action",
-         "skip_module", "single_mailbox_login", "callerid_match_login", "colour", ""]
-    )  # fmt: skip
+        [
+            "account",
+            "number",
+            "id",
+            "var",
+            "language",
+            "reason",
+            "max_message_length",
+            "interdigit_timeout",
+            "action",
+            "skip_module",
+            "single_mailbox_login",
+            "callerid_match_login",
+            "colour",
+            "",
+        ]
+    )
     value = random.choice(
         [
             "",

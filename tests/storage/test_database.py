@@ -107,9 +107,21 @@ async def test_every_table_has_the_account_it_belongs_to(database: Database) -> 
 
     found = await database.read(tables)
     assert set(found) >= {
-        "accounts", "users", "endpoints", "box_numbers", "boxes", "folder_counters", "messages", "media", "secrets", "takes",
-        "outbox", "auth_attempts", "tokens", "calls",
-    }  # fmt: skip
+        "accounts",
+        "users",
+        "endpoints",
+        "box_numbers",
+        "boxes",
+        "folder_counters",
+        "messages",
+        "media",
+        "secrets",
+        "takes",
+        "outbox",
+        "auth_attempts",
+        "tokens",
+        "calls",
+    }
     assert [name for name, columns in found.items() if "account_id" not in columns] == []
 
 

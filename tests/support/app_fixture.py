@@ -99,9 +99,15 @@ class AppFixture:
         return await self.container.boxes.create(self.account, document)
 
     async def create_message(
-        self, mailbox: Mailbox, *, s: float = 5, folder: str = "new", age_s: float = 3600, caller: str = "2001",
+        self,
+        mailbox: Mailbox,
+        *,
+        s: float = 5,
+        folder: str = "new",
+        age_s: float = 3600,
+        caller: str = "2001",
         urgent: bool = False,
-    ) -> Message:  # fmt: skip
+    ) -> Message:
         """A message of `s` seconds, left `age_s` seconds ago."""
         pcm = b"\x01\x02" * int(s * 8000)
         time = int(self.clock.now() - age_s)
@@ -131,17 +137,29 @@ class AppFixture:
         return await self.container.messages.list_page(mailbox.id, None, 0, None, 1000)
 
     def new_call(
-        self, script: Iterable[ScriptStep] = (), *, endpoint: str | None = None, path: str = "check", caller: str = "5550100",
-        hang_up_at: int | None = None, is_diverted: bool = False, variables: dict[str, str] | None = None,
-        extensions: Iterable[tuple[str, str]] = (), **arguments: str,
-    ) -> ScriptedCall:  # fmt: skip
+        self,
+        script: Iterable[ScriptStep] = (),
+        *,
+        endpoint: str | None = None,
+        path: str = "check",
+        caller: str = "5550100",
+        hang_up_at: int | None = None,
+        is_diverted: bool = False,
+        variables: dict[str, str] | None = None,
+        extensions: Iterable[tuple[str, str]] = (),
+        **arguments: str,
+    ) -> ScriptedCall:
         """A call that is about to arrive, from `endpoint` (proven) or from outside, in a dialplan with `extensions`."""
         asked: Arguments
         asked, _ = parse(path, [f"{name}={value}" for name, value in {"account": "demo", **arguments}.items()])
         arrival = IncomingCall(
-            channel=f"PJSIP/{endpoint or 'trunk'}-00000001", uniqueid="1.1", arguments=asked, caller_number=caller,
-            endpoint=endpoint, forwarded=is_diverted,
-        )  # fmt: skip
+            channel=f"PJSIP/{endpoint or 'trunk'}-00000001",
+            uniqueid="1.1",
+            arguments=asked,
+            caller_number=caller,
+            endpoint=endpoint,
+            forwarded=is_diverted,
+        )
         phone = ScriptedCall(
             script, arrival, self.clock.monotonic, lambda ms: self.clock.advance(ms=ms), hang_up_at, variables
         )

@@ -1,4 +1,4 @@
-"""Somebody at the phone of an Asterisk that speaks ARI (tests/support/fake_ari_server.py), who follows the script of a row."""
+"""The caller at a phone of the fake ARI server (tests/support/fake_ari_server.py); follows the steps of a case."""
 
 from __future__ import annotations
 

@@ -41,17 +41,24 @@ class ContractCase:
 
     @property
     def caller_hangs_up(self) -> bool:
-        return any(isinstance(step, CallerHangUp) or (isinstance(step, CallerSpeak) and step.ended_by == "hang-up")
-                   for step in self.caller_steps)  # fmt: skip
+        return any(
+            isinstance(step, CallerHangUp) or (isinstance(step, CallerSpeak) and step.ended_by == "hang-up")
+            for step in self.caller_steps
+        )
 
 
 CASES: list[ContractCase] = []
 
 
 def contract_case(
-    sentence: str, *caller_steps: CallerStep, expected_audio: tuple[HeardRange, ...] | None = None, continues_in_dialplan: bool = False,
-    service_hangs_up: bool = False, heard_before_answer: tuple[str, ...] | None = None, answered: bool = True,
-) -> Callable[[CaseFunction], CaseFunction]:  # fmt: skip
+    sentence: str,
+    *caller_steps: CallerStep,
+    expected_audio: tuple[HeardRange, ...] | None = None,
+    continues_in_dialplan: bool = False,
+    service_hangs_up: bool = False,
+    heard_before_answer: tuple[str, ...] | None = None,
+    answered: bool = True,
+) -> Callable[[CaseFunction], CaseFunction]:
     def added(run: CaseFunction) -> CaseFunction:
         CASES.append(
             ContractCase(
@@ -328,10 +335,15 @@ async def hangup_before_every_operation(call: Call, stage: ContractFixture) -> N
         await call.play([stage["alpha"]])
     path = stage.take_path("after")
     for method in (
-        lambda: call.play([stage["alpha"]]), lambda: call.wait_for_key(100), lambda: call.collect_digits([stage["alpha"]], 4),
-        lambda: call.record(path, max_length_ms=1000, silence_ms=0), lambda: call.get_variable(VARIABLE),
-        lambda: call.extension_exists(CONTEXT, EXTENSION), lambda: call.continue_at(CONTEXT, EXTENSION), call.hang_up,
-    ):  # fmt: skip
+        lambda: call.play([stage["alpha"]]),
+        lambda: call.wait_for_key(100),
+        lambda: call.collect_digits([stage["alpha"]], 4),
+        lambda: call.record(path, max_length_ms=1000, silence_ms=0),
+        lambda: call.get_variable(VARIABLE),
+        lambda: call.extension_exists(CONTEXT, EXTENSION),
+        lambda: call.continue_at(CONTEXT, EXTENSION),
+        call.hang_up,
+    ):
         with pytest.raises(HungUp):
             await method()
     assert not path.exists()
@@ -412,16 +424,23 @@ async def second_answer_ignored(call: Call, stage: ContractFixture) -> None:
 # -- before the answer -------------------------------------------------------------------------------------------------
 
 
-@contract_case("a sound is heard before the answer, and the next behind it", heard_before_answer=("alpha",),
-     expected_audio=(("alpha", 0, 1), ("bravo", 0, 1)))  # fmt: skip
+@contract_case(
+    "a sound is heard before the answer, and the next behind it",
+    heard_before_answer=("alpha",),
+    expected_audio=(("alpha", 0, 1), ("bravo", 0, 1)),
+)
 async def sound_before_answer(call: Call, stage: ContractFixture) -> None:
     assert await call.play([stage["alpha"]]) == PlayResult(None, stage.position_ms("alpha"))
     await call.answer()
     assert await call.play([stage["bravo"]]) == PlayResult(None, stage.position_ms("bravo"))
 
 
-@contract_case("a key stops a sound before the answer, too", CallerPress("5", "alpha", 0.5), heard_before_answer=("alpha",),
-     expected_audio=(("alpha", 0, 0.5), ("bravo", 0, 1)))  # fmt: skip
+@contract_case(
+    "a key stops a sound before the answer, too",
+    CallerPress("5", "alpha", 0.5),
+    heard_before_answer=("alpha",),
+    expected_audio=(("alpha", 0, 0.5), ("bravo", 0, 1)),
+)
 async def key_before_answer(call: Call, stage: ContractFixture) -> None:
     played = await call.play([stage["alpha"]])
     assert (played.key, played.typed_ahead) == ("5", False)
@@ -463,16 +482,24 @@ async def hangup_before_answer(call: Call, stage: ContractFixture) -> None:
         await call.answer()
 
 
-@contract_case("a file that cannot be played before the answer is told, and the call goes on", heard_before_answer=("alpha",),
-     expected_audio=(("alpha", 0, 1),), answered=False)  # fmt: skip
+@contract_case(
+    "a file that cannot be played before the answer is told, and the call goes on",
+    heard_before_answer=("alpha",),
+    expected_audio=(("alpha", 0, 1),),
+    answered=False,
+)
 async def unplayable_sound_before_answer(call: Call, stage: ContractFixture) -> None:
     with pytest.raises(UnplayableSound):
         await call.play([Sound(stage.take_path("not-there"), 500, "nothing")])
     assert (await call.play([stage["alpha"]])).key is None
 
 
-@contract_case("what the dialplan is told before the answer can be read again", heard_before_answer=("alpha",), expected_audio=(("alpha", 0, 1),),
-     answered=False)  # fmt: skip
+@contract_case(
+    "what the dialplan is told before the answer can be read again",
+    heard_before_answer=("alpha",),
+    expected_audio=(("alpha", 0, 1),),
+    answered=False,
+)
 async def variable_set_before_answer(call: Call, stage: ContractFixture) -> None:
     await call.set_variable("CONTRACT_TOLD", "early")
     assert await call.get_variable("CONTRACT_TOLD") == "early"
@@ -503,8 +530,13 @@ async def service_hangs_up_before_answer(call: Call, stage: ContractFixture) -> 
         await call.hang_up()
 
 
-@contract_case("the dialplan goes on unanswered where it is told to", heard_before_answer=("alpha",), expected_audio=(("alpha", 0, 1),), continues_in_dialplan=True,
-     answered=False)  # fmt: skip
+@contract_case(
+    "the dialplan goes on unanswered where it is told to",
+    heard_before_answer=("alpha",),
+    expected_audio=(("alpha", 0, 1),),
+    continues_in_dialplan=True,
+    answered=False,
+)
 async def unanswered_call_continues_in_dialplan(call: Call, stage: ContractFixture) -> None:
     await call.play([stage["alpha"]])
     await call.continue_at(CONTEXT, EXTENSION)
