@@ -12,10 +12,10 @@ from ivr.api.dependencies import ApiServices
 from ivr.directory.models import Account
 from ivr.errors import Forbidden, NotFound, Unauthorized
 from ivr.mailbox.box_settings import BoxSettings
-from ivr.mailbox.listing import BoxQuery
+from ivr.mailbox.boxes import settings_from_record
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import VoicemailSettings
-from ivr.storage.records import Token, TokenKind
+from ivr.storage.records import BoxQuery, Token, TokenKind
 
 ADMIN_ONLY_FIELDS = ("owner_id", "mailbox", "aliases", "pin_secret_ref", "quota_mb", "not_configurable")
 """Fields of a box that its owner may not change."""
@@ -101,7 +101,7 @@ class Principal:
         box_ids: list[str] = []
         after = None
         while True:
-            query = BoxQuery(BOX_PAGE_SIZE, lambda box: self.can_access(box.settings), after)
+            query = BoxQuery(BOX_PAGE_SIZE, lambda box: self.can_access(settings_from_record(box.record)), after)
             page = await self.services.mailbox.lists.list_boxes(self.account.id, query)
             box_ids += [box.record.id for box in page.items]
             if (after := page.next_key) is None:

@@ -15,10 +15,9 @@ from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.bulk import BulkOperations
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.greeting_uploads import GreetingUploads
-from ivr.mailbox.listing import ListingStore
 from ivr.mailbox.renditions import AudioRenditions
 from ivr.mailbox.uploads import Uploads
-from ivr.storage.protocols import MessageStore
+from ivr.storage.protocols import ListingStore, MessageStore
 
 Network = IPv4Network | IPv6Network
 

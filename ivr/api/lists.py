@@ -14,9 +14,9 @@ from ivr.api.auth import Principal
 from ivr.api.envelope import success
 from ivr.api.query import ListQuery, encode_page_key
 from ivr.errors import InvalidPage, PageRequired
-from ivr.mailbox.listing import BoxQuery, BoxSummary, MessageQuery, MessageSummary, Page
+from ivr.mailbox.boxes import settings_from_record
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import Folder
+from ivr.storage.records import BoxQuery, BoxSummary, Folder, MessageQuery, MessageSummary, Page
 
 FetchPage = Callable[[Any, int], Awaitable[Page[Any, Any]]]
 """Fetches the page after a key, of at most so many rows."""
@@ -37,7 +37,7 @@ async def boxes_response(request: Request, principal: Principal, query: ListQuer
 
     def matches(box: BoxSummary) -> bool:
         return (
-            principal.can_access(box.settings)
+            (principal.user_id is None or principal.can_access(settings_from_record(box.record)))
             and query.created_range[0] <= box.created_at <= query.created_range[1]
             and query.matches({"id": box.record.id, **box.record.settings}, box.modified_at)
         )

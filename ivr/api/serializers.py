@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ivr.mailbox.boxes import to_document
+from ivr.mailbox.boxes import settings_from_record, to_document
 from ivr.mailbox.bulk import BulkResult
-from ivr.mailbox.listing import BoxSummary
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import Message
+from ivr.storage.records import BoxSummary, Message
 
 
 def box_document(mailbox: Mailbox) -> dict[str, Any]:
@@ -19,7 +18,7 @@ def box_document(mailbox: Mailbox) -> dict[str, Any]:
 
 def box_summary(summary: BoxSummary) -> dict[str, Any]:
     """Return a box as an item of a list."""
-    settings, counts = summary.settings, summary.counts
+    settings, counts = settings_from_record(summary.record), summary.counts
     document: dict[str, Any] = {"id": summary.record.id, "name": settings.name, "mailbox": settings.mailbox}
     if settings.owner_id:
         document["owner_id"] = settings.owner_id

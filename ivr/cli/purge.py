@@ -11,7 +11,7 @@ import typer
 from ivr.app import App
 from ivr.cli.support import JsonOption, exit_on_error, print_document, print_table, run_with_app
 from ivr.retention.consistency_check import ORPHAN_FILE
-from ivr.retention.rules import DueItem, RetentionRule
+from ivr.storage.records import DueItem, RetentionRule
 
 COLUMNS = ["what", "since", "account", "box", "id"]
 DRY_RUN_LIMIT = 1000

@@ -48,7 +48,7 @@ class Boxes:
     async def list_by_owner(self, user: User, account: Account, limit: int = 100) -> list[Mailbox]:
         """Boxes whose owner is that user of that account, by number."""
         rows = await self._store.list_by_owner(account.id, user.id, limit)
-        return [self._build_mailbox(row, account, user, _settings_from_record(row)) for row in rows]
+        return [self._build_mailbox(row, account, user, settings_from_record(row)) for row in rows]
 
     async def list_by_account(self, account_id: str) -> list[Mailbox]:
         """All boxes of an account, by number."""
@@ -140,7 +140,7 @@ class Boxes:
     # -- building ----------------------------------------------------------------------------------------------------
 
     async def _mailbox_from_record(self, row: BoxRecord) -> Mailbox:
-        settings = _settings_from_record(row)
+        settings = settings_from_record(row)
         account = await self._directory.account(row.account_id)
         return self._build_mailbox(row, account, await self._find_owner(settings), settings)
 
@@ -177,7 +177,8 @@ def to_document(settings: BoxSettings) -> dict[str, Any]:
     return settings.model_dump(mode="json", exclude_none=True)
 
 
-def _settings_from_record(row: BoxRecord) -> BoxSettings:
+def settings_from_record(row: BoxRecord) -> BoxSettings:
+    """Return the settings of a stored mailbox."""
     return BoxSettings.model_validate({"check_if_owner": None, "hunt": False, **row.settings})
 
 

@@ -12,8 +12,7 @@ from ivr.errors import InvalidFields
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.key_map import KeyMap, merge_layers
 from ivr.mailbox.voicemail_settings import VoicemailSettings
-
-MEGABYTE = 1_000_000
+from ivr.storage.records import MEGABYTE
 
 
 @dataclass(frozen=True)

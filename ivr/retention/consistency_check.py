@@ -17,8 +17,10 @@ import structlog
 from ivr.clock import Clock
 from ivr.directory.directory import Directory
 from ivr.mailbox.voicemail_settings import DAY_S
-from ivr.retention.rules import MediaDirectory, RetentionSettings, RetentionStore
+from ivr.retention.rules import RetentionSettings
 from ivr.storage.audio_folder import Recordings, StoredFile
+from ivr.storage.protocols import RetentionStore
+from ivr.storage.records import MediaDirectory
 
 FILES_PER_RUN = 500
 MESSAGES_PER_RUN = 200

@@ -18,9 +18,10 @@ from ivr.directory.directory import Directory
 from ivr.errors import IvrError
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.retention.consistency_check import ConsistencyCheck
-from ivr.retention.rules import ROW_AGE_RULES, DueItem, PendingUnlink, RetentionRule, RetentionSettings, RetentionStore
+from ivr.retention.rules import REPLACED_AUDIO_GRACE_S, ROW_AGE_RULES, RetentionSettings
 from ivr.storage.audio_folder import Recordings
-from ivr.storage.protocols import MessageStore
+from ivr.storage.protocols import MessageStore, RetentionStore
+from ivr.storage.records import DueItem, PendingUnlink, RetentionRule
 
 BATCH_SIZE = 100
 """Rows of one rule in one transaction: a few milliseconds of the writer."""
@@ -73,7 +74,7 @@ class RetentionWorker:
         tally = Counter() if tally is None else tally
         more = await self._hide_past_retention(tally)
         for rule in ROW_AGE_RULES:
-            done = await self._store.apply_rule(rule, rule.cutoff(self._clock.now(), self._settings), BATCH_SIZE)
+            done = await self._store.apply_rule(rule, self._settings.cutoff(rule, self._clock.now()), BATCH_SIZE)
             _log_applied(rule, done)
             tally[rule.value] += len(done)
             more |= len(done) == BATCH_SIZE
@@ -88,7 +89,7 @@ class RetentionWorker:
             not_before = self._voicemail_settings.merged_with(account.settings).retention_cutoff(now)
             found += await self._store.messages_past_retention(account.id, not_before, limit)
         for rule in ROW_AGE_RULES:
-            found += await self._store.find_due(rule, rule.cutoff(now, self._settings), limit)
+            found += await self._store.find_due(rule, self._settings.cutoff(rule, now), limit)
         return found
 
     async def _hide_past_retention(self, tally: Counter[str]) -> bool:
@@ -102,7 +103,9 @@ class RetentionWorker:
         return more
 
     async def _unlink_pending(self) -> bool:
-        leftovers = await self._store.pending_unlinks(BATCH_SIZE)
+        leftovers = await self._store.pending_unlinks(
+            BATCH_SIZE, replaced_before=int(self._clock.now()) - REPLACED_AUDIO_GRACE_S
+        )
         if leftovers:
             await asyncio.to_thread(self._unlink_files, leftovers)
             await self._store.mark_unlinked([one.id for one in leftovers])

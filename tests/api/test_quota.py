@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ivr.mailbox.mailbox import MEGABYTE, Mailbox
-from ivr.storage.records import FolderCounts
+from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.records import MEGABYTE, FolderCounts
 from tests.api.conftest import RestClient, data_files, tone
 from tests.support.app_fixture import AppFixture
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from ivr.errors import BoxFull, NotFound
 from ivr.mailbox.capacity import MIN_RECORDING_MS
-from ivr.mailbox.mailbox import MEGABYTE, Mailbox
-from ivr.storage.records import Caller, ChangeReason, Folder, MediaKind, Message
+from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.records import MEGABYTE, Caller, ChangeReason, Folder, MediaKind, Message
 from ivr.storage.sqlite import counters, message_rows
 from tests.storage.test_messages import insert_message
 from tests.support.app_fixture import NOON, AppFixture

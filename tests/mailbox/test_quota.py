@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from ivr.audio import wav
 from ivr.errors import BoxFull
 from ivr.mailbox.greetings import Greetings
-from ivr.mailbox.mailbox import MEGABYTE, Mailbox
+from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import TakeSource
-from ivr.storage.records import Caller, ChangeReason, Folder, Message, RecordingPurpose, Take
+from ivr.storage.records import MEGABYTE, Caller, ChangeReason, Folder, Message, RecordingPurpose, Take
 from tests.support.app_fixture import NOON, AppFixture
 
 DELIVERY_PATHS = ["copied", "moved", "forwarded", "brought", "brought back"]

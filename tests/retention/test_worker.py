@@ -18,13 +18,14 @@ from ivr.errors import NotFound, PastRetention
 from ivr.mailbox.takes import TakeSource
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.retention import consistency_check, worker
-from ivr.retention.rules import ROW_AGE_RULES, MediaDirectory
+from ivr.retention.rules import ROW_AGE_RULES
 from ivr.storage.records import (
     Caller,
     CallRecord,
     ChangeReason,
     Folder,
     FolderCounts,
+    MediaDirectory,
     MediaKind,
     Message,
     RecordingPurpose,
@@ -420,7 +421,7 @@ async def test_retention_queries_use_indexes(app: AppFixture) -> None:
         for rule in ROW_AGE_RULES:
             await store.find_due(rule, 1, 10)
         await store.messages_past_retention(app.account.id, 1, 10)
-        await store.pending_unlinks(10)
+        await store.pending_unlinks(10, replaced_before=1)
         await store.stored_audio("", 10)
         for shelf in MediaDirectory:
             await store.existing_ids(shelf, {"x"})

@@ -7,10 +7,9 @@ from functools import partial
 
 import pytest
 
-from ivr.mailbox import listing
-from ivr.mailbox.listing import BoxQuery, MessageQuery
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import Folder
+from ivr.storage import records as listing
+from ivr.storage.records import BoxQuery, Folder, MessageQuery
 from ivr.storage.sqlite import listing as sqlite
 from tests.storage.test_messages import query_plan
 from tests.support.app_fixture import NOON, AppFixture

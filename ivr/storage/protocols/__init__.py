@@ -13,8 +13,9 @@ from ivr.storage.protocols.directory import (
     SecretHashStore,
     TokenRecordStore,
 )
-from ivr.storage.protocols.mailbox import BoxStore, MediaStore, MessageStore, TakeStore, UploadStore
+from ivr.storage.protocols.mailbox import BoxStore, ListingStore, MediaStore, MessageStore, TakeStore, UploadStore
 from ivr.storage.protocols.outbox import MwiStore, OnCommit, OutboxStore, Transaction
+from ivr.storage.protocols.retention import RetentionStore
 
 __all__ = [
     "AttemptTransaction",
@@ -22,11 +23,13 @@ __all__ = [
     "BoxStore",
     "CallStore",
     "DirectoryStore",
+    "ListingStore",
     "MediaStore",
     "MessageStore",
     "MwiStore",
     "OnCommit",
     "OutboxStore",
+    "RetentionStore",
     "SecretHashStore",
     "TakeStore",
     "TokenRecordStore",

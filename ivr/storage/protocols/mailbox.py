@@ -11,13 +11,18 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ivr.storage.records import (
+    BoxQuery,
     BoxRecord,
+    BoxSummary,
     ChangeReason,
     Folder,
     FolderCounts,
     MediaKind,
     Message,
+    MessageQuery,
+    MessageSummary,
     OpenFolder,
+    Page,
     StoredMedia,
     Take,
 )
@@ -228,3 +233,20 @@ class MediaStore(Protocol):
 
     async def get(self, account_id: str, media_id: str) -> StoredMedia | None:
         """None where there is none of that id in the account, or no more."""
+
+
+class ListingStore(Protocol):
+    """Lists of messages and mailboxes, page by page."""
+
+    async def list_account_messages(
+        self, account_id: str, query: MessageQuery
+    ) -> Page[MessageSummary, tuple[int, str]]:
+        """Return a page of the messages of all mailboxes of an account, newest first unless `query.ascending`."""
+
+    async def list_box_messages(
+        self, box_ids: Sequence[str], query: MessageQuery
+    ) -> Page[MessageSummary, tuple[int, str]]:
+        """Return a page of the messages of these mailboxes, newest first unless `query.ascending`."""
+
+    async def list_boxes(self, account_id: str, query: BoxQuery) -> Page[BoxSummary, tuple[str, str]]:
+        """Return a page of the mailboxes of an account, with their counts."""

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+MEGABYTE = 1_000_000
+"""Bytes; the unit of `quota_mb`."""
+
 
 @dataclass(frozen=True, slots=True)
 class BoxRecord:

@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from ivr.mailbox.listing import MAX_ROWS_SCANNED, BoxQuery, BoxSummary, MessageQuery, MessageSummary, Page
-from ivr.storage.records import BoxRecord
+from ivr.storage.records import MAX_ROWS_SCANNED, BoxQuery, BoxRecord, BoxSummary, MessageQuery, MessageSummary, Page
 from ivr.storage.sqlite import counters, message_rows
 from ivr.storage.sqlite.database import Database
 

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 import structlog
 
 from ivr.errors import BoxFull
-from ivr.mailbox.mailbox import MEGABYTE
-from ivr.storage.records import Folder, Message
+from ivr.storage.records import MEGABYTE, Folder, Message
 from ivr.storage.sqlite import counters, message_rows, removal
 
 log = structlog.get_logger()

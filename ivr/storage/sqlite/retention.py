@@ -8,14 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import PurePosixPath
 
 from ivr.clock import Clock
-from ivr.retention.rules import (
-    REPLACED_AUDIO_GRACE_S,
-    DueItem,
-    MediaDirectory,
-    PendingUnlink,
-    RetentionRule,
-    StoredAudio,
-)
+from ivr.storage.records import DueItem, MediaDirectory, PendingUnlink, RetentionRule, StoredAudio
 from ivr.storage.sqlite import message_rows, removal
 from ivr.storage.sqlite.database import Database
 
@@ -77,12 +70,12 @@ class SqliteRetention:
 
         return await self._database.write(verb)
 
-    async def pending_unlinks(self, limit: int) -> list[PendingUnlink]:
+    async def pending_unlinks(self, limit: int, *, replaced_before: int) -> list[PendingUnlink]:
         sql = (
             "SELECT id, pending_unlinks FROM tombstones WHERE pending_unlinks IS NOT NULL AND (kind <> ? OR purged_at < ?)"
             " ORDER BY purged_at LIMIT ?"
         )
-        values = (removal.REPLACED_AUDIO, int(self._clock.now()) - REPLACED_AUDIO_GRACE_S, limit)
+        values = (removal.REPLACED_AUDIO, replaced_before, limit)
         found = await self._database.read(lambda c: c.execute(sql, values).fetchall())
         return [
             PendingUnlink(row["id"], tuple(map(PurePosixPath, json.loads(row["pending_unlinks"])))) for row in found
