@@ -26,7 +26,9 @@ def create(
 
     async def job(app: App) -> None:
         account = _validate({"name": name, "realm": realm, "language": language, "timezone": timezone})
-        print_document((await app.directory.create_account(account)).model_dump(), as_json)
+        created = await app.directory.create_account(account)
+        print_document(created.model_dump(), as_json)
+        typer.echo(await _outside_calls_hint(app, created), err=True)
 
     run_with_app(job)
 
@@ -93,3 +95,16 @@ def merge_value(before: object, value: object) -> object:
 def _validate(document: dict[str, object]) -> Account:
     with report_violations():
         return Account.model_validate(document)
+
+
+async def _outside_calls_hint(app: App, created: Account) -> str:
+    """Return which account calls of trunks and unlisted phones belong to, and what to do about it."""
+    accounts = await app.directory.accounts()
+    if len(accounts) == 1:
+        return f"Calls from outside belong to {created.name}: it is the only account."
+    return (
+        "There are several accounts, so that calls from trunks and unlisted phones belong to none by themselves. "
+        "In the context of the trunk, in front of Gosub(ivr-leave,...) and the like:\n"
+        f" same => n,Set(IVR_ACCOUNT={created.name})\n"
+        f"or name the account with the mailbox: 1000@{created.name}"
+    )

@@ -45,6 +45,11 @@ class Directory:
         """Return all accounts, by name."""
         return [_account(record) for record in await self._store.accounts(include_deleted=include_deleted)]
 
+    async def single_account(self) -> Account | None:
+        """Return the account of an installation that has exactly one, else None."""
+        record = await self._store.single_account()
+        return _account(record) if record else None
+
     async def update_account(self, account: Account) -> Account:
         """Store a changed account and return it with its new revision. Raises `NotFound`, `Conflict`."""
         await self._store.update_account(_account_record(account))

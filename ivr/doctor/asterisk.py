@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,6 +145,35 @@ def check_dialplan(asterisk: AsteriskContext) -> Iterator[Finding]:
         yield ok("dialplan", ways.get(transport or "", f"it calls the service at {host}"))
 
 
+NAMED_ACCOUNT = re.compile(r"IVR_ACCOUNT=\w|account=\w|@\w+[,)&]")
+"""A line of a site's dialplan that says whose calls these are."""
+
+
+def check_account(asterisk: AsteriskContext) -> Iterator[Finding]:
+    """Whether calls of trunks and of phones without a user belong to an account."""
+    snapshot, name = asterisk.installation.snapshot, asterisk.variables.get("IVR_ACCOUNT", "")
+    if snapshot is None:
+        return
+    accounts = snapshot.accounts
+    names = ", ".join(account.name for account in accounts)
+    remedy = f"IVR_ACCOUNT => one of {names}, in /etc/asterisk/ivr/secret.conf; then: asterisk -rx 'dialplan reload'"
+    if not accounts:
+        yield warning("account", "there is no account yet: every call is refused", "ivr account create NAME")
+    elif name and not any(name in (account.id, account.name, account.realm) for account in accounts):
+        yield problem(
+            "account", f"IVR_ACCOUNT is {name!r}, which is no account: calls from outside are refused", remedy
+        )
+    elif not name and len(accounts) > 1:
+        what = (
+            "IVR_ACCOUNT is empty, and there are several accounts: calls from outside are refused unless the dialplan"
+        )
+        yield warning("account", f"{what} names one (account=NAME, or 1000@NAME)", remedy)
+    else:
+        yield ok(
+            "account", f"calls from outside belong to {name or names}" if name or len(accounts) == 1 else "by dialplan"
+        )
+
+
 def _transport_problem(transport: str | None, asterisk: AsteriskContext) -> Finding | None:
     """What is wrong with the road that calls take; FastAGI needs no more than its address."""
     if transport == "ari":
@@ -187,6 +217,7 @@ ASTERISK_CHECKS = (
     check_modules,
     check_secret,
     check_dialplan,
+    check_account,
     check_permissions,
     check_fallback_prompt,
     check_endpoints,

@@ -14,6 +14,7 @@ from ivr.app import App
 from ivr.clock import Clock, SystemClock
 from ivr.directory.models import Account, Endpoint, User
 from ivr.doctor.console import AsteriskConsole
+from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.settings import Settings
 
@@ -30,6 +31,7 @@ class HostInfo:
     connect: Callable[[str, int], socket.socket] = lambda host, port: socket.create_connection(
         (host, port), timeout=CONNECT_TIMEOUT_S
     )
+    find_asterisk_start: Callable[[], AsteriskStart | None] = lambda: find_asterisk_start(Path("/"))
 
 
 @dataclass(frozen=True, slots=True)

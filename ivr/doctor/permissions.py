@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
@@ -40,18 +41,12 @@ def check_permissions(asterisk: AsteriskContext) -> Iterator[Finding]:
 
 def _permission_finding(asterisk: AsteriskContext, output: str, recording: Path) -> Finding:
     folder = asterisk.installation.data_folder
-    group = folder.stat().st_gid
-    join = f"put Asterisk's user into group {group}: usermod -aG '#{group}' asterisk"
     if "Unable to open input" in output:
         what = f"Asterisk cannot read {folder}: neither prompts nor messages are heard"
-        return problem(
-            "asterisk's rights",
-            what,
-            f"{join}, and restart it; it must see {folder} at this same path",
-        )
+        return problem("asterisk's rights", what, _group_remedy(asterisk, folder))
     if "Unable to open output" in output:
         what = f"Asterisk cannot write into {recording.parent}: nobody can leave a message"
-        return problem("asterisk's rights", what, f"chmod 2770 {recording.parent}; {join}, and restart it")
+        return problem("asterisk's rights", what, f"chmod 2770 {recording.parent}; {_group_remedy(asterisk, folder)}")
     if "Converted" not in output:
         what = (
             f"Asterisk could not be asked to read and write: {output.strip().splitlines()[-1] if output else 'silence'}"
@@ -64,6 +59,33 @@ def _permission_finding(asterisk: AsteriskContext, output: str, recording: Path)
             what = f"what Asterisk records, the service cannot read: {error.strerror}"
             return problem("asterisk's rights", what, f"chmod g+s {recording.parent}; umask = 007 in asterisk.conf")
     return ok("asterisk's rights", f"Asterisk reads {folder} and records into {recording.parent}")
+
+
+def _group_remedy(asterisk: AsteriskContext, folder: Path) -> str:
+    """Return the commands that give Asterisk's process the group of the data folder."""
+    gid = folder.stat().st_gid
+    start = asterisk.installation.host.find_asterisk_start()
+    if start and start.run_group and gid not in start.process_groups:
+        return (
+            f"Asterisk was started with -G {start.run_group} ({start.source}) and has no other group: run 'ivr install', "
+            f"which shares the group {start.run_group}; then: systemctl restart ivr"
+        )
+    if start and gid in start.process_groups:
+        return f"chmod 2750 {folder}; every folder above it needs mode o+x; Asterisk must see it at this same path"
+    user = (start and start.user) or "asterisk"
+    group = _find_group(gid)
+    if group is None:
+        return f"no group has the number {gid}: run 'ivr install', then: systemctl restart asterisk ivr"
+    if user in group.gr_mem:
+        return f"{user} came into the group {group.gr_name} after Asterisk was started: systemctl restart asterisk"
+    return f"usermod -aG {group.gr_name} {user}; systemctl restart asterisk; it must see {folder} at this same path"
+
+
+def _find_group(gid: int) -> grp.struct_group | None:
+    try:
+        return grp.getgrgid(gid)
+    except KeyError:
+        return None
 
 
 def _delete_files(folder: Path, *files: Path) -> None:

@@ -116,12 +116,15 @@ class CallHandler:
         return await directory.user_of_endpoint(self._services.asterisk_name, endpoint) if endpoint else None
 
     async def _find_account(self, call: Call, user: User | None) -> Account | None:
-        """Return the account that the dialplan names, else that of the endpoint's user."""
-        name = call.incoming.arguments.account
+        """Return the account that the dialplan names, else that of the endpoint's user, else the only one there is.
+
+        Calls of trunks and of phones without a user come without both.
+        """
+        directory, name = self._services.directory, call.incoming.arguments.account
         try:
             if name:
-                return await self._services.directory.find_account_by_name(name)
-            return await self._services.directory.account(user.account_id) if user else None
+                return await directory.find_account_by_name(name)
+            return await (directory.account(user.account_id) if user else directory.single_account())
         except NotFound as error:
             log.error("call.account_not_found", channel=call.incoming.channel, error=str(error))
             return None

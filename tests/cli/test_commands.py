@@ -254,3 +254,8 @@ def test_adding_message_to_full_box_fails_and_stores_nothing(populated_ivr: Ivr,
     populated_ivr("message", "delete", "1000", added["id"])
     populated_ivr("box", "set", "1000", "quota_mb=1")
     assert "no room" in populated_ivr("message", "restore", "1000", added["id"], fails=4).stderr
+
+
+def test_account_create_says_whose_calls_from_outside_are(ivr: Ivr) -> None:
+    assert "Calls from outside belong to acme" in ivr("account", "create", "acme").stderr
+    assert "Set(IVR_ACCOUNT=second)" in ivr("account", "create", "second").stderr

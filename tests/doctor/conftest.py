@@ -77,6 +77,8 @@ class FakeConsole:
                 return (
                     "".join(f"   {name}={value}\n" for name, value in self.variables.items()) + "    -- 4 variable(s)\n"
                 )
+            case ["dialplan", "show"]:
+                return "\n".join(self.contexts.values())
             case ["dialplan", "show", context]:
                 gone = f"There is no existence of '{context}' context\nCommand 'dialplan show {context}' failed.\n"
                 return self.contexts.get(context, gone)
@@ -117,7 +119,9 @@ class DoctorFixture:
         self.settings: dict[str, Any] = {"asterisk": {"secret": SECRET}, "sounds": {"folder": SOUNDS}}
         self.config: Path | None = folder.parent / "ivr.toml"
         self.config.touch(0o640)
-        self.host = HostInfo(FakeClock(TODAY), lambda _: 2**40, lambda name: f"/usr/bin/{name}", self._service)
+        self.host = HostInfo(
+            FakeClock(TODAY), lambda _: 2**40, lambda name: f"/usr/bin/{name}", self._service, lambda: None
+        )
         self.service: Callable[[], bytes] = lambda: b"SET VARIABLE IVR_STATUS SKIPPED\n"
         self.rest_response = True
         account = Account(id="a", name="demo", timezone="Europe/Berlin")

@@ -10,6 +10,7 @@ import pytest
 
 from ivr.directory.models import Account, User
 from ivr.doctor.finding import Level
+from ivr.install.asterisk_start import AsteriskStart
 from ivr.mailbox.box_settings import BoxSettings
 from tests.doctor.conftest import SECRET, TODAY, DoctorFixture
 from tests.support.app_fixture import FakeClock
@@ -22,7 +23,7 @@ def test_healthy_installation_has_no_findings(doctor: DoctorFixture) -> None:
     assert complaints == []
     assert {f.check for f in doctor.findings()} == {
         "config", "data folder", "database", "sounds", "clock", "time zones", "disk", "ffmpeg", "service", "asterisk",
-        "modules", "secret", "dialplan", "asterisk's rights", "endpoints", "AMI", "REST",
+        "modules", "secret", "dialplan", "account", "asterisk's rights", "endpoints", "AMI", "REST",
     }  # fmt: skip
 
 
@@ -299,6 +300,38 @@ def test_fallback_folder_mismatch_is_reported(doctor: DoctorFixture) -> None:
 def test_folder_unreadable_by_asterisk_is_reported(doctor: DoctorFixture) -> None:
     doctor.asterisk.can_read = False
     doctor.assert_finding("neither prompts nor messages are heard", "usermod -aG")
+
+
+def test_asterisk_that_drops_its_groups_is_reported_with_a_remedy_that_works(doctor: DoctorFixture) -> None:
+    """usermod changes nothing for an Asterisk that was started with -G."""
+    doctor.asterisk.can_read = False
+    start = AsteriskStart("the running process 4711", "asterisk", "asterisk", frozenset({101}))
+    doctor.change_host(find_asterisk_start=lambda: start)
+    doctor.assert_finding(
+        "neither prompts nor messages are heard", "started with -G asterisk (the running process 4711)"
+    )
+    assert not any("usermod" in finding.remedy for finding in doctor.findings())
+
+
+def test_asterisk_in_the_group_is_told_of_the_folders_mode(doctor: DoctorFixture) -> None:
+    doctor.asterisk.can_read = False
+    start = AsteriskStart("the running process 4711", process_groups=frozenset({doctor.folder.stat().st_gid}))
+    doctor.change_host(find_asterisk_start=lambda: start)
+    doctor.assert_finding("neither prompts nor messages are heard", "chmod 2750")
+
+
+def test_calls_from_outside_without_an_account_are_reported(doctor: DoctorFixture) -> None:
+    second = Account(id="b", name="second")
+    assert doctor.record_counts
+    doctor.change_records(accounts=[*doctor.record_counts.accounts, second])
+    doctor.assert_finding("the dialplan names none", "Set(IVR_ACCOUNT=NAME)", Level.WARNING)
+    doctor.asterisk.contexts["from-trunk"] = "'_X.' => 1. Set(IVR_ACCOUNT=second)  [extensions.conf:3]"
+    assert not any(finding.check == "account" and finding.remedy for finding in doctor.findings())
+
+
+def test_an_account_that_does_not_exist_is_reported(doctor: DoctorFixture) -> None:
+    doctor.asterisk.variables["IVR_ACCOUNT"] = "nobody"
+    doctor.assert_finding("'nobody', which is no account", "IVR_ACCOUNT => one of demo")
 
 
 def test_folder_unwritable_by_asterisk_is_reported(doctor: DoctorFixture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ivr.directory.models import Account
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import Press
 
@@ -90,11 +91,24 @@ async def test_the_account_is_that_of_the_phone_where_the_dialplan_names_none(ap
     assert (await app.run_call(endpoint="alice", number="1000", account="")).texts[0] == NO_MESSAGES
 
 
-async def test_call_without_account_is_rejected(app: AppFixture) -> None:
-    for account in ("", "nobody"):
-        phone = await app.run_call(number="1000", account=account)
-        assert phone.texts == ["I am sorry, this phone is not set up for voicemail."]
-        assert phone.status == "NOACCOUNT"
+async def test_a_call_from_outside_belongs_to_the_only_account(app: AppFixture) -> None:
+    """A trunk and an unlisted phone name no account and have no user."""
+    await app.create_box("1000", owner=app.alice)
+    assert "not available" in (await app.run_call(path="leave", number="1000", account="")).texts[0]
+
+
+async def test_a_call_from_outside_is_rejected_where_several_accounts_could_be_meant(app: AppFixture) -> None:
+    await app.create_box("1000", owner=app.alice)
+    await app.container.directory.create_account(Account(name="second"))
+    phone = await app.run_call(path="leave", number="1000", account="")
+    assert phone.texts == ["I am sorry, this phone is not set up for voicemail."]
+    assert phone.status == "NOACCOUNT"
+
+
+async def test_a_call_for_an_account_that_does_not_exist_is_rejected(app: AppFixture) -> None:
+    phone = await app.run_call(number="1000", account="nobody")
+    assert phone.texts == ["I am sorry, this phone is not set up for voicemail."]
+    assert phone.status == "NOACCOUNT"
 
 
 async def test_foreign_action_passes_unanswered(app: AppFixture) -> None:

@@ -25,6 +25,9 @@ class DirectoryStore(Protocol):
     async def accounts(self, *, include_deleted: bool = False) -> list[AccountRecord]:
         """Return all accounts, by name."""
 
+    async def single_account(self) -> AccountRecord | None:
+        """Return the account of an installation that has exactly one, else None."""
+
     async def update_account(self, account: AccountRecord) -> None:
         """Store the changed account with the next revision. Raises `NotFound`, `Conflict`."""
 

@@ -45,6 +45,10 @@ class SqliteDirectory:
         sql = f"SELECT * FROM accounts {'' if include_deleted else f'WHERE {NOT_DELETED}'} ORDER BY name"
         return [_account_from_row(row) for row in await self._fetch_all(sql)]
 
+    async def single_account(self) -> AccountRecord | None:
+        rows = await self._fetch_all(f"SELECT * FROM accounts WHERE {NOT_DELETED} LIMIT 2")
+        return _account_from_row(rows[0]) if len(rows) == 1 else None
+
     async def update_account(self, account: AccountRecord) -> None:
         columns = _account_columns(account)
         await self._update("accounts", account.id, columns, f"the name {account.name!r} is taken")
