@@ -1,4 +1,4 @@
-"""The program `ivr-agi`, which Asterisk starts for a call: AGI(ivr-agi,check,...) or AGI(ivr-agi,leave,...)."""
+"""Entry point of `ivr-agi`, which Asterisk starts for each call: AGI(ivr-agi,check,...) or AGI(ivr-agi,leave,...)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import sys
 
 
 def main() -> None:
-    """The entry point. The caller waits from here on, so nothing is imported that a call has no need of."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Asterisk's word for a hang-up; pyst2 minds it from its start on.
-    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # structlog takes it where it can get it.
+    """Serve the call on standard input and output. The caller waits, so only what a call needs is imported."""
+    signal.signal(
+        signal.SIGHUP, signal.SIG_IGN
+    )  # Asterisk sends it at a hang-up; pyst2 handles it once it has started.
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # structlog imports it if it is installed.
     from ivr.service.agi_process import run
 
     sys.exit(run(sys.argv[1:]))

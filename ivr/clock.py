@@ -1,4 +1,4 @@
-"""The time of day and the time that passes, given to whatever needs them."""
+"""The clock: wall time and monotonic time, passed in wherever time matters, so that tests can control it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Where the time comes from."""
+    """A source of time."""
 
     def now(self) -> float:
-        """Unix seconds, UTC."""
+        """Return Unix seconds."""
 
     def monotonic(self) -> float:
-        """Seconds from any fixed point; never goes back."""
+        """Return seconds since an arbitrary point; they never decrease."""
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The clock of the machine."""
 
     def now(self) -> float:
         return time.time()

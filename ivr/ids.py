@@ -1,4 +1,4 @@
-"""Identities: random, never a sequence number, so nothing is ever renumbered."""
+"""Random ids. They are never sequence numbers, so nothing is ever renumbered."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 
 
 class IdGenerator:
-    """`random_bytes(n)` gives n random bytes."""
+    """Generates ids from `random_bytes(n)`, which returns n random bytes."""
 
     def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
         self._random_bytes = random_bytes
 
     def new_document_id(self) -> str:
-        """32 hex digits: an account, a user, a box, a media file, a take."""
+        """Return 32 hex digits: the id of an account, user, box, media file, take or call."""
         return self._random_bytes(16).hex()
 
     def new_message_id(self, time: float) -> str:
-        """`YYYYMM-` and 32 hex digits, the month being that of the message in UTC (kazoo-behaviour §3.2)."""
+        """Return `YYYYMM-` and 32 hex digits, as Kazoo does. The month is that of `time` (Unix seconds) in UTC."""
         return f"{datetime.fromtimestamp(time, UTC):%Y%m}-{self.new_document_id()}"

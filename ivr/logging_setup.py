@@ -1,4 +1,4 @@
-"""How the log is written: one line an event, with a stable name. No line ever holds a key that was pressed."""
+"""Configuration of the log: one line for each event, with a stable event name. Pressed keys are never logged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ivr.settings import LogSettings
 
 
 def configure_logging(log_settings: LogSettings, out: TextIO = sys.stderr) -> None:
-    """Set up structlog for this process; lines go to `out`."""
+    """Configure structlog for this process. Lines are written to `out`."""
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if log_settings.json_lines else structlog.dev.ConsoleRenderer(colors=False)
     )

@@ -1,4 +1,4 @@
-"""Where an installation keeps what is no data: its prompts, what came with the package, its secrets."""
+"""Paths of the prompts and of the package data, and the files that hold secrets."""
 
 from __future__ import annotations
 
@@ -15,31 +15,37 @@ SOURCE_TREE = Path(__file__).parent.parent
 
 
 def sounds_folder(settings: Settings) -> Path:
-    """The prompts: where the settings say, else beside the package, else where a wheel puts them."""
-    places = [settings.sounds.folder] if settings.sounds.folder else [SOURCE_TREE / "sounds", INSTALLED_DATA / "sounds"]
-    found = next((place for place in places if place and place.is_dir()), None)
-    if found is None:
-        raise SettingsError(f"there are no prompts at {' or '.join(map(str, places))}: set sounds.folder")
-    return found
+    """Return the folder of the prompts: of the settings, else beside the package, else as a wheel installs it.
+
+    Raises `SettingsError`.
+    """
+    candidates = [SOURCE_TREE / "sounds", INSTALLED_DATA / "sounds"]
+    if settings.sounds.folder:
+        candidates = [settings.sounds.folder]
+    folder = next((candidate for candidate in candidates if candidate.is_dir()), None)
+    if folder is None:
+        raise SettingsError(f"there are no prompts in {' or '.join(map(str, candidates))}: set sounds.folder")
+    return folder
 
 
 def package_data_folder() -> Path:
-    """What came with ivr beside its code: asterisk-conf/, sounds/, systemd/. Raises `SettingsError`."""
-    found = next((place for place in (SOURCE_TREE, INSTALLED_DATA) if (place / "asterisk-conf").is_dir()), None)
-    if found is None:
+    """Return the folder that contains asterisk-conf/, sounds/ and systemd/ of this package. Raises `SettingsError`."""
+    candidates = (SOURCE_TREE, INSTALLED_DATA)
+    folder = next((candidate for candidate in candidates if (candidate / "asterisk-conf").is_dir()), None)
+    if folder is None:
         raise SettingsError(
-            f"there is neither {SOURCE_TREE / 'asterisk-conf'} nor {INSTALLED_DATA}: install the package again"
+            f"neither {SOURCE_TREE / 'asterisk-conf'} nor {INSTALLED_DATA} exists: install the package again"
         )
-    return found
+    return folder
 
 
 def load_asterisk_secret(settings: Settings) -> str:
-    """What our own Asterisk knows and nobody else: `asterisk.secret`, else a file that the first start makes."""
+    """Return the secret shared with our own Asterisk: `asterisk.secret`, else the file that the first start creates."""
     return settings.asterisk.secret or read_or_create_secret(settings.data.folder / "asterisk-secret")
 
 
 def read_or_create_secret(path: Path) -> str:
-    """A secret that only this user can read, made at random when it is first needed."""
+    """Return the secret in a file that only this user can read; it is created if missing. Raises `StoreError`."""
     try:
         if not path.exists():
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -49,4 +55,4 @@ def read_or_create_secret(path: Path) -> str:
                 os.fsync(handle)
         return path.read_text().strip()
     except OSError as error:
-        raise StoreError(f"{path} cannot be read or made: {error}") from error
+        raise StoreError(f"{path} cannot be read or created: {error}") from error

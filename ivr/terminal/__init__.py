@@ -1,1 +1,1 @@
-"""The terminal phone: dials the running service as Asterisk would, and shows, plays and records what Asterisk would."""
+"""The terminal phone: connects to the running service as Asterisk does, and shows, plays and records the call."""

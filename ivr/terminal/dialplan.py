@@ -1,4 +1,4 @@
-"""What a dialled number means: the lines of `asterisk-conf/extensions.conf`, for a phone without Asterisk."""
+"""Routing of dialled numbers, as in `asterisk-conf/extensions.conf`, for a phone without Asterisk."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ivr.errors import BadArgument
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a number leads: the path of the AGI URL and its arguments."""
+    """The path of the AGI URL for a number, and its arguments."""
 
     path: str
     arguments: tuple[str, ...]
@@ -25,11 +25,11 @@ ROUTES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 
 
 def find_route(number: str, account_id: str) -> Route:
-    """Where `number` leads in `account`. Raises `BadArgument` for a number that leads nowhere."""
+    """Return the route of a dialled number. Raises `BadArgument` if the dialplan has no extension for it."""
     for pattern, path, arguments in ROUTES:
-        if matched := re.fullmatch(pattern, number):
-            filled = tuple(argument.format(**matched.groupdict()) for argument in arguments)
-            return Route(path, (f"account={account_id}", *filled))
+        if match := re.fullmatch(pattern, number):
+            words = tuple(argument.format(**match.groupdict()) for argument in arguments)
+            return Route(path, (f"account={account_id}", *words))
     raise BadArgument(
-        f"{number!r} leads nowhere: dial *97 (your mailbox), *98 (any mailbox), *98 and its number, or a number"
+        f"no extension {number!r}: dial *97 (your mailbox), *98 (any mailbox), *98 and a number, or a number"
     )

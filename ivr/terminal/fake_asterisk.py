@@ -1,7 +1,7 @@
-"""Asterisk's side of one FastAGI call: takes our own commands line by line and does them on a handset.
+"""Asterisk's side of one FastAGI call: executes AGI commands on a handset.
 
-As in Asterisk, a new command ends a STREAM FILE in progress, which then has no reply of its own; a RECORD FILE is
-never interrupted; and when the caller hangs up there is a HANGUP line, after which only dead commands work.
+As in Asterisk, a new command ends a STREAM FILE in progress, which then gets no reply; a RECORD FILE is never
+interrupted; and after a hang-up, which a HANGUP line reports, only commands for dead channels work.
 """
 
 from __future__ import annotations
@@ -25,35 +25,35 @@ _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
 
 
 class Handset(Protocol):
-    """What a person holds: an ear, a mouthpiece, keys, and a hook."""
+    """The device of the person: plays and records, with keys and a hook."""
 
     @property
     def hangup_event(self) -> asyncio.Event:
-        """Set when the person has hung up."""
+        """Set when the person hangs up."""
 
     async def play(
         self, sound_file: SoundFile, start_ms: int, digits: str, interrupt: asyncio.Event
     ) -> tuple[str | None, int]:
-        """Play until a key of `digits`, the end, the hook, or `cut`; the key and the position reached."""
+        """Play until a key of `digits`, the end, a hang-up or `interrupt`. Return the key and the position reached."""
 
     async def record(self, path: Path, digits: str, max_ms: int, silence_ms: int) -> tuple[str | None, int]:
-        """Record into `path`; the key that ended it, and how long it is."""
+        """Record into `path`. Return the key that ended the recording, and its length in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgiRequest:
-    """A call as the dialplan passes it on: the path of the AGI URL, its arguments, and who calls from where."""
+    """A call as the dialplan passes it to AGI: path of the URL, arguments, channel and caller."""
 
     path: str
     arguments: tuple[str, ...]
     channel: str
     caller_number: str
     dialplan_functions: Mapping[str, str] = field(default_factory=dict)
-    """What dialplan expressions give: "GLOBAL(IVR_SECRET)" → the secret."""
+    """Values of dialplan expressions, such as "GLOBAL(IVR_SECRET)"."""
 
 
 class FakeAsterisk:
-    """One call, over one connection. `variables` are the channel's, as the service sets them."""
+    """One call on one connection. `variables` are the channel variables that the service has set."""
 
     def __init__(self, request: AgiRequest, handset: Handset) -> None:
         self.variables: dict[str, str] = {}
@@ -80,11 +80,11 @@ class FakeAsterisk:
         }
 
     async def connect_and_run(self, host: str, port: int) -> str:
-        """The whole call; gives IVR_STATUS, "" where the service never set it. Raises OSError where nobody answers."""
+        """Run the whole call. Return IVR_STATUS, or "" if it is not set. Raises OSError without a service."""
         reader, writer = await asyncio.open_connection(host, port)
-        line = self._request
-        first = {"agi_network": "yes", "agi_network_script": line.path, "agi_request": f"agi://{host}/{line.path}"}
-        return await self.run_session(reader, writer, first, lambda: writer.write(b"HANGUP\n"))
+        path = self._request.path
+        header_fields = {"agi_network": "yes", "agi_network_script": path, "agi_request": f"agi://{host}/{path}"}
+        return await self.run_session(reader, writer, header_fields, lambda: writer.write(b"HANGUP\n"))
 
     async def run_session(
         self,
@@ -93,9 +93,9 @@ class FakeAsterisk:
         header_fields: Mapping[str, str],
         on_hangup: Callable[[], object],
     ) -> str:
-        """The whole call over two streams, whose header block begins with `first`; gives IVR_STATUS."""
-        listening = asyncio.create_task(self._read_commands(reader))
-        telling = asyncio.create_task(self._notify_hangup(on_hangup))
+        """Run the whole call over two streams, with `header_fields` first in the header block. Return IVR_STATUS."""
+        reader_task = asyncio.create_task(self._read_commands(reader))
+        hangup_task = asyncio.create_task(self._notify_hangup(on_hangup))
         try:
             writer.write(self._header(header_fields))
             while (command := await self._next_command()) is not None:
@@ -103,10 +103,10 @@ class FakeAsterisk:
                     writer.write(f"{reply}\n".encode())
                     await writer.drain()
         except ConnectionError:
-            pass  # The service has closed the call; what it set before counts.
+            pass  # The service has closed the connection. The variables it set before count.
         finally:
-            listening.cancel()
-            telling.cancel()
+            reader_task.cancel()
+            hangup_task.cancel()
             writer.close()
             with suppress(ConnectionError):
                 await writer.wait_closed()
@@ -115,19 +115,19 @@ class FakeAsterisk:
     # -- the connection ----------------------------------------------------------------------------------------------
 
     def _header(self, header_fields: Mapping[str, str]) -> bytes:
-        line = self._request
-        lines = {
+        request = self._request
+        fields = {
             **header_fields,
-            "agi_channel": line.channel,
+            "agi_channel": request.channel,
             "agi_language": "en",
             "agi_type": "PJSIP",
             "agi_uniqueid": "terminal.1",
-            "agi_callerid": line.caller_number,
+            "agi_callerid": request.caller_number,
             "agi_calleridname": "unknown",
             "agi_enhanced": "0.0",
-            **{f"agi_arg_{n}": word for n, word in enumerate(line.arguments, 1)},
+            **{f"agi_arg_{n}": word for n, word in enumerate(request.arguments, 1)},
         }
-        return "".join(f"{name}: {value}\n" for name, value in lines.items()).encode() + b"\n"
+        return "".join(f"{name}: {value}\n" for name, value in fields.items()).encode() + b"\n"
 
     async def _read_commands(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
@@ -149,10 +149,10 @@ class FakeAsterisk:
     async def _execute(self, command: str) -> str | None:
         words = _split_command(command)
         for length in (3, 2, 1):
-            if does := self._handlers.get(" ".join(words[:length]).upper()):
-                if self._handset.hangup_event.is_set() and does not in (self._noop, self._set_variable):
+            if handler := self._handlers.get(" ".join(words[:length]).upper()):
+                if self._handset.hangup_event.is_set() and handler not in (self._noop, self._set_variable):
                     return "511 Command Not Permitted on a dead channel or intercept routine"
-                return await does(*words[length:])
+                return await handler(*words[length:])
         return "510 Invalid or unknown command"
 
     # -- commands ----------------------------------------------------------------------------------------------------
@@ -165,15 +165,15 @@ class FakeAsterisk:
         return "200 result=0"
 
     async def _exec(self, application: str, *_: str) -> str:
-        """Progress() lets somebody hear what is played before the answer; they do here in any case."""
+        """Accept Progress(), which opens audio before the answer; here it is always open."""
         return f"200 result={0 if application.lower() == 'progress' else UNKNOWN_APPLICATION}"
 
     async def _stream_file(self, stem: str, digits: str = "", offset: str = "0") -> str | None:
-        heard = recording.read_sound_file(stem)
-        if heard is None:
+        sound_file = recording.read_sound_file(stem)
+        if sound_file is None:
             return "200 result=-1 endpos=0"
         start_ms = int(offset) // SAMPLES_PER_MS
-        key, position_ms = await self._handset.play(heard, start_ms, digits, self._command_received)
+        key, position_ms = await self._handset.play(sound_file, start_ms, digits, self._command_received)
         if key is None and self._command_received.is_set():
             return None
         result = -1 if self._handset.hangup_event.is_set() else ord(key) if key else 0
@@ -199,7 +199,7 @@ class FakeAsterisk:
         return "200 result=0" if value is None else f"200 result=1 ({value})"
 
     async def _get_full_variable(self, expression: str) -> str:
-        value = _VARIABLE.sub(lambda found: self._request.dialplan_functions.get(found[1], ""), expression)
+        value = _VARIABLE.sub(lambda match: self._request.dialplan_functions.get(match[1], ""), expression)
         return f"200 result=1 ({value})"
 
     async def _set_variable(self, name: str, value: str) -> str:
@@ -227,7 +227,7 @@ class FakeAsterisk:
 
 
 def _split_command(command: str) -> list[str]:
-    """The words of a command as res_agi splits them: only double quotes hold a word together."""
+    """Split a command into words as res_agi does: only double quotes group."""
     lexer = shlex.shlex(command, posix=True, punctuation_chars="")
     lexer.quotes, lexer.commenters, lexer.whitespace_split = '"', "", True
     return list(lexer)

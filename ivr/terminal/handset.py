@@ -1,4 +1,4 @@
-"""The handset at a terminal: keyboard, screen, loudspeaker, and something that speaks for the person."""
+"""The handset at a terminal: keyboard, screen, loudspeaker, and microphone or speech synthesis."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from ivr.terminal.sound import Loudspeaker, recorder_command, synthesize
 
 REFRESH_S = 0.05
 MIN_WAIT_S = 0.01
-"""What takes no time still leaves the keyboard a chance."""
+"""Pause after a sound that takes no time, so that keys are read."""
 LISTENING_SILENCE_MS = 59_000
-"""The service listens in a silence as long as this while it works; shorter ones are waits for a key."""
+"""The service plays a silence of this length while it works; a shorter silence is a wait for a key."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhoneOptions:
-    """How the phone behaves. `fast`: sounds take no time. `say`: what is said into every recording, as samples."""
+    """Options of the phone. `fast`: sounds take no time. `speech_pcm`: samples spoken into every recording."""
 
     fast: bool
     speech_pcm: bytes | None
     sounds_folder: Path
-    """The prompts of one language, to spell with where there is no synthesiser."""
+    """The prompts of one language, used to spell a text if no synthesiser is installed."""
 
 
 class TerminalHandset:
-    """A `Handset`."""
+    """A `Handset` made of a keyboard, a screen and a loudspeaker."""
 
     def __init__(self, keyboard: Keyboard, screen: Screen, loudspeaker: Loudspeaker, options: PhoneOptions) -> None:
         self._keyboard = keyboard
@@ -47,32 +47,32 @@ class TerminalHandset:
         self, sound_file: SoundFile, start_ms: int, digits: str, interrupt: asyncio.Event
     ) -> tuple[str | None, int]:
         key = asyncio.create_task(self._keyboard.read_key(digits or "none"))
-        enough = [asyncio.create_task(event.wait()) for event in (interrupt, self.hangup_event)]
+        end_tasks = [asyncio.create_task(event.wait()) for event in (interrupt, self.hangup_event)]
         try:
             await self._loudspeaker.start(
                 b"" if sound_file.is_silence else sound_file.pcm[start_ms * wav.BYTES_PER_MS :]
             )
             if not sound_file.is_silence:
                 self._screen.show_start(sound_file, start_ms)
-            position_ms = await self._wait_until_end(sound_file, start_ms, [key, *enough])
+            position_ms = await self._wait_until_end(sound_file, start_ms, [key, *end_tasks])
             pressed = key.result() if key.done() else None
             if pressed or not sound_file.is_silence:
                 self._screen.show_end(sound_file, position_ms, pressed)
             return pressed, position_ms
         finally:
-            for task in (key, *enough):
+            for task in (key, *end_tasks):
                 task.cancel()
             await self._loudspeaker.stop()
 
     async def _wait_until_end(self, sound_file: SoundFile, start_ms: int, end_tasks: list[asyncio.Task[object]]) -> int:
-        """Let time pass until the recording or something else ends it; gives the position."""
+        """Wait until the end of the sound or of a task. Return the position in milliseconds."""
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        started_at = loop.time()
         while True:
             await asyncio.wait(
                 end_tasks, timeout=self._wait_timeout_s(sound_file, start_ms), return_when=asyncio.FIRST_COMPLETED
             )
-            position_ms = start_ms + int((loop.time() - began) * 1000)
+            position_ms = start_ms + int((loop.time() - started_at) * 1000)
             ended = any(task.done() for task in end_tasks)
             if not ended and self._is_instant(sound_file, start_ms):
                 position_ms = sound_file.length_ms
@@ -84,11 +84,11 @@ class TerminalHandset:
     def _wait_timeout_s(self, sound_file: SoundFile, start_ms: int) -> float:
         if not sound_file.is_silence:
             return MIN_WAIT_S if self._options.fast else REFRESH_S
-        left_s = (sound_file.length_ms - start_ms) / 1000
-        return MIN_WAIT_S if self._is_instant(sound_file, start_ms) else left_s
+        remaining_s = (sound_file.length_ms - start_ms) / 1000
+        return MIN_WAIT_S if self._is_instant(sound_file, start_ms) else remaining_s
 
     def _is_instant(self, sound_file: SoundFile, start_ms: int) -> bool:
-        """In fast manner sounds do, and so do waits for a key that can never come."""
+        """Whether the sound takes no time: with `fast`, any sound, and a wait for a key once the input has ended."""
         if sound_file.is_silence:
             return (
                 self._options.fast and self._keyboard.at_eof and sound_file.length_ms - start_ms < LISTENING_SILENCE_MS
@@ -116,15 +116,15 @@ class TerminalHandset:
         self._screen.print_line("● recording: speak, then press a key (h hangs up)")
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         assert process.stdout
-        reading = asyncio.create_task(_read_at_most(max_ms * wav.BYTES_PER_MS, process.stdout))
+        reader = asyncio.create_task(_read_at_most(max_ms * wav.BYTES_PER_MS, process.stdout))
         key = asyncio.create_task(self._keyboard.read_key(digits or DIALPAD))
-        hook = asyncio.create_task(self.hangup_event.wait())
-        await asyncio.wait([key, hook], timeout=max_ms / 1000, return_when=asyncio.FIRST_COMPLETED)
+        hangup = asyncio.create_task(self.hangup_event.wait())
+        await asyncio.wait([key, hangup], timeout=max_ms / 1000, return_when=asyncio.FIRST_COMPLETED)
         with suppress(ProcessLookupError):
             process.terminate()
-        pcm = await reading
+        pcm = await reader
         await process.wait()
-        for task in (key, hook):
+        for task in (key, hangup):
             task.cancel()
         return (key.result() if key.done() and not key.cancelled() else None), pcm
 
@@ -133,14 +133,14 @@ class TerminalHandset:
         line = await self._keyboard.read_line()
         if not line:
             return b""
-        pcm, how = await asyncio.to_thread(synthesize, line, self._options.sounds_folder)
-        self._screen.print_line(f"● {how}")
+        pcm, method = await asyncio.to_thread(synthesize, line, self._options.sounds_folder)
+        self._screen.print_line(f"● {method}")
         return pcm
 
 
 async def _read_at_most(size: int, stream: asyncio.StreamReader) -> bytes:
-    """What comes until the stream ends, and no more than `size` bytes of it."""
-    read = bytearray()
-    while len(read) < size and (more := await stream.read(size - len(read))):
-        read += more
-    return bytes(read)
+    """Read until the stream ends, at most `size` bytes."""
+    data = bytearray()
+    while len(data) < size and (chunk := await stream.read(size - len(data))):
+        data += chunk
+    return bytes(data)

@@ -1,4 +1,4 @@
-"""The keys of the handset: single keys from a terminal, taken at once, or the characters of a pipe."""
+"""The keys of the handset, from a terminal (read key by key) or a pipe."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ HANGUP_KEYS = "hq\x03\x04"
 YES_KEYS = "y\r\n"
 NO_KEYS = f"n{HANGUP_KEYS}"
 MIN_KEY_INTERVAL_S = 0.1
-"""From one key to the next at least, as fast as fingers: what is pasted is dialled at that pace."""
+"""Minimum time between two keys: pasted digits are dialled as fast as fingers could."""
 KEY_BUFFER_S = 0.08
-"""A key pressed while nobody listens is kept for so long, as Asterisk does."""
+"""How long a key is buffered while no command reads keys, as in Asterisk."""
 MAX_LINE_BYTES = 4096
-"""A terminal takes no more."""
+"""The longest line that a terminal passes on."""
 PAUSE_KEY = ","
 PAUSE_S = 1.0
-"""In a pipe, a comma waits a second, as on any dialer."""
+"""A comma in a pipe pauses for a second, as in the dial string of a phone."""
 
 
 class Keyboard:
-    """Reads file descriptor 0. In a terminal a key pressed while nobody listens is soon lost, as on a phone; what a
-    pipe holds waits until somebody listens."""
+    """Reads keys from file descriptor 0.
+
+    In a terminal, a key pressed while no command reads keys is lost after `KEY_BUFFER_S`, as on a phone. The characters
+    of a pipe wait.
+    """
 
     def __init__(self) -> None:
         self.is_terminal = sys.stdin.isatty()
@@ -36,24 +39,24 @@ class Keyboard:
         self._key_waiter: asyncio.Future[str] | None = None
         self._next_press_at = 0.0
         self._buffered_key: tuple[str, float] | None = None
-        """A key that nobody has taken yet, and when it was pressed."""
+        """A key that was not read yet, and the loop time at which it was pressed."""
         self._at_eof = False
         self._saved_attributes: list[Any] | None = None
 
     @property
     def at_eof(self) -> bool:
-        """Whether no key can come any more."""
+        """Whether the input has ended, so that no further key can come."""
         return self._at_eof
 
     def open(self) -> None:
-        """Begin to read; in a terminal, key by key and unseen."""
+        """Start reading; a terminal is switched to single keys without echo."""
         if self.is_terminal:
             self._saved_attributes = termios.tcgetattr(0)
             tty.setcbreak(0)
             asyncio.get_running_loop().add_reader(0, self._on_terminal_readable)
 
     def close(self) -> None:
-        """Give the terminal back as it was."""
+        """Stop reading, and restore the terminal."""
         if self.is_terminal:
             asyncio.get_running_loop().remove_reader(0)
             if self._saved_attributes is not None:
@@ -61,48 +64,48 @@ class Keyboard:
                 self._saved_attributes = None
 
     async def read_key(self, allowed_keys: str) -> str:
-        """The next key of `allowed`. Cancel it to stop listening."""
+        """Return the next key of `allowed_keys`; other keys are ignored. Cancel the coroutine to stop."""
         while True:
             pressed = await (self._read_terminal_key() if self.is_terminal else self._read_pipe_key())
             if pressed in allowed_keys:
                 return pressed
 
     async def read_line(self) -> str:
-        """A line typed in a terminal, "" when the person hangs up instead."""
+        """Return a line typed in the terminal, or "" after a hang-up."""
         self.close()
-        hook = asyncio.create_task(self.hangup_event.wait())
+        hangup = asyncio.create_task(self.hangup_event.wait())
         line = asyncio.create_task(_wait_readable(0))
         try:
-            await asyncio.wait((hook, line), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((hangup, line), return_when=asyncio.FIRST_COMPLETED)
             typed = os.read(0, MAX_LINE_BYTES).decode(errors="replace") if line.done() else ""
             if not typed:
                 self.hangup_event.set()
             return typed.strip()
         finally:
-            for task in (hook, line):
+            for task in (hangup, line):
                 task.cancel()
-            await asyncio.gather(hook, line, return_exceptions=True)
+            await asyncio.gather(hangup, line, return_exceptions=True)
             self.open()
 
     async def _read_terminal_key(self) -> str:
         loop = asyncio.get_running_loop()
-        held, self._buffered_key = self._buffered_key, None
-        if held and loop.time() - held[1] <= KEY_BUFFER_S:
-            return held[0]
-        waiting: asyncio.Future[str] = loop.create_future()
-        self._key_waiter = waiting
+        buffered, self._buffered_key = self._buffered_key, None
+        if buffered and loop.time() - buffered[1] <= KEY_BUFFER_S:
+            return buffered[0]
+        waiter: asyncio.Future[str] = loop.create_future()
+        self._key_waiter = waiter
         try:
-            return await waiting
+            return await waiter
         except asyncio.CancelledError:
-            if waiting.done() and not waiting.cancelled():  # It came in the moment of being stopped.
-                self._buffered_key = waiting.result(), loop.time()
+            if waiter.done() and not waiter.cancelled():  # The key came at the moment of the cancellation.
+                self._buffered_key = waiter.result(), loop.time()
             raise
         finally:
             self._key_waiter = None
 
     async def _read_pipe_key(self) -> str:
         while not self._at_eof:
-            # A byte at a time and only when wanted: what is not wanted yet stays in the pipe.
+            # One byte at a time, and only on demand: further keys stay in the pipe.
             await _wait_readable(0)
             pressed = os.read(0, 1).decode("ascii", "replace")
             if not pressed:
@@ -113,7 +116,7 @@ class Keyboard:
                 self.hangup_event.set()
             elif pressed in DIALPAD:
                 return pressed
-        await asyncio.Event().wait()  # No key will ever come; whoever waits is stopped by something else.
+        await asyncio.Event().wait()  # No key can come any more; the end of the sound cancels this coroutine.
         raise AssertionError
 
     def _on_terminal_readable(self) -> None:
@@ -134,32 +137,32 @@ class Keyboard:
 
 
 async def confirm(question: str) -> bool:
-    """Ask in a terminal, and take one key: y or Enter is a yes; n, a key that hangs up, or Ctrl-C is a no."""
+    """Ask a question in the terminal. y or Enter: True; n, a hang-up key or Ctrl-C, or no terminal: False."""
     if not sys.stdin.isatty():
         return False
     loop = asyncio.get_running_loop()
     interrupted = asyncio.Event()
     loop.add_signal_handler(signal.SIGINT, interrupted.set)
-    before = termios.tcgetattr(0)
-    tty.setcbreak(0, termios.TCSADRAIN)  # What is pressed meanwhile counts, too.
+    saved_attributes = termios.tcgetattr(0)
+    tty.setcbreak(0, termios.TCSADRAIN)  # Keys pressed meanwhile are not discarded.
     print(question, end="", flush=True)
     try:
         while True:
-            key, no = asyncio.create_task(_wait_readable(0)), asyncio.create_task(interrupted.wait())
-            await asyncio.wait((key, no), return_when=asyncio.FIRST_COMPLETED)
+            key, interrupt = asyncio.create_task(_wait_readable(0)), asyncio.create_task(interrupted.wait())
+            await asyncio.wait((key, interrupt), return_when=asyncio.FIRST_COMPLETED)
             pressed = (os.read(0, 1).decode("ascii", "replace").lower() if key.done() else "") or "n"
-            for task in (key, no):
+            for task in (key, interrupt):
                 task.cancel()
             if pressed in YES_KEYS or pressed in NO_KEYS:
                 return pressed in YES_KEYS
     finally:
         loop.remove_signal_handler(signal.SIGINT)
-        termios.tcsetattr(0, termios.TCSADRAIN, before)
+        termios.tcsetattr(0, termios.TCSADRAIN, saved_attributes)
         print()
 
 
 async def _wait_readable(descriptor: int) -> None:
-    """Wait until a read would not block. Regular files never block, and selectors refuse them."""
+    """Wait until a read would not block. Regular files never block, and selectors reject them."""
     loop = asyncio.get_running_loop()
     ready = asyncio.Event()
     try:

@@ -1,4 +1,4 @@
-"""One call from the terminal phone, from dialling to hanging up."""
+"""One call from the terminal phone, from dialling to the hang-up."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from ivr.terminal.sound import Loudspeaker, player_command
 
 @dataclass(frozen=True, slots=True)
 class PhoneIdentity:
-    """Whose phone it is. `endpoint` None: a stranger's, known only by what it claims as its number."""
+    """The phone that calls. `endpoint` None: an unknown phone outside, with an unverified caller number."""
 
     account_id: str
     endpoint: str | None
     caller_number: str
     asterisk_secret: str
-    """What the service's own Asterisk knows; "" where this phone may not know it."""
+    """The secret that proves a call to come from the service's own Asterisk; "" if this call may not prove it."""
 
 
 async def dial(number: str, identity: PhoneIdentity, address: tuple[str, int], options: PhoneOptions) -> str:
-    """Dial, and stay until the call is over; gives its IVR_STATUS.
+    """Dial a number, and return IVR_STATUS when the call is over.
 
-    Raises `BadArgument` for a number that leads nowhere, `CallFailed` where no service answers.
+    Raises `BadArgument` for an unknown extension, `CallFailed` if no service is reachable.
     """
-    led = find_route(number, identity.account_id)
+    route = find_route(number, identity.account_id)
     device = identity.endpoint or "stranger"
-    line = AgiRequest(
-        path=led.path,
-        arguments=led.arguments,
+    request = AgiRequest(
+        path=route.path,
+        arguments=route.arguments,
         channel=f"PJSIP/{device}-00000001",
         caller_number=identity.caller_number,
         dialplan_functions=_dialplan_functions(identity),
@@ -47,8 +47,9 @@ async def dial(number: str, identity: PhoneIdentity, address: tuple[str, int], o
     keyboard.open()
     try:
         screen.print_line(f"☎ {device} dials {number}   (keys 0-9 * #, h hangs up)")
-        console = TerminalHandset(keyboard, screen, Loudspeaker(None if options.fast else player_command()), options)
-        status = await FakeAsterisk(line, console).connect_and_run(*address)
+        loudspeaker = Loudspeaker(None if options.fast else player_command())
+        handset = TerminalHandset(keyboard, screen, loudspeaker, options)
+        status = await FakeAsterisk(request, handset).connect_and_run(*address)
     except OSError as error:
         host, port = address
         raise CallFailed(f"no service answers at {host}:{port}: start it with 'ivr serve' ({error})") from error
@@ -60,7 +61,7 @@ async def dial(number: str, identity: PhoneIdentity, address: tuple[str, int], o
 
 
 def _dialplan_functions(identity: PhoneIdentity) -> dict[str, str]:
-    """What the dialplan's expressions give on this call."""
+    """Return the values of dialplan expressions for this call."""
     if identity.endpoint is None:
         return {"GLOBAL(IVR_SECRET)": identity.asterisk_secret}
     return {

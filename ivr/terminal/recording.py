@@ -1,4 +1,4 @@
-"""What a path in a STREAM FILE stands for: samples, and for a sentence the words that are in them."""
+"""The sound files that STREAM FILE plays: samples, and the texts of a prompt with their positions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ivr.errors import InvalidAudio
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A stretch of a sentence."""
+    """The text of one clip of a prompt, and where it starts."""
 
     text: str
     start_ms: int
@@ -20,7 +20,7 @@ class Caption:
 
 @dataclass(frozen=True, slots=True)
 class SoundFile:
-    """A file as a person would hear it. `sentence` is None for what people recorded, and empty for silence."""
+    """A sound file. `captions` is None for a recording of a person, and empty for silence."""
 
     pcm: bytes
     captions: tuple[Caption, ...] | None
@@ -35,14 +35,14 @@ class SoundFile:
 
 
 def read_sound_file(stem: str) -> SoundFile | None:
-    """The recording that Asterisk would play for `stem`, a path without its extension; None where there is none."""
+    """Read the file that Asterisk would play for `stem`, a path without extension. None if there is none."""
     path = Path(stem + ".wav")
     try:
         pcm = wav.read_samples(path)
     except (OSError, InvalidAudio):
         return None
-    side = path.with_suffix(".json")
-    if not side.exists():
+    caption_file = path.with_suffix(".json")
+    if not caption_file.exists():
         return SoundFile(pcm, None)
-    clips = json.loads(side.read_text())["clips"]
+    clips = json.loads(caption_file.read_text())["clips"]
     return SoundFile(pcm, tuple(Caption(clip["text"], clip["start_ms"]) for clip in clips))

@@ -1,4 +1,4 @@
-"""What the terminal phone shows: sentences word by word as they are said, and a bar for what people recorded."""
+"""The display of the terminal phone: prompts word by word as they play, and a progress bar for recordings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ BAR_WIDTH = 40
 
 
 class Screen:
-    """Writes to `out`; in a terminal a bar is drawn over itself, elsewhere only once, when it ends."""
+    """Writes to `out`. A progress bar is redrawn in a terminal; elsewhere it is written once, at its end."""
 
     def __init__(self, out: TextIO = sys.stdout) -> None:
         self._out = out
@@ -20,15 +20,15 @@ class Screen:
         self._captions_shown = 0
 
     def show_start(self, sound_file: SoundFile, start_ms: int) -> None:
-        """A recording begins to play at `start_ms`."""
+        """Show that a sound starts to play at `start_ms`."""
         self._captions_shown = 0
         if sound_file.captions:
-            self._captions_shown = sum(words.start_ms < start_ms for words in sound_file.captions)
+            self._captions_shown = sum(caption.start_ms < start_ms for caption in sound_file.captions)
             self._write("  ☎ ")
         self.show_position(sound_file, start_ms)
 
     def show_position(self, sound_file: SoundFile, position_ms: int) -> None:
-        """It has come to `position_ms`."""
+        """Show the text or the bar up to `position_ms`."""
         if sound_file.captions is None:
             if self._is_terminal:
                 self._write(f"\r  ▶ {progress_bar(position_ms, sound_file.length_ms)}")
@@ -41,7 +41,7 @@ class Screen:
             self._captions_shown += 1
 
     def show_end(self, sound_file: SoundFile, position_ms: int, key: str | None) -> None:
-        """It has ended there, by a key or on its own."""
+        """Show where the sound ended, and the key that ended it."""
         if sound_file.captions is None and not self._is_terminal:
             self._write(f"  ▶ {progress_bar(position_ms, sound_file.length_ms)}")
         if key:
@@ -49,7 +49,7 @@ class Screen:
         self._close_line()
 
     def print_line(self, text: str) -> None:
-        """A line of its own."""
+        """Print a line of text."""
         self._close_line()
         self._write(f"  {text}\n")
         self._is_line_open = False
@@ -67,9 +67,10 @@ class Screen:
 
 
 def progress_bar(position_ms: int, length_ms: int) -> str:
-    """[========>           ] 0:07 / 1:02"""
+    """Return a bar such as `[========>           ] 0:07 / 1:02`."""
     filled = BAR_WIDTH * position_ms // max(1, length_ms)
-    return f"[{'=' * filled + '>' * (filled < BAR_WIDTH):<{BAR_WIDTH}}] {_format_duration(position_ms)} / {_format_duration(length_ms)}"
+    bar = f"{'=' * filled + '>' * (filled < BAR_WIDTH):<{BAR_WIDTH}}"
+    return f"[{bar}] {_format_duration(position_ms)} / {_format_duration(length_ms)}"
 
 
 def _format_duration(ms: int) -> str:

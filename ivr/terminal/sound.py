@@ -1,4 +1,4 @@
-"""Sound out of and into this machine, by whatever program it has for that; and speech from a typed line."""
+"""Playback, recording and speech synthesis with the programs that are installed on this machine."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ SYNTHESIZER_COMMANDS = (
 
 
 def player_command() -> tuple[str, ...] | None:
-    """The command that plays raw samples from its input, if the machine has one and a sound card to play on."""
+    """Return a command that plays raw samples from its standard input; None without a program or a sound card."""
     return _first_installed(PLAYER_COMMANDS) if _has_sound_card("playback") else None
 
 
 def recorder_command() -> tuple[str, ...] | None:
-    """The command that writes raw samples of the microphone to its output, if there is one."""
+    """Return a command that records raw samples to its standard output; None without a program or a microphone."""
     return _first_installed(RECORDER_COMMANDS) if _has_sound_card("capture") else None
 
 
 def synthesizer_command() -> tuple[str, ...] | None:
-    """The command that speaks a text given as its last argument, as a WAV on its output."""
+    """Return a command that speaks its last argument as a WAV file on standard output; None if none is installed."""
     return _first_installed(SYNTHESIZER_COMMANDS)
 
 
 class Loudspeaker:
-    """Plays samples while they are shown. `command`: of `player`; None: silent."""
+    """Plays samples with `command`, see `player_command`. None: silent."""
 
     def __init__(self, command: tuple[str, ...] | None) -> None:
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, pcm: bytes) -> None:
-        """Begin to play."""
+        """Start to play samples."""
         if self._command and pcm:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -59,7 +59,7 @@ class Loudspeaker:
             self._process.stdin.write_eof()
 
     async def stop(self) -> None:
-        """Fall silent."""
+        """Stop playing."""
         if self._process and self._process.returncode is None:
             self._process.terminate()
             await self._process.wait()
@@ -67,29 +67,29 @@ class Loudspeaker:
 
 
 def synthesize(text: str, sounds_folder: Path) -> tuple[bytes, str]:
-    """`text` as samples at 8 kHz, and how they were made: by a synthesiser, else letter by letter from our prompts.
+    """Return `text` as samples at 8 kHz, and the method: a synthesiser, else letter by letter from the prompts.
 
-    `sounds`: the folder of one language's prompts.
+    `sounds_folder`: the prompts of one language.
     """
     command = synthesizer_command()
     if command:
-        made = subprocess.run([*command, text], capture_output=True, check=False)
-        if made.returncode == 0 and made.stdout:
-            return _resample_to_8_khz(made.stdout), command[0]
-    return _spell(text, sounds_folder), "spelled letter by letter: no synthesiser here (espeak-ng, flite)"
+        result = subprocess.run([*command, text], capture_output=True, check=False)
+        if result.returncode == 0 and result.stdout:
+            return _resample_to_8_khz(result.stdout), command[0]
+    return _spell(text, sounds_folder), "spelled letter by letter: no synthesiser installed (espeak-ng, flite)"
 
 
 def _spell(text: str, sounds_folder: Path) -> bytes:
     pcm = b""
-    for sign in text.lower():
-        table = "number" if sign.isdigit() else "letter"
-        path = sounds_folder / table / f"{sign}.wav"
-        pcm += wav.read_samples(path) if sign.isalnum() and path.exists() else wav.silence(200)
+    for character in text.lower():
+        group = "number" if character.isdigit() else "letter"
+        path = sounds_folder / group / f"{character}.wav"
+        pcm += wav.read_samples(path) if character.isalnum() and path.exists() else wav.silence(200)
     return pcm
 
 
 def _resample_to_8_khz(wav_bytes: bytes) -> bytes:
-    """The samples of a mono 16-bit WAV of any rate, at 8 kHz; programs that write to a pipe leave lengths open."""
+    """Resample a mono 16-bit WAV to 8 kHz. Its length fields are ignored: in a pipe they are not filled in."""
     rate = int.from_bytes(wav_bytes[24:28], "little")
     start = wav_bytes.find(b"data") + 8
     samples = memoryview(wav_bytes[start : len(wav_bytes) - (len(wav_bytes) - start) % 2]).cast("h")
@@ -97,9 +97,9 @@ def _resample_to_8_khz(wav_bytes: bytes) -> bytes:
     width = max(1, round(step))
     out = bytearray()
     for n in range(int(len(samples) / step)):
-        # The mean of what lies around is a plain but sufficient filter for speech in a demonstration.
-        around = samples[int(n * step) : int(n * step) + width]
-        out += int(sum(around) / len(around)).to_bytes(2, "little", signed=True)
+        # The mean of the neighbouring samples is a sufficient low-pass filter for speech in a demonstration.
+        neighbours = samples[int(n * step) : int(n * step) + width]
+        out += int(sum(neighbours) / len(neighbours)).to_bytes(2, "little", signed=True)
     return bytes(out)
 
 

@@ -1,4 +1,4 @@
-"""A small installation to test in: an account, two people with a phone each, boxes and messages as needed."""
+"""A small installation for tests: an account, two users with a phone each, boxes and messages as needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.prompt_cache import PromptCache
 from ivr.settings import Settings
 from ivr.storage.records import Caller, Folder, MediaKind, Message, StoredMedia
-from ivr.storage.sqlite.media import SqliteMedia
 from tests.support.scripted_call import ScriptedCall, ScriptStep
 
 NOON = 1_462_881_600
@@ -30,7 +29,7 @@ MS_PER_WORD = 300
 
 
 class FakeClock:
-    """A clock that stands until somebody moves it."""
+    """A clock that stands still until a test advances it."""
 
     def __init__(self, now: float = NOON) -> None:
         self._now = now
@@ -46,7 +45,7 @@ class FakeClock:
 
 
 class TextPromptCache(PromptCache):
-    """Sentences that are only text, 300 ms a word: menus need no recordings to be tested."""
+    """Prompts that are text only, 300 ms for each word, so that tests of menus need no recordings."""
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -60,7 +59,7 @@ class TextPromptCache(PromptCache):
 
 
 class AppFixture:
-    """The installation `app`, with the time in `clock`."""
+    """An installation in `folder`. `container` is the app, and `clock` is its time."""
 
     def __init__(
         self, folder: Path, *, random_bytes: Callable[[int], bytes] = secrets.token_bytes, **settings: Any
@@ -75,14 +74,14 @@ class AppFixture:
         self.bob: User
 
     async def open(self) -> AppFixture:
-        """Move in: account `demo`, users alice and bob, whose phones are PJSIP/alice and PJSIP/bob."""
+        """Create the account `demo` with the users alice and bob, whose phones are PJSIP/alice and PJSIP/bob."""
         self.account = await self.container.directory.create_account(Account(name="demo", realm="demo.example"))
         self.alice = await self.create_user("alice")
         self.bob = await self.create_user("bob")
         return self
 
     async def create_user(self, name: str, **fields: Any) -> User:
-        """A user with a phone of the same name."""
+        """Create a user with a phone of the same name."""
         user = await self.container.directory.create_user(User(name=name, account_id=self.account.id, **fields))
         await self.container.directory.add_endpoint(
             Endpoint(system="asterisk", name=name, account_id=self.account.id, user_id=user.id)
@@ -92,7 +91,7 @@ class AppFixture:
     async def create_box(
         self, number: str = "1000", owner: User | None = None, pin: str | None = "1379", **settings: Any
     ) -> Mailbox:
-        """A box that is set up."""
+        """Create a box whose first use is done."""
         document = {"name": f"Box {number}", "mailbox": number, "is_setup": True, "pin": pin, **settings}
         if owner:
             document["owner_id"] = owner.id
@@ -108,7 +107,7 @@ class AppFixture:
         caller: str = "2001",
         urgent: bool = False,
     ) -> Message:
-        """A message of `s` seconds, left `age_s` seconds ago."""
+        """Create a message of `s` seconds, left `age_s` seconds ago."""
         pcm = b"\x01\x02" * int(s * 8000)
         time = int(self.clock.now() - age_s)
         return await self.container.delivery.import_recording(
@@ -116,17 +115,17 @@ class AppFixture:
         )
 
     async def create_recording(self, mailbox: Mailbox, kind: MediaKind, *, s: float = 2) -> str:
-        """A greeting or a name of so many seconds, not yet in use; its id."""
+        """Create a greeting or name of `s` seconds that is not yet in use. Return its id."""
         media_id = secrets.token_hex(16)
         pcm = b"\x01\x02" * int(s * 8000)
         size = self.container.recordings.write(pcm, self.container.recordings.media_path(mailbox.account_id, media_id))
         now = int(self.clock.now())
         media = StoredMedia(media_id, mailbox.account_id, mailbox.id, kind, int(s * 1000), size, now)
-        await SqliteMedia(self.container.database, self.clock).add(media)
+        await self.container.media.add(media)
         return media_id
 
     async def activate_recordings(self, mailbox: Mailbox, *kinds: MediaKind, **media: Any) -> Mailbox:
-        """The box with recordings of these kinds in use."""
+        """Create recordings of these kinds, and set them in the box."""
         ids = {kind: await self.create_recording(mailbox, kind) for kind in kinds}
         return await self.container.boxes.patch(mailbox, {"media": {**ids, **media}})
 
@@ -149,25 +148,25 @@ class AppFixture:
         extensions: Iterable[tuple[str, str]] = (),
         **arguments: str,
     ) -> ScriptedCall:
-        """A call that is about to arrive, from `endpoint` (proven) or from outside, in a dialplan with `extensions`."""
-        asked: Arguments
-        asked, _ = parse(path, [f"{name}={value}" for name, value in {"account": "demo", **arguments}.items()])
-        arrival = IncomingCall(
+        """Return a call that has not begun, from `endpoint` (proven) or from outside; the dialplan has `extensions`."""
+        parsed: Arguments
+        parsed, _ = parse(path, [f"{name}={value}" for name, value in {"account": "demo", **arguments}.items()])
+        incoming = IncomingCall(
             channel=f"PJSIP/{endpoint or 'trunk'}-00000001",
             uniqueid="1.1",
-            arguments=asked,
+            arguments=parsed,
             caller_number=caller,
             endpoint=endpoint,
             forwarded=is_diverted,
         )
         phone = ScriptedCall(
-            script, arrival, self.clock.monotonic, lambda ms: self.clock.advance(ms=ms), hang_up_at, variables
+            script, incoming, self.clock.monotonic, lambda ms: self.clock.advance(ms=ms), hang_up_at, variables
         )
         phone.extensions = set(extensions)
         return phone
 
     async def run_call(self, script: Iterable[ScriptStep] = (), **options: Any) -> ScriptedCall:
-        """A call from its first moment to its last."""
+        """Run a call from beginning to end."""
         phone = self.new_call(script, **options)
         await self.handle_call(phone)
         return phone

@@ -1,4 +1,4 @@
-"""A person at a terminal: starts a command in a pseudo terminal, reads what it shows, presses keys."""
+"""Runs a command in a pseudo terminal, reads its output and types keys."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OUTPUT_TIMEOUT_S = 30.0
 
 
 class PseudoTerminal:
-    """Use it with `with`: what still runs at the end is ended."""
+    """A context manager: a command that still runs at the end is killed."""
 
     def __init__(self, command: list[str], environment: Mapping[str, str]) -> None:
         self.output = ""
@@ -37,35 +37,35 @@ class PseudoTerminal:
         os.close(self._screen)
 
     def wait_for(self, pattern: str) -> re.Match[str]:
-        """Read on until the pattern is shown, after what was seen before."""
+        """Read until the pattern appears in the output, after the previous match."""
         deadline = time.monotonic() + OUTPUT_TIMEOUT_S
-        while not (found := re.compile(pattern).search(self.output, self._match_offset)):
-            is_more = self._read() and time.monotonic() < deadline
-            assert is_more, f"{pattern!r} is not in {self.output[self._match_offset :]!r}"
-        self._match_offset = found.end()
-        return found
+        while not (match := re.compile(pattern).search(self.output, self._match_offset)):
+            has_more_output = self._read() and time.monotonic() < deadline
+            assert has_more_output, f"{pattern!r} is not in {self.output[self._match_offset :]!r}"
+        self._match_offset = match.end()
+        return match
 
     def type(self, keys: str) -> None:
-        """All at once, as somebody who pastes them."""
+        """Type keys all at once, as pasted text arrives."""
         os.write(self._screen, keys.encode())
 
     def wait_for_exit(self) -> int:
-        """Read to the end; the exit code."""
+        """Read to the end of the output. Return the exit code."""
         deadline = time.monotonic() + OUTPUT_TIMEOUT_S
         while self._read():
             assert time.monotonic() < deadline, f"still running: {self.output[self._match_offset :]!r}"
         return self._wait()
 
     def _read(self) -> bool:
-        """Take what is shown within a second; False at the end."""
+        """Read output for at most a second. Return False at its end."""
         if not select.select([self._screen], [], [], 1)[0]:
             return True
         try:
-            more = os.read(self._screen, 65_536)
-        except OSError:  # Linux says so when the last process has closed its terminal.
+            output = os.read(self._screen, 65_536)
+        except OSError:  # Linux raises it when the last process has closed its terminal.
             return False
-        self.output += more.decode(errors="replace")
-        return bool(more)
+        self.output += output.decode(errors="replace")
+        return bool(output)
 
     def _wait(self) -> int:
         _, status = os.waitpid(self._process, 0)

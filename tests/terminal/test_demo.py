@@ -1,4 +1,4 @@
-"""`make run` as somebody meets it: `ivr demo` in a terminal of its own."""
+"""`ivr demo`, which `make run` starts, in a pseudo terminal."""
 
 from __future__ import annotations
 
@@ -17,29 +17,33 @@ from tests.support.pseudo_terminal import PseudoTerminal
 
 RunDemo = Callable[..., PseudoTerminal]
 IVR = [sys.executable, "-m", "ivr"]
-CHECKOUT = SOUNDS.parent
+SOURCE_TREE = SOUNDS.parent
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """No player, recorder or synthesiser of this machine is found."""
-    return {"PATH": str(tmp_path / "no-programs"), "PYTHONPATH": str(CHECKOUT), "IVR_DATA__FOLDER": str(tmp_path / "d")}
+    """An environment in which no player, recorder or synthesiser is found."""
+    return {
+        "PATH": str(tmp_path / "no-programs"),
+        "PYTHONPATH": str(SOURCE_TREE),
+        "IVR_DATA__FOLDER": str(tmp_path / "d"),
+    }
 
 
 @pytest.fixture
 def demo(tmp_path: Path, environment: dict[str, str]) -> RunDemo:
-    """`ivr demo WORDS...` on an empty folder."""
+    """Start `ivr demo ARGUMENTS...` on an empty folder."""
 
-    def start(*words: str) -> PseudoTerminal:
-        return PseudoTerminal([*IVR, "demo", "--folder", str(tmp_path / "d"), *words], environment)
+    def start(*arguments: str) -> PseudoTerminal:
+        return PseudoTerminal([*IVR, "demo", "--folder", str(tmp_path / "d"), *arguments], environment)
 
     return start
 
 
 def messages(environment: dict[str, str], box: str) -> list[dict[str, object]]:
     command = [*IVR, "message", "list", box, "--json"]
-    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    listed: list[dict[str, object]] = json.loads(found.stdout)
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    listed: list[dict[str, object]] = json.loads(result.stdout)
     return listed
 
 
@@ -57,7 +61,7 @@ def test_demo_user_deletes_message_then_logs_in_with_pin(demo: RunDemo, environm
         terminal.type("y")
         terminal.wait_for("Please enter your mailbox number")
         terminal.type("1000#2580#")
-        # The second message may have been heard to its end before the key that hung up: it is saved then.
+        # The second message is saved if it ended before the key that hung up.
         terminal.wait_for("You have (one|two) new messages? and (one|two) saved messages?")
         terminal.type("h")
         assert terminal.wait_for_exit() == 0
@@ -65,7 +69,7 @@ def test_demo_user_deletes_message_then_logs_in_with_pin(demo: RunDemo, environm
     assert [message["folder"] for message in messages(environment, "1000")].count("deleted") == 1
 
 
-def test_a_sentence_is_shown_word_by_word_while_it_plays_and_a_message_with_its_position(demo: RunDemo) -> None:
+def test_demo_shows_prompt_word_by_word_and_message_with_position(demo: RunDemo) -> None:
     with demo() as terminal:
         terminal.wait_for(r"You have $")
         terminal.wait_for(r"three $")
@@ -76,13 +80,13 @@ def test_a_sentence_is_shown_word_by_word_while_it_plays_and_a_message_with_its_
         terminal.wait_for(r"0:11 / 0:11")
 
 
-@pytest.mark.parametrize("no", ["n", "\x03", "\x04"], ids=["n", "ctrl-c", "ctrl-d"])
-def test_declining_redial_ends_demo(demo: RunDemo, no: str) -> None:
+@pytest.mark.parametrize("key", ["n", "\x03", "\x04"], ids=["n", "ctrl-c", "ctrl-d"])
+def test_declining_redial_ends_demo(demo: RunDemo, key: str) -> None:
     with demo("--fast") as terminal:
         terminal.wait_for("You have")
         terminal.type("\x03")
         terminal.wait_for(r"Dial again")
-        terminal.type(no)
+        terminal.type(key)
         assert terminal.wait_for_exit() == 0
         assert "Traceback" not in terminal.output
 
@@ -90,35 +94,35 @@ def test_declining_redial_ends_demo(demo: RunDemo, no: str) -> None:
 def test_typed_text_is_spoken_into_recording(demo: RunDemo, environment: dict[str, str], tmp_path: Path) -> None:
     subprocess.run([*IVR, "demo", "--only-make", "--folder", str(tmp_path / "d")], env=environment, check=True)
     any_ports = {**environment, "IVR_FASTAGI__PORT": "0", "IVR_API__PORT": "0"}
-    served = subprocess.Popen([*IVR, "serve"], env=any_ports, stdout=subprocess.PIPE, text=True)
+    service = subprocess.Popen([*IVR, "serve"], env=any_ports, stdout=subprocess.PIPE, text=True)
     try:
-        assert served.stdout
-        listening = re.search(r"agi://[\d.]+:(\d+)/", served.stdout.readline())
-        assert listening
-        at = {**environment, "IVR_FASTAGI__PORT": listening[1]}
-        with PseudoTerminal([*IVR, "phone", "1001", "--fast"], at) as terminal:
+        assert service.stdout
+        address = re.search(r"agi://[\d.]+:(\d+)/", service.stdout.readline())
+        assert address
+        phone_environment = {**environment, "IVR_FASTAGI__PORT": address[1]}
+        with PseudoTerminal([*IVR, "phone", "1001", "--fast"], phone_environment) as terminal:
             terminal.wait_for("type what you say, then Enter")
             terminal.type("hello bob 2\n")
-            terminal.wait_for(r"spelled letter by letter: no synthesiser here")
+            terminal.wait_for(r"spelled letter by letter: no synthesiser installed")
             terminal.wait_for(r"recorded \d+\.\d s")
             terminal.type("h")
             assert terminal.wait_for_exit() == 0
             assert "Traceback" not in terminal.output
     finally:
-        served.terminate()
-        served.communicate()
+        service.terminate()
+        service.communicate()
     [message] = messages(environment, "1001")
     assert message["length_ms"] == sum(wav.length_ms(SOUNDS / "en" / key) for key in _spell("hello bob 2")) + 2 * 200
 
 
 def test_demo_create_only_prints_nothing(environment: dict[str, str], tmp_path: Path) -> None:
     command = [*IVR, "demo", "--only-make", "--folder", str(tmp_path / "d")]
-    made = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert made.stdout + made.stderr == ""
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout + result.stderr == ""
     assert len(messages(environment, "1000")) == 4
     assert messages(environment, "1001") == []
 
 
 def _spell(text: str) -> list[str]:
-    signs = text.replace(" ", "")
-    return [f"number/{sign}.wav" if sign.isdigit() else f"letter/{sign}.wav" for sign in signs]
+    """Return the prompt files that spell a text."""
+    return [f"{'number' if character.isdigit() else 'letter'}/{character}.wav" for character in text.replace(" ", "")]
