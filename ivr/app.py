@@ -1,4 +1,4 @@
-"""The container: builds every object of one installation from one `Settings`, by hand.
+"""The container: builds every object of one installation from one `Settings`, by hand, on its stores (`ivr.stores`).
 
 Each object is built when it is first asked for. What every call needs is imported at the top; the rest is imported
 where it is built: a call over classic AGI is a process of its own, and its caller waits for every import.
@@ -11,11 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-from ivr.clock import Clock, SystemClock
+from ivr.clock import Clock
 from ivr.directory.directory import Directory
 from ivr.directory.pin_lockout import PinLockout
 from ivr.directory.secret_store import SecretStore
-from ivr.ids import IdGenerator
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.capacity import Capacity
 from ivr.mailbox.delivery import Delivery
@@ -28,18 +27,11 @@ from ivr.paths import read_or_create_secret, sounds_folder
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.voice import LANGUAGES
 from ivr.settings import Settings
-from ivr.storage.audio_folder import Recordings
-from ivr.storage.process_locks import ProcessLocks
-from ivr.storage.protocols import MediaStore, MessageStore
-from ivr.storage.sqlite.auth_attempts import SqliteAuthAttempts
 from ivr.storage.sqlite.boxes import SqliteBoxes
-from ivr.storage.sqlite.calls import SqliteCalls
-from ivr.storage.sqlite.database import Database
 from ivr.storage.sqlite.directory import SqliteDirectory
-from ivr.storage.sqlite.media import SqliteMedia
-from ivr.storage.sqlite.messages import SqliteMessages
 from ivr.storage.sqlite.secrets import SqliteSecrets
 from ivr.storage.sqlite.takes import SqliteTakes
+from ivr.stores import Stores
 
 if TYPE_CHECKING:
     from ivr.ami.client import AmiClient
@@ -54,12 +46,9 @@ if TYPE_CHECKING:
     from ivr.recovery.recording_recovery import RecordingRecovery
     from ivr.retention.consistency_check import ConsistencyCheck
     from ivr.retention.worker import RetentionWorker
-    from ivr.storage.sqlite.outbox import Outbox
-    from ivr.storage.sqlite.overview import SqliteOverview
-    from ivr.storage.sqlite.retention import SqliteRetention
 
 
-class App:
+class App(Stores):
     """One installation, ready to be used; `ivr.service` makes it take calls and requests.
 
     `clock`: the machine's by default. `random_bytes(n)` returns n random bytes, for ids and tokens. `count_metrics`:
@@ -74,10 +63,7 @@ class App:
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
         count_metrics: bool = True,
     ) -> None:
-        self.settings = settings
-        self.clock = clock or SystemClock()
-        self.ids = IdGenerator(random_bytes)
-        self._random_bytes = random_bytes
+        super().__init__(settings, clock=clock, random_bytes=random_bytes)
         self._count_metrics = count_metrics
 
     # -- life ----------------------------------------------------------------------------------------------------------
@@ -87,72 +73,10 @@ class App:
         _ = self.recordings, self.database, self.secret_store
         return self
 
-    def close(self) -> None:
-        """Close what was built: pending writes are committed first, then the locks are released."""
-        if "database" in self.__dict__:
-            self.database.close()
-        if "process_locks" in self.__dict__:
-            self.process_locks.release_all()
-
     async def stop_workers(self) -> None:
         """End the child processes. Call it before `close`, in the loop that used them."""
         if "conversion_pool" in self.__dict__:
             await self.conversion_pool.close()
-
-    # -- storage -------------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def database(self) -> Database:
-        data = self.settings.data
-        return Database(data.folder / "ivr.db", busy_timeout_ms=data.busy_timeout_ms, sync=data.fsync)
-
-    @cached_property
-    def recordings(self) -> Recordings:
-        recordings = Recordings(self.settings.data.folder)
-        recordings.prepare()
-        return recordings
-
-    @cached_property
-    def process_locks(self) -> ProcessLocks:
-        return ProcessLocks(self.settings.data.folder / "locks")
-
-    @cached_property
-    def messages(self) -> MessageStore:
-        return SqliteMessages(self.database, self.clock)
-
-    @cached_property
-    def media(self) -> MediaStore:
-        """Rows of greetings, names and intros."""
-        return SqliteMedia(self.database, self.clock)
-
-    @cached_property
-    def call_store(self) -> SqliteCalls:
-        return SqliteCalls(self.database, self.ids)
-
-    @cached_property
-    def outbox(self) -> Outbox:
-        from ivr.storage.sqlite.outbox import Outbox
-
-        return Outbox(self.database, self.clock, self._random_bytes(4).hex(), self.process_locks)
-
-    @cached_property
-    def overview(self) -> SqliteOverview:
-        from ivr.storage.sqlite.overview import SqliteOverview
-
-        return SqliteOverview(self.database)
-
-    @cached_property
-    def mwi_targets(self) -> MwiTargets:
-        from ivr.notifications.mwi_targets import MwiTargets
-        from ivr.storage.sqlite.mwi_counts import SqliteMwiCounts
-
-        return MwiTargets(SqliteMwiCounts(self.database), self.settings.mwi, self.settings.asterisk.system_name)
-
-    @cached_property
-    def _retention_store(self) -> SqliteRetention:
-        from ivr.storage.sqlite.retention import SqliteRetention
-
-        return SqliteRetention(self.database, self.clock)
 
     # -- accounts, users and their secrets -----------------------------------------------------------------------------
 
@@ -162,11 +86,7 @@ class App:
 
     @cached_property
     def pin_lockout(self) -> PinLockout:
-        return PinLockout(self._auth_attempts, self.clock)
-
-    @cached_property
-    def _auth_attempts(self) -> SqliteAuthAttempts:
-        return SqliteAuthAttempts(self.database, self.clock)
+        return PinLockout(self.auth_attempts, self.clock)
 
     @cached_property
     def secret_store(self) -> SecretStore:
@@ -183,7 +103,7 @@ class App:
         from ivr.directory.tokens import TokenStore
         from ivr.storage.sqlite.tokens import SqliteTokens
 
-        return TokenStore(SqliteTokens(self.database, self.clock), self.clock, self._random_bytes)
+        return TokenStore(SqliteTokens(self.database, self.clock), self.clock, self.random_bytes)
 
     @cached_property
     def _pepper(self) -> bytes:
@@ -280,7 +200,7 @@ class App:
                 directory=self.directory,
                 tokens=self.tokens,
                 credentials=self.credentials,
-                rate_limiter=RateLimiter(self._auth_attempts, self.clock, api.failures_per_hour),
+                rate_limiter=RateLimiter(self.auth_attempts, self.clock, api.failures_per_hour),
             ),
             mailbox=MailboxServices(
                 boxes=self.boxes,
@@ -307,6 +227,13 @@ class App:
         )
 
     # -- background work -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def mwi_targets(self) -> MwiTargets:
+        from ivr.notifications.mwi_targets import MwiTargets
+        from ivr.storage.sqlite.mwi_counts import SqliteMwiCounts
+
+        return MwiTargets(SqliteMwiCounts(self.database), self.settings.mwi, self.settings.asterisk.system_name)
 
     @cached_property
     def recording_recovery(self) -> RecordingRecovery:
@@ -336,7 +263,7 @@ class App:
         from ivr.retention.consistency_check import ConsistencyCheck
 
         return ConsistencyCheck(
-            self._retention_store, self.directory, self.recordings, self.settings.sweeping, self.clock
+            self.retention_store, self.directory, self.recordings, self.settings.sweeping, self.clock
         )
 
     @cached_property
@@ -344,7 +271,7 @@ class App:
         from ivr.retention.worker import RetentionWorker
 
         return RetentionWorker(
-            self._retention_store,
+            self.retention_store,
             self.messages,
             self.directory,
             self.recordings,

@@ -1,0 +1,101 @@
+"""The lower half of the container: the data folder and the adapters of the store protocols, SQLite and files."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from ivr.clock import Clock, SystemClock
+from ivr.ids import IdGenerator
+from ivr.settings import Settings
+from ivr.storage.audio_folder import Recordings
+from ivr.storage.process_locks import ProcessLocks
+from ivr.storage.protocols import MediaStore, MessageStore
+from ivr.storage.sqlite.auth_attempts import SqliteAuthAttempts
+from ivr.storage.sqlite.calls import SqliteCalls
+from ivr.storage.sqlite.database import Database
+from ivr.storage.sqlite.media import SqliteMedia
+from ivr.storage.sqlite.messages import SqliteMessages
+
+if TYPE_CHECKING:
+    from ivr.storage.sqlite.outbox import Outbox
+    from ivr.storage.sqlite.overview import SqliteOverview
+    from ivr.storage.sqlite.retention import SqliteRetention
+
+
+class Stores:
+    """The stores of one installation, each opened when it is first asked for.
+
+    `clock`: the machine's by default. `random_bytes(n)` returns n random bytes, for ids and tokens.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Clock | None = None,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.ids = IdGenerator(random_bytes)
+        self.random_bytes = random_bytes
+
+    def close(self) -> None:
+        """Close what was opened: pending writes are committed first, then the locks are released."""
+        if "database" in self.__dict__:
+            self.database.close()
+        if "process_locks" in self.__dict__:
+            self.process_locks.release_all()
+
+    @cached_property
+    def database(self) -> Database:
+        data = self.settings.data
+        return Database(data.folder / "ivr.db", busy_timeout_ms=data.busy_timeout_ms, sync=data.fsync)
+
+    @cached_property
+    def recordings(self) -> Recordings:
+        recordings = Recordings(self.settings.data.folder)
+        recordings.prepare()
+        return recordings
+
+    @cached_property
+    def process_locks(self) -> ProcessLocks:
+        return ProcessLocks(self.settings.data.folder / "locks")
+
+    @cached_property
+    def messages(self) -> MessageStore:
+        return SqliteMessages(self.database, self.clock)
+
+    @cached_property
+    def media(self) -> MediaStore:
+        """Rows of greetings, names and intros."""
+        return SqliteMedia(self.database, self.clock)
+
+    @cached_property
+    def auth_attempts(self) -> SqliteAuthAttempts:
+        return SqliteAuthAttempts(self.database, self.clock)
+
+    @cached_property
+    def call_store(self) -> SqliteCalls:
+        return SqliteCalls(self.database, self.ids)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        from ivr.storage.sqlite.outbox import Outbox
+
+        return Outbox(self.database, self.clock, self.random_bytes(4).hex(), self.process_locks)
+
+    @cached_property
+    def overview(self) -> SqliteOverview:
+        from ivr.storage.sqlite.overview import SqliteOverview
+
+        return SqliteOverview(self.database)
+
+    @cached_property
+    def retention_store(self) -> SqliteRetention:
+        from ivr.storage.sqlite.retention import SqliteRetention
+
+        return SqliteRetention(self.database, self.clock)
