@@ -163,11 +163,12 @@ def check_account(asterisk: AsteriskContext) -> Iterator[Finding]:
         yield problem(
             "account", f"IVR_ACCOUNT is {name!r}, which is no account: calls from outside are refused", remedy
         )
-    elif not name and len(accounts) > 1:
-        what = (
-            "IVR_ACCOUNT is empty, and there are several accounts: calls from outside are refused unless the dialplan"
+    elif not name and len(accounts) > 1 and not NAMED_ACCOUNT.search(asterisk.run_command("dialplan show")):
+        yield warning(
+            "account",
+            f"there are several accounts ({names}), and the dialplan names none: calls from trunks are refused",
+            "in the context of the trunk, in front of Gosub(ivr-leave,...): Set(IVR_ACCOUNT=NAME)",
         )
-        yield warning("account", f"{what} names one (account=NAME, or 1000@NAME)", remedy)
     else:
         yield ok(
             "account", f"calls from outside belong to {name or names}" if name or len(accounts) == 1 else "by dialplan"
