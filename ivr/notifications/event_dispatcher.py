@@ -11,12 +11,9 @@ from ivr.errors import NotFound, PastRetention
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.mailbox import Mailbox
 from ivr.notifications.event import EVENT_NAMES, MailboxEvent, Subscriber
-from ivr.notifications.worker import Handler, HandlerResult
+from ivr.notifications.worker import NO_CUTOFF, Handler, HandlerResult
 from ivr.storage.protocols import MessageStore, Transaction
 from ivr.storage.records import Message, OutboxTask, TaskKind
-
-NO_CUTOFF = 0
-"""Finds messages of any age."""
 
 log = structlog.get_logger()
 

@@ -18,6 +18,8 @@ from ivr.storage.records import LEASE_S, NEVER_DUE, OutboxTask, TaskKind
 
 MAX_ERROR_LENGTH = 500
 """Characters of an error that are stored in the outbox."""
+NO_CUTOFF = 0
+"""`not_before` of a handler that reads messages of any age."""
 
 log = structlog.get_logger()
 

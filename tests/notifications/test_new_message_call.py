@@ -83,7 +83,7 @@ class FakeCalledPhone:
         asterisk.replies["Originate"] = self._on_originate
 
     @property
-    def ring_times(self) -> int:
+    def ring_count(self) -> int:
         return len(self.calls)
 
     @property
@@ -130,17 +130,17 @@ async def test_owner_is_called_by_schedule_until_exhausted(
         )
     )
     await advance_and_run(new_message_call_app, 59)
-    assert called_phone.ring_times == 0
+    assert called_phone.ring_count == 0
     await advance_and_run(new_message_call_app, 1)
-    assert called_phone.ring_times == 1
+    assert called_phone.ring_count == 1
     assert called_phone.calls[0]["Channel"] == "Local/5550100@to-owners/n"
     assert called_phone.calls[0]["Context"] == "ivr-new-message-call"
     await advance_and_run(new_message_call_app, 599)
-    assert called_phone.ring_times == 1
+    assert called_phone.ring_count == 1
     await advance_and_run(new_message_call_app, 1)
-    assert called_phone.ring_times == 2
+    assert called_phone.ring_count == 2
     await advance_and_run(new_message_call_app, 10**6)
-    assert called_phone.ring_times == 2
+    assert called_phone.ring_count == 2
     assert await new_message_call_app.pending_tasks() == []
 
 
@@ -155,7 +155,7 @@ async def test_owner_who_answers_is_not_called_again(
     )
     await advance_and_run(new_message_call_app, 60)
     await advance_and_run(new_message_call_app, 10**6)
-    assert called_phone.ring_times == 1
+    assert called_phone.ring_count == 1
 
 
 async def test_owner_is_not_called_without_new_messages(
@@ -168,7 +168,7 @@ async def test_owner_is_not_called_without_new_messages(
     await advance_and_run(new_message_call_app, 60)
     await new_message_call_app.container.messages.move_to_folder(box.id, message.id, Folder.SAVED, ChangeReason.DTMF)
     await advance_and_run(new_message_call_app, 60)
-    assert called_phone.ring_times == 1
+    assert called_phone.ring_count == 1
     assert await new_message_call_app.pending_tasks() == []
 
 
@@ -183,7 +183,7 @@ async def test_further_message_starts_no_second_series(
         await new_message_call_app.run_until_idle()
     assert [task.kind for task in await new_message_call_app.pending_tasks()] == [TaskKind.CALL]
     await advance_and_run(new_message_call_app, 60)
-    assert called_phone.ring_times == 1
+    assert called_phone.ring_count == 1
 
 
 async def test_next_call_waits_while_previous_may_still_ring(
@@ -195,9 +195,9 @@ async def test_next_call_waits_while_previous_may_still_ring(
     )
     await advance_and_run(new_message_call_app, 1)
     await advance_and_run(new_message_call_app, 129)
-    assert called_phone.ring_times == 1
+    assert called_phone.ring_count == 1
     await advance_and_run(new_message_call_app, 1)
-    assert called_phone.ring_times == 2
+    assert called_phone.ring_count == 2
 
 
 async def test_asterisk_outage_uses_up_no_attempt(
@@ -218,7 +218,7 @@ async def test_asterisk_outage_uses_up_no_attempt(
     await ami_server.start()
     await new_message_call_app.connect_ami()
     await advance_and_run(new_message_call_app, 60)
-    assert called_phone.ring_times == 1
+    assert called_phone.ring_count == 1
 
 
 async def test_service_killed_while_ringing_does_not_call_again_immediately(
@@ -238,9 +238,9 @@ async def test_service_killed_while_ringing_does_not_call_again_immediately(
     )
     assert await new_message_call_app.container.outbox.release_orphaned_leases() == 1
     await new_message_call_app.run_until_idle()
-    assert called_phone.ring_times == 0
+    assert called_phone.ring_count == 0
     await advance_and_run(new_message_call_app, 600)
-    assert called_phone.ring_times == 1
+    assert called_phone.ring_count == 1
 
 
 async def test_owner_is_not_called_without_site_context(tmp_path: Path, ami_server: FakeAmiServer) -> None:
@@ -264,5 +264,5 @@ async def test_invalid_number_is_not_called(
     )
     await new_message_call_app.run_until_idle()
     await advance_and_run(new_message_call_app, 60)
-    assert called_phone.ring_times == 0
+    assert called_phone.ring_count == 0
     assert await new_message_call_app.pending_tasks() == []

@@ -15,12 +15,10 @@ from ivr.notifications.mail.smtp import SmtpClient
 from ivr.notifications.mail.template_context import Attachment
 from ivr.notifications.mail.templates import MailTemplates
 from ivr.notifications.settings import MailSettings
-from ivr.notifications.worker import Handler, HandlerResult
+from ivr.notifications.worker import NO_CUTOFF, Handler, HandlerResult
 from ivr.storage.protocols import MessageStore, Transaction
 from ivr.storage.records import ChangeReason, Folder, Message, OutboxTask, TaskKind
 
-NO_CUTOFF = 0
-"""Finds messages of any age."""
 BYTES_PER_MB = 1_000_000
 
 

@@ -14,12 +14,9 @@ from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
 from ivr.notifications.mail.subscriber import enqueue_new_message_mail
 from ivr.notifications.transcription.transcriber import Transcriber
-from ivr.notifications.worker import Handler, HandlerResult
+from ivr.notifications.worker import NO_CUTOFF, Handler, HandlerResult
 from ivr.storage.protocols import MessageStore, Transaction
 from ivr.storage.records import Folder, Message, OutboxTask, TaskKind
-
-NO_CUTOFF = 0
-"""Finds messages of any age."""
 
 log = structlog.get_logger()
 
