@@ -11,6 +11,7 @@ from ivr.clock import Clock, SystemClock
 from ivr.ids import IdGenerator
 from ivr.settings import Settings
 from ivr.storage.audio_folder import Recordings
+from ivr.storage.data_folder import upgrade_data_folder
 from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.protocols import MediaStore, MessageStore
 from ivr.storage.sqlite.auth_attempts import SqliteAuthAttempts
@@ -59,6 +60,7 @@ class Stores:
     def recordings(self) -> Recordings:
         recordings = Recordings(self.settings.data.folder)
         recordings.prepare()
+        upgrade_data_folder(self.settings.data.folder)
         return recordings
 
     @cached_property

@@ -68,8 +68,8 @@ async def read_database_snapshot(app: App) -> DatabaseSnapshot:
     accounts = await app.directory.accounts()
     users = [user for account in accounts for user in await app.directory.users(account.id)]
     boxes = [box.settings for account in accounts for box in await app.boxes.list_by_account(account.id)]
-    newest = await app.database.read(lambda c: c.execute("SELECT max(stored_at) FROM messages").fetchone()[0])
-    return DatabaseSnapshot(accounts, users, boxes, await app.directory.endpoints(None), newest or 0)
+    newest = await app.overview.newest_message_at()
+    return DatabaseSnapshot(accounts, users, boxes, await app.directory.endpoints(None), newest)
 
 
 @contextmanager

@@ -19,8 +19,7 @@ from ivr.ids import IdGenerator
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pending_deliveries import PendingDeliveries
 from ivr.mailbox.takes import Takes
-from ivr.storage.audio_folder import Recordings
-from ivr.storage.protocols import MessageStore
+from ivr.storage.protocols import AudioStore, MessageStore
 from ivr.storage.records import Caller, Folder, Message, Take
 
 log = structlog.get_logger()
@@ -30,7 +29,7 @@ class Delivery:
     """Brings messages into boxes."""
 
     def __init__(
-        self, messages: MessageStore, takes: Takes, recordings: Recordings, clock: Clock, ids: IdGenerator
+        self, messages: MessageStore, takes: Takes, recordings: AudioStore, clock: Clock, ids: IdGenerator
     ) -> None:
         self._messages = messages
         self._takes = takes

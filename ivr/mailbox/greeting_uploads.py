@@ -11,8 +11,7 @@ from ivr.errors import NotFound
 from ivr.ids import IdGenerator
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.uploads import ConvertedUpload
-from ivr.storage.audio_folder import Recordings
-from ivr.storage.protocols import MediaStore
+from ivr.storage.protocols import AudioStore, MediaStore
 from ivr.storage.records import MediaKind, StoredMedia
 
 SOURCE_UPLOAD = "upload"
@@ -30,7 +29,7 @@ class GreetingFiles:
 class GreetingUploads:
     """The greetings of all boxes, as programs see them."""
 
-    def __init__(self, store: MediaStore, recordings: Recordings, clock: Clock, ids: IdGenerator) -> None:
+    def __init__(self, store: MediaStore, recordings: AudioStore, clock: Clock, ids: IdGenerator) -> None:
         self._store = store
         self._recordings = recordings
         self._clock = clock

@@ -15,8 +15,7 @@ from ivr.clock import Clock
 from ivr.mailbox.box_settings import MediaIds as Pointers
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import Takes
-from ivr.storage.audio_folder import Recordings
-from ivr.storage.protocols import MediaStore
+from ivr.storage.protocols import AudioStore, MediaStore
 from ivr.storage.records import MediaKind, RecordingPurpose, StoredMedia, Take
 
 MEDIA_KIND_BY_PURPOSE = {
@@ -35,7 +34,7 @@ def end_of_day(day_number: int, now: datetime) -> int:
 class Greetings:
     """The greetings and names of all boxes."""
 
-    def __init__(self, store: MediaStore, takes: Takes, recordings: Recordings, clock: Clock) -> None:
+    def __init__(self, store: MediaStore, takes: Takes, recordings: AudioStore, clock: Clock) -> None:
         self._store = store
         self._takes = takes
         self._recordings = recordings

@@ -1,4 +1,4 @@
-"""Recordings in progress: begun, kept or dropped, and found again after a crash (design, idea 7).
+"""AudioStore in progress: begun, kept or dropped, and found again after a crash (design, idea 7).
 
 A take is a row, committed before the beep, and a file that Asterisk lets grow. It ends in one of two ways: it becomes
 a recording in the same transaction that removes its row, or it is dropped. One that only its owner can decide about
@@ -20,9 +20,8 @@ from ivr.audio import wav
 from ivr.clock import Clock
 from ivr.errors import StoreError
 from ivr.ids import IdGenerator
-from ivr.storage.audio_folder import Recordings
 from ivr.storage.process_locks import ProcessLocks
-from ivr.storage.protocols import TakeStore
+from ivr.storage.protocols import AudioStore, TakeStore
 from ivr.storage.records import Caller, RecordingPurpose, Take
 
 RECOVERY_LOCK = "recovery"
@@ -43,7 +42,7 @@ class Takes:
     """All takes of the installation."""
 
     def __init__(
-        self, store: TakeStore, recordings: Recordings, clock: Clock, ids: IdGenerator, process_locks: ProcessLocks
+        self, store: TakeStore, recordings: AudioStore, clock: Clock, ids: IdGenerator, process_locks: ProcessLocks
     ) -> None:
         self._store = store
         self._recordings = recordings

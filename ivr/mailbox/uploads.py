@@ -19,8 +19,7 @@ from ivr.clock import Clock
 from ivr.ids import IdGenerator
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.audio_folder import Recordings
-from ivr.storage.protocols import MessageStore, UploadStore
+from ivr.storage.protocols import AudioStore, MessageStore, UploadStore
 from ivr.storage.records import Caller, Folder, Message
 
 ANONYMOUS = "anonymous"
@@ -65,7 +64,7 @@ class Uploads:
         store: UploadStore,
         messages: MessageStore,
         delivery: Delivery,
-        recordings: Recordings,
+        recordings: AudioStore,
         conversion_pool: ConversionPool,
         clock: Clock,
         ids: IdGenerator,

@@ -26,7 +26,7 @@ from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.recovery.file_stability import GrowthMonitor
-from ivr.storage.audio_folder import Recordings
+from ivr.storage.protocols import AudioStore
 from ivr.storage.records import Caller
 
 FILE_PREFIX = "fallback-"
@@ -68,7 +68,7 @@ class FallbackRecordingImporter:
     """Adopts them, each when its file has not grown for a while."""
 
     def __init__(
-        self, directory: Directory, boxes: Boxes, delivery: Delivery, recordings: Recordings, clock: Clock
+        self, directory: Directory, boxes: Boxes, delivery: Delivery, recordings: AudioStore, clock: Clock
     ) -> None:
         self._directory = directory
         self._boxes = boxes

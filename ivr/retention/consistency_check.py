@@ -18,9 +18,8 @@ from ivr.clock import Clock
 from ivr.directory.directory import Directory
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.retention.rules import RetentionSettings
-from ivr.storage.audio_folder import Recordings, StoredFile
-from ivr.storage.protocols import RetentionStore
-from ivr.storage.records import MediaDirectory
+from ivr.storage.protocols import AudioStore, RetentionStore
+from ivr.storage.records import MediaDirectory, StoredFile
 
 FILES_PER_RUN = 500
 MESSAGES_PER_RUN = 200
@@ -44,7 +43,7 @@ class ConsistencyCheck:
         self,
         store: RetentionStore,
         directory: Directory,
-        recordings: Recordings,
+        recordings: AudioStore,
         settings: RetentionSettings,
         clock: Clock,
     ) -> None:

@@ -19,8 +19,7 @@ from ivr.errors import IvrError
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.retention.consistency_check import ConsistencyCheck
 from ivr.retention.rules import REPLACED_AUDIO_GRACE_S, ROW_AGE_RULES, RetentionSettings
-from ivr.storage.audio_folder import Recordings
-from ivr.storage.protocols import MessageStore, RetentionStore
+from ivr.storage.protocols import AudioStore, MessageStore, RetentionStore
 from ivr.storage.records import DueItem, PendingUnlink, RetentionRule
 
 BATCH_SIZE = 100
@@ -39,7 +38,7 @@ class RetentionWorker:
         store: RetentionStore,
         messages: MessageStore,
         directory: Directory,
-        recordings: Recordings,
+        recordings: AudioStore,
         consistency_check: ConsistencyCheck,
         settings: RetentionSettings,
         voicemail_settings: VoicemailSettings,

@@ -15,7 +15,7 @@ import structlog
 from ivr.call.ari.stasis_application import StasisApplication
 from ivr.clock import Clock
 from ivr.errors import IvrError
-from ivr.storage.sqlite.calls import SqliteCalls
+from ivr.storage.protocols import HeartbeatStore
 
 log = structlog.get_logger()
 
@@ -36,7 +36,7 @@ class InstanceHeartbeat:
         name: str,
         *,
         application: StasisApplication,
-        call_store: SqliteCalls,
+        call_store: HeartbeatStore,
         clock: Clock,
         timing: HeartbeatTiming = HeartbeatTiming(),
     ) -> None:

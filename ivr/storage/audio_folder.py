@@ -12,11 +12,11 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ivr.audio import wav
 from ivr.errors import DiskFull, NotFound, StoreError
+from ivr.storage.records import StoredFile
 
 FOLDER_MODE = 0o2750
 TAKES_MODE = 0o2770
@@ -28,17 +28,6 @@ FILE_NAME_PATTERN = re.compile(r"(\.?)((?:\d{6}-)?[0-9a-f]{32}(?:-[0-9a-f]{8})?)
 
 Audio that came later than its message has eight digits more.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """A file that lies in one of our folders."""
-
-    id: str
-    """Of what it should belong to; "" for a draft, which belongs to nothing."""
-    path: Path
-    changed_at: float
-    """Unix seconds at which it came under this name (a link to an old file is young)."""
 
 
 class Recordings:

@@ -5,7 +5,8 @@ and counters, in one transaction. All of them raise `StoreError`, or a subclass,
 then.
 """
 
-from ivr.storage.protocols.calls import CallStore
+from ivr.storage.protocols.audio import AudioStore
+from ivr.storage.protocols.calls import CallStore, HeartbeatStore
 from ivr.storage.protocols.directory import (
     AttemptTransaction,
     AuthAttemptStore,
@@ -19,10 +20,12 @@ from ivr.storage.protocols.retention import RetentionStore
 
 __all__ = [
     "AttemptTransaction",
+    "AudioStore",
     "AuthAttemptStore",
     "BoxStore",
     "CallStore",
     "DirectoryStore",
+    "HeartbeatStore",
     "ListingStore",
     "MediaStore",
     "MessageStore",

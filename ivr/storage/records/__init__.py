@@ -12,6 +12,7 @@ from ivr.storage.records.directory import (
     TokenKind,
     UserRecord,
 )
+from ivr.storage.records.files import StoredFile
 from ivr.storage.records.lists import MAX_ROWS_SCANNED, BoxQuery, BoxSummary, MessageQuery, MessageSummary, Page
 from ivr.storage.records.messages import (
     GREGORIAN_OFFSET_S,
@@ -62,6 +63,7 @@ __all__ = [
     "RecordingPurpose",
     "RetentionRule",
     "StoredAudio",
+    "StoredFile",
     "StoredMedia",
     "Take",
     "TakeState",

@@ -41,6 +41,11 @@ class SqliteOverview:
         """As it is now. Raises `StoreError`."""
         return await self._database.read(lambda c: _read_overview(c, now))
 
+    async def newest_message_at(self) -> int:
+        """Return the Unix time at which the newest message was stored; 0 if there is none."""
+        sql = "SELECT coalesce(max(stored_at), 0) FROM messages"
+        return int((await self._database.read(lambda c: c.execute(sql).fetchone()))[0])
+
 
 def _read_overview(connection: sqlite3.Connection, now: int) -> Overview:
     folders = dict(connection.execute("SELECT folder, sum(messages) FROM folder_counters GROUP BY folder").fetchall())
