@@ -174,7 +174,7 @@ async def test_early_media_call_is_answered_for_login(app: AppFixture, box: Mail
     assert phone.answered
 
 
-async def test_big_s_leaves_the_instructions_out_where_the_owner_has_recorded_a_greeting(
+async def test_option_S_skips_instructions_when_greeting_is_recorded(
     app: AppFixture, box: Mailbox
 ) -> None:
     await app.activate_recordings(box, MediaKind.UNAVAILABLE)

@@ -84,7 +84,7 @@ async def test_message_moved_during_playback_follows_owner_key(
 # -- a message without its audio ---------------------------------------------------------------------------------------
 
 
-async def test_a_message_whose_audio_is_gone_is_not_forwarded(app: AppFixture, box: Mailbox) -> None:
+async def test_message_without_audio_is_not_forwarded(app: AppFixture, box: Mailbox) -> None:
     other = await app.create_box("1001", owner=app.bob)
     message = await app.create_message(box)
     [path] = app.container.delivery.audio_paths(message)
@@ -145,7 +145,7 @@ async def test_box_deleted_before_forward_is_announced(app: AppFixture, box: Mai
 # -- many at once ------------------------------------------------------------------------------------------------------
 
 
-async def test_two_phones_in_one_box_do_different_things(app: AppFixture, box: Mailbox) -> None:
+async def test_two_phones_in_one_box_apply_both_owners_keys(app: AppFixture, box: Mailbox) -> None:
     """Both hear the same messages; the later key counts, and what the other has done with is passed over."""
     first, second, third = [await app.create_message(box, age_s=60 * n) for n in (1, 2, 3)]
     inner: list[ScriptedCall] = []
@@ -169,7 +169,7 @@ async def test_two_phones_in_one_box_do_different_things(app: AppFixture, box: M
     assert (counts.new, counts.saved, counts.deleted) == (1, 2, 0)
 
 
-async def test_five_callers_leave_messages_while_the_owner_deletes(app: AppFixture, box: Mailbox) -> None:
+async def test_messages_left_while_owner_deletes_are_all_delivered(app: AppFixture, box: Mailbox) -> None:
     old = [await app.create_message(box, age_s=60 * n) for n in range(1, 6)]
     calls: list[asyncio.Task[ScriptedCall]] = []
 
@@ -191,7 +191,7 @@ async def test_five_callers_leave_messages_while_the_owner_deletes(app: AppFixtu
     assert (counts.new, counts.deleted) == (5, 5)
 
 
-async def test_an_owner_who_dials_while_a_message_is_synced_hears_of_it(
+async def test_sign_in_waits_for_message_that_is_being_synced(
     app: AppFixture, box: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk_is_slow, disk_is_done = threading.Event(), threading.Event()
@@ -213,7 +213,7 @@ async def test_an_owner_who_dials_while_a_message_is_synced_hears_of_it(
     assert "You have one new message" in phone.texts
 
 
-async def test_an_owner_does_not_wait_for_ever_for_a_disk_that_hangs(app: AppFixture, box: Mailbox) -> None:
+async def test_sign_in_waits_at_most_a_second_for_hanging_disk(app: AppFixture, box: Mailbox) -> None:
     with app.container.delivery.pending_deliveries.track(box.id):
         phone = await listen_to_messages(app, HangUp(during="You have"))
     assert phone.texts[0].startswith("You have no")

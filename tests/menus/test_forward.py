@@ -106,7 +106,7 @@ async def test_three_invalid_recipients_return_to_message_menu(app: AppFixture) 
     assert await s.forwarded_messages() == []
 
 
-async def test_the_forward_menu_offers_intro_plain_and_back(app: AppFixture) -> None:
+async def test_forward_menu_offers_intro_plain_and_back(app: AppFixture) -> None:
     s = await create_scenario(app, vm_message_forward_type="prepend_forward")
     phone = await s.run_forward(Press("1001#"), Press("2", during=FORWARD_MENU), HangUp(during=DONE))
     assert phone.texts[3:] == [ENTER_BOX, FORWARD_MENU, DONE]

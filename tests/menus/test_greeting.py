@@ -113,14 +113,14 @@ async def test_star_and_pin_may_be_typed_in_one_go(app: AppFixture) -> None:
     assert phone.texts == [NUMBER, "Goodbye."]
 
 
-async def test_star_on_the_owners_own_phone_needs_no_pin(app: AppFixture) -> None:
+async def test_star_on_own_phone_needs_no_pin(app: AppFixture) -> None:
     await app.create_box(owner=app.alice, check_if_owner=False)
     phone = await call_box(app, Press("*", during="The person"), endpoint="alice")
     assert PIN not in phone.texts
     assert "You have no messages." in phone.texts
 
 
-async def test_three_wrong_pins_after_star_end_the_call(app: AppFixture) -> None:
+async def test_three_wrong_pins_after_star_end_call(app: AppFixture) -> None:
     await app.create_box()
     phone = await call_box(app, Press("*"), *[Press("0000#", during="pin")] * 3)
     assert phone.status == "NOACCESS"
@@ -134,7 +134,7 @@ async def test_skip_key_is_unassigned_by_default(app: AppFixture) -> None:
     assert phone.continue_target is None
 
 
-async def test_keys_of_the_greeting_can_be_changed(app: AppFixture) -> None:
+async def test_greeting_keys_are_configurable(app: AppFixture) -> None:
     await app.create_box(keys={"login": "7"})
     assert BEEP in (await call_box(app, Press("*"), Speak(900, then="hang-up"))).texts
     assert PIN in (await call_box(app, Press("7"), HangUp(during="pin"))).texts

@@ -290,7 +290,7 @@ async def test_recorded_name_belongs_to_owner(app: AppFixture, box: Mailbox) -> 
 # -- the temporary greeting --------------------------------------------------------------------------------------------
 
 
-async def test_a_temporary_greeting_ends_with_its_last_day(app: AppFixture, box: Mailbox) -> None:
+async def test_temporary_greeting_ends_with_its_last_day(app: AppFixture, box: Mailbox) -> None:
     await record_greeting(app, Speak(2000), press_in_review("1"))
     phone = await record_greeting(
         app, Speak(3000), press_in_review("1"), Press("3#", during=DAYS), *CALL_START, key="4"

@@ -143,7 +143,7 @@ async def app(tmp_path: Path) -> AsyncIterator[AppFixture]:
 
 
 @pytest.mark.parametrize("journey", JOURNEYS)
-async def test_hang_up_at_every_moment(app: AppFixture, journey: str) -> None:
+async def test_hangup_at_every_moment_loses_nothing(app: AppFixture, journey: str) -> None:
     script, how = JOURNEYS[journey]
     await create_data(app)
     moments = (await app.run_call(script, **how)).operation_count

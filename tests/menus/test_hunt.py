@@ -48,7 +48,7 @@ async def test_hunt_invitation_plays_between_greeting_and_instructions(hunt_app:
 
 
 @pytest.mark.parametrize("during", ["The person", "If you know", "Please leave"])
-async def test_an_extension_can_be_dialled_at_any_moment(hunt_app: AppFixture, during: str) -> None:
+async def test_extension_can_be_dialled_at_any_moment(hunt_app: AppFixture, during: str) -> None:
     phone = await call_box(hunt_app, Press("101", during=during), Silence())
     assert phone.texts[-1] == TRANSFERRING
     assert phone.continue_target == (CONTEXT, "101")
@@ -112,13 +112,13 @@ async def test_caller_dialling_nothing_leaves_message(hunt_app: AppFixture) -> N
     assert phone.texts[-1] == "Your message has been saved. Thank you. Goodbye."
 
 
-async def test_three_wrong_extensions_lead_to_the_beep(hunt_app: AppFixture) -> None:
+async def test_three_wrong_extensions_lead_to_beep(hunt_app: AppFixture) -> None:
     wrong = [Press("555#", during="The person"), Press("556#", during="dial it"), Press("557#", during="dial it")]
     phone = await call_box(hunt_app, *wrong, Speak(3000, then="hang-up"))
     assert phone.texts[1:] == [NOT_THERE, INVITATION, NOT_THERE, INVITATION, NOT_THERE, INSTRUCTIONS, BEEP]
 
 
-async def test_keys_work_after_a_wrong_extension(hunt_app: AppFixture) -> None:
+async def test_keys_work_after_wrong_extension(hunt_app: AppFixture) -> None:
     phone = await call_box(hunt_app, Press("555#"), Press("*", during="dial it"), HangUp(during="pin"))
     assert phone.texts[-1] == "Please enter your pin, then press pound."
     phone = await hunt_app.run_call(

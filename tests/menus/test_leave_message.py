@@ -50,7 +50,7 @@ async def test_key_skips_greeting(app: AppFixture, box: Mailbox) -> None:
     assert phone.texts == [GREETING, BEEP]
 
 
-async def test_keys_in_the_beep_are_ignored(app: AppFixture, box: Mailbox) -> None:
+async def test_keys_during_beep_are_ignored(app: AppFixture, box: Mailbox) -> None:
     phone = await leave_message(app, Press("1", during=BEEP), Speak(3000, then="hang-up"))
     assert phone.texts == [GREETING, INSTRUCTIONS, BEEP]
     assert len(await app.messages(box)) == 1
@@ -155,7 +155,7 @@ async def test_too_short_recording_sets_no_message_status(app: AppFixture, box: 
 
 
 @pytest.mark.parametrize("extension", ["mp3", "mp4", "wav"])
-async def test_a_recording_is_kept_as_wav_whatever_is_delivered(app: AppFixture, extension: str) -> None:
+async def test_recording_is_stored_as_wav_for_every_media_extension(app: AppFixture, extension: str) -> None:
     box = await app.create_box("1000", media_extension=extension)
     await leave_message(app, Speak(3000, then="hang-up"))
     [message] = await app.messages(box)

@@ -18,7 +18,7 @@ async def enter_wrong_pin(app: AppFixture, times: int, caller: str = "5550100") 
         await app.run_call([Press("0000#"), HangUp(during=WRONG)], number="1000", caller=caller)
 
 
-async def test_five_wrong_pins_lock_the_box_and_a_right_one_sounds_like_a_wrong_one(app: AppFixture) -> None:
+async def test_locked_box_rejects_correct_pin_like_wrong_one(app: AppFixture) -> None:
     await app.create_box()
     await enter_wrong_pin(app, 5)
     phone = await app.run_call([Press("1379#"), HangUp(during=WRONG)], number="1000")
@@ -33,7 +33,7 @@ async def test_four_wrong_pins_do_not_lock_box(app: AppFixture) -> None:
     assert await try_pin(app, "1379")
 
 
-async def test_the_lock_doubles_up_to_an_hour(app: AppFixture) -> None:
+async def test_lock_doubles_up_to_an_hour(app: AppFixture) -> None:
     await app.create_box()
     await enter_wrong_pin(app, 5)
     for minutes in (2, 4, 8, 16, 32, 60, 60):
@@ -53,7 +53,7 @@ async def test_correct_pin_resets_failure_count(app: AppFixture) -> None:
     assert await try_pin(app, "1379")
 
 
-async def test_trying_on_a_locked_box_does_not_lock_it_for_longer(app: AppFixture) -> None:
+async def test_tries_on_locked_box_do_not_extend_lock(app: AppFixture) -> None:
     await app.create_box()
     await enter_wrong_pin(app, 5)
     app.clock.advance(s=50)
@@ -75,7 +75,7 @@ async def test_own_phone_is_not_locked_out(app: AppFixture) -> None:
     assert await try_pin(app, "1379", endpoint="alice")
 
 
-async def test_one_caller_gets_twenty_wrong_pins_an_hour_whatever_the_boxes(app: AppFixture) -> None:
+async def test_caller_is_limited_to_twenty_wrong_pins_an_hour_across_boxes(app: AppFixture) -> None:
     for n in range(10):
         await app.create_box(str(1000 + n))
     for n in range(20):

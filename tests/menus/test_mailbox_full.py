@@ -151,7 +151,7 @@ async def test_new_and_saved_messages_are_never_purged_for_space(app: AppFixture
     assert len(left) == 3
 
 
-async def test_a_forwarded_message_that_shares_its_audio_keeps_it(app: AppFixture) -> None:
+async def test_purged_message_keeps_audio_shared_with_forwarded_message(app: AppFixture) -> None:
     box, other = await app.create_box(quota_mb=1), await app.create_box("1001")
     gone = await app.create_message(box, s=50, folder="deleted")
     [copy] = await app.container.delivery.copy(gone, [other])

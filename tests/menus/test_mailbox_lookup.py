@@ -69,7 +69,7 @@ async def test_owner_box_matching_caller_id_is_used(app: AppFixture) -> None:
     assert (await app.run_call(endpoint="alice", caller="1002", callerid_match_login="true")).texts[0] == ENTER_BOX
 
 
-async def test_a_strangers_caller_id_chooses_no_box(app: AppFixture) -> None:
+async def test_unproven_caller_id_selects_no_box(app: AppFixture) -> None:
     await app.create_box("1000", owner=app.alice)
     assert (await app.run_call(caller="1000", callerid_match_login="true")).texts[0] == ENTER_BOX
 
@@ -80,13 +80,13 @@ async def test_box_number_is_asked_when_unknown(app: AppFixture) -> None:
     assert phone.texts[:3] == [ENTER_BOX, ENTER_PIN, NO_MESSAGES]
 
 
-async def test_a_number_without_a_box_takes_no_message(app: AppFixture) -> None:
+async def test_number_without_box_takes_no_message(app: AppFixture) -> None:
     phone = await app.run_call(path="leave", number="4711")
     assert phone.texts == ["I am sorry, the person you are calling is not available, and does not have voicemail."]
     assert phone.status == "NOBOX"
 
 
-async def test_the_account_is_that_of_the_phone_where_the_dialplan_names_none(app: AppFixture) -> None:
+async def test_account_of_phone_is_used_when_dialplan_names_none(app: AppFixture) -> None:
     await app.create_box("1000", owner=app.alice)
     assert (await app.run_call(endpoint="alice", number="1000", account="")).texts[0] == NO_MESSAGES
 
@@ -119,7 +119,7 @@ async def test_foreign_action_passes_unanswered(app: AppFixture) -> None:
         assert phone.status == "SKIPPED"
 
 
-async def test_an_owner_who_dials_their_own_number_is_signed_in(app: AppFixture) -> None:
+async def test_owner_dialling_own_number_is_signed_in(app: AppFixture) -> None:
     await app.create_box("1000", owner=app.alice)
     assert (await app.run_call(endpoint="alice", path="leave", number="1000")).texts[0] == NO_MESSAGES
 

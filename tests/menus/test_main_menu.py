@@ -43,7 +43,7 @@ async def test_urgent_messages_are_announced_and_played_first(app: AppFixture) -
     ]  # fmt: skip
 
 
-async def test_an_urgent_message_that_was_saved_is_a_saved_message(app: AppFixture) -> None:
+async def test_saved_urgent_message_counts_as_saved(app: AppFixture) -> None:
     box = await app.create_box(owner=app.alice)
     await app.create_message(box, folder="saved", urgent=True)
     assert (await app.run_call(endpoint="alice", number="1000")).texts[0] == "You have one saved message"
@@ -66,7 +66,7 @@ async def test_empty_folder_returns_to_main_menu(app: AppFixture, key: str) -> N
     assert phone.texts == [NONE, NONE, GOODBYE]
 
 
-async def test_a_box_that_is_not_configurable_offers_no_settings(app: AppFixture) -> None:
+async def test_unconfigurable_box_offers_no_settings(app: AppFixture) -> None:
     await app.create_box(owner=app.alice, not_configurable=True)
     phone = await app.run_call([Press("5", after_ms=1500)], endpoint="alice", number="1000")
     assert phone.texts[:3] == [NONE, "To leave your mailbox, press pound.", "That entry is not valid."]
@@ -79,14 +79,14 @@ async def test_pound_leaves_main_menu(app: AppFixture) -> None:
     assert phone.status == "DONE"
 
 
-async def test_four_silent_rounds_end_the_call(app: AppFixture) -> None:
+async def test_four_silent_rounds_end_call(app: AppFixture) -> None:
     await app.create_box(owner=app.alice)
     phone = await app.run_call([Silence()] * 4, endpoint="alice", number="1000")
     assert phone.texts.count(NONE) == 4
     assert phone.texts[-1] == GOODBYE
 
 
-async def test_a_key_without_a_meaning_repeats_the_menu(app: AppFixture) -> None:
+async def test_invalid_key_repeats_menu(app: AppFixture) -> None:
     await app.create_box(owner=app.alice)
     phone = await app.run_call([Press("9"), Press("#", during=NONE)], endpoint="alice", number="1000")
     assert phone.texts == [NONE, "That entry is not valid.", NONE, GOODBYE]
@@ -99,7 +99,7 @@ async def test_opening_folder_resets_menu_rounds(app: AppFixture) -> None:
     assert phone.texts.count(NONE) == 3 + 1 + 4
 
 
-async def test_new_messages_start_at_once_for_an_owner_on_their_own_phone(app: AppFixture) -> None:
+async def test_new_messages_autoplay_on_own_phone(app: AppFixture) -> None:
     box = await app.create_box(owner=app.alice)
     message = await app.create_message(box)
     phone = await app.run_call(endpoint="alice", number="1000")
@@ -128,7 +128,7 @@ async def test_autoplay_happens_once_per_call(app: AppFixture) -> None:
 
 
 @pytest.mark.parametrize("moment", ["You have one new", "Message one"])
-async def test_keys_before_the_first_audio_belong_to_the_main_menu(app: AppFixture, moment: str) -> None:
+async def test_keys_before_first_audio_belong_to_main_menu(app: AppFixture, moment: str) -> None:
     """Who presses 2 for the saved ones while the count is still being said gets them, and deletes nothing."""
     box = await app.create_box(owner=app.alice)
     new = await app.create_message(box)
@@ -153,7 +153,7 @@ async def test_keys_typed_at_once_log_in_play_and_delete(app: AppFixture) -> Non
     assert phone.status == "DONE"
 
 
-async def test_a_message_that_passed_retention_is_not_counted(app: AppFixture) -> None:
+async def test_message_past_retention_is_not_counted(app: AppFixture) -> None:
     box = await app.create_box(owner=app.alice)
     await app.create_message(box, age_s=93 * 86400 + 3601)
     assert (await app.run_call(endpoint="alice", number="1000")).texts[0] == NONE

@@ -92,7 +92,7 @@ async def test_messages_play_newest_first_by_default(app: AppFixture) -> None:
     assert phone.texts[-1] == audio_text(old)
 
 
-async def test_the_spoken_menu_is_short_from_the_second_message_on(app: AppFixture, box: Mailbox) -> None:
+async def test_spoken_menu_is_short_from_second_message_on(app: AppFixture, box: Mailbox) -> None:
     await app.create_message(box)
     await app.create_message(box, age_s=7200)
     phone = await listen_to_messages(app, Press("6", during="To save"), HangUp(during="Save,"))
@@ -100,7 +100,7 @@ async def test_the_spoken_menu_is_short_from_the_second_message_on(app: AppFixtu
     assert phone.texts[-1] == SHORT
 
 
-async def test_the_menu_is_said_from_the_key_map(app: AppFixture) -> None:
+async def test_spoken_menu_follows_key_map(app: AppFixture) -> None:
     await app.create_box(owner=app.alice, new_messages_at_once=False, keys={"delete": "9", "callback": "7"})
     box = await app.container.boxes.find_by_number(app.account.id, "1000")
     assert box
@@ -110,7 +110,7 @@ async def test_the_menu_is_said_from_the_key_map(app: AppFixture) -> None:
     assert await app.folder_of(message) == "deleted"
 
 
-async def test_messages_that_come_in_meanwhile_are_heard_next_time(app: AppFixture, box: Mailbox) -> None:
+async def test_messages_arriving_during_playback_are_played_next_time(app: AppFixture, box: Mailbox) -> None:
     first = await app.create_message(box)
     arrives = Meanwhile(audio_text(first), lambda: app.create_message(box, age_s=9999))
     phone = await listen_to_messages(app, arrives, Press("6", during="Received"), HangUp(during="There are"))

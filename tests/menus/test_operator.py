@@ -40,12 +40,12 @@ async def test_key_0_during_greeting_reaches_operator(operator_app: AppFixture, 
 
 
 @pytest.mark.parametrize("number", ["200", 200])
-async def test_a_box_may_have_an_operator_of_its_own(operator_app: AppFixture, number: object) -> None:
+async def test_box_operator_precedes_system_operator(operator_app: AppFixture, number: object) -> None:
     phone = await call_box(operator_app, Press("0"), there=("0", "200"), operator_number=number)
     assert phone.continue_target == (CONTEXT, "200")
 
 
-async def test_operator_zero_as_a_number_is_the_operator_zero(operator_app: AppFixture) -> None:
+async def test_operator_number_0_is_extension_0(operator_app: AppFixture) -> None:
     await operator_app.container.directory.update_account(
         operator_app.account.model_copy(update={"settings": {"operator_key": "300"}})
     )
@@ -55,7 +55,7 @@ async def test_operator_zero_as_a_number_is_the_operator_zero(operator_app: AppF
     )
 
 
-async def test_the_account_may_have_another_operator(operator_app: AppFixture) -> None:
+async def test_account_operator_precedes_system_operator(operator_app: AppFixture) -> None:
     await operator_app.container.directory.update_account(
         operator_app.account.model_copy(update={"settings": {"operator_key": "300"}})
     )
@@ -69,7 +69,7 @@ async def test_key_0_without_operator_skips_to_beep(operator_app: AppFixture) ->
     assert phone.continue_target is None
 
 
-async def test_without_a_context_there_is_no_operator(app: AppFixture) -> None:
+async def test_operator_is_disabled_without_context(app: AppFixture) -> None:
     phone = await call_box(app, Press("0"), Speak(3000, then="hang-up"))
     assert BEEP in phone.texts
     assert phone.continue_target is None
@@ -83,7 +83,7 @@ async def test_invalid_operator_extension_is_ignored(operator_app: AppFixture, n
     assert phone.continue_target is None
 
 
-async def test_the_review_offers_the_operator_where_there_is_one(operator_app: AppFixture) -> None:
+async def test_review_offers_operator_where_one_exists(operator_app: AppFixture) -> None:
     phone = await call_box(operator_app, Speak(3000), HangUp(during=REVIEW))
     assert phone.texts[-1].endswith(OFFER)
     assert phone.texts[-1].count("press") == 5

@@ -82,7 +82,7 @@ async def test_active_temporary_greeting_is_removable_from_first_page(app: AppFi
 
 @pytest.mark.parametrize("temporary", [False, True])
 @pytest.mark.parametrize("announcement_only", [False, True])
-async def test_at_most_five_choices_are_said_in_the_order_of_their_keys(
+async def test_page_offers_at_most_five_choices_in_key_order(
     app: AppFixture, box: Mailbox, temporary: bool, announcement_only: bool
 ) -> None:
     if temporary:
@@ -145,7 +145,7 @@ async def test_announcement_only_on_and_off(app: AppFixture, box: Mailbox) -> No
     assert (await current_settings(app, box)).settings.announcement_only
 
 
-async def test_the_temporary_greeting_can_be_removed(app: AppFixture, box: Mailbox) -> None:
+async def test_temporary_greeting_can_be_removed(app: AppFixture, box: Mailbox) -> None:
     await box_with_temporary_greeting(app, box)
     phone = await app.run_call([press_in_main_menu(), press_in_settings_menu("5")], endpoint="alice", number="1000")
     assert phone.texts[:1] == ["Your temporary greeting is in use."]
@@ -180,13 +180,13 @@ async def test_failed_change_is_announced_and_menu_continues(
     assert phone.status == "DONE"
 
 
-async def test_a_box_that_is_not_configurable_has_no_settings(app: AppFixture) -> None:
+async def test_unconfigurable_box_has_no_settings_menu(app: AppFixture) -> None:
     await app.create_box("1000", owner=app.alice, not_configurable=True, announcement_only=True)
     phone = await open_settings(app, press_in_main_menu("#"))
     assert phone.texts == [MAIN, "That entry is not valid.", MAIN, "Goodbye."]
 
 
-async def test_a_box_that_only_plays_its_greeting_opens_here(app: AppFixture) -> None:
+async def test_announcement_only_box_opens_settings_menu(app: AppFixture) -> None:
     await app.create_box("1000", owner=app.alice, announcement_only=True)
     phone = await app.run_call([press_in_settings_menu("0"), press_in_main_menu("#")], endpoint="alice", number="1000")
     assert "To take messages again, press six." in phone.texts[0]

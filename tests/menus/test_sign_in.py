@@ -37,7 +37,7 @@ def is_logged_in(phone: ScriptedCall) -> bool:
     ],
     ids=["an owner", "a stranger", "a caller", "no such account"],
 )
-async def test_the_call_is_answered_before_anything_is_said(app: AppFixture, how: dict[str, Any]) -> None:
+async def test_call_is_answered_before_first_prompt(app: AppFixture, how: dict[str, Any]) -> None:
     await app.create_box(owner=app.alice)
     answered: list[bool] = []
 
@@ -49,7 +49,7 @@ async def test_the_call_is_answered_before_anything_is_said(app: AppFixture, how
     assert answered == [True]
 
 
-async def test_an_owner_on_their_own_phone_needs_no_pin(app: AppFixture) -> None:
+async def test_owner_on_own_phone_needs_no_pin(app: AppFixture) -> None:
     await app.create_box(owner=app.alice)
     phone = await app.run_call(endpoint="alice", number="1000")
     assert phone.texts[0] == LOGGED_IN
@@ -96,13 +96,13 @@ async def test_diverted_call_is_never_treated_as_owner(app: AppFixture) -> None:
     assert phone.texts[0] == ENTER_PIN
 
 
-async def test_a_forwarded_call_still_belongs_to_the_account_of_its_device(app: AppFixture) -> None:
+async def test_diverted_call_belongs_to_account_of_its_endpoint(app: AppFixture) -> None:
     await app.create_box("1000", owner=app.alice)
     phone = await app.run_call(endpoint="alice", is_diverted=True, path="leave", number="1000", account="")
     assert phone.texts[0].startswith("The person at extension")
 
 
-async def test_a_member_of_a_shared_box_has_the_owners_rights(app: AppFixture) -> None:
+async def test_member_of_shared_box_has_owner_rights(app: AppFixture) -> None:
     await app.create_box(owner=app.alice, shared_vmbox=True, members=[app.bob.id])
     assert is_logged_in(await app.run_call(endpoint="bob", number="1000"))
 
@@ -112,7 +112,7 @@ async def test_member_of_unshared_box_has_no_owner_rights(app: AppFixture) -> No
     assert (await app.run_call(endpoint="bob", number="1000")).texts[0] == ENTER_PIN
 
 
-async def test_a_box_without_a_pin_opens_for_its_owner_only(app: AppFixture) -> None:
+async def test_box_without_pin_opens_for_owner_only(app: AppFixture) -> None:
     await app.create_box(owner=app.alice, pin=None)
     assert is_logged_in(await app.run_call(endpoint="alice", number="1000"))
     stranger = await app.run_call(number="1000")
@@ -120,12 +120,12 @@ async def test_a_box_without_a_pin_opens_for_its_owner_only(app: AppFixture) -> 
     assert stranger.status == "NOACCESS"
 
 
-async def test_an_owner_who_needs_a_pin_and_has_none_has_no_access(app: AppFixture) -> None:
+async def test_owner_without_required_pin_has_no_access(app: AppFixture) -> None:
     await app.create_box(owner=app.alice, pin=None, require_pin=True)
     assert (await app.run_call(endpoint="alice", number="1000")).texts == [NO_ACCESS]
 
 
-async def test_three_wrong_pins_end_the_call(app: AppFixture) -> None:
+async def test_three_wrong_pins_end_call(app: AppFixture) -> None:
     await app.create_box()
     phone = await app.run_call(
         [enter_pin("9999#"), enter_pin("8888#"), enter_pin("7777#"), enter_pin("1379#")], number="1000"
@@ -134,14 +134,14 @@ async def test_three_wrong_pins_end_the_call(app: AppFixture) -> None:
     assert phone.status == "NOACCESS"
 
 
-async def test_silence_is_a_wrong_pin(app: AppFixture) -> None:
+async def test_silence_counts_as_wrong_pin(app: AppFixture) -> None:
     await app.create_box()
     phone = await app.run_call([Silence(), enter_pin("1379#")], number="1000")
     assert phone.texts[:3] == [ENTER_PIN, WRONG, ENTER_PIN]
     assert is_logged_in(phone)
 
 
-async def test_a_pin_ends_with_pound_or_its_length_or_two_seconds(app: AppFixture) -> None:
+async def test_pin_entry_ends_with_pound_or_length_or_two_seconds(app: AppFixture) -> None:
     await app.create_box("1000", pin="1379")
     await app.create_box("1001", pin="137928")
     assert is_logged_in(await app.run_call([Press("1379#")], number="1000"))
@@ -151,7 +151,7 @@ async def test_a_pin_ends_with_pound_or_its_length_or_two_seconds(app: AppFixtur
     assert is_logged_in(await app.run_call([Press("1379"), Press("5", after_ms=2500)], number="1000")), "2 s had passed"
 
 
-async def test_a_pound_behind_a_pin_of_full_length_does_not_leave_the_main_menu(app: AppFixture) -> None:
+async def test_pound_after_full_length_pin_is_swallowed(app: AppFixture) -> None:
     await app.create_box(pin="137928")
     phone = await app.run_call([Press("137928#")], number="1000")
     assert phone.texts.count(LOGGED_IN) > 1
@@ -172,14 +172,14 @@ async def test_numbers_and_pins_share_three_tries(app: AppFixture) -> None:
     assert phone.texts == [ENTER_BOX, INVALID, ENTER_BOX, ENTER_PIN, WRONG, ENTER_PIN, WRONG, TOO_MANY]
 
 
-async def test_an_unknown_box_sounds_like_a_wrong_pin(app: AppFixture) -> None:
+async def test_unknown_box_sounds_like_wrong_pin(app: AppFixture) -> None:
     await app.create_box("1000")
     unknown = await app.run_call([Press("4711#"), enter_pin("1379#"), enter_pin("1379#"), enter_pin("1379#")])
     known = await app.run_call([Press("1000#"), enter_pin("0000#"), enter_pin("0000#"), enter_pin("0000#")])
     assert unknown.texts == known.texts == [ENTER_BOX] + [ENTER_PIN, WRONG] * 3 + [TOO_MANY]
 
 
-async def test_a_box_of_another_account_does_not_exist(app: AppFixture) -> None:
+async def test_box_of_other_account_is_unknown(app: AppFixture) -> None:
     from ivr.directory.models import Account
 
     other = await app.container.directory.create_account(Account(name="other"))
