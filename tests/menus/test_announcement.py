@@ -1,4 +1,4 @@
-"""A box that only plays its greeting."""
+"""A mailbox that only plays its greeting."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ GREETING = "(greeting of 1000)"
 PIN = "Please enter your pin, then press pound."
 
 
-async def call_box(app: AppFixture, *script: ScriptStep, **how: Any) -> ScriptedCall:
-    box = await app.create_box(owner=app.alice, announcement_only=True, play_greeting_intro=True, **how.pop("box", {}))
+async def call_box(app: AppFixture, *script: ScriptStep, **options: Any) -> ScriptedCall:
+    settings = options.pop("box", {})
+    box = await app.create_box(owner=app.alice, announcement_only=True, play_greeting_intro=True, **settings)
     await app.activate_recordings(box, MediaKind.UNAVAILABLE)
-    return await app.run_call(script, path="leave", number="1000", **how)
+    return await app.run_call(script, path="leave", number="1000", **options)
 
 
 async def test_announcement_plays_greeting_only(app: AppFixture) -> None:
@@ -51,7 +52,7 @@ async def test_owner_calling_announcement_box_is_logged_in(app: AppFixture, chec
 
 
 async def test_full_announcement_box_still_plays(app: AppFixture) -> None:
-    """Nobody leaves a message there anyway."""
+    """It takes no messages, so it cannot be full for callers."""
     await app.container.directory.update_account(app.account.model_copy(update={"settings": {"max_message_count": 1}}))
     await call_box(app)
     box = await app.container.boxes.find_by_number(app.account.id, "1000")

@@ -1,4 +1,4 @@
-"""A line that was one of VoiceMail(): what its options do, and what the dialplan is told."""
+"""Dialplan lines that used to be VoiceMail(): their options, and the variables set for the dialplan."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ async def box(app: AppFixture) -> Mailbox:
 
 
 async def call_voicemail_app(
-    app: AppFixture, options: str, *script: ScriptStep, extensions: tuple[tuple[str, str], ...] = (), **how: Any
+    app: AppFixture, options: str, *script: ScriptStep, extensions: tuple[tuple[str, str], ...] = (), **arguments: Any
 ) -> ScriptedCall:
-    """`VoiceMail(1000,options)` in the context `site`, which has these extensions."""
-    arguments = {"number": "1000", "options": options, "exit_context": "site", "reason": "voicemail", **how}
-    phone = app.new_call(script, path="leave", **arguments)
+    """Run `VoiceMail(1000,options)` in the context `site`, which has `extensions`."""
+    line = {"number": "1000", "options": options, "exit_context": "site", "reason": "voicemail", **arguments}
+    phone = app.new_call(script, path="leave", **line)
     phone.extensions |= {*extensions}
     await app.handle_call(phone)
     return phone
@@ -122,7 +122,7 @@ async def test_key_0_in_review_saves_message_and_exits_to_o(app: AppFixture, box
 
 
 async def test_owner_calling_voicemail_line_leaves_message(app: AppFixture, box: Mailbox) -> None:
-    """VoiceMail() asks nobody who they are."""
+    """VoiceMail() does not check who is calling."""
     phone = await call_voicemail_app(app, "u", Speak(3000, then="hang-up"), endpoint="alice")
     assert phone.texts == [GREETING, INSTRUCTIONS, BEEP]
 
@@ -142,7 +142,7 @@ async def test_owner_calling_voicemail_line_leaves_message(app: AppFixture, box:
 async def test_vmstatus_reflects_outcome(
     app: AppFixture, box: Mailbox, script: list[ScriptStep], status: str | None
 ) -> None:
-    """None: the dialplan has said FAILED before the call came."""
+    """None: the variable keeps the FAILED that the dialplan set before the call."""
     phone = await call_voicemail_app(app, "u", *script)
     assert phone.variables_set.get("VMSTATUS") == status
 
@@ -174,9 +174,7 @@ async def test_early_media_call_is_answered_for_login(app: AppFixture, box: Mail
     assert phone.answered
 
 
-async def test_option_S_skips_instructions_when_greeting_is_recorded(
-    app: AppFixture, box: Mailbox
-) -> None:
+async def test_option_S_skips_instructions_when_greeting_is_recorded(app: AppFixture, box: Mailbox) -> None:
     await app.activate_recordings(box, MediaKind.UNAVAILABLE)
     phone = await call_voicemail_app(app, "uS", Speak(3000, then="hang-up"))
     assert phone.texts == ["(greeting of 1000)", BEEP]

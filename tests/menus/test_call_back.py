@@ -1,4 +1,4 @@
-"""Calling back from a message, with the toll-fraud doors shut."""
+"""Call-back from a message, restricted to prevent toll fraud."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONTEXT = "ivr-callback"
 
 @pytest.fixture
 async def call_back_app(tmp_path: Path) -> AsyncIterator[AppFixture]:
-    """A house whose site has a call-back context."""
+    """An installation with a call-back context."""
     app = await AppFixture(tmp_path / "calling", voicemail={"callback_context": CONTEXT}).open()
     yield app
     app.close()
@@ -24,7 +24,7 @@ async def call_back_app(tmp_path: Path) -> AsyncIterator[AppFixture]:
 async def press_call_back_key(
     app: AppFixture, caller: str, *, endpoint: str | None = "alice", exists: bool = False
 ) -> ScriptedCall:
-    """`exists`: the site's context has that number, too."""
+    """`exists`: the call-back context has that number too."""
     box = await app.container.boxes.find_by_number(app.account.id, "1000") or await app.create_box(
         owner=app.alice, new_messages_at_once=False
     )

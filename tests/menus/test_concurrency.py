@@ -1,4 +1,4 @@
-"""What others do while somebody is in a call: other doors, other phones, an administrator, a disk that loses files."""
+"""Changes during a call: by REST, by other phones, by an administrator, by a disk that loses files."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def audio_text(message: Message) -> str:
     return f"(message {message.id})"
 
 
-async def listen_to_messages(app: AppFixture, *script: ScriptStep, **how: Any) -> ScriptedCall:
-    """Alice's call on her own phone. Nothing that happens in it is a defect of ours."""
+async def listen_to_messages(app: AppFixture, *script: ScriptStep, **options: Any) -> ScriptedCall:
+    """Run a call from Alice's own phone, and assert that nothing in it was logged as a crash."""
     with structlog.testing.capture_logs() as logs:
-        phone = await app.run_call(script, endpoint="alice", number="1000", **how)
+        phone = await app.run_call(script, endpoint="alice", number="1000", **options)
     assert [line for line in logs if line["event"] == "call.crashed"] == []
     return phone
 
 
-# -- a message that somebody else takes away while it plays ------------------------------------------------------------
+# -- a message that is removed while it plays --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("key", ["1", "3", "7"])
@@ -71,7 +71,7 @@ async def test_message_transferred_during_playback_is_announced(app: AppFixture,
 async def test_message_moved_during_playback_follows_owner_key(
     app: AppFixture, box: Mailbox, folder: str, key: str, ends_in: str
 ) -> None:
-    """The owner's key still does what it says."""
+    """The owner's key still has its effect."""
     message = await app.create_message(box)
     moved = Meanwhile(
         audio_text(message),
@@ -97,7 +97,7 @@ async def test_message_without_audio_is_not_forwarded(app: AppFixture, box: Mail
     assert await app.folder_of(message) == "new"
 
 
-# -- a box that an administrator takes away in mid-call ----------------------------------------------------------------
+# -- a mailbox that an administrator deletes during a call -------------------------------------------------------------
 
 
 async def test_box_deleted_during_playback_is_announced(app: AppFixture, box: Mailbox) -> None:
@@ -121,7 +121,7 @@ async def test_box_deleted_during_main_menu_is_announced(app: AppFixture, box: M
 
 
 async def test_box_deleted_during_recording_is_announced(app: AppFixture, box: Mailbox) -> None:
-    """They are told that nobody will hear it; nothing is left over that every start would try again."""
+    """The caller hears so, and no take remains that each start would try to recover."""
     deleted = Meanwhile("beep", lambda: app.container.boxes.delete(box))
     with structlog.testing.capture_logs() as logs:
         phone = await app.run_call([deleted, Speak(3000), Press("1")], path="leave", number="1000")
@@ -142,11 +142,11 @@ async def test_box_deleted_before_forward_is_announced(app: AppFixture, box: Mai
     assert await app.folder_of(message) == "new"
 
 
-# -- many at once ------------------------------------------------------------------------------------------------------
+# -- several calls at once ---------------------------------------------------------------------------------------------
 
 
 async def test_two_phones_in_one_box_apply_both_owners_keys(app: AppFixture, box: Mailbox) -> None:
-    """Both hear the same messages; the later key counts, and what the other has done with is passed over."""
+    """Both play the same messages; the later key counts, and messages the other phone has moved are skipped."""
     first, second, third = [await app.create_message(box, age_s=60 * n) for n in (1, 2, 3)]
     inner: list[ScriptedCall] = []
 
@@ -175,18 +175,18 @@ async def test_messages_left_while_owner_deletes_are_all_delivered(app: AppFixtu
 
     async def callers_dial() -> None:
         for n in range(5):
-            leaves = app.run_call([Speak(1000 + 500 * n, "hang-up")], path="leave", number="1000", caller=f"200{n}")
-            calls.append(asyncio.create_task(leaves))
+            leaving = app.run_call([Speak(1000 + 500 * n, "hang-up")], path="leave", number="1000", caller=f"200{n}")
+            calls.append(asyncio.create_task(leaving))
 
-    deletes = [Press("7", during="(message")] * 5
-    await listen_to_messages(app, Meanwhile(audio_text(old[0]), callers_dial), *deletes)
+    delete_keys = [Press("7", during="(message")] * 5
+    await listen_to_messages(app, Meanwhile(audio_text(old[0]), callers_dial), *delete_keys)
     await asyncio.gather(*calls)
     assert [await app.folder_of(message) for message in old] == ["deleted"] * 5
     left = [m for m in await app.messages(box) if m.folder == "new"]
-    said = [(f"200{n}", 1000 + 500 * n) for n in range(5)]
-    assert sorted((m.caller.number, m.length_ms) for m in left) == said
+    expected = [(f"200{n}", 1000 + 500 * n) for n in range(5)]
+    assert sorted((m.caller.number, m.length_ms) for m in left) == expected
     files = [(m.caller.number, wav.length_ms(app.container.delivery.audio_paths(m)[0])) for m in left]
-    assert sorted(files) == said, "each holds what its own caller said: no two said as much"
+    assert sorted(files) == expected, "each file holds its own caller's recording: no two have the same length"
     counts = await app.container.messages.counts(box.id)
     assert (counts.new, counts.deleted) == (5, 5)
 
@@ -195,21 +195,21 @@ async def test_sign_in_waits_for_message_that_is_being_synced(
     app: AppFixture, box: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk_is_slow, disk_is_done = threading.Event(), threading.Event()
-    adopt = app.container.recordings.copy_and_repair
+    copy_and_repair = app.container.recordings.copy_and_repair
 
-    def slowly(source: Path, target: Path) -> int:
+    def copy_slowly(source: Path, target: Path) -> int:
         disk_is_slow.set()
         assert disk_is_done.wait(10)
-        return adopt(source, target)
+        return copy_and_repair(source, target)
 
-    monkeypatch.setattr(app.container.recordings, "copy_and_repair", slowly)
-    leaves = asyncio.create_task(app.run_call([Speak(2000, "hang-up")], path="leave", number="1000"))
+    monkeypatch.setattr(app.container.recordings, "copy_and_repair", copy_slowly)
+    leaving = asyncio.create_task(app.run_call([Speak(2000, "hang-up")], path="leave", number="1000"))
     assert await asyncio.to_thread(disk_is_slow.wait, 10)
-    signs_in = asyncio.create_task(listen_to_messages(app, HangUp(during="You have")))
-    await asyncio.wait({signs_in}, timeout=0.1)
+    signing_in = asyncio.create_task(listen_to_messages(app, HangUp(during="You have")))
+    await asyncio.wait({signing_in}, timeout=0.1)
     disk_is_done.set()
-    phone = await signs_in
-    await leaves
+    phone = await signing_in
+    await leaving
     assert "You have one new message" in phone.texts
 
 
@@ -226,7 +226,7 @@ BATCH = 20_000
 
 
 async def insert_many_messages(app: AppFixture, box: Mailbox) -> list[str]:
-    """A box of 100,000 new messages, a minute apart, made by the store's own statements; their ids, newest first."""
+    """Insert 100,000 new messages, a minute apart, with the store's own statements; return their ids, newest first."""
     now, ids = int(app.clock.now()), []
     for first in range(0, MESSAGE_COUNT, BATCH):
         batch = [

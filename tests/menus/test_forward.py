@@ -1,4 +1,4 @@
-"""Forwarding."""
+"""Forwarding messages to another mailbox."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FULL = "That mailbox is full. The message was not forwarded."
 
 
 class ForwardScenario:
-    """Alice has a message in 1000; bob has the box 1001."""
+    """Alice has a message in mailbox 1000; Bob has mailbox 1001."""
 
     def __init__(self, app: AppFixture, mine: Mailbox, bobs: Mailbox, message: Message) -> None:
         self.house = app
@@ -215,11 +215,11 @@ async def test_target_box_decides_whether_instructions_play(app: AppFixture, ski
     assert (INTRO in phone.texts) != skip
 
 
-# -- a box that is full ------------------------------------------------------------------------------------------------
+# -- a full destination ------------------------------------------------------------------------------------------------
 
 
 async def create_messages_seconds(s: ForwardScenario, **seconds: float) -> None:
-    """Bob's box has a quota of 1 MB, a minute and two seconds, and so much in these folders."""
+    """Give Bob's mailbox a quota of 1 MB, which is 62 seconds, and messages of `seconds` in each folder."""
     s.target_box = await s.house.container.boxes.patch(s.target_box, {"quota_mb": 1})
     for folder, length in seconds.items():
         await s.house.create_message(s.target_box, s=length, folder=folder)

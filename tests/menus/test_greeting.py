@@ -1,4 +1,4 @@
-"""What a caller is greeted with, and what each key does meanwhile."""
+"""The greeting of a mailbox, and its keys."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ BEEP = "(beep)"
 PIN = "Please enter your pin, then press pound."
 
 
-async def call_box(app: AppFixture, *script: ScriptStep, **how: Any) -> ScriptedCall:
-    return await app.run_call(script, path="leave", number="1000", **how)
+async def call_box(app: AppFixture, *script: ScriptStep, **options: Any) -> ScriptedCall:
+    return await app.run_call(script, path="leave", number="1000", **options)
 
 
-async def greeting_texts(app: AppFixture, **how: Any) -> list[str]:
-    """What is heard before the instructions."""
-    phone = await call_box(app, HangUp(during="Please leave"), **how)
+async def greeting_texts(app: AppFixture, **options: Any) -> list[str]:
+    """Return the prompts before the instructions."""
+    phone = await call_box(app, HangUp(during="Please leave"), **options)
     return phone.texts[: phone.texts.index(INSTRUCTIONS)]
 
 

@@ -1,4 +1,4 @@
-"""Recording a greeting, a temporary greeting, a name: nothing is used before its owner said so, nothing is lost."""
+"""Recording a greeting, a temporary greeting or a name: nothing is used before the owner confirms, nothing is lost."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ async def call_own_box(app: AppFixture, *script: ScriptStep) -> ScriptedCall:
 
 
 async def record_greeting(app: AppFixture, *script: ScriptStep, key: str = "1") -> ScriptedCall:
-    """Alice goes to the settings of box 1000 and presses `key`; what was heard from there on is at [2:]."""
+    """Alice presses `key` in the settings of mailbox 1000. The prompts from there on are at [2:]."""
     return await call_own_box(app, Press("5", during=MAIN), Press(key, during=MENU), *script)
 
 
 async def greeting_ms(app: AppFixture, box: Mailbox) -> int | None:
-    """How long what callers hear is; None: the generic sentence."""
+    """Return the length of the greeting that callers hear; None for the generic greeting."""
     sound = await app.container.voicemail_services.greetings.find_greeting(await app.container.boxes.get(box.id))
     if sound is None:
         return None
@@ -114,13 +114,13 @@ async def test_too_short_greeting_is_announced_and_not_activated(app: AppFixture
 async def test_undecided_greeting_is_suspended(app: AppFixture, box: Mailbox) -> None:
     phone = await record_greeting(app, Speak(3000), *[Silence()] * 4, *CALL_START)
     assert phone.texts[4:9] == [REVIEW] * 4 + [OFFERED_LATER]
-    assert phone.texts[9].startswith(MENU), "nobody is thrown out"
+    assert phone.texts[9].startswith(MENU), "the call continues"
     assert await greeting_ms(app, box) is None
     assert await suspended_takes(app, box) == [("greeting", 3000)]
 
 
 async def test_greeting_over_quota_is_suspended(app: AppFixture) -> None:
-    """Its owner hears why, deletes something, and is asked again."""
+    """The owner hears why, deletes a message, and is asked again."""
     box = await app.create_box("1000", owner=app.alice, quota_mb=1, new_messages_at_once=False)
     message = await app.create_message(box, s=50)
     way: list[ScriptStep] = [Press("5", during="You have"), Press("1", during=MENU)]
@@ -149,7 +149,7 @@ async def test_greeting_interrupted_by_hangup_is_suspended(app: AppFixture, box:
     phone = await call_own_box(app, press_in_review("2"), press_in_review("1"), Press("#", during=MAIN))
     assert phone.texts == [PENDING_RECORDING, REVIEW, "(your recording)", REVIEW, "Saved.", MAIN, "Goodbye."]
     assert await greeting_ms(app, box) == 3000
-    assert (await call_own_box(app)).texts[0] == MAIN, "asked once"
+    assert (await call_own_box(app)).texts[0] == MAIN, "offered only once"
     assert recording_files(app) == 0
 
 
@@ -195,7 +195,7 @@ async def test_only_newest_pending_greeting_is_offered(app: AppFixture, box: Mai
 
 
 async def test_typeahead_does_not_decide_pending_greeting(app: AppFixture, box: Mailbox) -> None:
-    """1 means new messages to whoever types it before the offer was even heard."""
+    """A 1 typed before the offer was heard means the new messages."""
     await record_greeting(app, Speak(3000, then="hang-up"))
     phone = await app.run_call([Press("1379#1#")], number="1000")
     assert phone.texts[1:] == ["Goodbye."], "no new messages, and out"

@@ -1,4 +1,4 @@
-"""A hang-up at every moment of every menu: nothing is lost, nothing is half done, nothing is raised."""
+"""A hang-up at every moment of every menu: nothing is lost, half done, or raised."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ async def create_data(app: AppFixture) -> None:
 
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[AppFixture]:
-    """One whose dialplan has an operator and extensions to hunt."""
+    """An installation whose dialplan has an operator and extensions to hunt."""
     contexts = {"operator_context": "ivr-operator", "hunt_context": "ivr-hunt"}
     app = await AppFixture(tmp_path / "data", voicemail=contexts).open()
     yield app
@@ -144,13 +144,13 @@ async def app(tmp_path: Path) -> AsyncIterator[AppFixture]:
 
 @pytest.mark.parametrize("journey", JOURNEYS)
 async def test_hangup_at_every_moment_loses_nothing(app: AppFixture, journey: str) -> None:
-    script, how = JOURNEYS[journey]
+    script, options = JOURNEYS[journey]
     await create_data(app)
-    moments = (await app.run_call(script, **how)).operation_count
+    moments = (await app.run_call(script, **options)).operation_count
     for moment in range(1, moments + 1):
         await reset_data(app)
         before = await check_all_messages(app)
-        phone = await app.run_call(script, hang_up_at=moment, **how)
+        phone = await app.run_call(script, hang_up_at=moment, **options)
         assert phone.status in ("HANGUP", "DONE", "NOACCESS", "BRANCH", "FULL"), f"moment {moment}: {phone.texts}"
         after = await check_all_messages(app)
         assert set(before) <= set(after), f"moment {moment}: a message was lost"
@@ -161,7 +161,7 @@ async def test_hangup_at_every_moment_loses_nothing(app: AppFixture, journey: st
 
 
 async def reset_data(app: AppFixture) -> None:
-    """What an earlier hang-up left to decide would lead the next call another way."""
+    """Remove suspended takes: they would change the path of the next call."""
     for box in await app.container.boxes.list_by_account(app.account.id):
         for take in await app.container.voicemail_services.takes.list_awaiting_owner(box.id):
             await app.container.voicemail_services.takes.discard(take)
@@ -185,7 +185,7 @@ async def assert_only_greeting_take_suspended(app: AppFixture, moment: int) -> N
 
 
 async def check_all_messages(app: AppFixture) -> dict[str, str]:
-    """Every message of the account with its folder; each has its audio, and the counters are right."""
+    """Return every message with its folder, and assert that each has its audio and that the counters are right."""
     found: dict[str, str] = {}
     for box in await app.container.boxes.list_by_account(app.account.id):
         messages = await app.messages(box)

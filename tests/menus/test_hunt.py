@@ -1,4 +1,4 @@
-"""A caller dials another extension from within the greeting."""
+"""Hunting: a caller dials another extension during the greeting."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EXTENSIONS = ("101", "102", "7", "0123", "9005550100")
 
 @pytest.fixture
 async def hunt_app(tmp_path: Path) -> AsyncIterator[AppFixture]:
-    """A house whose callers may dial what is in a context of its dialplan."""
+    """An installation with a hunt context."""
     voicemail = {"hunt_context": CONTEXT, "operator_context": "ivr-operator"}
     app = await AppFixture(tmp_path / "site", voicemail=voicemail).open()
     yield app
@@ -87,7 +87,7 @@ async def test_extension_entry_timeout_is_taken_from_box_then_dialplan(
 
 
 async def test_single_digit_site_extension_is_dialled(hunt_app: AppFixture) -> None:
-    """What a child of the same menu is in Kazoo."""
+    """In Kazoo this is a child of the same menu."""
     assert (await call_box(hunt_app, Press("7"))).continue_target == (CONTEXT, "7")
 
 
@@ -103,7 +103,7 @@ async def test_star_and_pound_keep_their_meaning_when_hunting(hunt_app: AppFixtu
     phone = await call_box(hunt_app, Press("*", during="If you know"), HangUp(during="pin"))
     assert phone.texts[-1] == "Please enter your pin, then press pound."
     phone = await hunt_app.run_call([Press("#"), Speak(900, then="hang-up")], path="leave", number="1000")
-    assert phone.texts[1:] == [BEEP], "at once: it is no extension that is not there"
+    assert phone.texts[1:] == [BEEP], "at once: # is not taken for an unknown extension"
 
 
 async def test_caller_dialling_nothing_leaves_message(hunt_app: AppFixture) -> None:
@@ -176,7 +176,7 @@ async def test_hunting_is_not_offered_when_disabled_by_box_or_site(
 
 
 async def test_hunting_is_enabled_by_default(hunt_app: AppFixture) -> None:
-    """As the seed's schema has it; a box that is stored without the key does not, as in Kazoo."""
+    """The default is true for new mailboxes; a mailbox stored without the key has it disabled, as in Kazoo."""
     box = await hunt_app.create_box()
     assert box.settings.hunt is True
     await hunt_app.container.database.write(

@@ -1,4 +1,4 @@
-"""Leaving a message: greeting, beep, recording, review; what was said is kept."""
+"""Leaving a message: greeting, beep, recording, review, delivery."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ REVIEW = (
 SAVED = "Your message has been saved. Thank you. Goodbye."
 
 
-async def leave_message(app: AppFixture, *script: ScriptStep, **how: str) -> ScriptedCall:
-    return await app.run_call(script, path="leave", number="1000", caller="2001", **how)
+async def leave_message(app: AppFixture, *script: ScriptStep, **options: str) -> ScriptedCall:
+    return await app.run_call(script, path="leave", number="1000", caller="2001", **options)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ async def test_hangup_during_review_saves_message(app: AppFixture, box: Mailbox)
 
 
 async def test_hangup_before_second_take_saves_nothing(app: AppFixture, box: Mailbox) -> None:
-    """The first was given up, the second never begun."""
+    """The first take was discarded, the second never started."""
     await leave_message(app, Speak(3000), Press("3"), HangUp(during=BEEP))
     assert await app.messages(box) == []
     assert await app.container.voicemail_services.takes.list_unfinished() == []
@@ -143,7 +143,7 @@ async def test_outbox_events_are_written_with_message(app: AppFixture, box: Mail
 async def test_silence_timeout_is_taken_from_box_then_system(
     app: AppFixture, own: int | None, system: int, ends_ms: int
 ) -> None:
-    """A silence hit is a second; none is no end."""
+    """A silence hit is a second; 0 never ends a recording."""
     await app.container.directory.update_account(app.account.model_copy(update={"settings": {"silence_hits": system}}))
     await app.create_box("1000", silence_hits=own, silence_threshold=200)
     phone = await leave_message(app, Speak(3000, then="hang-up"))

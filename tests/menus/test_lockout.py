@@ -1,4 +1,4 @@
-"""Wrong PINs, counted across calls."""
+"""Lockout after wrong PINs, counted across calls."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from tests.support.scripted_call import HangUp, Press, ScriptedCall
 WRONG = "That is not correct."
 
 
-async def try_pin(app: AppFixture, pin: str, caller: str = "5550100", **how: str) -> bool:
-    phone: ScriptedCall = await app.run_call([Press(f"{pin}#"), Press("#")], number="1000", caller=caller, **how)
+async def try_pin(app: AppFixture, pin: str, caller: str = "5550100", **options: str) -> bool:
+    phone: ScriptedCall = await app.run_call([Press(f"{pin}#"), Press("#")], number="1000", caller=caller, **options)
     return any(text.startswith("You have") for text in phone.texts)
 
 
@@ -81,7 +81,7 @@ async def test_caller_is_limited_to_twenty_wrong_pins_an_hour_across_boxes(app: 
     for n in range(20):
         await app.run_call([Press("0000#"), HangUp(during=WRONG)], number=str(1001 + n % 9), caller="5550666")
     assert not await try_pin(app, "1379", caller="5550666")
-    assert await try_pin(app, "1379", caller="5550777"), "somebody else is let in"
+    assert await try_pin(app, "1379", caller="5550777"), "another caller may sign in"
     app.clock.advance(s=3600)
     assert await try_pin(app, "1379", caller="5550666")
 

@@ -1,4 +1,4 @@
-"""A box that takes no more: by count, by quota, and what it says."""
+"""A full mailbox: by number of messages and by quota."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ BEEP = "(beep)"
 MS_PER_MEGABYTE = 62_500
 
 
-async def call_box(app: AppFixture, *script: ScriptStep, **how: Any) -> ScriptedCall:
-    return await app.run_call(script, path="leave", number="1000", **how)
+async def call_box(app: AppFixture, *script: ScriptStep, **options: Any) -> ScriptedCall:
+    return await app.run_call(script, path="leave", number="1000", **options)
 
 
 async def box_with_limit(app: AppFixture, max_messages: int) -> Mailbox:
@@ -126,7 +126,7 @@ async def test_recording_length_is_limited_by_capacity(app: AppFixture) -> None:
 
 
 async def test_deleted_messages_are_purged_for_new_message(app: AppFixture) -> None:
-    """The oldest first, and no more than must."""
+    """The oldest are purged first, and no more than needed."""
     box = await app.create_box(quota_mb=1)
     oldest, older, newer = [await app.create_message(box, s=15, folder="deleted", age_s=age) for age in (300, 200, 100)]
     files = {message.id: app.container.delivery.audio_paths(message)[0] for message in (oldest, older, newer)}
@@ -161,7 +161,7 @@ async def test_purged_message_keeps_audio_shared_with_forwarded_message(app: App
 
 
 async def test_concurrent_recordings_are_both_kept_over_quota(app: AppFixture) -> None:
-    """What was said is never lost to a quota."""
+    """A completed recording is never lost to a quota."""
     box = await app.create_box(quota_mb=1)
 
     async def another() -> None:

@@ -1,4 +1,4 @@
-"""Which box a call is about."""
+"""Which mailbox a call is for."""
 
 from __future__ import annotations
 
@@ -112,9 +112,9 @@ async def test_a_call_for_an_account_that_does_not_exist_is_rejected(app: AppFix
 
 
 async def test_foreign_action_passes_unanswered(app: AppFixture) -> None:
-    hows: list[dict[str, Any]] = [{"skip_module": "true"}, {"action": "fax"}]
-    for how in hows:
-        phone = await app.run_call(**how)
+    calls: list[dict[str, Any]] = [{"skip_module": "true"}, {"action": "fax"}]
+    for options in calls:
+        phone = await app.run_call(**options)
         assert not phone.answered
         assert phone.status == "SKIPPED"
 

@@ -129,7 +129,7 @@ async def test_autoplay_happens_once_per_call(app: AppFixture) -> None:
 
 @pytest.mark.parametrize("moment", ["You have one new", "Message one"])
 async def test_keys_before_first_audio_belong_to_main_menu(app: AppFixture, moment: str) -> None:
-    """Who presses 2 for the saved ones while the count is still being said gets them, and deletes nothing."""
+    """An owner who presses 2 during the counts hears the saved messages, and deletes nothing."""
     box = await app.create_box(owner=app.alice)
     new = await app.create_message(box)
     saved = await app.create_message(box, folder="saved")

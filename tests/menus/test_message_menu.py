@@ -1,4 +1,4 @@
-"""The message menu: what is heard of each message, and what every key does."""
+"""The message menu: the stages of each message, and every key."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def audio_text(message: Message) -> str:
 async def listen_to_messages(
     app: AppFixture, *script: ScriptStep, key: str = "1", hang_up_at: int | None = None
 ) -> ScriptedCall:
-    """Alice's phone opens the new messages with 1 (or another folder's key), then follows the script."""
+    """Alice opens the new messages with 1 (or another folder's key), then follows the script."""
     return await app.run_call([Press(key), *script], endpoint="alice", number="1000", hang_up_at=hang_up_at)
 
 
@@ -38,11 +38,11 @@ async def box(app: AppFixture) -> Mailbox:
 
 
 def heard_ranges(phone: ScriptedCall, message: Message) -> list[tuple[int, int]]:
-    """Which stretches of a message's audio were heard."""
+    """Return the parts of the message's audio that were played, as start and end in ms."""
     return [(heard.from_ms, heard.to_ms) for heard in phone.heard_sounds if heard.text == audio_text(message)]
 
 
-# -- what is heard -----------------------------------------------------------------------------------------------------
+# -- playback ----------------------------------------------------------------------------------------------------------
 
 
 async def test_message_plays_number_audio_envelope_menu(app: AppFixture, box: Mailbox) -> None:
@@ -192,7 +192,7 @@ async def test_key_0_returns_to_main_menu(app: AppFixture, box: Mailbox) -> None
     assert phone.texts[3:] == ["You have one new message", phone.texts[-1]]
 
 
-# -- what becomes of a message that is only left -----------------------------------------------------------------------
+# -- autosave ----------------------------------------------------------------------------------------------------------
 
 WAYS_TO_LEAVE: dict[str, list[ScriptStep]] = {
     "zero": [Press("0")],
@@ -361,7 +361,7 @@ async def test_pound_plays_envelope_and_resumes_playback(app: AppFixture, box: M
     assert heard_ranges(phone, message) == [(0, 2000), (2000, 2100)]
 
 
-# -- keys without a meaning, and nobody there --------------------------------------------------------------------------
+# -- invalid keys and silence ------------------------------------------------------------------------------------------
 
 
 async def test_three_invalid_keys_end_call(app: AppFixture) -> None:
@@ -390,7 +390,7 @@ async def test_four_menu_timeouts_end_call_with_goodbye(app: AppFixture, box: Ma
     assert phone.status == "DONE"
 
 
-# -- what others do meanwhile ------------------------------------------------------------------------------------------
+# -- changes by others during playback ---------------------------------------------------------------------------------
 
 
 async def test_vanished_message_is_skipped(app: AppFixture, box: Mailbox) -> None:

@@ -1,4 +1,4 @@
-"""Key 0: from the greeting, and from the review, where what was said is kept first."""
+"""Key 0, the operator: from the greeting, and from the review, where the message is saved first."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OFFER = "To reach the operator, press zero."
 
 @pytest.fixture
 async def operator_app(tmp_path: Path) -> AsyncIterator[AppFixture]:
-    """A house whose dialplan has an operator context."""
+    """An installation with an operator context."""
     app = await AppFixture(tmp_path / "site", voicemail={"operator_context": CONTEXT}).open()
     yield app
     app.close()

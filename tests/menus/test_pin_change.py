@@ -1,4 +1,4 @@
-"""Changing the PIN: twice the same, no easy one, three tries, and its digits nowhere."""
+"""Changing the PIN: entered twice, weak PINs, three tries, digits in no journal."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def repeat_pin(digits: str) -> Press:
 
 
 async def change_pin(app: AppFixture, *script: ScriptStep) -> ScriptedCall:
-    """Alice goes to the settings of box 1000 and presses 3; what was heard from there on is at [2:]."""
+    """Alice presses 3 in the settings of mailbox 1000. The prompts from there on are at [2:]."""
     begin = [Press("5", during=MAIN), Press("3", during=MENU)]
     return await app.run_call([*begin, *script], endpoint="alice", number="1000")
 

@@ -1,4 +1,4 @@
-"""The settings menu: what it offers, what its keys do, and how it ends."""
+"""The settings menu: its options, its keys, and how it ends."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def press_in_main_menu(keys: str = "5") -> Press:
 
 
 def press_in_settings_menu(keys: str) -> Press:
-    """Typed while the first thing of the menu is said."""
+    """Press `keys` during the first prompt of the menu."""
     return Press(keys, during=MENU)
 
 
 async def open_settings(app: AppFixture, *script: ScriptStep) -> ScriptedCall:
-    """Alice goes to the settings of box 1000."""
+    """Alice opens the settings of mailbox 1000."""
     return await app.run_call([press_in_main_menu(), *script], endpoint="alice", number="1000")
 
 

@@ -1,4 +1,4 @@
-"""Signing in: who is asked for a PIN, what a wrong one sounds like, and what opens nothing."""
+"""Signing in: when a PIN is asked for, wrong PINs, and unknown mailboxes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOGGED_IN = "You have no messages."
 
 
 def enter_pin(digits: str) -> Press:
-    """Typed when it is asked for."""
+    """Enter `digits` at the PIN prompt."""
     return Press(digits, during=ENTER_PIN)
 
 
@@ -28,23 +28,23 @@ def is_logged_in(phone: ScriptedCall) -> bool:
 
 
 @pytest.mark.parametrize(
-    "how",
+    "options",
     [
         {"endpoint": "alice", "number": "1000"},
         {"number": "1000"},
         {"path": "leave", "number": "1000"},
         {"account": "nobody"},
     ],
-    ids=["an owner", "a stranger", "a caller", "no such account"],
+    ids=["owner", "unknown phone", "caller", "unknown account"],
 )
-async def test_call_is_answered_before_first_prompt(app: AppFixture, how: dict[str, Any]) -> None:
+async def test_call_is_answered_before_first_prompt(app: AppFixture, options: dict[str, Any]) -> None:
     await app.create_box(owner=app.alice)
     answered: list[bool] = []
 
-    async def look() -> None:
+    async def record_answered() -> None:
         answered.append(phone.answered)
 
-    phone = app.new_call([Meanwhile("", look)], **how)
+    phone = app.new_call([Meanwhile("", record_answered)], **options)
     await app.handle_call(phone)
     assert answered == [True]
 
@@ -81,7 +81,7 @@ async def test_other_user_is_asked_for_pin(app: AppFixture) -> None:
 
 
 async def test_unverified_phone_is_asked_for_pin(app: AppFixture) -> None:
-    """A local process, say: the channel name tells of alice, and nothing proves it."""
+    """The channel name contains "alice", as that of a local channel may, but nothing proves the endpoint."""
     await app.create_box(owner=app.alice)
     phone = app.new_call(number="1000")
     object.__setattr__(phone.incoming, "channel", "PJSIP/alice-00000001")
@@ -158,7 +158,7 @@ async def test_pound_after_full_length_pin_is_swallowed(app: AppFixture) -> None
 
 
 async def test_rejected_pin_flushes_typeahead(app: AppFixture) -> None:
-    """Otherwise 1 7 behind a mistyped PIN would be the next PIN."""
+    """Otherwise the 1 7 after a mistyped PIN would become the next PIN."""
     await app.create_box()
     phone = await app.run_call([enter_pin("9999#17"), enter_pin("1379#")], number="1000")
     assert phone.texts[:3] == [ENTER_PIN, WRONG, ENTER_PIN]

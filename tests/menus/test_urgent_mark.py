@@ -68,7 +68,7 @@ async def test_urgent_mark_survives_second_take(app: AppFixture, box: Mailbox) -
 
 
 async def test_urgent_mark_survives_crash(app: AppFixture, box: Mailbox) -> None:
-    """The take carries it: what is adopted at the next start is urgent too."""
+    """The mark is stored in the take, so the message recovered at the next start is urgent too."""
     takes: list[Take] = []
 
     async def look() -> None:

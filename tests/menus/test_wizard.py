@@ -1,4 +1,4 @@
-"""The first use of a box."""
+"""The first use of a mailbox."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def press_in_review(key: str) -> Press:
 
 
 async def run_first_use(app: AppFixture, *script: ScriptStep, **settings: Any) -> tuple[Mailbox, ScriptedCall]:
-    """Box 1000, which is alice's and not set up, after she has called."""
+    """Create Alice's mailbox 1000, which is not set up, and run her call."""
     made = await app.create_box("1000", owner=app.alice, pin=None, is_setup=False, **settings)
     phone = await app.run_call(script, endpoint="alice", number="1000")
     return await app.container.boxes.get(made.id), phone

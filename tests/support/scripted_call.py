@@ -1,6 +1,6 @@
-"""A call that follows a script, in no time at all: for tests of menus.
+"""A call that follows a script, with a simulated clock: for tests of menus.
 
-The script is a list of steps, each waiting for its moment; when it is used up, the caller stays silent.
+The script is a list of steps. Each step waits until it applies; after the last one the caller stays silent.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from ivr.call.typeahead import Typeahead
 from ivr.errors import HungUp
 
 MAX_OPERATIONS = 5000
-"""Sounds and waits after which a script is taken to run in circles."""
+"""Sounds and waits after which the menus are considered to be in an endless loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """Press `keys` in one go, `after_ms` into the next sound or wait; with `during`, into one whose text has it."""
+    """Press `keys` at once, `after_ms` into the next sound or wait.
+
+    `during`: only in a sound whose text contains it.
+    """
 
     keys: str
     during: str | None = None
@@ -33,7 +36,7 @@ class Press:
 
 @dataclass(frozen=True, slots=True)
 class HangUp:
-    """Hang up at that moment."""
+    """Hang up `after_ms` into the next sound or wait. `during`: only in a sound whose text contains it."""
 
     during: str | None = None
     after_ms: int = 0
@@ -41,12 +44,12 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Let one wait for a key run out."""
+    """Let one wait for a key time out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """Talk into the next recording for `ms`, then end it: by a key, by falling silent, or by hanging up."""
+    """Speak into the next recording for `ms`, then end it. `then`: "key", "silence" or "hang-up"."""
 
     ms: int
     then: str = "key"
@@ -54,7 +57,7 @@ class Speak:
 
 @dataclass(frozen=True, slots=True)
 class Meanwhile:
-    """Something else happens in the world when a sound with this text begins."""
+    """Await `action` when a sound whose text contains `during` starts."""
 
     during: str
     action: Callable[[], Awaitable[object]]
@@ -65,7 +68,7 @@ ScriptStep = Press | HangUp | Silence | Speak | Meanwhile
 
 @dataclass(frozen=True, slots=True)
 class HeardSound:
-    """A stretch of a sound that the caller heard."""
+    """A part of a sound that the caller heard, in milliseconds."""
 
     text: str
     from_ms: int
@@ -73,7 +76,11 @@ class HeardSound:
 
 
 class ScriptedCall(Call):
-    """`pass_time(ms)` is told of the time that passes. `hang_up_at`: the number of the moment at which to hang up."""
+    """A call without a transport.
+
+    `advance_clock(ms)` is called for the time that sounds, waits and recordings take. `hang_up_at_operation`: the
+    number of the operation at which the caller hangs up.
+    """
 
     def __init__(
         self,
@@ -90,7 +97,7 @@ class ScriptedCall(Call):
         self.variables_set: dict[str, str] = {}
         self.continue_target: tuple[str, str] | None = None
         self.sounds_before_answer = 0
-        """How many sounds had been heard when it was answered; all of them, where it never was."""
+        """How many sounds were played before the call was answered; all of them if it never was."""
         self.hangup_event = False
         self.operation_count = 0
         self.extensions: set[tuple[str, str]] = set()
@@ -101,7 +108,7 @@ class ScriptedCall(Call):
 
     @property
     def texts(self) -> list[str]:
-        """What was heard, in order, also where a key cut it."""
+        """The text of each sound in order, including those that a key interrupted."""
         return [heard.text for heard in self.heard_sounds]
 
     async def _answer(self) -> None:
@@ -163,9 +170,9 @@ class ScriptedCall(Call):
     async def _record(self, path: Path, max_length_ms: int, silence_ms: int) -> bool:
         self._count_operation()
         step = Speak(0, "silence")
-        if self._script and isinstance(said := self._script[0], Speak):
+        if self._script and isinstance(next_step := self._script[0], Speak):
             self._script.popleft()
-            step = said
+            step = next_step
         spoken_ms = min(step.ms, max_length_ms)
         wav.write(path, b"\x10\x01" * (spoken_ms * wav.SAMPLES_PER_MS))
         self._advance_clock(spoken_ms)
@@ -174,7 +181,10 @@ class ScriptedCall(Call):
         return step.then == "key"
 
     def _next_key(self, length_ms: int, text: str | None, keys: str) -> tuple[str | None, int]:
-        """The key that comes within `length_ms` of a sound with `text` (or of a wait), and when; else when it ends."""
+        """Return the key pressed within the `length_ms` of a sound with `text`, or of a wait, and the time in ms.
+
+        Without a key: None, and the time at which the sound or wait ends.
+        """
         step = self._script[0] if self._script else None
         if not isinstance(step, Press | HangUp) or not self._applies(step, text, keys):
             self._advance_clock(length_ms)
@@ -203,7 +213,7 @@ class ScriptedCall(Call):
     def _count_operation(self) -> None:
         self.operation_count += 1
         if self.operation_count > MAX_OPERATIONS:
-            raise AssertionError("the menus run in circles: " + ", ".join(self.texts[-10:]))
+            raise AssertionError("endless loop in the menus: " + ", ".join(self.texts[-10:]))
         if self.operation_count == self._hang_up_at_operation:
             self.hangup_event = True
         self._raise_if_hung_up()
