@@ -23,7 +23,7 @@ class ConversionPool:
     def __init__(self, workers: int = 1, timeout_s: float = TIMEOUT_S) -> None:
         self._slots = asyncio.Semaphore(workers)
         self._idle: list[asyncio.subprocess.Process] = []
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
 
     async def decode_to_recording(self, upload: Path, target: Path, longest_s: int) -> tuple[AudioFormat, int]:
         """Decode an upload to a recording at `target`; return its original format and its length in ms.
@@ -48,7 +48,7 @@ class ConversionPool:
             worker = self._idle.pop() if self._idle else await _start_worker()
             response: dict[str, object] = {}
             try:
-                response = await asyncio.wait_for(_send_job(worker, job), self._timeout_s)
+                response = await asyncio.wait_for(_send_job(worker, job), self.timeout_s)
             except (TimeoutError, OSError, ValueError):
                 pass  # The worker hangs, or was killed for exceeding its limits: the file counts as invalid.
             finally:

@@ -192,9 +192,9 @@ async def test_audio_bombs_are_rejected_cheaply(
 
 
 async def test_hanging_conversion_worker_is_replaced(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
-    app.container.conversion_pool._timeout_s = 0.0
+    app.container.conversion_pool.timeout_s = 0.0
     await rest.request_error(400, "PUT", f"/{box.id}/messages", content=tone(), headers=AUDIO)
-    app.container.conversion_pool._timeout_s = 60.0
+    app.container.conversion_pool.timeout_s = 60.0
     await rest.request_ok("PUT", f"/{box.id}/messages", content=tone(), headers=AUDIO)
 
 
