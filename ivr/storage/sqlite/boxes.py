@@ -24,7 +24,7 @@ class SqliteBoxes:
     async def add(self, box: BoxRecord) -> None:
         now = int(self._clock.now())
 
-        def verb(connection: sqlite3.Connection) -> None:
+        def insert_box(connection: sqlite3.Connection) -> None:
             connection.execute(
                 "INSERT INTO boxes (id, account_id, owner_id, mailbox, settings, revision, created_at, modified_at)"
                 " VALUES (?, ?, ?, ?, ?, 1, ?, ?)",
@@ -42,7 +42,7 @@ class SqliteBoxes:
             for folder in ("new", "saved", "deleted"):
                 counters.adjust(connection, box.account_id, box.id, folder, 0, 0, urgent=False)
 
-        await self._database.write(verb)
+        await self._database.write(insert_box)
 
     async def get(self, box_id: str) -> BoxRecord:
         row = await self._database.read(
@@ -74,7 +74,7 @@ class SqliteBoxes:
     async def replace(self, box: BoxRecord) -> BoxRecord:
         now = int(self._clock.now())
 
-        def verb(connection: sqlite3.Connection) -> None:
+        def replace_box(connection: sqlite3.Connection) -> None:
             changed = connection.execute(
                 "UPDATE boxes SET owner_id = ?, mailbox = ?, settings = ?, revision = revision + 1, modified_at = ?"
                 f" WHERE id = ? AND revision = ? AND {NOT_DELETED}",
@@ -93,13 +93,13 @@ class SqliteBoxes:
             _insert_numbers(connection, box)
             events.enqueue_mwi(connection, box.account_id, box.id, now)  # Its number, or who owns it, may be another.
 
-        await self._database.write(verb)
+        await self._database.write(replace_box)
         return await self.get(box.id)
 
     async def soft_delete(self, box_id: str, *, expected_revision: int | None = None) -> None:
         now = int(self._clock.now())
 
-        def verb(connection: sqlite3.Connection) -> None:
+        def soft_delete_box(connection: sqlite3.Connection) -> None:
             sql = f"UPDATE boxes SET deleted_at = ? WHERE id = ? AND {NOT_DELETED} RETURNING account_id, revision"
             row = connection.execute(sql, (now, box_id)).fetchone()
             if row is None:
@@ -115,7 +115,7 @@ class SqliteBoxes:
             connection.execute("UPDATE takes SET state = ? WHERE box_id = ?", (TakeState.RECORDING, box_id))
             events.enqueue_mwi(connection, row["account_id"], box_id, now)
 
-        await self._database.write(verb)
+        await self._database.write(soft_delete_box)
 
 
 def _insert_numbers(connection: sqlite3.Connection, box: BoxRecord) -> None:

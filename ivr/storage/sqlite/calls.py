@@ -40,13 +40,13 @@ class SqliteCalls:
             "steps": json.dumps(list(call.steps)),
         }
 
-        def verb(connection: sqlite3.Connection) -> None:
+        def replace_live_row(connection: sqlite3.Connection) -> None:
             # A service that started meanwhile may have taken it for one that was cut short.
             connection.execute("DELETE FROM calls WHERE id = ?", (row["id"],))
             _insert(connection, "calls", row)
             connection.execute("DELETE FROM live_calls WHERE id = ?", (row["id"],))
 
-        await self._database.write(verb)
+        await self._database.write(replace_live_row)
 
     async def close_unfinished(self, now: int, started_before: int | None = None) -> int:
         """At a start: the calls that an earlier run did not end get a record that says so; how many there were.
@@ -56,14 +56,14 @@ class SqliteCalls:
         """
         before = 2**62 if started_before is None else started_before
 
-        def verb(connection: sqlite3.Connection) -> int:
+        def close_calls(connection: sqlite3.Connection) -> int:
             sql = "SELECT * FROM live_calls WHERE iif(instance IS NULL, began_at < ?, heartbeat_at < ?)"
             rows = connection.execute(sql, (before, now - STALE_AFTER_S)).fetchall()
             for row in rows:
                 _close_interrupted(connection, row, now)
             return len(rows)
 
-        return await self._database.write(verb)
+        return await self._database.write(close_calls)
 
     async def close_stale(self, now: int) -> None:
         """Calls whose service was not alive for a minute, and which nobody has taken up, get that record too."""
@@ -72,11 +72,11 @@ class SqliteCalls:
         if not await self._database.read(lambda c: c.execute(sql, values).fetchall()):
             return
 
-        def verb(connection: sqlite3.Connection) -> None:
+        def close_calls(connection: sqlite3.Connection) -> None:
             for row in connection.execute(sql, values).fetchall():
                 _close_interrupted(connection, row, now)
 
-        await self._database.write(verb)
+        await self._database.write(close_calls)
 
     async def record_sign_in(self, call_id: str, box_id: str, own_phone: bool) -> None:
         sql = "UPDATE live_calls SET box_id = ?, own_phone = ? WHERE id = ?"
@@ -88,14 +88,14 @@ class SqliteCalls:
         if not await self._database.read(lambda c: c.execute(sql, values).fetchall()):
             return None
 
-        def verb(connection: sqlite3.Connection) -> InterruptedCall | None:
+        def close_and_return_last(connection: sqlite3.Connection) -> InterruptedCall | None:
             rows = connection.execute(sql, values).fetchall()
             for row in rows:
                 _close_interrupted(connection, row, now)
             last = rows[-1] if rows else None
             return InterruptedCall(last["box_id"], bool(last["own_phone"]), last["heartbeat_at"]) if last else None
 
-        return await self._database.write(verb)
+        return await self._database.write(close_and_return_last)
 
     async def record_heartbeat(self, instance: str, now: int) -> None:
         """A service lives, and with it the calls that it has."""

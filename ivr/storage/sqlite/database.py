@@ -1,7 +1,7 @@
-"""The database file: one writer thread that commits together all that waits, a few readers, and no SQL of its own.
+"""The database file: one writer thread that commits waiting changes together, a few readers, and no SQL of its own.
 
-The loop's thread never touches SQLite: `write` and `read` give the work to another thread and await it. An answer to
-`write` means that the change is synced to the disk.
+The event loop never touches SQLite: `write` and `read` run in other threads. When `write` returns, the change is
+synced to the disk.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_COMMIT_BATCH = 200
 
 
 class Database:
-    """`busy_ms`: how long to wait for another process that holds the file before giving up."""
+    """One SQLite file. `busy_timeout_ms`: how long to wait for a lock of another process."""
 
     def __init__(self, path: Path, *, busy_timeout_ms: int = 5000, reader_count: int = 3, sync: bool = True) -> None:
         self._path = path
@@ -43,22 +43,22 @@ class Database:
         self._writer_thread.start()
 
     async def write(self, transaction: Transaction[T]) -> T:
-        """Run `verb(connection)` within one transaction, all or nothing; what it raises is raised here.
+        """Run `transaction(connection)` within one transaction, all or nothing; what it raises is raised here.
 
         Raises `StoreBusy`, `DiskFull` or `StoreError` where the file could not be written: nothing happened then.
         """
-        done: Future[T] = Future()
-        self._queue.put((transaction, done))
-        return await asyncio.wrap_future(done)
+        future: Future[T] = Future()
+        self._queue.put((transaction, future))
+        return await asyncio.wrap_future(future)
 
     async def read(self, query: Transaction[T]) -> T:
-        """Run `question(connection)` on a read-only connection."""
+        """Run `query(connection)` on a read-only connection."""
         return await asyncio.get_running_loop().run_in_executor(self._reader_pool, self._read, query)
 
     def change_fingerprint(self) -> tuple[int, int]:
-        """What every commit changes, of whichever process: a look at it costs microseconds, and touches no SQLite.
+        """Return a value that changes with every commit of any process. Costs microseconds and touches no SQLite.
 
-        Its time goes by the kernel's tick: of two commits within 4 ms the second may leave it as it was.
+        The file time has the resolution of the kernel's tick: of two commits within 4 ms the second may not change it.
         """
         try:
             log = os.stat(f"{self._path}-wal")
@@ -67,7 +67,7 @@ class Database:
         return (log.st_mtime_ns, log.st_size)
 
     def close(self) -> None:
-        """Finish what waits, then let go of the file."""
+        """Commit what is queued, then close the file."""
         self._queue.put(None)
         self._writer_thread.join()
         self._reader_pool.shutdown()
@@ -87,19 +87,19 @@ class Database:
             self._commit_batch(batch)
 
     def _commit_batch(self, batch: list[tuple[Transaction[Any], Future[Any]]]) -> None:
-        # Whoever has stopped waiting by now wanted it undone; from here on it is done all the same.
-        batch = [(verb, done) for verb, done in batch if done.set_running_or_notify_cancel()]
+        # Skip operations whose caller was cancelled. After this point they are committed even if the caller is gone.
+        batch = [(transaction, future) for transaction, future in batch if future.set_running_or_notify_cancel()]
         answers: list[Callable[[], None]] = []
         try:
             self._writer_connection.execute("BEGIN IMMEDIATE")
-            for verb, done in batch:
-                answers.append(self._run_transaction(verb, done))
+            for transaction, future in batch:
+                answers.append(self._run_transaction(transaction, future))
             self._writer_connection.execute("COMMIT")
         except sqlite3.Error as error:
             if self._writer_connection.in_transaction:
                 self._writer_connection.execute("ROLLBACK")
-            for _, done in batch:
-                done.set_exception(translate_sqlite_error(error))
+            for _, future in batch:
+                future.set_exception(translate_sqlite_error(error))
             return
         for answer in answers:
             answer()
@@ -108,7 +108,7 @@ class Database:
         self._writer_connection.execute("SAVEPOINT txn")
         try:
             result = transaction(self._writer_connection)
-        except Exception as error:  # Whatever a verb raises is its caller's to know; the batch goes on without it.
+        except Exception as error:  # Its caller receives it; the batch continues without it.
             if isinstance(error, sqlite3.OperationalError):
                 raise
             self._writer_connection.execute("ROLLBACK TO txn")
@@ -130,7 +130,7 @@ class Database:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {'FULL' if self._sync else 'OFF'}")
             connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA secure_delete = ON")  # What is deleted is overwritten, not only forgotten.
+            connection.execute("PRAGMA secure_delete = ON")  # Deleted content is overwritten.
         except sqlite3.Error as error:
             raise translate_sqlite_error(error, self._path) from error
         return connection

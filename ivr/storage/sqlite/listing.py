@@ -32,11 +32,11 @@ class SqliteListing:
         )
 
     async def list_box_messages(self, box_ids: Sequence[str], query: MessageQuery) -> Page[MessageSummary, Any]:
-        def question(connection: sqlite3.Connection) -> Page[MessageSummary, Any]:
+        def merge_boxes(connection: sqlite3.Connection) -> Page[MessageSummary, Any]:
             each = [_iter_messages(connection, *_index_for(box_id, query), query) for box_id in box_ids]
             return _build_page(heapq.merge(*each, key=lambda m: m.sort_key, reverse=not query.ascending), query)
 
-        return await self._database.read(question)
+        return await self._database.read(merge_boxes)
 
     async def list_boxes(self, account_id: str, query: BoxQuery) -> Page[BoxSummary, Any]:
         return await self._database.read(lambda c: _build_page(_iter_boxes(c, account_id, query), query))

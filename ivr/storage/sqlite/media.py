@@ -47,7 +47,7 @@ class SqliteMedia:
             changes["temporary_until"] = expires_at
         table, row_id = ("users", user_id) if user_id else ("boxes", media.box_id)
 
-        def verb(connection: sqlite3.Connection) -> tuple[str | None, list[Message]]:
+        def activate_media(connection: sqlite3.Connection) -> tuple[str | None, list[Message]]:
             _check_active(connection, expected_media_id, media.box_id, user_id, media.kind)
             if take_id and not connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount:
                 raise NotFound("this recording was kept or dropped already")
@@ -57,7 +57,7 @@ class SqliteMedia:
                 insert_media(connection, media)
             return before, purged
 
-        before, purged = await self._database.write(verb)
+        before, purged = await self._database.write(activate_media)
         quota.log_purged(purged)  # Their files go with the next turn of the sweeper.
         log.info("media.used", media=media.id, box=media.box_id, kind=media.kind, instead_of=before)
 
@@ -70,14 +70,14 @@ class SqliteMedia:
             changes["temporary_until"] = None
         places = [("boxes", box_id), *([("users", user_id)] if user_id else [])]
 
-        def verb(connection: sqlite3.Connection) -> list[str]:
+        def deactivate_media(connection: sqlite3.Connection) -> list[str]:
             _check_active(connection, expected_media_id, box_id, user_id, kind)
             befores = [_set_active(connection, table, row_id, changes, now) for table, row_id in places]
             for before in befores:
                 _soft_delete_replaced(connection, before, box_id, kind, now)
             return [before for before in befores if before]
 
-        befores = await self._database.write(verb)
+        befores = await self._database.write(deactivate_media)
         for before in befores:
             log.info("media.unused", media=before, box=box_id, kind=kind)
         return bool(befores)

@@ -42,12 +42,12 @@ class SqliteMessages:
         return await self._database.read(lambda c: counters.read_counts(c, box_id))
 
     async def expire_and_count(self, account_id: str, box_id: str, not_before: int) -> FolderCounts:
-        def question(connection: sqlite3.Connection) -> FolderCounts | None:
+        def read_counts_if_current(connection: sqlite3.Connection) -> FolderCounts | None:
             if message_rows.messages_older_than(connection, account_id, not_before, 1):
                 return None
             return counters.read_counts(connection, box_id)
 
-        if (counts := await self._database.read(question)) is None:
+        if (counts := await self._database.read(read_counts_if_current)) is None:
             await self.expire(account_id, not_before, EXPIRE_BATCH_SIZE)
             counts = await self.counts(box_id)
         return counts
@@ -58,12 +58,12 @@ class SqliteMessages:
     async def open_folder(
         self, account_id: str, box_id: str, folder: Folder, *, oldest_first: bool, not_before: int
     ) -> tuple[OpenFolder, Message | None]:
-        def question(connection: sqlite3.Connection) -> tuple[OpenFolder, Message | None]:
+        def open_and_read_first(connection: sqlite3.Connection) -> tuple[OpenFolder, Message | None]:
             as_of = message_rows.last_arrival_seq(connection, account_id)
             opened = OpenFolder(box_id, folder, oldest_first, as_of, not_before)
             return opened, message_rows.next_message(connection, opened, None)
 
-        return await self._database.read(question)
+        return await self._database.read(open_and_read_first)
 
     async def next_message(self, folder: OpenFolder, after: tuple[bool, int, str] | None) -> Message | None:
         return await self._database.read(lambda c: message_rows.next_message(c, folder, after))
@@ -91,7 +91,7 @@ class SqliteMessages:
         suppress_notifications: bool = False,
         exempt_from_quota: bool = False,
     ) -> list[Message]:
-        def verb(connection: sqlite3.Connection) -> list[Message]:
+        def insert_message(connection: sqlite3.Connection) -> list[Message]:
             with quota.make_space(
                 connection,
                 message.box_id,
@@ -102,7 +102,7 @@ class SqliteMessages:
                 self._insert_and_announce(connection, message, take_id, suppress_notifications=suppress_notifications)
             return purged
 
-        purged = await self._database.write(verb)
+        purged = await self._database.write(insert_message)
         log.info("message.stored", message=message.id, box=message.box_id, length_ms=message.length_ms)
         quota.log_purged(purged)
         return purged
@@ -117,40 +117,40 @@ class SqliteMessages:
         required_folder: Folder | None = None,
         expected_revision: int | None = None,
     ) -> Message:
-        def verb(connection: sqlite3.Connection) -> tuple[Message, Message]:
+        def move_message(connection: sqlite3.Connection) -> tuple[Message, Message]:
             before = message_rows.message_by_id(connection, box_id, message_id, expected_revision=expected_revision)
             if before.folder == folder or (required_folder and before.folder != required_folder):
                 return before, before
             return before, self._move_to_folder(connection, before, folder, reason)
 
-        return _log_folder_change(*await self._database.write(verb), reason)
+        return _log_folder_change(*await self._database.write(move_message), reason)
 
     async def restore_from_deleted(self, box_id: str, message_id: str, reason: ChangeReason) -> Message:
-        def verb(connection: sqlite3.Connection) -> tuple[Message, Message]:
+        def restore_message(connection: sqlite3.Connection) -> tuple[Message, Message]:
             before = message_rows.message_by_id(connection, box_id, message_id)
             if before.folder != Folder.DELETED:
                 return before, before
             return before, self._move_to_folder(connection, before, before.folder_before or Folder.NEW, reason)
 
-        return _log_folder_change(*await self._database.write(verb), reason)
+        return _log_folder_change(*await self._database.write(restore_message), reason)
 
     async def undelete(self, box_id: str, message_id: str, reason: ChangeReason) -> Message:
         now = self._timestamp()
 
-        def verb(connection: sqlite3.Connection) -> list[Message]:
+        def undelete_message(connection: sqlite3.Connection) -> list[Message]:
             if not removal.is_soft_deleted(connection, box_id, message_id):
                 return []
             with quota.make_space(connection, box_id, now, exclude_id=message_id) as purged:
                 removal.undelete(connection, box_id, message_id, now)
             return purged
 
-        quota.log_purged(await self._database.write(verb))
+        quota.log_purged(await self._database.write(undelete_message))
         return await self.restore_from_deleted(box_id, message_id, reason)
 
     async def copy_to_boxes(
         self, copies: Sequence[Message], original: Message, *, expected_revision: int | None = None
     ) -> list[Message]:
-        def verb(connection: sqlite3.Connection) -> list[Message]:
+        def insert_copies(connection: sqlite3.Connection) -> list[Message]:
             if expected_revision is not None:
                 message_rows.message_by_id(
                     connection, original.box_id, original.id, expected_revision=expected_revision
@@ -162,7 +162,7 @@ class SqliteMessages:
                 gone += purged
             return gone
 
-        purged = await self._database.write(verb)
+        purged = await self._database.write(insert_copies)
         for copy in copies:
             log.info("message.copied", message=copy.id, box=copy.box_id, source=original.box_id)
         quota.log_purged(purged)
@@ -171,7 +171,7 @@ class SqliteMessages:
     async def transfer_to_box(
         self, copy: Message, original: Message, *, expected_revision: int | None = None
     ) -> list[Message]:
-        def verb(connection: sqlite3.Connection) -> list[Message]:
+        def transfer_message(connection: sqlite3.Connection) -> list[Message]:
             before = message_rows.message_by_id(
                 connection, original.box_id, original.id, expected_revision=expected_revision
             )
@@ -182,7 +182,7 @@ class SqliteMessages:
                 self._insert_and_announce(connection, copy, None, suppress_notifications=True)
             return purged
 
-        purged = await self._database.write(verb)
+        purged = await self._database.write(transfer_message)
         log.info("message.moved", message=copy.id, box=copy.box_id, source=original.box_id)
         quota.log_purged(purged)
         return purged
@@ -192,7 +192,7 @@ class SqliteMessages:
     ) -> list[str]:
         now = self._timestamp()
 
-        def verb(connection: sqlite3.Connection) -> list[str]:
+        def soft_delete_messages(connection: sqlite3.Connection) -> list[str]:
             removed: list[str] = []
             for message_id in message_ids:
                 try:
@@ -206,7 +206,7 @@ class SqliteMessages:
                 removed.append(message_id)
             return removed
 
-        removed = await self._database.write(verb)
+        removed = await self._database.write(soft_delete_messages)
         log.info("messages.removed", box=box_id, messages=removed)
         return removed
 
@@ -224,7 +224,7 @@ class SqliteMessages:
         if not await self._database.read(lambda c: message_rows.messages_older_than(c, account_id, not_before, 1)):
             return 0
 
-        def verb(connection: sqlite3.Connection) -> int:
+        def expire_messages(connection: sqlite3.Connection) -> int:
             old = message_rows.messages_older_than(connection, account_id, not_before, limit)
             for message in old:
                 connection.execute("UPDATE messages SET expired_at = ? WHERE id = ?", (now, message.id))
@@ -232,7 +232,7 @@ class SqliteMessages:
                 events.enqueue_mwi(connection, account_id, message.box_id, now)
             return len(old)
 
-        expired = await self._database.write(verb)
+        expired = await self._database.write(expire_messages)
         if expired:
             log.info("messages.expired", account=account_id, messages=expired)
         return expired

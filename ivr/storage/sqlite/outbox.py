@@ -70,27 +70,27 @@ class Outbox:
             "SELECT id FROM outbox WHERE kind = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?) RETURNING *"
         )
 
-        def verb(connection: sqlite3.Connection) -> list[OutboxTask]:
+        def claim_tasks(connection: sqlite3.Connection) -> list[OutboxTask]:
             found: list[OutboxTask] = []
             for kind in kinds:
                 values = (lease, now + LEASE_S, kind, now, limit - len(found))
                 found += map(_task_from_row, connection.execute(sql, values).fetchall())
             return found
 
-        return sorted(await self._database.write(verb), key=lambda row: row.id)
+        return sorted(await self._database.write(claim_tasks), key=lambda row: row.id)
 
     async def complete(self, tasks: Sequence[OutboxTask], on_commit: OnCommit | None = None) -> None:
         """Rows are done, and what follows is written with it. What was asked for anew meanwhile stays."""
 
         now = int(self._clock.now())
 
-        def verb(connection: sqlite3.Connection) -> None:
+        def delete_tasks(connection: sqlite3.Connection) -> None:
             sql = "DELETE FROM outbox WHERE id = ? AND lease = ?"
             gone = [connection.execute(sql, (row.id, row.lease)).rowcount for row in tasks]
             if on_commit and all(gone):
                 on_commit(SqliteTransaction(connection, now))
 
-        await self._database.write(verb)
+        await self._database.write(delete_tasks)
 
     async def reschedule(
         self, task: OutboxTask, due_at: int, error: str | None, payload: Mapping[str, Any] | None = None
@@ -131,12 +131,12 @@ class Outbox:
         now = int(self._clock.now())
         change = "UPDATE outbox SET due_at = ?, attempts = 0, lease = NULL WHERE "
 
-        def verb(connection: sqlite3.Connection) -> int:
+        def reset_attempts(connection: sqlite3.Connection) -> int:
             if ids is None:
                 return connection.execute(change + "due_at >= ?", (now, NEVER_DUE)).rowcount
             return _for_each_id(connection, ids, change + "id = ?", now)
 
-        return await self._database.write(verb)
+        return await self._database.write(reset_attempts)
 
     async def delete(self, ids: Sequence[int]) -> int:
         """Take rows away undone. Raises `NotFound`."""

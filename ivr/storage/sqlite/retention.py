@@ -64,11 +64,11 @@ class SqliteRetention:
             return []  # Most often; the writer is not troubled then.
         now = int(self._clock.now())
 
-        def verb(connection: sqlite3.Connection) -> list[DueItem]:
+        def apply(connection: sqlite3.Connection) -> list[DueItem]:
             found = _select_due(connection, rule, cutoff, limit)
             return [_due_item_from_row(rule, row) for row in found if RULE_ACTIONS[rule](connection, row, now)]
 
-        return await self._database.write(verb)
+        return await self._database.write(apply)
 
     async def pending_unlinks(self, limit: int, *, replaced_before: int) -> list[PendingUnlink]:
         sql = (
@@ -82,37 +82,37 @@ class SqliteRetention:
         ]
 
     async def mark_unlinked(self, ids: Sequence[str]) -> None:
-        def verb(connection: sqlite3.Connection) -> None:
+        def clear_pending_unlinks(connection: sqlite3.Connection) -> None:
             for id_ in ids:
                 connection.execute("DELETE FROM tombstones WHERE id = ? AND kind = ?", (id_, removal.REPLACED_AUDIO))
                 connection.execute("UPDATE tombstones SET pending_unlinks = NULL WHERE id = ?", (id_,))
 
-        await self._database.write(verb)
+        await self._database.write(clear_pending_unlinks)
 
     async def unused_media(self, after: str, cutoff: int, limit: int) -> tuple[str | None, list[str]]:
         sql = "SELECT * FROM media WHERE id > ? ORDER BY id LIMIT ?"
 
-        def question(connection: sqlite3.Connection) -> tuple[str | None, list[str]]:
+        def find_unused(connection: sqlite3.Connection) -> tuple[str | None, list[str]]:
             found = connection.execute(sql, (after, limit)).fetchall()
             old = [row for row in found if row["deleted_at"] is None and row["created_at"] < cutoff]
             unused = [row["id"] for row in old if not _is_referenced(connection, row)]
             return (found[-1]["id"] if len(found) == limit else None), unused
 
-        return await self._database.read(question)
+        return await self._database.read(find_unused)
 
     async def soft_delete_media(self, media_ids: Sequence[str]) -> None:
         now = int(self._clock.now())
 
-        def verb(connection: sqlite3.Connection) -> None:
+        def soft_delete_unused(connection: sqlite3.Connection) -> None:
             for media_id in media_ids:
                 row = connection.execute("SELECT * FROM media WHERE id = ?", (media_id,)).fetchone()
                 if row and row["deleted_at"] is None and not _is_referenced(connection, row):
                     connection.execute("UPDATE media SET deleted_at = ? WHERE id = ?", (now, media_id))
 
-        await self._database.write(verb)
+        await self._database.write(soft_delete_unused)
 
     async def existing_ids(self, media_directory: MediaDirectory, ids: Collection[str]) -> set[str]:
-        def question(connection: sqlite3.Connection) -> set[str]:
+        def select_existing(connection: sqlite3.Connection) -> set[str]:
             return {
                 id_
                 for id_ in ids
@@ -122,7 +122,7 @@ class SqliteRetention:
                 )
             }
 
-        return await self._database.read(question)
+        return await self._database.read(select_existing)
 
     async def stored_audio(self, after: str, limit: int) -> tuple[str | None, list[StoredAudio]]:
         sql = "SELECT * FROM messages WHERE id > ? ORDER BY id LIMIT ?"

@@ -42,7 +42,7 @@ class SqliteTakes:
         await self._database.write(lambda c: c.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount)
 
     async def mark_awaiting_owner(self, take_id: str) -> list[Take]:
-        def verb(connection: sqlite3.Connection) -> list[Take]:
+        def set_awaiting_owner(connection: sqlite3.Connection) -> list[Take]:
             sql = "UPDATE takes SET state = ? WHERE id = ? RETURNING box_id, purpose"
             row = connection.execute(sql, (TakeState.AWAITING_OWNER, take_id)).fetchone()
             if row is None:
@@ -53,7 +53,7 @@ class SqliteTakes:
             connection.execute(f"DELETE {others}", of_the_same)
             return older
 
-        return await self._database.write(verb)
+        return await self._database.write(set_awaiting_owner)
 
     async def list_awaiting_owner(self, box_id: str) -> list[Take]:
         sql = "SELECT * FROM takes WHERE box_id = ? AND state = ? ORDER BY began_at, id"

@@ -27,7 +27,7 @@ class SqliteUploads:
     ) -> tuple[Message, list[Message]]:
         now = int(self._clock.now())
 
-        def verb(connection: sqlite3.Connection) -> tuple[Message, list[Message]]:
+        def replace_audio(connection: sqlite3.Connection) -> tuple[Message, list[Message]]:
             before = message_rows.message_by_id(
                 connection, updated.box_id, updated.id, expected_revision=expected_revision
             )
@@ -59,7 +59,7 @@ class SqliteUploads:
             events.enqueue_mwi(connection, before.account_id, before.box_id, now)
             return after, purged
 
-        changed, purged = await self._database.write(verb)
+        changed, purged = await self._database.write(replace_audio)
         log.info("message.audio", message=changed.id, box=changed.box_id, length_ms=changed.length_ms)
         quota.log_purged(purged)
         return changed, purged
