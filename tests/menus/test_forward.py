@@ -258,11 +258,11 @@ async def test_target_box_filling_during_forward_is_announced_without_loss(app: 
     s = await create_scenario(app, vm_message_forward_type="prepend_forward")
     await create_messages_seconds(s)
 
-    async def somebody_else_is_faster() -> None:
+    async def fill_destination() -> None:
         await app.create_message(s.target_box, s=60)
 
     keys: list[ScriptStep] = [
-        Meanwhile(FORWARD_MENU, somebody_else_is_faster),
+        Meanwhile(FORWARD_MENU, fill_destination),
         Press("2", during=FORWARD_MENU),
         HangUp(during="To save"),
     ]
@@ -288,9 +288,9 @@ async def test_recorded_intro_is_delivered_though_box_filled_meanwhile(app: AppF
     s = await create_scenario(app, vm_message_forward_type="prepend_forward")
     await create_messages_seconds(s)
 
-    async def somebody_else_is_faster() -> None:
+    async def fill_destination() -> None:
         await app.create_message(s.target_box, s=60)
 
-    keys: list[ScriptStep] = [Meanwhile("(beep)", somebody_else_is_faster), Speak(3000), HangUp(during=REVIEW)]
+    keys: list[ScriptStep] = [Meanwhile("(beep)", fill_destination), Speak(3000), HangUp(during=REVIEW)]
     await s.run_forward(Press("1001#"), Press("1", during=FORWARD_MENU), *keys)
     assert sorted(copy.intro_ms for copy in await s.forwarded_messages()) == [0, 3000]

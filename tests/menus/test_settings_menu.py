@@ -160,10 +160,10 @@ async def test_missing_temporary_greeting_is_announced(app: AppFixture, box: Mai
 
 
 async def test_concurrent_settings_change_is_not_lost(app: AppFixture, box: Mailbox) -> None:
-    async def somebody_else() -> None:
+    async def change_by_rest() -> None:
         await app.container.boxes.patch_from_phone(box.id, {"timezone": "Europe/Berlin"})
 
-    await open_settings(app, Meanwhile(MENU, somebody_else), press_in_settings_menu("6"))
+    await open_settings(app, Meanwhile(MENU, change_by_rest), press_in_settings_menu("6"))
     changed = (await current_settings(app, box)).settings
     assert (changed.timezone, changed.announcement_only) == ("Europe/Berlin", True)
 
@@ -172,7 +172,7 @@ async def test_failed_change_is_announced_and_menu_continues(
     app: AppFixture, box: Mailbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def busy(*_: object) -> None:
-        raise StoreBusy("somebody else writes")
+        raise StoreBusy("the database is locked")
 
     monkeypatch.setattr(app.container.voicemail_services.boxes, "patch_from_phone", busy)
     phone = await open_settings(app, press_in_settings_menu("6"), press_in_settings_menu("0"), press_in_main_menu("#"))
