@@ -1,9 +1,4 @@
-"""The store contract: what the rules of this room ask of whatever keeps boxes and messages.
-
-Every method is `async` and done when it returns: what it changed is synced to the disk, with its outbox rows and
-counters, in one transaction. All raise `StoreError` (or one below it) where the store could not do it; nothing
-happened then.
-"""
+"""Storage interface of mailboxes, messages, takes and greetings."""
 
 from __future__ import annotations
 
@@ -29,39 +24,36 @@ from ivr.storage.records import (
 
 
 class BoxStore(Protocol):
-    """Boxes and the numbers they are reached by."""
+    """Mailboxes and their numbers."""
 
     async def add(self, box: BoxRecord) -> None:
-        """Raises `Conflict` where its number or an alias is in use in the account."""
+        """Insert a mailbox. Raises `Conflict` if its number or an alias is in use in the account."""
 
     async def get(self, box_id: str) -> BoxRecord:
-        """Raises `NotFound`."""
+        """Return a mailbox. Raises `NotFound`."""
 
     async def find_by_number(self, account_id: str, number: str) -> BoxRecord | None:
-        """The box that a mailbox number or alias belongs to."""
+        """Return the mailbox that a number or alias belongs to."""
 
     async def list_by_owner(self, account_id: str, owner_id: str, limit: int) -> list[BoxRecord]:
-        """At most `limit` boxes of one owner, by number."""
+        """Return at most `limit` mailboxes of one owner, by number."""
 
     async def list_by_account(self, account_id: str) -> list[BoxRecord]:
-        """All boxes of an account, by number."""
+        """Return all mailboxes of an account, by number."""
 
     async def replace(self, box: BoxRecord) -> BoxRecord:
-        """New settings; `revision` must be the stored one, and goes up. Raises `NotFound`, `Conflict`."""
+        """Store new settings; `revision` must be the stored one and is increased. Raises `NotFound`, `Conflict`."""
 
     async def soft_delete(self, box_id: str, *, expected_revision: int | None = None) -> None:
-        """Soft delete of the box and of its messages.
-
-        Raises `NotFound`; `PreconditionFailed` where its revision is not `seen`.
-        """
+        """Soft-delete a mailbox and its messages. Raises `NotFound`, and `PreconditionFailed` for another revision."""
 
 
 class MessageStore(Protocol):
-    """Messages. `box_id` is always that of the box through which they are seen: elsewhere they do not exist.
+    """Messages. `box_id` is the mailbox through which a message is accessed: a message of another one does not exist.
 
-    Whatever comes into a box by these takes its room by the quota of that box (docs/dev/decisions/0015): where it does not
-    fit, the oldest of `deleted` go until it does, and those are given, for their files are to be taken away. Where it
-    does not fit even so, `BoxFull` is raised.
+    A message that enters a mailbox must fit its quota (docs/dev/decisions/0015): if it does not, the oldest messages of
+    `deleted` are purged until it does, and returned, because their files have to be deleted. If that is not enough,
+    `BoxFull` is raised. `PreconditionFailed` is raised if the revision is not `expected_revision`.
     """
 
     async def add(
@@ -72,31 +64,31 @@ class MessageStore(Protocol):
         suppress_notifications: bool = False,
         exempt_from_quota: bool = False,
     ) -> list[Message]:
-        """A message whose audio is synced appears, and the take that it was is over; gives what went for it.
+        """Insert a message whose audio is synced, delete the row of its take, and return the purged messages.
 
-        `quiet`: nobody is mailed or called because of it. `said`: somebody was let talk for it, so it is never too
-        much. Raises `NotFound` for no box, `BoxFull`.
+        `suppress_notifications`: no mail and no call. `exempt_from_quota`: the caller was allowed to record it, so it
+        always fits. Raises `NotFound` if the mailbox does not exist, `BoxFull`.
         """
 
     async def get(self, box_id: str, message_id: str, not_before: int) -> Message:
-        """Raises `NotFound`; `PastRetention` for one left before `not_before` (Unix s)."""
+        """Return a message. Raises `NotFound`; `PastRetention` if it was left before `not_before` (Unix s)."""
 
     async def counts(self, box_id: str) -> FolderCounts:
-        """How many messages are in each folder."""
+        """Return the number of messages in each folder."""
 
     async def expire_and_count(self, account_id: str, box_id: str, not_before: int) -> FolderCounts:
-        """The same, once what passed retention (Unix s) is out of sight."""
+        """Hide messages left before `not_before` (Unix s), then return the number of messages in each folder."""
 
     async def used_bytes(self, box_id: str, *, exclude_folder: Folder | None = None) -> int:
-        """How much a box holds: messages of every folder, or of all but one, and greetings."""
+        """Return the bytes of a mailbox: messages of every folder but `exclude_folder`, and greetings."""
 
     async def open_folder(
         self, account_id: str, box_id: str, folder: Folder, *, oldest_first: bool, not_before: int
     ) -> tuple[OpenFolder, Message | None]:
-        """A folder as it is now, and its first message."""
+        """Return the current state of a folder, and its first message."""
 
     async def next_message(self, folder: OpenFolder, after: tuple[bool, int, str] | None) -> Message | None:
-        """The message behind the one whose `order` is `after`, in the order of play; None: the first."""
+        """Return the message after the one whose sort key is `after`, in the order of play; None: the first."""
 
     async def move_to_folder(
         self,
@@ -108,71 +100,70 @@ class MessageStore(Protocol):
         required_folder: Folder | None = None,
         expected_revision: int | None = None,
     ) -> Message:
-        """Change its folder; one that is there already, or not in `only_from`, stays as it is.
+        """Move a message to a folder; it stays if it is there already, or not in `required_folder`.
 
-        Raises `NotFound`; `PreconditionFailed` where its revision is no longer `seen`.
+        Raises `NotFound`, `PreconditionFailed`.
         """
 
     async def restore_from_deleted(self, box_id: str, message_id: str, reason: ChangeReason) -> Message:
-        """From `deleted` back to where it came from. Raises `NotFound`."""
+        """Move a message from `deleted` back to its previous folder. Raises `NotFound`."""
 
     async def copy_to_boxes(
         self, copies: Sequence[Message], original: Message, *, expected_revision: int | None = None
     ) -> list[Message]:
-        """Copies of one message appear, quietly, each in its box, or none does; gives what went for them.
+        """Insert all copies of a message, or none, without notifications; return the purged messages.
 
-        Raises `NotFound`, `BoxFull`; `PreconditionFailed` where the revision of the message is no longer `seen`.
+        Raises `NotFound`, `BoxFull`, `PreconditionFailed`.
         """
 
     async def transfer_to_box(
         self, copy: Message, original: Message, *, expected_revision: int | None = None
     ) -> list[Message]:
-        """The same for one copy, and the box that the message was in loses it."""
+        """Insert one copy and soft-delete the original; otherwise like `copy_to_boxes`."""
 
     async def undelete(self, box_id: str, message_id: str, reason: ChangeReason) -> Message:
-        """Restore, from `deleted` or after a soft delete. Raises `BoxFull`; `NotFound`, which says so where it is
-        too late."""
+        """Undo a soft delete, or restore from `deleted`. Raises `BoxFull`; `NotFound`, with a hint if it is too late."""
 
     async def list_soft_deleted(self, box_id: str, limit: int) -> list[Message]:
-        """What `bring_back` can still bring back to a box, the last deleted first."""
+        """Return the messages that `undelete` can restore, last deleted first."""
 
     async def is_known(self, message_id: str) -> bool:
-        """Whether there is or ever was a message of that id, in any box."""
+        """Return whether a message with this id exists or has existed, in any mailbox."""
 
     async def soft_delete(
         self, box_id: str, message_ids: Sequence[str], *, expected_revision: int | None = None
     ) -> list[str]:
-        """Soft delete: invisible from now on. Gives those that were there.
+        """Soft-delete messages and return the ids of those that existed.
 
-        Raises `PreconditionFailed` where the revision of one is not `seen`: then all stay.
+        Raises `PreconditionFailed` for another revision; nothing is deleted then.
         """
 
     async def list_page(
         self, box_id: str, folder: Folder | None, not_before: int, after: str | None, limit: int
     ) -> list[Message]:
-        """Messages of a box, newest first, behind the id `after`."""
+        """Return messages of a mailbox, newest first, after the id `after`."""
 
     async def enqueue_box_full(self, account_id: str, box_id: str) -> None:
-        """A caller found the box full: ask for its owner to be told (kazoo-behaviour §5.2)."""
+        """Enqueue the notification that a caller found the mailbox full."""
 
     async def enqueue_mwi(self, account_id: str, box_id: str) -> None:
-        """Ask for the box's message light to be set anew, as at the end of every sign-in (kazoo-behaviour §3.6)."""
+        """Enqueue an update of the message light of a mailbox, as after every sign-in."""
 
     async def expire(self, account_id: str, not_before: int, limit: int) -> int:
-        """Take what passed retention out of sight and out of the counts; how many, at most `limit`."""
+        """Hide at most `limit` messages left before `not_before` (Unix s), and return how many."""
 
 
 class UploadStore(Protocol):
-    """What programs bring."""
+    """Audio that programs upload."""
 
     async def set_audio(
         self, updated: Message, *, expected_revision: int | None = None
     ) -> tuple[Message, list[Message]]:
-        """A message has other audio, or its first: name, length, bytes, type of `brought`; its owner can hear it now.
+        """Replace the audio of a message, or set its first; return the message, and the purged messages as `add` does.
 
-        What it had, intro and all, follows when nobody who began to hear it can still be at it. Gives the message, and
-        what went for it as in `add`. Raises `NotFound`, `PastRetention`, `BoxFull`; `PreconditionFailed` where its revision is
-        no longer `seen`.
+        The recording name, length, bytes and type are those of `updated`. The files of the previous audio and intro are
+        deleted when no listener can still be playing them. Raises `NotFound`, `PastRetention`, `BoxFull`,
+        `PreconditionFailed`.
         """
 
 
@@ -180,32 +171,32 @@ class TakeStore(Protocol):
     """Recordings in progress."""
 
     async def begin(self, take: Take) -> None:
-        """Commit the row of a take; only then may it be recorded."""
+        """Insert the row of a take. It is committed before the recording starts."""
 
     async def mark_urgent(self, take_id: str, urgent: bool) -> None:
-        """Set `urgent` in its payload; a take that is gone stays gone."""
+        """Set `urgent` in the payload of a take, if it still exists."""
 
     async def discard(self, take_id: str) -> None:
-        """It was replaced, or too short: it will never be adopted."""
+        """Delete the row of a take that was replaced or is too short; it will not be recovered."""
 
     async def mark_awaiting_owner(self, take_id: str) -> list[Take]:
-        """Keep it until its owner decides. Gives the older ones of that box and purpose, which are over by that.
+        """Keep a take until its owner decides; delete and return older ones of the same mailbox and purpose.
 
-        Raises `NotFound` where it is over already.
+        Raises `NotFound` if the take has ended.
         """
 
     async def list_awaiting_owner(self, box_id: str) -> list[Take]:
-        """Those of one box that are put aside, oldest first; one a purpose at most."""
+        """Return the takes of a mailbox that await its owner, oldest first; at most one per purpose."""
 
     async def list_unfinished(self) -> list[Take]:
-        """All takes but those put aside, oldest first: after a start, those whose calls the last run did not finish."""
+        """Return all other takes, oldest first: after a start, those of calls that the last run did not finish."""
 
 
 class MediaStore(Protocol):
     """Greetings and names."""
 
     async def add(self, media: StoredMedia) -> None:
-        """A recording whose audio is synced appears."""
+        """Insert a recording whose audio is synced."""
 
     async def activate(
         self,
@@ -216,23 +207,23 @@ class MediaStore(Protocol):
         expires_at: int | None = None,
         expected_media_id: str | None = None,
     ) -> None:
-        """A recording whose audio is synced appears, and its box uses it from now on; with `user_id` that user does.
+        """Insert a recording whose audio is synced and make it the active one of its mailbox, or of the user `user_id`.
 
-        What it replaces goes, unless that was uploaded: then it stays, unused. The take that it was is over. `until`:
-        Unix seconds at which a temporary greeting falls back. It takes its room by the quota of the box, as a message
-        does. Raises `NotFound`, `BoxFull`; `PreconditionFailed` where not the recording with the id `instead_of` is in use.
+        The previous one is soft-deleted, unless it was uploaded. The row of the take is deleted. `expires_at`: end of a
+        temporary greeting in Unix seconds. The quota applies as to messages. Raises `NotFound`, `BoxFull`;
+        `PreconditionFailed` if the active recording is not `expected_media_id`.
         """
 
     async def deactivate(
         self, box_id: str, kind: MediaKind, *, user_id: str | None = None, expected_media_id: str | None = None
     ) -> bool:
-        """The box has no such recording any more, nor, with `user_id`, that user; whether one was in use.
+        """Remove the active recording of a mailbox, and of the user `user_id`; return whether there was one.
 
-        Raises `NotFound`; `PreconditionFailed` as `use` does.
+        Raises `NotFound`; `PreconditionFailed` as `activate` does.
         """
 
     async def get(self, account_id: str, media_id: str) -> StoredMedia | None:
-        """None where there is none of that id in the account, or no more."""
+        """Return a recording of an account, unless it is deleted."""
 
 
 class ListingStore(Protocol):
