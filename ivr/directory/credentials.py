@@ -1,7 +1,7 @@
 """Signing in as a user: `credentials` is the MD5 of `username:password`, as Kazoo's clients send it.
 
-Stored is bcrypt over the HMAC of that with the pepper, as of every secret. The request does not contain the username, so
-the salt is the same for the whole account and derived from the pepper: one bcrypt finds the user, along an index.
+Stored is bcrypt over the HMAC of that with the pepper, as of every secret. The request does not contain the username,
+so the salt is the same for the whole account and derived from the pepper: one bcrypt finds the user, along an index.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """PIN lockout: wrong PINs are counted across calls, and lock the mailbox.
 
 By mailbox: five wrong PINs in a row lock it for a minute, each further one for twice as long, up to an hour. By caller
-and by endpoint: 20 an hour, whatever the mailboxes. An attempt is registered before the PIN is verified, so that many at
-the same moment get no more tries than one after another.
+and by endpoint: 20 an hour, whatever the mailboxes. An attempt is registered before the PIN is verified, so that many
+at the same moment get no more tries than one after another.
 """
 
 from __future__ import annotations

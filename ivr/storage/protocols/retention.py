@@ -27,7 +27,7 @@ class RetentionStore(Protocol):
         """Record that the files of these pending unlinks were deleted."""
 
     async def unused_media(self, after: str, cutoff: int, limit: int) -> tuple[str | None, list[str]]:
-        """Look at `limit` greetings and names after the id `after`; return the last id, None at the end, and the unused.
+        """Read `limit` greetings and names after the id `after`; return the last id (None: end) and what is unused.
 
         Unused is what was created before `cutoff` and is referenced by no mailbox and no user.
         """

@@ -22,7 +22,7 @@ class BoxRecord:
 
 
 class MediaKind(StrEnum):
-    """What a recording of an owner's is for; the values are keys of a box's `media` (kazoo-behaviour §1.12)."""
+    """The use of an owner's recording; the values are keys of a mailbox's `media`."""
 
     UNAVAILABLE = "unavailable"
     TEMPORARY = "temporary_unavailable"
@@ -42,7 +42,7 @@ class StoredMedia:
     created_at: int
     """Unix seconds."""
     source: str = "recording"
-    """"recording": spoken at a phone; "upload": given by a program, and never overwritten (kazoo-behaviour §2.5)."""
+    """"recording": recorded by phone; "upload": uploaded by a program, and never deleted when it is replaced."""
     content_type: str = "audio/x-wav"
     """Of what was uploaded."""
 

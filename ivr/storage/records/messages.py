@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 GREGORIAN_OFFSET_S = 62_167_219_200
-"""Seconds from year 0 to 1970: REST speaks Gregorian seconds (kazoo-behaviour §3.2)."""
+"""Seconds from year 0 to 1970: REST speaks Gregorian seconds."""
 
 
 class Folder(StrEnum):
@@ -16,7 +16,7 @@ class Folder(StrEnum):
 
 
 class ChangeReason(StrEnum):
-    """Why a message changed, for the events that tell of it (kazoo-behaviour §5.2)."""
+    """Why a message changed, as its events report it; the values are those of Kazoo."""
 
     DTMF = "dtmf"
     PLAYED = "heard"

@@ -119,7 +119,7 @@ class SqliteBoxes:
 
 
 def _insert_numbers(connection: sqlite3.Connection, box: BoxRecord) -> None:
-    """Each number of an account belongs to one box, be it its mailbox number or an alias (kazoo-behaviour §4.7)."""
+    """Each number of an account belongs to one box, be it its mailbox number or an alias."""
     wanted = [(box.settings["mailbox"], "mailbox"), *((alias, "alias") for alias in box.settings.get("aliases", ()))]
     for number, kind in wanted:
         try:

@@ -1,4 +1,4 @@
-"""What must happen after a change, written by the transaction that makes it, and done later by others."""
+"""Adds tasks to the outbox, within the transaction of the change that they follow."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def enqueue(
     due_at: int | None = None,
     payload: Mapping[str, Any] | None = None,
 ) -> None:
-    """Ask for `kind` to be done, now or at `due_at` (Unix s). A call that is asked for already stays as it is."""
+    """Add a task, due now or at `due_at` (Unix s). A call that is enqueued already stays as it is."""
     connection.execute(
         "INSERT INTO outbox (account_id, box_id, message_id, kind, target, payload, created_at, due_at, attempts)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (box_id, target) WHERE kind = 'call' DO NOTHING",
@@ -34,7 +34,7 @@ def enqueue(
 def enqueue_for_message(
     connection: sqlite3.Connection, kind: TaskKind, message: Message, now: int, **payload: object
 ) -> None:
-    """Ask for `kind` to be done about `message`."""
+    """Add a task about a message."""
     enqueue(
         connection,
         kind,
@@ -47,14 +47,14 @@ def enqueue_for_message(
 
 
 def enqueue_for_box(connection: sqlite3.Connection, kind: TaskKind, account_id: str, box_id: str, now: int) -> None:
-    """Ask for `kind` to be done about a box."""
+    """Add a task about a mailbox."""
     enqueue(connection, kind, now, account_id=account_id, box_id=box_id)
 
 
 def enqueue_phone_mwi(
     connection: sqlite3.Connection, account_id: str, system: str, endpoint_name: str, now: int
 ) -> None:
-    """Ask for what a phone shows of all boxes of its user to be set anew, whoever that is by then."""
+    """Add an update of the message light of a phone; its user is looked up when the task is processed."""
     enqueue(
         connection,
         TaskKind.PHONE_MWI,
@@ -67,11 +67,11 @@ def enqueue_phone_mwi(
 
 
 LOCK_NOTIFICATION_DELAY_S = 5
-"""A lock is charged before the PIN is tested, and taken back where it was right: that takes a moment."""
+"""A lock is stored before the PIN is verified, and withdrawn if the PIN was right, which takes a moment."""
 
 
 def enqueue_box_locked(connection: sqlite3.Connection, account_id: str, box_id: str, now: int) -> None:
-    """Tell that wrong PINs have locked the box."""
+    """Add the notification that wrong PINs have locked the mailbox."""
     enqueue(
         connection,
         TaskKind.BOX_LOCKED,
@@ -83,7 +83,7 @@ def enqueue_box_locked(connection: sqlite3.Connection, account_id: str, box_id: 
 
 
 def enqueue_mwi(connection: sqlite3.Connection, account_id: str, box_id: str, now: int) -> None:
-    """Ask for the message light of a box to be set anew. Whoever is at it must do it again: its lease ends here."""
+    """Add an update of the message light of a mailbox. One in progress has to be repeated: its lease ends here."""
     connection.execute(
         "INSERT INTO outbox (account_id, box_id, kind, payload, created_at, due_at, attempts)"
         " VALUES (?, ?, 'mwi', '{}', ?, ?, 0)"

@@ -124,12 +124,12 @@ def _set_active(
 def _check_active(
     connection: sqlite3.Connection, media_id: str | None, box_id: str, user_id: str | None, kind: MediaKind
 ) -> None:
-    """Raises `PreconditionFailed` where callers hear another one; a user's own comes before the box's. None: whichever it is."""
+    """Raise `PreconditionFailed` if another recording is active; a user's own wins over the mailbox's. None: any."""
     if media_id is None:
         return
     users, boxes = _read_settings(connection, "users", user_id), _read_settings(connection, "boxes", box_id)
     if (_active_media_id(users or {}, kind) or _active_media_id(boxes or {}, kind)) != media_id:
-        raise PreconditionFailed("another recording is in use by now: read it again")
+        raise PreconditionFailed("another recording is active: read it again")
 
 
 def _read_settings(connection: sqlite3.Connection, table: str, row_id: str | None) -> dict[str, Any] | None:

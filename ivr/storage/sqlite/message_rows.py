@@ -1,4 +1,4 @@
-"""Message rows: the statements that read them, each along one index and no further than it says."""
+"""Rows of messages: each statement reads along one index, and no more rows than its limit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def message_by_id(
     *,
     expected_revision: int | None = None,
 ) -> Message:
-    """One message of one box. Raises `NotFound`, `PastRetention`; `PreconditionFailed` where its revision is not `seen`."""
+    """Return a message of a mailbox. Raises `NotFound`, `PastRetention`; `PreconditionFailed` for another revision."""
     sql = "SELECT * FROM messages WHERE id = ? AND box_id = ? AND deleted_at IS NULL"
     row = connection.execute(sql, (message_id, box_id)).fetchone()
     if row is None:
@@ -35,7 +35,7 @@ def message_by_id(
 
 
 def check_revision(revision: int, expected_revision: int | None) -> None:
-    """Raises `PreconditionFailed` where somebody saw another revision than this one; None: whatever it was, it will do."""
+    """Raise `PreconditionFailed` if the revision is not the expected one; None: any revision."""
     if expected_revision is not None and revision != expected_revision:
         raise PreconditionFailed("it was changed by somebody else meanwhile: read it again")
 
@@ -143,7 +143,7 @@ def insert_message(connection: sqlite3.Connection, message: Message, arrival_seq
 
 
 def set_transcription(connection: sqlite3.Connection, message: Message, transcription: str) -> None:
-    """What was said, as JSON: {"result": "success" or "error", "text": …} (kazoo-behaviour §5.4).
+    """What was said, as JSON: {"result": "success" or "error", "text": …}.
 
     Of audio that was replaced meanwhile nobody wants to read.
     """

@@ -1,4 +1,4 @@
-"""Messages, in SQLite: one verb, one transaction, with its counters and outbox rows."""
+"""Messages, in SQLite: each method is one transaction, with its counters and outbox tasks."""
 
 from __future__ import annotations
 
@@ -278,8 +278,8 @@ class SqliteMessages:
             else message_rows.ARRIVAL_PENDING
         )
         connection.execute(
-            "UPDATE messages SET folder = ?, previous_folder = ?, folder_changed_at = ?, arrival_seq = ?, revision = revision + 1"
-            " WHERE id = ?",
+            "UPDATE messages SET folder = ?, previous_folder = ?, folder_changed_at = ?, arrival_seq = ?,"
+            " revision = revision + 1 WHERE id = ?",
             (folder, before.folder, now, arrival, before.id),
         )
         counters.adjust_for_message(connection, before, before.folder, -1)

@@ -22,7 +22,8 @@ _ENDPOINTS_SQL = (
     " coalesce(sum(CASE folder WHEN 'saved' THEN messages END), 0) AS saved FROM endpoints"
     " LEFT JOIN boxes ON boxes.account_id = endpoints.account_id AND boxes.owner_id = endpoints.user_id"
     " AND boxes.deleted_at IS NULL"
-    " LEFT JOIN folder_counters ON folder_counters.box_id = boxes.id WHERE endpoints.system = ? AND {} GROUP BY endpoints.name"
+    " LEFT JOIN folder_counters ON folder_counters.box_id = boxes.id"
+    " WHERE endpoints.system = ? AND {} GROUP BY endpoints.name"
 )
 
 

@@ -46,8 +46,8 @@ def is_soft_deleted(connection: sqlite3.Connection, box_id: str, message_id: str
 def undelete(connection: sqlite3.Connection, box_id: str, message_id: str, now: int) -> None:
     """Undo a soft delete: back in its folder, as if it had just come there. Raises `PastRetention`."""
     connection.execute(
-        "UPDATE messages SET deleted_at = NULL, folder_changed_at = ?, arrival_seq = CASE WHEN bytes > 0 THEN ? ELSE arrival_seq END,"
-        " revision = revision + 1 WHERE id = ?",
+        "UPDATE messages SET deleted_at = NULL, folder_changed_at = ?,"
+        " arrival_seq = CASE WHEN bytes > 0 THEN ? ELSE arrival_seq END, revision = revision + 1 WHERE id = ?",
         (now, message_rows.next_arrival_seq(connection, _account_id_of(connection, message_id)), message_id),
     )
     message = message_rows.message_by_id(connection, box_id, message_id)
@@ -140,7 +140,7 @@ def _file_stems(message: Message) -> list[str]:
 
 
 def _is_recorded_name_of_user(connection: sqlite3.Connection, user_id: str | None, media_id: str) -> bool:
-    """A name is its user's, whichever box it was recorded through (kazoo-behaviour §1.12)."""
+    """Return whether it is the recorded name of a user: it belongs to the user, whichever mailbox recorded it."""
     user = connection.execute("SELECT settings FROM users WHERE id = ? AND deleted_at IS NULL", (user_id,)).fetchone()
     return user is not None and media_id in user["settings"]
 
@@ -161,8 +161,8 @@ def _insert_tombstone(
 ) -> None:
     files = list(stems)
     connection.execute(
-        "INSERT OR REPLACE INTO tombstones (id, account_id, box_id, kind, created_at, purged_at, reason, pending_unlinks)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO tombstones "
+        " (id, account_id, box_id, kind, created_at, purged_at, reason, pending_unlinks) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             row["id"],
             row["account_id"],

@@ -1,4 +1,4 @@
-"""The sweeper's statements: each reads along one index, oldest first, and no more rows than its limit."""
+"""Retention, in SQLite: each statement reads along one index, oldest first, and no more rows than its limit."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from ivr.storage.sqlite import message_rows, removal
 from ivr.storage.sqlite.database import Database
 
 DUE_QUERIES = {
-    RetentionRule.DELETED: "SELECT *, folder_changed_at AS since FROM messages WHERE folder = 'deleted' AND folder_changed_at < :before"
-    " AND deleted_at IS NULL AND expired_at IS NULL ORDER BY folder_changed_at LIMIT :limit",
+    RetentionRule.DELETED: "SELECT *, folder_changed_at AS since FROM messages"
+    " WHERE folder = 'deleted' AND folder_changed_at < :before AND deleted_at IS NULL AND expired_at IS NULL ORDER BY folder_changed_at LIMIT :limit",
     RetentionRule.SOFT_DELETED: "SELECT *, deleted_at AS since FROM messages WHERE deleted_at IS NOT NULL"
     " AND deleted_at < :before ORDER BY deleted_at LIMIT :limit",
-    RetentionRule.EXPIRED: "SELECT *, expired_at AS since FROM messages WHERE expired_at IS NOT NULL AND deleted_at IS NULL"
-    " AND expired_at < :before ORDER BY expired_at LIMIT :limit",
+    RetentionRule.EXPIRED: "SELECT *, expired_at AS since FROM messages WHERE expired_at IS NOT NULL"
+    " AND deleted_at IS NULL AND expired_at < :before ORDER BY expired_at LIMIT :limit",
     RetentionRule.BOX: "SELECT *, id AS box_id, deleted_at AS since FROM boxes WHERE deleted_at IS NOT NULL"
     " AND deleted_at < :before ORDER BY deleted_at LIMIT :limit",
     RetentionRule.MEDIA: "SELECT *, deleted_at AS since FROM media WHERE deleted_at IS NOT NULL"
     " AND deleted_at < :before ORDER BY deleted_at LIMIT :limit",
-    RetentionRule.AWAITING_OWNER: "SELECT *, began_at AS since FROM takes WHERE state = 'awaiting_owner' AND began_at < :before"
-    " ORDER BY began_at LIMIT :limit",
+    RetentionRule.AWAITING_OWNER: "SELECT *, began_at AS since FROM takes WHERE state = 'awaiting_owner'"
+    " AND began_at < :before ORDER BY began_at LIMIT :limit",
     RetentionRule.CALL_RECORD: "SELECT id, account_id, box_id, began_at AS since FROM calls WHERE began_at < :before"
     " ORDER BY began_at LIMIT :limit",
     # A lock that still holds was counted within the last hour, and so is never among them.
-    RetentionRule.AUTH_ATTEMPTS: "SELECT rowid AS id, account_id, '' AS box_id, window_started_at AS since FROM auth_attempts"
-    " WHERE window_started_at < :before ORDER BY window_started_at LIMIT :limit",
+    RetentionRule.AUTH_ATTEMPTS: "SELECT rowid AS id, account_id, '' AS box_id, window_started_at AS since"
+    " FROM auth_attempts WHERE window_started_at < :before ORDER BY window_started_at LIMIT :limit",
 }
 OWNING_ROW_QUERIES = {
     MediaDirectory.MESSAGES: ("SELECT id FROM messages WHERE id = substr(?1, 1, 39) AND coalesce(audio_id, id) = ?1",),
@@ -72,8 +72,8 @@ class SqliteRetention:
 
     async def pending_unlinks(self, limit: int, *, replaced_before: int) -> list[PendingUnlink]:
         sql = (
-            "SELECT id, pending_unlinks FROM tombstones WHERE pending_unlinks IS NOT NULL AND (kind <> ? OR purged_at < ?)"
-            " ORDER BY purged_at LIMIT ?"
+            "SELECT id, pending_unlinks FROM tombstones WHERE pending_unlinks IS NOT NULL"
+            " AND (kind <> ? OR purged_at < ?) ORDER BY purged_at LIMIT ?"
         )
         values = (removal.REPLACED_AUDIO, replaced_before, limit)
         found = await self._database.read(lambda c: c.execute(sql, values).fetchall())

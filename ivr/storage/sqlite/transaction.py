@@ -46,8 +46,9 @@ class SqliteTransaction:
 
     def acquire_throttle(self, kind: TaskKind, *, account_id: str, box_id: str, interval_s: int) -> bool:
         changed = self._connection.execute(
-            "INSERT INTO notification_throttle (account_id, box_id, kind, notified_at) VALUES (?, ?, ?, ?) ON CONFLICT (box_id, kind)"
-            " DO UPDATE SET notified_at = excluded.notified_at WHERE notification_throttle.notified_at <= excluded.notified_at - ?",
+            "INSERT INTO notification_throttle (account_id, box_id, kind, notified_at)"
+            " VALUES (?, ?, ?, ?) ON CONFLICT (box_id, kind) DO UPDATE SET notified_at = excluded.notified_at"
+            " WHERE notification_throttle.notified_at <= excluded.notified_at - ?",
             (account_id, box_id, kind, self._now, interval_s),
         ).rowcount
         return changed > 0
