@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ivr.mailbox.uploads import Uploads
     from ivr.metrics.metrics import Metrics
     from ivr.notifications.mwi_targets import MwiTargets
+    from ivr.recovery.fallback_recordings import RecoveryTiming
     from ivr.recovery.recording_recovery import RecordingRecovery
     from ivr.retention.consistency_check import ConsistencyCheck
     from ivr.retention.worker import RetentionWorker
@@ -236,18 +237,32 @@ class App(Stores):
         return MwiTargets(SqliteMwiCounts(self.database), self.settings.mwi, self.settings.asterisk.system_name)
 
     @cached_property
+    def recovery_timing(self) -> RecoveryTiming:
+        from ivr.recovery.fallback_recordings import RecoveryTiming
+
+        return RecoveryTiming()
+
+    @cached_property
     def recording_recovery(self) -> RecordingRecovery:
         from ivr.recovery.fallback_recordings import FallbackRecordingImporter
-        from ivr.recovery.recording_recovery import RecordingRecovery
+        from ivr.recovery.recording_recovery import RecordingRecovery, TakeRecovery
 
         return RecordingRecovery(
-            self.takes,
-            FallbackRecordingImporter(self.directory, self.boxes, self.delivery, self.recordings, self.clock),
-            self.boxes,
-            self.delivery,
-            self.messages,
-            self.clock,
-            self.is_channel_gone,
+            takes=self.takes,
+            take_recovery=TakeRecovery(
+                takes=self.takes, boxes=self.boxes, delivery=self.delivery, messages=self.messages
+            ),
+            fallback_importer=FallbackRecordingImporter(
+                directory=self.directory,
+                boxes=self.boxes,
+                delivery=self.delivery,
+                recordings=self.recordings,
+                clock=self.clock,
+                timing=self.recovery_timing,
+            ),
+            clock=self.clock,
+            is_channel_gone=self.is_channel_gone,
+            timing=self.recovery_timing,
         )
 
     @cached_property
@@ -263,22 +278,27 @@ class App(Stores):
         from ivr.retention.consistency_check import ConsistencyCheck
 
         return ConsistencyCheck(
-            self.retention_store, self.directory, self.recordings, self.settings.sweeping, self.clock
+            store=self.retention_store,
+            directory=self.directory,
+            recordings=self.recordings,
+            settings=self.settings.retention,
+            clock=self.clock,
         )
 
     @cached_property
     def retention_worker(self) -> RetentionWorker:
-        from ivr.retention.worker import RetentionWorker
+        from ivr.retention.rules import RetentionSchedule
+        from ivr.retention.worker import RetentionStorage, RetentionWorker
 
         return RetentionWorker(
-            self.retention_store,
-            self.messages,
-            self.directory,
-            self.recordings,
-            self.consistency_check,
-            self.settings.sweeping,
-            self.settings.voicemail,
-            self.clock,
+            storage=RetentionStorage(
+                retention=self.retention_store, messages=self.messages, recordings=self.recordings
+            ),
+            directory=self.directory,
+            consistency_check=self.consistency_check,
+            schedule=RetentionSchedule(
+                settings=self.settings.retention, voicemail_settings=self.settings.voicemail, clock=self.clock
+            ),
         )
 
     @cached_property

@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     api: ApiSettings = ApiSettings()
     log: LogSettings = LogSettings()
     voicemail: VoicemailSettings = VoicemailSettings()
-    sweeping: RetentionSettings = RetentionSettings()
+    retention: RetentionSettings = RetentionSettings()
     ami: AmiSettings = AmiSettings()
     mwi: MwiSettings = MwiSettings()
     notifications: NotificationSettings = NotificationSettings()

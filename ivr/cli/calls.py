@@ -114,5 +114,5 @@ async def _account_timezone(app: App, call: CallRecord) -> tzinfo:
 
 
 def _retention_cutoff(app: App) -> int:
-    """Caller numbers are personal data: what the sweeper has yet to remove is not shown any more."""
-    return int(app.clock.now()) - app.settings.sweeping.calls_days * DAY_S
+    """Caller numbers are personal data: records that are due for removal are not shown."""
+    return int(app.clock.now()) - app.settings.retention.call_record_days * DAY_S

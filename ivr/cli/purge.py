@@ -23,7 +23,7 @@ def purge(
     dry_run: bool = typer.Option(False, "--dry-run", help="Only print what would go, 1000 of each kind at most."),
     as_json: bool = JsonOption,
 ) -> None:
-    """Hide and remove what has had its time, in all accounts (docs/settings.md, [sweeping])."""
+    """Hide and remove what has had its time, in all accounts (docs/settings.md, [retention])."""
 
     async def rehearse(app: App) -> None:
         rows = [_purge_row(due) for due in await app.retention_worker.preview(DRY_RUN_LIMIT)]

@@ -1,12 +1,15 @@
-"""How a message comes into a box: left by a caller, forwarded, copied, moved, or brought by an administrator.
+"""Delivery of messages to mailboxes: left by a caller, forwarded, copied, transferred, or imported.
 
-Always in this order: audio synced at its final place, then the row. What is announced after that is there for good.
+The order is always the same: the audio is synced at its final path, then the row is committed. Notifications are
+written with the row, so they only announce messages that are stored durably.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,17 +19,53 @@ from ivr.audio import wav
 from ivr.clock import Clock
 from ivr.errors import BoxDeleted, IvrError, StoreError
 from ivr.ids import IdGenerator
+from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.pending_deliveries import PendingDeliveries
 from ivr.mailbox.takes import Takes
 from ivr.storage.protocols import AudioStore, MessageStore
 from ivr.storage.records import Caller, Folder, Message, Take
 
+COPIES_PAYLOAD_KEY = "copies"
+"""In the payload of a take: ids of further boxes that the message is for."""
+
 log = structlog.get_logger()
 
 
+class PendingDeliveries:
+    """Messages of this process that are recorded but not in their box yet: the fsync takes a moment."""
+
+    def __init__(self) -> None:
+        self._events_by_box: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+
+    @contextmanager
+    def track(self, box_id: str) -> Iterator[None]:
+        """Count a message as pending for the box while the context is open."""
+        done = asyncio.Event()
+        self._events_by_box[box_id].add(done)
+        try:
+            yield
+        finally:
+            done.set()
+            self._events_by_box[box_id].discard(done)
+            if not self._events_by_box[box_id]:
+                del self._events_by_box[box_id]
+
+    async def wait_until_done(self, box_id: str, timeout_s: float = 1.0) -> None:
+        """Wait until the messages pending now are in the box, at most `timeout_s` seconds.
+
+        An owner who logs in right after a caller hung up then hears that message in the same call.
+        """
+        if box_id in self._events_by_box:
+            waits = [asyncio.ensure_future(done.wait()) for done in self._events_by_box[box_id]]
+            try:
+                await asyncio.wait(waits, timeout=timeout_s)
+            finally:
+                for wait in waits:
+                    wait.cancel()
+
+
 class Delivery:
-    """Brings messages into boxes."""
+    """Delivers messages to mailboxes."""
 
     def __init__(
         self, messages: MessageStore, takes: Takes, recordings: AudioStore, clock: Clock, ids: IdGenerator
@@ -39,9 +78,9 @@ class Delivery:
         self.pending_deliveries = PendingDeliveries()
 
     async def deliver(self, take: Take, mailbox: Mailbox) -> Message:
-        """A caller's take becomes a new message of the box, which is never too full for it: they were let talk.
+        """Turn a caller's take into a new message. The quota does not apply: it was checked before the recording.
 
-        Raises `NotFound` where it was adopted or dropped already, `InvalidAudio`, `StoreError`.
+        Raises `NotFound` if the take was delivered or discarded already, `InvalidAudio`, `StoreError`.
         """
         with self.pending_deliveries.track(mailbox.id):
             return await self._deliver_take(take, mailbox)
@@ -76,9 +115,9 @@ class Delivery:
     async def deliver_fallback_recording(
         self, path: Path, mailbox: Mailbox, message_id: str, caller: Caller, time: int
     ) -> None:
-        """What the dialplan recorded by itself becomes a new message of the box, unless it is, or was, one already.
+        """Turn a recording of the dialplan into a new message, unless a message with that id exists or existed.
 
-        Its file goes last. Raises `InvalidAudio`, `NotFound`, `StoreError`.
+        The source file is removed last. Raises `InvalidAudio`, `NotFound`, `StoreError`.
         """
         if not await self._messages.is_known(message_id):
             target = self._recordings.message_path(mailbox.account_id, message_id)
@@ -107,8 +146,10 @@ class Delivery:
         urgent: bool = False,
         notify: bool = False,
     ) -> Message:
-        """Samples at 8 kHz become a message that was left at `time`. Nobody is mailed or called because of it, unless
-        it is to be announced (kazoo-behaviour §4.5). Raises `NotFound`, `BoxFull`, `StoreError`."""
+        """Turn 16-bit samples at 8 kHz into a message that was left at `time` (Unix seconds).
+
+        No mail is sent and no call placed unless `notify` is set. Raises `NotFound`, `BoxFull`, `StoreError`.
+        """
         message_id = self._ids.new_message_id(time)
         target = self._recordings.message_path(mailbox.account_id, message_id)
         size = await asyncio.to_thread(self._recordings.write, pcm, target)
@@ -142,11 +183,11 @@ class Delivery:
         include_intro: bool = True,
         suppress_notifications: bool = False,
     ) -> Message:
-        """A copy for another box, with what was said before it, if anything (kazoo-behaviour §2.7, design).
+        """Copy a message to another box, with an intro of the sender in front.
 
-        `take` is the recording of the intro; it is over afterwards, and used unless `intro` is False (too short). An
-        intro that the message had is kept where there is no new one. Raises `NotFound`, `StoreError`; `BoxFull`, but
-        not where somebody was let record an intro.
+        `take`: recording of the intro; it ends with this call. `include_intro`: False leaves out an intro that is too
+        short. An intro that the message already has stays unless there is a new one. Raises `NotFound`, `StoreError`,
+        and `BoxFull` if there is no take: with one, the quota was checked before the recording.
         """
         if take is None:
             return await self._commit_copy(
@@ -171,9 +212,10 @@ class Delivery:
     async def copy(
         self, message: Message, destinations: Iterable[Mailbox], *, expected_revision: int | None = None
     ) -> list[Message]:
-        """A copy for each of these boxes, or for none: new id, new folder, time now (kazoo-behaviour §3.5).
+        """Copy a message to all of these boxes or to none: with a new id, in the folder new, with the current time.
 
-        Nobody is mailed. Raises `NotFound`, `BoxFull`, `StoreError`; `PreconditionFailed` where its revision is no longer `seen`.
+        No mail is sent. Raises `NotFound`, `BoxFull`, `StoreError`; `PreconditionFailed` if the revision of the message
+        is not `expected_revision`.
         """
         copies: list[Message] = []
         try:
@@ -187,7 +229,7 @@ class Delivery:
         return copies
 
     async def carbon_copy(self, message: Message, destination: Mailbox) -> Message:
-        """The same message for another box that it was left for as well, as urgent as it is, and as sure to be kept.
+        """Copy a message to a further box that the caller left it for: equally urgent, and exempt from the quota.
 
         Raises `NotFound`, `StoreError`.
         """
@@ -197,7 +239,7 @@ class Delivery:
     async def transfer(
         self, message: Message, destination: Mailbox, *, expected_revision: int | None = None
     ) -> Message:
-        """The same for one box, and the original goes."""
+        """Move a message to another box under a new id. Raises as `copy` does."""
         copy = await self._clone(message, destination)
         try:
             purged = await self._messages.transfer_to_box(copy, message, expected_revision=expected_revision)
@@ -208,7 +250,7 @@ class Delivery:
         return copy
 
     def audio_paths(self, message: Message) -> list[Path]:
-        """Its files in the order they are heard: the intro, where there is one, and the message."""
+        """The files of a message in playing order: the intro, if any, then the message itself."""
         intro = [self._recordings.media_path(message.account_id, message.intro_id)] if message.intro_id else []
         return [*intro, self._recordings.message_path(message.account_id, message.recording)]
 
@@ -220,26 +262,25 @@ class Delivery:
         suppress_notifications: bool = False,
         exempt_from_quota: bool = False,
     ) -> None:
-        """Its audio is there, so it is: what had to go for it by the quota loses its own. `quiet`: nobody is mailed.
+        """Insert the row of a message whose audio is stored; delete the audio of messages purged for its quota.
 
-        Raises `NotFound`, `StoreError`; `BoxFull`, unless somebody `said` it.
+        `take_id`: the take that ends in the same transaction. Raises `NotFound`, `StoreError`; `BoxFull` unless
+        `exempt_from_quota`.
         """
-        await self.delete_audio_files(
-            await self._messages.add(
-                message, take_id, suppress_notifications=suppress_notifications, exempt_from_quota=exempt_from_quota
-            )
+        purged = await self._messages.add(
+            message, take_id, suppress_notifications=suppress_notifications, exempt_from_quota=exempt_from_quota
         )
+        await self.delete_audio_files(purged)
 
     async def delete_audio_files(self, messages: Iterable[Message]) -> None:
-        """Messages that are no more, or never came to be, need none. What cannot go now is left for the sweeper."""
+        """Delete the audio of messages without a row. The consistency check removes what cannot be deleted now."""
         for message in messages:
-            for path in [
-                file for audio in self.audio_paths(message) for file in (audio, self._recordings.upload_path(audio))
-            ]:
-                try:
-                    await asyncio.to_thread(self._recordings.remove, path)
-                except StoreError as error:
-                    log.warning("message.audio_not_removed", message=message.id, error=str(error))
+            for audio in self.audio_paths(message):
+                for path in (audio, self._recordings.upload_path(audio)):
+                    try:
+                        await asyncio.to_thread(self._recordings.remove, path)
+                    except StoreError as error:
+                        log.warning("message.audio_removal_failed", message=message.id, error=str(error))
 
     async def _commit_copy(
         self, message: Message, copy: Message, *, suppress_notifications: bool = False, exempt_from_quota: bool = False
@@ -282,7 +323,21 @@ class Delivery:
         return replace(message, from_uri=message.from_uri or f"{caller}@{realm}", to_uri=f"{mailbox.number}@{realm}")
 
 
+async def deliver_copies(take: Take, message: Message, *, boxes: Boxes, delivery: Delivery) -> None:
+    """Copy a delivered message to the further boxes that its caller chose. A copy that fails is logged.
+
+    The boxes stand in the payload of the take from its beginning, so a take that is recovered after a crash reaches
+    them too. A crash between the message and its copies loses the copies, never the message.
+    """
+    for box_id in (take.payload or {}).get(COPIES_PAYLOAD_KEY, ()):
+        try:
+            copy = await delivery.carbon_copy(message, await boxes.get(box_id))
+            log.info("message.copied", message=message.id, box=box_id, copy=copy.id)
+        except IvrError as error:
+            log.error("message.copy_failed", message=message.id, box=box_id, reason=str(error))
+
+
 def _strip_intro(message: Message) -> Message:
-    """Another one comes in its place; what was uploaded is never given back behind an intro, so it stays behind."""
+    """Remove the intro, which a new one replaces, and the original upload, which is never served behind an intro."""
     length_ms = message.length_ms - message.intro_ms
     return replace(message, intro_id=None, intro_ms=0, length_ms=length_ms, upload_type=None)

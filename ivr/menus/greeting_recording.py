@@ -136,7 +136,7 @@ class RecordGreeting(Recorder):
         try:
             await self.services.takes.mark_awaiting_owner(take)
         except (NotFound, InvalidAudio) as error:
-            log.warning("take.dropped", take=take.id, reason=str(error))
+            log.warning("take.discarded", take=take.id, reason=str(error))
             await self.services.takes.discard(take)
 
     async def _begin_take(self) -> Take:

@@ -10,7 +10,7 @@ import structlog
 from ivr.audio.sound import Sound
 from ivr.call.arguments import Recipient
 from ivr.errors import NotFound, UnplayableSound
-from ivr.mailbox import copies
+from ivr.mailbox.delivery import COPIES_PAYLOAD_KEY, deliver_copies
 from ivr.mailbox.capacity import MIN_RECORDING_MS
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus import dialplan_status
@@ -56,7 +56,7 @@ class LeaveMessage(Recorder):
             self._mailbox.id,
             RecordingPurpose.MESSAGE,
             self.call_context.recording_source,
-            {"urgent": self._urgent, copies.COPIES_PAYLOAD_KEY: await self._copy_recipient_ids()},
+            {"urgent": self._urgent, COPIES_PAYLOAD_KEY: await self._copy_recipient_ids()},
         )
 
     async def _copy_recipient_ids(self) -> list[str]:
@@ -98,7 +98,7 @@ class LeaveMessage(Recorder):
     async def _store_take(self, take: Take) -> None:
         marked = replace(take, payload={**(take.payload or {}), "urgent": self._urgent})
         message = await self.services.delivery.deliver(marked, self._mailbox)
-        await copies.CopyDelivery(self.services.boxes, self.services.delivery).deliver_copies(marked, message)
+        await deliver_copies(marked, message, boxes=self.services.boxes, delivery=self.services.delivery)
         await dialplan_status.report_message_left(self.call, message)
         self.call.journal.note("message left", message=message.id, length_ms=message.length_ms, urgent=message.urgent)
 

@@ -1,8 +1,8 @@
-"""What the dialplan recorded by itself while the service was down becomes a message at the next start, once.
+"""Imports fallback recordings: what the dialplan recorded while the service was unavailable becomes a message, once.
 
-It leaves `fallback-<account>-<box>-<caller>-<epoch>-<unique id>.wav` in the folder of takes; each part has letters, digits
-and "_" only, what else was in it being left out (docs/dialplan.md). The id of the message follows from the name of the
-file, so that a crash between the row and the end of the file makes no second one.
+The dialplan leaves `fallback-<account>-<box>-<caller>-<epoch>-<unique id>.wav` in the folder of takes. Each part
+consists of letters, digits and "_"; the dialplan removes other characters (docs/dialplan.md). The message id is derived
+from the file name, so a crash between the row and the removal of the file creates no second message.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,6 @@ from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import DAY_S
-from ivr.recovery.file_stability import GrowthMonitor
 from ivr.storage.protocols import AudioStore
 from ivr.storage.records import Caller
 
@@ -33,14 +33,44 @@ FILE_PREFIX = "fallback-"
 FILE_NAME_PATTERN = re.compile(r"fallback-(\w*)-(\w+)-(\w*)-(\d{9,11})-(\w+)\.wav", re.ASCII)
 ANONYMOUS = "anonymous"
 STRIPPED_CHARACTERS = re.compile(r"\W", re.ASCII)
-RETRY_AFTER_S = 30.0
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
+class RecoveryTiming:
+    """Intervals of the recovery, in seconds."""
+
+    interval_s: float = 1.0
+    """Between two runs."""
+    stable_after_s: float = 5.0
+    """A file that has not grown for this long is finished: Asterisk flushes a recording at least every 2.1 s."""
+    retry_after_s: float = 30.0
+    """After a failure, such as a full disk or a locked database."""
+
+
+class GrowthMonitor:
+    """Measures for how long files have not grown."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last_growth: dict[str, tuple[int, float]] = {}
+
+    def unchanged_for_s(self, path: str, size: int) -> float:
+        """Record the current size of a file. Return the seconds since it was first seen with that size."""
+        now = self._clock.monotonic()
+        previous_size, since = self._last_growth.get(path, (-1, now))
+        self._last_growth[path] = (size, since if size == previous_size else now)
+        return now - self._last_growth[path][1]
+
+    def retain_only(self, paths: Collection[str]) -> None:
+        """Remove all other files from the monitor."""
+        self._last_growth = {path: growth for path, growth in self._last_growth.items() if path in paths}
+
+
+@dataclass(frozen=True, slots=True)
 class FallbackRecording:
-    """One such file, as its name tells."""
+    """A fallback recording, as described by its file name."""
 
     path: Path
     account_name: str
@@ -51,94 +81,105 @@ class FallbackRecording:
 
     @property
     def message_id(self) -> str:
-        """The same for the same file, whenever it is asked for."""
+        """Always the same for one file name."""
         digest = hashlib.sha256(self.path.name.encode()).hexdigest()[:32]
         return f"{datetime.fromtimestamp(self.recorded_at, UTC):%Y%m}-{digest}"
 
 
 def parse_file_name(path: Path, now: float) -> FallbackRecording | None:
-    """What the name of a file says; None where it is none of these names, or from a time that cannot be."""
-    found = FILE_NAME_PATTERN.fullmatch(path.name)
-    if found is None or int(found[4]) > now + DAY_S:
+    """Parse a file name; None if the dialplan does not create such a name or its time is in the future."""
+    match = FILE_NAME_PATTERN.fullmatch(path.name)
+    if match is None or int(match[4]) > now + DAY_S:
         return None
-    return FallbackRecording(path, found[1], found[2], "" if found[3] == ANONYMOUS else found[3], int(found[4]))
+    caller_number = "" if match[3] == ANONYMOUS else match[3]
+    return FallbackRecording(path, match[1], match[2], caller_number, int(match[4]))
 
 
 class FallbackRecordingImporter:
-    """Adopts them, each when its file has not grown for a while."""
+    """Delivers each fallback recording when its file has stopped growing."""
 
     def __init__(
-        self, directory: Directory, boxes: Boxes, delivery: Delivery, recordings: AudioStore, clock: Clock
+        self,
+        directory: Directory,
+        boxes: Boxes,
+        delivery: Delivery,
+        recordings: AudioStore,
+        clock: Clock,
+        timing: RecoveryTiming = RecoveryTiming(),
     ) -> None:
         self._directory = directory
         self._boxes = boxes
         self._delivery = delivery
         self._recordings = recordings
         self._clock = clock
+        self._timing = timing
         self._growth_monitor = GrowthMonitor(clock)
         self._reported: set[str] = set()
         self._retry_at: dict[str, float] = {}
 
-    async def run_once(self, stable_for_s: float) -> None:
-        """Adopt those that have been quiet for so long."""
-        found = await asyncio.to_thread(self._recordings.take_file_sizes, FILE_PREFIX)
-        for path, size in found.items():
-            is_quiet = self._growth_monitor.unchanged_for_s(path, size) >= stable_for_s
-            if is_quiet and self._clock.monotonic() >= self._retry_at.get(path, 0):
+    async def run_once(self) -> None:
+        """Import the recordings that are finished."""
+        sizes = await asyncio.to_thread(self._recordings.take_file_sizes, FILE_PREFIX)
+        for path, size in sizes.items():
+            is_finished = self._growth_monitor.unchanged_for_s(path, size) >= self._timing.stable_after_s
+            if is_finished and self._clock.monotonic() >= self._retry_at.get(path, 0):
                 await self._import_recording(Path(path))
-        self._growth_monitor.retain_only(found)
-        self._reported &= found.keys()
-        self._retry_at = {path: at for path, at in self._retry_at.items() if path in found}
+        self._growth_monitor.retain_only(sizes)
+        self._reported &= sizes.keys()
+        self._retry_at = {path: at for path, at in self._retry_at.items() if path in sizes}
 
     async def has_pending(self) -> bool:
-        """Whether there is one that has not been tried yet, or is due to be tried again."""
-        found = await asyncio.to_thread(self._recordings.take_file_sizes, FILE_PREFIX)
-        return any(self._clock.monotonic() >= self._retry_at.get(path, 0) for path in found)
+        """Whether a recording has not been tried yet or is due for a retry."""
+        sizes = await asyncio.to_thread(self._recordings.take_file_sizes, FILE_PREFIX)
+        return any(self._clock.monotonic() >= self._retry_at.get(path, 0) for path in sizes)
 
     async def _import_recording(self, path: Path) -> None:
         try:
-            recorded = parse_file_name(path, self._clock.now())
-            mailbox = await self._find_mailbox(recorded) if recorded else None
-            if recorded is None:
-                self._postpone(path, "its name is none that the dialplan gives", "look who wrote it, and move it away")
+            recording = parse_file_name(path, self._clock.now())
+            mailbox = await self._find_mailbox(recording) if recording else None
+            if recording is None:
+                self._postpone(
+                    path, "not a file name that the dialplan creates", "find out what wrote the file and move it away"
+                )
             elif mailbox is None:
                 self._postpone(
                     path,
-                    f"there is no box {recorded.box_number!r} in an account {recorded.account_name!r}",
-                    "make the box, or move the file away",
+                    f"no mailbox {recording.box_number!r} in an account {recording.account_name!r}",
+                    "create the mailbox, or move the file away",
                 )
             elif wav.length_ms(path) < mailbox.voicemail_settings.min_message_size:
-                log.info("alone.dropped", file=path.name, reason="shorter than the minimum")
+                log.info("fallback_recording.discarded", file=path.name, reason="shorter than the minimum")
                 await asyncio.to_thread(self._recordings.remove, path)
             else:
-                caller = Caller(recorded.caller_number)
+                caller = Caller(recording.caller_number)
                 await self._delivery.deliver_fallback_recording(
-                    path, mailbox, recorded.message_id, caller, recorded.recorded_at
+                    path, mailbox, recording.message_id, caller, recording.recorded_at
                 )
-                log.info("alone.adopted", file=path.name, message=recorded.message_id, box=mailbox.id)
-        except InvalidAudio as reason:
-            self._postpone(path, str(reason), "look what is in it, and move it away")
+                log.info("fallback_recording.delivered", file=path.name, message=recording.message_id, box=mailbox.id)
+        except InvalidAudio as error:
+            self._postpone(path, str(error), "examine the file and move it away")
         except (IvrError, OSError) as error:
-            log.error("alone.not_adopted", file=path.name, reason=str(error), again_in_s=RETRY_AFTER_S)
-            self._retry_at[str(path)] = self._clock.monotonic() + RETRY_AFTER_S
+            retry_in_s = self._timing.retry_after_s
+            log.error("fallback_recording.failed", file=path.name, reason=str(error), retry_in_s=retry_in_s)
+            self._retry_at[str(path)] = self._clock.monotonic() + retry_in_s
 
     def _postpone(self, path: Path, reason: str, remedy: str) -> None:
-        """Never deleted: somebody may have said something in it. Told once, and tried again: a box can be made."""
-        self._retry_at[str(path)] = self._clock.monotonic() + RETRY_AFTER_S
+        """Leave the file: it may hold a message, and the mailbox may be created later. Log it once."""
+        self._retry_at[str(path)] = self._clock.monotonic() + self._timing.retry_after_s
         if str(path) not in self._reported:
             self._reported.add(str(path))
-            log.error("alone.kept", file=str(path), reason=reason, remedy=remedy)
+            log.error("fallback_recording.not_delivered", file=str(path), reason=reason, remedy=remedy)
 
     async def _find_mailbox(self, recording: FallbackRecording) -> Mailbox | None:
-        """The box; None where there is none, or where several accounts could be meant."""
+        """The mailbox of the recording; None if there is none or if several accounts match."""
         accounts = await self._directory.accounts()
         if recording.account_name:
-            accounts = [one for one in accounts if recording.account_name in _dialplan_names(one)]
+            accounts = [account for account in accounts if recording.account_name in _dialplan_names(account)]
         boxes = [await self._boxes.find_by_number(account.id, recording.box_number) for account in accounts]
-        found = [box for box in boxes if box]
-        return found[0] if len(found) == 1 else None
+        candidates = [box for box in boxes if box]
+        return candidates[0] if len(candidates) == 1 else None
 
 
 def _dialplan_names(account: Account) -> set[str]:
-    """What the dialplan may call it."""
+    """The names that the dialplan may use for an account, without the characters that it removes."""
     return {STRIPPED_CHARACTERS.sub("", name) for name in (account.id, account.name, account.realm) if name}

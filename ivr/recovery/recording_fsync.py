@@ -1,60 +1,61 @@
-"""Recordings in progress reach the disk each second, so that a power cut costs one second more than a crash does.
+"""Periodic fsync of recordings in progress, so that a power failure loses at most one second more than a crash.
 
-Asterisk writes its recordings and never syncs them. This looks at the folder of takes itself, so it covers takes of
-this process, of an earlier one, and what the dialplan records alone.
+Asterisk writes its recordings without fsync. The folder of takes is scanned, so takes of this process, takes of an
+earlier process and fallback recordings of the dialplan are all covered.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
-INTERVAL_S = 1.0
+from ivr.storage.audio_folder import fsync
 
 log = structlog.get_logger()
 
 
 class RecordingFsync:
-    """Syncs what grows in one folder; all of it in a thread of its own, never on the loop's."""
+    """Syncs the files of one folder that have grown, in a worker thread.
 
-    def __init__(self, folder: Path) -> None:
+    `interval_s`: seconds between two runs. `fsync_path` syncs a file or a folder.
+    """
+
+    def __init__(self, folder: Path, *, interval_s: float = 1.0, fsync_path: Callable[[Path], None] = fsync) -> None:
         self._folder = folder
+        self._interval_s = interval_s
+        self._fsync_path = fsync_path
         self._synced_sizes: dict[str, int] = {}
 
     async def run_forever(self) -> None:
-        """Sync for as long as the service lives."""
-        told = ""
+        """Run until cancelled. The same error is logged once."""
+        last_error = ""
         while True:
             try:
                 await asyncio.to_thread(self.run_once)
-                told = ""
+                last_error = ""
             except OSError as error:
-                if str(error) != told:
-                    told = str(error)
-                    log.error("takes.not_synced", reason=told, remedy="look at the disk of the data folder")
-            await asyncio.sleep(INTERVAL_S)
+                if str(error) != last_error:
+                    last_error = str(error)
+                    log.error("takes.fsync_failed", reason=last_error, remedy="check the disk of the data folder")
+            await asyncio.sleep(self._interval_s)
 
     def run_once(self) -> None:
-        """Sync each file that has grown since the last turn, and the folder where one is new. Raises OSError."""
+        """Sync each file that has grown since the last run, and the folder if a file is new. Raises OSError."""
         with os.scandir(self._folder) as entries:
-            found = {entry.name: entry.stat().st_size for entry in entries if entry.is_file(follow_symlinks=False)}
-        for name, size in found.items():
+            sizes = {entry.name: entry.stat().st_size for entry in entries if entry.is_file(follow_symlinks=False)}
+        for name, size in sizes.items():
             if size != self._synced_sizes.get(name):
-                _fsync(self._folder / name)
-        if found.keys() - self._synced_sizes.keys():
-            _fsync(self._folder)
-        self._synced_sizes = found
+                self._fsync_if_present(self._folder / name)
+        if sizes.keys() - self._synced_sizes.keys():
+            self._fsync_path(self._folder)
+        self._synced_sizes = sizes
 
-
-def _fsync(path: Path) -> None:
-    try:
-        handle = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return  # It has been kept or dropped meanwhile.
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    def _fsync_if_present(self, path: Path) -> None:
+        try:
+            self._fsync_path(path)
+        except FileNotFoundError:
+            pass  # The take has been delivered or discarded since the scan.

@@ -1,1 +1,1 @@
-"""Gone means gone: what is hidden, what is taken away for good, and when (design)."""
+"""Ageing, purging and consistency: what is hidden, what is removed, and when."""

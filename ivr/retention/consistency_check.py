@@ -1,7 +1,7 @@
-"""Once a day, a look around: files that belong to nothing, messages without audio, greetings that nobody uses.
+"""Daily consistency check: files without a row, messages without audio, greetings that are not in use.
 
-A crash between a file and its row leaves a file that nobody can ever see; after some days it goes. A row without its
-file is told and left alone: what is lost can still be brought back from a backup, under the same name.
+A crash between a file and its row leaves a file that nothing refers to; it is removed after some days. A row without
+its file is logged and stays: the file can still be restored from a backup under the same name.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -21,23 +22,27 @@ from ivr.retention.rules import RetentionSettings
 from ivr.storage.protocols import AudioStore, RetentionStore
 from ivr.storage.records import MediaDirectory, StoredFile
 
-FILES_PER_RUN = 500
-MESSAGES_PER_RUN = 200
-MEDIA_PER_RUN = 20
-"""Looked at in one turn. For each of the last, the settings of all boxes of its account may be read."""
-
-MAX_ORPHANS = 100
-"""Crashes leave a few. More than so many mean that it is the rows that are missing, so nothing is removed then."""
-
-ORPHAN_FILE = "file that belongs to nothing: removed"
-MISSING_AUDIO = "message without its audio: told in the log, kept"
+ORPHAN_FILE = "file without a row: removed"
+MISSING_AUDIO = "message without audio: logged, not changed"
 UNUSED_MEDIA = "greeting or name not in use: soft-deleted"
 
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class ScanLimits:
+    """What one run of the check reads, and how many orphans a scan may remove."""
+
+    files: int = 500
+    messages: int = 200
+    media: int = 20
+    """For each recording, the settings of all boxes of its account may be read."""
+    max_orphans: int = 100
+    """Crashes leave a few orphans. With more of them the rows are missing, so no file is removed."""
+
+
 class ConsistencyCheck:
-    """One pass goes through all accounts, a stretch a turn; it is begun once a day, and again after a restart."""
+    """Scans all accounts, one batch per run. A scan begins once a day and after a restart."""
 
     def __init__(
         self,
@@ -46,17 +51,19 @@ class ConsistencyCheck:
         recordings: AudioStore,
         settings: RetentionSettings,
         clock: Clock,
+        limits: ScanLimits = ScanLimits(),
     ) -> None:
         self._store = store
         self._directory = directory
         self._recordings = recordings
         self._settings = settings
         self._clock = clock
+        self._limits = limits
         self._scan: AsyncIterator[None] | None = None
         self._next_scan_at = 0.0
 
     async def run_once(self, tally: Counter[str]) -> bool:
-        """One stretch of the pass; whether it has more. `tally` counts what was found."""
+        """Process one batch of the scan. Return whether the scan has more. `tally` counts the findings by reason."""
         if self._scan is None:
             if self._clock.now() < self._next_scan_at:
                 return False
@@ -67,20 +74,20 @@ class ConsistencyCheck:
         except StopAsyncIteration:
             self._scan = None
         except BaseException:
-            self._scan, self._next_scan_at = None, 0.0  # What broke it is looked at again in the next turn.
+            self._scan, self._next_scan_at = None, 0.0  # The next run starts over with what failed.
             raise
         return self._scan is not None
 
     async def orphans(self) -> list[Path]:
-        """Every file that belongs to nothing and is old enough to go; changes nothing."""
-        return [path async for found in self._iter_orphans() for path in found]
+        """All files without a row that are old enough to be removed; changes nothing."""
+        return [path async for batch in self._iter_orphans() for path in batch]
 
     async def _scan_all(self, tally: Counter[str]) -> AsyncIterator[None]:
-        strays: list[Path] = []
-        async for found in self._iter_orphans():
-            strays += found[: MAX_ORPHANS + 1 - len(strays)]
+        orphans: list[Path] = []
+        async for batch in self._iter_orphans():
+            orphans += batch[: self._limits.max_orphans + 1 - len(orphans)]
             yield
-        tally[ORPHAN_FILE] += await self._remove_orphans(strays)
+        tally[ORPHAN_FILE] += await self._remove_orphans(orphans)
         async for number in self._messages_without_audio():
             tally[MISSING_AUDIO] += number
             yield
@@ -92,33 +99,37 @@ class ConsistencyCheck:
 
     async def _iter_orphans(self) -> AsyncIterator[list[Path]]:
         accounts = [account.id for account in await self._directory.accounts(include_deleted=True)]
-        shelves = [
-            (shelf, account) for account in accounts for shelf in (MediaDirectory.MESSAGES, MediaDirectory.MEDIA)
+        directories = [
+            (directory, account_id)
+            for account_id in accounts
+            for directory in (MediaDirectory.MESSAGES, MediaDirectory.MEDIA)
         ]
-        for shelf, account in [*shelves, (MediaDirectory.TAKES, "")]:
-            files = self._recordings.iter_files(account, shelf.value)
-            while batch := await asyncio.to_thread(_next_batch, files):
-                yield await self._find_orphans(shelf, batch)
+        for directory, account_id in [*directories, (MediaDirectory.TAKES, "")]:
+            files = self._recordings.iter_files(account_id, directory.value)
+            while batch := await asyncio.to_thread(_next_batch, files, self._limits.files):
+                yield await self._find_orphans(directory, batch)
 
     async def _find_orphans(self, media_directory: MediaDirectory, batch: list[StoredFile]) -> list[Path]:
-        before = self._clock.now() - self._settings.stray_days * DAY_S
-        old = [(one.id, one.path) for one in batch if one.changed_at < before]
-        known = await self._store.existing_ids(media_directory, {id_ for id_, _ in old})
-        return [path for id_, path in old if id_ not in known]
+        cutoff = self._clock.now() - self._settings.orphan_file_days * DAY_S
+        old = [(file.id, file.path) for file in batch if file.changed_at < cutoff]
+        existing = await self._store.existing_ids(media_directory, {id_ for id_, _ in old})
+        return [path for id_, path in old if id_ not in existing]
 
     async def _remove_orphans(self, orphans: list[Path]) -> int:
-        if len(orphans) > MAX_ORPHANS:
+        if len(orphans) > self._limits.max_orphans:
             log.error(
-                "sweep.many_strays",
+                "retention.too_many_orphans",
                 at_least=len(orphans),
                 removed=0,
-                remedy="was the database restored from a backup? restore the audio of the same day; "
-                "'ivr purge --dry-run' lists them",
+                remedy="If the database was restored from a backup, restore the audio of the same day too. "
+                "'ivr purge --dry-run' lists the files.",
             )
             return 0
         for path in orphans:
             await asyncio.to_thread(self._recordings.remove, path)
-            log.warning("sweep.stray_removed", file=str(path), reason="it belongs to no message, greeting or recording")
+            log.warning(
+                "retention.orphan_removed", file=str(path), reason="no message, greeting or take refers to the file"
+            )
         return len(orphans)
 
     # -- rows without a file -----------------------------------------------------------------------------------------
@@ -126,38 +137,39 @@ class ConsistencyCheck:
     async def _messages_without_audio(self) -> AsyncIterator[int]:
         after: str | None = ""
         while after is not None:
-            after, found = await self._store.stored_audio(after, MESSAGES_PER_RUN)
-            silent = 0
-            for one in found:
-                wanted = [self._recordings.message_path(one.account_id, one.recording)]
-                wanted += [self._recordings.media_path(one.account_id, one.intro_id)] if one.intro_id else []
-                for path in await asyncio.to_thread(_missing_files, wanted):
-                    silent += 1
+            after, messages = await self._store.stored_audio(after, self._limits.messages)
+            missing = 0
+            for message in messages:
+                paths = [self._recordings.message_path(message.account_id, message.recording)]
+                if message.intro_id:
+                    paths.append(self._recordings.media_path(message.account_id, message.intro_id))
+                for path in await asyncio.to_thread(_missing_files, paths):
+                    missing += 1
                     log.error(
-                        "sweep.audio_missing",
-                        message=one.message_id,
-                        box=one.box_id,
+                        "retention.audio_missing",
+                        message=message.message_id,
+                        box=message.box_id,
                         file=str(path),
-                        remedy="bring the file back from a backup, or delete the message",
+                        remedy="restore the file from a backup, or delete the message",
                     )
-            yield silent
+            yield missing
 
     # -- greetings and names that were replaced ----------------------------------------------------------------------
 
     async def _unused_media(self) -> AsyncIterator[int]:
-        """A recording that its owner has not put in use yet is offered to them for as long as a deleted message."""
+        """Soft-delete recordings that are not in use and older than `deleted_days`."""
         after: str | None = ""
-        before = int(self._clock.now()) - self._settings.deleted_days * DAY_S
+        cutoff = int(self._clock.now()) - self._settings.deleted_days * DAY_S
         while after is not None:
-            after, unused = await self._store.unused_media(after, before, MEDIA_PER_RUN)
+            after, unused = await self._store.unused_media(after, cutoff, self._limits.media)
             if unused:
                 await self._store.soft_delete_media(unused)
-                log.info("sweep.done", what=UNUSED_MEDIA, ids=unused)
+                log.info("retention.applied", rule=UNUSED_MEDIA, ids=unused)
             yield len(unused)
 
 
-def _next_batch(files: Iterator[StoredFile]) -> list[StoredFile]:
-    return list(islice(files, FILES_PER_RUN))
+def _next_batch(files: Iterator[StoredFile], size: int) -> list[StoredFile]:
+    return list(islice(files, size))
 
 
 def _missing_files(paths: list[Path]) -> list[Path]:

@@ -1,46 +1,56 @@
-"""What goes, and after how long; the sweeper's contract with the store.
+"""Retention settings: when a rule applies.
 
-A message passes two gates. First it is out of sight but can be brought back (`ivr message restore`); days later it is
-removed: audio, intro, cached forms, transcript. What stays is a tombstone: ids and times, nothing of a person.
+A message is removed in two stages. First it is hidden but restorable (`ivr message restore`). Days later its audio,
+intro, cached renditions and transcription are removed. A tombstone remains: ids and times, no personal data.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ivr.mailbox.voicemail_settings import DAY_S
+from ivr.clock import Clock
+from ivr.directory.models import Account
+from ivr.mailbox.voicemail_settings import DAY_S, VoicemailSettings
 from ivr.storage.records import RetentionRule
 
 Days = Annotated[int, Field(ge=1, le=36_500)]
 
-
 REPLACED_AUDIO_GRACE_S = 3600
-"""Whoever began to hear audio that is replaced then hears that to its end; no call and no download takes so long."""
+"""Seconds before the files of replaced audio are removed. No call and no download that still plays them takes longer."""
 
 
 class RetentionSettings(BaseModel):
-    """How long what is on its way out is still there."""
+    """How long removed and outdated data is still stored."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    every_s: Annotated[int, Field(ge=1, le=7 * DAY_S)] = Field(3600, description="Seconds between two turns.")
-    deleted_days: Days = Field(30, description="Days in the folder deleted, where the phone can still restore it.")
-    soft_deleted_days: Days = Field(
-        7, description="Days out of sight, where `ivr message restore` still brings it back; boxes and greetings too."
+    interval_s: Annotated[int, Field(ge=1, le=7 * DAY_S)] = Field(
+        3600, description="Seconds between two runs of the retention worker."
     )
-    past_retention_days: Days = Field(30, description="Days that a message past retention is still stored, hidden.")
-    calls_days: Days = Field(30, description="Days that the record of a call is kept.")
-    failures_days: Days = Field(30, description="Days after which wrong PINs are forgotten.")
-    stray_days: Days = Field(
-        7, description="Days after which a file that belongs to nothing is removed: a crash can leave one."
+    deleted_days: Days = Field(
+        30, description="Days that a message stays in the folder deleted, where the owner can restore it by phone."
+    )
+    soft_deleted_days: Days = Field(
+        7,
+        description="Days that soft-deleted messages, mailboxes and greetings are stored. "
+        "`ivr message restore` restores a message until then.",
+    )
+    past_retention_days: Days = Field(
+        30, description="Days that an expired message is stored, hidden, before it is removed."
+    )
+    call_record_days: Days = Field(30, description="Days that the record of a call is stored.")
+    auth_attempt_days: Days = Field(30, description="Days that failed PIN and login attempts are stored.")
+    orphan_file_days: Days = Field(
+        7, description="Days after which a file without a row is removed. A crash can leave one."
     )
 
     def cutoff(self, rule: RetentionRule, now: float) -> int:
         """Return the Unix time before which rows that entered this state are due.
 
-        Not for `PAST_RETENTION`: its age is a setting of each account.
+        Not for `PAST_RETENTION`: its age is a setting of each account (`RetentionSchedule.cutoff_for_account`).
         """
         days = {
             RetentionRule.DELETED: self.deleted_days,
@@ -49,11 +59,32 @@ class RetentionSettings(BaseModel):
             RetentionRule.BOX: self.soft_deleted_days,
             RetentionRule.MEDIA: self.soft_deleted_days,
             RetentionRule.AWAITING_OWNER: self.deleted_days,
-            RetentionRule.CALL_RECORD: self.calls_days,
-            RetentionRule.AUTH_ATTEMPTS: self.failures_days,
+            RetentionRule.CALL_RECORD: self.call_record_days,
+            RetentionRule.AUTH_ATTEMPTS: self.auth_attempt_days,
         }
         return int(now) - days[rule] * DAY_S
 
 
 ROW_AGE_RULES = tuple(rule for rule in RetentionRule if rule is not RetentionRule.PAST_RETENTION)
 """The rules whose age is counted from a time in the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionSchedule:
+    """Since when something must have been in its state to be due now."""
+
+    settings: RetentionSettings
+    voicemail_settings: VoicemailSettings
+    clock: Clock
+
+    def cutoff(self, rule: RetentionRule) -> int:
+        """Unix seconds; items that entered the state of the rule earlier are due."""
+        return self.settings.cutoff(rule, self.clock.now())
+
+    def replaced_audio_cutoff(self) -> int:
+        """Unix seconds; files of audio that was replaced earlier may be removed."""
+        return int(self.clock.now()) - REPLACED_AUDIO_GRACE_S
+
+    def cutoff_for_account(self, account: Account) -> int:
+        """Unix seconds; messages of the account that were left earlier are past retention."""
+        return self.voicemail_settings.merged_with(account.settings).retention_cutoff(self.clock.now())

@@ -1,7 +1,7 @@
-"""The sweeper: turn by turn, a bounded piece of work at a time, so that no call ever waits for it.
+"""The retention worker: hides and removes what is due, a bounded batch at a time, so that no call waits for it.
 
-Whatever interrupts it, the next turn goes on: each rule finds what is due by its age, and files that must follow a
-removed row are written down with its tombstone. The writer is held for one batch at a time.
+An interrupted run needs no repair: each rule finds what is due by its age, and the files of a removed row are recorded
+with its tombstone until they are unlinked. The database writer is held for one batch at a time.
 """
 
 from __future__ import annotations
@@ -9,116 +9,123 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Collection
+from dataclasses import dataclass
 from itertools import groupby
 
 import structlog
 
-from ivr.clock import Clock
 from ivr.directory.directory import Directory
 from ivr.errors import IvrError
-from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.retention.consistency_check import ConsistencyCheck
-from ivr.retention.rules import REPLACED_AUDIO_GRACE_S, ROW_AGE_RULES, RetentionSettings
+from ivr.retention.rules import ROW_AGE_RULES, RetentionSchedule
 from ivr.storage.protocols import AudioStore, MessageStore, RetentionStore
 from ivr.storage.records import DueItem, PendingUnlink, RetentionRule
-
-BATCH_SIZE = 100
-"""Rows of one rule in one transaction: a few milliseconds of the writer."""
-PAUSE_S = 0.2
-"""Between two turns while there is more to do."""
 
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class RetentionStorage:
+    """What the worker removes from."""
+
+    retention: RetentionStore
+    messages: MessageStore
+    recordings: AudioStore
+
+
 class RetentionWorker:
-    """Keeps the promise that gone means gone."""
+    """Applies the retention rules to all accounts.
+
+    `batch_size`: rows of one rule in one transaction, a few milliseconds of the writer. `pause_s`: seconds between two
+    batches while more is due; the interval of the settings applies otherwise.
+    """
 
     def __init__(
         self,
-        store: RetentionStore,
-        messages: MessageStore,
+        storage: RetentionStorage,
         directory: Directory,
-        recordings: AudioStore,
         consistency_check: ConsistencyCheck,
-        settings: RetentionSettings,
-        voicemail_settings: VoicemailSettings,
-        clock: Clock,
+        schedule: RetentionSchedule,
+        *,
+        batch_size: int = 100,
+        pause_s: float = 0.2,
     ) -> None:
-        self._store = store
-        self._messages = messages
+        self._store = storage.retention
+        self._messages = storage.messages
+        self._recordings = storage.recordings
         self._directory = directory
-        self._recordings = recordings
         self._consistency_check = consistency_check
-        self._settings = settings
-        self._voicemail_settings = voicemail_settings
-        self._clock = clock
+        self._schedule = schedule
+        self._batch_size = batch_size
+        self._pause_s = pause_s
 
     async def run_forever(self) -> None:
-        """Sweep for as long as the service lives. A turn that fails is told, and made up for by the next."""
+        """Run until cancelled. A failed run is logged and repeated after the interval."""
+        interval_s = self._schedule.settings.interval_s
         while True:
             more = False
             try:
                 more = await self.run_once()
             except IvrError as error:
-                log.warning("sweep.postponed", reason=str(error), again_in_s=self._settings.every_s)
+                log.warning("retention.postponed", reason=str(error), retry_in_s=interval_s)
             except Exception:
-                log.exception("sweep.broke", again_in_s=self._settings.every_s)
-            await asyncio.sleep(PAUSE_S if more else self._settings.every_s)
+                log.exception("retention.failed", retry_in_s=interval_s)
+            await asyncio.sleep(self._pause_s if more else interval_s)
 
     async def run_once(self, tally: Counter[str] | None = None) -> bool:
-        """One batch of each rule, and one of looking around; whether there is more to do at once.
+        """Process one batch of each rule and of the consistency check. Return whether more is due now.
 
-        `tally` is made to count what was done, by the reason.
+        `tally` counts the items by reason.
         """
         tally = Counter() if tally is None else tally
         more = await self._hide_past_retention(tally)
         for rule in ROW_AGE_RULES:
-            done = await self._store.apply_rule(rule, self._settings.cutoff(rule, self._clock.now()), BATCH_SIZE)
-            _log_applied(rule, done)
-            tally[rule.value] += len(done)
-            more |= len(done) == BATCH_SIZE
+            items = await self._store.apply_rule(rule, self._schedule.cutoff(rule), self._batch_size)
+            _log_applied(rule, items)
+            tally[rule.value] += len(items)
+            more |= len(items) == self._batch_size
         more |= await self._unlink_pending()
         return await self._consistency_check.run_once(tally) or more
 
     async def preview(self, limit: int) -> list[DueItem]:
-        """What the next turns would do to the store, at most `limit` of each rule; changes nothing."""
-        now = self._clock.now()
-        found: list[DueItem] = []
+        """What the next runs would do to the store, at most `limit` items of each rule; changes nothing."""
+        due: list[DueItem] = []
         for account in await self._directory.accounts():
-            not_before = self._voicemail_settings.merged_with(account.settings).retention_cutoff(now)
-            found += await self._store.messages_past_retention(account.id, not_before, limit)
+            not_before = self._schedule.cutoff_for_account(account)
+            due += await self._store.messages_past_retention(account.id, not_before, limit)
         for rule in ROW_AGE_RULES:
-            found += await self._store.find_due(rule, self._settings.cutoff(rule, now), limit)
-        return found
+            due += await self._store.find_due(rule, self._schedule.cutoff(rule), limit)
+        return due
 
     async def _hide_past_retention(self, tally: Counter[str]) -> bool:
-        """Past retention: hidden and refused, in accounts that nobody dials too."""
+        """Hide expired messages, also in mailboxes that nothing else reads."""
         more = False
         for account in await self._directory.accounts():
-            not_before = self._voicemail_settings.merged_with(account.settings).retention_cutoff(self._clock.now())
-            hidden = await self._messages.expire(account.id, not_before, BATCH_SIZE)
+            not_before = self._schedule.cutoff_for_account(account)
+            hidden = await self._messages.expire(account.id, not_before, self._batch_size)
             tally[RetentionRule.PAST_RETENTION.value] += hidden
-            more |= hidden == BATCH_SIZE
+            more |= hidden == self._batch_size
         return more
 
     async def _unlink_pending(self) -> bool:
-        leftovers = await self._store.pending_unlinks(
-            BATCH_SIZE, replaced_before=int(self._clock.now()) - REPLACED_AUDIO_GRACE_S
+        pending = await self._store.pending_unlinks(
+            self._batch_size, replaced_before=self._schedule.replaced_audio_cutoff()
         )
-        if leftovers:
-            await asyncio.to_thread(self._unlink_files, leftovers)
-            await self._store.mark_unlinked([one.id for one in leftovers])
-        return len(leftovers) == BATCH_SIZE
+        if pending:
+            await asyncio.to_thread(self._unlink_files, pending)
+            await self._store.mark_unlinked([item.id for item in pending])
+        return len(pending) == self._batch_size
 
     def _unlink_files(self, pending: Collection[PendingUnlink]) -> None:
-        for stem in (stem for one in pending for stem in one.stems):
-            self._recordings.remove_all_files(stem)
+        for item in pending:
+            for stem in item.stems:
+                self._recordings.remove_all_files(stem)
 
 
 def _log_applied(rule: RetentionRule, items: list[DueItem]) -> None:
     if rule in (RetentionRule.CALL_RECORD, RetentionRule.AUTH_ATTEMPTS):
         if items:
-            log.info("sweep.done", what=rule.value, number=len(items))
+            log.info("retention.applied", rule=rule.value, number=len(items))
         return
-    for box, those in groupby(sorted(items, key=lambda one: one.box_id), key=lambda one: one.box_id):
-        log.info("sweep.done", what=rule.value, box=box, ids=[one.id for one in those])
+    for box_id, of_box in groupby(sorted(items, key=lambda item: item.box_id), key=lambda item: item.box_id):
+        log.info("retention.applied", rule=rule.value, box=box_id, ids=[item.id for item in of_box])

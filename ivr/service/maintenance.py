@@ -10,14 +10,11 @@ import structlog
 from ivr.ami.client import AmiClient
 from ivr.app import App
 from ivr.notifications.outbox_runner import OutboxRunner
-from ivr.recovery.recording_recovery import INTERVAL_S, STABLE_AFTER_S
 from ivr.service.background import build_workers
 
 AMI_CONNECT_TIMEOUT_S = 3.0
 MAX_DURATION_S = 300.0
 """What is not done by then stays in the outbox until its lease ends."""
-RECOVERY_PASSES = round(STABLE_AFTER_S / INTERVAL_S) + 2
-"""Enough to see that a file has stopped growing."""
 
 log = structlog.get_logger()
 
@@ -52,8 +49,9 @@ async def _wait_for_ami(ami_client: AmiClient) -> None:
 
 async def _recover_recordings(app: App) -> None:
     """Repeat the recovery until nothing is left that could still be recovered in this run."""
-    for _ in range(RECOVERY_PASSES):
+    timing = app.recovery_timing
+    for _ in range(round(timing.stable_after_s / timing.interval_s) + 2):  # Enough to see a file stop growing.
         await app.recording_recovery.run_once()
         if not await app.recording_recovery.has_pending():
             return
-        await asyncio.sleep(INTERVAL_S)
+        await asyncio.sleep(timing.interval_s)

@@ -1,8 +1,8 @@
-"""The files of messages and media: where they lie, and how one gets there so that it is never half there.
+"""Audio files of messages and media: their paths, and atomic creation.
 
-Asterisk reads them, so folders are 2750 and files 0640, of one group that the service and Asterisk share. Asterisk
-writes takes into `takes/` as its own user; a take becomes a recording by copy, never by rename: it must be ours.
-These functions wait for the disk and belong into a thread of their own.
+Asterisk reads the files, so folders have mode 2750 and files 0640, with one group that the service and Asterisk share.
+Asterisk writes takes into `takes/` as its own user. A take becomes a recording by copy, never by rename, because the
+file must belong to the user of the service. The functions wait for the disk: call them in a worker thread.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ FOLDER_MODE = 0o2750
 TAKES_MODE = 0o2770
 FILE_MODE = 0o640
 SUFFIXES = (".wav", ".mp3", ".mp4", ".upload")
-"""Endings of one recording: as it is kept, as it may have been made for mail and downloads, as a program brought it."""
+"""File name suffixes of one recording: the recording, its renditions, and the original upload."""
 FILE_NAME_PATTERN = re.compile(r"(\.?)((?:\d{6}-)?[0-9a-f]{32}(?:-[0-9a-f]{8})?)\..*")
-"""The name of a file that we made, a draft with a dot before it; any other is somebody else's and left alone.
+"""Names of files that the service creates; a draft begins with a dot. Files with other names are never touched.
 
-Audio that came later than its message has eight digits more.
+Audio that was added after its message has a suffix of eight digits.
 """
 
 
 class Recordings:
-    """The recordings below one data folder."""
+    """The audio files below one data folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -39,7 +39,7 @@ class Recordings:
         self.incoming_folder = folder / "incoming"
 
     def prepare(self) -> None:
-        """Make the folders that must be there before the first call. Raises `StoreError`."""
+        """Create the folders that the first call needs. Raises `StoreError`."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             for folder, mode in (
@@ -54,25 +54,26 @@ class Recordings:
             raise translate_os_error(error) from error
 
     def message_path(self, account_id: str, recording_name: str) -> Path:
-        """Where the audio of a message lies; `recording` is its id, unless its audio came later."""
+        """Path of a message's audio. `recording_name` is the message id, unless the audio was added later."""
         return self._folder / account_id / "vm" / f"{recording_name}.wav"
 
     def media_path(self, account_id: str, media_id: str) -> Path:
-        """Where a greeting, a name or an intro lies."""
+        """Path of a greeting, name or intro."""
         return self._folder / account_id / "media" / f"{media_id}.wav"
 
     def upload_path(self, recording: Path) -> Path:
-        """Where what a program brought lies, byte for byte, beside the recording that was made of it."""
+        """Path of the original upload, stored beside the recording that was made from it."""
         return recording.with_suffix(".upload")
 
     def take_path(self, take_id: str) -> Path:
-        """Where Asterisk records a take."""
+        """Path to which Asterisk records a take."""
         return self.takes_folder / f"{take_id}.wav"
 
     def copy_and_repair(self, source: Path, target: Path) -> int:
-        """Copy a recording of Asterisk's to `target`, mend its header, sync it; gives its size in bytes.
+        """Copy a recording of Asterisk to `target`, repair its WAV header and sync it. Return its size in bytes.
 
-        The source stays until its row is gone. Raises `NotFound`, `InvalidAudio`, `DiskFull`, `StoreError`.
+        The caller removes the source after the row of the take. Raises `NotFound`, `InvalidAudio`, `DiskFull`,
+        `StoreError`.
         """
 
         def copy(draft: Path) -> None:
@@ -82,44 +83,44 @@ class Recordings:
         return self._publish(target, copy)
 
     def write(self, pcm: bytes, target: Path) -> int:
-        """Write samples as a recording, synced; gives its size in bytes."""
+        """Write 16-bit samples at 8 kHz as a recording and sync it. Return its size in bytes."""
         return self._publish(target, lambda draft: wav.write(draft, pcm))
 
     def hard_link(self, source: Path, target: Path) -> int:
-        """One more name for a recording, which never changes; gives its size in bytes."""
+        """Link a recording, which never changes, to a second path. Return its size in bytes."""
         return self._publish(target, lambda draft: os.link(source, draft))
 
     def remove(self, path: Path) -> None:
-        """Take a file away; one that is gone already is fine."""
+        """Remove a file; a missing file is ignored. Raises `StoreError`."""
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise translate_os_error(error) from error
 
     def remove_all_files(self, stem: PurePosixPath) -> None:
-        """Take a recording away in every form; `stem` is its path below the data folder, without an ending."""
-        for form in SUFFIXES:
-            self.remove(self._folder / f"{stem}{form}")
+        """Remove a recording, its renditions and its upload. `stem`: path below the data folder without a suffix."""
+        for suffix in SUFFIXES:
+            self.remove(self._folder / f"{stem}{suffix}")
 
     def iter_files(self, account_id: str, media_directory: str) -> Iterator[StoredFile]:
-        """What lies in a folder of an account, or in the folder `takes` ("" as account); one at a time."""
+        """Iterate the files in a folder of an account, or in `takes` with "" as account. Raises `StoreError`."""
         try:
             with os.scandir(self._folder / account_id / media_directory) as entries:
                 for entry in entries:
                     if (name := FILE_NAME_PATTERN.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
                         yield StoredFile("" if name[1] else name[2], Path(entry.path), entry.stat().st_ctime)
         except FileNotFoundError:
-            return  # No such folder yet, or a file that has gone meanwhile: the rest is looked at the next time.
+            return  # The folder does not exist yet, or a file has been removed: the next scan reads the rest.
         except OSError as error:
             raise translate_os_error(error) from error
 
     def take_file_sizes(self, prefix: str) -> dict[str, int]:
-        """Path and bytes of each file in the folder of takes whose name begins with `prefix`. Raises `StoreError`."""
+        """Path and size in bytes of the files in the folder of takes that begin with `prefix`. Raises `StoreError`."""
         try:
             with os.scandir(self.takes_folder) as entries:
                 return {entry.path: entry.stat().st_size for entry in entries if entry.name.startswith(prefix)}
         except FileNotFoundError:
-            return {}  # One went meanwhile: all are looked at again soon.
+            return {}  # A file was removed during the scan: the next one reads all again.
         except OSError as error:
             raise translate_os_error(error) from error
 
@@ -131,7 +132,7 @@ class Recordings:
             write_draft(draft)
             return _finalise(draft, target)
         except FileNotFoundError as error:
-            raise NotFound(f"the recording {error.filename} is gone") from error
+            raise NotFound(f"the recording {error.filename} does not exist") from error
         except OSError as error:
             draft.unlink(missing_ok=True)
             raise translate_os_error(error) from error
@@ -141,19 +142,20 @@ class Recordings:
             if not folder.exists():
                 folder.mkdir(exist_ok=True)
                 folder.chmod(FOLDER_MODE)
-                _fsync(folder.parent)
+                fsync(folder.parent)
 
 
 def _finalise(draft: Path, target: Path) -> int:
     draft.chmod(FILE_MODE)
-    _fsync(draft)
+    fsync(draft)
     os.replace(draft, target)
-    draft.unlink(missing_ok=True)  # Two names of the same file: replacing one by the other does nothing.
-    _fsync(target.parent)
+    draft.unlink(missing_ok=True)  # rename() does nothing if both names are links to the same file.
+    fsync(target.parent)
     return target.stat().st_size
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Sync a file or a folder to the disk. Raises OSError."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -162,7 +164,7 @@ def _fsync(path: Path) -> None:
 
 
 def translate_os_error(error: OSError) -> StoreError:
-    """What a failing disk means to the person who runs it."""
+    """Translate an error of the file system to a `StoreError` that says what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull("the disk is full: make room for the data folder")
+        return DiskFull("the disk is full: free space for the data folder")
     return StoreError(f"the data folder cannot be read or written: {error}")

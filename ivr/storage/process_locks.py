@@ -1,7 +1,7 @@
-"""Which recordings somebody is at, told to all processes of an installation.
+"""Cross-process locks on recordings.
 
-A lock file for each, held by the process that is at it. The kernel lets go of it when that process ends, however it
-ends: so what a killed process was at is known to be nobody's.
+A lock is a file held with `flock()`. The kernel releases it when its process ends, however it ends, so a lock of a
+killed process is never stale.
 """
 
 from __future__ import annotations
@@ -17,22 +17,24 @@ log = structlog.get_logger()
 
 
 class ProcessLocks:
-    """Locks in one folder, which is made when it is first needed. `name` is any word that is a file name."""
+    """Locks in one folder, which is created with the first lock. The name of a lock is a file name."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._handles: dict[str, int] = {}
 
     def acquire(self, name: str) -> bool:
-        """Be at it from now on; False where somebody else is. Where no lock can be made (a full disk), only this
-        process knows."""
+        """Acquire a lock; False if this or another process holds it.
+
+        If the lock file cannot be created (a full disk), the lock holds within this process only.
+        """
         if name in self._handles:
             return False
         try:
             self._folder.mkdir(mode=0o750, exist_ok=True)
             handle = os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         except OSError as error:
-            log.warning("attendance.unknown", name=name, error=str(error))
+            log.warning("lock.file_unavailable", name=name, error=str(error))
             self._handles[name] = -1
             return True
         try:
@@ -44,19 +46,19 @@ class ProcessLocks:
         return True
 
     def release(self, name: str) -> None:
-        """Be at it no longer. Nothing where this process was not."""
+        """Release a lock. A lock that this process does not hold is ignored."""
         handle = self._handles.pop(name, -1)
         if handle >= 0:
             self._unlink(name)
             os.close(handle)
 
     def release_all(self) -> None:
-        """Be at nothing any more."""
+        """Release all locks of this process."""
         for name in [*self._handles]:
             self.release(name)
 
     def is_locked(self, name: str) -> bool:
-        """Whether anybody is at it, in this process or another."""
+        """Whether this or another process holds the lock."""
         if name in self._handles:
             return True
         try:
@@ -68,7 +70,7 @@ class ProcessLocks:
         except OSError:
             return True
         else:
-            self._unlink(name)  # Whoever was at it has died.
+            self._unlink(name)  # The process that held it has died.
             return False
         finally:
             os.close(handle)

@@ -489,4 +489,4 @@ async def test_message_awaiting_audio_is_not_reported_as_inconsistent(
         app.clock.advance(s=2 * 86_400)
         while await app.container.retention_worker.run_once():
             pass
-    assert [line for line in logged if line["event"] == "sweep.audio_missing"] == []
+    assert [line for line in logged if line["event"] == "retention.audio_missing"] == []

@@ -1,12 +1,11 @@
-"""A message for several boxes at once, when something goes wrong on the way."""
+"""A message for several boxes at once: copies after a crash and with a deleted box."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ivr.audio import wav
-from ivr.mailbox import copies
-from ivr.mailbox.copies import CopyDelivery
+from ivr.mailbox.delivery import COPIES_PAYLOAD_KEY, deliver_copies
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import TakeSource
 from ivr.storage.records import Caller, RecordingPurpose, Take
@@ -16,7 +15,7 @@ from tests.support.app_fixture import AppFixture
 
 async def create_take(app: AppFixture, box: Mailbox, *others: str) -> Take:
     source = TakeSource("PJSIP/x-1", "call.1", Caller("2001", "Somebody"))
-    payload = {copies.COPIES_PAYLOAD_KEY: list(others), "urgent": True}
+    payload = {COPIES_PAYLOAD_KEY: list(others), "urgent": True}
     take = await app.container.voicemail_services.takes.begin(
         box.account_id, box.id, RecordingPurpose.MESSAGE, source, payload
     )
@@ -38,5 +37,5 @@ async def test_deleted_recipient_box_does_not_block_others(app: AppFixture) -> N
     take = await create_take(app, first, second.id, third.id)
     await app.container.boxes.delete(second)
     message = await app.container.delivery.deliver(take, first)
-    await CopyDelivery(app.container.boxes, app.container.delivery).deliver_copies(take, message)
+    await deliver_copies(take, message, boxes=app.container.boxes, delivery=app.container.delivery)
     assert len(await app.messages(third)) == 1

@@ -127,7 +127,7 @@ async def test_process_killed_while_recording_loses_nothing(agi_installation: Ag
     assert await agi_installation.app.messages(box) == []
     await agi_installation.run_call(ScriptedHandset(), "number=1001", channel="PJSIP/bob-00000002")
     told = await agi_installation.wait_for_processes()
-    assert "take.adopted" in told
+    assert "take.recovered" in told
     [message] = await agi_installation.app.messages(box)
     assert message.length_ms == 2000
     assert not path.exists()
@@ -141,7 +141,7 @@ async def test_recording_of_another_call_is_not_recovered(agi_installation: AgiI
     assert not await agi_installation.app.container.recording_recovery.has_pending()
     await agi_installation.run_call(ScriptedHandset(), "number=1001", channel="PJSIP/bob-00000002")
     told = await agi_installation.wait_for_processes()
-    assert "take.adopted" not in told
+    assert "take.recovered" not in told
     assert await agi_installation.app.messages(box) == []
     talking.ended.set()
     await asyncio.wait({call})
