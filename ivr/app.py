@@ -238,9 +238,9 @@ class App(Stores):
 
     @cached_property
     def recovery_timing(self) -> RecoveryTiming:
-        from ivr.recovery.fallback_recordings import RecoveryTiming
+        from ivr.recovery.fallback_recordings import DEFAULT_TIMING
 
-        return RecoveryTiming()
+        return DEFAULT_TIMING
 
     @cached_property
     def recording_recovery(self) -> RecordingRecovery:

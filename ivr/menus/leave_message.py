@@ -10,8 +10,8 @@ import structlog
 from ivr.audio.sound import Sound
 from ivr.call.arguments import Recipient
 from ivr.errors import NotFound, UnplayableSound
-from ivr.mailbox.delivery import COPIES_PAYLOAD_KEY, deliver_copies
 from ivr.mailbox.capacity import MIN_RECORDING_MS
+from ivr.mailbox.delivery import COPIES_PAYLOAD_KEY, deliver_copies
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus import dialplan_status
 from ivr.menus.caller_review import CallerReview

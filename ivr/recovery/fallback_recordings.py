@@ -49,6 +49,9 @@ class RecoveryTiming:
     """After a failure, such as a full disk or a locked database."""
 
 
+DEFAULT_TIMING = RecoveryTiming()
+
+
 class GrowthMonitor:
     """Measures for how long files have not grown."""
 
@@ -105,7 +108,7 @@ class FallbackRecordingImporter:
         delivery: Delivery,
         recordings: AudioStore,
         clock: Clock,
-        timing: RecoveryTiming = RecoveryTiming(),
+        timing: RecoveryTiming = DEFAULT_TIMING,
     ) -> None:
         self._directory = directory
         self._boxes = boxes

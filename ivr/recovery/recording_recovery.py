@@ -23,7 +23,7 @@ from ivr.errors import InvalidAudio, IvrError, NotFound
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery, deliver_copies
 from ivr.mailbox.takes import Takes
-from ivr.recovery.fallback_recordings import FallbackRecordingImporter, GrowthMonitor, RecoveryTiming
+from ivr.recovery.fallback_recordings import DEFAULT_TIMING, FallbackRecordingImporter, GrowthMonitor, RecoveryTiming
 from ivr.storage.protocols import MessageStore
 from ivr.storage.records import RecordingPurpose, Take
 
@@ -86,7 +86,7 @@ class RecordingRecovery:
         fallback_importer: FallbackRecordingImporter,
         clock: Clock,
         is_channel_gone: ChannelGoneCheck = always_unknown,
-        timing: RecoveryTiming = RecoveryTiming(),
+        timing: RecoveryTiming = DEFAULT_TIMING,
     ) -> None:
         self._takes = takes
         self._take_recovery = take_recovery

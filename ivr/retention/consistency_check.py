@@ -41,6 +41,9 @@ class ScanLimits:
     """Crashes leave a few orphans. With more of them the rows are missing, so no file is removed."""
 
 
+DEFAULT_LIMITS = ScanLimits()
+
+
 class ConsistencyCheck:
     """Scans all accounts, one batch per run. A scan begins once a day and after a restart."""
 
@@ -51,7 +54,7 @@ class ConsistencyCheck:
         recordings: AudioStore,
         settings: RetentionSettings,
         clock: Clock,
-        limits: ScanLimits = ScanLimits(),
+        limits: ScanLimits = DEFAULT_LIMITS,
     ) -> None:
         self._store = store
         self._directory = directory

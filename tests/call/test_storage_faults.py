@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from ivr.app import App
 from ivr.audio import wav
-from ivr.recovery import recording_recovery
+from ivr.recovery.fallback_recordings import RecoveryTiming
 from ivr.service.service import start_service
 from ivr.storage import audio_folder
 from tests.call.conftest import SECRET, FakePbx
@@ -26,8 +27,8 @@ SAVE_KEYS = OnSound("To keep", "1")
 
 @pytest.fixture(autouse=True)
 def _fast_recovery(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Adoption looks every 50 ms; how long a file must be quiet is told by the clock of the house."""
-    monkeypatch.setattr(recording_recovery, "INTERVAL_S", 0.05)
+    """The recovery runs every 50 ms; the clock of the app decides for how long a file has not grown."""
+    monkeypatch.setattr(App, "recovery_timing", RecoveryTiming(interval_s=0.05))
 
 
 async def recovered_length_ms(pbx: FakePbx, number: str = "1001") -> int:
@@ -42,7 +43,7 @@ async def recovered_length_ms(pbx: FakePbx, number: str = "1001") -> int:
 
 
 async def advance_time(pbx: FakePbx, s: float) -> None:
-    """For the rules; adoption meanwhile looks twice."""
+    """Advance the clock of the app; the recovery runs twice meanwhile."""
     clock = pbx.app.container.clock
     assert isinstance(clock, FakeClock)
     clock.advance(s=s)
@@ -73,11 +74,11 @@ async def test_disk_error_while_saving_keeps_take_and_tells_caller(
 
     handset = ScriptedHandset([SAVE_KEYS], SPEECH)
     with monkeypatch.context() as patch:
-        patch.setattr(audio_folder, "_fsync", fails)
+        patch.setattr(audio_folder, "fsync", fails)
         assert await pbx.run_call(handset, "number=1001", path="leave") == "ERROR"
         assert handset.heard[-1] == ERROR_PROMPT
         await assert_nothing_half_stored(pbx)
-    assert await recovered_length_ms(pbx) == 2000, "as soon as there is room again"
+    assert await recovered_length_ms(pbx) == 2000, "delivered once the disk has space again"
 
 
 @pytest.fixture

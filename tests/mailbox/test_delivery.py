@@ -1,4 +1,4 @@
-"""Messages come into boxes: audio first, then the row, then nothing is left over."""
+"""Delivery of takes: audio first, then the row; no file is left behind."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from ivr.errors import DiskFull, InvalidAudio, NotFound, StoreError
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import Takes, TakeSource
 from ivr.recovery.fallback_recordings import FallbackRecordingImporter
-from ivr.recovery.recording_recovery import RecordingRecovery
+from ivr.recovery.recording_recovery import RecordingRecovery, TakeRecovery
 from ivr.storage import audio_folder
 from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.records import Caller, RecordingPurpose, Take
+from ivr.storage.sqlite.takes import SqliteTakes
 from tests.support.app_fixture import AppFixture
 
 SPEECH = b"\x10\x20" * 8000
@@ -40,28 +41,27 @@ async def create_take(
 
 
 async def run_recovery(app: AppFixture, after_s: float = 5, ended_channels: bool | None = None) -> None:
-    """The service starts again, and looks after the takes for a while."""
-    nobody = ProcessLocks(app.settings.data.folder / "nobody")  # The process that began them is dead.
-    takes = Takes(
-        app.container.voicemail_services.takes._store,
-        app.container.recordings,
-        app.clock,
-        app.container.delivery._ids,
-        nobody,
-    )
-    alone = FallbackRecordingImporter(
-        app.container.directory, app.container.boxes, app.container.delivery, app.container.recordings, app.clock
+    """Run the recovery of a restarted service twice, `after_s` seconds apart."""
+    container = app.container
+    no_locks = ProcessLocks(app.settings.data.folder / "no-locks")  # The process that began the takes is dead.
+    takes = Takes(SqliteTakes(container.database), container.recordings, app.clock, container.ids, no_locks)
+    fallback_importer = FallbackRecordingImporter(
+        container.directory, container.boxes, container.delivery, container.recordings, app.clock
     )
 
     async def is_gone(channel: str) -> bool | None:
         return ended_channels
 
-    adoption = RecordingRecovery(
-        takes, alone, app.container.boxes, app.container.delivery, app.container.messages, app.clock, is_gone
+    recovery = RecordingRecovery(
+        takes=takes,
+        take_recovery=TakeRecovery(takes, container.boxes, container.delivery, container.messages),
+        fallback_importer=fallback_importer,
+        clock=app.clock,
+        is_channel_gone=is_gone,
     )
-    await adoption.run_once()
+    await recovery.run_once()
     app.clock.advance(s=after_s)
-    await adoption.run_once()
+    await recovery.run_once()
 
 
 async def test_take_becomes_message_with_repaired_header(app: AppFixture) -> None:
@@ -289,7 +289,7 @@ async def test_failed_delivery_leaves_nothing_half_done(app: AppFixture, monkeyp
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(audio_folder, "_fsync", full)
+    monkeypatch.setattr(audio_folder, "fsync", full)
     with pytest.raises(DiskFull):
         await app.container.delivery.deliver(take, box)
     monkeypatch.undo()

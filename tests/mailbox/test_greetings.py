@@ -304,7 +304,7 @@ async def test_full_disk_still_suspends_greeting_take(app: AppFixture, monkeypat
 
     box = await app.create_box("1000")
     take = await create_take(app, box, RecordingPurpose.GREETING)
-    monkeypatch.setattr(audio_folder, "_fsync", full)
+    monkeypatch.setattr(audio_folder, "fsync", full)
     with pytest.raises(DiskFull):
         await app.container.voicemail_services.greetings.activate(take, box)
     assert (await app.container.boxes.get(box.id)).settings.media.unavailable is None

@@ -1,4 +1,4 @@
-"""What the dialplan recorded while the service was down becomes a message, once; what it cannot be is kept."""
+"""Fallback recordings become messages, each once; a file that cannot be delivered stays."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def fallback_name(account: str = "demo", box: str = "1000", caller: str = "2001"
 
 
 async def run_recovery(app: AppFixture) -> list[str]:
-    """The service starts and looks around for a minute; what it logged as kept, dropped or adopted."""
+    """Run the recovery for a minute. Return the log events about fallback recordings."""
     with capture_logs() as logs:
         for _ in range(20):
             await app.container.recording_recovery.run_once()
             app.clock.advance(s=3)
-    return [entry["event"] for entry in logs if str(entry["event"]).startswith("alone.")]
+    return [entry["event"] for entry in logs if str(entry["event"]).startswith("fallback_recording.")]
 
 
 async def test_fallback_recording_becomes_message_once(app: AppFixture) -> None:
@@ -61,7 +61,7 @@ async def test_crash_before_unlink_creates_no_duplicate_message(app: AppFixture)
     await app.container.retention_worker.run_once()
     (app.container.recordings.takes_folder / fallback_name()).write_bytes(content)
     await run_recovery(app)
-    assert await app.messages(box) == [], "not even when it has come and gone meanwhile"
+    assert await app.messages(box) == [], "not even when the message was purged in between"
 
 
 async def test_growing_fallback_recording_is_not_recovered(app: AppFixture) -> None:
@@ -91,7 +91,7 @@ async def test_missing_account_is_inferred_from_unique_box(app: AppFixture) -> N
     assert len(await app.messages(box)) == 1
 
 
-async def test_an_anonymous_caller_has_no_number(app: AppFixture) -> None:
+async def test_anonymous_caller_has_no_number(app: AppFixture) -> None:
     box = await app.create_box()
     write_fallback_recording(app, fallback_name(caller="anonymous"))
     await run_recovery(app)
@@ -102,7 +102,7 @@ async def test_an_anonymous_caller_has_no_number(app: AppFixture) -> None:
 async def test_fallback_recording_shorter_than_minimum_is_dropped(app: AppFixture) -> None:
     box = await app.create_box()
     path = write_fallback_recording(app, fallback_name(), SPEECH[:3000])
-    assert await run_recovery(app) == ["alone.dropped"]
+    assert await run_recovery(app) == ["fallback_recording.discarded"]
     assert await app.messages(box) == []
     assert not path.exists()
 
@@ -127,9 +127,9 @@ async def test_fallback_recording_without_box_is_kept_and_logged_once(app: AppFi
         for _ in range(20):
             await app.container.recording_recovery.run_once()
             app.clock.advance(s=3)
-    [told] = [entry for entry in logs if entry["event"] == "alone.kept"]
-    assert told["remedy"]
-    assert told["file"] == str(path)
+    [logged] = [entry for entry in logs if entry["event"] == "fallback_recording.not_delivered"]
+    assert logged["remedy"]
+    assert logged["file"] == str(path)
     assert path.exists()
 
 
@@ -137,13 +137,13 @@ async def test_invalid_fallback_file_is_kept(app: AppFixture) -> None:
     await app.create_box()
     path = write_fallback_recording(app, fallback_name())
     path.write_bytes(b"something else altogether" * 1000)
-    assert await run_recovery(app) == ["alone.kept"]
+    assert await run_recovery(app) == ["fallback_recording.not_delivered"]
     assert path.exists()
 
 
 async def test_box_created_later_receives_fallback_recording(app: AppFixture) -> None:
     write_fallback_recording(app, fallback_name())
-    assert await run_recovery(app) == ["alone.kept"]
+    assert await run_recovery(app) == ["fallback_recording.not_delivered"]
     box = await app.create_box()
     await run_recovery(app)
     assert len(await app.messages(box)) == 1

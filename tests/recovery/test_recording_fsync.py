@@ -1,30 +1,38 @@
-"""Recordings in progress are on the disk within a second."""
+"""Recordings in progress are synced to the disk within a second."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from pathlib import Path
 
 import pytest
 
-from ivr.recovery import recording_fsync
 from ivr.recovery.recording_fsync import RecordingFsync
+from ivr.storage.audio_folder import fsync
+
+
+class FsyncRecorder:
+    """Syncs for real; records the names and the threads."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.threads: set[threading.Thread] = set()
+
+    def __call__(self, path: Path) -> None:
+        self.threads.add(threading.current_thread())
+        fsync(path)
+        self.names.append(path.name)
+
+    async def wait_for(self, name: str, count: int = 1) -> None:
+        async with asyncio.timeout(5):
+            while self.names.count(name) < count:
+                await asyncio.sleep(0.005)
 
 
 @pytest.fixture
-def synced_names(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of what was synced, in order."""
-    names: list[str] = []
-    real = recording_fsync._fsync
-
-    def note(path: Path) -> None:
-        real(path)
-        names.append(path.name)
-
-    monkeypatch.setattr(recording_fsync, "_fsync", note)
-    return names
+def recorder() -> FsyncRecorder:
+    return FsyncRecorder()
 
 
 @pytest.fixture
@@ -34,62 +42,55 @@ def takes(tmp_path: Path) -> Path:
     return folder
 
 
-def test_grown_file_is_synced_and_new_file_with_directory(takes: Path, synced_names: list[str]) -> None:
-    growing = RecordingFsync(takes)
-    growing.run_once()
-    assert synced_names == []
+def test_grown_file_is_synced_and_new_file_with_directory(takes: Path, recorder: FsyncRecorder) -> None:
+    recording_fsync = RecordingFsync(takes, fsync_path=recorder)
+    recording_fsync.run_once()
+    assert recorder.names == []
     (takes / "a.wav").write_bytes(b"1")
-    growing.run_once()
-    assert synced_names == ["a.wav", "takes"]
-    growing.run_once()
-    assert synced_names == ["a.wav", "takes"], "it has not grown"
+    recording_fsync.run_once()
+    assert recorder.names == ["a.wav", "takes"]
+    recording_fsync.run_once()
+    assert recorder.names == ["a.wav", "takes"], "the file has not grown"
     (takes / "a.wav").write_bytes(b"12")
-    growing.run_once()
-    assert synced_names == ["a.wav", "takes", "a.wav"]
+    recording_fsync.run_once()
+    assert recorder.names == ["a.wav", "takes", "a.wav"]
 
 
-def test_file_removed_during_fsync_is_no_error(
-    takes: Path, synced_names: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (takes / "a.wav").write_bytes(b"1")
-    (takes / "b.wav").write_bytes(b"1")
-    monkeypatch.setattr(os, "open", lambda *_: (_ for _ in ()).throw(FileNotFoundError))
-    RecordingFsync(takes).run_once()
+def test_file_removed_before_its_fsync_does_not_stop_the_others(takes: Path, recorder: FsyncRecorder) -> None:
+    names = {"a.wav", "b.wav", "c.wav"}
+    for name in names:
+        (takes / name).write_bytes(b"1")
+    removed: list[str] = []
+
+    def remove_the_next(path: Path) -> None:
+        """After the first sync, one of the other files disappears."""
+        recorder(path)
+        if not removed:
+            victim = min(names - {path.name})
+            (takes / victim).unlink()
+            removed.append(victim)
+
+    RecordingFsync(takes, fsync_path=remove_the_next).run_once()
+    assert sorted(recorder.names) == sorted({*names, "takes"} - set(removed))
 
 
-async def test_fsync_runs_repeatedly_off_loop_thread(
-    takes: Path, synced_names: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recording_fsync, "INTERVAL_S", 0.01)
-    threads: set[threading.Thread] = set()
-    real = RecordingFsync.run_once
-
-    def turn(self: RecordingFsync) -> None:
-        threads.add(threading.current_thread())
-        real(self)
-
-    monkeypatch.setattr(RecordingFsync, "run_once", turn)
-    task = asyncio.create_task(RecordingFsync(takes).run_forever())
+async def test_fsync_runs_repeatedly_off_loop_thread(takes: Path, recorder: FsyncRecorder) -> None:
+    task = asyncio.create_task(RecordingFsync(takes, interval_s=0.01, fsync_path=recorder).run_forever())
     for size in range(1, 4):
         (takes / "a.wav").write_bytes(bytes(size))
-        async with asyncio.timeout(5):
-            while synced_names.count("a.wav") < size:
-                await asyncio.sleep(0.005)
+        await recorder.wait_for("a.wav", size)
     task.cancel()
-    assert threading.main_thread() not in threads
+    assert threading.main_thread() not in recorder.threads
 
 
 async def test_failing_folder_is_logged_once_and_retried(
-    takes: Path, synced_names: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    takes: Path, recorder: FsyncRecorder, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(recording_fsync, "INTERVAL_S", 0.01)
     takes.rmdir()
-    task = asyncio.create_task(RecordingFsync(takes).run_forever())
+    task = asyncio.create_task(RecordingFsync(takes, interval_s=0.01, fsync_path=recorder).run_forever())
     await asyncio.sleep(0.1)
     takes.mkdir()
     (takes / "a.wav").write_bytes(b"1")
-    async with asyncio.timeout(5):
-        while "a.wav" not in synced_names:
-            await asyncio.sleep(0.005)
+    await recorder.wait_for("a.wav")
     task.cancel()
-    assert capfd.readouterr().out.count("takes.not_synced") == 1
+    assert capfd.readouterr().out.count("takes.fsync_failed") == 1

@@ -1,4 +1,4 @@
-"""Gone means gone: what is hidden, what is removed, when, and what stays."""
+"""Retention: what is hidden, what is removed, when, and what stays."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from ivr.audio import wav
 from ivr.errors import NotFound, PastRetention
 from ivr.mailbox.takes import TakeSource
 from ivr.mailbox.voicemail_settings import DAY_S
-from ivr.retention import consistency_check, worker
-from ivr.retention.rules import ROW_AGE_RULES
+from ivr.retention.consistency_check import DEFAULT_LIMITS, ConsistencyCheck, ScanLimits
+from ivr.retention.rules import ROW_AGE_RULES, RetentionSchedule
+from ivr.retention.worker import RetentionStorage, RetentionWorker
 from ivr.storage.records import (
     Caller,
     CallRecord,
@@ -35,20 +36,40 @@ from ivr.storage.sqlite import retention as statements
 from ivr.storage.sqlite.retention import SqliteRetention
 from tests.support.app_fixture import AppFixture
 
-NEXT_SWEEP_S = 3600
+INTERVAL_S = 3600
 
 
-async def run_retention(app: AppFixture) -> None:
-    while await app.container.retention_worker.run_once():
+def create_worker(app: AppFixture, *, batch_size: int = 100, limits: ScanLimits = DEFAULT_LIMITS) -> RetentionWorker:
+    container, store = app.container, SqliteRetention(app.container.database, app.clock)
+    return RetentionWorker(
+        storage=RetentionStorage(retention=store, messages=container.messages, recordings=container.recordings),
+        directory=container.directory,
+        consistency_check=ConsistencyCheck(
+            store=store,
+            directory=container.directory,
+            recordings=container.recordings,
+            settings=app.settings.retention,
+            clock=app.clock,
+            limits=limits,
+        ),
+        schedule=RetentionSchedule(app.settings.retention, app.settings.voicemail, app.clock),
+        batch_size=batch_size,
+    )
+
+
+async def run_retention(app: AppFixture, worker: RetentionWorker | None = None) -> None:
+    """Run until nothing more is due."""
+    worker = worker or app.container.retention_worker
+    while await worker.run_once():
         pass
 
 
 async def advance_days(app: AppFixture, days: float) -> None:
-    """The service sweeps every day, and once more an hour later."""
+    """Run the retention worker once a day, and once more an hour later."""
     for _ in range(int(days)):
         app.clock.advance(s=DAY_S)
         await run_retention(app)
-    app.clock.advance(s=(days - int(days)) * DAY_S + NEXT_SWEEP_S)
+    app.clock.advance(s=(days - int(days)) * DAY_S + INTERVAL_S)
     await run_retention(app)
 
 
@@ -65,16 +86,16 @@ async def test_expired_message_is_hidden_in_unused_boxes(app: AppFixture) -> Non
     box = await app.create_box()
     message = await app.create_message(box, age_s=0)
     await advance_days(app, 93)
-    assert await app.container.messages.counts(box.id) == FolderCounts(new=1), "the hour of slack is not over"
+    assert await app.container.messages.counts(box.id) == FolderCounts(new=1), "the hour of grace is not over"
     app.clock.advance(s=3600)
     await run_retention(app)
     assert await app.container.messages.counts(box.id) == FolderCounts()
     with pytest.raises(PastRetention):
         await app.container.messages.get(box.id, message.id, 0)
-    assert audio_path(app, message).exists(), "hidden, and not removed yet"
+    assert audio_path(app, message).exists(), "hidden, but not removed yet"
 
 
-async def test_an_account_has_its_own_retention(app: AppFixture) -> None:
+async def test_retention_setting_of_account_overrides_system(app: AppFixture) -> None:
     account = app.account.model_copy(update={"settings": {"message_retention_duration": 10}})
     app.account = await app.container.directory.update_account(account)
     box = await app.create_box()
@@ -94,7 +115,7 @@ async def test_message_is_purged_thirty_days_after_retention(app: AppFixture) ->
         await app.container.messages.get(box.id, message.id, 0)
 
 
-async def test_deleted_messages_go_after_thirty_days_and_seven_more(app: AppFixture) -> None:
+async def test_deleted_message_is_purged_after_thirty_days_and_seven_more(app: AppFixture) -> None:
     box = await app.create_box()
     message = await app.create_message(box)
     await advance_days(app, 5)
@@ -115,23 +136,23 @@ async def test_tombstone_holds_no_personal_data(app: AppFixture) -> None:
     await app.container.messages.soft_delete(box.id, [message.id])
     await app.container.database.write(lambda c: c.execute("UPDATE messages SET transcription = 'dear Bob'").rowcount)
     await advance_days(app, 8)
-    [stone] = await tombstones(app)
-    assert (stone["id"], stone["box_id"], stone["account_id"], stone["kind"]) == (
+    [tombstone] = await tombstones(app)
+    assert (tombstone["id"], tombstone["box_id"], tombstone["account_id"], tombstone["kind"]) == (
         message.id,
         box.id,
         app.account.id,
         "message",
     )
-    assert stone["created_at"]
-    assert stone["purged_at"]
-    asked = await app.container.database.read(
+    assert tombstone["created_at"]
+    assert tombstone["purged_at"]
+    outbox_rows = await app.container.database.read(
         lambda c: c.execute("SELECT count(*) FROM outbox WHERE message_id IS NOT NULL").fetchone()[0]
     )
-    assert asked == 0
+    assert outbox_rows == 0
 
 
 async def test_purged_data_is_erased_from_database_file(app: AppFixture) -> None:
-    """SQLite would leave what is deleted lying in the file until something else needs the place."""
+    """Without secure_delete, SQLite leaves deleted content in the file until the page is reused."""
     box = await app.create_box()
     message = await app.create_message(box, caller="5550123")
     await app.container.database.write(lambda c: c.execute("UPDATE messages SET transcription = 'dear Bob'").rowcount)
@@ -147,16 +168,15 @@ async def test_purged_data_is_erased_from_database_file(app: AppFixture) -> None
     assert b"5550123" not in file.read_bytes()
 
 
-async def test_write_waits_for_one_batch_not_whole_sweep(app: AppFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "BATCH_SIZE", 5)
+async def test_write_waits_for_one_batch_not_whole_retention_run(app: AppFixture) -> None:
     box = await app.create_box()
     messages = [await app.create_message(box, s=0.1) for _ in range(30)]
     await app.container.messages.soft_delete(box.id, [message.id for message in messages[1:]])
     app.clock.advance(s=8 * DAY_S)
-    sweeping = asyncio.create_task(run_retention(app))
+    retention = asyncio.create_task(run_retention(app, create_worker(app, batch_size=5)))
     await app.container.messages.move_to_folder(box.id, messages[0].id, Folder.SAVED, ChangeReason.DTMF)
-    assert any(audio_path(app, message).exists() for message in messages[1:]), "there was much left to do"
-    await sweeping
+    assert any(audio_path(app, message).exists() for message in messages[1:]), "most batches are still to come"
+    await retention
 
 
 async def test_all_renditions_are_purged(app: AppFixture) -> None:
@@ -172,7 +192,7 @@ async def test_all_renditions_are_purged(app: AppFixture) -> None:
     assert [path for path in (audio_path(app, copy), cached, intro) if path.exists()] == []
 
 
-async def test_a_forwarded_message_keeps_its_audio_when_the_original_goes(app: AppFixture) -> None:
+async def test_copy_keeps_its_audio_when_the_original_is_purged(app: AppFixture) -> None:
     mine, bobs = await app.create_box("1000"), await app.create_box("1001")
     original = await app.create_message(mine)
     [copy] = await app.container.delivery.copy(original, [bobs])
@@ -199,10 +219,10 @@ async def test_crash_between_row_and_file_removal_is_repaired(app: AppFixture, m
     monkeypatch.undo()
     await run_retention(app)
     assert not audio_path(app, message).exists()
-    assert [stone["pending_unlinks"] for stone in await tombstones(app)] == [None]
+    assert [tombstone["pending_unlinks"] for tombstone in await tombstones(app)] == [None]
 
 
-async def test_a_box_goes_with_its_messages_greetings_and_pin(app: AppFixture) -> None:
+async def test_deleted_box_is_purged_with_its_messages_greetings_and_pin(app: AppFixture) -> None:
     box, other = await app.create_box("1000", owner=app.alice), await app.create_box("1001")
     message, kept = await app.create_message(box), await app.create_message(other)
     greeting = await insert_greeting(app, box.id, MediaKind.UNAVAILABLE)
@@ -216,7 +236,7 @@ async def test_a_box_goes_with_its_messages_greetings_and_pin(app: AppFixture) -
     media = partial(app.container.recordings.media_path, box.account_id)
     assert not audio_path(app, message).exists()
     assert not media(greeting.id).exists()
-    assert media(name.id).exists(), "it is alice's name, in every box that she has"
+    assert media(name.id).exists(), "the name belongs to the user, not to the box"
     assert audio_path(app, kept).exists()
     rows = await app.container.database.read(
         lambda c: [c.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("boxes", "secrets", "media")]
@@ -226,7 +246,7 @@ async def test_a_box_goes_with_its_messages_greetings_and_pin(app: AppFixture) -
 
 async def insert_greeting(app: AppFixture, box_id: str, kind: MediaKind, age_s: int = 0) -> StoredMedia:
     media = StoredMedia(
-        id=app.container.delivery._ids.new_document_id(),
+        id=app.container.ids.new_document_id(),
         account_id=app.account.id,
         box_id=box_id,
         kind=kind,
@@ -235,11 +255,11 @@ async def insert_greeting(app: AppFixture, box_id: str, kind: MediaKind, age_s: 
         created_at=int(app.clock.now()) - age_s,
     )
     app.container.recordings.write(wav.silence(100), app.container.recordings.media_path(app.account.id, media.id))
-    await app.container.voicemail_services.greetings._store.add(media)
+    await app.container.media.add(media)
     return media
 
 
-async def test_a_greeting_that_was_replaced_goes_and_the_one_in_use_stays(app: AppFixture) -> None:
+async def test_replaced_greeting_is_purged_and_active_one_stays(app: AppFixture) -> None:
     box = await app.create_box()
     old, new = [await insert_greeting(app, box.id, MediaKind.UNAVAILABLE) for _ in range(2)]
     other = await app.create_box("1001", greeting_media_id=new.id)
@@ -251,7 +271,7 @@ async def test_a_greeting_that_was_replaced_goes_and_the_one_in_use_stays(app: A
     assert app.container.recordings.media_path(app.account.id, new.id).exists()
 
 
-async def test_a_greeting_that_its_owner_never_decided_about_goes_after_a_month(app: AppFixture) -> None:
+async def test_greeting_without_decision_of_its_owner_is_purged_after_a_month(app: AppFixture) -> None:
     box = await app.create_box()
     takes = app.container.voicemail_services.takes
     source = TakeSource("PJSIP/alice-1", "call.1", Caller())
@@ -265,37 +285,37 @@ async def test_a_greeting_that_its_owner_never_decided_about_goes_after_a_month(
     assert not Path(waiting.path).exists()
 
 
-async def test_records_of_calls_and_wrong_pins_are_forgotten(app: AppFixture) -> None:
+async def test_call_records_and_auth_attempts_are_removed_after_thirty_days(app: AppFixture) -> None:
     box = await app.create_box(owner=app.alice)
     await app.run_call(number="1000")
     call = CallRecord("PJSIP/x-1", "5550100", "check", "DONE", int(app.clock.now()), 0, None, None, [])
     await app.container.call_store.finish(call)
     await advance_days(app, 29)
-    question = "SELECT (SELECT count(*) FROM calls), (SELECT count(*) FROM auth_attempts)"
-    assert tuple(await app.container.database.read(lambda c: c.execute(question).fetchone())) == (2, 2)
+    query = "SELECT (SELECT count(*) FROM calls), (SELECT count(*) FROM auth_attempts)"
+    assert tuple(await app.container.database.read(lambda c: c.execute(query).fetchone())) == (2, 2)
     await advance_days(app, 1)
-    assert tuple(await app.container.database.read(lambda c: c.execute(question).fetchone())) == (0, 0)
+    assert tuple(await app.container.database.read(lambda c: c.execute(query).fetchone())) == (0, 0)
     assert box
 
 
-async def test_large_backlog_is_purged_over_several_runs(app: AppFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "BATCH_SIZE", 10)
+async def test_large_backlog_is_purged_over_several_runs(app: AppFixture) -> None:
+    worker = create_worker(app, batch_size=10)
     box = await app.create_box()
     messages = [await app.create_message(box, s=0.1) for _ in range(25)]
     await app.container.messages.soft_delete(box.id, [message.id for message in messages])
     app.clock.advance(s=8 * DAY_S)
     left = []
-    while await app.container.retention_worker.run_once():
+    while await worker.run_once():
         left.append(sum(audio_path(app, message).exists() for message in messages))
     assert left[:2] == [15, 5]
     assert not any(audio_path(app, message).exists() for message in messages)
 
 
-# -- bringing back --------------------------------------------------------------
+# -- undelete --------------------------------------------------------------
 
 
 @pytest.mark.parametrize("folder", ["new", "saved", "deleted"])
-async def test_a_soft_deleted_message_can_be_brought_back(app: AppFixture, folder: str) -> None:
+async def test_soft_deleted_message_is_undeleted_to_its_folder(app: AppFixture, folder: str) -> None:
     box = await app.create_box()
     message = await app.create_message(box, folder="saved")
     await app.container.messages.move_to_folder(box.id, message.id, Folder(folder), ChangeReason.DTMF)
@@ -306,7 +326,7 @@ async def test_a_soft_deleted_message_can_be_brought_back(app: AppFixture, folde
     assert await app.container.messages.used_bytes(box.id) == message.bytes
     assert [m.id for m in await app.messages(box)] == [message.id]
     await advance_days(app, 20)
-    assert audio_path(app, message).exists(), "it is a message like any other again"
+    assert audio_path(app, message).exists(), "the undeleted message is not purged"
 
 
 async def test_undelete_after_deadline_raises(app: AppFixture) -> None:
@@ -329,12 +349,12 @@ async def test_expired_message_is_not_undeleted(app: AppFixture) -> None:
         await app.container.messages.undelete(box.id, message.id, ChangeReason.API_REQUEST)
 
 
-# -- files that belong to nothing --------------------------------------------------------------
+# -- files without a row --------------------------------------------------------------
 
 
 @pytest.fixture
 def app_on_current_date(app: AppFixture) -> AppFixture:
-    """Files are as old as they are: their age is counted on the true calendar."""
+    """The age of a file is its real ctime, so the clock of the app begins with the real time."""
     app.clock._now = time.time()
     return app
 
@@ -346,7 +366,7 @@ async def test_orphan_files_are_removed_after_a_week(app_on_current_date: AppFix
     hidden = await app.create_message(box)
     await app.container.messages.soft_delete(box.id, [hidden.id])
     vm = audio_path(app, message).parent
-    strays = [
+    orphans = [
         vm / f"202601-{'1' * 32}.wav",
         vm / f".{message.id}.wav.part",
         folder / app.account.id / "media" / f"{'2' * 32}.wav",
@@ -354,40 +374,40 @@ async def test_orphan_files_are_removed_after_a_week(app_on_current_date: AppFix
     ]
     others = [vm / "notes-of-the-administrator.txt", folder / "takes" / "fallback-demo-1000-2001-1-1.wav"]
     (folder / app.account.id / "media").mkdir()
-    for path in [*strays, *others]:
+    for path in [*orphans, *others]:
         path.write_bytes(wav.header(0))
     app.clock.advance(s=6 * DAY_S)
     await run_retention(app)
-    assert all(path.exists() for path in strays), "a day less than a week: not yet"
-    app.clock.advance(s=1 * DAY_S + NEXT_SWEEP_S)
+    assert all(path.exists() for path in orphans), "not yet after six days"
+    app.clock.advance(s=1 * DAY_S + INTERVAL_S)
     found = await app.container.consistency_check.orphans()
-    assert sorted(found) == sorted(strays)
+    assert sorted(found) == sorted(orphans)
     await run_retention(app)
-    assert [path for path in strays if path.exists()] == []
+    assert [path for path in orphans if path.exists()] == []
     assert [path for path in [*others, audio_path(app, message)] if not path.exists()] == []
 
 
 async def test_restored_database_backup_does_not_delete_audio(
-    app_on_current_date: AppFixture, monkeypatch: pytest.MonkeyPatch
+    app_on_current_date: AppFixture,
 ) -> None:
-    """Many files without rows: it is the rows that are missing."""
-    monkeypatch.setattr(consistency_check, "MAX_ORPHANS", 3)
+    """With many files without rows, the rows are missing: no file is removed."""
     app = app_on_current_date
+    worker = create_worker(app, limits=ScanLimits(max_orphans=3))
     box = await app.create_box()
     kept = await app.create_message(box)
-    strays = [audio_path(app, kept).with_name(f"202601-{n:032}.wav") for n in range(4)]
-    for path in strays:
+    orphans = [audio_path(app, kept).with_name(f"202601-{n:032}.wav") for n in range(4)]
+    for path in orphans:
         path.write_bytes(wav.header(0))
     app.clock.advance(s=8 * DAY_S)
     structlog.reset_defaults()
     with capture_logs() as logs:
-        await run_retention(app)
-    assert all(path.exists() for path in strays)
-    assert [entry["removed"] for entry in logs if entry["event"] == "sweep.many_strays"] == [0]
-    strays[0].unlink()
+        await run_retention(app, worker)
+    assert all(path.exists() for path in orphans)
+    assert [entry["removed"] for entry in logs if entry["event"] == "retention.too_many_orphans"] == [0]
+    orphans[0].unlink()
     app.clock.advance(s=DAY_S)
-    await run_retention(app)
-    assert [path for path in strays if path.exists()] == []
+    await run_retention(app, worker)
+    assert [path for path in orphans if path.exists()] == []
 
 
 async def test_message_without_audio_is_logged_and_kept(app: AppFixture) -> None:
@@ -397,34 +417,34 @@ async def test_message_without_audio_is_logged_and_kept(app: AppFixture) -> None
     structlog.reset_defaults()
     with capture_logs() as logs:
         await run_retention(app)
-    [told] = [entry for entry in logs if entry["event"] == "sweep.audio_missing"]
-    assert (told["message"], told["file"]) == (message.id, str(audio_path(app, message)))
+    [logged] = [entry for entry in logs if entry["event"] == "retention.audio_missing"]
+    assert (logged["message"], logged["file"]) == (message.id, str(audio_path(app, message)))
     assert {m.id for m in await app.messages(box)} == {message.id, whole.id}
 
 
-# -- how it reads --------------------------------------------------------------
+# -- query plans --------------------------------------------------------------
 
 
 async def test_retention_queries_use_indexes(app: AppFixture) -> None:
-    """Each runs along an index in the order it wants: no scan of a table, no sorting."""
+    """Each query reads an index in its order: no table scan, no sorting."""
     seen: list[str] = []
     box = await app.create_box()
     await app.create_message(box)
 
-    def watched(connection: sqlite3.Connection) -> None:
+    def trace(connection: sqlite3.Connection) -> None:
         connection.set_trace_callback(seen.append)
 
     store = SqliteRetention(app.container.database, app.clock)
-    await app.container.database.write(watched)
-    for _ in range(8):  # whichever reader answers
-        await app.container.database.read(watched)
+    await app.container.database.write(trace)
+    for _ in range(8):  # Any of the reader connections may answer.
+        await app.container.database.read(trace)
         for rule in ROW_AGE_RULES:
             await store.find_due(rule, 1, 10)
         await store.messages_past_retention(app.account.id, 1, 10)
         await store.pending_unlinks(10, replaced_before=1)
         await store.stored_audio("", 10)
-        for shelf in MediaDirectory:
-            await store.existing_ids(shelf, {"x"})
+        for directory in MediaDirectory:
+            await store.existing_ids(directory, {"x"})
         await app.container.messages.list_soft_deleted(box.id, 10)
     await app.container.boxes.delete(box)
     app.clock.advance(s=40 * DAY_S)
@@ -434,7 +454,7 @@ async def test_retention_queries_use_indexes(app: AppFixture) -> None:
     assert len(found) > 25
     for statement in found:
         plan = await app.container.database.read(partial(query_plan, statement))
-        # A look at the whole index of what is due is none of the table; its rows are what the limit bounds.
+        # A scan of a partial index of due rows is no table scan; the limit bounds its rows.
         assert all(step.startswith("SEARCH") or "tombstones_pending_unlink" in step for step in plan), (
             f"{plan}: {statement}"
         )

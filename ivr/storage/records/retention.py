@@ -16,9 +16,9 @@ class RetentionRule(StrEnum):
     EXPIRED = "message long past retention: removed"
     BOX = "box deleted: removed"
     MEDIA = "greeting or name replaced: removed"
-    AWAITING_OWNER = "recording that its owner never decided about: removed"
+    AWAITING_OWNER = "recording without a decision of its owner: removed"
     CALL_RECORD = "record of a call: removed"
-    AUTH_ATTEMPTS = "wrong PINs: forgotten"
+    AUTH_ATTEMPTS = "failed PIN and login attempts: removed"
 
 
 @dataclass(frozen=True, slots=True)
