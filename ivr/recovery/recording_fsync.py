@@ -9,13 +9,21 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
 
-from ivr.storage.audio_folder import fsync
-
 log = structlog.get_logger()
+
+
+def fsync(path: Path) -> None:
+    """Sync a file or a folder to the disk. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 class RecordingFsync:
@@ -55,7 +63,5 @@ class RecordingFsync:
         self._synced_sizes = sizes
 
     def _fsync_if_present(self, path: Path) -> None:
-        try:
+        with suppress(FileNotFoundError):  # The take has been delivered or discarded since the scan.
             self._fsync_path(path)
-        except FileNotFoundError:
-            pass  # The take has been delivered or discarded since the scan.

@@ -19,7 +19,7 @@ from ivr.storage.records import RetentionRule
 Days = Annotated[int, Field(ge=1, le=36_500)]
 
 REPLACED_AUDIO_GRACE_S = 3600
-"""Seconds before the files of replaced audio are removed. No call and no download that still plays them takes longer."""
+"""Seconds before the files of replaced audio are removed. No call and no download plays them for longer."""
 
 
 class RetentionSettings(BaseModel):

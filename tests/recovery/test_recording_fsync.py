@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ivr.recovery.recording_fsync import RecordingFsync
-from ivr.storage.audio_folder import fsync
+from ivr.recovery.recording_fsync import RecordingFsync, fsync
 
 
 class FsyncRecorder:
