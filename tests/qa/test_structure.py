@@ -28,11 +28,13 @@ UNSPLIT_CONSTRUCTORS = {"Uploads", "RecordingRecovery", "RetentionWorker"}
 
 SHARED_MODULE_NAMES = {
     "__init__": "packages",
+    "audio": "store protocol, routes",
     "boxes": "rules, store protocol, statements, routes, command",
     "call": "a call, over each transport",
     "calls": "protocol, statements, routes, command",
     "client": "the side that connects: AMI, ARI",
     "connection": "one connection: FastAGI, ARI",
+    "data_folder": "the folder, and the doctor's check of it",
     "demo": "command, and what it is built from",
     "directory": "rules, store protocol, statements",
     "doctor": "command, and the list of checks",
