@@ -1,19 +1,22 @@
-# make run: try it on this machine.   make test: pass all the tests.   make asterisk: a real Asterisk for a softphone.
+# make run: try it on this machine.   make asterisk: a real Asterisk for a softphone.
+# make check: lint, types and the tests of what has changed.   make test: all tests (tests/README.md).
 # make soak: 2,000 short calls over each transport and 100,000 peers that are not Asterisk (CALLS=50 make soak), as root.
 # make faults: 200 crashes in the middle of calls (RUNS=20 IVR_SEED=4711 make faults), as root on Debian.
 
-# The system's Python where it will do: tests on a real Asterisk run the service as another user, who must be able to
-# run it too.
+# The system's Python if it is new enough: on a real Asterisk another user runs the service and needs it too.
 PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
-# What pip says is shown only where it fails.
+# The output of pip is shown only if it fails.
 PIP = .venv/bin/pip --disable-pip-version-check
 QUIETLY = > .venv/pip.log 2>&1 || { cat .venv/pip.log >&2; exit 1; }
 
-.PHONY: run test asterisk faults lint sounds bench soak mutate clean
+.PHONY: run check test asterisk faults lint sounds bench soak mutate clean
 
 run: .venv/.installed
 	@.venv/bin/ivr demo $(ARGS)
+
+check:
+	tests/check $(BASE)
 
 test:
 	tests/run
@@ -39,7 +42,7 @@ bench: .venv/.installed-for-tests
 	.venv/bin/python -m bench.transports
 
 soak: .venv/.installed-for-tests
-	.venv/bin/python -m tests.soak.calls --calls $(or $(CALLS),2000)
+	.venv/bin/python -m tests.soak.call_soak --calls $(or $(CALLS),2000)
 	.venv/bin/python -m tests.soak $(ARGS)
 
 mutate: .venv/.installed-for-tests
