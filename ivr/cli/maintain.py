@@ -1,4 +1,4 @@
-"""`ivr tend`: what a running service does by itself, once; for cron, where none runs."""
+"""`ivr maintain`: what a running service does by itself, once; for cron, where none runs."""
 
 from __future__ import annotations
 
