@@ -122,7 +122,7 @@ class MessageStore(Protocol):
         """Insert one copy and soft-delete the original; otherwise like `copy_to_boxes`."""
 
     async def undelete(self, box_id: str, message_id: str, reason: ChangeReason) -> Message:
-        """Undo a soft delete, or restore from `deleted`. Raises `BoxFull`; `NotFound`, with a hint if it is too late."""
+        """Undo a soft delete, or restore from `deleted`. Raises `BoxFull`; `NotFound`, with a hint if too late."""
 
     async def list_soft_deleted(self, box_id: str, limit: int) -> list[Message]:
         """Return the messages that `undelete` can restore, last deleted first."""

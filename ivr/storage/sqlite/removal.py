@@ -161,8 +161,9 @@ def _insert_tombstone(
 ) -> None:
     files = list(stems)
     connection.execute(
-        "INSERT OR REPLACE INTO tombstones "
-        " (id, account_id, box_id, kind, created_at, purged_at, reason, pending_unlinks) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO tombstones"
+        " (id, account_id, box_id, kind, created_at, purged_at, reason, pending_unlinks)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             row["id"],
             row["account_id"],

@@ -14,7 +14,8 @@ from ivr.storage.sqlite.database import Database
 
 DUE_QUERIES = {
     RetentionRule.DELETED: "SELECT *, folder_changed_at AS since FROM messages"
-    " WHERE folder = 'deleted' AND folder_changed_at < :before AND deleted_at IS NULL AND expired_at IS NULL ORDER BY folder_changed_at LIMIT :limit",
+    " WHERE folder = 'deleted' AND folder_changed_at < :before"
+    " AND deleted_at IS NULL AND expired_at IS NULL ORDER BY folder_changed_at LIMIT :limit",
     RetentionRule.SOFT_DELETED: "SELECT *, deleted_at AS since FROM messages WHERE deleted_at IS NOT NULL"
     " AND deleted_at < :before ORDER BY deleted_at LIMIT :limit",
     RetentionRule.EXPIRED: "SELECT *, expired_at AS since FROM messages WHERE expired_at IS NOT NULL"
