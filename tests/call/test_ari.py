@@ -161,6 +161,19 @@ async def test_message_interrupted_by_hangup_does_not_count_as_heard(ari_pbx: Ar
     assert await ari_pbx.app.folder_of(message) == "new"
 
 
+@pytest.mark.parametrize("key, folder", [("7", "deleted"), ("1", "saved")])
+async def test_key_is_acted_on_if_hangup_follows_at_once(ari_pbx: AriPbx, key: str, folder: str) -> None:
+    """As over FastAGI: the key was pressed first."""
+    message = await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice), s=30)
+    call = ari_pbx.start_call("number=1000")
+    await call.wait_for_playback("(recording)")
+    call.press(key)
+    call.hang_up()
+    await call.wait_until_over()
+    assert (await ari_pbx.call_record())["status"] == "HANGUP"
+    assert await ari_pbx.app.folder_of(message) == folder
+
+
 async def test_message_left_by_hangup_is_saved(ari_pbx: AriPbx) -> None:
     box = await ari_pbx.app.create_box("1001", owner=ari_pbx.app.bob)
     ari_pbx.asterisk.recorded_ms = 2000

@@ -124,10 +124,10 @@ class AriCall(Call):
             waiting = await self._player.play(sound.path, keys, start_ms, within_s)
         except TimeoutError:
             raise CallFailed(f"no end of {sound.path} within {within_s:g} s") from None
-        self._raise_if_ended()
-        if waiting.key:
+        if waiting.key:  # Also if the caller hung up right behind it: the next request raises `HungUp`.
             position_ms = start_ms + min(waiting.elapsed_ms, left_ms)
             return PlayResult(waiting.key, position_ms, typed_ahead=waiting.started_ms is None)
+        self._raise_if_ended()
         if waiting.ended_too_early(left_ms):
             await self._channel.require_in_stasis()
             raise UnplayableSound(f"Asterisk cannot play {sound.path}: is it there, and may Asterisk's user read it?")

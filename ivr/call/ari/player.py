@@ -19,7 +19,7 @@ from ivr.call.ari import protocol
 from ivr.call.ari.channel import Channel
 from ivr.call.ari.playback_wait import PlaybackWaiter
 from ivr.call.ari.protocol import Event
-from ivr.errors import ConnectionLost
+from ivr.errors import ConnectionLost, HungUp
 
 STOP_TIMEOUT_S = 1.0
 """How long Asterisk may take to end a sound."""
@@ -101,10 +101,10 @@ class Player:
 
     async def _stop(self, waiter: PlaybackWaiter) -> None:
         """Silence instead of a sound, which stood where it was when Asterisk ended it: a little behind the key."""
-        await self.play_silence()
-        await self._channel.stop_playback(waiter.playback_id)
-        if waiter.started_ms is not None:
-            with suppress(TimeoutError):
+        with suppress(HungUp, TimeoutError):
+            await self.play_silence()
+            await self._channel.stop_playback(waiter.playback_id)
+            if waiter.started_ms is not None:
                 async with asyncio.timeout(STOP_TIMEOUT_S):
                     await waiter.stopped
         self._stopping = None
