@@ -59,7 +59,7 @@ class FastAgiConnection(asyncio.Protocol):
         self._in_usage = False
         self._idle_command = b""
         self._idle_listening = False
-        self._idle_listen_timer: asyncio.TimerHandle | None = None
+        self._idle_listen_timer: asyncio.Handle | None = None
         self._idle_listen_end: asyncio.Future[None] | None = None
         self._pending_reply: asyncio.Future[Reply] | None = None
         self._is_recording = False
@@ -180,8 +180,10 @@ class FastAgiConnection(asyncio.Protocol):
     def _schedule_idle_listen(self) -> None:
         """Listen unless a command follows. The task that has just got its answer runs first and may know one."""
         loop = asyncio.get_running_loop()
-        after_s = 0 if self._is_loop_lagging() else IDLE_LISTEN_DELAY_S
-        self._idle_listen_timer = loop.call_later(after_s, self._start_idle_listen)
+        if self._is_loop_lagging():  # In the next turn, before the input of other calls and their timers.
+            self._idle_listen_timer = loop.call_soon(self._start_idle_listen)
+        else:
+            self._idle_listen_timer = loop.call_later(IDLE_LISTEN_DELAY_S, self._start_idle_listen)
 
     def _start_idle_listen(self) -> None:
         if (
