@@ -1,1 +1,1 @@
-"""The edge to one phone call: the port that menus speak to, and the transports behind it."""
+"""One phone call: the interface that menus use, and the transports that implement it."""

@@ -1,6 +1,6 @@
-"""The options of app_voicemail's VoiceMail(), read as arguments of ours (docs/dialplan.md).
+"""Options of app_voicemail's VoiceMail(), translated to dialplan arguments (docs/dialplan.md).
 
-A site that comes from app_voicemail keeps the option letters of its lines: `u`, `bs`, `ud(menu)g(6)`.
+A site that comes from app_voicemail keeps the option letters of its dialplan: `u`, `bs`, `ud(menu)g(6)`.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ FLAG_OPTIONS: dict[str, tuple[str, str]] = {
     "U": ("urgent", "true"),
     "P": ("urgent", "true"),
 }
-"""Letters that stand alone, and the argument each is. `P` marks what `U` marks: there is one kind of importance."""
+"""Letters without a value, and the argument and value of each. `P` and `U` both mark a message urgent."""
 
 VALUE_OPTIONS: dict[str, tuple[str, str]] = {
     "d": ("digits_context", "exit"),
     "g": ("gain_db", "0"),
     "t": ("beep", "none"),
 }
-"""Letters with a value in parentheses, the argument each is, and what it says without one."""
+"""Letters with a value in parentheses, the argument of each, and its value without parentheses."""
 
 
 def parse_options(options: str) -> tuple[list[str], list[str]]:
-    """The arguments ("name=value") that `options` stand for, and the letters that stand for none.
+    """Return the arguments ("name=value") that `options` stand for, and the unsupported options.
 
-    Without `u` and `b` no greeting is heard, as in app_voicemail; `b` wins over `u`.
+    Without `u` and `b` no greeting is played, as in app_voicemail; `b` takes precedence over `u`.
     """
     found: dict[str, str] = {"greeting": "none"}
     unknown: list[str] = []
@@ -41,13 +41,13 @@ def parse_options(options: str) -> tuple[list[str], list[str]]:
         end = option.end()
         letter, value = option["letter"], option["value"]
         if letter in VALUE_OPTIONS:
-            name, bare = VALUE_OPTIONS[letter]
-            found[name] = value or bare
+            name, default = VALUE_OPTIONS[letter]
+            found[name] = value or default
         elif letter not in FLAG_OPTIONS or value is not None:
             unknown.append(option[0])
         elif found.get(FLAG_OPTIONS[letter][0]) != "busy":
-            name, said = FLAG_OPTIONS[letter]
-            found[name] = said
+            name, flag_value = FLAG_OPTIONS[letter]
+            found[name] = flag_value
     unknown += _unsupported(options[end:])
     return [f"{name}={value}" for name, value in found.items()], unknown
 

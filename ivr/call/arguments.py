@@ -1,7 +1,7 @@
-"""The dialplan contract: what stands behind `agi://HOST/check` and `/leave` (docs/dialplan.md).
+"""Dialplan arguments: the words that follow `agi://HOST/check` and `/leave` (docs/dialplan.md).
 
-One parser for every transport. Each argument is `name=value`; the names are those of Kazoo's voicemail action
-(kazoo-behaviour §1.1) plus some of ours, most of them what app_voicemail's options say.
+One parser for every transport. Each argument is `name=value`. The names are those of Kazoo's voicemail action, and some
+of our own, most of them for the options of app_voicemail.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
 
 
 class GreetingChoice(StrEnum):
-    """Which greeting the caller is to hear."""
+    """The generic greeting that the caller hears."""
 
     UNAVAILABLE = "unavailable"
     BUSY = "busy"
@@ -28,16 +28,16 @@ class GreetingChoice(StrEnum):
 
 
 class InstructionsChoice(StrEnum):
-    """Whether "leave your message after the tone" is left out; the values are those of `skip_instructions`."""
+    """Whether "leave your message after the tone" is skipped; the values are those of `skip_instructions`."""
 
     PLAY = "false"
     SKIP = "true"
     SKIP_IF_GREETING_RECORDED = "greeted"
-    """Where the owner has recorded a greeting."""
+    """Skip if the owner has recorded a greeting."""
 
 
 class Action(StrEnum):
-    """What the call came for; Kazoo's names for the two are accepted as well (kazoo-behaviour §1.1)."""
+    """What the caller wants: listen or leave a message. Kazoo's names of the two are accepted too."""
 
     CHECK = "check"
     LEAVE = "leave"
@@ -48,7 +48,7 @@ ACTIONS_BY_PATH = {"check": Action.CHECK, "leave": Action.LEAVE, "compose": Acti
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A box of a list. An empty `account` is the call's."""
+    """A box of a list of recipients. An empty `account` means that of the call."""
 
     number: str
     account: str = ""
@@ -56,63 +56,63 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The arguments of one call, checked."""
+    """The parsed arguments of one call."""
 
     action: Action | None = Action.LEAVE
-    """None: an action we do not have; the call passes us by."""
+    """None for an unknown action: the call is returned to the dialplan unanswered."""
     account: str = ""
-    """Id, name or realm of the account; empty: that of the calling device's user."""
+    """Id, name or realm of the account. Empty: the account of the calling device's user."""
     id: str = ""
     """Id of the box."""
     var: str = ""
-    """Name of a channel variable that holds the id of the box; read before `id`."""
+    """Name of a channel variable that holds the id of the box; takes precedence over `id`."""
     number: str = ""
-    """Number of the box, as captured by the dialplan's pattern. In the dialplan it may name an account behind `@`,
-    and further boxes behind `&`, which are `copies` here."""
+    """Number of the box, as captured by a dialplan pattern. The dialplan may append an account behind `@`, and further
+    boxes behind `&`, which become `copies`."""
     copies: tuple[Recipient, ...] = ()
-    """Boxes that get a copy of the message."""
+    """Boxes that receive a copy of the message."""
     language: str = ""
-    """Language of the prompts; empty: the owner's, else the account's."""
+    """Language of the prompts. Empty: the owner's, else the account's."""
     reason: str = ""
-    """Why the call came here: "noanswer", "busy", "unavailable", "ringgroup", …; empty: it was dialled directly."""
+    """Why the call came: "noanswer", "busy", "unavailable", "ringgroup", … Empty: the number was dialled directly."""
     interdigit_timeout: int | None = None
-    """ms; a box's own setting wins."""
+    """Milliseconds. The setting of the box takes precedence."""
     max_message_length: int | None = None
-    """s; wins over the box and the system."""
+    """Seconds. Takes precedence over box and system."""
     single_mailbox_login: bool = False
     """An owner of exactly one box need not name it."""
     callerid_match_login: bool = False
     """An owner's box whose number is the caller-id number need not be named."""
     skip_module: bool = False
-    """Do nothing at all."""
+    """Return the call to the dialplan at once."""
     options: str | None = None
-    """Options of VoiceMail(); None where the call did not come by a line that was one."""
+    """Options of VoiceMail(). None if the call did not come through [ivr-voicemail]."""
     greeting: GreetingChoice = GreetingChoice.UNAVAILABLE
     skip_instructions: InstructionsChoice = InstructionsChoice.PLAY
     urgent: bool = False
-    """The message is marked urgent."""
+    """Mark the message urgent."""
     early_media: bool = False
-    """Greet without answering; answer only to record."""
+    """Play the greeting before answering; answer only to record."""
     gain_db: float = 0.0
-    """How much louder the caller is recorded."""
+    """Decibels by which the caller's voice is amplified."""
     beep: str = ""
-    """Name of a sound of Asterisk's to play instead of our beep; "none": nothing."""
+    """Name of an Asterisk sound to play instead of the beep; "none" plays none."""
     exit_context: str = ""
-    """0 and * lead to the extensions o and a of this context, where it has them."""
+    """Context whose extensions o and a are reached by 0 and *, if they exist."""
     digits_context: str = ""
-    """Any digit that is an extension of this context leads there; "exit": of `exit_context`."""
+    """Context whose one-digit extensions are reached by their digit; "exit" means `exit_context`."""
     watchdog: int | None = None
-    """s without a sign of life after which the dialplan takes the call back (TIMEOUT(absolute))."""
+    """Seconds after which the dialplan takes the call back from a service that hangs (TIMEOUT(absolute))."""
 
 
 ARGUMENT_NAMES = tuple(field.name for field in fields(Arguments) if field.name != "copies")
 
 
 def parse(path: str, words: Iterable[str]) -> tuple[Arguments, list[str]]:
-    """Read the path of the AGI URL ("check", "leave") and its `name=value` words.
+    """Parse the path of the AGI URL ("check", "leave") and its `name=value` words.
 
-    Gives the arguments, and a complaint in words for each that was not understood and left out: a dialplan with a
-    slip in it still reaches the mailbox.
+    Returns the arguments, and a warning for each word that is invalid. Such words are ignored, so that a dialplan with
+    a mistake in it still reaches the mailbox.
     """
     values: dict[str, Any] = {}
     complaints: list[str] = []
@@ -130,28 +130,28 @@ def parse(path: str, words: Iterable[str]) -> tuple[Arguments, list[str]]:
 
 
 def _parse_word(word: str, action: Action | None, warnings: list[str]) -> dict[str, Any]:
-    """What one word says; complaints are added to the list."""
+    """Parse one word; append its problems to `warnings`."""
     try:
         name, value = _parse_argument(word)
-    except BadArgument as complaint:
-        warnings.append(str(complaint))
+    except BadArgument as error:
+        warnings.append(str(error))
         return {}
     found: dict[str, Any] = {name: value}
     if name == "options" and action is Action.CHECK:
-        warnings += [f"option {option!r} of VoiceMailMain() is not known here" for option in str(value).split()]
+        warnings += [f"option {option!r} of VoiceMailMain() is not supported" for option in str(value).split()]
     elif name == "options":
-        meant, unknown = app_voicemail_options.parse_options(str(value))
-        warnings += [f"option {option!r} of VoiceMail() is not known here" for option in unknown]
-        for argument in meant:
+        translated, unknown = app_voicemail_options.parse_options(str(value))
+        warnings += [f"option {option!r} of VoiceMail() is not supported" for option in unknown]
+        for argument in translated:
             found |= _parse_word(argument, action, warnings)
     return found
 
 
 def _parse_recipients(number: str, account: str) -> dict[str, Any]:
-    """`1000@acme&1001` is box 1000 of acme and a copy for 1001.
+    """Parse `1000@acme&1001`: box 1000 of the account acme, and a copy for box 1001.
 
-    What stands behind the @ is the account; but "default", which stands in most lines that were written for
-    app_voicemail, is the account that the dialplan names anyway, where it names one.
+    The part behind @ is the account. "default", which most dialplans for app_voicemail contain, means the account that
+    the dialplan gives, if it gives one.
     """
     first, *others = (_parse_recipient(part, account) for part in number.split("&"))
     return {
@@ -176,7 +176,7 @@ def _parse_argument(word: str) -> tuple[str, object]:
 
 
 def _parse_value(name: str, value: str) -> object:
-    """What `value` of the argument `name` says. Raises `BadArgument`."""
+    """Convert the value of the argument `name` to its type. Raises `BadArgument`."""
     match name:
         case "interdigit_timeout" | "max_message_length" | "watchdog":
             return _parse_positive_int(name, value)
@@ -198,31 +198,31 @@ def _parse_value(name: str, value: str) -> object:
 
 def _parse_positive_int(name: str, value: str) -> int:
     if not (value.isascii() and value.isdigit() and len(value) < 10 and int(value) > 0):
-        raise BadArgument(f"{name}={value!r}: a whole number above 0 is needed")
+        raise BadArgument(f"{name}={value!r}: must be a whole number above 0")
     return int(value)
 
 
 def _parse_boolean(name: str, value: str) -> bool:
     if value.lower() not in TRUE_WORDS | FALSE_WORDS:
-        raise BadArgument(f"{name}={value!r}: true or false is needed")
+        raise BadArgument(f"{name}={value!r}: must be true or false")
     return value.lower() in TRUE_WORDS
 
 
 def _parse_choice(name: str, value: str, choices: Sequence[str]) -> str:
     if value.lower() not in choices:
-        raise BadArgument(f"{name}={value!r}: one of {', '.join(choices)} is needed")
+        raise BadArgument(f"{name}={value!r}: must be one of {', '.join(choices)}")
     return value.lower()
 
 
 def _parse_context(name: str, value: str) -> str:
-    """It goes into a dialplan expression, so it is a plain name."""
+    """Accept only plain names: the value becomes part of a dialplan expression."""
     if not re.fullmatch(r"[A-Za-z0-9_.-]{0,79}", value):
-        raise BadArgument(f"{name}={value!r}: the name of a dialplan context is needed")
+        raise BadArgument(f"{name}={value!r}: must be the name of a dialplan context")
     return value
 
 
 def _parse_decibels(name: str, value: str) -> float:
-    """Beyond 30 dB nothing but noise is to be expected."""
+    """Accept -30 to 30 dB: beyond that, only noise is left."""
     if not re.fullmatch(r"[+-]?\d{1,2}(\.\d{1,3})?", value, re.ASCII) or not -30 <= float(value) <= 30:
-        raise BadArgument(f"{name}={value!r}: decibels from -30 to 30 are needed")
+        raise BadArgument(f"{name}={value!r}: must be decibels from -30 to 30")
     return float(value)

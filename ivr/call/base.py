@@ -1,7 +1,7 @@
-"""The port to one call: what a menu may ask of a phone, whatever carries it.
+"""The interface of one call, which menus use and every transport implements.
 
-Times and positions are milliseconds. A position is where in the joined length of the sounds the playing stands, so
-several files of one list (an intro and its message) are one stretch of time to the menu.
+Times and positions are milliseconds. A position counts from the start of the first sound of a list, so that several
+files (an intro and its message) are one stretch of time for a menu.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ ALL_KEYS = "0123456789*#"
 NO_KEYS = ""
 TERMINATOR = "#"
 FIRST_DIGIT_TIMEOUT_MS = 5000
-"""How long a person may think before the first key, from the end of the prompt (kazoo-behaviour §1.9)."""
+"""Milliseconds from the end of the prompt to the first key, as in Kazoo."""
 INTERDIGIT_TIMEOUT_MS = 2000
-"""How long between two keys of one entry (kazoo-behaviour §1.9)."""
+"""Milliseconds between two keys of one entry, as in Kazoo."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlayResult:
-    """How playing ended: by `key`, or on its own (None), at `position_ms`."""
+    """How playback ended: by `key`, or at its end (None), at `position_ms`."""
 
     key: str | None
     position_ms: int
     typed_ahead: bool = False
-    """The key had been pressed before: nothing was heard."""
+    """The key had been pressed before: nothing was played."""
 
 
 class DigitsEndReason(StrEnum):
@@ -49,7 +49,7 @@ class DigitsEndReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DigitsResult:
-    """What somebody typed, without the terminator."""
+    """The digits that were entered, without the terminator."""
 
     digits: str
     end_reason: DigitsEndReason
@@ -63,22 +63,22 @@ class RecordEndReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RecordResult:
-    """How a recording ended, and how long it is."""
+    """How a recording ended, and its length."""
 
     end_reason: RecordEndReason
     length_ms: int
 
 
 LENGTH_TOLERANCE_MS = 500
-"""A recording is as long as it may be if no more than this is missing. What silence ended is shorter by more: a second
-of it stays, and silence that lasted longer than that is cut off its end."""
+"""A recording counts as ended by its maximum length if it is at most this much shorter. One that silence ended is
+shorter by more: one second of the silence stays, and the rest is cut off its end."""
 
 
 class Call(ABC):
-    """One call. Every method raises `HungUp` when the caller is gone, except `work` and `finish`.
+    """One call. Every method raises `HungUp` when the caller has hung up, except `run_while_listening`, `set_variable`
+    and `return_to_dialplan`.
 
-    A transport implements the methods that begin with an underscore; keys it hears while nothing waits for one go to
-    `self.typeahead`.
+    A transport implements the abstract methods. Keys that arrive while no method waits for one go to `self.typeahead`.
     """
 
     def __init__(self, incoming: IncomingCall, journal: Journal, typeahead: Typeahead) -> None:
@@ -90,7 +90,7 @@ class Call(ABC):
     async def play(self, sounds: Sequence[Sound], keys: str = ALL_KEYS, position_ms: int = 0) -> PlayResult:
         """Play `sounds` as one stretch from `position_ms`, until a key of `keys` or the end.
 
-        A key typed ahead ends it before it begins. With no keys, what is pressed meanwhile goes unheard.
+        A key typed ahead ends it before it begins. With no `keys`, keys pressed meanwhile are ignored.
         """
         if keys and (key := self._take_typed_ahead_key(keys)):
             return PlayResult(key, position_ms, typed_ahead=True)
@@ -108,7 +108,7 @@ class Call(ABC):
         return PlayResult(None, position_ms)
 
     async def wait_for_key(self, timeout_ms: int, keys: str = ALL_KEYS) -> str | None:
-        """Wait at most `ms` for a key of `keys`."""
+        """Wait up to `timeout_ms` for a key of `keys`; return None if none is pressed."""
         if key := self._take_typed_ahead_key(keys):
             return key
         key = await self._wait_for_key(timeout_ms, keys)
@@ -125,10 +125,10 @@ class Call(ABC):
         interdigit_timeout_ms: int = INTERDIGIT_TIMEOUT_MS,
         secret: bool = False,
     ) -> DigitsResult:
-        """Play `sounds` and collect up to `longest` digits, ended by `#` or a pause (kazoo-behaviour §1.9).
+        """Play `sounds` and collect up to `max_digits` digits, ended by `#` or a timeout.
 
-        The first key cuts the prompt. A `#` that follows an entry complete by its length is swallowed. With `secret`
-        the journal gets a mark for each key instead of the key.
+        The first key stops the prompt. A `#` that follows an entry complete by its length is swallowed. With `secret`,
+        the journal contains a mark for each key instead of the key.
         """
         with self.journal.mask_keys(secret):
             key = (await self.play(sounds)).key or await self.wait_for_key(first_digit_timeout_ms)
@@ -142,18 +142,21 @@ class Call(ABC):
             return DigitsResult(digits, DigitsEndReason.TERMINATOR if key else DigitsEndReason.TIMEOUT)
 
     def push_back(self, key: str) -> None:
-        """Give back a key that cut one prompt but belongs to the next."""
+        """Return a key that stopped one prompt but belongs to the next."""
         self.journal.retract_key()
         self.typeahead.push_back(key)
 
     def flush_digits(self) -> None:
-        """Empty the type-ahead buffer: what follows was typed for a way that is now closed."""
-        if forgotten := self.typeahead.clear():
-            self.journal.note("keys forgotten", count=forgotten)
+        """Empty the type-ahead buffer: the keys were meant for a menu that will not follow."""
+        if count := self.typeahead.clear():
+            self.journal.note("keys forgotten", count=count)
 
     async def record(self, path: Path, *, max_length_ms: int, silence_ms: int) -> RecordResult:
-        """Record the caller into `path` (a .wav that must not exist), until a key, `silence_ms` of silence, or
-        `longest_ms`. The key that ends it means nothing else."""
+        """Record the caller into `path`, a .wav file that must not exist.
+
+        Ended by any key, by `silence_ms` of silence (0 disables that) or after `max_length_ms`. The key that ends it
+        has no other effect.
+        """
         self.flush_digits()
         self.journal.note("recording", longest_ms=max_length_ms, silence_ms=silence_ms)
         by_key = await self._record(path, max_length_ms, silence_ms)
@@ -163,44 +166,44 @@ class Call(ABC):
         return recorded
 
     async def run_while_listening(self, awaitable: Awaitable[T]) -> T:
-        """Await `job` while the call goes on listening; keys pressed meanwhile are typed ahead.
+        """Await `awaitable` while the call listens; keys pressed meanwhile are typed ahead.
 
-        A hang-up meanwhile is left for the next method to raise: a job once begun is finished.
+        A hang-up does not interrupt it; the next method raises `HungUp`.
         """
         return await awaitable
 
     async def answer(self) -> None:
-        """Pick up, and begin to listen: before anything else (kazoo-behaviour §1.1). Nothing, once it is done."""
+        """Answer the call and start to listen. Does nothing if the call is answered already."""
         if not self.answered:
             await self._answer()
             self.answered = True
 
     @abstractmethod
     async def send_progress(self) -> None:
-        """Begin to listen and play without picking up (early media); `answer` may follow at any time."""
+        """Start to play and listen without answering (early media); `answer` may follow at any time."""
 
     @abstractmethod
     async def _answer(self) -> None:
-        """Pick up."""
+        """Answer the call."""
 
     @abstractmethod
     async def get_variable(self, name: str) -> str:
-        """The value of a channel variable, "" where there is none."""
+        """Return the value of a channel variable, "" if it is not set."""
 
     @abstractmethod
     async def set_variable(self, name: str, value: str) -> None:
-        """Set a channel variable for the dialplan, to a plain word: what a transport cannot carry is passed over.
+        """Set a channel variable for the dialplan. A value that the transport cannot carry is not set.
 
-        Works after a hang-up too; raises nothing.
+        Also possible after a hang-up; raises nothing.
         """
 
     @abstractmethod
     async def extension_exists(self, context: str, extension: str) -> bool:
-        """Whether the dialplan has `extension` in `context`, exactly or by a pattern."""
+        """Return whether the dialplan has `extension` in `context`, literally or by a pattern."""
 
     @abstractmethod
     async def continue_at(self, context: str, extension: str) -> None:
-        """After `finish`, the dialplan goes on at `context`, `extension`, 1."""
+        """Let the dialplan continue at `context`, `extension`, 1 after `return_to_dialplan`."""
 
     @abstractmethod
     async def hang_up(self) -> None:
@@ -208,19 +211,19 @@ class Call(ABC):
 
     @abstractmethod
     async def return_to_dialplan(self, status: str) -> None:
-        """The last act: tell the dialplan how it ended (IVR_STATUS). Works after a hang-up too."""
+        """End the service's part of the call: set IVR_STATUS and return the channel. Also possible after a hang-up."""
 
     @abstractmethod
     async def _play_file(self, sound: Sound, keys: str, start_ms: int) -> PlayResult:
-        """Play one file from `start_ms`, until a key of `keys`; the position is one within this file."""
+        """Play one file from `start_ms`, until a key of `keys`; the position is within this file."""
 
     @abstractmethod
     async def _wait_for_key(self, timeout_ms: int, keys: str) -> str | None:
-        """Wait in silence for a key."""
+        """Play silence until a key of `keys` is pressed, or for `timeout_ms`."""
 
     @abstractmethod
     async def _record(self, path: Path, max_length_ms: int, silence_ms: int) -> bool:
-        """Record into `path`; whether a key ended it."""
+        """Record into `path`; return whether a key ended it."""
 
     def _take_typed_ahead_key(self, keys: str) -> str | None:
         while key := self.typeahead.pop():
@@ -238,7 +241,8 @@ def _recording_length_ms(path: Path) -> int:
 
 
 def _end_reason(ended_by_key: bool, length_ms: int, max_length_ms: int, silence_ms: int) -> RecordEndReason:
-    """Asterisk says "timeout" for silence and for the longest length; which one it was follows from the limits."""
+    """Return why a recording ended. Asterisk reports "timeout" for silence and for the maximum length; the limits
+    tell."""
     if ended_by_key:
         return RecordEndReason.KEY
     full = not silence_ms or length_ms >= max_length_ms - LENGTH_TOLERANCE_MS

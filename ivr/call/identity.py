@@ -1,8 +1,8 @@
-"""Which device a call is proven to come from (design, idea 10).
+"""Verification of the device that a call comes from.
 
-A caller id proves nothing, and neither does what a peer says first: any process on this machine can say it. So we read
-back, over the transport, a secret that stands in a global variable of our own Asterisk. Only then is the channel name
-believed, and only of a PJSIP endpoint that has to authenticate. A call that was forwarded has no owner either.
+A caller id proves nothing, and neither do the headers of a connection: any process on this machine can send them. So
+the service reads back, over the transport, a secret from a global variable of its own Asterisk. Only then is the
+channel name trusted, and only for a PJSIP endpoint that has to authenticate. A forwarded call has no owner either.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import re
 from collections.abc import Sequence
 
 _CHANNEL_NAME = re.compile(r"PJSIP/(?P<endpoint>[\w.@+-]+)-[0-9a-f]+")
-"""The endpoint reaches up to the *last* hyphen; what lies behind it is Asterisk's running number. Never Local/."""
+"""The endpoint reaches to the *last* hyphen; Asterisk's running number follows. Local/ channels never match."""
 
 
 def endpoint_of(channel: str) -> str | None:
-    """The endpoint that a channel name tells of: "PJSIP/alice-home-0000002f" → "alice-home"."""
+    """Return the endpoint of a channel name: "PJSIP/alice-home-0000002f" → "alice-home"; None for other channels."""
     matched = _CHANNEL_NAME.fullmatch(channel)
     return matched["endpoint"] if matched else None
 
 
 def variables_to_read(endpoint: str) -> tuple[str, ...]:
-    """What to read of the channel, in the words of the dialplan. Nothing of the answers is ever logged."""
+    """Return the dialplan expressions that `verify` needs the values of. The values are never logged."""
     return (
         "GLOBAL(IVR_SECRET)",
         f"PJSIP_ENDPOINT({endpoint},auth)",
@@ -32,8 +32,11 @@ def variables_to_read(endpoint: str) -> tuple[str, ...]:
 
 
 def verify(endpoint: str, values: Sequence[str], secret: str) -> tuple[str | None, bool]:
-    """The endpoint that this call comes from beyond doubt, or None; and whether the call was forwarded."""
-    told, auth, forwards, forwarded_from = values
-    trusted = hmac.compare_digest(told.encode(), secret.encode())
+    """Return the verified endpoint of a call, or None; and whether the call was forwarded.
+
+    `values`: those of `variables_to_read`, in its order.
+    """
+    channel_secret, auth, forwards, forwarded_from = values
+    trusted = hmac.compare_digest(channel_secret.encode(), secret.encode())
     forwarded = forwards not in ("", "0") or bool(forwarded_from)
     return (endpoint if trusted and auth else None), forwarded

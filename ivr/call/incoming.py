@@ -1,4 +1,4 @@
-"""What is known of a call when it arrives."""
+"""The properties of a call when it arrives."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from ivr.call.arguments import Arguments
 
 @dataclass(frozen=True, slots=True)
 class IncomingCall:
-    """A call at our door."""
+    """A call that Asterisk has passed to the service."""
 
     channel: str
     """Such as PJSIP/alice-0000002f."""
     uniqueid: str
     arguments: Arguments = field(default_factory=Arguments)
     caller_number: str = ""
-    """As the network says: anybody can claim any number."""
+    """As the network reports it: a caller can claim any number."""
     caller_name: str = ""
     language: str = "en"
     endpoint: str | None = None
-    """The device that this call is proven to come from: an authenticated PJSIP endpoint, told by our own Asterisk.
-    None where any of this is not so (design, idea 10)."""
+    """The verified device of the caller: an authenticated PJSIP endpoint of our own Asterisk; else None
+    (`identity`)."""
     forwarded: bool = False
-    """Somebody sent this call on: whoever speaks is not the person whose device it came from."""
+    """The call was diverted on its way: the caller is not the user of `endpoint`."""

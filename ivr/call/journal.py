@@ -1,7 +1,7 @@
-"""What happened in one call, step by step: what was heard, which keys were taken, what changed.
+"""The journal of one call: sounds played, keys taken, changes made.
 
-The steps go into the `calls` table when the call ends, and are what `ivr calls show` reads back. Digits of a PIN never
-get in: while an entry is secret, a key is noted as "•".
+Its entries are stored in the `calls` table when the call ends; `ivr calls show` prints them. Digits of a PIN are never
+recorded: while an entry is secret, a key is noted as "•".
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MASK = "•"
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One thing that happened, `at_ms` after the call began."""
+    """One event, `at_ms` milliseconds after the call began."""
 
     at_ms: int
     event: str
@@ -23,7 +23,7 @@ class JournalEntry:
 
 
 class Journal:
-    """The steps of one call. `monotonic` gives seconds; a call of a million steps stops being noted at `limit`."""
+    """The entries of one call. `monotonic` returns seconds. Beyond `max_entries`, nothing is added."""
 
     def __init__(self, monotonic: Callable[[], float], max_entries: int = 5000) -> None:
         self._monotonic = monotonic
@@ -33,26 +33,26 @@ class Journal:
         self.entries: list[JournalEntry] = []
 
     def note(self, event: str, **details: object) -> None:
-        """Something happened; `details` are plain values (numbers, strings, booleans)."""
+        """Add an entry; `details` are plain values (numbers, strings, booleans)."""
         if len(self.entries) < self._max_entries:
             self.entries.append(JournalEntry(round((self._monotonic() - self._started_at) * 1000), event, details))
 
     def note_playback(self, text: str, position_ms: int) -> None:
-        """A sound begins to play at `position_ms`."""
+        """Note that a sound starts to play at `position_ms`."""
         self.note("heard", text=text, **({"from_ms": position_ms} if position_ms else {}))
 
     def note_key(self, key: str) -> None:
-        """A key was taken."""
+        """Note a key that a prompt or an entry has taken."""
         self.note("key", key=MASK if self._mask_enabled else key)
 
     def retract_key(self) -> None:
-        """The key noted last was given back to the next prompt: it will be noted there."""
+        """Remove the last key: it was pushed back for the next prompt, where it will be noted again."""
         if self.entries and self.entries[-1].event == "key":
             self.entries.pop()
 
     @contextmanager
     def mask_keys(self, enabled: bool) -> Iterator[None]:
-        """While inside, keys are noted as "•" if `secret`."""
+        """Note keys as "•" within the context if `enabled`."""
         before, self._mask_enabled = self._mask_enabled, enabled
         try:
             yield

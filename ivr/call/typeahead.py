@@ -1,4 +1,4 @@
-"""Keys pressed before anything asked for them."""
+"""Type-ahead: keys pressed before a prompt or an entry takes them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 class Typeahead:
     """A buffer of keys in the order they were pressed.
 
-    `monotonic` gives seconds from any fixed point. A buffer that nobody empties stops growing at `capacity` keys.
+    `monotonic` returns seconds. The buffer holds at most `capacity` keys; further ones are dropped.
     """
 
     def __init__(self, monotonic: Callable[[], float], capacity: int = 4096) -> None:
@@ -20,24 +20,24 @@ class Typeahead:
         self._swallow_until = 0.0
 
     def put(self, key: str) -> None:
-        """A key was just pressed."""
+        """Add a key that was just pressed."""
         if not self._consume_swallow(key) and len(self._keys) < self._capacity:
             self._keys.append(key)
 
     def accept(self, key: str) -> bool:
-        """Whether a key that was just pressed means anything: False for the `#` behind a complete entry."""
+        """Return whether a key that was just pressed counts: False for the `#` behind a complete entry."""
         return not self._consume_swallow(key)
 
     def pop(self) -> str | None:
-        """The oldest key, if any."""
+        """Remove and return the oldest key; None if there is none."""
         return self._keys.popleft() if self._keys else None
 
     def push_back(self, key: str) -> None:
-        """Put a taken key back, in front of all others."""
+        """Put a key back in front of all others."""
         self._keys.appendleft(key)
 
     def swallow(self, key: str, *, window_ms: int) -> None:
-        """Drop `key` if it is the next one and has been pressed already or comes within `within_ms`."""
+        """Drop the next key if it is `key`, and has been pressed already or is pressed within `window_ms`."""
         if self._keys:
             if self._keys[0] == key:
                 self._keys.popleft()
@@ -46,7 +46,7 @@ class Typeahead:
             self._swallow_until = self._monotonic() + window_ms / 1000
 
     def clear(self) -> int:
-        """Forget all keys; how many there were."""
+        """Remove all keys and return their number."""
         count = len(self._keys)
         self._keys.clear()
         return count

@@ -1,18 +1,18 @@
-"""Names that the dialplan and we share, over every transport (docs/dialplan.md)."""
+"""Channel variables and functions that the dialplan and every transport use (docs/dialplan.md)."""
 
 from __future__ import annotations
 
 STATUS_VARIABLE = "IVR_STATUS"
 TAKE_VARIABLE = "IVR_TAKE_FILE"
-"""The file, without its extension, that the caller was last recorded into: the dialplan looks at it if we die."""
+"""Path, without its suffix, of the latest recording: the dialplan looks at it if the service dies."""
 GOSUB_FRAME_VARIABLE = "IVR_GOSUB_FRAME"
-"""Set within each Gosub of the dialplan that leads here."""
+"""Set in each Gosub frame of our dialplan that is below the call to the service."""
 VOLUME_VARIABLE = "VOLUME(RX)"
-"""A factor, for what the caller says from now on; only calls that record nothing but a message ask for one."""
+"""Factor for the caller's audio from now on. Used only in calls that record nothing but a message."""
 ABSOLUTE_TIMEOUT_VARIABLE = "TIMEOUT(absolute)"
-"""Seconds from now at which the dialplan takes the call back; 0: never."""
+"""Seconds from now after which the dialplan takes the call back; 0 disables it."""
 
 
 def volume_adjustment(decibels: float) -> str:
-    """The factor of `GAIN_VARIABLE`."""
+    """Return the value of `VOLUME_VARIABLE` for a change in decibels."""
     return f"{10 ** (decibels / 20):.3f}"

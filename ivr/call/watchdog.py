@@ -1,11 +1,11 @@
-"""How a call gets away from a service that hangs.
+"""Watchdog: returns a call to the dialplan if the service hangs.
 
-Asterisk waits for a service for ever. So the dialplan gives the call an absolute time limit before it hands it over,
-and tells us (`watchdog`); we move the limit on, to lie behind the end of each command. When nobody does, Asterisk takes
-the call back at the limit and goes to the extension T, where the dialplan goes on alone.
+Asterisk waits for a service without limit. So the dialplan sets an absolute time limit before it passes the call on,
+and says so by the argument `watchdog`. The service renews the limit so that it lies behind the end of each command. If
+it does not, Asterisk takes the call back at the limit and continues at the extension T, without the service.
 
-Moving it is a command like any other, and between two commands keys may be lost. So it goes in place of the NOOP that
-ends the listening, where there is one, and has a round trip of its own only where it must.
+Renewing is a command like any other, and keys can be lost between two commands. So over FastAGI it replaces the NOOP
+that ends an idle listen, if there is one, and costs a round trip of its own only if there is none.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 MIN_SLACK_S = 10
-"""The limit lies at least so far behind the end of a command, so that it is not moved at every command."""
+"""Seconds that a new limit lies behind the end of the command, so that not every command renews it."""
 MAX_AHEAD_S = 60
-"""And no farther than this: a long recording is over, and its limit would let the caller wait."""
+"""Seconds that a limit may lie behind the end of a command: the limit of a long recording that ended early is moved
+closer, or the caller would wait for it."""
 
 
 class Watchdog:
-    """`now()` gives seconds. Where moving the limit is dear, it may lie farther off (`slack_s`, `farthest_s`)."""
+    """The time limit of one call. `now()` returns seconds.
+
+    A transport whose renewals are expensive sets a larger `slack_s` and `max_ahead_s`.
+    """
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.slack_s: float = MIN_SLACK_S
@@ -28,13 +32,13 @@ class Watchdog:
         self._deadline = 0.0
 
     def renew(self, timeout_s: float, *, piggybacked: bool = False) -> int | None:
-        """The limit to set now, in seconds, before a command that ends within `within_s`; None: it lies well.
+        """Return the new limit in seconds for a command that ends within `timeout_s`; None if the present one will do.
 
-        Where setting it `costs_nothing` it is brought closer.
+        `piggybacked`: a renewal costs no round trip, so the limit is kept closer.
         """
-        left_s = self._deadline - self._now()
-        farthest_s = 2 * self.slack_s if piggybacked else self.max_ahead_s
-        if timeout_s <= left_s <= timeout_s + farthest_s:
+        remaining_s = self._deadline - self._now()
+        max_ahead_s = 2 * self.slack_s if piggybacked else self.max_ahead_s
+        if timeout_s <= remaining_s <= timeout_s + max_ahead_s:
             return None
         ahead_s = round(timeout_s + self.slack_s)
         self._deadline = self._now() + ahead_s

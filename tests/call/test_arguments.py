@@ -138,7 +138,7 @@ def test_unknown_option_is_reported_and_others_apply(options: str, told: list[st
 def test_voicemailmain_options_never_skip_pin() -> None:
     asked, complaints = parse("check", ["number=1000@default", "options=s"])
     assert asked == Arguments(action=Action.CHECK, number="1000", account="default", options="s")
-    assert complaints == ["option 's' of VoiceMailMain() is not known here"]
+    assert complaints == ["option 's' of VoiceMailMain() is not supported"]
 
 
 @pytest.mark.parametrize(

@@ -1,1 +1,1 @@
-"""Classic AGI: Asterisk starts a process for each call and speaks with it over its standard input and output."""
+"""Classic AGI: Asterisk starts a process for each call and exchanges lines over its standard input and output."""

@@ -1,4 +1,4 @@
-"""One call over classic AGI, from its first moment to its last."""
+"""One call over classic AGI, from its header to its end."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ async def run_call(
     secret: str,
     monotonic: Callable[[], float],
 ) -> None:
-    """Let `answer(call)` have the call that `agi`, pyst2's, has opened. `words`: "check" or "leave", and the arguments.
+    """Run `handle_call` for the call that pyst2's `agi` has opened. `words`: "check" or "leave", and the arguments.
 
-    Raises nothing of what may happen to a call. A signal ends the call as a hang-up does: what was begun is finished.
+    Raises neither `HungUp` nor `CallFailed`. A signal counts as a hang-up: operations in progress are completed.
     """
-    pulse = LoopLagMonitor()
-    pulse.start()
-    connection = FastAgiConnection(lambda _: None, lambda _: None, pulse.is_lagging)
+    loop_lag = LoopLagMonitor()
+    loop_lag.start()
+    connection = FastAgiConnection(lambda _: None, lambda _: None, loop_lag.is_lagging)
     connection.set_headers(agi.env)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, connection.mark_hung_up)
-    if received_sighup(agi):  # Before this loop minded it.
+    for signal_number in (signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, connection.mark_hung_up)
+    if received_sighup(agi):  # Before the handlers were installed.
         connection.mark_hung_up()
-    pipes = StdioTransport(agi, connection)
+    transport = StdioTransport(agi, connection)
     try:
-        pipes.open()
-        path, *rest = words or ("",)
-        arrived = await read_incoming_call(connection, path, rest, secret)
-        await handle_call(FastAgiCall(connection, silence, arrived, Journal(monotonic), Typeahead(monotonic)))
+        transport.open()
+        path, *arguments = words or ("",)
+        incoming = await read_incoming_call(connection, path, arguments, secret)
+        await handle_call(FastAgiCall(connection, silence, incoming, Journal(monotonic), Typeahead(monotonic)))
     except HungUp:
         log.info("call.gone", reason="hung up before it began")
     except CallFailed as failure:
         log.warning("call.failed", reason=str(failure))
     finally:
-        pulse.stop()
-        pipes.close()
-        await asyncio.sleep(0)  # The connection learns of it by the loop's next turn.
+        loop_lag.stop()
+        transport.close()
+        await asyncio.sleep(0)  # `connection_lost` is called in the next turn of the loop.

@@ -1,9 +1,9 @@
-"""A call that Asterisk has started this process for, taken by pyst2's `AGI`.
+"""Start of a call over classic AGI, with pyst2's `AGI`.
 
-pyst2 reads the header block, notes the signal of a hang-up and sends the commands. It is not let near two things. It
-puts quotes around words without regard to those within: our commands are quoted before it gets them. And it reads a
-reply by waiting for it, tells a -1 without the position that belongs to it, and takes the end of the stream for a
-number: replies are read by `fastagi.connection`, which listens for keys meanwhile.
+pyst2 reads the header block, handles the signal of a hang-up and sends the commands. Two things it does not do here. It
+quotes words without regard to quotes in them, so commands are quoted before. And it blocks until a reply comes, returns
+-1 without the position, and takes the end of the stream for a number; so replies are read by `fastagi.connection`,
+which listens for keys meanwhile.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ from asterisk.agi import AGI, AGISIGHUPHangup
 from ivr.errors import CallFailed
 
 MAX_HEADER_CHARS = 16_384
-"""Characters."""
 STDIN, STDOUT = 0, 1
 REMEDY = "it is started by Asterisk, by the line AGI(ivr-agi,check,...) of asterisk-conf"
 
 
 class HeaderBlock:
-    """What pyst2 is given as its input: the block that Asterisk begins with, and no more than that.
+    """The input of pyst2: the header block that Asterisk sends first, and nothing behind it.
 
-    The first line of a name counts: one that comes later may be the second half of an argument with a line break.
+    The first line of a name counts: a later one may be the second half of an argument with a line break.
     """
 
     def __init__(self, stream: io.TextIOBase) -> None:
@@ -48,19 +47,20 @@ class HeaderBlock:
 
 
 class NullWriter:
-    """What pyst2 is given to tell what it does: PINs are in there."""
+    """The log of pyst2. It is discarded: it contains PINs."""
 
     def write(self, text: str) -> None:
-        """Forget it."""
+        """Discard `text`."""
 
 
 def read_agi_header() -> Any:
-    """pyst2's `AGI`, with the header block in its `env`. For the main thread: it minds a signal.
+    """Return pyst2's `AGI` with the header block in its `env`. Call it in the main thread: it installs a signal
+    handler.
 
-    Raises `CallFailed` where this process has not been started by Asterisk.
+    Raises `CallFailed` if Asterisk has not started this process.
     """
     if os.isatty(STDIN):
-        raise CallFailed(f"ivr-agi is no command for people: {REMEDY}")
+        raise CallFailed(f"ivr-agi cannot be run by hand: {REMEDY}")
     lines = io.TextIOWrapper(io.FileIO(STDIN, closefd=False), "utf-8", "replace")
     out = io.TextIOWrapper(io.BufferedWriter(io.FileIO(STDOUT, "w", closefd=False)), "utf-8", "replace", "\n")
     header = HeaderBlock(lines)
@@ -71,7 +71,7 @@ def read_agi_header() -> Any:
 
 
 def received_sighup(agi: Any) -> bool:
-    """Whether the signal of a hang-up came since the call was opened."""
+    """Return whether SIGHUP, the signal of a hang-up, has arrived since the header was read."""
     try:
         agi.test_hangup()
     except AGISIGHUPHangup:

@@ -1,4 +1,4 @@
-"""Standard input and output of this process as the wire of an AGI connection."""
+"""Standard input and output of this process as the transport of an AGI connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_READ_BYTES = 65_536
 
 
 class StdioTransport(asyncio.Transport):
-    """What Asterisk says goes to `connection`; what that writes is sent by `agi`, pyst2's."""
+    """Input from Asterisk goes to `connection`; its commands are sent by pyst2's `agi`."""
 
     def __init__(self, agi: Any, connection: FastAgiConnection) -> None:
         super().__init__()
@@ -23,11 +23,11 @@ class StdioTransport(asyncio.Transport):
         self._closing = False
 
     def open(self) -> None:
-        """Begin to read. Raises `CallFailed` where input is no pipe."""
+        """Start to read. Raises `CallFailed` if standard input is a file."""
         try:
             asyncio.get_running_loop().add_reader(STDIN, self._on_readable)
         except PermissionError as error:
-            raise CallFailed("ivr-agi reads from a file: it is Asterisk that starts it") from error
+            raise CallFailed("ivr-agi reads from a file: Asterisk has to start it") from error
         self._connection.connection_made(self)
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
@@ -35,7 +35,7 @@ class StdioTransport(asyncio.Transport):
         try:
             if line.strip():
                 self._agi.send_command(line)
-            else:  # It is sent as it is: a space makes Asterisk look into its buffer.
+            else:  # A space is sent unchanged: it makes Asterisk read its buffer.
                 self._agi.stdout.write(line)
                 self._agi.stdout.flush()
         except OSError:
@@ -45,16 +45,16 @@ class StdioTransport(asyncio.Transport):
         return self._closing
 
     def close(self) -> None:
-        """Give the call back to the dialplan, which goes on when both ends are closed; this process goes on too."""
+        """Return the call to the dialplan, which continues when both ends are closed. This process continues, too."""
         if self._closing:
             return
         self._closing = True
         asyncio.get_running_loop().remove_reader(STDIN)
         asyncio.get_running_loop().call_soon(self._connection.connection_lost, None)
-        nothing = os.open(os.devnull, os.O_RDWR)
+        null = os.open(os.devnull, os.O_RDWR)
         for end in (STDIN, STDOUT):
-            os.dup2(nothing, end)  # Not only closed: what is opened next would get its number.
-        os.close(nothing)
+            os.dup2(null, end)  # Not just closed: the next file that is opened would get its number.
+        os.close(null)
 
     def abort(self) -> None:
         self.close()
@@ -70,7 +70,7 @@ class StdioTransport(asyncio.Transport):
             self._on_peer_closed()
 
     def _on_peer_closed(self) -> None:
-        """Asterisk has closed its end. It does so between two commands only: nothing is being recorded any more, so
-        what was recorded is whole, and the call is over as by a hang-up."""
+        """Treat the closed input as a hang-up: Asterisk closes it only between two commands, so no recording is in
+        progress and the last one is complete."""
         self._connection.mark_hung_up()
         self.close()

@@ -1,10 +1,10 @@
-"""The port to one call, over ARI.
+"""A call over ARI.
 
-ARI tells no positions: each is the time between two events by Asterisk's own clock, from the start of a playback to
-where a key had it ended.
+ARI reports no positions. A position is the time between two events by Asterisk's own clock, from the start of a
+playback to the moment at which a key ended it.
 
-What only the dialplan can do it does on an errand (`errand`): recording, too. ARI itself would record into a folder of
-its own only, count whole seconds, and leave a caller in silence whose service has died.
+Operations that ARI lacks are dialplan actions (`dialplan_action`). Recording is one of them: ARI itself would record
+only into a folder of its own, count whole seconds, and leave the caller in silence if the service dies.
 """
 
 from __future__ import annotations
@@ -32,17 +32,21 @@ from ivr.call.watchdog import Watchdog
 from ivr.errors import BadArgument, CallFailed, HungUp, RecordingFailed, UnplayableSound
 
 WATCHDOG_WHILE_TYPING, WATCHDOG_OTHERWISE = (20.0, 120.0), (10.0, 20.0)
-"""Slack and farthest of the watchdog, whose every move is an errand. It is not moved between the keys of somebody who
-types: while nothing plays, keys of a machine may be told twice. The limit lies behind what is going on by the 10 s that
-an answer may take, at least; that is longer than the next start, or another service, needs to take the call up."""
+"""Slack and maximum of the watchdog in seconds. Each renewal is a dialplan action. It is not renewed between the keys
+of a caller who types: while nothing plays, Asterisk may report keys of a machine twice. The limit lies at least 10 s,
+which a response may take, behind the operation in progress; the next start or another service resumes the call
+sooner."""
 TYPING_WINDOW_S = 3.0
-"""From a key to the next."""
+"""Seconds after a key during which another is expected."""
 
 log = structlog.get_logger()
 
 
 class AriCall(Call):
-    """`watched`: the dialplan takes the call back unless it hears of us (`watchdog`). `hear` is given every event."""
+    """`on_event` must be called with every event of the channel.
+
+    `has_watchdog`: the dialplan takes the call back at a time limit, which has to be renewed (`watchdog`).
+    """
 
     def __init__(
         self,
@@ -63,12 +67,12 @@ class AriCall(Call):
         self._typing_until = 0.0
         self._dialplan_action: DialplanAction | None = None
         self._app_remembered = False
-        """Where the call is to come back to from an errand."""
+        """The dialplan knows the application to which the channel returns from a dialplan action."""
         self._last_key_press: KeyPress | None = None
         self._continue_target: tuple[str, str] | None = None
         self._end_reason: HungUp | CallFailed | None = None
 
-    # -- the port ----------------------------------------------------------------------------------------------------
+    # -- Call ----------------------------------------------------------------------------------------------------
 
     async def _answer(self) -> None:
         await self._open_media("answer")
@@ -85,7 +89,7 @@ class AriCall(Call):
             try:
                 await self._run_dialplan_action(DialplanAction(Verb.SET_VARIABLE, name, value))
             except BadArgument as error:
-                log.warning("call.not_told", name=name, reason=str(error))
+                log.warning("call.variable_not_set", name=name, reason=str(error))
             else:
                 await self._player.play_silence()
 
@@ -103,7 +107,7 @@ class AriCall(Call):
         raise HungUp
 
     async def return_to_dialplan(self, status: str) -> None:
-        # Where nobody is left to be told, the dialplan takes the missing status for a failure, as it should.
+        # If the channel is gone, the dialplan takes the missing status for a failure, which is right.
         with suppress(HungUp, CallFailed):
             if self._continue_target:
                 await self._run_dialplan_action(DialplanAction(Verb.CONTINUE))
@@ -115,52 +119,54 @@ class AriCall(Call):
                 await self._channel.continue_in_dialplan(DialplanAction(Verb.STATUS, status))
 
     async def _play_file(self, sound: Sound, keys: str, start_ms: int) -> PlayResult:
-        left_ms = max(0, sound.length_ms - start_ms)
-        within_s = left_ms / 1000 + RESPONSE_TIMEOUT_S
-        await self._renew_watchdog(within_s)
+        remaining_ms = max(0, sound.length_ms - start_ms)
+        timeout_s = remaining_ms / 1000 + RESPONSE_TIMEOUT_S
+        await self._renew_watchdog(timeout_s)
         if key := self._take_pending_key(keys):
             return PlayResult(key, start_ms, typed_ahead=True)
         try:
-            waiting = await self._player.play(sound.path, keys, start_ms, within_s)
+            waiter = await self._player.play(sound.path, keys, start_ms, timeout_s)
         except TimeoutError:
-            raise CallFailed(f"no end of {sound.path} within {within_s:g} s") from None
-        if waiting.key:  # Also if the caller hung up right behind it: the next request raises `HungUp`.
-            position_ms = start_ms + min(waiting.elapsed_ms, left_ms)
-            return PlayResult(waiting.key, position_ms, typed_ahead=waiting.started_ms is None)
+            raise CallFailed(f"{sound.path} did not end within {timeout_s:g} s") from None
+        if waiter.key:  # Also if the caller hung up right behind it: the next request raises `HungUp`.
+            position_ms = start_ms + min(waiter.elapsed_ms, remaining_ms)
+            return PlayResult(waiter.key, position_ms, typed_ahead=waiter.started_ms is None)
         self._raise_if_ended()
-        if waiting.ended_too_early(left_ms):
+        if waiter.ended_too_early(remaining_ms):
             await self._channel.require_in_stasis()
             raise UnplayableSound(f"Asterisk cannot play {sound.path}: is it there, and may Asterisk's user read it?")
         return PlayResult(None, max(start_ms, sound.length_ms))
 
     async def _wait_for_key(self, timeout_ms: int, keys: str) -> str | None:
-        left_ms = timeout_ms
-        while left_ms > 0:
-            stretch_ms = min(left_ms, self._silence.length_ms)
+        remaining_ms = timeout_ms
+        while remaining_ms > 0:
+            stretch_ms = min(remaining_ms, self._silence.length_ms)
             played = await self._play_file(self._silence, keys, self._silence.length_ms - stretch_ms)
             if played.key:
                 return played.key
-            left_ms -= stretch_ms
+            remaining_ms -= stretch_ms
         return None
 
     async def _record(self, path: Path, max_length_ms: int, silence_ms: int) -> bool:
-        longest_s, decibels = max(1, round(max_length_ms / 1000)), self.incoming.arguments.gain_db
+        max_length_s, gain_db = max(1, round(max_length_ms / 1000)), self.incoming.arguments.gain_db
         silence_s = max(1, round(silence_ms / 1000)) if silence_ms else 0
-        within_s = longest_s + RESPONSE_TIMEOUT_S
-        limit_s = (self._watchdog and self._watchdog.renew(within_s)) or ""
-        louder = volume_adjustment(decibels) if decibels else ""
-        words = (path.stem, longest_s, silence_s, louder, limit_s)
-        await self._run_dialplan_action(DialplanAction(Verb.RECORD, *map(str, words)), within_s)
+        timeout_s = max_length_s + RESPONSE_TIMEOUT_S
+        limit_s = (self._watchdog and self._watchdog.renew(timeout_s)) or ""
+        volume = volume_adjustment(gain_db) if gain_db else ""
+        arguments = (path.stem, max_length_s, silence_s, volume, limit_s)
+        await self._run_dialplan_action(DialplanAction(Verb.RECORD, *map(str, arguments)), timeout_s)
         status = await self._channel.get_variable("RECORD_STATUS")
         await self._player.play_silence()
         if status == "ERROR":
-            raise RecordingFailed(f"Asterisk cannot write {path}: is its folder what IVR_TAKES_FOLDER says?")
+            raise RecordingFailed(
+                f"Asterisk cannot write {path}: is IVR_TAKES_FOLDER of the dialplan the folder of that file?"
+            )
         return status == "DTMF"
 
-    # -- what Asterisk tells -----------------------------------------------------------------------------------------
+    # -- events -----------------------------------------------------------------------------------------
 
     def on_event(self, event: Event) -> None:
-        """An event of this channel, in the order of their coming."""
+        """Handle an event of this channel. Events must be passed in their order."""
         match event.get("type"):
             case "ChannelDtmfReceived":
                 self._on_dtmf(KeyPress.from_event(event))
@@ -177,21 +183,21 @@ class AriCall(Call):
 
     @property
     def is_in_dialplan(self) -> bool:
-        """Whether the dialplan has the call for an errand, and will give it back."""
+        """Whether the dialplan has the channel for a dialplan action, and will return it."""
         return self._dialplan_action is not None
 
     @property
     def current_playback(self) -> PlaybackWaiter | None:
-        """The playback whose end is waited for."""
+        """The playback that is waited for."""
         return self._player.current
 
     def fail(self, reason: CallFailed) -> None:
-        """It will not be ours again."""
+        """End the call with `reason`: the channel will not return to this service."""
         self._end_reason = self._end_reason or reason
         self._release_waiters()
 
     def _on_hang_up(self, *, recording_complete: bool) -> None:
-        """While the dialplan records, the end of what was said is not in the file yet."""
+        """Note the hang-up. While the dialplan records, the file is not complete yet, so waiters are not released."""
         self._end_reason = HungUp()
         if recording_complete:
             self._release_waiters()
@@ -207,13 +213,13 @@ class AriCall(Call):
             return
         self._last_key_press = press
         if self._dialplan_action and self._dialplan_action.is_recording:
-            return  # What ends a recording means nothing else.
+            return  # A key that ends a recording has no other effect.
         self._typing_until = self._now() + TYPING_WINDOW_S
-        waiting = self._player.current
-        if waiting is None or waiting.finished.done():
+        waiter = self._player.current
+        if waiter is None or waiter.finished.done():
             self.typeahead.put(press.key)
-        elif press.key in waiting.keys and self.typeahead.accept(press.key):
-            waiting.finish_by_key(press)
+        elif press.key in waiter.keys and self.typeahead.accept(press.key):
+            waiter.finish_by_key(press)
 
     # -- steps ---------------------------------------------------------------------------------------------------------
 
@@ -222,16 +228,17 @@ class AriCall(Call):
             raise self._end_reason
 
     async def _open_media(self, operation: str) -> None:
-        """Begin to be heard, and to listen."""
+        """Answer or send progress, and start to listen."""
         await self._renew_watchdog(RESPONSE_TIMEOUT_S)
         await self._player.stop_silence()
         await self._channel.post(operation)
         await self._player.play_silence()
 
     async def _run_dialplan_action(self, action: DialplanAction, timeout_s: float = RESPONSE_TIMEOUT_S) -> None:
-        """Have the dialplan do something, and be back. Raises `HungUp`, `CallFailed`, `BadArgument`."""
+        """Send the channel to a dialplan action and wait for its return. Raises `HungUp`, `CallFailed`,
+        `BadArgument`."""
         self._raise_if_ended()
-        action.build_extension(self._channel.application)  # Which it must fit.
+        action.build_extension(self._channel.application)  # Raises if it is too long.
         if not (action.carries_app or self._app_remembered):
             await self._run_dialplan_action(DialplanAction(Verb.REMEMBER_APP))
         self._dialplan_action = action
@@ -241,7 +248,7 @@ class AriCall(Call):
                 await self._channel.continue_in_dialplan(action)
                 await action.returned
         except TimeoutError:
-            raise CallFailed(f"the dialplan did not come back from {action.verb} within {timeout_s:g} s") from None
+            raise CallFailed(f"the channel did not return from {action.verb} within {timeout_s:g} s") from None
         finally:
             self._dialplan_action = None
         self._raise_if_ended()
@@ -251,13 +258,13 @@ class AriCall(Call):
         self._raise_if_ended()
         if self._watchdog is None:
             return
-        types = self._now() < self._typing_until
-        self._watchdog.slack_s, self._watchdog.max_ahead_s = WATCHDOG_WHILE_TYPING if types else WATCHDOG_OTHERWISE
+        is_typing = self._now() < self._typing_until
+        self._watchdog.slack_s, self._watchdog.max_ahead_s = WATCHDOG_WHILE_TYPING if is_typing else WATCHDOG_OTHERWISE
         if seconds := self._watchdog.renew(timeout_s):
             await self._run_dialplan_action(DialplanAction(Verb.SET_TIMEOUT, str(seconds)))
 
     def _take_pending_key(self, keys: str) -> str | None:
-        """A key that came while something was asked of Asterisk: it was pressed before any that will end the sound."""
+        """Take a key that came during a request: it was pressed before any that will end the sound."""
         while keys and (key := self.typeahead.pop()):
             if key in keys:
                 return key

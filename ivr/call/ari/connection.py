@@ -121,8 +121,8 @@ class AriConnection:
             self._on_event(self, event)
 
     def _set_tcp_quickack(self) -> None:
-        """Acknowledge immediately: if Asterisk has opened the connection, delayed acknowledgements hold its small writes
-        back for 40 ms. The kernel forgets the option after each packet."""
+        """Acknowledge immediately: if Asterisk has opened the connection, delayed acknowledgements hold its small
+        writes back for 40 ms. The kernel forgets the option after each packet."""
         raw = self._socket.transport.get_extra_info("socket")
         if raw is not None and hasattr(sockets, "TCP_QUICKACK"):
             with contextlib.suppress(OSError):  # It is closed, or not TCP.

@@ -85,9 +85,9 @@ class AriServer:
 class PerCallConnections:
     """Per-call WebSockets (`per_call_config`): moves each channel to the persistent application immediately.
 
-    A per-call connection belongs to one Stasis(): Asterisk closes it 3 s after that ends, together with its application,
-    which has the same name for the channel's next Stasis(). After a dialplan action the service would get no events of
-    the call any more. `application` is the persistent one, which `connections` serve.
+    A per-call connection belongs to one Stasis(): Asterisk closes it 3 s after that ends, together with its
+    application, which has the same name for the channel's next Stasis(). After a dialplan action the service would get
+    no events of the call any more. `application` is the persistent one, which `connections` serve.
     """
 
     def __init__(self, application: str, connections: ConnectionRegistry) -> None:

@@ -1,1 +1,1 @@
-"""FastAGI: Asterisk connects to us, one TCP connection a call, and takes commands line by line."""
+"""FastAGI: Asterisk opens one TCP connection per call and takes commands line by line."""

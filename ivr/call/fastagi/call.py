@@ -1,7 +1,7 @@
-"""The port to one call, over FastAGI.
+"""A call over FastAGI or classic AGI.
 
-`STREAM FILE` takes and gives positions in samples and ends at any key, so seeking is our own arithmetic; waiting for a
-key is playing silence, because keys are lost while no command runs (see `connection`).
+`STREAM FILE` takes and returns positions in samples and ends at any key, so seeking is done here by arithmetic. Waiting
+for a key means playing silence, because keys are lost while no command runs (`connection`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ivr.errors import BadArgument, CallFailed, ConnectionLost, HungUp, Recordin
 
 MAX_GOSUB_FRAMES = 10
 ALIVE_CHANNEL_STATES = {"4", "5", "6"}
-"""Of CHANNEL STATUS: ringing, either way, as in early media; up."""
+"""Results of CHANNEL STATUS: ringing in either direction, as in early media; up."""
 
 
 async def always_unknown(channel: str) -> bool | None:
@@ -91,11 +91,11 @@ class FastAgiCall(Call):
         return reply.data or ""
 
     async def extension_exists(self, context: str, extension: str) -> bool:
-        asked = f"${{DIALPLAN_EXISTS({context},{extension},1)}}"
-        return (await self._connection.send_command("GET FULL VARIABLE", asked)).data == "1"
+        expression = f"${{DIALPLAN_EXISTS({context},{extension},1)}}"
+        return (await self._connection.send_command("GET FULL VARIABLE", expression)).data == "1"
 
     async def set_variable(self, name: str, value: str) -> None:
-        with suppress(HungUp, CallFailed, BadArgument):  # A value with a line break in it cannot be told over AGI.
+        with suppress(HungUp, CallFailed, BadArgument):  # A value with a line break cannot be sent over AGI.
             await self._connection.send_command("SET VARIABLE", name, value, allow_dead_channel=True)
 
     async def continue_at(self, context: str, extension: str) -> None:
@@ -113,19 +113,19 @@ class FastAgiCall(Call):
         raise HungUp
 
     async def return_to_dialplan(self, status: str) -> None:
-        # Where nobody is left to be told, the dialplan takes the missing status for a failure, as it should.
+        # If the socket is closed, the dialplan takes the missing status for a failure, which is right.
         await self.set_variable(STATUS_VARIABLE, status)
         self._connection.close()
 
     async def _play_file(self, sound: Sound, keys: str, start_ms: int) -> PlayResult:
         position = start_ms * SAMPLES_PER_MS
         while True:
-            within_s = max(0, sound.length_ms - position // SAMPLES_PER_MS) / 1000 + REPLY_TIMEOUT_S
-            await self._connection.stop_idle_listen(within_s)
+            timeout_s = max(0, sound.length_ms - position // SAMPLES_PER_MS) / 1000 + REPLY_TIMEOUT_S
+            await self._connection.stop_idle_listen(timeout_s)
             if keys and (key := self._take_pending_key(keys)):
                 return PlayResult(key, position // SAMPLES_PER_MS, typed_ahead=True)
             reply = await self._connection.send_command(
-                "STREAM FILE", _path_without_suffix(sound.path), keys and ALL_KEYS, position, timeout_s=within_s
+                "STREAM FILE", _path_without_suffix(sound.path), keys and ALL_KEYS, position, timeout_s=timeout_s
             )
             key = await self._key_or_raise(reply, sound)
             position = max(position, reply.endpos or 0)
@@ -133,21 +133,22 @@ class FastAgiCall(Call):
                 return PlayResult(key, position // SAMPLES_PER_MS)
 
     def _take_pending_key(self, keys: str) -> str | None:
-        """A key that came while the listening was being ended: it was pressed before any that will end the sound."""
+        """Take a key that came while the idle listen was being ended: it was pressed before any that will end the
+        sound."""
         while key := self.typeahead.pop():
             if key in keys:
                 return key
         return None
 
     async def _wait_for_key(self, timeout_ms: int, keys: str) -> str | None:
-        left_ms = timeout_ms
-        while left_ms > 0:
-            stretch_ms = min(left_ms, self._silence.length_ms)
+        remaining_ms = timeout_ms
+        while remaining_ms > 0:
+            stretch_ms = min(remaining_ms, self._silence.length_ms)
             start_ms = self._silence.length_ms - stretch_ms
             played = await self._play_file(self._silence, keys, start_ms)
             if played.key:
                 return played.key
-            left_ms -= stretch_ms
+            remaining_ms -= stretch_ms
         return None
 
     async def _record(self, path: Path, max_length_ms: int, silence_ms: int) -> bool:
@@ -181,16 +182,16 @@ class FastAgiCall(Call):
 
     async def _key_or_raise(self, reply: Reply, sound: Sound) -> str | None:
         if reply.result == "-1":
-            what = f"Asterisk cannot play {sound.path}: is it there, and may Asterisk's user read it?"
-            await self._raise_hung_up_or_failure(UnplayableSound(what))
+            message = f"Asterisk cannot play {sound.path}: is it there, and may Asterisk's user read it?"
+            await self._raise_hung_up_or_failure(UnplayableSound(message))
         return reply.key
 
     async def _raise_hung_up_or_failure(self, failure: CallFailed) -> None:
-        """Asterisk says -1 for both."""
+        """Raise `HungUp` if the channel is gone, else `failure`: the result is -1 for both."""
         status = await self._connection.send_command("CHANNEL STATUS")  # Raises HungUp on a dead channel.
         raise failure if status.result in ALIVE_CHANNEL_STATES else HungUp
 
 
 def _path_without_suffix(path: Path) -> str:
-    """Asterisk wants the name without its extension."""
+    """Return the path as Asterisk expects it, without the suffix."""
     return str(path.with_suffix(""))

@@ -1,13 +1,14 @@
-"""One FastAGI socket: a command at a time, its reply, and an ear that never closes.
+"""FastAGI connection: one command in flight, and keys are read between commands too (by streaming silence).
 
-Keys pressed while no AGI command runs are lost, unless a command follows within about 80 ms. So soon after a reply to
-which no next command is known yet, the connection plays silence with all keys enabled. (Not at once: most often the
-next sound follows within a few milliseconds, and each start of a silence costs the caller a frame of 20 ms.)
+Keys pressed while no AGI command runs are lost, unless a command follows within about 80 ms. So if no command follows
+soon after a reply, the connection starts an idle listen: it streams silence with all keys enabled. (Not immediately:
+the next sound usually follows within a few milliseconds, and each start of the silence costs the caller a frame of 20
+ms.)
 
-The next command ends that silence *without a reply of its own*, except when a key came at the same instant; a NOOP
-between the two tells the cases apart, for its reply alone has no "endpos". And two lines that Asterisk reads together
-are a trap: it sees the second only when more arrives. So a NOOP that is not answered soon is followed by a space.
-Where the watchdog's limit has to be moved, that takes the place of the NOOP.
+The next command ends the silence *without a reply of its own*, except if a key came at the same instant. A NOOP between
+the two makes the cases distinguishable, because its reply has no "endpos". Two lines that Asterisk reads at once are a
+trap: it processes the second only when more arrives. So a NOOP that is not answered soon is followed by a space. If the
+limit of the watchdog has to be renewed, that command replaces the NOOP.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ from ivr.errors import CallFailed, ConnectionLost, HungUp
 
 MAX_LINE_BYTES = 4096
 MAX_HEADER_BYTES = 16384
-"""Bytes."""
 RECORD_COMMAND = b"RECORD FILE"
 REPLY_TIMEOUT_S = 10
-"""How long Asterisk may take for a command that does not play or record."""
+"""Seconds that Asterisk may take for a command that neither plays nor records."""
 IDLE_LISTEN_DELAY_S = 0.02
-"""How long after a reply the silence begins, while the loop is on time."""
+"""Seconds from a reply to the start of the silence, while the loop is punctual."""
 WAKE_READER_AFTER_S = 0.004
-"""How long a NOOP may go unanswered before it is taken to lie in Asterisk's buffer. Its answer takes 0.4 ms."""
+"""Seconds after which an unanswered NOOP is assumed to wait in Asterisk's buffer. Its reply takes 0.4 ms."""
 
 
 class FastAgiConnection(asyncio.Protocol):
-    """`greeted` is called once, when the header block is complete; `lost`, once, when the socket is gone."""
+    """`on_header` is called once, when the header block is complete; `on_disconnect` once, when the socket is
+    closed."""
 
     def __init__(
         self,
@@ -47,7 +48,7 @@ class FastAgiConnection(asyncio.Protocol):
         self.headers: dict[str, str] = {}
         self.hung_up = False
         self.on_key: Callable[[str], None] = lambda key: None
-        """Called with each key that is pressed while no command of ours waits for one."""
+        """Called with each key that is pressed while no command of a menu waits for one."""
         self._on_header = on_header
         self._on_disconnect = on_disconnect
         self._is_loop_lagging = is_loop_lagging
@@ -66,28 +67,28 @@ class FastAgiConnection(asyncio.Protocol):
         self._watchdog: Watchdog | None = None
 
     def set_headers(self, headers: Mapping[str, str]) -> None:
-        """The header block has been read by somebody else."""
+        """Set a header block that was read elsewhere."""
         self.headers = dict(headers)
         self._in_header = False
 
     def mark_hung_up(self) -> None:
-        """Asterisk has told of a hang-up in another way than by a line."""
+        """Note a hang-up that was reported in another way than by a line."""
         self.hung_up = True
 
     # -- commands ------------------------------------------------------------------------------------------------
 
     def set_idle_command(self, name: str, *arguments: object) -> None:
-        """From now on, listen by this command whenever no other is in flight."""
+        """Set the command of the idle listen, and start it whenever no other command is in flight from now on."""
         self._idle_command = protocol.format_command(name, *arguments)
         self._start_idle_listen()
 
     async def send_command(
         self, name: str, *arguments: object, timeout_s: float = REPLY_TIMEOUT_S, allow_dead_channel: bool = False
     ) -> Reply:
-        """Send one command and give its reply.
+        """Send one command and return its reply.
 
-        Raises `HungUp` when the caller is gone (with `also_dead` only when the socket is gone), `CallFailed` when
-        Asterisk does not answer within `within_s` seconds or does not know the command.
+        Raises `HungUp` if the caller has hung up (with `allow_dead_channel` only if the socket is closed), and
+        `CallFailed` if Asterisk does not reply within `timeout_s` seconds or rejects the command.
         """
         line = protocol.format_command(name, *arguments)
         await self.stop_idle_listen(timeout_s)
@@ -95,65 +96,68 @@ class FastAgiConnection(asyncio.Protocol):
             raise HungUp
         if self._watchdog and not self.hung_up and (seconds := self._watchdog.renew(timeout_s)):
             await self._exchange(_absolute_timeout_command(seconds), REPLY_TIMEOUT_S)
-        answer = await self._exchange(line, timeout_s)
-        if answer.code == protocol.DEAD_CHANNEL:
+        reply = await self._exchange(line, timeout_s)
+        if reply.code == protocol.DEAD_CHANNEL:
             self.hung_up = True
             raise HungUp
-        if answer.code != 200:
-            raise CallFailed(f"Asterisk refused {name}: {answer.code} {answer.data}")
-        return answer
+        if reply.code != 200:
+            raise CallFailed(f"Asterisk refused {name}: {reply.code} {reply.data}")
+        return reply
 
     def start_watchdog(self) -> None:
-        """From now on the dialplan takes the call back unless it hears of us (`watchdog`)."""
+        """Renew the time limit of the call from now on; the dialplan takes the call back when it is reached
+        (`watchdog`)."""
         self._watchdog = Watchdog(asyncio.get_running_loop().time)
 
     async def stop_watchdog(self) -> None:
-        """The call may last as long as it likes."""
+        """Remove the time limit of the call."""
         if self._watchdog:
             self._watchdog = None
             await self.stop_idle_listen()
             await self._exchange(_absolute_timeout_command(0), REPLY_TIMEOUT_S)
 
     async def stop_idle_listen(self, timeout_s: float = REPLY_TIMEOUT_S) -> None:
-        """End the silence, if it is in flight; keys that come meanwhile are still heard. It begins again by itself
-        unless a command follows soon, which may take `within_s`."""
+        """End the idle listen, if one is in flight; keys that come meanwhile are still reported.
+
+        It starts again unless a command follows soon. `timeout_s`: how long that command may take.
+        """
         if not self._idle_listening:
             return
         seconds = self._watchdog.renew(timeout_s, piggybacked=True) if self._watchdog else None
         self._write(_absolute_timeout_command(seconds) if seconds else protocol.format_command("NOOP"))
         self._idle_listen_end = asyncio.get_running_loop().create_future()
-        nudges = asyncio.get_running_loop().call_later(
+        wake_timer = asyncio.get_running_loop().call_later(
             WAKE_READER_AFTER_S, self._wake_asterisk_reader, self._idle_listen_end
         )
         try:
             async with asyncio.timeout(REPLY_TIMEOUT_S):
                 await self._idle_listen_end
         except TimeoutError:
-            raise self._close_on_timeout(f"no end of the silence within {REPLY_TIMEOUT_S} s") from None
+            raise self._close_on_timeout(f"the idle listen did not end within {REPLY_TIMEOUT_S} s") from None
         finally:
-            nudges.cancel()
+            wake_timer.cancel()
             self._idle_listen_end = None
 
     def _wake_asterisk_reader(self, idle_listen_end: asyncio.Future[None]) -> None:
-        """A space, which means nothing, makes Asterisk look into its buffer."""
+        """Send a space, which has no meaning: it makes Asterisk read its buffer."""
         if not idle_listen_end.done() and self._transport and not self._transport.is_closing():
             self._transport.write(b" ")
             asyncio.get_running_loop().call_later(WAKE_READER_AFTER_S, self._wake_asterisk_reader, idle_listen_end)
 
     @property
     def header_received(self) -> bool:
-        """Whether the header block has been read to its end."""
+        """Whether the header block is complete."""
         return not self._in_header
 
     def close(self) -> None:
-        """Give the call back to the dialplan."""
+        """Return the call to the dialplan."""
         self._closed = True
         if self._transport:
             self._transport.close()
 
     async def _exchange(self, line: bytes, timeout_s: float) -> Reply:
         if self._pending_reply:
-            raise CallFailed("two commands at a time on one call")
+            raise CallFailed("a second command while one is in flight")
         self._write(line)
         self._pending_reply = asyncio.get_running_loop().create_future()
         self._is_recording = line.startswith(RECORD_COMMAND)
@@ -178,7 +182,8 @@ class FastAgiConnection(asyncio.Protocol):
         return CallFailed(reason)
 
     def _schedule_idle_listen(self) -> None:
-        """Listen unless a command follows. The task that has just got its answer runs first and may know one."""
+        """Start an idle listen unless a command follows. The task that waits for the reply runs first and may send
+        one."""
         loop = asyncio.get_running_loop()
         if self._is_loop_lagging():  # In the next turn, before the input of other calls and their timers.
             self._idle_listen_timer = loop.call_soon(self._start_idle_listen)
@@ -198,7 +203,7 @@ class FastAgiConnection(asyncio.Protocol):
             self._transport.write(self._idle_command)
             self._idle_listening = True
 
-    # -- what Asterisk sends ---------------------------------------------------------------------------------------
+    # -- input from Asterisk ---------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -265,7 +270,7 @@ class FastAgiConnection(asyncio.Protocol):
             raise CallFailed(f"a header block of more than {MAX_HEADER_BYTES} bytes")
         if line:
             name, value = protocol.parse_header(line)
-            self.headers.setdefault(name, value)  # What a line break in an argument forges comes later.
+            self.headers.setdefault(name, value)  # A header forged by a line break in an argument comes later.
         else:
             self._in_header = False
             self._on_header(self)
@@ -283,7 +288,7 @@ class FastAgiConnection(asyncio.Protocol):
             self._pending_reply.set_result(reply)
             self._schedule_idle_listen()
         else:
-            raise CallFailed("a reply that nothing asked for")
+            raise CallFailed("a reply without a command")
 
     def _on_idle_listen_done(self, reply: Reply) -> None:
         if key := reply.key:
@@ -300,11 +305,11 @@ class FastAgiConnection(asyncio.Protocol):
             self._transport.abort()
 
     def _fail_pending(self, reason: Exception) -> None:
-        for waiting in (self._pending_reply, self._idle_listen_end):
-            if waiting and not waiting.done():
-                waiting.set_exception(reason)
+        for future in (self._pending_reply, self._idle_listen_end):
+            if future and not future.done():
+                future.set_exception(reason)
 
 
 def _absolute_timeout_command(seconds: int) -> bytes:
-    """Have the call end that many seconds from now; 0: never."""
+    """Format the command that sets the time limit of the call, in seconds from now; 0 removes it."""
     return protocol.format_command("SET VARIABLE", ABSOLUTE_TIMEOUT_VARIABLE, seconds)

@@ -1,4 +1,4 @@
-"""How late the loop runs, felt by a beat that should come every 20 ms."""
+"""Event-loop lag monitor, sampled every 20 ms."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import asyncio
 
 TICK_S = 0.02
 LAG_THRESHOLD_S = 0.005
-"""A beat that comes this much too late means that others will, too."""
+"""Seconds of delay from which a tick counts as late: other callbacks will be late, too."""
 LAG_MEMORY_TICKS = 50
-"""A late beat counts for a second."""
+"""Ticks for which a late tick counts: one second."""
 
 
 class LoopLagMonitor:
-    """Beats in the running loop between `start` and `stop`."""
+    """Ticks in the running loop between `start` and `stop`."""
 
     def __init__(self) -> None:
         self._ticks_since_lag = LAG_MEMORY_TICKS
@@ -28,7 +28,7 @@ class LoopLagMonitor:
             self._timer.cancel()
 
     def is_lagging(self) -> bool:
-        """Whether the loop ran late within the last second, or does now."""
+        """Return whether the loop was late within the last second, or is now."""
         overdue_s = asyncio.get_running_loop().time() - self._next_tick_at
         return self._ticks_since_lag < LAG_MEMORY_TICKS or overdue_s > LAG_THRESHOLD_S
 

@@ -1,4 +1,4 @@
-"""The lines of AGI: commands out, replies in. Pure functions; the facts are from Asterisk 22's res_agi."""
+"""The lines of AGI: formats commands and parses replies, as res_agi of Asterisk 22 does. Pure functions."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from ivr.errors import BadArgument, CallFailed
 
 MAX_COMMAND_BYTES = 8000
-"""Bytes; Asterisk's own buffer is 8 KB since 22.6."""
+"""Asterisk's own buffer is 8 KB since 22.6."""
 DEAD_CHANNEL = 511
-"""The code of a reply to a command that needs a channel when the channel is gone."""
+"""Code of the reply to a command that needs a channel if the channel is gone."""
 
 _REPLY = re.compile(
     r"(?P<code>\d{3}) result=(?P<result>-?[\w*#.]*)(?: \((?P<note>.*)\))?(?: endpos=(?P<endpos>-?\d{1,15}))?\s*"
@@ -31,18 +31,18 @@ class Reply:
 
     @property
     def key(self) -> str | None:
-        """The key that ended it, None where none did. Raises `CallFailed` for a result that tells of no key."""
+        """The key that ended the command, None if none did. Raises `CallFailed` for a result that is not a key."""
         if self.result in ("0", "-1"):
             return None
         if self.result not in _KEYS:
-            raise CallFailed(f"a result that is no key: {self.result[:20]!r}")
+            raise CallFailed(f"the result is not a key: {self.result[:20]!r}")
         return _KEYS[self.result]
 
 
 def format_command(name: str, *arguments: object) -> bytes:
-    """One command line. Each argument is quoted, so that none can end it or begin a second one.
+    """Format one command line. Each argument is quoted, so that it can neither end the line nor start another.
 
-    Raises `BadArgument` for a word with a line break or NUL in it, and for a line longer than Asterisk reads.
+    Raises `BadArgument` for an argument with a line break or NUL in it, and for a line longer than Asterisk reads.
     """
     line = " ".join([name, *(_quote(str(argument)) for argument in arguments)])
     encoded = line.encode("utf-8", "replace") + b"\n"
@@ -52,7 +52,7 @@ def format_command(name: str, *arguments: object) -> bytes:
 
 
 def parse_reply(line: str) -> Reply:
-    """Read a reply line. Raises `CallFailed` for what is none."""
+    """Parse a reply line. Raises `CallFailed` if it is not one."""
     if matched := _REPLY.fullmatch(line):
         endpos = matched["endpos"]
         return Reply(int(matched["code"]), matched["result"], matched["note"], None if endpos is None else int(endpos))
@@ -62,22 +62,19 @@ def parse_reply(line: str) -> Reply:
 
 
 def is_usage_start(line: str) -> bool:
-    """Whether `line` is the first of a usage text of several lines ("520-Invalid command syntax …")."""
+    """Return whether `line` is the first of a multi-line usage text ("520-Invalid command syntax …")."""
     matched = _ERROR.fullmatch(line)
     return bool(matched and matched["dash"] == "-")
 
 
 def is_usage_end(line: str) -> bool:
-    """Whether `line` is the last of a usage text ("520 End of proper usage.")."""
+    """Return whether `line` is the last of a usage text ("520 End of proper usage.")."""
     matched = _ERROR.fullmatch(line)
     return bool(matched and matched["dash"] == " ")
 
 
 def parse_header(line: str) -> tuple[str, str]:
-    """Read one line of the header block: "agi_channel: PJSIP/alice-00000001".
-
-    Raises `CallFailed` for what is no such line.
-    """
+    """Parse one line of the header block: "agi_channel: PJSIP/alice-00000001". Raises `CallFailed`."""
     name, colon, value = line.partition(":")
     if not colon or not name.startswith("agi_"):
         raise CallFailed(f"not an AGI header: {line[:80]!r}")

@@ -1,7 +1,7 @@
-"""The FastAGI server: accepts Asterisk's connections and gives each call to `answer`.
+"""The FastAGI server: accepts Asterisk's connections and runs `handle_call` for each call.
 
-A peer that sends nothing, half a header, or too much of anything is dropped, and nobody else notices: panoramisk's
-server, which this one replaces, stops for everybody at a port probe.
+A peer that sends nothing, half a header, or too much of anything is disconnected without effect on other calls. This
+server replaces panoramisk's, which stops serving all calls after a port probe.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class FastAgiLimits:
-    """What one server takes."""
+    """Limits of one server."""
 
     max_calls: int = 500
-    """At a time; more are closed at once, and the dialplan goes its own way."""
+    """Calls at a time. Further connections are closed at once; their dialplan continues without the service."""
     header_timeout_s: float = 5.0
-    """How long a peer may take for its header block."""
+    """Seconds that a peer may take for its header block."""
 
 
 class FastAgiServer:
-    """`answer(call)` runs one call to its end; `monotonic` gives seconds."""
+    """`handle_call(call)` runs one call to its end; `monotonic` returns seconds."""
 
     def __init__(
         self,
@@ -59,14 +59,14 @@ class FastAgiServer:
         self._loop_lag = LoopLagMonitor()
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
-        """Listen; gives the address, whose port is a free one where `port` is 0."""
+        """Start listening and return the address; `port` 0 chooses a free port."""
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(self._accept, host, port, backlog=512)
         address = self._listener.sockets[0].getsockname()
         return str(address[0]), int(address[1])
 
     async def stop(self, grace_period_s: float = 5.0) -> None:
-        """Take no more calls; give those in progress back to the dialplan and wait for their clean-up."""
+        """Accept no more calls, return those in progress to the dialplan, and wait for their clean-up."""
         self._loop_lag.stop()
         if self._listener:
             self._listener.close()
@@ -74,7 +74,7 @@ class FastAgiServer:
             connection.close()
         if self._call_tasks:
             await asyncio.wait(self._call_tasks, timeout=grace_period_s)
-        await asyncio.sleep(0)  # Sockets are closed by the loop's next turn.
+        await asyncio.sleep(0)  # Sockets are closed in the next turn of the loop.
 
     def _accept(self) -> FastAgiConnection:
         connection = FastAgiConnection(self._on_header, self._on_disconnect, self._loop_lag.is_lagging)
@@ -83,7 +83,7 @@ class FastAgiServer:
             connection.close()
             return connection
         if not self._connections:
-            self._loop_lag.start()  # Nobody needs it between calls, and a beat costs something.
+            self._loop_lag.start()  # Between calls it is not needed, and each tick costs processor time.
         self._connections.add(connection)
         asyncio.get_running_loop().call_later(self._limits.header_timeout_s, self._on_header_timeout, connection)
         return connection
@@ -95,7 +95,7 @@ class FastAgiServer:
 
     def _on_header_timeout(self, connection: FastAgiConnection) -> None:
         if connection in self._connections and not connection.header_received:
-            log.info("call.dropped", reason="no AGI header in time")
+            log.info("call.dropped", reason="no AGI header within the time limit")
             connection.close()
 
     def _on_header(self, connection: FastAgiConnection) -> None:
@@ -123,10 +123,10 @@ class FastAgiServer:
 
 
 def _parse_request(headers: Mapping[str, str]) -> tuple[str, list[str]]:
-    """The path of the URL and its words, in the order of the dialplan."""
+    """Return the path of the URL and its arguments, in the order of the dialplan."""
     path, _, query = headers.get("agi_network_script", "").partition("?")
-    words = [headers[name] for name in sorted(headers, key=_argument_index) if name.startswith("agi_arg_")]
-    return path, words + [f"{name}={value}" for name, value in parse_qsl(query)]
+    arguments = [headers[name] for name in sorted(headers, key=_argument_index) if name.startswith("agi_arg_")]
+    return path, arguments + [f"{name}={value}" for name, value in parse_qsl(query)]
 
 
 def _argument_index(name: str) -> int:
