@@ -1,4 +1,4 @@
-"""What the dialplan is told to do fits into an extension, however long the name of the service is."""
+"""Dialplan actions fit into an extension, however long the name of the application is."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ async def test_record_action_with_max_values_fits_extension(name: str, decibels:
 
 @pytest.mark.parametrize("name", ["ivr", LONGEST_NAME])
 async def test_every_standard_action_fits_extension(name: str) -> None:
-    for errand in (
+    for action in (
         DialplanAction(Verb.REMEMBER_APP),
         DialplanAction(Verb.CONTINUE),
         DialplanAction(Verb.SET_TIMEOUT, "1000020"),
         DialplanAction(Verb.STATUS, "NOMESSAGE"),
         DialplanAction(Verb.SET_VARIABLE, "IVR_MESSAGE_ID", f"202611-{secrets.token_hex(16)}"),
     ):
-        assert len(errand.build_extension(name)) <= MAX_EXTENSION_BYTES
+        assert len(action.build_extension(name)) <= MAX_EXTENSION_BYTES
 
 
 async def test_action_without_argument_is_a_valid_extension() -> None:
@@ -39,7 +39,7 @@ async def test_action_without_argument_is_a_valid_extension() -> None:
 
 
 async def test_action_too_long_for_extension_raises() -> None:
-    with pytest.raises(BadArgument, match="characters over ARI"):
+    with pytest.raises(BadArgument, match="characters, at most 79"):
         DialplanAction(Verb.SET_VARIABLE, "NAME", "x" * 80).build_extension("ivr")
 
 

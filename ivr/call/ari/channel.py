@@ -1,7 +1,7 @@
-"""One channel in Stasis: requests about it, and what its events mean.
+"""One channel in Stasis, and the requests for it.
 
-Every request takes the same two ways out where the call is no longer ours: the caller is gone (404), or the dialplan
-has it again (409).
+Every request reports in the same way that the service no longer has the channel: `HungUp` if it is gone (404), and
+`ReclaimedByDialplan` if it has left Stasis (409, 412).
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from ivr.call.ari.protocol import Response
 from ivr.errors import CallFailed, HungUp, ReclaimedByDialplan
 
 PLAYBACK_ID_COUNT = 8
-"""The events of one are no longer on their way when its id comes again."""
+"""Playback ids of a channel. When an id is used again, the events of its former playback have arrived."""
 
 
 MAX_STOP_ATTEMPTS, STOP_RETRY_DELAY_S = 100, 0.01
 
 HANG_UP_GRACE_S, HANG_UP_CHECKS = 0.5, 5
-"""How long a channel that was hung up may still be there, in its extension h, and how often it is looked for."""
+"""Seconds that a channel may exist after a hang-up, in its extension h, and how often it is looked for meanwhile."""
 
 
 class RequestFn(Protocol):
-    """`ConnectionRegistry.ask`, for one application."""
+    """`ConnectionRegistry.request` for one application."""
 
     async def __call__(self, method: str, uri: str, *, at_most_once: bool = False) -> Response: ...
 
 
 class Channel:
-    """`id` is Asterisk's unique id of it; `application`: whose it is in Stasis."""
+    """`id`: Asterisk's unique id; `application`: the Stasis application that owns the channel."""
 
     def __init__(self, id: str, application: str, send_request: RequestFn) -> None:
         self.id = id
@@ -39,93 +39,95 @@ class Channel:
         self._send_request = send_request
 
     def playback_id(self, number: int, application: str = "") -> str:
-        """The id of a playback. There are few, so that whoever takes the call up can end what it finds playing."""
+        """Return the id of a playback. There are few, so that a service that resumes the call can stop all of them."""
         return f"{application or self.application}/{self.id}/{number % PLAYBACK_ID_COUNT}"
 
     async def stop_all_playbacks(self, application: str) -> None:
-        """Of a service that has gone: its last silence would hold everything back. Raises `ConnectionLost`."""
+        """Stop the playbacks of a service that has died: its last silence would delay all others. Raises
+        `ConnectionLost`."""
         await asyncio.gather(*(self.stop_playback(self.playback_id(n, application)) for n in range(PLAYBACK_ID_COUNT)))
 
     async def post(self, *path: str, at_most_once: bool = False, **values: str | int | None) -> Response:
-        """Have something done. Raises `HungUp`, `ReclaimedByDialplan`, `CallFailed`."""
+        """Send a POST request for the channel. Raises `HungUp`, `ReclaimedByDialplan`, `CallFailed`."""
         return await self._request("POST", *path, at_most_once=at_most_once, **values)
 
     async def get_variable(self, name: str) -> str:
-        """The value of a variable or function, "" where there is none. Raises `HungUp`, `CallFailed`."""
+        """Return the value of a variable or function, "" if it has none. Raises `HungUp`, `CallFailed`."""
         uri = protocol.build_path("channels", self.id, "variable") + protocol.build_query(variable=name)
-        answer = await self._send_request("GET", uri)
-        if answer.ok:
-            return protocol.get_text(answer.body, "value")
-        if answer.status == 404 and "ariable" in answer.message:
+        response = await self._send_request("GET", uri)
+        if response.ok:
+            return protocol.get_text(response.body, "value")
+        if response.status == 404 and "ariable" in response.message:
             return ""
-        if answer.status >= 500:  # A function that this Asterisk has not, or that has nothing to say.
+        if response.status >= 500:  # A function that this Asterisk lacks, or that has no value.
             return ""
-        raise self._error_for(answer, "read a variable")
+        raise self._error_for(response, "read a variable")
 
     async def subscribe(self) -> None:
-        """Its events are to come also while the dialplan has it. Raises `HungUp`, `CallFailed`."""
+        """Subscribe to events of the channel also while it is in the dialplan. Raises `HungUp`, `CallFailed`."""
         uri = protocol.build_path("applications", self.application, "subscription")
-        answer = await self._send_request("POST", uri + protocol.build_query(eventSource=f"channel:{self.id}"))
-        if not answer.ok:
-            raise HungUp if answer.status == 422 else self._error_for(answer, "subscribe")
+        response = await self._send_request("POST", uri + protocol.build_query(eventSource=f"channel:{self.id}"))
+        if not response.ok:
+            raise HungUp if response.status == 422 else self._error_for(response, "subscribe")
 
     async def hang_up(self) -> None:
-        """One that is gone already is fine."""
+        """Hang up the channel. Does nothing if it is gone already."""
         await self._send_request("DELETE", protocol.build_path("channels", self.id))
 
     async def stop_playback(self, playback_id: str) -> None:
-        """One that has just ended is fine. One that has just begun is not ready to be ended (500): ask again."""
+        """Stop a playback. One that has ended is ignored; one that has just begun cannot be stopped yet (500):
+        retry."""
         for _ in range(MAX_STOP_ATTEMPTS):
-            answer = await self._send_request("DELETE", protocol.build_path("playbacks", playback_id))
-            if answer.ok or answer.status == 404:
+            response = await self._send_request("DELETE", protocol.build_path("playbacks", playback_id))
+            if response.ok or response.status == 404:
                 return
             await asyncio.sleep(STOP_RETRY_DELAY_S)
 
     async def play(self, playback_id: str, media_uri: str, start_ms: int = 0, *, at_most_once: bool = False) -> None:
-        """Behind what plays now. Raises as `post`; `once`: `ConnectionLost`, too."""
+        """Queue a playback behind the current one. Raises as `post`, with `at_most_once` also `ConnectionLost`."""
         await self.post("play", playback_id, at_most_once=at_most_once, media=media_uri, offsetms=start_ms or None)
 
     async def get_playing_media_uri(self, playback_id: str) -> str:
-        """What of that playback Asterisk plays, still or by now; "" where it does not know it."""
-        answer = await self._send_request("GET", protocol.build_path("playbacks", playback_id))
-        return protocol.get_text(answer.body, "media_uri") if answer.ok else ""
+        """Return the media that a playback plays now; "" if Asterisk does not know the playback."""
+        response = await self._send_request("GET", protocol.build_path("playbacks", playback_id))
+        return protocol.get_text(response.body, "media_uri") if response.ok else ""
 
     async def continue_in_dialplan(self, action: DialplanAction) -> None:
-        """To the dialplan. Raises as `post`."""
+        """Send the channel to a dialplan action. Raises as `post`."""
         await self.continue_at(DIALPLAN_CONTEXT, action.build_extension(self.application))
 
     async def continue_at(self, context: str, extension: str) -> None:
-        """The dialplan goes on there. Raises as `post`."""
+        """Let the dialplan continue at `context`, `extension`, 1. Raises as `post`."""
         await self.post("continue", context=context, extension=extension, priority=1)
 
     async def require_in_stasis(self) -> None:
-        """Raises `HungUp`, `ReclaimedByDialplan` where the call is not in Stasis."""
+        """Raise `HungUp` or `ReclaimedByDialplan` if the channel is not in Stasis."""
         if not await self.is_in_stasis():
             raise ReclaimedByDialplan("the dialplan has the call again")
 
     async def is_in_stasis(self) -> bool:
-        """Whether it is in Stasis. Raises `HungUp` where there is no such channel, `ConnectionLost`."""
+        """Return whether the channel is in Stasis. Raises `HungUp` if it is gone, `ConnectionLost`."""
         return protocol.stasis_arguments(await self.fetch()) is not None
 
     async def fetch(self) -> dict[str, Any]:
-        """What Asterisk knows of it. Raises `HungUp` where there is no such channel, `CallFailed`."""
-        answer = await self._send_request("GET", protocol.build_path("channels", self.id))
-        if not answer.ok:
-            raise self._error_for(answer, "describe a channel")
-        return answer.body if isinstance(answer.body, dict) else {}
+        """Return the channel's properties. Raises `HungUp` if it is gone, `CallFailed`."""
+        response = await self._send_request("GET", protocol.build_path("channels", self.id))
+        if not response.ok:
+            raise self._error_for(response, "describe a channel")
+        return response.body if isinstance(response.body, dict) else {}
 
     async def _request(self, method: str, *path: str, at_most_once: bool, **values: str | int | None) -> Response:
         uri = protocol.build_path("channels", self.id, *path) + protocol.build_query(**values)
-        answer = await self._send_request(method, uri, at_most_once=at_most_once)
-        if answer.ok:
-            return answer
-        refused = self._error_for(answer, "/".join(path[:1]))
+        response = await self._send_request(method, uri, at_most_once=at_most_once)
+        if response.ok:
+            return response
+        refused = self._error_for(response, "/".join(path[:1]))
         if isinstance(refused, ReclaimedByDialplan):
             await self._raise_if_hung_up()
         raise refused
 
     async def _raise_if_hung_up(self) -> None:
-        """Whoever hangs up has left us first, and is gone a moment later. Raises `HungUp`."""
+        """Raise `HungUp` if the channel disappears soon: after a hang-up it leaves Stasis first."""
         for _ in range(HANG_UP_CHECKS):
             await self.fetch()
             await asyncio.sleep(HANG_UP_GRACE_S / HANG_UP_CHECKS)
@@ -135,5 +137,5 @@ class Channel:
         if response.status == 404:
             return HungUp()
         if response.status in (409, 412):
-            return ReclaimedByDialplan(f"the channel has left us: {response.message}")
+            return ReclaimedByDialplan(f"the channel has left Stasis: {response.message}")
         return CallFailed(f"Asterisk refused to {operation}: {response.status} {response.message}")

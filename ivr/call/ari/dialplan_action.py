@@ -1,7 +1,9 @@
-"""What only the dialplan can do: it is sent to an extension that says so, and comes back (`ivr-ari`).
+"""Dialplan actions: operations that ARI lacks are performed by sending the channel to an extension of context
+`ivr-ari`, which returns it to Stasis().
 
-Over ARI no variables are set: on 22.10.1 that takes the right to "dangerous" functions, such as STAT() and DB(), from
-the dialplan for the rest of the call; and Asterisk holds back everybody's requests until what plays has ended.
+No variables are set over ARI: on 22.10.1 that takes the right to "dangerous" functions, such as STAT() and DB(), from
+the dialplan for the rest of the call; and Asterisk delays the requests of all calls until the current playback has
+ended.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ from ivr.errors import BadArgument
 
 DIALPLAN_CONTEXT = "ivr-ari"
 MAX_EXTENSION_BYTES = 79
-"""Bytes of an extension."""
+"""The longest extension that Asterisk accepts."""
 
 
 class Verb(StrEnum):
-    """The extensions of the context; no letter of them means anything in a pattern."""
+    """The extensions of the context. They contain no n, x or z: those are wildcards of a pattern."""
 
     REMEMBER_APP = "app"
     SET_TIMEOUT = "limit"
@@ -29,11 +31,12 @@ class Verb(StrEnum):
 
 
 VERBS_WITH_APP = {Verb.REMEMBER_APP, Verb.SET_TIMEOUT, Verb.CONTINUE}
-"""They say where the call is to come back to. The dialplan remembers it: the others have no room for a long name."""
+"""Verbs that carry the application to return to. The dialplan remembers it: the others have no space for a long
+name."""
 
 
 class DialplanAction:
-    """One of them, with its words."""
+    """One action with its arguments; `returned` is done when the channel is back in Stasis."""
 
     def __init__(self, verb: Verb, *arguments: str) -> None:
         self.verb = verb
@@ -43,13 +46,15 @@ class DialplanAction:
         self._arguments = arguments
 
     def build_extension(self, application: str) -> str:
-        """Where to go; back to `application`. Raises `BadArgument` for what is too long to be one."""
-        coded = (quote(word, safe="").replace("~", "%7E") for word in self._arguments)
+        """Return the extension of this action, returning to `application`. Raises `BadArgument` if it is too long."""
+        encoded = (quote(argument, safe="").replace("~", "%7E") for argument in self._arguments)
         names = (application,) if self.carries_app else ()
-        extension = "~".join((self.verb, *names, *coded)).rstrip("~")
+        extension = "~".join((self.verb, *names, *encoded)).rstrip("~")
         if len(extension) > MAX_EXTENSION_BYTES:
-            raise BadArgument(f"the dialplan cannot be told something of {len(extension)} characters over ARI")
-        return extension if "~" in extension else f"{extension}~~"  # A pattern wants one sign more.
+            raise BadArgument(
+                f"a dialplan action over ARI has {len(extension)} characters, at most {MAX_EXTENSION_BYTES} fit"
+            )
+        return extension if "~" in extension else f"{extension}~~"  # The pattern needs one more character.
 
     def mark_returned(self) -> None:
         if not self.returned.done():

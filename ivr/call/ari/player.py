@@ -1,11 +1,10 @@
-"""What a caller hears over ARI: one sound after another, and silence behind each, so that something plays at any time.
+"""Playback over ARI: one sound after another with silence behind each, so that something plays at any time.
 
-Silence follows each sound in the same playback; the next one is put in line before that silence is ended. The line
-stays open, phones keep their rhythm, and Asterisk takes keys as they come: while nothing plays, it draws short ones out
-to 80 ms and tells of those that come meanwhile twice.
+Silence follows each sound in the same playback; the next playback is queued before that silence is stopped. So the
+media stream never pauses, and Asterisk reports keys as they come: while nothing plays, it extends short keys to 80 ms
+and reports those that come meanwhile twice.
 
-Events of a playback that is over come late now and then; each playback has an id of its own, and those of others are
-dropped.
+Events of a finished playback sometimes come late. Each playback has its own id, and events of others are ignored.
 """
 
 from __future__ import annotations
@@ -22,66 +21,66 @@ from ivr.call.ari.protocol import Event
 from ivr.errors import ConnectionLost, HungUp
 
 STOP_TIMEOUT_S = 1.0
-"""How long Asterisk may take to end a sound."""
+"""Seconds that Asterisk may take to stop a sound."""
 
 
 class Player:
-    """Plays on one channel. Every method that asks something of it raises as `Channel.post`."""
+    """Plays on one channel. Every method that sends a request raises as `Channel.post`."""
 
     def __init__(self, channel: Channel, silence: Sound) -> None:
         self.current: PlaybackWaiter | None = None
-        """What is played, and heard."""
+        """The playback that is waited for."""
         self._channel = channel
         self._silence_media_uri = _media_uri(silence.path)
         self._playback_count = 0
         self._silence_playback_id = ""
-        """The playback whose silence is heard now."""
+        """The playback whose silence is playing."""
         self._stopping: PlaybackWaiter | None = None
-        """What a key has ended, until Asterisk says so."""
+        """A playback that a key has ended, until Asterisk has stopped it."""
 
     async def play(self, path: Path, keys: str, start_ms: int, timeout_s: float) -> PlaybackWaiter:
-        """Play from `start_ms` until a key of `keys`, the end, or `wake`; a key counts before it has begun.
+        """Play from `start_ms` until a key of `keys`, the end, or `cancel_waits`.
 
-        Raises TimeoutError.
+        A key counts also before the sound has begun. Raises `TimeoutError` after `timeout_s` seconds.
         """
-        waiting = PlaybackWaiter(keys, self._next_playback_id(), _media_uri(path))
-        self.current = waiting
+        waiter = PlaybackWaiter(keys, self._next_playback_id(), _media_uri(path))
+        self.current = waiter
         try:
             async with asyncio.timeout(timeout_s):
-                await self._start(waiting, start_ms)
-                await waiting.finished
+                await self._start(waiter, start_ms)
+                await waiter.finished
         finally:
             self.current = None
-        if waiting.key:
-            self._stopping = waiting
-            await self._stop(waiting)
+        if waiter.key:
+            self._stopping = waiter
+            await self._stop(waiter)
         else:
-            self._silence_playback_id = waiting.playback_id
-        return waiting
+            self._silence_playback_id = waiter.playback_id
+        return waiter
 
     async def play_silence(self) -> None:
-        """Until something else follows."""
+        """Play silence until something else is played."""
         self._silence_playback_id = self._next_playback_id()
         await self._channel.play(self._silence_playback_id, self._silence_media_uri)
 
     async def stop_silence(self) -> None:
-        """End the silence, before what nothing may hold back."""
+        """Stop the silence before a request that a playback would delay."""
         if self._silence_playback_id:
             before, self._silence_playback_id = self._silence_playback_id, ""
             await self._channel.stop_playback(before)
 
     def on_playback_event(self, event: Event) -> None:
-        """An event of a playback of this channel."""
+        """Handle an event of a playback of this channel."""
         playback, kind = protocol.get_text(event, "playback", "id"), protocol.get_text(event, "type")
-        for waiting in (self.current, self._stopping):
-            if waiting and playback == waiting.playback_id:
-                waiting.on_event(kind, protocol.timestamp_ms(event))
+        for waiter in (self.current, self._stopping):
+            if waiter and playback == waiter.playback_id:
+                waiter.on_event(kind, protocol.timestamp_ms(event))
                 return
         if playback == self._silence_playback_id and kind == "PlaybackFinished":
             self._silence_playback_id = ""
 
     def cancel_waits(self) -> None:
-        """What is waited for will not come."""
+        """End all waits: the events will not come."""
         if self.current:
             self.current.mark_finished(None)
         if self._stopping:
@@ -93,14 +92,14 @@ class Player:
         try:
             await self._channel.play(waiter.playback_id, media, start_ms, at_most_once=True)
         except ConnectionLost:
-            # It may have begun. Asterisk is asked as soon as it can be.
+            # The playback may have begun: find out on the next connection.
             if not await self._channel.get_playing_media_uri(waiter.playback_id):
                 await self._channel.play(waiter.playback_id, media, start_ms)
         if before:
             await self._channel.stop_playback(before)
 
     async def _stop(self, waiter: PlaybackWaiter) -> None:
-        """Silence instead of a sound, which stood where it was when Asterisk ended it: a little behind the key."""
+        """Replace a sound by silence. Its position is that at which Asterisk stopped it: a little behind the key."""
         with suppress(HungUp, TimeoutError):
             await self.play_silence()
             await self._channel.stop_playback(waiter.playback_id)
@@ -115,5 +114,5 @@ class Player:
 
 
 def _media_uri(path: Path) -> str:
-    """As ARI names a file; one with a comma in its name would be two."""
+    """Return the media URI of a file. A comma in its name would make two of it."""
     return f"sound:{path.with_suffix('')}"

@@ -1,4 +1,4 @@
-"""What goes over the WebSocket, as plain values: requests out, answers and events in. The facts are of Asterisk 22."""
+"""Messages of ARI's WebSocket: formats requests, parses responses and events, as Asterisk 22 does. Pure functions."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 Event = Mapping[str, Any]
-"""An event of Asterisk's, as it came; nothing in it is believed to be there."""
+"""An event as Asterisk sent it. No field is assumed to exist."""
 
 REST_RESPONSE = "RESTResponse"
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What Asterisk says to one request."""
+    """The response to one request."""
 
     status: int
     body: Any = None
@@ -28,28 +28,28 @@ class Response:
 
     @property
     def message(self) -> str:
-        """Why not."""
+        """The reason of a failure."""
         return str(self.body.get("message", "")) if isinstance(self.body, dict) else ""
 
 
 def build_path(*parts: str) -> str:
-    """`path("channels", "1.2", "play")` → "channels/1.2/play", whatever the parts hold."""
+    """Return "channels/1.2/play" for the parts "channels", "1.2", "play"; each part is quoted."""
     return "/".join(quote(part, safe="") for part in parts)
 
 
 def build_query(**values: object) -> str:
-    """`?a=1&b=2`, "" without values; None leaves one out."""
+    """Return `?a=1&b=2`, or "" without values; values that are None are omitted."""
     given = {name: value for name, value in values.items() if value is not None}
     return f"?{urlencode(given)}" if given else ""
 
 
 def format_request(request_id: str, method: str, uri: str) -> str:
-    """One request as the WebSocket carries it; its answer has the same number."""
+    """Format one request for the WebSocket. Its response has the same id."""
     return json.dumps({"type": "RESTRequest", "request_id": request_id, "method": method, "uri": uri})
 
 
 def parse_frame(frame: str | bytes) -> Event | None:
-    """One frame; None for what is none of ARI's."""
+    """Parse one frame; return None if it is not a JSON object."""
     try:
         found = json.loads(frame)
     except (ValueError, UnicodeDecodeError, RecursionError):
@@ -58,7 +58,7 @@ def parse_frame(frame: str | bytes) -> Event | None:
 
 
 def parse_response(event: Event) -> tuple[str, Response]:
-    """The number and the content of an answer that came over the WebSocket."""
+    """Return the request id and the content of a response that came over the WebSocket."""
     status = event.get("status_code")
     return str(event.get("request_id", "")), Response(
         status if isinstance(status, int) else 0, parse_body(event.get("message_body"))
@@ -66,36 +66,39 @@ def parse_response(event: Event) -> tuple[str, Response]:
 
 
 def parse_body(text: object) -> Any:
-    """What an answer carries; None for nothing, and for what is no JSON."""
+    """Parse the body of a response; return None if it is empty or not JSON."""
     return json.loads(text) if isinstance(text, str) and _is_json(text) else None
 
 
 def get_text(event: object, *keys: str) -> str:
-    """What stands at `names` of nested documents, "" where there is nothing of the kind."""
+    """Return the string at `keys` of nested objects, "" if there is none."""
     for name in keys:
         event = event.get(name) if isinstance(event, dict) else None
     return event if isinstance(event, str) else ""
 
 
 def get_text_list(event: object, key: str) -> list[str]:
-    """The words of a list."""
+    """Return the strings of a list."""
     found = event.get(key) if isinstance(event, dict) else None
     return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
 
 def stasis_arguments(channel: object) -> list[str] | None:
-    """What the dialplan says to us, read from where it says it; None for a channel that is not in Stasis."""
-    said = get_text(channel, "dialplan", "app_data")
+    """Return the arguments that the dialplan has passed to Stasis(), read from the application data of the channel.
+
+    None if the channel is not in Stasis.
+    """
+    app_data = get_text(channel, "dialplan", "app_data")
     match get_text(channel, "dialplan", "app_name"):
         case "Stasis":
-            return said.split(",")[1:]
+            return app_data.split(",")[1:]
         case "StasisBroadcast":
-            return said.split(",", 3)[2].split(":") if said.count(",") >= 2 else []
+            return app_data.split(",", 3)[2].split(":") if app_data.count(",") >= 2 else []
     return None
 
 
 def timestamp_ms(event: Event) -> float | None:
-    """When it happened, by Asterisk's clock."""
+    """Return the time of an event in milliseconds, by Asterisk's clock."""
     try:
         return datetime.fromisoformat(get_text(event, "timestamp")).timestamp() * 1000
     except (ValueError, OverflowError):

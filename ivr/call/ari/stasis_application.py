@@ -1,4 +1,4 @@
-"""All calls over ARI: each channel that enters Stasis for us becomes a call, and gets the events that are its own."""
+"""The Stasis application: each channel that enters it becomes a call and gets the events of its channel."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, ConnectionLost, HungUp, ReclaimedByDialplan, ServiceStopping
 
 DIALPLAN_ACTION_GRACE_S = 0.2
-"""In which a call that was sent on an errand has gone."""
+"""Seconds within which a channel that was sent to a dialplan action has left Stasis."""
 CLAIM_DELAY_PER_CALL_S, MAX_CLAIM_DELAY_S = 0.001, 0.1
-"""How much later a service claims a call for each that it has, and at most."""
+"""Seconds by which a service delays a claim for each call it has, and at most."""
 
 log = structlog.get_logger()
 
 
 class StasisApplication:
-    """`answer(call)` runs one call to its end; `monotonic` gives seconds."""
+    """`handle_call(call)` runs one call to its end; `monotonic` returns seconds."""
 
     def __init__(
         self,
@@ -60,7 +60,8 @@ class StasisApplication:
         return len(self._calls) + len(self._early_events)
 
     async def stop(self, grace_period_s: float = 5.0) -> None:
-        """Take no more. Those in progress stay in Stasis, to be taken up."""
+        """Accept no more calls. Those in progress stay in Stasis, where another service or the next start resumes
+        them."""
         self._connections.on_event = lambda application, event: None
         self._connections.on_connected = lambda application: None
         for call in self._calls.values():
@@ -79,7 +80,7 @@ class StasisApplication:
         if event.get("type") == "CallBroadcast" and channel_id:
             self._start_task(self._claim(application, channel_id))
         elif event.get("type") == "StasisStart" and channel_id and not (call and call.is_in_dialplan):
-            if call:  # It had left and come again, and nobody told us.
+            if call:  # It has left Stasis and entered it again; the event of leaving was lost.
                 call.fail(ReclaimedByDialplan("the dialplan had the call again"))
             self._start_call(application, channel_id, event)
         elif call:
@@ -90,7 +91,7 @@ class StasisApplication:
             self._early_events[channel_id].append(event)
 
     async def _claim(self, application: str, channel_id: str) -> None:
-        """A call looks for a service. Who has more calls is slower to say that it wants it."""
+        """Claim a call that was broadcast to all services. A service with more calls waits longer."""
         if len(self._calls) >= self._max_calls:
             return
         await asyncio.sleep(min(len(self._calls) * CLAIM_DELAY_PER_CALL_S, MAX_CLAIM_DELAY_S))
@@ -98,25 +99,23 @@ class StasisApplication:
             channelId=channel_id, application=application
         )
         with suppress(ConnectionLost):
-            await self._connections.request(
-                application, "POST", uri, at_most_once=True
-            )  # Where another was faster, it is theirs.
+            await self._connections.request(application, "POST", uri, at_most_once=True)  # Fails if another was faster.
 
     def _start_call(self, application: str, channel_id: str, event: Event) -> None:
         if channel_id in self._early_events:
             return
         self._early_events[channel_id] = []
-        before = self._serve_tasks.get(channel_id)
-        self._serve_tasks[channel_id] = self._start_task(self._serve(application, channel_id, event, before))
+        previous_task = self._serve_tasks.get(channel_id)
+        self._serve_tasks[channel_id] = self._start_task(self._serve(application, channel_id, event, previous_task))
 
     def _on_connected(self, application: str) -> None:
-        """A connection is there again. What happened meanwhile nobody tells: each call looks."""
+        """Inspect all channels after a reconnection: events that happened meanwhile are lost."""
         for channel_id, call in self._calls.items():
             self._start_task(self._inspect_channel(application, channel_id, call))
         self._start_task(self._resume_orphans(application))
 
     async def _on_unexpected_stasis_end(self, application: str, channel_id: str, call: AriCall) -> None:
-        """It has left Stasis, and not at our wish."""
+        """End a call whose channel has left Stasis without a request of the service."""
         try:
             await self._channel(application, channel_id).fetch()
             call.fail(ReclaimedByDialplan("the dialplan has the call again"))
@@ -126,63 +125,64 @@ class StasisApplication:
             call.fail(failure)
 
     async def _inspect_channel(self, application: str, channel_id: str, call: AriCall) -> None:
-        """Tell a call what it may have missed."""
-        channel, waiting = self._channel(application, channel_id), call.current_playback
+        """Find out which events a call has missed, and pass them to it."""
+        channel, waiter = self._channel(application, channel_id), call.current_playback
         try:
-            ours = await channel.is_in_stasis()
-            if waiting and ours and await channel.get_playing_media_uri(waiting.playback_id) != waiting.media_uri:
-                waiting.end_event_missed = True
-                waiting.mark_finished(None)
-            if ours and call.is_in_dialplan:
+            in_stasis = await channel.is_in_stasis()
+            if waiter and in_stasis and await channel.get_playing_media_uri(waiter.playback_id) != waiter.media_uri:
+                waiter.end_event_missed = True
+                waiter.mark_finished(None)
+            if in_stasis and call.is_in_dialplan:
                 await self._resume_if_returned(channel, call)
-            if not ours and not call.is_in_dialplan:
+            if not in_stasis and not call.is_in_dialplan:
                 call.fail(ReclaimedByDialplan("the dialplan has the call again"))
         except HungUp:
             call.on_event({"type": "ChannelDestroyed"})
         except ConnectionLost:
-            pass  # The next connection asks again.
+            pass  # The channel is inspected again after the next connection.
 
     @staticmethod
     async def _resume_if_returned(channel: Channel, call: AriCall) -> None:
-        """From an errand, unless it has not gone yet."""
+        """Note the return from a dialplan action, unless the channel has not left for it yet."""
         await asyncio.sleep(DIALPLAN_ACTION_GRACE_S)
         if call.is_in_dialplan and await channel.is_in_stasis():
             call.on_event({"type": "StasisStart"})
 
-    # -- calls that were somebody else's -------------------------------------------------------------------------------
+    # -- calls of other services and earlier runs ---------------------------------------------------------------------
 
     async def _resume_orphans(self, application: str) -> None:
-        """What an earlier run left in Stasis, or what came while there was no connection."""
+        """Resume the calls that an earlier run left in Stasis, or that came while there was no connection."""
         try:
-            answer = await self._connections.request(
+            response = await self._connections.request(
                 application, "GET", protocol.build_path("applications", application)
             )
         except ConnectionLost:
             return
-        ids = protocol.get_text_list(answer.body, "channel_ids")
+        ids = protocol.get_text_list(response.body, "channel_ids")
         await asyncio.gather(*(self._resume_orphan(application, channel_id) for channel_id in ids))
 
     async def _resume_orphan(self, application: str, channel_id: str) -> None:
         if channel_id in self._serve_tasks:
             return
         try:
-            described = await self._channel(application, channel_id).fetch()
+            properties = await self._channel(application, channel_id).fetch()
         except (HungUp, CallFailed):
             return
-        says = protocol.stasis_arguments(described)
+        stasis_arguments = protocol.stasis_arguments(properties)
         with suppress(ConnectionLost):
             await self._channel(application, channel_id).stop_all_playbacks(application)
-        if says is not None and channel_id not in self._serve_tasks:
-            self._start_call(application, channel_id, {"type": "StasisStart", "channel": described, "args": says})
+        if stasis_arguments is not None and channel_id not in self._serve_tasks:
+            event = {"type": "StasisStart", "channel": properties, "args": stasis_arguments}
+            self._start_call(application, channel_id, event)
 
     async def take_over_channel(self, former_application: str, application: str, channel_id: str) -> None:
-        """Have a channel that the `other` service left in Stasis moved to `application`. Raises nothing."""
+        """Move a channel that a dead service left in Stasis to `application`. Raises nothing."""
         try:
             channel = self._channel(application, channel_id)
-            says = protocol.stasis_arguments(await channel.fetch())
-            if says is not None:
+            stasis_arguments = protocol.stasis_arguments(await channel.fetch())
+            if stasis_arguments is not None:
                 await channel.stop_all_playbacks(former_application)
-                await channel.post("move", app=application, appArgs=",".join(says))
+                await channel.post("move", app=application, appArgs=",".join(stasis_arguments))
                 log.info("call.moved", channel=channel_id)
         except (HungUp, CallFailed) as failure:
             log.info("call.not_moved", channel=channel_id, reason=repr(failure))
@@ -192,7 +192,7 @@ class StasisApplication:
     async def _serve(
         self, application: str, channel_id: str, event: Event, previous_task: asyncio.Task[None] | None
     ) -> None:
-        """One call, behind what was made of its channel `before`."""
+        """Run one call, after `previous_task`, the former call of the same channel, has ended."""
         channel, call = self._channel(application, channel_id), None
         try:
             if len(self._calls) >= self._max_calls:
@@ -215,17 +215,17 @@ class StasisApplication:
                 del self._serve_tasks[channel_id]
 
     async def _build_call(self, channel: Channel, event: Event) -> AriCall:
-        """The call, which hears all that happened since it came."""
+        """Build the call and pass it the events since its channel entered Stasis."""
         words = protocol.get_text_list(event, "args")
-        asked, complaints = arguments.parse(words[0] if words else "", words[1:])
+        parsed, warnings = arguments.parse(words[0] if words else "", words[1:])
         name = protocol.get_text(event, "channel", "name")
-        for complaint in complaints:
-            log.warning("dialplan.argument", complaint=complaint, channel=name)
+        for warning in warnings:
+            log.warning("dialplan.argument", warning=warning, channel=name)
         endpoint, forwarded = await self._verify_identity(channel, name)
-        arrival = IncomingCall(
+        incoming = IncomingCall(
             channel=name,
             uniqueid=channel.id,
-            arguments=asked,
+            arguments=parsed,
             caller_number=protocol.get_text(event, "channel", "caller", "number"),
             caller_name=protocol.get_text(event, "channel", "caller", "name"),
             language=protocol.get_text(event, "channel", "language") or "en",
@@ -236,10 +236,10 @@ class StasisApplication:
         call = AriCall(
             channel,
             self._silence,
-            arrival,
+            incoming,
             Journal(self._monotonic),
             Typeahead(self._monotonic),
-            has_watchdog=bool(asked.watchdog),
+            has_watchdog=bool(parsed.watchdog),
         )
         self._calls[channel.id] = call
         for early in self._early_events.pop(channel.id, ()):
@@ -247,12 +247,12 @@ class StasisApplication:
         return call
 
     async def _verify_identity(self, channel: Channel, name: str) -> tuple[str | None, bool]:
-        """Whose device it is, and whether the call was forwarded."""
+        """Return the verified endpoint, and whether the call was forwarded."""
         endpoint = identity.endpoint_of(name)
         if not endpoint or not self._secret:
             return None, False
-        answers: Sequence[str] = await asyncio.gather(*map(channel.get_variable, identity.variables_to_read(endpoint)))
-        return identity.verify(endpoint, answers, self._secret)
+        values: Sequence[str] = await asyncio.gather(*map(channel.get_variable, identity.variables_to_read(endpoint)))
+        return identity.verify(endpoint, values, self._secret)
 
     def _channel(self, application: str, channel_id: str) -> Channel:
         return Channel(channel_id, application, partial(self._connections.request, application))
@@ -265,6 +265,6 @@ class StasisApplication:
 
 
 def _channel_id_of(event: Event) -> str:
-    """The id of the channel that an event is about, "" where it is about none."""
+    """Return the id of the channel that an event concerns, "" if none."""
     target = protocol.get_text(event, "playback", "target_uri")
     return target.removeprefix("channel:") if target else protocol.get_text(event, "channel", "id")
