@@ -161,7 +161,7 @@ async def test_message_interrupted_by_hangup_does_not_count_as_heard(ari_pbx: Ar
     assert await ari_pbx.app.folder_of(message) == "new"
 
 
-@pytest.mark.parametrize("key, folder", [("7", "deleted"), ("1", "saved")])
+@pytest.mark.parametrize(("key", "folder"), [("7", "deleted"), ("1", "saved")])
 async def test_key_is_acted_on_if_hangup_follows_at_once(ari_pbx: AriPbx, key: str, folder: str) -> None:
     """As over FastAGI: the key was pressed first."""
     message = await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice), s=30)
