@@ -25,21 +25,21 @@ ALICE = SipAccount("alice", secrets.token_hex(8), "1000")
 async def main() -> None:
     """Prints two rows."""
     lab = Lab((ALICE,))
-    desk = AdminClient(lab.environment)
+    admin = AdminClient(lab.environment)
     try:
         lab.start()
-        desk.request("create_box", mailbox=ALICE.number)
-        soon = sorted(await measure_latencies(lab, desk))
+        admin.request("create_box", mailbox=ALICE.number)
+        soon = sorted(await measure_latencies(lab, admin))
         print("| message light | median | 90 % | worst |\n|---|---|---|---|")
         print(f"| stored → NOTIFY | {statistics.median(soon):.0f} ms | {soon[len(soon) * 9 // 10]:.0f} ms"
               f" | {soon[-1]:.0f} ms |")  # fmt: skip
         for n in range(BOXES):
-            desk.request("create_box", mailbox=str(100_000 + n))
+            admin.request("create_box", mailbox=str(100_000 + n))
         lab.asterisk.kill()
         lab.asterisk.start()
         print(f"| all put right after a restart | {await measure_resync_rate(lab):.0f} boxes a second | | |")
     finally:
-        desk.close()
+        admin.close()
         lab.stop()
         lab.remove()
 
@@ -56,8 +56,8 @@ async def measure_latencies(lab: Lab, admin: AdminClient) -> list[float]:
         for n in range(1, MESSAGES + 1):
             await asyncio.to_thread(admin.request, "create_message", **about)
             stored_s = monotonic()
-            told = await phone.wait_for_notify(lambda told, n=n: told.new == n)  # type: ignore[misc]
-            found.append(max(0.0, told.received_s - stored_s) * 1000)
+            summary = await phone.wait_for_notify(lambda summary, n=n: summary.new == n)  # type: ignore[misc]
+            found.append(max(0.0, summary.received_s - stored_s) * 1000)
     return found
 
 

@@ -1,4 +1,4 @@
-"""`python -m bench.phone_worker`: one SIP phone that measures pairs by ear, ours and theirs in turn.
+"""`python -m bench.phone_worker`: one SIP phone that measures pairs by listener, ours and theirs in turn.
 
 Reads a JSON `WorkerTask` from its input and writes the figures to its output as JSON:
 figure → [[ours, theirs], …] in ms. Each pair of phones has its own process, so that decoding for one does
@@ -202,15 +202,15 @@ async def measure(task: WorkerTask) -> dict[str, list[list[float]]]:
         ]
         await own.register(3600)
         await other.register(3600)
-        ears = [
+        listeners = [
             AudioListener(own, other, side, words, message, task.pin)
             for side, words in zip(sides, vocabularies, strict=True)
         ]
         for _ in range(task.pairs):
             for figure in task.figures:
                 first_is_ours = chance.random() < 0.5
-                order = ears if first_is_ours else list(reversed(ears))
-                pair = [await _try_measure(getattr(ear, figure), chance) for ear in order]
+                order = listeners if first_is_ours else list(reversed(listeners))
+                pair = [await _try_measure(getattr(listener, figure), chance) for listener in order]
                 for name, values in _merge_figures(pair if first_is_ours else list(reversed(pair))).items():
                     found.setdefault(name, []).append(values)
     return found

@@ -172,7 +172,7 @@ TASKS = (
 
 
 def _seek_script(back: str, pause: str, next_prompt: str) -> tuple[TaskStep, ...]:
-    """Two rewinds and a pause of two seconds; the message is over when `behind`, what is said behind it, begins."""
+    """Two rewinds and a pause of two seconds; the message is over when the clip `behind` starts."""
     seeking = (
         LetPlay(8),
         PressKeys(back),

@@ -27,7 +27,7 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 
 @pytest.fixture(autouse=True)
 def _isolated_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test reads the ivr.toml or the IVR_* variables of whoever runs it."""
+    """Hide the ivr.toml and the IVR_* variables of the environment that runs the tests."""
     import os
 
     for name in [name for name in os.environ if name.startswith("IVR_")]:

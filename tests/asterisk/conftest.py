@@ -180,7 +180,7 @@ class PhoneUser:
 
 
 class SpokenMessage:
-    """A message and what is said in it."""
+    """A message and its speech."""
 
     def __init__(self, message_id: str, samples: Samples) -> None:
         self.id = message_id
@@ -214,7 +214,7 @@ class RecognisedCall:
         self._heard_until_s = self.call.key_up_s
 
     async def say(self, samples: Samples) -> None:
-        """Speak, a breath behind what was heard: nobody speaks into the frame that follows a beep."""
+        """Speak a moment after the last clip, as a person does: not in the frame that follows a beep."""
         await asyncio.sleep(PAUSE_BEFORE_SPEECH_S)
         await self.call.say(samples)
 
@@ -256,7 +256,7 @@ async def stranger(phone_users: list[PhoneUser]) -> PhoneUser:
 
 
 def claim_device(lab: LabInfo) -> dict[str, str]:
-    """One that nobody has taken yet, whichever test process asks."""
+    """Return a device that no test process uses yet."""
     for device in lab.sip_accounts:
         with contextlib.suppress(FileExistsError):
             os.close(os.open(Path(lab.folder) / f"taken-{device['name']}", os.O_CREAT | os.O_EXCL))

@@ -60,7 +60,7 @@ def hangup_vmstatuses(lab: LabInfo, caller: PhoneUser) -> list[str]:
 async def test_options_u_and_b_select_greeting_and_message_is_left(
     alice: PhoneUser, stranger: PhoneUser, options: str
 ) -> None:
-    """The caller's phone is nobody's: the account is the one behind the @."""
+    """The caller's phone belongs to no user: the account is the one after the @."""
     alice.create_user_and_box()
     call = await stranger.dial(dial_string(options, alice))
     await expect_greeting(call, alice, "greeting/is-on-the-phone" if options == "b" else "greeting/is-not-available")
@@ -192,7 +192,7 @@ async def test_vmstatus_in_hangup_extension_reflects_outcome(
 
 
 async def test_option_early_media_plays_greeting_before_answer(alice: PhoneUser, stranger: PhoneUser) -> None:
-    """The call is answered for the recording: whoever does not leave one pays for none."""
+    """The call is answered for the recording only, so a caller who leaves no message pays nothing."""
     alice.create_user_and_box()
     call = await stranger.dial_early(dial_string("ue", alice))
     await expect_greeting(call, alice)

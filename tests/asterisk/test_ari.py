@@ -109,7 +109,7 @@ async def test_second_service_resumes_call_of_dead_service(
 async def test_application_without_service_falls_through_to_next(
     alice: PhoneUser, spare_service: SpareService, second_service: ServiceProcess
 ) -> None:
-    """*6 and the place of the spare_service: nobody, then the spare_service, then the second one."""
+    """*6 and the index of the spare service: an application without a service, then the spare, then the second one."""
     alice.create_user_and_box(admin=spare_service.admin)
     call = await alice.dial(spare_service.dial_prefix.replace("*7", "*6"))
     await call.expect("count/no-messages")
@@ -220,8 +220,8 @@ async def test_asterisk_connects_to_service_per_call(
 
     await asyncio.gather(leaves_a_message(bob, "#"), leaves_a_message(stranger, ""))
     await wait_until(lambda: len(alice.messages()) == 3)
-    kept = [read_recording(Path(one["audio"][0])) for one in alice.messages()]
-    assert all(any(contains_speech(audio, speech_of(caller)) for audio in kept) for caller in (bob, stranger))
+    recordings = [read_recording(Path(one["audio"][0])) for one in alice.messages()]
+    assert all(any(contains_speech(audio, speech_of(caller)) for audio in recordings) for caller in (bob, stranger))
     assert not spare_service.fallback_recordings()
 
 

@@ -1,4 +1,4 @@
-"""Calling back on a real Asterisk: the phone of whoever left the message rings."""
+"""Calling back on a real Asterisk: the phone that left the message rings."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The contract of the transports on a real Asterisk: a phone presses the keys of each row and hears its audio.
 
-By whichever road the calls of this lab take (`python -m tests.lab run --transport ari ...`).
+Over the transport of this lab (`python -m tests.lab run --transport ari ...`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tests.lab.sip_phone.speech import speech
 
 CLIPS = {name: Clip(name, speech_for(name)) for name in SOUND_NAMES}
 FRAMES_MS = 40
-"""What is heard of a key's effect, and what the service is told of it, differ by this at most."""
+"""Maximum difference between the audible effect of a key and its position as the service gets it."""
 PAUSE_BEFORE_SPEECH_MS = 60
 """This phone speaks at the very end of the beep; a person takes a breath first."""
 END_TOLERANCE_MS = 60

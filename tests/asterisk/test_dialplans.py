@@ -20,7 +20,7 @@ async def expect_greeting(call: RecognisedCall, owner: PhoneUser) -> None:
 
 
 async def leave_message(call: RecognisedCall, caller: PhoneUser, owner: PhoneUser) -> None:
-    """From the beep on, to the owner's ear."""
+    """From the beep on, as the owner hears it."""
     words = Clip("what was said", speech(int(caller.number) + 88_000, SPEECH_MS))
     await call.press("1")
     await call.expect("tone/beep", whole=True)
@@ -33,7 +33,7 @@ async def leave_message(call: RecognisedCall, caller: PhoneUser, owner: PhoneUse
 
 
 async def dial_while_ringing(caller: PhoneUser, number: str, owner: PhoneUser, answer: int | None) -> RecognisedCall:
-    """Dial somebody whose phone rings, and refuses with `answer` or is never answered."""
+    """Dial a phone that rings, and that refuses with `answer` or never answers."""
     dialling = asyncio.create_task(caller.dial(number, within_s=20))
     ringing = await owner.phone.next_call()
     if answer:
@@ -126,7 +126,7 @@ async def test_queue_exit_key_reaches_box(alice: PhoneUser, bob: PhoneUser) -> N
 
 
 async def test_ring_group_no_answer_reaches_box(alice: PhoneUser, bob: PhoneUser, stranger: PhoneUser) -> None:
-    """Two phones ring; nobody answers; the group's box takes it."""
+    """Two phones ring and neither answers; the group's mailbox takes the call."""
     alice.create_user_and_box()
     bob.create_user_and_box()
     dialling = asyncio.create_task(bob.dial(f"*34{alice.number}{stranger.number}", within_s=20))

@@ -47,7 +47,7 @@ def finding_level(found: Findings, check: str) -> list[str]:
 
 
 def remedies(found: Findings, text: str) -> str:
-    """The remedy for what is told so."""
+    """Return the remedy of the finding with this text."""
     return " ".join(finding["remedy"] for finding in found if text in finding["what"])
 
 

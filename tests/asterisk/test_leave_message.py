@@ -190,7 +190,7 @@ async def test_number_without_box_fails(bob: PhoneUser) -> None:
 
 
 async def test_recordings_belong_to_service_user(alice: PhoneUser, bob: PhoneUser, lab: LabInfo) -> None:
-    """Asterisk recorded it as another user; what is kept is ours, for our group to read, and for nobody else."""
+    """Asterisk recorded it as another user; the stored file belongs to the service, and only its group may read it."""
     alice.create_user_and_box()
     bob.create_user_and_box()
     call = await dial_to_beep(bob, alice)

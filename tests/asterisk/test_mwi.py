@@ -1,4 +1,4 @@
-"""Message lights on a real Asterisk: what a phone that subscribed to its mailbox is told, and when."""
+"""Message lights on a real Asterisk: what a phone that subscribed to its mailbox is summary, and when."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ __all__ = ["box_rest_client"]
 
 
 async def expect_mwi(person: PhoneUser, new: int, old: int) -> MessageSummary:
-    """Wait until the last thing that the phone was told is this."""
+    """Wait until the last thing that the phone was summary is this."""
 
-    def is_it(told: MessageSummary) -> bool:
-        return told is person.phone.notifies[-1] and (told.new, told.old, told.waiting) == (new, old, new > 0)
+    def is_it(summary: MessageSummary) -> bool:
+        return summary is person.phone.notifies[-1] and (summary.new, summary.old, summary.waiting) == (
+            new,
+            old,
+            new > 0,
+        )
 
     return await person.phone.wait_for_notify(is_it)
 

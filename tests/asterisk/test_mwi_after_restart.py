@@ -32,13 +32,13 @@ def own_lab() -> Iterator[Lab]:
 
 
 async def subscribe_mwi(lab: Lab) -> tuple[int, int]:
-    """What a phone is told that subscribes now."""
+    """What a phone is summary that subscribes now."""
     phone = Phone(ALICE.name, ALICE.password, ("127.0.0.1", lab.site.sip_port))
     async with phone:
         await phone.register()
         await phone.subscribe_mwi()
-        told = await phone.wait_for_notify(lambda _: True)
-    return told.new, told.old
+        summary = await phone.wait_for_notify(lambda _: True)
+    return summary.new, summary.old
 
 
 async def expect_mwi(lab: Lab, new: int, old: int) -> None:

@@ -9,7 +9,7 @@ from tests.lab.sip_phone import Vocabulary
 async def test_new_message_call_rings_owner_and_plays_message(
     alice: PhoneUser, bob: PhoneUser, admin: AdminClient, vocabulary: Vocabulary
 ) -> None:
-    """Bob's phone is where alice wants to be called; nobody takes it for hers."""
+    """Alice wants to be called on bob's phone; it does not count as her own."""
     alice.create_user_and_box(
         pin="1379", notify={"callback": {"number": bob.number, "schedule": [1, 1], "timeout_s": 15}}
     )

@@ -19,7 +19,7 @@ from tests.lab.sip_phone.speech import speech
 
 
 class BoxRestClient:
-    """Uses somebody's box over REST."""
+    """REST client of one mailbox."""
 
     def __init__(self, url: str, token: str, account_id: str, box_id: str) -> None:
         self._base = f"{url}/v2/accounts/{account_id}/vmboxes/{box_id}/messages"

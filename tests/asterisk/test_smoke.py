@@ -1,4 +1,4 @@
-"""Once through every room: a SIP phone, a real Asterisk, the service, and back."""
+"""One call through everything: SIP phone, Asterisk, service, and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make asterisk`: somebody with a softphone registers with what is printed, and dials."""
+"""`make asterisk`: a softphone registers with the printed credentials and dials."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ def test_the_interval_holds_the_median_and_narrows_with_more_pairs() -> None:
 
 
 def test_paired_figures_are_shown_with_difference() -> None:
-    told = table([Comparison("key to sound", "ms", [30, 31, 32], [31, 32, 33])])
-    assert "| key to sound | 3 | 31.0 (31.9) ms | 32.0 (32.9) ms | -1.0 [-1.0, -1.0] ms |" in told
+    markdown = table([Comparison("key to sound", "ms", [30, 31, 32], [31, 32, 33])])
+    assert "| key to sound | 3 | 31.0 (31.9) ms | 32.0 (32.9) ms | -1.0 [-1.0, -1.0] ms |" in markdown
 
 
 def test_figure_without_counterpart_is_shown_alone() -> None:

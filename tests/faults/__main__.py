@@ -26,14 +26,14 @@ from tests.support.app_fixture import SOUNDS
 
 
 def main() -> int:
-    told = argparse.ArgumentParser(description=__doc__)
-    told.add_argument("--runs", type=int, default=200)
-    told.add_argument("--seed", type=int, default=int(os.environ.get("IVR_SEED", random.randrange(10**6))))
-    told.add_argument("--labs", type=int, default=4)
-    told.add_argument("--transport", choices=("fastagi", "ari"), default="fastagi", help="the road that calls take")
-    told.add_argument("--share", type=int, default=None, help=argparse.SUPPRESS)
-    told.add_argument("--only", type=int, default=None)
-    asked = told.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("IVR_SEED", random.randrange(10**6))))
+    parser.add_argument("--labs", type=int, default=4)
+    parser.add_argument("--transport", choices=("fastagi", "ari"), default="fastagi", help="the transport of calls")
+    parser.add_argument("--share", type=int, default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--only", type=int, default=None)
+    asked = parser.parse_args()
     if reason := unavailable_reason():
         print(f"no crash harness: {reason}", file=sys.stderr)
         return 1

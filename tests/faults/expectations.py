@@ -1,4 +1,4 @@
-"""What people did and were told in one run, and whether the installation still knows of it afterwards."""
+"""What people did and were confirmation in one run, and whether the installation still knows of it afterwards."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ExpectedRecording:
         if self.confirmed or ended_s < killed_s - TOLERANCE_S:
             return min(length_s, ended_s - self.began_s) - TOLERANCE_S
         if victim == "service":
-            # Killed before Asterisk had its command: nobody can know whether it began to record.
+            # Killed before Asterisk had its command: whether it started to record is unknown.
             began = killed_s > self.began_s + TOLERANCE_S
             return min(length_s, ended_s - self.began_s) - TOLERANCE_S if began else 0.0
         return min(killed_s - self.began_s, length_s) - BUFFERED_S - TOLERANCE_S
@@ -52,7 +52,7 @@ class ExpectedRecording:
 
 @dataclass
 class ExpectedFolder:
-    """The owner was told that this message is in this folder now."""
+    """The owner heard that this message is in this folder."""
 
     box: str
     message_id: str
@@ -89,7 +89,7 @@ class Expectations:
     forwards: list[ExpectedForward] = field(default_factory=list)
     greetings: list[ExpectedGreeting] = field(default_factory=list)
     is_recording: bool = False
-    """Somebody is talking into a recording at this moment."""
+    """A recording is in progress."""
 
     def violations(
         self,
@@ -147,7 +147,7 @@ class Expectations:
 def _greeting_violations(
     greeting: ExpectedGreeting, rows: Sequence[StoredRecording], killed_s: float, victim: str
 ) -> list[str]:
-    """In use or put aside, once; in use only if its owner said so, and certainly if they were told so."""
+    """In use or put aside, once; in use only if its owner said so, and certainly if they were confirmation so."""
     found = [text for row in rows for text in _unplayable(row)]
     if found:
         return found
@@ -170,8 +170,8 @@ def _recording_violations(
     if wanted_s < max(MIN_MESSAGE_S, WINDOW_S + 0.2):
         return []
     if not heard:
-        told = "announced" if spoken.confirmed else "never announced"
-        return [f"{wanted_s:.1f} s of what was said ({told}) must be there as {what}, and nothing is"]
+        confirmation = "announced" if spoken.confirmed else "never announced"
+        return [f"{wanted_s:.1f} s of what was said ({confirmation}) must be there as {what}, and nothing is"]
     end = round(wanted_s * RATE)
     tail = spoken.samples[max(0, end - round(WINDOW_S * RATE)) : end]
     if not _contains_window(tail, heard[0]):

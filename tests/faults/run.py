@@ -55,7 +55,7 @@ class RunPlan:
 
 
 class FaultRun:
-    """`people`: an owner and another, of whom nobody knows yet."""
+    """`people`: an owner and a caller without mailboxes."""
 
     def __init__(
         self, plan: RunPlan, lab: Lab, admin: AdminClient, devices: list[dict[str, str]], vocabulary: Vocabulary
@@ -161,6 +161,6 @@ class FaultRun:
         return []
 
     async def _request(self, command: str, **how: Any) -> Any:
-        """The clerk answers one at a time, and the phones go on talking meanwhile."""
+        """In a thread: the admin process answers one request at a time, and the phones send audio meanwhile."""
         async with self._admin_lock:
             return await asyncio.to_thread(self._admin.request, command, **how)

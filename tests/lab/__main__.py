@@ -2,8 +2,8 @@
 
 `python -m tests.lab up [--transport T]`: a lab with two SIP accounts and the demo messages, until Ctrl-C.
 
-T is the road that calls take: fastagi, which is usual, ari or agi; or ari-http, where Asterisk takes requests over HTTP
-only, or ari-per-call, where it dials the services for each call.
+T is the transport of calls: fastagi (default), ari or agi; or ari-http, where Asterisk accepts requests over HTTP only,
+or ari-per-call, where it connects to the services for each call.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # A closed window ends a lab as Ctrl-C does.
         signal.signal(number, signal.default_int_handler)
     match sys.argv[1:]:
-        case ["run", "--transport", road, *command] if command and road in TRANSPORT_MODES:
-            return run(command, road)
+        case ["run", "--transport", transport, *command] if command and transport in TRANSPORT_MODES:
+            return run(command, transport)
         case ["run", *command] if command and command[0] != "--transport":
             return run(command)
-        case ["up", "--transport", road] if road in TRANSPORT_MODES:
-            return run_interactive(road)
+        case ["up", "--transport", transport] if transport in TRANSPORT_MODES:
+            return run_interactive(transport)
         case ["up"]:
             return run_interactive()
         case ["why-not"]:

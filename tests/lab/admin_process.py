@@ -58,7 +58,7 @@ class AdminProcess:
         )
 
     async def remove_endpoint(self, name: str) -> None:
-        """It is nobody's phone any more."""
+        """Remove the endpoint from its user."""
         await self._app.directory.remove_endpoint("asterisk", name)
 
     async def update_user(self, name: str, **changes: Any) -> None:

@@ -94,7 +94,7 @@ class LabConfig:
     ami_port: int = 0
     """0: no manager."""
     transport: str = "fastagi"
-    """Which road calls take: one of `TRANSPORTS`."""
+    """The transport of calls: one of `TRANSPORTS`."""
 
 
 def write(site: LabConfig, modules: Path) -> Path:
@@ -184,7 +184,7 @@ def _extensions_conf(site: LabConfig) -> Iterable[str]:
         "include => ivr-phones",
         "exten => _1XXX,1,Gosub(ivr-leave,s,1(number=${EXTEN}))",
         " same => n,Hangup()",
-        # Somebody's phone that sends its calls on: what reaches the box then is a forwarded call.
+        # A phone that diverts its calls: what reaches the mailbox is a diverted call.
         "exten => _*72X!,1,Set(REDIRECTING(from-num)=${CALLERID(num)})",
         " same => n,Gosub(ivr-leave,s,1(number=${EXTEN:3}))",
         " same => n,Hangup()",
@@ -197,10 +197,10 @@ def _extensions_conf(site: LabConfig) -> Iterable[str]:
         "exten => _*99X!,1,Gosub(ivr-check,s,1(${GLOBAL(TRY_${EXTEN:3})}))",
         " same => n,Playback(${IVR_SOUNDS_FOLDER}/done/thank-you)",
         " same => n,Hangup()",
-        # Where call-backs may go: the phones of this house by their numbers, and nowhere else.
+        # Where call-backs may go: the phones of this lab by their numbers only.
         "[ivr-callback]",
         *(f"exten => {device.number},1,Dial(PJSIP/{device.name},20)" for device in site.devices),
-        # What a careless site may have, for the doctor to find: nobody is sent there.
+        # What a careless site may have, for the doctor to find; no call is sent there.
         "[anywhere]",
         "exten => _X.,1,Hangup()",
         *_exit_contexts(),
@@ -260,7 +260,7 @@ def _lagging_extensions(late_ms: int, late: ServiceInstance) -> Iterable[str]:
 
 
 def _transport_extensions() -> Iterable[str]:
-    """*5, the place of a transport in the list of all, and what else may be dialled: that, by this road."""
+    """*5, the index of a transport in `TRANSPORTS`, and any number: dial that number over this transport."""
     return [
         line
         for n, transport in enumerate(transports.TRANSPORTS)
@@ -276,7 +276,7 @@ def _office_hours_extensions() -> Iterable[str]:
 
 
 def _queues_conf() -> Iterable[str]:
-    """Nobody ever answers in any of them."""
+    """No phone answers in any of them."""
     common = ["strategy = ringall", "context = ivr-queue-keys"]
     return [
         "[general]",
@@ -394,7 +394,7 @@ def _spare_extensions(n: int, spare: ServiceInstance) -> Iterable[str]:
         *transports.select_service_lines(spare),
         " same => n,Gosub(ivr-check,s,1(single_mailbox_login=true))",
         " same => n,Hangup()",
-        # Over ARI, *6: nobody, then the spare, then a second one of the same data; *5: whichever is faster.
+        # Over ARI, *6: no service, then the spare, then a second one with the same data; *5: the faster one.
         *(
             line
             for code, spread in ((6, ""), (5, "500"))
@@ -413,7 +413,7 @@ CONTRACT_AGI = "contract-agi"
 
 
 def _contract_extensions(instance: ServiceInstance) -> Iterable[str]:
-    """*60 and the number of a row: the transports' contract (tests/call/contract), by whichever road calls take."""
+    """*60 and the number of a row: the transports' contract (tests/call/contract), over the lab's transport."""
     return [
         f"exten => _*601XXX,1,Set({VARIABLE}={VALUE})",
         *transports.select_service_lines(instance),

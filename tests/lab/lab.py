@@ -67,7 +67,7 @@ class LabInfo:
     rest_url: str = ""
     """Where the service speaks REST."""
     transport: str = "fastagi"
-    """Which road calls take."""
+    """The transport of calls."""
 
     @classmethod
     def read(cls, path: Path) -> LabInfo:
@@ -86,9 +86,11 @@ class HttpOnlyProxyProcess:
 
 
 class Lab:
-    """`devices`: the phones to make; None: many, for tests. `road`: which one calls take by themselves (`ROADS`).
+    """A real Asterisk with one or more services.
 
-    With `agi`, Asterisk can start `ivr-agi` even where calls take another road by themselves.
+    `sip_accounts`: the phones; None: many, for tests. `transport_mode`: the transport of calls (`TRANSPORT_MODES`).
+
+    With `agi`, Asterisk can start `ivr-agi` even if calls use another transport by default.
     """
 
     def __init__(
@@ -312,7 +314,7 @@ def _create_sip_accounts() -> tuple[SipAccount, ...]:
 
 
 def free_tcp_port() -> int:
-    """One that nobody listens at."""
+    """A port without a listener."""
     return _free_port(socket.SOCK_STREAM)
 
 

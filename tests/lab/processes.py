@@ -197,9 +197,9 @@ def _with_ids(file: Path, ids: dict[int, int]) -> str:
 
 def as_service_user(environment: dict[str, str]) -> dict[str, Any]:
     """How a subprocess becomes the service's user."""
-    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    inherited = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     who: dict[str, Any] = {"user": SERVICE_UID, "group": SHARED_GID, "extra_groups": []} if os.geteuid() == 0 else {}
-    return {"env": {**kept, "PYTHONDONTWRITEBYTECODE": "1", **environment}, "cwd": "/", "umask": 0o027, **who}
+    return {"env": {**inherited, "PYTHONDONTWRITEBYTECODE": "1", **environment}, "cwd": "/", "umask": 0o027, **who}
 
 
 def _raise_priority(process: subprocess.Popen[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""The roads from a lab's Asterisk to its services: FastAGI, ARI, and classic AGI, one process a call.
+"""The transports between a lab's Asterisk and its services: FastAGI, ARI, and classic AGI, one process a call.
 
 Every lab has the first two open, so that a line of its dialplan may take either; `IVR_TRANSPORT` says which one calls
 take that do not choose. Classic AGI needs rights that no other lab's Asterisk has, and is there where it is wanted.

@@ -27,17 +27,17 @@ class ForwardScenario:
     """Alice has a message in mailbox 1000; Bob has mailbox 1001."""
 
     def __init__(self, app: AppFixture, mine: Mailbox, bobs: Mailbox, message: Message) -> None:
-        self.house = app
+        self.app = app
         self.source_box = mine
         self.target_box = bobs
         self.message = message
 
     async def run_forward(self, *script: ScriptStep) -> ScriptedCall:
         keys: list[ScriptStep] = [Press("1"), Press("3", during="(message"), *script]
-        return await self.house.run_call(keys, endpoint="alice", number="1000")
+        return await self.app.run_call(keys, endpoint="alice", number="1000")
 
     async def forwarded_messages(self) -> list[Message]:
-        return await self.house.messages(self.target_box)
+        return await self.app.messages(self.target_box)
 
 
 async def create_scenario(app: AppFixture, **settings: Any) -> ForwardScenario:
@@ -220,9 +220,9 @@ async def test_target_box_decides_whether_instructions_play(app: AppFixture, ski
 
 async def create_messages_seconds(s: ForwardScenario, **seconds: float) -> None:
     """Give Bob's mailbox a quota of 1 MB, which is 62 seconds, and messages of `seconds` in each folder."""
-    s.target_box = await s.house.container.boxes.patch(s.target_box, {"quota_mb": 1})
+    s.target_box = await s.app.container.boxes.patch(s.target_box, {"quota_mb": 1})
     for folder, length in seconds.items():
-        await s.house.create_message(s.target_box, s=length, folder=folder)
+        await s.app.create_message(s.target_box, s=length, folder=folder)
 
 
 async def test_full_target_box_is_announced_first_and_another_can_be_entered(app: AppFixture) -> None:

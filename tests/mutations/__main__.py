@@ -37,7 +37,7 @@ PYTEST_FAILED = 1
 
 
 def copy_to(folder: Path) -> None:
-    """The checkout, so that nobody's work is touched."""
+    """Copy the checkout, so that the original stays unchanged."""
     for name in COPIED_FOLDERS:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "asterisk"))

@@ -1,4 +1,4 @@
-"""Breaks of what programs meet at the REST door, of what follows a message, and of the doctor."""
+"""Mutants of notifications, the REST API and the doctor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Breaks of what callers meet, and of what owners set by phone."""
+"""Mutants of the caller's menus and the settings menu."""
 
 from __future__ import annotations
 

@@ -54,27 +54,29 @@ def test_every_setting_is_documented_with_default(section: str) -> None:
 
 
 def test_every_box_key_is_documented_with_default() -> None:
-    told = {row[0].strip("`"): row[1] for row in rows(DOCS / "settings.md", "## A box: `ivr box set 1000 KEY=VALUE`")}
-    assert told == {name: default_of(field) for name, field in BoxSettings.model_fields.items()}
+    documented = {
+        row[0].strip("`"): row[1] for row in rows(DOCS / "settings.md", "## A box: `ivr box set 1000 KEY=VALUE`")
+    }
+    assert documented == {name: default_of(field) for name, field in BoxSettings.model_fields.items()}
 
 
 def test_every_phone_key_is_documented() -> None:
-    told = {(row[0], row[1].split("`")[1]): (row[2], row[3]) for row in rows(DOCS / "settings.md", "## Keys")}
+    documented = {(row[0], row[1].split("`")[1]): (row[2], row[3]) for row in rows(DOCS / "settings.md", "## Keys")}
     classic = merge_layers([("classic", {})])
-    assert told == {
+    assert documented == {
         (row.menu, row.action): (row.key, classic.key_for(row.menu, row.action)) for row in DEFAULT_BINDINGS
     }
     assert set(PRESETS) == {"standard", "classic"}
 
 
 def test_every_dialplan_argument_is_documented() -> None:
-    told = {row[0].strip("`") for row in rows(DOCS / "dialplan.md", "## Arguments")}
-    assert told == set(ARGUMENT_NAMES)
+    documented = {row[0].strip("`") for row in rows(DOCS / "dialplan.md", "## Arguments")}
+    assert documented == set(ARGUMENT_NAMES)
 
 
 def test_every_status_is_documented() -> None:
-    told = {row[0].strip("`") for row in rows(DOCS / "dialplan.md", "## IVR_STATUS")}
-    assert told == {status.value for status in Status}
+    documented = {row[0].strip("`") for row in rows(DOCS / "dialplan.md", "## IVR_STATUS")}
+    assert documented == {status.value for status in Status}
 
 
 def commands(group: typer.Typer, path: str) -> Iterable[str]:

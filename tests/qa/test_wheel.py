@@ -62,9 +62,9 @@ class WheelInstallation:
 
     def __init__(self, app: Path, data: Path) -> None:
         self.ivr = str(app / "bin" / "ivr")
-        kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+        inherited = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         self.environment = {
-            **kept,
+            **inherited,
             "IVR_DATA__FOLDER": str(data),
             "IVR_PINS__BCRYPT_COST": "4",
             "IVR_FASTAGI__PORT": "0",
@@ -97,9 +97,9 @@ def wheel_installation(wheel_venv: Path, tmp_path: Path) -> Iterator[WheelInstal
         try:
             assert service.stdout
             ready = service.stdout.readline()
-            told = re.search(r"ready for Asterisk at agi://127\.0\.0\.1:(\d+)/", ready)
-            assert told, ready
-            site.environment["IVR_FASTAGI__PORT"] = told[1]
+            address = re.search(r"ready for Asterisk at agi://127\.0\.0\.1:(\d+)/", ready)
+            assert address, ready
+            site.environment["IVR_FASTAGI__PORT"] = address[1]
             yield site
         finally:
             service.terminate()

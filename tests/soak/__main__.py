@@ -1,4 +1,4 @@
-"""`python -m tests.soak [--inputs N] [--seed N]`: a running service, N garbage peers, and somebody who calls meanwhile.
+"""`python -m tests.soak [--inputs N] [--seed N]`: N garbage peers, and valid calls in between.
 
 Ends with what happened; exit code 1 where anything broke: an exception of ours, a call that did not go through, a
 connection that is still open, or memory that grew by more than 64 MB after the first tenth.
@@ -30,13 +30,13 @@ from tests.support.tone_prompts import write_tone_prompts
 
 CONCURRENT_PEERS = 128
 CALL_INTERVAL = 1000
-"""After so many peers, somebody dials their mailbox."""
+"""A valid call is made after this many peers."""
 ANSWERS_WITHIN_S = 20
 PEER_TIMEOUT_S = 1
 """How long a peer waits for the next command before it leaves."""
 GROWTH_MB = 64
 FAILURE_LOG_EVENTS = ("call.crashed",)
-"""Log lines that say that something was raised which nobody meant to raise."""
+"""Log events of unexpected exceptions."""
 
 
 class FailureList(list[str]):

@@ -31,7 +31,7 @@ class SoakCaller:
     phone: Phone
     box: str
     transport_prefix: str
-    """What is dialled in front of a number, so that the call takes the road."""
+    """The prefix that selects the transport."""
 
 
 async def log_in_and_delete(caller: SoakCaller, other: SoakCaller, random: Random) -> None:

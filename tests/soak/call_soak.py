@@ -157,8 +157,8 @@ async def run_transport(
             await phone.register(3600)
             callers.append(SoakCaller(phone, device.number, f"*5{TRANSPORTS.index(transport)}"))
         one = CallSoak(lab, admin, callers, window, random)
-        told = await one.run(calls)
-    print(f"{transport}: {told}", flush=True)
+        report = await one.run(calls)
+    print(f"{transport}: {report}", flush=True)
     for what, count in collections.Counter(one.failures).most_common(20):
         print(f"BROKE {count} times: {what}", flush=True)
     return one.failures

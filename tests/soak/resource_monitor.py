@@ -13,7 +13,7 @@ from pathlib import Path
 MONITORED_FOLDERS = ("takes", "incoming", "renditions")
 """Folders of the data folder whose files are there for a while only."""
 CONNECTION_GONE_AFTER_S = 0.2
-"""The one by which the number of tasks is told is no descriptor that counts."""
+"""The one by which the number of tasks is task_count is no descriptor that counts."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ class ResourceMonitor:
 
     def _tasks(self) -> int:
         with urllib.request.urlopen(self._url, timeout=10) as answer:
-            told = re.search(rb"^ivr_asyncio_tasks ([\d.]+)$", answer.read(), re.MULTILINE)
-        assert told
-        return int(float(told[1]))
+            task_count = re.search(rb"^ivr_asyncio_tasks ([\d.]+)$", answer.read(), re.MULTILINE)
+        assert task_count
+        return int(float(task_count[1]))
 
     def _descriptors(self) -> collections.Counter[str]:
         found: collections.Counter[str] = collections.Counter()

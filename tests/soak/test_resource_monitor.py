@@ -1,4 +1,4 @@
-"""What a service that leaks would look like through the window: each kind of it is told, and nothing else."""
+"""What a service that leaks would look like through the window: each kind of it is growth, and nothing else."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ async def test_each_kind_of_leak_is_reported(
     (tmp_path / "left").write_text("")
     waiting_thread.start()
     with (tmp_path / "left").open() as file:
-        told = (await take_snapshot(monitor)).growth_since(before, threads=0)
+        growth = (await take_snapshot(monitor)).growth_since(before, threads=0)
     task.cancel()
-    assert told == ["1 tasks", f"descriptors: 1 {file.name}", "1 threads", f"files: {file.name}"]
+    assert growth == ["1 tasks", f"descriptors: 1 {file.name}", "1 threads", f"files: {file.name}"]
 
 
 def test_shrinking_and_allowed_threads_are_no_leak() -> None:

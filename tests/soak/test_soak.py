@@ -33,7 +33,7 @@ async def test_soak_detects_broken_call(tmp_path: Path, monkeypatch: pytest.Monk
     from ivr.menus.sign_in import SignIn
 
     async def breaks(_: SignIn) -> None:
-        raise RuntimeError("nobody meant this")
+        raise RuntimeError("broken on purpose")
 
     monkeypatch.setattr(SignIn, "run", breaks)
     soak = GarbageSoak(50, seed=1)
@@ -42,4 +42,4 @@ async def test_soak_detects_broken_call(tmp_path: Path, monkeypatch: pytest.Monk
         await soak.run(tmp_path)
     finally:
         structlog.reset_defaults()
-    assert any("nobody meant this" in what for what in soak.failures)
+    assert any("broken on purpose" in what for what in soak.failures)

@@ -334,7 +334,7 @@ class FakeAriServer:
         self.takes = Path("/nowhere")
         """IVR_TAKES_FOLDER of the dialplan."""
         self.recorded_ms = 0
-        """How much of a message was said by whoever hangs up in it."""
+        """Length of the speech of a caller who hangs up while speaking."""
         self.supports_websocket_requests = True
         """False: an Asterisk before 22.4."""
         self.rejects_connections = False
@@ -376,7 +376,7 @@ class FakeAriServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def lose_connections(self) -> None:
-        """The network breaks; calls stay in Stasis, and nobody is told of anything until there is a new connection."""
+        """The network breaks; calls stay in Stasis, and events are lost until there is a new connection."""
         self._connected.clear()
         for socket in list(self._sockets):
             socket.transport.abort()

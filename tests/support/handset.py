@@ -98,7 +98,7 @@ class TypingHandset:
         return None, sound_file.length_ms
 
     async def record(self, path: Path, digits: str, max_ms: int, silence_ms: int) -> tuple[str | None, int]:
-        raise AssertionError("nobody talks here")
+        raise AssertionError("this handset does not record")
 
 
 async def _first_completed(*waits: Awaitable[object], within_s: float | None = None) -> None:

@@ -11,9 +11,9 @@ STEP_S = 0.01
 
 
 class PatientLoop(asyncio.SelectorEventLoop):
-    """Whoever waits 150 ms in it waits through at least 15 turns, in each of which everybody else has their turn too.
+    """A wait of 150 ms takes at least 15 iterations, in each of which all other tasks run too.
 
-    Else a process that was held up for a second finds that all that should have come one after the other is due.
+    In the usual loop, after a second without the processor, all timers that should expire one by one are due at once.
     """
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ RATE = 16_000
 PAUSE_MS = 250
 """Before and after each text: a recogniser wants to hear where it begins."""
 HOMOPHONES = {"to": "two", "too": "two", "hear": "here", "for": "four", "b": "be", "u": "you", "eye": "i", "oh": "o"}
-"""Words that nobody can tell apart by ear."""
+"""Homophones."""
 
 
 class SpeechRecogniser:

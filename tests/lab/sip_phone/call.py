@@ -61,7 +61,7 @@ class PhoneCall:
 
     @property
     def key_up_s(self) -> float:
-        """Seconds of `heard` when the last key went up; whoever pressed it goes on a little later."""
+        """Seconds of `heard` when the last key went up; the caller's next step follows a little later."""
         return self._media.key_up_at / RATE
 
     @property
@@ -118,8 +118,8 @@ class PhoneCall:
         playout = self._media.playout
         first = max(playout.to_without_pauses(round(after_s * RATE)) - _MAX_SPEECH_S, 0)
         matches = await asyncio.to_thread(self._line.vocabulary.transcript, playout.without_pauses[first:].copy())
-        told = (self._to_heard(recognised_clip(match), first / RATE) for match in matches)
-        return [found for found in told if found.end_s > after_s]
+        recognised = (self._to_heard(recognised_clip(match), first / RATE) for match in matches)
+        return [found for found in recognised if found.end_s > after_s]
 
     async def hang_up(self) -> None:
         """Ends the call and waits for the other side's answer; nothing when it is over already.
@@ -200,9 +200,9 @@ class PhoneCall:
         return replace(found, start_s=start / RATE, end_s=(end + 1) / RATE)
 
     async def _failure_message(self, what: str, within_s: float, after_s: float) -> str:
-        told = ", ".join(map(str, await self.transcript(after_s=after_s))) or "nothing known"
+        recognised = ", ".join(map(str, await self.transcript(after_s=after_s))) or "nothing known"
         state = "up" if self.is_up else "over"
         return (
-            f"{what} within {within_s} s, from second {after_s:.2f} on; heard: {told} "
+            f"{what} within {within_s} s, from second {after_s:.2f} on; heard: {recognised} "
             f"(now at second {self.position_s:.2f}, the call is {state})"
         )

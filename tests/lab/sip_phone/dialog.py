@@ -109,12 +109,14 @@ class Dialog:
     async def cancel(self) -> None:
         """Takes the INVITE back that was the last request; its own final response is still to come."""
         invite = self.last_request
-        kept = [
+        copied_headers = [
             (name, value)
             for name, value in invite.headers
             if name in {"From", "To", "Call-ID", "Route", "Max-Forwards"}
         ]
-        cancel = SipMessage(invite.start_line.replace("INVITE", "CANCEL", 1), [*kept, ("CSeq", f"{self.cseq} CANCEL")])
+        cancel = SipMessage(
+            invite.start_line.replace("INVITE", "CANCEL", 1), [*copied_headers, ("CSeq", f"{self.cseq} CANCEL")]
+        )
         await self._agent.request(cancel, self.next_hop, branch=invite.branch())
 
     def _build(self, method: str, cseq: int, headers: Mapping[str, str], body: bytes) -> SipMessage:

@@ -69,7 +69,7 @@ class RtpSession(asyncio.DatagramProtocol):
             self._tick()
 
     def stop(self) -> None:
-        """Stops sending and hearing; whoever still speaks is released."""
+        """Stop sending and receiving; pending senders return."""
         if self._timer:
             self._timer.cancel()
         self._remote = None

@@ -61,12 +61,12 @@ class ScriptedSipPeer(asyncio.DatagramProtocol):
         tag: str = ";tag=theirs",
     ) -> None:
         """Answers a request, to where the last message came from."""
-        kept = [
+        copied_headers = [
             (name, value + (tag if name == "To" and ";tag=" not in value else ""))
             for name, value in request.headers
             if name in {"Via", "From", "To", "Call-ID", "CSeq"}
         ]
-        self.send(SipMessage(f"SIP/2.0 {status}", [*kept, *headers], body).encode(), self.peer)
+        self.send(SipMessage(f"SIP/2.0 {status}", [*copied_headers, *headers], body).encode(), self.peer)
 
     def request(
         self,

@@ -1,4 +1,4 @@
-"""Clips are recognised where they are, as far as they go, and told apart from those that begin alike."""
+"""Clips are recognised where they are, as far as they go, and recognised apart from those that begin alike."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ def test_interrupted_clip_reports_how_far_it_was_heard() -> None:
 
 
 def test_a_clip_that_another_one_cuts_off_ends_there() -> None:
-    told = transcript(through_ulaw(WORLD.samples[:4000], HELLO.samples), CLIPS)
-    assert [(heard.name, heard.complete) for heard in told] == [("world", False), ("hello", True)]
-    assert told[0].end_s == pytest.approx(0.5, abs=0.021)
+    recognised = transcript(through_ulaw(WORLD.samples[:4000], HELLO.samples), CLIPS)
+    assert [(heard.name, heard.complete) for heard in recognised] == [("world", False), ("hello", True)]
+    assert recognised[0].end_s == pytest.approx(0.5, abs=0.021)
 
 
 def test_one_fifth_of_a_second_is_not_enough_of_a_long_clip_but_all_of_a_short_one() -> None:
@@ -67,15 +67,15 @@ def test_clips_with_same_start_are_distinguished(seed: int) -> None:
     pair = [Clip("short", speech(seed, 500)), Clip("long", speech(seed, 800))]
     for said in pair:
         for next_word in (silence(300), HELLO.samples):
-            told = transcript(through_ulaw(silence(50), said.samples, next_word), [HELLO, *pair])
-            assert told[0].name == said.name
-            assert told[0].complete
+            recognised = transcript(through_ulaw(silence(50), said.samples, next_word), [HELLO, *pair])
+            assert recognised[0].name == said.name
+            assert recognised[0].complete
 
 
 def test_a_clip_heard_whole_is_likelier_than_one_cut_there() -> None:
     noisy = Clip("noisy", SEVEN.samples + np.random.default_rng(1).integers(-30, 30, 4000).astype(np.int16))
-    told = transcript(through_ulaw(SEVEN.samples, silence(300)), [SEVENTY, noisy])
-    assert [(heard.name, heard.complete) for heard in told] == [("noisy", True)]
+    recognised = transcript(through_ulaw(SEVEN.samples, silence(300)), [SEVENTY, noisy])
+    assert [(heard.name, heard.complete) for heard in recognised] == [("noisy", True)]
 
 
 def test_softer_speech_is_recognised_and_whispered_is_not() -> None:

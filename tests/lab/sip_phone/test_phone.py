@@ -185,10 +185,10 @@ async def test_clips_are_heard_in_order_and_transcribed() -> None:
         assert world.end_s - world.start_s == pytest.approx(0.5, abs=0.003)
         await speaking
         await called.wait_for_silence(0.1)
-        told = await called.transcript()
-        assert [heard.name for heard in told] == ["hello", "world"]
-        assert await called.transcript(after_s=told[0].end_s) == told[1:]
-        assert await called.transcript(after_s=told[1].end_s - 0.1) == told[1:]
+        recognised = await called.transcript()
+        assert [heard.name for heard in recognised] == ["hello", "world"]
+        assert await called.transcript(after_s=recognised[0].end_s) == recognised[1:]
+        assert await called.transcript(after_s=recognised[1].end_s - 0.1) == recognised[1:]
 
 
 async def test_clip_not_heard_error_lists_what_was_heard() -> None:

@@ -57,7 +57,7 @@ async def test_a_request_is_repeated_until_it_is_answered() -> None:
         await other.expect_nothing(0.2)
 
 
-async def test_a_request_that_nobody_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unanswered_request_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agent_module, "_TRANSACTION_TIMEOUT_S", 0.2)
     async with agent_and_peer() as (agent, _, other):
         with pytest.raises(SipTimeout, match="OPTIONS"):

@@ -45,7 +45,7 @@ class SipTransactionLayer(asyncio.DatagramProtocol):
         on_provisional: Callable[[SipMessage], None] | None = None,
         branch: str = "",
     ) -> SipMessage:
-        """Sends a request and returns its final response; NoAnswer when nothing came for 32 s.
+        """Sends a request and returns its final response; raises NoAnswer after 32 s without a response.
 
         A branch is only given for CANCEL, which shares that of its INVITE. A failed INVITE is acknowledged here, a
         successful one by whoever sent it, with `acknowledge`.
@@ -176,11 +176,13 @@ class SipTransactionLayer(asyncio.DatagramProtocol):
                 interval = min(2 * interval, _T2_S)
 
     def _acknowledge_failure(self, invite: SipMessage, response: SipMessage, to: Peer) -> None:
-        kept = [(name, value) for name, value in invite.headers if name in {"Via", "From", "Call-ID", "Route"}]
+        copied_headers = [
+            (name, value) for name, value in invite.headers if name in {"Via", "From", "Call-ID", "Route"}
+        ]
         number = invite.cseq()[0]
         ack = SipMessage(
             invite.start_line.replace("INVITE", "ACK", 1),
-            [*kept, ("To", response.get("To")), ("CSeq", f"{number} ACK"), ("Max-Forwards", "70")],
+            [*copied_headers, ("To", response.get("To")), ("CSeq", f"{number} ACK"), ("Max-Forwards", "70")],
         )
         self._acks[invite.branch()] = ack, to
         self.send(ack, to)
