@@ -200,7 +200,7 @@ async def test_option_early_media_plays_greeting_before_answer(alice: PhoneUser,
     await call.expect(INSTRUCTIONS, "tone/beep", whole=True)
     assert call.call.answered_s
     words = speech_of(stranger)
-    await call.says(words.samples)
+    await call.say(words.samples)
     await call.hang_up()
     await expect_owner_hears(alice, words)
 

@@ -79,7 +79,7 @@ async def test_alices_softphone_hears_the_demo_messages_and_ctrl_c_ends_everythi
         await call.hang_up()
 
     begun = lab_command.child_processes()
-    assert sorted("asterisk -f" in line for line in begun.values()) == [False, True], begun
+    assert sorted(" -f -p -U asterisk " in line for line in begun.values()) == [False, True], begun
     assert sorted("ivr serve" in line for line in begun.values()) == [False, True], begun
     lab_command.process.send_signal(signal.SIGINT)
     async with asyncio.timeout(END_WITHIN_S):
