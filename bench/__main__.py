@@ -21,7 +21,7 @@ from bench.paired_runs import OUR_NUMBERS, SAVED, measure_pairs, run_worker
 
 
 async def latency(sizes: list[int], pairs: int, workers: int, *, saved: bool = False) -> None:
-    """By ear, at each size of box, `workers` phones at a time; in boxes of `saved` messages, a new one is awaited."""
+    """Measure in the received audio at each mailbox size, `workers` phones at a time; in boxes of `saved` messages, a new one is awaited."""
     boxes = {
         f"{5 + n}{worker:03}": size
         for n, size in enumerate(sizes)
@@ -86,8 +86,8 @@ def main() -> None:
     parser.add_argument("--no-tasks", action="store_true", help="without the six tasks of a person")
     chosen = parser.parse_args()
     sizes, saved = chosen.sizes, chosen.saved
-    for option, asked, known in (("--sizes", sizes, tuple(OUR_NUMBERS)), ("--saved", saved, SAVED)):
-        if odd := set(asked) - set(known):
+    for option, selection, known in (("--sizes", sizes, tuple(OUR_NUMBERS)), ("--saved", saved, SAVED)):
+        if odd := set(selection) - set(known):
             parser.error(f"no box of {min(odd)} is known: {option} takes some of {', '.join(map(str, known))}")
     if chosen.pairs < 1 or chosen.workers < 1:
         parser.error("--pairs and --workers are 1 or more; --sizes '' leaves that part out")

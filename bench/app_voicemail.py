@@ -76,9 +76,9 @@ def chown_to_asterisk(spool: Path) -> None:
 
 
 def _message_metadata(left_at: int, n: int) -> str:
-    said: Mapping[str, object] = {
+    replacements: Mapping[str, object] = {
         "origmailbox": "bench", "context": "from-phones", "exten": "s", "rdnis": "unknown", "priority": 1,
         "callerchan": "PJSIP/bench", "callerid": '"Bench" <2001>', "origdate": time.ctime(left_at),
         "origtime": left_at, "category": "", "msg_id": f"{left_at}-{n:08}", "flag": "", "duration": 5,
     }  # fmt: skip
-    return "[message]\n" + "".join(f"{name}={value}\n" for name, value in said.items())
+    return "[message]\n" + "".join(f"{name}={value}\n" for name, value in replacements.items())

@@ -109,13 +109,14 @@ async def keys_under_load(lab: BenchLab, http: httpx.AsyncClient) -> str:
     base = await _box_id(lab, http)
     task = replace(measure_pairs(lab, OWNERS, 10, KEYS, seed=1), theirs=None, figures=("measure_first_word",))
     idle = await run_worker(task)
-    stop, asked = asyncio.Event(), [0]
+    stop, request_count = asyncio.Event(), [0]
     askers = [
-        asyncio.create_task(_send_requests_until_stopped(http, base, stop, asked)) for _ in range(CONCURRENT_CLIENTS)
+        asyncio.create_task(_send_requests_until_stopped(http, base, stop, request_count))
+        for _ in range(CONCURRENT_CLIENTS)
     ]
     began = monotonic()
     busy = await run_worker(task)
-    rate = asked[0] / (monotonic() - began)
+    rate = request_count[0] / (monotonic() - began)
     stop.set()
     await asyncio.gather(*askers)
     name = "key to next sound"

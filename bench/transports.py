@@ -1,8 +1,7 @@
-"""`python -m bench.transports [--pairs N] [--workers N] [--calls 50,100] [--pace 20,20] [--against ari,agi]`: the roads
-onto a call.
+"""`python -m bench.transports [--pairs N] [--workers N] [--calls 50,100] [--pace 20,20] [--against ari,agi]`: transports.
 
-On one Asterisk and one service: FastAGI against each other transport in pairs, by ear, and what a call costs over each.
-An empty list leaves that part out. The results are in docs/transports.md.
+Compares FastAGI with each other transport in pairs, on one Asterisk and one service, and measures the cost of a call
+over each. An empty list leaves that part out. Results: docs/transports.md.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ def bench_target(lab: BenchLab, transport: str, number: str) -> BenchTarget:
 
 
 async def measure_latency(others: list[str], pairs: int, workers: int) -> None:
-    """By ear, `workers` phones at a time."""
+    """Measure in the received audio, `workers` phones at a time."""
     lab = BenchLab({f"{5 + worker}000": MESSAGES for worker in range(workers)}, agi=True)
     try:
         lab.create_data()

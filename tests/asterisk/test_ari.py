@@ -299,8 +299,8 @@ async def test_asterisk_before_22_4_is_controlled_over_http(
         assert not spare_service.fallback_recordings()
     finally:
         spare_service.close()
-    asked = http_only_proxy.log.read_text()
-    assert asked.count("POST /ari/channels/") > 20
+    request_log = http_only_proxy.log.read_text()
+    assert request_log.count("POST /ari/channels/") > 20
 
 
 async def test_the_dialplans_own_functions_work_behind_a_call(alice: PhoneUser, bob: PhoneUser, lab: LabInfo) -> None:

@@ -66,12 +66,12 @@ async def test_five_callers_leave_messages_while_the_owner_deletes(alice: PhoneU
     for person in (alice, *callers):
         person.create_user_and_box()
     old = [alice.create_message(s=2, age_s=60 * n) for n in range(1, 6)]
-    said = {
+    speeches = {
         caller.name: Clip(f"what {caller.name} said", speech(900 + n, SPEECH_MS)) for n, caller in enumerate(callers)
     }
     call = await alice.dial("*97")
     await call.expect(old[0])
-    leaving = [asyncio.create_task(leave_message(caller, alice, said[caller.name])) for caller in callers]
+    leaving = [asyncio.create_task(leave_message(caller, alice, speeches[caller.name])) for caller in callers]
     for n, message in enumerate(old):
         if n:
             await call.expect(message)
@@ -83,14 +83,14 @@ async def test_five_callers_leave_messages_while_the_owner_deletes(alice: PhoneU
     assert [alice.folder_of(message) for message in old] == ["deleted"] * 5
     new = [message for message in alice.messages() if message["folder"] == "new"]
     left_by = [message["caller"]["number"] for message in new]
-    assert sorted(left_by) == sorted(said), "one of each caller"
+    assert sorted(left_by) == sorted(speeches), "one of each caller"
 
     alice.update_box(new_messages_at_once=False)
     heard = await alice.dial("*97")
     await heard.expect("number/5", "count/new-messages", within_s=20)
     await heard.press("1")
     for caller in left_by:  # Newest first, as the box plays them.
-        await heard.expect("message/message", said[caller], within_s=20)
+        await heard.expect("message/message", speeches[caller], within_s=20)
         await heard.press("1")
         await heard.expect("done/saved")
     await heard.expect("number/5", "count/saved-messages", within_s=20)

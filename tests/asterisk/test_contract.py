@@ -94,9 +94,9 @@ async def test_transport_satisfies_contract_case(
     if row.continues_in_dialplan:
         await call.wait_for_clip(vocabulary["month/7"], within_s=15)
     await call.wait_for_hangup(25)
-    told = result_file(folder, n, alice.name)
-    await wait_until(told.exists)
-    outcome: dict[str, Any] = json.loads(told.read_text())
+    result = result_file(folder, n, alice.name)
+    await wait_until(result.exists)
+    outcome: dict[str, Any] = json.loads(result.read_text())
     assert outcome["wrong"] is None, outcome["wrong"]
     if row.heard_before_answer is not None:
         _check_answered(call, row)

@@ -27,9 +27,9 @@ HANG_TIMEOUT_S = 40
 
 
 class SpareService:
-    """A service of this test's own, running; what is recorded without it is in `takes`.
+    """A running service of the test's own. The dialplan's recordings are in `takes`.
 
-    `how`: settings of its own. Where Asterisk dials it for ARI, whoever starts it waits for that.
+    `how`: its settings. If Asterisk connects to it for ARI, starting it waits for that.
     """
 
     def __init__(self, lab: LabInfo, n: int, **how: str) -> None:
@@ -98,11 +98,11 @@ def read_recording(path: Path) -> Samples:
 
 def contains_speech(samples: Samples, clip: Clip) -> bool:
     """Whether the recording has the words in it, from their first to their last."""
-    said = clip.samples.astype(float)
-    found = np.correlate(samples.astype(float), said[: len(said) * 9 // 10], "valid")
+    spoken = clip.samples.astype(float)
+    found = np.correlate(samples.astype(float), spoken[: len(spoken) * 9 // 10], "valid")
     at = int(found.argmax())
-    part = samples[at : at + len(said) * 9 // 10].astype(float)
-    return bool(found[at] / (np.linalg.norm(part) * np.linalg.norm(said[: len(part)])) > 0.9)
+    part = samples[at : at + len(spoken) * 9 // 10].astype(float)
+    return bool(found[at] / (np.linalg.norm(part) * np.linalg.norm(spoken[: len(part)])) > 0.9)
 
 
 async def expect_fallback_greeting(call: RecognisedCall, owner: PhoneUser, within_s: float = 12) -> None:

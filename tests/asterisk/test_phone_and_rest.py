@@ -136,5 +136,5 @@ async def test_message_forwarded_with_intro_is_one_audio_in_rest(
     assert abs(len(heard) / 8 - INTRO_MS - 4000) < 600
     assert np.array_equal(heard[-len(message.samples) :], message.samples)
     spoken = heard[: -len(message.samples)].astype(float)
-    said = np.correlate(spoken, intro.samples[4000:12000].astype(float), "valid")
-    assert said.max() > 0.8 * float(np.dot(*[intro.samples[4000:12000].astype(float)] * 2))
+    correlation = np.correlate(spoken, intro.samples[4000:12000].astype(float), "valid")
+    assert correlation.max() > 0.8 * float(np.dot(*[intro.samples[4000:12000].astype(float)] * 2))

@@ -33,16 +33,18 @@ def main() -> int:
     parser.add_argument("--transport", choices=("fastagi", "ari"), default="fastagi", help="the transport of calls")
     parser.add_argument("--share", type=int, default=None, help=argparse.SUPPRESS)
     parser.add_argument("--only", type=int, default=None)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     if reason := unavailable_reason():
         print(f"no crash harness: {reason}", file=sys.stderr)
         return 1
-    if asked.only is not None:
-        return asyncio.run(run_one_lab([RunPlan.generate(asked.only, asked.seed)], asked.transport))
-    if asked.share is not None:
-        numbers = range(asked.share, asked.runs, asked.labs)
-        return asyncio.run(run_one_lab([RunPlan.generate(number, asked.seed) for number in numbers], asked.transport))
-    return run_all_labs(asked.runs, asked.seed, min(asked.labs, asked.runs), asked.transport)
+    if options.only is not None:
+        return asyncio.run(run_one_lab([RunPlan.generate(options.only, options.seed)], options.transport))
+    if options.share is not None:
+        numbers = range(options.share, options.runs, options.labs)
+        return asyncio.run(
+            run_one_lab([RunPlan.generate(number, options.seed) for number in numbers], options.transport)
+        )
+    return run_all_labs(options.runs, options.seed, min(options.labs, options.runs), options.transport)
 
 
 def run_all_labs(runs: int, seed: int, labs: int, transport: str) -> int:

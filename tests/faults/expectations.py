@@ -120,15 +120,18 @@ class Expectations:
 
     def summary(self, killed_s: float) -> str:
         """What had come of it when it was interrupted, for the person who reads the runs."""
-        said = [
+        spoken_samples = [
             *self.recordings, *(sent.intro for sent in self.forwards if sent.intro),
             *(greeting.spoken for greeting in self.greetings),
         ]  # fmt: skip
         parts = [
-            f"{max(0.0, killed_s - one.began_s):.1f} s into {len(one.samples) / RATE:.1f} s of speech" for one in said
+            f"{max(0.0, killed_s - one.began_s):.1f} s into {len(one.samples) / RATE:.1f} s of speech"
+            for one in spoken_samples
         ]
         announced = (
-            sum(one.confirmed for one in said) + len(self.folders) + sum(sent.confirmed for sent in self.forwards)
+            sum(one.confirmed for one in spoken_samples)
+            + len(self.folders)
+            + sum(sent.confirmed for sent in self.forwards)
         )
         return ", ".join([*parts, f"{announced} announced"])
 
@@ -181,9 +184,9 @@ def _recording_violations(
     return []
 
 
-def contains_beginning(said: Samples, file: str) -> bool:
+def contains_beginning(spoken_samples: Samples, file: str) -> bool:
     """Whether the first part of what was said is in the recording."""
-    return _contains_window(said[round(0.1 * RATE) : round((0.1 + WINDOW_S) * RATE)], file)
+    return _contains_window(spoken_samples[round(0.1 * RATE) : round((0.1 + WINDOW_S) * RATE)], file)
 
 
 def _contains_window(window: Samples, file: str) -> bool:

@@ -113,9 +113,9 @@ class FaultRun:
         return killed_s
 
     async def _check_not_recovered_early(self, acting: asyncio.Task[None]) -> list[str]:
-        """While somebody still talks into a recording, nobody may adopt it.
+        """A recording in progress must not be recovered.
 
-        Whoever does not talk hears nothing more that counts, and hangs up soon.
+        A caller who does not speak hears nothing relevant any more and hangs up soon.
         """
         found: list[str] = []
         gives_up_s = monotonic() + CALL_TIMEOUT_S
@@ -134,8 +134,11 @@ class FaultRun:
     async def _is_recovered_early(self) -> bool:
         if self._expectations.greetings:
             rows = await self._request("list_greetings", number=self._scenario.owner.number)
-            said = self._expectations.greetings[-1].spoken.samples
-            return any(contains_beginning(said, row["audio"][0]) for row in rows) and self._expectations.is_recording
+            spoken_samples = self._expectations.greetings[-1].spoken.samples
+            return (
+                any(contains_beginning(spoken_samples, row["audio"][0]) for row in rows)
+                and self._expectations.is_recording
+            )
         if not self._expectations.recordings:
             return False  # An introduction: its message is not there before it is sent.
         spoken = self._expectations.recordings[-1]

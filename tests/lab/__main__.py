@@ -56,7 +56,7 @@ def run(command: list[str], transport_mode: str = TRANSPORT_MODES[0]) -> int:
 
 
 def run_interactive(transport_mode: str = TRANSPORT_MODES[0]) -> int:
-    """Show a real Asterisk to somebody with a softphone."""
+    """Run a real Asterisk for a softphone."""
     devices = (SipAccount("alice", secrets.token_hex(6), "1000"), SipAccount("bob", secrets.token_hex(6), "1001"))
     lab = Lab(devices, transport_mode)
     try:

@@ -346,11 +346,11 @@ OPTIONS = ("", "u", "b", "us", "uS", "ue", "ut", "uUg(6)", "ud(lab-digits)", "uz
 
 def _app_voicemail_extensions() -> Iterable[str]:
     """VMSTATUS is told as a day of the week, so that a test can hear it; the extensions o and a are months."""
-    told = [
+    arguments_set = [
         f' same => n,ExecIf($["${{VMSTATUS}}" = "{status}"]?Playback(${{IVR_SOUNDS_FOLDER}}/weekday/{day}))'
         for day, status in enumerate(("SUCCESS", "USEREXIT", "FAILED"), 1)
     ]
-    end = [*told, " same => n,Hangup()"]
+    end = [*arguments_set, " same => n,Hangup()"]
     return [
         *(
             line

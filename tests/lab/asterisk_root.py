@@ -76,10 +76,10 @@ def _mirror() -> str:
 
 def _version(asterisk: Sequence[str]) -> int | None:
     try:
-        said = subprocess.run([*asterisk, "-V"], capture_output=True, text=True, check=False).stdout
+        version = subprocess.run([*asterisk, "-V"], capture_output=True, text=True, check=False).stdout
     except OSError:
         return None
-    found = VERSION.search(said)
+    found = VERSION.search(version)
     return int(found[1]) if found else None
 
 

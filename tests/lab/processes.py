@@ -158,8 +158,8 @@ class ServiceProcess:
             )  # fmt: skip
         _raise_priority(self._process)
         os.close(write)
-        with os.fdopen(read) as said:
-            if "ready" not in said.readline():
+        with os.fdopen(read) as output:
+            if "ready" not in output.readline():
                 raise StartFailed(f"the service did not start:\n{self._log.read_text(errors='replace')[-3000:]}")
 
     def stop(self) -> None:

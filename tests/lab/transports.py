@@ -66,8 +66,8 @@ def wait_for_ari_application(app: str, console: Sequence[str], within_s: float) 
     deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         command = [*console, "-rx", "ari show apps"]
-        said = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30).stdout
-        if app in said.split():
+        output = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30).stdout
+        if app in output.split():
             return True
         time.sleep(0.1)
     return False

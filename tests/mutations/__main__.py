@@ -60,32 +60,34 @@ def is_killed(mutant: Mutant, copy: Path) -> tuple[bool, str]:
     assert whole.count(mutant.old) == 1, f"{mutant.checklist_id}: {mutant.old!r} does not stand once in {mutant.file}"
     file.write_text(whole.replace(mutant.old, mutant.new))
     try:
-        code, said = run(named_tests(mutant.checklist_id), copy)
+        code, summary = run(named_tests(mutant.checklist_id), copy)
     finally:
         file.write_text(whole)
-    return code == PYTEST_FAILED, said
+    return code == PYTEST_FAILED, summary
 
 
 def main() -> int:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--rows", default="10", help="How many, or all, or names with commas between.")
     words.add_argument("--seed", type=int, default=None)
-    asked = words.parse_args()
-    seed = secrets.randbelow(10**6) if asked.seed is None else asked.seed
-    chosen = _sample_mutants(asked.rows, Random(seed))
+    options = words.parse_args()
+    seed = secrets.randbelow(10**6) if options.seed is None else options.seed
+    chosen = _sample_mutants(options.rows, Random(seed))
     print(f"seed {seed}: {' '.join(one.checklist_id for one in chosen)}", flush=True)
     unnoticed = 0
     with tempfile.TemporaryDirectory(prefix="ivr-mutations-") as name:
         copy = Path(name)
         copy_to(copy)
-        code, said = run(sorted({test for one in chosen for test in named_tests(one.checklist_id)}), copy)
+        code, summary = run(sorted({test for one in chosen for test in named_tests(one.checklist_id)}), copy)
         if code != 0:
-            print(f"the tests fail without any break: {said}")
+            print(f"the tests fail without any break: {summary}")
             return 1
         for one in chosen:
-            noticed, said = is_killed(one, copy)
+            noticed, summary = is_killed(one, copy)
             unnoticed += not noticed
-            print(f"{one.checklist_id:<5} {'noticed' if noticed else 'UNNOTICED':<10} {one.file}: {said}", flush=True)
+            print(
+                f"{one.checklist_id:<5} {'noticed' if noticed else 'UNNOTICED':<10} {one.file}: {summary}", flush=True
+            )
     print(f"{len(chosen) - unnoticed} of {len(chosen)} breaks made a test fail")
     return int(unnoticed > 0)
 

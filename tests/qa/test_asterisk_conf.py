@@ -110,7 +110,7 @@ def test_fallback_recording_name_is_parsable() -> None:
 
 def test_sample_dialplan_has_no_unbounded_pattern() -> None:
     """Toll fraud: no pattern without an end, but for what follows *98, which goes into an argument and nowhere else,
-    and for the errands of the service, in a context that nothing takes in."""
+    and for the dialplan actions of the service, in a context that nothing takes in."""
     open_patterns = [
         line for line in LINES if re.match(r"exten => _[^,]*[.!],", line) and not re.match(r"exten => _[a-z]+~\.", line)
     ]

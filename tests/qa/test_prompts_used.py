@@ -51,9 +51,9 @@ def computed_keys() -> Iterator[str]:
         yield from (f"{length}/{action.replace('_', '-')}" for length in ("to", "short"))
     yield from (f"to/{action}" for action in ("hear-new", "hear-saved", "hear-deleted", "configure", "exit"))
     yield from (
-        f"to/{said}"
+        f"to/{spoken}"
         for offers in (review.DEFAULT_OPTIONS, greeting_recording.REVIEW_OPTIONS)
-        for said in offers.values()
+        for spoken in offers.values()
     )
     yield from (f"to/{action}" for action in SETTINGS)
     yield from (f"to/{what}" for what in ("mark-urgent", "mark-normal", "operator"))

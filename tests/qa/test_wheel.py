@@ -125,12 +125,12 @@ def test_installed_wheel_is_imported(wheel_venv: Path) -> None:
 
 def test_doctor_finds_prompts_of_wheel(wheel_installation: WheelInstallation, wheel_venv: Path) -> None:
     found = json.loads(wheel_installation.run_ivr("doctor", "--json", fails=1))
-    said = {finding["check"]: finding for finding in found}
-    assert said["sounds"] == {
+    findings = {finding["check"]: finding for finding in found}
+    assert findings["sounds"] == {
         "check": "sounds", "level": "ok", "what": str(wheel_venv / "share" / "ivr" / "sounds" / "en"), "remedy": "",
     }  # fmt: skip
-    assert said["service"]["level"] == "ok"
-    assert "1 boxes" in said["database"]["what"]
+    assert findings["service"]["level"] == "ok"
+    assert "1 boxes" in findings["database"]["what"]
     problems = {finding["check"] for finding in found if finding["level"] == "problem"}
     assert problems <= {"asterisk", "data folder"}, "there is no Asterisk here, and folders of tests are anybody's"
 

@@ -180,13 +180,13 @@ def main() -> int:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--inputs", type=int, default=100_000)
     words.add_argument("--seed", type=int, default=20_261_125)
-    asked = words.parse_args()
-    soak = GarbageSoak(asked.inputs, asked.seed)
+    options = words.parse_args()
+    soak = GarbageSoak(options.inputs, options.seed)
     watch_log(soak)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ivr-soak-") as folder:
         asyncio.run(soak.run(Path(folder)))
-    print(f"seed {asked.seed}: {asked.inputs} peers and {soak.calls} calls in {time.monotonic() - began:.0f} s")
+    print(f"seed {options.seed}: {options.inputs} peers and {soak.calls} calls in {time.monotonic() - began:.0f} s")
     for kind, count in sorted(soak.kinds.items()):
         print(f"  {count:>7} {kind}")
     print(f"{len(soak.failures)} broke")

@@ -197,12 +197,12 @@ def main() -> int:
     words.add_argument("--calls", type=int, default=2000)
     words.add_argument("--transport", choices=TRANSPORTS, action="append")
     words.add_argument("--seed", type=int, default=20_261_125)
-    asked = words.parse_args()
+    options = words.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # The lab ends with us.
     if reason := unavailable_reason():
         print(f"no soak: {reason}", file=sys.stderr)
         return 1
-    return asyncio.run(run_all_transports(asked.transport or list(TRANSPORTS), asked.calls, asked.seed))
+    return asyncio.run(run_all_transports(options.transport or list(TRANSPORTS), options.calls, options.seed))
 
 
 if __name__ == "__main__":

@@ -252,8 +252,12 @@ class FakeChannel:
             value = self.variables.get(query["variable"])
             return (404, {"message": "Provided variable was not found"}) if value is None else (200, {"value": value})
         if method == "GET":
-            said = {"app_name": "Stasis", "app_data": ",".join((self.application, *self._stasis_arguments))}
-            about = {"id": self.id, "name": self.name, "dialplan": said if self.in_stasis else {"app_name": "Record"}}
+            command = {"app_name": "Stasis", "app_data": ",".join((self.application, *self._stasis_arguments))}
+            about = {
+                "id": self.id,
+                "name": self.name,
+                "dialplan": command if self.in_stasis else {"app_name": "Record"},
+            }
             return 200, {**about, "language": "en", "caller": {"number": "5550100", "name": ""}}
         if method == "DELETE":
             self.hang_up()
@@ -279,9 +283,11 @@ class FakeChannel:
         playback.media, playback.has_next_media = f"sound:{stem}", "," in query["media"]
         found = recording.read_sound_file(stem)
         if found:
-            said = found.captions
+            captions_found = found.captions
             playback.length_ms = found.length_ms
-            playback.text = "(recording)" if said is None else " ".join(words.text for words in said)
+            playback.text = (
+                "(recording)" if captions_found is None else " ".join(words.text for words in captions_found)
+            )
         before = self._playing
         job = self._run_playback(playback, found.length_ms if found else None, int(query.get("offsetms", 0)), before)
         self._playing = self._asterisk.spawn(job)
@@ -430,10 +436,10 @@ class FakeAriServer:
         self._connected.set()
         try:
             async for frame in socket:
-                asked = json.loads(frame)
+                rest_request = json.loads(frame)
                 if self.supports_websocket_requests:
-                    status, body = await self.handle_request(asked["method"], asked["uri"])
-                    answer = {"type": "RESTResponse", "request_id": asked["request_id"], "status_code": status}
+                    status, body = await self.handle_request(rest_request["method"], rest_request["uri"])
+                    answer = {"type": "RESTResponse", "request_id": rest_request["request_id"], "status_code": status}
                     await socket.send(json.dumps({**answer, **({"message_body": json.dumps(body)} if body else {})}))
         except ConnectionClosed:
             pass

@@ -115,8 +115,12 @@ def _word_error_rate(
     listener: SpeechRecogniser, catalogue: Catalogue, heard: dict[ClipKeys, Samples], texts: Iterable[ClipKeys]
 ) -> float:
     """Word errors for 100 words."""
-    said = {clips: _words(catalogue, clips) for clips in texts}
-    return 100 * sum(word_errors(said[c], listener.recognise(heard[c])) for c in said) / sum(map(len, said.values()))
+    expected_words = {clips: _words(catalogue, clips) for clips in texts}
+    return (
+        100
+        * sum(word_errors(expected_words[c], listener.recognise(heard[c])) for c in expected_words)
+        / sum(map(len, expected_words.values()))
+    )
 
 
 def _clarity_db(samples: Samples) -> float:

@@ -44,11 +44,11 @@ class SpeechRecogniser:
         return [word.strip(".") for word in found.hypstr.split()] if found else []
 
 
-def word_errors(said: Sequence[str], heard: Sequence[str]) -> int:
+def word_errors(spoken: Sequence[str], heard: Sequence[str]) -> int:
     """Words to change, add or leave out to make `heard` of `said` (Levenshtein); words that sound the same are."""
-    said, heard = ([HOMOPHONES.get(word, word) for word in words] for words in (said, heard))
+    spoken, heard = ([HOMOPHONES.get(word, word) for word in words] for words in (spoken, heard))
     row = list(range(len(heard) + 1))
-    for n, word in enumerate(said, 1):
+    for n, word in enumerate(spoken, 1):
         before, row[0] = row[0], n
         for m, other in enumerate(heard, 1):
             before, row[m] = row[m], min(row[m] + 1, row[m - 1] + 1, before + (word != other))

@@ -25,9 +25,9 @@ def short_clips(catalogue: Catalogue) -> list[ClipKeys]:
     return [(key,) for key in catalogue if key.partition("/")[0] in SHORT_CLIP_TABLES]
 
 
-def words(said: str) -> list[str]:
+def words(sentence: str) -> list[str]:
     """A text word by word, as it sounds."""
-    return _WORD.findall(said.lower().replace("a.m.", "a m").replace("p.m.", "p m"))
+    return _WORD.findall(sentence.lower().replace("a.m.", "a m").replace("p.m.", "p m"))
 
 
 def _whole_prompts(catalogue: Catalogue) -> Iterator[ClipKeys]:

@@ -88,12 +88,12 @@ class Dialog:
             response = await self._agent.request(message, self.next_hop, on_provisional)
             if response.status not in {401, 407}:
                 return response
-            asked, answered = (
+            requested, answered = (
                 ("WWW-Authenticate", "Authorization")
                 if response.status == 401
                 else ("Proxy-Authenticate", "Proxy-Authorization")
             )
-            challenge = Challenge.choose(response.all(asked))
+            challenge = Challenge.choose(response.all(requested))
             if answered in proof and not challenge.stale:
                 return response
             proof[answered] = challenge.answer(

@@ -42,14 +42,14 @@ class Challenge:
     def answer(self, user: str, password: str, method: str, uri: str, cnonce: str) -> str:
         """The value for Authorization or Proxy-Authorization; each nonce is used once."""
         secret = _hash(f"{user}:{self.realm}:{password}")
-        asked = _hash(f"{method}:{uri}")
+        request_hash = _hash(f"{method}:{uri}")
         middle = f"{self.nonce}:00000001:{cnonce}:auth" if self.qop else self.nonce
         parts = [
             f'username="{user}"',
             f'realm="{self.realm}"',
             f'nonce="{self.nonce}"',
             f'uri="{uri}"',
-            f'response="{_hash(f"{secret}:{middle}:{asked}")}"',
+            f'response="{_hash(f"{secret}:{middle}:{request_hash}")}"',
             "algorithm=MD5",
         ]
         if self.qop:

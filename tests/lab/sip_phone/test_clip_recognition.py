@@ -65,10 +65,10 @@ def test_words_without_pause_are_recognised() -> None:
 @pytest.mark.parametrize("seed", range(20, 26))
 def test_clips_with_same_start_are_distinguished(seed: int) -> None:
     pair = [Clip("short", speech(seed, 500)), Clip("long", speech(seed, 800))]
-    for said in pair:
+    for spoken in pair:
         for next_word in (silence(300), HELLO.samples):
-            recognised = transcript(through_ulaw(silence(50), said.samples, next_word), [HELLO, *pair])
-            assert recognised[0].name == said.name
+            recognised = transcript(through_ulaw(silence(50), spoken.samples, next_word), [HELLO, *pair])
+            assert recognised[0].name == spoken.name
             assert recognised[0].complete
 
 

@@ -239,8 +239,8 @@ async def test_requests_within_dialog_are_answered() -> None:
 
 async def test_requests_outside_dialog_are_answered() -> None:
     async with phone_and_server() as (phone, server):
-        asked = [("OPTIONS", "200"), ("BYE", "481"), ("CANCEL", "481"), ("INFO", "501"), ("INVITE", "488")]
-        for number, (method, status) in enumerate(asked):
+        cases = [("OPTIONS", "200"), ("BYE", "481"), ("CANCEL", "481"), ("INFO", "501"), ("INVITE", "488")]
+        for number, (method, status) in enumerate(cases):
             server.request(method, phone._agent.address, branch=f"z9hG4bK{number}", number=number)
             await server.expect(status)
         server.request("ACK", phone._agent.address, number=4)

@@ -45,10 +45,10 @@ class SipTransactionLayer(asyncio.DatagramProtocol):
         on_provisional: Callable[[SipMessage], None] | None = None,
         branch: str = "",
     ) -> SipMessage:
-        """Sends a request and returns its final response; raises NoAnswer after 32 s without a response.
+        """Send a request and return its final response; raises NoAnswer after 32 s without a response.
 
         A branch is only given for CANCEL, which shares that of its INVITE. A failed INVITE is acknowledged here, a
-        successful one by whoever sent it, with `acknowledge`.
+        successful one by the caller, with `acknowledge`.
         """
         method = message.method
         branch = branch or "z9hG4bK" + secrets.token_hex(8)
