@@ -21,7 +21,10 @@ from bench.paired_runs import OUR_NUMBERS, SAVED, measure_pairs, run_worker
 
 
 async def latency(sizes: list[int], pairs: int, workers: int, *, saved: bool = False) -> None:
-    """Measure in the received audio at each mailbox size, `workers` phones at a time; in boxes of `saved` messages, a new one is awaited."""
+    """Measure in the received audio at each mailbox size, with `workers` phones at a time.
+
+    In mailboxes of `saved` messages, the delay until a new message is heard is measured.
+    """
     boxes = {
         f"{5 + n}{worker:03}": size
         for n, size in enumerate(sizes)

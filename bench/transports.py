@@ -1,4 +1,4 @@
-"""`python -m bench.transports [--pairs N] [--workers N] [--calls 50,100] [--pace 20,20] [--against ari,agi]`: transports.
+"""`python -m bench.transports [--pairs N] [--workers N] [--calls 50,100] [--pace 20,20] [--against ari,agi]`.
 
 Compares FastAGI with each other transport in pairs, on one Asterisk and one service, and measures the cost of a call
 over each. An empty list leaves that part out. Results: docs/transports.md.
