@@ -268,7 +268,7 @@ class App(Stores):
     @cached_property
     def is_channel_gone(self) -> Callable[[str], Awaitable[bool | None]]:
         """Tells whether a channel is gone, over AMI; None if that is not known."""
-        from ivr.ami.originate import is_channel_gone_or_unknown
+        from ivr.ami.actions import is_channel_gone_or_unknown
         from ivr.call.fastagi.call import always_unknown
 
         return partial(is_channel_gone_or_unknown, self.ami_client) if self.ami_client else always_unknown

@@ -42,7 +42,7 @@
         └── SoundsError                  audio cannot be read, made or converted
 
 A message reads "what is wrong: what to do". Each edge maps the tree in one table: the phone in
-`ivr/menus/error_prompts.py`, the command line in `ivr/cli/support.py`, REST in `ivr/api/error_responses.py`.
+`ivr/menus/menu.py`, the command line in `ivr/cli/support.py`, REST in `ivr/api/error_responses.py`.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from ivr import errors
 from ivr.api.error_responses import ERROR_RESPONSES
 from ivr.cli.support import EXIT_CODES
 from ivr.errors import IvrError
-from ivr.menus.error_prompts import PROMPTS_BY_ERROR
+from ivr.menus.menu import PROMPTS_BY_ERROR
 
 NOT_RAISED_BEHIND_REST = {
     errors.CallFailed, errors.NotificationFailed, errors.AmiUnavailable, errors.ConfigurationError,

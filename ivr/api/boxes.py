@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from ivr.api import list_responses, openapi, serializers
+from ivr.api import openapi, serializers
 from ivr.api.auth import ADMIN_ONLY_FIELDS, BoxDep, CurrentPrincipal
 from ivr.api.envelope import created, document_revision, expected_revision, precondition, success
 from ivr.api.query import ListQueryDep
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Boxes"])
 @router.get("", **openapi.LIST_BOXES)
 async def list_boxes(request: Request, principal: CurrentPrincipal, query: ListQueryDep) -> Response:
     """List the accessible boxes in the order of their numbers, each with its message counts."""
-    return await list_responses.boxes_response(request, principal, query)
+    return await serializers.boxes_response(request, principal, query)
 
 
 @router.put("", status_code=201, **openapi.CREATE_BOX)

@@ -10,11 +10,9 @@ from starlette.responses import Response
 
 from ivr.api import openapi
 from ivr.api.audio import MISSING_FILE_VIOLATION
+from ivr.api.audio_headers import audio_response, best_format, greeting_filename
 from ivr.api.auth import NOT_CONFIGURABLE, BoxDep, CurrentPrincipal
 from ivr.api.envelope import created, if_match_tags, success
-from ivr.api.filenames import greeting_filename
-from ivr.api.negotiation import best_format
-from ivr.api.ranges import audio_response
 from ivr.api.request_body import read_upload
 from ivr.errors import Forbidden, InvalidFields, NotFound, PreconditionFailed
 from ivr.storage.records import MediaKind, StoredMedia

@@ -8,12 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from ivr.api import list_responses, openapi, serializers
+from ivr.api import openapi, serializers
 from ivr.api.auth import BoxDep, CurrentPrincipal, Principal
 from ivr.api.envelope import CHANGED_MEANWHILE, document_revision, expected_revision, if_match_filter, success
-from ivr.api.json_body import Body
 from ivr.api.query import ListQueryDep
-from ivr.api.request_body import BodyDep
+from ivr.api.request_body import Body, BodyDep
 from ivr.errors import InvalidFields, NotFound, PastRetention, PreconditionFailed
 from ivr.mailbox.bulk import CONFLICT, BulkResult, Precondition
 from ivr.mailbox.mailbox import Mailbox
@@ -46,13 +45,13 @@ MessageDep = Annotated[Message, Depends(require_message)]
 @router.get("/messages", **openapi.LIST_ALL_MESSAGES)
 async def list_all_messages(request: Request, principal: CurrentPrincipal, query: ListQueryDep) -> Response:
     """List the messages of all accessible boxes, newest first, each under the id of its box."""
-    return await list_responses.messages_response(request, principal, query, None)
+    return await serializers.messages_response(request, principal, query, None)
 
 
 @router.get("/{box_id}/messages", **openapi.LIST_MESSAGES)
 async def list_messages(request: Request, principal: CurrentPrincipal, box: BoxDep, query: ListQueryDep) -> Response:
     """List the messages of a box, newest first."""
-    return await list_responses.messages_response(request, principal, query, box)
+    return await serializers.messages_response(request, principal, query, box)
 
 
 @router.post("/{box_id}/messages", **openapi.CHANGE_MESSAGES)
@@ -86,7 +85,7 @@ async def delete_messages(
         return success(request, serializers.outcome_document(await delete(ids)))
     outcome, after = BulkResult(), None
     while True:
-        page = await list_responses.fetch_page_to_delete(principal, query, box, folder, after)
+        page = await serializers.fetch_page_to_delete(principal, query, box, folder, after)
         outcome.extend(await delete([listed.message.id for listed in page.items]))
         if (after := page.next_key) is None:
             return success(request, serializers.outcome_document(outcome))

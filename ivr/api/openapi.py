@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ivr.api import examples
+from ivr.api import docs_page
 from ivr.mailbox.box_settings import BoxSettings
 
 Schema = dict[str, Any]
@@ -192,46 +192,48 @@ _multipart_content = {
     }
 }
 
-LIST_BOXES = operation(_responses(_array(_ref("BoxSummary")), examples.BOXES), parameters=LIST_PARAMETERS)
-CREATE_BOX = operation(_responses(_ref("BoxDocument"), examples.BOX, 201), _request_body(_box_schema, examples.NEW_BOX))
-GET_BOX = operation(_responses(_ref("BoxDocument"), examples.BOX))
+LIST_BOXES = operation(_responses(_array(_ref("BoxSummary")), docs_page.BOXES), parameters=LIST_PARAMETERS)
+CREATE_BOX = operation(
+    _responses(_ref("BoxDocument"), docs_page.BOX, 201), _request_body(_box_schema, docs_page.NEW_BOX)
+)
+GET_BOX = operation(_responses(_ref("BoxDocument"), docs_page.BOX))
 REPLACE_BOX = operation(
-    _responses(_ref("BoxDocument"), examples.BOX), _request_body(_box_schema, examples.NEW_BOX), IF_MATCH
+    _responses(_ref("BoxDocument"), docs_page.BOX), _request_body(_box_schema, docs_page.NEW_BOX), IF_MATCH
 )
 PATCH_BOX = operation(
-    _responses(_ref("BoxDocument"), examples.PATCHED_BOX), _request_body(OBJECT, examples.PATCH), IF_MATCH
+    _responses(_ref("BoxDocument"), docs_page.PATCHED_BOX), _request_body(OBJECT, docs_page.PATCH), IF_MATCH
 )
-DELETE_BOX = operation(_responses(_ref("BoxDocument"), examples.BOX), parameters=IF_MATCH)
+DELETE_BOX = operation(_responses(_ref("BoxDocument"), docs_page.BOX), parameters=IF_MATCH)
 
 LIST_ALL_MESSAGES = operation(
-    _responses(_array({"type": "object", "additionalProperties": _message_schema}), examples.ALL_MESSAGES),
+    _responses(_array({"type": "object", "additionalProperties": _message_schema}), docs_page.ALL_MESSAGES),
     parameters=LIST_PARAMETERS,
 )
-LIST_MESSAGES = operation(_responses(_array(_message_schema), examples.MESSAGES), parameters=LIST_PARAMETERS)
+LIST_MESSAGES = operation(_responses(_array(_message_schema), docs_page.MESSAGES), parameters=LIST_PARAMETERS)
 CHANGE_MESSAGES = operation(
-    _responses(_ref("Outcome"), examples.OUTCOME),
-    _request_body({"allOf": [_message_ids_schema, _change_schema]}, examples.CHANGE_MESSAGES),
+    _responses(_ref("Outcome"), docs_page.OUTCOME),
+    _request_body({"allOf": [_message_ids_schema, _change_schema]}, docs_page.CHANGE_MESSAGES),
     [*FOLDER_PARAMETERS, *IF_MATCH_EACH],
 )
 DELETE_MESSAGES = operation(
-    _responses(_ref("Outcome"), examples.OUTCOME),
+    _responses(_ref("Outcome"), docs_page.OUTCOME),
     _request_body(_object_schema([], messages=IDS, folder=FOLDER), required=False),
     [*FOLDER_PARAMETERS, *IF_MATCH_EACH],
 )
-GET_MESSAGE = operation(_responses(_message_schema, examples.MESSAGE))
+GET_MESSAGE = operation(_responses(_message_schema, docs_page.MESSAGE))
 CHANGE_MESSAGE = operation(
-    _responses({"anyOf": [_message_schema, _ref("Outcome")]}, examples.SAVED_MESSAGE),
-    _request_body(_change_schema, examples.CHANGE_MESSAGE),
+    _responses({"anyOf": [_message_schema, _ref("Outcome")]}, docs_page.SAVED_MESSAGE),
+    _request_body(_change_schema, docs_page.CHANGE_MESSAGE),
     [*FOLDER_PARAMETERS, *IF_MATCH],
 )
-DELETE_MESSAGE = operation(_responses(_message_schema, examples.MESSAGE), parameters=IF_MATCH)
+DELETE_MESSAGE = operation(_responses(_message_schema, docs_page.MESSAGE), parameters=IF_MATCH)
 
 CREATE_MESSAGE = operation(
-    _responses(_message_schema, examples.CREATED_MESSAGE, 201),
+    _responses(_message_schema, docs_page.CREATED_MESSAGE, 201),
     {
         "required": True,
         "content": {
-            **_request_body(_ref("MessageDetails"), examples.NEW_MESSAGE)["content"],
+            **_request_body(_ref("MessageDetails"), docs_page.NEW_MESSAGE)["content"],
             **_multipart_content,
             **_audio_content,
         },
@@ -239,7 +241,7 @@ CREATE_MESSAGE = operation(
 )
 ZIP_MESSAGES = operation(
     {200: {"description": "ZIP archive", "content": {"application/zip": {"schema": BYTES}}}},
-    _request_body(_message_ids_schema, examples.ZIP_REQUEST),
+    _request_body(_message_ids_schema, docs_page.ZIP_REQUEST),
 )
 GET_AUDIO = operation(
     {
@@ -250,7 +252,7 @@ GET_AUDIO = operation(
     parameters=[_header_parameter("Range", "one byte range")],
 )
 PUT_AUDIO = operation(
-    _responses(_message_schema, examples.CREATED_MESSAGE, 201),
+    _responses(_message_schema, docs_page.CREATED_MESSAGE, 201),
     {"required": True, "content": {**_audio_content, **_multipart_content}},
     [_header_parameter("If-Match", "change only this revision, or only audio with this ETag")],
 )
@@ -259,11 +261,12 @@ USER_AUTH = operation(
     _responses(_ref("Session"), status=201),
     _request_body(
         _object_schema(["credentials", "account_name"], credentials=TEXT, account_name=TEXT, method={"enum": ["md5"]}),
-        examples.USER_AUTH,
+        docs_page.USER_AUTH,
     ),
 )
 API_AUTH = operation(
-    _responses(_ref("Session"), status=201), _request_body(_object_schema(["api_key"], api_key=TEXT), examples.API_AUTH)
+    _responses(_ref("Session"), status=201),
+    _request_body(_object_schema(["api_key"], api_key=TEXT), docs_page.API_AUTH),
 )
 
 GET_GREETING = operation(

@@ -1,14 +1,23 @@
-"""JSON documents of boxes and messages. No document contains a PIN."""
+"""Documents and pages of documents as JSON."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
+from fastapi import Request
+from starlette.responses import Response
+
+from ivr.api.auth import Principal
+from ivr.api.envelope import success
+from ivr.api.query import ListQuery, encode_page_key
+from ivr.errors import InvalidPage, PageRequired
 from ivr.mailbox.boxes import settings_from_record, to_document
 from ivr.mailbox.bulk import BulkResult
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import BoxSummary, Message
+from ivr.storage.records import BoxQuery, BoxSummary, Folder, Message, MessageQuery, MessageSummary, Page
 
 
 def box_document(mailbox: Mailbox) -> dict[str, Any]:
@@ -68,3 +77,112 @@ def _transcription_document(stored_text: str) -> Any:
     except ValueError:
         document = None
     return document if isinstance(document, dict) else {"result": "success", "text": stored_text}
+
+
+FetchPage = Callable[[Any, int], Awaitable[Page[Any, Any]]]
+"""Fetches the page after a key, of at most so many rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class _RowSource:
+    """How the rows of one list are fetched and serialized."""
+
+    fetch: FetchPage
+    serialize: Callable[[Any], dict[str, Any]]
+    key_type: type
+    """Type of the first member of a page key: a box number or the time of a message."""
+
+
+async def boxes_response(request: Request, principal: Principal, query: ListQuery) -> Response:
+    """List the boxes that the principal may access."""
+
+    def matches(box: BoxSummary) -> bool:
+        return (
+            (principal.user_id is None or principal.can_access(settings_from_record(box.record)))
+            and query.created_range[0] <= box.created_at <= query.created_range[1]
+            and query.matches({"id": box.record.id, **box.record.settings}, box.modified_at)
+        )
+
+    async def fetch(after: Any, limit: int) -> Page[BoxSummary, Any]:
+        box_query = BoxQuery(limit, matches, after, query.ascending is not False)
+        return await principal.services.mailbox.lists.list_boxes(principal.account.id, box_query)
+
+    return await _page_response(request, principal, query, _RowSource(fetch, box_summary, str))
+
+
+async def messages_response(
+    request: Request, principal: Principal, query: ListQuery, mailbox: Mailbox | None
+) -> Response:
+    """List the messages of a box; without `mailbox`, those of all accessible boxes."""
+    lists = principal.services.mailbox.lists
+    box_ids = [mailbox.id] if mailbox else None if principal.user_id is None else await principal.accessible_box_ids()
+
+    async def fetch(after: Any, limit: int) -> Page[MessageSummary, Any]:
+        message_query = build_message_query(principal, query, after, limit)
+        if box_ids is None:
+            return await lists.list_account_messages(principal.account.id, message_query)
+        return await lists.list_box_messages(box_ids, message_query)
+
+    def serialize(listed: MessageSummary) -> dict[str, Any]:
+        summary = message_summary(listed.message)
+        return summary if mailbox else {listed.message.box_id: summary}
+
+    return await _page_response(request, principal, query, _RowSource(fetch, serialize, int))
+
+
+async def fetch_page_to_delete(
+    principal: Principal, query: ListQuery, mailbox: Mailbox, folder: Folder | None, after: Any
+) -> Page[MessageSummary, Any]:
+    """Fetch the next messages of a box that match the filters, of one folder or of all."""
+    message_query = build_message_query(principal, query, after, principal.services.limits.delete_batch_size)
+    if folder is not None:
+        matches = message_query.matches
+        message_query = replace(
+            message_query,
+            folder=folder,
+            matches=lambda listed: listed.message.folder == folder and matches(listed),
+        )
+    return await principal.services.mailbox.lists.list_box_messages([mailbox.id], message_query)
+
+
+def build_message_query(
+    principal: Principal, query: ListQuery, after: tuple[int, str] | None, limit: int
+) -> MessageQuery:
+    """Translate the parameters of a request into a query of the store."""
+    return MessageQuery(
+        limit,
+        lambda listed: query.matches(message_summary(listed.message), listed.folder_changed_at),
+        after,
+        ascending=query.ascending is True,
+        since=max(principal.retention_cutoff, query.created_range[0]),
+        until=query.created_range[1],
+        folder=query.folder,
+        caller_number=query.caller_number,
+    )
+
+
+async def _page_response(request: Request, principal: Principal, query: ListQuery, source: _RowSource) -> Response:
+    if query.start_key and not isinstance(query.start_key[0], source.key_type):
+        raise InvalidPage("invalid start key: it belongs to another list")
+    if not query.paginate:
+        rows = await _fetch_all(source.fetch, query.start_key, principal.services.limits.max_unpaged_rows)
+        return success(request, [source.serialize(row) for row in rows])
+    page = await source.fetch(query.start_key, query.page_size)
+    documents = [source.serialize(row) for row in page.items]
+    paging: dict[str, Any] = {"page_size": len(documents)}
+    if query.start_key:
+        paging["start_key"] = encode_page_key(query.start_key)
+    if page.next_key:
+        paging["next_start_key"] = encode_page_key(page.next_key)
+    return success(request, documents, **paging)
+
+
+async def _fetch_all(fetch: FetchPage, after: Any, max_rows: int) -> list[Any]:
+    rows: list[Any] = []
+    while True:
+        page = await fetch(after, max_rows + 1 - len(rows))
+        rows += page.items
+        if len(rows) > max_rows:
+            raise PageRequired(f"list has more than {max_rows} rows: omit paginate=false")
+        if (after := page.next_key) is None:
+            return rows

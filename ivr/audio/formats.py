@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 SNIFF_BYTES = 16
 """How many bytes `sniff` needs."""
@@ -56,3 +57,13 @@ def by_content_type(content_type: str) -> AudioFormat | None:
 def by_name(name: str) -> AudioFormat:
     """Return the format called `name`. Raises KeyError."""
     return {known.name: known for known in INPUT_FORMATS}[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """An 8 kHz mono 16-bit WAV file at a path that Asterisk can read."""
+
+    path: Path
+    length_ms: int
+    text: str
+    """The words of the sound, for the journal of the call."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ivr.audio import wav
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.call.incoming import IncomingCall
 from ivr.call.journal import Journal
 from ivr.call.typeahead import Typeahead

@@ -12,7 +12,7 @@ MAX_CALL_S = 6 * 3600
 @exit_on_error
 def maintain() -> None:
     """Mail, lights, what a crash left behind, what has had its time: once, where no service runs."""
-    from ivr.service.maintenance import run_maintenance as once
+    from ivr.service.background import run_maintenance as once
 
     async def job(app: App) -> None:
         await once(app)

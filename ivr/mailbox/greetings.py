@@ -10,7 +10,7 @@ from datetime import datetime, time, timedelta
 from pathlib import Path
 
 from ivr.audio import wav
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.clock import Clock
 from ivr.mailbox.box_settings import MediaIds as Pointers
 from ivr.mailbox.mailbox import Mailbox

@@ -8,7 +8,7 @@ from ivr.errors import StoreError
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus.context import CallContext
 from ivr.menus.dialplan_status import Status
-from ivr.menus.greeting_audio import play_greeting, render_introduction
+from ivr.menus.greeting import play_greeting, render_introduction
 from ivr.menus.leave_message import LeaveMessage
 from ivr.menus.menu import CallerMenu, Menu, NextMenu, NextStep
 from ivr.menus.sign_in import SignIn

@@ -7,21 +7,20 @@ from pathlib import Path
 
 import structlog
 
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.call.arguments import Recipient
 from ivr.errors import NotFound, UnplayableSound
 from ivr.mailbox.capacity import MIN_RECORDING_MS
 from ivr.mailbox.delivery import COPIES_PAYLOAD_KEY, deliver_copies
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus import dialplan_status
-from ivr.menus.caller_review import CallerReview
 from ivr.menus.context import CallContext
 from ivr.menus.dialplan_status import Status
 from ivr.menus.exit_keys import Operator
 from ivr.menus.greeting import Greeting
 from ivr.menus.menu import NextStep
 from ivr.menus.recorder import Recorder
-from ivr.menus.review import ReviewChoice
+from ivr.menus.review import CallerReview, ReviewChoice
 from ivr.storage.records import RecordingPurpose, Take
 
 NO_BEEP = "none"

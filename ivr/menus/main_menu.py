@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.menus.context import OwnerSession
 from ivr.menus.menu import NextStep, OwnerMenu
 from ivr.menus.message_menu import MessageMenu

@@ -13,9 +13,20 @@ from typing import Any, Protocol, TypeAlias
 
 import structlog
 
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.call.base import FIRST_DIGIT_TIMEOUT_MS, INTERDIGIT_TIMEOUT_MS, DigitsResult
-from ivr.errors import HungUp, IvrError
+from ivr.errors import (
+    BoxDeleted,
+    BoxFull,
+    HungUp,
+    InvalidAudio,
+    IvrError,
+    NotFound,
+    PastRetention,
+    RecordingFailed,
+    StoreError,
+    UnplayableSound,
+)
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus.context import CallContext, OwnerSession
 from ivr.menus.dialplan_status import Status
@@ -123,3 +134,26 @@ class CallerMenu(Menu):
         super().__init__(call_context)
         self.mailbox = mailbox
         self.key_map = mailbox.key_map
+
+
+PROMPTS_BY_ERROR: tuple[tuple[type[IvrError], str], ...] = (
+    (UnplayableSound, "message/unplayable"),
+    (InvalidAudio, "message/unplayable"),
+    (BoxDeleted, "greeting/no-voicemail"),
+    (BoxFull, "forward/box-full"),
+    (NotFound, "message/gone"),
+    (PastRetention, "message/gone"),
+    (StoreError, "problem/not-done"),
+    (RecordingFailed, "problem/not-done"),
+    (IvrError, "problem/later"),
+)
+"""The first row that matches the error's class is used; the last one matches every error."""
+
+
+ERROR_PROMPTS = frozenset(prompt for _, prompt in PROMPTS_BY_ERROR)
+"""Rendered at the start of the service, so that they can be played when the disk is full."""
+
+
+def prompt_for(error: IvrError) -> str:
+    """Return the key of the prompt for `error`."""
+    return next(prompt for kind, prompt in PROMPTS_BY_ERROR if isinstance(error, kind))

@@ -12,7 +12,7 @@ import structlog
 
 from ivr.errors import IvrError, NotFound, PastRetention
 from ivr.mailbox.folder_cursor import FolderCursor
-from ivr.menus import error_prompts
+from ivr.menus import menu
 from ivr.menus.call_back import CallBackToCaller
 from ivr.menus.context import OwnerSession
 from ivr.menus.forward import Forward
@@ -128,7 +128,7 @@ class MessageMenu(OwnerMenu):
         try:
             return await self._playback.play_until_key()
         except IvrError as error:
-            await self.report_error(error, error_prompts.prompt_for(error))
+            await self.report_error(error, menu.prompt_for(error))
             self._playback.skip_to_menu()
             return None
 
@@ -136,7 +136,7 @@ class MessageMenu(OwnerMenu):
         try:
             return await action()
         except IvrError as error:
-            await self.report_error(error, error_prompts.prompt_for(error))
+            await self.report_error(error, menu.prompt_for(error))
             if isinstance(error, NotFound | PastRetention):
                 return KeyResult.ADVANCE
             self._playback.skip_to_menu()

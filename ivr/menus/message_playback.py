@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum, auto
 
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.call.base import FIRST_DIGIT_TIMEOUT_MS
 from ivr.menus.menu import OwnerMenu
 from ivr.prompts.voice import Prompt

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ivr.menus.greeting_recording import RecordGreeting, RecordingOutcome
 from ivr.menus.main_menu import MainMenu
 from ivr.menus.menu import NextStep, OwnerMenu
-from ivr.menus.pin_change import PinChange
+from ivr.menus.settings_menu import PinChange
 from ivr.storage.records import RecordingPurpose
 
 MAX_TRIES = 3

@@ -1,13 +1,20 @@
-"""Events of mailboxes and messages, and the subscribers that turn them into outbox rows."""
+"""Events of mailboxes and messages, and their delivery to subscribers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
+
+from ivr.directory.pin_lockout import PinLockout
+from ivr.errors import NotFound, PastRetention
+from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.protocols import Transaction
-from ivr.storage.records import Message, TaskKind
+from ivr.notifications.worker import NO_CUTOFF, Handler, HandlerResult
+from ivr.storage.protocols import MessageStore, Transaction
+from ivr.storage.records import Message, OutboxTask, TaskKind
 
 EVENT_NAMES = {
     TaskKind.NEW: "message.new",
@@ -53,3 +60,68 @@ class Subscriber(Protocol):
 
         The transaction also deletes the event's own row, so an event is handled exactly once.
         """
+
+
+log = structlog.get_logger()
+
+
+class EventDispatcher:
+    """Handler of the events in the outbox. `on_event`: called with the name of every event."""
+
+    def __init__(
+        self,
+        *,
+        boxes: Boxes,
+        messages: MessageStore,
+        pin_lockout: PinLockout,
+        subscribers: Sequence[Subscriber],
+        on_event: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._boxes = boxes
+        self._messages = messages
+        self._pin_lockout = pin_lockout
+        self._subscribers = subscribers
+        self._on_event = on_event
+
+    @property
+    def handlers(self) -> dict[TaskKind, Handler]:
+        return dict.fromkeys(EVENT_NAMES, self.dispatch)
+
+    async def dispatch(self, task: OutboxTask) -> HandlerResult:
+        """Dispatch one event. An event of a deleted box is only logged and counted."""
+        mailbox = await self._load_mailbox(task)
+        if task.kind is TaskKind.BOX_LOCKED and not await self._pin_lockout.locked_until(task.account_id, task.box_id):
+            return None  # The lockout is over: the PIN was right after all, or an administrator reset it.
+        log.info(EVENT_NAMES[task.kind], box=task.box_id, message=task.message_id, reason=task.payload.get("reason"))
+        self._on_event(EVENT_NAMES[task.kind])
+        if mailbox is None:
+            return None
+        event = MailboxEvent(
+            id=task.id,
+            kind=task.kind,
+            occurred_at=task.created_at,
+            mailbox=mailbox,
+            message=await self._load_message(task),
+            reason=str(task.payload.get("reason", "")),
+            suppress_owner_notification=bool(task.payload.get("suppress_notifications")),
+        )
+
+        def notify_subscribers(transaction: Transaction) -> None:
+            for subscriber in self._subscribers:
+                subscriber.handle(transaction, event)
+
+        return notify_subscribers
+
+    async def _load_mailbox(self, task: OutboxTask) -> Mailbox | None:
+        try:
+            return await self._boxes.get(task.box_id)
+        except NotFound:
+            return None
+
+    async def _load_message(self, task: OutboxTask) -> Message | None:
+        if task.message_id is None:
+            return None
+        try:
+            return await self._messages.get(task.box_id, task.message_id, NO_CUTOFF)
+        except (NotFound, PastRetention):
+            return None

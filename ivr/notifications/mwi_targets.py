@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from ivr.ami.mwi import MwiState, is_valid_mailbox
+from ivr.ami.actions import MwiState, is_valid_mailbox
 from ivr.notifications.settings import MwiSettings
 from ivr.storage.protocols import MwiStore
 from ivr.storage.records import BoxMwiCounts, EndpointMwiCounts

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from ivr.ami import mwi
+from ivr.ami import actions
+from ivr.ami.actions import MwiState
 from ivr.ami.client import AmiClient
-from ivr.ami.mwi import MwiState
 from ivr.clock import Clock
 from ivr.errors import AmiActionRejected, AmiUnavailable, StoreError
 from ivr.notifications.mwi_targets import BoxMwi, MwiTargets
@@ -128,10 +128,10 @@ class MwiWorker:
         endpoint_states = await self._targets.for_owners(owner_ids) if owner_ids else []
         endpoint_states += await self._targets.for_endpoints(endpoints) if endpoints else []
         try:
-            await mwi.publish(ami, [*self._states_to_publish(boxes), *endpoint_states])
+            await actions.publish(ami, [*self._states_to_publish(boxes), *endpoint_states])
         except AmiActionRejected as error:
             delay_s = self._timing.rejection_retry_delay_s
-            log.error("mwi.rejected", error=str(error), remedy=REMEDY, retry_in_s=delay_s)
+            log.error("actions.rejected", error=str(error), remedy=REMEDY, retry_in_s=delay_s)
             due_at = int(self._clock.now() + delay_s)
             await self._outbox.release_without_attempt(tasks, due_at, str(error))
             return False
@@ -149,24 +149,24 @@ class MwiWorker:
         published, after = 0, ""
         try:
             while boxes := await self._targets.box_page(after=after, limit=BATCH_SIZE):
-                await mwi.publish(ami, self._states_to_publish(boxes))
+                await actions.publish(ami, self._states_to_publish(boxes))
                 published, after = published + len(boxes), boxes[-1].box_id
             after = ""
             while endpoints := await self._targets.endpoint_page(after=after, limit=BATCH_SIZE):
-                await mwi.publish(ami, [state for _, state in endpoints])
+                await actions.publish(ami, [state for _, state in endpoints])
                 after = endpoints[-1][0]
         except AmiActionRejected as error:
             is_starting = started_at - self._connected_since[1] < self._timing.startup_window_s
             delay_s = self._timing.startup_retry_delay_s if is_starting else self._timing.rejection_retry_delay_s
-            log.error("mwi.rejected", error=str(error), remedy=REMEDY, retry_in_s=delay_s)
+            log.error("actions.rejected", error=str(error), remedy=REMEDY, retry_in_s=delay_s)
             await asyncio.sleep(delay_s)
             self._wake_event.set()
             return False
         except AmiUnavailable as error:
-            log.warning("mwi.resync_interrupted", error=str(error), boxes=published)
+            log.warning("actions.resync_interrupted", error=str(error), boxes=published)
             return False
         self._synced_connection_id = connection_id
-        log.info("mwi.resynced", boxes=published, s=round(self._clock.monotonic() - started_at, 2))
+        log.info("actions.resynced", boxes=published, s=round(self._clock.monotonic() - started_at, 2))
         return True
 
     def _states_to_publish(self, boxes: Sequence[BoxMwi]) -> list[MwiState]:

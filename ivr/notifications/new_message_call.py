@@ -14,9 +14,9 @@ from typing import Any
 
 import structlog
 
-from ivr.ami import originate
+from ivr.ami import actions
+from ivr.ami.actions import OriginateTarget
 from ivr.ami.client import AmiClient
-from ivr.ami.originate import OriginateTarget
 from ivr.clock import Clock
 from ivr.errors import AmiUnavailable, BadInput, NotFound
 from ivr.mailbox.box_settings import NewMessageCallSettings
@@ -152,7 +152,7 @@ class NewMessageCall:
         """Return whether the call was answered."""
         variables = {"IVR_BOX_ID": mailbox.id, "IVR_BOX_ACCOUNT_ID": mailbox.account_id}
         try:
-            is_answered = await originate.originate(
+            is_answered = await actions.originate(
                 self._ami,
                 OriginateTarget(plan.number, self._settings.call_context),
                 ANSWERED_CONTEXT,

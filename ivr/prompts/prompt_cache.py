@@ -11,16 +11,15 @@ import json
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ivr.audio import wav
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.errors import SoundsError
 from ivr.prompts.catalogue import Catalogue
-from ivr.prompts.concatenation import ClipSource, RenderedPrompt, concatenate
 
 EVICTION_GRACE_S = 900
 """A sentence used less long ago may still be playing and is not deleted."""
@@ -171,3 +170,58 @@ def _write_atomically(path: Path, content: bytes) -> None:
     except OSError:
         draft.unlink(missing_ok=True)
         raise
+
+
+PUNCTUATION_PAUSE_MS = {".": 250, "?": 250, ",": 60}
+"""The pause after a clip whose text ends in this character. They are short, because pauses slow down every menu."""
+WORD_PAUSE_MS = 20
+"""The pause after any other clip."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipSpan:
+    """One clip within a sentence: its start and end in milliseconds."""
+
+    key: str
+    text: str
+    start_ms: int
+    end_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedPrompt:
+    """The samples of a sentence, and the position of each clip in it."""
+
+    pcm: bytes
+    spans: tuple[ClipSpan, ...]
+
+    @property
+    def text(self) -> str:
+        """The text of the whole sentence."""
+        return " ".join(span.text for span in self.spans)
+
+    @property
+    def length_ms(self) -> int:
+        return len(self.pcm) // wav.BYTES_PER_MS
+
+
+@dataclass(frozen=True, slots=True)
+class ClipSource:
+    """One clip to concatenate: its key, its text, its recording."""
+
+    key: str
+    text: str
+    path: Path
+
+
+def concatenate(sources: Sequence[ClipSource]) -> RenderedPrompt:
+    """Concatenate clips. Raises `InvalidAudio` or OSError for a recording that cannot be read."""
+    pcm = bytearray()
+    spans: list[ClipSpan] = []
+    for source in sources:
+        if spans:
+            pcm += wav.silence(PUNCTUATION_PAUSE_MS.get(spans[-1].text[-1:], WORD_PAUSE_MS))
+        start_ms = len(pcm) // wav.BYTES_PER_MS
+        pcm += wav.read_samples(source.path)
+        spans.append(ClipSpan(source.key, source.text, start_ms, len(pcm) // wav.BYTES_PER_MS))
+    return RenderedPrompt(bytes(pcm), tuple(spans))

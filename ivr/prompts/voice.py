@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.errors import CatalogueError, SoundsError
 from ivr.prompts import english
 from ivr.prompts.language import Language

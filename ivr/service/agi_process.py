@@ -18,7 +18,7 @@ from ivr.app import App
 from ivr.call.agi.session import run_call
 from ivr.call.agi.startup import read_agi_header
 from ivr.errors import IvrError
-from ivr.menus import error_prompts
+from ivr.menus import menu
 from ivr.menus.call_handler import CallHandler
 from ivr.paths import load_asterisk_secret
 from ivr.prompts.prompt_cache import PersistentPromptCache
@@ -84,7 +84,7 @@ async def _serve_call(agi: Any, app: App, arguments: Sequence[str]) -> bool:
 def _maintain_prompt_cache(prompt_cache: PersistentPromptCache) -> None:
     """Trim the cache, and render the error prompts ahead: on a full disk they could no longer be rendered."""
     for language in LANGUAGES:
-        for prompt in error_prompts.ERROR_PROMPTS:
+        for prompt in menu.ERROR_PROMPTS:
             if not prompt_cache.find_cached(language, (prompt,)):
                 prompt_cache.render(language, (prompt,))
     prompt_cache.trim(time.time())
@@ -123,7 +123,7 @@ async def _has_pending_work(app: App) -> bool:
 def _run_maintenance(site_settings: settings.Settings) -> None:
     """Do the maintenance in this process. The caller has hung up, so its many imports delay nobody."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Asterisk sends it for the call, which is over.
-    from ivr.service.maintenance import run_maintenance
+    from ivr.service.background import run_maintenance
 
     app = App(site_settings).open()
     try:

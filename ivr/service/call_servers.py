@@ -15,7 +15,7 @@ from ivr.call.ari.stasis_application import StasisApplication
 from ivr.call.fastagi.call import ChannelCheck
 from ivr.call.fastagi.server import FastAgiLimits, FastAgiServer
 from ivr.errors import SettingsError
-from ivr.menus import error_prompts
+from ivr.menus import menu
 from ivr.menus.call_handler import CallHandler
 from ivr.metrics.metrics import Metrics
 from ivr.paths import load_asterisk_secret
@@ -75,7 +75,7 @@ async def start_call_servers(app: App) -> CallServers:
     )
     prompt_cache.clear()
     await app.call_store.close_unfinished(int(clock.now()))
-    for language, prompt in product(app.catalogues, error_prompts.ERROR_PROMPTS):
+    for language, prompt in product(app.catalogues, menu.ERROR_PROMPTS):
         await asyncio.to_thread(prompt_cache.preload, language, (prompt,))
     call_store = MeteredCallStore(app.call_store, app.metrics)
     handler = CallHandler(app.voicemail_services, prompt_cache, call_store)

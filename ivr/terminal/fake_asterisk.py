@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Protocol
 
 from ivr.audio.wav import SAMPLES_PER_MS
-from ivr.terminal import recording
-from ivr.terminal.recording import SoundFile
+from ivr.terminal import sound
+from ivr.terminal.sound import SoundFile
 
 STATE_RINGING, STATE_UP = 4, 6
 UNKNOWN_APPLICATION = -2
@@ -169,7 +169,7 @@ class FakeAsterisk:
         return f"200 result={0 if application.lower() == 'progress' else UNKNOWN_APPLICATION}"
 
     async def _stream_file(self, stem: str, digits: str = "", offset: str = "0") -> str | None:
-        sound_file = recording.read_sound_file(stem)
+        sound_file = sound.read_sound_file(stem)
         if sound_file is None:
             return "200 result=-1 endpos=0"
         start_ms = int(offset) // SAMPLES_PER_MS

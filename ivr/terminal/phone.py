@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 from dataclasses import dataclass
 
-from ivr.errors import CallFailed
-from ivr.terminal.dialplan import find_route
+from ivr.errors import BadArgument, CallFailed
 from ivr.terminal.fake_asterisk import AgiRequest, FakeAsterisk
-from ivr.terminal.handset import PhoneOptions, TerminalHandset
+from ivr.terminal.handset import PhoneOptions, Screen, TerminalHandset
 from ivr.terminal.keyboard import Keyboard
-from ivr.terminal.screen import Screen
 from ivr.terminal.sound import Loudspeaker, player_command
 
 
@@ -69,3 +68,30 @@ def _dialplan_functions(identity: PhoneIdentity) -> dict[str, str]:
         f"PJSIP_ENDPOINT({identity.endpoint},auth)": "terminal",
         "REDIRECTING(count)": "0",
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The path of the AGI URL for a number, and its arguments."""
+
+    path: str
+    arguments: tuple[str, ...]
+
+
+ROUTES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    (r"\*97", "check", ("single_mailbox_login=true",)),
+    (r"\*98", "check", ()),
+    (r"\*98(?P<number>\d+)", "check", ("number={number}",)),
+    (r"(?P<number>\d+)", "leave", ("number={number}",)),
+)
+
+
+def find_route(number: str, account_id: str) -> Route:
+    """Return the route of a dialled number. Raises `BadArgument` if the dialplan has no extension for it."""
+    for pattern, path, arguments in ROUTES:
+        if match := re.fullmatch(pattern, number):
+            words = tuple(argument.format(**match.groupdict()) for argument in arguments)
+            return Route(path, (f"account={account_id}", *words))
+    raise BadArgument(
+        f"no extension {number!r}: dial *97 (your mailbox), *98 (any mailbox), *98 and a number, or a number"
+    )

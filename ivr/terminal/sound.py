@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 from ivr.audio import wav
+from ivr.errors import InvalidAudio
 
 PLAYER_COMMANDS = (
     ("pw-play", "--raw", "--rate=8000", "--channels=1", "--format=s16", "-"),
@@ -110,3 +113,41 @@ def _first_installed(commands: tuple[tuple[str, ...], ...]) -> tuple[str, ...] |
 def _has_sound_card(direction: str) -> bool:
     ending = "p" if direction == "playback" else "c"
     return any(Path("/dev/snd").glob(f"pcm*{ending}")) or any(Path("/run/user").glob("*/pipewire-0"))
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """The text of one clip of a prompt, and where it starts."""
+
+    text: str
+    start_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SoundFile:
+    """A sound file. `captions` is None for a recording of a person, and empty for silence."""
+
+    pcm: bytes
+    captions: tuple[Caption, ...] | None
+
+    @property
+    def length_ms(self) -> int:
+        return len(self.pcm) // wav.BYTES_PER_MS
+
+    @property
+    def is_silence(self) -> bool:
+        return self.captions == ()
+
+
+def read_sound_file(stem: str) -> SoundFile | None:
+    """Read the file that Asterisk would play for `stem`, a path without extension. None if there is none."""
+    path = Path(stem + ".wav")
+    try:
+        pcm = wav.read_samples(path)
+    except (OSError, InvalidAudio):
+        return None
+    caption_file = path.with_suffix(".json")
+    if not caption_file.exists():
+        return SoundFile(pcm, None)
+    clips = json.loads(caption_file.read_text())["clips"]
+    return SoundFile(pcm, tuple(Caption(clip["text"], clip["start_ms"]) for clip in clips))

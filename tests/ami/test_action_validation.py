@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.ami.action_validation import validate_action
-from ivr.ami.mwi import is_valid_mailbox
-from ivr.ami.originate import OriginateTarget
+from ivr.ami.actions import OriginateTarget, is_valid_mailbox
+from ivr.ami.client import validate_action
 from ivr.errors import BadInput
 
 

@@ -6,10 +6,9 @@ import asyncio
 
 import pytest
 
-from ivr.ami import mwi, originate
+from ivr.ami import actions
+from ivr.ami.actions import MwiState, OriginateTarget
 from ivr.ami.client import AmiClient
-from ivr.ami.mwi import MwiState
-from ivr.ami.originate import OriginateTarget
 from ivr.ami.settings import AmiSettings
 from ivr.errors import AmiActionRejected, AmiUnavailable
 from tests.ami.conftest import TIMING
@@ -52,7 +51,7 @@ async def test_originate_is_not_repeated_after_connection_loss(
 
     ami_server.replies["Originate"] = drop_connection
     with pytest.raises(AmiUnavailable, match="connection was lost"):
-        await originate.originate(
+        await actions.originate(
             ami_client, ORIGINATE_TARGET, "ivr-new-message-call", {}, ring_timeout_s=5, caller_number="1000"
         )
     await wait_until_reconnected(ami_client, lost_connection_id)
@@ -70,7 +69,7 @@ async def test_wrong_secret_is_logged_and_retried_later(ami_server: FakeAmiServe
 
 
 async def test_mwi_updates_are_pipelined_in_order(ami_server: FakeAmiServer, ami_client: AmiClient) -> None:
-    await mwi.publish(
+    await actions.publish(
         ami_client, [MwiState("1000@ivr", 9, 9), *(MwiState(f"{n}@ivr", n, 1) for n in range(1000, 1200))]
     )
     assert ami_server.mailboxes == {f"{n}@ivr": (n, 1) for n in range(1000, 1200)}
@@ -82,7 +81,7 @@ async def test_mwi_update_action_is_used_when_available() -> None:
     client = AmiClient(AmiSettings(port=asterisk.port, secret="word"), timing=TIMING)
     running = asyncio.create_task(client.run_forever())
     await wait_until_reconnected(client, 0)
-    await mwi.publish(client, [MwiState("1000@ivr", 2, 1)])
+    await actions.publish(client, [MwiState("1000@ivr", 2, 1)])
     assert asterisk.mailboxes == {"1000@ivr": (2, 1)}
     assert asterisk.actions_named("Originate") == []
     running.cancel()
@@ -92,15 +91,15 @@ async def test_mwi_update_action_is_used_when_available() -> None:
 
 async def test_channel_existence_is_reported(ami_server: FakeAmiServer, ami_client: AmiClient) -> None:
     ami_server.replies["Status"] = lambda _: [{"Response": "Error", "Message": "No such channel"}]
-    assert await originate.is_channel_gone(ami_client, "PJSIP/alice-00000001")
+    assert await actions.is_channel_gone(ami_client, "PJSIP/alice-00000001")
     ami_server.replies["Status"] = lambda _: [
         {"Response": "Success", "Message": "Channel status will follow"}, {"Event": "Status", "Channel": "x"},
         {"Event": "StatusComplete", "Items": "1"},
     ]  # fmt: skip
-    assert not await originate.is_channel_gone(ami_client, "PJSIP/alice-00000001")
+    assert not await actions.is_channel_gone(ami_client, "PJSIP/alice-00000001")
     ami_server.replies["Status"] = lambda _: [{"Response": "Error", "Message": "Permission denied"}]
     with pytest.raises(AmiActionRejected):
-        await originate.is_channel_gone(ami_client, "PJSIP/alice-00000001")
+        await actions.is_channel_gone(ami_client, "PJSIP/alice-00000001")
 
 
 @pytest.mark.parametrize(("outcome", "answered"), [("Success", True), ("Failure", False)])
@@ -112,7 +111,7 @@ async def test_originate_outcome_is_reported_when_call_ends(
         {"Event": "OriginateResponse", "Response": outcome, "Reason": "4"},
     ]
     assert (
-        await originate.originate(
+        await actions.originate(
             ami_client, ORIGINATE_TARGET, "ivr-new-message-call", {"A": "1"}, ring_timeout_s=5, caller_number=""
         )
         is answered
@@ -123,6 +122,6 @@ async def test_originate_outcome_is_reported_when_call_ends(
 async def test_originate_rejected_by_asterisk_raises(ami_server: FakeAmiServer, ami_client: AmiClient) -> None:
     ami_server.replies["Originate"] = lambda _: [{"Response": "Error", "Message": "Extension does not exist."}]
     with pytest.raises(AmiActionRejected, match="Extension does not exist"):
-        await originate.originate(
+        await actions.originate(
             ami_client, ORIGINATE_TARGET, "ivr-new-message-call", {}, ring_timeout_s=5, caller_number=""
         )

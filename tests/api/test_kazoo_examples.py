@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from ivr.api import examples
+from ivr.api import docs_page
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import GREGORIAN_OFFSET_S, Caller, Folder, Message
 from tests.api.conftest import RestClient, encode_audio
@@ -27,7 +27,7 @@ from tests.support.app_fixture import AppFixture
 
 OMITTED_FIELDS = {"pin", "auth_token", "revision", "request_id"}
 TIMESTAMP = 63630058722
-CREATE_BOX = json.dumps(examples.NEW_BOX)
+CREATE_BOX = json.dumps(docs_page.NEW_BOX)
 
 pytestmark = pytest.mark.skipif(not shutil.which("curl"), reason="needs curl (apt install curl)")
 
@@ -86,7 +86,7 @@ class Curl:
 @pytest.fixture
 def curl(rest: RestClient, tmp_path: Path) -> Curl:
     (tmp_path / "voice.mp3").write_bytes(encode_audio(tmp_path, ".mp3", 3140))
-    (tmp_path / "message.json").write_text(json.dumps(examples.NEW_MESSAGE))
+    (tmp_path / "message.json").write_text(json.dumps(docs_page.NEW_MESSAGE))
     rest.app.clock.advance(s=TIMESTAMP - GREGORIAN_OFFSET_S - rest.app.clock.now())
     return Curl(rest, tmp_path)
 
@@ -109,9 +109,9 @@ def assert_matches(expected: Any, actual: Any, *omitted: str) -> None:
 @pytest.fixture
 async def box(rest: RestClient, random_bytes: RandomBytes) -> Mailbox:
     """Box 3000 of the documentation."""
-    with random_bytes.fix(examples.BOX_ID):
-        await rest.request_ok("PUT", data=examples.NEW_BOX["data"])
-    return await rest.app.container.boxes.get(examples.BOX_ID)
+    with random_bytes.fix(docs_page.BOX_ID):
+        await rest.request_ok("PUT", data=docs_page.NEW_BOX["data"])
+    return await rest.app.container.boxes.get(docs_page.BOX_ID)
 
 
 async def insert_message(app: AppFixture, box: Mailbox, document: dict[str, Any], **more: Any) -> None:
@@ -128,46 +128,46 @@ async def insert_message(app: AppFixture, box: Mailbox, document: dict[str, Any]
     await app.container.messages.add(message)
 
 
-MESSAGE: dict[str, Any] = examples.MESSAGE["data"]
-MESSAGE_PATH = f"/{examples.BOX_ID}/messages"
+MESSAGE: dict[str, Any] = docs_page.MESSAGE["data"]
+MESSAGE_PATH = f"/{docs_page.BOX_ID}/messages"
 SINGLE_MESSAGE = f"{MESSAGE_PATH}/{MESSAGE['media_id']}"
 JSON = ("-H", "Content-Type: application/json")
 
 
 async def test_create_a_box(curl: Curl, random_bytes: RandomBytes) -> None:
-    with random_bytes.fix(examples.BOX_ID):
-        assert_matches(examples.BOX, await curl("PUT", "", *JSON, "-d", CREATE_BOX))
+    with random_bytes.fix(docs_page.BOX_ID):
+        assert_matches(docs_page.BOX, await curl("PUT", "", *JSON, "-d", CREATE_BOX))
 
 
 async def test_fetch_the_boxes(rest: RestClient, curl: Curl, box: Mailbox) -> None:
     for folder in ("new", "new", "new", "saved"):
         await rest.app.create_message(box, folder=folder)
-    assert_matches(examples.BOXES, await curl("GET", ""))
+    assert_matches(docs_page.BOXES, await curl("GET", ""))
 
 
 async def test_fetch_change_patch_and_remove_a_box(curl: Curl, box: Mailbox) -> None:
-    assert_matches(examples.BOX, await curl("GET", f"/{box.id}"))
-    assert_matches(examples.PATCHED_BOX, await curl("PATCH", f"/{box.id}", "-d", '{"data":{"some_key":"some_value"}}'))
+    assert_matches(docs_page.BOX, await curl("GET", f"/{box.id}"))
+    assert_matches(docs_page.PATCHED_BOX, await curl("PATCH", f"/{box.id}", "-d", '{"data":{"some_key":"some_value"}}'))
     changed = await curl("POST", f"/{box.id}", *JSON, "-d", CREATE_BOX)
-    assert_matches(examples.BOX, changed)
+    assert_matches(docs_page.BOX, changed)
     assert "some_key" not in changed["data"]
-    assert_matches(examples.BOX, await curl("DELETE", f"/{box.id}"))
+    assert_matches(docs_page.BOX, await curl("DELETE", f"/{box.id}"))
 
 
 async def test_fetch_all_messages(rest: RestClient, curl: Curl, box: Mailbox) -> None:
-    for printed in examples.MESSAGES["data"]:
+    for printed in docs_page.MESSAGES["data"]:
         await insert_message(rest.app, box, printed)
     listed = await curl("GET", MESSAGE_PATH)
-    assert_matches(examples.MESSAGES, listed)
+    assert_matches(docs_page.MESSAGES, listed)
     assert "next_start_key" not in listed
     everywhere = await curl("GET", "/messages?paginate=true")
-    assert_matches([next(iter(line.values())) for line in examples.ALL_MESSAGES["data"]],
+    assert_matches([next(iter(line.values())) for line in docs_page.ALL_MESSAGES["data"]],
             [line[box.id] for line in everywhere["data"]])  # fmt: skip
     assert everywhere["page_size"] == 2
 
 
 async def test_create_a_message_and_put_its_media(curl: Curl, box: Mailbox, random_bytes: RandomBytes) -> None:
-    printed = examples.CREATED_MESSAGE
+    printed = docs_page.CREATED_MESSAGE
     details = json.dumps({"data": {"caller_id_name": "someone", "caller_id_number": "6001", "folder": "new",
                                    "from": "someone@farfaraway.com"}})  # fmt: skip
     # The documentation prints 1000@sip.somewhere.com and a call id; this box is 3000@demo.example.
@@ -182,7 +182,7 @@ async def test_create_a_message_and_put_its_media(curl: Curl, box: Mailbox, rand
 
 
 async def test_create_a_message_in_one_request(curl: Curl, box: Mailbox, random_bytes: RandomBytes) -> None:
-    printed = examples.CREATED_MESSAGE
+    printed = docs_page.CREATED_MESSAGE
     parts = ("-F", "content=@message.json; type=application/json", "-F", "content=@voice.mp3; type=audio/mp3")
     with random_bytes.fix(printed["data"]["media_id"]):
         done = await curl("PUT", MESSAGE_PATH, "-H", "Content-Type: multipart/mixed", *parts)
@@ -192,19 +192,19 @@ async def test_create_a_message_in_one_request(curl: Curl, box: Mailbox, random_
 
 async def test_fetch_change_and_remove_a_message(rest: RestClient, curl: Curl, box: Mailbox) -> None:
     await insert_message(rest.app, box, MESSAGE)
-    assert_matches(examples.MESSAGE, await curl("GET", SINGLE_MESSAGE))
-    assert_matches(examples.SAVED_MESSAGE, await curl("POST", SINGLE_MESSAGE, "-d", '{"data": {"folder": "saved"}}'))
-    deleted = {**examples.MESSAGE, "data": {**MESSAGE, "folder": "deleted"}}
+    assert_matches(docs_page.MESSAGE, await curl("GET", SINGLE_MESSAGE))
+    assert_matches(docs_page.SAVED_MESSAGE, await curl("POST", SINGLE_MESSAGE, "-d", '{"data": {"folder": "saved"}}'))
+    deleted = {**docs_page.MESSAGE, "data": {**MESSAGE, "folder": "deleted"}}
     assert_matches(deleted, await curl("DELETE", SINGLE_MESSAGE))
 
 
 async def test_change_and_remove_a_list_of_messages(rest: RestClient, curl: Curl, box: Mailbox) -> None:
     await insert_message(rest.app, box, MESSAGE)
     assert_matches(
-        examples.OUTCOME, await curl("POST", MESSAGE_PATH, *JSON, "-d", json.dumps(examples.CHANGE_MESSAGES))
+        docs_page.OUTCOME, await curl("POST", MESSAGE_PATH, *JSON, "-d", json.dumps(docs_page.CHANGE_MESSAGES))
     )
-    ids = {"data": {"messages": examples.CHANGE_MESSAGES["data"]["messages"]}}
-    assert_matches(examples.OUTCOME, await curl("DELETE", MESSAGE_PATH, "-d", json.dumps(ids)))
+    ids = {"data": {"messages": docs_page.CHANGE_MESSAGES["data"]["messages"]}}
+    assert_matches(docs_page.OUTCOME, await curl("DELETE", MESSAGE_PATH, "-d", json.dumps(ids)))
     assert (await curl("DELETE", MESSAGE_PATH))["data"] == {"succeeded": [], "failed": []}
 
 

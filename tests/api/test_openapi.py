@@ -11,7 +11,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.specs.openapi import checks
 
-from ivr.api import examples
+from ivr.api import docs_page
 from tests.api.conftest import RestClient, tone
 
 EXAMPLES = 12
@@ -96,7 +96,7 @@ async def test_every_operation_has_description_and_example(rest: RestClient) -> 
             assert len(operation["description"]) > 20, path
             assert "422" not in operation["responses"]
     boxes = document["paths"]["/v2/accounts/{account_id}/vmboxes"]
-    assert boxes["put"]["requestBody"]["content"]["application/json"]["example"] == examples.NEW_BOX
+    assert boxes["put"]["requestBody"]["content"]["application/json"]["example"] == docs_page.NEW_BOX
     assert document["components"]["schemas"]["Box"]["properties"]["hunt"]["default"] is True
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.call.fastagi.call import FastAgiCall
 from ivr.call.fastagi.connection import FastAgiConnection
 from ivr.call.incoming import IncomingCall

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ivr.audio import wav
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.call.fastagi.call import ChannelCheck, FastAgiCall
 from ivr.call.fastagi.connection import FastAgiConnection
 from ivr.call.incoming import IncomingCall

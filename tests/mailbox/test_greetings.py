@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivr.audio import wav
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.errors import DiskFull, NotFound
 from ivr.mailbox.greetings import end_of_day
 from ivr.mailbox.mailbox import Mailbox

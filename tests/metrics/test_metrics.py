@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ivr.metrics.metrics import Metrics
-from ivr.metrics.prometheus_server import PrometheusServer
+from ivr.metrics.metrics import Metrics, PrometheusServer
 from ivr.service.background import render_metrics
 from ivr.service.call_servers import MeteredCallStore
 from ivr.storage.records import CallRecord

@@ -55,12 +55,12 @@ MUTANTS = (
     Mutant("ER04", "ivr/api/asgi.py", '", ".join(_allowed_methods(request))', '""'),
     Mutant(
         "ER05",
-        "ivr/api/json_body.py",
+        "ivr/api/request_body.py",
         "raise BadInput('JSON body is not an object: send {\"data\": {…}}')",
         "return {}",
     ),
     Mutant("ER06", "ivr/api/error_responses.py", "errors.PayloadTooLarge, 413", "errors.PayloadTooLarge, 400"),
-    Mutant("ER07", f"{API}negotiation.py", "if quality > 0:", "if True:"),
+    Mutant("ER07", f"{API}audio_headers.py", "if quality > 0:", "if True:"),
     Mutant("A20", "ivr/storage/sqlite/boxes.py", 'for alias in box.settings.get("aliases", ())', "for alias in ()"),
     Mutant("A21", "ivr/mailbox/boxes.py", "result.pop(key, None)", "result[key] = None"),
     Mutant("A25", "ivr/api/messages.py", "if ids is None or ids == []:", "if ids is None:"),
@@ -70,7 +70,7 @@ MUTANTS = (
         "return Page(found, found[-1].sort_key)",
         "return Page(found, one.sort_key)",
     ),
-    Mutant("A30", f"{API}ranges.py", "min(size, int(match[2]) + 1)", "min(size, int(match[2]))"),
+    Mutant("A30", f"{API}audio_headers.py", "min(size, int(match[2]) + 1)", "min(size, int(match[2]))"),
     Mutant("A36", "ivr/api/serializers.py", "counts.new + counts.saved", "counts.new"),
     Mutant("SI09", "ivr/api/middleware.py", "not self._networks or self._is_allowed(scope)", "True"),
     Mutant(
@@ -120,7 +120,7 @@ MUTANTS = (
     Mutant("QU05", "ivr/storage/sqlite/quota.py", "if exempt_from_quota:", "if False:"),
     Mutant("QU06", "ivr/storage/sqlite/quota.py", "return int((row and row[0]) or 0) * MEGABYTE", "return 0"),
     Mutant("QU08", "ivr/menus/forward.py", 'return "forward/box-full"', "return None"),
-    Mutant("QU09", "ivr/menus/error_prompts.py", '(BoxFull, "forward/box-full")', '(BoxFull, "message/gone")'),
+    Mutant("QU09", "ivr/menus/menu.py", '(BoxFull, "forward/box-full")', '(BoxFull, "message/gone")'),
     Mutant("QU10", "ivr/menus/forward.py", "reserved_bytes=self._message.bytes", "reserved_bytes=0"),
     Mutant("QU11", "ivr/mailbox/bulk.py", '(BoxFull, "mailbox_full")', "(BoxFull, CONFLICT)"),
     Mutant(

@@ -38,7 +38,7 @@ MUTANTS = (
     # Entry and signing in
     Mutant("E01", "ivr/call/arguments.py", '"": Action.LEAVE}', '"": Action.CHECK}'),
     Mutant("E02", "ivr/menus/call_handler.py", "else call.answer())", "else call.send_progress())"),
-    Mutant("E03", "ivr/menus/mailbox_lookup.py", "if user.voicemail_id and", "if not user.voicemail_id and"),
+    Mutant("E03", "ivr/menus/context.py", "if user.voicemail_id and", "if not user.voicemail_id and"),
     Mutant(
         "E04",
         "ivr/menus/caller_entry.py",

@@ -13,7 +13,7 @@ import pytest
 from ivr.ami.client import AmiClient, AmiTiming
 from ivr.directory.pin_lockout import PinAttempt
 from ivr.mailbox.mailbox import Mailbox
-from ivr.notifications.outbox_runner import OutboxRunner
+from ivr.notifications.worker import OutboxRunner
 from ivr.service.background import build_workers
 from ivr.storage.records import Caller, Folder, Message, OutboxTask, TaskKind
 from ivr.storage.sqlite.events import enqueue_for_box

@@ -12,9 +12,8 @@ from ivr.directory.models import Account, User
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import VoicemailSettings
-from ivr.notifications.mail import template_context
-from ivr.notifications.mail.template_context import Attachment
-from ivr.notifications.mail.templates import MailTemplates
+from ivr.notifications.mail import composition
+from ivr.notifications.mail.composition import Attachment, MailTemplates
 from ivr.storage.records import Caller, Folder, FolderCounts, Message
 from tests.support.app_fixture import NOON
 
@@ -44,11 +43,11 @@ def main() -> None:
     )
     message = replace(message, transcription=json.dumps({"result": "success", "text": TRANSCRIPT}))
     counts = FolderCounts(new=97, saved=3)
-    audio = Attachment(template_context.attachment_filename(box, message), "mp3", bytes(57_344))
+    audio = Attachment(composition.attachment_filename(box, message), "mp3", bytes(57_344))
     contexts = {
-        "new_message": template_context.message_context(box, counts, message, audio),
-        "box_full": template_context.box_context(box, counts),
-        "box_locked": template_context.box_context(box, counts),
+        "new_message": composition.message_context(box, counts, message, audio),
+        "box_full": composition.box_context(box, counts),
+        "box_locked": composition.box_context(box, counts),
     }
     SCREENSHOT_FOLDER.mkdir(exist_ok=True)
     for template, (file_name, width, height) in PICTURES.items():

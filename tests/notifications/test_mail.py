@@ -16,10 +16,9 @@ from ivr.directory.models import Account, User
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import VoicemailSettings
-from ivr.notifications.mail import template_context
-from ivr.notifications.mail.compose import compose
+from ivr.notifications.mail import composition
+from ivr.notifications.mail.composition import MailTemplates, compose
 from ivr.notifications.mail.subscriber import resolve_recipients
-from ivr.notifications.mail.templates import MailTemplates
 from ivr.storage.records import Caller, Folder, FolderCounts, Message, OutboxTask, TaskKind
 from tests.notifications.conftest import OWNER_EMAIL, NotificationAppFixture
 from tests.support.app_fixture import NOON
@@ -232,7 +231,7 @@ def test_legacy_address_key_is_used() -> None:
 
 def test_mail_time_zone_is_inherited_from_box_owner_or_account() -> None:
     for zone, hour in (("Asia/Tokyo", "21"), ("inherit", "12"), (None, "12")):
-        context = template_context.message_context(mailbox(timezone=zone), FolderCounts(), message(), None)
+        context = composition.message_context(mailbox(timezone=zone), FolderCounts(), message(), None)
         assert context["date_called"]["local"] == f"Tuesday, May 10, 2016 at {hour}:00"
 
 
@@ -259,8 +258,8 @@ HOSTILE_TEXT = st.text(max_size=60) | st.sampled_from(
 @given(HOSTILE_TEXT, HOSTILE_TEXT)
 def test_caller_text_cannot_inject_header_markup_or_path(name: str, number: str) -> None:
     box, left = mailbox(), message(name, number)
-    audio = template_context.Attachment(template_context.attachment_filename(box, left), "mp3", b"sound")
-    context = template_context.message_context(box, FolderCounts(1), left, audio)
+    audio = composition.Attachment(composition.attachment_filename(box, left), "mp3", b"sound")
+    context = composition.message_context(box, FolderCounts(1), left, audio)
     content = MailTemplates(None).render("new_message", box.account, "en", context)
     task = OutboxTask(7, "a", box.id, left.id, TaskKind.MAIL, OWNER_EMAIL, {}, NOON, NOON, 1, None, None)
     raw = compose(task, box.account, "vm@example.org", content, audio)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ivr.notifications.outbox_runner import OutboxRunner, PollPolicy
+from ivr.notifications.worker import OutboxRunner, PollPolicy
 from ivr.storage.records import TaskKind
 
 

@@ -13,8 +13,7 @@ from ivr.audio import wav
 from ivr.errors import NotificationFailed
 from ivr.mailbox.mailbox import Mailbox
 from ivr.notifications.settings import TranscriptionSettings
-from ivr.notifications.transcription.handler import TranscriptionHandler
-from ivr.notifications.transcription.transcriber import SubprocessTranscriber
+from ivr.notifications.transcription.handler import SubprocessTranscriber, TranscriptionHandler
 from ivr.notifications.worker import OutboxWorker
 from ivr.service.background import build_workers
 from ivr.storage.records import Message, TaskKind

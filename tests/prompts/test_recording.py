@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ivr.audio import wav
 from ivr.errors import CatalogueError, SoundsError
 from ivr.prompts.catalogue import Catalogue
-from ivr.prompts.recording import audio_processing, build, build_demo, check, checking, demo_messages, synthesis
+from ivr.prompts.recording import audio_processing, build, build_demo, build_manifest, check, demo_messages, synthesis
 from ivr.prompts.recording.audio_processing import Samples
 from ivr.prompts.recording.building import PROMPT_SPEAKER
 from ivr.prompts.recording.synthesis import Speaker
@@ -387,7 +387,7 @@ def test_english_recordings_pass_check() -> None:
 def test_demo_recordings_pass_check_and_are_small() -> None:
     messages = demo_messages(SOUNDS / "demo")
     paths = [SOUNDS / "demo" / message.file for message in messages]
-    assert [problem for path in paths for problem in checking.check_recording(path)] == []
+    assert [problem for path in paths for problem in build_manifest.check_recording(path)] == []
     assert sorted(paths) == sorted((SOUNDS / "demo").glob("*.wav"))
     assert sum(path.stat().st_size for path in paths) <= 2_000_000
     long, *others = sorted((wav.length_ms(path) for path in paths), reverse=True)

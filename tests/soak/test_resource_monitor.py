@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ivr.metrics.metrics import Metrics
-from ivr.metrics.prometheus_server import PrometheusServer
+from ivr.metrics.metrics import Metrics, PrometheusServer
 from tests.soak.resource_monitor import ResourceMonitor, ResourceUsage
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ivr.app import App
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.call.arguments import Arguments, parse
 from ivr.call.incoming import IncomingCall
 from ivr.directory.models import Account, Endpoint, User

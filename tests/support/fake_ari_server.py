@@ -24,7 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from ivr.audio import wav
-from ivr.terminal import recording
+from ivr.terminal import sound
 
 ASTERISK_CONF = Path(__file__).parents[2] / "asterisk-conf"
 TIME_SCALE = 10
@@ -281,7 +281,7 @@ class FakeChannel:
         self.playbacks.append(playback)
         stem = query["media"].split(",")[0].removeprefix("sound:")
         playback.media, playback.has_next_media = f"sound:{stem}", "," in query["media"]
-        found = recording.read_sound_file(stem)
+        found = sound.read_sound_file(stem)
         if found:
             captions_found = found.captions
             playback.length_ms = found.length_ms

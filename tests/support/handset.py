@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivr.audio import wav
-from ivr.terminal.recording import SoundFile
+from ivr.terminal.sound import SoundFile
 
 KEY_WAIT_MS = 59_000
 """The service listens in a silence as long as this while it works; shorter ones are waits for a key."""

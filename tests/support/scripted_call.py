@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ivr.audio import wav
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.call.base import Call, PlayResult
 from ivr.call.incoming import IncomingCall
 from ivr.call.journal import Journal

@@ -13,8 +13,8 @@ import numpy as np
 
 from ivr.audio import wav
 from ivr.prompts.catalogue import Catalogue
-from ivr.prompts.concatenation import ClipSource, concatenate
 from ivr.prompts.language import ClipKeys
+from ivr.prompts.prompt_cache import ClipSource, concatenate
 from ivr.prompts.recording import audio_processing
 from ivr.prompts.recording.audio_processing import Samples
 from tests.voices import texts

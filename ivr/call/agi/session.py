@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.call.agi.startup import received_sighup
 from ivr.call.agi.stdio_transport import StdioTransport
 from ivr.call.fastagi.call import FastAgiCall

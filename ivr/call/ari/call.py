@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.call.ari import protocol
 from ivr.call.ari.channel import Channel
 from ivr.call.ari.connection import RESPONSE_TIMEOUT_S

@@ -13,7 +13,7 @@ import asyncio
 from contextlib import suppress
 from pathlib import Path
 
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.call.ari import protocol
 from ivr.call.ari.channel import Channel
 from ivr.call.ari.playback_wait import PlaybackWaiter

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.call import arguments, identity
 from ivr.call.ari import protocol
 from ivr.call.ari.call import AriCall

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.audio.wav import SAMPLES_PER_MS
 from ivr.call.base import ALL_KEYS, Call, PlayResult
 from ivr.call.fastagi.connection import REPLY_TIMEOUT_S, FastAgiConnection

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 import structlog
 
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.call.fastagi.call import NO_CHANNEL_CHECK, ChannelCheck, FastAgiCall
 from ivr.call.fastagi.connection import FastAgiConnection
 from ivr.call.fastagi.handshake import read_incoming_call

@@ -9,11 +9,9 @@ from ivr.errors import InvalidAudio, NotFound, NotificationFailed, NotificationU
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.renditions import AudioRenditions, RenderedAudio
-from ivr.notifications.mail import template_context
-from ivr.notifications.mail.compose import compose
+from ivr.notifications.mail import composition
+from ivr.notifications.mail.composition import Attachment, MailTemplates, compose
 from ivr.notifications.mail.smtp import SmtpClient
-from ivr.notifications.mail.template_context import Attachment
-from ivr.notifications.mail.templates import MailTemplates
 from ivr.notifications.settings import MailSettings
 from ivr.notifications.worker import NO_CUTOFF, Handler, HandlerResult
 from ivr.storage.protocols import MessageStore, Transaction
@@ -80,9 +78,9 @@ class MailSender:
         if message:
             if mailbox.settings.include_message_on_notify:
                 attachment = await self._build_attachment(mailbox, message)
-            context = template_context.message_context(mailbox, counts, message, attachment)
+            context = composition.message_context(mailbox, counts, message, attachment)
         else:
-            context = template_context.box_context(mailbox, counts)
+            context = composition.box_context(mailbox, counts)
         content = self._templates.render(str(task.payload["template"]), mailbox.account, mailbox.language, context)
         try:
             return compose(task, mailbox.account, self._settings.sender, content, attachment)
@@ -97,7 +95,7 @@ class MailSender:
             content = await asyncio.to_thread(_read_rendition, rendition) if fits else None
         except (NotFound, InvalidAudio, SoundsError, OSError) as error:
             raise NotificationFailed(f"the message's audio cannot be attached: {error}") from error
-        return Attachment(template_context.attachment_filename(mailbox, message), extension, content)
+        return Attachment(composition.attachment_filename(mailbox, message), extension, content)
 
 
 class AfterNotifyAction:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ivr.audio import wav
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.call.base import Call, DigitsEndReason, DigitsResult, PlayResult, RecordEndReason
 from ivr.errors import HungUp, RecordingFailed, UnplayableSound
 from tests.call.contract.caller_steps import DURING_WORK, CallerHangUp, CallerPress, CallerSpeak, CallerStep

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ivr.audio import wav
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 
 SOUND_NAMES = ("alpha", "bravo", "beep")
 CONTEXT, EXTENSION = "contract-goes-on", "7"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ivr.audio import wav
-from ivr.terminal.recording import SoundFile
+from ivr.terminal.sound import SoundFile
 from tests.call.contract.caller_steps import DURING_WORK, CallerHangUp, CallerPress, CallerSpeak, CallerStep
 from tests.support.handset import KEY_WAIT_MS
 

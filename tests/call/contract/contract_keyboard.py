@@ -10,7 +10,7 @@ from pathlib import Path
 from ivr.audio import wav
 from ivr.terminal.handset import LISTENING_SILENCE_MS, TerminalHandset
 from ivr.terminal.keyboard import Keyboard
-from ivr.terminal.recording import SoundFile
+from ivr.terminal.sound import SoundFile
 from tests.call.contract.caller_steps import DURING_WORK, CallerHangUp, CallerPress, CallerSpeak, CallerStep
 
 KEY_DOWN_MS = 60

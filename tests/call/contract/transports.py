@@ -17,18 +17,16 @@ from typing import ClassVar
 import pytest
 
 from ivr.audio import wav
-from ivr.audio.sound import Sound
+from ivr.audio.formats import Sound
 from ivr.call.ari.client import AriClient
 from ivr.call.ari.connection import ConnectionRegistry
 from ivr.call.ari.settings import AriSettings
 from ivr.call.ari.stasis_application import StasisApplication
 from ivr.call.fastagi.server import FastAgiServer
 from ivr.call.incoming import IncomingCall
-from ivr.prompts.concatenation import ClipSpan, RenderedPrompt
-from ivr.prompts.prompt_cache import PromptCache
+from ivr.prompts.prompt_cache import ClipSpan, PromptCache, RenderedPrompt
 from ivr.terminal.fake_asterisk import AgiRequest, FakeAsterisk, Handset
-from ivr.terminal.handset import PhoneOptions, TerminalHandset
-from ivr.terminal.screen import Screen
+from ivr.terminal.handset import PhoneOptions, Screen, TerminalHandset
 from ivr.terminal.sound import Loudspeaker
 from tests.call.contract.agi_program import FAILURE_FILE
 from tests.call.contract.ari_caller import AriCaller

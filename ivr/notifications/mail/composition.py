@@ -1,22 +1,30 @@
-"""Variables of mail templates. They have the names of Kazoo's voicemail templates, so that a site can move its own."""
+"""Mails: templates, the context they are filled with, and the finished message."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email import policy
+from email.message import EmailMessage
+from email.utils import format_datetime as format_rfc5322_date
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import structlog
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_datetime
+from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader, StrictUndefined, TemplateError, TemplateNotFound
+from jinja2.sandbox import SandboxedEnvironment
 
 from ivr import __version__
-from ivr.directory.models import User
+from ivr.directory.models import Account, User
 from ivr.mailbox.boxes import to_document
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import Caller, FolderCounts, Message
+from ivr.storage.records import Caller, FolderCounts, Message, OutboxTask
 
 DATE_PATTERNS = {"en": "EEEE, MMMM d, y 'at' HH:mm"}
 MAX_CALLER_LENGTH = 100
@@ -158,3 +166,94 @@ def _format_date(local: datetime, language: str) -> str:
     except (UnknownLocaleError, ValueError):
         locale = Locale("en")
     return str(format_datetime(local, DATE_PATTERNS.get(locale.language, "full"), locale=locale))
+
+
+MIME_TYPES = {"mp3": ("audio", "mpeg"), "mp4": ("audio", "mp4"), "wav": ("audio", "wav")}
+
+
+def message_id_header(task: OutboxTask, account: Account) -> str:
+    """Return the Message-ID of a mail: the same at each attempt, so that a duplicate can be recognized.
+
+    The message's id makes it unique among installations.
+    """
+    domain = re.sub(r"[^A-Za-z0-9.-]+", "-", account.realm or account.name).strip("-.") or "localhost"
+    return f"<{task.id}.{task.message_id or task.box_id}@{domain}>"
+
+
+def compose(
+    task: OutboxTask, account: Account, sender: str, content: MailContent, attachment: Attachment | None
+) -> bytes:
+    """Return a mail with text, HTML and the attachment. Raises `ValueError` for an invalid address."""
+    mail = EmailMessage(policy=policy.SMTP)
+    mail["From"] = sender
+    mail["To"] = task.target
+    mail["Subject"] = content.subject
+    mail["Date"] = format_rfc5322_date(datetime.fromtimestamp(task.created_at, UTC))
+    mail["Message-ID"] = message_id_header(task, account)
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Auto-Response-Suppress"] = "All"
+    mail.set_content(content.plain_text)
+    mail.add_alternative(content.html, subtype="html")
+    if attachment and attachment.content is not None:
+        maintype, subtype = MIME_TYPES[attachment.extension]
+        mail.add_attachment(attachment.content, maintype=maintype, subtype=subtype, filename=attachment.filename)
+    return mail.as_bytes()
+
+
+BUILT_IN_FOLDER = Path(__file__).parent / "templates"
+MAX_SUBJECT_LENGTH = 250
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class MailContent:
+    """The rendered templates of one mail."""
+
+    subject: str
+    plain_text: str
+    html: str
+
+
+class MailTemplates:
+    """Renders mails. `folder`: the site's own templates; None uses only the built-in ones."""
+
+    def __init__(self, folder: Path | None) -> None:
+        loaders = {"builtin": FileSystemLoader(BUILT_IN_FOLDER)}
+        if folder:
+            loaders["site"] = FileSystemLoader(folder)
+        self._environment = SandboxedEnvironment(
+            loader=ChoiceLoader([PrefixLoader(loaders)]),
+            autoescape=lambda name: name is not None and name.endswith(".html"),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+
+    def render(self, name: str, account: Account, language: str, context: Mapping[str, Any]) -> MailContent:
+        """Render a mail. `name`: the templates' common name, such as `box_full`. `context`: the variables."""
+        subject, plain_text, html = (
+            self._render([f"{folder}{name}.{part}" for folder in _search_path(account, language)], context)
+            for part in ("subject", "txt", "html")
+        )
+        return MailContent(to_single_line(subject)[:MAX_SUBJECT_LENGTH], plain_text, html)
+
+    def _render(self, candidates: list[str], context: Mapping[str, Any]) -> str:
+        for name in candidates:
+            try:
+                return self._environment.get_template(name).render(context)
+            except TemplateNotFound:
+                continue
+            except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+                log.error("mail.template_failed", template=name, error=str(error))
+        raise TemplateNotFound(candidates[-1])
+
+
+def _search_path(account: Account, language: str) -> Iterator[str]:
+    short = language.replace("_", "-").split("-")[0].lower()
+    for owner in (account.name, account.id):
+        yield f"site/{owner}/{short}/"
+    for owner in (account.name, account.id):
+        yield f"site/{owner}/"
+    yield from (f"site/{short}/", "site/", f"builtin/{short}/", "builtin/en/")

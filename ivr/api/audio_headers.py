@@ -1,22 +1,111 @@
-"""Responses with audio, whole or by byte range. Files are read in threads, in chunks."""
+"""HTTP headers of audio: Accept, Content-Disposition and Range."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator
+import unicodedata
+from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from ivr.api.filenames import content_disposition
 from ivr.api.middleware import is_head
-from ivr.errors import NotFound, RangeNotSatisfiable
+from ivr.audio.formats import AudioFormat
+from ivr.errors import NotAcceptable, NotFound, RangeNotSatisfiable
+from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.renditions import RenderedAudio
+from ivr.mailbox.uploads import ANONYMOUS
+from ivr.storage.records import Message
+
+WILDCARD_TYPES = ("*/*", "application/octet-stream", "multipart/form-data", "multipart/mixed")
+"""Media types that accept any format. Clients of Kazoo send the last three too."""
+
+
+def best_format(accept: str | None, available: Sequence[AudioFormat]) -> AudioFormat:
+    """Return the preferred format; among equals, the first available one. Raises `NotAcceptable`."""
+    if not accept or not accept.strip():
+        return available[0]
+    items = [_parse_item(item) for item in accept.split(",") if item.strip()]
+    candidates = []
+    for position, audio_format in enumerate(available):
+        ratings = [rating for rating in (_rate(audio_format, *item) for item in items) if rating is not None]
+        _, quality = max(ratings, default=(0, 0.0))
+        if quality > 0:
+            candidates.append((quality, -position))
+    if not candidates:
+        types = ", ".join(audio_format.content_type for audio_format in available)
+        raise NotAcceptable(f"audio is available as {types}: change the Accept header")
+    return available[-max(candidates)[1]]
+
+
+def _rate(audio_format: AudioFormat, media_type: str, quality: float) -> tuple[int, float] | None:
+    """Return how specifically an item names the format, and its quality. The most specific item counts."""
+    if media_type in audio_format.content_types:
+        return (2, quality)
+    if media_type == "audio/*":
+        return (1, quality)
+    return (0, quality) if media_type in WILDCARD_TYPES else None
+
+
+def _parse_item(item: str) -> tuple[str, float]:
+    """Return the media type of an item and its quality; a malformed quality is 0."""
+    media_type, *parameters = [part.strip() for part in item.split(";")]
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                return media_type.lower(), float(value)
+            except ValueError:
+                return media_type.lower(), 0.0
+    return media_type.lower(), 1.0
+
+
+MAX_STEM_LENGTH = 60
+UNKNOWN = "unknown"
+
+
+def message_filename(mailbox: Mailbox, message: Message, extension: str) -> str:
+    """Return a name such as `6001_2016-05-10_00-18-42.mp3`, in the time zone of the box."""
+    caller = next(
+        (text for text in (message.caller.number, message.caller.name) if text and text != ANONYMOUS), UNKNOWN
+    )
+    return f"{_sanitize(caller)}_{mailbox.local_time(message.time):%Y-%m-%d_%H-%M-%S}{extension}"
+
+
+def greeting_filename(mailbox: Mailbox, kind: str, extension: str) -> str:
+    """Return a name such as `unavailable_3000.mp3`. The number of a box may be any text."""
+    return f"{kind}_{_sanitize(mailbox.number)}{extension}"
+
+
+def content_disposition(filename: str) -> str:
+    """Return the Content-Disposition header of a download."""
+    return f"attachment; filename=\"{filename}\"; filename*=UTF-8''{quote(filename)}"
+
+
+class UniqueFilenames:
+    """Makes file names unique, compared without regard to case."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def reserve(self, name: str) -> str:
+        """Return `name`, with a number appended if it is in use."""
+        stem, dot, extension = name.rpartition(".")
+        n = self._counts.get(name.lower(), 0) + 1
+        self._counts[name.lower()] = n
+        return name if n == 1 else self.reserve(f"{stem}_{n}{dot}{extension}")
+
+
+def _sanitize(text: str) -> str:
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9+-]+", "_", ascii_text).strip("_")[:MAX_STEM_LENGTH] or UNKNOWN
+
 
 CHUNK_BYTES = 256 * 1024
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
-from ivr.api.ranges import audio_response
+from ivr.api.audio_headers import audio_response
 from ivr.audio.formats import WAV
 from ivr.errors import NotFound
 from ivr.mailbox.renditions import RenderedAudio
