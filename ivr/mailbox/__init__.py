@@ -1,1 +1,1 @@
-"""Boxes, messages, folders, PINs, retention, forwarding: the rules that every door shares, and their store."""
+"""The rules of mailboxes: settings, messages, folders, PINs, quota, delivery, uploads, greetings, key maps."""

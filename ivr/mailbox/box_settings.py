@@ -1,7 +1,6 @@
-"""The settings of one box: every key of the seeds and of Kazoo, their types, limits and defaults.
+"""The settings document of a mailbox: the keys of Kazoo, SIP.IO and this service, with types, limits and defaults.
 
-One model, one place (kazoo-behaviour §1.12, checklist SK01-SK49, SI01-SI07). Keys that nobody knows are kept and given
-back. `pin` is not among the fields: it goes in through `Pins` and never comes out.
+Unknown keys are stored and returned unchanged. `pin` is not a field: it is set through `Pins` and never returned.
 """
 
 from __future__ import annotations
@@ -18,11 +17,13 @@ Seconds = Annotated[int, Field(ge=0, le=10**7)]
 
 
 class _SettingsDocument(BaseModel):
+    """A part of the document. Unknown keys are allowed; numbers are accepted where text is expected."""
+
     model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
 
 
 class NewMessageCallSettings(_SettingsDocument):
-    """Calls to tell of new messages (kazoo-behaviour §5.3). None: as the user, the account or the system says."""
+    """New-message calls to the owner. None: the setting of the user, else of the account, else of the system."""
 
     number: str | None = None
     disabled: bool | None = None
@@ -33,44 +34,46 @@ class NewMessageCallSettings(_SettingsDocument):
 
 
 class NotifySettings(_SettingsDocument):
+    """Notifications beside mail."""
+
     callback: NewMessageCallSettings = Field(default_factory=NewMessageCallSettings)
 
 
 class MediaIds(_SettingsDocument):
-    """Ids of recordings."""
+    """Ids of the recordings in use."""
 
     unavailable: Id32 | None = None
     temporary_unavailable: Id32 | None = None
     temporary_until: Annotated[int, Field(ge=0)] | None = None
-    """Unix seconds at which the temporary greeting falls back to the own one by itself; None: never."""
+    """Unix seconds at which the temporary greeting expires; None: never."""
     name: Id32 | None = None
 
 
 class BoxSettings(_SettingsDocument):
-    """The public settings of a box; `keys` and the last group are ours."""
+    """The public settings of a mailbox. `keys` and the last group exist in this service only."""
 
-    # What and whose it is
+    # Identity and owner
     name: Annotated[str, StringConstraints(min_length=1, max_length=128)]
     mailbox: Annotated[str, StringConstraints(min_length=1, max_length=30)]
     aliases: list[Number] = []
     owner_id: Id32 | None = None
     flags: list[str] = []
     numbers: list[str] = []
-    """Further message-light targets."""
+    """Further targets of the message light (MWI)."""
     shared_vmbox: bool = False
     members: list[Any] = []
-    """User ids, or {"id", "type"}; with `shared_vmbox` each has the owner's rights at the phone (design)."""
+    """User ids, or {"id", "type"}. With `shared_vmbox`, each of these users has the owner's rights at the phone."""
     timezone: Annotated[str, StringConstraints(min_length=5, max_length=32)] | None = None
-    """None or "inherit": the owner's, else the account's."""
+    """None or "inherit": the time zone of the owner, else of the account."""
 
     # Signing in
     require_pin: bool = False
     check_if_owner: bool | None = True
-    """None: depends on what the call did before (kazoo-behaviour §1.2)."""
+    """Whether the owner's own phone is recognised. None: depends on what the call did before."""
     is_setup: bool = False
     not_configurable: bool = False
     pin_secret_ref: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
-    """Where the hash of the PIN is kept; None: in a place of this box's own."""
+    """Reference of the stored PIN hash; None: a reference of this mailbox."""
 
     # Callers
     announcement_only: bool = False
@@ -84,15 +87,15 @@ class BoxSettings(_SettingsDocument):
     hunt_deny: Regex | None = None
     media: MediaIds = Field(default_factory=MediaIds)
     greeting_media_id: Id32 | None = None
-    """SIP.IO's name for `media.unavailable`."""
+    """The name of `media.unavailable` in SIP.IO."""
     max_message_length: Annotated[int, Field(ge=1, le=10**6)] | None = None
-    """s; None: the system's."""
+    """Seconds; None: the setting of the system."""
     interdigit_timeout: Annotated[int, Field(ge=100, le=60_000)] | None = None
-    """ms; None: as the dialplan says, else 2000."""
+    """Milliseconds; None: the value of the dialplan, else 2000."""
     silence_hits: Annotated[int, Field(ge=0, le=1000)] | None = None
     silence_threshold: Annotated[int, Field(ge=0, le=32_767)] | None = None
     quota_mb: Annotated[int, Field(ge=0, le=10**6)] | None = None
-    """Every stored byte counts; None or 0: no quota."""
+    """Maximum size of all stored audio in MB; None or 0: no quota."""
     media_extension: Literal["mp3", "mp4", "wav"] = "mp3"
 
     # Listening
@@ -105,7 +108,7 @@ class BoxSettings(_SettingsDocument):
     vm_message_forward_type: Literal["only_forward", "prepend_forward"] = "only_forward"
     after_forward_action: Literal["prompt", "save"] = "save"
 
-    # What follows a message
+    # Notifications
     notify_email_addresses: list[Email] = []
     notify_email: Email | None = None
     include_message_on_notify: bool = True
@@ -116,14 +119,14 @@ class BoxSettings(_SettingsDocument):
     transcribe: bool = False
     notify: NotifySettings | None = None
 
-    # Ours
+    # Settings of this service
     callers_may_mark_urgent: bool = True
     new_messages_at_once: bool = True
-    """For an owner on their own phone, new messages start after the count."""
+    """Play new messages right after their number is announced, when the owner calls from their own phone."""
     key_map: Literal["standard", "classic"] | None = None
-    """A ready key map; None: as the account or the system says."""
+    """A predefined key map; None: the one of the account, else of the system."""
     keys: dict[str, str] = {}
-    """Action → key, over the map."""
+    """Changes to the key map: action → key."""
 
     @field_validator("aliases", "numbers", "flags", "notify_email_addresses", mode="before")
     @classmethod
@@ -132,16 +135,19 @@ class BoxSettings(_SettingsDocument):
 
     @property
     def envelope_placement(self) -> Literal["play_after", "play_before", "skip"]:
-        """When the envelope is played; `skip_envelope` wins (design)."""
+        """When the envelope is played; `skip_envelope` takes precedence over `play_envelope_action`."""
         return "skip" if self.skip_envelope else self.play_envelope_action
 
     @property
     def member_ids(self) -> frozenset[str]:
-        """The users that share this box; empty unless it is shared."""
+        """Ids of the users that share the mailbox; empty unless it is shared."""
         if not self.shared_vmbox:
             return frozenset()
-        return frozenset(str(m["id"]) if isinstance(m, dict) and "id" in m else str(m) for m in self.members)
+        return frozenset(
+            str(member["id"]) if isinstance(member, dict) and "id" in member else str(member)
+            for member in self.members
+        )
 
     def has_owner_rights(self, user_id: str | None) -> bool:
-        """Whether that user has the owner's rights."""
+        """Whether the user has the owner's rights."""
         return user_id is not None and (user_id == self.owner_id or user_id in self.member_ids)

@@ -1,4 +1,4 @@
-"""Boxes: made, found, changed, taken away; the same rules for every door."""
+"""Mailboxes: create, find, change and delete them, by the same rules for phone, REST, pages and commands."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Document = Mapping[str, Any]
 
 
 class Boxes:
-    """All boxes of the installation."""
+    """The mailboxes of all accounts."""
 
     def __init__(
         self, store: BoxStore, directory: Directory, pins: Pins, voicemail_settings: VoicemailSettings, ids: IdGenerator
@@ -37,36 +37,36 @@ class Boxes:
     # -- finding -----------------------------------------------------------------------------------------------------
 
     async def get(self, box_id: str) -> Mailbox:
-        """Raises `NotFound`."""
+        """Return a mailbox. Raises `NotFound`."""
         return await self._mailbox_from_record(await self._store.get(box_id))
 
     async def find_by_number(self, account_id: str, number: str) -> Mailbox | None:
-        """The box that a mailbox number or alias of the account belongs to."""
-        row = await self._store.find_by_number(account_id, number)
-        return await self._mailbox_from_record(row) if row else None
+        """Return the mailbox with this number or alias in an account."""
+        record = await self._store.find_by_number(account_id, number)
+        return await self._mailbox_from_record(record) if record else None
 
     async def list_by_owner(self, user: User, account: Account, limit: int = 100) -> list[Mailbox]:
-        """Boxes whose owner is that user of that account, by number."""
-        rows = await self._store.list_by_owner(account.id, user.id, limit)
-        return [self._build_mailbox(row, account, user, settings_from_record(row)) for row in rows]
+        """Return the mailboxes of a user, sorted by number."""
+        records = await self._store.list_by_owner(account.id, user.id, limit)
+        return [self._build_mailbox(record, account, user, settings_from_record(record)) for record in records]
 
     async def list_by_account(self, account_id: str) -> list[Mailbox]:
-        """All boxes of an account, by number."""
-        return [await self._mailbox_from_record(row) for row in await self._store.list_by_account(account_id)]
+        """Return all mailboxes of an account, sorted by number."""
+        return [await self._mailbox_from_record(record) for record in await self._store.list_by_account(account_id)]
 
     def voicemail_settings_for(self, account: Account) -> VoicemailSettings:
-        """The system's settings as an account changes them."""
+        """Return the settings of the system, changed by those of an account."""
         return self._voicemail_settings.merged_with(account.settings)
 
     # -- changing ----------------------------------------------------------------------------------------------------
 
     async def create(self, account: Account, document: Document) -> Mailbox:
-        """A new box; `pin` in the document sets its PIN. Schema defaults are written into it.
+        """Create a mailbox; `pin` in the document sets its PIN. Defaults are stored with it.
 
         Raises `InvalidFields`.
         """
-        public, pin = _split_pin(document)
-        settings = _parse_settings(public)
+        fields, pin = _split_pin(document)
+        settings = _parse_settings(fields)
         box_id = self._ids.new_document_id()
         mailbox = self._build_mailbox(
             BoxRecord(box_id, account.id, {}), account, await self._find_owner(settings), settings
@@ -79,32 +79,37 @@ class Boxes:
         return mailbox
 
     async def replace(self, mailbox: Mailbox, document: Document) -> Mailbox:
-        """All settings anew; a PIN that is not named stays, `null` removes it. Raises `InvalidFields`, `Conflict`."""
-        public, pin = _split_pin(document)
-        settings = _parse_settings(public)
+        """Replace all settings. A missing `pin` leaves the PIN as it is; `null` removes it.
+
+        Raises `InvalidFields`, `Conflict`.
+        """
+        fields, pin = _split_pin(document)
+        settings = _parse_settings(fields)
         _check_size(mailbox.with_settings(settings), _stored_document(mailbox.settings))
         return await self._save(mailbox, settings, "pin" in document, pin)
 
     async def patch(self, mailbox: Mailbox, document: Document) -> Mailbox:
-        """Some settings anew: objects are merged, `null` removes a key. Raises `InvalidFields`, `Conflict`."""
-        public, pin = _split_pin(document)
-        before = (await self._store.get(mailbox.id)).settings
-        settings = _parse_settings(merge_patch(before, public))
-        _check_size(mailbox.with_settings(settings), before)
+        """Change some settings as a JSON merge patch (RFC 7396). Raises `InvalidFields`, `Conflict`."""
+        fields, pin = _split_pin(document)
+        stored = (await self._store.get(mailbox.id)).settings
+        settings = _parse_settings(merge_patch(stored, fields))
+        _check_size(mailbox.with_settings(settings), stored)
         return await self._save(mailbox, settings, "pin" in document, pin)
 
     async def patch_from_phone(self, box_id: str, document: Document) -> Mailbox:
-        """What an owner changes by phone, in the box as it is now, whatever it was when the call began.
+        """Apply a change that the owner made by phone to the current settings, not to those of the start of the call.
 
-        However large it is: they cannot help it. Raises `NotFound`, `Conflict`.
+        The size limit does not apply, because the owner cannot fix the size by phone. Raises `NotFound`, `Conflict`.
         """
-        row = await self._store.get(box_id)
-        return await self._save(
-            await self._mailbox_from_record(row), _parse_settings(merge_patch(row.settings, document)), False, None
-        )
+        record = await self._store.get(box_id)
+        mailbox = await self._mailbox_from_record(record)
+        return await self._save(mailbox, _parse_settings(merge_patch(record.settings, document)), False, None)
 
     async def delete(self, mailbox: Mailbox, *, expected_revision: int | None = None) -> None:
-        """Soft delete, with all its messages. Raises `NotFound`; `PreconditionFailed` where its revision is not `seen`."""
+        """Soft-delete a mailbox with its messages.
+
+        Raises `NotFound`; `PreconditionFailed` if its revision is not `expected_revision`.
+        """
         await self._store.soft_delete(mailbox.id, expected_revision=expected_revision)
 
     async def _save(self, mailbox: Mailbox, settings: BoxSettings, set_pin: bool, pin: str | None) -> Mailbox:
@@ -116,37 +121,42 @@ class Boxes:
         )
         self._validate(changed, pin)
         try:
-            row = await self._store.replace(
+            record = await self._store.replace(
                 BoxRecord(mailbox.id, mailbox.account_id, _stored_document(settings), mailbox.revision)
             )
         except Conflict as conflict:
             raise _number_conflict(conflict) from conflict
         if set_pin:
             await self._pins.set_by_administrator(changed, pin)
-        return await self._mailbox_from_record(row)
+        return await self._mailbox_from_record(record)
 
-    async def _insert(self, row: BoxRecord) -> None:
+    async def _insert(self, record: BoxRecord) -> None:
         try:
-            await self._store.add(row)
+            await self._store.add(record)
         except Conflict as conflict:
             raise _number_conflict(conflict) from conflict
 
     def _validate(self, mailbox: Mailbox, pin: str | None) -> None:
-        own = (mailbox.settings.key_map, mailbox.settings.keys)
-        merge_layers([(mailbox.voicemail_settings.key_map, mailbox.voicemail_settings.keys), own])
+        box_layer = (mailbox.settings.key_map, mailbox.settings.keys)
+        merge_layers([(mailbox.voicemail_settings.key_map, mailbox.voicemail_settings.keys), box_layer])
         if pin is not None:
             self._pins.validate(mailbox, pin, allow_weak=not mailbox.settings.is_setup)
 
     # -- building ----------------------------------------------------------------------------------------------------
 
-    async def _mailbox_from_record(self, row: BoxRecord) -> Mailbox:
-        settings = settings_from_record(row)
-        account = await self._directory.account(row.account_id)
-        return self._build_mailbox(row, account, await self._find_owner(settings), settings)
+    async def _mailbox_from_record(self, record: BoxRecord) -> Mailbox:
+        settings = settings_from_record(record)
+        account = await self._directory.account(record.account_id)
+        return self._build_mailbox(record, account, await self._find_owner(settings), settings)
 
-    def _build_mailbox(self, row: BoxRecord, account: Account, owner: User | None, settings: BoxSettings) -> Mailbox:
+    def _build_mailbox(self, record: BoxRecord, account: Account, owner: User | None, settings: BoxSettings) -> Mailbox:
         return Mailbox(
-            row.id, account, owner, settings, self._voicemail_settings.merged_with(account.settings), row.revision
+            id=record.id,
+            account=account,
+            owner=owner,
+            settings=settings,
+            voicemail_settings=self.voicemail_settings_for(account),
+            revision=record.revision,
         )
 
     async def _find_owner(self, settings: BoxSettings) -> User | None:
@@ -155,31 +165,31 @@ class Boxes:
         try:
             return await self._directory.user(settings.owner_id)
         except NotFound:
-            return None  # A box whose owner was deleted has none (kazoo-behaviour §6).
+            return None  # The owner was deleted: the mailbox has none, as in Kazoo.
 
 
 def merge_patch(document: Document, patch: Document) -> dict[str, Any]:
-    """`changes` over `document`: objects key by key, `null` takes a key away (kazoo-behaviour §4.4 no. 5)."""
+    """Apply a JSON merge patch (RFC 7396): objects are merged key by key, `null` removes a key."""
     result = dict(document)
     for key, value in patch.items():
         if value is None:
             result.pop(key, None)
         elif isinstance(value, Mapping):
-            before = result.get(key)
-            result[key] = merge_patch(before if isinstance(before, Mapping) else {}, value)
+            previous = result.get(key)
+            result[key] = merge_patch(previous if isinstance(previous, Mapping) else {}, value)
         else:
             result[key] = value
     return result
 
 
 def to_document(settings: BoxSettings) -> dict[str, Any]:
-    """The settings as a door shows them."""
+    """Return the settings as REST, commands and the database show them: without null values."""
     return settings.model_dump(mode="json", exclude_none=True)
 
 
-def settings_from_record(row: BoxRecord) -> BoxSettings:
+def settings_from_record(record: BoxRecord) -> BoxSettings:
     """Return the settings of a stored mailbox."""
-    return BoxSettings.model_validate({"check_if_owner": None, "hunt": False, **row.settings})
+    return BoxSettings.model_validate({"check_if_owner": None, "hunt": False, **record.settings})
 
 
 def _stored_document(settings: BoxSettings) -> dict[str, Any]:
@@ -187,11 +197,11 @@ def _stored_document(settings: BoxSettings) -> dict[str, Any]:
 
 
 def _check_size(mailbox: Mailbox, previous: Document) -> None:
-    """Raises `InvalidFields` where the settings are more than a box takes, and more than they were."""
+    """Raise `InvalidFields` if the settings exceed the limit and are larger than before."""
     size, limit = len(json.dumps(_stored_document(mailbox.settings))), mailbox.voicemail_settings.max_box_settings_bytes
     if size > limit and size > len(json.dumps(dict(previous))):
-        said = f"A box takes {limit} bytes of settings, and these would be {size}: take keys away with null"
-        raise InvalidFields({"data": {"maxSize": {"message": said, "target": limit}}})
+        message = f"The settings have {size} bytes, and the limit is {limit}: remove keys with null"
+        raise InvalidFields({"data": {"maxSize": {"message": message, "target": limit}}})
 
 
 def _parse_settings(document: Document) -> BoxSettings:
@@ -200,12 +210,12 @@ def _parse_settings(document: Document) -> BoxSettings:
 
 
 def _split_pin(document: Document) -> tuple[dict[str, Any], str | None]:
-    """The public settings, and the PIN, which is no setting."""
+    """Split a document into the settings and the PIN. Raises `BadInput`."""
     if not isinstance(document, Mapping):
-        raise BadInput("a box is an object of settings")
-    public_part = {key: value for key, value in document.items() if key not in ("pin", "id")}
+        raise BadInput("the settings of a mailbox must be an object")
+    settings = {key: value for key, value in document.items() if key not in ("pin", "id")}
     pin = document.get("pin")
-    return public_part, None if pin is None else str(pin)
+    return settings, None if pin is None else str(pin)
 
 
 def _number_conflict(conflict: Conflict) -> InvalidFields | Conflict:

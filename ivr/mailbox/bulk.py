@@ -1,6 +1,7 @@
-"""Many messages at once: each by itself the same verb as for one, each with its own outcome.
+"""Bulk operations: the operation of one message applied to many, each with its own result.
 
-The store commits together whatever waits, so many cost little more than one; none depends on another.
+The messages are independent of each other. The store commits waiting transactions together, so many messages cost
+little more than one.
 """
 
 from __future__ import annotations
@@ -24,8 +25,6 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.protocols import MessageStore
 from ivr.storage.records import ChangeReason, Folder, Message
 
-MAX_CONCURRENCY = 100
-"""Messages under way at a time."""
 CONFLICT = "conflict"
 
 REASON_BY_ERROR: tuple[tuple[type[IvrError], str], ...] = (
@@ -37,32 +36,37 @@ REASON_BY_ERROR: tuple[tuple[type[IvrError], str], ...] = (
     (InvalidAudio, "unreadable"),
     (StoreError, "datastore_fault"),
 )
-"""In Kazoo's words (kazoo-behaviour §4.4); the first line that fits."""
+"""Reasons as Kazoo's REST API returns them; the first matching line applies."""
 
 
 @dataclass(frozen=True, slots=True)
 class BulkResult:
-    """Ids that went well (of move and copy: the new ones), and the old ids that did not, each with its reason."""
+    """`succeeded`: ids, of transferred and copied messages the new ones. `failed`: pairs of old id and reason."""
 
     succeeded: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
 
     def extend(self, other: BulkResult) -> None:
-        """Add what happened next."""
+        """Append the results of a further operation."""
         self.succeeded.extend(other.succeeded)
         self.failed.extend(other.failed)
 
 
 Precondition = Callable[[Message], bool]
-"""Whether a message, as it was read, is to be touched; it is then touched at that revision or not at all."""
+"""Whether the operation applies to a message as it was read. It then applies to that revision or fails."""
 
 
 class BulkOperations:
-    """Verbs for many messages of one box; those that `only_if` refuses, or that change meanwhile, are left alone."""
+    """Operations on many messages of one mailbox.
 
-    def __init__(self, messages: MessageStore, delivery: Delivery) -> None:
+    A message that the precondition rejects, or that is changed meanwhile, fails with a conflict. `max_concurrency`:
+    messages processed at the same time.
+    """
+
+    def __init__(self, messages: MessageStore, delivery: Delivery, *, max_concurrency: int = 100) -> None:
         self._messages = messages
         self._delivery = delivery
+        self._max_concurrency = max_concurrency
 
     async def move_to_folder(
         self,
@@ -72,31 +76,28 @@ class BulkOperations:
         not_before: int,
         precondition: Precondition | None = None,
     ) -> BulkResult:
-        """Change their folder."""
+        """Move messages to a folder."""
 
-        async def one(message: Message, seen: int | None) -> list[str]:
-            return [
-                (
-                    await self._messages.move_to_folder(
-                        mailbox.id, message.id, folder, ChangeReason.API_REQUEST, expected_revision=seen
-                    )
-                ).id
-            ]
+        async def move_one(message: Message, revision: int | None) -> list[str]:
+            moved = await self._messages.move_to_folder(
+                mailbox.id, message.id, folder, ChangeReason.API_REQUEST, expected_revision=revision
+            )
+            return [moved.id]
 
-        return await self._apply_to_each(mailbox, ids, not_before, precondition, one)
+        return await self._apply_to_each(mailbox, ids, not_before, precondition, move_one)
 
     async def delete(
         self, mailbox: Mailbox, ids: Iterable[str], not_before: int, precondition: Precondition | None = None
     ) -> BulkResult:
-        """Take them out of sight for good."""
+        """Soft-delete messages."""
 
-        async def one(message: Message, seen: int | None) -> list[str]:
-            removed = await self._messages.soft_delete(mailbox.id, [message.id], expected_revision=seen)
-            if not removed:
-                raise NotFound("somebody else deleted it meanwhile")
-            return removed
+        async def delete_one(message: Message, revision: int | None) -> list[str]:
+            deleted = await self._messages.soft_delete(mailbox.id, [message.id], expected_revision=revision)
+            if not deleted:
+                raise NotFound("the message has just been deleted by another request")
+            return deleted
 
-        return await self._apply_to_each(mailbox, ids, not_before, precondition, one)
+        return await self._apply_to_each(mailbox, ids, not_before, precondition, delete_one)
 
     async def transfer(
         self,
@@ -106,12 +107,12 @@ class BulkOperations:
         not_before: int,
         precondition: Precondition | None = None,
     ) -> BulkResult:
-        """Into another box, each under a new id."""
+        """Move messages to another mailbox; each gets a new id."""
 
-        async def one(message: Message, seen: int | None) -> list[str]:
-            return [(await self._delivery.transfer(message, destination, expected_revision=seen)).id]
+        async def transfer_one(message: Message, revision: int | None) -> list[str]:
+            return [(await self._delivery.transfer(message, destination, expected_revision=revision)).id]
 
-        return await self._apply_to_each(mailbox, ids, not_before, precondition, one)
+        return await self._apply_to_each(mailbox, ids, not_before, precondition, transfer_one)
 
     async def copy(
         self,
@@ -121,12 +122,13 @@ class BulkOperations:
         not_before: int,
         precondition: Precondition | None = None,
     ) -> BulkResult:
-        """Into each of these boxes, or into none."""
+        """Copy each message to all of these mailboxes or to none."""
 
-        async def one(message: Message, seen: int | None) -> list[str]:
-            return [copy.id for copy in await self._delivery.copy(message, destinations, expected_revision=seen)]
+        async def copy_one(message: Message, revision: int | None) -> list[str]:
+            copies = await self._delivery.copy(message, destinations, expected_revision=revision)
+            return [copy.id for copy in copies]
 
-        return await self._apply_to_each(mailbox, ids, not_before, precondition, one)
+        return await self._apply_to_each(mailbox, ids, not_before, precondition, copy_one)
 
     async def _apply_to_each(
         self,
@@ -136,27 +138,30 @@ class BulkOperations:
         precondition: Precondition | None,
         operation: Callable[[Message, int | None], Awaitable[list[str]]],
     ) -> BulkResult:
-        async def attempt(message_id: str) -> list[str] | IvrError:
+        async def apply(message_id: str) -> list[str] | IvrError:
             try:
                 message = await self._messages.get(mailbox.id, message_id, not_before)
                 if precondition and not precondition(message):
-                    raise PreconditionFailed("it has another revision")
+                    raise PreconditionFailed("the message has another revision")
                 return await operation(message, message.revision if precondition else None)
             except IvrError as error:
                 return error
 
-        outcome = BulkResult()
-        wanted = list(dict.fromkeys(ids))
-        for n in range(0, len(wanted), MAX_CONCURRENCY):
-            some = wanted[n : n + MAX_CONCURRENCY]
-            for message_id, result in zip(some, await asyncio.gather(*map(attempt, some)), strict=True):
-                if isinstance(result, IvrError):
-                    outcome.failed.append((message_id, failure_reason(result)))
+        result = BulkResult()
+        unique_ids = list(dict.fromkeys(ids))
+        for start in range(0, len(unique_ids), self._max_concurrency):
+            batch = unique_ids[start : start + self._max_concurrency]
+            for message_id, outcome in zip(batch, await asyncio.gather(*map(apply, batch)), strict=True):
+                if isinstance(outcome, IvrError):
+                    result.failed.append((message_id, failure_reason(outcome)))
                 else:
-                    outcome.succeeded.extend(result)
-        return outcome
+                    result.succeeded.extend(outcome)
+        return result
 
 
 def failure_reason(error: IvrError) -> str:
-    """Why one of many could not be done."""
-    return next((word for kind, word in REASON_BY_ERROR if isinstance(error, kind)), "unspecified_fault")
+    """Return the reason of a failure, as Kazoo's REST API names it."""
+    for error_type, reason in REASON_BY_ERROR:
+        if isinstance(error, error_type):
+            return reason
+    return "unspecified_fault"

@@ -1,4 +1,4 @@
-"""A walk through an open folder: a step ahead, a step back, and what was seen on the way."""
+"""A cursor in an open folder: forwards, backwards, and the messages visited."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ivr.storage.records import Folder, Message, OpenFolder
 
 
 class FolderCursor:
-    """One caller's way through one folder. It knows the messages it has visited and where it would go on, no more."""
+    """The position of one call in one folder. It stores the ids visited, never the whole list."""
 
     def __init__(self, messages: MessageStore, mailbox: Mailbox, folder: OpenFolder) -> None:
         self._messages = messages
@@ -22,17 +22,17 @@ class FolderCursor:
 
     @classmethod
     async def open(cls, messages: MessageStore, mailbox: Mailbox, folder: Folder, now: float) -> FolderCursor:
-        """Open a folder as it is now."""
-        opened, first = await messages.open_folder(
+        """Open a folder at its first message, as it is at the Unix time `now`."""
+        open_folder, first = await messages.open_folder(
             mailbox.account_id,
             mailbox.id,
             folder,
             oldest_first=mailbox.settings.oldest_message_first,
             not_before=mailbox.voicemail_settings.retention_cutoff(now),
         )
-        walk = cls(messages, mailbox, opened)
-        walk._prefetched = walk._record_visit(first)
-        return walk
+        cursor = cls(messages, mailbox, open_folder)
+        cursor._prefetched = cursor._record_visit(first)
+        return cursor
 
     @property
     def folder(self) -> Folder:
@@ -40,14 +40,14 @@ class FolderCursor:
 
     @property
     def message_number(self) -> int:
-        """Which message this is, counted from 1."""
+        """Number of the current message, counted from 1."""
         return self._index + 1
 
     async def current_message(self) -> Message | None:
-        """The message at this place, as it is now; None behind the last one. One that vanished is passed over."""
-        if stepped_to := self._prefetched:
+        """The current message in its current state; None after the last one. A message that has vanished is skipped."""
+        if prefetched := self._prefetched:
             self._prefetched = None
-            return stepped_to
+            return prefetched
         while self._index < len(self._visited):
             try:
                 return await self._messages.get(
@@ -58,17 +58,17 @@ class FolderCursor:
         return await self._fetch_next()
 
     def advance(self) -> None:
-        """One step on; behind the last message there is nothing."""
+        """Move to the next message, or after the last one."""
         self._index += 1
 
     def retreat(self) -> None:
-        """One step back; before the first message there is the first."""
+        """Move to the previous message; stay at the first one."""
         self._index = max(0, self._index - 1)
 
     async def try_advance(self) -> bool:
-        """One step on, if anything comes behind this place; whether it does.
+        """Move to the next message, if there is one. Return whether the cursor moved.
 
-        What it finds is what `message` gives next: a key waits for one look into the store, not for two.
+        The message that was read is what `current_message` returns next: a key waits for one query, not for two.
         """
         if self._index >= len(self._visited) - 1:
             self._prefetched = await self._fetch_next()
@@ -78,7 +78,7 @@ class FolderCursor:
         return True
 
     async def _fetch_next(self) -> Message | None:
-        """The message behind all that were visited."""
+        """The message after the last one visited."""
         return self._record_visit(await self._messages.next_message(self._open_folder, self._last_key))
 
     def _record_visit(self, message: Message | None) -> Message | None:

@@ -1,4 +1,4 @@
-"""Greetings and names that programs bring, take away, or give back as they were brought."""
+"""Uploaded greetings and names: activate, find and deactivate them. The original upload is stored too."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SOURCE_UPLOAD = "upload"
 
 @dataclass(frozen=True, slots=True)
 class GreetingFiles:
-    """A greeting and where it lies; `upload` is None where it was spoken at a phone."""
+    """A greeting and its files; `upload` is None if it was recorded by phone."""
 
     media: StoredMedia
     recording: Path
@@ -27,7 +27,7 @@ class GreetingFiles:
 
 
 class GreetingUploads:
-    """The greetings of all boxes, as programs see them."""
+    """The greetings of all mailboxes, as REST clients manage them."""
 
     def __init__(self, store: MediaStore, recordings: AudioStore, clock: Clock, ids: IdGenerator) -> None:
         self._store = store
@@ -36,7 +36,7 @@ class GreetingUploads:
         self._ids = ids
 
     def active_media_id(self, mailbox: Mailbox, kind: MediaKind) -> str | None:
-        """The id of what callers hear; None: the generic one."""
+        """The id of the recording in use; None: callers hear the generic prompt."""
         media = mailbox.settings.media
         if kind is MediaKind.NAME:
             return (mailbox.owner.settings.get("media", {}).get("name") if mailbox.owner else None) or media.name
@@ -47,9 +47,9 @@ class GreetingUploads:
     async def activate(
         self, mailbox: Mailbox, kind: MediaKind, audio: ConvertedUpload, *, expected_media_id: str | None = None
     ) -> StoredMedia:
-        """What was brought is heard from now on; a name in all boxes of its owner.
+        """Store an upload and use it from now on; a name in all mailboxes of the owner.
 
-        Raises `NotFound`, `BoxFull`, `StoreError`; `PreconditionFailed` where `instead_of` is not what is in use.
+        Raises `NotFound`, `BoxFull`, `StoreError`; `PreconditionFailed` if `expected_media_id` is not in use.
         """
         media = StoredMedia(
             id=self._ids.new_document_id(),
@@ -68,18 +68,18 @@ class GreetingUploads:
             await asyncio.to_thread(self._recordings.hard_link, audio.recording_path, target)
             owner = mailbox.owner if kind is MediaKind.NAME else None
             await self._store.activate(media, user_id=owner.id if owner else None, expected_media_id=expected_media_id)
-        except Exception:  # A cancellation is none: the store does what it has begun.
+        except Exception:  # Not a cancellation: the store commits a transaction that has begun.
             for path in (target, self._recordings.upload_path(target)):
                 await asyncio.to_thread(self._recordings.remove, path)
             raise
         return media
 
     async def find(self, mailbox: Mailbox, kind: MediaKind) -> GreetingFiles:
-        """What is in use. Raises `NotFound` where callers hear the generic one."""
+        """Return the recording in use. Raises `NotFound` if there is none and callers hear the generic prompt."""
         media_id = self.active_media_id(mailbox, kind)
         media = await self._store.get(mailbox.account_id, media_id) if media_id else None
         if media is None:
-            raise NotFound(f"the box has no recording {kind}", kind)
+            raise NotFound(f"the mailbox has no recording {kind}", kind)
         recording = self._recordings.media_path(media.account_id, media.id)
         upload = self._recordings.upload_path(recording) if media.source == SOURCE_UPLOAD else None
         return GreetingFiles(media, recording, upload)
@@ -87,10 +87,13 @@ class GreetingUploads:
     async def deactivate(
         self, mailbox: Mailbox, kind: MediaKind, *, expected_media_id: str | None = None
     ) -> StoredMedia:
-        """Callers hear the generic one again; gives what it was. Raises `NotFound`; `PreconditionFailed` as `use` does."""
-        found = await self.find(mailbox, kind)
+        """Return to the generic prompt. Return the recording that was in use.
+
+        Raises `NotFound`; `PreconditionFailed` as `activate` does.
+        """
+        active = await self.find(mailbox, kind)
         owner = mailbox.owner if kind is MediaKind.NAME else None
         await self._store.deactivate(
             mailbox.id, kind, user_id=owner.id if owner else None, expected_media_id=expected_media_id
         )
-        return found.media
+        return active.media

@@ -1,6 +1,6 @@
-"""What a caller is greeted with: the temporary greeting while it lasts, then the owner's own, and the owner's name.
+"""Greetings: the temporary one until it expires, else the owner's own; and the owner's recorded name.
 
-Where a box has none of them, the menus say a generic sentence (kazoo-behaviour §1.3; the name in it is our design).
+If a mailbox has neither, the menus play a generic prompt with the name or the number.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from ivr.audio import wav
 from ivr.audio.formats import Sound
 from ivr.clock import Clock
-from ivr.mailbox.box_settings import MediaIds as Pointers
+from ivr.mailbox.box_settings import MediaIds
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import Takes
 from ivr.storage.protocols import AudioStore, MediaStore
@@ -23,16 +23,16 @@ MEDIA_KIND_BY_PURPOSE = {
     RecordingPurpose.TEMPORARY_GREETING: MediaKind.TEMPORARY,
     RecordingPurpose.NAME: MediaKind.NAME,
 }
-"""What the take of a greeting or a name becomes."""
+"""Which kind of recording a take becomes."""
 
 
 def end_of_day(day_number: int, now: datetime) -> int:
-    """Unix seconds at which the `n`-th day ends on the clock that `now` is read from; today is the first."""
+    """Unix seconds at which a day ends in the time zone of `now`; day 1 is today."""
     return int(datetime.combine(now.date() + timedelta(days=day_number), time(), now.tzinfo).timestamp())
 
 
 class Greetings:
-    """The greetings and names of all boxes."""
+    """The greetings and names of all mailboxes."""
 
     def __init__(self, store: MediaStore, takes: Takes, recordings: AudioStore, clock: Clock) -> None:
         self._store = store
@@ -40,15 +40,15 @@ class Greetings:
         self._recordings = recordings
         self._clock = clock
 
-    # -- what is heard -----------------------------------------------------------------------------------------------
+    # -- playing -----------------------------------------------------------------------------------------------
 
     async def find_greeting(self, mailbox: Mailbox) -> Sound | None:
-        """What callers hear; None: the generic sentence. A recording that is gone counts as none."""
-        own = mailbox.settings.media.unavailable or mailbox.settings.greeting_media_id
-        return await self.find_temporary_greeting(mailbox) or await self._find_sound(mailbox, own, "greeting")
+        """The greeting for callers; None: the generic prompt. A recording whose file is missing counts as none."""
+        media_id = mailbox.settings.media.unavailable or mailbox.settings.greeting_media_id
+        return await self.find_temporary_greeting(mailbox) or await self._find_sound(mailbox, media_id, "greeting")
 
     async def find_temporary_greeting(self, mailbox: Mailbox) -> Sound | None:
-        """The temporary greeting, while it is in use."""
+        """The temporary greeting, unless it has expired."""
         media = mailbox.settings.media
         return (
             None
@@ -57,18 +57,17 @@ class Greetings:
         )
 
     async def find_name(self, mailbox: Mailbox) -> Sound | None:
-        """The owner's name as they recorded it: kept with the user, else with the box (kazoo-behaviour §1.12)."""
-        owners = mailbox.owner.settings.get("media", {}).get("name") if mailbox.owner else None
-        return await self._find_sound(mailbox, owners or mailbox.settings.media.name, "name")
+        """The recorded name of the owner: the one of the user, else the one of the mailbox."""
+        user_media_id = mailbox.owner.settings.get("media", {}).get("name") if mailbox.owner else None
+        return await self._find_sound(mailbox, user_media_id or mailbox.settings.media.name, "name")
 
-    # -- what its owner changes --------------------------------------------------------------------------------------
+    # -- changes by the owner --------------------------------------------------------------------------------------
 
     async def activate(self, take: Take, mailbox: Mailbox, *, days: int | None = None) -> StoredMedia:
-        """A take of a greeting or a name is in use from now on (kazoo-behaviour §2.5).
+        """Turn a take into a greeting or name and use it from now on.
 
-        `days`: a temporary greeting falls back at the end of that day, today being the first; None: it does not.
-        Raises `NotFound` where the take is over already, `InvalidAudio`, `BoxFull`, `StoreError`: nothing has changed
-        then.
+        `days`: a temporary greeting expires at the end of that day, day 1 being today; None: it does not expire. Raises
+        `NotFound` if the take is finished already, `InvalidAudio`, `BoxFull`, `StoreError`; nothing has changed then.
         """
         media_id = str((take.payload or {})["media_id"])
         target = self._recordings.media_path(take.account_id, media_id)
@@ -84,16 +83,16 @@ class Greetings:
             created_at=int(now),
         )
         user_id = mailbox.owner.id if mailbox.owner and media.kind is MediaKind.NAME else None
-        until = None if days is None else end_of_day(days, mailbox.local_time(now))
-        await self._store.activate(media, user_id=user_id, take_id=take.id, expires_at=until)
+        expires_at = None if days is None else end_of_day(days, mailbox.local_time(now))
+        await self._store.activate(media, user_id=user_id, take_id=take.id, expires_at=expires_at)
         await self._takes.delete_file(take)
         return media
 
     async def remove_temporary(self, mailbox: Mailbox) -> bool:
-        """Callers hear the own greeting again; whether there was a temporary one."""
+        """Stop using the temporary greeting. Return whether there was one."""
         return await self._store.deactivate(mailbox.id, MediaKind.TEMPORARY)
 
-    def _is_expired(self, media: Pointers) -> bool:
+    def _is_expired(self, media: MediaIds) -> bool:
         return media.temporary_until is not None and self._clock.now() >= media.temporary_until
 
     async def _find_sound(self, mailbox: Mailbox, media_id: str | None, description: str) -> Sound | None:

@@ -1,7 +1,7 @@
-"""Which key does what: one table, seen whole (kazoo-behaviour §2; design, idea 4).
+"""The key map: which key performs which action in which menu, as one table.
 
-A box may change it, over its account, over the system. Each menu binds the actions of its rows to its methods; the
-spoken menu is made from the same rows, so prompt and key cannot disagree.
+The settings of the mailbox take precedence over those of the account, and these over those of the system. A menu binds
+the actions of its rows to methods and announces its keys from the same rows, so prompts and keys cannot disagree.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ VALID_KEYS = "0123456789*#"
 
 @dataclass(frozen=True, slots=True)
 class KeyBinding:
-    """`action` is the name by which a site may give it another key; an empty `key` means none."""
+    """A row of the table. `action`: the name used in the setting `keys`. An empty `key` disables the action."""
 
     menu: str
     action: str
@@ -67,20 +67,20 @@ PRESETS: dict[str, dict[str, str]] = {
     "standard": {},
     "classic": {"rewind": "4", "pause": "5", "fastforward": "6", "prev": "*", "next": "#", "envelope": "8"},
 }
-"""Ready maps, as changes to the table."""
+"""Predefined key maps, as changes to the table."""
 
 ACTION_ALIASES = {
     "rec_unavailable": "record_unavailable",
     "rec_name": "record_name",
     "return_main": "return_main_menu",
 }
-"""Kazoo's schema names three keys otherwise than its code reads them; both are accepted (kazoo-behaviour §2.5)."""
+"""Kazoo's schema and Kazoo's code name three actions differently; both names are accepted."""
 
 ACTIONS = frozenset(row.action for row in DEFAULT_BINDINGS)
 
 
 class KeyMap:
-    """The keys of one box."""
+    """The keys of one mailbox."""
 
     def __init__(self, changes: Mapping[str, str] | None = None) -> None:
         changes = changes or {}
@@ -89,25 +89,25 @@ class KeyMap:
         )
 
     def action_for(self, menu: str, key: str | None) -> str | None:
-        """What `key` does in `menu`; None for a key that does nothing."""
+        """The action of a key in a menu; None if the key has none."""
         return next((row.action for row in self._bindings if row.menu == menu and row.key == key and key), None)
 
     def key_for(self, menu: str, action: str) -> str:
-        """The key of an action, "" where it has none."""
+        """The key of an action; "" if the action is disabled."""
         return next(row.key for row in self._bindings if row.menu == menu and row.action == action)
 
 
 def merge_layers(layers: Iterable[tuple[str | None, Mapping[str, str]]]) -> KeyMap:
-    """The key map that (ready map, changes) of system, account and box give, in this order.
+    """Merge the layers (predefined map, changes) of system, account and mailbox, in this order.
 
-    A ready map begins anew, so a box's own map is not mixed with changes that its account made to another one.
-    Raises `InvalidFields` for an action or key that does not exist, or two actions of one menu on one key.
+    A predefined map replaces all layers before it, so it is not mixed with changes to another map. Raises
+    `InvalidFields` for an unknown action or key, and for two actions of one menu on the same key.
     """
     changes: dict[str, str] = {}
-    for ready, own in layers:
-        if ready is not None:
-            changes = dict(PRESETS[ready])
-        for name, key in own.items():
+    for preset, own_changes in layers:
+        if preset is not None:
+            changes = dict(PRESETS[preset])
+        for name, key in own_changes.items():
             changes[_resolve_action(name, key)] = key
     key_map = KeyMap(changes)
     _reject_duplicate_keys(key_map)
@@ -119,7 +119,7 @@ def _resolve_action(name: str, key: str) -> str:
     if action not in ACTIONS:
         raise _enum_violation(name, ", ".join(sorted(ACTIONS)))
     if key != "" and (len(key) != 1 or key not in VALID_KEYS):
-        raise _enum_violation(name, "one of 0-9, * and #, or empty for none")
+        raise _enum_violation(name, "one of 0-9, * and #, or empty to disable the action")
     return action
 
 
@@ -132,5 +132,5 @@ def _reject_duplicate_keys(key_map: KeyMap) -> None:
     for row in DEFAULT_BINDINGS:
         key = key_map.key_for(row.menu, row.action)
         if key and (other := key_map.action_for(row.menu, key)) != row.action:
-            message = f"Key {key} of the {row.menu} menu is taken by {other}: move one of the two"
+            message = f"Key {key} of the {row.menu} menu is used by {other} already: change one of the two"
             raise InvalidFields({f"keys.{row.action}": {"unique": {"message": message}}})

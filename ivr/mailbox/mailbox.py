@@ -1,4 +1,4 @@
-"""One box with all that decides how it behaves: its own settings, its account's, its owner's, the system's."""
+"""A mailbox with everything that determines its behaviour: its settings, account, owner and the system settings."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ivr.storage.records import MEGABYTE
 
 @dataclass(frozen=True)
 class Mailbox:
-    """A box as one call or one request sees it."""
+    """A mailbox as read for one call or one request."""
 
     id: str
     account: Account
     owner: User | None
     settings: BoxSettings
     voicemail_settings: VoicemailSettings
-    """The system's settings as the account changes them."""
+    """The settings of the system, changed by those of the account."""
     revision: int = 1
 
     @property
@@ -37,22 +37,22 @@ class Mailbox:
 
     @property
     def quota_bytes(self) -> int:
-        """What its recordings may take up; 0: any amount."""
+        """Maximum size of all stored audio; 0: no quota."""
         return (self.settings.quota_mb or 0) * MEGABYTE
 
     @property
     def language(self) -> str:
-        """The owner's, else the account's (kazoo-behaviour §1.1)."""
+        """The language of the owner, else of the account."""
         return (self.owner and self.owner.language) or self.account.language
 
     @property
     def pin_secret_ref(self) -> str:
-        """Where the hash of its PIN is kept."""
+        """Reference of the stored PIN hash."""
         return self.settings.pin_secret_ref or f"box:{self.id}:pin"
 
     @cached_property
     def zone_info(self) -> tzinfo:
-        """The box's, else the owner's, else the account's time zone; UTC for a name that nobody knows."""
+        """The time zone of the mailbox, else of the owner, else of the account; UTC for an unknown name."""
         names = (self.settings.timezone, self.owner and self.owner.timezone, self.account.timezone)
         name = next((name for name in names if name and name != "inherit"), "UTC")
         try:
@@ -62,12 +62,10 @@ class Mailbox:
 
     @cached_property
     def key_map(self) -> KeyMap:
-        """Its key map. Layers that no longer fit together leave out the box's own, then the account's."""
-        own = (self.settings.key_map, self.settings.keys)
-        for layers in (
-            [(self.voicemail_settings.key_map, self.voicemail_settings.keys), own],
-            [(self.voicemail_settings.key_map, self.voicemail_settings.keys)],
-        ):
+        """The key map. If the layers conflict, the one of the mailbox is ignored, then the one of the account."""
+        system_layer = (self.voicemail_settings.key_map, self.voicemail_settings.keys)
+        box_layer = (self.settings.key_map, self.settings.keys)
+        for layers in ([system_layer, box_layer], [system_layer]):
             try:
                 return merge_layers(layers)
             except InvalidFields:
@@ -75,9 +73,9 @@ class Mailbox:
         return KeyMap()
 
     def local_time(self, timestamp: float) -> datetime:
-        """A moment (Unix seconds) as the owner's clock shows it."""
+        """Convert Unix seconds to the time zone of the mailbox."""
         return datetime.fromtimestamp(timestamp, self.zone_info)
 
     def with_settings(self, settings: BoxSettings) -> Mailbox:
-        """The same box with other settings."""
+        """Return the mailbox with other settings."""
         return replace(self, settings=settings)

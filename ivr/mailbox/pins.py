@@ -1,4 +1,4 @@
-"""PINs: which may be set, and whether one opens a box (design: PINs; kazoo-behaviour §2.6)."""
+"""PINs: verification, and the rules for new ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 
 class PinWeakness(StrEnum):
-    """Why a PIN is refused; the values are prompts of the table `pin`."""
+    """Why a new PIN is rejected; the values are prompts of the table `pin`."""
 
     WRONG_LENGTH = "wrong-length"
     REPEATED_DIGIT = "one-digit"
@@ -28,7 +28,7 @@ class PinWeakness(StrEnum):
 
 
 def find_weakness(pin: str, box_number: str, max_length: int) -> PinWeakness | None:
-    """What is wrong with a new PIN, if anything: its length, one repeated digit, a run up or down, the box number."""
+    """Return why a PIN is weak: wrong length, one repeated digit, an up or down sequence, the box number."""
     if not (pin.isascii() and pin.isdigit() and MIN_PIN_LENGTH <= len(pin) <= max_length):
         return PinWeakness.WRONG_LENGTH
     if len(set(pin)) == 1:
@@ -40,7 +40,7 @@ def find_weakness(pin: str, box_number: str, max_length: int) -> PinWeakness | N
 
 
 class Pins:
-    """The PINs of all boxes."""
+    """The PINs of all mailboxes. `on_refused` is called for a rejected PIN, with True if a lockout is in force."""
 
     def __init__(
         self,
@@ -53,48 +53,49 @@ class Pins:
         self._on_refused = on_refused
 
     async def has_pin(self, mailbox: Mailbox) -> bool:
-        """Whether the box can be opened with a PIN at all."""
-        there = await self._secret_store.exists(mailbox.account_id, mailbox.pin_secret_ref)
-        if not there and mailbox.settings.pin_secret_ref:
+        """Whether a PIN is set. A configured reference without a stored PIN is logged."""
+        exists = await self._secret_store.exists(mailbox.account_id, mailbox.pin_secret_ref)
+        if not exists and mailbox.settings.pin_secret_ref:
             log.warning("pin.secret_missing", box=mailbox.id, ref=mailbox.pin_secret_ref)
-        return there
+        return exists
 
     async def verify(self, mailbox: Mailbox | None, pin: str, attempt: PinAttempt, *, own_phone: bool) -> bool:
-        """Whether `pin` opens the box. Sounds and lasts the same for a wrong one, a locked box and no box at all.
+        """Verify a PIN and count the attempt. Return whether the PIN opens the mailbox.
 
-        On the owner's own phone no lock holds and nothing is counted.
+        A wrong PIN, a locked mailbox and an unknown mailbox take equally long. On the owner's own phone, attempts are
+        not counted and lockouts do not apply.
         """
         ref = mailbox.pin_secret_ref if mailbox else None
-        free = own_phone or await self._pin_lockout.register_attempt(attempt)
-        right = await self._secret_store.verify(attempt.account_id, ref, pin)
-        if right and free and not own_phone:
+        allowed = own_phone or await self._pin_lockout.register_attempt(attempt)
+        matches = await self._secret_store.verify(attempt.account_id, ref, pin)
+        if matches and allowed and not own_phone:
             await self._pin_lockout.clear_on_success(attempt)
-        if not (right and free):
-            self._on_refused(not free)
+        if not (matches and allowed):
+            self._on_refused(not allowed)
             log.info(
-                "pin.refused",
+                "pin.rejected",
                 box=attempt.box_id,
                 caller=attempt.caller_number,
                 endpoint=attempt.endpoint,
-                locked=not free,
+                locked=not allowed,
             )
-        return right and free
+        return matches and allowed
 
     def find_weakness(self, mailbox: Mailbox, pin: str) -> PinWeakness | None:
-        """Why a new PIN may not be set by phone, if anything."""
+        """Return why a new PIN may not be set by phone; None if it may."""
         return find_weakness(pin, mailbox.number, mailbox.voicemail_settings.max_pin_length)
 
     async def set_by_owner(self, mailbox: Mailbox, pin: str) -> None:
-        """Set the PIN that somebody who is signed in has chosen. A weak one raises `InvalidFields`.
+        """Set the PIN that an owner who is logged in has chosen. Raises `InvalidFields` for a weak PIN.
 
-        A lock on the box stays: a right PIN after it, or an administrator, ends that.
+        A lockout of the mailbox remains; a correct PIN after it or an administrator ends it.
         """
         self.validate(mailbox, pin, allow_weak=False)
         await self._secret_store.set(mailbox.account_id, mailbox.pin_secret_ref, pin)
         log.info("pin.changed", box=mailbox.id)
 
     async def set_by_administrator(self, mailbox: Mailbox, pin: str | None) -> None:
-        """Set, or with None remove, a PIN, and unlock the box. A weak one is taken only until the box is set up.
+        """Set a PIN, or remove it with None, and end a lockout. A weak PIN is allowed until the mailbox is set up.
 
         Raises `InvalidFields`.
         """
@@ -104,14 +105,14 @@ class Pins:
         await self._pin_lockout.reset(mailbox.account_id, mailbox.id)
 
     def validate(self, mailbox: Mailbox, pin: str, *, allow_weak: bool) -> None:
-        """Raises `InvalidFields` for a PIN that may not be set, in the words of kazoo-behaviour §4.2."""
-        longest = mailbox.voicemail_settings.max_pin_length
-        found = find_weakness(pin, mailbox.number, longest)
-        if found is PinWeakness.WRONG_LENGTH:
-            raise InvalidFields({"pin": _length_violation(pin, longest)})
-        if found and not allow_weak:
+        """Raise `InvalidFields`, in the form of Kazoo's REST API, for a PIN that may not be set."""
+        max_length = mailbox.voicemail_settings.max_pin_length
+        weakness = find_weakness(pin, mailbox.number, max_length)
+        if weakness is PinWeakness.WRONG_LENGTH:
+            raise InvalidFields({"pin": _length_violation(pin, max_length)})
+        if weakness and not allow_weak:
             raise InvalidFields(
-                {"pin": {"weak": {"message": f"This PIN is too easy to guess ({found}): choose another"}}}
+                {"pin": {"weak": {"message": f"This PIN is too easy to guess ({weakness}): choose another"}}}
             )
 
 
@@ -122,4 +123,4 @@ def _length_violation(pin: str, max_length: int) -> dict[str, dict[str, object]]
         }
     if len(pin) > max_length:
         return {"maxLength": {"message": f"String must not be more than {max_length} characters", "target": max_length}}
-    return {"pattern": {"message": "A PIN has digits only"}}
+    return {"pattern": {"message": "A PIN consists of digits only"}}

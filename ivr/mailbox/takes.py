@@ -1,8 +1,8 @@
-"""AudioStore in progress: begun, kept or dropped, and found again after a crash (design, idea 7).
+"""Takes: recordings in progress, from the beep until they are delivered or discarded.
 
-A take is a row, committed before the beep, and a file that Asterisk lets grow. It ends in one of two ways: it becomes
-a recording in the same transaction that removes its row, or it is dropped. One that only its owner can decide about
-(a greeting, a name) may be put aside until they call again.
+A take is a row, committed before the beep, and a file to which Asterisk appends. It ends in one of two ways: the
+transaction that inserts the recording removes its row, or it is discarded. A greeting or name may wait for the decision
+of its owner until the next login.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class TakeSource:
-    """The call that a take is recorded in."""
+    """The call in which a take is recorded."""
 
     channel: str
     call_id: str
@@ -39,7 +39,7 @@ class TakeSource:
 
 
 class Takes:
-    """All takes of the installation."""
+    """The takes of all calls."""
 
     def __init__(
         self, store: TakeStore, recordings: AudioStore, clock: Clock, ids: IdGenerator, process_locks: ProcessLocks
@@ -59,8 +59,10 @@ class Takes:
         source: TakeSource,
         payload: Mapping[str, Any] | None = None,
     ) -> Take:
-        """A new take, of that box; its file does not exist yet. The id of what it will become is settled now, so that
-        adopting it twice makes one recording."""
+        """Begin a take; its file does not exist yet.
+
+        The id of the future message or recording is assigned now, so that recovering a take twice creates one.
+        """
         now = self._clock.now()
         take_id = self._ids.new_document_id()
         take = Take(
@@ -86,64 +88,64 @@ class Takes:
         return take
 
     def is_in_progress(self, take: Take) -> bool:
-        """Whether a call has it, of this process or another; what becomes of it is for that call to settle."""
+        """Whether a call of this or another process has the take. That call then delivers or discards it."""
         return (take.channel, take.call_id) in self._active_takes or self._process_locks.is_locked(take.id)
 
     def release(self, channel: str, call_id: str) -> None:
-        """A call is over. What it has not settled is adopted."""
+        """Release the takes of a call that has ended. Unfinished ones are left to the recovery."""
         for take_id in self._active_takes.pop((channel, call_id), ()):
             self._process_locks.release(take_id)
 
     @contextmanager
     def recovery_lock(self) -> Iterator[bool]:
-        """While inside, no other process adopts what was left behind; False: another one is at it."""
-        is_ours = self._process_locks.acquire(RECOVERY_LOCK)
+        """Context in which no other process recovers takes; False if another process is doing so."""
+        acquired = self._process_locks.acquire(RECOVERY_LOCK)
         try:
-            yield is_ours
+            yield acquired
         finally:
-            if is_ours:
+            if acquired:
                 self._process_locks.release(RECOVERY_LOCK)
 
     def length_ms(self, take: Take) -> int:
-        """How long it is so far; 0 where there is no file."""
+        """The current length of the recording; 0 if there is no file."""
         try:
             return wav.length_ms(Path(take.path))
         except OSError:
             return 0
 
     async def mark_urgent(self, take: Take, urgent: bool) -> None:
-        """The message that the take becomes will be urgent, or not. Raises `StoreError`."""
+        """Set whether the future message is urgent. Raises `StoreError`."""
         await self._store.mark_urgent(take.id, urgent)
 
     async def discard(self, take: Take) -> None:
-        """It will never be heard: row first, so that nobody adopts it while its file goes."""
+        """Discard a take. The row is removed first, so that it is not recovered while its file is deleted."""
         await self._store.discard(take.id)
         await self.delete_file(take)
 
     async def delete_file(self, take: Take) -> None:
-        """Take its file away; the row has gone with the transaction that kept it."""
+        """Delete the file of a take whose row is removed."""
         await asyncio.to_thread(self._recordings.remove, Path(take.path))
 
     async def mark_awaiting_owner(self, take: Take) -> None:
-        """Its call ended before its owner decided: they will be asked. Only the newest of a box and purpose stays.
+        """Leave a greeting or name to its owner's decision. Of a mailbox and purpose, only the newest one is stored.
 
-        Its header is mended, so that it can be played. Raises `NotFound`, `InvalidAudio` where there is no recording.
+        The WAV header is repaired so that the recording can be played. Raises `NotFound`, `InvalidAudio` if there is no
+        recording.
         """
         path = Path(take.path)
         try:
-            await asyncio.to_thread(
-                self._recordings.copy_and_repair, path, path
-            )  # It is Asterisk's file: only a copy is ours.
+            # The file belongs to Asterisk's user, so it is replaced by a copy of our own.
+            await asyncio.to_thread(self._recordings.copy_and_repair, path, path)
         except StoreError as error:
-            log.warning("take.not_mended", take=take.id, error=str(error))
+            log.warning("take.repair_failed", take=take.id, error=str(error))
         for older in await self._store.mark_awaiting_owner(take.id):
             await self.delete_file(older)
-        log.info("take.put_aside", take=take.id, box=take.box_id, purpose=take.purpose)
+        log.info("take.awaiting_owner", take=take.id, box=take.box_id, purpose=take.purpose)
 
     async def list_awaiting_owner(self, box_id: str) -> list[Take]:
-        """What the owner of a box has still to decide about, oldest first."""
+        """Takes of a mailbox that wait for a decision of its owner, oldest first."""
         return await self._store.list_awaiting_owner(box_id)
 
     async def list_unfinished(self) -> list[Take]:
-        """All that were neither kept nor dropped, those in progress among them."""
+        """All takes that are neither delivered nor discarded, including those in progress."""
         return await self._store.list_unfinished()

@@ -1,8 +1,8 @@
-"""Messages that programs bring: in one step with their audio, or the audio later; and audio replaced.
+"""Uploads: messages with audio, messages whose audio follows, and replaced audio.
 
-What was brought is kept byte for byte beside the recording that is made of it. As everywhere: files first, synced at
-their final places, then the row; where the row cannot be written the files go again, so nothing is half stored. Audio
-that comes later than its message has a name of its own: a crash leaves the message with what it had, or with what came.
+The original upload is stored byte for byte beside the recording made from it. The files are synced at their final paths
+first, then the row is committed; if the row cannot be written, the files are removed. Audio that follows its message has
+a name of its own, so after a crash the message has either its old audio or the new one.
 """
 
 from __future__ import annotations
@@ -19,17 +19,15 @@ from ivr.clock import Clock
 from ivr.ids import IdGenerator
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.protocols import AudioStore, MessageStore, UploadStore
+from ivr.storage.protocols import AudioStore, UploadStore
 from ivr.storage.records import Caller, Folder, Message
 
 ANONYMOUS = "anonymous"
-STALE_DRAFT_AGE_S = 3600
-"""A draft as old as this is nobody's any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageMetadata:
-    """What a program says of a message that it brings; what it leaves out is filled in."""
+    """What a client says about an uploaded message; missing values are filled in."""
 
     caller: Caller = field(default_factory=Caller)
     folder: Folder = Folder.NEW
@@ -39,12 +37,12 @@ class MessageMetadata:
     time: int | None = None
     """Unix seconds; None: now."""
     length_ms: int = 1
-    """Until the audio is there."""
+    """Until the audio is uploaded."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConvertedUpload:
-    """Audio that has been received and found good; both files are drafts that go with `Uploads.converted`."""
+    """An upload that is valid audio. Both files are drafts, removed at the end of `Uploads.new_draft`."""
 
     upload_path: Path
     recording_path: Path
@@ -56,38 +54,48 @@ class ConvertedUpload:
         return self.upload_path.stat().st_size + self.recording_path.stat().st_size
 
 
+@dataclass(frozen=True, slots=True)
+class UploadConverter:
+    """Makes recordings from uploads. `max_length_s`: maximum length of the audio in seconds."""
+
+    conversion_pool: ConversionPool
+    max_length_s: int
+
+    async def convert(self, upload: Path) -> ConvertedUpload:
+        """Detect the format of a draft and convert it to a recording. Raises `InvalidAudio`."""
+        recording = upload.with_suffix(".wav")
+        audio_format, length_ms = await self.conversion_pool.decode_to_recording(upload, recording, self.max_length_s)
+        return ConvertedUpload(upload, recording, audio_format, length_ms)
+
+
 class Uploads:
-    """`longest_s`: how long audio may last."""
+    """The uploads of all mailboxes."""
 
     def __init__(
         self,
         store: UploadStore,
-        messages: MessageStore,
         delivery: Delivery,
         recordings: AudioStore,
-        conversion_pool: ConversionPool,
+        converter: UploadConverter,
         clock: Clock,
         ids: IdGenerator,
-        max_length_s: int,
     ) -> None:
         self._store = store
-        self._messages = messages
         self._delivery = delivery
         self._recordings = recordings
-        self._conversion_pool = conversion_pool
+        self._converter = converter
         self._clock = clock
         self._ids = ids
-        self._max_length_s = max_length_s
 
-    def remove_stale_drafts(self) -> None:
-        """Take away what a crash left of uploads that never came to their end."""
+    def remove_stale_drafts(self, older_than_s: int = 3600) -> None:
+        """Remove the drafts of uploads that a crash interrupted."""
         for path in self._recordings.incoming_folder.iterdir():
-            if path.stat().st_mtime < self._clock.now() - STALE_DRAFT_AGE_S:
+            if path.stat().st_mtime < self._clock.now() - older_than_s:
                 self._recordings.remove(path)
 
     @contextmanager
     def new_draft(self) -> Iterator[Path]:
-        """A place for bytes that are coming in; whatever lies there goes afterwards."""
+        """Context with the path of a draft for incoming bytes. Its files are removed at the end."""
         path = self._recordings.incoming_folder / self._ids.new_document_id()
         try:
             yield path
@@ -96,13 +104,11 @@ class Uploads:
             path.with_suffix(".wav").unlink(missing_ok=True)
 
     async def convert(self, upload: Path) -> ConvertedUpload:
-        """Find out whether a draft is audio, and make a recording of it. Raises `InvalidAudio`."""
-        recording = upload.with_suffix(".wav")
-        form, length_ms = await self._conversion_pool.decode_to_recording(upload, recording, self._max_length_s)
-        return ConvertedUpload(upload, recording, form, length_ms)
+        """Convert a draft to a recording. Raises `InvalidAudio`."""
+        return await self._converter.convert(upload)
 
     async def add(self, mailbox: Mailbox, metadata: MessageMetadata, audio: ConvertedUpload | None) -> Message:
-        """A new message of the box. Raises `NotFound` where the box went meanwhile, `BoxFull`, `StoreError`."""
+        """Add a message to a mailbox. Raises `NotFound` if the mailbox was deleted meanwhile, `BoxFull`, `StoreError`."""
         now = self._clock.now()
         time = int(now) if metadata.time is None else metadata.time
         message = self._with_addresses(
@@ -133,38 +139,38 @@ class Uploads:
     async def replace_audio(
         self, message: Message, audio: ConvertedUpload, *, expected_revision: int | None = None
     ) -> Message:
-        """Other audio, or the first, for a message; an intro that it had goes, and what must go by the quota.
+        """Set or replace the audio of a message. Its intro is removed; deleted messages are purged for the quota.
 
-        Raises `NotFound`, `BoxFull`, `StoreError`; `PreconditionFailed` where its revision is no longer `seen`: it keeps what it
-        had then.
+        Raises `NotFound`, `BoxFull`, `StoreError`; `PreconditionFailed` if the revision of the message is not
+        `expected_revision`. The message is unchanged then.
         """
-        brought = replace(
+        updated = replace(
             message,
             audio=f"{message.id}-{self._ids.new_document_id()[:8]}",
             length_ms=audio.length_ms,
             bytes=audio.size_bytes,
             upload_type=audio.audio_format.content_type,
         )
-        async with self._publish_files(audio, self._recordings.message_path(message.account_id, brought.recording)):
-            replaced, purged = await self._store.set_audio(brought, expected_revision=expected_revision)
+        async with self._publish_files(audio, self._recordings.message_path(message.account_id, updated.recording)):
+            replaced, purged = await self._store.set_audio(updated, expected_revision=expected_revision)
         await self._delivery.delete_audio_files(purged)
         return replaced
 
     def original_upload(self, message: Message) -> Path | None:
-        """What was brought, as it was brought."""
+        """The path of the original upload; None if the message was recorded by phone or has an intro in front."""
         if not message.upload_type or message.intro_id:
             return None
         return self._recordings.upload_path(self._recordings.message_path(message.account_id, message.recording))
 
     @asynccontextmanager
     async def _publish_files(self, audio: ConvertedUpload, target: Path) -> AsyncIterator[None]:
-        """Its files are in their places, under a name that is nobody's yet; where no row comes to them, they go."""
+        """Context in which the files are linked to their final paths. They are removed if no row is written for them."""
         upload = self._recordings.upload_path(target)
         try:
             await asyncio.to_thread(self._recordings.hard_link, audio.upload_path, upload)
             await asyncio.to_thread(self._recordings.hard_link, audio.recording_path, target)
             yield
-        except Exception:  # A cancellation is none: the store does what it has begun.
+        except Exception:  # Not a cancellation: the store commits a transaction that has begun.
             for path in (target, upload):
                 await asyncio.to_thread(self._recordings.remove, path)
             raise
@@ -172,13 +178,13 @@ class Uploads:
     def _with_addresses(self, message: Message, mailbox: Mailbox) -> Message:
         realm = mailbox.account.realm
 
-        def at_home(user: str) -> str:
+        def with_realm(user: str) -> str:
             return user if "@" in user else f"{user}@{realm}"
 
         caller = Caller(message.caller.number or ANONYMOUS, message.caller.name or ANONYMOUS)
         return replace(
             message,
             caller=caller,
-            from_uri=at_home(message.from_uri or caller.number),
-            to_uri=at_home(message.to_uri or mailbox.number),
+            from_uri=with_realm(message.from_uri or caller.number),
+            to_uri=with_realm(message.to_uri or mailbox.number),
         )

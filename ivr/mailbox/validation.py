@@ -1,4 +1,4 @@
-"""A document that breaks its schema, told in Kazoo's words (kazoo-behaviour §4.2)."""
+"""Schema violations in the form of Kazoo's REST API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ivr.errors import InvalidFields
 
 @contextmanager
 def report_violations() -> Iterator[None]:
-    """Inside, a document that breaks its schema raises `InvalidFields`."""
+    """Context in which pydantic's `ValidationError` is raised as `InvalidFields`."""
     try:
         yield
     except ValidationError as error:
@@ -21,17 +21,17 @@ def report_violations() -> Iterator[None]:
 
 
 def kazoo_violations(error: ValidationError) -> InvalidFields:
-    """The fields at fault, nested ones joined by "."; of several faults of one field the last is told."""
-    found: dict[str, dict[str, dict[str, object]]] = {}
-    for fault in error.errors(include_url=False, include_context=True):
-        field = ".".join(str(part) for part in fault["loc"] if not _is_union_branch(part)) or "data"
-        rule, message = _violation(fault["type"], fault.get("ctx", {}), fault["msg"])
-        found[field] = {rule: message}
-    return InvalidFields(found)
+    """Convert a `ValidationError`. Names of nested fields are joined by "."; of a field the last error counts."""
+    violations: dict[str, dict[str, dict[str, object]]] = {}
+    for item in error.errors(include_url=False, include_context=True):
+        field = ".".join(str(part) for part in item["loc"] if not _is_union_branch(part)) or "data"
+        rule, message = _violation(item["type"], item.get("ctx", {}), item["msg"])
+        violations[field] = {rule: message}
+    return InvalidFields(violations)
 
 
 def _is_union_branch(part: object) -> bool:
-    """pydantic names the member of a union in the path; people do not."""
+    """Whether a part of the path is the member of a union: pydantic adds it, clients do not expect it."""
     return part in ("int", "str", "constrained-str", "constrained-int")
 
 

@@ -1,4 +1,4 @@
-"""The system's mailbox settings, which an account may change for itself (kazoo-behaviour §1.10)."""
+"""The mailbox settings of the system, which each account may override."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 DAY_S = 86_400
 RETENTION_GRACE_S = 3600
-"""A message is kept this much longer than its days (kazoo-behaviour §3.4)."""
-
+"""Grace period after the retention days, as in Kazoo."""
 
 DialplanContext = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{0,79}$")]
-"""A dialplan context. It goes into a dialplan expression, so it is a plain name."""
+"""A dialplan context. It is used in a dialplan expression, so special characters are rejected."""
 DialplanExtension = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*#+]{1,36}$")]
 
 
 class VoicemailSettings(BaseModel):
-    """Kazoo's names where Kazoo has the setting."""
+    """Settings of Kazoo have the names of Kazoo."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -71,10 +70,10 @@ class VoicemailSettings(BaseModel):
     )
 
     def merged_with(self, account_settings: Mapping[str, Any]) -> VoicemailSettings:
-        """These settings as an account's own settings change them; raises pydantic's ValidationError."""
-        known = {name: value for name, value in account_settings.items() if name in VoicemailSettings.model_fields}
-        return VoicemailSettings.model_validate({**self.model_dump(), **known}) if known else self
+        """Return the settings, overridden by those of an account. Raises pydantic's `ValidationError`."""
+        overrides = {name: value for name, value in account_settings.items() if name in VoicemailSettings.model_fields}
+        return VoicemailSettings.model_validate({**self.model_dump(), **overrides}) if overrides else self
 
     def retention_cutoff(self, now: float) -> int:
-        """Unix seconds; messages left earlier have passed retention."""
+        """Unix seconds; messages left earlier are past retention."""
         return int(now) - self.message_retention_duration * DAY_S - RETENTION_GRACE_S
