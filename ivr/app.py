@@ -114,35 +114,50 @@ class App(Stores):
 
     @cached_property
     def pins(self) -> Pins:
-        return Pins(self.secret_store, self.pin_lockout, self._count_pin_failure)
+        return Pins(secret_store=self.secret_store, pin_lockout=self.pin_lockout, on_refused=self._count_pin_failure)
 
     @cached_property
     def boxes(self) -> Boxes:
-        store = SqliteBoxes(self.database, self.clock)
-        return Boxes(store, self.directory, self.pins, self.settings.voicemail, self.ids)
+        return Boxes(
+            store=SqliteBoxes(self.database, self.clock),
+            directory=self.directory,
+            pins=self.pins,
+            voicemail_settings=self.settings.voicemail,
+            ids=self.ids,
+        )
 
     @cached_property
     def takes(self) -> Takes:
-        return Takes(SqliteTakes(self.database), self.recordings, self.clock, self.ids, self.process_locks)
+        return Takes(
+            store=SqliteTakes(self.database),
+            recordings=self.recordings,
+            clock=self.clock,
+            ids=self.ids,
+            process_locks=self.process_locks,
+        )
 
     @cached_property
     def delivery(self) -> Delivery:
-        return Delivery(self.messages, self.takes, self.recordings, self.clock, self.ids)
+        return Delivery(
+            messages=self.messages,
+            takes=self.takes,
+            recordings=self.recordings,
+            clock=self.clock,
+            ids=self.ids,
+        )
 
     @cached_property
     def uploads(self) -> Uploads:
-        from ivr.mailbox.uploads import Uploads
+        from ivr.mailbox.uploads import UploadConverter, Uploads
         from ivr.storage.sqlite.uploads import SqliteUploads
 
         return Uploads(
-            SqliteUploads(self.database, self.clock),
-            self.messages,
-            self.delivery,
-            self.recordings,
-            self.conversion_pool,
-            self.clock,
-            self.ids,
-            self.settings.api.max_audio_s,
+            store=SqliteUploads(self.database, self.clock),
+            delivery=self.delivery,
+            recordings=self.recordings,
+            converter=UploadConverter(self.conversion_pool, max_length_s=self.settings.api.max_audio_s),
+            clock=self.clock,
+            ids=self.ids,
         )
 
     @cached_property
@@ -156,7 +171,11 @@ class App(Stores):
         from ivr.mailbox.renditions import AudioRenditions
 
         return AudioRenditions(
-            self.delivery, self.uploads, self.conversion_pool, self.settings.data.folder / folder_name
+            delivery=self.delivery,
+            uploads=self.uploads,
+            conversion_pool=self.conversion_pool,
+            folder=self.settings.data.folder / folder_name,
+            clock=self.clock,
         )
 
     # -- calls ---------------------------------------------------------------------------------------------------------
@@ -171,8 +190,8 @@ class App(Stores):
             pins=self.pins,
             takes=self.takes,
             delivery=self.delivery,
-            greetings=Greetings(self.media, self.takes, self.recordings, self.clock),
-            capacity=Capacity(self.messages, self.clock),
+            greetings=Greetings(store=self.media, takes=self.takes, recordings=self.recordings, clock=self.clock),
+            capacity=Capacity(messages=self.messages, clock=self.clock),
             system_settings=self.settings.voicemail,
             asterisk_name=self.settings.asterisk.system_name,
             clock=self.clock,
@@ -208,11 +227,13 @@ class App(Stores):
                 messages=self.messages,
                 delivery=self.delivery,
                 lists=SqliteListing(self.database),
-                bulk=BulkOperations(self.messages, self.delivery),
+                bulk=BulkOperations(messages=self.messages, delivery=self.delivery),
             ),
             audio=AudioServices(
                 uploads=self.uploads,
-                greeting_uploads=GreetingUploads(self.media, self.recordings, self.clock, self.ids),
+                greeting_uploads=GreetingUploads(
+                    store=self.media, recordings=self.recordings, clock=self.clock, ids=self.ids
+                ),
                 renditions=self.renditions("renditions"),
             ),
             limits=ApiLimits(

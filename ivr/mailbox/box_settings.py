@@ -144,8 +144,7 @@ class BoxSettings(_SettingsDocument):
         if not self.shared_vmbox:
             return frozenset()
         return frozenset(
-            str(member["id"]) if isinstance(member, dict) and "id" in member else str(member)
-            for member in self.members
+            str(member["id"]) if isinstance(member, dict) and "id" in member else str(member) for member in self.members
         )
 
     def has_owner_rights(self, user_id: str | None) -> bool:

@@ -1,8 +1,8 @@
 """Uploads: messages with audio, messages whose audio follows, and replaced audio.
 
 The original upload is stored byte for byte beside the recording made from it. The files are synced at their final paths
-first, then the row is committed; if the row cannot be written, the files are removed. Audio that follows its message has
-a name of its own, so after a crash the message has either its old audio or the new one.
+first, then the row is committed; if the row cannot be written, the files are removed. Audio that follows its message
+has a name of its own, so after a crash the message has either its old audio or the new one.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Uploads:
         return await self._converter.convert(upload)
 
     async def add(self, mailbox: Mailbox, metadata: MessageMetadata, audio: ConvertedUpload | None) -> Message:
-        """Add a message to a mailbox. Raises `NotFound` if the mailbox was deleted meanwhile, `BoxFull`, `StoreError`."""
+        """Add a message to a mailbox. Raises `NotFound` if the mailbox has been deleted, `BoxFull`, `StoreError`."""
         now = self._clock.now()
         time = int(now) if metadata.time is None else metadata.time
         message = self._with_addresses(
@@ -164,7 +164,7 @@ class Uploads:
 
     @asynccontextmanager
     async def _publish_files(self, audio: ConvertedUpload, target: Path) -> AsyncIterator[None]:
-        """Context in which the files are linked to their final paths. They are removed if no row is written for them."""
+        """Context in which the files are linked to their final paths. They are removed if no row is written."""
         upload = self._recordings.upload_path(target)
         try:
             await asyncio.to_thread(self._recordings.hard_link, audio.upload_path, upload)

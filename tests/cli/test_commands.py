@@ -66,7 +66,7 @@ def test_box_settings_are_shown_and_changed(populated_ivr: Ivr) -> None:
         (["box", "set", "1000", "seek_duration_ms=-1"], 2, "seek_duration_ms: Value must be at least 0"),
         (["box", "set", "1000", "pin=12"], 2, "pin: String must be at least 4 characters"),
         (["box", "set", "1000", "pin=1234"], 2, "too easy to guess"),
-        (["box", "set", "1000", "keys.delete=1"], 2, "taken by keep"),
+        (["box", "set", "1000", "keys.delete=1"], 2, "used by keep"),
         (["box", "set", "1000", "require_pin"], 2, "write key=value"),
         (["box", "show", "4711"], 3, "there is no box '4711' in account 'demo': see 'ivr box list'"),
         (["box", "create", "1000"], 2, "already exists"),
@@ -102,7 +102,7 @@ def test_settings_of_an_account_reach_its_boxes(populated_ivr: Ivr) -> None:
         "delete": "9",
         "callback": "7",
     }
-    assert "Key 9 of the message menu is taken" in populated_ivr("box", "set", "1000", "keys.keep=9", fails=2).stderr
+    assert "Key 9 of the message menu is used by" in populated_ivr("box", "set", "1000", "keys.keep=9", fails=2).stderr
 
 
 def test_a_message_is_added_listed_exported_moved_and_deleted(populated_ivr: Ivr, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Boxes: every key, its type, limits and default; numbers; changes."""
+"""Mailboxes: every key with its type, limits and default; numbers; changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEFAULTS = {
     "after_forward_action": "save", "shared_vmbox": False, "members": [], "numbers": [], "flags": [], "aliases": [],
     "envelope_type": "default", "shared_vmbox_notify_owner_email": False,
 }  # fmt: skip
-"""What the seed's table says; `flags`, `aliases` and the last two are empty or Kazoo 5's."""
+"""Defaults of Kazoo's schema; `flags`, `aliases` and the last two are those of Kazoo 5."""
 
 VALID_VALUES: list[tuple[str, Any]] = [
     ("name", "x" * 128), ("mailbox", "1" * 30), ("owner_id", ID32), ("timezone", "America/Los_Angeles"),
@@ -61,7 +61,7 @@ INVALID_VALUES: list[tuple[str, Any, str, str]] = [
     ("notify_email_addresses", ["nobody"], "wrong_format", "Value is not of the right format"),
     ("require_pin", "perhaps", "type", ""),
     ("quota_mb", "much", "type", ""),
-    ("keys", {"delete": "1"}, "unique", "taken by keep"),
+    ("keys", {"delete": "1"}, "unique", "used by keep"),
 ]
 
 
@@ -76,7 +76,7 @@ async def test_defaults_match_kazoo_schema_and_are_stored(app: AppFixture) -> No
 
 
 @pytest.mark.parametrize(("key", "value"), VALID_VALUES, ids=[f"{key}-{n}" for n, (key, _) in enumerate(VALID_VALUES)])
-async def test_every_key_is_kept_as_it_was_given(app: AppFixture, key: str, value: Any) -> None:
+async def test_valid_value_is_returned_unchanged(app: AppFixture, key: str, value: Any) -> None:
     box = await app.container.boxes.create(app.account, validate_box(**{key: value}))
     assert to_document((await app.container.boxes.get(box.id)).settings)[key] == value
 
@@ -103,7 +103,7 @@ async def test_name_and_number_are_required(app: AppFixture, missing: str) -> No
     assert refused.value.violations == {missing: {"required": {"message": "Field is required but missing"}}}
 
 
-async def test_simple_slips_of_type_are_put_right(app: AppFixture) -> None:
+async def test_convertible_types_are_converted(app: AppFixture) -> None:
     document = validate_box(mailbox=1000, skip_instructions=1, require_pin="true", seek_duration_ms="5000")
     settings = (await app.container.boxes.create(app.account, document)).settings
     assert (settings.mailbox, settings.skip_instructions, settings.require_pin, settings.seek_duration_ms) == (
@@ -123,7 +123,7 @@ async def test_unknown_keys_are_kept(app: AppFixture) -> None:
 async def test_pin_is_write_only(app: AppFixture) -> None:
     box = await app.container.boxes.create(app.account, validate_box(pin="2468"))
     row = await app.container.database.read(lambda c: [dict(r) for r in c.execute("SELECT * FROM boxes JOIN secrets")])
-    # As a word of its own: ids and hashes have any digits in them.
+    # As a separate word, because ids and hashes contain any digits.
     assert not re.search(r"(?<![0-9a-f])2468(?![0-9a-f])", str(row))
     assert "pin" not in to_document((await app.container.boxes.get(box.id)).settings)
     assert await app.container.secret_store.verify(box.account_id, box.pin_secret_ref, "2468")
@@ -133,14 +133,14 @@ async def test_pin_is_write_only(app: AppFixture) -> None:
     ("pin", "rule"),
     [("123", "minLength"), ("1234567", "maxLength"), ("12ab", "pattern")],
 )
-async def test_a_pin_has_four_to_six_digits(app: AppFixture, pin: str, rule: str) -> None:
+async def test_pin_with_invalid_format_is_rejected(app: AppFixture, pin: str, rule: str) -> None:
     with pytest.raises(InvalidFields) as refused:
         await app.container.boxes.create(app.account, validate_box(pin=pin))
     assert rule in refused.value.violations["pin"]
 
 
 @pytest.mark.parametrize("pin", ["0000", "1234", "9876", "1000"])
-async def test_an_administrator_may_set_a_weak_pin_only_until_the_box_is_set_up(app: AppFixture, pin: str) -> None:
+async def test_weak_pin_of_administrator_is_rejected_once_box_is_set_up(app: AppFixture, pin: str) -> None:
     box = await app.container.boxes.create(app.account, validate_box(pin=pin))
     box = await app.container.boxes.patch(box, {"is_setup": True})
     with pytest.raises(InvalidFields, match="too easy"):
@@ -169,7 +169,7 @@ async def test_pin_storage_location_is_configurable(app: AppFixture) -> None:
         {"mailbox": "1001", "aliases": ["1000"]},
     ],
 )
-async def test_a_number_belongs_to_one_box_of_the_account(app: AppFixture, second: dict[str, Any]) -> None:
+async def test_number_in_use_in_account_is_rejected(app: AppFixture, second: dict[str, Any]) -> None:
     await app.container.boxes.create(app.account, validate_box(aliases=["2000"]))
     with pytest.raises(InvalidFields) as refused:
         await app.container.boxes.create(app.account, validate_box(**second))
@@ -185,7 +185,7 @@ async def test_number_is_free_in_other_account(app: AppFixture) -> None:
     assert await app.container.boxes.create(other, validate_box())
 
 
-async def test_a_deleted_box_frees_its_number_and_takes_its_messages(app: AppFixture) -> None:
+async def test_deleted_box_frees_its_number_and_hides_its_messages(app: AppFixture) -> None:
     box = await app.create_box()
     message = await app.create_message(box)
     await app.container.boxes.delete(box)
@@ -196,7 +196,7 @@ async def test_a_deleted_box_frees_its_number_and_takes_its_messages(app: AppFix
     assert await app.create_box("1000")
 
 
-async def test_patch_merges_and_null_takes_away(app: AppFixture) -> None:
+async def test_patch_merges_objects_and_null_removes_key(app: AppFixture) -> None:
     box = await app.container.boxes.create(
         app.account, validate_box(timezone="Europe/Berlin", notify={"callback": {"number": "1", "attempts": 3}})
     )
@@ -207,7 +207,7 @@ async def test_patch_merges_and_null_takes_away(app: AppFixture) -> None:
     assert "timezone" not in to_document(box.settings)
 
 
-async def test_two_writers_at_once_do_not_lose_each_others_changes(app: AppFixture) -> None:
+async def test_patch_of_outdated_revision_raises_conflict(app: AppFixture) -> None:
     box = await app.create_box()
     await app.container.boxes.patch(box, {"name": "first"})
     with pytest.raises(Conflict, match="read it again"):

@@ -1,4 +1,4 @@
-"""How much more a box takes, and what goes for a message that needs its room."""
+"""Capacity of a mailbox, and which messages are purged for a new one."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ async def message_ids(app: AppFixture, box: Mailbox) -> set[str]:
     return {message.id for message in await app.messages(box)}
 
 
-async def add_message(app: AppFixture, box: Mailbox, size: int, *, said: bool = False) -> list[str]:
-    """Which messages went for one of `size` bytes."""
+async def add_message(app: AppFixture, box: Mailbox, size: int, *, exempt_from_quota: bool = False) -> list[str]:
+    """Add a message of `size` bytes and return the ids of the messages purged for it."""
     message = Message("201605-" + "f" * 32, box.account_id, box.id, Folder.NEW, NOON + 999, 1000, bytes=size)
-    return [gone.id for gone in await app.container.messages.add(message, exempt_from_quota=said)]
+    return [gone.id for gone in await app.container.messages.add(message, exempt_from_quota=exempt_from_quota)]
 
 
 async def test_box_without_quota_has_unlimited_capacity(app: AppFixture) -> None:
-    room = app.container.voicemail_services.capacity
+    capacity = app.container.voicemail_services.capacity
     box = await app.create_box()
     await create_messages(app, box, *["new"] * 5)
     for quota in (None, 0):
         box = await app.container.boxes.patch(box, {"quota_mb": quota})
-        assert await room.remaining_ms(box) is None
-        assert not await room.is_full(box)
+        assert await capacity.remaining_ms(box) is None
+        assert not await capacity.is_full(box)
 
 
 async def test_remaining_capacity_excludes_new_saved_and_greetings(app: AppFixture) -> None:
@@ -80,7 +80,7 @@ async def test_fitting_message_purges_nothing(app: AppFixture) -> None:
 async def test_spoken_message_is_kept_when_nothing_can_be_purged(app: AppFixture) -> None:
     box = await app.create_box(quota_mb=1)
     deleted, *kept = await create_messages(app, box, "deleted", "new", "saved")
-    assert await add_message(app, box, 10 * SIZE, said=True) == [deleted.id]
+    assert await add_message(app, box, 10 * SIZE, exempt_from_quota=True) == [deleted.id]
     assert {message.id for message in kept} < await message_ids(app, box)
 
 
@@ -94,7 +94,7 @@ async def test_uploaded_message_over_quota_is_rejected_and_purges_nothing(app: A
 
 
 async def test_quota_is_read_at_delivery_time(app: AppFixture) -> None:
-    """Whoever read the box before goes by what an administrator has changed meanwhile."""
+    """A `Mailbox` read before a change of the quota is subject to the new quota."""
     box = await app.create_box()
     await create_messages(app, box, "new", "new", "new")
     await app.container.boxes.patch(box, {"quota_mb": 1})
@@ -124,7 +124,7 @@ async def test_purge_ends_when_message_fits_or_nothing_is_left(
     try:
         before = await create_messages(app, box, *folders)
         await app.container.boxes.patch(box, {"quota_mb": quota})
-        gone = await add_message(app, box, size, said=True)
+        gone = await add_message(app, box, size, exempt_from_quota=True)
         left = await app.messages(box)
         assert all(message.folder == "deleted" for message in before if message.id in gone)
         assert len(left) == len(before) + 1 - len(gone)
@@ -132,7 +132,7 @@ async def test_purge_ends_when_message_fits_or_nothing_is_left(
         assert held == await app.container.messages.used_bytes(box.id)
         assert held <= quota * MEGABYTE or not any(message.folder == "deleted" for message in left)
         if gone:
-            assert held > quota * MEGABYTE - SIZE, "one went that need not"
+            assert held > quota * MEGABYTE - SIZE, "a message was purged unnecessarily"
     finally:
         await app.container.boxes.delete(box)
         await app.container.database.write(lambda c: c.execute("DELETE FROM messages").rowcount)
@@ -147,11 +147,11 @@ async def test_purge_ends_when_message_fits_or_nothing_is_left(
 )
 async def test_quota_queries_use_indexes(app: AppFixture, reads: Callable[[sqlite3.Connection], object]) -> None:
     def plans(connection: sqlite3.Connection) -> list[str]:
-        asked: list[str] = []
-        connection.set_trace_callback(asked.append)
+        statements: list[str] = []
+        connection.set_trace_callback(statements.append)
         reads(connection)
         connection.set_trace_callback(None)
-        return [row["detail"] for sql in asked for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
+        return [row["detail"] for sql in statements for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
 
     details = await app.container.database.read(plans)
     assert details
@@ -166,4 +166,4 @@ async def test_messages_purged_for_quota_are_permanently_removed(app: AppFixture
     with pytest.raises(NotFound, match="too late"):
         await app.container.messages.undelete(box.id, gone.id, ChangeReason.API_REQUEST)
     await app.container.retention_worker.run_once()
-    assert not app.container.delivery.audio_paths(gone)[0].exists(), "the sweeper finishes what a crash left undone"
+    assert not app.container.delivery.audio_paths(gone)[0].exists(), "the retention worker removes the files"

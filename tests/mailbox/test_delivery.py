@@ -32,7 +32,7 @@ async def create_take(
     purpose: RecordingPurpose = RecordingPurpose.MESSAGE,
     **payload: str,
 ) -> Take:
-    """A take as Asterisk leaves it when it dies: samples, and a header that says 0."""
+    """A take as Asterisk leaves it when it dies: samples, and a header with length 0."""
     source = TakeSource("PJSIP/x-1", "call.1", Caller("2001", "Somebody"))
     take = await app.container.voicemail_services.takes.begin(box.account_id, box.id, purpose, source, payload)
     if ms:
@@ -115,25 +115,25 @@ async def test_crash_between_rename_and_insert_yields_one_message(app: AppFixtur
 async def test_growing_take_is_not_recovered(app: AppFixture) -> None:
     box = await app.create_box()
     take = await create_take(app, box)
-    adoption = app.container.recording_recovery
+    recovery = app.container.recording_recovery
     app.container.voicemail_services.takes.release(take.channel, take.call_id)
     for _ in range(10):
-        await adoption.run_once()
+        await recovery.run_once()
         Path(take.path).write_bytes(Path(take.path).read_bytes() + SPEECH)
         app.clock.advance(s=4.9)
     assert await app.messages(box) == []
-    await adoption.run_once()
+    await recovery.run_once()
     app.clock.advance(s=4.9)
-    await adoption.run_once()
+    await recovery.run_once()
     assert await app.messages(box) == []
     app.clock.advance(s=0.2)
-    await adoption.run_once()
+    await recovery.run_once()
     [message] = await app.messages(box)
     assert message.length_ms == 12_000
 
 
 async def test_take_of_live_call_is_not_recovered(app: AppFixture) -> None:
-    """The caller is asked about it: its file does not grow, and is not lost either."""
+    """While the caller reviews a take, its file does not grow, and it is not recovered."""
     box = await app.create_box()
     take = await create_take(app, box)
     for _ in range(5):
@@ -170,7 +170,9 @@ async def test_recovered_greeting_awaits_owner_decision(app: AppFixture) -> None
     take = await create_take(app, box, purpose=RecordingPurpose.GREETING)
     await run_recovery(app)
     assert await app.messages(box) == []
-    assert [one.id for one in await app.container.voicemail_services.takes.list_awaiting_owner(box.id)] == [take.id]
+    assert [waiting.id for waiting in await app.container.voicemail_services.takes.list_awaiting_owner(box.id)] == [
+        take.id
+    ]
     assert Path(take.path).exists()
 
 
@@ -198,9 +200,9 @@ async def test_crash_at_any_step_of_recovery_yields_one_message(
     def crash(*args: object, **more: object) -> object:
         if before:
             raise PowerCut
-        done = real(*args, **more)
-        if isinstance(done, Coroutine):
-            return _crash_after(done)
+        result = real(*args, **more)
+        if isinstance(result, Coroutine):
+            return _crash_after(result)
         raise PowerCut
 
     monkeypatch.setattr(where, name, crash)
@@ -217,7 +219,7 @@ async def test_crash_at_any_step_of_recovery_yields_one_message(
 
 
 class PowerCut(BaseException):
-    """Nothing catches it."""
+    """Not an `Exception`: no handler catches it."""
 
 
 async def _crash_after(call: Coroutine[Any, Any, Any]) -> None:
@@ -226,7 +228,7 @@ async def _crash_after(call: Coroutine[Any, Any, Any]) -> None:
 
 
 @pytest.mark.parametrize("ms", [0, 300])
-async def test_a_take_shorter_than_the_minimum_is_dropped(app: AppFixture, ms: int) -> None:
+async def test_take_shorter_than_minimum_is_discarded(app: AppFixture, ms: int) -> None:
     box = await app.create_box()
     await create_take(app, box, ms=ms)
     await run_recovery(app)
@@ -234,7 +236,7 @@ async def test_a_take_shorter_than_the_minimum_is_dropped(app: AppFixture, ms: i
     assert await app.container.voicemail_services.takes.list_unfinished() == []
 
 
-async def test_a_take_that_is_no_recording_is_dropped_and_stops_nobody(app: AppFixture) -> None:
+async def test_invalid_take_is_discarded_and_does_not_block_others(app: AppFixture) -> None:
     box = await app.create_box()
     broken, good = await create_take(app, box), await create_take(app, box)
     Path(broken.path).write_bytes(b"not a recording at all" * 9999)
@@ -243,7 +245,7 @@ async def test_a_take_that_is_no_recording_is_dropped_and_stops_nobody(app: AppF
     assert good.id
 
 
-async def test_an_intro_cut_off_by_a_crash_forwards_with_what_was_said(app: AppFixture) -> None:
+async def test_intro_interrupted_by_crash_is_forwarded(app: AppFixture) -> None:
     mine, bobs = await app.create_box("1000", owner=app.alice), await app.create_box("1001", owner=app.bob)
     original = await app.create_message(mine, s=5)
     await create_take(app, mine, purpose=RecordingPurpose.INTRO, original=original.id, destination=bobs.id)
@@ -274,7 +276,7 @@ async def test_copy_keeps_original(app: AppFixture) -> None:
     )
 
 
-async def test_a_copy_does_not_depend_on_its_original(app: AppFixture) -> None:
+async def test_copy_is_playable_after_original_is_removed(app: AppFixture) -> None:
     mine, bobs = await app.create_box("1000"), await app.create_box("1001")
     original = await app.create_message(mine)
     [copy] = await app.container.delivery.copy(original, [bobs])
@@ -294,12 +296,12 @@ async def test_failed_delivery_leaves_nothing_half_done(app: AppFixture, monkeyp
         await app.container.delivery.deliver(take, box)
     monkeypatch.undo()
     assert await app.messages(box) == []
-    assert Path(take.path).exists(), "what was said is still there"
+    assert Path(take.path).exists(), "the recording is not lost"
     await run_recovery(app)
     assert len(await app.messages(box)) == 1
 
 
-async def test_a_message_whose_audio_is_gone_cannot_be_copied(app: AppFixture) -> None:
+async def test_message_without_audio_cannot_be_copied(app: AppFixture) -> None:
     mine, bobs = await app.create_box("1000"), await app.create_box("1001")
     original = await app.create_message(mine)
     app.container.delivery.audio_paths(original)[0].unlink()

@@ -1,4 +1,4 @@
-"""Which recording greets a caller, and how one comes to do so."""
+"""Greetings: which recording a caller hears, and how a recording is activated."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def seconds(sound: Sound | None) -> int | None:
 
 
 async def create_recording(app: AppFixture, box_id: str, kind: MediaKind, n: int, source: str = "recording") -> str:
-    """A recording of `n` seconds; its id."""
+    """Store a recording of `n` seconds and return its id."""
     media_id = f"{n:032x}"
     path = app.container.recordings.media_path(app.account.id, media_id)
     size = app.container.recordings.write(wav.silence(n * 1000), path)
@@ -53,7 +53,7 @@ async def test_greeting_precedence_is_temporary_then_unavailable_then_none(app: 
     )
     assert seconds(await greetings.find_greeting(box)) == 3
     app.clock.advance(s=3600)
-    assert seconds(await greetings.find_greeting(box)) == 2, "a temporary greeting ends by itself"
+    assert seconds(await greetings.find_greeting(box)) == 2, "the temporary greeting has expired"
 
 
 async def test_greeting_alias_of_sip_io_is_accepted(app: AppFixture) -> None:
@@ -63,7 +63,7 @@ async def test_greeting_alias_of_sip_io_is_accepted(app: AppFixture) -> None:
     assert seconds(await app.container.voicemail_services.greetings.find_greeting(box)) == 2
 
 
-async def test_a_greeting_whose_file_is_gone_is_none(app: AppFixture) -> None:
+async def test_greeting_with_missing_file_counts_as_none(app: AppFixture) -> None:
     box = await app.create_box("1000")
     own = await create_recording(app, box.id, MediaKind.UNAVAILABLE, 2)
     box = await app.container.boxes.patch(box, {"media": {"unavailable": own}})
@@ -71,7 +71,7 @@ async def test_a_greeting_whose_file_is_gone_is_none(app: AppFixture) -> None:
     assert await app.container.voicemail_services.greetings.find_greeting(box) is None
 
 
-async def test_a_recording_of_another_account_greets_nobody(app: AppFixture) -> None:
+async def test_recording_of_another_account_is_not_played(app: AppFixture) -> None:
     box = await app.create_box("1000")
     own = await create_recording(app, box.id, MediaKind.UNAVAILABLE, 2)
     other = await app.container.directory.create_account(
@@ -81,7 +81,7 @@ async def test_a_recording_of_another_account_greets_nobody(app: AppFixture) -> 
     assert await app.container.voicemail_services.greetings.find_greeting(foreign) is None
 
 
-async def test_the_name_is_kept_with_the_user_else_with_the_box(app: AppFixture) -> None:
+async def test_name_of_user_takes_precedence_over_name_of_box(app: AppFixture) -> None:
     greetings = app.container.voicemail_services.greetings
     box = await app.create_box("1000", owner=app.alice)
     assert await greetings.find_name(box) is None
@@ -94,11 +94,11 @@ async def test_the_name_is_kept_with_the_user_else_with_the_box(app: AppFixture)
     assert seconds(await greetings.find_name(await app.container.boxes.get(box.id))) == 2
 
 
-# -- what its owner changes --------------------------------------------------------------------------------------------
+# -- changes by the owner --------------------------------------------------------------------------------------------
 
 
 async def create_take(app: AppFixture, box: Mailbox, purpose: RecordingPurpose, s: int = 2) -> Take:
-    """A take as Asterisk leaves it when it dies: samples, and a header that says 0."""
+    """A take as Asterisk leaves it when it dies: samples, and a header with length 0."""
     source = TakeSource("PJSIP/alice-1", "call.1", Caller("1000"))
     take = await app.container.voicemail_services.takes.begin(box.account_id, box.id, purpose, source)
     Path(take.path).write_bytes(wav.header(0) + b"\x10\x20" * (8000 * s))
@@ -108,7 +108,7 @@ async def create_take(app: AppFixture, box: Mailbox, purpose: RecordingPurpose, 
 async def activate_take(
     app: AppFixture, box: Mailbox, purpose: RecordingPurpose, s: int = 2, days: int | None = None
 ) -> Mailbox:
-    """The box, after a take of `s` seconds has become what it says."""
+    """Activate a take of `s` seconds and return the changed box."""
     await app.container.voicemail_services.greetings.activate(await create_take(app, box, purpose, s), box, days=days)
     return await app.container.boxes.get(box.id)
 
@@ -118,7 +118,7 @@ async def media_exists(app: AppFixture, media_id: str | None) -> bool:
     return await SqliteMedia(app.container.database, app.clock).get(app.account.id, media_id) is not None
 
 
-async def test_a_take_becomes_the_greeting_and_is_over(app: AppFixture) -> None:
+async def test_activated_take_becomes_greeting_and_ends(app: AppFixture) -> None:
     box = await app.create_box("1000")
     changed = await activate_take(app, box, RecordingPurpose.GREETING)
     own = changed.settings.media.unavailable
@@ -131,7 +131,7 @@ async def test_a_take_becomes_the_greeting_and_is_over(app: AppFixture) -> None:
     assert list(app.container.recordings.takes_folder.iterdir()) == []
 
 
-async def test_a_take_becomes_a_greeting_once(app: AppFixture) -> None:
+async def test_discarded_take_cannot_become_greeting(app: AppFixture) -> None:
     box = await app.create_box("1000")
     take = await create_take(app, box, RecordingPurpose.GREETING)
     await app.container.voicemail_services.takes.discard(take)
@@ -141,7 +141,7 @@ async def test_a_take_becomes_a_greeting_once(app: AppFixture) -> None:
     assert (await app.container.boxes.get(box.id)).settings.media.unavailable is None
 
 
-async def test_a_new_greeting_takes_the_recording_before_it_away(app: AppFixture) -> None:
+async def test_new_greeting_removes_previous_recording(app: AppFixture) -> None:
     box = await activate_take(app, await app.create_box("1000"), RecordingPurpose.GREETING, 2)
     first = box.settings.media.unavailable
     box = await activate_take(app, box, RecordingPurpose.GREETING, 3)
@@ -149,7 +149,7 @@ async def test_a_new_greeting_takes_the_recording_before_it_away(app: AppFixture
     assert seconds(await app.container.voicemail_services.greetings.find_greeting(box)) == 3
 
 
-async def test_a_greeting_that_was_uploaded_stays(app: AppFixture) -> None:
+async def test_uploaded_greeting_is_stored_after_its_replacement(app: AppFixture) -> None:
     box = await app.create_box("1000")
     uploaded = await create_recording(app, box.id, MediaKind.UNAVAILABLE, 4, source="upload")
     box = await app.container.boxes.patch(box, {"media": {"unavailable": uploaded}})
@@ -159,15 +159,15 @@ async def test_a_greeting_that_was_uploaded_stays(app: AppFixture) -> None:
     assert seconds(await app.container.voicemail_services.greetings.find_greeting(box)) == 2
 
 
-async def test_another_boxs_greeting_stays(app: AppFixture) -> None:
+async def test_greeting_shared_with_another_box_is_not_removed(app: AppFixture) -> None:
     first = await activate_take(app, await app.create_box("1000"), RecordingPurpose.GREETING)
     second = await app.create_box("1001", media={"unavailable": first.settings.media.unavailable})
     await activate_take(app, second, RecordingPurpose.GREETING)
     assert await media_exists(app, first.settings.media.unavailable)
 
 
-async def test_a_temporary_greeting_lasts_to_the_end_of_its_last_day_where_its_owner_lives(app: AppFixture) -> None:
-    """Noon in London is 8 in the evening in Shanghai: two days are today and tomorrow, there."""
+async def test_temporary_greeting_expires_at_end_of_day_in_time_zone_of_box(app: AppFixture) -> None:
+    """At noon UTC it is 20:00 in Shanghai. Two days are today and tomorrow there."""
     box = await activate_take(app, await app.create_box("1000"), RecordingPurpose.GREETING, 2)
     box = await app.container.boxes.patch(box, {"timezone": "Asia/Shanghai"})
     box = await activate_take(app, box, RecordingPurpose.TEMPORARY_GREETING, 3, days=2)
@@ -180,7 +180,7 @@ async def test_a_temporary_greeting_lasts_to_the_end_of_its_last_day_where_its_o
 
 
 @given(st.integers(1, 365), st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)), st.sampled_from(ZONES))
-def test_any_number_of_days_ends_with_a_day(n: int, at: datetime, zone: str) -> None:
+def test_any_number_of_days_expires_at_a_midnight(n: int, at: datetime, zone: str) -> None:
     now = at.replace(tzinfo=ZoneInfo(zone))
     ends = end_of_day(n, now)
     assert datetime.fromtimestamp(ends - 1, now.tzinfo).date() == now.date() + timedelta(days=n - 1)
@@ -194,7 +194,7 @@ async def test_temporary_greeting_without_end_date_lasts(app: AppFixture) -> Non
     assert seconds(await app.container.voicemail_services.greetings.find_greeting(box)) == 4
 
 
-async def test_removing_the_temporary_greeting_leaves_the_own_one(app: AppFixture) -> None:
+async def test_removed_temporary_greeting_restores_own_greeting(app: AppFixture) -> None:
     box = await activate_take(app, await app.create_box("1000"), RecordingPurpose.GREETING, 2)
     box = await activate_take(app, box, RecordingPurpose.TEMPORARY_GREETING, 3, days=5)
     assert await app.container.voicemail_services.greetings.remove_temporary(box)
@@ -211,16 +211,16 @@ async def test_administrator_can_remove_temporary_greeting(app: AppFixture) -> N
     assert await app.container.voicemail_services.greetings.find_greeting(box) is None
 
 
-async def test_the_name_is_written_to_the_owner_else_to_the_box(app: AppFixture) -> None:
+async def test_recorded_name_is_stored_with_owner_else_with_box(app: AppFixture) -> None:
     mine = await activate_take(app, await app.create_box("1000", owner=app.alice), RecordingPurpose.NAME, 1)
     assert mine.settings.media.name is None
     assert mine.owner
-    kept = mine.owner.settings["media"]["name"]
-    assert await media_exists(app, kept)
-    nobodys = await activate_take(app, await app.create_box("1001"), RecordingPurpose.NAME, 1)
-    assert await media_exists(app, nobodys.settings.media.name)
+    media_id = mine.owner.settings["media"]["name"]
+    assert await media_exists(app, media_id)
+    unowned = await activate_take(app, await app.create_box("1001"), RecordingPurpose.NAME, 1)
+    assert await media_exists(app, unowned.settings.media.name)
     other = await activate_take(app, await app.create_box("1002", owner=app.alice), RecordingPurpose.NAME, 2)
-    assert not await media_exists(app, kept), "one owner has one name"
+    assert not await media_exists(app, media_id), "an owner has one name"
     assert (
         seconds(await app.container.voicemail_services.greetings.find_name(await app.container.boxes.get(mine.id))) == 2
     )
@@ -234,39 +234,39 @@ async def test_unknown_box_keys_survive_greeting_change(app: AppFixture) -> None
     assert box.settings.media.model_extra == {"busy": "x"}
 
 
-# -- what was recorded when the call ended -----------------------------------------------------------------------------
+# -- takes of ended calls -----------------------------------------------------------------------------
 
 
-async def test_a_take_put_aside_can_be_played_and_is_offered(app: AppFixture) -> None:
+async def test_suspended_take_is_playable_and_offered_to_owner(app: AppFixture) -> None:
     box = await app.create_box("1000")
     take = await create_take(app, box, RecordingPurpose.GREETING)
     takes = app.container.voicemail_services.takes
     await takes.mark_awaiting_owner(take)
     assert Path(take.path).read_bytes()[:44] == wav.header(32_000)
     assert [found.id for found in await takes.list_awaiting_owner(box.id)] == [take.id]
-    assert await takes.list_unfinished() == [], "there is nothing to adopt"
+    assert await takes.list_unfinished() == [], "nothing is left to recover"
 
 
 async def test_only_newest_suspended_take_of_purpose_is_kept(app: AppFixture) -> None:
     box, other = await app.create_box("1000"), await app.create_box("1001")
     takes = app.container.voicemail_services.takes
-    made = [
+    suspended = [
         (box, RecordingPurpose.GREETING),
         (box, RecordingPurpose.NAME),
         (other, RecordingPurpose.GREETING),
         (box, RecordingPurpose.GREETING),
     ]
     ids = []
-    for whose, purpose in made:
+    for owner_box, purpose in suspended:
         app.clock.advance(s=1)
-        ids.append(take := await create_take(app, whose, purpose))
+        ids.append(take := await create_take(app, owner_box, purpose))
         await takes.mark_awaiting_owner(take)
     assert [found.id for found in await takes.list_awaiting_owner(box.id)] == [ids[1].id, ids[3].id]
     assert [found.id for found in await takes.list_awaiting_owner(other.id)] == [ids[2].id]
     assert len(list(app.container.recordings.takes_folder.iterdir())) == 3
 
 
-async def test_after_a_crash_a_greeting_is_put_aside_and_not_used(app: AppFixture) -> None:
+async def test_recovered_greeting_is_suspended_and_not_activated(app: AppFixture) -> None:
     box = await app.create_box("1000")
     take = await create_take(app, box, RecordingPurpose.TEMPORARY_GREETING)
     for _ in range(2):

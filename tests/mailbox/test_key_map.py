@@ -26,13 +26,13 @@ FIXED_IN_KAZOO = {
 }
 
 
-def test_all_21_names_of_kazoo_and_those_it_fixed_can_be_given_a_key() -> None:
+def test_every_action_of_kazoo_can_be_mapped() -> None:
     assert len(KAZOO_NAMES) == 21
     assert KAZOO_NAMES | FIXED_IN_KAZOO <= ACTIONS
 
 
 @pytest.mark.parametrize(("other", "name"), ACTION_ALIASES.items())
-def test_both_spellings_are_accepted(other: str, name: str) -> None:
+def test_action_alias_of_kazoo_schema_is_accepted(other: str, name: str) -> None:
     moved = merge_layers([(None, {other: "8", "fastforward": ""})])
     assert moved.key_for("settings", name) == "8"
 
@@ -69,13 +69,13 @@ def test_named_map_replaces_lower_layers() -> None:
     assert keys.key_for("message", "delete") == "7"
 
 
-def test_two_actions_on_one_key_are_refused() -> None:
-    with pytest.raises(InvalidFields, match="Key 1 of the message menu is taken by keep"):
+def test_two_actions_on_one_key_are_rejected() -> None:
+    with pytest.raises(InvalidFields, match="Key 1 of the message menu is used by keep already"):
         merge_layers([(None, {"delete": "1"})])
 
 
 @pytest.mark.parametrize(("name", "key"), [("fly", "1"), ("delete", "12"), ("delete", "A")])
-def test_an_action_or_key_that_does_not_exist_is_refused(name: str, key: str) -> None:
+def test_unknown_action_or_key_is_rejected(name: str, key: str) -> None:
     with pytest.raises(InvalidFields, match="enumerated"):
         merge_layers([(None, {name: key})])
 
@@ -84,7 +84,7 @@ CHANGES = st.dictionaries(st.sampled_from(sorted(ACTIONS)), st.sampled_from([*VA
 
 
 @given(CHANGES, CHANGES)
-def test_in_every_map_that_is_accepted_a_key_does_one_thing(account: dict[str, str], box: dict[str, str]) -> None:
+def test_key_of_any_accepted_map_has_one_action(account: dict[str, str], box: dict[str, str]) -> None:
     try:
         keys = merge_layers([("standard", {}), (None, account), (None, box)])
     except InvalidFields:

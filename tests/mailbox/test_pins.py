@@ -38,7 +38,7 @@ def test_weak_pin_is_classified(pin: str, found: PinWeakness | None) -> None:
 
 
 @given(DIGITS, st.text("0123456789", min_size=1, max_size=6))
-def test_every_weakness_is_one_that_a_guesser_would_try(pin: str, number: str) -> None:
+def test_weakness_is_found_exactly_for_guessable_pins(pin: str, number: str) -> None:
     found = find_weakness(pin, number, 6)
     runs = ("0123456789", "9876543210")
     guessed = len(set(pin)) == 1 or any(pin in run for run in runs) or pin == number
@@ -50,8 +50,8 @@ def test_lockout_doubles_up_to_an_hour(locks: int, seconds: int) -> None:
     assert lock_duration_s(locks) == seconds
 
 
-async def test_a_stolen_table_is_not_enough_to_try_pins(app: AppFixture) -> None:
-    """The hash is of the PIN mixed with a key that is not in the database."""
+async def test_pin_hash_cannot_be_checked_without_pepper(app: AppFixture) -> None:
+    """The hash covers the PIN and a pepper that is not in the database."""
     await app.container.secret_store.set(app.account.id, "r", "2468")
     kept = await app.container.database.read(lambda c: c.execute("SELECT hash FROM secrets").fetchone()[0])
     assert kept.startswith("$2b$04$")
@@ -59,7 +59,7 @@ async def test_a_stolen_table_is_not_enough_to_try_pins(app: AppFixture) -> None
     assert await app.container.secret_store.verify(app.account.id, "r", "2468")
 
 
-async def test_the_same_pin_looks_different_in_every_box(app: AppFixture) -> None:
+async def test_same_pin_has_different_hash_in_each_box(app: AppFixture) -> None:
     for ref in ("a", "b"):
         await app.container.secret_store.set(app.account.id, ref, "2468")
     kept = await app.container.database.read(lambda c: [row[0] for row in c.execute("SELECT hash FROM secrets")])

@@ -1,4 +1,4 @@
-"""The quota of a box on every way into it: what goes for what comes, what is refused; and nothing is lost by it."""
+"""The quota of a mailbox for every kind of delivery: what is purged, what is rejected, and that nothing else is lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ivr.mailbox.takes import TakeSource
 from ivr.storage.records import MEGABYTE, Caller, ChangeReason, Folder, Message, RecordingPurpose, Take
 from tests.support.app_fixture import NOON, AppFixture
 
-DELIVERY_PATHS = ["copied", "moved", "forwarded", "brought", "brought back"]
+DELIVERY_PATHS = ["copied", "transferred", "forwarded", "imported", "undeleted"]
 
 
 def audio_files(app: AppFixture) -> set[str]:
@@ -44,17 +44,17 @@ class QuotaScenario:
         return self
 
     async def deliver(self, path: str) -> Message:
-        """What comes into 1001, of 20 s."""
+        """Deliver a message of 20 s to 1001."""
         delivery, messages = self.app.container.delivery, self.app.container.messages
         match path:
             case "copied":
                 [copy] = await delivery.copy(self.message, [self.target_box])
                 return copy
-            case "moved":
+            case "transferred":
                 return await delivery.transfer(self.message, self.target_box)
             case "forwarded":
                 return await delivery.forward(self.message, self.target_box)
-            case "brought":
+            case "imported":
                 return await delivery.import_recording(
                     self.target_box, b"\0\0" * 160_000, Caller("2001"), NOON, Folder.NEW
                 )
@@ -65,7 +65,7 @@ class QuotaScenario:
 
 async def create_scenario(app: AppFixture, path: str) -> QuotaScenario:
     s = await QuotaScenario(app).set_up()
-    if path == "brought back":
+    if path == "undeleted":
         gone = await app.create_message(s.target_box, s=20)
         await app.container.messages.soft_delete(s.target_box.id, [gone.id])
     return s
@@ -75,44 +75,44 @@ async def message_ids(app: AppFixture, box: Mailbox) -> set[str]:
     return {message.id for message in await app.messages(box)}
 
 
-@pytest.mark.parametrize("way", DELIVERY_PATHS)
-async def test_incoming_message_purges_oldest_deleted(app: AppFixture, way: str) -> None:
-    s = await create_scenario(app, way)
+@pytest.mark.parametrize("path", DELIVERY_PATHS)
+async def test_incoming_message_purges_oldest_deleted(app: AppFixture, path: str) -> None:
+    s = await create_scenario(app, path)
     ages = (300, 200, 100)
     oldest, older, newer = [await app.create_message(s.target_box, s=20, folder="deleted", age_s=age) for age in ages]
-    came = await s.deliver(way)
-    assert await message_ids(app, s.target_box) == {came.id, older.id, newer.id}
+    delivered = await s.deliver(path)
+    assert await message_ids(app, s.target_box) == {delivered.id, older.id, newer.id}
     assert await app.container.messages.used_bytes(s.target_box.id) <= MEGABYTE
     await app.container.retention_worker.run_once()
     assert not app.container.delivery.audio_paths(oldest)[0].exists()
-    assert wav.length_ms(app.container.delivery.audio_paths(came)[0]) == 20_000
+    assert wav.length_ms(app.container.delivery.audio_paths(delivered)[0]) == 20_000
 
 
-@pytest.mark.parametrize("way", DELIVERY_PATHS)
-async def test_message_over_quota_is_rejected_without_loss(app: AppFixture, way: str) -> None:
-    s = await create_scenario(app, way)
+@pytest.mark.parametrize("path", DELIVERY_PATHS)
+async def test_message_over_quota_is_rejected_without_loss(app: AppFixture, path: str) -> None:
+    s = await create_scenario(app, path)
     kept = [await app.create_message(s.target_box, s=45), await app.create_message(s.target_box, s=2, folder="deleted")]
     counts, before = await app.container.messages.counts(s.target_box.id), audio_files(app)
     with pytest.raises(BoxFull, match="no room"):
-        await s.deliver(way)
+        await s.deliver(path)
     assert await message_ids(app, s.target_box) == {message.id for message in kept}
     assert await app.container.messages.counts(s.target_box.id) == counts
-    assert audio_files(app) == before, "no audio is gone, and none is left behind"
+    assert audio_files(app) == before, "no audio is removed, and none is left over"
     assert await app.folder_of(s.message) == "saved"
 
 
-@pytest.mark.parametrize("way", ["copied", "moved", "forwarded"])
-async def test_message_count_limit_applies_only_to_callers(app: AppFixture, way: str) -> None:
-    """As in Kazoo (§1.5)."""
+@pytest.mark.parametrize("path", ["copied", "transferred", "forwarded"])
+async def test_message_count_limit_applies_only_to_callers(app: AppFixture, path: str) -> None:
+    """As in Kazoo."""
     await app.container.directory.update_account(app.account.model_copy(update={"settings": {"max_message_count": 1}}))
-    s = await create_scenario(app, way)
+    s = await create_scenario(app, path)
     await app.create_message(s.target_box, s=1)
     assert await app.container.voicemail_services.capacity.is_full(await app.container.boxes.get(s.target_box.id))
-    await s.deliver(way)
+    await s.deliver(path)
     assert len(await app.messages(s.target_box)) == 2
 
 
-async def test_a_copy_that_fits_one_box_and_not_the_other_is_in_neither(app: AppFixture) -> None:
+async def test_copy_that_exceeds_one_quota_is_added_to_no_box(app: AppFixture) -> None:
     s = await create_scenario(app, "copied")
     third = await app.create_box("1002")
     await app.create_message(s.target_box, s=60)
@@ -124,7 +124,7 @@ async def test_a_copy_that_fits_one_box_and_not_the_other_is_in_neither(app: App
 
 
 async def test_full_box_allows_moves_within_box(app: AppFixture) -> None:
-    """Under a new id, in the folder of new ones: it takes no more room than it had."""
+    """A message transferred within a box gets a new id and uses no more space than before."""
     box = await app.create_box(quota_mb=1)
     message = await app.create_message(box, s=40, folder="deleted")
     other = await app.create_message(box, s=15, folder="deleted", age_s=9000)
@@ -141,7 +141,7 @@ async def test_copy_into_same_box_does_not_purge_its_source(app: AppFixture) -> 
 
 
 async def test_change_not_increasing_usage_is_never_rejected(app: AppFixture) -> None:
-    """The quota of a box was lowered, or somebody was let talk: what makes it emptier is welcome all the same."""
+    """A box over its quota, for example after the quota was lowered, accepts changes that do not use more space."""
     box, other = await app.create_box("1000"), await app.create_box("1001")
     first, second, third = [await app.create_message(box, s=60, age_s=age) for age in (3, 2, 1)]
     deleted = await app.create_message(box, s=5, folder="deleted")
@@ -153,7 +153,7 @@ async def test_change_not_increasing_usage_is_never_rejected(app: AppFixture) ->
     assert await message_ids(app, box) == {first.id, moved.id, deleted.id}
 
 
-# -- what is said by phone ---------------------------------------------------------------------------------------------
+# -- recordings by phone ---------------------------------------------------------------------------------------------
 
 
 async def create_take(app: AppFixture, box: Mailbox, purpose: RecordingPurpose, ms: int, **payload: str) -> Take:
@@ -165,7 +165,7 @@ async def create_take(app: AppFixture, box: Mailbox, purpose: RecordingPurpose, 
 
 @pytest.mark.parametrize("what", ["message", "intro", "too short an intro", "another box's copy"])
 async def test_recording_started_within_quota_is_kept(app: AppFixture, what: str) -> None:
-    """And takes away what is deleted all the same."""
+    """Deleted messages are purged for it nevertheless."""
     s = await create_scenario(app, "copied")
     full = await app.create_message(s.target_box, s=55)
     deleted = await app.create_message(s.target_box, s=5, folder="deleted")
@@ -178,10 +178,10 @@ async def test_recording_started_within_quota_is_kept(app: AppFixture, what: str
         case _:
             take = await create_take(app, s.source_box, RecordingPurpose.INTRO, 300 if "short" in what else 3000)
             await delivery.forward(s.message, s.target_box, take, include_intro="short" not in what)
-    there = await message_ids(app, s.target_box)
-    assert len(there) == 2
-    assert full.id in there
-    assert deleted.id not in there
+    ids = await message_ids(app, s.target_box)
+    assert len(ids) == 2
+    assert full.id in ids
+    assert deleted.id not in ids
 
 
 async def test_new_intro_replaces_old_intro_and_its_usage(app: AppFixture) -> None:
@@ -196,7 +196,7 @@ async def test_new_intro_replaces_old_intro_and_its_usage(app: AppFixture) -> No
     assert (second.length_ms, second.intro_ms) == (7000, 2000)
     paths = app.container.delivery.audio_paths(second)
     assert await app.container.messages.used_bytes(third.id) == sum(path.stat().st_size for path in paths)
-    assert len([name for name in audio_files(app) if "/media/" in name]) == 2, "no intro lies about that nobody hears"
+    assert len([name for name in audio_files(app) if "/media/" in name]) == 2, "no unused intro is left over"
 
 
 # -- greetings ---------------------------------------------------------------------------------------------------------
@@ -228,19 +228,19 @@ async def test_greeting_over_quota_keeps_previous_greeting(app: AppFixture) -> N
     assert (await app.container.boxes.get(box.id)).settings.media.unavailable == before
     await record_greeting(app, box, 15_000)
     assert (await app.container.boxes.get(box.id)).settings.media.unavailable != before, (
-        "the one before makes room for it"
+        "the space of the previous greeting counts as free"
     )
 
 
-# -- whatever comes ----------------------------------------------------------------------------------------------------
+# -- properties ----------------------------------------------------------------------------------------------------
 
-OPERATIONS = ["copied", "moved", "forwarded", "brought", "deleted", "greeted"]
+OPERATIONS = ["copied", "transferred", "forwarded", "imported", "deleted", "greeting recorded"]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(asked=st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 9)), max_size=12))
-def test_quota_holds_after_any_operations(tmp_path_factory: Any, asked: list[tuple[str, int]]) -> None:
-    asyncio.run(_check_quota_invariants(tmp_path_factory.mktemp("house") / "data", asked))
+@given(operations=st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 9)), max_size=12))
+def test_quota_holds_after_any_operations(tmp_path_factory: Any, operations: list[tuple[str, int]]) -> None:
+    asyncio.run(_check_quota_invariants(tmp_path_factory.mktemp("app") / "data", operations))
 
 
 async def _check_quota_invariants(folder: Path, operations: list[tuple[str, int]]) -> None:
@@ -258,10 +258,10 @@ async def _check_quota_invariants(folder: Path, operations: list[tuple[str, int]
             except BoxFull:
                 assert [await message_ids(app, box) for box in boxes] == before
             left = [message for box in boxes for message in await app.messages(box)]
-            moved = {message.id} if message and what == "moved" else set()
-            assert kept - moved <= {message.id for message in left}, "only what was deleted may go"
-            for one in left:
-                assert wav.length_ms(app.container.delivery.audio_paths(one)[0]) == one.length_ms
+            moved = {message.id} if message and what == "transferred" else set()
+            assert kept - moved <= {message.id for message in left}, "only deleted messages may be purged"
+            for message in left:
+                assert wav.length_ms(app.container.delivery.audio_paths(message)[0]) == message.length_ms
             for box in boxes:
                 assert await app.container.messages.used_bytes(box.id) <= MEGABYTE
     finally:
@@ -272,13 +272,13 @@ async def _run_operation(
     app: AppFixture, operation: str, n: int, source: Mailbox, target: Mailbox, message: Message | None
 ) -> None:
     delivery = app.container.delivery
-    if operation == "brought":
+    if operation == "imported":
         await delivery.import_recording(target, b"\0\0" * 48_000 * (n + 1), Caller("2001"), NOON + n, Folder.NEW)
-    elif operation == "greeted":
+    elif operation == "greeting recorded":
         await record_greeting(app, source, 4000 * (n + 1))
     elif message and operation == "copied":
         await delivery.copy(message, [target])
-    elif message and operation == "moved":
+    elif message and operation == "transferred":
         await delivery.transfer(message, target)
     elif message and operation == "forwarded":
         await delivery.forward(message, target)

@@ -217,7 +217,7 @@ async def test_replaced_audio_leaves_no_trace(app: AppFixture) -> None:
 
 
 @pytest.mark.parametrize("what", ["a message", "a greeting"])
-async def test_an_upload_that_is_killed_between_any_two_steps_is_there_whole_or_not_at_all(
+async def test_upload_killed_at_any_step_is_stored_whole_or_not_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     came = []

@@ -1,4 +1,4 @@
-"""The system's settings, and an account's changes to them."""
+"""The settings of the system and their overrides by an account."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from ivr.mailbox.voicemail_settings import VoicemailSettings
 
 @pytest.mark.parametrize("name", ["callback_context", "operator_context", "hunt_context"])
 @pytest.mark.parametrize("value", ["x,1)}${SHELL(id", "two words", "a" * 80, "a;b"])
-def test_a_context_is_a_plain_name(name: str, value: str) -> None:
-    """It stands in a dialplan expression, and an account may set its own."""
+def test_dialplan_context_with_special_characters_is_rejected(name: str, value: str) -> None:
+    """The value is used in a dialplan expression, and an account may set it."""
     with pytest.raises(ValidationError):
         VoicemailSettings().merged_with({name: value})
     assert getattr(VoicemailSettings().merged_with({name: "from-inside_2.x"}), name) == "from-inside_2.x"
 
 
 def test_call_back_operator_and_hunting_are_disabled_by_default() -> None:
-    shipped = VoicemailSettings()
-    assert (shipped.callback_context, shipped.operator_context, shipped.hunt_context) == ("", "", "")
+    defaults = VoicemailSettings()
+    assert (defaults.callback_context, defaults.operator_context, defaults.hunt_context) == ("", "", "")
 
 
-def test_callers_may_mark_messages_urgent_unless_the_box_says_otherwise() -> None:
+def test_callers_may_mark_messages_urgent_by_default() -> None:
     assert BoxSettings(name="x", mailbox="1").callers_may_mark_urgent is True
 
 
 @pytest.mark.parametrize("value", ["", "0)", "1" * 37])
-def test_an_operator_is_an_extension(value: str) -> None:
+def test_operator_key_that_is_no_extension_is_rejected(value: str) -> None:
     with pytest.raises(ValidationError):
         VoicemailSettings().merged_with({"operator_key": value})
