@@ -1,4 +1,4 @@
-"""The quota of a mailbox for every kind of delivery: what is purged, what is rejected, and that nothing else is lost."""
+"""The quota of a mailbox for every kind of delivery: what is purged, what is rejected, what stays."""
 
 from __future__ import annotations
 
