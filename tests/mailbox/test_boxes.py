@@ -58,7 +58,7 @@ INVALID_VALUES: list[tuple[str, Any, str, str]] = [
     ("seek_duration_ms", -1, "minimum", "Value must be at least 0"),
     ("hunt_allow", "", "minLength", "String must be at least 1 characters"),
     ("hunt_deny", "x" * 257, "maxLength", "String must not be more than 256 characters"),
-    ("notify_email_addresses", ["nobody"], "wrong_format", "Value is not of the right format"),
+    ("notify_email_addresses", ["no-address"], "wrong_format", "Value is not of the right format"),
     ("require_pin", "perhaps", "type", ""),
     ("quota_mb", "much", "type", ""),
     ("keys", {"delete": "1"}, "unique", "used by keep"),
@@ -115,9 +115,9 @@ async def test_unknown_keys_are_kept(app: AppFixture) -> None:
     box = await app.container.boxes.create(
         app.account, validate_box(some_key="some_value", deep={"a": [1, {"b": None}]})
     )
-    kept = to_document((await app.container.boxes.get(box.id)).settings)
-    assert kept["some_key"] == "some_value"
-    assert kept["deep"]["a"][0] == 1
+    stored = to_document((await app.container.boxes.get(box.id)).settings)
+    assert stored["some_key"] == "some_value"
+    assert stored["deep"]["a"][0] == 1
 
 
 async def test_pin_is_write_only(app: AppFixture) -> None:

@@ -79,9 +79,9 @@ async def test_fitting_message_purges_nothing(app: AppFixture) -> None:
 
 async def test_spoken_message_is_kept_when_nothing_can_be_purged(app: AppFixture) -> None:
     box = await app.create_box(quota_mb=1)
-    deleted, *kept = await create_messages(app, box, "deleted", "new", "saved")
+    deleted, *others = await create_messages(app, box, "deleted", "new", "saved")
     assert await add_message(app, box, 10 * SIZE, exempt_from_quota=True) == [deleted.id]
-    assert {message.id for message in kept} < await message_ids(app, box)
+    assert {message.id for message in others} < await message_ids(app, box)
 
 
 async def test_uploaded_message_over_quota_is_rejected_and_purges_nothing(app: AppFixture) -> None:

@@ -14,7 +14,7 @@ from tests.support.app_fixture import AppFixture
 
 
 async def create_take(app: AppFixture, box: Mailbox, *others: str) -> Take:
-    source = TakeSource("PJSIP/x-1", "call.1", Caller("2001", "Somebody"))
+    source = TakeSource("PJSIP/x-1", "call.1", Caller("2001", "Joe Caller"))
     payload = {COPIES_PAYLOAD_KEY: list(others), "urgent": True}
     take = await app.container.voicemail_services.takes.begin(
         box.account_id, box.id, RecordingPurpose.MESSAGE, source, payload

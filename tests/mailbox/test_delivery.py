@@ -33,7 +33,7 @@ async def create_take(
     **payload: str,
 ) -> Take:
     """A take as Asterisk leaves it when it dies: samples, and a header with length 0."""
-    source = TakeSource("PJSIP/x-1", "call.1", Caller("2001", "Somebody"))
+    source = TakeSource("PJSIP/x-1", "call.1", Caller("2001", "Joe Caller"))
     take = await app.container.voicemail_services.takes.begin(box.account_id, box.id, purpose, source, payload)
     if ms:
         Path(take.path).write_bytes(wav.header(0) + b"\x10\x20" * (8 * ms))

@@ -91,11 +91,14 @@ async def test_incoming_message_purges_oldest_deleted(app: AppFixture, path: str
 @pytest.mark.parametrize("path", DELIVERY_PATHS)
 async def test_message_over_quota_is_rejected_without_loss(app: AppFixture, path: str) -> None:
     s = await create_scenario(app, path)
-    kept = [await app.create_message(s.target_box, s=45), await app.create_message(s.target_box, s=2, folder="deleted")]
+    messages = [
+        await app.create_message(s.target_box, s=45),
+        await app.create_message(s.target_box, s=2, folder="deleted"),
+    ]
     counts, before = await app.container.messages.counts(s.target_box.id), audio_files(app)
     with pytest.raises(BoxFull, match="no room"):
         await s.deliver(path)
-    assert await message_ids(app, s.target_box) == {message.id for message in kept}
+    assert await message_ids(app, s.target_box) == {message.id for message in messages}
     assert await app.container.messages.counts(s.target_box.id) == counts
     assert audio_files(app) == before, "no audio is removed, and none is left over"
     assert await app.folder_of(s.message) == "saved"
@@ -157,7 +160,7 @@ async def test_change_not_increasing_usage_is_never_rejected(app: AppFixture) ->
 
 
 async def create_take(app: AppFixture, box: Mailbox, purpose: RecordingPurpose, ms: int, **payload: str) -> Take:
-    source = TakeSource("PJSIP/x-1", "call.1", Caller("2001", "Somebody"))
+    source = TakeSource("PJSIP/x-1", "call.1", Caller("2001", "Joe Caller"))
     take = await app.container.voicemail_services.takes.begin(box.account_id, box.id, purpose, source, payload)
     wav.write(Path(take.path), b"\x10\x20" * (8 * ms))
     return take
@@ -251,7 +254,7 @@ async def _check_quota_invariants(folder: Path, operations: list[tuple[str, int]
             here, there = boxes[n % 2], boxes[(n + 1) % 2]
             found = await app.messages(here)
             before = [await message_ids(app, box) for box in boxes]
-            kept = {m.id for box in boxes for m in await app.messages(box) if m.folder is not Folder.DELETED}
+            undeleted = {m.id for box in boxes for m in await app.messages(box) if m.folder is not Folder.DELETED}
             message = found[n % len(found)] if found else None
             try:
                 await _run_operation(app, what, n, here, there, message)
@@ -259,7 +262,7 @@ async def _check_quota_invariants(folder: Path, operations: list[tuple[str, int]
                 assert [await message_ids(app, box) for box in boxes] == before
             left = [message for box in boxes for message in await app.messages(box)]
             moved = {message.id} if message and what == "transferred" else set()
-            assert kept - moved <= {message.id for message in left}, "only deleted messages may be purged"
+            assert undeleted - moved <= {message.id for message in left}, "only deleted messages may be purged"
             for message in left:
                 assert wav.length_ms(app.container.delivery.audio_paths(message)[0]) == message.length_ms
             for box in boxes:

@@ -1,4 +1,4 @@
-"""Audio that comes for a message that is there: killed between any two steps, the message is whole, old or new."""
+"""Replaced audio: when the process is killed between any two steps, the message has its old or its new audio, whole."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import Meanwhile, Press, ScriptStep
 
 STEPS = ["link", "replace", "fsync"]
-"""What is done to files, besides taking them away; to the database, each write."""
+"""Functions of `os` that count as a step; `Path.unlink` and each database write count too."""
 
 
 class Killed(BaseException):
-    """The service is gone: whatever comes after never happens."""
+    """The process is killed: nothing after it is executed."""
 
 
 class CrashInjector:
-    """The service dies in front of its `step`-th deed, if it comes so far."""
+    """Kills the process before its `step`-th step, if there are so many."""
 
     def __init__(self, app: AppFixture, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
         self._steps_left = step
@@ -43,16 +43,16 @@ class CrashInjector:
         monkeypatch.setattr(Path, "unlink", self._counting(Path.unlink))
         write = app.container.database.write
 
-        async def counted(verb: Any) -> Any:
+        async def counted(transaction: Any) -> Any:
             self._count_step()
-            return await write(verb)
+            return await write(transaction)
 
         monkeypatch.setattr(app.container.database, "write", counted)
 
-    def _counting(self, deed: Callable[..., object]) -> Callable[..., object]:
-        def counted(*what: object, **how: object) -> object:
+    def _counting(self, function: Callable[..., object]) -> Callable[..., object]:
+        def counted(*args: object, **options: object) -> object:
             self._count_step()
-            return deed(*what, **how)
+            return function(*args, **options)
 
         return counted
 
@@ -63,26 +63,26 @@ class CrashInjector:
             raise Killed
 
 
-def converted_upload(app: AppFixture, ms: int, kept: bytes) -> ConvertedUpload:
-    """Audio that has been received and found good."""
+def converted_upload(app: AppFixture, ms: int, content: bytes) -> ConvertedUpload:
+    """An upload of `ms` milliseconds that has been converted."""
     upload = app.container.recordings.incoming_folder / f"{ms:032x}"
-    upload.write_bytes(kept)
+    upload.write_bytes(content)
     recording = upload.with_suffix(".wav")
     wav.write(recording, b"\x01\x02" * (8 * ms))
-    form = by_content_type("audio/mpeg")
-    assert isinstance(form, AudioFormat)
-    return ConvertedUpload(upload, recording, form, ms)
+    audio_format = by_content_type("audio/mpeg")
+    assert isinstance(audio_format, AudioFormat)
+    return ConvertedUpload(upload, recording, audio_format, ms)
 
 
 async def message_with_audio(app: AppFixture, box: Mailbox, initial_audio: str) -> Message:
-    """A message as it may be when other audio comes for it, of 2 s."""
+    """A message of 2 s, in one of the states in which its audio may be replaced."""
     uploads = app.container.api_services.audio.uploads
     if initial_audio == "nothing":
         return await uploads.add(box, MessageMetadata(), None)
-    if initial_audio == "what was uploaded":
+    if initial_audio == "uploaded":
         return await uploads.add(box, MessageMetadata(), converted_upload(app, 2000, b"old"))
     message = await app.create_message(box, s=2)
-    if initial_audio == "what replaced something":
+    if initial_audio == "replaced":
         return await uploads.replace_audio(message, converted_upload(app, 2000, b"old"))
     if initial_audio == "an intro":
         intro = await app.create_recording(box, MediaKind.NAME, s=1)
@@ -93,11 +93,11 @@ async def message_with_audio(app: AppFixture, box: Mailbox, initial_audio: str) 
     return message
 
 
-INITIAL_AUDIO = ["nothing", "what a caller said", "what was uploaded", "what replaced something", "an intro"]
+INITIAL_AUDIO = ["nothing", "recorded", "uploaded", "replaced", "an intro"]
 
 
 def files_of_message(app: AppFixture, message: Message) -> set[Path]:
-    """Those that its row speaks of."""
+    """The files that belong to the row of a message."""
     if not message.has_audio:
         return set()
     upload = app.container.api_services.audio.uploads.original_upload(message)
@@ -109,20 +109,20 @@ def recording_files(app: AppFixture) -> set[Path]:
     return {path for path in (folder / app.account.id).rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("had", INITIAL_AUDIO)
+@pytest.mark.parametrize("initial_audio", INITIAL_AUDIO)
 async def test_audio_replacement_killed_at_any_step_is_atomic(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, had: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, initial_audio: str
 ) -> None:
-    """Length, audio, what was uploaded and the bytes that count belong together; what else lies there goes."""
-    ended = []
+    """Length, audio, upload and used bytes are consistent; all other files are removed later."""
+    outcomes = []
     for step in count(1):
         first = AppFixture(tmp_path / str(step))
         first.clock._now = time.time()
         await first.open()
         box = await first.create_box()
-        before = await message_with_audio(first, box, had)
+        before = await message_with_audio(first, box, initial_audio)
         audio = converted_upload(first, 5000, b"new")
-        life = CrashInjector(first, monkeypatch, step)
+        injector = CrashInjector(first, monkeypatch, step)
         with suppress(Killed):
             await first.container.api_services.audio.uploads.replace_audio(before, audio)
         monkeypatch.undo()
@@ -132,20 +132,20 @@ async def test_audio_replacement_killed_at_any_step_is_atomic(
         second.clock._now = first.clock._now
         second.account = first.account
         after = await second.container.messages.get(box.id, before.id, 0)
-        ended.append("new" if after.length_ms == 5000 else "old")
-        _assert_consistent(second, before if ended[-1] == "old" else after, after)
+        outcomes.append("new" if after.length_ms == 5000 else "old")
+        _assert_consistent(second, before if outcomes[-1] == "old" else after, after)
         assert await second.container.messages.used_bytes(box.id) == after.bytes
         second.clock.advance(s=8 * DAY_S)
         while await second.container.retention_worker.run_once():
             pass
         assert recording_files(second) == files_of_message(second, after), f"killed at step {step}"
         second.close()
-        if not life.is_over:
+        if not injector.is_over:
             break
-    assert ended[0] == "old"
-    assert ended[-1] == "new"
-    assert ended == sorted(ended, reverse=True), "from one moment on it is the new one"
-    assert len(ended) > 4
+    assert outcomes[0] == "old"
+    assert outcomes[-1] == "new"
+    assert outcomes == sorted(outcomes, reverse=True), "once the new audio is stored, it stays"
+    assert len(outcomes) > 4
 
 
 def _assert_consistent(app: AppFixture, expected: Message, after: Message) -> None:
@@ -162,23 +162,23 @@ def _assert_consistent(app: AppFixture, expected: Message, after: Message) -> No
 
 
 async def test_listener_hears_old_audio_to_its_end(app: AppFixture) -> None:
-    """And again, by 2; an hour later nobody can be at it any more."""
+    """Also when it is replayed with 2. The old files are removed an hour later."""
     box = await app.create_box("1000", app.alice)
-    message = await message_with_audio(app, box, "what was uploaded")
+    message = await message_with_audio(app, box, "uploaded")
     old = files_of_message(app, message)
 
-    async def other_audio_comes() -> None:
+    async def replace_the_audio() -> None:
         await app.container.api_services.audio.uploads.replace_audio(message, converted_upload(app, 5000, b"new"))
         await app.container.retention_worker.run_once()
 
-    said = f"(message {message.id})"
+    message_text = f"(message {message.id})"
     steps: list[ScriptStep] = [
-        Meanwhile(said, other_audio_comes),
+        Meanwhile(message_text, replace_the_audio),
         Press("2", during="To save"),
         Press("7", during="To save"),
     ]
     phone = await app.run_call(steps, endpoint="alice", number="1000")
-    assert [heard.to_ms for heard in phone.heard_sounds if heard.text == said] == [2000, 2000]
+    assert [heard.to_ms for heard in phone.heard_sounds if heard.text == message_text] == [2000, 2000]
     assert all(path.exists() for path in old)
     app.clock.advance(s=REPLACED_AUDIO_GRACE_S + 1)
     await app.container.retention_worker.run_once()
@@ -188,11 +188,12 @@ async def test_listener_hears_old_audio_to_its_end(app: AppFixture) -> None:
 
 
 async def test_concurrent_replacements_leave_one_complete_audio(app: AppFixture) -> None:
-
     box = await app.create_box()
-    message = await message_with_audio(app, box, "what was uploaded")
-    both = [converted_upload(app, ms, str(ms).encode()) for ms in (3000, 4000)]
-    await asyncio.gather(*(app.container.api_services.audio.uploads.replace_audio(message, one) for one in both))
+    message = await message_with_audio(app, box, "uploaded")
+    uploads = [converted_upload(app, ms, str(ms).encode()) for ms in (3000, 4000)]
+    await asyncio.gather(
+        *(app.container.api_services.audio.uploads.replace_audio(message, upload) for upload in uploads)
+    )
     after = await app.container.messages.get(box.id, message.id, 0)
     [audio] = app.container.delivery.audio_paths(after)
     upload = app.container.api_services.audio.uploads.original_upload(after)
@@ -205,7 +206,7 @@ async def test_concurrent_replacements_leave_one_complete_audio(app: AppFixture)
 
 
 async def test_replaced_audio_leaves_no_trace(app: AppFixture) -> None:
-    """No tombstone either: the message is not gone."""
+    """There is no tombstone either, because the message still exists."""
     box = await app.create_box()
     message = await message_with_audio(app, box, "an intro")
     await app.container.api_services.audio.uploads.replace_audio(message, converted_upload(app, 5000, b"new"))
@@ -216,20 +217,20 @@ async def test_replaced_audio_leaves_no_trace(app: AppFixture) -> None:
     assert [path.suffix for path in recording_files(app) if path.parent.name == "media"] == []
 
 
-@pytest.mark.parametrize("what", ["a message", "a greeting"])
+@pytest.mark.parametrize("kind", ["a message", "a greeting"])
 async def test_upload_killed_at_any_step_is_stored_whole_or_not_at_all(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    came = []
+    outcomes = []
     for step in count(1):
         first = AppFixture(tmp_path / str(step))
         first.clock._now = time.time()
         await first.open()
         box = await first.activate_recordings(await first.create_box(), MediaKind.UNAVAILABLE)
         audio = converted_upload(first, 5000, b"new")
-        life = CrashInjector(first, monkeypatch, step)
+        injector = CrashInjector(first, monkeypatch, step)
         with suppress(Killed):
-            if what == "a message":
+            if kind == "a message":
                 await first.container.api_services.audio.uploads.add(box, MessageMetadata(), audio)
             else:
                 await first.container.api_services.audio.greeting_uploads.activate(box, MediaKind.UNAVAILABLE, audio)
@@ -247,7 +248,7 @@ async def test_upload_killed_at_any_step_is_stored_whole_or_not_at_all(
         messages = await second.messages(box)
         for message in messages:
             _assert_consistent(second, message, message)
-        came.append(bool(messages or greeting.upload))
+        outcomes.append(bool(messages or greeting.upload))
         second.clock.advance(s=8 * DAY_S)
         while await second.container.retention_worker.run_once():
             pass
@@ -255,8 +256,8 @@ async def test_upload_killed_at_any_step_is_stored_whole_or_not_at_all(
         expected |= {greeting.recording, *([greeting.upload] if greeting.upload else [])}
         assert recording_files(second) == expected, f"killed at step {step}"
         second.close()
-        if not life.is_over:
+        if not injector.is_over:
             break
-    assert not came[0]
-    assert came[-1]
-    assert len(came) > 4
+    assert not outcomes[0]
+    assert outcomes[-1]
+    assert len(outcomes) > 4

@@ -23,7 +23,7 @@ LARGER_CONSTRUCTORS: dict[str, str] = {
 }
 """Classes whose constructor may take more, each with the reason."""
 
-UNSPLIT_CONSTRUCTORS = {"Uploads", "RecordingRecovery", "RetentionWorker"}
+UNSPLIT_CONSTRUCTORS: set[str] = set()
 """Classes whose arguments are still to be grouped. This set only shrinks."""
 
 SHARED_MODULE_NAMES = {

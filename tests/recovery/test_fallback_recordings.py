@@ -111,7 +111,7 @@ async def test_fallback_recording_shorter_than_minimum_is_dropped(app: AppFixtur
     "name",
     [
         fallback_name(box="4711"),
-        fallback_name(account="nobody"),
+        fallback_name(account="unknown"),
         "fallback-.wav",
         "fallback-demo-1000.wav",
         "fallback-demo-1000-2001-soon-1.wav",

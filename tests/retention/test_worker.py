@@ -224,7 +224,7 @@ async def test_crash_between_row_and_file_removal_is_repaired(app: AppFixture, m
 
 async def test_deleted_box_is_purged_with_its_messages_greetings_and_pin(app: AppFixture) -> None:
     box, other = await app.create_box("1000", owner=app.alice), await app.create_box("1001")
-    message, kept = await app.create_message(box), await app.create_message(other)
+    message, other_message = await app.create_message(box), await app.create_message(other)
     greeting = await insert_greeting(app, box.id, MediaKind.UNAVAILABLE)
     name = await insert_greeting(app, box.id, MediaKind.NAME)
     alice = app.alice.model_copy(update={"settings": {"media": {"name": name.id}}})
@@ -237,7 +237,7 @@ async def test_deleted_box_is_purged_with_its_messages_greetings_and_pin(app: Ap
     assert not audio_path(app, message).exists()
     assert not media(greeting.id).exists()
     assert media(name.id).exists(), "the name belongs to the user, not to the box"
-    assert audio_path(app, kept).exists()
+    assert audio_path(app, other_message).exists()
     rows = await app.container.database.read(
         lambda c: [c.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("boxes", "secrets", "media")]
     )
@@ -394,8 +394,8 @@ async def test_restored_database_backup_does_not_delete_audio(
     app = app_on_current_date
     worker = create_worker(app, limits=ScanLimits(max_orphans=3))
     box = await app.create_box()
-    kept = await app.create_message(box)
-    orphans = [audio_path(app, kept).with_name(f"202601-{n:032}.wav") for n in range(4)]
+    message = await app.create_message(box)
+    orphans = [audio_path(app, message).with_name(f"202601-{n:032}.wav") for n in range(4)]
     for path in orphans:
         path.write_bytes(wav.header(0))
     app.clock.advance(s=8 * DAY_S)
