@@ -1,10 +1,10 @@
-"""The `ivr` command."""
+"""The `ivr` command: the administrator's interface to an installation."""
 
 from __future__ import annotations
 
 
 def main() -> None:
-    """The entry point; imports the commands only now, so that `import ivr.cli` costs nothing."""
+    """Run the command. The subcommands are imported here, so that `import ivr.cli` is fast."""
     from ivr.cli.command import command
 
     command()

@@ -5,91 +5,75 @@ from __future__ import annotations
 import typer
 
 from ivr.app import App
-from ivr.cli.support import JsonOption, exit_on_error, parse_assignments, print_document, print_table, run_with_app
+from ivr.cli.assignments import merge_value, parse_assignments
+from ivr.cli.support import JsonOption, print_document, print_table, with_app
 from ivr.directory.models import Account
 from ivr.mailbox.validation import report_violations
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["name", "realm", "language", "timezone", "id"]
 
+NameArgument = typer.Argument(help="Name, realm or id of the account.")
 
-@command.command()
-@exit_on_error
-def create(
-    name: str,
-    realm: str | None = typer.Option(None, help="What stands behind the @ of addresses; else the name."),
+
+@command.command("create")
+@with_app
+async def create(
+    app: App,
+    name: str = typer.Argument(help="Name of the account, unique in the installation."),
+    realm: str | None = typer.Option(None, help="What follows the @ in addresses. Default: the name."),
     language: str = typer.Option("en", help="Language of the prompts."),
-    timezone: str = typer.Option("UTC", help="Such as Europe/Berlin."),
+    timezone: str = typer.Option("UTC", help="Time zone in which times are spoken, such as Europe/Berlin."),
     as_json: bool = JsonOption,
 ) -> None:
-    """Make an account."""
-
-    async def job(app: App) -> None:
-        account = _validate({"name": name, "realm": realm, "language": language, "timezone": timezone})
-        created = await app.directory.create_account(account)
-        print_document(created.model_dump(), as_json)
-        typer.echo(await _outside_calls_hint(app, created), err=True)
-
-    run_with_app(job)
+    """Create an account."""
+    account = _validate({"name": name, "realm": realm, "language": language, "timezone": timezone})
+    created = await app.directory.create_account(account)
+    print_document(created.model_dump(), as_json)
+    typer.echo(await _outside_calls_hint(app, created), err=True)
 
 
 @command.command("list")
-@exit_on_error
-def list_all(as_json: bool = JsonOption) -> None:
-    """All accounts."""
-
-    async def job(app: App) -> None:
-        print_table([account.model_dump() for account in await app.directory.accounts()], COLUMNS, as_json)
-
-    run_with_app(job)
+@with_app
+async def list_all(app: App, as_json: bool = JsonOption) -> None:
+    """List all accounts."""
+    print_table([account.model_dump() for account in await app.directory.accounts()], COLUMNS, as_json)
 
 
 @command.command("show")
-@exit_on_error
-def show(name: str, as_json: bool = JsonOption) -> None:
-    """One account."""
-
-    async def job(app: App) -> None:
-        print_document((await app.directory.find_account_by_name(name)).model_dump(), as_json)
-
-    run_with_app(job)
+@with_app
+async def show(app: App, name: str = NameArgument, as_json: bool = JsonOption) -> None:
+    """Show an account with its settings."""
+    print_document((await app.directory.find_account_by_name(name)).model_dump(), as_json)
 
 
 @command.command("set")
-@exit_on_error
-def update(
-    name: str, assignments: list[str] = typer.Argument(metavar="KEY=VALUE..."), as_json: bool = JsonOption
+@with_app
+async def update(
+    app: App,
+    name: str = NameArgument,
+    assignments: list[str] = typer.Argument(metavar="KEY=VALUE...", help="Keys to change, with their new values."),
+    as_json: bool = JsonOption,
 ) -> None:
-    """Change an account: realm=…, timezone=…, settings.max_message_count=50; null takes a setting away."""
+    """Change an account.
 
-    async def job(app: App) -> None:
-        account = await app.directory.find_account_by_name(name)
-        document = account.model_dump()
-        for key, value in parse_assignments(assignments).items():
-            document[key] = merge_value(document.get(key), value)
-        changed = _validate(document)
-        with report_violations():
-            app.voicemail_services.system_settings.merged_with(changed.settings)
-        print_document((await app.directory.update_account(changed)).model_dump(), as_json)
-
-    run_with_app(job)
-
-
-@command.command()
-@exit_on_error
-def delete(name: str) -> None:
-    """Take away an account that has no users and boxes any more."""
-
-    async def job(app: App) -> None:
-        await app.directory.delete_account((await app.directory.find_account_by_name(name)).id)
-
-    run_with_app(job)
+    Examples: timezone=Europe/Berlin, settings.max_message_count=50. The value null removes a setting.
+    """
+    account = await app.directory.find_account_by_name(name)
+    document = account.model_dump()
+    for key, value in parse_assignments(assignments).items():
+        document[key] = merge_value(document.get(key), value)
+    changed = _validate(document)
+    with report_violations():
+        app.settings.voicemail.merged_with(changed.settings)
+    print_document((await app.directory.update_account(changed)).model_dump(), as_json)
 
 
-def merge_value(before: object, value: object) -> object:
-    if not isinstance(value, dict) or not isinstance(before, dict):
-        return value
-    return {key: kept for key, kept in {**before, **value}.items() if kept is not None}
+@command.command("delete")
+@with_app
+async def delete(app: App, name: str = NameArgument) -> None:
+    """Delete an account that has neither users nor boxes."""
+    await app.directory.delete_account((await app.directory.find_account_by_name(name)).id)
 
 
 def _validate(document: dict[str, object]) -> Account:
@@ -103,8 +87,8 @@ async def _outside_calls_hint(app: App, created: Account) -> str:
     if len(accounts) == 1:
         return f"Calls from outside belong to {created.name}: it is the only account."
     return (
-        "There are several accounts, so that calls from trunks and unlisted phones belong to none by themselves. "
-        "In the context of the trunk, in front of Gosub(ivr-leave,...) and the like:\n"
+        "There are several accounts, so calls from trunks and from unlisted phones belong to none of them. "
+        "Name the account in the context of the trunk, before Gosub(ivr-leave,...) and the like:\n"
         f" same => n,Set(IVR_ACCOUNT={created.name})\n"
-        f"or name the account with the mailbox: 1000@{created.name}"
+        f"or name it with the mailbox: 1000@{created.name}"
     )

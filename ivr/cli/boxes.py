@@ -8,121 +8,106 @@ from typing import Any
 import typer
 
 from ivr.app import App
-from ivr.cli.support import (
-    AccountOption,
-    JsonOption,
-    exit_on_error,
-    parse_assignments,
-    print_document,
-    print_table,
-    resolve_account,
-    run_with_app,
-)
+from ivr.cli.assignments import parse_assignments
+from ivr.cli.support import AccountOption, JsonOption, print_document, print_table, resolve_account, with_app
 from ivr.errors import NotFound
 from ivr.mailbox.boxes import to_document
 from ivr.mailbox.mailbox import Mailbox
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["mailbox", "name", "owner", "new", "saved", "deleted", "id"]
+ID_LENGTH = 32
+
+NumberArgument = typer.Argument(help="Number, alias or id of the box.")
 
 
-@command.command()
-@exit_on_error
-def create(
-    number: str,
-    assignments: list[str] = typer.Argument(None, metavar="[KEY=VALUE...]"),
-    name: str | None = typer.Option(None, help="A friendly name; else the owner's or the number."),
-    owner: str | None = typer.Option(None, help="Name or id of the user that it belongs to."),
-    pin: str | None = typer.Option(None, help="4 to 6 digits; - reads them from standard input."),
+@command.command("create")
+@with_app
+async def create(
+    app: App,
+    number: str = typer.Argument(help="Mailbox number, unique in the account."),
+    assignments: list[str] = typer.Argument(
+        None, metavar="[KEY=VALUE...]", help="Settings of the box (docs/settings.md)."
+    ),
+    name: str | None = typer.Option(None, help="Name of the box. Default: the owner's name, else the number."),
+    owner: str | None = typer.Option(None, help="Name or id of the user who owns the box."),
+    pin: str | None = typer.Option(None, help="PIN of 4 to 6 digits; - reads it from standard input."),
     account: str | None = AccountOption,
     as_json: bool = JsonOption,
 ) -> None:
-    """Make a box: any key of docs/settings.md as key=value."""
-
-    async def job(app: App) -> None:
-        where = await resolve_account(app, account)
-        document = {"mailbox": number, "name": name or owner or number, **parse_assignments(assignments or [])}
-        if owner:
-            document["owner_id"] = (await app.directory.find_user_by_name(where.id, owner)).id
-        if pin is not None:
-            document["pin"] = sys.stdin.readline().strip() if pin == "-" else pin
-        print_document(await _box_document(app, await app.boxes.create(where, document)), as_json)
-
-    run_with_app(job)
+    """Create a box."""
+    box_account = await resolve_account(app, account)
+    document = {"mailbox": number, "name": name or owner or number, **parse_assignments(assignments or [])}
+    if owner:
+        document["owner_id"] = (await app.directory.find_user_by_name(box_account.id, owner)).id
+    if pin is not None:
+        document["pin"] = sys.stdin.readline().strip() if pin == "-" else pin
+    print_document(await _box_document(app, await app.boxes.create(box_account, document)), as_json)
 
 
 @command.command("list")
-@exit_on_error
-def list_all(account: str | None = AccountOption, as_json: bool = JsonOption) -> None:
-    """All boxes of an account, with the messages in each folder."""
+@with_app
+async def list_all(app: App, account: str | None = AccountOption, as_json: bool = JsonOption) -> None:
+    """List the boxes of an account.
 
-    async def job(app: App) -> None:
-        where = await resolve_account(app, account)
-        print_table([await _box_row(app, box) for box in await app.boxes.list_by_account(where.id)], COLUMNS, as_json)
-
-    run_with_app(job)
+    The columns new, saved and deleted are the numbers of messages in these folders.
+    """
+    box_account = await resolve_account(app, account)
+    print_table([await _box_row(app, box) for box in await app.boxes.list_by_account(box_account.id)], COLUMNS, as_json)
 
 
 @command.command("show")
-@exit_on_error
-def show(number: str, account: str | None = AccountOption, as_json: bool = JsonOption) -> None:
-    """One box with all its settings. Its PIN is never shown."""
-
-    async def job(app: App) -> None:
-        print_document(await _box_document(app, await resolve_box(app, account, number)), as_json)
-
-    run_with_app(job)
+@with_app
+async def show(
+    app: App, number: str = NumberArgument, account: str | None = AccountOption, as_json: bool = JsonOption
+) -> None:
+    """Show a box with all its settings. Its PIN is never shown."""
+    print_document(await _box_document(app, await resolve_box(app, account, number)), as_json)
 
 
 @command.command("set")
-@exit_on_error
-def update(
-    number: str,
-    assignments: list[str] = typer.Argument(metavar="KEY=VALUE..."),
+@with_app
+async def update(
+    app: App,
+    number: str = NumberArgument,
+    assignments: list[str] = typer.Argument(
+        metavar="KEY=VALUE...", help="Settings to change (docs/settings.md), with their new values."
+    ),
     account: str | None = AccountOption,
     as_json: bool = JsonOption,
 ) -> None:
-    """Change a box: require_pin=true, notify.callback.number=5550100, pin=2468; null takes a key away."""
+    """Change a box.
 
-    async def job(app: App) -> None:
-        box = await resolve_box(app, account, number)
-        print_document(await _box_document(app, await app.boxes.patch(box, parse_assignments(assignments))), as_json)
-
-    run_with_app(job)
-
-
-@command.command()
-@exit_on_error
-def unlock(number: str, account: str | None = AccountOption) -> None:
-    """Open a box that wrong PINs have locked."""
-
-    async def job(app: App) -> None:
-        box = await resolve_box(app, account, number)
-        await app.pin_lockout.reset(box.account_id, box.id)
-
-    run_with_app(job)
+    Examples: require_pin=true, notify.callback.number=5550100. The value null removes a setting.
+    """
+    box = await resolve_box(app, account, number)
+    print_document(await _box_document(app, await app.boxes.patch(box, parse_assignments(assignments))), as_json)
 
 
-@command.command()
-@exit_on_error
-def delete(number: str, account: str | None = AccountOption) -> None:
-    """Take away a box with all its messages."""
+@command.command("unlock")
+@with_app
+async def unlock(app: App, number: str = NumberArgument, account: str | None = AccountOption) -> None:
+    """Unlock a box that is locked after wrong PINs."""
+    box = await resolve_box(app, account, number)
+    await app.pin_lockout.reset(box.account_id, box.id)
 
-    async def job(app: App) -> None:
-        await app.boxes.delete(await resolve_box(app, account, number))
 
-    run_with_app(job)
+@command.command("delete")
+@with_app
+async def delete(app: App, number: str = NumberArgument, account: str | None = AccountOption) -> None:
+    """Delete a box with all its messages."""
+    await app.boxes.delete(await resolve_box(app, account, number))
 
 
 async def resolve_box(app: App, account: str | None, number: str) -> Mailbox:
-    """The box with that number, alias or id. Raises `NotFound`."""
-    where = await resolve_account(app, account)
-    found = await app.boxes.find_by_number(where.id, number)
-    if found is None and len(number) == 32:
-        found = await app.boxes.get(number)
-    if found is None or found.account_id != where.id:
-        raise NotFound(f"there is no box {number!r} in account {where.name!r}: see 'ivr box list'")
-    return found
+    """Return the box with this number, alias or id. Raises `NotFound`."""
+    box_account = await resolve_account(app, account)
+    box = await app.boxes.find_by_number(box_account.id, number)
+    if box is None and len(number) == ID_LENGTH:
+        box = await app.boxes.get(number)
+    if box is None or box.account_id != box_account.id:
+        raise NotFound(f"there is no box {number!r} in account {box_account.name!r}: see 'ivr box list'")
+    return box
 
 
 async def _box_document(app: App, box: Mailbox) -> dict[str, Any]:

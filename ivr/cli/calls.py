@@ -1,8 +1,8 @@
-"""`ivr calls`: a whole call, read afterwards."""
+"""`ivr calls`: records of calls."""
 
 from __future__ import annotations
 
-import json as jsons
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, tzinfo
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from ivr.app import App
-from ivr.cli.support import AccountOption, JsonOption, exit_on_error, print_document, print_table, run_with_app
+from ivr.cli.support import AccountOption, JsonOption, print_document, print_table, with_app
 from ivr.errors import NotFound
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.storage.records import CallRecord
@@ -22,55 +22,54 @@ COLUMNS = ["time", "caller", "action", "box", "status", "seconds", "id"]
 
 
 @command.command("list")
-@exit_on_error
-def list_all(
+@with_app
+async def list_all(
+    app: App,
     account: str | None = AccountOption,
-    limit: int = typer.Option(50, "--limit", "-n", min=1, help="How many, newest first."),
+    limit: int = typer.Option(50, "--limit", "-n", min=1, help="Maximum number of calls."),
     as_json: bool = JsonOption,
 ) -> None:
-    """The latest calls, newest first, as long as they are kept; of one account or of all."""
-
-    async def job(app: App) -> None:
-        where = (await app.directory.find_account_by_name(account)).id if account else None
-        found = await app.call_store.recent_calls(where, _retention_cutoff(app), limit)
-        print_table([await _call_row(app, call) for call in found], COLUMNS, as_json)
-
-    run_with_app(job)
+    """List the latest calls, newest first."""
+    account_id = (await app.directory.find_account_by_name(account)).id if account else None
+    records = await app.call_store.recent_calls(account_id, _retention_cutoff(app), limit)
+    print_table([await _call_row(app, record) for record in records], COLUMNS, as_json)
 
 
 @command.command("show")
-@exit_on_error
-def show(
-    call: str = typer.Argument(metavar="ID", help="Its id, or how that begins."), as_json: bool = JsonOption
+@with_app
+async def show(
+    app: App,
+    call: str = typer.Argument(metavar="ID", help="Id of the call, or the beginning of it."),
+    as_json: bool = JsonOption,
 ) -> None:
-    """Every sentence heard, key taken (a PIN's as •), menu entered and state changed, with the time since the start."""
+    """Show a call step by step.
 
-    async def job(app: App) -> None:
-        found = await app.call_store.get(call, _retention_cutoff(app))
-        row = await _call_row(app, found)
-        if as_json:
-            typer.echo(jsons.dumps({**asdict(found), **row}, indent=2))
-            return
-        print_document({**{name: row[name] or "-" for name in COLUMNS}, "channel": found.channel}, False)
-        typer.echo("")
-        for line in format_steps(found):
-            typer.echo(line)
-
-    run_with_app(job)
+    The steps are prompts, keys (• for those of a PIN), menus and changes, with the time since the start of the call.
+    """
+    record = await app.call_store.get(call, _retention_cutoff(app))
+    row = await _call_row(app, record)
+    if as_json:
+        typer.echo(json.dumps({**asdict(record), **row}, indent=2))
+        return
+    print_document({**{name: row[name] or "-" for name in COLUMNS}, "channel": record.channel}, False)
+    typer.echo("")
+    for line in format_steps(record):
+        typer.echo(line)
 
 
 def format_steps(call: CallRecord) -> Iterator[str]:
-    """A call, a line a step: `  0:03.250  key      7`."""
+    """Yield a line for each step of a call: `  0:03.250  key      7`."""
     for step in call.steps:
         details = {name: value for name, value in step.items() if name not in ("at_ms", "what")}
-        yield f"{_format_offset(int(step['at_ms'])):>10}  {step['what']:<14} {_format_step_details(str(step['what']), details)}".rstrip()
+        text = _format_step_details(str(step["what"]), details)
+        yield f"{_format_offset(int(step['at_ms'])):>10}  {step['what']:<14} {text}".rstrip()
 
 
 def _format_step_details(step_name: str, details: Mapping[str, Any]) -> str:
     match step_name:
         case "heard":
-            after = f", from {_format_offset(details['from_ms'])}" if "from_ms" in details else ""
-            return f"“{details['text']}”{after}"
+            start = f", from {_format_offset(details['from_ms'])}" if "from_ms" in details else ""
+            return f"“{details['text']}”{start}"
         case "key" | "menu":
             return str(next(iter(details.values())))
     return "  ".join(f"{name}={value}" for name, value in details.items())
@@ -94,7 +93,7 @@ async def _call_row(app: App, call: CallRecord) -> dict[str, Any]:
 
 
 async def _box_number(app: App, call: CallRecord) -> str | None:
-    """The number of the box that the call was for; None where there was none, or where it is gone."""
+    """Return the number of the box of a call; None if the call had none, or if the box is deleted."""
     if call.box_id is None:
         return None
     try:
@@ -104,7 +103,7 @@ async def _box_number(app: App, call: CallRecord) -> str | None:
 
 
 async def _account_timezone(app: App, call: CallRecord) -> tzinfo:
-    """The account's time zone, UTC for a call that nobody knew."""
+    """Return the time zone of the account of a call; UTC for a call without an account."""
     if call.account_id is None:
         return UTC
     try:

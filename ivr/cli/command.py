@@ -1,4 +1,4 @@
-"""All commands of `ivr`, in the order of `ivr --help`."""
+"""All commands of `ivr`, in the order in which `ivr --help` lists them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,12 @@ from ivr.cli import (
     watch,
 )
 
-command = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+command = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # Else Rich takes [name] in a help text for markup and prints nothing.
+)
 command.command("serve")(serve.serve)
 command.command("doctor")(doctor.doctor)
 command.command("install")(install.install)
@@ -35,19 +40,21 @@ command.command("demo")(demo.demo)
 command.command("purge")(purge.purge)
 command.command("maintain")(maintain.maintain)
 command.add_typer(accounts.command, name="account", help="Accounts: companies, households, tenants.")
-command.add_typer(users.command, name="user", help="Users: people, who own boxes and have phones.")
-command.add_typer(endpoints.command, name="endpoint", help="Whose phone is whose.")
+command.add_typer(users.command, name="user", help="Users: people who own boxes and have phones.")
+command.add_typer(endpoints.command, name="endpoint", help="Phones, and which user each belongs to.")
 command.add_typer(boxes.command, name="box", help="Boxes and their settings.")
-command.add_typer(messages.command, name="message", help="Messages.")
-command.add_typer(calls.command, name="calls", help="Calls that are over, read step by step.")
-command.add_typer(tokens.command, name="token", help="Tokens by which programs use the REST API.")
-command.add_typer(outbox.command, name="outbox", help="What still has to be done after changes: mail, lights, calls.")
-command.add_typer(sounds.command, name="sounds", help="The recordings of the prompts.")
+command.add_typer(messages.command, name="message", help="Messages of boxes.")
+command.add_typer(calls.command, name="calls", help="Records of calls, step by step.")
+command.add_typer(tokens.command, name="token", help="Tokens for programs that use the REST API.")
+command.add_typer(
+    outbox.command, name="outbox", help="Tasks that follow changes: mail, message lights, calls, webhooks."
+)
+command.add_typer(sounds.command, name="sounds", help="Recordings of the prompts.")
 
 
 @command.callback(invoke_without_command=True)
-def about(version: bool = typer.Option(False, "--version", help="Show the version.")) -> None:
-    """Voicemail for mailbox owners on Asterisk."""
+def about(version: bool = typer.Option(False, "--version", help="Print the version.")) -> None:
+    """Voicemail for Asterisk."""
     if version:
         typer.echo(__version__)
         raise typer.Exit

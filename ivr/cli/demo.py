@@ -1,4 +1,4 @@
-"""`ivr demo`: an installation to try, with people and messages in it, and a phone to call it."""
+"""`ivr demo`: an installation with users and messages to try, and a phone to call it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ivr.cli.serve import UMASK
 from ivr.cli.support import exit_on_error
 from ivr.directory.models import Account, Endpoint, User
 from ivr.paths import load_asterisk_secret, sounds_folder
-from ivr.service.service import start_service as begin
+from ivr.service.service import start_service
 from ivr.settings import Settings
 from ivr.storage.records import Caller, Folder
 from ivr.terminal.keyboard import confirm
@@ -31,12 +31,17 @@ HOUR_S = 3600
 
 @exit_on_error
 def demo(
-    folder: Path = typer.Option(Path("demo-data"), help="Where to make it; kept, so that it is there the next time."),
-    create_only: bool = typer.Option(False, "--only-make", help="Make it, and neither start nor dial it."),
+    folder: Path = typer.Option(Path("demo-data"), help="Data folder of the demo. It is kept for the next run."),
+    create_only: bool = typer.Option(
+        False, "--only-make", help="Create the data; neither start the service nor call it."
+    ),
     fast: bool = FastOption,
     speech_file: Path | None = SpeechFileOption,
 ) -> None:
-    """Make a demo installation if there is none, start it, and dial it as alice's phone, then as a stranger."""
+    """Try voicemail from this terminal.
+
+    Creates a demo installation, starts it, and calls it as alice's phone, then as a stranger.
+    """
     os.umask(UMASK)
     loaded = settings.load(
         data={"folder": folder.absolute()},
@@ -61,24 +66,25 @@ async def _run_demo(site_settings: Settings, fast: bool, speech_file: Path | Non
         logging_setup.configure_logging(site_settings.log, log)
         structlog.get_logger().info("demo.started")
         await create_demo_data(app)
-        service = await begin(app, "calls")
+        service = await start_service(app, "calls")
         try:
             account = await app.directory.find_account_by_name("demo")
             alice = PhoneIdentity(account.id, "alice", "1000", load_asterisk_secret(site_settings))
             typer.echo(
-                "Alice picks up her phone and dials *97, her mailbox. Try 7 (delete), 5 and 8 (back, on), * (pause)."
+                "Alice picks up her phone and dials *97, her mailbox."
+                " Try 7 (delete), 5 and 8 (back and forward), * (pause)."
             )
             await dial("*97", alice, service.fastagi_address, phone_options(site_settings, fast, speech_file))
-            if await confirm(f"Dial again, as a stranger? Box 1000 has the PIN {PIN}. [Y/n] "):
+            if await confirm(f"Call again, as a stranger? Box 1000 has the PIN {PIN}. [Y/n] "):
                 stranger = PhoneIdentity(account.id, None, "5550100", "")
                 await dial("*98", stranger, service.fastagi_address, phone_options(site_settings, fast, speech_file))
         finally:
             await service.stop()
-    typer.echo(f"Log, messages and settings are in {site_settings.data.folder}.")
+    typer.echo(f"The log, the messages and the database are in {site_settings.data.folder}.")
 
 
 async def create_demo_data(app: App) -> None:
-    """Account demo, users alice and bob with a phone and a box each, and the demo messages; once."""
+    """Create account demo, users alice and bob with a phone and a box each, and messages. Does nothing if it exists."""
     if await app.directory.accounts():
         return
     account = await app.directory.create_account(Account(name="demo", realm="demo.example"))

@@ -1,4 +1,4 @@
-"""`ivr doctor`: what is wrong with this installation, and how to mend it."""
+"""`ivr doctor`: finds what is wrong with an installation, and says how to correct it."""
 
 from __future__ import annotations
 
@@ -27,49 +27,55 @@ COLUMN_WIDTHS = (9, 19)
 
 @exit_on_error
 def doctor(as_json: bool = JsonOption) -> None:
-    """Look at everything a call needs, Asterisk's part too. Exit code 1 where there is a problem."""
-    found = list(_run_checks())
+    """Check this installation.
+
+    Checks what a call needs, on this machine and in Asterisk. Exit code 1: at least one problem was found.
+    """
+    findings = _run_checks()
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in found], indent=2))
+        typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
-        _print_findings(found)
-    raise typer.Exit(any(finding.level is Level.PROBLEM for finding in found))
+        _print_findings(findings)
+    raise typer.Exit(any(finding.level is Level.PROBLEM for finding in findings))
 
 
-def _run_checks() -> Iterable[Finding]:
+def _run_checks() -> list[Finding]:
     try:
         loaded = settings.load()
     except SettingsError as error:
-        return [problem("config", str(error).replace("\n", " "), "mend it there: docs/settings.md lists all settings")]
+        what = str(error).replace("\n", " ")
+        return [problem("config", what, "correct the setting; docs/settings.md lists all settings")]
     except OSError as error:
-        return [problem("config", f"it cannot be read: {error}", "run ivr doctor as root, or as the service's user")]
+        what = f"the settings cannot be read: {error}"
+        return [problem("config", what, "run ivr doctor as root, or as the user of the service")]
     logging_setup.configure_logging(loaded.log.model_copy(update={"level": "error"}))
-    census, complaints = _load_record_counts(loaded)
-    site = Installation(
-        loaded, settings.config_path(), HostInfo(), RemoteConsole(loaded.asterisk.console_command), census
+    snapshot, database_findings = _read_database(loaded)
+    installation = Installation(
+        settings=loaded,
+        config_file=settings.config_path(),
+        host=HostInfo(),
+        console=RemoteConsole(loaded.asterisk.console_command),
+        snapshot=snapshot,
     )
-    return [*run_checks(site), *complaints]
+    return [*run_checks(installation), *database_findings]
 
 
-def _load_record_counts(site_settings: Settings) -> tuple[DatabaseSnapshot | None, list[Finding]]:
-    """Who and what is in the database; a doctor makes none where there is none."""
+def _read_database(site_settings: Settings) -> tuple[DatabaseSnapshot | None, list[Finding]]:
+    """Return the content of the database, or why it cannot be read. A missing database is not created."""
     folder = site_settings.data.folder
     with run_as_owner_of(folder):
         try:
             if not (folder / "ivr.db").exists():
-                return None, [warning("database", f"there is none in {folder} yet", "ivr account create NAME makes it")]
-            return asyncio.run(_count_records(site_settings)), []
+                return None, [
+                    warning("database", f"{folder} contains no database yet", "ivr account create NAME creates it")
+                ]
+            return asyncio.run(_read_snapshot(site_settings)), []
         except (StoreError, OSError) as error:
-            return None, [
-                problem(
-                    "database",
-                    str(error),
-                    f"let {folder} and all in it belong to the service's user; bring back a backup of a broken file",
-                )
-            ]
+            remedy = f"chown -R {folder} to the user of the service; restore a damaged file from a backup"
+            return None, [problem("database", str(error), remedy)]
 
 
-async def _count_records(site_settings: Settings) -> DatabaseSnapshot:
+async def _read_snapshot(site_settings: Settings) -> DatabaseSnapshot:
     app = App(site_settings).open()
     try:
         return await read_database_snapshot(app)
@@ -78,13 +84,12 @@ async def _count_records(site_settings: Settings) -> DatabaseSnapshot:
 
 
 def _print_findings(findings: Iterable[Finding]) -> None:
-    """A line each."""
+    """Print a line for each finding."""
     out = Console(highlight=False)
     for finding in findings:
         word, style = LEVEL_STYLES[finding.level]
-        line = Text(f"{word:<{COLUMN_WIDTHS[0]}}", style).append(
-            f"{finding.check:<{COLUMN_WIDTHS[1]}}{finding.what}", "default"
-        )
+        line = Text(f"{word:<{COLUMN_WIDTHS[0]}}", style)
+        line.append(f"{finding.check:<{COLUMN_WIDTHS[1]}}{finding.what}", "default")
         if finding.remedy:
             line.append(f"  → {finding.remedy}", "default")
         out.print(line, soft_wrap=True)

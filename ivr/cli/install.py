@@ -32,7 +32,10 @@ def install(
     ),
     asterisk: str = typer.Option("", help="User of Asterisk. Empty: found by how Asterisk is started."),
 ) -> None:
-    """Create user, folders, settings, samples for Asterisk and the systemd unit. Files that you changed are kept."""
+    """Install on this machine.
+
+    Creates user, folders, settings, samples for Asterisk and the systemd unit. Files that you changed are kept.
+    """
     target = InstallTarget(root.absolute())
     start = find_asterisk_start(target.root)
     layout = _layout(start, user=user, group=group, asterisk_user=asterisk)
@@ -48,7 +51,7 @@ def install(
 
 
 def _layout(start: AsteriskStart | None, *, user: str, group: str, asterisk_user: str) -> Layout:
-    """What is not given on the command line follows from how Asterisk is started."""
+    """Return the layout: the options, completed by how Asterisk is started."""
     asterisk_user = asterisk_user or (start and start.user) or DEFAULT_ASTERISK_USER
     run_group = start.run_group if start else None
     return Layout(
@@ -71,7 +74,7 @@ def _group_explanation(start: AsteriskStart, layout: Layout) -> str:
 
 
 def _check_prerequisites(target: InstallTarget, layout: Layout) -> None:
-    """Raises `ConfigurationError` before the first step if the installation cannot succeed."""
+    """Raise `ConfigurationError` before the first step if the installation cannot succeed."""
     if not target.is_this_machine:
         return
     if os.geteuid() != 0:

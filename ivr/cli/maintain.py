@@ -1,24 +1,25 @@
-"""`ivr maintain`: what a running service does by itself, once; for cron, where none runs."""
+"""`ivr maintain`: maintenance for installations without a running service, from cron."""
 
 from __future__ import annotations
 
 from ivr.app import App
-from ivr.cli.support import exit_on_error, run_with_app
+from ivr.cli.support import with_app
 
 MAX_CALL_S = 6 * 3600
-"""A call over classic AGI whose process died is told apart from one that goes on by its age."""
+"""A call over classic AGI that began longer ago is recorded as ended: its process has died."""
 
 
-@exit_on_error
-def maintain() -> None:
-    """Mail, lights, what a crash left behind, what has had its time: once, where no service runs."""
-    from ivr.service.background import run_maintenance as once
+@with_app
+async def maintain(app: App) -> None:
+    """Run maintenance once, from cron.
 
-    async def job(app: App) -> None:
-        await once(app)
-        now = int(app.clock.now())
-        await app.call_store.close_unfinished(now, now - MAX_CALL_S)
-        while await app.retention_worker.run_once():
-            pass
+    For calls over classic AGI without a running service: sends mail, sets message lights, recovers recordings that a
+    crash left behind, and applies retention. A running service does so by itself.
+    """
+    from ivr.service.background import run_maintenance
 
-    run_with_app(job)
+    await run_maintenance(app)
+    now = int(app.clock.now())
+    await app.call_store.close_unfinished(now, now - MAX_CALL_S)
+    while await app.retention_worker.run_once():
+        pass

@@ -12,16 +12,8 @@ import typer
 from ivr.app import App
 from ivr.audio import wav
 from ivr.audio.worker import decode_to_samples
-from ivr.cli.boxes import resolve_box
-from ivr.cli.support import (
-    AccountOption,
-    JsonOption,
-    exit_on_error,
-    print_document,
-    print_table,
-    resolve_account,
-    run_with_app,
-)
+from ivr.cli.boxes import NumberArgument, resolve_box
+from ivr.cli.support import AccountOption, JsonOption, print_document, print_table, resolve_account, with_app
 from ivr.errors import BadInput
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Caller, ChangeReason, Folder, Message
@@ -30,146 +22,161 @@ command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["folder", "received", "caller", "length", "id"]
 MAX_ROWS = 1000
 
+MessageArgument = typer.Argument(metavar="ID", help="Id of the message, or a part of it that no other message has.")
 
-@command.command()
-@exit_on_error
-def add(
-    number: str,
-    file: Path,
-    caller: str = typer.Option("", help="Number of who left it."),
-    caller_name: str = typer.Option("", help="Name of who left it."),
-    folder: Folder = typer.Option(Folder.NEW),
-    at: datetime = typer.Option(None, help="When it was left (UTC); else now."),
+
+@command.command("add")
+@with_app
+async def add(
+    app: App,
+    number: str = NumberArgument,
+    file: Path = typer.Argument(help="Audio file: WAV, MP3, OGG or M4A."),
+    caller: str = typer.Option("", help="Number of the caller."),
+    caller_name: str = typer.Option("", help="Name of the caller."),
+    folder: Folder = typer.Option(Folder.NEW, help="Folder of the message."),
+    at: datetime = typer.Option(None, help="Time of the message, in UTC. Default: now."),
     account: str | None = AccountOption,
     as_json: bool = JsonOption,
 ) -> None:
-    """Put audio into a box as a message: WAV, MP3, OGG, M4A or what else ffmpeg reads."""
-
-    async def job(app: App) -> None:
-        box = await resolve_box(app, account, number)
-        pcm = await asyncio.to_thread(decode_to_samples, file)
-        time = at.replace(tzinfo=UTC).timestamp() if at else app.clock.now()
-        message = await app.delivery.import_recording(box, pcm, Caller(caller, caller_name), int(time), folder)
-        print_document(_message_document(box, message), as_json)
-
-    run_with_app(job)
+    """Add an audio file to a box as a message."""
+    box = await resolve_box(app, account, number)
+    samples = await asyncio.to_thread(decode_to_samples, file)
+    time = at.replace(tzinfo=UTC).timestamp() if at else app.clock.now()
+    message = await app.delivery.import_recording(box, samples, Caller(caller, caller_name), int(time), folder)
+    print_document(_message_document(box, message), as_json)
 
 
 @command.command("list")
-@exit_on_error
-def list_all(
-    number: str,
-    folder: Folder | None = typer.Option(None, help="Only this one."),
-    gone: bool = typer.Option(False, help="Those out of sight that 'ivr message restore' can bring back."),
+@with_app
+async def list_all(
+    app: App,
+    number: str = NumberArgument,
+    folder: Folder | None = typer.Option(None, help="List only this folder."),
+    gone: bool = typer.Option(False, help="List the messages that 'ivr message restore' can bring back."),
     account: str | None = AccountOption,
     as_json: bool = JsonOption,
 ) -> None:
-    """The newest messages of a box, 1000 at most."""
-
-    async def job(app: App) -> None:
-        box = await resolve_box(app, account, number)
-        found = (
-            await app.messages.list_soft_deleted(box.id, MAX_ROWS) if gone else await _newest_messages(app, box, folder)
-        )
-        print_table([_message_document(box, message) for message in found], COLUMNS, as_json)
-
-    run_with_app(job)
+    """List the newest messages of a box, at most 1000."""
+    box = await resolve_box(app, account, number)
+    if gone:
+        messages = await app.messages.list_soft_deleted(box.id, MAX_ROWS)
+    else:
+        messages = await _newest_messages(app, box, folder)
+    print_table([_message_document(box, message) for message in messages], COLUMNS, as_json)
 
 
 @command.command("show")
-@exit_on_error
-def show(number: str, message: str, account: str | None = AccountOption, as_json: bool = JsonOption) -> None:
-    """One message; any part of its id that no other has will do."""
-
-    async def job(app: App) -> None:
-        box = await resolve_box(app, account, number)
-        print_document(_message_document(box, await _find_message(app, box, message)), as_json)
-
-    run_with_app(job)
-
-
-@command.command()
-@exit_on_error
-def export(number: str, message: str, file: Path, account: str | None = AccountOption) -> None:
-    """Write a message, with its intro if it has one, to a WAV file."""
-
-    async def job(app: App) -> None:
-        box = await resolve_box(app, account, number)
-        paths = app.delivery.audio_paths(await _find_message(app, box, message))
-        if file.suffix.lower() != ".wav":
-            raise BadInput(f"{file}: only .wav is written")
-        wav.write(file, b"".join(wav.read_samples(path) for path in paths))
-
-    run_with_app(job)
-
-
-@command.command()
-@exit_on_error
-def move(
-    number: str,
-    message: str,
-    to: str = typer.Argument(help="A folder (new, saved, deleted) or the number of another box."),
+@with_app
+async def show(
+    app: App,
+    number: str = NumberArgument,
+    message: str = MessageArgument,
     account: str | None = AccountOption,
     as_json: bool = JsonOption,
 ) -> None:
-    """Move a message to another folder, or to another box."""
-
-    async def job(app: App) -> None:
-        box = await resolve_box(app, account, number)
-        found = await _find_message(app, box, message)
-        if to in list(Folder):
-            moved = await app.messages.move_to_folder(box.id, found.id, Folder(to), ChangeReason.API_REQUEST)
-        else:
-            where = await resolve_account(app, account)
-            box = await resolve_box(app, where.id, to)
-            moved = await app.delivery.transfer(found, box)
-        print_document(_message_document(box, moved), as_json)
-
-    run_with_app(job)
+    """Show a message."""
+    box = await resolve_box(app, account, number)
+    print_document(_message_document(box, await _find_message(app, box, message)), as_json)
 
 
-@command.command()
-@exit_on_error
-def delete(number: str, message: str, account: str | None = AccountOption) -> None:
-    """Take a message out of sight for good. To put it where the phone can still restore it, move it to deleted."""
+@command.command("export")
+@with_app
+async def export(
+    app: App,
+    number: str = NumberArgument,
+    message: str = MessageArgument,
+    file: Path = typer.Argument(help="The .wav file to write."),
+    account: str | None = AccountOption,
+) -> None:
+    """Write a message to a WAV file.
 
-    async def job(app: App) -> None:
-        box = await resolve_box(app, account, number)
-        await app.messages.soft_delete(box.id, [(await _find_message(app, box, message)).id])
+    Its intro, if it has one, precedes it.
+    """
+    box = await resolve_box(app, account, number)
+    paths = app.delivery.audio_paths(await _find_message(app, box, message))
+    if file.suffix.lower() != ".wav":
+        raise BadInput(f"{file} is not a .wav file: messages are exported as WAV")
+    wav.write(file, b"".join(wav.read_samples(path) for path in paths))
 
-    run_with_app(job)
+
+@command.command("move")
+@with_app
+async def move(
+    app: App,
+    number: str = NumberArgument,
+    message: str = MessageArgument,
+    to: str = typer.Argument(help="Folder (new, saved or deleted), or number of another box."),
+    account: str | None = AccountOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """Move a message to a folder or box."""
+    box = await resolve_box(app, account, number)
+    found = await _find_message(app, box, message)
+    if to in list(Folder):
+        moved = await app.messages.move_to_folder(box.id, found.id, Folder(to), ChangeReason.API_REQUEST)
+    else:
+        box = await resolve_box(app, (await resolve_account(app, account)).id, to)
+        moved = await app.delivery.transfer(found, box)
+    print_document(_message_document(box, moved), as_json)
 
 
-@command.command()
-@exit_on_error
-def restore(number: str, message: str, account: str | None = AccountOption, as_json: bool = JsonOption) -> None:
-    """Bring a message back: from the folder deleted, or after 'ivr message delete' while it is still stored."""
+@command.command("delete")
+@with_app
+async def delete(
+    app: App,
+    number: str = NumberArgument,
+    message: str = MessageArgument,
+    account: str | None = AccountOption,
+) -> None:
+    """Delete a message.
 
-    async def job(app: App) -> None:
-        box = await resolve_box(app, account, number)
-        gone = await app.messages.list_soft_deleted(box.id, MAX_ROWS)
-        known = [one.id for one in [*await _newest_messages(app, box, None), *gone] if message in one.id]
-        if len(known) > 1:
-            raise BadInput(f"{len(known)} messages have {message!r} in their id: give more of it")
-        restored = await app.messages.undelete(box.id, known[0] if known else message, ChangeReason.API_REQUEST)
-        print_document(_message_document(box, restored), as_json)
+    Only 'ivr message restore' brings it back. To let its owner restore it at the phone, use
+    'ivr message move NUMBER ID deleted' instead.
+    """
+    box = await resolve_box(app, account, number)
+    await app.messages.soft_delete(box.id, [(await _find_message(app, box, message)).id])
 
-    run_with_app(job)
+
+@command.command("restore")
+@with_app
+async def restore(
+    app: App,
+    number: str = NumberArgument,
+    message: str = MessageArgument,
+    account: str | None = AccountOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """Restore a deleted message.
+
+    It may be in the folder deleted, or have been deleted by 'ivr message delete' and still be stored.
+    """
+    box = await resolve_box(app, account, number)
+    soft_deleted = await app.messages.list_soft_deleted(box.id, MAX_ROWS)
+    candidates = [*await _newest_messages(app, box, None), *soft_deleted]
+    ids = [candidate.id for candidate in candidates if message in candidate.id]
+    if len(ids) > 1:
+        raise _ambiguous_id_error(len(ids), message)
+    restored = await app.messages.undelete(box.id, ids[0] if ids else message, ChangeReason.API_REQUEST)
+    print_document(_message_document(box, restored), as_json)
 
 
 async def _newest_messages(app: App, box: Mailbox, folder: Folder | None) -> list[Message]:
-    return await app.messages.list_page(
-        box.id, folder, box.voicemail_settings.retention_cutoff(app.clock.now()), None, MAX_ROWS
-    )
+    not_before = box.voicemail_settings.retention_cutoff(app.clock.now())
+    return await app.messages.list_page(box.id, folder, not_before, None, MAX_ROWS)
 
 
 async def _find_message(app: App, box: Mailbox, id_part: str) -> Message:
+    """Return the message with this part of an id. Raises `NotFound`; `BadInput` if several have it."""
     found = [message for message in await _newest_messages(app, box, None) if id_part in message.id]
     if len(found) == 1:
         return found[0]
     if found:
-        raise BadInput(f"{len(found)} messages have {id_part!r} in their id: give more of it")
+        raise _ambiguous_id_error(len(found), id_part)
     return await app.messages.get(box.id, id_part, box.voicemail_settings.retention_cutoff(app.clock.now()))
+
+
+def _ambiguous_id_error(count: int, id_part: str) -> BadInput:
+    return BadInput(f"{count} messages have {id_part!r} in their id: give a longer part of it")
 
 
 def _message_document(box: Mailbox, message: Message) -> dict[str, Any]:

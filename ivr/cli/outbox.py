@@ -1,4 +1,4 @@
-"""`ivr outbox`."""
+"""`ivr outbox`: mail, message lights, calls and webhooks that are still to be processed."""
 
 from __future__ import annotations
 
@@ -8,68 +8,64 @@ from typing import Any
 import typer
 
 from ivr.app import App
-from ivr.cli.support import JsonOption, exit_on_error, print_table, run_with_app
+from ivr.cli.support import JsonOption, print_table, with_app
 from ivr.errors import BadInput
 from ivr.storage.records import OutboxTask
 
 command = typer.Typer(no_args_is_help=True)
-COLUMNS = ["id", "kind", "about", "due", "attempts", "error", "box", "message"]
+COLUMNS = ["id", "kind", "target", "due", "attempts", "error", "box", "message"]
 
 
 @command.command("list")
-@exit_on_error
-def list_all(
-    given_up: bool = typer.Option(False, help="Only what was given up."),
+@with_app
+async def list_all(
+    app: App,
+    given_up: bool = typer.Option(False, help="List only tasks that are no longer retried."),
     as_json: bool = JsonOption,
 ) -> None:
-    """What waits to be done, and what was given up; the oldest 1000."""
+    """List the oldest 1000 tasks.
 
-    async def job(app: App) -> None:
-        print_table(
-            [_task_row(row) for row in await app.outbox.list_tasks() if row.is_given_up or not given_up],
-            COLUMNS,
-            as_json,
-        )
-
-    run_with_app(job)
+    These are the tasks that wait, and those that are no longer retried ("given up").
+    """
+    tasks = [task for task in await app.outbox.list_tasks() if task.is_given_up or not given_up]
+    print_table([_task_row(task) for task in tasks], COLUMNS, as_json)
 
 
-@command.command()
-@exit_on_error
-def retry(
-    ids: list[int] = typer.Argument(None, metavar="[ID...]"),
-    given_up: bool = typer.Option(False, help="All that were given up."),
+@command.command("retry")
+@with_app
+async def retry(
+    app: App,
+    ids: list[int] = typer.Argument(None, metavar="[ID...]", help="Ids of tasks, as 'ivr outbox list' shows them."),
+    given_up: bool = typer.Option(False, help="Retry all tasks that are no longer retried."),
 ) -> None:
-    """Have rows done now; the running service does them."""
+    """Make tasks due now. The running service processes them."""
     if bool(ids) == given_up:
-        raise BadInput("say which rows: ids of 'ivr outbox list', or --given-up")
-
-    async def job(app: App) -> None:
-        typer.echo(f"{await app.outbox.retry(ids or None)} will be done now")
-
-    run_with_app(job)
+        raise BadInput("no tasks are named: give ids of 'ivr outbox list', or --given-up")
+    typer.echo(f"{await app.outbox.retry(ids or None)} tasks are due now")
 
 
-@command.command()
-@exit_on_error
-def drop(ids: list[int] = typer.Argument(metavar="ID...")) -> None:
-    """Take rows away undone: a mail that nobody wants any more, a webhook that is gone."""
+@command.command("drop")
+@with_app
+async def drop(
+    app: App,
+    ids: list[int] = typer.Argument(metavar="ID...", help="Ids of tasks, as 'ivr outbox list' shows them."),
+) -> None:
+    """Delete tasks without processing them.
 
-    async def job(app: App) -> None:
-        typer.echo(f"{await app.outbox.delete(ids)} dropped")
+    For example a mail to an address that no longer exists.
+    """
+    typer.echo(f"{await app.outbox.delete(ids)} tasks deleted")
 
-    run_with_app(job)
 
-
-def _task_row(row: OutboxTask) -> dict[str, Any]:
-    due = "given up" if row.is_given_up else f"{datetime.fromtimestamp(row.due_at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+def _task_row(task: OutboxTask) -> dict[str, Any]:
+    due = "given up" if task.is_given_up else f"{datetime.fromtimestamp(task.due_at, UTC):%Y-%m-%d %H:%M:%S} UTC"
     return {
-        "id": row.id,
-        "kind": row.kind,
-        "about": row.target,
+        "id": task.id,
+        "kind": task.kind,
+        "target": task.target,
         "due": due,
-        "attempts": row.attempts,
-        "error": row.error,
-        "box": row.box_id,
-        "message": row.message_id,
+        "attempts": task.attempts,
+        "error": task.error,
+        "box": task.box_id,
+        "message": task.message_id,
     }

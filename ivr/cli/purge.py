@@ -1,4 +1,4 @@
-"""`ivr purge`: what has had its time goes now; the service does the same by itself, turn by turn."""
+"""`ivr purge`: applies retention at once; a running service does so little by little."""
 
 from __future__ import annotations
 
@@ -9,39 +9,46 @@ from typing import Any
 import typer
 
 from ivr.app import App
-from ivr.cli.support import JsonOption, exit_on_error, print_document, print_table, run_with_app
+from ivr.cli.support import JsonOption, print_document, print_table, with_app
 from ivr.retention.consistency_check import ORPHAN_FILE
 from ivr.storage.records import DueItem, RetentionRule
 
 COLUMNS = ["what", "since", "account", "box", "id"]
 DRY_RUN_LIMIT = 1000
-"""Lines of one kind that a dry run prints."""
+"""How many items of one kind a dry run prints."""
 
 
-@exit_on_error
-def purge(
-    dry_run: bool = typer.Option(False, "--dry-run", help="Only print what would go, 1000 of each kind at most."),
+@with_app
+async def purge(
+    app: App,
+    dry_run: bool = typer.Option(
+        False,
+        "--dry-run",
+        help="Print what would be hidden or removed, at most 1000 items of each kind; change nothing.",
+    ),
     as_json: bool = JsonOption,
 ) -> None:
-    """Hide and remove what has had its time, in all accounts (docs/settings.md, [retention])."""
+    """Apply retention now.
 
-    async def rehearse(app: App) -> None:
-        rows = [_purge_row(due) for due in await app.retention_worker.preview(DRY_RUN_LIMIT)]
-        rows += [
-            {**dict.fromkeys(COLUMNS, ""), "what": ORPHAN_FILE, "id": str(path)}
-            for path in await app.consistency_check.orphans()
-        ]
-        print_table(rows, COLUMNS, as_json)
-
-    async def do(app: App) -> None:
-        done: Counter[str] = Counter({rule.value: 0 for rule in RetentionRule})
-        while await app.retention_worker.run_once(done):
-            pass
-        print_document(dict(done), as_json)
-
-    run_with_app(rehearse if dry_run else do)
+    Hides and removes what is past its retention, in all accounts: docs/settings.md, section [sweeping].
+    A running service does so by itself, little by little.
+    """
+    if dry_run:
+        print_table(await _due_rows(app), COLUMNS, as_json)
+        return
+    counts: Counter[str] = Counter({rule.value: 0 for rule in RetentionRule})
+    while await app.retention_worker.run_once(counts):
+        pass
+    print_document(dict(counts), as_json)
 
 
-def _purge_row(due: DueItem) -> dict[str, Any]:
-    since = f"{datetime.fromtimestamp(due.since, UTC):%Y-%m-%d %H:%M}"
-    return {"what": due.rule.value, "since": since, "account": due.account_id, "box": due.box_id, "id": due.id}
+async def _due_rows(app: App) -> list[dict[str, Any]]:
+    rows = [_due_row(item) for item in await app.retention_worker.preview(DRY_RUN_LIMIT)]
+    for path in await app.consistency_check.orphans():
+        rows.append({**dict.fromkeys(COLUMNS, ""), "what": ORPHAN_FILE, "id": str(path)})
+    return rows
+
+
+def _due_row(item: DueItem) -> dict[str, Any]:
+    since = f"{datetime.fromtimestamp(item.since, UTC):%Y-%m-%d %H:%M}"
+    return {"what": item.rule.value, "since": since, "account": item.account_id, "box": item.box_id, "id": item.id}

@@ -1,4 +1,4 @@
-"""`ivr serve`: take calls until told to stop."""
+"""`ivr serve`: the service."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import typer
 from ivr import logging_setup, settings
 from ivr.app import App
 from ivr.cli.support import exit_on_error
-from ivr.service.service import start_service as begin
+from ivr.service.service import start_service
 
 UMASK = 0o027
-"""Recordings are for our user and for the group that Asterisk shares, and for nobody else."""
+"""Recordings are readable by the user of the service and by the group that Asterisk shares, by no other user."""
 
 log = structlog.get_logger()
 
@@ -27,8 +27,11 @@ class Component(StrEnum):
 
 
 @exit_on_error
-def serve(only: Component | None = typer.Option(None, help="One of the two alone; else both.")) -> None:
-    """Take calls from Asterisk, and speak REST, until Ctrl-C or SIGTERM."""
+def serve(only: Component | None = typer.Option(None, help="Start one component. Default: both.")) -> None:
+    """Start the service.
+
+    Serves calls from Asterisk and the REST API, until Ctrl-C or SIGTERM.
+    """
     asyncio.run(_run_service(only))
 
 
@@ -41,12 +44,12 @@ async def _run_service(component: Component | None = None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    service = await begin(app, component)
-    agi = "agi://{}:{}/".format(*service.fastagi_address) if service.call_servers else None
-    log.info("service.started", fastagi=agi, rest=service.api_url, data=str(loaded.data.folder))
-    doors = {"Asterisk": agi, "programs": service.api_url}
-    # In one go: who waits for the first line may be gone when a second one comes.
-    typer.echo("\n".join(f"ivr: ready for {who} at {where}" for who, where in doors.items() if where))
+    service = await start_service(app, component)
+    agi_url = "agi://{}:{}/".format(*service.fastagi_address) if service.call_servers else None
+    log.info("service.started", fastagi=agi_url, rest=service.api_url, data=str(loaded.data.folder))
+    addresses = {"Asterisk": agi_url, "programs": service.api_url}
+    # One write: a reader that waits for the first line only may close the pipe before a second write.
+    typer.echo("\n".join(f"ivr: ready for {client} at {url}" for client, url in addresses.items() if url))
     await stop.wait()
     await service.stop()
     log.info("service.stopped")

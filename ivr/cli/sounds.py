@@ -13,37 +13,43 @@ from ivr.paths import sounds_folder
 
 command = typer.Typer(no_args_is_help=True)
 LANGUAGE = "en"
-FolderOption = typer.Option(None, "--folder", help="The folder of one language; else the English prompts in use.")
+FolderOption = typer.Option(None, "--folder", help="Folder of one language. Default: the installed English prompts.")
 
 
-@command.command()
+@command.command("build")
 @exit_on_error
 def build(
     folder: Path | None = FolderOption,
-    demo: bool = typer.Option(False, "--demo", help="The demo messages too."),
+    demo: bool = typer.Option(False, "--demo", help="Build the messages of 'ivr demo' too."),
 ) -> None:
-    """Speak every prompt whose text has changed, or that has no recording yet. Needs flite and sox."""
+    """Build missing recordings.
+
+    Builds those of prompts that are new or whose text has changed. Needs flite and sox.
+    """
     from ivr.prompts import recording
 
-    where = folder or _english_sounds_folder()
-    made = recording.build(where, on_progress=typer.echo)
+    language_folder = folder or _english_sounds_folder()
+    built = recording.build(language_folder, on_progress=typer.echo)
     if demo:
-        made += recording.build_demo(where.parent / "demo")
-    typer.echo(f"{len(made)} recordings made in {where}")
+        built += recording.build_demo(language_folder.parent / "demo")
+    typer.echo(f"{len(built)} recordings built in {language_folder}")
 
 
-@command.command()
+@command.command("check")
 @exit_on_error
 def check(folder: Path | None = FolderOption) -> None:
-    """Whether every prompt has a recording that Asterisk can play, and nothing else lies about."""
+    """Check the recordings.
+
+    Every prompt must have a recording that Asterisk can play, and there must be no other files.
+    """
     from ivr.prompts import recording
     from ivr.prompts.catalogue import Catalogue
 
-    where = folder or _english_sounds_folder()
-    problems = recording.check(where, Catalogue.load(where).keys())
+    language_folder = folder or _english_sounds_folder()
+    problems = recording.check(language_folder, Catalogue.load(language_folder).keys())
     if problems:
         raise SoundsError("\n".join(problems))
-    typer.echo(f"All recordings in {where} are as they should be.")
+    typer.echo(f"All recordings in {language_folder} are complete.")
 
 
 def _english_sounds_folder() -> Path:

@@ -1,12 +1,13 @@
-"""Where commands meet the person who types them: errors become one line, results a table or JSON."""
+"""Shared by all commands: opening the App, exit codes of errors, and output as table or JSON."""
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
@@ -28,33 +29,52 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (StoreError, 5),
     (IvrError, 1),
 )
-"""The first line that fits."""
+"""The first matching row counts; any other error exits with 1."""
+INTERRUPTED_EXIT_CODE = 130
 
 MIN_TABLE_WIDTH = 160
-"""Columns of a listing at least."""
+"""Minimum width of a table, in columns: ids are there to be copied, so a line wraps and is never cut."""
 
-AccountOption = typer.Option(None, "--account", "-a", help="Name, realm or id; needed only where there are several.")
-JsonOption = typer.Option(False, "--json", help="As JSON.")
+AccountOption = typer.Option(
+    None, "--account", "-a", help="Name, realm or id of the account; required if there are several."
+)
+JsonOption = typer.Option(False, "--json", help="Print JSON.")
 
 
-def exit_on_error(function: Callable[P, T]) -> Callable[P, T]:
-    """A command whose errors are told in one line, with an exit code of their kind; never a traceback."""
+def exit_on_error(command: Callable[P, T]) -> Callable[P, T]:
+    """Print an error of a command as one line on standard error, and exit with the code of its kind."""
 
-    @wraps(function)
-    def safely(*args: P.args, **kwargs: P.kwargs) -> T:
+    @wraps(command)
+    def exiting_command(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
-            return function(*args, **kwargs)
+            return command(*args, **kwargs)
         except (IvrError, OSError) as error:
             typer.echo(f"ivr: {error}", err=True)
             raise typer.Exit(next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)) from None
         except (KeyboardInterrupt, HungUp):
-            raise typer.Exit(130) from None
+            raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
 
-    return safely
+    return exiting_command
 
 
-def run_with_app(operation: Callable[[App], Coroutine[Any, Any, T]]) -> T:
-    """Open the data folder, do `job`, let go of it."""
+def with_app(operation: Callable[Concatenate[App, P], Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Make a command of an async function whose first parameter is the opened App.
+
+    The App is closed afterwards, and errors are reported as by `exit_on_error`.
+    """
+
+    @wraps(operation)
+    def command(*args: P.args, **kwargs: P.kwargs) -> None:
+        run_with_app(lambda app: operation(app, *args, **kwargs))
+
+    signature = inspect.signature(operation)
+    # Typer makes options of the signature: the App is not one of them.
+    command.__signature__ = signature.replace(parameters=list(signature.parameters.values())[1:])  # type: ignore[attr-defined]
+    return exit_on_error(command)
+
+
+def run_with_app(operation: Callable[[App], Awaitable[T]]) -> T:
+    """Open the App of the settings, run `operation` with it, and close it."""
 
     async def run() -> T:
         loaded = settings.load()
@@ -69,7 +89,7 @@ def run_with_app(operation: Callable[[App], Coroutine[Any, Any, T]]) -> T:
 
 
 async def resolve_account(app: App, name: str | None) -> Account:
-    """The account that was named, else the only one. Raises `NotFound`."""
+    """Return the named account; without a name, the only account. Raises `NotFound`."""
     if name:
         return await app.directory.find_account_by_name(name)
     accounts = await app.directory.accounts()
@@ -77,12 +97,14 @@ async def resolve_account(app: App, name: str | None) -> Account:
         return accounts[0]
     names = ", ".join(account.name for account in accounts)
     raise NotFound(
-        f"say which account with --account: {names}" if names else "there is no account yet: 'ivr account create NAME'"
+        f"there are several accounts: name one with --account ({names})"
+        if names
+        else "there is no account yet: create one with 'ivr account create NAME'"
     )
 
 
 def print_document(document: Mapping[str, Any], as_json: bool) -> None:
-    """One thing, a line a key."""
+    """Print one object, a line for each key, or as JSON."""
     if as_json:
         typer.echo(json.dumps(document, indent=2, default=str))
         return
@@ -92,45 +114,14 @@ def print_document(document: Mapping[str, Any], as_json: bool) -> None:
 
 
 def print_table(rows: Iterable[Mapping[str, Any]], columns: list[str], as_json: bool) -> None:
-    """Many things, a row each."""
-    found = list(rows)
+    """Print a list, a line for each row with these columns, or all of it as JSON."""
+    listed = list(rows)
     if as_json:
-        typer.echo(json.dumps(found, indent=2, default=str))
+        typer.echo(json.dumps(listed, indent=2, default=str))
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, no_wrap=True, overflow="ignore")
-    for row in found:
+    for row in listed:
         table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
-    # Ids are for copying: a line that is too long for the screen is better than one cut short.
     Console(width=max(Console().width, MIN_TABLE_WIDTH), highlight=False).print(table, soft_wrap=True)
-
-
-def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
-    """`key=value` words as a document: values are JSON where they can be, else text; dots lead into objects.
-
-    Raises `BadInput`.
-    """
-    document: dict[str, Any] = {}
-    for word in assignments:
-        key, equals, value = word.partition("=")
-        if not equals or not key:
-            raise BadInput(f"{word!r}: write key=value")
-        *path, last = key.split(".")
-        place = document
-        for part in path:
-            place = place.setdefault(part, {})
-        place[last] = _parse_value(key.split("."), value)
-    return document
-
-
-def _parse_value(path: list[str], text: str) -> Any:
-    if "keys" in path or path[-1] in ("pin", "mailbox", "operator_number", "number", "voicemail_id"):
-        return None if text == "null" else text  # "0042" is four keys, not 42.
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
-
-
-AppOperation = Callable[[App], Awaitable[None]]

@@ -1,4 +1,4 @@
-"""`ivr token`."""
+"""`ivr token`: API keys of programs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,7 @@ from typing import Any
 import typer
 
 from ivr.app import App
-from ivr.cli.support import (
-    AccountOption,
-    JsonOption,
-    exit_on_error,
-    print_document,
-    print_table,
-    resolve_account,
-    run_with_app,
-)
+from ivr.cli.support import AccountOption, JsonOption, print_document, print_table, resolve_account, with_app
 from ivr.directory.tokens import DAY_S
 from ivr.storage.records import Token
 
@@ -24,48 +16,49 @@ command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["id", "label", "user", "created", "expires"]
 
 
-@command.command()
-@exit_on_error
-def create(
+@command.command("create")
+@with_app
+async def create(
+    app: App,
     account: str | None = AccountOption,
-    user: str | None = typer.Option(None, help="Name or id: only this user's boxes. None: the whole account."),
-    days: int | None = typer.Option(None, min=1, max=36_500, help="How long it holds; none: until it is revoked."),
-    label: str = typer.Option("", help="What it is for."),
+    user: str | None = typer.Option(
+        None, help="Name or id of a user, to limit the token to the boxes of that user. Default: all boxes."
+    ),
+    days: int | None = typer.Option(
+        None, min=1, max=36_500, help="Days until the token expires. Default: it is valid until it is revoked."
+    ),
+    label: str = typer.Option("", help="What the token is for."),
     as_json: bool = JsonOption,
 ) -> None:
-    """Make a token for programs; it is shown this once."""
+    """Create a token for the REST API.
 
-    async def job(app: App) -> None:
-        where = await resolve_account(app, account)
-        who = (await app.directory.find_user_by_name(where.id, user)).id if user else None
-        lasts_s = days * DAY_S if days else None
-        text, token = await app.tokens.create(where.id, who, label, lifetime_s=lasts_s)
-        print_document({"token": text, "account_id": where.id, **_token_document(token)}, as_json)
-
-    run_with_app(job)
+    The token is shown only once.
+    """
+    token_account = await resolve_account(app, account)
+    user_id = (await app.directory.find_user_by_name(token_account.id, user)).id if user else None
+    lifetime_s = days * DAY_S if days else None
+    text, token = await app.tokens.create(token_account.id, user_id, label, lifetime_s=lifetime_s)
+    print_document({"token": text, "account_id": token_account.id, **_token_document(token)}, as_json)
 
 
 @command.command("list")
-@exit_on_error
-def list_all(account: str | None = AccountOption, as_json: bool = JsonOption) -> None:
-    """All tokens of an account that hold."""
-
-    async def job(app: App) -> None:
-        where = await resolve_account(app, account)
-        print_table([_token_document(token) for token in await app.tokens.list_api_keys(where.id)], COLUMNS, as_json)
-
-    run_with_app(job)
+@with_app
+async def list_all(app: App, account: str | None = AccountOption, as_json: bool = JsonOption) -> None:
+    """List the valid tokens of an account."""
+    token_account = await resolve_account(app, account)
+    tokens = await app.tokens.list_api_keys(token_account.id)
+    print_table([_token_document(token) for token in tokens], COLUMNS, as_json)
 
 
-@command.command()
-@exit_on_error
-def revoke(token: str, account: str | None = AccountOption) -> None:
-    """End a token, by its id or the beginning of it, and all sessions that were opened with it."""
-
-    async def job(app: App) -> None:
-        await app.tokens.revoke((await resolve_account(app, account)).id, token)
-
-    run_with_app(job)
+@command.command("revoke")
+@with_app
+async def revoke(
+    app: App,
+    token: str = typer.Argument(metavar="ID", help="Id of the token, or the beginning of it."),
+    account: str | None = AccountOption,
+) -> None:
+    """Revoke a token and its sessions."""
+    await app.tokens.revoke((await resolve_account(app, account)).id, token)
 
 
 def _token_document(token: Token) -> dict[str, Any]:

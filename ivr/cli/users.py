@@ -7,17 +7,8 @@ import sys
 import typer
 
 from ivr.app import App
-from ivr.cli.accounts import merge_value
-from ivr.cli.support import (
-    AccountOption,
-    JsonOption,
-    exit_on_error,
-    parse_assignments,
-    print_document,
-    print_table,
-    resolve_account,
-    run_with_app,
-)
+from ivr.cli.assignments import merge_value, parse_assignments
+from ivr.cli.support import AccountOption, JsonOption, print_document, print_table, resolve_account, with_app
 from ivr.directory.models import User
 from ivr.errors import BadInput
 from ivr.mailbox.validation import report_violations
@@ -25,97 +16,97 @@ from ivr.mailbox.validation import report_violations
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["name", "email", "language", "timezone", "id"]
 
+NameArgument = typer.Argument(help="Name or id of the user.")
 
-@command.command()
-@exit_on_error
-def create(
-    name: str,
+
+@command.command("create")
+@with_app
+async def create(
+    app: App,
+    name: str = typer.Argument(help="Name of the user, unique in the account."),
     account: str | None = AccountOption,
-    assignments: list[str] = typer.Argument(None, metavar="[KEY=VALUE...]"),
+    assignments: list[str] = typer.Argument(
+        None, metavar="[KEY=VALUE...]", help="email, language, timezone and settings of the user."
+    ),
     as_json: bool = JsonOption,
 ) -> None:
-    """Make a user: email=…, language=…, timezone=…"""
+    """Create a user.
 
-    async def job(app: App) -> None:
-        where = await resolve_account(app, account)
-        user = _validate({**parse_assignments(assignments or []), "name": name, "account_id": where.id})
-        print_document((await app.directory.create_user(user)).model_dump(), as_json)
-
-    run_with_app(job)
+    Example: ivr user create alice email=alice@example.com timezone=Europe/Berlin
+    """
+    user_account = await resolve_account(app, account)
+    user = _validate({**parse_assignments(assignments or []), "name": name, "account_id": user_account.id})
+    print_document((await app.directory.create_user(user)).model_dump(), as_json)
 
 
 @command.command("list")
-@exit_on_error
-def list_all(account: str | None = AccountOption, as_json: bool = JsonOption) -> None:
-    """All users of an account."""
-
-    async def job(app: App) -> None:
-        where = await resolve_account(app, account)
-        print_table([user.model_dump() for user in await app.directory.users(where.id)], COLUMNS, as_json)
-
-    run_with_app(job)
+@with_app
+async def list_all(app: App, account: str | None = AccountOption, as_json: bool = JsonOption) -> None:
+    """List the users of an account."""
+    user_account = await resolve_account(app, account)
+    print_table([user.model_dump() for user in await app.directory.users(user_account.id)], COLUMNS, as_json)
 
 
 @command.command("show")
-@exit_on_error
-def show(name: str, account: str | None = AccountOption, as_json: bool = JsonOption) -> None:
-    """One user."""
-
-    async def job(app: App) -> None:
-        user = await app.directory.find_user_by_name((await resolve_account(app, account)).id, name)
-        print_document(user.model_dump(), as_json)
-
-    run_with_app(job)
+@with_app
+async def show(
+    app: App, name: str = NameArgument, account: str | None = AccountOption, as_json: bool = JsonOption
+) -> None:
+    """Show a user."""
+    print_document((await _find_user(app, account, name)).model_dump(), as_json)
 
 
 @command.command("set")
-@exit_on_error
-def update(
-    name: str,
-    assignments: list[str] = typer.Argument(None, metavar="[KEY=VALUE...]"),
-    username: str | None = typer.Option(None, help="By which they sign in to the REST API; with --password."),
-    password: str | None = typer.Option(None, help="8 characters at least; - reads it from standard input."),
+@with_app
+async def update(
+    app: App,
+    name: str = NameArgument,
+    assignments: list[str] = typer.Argument(
+        None, metavar="[KEY=VALUE...]", help="Keys to change, with their new values."
+    ),
+    username: str | None = typer.Option(None, help="Name to sign in to the REST API with; requires --password."),
+    password: str | None = typer.Option(None, help="At least 8 characters; - reads it from standard input."),
     account: str | None = AccountOption,
     as_json: bool = JsonOption,
 ) -> None:
-    """Change a user: email=…, timezone=…; voicemail_id=NUMBER makes a box the user's default."""
+    """Change a user.
 
-    async def job(app: App) -> None:
-        where = await resolve_account(app, account)
-        user = await app.directory.find_user_by_name(where.id, name)
-        if username is not None or password is not None:
-            await _set_credentials(app, user, username, password)
-            user = await app.directory.user(user.id)
-        document = user.model_dump()
-        for key, value in parse_assignments(assignments or []).items():
-            document[key] = merge_value(document.get(key), value)
-        default = document.get("voicemail_id")
-        if default is not None and (box := await app.boxes.find_by_number(where.id, str(default))):
-            document["voicemail_id"] = box.id
-        print_document((await app.directory.update_user(_validate(document))).model_dump(), as_json)
-
-    run_with_app(job)
+    Examples: email=alice@example.com, timezone=Europe/Berlin. voicemail_id=NUMBER sets the default box.
+    """
+    user = await _find_user(app, account, name)
+    if username is not None or password is not None:
+        await _set_credentials(app, user, username, password)
+        user = await app.directory.user(user.id)
+    document = user.model_dump()
+    for key, value in parse_assignments(assignments or []).items():
+        document[key] = merge_value(document.get(key), value)
+    default_box = document.get("voicemail_id")
+    if default_box is not None and (box := await app.boxes.find_by_number(user.account_id, str(default_box))):
+        document["voicemail_id"] = box.id
+    print_document((await app.directory.update_user(_validate(document))).model_dump(), as_json)
 
 
-@command.command()
-@exit_on_error
-def delete(name: str, account: str | None = AccountOption) -> None:
-    """Take away a user; their phones are nobody's then, their boxes stay."""
+@command.command("delete")
+@with_app
+async def delete(app: App, name: str = NameArgument, account: str | None = AccountOption) -> None:
+    """Delete a user.
 
-    async def job(app: App) -> None:
-        await app.directory.delete_user(
-            (await app.directory.find_user_by_name((await resolve_account(app, account)).id, name)).id
-        )
+    The phones of the user are no longer assigned. The boxes stay, without an owner.
+    """
+    await app.directory.delete_user((await _find_user(app, account, name)).id)
 
-    run_with_app(job)
+
+async def _find_user(app: App, account: str | None, name: str) -> User:
+    return await app.directory.find_user_by_name((await resolve_account(app, account)).id, name)
 
 
 async def _set_credentials(app: App, user: User, username: str | None, password: str | None) -> None:
-    name = username or user.username
-    if password is None or not name:
-        raise BadInput("give both --username and --password: one is no use without the other")
-    given = sys.stdin.readline().strip() if password == "-" else password
-    await app.credentials.set(user, name, given)
+    """Set the credentials, and revoke the tokens obtained with the earlier ones. Raises `BadInput`, `Conflict`."""
+    new_username = username or user.username
+    if password is None or not new_username:
+        raise BadInput("credentials are incomplete: give --username and --password together")
+    new_password = sys.stdin.readline().strip() if password == "-" else password
+    await app.credentials.set(user, new_username, new_password)
     await app.tokens.revoke_logins(user.account_id, user.id)
 
 

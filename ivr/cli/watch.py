@@ -1,4 +1,4 @@
-"""`ivr watch`: calls, messages and lights, as they are and as they change."""
+"""`ivr watch`: calls, messages and lights, updated live."""
 
 from __future__ import annotations
 
@@ -15,57 +15,60 @@ from rich.table import Table
 from rich.text import Text
 
 from ivr.app import App
-from ivr.cli.support import JsonOption, exit_on_error, run_with_app
+from ivr.cli.support import JsonOption, with_app
 from ivr.storage.overview import MwiSummary, Overview
 
 PIPE_WIDTH = 100
 
 
-@exit_on_error
-def watch(
-    once: bool = typer.Option(False, "--once", help="Show it once, for scripts."),
-    interval_s: float = typer.Option(1.0, "--every", min=0.1, help="Seconds between two looks."),
+@with_app
+async def watch(
+    app: App,
+    once: bool = typer.Option(False, "--once", help="Print the state once and exit."),
+    interval_s: float = typer.Option(1.0, "--every", min=0.1, help="Seconds between two updates."),
     as_json: bool = JsonOption,
 ) -> None:
-    """Calls, messages and lights, until Ctrl-C; also where the service is down, as it reads the database only."""
+    """Watch calls, messages and lights.
 
-    async def job(app: App) -> None:
-        async def look() -> Overview:
-            return await app.overview.snapshot(int(app.clock.now()))
+    Runs until Ctrl-C. It reads the database only, so it works while the service is stopped.
+    """
+    if as_json:
+        typer.echo(json.dumps(asdict(await _snapshot(app)), indent=2))
+    elif once:
+        out = Console(highlight=False)
+        out = out if out.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
+        out.print(render(await _snapshot(app)))
+    else:
+        with Live(render(await _snapshot(app)), auto_refresh=False, screen=True) as live:
+            while True:
+                live.update(render(await _snapshot(app)), refresh=True)
+                await asyncio.sleep(interval_s)
 
-        if as_json:
-            typer.echo(json.dumps(asdict(await look()), indent=2))
-        elif once:
-            out = Console(highlight=False)
-            out = out if out.is_terminal else Console(highlight=False, width=PIPE_WIDTH)
-            out.print(render(await look()))
-        else:
-            with Live(render(await look()), auto_refresh=False, screen=True) as live:
-                while True:
-                    live.update(render(await look()), refresh=True)
-                    await asyncio.sleep(interval_s)
 
-    run_with_app(job)
+async def _snapshot(app: App) -> Overview:
+    return await app.overview.snapshot(int(app.clock.now()))
 
 
 def render(overview: Overview, timezone: tzinfo | None = None) -> RenderableType:
-    """What is shown of `seen`; times are of `zone`, else of this machine."""
-    clock = _TimeFormatter(overview.at, timezone)
-    head = f"{clock.date_and_time()}   {len(overview.calls)} calls, {overview.recordings} recording   "
-    counts = f"{overview.new} new, {overview.saved} saved, {overview.deleted} deleted   {overview.waiting} waiting to be told"
+    """Render a snapshot. `timezone`: of the times; None: of this machine."""
+    times = _TimeFormatter(overview.at, timezone)
+    head = f"{times.date_and_time()}   {len(overview.calls)} calls, {overview.recordings} recording   "
+    counts = (
+        f"{overview.new} new, {overview.saved} saved, {overview.deleted} deleted   {overview.waiting} tasks waiting"
+    )
     return Group(
         Text(head + counts, "bold"),
         _render_table(
-            "calls that go on",
-            ["since", "channel", "from", "does", "box"],
-            ([clock.elapsed(c.began_at), c.channel, c.caller_number, c.action, c.number] for c in overview.calls),
+            "calls in progress",
+            ["duration", "channel", "caller", "action", "box"],
+            ([times.elapsed(c.began_at), c.channel, c.caller_number, c.action, c.number] for c in overview.calls),
         ),
         _render_table(
-            "calls that are over",
-            ["at", "lasted", "from", "did", "box", "ended"],
+            "finished calls",
+            ["time", "duration", "caller", "action", "box", "status"],
             (
                 [
-                    clock.time(c.began_at),
+                    times.time(c.began_at),
                     _format_duration(c.ended_at - c.began_at),
                     c.caller_number,
                     c.action,
@@ -77,9 +80,9 @@ def render(overview: Overview, timezone: tzinfo | None = None) -> RenderableType
         ),
         _render_table(
             "newest messages",
-            ["at", "box", "from", "length", "folder"],
+            ["time", "box", "caller", "length", "folder"],
             (
-                [clock.time(m.time), m.box, m.caller, _format_duration(m.length_ms // 1000), m.folder + " !" * m.urgent]
+                [times.time(m.time), m.box, m.caller, _format_duration(m.length_ms // 1000), m.folder + " !" * m.urgent]
                 for m in overview.messages
             ),
         ),
@@ -87,20 +90,20 @@ def render(overview: Overview, timezone: tzinfo | None = None) -> RenderableType
             "lights",
             ["box", "name", "light", "new/saved", ""],
             (
-                [light.box, light.name, "on" if light.new else "off", *_mwi_columns(light, clock)]
+                [light.box, light.name, "on" if light.new else "off", *_mwi_columns(light, times)]
                 for light in overview.lights
             ),
         ),
     )
 
 
-def _mwi_columns(light: MwiSummary, clock: _TimeFormatter) -> list[str]:
-    """Its counts, and what keeps the phone from showing them."""
+def _mwi_columns(light: MwiSummary, times: _TimeFormatter) -> list[str]:
+    """Return the counts of a light, and why they have not been published yet."""
     counts = f"{light.new}/{light.saved}"
     if light.waiting_since is None:
         return [counts, ""]
-    waits = f"to be set, for {clock.elapsed(light.waiting_since)}"
-    return [counts, f"{waits}, {light.attempts} tries: {light.error}" if light.error else waits]
+    pending = f"not set for {times.elapsed(light.waiting_since)}"
+    return [counts, f"{pending}, {light.attempts} attempts: {light.error}" if light.error else pending]
 
 
 def _render_table(title: str, columns: list[str], rows: Iterable[list[str]]) -> RenderableType:
@@ -115,18 +118,19 @@ def _render_table(title: str, columns: list[str], rows: Iterable[list[str]]) -> 
 
 
 class _TimeFormatter:
-    """Tells times as they are seen at `now`, in `zone`."""
+    """Formats times relative to `now` (Unix s), in `timezone`; None: of this machine."""
 
-    def __init__(self, now: int, zone: tzinfo | None) -> None:
+    def __init__(self, now: int, timezone: tzinfo | None) -> None:
         self._now = now
-        self._zone = zone
+        self._timezone = timezone
 
     def date_and_time(self) -> str:
-        return f"{datetime.fromtimestamp(self._now, self._zone):%Y-%m-%d %H:%M:%S}"
+        return f"{datetime.fromtimestamp(self._now, self._timezone):%Y-%m-%d %H:%M:%S}"
 
     def time(self, timestamp: int) -> str:
-        """The time of a day that is today, else the day too."""
-        when, now = datetime.fromtimestamp(timestamp, self._zone), datetime.fromtimestamp(self._now, self._zone)
+        """Return the time of day, preceded by the date unless it is today."""
+        when = datetime.fromtimestamp(timestamp, self._timezone)
+        now = datetime.fromtimestamp(self._now, self._timezone)
         return f"{when:%H:%M:%S}" if when.date() == now.date() else f"{when:%Y-%m-%d %H:%M}"
 
     def elapsed(self, timestamp: int) -> str:

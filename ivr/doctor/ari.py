@@ -1,4 +1,4 @@
-"""Whether Asterisk's ARI lets us in, where calls are to come over it."""
+"""Check of the ARI connection, for installations whose calls use it."""
 
 from __future__ import annotations
 
@@ -13,45 +13,51 @@ MAX_RESPONSE_BYTES = 65_536
 
 
 def check_ari(installation: Installation) -> Iterator[Finding]:
-    """Ask about our own application, with our own password. Nothing where no calls are to come over ARI."""
+    """Check that ARI accepts our password and that our application is connected.
+
+    There is no finding if ARI is not configured.
+    """
     settings = installation.settings.ari
     if not settings.password:
         return
-    at = f"{settings.host}:{settings.port}"
+    address = f"{settings.host}:{settings.port}"
     if settings.per_call_connections and not settings.listen_port:
-        remedy = "give listen_port of [ari] the port of the uri in websocket_client.conf"
+        what = "per_call_connections is set, but listen_port is not: Asterisk cannot connect to the service"
         yield problem(
-            "ARI", "Asterisk is to dial us for each call (per_call_connections), and we listen nowhere", remedy
+            "ARI", what, "set listen_port in [ari] of ivr.toml to the port of the uri in websocket_client.conf"
         )
     if settings.listen_port:
-        yield ok("ARI", f"Asterisk is to dial {settings.listen_host}:{settings.listen_port} (websocket_client.conf)")
+        yield ok("ARI", f"Asterisk connects to {settings.listen_host}:{settings.listen_port} (websocket_client.conf)")
         if not settings.per_call_connections:
             return
     try:
-        answer = _fetch_application(installation, settings)
+        response = _fetch_application(installation, settings)
     except OSError as error:
-        remedy = "enabled = yes, bindaddr and bindport in http.conf; then: asterisk -rx 'module reload http'"
-        yield problem("ARI", f"nothing answers at {at}: {error}", remedy)
+        remedy = "set enabled = yes, bindaddr and bindport in http.conf; then: asterisk -rx 'module reload http'"
+        yield problem("ARI", f"no connection to {address}: {error}", remedy)
         return
-    yield _finding_for(answer, settings, at)
+    yield _finding_for(response, settings, address)
 
 
-def _finding_for(response: bytes, settings: AriSettings, at: str) -> Finding:
+def _finding_for(response: bytes, settings: AriSettings, address: str) -> Finding:
     status = response.split(b" ", 2)[1:2]
     if not response.startswith(b"HTTP/") or not status:
-        return problem("ARI", f"what answers at {at} is not Asterisk's HTTP server", "see host and port of [ari]")
+        return problem("ARI", f"{address} is not Asterisk's HTTP server", "check host and port in [ari] of ivr.toml")
     if status[0] in (b"401", b"403"):
-        remedy = f"the password of [{settings.user}] in ari.conf must be that of [ari] in ivr.toml; permit our address"
-        return problem("ARI", f"Asterisk refuses the user {settings.user} at {at}", remedy)
-    if status[0] == b"200":
-        return ok("ARI", f"{settings.user} is let in at {at}, and {settings.application} is connected")
-    if status[0] == b"404" and b"pplication" in response:
-        remedy = "start it: ivr serve; its log says why where it does not connect"
-        return warning(
-            "ARI", f"{settings.user} is let in, but no service is connected as {settings.application}", remedy
+        remedy = (
+            f"the password of [{settings.user}] in ari.conf must be that of [ari] in ivr.toml, and the ACL of http.conf"
+            " must allow our address"
         )
-    remedy = "enabled = yes in ari.conf; then: asterisk -rx 'module load res_ari.so'; asterisk -rx 'ari show status'"
-    return problem("ARI", f"Asterisk at {at} has no ARI", remedy)
+        return problem("ARI", f"Asterisk at {address} rejects the user {settings.user}", remedy)
+    if status[0] == b"200":
+        return ok("ARI", f"{settings.user} can log in at {address}, and {settings.application} is connected")
+    if status[0] == b"404" and b"pplication" in response:
+        what = f"{settings.user} can log in, but no service is connected as {settings.application}"
+        return warning("ARI", what, "start it: systemctl start ivr; if it runs, its log says why it is not connected")
+    remedy = (
+        "set enabled = yes in ari.conf; then: asterisk -rx 'module load res_ari.so'; asterisk -rx 'ari show status'"
+    )
+    return problem("ARI", f"Asterisk at {address} has no ARI", remedy)
 
 
 def _fetch_application(installation: Installation, settings: AriSettings) -> bytes:
@@ -64,9 +70,9 @@ def _fetch_application(installation: Installation, settings: AriSettings) -> byt
         "",
         "",
     ]
-    said = b""
-    with installation.host.connect(settings.host, settings.port) as line:
-        line.sendall("\r\n".join(lines).encode())
-        while len(said) < MAX_RESPONSE_BYTES and (more := line.recv(MAX_RESPONSE_BYTES)):
-            said += more
-    return said
+    response = b""
+    with installation.host.connect(settings.host, settings.port) as connection:
+        connection.sendall("\r\n".join(lines).encode())
+        while len(response) < MAX_RESPONSE_BYTES and (received := connection.recv(MAX_RESPONSE_BYTES)):
+            response += received
+    return response

@@ -1,6 +1,6 @@
-"""What only Asterisk can tell: what it is, whether it knows us, what it may do, and what it lets people do.
+"""Checks that need a running Asterisk: version, modules, secret, dialplan and account.
 
-Everything is asked over its console, where nothing of it changes a setting.
+All of them read over its console; none changes a setting.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ivr.doctor import console_parsers
-from ivr.doctor.asterisk_context import AsteriskContext
 from ivr.doctor.console import ConsoleUnavailable
 from ivr.doctor.finding import Finding, ok, problem, warning
 from ivr.doctor.installation import Installation, run_as_owner_of
 from ivr.doctor.permissions import check_fallback_prompt, check_permissions
+from ivr.doctor.running_asterisk import RunningAsterisk
 from ivr.doctor.security import check_contexts, check_endpoints
 from ivr.errors import StoreError
 from ivr.paths import load_asterisk_secret
 
 SUPPORTED_VERSION = 22
+SECRET_CONF = "in /etc/asterisk/ivr/secret.conf"
+RELOAD_DIALPLAN = "asterisk -rx 'dialplan reload'"
 REQUIRED_MODULES = (
     "res_agi",
     "res_speech",
@@ -44,173 +46,187 @@ REQUIRED_MODULES = (
     "format_wav",
     "codec_ulaw",
 )
-"""What a call needs (asterisk-conf/modules.conf)."""
-
-
+"""Modules that every call needs (asterisk-conf/modules.conf)."""
 REQUIRED_ARI_MODULES = ("res_ari_channels", "res_ari_events", "res_ari_playbacks", "app_stasis", "func_uri")
-"""And what one needs that comes over ARI."""
+"""Modules that calls over ARI need in addition."""
 
 
 def check_asterisk(installation: Installation) -> Iterator[Finding]:
-    """All that Asterisk is asked for. Where it does not answer, that is the one thing that is wrong."""
+    """Run the checks that need a running Asterisk. If its console does not reply, this is the only finding."""
     try:
-        there = AsteriskContext(
-            installation,
-            console_parsers.parse_global_variables(installation.console.run_command("dialplan show globals")),
-        )
+        global_variables = installation.console.run_command("dialplan show globals")
+        asterisk = RunningAsterisk(installation, console_parsers.parse_global_variables(global_variables))
         for check in ASTERISK_CHECKS:
-            yield from check(there)
+            yield from check(asterisk)
     except ConsoleUnavailable as error:
         yield problem(
             "asterisk",
-            f"its console does not answer: {error}",
-            "start Asterisk; run ivr doctor as root or in its group; [asterisk] console says how it is reached",
+            f"its console does not reply: {error}",
+            "start Asterisk; run ivr doctor as root or in its group; check console_command in [asterisk] of ivr.toml",
         )
 
 
-def check_version(asterisk: AsteriskContext) -> Iterator[Finding]:
-    """Whether it is the Asterisk that ivr was built for."""
-    found = console_parsers.parse_version(asterisk.run_command("core show version"))
-    if found is None or found[0] < SUPPORTED_VERSION:
-        told = f"Asterisk {found[1]}" if found else "an Asterisk whose version nobody can read"
-        yield warning(
-            "asterisk", f"{told}; ivr is tested on {SUPPORTED_VERSION}", f"install Asterisk {SUPPORTED_VERSION}"
-        )
+def check_version(asterisk: RunningAsterisk) -> Iterator[Finding]:
+    """Check the version of Asterisk."""
+    version = console_parsers.parse_version(asterisk.run_command("core show version"))
+    if version is None or version[0] < SUPPORTED_VERSION:
+        name = f"Asterisk {version[1]}" if version else "an Asterisk of unknown version"
+        what = f"{name}; ivr is tested with version {SUPPORTED_VERSION}"
+        yield warning("asterisk", what, f"install Asterisk {SUPPORTED_VERSION}")
     else:
-        yield ok("asterisk", f"Asterisk {found[1]}")
+        yield ok("asterisk", f"Asterisk {version[1]}")
 
 
-def check_modules(asterisk: AsteriskContext) -> Iterator[Finding]:
-    """Whether what a call needs is loaded."""
+def check_modules(asterisk: RunningAsterisk) -> Iterator[Finding]:
+    """Check that the modules that calls need are running."""
     running = console_parsers.parse_running_modules(asterisk.run_command("module show"))
-    over_ari = asterisk.variables.get("IVR_TRANSPORT") == "ari"
-    missing = [name for name in (*REQUIRED_MODULES, *(REQUIRED_ARI_MODULES if over_ari else ())) if name not in running]
+    uses_ari = asterisk.variables.get("IVR_TRANSPORT") == "ari"
+    required = (*REQUIRED_MODULES, *REQUIRED_ARI_MODULES) if uses_ari else REQUIRED_MODULES
+    missing = [name for name in required if name not in running]
     if missing:
         remedy = "load them in modules.conf (asterisk-conf/modules.conf lists them), then: "
         remedy += "; ".join(f"asterisk -rx 'module load {name}.so'" for name in missing[:3])
         yield problem("modules", f"not running: {', '.join(missing)}", remedy)
     else:
-        yield ok("modules", f"all {len(REQUIRED_MODULES)} that are needed run")
+        yield ok("modules", f"all {len(required)} required modules are running")
 
 
-def check_secret(asterisk: AsteriskContext) -> Iterator[Finding]:
-    """Whether Asterisk knows the secret by which the service knows it. Neither is ever shown."""
+def check_secret(asterisk: RunningAsterisk) -> Iterator[Finding]:
+    """Check that Asterisk has the secret by which the service recognises it. No secret is ever printed."""
     settings, folder = asterisk.installation.settings, asterisk.installation.data_folder
     try:
         with run_as_owner_of(folder):
             if not settings.asterisk.secret and not (folder / "asterisk-secret").exists():
-                yield problem("secret", f"there is no secret in {folder} yet", "start 'ivr serve' once: it makes one")
+                yield problem("secret", f"{folder} contains no secret yet", "start the service: it creates the secret")
                 return
             ours = load_asterisk_secret(settings)
     except (StoreError, OSError) as error:
-        yield problem("secret", str(error), "run ivr doctor as the service's user, or as root")
+        yield problem("secret", str(error), "run ivr doctor as root, or as the user of the service")
         return
-    told = asterisk.variables.get("IVR_SECRET", "")
-    put = "put 'IVR_SECRET => ' and what the service's file asterisk-secret holds into /etc/asterisk/ivr/secret.conf"
-    remedy = f"{put}, then: asterisk -rx 'dialplan reload'"
-    if not told:
+    theirs = asterisk.variables.get("IVR_SECRET", "")
+    remedy = (
+        f"write 'IVR_SECRET => ' and the content of {folder / 'asterisk-secret'} into /etc/asterisk/ivr/secret.conf;"
+        " then: asterisk -rx 'dialplan reload'"
+    )
+    if not theirs:
         yield problem("secret", "Asterisk has no IVR_SECRET: every box asks for its PIN", remedy)
-    elif not hmac.compare_digest(told.encode(), ours.encode()):
-        yield problem("secret", "Asterisk's IVR_SECRET is another than ours: every box asks for its PIN", remedy)
+    elif not hmac.compare_digest(theirs.encode(), ours.encode()):
+        what = "IVR_SECRET differs between Asterisk and the service: every box asks for its PIN"
+        yield problem("secret", what, remedy)
     else:
-        yield ok("secret", "Asterisk and the service have the same one")
+        yield ok("secret", "the same in Asterisk and in the service")
 
 
-def check_dialplan(asterisk: AsteriskContext) -> Iterator[Finding]:
-    """Whether calls reach the service, or start a program of their own."""
-    host, transport = asterisk.variables.get("IVR_FASTAGI_ADDRESS", ""), asterisk.variables.get("IVR_TRANSPORT")
-    listens = asterisk.installation.settings.fastagi
+def check_dialplan(asterisk: RunningAsterisk) -> Iterator[Finding]:
+    """Check that the dialplan is loaded, reaches the service, and records fallback recordings where they are found."""
+    transport = asterisk.variables.get("IVR_TRANSPORT")
     if not console_parsers.parse_extensions(asterisk.show_dialplan_context("ivr-check")):
         yield problem(
             "dialplan",
-            "it has no context ivr-check",
-            'last line of [globals] in extensions.conf: #include "ivr/extensions.conf"; then: dialplan reload',
+            "the context ivr-check does not exist",
+            'add to [globals] in extensions.conf, as its last line: #include "ivr/extensions.conf"; then: '
+            + RELOAD_DIALPLAN,
         )
-    elif wrong := _transport_problem(transport, asterisk):
-        yield wrong
-    elif transport not in ("agi", "ari") and listens.port and host.rpartition(":")[2] != str(listens.port):
-        yield problem(
-            "dialplan",
-            f"it calls the service at {host or 'no address'}, which listens on port {listens.port}",
-            f"IVR_FASTAGI_ADDRESS => {listens.host}:{listens.port} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
-        )
-    elif (takes := asterisk.variables.get("IVR_TAKES_FOLDER", "")) != str(asterisk.installation.data_folder / "takes"):
-        yield problem(
-            "dialplan",
-            f"it records into {takes or 'no folder'} while the service is down, which nobody looks into",
-            f"IVR_TAKES_FOLDER => {asterisk.installation.data_folder / 'takes'} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
-        )
+    elif transport_problem := _transport_problem(transport, asterisk):
+        yield transport_problem
+    elif takes_problem := _takes_folder_problem(asterisk):
+        yield takes_problem
     else:
-        ways = {"agi": "it starts ivr-agi for each call", "ari": "it calls the service over ARI"}
-        yield ok("dialplan", ways.get(transport or "", f"it calls the service at {host}"))
+        address = asterisk.variables.get("IVR_FASTAGI_ADDRESS", "")
+        transports = {"agi": "it starts ivr-agi for each call", "ari": "it calls the service over ARI"}
+        yield ok("dialplan", transports.get(transport or "", f"it calls the service at {address}"))
 
 
 NAMED_ACCOUNT = re.compile(r"IVR_ACCOUNT=\w|account=\w|@\w+[,)&]")
-"""A line of a site's dialplan that says whose calls these are."""
+"""Matches a line of a dialplan that names the account of a call."""
 
 
-def check_account(asterisk: AsteriskContext) -> Iterator[Finding]:
-    """Whether calls of trunks and of phones without a user belong to an account."""
+def check_account(asterisk: RunningAsterisk) -> Iterator[Finding]:
+    """Check that calls of trunks and of phones without a user belong to an account."""
     snapshot, name = asterisk.installation.snapshot, asterisk.variables.get("IVR_ACCOUNT", "")
     if snapshot is None:
         return
     accounts = snapshot.accounts
     names = ", ".join(account.name for account in accounts)
-    remedy = f"IVR_ACCOUNT => one of {names}, in /etc/asterisk/ivr/secret.conf; then: asterisk -rx 'dialplan reload'"
+    remedy = f"{SECRET_CONF}: IVR_ACCOUNT => one of {names}; then: {RELOAD_DIALPLAN}"
     if not accounts:
-        yield warning("account", "there is no account yet: every call is refused", "ivr account create NAME")
+        yield warning("account", "there is no account yet: every call is rejected", "ivr account create NAME")
     elif name and not any(name in (account.id, account.name, account.realm) for account in accounts):
-        yield problem(
-            "account", f"IVR_ACCOUNT is {name!r}, which is no account: calls from outside are refused", remedy
-        )
+        what = f"IVR_ACCOUNT is {name!r}, and no account has this name: calls from outside are rejected"
+        yield problem("account", what, remedy)
     elif not name and len(accounts) > 1 and not NAMED_ACCOUNT.search(asterisk.run_command("dialplan show")):
         yield warning(
             "account",
-            f"there are several accounts ({names}), and the dialplan names none: calls from trunks are refused",
-            "in the context of the trunk, in front of Gosub(ivr-leave,...): Set(IVR_ACCOUNT=NAME)",
+            f"there are several accounts ({names}), and the dialplan names none: calls from trunks are rejected",
+            "in the context of the trunk, before Gosub(ivr-leave,...): Set(IVR_ACCOUNT=NAME)",
         )
     else:
-        yield ok(
-            "account", f"calls from outside belong to {name or names}" if name or len(accounts) == 1 else "by dialplan"
-        )
+        is_fixed = name or len(accounts) == 1
+        yield ok("account", f"calls from outside belong to {name or names}" if is_fixed else "set by the dialplan")
 
 
-def _transport_problem(transport: str | None, asterisk: AsteriskContext) -> Finding | None:
-    """What is wrong with the road that calls take; FastAGI needs no more than its address."""
-    if transport == "ari":
-        return _ari_problem(asterisk)
-    return _agi_problem(asterisk) if transport == "agi" else None
+def _transport_problem(transport: str | None, asterisk: RunningAsterisk) -> Finding | None:
+    """Return what keeps calls from the service over the transport of the dialplan."""
+    match transport:
+        case "ari":
+            return _ari_problem(asterisk)
+        case "agi":
+            return _agi_problem(asterisk)
+        case _:
+            return _fastagi_problem(asterisk)
 
 
-def _ari_problem(asterisk: AsteriskContext) -> Finding | None:
-    """Whether calls that come over ARI find this service."""
-    ari, names = asterisk.installation.settings.ari, asterisk.variables.get("IVR_STASIS_APPS", "")
+def _fastagi_problem(asterisk: RunningAsterisk) -> Finding | None:
+    address, fastagi = asterisk.variables.get("IVR_FASTAGI_ADDRESS", ""), asterisk.installation.settings.fastagi
+    if not fastagi.port or address.rpartition(":")[2] == str(fastagi.port):
+        return None
+    return problem(
+        "dialplan",
+        f"it calls the service at {address or 'no address'}, but the service listens on port {fastagi.port}",
+        f"{SECRET_CONF}: IVR_FASTAGI_ADDRESS => {fastagi.host}:{fastagi.port}; then: {RELOAD_DIALPLAN}",
+    )
+
+
+def _ari_problem(asterisk: RunningAsterisk) -> Finding | None:
+    ari, applications = asterisk.installation.settings.ari, asterisk.variables.get("IVR_STASIS_APPS", "")
     if not ari.password:
         return problem(
             "dialplan",
-            "calls are to come over ARI, which the service does not speak",
-            "the password of ari.conf as [ari] password in ivr.toml; then restart ivr",
+            "it sends calls over ARI, but the service has no ARI password",
+            "set password in [ari] of ivr.toml to that of ari.conf; then: systemctl restart ivr",
         )
-    if ari.application not in names.split("&"):
+    if ari.application not in applications.split("&"):
         return problem(
             "dialplan",
-            f"over ARI it calls {names or 'no service'}; this one is {ari.application}",
-            f"IVR_STASIS_APPS => {ari.application} in /etc/asterisk/ivr/secret.conf; then: dialplan reload",
+            f"over ARI it calls {applications or 'no service'}, but this service is {ari.application}",
+            f"{SECRET_CONF}: IVR_STASIS_APPS => {ari.application}; then: {RELOAD_DIALPLAN}",
         )
     return None
 
 
-def _agi_problem(asterisk: AsteriskContext) -> Finding | None:
-    """Whether there is the program that is to be started; a name without a path is Asterisk's to find."""
+def _agi_problem(asterisk: RunningAsterisk) -> Finding | None:
+    """Return a finding if the AGI program cannot be started. A name without a path is found by Asterisk."""
     program = asterisk.variables.get("IVR_AGI_PROGRAM", "")
-    if program.startswith("/") and not os.access(program, os.X_OK):
-        ours = Path(sys.argv[0]).absolute().with_name("ivr-agi")
-        return problem(
-            "dialplan",
-            f"it starts {program} for each call, which is no program",
-            f"IVR_AGI_PROGRAM => {ours}, or a script that becomes its user (docs/dialplan.md); then: dialplan reload",
-        )
-    return None
+    if not program.startswith("/") or os.access(program, os.X_OK):
+        return None
+    installed = Path(sys.argv[0]).absolute().with_name("ivr-agi")
+    return problem(
+        "dialplan",
+        f"it starts {program} for each call, which is not an executable file",
+        f"{SECRET_CONF}: IVR_AGI_PROGRAM => {installed}, or a script that runs it as the user of the service"
+        f" (docs/dialplan.md); then: {RELOAD_DIALPLAN}",
+    )
+
+
+def _takes_folder_problem(asterisk: RunningAsterisk) -> Finding | None:
+    folder, takes = asterisk.variables.get("IVR_TAKES_FOLDER", ""), asterisk.installation.data_folder / "takes"
+    if folder == str(takes):
+        return None
+    return problem(
+        "dialplan",
+        f"while the service is down it records to {folder or 'no folder'}, where the service finds nothing",
+        f"{SECRET_CONF}: IVR_TAKES_FOLDER => {takes}; then: {RELOAD_DIALPLAN}",
+    )
 
 
 ASTERISK_CHECKS = (

@@ -1,4 +1,4 @@
-"""Asterisk's console, as far as the doctor asks it."""
+"""Asterisk's console."""
 
 from __future__ import annotations
 
@@ -12,21 +12,25 @@ COMMAND_TIMEOUT_S = 15.0
 
 
 class ConsoleUnavailable(IvrError):
-    """Asterisk's console did not answer."""
+    """Asterisk's console did not reply."""
 
 
 class AsteriskConsole(Protocol):
-    """Somebody who may type commands into Asterisk's console."""
+    """A connection to Asterisk's console."""
 
     def run_command(self, command: str) -> str:
-        """What Asterisk says to `command`. Raises `NoAnswer`."""
+        """Return the output of a command. Raises `ConsoleUnavailable`."""
 
 
 class RemoteConsole:
-    """`asterisk -rx COMMAND`. `program`: the words before -rx, as a shell splits them."""
+    """Runs `asterisk -rx COMMAND`.
 
-    def __init__(self, program: str) -> None:
+    `program`: what precedes -rx, split into words as by a shell. `timeout_s`: for each command.
+    """
+
+    def __init__(self, program: str, *, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
         self._program = shlex.split(program)
+        self._timeout_s = timeout_s
 
     def run_command(self, command: str) -> str:
         try:
@@ -36,7 +40,7 @@ class RemoteConsole:
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=COMMAND_TIMEOUT_S,
+                timeout=self._timeout_s,
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:

@@ -1,4 +1,4 @@
-"""What Asterisk's console says, read: pure functions of its text (Asterisk 22)."""
+"""Parsers of the output of Asterisk's console (Asterisk 22): pure functions of its text."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ _INCLUDE = re.compile(r" {2}Include => +'([^']+)'")
 
 
 def parse_version(text: str) -> tuple[int, str] | None:
-    """`core show version`: 22 and "22.10.1"."""
+    """Parse `core show version`: return 22 and "22.10.1"."""
     found = _VERSION.search(text)
     return (int(found[1]), f"{found[1]}.{found[2].partition('+')[0]}") if found else None
 
 
 def parse_running_modules(text: str) -> frozenset[str]:
-    """`module show`: the names of all that run, without .so."""
+    """Parse `module show`: return the names of the running modules, without .so."""
     matches = map(_MODULE.match, text.splitlines())
     return frozenset(found[1] for found in matches if found and found[2] == "Running")
 
 
 def parse_global_variables(text: str) -> dict[str, str]:
-    """`dialplan show globals`."""
+    """Parse `dialplan show globals`: return values by name."""
     matches = map(_GLOBAL.fullmatch, text.splitlines())
     return {found[1]: found[2] for found in matches if found}
 
 
 def parse_endpoints(text: str) -> dict[str, bool]:
-    """`pjsip show endpoints`: each endpoint, and whether it has to authenticate."""
+    """Parse `pjsip show endpoints`: return for each endpoint whether it has to authenticate."""
     found: dict[str, bool] = {}
     name = None
     for line in text.splitlines():
@@ -44,17 +44,17 @@ def parse_endpoints(text: str) -> dict[str, bool]:
 
 
 def parse_extensions(text: str) -> list[str]:
-    """`dialplan show CONTEXT`: its extensions and patterns."""
+    """Parse `dialplan show CONTEXT`: return its extensions and patterns."""
     matches = map(_EXTENSION.match, text.splitlines())
     return [found[1] for found in matches if found]
 
 
 def parse_includes(text: str) -> list[str]:
-    """`dialplan show CONTEXT`: the contexts that it takes in."""
+    """Parse `dialplan show CONTEXT`: return the contexts that it includes."""
     matches = map(_INCLUDE.match, text.splitlines())
     return [found[1] for found in matches if found]
 
 
 def is_unbounded(pattern: str) -> bool:
-    """Whether a pattern takes numbers of any length: "_X." and "_9!" do, "_1XXX" and "1000" do not."""
+    """Return whether a pattern matches numbers of any length: "_X." and "_9!" do, "_1XXX" and "1000" do not."""
     return pattern.startswith("_") and pattern[-1] in ".!"

@@ -1,4 +1,4 @@
-"""The data folder: whether the service may work in it, nobody else may look into it, and there is room."""
+"""Checks of the data folder: access for the service, no access for other users, free space."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ SECRET_FILES = ("pepper", "asterisk-secret")
 
 
 def check_data_folder(installation: Installation) -> Iterator[Finding]:
-    """Whether the service may work in its data folder, and nobody else may look into it."""
+    """Check that the service can write to its data folder, and that other users cannot read it."""
     folder = installation.data_folder
     if not folder.is_dir():
         yield problem(
             "data folder",
-            f"there is no folder {folder}",
-            f"'ivr install' makes it; or: install -d -o ivr -g ivr-asterisk -m 2750 {folder}",
+            f"{folder} does not exist",
+            f"'ivr install' creates it; or: install -d -o ivr -g ivr-asterisk -m 2750 {folder}",
         )
         return
-    found = folder.stat()
-    if found.st_uid == 0:
+    status = folder.stat()
+    if status.st_uid == 0:
         yield warning(
             "data folder",
             f"{folder} belongs to root",
-            f"let the service be a user of its own: chown -R ivr:ivr-asterisk {folder}",
+            f"run the service as a user of its own: chown -R ivr:ivr-asterisk {folder}",
         )
     with run_as_owner_of(folder):
         try:
@@ -41,48 +41,46 @@ def check_data_folder(installation: Installation) -> Iterator[Finding]:
         except OSError as error:
             yield problem(
                 "data folder",
-                f"this user ({os.geteuid()}) cannot write into {folder}: {error.strerror}",
-                f"run as the service's user: sudo -u '#{found.st_uid}' ivr doctor; or chown -R ivr {folder}",
+                f"user {os.geteuid()} cannot write to {folder}: {error.strerror}",
+                f"run as the user of the service: sudo -u '#{status.st_uid}' ivr doctor; or: chown -R ivr {folder}",
             )
             return
-    if found.st_mode & stat.S_IRWXO:
-        yield problem("data folder", f"everybody may look into {folder}", f"chmod 2750 {folder}")
+    if status.st_mode & stat.S_IRWXO:
+        yield problem("data folder", f"every user can access {folder}", f"chmod 2750 {folder}")
         return
-    yield ok("data folder", f"{folder}, of user {found.st_uid} and group {found.st_gid}")
+    yield ok("data folder", f"{folder}, user {status.st_uid}, group {status.st_gid}")
 
 
 def check_takes_folder(installation: Installation) -> Iterator[Finding]:
-    """Whether Asterisk's group may record."""
+    """Check that Asterisk's group can record, and that other users cannot listen."""
     takes, folder = installation.data_folder / "takes", installation.data_folder
     if not takes.is_dir():
-        return  # The first start makes it.
+        return  # The first start of the service creates it.
     mode, remedy = stat.S_IMODE(takes.stat().st_mode), f"chgrp --reference={folder} {takes} && chmod 2770 {takes}"
     if mode & 0o2070 != 0o2070 or takes.stat().st_gid != folder.stat().st_gid:
-        yield problem("data folder", f"Asterisk's group may not record into {takes} (it is {mode:o})", remedy)
+        yield problem("data folder", f"Asterisk's group cannot record to {takes} (mode {mode:o})", remedy)
     elif mode & stat.S_IRWXO:
-        yield problem("data folder", f"everybody may look into {takes}", remedy)
+        yield problem("data folder", f"every user can access {takes}", remedy)
 
 
 def check_secret_files(installation: Installation) -> Iterator[Finding]:
-    """Whether what must stay secret is only the service's to read."""
+    """Check that only the user of the service can read the files that hold secrets."""
     for name in SECRET_FILES:
         path = installation.data_folder / name
         if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
-            yield problem("secrets", f"others than the service may read {path}", f"chmod 600 {path}")
+            yield problem("secrets", f"other users than that of the service can read {path}", f"chmod 600 {path}")
 
 
 def check_disk_space(installation: Installation) -> Iterator[Finding]:
-    """Whether there is room for recordings."""
+    """Check that there is space for recordings."""
     if not installation.data_folder.is_dir():
         return
-    free = installation.host.free_bytes(installation.data_folder)
-    what, remedy = (
-        f"{free // MEGABYTE} MB left for {installation.data_folder}",
-        "make room, or move [data] folder to a larger disk",
-    )
-    if free < CRITICAL_SPACE_BYTES:
+    free_bytes = installation.host.free_bytes(installation.data_folder)
+    what = f"{free_bytes // MEGABYTE} MB free for {installation.data_folder}"
+    remedy = "delete other files, or move the data folder to a larger disk and set folder in [data] of ivr.toml"
+    if free_bytes < CRITICAL_SPACE_BYTES:
         yield problem("disk", what, remedy)
-    elif free < LOW_SPACE_BYTES:
+    elif free_bytes < LOW_SPACE_BYTES:
         yield warning("disk", what, remedy)
     else:
         yield ok("disk", what)

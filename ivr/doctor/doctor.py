@@ -1,4 +1,4 @@
-"""All checks, in the order in which an administrator mends things."""
+"""All checks, in the order in which an administrator corrects things."""
 
 from __future__ import annotations
 
@@ -30,6 +30,6 @@ CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
 
 
 def run_checks(installation: Installation) -> Iterator[Finding]:
-    """What is to be said about an installation. Raises nothing that an installation can be the cause of."""
+    """Run all checks. A defective installation causes findings, never an exception."""
     for check in CHECKS:
         yield from check(installation)

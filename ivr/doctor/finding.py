@@ -1,4 +1,4 @@
-"""What a check has found: one line, and where something is wrong, what to do."""
+"""Findings: what a check has found, in one line, and what to do about it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from enum import StrEnum
 class Level(StrEnum):
     OK = "ok"
     WARNING = "warning"
-    """Works, but not as it should, or could not be looked at."""
+    """Something works only in part, or could not be checked."""
     PROBLEM = "problem"
-    """Somebody's call will not go as it should."""
+    """Calls fail, or data is at risk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check says of one thing."""
+    """The result of one check. `remedy`: what to do; "" if nothing."""
 
     check: str
     level: Level

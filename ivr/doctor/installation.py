@@ -1,4 +1,4 @@
-"""What the doctor looks at: settings, machine, Asterisk's console, and what is in the database."""
+"""What the checks examine: settings, host, Asterisk's console and the content of the database."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONNECT_TIMEOUT_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class HostInfo:
-    """What the doctor asks of the machine, so that a test can have it otherwise."""
+    """What the checks read from the host; a test replaces it."""
 
     clock: Clock = field(default_factory=SystemClock)
     free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
@@ -36,27 +36,27 @@ class HostInfo:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSnapshot:
-    """Who and what is in the database."""
+    """The content of the database, as far as the checks need it."""
 
     accounts: Sequence[Account] = ()
     users: Sequence[User] = ()
     boxes: Sequence[BoxSettings] = ()
     endpoints: Sequence[Endpoint] = ()
     newest_message_at: int = 0
-    """Unix seconds."""
+    """Unix seconds; 0: there is no message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """One installation, to be looked at."""
+    """The installation to check."""
 
     settings: Settings
     config_file: Path | None
-    """The file that the settings were read from."""
+    """File that the settings were read from; None: there is none."""
     host: HostInfo
     console: AsteriskConsole
     snapshot: DatabaseSnapshot | None = None
-    """None where the database could not be opened, or is not there yet."""
+    """None: the database does not exist yet or cannot be opened."""
 
     @property
     def data_folder(self) -> Path:
@@ -64,19 +64,26 @@ class Installation:
 
 
 async def read_database_snapshot(app: App) -> DatabaseSnapshot:
-    """All of the database that the checks need. Raises `StoreError`."""
+    """Read the content of the database that the checks need. Raises `StoreError`."""
     accounts = await app.directory.accounts()
     users = [user for account in accounts for user in await app.directory.users(account.id)]
     boxes = [box.settings for account in accounts for box in await app.boxes.list_by_account(account.id)]
     newest = await app.overview.newest_message_at()
-    return DatabaseSnapshot(accounts, users, boxes, await app.directory.endpoints(None), newest)
+    return DatabaseSnapshot(
+        accounts=accounts,
+        users=users,
+        boxes=boxes,
+        endpoints=await app.directory.endpoints(),
+        newest_message_at=newest,
+    )
 
 
 @contextmanager
 def run_as_owner_of(folder: Path) -> Iterator[None]:
-    """Root may do anything, so what root finds says nothing: while inside, root is the owner of `folder`.
+    """Run as the owner of `folder` if this process is root.
 
-    Nothing that is made inside belongs to root, either.
+    Root can read and write everything, so a check by root would prove nothing. Files that are created inside belong
+    to the owner.
     """
     if os.geteuid() != 0 or not folder.exists():
         yield

@@ -32,13 +32,13 @@ class AsteriskStart:
     run_group: str | None = None
     """The only group that Asterisk keeps; None: it has all groups of its user."""
     process_groups: frozenset[int] = field(default_factory=frozenset)
-    """Group ids of the running process; empty where none runs."""
+    """Group ids of the running process; empty if there is none."""
 
 
 def find_asterisk_start(root: Path, proc: Path = Path("/proc")) -> AsteriskStart | None:
-    """How the Asterisk of the machine below `root` is started: the process that runs, else its unit, else its settings.
+    """Return how the Asterisk of the machine below `root` is started: by its process, else its unit, else its settings.
 
-    Processes are looked at only where `root` is this machine's "/". None where nothing tells.
+    Processes are examined only if `root` is "/". None: nothing was found.
     """
     found = _from_process(proc) if root == Path("/") else None
     found = found or _from_unit(root) or _from_init_script(root)
@@ -62,7 +62,7 @@ def _from_process(proc: Path) -> AsteriskStart | None:
         options = _parse_options(argv[1:])
         if options is None or CONSOLE_OPTIONS & options.keys():
             continue
-        ids = re.findall(r"^(?:Gid|Groups):\s*(.*)$", status, re.MULTILINE)
+        ids = re.findall(r"^(?:Gid|Groups):[ \t]*(.*)$", status, re.MULTILINE)
         groups = frozenset(int(number) for line in ids for number in line.split())
         source = f"the running process {folder.name}"
         return AsteriskStart(source, options.get("-U"), options.get("-G"), groups)
@@ -110,7 +110,7 @@ def _from_asterisk_conf(root: Path) -> AsteriskStart | None:
 
 
 def _parse_options(arguments: Sequence[str]) -> dict[str, str] | None:
-    """Options of a command line of Asterisk by name; None for one that Asterisk would refuse."""
+    """Return the options of a command line of Asterisk by name; None for one that Asterisk would reject."""
     try:
         options, _ = getopt.gnu_getopt(list(arguments), OPTIONS)
     except getopt.GetoptError:

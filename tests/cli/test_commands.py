@@ -92,7 +92,7 @@ def test_missing_account_error_names_remedy(ivr: Ivr) -> None:
 
 def test_with_several_accounts_one_must_be_named(populated_ivr: Ivr) -> None:
     populated_ivr("account", "create", "other")
-    assert "say which account" in populated_ivr("box", "list", fails=3).stderr
+    assert "there are several accounts" in populated_ivr("box", "list", fails=3).stderr
     assert parse_json(populated_ivr("box", "list", "--account", "demo", "--json"))
 
 
@@ -209,10 +209,10 @@ def test_outbox_tasks_can_be_listed_run_and_dropped(ivr: Ivr, tmp_path: Path) ->
     rows = parse_json(ivr("outbox", "list", "--json"))
     assert {row["kind"] for row in rows} == {"new", "mwi"}
     assert parse_json(ivr("outbox", "list", "--given-up", "--json")) == []
-    assert "2 will be done now" in ivr("outbox", "retry", *[str(row["id"]) for row in rows]).output
-    assert "0 will be done now" in ivr("outbox", "retry", "--given-up").output
+    assert "2 tasks are due now" in ivr("outbox", "retry", *[str(row["id"]) for row in rows]).output
+    assert "0 tasks are due now" in ivr("outbox", "retry", "--given-up").output
     assert "--given-up" in ivr("outbox", "retry", fails=2).output
-    assert "1 dropped" in ivr("outbox", "drop", str(rows[0]["id"])).output
+    assert "1 tasks deleted" in ivr("outbox", "drop", str(rows[0]["id"])).output
     assert len(parse_json(ivr("outbox", "list", "--json"))) == 1
     assert "outbox list" in ivr("outbox", "drop", "4711", fails=3).output
 

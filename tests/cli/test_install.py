@@ -220,7 +220,8 @@ def test_install_works_on_whole_machine(tmp_path: Path) -> None:
     program.write_text(f'#!/bin/sh\nPYTHONPATH={INSTALLED_DATA} exec {sys.executable} -m ivr "$@"\n')
     program.chmod(0o755)
     script = HOST_ROOT_OPTIONS.format(place=tmp_path, ivr=program)
-    unshare = ["unshare", "-m", "--propagation", "private", "sh", "-c", script]
+    # A PID namespace too: another Asterisk of this machine must not be found.
+    unshare = ["unshare", "-mpf", "--mount-proc", "--propagation", "private", "sh", "-c", script]
     plain = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     done = subprocess.run(unshare, capture_output=True, text=True, check=False, env=plain)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -39,7 +39,7 @@ def render_text(seen: Overview) -> str:
 
 def test_empty_snapshot_is_rendered() -> None:
     assert "0 calls, 0 recording" in render_text(EMPTY_SNAPSHOT)
-    for what in ("calls that go on", "calls that are over", "newest messages", "lights"):
+    for what in ("calls in progress", "finished calls", "newest messages", "lights"):
         assert f"no {what}" in render_text(EMPTY_SNAPSHOT)
 
 
@@ -58,12 +58,12 @@ def test_snapshot_is_rendered() -> None:
     )  # fmt: skip
     text = render_text(seen)
     for line in (
-        "2016-05-10 12:00:00 1 calls, 1 recording 3 new, 2 saved, 1 deleted 4 waiting to be told",
+        "2016-05-10 12:00:00 1 calls, 1 recording 3 new, 2 saved, 1 deleted 4 tasks waiting",
         "1:15 PJSIP/alice-00000001 1000 check 1000",
         "11:50:00 0:29 5550100 leave 1001 HANGUP",
         "2016-05-09 12:00 1001 2001 2:05 new !",
         "1000 Alice off 0/2",
-        "1001 Bob on 3/0 to be set, for 0:05, 2 tries: no phone subscribed",
+        "1001 Bob on 3/0 not set for 0:05, 2 attempts: no phone subscribed",
     ):
         assert line in text.splitlines()
 

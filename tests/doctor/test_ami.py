@@ -42,26 +42,26 @@ def assert_problem(finding: Finding, text: str, remedy: str) -> None:
 
 async def test_ami_login_succeeds_and_logs_off(doctor: DoctorFixture, ami_server: FakeAmiServer) -> None:
     finding = await ami_findings(doctor, ami_server.port)
-    assert (finding.level, "ivr is let in" in finding.what) == (Level.OK, True)
+    assert (finding.level, "ivr can log in" in finding.what) == (Level.OK, True)
     assert [action["Action"] for action in ami_server.actions] == ["Login", "ListCommands"]
 
 
 async def test_wrong_ami_secret_is_reported(doctor: DoctorFixture, ami_server: FakeAmiServer) -> None:
     finding = await ami_findings(doctor, ami_server.port, "another5ecret")
-    assert_problem(finding, "refuses the user ivr", "the secret of [ivr] in manager.conf must be that of [ami]")
+    assert_problem(finding, "rejects the user ivr", "the secret of [ivr] in manager.conf must be that of [ami]")
 
 
 async def test_missing_ami_privileges_are_reported(doctor: DoctorFixture, ami_server: FakeAmiServer) -> None:
     ami_server.privileges = ""
     assert_problem(
-        await ami_findings(doctor, ami_server.port), "may not Originate or Status", "write = originate,call,"
+        await ami_findings(doctor, ami_server.port), "may not use Originate or Status", "write = originate,call,"
     )
 
 
 async def test_disabled_ami_is_reported(doctor: DoctorFixture, ami_server: FakeAmiServer) -> None:
     await ami_server.stop()
     assert_problem(
-        await ami_findings(doctor, ami_server.port), f"nothing answers at 127.0.0.1:{ami_server.port}", "enabled = yes"
+        await ami_findings(doctor, ami_server.port), f"no connection to 127.0.0.1:{ami_server.port}", "enabled = yes"
     )
 
 
@@ -79,7 +79,7 @@ async def test_foreign_service_on_ami_port_is_reported(doctor: DoctorFixture, sa
 
     async with await asyncio.start_server(speak, "127.0.0.1", 0) as there:
         finding = await ami_findings(doctor, there.sockets[0].getsockname()[1], timing=AmiTiming(request_timeout_s=0.3))
-    assert_problem(finding, "is not Asterisk's manager", "see host and port of [ami]; and permit our address")
+    assert_problem(finding, "is not Asterisk's manager", "check host and port in [ami] of ivr.toml, and permit=")
 
 
 async def test_a_line_break_in_the_secret_is_never_sent(doctor: DoctorFixture, ami_server: FakeAmiServer) -> None:

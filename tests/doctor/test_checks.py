@@ -43,7 +43,7 @@ def test_missing_configuration_file_is_reported(doctor: DoctorFixture) -> None:
 def test_world_readable_secret_is_reported(doctor: DoctorFixture) -> None:
     assert doctor.config
     doctor.config.chmod(0o644)
-    doctor.assert_finding("everybody may read it", f"chmod 640 {doctor.config}")
+    doctor.assert_finding("every user can read it", f"chmod 640 {doctor.config}")
 
 
 @pytest.mark.parametrize("section", [{"ami": {"secret": "x"}}, {"mail": {"password": "x"}}], ids=["AMI", "mail"])
@@ -52,18 +52,18 @@ def test_any_world_readable_secret_is_reported(doctor: DoctorFixture, section: d
     doctor.settings |= {"asterisk": {"secret": ""}, **section}
     doctor.settings.get("ami", {})["port"] = 1  # Where nobody listens.
     doctor.config.chmod(0o644)
-    doctor.assert_finding("everybody may read it", f"chmod 640 {doctor.config}")
+    doctor.assert_finding("every user can read it", f"chmod 640 {doctor.config}")
 
 
 def test_missing_data_folder_is_reported(doctor: DoctorFixture, tmp_path: Path) -> None:
     doctor.folder = tmp_path / "elsewhere"
-    doctor.assert_finding(f"there is no folder {doctor.folder}", "install -d -o ivr -g ivr-asterisk -m 2750")
+    doctor.assert_finding(f"{doctor.folder} does not exist", "install -d -o ivr -g ivr-asterisk -m 2750")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere; as root the next test shows it")
 def test_unwritable_data_folder_is_reported(doctor: DoctorFixture) -> None:
     doctor.folder.chmod(0o2550)
-    doctor.assert_finding("cannot write into", "run as the service's user")
+    doctor.assert_finding("cannot write to", "run as the user of the service")
     doctor.folder.chmod(0o2750)
 
 
@@ -73,7 +73,7 @@ def test_doctor_as_root_checks_with_rights_of_service_user(doctor: DoctorFixture
         path.chmod(0o755)
     os.chown(doctor.folder, 61002, 61000)
     doctor.folder.chmod(0o2550)
-    doctor.assert_finding("this user (61002) cannot write into", "run as the service's user")
+    doctor.assert_finding("user 61002 cannot write to", "run as the user of the service")
 
 
 def test_data_folder_owned_by_root_is_reported(doctor: DoctorFixture) -> None:
@@ -84,25 +84,25 @@ def test_data_folder_owned_by_root_is_reported(doctor: DoctorFixture) -> None:
 
 def test_world_readable_data_folder_is_reported(doctor: DoctorFixture) -> None:
     doctor.folder.chmod(0o2755)
-    doctor.assert_finding("everybody may look into", f"chmod 2750 {doctor.folder}")
+    doctor.assert_finding("every user can access", f"chmod 2750 {doctor.folder}")
 
 
 @pytest.mark.parametrize("mode", [0o2750, 0o0770])
 def test_takes_folder_unwritable_by_asterisk_group_is_reported(doctor: DoctorFixture, mode: int) -> None:
     (doctor.folder / "takes").chmod(mode)
-    doctor.assert_finding("Asterisk's group may not record", "chmod 2770")
+    doctor.assert_finding("Asterisk's group cannot record", "chmod 2770")
 
 
 def test_world_readable_takes_folder_is_reported(doctor: DoctorFixture) -> None:
     (doctor.folder / "takes").chmod(0o2775)
-    doctor.assert_finding("everybody may look into", "chmod 2770")
+    doctor.assert_finding("every user can access", "chmod 2770")
 
 
 @pytest.mark.parametrize("name", ["pepper", "asterisk-secret"])
 def test_readable_secret_file_is_reported(doctor: DoctorFixture, name: str) -> None:
     (doctor.folder / name).write_text("x")
     (doctor.folder / name).chmod(0o640)
-    doctor.assert_finding("others than the service may read", f"chmod 600 {doctor.folder / name}")
+    doctor.assert_finding("other users than that of the service can read", f"chmod 600 {doctor.folder / name}")
 
 
 def test_missing_account_is_reported(doctor: DoctorFixture) -> None:
@@ -112,7 +112,7 @@ def test_missing_account_is_reported(doctor: DoctorFixture) -> None:
 
 def test_missing_sounds_folder_is_reported(doctor: DoctorFixture, tmp_path: Path) -> None:
     doctor.settings["sounds"] = {"folder": tmp_path / "silent"}
-    doctor.assert_finding("there are no prompts", "[sounds] folder")
+    doctor.assert_finding("there are no prompts", "folder in [sounds]")
 
 
 def test_missing_prompt_is_reported(doctor: DoctorFixture, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_missing_prompt_is_reported(doctor: DoctorFixture, tmp_path: Path) -> No
     copy = shutil.copytree(doctor.settings["sounds"]["folder"], tmp_path / "sounds")
     (copy / "en" / "tone" / "beep.wav").unlink()
     doctor.settings["sounds"] = {"folder": copy}
-    doctor.assert_finding("1 recordings of en are not there", "ivr sounds build")
+    doctor.assert_finding("1 recordings of language en are missing", "ivr sounds build")
 
 
 def test_unreadable_prompt_is_reported(doctor: DoctorFixture, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_unreadable_prompt_is_reported(doctor: DoctorFixture, tmp_path: Path) ->
     (copy / "en" / "tone" / "beep.wav").chmod(0)
     doctor.settings["sounds"] = {"folder": copy}
     doctor.chown_to_unprivileged_user()
-    doctor.assert_finding("1 recordings of en are not there, or not the service's to read", "chmod -R a+rX")
+    doctor.assert_finding("1 recordings of language en are missing or unreadable", "chmod -R a+rX")
 
 
 def test_clock_set_back_is_reported(doctor: DoctorFixture) -> None:
@@ -142,28 +142,28 @@ def test_clock_set_back_is_reported(doctor: DoctorFixture) -> None:
 def test_unset_clock_is_reported(doctor: DoctorFixture) -> None:
     doctor.change_records(newest_message_at=0)
     doctor.change_host(clock=FakeClock(0))
-    doctor.assert_finding("which cannot be", "timedatectl set-ntp true")
+    doctor.assert_finding("which is too early", "timedatectl set-ntp true")
 
 
 def test_unknown_time_zones_are_reported(doctor: DoctorFixture) -> None:
     doctor.change_records(accounts=[Account(id="a", name="demo", timezone="Europa/Berlin")])
-    doctor.assert_finding("account demo has the time zone 'Europa/Berlin'", "ivr account set demo timezone=")
+    doctor.assert_finding("account demo has the unknown time zone 'Europa/Berlin'", "ivr account set demo timezone=")
     doctor.change_records(users=[User(id="u", account_id="a", name="alice", timezone="Mars/Base")])
-    doctor.assert_finding("user alice has the time zone 'Mars/Base'", "ivr user set alice")
+    doctor.assert_finding("user alice has the unknown time zone 'Mars/Base'", "ivr user set alice")
     doctor.change_records(boxes=[BoxSettings(name="Alice", mailbox="1000", timezone="CEST5")])
-    doctor.assert_finding("box 1000 has the time zone 'CEST5'", "ivr box set 1000")
+    doctor.assert_finding("box 1000 has the unknown time zone 'CEST5'", "ivr box set 1000")
 
 
 def test_nearly_full_disk_is_reported(doctor: DoctorFixture) -> None:
     doctor.change_host(free_bytes=lambda _: 5 * 2**20)
-    doctor.assert_finding("5 MB left", "make room")
+    doctor.assert_finding("5 MB free", "to a larger disk")
     doctor.change_host(free_bytes=lambda _: 500 * 2**20)
-    doctor.assert_finding("500 MB left", "make room", Level.WARNING)
+    doctor.assert_finding("500 MB free", "to a larger disk", Level.WARNING)
 
 
 def test_missing_ffmpeg_is_reported(doctor: DoctorFixture) -> None:
     doctor.change_host(find_program=lambda _: None)
-    doctor.assert_finding("there is no ffmpeg", "apt install ffmpeg", Level.WARNING)
+    doctor.assert_finding("ffmpeg is not installed", "apt install ffmpeg", Level.WARNING)
 
 
 # -- the service -----------------------------------------------------------------------------------------------------
@@ -174,12 +174,12 @@ def test_stopped_service_is_reported(doctor: DoctorFixture) -> None:
         raise ConnectionRefusedError(111, "Connection refused")
 
     doctor.service = refused
-    doctor.assert_finding("nothing answers at 127.0.0.1:4573", "systemctl start ivr")
+    doctor.assert_finding("no connection to 127.0.0.1:4573", "systemctl start ivr")
 
 
 def test_closed_rest_port_is_reported(doctor: DoctorFixture) -> None:
     doctor.rest_response = False
-    doctor.assert_finding("nothing answers at 127.0.0.1:8000", "systemctl start ivr", Level.WARNING)
+    doctor.assert_finding("no connection to 127.0.0.1:8000", "systemctl start ivr", Level.WARNING)
 
 
 def test_hanging_service_is_reported(doctor: DoctorFixture) -> None:
@@ -187,13 +187,13 @@ def test_hanging_service_is_reported(doctor: DoctorFixture) -> None:
         raise TimeoutError
 
     doctor.service = hangs
-    doctor.assert_finding("is not ivr, or hangs", "ss -ltnp")
+    doctor.assert_finding("is used by another program, or the service does not respond", "ss -ltnp")
 
 
 @pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.2\r\n", b""], ids=["another program", "nothing"])
 def test_foreign_process_on_service_port_is_reported(doctor: DoctorFixture, said: bytes) -> None:
     doctor.service = lambda: said
-    doctor.assert_finding("is not ivr, or hangs", "ss -ltnp")
+    doctor.assert_finding("is used by another program, or the service does not respond", "ss -ltnp")
 
 
 # -- Asterisk --------------------------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_foreign_process_on_service_port_is_reported(doctor: DoctorFixture, said
 
 def test_stopped_asterisk_is_reported(doctor: DoctorFixture) -> None:
     doctor.asterisk.down = True
-    doctor.assert_finding("its console does not answer", "start Asterisk")
+    doctor.assert_finding("its console does not reply", "start Asterisk")
 
 
 def test_old_asterisk_version_is_reported(doctor: DoctorFixture) -> None:
@@ -211,7 +211,7 @@ def test_old_asterisk_version_is_reported(doctor: DoctorFixture) -> None:
 
 def test_unknown_asterisk_version_is_reported(doctor: DoctorFixture) -> None:
     doctor.asterisk.version = "PBX of somebody's"
-    doctor.assert_finding("an Asterisk whose version nobody can read", "install Asterisk 22", Level.WARNING)
+    doctor.assert_finding("an Asterisk of unknown version", "install Asterisk 22", Level.WARNING)
 
 
 def test_missing_asterisk_module_is_reported(doctor: DoctorFixture) -> None:
@@ -219,9 +219,7 @@ def test_missing_asterisk_module_is_reported(doctor: DoctorFixture) -> None:
     doctor.assert_finding("not running: func_pjsip_endpoint", "module load func_pjsip_endpoint.so")
 
 
-@pytest.mark.parametrize(
-    ("secret", "what"), [("", "Asterisk has no IVR_SECRET"), ("another", "IVR_SECRET is another than ours")]
-)
+@pytest.mark.parametrize(("secret", "what"), [("", "Asterisk has no IVR_SECRET"), ("another", "IVR_SECRET differs")])
 def test_secret_missing_in_asterisk_is_reported(doctor: DoctorFixture, secret: str, what: str) -> None:
     doctor.asterisk.variables["IVR_SECRET"] = secret
     doctor.assert_finding(what, "secret.conf")
@@ -229,7 +227,7 @@ def test_secret_missing_in_asterisk_is_reported(doctor: DoctorFixture, secret: s
 
 def test_missing_secret_file_is_reported(doctor: DoctorFixture) -> None:
     doctor.settings["asterisk"] = {"secret": ""}
-    doctor.assert_finding("there is no secret", "start 'ivr serve' once")
+    doctor.assert_finding("contains no secret yet", "start the service")
     assert not (doctor.folder / "asterisk-secret").exists(), "a doctor changes nothing"
 
 
@@ -238,7 +236,7 @@ def test_unreadable_secret_file_is_reported(doctor: DoctorFixture) -> None:
     (doctor.folder / "asterisk-secret").write_text(SECRET)
     (doctor.folder / "asterisk-secret").chmod(0)
     doctor.chown_to_unprivileged_user()
-    doctor.assert_finding("asterisk-secret cannot be read", "run ivr doctor as the service's user, or as root")
+    doctor.assert_finding("asterisk-secret cannot be read", "run ivr doctor as root, or as the user of the service")
 
 
 def test_a_secret_is_never_printed(doctor: DoctorFixture) -> None:
@@ -250,7 +248,7 @@ def test_a_secret_is_never_printed(doctor: DoctorFixture) -> None:
 
 def test_missing_dialplan_context_is_reported(doctor: DoctorFixture) -> None:
     del doctor.asterisk.contexts["ivr-check"]
-    doctor.assert_finding("no context ivr-check", '#include "ivr/extensions.conf"')
+    doctor.assert_finding("the context ivr-check does not exist", '#include "ivr/extensions.conf"')
 
 
 def test_dialplan_with_other_service_address_is_reported(doctor: DoctorFixture) -> None:
@@ -260,12 +258,12 @@ def test_dialplan_with_other_service_address_is_reported(doctor: DoctorFixture) 
 
 def test_ari_dialplan_without_ari_settings_is_reported(doctor: DoctorFixture) -> None:
     doctor.asterisk.variables |= {"IVR_TRANSPORT": "ari", "IVR_STASIS_APPS": "ivr"}
-    doctor.assert_finding("over ARI, which the service does not speak", "[ari] password")
+    doctor.assert_finding("the service has no ARI password", "set password in [ari]")
     doctor.assert_finding("not running: res_ari_channels", "module load res_ari_channels.so")
 
 
 @pytest.mark.parametrize(("name", "what"), [("IVR_FASTAGI_ADDRESS", "the service at no address"),
-                                            ("IVR_TAKES_FOLDER", "records into no folder")])  # fmt: skip
+                                            ("IVR_TAKES_FOLDER", "records to no folder")])  # fmt: skip
 def test_missing_dialplan_global_is_reported(doctor: DoctorFixture, name: str, what: str) -> None:
     del doctor.asterisk.variables[name]
     doctor.assert_finding(what, f"{name} =>")
@@ -276,7 +274,7 @@ def test_calls_that_start_a_program_need_no_service(doctor: DoctorFixture) -> No
         raise ConnectionRefusedError(111, "Connection refused")
 
     doctor.service = refuses
-    doctor.assert_finding("nothing answers at 127.0.0.1:4573", "systemctl start ivr")
+    doctor.assert_finding("no connection to 127.0.0.1:4573", "systemctl start ivr")
     doctor.asterisk.variables |= {"IVR_TRANSPORT": "agi", "IVR_AGI_PROGRAM": "ivr-agi"}
     del doctor.asterisk.variables["IVR_FASTAGI_ADDRESS"]
     assert not [found for found in doctor.problems() if found.level is Level.PROBLEM]
@@ -287,19 +285,19 @@ def test_missing_agi_program_is_reported(doctor: DoctorFixture, tmp_path: Path) 
     program.write_text("#!/bin/sh\n")
     program.chmod(0o644)
     doctor.asterisk.variables |= {"IVR_TRANSPORT": "agi", "IVR_AGI_PROGRAM": str(program)}
-    doctor.assert_finding(f"it starts {program} for each call, which is no program", "IVR_AGI_PROGRAM => ")
+    doctor.assert_finding(f"it starts {program} for each call, which is not an executable file", "IVR_AGI_PROGRAM => ")
     program.chmod(0o755)
     assert not [found for found in doctor.problems() if found.level is Level.PROBLEM]
 
 
 def test_fallback_folder_mismatch_is_reported(doctor: DoctorFixture) -> None:
     doctor.asterisk.variables["IVR_TAKES_FOLDER"] = "/var/lib/ivr/takes"
-    doctor.assert_finding("records into /var/lib/ivr/takes", f"IVR_TAKES_FOLDER => {doctor.folder / 'takes'}")
+    doctor.assert_finding("records to /var/lib/ivr/takes", f"IVR_TAKES_FOLDER => {doctor.folder / 'takes'}")
 
 
 def test_folder_unreadable_by_asterisk_is_reported(doctor: DoctorFixture) -> None:
     doctor.asterisk.can_read = False
-    doctor.assert_finding("neither prompts nor messages are heard", "usermod -aG")
+    doctor.assert_finding("it plays neither prompts nor messages", "usermod -aG")
 
 
 def test_asterisk_that_drops_its_groups_is_reported_with_a_remedy_that_works(doctor: DoctorFixture) -> None:
@@ -308,7 +306,7 @@ def test_asterisk_that_drops_its_groups_is_reported_with_a_remedy_that_works(doc
     start = AsteriskStart("the running process 4711", "asterisk", "asterisk", frozenset({101}))
     doctor.change_host(find_asterisk_start=lambda: start)
     doctor.assert_finding(
-        "neither prompts nor messages are heard", "started with -G asterisk (the running process 4711)"
+        "it plays neither prompts nor messages", "started with -G asterisk (the running process 4711)"
     )
     assert not any("usermod" in finding.remedy for finding in doctor.findings())
 
@@ -317,7 +315,7 @@ def test_asterisk_in_the_group_is_told_of_the_folders_mode(doctor: DoctorFixture
     doctor.asterisk.can_read = False
     start = AsteriskStart("the running process 4711", process_groups=frozenset({doctor.folder.stat().st_gid}))
     doctor.change_host(find_asterisk_start=lambda: start)
-    doctor.assert_finding("neither prompts nor messages are heard", "chmod 2750")
+    doctor.assert_finding("it plays neither prompts nor messages", "chmod 2750")
 
 
 def test_calls_from_outside_without_an_account_are_reported(doctor: DoctorFixture) -> None:
@@ -331,24 +329,24 @@ def test_calls_from_outside_without_an_account_are_reported(doctor: DoctorFixtur
 
 def test_an_account_that_does_not_exist_is_reported(doctor: DoctorFixture) -> None:
     doctor.asterisk.variables["IVR_ACCOUNT"] = "nobody"
-    doctor.assert_finding("'nobody', which is no account", "IVR_ACCOUNT => one of demo")
+    doctor.assert_finding("'nobody', and no account has this name", "IVR_ACCOUNT => one of demo")
 
 
 def test_folder_unwritable_by_asterisk_is_reported(doctor: DoctorFixture) -> None:
     doctor.asterisk.can_write = False
-    doctor.assert_finding("nobody can leave a message", "chmod 2770")
+    doctor.assert_finding("callers cannot leave messages", "chmod 2770")
 
 
 def test_recordings_unreadable_by_service_are_reported(doctor: DoctorFixture) -> None:
     doctor.asterisk.takes_mode = 0
     doctor.chown_to_unprivileged_user()
-    doctor.assert_finding("what Asterisk records, the service cannot read", "chmod g+s")
+    doctor.assert_finding("the service cannot read recordings of Asterisk", "chmod g+s")
     assert list((doctor.folder / "takes").iterdir()) == []
 
 
 def test_missing_takes_folder_is_reported(doctor: DoctorFixture) -> None:
     (doctor.folder / "takes").rmdir()
-    doctor.assert_finding(f"there is no {doctor.folder / 'takes'} yet", "start 'ivr serve' once", Level.WARNING)
+    doctor.assert_finding(f"{doctor.folder / 'takes'} does not exist yet", "start the service", Level.WARNING)
 
 
 def test_takes_folder_unwritable_by_service_is_reported(doctor: DoctorFixture) -> None:
@@ -369,7 +367,7 @@ def test_folder_access_is_tested_by_asterisk_itself(doctor: DoctorFixture) -> No
 def test_untestable_folder_access_is_reported(doctor: DoctorFixture) -> None:
     convert, ask = "No such command 'file convert' (type 'core show help file convert')\n", doctor.asterisk.run_command
     doctor.asterisk.run_command = lambda command: convert if command.startswith("file") else ask(command)  # type: ignore[method-assign]
-    doctor.assert_finding("could not be asked", "module load res_convert.so", Level.WARNING)
+    doctor.assert_finding("could not be tested", "module load res_convert.so", Level.WARNING)
 
 
 def test_prompts_unreadable_by_asterisk_are_reported(doctor: DoctorFixture) -> None:
@@ -379,7 +377,7 @@ def test_prompts_unreadable_by_asterisk_are_reported(doctor: DoctorFixture) -> N
 
 def test_unauthenticated_endpoint_is_reported(doctor: DoctorFixture) -> None:
     doctor.asterisk.endpoints["alice-desk"] = False
-    doctor.assert_finding("alice-desk need not authenticate", "auth = alice-desk")
+    doctor.assert_finding("alice-desk does not authenticate", "auth = alice-desk")
 
 
 def test_endpoint_unknown_to_asterisk_is_reported(doctor: DoctorFixture) -> None:
@@ -418,9 +416,9 @@ def test_context_including_unbounded_context_is_reported(doctor: DoctorFixture) 
 def test_bounded_context_has_no_finding(doctor: DoctorFixture) -> None:
     doctor.settings["voicemail"] = {"callback_context": "back"}
     doctor.asterisk.contexts["back"] = show_dialplan_output("back", BOUNDED_CONTEXT)
-    assert "[back] is bounded" in str(doctor.findings())
+    assert "[back] has no unbounded pattern" in str(doctor.findings())
 
 
 def test_missing_context_is_reported(doctor: DoctorFixture) -> None:
     doctor.settings["voicemail"] = {"callback_context": "nowhere"}
-    doctor.assert_finding("the dialplan has no context nowhere", "make [nowhere]")
+    doctor.assert_finding("the dialplan has no context nowhere", "add [nowhere]")

@@ -20,7 +20,11 @@ def write(root: Path, name: str, text: str) -> None:
 def write_process(proc: Path, pid: int, argv: list[str], groups: str = "61000 ") -> None:
     write(proc, f"{pid}/comm", "asterisk\n")
     write(proc, f"{pid}/cmdline", "\0".join(argv) + "\0")
-    write(proc, f"{pid}/status", f"Name:\tasterisk\nUid:\t1\t1\t1\t1\nGid:\t7\t7\t7\t7\nGroups:\t{groups}\n")
+    write(
+        proc,
+        f"{pid}/status",
+        f"Name:\tasterisk\nUid:\t1\t1\t1\t1\nGid:\t7\t7\t7\t7\nGroups:\t{groups}\nNStgid:\t{pid}\n",
+    )
 
 
 def test_nothing_is_found_on_a_machine_without_asterisk(tmp_path: Path) -> None:
@@ -92,3 +96,11 @@ def test_the_running_process_tells_more_than_files(tmp_path: Path, argv: list[st
 def test_a_process_counts_for_this_machine_only(tmp_path: Path) -> None:
     write_process(tmp_path / "proc", 4711, ["asterisk", "-f", "-G", "asterisk"])
     assert find_asterisk_start(tmp_path / "image", tmp_path / "proc") is None
+
+
+def test_a_process_without_supplementary_groups_has_its_own_group(tmp_path: Path) -> None:
+    """-G alone: the line Groups of /proc/PID/status is empty."""
+    write_process(tmp_path / "proc", 4711, ["asterisk", "-f", "-G", "asterisk"], groups="")
+    start = find_asterisk_start(Path("/"), tmp_path / "proc")
+    assert start
+    assert start.process_groups == {7}

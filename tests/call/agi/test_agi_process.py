@@ -183,9 +183,9 @@ async def test_rejected_mail_is_retried_later(agi_installation: AgiInstallation,
     assert smtp_server.received == []
     [row] = await agi_installation.app.container.outbox.list_tasks()
     await agi_installation.app.container.outbox.retry([row.id])
-    tended = [sys.executable, "-m", "ivr", "maintain"]
+    maintained = [sys.executable, "-m", "ivr", "maintain"]
     await asyncio.to_thread(
-        subprocess.run, tended, check=True, env=agi_installation.environment, timeout=PROCESS_TIMEOUT_S
+        subprocess.run, maintained, check=True, env=agi_installation.environment, timeout=PROCESS_TIMEOUT_S
     )
     assert [to for to, _ in smtp_server.received] == ["bob@demo.example"]
 

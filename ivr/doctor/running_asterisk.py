@@ -1,4 +1,4 @@
-"""An Asterisk that answers, as the checks that need one see it."""
+"""A running Asterisk, for the checks that need one."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from ivr.doctor.installation import Installation
 
 
 @dataclass(frozen=True, slots=True)
-class AsteriskContext:
-    """An Asterisk that answers."""
+class RunningAsterisk:
+    """An Asterisk whose console replies."""
 
     installation: Installation
     variables: dict[str, str] = field(default_factory=dict)
     """Its global variables."""
 
     def run_command(self, command: str) -> str:
-        """What its console says to `command`. Raises `NoAnswer`."""
+        """Return the output of a console command. Raises `ConsoleUnavailable`."""
         return self.installation.console.run_command(command)
 
     def show_dialplan_context(self, name: str) -> str:
-        """A context of the dialplan as the console shows it, "" where there is none."""
+        """Return the output for a context of the dialplan; "" if it does not exist."""
         text = self.run_command(f"dialplan show {name}")
         return "" if "There is no existence of" in text else text
