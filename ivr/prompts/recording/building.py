@@ -14,7 +14,7 @@ from ivr.prompts.recording.audio_processing import Samples
 from ivr.prompts.recording.synthesis import Speaker
 
 PROMPT_SPEAKER = Speaker("rms")
-"""The voice of all prompts; docs/dev/decisions/0001-the-voice.md says why."""
+"""The voice of all prompts; docs/dev/decisions/0001-prompt-voice.md says why."""
 
 
 def build(
