@@ -83,34 +83,31 @@ class Delivery:
         Raises `NotFound` if the take was delivered or discarded already, `InvalidAudio`, `StoreError`.
         """
         with self.pending_deliveries.track(mailbox.id):
-            return await self._deliver_take(take, mailbox)
-
-    async def _deliver_take(self, take: Take, mailbox: Mailbox) -> Message:
-        message_id = str((take.payload or {})["message_id"])
-        target = self._recordings.message_path(take.account_id, message_id)
-        size = await asyncio.to_thread(self._recordings.copy_and_repair, Path(take.path), target)
-        message = self._with_addresses(
-            Message(
-                id=message_id,
-                account_id=take.account_id,
-                box_id=mailbox.id,
-                folder=Folder.NEW,
-                time=take.began_at,
-                length_ms=wav.length_ms_from_size(size),
-                bytes=size,
-                caller=Caller(take.caller_number, take.caller_name),
-                call_id=take.call_id,
-                urgent=bool((take.payload or {}).get("urgent")),
-            ),
-            mailbox,
-        )
-        try:
-            await self.commit(message, take.id, exempt_from_quota=True)
-        except BoxDeleted:
-            await asyncio.to_thread(self._recordings.remove, target)
-            raise
-        await self._takes.delete_file(take)
-        return message
+            message_id = str((take.payload or {})["message_id"])
+            target = self._recordings.message_path(take.account_id, message_id)
+            size = await asyncio.to_thread(self._recordings.copy_and_repair, Path(take.path), target)
+            message = self._with_addresses(
+                Message(
+                    id=message_id,
+                    account_id=take.account_id,
+                    box_id=mailbox.id,
+                    folder=Folder.NEW,
+                    time=take.began_at,
+                    length_ms=wav.length_ms_from_size(size),
+                    bytes=size,
+                    caller=Caller(take.caller_number, take.caller_name),
+                    call_id=take.call_id,
+                    urgent=bool((take.payload or {}).get("urgent")),
+                ),
+                mailbox,
+            )
+            try:
+                await self.commit(message, take.id, exempt_from_quota=True)
+            except BoxDeleted:
+                await asyncio.to_thread(self._recordings.remove, target)
+                raise
+            await self._takes.delete_file(take)
+            return message
 
     async def deliver_fallback_recording(
         self, path: Path, mailbox: Mailbox, message_id: str, caller: Caller, time: int
