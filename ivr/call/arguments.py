@@ -12,7 +12,6 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
-from ivr.call import app_voicemail_options
 from ivr.errors import BadArgument
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
@@ -140,7 +139,7 @@ def _parse_word(word: str, action: Action | None, warnings: list[str]) -> dict[s
     if name == "options" and action is Action.CHECK:
         warnings += [f"option {option!r} of VoiceMailMain() is not supported" for option in str(value).split()]
     elif name == "options":
-        translated, unknown = app_voicemail_options.parse_options(str(value))
+        translated, unknown = parse_options(str(value))
         warnings += [f"option {option!r} of VoiceMail() is not supported" for option in unknown]
         for argument in translated:
             found |= _parse_word(argument, action, warnings)
@@ -226,3 +225,52 @@ def _parse_decibels(name: str, value: str) -> float:
     if not re.fullmatch(r"[+-]?\d{1,2}(\.\d{1,3})?", value, re.ASCII) or not -30 <= float(value) <= 30:
         raise BadArgument(f"{name}={value!r}: must be decibels from -30 to 30")
     return float(value)
+
+
+_OPTION = re.compile(r"(?P<letter>[^()\s])(?:\((?P<value>[^()]*)\))?")
+
+FLAG_OPTIONS: dict[str, tuple[str, str]] = {
+    "u": ("greeting", "unavailable"),
+    "b": ("greeting", "busy"),
+    "s": ("skip_instructions", "true"),
+    "S": ("skip_instructions", "greeted"),
+    "e": ("early_media", "true"),
+    "U": ("urgent", "true"),
+    "P": ("urgent", "true"),
+}
+"""Letters without a value, and the argument and value of each. `P` and `U` both mark a message urgent."""
+
+VALUE_OPTIONS: dict[str, tuple[str, str]] = {
+    "d": ("digits_context", "exit"),
+    "g": ("gain_db", "0"),
+    "t": ("beep", "none"),
+}
+"""Letters with a value in parentheses, the argument of each, and its value without parentheses."""
+
+
+def parse_options(options: str) -> tuple[list[str], list[str]]:
+    """Return the arguments ("name=value") that `options` stand for, and the unsupported options.
+
+    Without `u` and `b` no greeting is played, as in app_voicemail; `b` takes precedence over `u`.
+    """
+    found: dict[str, str] = {"greeting": "none"}
+    unknown: list[str] = []
+    end = 0
+    for option in _OPTION.finditer(options):
+        unknown += _unsupported(options[end : option.start()])
+        end = option.end()
+        letter, value = option["letter"], option["value"]
+        if letter in VALUE_OPTIONS:
+            name, default = VALUE_OPTIONS[letter]
+            found[name] = value or default
+        elif letter not in FLAG_OPTIONS or value is not None:
+            unknown.append(option[0])
+        elif found.get(FLAG_OPTIONS[letter][0]) != "busy":
+            name, flag_value = FLAG_OPTIONS[letter]
+            found[name] = flag_value
+    unknown += _unsupported(options[end:])
+    return [f"{name}={value}" for name, value in found.items()], unknown
+
+
+def _unsupported(text: str) -> list[str]:
+    return [text.strip()] if text.strip() else []

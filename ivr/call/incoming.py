@@ -1,7 +1,10 @@
-"""The properties of a call when it arrives."""
+"""What is known of a call when it arrives: channel, caller, arguments, proven owner, channel variables."""
 
 from __future__ import annotations
 
+import hmac
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ivr.call.arguments import Arguments
@@ -24,3 +27,50 @@ class IncomingCall:
     (`identity`)."""
     forwarded: bool = False
     """The call was diverted on its way: the caller is not the user of `endpoint`."""
+
+
+_CHANNEL_NAME = re.compile(r"PJSIP/(?P<endpoint>[\w.@+-]+)-[0-9a-f]+")
+"""The endpoint reaches to the *last* hyphen; Asterisk's running number follows. Local/ channels never match."""
+
+
+def endpoint_of(channel: str) -> str | None:
+    """Return the endpoint of a channel name: "PJSIP/alice-home-0000002f" → "alice-home"; None for other channels."""
+    matched = _CHANNEL_NAME.fullmatch(channel)
+    return matched["endpoint"] if matched else None
+
+
+def variables_to_read(endpoint: str) -> tuple[str, ...]:
+    """Return the dialplan expressions that `verify` needs the values of. The values are never logged."""
+    return (
+        "GLOBAL(IVR_SECRET)",
+        f"PJSIP_ENDPOINT({endpoint},auth)",
+        "REDIRECTING(count)",
+        "REDIRECTING(from-num)",
+    )
+
+
+def verify(endpoint: str, values: Sequence[str], secret: str) -> tuple[str | None, bool]:
+    """Return the verified endpoint of a call, or None; and whether the call was forwarded.
+
+    `values`: those of `variables_to_read`, in its order.
+    """
+    channel_secret, auth, forwards, forwarded_from = values
+    trusted = hmac.compare_digest(channel_secret.encode(), secret.encode())
+    forwarded = forwards not in ("", "0") or bool(forwarded_from)
+    return (endpoint if trusted and auth else None), forwarded
+
+
+STATUS_VARIABLE = "IVR_STATUS"
+TAKE_VARIABLE = "IVR_TAKE_FILE"
+"""Path, without its suffix, of the latest recording: the dialplan looks at it if the service dies."""
+GOSUB_FRAME_VARIABLE = "IVR_GOSUB_FRAME"
+"""Set in each Gosub frame of our dialplan that is below the call to the service."""
+VOLUME_VARIABLE = "VOLUME(RX)"
+"""Factor for the caller's audio from now on. Used only in calls that record nothing but a message."""
+ABSOLUTE_TIMEOUT_VARIABLE = "TIMEOUT(absolute)"
+"""Seconds from now after which the dialplan takes the call back; 0 disables it."""
+
+
+def volume_adjustment(decibels: float) -> str:
+    """Return the value of `VOLUME_VARIABLE` for a change in decibels."""
+    return f"{10 ** (decibels / 20):.3f}"

@@ -12,7 +12,7 @@ import structlog
 
 from ivr.call.arguments import Action
 from ivr.call.base import Call
-from ivr.call.variables import TAKE_VARIABLE
+from ivr.call.incoming import TAKE_VARIABLE
 from ivr.clock import Clock
 from ivr.directory.models import Account, User
 from ivr.errors import HungUp, IvrError, NotFound, ServiceStopping

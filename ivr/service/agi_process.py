@@ -16,7 +16,7 @@ import structlog
 from ivr import logging_setup, settings
 from ivr.app import App
 from ivr.call.agi.session import run_call
-from ivr.call.agi.startup import read_agi_header
+from ivr.call.agi.stdio_transport import read_agi_header
 from ivr.errors import IvrError
 from ivr.menus import menu
 from ivr.menus.call_handler import CallHandler

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ivr.call.ari.playback_wait import KeyPress
+from ivr.call.ari.player import KeyPress
 from ivr.clock import SystemClock
 from ivr.service.service import Service, start_service
 from tests.call.conftest import SECRET

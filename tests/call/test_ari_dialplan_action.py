@@ -7,9 +7,9 @@ import secrets
 import pytest
 from pydantic import ValidationError
 
-from ivr.call.ari.dialplan_action import MAX_EXTENSION_BYTES, DialplanAction, Verb
+from ivr.call.ari.channel import MAX_EXTENSION_BYTES, DialplanAction, Verb
 from ivr.call.ari.settings import AriSettings
-from ivr.call.variables import volume_adjustment
+from ivr.call.incoming import volume_adjustment
 from ivr.errors import BadArgument
 
 LONGEST_NAME = "n" * 64

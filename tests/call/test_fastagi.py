@@ -47,7 +47,7 @@ async def test_unverified_identity_is_asked_for_pin(pbx: FakePbx, claim: dict[st
 
 
 async def test_an_endpoint_may_have_hyphens_in_its_name(pbx: FakePbx) -> None:
-    from ivr.call.identity import endpoint_of
+    from ivr.call.incoming import endpoint_of
 
     assert endpoint_of("PJSIP/alice-home-0000002f") == "alice-home"
     assert endpoint_of("PJSIP/alice") is None

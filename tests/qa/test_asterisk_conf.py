@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ivr.call import variables
+from ivr.call import incoming
 from ivr.call.arguments import ACTIONS_BY_PATH, ARGUMENT_NAMES
-from ivr.call.ari.dialplan_action import DIALPLAN_CONTEXT, Verb
+from ivr.call.ari.channel import DIALPLAN_CONTEXT, Verb
 from ivr.menus.dialplan_status import VM_STATUS
 from ivr.prompts.catalogue import Catalogue
 from ivr.recovery.fallback_recordings import FILE_NAME_PATTERN
@@ -70,9 +70,9 @@ def test_every_global_read_is_set_and_documented() -> None:
 
 def test_dialplan_variables_match_code() -> None:
     for name in (
-        variables.STATUS_VARIABLE,
-        variables.TAKE_VARIABLE,
-        variables.GOSUB_FRAME_VARIABLE,
+        incoming.STATUS_VARIABLE,
+        incoming.TAKE_VARIABLE,
+        incoming.GOSUB_FRAME_VARIABLE,
         "IVR_MESSAGE_ID",
         "IVR_OWNER_LOGIN",
         "VMSTATUS",

@@ -10,12 +10,10 @@ from typing import Any
 import structlog
 
 from ivr.audio.formats import Sound
-from ivr.call.agi.startup import received_sighup
-from ivr.call.agi.stdio_transport import StdioTransport
+from ivr.call.agi.stdio_transport import StdioTransport, received_sighup
 from ivr.call.fastagi.call import FastAgiCall
 from ivr.call.fastagi.connection import FastAgiConnection
-from ivr.call.fastagi.handshake import read_incoming_call
-from ivr.call.fastagi.loop_lag import LoopLagMonitor
+from ivr.call.fastagi.server import LoopLagMonitor, read_incoming_call
 from ivr.call.journal import Journal
 from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, HungUp

@@ -17,17 +17,14 @@ import structlog
 
 from ivr.audio.formats import Sound
 from ivr.call.ari import protocol
-from ivr.call.ari.channel import Channel
+from ivr.call.ari.channel import Channel, DialplanAction, Verb
 from ivr.call.ari.connection import RESPONSE_TIMEOUT_S
-from ivr.call.ari.dialplan_action import DialplanAction, Verb
-from ivr.call.ari.playback_wait import KeyPress, PlaybackWaiter
-from ivr.call.ari.player import Player
+from ivr.call.ari.player import KeyPress, PlaybackWaiter, Player
 from ivr.call.ari.protocol import Event
 from ivr.call.base import Call, PlayResult
-from ivr.call.incoming import IncomingCall
+from ivr.call.incoming import IncomingCall, volume_adjustment
 from ivr.call.journal import Journal
 from ivr.call.typeahead import Typeahead
-from ivr.call.variables import volume_adjustment
 from ivr.call.watchdog import Watchdog
 from ivr.errors import BadArgument, CallFailed, HungUp, RecordingFailed, UnplayableSound
 

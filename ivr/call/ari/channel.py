@@ -7,12 +7,13 @@ Every request reports in the same way that the service no longer has the channel
 from __future__ import annotations
 
 import asyncio
+from enum import StrEnum
 from typing import Any, Protocol
+from urllib.parse import quote
 
 from ivr.call.ari import protocol
-from ivr.call.ari.dialplan_action import DIALPLAN_CONTEXT, DialplanAction
 from ivr.call.ari.protocol import Response
-from ivr.errors import CallFailed, HungUp, ReclaimedByDialplan
+from ivr.errors import BadArgument, CallFailed, HungUp, ReclaimedByDialplan
 
 PLAYBACK_ID_COUNT = 8
 """Playback ids of a channel. When an id is used again, the events of its former playback have arrived."""
@@ -139,3 +140,50 @@ class Channel:
         if response.status in (409, 412):
             return ReclaimedByDialplan(f"the channel has left Stasis: {response.message}")
         return CallFailed(f"Asterisk refused to {operation}: {response.status} {response.message}")
+
+
+DIALPLAN_CONTEXT = "ivr-ari"
+MAX_EXTENSION_BYTES = 79
+"""The longest extension that Asterisk accepts."""
+
+
+class Verb(StrEnum):
+    """The extensions of the context. They contain no n, x or z: those are wildcards of a pattern."""
+
+    REMEMBER_APP = "app"
+    SET_TIMEOUT = "limit"
+    SET_VARIABLE = "set"
+    RECORD = "record"
+    STATUS = "status"
+    CONTINUE = "goto"
+
+
+VERBS_WITH_APP = {Verb.REMEMBER_APP, Verb.SET_TIMEOUT, Verb.CONTINUE}
+"""Verbs that carry the application to return to. The dialplan remembers it: the others have no space for a long
+name."""
+
+
+class DialplanAction:
+    """One action with its arguments; `returned` is done when the channel is back in Stasis."""
+
+    def __init__(self, verb: Verb, *arguments: str) -> None:
+        self.verb = verb
+        self.is_recording = verb is Verb.RECORD
+        self.carries_app = verb in VERBS_WITH_APP
+        self.returned: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._arguments = arguments
+
+    def build_extension(self, application: str) -> str:
+        """Return the extension of this action, returning to `application`. Raises `BadArgument` if it is too long."""
+        encoded = (quote(argument, safe="").replace("~", "%7E") for argument in self._arguments)
+        names = (application,) if self.carries_app else ()
+        extension = "~".join((self.verb, *names, *encoded)).rstrip("~")
+        if len(extension) > MAX_EXTENSION_BYTES:
+            raise BadArgument(
+                f"a dialplan action over ARI has {len(extension)} characters, at most {MAX_EXTENSION_BYTES} fit"
+            )
+        return extension if "~" in extension else f"{extension}~~"  # The pattern needs one more character.
+
+    def mark_returned(self) -> None:
+        if not self.returned.done():
+            self.returned.set_result(None)

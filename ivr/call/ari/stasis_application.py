@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from ivr.audio.formats import Sound
-from ivr.call import arguments, identity
+from ivr.call import arguments, incoming
 from ivr.call.ari import protocol
 from ivr.call.ari.call import AriCall
 from ivr.call.ari.channel import Channel
@@ -248,11 +248,11 @@ class StasisApplication:
 
     async def _verify_identity(self, channel: Channel, name: str) -> tuple[str | None, bool]:
         """Return the verified endpoint, and whether the call was forwarded."""
-        endpoint = identity.endpoint_of(name)
+        endpoint = incoming.endpoint_of(name)
         if not endpoint or not self._secret:
             return None, False
-        values: Sequence[str] = await asyncio.gather(*map(channel.get_variable, identity.variables_to_read(endpoint)))
-        return identity.verify(endpoint, values, self._secret)
+        values: Sequence[str] = await asyncio.gather(*map(channel.get_variable, incoming.variables_to_read(endpoint)))
+        return incoming.verify(endpoint, values, self._secret)
 
     def _channel(self, application: str, channel_id: str) -> Channel:
         return Channel(channel_id, application, partial(self._connections.request, application))

@@ -17,10 +17,16 @@ from ivr.audio.wav import SAMPLES_PER_MS
 from ivr.call.base import ALL_KEYS, Call, PlayResult
 from ivr.call.fastagi.connection import REPLY_TIMEOUT_S, FastAgiConnection
 from ivr.call.fastagi.protocol import Reply
-from ivr.call.incoming import IncomingCall
+from ivr.call.incoming import (
+    GOSUB_FRAME_VARIABLE,
+    STATUS_VARIABLE,
+    TAKE_VARIABLE,
+    VOLUME_VARIABLE,
+    IncomingCall,
+    volume_adjustment,
+)
 from ivr.call.journal import Journal
 from ivr.call.typeahead import Typeahead
-from ivr.call.variables import GOSUB_FRAME_VARIABLE, STATUS_VARIABLE, TAKE_VARIABLE, VOLUME_VARIABLE, volume_adjustment
 from ivr.errors import BadArgument, CallFailed, ConnectionLost, HungUp, RecordingFailed, UnplayableSound
 
 MAX_GOSUB_FRAMES = 10

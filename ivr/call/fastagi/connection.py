@@ -20,7 +20,7 @@ from contextlib import suppress
 
 from ivr.call.fastagi import protocol
 from ivr.call.fastagi.protocol import Reply
-from ivr.call.variables import ABSOLUTE_TIMEOUT_VARIABLE
+from ivr.call.incoming import ABSOLUTE_TIMEOUT_VARIABLE
 from ivr.call.watchdog import Watchdog
 from ivr.errors import CallFailed, ConnectionLost, HungUp
 

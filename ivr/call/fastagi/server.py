@@ -7,17 +7,17 @@ server replaces panoramisk's, which stops serving all calls after a port probe.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
 import structlog
 
 from ivr.audio.formats import Sound
+from ivr.call import arguments, incoming
 from ivr.call.fastagi.call import NO_CHANNEL_CHECK, ChannelCheck, FastAgiCall
 from ivr.call.fastagi.connection import FastAgiConnection
-from ivr.call.fastagi.handshake import read_incoming_call
-from ivr.call.fastagi.loop_lag import LoopLagMonitor
+from ivr.call.incoming import IncomingCall
 from ivr.call.journal import Journal
 from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, HungUp
@@ -132,3 +132,82 @@ def _parse_request(headers: Mapping[str, str]) -> tuple[str, list[str]]:
 def _argument_index(name: str) -> int:
     digits = name.rpartition("_")[2]
     return int(digits) if digits.isdecimal() and len(digits) < 9 else 0
+
+
+async def read_incoming_call(
+    connection: FastAgiConnection, path: str, words: Sequence[str], secret: str
+) -> IncomingCall:
+    """Return the call on `connection`, which the dialplan has sent to `path` with `words`.
+
+    Raises `HungUp`, `CallFailed`.
+    """
+    headers = connection.headers
+    parsed, warnings = arguments.parse(path, words)
+    for warning in warnings:
+        log.warning("dialplan.argument", warning=warning, channel=headers.get("agi_channel"))
+    if parsed.watchdog:
+        connection.start_watchdog()
+    endpoint, forwarded = await _verify_identity(connection, secret)
+    return IncomingCall(
+        channel=headers.get("agi_channel", ""),
+        uniqueid=headers.get("agi_uniqueid", ""),
+        arguments=parsed,
+        caller_number=_empty_if_unknown(headers.get("agi_callerid", "")),
+        caller_name=_empty_if_unknown(headers.get("agi_calleridname", "")),
+        language=headers.get("agi_language", "en"),
+        endpoint=endpoint,
+        forwarded=forwarded,
+    )
+
+
+async def _verify_identity(connection: FastAgiConnection, secret: str) -> tuple[str | None, bool]:
+    """Return the verified endpoint, and whether the call was forwarded; in one round trip."""
+    endpoint = incoming.endpoint_of(connection.headers.get("agi_channel", ""))
+    if not endpoint or not secret:
+        return None, False
+    expressions = incoming.variables_to_read(endpoint)
+    reply = await connection.send_command(
+        "GET FULL VARIABLE", ":".join(f"${{{expression}}}" for expression in expressions)
+    )
+    count = len(expressions)
+    *values, last = ((reply.data or "") + ":" * count).split(":", count - 1)
+    return incoming.verify(endpoint, (*values, last.rstrip(":")), secret)
+
+
+def _empty_if_unknown(value: str) -> str:
+    return "" if value == "unknown" else value
+
+
+TICK_S = 0.02
+LAG_THRESHOLD_S = 0.005
+"""Seconds of delay from which a tick counts as late: other callbacks will be late, too."""
+LAG_MEMORY_TICKS = 50
+"""Ticks for which a late tick counts: one second."""
+
+
+class LoopLagMonitor:
+    """Ticks in the running loop between `start` and `stop`."""
+
+    def __init__(self) -> None:
+        self._ticks_since_lag = LAG_MEMORY_TICKS
+        self._next_tick_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        self._next_tick_at = asyncio.get_running_loop().time() + TICK_S
+        self._timer = asyncio.get_running_loop().call_at(self._next_tick_at, self._tick)
+
+    def stop(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+
+    def is_lagging(self) -> bool:
+        """Return whether the loop was late within the last second, or is now."""
+        overdue_s = asyncio.get_running_loop().time() - self._next_tick_at
+        return self._ticks_since_lag < LAG_MEMORY_TICKS or overdue_s > LAG_THRESHOLD_S
+
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._ticks_since_lag = 0 if loop.time() - self._next_tick_at > LAG_THRESHOLD_S else self._ticks_since_lag + 1
+        self._next_tick_at = loop.time() + TICK_S
+        self._timer = loop.call_at(self._next_tick_at, self._tick)

@@ -12,7 +12,7 @@ import traceback
 from pathlib import Path
 
 from ivr.call.agi.session import run_call
-from ivr.call.agi.startup import read_agi_header
+from ivr.call.agi.stdio_transport import read_agi_header
 from ivr.prompts.prompt_cache import PromptCache
 from tests.call.contract.contract_cases import CASES
 from tests.call.contract.contract_fixture import contract_fixture_in

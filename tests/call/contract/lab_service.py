@@ -17,14 +17,14 @@ from typing import Any
 
 from ivr import logging_setup, settings
 from ivr.call.agi.session import run_call
-from ivr.call.agi.startup import read_agi_header
+from ivr.call.agi.stdio_transport import read_agi_header
 from ivr.call.ari.client import AriClient
 from ivr.call.ari.connection import ConnectionRegistry
 from ivr.call.ari.server import AriServer
 from ivr.call.ari.stasis_application import StasisApplication
 from ivr.call.base import Call
 from ivr.call.fastagi.server import FastAgiServer
-from ivr.call.identity import endpoint_of
+from ivr.call.incoming import endpoint_of
 from ivr.prompts.prompt_cache import PromptCache
 from tests.call.contract.contract_cases import CASES
 from tests.call.contract.contract_fixture import contract_fixture_in
