@@ -117,7 +117,7 @@ async def test_audio_replacement_killed_at_any_step_is_atomic(
     outcomes = []
     for step in count(1):
         first = AppFixture(tmp_path / str(step))
-        first.clock._now = time.time()
+        first.clock.advance(s=time.time() - first.clock.now())
         await first.open()
         box = await first.create_box()
         before = await message_with_audio(first, box, initial_audio)
@@ -129,7 +129,7 @@ async def test_audio_replacement_killed_at_any_step_is_atomic(
         first.container.close()
 
         second = AppFixture(tmp_path / str(step))
-        second.clock._now = first.clock._now
+        second.clock.advance(s=first.clock.now() - second.clock.now())
         second.account = first.account
         after = await second.container.messages.get(box.id, before.id, 0)
         outcomes.append("new" if after.length_ms == 5000 else "old")
@@ -224,7 +224,7 @@ async def test_upload_killed_at_any_step_is_stored_whole_or_not_at_all(
     outcomes = []
     for step in count(1):
         first = AppFixture(tmp_path / str(step))
-        first.clock._now = time.time()
+        first.clock.advance(s=time.time() - first.clock.now())
         await first.open()
         box = await first.activate_recordings(await first.create_box(), MediaKind.UNAVAILABLE)
         audio = converted_upload(first, 5000, b"new")
@@ -238,7 +238,7 @@ async def test_upload_killed_at_any_step_is_stored_whole_or_not_at_all(
         first.container.close()
 
         second = AppFixture(tmp_path / str(step))
-        second.clock._now = first.clock._now
+        second.clock.advance(s=first.clock.now() - second.clock.now())
         second.account = first.account
         box = await second.container.boxes.get(box.id)
         greeting = await second.container.api_services.audio.greeting_uploads.find(box, MediaKind.UNAVAILABLE)

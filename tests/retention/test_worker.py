@@ -344,7 +344,7 @@ async def test_expired_message_is_not_undeleted(app: AppFixture) -> None:
     box = await app.create_box()
     message = await app.create_message(box)
     await advance_days(app, 94)
-    await app.container.boxes._store.soft_delete(box.id)
+    await app.container.boxes.delete(box)
     with pytest.raises(PastRetention):
         await app.container.messages.undelete(box.id, message.id, ChangeReason.API_REQUEST)
 
@@ -355,7 +355,7 @@ async def test_expired_message_is_not_undeleted(app: AppFixture) -> None:
 @pytest.fixture
 def app_on_current_date(app: AppFixture) -> AppFixture:
     """The age of a file is its real ctime, so the clock of the app begins with the real time."""
-    app.clock._now = time.time()
+    app.clock.advance(s=time.time() - app.clock.now())
     return app
 
 
