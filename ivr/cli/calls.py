@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import typer
 
 from ivr.app import App
 from ivr.cli.support import AccountOption, JsonOption, print_document, print_table, with_app
+from ivr.cli.times import format_time
 from ivr.errors import NotFound
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.storage.records import CallRecord
@@ -29,7 +28,10 @@ async def list_all(
     limit: int = typer.Option(50, "--limit", "-n", min=1, help="Maximum number of calls."),
     as_json: bool = JsonOption,
 ) -> None:
-    """List the latest calls, newest first."""
+    """List the latest calls, newest first.
+
+    Times are those of this machine's time zone.
+    """
     account_id = (await app.directory.find_account_by_name(account)).id if account else None
     records = await app.call_store.recent_calls(account_id, _retention_cutoff(app), limit)
     print_table([await _call_row(app, record) for record in records], COLUMNS, as_json)
@@ -82,7 +84,7 @@ def _format_offset(ms: int) -> str:
 
 async def _call_row(app: App, call: CallRecord) -> dict[str, Any]:
     return {
-        "time": f"{datetime.fromtimestamp(call.began_at, await _account_timezone(app, call)):%Y-%m-%d %H:%M:%S}",
+        "time": format_time(call.began_at),
         "caller": call.caller_number,
         "action": call.action,
         "box": await _box_number(app, call),
@@ -100,16 +102,6 @@ async def _box_number(app: App, call: CallRecord) -> str | None:
         return (await app.boxes.get(call.box_id)).number
     except NotFound:
         return None
-
-
-async def _account_timezone(app: App, call: CallRecord) -> tzinfo:
-    """Return the time zone of the account of a call; UTC for a call without an account."""
-    if call.account_id is None:
-        return UTC
-    try:
-        return ZoneInfo((await app.directory.account(call.account_id)).timezone)
-    except (NotFound, ValueError, OSError, KeyError):
-        return UTC
 
 
 def _retention_cutoff(app: App) -> int:

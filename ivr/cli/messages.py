@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from ivr.audio import wav
 from ivr.audio.worker import decode_to_samples
 from ivr.cli.boxes import NumberArgument, resolve_box
 from ivr.cli.support import AccountOption, JsonOption, print_document, print_table, resolve_account, with_app
+from ivr.cli.times import TIME_FORMAT, format_time, parse_time
 from ivr.errors import BadInput
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Caller, ChangeReason, Folder, Message
@@ -34,15 +34,15 @@ async def add(
     caller: str = typer.Option("", help="Number of the caller."),
     caller_name: str = typer.Option("", help="Name of the caller."),
     folder: Folder = typer.Option(Folder.NEW, help="Folder of the message."),
-    at: datetime = typer.Option(None, help="Time of the message, in UTC. Default: now."),
+    at: str | None = typer.Option(None, help=f"Time of the message: {TIME_FORMAT}. Default: now."),
     account: str | None = AccountOption,
     as_json: bool = JsonOption,
 ) -> None:
     """Add an audio file to a box as a message."""
     box = await resolve_box(app, account, number)
     samples = await asyncio.to_thread(decode_to_samples, file)
-    time = at.replace(tzinfo=UTC).timestamp() if at else app.clock.now()
-    message = await app.delivery.import_recording(box, samples, Caller(caller, caller_name), int(time), folder)
+    time = parse_time(at) if at else int(app.clock.now())
+    message = await app.delivery.import_recording(box, samples, Caller(caller, caller_name), time, folder)
     print_document(_message_document(box, message), as_json)
 
 
@@ -187,7 +187,7 @@ def _message_document(box: Mailbox, message: Message) -> dict[str, Any]:
         "urgent": message.urgent,
         "caller": message.caller.number,
         "caller_name": message.caller.name,
-        "received": f"{box.local_time(message.time):%Y-%m-%d %H:%M:%S}",
+        "received": format_time(message.time),
         "timestamp": message.gregorian,
         "length_ms": message.length_ms,
         "length": f"{message.length_ms / 1000:.1f} s",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import typer
 
 from ivr.app import App
 from ivr.cli.support import JsonOption, print_table, with_app
+from ivr.cli.times import format_time
 from ivr.errors import BadInput
 from ivr.storage.records import OutboxTask
 
@@ -58,7 +58,7 @@ async def drop(
 
 
 def _task_row(task: OutboxTask) -> dict[str, Any]:
-    due = "given up" if task.is_given_up else f"{datetime.fromtimestamp(task.due_at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    due = "given up" if task.is_given_up else format_time(task.due_at)
     return {
         "id": task.id,
         "kind": task.kind,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime
 from typing import Any
 
 import typer
 
 from ivr.app import App
 from ivr.cli.support import JsonOption, print_document, print_table, with_app
+from ivr.cli.times import format_time
 from ivr.retention.consistency_check import ORPHAN_FILE
 from ivr.storage.records import DueItem, RetentionRule
 
@@ -50,5 +50,10 @@ async def _due_rows(app: App) -> list[dict[str, Any]]:
 
 
 def _due_row(item: DueItem) -> dict[str, Any]:
-    since = f"{datetime.fromtimestamp(item.since, UTC):%Y-%m-%d %H:%M}"
-    return {"what": item.rule.value, "since": since, "account": item.account_id, "box": item.box_id, "id": item.id}
+    return {
+        "what": item.rule.value,
+        "since": format_time(item.since),
+        "account": item.account_id,
+        "box": item.box_id,
+        "id": item.id,
+    }

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import typer
 
 from ivr.app import App
 from ivr.cli.support import AccountOption, JsonOption, print_document, print_table, resolve_account, with_app
+from ivr.cli.times import format_time
 from ivr.directory.tokens import DAY_S
 from ivr.storage.records import Token
 
@@ -66,10 +66,6 @@ def _token_document(token: Token) -> dict[str, Any]:
         "id": token.id,
         "label": token.label,
         "user": token.user_id,
-        "created": _format_time(token.created_at),
-        "expires": _format_time(token.expires_at) if token.expires_at else None,
+        "created": format_time(token.created_at),
+        "expires": format_time(token.expires_at) if token.expires_at else None,
     }
-
-
-def _format_time(timestamp: int) -> str:
-    return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M:%S}"

@@ -30,7 +30,7 @@ async def watch(
 ) -> None:
     """Watch calls, messages and lights.
 
-    Runs until Ctrl-C. It reads the database only, so it works while the service is stopped.
+    Runs until Ctrl-C. Times are those of this machine's time zone. It reads the database only, so it works while the service is stopped.
     """
     if as_json:
         typer.echo(json.dumps(asdict(await _snapshot(app)), indent=2))
@@ -125,7 +125,7 @@ class _TimeFormatter:
         self._timezone = timezone
 
     def date_and_time(self) -> str:
-        return f"{datetime.fromtimestamp(self._now, self._timezone):%Y-%m-%d %H:%M:%S}"
+        return f"{datetime.fromtimestamp(self._now, self._timezone).astimezone(self._timezone):%Y-%m-%d %H:%M:%S %Z}"
 
     def time(self, timestamp: int) -> str:
         """Return the time of day, preceded by the date unless it is today."""

@@ -143,12 +143,25 @@ def test_calls_are_listed_newest_first_up_to_limit(ivr: Ivr, call_history: CallH
     assert [call["caller"] for call in parse_json(ivr("calls", "list", "-n", "2", "--json"))] == ["2003", "2002"]
 
 
-def test_call_times_use_timezone_of_account(ivr: Ivr, call_history: CallHistory) -> None:
+def test_call_times_are_of_this_machine_and_name_their_offset(
+    ivr: Ivr, call_history: CallHistory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = time.time() - 3600
     call_history(delete_message_call, now=now)
-    ivr("account", "set", "demo", "timezone=Asia/Tokyo")
-    [listed] = parse_json(ivr("calls", "list", "--json"))
-    assert listed["time"] == f"{datetime.fromtimestamp(int(now), ZoneInfo('Asia/Tokyo')):%Y-%m-%d %H:%M:%S}"
+    call_history(leave_with_unknown_account, now=now)
+    ivr("account", "set", "demo", "timezone=Europe/Berlin")
+    with monkeypatch.context() as context:
+        context.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        listed = parse_json(ivr("calls", "list", "--json"))
+    time.tzset()
+    expected = datetime.fromtimestamp(int(now), ZoneInfo("Asia/Tokyo")).isoformat(sep=" ")
+    assert expected.endswith("+09:00")
+    assert [call["time"] for call in listed] == [expected, expected], "a call without an account has the same zone"
+
+
+async def leave_with_unknown_account(app: AppFixture) -> None:
+    await app.run_call([HangUp()], path="leave", number="1000", account="nobody")
 
 
 def test_unknown_call_id_is_an_error(ivr: Ivr) -> None:

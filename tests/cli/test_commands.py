@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -107,10 +106,10 @@ def test_settings_of_an_account_reach_its_boxes(populated_ivr: Ivr) -> None:
 
 def test_a_message_is_added_listed_exported_moved_and_deleted(populated_ivr: Ivr, tmp_path: Path) -> None:
     yesterday = datetime.now(UTC) - timedelta(days=1)
-    words = ["--caller", "2001", "--caller-name", "Somebody", "--at", f"{yesterday:%Y-%m-%d %H:%M:%S}"]
+    words = ["--caller", "2001", "--caller-name", "Somebody", "--at", f"{yesterday:%Y-%m-%d %H:%M:%S+00:00}"]
     added = parse_json(populated_ivr("message", "add", "1000", write_wav(tmp_path / "in.wav"), *words, "--json"))
     assert (added["folder"], added["length_ms"]) == ("new", 2000)
-    assert added["received"] == f"{yesterday.astimezone(ZoneInfo('Europe/Berlin')):%Y-%m-%d %H:%M:%S}"
+    assert added["received"] == yesterday.astimezone().isoformat(sep=" ", timespec="seconds")
     [listed] = parse_json(populated_ivr("message", "list", "1000", "--json"))
     assert listed == added
     assert parse_json(populated_ivr("message", "show", "1000", added["id"][-8:], "--json")) == added
@@ -128,6 +127,18 @@ def test_a_message_is_added_listed_exported_moved_and_deleted(populated_ivr: Ivr
     assert parse_json(populated_ivr("message", "list", "1001", "--json")) == []
 
 
+def test_time_of_added_message_is_read_in_the_zone_in_which_times_are_printed(
+    populated_ivr: Ivr, tmp_path: Path
+) -> None:
+    audio = write_wav(tmp_path / "in.wav")
+    yesterday = datetime.now().replace(microsecond=0) - timedelta(days=1)
+    added = parse_json(populated_ivr("message", "add", "1000", audio, "--at", f"{yesterday}", "--json"))
+    assert added["received"].startswith(f"{yesterday}")
+    again = parse_json(populated_ivr("message", "add", "1000", audio, "--at", added["received"], "--json"))
+    assert again["received"] == added["received"]
+    assert "is not a time" in populated_ivr("message", "add", "1000", audio, "--at", "noon", fails=2).stderr
+
+
 def test_a_message_that_was_deleted_can_be_listed_and_restored(populated_ivr: Ivr, tmp_path: Path) -> None:
     added = parse_json(populated_ivr("message", "add", "1000", write_wav(tmp_path / "in.wav"), "--json"))
     populated_ivr("message", "delete", "1000", added["id"])
@@ -142,12 +153,12 @@ def test_a_message_that_was_deleted_can_be_listed_and_restored(populated_ivr: Iv
 
 def test_purge_has_dry_run(populated_ivr: Ivr, tmp_path: Path) -> None:
     long_ago = datetime.now(UTC) - timedelta(days=100)
-    at = ["--at", f"{long_ago:%Y-%m-%d %H:%M:%S}"]
+    at = ["--at", long_ago.isoformat()]
     added = parse_json(populated_ivr("message", "add", "1000", write_wav(tmp_path / "in.wav"), *at, "--json"))
     for _ in range(2):
         [line] = parse_json(populated_ivr("purge", "--dry-run", "--json"))
         assert (line["id"], line["what"]) == (added["id"], "message past retention: hidden")
-        assert line["since"] == f"{long_ago:%Y-%m-%d %H:%M}"
+        assert line["since"] == long_ago.astimezone().isoformat(sep=" ", timespec="seconds")
     assert parse_json(populated_ivr("purge", "--json"))["message past retention: hidden"] == 1
     assert parse_json(populated_ivr("purge", "--dry-run", "--json")) == []
 

@@ -58,7 +58,7 @@ def test_snapshot_is_rendered() -> None:
     )  # fmt: skip
     text = render_text(seen)
     for line in (
-        "2016-05-10 12:00:00 1 calls, 1 recording 3 new, 2 saved, 1 deleted 4 tasks waiting",
+        "2016-05-10 12:00:00 UTC 1 calls, 1 recording 3 new, 2 saved, 1 deleted 4 tasks waiting",
         "1:15 PJSIP/alice-00000001 1000 check 1000",
         "11:50:00 0:29 5550100 leave 1001 HANGUP",
         "2016-05-09 12:00 1001 2001 2:05 new !",
