@@ -5,19 +5,22 @@ from __future__ import annotations
 import typer
 
 from ivr.app import App
-from ivr.cli.assignments import merge_value, parse_assignments
-from ivr.cli.support import JsonOption, print_document, print_table, with_app
+from ivr.cli.assignments import merge_value, parse_assignments, reject_unknown_keys
+from ivr.cli.support import ForceOption, JsonOption, print_document, print_table, with_app, with_new_app
 from ivr.directory.models import Account
 from ivr.mailbox.validation import report_violations
+from ivr.mailbox.voicemail_settings import VoicemailSettings
 
 command = typer.Typer(no_args_is_help=True)
+OTHER_SETTINGS = ("voicemail", "webhook")
+"""Settings of an account beside those of `VoicemailSettings`."""
 COLUMNS = ["name", "realm", "language", "timezone", "id"]
 
 NameArgument = typer.Argument(help="Name, realm or id of the account.")
 
 
 @command.command("create")
-@with_app
+@with_new_app
 async def create(
     app: App,
     name: str = typer.Argument(help="Name of the account, unique in the installation."),
@@ -53,6 +56,7 @@ async def update(
     app: App,
     name: str = NameArgument,
     assignments: list[str] = typer.Argument(metavar="KEY=VALUE...", help="Keys to change, with their new values."),
+    force: bool = ForceOption,
     as_json: bool = JsonOption,
 ) -> None:
     """Change an account.
@@ -61,7 +65,11 @@ async def update(
     """
     account = await app.directory.find_account_by_name(name)
     document = account.model_dump()
-    for key, value in parse_assignments(assignments).items():
+    changes = parse_assignments(assignments)
+    if not force:
+        reject_unknown_keys(changes, Account)
+        reject_unknown_keys(changes.get("settings") or {}, VoicemailSettings, *OTHER_SETTINGS, path="settings.")
+    for key, value in changes.items():
         document[key] = merge_value(document.get(key), value)
     changed = _validate(document)
     with report_violations():

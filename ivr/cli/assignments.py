@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic import BaseModel
 
 from ivr.errors import BadInput
 
@@ -28,6 +31,27 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
             parent = parent.setdefault(name, {})
         parent[path[-1]] = _parse_value(path, value)
     return document
+
+
+def reject_unknown_keys(document: Mapping[str, Any], model: type[BaseModel], *more_keys: str, path: str = "") -> None:
+    """Raise `BadInput` for a key that is no field of `model` and none of `more_keys`, also in nested models.
+
+    Documents may have keys of their own, so a command stores such a key only if it is forced to.
+    """
+    known = [*model.model_fields, *more_keys]
+    for key, value in document.items():
+        if key not in known:
+            similar = get_close_matches(key, known, n=1)
+            hint = f"did you mean {path}{similar[0]}? " if similar else ""
+            raise BadInput(f"unknown key {path}{key}: {hint}--force stores it all the same")
+        nested = _nested_model(model.model_fields[key].annotation) if key in model.model_fields else None
+        if nested and isinstance(value, Mapping):
+            reject_unknown_keys(value, nested, path=f"{path}{key}.")
+
+
+def _nested_model(annotation: Any) -> type[BaseModel] | None:
+    candidates = [annotation, *get_args(annotation)]
+    return next((one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)), None)
 
 
 def merge_value(current: object, new: object) -> object:

@@ -8,9 +8,19 @@ from typing import Any
 import typer
 
 from ivr.app import App
-from ivr.cli.assignments import parse_assignments
-from ivr.cli.support import AccountOption, JsonOption, print_document, print_table, resolve_account, with_app
-from ivr.errors import NotFound
+from ivr.cli.assignments import parse_assignments, reject_unknown_keys
+from ivr.cli.support import (
+    AccountOption,
+    ForceOption,
+    JsonOption,
+    print_document,
+    print_table,
+    resolve_account,
+    with_app,
+)
+from ivr.directory.models import Account
+from ivr.errors import BadInput, NotFound
+from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.boxes import to_document
 from ivr.mailbox.mailbox import Mailbox
 
@@ -32,14 +42,14 @@ async def create(
     name: str | None = typer.Option(None, help="Name of the box. Default: the owner's name, else the number."),
     owner: str | None = typer.Option(None, help="Name or id of the user who owns the box."),
     pin: str | None = typer.Option(None, help="PIN of 4 to 6 digits; - reads it from standard input."),
+    force: bool = ForceOption,
     account: str | None = AccountOption,
     as_json: bool = JsonOption,
 ) -> None:
     """Create a box."""
     box_account = await resolve_account(app, account)
-    document = {"mailbox": number, "name": name or owner or number, **parse_assignments(assignments or [])}
-    if owner:
-        document["owner_id"] = (await app.directory.find_user_by_name(box_account.id, owner)).id
+    changes = await _parse_changes(app, box_account, assignments or [], owner, force=force)
+    document = {"mailbox": number, "name": name or owner or number, **changes}
     if pin is not None:
         document["pin"] = sys.stdin.readline().strip() if pin == "-" else pin
     print_document(await _box_document(app, await app.boxes.create(box_account, document)), as_json)
@@ -71,8 +81,10 @@ async def update(
     app: App,
     number: str = NumberArgument,
     assignments: list[str] = typer.Argument(
-        metavar="KEY=VALUE...", help="Settings to change (docs/settings.md), with their new values."
+        None, metavar="[KEY=VALUE...]", help="Settings to change (docs/settings.md), with their new values."
     ),
+    owner: str | None = typer.Option(None, help="Name or id of the user who owns the box from now on."),
+    force: bool = ForceOption,
     account: str | None = AccountOption,
     as_json: bool = JsonOption,
 ) -> None:
@@ -81,7 +93,10 @@ async def update(
     Examples: require_pin=true, notify.callback.number=5550100. The value null removes a setting.
     """
     box = await resolve_box(app, account, number)
-    print_document(await _box_document(app, await app.boxes.patch(box, parse_assignments(assignments))), as_json)
+    changes = await _parse_changes(app, box.account, assignments or [], owner, force=force)
+    if not changes:
+        raise BadInput("nothing to change: give KEY=VALUE or --owner")
+    print_document(await _box_document(app, await app.boxes.patch(box, changes)), as_json)
 
 
 @command.command("unlock")
@@ -108,6 +123,20 @@ async def resolve_box(app: App, account: str | None, number: str) -> Mailbox:
     if box is None or box.account_id != box_account.id:
         raise NotFound(f"there is no box {number!r} in account {box_account.name!r}: see 'ivr box list'")
     return box
+
+
+async def _parse_changes(
+    app: App, account: Account, assignments: list[str], owner: str | None, *, force: bool
+) -> dict[str, Any]:
+    """Return the settings to change. Raises `BadInput` for unknown keys, `NotFound` for an unknown owner."""
+    changes = parse_assignments(assignments)
+    if not force:
+        reject_unknown_keys(changes, BoxSettings, "pin")
+    if owner:
+        changes["owner_id"] = owner
+    if changes.get("owner_id") is not None:
+        changes["owner_id"] = (await app.directory.find_user_by_name(account.id, str(changes["owner_id"]))).id
+    return changes
 
 
 async def _box_document(app: App, box: Mailbox) -> dict[str, Any]:

@@ -9,18 +9,20 @@ from typing import Any
 import typer
 
 from ivr.app import App
-from ivr.audio import wav
+from ivr.audio import formats, wav
 from ivr.audio.worker import decode_to_samples
 from ivr.cli.boxes import NumberArgument, resolve_box
 from ivr.cli.support import AccountOption, JsonOption, print_document, print_table, resolve_account, with_app
 from ivr.cli.times import TIME_FORMAT, format_time, parse_time
-from ivr.errors import BadInput
+from ivr.errors import BadInput, InvalidAudio
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Caller, ChangeReason, Folder, Message
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["folder", "received", "caller", "length", "id"]
 MAX_ROWS = 1000
+PRIVATE_MODE = 0o600
+"""Exported messages are recordings of people."""
 
 MessageArgument = typer.Argument(metavar="ID", help="Id of the message, or a part of it that no other message has.")
 
@@ -40,7 +42,7 @@ async def add(
 ) -> None:
     """Add an audio file to a box as a message."""
     box = await resolve_box(app, account, number)
-    samples = await asyncio.to_thread(decode_to_samples, file)
+    samples = await asyncio.to_thread(_decode_audio, file, app.settings.api.max_audio_s)
     time = parse_time(at) if at else int(app.clock.now())
     message = await app.delivery.import_recording(box, samples, Caller(caller, caller_name), time, folder)
     print_document(_message_document(box, message), as_json)
@@ -90,13 +92,14 @@ async def export(
 ) -> None:
     """Write a message to a WAV file.
 
-    Its intro, if it has one, precedes it.
+    Its intro, if it has one, precedes it. Only you can read the file.
     """
     box = await resolve_box(app, account, number)
     paths = app.delivery.audio_paths(await _find_message(app, box, message))
     if file.suffix.lower() != ".wav":
         raise BadInput(f"{file} is not a .wav file: messages are exported as WAV")
-    wav.write(file, b"".join(wav.read_samples(path) for path in paths))
+    samples = b"".join(wav.read_samples(path) for path in paths)
+    _write_private_wav(file, samples)
 
 
 @command.command("move")
@@ -158,6 +161,25 @@ async def restore(
         raise _ambiguous_id_error(len(ids), message)
     restored = await app.messages.undelete(box.id, ids[0] if ids else message, ChangeReason.API_REQUEST)
     print_document(_message_document(box, restored), as_json)
+
+
+def _write_private_wav(file: Path, samples: bytes) -> None:
+    file.touch(mode=PRIVATE_MODE)
+    file.chmod(PRIVATE_MODE)
+    wav.write(file, samples)
+
+
+def _decode_audio(file: Path, max_length_s: int) -> bytes:
+    """Return the samples of a file that the REST API would accept too. Raises `InvalidAudio`, OSError."""
+    with file.open("rb") as audio:
+        if formats.sniff(audio.read(formats.SNIFF_BYTES)) is None:
+            raise InvalidAudio(f"{file} is not WAV, MP3, OGG or M4A: convert it, for example with ffmpeg or sox")
+    samples = decode_to_samples(file)
+    if not samples:
+        raise InvalidAudio(f"{file} has no sound in it")
+    if len(samples) > max_length_s * 1000 * wav.BYTES_PER_MS:
+        raise InvalidAudio(f"{file} is longer than {max_length_s} s: see max_audio_s in [api] of ivr.toml")
+    return samples
 
 
 async def _newest_messages(app: App, box: Mailbox, folder: Folder | None) -> list[Message]:

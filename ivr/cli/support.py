@@ -7,6 +7,7 @@ import inspect
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import wraps
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import typer
@@ -38,6 +39,7 @@ MIN_TABLE_WIDTH = 160
 AccountOption = typer.Option(
     None, "--account", "-a", help="Name, realm or id of the account; required if there are several."
 )
+ForceOption = typer.Option(False, "--force", help="Store keys that are unknown to ivr too.")
 JsonOption = typer.Option(False, "--json", help="Print JSON.")
 
 
@@ -57,15 +59,26 @@ def exit_on_error(command: Callable[P, T]) -> Callable[P, T]:
     return exiting_command
 
 
-def with_app(operation: Callable[Concatenate[App, P], Coroutine[Any, Any, None]]) -> Callable[P, None]:
+Operation = Callable[Concatenate[App, P], Coroutine[Any, Any, None]]
+
+
+def with_app(operation: Operation[P]) -> Callable[P, None]:
     """Make a command of an async function whose first parameter is the opened App.
 
-    The App is closed afterwards, and errors are reported as by `exit_on_error`.
+    The App is closed afterwards, and errors are reported as by `exit_on_error`. The database must exist.
     """
+    return _app_command(operation, create_database=False)
 
+
+def with_new_app(operation: Operation[P]) -> Callable[P, None]:
+    """Make a command as `with_app` does; a missing data folder or database is created."""
+    return _app_command(operation, create_database=True)
+
+
+def _app_command(operation: Operation[P], *, create_database: bool) -> Callable[P, None]:
     @wraps(operation)
     def command(*args: P.args, **kwargs: P.kwargs) -> None:
-        run_with_app(lambda app: operation(app, *args, **kwargs))
+        run_with_app(lambda app: operation(app, *args, **kwargs), create_database=create_database)
 
     signature = inspect.signature(operation)
     # Typer makes options of the signature: the App is not one of them.
@@ -73,11 +86,16 @@ def with_app(operation: Callable[Concatenate[App, P], Coroutine[Any, Any, None]]
     return exit_on_error(command)
 
 
-def run_with_app(operation: Callable[[App], Awaitable[T]]) -> T:
-    """Open the App of the settings, run `operation` with it, and close it."""
+def run_with_app(operation: Callable[[App], Awaitable[T]], *, create_database: bool = False) -> T:
+    """Open the App of the settings, run `operation` with it, and close it.
+
+    Raises `NotFound` if there is no database, unless `create_database` is set.
+    """
 
     async def run() -> T:
         loaded = settings.load()
+        if not create_database:
+            _require_database(loaded.data.folder)
         logging_setup.configure_logging(loaded.log.model_copy(update={"level": "warning"}))
         app = App(loaded).open()
         try:
@@ -86,6 +104,20 @@ def run_with_app(operation: Callable[[App], Awaitable[T]]) -> T:
             app.close()
 
     return asyncio.run(run())
+
+
+def _require_database(folder: Path) -> None:
+    try:
+        exists = (folder / "ivr.db").exists()
+    except OSError as error:
+        raise StoreError(
+            f"{folder} cannot be read: {error.strerror}; run as root, or as the user of the service"
+        ) from None
+    if not exists:
+        raise NotFound(
+            f"{folder} contains no database: check [data] folder in ivr.toml and IVR_DATA__FOLDER, or create the first"
+            " account with 'ivr account create NAME'"
+        )
 
 
 async def resolve_account(app: App, name: str | None) -> Account:

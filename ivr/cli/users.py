@@ -7,8 +7,16 @@ import sys
 import typer
 
 from ivr.app import App
-from ivr.cli.assignments import merge_value, parse_assignments
-from ivr.cli.support import AccountOption, JsonOption, print_document, print_table, resolve_account, with_app
+from ivr.cli.assignments import merge_value, parse_assignments, reject_unknown_keys
+from ivr.cli.support import (
+    AccountOption,
+    ForceOption,
+    JsonOption,
+    print_document,
+    print_table,
+    resolve_account,
+    with_app,
+)
 from ivr.directory.models import User
 from ivr.errors import BadInput
 from ivr.mailbox.validation import report_violations
@@ -66,6 +74,7 @@ async def update(
     ),
     username: str | None = typer.Option(None, help="Name to sign in to the REST API with; requires --password."),
     password: str | None = typer.Option(None, help="At least 8 characters; - reads it from standard input."),
+    force: bool = ForceOption,
     account: str | None = AccountOption,
     as_json: bool = JsonOption,
 ) -> None:
@@ -78,7 +87,10 @@ async def update(
         await _set_credentials(app, user, username, password)
         user = await app.directory.user(user.id)
     document = user.model_dump()
-    for key, value in parse_assignments(assignments or []).items():
+    changes = parse_assignments(assignments or [])
+    if not force:
+        reject_unknown_keys(changes, User)
+    for key, value in changes.items():
         document[key] = merge_value(document.get(key), value)
     default_box = document.get("voicemail_id")
     if default_box is not None and (box := await app.boxes.find_by_number(user.account_id, str(default_box))):

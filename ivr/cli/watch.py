@@ -30,7 +30,8 @@ async def watch(
 ) -> None:
     """Watch calls, messages and lights.
 
-    Runs until Ctrl-C. Times are those of this machine's time zone. It reads the database only, so it works while the service is stopped.
+    Runs until Ctrl-C. It reads the database only, so it works while the service is stopped. Times are those of this
+    machine's time zone.
     """
     if as_json:
         typer.echo(json.dumps(asdict(await _snapshot(app)), indent=2))

@@ -165,6 +165,7 @@ async def leave_with_unknown_account(app: AppFixture) -> None:
 
 
 def test_unknown_call_id_is_an_error(ivr: Ivr) -> None:
+    ivr("account", "create", "demo")
     assert "see 'ivr calls list'" in ivr("calls", "show", "4711", fails=3).stderr
     assert "see 'ivr calls list'" in ivr("calls", "show", "'; --", fails=3).stderr
 

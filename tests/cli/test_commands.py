@@ -85,8 +85,74 @@ def test_invalid_request_prints_one_line_error(populated_ivr: Ivr, words: list[s
     assert result.stderr.startswith("ivr: ")
 
 
+@pytest.mark.parametrize(
+    ("assignment", "hint"),
+    [
+        ("requier_pin=true", "did you mean require_pin?"),
+        ("owner=alice", "did you mean owner_id?"),
+        ("notify.callback.numbr=1", "did you mean notify.callback.number?"),
+        ("crm_ticket=4711", "unknown key crm_ticket"),
+    ],
+)
+def test_unknown_box_setting_needs_force(populated_ivr: Ivr, assignment: str, hint: str) -> None:
+    before = populated_ivr("box", "show", "1000", "--json").stdout
+    assert hint in populated_ivr("box", "set", "1000", assignment, fails=2).stderr
+    assert hint in populated_ivr("box", "create", "1001", assignment, fails=2).stderr
+    assert populated_ivr("box", "show", "1000", "--json").stdout == before
+    populated_ivr("box", "set", "1000", assignment, "--force")
+    assert populated_ivr("box", "show", "1000", "--json").stdout != before
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["account", "set", "demo", "settings.max_mesage_count=5"], "did you mean settings.max_message_count?"),
+        (["account", "set", "demo", "timzone=UTC"], "did you mean timezone?"),
+        (["user", "set", "alice", "emial=a@b.example"], "did you mean email?"),
+    ],
+)
+def test_misspelt_key_of_account_or_user_is_rejected(populated_ivr: Ivr, words: list[str], hint: str) -> None:
+    assert hint in populated_ivr(*words, fails=2).stderr
+
+
+def test_box_is_given_to_another_owner_by_name(populated_ivr: Ivr) -> None:
+    bob = parse_json(populated_ivr("user", "create", "bob", "--json"))
+    changed = parse_json(populated_ivr("box", "set", "1000", "--owner", "bob", "--json"))
+    assert changed["owner_id"] == bob["id"]
+    populated_ivr("box", "set", "1000", "owner_id=null")
+    assert parse_json(populated_ivr("box", "list", "--json"))[0]["owner"] is None
+    assert "nothing to change" in populated_ivr("box", "set", "1000", fails=2).stderr
+
+
+@pytest.mark.parametrize("words", [["--owner", "nobody"], [f"owner_id={'0' * 32}"]], ids=["name", "id"])
+def test_owner_of_box_must_exist(populated_ivr: Ivr, words: list[str]) -> None:
+    assert "there is no user" in populated_ivr("box", "set", "1000", *words, fails=3).stderr
+
+
 def test_missing_account_error_names_remedy(ivr: Ivr) -> None:
+    ivr("account", "create", "demo")
+    ivr("account", "delete", "demo")
     assert "ivr account create NAME" in ivr("box", "list", fails=3).stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "account list",
+        "box list",
+        "user create alice",
+        "calls list",
+        "watch --once",
+        "purge --dry-run",
+        "maintain",
+        "phone",
+    ],
+)
+def test_missing_database_is_an_error_and_is_not_created(ivr: Ivr, tmp_path: Path, words: str) -> None:
+    error = ivr(*words.split(), fails=3).stderr
+    assert f"{tmp_path / 'data'} contains no database" in error
+    assert "ivr account create NAME" in error
+    assert not (tmp_path / "data").exists()
 
 
 def test_with_several_accounts_one_must_be_named(populated_ivr: Ivr) -> None:
@@ -163,6 +229,33 @@ def test_purge_has_dry_run(populated_ivr: Ivr, tmp_path: Path) -> None:
     assert parse_json(populated_ivr("purge", "--dry-run", "--json")) == []
 
 
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (b"\xd5\x55" * 8000, "is not WAV, MP3, OGG or M4A"),
+        (b"", "is not WAV, MP3, OGG or M4A"),
+        (wav.header(0), "no sound in it"),
+        (wav.header(32_000) + bytes(32_000), "longer than 1 s"),
+    ],
+    ids=["headerless A-law", "empty", "without samples", "too long"],
+)
+def test_audio_that_rest_would_reject_is_not_added(
+    populated_ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes, error: str
+) -> None:
+    monkeypatch.setenv("IVR_API__MAX_AUDIO_S", "1")
+    (tmp_path / "in.alaw").write_bytes(content)
+    assert error in populated_ivr("message", "add", "1000", str(tmp_path / "in.alaw"), fails=2).stderr
+    assert parse_json(populated_ivr("message", "list", "1000", "--json")) == []
+
+
+def test_exported_message_is_private(populated_ivr: Ivr, tmp_path: Path) -> None:
+    added = parse_json(populated_ivr("message", "add", "1000", write_wav(tmp_path / "in.wav"), "--json"))
+    (tmp_path / "existing.wav").touch(mode=0o644)
+    for name in ("new.wav", "existing.wav"):
+        populated_ivr("message", "export", "1000", added["id"], str(tmp_path / name))
+        assert (tmp_path / name).stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="no ffmpeg on this machine: apt install ffmpeg")
 @pytest.mark.parametrize("ending", ["mp3", "ogg", "m4a"])
 def test_any_audio_can_be_added(populated_ivr: Ivr, tmp_path: Path, ending: str) -> None:
@@ -180,7 +273,7 @@ def test_any_audio_can_be_added(populated_ivr: Ivr, tmp_path: Path, ending: str)
 def test_unusable_data_folder_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "a-file").touch()
     monkeypatch.setenv("IVR_DATA__FOLDER", str(tmp_path / "a-file"))
-    assert "cannot be read or written" in ivr("account", "list", fails=5).stderr
+    assert "cannot be read or written" in ivr("account", "create", "demo", fails=5).stderr
 
 
 @pytest.mark.parametrize(
