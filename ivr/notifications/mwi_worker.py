@@ -131,7 +131,7 @@ class MwiWorker:
             await actions.publish(ami, [*self._states_to_publish(boxes), *endpoint_states])
         except AmiActionRejected as error:
             delay_s = self._timing.rejection_retry_delay_s
-            log.error("actions.rejected", error=str(error), remedy=REMEDY, retry_in_s=delay_s)
+            log.error("mwi.rejected", error=str(error), remedy=REMEDY, retry_in_s=delay_s)
             due_at = int(self._clock.now() + delay_s)
             await self._outbox.release_without_attempt(tasks, due_at, str(error))
             return False
@@ -158,15 +158,15 @@ class MwiWorker:
         except AmiActionRejected as error:
             is_starting = started_at - self._connected_since[1] < self._timing.startup_window_s
             delay_s = self._timing.startup_retry_delay_s if is_starting else self._timing.rejection_retry_delay_s
-            log.error("actions.rejected", error=str(error), remedy=REMEDY, retry_in_s=delay_s)
+            log.error("mwi.rejected", error=str(error), remedy=REMEDY, retry_in_s=delay_s)
             await asyncio.sleep(delay_s)
             self._wake_event.set()
             return False
         except AmiUnavailable as error:
-            log.warning("actions.resync_interrupted", error=str(error), boxes=published)
+            log.warning("mwi.resync_interrupted", error=str(error), boxes=published)
             return False
         self._synced_connection_id = connection_id
-        log.info("actions.resynced", boxes=published, s=round(self._clock.monotonic() - started_at, 2))
+        log.info("mwi.resynced", boxes=published, s=round(self._clock.monotonic() - started_at, 2))
         return True
 
     def _states_to_publish(self, boxes: Sequence[BoxMwi]) -> list[MwiState]:
