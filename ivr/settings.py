@@ -6,6 +6,7 @@ A variable overrides the file: `IVR_FASTAGI__PORT=4600` sets `port` of `[fastagi
 from __future__ import annotations
 
 import os
+import stat
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +24,7 @@ from ivr.retention.rules import RetentionSettings
 
 ENV_PREFIX = "IVR_"
 CONFIG_ENV_VARIABLE = "IVR_CONFIG"
-CONFIG_PATHS = (Path("ivr.toml"), Path("/etc/ivr/ivr.toml"))
+CONFIG_PATH = Path("/etc/ivr/ivr.toml")
 
 
 class _Section(BaseModel):
@@ -169,9 +170,23 @@ class Settings(BaseSettings):
 
 
 def config_path() -> Path | None:
-    """Return the file to read: `IVR_CONFIG`, else ./ivr.toml, else /etc/ivr/ivr.toml, else None."""
+    """Return the file to read: the one that `IVR_CONFIG` names, else /etc/ivr/ivr.toml, else None.
+
+    The current folder is never looked at: whoever writes there would choose what a command runs.
+    """
     configured = os.environ.get(CONFIG_ENV_VARIABLE)
-    return Path(configured) if configured else next((path for path in CONFIG_PATHS if path.is_file()), None)
+    return Path(configured) if configured else CONFIG_PATH if CONFIG_PATH.is_file() else None
+
+
+def _require_trusted(path: Path) -> None:
+    """Raise `SettingsError` for a file or folder by which another user could choose the settings of root."""
+    for checked in (path, path.parent):
+        found = checked.stat()
+        if found.st_uid != 0 or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise SettingsError(
+                f"{checked} can be changed by other users than root, so root does not read it: "
+                f"chown root {checked}; chmod go-w {checked}"
+            )
 
 
 def load(**overrides: Any) -> Settings:
@@ -179,6 +194,8 @@ def load(**overrides: Any) -> Settings:
     path = config_path()
     if path and not path.is_file():
         raise SettingsError(f"{path} does not exist: create it, or set {CONFIG_ENV_VARIABLE} to another file")
+    if path and os.geteuid() == 0:
+        _require_trusted(path)
     try:
         return Settings(**overrides)
     except ValidationError as error:

@@ -1,0 +1,57 @@
+"""Where settings are read from, and where they are not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ivr import settings
+from ivr.errors import SettingsError
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root refuses files of other users")
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An ivr.toml in a folder of its own, named by IVR_CONFIG."""
+    folder = tmp_path / "etc"
+    folder.mkdir(mode=0o755)
+    file = folder / "ivr.toml"
+    file.write_text("[fastagi]\nport = 4000\n")
+    file.chmod(0o640)
+    monkeypatch.setenv("IVR_CONFIG", str(file))
+    return file
+
+
+def test_a_file_in_the_current_folder_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ivr.toml").write_text("[fastagi]\nport = 4000\n")
+    assert settings.load().fastagi.port == 4573
+
+
+def test_the_file_that_ivr_config_names_is_read(config: Path) -> None:
+    assert settings.load().fastagi.port == 4000
+
+
+@as_root
+@pytest.mark.parametrize("mode", [0o660, 0o646])
+def test_root_refuses_a_file_that_others_may_write(config: Path, mode: int) -> None:
+    config.chmod(mode)
+    with pytest.raises(SettingsError, match=r"ivr.toml can be changed by other users than root.*chmod go-w"):
+        settings.load()
+
+
+@as_root
+def test_root_refuses_a_file_of_another_user(config: Path) -> None:
+    os.chown(config, 61002, -1)
+    with pytest.raises(SettingsError, match="chown root"):
+        settings.load()
+
+
+@as_root
+def test_root_refuses_a_file_in_a_folder_that_others_may_write(config: Path) -> None:
+    config.parent.chmod(0o777)
+    with pytest.raises(SettingsError, match="etc can be changed by other users"):
+        settings.load()
