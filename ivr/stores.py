@@ -1,11 +1,10 @@
-"""The lower half of the container: the data folder and the adapters of the store protocols, SQLite and files."""
+"""The data folder and the stores of an installation: SQLite for rows, a folder for audio."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from ivr.clock import Clock, SystemClock
 from ivr.ids import IdGenerator
@@ -13,23 +12,26 @@ from ivr.settings import Settings
 from ivr.storage.audio_folder import Recordings
 from ivr.storage.data_folder import upgrade_data_folder
 from ivr.storage.process_locks import ProcessLocks
-from ivr.storage.protocols import MediaStore, MessageStore
+from ivr.storage.protocols import (
+    AuthAttemptStore,
+    CallLogStore,
+    MediaStore,
+    MessageStore,
+    OutboxStore,
+    OverviewStore,
+    RetentionStore,
+)
 from ivr.storage.sqlite.auth_attempts import SqliteAuthAttempts
 from ivr.storage.sqlite.calls import SqliteCalls
 from ivr.storage.sqlite.database import Database
 from ivr.storage.sqlite.media import SqliteMedia
 from ivr.storage.sqlite.messages import SqliteMessages
 
-if TYPE_CHECKING:
-    from ivr.storage.sqlite.outbox import Outbox
-    from ivr.storage.sqlite.overview import SqliteOverview
-    from ivr.storage.sqlite.retention import SqliteRetention
-
 
 class Stores:
-    """The stores of one installation, each opened when it is first asked for.
+    """The stores of one installation, each opened on first access.
 
-    `clock`: the machine's by default. `random_bytes(n)` returns n random bytes, for ids and tokens.
+    `clock`: by default the clock of the machine. `random_bytes(n)` returns n random bytes, for ids and tokens.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class Stores:
         self.random_bytes = random_bytes
 
     def close(self) -> None:
-        """Close what was opened: pending writes are committed first, then the locks are released."""
+        """Commit pending writes, close the database, then release the locks."""
         if "database" in self.__dict__:
             self.database.close()
         if "process_locks" in self.__dict__:
@@ -77,27 +79,27 @@ class Stores:
         return SqliteMedia(self.database, self.clock)
 
     @cached_property
-    def auth_attempts(self) -> SqliteAuthAttempts:
+    def auth_attempts(self) -> AuthAttemptStore:
         return SqliteAuthAttempts(self.database, self.clock)
 
     @cached_property
-    def call_store(self) -> SqliteCalls:
+    def call_store(self) -> CallLogStore:
         return SqliteCalls(self.database, self.ids)
 
     @cached_property
-    def outbox(self) -> Outbox:
-        from ivr.storage.sqlite.outbox import Outbox
+    def outbox(self) -> OutboxStore:
+        from ivr.storage.sqlite.outbox import SqliteOutbox
 
-        return Outbox(self.database, self.clock, self.random_bytes(4).hex(), self.process_locks)
+        return SqliteOutbox(self.database, self.clock, run_id=self.random_bytes(4).hex(), locks=self.process_locks)
 
     @cached_property
-    def overview(self) -> SqliteOverview:
+    def overview(self) -> OverviewStore:
         from ivr.storage.sqlite.overview import SqliteOverview
 
         return SqliteOverview(self.database)
 
     @cached_property
-    def retention_store(self) -> SqliteRetention:
+    def retention_store(self) -> RetentionStore:
         from ivr.storage.sqlite.retention import SqliteRetention
 
         return SqliteRetention(self.database, self.clock)

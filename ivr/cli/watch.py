@@ -16,7 +16,7 @@ from rich.text import Text
 
 from ivr.app import App
 from ivr.cli.support import JsonOption, with_app
-from ivr.storage.overview import MwiSummary, Overview
+from ivr.storage.records import MwiSummary, Overview
 
 PIPE_WIDTH = 100
 

@@ -17,8 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from ivr.cli.watch import render
-from ivr.storage.overview import FinishedCall, MwiSummary, Overview, RecentMessage
-from ivr.storage.records import LiveCall
+from ivr.storage.records import FinishedCall, LiveCall, MwiSummary, Overview, RecentMessage
 from tests.cli.conftest import Ivr, parse_json
 from tests.cli.test_commands import write_wav
 from tests.support.app_fixture import NOON, AppFixture

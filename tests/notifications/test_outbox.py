@@ -6,7 +6,7 @@ from ivr.errors import NotificationFailed
 from ivr.notifications.worker import HandlerResult, OutboxWorker, WorkerLimits
 from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.records import LEASE_S, OutboxTask, TaskKind
-from ivr.storage.sqlite.outbox import Outbox
+from ivr.storage.sqlite.outbox import SqliteOutbox
 from tests.support.app_fixture import AppFixture
 
 
@@ -47,9 +47,9 @@ async def test_recover_releases_claims_of_previous_run(app: AppFixture) -> None:
     await app.container.outbox.claim([TaskKind.NEW], 1)
     assert await app.container.outbox.release_orphaned_leases() == 0
     locks = app.settings.data.folder / "locks"
-    other = Outbox(app.container.database, app.clock, "another", ProcessLocks(locks))
+    other = SqliteOutbox(app.container.database, app.clock, "another", ProcessLocks(locks))
     assert await other.release_orphaned_leases() == 0, "the leases of a living process are kept"
-    other = Outbox(app.container.database, app.clock, "another", ProcessLocks(locks.with_name("no-locks")))
+    other = SqliteOutbox(app.container.database, app.clock, "another", ProcessLocks(locks.with_name("no-locks")))
     assert await other.release_orphaned_leases() == 1
     assert len(await other.claim([TaskKind.NEW], 1)) == 1
 

@@ -6,7 +6,7 @@ then.
 """
 
 from ivr.storage.protocols.audio import AudioStore
-from ivr.storage.protocols.calls import CallStore, HeartbeatStore
+from ivr.storage.protocols.calls import CallLogStore, CallStore, HeartbeatStore, OverviewStore
 from ivr.storage.protocols.directory import (
     AttemptTransaction,
     AuthAttemptStore,
@@ -23,6 +23,7 @@ __all__ = [
     "AudioStore",
     "AuthAttemptStore",
     "BoxStore",
+    "CallLogStore",
     "CallStore",
     "DirectoryStore",
     "HeartbeatStore",
@@ -32,6 +33,7 @@ __all__ = [
     "MwiStore",
     "OnCommit",
     "OutboxStore",
+    "OverviewStore",
     "RetentionStore",
     "SecretHashStore",
     "TakeStore",

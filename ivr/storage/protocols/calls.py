@@ -1,10 +1,10 @@
-"""Storage interface of calls."""
+"""Storage interface of calls, and of the overview of an installation."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from ivr.storage.records import CallRecord, InterruptedCall, LiveCall
+from ivr.storage.records import CallRecord, InterruptedCall, LiveCall, Overview
 
 
 class CallStore(Protocol):
@@ -34,3 +34,33 @@ class HeartbeatStore(Protocol):
 
     async def close_stale(self, now: int) -> None:
         """Close calls that have had no heartbeat for a minute and that no service has taken over."""
+
+
+class CallLogStore(CallStore, HeartbeatStore, Protocol):
+    """All that is stored of calls: what a service writes, and what commands and the start of a service read."""
+
+    async def close_unfinished(self, now: int, started_before: int | None = None) -> int:
+        """Write the record of calls that an earlier run did not finish; return how many.
+
+        Calls that can outlive their service are closed only after a minute without a heartbeat. Of the others, only
+        those that began before `started_before` (Unix s; None: all) are closed.
+        """
+
+    async def live_calls(self) -> list[LiveCall]:
+        """Return the calls in progress, oldest first."""
+
+    async def recent_calls(self, account_id: str | None, not_before: int, limit: int) -> list[CallRecord]:
+        """Return calls of an account (None: of all) that began since `not_before` (Unix s), newest first."""
+
+    async def get(self, call_id: str, not_before: int) -> CallRecord:
+        """Return the call whose id is or begins with `call_id`. Raises `NotFound`; `BadInput` if several match."""
+
+
+class OverviewStore(Protocol):
+    """What `ivr watch` and the doctor read."""
+
+    async def snapshot(self, now: int) -> Overview:
+        """Return the state of the installation."""
+
+    async def newest_message_at(self) -> int:
+        """Return the Unix time at which the newest message was stored; 0 if there is none."""

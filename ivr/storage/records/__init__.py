@@ -25,6 +25,7 @@ from ivr.storage.records.messages import (
 )
 from ivr.storage.records.mwi import BoxMwiCounts, EndpointMwiCounts
 from ivr.storage.records.outbox import LEASE_S, NEVER_DUE, OutboxTask, TaskKind
+from ivr.storage.records.overview import FinishedCall, MwiSummary, Overview, RecentMessage
 from ivr.storage.records.retention import DueItem, MediaDirectory, PendingUnlink, RetentionRule, StoredAudio
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "DueItem",
     "EndpointMwiCounts",
     "EndpointRecord",
+    "FinishedCall",
     "Folder",
     "FolderCounts",
     "InterruptedCall",
@@ -56,10 +58,13 @@ __all__ = [
     "Message",
     "MessageQuery",
     "MessageSummary",
+    "MwiSummary",
     "OpenFolder",
     "OutboxTask",
+    "Overview",
     "Page",
     "PendingUnlink",
+    "RecentMessage",
     "RecordingPurpose",
     "RetentionRule",
     "StoredAudio",

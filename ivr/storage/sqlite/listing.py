@@ -1,4 +1,4 @@
-"""Lists of messages and boxes, in SQLite: each along one index, some rows at a time, behind the last key."""
+"""Lists of messages and mailboxes, in SQLite: each reads along one index, a few rows at a time, after the last key."""
 
 from __future__ import annotations
 
@@ -15,44 +15,50 @@ from ivr.storage.sqlite import counters, message_rows
 from ivr.storage.sqlite.database import Database
 
 FETCH_SIZE = 500
-"""Rows fetched at a time, once the first page's worth did not do."""
+"""Rows per fetch, after a first fetch of one page was not enough."""
 
 T = TypeVar("T", MessageSummary, BoxSummary)
 
 
 class SqliteListing:
-    """The `ListingStore` of one database file."""
+    """The `ListingStore` of one database file. `max_rows_scanned`: rows that are read for one page at most."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, max_rows_scanned: int = MAX_ROWS_SCANNED) -> None:
         self._database = database
+        self._max_rows_scanned = max_rows_scanned
 
     async def list_account_messages(self, account_id: str, query: MessageQuery) -> Page[MessageSummary, Any]:
-        return await self._database.read(
-            lambda c: _build_page(_iter_messages(c, "messages_by_account", {"account_id": account_id}, query), query)
-        )
+        def read_page(connection: sqlite3.Connection) -> Page[MessageSummary, Any]:
+            messages = _iter_messages(connection, "messages_by_account", {"account_id": account_id}, query)
+            return _build_page(messages, query, self._max_rows_scanned)
+
+        return await self._database.read(read_page)
 
     async def list_box_messages(self, box_ids: Sequence[str], query: MessageQuery) -> Page[MessageSummary, Any]:
         def merge_boxes(connection: sqlite3.Connection) -> Page[MessageSummary, Any]:
-            each = [_iter_messages(connection, *_index_for(box_id, query), query) for box_id in box_ids]
-            return _build_page(heapq.merge(*each, key=lambda m: m.sort_key, reverse=not query.ascending), query)
+            boxes = [_iter_messages(connection, *_index_for(box_id, query), query) for box_id in box_ids]
+            messages = heapq.merge(*boxes, key=lambda m: m.sort_key, reverse=not query.ascending)
+            return _build_page(messages, query, self._max_rows_scanned)
 
         return await self._database.read(merge_boxes)
 
     async def list_boxes(self, account_id: str, query: BoxQuery) -> Page[BoxSummary, Any]:
-        return await self._database.read(lambda c: _build_page(_iter_boxes(c, account_id, query), query))
+        return await self._database.read(
+            lambda c: _build_page(_iter_boxes(c, account_id, query), query, self._max_rows_scanned)
+        )
 
 
-def _build_page(candidates: Iterable[T], query: Any) -> Page[T, Any]:
-    """The first that fit, and whether there are more: known for sure, unless too much would have to be looked at."""
-    found: list[T] = []
-    for looked_at, one in enumerate(candidates):
-        if query.matches(one):
-            if len(found) == query.limit:
-                return Page(found, found[-1].sort_key)
-            found.append(one)
-        if looked_at >= MAX_ROWS_SCANNED:
-            return Page(found, one.sort_key)
-    return Page(found, None)
+def _build_page(candidates: Iterable[T], query: Any, max_rows_scanned: int = MAX_ROWS_SCANNED) -> Page[T, Any]:
+    """Return the first matches, and the key to continue with if there are more or the scan limit was reached."""
+    items: list[T] = []
+    for row_count, candidate in enumerate(candidates):
+        if query.matches(candidate):
+            if len(items) == query.limit:
+                return Page(items, items[-1].sort_key)
+            items.append(candidate)
+        if row_count >= max_rows_scanned:
+            return Page(items, candidate.sort_key)
+    return Page(items, None)
 
 
 def _index_for(box_id: str, query: MessageQuery) -> tuple[str, dict[str, object]]:
@@ -71,15 +77,15 @@ def _iter_messages(
         f" AND time >= ? AND time <= ? AND {message_rows.IS_VISIBLE}"
     )
     values = (*where.values(), query.since, query.until)
-    step = partial(_rows_after, connection, sql, values, ("time", "id"), query.ascending)
-    for row in _iter_rows_after(step, query.after, lambda row: (row["time"], row["id"]), query.limit + 1):
+    fetch = partial(_rows_after, connection, sql, values, ("time", "id"), query.ascending)
+    for row in _iter_rows_after(fetch, query.after, lambda row: (row["time"], row["id"]), query.limit + 1):
         yield MessageSummary(message_rows.message_from_row(row), row["folder_changed_at"])
 
 
 def _iter_boxes(connection: sqlite3.Connection, account_id: str, query: BoxQuery) -> Iterator[BoxSummary]:
     sql = "SELECT * FROM boxes INDEXED BY boxes_by_mailbox WHERE account_id = ? AND deleted_at IS NULL"
-    step = partial(_rows_after, connection, sql, (account_id,), ("mailbox", "id"), query.ascending)
-    for row in _iter_rows_after(step, query.after, lambda row: (row["mailbox"], row["id"]), query.limit + 1):
+    fetch = partial(_rows_after, connection, sql, (account_id,), ("mailbox", "id"), query.ascending)
+    for row in _iter_rows_after(fetch, query.after, lambda row: (row["mailbox"], row["id"]), query.limit + 1):
         box = BoxRecord(row["id"], row["account_id"], json.loads(row["settings"]), row["revision"])
         yield BoxSummary(box, counters.read_counts(connection, box.id), row["created_at"], row["modified_at"])
 
@@ -88,11 +94,11 @@ def _iter_rows_after(
     fetch: Callable[[Any, int], list[sqlite3.Row]], after: Any, key: Callable[[sqlite3.Row], Any], first_limit: int
 ) -> Iterator[sqlite3.Row]:
     for limit in itertools.chain([min(first_limit, FETCH_SIZE)], itertools.repeat(FETCH_SIZE)):
-        found = fetch(after, limit)
-        yield from found
-        if len(found) < limit:
+        rows = fetch(after, limit)
+        yield from rows
+        if len(rows) < limit:
             return
-        after = key(found[-1])
+        after = key(rows[-1])
 
 
 def _rows_after(
@@ -104,9 +110,9 @@ def _rows_after(
     after: tuple[object, ...] | None,
     limit: int,
 ) -> list[sqlite3.Row]:
-    beyond, direction = (">", "ASC") if ascending else ("<", "DESC")
+    comparison, direction = (">", "ASC") if ascending else ("<", "DESC")
     if after:
-        sql += f" AND ({', '.join(order)}) {beyond} (?, ?)"
+        sql += f" AND ({', '.join(order)}) {comparison} (?, ?)"
         values += after
     sql += f" ORDER BY {', '.join(f'{column} {direction}' for column in order)} LIMIT ?"
     return connection.execute(sql, (*values, limit)).fetchall()

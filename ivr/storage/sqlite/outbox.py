@@ -24,7 +24,7 @@ RUN_LOCK_PREFIX = "run-"
 """Before the name of a run that is attended to."""
 
 
-class Outbox:
+class SqliteOutbox:
     """The outbox of one database file. `run` tells the leases of this process from those of others; `attendance` tells
     others that it lives."""
 

@@ -1,12 +1,11 @@
-"""What a watcher sees, read from SQLite in one glance: counters and the newest few, never whole tables."""
+"""The overview of `ivr watch`, in SQLite: counters and the newest rows, never whole tables."""
 
 from __future__ import annotations
 
 import sqlite3
 from typing import Any
 
-from ivr.storage.overview import FinishedCall, MwiSummary, Overview, RecentMessage
-from ivr.storage.records import LiveCall
+from ivr.storage.records import FinishedCall, LiveCall, MwiSummary, Overview, RecentMessage
 from ivr.storage.sqlite.database import Database
 
 MAX_ROWS = 8
@@ -28,21 +27,22 @@ _MWI_SUMMARIES = (
     ") AS mwi JOIN boxes ON boxes.id = box_id WHERE boxes.deleted_at IS NULL"
     " GROUP BY boxes.id ORDER BY min(is_settled), mailbox LIMIT ?"
 )
-"""Those that wait to be set first, then those that are on. With min() SQLite gives the row that has the minimum."""
+"""Lights with a pending update first, then lights that are on.
+
+In a query with min(), SQLite returns the other columns of the row that has the minimum.
+"""
 
 
 class SqliteOverview:
-    """Looks at one database file."""
+    """The `OverviewStore` of one database file."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def snapshot(self, now: int) -> Overview:
-        """As it is now. Raises `StoreError`."""
         return await self._database.read(lambda c: _read_overview(c, now))
 
     async def newest_message_at(self) -> int:
-        """Return the Unix time at which the newest message was stored; 0 if there is none."""
         sql = "SELECT coalesce(max(stored_at), 0) FROM messages"
         return int((await self._database.read(lambda c: c.execute(sql).fetchone()))[0])
 

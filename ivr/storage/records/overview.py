@@ -1,31 +1,32 @@
-"""An installation at one moment, as somebody who watches it wants it: calls, messages, lights."""
+"""Records of `ivr watch`: the calls, messages and message lights of an installation at one moment."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ivr.storage.records import LiveCall
+from ivr.storage.records.calls import LiveCall
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedCall:
-    """A call that is over."""
+    """A finished call. Times are Unix seconds."""
 
     began_at: int
     ended_at: int
     caller_number: str
     action: str
     box: str
-    """Number of the box it was for, "" where it was for none."""
+    """The mailbox number; "" for a call without a mailbox."""
     status: str
 
 
 @dataclass(frozen=True, slots=True)
 class RecentMessage:
-    """A message, as one line."""
+    """A message in the list of the newest."""
 
     time: int
+    """Unix seconds."""
     box: str
     caller: str
     length_ms: int
@@ -35,21 +36,21 @@ class RecentMessage:
 
 @dataclass(frozen=True, slots=True)
 class MwiSummary:
-    """A message light: what it shows, and whether it shows it already."""
+    """The counts of a mailbox, and whether its message light has been updated."""
 
     box: str
     name: str
     new: int
     saved: int
     waiting_since: int | None
-    """Unix seconds; None: nothing waits to be told to the phone."""
+    """Unix seconds since which an update has been pending; None: no update is pending."""
     attempts: int
     error: str
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All of it; what is many is cut to the newest few."""
+    """The state of an installation. Finished calls, messages and lights are limited to a few rows."""
 
     at: int
     """Unix seconds."""
@@ -60,7 +61,7 @@ class Overview:
     messages: Sequence[RecentMessage]
     lights: Sequence[MwiSummary]
     waiting: int
-    """Things that must still follow from changes: mails, lights, transcripts."""
+    """Rows of the outbox."""
     new: int
     saved: int
     deleted: int
