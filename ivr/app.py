@@ -16,9 +16,9 @@ from ivr.directory.directory import Directory
 from ivr.directory.pin_lockout import PinLockout
 from ivr.directory.secret_store import SecretStore
 from ivr.mailbox.boxes import Boxes
-from ivr.mailbox.capacity import Capacity
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.greetings import Greetings
+from ivr.mailbox.mailbox import Capacity
 from ivr.mailbox.pins import Pins
 from ivr.mailbox.takes import Takes
 from ivr.menus.context import VoicemailServices
@@ -211,7 +211,7 @@ class App(Stores):
         from ivr.api.dependencies import ApiLimits, ApiServices, AudioServices, AuthServices, MailboxServices
         from ivr.directory.rate_limit import RateLimiter
         from ivr.mailbox.bulk import BulkOperations
-        from ivr.mailbox.greeting_uploads import GreetingUploads
+        from ivr.mailbox.greetings import GreetingUploads
         from ivr.storage.sqlite.listing import SqliteListing
 
         api = self.settings.api

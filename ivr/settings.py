@@ -172,7 +172,7 @@ class Settings(BaseSettings):
 def config_path() -> Path | None:
     """Return the file to read: the one that `IVR_CONFIG` names, else /etc/ivr/ivr.toml, else None.
 
-    The current folder is never looked at: whoever writes there would choose what a command runs.
+    The current folder is never read: a user who can write there would choose what a command runs.
     """
     configured = os.environ.get(CONFIG_ENV_VARIABLE)
     return Path(configured) if configured else CONFIG_PATH if CONFIG_PATH.is_file() else None

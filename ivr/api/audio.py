@@ -19,11 +19,11 @@ from ivr.api.envelope import created, document_revision, expected_revision, requ
 from ivr.api.messages import MessageDep, parse_ids
 from ivr.api.request_body import BodyDep, read_upload
 from ivr.errors import InvalidFields, IvrError, NotAcceptable
+from ivr.mailbox.box_settings import report_violations
 from ivr.mailbox.bulk import failure_reason
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.renditions import RenderedAudio
 from ivr.mailbox.uploads import MessageMetadata
-from ivr.mailbox.validation import report_violations
 from ivr.storage.records import GREGORIAN_OFFSET_S, Caller, Folder, Message
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Audio"])

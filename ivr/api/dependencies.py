@@ -14,7 +14,7 @@ from ivr.ids import IdGenerator
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.bulk import BulkOperations
 from ivr.mailbox.delivery import Delivery
-from ivr.mailbox.greeting_uploads import GreetingUploads
+from ivr.mailbox.greetings import GreetingUploads
 from ivr.mailbox.renditions import AudioRenditions
 from ivr.mailbox.uploads import Uploads
 from ivr.storage.protocols import ListingStore, MessageStore

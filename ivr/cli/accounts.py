@@ -8,7 +8,7 @@ from ivr.app import App
 from ivr.cli.assignments import merge_value, parse_assignments, reject_unknown_keys
 from ivr.cli.support import ForceOption, JsonOption, print_document, print_table, with_app, with_new_app
 from ivr.directory.models import Account
-from ivr.mailbox.validation import report_violations
+from ivr.mailbox.box_settings import report_violations
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 
 command = typer.Typer(no_args_is_help=True)

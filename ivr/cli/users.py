@@ -19,7 +19,7 @@ from ivr.cli.support import (
 )
 from ivr.directory.models import User
 from ivr.errors import BadInput
-from ivr.mailbox.validation import report_violations
+from ivr.mailbox.box_settings import report_violations
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["name", "email", "language", "timezone", "id"]

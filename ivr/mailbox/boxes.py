@@ -10,11 +10,10 @@ from ivr.directory.directory import Directory
 from ivr.directory.models import Account, User
 from ivr.errors import BadInput, Conflict, InvalidFields, NotFound
 from ivr.ids import IdGenerator
-from ivr.mailbox.box_settings import BoxSettings
+from ivr.mailbox.box_settings import BoxSettings, report_violations
 from ivr.mailbox.key_map import merge_layers
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pins import Pins
-from ivr.mailbox.validation import report_violations
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.storage.protocols import BoxStore
 from ivr.storage.records import BoxRecord

@@ -1,4 +1,4 @@
-"""A mailbox with everything that determines its behaviour: its settings, account, owner and the system settings."""
+"""A mailbox as a call or a request works with it, and what it can still take."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from datetime import UTC, datetime, tzinfo
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
+from ivr.audio import wav
+from ivr.clock import Clock
 from ivr.directory.models import Account, User
 from ivr.errors import InvalidFields
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.key_map import KeyMap, merge_layers
 from ivr.mailbox.voicemail_settings import VoicemailSettings
-from ivr.storage.records import MEGABYTE
+from ivr.storage.protocols import MessageStore
+from ivr.storage.records import MEGABYTE, Folder
 
 
 @dataclass(frozen=True)
@@ -79,3 +82,48 @@ class Mailbox:
     def with_settings(self, settings: BoxSettings) -> Mailbox:
         """Return the mailbox with other settings."""
         return replace(self, settings=settings)
+
+
+MIN_RECORDING_MS = 5000
+"""Below this many milliseconds of remaining recording time, the mailbox counts as full."""
+
+
+class Capacity:
+    """The capacity of all mailboxes."""
+
+    def __init__(self, messages: MessageStore, clock: Clock) -> None:
+        self._messages = messages
+        self._clock = clock
+
+    async def is_full(self, mailbox: Mailbox) -> bool:
+        """Whether callers are rejected: too many new and saved messages within retention, or the quota is used.
+
+        Messages in `deleted` do not count: they are purged when a new message needs their space. Raises `StoreError`.
+        """
+        max_count = mailbox.voicemail_settings.max_message_count
+        if max_count:
+            not_before = mailbox.voicemail_settings.retention_cutoff(self._clock.now())
+            counts = await self._messages.expire_and_count(mailbox.account_id, mailbox.id, not_before)
+            if counts.new + counts.saved >= max_count:
+                return True
+        remaining_ms = await self.remaining_ms(mailbox)
+        return remaining_ms is not None and remaining_ms < MIN_RECORDING_MS
+
+    async def remaining_ms(self, mailbox: Mailbox, *, reserved_bytes: int = 0) -> int | None:
+        """Maximum length of a recording if everything in `deleted` were purged; None: no limit.
+
+        `reserved_bytes`: size of audio that is stored together with the recording.
+        """
+        remaining = await self._remaining_bytes(mailbox)
+        return None if remaining is None else wav.length_ms_from_size(max(0, remaining - reserved_bytes))
+
+    async def cannot_take(self, mailbox: Mailbox, size_bytes: int) -> bool:
+        """Whether `size_bytes` exceed the quota even if everything in `deleted` were purged. Raises `StoreError`."""
+        remaining = await self._remaining_bytes(mailbox)
+        return remaining is not None and remaining < size_bytes
+
+    async def _remaining_bytes(self, mailbox: Mailbox) -> int | None:
+        """Bytes of the quota that are not used by new and saved messages; None: no quota."""
+        if not mailbox.quota_bytes:
+            return None
+        return mailbox.quota_bytes - await self._messages.used_bytes(mailbox.id, exclude_folder=Folder.DELETED)

@@ -13,10 +13,9 @@ from ivr.directory.models import Account, User
 from ivr.directory.pin_lockout import PinAttempt
 from ivr.errors import NotFound
 from ivr.mailbox.boxes import Boxes
-from ivr.mailbox.capacity import Capacity
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.greetings import Greetings
-from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.mailbox import Capacity, Mailbox
 from ivr.mailbox.pins import Pins
 from ivr.mailbox.takes import Takes, TakeSource
 from ivr.mailbox.voicemail_settings import VoicemailSettings

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ivr.mailbox.capacity import MIN_RECORDING_MS
-from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.mailbox import MIN_RECORDING_MS, Mailbox
 from ivr.menus.context import OwnerSession
 from ivr.menus.recorder import Recorder
 from ivr.storage.records import Message, RecordingPurpose, Take

@@ -10,9 +10,8 @@ import structlog
 from ivr.audio.formats import Sound
 from ivr.call.arguments import Recipient
 from ivr.errors import NotFound, UnplayableSound
-from ivr.mailbox.capacity import MIN_RECORDING_MS
 from ivr.mailbox.delivery import COPIES_PAYLOAD_KEY, deliver_copies
-from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.mailbox import MIN_RECORDING_MS, Mailbox
 from ivr.menus import dialplan_status
 from ivr.menus.context import CallContext
 from ivr.menus.dialplan_status import Status

@@ -10,8 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ivr.errors import BoxFull, NotFound
-from ivr.mailbox.capacity import MIN_RECORDING_MS
-from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.mailbox import MIN_RECORDING_MS, Mailbox
 from ivr.storage.records import MEGABYTE, Caller, ChangeReason, Folder, MediaKind, Message
 from ivr.storage.sqlite import counters, message_rows
 from tests.storage.test_messages import insert_message

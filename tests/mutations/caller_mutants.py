@@ -98,7 +98,7 @@ MUTANTS = (
         "return MailboxFull(call_context, mailbox)",
         "return LeaveMessage(call_context, mailbox)",
     ),
-    Mutant("C20", "ivr/mailbox/capacity.py", "if max_count:", "if True:"),
+    Mutant("C20", "ivr/mailbox/mailbox.py", "if max_count:", "if True:"),
     Mutant("C22", "ivr/menus/caller_entry.py", "if mailbox.settings.announcement_only:", "if False:"),
     Mutant("C23", "ivr/menus/caller_entry.py", "(check_owner or mailbox.settings.announcement_only)", "check_owner"),
     Mutant("C25", "ivr/mailbox/greetings.py", "return await self.find_temporary_greeting(mailbox) or", "return"),
@@ -113,7 +113,7 @@ MUTANTS = (
         "media_id = mailbox.settings.media.unavailable or mailbox.settings.greeting_media_id",
         "media_id = mailbox.settings.media.unavailable",
     ),
-    Mutant("SI04", "ivr/mailbox/capacity.py", "remaining_ms is not None and remaining_ms < MIN_RECORDING_MS", "False"),
+    Mutant("SI04", "ivr/mailbox/mailbox.py", "remaining_ms is not None and remaining_ms < MIN_RECORDING_MS", "False"),
     # The owner's settings
     Mutant(
         "KP38",
