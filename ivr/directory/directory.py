@@ -1,4 +1,4 @@
-"""Accounts, users and endpoints, as the rest of the program works with them."""
+"""The directory: accounts, users and endpoints as documents, on the records of the store."""
 
 from __future__ import annotations
 

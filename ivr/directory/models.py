@@ -1,4 +1,4 @@
-"""Accounts and users, as documents."""
+"""Documents of accounts, users and endpoints."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ TimezoneName = Annotated[str, StringConstraints(min_length=3, max_length=32)]
 
 
 class Account(BaseModel):
-    """A company, a household, a tenant: boxes, users and numbers live within one."""
+    """A customer of the installation, with its own users, mailboxes and numbers."""
 
     model_config = ConfigDict(extra="forbid")
 
     id: str = ""
     name: Name
-    """Unique; the dialplan may name the account by it."""
+    """Unique; the dialplan can refer to the account by it."""
     realm: Name | None = None
-    """Unique; what stands behind the @ of addresses. None: the name."""
+    """Unique; the part of addresses after the @. None: the name."""
     language: Language = "en"
     timezone: TimezoneName = "UTC"
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -29,7 +29,7 @@ class Account(BaseModel):
 
 
 class User(BaseModel):
-    """A person: owns boxes, has devices."""
+    """A person of an account, who can own mailboxes and endpoints."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,22 +40,22 @@ class User(BaseModel):
     username: str | None = None
     email: str | None = None
     language: Language | None = None
-    """None: the account's."""
+    """None: that of the account."""
     timezone: TimezoneName | None = None
-    """None: the account's."""
+    """None: that of the account."""
     voicemail_id: str | None = None
-    """Id of the user's default box."""
+    """Id of the default mailbox of the user."""
     settings: dict[str, Any] = Field(default_factory=dict)
     revision: int = 0
 
 
 class Endpoint(BaseModel):
-    """A device: a PJSIP endpoint of one Asterisk, and whose it is."""
+    """A PJSIP endpoint of one Asterisk, and the user it belongs to."""
 
     model_config = ConfigDict(extra="forbid")
 
     system: str
-    """Which Asterisk, where there are several."""
+    """Name of the Asterisk, in an installation with several."""
     name: str
     account_id: str
     user_id: str

@@ -1,4 +1,4 @@
-"""Upgrades the layout of a data folder that an earlier release has used."""
+"""Upgrade of a data folder from the layout of an earlier release."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OLD_FALLBACK_PREFIX, FALLBACK_PREFIX = "alone-", "fallback-"
 
 
 def upgrade_data_folder(folder: Path) -> None:
-    """Rename what has another name now, and delete caches, which are filled again. Raises `StoreError`.
+    """Rename folders, locks and recordings, and delete caches, which are filled again. Raises `StoreError`.
 
     An up-to-date folder costs a few stat() calls and one directory listing, and is not changed.
     """

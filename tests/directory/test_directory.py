@@ -1,4 +1,4 @@
-"""Accounts, users and whose phone is whose."""
+"""The directory: accounts, users and endpoints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ivr.errors import Conflict, NotFound
 from tests.support.app_fixture import AppFixture
 
 
-async def test_an_account_is_found_by_id_name_or_realm(app: AppFixture) -> None:
+async def test_account_is_found_by_id_name_or_realm(app: AppFixture) -> None:
     directory = app.container.directory
     for name in (app.account.id, "demo", "demo.example"):
         assert (await directory.find_account_by_name(name)).id == app.account.id
@@ -17,10 +17,10 @@ async def test_an_account_is_found_by_id_name_or_realm(app: AppFixture) -> None:
         await directory.find_account_by_name("nobody")
 
 
-async def test_names_and_realms_of_accounts_are_unique(app: AppFixture) -> None:
-    for other in (Account(name="demo", realm="x"), Account(name="x", realm="demo.example")):
+async def test_account_with_existing_name_or_realm_is_rejected(app: AppFixture) -> None:
+    for duplicate in (Account(name="demo", realm="x"), Account(name="x", realm="demo.example")):
         with pytest.raises(Conflict):
-            await app.container.directory.create_account(other)
+            await app.container.directory.create_account(duplicate)
 
 
 async def test_account_with_users_or_boxes_cannot_be_deleted(app: AppFixture) -> None:
@@ -58,14 +58,14 @@ async def test_removed_endpoint_has_no_user(app: AppFixture) -> None:
         await directory.remove_endpoint("asterisk", "alice")
 
 
-async def test_a_deleted_users_phone_opens_nothing_and_the_box_stays(app: AppFixture) -> None:
+async def test_deleted_user_loses_endpoint_and_box_loses_owner(app: AppFixture) -> None:
     box = await app.create_box(owner=app.alice)
     await app.container.directory.delete_user(app.alice.id)
     assert await app.container.directory.user_of_endpoint("asterisk", "alice") is None
     assert (await app.container.boxes.get(box.id)).owner is None
 
 
-async def test_users_are_unique_within_their_account(app: AppFixture) -> None:
+async def test_user_name_is_unique_within_account_only(app: AppFixture) -> None:
     directory = app.container.directory
     with pytest.raises(Conflict):
         await directory.create_user(User(name="alice", account_id=app.account.id))
@@ -76,5 +76,5 @@ async def test_users_are_unique_within_their_account(app: AppFixture) -> None:
 async def test_user_changes_are_stored(app: AppFixture) -> None:
     directory = app.container.directory
     await directory.update_user(app.alice.model_copy(update={"email": "alice@demo.example", "settings": {"a": [1]}}))
-    kept = await directory.find_user_by_name(app.account.id, "alice")
-    assert (kept.email, kept.settings, kept.revision) == ("alice@demo.example", {"a": [1]}, 2)
+    stored = await directory.find_user_by_name(app.account.id, "alice")
+    assert (stored.email, stored.settings, stored.revision) == ("alice@demo.example", {"a": [1]}, 2)

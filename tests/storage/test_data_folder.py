@@ -1,4 +1,4 @@
-"""A data folder of an earlier release gets today's names when it is opened."""
+"""The upgrade of a data folder of an earlier release."""
 
 from __future__ import annotations
 

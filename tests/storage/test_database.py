@@ -1,4 +1,4 @@
-"""The database file: one writer, readers that never wait for it, errors that say what to do."""
+"""The database file: group commit, readers beside the writer, and errors that say what to do."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ async def test_written_data_can_be_read(database: Database) -> None:
 
 
 async def test_queued_writes_share_commit_and_get_own_results(database: Database) -> None:
-    def refuse(connection: sqlite3.Connection) -> None:
+    def insert_and_raise(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO arrival_sequences VALUES ('half done', 1)")
         raise Conflict("no")
 
-    jobs = [insert_key(f"{n:03}") for n in range(50)]
-    jobs.insert(25, refuse)
-    done = await asyncio.gather(*(database.write(job) for job in jobs), return_exceptions=True)  # type: ignore[arg-type]
-    assert [type(answer) for answer in done].count(Conflict) == 1
-    assert isinstance(done[25], Conflict)
+    transactions = [insert_key(f"{n:03}") for n in range(50)]
+    transactions.insert(25, insert_and_raise)
+    results = await asyncio.gather(*(database.write(t) for t in transactions), return_exceptions=True)  # type: ignore[arg-type]
+    assert [type(result) for result in results].count(Conflict) == 1
+    assert isinstance(results[25], Conflict)
     assert await database.read(read_keys) == [f"{n:03}" for n in range(50)]
 
 
@@ -63,7 +63,7 @@ async def test_lock_error_names_locking_process(database: Database, tmp_path: Pa
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreBusy, match="another process"):
         await database.write(insert_key("a"))  # type: ignore[arg-type]
-    assert await database.read(read_keys) == [], "reading goes on"
+    assert await database.read(read_keys) == [], "reading continues"
     other.execute("ROLLBACK")
     await database.write(insert_key("a"))  # type: ignore[arg-type]
     other.close()
@@ -74,12 +74,12 @@ async def test_full_disk_raises_and_rolls_back(database: Database) -> None:
     pages = await database.read(lambda c: c.execute("PRAGMA page_count").fetchone()[0])
     database._writer_connection.execute(f"PRAGMA max_page_count = {pages}")
 
-    def grow(connection: sqlite3.Connection) -> None:
+    def exceed_page_limit(connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO arrival_sequences VALUES ('small', 1)")
         connection.execute("INSERT INTO arrival_sequences VALUES (?, 1)", ("x" * 10**6,))
 
-    with pytest.raises(DiskFull, match="make room"):
-        await database.write(grow)
+    with pytest.raises(DiskFull, match="free space"):
+        await database.write(exceed_page_limit)
     assert await database.read(read_keys) == ["before"]
 
 
@@ -96,8 +96,8 @@ async def test_reopening_database_changes_nothing(tmp_path: Path) -> None:
         database.close()
 
 
-async def test_every_table_has_the_account_it_belongs_to(database: Database) -> None:
-    def tables(connection: sqlite3.Connection) -> dict[str, list[str]]:
+async def test_every_table_has_an_account_id(database: Database) -> None:
+    def columns_by_table(connection: sqlite3.Connection) -> dict[str, list[str]]:
         names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {
             name: [column[1] for column in connection.execute(f"PRAGMA table_info({name})")]
@@ -105,8 +105,8 @@ async def test_every_table_has_the_account_it_belongs_to(database: Database) -> 
             if not name.startswith(("_", "sqlite_"))
         }
 
-    found = await database.read(tables)
-    assert set(found) >= {
+    columns_of = await database.read(columns_by_table)
+    assert set(columns_of) >= {
         "accounts",
         "users",
         "endpoints",
@@ -122,36 +122,36 @@ async def test_every_table_has_the_account_it_belongs_to(database: Database) -> 
         "tokens",
         "calls",
     }
-    assert [name for name, columns in found.items() if "account_id" not in columns] == []
+    assert [name for name, columns in columns_of.items() if "account_id" not in columns] == []
 
 
 async def test_cancelled_write_does_not_block_later_writes(tmp_path: Path) -> None:
     database = Database(tmp_path / "ivr.db")
-    holding, free = threading.Event(), threading.Event()
+    started, release = threading.Event(), threading.Event()
 
-    def slow(connection: sqlite3.Connection) -> int:
-        holding.set()
-        free.wait(5)
+    def block(connection: sqlite3.Connection) -> int:
+        started.set()
+        release.wait(5)
         return 1
 
-    running = asyncio.create_task(database.write(slow))
-    await asyncio.to_thread(holding.wait, 5)
+    running = asyncio.create_task(database.write(block))
+    await asyncio.to_thread(started.wait, 5)
     waiting = asyncio.create_task(database.write(lambda c: 2))
     await asyncio.sleep(0)
     running.cancel()
     waiting.cancel()
-    free.set()
+    release.set()
     assert await database.write(lambda c: 3) == 3
     database.close()
 
 
 async def test_fingerprint_changes_on_foreign_commit_but_not_on_read(tmp_path: Path) -> None:
-    ours, theirs = Database(tmp_path / "ivr.db"), Database(tmp_path / "ivr.db")
-    await theirs.write(lambda c: c.execute("CREATE TABLE things (name TEXT)"))
-    before = ours.change_fingerprint()
-    assert await ours.read(lambda c: c.execute("SELECT count(*) FROM things").fetchone()[0]) == 0
-    assert ours.change_fingerprint() == before
-    await theirs.write(lambda c: c.execute("INSERT INTO things VALUES ('lamp')"))
-    assert ours.change_fingerprint() != before
-    for database in (ours, theirs):
+    own, foreign = Database(tmp_path / "ivr.db"), Database(tmp_path / "ivr.db")
+    await foreign.write(lambda c: c.execute("CREATE TABLE things (name TEXT)"))
+    before = own.change_fingerprint()
+    assert await own.read(lambda c: c.execute("SELECT count(*) FROM things").fetchone()[0]) == 0
+    assert own.change_fingerprint() == before
+    await foreign.write(lambda c: c.execute("INSERT INTO things VALUES ('lamp')"))
+    assert own.change_fingerprint() != before
+    for database in (own, foreign):
         database.close()

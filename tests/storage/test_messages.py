@@ -1,4 +1,4 @@
-"""The store contract for messages, on its SQLite form."""
+"""The message store: folders, counts, order of play, revisions and outbox rows."""
 
 from __future__ import annotations
 
@@ -16,52 +16,52 @@ from ivr.storage.records import Caller, ChangeReason, Folder, FolderCounts, Mess
 from ivr.storage.sqlite import message_rows
 from tests.support.app_fixture import NOON, AppFixture
 
-NEVER = 0
+NO_RETENTION_LIMIT = 0
 
 
-async def cursor_ids(app: AppFixture, opened: OpenFolder) -> list[Message]:
-    found: list[Message] = []
+async def read_folder(app: AppFixture, opened: OpenFolder) -> list[Message]:
+    messages: list[Message] = []
     after = None
     while message := await app.container.messages.next_message(opened, after):
-        found.append(message)
+        messages.append(message)
         after = message.order
-    return found
+    return messages
 
 
 async def open_folder(
     app: AppFixture, box: Mailbox, folder: Folder = Folder.NEW, *, oldest_first: bool = False
 ) -> OpenFolder:
-    found, first = await app.container.messages.open_folder(
-        box.account_id, box.id, folder, oldest_first=oldest_first, not_before=NEVER
+    opened, first = await app.container.messages.open_folder(
+        box.account_id, box.id, folder, oldest_first=oldest_first, not_before=NO_RETENTION_LIMIT
     )
-    assert first == await app.container.messages.next_message(found, None)
-    return found
+    assert first == await app.container.messages.next_message(opened, None)
+    return opened
 
 
-async def insert_message(app: AppFixture, box: Mailbox, **about: object) -> Message:
-    """A row without audio."""
-    time = int(about.pop("time", NOON))  # type: ignore[call-overload]
+async def insert_message(app: AppFixture, box: Mailbox, **fields: object) -> Message:
+    """Insert a message without an audio file."""
+    time = int(fields.pop("time", NOON))  # type: ignore[call-overload]
     number = len(await app.messages(box))
     message = Message(
         id=f"201605-{number:032x}", account_id=box.account_id, box_id=box.id, folder=Folder.NEW, time=time,
         length_ms=1000, bytes=16_044, caller=Caller("2001"),
     )  # fmt: skip
-    message = replace(message, **about)  # type: ignore[arg-type]
+    message = replace(message, **fields)  # type: ignore[arg-type]
     await app.container.messages.add(message)
     return message
 
 
-async def test_a_message_is_seen_as_it_was_stored(app: AppFixture) -> None:
+async def test_stored_message_is_returned_unchanged(app: AppFixture) -> None:
     box = await app.create_box()
     message = await insert_message(app, box, urgent=True, from_uri="a@b", to_uri="c@d", call_id="x", history=("h",))
-    assert await app.container.messages.get(box.id, message.id, NEVER) == message
+    assert await app.container.messages.get(box.id, message.id, NO_RETENTION_LIMIT) == message
 
 
 async def test_message_does_not_exist_through_another_box(app: AppFixture) -> None:
     box, other = await app.create_box("1000"), await app.create_box("1001")
     message = await insert_message(app, box)
     with pytest.raises(NotFound):
-        await app.container.messages.get(other.id, message.id, NEVER)
+        await app.container.messages.get(other.id, message.id, NO_RETENTION_LIMIT)
     with pytest.raises(NotFound):
         await app.container.messages.move_to_folder(other.id, message.id, Folder.SAVED, ChangeReason.DTMF)
 
@@ -71,25 +71,27 @@ async def test_message_past_retention_raises_and_is_not_listed(app: AppFixture) 
     message = await insert_message(app, box, time=NOON - 100)
     with pytest.raises(PastRetention):
         await app.container.messages.get(box.id, message.id, NOON - 99)
-    assert await cursor_ids(app, replace(await open_folder(app, box), not_before=NOON - 99)) == []
+    assert await read_folder(app, replace(await open_folder(app, box), not_before=NOON - 99)) == []
 
 
-async def test_counts_of_now_leave_out_what_passed_retention(app: AppFixture) -> None:
+async def test_counts_exclude_messages_past_retention(app: AppFixture) -> None:
     box = await app.create_box()
     await insert_message(app, box, time=NOON - 100)
     await insert_message(app, box, time=NOON)
     assert await app.container.messages.expire_and_count(box.account_id, box.id, NOON - 50) == FolderCounts(new=1)
-    assert await app.container.messages.counts(box.id) == FolderCounts(new=1), "and so it stays"
+    assert await app.container.messages.counts(box.id) == FolderCounts(new=1), (
+        "the message was hidden, not only skipped"
+    )
 
 
-async def test_expiry_takes_messages_out_of_the_counts(app: AppFixture) -> None:
+async def test_expired_message_is_not_counted(app: AppFixture) -> None:
     box = await app.create_box()
     old, young = await insert_message(app, box, time=NOON - 100), await insert_message(app, box, time=NOON)
     assert await app.container.messages.expire(box.account_id, NOON - 50, 10) == 1
     assert await app.container.messages.counts(box.id) == FolderCounts(new=1)
-    assert [m.id for m in await cursor_ids(app, await open_folder(app, box))] == [young.id]
+    assert [m.id for m in await read_folder(app, await open_folder(app, box))] == [young.id]
     with pytest.raises(PastRetention):
-        await app.container.messages.get(box.id, old.id, NEVER)
+        await app.container.messages.get(box.id, old.id, NO_RETENTION_LIMIT)
 
 
 async def test_messages_are_ordered_urgent_first_then_newest_first(app: AppFixture) -> None:
@@ -99,8 +101,8 @@ async def test_messages_are_ordered_urgent_first_then_newest_first(app: AppFixtu
         await insert_message(app, box, time=NOON - 40, urgent=True),
         await insert_message(app, box, time=NOON - 20, urgent=True),
     )
-    assert [m.id for m in await cursor_ids(app, await open_folder(app, box))] == [d.id, c.id, b.id, a.id]
-    assert [m.id for m in await cursor_ids(app, await open_folder(app, box, oldest_first=True))] == [
+    assert [m.id for m in await read_folder(app, await open_folder(app, box))] == [d.id, c.id, b.id, a.id]
+    assert [m.id for m in await read_folder(app, await open_folder(app, box, oldest_first=True))] == [
         c.id,
         d.id,
         a.id,
@@ -110,17 +112,17 @@ async def test_messages_are_ordered_urgent_first_then_newest_first(app: AppFixtu
 
 async def test_cursor_excludes_messages_added_after_opening(app: AppFixture) -> None:
     box = await app.create_box()
-    there = await insert_message(app, box, time=NOON)
+    present = await insert_message(app, box, time=NOON)
     saved = await insert_message(app, box, time=NOON - 5)
     await app.container.messages.move_to_folder(box.id, saved.id, Folder.SAVED, ChangeReason.DTMF)
     folder = await open_folder(app, box)
     await insert_message(app, box, time=NOON - 10)
     await app.container.messages.move_to_folder(box.id, saved.id, Folder.NEW, ChangeReason.API_REQUEST)
-    assert [m.id for m in await cursor_ids(app, folder)] == [there.id]
-    assert len(await cursor_ids(app, await open_folder(app, box))) == 3
+    assert [m.id for m in await read_folder(app, folder)] == [present.id]
+    assert len(await read_folder(app, await open_folder(app, box))) == 3
 
 
-async def test_a_folder_change_remembers_where_it_came_from(app: AppFixture) -> None:
+async def test_move_stores_previous_folder(app: AppFixture) -> None:
     box = await app.create_box()
     message = await insert_message(app, box)
     await app.container.messages.move_to_folder(box.id, message.id, Folder.SAVED, ChangeReason.DTMF)
@@ -130,7 +132,7 @@ async def test_a_folder_change_remembers_where_it_came_from(app: AppFixture) -> 
     assert restored.folder == "saved"
 
 
-async def test_changing_to_the_folder_where_it_is_changes_nothing(app: AppFixture) -> None:
+async def test_move_to_current_folder_changes_nothing(app: AppFixture) -> None:
     box = await app.create_box()
     message = await insert_message(app, box)
     same = await app.container.messages.move_to_folder(box.id, message.id, Folder.NEW, ChangeReason.DTMF)
@@ -157,10 +159,10 @@ async def test_conditional_move_skips_messages_in_other_folders(app: AppFixture)
     box = await app.create_box()
     message = await insert_message(app, box)
     await app.container.messages.move_to_folder(box.id, message.id, Folder.DELETED, ChangeReason.DTMF)
-    kept = await app.container.messages.move_to_folder(
+    unchanged = await app.container.messages.move_to_folder(
         box.id, message.id, Folder.SAVED, ChangeReason.PLAYED, required_folder=Folder.NEW
     )
-    assert kept.folder == "deleted"
+    assert unchanged.folder == "deleted"
 
 
 async def test_soft_deleted_message_is_invisible_everywhere(app: AppFixture) -> None:
@@ -180,7 +182,7 @@ async def test_message_in_deleted_folder_is_not_soft_deleted(app: AppFixture) ->
     assert await app.container.messages.counts(box.id) == FolderCounts(deleted=1)
 
 
-async def test_a_box_that_was_deleted_takes_no_message(app: AppFixture) -> None:
+async def test_message_for_deleted_box_is_rejected(app: AppFixture) -> None:
     box = await app.create_box()
     message = await insert_message(app, box)
     await app.container.boxes.delete(box)
@@ -194,8 +196,8 @@ async def test_each_change_enqueues_outbox_events(app: AppFixture) -> None:
     await app.container.messages.move_to_folder(box.id, message.id, Folder.SAVED, ChangeReason.PLAYED)
     await app.container.messages.move_to_folder(box.id, message.id, Folder.DELETED, ChangeReason.DTMF)
     sql = "SELECT kind, message_id, payload FROM outbox ORDER BY id"
-    asked = await app.container.database.read(lambda c: [tuple(row) for row in c.execute(sql)])
-    assert asked == [
+    tasks = await app.container.database.read(lambda c: [tuple(row) for row in c.execute(sql)])
+    assert tasks == [
         ("new", message.id, "{}"),
         ("mwi", None, "{}"),
         ("saved", message.id, '{"reason": "heard"}'),
@@ -211,32 +213,32 @@ OPERATIONS = st.lists(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
 @given(OPERATIONS)
-async def test_counters_are_right_after_any_verbs(app: AppFixture, verbs: list[tuple[str, int]]) -> None:
+async def test_counters_are_right_after_any_operations(app: AppFixture, operations: list[tuple[str, int]]) -> None:
     await app.container.database.write(lambda c: c.execute("DELETE FROM box_numbers").rowcount)
     box = await app.create_box()
     known: list[Message] = []
-    for verb, n in verbs:
-        if verb.startswith("add"):
-            known.append(await app.create_message(box, s=0.1 * (n + 1), urgent=verb == "add urgent"))
+    for operation, n in operations:
+        if operation.startswith("add"):
+            known.append(await app.create_message(box, s=0.1 * (n + 1), urgent=operation == "add urgent"))
         elif known:
             message = known[n % len(known)]
             try:
-                if verb == "remove":
+                if operation == "remove":
                     await app.container.messages.soft_delete(box.id, [message.id])
-                elif verb == "restore":
+                elif operation == "restore":
                     await app.container.messages.restore_from_deleted(box.id, message.id, ChangeReason.DTMF)
                 else:
-                    folder = {"save": Folder.SAVED, "delete": Folder.DELETED, "new": Folder.NEW}[verb]
+                    folder = {"save": Folder.SAVED, "delete": Folder.DELETED, "new": Folder.NEW}[operation]
                     await app.container.messages.move_to_folder(box.id, message.id, folder, ChangeReason.DTMF)
             except NotFound:
                 pass
-    there = await app.messages(box)
-    folders: list[str] = [m.folder for m in there]
-    urgent: list[str] = [m.folder for m in there if m.urgent]
+    messages = await app.messages(box)
+    folders: list[str] = [m.folder for m in messages]
+    urgent: list[str] = [m.folder for m in messages if m.urgent]
     assert await app.container.messages.counts(box.id) == FolderCounts(
         *map(folders.count, ("new", "saved", "deleted")), *map(urgent.count, ("new", "saved"))
     )
-    assert await app.container.messages.used_bytes(box.id) == sum(m.bytes for m in there)
+    assert await app.container.messages.used_bytes(box.id) == sum(m.bytes for m in messages)
 
 
 def query_plan(statement: str, connection: sqlite3.Connection) -> list[str]:
@@ -244,11 +246,11 @@ def query_plan(statement: str, connection: sqlite3.Connection) -> list[str]:
 
 
 async def test_call_queries_use_indexes(app: AppFixture) -> None:
-    """Each runs along an index that gives its rows in the wanted order: no scan of a table, no sorting."""
+    """Each reads along an index in the order of its rows: no scan of a table, no sorting."""
     box = await app.create_box()
     statements: list[str] = []
 
-    def watched(connection: sqlite3.Connection) -> None:
+    def trace_queries(connection: sqlite3.Connection) -> None:
         connection.set_trace_callback(statements.append)
         for oldest_first in (False, True):
             folder = OpenFolder(box.id, Folder.NEW, oldest_first, 10, NOON - 100)
@@ -259,7 +261,7 @@ async def test_call_queries_use_indexes(app: AppFixture) -> None:
         message_rows.message_page(connection, box.id, None, 0, None, 50)
         connection.set_trace_callback(None)
 
-    await app.container.database.read(watched)
+    await app.container.database.read(trace_queries)
     await app.container.messages.counts(box.id)
     selects = [s for s in statements if s.startswith("SELECT")]
     assert len(selects) > 8

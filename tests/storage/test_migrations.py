@@ -1,4 +1,4 @@
-"""Migrations: a database of an earlier release opens, and its rows are there under their new names."""
+"""Migrations: the rows of an earlier release are found under the new names."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ OLD_ROWS: dict[str, list[dict[str, Any]]] = {
 
 @pytest.fixture
 def old_database(tmp_path: Path) -> Path:
-    """A database with rows in every renamed table, as the release before the renaming left it."""
+    """A database of the release before the renaming, with rows in every renamed table."""
     path = tmp_path / "ivr.db"
     connection = sqlite3.connect(path, isolation_level=None)
     old_migrations = dict([*MIGRATIONS.items()][:-1])
@@ -189,17 +189,17 @@ async def test_rows_of_earlier_release_are_found_under_new_names(old_database: P
 async def test_upgraded_database_has_the_schema_of_a_new_one(old_database: Path, tmp_path: Path) -> None:
     async def schema(path: Path) -> list[tuple[str, str]]:
         database = Database(path)
-        found = await database.read(
+        rows = await database.read(
             lambda c: [(row[0], row[1]) for row in c.execute("SELECT name, sql FROM sqlite_master ORDER BY name")]
         )
         database.close()
-        return found
+        return rows
 
     assert await schema(old_database) == await schema(tmp_path / "new.db")
 
 
 def test_migrated_database_opens_without_importing_sqlite_utils(tmp_path: Path) -> None:
-    """A call over classic AGI begins with opening it."""
+    """Every call over classic AGI opens the database, and the import would delay it."""
     Database(tmp_path / "ivr.db").close()
     connection = sqlite3.connect(tmp_path / "ivr.db")
     applied = connection.execute("SELECT count(*) FROM _sqlite_migrations").fetchone()[0]

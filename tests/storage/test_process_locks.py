@@ -1,4 +1,4 @@
-"""Who is at what, known to all processes of an installation."""
+"""Locks between the processes of an installation."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ sys.stdin.read()
 
 
 def start_lock_holder(folder: Path) -> subprocess.Popen[str]:
-    """A process that is at "take"."""
+    """Start a process that holds the lock "take"."""
     process = subprocess.Popen(
         [sys.executable, "-c", OTHER_PROCESS_PROGRAM, str(folder)],
         stdin=subprocess.PIPE,
@@ -32,33 +32,33 @@ def start_lock_holder(folder: Path) -> subprocess.Popen[str]:
 
 def test_lock_of_other_process_is_seen(tmp_path: Path) -> None:
     folder = tmp_path / "locks"
-    here = ProcessLocks(folder)
-    assert not here.is_locked("take")
+    locks = ProcessLocks(folder)
+    assert not locks.is_locked("take")
     with start_lock_holder(folder) as process:
-        assert here.is_locked("take")
-        assert not here.is_locked("another")
-        assert not here.acquire("take")
+        assert locks.is_locked("take")
+        assert not locks.is_locked("another")
+        assert not locks.acquire("take")
         process.kill()
-    assert not here.is_locked("take"), "nobody is at what a dead process was at"
+    assert not locks.is_locked("take"), "the kernel has released the lock of the killed process"
     assert list(folder.iterdir()) == []
-    assert here.acquire("take")
+    assert locks.acquire("take")
 
 
 def test_released_lock_leaves_no_file(tmp_path: Path) -> None:
-    here = ProcessLocks(tmp_path / "locks")
-    assert here.acquire("take")
-    assert here.is_locked("take")
+    locks = ProcessLocks(tmp_path / "locks")
+    assert locks.acquire("take")
+    assert locks.is_locked("take")
     assert ProcessLocks(tmp_path / "locks").is_locked("take")
-    here.release("take")
-    here.release("take")
-    assert not here.is_locked("take")
+    locks.release("take")
+    locks.release("take")
+    assert not locks.is_locked("take")
     assert list((tmp_path / "locks").iterdir()) == []
 
 
 def test_lock_without_file_support_still_works_in_process(tmp_path: Path) -> None:
     (tmp_path / "locks").write_text("no folder")
-    here = ProcessLocks(tmp_path / "locks")
-    assert here.acquire("take")
-    assert here.is_locked("take")
-    here.release("take")
-    assert not here.is_locked("take")
+    locks = ProcessLocks(tmp_path / "locks")
+    assert locks.acquire("take")
+    assert locks.is_locked("take")
+    locks.release("take")
+    assert not locks.is_locked("take")

@@ -1,4 +1,4 @@
-"""What is known of a message."""
+"""Records of messages: times and ids."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ivr.ids import IdGenerator
 from ivr.storage.records import Folder, Message
 
 
-def test_times_are_told_in_gregorian_seconds() -> None:
-    """The sample of the seed: 63630058722 is 10 May 2016, 00:18:42 UTC."""
-    left = int(datetime(2016, 5, 10, 0, 18, 42, tzinfo=UTC).timestamp())
-    message = Message("201605-x", "a", "b", Folder.NEW, time=left, length_ms=3140)
+def test_gregorian_time_matches_sample_of_seed() -> None:
+    """63630058722 is 10 May 2016, 00:18:42 UTC."""
+    timestamp = int(datetime(2016, 5, 10, 0, 18, 42, tzinfo=UTC).timestamp())
+    message = Message("201605-x", "a", "b", Folder.NEW, time=timestamp, length_ms=3140)
     assert message.gregorian == 63_630_058_722
 
 
@@ -23,7 +23,7 @@ def test_times_are_told_in_gregorian_seconds() -> None:
     st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
     st.binary(min_size=16, max_size=16),
 )
-def test_an_id_tells_the_month_and_nothing_else(moment: datetime, chance: bytes) -> None:
-    message_id = IdGenerator(lambda n: chance[:n]).new_message_id(moment.timestamp())
+def test_message_id_contains_month_and_random_digits(moment: datetime, random_bytes: bytes) -> None:
+    message_id = IdGenerator(lambda n: random_bytes[:n]).new_message_id(moment.timestamp())
     assert re.fullmatch(r"\d{6}-[0-9a-f]{32}", message_id)
-    assert message_id == f"{moment:%Y%m}-{chance.hex()}"
+    assert message_id == f"{moment:%Y%m}-{random_bytes.hex()}"

@@ -12,7 +12,7 @@ from ivr.storage.records import StoredFile
 class AudioStore(Protocol):
     """The files of messages, greetings and takes. A stored file never changes, and is complete or absent.
 
-    The methods that touch the disk block, and belong into a thread. They raise `DiskFull` or `StoreError`.
+    The methods that touch the disk block: call them in a worker thread. They raise `DiskFull` or `StoreError`.
     """
 
     @property
@@ -20,7 +20,7 @@ class AudioStore(Protocol):
         """The folder of uploads that are being received."""
 
     def message_path(self, account_id: str, recording_name: str) -> Path:
-        """Return the path of a message's audio; `recording_name`: `Message.recording_name`."""
+        """Return the path of a message's audio; `recording_name`: `Message.recording`."""
 
     def media_path(self, account_id: str, media_id: str) -> Path:
         """Return the path of a greeting, a name or an intro."""

@@ -51,9 +51,9 @@ class BoxStore(Protocol):
 class MessageStore(Protocol):
     """Messages. `box_id` is the mailbox through which a message is accessed: a message of another one does not exist.
 
-    A message that enters a mailbox must fit its quota (docs/dev/decisions/0015): if it does not, the oldest messages of
-    `deleted` are purged until it does, and returned, because their files have to be deleted. If that is not enough,
-    `BoxFull` is raised. `PreconditionFailed` is raised if the revision is not `expected_revision`.
+    A message that enters a mailbox must fit its quota (docs/dev/decisions/0015-quota.md). If it does not, the oldest
+    messages of `deleted` are purged until it does, and returned, because their files have to be deleted. If that is
+    not enough, `BoxFull` is raised. `PreconditionFailed` is raised if the revision is not `expected_revision`.
     """
 
     async def add(

@@ -63,7 +63,7 @@ class OutboxStore(Protocol):
     """
 
     async def release_orphaned_leases(self) -> int:
-        """Make tasks due that processes which have died were working on; return how many. Called at the start."""
+        """Make tasks due that dead processes had claimed; return how many. Called at the start."""
 
     def change_fingerprint(self) -> tuple[int, int]:
         """Return a value that differs when a task may have been added. Costs microseconds."""

@@ -13,7 +13,7 @@ MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class BoxRecord:
-    """A box as it is kept. `settings` is the document of `ivr.mailbox.box_settings.Box`, unknown keys and all."""
+    """One row of `boxes`. `settings`: the document of `BoxSettings`, including unknown keys."""
 
     id: str
     account_id: str
@@ -44,7 +44,7 @@ class StoredMedia:
     source: str = "recording"
     """"recording": recorded by phone; "upload": uploaded by a program, and never deleted when it is replaced."""
     content_type: str = "audio/x-wav"
-    """Of what was uploaded."""
+    """Content type of the upload."""
 
 
 class RecordingPurpose(StrEnum):
@@ -58,11 +58,13 @@ class RecordingPurpose(StrEnum):
 
 
 class TakeState(StrEnum):
+    """The state of a take."""
+
     RECORDING = "recording"
     UNDER_REVIEW = "reviewed"
-    """Recorded, and the caller is asked about it."""
+    """Recorded; the caller reviews it."""
     AWAITING_OWNER = "awaiting_owner"
-    """A greeting or a name whose call ended before its owner decided: they are asked at their next sign-in."""
+    """A greeting or a name whose call ended before its owner decided: the next sign-in asks the owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +78,10 @@ class Take:
     channel: str
     path: str
     began_at: int
+    """Unix seconds."""
     state: TakeState = TakeState.RECORDING
     call_id: str = ""
     caller_number: str = ""
     caller_name: str = ""
     payload: Mapping[str, Any] | None = None
-    """What adopting it needs to know: the id its message will have; for an intro, what is forwarded where."""
+    """What recovery needs: the id of the future message; for an intro, the forwarded message and its recipients."""

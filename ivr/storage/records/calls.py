@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """A whole call, to be read afterwards: what was heard and pressed, PIN digits masked."""
+    """A finished call: what was played and pressed, with PIN digits masked. Times are Unix seconds."""
 
     channel: str
     caller_number: str
@@ -25,25 +25,26 @@ class CallRecord:
 
 @dataclass(frozen=True, slots=True)
 class LiveCall:
-    """A call that has begun and is not over."""
+    """A call in progress."""
 
     channel: str
     caller_number: str
     action: str
     number: str
-    """The box that the dialplan named, "" where it named none."""
+    """The mailbox number that the dialplan passed; "" if it passed none."""
     began_at: int
+    """Unix seconds."""
     uniqueid: str | None = None
     instance: str | None = None
-    """The service that has it, where the call may outlive it."""
+    """The service that handles the call; None for a transport whose calls end with the service."""
 
 
 @dataclass(frozen=True, slots=True)
 class InterruptedCall:
-    """What is known of a call whose service died, or left it."""
+    """A call whose service died or was stopped."""
 
     box_id: str | None
-    """The box that was signed in to."""
+    """The mailbox that the call had signed in to."""
     own_phone: bool
     seen_at: int
-    """Unix seconds at which its service was last alive."""
+    """Unix seconds of the last heartbeat of its service."""

@@ -1,4 +1,4 @@
-"""A message: what is known of it besides its audio."""
+"""Records of messages and folders."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 GREGORIAN_OFFSET_S = 62_167_219_200
-"""Seconds from year 0 to 1970: REST speaks Gregorian seconds."""
+"""Seconds from year 0 to 1970; the REST API uses Gregorian seconds."""
 
 
 class Folder(StrEnum):
+    """The folders of a mailbox."""
+
     NEW = "new"
     SAVED = "saved"
     DELETED = "deleted"
@@ -26,7 +28,7 @@ class ChangeReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who left a message, as the network said."""
+    """The caller who left a message, as the network reported it."""
 
     number: str = ""
     name: str = ""
@@ -34,79 +36,79 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of one box; its audio lies at `<account>/vm/<recording>.wav`."""
+    """One row of `messages`; its audio is stored at `<account>/vm/<recording>.wav`."""
 
     id: str
     account_id: str
     box_id: str
     folder: Folder
     time: int
-    """Unix seconds at which it was left."""
+    """Unix seconds at which the message was left."""
     length_ms: int
-    """Of the audio, and of the intro where there is one."""
+    """Length of the audio, and of the intro if there is one."""
     caller: Caller = Caller()
     urgent: bool = False
     folder_before: Folder | None = None
-    """Where it was before it came to its folder; None: it has never been elsewhere."""
+    """The previous folder; None: the message was never moved."""
     sample_rate: int = 8000
     bytes: int = 0
-    """Of all its files."""
+    """Size of all its files; 0: no audio was uploaded yet."""
     intro_id: str | None = None
-    """What somebody said who forwarded it."""
+    """Recording of the sender who forwarded the message."""
     intro_ms: int = 0
     from_uri: str = ""
     to_uri: str = ""
     call_id: str = ""
     history: tuple[str, ...] = ()
-    """Ids of the boxes it was in before."""
+    """Ids of the mailboxes that the message was in before."""
     transcription: str | None = None
     upload_type: str | None = None
-    """Content type of what a program brought, which is kept too; None: nothing, or the message has an intro."""
+    """Content type of the original upload, which is stored too; None: no upload, or the message has an intro."""
     audio: str | None = None
-    """What its audio is called, where that came later than the message; None: as the message."""
+    """Name of audio that was uploaded after the message was created; None: the id of the message."""
     revision: int = 1
 
     @property
     def recording(self) -> str:
-        """The name of its audio, without an ending. Audio never changes under its name: other audio has another one."""
+        """The file name of the audio without a suffix. Audio never changes under its name: new audio has a new name."""
         return self.audio or self.id
 
     @property
     def gregorian(self) -> int:
-        """Seconds since year 0."""
+        """The time of the message in seconds since year 0."""
         return self.time + GREGORIAN_OFFSET_S
 
     @property
     def has_audio(self) -> bool:
-        """Whether its audio has come; before that only programs see it, and no folder counts it."""
+        """Whether the message has audio. Without audio, only the REST API returns it, and no folder counts it."""
         return self.bytes > 0
 
     @property
     def order(self) -> tuple[bool, int, str]:
-        """Its place in the order of play."""
+        """The sort key of the order of play."""
         return (self.urgent, self.time, self.id)
 
 
 @dataclass(frozen=True, slots=True)
 class FolderCounts:
-    """How many messages a box has in each folder."""
+    """The number of messages in each folder of a mailbox."""
 
     new: int = 0
     saved: int = 0
     deleted: int = 0
     urgent_new: int = 0
-    """How many of the new ones are urgent."""
+    """The urgent messages among `new`."""
     urgent_saved: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class OpenFolder:
-    """A folder as it was when it was opened: what comes in later is not in it. Never a list of messages."""
+    """The state of a folder when it was opened, without messages that arrive later. Contains no list of messages."""
 
     box_id: str
     folder: Folder
     oldest_first: bool
     as_of: int
-    """The last arrival in the account when it was opened."""
+    """The last arrival number of the account when the folder was opened."""
     not_before: int
-    """Unix seconds; what is older has passed retention."""
+    """Unix seconds; older messages are past retention."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class BoxMwiCounts:
-    """The counts of one mailbox, and what its MWI addresses are made of."""
+    """The counts of one mailbox, and the values of its MWI addresses."""
 
     box_id: str
     account_id: str

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 LEASE_S = 120
-"""Seconds that a claim holds; a worker renews it while it works on the task."""
+"""Seconds that a claim is valid; a worker renews it while it processes the task."""
 NEVER_DUE = 2**53
 """`due_at` of a task that was given up."""
 
@@ -38,7 +38,7 @@ class TaskKind(StrEnum):
     AFTER_MAIL = "after_mail"
     """Every mail about a message was delivered: save or delete the message, where the mailbox says so."""
     CALL = "call"
-    """Call the number in `target` until somebody answers or no message is new; one task per number and mailbox."""
+    """Call the number in `target` until the call is answered or no message is new; one task per number and mailbox."""
     WEBHOOK = "webhook"
 
 

@@ -1,4 +1,4 @@
-"""Records of retention: what is due, and which files are left."""
+"""Records of retention: rows that are due, and files that remain."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RetentionRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DueItem:
-    """Something whose time has come. `since`: Unix seconds at which it came to the state that it is in."""
+    """A row that a rule applies to. `since`: Unix seconds at which it entered its current state."""
 
     rule: RetentionRule
     id: str
@@ -34,7 +34,7 @@ class DueItem:
 
 @dataclass(frozen=True, slots=True)
 class PendingUnlink:
-    """Files of something that was removed; `stems` are paths below the data folder, without an ending."""
+    """Files of a row that was removed; `stems` are paths below the data folder, without a suffix."""
 
     id: str
     stems: tuple[PurePosixPath, ...]
@@ -42,7 +42,7 @@ class PendingUnlink:
 
 @dataclass(frozen=True, slots=True)
 class StoredAudio:
-    """A message and the files that must be there for it."""
+    """A message, and the files that must exist for it."""
 
     message_id: str
     recording: str
@@ -52,7 +52,7 @@ class StoredAudio:
 
 
 class MediaDirectory(StrEnum):
-    """The folders of an account in which files lie, and `takes`; the value is the folder's name."""
+    """The folders of an account that contain audio files, and `takes`; the value is the name of the folder."""
 
     MESSAGES = "vm"
     MEDIA = "media"

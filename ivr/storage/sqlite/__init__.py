@@ -1,1 +1,1 @@
-"""The SQLite form of the store contract."""
+"""The adapters of the store protocols for SQLite."""

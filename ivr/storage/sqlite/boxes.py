@@ -1,4 +1,4 @@
-"""Boxes and their numbers, in SQLite."""
+"""Mailboxes and their numbers, in SQLite."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class SqliteBoxes:
                 _raise_update_conflict(connection, box.id)
             connection.execute("DELETE FROM box_numbers WHERE box_id = ?", (box.id,))
             _insert_numbers(connection, box)
-            events.enqueue_mwi(connection, box.account_id, box.id, now)  # Its number, or who owns it, may be another.
+            events.enqueue_mwi(connection, box.account_id, box.id, now)  # Its number or owner may have changed.
 
         await self._database.write(replace_box)
         return await self.get(box.id)
@@ -111,7 +111,7 @@ class SqliteBoxes:
                 (now, box_id),
             )
             connection.execute("UPDATE folder_counters SET messages = 0, bytes = 0 WHERE box_id = ?", (box_id,))
-            # Nobody will be asked about these any more: adoption finds them, and no box for them.
+            # The owner is no longer asked about these takes: recovery finds them without a mailbox.
             connection.execute("UPDATE takes SET state = ? WHERE box_id = ?", (TakeState.RECORDING, box_id))
             events.enqueue_mwi(connection, row["account_id"], box_id, now)
 
@@ -119,9 +119,9 @@ class SqliteBoxes:
 
 
 def _insert_numbers(connection: sqlite3.Connection, box: BoxRecord) -> None:
-    """Each number of an account belongs to one box, be it its mailbox number or an alias."""
-    wanted = [(box.settings["mailbox"], "mailbox"), *((alias, "alias") for alias in box.settings.get("aliases", ()))]
-    for number, kind in wanted:
+    """Insert the number and the aliases of a mailbox. Raises `Conflict` if one of them is in use in the account."""
+    numbers = [(box.settings["mailbox"], "mailbox"), *((alias, "alias") for alias in box.settings.get("aliases", ()))]
+    for number, kind in numbers:
         try:
             connection.execute("INSERT INTO box_numbers VALUES (?, ?, ?, ?)", (box.account_id, number, box.id, kind))
         except sqlite3.IntegrityError as error:
@@ -130,7 +130,7 @@ def _insert_numbers(connection: sqlite3.Connection, box: BoxRecord) -> None:
 
 def _raise_update_conflict(connection: sqlite3.Connection, box_id: str) -> None:
     if connection.execute(f"SELECT 1 FROM boxes WHERE id = ? AND {NOT_DELETED}", (box_id,)).fetchone():
-        raise Conflict("the box was changed by somebody else meanwhile: read it again")
+        raise Conflict("the box was changed meanwhile: read it again")
     raise NotFound(f"there is no box {box_id!r}")
 
 

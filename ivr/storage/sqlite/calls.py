@@ -1,4 +1,4 @@
-"""Calls in SQLite: those that go on, and the records of those that are over."""
+"""Calls, in SQLite: calls in progress, and the records of finished calls."""
 
 from __future__ import annotations
 
@@ -14,15 +14,13 @@ from ivr.storage.sqlite.database import Database
 
 SHARED_COLUMNS = ("id", "account_id", "box_id", "channel", "caller_number", "action", "began_at")
 STALE_AFTER_S = 60
-"""A call whose service was not alive for so long is over, as far as anybody knows."""
+"""Seconds without a heartbeat after which a call counts as finished."""
 INTERRUPTED_STEP = "the service ended in mid-call"
-
-
 LIVE_CALL_COLUMNS = "channel, caller_number, action, number, began_at, uniqueid, instance"
 
 
 class SqliteCalls:
-    """The `CallStore` of one database file, and what reads it."""
+    """The `CallLogStore` of one database file."""
 
     def __init__(self, database: Database, ids: IdGenerator) -> None:
         self._database = database
@@ -41,7 +39,7 @@ class SqliteCalls:
         }
 
         def replace_live_row(connection: sqlite3.Connection) -> None:
-            # A service that started meanwhile may have taken it for one that was cut short.
+            # A service that started meanwhile may have stored it as interrupted.
             connection.execute("DELETE FROM calls WHERE id = ?", (row["id"],))
             _insert(connection, "calls", row)
             connection.execute("DELETE FROM live_calls WHERE id = ?", (row["id"],))
@@ -49,16 +47,11 @@ class SqliteCalls:
         await self._database.write(replace_live_row)
 
     async def close_unfinished(self, now: int, started_before: int | None = None) -> int:
-        """At a start: the calls that an earlier run did not end get a record that says so; how many there were.
-
-        Those that may outlive their service are left to be taken up, for a while. `began_before` (Unix s): of the
-        others, only those that are so old; None: all.
-        """
-        before = 2**62 if started_before is None else started_before
+        cutoff = 2**62 if started_before is None else started_before
 
         def close_calls(connection: sqlite3.Connection) -> int:
             sql = "SELECT * FROM live_calls WHERE iif(instance IS NULL, began_at < ?, heartbeat_at < ?)"
-            rows = connection.execute(sql, (before, now - STALE_AFTER_S)).fetchall()
+            rows = connection.execute(sql, (cutoff, now - STALE_AFTER_S)).fetchall()
             for row in rows:
                 _close_interrupted(connection, row, now)
             return len(rows)
@@ -66,7 +59,6 @@ class SqliteCalls:
         return await self._database.write(close_calls)
 
     async def close_stale(self, now: int) -> None:
-        """Calls whose service was not alive for a minute, and which nobody has taken up, get that record too."""
         sql = "SELECT * FROM live_calls WHERE heartbeat_at < ? AND instance IS NOT NULL"
         values = (now - STALE_AFTER_S,)
         if not await self._database.read(lambda c: c.execute(sql, values).fetchall()):
@@ -98,23 +90,19 @@ class SqliteCalls:
         return await self._database.write(close_and_return_last)
 
     async def record_heartbeat(self, instance: str, now: int) -> None:
-        """A service lives, and with it the calls that it has."""
         sql = "UPDATE live_calls SET heartbeat_at = ? WHERE instance = ?"
         await self._database.write(lambda c: c.execute(sql, (now, instance)).rowcount)
 
     async def orphaned_calls(self, instance: str, last_seen_before: int) -> list[LiveCall]:
-        """Calls of services that were not alive since `not_since` (Unix s), other than `instance`."""
         sql = f"SELECT {LIVE_CALL_COLUMNS} FROM live_calls WHERE instance <> ? AND heartbeat_at < ?"
         rows = await self._database.read(lambda c: c.execute(sql, (instance, last_seen_before)).fetchall())
         return [LiveCall(**dict(row)) for row in rows]
 
     async def live_calls(self) -> list[LiveCall]:
-        """Calls that go on, the longest first."""
         sql = f"SELECT {LIVE_CALL_COLUMNS} FROM live_calls ORDER BY began_at, id"
         return [LiveCall(**dict(row)) for row in await self._database.read(lambda c: c.execute(sql).fetchall())]
 
     async def recent_calls(self, account_id: str | None, not_before: int, limit: int) -> list[CallRecord]:
-        """Calls that began since `not_before` (Unix s), of one account or of all, the newest first."""
         sql = (
             "SELECT * FROM calls WHERE began_at >= ? AND (? IS NULL OR account_id = ?)"
             " ORDER BY began_at DESC, rowid DESC LIMIT ?"
@@ -125,7 +113,6 @@ class SqliteCalls:
         ]
 
     async def get(self, call_id: str, not_before: int) -> CallRecord:
-        """The call with this id, or whose id begins so. Raises `NotFound`, `BadInput` where several do."""
         if not call_id.isalnum():
             raise NotFound(f"there is no call {call_id!r}: see 'ivr calls list'")
         sql = "SELECT * FROM calls WHERE id >= ? AND id < ? AND began_at >= ? LIMIT 2"
@@ -139,15 +126,15 @@ class SqliteCalls:
 
 
 def _close_interrupted(connection: sqlite3.Connection, row: sqlite3.Row, now: int) -> None:
-    """A call that its service did not end gets its record."""
-    kept = {name: row[name] for name in SHARED_COLUMNS}
+    """Replace the row of a live call by a record with the status ERROR."""
+    shared_values = {name: row[name] for name in SHARED_COLUMNS}
     steps = json.dumps([{"at_ms": 0, "what": INTERRUPTED_STEP}])
-    _insert(connection, "calls", {**kept, "status": "ERROR", "ended_at": now, "steps": steps})
+    _insert(connection, "calls", {**shared_values, "status": "ERROR", "ended_at": now, "steps": steps})
     connection.execute("DELETE FROM live_calls WHERE id = ?", (row["id"],))
 
 
 def _column_values(call: CallRecord | LiveCall) -> dict[str, Any]:
-    """`asdict` would copy every step."""
+    """Return the fields as columns. Unlike `asdict`, it does not copy the steps."""
     return {field.name: getattr(call, field.name) for field in fields(call)}
 
 

@@ -1,6 +1,6 @@
-"""Counts and bytes of each folder, urgent messages apart, kept by the transaction that changes them.
+"""Counts and bytes of each folder, for urgent and other messages separately.
 
-So nobody ever counts rows.
+The transaction that changes a folder changes its counters, so rows are never counted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def adjust(
     *,
     urgent: bool,
 ) -> None:
-    """Change a folder's counters by `messages` and `size` bytes, both of which may be negative."""
+    """Change a folder's counters by `messages` and `size_bytes`, both of which may be negative."""
     connection.execute(
         "INSERT INTO folder_counters (account_id, box_id, folder, urgent, messages, bytes) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (box_id, folder, urgent) DO UPDATE"
@@ -30,7 +30,7 @@ def adjust(
 
 
 def adjust_for_message(connection: sqlite3.Connection, message: Message, folder: Folder, delta: int) -> None:
-    """One message more (1) or less (-1) in `folder`; one whose audio has not come counts nowhere."""
+    """Add (`delta` 1) or subtract (-1) a message. A message without audio is not counted."""
     if message.has_audio:
         adjust(
             connection, message.account_id, message.box_id, folder, delta, delta * message.bytes, urgent=message.urgent
@@ -38,25 +38,26 @@ def adjust_for_message(connection: sqlite3.Connection, message: Message, folder:
 
 
 def read_counts(connection: sqlite3.Connection, box_id: str) -> FolderCounts:
+    """Return the counts of a mailbox."""
     rows = connection.execute(
         "SELECT folder, urgent, messages FROM folder_counters WHERE box_id = ?", (box_id,)
     ).fetchall()
-    kept = {(row["folder"], row["urgent"]): int(row["messages"]) for row in rows}
+    message_counts = {(row["folder"], row["urgent"]): int(row["messages"]) for row in rows}
 
-    def of(folder: str, *urgencies: int) -> int:
-        return sum(kept.get((folder, urgent), 0) for urgent in urgencies)
+    def total(folder: str, *urgencies: int) -> int:
+        return sum(message_counts.get((folder, urgent), 0) for urgent in urgencies)
 
     return FolderCounts(
-        new=of("new", 0, 1),
-        saved=of("saved", 0, 1),
-        deleted=of("deleted", 0, 1),
-        urgent_new=of("new", 1),
-        urgent_saved=of("saved", 1),
+        new=total("new", 0, 1),
+        saved=total("saved", 0, 1),
+        deleted=total("deleted", 0, 1),
+        urgent_new=total("new", 1),
+        urgent_saved=total("saved", 1),
     )
 
 
 def used_bytes(connection: sqlite3.Connection, box_id: str, exclude_folder: str | None = None) -> int:
-    """Bytes of the messages in all folders but `without`, and of the box's greetings."""
+    """Return the bytes of the messages in all folders but `exclude_folder`, and of the greetings of the mailbox."""
     messages = "SELECT coalesce(sum(bytes), 0) FROM folder_counters WHERE box_id = ? AND folder IS NOT ?"
     greetings = "SELECT coalesce(sum(bytes), 0) FROM media WHERE box_id = ? AND deleted_at IS NULL"
     row = connection.execute(f"SELECT ({messages}) + ({greetings})", (box_id, exclude_folder, box_id)).fetchone()

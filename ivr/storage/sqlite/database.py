@@ -27,7 +27,7 @@ MAX_COMMIT_BATCH = 200
 
 
 class Database:
-    """One SQLite file. `busy_timeout_ms`: how long to wait for a lock of another process."""
+    """One SQLite file. `busy_timeout_ms`: milliseconds to wait for the lock of another process."""
 
     def __init__(self, path: Path, *, busy_timeout_ms: int = 5000, reader_count: int = 3, sync: bool = True) -> None:
         self._path = path
@@ -43,16 +43,16 @@ class Database:
         self._writer_thread.start()
 
     async def write(self, transaction: Transaction[T]) -> T:
-        """Run `transaction(connection)` within one transaction, all or nothing; what it raises is raised here.
+        """Run `transaction(connection)` in one transaction and return its result; an exception of it rolls it back.
 
-        Raises `StoreBusy`, `DiskFull` or `StoreError` where the file could not be written: nothing happened then.
+        Raises `StoreBusy`, `DiskFull` or `StoreError` if the file could not be written; nothing has changed then.
         """
         future: Future[T] = Future()
         self._queue.put((transaction, future))
         return await asyncio.wrap_future(future)
 
     async def read(self, query: Transaction[T]) -> T:
-        """Run `query(connection)` on a read-only connection."""
+        """Run `query(connection)` on a read-only connection and return its result. Raises `StoreBusy`, `StoreError`."""
         return await asyncio.get_running_loop().run_in_executor(self._reader_pool, self._read, query)
 
     def change_fingerprint(self) -> tuple[int, int]:
@@ -61,13 +61,13 @@ class Database:
         The file time has the resolution of the kernel's tick: of two commits within 4 ms the second may not change it.
         """
         try:
-            log = os.stat(f"{self._path}-wal")
+            wal = os.stat(f"{self._path}-wal")
         except OSError:
             return (0, 0)
-        return (log.st_mtime_ns, log.st_size)
+        return (wal.st_mtime_ns, wal.st_size)
 
     def close(self) -> None:
-        """Commit what is queued, then close the file."""
+        """Commit the queued changes, then close the file."""
         self._queue.put(None)
         self._writer_thread.join()
         self._reader_pool.shutdown()
@@ -80,20 +80,20 @@ class Database:
         while (first := self._queue.get()) is not None:
             batch = [first]
             while len(batch) < MAX_COMMIT_BATCH and not self._queue.empty():
-                if (more := self._queue.get()) is None:
+                if (queued := self._queue.get()) is None:
                     self._queue.put(None)
                     break
-                batch.append(more)
+                batch.append(queued)
             self._commit_batch(batch)
 
     def _commit_batch(self, batch: list[tuple[Transaction[Any], Future[Any]]]) -> None:
         # Skip operations whose caller was cancelled. After this point they are committed even if the caller is gone.
         batch = [(transaction, future) for transaction, future in batch if future.set_running_or_notify_cancel()]
-        answers: list[Callable[[], None]] = []
+        callbacks: list[Callable[[], None]] = []
         try:
             self._writer_connection.execute("BEGIN IMMEDIATE")
             for transaction, future in batch:
-                answers.append(self._run_transaction(transaction, future))
+                callbacks.append(self._run_transaction(transaction, future))
             self._writer_connection.execute("COMMIT")
         except sqlite3.Error as error:
             if self._writer_connection.in_transaction:
@@ -101,8 +101,8 @@ class Database:
             for _, future in batch:
                 future.set_exception(translate_sqlite_error(error))
             return
-        for answer in answers:
-            answer()
+        for callback in callbacks:
+            callback()
 
     def _run_transaction(self, transaction: Transaction[Any], future: Future[Any]) -> Callable[[], None]:
         self._writer_connection.execute("SAVEPOINT txn")
@@ -160,12 +160,13 @@ class Database:
 
 
 def translate_sqlite_error(error: Exception, path: Path | None = None) -> StoreError:
+    """Translate an error of SQLite to a `StoreError` that says what to do."""
     where = f" ({path})" if path else ""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StoreBusy(f"the database is held by another process{where}: find out which one writes for so long")
+        return StoreBusy(f"the database is locked by another process{where}: find out which process writes for so long")
     if code == sqlite3.SQLITE_FULL:
-        return DiskFull(f"the disk is full{where}: make room for the data folder")
+        return DiskFull(f"the disk is full{where}: free space for the data folder")
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
         return StoreError(f"the database cannot be opened or written{where}: does its folder belong to this user?")
     return StoreError(f"the database failed{where}: {error}")

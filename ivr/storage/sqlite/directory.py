@@ -107,7 +107,7 @@ class SqliteDirectory:
 
         def enqueue_mwi(connection: sqlite3.Connection) -> None:
             sql = f"SELECT 1 FROM boxes WHERE account_id = ? AND owner_id = ? AND {NOT_DELETED} LIMIT 1"
-            if connection.execute(sql, (endpoint.account_id, endpoint.user_id)).fetchone():  # Else there is no sum.
+            if connection.execute(sql, (endpoint.account_id, endpoint.user_id)).fetchone():  # Otherwise no sum exists.
                 events.enqueue_phone_mwi(connection, endpoint.account_id, endpoint.system, endpoint.name, now)
 
         conflict_message = f"endpoint {endpoint.name!r} already belongs to a user"
@@ -181,7 +181,7 @@ class SqliteDirectory:
             except sqlite3.IntegrityError as error:
                 raise Conflict(conflict_message) from error
             if not changed:
-                raise NotFound("it was deleted meanwhile")
+                raise NotFound("the entry was deleted meanwhile")
 
         await self._database.write(update_row)
 
@@ -190,7 +190,7 @@ def _soft_delete(connection: sqlite3.Connection, table: str, row_id: str, now: i
     """Mark a row as deleted. Its unique names are changed, so that new rows can use them."""
     sql = f"UPDATE {table} SET deleted_at = ?, name = name || ' ' || id WHERE id = ? AND {NOT_DELETED}"
     if not connection.execute(sql, (now, row_id)).rowcount:
-        raise NotFound("it was deleted already, or never existed")
+        raise NotFound("the entry was deleted already, or never existed")
     if table == "accounts":
         connection.execute("UPDATE accounts SET realm = realm || ' ' || id WHERE id = ?", (row_id,))
 

@@ -1,4 +1,4 @@
-"""Greetings and names, in SQLite: which recordings there are, and which of them is in use."""
+"""Greetings and names, in SQLite: the recordings, and which of them is active."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class SqliteMedia:
         def activate_media(connection: sqlite3.Connection) -> tuple[str | None, list[Message]]:
             _check_active(connection, expected_media_id, media.box_id, user_id, media.kind)
             if take_id and not connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount:
-                raise NotFound("this recording was kept or dropped already")
+                raise NotFound("this recording was stored or discarded already")
             before = _set_active(connection, table, row_id, changes, now)
             with quota.make_space(connection, media.box_id, now) as purged:
                 _soft_delete_replaced(connection, before, media.box_id, media.kind, now)
@@ -58,7 +58,7 @@ class SqliteMedia:
             return before, purged
 
         before, purged = await self._database.write(activate_media)
-        quota.log_purged(purged)  # Their files go with the next turn of the sweeper.
+        quota.log_purged(purged)  # The retention worker deletes their files.
         log.info("media.used", media=media.id, box=media.box_id, kind=media.kind, instead_of=before)
 
     async def deactivate(
@@ -68,11 +68,11 @@ class SqliteMedia:
         changes: dict[str, Any] = {kind: None}
         if kind is MediaKind.TEMPORARY:
             changes["temporary_until"] = None
-        places = [("boxes", box_id), *([("users", user_id)] if user_id else [])]
+        tables = [("boxes", box_id), *([("users", user_id)] if user_id else [])]
 
         def deactivate_media(connection: sqlite3.Connection) -> list[str]:
             _check_active(connection, expected_media_id, box_id, user_id, kind)
-            befores = [_set_active(connection, table, row_id, changes, now) for table, row_id in places]
+            befores = [_set_active(connection, table, row_id, changes, now) for table, row_id in tables]
             for before in befores:
                 _soft_delete_replaced(connection, before, box_id, kind, now)
             return [before for before in befores if before]
@@ -84,7 +84,7 @@ class SqliteMedia:
 
 
 def insert_media(connection: sqlite3.Connection, media: StoredMedia) -> None:
-    """A row for `media`, within a transaction of somebody else's."""
+    """Insert the row of a recording."""
     connection.execute(
         "INSERT INTO media (id, account_id, box_id, kind, source, content_type, length_ms, bytes, created_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -105,7 +105,10 @@ def insert_media(connection: sqlite3.Connection, media: StoredMedia) -> None:
 def _set_active(
     connection: sqlite3.Connection, table: str, row_id: str | None, changes: dict[str, Any], now: int
 ) -> str | None:
-    """Change the `media` of a box's or a user's settings; gives what the first of `changes` was. Raises `NotFound`."""
+    """Update `media` in the settings of a mailbox or user; return the previous value of the first change.
+
+    Raises `NotFound`.
+    """
     settings = _read_settings(connection, table, row_id)
     if settings is None:
         raise NotFound(f"there is no row {row_id!r} in {table}")
@@ -113,7 +116,7 @@ def _set_active(
     before = _active_media_id(settings, kind)
     settings["media"] = {name: value for name, value in {**media, **changes}.items() if value is not None}
     if kind == MediaKind.UNAVAILABLE:
-        settings.pop("greeting_media_id", None)  # Its other name: it would be heard again.
+        settings.pop("greeting_media_id", None)  # An older setting of the same greeting: it would become active again.
     connection.execute(
         f"UPDATE {table} SET settings = ?, revision = revision + 1, modified_at = ? WHERE id = ?",
         (json.dumps(settings), now, row_id),
@@ -138,17 +141,17 @@ def _read_settings(connection: sqlite3.Connection, table: str, row_id: str | Non
 
 
 def _active_media_id(settings: dict[str, Any], kind: str) -> str | None:
-    """The recording of that kind that a box's or a user's settings name."""
-    other = settings.get("greeting_media_id") if kind == MediaKind.UNAVAILABLE else None
-    return (settings.get("media") or {}).get(kind) or other
+    """Return the id of the active recording of a kind in the settings of a mailbox or user."""
+    older_setting = settings.get("greeting_media_id") if kind == MediaKind.UNAVAILABLE else None
+    return (settings.get("media") or {}).get(kind) or older_setting
 
 
 def _soft_delete_replaced(
     connection: sqlite3.Connection, media_id: str | None, box_id: str, kind: MediaKind, now: int
 ) -> None:
-    """Soft delete of what is no longer in use, unless it was uploaded, or is another box's greeting.
+    """Soft-delete a replaced recording, unless it was uploaded or is the greeting of another mailbox.
 
-    A name is its owner's, whichever of their boxes it was spoken into.
+    A recorded name belongs to the owner, whichever mailbox it was recorded in.
     """
     connection.execute(
         "UPDATE media SET deleted_at = ? WHERE id = ? AND kind = ? AND source = 'recording' AND deleted_at IS NULL"

@@ -9,10 +9,10 @@ from ivr.errors import NotFound, PastRetention, PreconditionFailed
 from ivr.storage.records import Caller, Folder, Message, OpenFolder
 
 ARRIVAL_PENDING = 2**62
-"""The arrival of a message whose audio has not come: no folder that anybody opens has got so far."""
+"""Arrival number of a message that has no audio yet: later than the state of any opened folder."""
 IS_VISIBLE = "deleted_at IS NULL AND expired_at IS NULL"
 MAX_ARRIVAL = 2**62
-"""Later than any arrival."""
+"""Later than any arrival number."""
 
 
 def message_by_id(
@@ -37,13 +37,13 @@ def message_by_id(
 def check_revision(revision: int, expected_revision: int | None) -> None:
     """Raise `PreconditionFailed` if the revision is not the expected one; None: any revision."""
     if expected_revision is not None and revision != expected_revision:
-        raise PreconditionFailed("it was changed by somebody else meanwhile: read it again")
+        raise PreconditionFailed("it was changed meanwhile: read it again")
 
 
 def next_message(
     connection: sqlite3.Connection, folder: OpenFolder, after: tuple[bool, int, str] | None
 ) -> Message | None:
-    """The message behind `after` in the order of play: urgent ones first, then by time and id."""
+    """Return the message after `after` in the order of play: urgent messages first, then by time and id."""
     for urgent in (True, False):
         if after and urgent > after[0]:
             continue
@@ -55,26 +55,26 @@ def next_message(
 
 
 def oldest_message(connection: sqlite3.Connection, box_id: str, folder: Folder, exclude_id: str = "") -> Message | None:
-    """The message of a folder that was left first, the one with the id `but` left out."""
+    """Return the message of a folder that was left first, other than `exclude_id`."""
     opened = OpenFolder(box_id, folder, oldest_first=True, as_of=MAX_ARRIVAL, not_before=0)
-    found: list[Message] = []
+    candidates: list[Message] = []
     for urgent in (True, False):
         row = connection.execute(*_next_row_query(opened, urgent, None)).fetchone()
         if row and row["id"] == exclude_id:
             row = connection.execute(*_next_row_query(opened, urgent, (row["time"], row["id"]))).fetchone()
-        found += [message_from_row(row)] if row else []
-    return min(found, key=lambda m: (m.time, m.id), default=None)
+        candidates += [message_from_row(row)] if row else []
+    return min(candidates, key=lambda m: (m.time, m.id), default=None)
 
 
 def message_page(
     connection: sqlite3.Connection, box_id: str, folder: Folder | None, not_before: int, after: str | None, limit: int
 ) -> list[Message]:
-    """Messages of one box, newest first, behind the one with id `after`."""
+    """Return messages of a mailbox, newest first, after the message with the id `after`."""
     start = None
     if after:
-        behind = message_by_id(connection, box_id, after)
-        start = (behind.time, behind.id)
-    found: list[Message] = []
+        previous = message_by_id(connection, box_id, after)
+        start = (previous.time, previous.id)
+    messages: list[Message] = []
     for name in [folder] if folder else list(Folder):
         for urgent in (1, 0):
             sql = (
@@ -84,24 +84,26 @@ def message_page(
             if start:
                 sql += " AND (time, id) < (?, ?)"
                 values += start
-            found += map(
+            messages += map(
                 message_from_row, connection.execute(f"{sql} ORDER BY time DESC, id DESC LIMIT ?", (*values, limit))
             )
-    return sorted(found, key=lambda m: (m.time, m.id), reverse=True)[:limit]
+    return sorted(messages, key=lambda m: (m.time, m.id), reverse=True)[:limit]
 
 
 def messages_older_than(connection: sqlite3.Connection, account_id: str, not_before: int, limit: int) -> list[Message]:
+    """Return visible messages of an account that were left before `not_before` (Unix s), oldest first."""
     sql = f"SELECT * FROM messages WHERE account_id = ? AND time < ? AND {IS_VISIBLE} ORDER BY time LIMIT ?"
     return [message_from_row(row) for row in connection.execute(sql, (account_id, not_before, limit))]
 
 
 def last_arrival_seq(connection: sqlite3.Connection, account_id: str) -> int:
-    """The number of the last time that a message came to a folder in this account."""
+    """Return the last arrival number of an account: each message that enters a folder gets the next one."""
     row = connection.execute("SELECT last_seq FROM arrival_sequences WHERE account_id = ?", (account_id,)).fetchone()
     return int(row["last_seq"]) if row else 0
 
 
 def next_arrival_seq(connection: sqlite3.Connection, account_id: str) -> int:
+    """Return the next arrival number of an account."""
     row = connection.execute(
         "INSERT INTO arrival_sequences (account_id, last_seq) VALUES (?, 1)"
         " ON CONFLICT (account_id) DO UPDATE SET last_seq = last_seq + 1 RETURNING last_seq",
@@ -111,6 +113,7 @@ def next_arrival_seq(connection: sqlite3.Connection, account_id: str) -> int:
 
 
 def insert_message(connection: sqlite3.Connection, message: Message, arrival_seq: int, now: int) -> None:
+    """Insert the row of a message."""
     values = {
         "id": message.id,
         "account_id": message.account_id,
@@ -143,10 +146,7 @@ def insert_message(connection: sqlite3.Connection, message: Message, arrival_seq
 
 
 def set_transcription(connection: sqlite3.Connection, message: Message, transcription: str) -> None:
-    """What was said, as JSON: {"result": "success" or "error", "text": …}.
-
-    Of audio that was replaced meanwhile nobody wants to read.
-    """
+    """Store the transcription of a message, unless its audio was replaced meanwhile."""
     sql = "UPDATE messages SET transcription = ?, revision = revision + 1 WHERE id = ? AND coalesce(audio_id, id) = ?"
     connection.execute(sql, (transcription, message.id, message.recording))
 
@@ -178,14 +178,14 @@ def message_from_row(row: sqlite3.Row) -> Message:
 
 
 def _next_row_query(folder: OpenFolder, urgent: bool, after: tuple[int, str] | None) -> tuple[str, tuple[object, ...]]:
-    """The statement for the first row of one urgency, or the first behind `start`: one step along the index."""
-    beyond, direction = (">", "ASC") if folder.oldest_first else ("<", "DESC")
+    """Return the statement for the first row of one urgency, or the first after `after`: one step along the index."""
+    comparison, direction = (">", "ASC") if folder.oldest_first else ("<", "DESC")
     sql = (
         "SELECT * FROM messages WHERE box_id = ? AND folder = ? AND urgent = ?"
         f" AND time >= ? AND arrival_seq <= ? AND {IS_VISIBLE}"
     )
     values: tuple[object, ...] = (folder.box_id, folder.folder, int(urgent), folder.not_before, folder.as_of)
     if after:
-        sql += f" AND (time, id) {beyond} (?, ?)"
+        sql += f" AND (time, id) {comparison} (?, ?)"
         values += after
     return f"{sql} ORDER BY time {direction}, id {direction} LIMIT 1", values

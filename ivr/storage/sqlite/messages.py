@@ -19,9 +19,10 @@ TASK_KIND_BY_FOLDER = {
     Folder.SAVED: TaskKind.SAVED,
     Folder.DELETED: TaskKind.DELETED,
 }
-"""What is told of a message that changes its folder."""
+"""The event of a message that enters a folder."""
 
 EXPIRE_BATCH_SIZE = 1000
+"""Messages that are hidden in one transaction before counting."""
 
 log = structlog.get_logger()
 
@@ -155,12 +156,12 @@ class SqliteMessages:
                 message_rows.message_by_id(
                     connection, original.box_id, original.id, expected_revision=expected_revision
                 )
-            gone: list[Message] = []
+            all_purged: list[Message] = []
             for copy in copies:
                 with quota.make_space(connection, copy.box_id, self._timestamp(), exclude_id=original.id) as purged:
                     self._insert_and_announce(connection, copy, None, suppress_notifications=True)
-                gone += purged
-            return gone
+                all_purged += purged
+            return all_purged
 
         purged = await self._database.write(insert_copies)
         for copy in copies:
@@ -176,9 +177,8 @@ class SqliteMessages:
                 connection, original.box_id, original.id, expected_revision=expected_revision
             )
             with quota.make_space(connection, copy.box_id, self._timestamp()) as purged:
-                removal.soft_delete(
-                    connection, before, self._timestamp()
-                )  # First: within one box a move needs no room.
+                # Delete first: a transfer within one mailbox needs no more space.
+                removal.soft_delete(connection, before, self._timestamp())
                 self._insert_and_announce(connection, copy, None, suppress_notifications=True)
             return purged
 
@@ -251,7 +251,7 @@ class SqliteMessages:
         ).fetchone():
             raise BoxDeleted(f"there is no box {message.box_id!r}")
         if take_id and not connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount:
-            raise NotFound("this recording was kept or dropped already")
+            raise NotFound("this recording was stored or discarded already")
         if not message.has_audio:
             message_rows.insert_message(connection, message, message_rows.ARRIVAL_PENDING, now)
             return

@@ -1,8 +1,6 @@
-"""The outbox as its workers see it: rows are claimed, and then done, put off, or given up.
+"""The outbox, in SQLite.
 
-A claim is a lease: the row is not due again before it ends, so a worker that hangs or dies holds it back for a while
-and never for ever. Whoever finishes a row must still hold its lease. A row that was given up stays, for an
-administrator to see (`ivr outbox list`), and is due never.
+A claim writes the lease and moves `due_at` to the end of the lease, so one column and one index say what is due.
 """
 
 from __future__ import annotations
@@ -21,12 +19,14 @@ from ivr.storage.sqlite.database import Database
 from ivr.storage.sqlite.transaction import SqliteTransaction
 
 RUN_LOCK_PREFIX = "run-"
-"""Before the name of a run that is attended to."""
+"""Prefix of the process lock that shows that the process of a run id lives."""
 
 
 class SqliteOutbox:
-    """The outbox of one database file. `run` tells the leases of this process from those of others; `attendance` tells
-    others that it lives."""
+    """The `OutboxStore` of one database file.
+
+    `run_id` marks the leases of this process. A process lock of that name shows other processes that it lives.
+    """
 
     def __init__(self, database: Database, clock: Clock, run_id: str, locks: ProcessLocks) -> None:
         self._database = database
@@ -38,20 +38,17 @@ class SqliteOutbox:
     # -- for workers ---------------------------------------------------------------------------------------------------
 
     async def release_orphaned_leases(self) -> int:
-        """After a start: what a process that is gone was at is due now. How many rows that were."""
         now = int(self._clock.now())
-        question = "SELECT DISTINCT substr(lease, 1, instr(lease, ':') - 1) FROM outbox WHERE lease IS NOT NULL"
-        runs = [row[0] for row in await self._database.read(lambda c: c.execute(question).fetchall())]
-        gone = [run for run in runs if run != self._run_id and not self._locks.is_locked(RUN_LOCK_PREFIX + run)]
+        run_ids_sql = "SELECT DISTINCT substr(lease, 1, instr(lease, ':') - 1) FROM outbox WHERE lease IS NOT NULL"
+        run_ids = [row[0] for row in await self._database.read(lambda c: c.execute(run_ids_sql).fetchall())]
+        dead = [run for run in run_ids if run != self._run_id and not self._locks.is_locked(RUN_LOCK_PREFIX + run)]
         sql = "UPDATE outbox SET lease = NULL, due_at = ? WHERE lease LIKE ? || ':%'"
-        return await self._database.write(lambda c: c.executemany(sql, [(now, run) for run in gone]).rowcount)
+        return await self._database.write(lambda c: c.executemany(sql, [(now, run) for run in dead]).rowcount)
 
     def change_fingerprint(self) -> tuple[int, int]:
-        """Differs when something may have been asked for (`Database.footprint`)."""
         return self._database.change_fingerprint()
 
     async def due_kinds(self) -> set[TaskKind]:
-        """The kinds of which something is due."""
         now = int(self._clock.now())
         sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE kind = ? AND due_at <= ?)"
         return await self._database.read(
@@ -59,7 +56,6 @@ class SqliteOutbox:
         )
 
     async def claim(self, kinds: Collection[TaskKind], limit: int) -> list[OutboxTask]:
-        """At most `limit` due rows, those first that have waited longest."""
         now = int(self._clock.now())
         self._claim_count += 1
         if self._claim_count == 1:
@@ -71,23 +67,21 @@ class SqliteOutbox:
         )
 
         def claim_tasks(connection: sqlite3.Connection) -> list[OutboxTask]:
-            found: list[OutboxTask] = []
+            tasks: list[OutboxTask] = []
             for kind in kinds:
-                values = (lease, now + LEASE_S, kind, now, limit - len(found))
-                found += map(_task_from_row, connection.execute(sql, values).fetchall())
-            return found
+                values = (lease, now + LEASE_S, kind, now, limit - len(tasks))
+                tasks += map(_task_from_row, connection.execute(sql, values).fetchall())
+            return tasks
 
-        return sorted(await self._database.write(claim_tasks), key=lambda row: row.id)
+        return sorted(await self._database.write(claim_tasks), key=lambda task: task.id)
 
     async def complete(self, tasks: Sequence[OutboxTask], on_commit: OnCommit | None = None) -> None:
-        """Rows are done, and what follows is written with it. What was asked for anew meanwhile stays."""
-
         now = int(self._clock.now())
 
         def delete_tasks(connection: sqlite3.Connection) -> None:
             sql = "DELETE FROM outbox WHERE id = ? AND lease = ?"
-            gone = [connection.execute(sql, (row.id, row.lease)).rowcount for row in tasks]
-            if on_commit and all(gone):
+            deleted = [connection.execute(sql, (task.id, task.lease)).rowcount for task in tasks]
+            if on_commit and all(deleted):
                 on_commit(SqliteTransaction(connection, now))
 
         await self._database.write(delete_tasks)
@@ -95,67 +89,59 @@ class SqliteOutbox:
     async def reschedule(
         self, task: OutboxTask, due_at: int, error: str | None, payload: Mapping[str, Any] | None = None
     ) -> None:
-        """It is to be done again at `due_at` (Unix s); with NEVER it is given up."""
         sql = "UPDATE outbox SET due_at = ?, error = ?, payload = ?, lease = NULL WHERE id = ? AND lease = ?"
         values = (due_at, error, json.dumps(dict(task.payload if payload is None else payload)), task.id, task.lease)
         await self._database.write(lambda c: c.execute(sql, values).rowcount)
 
     async def save_progress(self, task: OutboxTask, payload: Mapping[str, Any]) -> None:
-        """Write down, while it is being done, how far it is."""
         sql = "UPDATE outbox SET payload = ? WHERE id = ? AND lease = ?"
         await self._database.write(lambda c: c.execute(sql, (json.dumps(dict(payload)), task.id, task.lease)).rowcount)
 
     async def renew_lease(self, task: OutboxTask) -> None:
-        """Whoever is at it needs longer."""
         sql = "UPDATE outbox SET due_at = ? WHERE id = ? AND lease = ?"
         values = (int(self._clock.now()) + LEASE_S, task.id, task.lease)
         await self._database.write(lambda c: c.execute(sql, values).rowcount)
 
     async def release_without_attempt(self, tasks: Sequence[OutboxTask], due_at: int, error: str) -> None:
-        """Nothing was tried: the attempts are not counted."""
         sql = (
             "UPDATE outbox SET due_at = ?, error = ?, lease = NULL, attempts = attempts - 1 WHERE id = ? AND lease = ?"
         )
-        values = [(due_at, error, row.id, row.lease) for row in tasks]
+        values = [(due_at, error, task.id, task.lease) for task in tasks]
         await self._database.write(lambda c: c.executemany(sql, values).rowcount)
 
     # -- for administrators --------------------------------------------------------------------------------------------
 
     async def list_tasks(self, limit: int = 1000) -> list[OutboxTask]:
-        """What waits, oldest first."""
         sql = "SELECT * FROM outbox ORDER BY id LIMIT ?"
         return [_task_from_row(row) for row in await self._database.read(lambda c: c.execute(sql, (limit,)).fetchall())]
 
     async def retry(self, ids: Sequence[int] | None = None) -> int:
-        """Have rows done now; None: all that were given up. A new row of attempts begins. Raises `NotFound`."""
         now = int(self._clock.now())
-        change = "UPDATE outbox SET due_at = ?, attempts = 0, lease = NULL WHERE "
+        update = "UPDATE outbox SET due_at = ?, attempts = 0, lease = NULL WHERE "
 
         def reset_attempts(connection: sqlite3.Connection) -> int:
             if ids is None:
-                return connection.execute(change + "due_at >= ?", (now, NEVER_DUE)).rowcount
-            return _for_each_id(connection, ids, change + "id = ?", now)
+                return connection.execute(update + "due_at >= ?", (now, NEVER_DUE)).rowcount
+            return _for_each_id(connection, ids, update + "id = ?", now)
 
         return await self._database.write(reset_attempts)
 
     async def delete(self, ids: Sequence[int]) -> int:
-        """Take rows away undone. Raises `NotFound`."""
         return await self._database.write(lambda c: _for_each_id(c, ids, "DELETE FROM outbox WHERE id = ?"))
 
     async def backlog_by_kind(self) -> dict[TaskKind, tuple[int, int]]:
-        """Of each kind of which something waits: how many rows, and the age of the oldest in seconds."""
         now = int(self._clock.now())
         sql = "SELECT kind, count(*), min(created_at) FROM outbox WHERE due_at < ? GROUP BY kind"
         rows = await self._database.read(lambda c: c.execute(sql, (NEVER_DUE,)).fetchall())
         return {TaskKind(kind): (count, max(0, now - oldest)) for kind, count, oldest in rows}
 
     async def count_given_up(self) -> int:
-        """How many rows wait for an administrator."""
         sql = "SELECT count(*) FROM outbox WHERE due_at >= ?"
         return int((await self._database.read(lambda c: c.execute(sql, (NEVER_DUE,)).fetchone()))[0])
 
 
 def _for_each_id(connection: sqlite3.Connection, ids: Sequence[int], sql: str, *values: object) -> int:
+    """Execute a statement for each id and return their number. Raises `NotFound` if one of them does not exist."""
     missing = [row_id for row_id in ids if not connection.execute(sql, (*values, row_id)).rowcount]
     if missing:
         raise NotFound(f"the outbox has no row {', '.join(map(str, missing))}: see 'ivr outbox list'")

@@ -1,7 +1,7 @@
-"""How something leaves the store, within a transaction: out of sight first, later for good, with a tombstone; and back.
+"""Soft delete, undelete and purge, within an open transaction.
 
-A removal deletes the row and writes down which files must follow; they are unlinked after the commit. So nobody can
-restore a message whose audio is on its way out, and a crash between the two is finished by the next turn.
+A purge deletes the row and leaves a tombstone that lists the files to unlink after the commit. A message whose files
+are being unlinked can therefore not be restored, and the next run of retention finishes what a crash interrupted.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ivr.storage.records import Message, TaskKind
 from ivr.storage.sqlite import counters, events, message_rows
 
 REPLACED_AUDIO = "replaced_audio"
-"""The kind of tombstone that stands for audio and not for a message; it stays no longer than that audio."""
+"""Kind of the tombstone of replaced audio; it is deleted together with the files."""
 
 
 def soft_delete(connection: sqlite3.Connection, message: Message, now: int) -> None:
-    """Soft delete: invisible from now on, and out of the counts."""
+    """Hide a message and subtract it from the counts."""
     connection.execute("UPDATE messages SET deleted_at = ?, revision = revision + 1 WHERE id = ?", (now, message.id))
     counters.adjust_for_message(connection, message, message.folder, -1)
     events.enqueue_for_message(connection, TaskKind.SOFT_DELETED, message, now)
@@ -28,23 +28,23 @@ def soft_delete(connection: sqlite3.Connection, message: Message, now: int) -> N
 
 
 def is_soft_deleted(connection: sqlite3.Connection, box_id: str, message_id: str) -> bool:
-    """Raises `NotFound` for one that has been removed for good, or never was."""
+    """Return whether a message is soft-deleted. Raises `NotFound` if it was purged or never existed."""
     row = connection.execute(
         "SELECT deleted_at FROM messages WHERE id = ? AND box_id = ?", (message_id, box_id)
     ).fetchone()
     if row:
         return row["deleted_at"] is not None
-    grave = connection.execute(
+    tombstone = connection.execute(
         "SELECT purged_at FROM tombstones WHERE id = ? AND box_id = ?", (message_id, box_id)
     ).fetchone()
-    if grave:
-        removed_on = f"{datetime.fromtimestamp(grave['purged_at'], UTC):%Y-%m-%d}"
+    if tombstone:
+        removed_on = f"{datetime.fromtimestamp(tombstone['purged_at'], UTC):%Y-%m-%d}"
         raise NotFound(f"too late: the message {message_id!r} was removed for good on {removed_on}")
     raise NotFound(f"there is no message {message_id!r} in this box, nor was there")
 
 
 def undelete(connection: sqlite3.Connection, box_id: str, message_id: str, now: int) -> None:
-    """Undo a soft delete: back in its folder, as if it had just come there. Raises `PastRetention`."""
+    """Undo a soft delete: the message arrives in its folder again. Raises `PastRetention`."""
     connection.execute(
         "UPDATE messages SET deleted_at = NULL, folder_changed_at = ?,"
         " arrival_seq = CASE WHEN bytes > 0 THEN ? ELSE arrival_seq END, revision = revision + 1 WHERE id = ?",
@@ -56,7 +56,7 @@ def undelete(connection: sqlite3.Connection, box_id: str, message_id: str, now: 
 
 
 def list_soft_deleted(connection: sqlite3.Connection, box_id: str, limit: int) -> list[Message]:
-    """The last ones of a box."""
+    """Return the soft-deleted messages of a mailbox, last deleted first."""
     sql = (
         "SELECT * FROM messages WHERE box_id = ? AND deleted_at IS NOT NULL AND expired_at IS NULL"
         " ORDER BY deleted_at DESC LIMIT ?"
@@ -65,7 +65,7 @@ def list_soft_deleted(connection: sqlite3.Connection, box_id: str, limit: int) -
 
 
 def is_known(connection: sqlite3.Connection, message_id: str) -> bool:
-    """Whether there is or ever was a message of that id."""
+    """Return whether a message with this id exists or has existed."""
     for table in ("messages", "tombstones"):
         if connection.execute(f"SELECT 1 FROM {table} WHERE id = ?", (message_id,)).fetchone():
             return True
@@ -73,7 +73,7 @@ def is_known(connection: sqlite3.Connection, message_id: str) -> bool:
 
 
 def purge_message(connection: sqlite3.Connection, row: sqlite3.Row, now: int, reason: str) -> None:
-    """A message that is out of sight already goes for good."""
+    """Purge a message that is hidden already."""
     _insert_tombstone(
         connection, "message", row, row["stored_at"], now, reason, _file_stems(message_rows.message_from_row(row))
     )
@@ -82,33 +82,33 @@ def purge_message(connection: sqlite3.Connection, row: sqlite3.Row, now: int, re
 
 
 def purge_replaced_audio(connection: sqlite3.Connection, message: Message, new_recording: str, now: int) -> None:
-    """The audio that a message had goes, and its intro: audio of the name `instead` is in its place."""
-    about = {"id": new_recording, "account_id": message.account_id, "box_id": message.box_id}
-    _insert_tombstone(connection, REPLACED_AUDIO, about, message.time, now, "other audio came", _file_stems(message))
+    """Schedule the previous audio and the intro of a message for unlinking; `new_recording` replaces the audio."""
+    values = {"id": new_recording, "account_id": message.account_id, "box_id": message.box_id}
+    _insert_tombstone(connection, REPLACED_AUDIO, values, message.time, now, "other audio came", _file_stems(message))
 
 
 def soft_delete_and_purge(connection: sqlite3.Connection, message: Message, now: int, reason: str) -> None:
-    """A message goes for good at once."""
+    """Purge a message that is visible."""
     soft_delete(connection, message, now)
     row = connection.execute("SELECT * FROM messages WHERE id = ?", (message.id,)).fetchone()
     purge_message(connection, row, now, reason)
 
 
 def purge_media(connection: sqlite3.Connection, row: sqlite3.Row, now: int, reason: str) -> None:
-    """A greeting or a name goes for good."""
+    """Purge a greeting or a name."""
     stem = f"{row['account_id']}/media/{row['id']}"
     _insert_tombstone(connection, "media", row, row["created_at"], now, reason, [stem])
     connection.execute("DELETE FROM media WHERE id = ?", (row["id"],))
 
 
 def purge_take(connection: sqlite3.Connection, row: sqlite3.Row, now: int, reason: str) -> None:
-    """A recording that its owner never decided about goes for good."""
+    """Purge a take that its owner never decided about."""
     _insert_tombstone(connection, "take", row, row["began_at"], now, reason, [f"takes/{row['id']}"])
     connection.execute("DELETE FROM takes WHERE id = ?", (row["id"],))
 
 
 def purge_box_if_empty(connection: sqlite3.Connection, row: sqlite3.Row, now: int, reason: str) -> bool:
-    """A box goes for good, with its greetings, takes and PIN; False while any message of it is still stored."""
+    """Purge a mailbox with its greetings, takes and PIN; return False, without a change, while it has messages."""
     box_id = row["id"]
     if connection.execute("SELECT 1 FROM messages WHERE box_id = ? LIMIT 1", (box_id,)).fetchone():
         return False

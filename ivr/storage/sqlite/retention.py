@@ -28,7 +28,7 @@ DUE_QUERIES = {
     " AND began_at < :before ORDER BY began_at LIMIT :limit",
     RetentionRule.CALL_RECORD: "SELECT id, account_id, box_id, began_at AS since FROM calls WHERE began_at < :before"
     " ORDER BY began_at LIMIT :limit",
-    # A lock that still holds was counted within the last hour, and so is never among them.
+    # An active lock was counted within the last hour, so the statement never selects it.
     RetentionRule.AUTH_ATTEMPTS: "SELECT rowid AS id, account_id, '' AS box_id, window_started_at AS since"
     " FROM auth_attempts WHERE window_started_at < :before ORDER BY window_started_at LIMIT :limit",
 }
@@ -41,7 +41,7 @@ MEDIA_REFERENCE_QUERIES = (
     "SELECT 1 FROM boxes WHERE account_id = :account AND instr(settings, :media) LIMIT 1",
     "SELECT 1 FROM users WHERE account_id = :account AND instr(settings, :media) LIMIT 1",
 )
-"""Ids are 32 random digits, so finding one anywhere in the settings is enough. A deleted box keeps what it has."""
+"""Ids are 32 random digits, so a match anywhere in the settings is enough. Settings of deleted mailboxes count too."""
 
 
 class SqliteRetention:
@@ -62,12 +62,12 @@ class SqliteRetention:
 
     async def apply_rule(self, rule: RetentionRule, cutoff: int, limit: int) -> list[DueItem]:
         if not await self.find_due(rule, cutoff, 1):
-            return []  # Most often; the writer is not troubled then.
+            return []  # The usual case, without a write transaction.
         now = int(self._clock.now())
 
         def apply(connection: sqlite3.Connection) -> list[DueItem]:
-            found = _select_due(connection, rule, cutoff, limit)
-            return [_due_item_from_row(rule, row) for row in found if RULE_ACTIONS[rule](connection, row, now)]
+            rows = _select_due(connection, rule, cutoff, limit)
+            return [_due_item_from_row(rule, row) for row in rows if RULE_ACTIONS[rule](connection, row, now)]
 
         return await self._database.write(apply)
 
@@ -77,10 +77,8 @@ class SqliteRetention:
             " AND (kind <> ? OR purged_at < ?) ORDER BY purged_at LIMIT ?"
         )
         values = (removal.REPLACED_AUDIO, replaced_before, limit)
-        found = await self._database.read(lambda c: c.execute(sql, values).fetchall())
-        return [
-            PendingUnlink(row["id"], tuple(map(PurePosixPath, json.loads(row["pending_unlinks"])))) for row in found
-        ]
+        rows = await self._database.read(lambda c: c.execute(sql, values).fetchall())
+        return [PendingUnlink(row["id"], tuple(map(PurePosixPath, json.loads(row["pending_unlinks"])))) for row in rows]
 
     async def mark_unlinked(self, ids: Sequence[str]) -> None:
         def clear_pending_unlinks(connection: sqlite3.Connection) -> None:
@@ -94,10 +92,10 @@ class SqliteRetention:
         sql = "SELECT * FROM media WHERE id > ? ORDER BY id LIMIT ?"
 
         def find_unused(connection: sqlite3.Connection) -> tuple[str | None, list[str]]:
-            found = connection.execute(sql, (after, limit)).fetchall()
-            old = [row for row in found if row["deleted_at"] is None and row["created_at"] < cutoff]
+            rows = connection.execute(sql, (after, limit)).fetchall()
+            old = [row for row in rows if row["deleted_at"] is None and row["created_at"] < cutoff]
             unused = [row["id"] for row in old if not _is_referenced(connection, row)]
-            return (found[-1]["id"] if len(found) == limit else None), unused
+            return (rows[-1]["id"] if len(rows) == limit else None), unused
 
         return await self._database.read(find_unused)
 
@@ -127,11 +125,11 @@ class SqliteRetention:
 
     async def stored_audio(self, after: str, limit: int) -> tuple[str | None, list[StoredAudio]]:
         sql = "SELECT * FROM messages WHERE id > ? ORDER BY id LIMIT ?"
-        found = await self._database.read(lambda c: c.execute(sql, (after, limit)).fetchall())
-        seen = [row for row in found if row["deleted_at"] is None and row["expired_at"] is None and row["bytes"]]
-        messages = map(message_rows.message_from_row, seen)
-        heard = [StoredAudio(m.id, m.recording, m.account_id, m.box_id, m.intro_id) for m in messages]
-        return (found[-1]["id"] if len(found) == limit else None), heard
+        rows = await self._database.read(lambda c: c.execute(sql, (after, limit)).fetchall())
+        audible = [row for row in rows if row["deleted_at"] is None and row["expired_at"] is None and row["bytes"]]
+        messages = map(message_rows.message_from_row, audible)
+        stored_audio = [StoredAudio(m.id, m.recording, m.account_id, m.box_id, m.intro_id) for m in messages]
+        return (rows[-1]["id"] if len(rows) == limit else None), stored_audio
 
 
 def _select_due(connection: sqlite3.Connection, rule: RetentionRule, cutoff: int, limit: int) -> list[sqlite3.Row]:
@@ -173,4 +171,4 @@ RULE_ACTIONS: dict[RetentionRule, Callable[[sqlite3.Connection, sqlite3.Row, int
     RetentionRule.CALL_RECORD: _delete_action("calls", "id"),
     RetentionRule.AUTH_ATTEMPTS: _delete_action("auth_attempts", "rowid"),
 }
-"""What is done about a row whose time has come; False where it has to wait."""
+"""Applies a rule to a row that is due; returns False if the row has to wait."""

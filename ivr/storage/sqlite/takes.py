@@ -1,4 +1,4 @@
-"""Recordings in progress, in SQLite."""
+"""Takes, in SQLite."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class SqliteTakes:
             sql = "UPDATE takes SET state = ? WHERE id = ? RETURNING box_id, purpose"
             row = connection.execute(sql, (TakeState.AWAITING_OWNER, take_id)).fetchone()
             if row is None:
-                raise NotFound("this recording was kept or dropped already")
-            others = "FROM takes WHERE box_id = ? AND state = ? AND purpose = ? AND id <> ?"
-            of_the_same = (row["box_id"], TakeState.AWAITING_OWNER, row["purpose"], take_id)
-            older = [_take_from_row(found) for found in connection.execute(f"SELECT * {others}", of_the_same)]
-            connection.execute(f"DELETE {others}", of_the_same)
+                raise NotFound("this recording was stored or discarded already")
+            same_purpose = "FROM takes WHERE box_id = ? AND state = ? AND purpose = ? AND id <> ?"
+            values = (row["box_id"], TakeState.AWAITING_OWNER, row["purpose"], take_id)
+            older = [_take_from_row(other) for other in connection.execute(f"SELECT * {same_purpose}", values)]
+            connection.execute(f"DELETE {same_purpose}", values)
             return older
 
         return await self._database.write(set_awaiting_owner)

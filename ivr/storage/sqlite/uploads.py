@@ -1,4 +1,4 @@
-"""Audio that programs bring, in SQLite."""
+"""Uploaded audio of messages, in SQLite."""
 
 from __future__ import annotations
 

@@ -24,13 +24,13 @@ MIGRATIONS: Mapping[str, Callable[[Tables], None]] = {
     "rest-0002-audio-that-came-later": changes.add_late_audio,
     "0009-terms-of-the-field": renames.rename_to_terms_of_the_field,
 }
-"""The names are stored in existing databases, and therefore stay as they are."""
+"""The names are stored in existing databases, and therefore never change."""
 SCHEMA_VERSION = len(MIGRATIONS)
 """Stored as PRAGMA user_version, so that a process need not load sqlite-utils for a database that is up to date."""
 
 
 def apply_migrations(tables: Tables, migrations: Mapping[str, Callable[[Tables], None]] = MIGRATIONS) -> None:
-    """Apply the migrations that this database has not had yet."""
+    """Apply the migrations that are not recorded in this database."""
     from sqlite_utils import Migrations
 
     pending = Migrations("ivr")

@@ -12,7 +12,7 @@ WHERE_VISIBLE = "WHERE deleted_at IS NULL AND expired_at IS NULL"
 
 
 def add_tombstones(tables: Tables) -> None:
-    """What the sweeper needs: tombstones, and an index for each thing that goes by its age."""
+    """Add tombstones, and an index for everything that retention selects by its age."""
     tables.table("tombstones").create(
         {
             "id": str,
@@ -41,7 +41,7 @@ def add_tombstones(tables: Tables) -> None:
         "outbox_of_message ON outbox (message_id)": "message_id IS NOT NULL",
     }.items():
         tables.execute(f"CREATE INDEX {index} WHERE {where}")
-    # Of all rows, for a box that goes must be known to have none left.
+    # Of all rows: before a mailbox is purged it must be known to have no message left.
     tables.table("messages").create_index(["box_id", "deleted_at"], "messages_of_box")
     tables.table("outbox").create_index(["box_id"], "outbox_of_box")
     tables.table("calls").create_index(["began_at"], "calls_by_age")
@@ -49,13 +49,13 @@ def add_tombstones(tables: Tables) -> None:
 
 
 def index_suspended_takes(tables: Tables) -> None:
-    """Recordings that wait for their owner go by their age too, and with their box."""
+    """Add indexes for takes that await their owner: retention selects them by age and by mailbox."""
     tables.execute("CREATE INDEX takes_aside ON takes (began_at) WHERE state = 'aside'")
     tables.table("takes").create_index(["box_id"], "takes_of_box")
 
 
 def create_live_calls(tables: Tables) -> None:
-    """Calls that go on: a row from the first moment of a call to its record."""
+    """Add calls in progress: one row from the begin of a call until its record is stored."""
     tables.table("live_calls").create(
         {
             "id": str,
@@ -73,9 +73,9 @@ def create_live_calls(tables: Tables) -> None:
 
 
 def add_outbox_leases(tables: Tables) -> None:
-    """Who is at an outbox row, whom or what it is about, and when a person was last told the same thing.
+    """Add leases and targets of outbox rows, and the times of the last notifications.
 
-    A row that is being worked at is not due before its lease ends, so `due_at` alone says what there is to do.
+    A claimed row is not due before its lease ends, so `due_at` alone says which rows can be claimed.
     """
     tables.execute("ALTER TABLE outbox ADD COLUMN about TEXT")
     tables.execute("ALTER TABLE outbox ADD COLUMN lease TEXT")
@@ -92,15 +92,15 @@ def add_outbox_leases(tables: Tables) -> None:
 
 
 def add_live_call_ownership(tables: Tables) -> None:
-    """A call over ARI outlives its service: who had it, when that was last alive, and which box was signed in to."""
+    """Add the service, its heartbeat and the signed-in mailbox to live calls: over ARI a call outlives its service."""
     for column in ("uniqueid TEXT", "instance TEXT", "seen_at INTEGER", "box_id TEXT", "own_phone INTEGER"):
         tables.execute(f"ALTER TABLE live_calls ADD COLUMN {column}")
     tables.execute("CREATE INDEX live_calls_by_channel ON live_calls (uniqueid) WHERE uniqueid IS NOT NULL")
 
 
 def add_list_indexes_uploads_sessions(tables: Tables) -> None:
-    """Each list goes along an index of its own (ivr/storage/sqlite/listing.py names them)."""
-    tables.execute("DROP INDEX messages_by_age")  # The next one does its work too.
+    """Add one index for each list (ivr/storage/sqlite/listing.py names them), uploads and sessions."""
+    tables.execute("DROP INDEX messages_by_age")  # The next index replaces it.
     for index, columns in {
         "listed_by_account": "account_id, time, id",
         "listed_by_box": "box_id, time, id",
@@ -110,7 +110,7 @@ def add_list_indexes_uploads_sessions(tables: Tables) -> None:
         tables.execute(f"CREATE INDEX {index} ON messages ({columns}) {WHERE_VISIBLE}")
     tables.execute("CREATE INDEX listed_boxes ON boxes (account_id, mailbox, id) WHERE deleted_at IS NULL")
     tables.execute("ALTER TABLE messages ADD COLUMN upload_type TEXT")  # Content type; NULL: nothing was uploaded.
-    tables.execute("ALTER TABLE tokens ADD COLUMN parent TEXT")  # Hash of the token that it was made with.
+    tables.execute("ALTER TABLE tokens ADD COLUMN parent TEXT")  # Hash of the token that it was obtained with.
     tables.execute("ALTER TABLE tokens ADD COLUMN kind TEXT")
     tables.execute("CREATE INDEX tokens_of_account ON tokens (account_id, created_at)")
     tables.execute("CREATE INDEX tokens_of_parent ON tokens (parent)")
@@ -119,5 +119,5 @@ def add_list_indexes_uploads_sessions(tables: Tables) -> None:
 
 
 def add_late_audio(tables: Tables) -> None:
-    """Audio that a program brings for a message that is there already has a name of its own; NULL: the message's id."""
+    """Add the name of audio that was uploaded after its message was created; NULL: the id of the message."""
     tables.execute("ALTER TABLE messages ADD COLUMN audio TEXT")

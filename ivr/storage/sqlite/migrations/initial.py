@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def create_initial_schema(tables: Tables) -> None:
-    """The whole schema of the design's first day."""
+    """Create all tables of the first schema."""
     _create_accounts_users_endpoints(tables)
     _create_boxes_messages_media(tables)
     _create_takes_outbox(tables)
@@ -155,7 +155,7 @@ def _create_boxes_messages_media(tables: Tables) -> None:
         },
         strict=True,
     )
-    # The order of play, and the only way in which a folder is ever read. Rows that are gone are not in it.
+    # The order of play, and the only way in which a folder is read. Hidden rows are not in the index.
     tables.execute(
         "CREATE INDEX messages_in_order_of_play ON messages (box_id, folder, urgent, time, id)"
         " WHERE deleted_at IS NULL AND expired_at IS NULL"
@@ -224,7 +224,7 @@ def _create_takes_outbox(tables: Tables) -> None:
         strict=True,
     )
     tables.table("outbox").create_index(["due_at", "id"], "outbox_due")
-    # A light shows counts, not events: one row a box says that it must be set again.
+    # A message light shows counts, not events: one row per mailbox says that they have to be published again.
     tables.execute("CREATE UNIQUE INDEX outbox_one_light_a_box ON outbox (box_id) WHERE kind = 'light'")
 
 
