@@ -350,14 +350,14 @@ def test_adding_message_to_full_box_fails_and_stores_nothing(populated_ivr: Ivr,
     one = write_wav(tmp_path / "in.wav", s=40)
     populated_ivr("message", "add", "1000", one)
     said = populated_ivr("message", "add", "1000", one, fails=4)
-    assert "no room" in said.stderr
+    assert "is used up" in said.stderr
     assert "quota_mb" in said.stderr
     assert len(parse_json(populated_ivr("message", "list", "1000", "--json"))) == 1
     populated_ivr("box", "set", "1000", "quota_mb=null")
     added = parse_json(populated_ivr("message", "add", "1000", one, "--json"))
     populated_ivr("message", "delete", "1000", added["id"])
     populated_ivr("box", "set", "1000", "quota_mb=1")
-    assert "no room" in populated_ivr("message", "restore", "1000", added["id"], fails=4).stderr
+    assert "is used up" in populated_ivr("message", "restore", "1000", added["id"], fails=4).stderr
 
 
 def test_account_create_says_whose_calls_from_outside_are(ivr: Ivr) -> None:

@@ -96,7 +96,7 @@ async def test_message_over_quota_is_rejected_without_loss(app: AppFixture, path
         await app.create_message(s.target_box, s=2, folder="deleted"),
     ]
     counts, before = await app.container.messages.counts(s.target_box.id), audio_files(app)
-    with pytest.raises(BoxFull, match="no room"):
+    with pytest.raises(BoxFull, match="is used up"):
         await s.deliver(path)
     assert await message_ids(app, s.target_box) == {message.id for message in messages}
     assert await app.container.messages.counts(s.target_box.id) == counts

@@ -79,9 +79,7 @@ async def test_counts_exclude_messages_past_retention(app: AppFixture) -> None:
     await insert_message(app, box, time=NOON - 100)
     await insert_message(app, box, time=NOON)
     assert await app.container.messages.expire_and_count(box.account_id, box.id, NOON - 50) == FolderCounts(new=1)
-    assert await app.container.messages.counts(box.id) == FolderCounts(new=1), (
-        "the message was hidden, not only skipped"
-    )
+    assert await app.container.messages.counts(box.id) == FolderCounts(new=1), "hidden, not only skipped"
 
 
 async def test_expired_message_is_not_counted(app: AppFixture) -> None:

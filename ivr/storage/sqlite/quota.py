@@ -37,9 +37,7 @@ def make_space(
             if exempt_from_quota:
                 return
             quota_mb = quota_bytes // MEGABYTE
-            raise BoxFull(
-                f"the box is full, its quota of {quota_mb} MB is used up: delete messages, or increase quota_mb"
-            )
+            raise BoxFull(f"the box is full, its quota of {quota_mb} MB is used up: delete messages or raise quota_mb")
         removal.soft_delete_and_purge(connection, oldest, now, "the quota")
         purged.append(oldest)
 
