@@ -6,7 +6,16 @@ import typer
 
 from ivr.app import App
 from ivr.cli.assignments import merge_value, parse_assignments, reject_unknown_keys
-from ivr.cli.support import ForceOption, JsonOption, print_document, print_table, with_app, with_new_app
+from ivr.cli.support import (
+    ForceOption,
+    JsonOption,
+    YesOption,
+    confirm,
+    print_document,
+    print_table,
+    with_app,
+    with_new_app,
+)
 from ivr.directory.models import Account
 from ivr.mailbox.box_settings import report_violations
 from ivr.mailbox.voicemail_settings import VoicemailSettings
@@ -79,9 +88,12 @@ async def update(
 
 @command.command("delete")
 @with_app
-async def delete(app: App, name: str = NameArgument) -> None:
+async def delete(app: App, name: str = NameArgument, yes: bool = YesOption) -> None:
     """Delete an account that has neither users nor boxes."""
-    await app.directory.delete_account((await app.directory.find_account_by_name(name)).id)
+    account = await app.directory.find_account_by_name(name)
+    confirm(f"Delete account {account.name}?", assume_yes=yes)
+    await app.directory.delete_account(account.id)
+    typer.echo(f"account {account.name} is deleted")
 
 
 def _validate(document: dict[str, object]) -> Account:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+import string
 import sys
 from typing import Any
 
@@ -13,6 +15,8 @@ from ivr.cli.support import (
     AccountOption,
     ForceOption,
     JsonOption,
+    YesOption,
+    confirm,
     print_document,
     print_table,
     resolve_account,
@@ -27,6 +31,7 @@ from ivr.mailbox.mailbox import Mailbox
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["mailbox", "name", "owner", "new", "saved", "deleted", "id"]
 ID_LENGTH = 32
+GENERATED_PIN_LENGTH = 6
 
 NumberArgument = typer.Argument(help="Number, alias or id of the box.")
 
@@ -94,6 +99,8 @@ async def update(
     """
     box = await resolve_box(app, account, number)
     changes = await _parse_changes(app, box.account, assignments or [], owner, force=force)
+    if changes.get("pin") is not None:
+        raise BadInput(f"a PIN on the command line can be seen by others: use 'ivr box pin {number}'")
     if not changes:
         raise BadInput("nothing to change: give KEY=VALUE or --owner")
     print_document(await _box_document(app, await app.boxes.patch(box, changes)), as_json)
@@ -107,11 +114,55 @@ async def unlock(app: App, number: str = NumberArgument, account: str | None = A
     await app.pin_lockout.reset(box.account_id, box.id)
 
 
+@command.command("pin")
+@with_app
+async def set_pin(
+    app: App,
+    number: str = NumberArgument,
+    generate: bool = typer.Option(False, "--generate", help="Generate the PIN and print it."),
+    account: str | None = AccountOption,
+) -> None:
+    """Set the PIN of a box.
+
+    The PIN is read from the terminal or from standard input, so that it is neither in the list of processes nor in the
+    history of the shell. The box is unlocked.
+    """
+    box = await resolve_box(app, account, number)
+    pin = _generate_pin(app, box) if generate else _read_pin()
+    await app.pins.set_by_administrator(box, pin)
+    if weakness := app.pins.find_weakness(box, pin):
+        typer.echo(f"warning: this PIN is easy to guess ({weakness})", err=True)
+    typer.echo(f"the PIN of box {box.number} is {pin}" if generate else f"the PIN of box {box.number} is set")
+
+
 @command.command("delete")
 @with_app
-async def delete(app: App, number: str = NumberArgument, account: str | None = AccountOption) -> None:
-    """Delete a box with all its messages."""
-    await app.boxes.delete(await resolve_box(app, account, number))
+async def delete(
+    app: App, number: str = NumberArgument, account: str | None = AccountOption, yes: bool = YesOption
+) -> None:
+    """Delete a box with all its messages.
+
+    'ivr box restore' brings it back while it is still stored (docs/settings.md).
+    """
+    box = await resolve_box(app, account, number)
+    counts = await app.messages.counts(box.id)
+    description = f"box {box.number} ({box.settings.name}) with {counts.new + counts.saved + counts.deleted} messages"
+    confirm(f"Delete {description}?", assume_yes=yes)
+    await app.boxes.delete(box)
+    typer.echo(f"{description} is deleted; 'ivr box restore {box.number}' brings it back")
+
+
+@command.command("restore")
+@with_app
+async def restore(
+    app: App,
+    number: str = typer.Argument(help="Number or id of the deleted box."),
+    account: str | None = AccountOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """Restore a deleted box with its messages."""
+    box = await app.boxes.restore(await resolve_account(app, account), number)
+    print_document(await _box_document(app, box), as_json)
 
 
 async def resolve_box(app: App, account: str | None, number: str) -> Mailbox:
@@ -123,6 +174,21 @@ async def resolve_box(app: App, account: str | None, number: str) -> Mailbox:
     if box is None or box.account_id != box_account.id:
         raise NotFound(f"there is no box {number!r} in account {box_account.name!r}: see 'ivr box list'")
     return box
+
+
+def _read_pin() -> str:
+    if sys.stdin.isatty():
+        return str(typer.prompt("PIN", hide_input=True, confirmation_prompt=True))
+    return sys.stdin.readline().strip()
+
+
+def _generate_pin(app: App, box: Mailbox) -> str:
+    """Return a random PIN that is not easy to guess."""
+    length = min(GENERATED_PIN_LENGTH, box.voicemail_settings.max_pin_length)
+    while True:
+        pin = "".join(secrets.choice(string.digits) for _ in range(length))
+        if not app.pins.find_weakness(box, pin):
+            return pin
 
 
 async def _parse_changes(

@@ -40,6 +40,7 @@ AccountOption = typer.Option(
     None, "--account", "-a", help="Name, realm or id of the account; required if there are several."
 )
 ForceOption = typer.Option(False, "--force", help="Store keys that are unknown to ivr too.")
+YesOption = typer.Option(False, "--yes", "-y", help="Do not ask for confirmation.")
 JsonOption = typer.Option(False, "--json", help="Print JSON.")
 
 
@@ -133,6 +134,12 @@ async def resolve_account(app: App, name: str | None) -> Account:
         if names
         else "there is no account yet: create one with 'ivr account create NAME'"
     )
+
+
+def confirm(question: str, *, assume_yes: bool) -> None:
+    """Ask before a command deletes something. Anything but yes ends the command with exit code 1."""
+    if not assume_yes:
+        typer.confirm(question, abort=True, err=True)
 
 
 def print_document(document: Mapping[str, Any], as_json: bool) -> None:

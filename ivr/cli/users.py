@@ -12,6 +12,8 @@ from ivr.cli.support import (
     AccountOption,
     ForceOption,
     JsonOption,
+    YesOption,
+    confirm,
     print_document,
     print_table,
     resolve_account,
@@ -100,12 +102,21 @@ async def update(
 
 @command.command("delete")
 @with_app
-async def delete(app: App, name: str = NameArgument, account: str | None = AccountOption) -> None:
+async def delete(
+    app: App, name: str = NameArgument, account: str | None = AccountOption, yes: bool = YesOption
+) -> None:
     """Delete a user.
 
     The phones of the user are no longer assigned. The boxes stay, without an owner.
     """
-    await app.directory.delete_user((await _find_user(app, account, name)).id)
+    user = await _find_user(app, account, name)
+    phones = sum(endpoint.user_id == user.id for endpoint in await app.directory.endpoints(user.account_id))
+    owner_account = await app.directory.account(user.account_id)
+    boxes = ", ".join(box.number for box in await app.boxes.list_by_owner(user, owner_account)) or "none"
+    effect = f"phones no longer assigned: {phones}; boxes without an owner: {boxes}"
+    confirm(f"Delete user {user.name} ({effect})?", assume_yes=yes)
+    await app.directory.delete_user(user.id)
+    typer.echo(f"user {user.name} is deleted; {effect}")
 
 
 async def _find_user(app: App, account: str | None, name: str) -> User:

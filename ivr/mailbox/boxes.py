@@ -111,6 +111,13 @@ class Boxes:
         """
         await self._store.soft_delete(mailbox.id, expected_revision=expected_revision)
 
+    async def restore(self, account: Account, number: str) -> Mailbox:
+        """Undo the last soft delete of a mailbox with this number or id, with its messages.
+
+        Raises `NotFound`; `Conflict` if one of its numbers is in use.
+        """
+        return await self._mailbox_from_record(await self._store.restore(account.id, number))
+
     async def _save(self, mailbox: Mailbox, settings: BoxSettings, set_pin: bool, pin: str | None) -> Mailbox:
         changed = self._build_mailbox(
             BoxRecord(mailbox.id, mailbox.account_id, {}, mailbox.revision),

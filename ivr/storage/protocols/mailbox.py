@@ -47,6 +47,12 @@ class BoxStore(Protocol):
     async def soft_delete(self, box_id: str, *, expected_revision: int | None = None) -> None:
         """Soft-delete a mailbox and its messages. Raises `NotFound`, and `PreconditionFailed` for another revision."""
 
+    async def restore(self, account_id: str, number: str) -> BoxRecord:
+        """Undo the last soft delete of a mailbox with this number or id, and of the messages deleted with it.
+
+        Raises `NotFound`; `Conflict` if one of its numbers is in use.
+        """
+
 
 class MessageStore(Protocol):
     """Messages. `box_id` is the mailbox through which a message is accessed: a message of another one does not exist.

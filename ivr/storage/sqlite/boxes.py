@@ -8,7 +8,7 @@ import sqlite3
 from ivr.clock import Clock
 from ivr.errors import Conflict, NotFound
 from ivr.storage.records import BoxRecord, TakeState
-from ivr.storage.sqlite import counters, events, message_rows
+from ivr.storage.sqlite import counters, events, message_rows, removal
 from ivr.storage.sqlite.database import Database
 
 NOT_DELETED = "boxes.deleted_at IS NULL"
@@ -116,6 +116,28 @@ class SqliteBoxes:
             events.enqueue_mwi(connection, row["account_id"], box_id, now)
 
         await self._database.write(soft_delete_box)
+
+    async def restore(self, account_id: str, number: str) -> BoxRecord:
+        now = int(self._clock.now())
+
+        def restore_box(connection: sqlite3.Connection) -> str:
+            sql = (
+                "SELECT * FROM boxes WHERE account_id = ? AND (mailbox = ? OR id = ?) AND deleted_at IS NOT NULL"
+                " ORDER BY deleted_at DESC LIMIT 1"
+            )
+            row = connection.execute(sql, (account_id, number, number)).fetchone()
+            if row is None:
+                raise NotFound(f"there is no deleted box {number!r}: it is in use, was purged, or never existed")
+            box = _box_from_row(row)
+            connection.execute("UPDATE boxes SET deleted_at = NULL, revision = revision + 1 WHERE id = ?", (box.id,))
+            _insert_numbers(connection, box)
+            deleted_with_box = "SELECT id FROM messages WHERE box_id = ? AND deleted_at = ? AND expired_at IS NULL"
+            for message in connection.execute(deleted_with_box, (box.id, row["deleted_at"])).fetchall():
+                removal.undelete(connection, box.id, message["id"], now)
+            events.enqueue_mwi(connection, account_id, box.id, now)
+            return box.id
+
+        return await self.get(await self._database.write(restore_box))
 
 
 def _insert_numbers(connection: sqlite3.Connection, box: BoxRecord) -> None:
