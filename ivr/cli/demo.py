@@ -75,7 +75,7 @@ async def _run_demo(site_settings: Settings, fast: bool, speech_file: Path | Non
                 " Try 7 (delete), 5 and 8 (back and forward), * (pause)."
             )
             await dial("*97", alice, service.fastagi_address, phone_options(site_settings, fast, speech_file))
-            if await confirm(f"Call again, as a stranger? Box 1000 has the PIN {PIN}. [Y/n] "):
+            if await confirm(f"Dial again, as a stranger? Box 1000 has the PIN {PIN}. [Y/n] "):
                 stranger = PhoneIdentity(account.id, None, "5550100", "")
                 await dial("*98", stranger, service.fastagi_address, phone_options(site_settings, fast, speech_file))
         finally:
