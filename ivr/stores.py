@@ -13,6 +13,7 @@ from ivr.storage.audio_folder import Recordings
 from ivr.storage.data_folder import upgrade_data_folder
 from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.protocols import (
+    AudioStore,
     AuthAttemptStore,
     CallLogStore,
     MediaStore,
@@ -59,7 +60,7 @@ class Stores:
         return Database(data.folder / "ivr.db", busy_timeout_ms=data.busy_timeout_ms, sync=data.fsync)
 
     @cached_property
-    def recordings(self) -> Recordings:
+    def recordings(self) -> AudioStore:
         recordings = Recordings(self.settings.data.folder)
         recordings.prepare()
         upgrade_data_folder(self.settings.data.folder)

@@ -16,6 +16,10 @@ class AudioStore(Protocol):
     """
 
     @property
+    def takes_folder(self) -> Path:
+        """The folder that Asterisk records takes to."""
+
+    @property
     def incoming_folder(self) -> Path:
         """The folder of uploads that are being received."""
 

@@ -111,7 +111,7 @@ class SqliteBoxes:
                 (now, box_id),
             )
             connection.execute("UPDATE folder_counters SET messages = 0, bytes = 0 WHERE box_id = ?", (box_id,))
-            # The owner is no longer asked about these takes: recovery finds them without a mailbox.
+            # Takes that await the owner are left to recovery, which finds no mailbox for them.
             connection.execute("UPDATE takes SET state = ? WHERE box_id = ?", (TakeState.RECORDING, box_id))
             events.enqueue_mwi(connection, row["account_id"], box_id, now)
 

@@ -29,7 +29,7 @@ def message_by_id(
     if row is None:
         raise NotFound(f"there is no message {message_id!r} in this box")
     if row["expired_at"] is not None or (not_before is not None and row["time"] < not_before):
-        raise PastRetention(f"the message {message_id!r} is older than messages are kept")
+        raise PastRetention(f"the message {message_id!r} is past retention")
     check_revision(row["revision"], expected_revision)
     return message_from_row(row)
 
@@ -152,6 +152,7 @@ def set_transcription(connection: sqlite3.Connection, message: Message, transcri
 
 
 def message_from_row(row: sqlite3.Row) -> Message:
+    """Return the message of a row of `messages`."""
     return Message(
         id=row["id"],
         account_id=row["account_id"],
