@@ -33,7 +33,7 @@ MUTANTS = (
     Mutant(
         "EP12",
         "ivr/storage/sqlite/messages.py",
-        "removal.soft_delete(\n                    connection, before, self._timestamp()\n                )",
+        "removal.soft_delete(connection, before, self._timestamp())",
         "assert before",
     ),
     Mutant(
@@ -67,8 +67,8 @@ MUTANTS = (
     Mutant(
         "A27",
         "ivr/storage/sqlite/listing.py",
-        "return Page(found, found[-1].sort_key)",
-        "return Page(found, one.sort_key)",
+        "return Page(items, items[-1].sort_key)",
+        "return Page(items, candidate.sort_key)",
     ),
     Mutant("A30", f"{API}audio_headers.py", "min(size, int(match[2]) + 1)", "min(size, int(match[2]))"),
     Mutant("A36", "ivr/api/serializers.py", "counts.new + counts.saved", "counts.new"),
@@ -116,7 +116,7 @@ MUTANTS = (
         "purged = await self._messages.copy_to_boxes(copies, message, expected_revision=expected_revision)",
         "purged = [gone for one in copies for gone in await self._messages.copy_to_boxes([one], message)]",
     ),
-    Mutant("QU04", "ivr/storage/sqlite/quota.py", "counters.used_bytes(connection, box_id) <= held:", "False:"),
+    Mutant("QU04", "ivr/storage/sqlite/quota.py", "counters.used_bytes(connection, box_id) <= bytes_before:", "False:"),
     Mutant("QU05", "ivr/storage/sqlite/quota.py", "if exempt_from_quota:", "if False:"),
     Mutant("QU06", "ivr/storage/sqlite/quota.py", "return int((row and row[0]) or 0) * MEGABYTE", "return 0"),
     Mutant("QU08", "ivr/menus/forward.py", 'return "forward/box-full"', "return None"),
