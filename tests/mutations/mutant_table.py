@@ -152,7 +152,9 @@ MUTANTS = (
     Mutant("R08", "ivr/storage/sqlite/removal.py", "SET deleted_at = ?, revision", "SET stored_at = ?, revision"),
     # Tools and faults
     Mutant("TL02", "ivr/doctor/permissions.py", '"Unable to open output" in output', '"Unable to open" == output'),
-    Mutant("TL07", "ivr/doctor/asterisk.py", "not hmac.compare_digest(told.encode(), ours.encode())", "told == ours"),
+    Mutant(
+        "TL07", "ivr/doctor/asterisk.py", "not hmac.compare_digest(theirs.encode(), ours.encode())", "theirs == ours"
+    ),
     Mutant("TL08", "ivr/doctor/console_parsers.py", 'startswith("InAuth:")', 'startswith("Aor:")'),
     Mutant("TL09", "ivr/doctor/console_parsers.py", 'pattern[-1] in ".!"', 'pattern[-1] in "!"'),
     Mutant("TL10", "ivr/doctor/host.py", "max(newest, EARLIEST_PLAUSIBLE_TIME)", "EARLIEST_PLAUSIBLE_TIME"),
