@@ -18,11 +18,11 @@ RANGES: dict[str, Iterable[int]] = {
     "RW": range(1, 13), "QU": range(1, 15),
 }  # fmt: skip
 REQUIRED_ROWS = {f"{letters}{n:02}" for letters, numbers in RANGES.items() for n in numbers}
-DESIGN_CHANGES = {"KP32", "KP33", "L10", "L14", "L16", "F05", "F06", "E12", "C04", "C18", "C24", "H05", "S05"} | {
+CHANGES_FROM_KAZOO = {"KP32", "KP33", "L10", "L14", "L16", "F05", "F06", "E12", "C04", "C18", "C24", "H05", "S05"} | {
     "N05", "N06",
     "EP16", "ER07", "A22", "A24", "A30", "A31", "A33", "A34", "SK15", "SK25",
 }  # fmt: skip
-"""Rows that behave otherwise than Kazoo, because the design says so."""
+"""Rows that differ from Kazoo on purpose."""
 
 
 def rows() -> dict[str, tuple[str, str]]:
@@ -60,6 +60,6 @@ def test_every_named_test_exists() -> None:
             assert name in functions_in(path), f"{row}: there is no {path}::{name}"
 
 
-def test_design_changes_are_marked() -> None:
+def test_changes_from_kazoo_are_marked() -> None:
     marked = {row for row, (what, _) in rows().items() if what.startswith("changed: ")}
-    assert marked == DESIGN_CHANGES
+    assert marked == CHANGES_FROM_KAZOO
