@@ -38,6 +38,7 @@
     │   └── RateLimited                  429  too many wrong tokens or credentials
     └── ConfigurationError               the installation needs its administrator
         ├── SettingsError                ivr.toml or an IVR_* variable is invalid
+        ├── PepperChanged                the pepper is not the one that PINs and passwords were stored with
         ├── CatalogueError               a prompt catalogue is invalid
         └── SoundsError                  audio cannot be read, made or converted
 
@@ -221,6 +222,10 @@ class ConfigurationError(IvrError):
 
 class SettingsError(ConfigurationError):
     """ivr.toml or an IVR_* variable is invalid."""
+
+
+class PepperChanged(ConfigurationError):
+    """The pepper is not the one that PINs and passwords were stored with."""
 
 
 class CatalogueError(ConfigurationError):

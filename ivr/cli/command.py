@@ -16,6 +16,7 @@ from ivr.cli import (
     maintain,
     messages,
     outbox,
+    pepper,
     phone,
     purge,
     serve,
@@ -46,6 +47,7 @@ command.add_typer(boxes.command, name="box", help="Boxes and their settings.")
 command.add_typer(messages.command, name="message", help="Messages of boxes.")
 command.add_typer(calls.command, name="calls", help="Records of calls, step by step.")
 command.add_typer(tokens.command, name="token", help="Tokens for programs that use the REST API.")
+command.add_typer(pepper.command, name="pepper", help="The secret in the hashes of PINs and passwords.")
 command.add_typer(outbox.command, name="outbox", help="Pending tasks: mail, message lights, calls, webhooks.")
 command.add_typer(sounds.command, name="sounds", help="Recordings of the prompts.")
 

@@ -15,6 +15,7 @@ from ivr import logging_setup, settings
 from ivr.app import App
 from ivr.cli.support import JsonOption, exit_on_error
 from ivr.doctor.console import RemoteConsole
+from ivr.doctor.data_folder import PEPPER_REMEDY
 from ivr.doctor.doctor import run_checks
 from ivr.doctor.finding import Finding, Level, problem, warning
 from ivr.doctor.installation import DatabaseSnapshot, HostInfo, Installation, read_database_snapshot, run_as_owner_of
@@ -68,6 +69,10 @@ def _read_database(site_settings: Settings) -> tuple[DatabaseSnapshot | None, li
             if not (folder / "ivr.db").exists():
                 return None, [
                     warning("database", f"{folder} contains no database yet", "ivr account create NAME creates it")
+                ]
+            if not (folder / "pepper").exists():  # To open the database would create another one.
+                return None, [
+                    problem("pepper", f"{folder / 'pepper'} is missing: no PIN can be verified", PEPPER_REMEDY)
                 ]
             return asyncio.run(_read_snapshot(site_settings)), []
         except (StoreError, OSError) as error:

@@ -12,8 +12,13 @@ import hmac
 
 import bcrypt
 
+from ivr.errors import PepperChanged
 from ivr.storage.protocols import SecretHashStore
 
+INSTALLATION = ""
+"""Account id of secrets that belong to no account."""
+PEPPER_REF = "pepper"
+PEPPER_CHECK_TEXT = b"ivr pepper check"
 BCRYPT_COST = 10
 """About 60 ms for each verification."""
 
@@ -27,8 +32,31 @@ class SecretStore:
         self._cost = cost
         self._dummy_hash = bcrypt.hashpw(self._apply_pepper("", ""), bcrypt.gensalt(cost))
 
+    async def has_stored_pepper(self) -> bool:
+        """Return whether the pepper is the one that secrets were stored with; True before the first secret."""
+        stored = await self._store.get_hash(INSTALLATION, PEPPER_REF)
+        return stored is None or hmac.compare_digest(stored, self._pepper_check())
+
+    async def verify_pepper(self) -> None:
+        """Remember the pepper at its first use. Raises `PepperChanged` if it is another one since."""
+        if not await self.has_stored_pepper():
+            raise PepperChanged(
+                "the file pepper in the data folder is not the one that PINs and passwords were stored with: restore it"
+                " from a backup; if it is lost, run 'ivr pepper accept' and set them anew"
+            )
+        if await self._store.get_hash(INSTALLATION, PEPPER_REF) is None:
+            await self.accept_pepper()
+
+    async def accept_pepper(self) -> None:
+        """Remember the current pepper. Secrets that were stored with another one can no longer be verified."""
+        await self._store.set_hash(INSTALLATION, PEPPER_REF, self._pepper_check())
+
+    def _pepper_check(self) -> str:
+        return hmac.digest(self._pepper, PEPPER_CHECK_TEXT, hashlib.sha256).hex()
+
     async def set(self, account_id: str, ref: str, secret: str | None) -> None:
         """Store the hash of `secret` under `ref`; None deletes it."""
+        await self.verify_pepper()
         stored_hash = None
         if secret is not None:
             salt = bcrypt.gensalt(self._cost)

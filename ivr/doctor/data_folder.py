@@ -15,6 +15,8 @@ LOW_SPACE_BYTES = 1024 * MEGABYTE
 CRITICAL_SPACE_BYTES = 100 * MEGABYTE
 """A message of 500 s is 8 MB."""
 SECRET_FILES = ("pepper", "asterisk-secret")
+DATABASE_FILES = ("ivr.db", "ivr.db-wal", "ivr.db-shm")
+PEPPER_REMEDY = "restore pepper from a backup; if it is lost: ivr pepper accept, then set PINs with ivr box pin NUMBER"
 
 
 def check_data_folder(installation: Installation) -> Iterator[Finding]:
@@ -69,6 +71,31 @@ def check_secret_files(installation: Installation) -> Iterator[Finding]:
         path = installation.data_folder / name
         if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
             yield problem("secrets", f"other users than that of the service can read {path}", f"chmod 600 {path}")
+
+
+def check_database_files(installation: Installation) -> Iterator[Finding]:
+    """Check that the service can write the database, whose files may belong to root after a restore."""
+    folder = installation.data_folder
+    for path in [folder / name for name in DATABASE_FILES]:
+        if not path.exists():
+            continue
+        with run_as_owner_of(folder):
+            is_writable = os.access(path, os.R_OK | os.W_OK, effective_ids=True)
+        if not is_writable:
+            owner = folder.stat().st_uid
+            yield problem(
+                "database",
+                f"user {owner} of {folder} cannot write {path}, which belongs to user {path.stat().st_uid}:"
+                " nothing can be stored",
+                f"chown --reference={folder} {path} && chmod 640 {path}; then: systemctl restart ivr",
+            )
+
+
+def check_pepper(installation: Installation) -> Iterator[Finding]:
+    """Check that the pepper is the one that PINs and passwords were stored with."""
+    if installation.snapshot and not installation.snapshot.is_pepper_right:
+        path = installation.data_folder / "pepper"
+        yield problem("pepper", f"{path} is not the pepper of the database: every PIN is wrong", PEPPER_REMEDY)
 
 
 def check_disk_space(installation: Installation) -> Iterator[Finding]:

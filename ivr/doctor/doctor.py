@@ -15,6 +15,8 @@ CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     data_folder.check_data_folder,
     data_folder.check_takes_folder,
     data_folder.check_secret_files,
+    data_folder.check_database_files,
+    data_folder.check_pepper,
     host.check_database,
     host.check_sounds,
     host.check_clock,

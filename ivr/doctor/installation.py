@@ -44,6 +44,8 @@ class DatabaseSnapshot:
     endpoints: Sequence[Endpoint] = ()
     newest_message_at: int = 0
     """Unix seconds; 0: there is no message."""
+    is_pepper_right: bool = True
+    """Whether the pepper is the one that PINs were stored with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ async def read_database_snapshot(app: App) -> DatabaseSnapshot:
         users=users,
         boxes=boxes,
         endpoints=await app.directory.endpoints(),
+        is_pepper_right=await app.secret_store.has_stored_pepper(),
         newest_message_at=newest,
     )
 

@@ -48,6 +48,9 @@ class CallHandler:
     async def handle(self, call: Call) -> None:
         """Handle one call from its start to its end. Raises nothing."""
         incoming = call.incoming
+        if not incoming.channel and incoming.arguments.skip_module:
+            await _answer_probe(call)
+            return
         record = OpenCallRecord(call, self._call_store, self._services.clock, self._instance)
         log.info("call.started", channel=incoming.channel, action=incoming.arguments.action, endpoint=incoming.endpoint)
         status: Status | None = Status.ERROR
@@ -140,6 +143,12 @@ class CallHandler:
             await call.play([cached if cached else await call.run_while_listening(voice.render(prompt))])
         except (HungUp, IvrError) as error:
             log.warning("call.error_prompt_failed", channel=call.incoming.channel, error=repr(error))
+
+
+async def _answer_probe(call: Call) -> None:
+    """Answer `ivr doctor`, which checks that the service responds: it has no channel, so there is no call to record."""
+    await dialplan_status.report_call_ended(call, Status.SKIPPED)
+    await call.return_to_dialplan(Status.SKIPPED)
 
 
 async def _entry_menu(call_context: CallContext, mailbox: Mailbox | None, is_specified: bool) -> NextStep:

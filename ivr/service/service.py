@@ -43,8 +43,9 @@ class Service:
 async def start_service(app: App, component: str | None = None) -> Service:
     """Start calls and REST, or only the `component` "calls" or "api".
 
-    Raises `SettingsError`, also for an address in use, and `CatalogueError`.
+    Raises `SettingsError`, also for an address in use, `PepperChanged` and `CatalogueError`.
     """
+    await app.secret_store.verify_pepper()
     api, api_url = (None, None) if component == "calls" else await _start_api(app)
     try:
         call_servers = None if component == "api" else await start_call_servers(app)

@@ -10,6 +10,7 @@ import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ivr.doctor.service import AGI_HEADER, SKIPPED_STATUS
 from tests.call.conftest import FakePbx
 from tests.support.handset import ScriptedHandset
 
@@ -266,3 +267,15 @@ async def test_invalid_argument_index_is_ignored(pbx: FakePbx) -> None:
     assert await reader.readline() == b"ANSWER\n"
     await wait_closed(writer)
     await assert_other_call_works(pbx)
+
+
+async def test_probe_of_the_doctor_is_answered_and_leaves_no_record(pbx: FakePbx) -> None:
+    reader, writer = await asyncio.open_connection(*pbx.address)
+    writer.write(AGI_HEADER)
+    assert SKIPPED_STATUS in await reader.readline()
+    writer.write(b"200 result=1\n")
+    await reader.read()
+    writer.close()
+    store = pbx.app.container.call_store
+    assert await store.live_calls() == []
+    assert await store.recent_calls(None, 0, 10) == []

@@ -74,3 +74,25 @@ def test_hanging_asterisk_console_is_reported() -> None:
 def test_refusing_asterisk_console_is_reported(populated_ivr: Ivr, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IVR_ASTERISK__CONSOLE_COMMAND", "sh -c 'echo Unable to connect to remote asterisk >&2; exit 1'")
     assert "Unable to connect to remote asterisk" in finding_of(populated_ivr, "asterisk")["what"]
+
+
+def test_lost_pepper_is_reported_and_stops_the_service(populated_ivr: Ivr, tmp_path: Path) -> None:
+    pepper = tmp_path / "data" / "pepper"
+    original = pepper.read_text()
+    pepper.unlink()
+    assert "restore pepper" in finding_of(populated_ivr, "pepper")["remedy"]
+    assert not pepper.exists(), "the doctor changes nothing"
+    pepper.write_text("another")
+    assert "every PIN is wrong" in finding_of(populated_ivr, "pepper")["what"]
+    assert "restore it from a backup" in populated_ivr("serve", fails=1).stderr
+    assert "restore it from a backup" in populated_ivr("box", "pin", "1000", given="739104\n", fails=1).stderr
+    pepper.write_text(original)
+    populated_ivr("box", "pin", "1000", given="739104\n")
+    assert "pepper" not in {finding["check"] for finding in parse_json(populated_ivr("doctor", "--json", fails=1))}
+
+
+def test_new_pepper_can_be_accepted(populated_ivr: Ivr, tmp_path: Path) -> None:
+    (tmp_path / "data" / "pepper").write_text("another")
+    populated_ivr("pepper", "accept", fails=1)
+    assert "set PINs" in populated_ivr("pepper", "accept", "--yes").stdout
+    populated_ivr("box", "pin", "1000", given="739104\n")

@@ -105,6 +105,22 @@ def test_readable_secret_file_is_reported(doctor: DoctorFixture, name: str) -> N
     doctor.assert_finding("other users than that of the service can read", f"chmod 600 {doctor.folder / name}")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("name", ["ivr.db", "ivr.db-wal", "ivr.db-shm"])
+def test_database_file_of_another_user_is_reported(doctor: DoctorFixture, name: str) -> None:
+    (doctor.folder / name).write_bytes(b"")
+    (doctor.folder / name).chmod(0o640)
+    doctor.chown_to_unprivileged_user()
+    doctor.assert_finding(f"cannot write {doctor.folder / name}", f"chown --reference={doctor.folder}")
+    os.chown(doctor.folder / name, 61002, 61000)
+    assert not any("cannot write" in finding.what for finding in doctor.findings())
+
+
+def test_changed_pepper_is_reported(doctor: DoctorFixture) -> None:
+    doctor.change_records(is_pepper_right=False)
+    doctor.assert_finding("every PIN is wrong", "restore pepper from a backup")
+
+
 def test_missing_account_is_reported(doctor: DoctorFixture) -> None:
     doctor.change_records(accounts=[], users=[], boxes=[], endpoints=[])
     doctor.assert_finding("there is no account yet", "ivr account create", Level.WARNING)
