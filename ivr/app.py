@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ivr.clock import Clock
 from ivr.directory.directory import Directory
-from ivr.directory.pin_lockout import PinLockout
+from ivr.directory.rate_limit import PinLockout
 from ivr.directory.secret_store import SecretStore
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
@@ -28,8 +28,8 @@ from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.voice import LANGUAGES
 from ivr.settings import Settings
 from ivr.storage.sqlite.boxes import SqliteBoxes
+from ivr.storage.sqlite.authentication import SqliteSecrets
 from ivr.storage.sqlite.directory import SqliteDirectory
-from ivr.storage.sqlite.secrets import SqliteSecrets
 from ivr.storage.sqlite.takes import SqliteTakes
 from ivr.stores import Stores
 
@@ -37,8 +37,7 @@ if TYPE_CHECKING:
     from ivr.ami.client import AmiClient
     from ivr.api.dependencies import ApiServices
     from ivr.audio.converter import ConversionPool
-    from ivr.directory.credentials import CredentialStore
-    from ivr.directory.tokens import TokenStore
+    from ivr.directory.credentials import CredentialStore, TokenStore
     from ivr.mailbox.renditions import AudioRenditions
     from ivr.mailbox.uploads import Uploads
     from ivr.metrics.metrics import Metrics
@@ -101,8 +100,8 @@ class App(Stores):
 
     @cached_property
     def tokens(self) -> TokenStore:
-        from ivr.directory.tokens import TokenStore
-        from ivr.storage.sqlite.tokens import SqliteTokens
+        from ivr.directory.credentials import TokenStore
+        from ivr.storage.sqlite.authentication import SqliteTokens
 
         return TokenStore(SqliteTokens(self.database, self.clock), self.clock, self.random_bytes)
 
@@ -149,7 +148,7 @@ class App(Stores):
     @cached_property
     def uploads(self) -> Uploads:
         from ivr.mailbox.uploads import UploadConverter, Uploads
-        from ivr.storage.sqlite.uploads import SqliteUploads
+        from ivr.storage.sqlite.media import SqliteUploads
 
         return Uploads(
             store=SqliteUploads(self.database, self.clock),
@@ -253,7 +252,7 @@ class App(Stores):
     @cached_property
     def mwi_targets(self) -> MwiTargets:
         from ivr.notifications.mwi_targets import MwiTargets
-        from ivr.storage.sqlite.mwi_counts import SqliteMwiCounts
+        from ivr.storage.sqlite.counters import SqliteMwiCounts
 
         return MwiTargets(SqliteMwiCounts(self.database), self.settings.mwi, self.settings.asterisk.system_name)
 

@@ -22,8 +22,8 @@ from ivr.storage.protocols import (
     OverviewStore,
     RetentionStore,
 )
-from ivr.storage.sqlite.auth_attempts import SqliteAuthAttempts
 from ivr.storage.sqlite.calls import SqliteCalls
+from ivr.storage.sqlite.authentication import SqliteAuthAttempts
 from ivr.storage.sqlite.database import Database
 from ivr.storage.sqlite.media import SqliteMedia
 from ivr.storage.sqlite.messages import SqliteMessages
@@ -95,7 +95,7 @@ class Stores:
 
     @cached_property
     def overview(self) -> OverviewStore:
-        from ivr.storage.sqlite.overview import SqliteOverview
+        from ivr.storage.sqlite.calls import SqliteOverview
 
         return SqliteOverview(self.database)
 

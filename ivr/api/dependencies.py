@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from ivr.clock import Clock
-from ivr.directory.credentials import CredentialStore
+from ivr.directory.credentials import CredentialStore, TokenStore
 from ivr.directory.directory import Directory
 from ivr.directory.rate_limit import RateLimiter
-from ivr.directory.tokens import TokenStore
 from ivr.ids import IdGenerator
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.bulk import BulkOperations

@@ -9,7 +9,7 @@ import typer
 from ivr.app import App
 from ivr.cli.support import AccountOption, JsonOption, print_document, print_table, resolve_account, with_app
 from ivr.cli.times import format_time
-from ivr.directory.tokens import DAY_S
+from ivr.directory.credentials import DAY_S
 from ivr.storage.records import Token
 
 command = typer.Typer(no_args_is_help=True)

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import structlog
 
-from ivr.directory.pin_lockout import PinAttempt, PinLockout
+from ivr.directory.rate_limit import PinAttempt, PinLockout
 from ivr.directory.secret_store import SecretStore
 from ivr.errors import InvalidFields
 from ivr.mailbox.mailbox import Mailbox

@@ -10,7 +10,7 @@ from ivr.call.base import Call
 from ivr.clock import Clock
 from ivr.directory.directory import Directory
 from ivr.directory.models import Account, User
-from ivr.directory.pin_lockout import PinAttempt
+from ivr.directory.rate_limit import PinAttempt
 from ivr.errors import NotFound
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import structlog
 
-from ivr.directory.pin_lockout import PinLockout
+from ivr.directory.rate_limit import PinLockout
 from ivr.errors import NotFound, PastRetention
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.mailbox import Mailbox

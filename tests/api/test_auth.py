@@ -8,9 +8,8 @@ import httpx
 import pytest
 
 from ivr.app import App
-from ivr.directory.credentials import kazoo_credentials_md5
+from ivr.directory.credentials import DAY_S, kazoo_credentials_md5
 from ivr.directory.models import Account
-from ivr.directory.tokens import DAY_S
 from ivr.errors import Conflict, InvalidFields
 from ivr.storage.records import TokenKind
 from tests.api.conftest import RestClient, serve_client

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.directory.pin_lockout import lock_duration_s
+from ivr.directory.rate_limit import lock_duration_s
 from ivr.mailbox.pins import PinWeakness, find_weakness
 from tests.support.app_fixture import AppFixture
 

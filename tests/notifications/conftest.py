@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ivr.ami.client import AmiClient, AmiTiming
-from ivr.directory.pin_lockout import PinAttempt
+from ivr.directory.rate_limit import PinAttempt
 from ivr.mailbox.mailbox import Mailbox
 from ivr.notifications.worker import OutboxRunner
 from ivr.service.background import build_workers

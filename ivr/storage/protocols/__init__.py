@@ -5,8 +5,6 @@ and counters, in one transaction. All of them raise `StoreError`, or a subclass,
 then.
 """
 
-from ivr.storage.protocols.audio import AudioStore
-from ivr.storage.protocols.calls import CallLogStore, CallStore, HeartbeatStore, OverviewStore
 from ivr.storage.protocols.directory import (
     AttemptTransaction,
     AuthAttemptStore,
@@ -14,9 +12,20 @@ from ivr.storage.protocols.directory import (
     SecretHashStore,
     TokenRecordStore,
 )
-from ivr.storage.protocols.mailbox import BoxStore, ListingStore, MediaStore, MessageStore, TakeStore, UploadStore
+from ivr.storage.protocols.mailbox import (
+    BoxStore,
+    CallLogStore,
+    CallStore,
+    HeartbeatStore,
+    ListingStore,
+    MediaStore,
+    MessageStore,
+    OverviewStore,
+    TakeStore,
+    UploadStore,
+)
 from ivr.storage.protocols.outbox import MwiStore, OnCommit, OutboxStore, Transaction
-from ivr.storage.protocols.retention import RetentionStore
+from ivr.storage.protocols.retention import AudioStore, RetentionStore
 
 __all__ = [
     "AttemptTransaction",

@@ -9,14 +9,18 @@ from ivr.storage.records import (
     BoxQuery,
     BoxRecord,
     BoxSummary,
+    CallRecord,
     ChangeReason,
     Folder,
     FolderCounts,
+    InterruptedCall,
+    LiveCall,
     MediaKind,
     Message,
     MessageQuery,
     MessageSummary,
     OpenFolder,
+    Overview,
     Page,
     StoredMedia,
     Take,
@@ -247,3 +251,62 @@ class ListingStore(Protocol):
 
     async def list_boxes(self, account_id: str, query: BoxQuery) -> Page[BoxSummary, tuple[str, str]]:
         """Return a page of the mailboxes of an account, with their counts."""
+
+
+class CallStore(Protocol):
+    """Calls in progress, and the records of finished calls."""
+
+    async def begin(self, call: LiveCall) -> str:
+        """Store a call that has begun; return the id that its record will have."""
+
+    async def finish(self, call: CallRecord) -> None:
+        """Store the record of a finished call."""
+
+    async def record_sign_in(self, call_id: str, box_id: str, own_phone: bool) -> None:
+        """Store which mailbox a call has signed in to."""
+
+    async def take_over(self, channel: str, uniqueid: str, now: int) -> InterruptedCall | None:
+        """Close and return what another service, or an earlier run, had stored of this call."""
+
+
+class HeartbeatStore(Protocol):
+    """The heartbeats of services that share a data folder, on the rows of their calls. Times are Unix seconds."""
+
+    async def record_heartbeat(self, instance: str, now: int) -> None:
+        """Store that a service, and with it each of its calls, is alive."""
+
+    async def orphaned_calls(self, instance: str, last_seen_before: int) -> list[LiveCall]:
+        """Return the calls of services other than `instance` without a heartbeat since then."""
+
+    async def close_stale(self, now: int) -> None:
+        """Close calls that have had no heartbeat for a minute and that no service has taken over."""
+
+
+class CallLogStore(CallStore, HeartbeatStore, Protocol):
+    """All that is stored of calls: what a service writes, and what commands and the start of a service read."""
+
+    async def close_unfinished(self, now: int, started_before: int | None = None) -> int:
+        """Write the record of calls that an earlier run did not finish; return how many.
+
+        Calls that can outlive their service are closed only after a minute without a heartbeat. Of the others, only
+        those that began before `started_before` (Unix s; None: all) are closed.
+        """
+
+    async def live_calls(self) -> list[LiveCall]:
+        """Return the calls in progress, oldest first."""
+
+    async def recent_calls(self, account_id: str | None, not_before: int, limit: int) -> list[CallRecord]:
+        """Return calls of an account (None: of all) that began since `not_before` (Unix s), newest first."""
+
+    async def get(self, call_id: str, not_before: int) -> CallRecord:
+        """Return the call whose id is or begins with `call_id`. Raises `NotFound`; `BadInput` if several match."""
+
+
+class OverviewStore(Protocol):
+    """What `ivr watch` and the doctor read."""
+
+    async def snapshot(self, now: int) -> Overview:
+        """Return the state of the installation."""
+
+    async def newest_message_at(self) -> int:
+        """Return the Unix time at which the newest message was stored; 0 if there is none."""

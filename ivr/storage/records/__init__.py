@@ -1,6 +1,20 @@
 """Records: frozen dataclasses that the stores accept and return."""
 
-from ivr.storage.records.boxes import MEGABYTE, BoxRecord, MediaKind, RecordingPurpose, StoredMedia, Take, TakeState
+from ivr.storage.records.boxes import (
+    MAX_ROWS_SCANNED,
+    MEGABYTE,
+    BoxQuery,
+    BoxRecord,
+    BoxSummary,
+    MediaKind,
+    MessageQuery,
+    MessageSummary,
+    Page,
+    RecordingPurpose,
+    StoredMedia,
+    Take,
+    TakeState,
+)
 from ivr.storage.records.calls import CallRecord, InterruptedCall, LiveCall
 from ivr.storage.records.directory import (
     TOKEN_ID_LENGTH,
@@ -12,8 +26,6 @@ from ivr.storage.records.directory import (
     TokenKind,
     UserRecord,
 )
-from ivr.storage.records.files import StoredFile
-from ivr.storage.records.lists import MAX_ROWS_SCANNED, BoxQuery, BoxSummary, MessageQuery, MessageSummary, Page
 from ivr.storage.records.messages import (
     GREGORIAN_OFFSET_S,
     Caller,
@@ -23,10 +35,9 @@ from ivr.storage.records.messages import (
     Message,
     OpenFolder,
 )
-from ivr.storage.records.mwi import BoxMwiCounts, EndpointMwiCounts
-from ivr.storage.records.outbox import LEASE_S, NEVER_DUE, OutboxTask, TaskKind
+from ivr.storage.records.outbox import LEASE_S, NEVER_DUE, BoxMwiCounts, EndpointMwiCounts, OutboxTask, TaskKind
 from ivr.storage.records.overview import FinishedCall, MwiSummary, Overview, RecentMessage
-from ivr.storage.records.retention import DueItem, MediaDirectory, PendingUnlink, RetentionRule, StoredAudio
+from ivr.storage.records.retention import DueItem, MediaDirectory, PendingUnlink, RetentionRule, StoredAudio, StoredFile
 
 __all__ = [
     "GREGORIAN_OFFSET_S",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 
 class RetentionRule(StrEnum):
@@ -57,3 +57,14 @@ class MediaDirectory(StrEnum):
     MESSAGES = "vm"
     MEDIA = "media"
     TAKES = "takes"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file in a media directory."""
+
+    id: str
+    """The id of the row that it should belong to; "" for a draft, which belongs to none."""
+    path: Path
+    changed_at: float
+    """Unix seconds at which the file got this name (a link to an old file is young)."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from ivr.clock import Clock
 from ivr.errors import NotFound, PreconditionFailed
-from ivr.storage.records import MediaKind, Message, StoredMedia
-from ivr.storage.sqlite import quota
+from ivr.storage.records import MediaKind, Message, StoredMedia, TaskKind
+from ivr.storage.sqlite import counters, events, message_rows, removal
 from ivr.storage.sqlite.database import Database
 
 log = structlog.get_logger()
@@ -52,13 +53,13 @@ class SqliteMedia:
             if take_id and not connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount:
                 raise NotFound("this recording was stored or discarded already")
             before = _set_active(connection, table, row_id, changes, now)
-            with quota.make_space(connection, media.box_id, now) as purged:
+            with counters.make_space(connection, media.box_id, now) as purged:
                 _soft_delete_replaced(connection, before, media.box_id, media.kind, now)
                 insert_media(connection, media)
             return before, purged
 
         before, purged = await self._database.write(activate_media)
-        quota.log_purged(purged)  # The retention worker deletes their files.
+        counters.log_purged(purged)  # The retention worker deletes their files.
         log.info("media.used", media=media.id, box=media.box_id, kind=media.kind, instead_of=before)
 
     async def deactivate(
@@ -172,3 +173,53 @@ def _media_from_row(row: sqlite3.Row) -> StoredMedia:
         bytes=row["bytes"],
         created_at=row["created_at"],
     )
+
+
+class SqliteUploads:
+    """The `UploadStore` of one database file."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def set_audio(
+        self, updated: Message, *, expected_revision: int | None = None
+    ) -> tuple[Message, list[Message]]:
+        now = int(self._clock.now())
+
+        def replace_audio(connection: sqlite3.Connection) -> tuple[Message, list[Message]]:
+            before = message_rows.message_by_id(
+                connection, updated.box_id, updated.id, expected_revision=expected_revision
+            )
+            after = replace(
+                before,
+                audio=updated.audio,
+                length_ms=updated.length_ms,
+                bytes=updated.bytes,
+                upload_type=updated.upload_type,
+                intro_id=None,
+                intro_ms=0,
+                transcription=None,
+                revision=before.revision + 1,
+            )
+            connection.execute(
+                "UPDATE messages SET audio_id = ?, length_ms = ?, bytes = ?, upload_type = ?, intro_id = NULL,"
+                " intro_ms = 0, transcription = NULL, revision = revision + 1 WHERE id = ?",
+                (after.audio, after.length_ms, after.bytes, after.upload_type, after.id),
+            )
+            if before.has_audio:
+                removal.purge_replaced_audio(connection, before, after.recording, now)
+            else:
+                arrival = message_rows.next_arrival_seq(connection, before.account_id)
+                connection.execute("UPDATE messages SET arrival_seq = ? WHERE id = ?", (arrival, before.id))
+                events.enqueue_for_message(connection, TaskKind.NEW, before, now, suppress_notifications=True)
+            with counters.make_space(connection, before.box_id, now, exclude_id=before.id) as purged:
+                counters.adjust_for_message(connection, before, before.folder, -1)
+                counters.adjust_for_message(connection, after, after.folder, 1)
+            events.enqueue_mwi(connection, before.account_id, before.box_id, now)
+            return after, purged
+
+        changed, purged = await self._database.write(replace_audio)
+        log.info("message.audio", message=changed.id, box=changed.box_id, length_ms=changed.length_ms)
+        counters.log_purged(purged)
+        return changed, purged

@@ -11,7 +11,7 @@ import structlog
 from ivr.clock import Clock
 from ivr.errors import BoxDeleted, NotFound
 from ivr.storage.records import ChangeReason, Folder, FolderCounts, Message, OpenFolder, TaskKind
-from ivr.storage.sqlite import counters, events, message_rows, quota, removal
+from ivr.storage.sqlite import counters, events, message_rows, removal
 from ivr.storage.sqlite.database import Database
 
 TASK_KIND_BY_FOLDER = {
@@ -93,7 +93,7 @@ class SqliteMessages:
         exempt_from_quota: bool = False,
     ) -> list[Message]:
         def insert_message(connection: sqlite3.Connection) -> list[Message]:
-            with quota.make_space(
+            with counters.make_space(
                 connection,
                 message.box_id,
                 self._timestamp(),
@@ -105,7 +105,7 @@ class SqliteMessages:
 
         purged = await self._database.write(insert_message)
         log.info("message.stored", message=message.id, box=message.box_id, length_ms=message.length_ms)
-        quota.log_purged(purged)
+        counters.log_purged(purged)
         return purged
 
     async def move_to_folder(
@@ -141,11 +141,11 @@ class SqliteMessages:
         def undelete_message(connection: sqlite3.Connection) -> list[Message]:
             if not removal.is_soft_deleted(connection, box_id, message_id):
                 return []
-            with quota.make_space(connection, box_id, now, exclude_id=message_id) as purged:
+            with counters.make_space(connection, box_id, now, exclude_id=message_id) as purged:
                 removal.undelete(connection, box_id, message_id, now)
             return purged
 
-        quota.log_purged(await self._database.write(undelete_message))
+        counters.log_purged(await self._database.write(undelete_message))
         return await self.restore_from_deleted(box_id, message_id, reason)
 
     async def copy_to_boxes(
@@ -158,7 +158,7 @@ class SqliteMessages:
                 )
             all_purged: list[Message] = []
             for copy in copies:
-                with quota.make_space(connection, copy.box_id, self._timestamp(), exclude_id=original.id) as purged:
+                with counters.make_space(connection, copy.box_id, self._timestamp(), exclude_id=original.id) as purged:
                     self._insert_and_announce(connection, copy, None, suppress_notifications=True)
                 all_purged += purged
             return all_purged
@@ -166,7 +166,7 @@ class SqliteMessages:
         purged = await self._database.write(insert_copies)
         for copy in copies:
             log.info("message.copied", message=copy.id, box=copy.box_id, source=original.box_id)
-        quota.log_purged(purged)
+        counters.log_purged(purged)
         return purged
 
     async def transfer_to_box(
@@ -176,7 +176,7 @@ class SqliteMessages:
             before = message_rows.message_by_id(
                 connection, original.box_id, original.id, expected_revision=expected_revision
             )
-            with quota.make_space(connection, copy.box_id, self._timestamp()) as purged:
+            with counters.make_space(connection, copy.box_id, self._timestamp()) as purged:
                 # Delete first: a transfer within one mailbox needs no more space.
                 removal.soft_delete(connection, before, self._timestamp())
                 self._insert_and_announce(connection, copy, None, suppress_notifications=True)
@@ -184,7 +184,7 @@ class SqliteMessages:
 
         purged = await self._database.write(transfer_message)
         log.info("message.moved", message=copy.id, box=copy.box_id, source=original.box_id)
-        quota.log_purged(purged)
+        counters.log_purged(purged)
         return purged
 
     async def soft_delete(

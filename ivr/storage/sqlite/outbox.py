@@ -16,7 +16,7 @@ from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.protocols import OnCommit
 from ivr.storage.records import LEASE_S, NEVER_DUE, OutboxTask, TaskKind
 from ivr.storage.sqlite.database import Database
-from ivr.storage.sqlite.transaction import SqliteTransaction
+from ivr.storage.sqlite.events import SqliteTransaction
 
 RUN_LOCK_PREFIX = "run-"
 """Prefix of the process lock that shows that the process of a run id lives."""

@@ -1,0 +1,185 @@
+"""Secrets, tokens and authentication attempts in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import TypeVar
+
+from ivr.clock import Clock
+from ivr.errors import Conflict
+from ivr.storage.protocols import AttemptTransaction
+from ivr.storage.records import AttemptCounter, AttemptKey, Token, TokenKind
+from ivr.storage.sqlite import events
+from ivr.storage.sqlite.database import Database
+
+
+class SqliteSecrets:
+    """The `SecretHashStore` of one database file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def set_hash(self, account_id: str, ref: str, hash: str | None) -> None:
+        def replace_hash(connection: sqlite3.Connection) -> None:
+            if hash is None:
+                connection.execute("DELETE FROM secrets WHERE account_id = ? AND ref = ?", (account_id, ref))
+            else:
+                _insert(connection, account_id, ref, hash)
+
+        await self._database.write(replace_hash)
+
+    async def get_hash(self, account_id: str, ref: str) -> str | None:
+        sql = "SELECT hash FROM secrets WHERE account_id = ? AND ref = ?"
+        row = await self._database.read(lambda c: c.execute(sql, (account_id, ref)).fetchone())
+        return str(row["hash"]) if row else None
+
+    async def set_credentials(self, account_id: str, user_id: str, username: str, *, ref: str, hash: str) -> None:
+        def replace_credentials(connection: sqlite3.Connection) -> None:
+            sql = "SELECT 1 FROM users WHERE account_id = ? AND username = ? AND id <> ? AND deleted_at IS NULL"
+            if connection.execute(sql, (account_id, username, user_id)).fetchone():
+                raise Conflict(f"the username {username!r} is in use in this account: choose another")
+            connection.execute("UPDATE users SET username = ? WHERE id = ?", (username, user_id))
+            _insert(connection, account_id, ref, hash)
+
+        await self._database.write(replace_credentials)
+
+    async def find_ref(self, account_id: str, hash: str) -> str | None:
+        sql = "SELECT ref FROM secrets WHERE account_id = ? AND hash = ?"
+        row = await self._database.read(lambda c: c.execute(sql, (account_id, hash)).fetchone())
+        return str(row["ref"]) if row else None
+
+    async def bcrypt_costs(self, account_id: str, ref_prefix: str) -> list[int]:
+        sql = "SELECT DISTINCT substr(hash, 5, 2) FROM secrets WHERE account_id = ? AND ref >= ? AND ref < ?"
+        values = (account_id, ref_prefix, ref_prefix[:-1] + chr(ord(ref_prefix[-1]) + 1))
+        return sorted(int(row[0]) for row in await self._database.read(lambda c: c.execute(sql, values).fetchall()))
+
+
+def _insert(connection: sqlite3.Connection, account_id: str, ref: str, hash: str) -> None:
+    sql = "INSERT OR REPLACE INTO secrets (account_id, ref, hash) VALUES (?, ?, ?)"
+    connection.execute(sql, (account_id, ref, hash))
+
+
+class SqliteTokens:
+    """The `TokenRecordStore` of one database file."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def add(self, token: Token, *, parent_hash: str | None) -> None:
+        sql = (
+            "INSERT INTO tokens (hash, account_id, user_id, label, kind, created_at, expires_at, parent_hash)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        )
+        values = (
+            token.hash,
+            token.account_id,
+            token.user_id,
+            token.label,
+            token.kind,
+            token.created_at,
+            token.expires_at,
+            parent_hash,
+        )
+        await self._database.write(lambda c: c.execute(sql, values).rowcount)
+
+    async def find(self, hash: str) -> Token | None:
+        sql = (
+            "SELECT tokens.* FROM tokens JOIN accounts ON accounts.id = tokens.account_id"
+            " LEFT JOIN users ON users.id = tokens.user_id"
+            " WHERE tokens.hash = ? AND accounts.deleted_at IS NULL"
+            " AND (tokens.user_id IS NULL OR (users.id IS NOT NULL AND users.deleted_at IS NULL))"
+        )
+        row = await self._database.read(lambda c: c.execute(sql, (hash,)).fetchone())
+        return _token_from_row(row) if row else None
+
+    async def of_account(self, account_id: str) -> list[Token]:
+        sql = "SELECT * FROM tokens WHERE account_id = ? ORDER BY created_at, hash"
+        rows = await self._database.read(lambda c: c.execute(sql, (account_id,)).fetchall())
+        return [_token_from_row(row) for row in rows]
+
+    async def revoke(self, hash: str) -> None:
+        now = int(self._clock.now())
+        sql = "UPDATE tokens SET revoked_at = ? WHERE hash = ? OR parent_hash = ?"
+        await self._database.write(lambda c: c.execute(sql, (now, hash, hash)).rowcount)
+
+    async def revoke_of_user(self, account_id: str, user_id: str, kind: TokenKind) -> None:
+        now = int(self._clock.now())
+        sql = (
+            "UPDATE tokens SET revoked_at = ? WHERE account_id = ? AND user_id = ? AND kind = ? AND revoked_at IS NULL"
+        )
+        await self._database.write(lambda c: c.execute(sql, (now, account_id, user_id, kind)).rowcount)
+
+
+def _token_from_row(row: sqlite3.Row) -> Token:
+    return Token(
+        hash=row["hash"],
+        account_id=row["account_id"],
+        user_id=row["user_id"],
+        label=row["label"] or "",
+        kind=TokenKind(row["kind"] or TokenKind.API_KEY),
+        created_at=row["created_at"],
+        expires_at=row["expires_at"],
+        revoked_at=row["revoked_at"],
+    )
+
+
+T = TypeVar("T")
+
+_WHERE_KEY = "account_id = ? AND scope = ? AND subject = ?"
+
+
+class SqliteAuthAttempts:
+    """The `AuthAttemptStore` of one database file."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def transact(self, change: Callable[[AttemptTransaction], T]) -> T:
+        now = int(self._clock.now())
+        return await self._database.write(lambda connection: change(SqliteAttemptTransaction(connection, now)))
+
+    async def counter(self, key: AttemptKey) -> AttemptCounter:
+        return await self._database.read(lambda connection: _read_counter(connection, key))
+
+
+class SqliteAttemptTransaction:
+    """The `AttemptTransaction` of an open transaction that began at `now` (Unix s)."""
+
+    def __init__(self, connection: sqlite3.Connection, now: int) -> None:
+        self._connection = connection
+        self._now = now
+
+    def counter(self, key: AttemptKey) -> AttemptCounter:
+        return _read_counter(self._connection, key)
+
+    def set_counter(self, key: AttemptKey, counter: AttemptCounter) -> None:
+        self._connection.execute(
+            "INSERT OR REPLACE INTO auth_attempts"
+            " (account_id, scope, subject, failure_count, window_started_at, lock_count, locked_until)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                key.account_id,
+                key.scope,
+                key.subject,
+                counter.failure_count,
+                counter.window_started_at,
+                counter.lock_count,
+                counter.locked_until,
+            ),
+        )
+
+    def delete_counter(self, key: AttemptKey) -> None:
+        values = (key.account_id, key.scope, key.subject)
+        self._connection.execute(f"DELETE FROM auth_attempts WHERE {_WHERE_KEY}", values)
+
+    def enqueue_box_locked(self, account_id: str, box_id: str) -> None:
+        events.enqueue_box_locked(self._connection, account_id, box_id, self._now)
+
+
+def _read_counter(connection: sqlite3.Connection, key: AttemptKey) -> AttemptCounter:
+    sql = f"SELECT failure_count, window_started_at, lock_count, locked_until FROM auth_attempts WHERE {_WHERE_KEY}"
+    row = connection.execute(sql, (key.account_id, key.scope, key.subject)).fetchone()
+    return AttemptCounter(*row) if row else AttemptCounter()
