@@ -30,7 +30,7 @@ async def purge(
 ) -> None:
     """Apply retention now.
 
-    Hides and removes what is past its retention, in all accounts: docs/settings.md, section [sweeping].
+    Hides and removes what is past its retention, in all accounts: docs/settings.md, section [retention].
     A running service does so by itself, little by little.
     """
     if dry_run:

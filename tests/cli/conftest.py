@@ -1,4 +1,4 @@
-"""The `ivr` command, as an administrator types it."""
+"""Fixtures that run the `ivr` command on a data folder of their own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Ivr = Callable[..., Result]
 
 @pytest.fixture
 def ivr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ivr]:
-    """`ivr WORDS...` on a data folder of its own; it must succeed unless `fails` says with which code."""
+    """Run `ivr WORDS...`. `fails`: the expected exit code; `given`: standard input."""
     monkeypatch.setenv("IVR_DATA__FOLDER", str(tmp_path / "data"))
     monkeypatch.setenv("IVR_PINS__BCRYPT_COST", "4")
     monkeypatch.setenv("IVR_DATA__FSYNC", "false")
@@ -37,7 +37,7 @@ def ivr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ivr]:
 
 @pytest.fixture
 def populated_ivr(ivr: Ivr) -> Ivr:
-    """An account with alice, her phone, and box 1000."""
+    """An installation with the account demo, the user alice with a phone, and box 1000."""
     ivr("account", "create", "demo", "--timezone", "Europe/Berlin")
     ivr("user", "create", "alice", "email=alice@demo.example")
     ivr("endpoint", "add", "alice-desk", "alice")

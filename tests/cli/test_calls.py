@@ -1,4 +1,4 @@
-"""`ivr calls`: reading afterwards what happened in a call."""
+"""`ivr calls`: records of calls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DAY_S = 86_400
 
 
 class CallHistory:
-    """A house in which calls took place, on the data folder that `ivr` reads."""
+    """Runs calls on the data folder that `ivr` reads."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""The commands, as an administrator types them."""
+"""Commands that manage accounts, users, boxes, messages, tokens and the outbox."""
 
 from __future__ import annotations
 

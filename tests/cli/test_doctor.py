@@ -1,4 +1,4 @@
-"""`ivr doctor`, as it is typed: where it begins before anything can be built."""
+"""`ivr doctor`: its output, and its findings if settings or database cannot be read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.cli.conftest import Ivr, parse_json
 
 
 def finding_of(ivr: Ivr, check: str) -> dict[str, Any]:
-    """What it says of one thing; there is always something to mend here, for no Asterisk runs."""
+    """Return the last finding of one check. The exit code is 1, because no Asterisk runs."""
     found = [finding for finding in parse_json(ivr("doctor", "--json", fails=1)) if finding["check"] == check]
     return dict(found[-1])
 
@@ -25,7 +25,7 @@ def test_findings_are_printed_one_per_line_with_exit_code(populated_ivr: Ivr) ->
     assert any(line.startswith("problem") and "start Asterisk" in line for line in shown)
 
 
-def test_wrong_settings_are_the_first_thing_to_mend(ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_invalid_setting_is_reported(ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "ivr.toml").write_text("[fastagi]\nprot = 1\n")
     monkeypatch.setenv("IVR_CONFIG", str(tmp_path / "ivr.toml"))
     finding = finding_of(ivr, "config")

@@ -1,4 +1,4 @@
-"""Every setting with a value that it cannot have: one clear error that names it, and no traceback."""
+"""Invalid settings: one error that names the setting, and no traceback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.cli.conftest import Ivr
 
 
 def typed_settings() -> list[tuple[str, str]]:
-    """Every setting that is not free text or a path: a number, a switch, a choice, a table."""
+    """Return every setting that is neither free text nor a path."""
     found = []
     for section, model in Settings.model_fields.items():
         assert isinstance(model.annotation, type)

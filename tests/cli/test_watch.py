@@ -1,4 +1,4 @@
-"""`ivr watch`: what somebody sees who looks over the installation's shoulder."""
+"""`ivr watch`: the snapshot, its rendering and its live display."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_watch_once_and_json_output(populated_ivr: Ivr) -> None:
 
 
 def test_watch_runs_live_until_ctrl_c(populated_ivr: Ivr) -> None:
-    """What changes is seen; Ctrl-C ends it without a traceback."""
+    """Changes are displayed; Ctrl-C ends it without a traceback."""
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "50", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "ivr", "watch", "--every", "0.1"]
@@ -127,7 +127,7 @@ def test_watch_runs_live_until_ctrl_c(populated_ivr: Ivr) -> None:
 
 
 def _read_until(terminal: int, text: str, within_s: float = 60) -> str:
-    """What is written to a terminal until `text` is."""
+    """Return the output of a terminal up to `text`."""
     seen, deadline = "", time.monotonic() + within_s
     while text not in seen:
         assert time.monotonic() < deadline, seen[-2000:]

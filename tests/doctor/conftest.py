@@ -1,4 +1,4 @@
-"""An installation in good health, and an Asterisk whose console says what a real one of version 22 says."""
+"""A healthy installation, and a fake console with the output of Asterisk 22."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DIALPLAN_CHECK = """[ Context 'ivr-check' created by 'pbx_config' ]
 
 @dataclass
 class FakeConsole:
-    """A console. What Asterisk may read and write is what `reads` and `writes` say."""
+    """A fake console. `can_read` and `can_write`: the access of Asterisk to the data folder."""
 
     version: str = "Asterisk 22.10.1+dfsg+~cs6.17.60671434-1 built by nobody @ buildd on a unknown running Linux"
     modules: list[str] = field(default_factory=lambda: [*REQUIRED_MODULES, "res_convert"])
@@ -55,7 +55,7 @@ class FakeConsole:
     can_write: bool = True
     can_read_prompts: bool = True
     takes_mode: int = 0o640
-    """Of what it records."""
+    """Mode of the recordings of Asterisk."""
     down: bool = False
     commands: list[str] = field(default_factory=list)
 
@@ -106,7 +106,7 @@ class FakeConsole:
 
 
 class DoctorFixture:
-    """One installation. A test breaks something, then `says` looks for what the doctor says of it."""
+    """One installation. A test breaks something, then `assert_finding` expects the finding."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -145,7 +145,7 @@ class DoctorFixture:
         return ours
 
     def chown_to_unprivileged_user(self) -> None:
-        """The data folder is of a user who may not do everything, as root may."""
+        """Give the data folder to a user without the rights of root."""
         if os.geteuid() == 0:
             above = [path for path in self.folder.parents if path.is_relative_to(tempfile.gettempdir())]
             for path in (*above, self.folder):
@@ -159,11 +159,11 @@ class DoctorFixture:
             self._peers.pop().close()
 
     def change_host(self, **changes: Any) -> None:
-        """Something about the machine is otherwise."""
+        """Change what the checks read from the host."""
         self.host = replace(self.host, **changes)
 
     def change_records(self, **changes: Any) -> None:
-        """Something about the people is otherwise."""
+        """Change the content of the database."""
         assert self.record_counts
         self.record_counts = replace(self.record_counts, **changes)
 
@@ -178,7 +178,7 @@ class DoctorFixture:
         return [finding for finding in self.findings() if finding.level is not Level.OK]
 
     def assert_finding(self, text: str, remedy: str, level: Level = Level.PROBLEM) -> None:
-        """The doctor complains of one thing, and tells the remedy."""
+        """Expect a finding with this text, remedy and level."""
         found = self.problems()
         fitting = [f for f in found if text in f.what and remedy in f.remedy and f.level is level]
         assert fitting, f"not said: {level} {text!r} with {remedy!r}; said: {found}"
@@ -186,6 +186,6 @@ class DoctorFixture:
 
 @pytest.fixture
 def doctor(tmp_path: Path) -> Iterator[DoctorFixture]:
-    clinic = DoctorFixture(tmp_path / "data")
-    yield clinic
-    clinic.close()
+    fixture = DoctorFixture(tmp_path / "data")
+    yield fixture
+    fixture.close()

@@ -1,4 +1,4 @@
-"""The doctor at Asterisk's manager, over a real socket: what each way of being refused is mended by."""
+"""The check of the AMI, over a real socket: the finding and the remedy for each failure."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ async def ami_server() -> AsyncIterator[FakeAmiServer]:
 
 
 async def ami_findings(
-    clinic: DoctorFixture, port: int, secret: str = SECRET, timing: AmiTiming = DEFAULT_TIMING
+    fixture: DoctorFixture, port: int, secret: str = SECRET, timing: AmiTiming = DEFAULT_TIMING
 ) -> Finding:
-    """What the doctor says of the manager at that port."""
-    clinic.settings["ami"] = {"port": port, "secret": secret}
-    [finding] = await asyncio.to_thread(lambda: list(check_ami(clinic.installation(), timing)))
+    """Return the finding for the manager at this port."""
+    fixture.settings["ami"] = {"port": port, "secret": secret}
+    [finding] = await asyncio.to_thread(lambda: list(check_ami(fixture.installation(), timing)))
     assert not secret or secret not in f"{finding.what}{finding.remedy}"
     return finding
 

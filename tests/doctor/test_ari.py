@@ -1,4 +1,4 @@
-"""The doctor at Asterisk's ARI: what each way of being refused is mended by."""
+"""The check of ARI: the finding and the remedy for each response."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ivr.doctor.installation import HostInfo
 from tests.doctor.conftest import DoctorFixture
 
 
-def ari_findings(clinic: DoctorFixture, response: bytes | OSError, **settings: object) -> list[Finding]:
-    """What the doctor says of an HTTP server that says this."""
+def ari_findings(fixture: DoctorFixture, response: bytes | OSError, **settings: object) -> list[Finding]:
+    """Return the findings for an HTTP server that responds with `response`."""
 
     def connect(host: str, port: int) -> socket.socket:
         if isinstance(response, OSError):
@@ -27,7 +27,7 @@ def ari_findings(clinic: DoctorFixture, response: bytes | OSError, **settings: o
         return ours
 
     open_ends: list[socket.socket] = []
-    site = clinic.installation()
+    site = fixture.installation()
     with_ari = site.settings.model_copy(update={"ari": AriSettings.model_validate({"password": "s3cret", **settings})})
     found = list(check_ari(replace(site, settings=with_ari, host=HostInfo(connect=connect))))
     for end in open_ends:

@@ -1,4 +1,4 @@
-"""For each thing the doctor looks at: break it, and the remedy is told."""
+"""Each check: its finding and its remedy if something is broken."""
 
 from __future__ import annotations
 
@@ -327,7 +327,7 @@ def test_asterisk_that_drops_its_groups_is_reported_with_a_remedy_that_works(doc
     assert not any("usermod" in finding.remedy for finding in doctor.findings())
 
 
-def test_asterisk_in_the_group_is_told_of_the_folders_mode(doctor: DoctorFixture) -> None:
+def test_unreadable_folder_of_the_right_group_is_reported_with_its_mode(doctor: DoctorFixture) -> None:
     doctor.asterisk.can_read = False
     start = AsteriskStart("the running process 4711", process_groups=frozenset({doctor.folder.stat().st_gid}))
     doctor.change_host(find_asterisk_start=lambda: start)
@@ -373,7 +373,7 @@ def test_takes_folder_unwritable_by_service_is_reported(doctor: DoctorFixture) -
 
 
 def test_folder_access_is_tested_by_asterisk_itself(doctor: DoctorFixture) -> None:
-    """What we may do ourselves says nothing: the file is ours, the copy of it in the folder of takes is Asterisk's."""
+    """The sample belongs to us, its copy in the folder of takes to Asterisk."""
     doctor.findings()
     [asked, _] = [command for command in doctor.asterisk.commands if command.startswith("file convert")]
     folder = re.escape(str(doctor.folder))
