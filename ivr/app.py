@@ -27,8 +27,8 @@ from ivr.paths import read_or_create_secret, sounds_folder
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.voice import LANGUAGES
 from ivr.settings import Settings
-from ivr.storage.sqlite.boxes import SqliteBoxes
 from ivr.storage.sqlite.authentication import SqliteSecrets
+from ivr.storage.sqlite.boxes import SqliteBoxes
 from ivr.storage.sqlite.directory import SqliteDirectory
 from ivr.storage.sqlite.takes import SqliteTakes
 from ivr.stores import Stores

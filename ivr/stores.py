@@ -22,8 +22,8 @@ from ivr.storage.protocols import (
     OverviewStore,
     RetentionStore,
 )
-from ivr.storage.sqlite.calls import SqliteCalls
 from ivr.storage.sqlite.authentication import SqliteAuthAttempts
+from ivr.storage.sqlite.calls import SqliteCalls
 from ivr.storage.sqlite.database import Database
 from ivr.storage.sqlite.media import SqliteMedia
 from ivr.storage.sqlite.messages import SqliteMessages

@@ -29,7 +29,7 @@ class CallHistory:
         self._folder = folder
 
     def __call__(self, scenario: Any, now: float | None = None) -> None:
-        async def told() -> None:
+        async def run_scenario() -> None:
             app = AppFixture(self._folder)
             app.clock._now = now if now is not None else time.time()
             try:
@@ -41,7 +41,7 @@ class CallHistory:
             finally:
                 app.container.close()
 
-        asyncio.run(told())
+        asyncio.run(run_scenario())
 
 
 @pytest.fixture
@@ -64,8 +64,8 @@ def test_a_whole_call_is_read_afterwards(ivr: Ivr, call_history: CallHistory) ->
     [listed] = parse_json(ivr("calls", "list", "--json"))
     assert (listed["caller"], listed["action"], listed["box"], listed["status"]) == ("5550100", "check", "1000", "DONE")
     shown = ivr("calls", "show", listed["id"][:8]).stdout
-    story = [re.split(r" {2,}", line.strip(), maxsplit=2)[1:] for line in shown.split("\n\n", 1)[1].splitlines()]
-    told = [" ".join(words) for words in story]
+    columns = [re.split(r" {2,}", line.strip(), maxsplit=2)[1:] for line in shown.split("\n\n", 1)[1].splitlines()]
+    lines = [" ".join(words) for words in columns]
     wanted = [
         "menu sign in", "key •", "signed in", "menu main menu", "heard “You have one new message”", "key 1",
         "menu message menu", "message id=", "key 7", "folder message=", "heard “Deleted.”", "menu main menu",
@@ -73,8 +73,8 @@ def test_a_whole_call_is_read_afterwards(ivr: Ivr, call_history: CallHistory) ->
     ]  # fmt: skip
     at = 0
     for want in wanted:
-        at = next((n + 1 for n in range(at, len(told)) if told[n].startswith(want)), 0)
-        assert at, f"{want!r} is not there, or not in this place: {told}"
+        at = next((n + 1 for n in range(at, len(lines)) if lines[n].startswith(want)), 0)
+        assert at, f"{want!r} is not there, or not in this place: {lines}"
 
 
 def test_digits_of_a_pin_are_masked(ivr: Ivr, call_history: CallHistory) -> None:

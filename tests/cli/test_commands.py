@@ -77,7 +77,7 @@ def test_deleted_box_is_restored_with_its_messages_and_pin(populated_ivr: Ivr, t
     audio = write_wav(tmp_path / "in.wav")
     first = parse_json(populated_ivr("message", "add", "1000", audio, "--json"))
     populated_ivr("message", "delete", "1000", first["id"])
-    time.sleep(1.1)  # Deletions are told apart by the second.
+    time.sleep(1.1)  # Deletions are distinguished by the second.
     second = parse_json(populated_ivr("message", "add", "1000", audio, "--folder", "saved", "--json"))
     assert "in use" in populated_ivr("box", "restore", "1000", fails=3).stderr
     populated_ivr("box", "delete", "1000", "--yes")
@@ -107,7 +107,7 @@ def test_box_settings_are_shown_and_changed(populated_ivr: Ivr) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "error"),
     [
         (["box", "set", "1000", "seek_duration_ms=-1"], 2, "seek_duration_ms: Value must be at least 0"),
         (["box", "set", "1000", "pin=739104"], 2, "use 'ivr box pin 1000'"),
@@ -124,9 +124,9 @@ def test_box_settings_are_shown_and_changed(populated_ivr: Ivr) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_invalid_request_prints_one_line_error(populated_ivr: Ivr, words: list[str], code: int, told: str) -> None:
+def test_invalid_request_prints_one_line_error(populated_ivr: Ivr, words: list[str], code: int, error: str) -> None:
     result = populated_ivr(*words, fails=code)
-    assert told in result.stderr
+    assert error in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert result.stderr.startswith("ivr: ")
 
@@ -323,7 +323,7 @@ def test_unusable_data_folder_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("toml", "told"),
+    ("toml", "error"),
     [
         ("[fastagi]\nport = 99999\n", "fastagi.port = 99999"),
         ("[fastagi]\nprot = 1\n", "fastagi.prot: unknown setting; docs/settings.md lists all settings"),
@@ -331,12 +331,12 @@ def test_unusable_data_folder_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_invalid_setting_error_names_file_and_setting(
-    ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, toml: str, told: str
+    ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, toml: str, error: str
 ) -> None:
     (tmp_path / "ivr.toml").write_text(toml)
     monkeypatch.setenv("IVR_CONFIG", str(tmp_path / "ivr.toml"))
     result = ivr("account", "list", fails=1)
-    assert told in result.stderr
+    assert error in result.stderr
     assert "ivr.toml" in result.stderr
 
 

@@ -35,14 +35,14 @@ def test_value_of_wrong_type_is_an_error(
     monkeypatch.delenv(f"IVR_{section}__{name}".upper(), raising=False)
     (tmp_path / "ivr.toml").write_text(f'[{section}]\n{name} = "nonsense with spaces"\n')
     monkeypatch.setenv("IVR_CONFIG", str(tmp_path / "ivr.toml"))
-    told = ivr("account", "list", fails=1).stderr
-    assert f"{section}.{name} = 'nonsense with spaces'" in told
-    assert "ivr.toml" in told
+    error = ivr("account", "list", fails=1).stderr
+    assert f"{section}.{name} = 'nonsense with spaces'" in error
+    assert "ivr.toml" in error
     assert "problem" in ivr("doctor", fails=1).stdout
 
 
 @pytest.mark.parametrize(
-    ("toml", "told"),
+    ("toml", "error"),
     [
         ("[pins]\nbcrypt_cost = 40\n", "pins.bcrypt_cost = 40"),
         ("[fastagi]\nmax_calls = 0\n", "fastagi.max_calls = 0"),
@@ -58,13 +58,13 @@ def test_value_of_wrong_type_is_an_error(
     ],
 )
 def test_value_out_of_range_is_an_error(
-    ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, toml: str, told: str
+    ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, toml: str, error: str
 ) -> None:
     for name in ("IVR_PINS__BCRYPT_COST", "IVR_DATA__FOLDER"):
         monkeypatch.delenv(name)
     (tmp_path / "ivr.toml").write_text(toml)
     monkeypatch.setenv("IVR_CONFIG", str(tmp_path / "ivr.toml"))
-    assert told in ivr("account", "list", fails=1).stderr
+    assert error in ivr("account", "list", fails=1).stderr
 
 
 def test_binary_settings_file_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -82,17 +82,17 @@ def test_port_in_use_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPatch) -> N
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         monkeypatch.setenv("IVR_FASTAGI__PORT", str(port))
-        told = ivr("serve", fails=1).stderr
-    assert "address already in use" in told
-    assert f"127.0.0.1:{port}" in told
-    assert "[fastagi]" in told
+        error = ivr("serve", fails=1).stderr
+    assert "address already in use" in error
+    assert f"127.0.0.1:{port}" in error
+    assert "[fastagi]" in error
 
 
 def test_unavailable_address_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IVR_FASTAGI__HOST", "203.0.113.7")
-    told = ivr("serve", fails=1).stderr
-    assert "203.0.113.7" in told
-    assert "[fastagi]" in told
+    error = ivr("serve", fails=1).stderr
+    assert "203.0.113.7" in error
+    assert "[fastagi]" in error
 
 
 def test_missing_sounds_folder_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
