@@ -5,14 +5,16 @@ from __future__ import annotations
 import typer
 
 from ivr.app import App
-from ivr.cli.assignments import merge_value, parse_assignments, reject_unknown_keys
 from ivr.cli.support import (
     ForceOption,
     JsonOption,
     YesOption,
     confirm,
+    merge_value,
+    parse_assignments,
     print_document,
     print_table,
+    reject_unknown_keys,
     with_app,
     with_new_app,
 )

@@ -10,15 +10,16 @@ from typing import Any
 import typer
 
 from ivr.app import App
-from ivr.cli.assignments import parse_assignments, reject_unknown_keys
 from ivr.cli.support import (
     AccountOption,
     ForceOption,
     JsonOption,
     YesOption,
     confirm,
+    parse_assignments,
     print_document,
     print_table,
+    reject_unknown_keys,
     resolve_account,
     with_app,
 )

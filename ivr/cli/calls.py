@@ -10,8 +10,7 @@ from typing import Any
 import typer
 
 from ivr.app import App
-from ivr.cli.support import AccountOption, JsonOption, print_document, print_table, with_app
-from ivr.cli.times import format_time
+from ivr.cli.support import AccountOption, JsonOption, format_time, print_document, print_table, with_app
 from ivr.errors import NotFound
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.storage.records import CallRecord

@@ -9,16 +9,13 @@ from ivr.cli import (
     accounts,
     boxes,
     calls,
-    demo,
     doctor,
     endpoints,
     install,
-    maintain,
+    maintenance,
     messages,
     outbox,
-    pepper,
     phone,
-    purge,
     serve,
     sounds,
     tokens,
@@ -37,9 +34,9 @@ command.command("doctor")(doctor.doctor)
 command.command("install")(install.install)
 command.command("watch")(watch.watch)
 command.command("phone")(phone.phone)
-command.command("demo")(demo.demo)
-command.command("purge")(purge.purge)
-command.command("maintain")(maintain.maintain)
+command.command("demo")(phone.demo)
+command.command("purge")(maintenance.purge)
+command.command("maintain")(maintenance.maintain)
 command.add_typer(accounts.command, name="account", help="Accounts: companies, households, tenants.")
 command.add_typer(users.command, name="user", help="Users: people who own boxes and have phones.")
 command.add_typer(endpoints.command, name="endpoint", help="Phones, and which user each belongs to.")
@@ -47,7 +44,7 @@ command.add_typer(boxes.command, name="box", help="Boxes and their settings.")
 command.add_typer(messages.command, name="message", help="Messages of boxes.")
 command.add_typer(calls.command, name="calls", help="Records of calls, step by step.")
 command.add_typer(tokens.command, name="token", help="Tokens for programs that use the REST API.")
-command.add_typer(pepper.command, name="pepper", help="The secret in the hashes of PINs and passwords.")
+command.add_typer(maintenance.command, name="pepper", help="The secret in the hashes of PINs and passwords.")
 command.add_typer(outbox.command, name="outbox", help="Pending tasks: mail, message lights, calls, webhooks.")
 command.add_typer(sounds.command, name="sounds", help="Recordings of the prompts.")
 

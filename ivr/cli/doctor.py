@@ -15,9 +15,9 @@ from ivr import logging_setup, settings
 from ivr.app import App
 from ivr.cli.support import JsonOption, exit_on_error
 from ivr.doctor.console import RemoteConsole
-from ivr.doctor.data_folder import PEPPER_REMEDY
 from ivr.doctor.doctor import run_checks
 from ivr.doctor.finding import Finding, Level, problem, warning
+from ivr.doctor.host import PEPPER_REMEDY
 from ivr.doctor.installation import DatabaseSnapshot, HostInfo, Installation, read_database_snapshot, run_as_owner_of
 from ivr.errors import SettingsError, StoreError
 from ivr.settings import Settings

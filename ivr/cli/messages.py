@@ -12,8 +12,17 @@ from ivr.app import App
 from ivr.audio import formats, wav
 from ivr.audio.worker import decode_to_samples
 from ivr.cli.boxes import NumberArgument, resolve_box
-from ivr.cli.support import AccountOption, JsonOption, print_document, print_table, resolve_account, with_app
-from ivr.cli.times import TIME_FORMAT, format_time, parse_time
+from ivr.cli.support import (
+    TIME_FORMAT,
+    AccountOption,
+    JsonOption,
+    format_time,
+    parse_time,
+    print_document,
+    print_table,
+    resolve_account,
+    with_app,
+)
 from ivr.errors import BadInput, InvalidAudio
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Caller, ChangeReason, Folder, Message

@@ -7,8 +7,7 @@ from typing import Any
 import typer
 
 from ivr.app import App
-from ivr.cli.support import JsonOption, print_table, with_app
-from ivr.cli.times import format_time
+from ivr.cli.support import JsonOption, format_time, print_table, with_app
 from ivr.errors import BadInput
 from ivr.storage.records import OutboxTask
 

@@ -7,8 +7,15 @@ from typing import Any
 import typer
 
 from ivr.app import App
-from ivr.cli.support import AccountOption, JsonOption, print_document, print_table, resolve_account, with_app
-from ivr.cli.times import format_time
+from ivr.cli.support import (
+    AccountOption,
+    JsonOption,
+    format_time,
+    print_document,
+    print_table,
+    resolve_account,
+    with_app,
+)
 from ivr.directory.credentials import DAY_S
 from ivr.storage.records import Token
 

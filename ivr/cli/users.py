@@ -7,15 +7,17 @@ import sys
 import typer
 
 from ivr.app import App
-from ivr.cli.assignments import merge_value, parse_assignments, reject_unknown_keys
 from ivr.cli.support import (
     AccountOption,
     ForceOption,
     JsonOption,
     YesOption,
     confirm,
+    merge_value,
+    parse_assignments,
     print_document,
     print_table,
+    reject_unknown_keys,
     resolve_account,
     with_app,
 )

@@ -12,12 +12,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from ivr.doctor import console_parsers
+from ivr.doctor import console
 from ivr.doctor.console import ConsoleUnavailable
 from ivr.doctor.finding import Finding, ok, problem, warning
-from ivr.doctor.installation import Installation, run_as_owner_of
+from ivr.doctor.installation import Installation, RunningAsterisk, run_as_owner_of
 from ivr.doctor.permissions import check_fallback_prompt, check_permissions
-from ivr.doctor.running_asterisk import RunningAsterisk
 from ivr.doctor.security import check_contexts, check_endpoints
 from ivr.errors import StoreError
 from ivr.paths import load_asterisk_secret
@@ -55,7 +54,7 @@ def check_asterisk(installation: Installation) -> Iterator[Finding]:
     """Run the checks that need a running Asterisk. If its console does not reply, this is the only finding."""
     try:
         global_variables = installation.console.run_command("dialplan show globals")
-        asterisk = RunningAsterisk(installation, console_parsers.parse_global_variables(global_variables))
+        asterisk = RunningAsterisk(installation, console.parse_global_variables(global_variables))
         for check in ASTERISK_CHECKS:
             yield from check(asterisk)
     except ConsoleUnavailable as error:
@@ -68,7 +67,7 @@ def check_asterisk(installation: Installation) -> Iterator[Finding]:
 
 def check_version(asterisk: RunningAsterisk) -> Iterator[Finding]:
     """Check the version of Asterisk."""
-    version = console_parsers.parse_version(asterisk.run_command("core show version"))
+    version = console.parse_version(asterisk.run_command("core show version"))
     if version is None or version[0] < SUPPORTED_VERSION:
         name = f"Asterisk {version[1]}" if version else "an Asterisk of unknown version"
         what = f"{name}; ivr is tested with version {SUPPORTED_VERSION}"
@@ -79,7 +78,7 @@ def check_version(asterisk: RunningAsterisk) -> Iterator[Finding]:
 
 def check_modules(asterisk: RunningAsterisk) -> Iterator[Finding]:
     """Check that the modules that calls need are running."""
-    running = console_parsers.parse_running_modules(asterisk.run_command("module show"))
+    running = console.parse_running_modules(asterisk.run_command("module show"))
     uses_ari = asterisk.variables.get("IVR_TRANSPORT") == "ari"
     required = (*REQUIRED_MODULES, *REQUIRED_ARI_MODULES) if uses_ari else REQUIRED_MODULES
     missing = [name for name in required if name not in running]
@@ -120,7 +119,7 @@ def check_secret(asterisk: RunningAsterisk) -> Iterator[Finding]:
 def check_dialplan(asterisk: RunningAsterisk) -> Iterator[Finding]:
     """Check that the dialplan is loaded, reaches the service, and records fallback recordings where they are found."""
     transport = asterisk.variables.get("IVR_TRANSPORT")
-    if not console_parsers.parse_extensions(asterisk.show_dialplan_context("ivr-check")):
+    if not console.parse_extensions(asterisk.show_dialplan_context("ivr-check")):
         yield problem(
             "dialplan",
             "the context ivr-check does not exist",

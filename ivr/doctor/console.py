@@ -1,7 +1,8 @@
-"""Asterisk's console."""
+"""Asterisk's console: commands, and what their output means."""
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from typing import Protocol
@@ -50,3 +51,59 @@ class RemoteConsole:
                 (done.stderr or done.stdout).strip().splitlines()[-1] if done.stderr or done.stdout else ""
             )
         return done.stdout
+
+
+_VERSION = re.compile(r"Asterisk (\d+)\.(\S+)")
+_MODULE = re.compile(r"(\S+?)(?:\.so)? +.*? (Running|Not Running) +\w")
+_GLOBAL = re.compile(r" {3}(\w+)=(.*)")
+_ENDPOINT = re.compile(r" Endpoint: +([^\s/<]\S*?)(?:/.*)? {2,}\S")
+_EXTENSION = re.compile(r" {2}'(.*?)' +(?:\(CID match.*\) +)?=> ")
+_INCLUDE = re.compile(r" {2}Include => +'([^']+)'")
+
+
+def parse_version(text: str) -> tuple[int, str] | None:
+    """Parse `core show version`: return 22 and "22.10.1"."""
+    found = _VERSION.search(text)
+    return (int(found[1]), f"{found[1]}.{found[2].partition('+')[0]}") if found else None
+
+
+def parse_running_modules(text: str) -> frozenset[str]:
+    """Parse `module show`: return the names of the running modules, without .so."""
+    matches = map(_MODULE.match, text.splitlines())
+    return frozenset(found[1] for found in matches if found and found[2] == "Running")
+
+
+def parse_global_variables(text: str) -> dict[str, str]:
+    """Parse `dialplan show globals`: return values by name."""
+    matches = map(_GLOBAL.fullmatch, text.splitlines())
+    return {found[1]: found[2] for found in matches if found}
+
+
+def parse_endpoints(text: str) -> dict[str, bool]:
+    """Parse `pjsip show endpoints`: return for each endpoint whether it has to authenticate."""
+    found: dict[str, bool] = {}
+    name = None
+    for line in text.splitlines():
+        if matched := _ENDPOINT.match(line):
+            name = matched[1]
+            found[name] = False
+        elif name and line.strip().startswith("InAuth:"):
+            found[name] = True
+    return found
+
+
+def parse_extensions(text: str) -> list[str]:
+    """Parse `dialplan show CONTEXT`: return its extensions and patterns."""
+    matches = map(_EXTENSION.match, text.splitlines())
+    return [found[1] for found in matches if found]
+
+
+def parse_includes(text: str) -> list[str]:
+    """Parse `dialplan show CONTEXT`: return the contexts that it includes."""
+    matches = map(_INCLUDE.match, text.splitlines())
+    return [found[1] for found in matches if found]
+
+
+def is_unbounded(pattern: str) -> bool:
+    """Return whether a pattern matches numbers of any length: "_X." and "_9!" do, "_1XXX" and "1000" do not."""
+    return pattern.startswith("_") and pattern[-1] in ".!"

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from ivr.audio import wav
 from ivr.doctor.finding import Finding, ok, problem, warning
-from ivr.doctor.installation import run_as_owner_of
-from ivr.doctor.running_asterisk import RunningAsterisk
+from ivr.doctor.installation import RunningAsterisk, run_as_owner_of
 
 SAMPLE_LENGTH_MS = 100
 FALLBACK_PROMPT = "problem/later"

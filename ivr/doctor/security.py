@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ivr.doctor import console_parsers
+from ivr.doctor import console
 from ivr.doctor.finding import Finding, ok, problem, warning
-from ivr.doctor.installation import Installation
-from ivr.doctor.running_asterisk import RunningAsterisk
+from ivr.doctor.installation import Installation, RunningAsterisk
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 
 MAX_CONTEXTS = 200
@@ -17,7 +16,7 @@ def check_endpoints(asterisk: RunningAsterisk) -> Iterator[Finding]:
     """Check that every phone of a user has to authenticate, since it opens boxes without a PIN."""
     if asterisk.installation.snapshot is None:
         return
-    known = console_parsers.parse_endpoints(asterisk.run_command("pjsip show endpoints"))
+    known = console.parse_endpoints(asterisk.run_command("pjsip show endpoints"))
     assigned = [
         e.name
         for e in asterisk.installation.snapshot.endpoints
@@ -80,8 +79,6 @@ def _unbounded_patterns(asterisk: RunningAsterisk, name: str) -> dict[str, list[
     while pending and len(found) < MAX_CONTEXTS:
         context = pending.pop()
         if context not in found and (text := asterisk.show_dialplan_context(context)):
-            found[context] = [
-                pattern for pattern in console_parsers.parse_extensions(text) if console_parsers.is_unbounded(pattern)
-            ]
-            pending += console_parsers.parse_includes(text)
+            found[context] = [pattern for pattern in console.parse_extensions(text) if console.is_unbounded(pattern)]
+            pending += console.parse_includes(text)
     return found

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ivr.call.ari.settings import AriSettings
-from ivr.doctor.ari import check_ari
+from ivr.doctor.connections import check_ari
 from ivr.doctor.finding import Finding, Level
 from ivr.doctor.installation import HostInfo
 from tests.doctor.conftest import DoctorFixture

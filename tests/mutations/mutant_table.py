@@ -155,8 +155,8 @@ MUTANTS = (
     Mutant(
         "TL07", "ivr/doctor/asterisk.py", "not hmac.compare_digest(theirs.encode(), ours.encode())", "theirs == ours"
     ),
-    Mutant("TL08", "ivr/doctor/console_parsers.py", 'startswith("InAuth:")', 'startswith("Aor:")'),
-    Mutant("TL09", "ivr/doctor/console_parsers.py", 'pattern[-1] in ".!"', 'pattern[-1] in "!"'),
+    Mutant("TL08", "ivr/doctor/console.py", 'startswith("InAuth:")', 'startswith("Aor:")'),
+    Mutant("TL09", "ivr/doctor/console.py", 'pattern[-1] in ".!"', 'pattern[-1] in "!"'),
     Mutant("TL10", "ivr/doctor/host.py", "max(newest, EARLIEST_PLAUSIBLE_TIME)", "EARLIEST_PLAUSIBLE_TIME"),
     Mutant("TL11", f"{MENUS}menu.py", 'menu.call.journal.note("menu", name=name)', "pass"),
     Mutant("TL12", "ivr/call/journal.py", "MASK if self._mask_enabled else key", "key"),

@@ -1,4 +1,4 @@
-"""`ivr purge`: applies retention at once; a running service does so little by little."""
+"""`ivr maintain`, `ivr purge` and `ivr pepper`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,29 @@ from typing import Any
 import typer
 
 from ivr.app import App
-from ivr.cli.support import JsonOption, print_document, print_table, with_app
-from ivr.cli.times import format_time
+from ivr.cli.support import JsonOption, YesOption, confirm, format_time, print_document, print_table, with_app
 from ivr.retention.consistency_check import ORPHAN_FILE
 from ivr.storage.records import DueItem, RetentionRule
+
+MAX_CALL_S = 6 * 3600
+"""A call over classic AGI that began longer ago is recorded as ended: its process has died."""
+
+
+@with_app
+async def maintain(app: App) -> None:
+    """Run maintenance once, from cron.
+
+    For calls over classic AGI without a running service: sends mail, sets message lights, recovers recordings that a
+    crash left behind, and applies retention. A running service does so by itself.
+    """
+    from ivr.service.background import run_maintenance
+
+    await run_maintenance(app)
+    now = int(app.clock.now())
+    await app.call_store.close_unfinished(now, now - MAX_CALL_S)
+    while await app.retention_worker.run_once():
+        pass
+
 
 COLUMNS = ["what", "since", "account", "box", "id"]
 DRY_RUN_LIMIT = 1000
@@ -57,3 +76,18 @@ def _due_row(item: DueItem) -> dict[str, Any]:
         "box": item.box_id,
         "id": item.id,
     }
+
+
+command = typer.Typer(no_args_is_help=True)
+
+
+@command.command("accept")
+@with_app
+async def accept(app: App, yes: bool = YesOption) -> None:
+    """Accept a new pepper.
+
+    Only if the file pepper is lost and no backup has it: every PIN and password must then be set anew.
+    """
+    confirm("Every PIN and password that was set with another pepper becomes invalid. Continue?", assume_yes=yes)
+    await app.secret_store.accept_pepper()
+    typer.echo("the pepper is accepted: set PINs with 'ivr box pin NUMBER', passwords with 'ivr user set NAME'")

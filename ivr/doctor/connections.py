@@ -1,0 +1,187 @@
+"""Checks of connections: the service's ports, AMI and ARI."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Iterator
+
+from ivr.ami.client import DEFAULT_TIMING, AmiClient, AmiTiming
+from ivr.ami.settings import AmiSettings
+from ivr.call.ari.settings import AriSettings
+from ivr.doctor import console
+from ivr.doctor.console import ConsoleUnavailable
+from ivr.doctor.finding import Finding, ok, problem, warning
+from ivr.doctor.installation import Installation
+from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput
+
+REQUIRED_ACTIONS = ("Originate", "Status")
+"""Originate: message lights and calls to owners. Status: whether a channel still exists."""
+
+
+def check_ami(installation: Installation, timing: AmiTiming = DEFAULT_TIMING) -> Iterator[Finding]:
+    """Check that the service's client can log in to Asterisk's manager, with the actions that it needs."""
+    if not installation.settings.ami.secret:
+        yield warning(
+            "AMI",
+            "not configured: phones have no message lights, and owners are not called about new messages",
+            "include asterisk-conf/manager.conf, and set its user and secret in [ami] of ivr.toml",
+        )
+        return
+    yield asyncio.run(_check_login(installation.settings.ami, timing))
+
+
+async def _check_login(settings: AmiSettings, timing: AmiTiming) -> Finding:
+    address, client = f"{settings.host}:{settings.port}", AmiClient(settings, timing=timing)
+    section = f"[{settings.user}] in manager.conf"
+    try:
+        await client.check_login()
+    except BadInput:
+        what = "the user or the secret contains a line break or is too long"
+        return problem("AMI", what, "write each on one line in [ami] of ivr.toml")
+    except AmiActionRejected:
+        remedy = f"the secret of {section} must be that of [ami] in ivr.toml, and its permit= must allow our address"
+        return problem("AMI", f"Asterisk's manager at {address} rejects the user {settings.user}", remedy)
+    except AmiUnavailable as error:
+        remedy = f"check host and port in [ami] of ivr.toml, and permit= in {section}"
+        what = f"{address} is not Asterisk's manager, or does not respond: {error}"
+        return problem("AMI", what, remedy)
+    except OSError as error:
+        remedy = "set enabled = yes, bindaddr and port in manager.conf; then: asterisk -rx 'manager reload'"
+        what = f"no connection to {address}: {str(error) or 'timeout'}"
+        return problem("AMI", what, remedy)
+    if missing := [action for action in REQUIRED_ACTIONS if not client.supports(action)]:
+        remedy = f"set write = originate,call,message,reporting in {section}; then: asterisk -rx 'manager reload'"
+        what = f"{settings.user} can log in at {address}, but may not use {' or '.join(missing)}"
+        return problem("AMI", what, remedy)
+    return ok("AMI", f"{settings.user} can log in at {address}")
+
+
+MAX_RESPONSE_BYTES = 65_536
+
+
+def check_ari(installation: Installation) -> Iterator[Finding]:
+    """Check that ARI accepts our password and that our application is connected.
+
+    There is no finding if ARI is not configured.
+    """
+    settings = installation.settings.ari
+    if not settings.password:
+        return
+    address = f"{settings.host}:{settings.port}"
+    if settings.per_call_connections and not settings.listen_port:
+        what = "per_call_connections is set, but listen_port is not: Asterisk cannot connect to the service"
+        yield problem(
+            "ARI", what, "set listen_port in [ari] of ivr.toml to the port of the uri in websocket_client.conf"
+        )
+    if settings.listen_port:
+        yield ok("ARI", f"Asterisk connects to {settings.listen_host}:{settings.listen_port} (websocket_client.conf)")
+        if not settings.per_call_connections:
+            return
+    try:
+        response = _fetch_application(installation, settings)
+    except OSError as error:
+        remedy = "set enabled = yes, bindaddr and bindport in http.conf; then: asterisk -rx 'module reload http'"
+        yield problem("ARI", f"no connection to {address}: {error}", remedy)
+        return
+    yield _finding_for(response, settings, address)
+
+
+def _finding_for(response: bytes, settings: AriSettings, address: str) -> Finding:
+    status = response.split(b" ", 2)[1:2]
+    if not response.startswith(b"HTTP/") or not status:
+        return problem("ARI", f"{address} is not Asterisk's HTTP server", "check host and port in [ari] of ivr.toml")
+    if status[0] in (b"401", b"403"):
+        remedy = (
+            f"the password of [{settings.user}] in ari.conf must be that of [ari] in ivr.toml, and the ACL of http.conf"
+            " must allow our address"
+        )
+        return problem("ARI", f"Asterisk at {address} rejects the user {settings.user}", remedy)
+    if status[0] == b"200":
+        return ok("ARI", f"{settings.user} can log in at {address}, and {settings.application} is connected")
+    if status[0] == b"404" and b"pplication" in response:
+        what = f"{settings.user} can log in, but no service is connected as {settings.application}"
+        return warning("ARI", what, "start it: systemctl start ivr; if it runs, its log says why it is not connected")
+    remedy = (
+        "set enabled = yes in ari.conf; then: asterisk -rx 'module load res_ari.so'; asterisk -rx 'ari show status'"
+    )
+    return problem("ARI", f"Asterisk at {address} has no ARI", remedy)
+
+
+def _fetch_application(installation: Installation, settings: AriSettings) -> bytes:
+    credentials = base64.b64encode(f"{settings.user}:{settings.password}".encode()).decode()
+    lines = [
+        f"GET /ari/applications/{settings.application} HTTP/1.1",
+        f"Host: {settings.host}:{settings.port}",
+        f"Authorization: Basic {credentials}",
+        "Connection: close",
+        "",
+        "",
+    ]
+    response = b""
+    with installation.host.connect(settings.host, settings.port) as connection:
+        connection.sendall("\r\n".join(lines).encode())
+        while len(response) < MAX_RESPONSE_BYTES and (received := connection.recv(MAX_RESPONSE_BYTES)):
+            response += received
+    return response
+
+
+AGI_HEADER = b"agi_network: yes\nagi_network_script: check\nagi_arg_1: skip_module=true\n\n"
+"""A call without a channel, which the service neither answers nor records."""
+SKIPPED_STATUS = b"IVR_STATUS SKIPPED"
+MAX_REPLY_BYTES = 4096
+
+
+def check_rest(installation: Installation) -> Iterator[Finding]:
+    """Check that the REST port accepts connections."""
+    host, port = installation.settings.api.host, installation.settings.api.port
+    try:
+        installation.host.connect(host, port).close()
+    except OSError as error:
+        remedy = "start the service: systemctl start ivr ('ivr serve --only calls' has no REST API)"
+        yield warning("REST", f"no connection to {host}:{port}: {error}", remedy)
+    else:
+        yield ok("REST", f"accepts connections at {host}:{port}")
+
+
+def check_fastagi(installation: Installation) -> Iterator[Finding]:
+    """Check that the service responds at its FastAGI port, and that no other program uses it."""
+    host, port = installation.settings.fastagi.host, installation.settings.fastagi.port
+    address = f"{host}:{port}"
+    try:
+        with installation.host.connect(host, port) as connection:
+            connection.sendall(AGI_HEADER)
+            response = connection.recv(MAX_REPLY_BYTES)
+            connection.sendall(b"200 result=1\n")
+    except TimeoutError:
+        response = b""
+    except OSError as error:
+        if _uses_classic_agi(installation):
+            yield ok("service", "not running, and not needed: Asterisk starts ivr-agi for each call")
+        else:
+            yield problem(
+                "service", f"no connection to {address}: {error}", "start it: systemctl start ivr, or ivr serve"
+            )
+        return
+    if SKIPPED_STATUS in response:
+        yield ok("service", f"accepts calls at {address}")
+    else:
+        yield problem(
+            "service",
+            f"{address} is used by another program, or the service does not respond",
+            f"find the program: ss -ltnp 'sport = :{port}'; or change port in [fastagi] of ivr.toml, and"
+            " IVR_FASTAGI_ADDRESS in the dialplan",
+        )
+
+
+def _uses_classic_agi(installation: Installation) -> bool:
+    """Return whether the dialplan uses classic AGI: Asterisk starts a process for each call."""
+    try:
+        return (
+            console.parse_global_variables(installation.console.run_command("dialplan show globals")).get(
+                "IVR_TRANSPORT"
+            )
+            == "agi"
+        )
+    except ConsoleUnavailable:
+        return False
