@@ -121,7 +121,7 @@ async def _has_pending_work(app: App) -> bool:
 
 
 def _run_maintenance(site_settings: settings.Settings) -> None:
-    """Do the maintenance in this process. The caller has hung up, so its many imports delay nobody."""
+    """Do the maintenance in this process. The caller has hung up, so the time of the imports is not noticed."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # Asterisk sends it for the call, which is over.
     from ivr.service.background import run_maintenance
 

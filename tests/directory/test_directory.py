@@ -14,7 +14,7 @@ async def test_account_is_found_by_id_name_or_realm(app: AppFixture) -> None:
     for name in (app.account.id, "demo", "demo.example"):
         assert (await directory.find_account_by_name(name)).id == app.account.id
     with pytest.raises(NotFound, match="ivr account list"):
-        await directory.find_account_by_name("nobody")
+        await directory.find_account_by_name("unknown")
 
 
 async def test_account_with_existing_name_or_realm_is_rejected(app: AppFixture) -> None:
