@@ -57,7 +57,7 @@ async def test_call_back_is_not_offered_without_site_context(app: AppFixture) ->
 
 
 @pytest.mark.parametrize(
-    ("caller", "said"),
+    ("caller", "expected_text"),
     [
         ("", "I am sorry, this caller cannot be called back."),
         ("9001900190", "I am sorry, this call cannot be completed as dialed."),
@@ -66,9 +66,11 @@ async def test_call_back_is_not_offered_without_site_context(app: AppFixture) ->
         ("1" * 16, "I am sorry, this call cannot be completed as dialed."),
     ],
 )
-async def test_forged_caller_number_is_not_called_back(call_back_app: AppFixture, caller: str, said: str) -> None:
+async def test_forged_caller_number_is_not_called_back(
+    call_back_app: AppFixture, caller: str, expected_text: str
+) -> None:
     phone = await press_call_back_key(call_back_app, caller)
-    assert said in phone.texts
+    assert expected_text in phone.texts
     assert phone.continue_target is None
 
 

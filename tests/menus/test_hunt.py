@@ -73,14 +73,14 @@ async def test_pound_ends_extension_entry(hunt_app: AppFixture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("own", "asked", "wait_s"), [(None, {}, 2), (700, {"interdigit_timeout": "900"}, 0.7),
+    ("own", "arguments", "wait_s"), [(None, {}, 2), (700, {"interdigit_timeout": "900"}, 0.7),
                                  (None, {"interdigit_timeout": "900"}, 0.9)],
 )  # fmt: skip
 async def test_extension_entry_timeout_is_taken_from_box_then_dialplan(
-    hunt_app: AppFixture, own: int | None, asked: dict[str, str], wait_s: float
+    hunt_app: AppFixture, own: int | None, arguments: dict[str, str], wait_s: float
 ) -> None:
     before = hunt_app.clock.now()
-    phone = await call_box(hunt_app, Press("101"), arguments=asked, interdigit_timeout=own)
+    phone = await call_box(hunt_app, Press("101"), arguments=arguments, interdigit_timeout=own)
     assert phone.continue_target == (CONTEXT, "101")
     said_s = phone.heard_sounds[-1].to_ms / 1000
     assert hunt_app.clock.now() - before == pytest.approx(wait_s + said_s)

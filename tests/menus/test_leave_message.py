@@ -113,13 +113,13 @@ async def test_too_short_recording_is_announced_and_dropped(app: AppFixture, box
     assert list(app.container.recordings.takes_folder.iterdir()) == []
 
 
-@pytest.mark.parametrize(("asked", "own", "longest"), [("10", 20, 10_000), ("", 20, 20_000), ("", None, 500_000)])
+@pytest.mark.parametrize(("requested", "own", "longest"), [("10", 20, 10_000), ("", 20, 20_000), ("", None, 500_000)])
 async def test_max_length_is_taken_from_call_then_box_then_system(
-    app: AppFixture, asked: str, own: int | None, longest: int
+    app: AppFixture, requested: str, own: int | None, longest: int
 ) -> None:
     box = await app.create_box("1000", max_message_length=own)
     await leave_message(
-        app, Speak(600_000, then="silence"), Press("1"), **({"max_message_length": asked} if asked else {})
+        app, Speak(600_000, then="silence"), Press("1"), **({"max_message_length": requested} if requested else {})
     )
     assert [message.length_ms for message in await app.messages(box)] == [longest]
 

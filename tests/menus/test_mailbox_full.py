@@ -142,11 +142,11 @@ async def test_deleted_messages_are_purged_for_new_message(app: AppFixture) -> N
 
 async def test_new_and_saved_messages_are_never_purged_for_space(app: AppFixture) -> None:
     box = await app.create_box(quota_mb=1)
-    kept = [await app.create_message(box, s=20), await app.create_message(box, s=20, folder="saved")]
+    remaining = [await app.create_message(box, s=20), await app.create_message(box, s=20, folder="saved")]
     gone = await app.create_message(box, s=20, folder="deleted")
     await call_box(app, Speak(22_000), Press("1"))
     left = {message.id for message in await app.messages(box)}
-    assert {message.id for message in kept} <= left
+    assert {message.id for message in remaining} <= left
     assert gone.id not in left
     assert len(left) == 3
 

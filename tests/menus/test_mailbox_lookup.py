@@ -106,7 +106,7 @@ async def test_a_call_from_outside_is_rejected_where_several_accounts_could_be_m
 
 
 async def test_a_call_for_an_account_that_does_not_exist_is_rejected(app: AppFixture) -> None:
-    phone = await app.run_call(number="1000", account="nobody")
+    phone = await app.run_call(number="1000", account="unknown")
     assert phone.texts == ["I am sorry, this phone is not set up for voicemail."]
     assert phone.status == "NOACCOUNT"
 

@@ -91,13 +91,13 @@ async def test_page_offers_at_most_five_choices_in_key_order(
         await open_settings(app, press_in_settings_menu("6"))
     phone = await app.run_call([press_in_main_menu(), *[Silence()] * 3], endpoint="alice", number="1000")
     numbers = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
-    said = set()
+    spoken_keys = set()
     for page in [text for text in phone.texts if "For more settings" in text]:
         keys = [numbers.index(choice.rsplit(" ", 1)[1]) for choice in page.rstrip(".").split(". ")]
         assert len(keys) <= 5
         assert [key or 10 for key in keys] == sorted(key or 10 for key in keys)
-        said |= set(keys)
-    assert said == {0, 1, 2, 3, 4, 6, 9, *([5] if temporary else [])}
+        spoken_keys |= set(keys)
+    assert spoken_keys == {0, 1, 2, 3, 4, 6, 9, *([5] if temporary else [])}
 
 
 async def test_unspoken_keys_work(app: AppFixture, box: Mailbox) -> None:

@@ -33,7 +33,7 @@ def is_logged_in(phone: ScriptedCall) -> bool:
         {"endpoint": "alice", "number": "1000"},
         {"number": "1000"},
         {"path": "leave", "number": "1000"},
-        {"account": "nobody"},
+        {"account": "unknown"},
     ],
     ids=["owner", "unknown phone", "caller", "unknown account"],
 )

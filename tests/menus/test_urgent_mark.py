@@ -46,9 +46,9 @@ async def test_second_key_4_removes_urgent_mark(app: AppFixture, box: Mailbox) -
 
 async def test_review_prompt_reflects_urgent_mark(app: AppFixture, box: Mailbox) -> None:
     phone = await leave_message(app, Speak(3000), *[Press("4", during=REVIEW)] * 2, HangUp(during=REVIEW))
-    said = [text.rsplit("again, press three. ")[1] for text in phone.texts if REVIEW in text]
+    last_options = [text.rsplit("again, press three. ")[1] for text in phone.texts if REVIEW in text]
     mark, unmark = "To mark it urgent, press four.", "To take the urgent mark away, press four."
-    assert said == [mark, unmark, mark]
+    assert last_options == [mark, unmark, mark]
 
 
 async def test_urgent_mark_survives_hangup(app: AppFixture, box: Mailbox) -> None:

@@ -267,8 +267,8 @@ def test_build_without_flite_names_package(folder: Path, monkeypatch: pytest.Mon
 
 @needs_flite
 def test_voice_that_flite_lacks_is_rejected() -> None:
-    with pytest.raises(SoundsError, match="flite has no voice nobody"):
-        synthesis.require_voice(Speaker("nobody"))
+    with pytest.raises(SoundsError, match="flite has no voice unknown"):
+        synthesis.require_voice(Speaker("unknown"))
 
 
 @needs_flite
