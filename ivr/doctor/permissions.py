@@ -76,7 +76,7 @@ def _group_remedy(asterisk: RunningAsterisk, folder: Path) -> str:
         return f"no group has the number {gid}: run 'ivr install', then: systemctl restart asterisk ivr"
     if user in group.gr_mem:
         return f"{user} came into the group {group.gr_name} after Asterisk was started: systemctl restart asterisk"
-    return f"usermod -aG {group.gr_name} {user}; systemctl restart asterisk; it must see {folder} at this same path"
+    return f"usermod -aG {group.gr_name} {user}; systemctl restart asterisk; it must see {folder} at the same path"
 
 
 def _find_group(gid: int) -> grp.struct_group | None:

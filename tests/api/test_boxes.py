@@ -255,7 +255,7 @@ async def test_oversized_existing_box_can_be_reduced_and_used_by_phone(tmp_path:
     strict = AppFixture(tmp_path / "large", voicemail={"max_box_settings_bytes": 10_000})
     try:
         box = await strict.container.boxes.get(box.id)
-        with pytest.raises(InvalidFields, match="10000 bytes"):
+        with pytest.raises(InvalidFields, match="the limit is 10000"):
             await strict.container.boxes.patch(box, {"more": "yy"})
         assert (
             await strict.container.boxes.patch_from_phone(box.id, {"announcement_only": True})

@@ -241,7 +241,7 @@ async def test_deleted_box_is_purged_with_its_messages_greetings_and_pin(app: Ap
     rows = await app.container.database.read(
         lambda c: [c.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("boxes", "secrets", "media")]
     )
-    assert rows == [1, 1, 1]
+    assert rows == [1, 2, 1], "the other box, its PIN and the check value of the pepper, and the name"
 
 
 async def insert_greeting(app: AppFixture, box_id: str, kind: MediaKind, age_s: int = 0) -> StoredMedia:
