@@ -13,6 +13,9 @@ from tests.support.app_fixture import AppFixture
 
 DIGITS = st.text("0123456789", min_size=4, max_size=6)
 
+PIN_HASHES = "SELECT hash FROM secrets WHERE ref <> 'pepper'"
+"""The table holds a check value of the pepper too."""
+
 
 @pytest.mark.parametrize(
     ("pin", "found"),
@@ -53,7 +56,7 @@ def test_lockout_doubles_up_to_an_hour(locks: int, seconds: int) -> None:
 async def test_pin_hash_cannot_be_checked_without_pepper(app: AppFixture) -> None:
     """The hash covers the PIN and a pepper that is not in the database."""
     await app.container.secret_store.set(app.account.id, "r", "2468")
-    stored_hash = await app.container.database.read(lambda c: c.execute("SELECT hash FROM secrets WHERE ref <> 'pepper'").fetchone()[0])
+    stored_hash = await app.container.database.read(lambda c: c.execute(PIN_HASHES).fetchone()[0])
     assert stored_hash.startswith("$2b$04$")
     assert not bcrypt.checkpw(b"2468", stored_hash.encode())
     assert await app.container.secret_store.verify(app.account.id, "r", "2468")
@@ -62,7 +65,7 @@ async def test_pin_hash_cannot_be_checked_without_pepper(app: AppFixture) -> Non
 async def test_same_pin_has_different_hash_in_each_box(app: AppFixture) -> None:
     for ref in ("a", "b"):
         await app.container.secret_store.set(app.account.id, ref, "2468")
-    hashes = await app.container.database.read(lambda c: [row[0] for row in c.execute("SELECT hash FROM secrets WHERE ref <> 'pepper'")])
+    hashes = await app.container.database.read(lambda c: [row[0] for row in c.execute(PIN_HASHES)])
     assert len(set(hashes)) == 2
 
 
