@@ -134,12 +134,16 @@ class CallSoak:
 
 
 def _child_count(pid: int) -> int:
-    """How many living processes it is the parent of. Dead ones it collects with the next one that dies."""
+    """Return the number of living child processes without `astcanary`, which Asterisk with `-p` runs all the time.
+
+    Asterisk reaps a dead child with the next one that dies.
+    """
     found = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
-            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
-            found += parent == str(pid) and state != "Z"
+            name, _, fields = stat.read_text().partition("(")[2].rpartition(")")
+            state, parent = fields.split()[:2]
+            found += parent == str(pid) and state != "Z" and name != "astcanary"
         except OSError:
             continue
     return found
