@@ -155,3 +155,14 @@ async def test_fingerprint_changes_on_foreign_commit_but_not_on_read(tmp_path: P
     assert own.change_fingerprint() != before
     for database in (own, foreign):
         database.close()
+
+
+def test_a_database_of_a_newer_version_is_refused_with_the_way_back(tmp_path: Path) -> None:
+    Database(tmp_path / "ivr.db").close()
+    with sqlite3.connect(tmp_path / "ivr.db") as connection:
+        connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    with pytest.raises(
+        StoreError, match=r"newer version of ivr \(schema 999.*restore the copy made before the upgrade"
+    ):
+        Database(tmp_path / "ivr.db")

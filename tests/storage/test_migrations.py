@@ -212,3 +212,18 @@ def test_migrated_database_opens_without_importing_sqlite_utils(tmp_path: Path) 
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert output.strip() == "False"
+
+
+def test_an_earlier_database_is_copied_before_it_is_migrated(old_database: Path) -> None:
+    """The copy is what the earlier version can open again."""
+    connection = sqlite3.connect(old_database)
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    connection.close()
+    Database(old_database).close()
+    copy = sqlite3.connect(old_database.with_name(f"{old_database.name}.schema-{version}"))
+    assert copy.execute("PRAGMA user_version").fetchone()[0] == version
+    assert {row[0] for row in copy.execute("SELECT name FROM sqlite_master WHERE type = 'table'")} == tables
+    copy.close()
+    Database(old_database).close()
+    assert len(list(old_database.parent.glob(f"{old_database.name}.schema-*"))) == 1

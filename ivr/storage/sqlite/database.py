@@ -137,14 +137,39 @@ class Database:
 
     def _migrate(self) -> None:
         try:
-            if self._writer_connection.execute("PRAGMA user_version").fetchone()[0] >= SCHEMA_VERSION:
+            version = self._writer_connection.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                self._writer_connection.close()
+                raise StoreError(
+                    f"{self._path} was written by a newer version of ivr (schema {version}, this version knows "
+                    f"{SCHEMA_VERSION}): install the newer version, or restore the copy made before the upgrade "
+                    "(docs/upgrading.md)"
+                )
+            if version == SCHEMA_VERSION:
                 return
             from sqlite_utils import Database as Tables
 
+            if version:
+                self._copy_before_migration(version)
             apply_migrations(Tables(self._writer_connection))
             self._writer_connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         except sqlite3.Error as error:
             raise translate_sqlite_error(error, self._path) from error
+
+    def _copy_before_migration(self, version: int) -> None:
+        """Copy the database to `<name>.schema-<version>` beside it, once: the way back to the version that wrote it."""
+        target = self._path.with_name(f"{self._path.name}.schema-{version}")
+        if target.exists():
+            return
+        draft = target.with_name(f"{target.name}.draft")
+        draft.unlink(missing_ok=True)
+        copy = sqlite3.connect(draft)
+        try:
+            self._writer_connection.backup(copy)
+        finally:
+            copy.close()
+        draft.chmod(0o640)
+        draft.rename(target)
 
     def _read(self, query: Transaction[T]) -> T:
         connection: sqlite3.Connection | None = getattr(self._thread_local, "connection", None)
