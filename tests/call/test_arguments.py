@@ -10,7 +10,7 @@ from ivr.call.arguments import Action, Arguments, GreetingChoice, InstructionsCh
 
 
 def test_every_argument_of_the_contract_is_understood() -> None:
-    asked, complaints = parse(
+    arguments, complaints = parse(
         "check",
         [
             "account=demo", "id=b0x", "var=BOX", "number=1000", "language=en", "reason=busy",
@@ -19,7 +19,7 @@ def test_every_argument_of_the_contract_is_understood() -> None:
         ],
     )  # fmt: skip
     assert complaints == []
-    assert asked == Arguments(
+    assert arguments == Arguments(
         action=Action.LEAVE, account="demo", id="b0x", var="BOX", number="1000", language="en", reason="busy",
         interdigit_timeout=1500, max_message_length=60, single_mailbox_login=True, callerid_match_login=True,
     )  # fmt: skip
@@ -41,14 +41,14 @@ def test_foreign_action_is_not_handled() -> None:
 
 
 def test_unknown_path_error_lists_valid_paths() -> None:
-    asked, complaints = parse("chekc", [])
-    assert asked.action is None
+    arguments, complaints = parse("chekc", [])
+    assert arguments.action is None
     assert "agi://HOST/check" in complaints[0]
 
 
 def test_unknown_argument_is_reported_and_others_apply() -> None:
-    asked, complaints = parse("check", ["mailbox=1000", "number=1000"])
-    assert asked.number == "1000"
+    arguments, complaints = parse("check", ["mailbox=1000", "number=1000"])
+    assert arguments.number == "1000"
     assert len(complaints) == 1
     assert "'mailbox=1000'" in complaints[0]
     assert "number" in complaints[0]
@@ -65,8 +65,8 @@ def test_unknown_argument_is_reported_and_others_apply() -> None:
     ],
 )
 def test_invalid_value_is_reported_and_ignored(word: str) -> None:
-    asked, complaints = parse("check", [word])
-    assert asked == Arguments(action=Action.CHECK)
+    arguments, complaints = parse("check", [word])
+    assert arguments == Arguments(action=Action.CHECK)
     assert word.split("=")[0] in complaints[0]
 
 
@@ -76,16 +76,16 @@ def test_empty_words_are_not_errors() -> None:
 
 @given(st.text(), st.lists(st.text()))
 def test_parser_accepts_any_dialplan_input(path: str, words: list[str]) -> None:
-    asked, complaints = parse(path, words)
-    assert isinstance(asked, Arguments)
+    arguments, complaints = parse(path, words)
+    assert isinstance(arguments, Arguments)
     assert all(complaint.strip() for complaint in complaints)
 
 
 def test_box_list_is_first_box_and_copies() -> None:
-    asked, complaints = parse("leave", ["account=acme", "number=1000@default&1001&1002@sales&"])
+    arguments, complaints = parse("leave", ["account=acme", "number=1000@default&1001&1002@sales&"])
     assert complaints == []
-    assert (asked.number, asked.account) == ("1000", "acme")
-    assert asked.copies == (Recipient("1001"), Recipient("1002", "sales"))
+    assert (arguments.number, arguments.account) == ("1000", "acme")
+    assert arguments.copies == (Recipient("1001"), Recipient("1002", "sales"))
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_box_list_is_first_box_and_copies() -> None:
      ("acme", "1000@default", "acme"), ("", "1000@default", "default")],
 )  # fmt: skip
 def test_the_context_of_a_mailbox_is_an_account(account: str, number: str, whose: str) -> None:
-    asked, _ = parse("leave", [f"number={number}", f"account={account}"])
-    assert (asked.number, asked.account) == ("1000", whose)
+    arguments, _ = parse("leave", [f"number={number}", f"account={account}"])
+    assert (arguments.number, arguments.account) == ("1000", whose)
 
 
 @pytest.mark.parametrize(
@@ -119,25 +119,25 @@ def test_the_context_of_a_mailbox_is_an_account(account: str, number: str, whose
     ],
 )
 def test_every_voicemail_option_is_translated(options: str, meant: dict[str, object]) -> None:
-    asked, complaints = parse("leave", [f"options={options}", "exit_context=here"])
+    arguments, complaints = parse("leave", [f"options={options}", "exit_context=here"])
     assert complaints == []
-    assert asked == Arguments(options=options, exit_context="here", **meant)  # type: ignore[arg-type]
+    assert arguments == Arguments(options=options, exit_context="here", **meant)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "reported"),
     [("uz", ["'z'"]), ("u(x)", ["'u(x)'"]), ("ug(loud)", ["gain_db='loud'"]), ("u)q", ["')'", "'q'"])],
 )
-def test_unknown_option_is_reported_and_others_apply(options: str, told: list[str]) -> None:
-    asked, complaints = parse("leave", [f"options={options}"])
-    assert len(complaints) == len(told)
-    assert all(word in complaint for word, complaint in zip(told, sorted(complaints), strict=True))
-    assert asked.greeting is (GreetingChoice.NONE if options == "u(x)" else GreetingChoice.UNAVAILABLE)
+def test_unknown_option_is_reported_and_others_apply(options: str, reported: list[str]) -> None:
+    arguments, complaints = parse("leave", [f"options={options}"])
+    assert len(complaints) == len(reported)
+    assert all(word in complaint for word, complaint in zip(reported, sorted(complaints), strict=True))
+    assert arguments.greeting is (GreetingChoice.NONE if options == "u(x)" else GreetingChoice.UNAVAILABLE)
 
 
 def test_voicemailmain_options_never_skip_pin() -> None:
-    asked, complaints = parse("check", ["number=1000@default", "options=s"])
-    assert asked == Arguments(action=Action.CHECK, number="1000", account="default", options="s")
+    arguments, complaints = parse("check", ["number=1000@default", "options=s"])
+    assert arguments == Arguments(action=Action.CHECK, number="1000", account="default", options="s")
     assert complaints == ["option 's' of VoiceMailMain() is not supported"]
 
 
@@ -145,6 +145,6 @@ def test_voicemailmain_options_never_skip_pin() -> None:
     "word", ["greeting=loud", "gain_db=60", "gain_db=nan", "watchdog=0", "skip_instructions=no way"]
 )
 def test_value_outside_choices_is_reported(word: str) -> None:
-    asked, complaints = parse("leave", [word])
-    assert asked == Arguments()
+    arguments, complaints = parse("leave", [word])
+    assert arguments == Arguments()
     assert len(complaints) == 1

@@ -124,7 +124,7 @@ async def test_seek_and_pause_resume_at_position(ari_pbx: AriPbx) -> None:
 
 
 async def _limits_while_menu_repeats(ari_pbx: AriPbx) -> list[str]:
-    """What the time limit was set to while somebody asked three times when a message of a minute was left."""
+    """The time limits set while the owner asks three times when a message of one minute was left."""
     await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice), s=60)
     call = ari_pbx.start_call("number=1000", "watchdog=5")
     await call.wait_for_playback("(recording)")
@@ -135,7 +135,7 @@ async def _limits_while_menu_repeats(ari_pbx: AriPbx) -> list[str]:
         await call.wait_for_playback("(recording)")
     call.hang_up()
     await call.wait_until_over()
-    return [errand for errand in call.dialplan_actions[before:] if errand.startswith("limit")]
+    return [action for action in call.dialplan_actions[before:] if action.startswith("limit")]
 
 
 async def test_time_limit_is_not_extended_while_keys_are_pressed(ari_pbx: AriPbx) -> None:
@@ -237,7 +237,7 @@ async def test_dialplan_argument_error_is_logged_once_and_call_continues(
 
 @pytest.mark.parametrize("says", [(), ("dance",), ("",) * 3, ("check", "\x00", "=", "a" * 5000)], ids=str)
 async def test_unparsable_arguments_leave_no_call(ari_pbx: AriPbx, says: tuple[str, ...]) -> None:
-    """The call belongs to the only account, where no number is given for it, or nobody enters one."""
+    """The call belongs to the only account; it names no mailbox, and the caller enters none."""
     call = ari_pbx.asterisk.call(*says, channel="PJSIP/trunk-1")
     assert await call.wait_until_over() in ("SKIPPED", "NOBOX", "NOACCESS")
 
@@ -247,8 +247,8 @@ INVALID_FRAMES: list[str | bytes] = [
     '{"type": "StasisStart", "application": "ivr", "channel": {"id": 7}}',
     '{"type": "StasisStart", "application": "ivr", "channel": {"id": "no/such?channel"}, "args": [7, null, "check"]}',
     '{"type": "StasisStart", "application": "ivr", "channel": "x", "args": {"a": 1}}',
-    '{"type": "PlaybackFinished", "application": "ivr", "playback": {"id": "x", "target_uri": "channel:nobody"}}',
-    '{"type": "ChannelDtmfReceived", "application": "ivr", "digit": "12", "channel": {"id": "nobody"}}',
+    '{"type": "PlaybackFinished", "application": "ivr", "playback": {"id": "x", "target_uri": "channel:unknown"}}',
+    '{"type": "ChannelDtmfReceived", "application": "ivr", "digit": "12", "channel": {"id": "unknown"}}',
     '{"type": "RESTResponse", "request_id": "99999", "status_code": "many"}', '{"type": "RESTResponse"}',
 ]  # fmt: skip
 
@@ -338,7 +338,7 @@ async def test_reentered_call_starts_fresh(ari_pbx: AriPbx) -> None:
     await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice), s=30)
     call = ari_pbx.start_call("number=1000")
     await call.wait_for_playback("(recording)")
-    call.in_stasis = False  # Nobody hears of it.
+    call.in_stasis = False  # Without an event.
     for playback in call.playbacks:
         playback.stop.set()
     call.enter()
@@ -367,7 +367,7 @@ async def test_a_lost_connection_does_not_end_a_call(ari_pbx: AriPbx) -> None:
     await ari_pbx.asterisk.lose_connections()
     async with asyncio.timeout(10):
         while not playback.heard_positions:
-            await asyncio.sleep(0.01)  # It ends, and nobody hears of it.
+            await asyncio.sleep(0.01)  # It ends while no connection can carry the event.
     await ari_pbx.asterisk.connected()
     await call.wait_for_playback("To save")
     call.press("7")
@@ -428,22 +428,22 @@ async def test_wrong_password_is_logged_and_retried(
     await app.open()
     ari_server.takes = app.settings.data.folder / "takes"
     service = await start_service(app.container, component="calls")
-    told = ""
+    log = ""
     async with asyncio.timeout(10):
-        while told.count("its password in ari.conf must be that of [ari]") < 2:
+        while log.count("its password in ari.conf must be that of [ari]") < 2:
             await asyncio.sleep(0.05)
-            told += capfd.readouterr().out
-    assert "guessed" not in told
+            log += capfd.readouterr().out
+    assert "guessed" not in log
     await service.stop()
 
 
 @pytest.mark.parametrize(
-    ("later_ms", "held_ms", "is_told_again"), [(25, 50, True), (77, 50, True), (100, 50, False), (25, 120, True)]
+    ("later_ms", "held_ms", "is_repeat"), [(25, 50, True), (77, 50, True), (100, 50, False), (25, 120, True)]
 )
-def test_duplicate_dtmf_event_counts_once(later_ms: int, held_ms: int, is_told_again: bool) -> None:
+def test_duplicate_dtmf_event_counts_once(later_ms: int, held_ms: int, is_repeat: bool) -> None:
     """As Asterisk does while nothing plays: the times are of a real one, and of the fastest machine."""
     first = KeyPress("8", 1_000_000.0, 50)
-    assert KeyPress("8", 1_000_000.0 + later_ms, held_ms).is_repeat_of(first) is (is_told_again and held_ms == 50)
+    assert KeyPress("8", 1_000_000.0 + later_ms, held_ms).is_repeat_of(first) is (is_repeat and held_ms == 50)
     assert not KeyPress("2", 1_000_000.0 + later_ms, 50).is_repeat_of(first)
 
 

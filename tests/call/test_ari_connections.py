@@ -33,7 +33,7 @@ class FakeAriHttpServer:
         self.requests = 0
         self.connections = 0
         self.closes_after_response = ""
-        """How it closes behind an answer: "untold"; or "told", and is waited for to do it."""
+        """How it closes after a response: "silently"; or "announced" by a header, once the client has closed."""
         self.raw_response: bytes | None = None
         self._asterisk = asterisk
 
@@ -49,7 +49,7 @@ class FakeAriHttpServer:
                 await self._answer(reader, writer)
                 if self.raw_response is not None or self.closes_after_response:
                     break
-        if self.closes_after_response == "told":
+        if self.closes_after_response == "announced":
             await reader.read()
         writer.close()
 
@@ -61,18 +61,18 @@ class FakeAriHttpServer:
         if f"Authorization: Basic {credentials}" not in head:
             status, body = 401, json.dumps({"message": "Authentication required"})
         else:
-            status, said = await self._asterisk.handle_request(method, path.removeprefix("/ari/"))
-            body = json.dumps(said) if said is not None else ""
-        closes = "Connection: close\r\n" * (self.closes_after_response == "told")
+            status, content = await self._asterisk.handle_request(method, path.removeprefix("/ari/"))
+            body = json.dumps(content) if content is not None else ""
+        closes = "Connection: close\r\n" * (self.closes_after_response == "announced")
         head = f"HTTP/1.1 {status} X\r\n{closes}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(self.raw_response if self.raw_response is not None else (head + body).encode())
 
 
 @pytest.fixture
 async def ari_http_server(ari_server: FakeAriServer) -> AsyncIterator[FakeAriHttpServer]:
-    door = FakeAriHttpServer(ari_server)
-    async with await door.open():
-        yield door
+    server = FakeAriHttpServer(ari_server)
+    async with await server.open():
+        yield server
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ async def test_sequential_requests_reuse_connection_and_concurrent_ones_do_not(
     assert ari_http_server.connections == 3
 
 
-@pytest.mark.parametrize("how", ["told", "untold"])
+@pytest.mark.parametrize("how", ["announced", "silently"])
 async def test_closed_connection_is_not_reused(
     rest_client: AriRestClient, ari_http_server: FakeAriHttpServer, how: str
 ) -> None:
@@ -310,14 +310,14 @@ async def test_listen_address_in_use_is_reported(
 
 
 def test_stasis_arguments_are_read_from_event() -> None:
-    def said(app: str, data: str) -> object:
+    def arguments_of(app: str, data: str) -> object:
         return protocol.stasis_arguments({"dialplan": {"app_name": app, "app_data": data}})
 
-    assert said("Stasis", "ivr,check,number=1000,") == ["check", "number=1000", ""]
-    assert said("Stasis", "ivr") == []
-    assert said("StasisBroadcast", "200,^(a|b)$,check:number=1000") == ["check", "number=1000"]
-    assert said("StasisBroadcast", "") == []
-    assert said("Record", "x.wav,5") is None
+    assert arguments_of("Stasis", "ivr,check,number=1000,") == ["check", "number=1000", ""]
+    assert arguments_of("Stasis", "ivr") == []
+    assert arguments_of("StasisBroadcast", "200,^(a|b)$,check:number=1000") == ["check", "number=1000"]
+    assert arguments_of("StasisBroadcast", "") == []
+    assert arguments_of("Record", "x.wav,5") is None
     assert protocol.stasis_arguments(None) is None
 
 

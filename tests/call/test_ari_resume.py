@@ -43,10 +43,10 @@ async def another_service(app: AppFixture, ari_server: FakeAriServer) -> AsyncIt
     async def begin(application: str = APPLICATION) -> Service:
         ari = app.settings.ari.model_copy(update={"application": application})
         second_app = App(app.settings.model_copy(update={"ari": ari}), clock=SystemClock()).open()
-        asked = len(ari_server.requests)
+        requests_before = len(ari_server.requests)
         running.append(await start_service(second_app, component="calls"))
         async with asyncio.timeout(10):
-            while not any(f"applications/{application}" in one for one in ari_server.requests[asked:]):
+            while not any(f"applications/{application}" in one for one in ari_server.requests[requests_before:]):
                 await asyncio.sleep(0.01)
         return running[-1]
 
@@ -76,7 +76,7 @@ async def wait_until(app: AppFixture, condition: str) -> None:
 
 
 async def start_logged_in_call(app: AppFixture, asterisk: FakeAriServer) -> FakeChannel:
-    """Somebody has dialled in from outside, given their PIN, and hears a message."""
+    """An owner has dialled in from outside, entered the PIN, and hears a message."""
     await app.create_message(await app.create_box(owner=app.alice, pin="1379"), s=60)
     call = asterisk.call("check", "account=demo", "number=1000", channel=TRUNK, variables=FROM_ALICE)
     await call.wait_for_playback(ENTER_PIN)
@@ -173,7 +173,7 @@ async def test_caller_with_recording_returns_to_dialplan_and_is_thanked(
     await call.wait_for_playback("To keep")
     await service.stop()
     await another_service()
-    assert await call.wait_until_over() == "", "as if nobody had it: the dialplan looks at the recording"
+    assert await call.wait_until_over() == "", "the service sets no status: the dialplan looks at the recording"
     call.hang_up()
     async with asyncio.timeout(15):
         while not (found := await app.messages(box)):

@@ -83,9 +83,9 @@ async def test_dialplan_argument_error_is_logged_once_and_call_continues(
 ) -> None:
     await pbx.app.create_box(owner=pbx.app.alice)
     assert await pbx.run_call(ScriptedHandset(), "number=1000", "mailbox=1000") == "DONE"
-    told = [line for line in capfd.readouterr().out.splitlines() if "dialplan.argument" in line]
-    assert len(told) == 1
-    assert "use name=value with a name of" in told[0]
+    lines = [line for line in capfd.readouterr().out.splitlines() if "dialplan.argument" in line]
+    assert len(lines) == 1
+    assert "use name=value with a name of" in lines[0]
 
 
 async def test_pin_is_never_logged(pbx: FakePbx, capfd: pytest.CaptureFixture[str]) -> None:
@@ -140,7 +140,7 @@ async def test_keys_typed_at_once_all_arrive(pbx: FakePbx) -> None:
     assert await pbx.app.folder_of(message) == "deleted"
 
 
-# -- a database that somebody else holds -----------------------------------------------------------------------------
+# -- a database that another process locks ----------------------------------------------------------------------------
 
 
 async def test_while_one_call_waits_for_the_database_another_goes_on(pbx: FakePbx) -> None:
@@ -158,7 +158,7 @@ async def test_while_one_call_waits_for_the_database_another_goes_on(pbx: FakePb
     b = asyncio.create_task(pbx.run_call(listening, "number=1001", channel="PJSIP/bob-00000001"))
     while listening.heard.count("(recording)") < 7:
         await asyncio.sleep(0.005)
-    assert saving.heard[-1] == "(recording)", "call A waits, and is told nothing it should not be"
+    assert saving.heard[-1] == "(recording)", "call A waits, and hears no other prompt meanwhile"
     other_process.execute("ROLLBACK")
     other_process.close()
     assert await a == "DONE"

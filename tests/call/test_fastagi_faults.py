@@ -1,4 +1,4 @@
-"""Peers that are not Asterisk, or not well: each is dropped, and nobody else notices."""
+"""Peers that are not Asterisk, or are faulty: each is dropped, and other calls go on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def connect(pbx: FakePbx) -> tuple[asyncio.StreamReader, asyncio.StreamWri
 
 
 async def assert_other_call_works(pbx: FakePbx) -> None:
-    """Somebody else's call goes through."""
+    """Another call works from start to end."""
     if await pbx.app.container.boxes.find_by_number(pbx.app.account.id, "1000") is None:
         await pbx.app.create_box(owner=pbx.app.alice)
     assert await pbx.run_call(ScriptedHandset(), "number=1000") == "DONE"

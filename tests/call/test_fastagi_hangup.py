@@ -146,11 +146,11 @@ async def test_reset_while_recording_is_a_hangup_only_if_the_channel_is_gone(
     peer: ResettingPeer, answers: list[bool | None], error: type[Exception]
 ) -> None:
     """Else Asterisk may record on: the take must not be taken for finished, still less dropped."""
-    asked: list[str] = []
+    asked_channels: list[str] = []
     remaining = [*answers]
 
     async def is_channel_gone(channel: str) -> bool | None:
-        asked.append(channel)
+        asked_channels.append(channel)
         return remaining.pop(0)
 
     recording = asyncio.create_task(
@@ -162,7 +162,7 @@ async def test_reset_while_recording_is_a_hangup_only_if_the_channel_is_gone(
     peer.reset()
     with pytest.raises(error):
         await recording
-    assert {*asked} == {"PJSIP/x-1"}
+    assert {*asked_channels} == {"PJSIP/x-1"}
 
 
 async def run_until_reset(pbx: FakePbx, *arguments: str, path: str, at_prompt: int) -> None:

@@ -1,4 +1,4 @@
-"""Full disk, broken connection, a folder that cannot be written: the caller is told, and what was said is kept."""
+"""Full disk, broken connection, unwritable folder: the caller hears of it, and the recording is stored."""
 
 from __future__ import annotations
 

@@ -59,7 +59,6 @@ EXCEPTIONS = {
 }
 
 UNFINISHED: set[str] = {
-    "tests/call",
     "tests/cli",
     "tests/doctor",
 }

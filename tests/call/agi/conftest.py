@@ -22,7 +22,7 @@ PROCESS_TIMEOUT_S = 60.0
 
 
 class AgiInstallation:
-    """The installation of `house`, which this process only looks at."""
+    """The installation of `app`; each call runs in a program of its own."""
 
     def __init__(self, app: AppFixture, sounds: Path) -> None:
         self.app = app
@@ -67,12 +67,12 @@ class AgiInstallation:
         return peer
 
     async def wait_for_processes(self) -> str:
-        """Wait until the last program has done all that it does; gives its log."""
+        """Wait until the last program has ended; return its log."""
         process = self.processes[-1]
         async with asyncio.timeout(PROCESS_TIMEOUT_S):
-            _, told = await process.communicate()
-        assert b"Traceback" not in told, told.decode()
-        return told.decode()
+            _, log = await process.communicate()
+        assert b"Traceback" not in log, log.decode()
+        return log.decode()
 
     async def wait_until(self, condition: Callable[[], object]) -> None:
         """Wait until something is so."""

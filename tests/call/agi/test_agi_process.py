@@ -81,7 +81,7 @@ async def test_pin_is_never_logged(agi_installation: AgiInstallation) -> None:
 # -- leaving a message -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("signals", [True, False], ids=["told by a signal", "told by the end of the stream"])
+@pytest.mark.parametrize("signals", [True, False], ids=["by a signal", "by the end of the stream"])
 async def test_hangup_while_recording_leaves_message(agi_installation: AgiInstallation, signals: bool) -> None:
     """A signal reaches only a program of Asterisk's own user."""
     box = await agi_installation.app.create_box("1001", owner=agi_installation.app.bob)
@@ -94,7 +94,7 @@ async def test_hangup_while_recording_leaves_message(agi_installation: AgiInstal
 
 
 class TalkingHandset(ScriptedHandset):
-    """Somebody who goes on talking; `path` is what they are recorded into."""
+    """A caller who talks until the connection is lost. `path`: the file of the recording."""
 
     path: Path | None = None
     ended: asyncio.Event
@@ -108,7 +108,7 @@ class TalkingHandset(ScriptedHandset):
 
 
 async def kill_while_recording(site: AgiInstallation) -> Path:
-    """A program that is killed while a caller talks; what they said until then."""
+    """Kill a program while its caller talks; return the file of what was recorded until then."""
     talking = TalkingHandset()
     call = asyncio.create_task(site.run_call(talking, "number=1001", path="leave"))
     await site.wait_until(lambda: talking.path)
@@ -126,8 +126,8 @@ async def test_process_killed_while_recording_loses_nothing(agi_installation: Ag
     path = await kill_while_recording(agi_installation)
     assert await agi_installation.app.messages(box) == []
     await agi_installation.run_call(ScriptedHandset(), "number=1001", channel="PJSIP/bob-00000002")
-    told = await agi_installation.wait_for_processes()
-    assert "take.recovered" in told
+    log = await agi_installation.wait_for_processes()
+    assert "take.recovered" in log
     [message] = await agi_installation.app.messages(box)
     assert message.length_ms == 2000
     assert not path.exists()
@@ -140,8 +140,8 @@ async def test_recording_of_another_call_is_not_recovered(agi_installation: AgiI
     await agi_installation.wait_until(lambda: talking.path)
     assert not await agi_installation.app.container.recording_recovery.has_pending()
     await agi_installation.run_call(ScriptedHandset(), "number=1001", channel="PJSIP/bob-00000002")
-    told = await agi_installation.wait_for_processes()
-    assert "take.recovered" not in told
+    log = await agi_installation.wait_for_processes()
+    assert "take.recovered" not in log
     assert await agi_installation.app.messages(box) == []
     talking.ended.set()
     await asyncio.wait({call})
@@ -202,7 +202,7 @@ async def test_program_started_by_hand_prints_usage(agi_installation: AgiInstall
 
 
 @pytest.mark.parametrize(
-    ("setting", "value", "told"),
+    ("setting", "value", "error"),
     [
         ("IVR_DATA__BUSY_TIMEOUT_MS", "soon", "data.busy_timeout_ms"),
         ("IVR_DATA__FOLDER", "/proc/nothing", "/proc/nothing"),
@@ -210,12 +210,12 @@ async def test_program_started_by_hand_prints_usage(agi_installation: AgiInstall
     ],
 )
 async def test_startup_error_is_one_line_and_dialplan_continues(
-    agi_installation: AgiInstallation, setting: str, value: str, told: str
+    agi_installation: AgiInstallation, setting: str, value: str, error: str
 ) -> None:
     agi_installation.environment[setting] = value
     peer = await agi_installation.run_call(ScriptedHandset(), "number=1000", signals=False)
     assert "IVR_STATUS" not in peer.variables
-    assert told in await agi_installation.wait_for_processes()
+    assert error in await agi_installation.wait_for_processes()
     assert agi_installation.processes[-1].returncode == 1
 
 

@@ -97,7 +97,9 @@ async def several_sounds_share_one_position(call: Call, stage: ContractFixture) 
 
 
 @contract_case(
-    "a key stops a sound, and its position is told", CallerPress("5", "alpha", 0.5), expected_audio=(("alpha", 0, 0.5),)
+    "a key stops a sound, and its position is returned",
+    CallerPress("5", "alpha", 0.5),
+    expected_audio=(("alpha", 0, 0.5),),
 )
 async def key_stops_sound_at_position(call: Call, stage: ContractFixture) -> None:
     played = await call.play([stage["alpha"]])
@@ -112,7 +114,7 @@ async def star_and_pound_are_keys(call: Call, stage: ContractFixture) -> None:
     assert (await call.play([stage["bravo"]])).key == "#"
 
 
-@contract_case("playing begins where it is told to", expected_audio=(("bravo", 0.4, 1),))
+@contract_case("playing begins at a given position", expected_audio=(("bravo", 0.4, 1),))
 async def play_from_position(call: Call, stage: ContractFixture) -> None:
     start_ms = stage.position_ms("alpha") + stage.position_ms("bravo", 0.4)
     played = await call.play([stage["alpha"], stage["bravo"]], position_ms=start_ms)
@@ -149,7 +151,7 @@ async def play_without_keys(call: Call, stage: ContractFixture) -> None:
     assert await call.wait_for_key(200) is None
 
 
-@contract_case("a file that cannot be played is told, and the call goes on", expected_audio=(("alpha", 0, 1),))
+@contract_case("a file that cannot be played is reported, and the call goes on", expected_audio=(("alpha", 0, 1),))
 async def unplayable_sound(call: Call, stage: ContractFixture) -> None:
     with pytest.raises(UnplayableSound):
         await call.play([Sound(stage.take_path("not-there"), 500, "nothing")])
@@ -237,7 +239,7 @@ async def entry_ended_by_pause(call: Call, stage: ContractFixture) -> None:
     )
 
 
-@contract_case("nobody types anything", expected_audio=(("alpha", 0, 1),))
+@contract_case("an entry without a key ends by its timeout", expected_audio=(("alpha", 0, 1),))
 async def entry_without_digits(call: Call, stage: ContractFixture) -> None:
     assert await call.collect_digits([stage["alpha"]], 8, first_digit_timeout_ms=300) == DigitsResult(
         "", DigitsEndReason.TIMEOUT
@@ -298,7 +300,9 @@ async def recording_ended_by_hangup(call: Call, stage: ContractFixture) -> None:
     assert stage.is_near(wav.length_ms(path), 1500)
 
 
-@contract_case("a recording that cannot be written is told, and the call goes on", expected_audio=(("alpha", 0, 1),))
+@contract_case(
+    "a recording that cannot be written is reported, and the call goes on", expected_audio=(("alpha", 0, 1),)
+)
 async def recording_cannot_be_written(call: Call, stage: ContractFixture) -> None:
     path = stage.take_path("not-writable")
     path.mkdir()
@@ -379,14 +383,14 @@ async def channel_variable_read(call: Call, stage: ContractFixture) -> None:
     assert await call.get_variable("CONTRACT_NEVER_SET") == ""
 
 
-@contract_case("what the dialplan is told can be read again")
+@contract_case("a variable set for the dialplan can be read again")
 async def channel_variable_set(call: Call, stage: ContractFixture) -> None:
     for value in ("DONE", "202611-0a1b2c3d4e5f60718293a4b5c6d7e8f9", "1", "two-words"):
         await call.set_variable("CONTRACT_TOLD", value)
         assert await call.get_variable("CONTRACT_TOLD") == value
 
 
-@contract_case("a value of any signs is told or passed over, and the call goes on", expected_audio=(("alpha", 0, 1),))
+@contract_case("a value of any signs is set or passed over, and the call goes on", expected_audio=(("alpha", 0, 1),))
 async def channel_variable_set_to_any_text(call: Call, stage: ContractFixture) -> None:
     for value in ('a "quoted" word', "back\\slash", "comma, semicolon; and (brackets)", "Zoë", "", "x" * 300):
         await call.set_variable("CONTRACT_TOLD", value)
@@ -408,7 +412,7 @@ async def dialplan_extension_exists(call: Call, stage: ContractFixture) -> None:
 
 
 @contract_case(
-    "the dialplan goes on where it is told to", expected_audio=(("alpha", 0, 1),), continues_in_dialplan=True
+    "the dialplan goes on at a given extension", expected_audio=(("alpha", 0, 1),), continues_in_dialplan=True
 )
 async def call_continues_in_dialplan(call: Call, stage: ContractFixture) -> None:
     await call.play([stage["alpha"]])
@@ -483,7 +487,7 @@ async def hangup_before_answer(call: Call, stage: ContractFixture) -> None:
 
 
 @contract_case(
-    "a file that cannot be played before the answer is told, and the call goes on",
+    "a file that cannot be played before the answer is reported, and the call goes on",
     heard_before_answer=("alpha",),
     expected_audio=(("alpha", 0, 1),),
     answered=False,
@@ -495,7 +499,7 @@ async def unplayable_sound_before_answer(call: Call, stage: ContractFixture) -> 
 
 
 @contract_case(
-    "what the dialplan is told before the answer can be read again",
+    "a variable set for the dialplan before the answer can be read again",
     heard_before_answer=("alpha",),
     expected_audio=(("alpha", 0, 1),),
     answered=False,
@@ -531,7 +535,7 @@ async def service_hangs_up_before_answer(call: Call, stage: ContractFixture) -> 
 
 
 @contract_case(
-    "the dialplan goes on unanswered where it is told to",
+    "the dialplan goes on unanswered at a given extension",
     heard_before_answer=("alpha",),
     expected_audio=(("alpha", 0, 1),),
     continues_in_dialplan=True,

@@ -1,4 +1,4 @@
-"""What the rows of the contract are played with: sounds, folders, and how exact a road can be."""
+"""What the cases of the contract need: sounds, folders, and the precision of a transport."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from ivr.audio.formats import Sound
 
 SOUND_NAMES = ("alpha", "bravo", "beep")
 CONTEXT, EXTENSION = "contract-goes-on", "7"
-"""The dialplan of every road has this extension, and no other in this context."""
+"""The dialplan of each transport has this extension, and no other in this context."""
 VARIABLE, VALUE = "CONTRACT", "seven of nine"
 """A channel variable that every call of the contract has."""
 
 
 @dataclass(frozen=True, slots=True)
 class ContractFixture:
-    """One road's. `work()`: something that takes the service a while, during which the caller may do something."""
+    """What one transport provides. `work()`: keeps the service busy for a while, during which the caller may act."""
 
     sounds: Mapping[str, Sound]
     takes: Path
-    """Where both the road and the service can write."""
+    """A folder that both the transport and the service can write to."""
     tolerance_ms: int
     """How far a position may be off, and how much of a recording may be missing or too much."""
     work: Callable[[], Awaitable[str]]
     take_prefix: str = ""
     """Begins the names of its takes, where calls share a folder."""
     observations: dict[str, object] = field(default_factory=dict)
-    """What a row found out, for whoever listens at the other end."""
+    """What a case measured, for the test at the caller's end."""
 
     def take_path(self, name: str) -> Path:
         """Where to record something: of the folder of takes a transport may choose nothing but the name."""
@@ -48,7 +48,7 @@ class ContractFixture:
 
 
 def contract_fixture_in(folder: Path, tolerance_ms: int, work_s: float, take_prefix: str = "") -> ContractFixture:
-    """A stage for a process that shares only `folder` with the caller: work takes so long, whatever they do."""
+    """A fixture for a process that shares only `folder` with the caller: work always takes `work_s`."""
 
     async def work() -> str:
         await asyncio.sleep(work_s)

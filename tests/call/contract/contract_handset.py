@@ -1,4 +1,4 @@
-"""A handset that follows the script of a row, in no time at all: positions are exact, and waits cost nothing."""
+"""A handset that follows the script of a case on a fake clock: positions are exact, and waits take no time."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.support.handset import KEY_WAIT_MS
 
 
 class ContractHandset:
-    """A `Handset` of the terminal's Asterisk. `pass_time(ms)` is told of the time that passes."""
+    """A `Handset` of the terminal's Asterisk. `advance_clock(ms)` is called with the time that passes."""
 
     def __init__(
         self, script: Iterable[CallerStep], advance_clock: Callable[[int], None], *, observes_work: bool = True
     ) -> None:
-        """`sees_work` False: whoever works is another process, so it is taken to work when it listens after a sound."""
+        """`observes_work` False: the service is another process; it is taken to work when it listens after a sound."""
         self.heard: list[tuple[str, int, int]] = []
         """What was heard, from which position to which."""
         self.heard_before_answer: list[str] = []
@@ -57,18 +57,18 @@ class ContractHandset:
         return key, end_ms
 
     async def record(self, path: Path, digits: str, max_ms: int, silence_ms: int) -> tuple[str | None, int]:
-        said = (
+        speech = (
             self._script.popleft()
             if self._script and isinstance(self._script[0], CallerSpeak)
             else CallerSpeak(0, "silence")
         )
-        assert isinstance(said, CallerSpeak)
-        length_ms = min(said.length_ms, max_ms)
+        assert isinstance(speech, CallerSpeak)
+        length_ms = min(speech.length_ms, max_ms)
         wav.write(path, b"\x10\x01" * (length_ms * wav.SAMPLES_PER_MS))
         self._advance_clock(length_ms)
-        if said.ended_by == "hang-up":
+        if speech.ended_by == "hang-up":
             self.hangup_event.set()
-        return ("5" if said.ended_by == "key" else None), length_ms
+        return ("5" if speech.ended_by == "key" else None), length_ms
 
     def _play_until_key(self, name: str, start_ms: int, length_ms: int, digits: str) -> tuple[str | None, int]:
         """The key that ends a sound (or, without a name, a wait), and where."""

@@ -1,4 +1,4 @@
-"""Somebody at the terminal phone who follows the script of a row, in real time."""
+"""A caller at the terminal phone who follows the script of a case, in real time."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class ContractKeyboard(Keyboard):
 
 
 class ContractTerminalHandset:
-    """The console, which tells the keyboard what it plays."""
+    """The terminal handset, which reports each sound to the keyboard."""
 
     def __init__(self, console: TerminalHandset, keyboard: ContractKeyboard) -> None:
         self._console = console

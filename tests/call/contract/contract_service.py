@@ -1,4 +1,4 @@
-"""What stands for the menus: runs one row of the contract."""
+"""Stands in for the menus: runs one case of the contract."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from tests.call.contract.contract_fixture import ContractFixture
 
 
 def expected_status(case: ContractCase) -> str:
-    """What the dialplan is told at the end."""
+    """The status that the dialplan receives at the end."""
     return "BRANCH" if case.continues_in_dialplan else "DONE"
 
 
 @dataclass
 class ContractService:
-    """What stands for the menus: runs the row, ends the call as the reception does, and keeps what went wrong."""
+    """Stands in for the menus: runs the case, ends the call as `CallHandler` does, and records failures."""
 
     case: ContractCase
     fixture: ContractFixture
@@ -33,7 +33,7 @@ class ContractService:
             await self.case.run(call, self.fixture)
         except HungUp:
             self.failures.append(AssertionError("a hang-up that the row did not expect"))
-        except (Exception, pytest.fail.Exception) as error:  # It is told where the test can see it.
+        except (Exception, pytest.fail.Exception) as error:  # The test raises it: `raise_failures()`.
             self.failures.append(error)
         finally:
             await call.return_to_dialplan(expected_status(self.case))

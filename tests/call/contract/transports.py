@@ -1,4 +1,4 @@
-"""The roads that need no Asterisk: each leads one call of a row from its first moment to its last."""
+"""The transports that need no Asterisk: each runs the whole call of a case."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ CHECKOUT = Path(__file__).parents[3]
 
 @dataclass
 class CallOutcome:
-    """What the caller and the dialplan noticed of a call. `heard` None: this road cannot tell."""
+    """What the caller and the dialplan noticed of a call. `heard` None: unknown over this transport."""
 
     status: str | None = None
     heard: list[tuple[str, int, int]] | None = None
     continued_at: tuple[str, str] | None = None
     hung_up: bool = False
-    """The channel is gone, whoever hung up."""
+    """The channel is gone: the caller or the service hung up."""
     answered: bool = True
     heard_before_answer: list[str] | None = None
     """What was heard before that."""
@@ -62,7 +62,7 @@ class TransportUnderTest(ABC):
     """One transport, with a caller at its other end."""
 
     unsupported: ClassVar[dict[str, str]] = {}
-    """Sentences of the contract that this road does not hold, each with the reason."""
+    """Sentences of the contract that this transport does not satisfy, each with the reason."""
     sound_ms: ClassVar[int] = 600
     """How long its sounds are."""
     tolerance_ms: ClassVar[int] = 1
@@ -79,7 +79,7 @@ class TransportUnderTest(ABC):
 
     @abstractmethod
     async def run_case(self, case: ContractCase) -> CallOutcome:
-        """The whole call. Raises what the row complains of."""
+        """The whole call. Raises the failures of the case."""
 
     def silence(self) -> Sound:
         return PromptCache(self.folder, {}, self.clock.monotonic).render_silence()
@@ -92,9 +92,11 @@ class ScriptedTransport(TransportUnderTest):
     """In memory."""
 
     unsupported: ClassVar[dict[str, str]] = {
-        "a file that cannot be played is told, and the call goes on": "a scripted call opens no files to play",
-        "a file that cannot be played before the answer is told, and the call goes on": "likewise",
-        "a recording that cannot be written is told, and the call goes on": "the disk of a scripted call is the test's",
+        "a file that cannot be played is reported, and the call goes on": "a scripted call opens no files to play",
+        "a file that cannot be played before the answer is reported, and the call goes on": "likewise",
+        "a recording that cannot be written is reported, and the call goes on": (
+            "the disk of a scripted call is the test's"
+        ),
     }
 
     async def run_case(self, row: ContractCase) -> CallOutcome:
@@ -130,7 +132,7 @@ class ScriptedTransport(TransportUnderTest):
                 after_ms = round(step.position * self.sound_ms) if step.during else step.delay_ms
                 if isinstance(step, CallerPress):
                     steps.append(Press(step.keys, step.during, after_ms))
-                else:  # Somebody may hang up in a sound that takes no keys: count from its beginning.
+                else:  # A caller may hang up in a sound that takes no keys: count from its beginning.
                     steps.append(HangUp(step.during, after_ms if step.during else self.sound_ms + after_ms))
         return steps
 
@@ -190,7 +192,7 @@ class ClassicAgiTransport(TransportUnderTest):
 
 
 class AriTransport(TransportUnderTest):
-    """The real connection, and an Asterisk that speaks ARI, with somebody at its phone, ten times as fast as life."""
+    """The real connection, and a fake Asterisk that speaks ARI, with a caller, ten times as fast as real time."""
 
     sound_ms: ClassVar[int] = 3000
     tolerance_ms: ClassVar[int] = 900
@@ -226,7 +228,7 @@ class AriTransport(TransportUnderTest):
 
 
 class TerminalTransport(FastAgiTransport):
-    """The phone in a terminal, in real time, with somebody else's fingers on its keyboard."""
+    """The phone in a terminal, in real time, with a keyboard that follows the script."""
 
     unsupported: ClassVar[dict[str, str]] = {
         "silence ends a recording": "a terminal's microphone is not listened to; it records until a key or the longest",
