@@ -161,7 +161,7 @@ def test_call_times_are_of_this_machine_and_name_their_offset(
 
 
 async def leave_with_unknown_account(app: AppFixture) -> None:
-    await app.run_call([HangUp()], path="leave", number="1000", account="nobody")
+    await app.run_call([HangUp()], path="leave", number="1000", account="unknown")
 
 
 def test_unknown_call_id_is_an_error(ivr: Ivr) -> None:

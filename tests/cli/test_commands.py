@@ -170,7 +170,7 @@ def test_box_is_given_to_another_owner_by_name(populated_ivr: Ivr) -> None:
     assert "nothing to change" in populated_ivr("box", "set", "1000", fails=2).stderr
 
 
-@pytest.mark.parametrize("words", [["--owner", "nobody"], [f"owner_id={'0' * 32}"]], ids=["name", "id"])
+@pytest.mark.parametrize("words", [["--owner", "unknown"], [f"owner_id={'0' * 32}"]], ids=["name", "id"])
 def test_owner_of_box_must_exist(populated_ivr: Ivr, words: list[str]) -> None:
     assert "there is no user" in populated_ivr("box", "set", "1000", *words, fails=3).stderr
 
@@ -218,7 +218,7 @@ def test_settings_of_an_account_reach_its_boxes(populated_ivr: Ivr) -> None:
 
 def test_a_message_is_added_listed_exported_moved_and_deleted(populated_ivr: Ivr, tmp_path: Path) -> None:
     yesterday = datetime.now(UTC) - timedelta(days=1)
-    words = ["--caller", "2001", "--caller-name", "Somebody", "--at", f"{yesterday:%Y-%m-%d %H:%M:%S+00:00}"]
+    words = ["--caller", "2001", "--caller-name", "Carol", "--at", f"{yesterday:%Y-%m-%d %H:%M:%S+00:00}"]
     added = parse_json(populated_ivr("message", "add", "1000", write_wav(tmp_path / "in.wav"), *words, "--json"))
     assert (added["folder"], added["length_ms"]) == ("new", 2000)
     assert added["received"] == yesterday.astimezone().isoformat(sep=" ", timespec="seconds")
@@ -395,9 +395,9 @@ def test_adding_message_to_full_box_fails_and_stores_nothing(populated_ivr: Ivr,
     populated_ivr("box", "set", "1000", "quota_mb=1")
     one = write_wav(tmp_path / "in.wav", s=40)
     populated_ivr("message", "add", "1000", one)
-    said = populated_ivr("message", "add", "1000", one, fails=4)
-    assert "is used up" in said.stderr
-    assert "quota_mb" in said.stderr
+    result = populated_ivr("message", "add", "1000", one, fails=4)
+    assert "is used up" in result.stderr
+    assert "quota_mb" in result.stderr
     assert len(parse_json(populated_ivr("message", "list", "1000", "--json"))) == 1
     populated_ivr("box", "set", "1000", "quota_mb=null")
     added = parse_json(populated_ivr("message", "add", "1000", one, "--json"))

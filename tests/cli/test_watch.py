@@ -138,7 +138,7 @@ def _read_until(terminal: int, text: str, within_s: float = 60) -> str:
 
 def _read_rest(terminal: int) -> str:
     seen = ""
-    with contextlib.suppress(OSError):  # Linux says so when nobody has the other end any more.
+    with contextlib.suppress(OSError):  # Linux raises it when the other end is closed.
         while more := os.read(terminal, 65_536):
             seen += more.decode(errors="replace")
     os.close(terminal)

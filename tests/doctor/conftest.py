@@ -39,7 +39,7 @@ DIALPLAN_CHECK = """[ Context 'ivr-check' created by 'pbx_config' ]
 class FakeConsole:
     """A fake console. `can_read` and `can_write`: the access of Asterisk to the data folder."""
 
-    version: str = "Asterisk 22.10.1+dfsg+~cs6.17.60671434-1 built by nobody @ buildd on a unknown running Linux"
+    version: str = "Asterisk 22.10.1+dfsg+~cs6.17.60671434-1 built by root @ buildd on a unknown running Linux"
     modules: list[str] = field(default_factory=lambda: [*REQUIRED_MODULES, "res_convert"])
     variables: dict[str, str] = field(
         default_factory=lambda: {
@@ -138,9 +138,9 @@ class DoctorFixture:
             if not self.rest_response:
                 raise ConnectionRefusedError(111, "Connection refused")
             return socket.socket()
-        said = self.service()
+        response = self.service()
         ours, theirs = socket.socketpair()
-        theirs.sendall(said) if said else theirs.shutdown(socket.SHUT_WR)
+        theirs.sendall(response) if response else theirs.shutdown(socket.SHUT_WR)
         self._peers.append(theirs)
         return ours
 

@@ -66,12 +66,12 @@ async def test_disabled_ami_is_reported(doctor: DoctorFixture, ami_server: FakeA
 
 
 @pytest.mark.parametrize(
-    "said", [b"SSH-2.0-x\r\n", b"", None], ids=["another program", "thrown out", "a port that hangs"]
+    "greeting", [b"SSH-2.0-x\r\n", b"", None], ids=["another program", "thrown out", "a port that hangs"]
 )
-async def test_foreign_service_on_ami_port_is_reported(doctor: DoctorFixture, said: bytes | None) -> None:
+async def test_foreign_service_on_ami_port_is_reported(doctor: DoctorFixture, greeting: bytes | None) -> None:
     async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(said or b"")
-        if said is not None:
+        writer.write(greeting or b"")
+        if greeting is not None:
             writer.close()
         with contextlib.suppress(ConnectionError):
             await reader.read()

@@ -36,7 +36,7 @@ def ari_findings(fixture: DoctorFixture, response: bytes | OSError, **settings: 
 
 
 @pytest.mark.parametrize(
-    ("said", "level", "remedy"),
+    ("response", "level", "remedy"),
     [
         (b'HTTP/1.1 200 OK\r\n\r\n{"name": "ivr"}', Level.OK, ""),
         (b"HTTP/1.1 401 Unauthorized\r\n\r\n", Level.PROBLEM, "password of [ivr] in ari.conf"),
@@ -51,9 +51,9 @@ def ari_findings(fixture: DoctorFixture, response: bytes | OSError, **settings: 
     ids=str,
 )
 def test_each_ari_response_has_its_remedy(
-    doctor: DoctorFixture, said: bytes | OSError, level: Level, remedy: str
+    doctor: DoctorFixture, response: bytes | OSError, level: Level, remedy: str
 ) -> None:
-    [finding] = ari_findings(doctor, said)
+    [finding] = ari_findings(doctor, response)
     assert finding.level is level
     assert remedy in (finding.remedy or "")
     assert "s3cret" not in f"{finding.what} {finding.remedy}"

@@ -50,7 +50,7 @@ def test_world_readable_secret_is_reported(doctor: DoctorFixture) -> None:
 def test_any_world_readable_secret_is_reported(doctor: DoctorFixture, section: dict[str, dict[str, str]]) -> None:
     assert doctor.config
     doctor.settings |= {"asterisk": {"secret": ""}, **section}
-    doctor.settings.get("ami", {})["port"] = 1  # Where nobody listens.
+    doctor.settings.get("ami", {})["port"] = 1  # A port on which no program listens.
     doctor.config.chmod(0o644)
     doctor.assert_finding("every user can read it", f"chmod 640 {doctor.config}")
 
@@ -206,9 +206,9 @@ def test_hanging_service_is_reported(doctor: DoctorFixture) -> None:
     doctor.assert_finding("is used by another program, or the service does not respond", "ss -ltnp")
 
 
-@pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_9.2\r\n", b""], ids=["another program", "nothing"])
-def test_foreign_process_on_service_port_is_reported(doctor: DoctorFixture, said: bytes) -> None:
-    doctor.service = lambda: said
+@pytest.mark.parametrize("response", [b"SSH-2.0-OpenSSH_9.2\r\n", b""], ids=["another program", "nothing"])
+def test_foreign_process_on_service_port_is_reported(doctor: DoctorFixture, response: bytes) -> None:
+    doctor.service = lambda: response
     doctor.assert_finding("is used by another program, or the service does not respond", "ss -ltnp")
 
 
@@ -221,12 +221,12 @@ def test_stopped_asterisk_is_reported(doctor: DoctorFixture) -> None:
 
 
 def test_old_asterisk_version_is_reported(doctor: DoctorFixture) -> None:
-    doctor.asterisk.version = "Asterisk 16.28.0~dfsg-0+deb11u3 built by nobody"
+    doctor.asterisk.version = "Asterisk 16.28.0~dfsg-0+deb11u3 built by root"
     doctor.assert_finding("Asterisk 16.28.0~dfsg-0", "install Asterisk 22", Level.WARNING)
 
 
 def test_unknown_asterisk_version_is_reported(doctor: DoctorFixture) -> None:
-    doctor.asterisk.version = "PBX of somebody's"
+    doctor.asterisk.version = "PBX of another vendor"
     doctor.assert_finding("an Asterisk of unknown version", "install Asterisk 22", Level.WARNING)
 
 
@@ -344,8 +344,8 @@ def test_calls_from_outside_without_an_account_are_reported(doctor: DoctorFixtur
 
 
 def test_an_account_that_does_not_exist_is_reported(doctor: DoctorFixture) -> None:
-    doctor.asterisk.variables["IVR_ACCOUNT"] = "nobody"
-    doctor.assert_finding("'nobody', and no account has this name", "IVR_ACCOUNT => one of demo")
+    doctor.asterisk.variables["IVR_ACCOUNT"] = "unknown"
+    doctor.assert_finding("'unknown', and no account has this name", "IVR_ACCOUNT => one of demo")
 
 
 def test_folder_unwritable_by_asterisk_is_reported(doctor: DoctorFixture) -> None:
@@ -375,9 +375,9 @@ def test_takes_folder_unwritable_by_service_is_reported(doctor: DoctorFixture) -
 def test_folder_access_is_tested_by_asterisk_itself(doctor: DoctorFixture) -> None:
     """The sample belongs to us, its copy in the folder of takes to Asterisk."""
     doctor.findings()
-    [asked, _] = [command for command in doctor.asterisk.commands if command.startswith("file convert")]
+    [conversion, _] = [command for command in doctor.asterisk.commands if command.startswith("file convert")]
     folder = re.escape(str(doctor.folder))
-    assert re.fullmatch(rf'file convert "{folder}/(doctor-\w+\.wav)" "{folder}/takes/\1"', asked)
+    assert re.fullmatch(rf'file convert "{folder}/(doctor-\w+\.wav)" "{folder}/takes/\1"', conversion)
 
 
 def test_untestable_folder_access_is_reported(doctor: DoctorFixture) -> None:
