@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ivr.errors import SettingsError, StoreError
 from ivr.settings import Settings
+from ivr.storage.file_owner import inherit_owner
 
 INSTALLED_DATA = Path(sys.prefix) / "share" / "ivr"
 SOURCE_TREE = Path(__file__).parent.parent
@@ -53,6 +54,7 @@ def read_or_create_secret(path: Path) -> str:
                 file.write(secrets.token_hex(32))
                 file.flush()
                 os.fsync(handle)
+            inherit_owner(path)
         return path.read_text().strip()
     except OSError as error:
         raise StoreError(f"{path} cannot be read or created: {error}") from error

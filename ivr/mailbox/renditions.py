@@ -18,6 +18,7 @@ from ivr.clock import Clock
 from ivr.errors import NotFound
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.uploads import Uploads
+from ivr.storage.file_owner import inherit_owner
 from ivr.storage.records import Message
 
 
@@ -70,7 +71,9 @@ class AudioRenditions:
 
     def prepare(self) -> None:
         """Create the cache folder."""
-        self._folder.mkdir(exist_ok=True)
+        if not self._folder.exists():
+            self._folder.mkdir(exist_ok=True)
+            inherit_owner(self._folder)
 
     def clear(self) -> None:
         """Empty the cache."""

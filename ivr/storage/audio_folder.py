@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from ivr.audio import wav
 from ivr.errors import DiskFull, NotFound, StoreError
+from ivr.storage.file_owner import inherit_owner
 from ivr.storage.records import StoredFile
 
 FOLDER_MODE = 0o2750
@@ -47,8 +48,11 @@ class Recordings:
                 (self.takes_folder, TAKES_MODE),
                 (self.incoming_folder, FOLDER_MODE),
             ):
-                folder.mkdir(exist_ok=True)
-                if folder.stat().st_uid == os.geteuid():
+                if not folder.exists():
+                    folder.mkdir(exist_ok=True)
+                    inherit_owner(folder)
+                    folder.chmod(mode)
+                elif folder.stat().st_uid == os.geteuid():
                     folder.chmod(mode)
         except OSError as error:
             raise translate_os_error(error) from error
@@ -141,11 +145,13 @@ class Recordings:
         for folder in (target.parent.parent, target.parent):
             if not folder.exists():
                 folder.mkdir(exist_ok=True)
+                inherit_owner(folder)
                 folder.chmod(FOLDER_MODE)
                 fsync(folder.parent)
 
 
 def _finalise(draft: Path, target: Path) -> int:
+    inherit_owner(draft)
     draft.chmod(FILE_MODE)
     fsync(draft)
     os.replace(draft, target)

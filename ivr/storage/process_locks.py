@@ -13,6 +13,8 @@ from pathlib import Path
 
 import structlog
 
+from ivr.storage.file_owner import inherit_owner
+
 log = structlog.get_logger()
 
 
@@ -31,8 +33,11 @@ class ProcessLocks:
         if name in self._handles:
             return False
         try:
-            self._folder.mkdir(mode=0o750, exist_ok=True)
+            if not self._folder.exists():
+                self._folder.mkdir(mode=0o750, exist_ok=True)
+                inherit_owner(self._folder)
             handle = os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            inherit_owner(self._folder / name)
         except OSError as error:
             log.warning("lock.file_unavailable", name=name, error=str(error))
             self._handles[name] = -1

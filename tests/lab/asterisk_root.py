@@ -35,6 +35,16 @@ def asterisk_root(folder: Path) -> Path:
         raise AsteriskUnavailable(reason)
     if _version(_HOST_ROOT) == REQUIRED_MODULES:
         return Path("/")
+    return debian_root(folder)
+
+
+def debian_root(folder: Path) -> Path:
+    """A root with Debian's package, whatever this machine has: `folder`, filled when need be.
+
+    Raises `AsteriskUnavailable`.
+    """
+    if reason := unavailable_reason():
+        raise AsteriskUnavailable(reason)
     if not (folder / READY_MARKER).exists():
         _install_packages(folder)
     return folder

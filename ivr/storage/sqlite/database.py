@@ -13,15 +13,18 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ivr.errors import DiskFull, StoreBusy, StoreError
+from ivr.storage.file_owner import inherit_owner
 from ivr.storage.sqlite.migrations import SCHEMA_VERSION, apply_migrations
 
 T = TypeVar("T")
 Transaction = Callable[[sqlite3.Connection], T]
 
+FILE_MODE = 0o640
 MAX_COMMIT_BATCH = 200
 """Changes committed together at most."""
 
@@ -122,6 +125,7 @@ class Database:
     # -- connections -------------------------------------------------------------------------------------------
 
     def _connect(self) -> sqlite3.Connection:
+        self._create_if_missing()
         try:
             connection = sqlite3.connect(
                 self._path, timeout=self._busy_timeout_ms / 1000, isolation_level=None, check_same_thread=False
@@ -134,6 +138,16 @@ class Database:
         except sqlite3.Error as error:
             raise translate_sqlite_error(error, self._path) from error
         return connection
+
+    def _create_if_missing(self) -> None:
+        """Create the file with its owner and mode. SQLite gives the other files of the database the same.
+
+        An error is left to SQLite, which meets it again.
+        """
+        with suppress(OSError):
+            if not self._path.exists():
+                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, FILE_MODE))
+                inherit_owner(self._path)
 
     def _migrate(self) -> None:
         try:
@@ -168,7 +182,8 @@ class Database:
             self._writer_connection.backup(copy)
         finally:
             copy.close()
-        draft.chmod(0o640)
+        draft.chmod(FILE_MODE)
+        inherit_owner(draft)
         draft.rename(target)
 
     def _read(self, query: Transaction[T]) -> T:
