@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from ivr.clock import Clock
 from ivr.directory.directory import Directory
-from ivr.directory.rate_limit import PinLockout
 from ivr.directory.secret_store import SecretStore
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
@@ -37,11 +36,12 @@ if TYPE_CHECKING:
     from ivr.ami.client import AmiClient
     from ivr.api.dependencies import ApiServices
     from ivr.audio.converter import ConversionPool
-    from ivr.directory.credentials import CredentialStore, TokenStore
+    from ivr.directory.credentials import CredentialStore
     from ivr.mailbox.renditions import AudioRenditions
     from ivr.mailbox.uploads import Uploads
     from ivr.metrics.metrics import Metrics
     from ivr.notifications.mwi_targets import MwiTargets
+    from ivr.provisioning.provisioning import Provisioning
     from ivr.recovery.fallback_recordings import RecoveryTiming
     from ivr.recovery.recording_recovery import RecordingRecovery
     from ivr.retention.consistency_check import ConsistencyCheck
@@ -85,10 +85,6 @@ class App(Stores):
         return Directory(SqliteDirectory(self.database, self.clock), self.ids)
 
     @cached_property
-    def pin_lockout(self) -> PinLockout:
-        return PinLockout(self.auth_attempts, self.clock)
-
-    @cached_property
     def secret_store(self) -> SecretStore:
         return SecretStore(SqliteSecrets(self.database), self._pepper, self.settings.pins.bcrypt_cost)
 
@@ -97,13 +93,6 @@ class App(Stores):
         from ivr.directory.credentials import CredentialStore
 
         return CredentialStore(SqliteSecrets(self.database), self._pepper, self.settings.pins.bcrypt_cost)
-
-    @cached_property
-    def tokens(self) -> TokenStore:
-        from ivr.directory.credentials import TokenStore
-        from ivr.storage.sqlite.authentication import SqliteTokens
-
-        return TokenStore(SqliteTokens(self.database, self.clock), self.clock, self.random_bytes)
 
     @cached_property
     def _pepper(self) -> bytes:
@@ -123,6 +112,19 @@ class App(Stores):
             pins=self.pins,
             voicemail_settings=self.settings.voicemail,
             ids=self.ids,
+        )
+
+    @cached_property
+    def provisioning(self) -> Provisioning:
+        from ivr.provisioning.provisioning import Provisioning
+
+        return Provisioning(
+            store=self.provisioning_store,
+            directory=self.directory,
+            boxes=self.boxes,
+            pins=self.pins,
+            ids=self.ids,
+            random_bytes=self.random_bytes,
         )
 
     @cached_property

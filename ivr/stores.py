@@ -5,8 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ivr.clock import Clock, SystemClock
+from ivr.directory.rate_limit import PinLockout
 from ivr.ids import IdGenerator
 from ivr.settings import Settings
 from ivr.storage.audio_folder import Recordings
@@ -20,6 +22,7 @@ from ivr.storage.protocols import (
     MessageStore,
     OutboxStore,
     OverviewStore,
+    ProvisioningStore,
     RetentionStore,
 )
 from ivr.storage.sqlite.authentication import SqliteAuthAttempts
@@ -27,6 +30,9 @@ from ivr.storage.sqlite.calls import SqliteCalls
 from ivr.storage.sqlite.database import Database
 from ivr.storage.sqlite.media import SqliteMedia
 from ivr.storage.sqlite.messages import SqliteMessages
+
+if TYPE_CHECKING:
+    from ivr.directory.credentials import TokenStore
 
 
 class Stores:
@@ -104,3 +110,20 @@ class Stores:
         from ivr.storage.sqlite.retention import SqliteRetention
 
         return SqliteRetention(self.database, self.clock)
+
+    @cached_property
+    def provisioning_store(self) -> ProvisioningStore:
+        from ivr.storage.sqlite.provisioning import SqliteProvisioning
+
+        return SqliteProvisioning(self.database, self.clock)
+
+    @cached_property
+    def pin_lockout(self) -> PinLockout:
+        return PinLockout(self.auth_attempts, self.clock)
+
+    @cached_property
+    def tokens(self) -> TokenStore:
+        from ivr.directory.credentials import TokenStore
+        from ivr.storage.sqlite.authentication import SqliteTokens
+
+        return TokenStore(SqliteTokens(self.database, self.clock), self.clock, self.random_bytes)

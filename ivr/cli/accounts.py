@@ -10,16 +10,14 @@ from ivr.cli.support import (
     JsonOption,
     YesOption,
     confirm,
-    merge_value,
-    parse_assignments,
     print_document,
     print_table,
-    reject_unknown_keys,
     with_app,
     with_new_app,
 )
 from ivr.directory.models import Account
 from ivr.mailbox.box_settings import report_violations
+from ivr.mailbox.text_values import merge_value, parse_assignments, reject_unknown_keys
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 
 command = typer.Typer(no_args_is_help=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import string
 import sys
 from typing import Any
 
@@ -16,10 +14,8 @@ from ivr.cli.support import (
     JsonOption,
     YesOption,
     confirm,
-    parse_assignments,
     print_document,
     print_table,
-    reject_unknown_keys,
     resolve_account,
     with_app,
 )
@@ -28,11 +24,12 @@ from ivr.errors import BadInput, NotFound
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.boxes import to_document
 from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.pins import generate_pin
+from ivr.mailbox.text_values import parse_assignments, reject_unknown_keys
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["mailbox", "name", "owner", "new", "saved", "deleted", "id"]
 ID_LENGTH = 32
-GENERATED_PIN_LENGTH = 6
 
 NumberArgument = typer.Argument(help="Number, alias or id of the box.")
 
@@ -129,7 +126,7 @@ async def set_pin(
     history of the shell. The box is unlocked.
     """
     box = await resolve_box(app, account, number)
-    pin = _generate_pin(app, box) if generate else _read_pin()
+    pin = generate_pin(box, app.random_bytes) if generate else _read_pin()
     await app.pins.set_by_administrator(box, pin)
     if weakness := app.pins.find_weakness(box, pin):
         typer.echo(f"warning: this PIN is easy to guess ({weakness})", err=True)
@@ -181,15 +178,6 @@ def _read_pin() -> str:
     if sys.stdin.isatty():
         return str(typer.prompt("PIN", hide_input=True, confirmation_prompt=True))
     return sys.stdin.readline().strip()
-
-
-def _generate_pin(app: App, box: Mailbox) -> str:
-    """Return a random PIN that is not easy to guess."""
-    length = min(GENERATED_PIN_LENGTH, box.voicemail_settings.max_pin_length)
-    while True:
-        pin = "".join(secrets.choice(string.digits) for _ in range(length))
-        if not app.pins.find_weakness(box, pin):
-            return pin
 
 
 async def _parse_changes(

@@ -7,6 +7,7 @@ import typer
 from ivr import __version__
 from ivr.cli import (
     accounts,
+    apply,
     boxes,
     calls,
     doctor,
@@ -35,6 +36,7 @@ command.command("install")(install.install)
 command.command("watch")(watch.watch)
 command.command("phone")(phone.phone)
 command.command("demo")(phone.demo)
+command.command("apply")(apply.apply)
 command.command("purge")(maintenance.purge)
 command.command("maintain")(maintenance.maintain)
 command.add_typer(accounts.command, name="account", help="Accounts: companies, households, tenants.")

@@ -13,17 +13,15 @@ from ivr.cli.support import (
     JsonOption,
     YesOption,
     confirm,
-    merge_value,
-    parse_assignments,
     print_document,
     print_table,
-    reject_unknown_keys,
     resolve_account,
     with_app,
 )
 from ivr.directory.models import User
 from ivr.errors import BadInput
 from ivr.mailbox.box_settings import report_violations
+from ivr.mailbox.text_values import merge_value, parse_assignments, reject_unknown_keys
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["name", "email", "language", "timezone", "id"]

@@ -27,7 +27,7 @@ class Directory:
                 "revision": 1,
             }
         )
-        await self._store.add_account(_account_record(created))
+        await self._store.add_account(account_record(created))
         return created
 
     async def account(self, account_id: str) -> Account:
@@ -52,7 +52,7 @@ class Directory:
 
     async def update_account(self, account: Account) -> Account:
         """Store a changed account and return it with its new revision. Raises `NotFound`, `Conflict`."""
-        await self._store.update_account(_account_record(account))
+        await self._store.update_account(account_record(account))
         return await self.account(account.id)
 
     async def delete_account(self, account_id: str) -> None:
@@ -64,7 +64,7 @@ class Directory:
     async def create_user(self, user: User) -> User:
         """Store a new user and return it with its id. Raises `Conflict` if the account has a user of that name."""
         created = user.model_copy(update={"id": user.id or self._ids.new_document_id(), "revision": 1})
-        await self._store.add_user(_user_record(created))
+        await self._store.add_user(user_record(created))
         return created
 
     async def user(self, user_id: str) -> User:
@@ -84,7 +84,7 @@ class Directory:
 
     async def update_user(self, user: User) -> User:
         """Store a changed user and return it with its new revision. Raises `NotFound`, `Conflict`."""
-        await self._store.update_user(_user_record(user))
+        await self._store.update_user(user_record(user))
         return await self.user(user.id)
 
     async def delete_user(self, user_id: str) -> None:
@@ -114,7 +114,8 @@ class Directory:
         return _user(record) if record else None
 
 
-def _account_record(account: Account) -> AccountRecord:
+def account_record(account: Account) -> AccountRecord:
+    """Return the row of an account."""
     return AccountRecord(**{**account.model_dump(), "realm": account.realm or account.name})
 
 
@@ -130,7 +131,8 @@ def _account(record: AccountRecord) -> Account:
     )
 
 
-def _user_record(user: User) -> UserRecord:
+def user_record(user: User) -> UserRecord:
+    """Return the row of a user."""
     return UserRecord(**user.model_dump())
 
 

@@ -56,12 +56,14 @@ class SecretStore:
 
     async def set(self, account_id: str, ref: str, secret: str | None) -> None:
         """Store the hash of `secret` under `ref`; None deletes it."""
-        await self.verify_pepper()
-        stored_hash = None
-        if secret is not None:
-            salt = bcrypt.gensalt(self._cost)
-            stored_hash = (await asyncio.to_thread(bcrypt.hashpw, self._apply_pepper(ref, secret), salt)).decode()
+        stored_hash = None if secret is None else await self.hash(ref, secret)
         await self._store.set_hash(account_id, ref, stored_hash)
+
+    async def hash(self, ref: str, secret: str) -> str:
+        """Return what is stored of `secret` under `ref`. Raises `PepperChanged`."""
+        await self.verify_pepper()
+        salt = bcrypt.gensalt(self._cost)
+        return (await asyncio.to_thread(bcrypt.hashpw, self._apply_pepper(ref, secret), salt)).decode()
 
     async def exists(self, account_id: str, ref: str) -> bool:
         """Return whether a secret is stored under `ref`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ivr.directory.directory import Directory
@@ -64,18 +65,34 @@ class Boxes:
 
         Raises `InvalidFields`.
         """
-        fields, pin = _split_pin(document)
-        settings = _parse_settings(fields)
-        box_id = self._ids.new_document_id()
-        mailbox = self._build_mailbox(
-            BoxRecord(box_id, account.id, {}), account, await self._find_owner(settings), settings
-        )
-        self._validate(mailbox, pin)
-        _check_size(mailbox, {})
-        await self._insert(BoxRecord(box_id, account.id, _stored_document(settings)))
+        owner = await self._find_owner(_parse_settings(_split_pin(document)[0]))
+        mailbox, pin = self.plan_creation(account, document, owner)
+        await self._insert(record_of(mailbox))
         if pin is not None:
             await self._pins.set_by_administrator(mailbox, pin)
         return mailbox
+
+    def plan_creation(self, account: Account, document: Document, owner: User | None) -> tuple[Mailbox, str | None]:
+        """Return the mailbox and the PIN that `create` would store; nothing is stored. Raises `InvalidFields`."""
+        fields, pin = _split_pin(document)
+        record = BoxRecord(self._ids.new_document_id(), account.id, {})
+        mailbox = self._build_mailbox(record, account, owner, _parse_settings(fields))
+        self._validate(mailbox, pin)
+        _check_size(mailbox, {})
+        return mailbox, pin
+
+    def plan_patch(self, mailbox: Mailbox, document: Document, owner: User | None) -> Mailbox:
+        """Return the mailbox that `patch` would store, with another owner; nothing is stored.
+
+        Raises `InvalidFields`.
+        """
+        before = to_document(mailbox.settings)
+        with report_violations():
+            settings = settings_from_record(BoxRecord("", "", merge_patch(before, document)))
+        changed = replace(mailbox, settings=settings, owner=owner)
+        self._validate(changed, None)
+        _check_size(changed, before)
+        return changed
 
     async def replace(self, mailbox: Mailbox, document: Document) -> Mailbox:
         """Replace all settings. A missing `pin` leaves the PIN as it is; `null` removes it.
@@ -196,6 +213,11 @@ def to_document(settings: BoxSettings) -> dict[str, Any]:
 def settings_from_record(record: BoxRecord) -> BoxSettings:
     """Return the settings of a stored mailbox."""
     return BoxSettings.model_validate({"check_if_owner": None, "hunt": False, **record.settings})
+
+
+def record_of(mailbox: Mailbox) -> BoxRecord:
+    """Return the row of a mailbox."""
+    return BoxRecord(mailbox.id, mailbox.account_id, _stored_document(mailbox.settings), mailbox.revision)
 
 
 def _stored_document(settings: BoxSettings) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ivr.directory.rate_limit import PinAttempt, PinLockout
 from ivr.directory.secret_store import SecretStore
 from ivr.errors import InvalidFields
 from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.records import SecretRecord
 
 MIN_PIN_LENGTH = 4
 
@@ -37,6 +38,19 @@ def find_weakness(pin: str, box_number: str, max_length: int) -> PinWeakness | N
     if steps in ({1}, {-1}):
         return PinWeakness.SEQUENCE
     return PinWeakness.BOX_NUMBER if pin == box_number else None
+
+
+GENERATED_PIN_LENGTH = 6
+
+
+def generate_pin(mailbox: Mailbox, random_bytes: Callable[[int], bytes]) -> str:
+    """Return a random PIN that is not easy to guess. `random_bytes(n)` returns n random bytes."""
+    max_length = mailbox.voicemail_settings.max_pin_length
+    length = max(MIN_PIN_LENGTH, min(GENERATED_PIN_LENGTH, max_length))
+    while True:
+        pin = str(int.from_bytes(random_bytes(16)) % 10**length).zfill(length)
+        if not find_weakness(pin, mailbox.number, max_length):
+            return pin
 
 
 class Pins:
@@ -84,6 +98,19 @@ class Pins:
     def find_weakness(self, mailbox: Mailbox, pin: str) -> PinWeakness | None:
         """Return why a new PIN may not be set by phone; None if it may."""
         return find_weakness(pin, mailbox.number, mailbox.voicemail_settings.max_pin_length)
+
+    async def is_set_to(self, mailbox: Mailbox, pin: str) -> bool:
+        """Whether a mailbox has this PIN. Only for administrators: nothing is counted, and no lockout applies."""
+        return await self._secret_store.verify(mailbox.account_id, mailbox.pin_secret_ref, pin)
+
+    async def hash(self, mailbox: Mailbox, pin: str) -> SecretRecord:
+        """Return the row that stores a PIN; nothing is stored. Raises `PepperChanged`."""
+        ref = mailbox.pin_secret_ref
+        return SecretRecord(mailbox.account_id, ref, await self._secret_store.hash(ref, pin))
+
+    async def unlock(self, mailbox: Mailbox) -> None:
+        """End a lockout, as a new PIN from an administrator does."""
+        await self._pin_lockout.reset(mailbox.account_id, mailbox.id)
 
     async def set_by_owner(self, mailbox: Mailbox, pin: str) -> None:
         """Set the PIN that an owner who is logged in has chosen. Raises `InvalidFields` for a weak PIN.

@@ -48,6 +48,7 @@ SHARED_MODULE_NAMES = {
     "overview": "record, statements",
     "phone": "the terminal phone, command",
     "protocol": "what is sent and received: FastAGI, ARI",
+    "provisioning": "rules, records, statements",
     "retention": "store protocol, statements",
     "server": "the side that listens: FastAGI, ARI, REST",
     "service": "the running service, and the doctor's check of it",

@@ -9,6 +9,7 @@ from ivr.storage.protocols.directory import (
     AttemptTransaction,
     AuthAttemptStore,
     DirectoryStore,
+    ProvisioningStore,
     SecretHashStore,
     TokenRecordStore,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "OnCommit",
     "OutboxStore",
     "OverviewStore",
+    "ProvisioningStore",
     "RetentionStore",
     "SecretHashStore",
     "TakeStore",

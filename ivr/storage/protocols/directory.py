@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from ivr.storage.records import AccountRecord, AttemptCounter, AttemptKey, EndpointRecord, Token, TokenKind, UserRecord
+from ivr.storage.records import (
+    AccountRecord,
+    AttemptCounter,
+    AttemptKey,
+    EndpointRecord,
+    ProvisioningBatch,
+    Token,
+    TokenKind,
+    UserRecord,
+)
 
 T = TypeVar("T")
 
@@ -63,6 +72,16 @@ class DirectoryStore(Protocol):
 
     async def user_of_endpoint(self, system: str, name: str) -> UserRecord | None:
         """Return the user that an endpoint belongs to."""
+
+
+class ProvisioningStore(Protocol):
+    """Many changes of the directory, its mailboxes and their secrets at once."""
+
+    async def apply(self, batch: ProvisioningBatch) -> None:
+        """Store all rows of a batch in one transaction.
+
+        Raises `Conflict` or `NotFound` if a row was changed or deleted since it was read; nothing is stored then.
+        """
 
 
 class SecretHashStore(Protocol):

@@ -22,6 +22,7 @@ from ivr.storage.records.directory import (
     AttemptCounter,
     AttemptKey,
     EndpointRecord,
+    SecretRecord,
     Token,
     TokenKind,
     UserRecord,
@@ -37,6 +38,7 @@ from ivr.storage.records.messages import (
 )
 from ivr.storage.records.outbox import LEASE_S, NEVER_DUE, BoxMwiCounts, EndpointMwiCounts, OutboxTask, TaskKind
 from ivr.storage.records.overview import FinishedCall, MwiSummary, Overview, RecentMessage
+from ivr.storage.records.provisioning import ProvisioningBatch
 from ivr.storage.records.retention import DueItem, MediaDirectory, PendingUnlink, RetentionRule, StoredAudio, StoredFile
 
 __all__ = [
@@ -75,9 +77,11 @@ __all__ = [
     "Overview",
     "Page",
     "PendingUnlink",
+    "ProvisioningBatch",
     "RecentMessage",
     "RecordingPurpose",
     "RetentionRule",
+    "SecretRecord",
     "StoredAudio",
     "StoredFile",
     "StoredMedia",

@@ -50,6 +50,15 @@ class EndpointRecord:
     user_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class SecretRecord:
+    """One row of `secrets`."""
+
+    account_id: str
+    ref: str
+    hash: str
+
+
 class TokenKind(StrEnum):
     """How a token was obtained."""
 

@@ -25,7 +25,7 @@ class SqliteSecrets:
             if hash is None:
                 connection.execute("DELETE FROM secrets WHERE account_id = ? AND ref = ?", (account_id, ref))
             else:
-                _insert(connection, account_id, ref, hash)
+                insert_secret(connection, account_id, ref, hash)
 
         await self._database.write(replace_hash)
 
@@ -40,7 +40,7 @@ class SqliteSecrets:
             if connection.execute(sql, (account_id, username, user_id)).fetchone():
                 raise Conflict(f"the username {username!r} is in use in this account: choose another")
             connection.execute("UPDATE users SET username = ? WHERE id = ?", (username, user_id))
-            _insert(connection, account_id, ref, hash)
+            insert_secret(connection, account_id, ref, hash)
 
         await self._database.write(replace_credentials)
 
@@ -55,7 +55,8 @@ class SqliteSecrets:
         return sorted(int(row[0]) for row in await self._database.read(lambda c: c.execute(sql, values).fetchall()))
 
 
-def _insert(connection: sqlite3.Connection, account_id: str, ref: str, hash: str) -> None:
+def insert_secret(connection: sqlite3.Connection, account_id: str, ref: str, hash: str) -> None:
+    """Store the hash of a secret in place of an earlier one."""
     sql = "INSERT OR REPLACE INTO secrets (account_id, ref, hash) VALUES (?, ?, ?)"
     connection.execute(sql, (account_id, ref, hash))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from typing import NoReturn
 
 from ivr.clock import Clock
 from ivr.errors import Conflict, NotFound
@@ -23,26 +24,7 @@ class SqliteBoxes:
 
     async def add(self, box: BoxRecord) -> None:
         now = int(self._clock.now())
-
-        def insert_box(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "INSERT INTO boxes (id, account_id, owner_id, mailbox, settings, revision, created_at, modified_at)"
-                " VALUES (?, ?, ?, ?, ?, 1, ?, ?)",
-                (
-                    box.id,
-                    box.account_id,
-                    box.settings.get("owner_id"),
-                    box.settings["mailbox"],
-                    json.dumps(dict(box.settings)),
-                    now,
-                    now,
-                ),
-            )
-            _insert_numbers(connection, box)
-            for folder in ("new", "saved", "deleted"):
-                counters.adjust(connection, box.account_id, box.id, folder, 0, 0, urgent=False)
-
-        await self._database.write(insert_box)
+        await self._database.write(lambda connection: insert_box(connection, box, now))
 
     async def get(self, box_id: str) -> BoxRecord:
         row = await self._database.read(
@@ -73,27 +55,7 @@ class SqliteBoxes:
 
     async def replace(self, box: BoxRecord) -> BoxRecord:
         now = int(self._clock.now())
-
-        def replace_box(connection: sqlite3.Connection) -> None:
-            changed = connection.execute(
-                "UPDATE boxes SET owner_id = ?, mailbox = ?, settings = ?, revision = revision + 1, modified_at = ?"
-                f" WHERE id = ? AND revision = ? AND {NOT_DELETED}",
-                (
-                    box.settings.get("owner_id"),
-                    box.settings["mailbox"],
-                    json.dumps(dict(box.settings)),
-                    now,
-                    box.id,
-                    box.revision,
-                ),
-            ).rowcount
-            if not changed:
-                _raise_update_conflict(connection, box.id)
-            connection.execute("DELETE FROM box_numbers WHERE box_id = ?", (box.id,))
-            _insert_numbers(connection, box)
-            events.enqueue_mwi(connection, box.account_id, box.id, now)  # Its number or owner may have changed.
-
-        await self._database.write(replace_box)
+        await self._database.write(lambda connection: update_box(connection, box, now))
         return await self.get(box.id)
 
     async def soft_delete(self, box_id: str, *, expected_revision: int | None = None) -> None:
@@ -140,6 +102,47 @@ class SqliteBoxes:
         return await self.get(await self._database.write(restore_box))
 
 
+def insert_box(connection: sqlite3.Connection, box: BoxRecord, now: int) -> None:
+    """Insert a mailbox with its numbers. Raises `Conflict` if one of them is in use in the account."""
+    connection.execute(
+        "INSERT INTO boxes (id, account_id, owner_id, mailbox, settings, revision, created_at, modified_at)"
+        " VALUES (?, ?, ?, ?, ?, 1, ?, ?)",
+        (
+            box.id,
+            box.account_id,
+            box.settings.get("owner_id"),
+            box.settings["mailbox"],
+            json.dumps(dict(box.settings)),
+            now,
+            now,
+        ),
+    )
+    _insert_numbers(connection, box)
+    for folder in ("new", "saved", "deleted"):
+        counters.adjust(connection, box.account_id, box.id, folder, 0, 0, urgent=False)
+
+
+def update_box(connection: sqlite3.Connection, box: BoxRecord, now: int) -> None:
+    """Store new settings of a mailbox, and enqueue the lights that follow. Raises `NotFound`, `Conflict`."""
+    sql = f"SELECT owner_id FROM boxes WHERE id = ? AND revision = ? AND {NOT_DELETED}"
+    before = connection.execute(sql, (box.id, box.revision)).fetchone()
+    if before is None:
+        _raise_update_conflict(connection, box.id)
+    owner_id = box.settings.get("owner_id")
+    connection.execute(
+        "UPDATE boxes SET owner_id = ?, mailbox = ?, settings = ?, revision = revision + 1, modified_at = ?"
+        " WHERE id = ?",
+        (owner_id, box.settings["mailbox"], json.dumps(dict(box.settings)), now, box.id),
+    )
+    connection.execute("DELETE FROM box_numbers WHERE box_id = ?", (box.id,))
+    _insert_numbers(connection, box)
+    events.enqueue_mwi(connection, box.account_id, box.id, now)  # Its number or owner may have changed.
+    if before["owner_id"] and before["owner_id"] != owner_id:
+        sql = "SELECT system, name FROM endpoints WHERE account_id = ? AND user_id = ?"
+        for phone in connection.execute(sql, (box.account_id, before["owner_id"])).fetchall():
+            events.enqueue_phone_mwi(connection, box.account_id, phone["system"], phone["name"], now)
+
+
 def _insert_numbers(connection: sqlite3.Connection, box: BoxRecord) -> None:
     """Insert the number and the aliases of a mailbox. Raises `Conflict` if one of them is in use in the account."""
     numbers = [(box.settings["mailbox"], "mailbox"), *((alias, "alias") for alias in box.settings.get("aliases", ()))]
@@ -150,7 +153,7 @@ def _insert_numbers(connection: sqlite3.Connection, box: BoxRecord) -> None:
             raise Conflict(f"the number {number!r} is in use in this account: choose another") from error
 
 
-def _raise_update_conflict(connection: sqlite3.Connection, box_id: str) -> None:
+def _raise_update_conflict(connection: sqlite3.Connection, box_id: str) -> NoReturn:
     if connection.execute(f"SELECT 1 FROM boxes WHERE id = ? AND {NOT_DELETED}", (box_id,)).fetchone():
         raise Conflict("the box was changed meanwhile: read it again")
     raise NotFound(f"there is no box {box_id!r}")

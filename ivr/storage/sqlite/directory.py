@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -27,8 +26,8 @@ class SqliteDirectory:
     # -- accounts ----------------------------------------------------------------------------------------------------
 
     async def add_account(self, account: AccountRecord) -> None:
-        conflict_message = f"there is already an account {account.name!r} or realm {account.realm!r}"
-        await self._insert("accounts", self._dated(_account_columns(account)), conflict_message)
+        now = int(self._clock.now())
+        await self._database.write(lambda connection: insert_account(connection, account, now))
 
     async def account(self, account_id: str) -> AccountRecord:
         row = await self._fetch_one(f"SELECT * FROM accounts WHERE id = ? AND {NOT_DELETED}", account_id)
@@ -50,8 +49,8 @@ class SqliteDirectory:
         return _account_from_row(rows[0]) if len(rows) == 1 else None
 
     async def update_account(self, account: AccountRecord) -> None:
-        columns = _account_columns(account)
-        await self._update("accounts", account.id, columns, f"the name {account.name!r} is taken")
+        now = int(self._clock.now())
+        await self._database.write(lambda connection: update_account(connection, account, now))
 
     async def delete_account(self, account_id: str) -> None:
         now = int(self._clock.now())
@@ -68,8 +67,8 @@ class SqliteDirectory:
     # -- users ---------------------------------------------------------------------------------------------------------
 
     async def add_user(self, user: UserRecord) -> None:
-        conflict_message = f"the account already has a user {user.name!r}"
-        await self._insert("users", self._dated(_user_columns(user)), conflict_message)
+        now = int(self._clock.now())
+        await self._database.write(lambda connection: insert_user(connection, user, now))
 
     async def user(self, user_id: str) -> UserRecord:
         row = await self._fetch_one(f"SELECT * FROM users WHERE id = ? AND {NOT_DELETED}", user_id)
@@ -87,7 +86,8 @@ class SqliteDirectory:
         return [_user_from_row(row) for row in await self._fetch_all(sql, account_id)]
 
     async def update_user(self, user: UserRecord) -> None:
-        await self._update("users", user.id, _user_columns(user), f"the name {user.name!r} is taken")
+        now = int(self._clock.now())
+        await self._database.write(lambda connection: update_user(connection, user, now))
 
     async def delete_user(self, user_id: str) -> None:
         now = int(self._clock.now())
@@ -104,26 +104,11 @@ class SqliteDirectory:
 
     async def add_endpoint(self, endpoint: EndpointRecord) -> None:
         now = int(self._clock.now())
-
-        def enqueue_mwi(connection: sqlite3.Connection) -> None:
-            sql = f"SELECT 1 FROM boxes WHERE account_id = ? AND owner_id = ? AND {NOT_DELETED} LIMIT 1"
-            if connection.execute(sql, (endpoint.account_id, endpoint.user_id)).fetchone():  # Otherwise no sum exists.
-                events.enqueue_phone_mwi(connection, endpoint.account_id, endpoint.system, endpoint.name, now)
-
-        conflict_message = f"endpoint {endpoint.name!r} already belongs to a user"
-        await self._insert("endpoints", asdict(endpoint), conflict_message, enqueue_mwi)
+        await self._database.write(lambda connection: insert_endpoint(connection, endpoint, now))
 
     async def remove_endpoint(self, system: str, name: str) -> None:
         now = int(self._clock.now())
-
-        def delete_endpoint(connection: sqlite3.Connection) -> None:
-            sql = "DELETE FROM endpoints WHERE system = ? AND name = ? RETURNING account_id"
-            row = connection.execute(sql, (system, name)).fetchone()
-            if row is None:
-                raise NotFound(f"endpoint {name!r} belongs to no user: see 'ivr endpoint list'")
-            events.enqueue_phone_mwi(connection, row["account_id"], system, name, now)
-
-        await self._database.write(delete_endpoint)
+        await self._database.write(lambda connection: delete_endpoint(connection, system, name, now))
 
     async def endpoints(self, account_id: str | None = None) -> list[EndpointRecord]:
         sql = "SELECT * FROM endpoints WHERE ? IS NULL OR account_id = ? ORDER BY system, name"
@@ -146,44 +131,69 @@ class SqliteDirectory:
     async def _fetch_all(self, sql: str, *values: object) -> list[sqlite3.Row]:
         return await self._database.read(lambda c: c.execute(sql, values).fetchall())
 
-    def _dated(self, columns: dict[str, Any]) -> dict[str, Any]:
-        now = int(self._clock.now())
-        return {**columns, "created_at": now, "modified_at": now}
 
-    async def _insert(
-        self,
-        table: str,
-        row: dict[str, Any],
-        conflict_message: str,
-        after_insert: Callable[[sqlite3.Connection], None] | None = None,
-    ) -> None:
-        columns, marks = ", ".join(row), ", ".join("?" * len(row))
+def insert_account(connection: sqlite3.Connection, account: AccountRecord, now: int) -> None:
+    """Insert an account. Raises `Conflict` if its name or realm exists."""
+    conflict_message = f"there is already an account {account.name!r} or realm {account.realm!r}"
+    _insert(connection, "accounts", _dated(_account_columns(account), now), conflict_message)
 
-        def insert_row(connection: sqlite3.Connection) -> None:
-            try:
-                connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(row.values()))
-            except sqlite3.IntegrityError as error:
-                raise Conflict(conflict_message) from error
-            if after_insert:
-                after_insert(connection)
 
-        await self._database.write(insert_row)
+def update_account(connection: sqlite3.Connection, account: AccountRecord, now: int) -> None:
+    """Store a changed account. Raises `NotFound`, `Conflict`."""
+    _update(connection, "accounts", _account_columns(account), now)
 
-    async def _update(self, table: str, row_id: str, row: dict[str, Any], conflict_message: str) -> None:
-        values = {**row, "modified_at": int(self._clock.now())}
-        del values["id"], values["revision"]
-        changes = ", ".join(f"{column} = ?" for column in values)
 
-        def update_row(connection: sqlite3.Connection) -> None:
-            sql = f"UPDATE {table} SET {changes}, revision = revision + 1 WHERE id = ? AND {NOT_DELETED}"
-            try:
-                changed = connection.execute(sql, (*values.values(), row_id)).rowcount
-            except sqlite3.IntegrityError as error:
-                raise Conflict(conflict_message) from error
-            if not changed:
-                raise NotFound("the entry was deleted meanwhile")
+def insert_user(connection: sqlite3.Connection, user: UserRecord, now: int) -> None:
+    """Insert a user. Raises `Conflict` if the account has a user of that name."""
+    conflict_message = f"the account already has a user {user.name!r}"
+    _insert(connection, "users", _dated(_user_columns(user), now), conflict_message)
 
-        await self._database.write(update_row)
+
+def update_user(connection: sqlite3.Connection, user: UserRecord, now: int) -> None:
+    """Store a changed user. Raises `NotFound`, `Conflict`."""
+    _update(connection, "users", _user_columns(user), now)
+
+
+def insert_endpoint(connection: sqlite3.Connection, endpoint: EndpointRecord, now: int) -> None:
+    """Assign an endpoint to a user, and enqueue its light. Raises `Conflict` if it is assigned already."""
+    _insert(connection, "endpoints", asdict(endpoint), f"endpoint {endpoint.name!r} already belongs to a user")
+    sql = f"SELECT 1 FROM boxes WHERE account_id = ? AND owner_id = ? AND {NOT_DELETED} LIMIT 1"
+    if connection.execute(sql, (endpoint.account_id, endpoint.user_id)).fetchone():  # Otherwise no sum exists.
+        events.enqueue_phone_mwi(connection, endpoint.account_id, endpoint.system, endpoint.name, now)
+
+
+def delete_endpoint(connection: sqlite3.Connection, system: str, name: str, now: int) -> None:
+    """Delete an endpoint, and enqueue its light. Raises `NotFound`."""
+    sql = "DELETE FROM endpoints WHERE system = ? AND name = ? RETURNING account_id"
+    row = connection.execute(sql, (system, name)).fetchone()
+    if row is None:
+        raise NotFound(f"endpoint {name!r} belongs to no user: see 'ivr endpoint list'")
+    events.enqueue_phone_mwi(connection, row["account_id"], system, name, now)
+
+
+def _dated(columns: dict[str, Any], now: int) -> dict[str, Any]:
+    return {**columns, "created_at": now, "modified_at": now}
+
+
+def _insert(connection: sqlite3.Connection, table: str, row: dict[str, Any], conflict_message: str) -> None:
+    columns, marks = ", ".join(row), ", ".join("?" * len(row))
+    try:
+        connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", tuple(row.values()))
+    except sqlite3.IntegrityError as error:
+        raise Conflict(conflict_message) from error
+
+
+def _update(connection: sqlite3.Connection, table: str, row: dict[str, Any], now: int) -> None:
+    values = {**row, "modified_at": now}
+    del values["id"], values["revision"]
+    changes = ", ".join(f"{column} = ?" for column in values)
+    sql = f"UPDATE {table} SET {changes}, revision = revision + 1 WHERE id = ? AND {NOT_DELETED}"
+    try:
+        changed = connection.execute(sql, (*values.values(), row["id"])).rowcount
+    except sqlite3.IntegrityError as error:
+        raise Conflict(f"the name {row['name']!r} is taken") from error
+    if not changed:
+        raise NotFound("the entry was deleted meanwhile")
 
 
 def _soft_delete(connection: sqlite3.Connection, table: str, row_id: str, now: int) -> None:

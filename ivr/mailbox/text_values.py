@@ -1,0 +1,94 @@
+"""Documents that are written as text: `key=value` arguments, cells of a table, scalars of YAML."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from ivr.errors import BadInput
+from ivr.mailbox.box_settings import BoxSettings
+
+TEXT_KEYS = ("pin", "mailbox", "operator_number", "number", "voicemail_id")
+"""Values of these keys, and of the key map, are text even if they look like numbers: "0042" is not 42."""
+LIST_KEYS = frozenset(name for name, field in BoxSettings.model_fields.items() if get_origin(field.annotation) is list)
+"""Keys of a mailbox whose value is a list: items are separated by spaces, commas or semicolons."""
+_SEPARATORS = re.compile(r"[\s,;]+")
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
+    """Return `key=value` arguments as a document. Raises `BadInput`.
+
+    A value is read as JSON if it is JSON, else as text. A dot in a key leads into an object.
+    """
+    document: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or not key:
+            raise BadInput(f"{assignment!r} is not an assignment: write key=value")
+        path = key.split(".")
+        set_at_path(document, path, parse_value(path, value))
+    return document
+
+
+def set_at_path(document: dict[str, Any], path: Sequence[str], value: object) -> None:
+    """Set a value in nested objects, which are created. Raises `BadInput` if a part of the path is no object."""
+    parent = document
+    for name in path[:-1]:
+        parent = parent.setdefault(name, {})
+        if not isinstance(parent, dict):
+            raise BadInput(f"{'.'.join(path)} contradicts {name}: give only one of them")
+    parent[path[-1]] = value
+
+
+def parse_value(path: Sequence[str], text: str) -> Any:
+    """Return the value of a key: JSON if it is JSON, a list for keys that hold one, else text."""
+    if "keys" in path or path[-1] in TEXT_KEYS:
+        return None if text == "null" else text
+    if path[0] in LIST_KEYS and text != "null" and not text.lstrip().startswith("["):
+        return split_list(text)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def split_list(text: str) -> list[str]:
+    """Return the items of a text such as `alice-desk, alice-mobile`."""
+    return [item for item in _SEPARATORS.split(text) if item]
+
+
+def reject_unknown_keys(document: Mapping[str, Any], model: type[BaseModel], *more_keys: str, path: str = "") -> None:
+    """Raise `BadInput` for a key that is no field of `model` and none of `more_keys`, also in nested models.
+
+    Documents may have keys of their own, so a command stores such a key only if it is forced to.
+    """
+    known = [*model.model_fields, *more_keys]
+    for key, value in document.items():
+        if key not in known:
+            raise BadInput(f"unknown key {path}{key}: {suggest(key, known, path=path)}--force stores it all the same")
+        nested = _nested_model(model.model_fields[key].annotation) if key in model.model_fields else None
+        if nested and isinstance(value, Mapping):
+            reject_unknown_keys(value, nested, path=f"{path}{key}.")
+
+
+def suggest(word: str, known: Iterable[str], *, path: str = "") -> str:
+    """Return `did you mean KNOWN? ` if a known word is similar, else nothing."""
+    similar = get_close_matches(word, list(known), n=1)
+    return f"did you mean {path}{similar[0]}? " if similar else ""
+
+
+def merge_value(current: object, new: object) -> object:
+    """Return `new`, merged key by key if both are objects; null removes a key."""
+    if not isinstance(new, dict) or not isinstance(current, dict):
+        return new
+    return {key: value for key, value in {**current, **new}.items() if value is not None}
+
+
+def _nested_model(annotation: Any) -> type[BaseModel] | None:
+    candidates = [annotation, *get_args(annotation)]
+    return next((one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)), None)

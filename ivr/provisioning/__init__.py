@@ -1,0 +1,1 @@
+"""Bulk changes from a people file: accounts, users, endpoints, mailboxes and PINs."""

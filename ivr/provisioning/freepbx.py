@@ -1,0 +1,97 @@
+"""Columns of the bulk handler of FreePBX, as it exports and imports extensions. Other columns are ignored."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from ivr.mailbox.text_values import split_list
+from ivr.provisioning.people import BoxEntry, PeopleRow, UserEntry
+
+NAME_CHARACTERS_TO_REPLACE = re.compile(r"[^\w.@+ -]+")
+NO_VOICEMAIL = "novm"
+PJSIP = "pjsip"
+OPTIONS_WITHOUT_EFFECT = frozenset({"attachfmt", "context", "nextaftercmd", "sayduration", "saydurationm"})
+
+
+def is_header(columns: Collection[str]) -> bool:
+    """Return whether these are the columns of the bulk handler."""
+    return "extension" in columns and any(column.startswith("voicemail") for column in columns)
+
+
+def parse_row(line: int, cells: Mapping[str, str]) -> tuple[PeopleRow, list[str]]:
+    """Return the user and the mailbox of an extension, and notes about values without an equivalent.
+
+    The user is the owner of the mailbox, where it exists; so a changed name renames the user. A mailbox whose
+    extension has no voicemail is not deleted.
+    """
+    extension, notes = cells.get("extension", ""), list[str]()
+    emails = split_list(cells.get("voicemail_email", "").replace("|", " "))
+    name = _user_name(cells.get("name", ""), extension)
+    is_pjsip = cells.get("tech", PJSIP).lower() in ("", PJSIP)
+    if not is_pjsip:
+        notes.append(f"tech {cells['tech']}: the phone is not assigned, only PJSIP endpoints prove their owner")
+    user_fields: dict[str, Any] = {"email": emails[0]} if emails else {}
+    if cells.get("name"):
+        user_fields["settings"] = {"first_name": cells["name"]}
+    user = UserEntry(
+        name,
+        user_fields,
+        endpoints=(extension,) if is_pjsip and extension else (),
+        owner_of=extension,
+    )
+    if not _has_voicemail(cells):
+        notes.append("no voicemail: only the user and the phone are applied")
+        return PeopleRow(line, None, user), notes
+    fields: dict[str, Any] = _box_fields(cells, notes)
+    if len(emails) > 1:
+        fields["notify_email_addresses"] = emails[1:]
+    return PeopleRow(line, None, user, BoxEntry(extension, name, fields, cells.get("voicemail_vmpwd") or None)), notes
+
+
+def _has_voicemail(cells: Mapping[str, str]) -> bool:
+    if cells.get("voicemail", "").lower() == NO_VOICEMAIL:
+        return False
+    return cells.get("voicemail_enable", "yes").lower() == "yes"
+
+
+def _user_name(name: str, extension: str) -> str:
+    """Return the name with the extension, which makes it unique; characters that a name may not have are left out."""
+    cleaned = " ".join(NAME_CHARACTERS_TO_REPLACE.sub(" ", name).split()).lstrip(" -")
+    return f"{cleaned} {extension}".strip() if cleaned != extension else extension
+
+
+def _box_fields(cells: Mapping[str, str], notes: list[str]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    if cells.get("name"):
+        fields["name"] = cells["name"]
+    if "voicemail_same_exten" in cells:
+        fields["require_pin"] = cells["voicemail_same_exten"].lower() == "yes"
+    if cells.get("disable_star_voicemail", "").lower() == "yes":
+        fields["keys"] = {"login": ""}
+    if cells.get("voicemail_pager"):
+        notes.append("voicemail_pager: there are no short mails for pagers; add the address to notify_email_addresses")
+    vmx = [column for column, cell in cells.items() if column.startswith("vmx_") and cell and cell.lower() != "no"]
+    if vmx:
+        notes.append(f"{vmx[0]}: there is no VmX Locater")
+    for option in filter(None, cells.get("voicemail_options", "").split("|")):
+        name, _, value = (part.strip().lower() for part in option.partition("="))
+        if option_fields := _option_fields(name, is_on=value == "yes"):
+            fields.update(option_fields)
+        elif name not in OPTIONS_WITHOUT_EFFECT:
+            notes.append(f"voicemail_options {option.strip()}: has no equivalent")
+    return fields
+
+
+def _option_fields(name: str, *, is_on: bool) -> dict[str, Any]:
+    match name:
+        case "attach":
+            return {"include_message_on_notify": is_on}
+        case "envelope":
+            return {"skip_envelope": not is_on}
+        case "saycid":
+            return {"envelope_type": "caller_and_time" if is_on else "default"}
+        case "delete":
+            return {"delete_after_notify": is_on}
+    return {}

@@ -1,0 +1,327 @@
+"""`ivr apply`: people files in CSV and YAML."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Ivr, parse_json
+
+PEOPLE = """\
+name,email,endpoints,mailbox,pin,require_pin,aliases
+alice,alice@demo.example,alice-desk alice-mobile,1000,2580,true,2000 2001
+bob,bob@demo.example,bob-desk,0042,0815,,
+"""
+"""Two people with a mailbox each; one number and one PIN begin with 0."""
+
+SITE = """\
+accounts:
+  - name: acme
+    timezone: Europe/Berlin
+    settings: {max_message_count: 50}
+    users:
+      - name: alice
+        email: alice@acme.example
+        endpoints: [alice-desk, 0815]
+        boxes:
+          - mailbox: 0042
+            pin: 0815
+            aliases: [7001, 0099]
+            notify: {callback: {number: 0555}}
+          - mailbox: 1001
+    boxes:
+      - mailbox: 1999
+        announcement_only: yes
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Any:
+    def write_file(text: str, name: str = "people.csv") -> str:
+        (tmp_path / name).write_text(text)
+        return str(tmp_path / name)
+
+    return write_file
+
+
+@pytest.fixture
+def demo(ivr: Ivr) -> Ivr:
+    """An installation with an empty account."""
+    ivr("account", "create", "demo")
+    return ivr
+
+
+def boxes(ivr: Ivr) -> dict[str, Any]:
+    listed = parse_json(ivr("box", "list", "--json"))
+    return {box["mailbox"]: parse_json(ivr("box", "show", box["mailbox"], "--json")) for box in listed}
+
+
+def test_csv_creates_users_phones_boxes_and_pins(demo: Ivr, write: Any) -> None:
+    summary = demo("apply", write(PEOPLE)).stdout.splitlines()[-1]
+    assert summary == "created: user 2, endpoint 3, box 2, PIN 2; unchanged: 0"
+    users = {user["name"]: user for user in parse_json(demo("user", "list", "--json"))}
+    assert users["alice"]["email"] == "alice@demo.example"
+    phones = {phone["name"]: phone["user"] for phone in parse_json(demo("endpoint", "list", "--json"))}
+    assert phones == {"alice-desk": "alice", "alice-mobile": "alice", "bob-desk": "bob"}
+    found = boxes(demo)
+    assert (found["1000"]["owner_id"], found["1000"]["require_pin"]) == (users["alice"]["id"], True)
+    assert found["1000"]["aliases"] == ["2000", "2001"]
+    assert (found["0042"]["name"], found["0042"]["has_pin"]) == ("bob", True)
+
+
+def test_applying_a_file_again_changes_nothing(demo: Ivr, write: Any) -> None:
+    file = write(PEOPLE)
+    demo("apply", file)
+    before = boxes(demo)
+    again = demo("apply", file).stdout
+    assert again == "unchanged: 4\n"
+    assert boxes(demo) == before
+
+
+def test_dry_run_prints_the_changes_and_makes_none(demo: Ivr, write: Any) -> None:
+    file = write(PEOPLE)
+    shown = demo("apply", "--dry-run", file).stdout
+    assert "would create: user 2, endpoint 3, box 2, PIN 2" in shown
+    assert "alice-mobile" in shown
+    assert boxes(demo) == {}
+    demo("apply", file)
+    changed = write(PEOPLE.replace("bob@demo.example", "robert@demo.example").replace("true", "false"))
+    shown = demo("apply", "--dry-run", changed).stdout
+    assert "email: bob@demo.example -> robert@demo.example" in shown
+    assert "require_pin: True -> False" in shown
+    assert "alice@demo.example" not in shown, "what stays as it is is not listed"
+    assert parse_json(demo("user", "show", "bob", "--json"))["email"] == "bob@demo.example"
+    assert "changed: box 1, user 1; unchanged: 2" in demo("apply", changed).stdout
+    assert parse_json(demo("user", "show", "bob", "--json"))["email"] == "robert@demo.example"
+
+
+def test_all_errors_are_reported_with_their_lines_and_nothing_is_done(demo: Ivr, write: Any) -> None:
+    demo("box", "create", "1005", 'aliases=["1006"]')
+    file = write(
+        "name,email,mailbox,pin,quota_mb\n"
+        "alice,,1000,2580,\n"
+        "bob,,1001,12,\n"
+        '\n"carol,\nthe second",,1002,,\n'
+        "dave,,1003,,many\n"
+        "erin,,1006,,\n"
+        ",,,,\n"
+        "frank,,1000,,\n"
+        "grace,grace@a.example,1007,,,surplus\n"
+        ",henry@a.example,1008,,\n"
+    )
+    before = boxes(demo)
+    result = demo("apply", file, fails=2)
+    errors = dict(line.split(": ", 1) for line in result.stderr.splitlines() if line.startswith(f"{file}:"))
+    assert {int(place.rsplit(":", 1)[1]) for place in errors} == {3, 5, 7, 8, 10, 11, 12}
+    assert "at least 4 characters" in errors[f"{file}:3"]
+    assert "quota_mb" in errors[f"{file}:7"]
+    assert "1006 is an alias of box 1005" in errors[f"{file}:8"]
+    assert "line 2 says otherwise" in errors[f"{file}:10"]
+    assert "6 cells, but 5 columns" in errors[f"{file}:11"]
+    assert "fill the column name" in errors[f"{file}:12"]
+    assert "7 lines have errors, so nothing is changed: correct the file" in result.stderr
+    assert boxes(demo) == before
+    assert parse_json(demo("user", "list", "--json")) == []
+
+
+def test_continue_applies_the_lines_without_error(demo: Ivr, write: Any) -> None:
+    file = write("name,mailbox,pin\nalice,1000,2580\nbob,1001,12\n")
+    result = demo("apply", "--continue", file, fails=2)
+    assert "1 line has an error: the others are applied" in result.stderr
+    assert set(boxes(demo)) == {"1000"}
+    assert [user["name"] for user in parse_json(demo("user", "list", "--json"))] == ["alice"], "bob's line is skipped"
+
+
+@pytest.mark.parametrize(
+    ("header", "error"),
+    [
+        ("name,emial,mailbox", "unknown column emial: did you mean email?"),
+        ("name,mailbox,requier_pin", "unknown column requier_pin: did you mean require_pin?"),
+        ("name,user,mailbox", "columns name and user mean the same"),
+        ("name,name,mailbox", "column name is there twice"),
+        ("mailbox,owner_id", "unknown column owner_id"),
+    ],
+)
+def test_header_that_cannot_be_used_is_an_error(demo: Ivr, write: Any, header: str, error: str) -> None:
+    assert error in demo("apply", write(f"{header}\na,b,c\n"), fails=2).stderr
+    assert boxes(demo) == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "error"),
+    [
+        (b"", "people.csv", "the file is empty"),
+        (b"name,mailbox\nM\xfcller,1000\n", "people.csv", "line 2 is not UTF-8"),
+        (b'name,mailbox\n"alice,1000\n', "people.csv", "is a quote missing?"),
+        (b"name,mailbox\n", "people.txt", "must be named .csv, .yaml or .yml"),
+        (b"users: [\n", "people.yaml", "line 2 is not YAML"),
+        (b"", "people.yaml", "the file is empty"),
+        (b"people: []\n", "people.yaml", "unknown key people"),
+        (b"- alice\n", "people.yaml", "has no keys"),
+    ],
+)
+def test_file_that_cannot_be_read_is_an_error(demo: Ivr, tmp_path: Path, content: bytes, name: str, error: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    result = demo("apply", str(tmp_path / name), fails=2)
+    assert error in result.stderr
+    assert result.stderr.startswith(f"ivr: {tmp_path / name}: ")
+
+
+def test_missing_file_is_an_error(demo: Ivr, tmp_path: Path) -> None:
+    assert "nothing.csv" in demo("apply", str(tmp_path / "nothing.csv"), fails=1).stderr
+
+
+def test_columns_may_be_separated_by_semicolons_after_a_byte_order_mark(demo: Ivr, write: Any) -> None:
+    demo("apply", write("\ufeffName;Mailbox;Box name\nalice;1000;Alice, front desk\n"))
+    assert boxes(demo)["1000"]["name"] == "Alice, front desk"
+
+
+def test_yaml_sets_up_an_installation_in_one_step(ivr: Ivr, write: Any, tmp_path: Path) -> None:
+    file = write(SITE, "site.yaml")
+    ivr("apply", "--dry-run", file, fails=3)
+    assert not (tmp_path / "data").exists(), "a dry run creates no data folder"
+    ivr("apply", file)
+    account = parse_json(ivr("account", "show", "acme", "--json"))
+    assert (account["timezone"], account["settings"]) == ("Europe/Berlin", {"max_message_count": 50})
+    found = boxes(ivr)
+    assert set(found) == {"0042", "1001", "1999"}
+    assert found["0042"]["aliases"] == ["7001", "0099"]
+    assert found["0042"]["notify"]["callback"]["number"] == "0555"
+    assert (
+        found["0042"]["owner_id"]
+        == found["1001"]["owner_id"]
+        == parse_json(ivr("user", "show", "alice", "--json"))["id"]
+    )
+    assert (found["1999"]["announcement_only"], found["1999"].get("owner_id")) == (True, None)
+    assert {phone["name"] for phone in parse_json(ivr("endpoint", "list", "--json"))} == {"alice-desk", "0815"}
+    assert ivr("apply", file).stdout == "unchanged: 4\n"
+
+
+def test_errors_of_yaml_name_the_line_of_the_entry(demo: Ivr, write: Any) -> None:
+    file = write(
+        "users:\n"
+        "  - name: alice\n"
+        "    emial: a@a.example\n"
+        "  - name: bob\n"
+        "    boxes:\n"
+        "      - mailbox: 1000\n"
+        "        quota_mb: -1\n"
+        "      - pin: 2580\n"
+        "boxes:\n"
+        "  - mailbox: 1001\n"
+        "    owner: bbo\n",
+        "people.yaml",
+    )
+    errors = demo("apply", file, fails=2).stderr
+    for text in (
+        ":2: unknown key emial: did you mean email?",
+        ":6: quota_mb: Value must be at least 0",
+        ":8: the mailbox has no number",
+        ":10: there is no user 'bbo': did you mean bob?",
+    ):
+        assert f"{file}{text}" in errors
+    assert boxes(demo) == {}
+
+
+def test_pin_that_an_owner_has_changed_is_kept(demo: Ivr, write: Any) -> None:
+    file = write("name,mailbox,pin\nalice,1000,2580\n")
+    demo("apply", file)
+    demo("box", "pin", "1000", given="739104\n")
+    again = demo("apply", file).stdout
+    assert "keep" in again
+    assert "--reset-pins" in again
+    assert "changed: PIN 1" in demo("apply", "--reset-pins", file).stdout
+    assert demo("apply", "--reset-pins", file).stdout == "unchanged: 2\n"
+    assert "2580" not in again
+
+
+def test_generated_pins_are_printed_once(demo: Ivr, write: Any) -> None:
+    file = write("mailbox,pin\n1000,generate\n1001,generate\n")
+    result = parse_json(demo("apply", file, "--json"))
+    pins = [one["pin"] for one in result["generated_pins"]]
+    assert [len(pin) for pin in pins] == [6, 6]
+    demo("apply", write(f"mailbox,pin\n1000,{pins[0]}\n1001,{pins[1]}\n"), "--reset-pins")
+    assert demo("apply", file, "--reset-pins").stdout == "unchanged: 2\n"
+
+
+def test_easy_pin_is_a_warning_until_the_box_is_set_up(demo: Ivr, write: Any) -> None:
+    assert "easy to guess" in demo("apply", write("mailbox,pin\n1000,1234\n")).stderr
+    assert "too easy" in demo("apply", write("mailbox,pin,is_setup\n1001,1234,true\n"), fails=2).stderr
+
+
+def test_phone_and_box_move_to_the_user_that_the_file_names(demo: Ivr, write: Any) -> None:
+    demo("apply", write("name,endpoint,mailbox\nalice,desk,1000\n"))
+    shown = demo("apply", write("name,endpoint,mailbox\nbob,desk,1000\n")).stdout
+    assert "user: alice -> bob" in shown
+    assert "owner: alice -> bob" in shown
+    [phone] = parse_json(demo("endpoint", "list", "--json"))
+    assert phone["user"] == "bob"
+    assert boxes(demo)["1000"]["owner_id"] == parse_json(demo("user", "show", "bob", "--json"))["id"]
+
+
+def test_unknown_account_is_an_error_with_suggestion(demo: Ivr, write: Any) -> None:
+    error = demo("apply", write("account,mailbox\ndmeo,1000\n"), fails=2).stderr
+    assert ":2: there is no account 'dmeo': did you mean demo?" in error
+    demo("account", "create", "other")
+    assert "several accounts" in demo("apply", write("mailbox\n1000\n"), fails=2).stderr
+    demo("apply", write("mailbox\n1000\n"), "--account", "other")
+    assert parse_json(demo("box", "list", "--account", "other", "--json"))[0]["mailbox"] == "1000"
+
+
+FREEPBX = """\
+extension,password,name,voicemail,tech,secret,voicemail_enable,voicemail_vmpwd,voicemail_email,voicemail_pager,\
+voicemail_options,voicemail_same_exten,disable_star_voicemail,vmx_unavail_enabled
+1001,,"O'Brien, Pat",default,pjsip,S3cret,YES,4471,pat@demo.example,,attach=no|saycid=yes|envelope=no|delete=yes,yes,yes
+1002,,Lobby,novm,sip,S3cret,,,,,,,,
+1003,,Lobby,default,pjsip,S3cret,yes,8316,"sales@demo.example,boss@demo.example",555,attach=yes|volgain=2,no,no,
+"""
+
+
+def test_columns_of_the_freepbx_bulk_handler_are_recognised(demo: Ivr, write: Any) -> None:
+    result = demo("apply", write(FREEPBX))
+    users = {user["name"]: user for user in parse_json(demo("user", "list", "--json"))}
+    assert set(users) == {"O Brien Pat 1001", "Lobby 1002", "Lobby 1003"}
+    pat = users["O Brien Pat 1001"]
+    assert (pat["email"], pat["settings"]["first_name"]) == ("pat@demo.example", "O'Brien, Pat")
+    found = boxes(demo)
+    assert set(found) == {"1001", "1003"}
+    box = found["1001"]
+    assert (box["name"], box["owner_id"], box["has_pin"]) == ("O'Brien, Pat", pat["id"], True)
+    assert (box["include_message_on_notify"], box["skip_envelope"], box["delete_after_notify"]) == (False, True, True)
+    assert (box["envelope_type"], box["require_pin"], box["keys"]) == ("caller_and_time", True, {"login": ""})
+    assert found["1003"]["notify_email_addresses"] == ["boss@demo.example"]
+    assert found["1003"]["require_pin"] is False
+    assert [phone["name"] for phone in parse_json(demo("endpoint", "list", "--json"))] == ["1001", "1003"]
+    for note in (":3: tech sip", ":3: no voicemail", ":4: voicemail_pager", ":4: voicemail_options volgain=2"):
+        assert note in result.stderr
+    assert "S3cret" not in result.output + str(found) + str(users)
+    demo("apply", write(FREEPBX.replace("O'Brien, Pat", "Pat Smith")))
+    assert parse_json(demo("user", "show", "Pat Smith 1001", "--json"))["id"] == pat["id"], "renamed, not created anew"
+
+
+def test_progress_bar_is_shown_on_a_terminal_only(demo: Ivr, write: Any) -> None:
+    file = write(PEOPLE)
+    command = [sys.executable, "-m", "ivr", "apply", "--dry-run", file]
+    piped = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert piped.stderr == ""
+    controller, terminal = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm"}
+    process = subprocess.Popen(command, stderr=terminal, stdout=subprocess.PIPE, env=environment)
+    output, _ = process.communicate()
+    os.close(terminal)
+    shown = b""
+    while select.select([controller], [], [], 0)[0]:
+        try:
+            shown += os.read(controller, 65_536)
+        except OSError:
+            break
+    os.close(controller)
+    assert b"2/2" in shown
+    assert b"would create" in output
