@@ -29,7 +29,10 @@ SKIP_REASON = "needs a real Asterisk: run 'make test' as root on Debian"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip all tests without a lab, and in a lab the tests that are about another transport than its own."""
+    """Skip all tests without a lab, and in a lab the tests of another transport. Long tests start first.
+
+    Every fourth test at the beginning of the list is a long one, so that they do not all run at the same time.
+    """
     if LAB and hasattr(config, "workerinput"):
         # No test starts before every worker process is ready, so that the slow preparations delay no call.
         _vocabulary()
@@ -42,6 +45,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=SKIP_REASON))
         elif (only := item.get_closest_marker("only_over")) and only.args[0] != transport:
             item.add_marker(pytest.mark.skip(reason=f"about {only.args[0]} alone: {only.args[1]}"))
+    long = [item for item in items if item.get_closest_marker("long")]
+    short = [item for item in items if not item.get_closest_marker("long")]
+    for index, item in enumerate(long):
+        short.insert(index * 4, item)
+    items[:] = short
 
 
 class AdminClient:

@@ -267,6 +267,7 @@ async def test_hanging_service_is_bypassed_before_call(
     await leave_fallback_recording(call, spare_service, bob, owner)
 
 
+@pytest.mark.long
 async def test_hanging_service_is_bypassed_during_greeting(
     owner: PhoneUser, bob: PhoneUser, spare_service: SpareService
 ) -> None:

@@ -133,6 +133,7 @@ async def test_any_key_only_ends_recording(alice: PhoneUser, bob: PhoneUser, adm
     await wait_until(lambda: recording_end_reasons(admin, bob) == ["key"])
 
 
+@pytest.mark.long
 async def test_caller_reviews_message_and_marks_it_urgent(alice: PhoneUser, bob: PhoneUser) -> None:
     alice.create_user_and_box()
     bob.create_user_and_box()
@@ -154,6 +155,7 @@ async def test_caller_reviews_message_and_marks_it_urgent(alice: PhoneUser, bob:
     await owner.hang_up()
 
 
+@pytest.mark.long
 async def test_four_review_timeouts_save_message(alice: PhoneUser, bob: PhoneUser) -> None:
     alice.create_user_and_box(callers_may_mark_urgent=False)
     bob.create_user_and_box()

@@ -226,6 +226,7 @@ async def test_folders_play_oldest_first_when_configured(alice: PhoneUser) -> No
     assert alice.folder_of(deleted) == "saved"
 
 
+@pytest.mark.long
 async def test_four_menu_timeouts_end_call(alice: PhoneUser) -> None:
     alice.create_user_and_box()
     call = await dial_to_first_message(alice)

@@ -45,6 +45,7 @@ async def record_and_accept(call: RecognisedCall, words: Clip) -> None:
     await call.press("1")
 
 
+@pytest.mark.long
 async def test_greeting_exceeding_quota_is_kept_pending(alice: PhoneUser) -> None:
     alice.create_user_and_box(quota_mb=1)
     alice.create_message(s=61, folder="saved")
@@ -82,6 +83,7 @@ async def test_a_greeting_is_recorded_and_heard_by_callers(
     await call.hang_up()
 
 
+@pytest.mark.long
 async def test_wizard_leads_to_main_menu(alice: PhoneUser, bob: PhoneUser, admin: AdminClient) -> None:
     alice.create_user_and_box(pin="0000", is_setup=False)
     bob.create_user_and_box()
@@ -166,6 +168,7 @@ async def test_greeting_interrupted_by_hangup_is_offered_at_next_login(
     assert abs(wav.length_ms(Path(admin.request("find_greeting_path", number=alice.number))) - SPEECH_MS) < 400
 
 
+@pytest.mark.long
 async def test_temporary_greeting_is_announced_and_removed(
     alice: PhoneUser, bob: PhoneUser, admin: AdminClient
 ) -> None:

@@ -38,6 +38,7 @@ async def owners(admin: AdminClient, lab: LabInfo, vocabulary: Vocabulary) -> As
         yield found
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("late_ms", [0, 5, 50])
 @pytest.mark.parametrize("pace", KEY_INTERVALS)
 async def test_every_key_arrives_in_order(

@@ -22,6 +22,7 @@ DEBIAN_ARGUMENTS = ("-g", "-f", "-p", "-U", "asterisk", "-G", "asterisk")
 """What the unit of Debian's package starts Asterisk with (`ExecStart` of asterisk.service)."""
 START_WITHIN_S = 60.0
 SERVER_NICENESS = -5
+"""The niceness of the service, as its unit sets it (`Nice=`). Asterisk sets a realtime priority for itself (`-p`)."""
 HOST_FOLDERS = Path("/machine")
 
 
@@ -203,7 +204,7 @@ def as_service_user(environment: dict[str, str]) -> dict[str, Any]:
 
 
 def _raise_priority(process: subprocess.Popen[bytes]) -> None:
-    """A server does not share its processors with eight phones that recognise what they hear: it has them first."""
+    """Let a server run before the phones of the tests, which share its processors."""
     with suppress(PermissionError, ProcessLookupError):
         os.setpriority(os.PRIO_PROCESS, process.pid, SERVER_NICENESS)
 
