@@ -118,6 +118,7 @@ async def set_pin(
     app: App,
     number: str = NumberArgument,
     generate: bool = typer.Option(False, "--generate", help="Generate the PIN and print it."),
+    must_change: bool = typer.Option(False, "--must-change", help="Ask the owner for another one at the next sign-in."),
     account: str | None = AccountOption,
 ) -> None:
     """Set the PIN of a box.
@@ -128,6 +129,8 @@ async def set_pin(
     box = await resolve_box(app, account, number)
     pin = generate_pin(box, app.random_bytes) if generate else _read_pin()
     await app.pins.set_by_administrator(box, pin)
+    if must_change:
+        await app.boxes.patch(box, {"pin_must_change": True})
     if weakness := app.pins.find_weakness(box, pin):
         typer.echo(f"warning: this PIN is easy to guess ({weakness})", err=True)
     typer.echo(f"the PIN of box {box.number} is {pin}" if generate else f"the PIN of box {box.number} is set")

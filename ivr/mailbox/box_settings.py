@@ -75,6 +75,8 @@ class BoxSettings(_SettingsDocument):
     check_if_owner: bool | None = True
     """Whether the owner's own phone is recognised. None: depends on what the call did before."""
     is_setup: bool = False
+    pin_must_change: bool = False
+    """Ask for a new PIN at the next sign-in by phone."""
     not_configurable: bool = False
     pin_secret_ref: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
     """Reference of the stored PIN hash; None: a reference of this mailbox."""

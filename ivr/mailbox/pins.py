@@ -100,7 +100,7 @@ class Pins:
         return find_weakness(pin, mailbox.number, mailbox.voicemail_settings.max_pin_length)
 
     async def is_set_to(self, mailbox: Mailbox, pin: str) -> bool:
-        """Whether a mailbox has this PIN. Only for administrators: nothing is counted, and no lockout applies."""
+        """Whether a mailbox has this PIN. Not for signing in: nothing is counted, and no lockout applies."""
         return await self._secret_store.verify(mailbox.account_id, mailbox.pin_secret_ref, pin)
 
     async def hash(self, mailbox: Mailbox, pin: str) -> SecretRecord:

@@ -132,22 +132,33 @@ def _paginate(actions: list[str]) -> list[list[str]]:
 
 
 class PinChange(OwnerMenu):
-    """Asks for the new PIN twice. The old PIN is not asked for: the call is signed in already."""
+    """Asks for the new PIN twice. The old PIN is not asked for: the call is signed in already.
+
+    A PIN that has to be changed may not be set again.
+    """
 
     async def run(self) -> bool:
         """Return whether a new PIN was set. A rejected PIN is followed by the reason."""
+        must_change = self.mailbox.settings.pin_must_change
         for _ in range(MAX_TRIES):
             pin = await self._ask_pin("pin/enter-new")
             if weakness := self.services.pins.find_weakness(self.mailbox, pin):
                 await self.reject(f"pin/{weakness}")
+            elif must_change and await self.call.run_while_listening(self.services.pins.is_set_to(self.mailbox, pin)):
+                await self.reject("pin/in-use")
             elif await self._ask_pin("pin/enter-again") != pin:
                 await self.reject("pin/mismatch")
             else:
-                await self.call.run_while_listening(self.services.pins.set_by_owner(self.mailbox, pin))
+                await self.call.run_while_listening(self._set_pin(pin))
                 self.call.journal.note("pin changed")
                 await self.say("done/pin-set")
                 return True
         return False
+
+    async def _set_pin(self, pin: str) -> None:
+        await self.services.pins.set_by_owner(self.mailbox, pin)
+        if self.mailbox.settings.pin_must_change:
+            await self.services.boxes.patch_from_phone(self.mailbox.id, {"pin_must_change": None})
 
     async def _ask_pin(self, prompt: str) -> str:
         return (await self.ask_digits(prompt, self.mailbox.voicemail_settings.max_pin_length, secret=True)).digits

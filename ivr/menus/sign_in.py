@@ -12,7 +12,7 @@ from ivr.menus.dialplan_status import Status
 from ivr.menus.greeting_recording import RECOVERED_PROMPTS, RecordGreeting, temporary_greeting_prompt
 from ivr.menus.main_menu import MainMenu
 from ivr.menus.menu import Menu, NextStep, OwnerMenu
-from ivr.menus.settings_menu import SettingsMenu
+from ivr.menus.settings_menu import PinChange, SettingsMenu
 from ivr.menus.wizard import Wizard
 
 
@@ -84,12 +84,18 @@ class AfterLogin(OwnerMenu):
         settings = self.mailbox.settings
         if not settings.is_setup:
             return Wizard(self.session)
+        if settings.pin_must_change and not await self._change_pin():
+            return await self.say_goodbye("pin/not-changed", "done/goodbye")
         await self._announce_temporary_greeting()
         if not settings.not_configurable:
             await self._offer_recovered_recordings()
             if settings.announcement_only:
                 return SettingsMenu(self.session, make_parent=MainMenu)
         return MainMenu(self.session, just_signed_in=True)
+
+    async def _change_pin(self) -> bool:
+        await self.say("pin/must-change")
+        return await PinChange(self.session).run()
 
     async def _announce_temporary_greeting(self) -> None:
         if await self.call.run_while_listening(self.services.greetings.find_temporary_greeting(self.mailbox)):

@@ -109,6 +109,28 @@ async def test_wizard_leads_to_main_menu(alice: PhoneUser, bob: PhoneUser, admin
     await call.hang_up()
 
 
+async def test_pin_that_must_change_is_asked_for_before_the_messages(alice: PhoneUser, bob: PhoneUser) -> None:
+    alice.create_user_and_box(pin="1379", pin_must_change=True)
+    bob.create_user_and_box()
+    call = await bob.dial(f"*98{alice.number}")
+    await call.expect("login/enter-pin")
+    await call.press("1379#")
+    await call.expect("pin/must-change", "pin/enter-new")
+    await call.press("1379#")
+    await call.expect("pin/in-use", "pin/enter-new")
+    await call.press("8264#")
+    await call.expect("pin/enter-again")
+    await call.press("8264#")
+    await call.expect("done/pin-set", "count/no-messages")
+    await call.hang_up()
+
+    call = await bob.dial(f"*98{alice.number}")
+    await call.expect("login/enter-pin")
+    await call.press("8264#")
+    await call.expect("count/no-messages")
+    await call.hang_up()
+
+
 async def test_new_pin_opens_box_and_is_never_logged(
     alice: PhoneUser, bob: PhoneUser, admin: AdminClient, lab: LabInfo
 ) -> None:

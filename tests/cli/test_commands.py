@@ -57,6 +57,12 @@ def test_new_pin_is_read_from_stdin_or_generated(populated_ivr: Ivr) -> None:
     assert all(len(pin) == 6 and pin.isdigit() for pin in pins)
 
 
+def test_pin_that_an_administrator_sets_can_be_for_the_next_sign_in_only(populated_ivr: Ivr) -> None:
+    assert not parse_json(populated_ivr("box", "show", "1000", "--json"))["pin_must_change"]
+    populated_ivr("box", "pin", "1000", "--generate", "--must-change")
+    assert parse_json(populated_ivr("box", "show", "1000", "--json"))["pin_must_change"]
+
+
 def test_weak_pin_of_a_box_that_is_not_set_up_is_a_warning(populated_ivr: Ivr) -> None:
     populated_ivr("box", "create", "1001")
     assert "easy to guess" in populated_ivr("box", "pin", "1001", given="1234\n").stderr

@@ -113,3 +113,46 @@ async def test_pin_is_stored_where_box_says(app: AppFixture) -> None:
     await change_pin(app, enter_new_pin("2468#"), repeat_pin("2468#"))
     assert await app.container.secret_store.verify(app.account.id, "kv:vm:7:pin", "2468")
     assert await pin_opens(app, "2468")
+
+
+MUST_CHANGE = "Your pin has to be changed."
+IN_USE = "That is your present pin."
+
+
+async def test_pin_that_must_change_is_asked_for_at_the_next_sign_in(app: AppFixture, box: Mailbox) -> None:
+    await app.container.boxes.patch(box, {"pin_must_change": True})
+    await app.create_message(box)
+    script: list[ScriptStep] = [
+        enter_new_pin("1379#"),
+        enter_new_pin("2468#"),
+        repeat_pin("2468#"),
+        HangUp(during="one new message"),
+    ]
+    phone = await app.run_call(script, endpoint="alice", number="1000")
+    assert phone.texts[:6] == [MUST_CHANGE, NEW, IN_USE, NEW, AGAIN, PIN_SET]
+    assert "You have one new message" in phone.texts
+    phone = await app.run_call([Press("2468#"), HangUp(during="one new message")], number="1000")
+    assert MUST_CHANGE not in phone.texts
+    assert "You have one new message" in phone.texts
+    assert not (await app.container.boxes.get(box.id)).settings.pin_must_change
+
+
+@pytest.mark.parametrize("give_up", [HangUp(during=NEW), Silence()], ids=["hang-up", "silence"])
+async def test_owner_who_keeps_a_pin_that_must_change_hears_no_messages(
+    app: AppFixture, box: Mailbox, give_up: ScriptStep
+) -> None:
+    await app.container.boxes.patch(box, {"pin_must_change": True, "not_configurable": True})
+    message = await app.create_message(box)
+    script: list[ScriptStep] = [Press("1379#"), give_up]
+    phone = await app.run_call(script, number="1000")
+    assert MUST_CHANGE in phone.texts
+    assert not any(message.id in text or "message" in text for text in phone.texts)
+    assert (await app.container.boxes.get(box.id)).settings.pin_must_change, "the next call asks again"
+
+
+async def test_pin_changed_in_the_settings_or_wizard_need_not_be_changed_again(app: AppFixture, box: Mailbox) -> None:
+    await app.container.boxes.patch(box, {"pin_must_change": True, "is_setup": False})
+    script: list[ScriptStep] = [enter_new_pin("2468#"), repeat_pin("2468#"), HangUp(during="record")]
+    phone = await app.run_call(script, endpoint="alice", number="1000")
+    assert MUST_CHANGE not in phone.texts
+    assert not (await app.container.boxes.get(box.id)).settings.pin_must_change
