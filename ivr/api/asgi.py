@@ -15,7 +15,13 @@ from ivr.api import audio, auth, boxes, docs_page, greetings, messages, openapi
 from ivr.api.dependencies import ApiServices
 from ivr.api.envelope import failure
 from ivr.api.error_responses import response_for
-from ivr.api.middleware import HeadMiddleware, IpAllowlistMiddleware, RequestLogMiddleware, is_head
+from ivr.api.middleware import (
+    HeadMiddleware,
+    IpAllowlistMiddleware,
+    MethodOverrideMiddleware,
+    RequestLogMiddleware,
+    is_head,
+)
 from ivr.errors import IvrError, RangeNotSatisfiable
 
 API_DESCRIPTION = "Voicemail boxes, messages and greetings. Changes are visible to phones at once, and vice versa."
@@ -40,7 +46,7 @@ def build_asgi_app(services: ApiServices) -> ASGIApp:
     async def docs() -> Response:
         return HTMLResponse(docs_page.render_html(document))
 
-    allowlisted = IpAllowlistMiddleware(HeadMiddleware(app), services.limits.allowed_networks)
+    allowlisted = IpAllowlistMiddleware(MethodOverrideMiddleware(HeadMiddleware(app)), services.limits.allowed_networks)
     return RequestLogMiddleware(allowlisted, services.ids, services.clock)
 
 

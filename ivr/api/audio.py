@@ -55,7 +55,7 @@ async def create_message(request: Request, principal: CurrentPrincipal, box: Box
     uploads = principal.services.audio.uploads
     with uploads.new_draft() as draft:
         upload = await read_upload(request, draft, principal.services.limits)
-        metadata = _parse_metadata(upload.body.data if not upload.has_audio else upload.body.data_or_empty)
+        metadata = _parse_metadata(upload.body.data if upload.body.is_present or not upload.has_audio else {})
         message = await uploads.add(box, metadata, await uploads.convert(draft) if upload.has_audio else None)
     return created(request, serializers.message_document(message), message.id, document_revision(message))
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ivr.api import openapi, serializers
 from ivr.api.auth import BoxDep, CurrentPrincipal, Principal
 from ivr.api.envelope import CHANGED_MEANWHILE, document_revision, expected_revision, if_match_filter, success
-from ivr.api.query import ListQueryDep
+from ivr.api.query import ListQueryDep, parse_folder_name, reject_unknown_parameters
 from ivr.api.request_body import Body, BodyDep
 from ivr.errors import InvalidFields, NotFound, PastRetention, PreconditionFailed
 from ivr.mailbox.bulk import CONFLICT, BulkResult, Precondition
@@ -73,8 +73,15 @@ async def change_messages(request: Request, principal: CurrentPrincipal, box: Bo
 async def delete_messages(
     request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep, query: ListQueryDep
 ) -> Response:
-    """Delete many messages for good: those listed, else those of a folder, else all. Filters narrow a folder or all."""
+    """Delete many messages for good: those listed, else those of a folder, else all. Filters narrow a folder or all.
+
+    All messages are deleted only without a body: one that names neither ids nor a folder is a mistake.
+    """
+    reject_unknown_parameters(request)
     ids, folder = parse_ids(body, required=False), parse_folder(request, body)
+    if ids is None and folder is None and body.is_present:
+        message = "No array of message ids are specified: send messages, ?folder=, or no body to delete all"
+        raise InvalidFields({"messages": {"required": {"message": message}}})
     delete = partial(
         principal.services.mailbox.bulk.delete,
         box,
@@ -137,12 +144,7 @@ def parse_folder(request: Request, body: Body) -> Folder | None:
     """Return the folder of a request, from the data, the query or the envelope. Raises `InvalidFields`."""
     sources = (body.data_or_empty, request.query_params, body.envelope)
     name = next((source["folder"] for source in sources if source.get("folder") is not None), None)
-    if name is None:
-        return None
-    if name not in list(Folder):
-        violation = {"message": "Value not found in enumerated list of values", "target": ", ".join(Folder)}
-        raise InvalidFields({"folder": {"enum": violation}})
-    return Folder(name)
+    return None if name is None else parse_folder_name(name)
 
 
 def parse_ids(body: Body, *, required: bool = True) -> list[str] | None:

@@ -1,8 +1,8 @@
-"""ASGI middleware around the REST application: request log, address allowlist and HEAD requests."""
+"""ASGI middleware around the REST application: request log, address allowlist, method override and HEAD requests."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from ipaddress import ip_address
 
 import structlog
@@ -76,6 +76,47 @@ class IpAllowlistMiddleware:
         except (TypeError, ValueError):
             return False
         return any(address in network for network in self._networks)
+
+
+OVERRIDE_PARAMETER = "verb"
+OVERRIDE_HEADER = "x-http-method-override"
+OVERRIDE_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
+
+
+class MethodOverrideMiddleware:
+    """Handles a POST with `?verb=` or X-HTTP-Method-Override as the method that it names.
+
+    Clients that can send GET and POST only do that; Kazoo documents `verb`. Another method that names a different one
+    is rejected: a link must not delete.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        named = {
+            method.strip().upper()
+            for method in request.query_params.getlist(OVERRIDE_PARAMETER) + request.headers.getlist(OVERRIDE_HEADER)
+        }
+        if problem := _override_problem(scope["method"], named):
+            await failure(request, 400, "invalid_request", {"message": problem})(scope, receive, send)
+            return
+        await self._app({**scope, "method": named.pop()} if named else scope, receive, send)
+
+
+def _override_problem(method: str, named: Collection[str]) -> str:
+    """Return why a request may not be handled as the named methods; empty: it may."""
+    if not set(named) - {method}:
+        return ""
+    if len(named) > 1:
+        return "several methods are named: send one verb"
+    if not set(named) <= set(OVERRIDE_METHODS):
+        return f"unknown verb: use {', '.join(OVERRIDE_METHODS)}"
+    return "" if method == "POST" else f"a {method} request cannot name another verb: send it as POST"
 
 
 class HeadMiddleware:

@@ -147,6 +147,17 @@ def _header_parameter(name: str, description: str) -> Schema:
     return {"name": name, "in": "header", "required": False, "schema": TEXT, "description": description}
 
 
+def _filter_parameters(key: str) -> list[Schema]:
+    """Return the filters, with `key` as the example of a key."""
+    return [
+        _query_parameter(f"filter_{key}", TEXT, "filter_KEY=VALUE for any KEY; a JSON array: one of its values"),
+        _query_parameter(f"filter_not_{key}", TEXT, "filter_not_KEY=VALUE for any KEY"),
+        _query_parameter(f"filter_any_{key}", JSON_ARRAY, "filter_any_KEY=[…]: KEY is one of these values"),
+        _query_parameter(f"filter_none_{key}", JSON_ARRAY, "filter_none_KEY=[…]: KEY is none of these values"),
+    ]
+
+
+JSON_ARRAY: Schema = {"type": "string", "pattern": r'^\["[a-z0-9]{1,9}"\]$', "example": '["new","saved"]'}
 GREGORIAN_SECONDS: Schema = {"type": "integer", "minimum": 0, "maximum": 10**12 - 1}
 BOOLEAN: Schema = {"type": "boolean"}
 LIST_PARAMETERS = [
@@ -154,17 +165,23 @@ LIST_PARAMETERS = [
     _query_parameter("page_size", {"type": "integer", "minimum": 1}, "rows per page; default 50, at most 1000"),
     _query_parameter("start_key", TEXT, "next_start_key of the previous page"),
     _query_parameter("ascending", BOOLEAN, "true: oldest first; boxes are listed by number"),
-    _query_parameter("created_from", GREGORIAN_SECONDS, "Gregorian seconds; the range is at most 31 days and one hour"),
+    _query_parameter(
+        "created_from", GREGORIAN_SECONDS, "Gregorian seconds; with created_to at most 31 days and one hour apart"
+    ),
     _query_parameter("created_to", GREGORIAN_SECONDS, "Gregorian seconds"),
     _query_parameter("modified_from", GREGORIAN_SECONDS, "Gregorian seconds"),
     _query_parameter("modified_to", GREGORIAN_SECONDS, "Gregorian seconds"),
-    _query_parameter("filter_folder", TEXT, "filter_KEY=VALUE for any KEY; a JSON list matches any of its values"),
-    _query_parameter("filter_not_folder", TEXT, "filter_not_KEY=VALUE for any KEY"),
     _query_parameter("has_key", TEXT, "only documents that have this key"),
     _query_parameter("key_missing", TEXT, "only documents without this key"),
     _query_parameter("has_value", TEXT, "only documents in which this key is not empty"),
     _query_parameter("value_missing", TEXT, "only documents in which this key is empty or missing"),
 ]
+MESSAGE_LIST_PARAMETERS = [
+    *LIST_PARAMETERS,
+    _query_parameter("folder", FOLDER, "only messages of this folder"),
+    *_filter_parameters("caller_id_number"),
+]
+BOX_LIST_PARAMETERS = [*LIST_PARAMETERS, *_filter_parameters("name")]
 IF_MATCH = [_header_parameter("If-Match", "change only this revision")]
 IF_MATCH_EACH = [
     _header_parameter("If-Match", "change only messages with one of these revisions; the others fail with `conflict`")
@@ -192,7 +209,7 @@ _multipart_content = {
     }
 }
 
-LIST_BOXES = operation(_responses(_array(_ref("BoxSummary")), docs_page.BOXES), parameters=LIST_PARAMETERS)
+LIST_BOXES = operation(_responses(_array(_ref("BoxSummary")), docs_page.BOXES), parameters=BOX_LIST_PARAMETERS)
 CREATE_BOX = operation(
     _responses(_ref("BoxDocument"), docs_page.BOX, 201), _request_body(_box_schema, docs_page.NEW_BOX)
 )
@@ -207,9 +224,9 @@ DELETE_BOX = operation(_responses(_ref("BoxDocument"), docs_page.BOX), parameter
 
 LIST_ALL_MESSAGES = operation(
     _responses(_array({"type": "object", "additionalProperties": _message_schema}), docs_page.ALL_MESSAGES),
-    parameters=LIST_PARAMETERS,
+    parameters=MESSAGE_LIST_PARAMETERS,
 )
-LIST_MESSAGES = operation(_responses(_array(_message_schema), docs_page.MESSAGES), parameters=LIST_PARAMETERS)
+LIST_MESSAGES = operation(_responses(_array(_message_schema), docs_page.MESSAGES), parameters=MESSAGE_LIST_PARAMETERS)
 CHANGE_MESSAGES = operation(
     _responses(_ref("Outcome"), docs_page.OUTCOME),
     _request_body({"allOf": [_message_ids_schema, _change_schema]}, docs_page.CHANGE_MESSAGES),

@@ -1,15 +1,16 @@
-"""Query parameters of lists: pages, time ranges and filters."""
+"""Query parameters of lists: pages, time ranges, folder and filters."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
+from ivr.api.filters import KEY_FILTERS, Filter, equality_filter, parse_filters
 from ivr.errors import InvalidFields, InvalidPage
 from ivr.storage.records import GREGORIAN_OFFSET_S, Folder
 
@@ -20,9 +21,12 @@ MAX_TIME_RANGE_S = 31 * DAY_S + 3600
 """Longest range between `created_from` and `created_to`."""
 MAX_TIMESTAMP = 10**12
 """Stands for "no limit" in time ranges, in seconds."""
+DELETE_PARAMETERS = {
+    *("folder", "created_from", "created_to", "modified_from", "modified_to", *KEY_FILTERS),
+    *("_", "auth_token", "pretty_print", "verb"),
+}
+"""Parameters of a DELETE of many messages, besides `filter_KEY`. Browsers add `_` against caches."""
 BOOLEAN_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-
-DocumentFilter = Callable[[Mapping[str, Any]], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class ListQuery:
     created_range: tuple[int, int]
     """First and last Unix second, both included."""
     modified_range: tuple[int, int]
-    filters: tuple[DocumentFilter, ...]
+    filters: tuple[Filter, ...]
     folder: Folder | None
     """Set if `filters` requires one folder, so that the store can use an index."""
     caller_number: str | None
@@ -53,9 +57,10 @@ class ListQuery:
 def parse_list_query(request: Request) -> ListQuery:
     """Parse the parameters of a list. Raises `InvalidFields`, `InvalidPage`."""
     params = request.query_params
-    required_values = {
-        name: filters[0] for name, filters in _filter_values(params.multi_items()).items() if len(filters) == 1
-    }
+    filters = parse_filters(params.multi_items())
+    if "folder" in params:
+        filters += (equality_filter("folder", parse_folder_name(params["folder"])),)
+    required_values = {found.key: found.required_values for found in filters}
     caller_numbers = required_values.get("caller_id_number", [])
     return ListQuery(
         paginate=_boolean(params, "paginate") is not False,
@@ -64,13 +69,29 @@ def parse_list_query(request: Request) -> ListQuery:
         ascending=_ascending(params),
         created_range=_time_range(params, "created", MAX_TIME_RANGE_S),
         modified_range=_time_range(params, "modified", None),
-        filters=tuple(_build_filters(params.multi_items())),
+        filters=filters,
         folder=next((folder for folder in Folder if required_values.get("folder") == [folder.value]), None),
         caller_number=caller_numbers[0] if len(caller_numbers) == 1 else None,
     )
 
 
 ListQueryDep = Annotated[ListQuery, Depends(parse_list_query)]
+
+
+def reject_unknown_parameters(request: Request) -> None:
+    """Raise `InvalidFields` for a parameter that means nothing here; for requests in which a typing error destroys."""
+    for name in request.query_params:
+        if name not in DELETE_PARAMETERS and not name.startswith("filter_"):
+            violation = {"message": "Unknown parameter", "target": ", ".join(sorted(DELETE_PARAMETERS))}
+            raise InvalidFields({name: {"enum": violation}})
+
+
+def parse_folder_name(name: Any) -> Folder:
+    """Return the folder of this name. Raises `InvalidFields`."""
+    if name not in list(Folder):
+        violation = {"message": "Value not found in enumerated list of values", "target": ", ".join(Folder)}
+        raise InvalidFields({"folder": {"enum": violation}})
+    return Folder(name)
 
 
 def encode_page_key(key: tuple[Any, str]) -> str:
@@ -122,9 +143,6 @@ def _time_range(params: Mapping[str, str], prefix: str, max_range_s: int | None)
         if max_range_s is not None and until - since > max_range_s:
             message = f"{prefix}_from and {prefix}_to must be at most {max_range_s} s apart"
             raise _range_error(f"{prefix}_to", message, max_range_s)
-    if max_range_s is not None:
-        until = since + max_range_s if since is not None and until is None else until
-        since = until - max_range_s if until is not None and since is None else since
     return (
         -MAX_TIMESTAMP if since is None else since - GREGORIAN_OFFSET_S,
         MAX_TIMESTAMP if until is None else until - GREGORIAN_OFFSET_S,
@@ -141,73 +159,3 @@ def _gregorian_seconds(text: str | None, name: str) -> int | None:
 
 def _range_error(name: str, message: str, target: int) -> InvalidFields:
     return InvalidFields({name: {"date_range": {"message": message, "target": target}}})
-
-
-def _filter_values(items: Iterable[tuple[str, str]]) -> dict[str, list[list[str]]]:
-    """Return the values of all `filter_KEY` parameters by key; a key may stand several times."""
-    values_by_key: dict[str, list[list[str]]] = {}
-    for name, value in items:
-        if name.startswith("filter_") and not name.startswith("filter_not_"):
-            values_by_key.setdefault(name.removeprefix("filter_"), []).append(_parse_values(value))
-    return values_by_key
-
-
-def _build_filters(items: Iterable[tuple[str, str]]) -> Iterable[DocumentFilter]:
-    for name, value in items:
-        if name.startswith("filter_not_"):
-            yield _Filter(name.removeprefix("filter_not_"), values=_parse_values(value), expected=False)
-        elif name.startswith("filter_"):
-            yield _Filter(name.removeprefix("filter_"), values=_parse_values(value))
-        elif name in ("has_key", "key_missing"):
-            yield _Filter(value, empty_values=(None,), expected=name == "key_missing")
-        elif name in ("has_value", "value_missing", "missing_value"):
-            yield _Filter(value, empty_values=(None, "", [], {}), expected=name != "has_value")
-
-
-@dataclass(frozen=True, slots=True)
-class _Filter:
-    """Tests whether the value of a key is one of `values`, or one of `empty_values` if there are any."""
-
-    key: str
-    values: list[str] = field(default_factory=list)
-    empty_values: tuple[Any, ...] = ()
-    expected: bool = True
-
-    def __call__(self, document: Mapping[str, Any]) -> bool:
-        value = _value_at_path(document, self.key)
-        is_match = value in self.empty_values if self.empty_values else _matches_any(value, self.values)
-        return is_match is self.expected
-
-
-def _parse_values(value: str) -> list[str]:
-    """Parse the value of a filter. A JSON list means any of its values."""
-    if value.startswith("["):
-        try:
-            values = json.loads(value)
-        except (ValueError, RecursionError):
-            return [value]
-        if isinstance(values, list):
-            return [_as_text(item) for item in values]
-    return [value]
-
-
-def _value_at_path(document: Mapping[str, Any], path: str) -> Any:
-    """Return the value at a path of keys separated by dots; None if there is none."""
-    if path in document:
-        return document[path]
-    value: Any = document
-    for key in path.split("."):
-        if not isinstance(value, Mapping) or key not in value:
-            return None
-        value = value[key]
-    return value
-
-
-def _matches_any(value: Any, values: list[str]) -> bool:
-    if isinstance(value, list):
-        return any(_as_text(item) in values for item in value)
-    return value is not None and _as_text(value) in values
-
-
-def _as_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)

@@ -30,6 +30,8 @@ class Body:
     """A request document: `{"data": {…}}` and the other members of the envelope."""
 
     envelope: dict[str, Any] = field(default_factory=dict)
+    is_present: bool = True
+    """False: the request has no body."""
 
     @property
     def data(self) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def parse_body(raw: bytes, media_type: str) -> Body:
     """Parse a JSON or form body. Raises `BadInput`, `UnsupportedMediaType`."""
     first_byte = raw.lstrip()[:1]
     if not first_byte:
-        return Body()
+        return Body(is_present=False)
     if first_byte in (b"{", b"[") or media_type in JSON_TYPES:
         return Body(_parse_json_object(raw))
     if media_type == FORM_TYPE:
@@ -166,7 +168,18 @@ async def read_body(request: Request) -> Body:
     """Read a JSON or form body. Raises `BadInput`, `BodyTimeout`, `PayloadTooLarge`, `UnsupportedMediaType`."""
     limits: ApiLimits = request.app.state.services.limits
     raw = await BodyStream(request, limits.max_json_bytes, limits.idle_timeout_s).read()
-    return parse_body(raw, content_type(request))
+    return _check_verb(request, parse_body(raw, content_type(request)))
+
+
+def _check_verb(request: Request, body: Body) -> Body:
+    """Raise `BadInput` if the envelope names another method than that of the request.
+
+    The method is needed before the body is read, so `verb` in the envelope cannot change it.
+    """
+    verb = body.envelope.get("verb", request.method)
+    if not isinstance(verb, str) or verb.strip().upper() != request.method:
+        raise BadInput(f"verb in the body is not {request.method}: send the verb in the query, as ?verb=")
+    return body
 
 
 BodyDep = Annotated[Body, Depends(read_body)]
@@ -192,17 +205,19 @@ async def read_upload(request: Request, draft: Path, limits: ApiLimits) -> Uploa
         reader = MultipartReader(request.headers["content-type"], draft, limits.max_json_bytes)
         text, has_audio = await reader.read(chunks)
         _check_audio_size(draft, limits)
-        return UploadBody(parse_body(text, "application/json") if text else Body(), has_audio)
+        return UploadBody(_check_verb(request, parse_body(text or b"", "application/json")), has_audio)
     prefix = await _read_prefix(chunks)
     if prefix.lstrip()[:1] == b"{":
-        return UploadBody(parse_body(await _read_rest(prefix, chunks, limits.max_json_bytes), media_type), False)
+        text = await _read_rest(prefix, chunks, limits.max_json_bytes)
+        return UploadBody(_check_verb(request, parse_body(text, media_type)), False)
     if media_type.startswith(AUDIO_TYPE_PREFIXES) or formats.sniff(prefix[: formats.SNIFF_BYTES]):
         is_base64 = request.headers.get("content-transfer-encoding", "").strip().lower() == "base64"
         await _write_draft(prefix, chunks, draft, is_base64)
         _check_audio_size(draft, limits)
-        return UploadBody(Body(), True)
+        return UploadBody(Body(is_present=False), True)
     if media_type == FORM_TYPE or media_type in JSON_TYPES:
-        return UploadBody(parse_body(await _read_rest(prefix, chunks, limits.max_json_bytes), media_type), False)
+        text = await _read_rest(prefix, chunks, limits.max_json_bytes)
+        return UploadBody(_check_verb(request, parse_body(text, media_type)), False)
     raise UnsupportedMediaType(f"unsupported media type {media_type}: send audio, multipart or application/json")
 
 

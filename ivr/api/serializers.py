@@ -12,8 +12,10 @@ from starlette.responses import Response
 
 from ivr.api.auth import Principal
 from ivr.api.envelope import success
+from ivr.api.filters import unknown_key
 from ivr.api.query import ListQuery, encode_page_key
 from ivr.errors import InvalidPage, PageRequired
+from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.boxes import settings_from_record, to_document
 from ivr.mailbox.bulk import BulkResult
 from ivr.mailbox.mailbox import Mailbox
@@ -66,6 +68,15 @@ def message_document(message: Message) -> dict[str, Any]:
     return document
 
 
+MESSAGE_KEYS = (
+    *("call_id", "caller_id_name", "caller_id_number", "folder", "from", "length", "media_id"),
+    *("timestamp", "to", "transcribed"),
+)
+"""Keys by which messages can be filtered: those of `message_summary`."""
+BOX_KEYS = ("id", *BoxSettings.model_fields)
+"""Keys by which boxes can be filtered, besides those that clients store in them."""
+
+
 def outcome_document(outcome: BulkResult) -> dict[str, Any]:
     """Return the outcome of a bulk request. Both members are always present; `failed` lists one-key objects."""
     return {"succeeded": outcome.succeeded, "failed": [{message_id: reason} for message_id, reason in outcome.failed]}
@@ -107,7 +118,19 @@ async def boxes_response(request: Request, principal: Principal, query: ListQuer
         box_query = BoxQuery(limit, matches, after, query.ascending is not False)
         return await principal.services.mailbox.lists.list_boxes(principal.account.id, box_query)
 
+    await _reject_unknown_box_keys(principal, query)
     return await _page_response(request, principal, query, _RowSource(fetch, box_summary, str))
+
+
+async def _reject_unknown_box_keys(principal: Principal, query: ListQuery) -> None:
+    """Raise `InvalidFields` for a filter whose key is no setting and no key that a client stored in a box."""
+    for found in query.filters:
+        if found.member in BOX_KEYS:
+            continue
+        with_key = BoxQuery(1, lambda box, key=found.member: key in box.record.settings)  # type: ignore[misc]
+        page = await principal.services.mailbox.lists.list_boxes(principal.account.id, with_key)
+        if not page.items and page.next_key is None:
+            raise unknown_key(found, BOX_KEYS)
 
 
 async def messages_response(
@@ -148,7 +171,10 @@ async def fetch_page_to_delete(
 def build_message_query(
     principal: Principal, query: ListQuery, after: tuple[int, str] | None, limit: int
 ) -> MessageQuery:
-    """Translate the parameters of a request into a query of the store."""
+    """Translate the parameters of a request into a query of the store. Raises `InvalidFields` for an unknown key."""
+    for found in query.filters:
+        if found.key not in MESSAGE_KEYS:
+            raise unknown_key(found, MESSAGE_KEYS)
     return MessageQuery(
         limit,
         lambda listed: query.matches(message_summary(listed.message), listed.folder_changed_at),

@@ -107,7 +107,55 @@ async def test_filters_narrow_a_list_together(rest: RestClient, app: AppFixture,
     assert await found("key_missing=transcribed&filter_folder=saved") == [c.id]
     assert await found("has_value=caller_id_name") == []
     assert await found("value_missing=caller_id_name&filter_caller_id_number=2") == [b.id]
-    assert await found("folder=saved") == [c.id, b.id, a.id]  # Lists are filtered by `filter_folder` only.
+    assert await found("folder=saved") == [c.id]
+    assert await found('filter_any_folder=["saved","deleted"]') == [c.id]
+    assert await found('filter_none_folder=["saved","deleted"]') == [b.id, a.id]
+    assert await found('filter_array_intersect_any_caller_id_number=["1"]') == []  # It is no array.
+
+
+@pytest.mark.parametrize(
+    ("query", "parameter"),
+    [
+        ("filter_fodler=new", "filter_fodler"),
+        ("filter_nto_folder=new", "filter_nto_folder"),
+        ("filter_=new", "filter_"),
+        ("filter_any_folder=new", "filter_any_folder"),
+        ('filter_array_intersect_all_flags=["a"]', "filter_array_intersect_all_flags"),
+        ("has_key=transcription", "has_key"),
+        ("has_value=", "has_value"),
+        ("folder=unread", "folder"),
+    ],
+)
+async def test_unknown_filter_is_rejected_and_deletes_nothing(
+    rest: RestClient, app: AppFixture, box: Mailbox, query: str, parameter: str
+) -> None:
+    await app.create_message(box)
+    for method in ("GET", "DELETE"):
+        assert parameter in (await rest.request_error(400, method, f"/{box.id}/messages?{query}"))["data"]
+    assert len(await app.messages(box)) == 1
+
+
+@pytest.mark.parametrize("query", ["folders=saved", "filters_folder=saved", "message=1", "Folder=saved"])
+async def test_unknown_parameter_of_delete_deletes_nothing(
+    rest: RestClient, app: AppFixture, box: Mailbox, query: str
+) -> None:
+    await app.create_message(box)
+    envelope = await rest.request_error(400, "DELETE", f"/{box.id}/messages?{query}")
+    assert "folder" in envelope["data"][query.partition("=")[0]]["enum"]["target"]
+    assert len(await app.messages(box)) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"message": ["1"]}, {"data": {"message": ["1"]}}, {"data": {"folder": None}}, {"data": {}}, {}, {"data": None}],
+)
+async def test_body_that_names_nothing_deletes_nothing(
+    rest: RestClient, app: AppFixture, box: Mailbox, body: Any
+) -> None:
+    await app.create_message(box)
+    envelope = await rest.request_error(400, "DELETE", f"/{box.id}/messages", json=body)
+    assert "no body to delete all" in envelope["data"]["messages"]["required"]["message"]
+    assert len(await app.messages(box)) == 1
 
 
 async def test_list_is_filtered_by_time_range(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
@@ -117,7 +165,8 @@ async def test_list_is_filtered_by_time_range(rest: RestClient, app: AppFixture,
     assert ids(await rest.request_ok("GET", f"{path}&created_from={at[5]}&created_to={at[3]}")) == [
         m.id for m in sent[3:6]
     ]
-    assert ids(await rest.request_ok("GET", f"{path}&created_from={at[49]}")) == [m.id for m in sent[18:]]
+    assert ids(await rest.request_ok("GET", f"{path}&created_from={at[49]}")) == [m.id for m in sent]
+    assert ids(await rest.request_ok("GET", f"{path}&created_to={at[3]}")) == [m.id for m in sent[3:]]
     for query, field in ((f"created_from={at[3]}&created_to={at[5]}", "created_from"),
                          (f"created_from={at[40]}&created_to={at[3]}", "created_to")):  # fmt: skip
         assert "date_range" in (await rest.request_error(400, "GET", f"{path}&{query}"))["data"][field]

@@ -1,4 +1,4 @@
-"""HEAD requests."""
+"""HEAD requests, and requests that name another method."""
 
 from __future__ import annotations
 
@@ -50,3 +50,38 @@ def test_head_reads_no_audio(tmp_path: Path) -> None:
     assert audio_response(Request(head), rendition, "message.wav").headers["content-length"] == "100"
     with pytest.raises(NotFound):
         audio_response(Request(get), rendition, "message.wav")
+
+
+async def test_post_with_verb_is_handled_as_that_method(rest: RestClient, app: AppFixture) -> None:
+    box = await app.create_box("1000", app.alice, media_extension="wav")
+    message = await app.create_message(box)
+    patched = await rest.request_ok("POST", f"/{box.id}?verb=PATCH", {"name": "Front desk"})
+    assert (patched["data"]["name"], patched["data"]["media_extension"]) == ("Front desk", "wav")
+    assert (await rest.request_ok("POST", f"/{box.id}/messages/{message.id}?verb=get"))["data"]["folder"] == "new"
+    header = {"X-HTTP-Method-Override": "DELETE"}
+    await rest.request_ok("POST", f"/{box.id}/messages/{message.id}", headers=header)
+    assert await app.messages(box) == []
+    assert (await rest.request_ok("GET", f"/{box.id}?verb=GET"))["data"]["name"] == "Front desk"
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "envelope", "problem"),
+    [
+        ("GET", "?verb=DELETE", {}, "send it as POST"),
+        ("PATCH", "?verb=POST", {}, "send it as POST"),
+        ("POST", "?verb=TRACE", {}, "unknown verb: use DELETE, GET"),
+        ("POST", "?verb=PATCH&verb=DELETE", {}, "one verb"),
+        ("POST", "", {"verb": "PATCH"}, "?verb="),
+        ("POST", "?verb=PATCH", {"verb": "POST"}, "?verb="),
+        ("POST", "", {"verb": 1}, "?verb="),
+    ],
+)
+async def test_ambiguous_verb_is_rejected_and_changes_nothing(
+    rest: RestClient, app: AppFixture, method: str, query: str, envelope: dict[str, Any], problem: str
+) -> None:
+    box = await app.create_box("1000", app.alice, media_extension="wav")
+    before = await rest.request_ok("GET", f"/{box.id}")
+    body = {"data": {"name": "Changed", "mailbox": "1000"}, **envelope}
+    rejected = await rest.request_error(400, method, f"/{box.id}{query}", json=body)
+    assert problem in rejected["data"]["message"]
+    assert (await rest.request_ok("GET", f"/{box.id}"))["data"] == before["data"]
