@@ -209,6 +209,7 @@ class App(Stores):
     @cached_property
     def api_services(self) -> ApiServices:
         """Services and limits of the REST API."""
+        from ivr.api.audio_links import AudioLinks
         from ivr.api.dependencies import ApiLimits, ApiServices, AudioServices, AuthServices, MailboxServices
         from ivr.directory.rate_limit import RateLimiter
         from ivr.mailbox.bulk import BulkOperations
@@ -236,6 +237,7 @@ class App(Stores):
                     store=self.media, recordings=self.recordings, clock=self.clock, ids=self.ids
                 ),
                 renditions=self.renditions("renditions"),
+                links=AudioLinks(self._pepper, self.clock, lifetime_s=api.link_lifetime_s),
             ),
             limits=ApiLimits(
                 max_json_bytes=api.max_json_bytes,
@@ -244,6 +246,8 @@ class App(Stores):
                 own_boxes_only=api.own_boxes_only,
                 session_lifetime_s=api.session_lifetime_hours * 3600,
                 allowed_networks=tuple(api.allowed_networks),
+                origins=tuple(api.origins),
+                is_token_in_query_allowed=api.token_in_query,
             ),
             clock=self.clock,
             ids=self.ids,

@@ -101,6 +101,23 @@ class ApiSettings(_Section):
     allowed_networks: list[IPvAnyNetwork] = Field(
         [], description="Addresses and networks from which clients may connect; empty: all."
     )
+    origins: list[Annotated[str, Field(pattern=r"^(\*|https?://[^/\s*]+)$")]] = Field(
+        [],
+        description=(
+            "Origins of web pages that may use the API from a browser, as `https://portal.example.com`; `*`: all;"
+            " empty: none but the API itself."
+        ),
+    )
+    link_lifetime_s: Annotated[int, Field(ge=60, le=3600)] = Field(
+        600, description="Seconds for which a link to the audio of a message is valid (`?links=true`)."
+    )
+    token_in_query: bool = Field(
+        False,
+        description=(
+            "Whether the audio of a message is sent for a token in the query (`?auth_token=`), as Kazoo does. Proxies"
+            " and browsers store addresses, so prefer links."
+        ),
+    )
     max_json_bytes: Annotated[int, Field(ge=1000)] = Field(8_000_000, description="Maximum size of a JSON body, bytes.")
     max_audio_bytes: Annotated[int, Field(ge=1000)] = Field(
         64_000_000, description="Maximum size of uploaded audio, bytes."

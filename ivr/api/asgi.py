@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
+import socket
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp
 
@@ -24,6 +28,16 @@ from ivr.api.middleware import (
 )
 from ivr.errors import IvrError, RangeNotSatisfiable
 
+CORS_REQUEST_HEADERS = (
+    *("Accept", "Authorization", "Content-Type", "If-Match", "If-None-Match", "Range"),
+    *("X-Auth-Token", "X-HTTP-Method-Override", "X-Pretty-Print", "X-Requested-With"),
+)
+CORS_RESPONSE_HEADERS = (
+    *("Accept-Ranges", "Content-Disposition", "Content-Range", "ETag", "Location"),
+    *("Retry-After", "X-Request-Id"),
+)
+CORS_MAX_AGE_S = 600
+"""Seconds for which a browser may remember the answer to a preflight."""
 API_DESCRIPTION = "Voicemail boxes, messages and greetings. Changes are visible to phones at once, and vice versa."
 
 
@@ -31,6 +45,7 @@ def build_asgi_app(services: ApiServices) -> ASGIApp:
     """Build the REST application."""
     app = FastAPI(title="ivr", version=__version__, description=API_DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.services = services
+    app.state.node = _node_id(socket.gethostname())
     app.router.redirect_slashes = False
     # The first matching path wins: "messages" must not be read as a box id, nor "raw" as a message id.
     for router in (auth.router, audio.router, messages.router, greetings.router, boxes.router):
@@ -46,8 +61,23 @@ def build_asgi_app(services: ApiServices) -> ASGIApp:
     async def docs() -> Response:
         return HTMLResponse(docs_page.render_html(document))
 
-    allowlisted = IpAllowlistMiddleware(MethodOverrideMiddleware(HeadMiddleware(app)), services.limits.allowed_networks)
+    inner: ASGIApp = MethodOverrideMiddleware(HeadMiddleware(app))
+    if services.limits.origins:
+        inner = CORSMiddleware(
+            inner,
+            allow_origins=services.limits.origins,
+            allow_methods=("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"),
+            allow_headers=CORS_REQUEST_HEADERS,
+            expose_headers=CORS_RESPONSE_HEADERS,
+            max_age=CORS_MAX_AGE_S,
+        )
+    allowlisted = IpAllowlistMiddleware(inner, services.limits.allowed_networks)
     return RequestLogMiddleware(allowlisted, services.ids, services.clock)
+
+
+def _node_id(host_name: str) -> str:
+    """Return an id of this machine that does not tell its name."""
+    return base64.urlsafe_b64encode(hashlib.sha256(host_name.encode()).digest()[:16]).decode().rstrip("=")
 
 
 async def _on_ivr_error(request: Request, error: Exception) -> Response:

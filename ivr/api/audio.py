@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.responses import Response, StreamingResponse
 from zipstream import ZIP_STORED, ZipStream
 
 from ivr.api import openapi, serializers
 from ivr.api.audio_headers import UniqueFilenames, audio_response, best_format, content_disposition, message_filename
-from ivr.api.auth import BoxDep, CurrentPrincipal, Principal
+from ivr.api.audio_links import is_signed
+from ivr.api.auth import BoxDep, CurrentPrincipal, Principal, ServicesDep, authenticate, extract_token
 from ivr.api.envelope import created, document_revision, expected_revision, request_id, success
-from ivr.api.messages import MessageDep, parse_ids
+from ivr.api.messages import MessageDep, find_message, parse_ids, require_message
 from ivr.api.request_body import BodyDep, read_upload
 from ivr.errors import InvalidFields, IvrError, NotAcceptable
 from ivr.mailbox.box_settings import report_violations
@@ -49,6 +51,38 @@ class MessageDetails(BaseModel):
     timestamp: Annotated[int, Field(ge=GREGORIAN_OFFSET_S, le=GREGORIAN_OFFSET_S + 250_000_000_000)] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class AudioAccess:
+    """A message whose audio the client may read."""
+
+    mailbox: Mailbox
+    message: Message
+
+
+async def require_audio_access(
+    request: Request, services: ServicesDep, account_id: str, box_id: str, message_id: str
+) -> AudioAccess:
+    """Authenticate a request for the audio of a message: by a link, or by a token.
+
+    Raises `Unauthorized`, `RateLimited`, `Forbidden`, `NotFound`.
+    """
+    params = request.query_params
+    if is_signed(params):
+        services.audio.links.verify(serializers.audio_path(account_id, box_id, message_id), params)
+        mailbox = await services.mailbox.boxes.get(box_id)
+        cutoff = mailbox.voicemail_settings.retention_cutoff(services.clock.now())
+        return AudioAccess(mailbox, await find_message(request, services, mailbox, message_id, cutoff))
+    token = extract_token(request)
+    if not token and services.limits.is_token_in_query_allowed:
+        token = params.get("auth_token", "")
+    principal = await authenticate(request, services, account_id, token)
+    mailbox = await principal.get_box(box_id)
+    return AudioAccess(mailbox, await require_message(request, principal, mailbox, message_id))
+
+
+AudioAccessDep = Annotated[AudioAccess, Depends(require_audio_access)]
+
+
 @router.put("/{box_id}/messages", status_code=201, **openapi.CREATE_MESSAGE)
 async def create_message(request: Request, principal: CurrentPrincipal, box: BoxDep) -> Response:
     """Create a message from JSON (its audio follows), from multipart (JSON and audio), or from audio alone."""
@@ -71,9 +105,9 @@ async def zip_messages(request: Request, principal: CurrentPrincipal, box: BoxDe
 
 
 @router.get("/{box_id}/messages/{message_id}/raw", **openapi.GET_AUDIO)
-async def get_audio(request: Request, principal: CurrentPrincipal, box: BoxDep, message: MessageDep) -> Response:
+async def get_audio(request: Request, services: ServicesDep, access: AudioAccessDep) -> Response:
     """Download the audio of a message, preceded by its intro if it has one. The folder stays as it is."""
-    renditions = principal.services.audio.renditions
+    box, message, renditions = access.mailbox, access.message, services.audio.renditions
     available = renditions.formats_for(message, box.settings.media_extension)
     rendition = await renditions.render(message, best_format(request.headers.get("accept"), available))
     return audio_response(request, rendition, message_filename(box, message, rendition.audio_format.extension))

@@ -118,7 +118,11 @@ async def require_principal(request: Request, services: ServicesDep, account_id:
 
     Another account is `Forbidden` whether it exists or not, so that account ids cannot be probed.
     """
-    text = extract_token(request)
+    return await authenticate(request, services, account_id, extract_token(request))
+
+
+async def authenticate(request: Request, services: ApiServices, account_id: str, text: str) -> Principal:
+    """Return the principal of a token. Raises `Unauthorized`, `RateLimited`, `Forbidden`."""
     if not text:
         raise Unauthorized("missing token: send X-Auth-Token or Authorization: Bearer")
     token = await services.auth.tokens.find(text)

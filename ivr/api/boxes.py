@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -9,10 +11,30 @@ from ivr.api import openapi, serializers
 from ivr.api.auth import ADMIN_ONLY_FIELDS, BoxDep, CurrentPrincipal
 from ivr.api.envelope import created, document_revision, expected_revision, precondition, success
 from ivr.api.query import ListQueryDep
-from ivr.api.request_body import BodyDep
+from ivr.api.request_body import Body, BodyDep
 from ivr.errors import NotFound
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Boxes"])
+
+
+READ_ONLY_MEMBERS = ("messages", "folders")
+"""Members that lists of boxes have, and boxes of Kazoo 3. They are no settings."""
+
+
+def box_settings(body: Body) -> dict[str, Any]:
+    """Return the settings of a request, without what a client sends back from a document that it has read.
+
+    Kazoo drops private members (`pvt_` and `_`), too. `notify_email_address` is the name of Kazoo 3 for a list of one.
+    """
+    settings = {
+        key: value
+        for key, value in body.data.items()
+        if not key.startswith(("pvt_", "_")) and key not in READ_ONLY_MEMBERS
+    }
+    if "notify_email_address" in settings:
+        address = settings.pop("notify_email_address")
+        settings.setdefault("notify_email_addresses", [address] if address else [])
+    return settings
 
 
 @router.get("", **openapi.LIST_BOXES)
@@ -25,7 +47,7 @@ async def list_boxes(request: Request, principal: CurrentPrincipal, query: ListQ
 async def create_box(request: Request, principal: CurrentPrincipal, body: BodyDep) -> Response:
     """Create a box. `pin` sets its PIN; no response contains it."""
     principal.require_account_scope()
-    box = await principal.services.mailbox.boxes.create(principal.account, body.data)
+    box = await principal.services.mailbox.boxes.create(principal.account, box_settings(body))
     return created(request, serializers.box_document(box), box.id, document_revision(box))
 
 
@@ -38,18 +60,20 @@ async def get_box(request: Request, box: BoxDep) -> Response:
 @router.post("/{box_id}", **openapi.REPLACE_BOX)
 async def replace_box(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
     """Replace all settings of a box. An omitted setting gets its default; an omitted PIN stays."""
-    principal.check_editable(box, {**dict.fromkeys(ADMIN_ONLY_FIELDS), **body.data})
+    settings = box_settings(body)
+    principal.check_editable(box, {**dict.fromkeys(ADMIN_ONLY_FIELDS), **settings})
     with precondition(request, box):
-        changed = await principal.services.mailbox.boxes.replace(box, body.data)
+        changed = await principal.services.mailbox.boxes.replace(box, settings)
     return success(request, serializers.box_document(changed), revision=document_revision(changed))
 
 
 @router.patch("/{box_id}", **openapi.PATCH_BOX)
 async def patch_box(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
     """Change some settings of a box. Objects are merged; `null` removes a key."""
-    principal.check_editable(box, body.data)
+    settings = box_settings(body)
+    principal.check_editable(box, settings)
     with precondition(request, box):
-        changed = await principal.services.mailbox.boxes.patch(box, body.data)
+        changed = await principal.services.mailbox.boxes.patch(box, settings)
     return success(request, serializers.box_document(changed), revision=document_revision(changed))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
+from ivr.api.audio_links import AudioLinks
 from ivr.clock import Clock
 from ivr.directory.credentials import CredentialStore, TokenStore
 from ivr.directory.directory import Directory
@@ -38,6 +39,10 @@ class ApiLimits:
     session_lifetime_s: int = 3600
     allowed_networks: tuple[Network, ...] = ()
     """Networks of the clients that may connect. Empty: all."""
+    origins: tuple[str, ...] = ()
+    """Origins of web pages that may read responses (CORS). Empty: those of the API itself only."""
+    is_token_in_query_allowed: bool = False
+    """Whether the audio of a message is sent for `?auth_token=`, too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,7 @@ class AudioServices:
     uploads: Uploads
     greeting_uploads: GreetingUploads
     renditions: AudioRenditions
+    links: AudioLinks
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.requests import Request
@@ -25,25 +26,30 @@ def success(
     status: int = 200,
     revision: str | None = None,
     token: str | None = None,
+    is_cacheable: bool = True,
     headers: Mapping[str, str] | None = None,
     **paging: Any,
 ) -> Response:
-    """Build a success response; 304 without a body if the client already has this revision."""
+    """Build a success response; 304 without a body if the client already has this revision.
+
+    A response with a token or with links that expire is not cacheable.
+    """
     revision = revision or hashlib.sha256(_json_bytes(data)).hexdigest()[:32]
-    caching = "no-store" if token else "private, no-cache"
+    is_cacheable = is_cacheable and token is None
+    caching = "private, no-cache" if is_cacheable else "no-store"
     response_headers = {"ETag": f'"{revision}"', "Cache-Control": caching, **(headers or {})}
     known_tags = _parse_etags(request.headers.get("if-none-match", ""))
-    if request.method == "GET" and ("*" in known_tags or revision in known_tags):
+    if is_cacheable and request.method == "GET" and ("*" in known_tags or revision in known_tags):
         return Response(status_code=304, headers=response_headers)
     content = {
         "auth_token": token or getattr(request.state, "auth_token", ""),
         "data": data,
         **paging,
         "revision": revision,
-        "request_id": request_id(request),
+        **_server_members(request),
         "status": "success",
     }
-    return Response(_json_bytes(content), status, response_headers, "application/json")
+    return _json_response(request, content, status, response_headers)
 
 
 def created(request: Request, data: Any, document_id: str, revision: str) -> Response:
@@ -60,10 +66,10 @@ def failure(
         "data": data,
         "error": str(status),
         "message": message,
-        "request_id": request_id(request),
+        **_server_members(request),
         "status": "error",
     }
-    return Response(_json_bytes(content), status, dict(headers or {}), "application/json")
+    return _json_response(request, content, status, headers or {})
 
 
 def request_id(request: Request) -> str:
@@ -120,6 +126,24 @@ def precondition(request: Request, document: Mailbox | Message) -> Iterator[int 
 def _parse_etags(header: str) -> list[str]:
     """Return the tags of a list, without quotes and weakness marks."""
     return [tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")]
+
+
+def _server_members(request: Request) -> dict[str, str]:
+    """Return the members about the server. `version` and `node` are for clients that are signed in."""
+    members = {"request_id": request_id(request)}
+    app = request.scope.get("app")
+    if app is not None:
+        now = datetime.fromtimestamp(app.state.services.clock.now(), UTC)
+        members["timestamp"] = f"{now:%Y-%m-%dT%H:%M:%SZ}"
+        if getattr(request.state, "auth_token", ""):
+            members |= {"node": app.state.node, "version": app.version}
+    return members
+
+
+def _json_response(request: Request, content: Any, status: int, headers: Mapping[str, str]) -> Response:
+    wanted = request.query_params.get("pretty_print", request.headers.get("x-pretty-print", ""))
+    body = json.dumps(content, indent=2).encode() + b"\n" if wanted.lower() == "true" else _json_bytes(content)
+    return Response(body, status, dict(headers), "application/json")
 
 
 def _json_bytes(content: Any) -> bytes:

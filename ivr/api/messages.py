@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from ivr.api import openapi, serializers
 from ivr.api.auth import BoxDep, CurrentPrincipal, Principal
+from ivr.api.dependencies import ApiServices
 from ivr.api.envelope import CHANGED_MEANWHILE, document_revision, expected_revision, if_match_filter, success
 from ivr.api.query import ListQueryDep, parse_folder_name, reject_unknown_parameters
 from ivr.api.request_body import Body, BodyDep
@@ -22,13 +23,20 @@ router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Messages"]
 
 
 async def require_message(request: Request, principal: CurrentPrincipal, box: BoxDep, message_id: str) -> Message:
-    """Return the message of the path.
+    """Return the message of the path. Raises `NotFound`, `InvalidFields`."""
+    return await find_message(request, principal.services, box, message_id, principal.retention_cutoff)
+
+
+async def find_message(
+    request: Request, services: ApiServices, mailbox: Mailbox, message_id: str, retention_cutoff: int
+) -> Message:
+    """Return a message of a mailbox.
 
     Raises `NotFound` with its id as the cause, also for a message past retention; a POST to such a message gets
     Kazoo's `InvalidFields` instead.
     """
     try:
-        return await principal.services.mailbox.messages.get(box.id, message_id, principal.retention_cutoff)
+        return await services.mailbox.messages.get(mailbox.id, message_id, retention_cutoff)
     except PastRetention as error:
         if request.method != "POST":
             raise NotFound(str(error), message_id) from error
@@ -99,9 +107,12 @@ async def delete_messages(
 
 
 @router.get("/{box_id}/messages/{message_id}", **openapi.GET_MESSAGE)
-async def get_message(request: Request, message: MessageDep) -> Response:
-    """Return one message, with its transcript if it has one."""
-    return success(request, serializers.message_document(message), revision=document_revision(message))
+async def get_message(request: Request, principal: CurrentPrincipal, message: MessageDep) -> Response:
+    """Return one message, with its transcript if it has one, and with `?links=true` a link to its audio."""
+    document, links = serializers.message_document(message), serializers.audio_links(request, principal)
+    if links:
+        document["links"] = links(message)
+    return success(request, document, revision=document_revision(message), is_cacheable=links is None)
 
 
 @router.post("/{box_id}/messages/{message_id}", **openapi.CHANGE_MESSAGE)

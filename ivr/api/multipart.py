@@ -16,6 +16,7 @@ from typing import BinaryIO
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from ivr.audio import formats
 from ivr.errors import BadInput, InvalidFields, PayloadTooLarge
 
 MAX_PARTS = 10
@@ -60,8 +61,9 @@ class _TextPart:
 class _PartSink:
     """Writes the bytes of one part to memory or to the audio file, depending on its first bytes."""
 
-    def __init__(self, reader: MultipartReader, decoder: Base64Decoder | None) -> None:
+    def __init__(self, reader: MultipartReader, text_field: str | None, decoder: Base64Decoder | None) -> None:
         self._reader = reader
+        self._text_field = text_field
         self._decoder = decoder
         self._target: _TextPart | BinaryIO | None = None
 
@@ -71,7 +73,7 @@ class _PartSink:
         if self._target is None:
             if not data.strip():
                 return
-            self._target = self._reader.choose_sink(data)
+            self._target = self._reader.choose_sink(data, self._text_field)
         self._target.write(data)
 
     def finalize(self) -> None:
@@ -131,13 +133,19 @@ class MultipartReader:
             raise BadInput("multipart body is incomplete: the final boundary is missing")
         return (self._text_part.content if self._text_part else None), self._audio_file is not None
 
-    def choose_sink(self, data: bytes) -> _TextPart | BinaryIO:
-        """Return the target of a part that begins with `data`. JSON begins with a brace, which no audio does."""
+    def choose_sink(self, data: bytes, text_field: str | None = None) -> _TextPart | BinaryIO:
+        """Return the target of a part that begins with `data`. JSON begins with a brace, which no audio does.
+
+        `text_field`: the name of a form field that is neither a file nor of another type than text.
+        Raises `BadInput`, `InvalidFields`.
+        """
         if data.lstrip()[:1] == b"{":
             if self._text_part:
                 raise BadInput("two JSON parts: send one")
             self._text_part = _TextPart(self._json_limit)
             return self._text_part
+        if text_field is not None and not formats.sniff(data[: formats.SNIFF_BYTES]):
+            raise BadInput(f"form field {text_field!r} is text, which is not read: send the values as JSON in one part")
         if self._audio_file:
             raise InvalidFields({"file": {"maxItems": {"message": "Please provide a single media file", "target": 1}}})
         self._audio_file = self._audio_path.open("xb")
@@ -163,7 +171,15 @@ class MultipartReader:
 
     def _on_headers_finished(self) -> None:
         encoding = self._headers.get(b"content-transfer-encoding", b"").strip().lower()
-        self._sink = _PartSink(self, Base64Decoder() if encoding == b"base64" else None)
+        self._sink = _PartSink(self, self._text_field(), Base64Decoder() if encoding == b"base64" else None)
+
+    def _text_field(self) -> str | None:
+        """Return the name of a part that is a plain form field; None: it is a file, or it has another type."""
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        media_type, _ = parse_options_header(self._headers.get(b"content-type", b"text/plain"))
+        if b"filename" in options or media_type != b"text/plain":
+            return None
+        return options.get(b"name", b"").decode("utf-8", "replace")
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         assert self._sink

@@ -46,6 +46,7 @@ SCHEMAS: dict[str, Schema] = {
         media_id=TEXT,
         transcription=OBJECT,
         transcribed={"type": "boolean"},
+        links=_object_schema(["raw", "expires_at"], raw=TEXT, expires_at={"type": "integer"}),
     ),
     "BoxSummary": _object_schema(
         ["id", "name", "mailbox", "messages"],
@@ -176,9 +177,13 @@ LIST_PARAMETERS = [
     _query_parameter("has_value", TEXT, "only documents in which this key is not empty"),
     _query_parameter("value_missing", TEXT, "only documents in which this key is empty or missing"),
 ]
+LINKS_PARAMETER = _query_parameter(
+    "links", BOOLEAN, "true: each message has `links.raw`, a link to its audio that needs no token and expires"
+)
 MESSAGE_LIST_PARAMETERS = [
     *LIST_PARAMETERS,
     _query_parameter("folder", FOLDER, "only messages of this folder"),
+    LINKS_PARAMETER,
     *_filter_parameters("caller_id_number"),
 ]
 BOX_LIST_PARAMETERS = [*LIST_PARAMETERS, *_filter_parameters("name")]
@@ -237,7 +242,7 @@ DELETE_MESSAGES = operation(
     _request_body(_object_schema([], messages=IDS, folder=FOLDER), required=False),
     [*FOLDER_PARAMETERS, *IF_MATCH_EACH],
 )
-GET_MESSAGE = operation(_responses(_message_schema, docs_page.MESSAGE))
+GET_MESSAGE = operation(_responses(_message_schema, docs_page.MESSAGE), parameters=[LINKS_PARAMETER])
 CHANGE_MESSAGE = operation(
     _responses({"anyOf": [_message_schema, _ref("Outcome")]}, docs_page.SAVED_MESSAGE),
     _request_body(_change_schema, docs_page.CHANGE_MESSAGE),
@@ -266,7 +271,11 @@ GET_AUDIO = operation(
         206: {"description": "The requested byte range", "content": _audio_content},
         304: {"description": "The ETag of If-None-Match is still current"},
     },
-    parameters=[_header_parameter("Range", "one byte range")],
+    parameters=[
+        _header_parameter("Range", "one byte range"),
+        _query_parameter("until", TEXT, "Unix second at which a link expires; part of `links.raw` of a message"),
+        _query_parameter("sig", TEXT, "signature of a link, instead of a token"),
+    ],
 )
 PUT_AUDIO = operation(
     _responses(_message_schema, docs_page.CREATED_MESSAGE, 201),

@@ -68,6 +68,29 @@ def message_document(message: Message) -> dict[str, Any]:
     return document
 
 
+def wants_links(request: Request) -> bool:
+    """Return whether the client asks for links to the audio of the messages."""
+    return request.query_params.get("links", "").lower() == "true"
+
+
+def audio_links(request: Request, principal: Principal) -> Callable[[Message], dict[str, Any]] | None:
+    """Return a function that makes the links of a message; None: the client asks for none."""
+    if not wants_links(request):
+        return None
+
+    def links(message: Message) -> dict[str, Any]:
+        path = audio_path(principal.account.id, message.box_id, message.id)
+        link, expires_at = principal.services.audio.links.create(path)
+        return {"raw": link, "expires_at": expires_at}
+
+    return links
+
+
+def audio_path(account_id: str, box_id: str, message_id: str) -> str:
+    """Return the path of the audio of a message."""
+    return f"/v2/accounts/{account_id}/vmboxes/{box_id}/messages/{message_id}/raw"
+
+
 MESSAGE_KEYS = (
     *("call_id", "caller_id_name", "caller_id_number", "folder", "from", "length", "media_id"),
     *("timestamp", "to", "transcribed"),
@@ -146,8 +169,12 @@ async def messages_response(
             return await lists.list_account_messages(principal.account.id, message_query)
         return await lists.list_box_messages(box_ids, message_query)
 
+    links = audio_links(request, principal)
+
     def serialize(listed: MessageSummary) -> dict[str, Any]:
         summary = message_summary(listed.message)
+        if links:
+            summary["links"] = links(listed.message)
         return summary if mailbox else {listed.message.box_id: summary}
 
     return await _page_response(request, principal, query, _RowSource(fetch, serialize, int))
@@ -192,7 +219,7 @@ async def _page_response(request: Request, principal: Principal, query: ListQuer
         raise InvalidPage("invalid start key: it belongs to another list")
     if not query.paginate:
         rows = await _fetch_all(source.fetch, query.start_key, principal.services.limits.max_unpaged_rows)
-        return success(request, [source.serialize(row) for row in rows])
+        return success(request, [source.serialize(row) for row in rows], is_cacheable=not wants_links(request))
     page = await source.fetch(query.start_key, query.page_size)
     documents = [source.serialize(row) for row in page.items]
     paging: dict[str, Any] = {"page_size": len(documents)}
@@ -200,7 +227,7 @@ async def _page_response(request: Request, principal: Principal, query: ListQuer
         paging["start_key"] = encode_page_key(query.start_key)
     if page.next_key:
         paging["next_start_key"] = encode_page_key(page.next_key)
-    return success(request, documents, **paging)
+    return success(request, documents, is_cacheable=not wants_links(request), **paging)
 
 
 async def _fetch_all(fetch: FetchPage, after: Any, max_rows: int) -> list[Any]:

@@ -17,6 +17,8 @@ from ivr.errors import SettingsError
 
 SHUTDOWN_GRACE_S = 5
 """Seconds that running requests have to finish when the server stops."""
+KEEP_ALIVE_S = 65
+"""Seconds that an idle connection stays open: longer than in the pools of clients and proxies, which use 60 s."""
 MAX_CONNECTIONS = 500
 """Simultaneous connections; further ones get 503."""
 
@@ -71,6 +73,7 @@ class ApiServer:
                 lifespan="off",
                 server_header=False,
                 limit_concurrency=MAX_CONNECTIONS,
+                timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
                 ws="none",
                 proxy_headers=bool(address.trusted_proxies),

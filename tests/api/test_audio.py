@@ -490,3 +490,21 @@ async def test_message_awaiting_audio_is_not_reported_as_inconsistent(
         while await app.container.retention_worker.run_once():
             pass
     assert [line for line in logged if line["event"] == "retention.audio_missing"] == []
+
+
+@pytest.mark.parametrize("document", [b'{"caller_id_name": "x"}', b"{}", b'{"data": null}'])
+async def test_multipart_document_without_data_is_rejected(
+    rest: RestClient, app: AppFixture, box: Mailbox, document: bytes
+) -> None:
+    body = multipart(multipart_part(document, "application/json"), multipart_part(tone(), "audio/wav"))
+    envelope = await rest.request_error(400, "PUT", f"/{box.id}/messages", content=body, headers=MIXED)
+    assert "data" in envelope["data"]
+    assert await app.messages(box) == []
+
+
+async def test_text_field_of_form_is_rejected_by_name(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    field = b'Content-Disposition: form-data; name="caller_id_name"\r\n\r\nAlice'
+    for body in (multipart(field, multipart_part(tone(), "audio/wav")), multipart(field)):
+        envelope = await rest.request_error(400, "PUT", f"/{box.id}/messages", content=body, headers=MIXED)
+        assert "'caller_id_name' is text" in envelope["data"]["message"]
+    assert await app.messages(box) == []

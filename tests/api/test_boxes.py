@@ -310,3 +310,19 @@ def _merge_patch_model(document: dict[str, Any], change: dict[str, Any]) -> dict
         elif value is not None:
             result[key] = value
     return result
+
+
+async def test_members_that_are_no_settings_are_not_stored(rest: RestClient, app: AppFixture) -> None:
+    read_back = {"_rev": "1", "_read_only": {}, "pvt_type": "vmbox", "messages": [1], "folders": {"new": 1}}
+    box_id = await rest.create_box("1000", **read_back)
+    await rest.request_ok("PATCH", f"/{box_id}", {**read_back, "own_key": 1})
+    replaced = await rest.request_ok("POST", f"/{box_id}", {"name": "A", "mailbox": "1000", "own_key": 2, **read_back})
+    assert replaced["data"]["own_key"] == 2
+    assert not set(read_back) & set(replaced["data"])
+
+
+async def test_single_notify_address_of_kazoo_3_becomes_list(rest: RestClient, app: AppFixture) -> None:
+    box_id = await rest.create_box("1000", notify_email_address="a@example.com")
+    document = (await rest.request_ok("GET", f"/{box_id}"))["data"]
+    assert document["notify_email_addresses"] == ["a@example.com"]
+    assert "notify_email_address" not in document
