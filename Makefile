@@ -1,5 +1,6 @@
 # make run: try it on this machine.   make asterisk: a real Asterisk for a softphone.
 # make check: lint, types and the tests of what has changed.   make test: all tests (tests/README.md).
+# make test-install: docs/install.md, followed word by word on a fresh Debian machine, as root on Debian; a minute or two.
 # make soak: 2,000 short calls over each transport and 100,000 peers that are not Asterisk (CALLS=50 make soak), as root.
 # make faults: 200 crashes in the middle of calls (RUNS=20 IVR_SEED=4711 make faults), as root on Debian.
 
@@ -10,7 +11,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python
 PIP = .venv/bin/pip --disable-pip-version-check
 QUIETLY = > .venv/pip.log 2>&1 || { cat .venv/pip.log >&2; exit 1; }
 
-.PHONY: run check test asterisk faults lint sounds bench soak mutate clean
+.PHONY: run check test test-install asterisk faults lint sounds bench soak mutate clean
 
 run: .venv/.installed
 	@.venv/bin/ivr demo $(ARGS)
@@ -20,6 +21,9 @@ check:
 
 test:
 	tests/run
+
+test-install: .venv/.installed-for-tests
+	IVR_TEST_INSTALL=1 .venv/bin/python -m pytest -q -rs tests/site
 
 asterisk: .venv/.installed-for-tests
 	@.venv/bin/python -m tests.lab up

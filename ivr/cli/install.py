@@ -55,7 +55,7 @@ def _layout(start: AsteriskStart | None, *, user: str, group: str, asterisk_user
     asterisk_user = asterisk_user or (start and start.user) or DEFAULT_ASTERISK_USER
     run_group = start.run_group if start else None
     return Layout(
-        executable=Path(sys.argv[0]).absolute(),
+        executable=Path(sys.argv[0]).resolve(),
         package_data=package_data_folder(),
         user=user,
         group=group or run_group or DEFAULT_GROUP,

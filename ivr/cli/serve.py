@@ -13,7 +13,9 @@ import typer
 from ivr import logging_setup, settings
 from ivr.app import App
 from ivr.cli.support import exit_on_error
+from ivr.service.reload import SettingsReloader
 from ivr.service.service import start_service
+from ivr.service.systemd import current_service_manager
 
 UMASK = 0o027
 """Recordings are readable by the user of the service and by the group that Asterisk shares, by no other user."""
@@ -30,7 +32,7 @@ class Component(StrEnum):
 def serve(only: Component | None = typer.Option(None, help="Start one component. Default: both.")) -> None:
     """Start the service.
 
-    Serves calls from Asterisk and the REST API, until Ctrl-C or SIGTERM.
+    Serves calls from Asterisk and the REST API, until Ctrl-C or SIGTERM. SIGHUP reads the log settings again.
     """
     asyncio.run(_run_service(only))
 
@@ -44,12 +46,17 @@ async def _run_service(component: Component | None = None) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    reloader = SettingsReloader(loaded, settings.load, logging_setup.configure_logging)
+    loop.add_signal_handler(signal.SIGHUP, reloader.reload)
+    service_manager = current_service_manager()
     service = await start_service(app, component)
     agi_url = "agi://{}:{}/".format(*service.fastagi_address) if service.call_servers else None
     log.info("service.started", fastagi=agi_url, rest=service.api_url, data=str(loaded.data.folder))
     addresses = {"Asterisk": agi_url, "programs": service.api_url}
     # One write: a reader that waits for the first line only may close the pipe before a second write.
     typer.echo("\n".join(f"ivr: ready for {client} at {url}" for client, url in addresses.items() if url))
+    service_manager.notify_ready(", ".join(url for url in addresses.values() if url))
     await stop.wait()
+    service_manager.notify_stopping()
     await service.stop()
     log.info("service.stopped")

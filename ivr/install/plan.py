@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ivr.install.steps import ChangeGroup, InstallStep, MakeDirectory, Ownership, RunCommand, WriteFile
+from ivr.install.steps import ChangeGroup, InstallStep, MakeDirectory, MakeLink, Ownership, RunCommand, WriteFile
 
 DATA_MODE = 0o2750
 TAKES_MODE = 0o2770
 ASTERISK_SECRET_FILE = "asterisk-secret"
+COMMAND_FOLDERS = {Path("/usr/bin"), Path("/usr/local/bin")}
 SYSTEMD_RUNTIME_FOLDER = Path("/run/systemd/system")
 
 
@@ -38,6 +39,8 @@ class Layout:
     data_folder: Path = Path("/var/lib/ivr")
     asterisk_config_folder: Path = Path("/etc/asterisk/ivr")
     unit_file: Path = Path("/etc/systemd/system/ivr.service")
+    command_link: Path = Path("/usr/local/bin/ivr")
+    """Where an administrator's shell finds the program if it is not in a folder of PATH."""
 
 
 def install_steps(layout: Layout, secret: str) -> Iterator[InstallStep]:
@@ -61,6 +64,8 @@ def install_steps(layout: Layout, secret: str) -> Iterator[InstallStep]:
         yield WriteFile(layout.asterisk_config_folder / sample.name, sample.read_text(), config, write_dist_copy=True)
     yield WriteFile(layout.asterisk_config_folder / "secret.conf", _asterisk_globals(layout, secret), config)
     yield WriteFile(layout.unit_file, _systemd_unit(layout), Ownership("root", "root", 0o644), overwrite=True)
+    if layout.executable.parent not in COMMAND_FOLDERS:
+        yield MakeLink(layout.command_link, layout.executable)
     yield RunCommand(["systemctl", "daemon-reload"], required_path=SYSTEMD_RUNTIME_FOLDER)
 
 

@@ -109,6 +109,28 @@ class MakeDirectory:
 
 
 @dataclass(frozen=True, slots=True)
+class MakeLink:
+    """Make a symbolic link, or point an existing one elsewhere. Anything else at that path is kept."""
+
+    path: Path
+    destination: Path
+
+    def describe(self) -> str:
+        return f"link    {self.path} -> {self.destination}"
+
+    def apply(self, target: InstallTarget) -> str:
+        place = target.resolve(self.path)
+        if place.is_symlink() and place.readlink() == self.destination:
+            return "exists"
+        if place.exists() and not place.is_symlink():
+            return "kept: it is not a link"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+        place.symlink_to(self.destination)
+        return "created"
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeGroup:
     """Give everything in a folder to a group. Symbolic links are not followed; modes stay."""
 

@@ -15,7 +15,7 @@ import pytest
 
 from ivr import settings
 from ivr.errors import ConfigurationError
-from ivr.install.steps import ChangeGroup, InstallTarget, RunCommand
+from ivr.install.steps import ChangeGroup, InstallTarget, MakeLink, RunCommand
 from tests.cli.conftest import Ivr
 
 INSTALLED_DATA = Path(__file__).parents[2]
@@ -99,7 +99,7 @@ def test_install_does_what_dry_run_describes(ivr: Ivr, tmp_path: Path) -> None:
     output = ivr("install", "--dry-run", "--root", str(root)).stdout
     done = ivr("install", "--root", str(root)).stdout
     assert [line.partition("  → ")[0] for line in done.splitlines()] == output.splitlines()
-    promised = {line.split()[1] for line in output.splitlines() if line.startswith(("file", "folder"))}
+    promised = {line.split()[1] for line in output.splitlines() if line.startswith(("file", "folder", "link"))}
     made = {f"/{path.relative_to(root)}" for path in root.rglob("*")}
     assert promised <= made
     assert {path for path in made - promised if not any(p.startswith(f"{path}/") for p in promised)} == set()
@@ -107,6 +107,22 @@ def test_install_does_what_dry_run_describes(ivr: Ivr, tmp_path: Path) -> None:
         if line.startswith(("file", "folder")):
             _, path, wanted, *_ = line.split()
             assert f"{file_mode(root / path[1:]):04o}" == wanted, path
+
+
+def test_command_is_linked_into_path_and_a_program_of_the_site_is_kept(tmp_path: Path) -> None:
+    link = MakeLink(Path("/usr/local/bin/ivr"), Path("/opt/ivr/bin/ivr"))
+    place = tmp_path / "usr/local/bin/ivr"
+    target = InstallTarget(tmp_path)
+    assert link.apply(target) == "created"
+    assert link.apply(target) == "exists"
+    place.unlink()
+    place.symlink_to("/opt/older/bin/ivr")
+    assert link.apply(target) == "created"
+    assert place.readlink() == Path("/opt/ivr/bin/ivr")
+    place.unlink()
+    place.write_text("a program of the site")
+    assert link.apply(target) == "kept: it is not a link"
+    assert place.read_text() == "a program of the site"
 
 
 def test_written_settings_are_valid(installed_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +153,7 @@ def test_second_install_changes_nothing(ivr: Ivr, installed_root: Path) -> None:
     before = {path: path.read_bytes() for path in installed_root.rglob("*") if path.is_file()}
     output = ivr("install", "--root", str(installed_root)).stdout
     assert {path: path.read_bytes() for path in installed_root.rglob("*") if path.is_file()} == before
-    assert output.count("→ exists") == len(before) - 1 + 4, "all files but the unit, which is ours, and the folders"
+    assert output.count("→ exists") == len(before) - 1 + 5, "all files but the unit, which is ours; the folders and the link"
 
 
 def test_site_changes_are_preserved(ivr: Ivr, installed_root: Path) -> None:
