@@ -153,7 +153,7 @@ def test_second_install_changes_nothing(ivr: Ivr, installed_root: Path) -> None:
     before = {path: path.read_bytes() for path in installed_root.rglob("*") if path.is_file()}
     output = ivr("install", "--root", str(installed_root)).stdout
     assert {path: path.read_bytes() for path in installed_root.rglob("*") if path.is_file()} == before
-    assert output.count("→ exists") == len(before) - 1 + 5, "all files but the unit, which is ours; the folders and the link"
+    assert output.count("→ exists") == len(before) - 1 + 5, "all but the unit: files, folders and the link"
 
 
 def test_site_changes_are_preserved(ivr: Ivr, installed_root: Path) -> None:
