@@ -16,7 +16,7 @@ from zipstream import ZIP_STORED, ZipStream
 from ivr.api import openapi, serializers
 from ivr.api.audio_headers import UniqueFilenames, audio_response, best_format, content_disposition, message_filename
 from ivr.api.audio_links import is_signed
-from ivr.api.auth import BoxDep, CurrentPrincipal, Principal, ServicesDep, authenticate, extract_token
+from ivr.api.auth import BoxDep, CurrentPrincipal, Principal, authenticate, extract_token, get_services, require_box
 from ivr.api.envelope import created, document_revision, expected_revision, request_id, success
 from ivr.api.messages import MessageDep, find_message, parse_ids, require_message
 from ivr.api.request_body import BodyDep, read_upload
@@ -59,14 +59,13 @@ class AudioAccess:
     message: Message
 
 
-async def require_audio_access(
-    request: Request, services: ServicesDep, account_id: str, box_id: str, message_id: str
-) -> AudioAccess:
+async def require_audio_access(request: Request) -> AudioAccess:
     """Authenticate a request for the audio of a message: by a link, or by a token.
 
     Raises `Unauthorized`, `RateLimited`, `Forbidden`, `NotFound`.
     """
-    params = request.query_params
+    params, services = request.query_params, get_services(request)
+    account_id, box_id, message_id = (request.path_params[name] for name in ("account_id", "box_id", "message_id"))
     if is_signed(params):
         services.audio.links.verify(serializers.audio_path(account_id, box_id, message_id), params)
         mailbox = await services.mailbox.boxes.get(box_id)
@@ -75,9 +74,8 @@ async def require_audio_access(
     token = extract_token(request)
     if not token and services.limits.is_token_in_query_allowed:
         token = params.get("auth_token", "")
-    principal = await authenticate(request, services, account_id, token)
-    mailbox = await principal.get_box(box_id)
-    return AudioAccess(mailbox, await require_message(request, principal, mailbox, message_id))
+    request.state.principal = await authenticate(request, services, account_id, token)
+    return AudioAccess(await require_box(request), await require_message(request))
 
 
 AudioAccessDep = Annotated[AudioAccess, Depends(require_audio_access)]
@@ -105,9 +103,9 @@ async def zip_messages(request: Request, principal: CurrentPrincipal, box: BoxDe
 
 
 @router.get("/{box_id}/messages/{message_id}/raw", **openapi.GET_AUDIO)
-async def get_audio(request: Request, services: ServicesDep, access: AudioAccessDep) -> Response:
+async def get_audio(request: Request, access: AudioAccessDep) -> Response:
     """Download the audio of a message, preceded by its intro if it has one. The folder stays as it is."""
-    box, message, renditions = access.mailbox, access.message, services.audio.renditions
+    box, message, renditions = access.mailbox, access.message, get_services(request).audio.renditions
     available = renditions.formats_for(message, box.settings.media_extension)
     rendition = await renditions.render(message, best_format(request.headers.get("accept"), available))
     return audio_response(request, rendition, message_filename(box, message, rendition.audio_format.extension))

@@ -34,9 +34,6 @@ def get_services(request: Request) -> ApiServices:
     return services
 
 
-ServicesDep = Annotated[ApiServices, Depends(get_services)]
-
-
 @dataclass(frozen=True)
 class Principal:
     """The account or user that a request is authenticated as."""
@@ -113,12 +110,18 @@ class Principal:
                 return box_ids
 
 
-async def require_principal(request: Request, services: ServicesDep, account_id: str) -> Principal:
-    """Authenticate a request. Raises `Unauthorized`, `RateLimited`, `Forbidden`.
+async def require_principal(request: Request) -> Principal:
+    """Authenticate a request, once. Raises `Unauthorized`, `RateLimited`, `Forbidden`.
 
-    Another account is `Forbidden` whether it exists or not, so that account ids cannot be probed.
+    Another account is `Forbidden` whether it exists or not, so that account ids cannot be probed. The dependencies of
+    the routes take the request alone: FastAPI needs longer to resolve parameters and nested dependencies than they do.
     """
-    return await authenticate(request, services, account_id, extract_token(request))
+    principal: Principal | None = getattr(request.state, "principal", None)
+    if principal is None:
+        account_id = request.path_params["account_id"]
+        principal = await authenticate(request, get_services(request), account_id, extract_token(request))
+        request.state.principal = principal
+    return principal
 
 
 async def authenticate(request: Request, services: ApiServices, account_id: str, text: str) -> Principal:
@@ -138,9 +141,13 @@ async def authenticate(request: Request, services: ApiServices, account_id: str,
 CurrentPrincipal = Annotated[Principal, Depends(require_principal)]
 
 
-async def require_box(principal: CurrentPrincipal, box_id: str) -> Mailbox:
-    """Return the box of the path. Raises `NotFound`, `Forbidden`."""
-    return await principal.get_box(box_id)
+async def require_box(request: Request) -> Mailbox:
+    """Return the box of the path. Raises `NotFound`, `Forbidden`, and what `require_principal` raises."""
+    mailbox: Mailbox | None = getattr(request.state, "mailbox", None)
+    if mailbox is None:
+        mailbox = await (await require_principal(request)).get_box(request.path_params["box_id"])
+        request.state.mailbox = mailbox
+    return mailbox
 
 
 BoxDep = Annotated[Mailbox, Depends(require_box)]
@@ -162,8 +169,9 @@ router = APIRouter(prefix="/v2", tags=["Signing in"])
 
 
 @router.put("/user_auth", status_code=201, **openapi.USER_AUTH)
-async def user_auth(request: Request, services: ServicesDep, body: BodyDep) -> Response:
+async def user_auth(request: Request, body: BodyDep) -> Response:
     """Sign in with `credentials`, the MD5 of `username:password` in hex, and `account_name` or `account_realm`."""
+    services = get_services(request)
     auth, credentials = services.auth, _required_text(body, "credentials").lower()
     await auth.rate_limiter.register_attempt(client_address(request))
     account = await _find_account(auth, body)
@@ -179,8 +187,9 @@ async def user_auth(request: Request, services: ServicesDep, body: BodyDep) -> R
 
 
 @router.put("/api_auth", status_code=201, **openapi.API_AUTH)
-async def api_auth(request: Request, services: ServicesDep, body: BodyDep) -> Response:
+async def api_auth(request: Request, body: BodyDep) -> Response:
     """Exchange `api_key`, a token made by `ivr token create`, for a session token that expires by itself."""
+    services = get_services(request)
     auth, api_key = services.auth, _required_text(body, "api_key")
     await auth.rate_limiter.register_attempt(client_address(request))
     token = await auth.tokens.find(api_key)

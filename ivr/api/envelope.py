@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -34,7 +35,8 @@ def success(
 
     A response with a token or with links that expire is not cacheable.
     """
-    revision = revision or hashlib.sha256(_json_bytes(data)).hexdigest()[:32]
+    data_json = to_json(data)
+    revision = revision or hashlib.sha256(data_json).hexdigest()[:32]
     is_cacheable = is_cacheable and token is None
     caching = "private, no-cache" if is_cacheable else "no-store"
     response_headers = {"ETag": f'"{revision}"', "Cache-Control": caching, **(headers or {})}
@@ -43,7 +45,7 @@ def success(
         return Response(status_code=304, headers=response_headers)
     content = {
         "auth_token": token or getattr(request.state, "auth_token", ""),
-        "data": data,
+        "data": orjson.Fragment(data_json),
         **paging,
         "revision": revision,
         **_server_members(request),
@@ -142,9 +144,15 @@ def _server_members(request: Request) -> dict[str, str]:
 
 def _json_response(request: Request, content: Any, status: int, headers: Mapping[str, str]) -> Response:
     wanted = request.query_params.get("pretty_print", request.headers.get("x-pretty-print", ""))
-    body = json.dumps(content, indent=2).encode() + b"\n" if wanted.lower() == "true" else _json_bytes(content)
+    body = to_json(content)
+    if wanted.lower() == "true":
+        body = json.dumps(json.loads(body), indent=2).encode() + b"\n"
     return Response(body, status, dict(headers), "application/json")
 
 
-def _json_bytes(content: Any) -> bytes:
-    return json.dumps(content).encode()
+def to_json(content: Any) -> bytes:
+    """Return JSON. Clients may store integers of any size in a box, and orjson refuses those beyond 64 bits."""
+    try:
+        return orjson.dumps(content)
+    except TypeError:
+        return json.dumps(content).encode()

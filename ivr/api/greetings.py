@@ -20,8 +20,9 @@ from ivr.storage.records import MediaKind, StoredMedia
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes/{box_id}/greetings", tags=["Greetings"])
 
 
-async def require_greeting_kind(greeting: str) -> MediaKind:
+async def require_greeting_kind(request: Request) -> MediaKind:
     """Return the greeting of the path. Raises `NotFound`."""
+    greeting = request.path_params["greeting"]
     if greeting not in list(MediaKind):
         raise NotFound(f"unknown greeting: use one of {', '.join(MediaKind)}", greeting)
     return MediaKind(greeting)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from ivr.api import openapi, serializers
-from ivr.api.auth import BoxDep, CurrentPrincipal, Principal
+from ivr.api.auth import BoxDep, CurrentPrincipal, Principal, require_box, require_principal
 from ivr.api.dependencies import ApiServices
 from ivr.api.envelope import CHANGED_MEANWHILE, document_revision, expected_revision, if_match_filter, success
 from ivr.api.query import ListQueryDep, parse_folder_name, reject_unknown_parameters
@@ -22,9 +22,11 @@ from ivr.storage.records import ChangeReason, Folder, Message
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Messages"])
 
 
-async def require_message(request: Request, principal: CurrentPrincipal, box: BoxDep, message_id: str) -> Message:
-    """Return the message of the path. Raises `NotFound`, `InvalidFields`."""
-    return await find_message(request, principal.services, box, message_id, principal.retention_cutoff)
+async def require_message(request: Request) -> Message:
+    """Return the message of the path. Raises `NotFound`, `InvalidFields`, and what `require_box` raises."""
+    principal, mailbox = await require_principal(request), await require_box(request)
+    message_id = request.path_params["message_id"]
+    return await find_message(request, principal.services, mailbox, message_id, principal.retention_cutoff)
 
 
 async def find_message(

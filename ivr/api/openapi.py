@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import BaseModel
@@ -142,6 +143,10 @@ def _request_body(data: Schema, example: Any = None, *, required: bool = True) -
 
 def _query_parameter(name: str, schema: Schema, description: str) -> Schema:
     return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
+
+
+def _path_parameter(name: str) -> Schema:
+    return {"name": name, "in": "path", "required": True, "schema": TEXT}
 
 
 def _header_parameter(name: str, description: str) -> Schema:
@@ -335,5 +340,7 @@ def patch_document(document: dict[str, Any]) -> dict[str, Any]:
     for path, operations in document["paths"].items():
         for route in operations.values():
             route["responses"].pop("422", None)
+            in_path = [_path_parameter(name) for name in re.findall(r"{(\w+)}", path)]
+            route["parameters"] = [*in_path, *route.get("parameters", [])]
             route["security"] = [] if path.endswith("_auth") else [{"token": []}, {"bearer": []}]
     return document

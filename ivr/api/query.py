@@ -46,6 +46,8 @@ class ListQuery:
     """Set if `filters` requires one folder, so that the store can use an index."""
     caller_number: str | None
     """Set if `filters` requires one caller number, for the same reason."""
+    text: str
+    """The parameters as the client sent them."""
 
     def matches(self, document: Mapping[str, Any], changed_at: int) -> bool:
         """Return whether a document passes all filters. `changed_at` is in Unix seconds."""
@@ -54,7 +56,7 @@ class ListQuery:
         )
 
 
-def parse_list_query(request: Request) -> ListQuery:
+async def parse_list_query(request: Request) -> ListQuery:
     """Parse the parameters of a list. Raises `InvalidFields`, `InvalidPage`."""
     params = request.query_params
     filters = parse_filters(params.multi_items())
@@ -72,6 +74,7 @@ def parse_list_query(request: Request) -> ListQuery:
         filters=filters,
         folder=next((folder for folder in Folder if required_values.get("folder") == [folder.value]), None),
         caller_number=caller_numbers[0] if len(caller_numbers) == 1 else None,
+        text=str(params),
     )
 
 

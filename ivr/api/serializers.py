@@ -211,6 +211,7 @@ def build_message_query(
         until=query.created_range[1],
         folder=query.folder,
         caller_number=query.caller_number,
+        matches_key=query.text,
     )
 
 

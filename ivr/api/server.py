@@ -76,6 +76,7 @@ class ApiServer:
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
                 ws="none",
+                http="httptools",
                 proxy_headers=bool(address.trusted_proxies),
                 forwarded_allow_ips=address.trusted_proxies or None,
                 ssl_certfile=address.tls_certificate,

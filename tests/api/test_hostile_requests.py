@@ -294,12 +294,26 @@ async def test_stalled_upload_times_out(
         "Content-Type: audio/wav\r\nContent-Length: 5000000\r\n\r\n"
     )
     writer.write(head.encode() + tone())
-    response = (await asyncio.wait_for(reader.readuntil(b'"status": "error"}'), 30)).decode()
+    response = (await asyncio.wait_for(reader.readuntil(b'"status":"error"}'), 30)).decode()
     assert response.startswith("HTTP/1.1 408 ")
     assert "request_timeout" in response
     writer.close()
     await writer.wait_closed()
     assert data_files(app) == files_before
+
+
+async def test_request_with_two_lengths_is_refused_and_nothing_behind_it_is_read(rest: RestClient) -> None:
+    url = httpx.URL(rest.base)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(
+        b"POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n"
+    )
+    answers = await asyncio.wait_for(reader.read(), 30)
+    assert answers.startswith(b"HTTP/1.1 400 ")
+    assert answers.count(b"HTTP/1.1 ") == 1
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_failed_insert_leaves_no_file(

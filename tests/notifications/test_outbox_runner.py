@@ -13,7 +13,7 @@ class FakeOutbox:
     """An outbox that counts how often it is polled and queried."""
 
     def __init__(self) -> None:
-        self.fingerprint = (1, 1)
+        self.fingerprint = b"1"
         self.has_due: set[TaskKind] = set()
         self.polls = self.queries = 0
         self.polled = asyncio.Event()
@@ -21,7 +21,7 @@ class FakeOutbox:
     async def release_orphaned_leases(self) -> int:
         return 0
 
-    def change_fingerprint(self) -> tuple[int, int]:
+    def change_fingerprint(self) -> bytes:
         self.polls += 1
         self.polled.set()
         return self.fingerprint
@@ -61,7 +61,7 @@ async def test_outbox_is_queried_only_after_change_or_interval() -> None:
     try:
         await outbox.wait_for_polls(5)
         assert outbox.queries == 2, "queried at the start only, because nothing changed"
-        outbox.has_due, outbox.fingerprint = {TaskKind.MWI}, (2, 1)
+        outbox.has_due, outbox.fingerprint = {TaskKind.MWI}, b"2"
         await asyncio.wait_for(worker.wakeups.wait(), 10)
         await outbox.wait_for_polls(3)
         assert outbox.queries == 4, "queried twice, because two changes may leave one fingerprint"

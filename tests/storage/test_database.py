@@ -157,6 +157,41 @@ async def test_fingerprint_changes_on_foreign_commit_but_not_on_read(tmp_path: P
         database.close()
 
 
+async def test_cached_row_is_never_older_than_last_commit_of_any_process(tmp_path: Path) -> None:
+    """Commits follow each other within a tick of the file system's clock, and a checkpoint restarts the WAL."""
+    own, foreign = Database(tmp_path / "ivr.db", sync=False), Database(tmp_path / "ivr.db", sync=False)
+    await foreign.write(lambda c: c.execute("CREATE TABLE things (n INTEGER)"))
+    await foreign.write(lambda c: c.execute("INSERT INTO things VALUES (0)"))
+    for n in range(1, 301):
+        writer = own if n % 2 else foreign
+        await writer.write(lambda c, n=n: c.execute("UPDATE things SET n = ?", (n,)))  # type: ignore[misc]
+        if n % 50 == 0:
+            await foreign.read(lambda c: c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
+        for _ in range(2):
+            row = await own.read_row("SELECT n FROM things")
+            assert row is not None
+            assert row["n"] == n
+    for database in (own, foreign):
+        database.close()
+
+
+async def test_row_is_read_again_only_after_a_commit(tmp_path: Path) -> None:
+    database = Database(tmp_path / "ivr.db")
+    await database.write(lambda c: c.execute("CREATE TABLE things (n INTEGER)"))
+    assert await database.read_row("SELECT n FROM things WHERE n = ?", 1) is None
+    statements: list[str] = []
+
+    def trace(connection: sqlite3.Connection) -> None:
+        connection.set_trace_callback(statements.append)
+
+    await asyncio.gather(*(database.read(trace) for _ in range(3)))
+    assert await database.read_row("SELECT n FROM things WHERE n = ?", 1) is None
+    assert statements == []
+    await database.write(lambda c: c.execute("INSERT INTO things VALUES (1)"))
+    assert await database.read_row("SELECT n FROM things WHERE n = ?", 1) is not None
+    database.close()
+
+
 def test_a_database_of_a_newer_version_is_refused_with_the_way_back(tmp_path: Path) -> None:
     Database(tmp_path / "ivr.db").close()
     with sqlite3.connect(tmp_path / "ivr.db") as connection:

@@ -65,7 +65,7 @@ class OutboxStore(Protocol):
     async def release_orphaned_leases(self) -> int:
         """Make tasks due that dead processes had claimed; return how many. Called at the start."""
 
-    def change_fingerprint(self) -> tuple[int, int]:
+    def change_fingerprint(self) -> bytes:
         """Return a value that differs when a task may have been added. Costs microseconds."""
 
     async def due_kinds(self) -> set[TaskKind]:

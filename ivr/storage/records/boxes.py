@@ -139,6 +139,8 @@ class MessageQuery:
     folder: Folder | None = None
     caller_number: str | None = None
     """Of `folder` and `caller_number` only one is looked up in an index, and only within one mailbox."""
+    matches_key: str | None = None
+    """Names what `matches` does: the page of an equal query with an equal name may be reused. None: it may not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class SqliteSecrets:
 
     async def get_hash(self, account_id: str, ref: str) -> str | None:
         sql = "SELECT hash FROM secrets WHERE account_id = ? AND ref = ?"
-        row = await self._database.read(lambda c: c.execute(sql, (account_id, ref)).fetchone())
+        row = await self._database.read_row(sql, account_id, ref)
         return str(row["hash"]) if row else None
 
     async def set_credentials(self, account_id: str, user_id: str, username: str, *, ref: str, hash: str) -> None:
@@ -92,7 +92,7 @@ class SqliteTokens:
             " WHERE tokens.hash = ? AND accounts.deleted_at IS NULL"
             " AND (tokens.user_id IS NULL OR (users.id IS NOT NULL AND users.deleted_at IS NULL))"
         )
-        row = await self._database.read(lambda c: c.execute(sql, (hash,)).fetchone())
+        row = await self._database.read_row(sql, hash)
         return _token_from_row(row) if row else None
 
     async def of_account(self, account_id: str) -> list[Token]:

@@ -20,11 +20,14 @@ from typing import Any, TypeVar
 from ivr.errors import DiskFull, StoreBusy, StoreError
 from ivr.storage.file_owner import inherit_owner
 from ivr.storage.sqlite.migrations import SCHEMA_VERSION, apply_migrations
+from ivr.storage.sqlite.read_cache import ReadCache
 
 T = TypeVar("T")
 Transaction = Callable[[sqlite3.Connection], T]
 
 FILE_MODE = 0o640
+WAL_INDEX_HEADER_BYTES = 48
+MAX_CACHED_ROWS = 10_000
 MAX_COMMIT_BATCH = 200
 """Changes committed together at most."""
 
@@ -38,6 +41,8 @@ class Database:
         self._sync = sync
         self._queue: queue.SimpleQueue[tuple[Transaction[Any], Future[Any]] | None] = queue.SimpleQueue()
         self._thread_local = threading.local()
+        self._wal_index: int | None = None
+        self._rows = ReadCache(self.change_fingerprint, max_entries=MAX_CACHED_ROWS)
         self._reader_connections: list[sqlite3.Connection] = []
         self._writer_connection = self._connect()
         self._migrate()
@@ -58,16 +63,28 @@ class Database:
         """Run `query(connection)` on a read-only connection and return its result. Raises `StoreBusy`, `StoreError`."""
         return await asyncio.get_running_loop().run_in_executor(self._reader_pool, self._read, query)
 
-    def change_fingerprint(self) -> tuple[int, int]:
-        """Return a value that changes with every commit of any process. Costs microseconds and touches no SQLite.
+    async def read_row(self, sql: str, *values: object) -> sqlite3.Row | None:
+        """Return the first row of a query, from memory if nothing was committed since it was read.
 
-        The file time has the resolution of the kernel's tick: of two commits within 4 ms the second may not change it.
+        For rows that every request needs: token, account, user, mailbox. Raises `StoreBusy`, `StoreError`.
         """
-        try:
-            wal = os.stat(f"{self._path}-wal")
-        except OSError:
-            return (0, 0)
-        return (wal.st_mtime_ns, wal.st_size)
+        row: sqlite3.Row | None = await self._rows.get(
+            (sql, *values), lambda: self.read(lambda connection: connection.execute(sql, values).fetchone())
+        )
+        return row
+
+    def change_fingerprint(self) -> bytes:
+        """Return a value that changes with every commit of any process. Costs microseconds and reads no row.
+
+        It is the header of the WAL index: change counter, number of frames, salts and checksums. SQLite rewrites it
+        before a commit returns (https://sqlite.org/walformat.html).
+        """
+        if self._wal_index is None:
+            try:
+                self._wal_index = os.open(f"{self._path}-shm", os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                return os.urandom(8)  # SQLite could not use a WAL here: nothing is known to be unchanged.
+        return os.pread(self._wal_index, WAL_INDEX_HEADER_BYTES, 0)
 
     def close(self) -> None:
         """Commit the queued changes, then close the file."""
@@ -76,6 +93,9 @@ class Database:
         self._reader_pool.shutdown()
         for connection in [*self._reader_connections, self._writer_connection]:
             connection.close()
+        if self._wal_index is not None:  # Not before: closing it drops the locks of all connections of the process.
+            os.close(self._wal_index)
+            self._wal_index = None
 
     # -- the writer's thread -----------------------------------------------------------------------------------
 

@@ -125,8 +125,7 @@ class SqliteDirectory:
     # -- rows ----------------------------------------------------------------------------------------------------------
 
     async def _fetch_one(self, sql: str, *values: object) -> sqlite3.Row | None:
-        row: sqlite3.Row | None = await self._database.read(lambda c: c.execute(sql, values).fetchone())
-        return row
+        return await self._database.read_row(sql, *values)
 
     async def _fetch_all(self, sql: str, *values: object) -> list[sqlite3.Row]:
         return await self._database.read(lambda c: c.execute(sql, values).fetchall())

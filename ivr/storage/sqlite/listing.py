@@ -6,16 +6,21 @@ import heapq
 import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 from ivr.storage.records import MAX_ROWS_SCANNED, BoxQuery, BoxRecord, BoxSummary, MessageQuery, MessageSummary, Page
 from ivr.storage.sqlite import counters, message_rows
 from ivr.storage.sqlite.database import Database
+from ivr.storage.sqlite.read_cache import ReadCache
 
 FETCH_SIZE = 500
 """Rows per fetch, after a first fetch of one page was not enough."""
+
+MAX_CACHED_PAGES = 200
+MAX_CACHED_PAGE_SIZE = 100
 
 T = TypeVar("T", MessageSummary, BoxSummary)
 
@@ -25,6 +30,7 @@ class SqliteListing:
 
     def __init__(self, database: Database, *, max_rows_scanned: int = MAX_ROWS_SCANNED) -> None:
         self._database = database
+        self._pages = ReadCache(database.change_fingerprint, max_entries=MAX_CACHED_PAGES)
         self._max_rows_scanned = max_rows_scanned
 
     async def list_account_messages(self, account_id: str, query: MessageQuery) -> Page[MessageSummary, Any]:
@@ -32,7 +38,7 @@ class SqliteListing:
             messages = _iter_messages(connection, "messages_by_account", {"account_id": account_id}, query)
             return _build_page(messages, query, self._max_rows_scanned)
 
-        return await self._database.read(read_page)
+        return await self._read_messages(account_id, query, read_page)
 
     async def list_box_messages(self, box_ids: Sequence[str], query: MessageQuery) -> Page[MessageSummary, Any]:
         def merge_boxes(connection: sqlite3.Connection) -> Page[MessageSummary, Any]:
@@ -40,12 +46,28 @@ class SqliteListing:
             messages = heapq.merge(*boxes, key=lambda m: m.sort_key, reverse=not query.ascending)
             return _build_page(messages, query, self._max_rows_scanned)
 
-        return await self._database.read(merge_boxes)
+        return await self._read_messages(tuple(box_ids), query, merge_boxes)
+
+    async def _read_messages(
+        self, source: Hashable, query: MessageQuery, read: Callable[[sqlite3.Connection], Page[MessageSummary, Any]]
+    ) -> Page[MessageSummary, Any]:
+        """Read a page of an account or of boxes, or reuse it if it is short and nothing was committed since."""
+        if query.matches_key is None or query.limit > MAX_CACHED_PAGE_SIZE:
+            return await self._database.read(read)
+        page: Page[MessageSummary, Any] = await self._pages.get(
+            (source, replace(query, matches=_matches_nothing)), lambda: self._database.read(read)
+        )
+        return page
 
     async def list_boxes(self, account_id: str, query: BoxQuery) -> Page[BoxSummary, Any]:
         return await self._database.read(
             lambda c: _build_page(_iter_boxes(c, account_id, query), query, self._max_rows_scanned)
         )
+
+
+def _matches_nothing(summary: MessageSummary) -> bool:
+    """Stands for the filter of a query in a key: `matches_key` tells filters apart."""
+    return False
 
 
 def _build_page(candidates: Iterable[T], query: Any, max_rows_scanned: int = MAX_ROWS_SCANNED) -> Page[T, Any]:

@@ -15,6 +15,9 @@ MAX_ARRIVAL = 2**62
 """Later than any arrival number."""
 
 
+MESSAGE_BY_ID = "SELECT * FROM messages WHERE id = ? AND box_id = ? AND deleted_at IS NULL"
+
+
 def message_by_id(
     connection: sqlite3.Connection,
     box_id: str,
@@ -24,13 +27,18 @@ def message_by_id(
     expected_revision: int | None = None,
 ) -> Message:
     """Return a message of a mailbox. Raises `NotFound`, `PastRetention`; `PreconditionFailed` for another revision."""
-    sql = "SELECT * FROM messages WHERE id = ? AND box_id = ? AND deleted_at IS NULL"
-    row = connection.execute(sql, (message_id, box_id)).fetchone()
+    row = connection.execute(MESSAGE_BY_ID, (message_id, box_id)).fetchone()
+    message = message_within_retention(row, message_id, not_before)
+    check_revision(message.revision, expected_revision)
+    return message
+
+
+def message_within_retention(row: sqlite3.Row | None, message_id: str, not_before: int | None) -> Message:
+    """Return the message of a row of `MESSAGE_BY_ID`. Raises `NotFound`, `PastRetention`."""
     if row is None:
         raise NotFound(f"there is no message {message_id!r} in this box")
     if row["expired_at"] is not None or (not_before is not None and row["time"] < not_before):
         raise PastRetention(f"the message {message_id!r} is past retention")
-    check_revision(row["revision"], expected_revision)
     return message_from_row(row)
 
 

@@ -37,7 +37,8 @@ class SqliteMessages:
     # -- reading -----------------------------------------------------------------------------------------------------
 
     async def get(self, box_id: str, message_id: str, not_before: int) -> Message:
-        return await self._database.read(lambda c: message_rows.message_by_id(c, box_id, message_id, not_before))
+        row = await self._database.read_row(message_rows.MESSAGE_BY_ID, message_id, box_id)
+        return message_rows.message_within_retention(row, message_id, not_before)
 
     async def counts(self, box_id: str) -> FolderCounts:
         return await self._database.read(lambda c: counters.read_counts(c, box_id))

@@ -45,7 +45,7 @@ class SqliteOutbox:
         sql = "UPDATE outbox SET lease = NULL, due_at = ? WHERE lease LIKE ? || ':%'"
         return await self._database.write(lambda c: c.executemany(sql, [(now, run) for run in dead]).rowcount)
 
-    def change_fingerprint(self) -> tuple[int, int]:
+    def change_fingerprint(self) -> bytes:
         return self._database.change_fingerprint()
 
     async def due_kinds(self) -> set[TaskKind]:
