@@ -247,6 +247,7 @@ class App(Stores):
                 session_lifetime_s=api.session_lifetime_hours * 3600,
                 allowed_networks=tuple(api.allowed_networks),
                 origins=tuple(api.origins),
+                is_basic_allowed=api.basic_auth,
                 is_token_in_query_allowed=api.token_in_query,
             ),
             clock=self.clock,

@@ -111,6 +111,13 @@ class ApiSettings(_Section):
     link_lifetime_s: Annotated[int, Field(ge=60, le=3600)] = Field(
         600, description="Seconds for which a link to the audio of a message is valid (`?links=true`)."
     )
+    basic_auth: bool = Field(
+        False,
+        description=(
+            "Whether requests are accepted with `Authorization: Basic` of account id and MD5 of `username:password`, as"
+            " Kazoo does. Each such request costs as much as signing in."
+        ),
+    )
     token_in_query: bool = Field(
         False,
         description=(

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp
 
 from ivr import __version__
-from ivr.api import audio, auth, boxes, docs_page, greetings, messages, openapi
+from ivr.api import audio, boxes, docs_page, greetings, messages, openapi, sessions
 from ivr.api.dependencies import ApiServices
 from ivr.api.envelope import failure
 from ivr.api.error_responses import response_for
@@ -48,7 +48,7 @@ def build_asgi_app(services: ApiServices) -> ASGIApp:
     app.state.node = _node_id(socket.gethostname())
     app.router.redirect_slashes = False
     # The first matching path wins: "messages" must not be read as a box id, nor "raw" as a message id.
-    for router in (auth.router, audio.router, messages.router, greetings.router, boxes.router):
+    for router in (sessions.router, audio.router, messages.router, greetings.router, boxes.router):
         app.include_router(router)
     app.add_exception_handler(IvrError, _on_ivr_error)
     app.add_exception_handler(Exception, _on_unexpected_error)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
+import base64
+import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
-from starlette.responses import Response
+from fastapi import Depends, Request
 
-from ivr.api import openapi
-from ivr.api.dependencies import ApiServices, AuthServices
-from ivr.api.envelope import success
-from ivr.api.request_body import Body, BodyDep
+from ivr.api.dependencies import ApiServices
 from ivr.directory.models import Account
-from ivr.errors import Forbidden, InvalidFields, NotFound, Unauthorized
+from ivr.errors import Forbidden, NotFound, Unauthorized
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.boxes import settings_from_record
 from ivr.mailbox.mailbox import Mailbox
@@ -126,6 +123,38 @@ async def require_principal(request: Request) -> Principal:
 
 async def authenticate(request: Request, services: ApiServices, account_id: str, text: str) -> Principal:
     """Return the principal of a token. Raises `Unauthorized`, `RateLimited`, `Forbidden`."""
+    if not text and services.limits.is_basic_allowed:
+        token = await _find_basic(request, services, account_id)
+    else:
+        token = await find_token(request, services, text)
+    if token.account_id != account_id:
+        raise Forbidden("token belongs to another account")
+    return Principal(services, token, await services.auth.directory.account(account_id))
+
+
+async def _find_basic(request: Request, services: ApiServices, account_id: str) -> Token:
+    """Return what a token of the user of `Authorization: Basic` would be. Raises `Unauthorized`, `RateLimited`.
+
+    As in Kazoo, the credentials are the account id and the MD5 of `username:password`.
+    """
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        raise Unauthorized("missing token: send X-Auth-Token or Authorization: Bearer")
+    try:
+        named_account_id, _, credentials = base64.b64decode(encoded, validate=True).decode("ascii").partition(":")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise Unauthorized("Authorization: Basic is not account_id:md5 in base64") from error
+    await services.auth.rate_limiter.register_attempt(client_address(request))
+    same_account_id = account_id if named_account_id == account_id else None
+    user_id = await services.auth.credentials.authenticate(same_account_id, credentials)
+    if same_account_id is None or user_id is None:
+        raise Unauthorized("invalid credentials")
+    await services.auth.rate_limiter.withdraw_attempt(client_address(request))
+    return Token("", account_id, user_id, "basic", TokenKind.LOGIN, created_at=0, expires_at=None)
+
+
+async def find_token(request: Request, services: ApiServices, text: str) -> Token:
+    """Return a valid token, and send it back in the envelope. Raises `Unauthorized`, `RateLimited`."""
     if not text:
         raise Unauthorized("missing token: send X-Auth-Token or Authorization: Bearer")
     token = await services.auth.tokens.find(text)
@@ -133,9 +162,7 @@ async def authenticate(request: Request, services: ApiServices, account_id: str,
         await services.auth.rate_limiter.register_attempt(client_address(request))
         raise Unauthorized("invalid or expired token")
     request.state.auth_token = text
-    if token.account_id != account_id:
-        raise Forbidden("token belongs to another account")
-    return Principal(services, token, await services.auth.directory.account(account_id))
+    return token
 
 
 CurrentPrincipal = Annotated[Principal, Depends(require_principal)]
@@ -163,68 +190,3 @@ def extract_token(request: Request) -> str:
 def client_address(request: Request) -> str:
     """Return the address of the client."""
     return request.client.host if request.client else "?"
-
-
-router = APIRouter(prefix="/v2", tags=["Signing in"])
-
-
-@router.put("/user_auth", status_code=201, **openapi.USER_AUTH)
-async def user_auth(request: Request, body: BodyDep) -> Response:
-    """Sign in with `credentials`, the MD5 of `username:password` in hex, and `account_name` or `account_realm`."""
-    services = get_services(request)
-    auth, credentials = services.auth, _required_text(body, "credentials").lower()
-    await auth.rate_limiter.register_attempt(client_address(request))
-    account = await _find_account(auth, body)
-    is_md5 = re.fullmatch("[0-9a-f]{32}", credentials) and body.data.get("method", "md5") == "md5"
-    user_id = await auth.credentials.authenticate(account.id if account else None, credentials if is_md5 else "")
-    if account is None or user_id is None:
-        raise Unauthorized("invalid credentials")
-    await auth.rate_limiter.withdraw_attempt(client_address(request))
-    session = await auth.tokens.create(
-        account.id, user_id, "user_auth", lifetime_s=services.limits.session_lifetime_s, kind=TokenKind.LOGIN
-    )
-    return _session_response(request, *session)
-
-
-@router.put("/api_auth", status_code=201, **openapi.API_AUTH)
-async def api_auth(request: Request, body: BodyDep) -> Response:
-    """Exchange `api_key`, a token made by `ivr token create`, for a session token that expires by itself."""
-    services = get_services(request)
-    auth, api_key = services.auth, _required_text(body, "api_key")
-    await auth.rate_limiter.register_attempt(client_address(request))
-    token = await auth.tokens.find(api_key)
-    if token is None or token.kind is not TokenKind.API_KEY:
-        raise Unauthorized("invalid or expired API key")
-    await auth.rate_limiter.withdraw_attempt(client_address(request))
-    session = await auth.tokens.create(
-        token.account_id,
-        token.user_id,
-        "api_auth",
-        lifetime_s=services.limits.session_lifetime_s,
-        kind=TokenKind.SESSION,
-        parent=token,
-    )
-    return _session_response(request, *session)
-
-
-def _session_response(request: Request, token_text: str, token: Token) -> Response:
-    data = {"account_id": token.account_id, "owner_id": token.user_id, "expires_at": token.expires_at}
-    document = {key: value for key, value in data.items() if value is not None}
-    return success(request, document, status=201, token=token_text, revision=token.id)
-
-
-async def _find_account(auth: AuthServices, body: Body) -> Account | None:
-    name: Any = body.data.get("account_name") or body.data.get("account_realm") or body.data.get("account_id")
-    if not isinstance(name, str):
-        raise InvalidFields({"account_name": {"required": {"message": "Field is required but missing"}}})
-    try:
-        return await auth.directory.find_account_by_name(name)
-    except NotFound:
-        return None  # The password is verified all the same: the response time must not reveal unknown accounts.
-
-
-def _required_text(body: Body, name: str) -> str:
-    value = body.data.get(name)
-    if not isinstance(value, str) or not value:
-        raise InvalidFields({name: {"required": {"message": "Field is required but missing"}}})
-    return value

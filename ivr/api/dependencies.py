@@ -41,6 +41,8 @@ class ApiLimits:
     """Networks of the clients that may connect. Empty: all."""
     origins: tuple[str, ...] = ()
     """Origins of web pages that may read responses (CORS). Empty: those of the API itself only."""
+    is_basic_allowed: bool = False
+    """Whether each request may be signed in with `Authorization: Basic`."""
     is_token_in_query_allowed: bool = False
     """Whether the audio of a message is sent for `?auth_token=`, too."""
 

@@ -8,71 +8,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from ivr.api import docs_page
+from ivr.api.schemas import BYTES, FOLDER, IDS, OBJECT, SCHEMAS, TEXT, Schema, array, object_schema, ref
 from ivr.mailbox.box_settings import BoxSettings
 
-Schema = dict[str, Any]
-
 JSON = "application/json"
-TEXT: Schema = {"type": "string"}
-BYTES: Schema = {"type": "string", "format": "binary"}
-OBJECT: Schema = {"type": "object"}
-IDS: Schema = {"type": "array", "items": TEXT}
-FOLDER: Schema = {"type": "string", "enum": ["new", "saved", "deleted"]}
 AUDIO_TYPES = ("audio/x-wav", "audio/mpeg", "audio/mp4", "audio/ogg")
-
-
-def _ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _array(item: Schema) -> Schema:
-    return {"type": "array", "items": item}
-
-
-def _object_schema(required: list[str], **properties: Schema) -> Schema:
-    return {"type": "object", "required": required, "properties": properties}
-
-
-SCHEMAS: dict[str, Schema] = {
-    "Message": _object_schema(
-        ["timestamp", "from", "to", "caller_id_number", "caller_id_name", "call_id", "folder", "length", "media_id"],
-        **{"from": TEXT},
-        timestamp={"type": "integer", "description": "Gregorian seconds"},
-        to=TEXT,
-        caller_id_number=TEXT,
-        caller_id_name=TEXT,
-        call_id=TEXT,
-        folder=FOLDER,
-        length={"type": "integer", "description": "ms"},
-        media_id=TEXT,
-        transcription=OBJECT,
-        transcribed={"type": "boolean"},
-        links=_object_schema(["raw", "expires_at"], raw=TEXT, expires_at={"type": "integer"}),
-    ),
-    "BoxSummary": _object_schema(
-        ["id", "name", "mailbox", "messages"],
-        id=TEXT,
-        name=TEXT,
-        mailbox=TEXT,
-        owner_id=TEXT,
-        flags=IDS,
-        messages={"type": "integer"},
-        folders=OBJECT,
-    ),
-    "BoxDocument": _object_schema(["id", "name", "mailbox"], id=TEXT, name=TEXT, mailbox=TEXT),
-    "Outcome": _object_schema(["succeeded", "failed"], succeeded=IDS, failed=_array(OBJECT)),
-    "Session": _object_schema(["account_id"], account_id=TEXT, owner_id=TEXT, expires_at={"type": "integer"}),
-    "Greeting": _object_schema(["media_id", "kind"], media_id=TEXT, kind=TEXT, length={"type": "integer"}),
-    "Error": _object_schema(
-        ["data", "error", "message", "request_id", "status", "auth_token"],
-        data=OBJECT,
-        error=TEXT,
-        message=TEXT,
-        request_id=TEXT,
-        status={"const": "error"},
-        auth_token=TEXT,
-    ),
-}
 
 ERROR_DESCRIPTIONS = {
     400: "The request is invalid; `data` names the field and the rule",
@@ -94,7 +34,7 @@ ERROR_DESCRIPTIONS = {
 
 
 def _envelope(data: Schema) -> Schema:
-    return _object_schema(
+    return object_schema(
         ["data", "auth_token", "revision", "request_id", "status"],
         data=data,
         auth_token=TEXT,
@@ -113,7 +53,7 @@ def operation(
     parameters: list[Schema] | None = None,
 ) -> dict[str, Any]:
     """Return the keyword arguments of a route."""
-    error_content = {JSON: {"schema": _ref("Error")}}
+    error_content = {JSON: {"schema": ref("Error")}}
     extra: dict[str, Any] = {}
     if request_body:
         extra["requestBody"] = request_body
@@ -135,7 +75,7 @@ def _responses(data: Schema, example: Any = None, status: int = 200) -> dict[int
 
 
 def _request_body(data: Schema, example: Any = None, *, required: bool = True) -> dict[str, Any]:
-    content: dict[str, Any] = {"schema": _object_schema(["data"], data=data)}
+    content: dict[str, Any] = {"schema": object_schema(["data"], data=data)}
     if example is not None:
         content["example"] = example
     return {"required": required, "content": {JSON: content}}
@@ -201,14 +141,14 @@ IF_MATCH_GREETING = [
 ]
 FOLDER_PARAMETERS = [_query_parameter("folder", FOLDER, "same as `folder` in the data")]
 
-_box_schema: Schema = {**_ref("Box")}
-_message_schema = _ref("Message")
-_change_schema = _object_schema(
+_box_schema: Schema = {**ref("Box")}
+_message_schema = ref("Message")
+_change_schema = object_schema(
     [],
     folder=FOLDER,
     source_id={"oneOf": [TEXT, IDS], "description": "id of a box to move to, or list of boxes to copy to"},
 )
-_message_ids_schema = _object_schema(["messages"], messages=IDS)
+_message_ids_schema = object_schema(["messages"], messages=IDS)
 _audio_content = {media_type: {"schema": BYTES} for media_type in AUDIO_TYPES}
 _multipart_content = {
     "multipart/mixed": {
@@ -219,37 +159,37 @@ _multipart_content = {
     }
 }
 
-LIST_BOXES = operation(_responses(_array(_ref("BoxSummary")), docs_page.BOXES), parameters=BOX_LIST_PARAMETERS)
+LIST_BOXES = operation(_responses(array(ref("BoxSummary")), docs_page.BOXES), parameters=BOX_LIST_PARAMETERS)
 CREATE_BOX = operation(
-    _responses(_ref("BoxDocument"), docs_page.BOX, 201), _request_body(_box_schema, docs_page.NEW_BOX)
+    _responses(ref("BoxDocument"), docs_page.BOX, 201), _request_body(_box_schema, docs_page.NEW_BOX)
 )
-GET_BOX = operation(_responses(_ref("BoxDocument"), docs_page.BOX))
+GET_BOX = operation(_responses(ref("BoxDocument"), docs_page.BOX))
 REPLACE_BOX = operation(
-    _responses(_ref("BoxDocument"), docs_page.BOX), _request_body(_box_schema, docs_page.NEW_BOX), IF_MATCH
+    _responses(ref("BoxDocument"), docs_page.BOX), _request_body(_box_schema, docs_page.NEW_BOX), IF_MATCH
 )
 PATCH_BOX = operation(
-    _responses(_ref("BoxDocument"), docs_page.PATCHED_BOX), _request_body(OBJECT, docs_page.PATCH), IF_MATCH
+    _responses(ref("BoxDocument"), docs_page.PATCHED_BOX), _request_body(OBJECT, docs_page.PATCH), IF_MATCH
 )
-DELETE_BOX = operation(_responses(_ref("BoxDocument"), docs_page.BOX), parameters=IF_MATCH)
+DELETE_BOX = operation(_responses(ref("BoxDocument"), docs_page.BOX), parameters=IF_MATCH)
 
 LIST_ALL_MESSAGES = operation(
-    _responses(_array({"type": "object", "additionalProperties": _message_schema}), docs_page.ALL_MESSAGES),
+    _responses(array({"type": "object", "additionalProperties": _message_schema}), docs_page.ALL_MESSAGES),
     parameters=MESSAGE_LIST_PARAMETERS,
 )
-LIST_MESSAGES = operation(_responses(_array(_message_schema), docs_page.MESSAGES), parameters=MESSAGE_LIST_PARAMETERS)
+LIST_MESSAGES = operation(_responses(array(_message_schema), docs_page.MESSAGES), parameters=MESSAGE_LIST_PARAMETERS)
 CHANGE_MESSAGES = operation(
-    _responses(_ref("Outcome"), docs_page.OUTCOME),
+    _responses(ref("Outcome"), docs_page.OUTCOME),
     _request_body({"allOf": [_message_ids_schema, _change_schema]}, docs_page.CHANGE_MESSAGES),
     [*FOLDER_PARAMETERS, *IF_MATCH_EACH],
 )
 DELETE_MESSAGES = operation(
-    _responses(_ref("Outcome"), docs_page.OUTCOME),
-    _request_body(_object_schema([], messages=IDS, folder=FOLDER), required=False),
+    _responses(ref("Outcome"), docs_page.OUTCOME),
+    _request_body(object_schema([], messages=IDS, folder=FOLDER), required=False),
     [*FOLDER_PARAMETERS, *IF_MATCH_EACH],
 )
 GET_MESSAGE = operation(_responses(_message_schema, docs_page.MESSAGE), parameters=[LINKS_PARAMETER])
 CHANGE_MESSAGE = operation(
-    _responses({"anyOf": [_message_schema, _ref("Outcome")]}, docs_page.SAVED_MESSAGE),
+    _responses({"anyOf": [_message_schema, ref("Outcome")]}, docs_page.SAVED_MESSAGE),
     _request_body(_change_schema, docs_page.CHANGE_MESSAGE),
     [*FOLDER_PARAMETERS, *IF_MATCH],
 )
@@ -260,7 +200,7 @@ CREATE_MESSAGE = operation(
     {
         "required": True,
         "content": {
-            **_request_body(_ref("MessageDetails"), docs_page.NEW_MESSAGE)["content"],
+            **_request_body(ref("MessageDetails"), docs_page.NEW_MESSAGE)["content"],
             **_multipart_content,
             **_audio_content,
         },
@@ -289,17 +229,25 @@ PUT_AUDIO = operation(
 )
 
 USER_AUTH = operation(
-    _responses(_ref("Session"), status=201),
+    _responses(ref("Session"), status=201),
     _request_body(
-        _object_schema(["credentials", "account_name"], credentials=TEXT, account_name=TEXT, method={"enum": ["md5"]}),
+        object_schema(
+            ["credentials"],
+            credentials=TEXT,
+            account_name=TEXT,
+            account_realm=TEXT,
+            phone_number=TEXT,
+            method={"enum": ["md5", "sha"]},
+        ),
         docs_page.USER_AUTH,
     ),
 )
 API_AUTH = operation(
-    _responses(_ref("Session"), status=201),
-    _request_body(_object_schema(["api_key"], api_key=TEXT), docs_page.API_AUTH),
+    _responses(ref("Session"), status=201),
+    _request_body(object_schema(["api_key"], api_key=TEXT), docs_page.API_AUTH),
 )
 
+GET_SESSION = operation(_responses(ref("Session")))
 GET_GREETING = operation(
     {
         200: {"description": "The audio", "content": _audio_content},
@@ -308,11 +256,11 @@ GET_GREETING = operation(
     }
 )
 PUT_GREETING = operation(
-    _responses(_ref("Greeting"), status=201),
+    _responses(ref("Greeting"), status=201),
     {"required": True, "content": {**_audio_content, **_multipart_content}},
     IF_MATCH_GREETING,
 )
-DELETE_GREETING = operation(_responses(_ref("Greeting")), parameters=IF_MATCH_GREETING)
+DELETE_GREETING = operation(_responses(ref("Greeting")), parameters=IF_MATCH_GREETING)
 
 
 def patch_document(document: dict[str, Any]) -> dict[str, Any]:
@@ -342,5 +290,7 @@ def patch_document(document: dict[str, Any]) -> dict[str, Any]:
             route["responses"].pop("422", None)
             in_path = [_path_parameter(name) for name in re.findall(r"{(\w+)}", path)]
             route["parameters"] = [*in_path, *route.get("parameters", [])]
-            route["security"] = [] if path.endswith("_auth") else [{"token": []}, {"bearer": []}]
+            route["security"] = (
+                [] if route is operations.get("put") and path.endswith("_auth") else [{"token": []}, {"bearer": []}]
+            )
     return document

@@ -40,10 +40,11 @@ class CredentialStore:
         if len(password) < MIN_PASSWORD_LENGTH:
             message = f"String must be at least {MIN_PASSWORD_LENGTH} characters"
             raise InvalidFields({"password": {"minLength": {"message": message, "target": MIN_PASSWORD_LENGTH}}})
-        stored_hash = await self._hash(user.account_id, kazoo_credentials_md5(username, password), self._cost)
-        await self._store.set_credentials(
-            user.account_id, user.id, username, ref=_secret_ref(user.id), hash=stored_hash
-        )
+        hashes = {
+            f"{_secret_ref(user.id)}{suffix}": await self._hash(user.account_id, digest(username, password), self._cost)
+            for suffix, digest in CREDENTIALS_DIGESTS.items()
+        }
+        await self._store.set_credentials(user.account_id, user.id, username, hashes)
 
     async def authenticate(self, account_id: str | None, credentials: str) -> str | None:
         """Return the id of the user that the credentials belong to. Takes as long for an unknown account (None)."""
@@ -67,6 +68,17 @@ class CredentialStore:
 def kazoo_credentials_md5(username: str, password: str) -> str:
     """Return what a client sends instead of the username and the password."""
     return hashlib.md5(f"{username}:{password}".encode(), usedforsecurity=False).hexdigest()
+
+
+def kazoo_credentials_sha1(username: str, password: str) -> str:
+    """Return what a client sends instead, if it signs in with the method `sha`."""
+    return hashlib.sha1(f"{username}:{password}".encode(), usedforsecurity=False).hexdigest()
+
+
+CREDENTIALS_DIGESTS: dict[str, Callable[[str, str], str]] = {"": kazoo_credentials_md5, ":sha": kazoo_credentials_sha1}
+"""Digests that clients may send, by the end of the reference under which they are stored."""
+CREDENTIALS_DIGITS = {"md5": 32, "sha": 40}
+"""Hexadecimal digits of `credentials`, by method."""
 
 
 def _secret_ref(user_id: str) -> str:
@@ -130,6 +142,10 @@ class TokenStore:
             raise BadInput(f"{len(found)} tokens begin with {id_prefix!r}: give more of it")
         await self._store.revoke(found[0].hash)
         return found[0]
+
+    async def end_session(self, token: Token) -> None:
+        """Revoke one token, as at a sign-out."""
+        await self._store.revoke(token.hash)
 
     async def revoke_logins(self, account_id: str, user_id: str) -> None:
         """Revoke the tokens that a user obtained by signing in, as after a new password."""

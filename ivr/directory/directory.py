@@ -41,6 +41,26 @@ class Directory:
             raise NotFound(f"there is no account {name!r}: see 'ivr account list'")
         return _account(record)
 
+    async def find_account_by_similar_name(self, name: str) -> Account:
+        """Return the account with this id, name or realm, else the only one whose name or realm has the same letters.
+
+        As in Kazoo, case and everything but letters and digits of a name do not count. Raises `NotFound`.
+        """
+        try:
+            return await self.find_account_by_name(name)
+        except NotFound:
+            wanted = _normalized_name(name)
+            accounts = await self.accounts()
+            similar = [found for found in accounts if wanted in map(_normalized_name, (found.name, found.realm))]
+            if not wanted or len(similar) != 1:
+                raise
+            return similar[0]
+
+    async def find_account_by_box_number(self, number: str) -> Account | None:
+        """Return the only account that has a mailbox with this number or alias."""
+        record = await self._store.find_account_by_box_number(number)
+        return _account(record) if record else None
+
     async def accounts(self, *, include_deleted: bool = False) -> list[Account]:
         """Return all accounts, by name."""
         return [_account(record) for record in await self._store.accounts(include_deleted=include_deleted)]
@@ -112,6 +132,10 @@ class Directory:
         """Return the user that an endpoint belongs to."""
         record = await self._store.user_of_endpoint(system, name)
         return _user(record) if record else None
+
+
+def _normalized_name(name: str | None) -> str:
+    return "".join(character for character in (name or "").lower() if character.isalnum())
 
 
 def account_record(account: Account) -> AccountRecord:

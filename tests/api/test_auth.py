@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
 from ivr.app import App
-from ivr.directory.credentials import DAY_S, kazoo_credentials_md5
+from ivr.directory.credentials import DAY_S, kazoo_credentials_md5, kazoo_credentials_sha1
 from ivr.directory.models import Account
 from ivr.errors import Conflict, InvalidFields
 from ivr.storage.records import TokenKind
@@ -225,3 +226,69 @@ async def test_owner_token_may_have_account_scope(app: AppFixture, rest: RestCli
     await session.http.aclose()
     async with serve_client(app, text, own_boxes_only=False) as account_session:
         await account_session.request_ok("GET", f"/{bobs.id}")
+
+
+@pytest.mark.parametrize("name", ["Demo", " demo ", "DEMO.example", "demo example"])
+async def test_login_accepts_account_name_as_people_write_it(app: AppFixture, api_url: str, name: str) -> None:
+    await app.container.credentials.set(app.alice, "alice", "correct horse")
+    credentials = kazoo_credentials_md5("alice", "correct horse")
+    assert (await log_in(app, api_url, credentials=credentials, account_name=name)).status_code == 201
+    await app.container.directory.create_account(Account(name="De-Mo", realm="d-e-m-o.example"))
+    ambiguous = await log_in(app, api_url, credentials=credentials, account_name=name)
+    assert ambiguous.status_code == 401
+
+
+async def test_login_by_box_number_needs_a_number_of_one_account(app: AppFixture, api_url: str) -> None:
+    await app.container.credentials.set(app.alice, "alice", "correct horse")
+    await app.create_box("1000", app.alice)
+    credentials = kazoo_credentials_md5("alice", "correct horse")
+    assert (await log_in(app, api_url, credentials=credentials, phone_number="1000")).status_code == 201
+    assert (await log_in(app, api_url, credentials=credentials, phone_number="1009")).status_code == 401
+    other = await app.container.directory.create_account(Account(name="other", realm="other.example"))
+    await app.container.boxes.create(other, {"name": "Other", "mailbox": "1000"})
+    assert (await log_in(app, api_url, credentials=credentials, phone_number="1000")).status_code == 401
+
+
+@pytest.mark.parametrize(("method", "digest"), [("sha", kazoo_credentials_md5), ("md5", kazoo_credentials_sha1)])
+async def test_digest_of_another_method_is_no_credential(
+    app: AppFixture, api_url: str, method: str, digest: Callable[[str, str], str]
+) -> None:
+    await app.container.credentials.set(app.alice, "alice", "correct horse")
+    response = await log_in(
+        app, api_url, credentials=digest("alice", "correct horse"), account_name="demo", method=method
+    )
+    assert response.status_code == 401
+
+
+async def test_sign_out_ends_one_session_and_no_api_key(app: AppFixture, api_url: str, rest: RestClient) -> None:
+    await app.container.credentials.set(app.alice, "alice", "correct horse")
+    credentials = kazoo_credentials_md5("alice", "correct horse")
+    tokens = [
+        (await log_in(app, api_url, credentials=credentials, account_name="demo")).json()["auth_token"]
+        for _ in range(2)
+    ]
+    first, second = [{"X-Auth-Token": token} for token in tokens]
+    async with httpx.AsyncClient() as http:
+        assert (await http.delete(f"{api_url}/v2/user_auth", headers=first)).status_code == 200
+        assert (await http.get(f"{api_url}/v2/user_auth", headers=first)).status_code == 401
+        assert (await http.get(rest.base, headers=first)).status_code == 401
+        assert (await http.get(f"{api_url}/v2/user_auth", headers=second)).json()["data"]["owner_id"] == app.alice.id
+        api_key = {"X-Auth-Token": rest.token}
+        assert (await http.delete(f"{api_url}/v2/user_auth", headers=api_key)).status_code == 403
+        assert (await http.get(rest.base, headers=api_key)).status_code == 200
+
+
+async def test_basic_credentials_are_refused_unless_the_setting_allows_them(
+    app: AppFixture, api_url: str, rest: RestClient
+) -> None:
+    await app.container.credentials.set(app.alice, "alice", "correct horse")
+    credentials = kazoo_credentials_md5("alice", "correct horse")
+    right = (app.account.id, credentials)
+    async with httpx.AsyncClient() as http:
+        assert (await http.get(rest.base, auth=right)).status_code == 401
+        async with serve_client(app, "", is_basic_allowed=True) as allowed:
+            assert (await http.get(allowed.base, auth=right)).status_code == 200
+            for wrong in ((app.account.id, "0" * 32), ("0" * 32, credentials), (app.account.id, "")):
+                assert (await http.get(allowed.base, auth=wrong)).status_code == 401
+            for header in ("Basic ?", "Basic " + "4" * 7, "Basic", "Digest x"):
+                assert (await http.get(allowed.base, headers={"Authorization": header})).status_code == 401

@@ -36,7 +36,7 @@ async def test_head_returns_headers_of_get_without_body(rest: RestClient, app: A
 async def test_head_is_rejected_like_get(rest: RestClient, app: AppFixture, api_url: str) -> None:
     assert (await rest.request("HEAD", "/nothing")).status_code == 404
     assert (await rest.request("HEAD", "", headers={"X-Auth-Token": "wrong"})).status_code == 401
-    response = await rest.http.head(f"{api_url}/v2/user_auth")
+    response = await rest.http.head(f"{api_url}/v2/api_auth")
     assert (response.status_code, response.headers["allow"]) == (405, "PUT")
     for path in ("/docs", "/openapi.json"):
         assert (await rest.http.head(f"{api_url}{path}")).status_code == 200

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
 from ivr.storage.records import (
@@ -30,6 +30,9 @@ class DirectoryStore(Protocol):
 
     async def find_account_by_name(self, name: str) -> AccountRecord | None:
         """Return the account with this id, name or realm; an id wins."""
+
+    async def find_account_by_box_number(self, number: str) -> AccountRecord | None:
+        """Return the account that has a mailbox with this number or alias, if it is the only one."""
 
     async def accounts(self, *, include_deleted: bool = False) -> list[AccountRecord]:
         """Return all accounts, by name."""
@@ -93,8 +96,8 @@ class SecretHashStore(Protocol):
     async def get_hash(self, account_id: str, ref: str) -> str | None:
         """Return the hash that is stored under a reference."""
 
-    async def set_credentials(self, account_id: str, user_id: str, username: str, *, ref: str, hash: str) -> None:
-        """Store the username of a user together with the hash. Raises `Conflict` if the account has that username."""
+    async def set_credentials(self, account_id: str, user_id: str, username: str, hashes: Mapping[str, str]) -> None:
+        """Store the username of a user with hashes by reference. Raises `Conflict` if the account has that username."""
 
     async def find_ref(self, account_id: str, hash: str) -> str | None:
         """Return the reference that a hash is stored under."""

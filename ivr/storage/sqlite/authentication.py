@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from ivr.clock import Clock
@@ -34,13 +34,14 @@ class SqliteSecrets:
         row = await self._database.read_row(sql, account_id, ref)
         return str(row["hash"]) if row else None
 
-    async def set_credentials(self, account_id: str, user_id: str, username: str, *, ref: str, hash: str) -> None:
+    async def set_credentials(self, account_id: str, user_id: str, username: str, hashes: Mapping[str, str]) -> None:
         def replace_credentials(connection: sqlite3.Connection) -> None:
             sql = "SELECT 1 FROM users WHERE account_id = ? AND username = ? AND id <> ? AND deleted_at IS NULL"
             if connection.execute(sql, (account_id, username, user_id)).fetchone():
                 raise Conflict(f"the username {username!r} is in use in this account: choose another")
             connection.execute("UPDATE users SET username = ? WHERE id = ?", (username, user_id))
-            insert_secret(connection, account_id, ref, hash)
+            for ref, hash in hashes.items():
+                insert_secret(connection, account_id, ref, hash)
 
         await self._database.write(replace_credentials)
 

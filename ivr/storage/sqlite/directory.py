@@ -40,6 +40,14 @@ class SqliteDirectory:
         row = await self._fetch_one(sql, name, name, name, name)
         return _account_from_row(row) if row else None
 
+    async def find_account_by_box_number(self, number: str) -> AccountRecord | None:
+        sql = (
+            f"SELECT * FROM accounts WHERE {NOT_DELETED} AND id IN (SELECT box_numbers.account_id FROM box_numbers"
+            " JOIN boxes ON boxes.id = box_numbers.box_id WHERE number = ? AND boxes.deleted_at IS NULL) LIMIT 2"
+        )
+        rows = await self._fetch_all(sql, number)
+        return _account_from_row(rows[0]) if len(rows) == 1 else None
+
     async def accounts(self, *, include_deleted: bool = False) -> list[AccountRecord]:
         sql = f"SELECT * FROM accounts {'' if include_deleted else f'WHERE {NOT_DELETED}'} ORDER BY name"
         return [_account_from_row(row) for row in await self._fetch_all(sql)]

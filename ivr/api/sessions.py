@@ -1,0 +1,121 @@
+"""Sessions: signing in, looking at one's own session, and signing out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from ivr.api import openapi
+from ivr.api.auth import client_address, extract_token, find_token, get_services
+from ivr.api.dependencies import AuthServices
+from ivr.api.envelope import success
+from ivr.api.request_body import Body, BodyDep
+from ivr.directory.credentials import CREDENTIALS_DIGITS
+from ivr.directory.models import Account
+from ivr.errors import Forbidden, InvalidFields, NotFound, Unauthorized
+from ivr.storage.records import Token, TokenKind
+
+ACCOUNT_NAME_MEMBERS = ("account_name", "account_realm", "realm", "account_id")
+"""Members of a sign-in that name the account; clients of Kazoo use all of them."""
+
+router = APIRouter(prefix="/v2", tags=["Signing in"])
+
+
+@router.put("/user_auth", status_code=201, **openapi.USER_AUTH)
+async def user_auth(request: Request, body: BodyDep) -> Response:
+    """Sign in with `credentials`, the MD5 or SHA-1 of `username:password` in hex, and the account.
+
+    The account is `account_name`, `account_realm`, `realm`, `account_id`, or `phone_number`, a mailbox number that only
+    one account has. `method` is `md5` or `sha`.
+    """
+    services = get_services(request)
+    auth, credentials = services.auth, _required_text(body, "credentials").lower()
+    await auth.rate_limiter.register_attempt(client_address(request))
+    account = await _find_account(auth, body)
+    digits = CREDENTIALS_DIGITS.get(body.data.get("method", "md5"), 0)
+    is_digest = len(credentials) == digits and set(credentials) <= set("0123456789abcdef")
+    user_id = await auth.credentials.authenticate(account.id if account else None, credentials if is_digest else "")
+    if account is None or user_id is None:
+        raise Unauthorized("invalid credentials")
+    await auth.rate_limiter.withdraw_attempt(client_address(request))
+    text, token = await auth.tokens.create(
+        account.id, user_id, "user_auth", lifetime_s=services.limits.session_lifetime_s, kind=TokenKind.LOGIN
+    )
+    return await _session_response(request, token, 201, text)
+
+
+@router.put("/api_auth", status_code=201, **openapi.API_AUTH)
+async def api_auth(request: Request, body: BodyDep) -> Response:
+    """Exchange `api_key`, a token made by `ivr token create`, for a session token that expires by itself."""
+    services = get_services(request)
+    auth, api_key = services.auth, _required_text(body, "api_key")
+    await auth.rate_limiter.register_attempt(client_address(request))
+    parent = await auth.tokens.find(api_key)
+    if parent is None or parent.kind is not TokenKind.API_KEY:
+        raise Unauthorized("invalid or expired API key")
+    await auth.rate_limiter.withdraw_attempt(client_address(request))
+    text, token = await auth.tokens.create(
+        parent.account_id,
+        parent.user_id,
+        "api_auth",
+        lifetime_s=services.limits.session_lifetime_s,
+        kind=TokenKind.SESSION,
+        parent=parent,
+    )
+    return await _session_response(request, token, 201, text)
+
+
+@router.get("/user_auth", **openapi.GET_SESSION)
+async def get_session(request: Request) -> Response:
+    """Return what the token of the request is for, and when it expires."""
+    token = await find_token(request, get_services(request), extract_token(request))
+    return await _session_response(request, token, 200)
+
+
+@router.delete("/user_auth", **openapi.GET_SESSION)
+async def sign_out(request: Request) -> Response:
+    """End the session of the request: its token is invalid from now on."""
+    services = get_services(request)
+    token = await find_token(request, services, extract_token(request))
+    if token.kind is TokenKind.API_KEY:
+        raise Forbidden("the token is an API key and no session: an administrator revokes it with 'ivr token revoke'")
+    await services.auth.tokens.end_session(token)
+    return await _session_response(request, token, 200)
+
+
+async def _session_response(request: Request, token: Token, status: int, text: str | None = None) -> Response:
+    """Return a session with what clients of Kazoo read. `text`: the token, if it is new."""
+    account = await get_services(request).auth.directory.account(token.account_id)
+    document: dict[str, Any] = {
+        "account_id": token.account_id,
+        "account_name": account.name,
+        "owner_id": token.user_id,
+        "language": account.language,
+        "is_reseller": False,
+        "apps": [],
+        "expires_at": token.expires_at,
+    }
+    document = {key: value for key, value in document.items() if value is not None}
+    return success(request, document, status=status, token=text, is_cacheable=False, revision=token.id)
+
+
+async def _find_account(auth: AuthServices, body: Body) -> Account | None:
+    name: Any = next((body.data[member] for member in ACCOUNT_NAME_MEMBERS if body.data.get(member)), None)
+    phone_number = body.data.get("phone_number")
+    if isinstance(name, str):
+        try:
+            return await auth.directory.find_account_by_similar_name(name)
+        except NotFound:
+            return None  # The password is verified all the same: the response time must not reveal unknown accounts.
+    if name is None and isinstance(phone_number, str) and phone_number:
+        return await auth.directory.find_account_by_box_number(phone_number)
+    raise InvalidFields({"account_name": {"required": {"message": "Field is required but missing"}}})
+
+
+def _required_text(body: Body, name: str) -> str:
+    value = body.data.get(name)
+    if not isinstance(value, str) or not value:
+        raise InvalidFields({name: {"required": {"message": "Field is required but missing"}}})
+    return value
