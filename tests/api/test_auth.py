@@ -167,7 +167,7 @@ async def test_username_is_unique(app: AppFixture) -> None:
 
 async def test_password_hash_is_bcrypt_and_verifies_at_other_cost(app: AppFixture) -> None:
     await app.container.credentials.set(app.alice, "alice", "correct horse")
-    sql = "SELECT hash FROM secrets WHERE ref LIKE 'user:%'"
+    sql = "SELECT hash FROM secrets WHERE ref LIKE 'user:%:credentials'"
     [stored_hash] = await app.container.database.read(lambda c: [row["hash"] for row in c.execute(sql)])
     assert stored_hash.startswith("$2b$04$")
     assert len(stored_hash) == 60
