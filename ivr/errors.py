@@ -23,7 +23,8 @@
     │   └── AmiActionRejected            Asterisk rejected an AMI action
     ├── StoreError                       a transaction failed and changed nothing
     │   ├── StoreBusy                    another process holds the database lock
-    │   └── DiskFull                     the disk is full
+    │   ├── DiskFull                     the disk is full
+    │   └── InvalidBackup                a backup is damaged, incomplete, or none of ivr
     ├── RestError                        a REST request fails with the HTTP status of this name
     │   ├── Unauthorized                 401  the token is missing, invalid or expired
     │   ├── Forbidden                    403  the token does not permit the request
@@ -158,6 +159,10 @@ class StoreBusy(StoreError):
 
 class DiskFull(StoreError):
     """The disk is full."""
+
+
+class InvalidBackup(StoreError):
+    """A backup is damaged, incomplete, or none of ivr."""
 
 
 class RestError(IvrError):

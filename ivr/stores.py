@@ -18,6 +18,7 @@ from ivr.storage.protocols import (
     AudioStore,
     AuthAttemptStore,
     CallLogStore,
+    DatabaseFileStore,
     MediaStore,
     MessageStore,
     OutboxStore,
@@ -71,6 +72,13 @@ class Stores:
         recordings.prepare()
         upgrade_data_folder(self.settings.data.folder)
         return recordings
+
+    @cached_property
+    def database_files(self) -> DatabaseFileStore:
+        """Databases as files; the database of this installation is not opened."""
+        from ivr.storage.sqlite.database_file import SqliteDatabaseFile
+
+        return SqliteDatabaseFile()
 
     @cached_property
     def process_locks(self) -> ProcessLocks:

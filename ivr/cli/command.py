@@ -8,6 +8,7 @@ from ivr import __version__
 from ivr.cli import (
     accounts,
     apply,
+    backup,
     boxes,
     calls,
     doctor,
@@ -37,6 +38,7 @@ command.command("watch")(watch.watch)
 command.command("phone")(phone.phone)
 command.command("demo")(phone.demo)
 command.command("apply")(apply.apply)
+command.command("restore")(backup.restore)
 command.command("purge")(maintenance.purge)
 command.command("maintain")(maintenance.maintain)
 command.add_typer(accounts.command, name="account", help="Accounts: companies, households, tenants.")
@@ -47,6 +49,7 @@ command.add_typer(messages.command, name="message", help="Messages of boxes.")
 command.add_typer(calls.command, name="calls", help="Records of calls, step by step.")
 command.add_typer(tokens.command, name="token", help="Tokens for programs that use the REST API.")
 command.add_typer(maintenance.command, name="pepper", help="The secret in the hashes of PINs and passwords.")
+command.add_typer(backup.command, name="backup", help="Backups: taking, listing and verifying them.")
 command.add_typer(outbox.command, name="outbox", help="Pending tasks: mail, message lights, calls, webhooks.")
 command.add_typer(sounds.command, name="sounds", help="Recordings of the prompts.")
 

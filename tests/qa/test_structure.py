@@ -35,6 +35,7 @@ SHARED_MODULE_NAMES = {
     "client": "the side that connects: AMI, ARI",
     "connection": "one connection: FastAGI, ARI",
     "data_folder": "the folder, and the doctor's check of it",
+    "database_file": "store protocol, statements",
     "demo": "command, and what it is built from",
     "directory": "rules, store protocol, statements",
     "doctor": "command, and the list of checks",

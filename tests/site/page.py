@@ -75,6 +75,12 @@ def read_steps(page: Path) -> list[Step]:
     return [Step(section.splitlines()[0], tuple(_actions(section))) for section in sections]
 
 
+def read_commands(page: Path) -> list[TypedCommand]:
+    """Return the commands of all blocks `console` of a page, in order."""
+    blocks = re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL)
+    return [command for block in blocks for command in _commands(block.splitlines())]
+
+
 def _actions(section: str) -> Iterator[Action]:
     for block in re.finditer(r"(?:In `(/[^`]+)`:\n\n)?```(\w+)\n(.*?)```", section, re.DOTALL):
         path, language, text = block.groups()

@@ -5,6 +5,7 @@ and counters, in one transaction. All of them raise `StoreError`, or a subclass,
 then.
 """
 
+from ivr.storage.protocols.database_file import DatabaseFileStore
 from ivr.storage.protocols.directory import (
     AttemptTransaction,
     AuthAttemptStore,
@@ -35,6 +36,7 @@ __all__ = [
     "BoxStore",
     "CallLogStore",
     "CallStore",
+    "DatabaseFileStore",
     "DirectoryStore",
     "HeartbeatStore",
     "ListingStore",

@@ -16,6 +16,7 @@ from ivr.storage.records.boxes import (
     TakeState,
 )
 from ivr.storage.records.calls import CallRecord, InterruptedCall, LiveCall
+from ivr.storage.records.database_content import DatabaseContent
 from ivr.storage.records.directory import (
     TOKEN_ID_LENGTH,
     AccountRecord,
@@ -58,6 +59,7 @@ __all__ = [
     "CallRecord",
     "Caller",
     "ChangeReason",
+    "DatabaseContent",
     "DueItem",
     "EndpointMwiCounts",
     "EndpointRecord",

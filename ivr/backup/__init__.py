@@ -1,0 +1,1 @@
+"""Backups: what belongs to one, taking it while the service runs, verifying it, and restoring it elsewhere."""

@@ -1,0 +1,83 @@
+"""Copying one file: hashed on the way, complete or absent."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from ivr.backup.manifest import FileEntry
+from ivr.errors import DiskFull, StoreError
+
+BLOCK_BYTES = 2**20
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+"""A backup contains recordings and hashes of PINs: only the user who took it can read it."""
+
+
+def copy_stream(source: IO[bytes], write: Callable[[bytes], object] = lambda block: None) -> tuple[int, str]:
+    """Copy all of `source`. Return its size in bytes and its SHA-256."""
+    digest, size = hashlib.sha256(), 0
+    while block := source.read(BLOCK_BYTES):
+        digest.update(block)
+        write(block)
+        size += len(block)
+    return size, digest.hexdigest()
+
+
+def copy_file(source: Path, target: Path, *, sync: bool) -> FileEntry:
+    """Copy a regular file to `target`, with its time. Raises FileNotFoundError, OSError."""
+    draft = target.with_name(f".{target.name}.part")
+    with open_regular(source) as (file, status):
+        draft.unlink(missing_ok=True)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+        with os.fdopen(handle, "wb") as copy:
+            size, sha256 = copy_stream(file, copy.write)
+            copy.flush()
+            if sync:
+                os.fsync(handle)
+    os.utime(draft, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    draft.rename(target)
+    return FileEntry(size, status.st_mtime_ns, stat.S_IMODE(status.st_mode), sha256)
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[tuple[IO[bytes], os.stat_result]]:
+    """Open a file that is no symbolic link, with its state."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        yield file, os.fstat(handle)
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder that only its owner can read, with its parents."""
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    for path in reversed(missing):
+        path.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Sync the names in a folder to the disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def disk_errors(folder: Path, what: str) -> Iterator[None]:
+    """Raise errors of the disk that holds `folder` as `DiskFull` and `StoreError`. `what`: the command to repeat."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise DiskFull(f"no space is left in {folder}: free some, then run '{what}' again; it continues") from error
+        if isinstance(error, BrokenPipeError):
+            raise StoreError("the program that reads the backup has ended: the backup is not complete") from error
+        raise StoreError(f"{error.filename or folder}: {error.strerror or error}") from error

@@ -1,0 +1,89 @@
+"""What belongs to a backup: the data folder without caches, and the configuration of the service and of Asterisk."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ivr.backup.manifest import CONFIG_PREFIX, DATA_PREFIX
+from ivr.errors import StoreError
+
+DATABASE = "ivr.db"
+CONFIG_FOLDERS = (Path("/etc/ivr"), Path("/etc/asterisk/ivr"), Path("/etc/systemd/system/ivr.service.d"))
+SKIPPED_FOLDERS = ("locks", "incoming", "renditions", "mail-renditions", "prompt-cache", "prompt-cache-agi")
+"""Locks, unfinished uploads, and caches that are filled again."""
+SKIPPED_PREFIXES = (DATABASE, ".", "before-restore-")
+"""The database is copied by itself. An earlier restore leaves `before-restore-*`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedFile:
+    """A file to back up. `name`: its name in the backup."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class BackupSelection:
+    """The files of one installation. `root`: of its machine; `config_file`: the settings that are in use, if any."""
+
+    data_folder: Path
+    root: Path = Path("/")
+    config_file: Path | None = None
+
+    @property
+    def database(self) -> Path:
+        return self.data_folder / DATABASE
+
+    def config_files(self) -> Iterator[SelectedFile]:
+        """Yield the files of the configuration. Raises `StoreError`."""
+        folders = [self.root / folder.relative_to("/") for folder in CONFIG_FOLDERS]
+        for folder in folders:
+            for path in _regular_files(folder):
+                yield SelectedFile(f"{CONFIG_PREFIX}{path.relative_to(self.root)}", path)
+        if self.config_file and self.config_file.parent not in folders:
+            yield SelectedFile(f"{CONFIG_PREFIX}{self.config_file.absolute().relative_to('/')}", self.config_file)
+
+    def data_files(self) -> Iterator[SelectedFile]:
+        """Yield the files of the data folder but the database. Raises `StoreError`."""
+        for path in _regular_files(self.data_folder, skip_at_top=True):
+            yield SelectedFile(f"{DATA_PREFIX}{path.relative_to(self.data_folder)}", path)
+
+    def links(self) -> list[Path]:
+        """Return the symbolic links of the data folder. They are not followed: root would read any file of others."""
+        return sorted(
+            Path(folder) / name
+            for folder, folders, files in os.walk(self.data_folder)
+            for name in (*folders, *files)
+            if (Path(folder) / name).is_symlink()
+        )
+
+
+def _regular_files(top: Path, *, skip_at_top: bool = False) -> Iterator[Path]:
+    for folder, folders, files in os.walk(top, onerror=_raise_unless_gone):
+        if skip_at_top and Path(folder) == top:
+            folders[:] = [name for name in folders if name not in SKIPPED_FOLDERS and not _is_skipped(name)]
+            files = [name for name in files if not _is_skipped(name)]
+        folders.sort()
+        for name in sorted(files):
+            path = Path(folder) / name
+            if name.startswith(".") and skip_at_top:
+                continue  # A draft: it is renamed when it is complete.
+            try:
+                if stat.S_ISREG(path.lstat().st_mode):
+                    yield path
+            except FileNotFoundError:
+                continue  # It was removed meanwhile.
+
+
+def _is_skipped(name: str) -> bool:
+    return name.startswith(SKIPPED_PREFIXES)
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise StoreError(f"{error.filename} cannot be read: {error.strerror}; run the backup as root")

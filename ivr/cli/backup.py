@@ -1,0 +1,222 @@
+"""`ivr backup` and `ivr restore`."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import pwd
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from ivr import __version__, settings
+from ivr.backup.backup_run import BackupReport, check_destination, run_backup
+from ivr.backup.copying import disk_errors
+from ivr.backup.manifest import MANIFEST_NAME, read_manifest
+from ivr.backup.readers import open_backup, verify_backup
+from ivr.backup.restoration import Restoration, RestoreOwners, RestoreReport, RestoreTarget
+from ivr.backup.selection import BackupSelection
+from ivr.backup.writers import (
+    BackupWriter,
+    SnapshotWriter,
+    TarWriter,
+    lock_backup_folder,
+    remove_old_snapshots,
+    snapshot_names,
+)
+from ivr.cli.install import DEFAULT_ASTERISK_USER, DEFAULT_GROUP
+from ivr.cli.support import JsonOption, exit_on_error, format_time, print_document, print_table
+from ivr.errors import BadInput, ConfigurationError
+from ivr.install.asterisk_start import find_asterisk_start
+from ivr.stores import Stores
+
+MEGABYTE = 10**6
+RootOption = typer.Option(Path("/"), help="Root of the machine whose /etc is meant, such as a mounted image.")
+
+
+class BackupGroup(TyperGroup):
+    """A group whose first word is a command, or what `create` is given."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = ["create", *args]
+        return super().parse_args(ctx, args)
+
+
+command = typer.Typer(no_args_is_help=True, cls=BackupGroup)
+
+
+@command.command("create")
+@exit_on_error
+def create(
+    destination: str = typer.Argument(
+        metavar="FOLDER|-", help="Folder for backups; '-': a tar file to standard output."
+    ),
+    keep: int = typer.Option(0, min=0, help="Backups to keep in FOLDER; older ones are removed. 0: all."),
+    root: Path = RootOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """Back up this installation while it runs. 'ivr backup FOLDER' is short for this.
+
+    Each backup is a folder of its own that shares unchanged recordings with the one before. It contains the database,
+    all recordings, the pepper, the secrets, and the settings of ivr and of Asterisk's part. Keep it private.
+    """
+    loaded = settings.load()
+    stores = Stores(loaded)
+    selection = BackupSelection(loaded.data.folder, root.absolute(), settings.config_path())
+
+    def run(writer: BackupWriter) -> BackupReport:
+        return run_backup(selection, stores.database_files, writer, stores.clock)
+
+    if destination == "-":
+        _require_pipe(sys.stdout.isatty())
+        with disk_errors(Path("the temporary folder"), "ivr backup -"):
+            report = run(TarWriter(sys.stdout.buffer))
+        _print_warnings(report)
+        return
+    folder = Path(destination)
+    check_destination(selection, folder)
+    with disk_errors(folder, f"ivr backup {destination}"), lock_backup_folder(folder):
+        writer = SnapshotWriter(folder, sync=loaded.data.fsync)
+        report = run(writer)
+        removed = remove_old_snapshots(folder, keep) if keep else []
+    document = {
+        "backup": report.destination,
+        "messages": report.manifest.message_count,
+        "files": len(report.manifest.files),
+        "copied": writer.copied_count,
+        "size_mb": round(report.manifest.size / MEGABYTE, 1),
+        "removed": removed,
+    }
+    print_document(document, as_json)
+    _print_warnings(report)
+
+
+def _require_pipe(is_terminal: bool) -> None:
+    if is_terminal:
+        raise BadInput("a tar file would go to the terminal: use ivr backup - > FILE.tar")
+
+
+def _print_warnings(report: BackupReport) -> None:
+    for link in report.links:
+        typer.echo(f"ivr: not in the backup: {link} is a symbolic link", err=True)
+    for path, owner in report.missing.items():
+        typer.echo(f"ivr: {owner} has no audio: {path} does not exist in the data folder", err=True)
+    if report.missing:
+        raise typer.Exit(1)
+
+
+SNAPSHOT_HELP = "Name of one backup in the folder, as 'ivr backup list' prints it. Default: the newest."
+SourceArgument = typer.Argument(metavar="FOLDER|FILE|-", help="Folder of backups, one of them, a tar file, or '-'.")
+
+
+@command.command("list")
+@exit_on_error
+def list_all(
+    folder: Path = typer.Argument(metavar="FOLDER", help="Folder of backups."), as_json: bool = JsonOption
+) -> None:
+    """List the backups in a folder, oldest first."""
+    rows: list[dict[str, Any]] = []
+    for name in snapshot_names(folder):
+        manifest = read_manifest((folder / name / MANIFEST_NAME).read_bytes())
+        rows.append(
+            {
+                "backup": name,
+                "taken": format_time(manifest.taken_at),
+                "messages": manifest.message_count,
+                "files": len(manifest.files),
+                "size_mb": round(manifest.size / MEGABYTE, 1),
+                "version": manifest.version,
+            }
+        )
+    print_table(rows, ["backup", "taken", "messages", "files", "size_mb", "version"], as_json)
+
+
+@command.command("verify")
+@exit_on_error
+def verify(source: str = SourceArgument, snapshot: str | None = typer.Option(None, help=SNAPSHOT_HELP)) -> None:
+    """Verify a backup: the hash of every file, the database, and that every message has its audio.
+
+    Exits with 1 if anything is wrong.
+    """
+    stores = Stores(settings.load())
+    with open_backup(source, snapshot) as (name, entries):
+        manifest, problems = verify_backup(entries, stores.database_files)
+    for problem in problems:
+        typer.echo(f"ivr: {problem}", err=True)
+    if problems:
+        typer.echo(f"{name}: {len(problems)} problems", err=True)
+        raise typer.Exit(1)
+    files, messages = len(manifest.files), manifest.message_count
+    typer.echo(f"{name}: ok, {files} files, {messages} messages, taken {format_time(manifest.taken_at)}")
+
+
+@exit_on_error
+def restore(
+    source: str = SourceArgument,
+    snapshot: str | None = typer.Option(None, help=SNAPSHOT_HELP),
+    data: Path | None = typer.Option(None, "--data", help="Data folder to restore to. Default: that of the settings."),
+    replace: bool = typer.Option(
+        False, "--replace", help="Restore into a data folder that is not empty; its content is moved aside."
+    ),
+    config: bool = typer.Option(True, help="Restore the settings in /etc too."),
+    user: str = typer.Option("ivr", help="User of the service, for a data folder that has no owner yet."),
+    root: Path = RootOption,
+) -> None:
+    """Restore a backup, on this machine or another.
+
+    The service must not run. Owners are set as by 'ivr install', which is run first on a new machine.
+    """
+    folder = data or settings.load().data.folder
+    root = root.absolute()
+    stores = Stores(settings.load())
+    target = RestoreTarget(folder, root, _owners(folder, root, user), with_config=config)
+    restoration = Restoration(target, stores.database_files, stores.clock)
+    with disk_errors(folder, f"ivr restore {source}"), open_backup(source, snapshot) as (name, entries):
+        report = restoration.run(entries, replace=replace)
+    typer.echo(f"restored {name} to {folder}: {report.manifest.message_count} messages")
+    for line in _advice(report, folder):
+        typer.echo(line)
+
+
+def _advice(report: RestoreReport, folder: Path) -> list[str]:
+    lines = list(report.changes)
+    if report.moved_to:
+        lines.append(f"the former content of {folder} is in {report.moved_to}: delete it when it is no longer needed")
+    if report.manifest.version != __version__:
+        lines.append(
+            f"the backup was taken by version {report.manifest.version}, this is {__version__}: run ivr install"
+        )
+    return [*lines, "now: asterisk -rx 'dialplan reload'; systemctl start ivr; ivr doctor"]
+
+
+def _owners(folder: Path, root: Path, user: str) -> RestoreOwners | None:
+    """Return the owners that `ivr install` has set or would set; None if this process cannot change owners."""
+    if os.geteuid() != 0:
+        return None
+    start = find_asterisk_start(root)
+    asterisk_user = (start and start.user) or DEFAULT_ASTERISK_USER
+    asterisk_group = (start and start.run_group) or asterisk_user
+    with contextlib.suppress(FileNotFoundError):
+        owner = folder.stat()
+        if owner.st_uid != 0:
+            return RestoreOwners(owner.st_uid, owner.st_gid, _group_id(asterisk_group, owner.st_gid))
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        raise ConfigurationError(
+            f"user {user!r} does not exist: run 'ivr install' first, or name the user of the service with --user"
+        ) from None
+    service_gid = _group_id((start and start.run_group) or DEFAULT_GROUP, account.pw_gid)
+    return RestoreOwners(account.pw_uid, service_gid, _group_id(asterisk_group, service_gid))
+
+
+def _group_id(name: str, default: int) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return default

@@ -1,0 +1,295 @@
+"""`ivr backup` and `ivr restore` with a running service, and the drill: backup under load, machine gone, restored."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from num2words import num2words
+
+from ivr.audio import wav
+from ivr.backup.writers import snapshot_names
+
+IVR = [sys.executable, "-m", "ivr"]
+SOURCE_TREE = Path(__file__).parents[2]
+TIMEOUT_S = 60.0
+
+
+@dataclass
+class Site:
+    """An installation in `folder` with the account demo, alice with a phone, and box 1000."""
+
+    folder: Path
+    environment: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(SOURCE_TREE),
+            "LANG": "C.UTF-8",
+            "IVR_DATA__FOLDER": str(self.folder),
+            "IVR_DATA__FSYNC": "false",
+            "IVR_PINS__BCRYPT_COST": "4",
+            "IVR_API__PORT": "0",
+            "IVR_FASTAGI__PORT": str(port),
+        }
+
+    def ivr(self, *words: str, fails: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*IVR, *words], env=self.environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
+        )
+        assert done.returncode == fails, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stderr
+        return done
+
+    def create(self) -> Site:
+        self.ivr("account", "create", "demo")
+        self.ivr("user", "create", "alice")
+        self.ivr("endpoint", "add", "alice", "alice")
+        self.ivr("box", "create", "1000", "--owner", "alice", "--pin", "2580", "is_setup=true")
+        return self
+
+    @contextmanager
+    def service(self) -> Iterator[Service]:
+        process = subprocess.Popen(
+            [*IVR, "serve"], env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert process.stdout
+        process.stdout.readline()
+        service = Service(self, process, process.stdout.readline().split()[-1])
+        try:
+            yield service
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(TIMEOUT_S)
+            process.stdout.close()
+
+    def recording(self, message_id: str) -> bytes:
+        [path] = self.folder.glob(f"*/vm/{message_id}.wav")
+        return path.read_bytes()
+
+
+@dataclass
+class Service:
+    site: Site
+    process: subprocess.Popen[str]
+    url: str
+    token: str = ""
+
+    def request(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json") -> Any:
+        if not self.token:
+            created = json.loads(self.site.ivr("token", "create", "--json").stdout)
+            self.token, self.account = created["token"], created["account_id"]
+        request = urllib.request.Request(
+            f"{self.url}/v2/accounts/{self.account}/{path}", body, method=method,
+            headers={"X-Auth-Token": self.token, "Content-Type": content_type, "Accept": "*/*"},
+        )  # fmt: skip
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+            content = response.read()
+        return (
+            json.loads(content)["data"] if response.headers["Content-Type"].startswith("application/json") else content
+        )
+
+
+@pytest.fixture(scope="module")
+def created_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return Site(tmp_path_factory.mktemp("created") / "data").create()
+
+
+@pytest.fixture
+def site(created_site: Site, tmp_path: Path) -> Site:
+    shutil.copytree(created_site.folder, tmp_path / "data")
+    return Site(tmp_path / "data")
+
+
+@pytest.fixture
+def speech(tmp_path: Path) -> Path:
+    path = tmp_path / "speech.wav"
+    wav.write(path, bytes(range(256)) * 63)
+    return path
+
+
+class Load:
+    """Messages that keep coming, by upload and by telephone, until `stop`."""
+
+    def __init__(self, service: Service, speech: Path) -> None:
+        self.announced: list[str] = []
+        """Ids of messages whose upload has been confirmed."""
+        self.calls = 0
+        self._service, self._speech = service, speech
+        self._box = service.request("GET", "vmboxes")[0]["id"]
+        self._stopped = threading.Event()
+        self._failures: list[BaseException] = []
+        self._threads = [threading.Thread(target=self._repeat, args=(step,)) for step in (self._upload, self._call)]
+        for thread in self._threads:
+            thread.start()
+
+    def _repeat(self, step: Callable[[], None]) -> None:
+        try:
+            while not self._stopped.is_set():
+                step()
+        except BaseException as error:
+            self._failures.append(error)
+
+    def _upload(self) -> None:
+        body = self._speech.read_bytes()
+        message = self._service.request("PUT", f"vmboxes/{self._box}/messages", body, "audio/wav")
+        self.announced.append(message["media_id"])
+
+    def _call(self) -> None:
+        self._service.site.ivr("phone", "1000", "--stranger", "--fast", "--say", str(self._speech))
+        self.calls += 1
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + TIMEOUT_S
+        while not condition():
+            assert not self._failures, self._failures
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(TIMEOUT_S)
+        assert not self._failures, self._failures
+
+
+def messages_of(site: Site) -> list[str]:
+    return [message["id"] for message in json.loads(site.ivr("message", "list", "1000", "--json").stdout)]
+
+
+@pytest.mark.parametrize("kind", ["folder", "tar"])
+def test_drill_backup_under_load_machine_gone_restored_elsewhere(
+    site: Site, speech: Path, tmp_path: Path, kind: str
+) -> None:
+    backup = tmp_path / "backup"
+    with site.service() as service:
+        load = Load(service, speech)
+        try:
+            load.wait_for(lambda: len(load.announced) >= 5 and load.calls >= 1)
+            announced = {*load.announced, *messages_of(site)}
+            before = {message: site.recording(message) for message in announced}
+            if kind == "folder":
+                site.ivr("backup", str(backup))
+            else:
+                with backup.open("wb") as stream:
+                    subprocess.run([*IVR, "backup", "-"], env=site.environment, stdout=stream, check=True)
+            begun = len(load.announced)
+            load.wait_for(lambda: len(load.announced) > begun)
+        finally:
+            load.stop()
+        service.process.kill()
+    shutil.rmtree(site.folder)
+    site.ivr("backup", "verify", str(backup))
+
+    restored = Site(tmp_path / "elsewhere" / "data")
+    restored.ivr("restore", str(backup), "--no-config", *as_current_user())
+    with restored.service() as service:
+        listed = set(messages_of(restored))
+        assert announced <= listed, "every message that was announced before the backup is there"
+        assert {message: restored.recording(message) for message in announced} == before
+        assert all(restored.recording(message) for message in listed), "every row has its audio"
+        box = service.request("GET", "vmboxes")[0]["id"]
+        message = sorted(announced)[0]
+        assert service.request("GET", f"vmboxes/{box}/messages/{message}/raw") == before[message]
+        heard = restored.ivr("phone", "*97", "--as", "alice", "--fast").stdout
+        assert f"You have {num2words(len(listed))} new messages" in heard
+        restored.ivr("backup", str(tmp_path / "next"))
+
+
+def as_current_user() -> Sequence[str]:
+    return ["--user", "root"] if os.geteuid() == 0 else []
+
+
+def test_restore_is_rejected_while_a_service_runs(site: Site, tmp_path: Path) -> None:
+    with site.service():
+        site.ivr("backup", str(tmp_path / "backup"))
+        done = site.ivr("restore", str(tmp_path / "backup"), "--replace", "--no-config", *as_current_user(), fails=5)
+        assert "the service runs on" in done.stderr
+        assert site.ivr("box", "list").stdout, "nothing has changed"
+    site.ivr("restore", str(tmp_path / "backup"), "--replace", "--no-config", *as_current_user())
+
+
+def test_killed_backup_is_none_and_the_same_command_goes_on(site: Site, speech: Path, tmp_path: Path) -> None:
+    for _ in range(3):
+        site.ivr("message", "add", "1000", str(speech))
+    backup = tmp_path / "backup"
+    process = subprocess.Popen(
+        [*IVR, "backup", str(backup)], env=site.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + TIMEOUT_S
+    while not (backup / ".draft").exists() and process.poll() is None:
+        assert time.monotonic() < deadline
+    process.kill()
+    process.wait()
+    if not snapshot_names(backup):
+        done = site.ivr("backup", "verify", str(backup), fails=5)
+        assert "contains no complete backup" in done.stderr
+    site.ivr("backup", str(backup))
+    assert "ok, " in site.ivr("backup", "verify", str(backup)).stdout
+
+
+def test_errors_are_one_line_that_says_what_to_do(site: Site, tmp_path: Path) -> None:
+    for words, code, text in (
+        (("backup", str(site.folder / "b")), 2, "is in the data folder"),
+        (("backup", str(site.folder)), 2, "is in the data folder"),
+        (("backup", "verify", str(tmp_path / "none")), 3, "does not exist"),
+        (("backup", "verify", str(site.folder)), 5, "contains no complete backup"),
+        (("restore", str(tmp_path / "none"), *as_current_user()), 3, "does not exist"),
+    ):
+        done = site.ivr(*words, fails=code)
+        assert text in done.stderr
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+    site.ivr("backup", str(tmp_path / "good"))
+    done = site.ivr("restore", str(tmp_path / "good"), *as_current_user(), fails=4)
+    assert "--replace" in done.stderr
+    done = site.ivr("restore", str(tmp_path / "good"), "--snapshot", "2020", "--data", str(tmp_path / "n"),
+                    *as_current_user(), fails=3)  # fmt: skip
+    assert "see 'ivr backup list" in done.stderr
+    assert not (tmp_path / "n").exists()
+
+
+def test_backup_of_no_installation_creates_nothing(tmp_path: Path) -> None:
+    site = Site(tmp_path / "none")
+    assert "contains no database" in site.ivr("backup", str(tmp_path / "backup"), fails=3).stderr
+    assert not site.folder.exists()
+
+
+def test_full_disk_names_the_folder_and_the_command(site: Site, speech: Path, tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root: it mounts a small disk")
+    site.ivr("message", "add", "1000", str(speech))
+    big = tmp_path / "big.wav"
+    wav.write(big, b"\1\2" * 2_000_000)
+    site.ivr("message", "add", "1000", str(big))
+    small = tmp_path / "small"
+    small.mkdir()
+    command = " ".join([*IVR, "backup", str(small / "b")])
+    script = f"""
+        mount -t tmpfs -o size=2m small {small} && ! {command} && mount -o remount,size=64m {small} && {command} &&
+        {" ".join([*IVR, "backup", "verify", str(small / "b")])}
+    """
+    done = subprocess.run(
+        ["unshare", "--mount", "bash", "-c", script], env=site.environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "no space is left in" in done.stderr
+    assert f"then run 'ivr backup {small / 'b'}' again" in done.stderr
+    assert "ok, " in done.stdout
