@@ -1,6 +1,8 @@
 # make run: try it on this machine.   make asterisk: a real Asterisk for a softphone.
 # make check: lint, types and the tests of what has changed.   make test: all tests (tests/README.md).
 # make test-install: docs/install.md, followed word by word on a fresh Debian machine, as root on Debian; a minute or two.
+# make test-packages: that, and the packages built, installed and called; five minutes.
+# make deb: the Debian package, into dist/.   make lock: versions and hashes of the libraries (ARGS=--upgrade: newest).
 # make soak: 2,000 short calls over each transport and 100,000 peers that are not Asterisk (CALLS=50 make soak), as root.
 # make faults: 200 crashes in the middle of calls (RUNS=20 IVR_SEED=4711 make faults), as root on Debian.
 
@@ -11,7 +13,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python
 PIP = .venv/bin/pip --disable-pip-version-check
 QUIETLY = > .venv/pip.log 2>&1 || { cat .venv/pip.log >&2; exit 1; }
 
-.PHONY: run check test test-install asterisk faults lint sounds bench soak mutate clean
+.PHONY: run check test test-install test-packages deb lock asterisk faults lint sounds bench soak mutate clean
 
 run: .venv/.installed
 	@.venv/bin/ivr demo $(ARGS)
@@ -22,7 +24,19 @@ check:
 test:
 	tests/run
 
+deb:
+	packaging/build-deb dist
+
+lock: .venv/.installed
+	@$(PIP) install uv $(QUIETLY)
+	.venv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-annotate \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
+		$(ARGS) setup.cfg -o packaging/requirements.lock
+
 test-install: .venv/.installed-for-tests
+	IVR_TEST_INSTALL=1 .venv/bin/python -m pytest -q -rs tests/site/test_install_page.py
+
+test-packages: .venv/.installed-for-tests
 	IVR_TEST_INSTALL=1 .venv/bin/python -m pytest -q -rs tests/site
 
 asterisk: .venv/.installed-for-tests

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import typer
@@ -18,6 +19,7 @@ from ivr.paths import package_data_folder
 
 DEFAULT_GROUP = "ivr-asterisk"
 DEFAULT_ASTERISK_USER = "asterisk"
+PACKAGE_UNIT = Path("/usr/lib/systemd/system/ivr.service")
 
 
 @exit_on_error
@@ -38,7 +40,9 @@ def install(
     """
     target = InstallTarget(root.absolute())
     start = find_asterisk_start(target.root)
-    layout = _layout(start, user=user, group=group, asterisk_user=asterisk)
+    layout = replace(
+        _layout(start, user=user, group=group, asterisk_user=asterisk), package_group=_package_group(target)
+    )
     if start and start.run_group:
         typer.echo(_group_explanation(start, layout))
     if not dry_run:
@@ -62,6 +66,13 @@ def _layout(start: AsteriskStart | None, *, user: str, group: str, asterisk_user
         asterisk_user=asterisk_user,
         asterisk_group=run_group or asterisk_user,
     )
+
+
+def _package_group(target: InstallTarget) -> str:
+    """Return the group in the unit of a Debian package of ivr; "" if there is none."""
+    unit = target.resolve(PACKAGE_UNIT)
+    lines = unit.read_text().splitlines() if unit.is_file() else []
+    return next((line.removeprefix("Group=") for line in lines if line.startswith("Group=")), "")
 
 
 def _group_explanation(start: AsteriskStart, layout: Layout) -> str:

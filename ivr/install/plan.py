@@ -39,6 +39,10 @@ class Layout:
     data_folder: Path = Path("/var/lib/ivr")
     asterisk_config_folder: Path = Path("/etc/asterisk/ivr")
     unit_file: Path = Path("/etc/systemd/system/ivr.service")
+    package_group: str = ""
+    """Group in the unit of a Debian package, which contains unit and command as well; "": there is no package."""
+    unit_drop_in: Path = Path("/etc/systemd/system/ivr.service.d/group.conf")
+    """Written where the unit is a package's and Asterisk has another group."""
     command_link: Path = Path("/usr/local/bin/ivr")
     """Where an administrator's shell finds the program if it is not in a folder of PATH."""
 
@@ -63,9 +67,13 @@ def install_steps(layout: Layout, secret: str) -> Iterator[InstallStep]:
     for sample in sorted((layout.package_data / "asterisk-conf").glob("*.conf")):
         yield WriteFile(layout.asterisk_config_folder / sample.name, sample.read_text(), config, write_dist_copy=True)
     yield WriteFile(layout.asterisk_config_folder / "secret.conf", _asterisk_globals(layout, secret), config)
-    yield WriteFile(layout.unit_file, _systemd_unit(layout), Ownership("root", "root", 0o644), overwrite=True)
-    if layout.executable.parent not in COMMAND_FOLDERS:
-        yield MakeLink(layout.command_link, layout.executable)
+    unit_ownership = Ownership("root", "root", 0o644)
+    if not layout.package_group:
+        yield WriteFile(layout.unit_file, _systemd_unit(layout), unit_ownership, overwrite=True)
+        if layout.executable.parent not in COMMAND_FOLDERS:
+            yield MakeLink(layout.command_link, layout.executable)
+    elif group != layout.package_group:
+        yield WriteFile(layout.unit_drop_in, f"[Service]\nGroup={group}\n", unit_ownership, overwrite=True)
     yield RunCommand(["systemctl", "daemon-reload"], required_path=SYSTEMD_RUNTIME_FOLDER)
 
 

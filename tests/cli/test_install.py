@@ -109,6 +109,22 @@ def test_install_does_what_dry_run_describes(ivr: Ivr, tmp_path: Path) -> None:
             assert f"{file_mode(root / path[1:]):04o}" == wanted, path
 
 
+@pytest.mark.parametrize(("options", "drop_in"), [((), True), (("--group", "asterisk"), False)])
+def test_unit_and_command_of_a_debian_package_are_left_to_it(
+    ivr: Ivr, tmp_path: Path, options: tuple[str, ...], drop_in: bool
+) -> None:
+    unit = tmp_path / "usr/lib/systemd/system/ivr.service"
+    unit.parent.mkdir(parents=True)
+    unit.write_text("[Service]\nGroup=asterisk\n")
+    ivr("install", "--root", str(tmp_path), *options)
+    assert not (tmp_path / "etc/systemd/system/ivr.service").exists()
+    assert not (tmp_path / "usr/local/bin/ivr").is_symlink()
+    group_file = tmp_path / "etc/systemd/system/ivr.service.d/group.conf"
+    assert group_file.exists() is drop_in, "only where the service shares another group than the package's unit has"
+    if drop_in:
+        assert group_file.read_text() == "[Service]\nGroup=ivr-asterisk\n"
+
+
 def test_command_is_linked_into_path_and_a_program_of_the_site_is_kept(tmp_path: Path) -> None:
     link = MakeLink(Path("/usr/local/bin/ivr"), Path("/opt/ivr/bin/ivr"))
     place = tmp_path / "usr/local/bin/ivr"

@@ -25,6 +25,7 @@ STAND_IN = Path(__file__).with_name("systemctl_stand_in.sh")
 BOOT_TIMEOUT_S = 90.0
 COMMAND_TIMEOUT_S = 300.0
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+INIT_PACKAGES = ("systemd", "systemd-sysv")
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 PIP_FILES = ("/etc/pip.conf", "/etc/xdg/pip", "/root/.config/pip", "/root/.pip")
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
@@ -54,10 +55,12 @@ def why_no_systemd() -> str:
 class SiteMachine:
     """A machine with Debian's Asterisk package, to be used with `with`.
 
-    `files`: {path: content} of the site's own configuration, written before the machine starts.
+    `files`: {path: content} of the site's own configuration, written before the machine starts. `packages`: Debian
+    packages that it has from the start.
     """
 
-    def __init__(self, files: dict[str, str]) -> None:
+    def __init__(self, files: dict[str, str], packages: Sequence[str] = ()) -> None:
+        self._packages = packages
         self.has_systemd = not why_no_systemd()
         self._files = files
         self._folder = Path(tempfile.mkdtemp(prefix="ivr-site-", dir="/var/tmp"))
@@ -67,7 +70,7 @@ class SiteMachine:
         self._init_pid = 0
 
     def __enter__(self) -> SiteMachine:
-        layers = prepare_layers()
+        layers = prepare_layers(self._packages)
         for name in ("root", "changes", "work"):
             (self._folder / name).mkdir()
         try:
@@ -115,8 +118,13 @@ class SiteMachine:
         """The words in front of a program of this computer that uses the machine's network."""
         return ["nsenter", "-t", str(self._init_pid), "-n"]
 
+    def copy_out(self, path: str, file: Path) -> None:
+        """Copy a file of the machine to this computer."""
+        with file.open("wb") as out:
+            subprocess.run([*self.enter(), "cat", path], stdout=out, check=True, timeout=COMMAND_TIMEOUT_S)
+
     def copy_in(self, file: Path, path: str) -> None:
-        """Write a file of the machine; its owner and mode stay."""
+        """Write a file of the machine. Owner and mode of one that exists stay."""
         command = [*self.enter(), "sh", "-c", 'cat > "$1"', "sh", path]
         subprocess.run(command, input=file.read_bytes(), check=True, timeout=COMMAND_TIMEOUT_S)
 
@@ -213,35 +221,45 @@ class SiteMachine:
                     answer = self.run("asterisk -rx 'core waitfullybooted'")
 
 
-def prepare_layers() -> list[Path]:
-    """The folders that are the tree of a machine, the upper one first: systemd, and Debian with Asterisk.
+def prepare_layers(packages: Sequence[str] = ()) -> list[Path]:
+    """The folders that are the tree of a machine, the upper one first: more packages, systemd, Debian with Asterisk.
 
-    Both are made once. Raises `AsteriskUnavailable`.
+    Each is made once. Raises `AsteriskUnavailable`.
     """
-    root = debian_root(CACHE / "root")
-    layer = CACHE / "systemd"
-    if not (layer / "done" / ".ready").exists():
-        shutil.rmtree(layer, ignore_errors=True)
-        for name in ("done", "work", "mount"):
-            (layer / name).mkdir(parents=True)
-        script = f"""
-            set -e
-            mount -t overlay overlay -o lowerdir={root},upperdir={layer}/done,workdir={layer}/work {layer}/mount
-            mount -t proc proc {layer}/mount/proc
-            cp /etc/resolv.conf {layer}/mount/etc/resolv.conf
-            printf '%s\\n' {shlex.quote(_apt_options())} > {layer}/mount/etc/apt/apt.conf.d/90machine
-            printf '#!/bin/sh\\nexit 101\\n' > {layer}/mount/usr/sbin/policy-rc.d
-            chmod 755 {layer}/mount/usr/sbin/policy-rc.d
-            export DEBIAN_FRONTEND=noninteractive
-            chroot {layer}/mount apt-get -q update
-            chroot {layer}/mount apt-get -q install -y --no-install-recommends systemd systemd-sysv
-            rm {layer}/mount/usr/sbin/policy-rc.d
-            touch {layer}/mount/.ready
-        """
-        done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise AsteriskUnavailable(f"systemd could not be installed:\n{(done.stdout + done.stderr)[-2000:]}")
-    return [layer / "done", root]
+    layers = [debian_root(CACHE / "root")]
+    layers.insert(0, _make_layer(CACHE / "systemd", INIT_PACKAGES, layers))
+    if packages:
+        layers.insert(0, _make_layer(CACHE / f"with-{packages[0]}", packages, layers))
+    return layers
+
+
+def _make_layer(layer: Path, packages: Sequence[str], below: Sequence[Path]) -> Path:
+    """Return the folder of a layer: what installing `packages` changes in the layers below it."""
+    if (layer / "done" / ".ready").exists():
+        return layer / "done"
+    shutil.rmtree(layer, ignore_errors=True)
+    for name in ("done", "work", "mount"):
+        (layer / name).mkdir(parents=True)
+    root = layer / "mount"
+    options = f"lowerdir={':'.join(map(str, below))},upperdir={layer}/done,workdir={layer}/work"
+    script = f"""
+        set -e
+        mount -t overlay overlay -o {options} {root}
+        mount -t proc proc {root}/proc
+        cp /etc/resolv.conf {root}/etc/resolv.conf
+        printf '%s\\n' {shlex.quote(_apt_options())} > {root}/etc/apt/apt.conf.d/90machine
+        printf '#!/bin/sh\\nexit 101\\n' > {root}/usr/sbin/policy-rc.d
+        chmod 755 {root}/usr/sbin/policy-rc.d
+        export DEBIAN_FRONTEND=noninteractive
+        chroot {root} apt-get -q update
+        chroot {root} apt-get -q install -y --no-install-recommends {" ".join(packages)}
+        rm {root}/usr/sbin/policy-rc.d
+        touch {root}/.ready
+    """
+    done = subprocess.run(["unshare", "-m", "sh", "-c", script], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise AsteriskUnavailable(f"{', '.join(packages)} not installed:\n{(done.stdout + done.stderr)[-2000:]}")
+    return layer / "done"
 
 
 def _apt_options() -> str:
