@@ -125,7 +125,7 @@ class ApiSettings(_Section):
             " and browsers store addresses, so prefer links."
         ),
     )
-    max_json_bytes: Annotated[int, Field(ge=1000)] = Field(8_000_000, description="Maximum size of a JSON body, bytes.")
+    max_json_bytes: Annotated[int, Field(ge=1000)] = Field(1_000_000, description="Maximum size of a JSON body, bytes.")
     max_audio_bytes: Annotated[int, Field(ge=1000)] = Field(
         64_000_000, description="Maximum size of uploaded audio, bytes."
     )
@@ -137,6 +137,9 @@ class ApiSettings(_Section):
     )
     conversion_workers: Annotated[int, Field(ge=1, le=64)] = Field(
         1, description="Number of processes that convert audio."
+    )
+    max_connections_per_address: Annotated[int, Field(ge=0, le=500)] = Field(
+        50, description="Connections that one address may hold; 0: no limit. `trusted_proxies` have no limit."
     )
     own_boxes_only: bool = Field(
         True,

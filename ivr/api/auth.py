@@ -161,7 +161,7 @@ async def find_token(request: Request, services: ApiServices, text: str) -> Toke
     if token is None:
         await services.auth.rate_limiter.register_attempt(client_address(request))
         raise Unauthorized("invalid or expired token")
-    request.state.auth_token = text
+    request.state.auth_token, request.state.token_id = text, token.id
     return token
 
 

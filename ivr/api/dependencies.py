@@ -26,7 +26,7 @@ Network = IPv4Network | IPv6Network
 class ApiLimits:
     """Limits on requests, and the rules of access that are settings."""
 
-    max_json_bytes: int = 8_000_000
+    max_json_bytes: int = 1_000_000
     max_audio_bytes: int = 64_000_000
     idle_timeout_s: float = 30.0
     """A request body is abandoned after this many seconds without a byte."""

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from ivr.api import openapi, serializers
 from ivr.api.auth import BoxDep, CurrentPrincipal, Principal, require_box, require_principal
 from ivr.api.dependencies import ApiServices
+from ivr.api.disconnect import run_while_connected
 from ivr.api.envelope import CHANGED_MEANWHILE, document_revision, expected_revision, if_match_filter, success
 from ivr.api.query import ListQueryDep, parse_folder_name, reject_unknown_parameters
 from ivr.api.request_body import Body, BodyDep
@@ -18,6 +19,9 @@ from ivr.errors import InvalidFields, NotFound, PastRetention, PreconditionFaile
 from ivr.mailbox.bulk import CONFLICT, BulkResult, Precondition
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import ChangeReason, Folder, Message
+
+MAX_BULK_IDS = 10_000
+"""Messages that one request may change."""
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Messages"])
 
@@ -70,13 +74,13 @@ async def change_messages(request: Request, principal: CurrentPrincipal, box: Bo
     ids = parse_ids(body) or []
     if is_move_or_copy(body):
         recipients = await resolve_recipients(principal, body)
-        outcome = await _move_or_copy(principal, box, ids, recipients, if_match_filter(request))
+        work = _move_or_copy(principal, box, ids, recipients, if_match_filter(request))
     else:
         folder = parse_folder(request, body) or Folder.SAVED
-        outcome = await principal.services.mailbox.bulk.move_to_folder(
+        work = principal.services.mailbox.bulk.move_to_folder(
             box, ids, folder, principal.retention_cutoff, if_match_filter(request)
         )
-    return success(request, serializers.outcome_document(outcome))
+    return success(request, serializers.outcome_document(await run_while_connected(request, work)))
 
 
 @router.delete("/{box_id}/messages", **openapi.DELETE_MESSAGES)
@@ -98,14 +102,17 @@ async def delete_messages(
         not_before=principal.retention_cutoff,
         precondition=if_match_filter(request),
     )
-    if ids is not None:
-        return success(request, serializers.outcome_document(await delete(ids)))
-    outcome, after = BulkResult(), None
-    while True:
-        page = await serializers.fetch_page_to_delete(principal, query, box, folder, after)
-        outcome.extend(await delete([listed.message.id for listed in page.items]))
-        if (after := page.next_key) is None:
-            return success(request, serializers.outcome_document(outcome))
+
+    async def delete_selected() -> BulkResult:
+        outcome, after = BulkResult(), None
+        while True:
+            page = await serializers.fetch_page_to_delete(principal, query, box, folder, after)
+            outcome.extend(await delete([listed.message.id for listed in page.items]))
+            if (after := page.next_key) is None:
+                return outcome
+
+    work = delete_selected() if ids is None else delete(ids)
+    return success(request, serializers.outcome_document(await run_while_connected(request, work)))
 
 
 @router.get("/{box_id}/messages/{message_id}", **openapi.GET_MESSAGE)
@@ -172,6 +179,9 @@ def parse_ids(body: Body, *, required: bool = True) -> list[str] | None:
         raise InvalidFields({"messages": {"required": {"message": "No array of message ids are specified"}}})
     if not (isinstance(ids, list) and all(isinstance(message_id, str) for message_id in ids)):
         raise InvalidFields({"messages": {"type": {"message": "Value must be an array of ids", "target": "array"}}})
+    if len(ids) > MAX_BULK_IDS:
+        violation = {"message": f"Array must not exceed {MAX_BULK_IDS} items", "target": MAX_BULK_IDS}
+        raise InvalidFields({"messages": {"maxItems": violation}})
     return ids
 
 

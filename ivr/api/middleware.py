@@ -17,6 +17,15 @@ from ivr.ids import IdGenerator
 log = structlog.get_logger()
 
 
+SECURITY_HEADERS = (
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+)
+"""Headers of every response. The only page, /docs, runs no script and has its styles within."""
+
+
 class RequestLogMiddleware:
     """Outermost middleware: assigns a request id, logs each request, and keeps tracebacks out of responses."""
 
@@ -39,7 +48,9 @@ class RequestLogMiddleware:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message.setdefault("headers", [])
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                present = {name for name, _ in message["headers"]}
+                added = [header for header in SECURITY_HEADERS if header[0] not in present]
+                message["headers"] = [*message["headers"], *added, (b"x-request-id", request_id.encode())]
             await send(message)
             finished = message["type"] == "http.response.body" and not message.get("more_body")
 
@@ -53,7 +64,16 @@ class RequestLogMiddleware:
                 raise  # The response is incomplete: closing the connection is the only way to tell the client.
         finally:
             ms = round(1000 * (self._clock.monotonic() - started_at))
-            log.info("request", request=request_id, method=scope["method"], path=scope["path"], status=status, ms=ms)
+            log.info(
+                "request",
+                request=request_id,
+                client=scope["client"][0] if scope.get("client") else None,
+                token=scope["state"].get("token_id"),
+                method=scope["method"],
+                path=scope["path"].encode("unicode_escape").decode("ascii"),
+                status=status,
+                ms=ms,
+            )
 
 
 class IpAllowlistMiddleware:

@@ -48,7 +48,7 @@ class _TextPart:
     """The JSON part, in memory."""
 
     def __init__(self, limit: int) -> None:
-        self.content = b""
+        self.content = bytearray()
         self._limit = limit
 
     def write(self, data: bytes) -> int:
@@ -88,7 +88,9 @@ class MultipartReader:
         media_type, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if not boundary:
-            raise BadInput(f"{media_type.decode()} has no boundary: let the HTTP client set the Content-Type")
+            raise BadInput(
+                f"{media_type.decode('ascii', 'replace')} has no boundary: let the HTTP client set the Content-Type"
+            )
         self._json_limit = json_limit
         self._audio_path = audio_path
         self._audio_file: BinaryIO | None = None
@@ -131,7 +133,7 @@ class MultipartReader:
                 self._audio_file.close()
         if not self._is_complete:
             raise BadInput("multipart body is incomplete: the final boundary is missing")
-        return (self._text_part.content if self._text_part else None), self._audio_file is not None
+        return (bytes(self._text_part.content) if self._text_part else None), self._audio_file is not None
 
     def choose_sink(self, data: bytes, text_field: str | None = None) -> _TextPart | BinaryIO:
         """Return the target of a part that begins with `data`. JSON begins with a brace, which no audio does.

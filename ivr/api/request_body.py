@@ -21,6 +21,9 @@ from ivr.errors import BadInput, BodyTimeout, InvalidFields, PayloadTooLarge, Un
 
 MAX_JSON_DEPTH = 50
 """Nesting of objects and arrays."""
+MAX_JSON_CONTAINERS = 10_000
+MAX_JSON_VALUES = 20_000
+MAX_SIGN_IN_BYTES = 10_000
 FORM_TYPE = "application/x-www-form-urlencoded"
 JSON_TYPES = ("", "application/json", "application/x-json", "text/json")
 
@@ -62,6 +65,9 @@ def parse_body(raw: bytes, media_type: str) -> Body:
 
 
 def _parse_json_object(raw: bytes) -> dict[str, Any]:
+    # Parsing holds up all calls of the process, for a time that depends on the number of values and not on the bytes.
+    if raw.count(b"[") + raw.count(b"{") > MAX_JSON_CONTAINERS or raw.count(b",") > MAX_JSON_VALUES:
+        raise BadInput(f"JSON has too many values: send at most {MAX_JSON_CONTAINERS} objects and arrays")
     try:
         document = json.loads(raw, parse_constant=_reject_constant, parse_float=_finite_float)
         if _is_too_deep(document):
@@ -167,7 +173,17 @@ def content_type(request: Request) -> str:
 async def read_body(request: Request) -> Body:
     """Read a JSON or form body. Raises `BadInput`, `BodyTimeout`, `PayloadTooLarge`, `UnsupportedMediaType`."""
     limits: ApiLimits = request.app.state.services.limits
-    raw = await BodyStream(request, limits.max_json_bytes, limits.idle_timeout_s).read()
+    return await _read_document(request, limits.max_json_bytes)
+
+
+async def read_sign_in_body(request: Request) -> Body:
+    """Read the body of a sign-in, whose sender is not known yet. Raises what `read_body` raises."""
+    return await _read_document(request, MAX_SIGN_IN_BYTES)
+
+
+async def _read_document(request: Request, max_bytes: int) -> Body:
+    limits: ApiLimits = request.app.state.services.limits
+    raw = await BodyStream(request, max_bytes, limits.idle_timeout_s).read()
     return _check_verb(request, parse_body(raw, content_type(request)))
 
 
@@ -183,6 +199,7 @@ def _check_verb(request: Request, body: Body) -> Body:
 
 
 BodyDep = Annotated[Body, Depends(read_body)]
+SignInBodyDep = Annotated[Body, Depends(read_sign_in_body)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,20 +7,20 @@ import contextlib
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from ivr.api.http_protocol import ConnectionLimits, LimitedHttpProtocol
 from ivr.errors import SettingsError
 
 SHUTDOWN_GRACE_S = 5
 """Seconds that running requests have to finish when the server stops."""
 KEEP_ALIVE_S = 65
 """Seconds that an idle connection stays open: longer than in the pools of clients and proxies, which use 60 s."""
-MAX_CONNECTIONS = 500
-"""Simultaneous connections; further ones get 503."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class ListenAddress:
     tls_key: Path | None = None
     trusted_proxies: str = ""
     """Addresses, separated by commas, whose X-Forwarded-For header is believed."""
+    connection_limits: ConnectionLimits = field(default_factory=ConnectionLimits)
 
 
 class _EmbeddedUvicorn(uvicorn.Server):
@@ -72,17 +73,16 @@ class ApiServer:
                 access_log=False,
                 lifespan="off",
                 server_header=False,
-                limit_concurrency=MAX_CONNECTIONS,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
                 ws="none",
-                http="httptools",
                 proxy_headers=bool(address.trusted_proxies),
                 forwarded_allow_ips=address.trusted_proxies or None,
                 ssl_certfile=address.tls_certificate,
                 ssl_keyfile=address.tls_key,
             )
             config.load()
+            config.http_protocol_class = partial(LimitedHttpProtocol, limits=address.connection_limits)  # type: ignore[assignment]
         except (OSError, ssl.SSLError) as error:
             listening_socket.close()
             raise SettingsError(f"cannot use api.tls_certificate or api.tls_key: {error}") from error

@@ -11,7 +11,7 @@ from ivr.api import openapi
 from ivr.api.auth import client_address, extract_token, find_token, get_services
 from ivr.api.dependencies import AuthServices
 from ivr.api.envelope import success
-from ivr.api.request_body import Body, BodyDep
+from ivr.api.request_body import Body, SignInBodyDep
 from ivr.directory.credentials import CREDENTIALS_DIGITS
 from ivr.directory.models import Account
 from ivr.errors import Forbidden, InvalidFields, NotFound, Unauthorized
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v2", tags=["Signing in"])
 
 
 @router.put("/user_auth", status_code=201, **openapi.USER_AUTH)
-async def user_auth(request: Request, body: BodyDep) -> Response:
+async def user_auth(request: Request, body: SignInBodyDep) -> Response:
     """Sign in with `credentials`, the MD5 or SHA-1 of `username:password` in hex, and the account.
 
     The account is `account_name`, `account_realm`, `realm`, `account_id`, or `phone_number`, a mailbox number that only
@@ -47,7 +47,7 @@ async def user_auth(request: Request, body: BodyDep) -> Response:
 
 
 @router.put("/api_auth", status_code=201, **openapi.API_AUTH)
-async def api_auth(request: Request, body: BodyDep) -> Response:
+async def api_auth(request: Request, body: SignInBodyDep) -> Response:
     """Exchange `api_key`, a token made by `ivr token create`, for a session token that expires by itself."""
     services = get_services(request)
     auth, api_key = services.auth, _required_text(body, "api_key")

@@ -35,6 +35,11 @@ MAX_FILE_BYTES = 512 * 1024**2
 FFMPEG = "ffmpeg"
 REMEDY = "install ffmpeg (apt install ffmpeg), or supply a WAV of 8 kHz, mono, 16 bit"
 DEMUXERS = {"wav": "wav", "mp3": "mp3", "mp4": "mov", "ogg": "ogg"}
+DECODERS = (
+    *("aac", "adpcm_ima_wav", "adpcm_ms", "alac", "flac", "gsm_ms", "mp3", "mp3float", "opus", "vorbis"),
+    *("pcm_alaw", "pcm_f32le", "pcm_mulaw", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_u8"),
+)
+"""Decoders that may run. Without this list ffmpeg decodes the pictures in a file to find out about them."""
 CODECS = {"mp3": ("libmp3lame", "32k"), "mp4": ("aac", "32k")}
 
 
@@ -79,7 +84,8 @@ def decode_to_recording(upload: str, target: str, longest_s: int) -> dict[str, o
     pcm = Path(f"{target}.pcm")
     # fmt: off
     arguments = (
-        "-f", DEMUXERS[audio_format.name], "-protocol_whitelist", "file", "-i", f"file:{upload}",
+        "-f", DEMUXERS[audio_format.name], "-protocol_whitelist", "file", "-codec_whitelist", ",".join(DECODERS),
+        "-i", f"file:{upload}",
         "-map", "0:a:0", "-vn", "-t", str(longest_s + 1),
         "-ar", str(wav.SAMPLE_RATE), "-ac", "1", "-f", "s16le", f"file:{pcm}",
     )

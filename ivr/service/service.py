@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ivr.api.asgi import build_asgi_app
+from ivr.api.http_protocol import ConnectionLimits
 from ivr.api.server import ApiServer, ListenAddress
 from ivr.app import App
 from ivr.service.background import BackgroundTasks, start_background_tasks
@@ -70,6 +71,10 @@ async def _start_api(app: App) -> tuple[ApiServer, str]:
             tls_certificate=api.tls_certificate,
             tls_key=api.tls_key,
             trusted_proxies=api.trusted_proxies,
+            connection_limits=ConnectionLimits(
+                max_per_address=api.max_connections_per_address,
+                exempt_addresses=frozenset(address.strip() for address in api.trusted_proxies.split(",")),
+            ),
         ),
     )
     return server, await server.start()

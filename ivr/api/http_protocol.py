@@ -1,0 +1,110 @@
+"""HTTP connections with limits: a head must arrive soon and be short, and nobody holds all connections."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+
+@dataclass(frozen=True)
+class ConnectionLimits:
+    """Limits on connections, shared by all connections of a server."""
+
+    head_timeout_s: float = 10.0
+    """A connection whose request head is not complete after this many seconds is closed."""
+    max_head_bytes: int = 65_536
+    max_connections: int = 500
+    max_per_address: int = 50
+    """0: no limit by address."""
+    exempt_addresses: frozenset[str] = frozenset()
+    """Proxies, which connect for many clients."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """Open connections by address."""
+
+
+class LimitedHttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol with `ConnectionLimits`.
+
+    uvicorn counts connections only when a request is complete, and waits for a request without end, so silent
+    connections could shut everybody out.
+    """
+
+    def __init__(self, *arguments: Any, limits: ConnectionLimits, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._limits = limits
+        self._address = ""
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._is_reading_head = False
+        self._head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._address = self.client[0] if self.client else ""
+        self._limits.counts[self._address] += 1
+        if self._has_too_many():
+            transport.write(_unavailable())
+            transport.close()
+            return
+        self._start_head_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_head_timer()
+        self._limits.counts[self._address] -= 1
+        if not self._limits.counts[self._address]:
+            del self._limits.counts[self._address]
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        if self._is_reading_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._limits.max_head_bytes:
+                self.transport.write(_response(431, "Request Header Fields Too Large", "the request head is too long"))
+                self.transport.close()
+                return
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        self._is_reading_head, self._head_bytes = True, 0
+        self._start_head_timer()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._is_reading_head = False
+        self._stop_head_timer()
+        super().on_headers_complete()
+
+    def _has_too_many(self) -> bool:
+        limits = self._limits
+        if limits.counts.total() > limits.max_connections:
+            return True
+        if not limits.max_per_address or self._address in limits.exempt_addresses:
+            return False
+        return limits.counts[self._address] > limits.max_per_address
+
+    def _start_head_timer(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self.loop.call_later(self._limits.head_timeout_s, self.transport.close)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+def _unavailable() -> bytes:
+    return _response(503, "Service Unavailable", "too many connections: close idle ones and try again later")
+
+
+def _response(status: int, reason: str, message: str) -> bytes:
+    """Return a whole response with the envelope of the API, for connections that reach no route."""
+    content = {"data": {"message": message}, "error": str(status), "message": "unavailable", "status": "error"}
+    body = json.dumps({"auth_token": "", "request_id": "", **content}).encode()
+    head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}Retry-After: 10\r\nConnection: close\r\n\r\n".encode() + body

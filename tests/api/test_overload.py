@@ -1,0 +1,212 @@
+"""Clients that want to keep the service busy: silent connections, endless heads, expensive bodies, abandoned work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+import zlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.requests import ClientDisconnect, Request
+from structlog.testing import capture_logs
+
+from ivr.api.disconnect import run_while_connected
+from ivr.api.http_protocol import ConnectionLimits
+from ivr.api.request_body import MAX_JSON_CONTAINERS, MAX_JSON_VALUES
+from ivr.api.server import ListenAddress
+from tests.api.conftest import RestClient, encode_audio, serve_api
+from tests.support.app_fixture import AppFixture
+
+
+@asynccontextmanager
+async def limited_api(app: AppFixture, **limits: object) -> AsyncIterator[httpx.URL]:
+    """Serve the API with other limits on connections; yields its URL."""
+    address = ListenAddress("127.0.0.1", 0, connection_limits=ConnectionLimits(**limits))  # type: ignore[arg-type]
+    async with serve_api(app, address) as url:
+        yield httpx.URL(url)
+
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def connect(url: httpx.URL, sent: bytes = b"") -> Connection:
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(sent)
+    return reader, writer
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /docs HTTP/1.1\r\nHost: x\r\nX-a: "], ids=["silent", "half a head"])
+async def test_connection_without_whole_head_is_closed(app: AppFixture, sent: bytes) -> None:
+    async with limited_api(app, head_timeout_s=0.2) as url:
+        reader, writer = await connect(url, sent)
+        assert await asyncio.wait_for(reader.read(), 30) == b""
+        writer.close()
+
+
+async def test_half_head_behind_whole_request_is_closed(app: AppFixture) -> None:
+    async with limited_api(app, head_timeout_s=0.5) as url:
+        reader, writer = await connect(url, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\nGET /docs HTTP/1.1\r\nHo")
+        received = await asyncio.wait_for(reader.read(), 30)
+        assert received.count(b"HTTP/1.1 200 ") == 1
+        writer.close()
+
+
+async def test_slow_body_outlives_limit_of_head(rest: RestClient, app: AppFixture) -> None:
+    body = json.dumps({"data": {"name": "A", "mailbox": "1"}}).encode()
+    async with limited_api(app, head_timeout_s=0.2) as url:
+        head = (
+            f"PUT /v2/accounts/{app.account.id}/vmboxes HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {rest.token}\r\n"
+            f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        reader, writer = await connect(url, head.encode())
+        await asyncio.sleep(0.5)  # Longer than a head may take: that is what is tested.
+        writer.write(body)
+        assert (await asyncio.wait_for(reader.read(), 30)).startswith(b"HTTP/1.1 201 ")
+        writer.close()
+
+
+async def test_endless_head_is_refused(app: AppFixture) -> None:
+    async with limited_api(app, max_head_bytes=10_000) as url:
+        reader, writer = await connect(url, b"GET /docs HTTP/1.1\r\nHost: x\r\n")
+        await writer.drain()
+        for _ in range(11):  # As separate packets: the first one may hold the beginning of the body, too.
+            writer.write(b"X-a: " + b"a" * 1000 + b"\r\n")
+            await asyncio.sleep(0.01)
+        received = await asyncio.wait_for(reader.read(), 30)
+        assert received.startswith(b"HTTP/1.1 431 ")
+        writer.close()
+
+
+async def test_address_with_too_many_connections_gets_503_in_envelope_until_it_closes_some(app: AppFixture) -> None:
+    async with limited_api(app, max_per_address=3) as url, httpx.AsyncClient() as client:
+        held = [await connect(url) for _ in range(3)]
+        refused = await client.get(url.join("/docs"))
+        assert (refused.status_code, refused.json()["status"]) == (503, "error")
+        assert "too many connections" in refused.json()["data"]["message"]
+        for _, writer in held:
+            writer.close()
+            await writer.wait_closed()
+        deadline = asyncio.get_running_loop().time() + 10
+        while (await client.get(url.join("/docs"))).status_code != 200:
+            assert asyncio.get_running_loop().time() < deadline
+
+
+async def test_silent_connections_of_one_address_do_not_shut_out_another(rest: RestClient, app: AppFixture) -> None:
+    async with limited_api(app, max_per_address=20, max_connections=60) as url:
+        silent = [await connect(url) for _ in range(200)]
+        transport = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
+        async with httpx.AsyncClient(transport=transport, headers={"X-Auth-Token": rest.token}) as person:
+            response = await person.get(url.join(f"/v2/accounts/{app.account.id}/vmboxes"))
+        assert response.status_code == 200
+        for _, writer in silent:
+            writer.close()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"data":{"x":[' + b"[]," * MAX_JSON_CONTAINERS + b"0]}}",
+        b'{"data":{"x":[' + b"{}," * MAX_JSON_CONTAINERS + b"0]}}",
+        b'{"data":{"x":[' + b"0," * (MAX_JSON_VALUES + 1) + b"0]}}",
+        b"[" * 100_000,
+    ],
+    ids=["arrays", "objects", "numbers", "depth"],
+)
+async def test_expensive_json_is_refused_before_it_is_parsed(rest: RestClient, body: bytes) -> None:
+    envelope = await rest.request_error(400, "PUT", content=body, headers={"Content-Type": "application/json"})
+    assert "too many values" in envelope["data"]["message"]
+
+
+async def test_sign_in_body_is_small(app: AppFixture, api_url: str) -> None:
+    async with httpx.AsyncClient() as stranger:
+        for path in ("user_auth", "api_auth"):
+            response = await stranger.put(f"{api_url}/v2/{path}", content=b'{"data":{"api_key":"' + b"a" * 10_000)
+            assert response.status_code == 413
+
+
+async def test_bulk_request_names_at_most_ten_thousand_messages(rest: RestClient, app: AppFixture) -> None:
+    box = await app.create_box("1000", app.alice)
+    ids = ["0" * 8] * 10_001
+    for method in ("POST", "DELETE"):
+        envelope = await rest.request_error(400, method, f"/{box.id}/messages", {"messages": ids})
+        assert envelope["data"]["messages"]["maxItems"]["target"] == 10_000
+
+
+async def test_work_stops_when_client_closes_connection() -> None:
+    steps = 0
+
+    async def receive() -> dict[str, str]:
+        if steps < 5:
+            await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
+
+    async def work() -> None:
+        nonlocal steps
+        while True:
+            steps += 1
+            await asyncio.sleep(0)
+
+    with pytest.raises(ClientDisconnect):
+        await run_while_connected(Request({"type": "http"}, receive), work(), check_interval_s=0.01)
+    stopped_at = steps
+    await asyncio.sleep(0.05)
+    assert steps <= stopped_at + 1
+
+
+def mp3_with_picture(tmp_path: Path, pixels: int) -> bytes:
+    """Return an MP3 with an attached PNG of so many pixels in width and height, all black."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return len(content).to_bytes(4, "big") + kind + content + zlib.crc32(kind + content).to_bytes(4, "big")
+
+    deflate = zlib.compressobj(1)
+    row = bytes(1 + 3 * pixels)
+    image = b"".join(deflate.compress(row) for _ in range(pixels)) + deflate.flush()
+    size = pixels.to_bytes(4, "big")
+    header = chunk(b"IHDR", size + size + b"\x08\x02\x00\x00\x00")
+    png = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", image) + chunk(b"IEND", b"")
+    frame = b"\x00image/png\x00\x03\x00" + png
+    tag = b"APIC" + len(frame).to_bytes(4, "big") + b"\x00\x00" + frame
+    tag_size = bytes((len(tag) >> shift) & 0x7F for shift in (21, 14, 7, 0))
+    return b"ID3\x03\x00\x00" + tag_size + tag + encode_audio(tmp_path, ".mp3")
+
+
+def test_pictures_in_audio_are_not_decoded(tmp_path: Path) -> None:
+    """The picture has 192 MB when it is decoded; ffmpeg takes less for the sound alone."""
+    upload = tmp_path / "upload"
+    upload.write_bytes(mp3_with_picture(tmp_path, 8000))
+    program = (
+        "import resource, sys; from ivr.audio.worker import decode_to_recording;"
+        " decode_to_recording(sys.argv[1], sys.argv[2], 60);"
+        " print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    command = [sys.executable, "-c", program, str(upload), str(tmp_path / "recording.wav")]
+    peak_kb = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert peak_kb < 150_000
+
+
+async def test_request_log_names_client_and_token(rest: RestClient, app: AppFixture) -> None:
+    with capture_logs() as logs:
+        await rest.request("GET", "/%1b[31m")
+        await rest.request("GET", headers={"X-Auth-Token": "wrong"})
+    first, second = [line for line in logs if line["event"] == "request"]
+    assert first["client"] == second["client"] == "127.0.0.1"
+    assert rest.token not in str(logs)
+    assert len(first["token"]) > 4
+    assert second["token"] is None
+    assert "\x1b" not in first["path"]
+
+
+async def test_every_response_forbids_framing_and_sniffing(rest: RestClient, api_url: str) -> None:
+    for url in (rest.base, f"{rest.base}/nothing", f"{api_url}/docs", f"{api_url}/openapi.json"):
+        headers = (await rest.http.get(url)).headers
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert "default-src 'none'" in headers["content-security-policy"]
