@@ -1,4 +1,4 @@
-"""HTTP connections with limits: a head must arrive soon and be short, and nobody holds all connections."""
+"""HTTP connections with limits: a head must arrive soon and be short, and no address holds all connections."""
 
 from __future__ import annotations
 
