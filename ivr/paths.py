@@ -45,6 +45,19 @@ def load_asterisk_secret(settings: Settings) -> str:
     return settings.asterisk.secret or read_or_create_secret(settings.data.folder / "asterisk-secret")
 
 
+def write_secret(path: Path, text: str) -> None:
+    """Replace a file that only its user can read, at once and synced. It keeps its owner. Raises OSError."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(handle)
+    inherit_owner(draft)
+    draft.rename(path)
+
+
 def read_or_create_secret(path: Path) -> str:
     """Return the secret in a file that only this user can read; it is created if missing. Raises `StoreError`."""
     try:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ivr.asterisk_secret import AsteriskSecret
 from ivr.clock import Clock, SystemClock
 from ivr.directory.rate_limit import PinLockout
 from ivr.ids import IdGenerator
@@ -79,6 +80,11 @@ class Stores:
         from ivr.storage.sqlite.database_file import SqliteDatabaseFile
 
         return SqliteDatabaseFile()
+
+    @cached_property
+    def asterisk_secret(self) -> AsteriskSecret:
+        """The secret that is shared with Asterisk."""
+        return AsteriskSecret(self.settings, self.clock)
 
     @cached_property
     def process_locks(self) -> ProcessLocks:

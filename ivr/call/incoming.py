@@ -49,13 +49,14 @@ def variables_to_read(endpoint: str) -> tuple[str, ...]:
     )
 
 
-def verify(endpoint: str, values: Sequence[str], secret: str) -> tuple[str | None, bool]:
+def verify(endpoint: str, values: Sequence[str], secrets: Sequence[str]) -> tuple[str | None, bool]:
     """Return the verified endpoint of a call, or None; and whether the call was forwarded.
 
-    `values`: those of `variables_to_read`, in its order.
+    `values`: those of `variables_to_read`, in its order. `secrets`: those that our own Asterisk may have.
     """
     channel_secret, auth, forwards, forwarded_from = values
-    trusted = hmac.compare_digest(channel_secret.encode(), secret.encode())
+    matches = [hmac.compare_digest(channel_secret.encode(), secret.encode()) for secret in secrets if secret]
+    trusted = any(matches)
     forwarded = forwards not in ("", "0") or bool(forwarded_from)
     return (endpoint if trusted and auth else None), forwarded
 

@@ -18,6 +18,7 @@ from ivr.cli import (
     messages,
     outbox,
     phone,
+    secret,
     serve,
     sounds,
     tokens,
@@ -48,6 +49,7 @@ command.add_typer(boxes.command, name="box", help="Boxes and their settings.")
 command.add_typer(messages.command, name="message", help="Messages of boxes.")
 command.add_typer(calls.command, name="calls", help="Records of calls, step by step.")
 command.add_typer(tokens.command, name="token", help="Tokens for programs that use the REST API.")
+command.add_typer(secret.command, name="secret", help="Secrets that the service and Asterisk share.")
 command.add_typer(maintenance.command, name="pepper", help="The secret in the hashes of PINs and passwords.")
 command.add_typer(backup.command, name="backup", help="Backups: taking, listing and verifying them.")
 command.add_typer(outbox.command, name="outbox", help="Pending tasks: mail, message lights, calls, webhooks.")

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from ivr.asterisk_secret import AsteriskSecret
 from ivr.doctor import console
 from ivr.doctor.console import ConsoleUnavailable
 from ivr.doctor.finding import Finding, ok, problem, warning
@@ -110,6 +111,10 @@ def check_secret(asterisk: RunningAsterisk) -> Iterator[Finding]:
     if not theirs:
         yield problem("secret", "Asterisk has no IVR_SECRET: every box asks for its PIN", remedy)
     elif not hmac.compare_digest(theirs.encode(), ours.encode()):
+        if theirs in AsteriskSecret(settings, asterisk.installation.host.clock).accepted():
+            what = "Asterisk has the former IVR_SECRET, which is accepted only for a while"
+            yield warning("secret", what, remedy)
+            return
         what = "IVR_SECRET differs between Asterisk and the service: every box asks for its PIN"
         yield problem("secret", what, remedy)
     else:

@@ -145,7 +145,7 @@ MEGABYTE = 2**20
 LOW_SPACE_BYTES = 1024 * MEGABYTE
 CRITICAL_SPACE_BYTES = 100 * MEGABYTE
 """A message of 500 s is 8 MB."""
-SECRET_FILES = ("pepper", "asterisk-secret")
+SECRET_FILES = ("pepper", "asterisk-secret", "asterisk-secret.previous")
 DATABASE_FILES = ("ivr.db", "ivr.db-wal", "ivr.db-shm")
 PEPPER_REMEDY = "restore pepper from a backup; if it is lost: ivr pepper accept, then set PINs with ivr box pin NUMBER"
 

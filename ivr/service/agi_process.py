@@ -20,7 +20,6 @@ from ivr.call.agi.stdio_transport import read_agi_header
 from ivr.errors import IvrError
 from ivr.menus import menu
 from ivr.menus.call_handler import CallHandler
-from ivr.paths import load_asterisk_secret
 from ivr.prompts.prompt_cache import PersistentPromptCache
 from ivr.prompts.voice import LANGUAGES
 
@@ -72,9 +71,9 @@ async def _serve_call(agi: Any, app: App, arguments: Sequence[str]) -> bool:
         app.settings.sounds.prompt_cache_size,
     )
     handler = CallHandler(app.voicemail_services, prompt_cache, app.call_store)
-    secret = load_asterisk_secret(app.settings)
+    secrets = app.asterisk_secret.accepted()
     arguments = [os.fsencode(argument).decode("utf-8", "replace") for argument in arguments]
-    await run_call(agi, arguments, handler.handle, prompt_cache.render_silence(), secret, app.clock.monotonic)
+    await run_call(agi, arguments, handler.handle, prompt_cache.render_silence(), secrets, app.clock.monotonic)
     os.nice(NICENESS)
     await asyncio.to_thread(_maintain_prompt_cache, prompt_cache)
     await asyncio.sleep(SERVICE_GRACE_S)

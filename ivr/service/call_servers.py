@@ -18,7 +18,6 @@ from ivr.errors import SettingsError
 from ivr.menus import menu
 from ivr.menus.call_handler import CallHandler
 from ivr.metrics.metrics import Metrics
-from ivr.paths import load_asterisk_secret
 from ivr.prompts.prompt_cache import PromptCache
 from ivr.recovery.recording_fsync import RecordingFsync
 from ivr.service.heartbeat import InstanceHeartbeat
@@ -82,7 +81,7 @@ async def start_call_servers(app: App) -> CallServers:
     fastagi = FastAgiServer(
         handler.handle,
         prompt_cache.render_silence(),
-        load_asterisk_secret(settings),
+        app.asterisk_secret.accepted,
         clock.monotonic,
         FastAgiLimits(settings.fastagi.max_calls, settings.fastagi.header_timeout_s),
         ChannelCheck(app.is_channel_gone),
@@ -109,7 +108,7 @@ async def _start_ari(app: App, prompt_cache: PromptCache, call_store: CallStore)
         connections,
         handler.handle,
         prompt_cache.render_silence(),
-        load_asterisk_secret(app.settings),
+        app.asterisk_secret.accepted,
         app.clock.monotonic,
         settings.max_calls,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from ivr.cli.command import command
+from tests.support.service_site import Site
 
 Ivr = Callable[..., Result]
 
@@ -43,6 +45,17 @@ def populated_ivr(ivr: Ivr) -> Ivr:
     ivr("endpoint", "add", "alice-desk", "alice")
     ivr("box", "create", "1000", "--owner", "alice", "--pin", "2580", "is_setup=true")
     return ivr
+
+
+@pytest.fixture(scope="session")
+def created_site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    return Site(tmp_path_factory.mktemp("created") / "data").create()
+
+
+@pytest.fixture
+def site(created_site: Site, tmp_path: Path) -> Site:
+    shutil.copytree(created_site.folder, tmp_path / "data")
+    return Site(tmp_path / "data")
 
 
 def parse_json(result: Result) -> Any:

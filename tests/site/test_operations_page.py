@@ -78,6 +78,8 @@ for command in (
 ):
     code, output = run(command)
     assert code == 0, command + ": " + output
+with open("/etc/ivr/ivr.toml", "a") as toml:
+    toml.write('\\n[ami]\\nsecret = "change-me-to-a-long-random-word"\\n')
 message = json.loads(run("ivr message list 1000 --json")[1])[0]["id"]
 results = [run(command.replace("$MESSAGE", message)) for command in commands]
 (folder / "results.json").write_text(json.dumps(results))

@@ -26,10 +26,11 @@ async def run_call(
     words: Sequence[str],
     handle_call: Callable[[FastAgiCall], Awaitable[None]],
     silence: Sound,
-    secret: str,
+    secrets: Sequence[str],
     monotonic: Callable[[], float],
 ) -> None:
     """Run `handle_call` for the call that pyst2's `agi` has opened. `words`: "check" or "leave", and the arguments.
+    `secrets`: those that our own Asterisk may have.
 
     Raises neither `HungUp` nor `CallFailed`. A signal counts as a hang-up: operations in progress are completed.
     """
@@ -46,7 +47,7 @@ async def run_call(
     try:
         transport.open()
         path, *arguments = words or ("",)
-        incoming = await read_incoming_call(connection, path, arguments, secret)
+        incoming = await read_incoming_call(connection, path, arguments, secrets)
         await handle_call(FastAgiCall(connection, silence, incoming, Journal(monotonic), Typeahead(monotonic)))
     except HungUp:
         log.info("call.gone", reason="hung up before it began")

@@ -31,21 +31,24 @@ log = structlog.get_logger()
 
 
 class StasisApplication:
-    """`handle_call(call)` runs one call to its end; `monotonic` returns seconds."""
+    """`handle_call(call)` runs one call to its end; `monotonic` returns seconds.
+
+    `accepted_secrets()`: the secrets that our own Asterisk may have now.
+    """
 
     def __init__(
         self,
         connections: ConnectionRegistry,
         handle_call: Callable[[AriCall], Awaitable[None]],
         silence: Sound,
-        secret: str,
+        accepted_secrets: Callable[[], Sequence[str]],
         monotonic: Callable[[], float],
         max_calls: int = 500,
     ) -> None:
         self._connections = connections
         self._handle_call = handle_call
         self._silence = silence
-        self._secret = secret
+        self._accepted_secrets = accepted_secrets
         self._monotonic = monotonic
         self._max_calls = max_calls
         self._calls: dict[str, AriCall] = {}
@@ -249,10 +252,11 @@ class StasisApplication:
     async def _verify_identity(self, channel: Channel, name: str) -> tuple[str | None, bool]:
         """Return the verified endpoint, and whether the call was forwarded."""
         endpoint = incoming.endpoint_of(name)
-        if not endpoint or not self._secret:
+        secrets = self._accepted_secrets()
+        if not endpoint or not any(secrets):
             return None, False
         values: Sequence[str] = await asyncio.gather(*map(channel.get_variable, incoming.variables_to_read(endpoint)))
-        return incoming.verify(endpoint, values, self._secret)
+        return incoming.verify(endpoint, values, secrets)
 
     def _channel(self, application: str, channel_id: str) -> Channel:
         return Channel(channel_id, application, partial(self._connections.request, application))

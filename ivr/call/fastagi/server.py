@@ -36,20 +36,23 @@ class FastAgiLimits:
 
 
 class FastAgiServer:
-    """`handle_call(call)` runs one call to its end; `monotonic` returns seconds."""
+    """`handle_call(call)` runs one call to its end; `monotonic` returns seconds.
+
+    `accepted_secrets()`: the secrets that our own Asterisk may have now.
+    """
 
     def __init__(
         self,
         handle_call: Callable[[FastAgiCall], Awaitable[None]],
         silence: Sound,
-        secret: str,
+        accepted_secrets: Callable[[], Sequence[str]],
         monotonic: Callable[[], float],
         limits: FastAgiLimits = FastAgiLimits(),
         channel_check: ChannelCheck = NO_CHANNEL_CHECK,
     ) -> None:
         self._handle_call = handle_call
         self._silence = silence
-        self._secret = secret
+        self._accepted_secrets = accepted_secrets
         self._monotonic = monotonic
         self._limits = limits
         self._channel_check = channel_check
@@ -108,7 +111,7 @@ class FastAgiServer:
             call = FastAgiCall(
                 connection,
                 self._silence,
-                await read_incoming_call(connection, *_parse_request(connection.headers), self._secret),
+                await read_incoming_call(connection, *_parse_request(connection.headers), self._accepted_secrets()),
                 Journal(self._monotonic),
                 Typeahead(self._monotonic),
                 self._channel_check,
@@ -135,7 +138,7 @@ def _argument_index(name: str) -> int:
 
 
 async def read_incoming_call(
-    connection: FastAgiConnection, path: str, words: Sequence[str], secret: str
+    connection: FastAgiConnection, path: str, words: Sequence[str], secrets: Sequence[str]
 ) -> IncomingCall:
     """Return the call on `connection`, which the dialplan has sent to `path` with `words`.
 
@@ -147,7 +150,7 @@ async def read_incoming_call(
         log.warning("dialplan.argument", warning=warning, channel=headers.get("agi_channel"))
     if parsed.watchdog:
         connection.start_watchdog()
-    endpoint, forwarded = await _verify_identity(connection, secret)
+    endpoint, forwarded = await _verify_identity(connection, secrets)
     return IncomingCall(
         channel=headers.get("agi_channel", ""),
         uniqueid=headers.get("agi_uniqueid", ""),
@@ -160,10 +163,10 @@ async def read_incoming_call(
     )
 
 
-async def _verify_identity(connection: FastAgiConnection, secret: str) -> tuple[str | None, bool]:
+async def _verify_identity(connection: FastAgiConnection, secrets: Sequence[str]) -> tuple[str | None, bool]:
     """Return the verified endpoint, and whether the call was forwarded; in one round trip."""
     endpoint = incoming.endpoint_of(connection.headers.get("agi_channel", ""))
-    if not endpoint or not secret:
+    if not endpoint or not any(secrets):
         return None, False
     expressions = incoming.variables_to_read(endpoint)
     reply = await connection.send_command(
@@ -171,7 +174,7 @@ async def _verify_identity(connection: FastAgiConnection, secret: str) -> tuple[
     )
     count = len(expressions)
     *values, last = ((reply.data or "") + ":" * count).split(":", count - 1)
-    return incoming.verify(endpoint, (*values, last.rstrip(":")), secret)
+    return incoming.verify(endpoint, (*values, last.rstrip(":")), secrets)
 
 
 def _empty_if_unknown(value: str) -> str:

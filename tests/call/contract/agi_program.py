@@ -26,7 +26,7 @@ def main(row: int, folder: Path, slack_ms: int = 1, work_s: float = 0.5) -> None
     agi = read_agi_header()
     service = ContractService(CASES[row], contract_fixture_in(folder, slack_ms, work_s))
     silence = PromptCache(folder, {}, time.monotonic).render_silence()
-    asyncio.run(run_call(agi, ["check"], service.handle, silence, "", time.monotonic))
+    asyncio.run(run_call(agi, ["check"], service.handle, silence, (), time.monotonic))
     (folder / FAILURE_FILE).write_text(
         "".join("".join(traceback.format_exception(error)) for error in service.failures)
     )

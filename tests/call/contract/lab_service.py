@@ -71,10 +71,10 @@ async def serve(loaded: settings.Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     service = LabContractService(loaded.data.folder)
-    fastagi = FastAgiServer(service.handle, service.silence, "", time.monotonic)
+    fastagi = FastAgiServer(service.handle, service.silence, tuple, time.monotonic)
     await fastagi.start(loaded.fastagi.host, loaded.fastagi.port)
     lines = ConnectionRegistry()
-    ari = StasisApplication(lines, service.handle, service.silence, "", time.monotonic)
+    ari = StasisApplication(lines, service.handle, service.silence, tuple, time.monotonic)
     dialling = asyncio.create_task(AriClient(loaded.ari, lines).run_forever())
     listening = AriServer(loaded.ari, lines) if loaded.ari.listen_port else None
     if listening:
@@ -92,7 +92,7 @@ async def serve(loaded: settings.Settings) -> None:
 def one_call(loaded: settings.Settings, words: list[str]) -> None:
     agi: Any = read_agi_header()
     service = LabContractService(loaded.data.folder)
-    asyncio.run(run_call(agi, words, service.handle, service.silence, "", time.monotonic))
+    asyncio.run(run_call(agi, words, service.handle, service.silence, (), time.monotonic))
 
 
 if __name__ == "__main__":

@@ -151,7 +151,7 @@ class FastAgiTransport(TransportUnderTest):
     ) -> CallOutcome:
         """The call, with `handset` in the caller's hand."""
         service = ContractService(row, stage)
-        server = FastAgiServer(service.handle, self.silence(), "", monotonic or self.clock.monotonic)
+        server = FastAgiServer(service.handle, self.silence(), tuple, monotonic or self.clock.monotonic)
         address = await server.start("127.0.0.1", 0)
         peer = FakeAsterisk(incoming_line(), handset)
         peer.variables[VARIABLE] = VALUE
@@ -204,7 +204,7 @@ class AriTransport(TransportUnderTest):
         await asterisk.start_listening()
         lines, person = ConnectionRegistry(), AriCaller(row.caller_steps)
         service = ContractService(row, ContractFixture(self.sounds, self.takes, self.tolerance_ms, person.work))
-        calls = StasisApplication(lines, service.handle, self.silence(), "", time.monotonic)
+        calls = StasisApplication(lines, service.handle, self.silence(), tuple, time.monotonic)
         settings = AriSettings(port=asterisk.port, user=USER, password=PASSWORD, application=APPLICATION)
         dialling = asyncio.create_task(AriClient(settings, lines).run_forever())
         try:

@@ -1,0 +1,92 @@
+"""`ivr secret`: the secrets that the service and Asterisk share."""
+
+from __future__ import annotations
+
+import secrets
+from enum import StrEnum
+from pathlib import Path
+
+import typer
+
+from ivr import settings
+from ivr.cli.support import exit_on_error, format_time
+from ivr.doctor.console import ConsoleUnavailable, RemoteConsole
+from ivr.errors import ConfigurationError
+from ivr.install import secret_files
+from ivr.stores import Stores
+
+SECRET_BYTES = 32
+HOUR_S = 3600
+
+command = typer.Typer(no_args_is_help=True)
+
+
+class SharedSecret(StrEnum):
+    ASTERISK = "asterisk"
+    AMI = "ami"
+
+
+@command.callback()
+def group() -> None:
+    """Keep `rotate` a word of its own although it is the only command."""
+
+
+@command.command("rotate")
+@exit_on_error
+def rotate(
+    which: SharedSecret = typer.Argument(
+        SharedSecret.ASTERISK,
+        help="asterisk: IVR_SECRET, which proves Asterisk's calls; ami: of the manager interface.",
+    ),
+    overlap_hours: float = typer.Option(
+        24, "--overlap", min=0, max=8760, help="Hours for which the present IVR_SECRET is accepted too."
+    ),
+    root: Path = typer.Option(Path("/"), help="Root of the machine whose /etc/asterisk is meant."),
+) -> None:
+    """Replace a secret in the files of the service and of Asterisk, and have Asterisk read it.
+
+    Calls go on: a running service accepts the present IVR_SECRET too until the overlap has ended. After 'rotate ami'
+    restart the service; until then it keeps the connection that it has.
+    """
+    if which is SharedSecret.AMI:
+        _rotate_ami(root.absolute())
+    else:
+        _rotate_asterisk(root.absolute(), overlap_hours * HOUR_S)
+
+
+def _rotate_asterisk(root: Path, overlap_s: float) -> None:
+    stores = Stores(settings.load())
+    secret = secrets.token_hex(SECRET_BYTES)
+    edits = secret_files.dialplan_edits(root, stores.asterisk_secret.accepted(), secret)
+    # First the service: from now on it accepts both.
+    stores.asterisk_secret.replace(secret, overlap_s)
+    for edit in edits:
+        secret_files.write_edit(edit)
+        typer.echo(f"replaced in {edit[0]}")
+    typer.echo(f"the former secret is accepted until {format_time(stores.clock.now() + overlap_s)}")
+    _reload("dialplan reload")
+
+
+def _rotate_ami(root: Path) -> None:
+    loaded, path = settings.load(), settings.config_path()
+    if not loaded.ami.secret or path is None:
+        raise ConfigurationError("[ami] of ivr.toml has no secret: asterisk-conf/manager.conf shows how to set one")
+    secret = secrets.token_hex(SECRET_BYTES)
+    edits = [
+        *secret_files.manager_edits(root, loaded.ami.user, loaded.ami.secret, secret),
+        secret_files.settings_edit(path, loaded.ami.secret, secret),
+    ]
+    for edit in edits:
+        secret_files.write_edit(edit)
+        typer.echo(f"replaced in {edit[0]}")
+    _reload("manager reload")
+    typer.echo("now: systemctl restart ivr")
+
+
+def _reload(console_command: str) -> None:
+    program = settings.load().asterisk.console_command
+    try:
+        RemoteConsole(program).run_command(console_command)
+        typer.echo(f"Asterisk has read it ({console_command})")
+    except ConsoleUnavailable:
+        typer.echo(f"Asterisk's console did not answer; now: {program} -rx '{console_command}'")
