@@ -12,21 +12,8 @@ from tests.site.follow import follow_steps, make_passwords, pjsip_conf
 from tests.site.machine import CHECKOUT, SiteMachine
 from tests.site.page import TypedCommand, read_steps
 
-BUILD_PACKAGES = ("debhelper", "build-essential", "bash-completion", "python3-venv", "lintian")
 FIRST_STEP_AFTER_PACKAGE = "4. The dialplan"
 PACKAGE = "/root/ivr/ivr-voicemail_0.1.0_amd64.deb"
-
-
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built on a machine of its own, without a word of lintian."""
-    built = tmp_path_factory.mktemp("package") / "ivr-voicemail.deb"
-    with SiteMachine({}, BUILD_PACKAGES) as machine:
-        path = machine.run("packaging/build-deb /root/out", network=True, folder="/root/ivr").splitlines()[-1]
-        found = machine.run(f"lintian --fail-on none --tag-display-limit 0 {path} 2>/dev/null")
-        assert found == "", "lintian finds something"
-        machine.copy_out(path, built)
-    return built
 
 
 @needs_a_site
