@@ -22,7 +22,7 @@ from ivr.mailbox.pins import Pins
 from ivr.mailbox.takes import Takes
 from ivr.menus.context import VoicemailServices
 from ivr.menus.dialplan_status import Status
-from ivr.paths import read_or_create_secret, sounds_folder
+from ivr.paths import sounds_folder
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.voice import LANGUAGES
 from ivr.settings import Settings
@@ -86,17 +86,13 @@ class App(Stores):
 
     @cached_property
     def secret_store(self) -> SecretStore:
-        return SecretStore(SqliteSecrets(self.database), self._pepper, self.settings.pins.bcrypt_cost)
+        return SecretStore(SqliteSecrets(self.database), self.peppers, self.settings.pins.bcrypt_cost)
 
     @cached_property
     def credentials(self) -> CredentialStore:
         from ivr.directory.credentials import CredentialStore
 
-        return CredentialStore(SqliteSecrets(self.database), self._pepper, self.settings.pins.bcrypt_cost)
-
-    @cached_property
-    def _pepper(self) -> bytes:
-        return read_or_create_secret(self.settings.data.folder / "pepper").encode()
+        return CredentialStore(SqliteSecrets(self.database), self.peppers, self.settings.pins.bcrypt_cost)
 
     # -- the rules of a mailbox ----------------------------------------------------------------------------------------
 
@@ -237,7 +233,7 @@ class App(Stores):
                     store=self.media, recordings=self.recordings, clock=self.clock, ids=self.ids
                 ),
                 renditions=self.renditions("renditions"),
-                links=AudioLinks(self._pepper, self.clock, lifetime_s=api.link_lifetime_s),
+                links=AudioLinks(self.peppers.current().key, self.clock, lifetime_s=api.link_lifetime_s),
             ),
             limits=ApiLimits(
                 max_json_bytes=api.max_json_bytes,

@@ -11,6 +11,7 @@ from ivr.asterisk_secret import AsteriskSecret
 from ivr.clock import Clock, SystemClock
 from ivr.directory.rate_limit import PinLockout
 from ivr.ids import IdGenerator
+from ivr.pepper_files import PepperFiles
 from ivr.settings import Settings
 from ivr.storage.audio_folder import Recordings
 from ivr.storage.data_folder import upgrade_data_folder
@@ -80,6 +81,11 @@ class Stores:
         from ivr.storage.sqlite.database_file import SqliteDatabaseFile
 
         return SqliteDatabaseFile()
+
+    @cached_property
+    def peppers(self) -> PepperFiles:
+        """The secrets that are mixed into hashes of PINs and passwords."""
+        return PepperFiles(self.settings.data.folder)
 
     @cached_property
     def asterisk_secret(self) -> AsteriskSecret:

@@ -9,6 +9,7 @@ import typer
 
 from ivr.app import App
 from ivr.cli.support import JsonOption, YesOption, confirm, format_time, print_document, print_table, with_app
+from ivr.directory.peppers import PepperUsage
 from ivr.retention.consistency_check import ORPHAN_FILE
 from ivr.storage.records import DueItem, RetentionRule
 
@@ -91,3 +92,34 @@ async def accept(app: App, yes: bool = YesOption) -> None:
     confirm("Every PIN and password that was set with another pepper becomes invalid. Continue?", assume_yes=yes)
     await app.secret_store.accept_pepper()
     typer.echo("the pepper is accepted: set PINs with 'ivr box pin NUMBER', passwords with 'ivr user set NAME'")
+
+
+PEPPER_BYTES = 32
+PEPPER_COLUMNS = ["pepper", "state", "hashes"]
+
+
+@command.command("rotate")
+@with_app
+async def rotate(app: App) -> None:
+    """Replace the pepper.
+
+    PINs and passwords stay valid: each is hashed again when it is entered the next time. The former pepper is kept
+    until no hash needs it. A running service need not be restarted.
+    """
+    await app.secret_store.rotate_pepper(app.random_bytes(PEPPER_BYTES).hex().encode())
+    typer.echo("the pepper is replaced; 'ivr pepper list' shows how many PINs and passwords need the former one")
+
+
+@command.command("list")
+@with_app
+async def list_peppers(app: App, as_json: bool = JsonOption) -> None:
+    """List the peppers, and how many PINs and passwords need each."""
+    rows = [
+        {"pepper": usage.id, "state": _state_of(usage), "hashes": usage.hash_count}
+        for usage in await app.secret_store.pepper_usage()
+    ]
+    print_table(rows, PEPPER_COLUMNS, as_json)
+
+
+def _state_of(usage: PepperUsage) -> str:
+    return "current" if usage.is_current else "lost" if usage.is_lost else "earlier"

@@ -7,11 +7,13 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Callable
+from itertools import product
 
 import bcrypt
 
 from ivr.clock import Clock
 from ivr.directory.models import User
+from ivr.directory.peppers import Pepper, PepperSource
 from ivr.errors import BadInput, InvalidFields, NotFound
 from ivr.storage.protocols import SecretHashStore, TokenRecordStore
 from ivr.storage.records import Token, TokenKind
@@ -23,11 +25,11 @@ USER_REF_PREFIX = "user:"
 
 
 class CredentialStore:
-    """Usernames and passwords; `pepper` and `cost` are those of `SecretStore`."""
+    """Usernames and passwords; `peppers` and `cost` are those of `SecretStore`."""
 
-    def __init__(self, store: SecretHashStore, pepper: bytes, cost: int) -> None:
+    def __init__(self, store: SecretHashStore, peppers: PepperSource, cost: int) -> None:
         self._store = store
-        self._pepper = pepper
+        self._peppers = peppers
         self._cost = cost
 
     async def set(self, user: User, username: str, password: str) -> None:
@@ -40,8 +42,11 @@ class CredentialStore:
         if len(password) < MIN_PASSWORD_LENGTH:
             message = f"String must be at least {MIN_PASSWORD_LENGTH} characters"
             raise InvalidFields({"password": {"minLength": {"message": message, "target": MIN_PASSWORD_LENGTH}}})
+        pepper = self._peppers.current()
         hashes = {
-            f"{_secret_ref(user.id)}{suffix}": await self._hash(user.account_id, digest(username, password), self._cost)
+            f"{_secret_ref(user.id)}{suffix}": pepper.tag(
+                await _hash(pepper, user.account_id, digest(username, password), self._cost)
+            )
             for suffix, digest in CREDENTIALS_DIGESTS.items()
         }
         await self._store.set_credentials(user.account_id, user.id, username, hashes)
@@ -49,20 +54,28 @@ class CredentialStore:
     async def authenticate(self, account_id: str | None, credentials: str) -> str | None:
         """Return the id of the user that the credentials belong to. Takes as long for an unknown account (None)."""
         costs = await self._store.bcrypt_costs(account_id or "", USER_REF_PREFIX) or [self._cost]
-        for cost in costs:  # More than one only after pins.bcrypt_cost was changed.
-            stored_hash = await self._hash(account_id or "", credentials.lower(), cost)
-            ref = await self._store.find_ref(account_id or "", stored_hash)
-            if ref and account_id:
+        current = self._peppers.current()
+        # More than one only after pins.bcrypt_cost was changed, and after a rotation of the pepper.
+        for cost, pepper in product(costs, [current, *self._peppers.earlier()]):
+            bcrypt_hash = await _hash(pepper, account_id or "", credentials.lower(), cost)
+            # Hashes of earlier versions do not name their pepper, the current one.
+            candidates = [pepper.tag(bcrypt_hash), *([bcrypt_hash.decode()] if pepper == current else [])]
+            for stored_hash in candidates:
+                ref = await self._store.find_ref(account_id or "", stored_hash)
+                if not ref or not account_id:
+                    continue
+                if pepper != current:
+                    new = current.tag(await _hash(current, account_id, credentials.lower(), self._cost))
+                    await self._store.replace_hash(account_id, ref, stored_hash, new)
                 return ref.split(":")[1]
         return None
 
-    async def _hash(self, account_id: str, credentials: str, cost: int) -> str:
-        mixed = hmac.digest(self._pepper, f"credentials\0{account_id}\0{credentials}".encode(), hashlib.sha256)
-        salt = hmac.digest(self._pepper, f"salt\0{account_id}".encode(), hashlib.sha256)[:16]
-        letters = base64.b64encode(salt).rstrip(b"=").translate(bytes.maketrans(BASE64_ALPHABET, BCRYPT_ALPHABET))
-        return (
-            await asyncio.to_thread(bcrypt.hashpw, base64.b64encode(mixed), b"$2b$%02d$%s" % (cost, letters))
-        ).decode()
+
+async def _hash(pepper: Pepper, account_id: str, credentials: str, cost: int) -> bytes:
+    mixed = hmac.digest(pepper.key, f"credentials\0{account_id}\0{credentials}".encode(), hashlib.sha256)
+    salt = hmac.digest(pepper.key, f"salt\0{account_id}".encode(), hashlib.sha256)[:16]
+    letters = base64.b64encode(salt).rstrip(b"=").translate(bytes.maketrans(BASE64_ALPHABET, BCRYPT_ALPHABET))
+    return await asyncio.to_thread(bcrypt.hashpw, base64.b64encode(mixed), b"$2b$%02d$%s" % (cost, letters))
 
 
 def kazoo_credentials_md5(username: str, password: str) -> str:

@@ -145,7 +145,7 @@ MEGABYTE = 2**20
 LOW_SPACE_BYTES = 1024 * MEGABYTE
 CRITICAL_SPACE_BYTES = 100 * MEGABYTE
 """A message of 500 s is 8 MB."""
-SECRET_FILES = ("pepper", "asterisk-secret", "asterisk-secret.previous")
+SECRET_FILES = ("pepper", "asterisk-secret")
 DATABASE_FILES = ("ivr.db", "ivr.db-wal", "ivr.db-shm")
 PEPPER_REMEDY = "restore pepper from a backup; if it is lost: ivr pepper accept, then set PINs with ivr box pin NUMBER"
 
@@ -198,9 +198,9 @@ def check_takes_folder(installation: Installation) -> Iterator[Finding]:
 
 def check_secret_files(installation: Installation) -> Iterator[Finding]:
     """Check that only the user of the service can read the files that hold secrets."""
-    for name in SECRET_FILES:
-        path = installation.data_folder / name
-        if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+    paths = [path for name in SECRET_FILES for path in sorted(installation.data_folder.glob(f"{name}*"))]
+    for path in paths:
+        if path.is_file() and stat.S_IMODE(path.stat().st_mode) & 0o077:
             yield problem("secrets", f"other users than that of the service can read {path}", f"chmod 600 {path}")
 
 
@@ -227,6 +227,15 @@ def check_pepper(installation: Installation) -> Iterator[Finding]:
     if installation.snapshot and not installation.snapshot.is_pepper_right:
         path = installation.data_folder / "pepper"
         yield problem("pepper", f"{path} is not the pepper of the database: every PIN is wrong", PEPPER_REMEDY)
+        return
+    earlier = [usage for usage in (installation.snapshot.peppers if installation.snapshot else ()) if usage.hash_count]
+    for usage in [usage for usage in earlier if not usage.is_current]:
+        if usage.is_lost:
+            what = f"{usage.hash_count} PINs and passwords need the pepper {usage.id}, which is lost: they are wrong"
+            remedy = f"restore pepper.{usage.id} from a backup; if it is lost: set them with ivr box pin, ivr user set"
+            yield problem("pepper", what, remedy)
+        else:
+            yield ok("pepper", f"{usage.hash_count} PINs and passwords still need the former pepper {usage.id}")
 
 
 def check_disk_space(installation: Installation) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from ivr.app import App
 from ivr.clock import Clock, SystemClock
 from ivr.directory.models import Account, Endpoint, User
+from ivr.directory.peppers import PepperUsage
 from ivr.doctor.console import AsteriskConsole
 from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
 from ivr.mailbox.box_settings import BoxSettings
@@ -46,6 +47,7 @@ class DatabaseSnapshot:
     """Unix seconds; 0: there is no message."""
     is_pepper_right: bool = True
     """Whether the pepper is the one that PINs were stored with."""
+    peppers: Sequence[PepperUsage] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ async def read_database_snapshot(app: App) -> DatabaseSnapshot:
         boxes=boxes,
         endpoints=await app.directory.endpoints(),
         is_pepper_right=await app.secret_store.has_stored_pepper(),
+        peppers=await app.secret_store.pepper_usage(),
         newest_message_at=newest,
     )
 

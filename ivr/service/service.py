@@ -47,6 +47,7 @@ async def start_service(app: App, component: str | None = None) -> Service:
     Raises `SettingsError`, also for an address in use, `PepperChanged` and `CatalogueError`.
     """
     await app.secret_store.verify_pepper()
+    await app.secret_store.forget_unused_peppers()
     api, api_url = (None, None) if component == "calls" else await _start_api(app)
     try:
         call_servers = None if component == "api" else await start_call_servers(app)

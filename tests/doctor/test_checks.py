@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ivr.directory.models import Account, User
+from ivr.directory.peppers import PepperUsage
 from ivr.doctor.finding import Level
 from ivr.install.asterisk_start import AsteriskStart
 from ivr.mailbox.box_settings import BoxSettings
@@ -98,7 +99,7 @@ def test_world_readable_takes_folder_is_reported(doctor: DoctorFixture) -> None:
     doctor.assert_finding("every user can access", "chmod 2770")
 
 
-@pytest.mark.parametrize("name", ["pepper", "asterisk-secret"])
+@pytest.mark.parametrize("name", ["pepper", "pepper.0123456789abcdef", "asterisk-secret", "asterisk-secret.previous"])
 def test_readable_secret_file_is_reported(doctor: DoctorFixture, name: str) -> None:
     (doctor.folder / name).write_text("x")
     (doctor.folder / name).chmod(0o640)
@@ -119,6 +120,16 @@ def test_database_file_of_another_user_is_reported(doctor: DoctorFixture, name: 
 def test_changed_pepper_is_reported(doctor: DoctorFixture) -> None:
     doctor.change_records(is_pepper_right=False)
     doctor.assert_finding("every PIN is wrong", "restore pepper from a backup")
+
+
+def test_lost_earlier_pepper_is_reported(doctor: DoctorFixture) -> None:
+    doctor.change_records(peppers=[PepperUsage("0123", 3, is_current=False, is_lost=True)])
+    doctor.assert_finding("3 PINs and passwords need the pepper 0123", "restore pepper.0123 from a backup")
+
+
+def test_earlier_pepper_in_use_is_said(doctor: DoctorFixture) -> None:
+    doctor.change_records(peppers=[PepperUsage("0123", 3, is_current=False, is_lost=False)])
+    assert any("3 PINs and passwords still need the former pepper" in finding.what for finding in doctor.findings())
 
 
 def test_missing_account_is_reported(doctor: DoctorFixture) -> None:

@@ -96,6 +96,15 @@ class SecretHashStore(Protocol):
     async def get_hash(self, account_id: str, ref: str) -> str | None:
         """Return the hash that is stored under a reference."""
 
+    async def replace_hash(self, account_id: str, ref: str, old_hash: str, new_hash: str) -> None:
+        """Store `new_hash` in place of `old_hash`; nothing happens if another one is stored by now."""
+
+    async def tag_hashes(self, separator: str, tag: str) -> None:
+        """Append the separator and a tag to every bcrypt hash that has none."""
+
+    async def count_hashes_by_tag(self, separator: str) -> dict[str, int]:
+        """Return how many bcrypt hashes have each tag; "": none."""
+
     async def set_credentials(self, account_id: str, user_id: str, username: str, hashes: Mapping[str, str]) -> None:
         """Store the username of a user with hashes by reference. Raises `Conflict` if the account has that username."""
 

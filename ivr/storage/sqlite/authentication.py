@@ -13,6 +13,9 @@ from ivr.storage.records import AttemptCounter, AttemptKey, Token, TokenKind
 from ivr.storage.sqlite import events
 from ivr.storage.sqlite.database import Database
 
+_IS_BCRYPT = "hash LIKE '$2%'"
+"""The table holds a check value of the pepper too."""
+
 
 class SqliteSecrets:
     """The `SecretHashStore` of one database file."""
@@ -33,6 +36,22 @@ class SqliteSecrets:
         sql = "SELECT hash FROM secrets WHERE account_id = ? AND ref = ?"
         row = await self._database.read_row(sql, account_id, ref)
         return str(row["hash"]) if row else None
+
+    async def replace_hash(self, account_id: str, ref: str, old_hash: str, new_hash: str) -> None:
+        sql = "UPDATE secrets SET hash = ? WHERE account_id = ? AND ref = ? AND hash = ?"
+        await self._database.write(lambda c: c.execute(sql, (new_hash, account_id, ref, old_hash)).rowcount)
+
+    async def tag_hashes(self, separator: str, tag: str) -> None:
+        sql = f"UPDATE secrets SET hash = hash || ?1 || ?2 WHERE {_IS_BCRYPT} AND instr(hash, ?1) = 0"
+        await self._database.write(lambda c: c.execute(sql, (separator, tag)).rowcount)
+
+    async def count_hashes_by_tag(self, separator: str) -> dict[str, int]:
+        sql = (
+            "SELECT CASE instr(hash, ?1) WHEN 0 THEN '' ELSE substr(hash, instr(hash, ?1) + 1) END AS tag, count(*)"
+            f" FROM secrets WHERE {_IS_BCRYPT} GROUP BY tag"
+        )
+        rows = await self._database.read(lambda c: c.execute(sql, (separator,)).fetchall())
+        return {str(row[0]): int(row[1]) for row in rows}
 
     async def set_credentials(self, account_id: str, user_id: str, username: str, hashes: Mapping[str, str]) -> None:
         def replace_credentials(connection: sqlite3.Connection) -> None:
