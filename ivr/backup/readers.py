@@ -14,7 +14,7 @@ from typing import IO
 from ivr.backup.copying import FILE_MODE, copy_stream, open_regular
 from ivr.backup.manifest import DATA_PREFIX, DATABASE_NAME, MANIFEST_NAME, Manifest, check_entry_name, read_manifest
 from ivr.backup.writers import MARKER, TAR_PREFIX, snapshot_names
-from ivr.errors import InvalidBackup, NotFound
+from ivr.errors import BadInput, InvalidBackup, NotFound
 from ivr.storage.protocols import DatabaseFileStore
 
 Entry = tuple[str, IO[bytes]]
@@ -53,6 +53,8 @@ def open_backup(source: str, snapshot: str | None = None) -> Iterator[tuple[str,
         folder = find_snapshot(path, snapshot)
         yield str(folder), _snapshot_entries(folder)
         return
+    if snapshot:
+        raise BadInput(f"{source} is one backup: --snapshot names one of a folder of backups")
     with nullcontext(sys.stdin.buffer) if source == "-" else path.open("rb") as stream:
         yield "standard input" if source == "-" else source, _tar_entries(stream)
 

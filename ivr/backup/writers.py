@@ -122,11 +122,32 @@ class SnapshotWriter:
         return copy_file(source, target, sync=self._sync)
 
 
+class _Pipe:
+    """A stream that can only be written, for tarfile.
+
+    tarfile's own stream mode writes once more when it is destroyed, also to a pipe that nothing reads any more.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._position = 0
+
+    def write(self, block: bytes) -> int:
+        view = memoryview(block)
+        while view:
+            view = view[self._stream.write(view) :]
+        self._position += len(block)
+        return len(block)
+
+    def tell(self) -> int:
+        return self._position
+
+
 class TarWriter:
     """Writes a tar stream. Of two entries with one name the last one counts, as for every tar program."""
 
     def __init__(self, stream: IO[bytes]) -> None:
-        self._tar = tarfile.TarFile.open(fileobj=stream, mode="w|")
+        self._tar = tarfile.TarFile(fileobj=_Pipe(stream), mode="w")  # type: ignore[arg-type]
         self.copied_count = 0
 
     def add_file(self, name: str, source: Path) -> FileEntry | None:
@@ -195,9 +216,12 @@ def snapshot_names(folder: Path) -> list[str]:
     )
 
 
-def remove_old_snapshots(folder: Path, keep: int) -> list[str]:
-    """Remove all snapshots but the newest `keep`, and what an interrupted removal left. Return their names."""
-    names = snapshot_names(folder)[:-keep]
+def remove_old_snapshots(folder: Path, keep: int, *, newest: str | None = None) -> list[str]:
+    """Remove all snapshots but the newest `keep`, and what an interrupted removal left. Return their names.
+
+    `newest`: the one that was written last, also if the clock was set back meanwhile.
+    """
+    names = sorted(snapshot_names(folder), key=lambda name: name == newest)[:-keep]
     for name in names:
         (folder / name / MANIFEST_NAME).unlink()  # From now on it is no snapshot.
     for name in os.listdir(folder):

@@ -30,7 +30,7 @@ from ivr.backup.writers import (
 )
 from ivr.cli.install import DEFAULT_ASTERISK_USER, DEFAULT_GROUP
 from ivr.cli.support import JsonOption, exit_on_error, format_time, print_document, print_table
-from ivr.errors import BadInput, ConfigurationError
+from ivr.errors import BadInput, ConfigurationError, NotFound
 from ivr.install.asterisk_start import find_asterisk_start
 from ivr.stores import Stores
 
@@ -74,8 +74,9 @@ def create(
 
     if destination == "-":
         _require_pipe(sys.stdout.isatty())
-        with disk_errors(Path("the temporary folder"), "ivr backup -"):
-            report = run(TarWriter(sys.stdout.buffer))
+        # Unbuffered: nothing is left to be written at exit if its reader has ended.
+        with disk_errors(Path("the temporary folder"), "ivr backup -"), open(1, "wb", 0, closefd=False) as stdout:
+            report = run(TarWriter(stdout))
         _print_warnings(report)
         return
     folder = Path(destination)
@@ -83,7 +84,7 @@ def create(
     with disk_errors(folder, f"ivr backup {destination}"), lock_backup_folder(folder):
         writer = SnapshotWriter(folder, sync=loaded.data.fsync)
         report = run(writer)
-        removed = remove_old_snapshots(folder, keep) if keep else []
+        removed = remove_old_snapshots(folder, keep, newest=Path(report.destination).name) if keep else []
     document = {
         "backup": report.destination,
         "messages": report.manifest.message_count,
@@ -120,6 +121,8 @@ def list_all(
     folder: Path = typer.Argument(metavar="FOLDER", help="Folder of backups."), as_json: bool = JsonOption
 ) -> None:
     """List the backups in a folder, oldest first."""
+    if not folder.is_dir():
+        raise NotFound(f"{folder} does not exist")
     rows: list[dict[str, Any]] = []
     for name in snapshot_names(folder):
         manifest = read_manifest((folder / name / MANIFEST_NAME).read_bytes())

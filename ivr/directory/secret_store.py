@@ -69,6 +69,7 @@ class SecretStore:
     async def rotate_pepper(self, key: bytes) -> None:
         """Make `key` the pepper for new hashes. Raises `PepperChanged`, `StoreError`."""
         await self.verify_pepper()
+        # Before the new pepper is there: from then on, a hash without a tag would be verified with that.
         await self._store.tag_hashes(TAG_SEPARATOR, self._peppers.current().id)
         self._peppers.rotate(key)
         await self.accept_pepper()

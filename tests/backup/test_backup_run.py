@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ivr.backup.backup_run import check_destination
-from ivr.backup.copying import disk_errors
+from ivr.backup.copying import copy_file, disk_errors
 from ivr.backup.manifest import FileEntry, Manifest
 from ivr.backup.writers import BackupWriter, lock_backup_folder, remove_old_snapshots, snapshot_names
 from ivr.errors import BadInput, Conflict, DiskFull, InvalidBackup
@@ -85,6 +85,21 @@ async def test_old_backups_are_removed_and_the_newer_ones_stay_whole(rig: Backup
     assert remove_old_snapshots(rig.folder, 1) == names[:2]
     assert snapshot_names(rig.folder) == names[2:]
     assert rig.verify() == []
+
+
+async def test_backup_just_taken_is_not_removed_although_the_clock_was_set_back(rig: BackupRig) -> None:
+    rig.backup()
+    rig.app.clock.advance(s=-3600)
+    newest_name = Path(rig.backup().destination).name
+    remove_old_snapshots(rig.folder, 1, newest=newest_name)
+    assert snapshot_names(rig.folder) == [newest_name]
+
+
+def test_link_that_replaces_a_file_meanwhile_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("of another user")
+    (tmp_path / "link").symlink_to(tmp_path / "secret")
+    with pytest.raises(OSError, match="symbolic links"):
+        copy_file(tmp_path / "link", tmp_path / "copy", sync=False)
 
 
 async def test_two_backups_in_one_second_are_both_there(rig: BackupRig) -> None:
@@ -162,6 +177,7 @@ async def test_damaged_draft_of_an_interrupted_backup_is_no_danger(rig: BackupRi
     (rig.folder / ".draft/data/pepper").write_bytes(b"half")
     rig.backup()
     assert not [path for path in newest(rig).rglob("*") if path.is_file() and path.read_bytes() == b"half"]
+    assert not [path for path in newest(rig).rglob("*") if path.is_dir() and not any(path.iterdir())]
     assert rig.verify() == []
 
 

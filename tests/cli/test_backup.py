@@ -151,6 +151,9 @@ def test_errors_are_one_line_that_says_what_to_do(site: Site, tmp_path: Path) ->
         (("backup", str(site.folder / "b")), 2, "is in the data folder"),
         (("backup", str(site.folder)), 2, "is in the data folder"),
         (("backup", "verify", str(tmp_path / "none")), 3, "does not exist"),
+        (("backup", "list", str(tmp_path / "none")), 3, "does not exist"),
+        (("backup", "verify", __file__, "--snapshot", "x"), 2, "is one backup"),
+        (("backup", "verify", __file__), 5, "no complete tar file"),
         (("backup", "verify", str(site.folder)), 5, "contains no complete backup"),
         (("restore", str(tmp_path / "none"), *as_current_user()), 3, "does not exist"),
     ):
@@ -164,6 +167,19 @@ def test_errors_are_one_line_that_says_what_to_do(site: Site, tmp_path: Path) ->
                     *as_current_user(), fails=3)  # fmt: skip
     assert "see 'ivr backup list" in done.stderr
     assert not (tmp_path / "n").exists()
+
+
+def test_reader_of_the_tar_stream_that_ends_is_an_error(site: Site, speech: Path) -> None:
+    for _ in range(3):
+        site.ivr("message", "add", "1000", str(speech))
+    script = f"set -o pipefail; {' '.join(IVR)} backup - | head -c 1 > /dev/null"
+    done = subprocess.run(
+        ["bash", "-c", script], env=site.environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
+    )
+    assert done.returncode == 5, done.stderr
+    assert done.stderr.splitlines() == [
+        "ivr: the program that reads the backup has ended: the backup is not complete"
+    ], done.stderr
 
 
 def test_backup_of_no_installation_creates_nothing(tmp_path: Path) -> None:
