@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def _lose(data: Path) -> None:
 
 
 async def _ivr(options: dict[str, Any], *words: str) -> None:
-    done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-m", "ivr", *words], capture_output=True, text=True, check=False, **options
-    )
+    command = [sys.executable, "-m", "ivr", *words]
+    run = partial(subprocess.run, command, capture_output=True, text=True, check=False, **options)
+    done: subprocess.CompletedProcess[str] = await asyncio.to_thread(run)
     assert done.returncode == 0, done.stderr
