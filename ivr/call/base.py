@@ -25,10 +25,16 @@ T = TypeVar("T")
 ALL_KEYS = "0123456789*#"
 NO_KEYS = ""
 TERMINATOR = "#"
+CANCEL_KEY = "*"
+"""Leaves every entry of digits."""
 FIRST_DIGIT_TIMEOUT_MS = 5000
 """Milliseconds from the end of the prompt to the first key, as in Kazoo."""
 INTERDIGIT_TIMEOUT_MS = 2000
 """Milliseconds between two keys of one entry, as in Kazoo."""
+REPEAT_WINDOW_MS = 300
+"""Milliseconds from the start of the next sound, in which a repeated key counts once (`Call.ignore_repeats`)."""
+MAX_SURPLUS_KEYS = 100
+"""Keys behind the longest valid entry, after which a stuck key no longer prolongs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,11 @@ class PlayResult:
 
 class DigitsEndReason(StrEnum):
     TERMINATOR = "terminator"
-    MAX_DIGITS = "length"
     TIMEOUT = "silence"
+    TOO_LONG = "length"
+    """More digits than the longest valid entry has; the result holds one digit too many."""
+    CANCELLED = "cancelled"
+    """The caller pressed `*`; the result has no digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,14 @@ class DigitsResult:
 
     digits: str
     end_reason: DigitsEndReason
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self.end_reason is DigitsEndReason.CANCELLED
+
+    @property
+    def is_too_long(self) -> bool:
+        return self.end_reason is DigitsEndReason.TOO_LONG
 
 
 class RecordEndReason(StrEnum):
@@ -92,6 +109,7 @@ class Call(ABC):
 
         A key typed ahead ends it before it begins. With no `keys`, keys pressed meanwhile are ignored.
         """
+        self.typeahead.begin_repeat_window(REPEAT_WINDOW_MS)
         if keys and (key := self._take_typed_ahead_key(keys)):
             return PlayResult(key, position_ms, typed_ahead=True)
         start_ms = 0
@@ -109,6 +127,7 @@ class Call(ABC):
 
     async def wait_for_key(self, timeout_ms: int, keys: str = ALL_KEYS) -> str | None:
         """Wait up to `timeout_ms` for a key of `keys`; return None if none is pressed."""
+        self.typeahead.begin_repeat_window(REPEAT_WINDOW_MS)
         if key := self._take_typed_ahead_key(keys):
             return key
         key = await self._wait_for_key(timeout_ms, keys)
@@ -125,21 +144,38 @@ class Call(ABC):
         interdigit_timeout_ms: int = INTERDIGIT_TIMEOUT_MS,
         secret: bool = False,
     ) -> DigitsResult:
-        """Play `sounds` and collect up to `max_digits` digits, ended by `#` or a timeout.
+        """Play `sounds` and collect digits until `#`, a pause, or `*`, which cancels the entry.
 
-        The first key stops the prompt. A `#` that follows an entry complete by its length is swallowed. With `secret`,
-        the journal contains a mark for each key instead of the key.
+        The first key stops the prompt. `max_digits`: length of the longest valid entry. Digits behind it are part of
+        the entry, which is then too long; they never reach the menu that follows. With `secret`, the journal contains
+        a mark for each key instead of the key.
         """
+        self.typeahead.count_repeated_digits()
         with self.journal.mask_keys(secret):
             key = (await self.play(sounds)).key or await self.wait_for_key(first_digit_timeout_ms)
-            digits = ""
-            while key and key != TERMINATOR:
-                digits += key
-                if len(digits) >= max_digits:
-                    self.typeahead.swallow(TERMINATOR, window_ms=interdigit_timeout_ms)
-                    return DigitsResult(digits, DigitsEndReason.MAX_DIGITS)
-                key = await self.wait_for_key(interdigit_timeout_ms)
-            return DigitsResult(digits, DigitsEndReason.TERMINATOR if key else DigitsEndReason.TIMEOUT)
+            return await self.collect_from(key, max_digits, interdigit_timeout_ms=interdigit_timeout_ms)
+
+    async def collect_from(self, key: str | None, max_digits: int, *, interdigit_timeout_ms: int) -> DigitsResult:
+        """Collect the entry that begins with `key`, which has been pressed; None is an empty entry."""
+        digits = ""
+        while key and key not in (TERMINATOR, CANCEL_KEY) and len(digits) < max_digits + MAX_SURPLUS_KEYS:
+            digits += key
+            key = await self.wait_for_key(interdigit_timeout_ms)
+        if key in (TERMINATOR, CANCEL_KEY):
+            self.ignore_repeats(key)
+        if key == CANCEL_KEY:
+            return DigitsResult("", DigitsEndReason.CANCELLED)
+        if len(digits) > max_digits:
+            return DigitsResult(digits[: max_digits + 1], DigitsEndReason.TOO_LONG)
+        return DigitsResult(digits, DigitsEndReason.TERMINATOR if key else DigitsEndReason.TIMEOUT)
+
+    def ignore_repeats(self, key: str) -> None:
+        """Let a repetition of `key` count only if it comes `REPEAT_WINDOW_MS` after the next sound has begun.
+
+        Phones and gateways sometimes send one press twice, and impatient callers press twice. A menu calls this for
+        each key whose repetition would do harm.
+        """
+        self.typeahead.ignore_repeats(key)
 
     def push_back(self, key: str) -> None:
         """Return a key that stopped one prompt but belongs to the next."""

@@ -1,4 +1,4 @@
-"""Type-ahead: keys pressed before a prompt or an entry takes them."""
+"""Type-ahead: keys pressed before a prompt or an entry takes them, and repeated keys that count once."""
 
 from __future__ import annotations
 
@@ -16,17 +16,25 @@ class Typeahead:
         self._monotonic = monotonic
         self._capacity = capacity
         self._keys: deque[str] = deque()
-        self._swallow_key = ""
-        self._swallow_until = 0.0
+        self._ignored_key = ""
+        self._ignored_until: float | None = None
+        """None: until `begin_repeat_window` sets the time."""
 
     def put(self, key: str) -> None:
         """Add a key that was just pressed."""
-        if not self._consume_swallow(key) and len(self._keys) < self._capacity:
+        if self.accept(key) and len(self._keys) < self._capacity:
             self._keys.append(key)
 
     def accept(self, key: str) -> bool:
-        """Return whether a key that was just pressed counts: False for the `#` behind a complete entry."""
-        return not self._consume_swallow(key)
+        """Return whether a key that was just pressed counts: False for the repetition that `ignore_repeats` named.
+
+        Any other key ends the waiting for repetitions.
+        """
+        is_open = self._ignored_until is None or self._monotonic() < self._ignored_until
+        if self._ignored_key and key == self._ignored_key and is_open:
+            return False
+        self._ignored_key = ""
+        return True
 
     def pop(self) -> str | None:
         """Remove and return the oldest key; None if there is none."""
@@ -36,14 +44,21 @@ class Typeahead:
         """Put a key back in front of all others."""
         self._keys.appendleft(key)
 
-    def swallow(self, key: str, *, window_ms: int) -> None:
-        """Drop the next key if it is `key`, and has been pressed already or is pressed within `window_ms`."""
-        if self._keys:
-            if self._keys[0] == key:
-                self._keys.popleft()
-        else:
-            self._swallow_key = key
-            self._swallow_until = self._monotonic() + window_ms / 1000
+    def ignore_repeats(self, key: str) -> None:
+        """Drop repetitions of `key`: those that came already, and those until the next repeat window has passed."""
+        self._ignored_key, self._ignored_until = key, None
+        self._drop_repeats()
+
+    def begin_repeat_window(self, window_ms: int) -> None:
+        """Count repetitions again after `window_ms`; without `ignore_repeats` before, this has no effect."""
+        if self._ignored_key and self._ignored_until is None:
+            self._drop_repeats()
+            self._ignored_until = self._monotonic() + window_ms / 1000
+
+    def count_repeated_digits(self) -> None:
+        """Count a repeated digit from now on: an entry begins, and every digit is part of it."""
+        if self._ignored_key.isdigit():
+            self._ignored_key = ""
 
     def clear(self) -> int:
         """Remove all keys and return their number."""
@@ -51,7 +66,8 @@ class Typeahead:
         self._keys.clear()
         return count
 
-    def _consume_swallow(self, key: str) -> bool:
-        swallowed = key == self._swallow_key and self._monotonic() < self._swallow_until
-        self._swallow_key = ""
-        return swallowed
+    def _drop_repeats(self) -> None:
+        while self._keys and self._keys[0] == self._ignored_key:
+            self._keys.popleft()
+        if self._keys:  # Another key followed, so what comes after it is no repetition.
+            self._ignored_key = ""

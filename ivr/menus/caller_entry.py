@@ -59,7 +59,8 @@ class Announcement(CallerMenu):
         played = await play_greeting(self, keys=keys)
         match self.key_map.action_for("greeting", played.key):
             case "login":
-                return SignIn(self.call_context, self.mailbox, mailbox_specified=True)
+                self.call.ignore_repeats(played.key or "")
+                return SignIn(self.call_context, self.mailbox, mailbox_specified=True, parent=self)
             case "continue":
                 return Status.EXIT
             case _:
@@ -73,7 +74,10 @@ class MailboxFull(CallerMenu):
         await self.call.run_while_listening(self._notify_owner())
         prefix, suffix = await render_introduction(self), [await self.render("greeting/mailbox-full")]
         played = await play_greeting(self, prefix=prefix, suffix=suffix, keys=self.key_map.key_for("greeting", "login"))
-        return SignIn(self.call_context, self.mailbox, mailbox_specified=True) if played.key else Status.FULL
+        if not played.key:
+            return Status.FULL
+        self.call.ignore_repeats(played.key)
+        return SignIn(self.call_context, self.mailbox, mailbox_specified=True, parent=self)
 
     async def _notify_owner(self) -> None:
         """Enqueue the notification of the owner. A failure does not stop the call."""

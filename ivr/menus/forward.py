@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ivr.call.base import DigitsEndReason
 from ivr.mailbox.mailbox import MIN_RECORDING_MS, Mailbox
 from ivr.menus.context import OwnerSession
 from ivr.menus.recorder import Recorder
@@ -43,7 +44,10 @@ class Forward(Recorder):
     async def _ask_destination(self) -> Mailbox | None:
         max_digits = self._mailbox.voicemail_settings.max_box_number_length
         for _ in range(MAX_TRIES):
-            entry = await self.ask_digits("forward/enter-box", max_digits)
+            entry = await self.ask_digits("forward/enter-box", "entry/cancel", max_digits=max_digits)
+            if entry.is_cancelled or (not entry.digits and entry.end_reason is DigitsEndReason.TERMINATOR):
+                await self.say("forward/not-forwarded")
+                return None
             destination = None
             if entry.digits:
                 by_number = self.services.boxes.find_by_number(self._mailbox.account_id, entry.digits)

@@ -3,10 +3,10 @@
 Greeting, invitation to hunt and instructions are one list of sounds. Every key works at any moment of it, pressed or
 typed ahead: `*` signs in, `0` reaches the operator, `#` goes to the beep at once.
 
-Where callers may hunt, a digit begins an extension. It is complete at `#`, at 20 digits, or when no digit follows
-within the mailbox's `interdigit_timeout`. A single digit with a meaning of its own (`0`) keeps that meaning, so it can
-also begin an extension. Where callers may not hunt, each digit acts at once, and a digit without a meaning goes to the
-beep.
+Where callers may hunt, a digit begins an extension. It is complete at `#`, or when no digit follows within the
+mailbox's `interdigit_timeout`; more than 20 digits are no extension, and `*` takes the entry back. A single digit with
+a meaning of its own (`0`) keeps that meaning, so it can also begin an extension. Where callers may not hunt, each digit
+acts at once, and a digit without a meaning goes to the beep.
 """
 
 from __future__ import annotations
@@ -17,19 +17,25 @@ import structlog
 
 from ivr.audio.formats import Sound
 from ivr.call.arguments import GreetingChoice, InstructionsChoice
-from ivr.call.base import ALL_KEYS, INTERDIGIT_TIMEOUT_MS, TERMINATOR, PlayResult
+from ivr.call.base import ALL_KEYS, INTERDIGIT_TIMEOUT_MS, PlayResult
 from ivr.errors import UnplayableSound
+from ivr.mailbox.mailbox import Mailbox
 from ivr.menus import hunt
+from ivr.menus.context import CallContext
 from ivr.menus.dialplan_status import Status
 from ivr.menus.exit_keys import ExitKeys, Operator
 from ivr.menus.hunt import Hunt
-from ivr.menus.menu import CallerMenu, NextStep
+from ivr.menus.menu import CallerMenu, NextMenu, NextStep
 from ivr.menus.sign_in import SignIn
 from ivr.prompts.voice import Prompt
 
 
 class Greeting(CallerMenu):
-    """What a caller hears before the beep."""
+    """What a caller hears before the beep. `parent`: the menu to which a caller returns who leaves the sign-in."""
+
+    def __init__(self, call_context: CallContext, mailbox: Mailbox, *, parent: NextMenu) -> None:
+        super().__init__(call_context, mailbox)
+        self._parent = parent
 
     async def run(self) -> NextStep | None:
         """Return where the caller goes instead of leaving a message; None goes to the beep."""
@@ -39,6 +45,12 @@ class Greeting(CallerMenu):
         )
         while True:
             dialled = await self._collect_extension(played.key) if tries_left else played.key
+            if played.key and dialled == played.key:
+                self.call.ignore_repeats(played.key)
+            if dialled == "":
+                tries_left -= 1
+                played = await self.call.play(await self._render_instructions(tries_left))
+                continue
             if status := await ExitKeys(self.call_context, self.mailbox).run(dialled):
                 return status
             if action := self.key_map.action_for("greeting", dialled):
@@ -68,25 +80,22 @@ class Greeting(CallerMenu):
                 return self.mailbox.settings.skip_instructions
 
     async def _collect_extension(self, key: str | None) -> str | None:
-        """Return `key`, or the extension that it begins if it is a digit and not an exit key."""
+        """Return `key`, or the extension that it begins if it is a digit and not an exit key; "" if it is cancelled."""
         if not key or not key.isdigit() or await ExitKeys(self.call_context, self.mailbox).is_exit_digit(key):
             return key
-        dialled = key
         timeout_ms = (
             self.mailbox.settings.interdigit_timeout
             or self.call.incoming.arguments.interdigit_timeout
             or INTERDIGIT_TIMEOUT_MS
         )
-        while len(dialled) < hunt.MAX_DIGITS and (key := await self.call.wait_for_key(timeout_ms)):
-            if key == TERMINATOR:
-                break
-            dialled += key
-        return dialled
+        self.call.typeahead.count_repeated_digits()
+        entry = await self.call.collect_from(key, hunt.MAX_DIGITS, interdigit_timeout_ms=timeout_ms)
+        return entry.digits
 
     async def _run_action(self, action: str) -> NextStep | None:
         match action:
             case "login":
-                return SignIn(self.call_context, self.mailbox, mailbox_specified=True)
+                return SignIn(self.call_context, self.mailbox, mailbox_specified=True, parent=self._parent)
             case "continue":
                 return Status.EXIT
             case _:  # The operator. Without one, the caller may leave a message.

@@ -158,9 +158,11 @@ class GreetingDuration(Menu):
     """Asks for how many days a temporary greeting is used; today is the first."""
 
     async def run(self) -> int | None:
-        """Return the number of days, or `NO_EXPIRY` for `#` alone; None after three invalid entries."""
+        """Return the number of days, or `NO_EXPIRY` for `#` alone; None after `*` and after three invalid entries."""
         for _ in range(MAX_DURATION_TRIES):
-            entry = await self.ask_digits("settings/how-many-days", len(str(MAX_DAYS)))
+            entry = await self.ask_digits("settings/how-many-days", "entry/cancel", max_digits=len(str(MAX_DAYS)))
+            if entry.is_cancelled:
+                return None
             if not entry.digits and entry.end_reason is DigitsEndReason.TERMINATOR:
                 return NO_EXPIRY
             if entry.digits.isdigit() and 1 <= int(entry.digits) <= MAX_DAYS:

@@ -38,7 +38,7 @@ class LeaveMessage(Recorder):
         self._operator_chosen = False
 
     async def run(self) -> NextStep:
-        next_step = await Greeting(self.call_context, self._mailbox).run()
+        next_step = await Greeting(self.call_context, self._mailbox, parent=self).run()
         if next_step is not None:
             return next_step
         if not await self.record(self._mailbox):

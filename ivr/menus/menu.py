@@ -86,14 +86,20 @@ class Menu:
         return await self.read_key([await self.render(*prompts)])
 
     async def read_key(self, sounds: Sequence[Sound]) -> str | None:
-        """Play `sounds` and wait for one key; None when none came."""
-        return (await self.call.play(sounds)).key or await self.call.wait_for_key(FIRST_DIGIT_TIMEOUT_MS)
+        """Play `sounds` and wait for one key; None when none came. A key that comes twice counts once."""
+        key = (await self.call.play(sounds)).key or await self.call.wait_for_key(FIRST_DIGIT_TIMEOUT_MS)
+        if key:
+            self.call.ignore_repeats(key)
+        return key
 
-    async def ask_digits(self, prompt: Prompt, max_digits: int, *, secret: bool = False) -> DigitsResult:
-        """Play `prompt` and collect digits. Secret digits are masked in the journal."""
+    async def ask_digits(self, *prompts: Prompt, max_digits: int, secret: bool = False) -> DigitsResult:
+        """Play `prompts` and collect digits (`Call.collect_digits`). Secret digits are masked in the journal.
+
+        A menu must leave an entry that is cancelled, and reject one that is too long.
+        """
         interdigit_timeout_ms = self.call.incoming.arguments.interdigit_timeout or INTERDIGIT_TIMEOUT_MS
         return await self.call.collect_digits(
-            [await self.render(prompt)], max_digits, interdigit_timeout_ms=interdigit_timeout_ms, secret=secret
+            [await self.render(*prompts)], max_digits, interdigit_timeout_ms=interdigit_timeout_ms, secret=secret
         )
 
     async def say_goodbye(self, *prompts: Prompt, status: Status = Status.DONE) -> Status:

@@ -30,6 +30,8 @@ MAX_PAUSE_MS = 60_000
 SPOKEN_ACTIONS = ("keep", "replay", "forward", "delete", "callback", "return_main_menu")
 """The actions that the menu reads out, in the order of their keys. The other keys work too."""
 KEY_ORDER = "123456789*#0"
+REPEATABLE_ACTIONS = {"replay", "prev", "rewind", "next", "fastforward", "envelope"}
+"""Actions whose keys may be pressed twice in quick succession. Repeating any other would do harm."""
 
 log = structlog.get_logger()
 
@@ -46,7 +48,7 @@ class KeyResult(Enum):
 class MessageMenu(OwnerMenu):
     """`parent` is the main menu, to which it returns.
 
-    `autoplay`: the owner has not chosen these messages. Keys pressed before the first message's audio starts are
+    `autoplay`: the owner has not chosen these messages. Keys pressed before the first of them is announced are
     therefore meant for the main menu.
     """
 
@@ -99,12 +101,14 @@ class MessageMenu(OwnerMenu):
         try:
             while result is KeyResult.STAY:
                 key = await self._next_key()
-                if key and self._autoplay and not self._playback.has_audio_started:
+                if key and self._autoplay and self._belongs_to_main_menu(key):
                     self.call.push_back(key)
                     return self._parent
                 self._autoplay = self._autoplay and not self._playback.has_audio_started
-                action = self._actions.get(self.key_map.action_for("message", key) or "")
-                if action:
+                action_name = self.key_map.action_for("message", key) or ""
+                if key and action_name not in REPEATABLE_ACTIONS:
+                    self.call.ignore_repeats(key)
+                if action := self._actions.get(action_name):
                     silent_rounds = invalid_keys = 0
                     result = await self._run_action(action)
                 elif key:
@@ -123,6 +127,14 @@ class MessageMenu(OwnerMenu):
                 self.session.heard_message_ids.add(message.id)
             if result is not KeyResult.ADVANCE:
                 await self._autosave_heard(message)
+
+    def _belongs_to_main_menu(self, key: str) -> bool:
+        """Return whether `key` is meant for the main menu: it came before the first message was announced, or while
+        it was announced and it is the key for new or saved messages, which an owner who knows that menu presses."""
+        if not self._playback.has_started:
+            return True
+        action = self.key_map.action_for("main", key)
+        return not self._playback.has_audio_started and action in ("hear_new", "hear_saved")
 
     async def _next_key(self) -> str | None:
         try:
@@ -201,9 +213,11 @@ class MessageMenu(OwnerMenu):
         return KeyResult.ADVANCE
 
     async def _next(self) -> KeyResult:
-        if not await self.call.run_while_listening(self._cursor.try_advance()):
-            await self.say("message/no-more")
-        return KeyResult.ADVANCE
+        if await self.call.run_while_listening(self._cursor.try_advance()):
+            return KeyResult.ADVANCE
+        await self.say("message/no-more")
+        self._playback.skip_to_menu()
+        return KeyResult.STAY
 
     async def _rewind(self) -> KeyResult:
         self._playback.rewind(self.mailbox.settings.seek_duration_ms)

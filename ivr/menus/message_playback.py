@@ -59,6 +59,8 @@ class MessagePlayback:
         self._prompt_position_ms = 0
         self._audio_position_ms = 0
         self._audio_started = False
+        self.has_started = False
+        """Whether any stage was played or skipped."""
 
     @property
     def has_audio_started(self) -> bool:
@@ -78,6 +80,7 @@ class MessagePlayback:
                 self._prepare_next_prompts()
             start_ms = self._audio_position_ms if stage is PlaybackStage.AUDIO else self._prompt_position_ms
             played = await self._menu.call.play(await self._render_stage(stage), position_ms=start_ms)
+            self.has_started |= not played.typed_ahead
             if stage is PlaybackStage.AUDIO:
                 self._audio_position_ms = played.position_ms
                 self._audio_started |= not played.typed_ahead

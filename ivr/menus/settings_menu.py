@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from ivr.call.base import DigitsResult
 from ivr.errors import IvrError
+from ivr.mailbox.pins import MIN_PIN_LENGTH, PinWeakness
 from ivr.menus.context import OwnerSession
 from ivr.menus.greeting_recording import RecordGreeting
 from ivr.menus.menu import NextMenu, NextStep, OwnerMenu
@@ -138,15 +140,24 @@ class PinChange(OwnerMenu):
     """
 
     async def run(self) -> bool:
-        """Return whether a new PIN was set. A rejected PIN is followed by the reason."""
+        """Return whether a new PIN was set. A rejected PIN is followed by the reason; `*` leaves."""
         must_change = self.mailbox.settings.pin_must_change
         for _ in range(MAX_TRIES):
-            pin = await self._ask_pin("pin/enter-new")
+            entry = await self._ask_pin("pin/enter-new", self._length_prompt(), "entry/cancel")
+            if entry.is_cancelled:
+                return False
+            pin = entry.digits
             if weakness := self.services.pins.find_weakness(self.mailbox, pin):
-                await self.reject(f"pin/{weakness}")
-            elif must_change and await self.call.run_while_listening(self.services.pins.is_set_to(self.mailbox, pin)):
+                is_length = weakness is PinWeakness.WRONG_LENGTH
+                await self.reject(self._length_prompt() if is_length else f"pin/{weakness}")
+                continue
+            if must_change and await self.call.run_while_listening(self.services.pins.is_set_to(self.mailbox, pin)):
                 await self.reject("pin/in-use")
-            elif await self._ask_pin("pin/enter-again") != pin:
+                continue
+            repeated = await self._ask_pin("pin/enter-again")
+            if repeated.is_cancelled:
+                return False
+            if repeated.digits != pin:
                 await self.reject("pin/mismatch")
             else:
                 await self.call.run_while_listening(self._set_pin(pin))
@@ -160,5 +171,9 @@ class PinChange(OwnerMenu):
         if self.mailbox.settings.pin_must_change:
             await self.services.boxes.patch_from_phone(self.mailbox.id, {"pin_must_change": None})
 
-    async def _ask_pin(self, prompt: str) -> str:
-        return (await self.ask_digits(prompt, self.mailbox.voicemail_settings.max_pin_length, secret=True)).digits
+    async def _ask_pin(self, *prompts: Prompt) -> DigitsResult:
+        max_digits = self.mailbox.voicemail_settings.max_pin_length
+        return await self.ask_digits(*prompts, max_digits=max_digits, secret=True)
+
+    def _length_prompt(self) -> Prompt:
+        return self.language.pin_length(MIN_PIN_LENGTH, self.mailbox.voicemail_settings.max_pin_length)

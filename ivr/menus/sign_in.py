@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import structlog
 
+from ivr.call.base import DigitsResult
 from ivr.errors import IvrError
 from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.pins import MIN_PIN_LENGTH
 from ivr.menus import dialplan_status
 from ivr.menus.context import CallContext
 from ivr.menus.dialplan_status import Status
 from ivr.menus.greeting_recording import RECOVERED_PROMPTS, RecordGreeting, temporary_greeting_prompt
 from ivr.menus.main_menu import MainMenu
-from ivr.menus.menu import Menu, NextStep, OwnerMenu
+from ivr.menus.menu import Menu, NextMenu, NextStep, OwnerMenu
 from ivr.menus.settings_menu import PinChange, SettingsMenu
 from ivr.menus.wizard import Wizard
 
@@ -20,54 +22,85 @@ class SignIn(Menu):
     """Signs a call in.
 
     `mailbox`: the mailbox that the call is for; None if there is none, or if its number is still to be asked for.
-    `mailbox_specified`: whether the call or the caller has named a mailbox.
+    `mailbox_specified`: whether the call has named a mailbox. `parent`: where `*` leads; None ends the call.
     """
 
-    def __init__(self, call_context: CallContext, mailbox: Mailbox | None, *, mailbox_specified: bool) -> None:
+    def __init__(
+        self,
+        call_context: CallContext,
+        mailbox: Mailbox | None,
+        *,
+        mailbox_specified: bool,
+        parent: NextMenu | None = None,
+    ) -> None:
         super().__init__(call_context)
         self._mailbox = mailbox
-        self._mailbox_specified = mailbox_specified
+        self._asks_number = not mailbox_specified
+        self._needs_number = self._asks_number
+        self._parent = parent
 
     async def run(self) -> NextStep:
         """Return the first menu of the owner, or the end of the call after too many tries.
 
-        Mailbox numbers and PINs share the tries of one call. An unknown mailbox sounds like a wrong PIN.
+        Mailbox numbers and PINs share the tries of one call. An unknown mailbox sounds like a wrong PIN. A mailbox
+        number that the caller entered is asked for again after a wrong PIN, and after `*`: it may be mistyped.
         """
         await self.call.answer()
         await dialplan_status.report_owner_login(self.call)
         for _ in range(self.services.system_settings.max_login_attempts):
-            if not self._mailbox_specified and not await self._ask_number():
-                continue
+            if self._needs_number:
+                entry = await self.ask_digits(
+                    "login/enter-box", max_digits=self.services.system_settings.max_box_number_length
+                )
+                if entry.is_cancelled:
+                    return await self._leave()
+                if not entry.digits:
+                    await self.reject("entry/invalid")
+                    continue
+                await self._find_by_number(entry.digits)
             if self._mailbox and self._is_pin_exempt(self._mailbox):
                 return self._open_session(self._mailbox, own_phone=True)
             if self._mailbox and not await self.call.run_while_listening(self.services.pins.has_pin(self._mailbox)):
                 return await self.say_goodbye("login/no-access", status=Status.NOACCESS)
-            if await self._verify_pin() and self._mailbox:
+            entry = await self._ask_pin()
+            if entry.is_cancelled:
+                if not self._asks_number:
+                    return await self._leave()
+                self._needs_number = True
+                continue
+            if await self._verify_pin(entry.digits) and self._mailbox:
                 return self._open_session(self._mailbox, own_phone=self.call_context.is_owner(self._mailbox))
-            await self.reject("login/wrong-pin")
+            await self.reject("login/wrong-pin" if entry.digits else "entry/invalid")
+            self._needs_number = self._asks_number and bool(entry.digits)
         return await self.say_goodbye("login/too-many-tries", status=Status.NOACCESS)
 
-    async def _ask_number(self) -> bool:
-        entry = await self.ask_digits("login/enter-box", self.services.system_settings.max_box_number_length)
-        if not entry.digits:
-            await self.reject("entry/invalid")
-            return False
-        self._mailbox_specified = True
+    async def _leave(self) -> NextStep:
+        return self._parent or await self.say_goodbye()
+
+    async def _find_by_number(self, number: str) -> None:
+        self._needs_number = False
         self._mailbox = await self.call.run_while_listening(
-            self.services.boxes.find_by_number(self.call_context.account.id, entry.digits)
+            self.services.boxes.find_by_number(self.call_context.account.id, number)
         )
-        return True
 
     def _is_pin_exempt(self, mailbox: Mailbox) -> bool:
         pin_required = mailbox.settings.require_pin or mailbox.voicemail_settings.force_require_pin
         return self.call_context.is_owner(mailbox) and not pin_required
 
-    async def _verify_pin(self) -> bool:
-        entry = await self.ask_digits("login/enter-pin", self.services.system_settings.max_pin_length, secret=True)
+    async def _ask_pin(self) -> DigitsResult:
+        other_mailbox = ["login/another-box"] if self._asks_number else []
+        return await self.ask_digits(
+            "login/enter-pin", *other_mailbox, max_digits=self.services.system_settings.max_pin_length, secret=True
+        )
+
+    async def _verify_pin(self, pin: str) -> bool:
+        """Verify an entry. One that is too short for a PIN, such as silence, is wrong and not counted as a guess."""
+        if len(pin) < MIN_PIN_LENGTH:
+            return False
         own_phone = self._mailbox is not None and self.call_context.is_owner(self._mailbox)
         attempt = self.call_context.pin_attempt(self._mailbox)
         return await self.call.run_while_listening(
-            self.services.pins.verify(self._mailbox, entry.digits, attempt, own_phone=own_phone)
+            self.services.pins.verify(self._mailbox, pin, attempt, own_phone=own_phone)
         )
 
     def _open_session(self, mailbox: Mailbox, *, own_phone: bool) -> NextStep:

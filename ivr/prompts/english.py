@@ -114,6 +114,12 @@ def spell(text: str) -> ClipKeys:
     return tuple(clip for character in text for clip in _spell_character(character))
 
 
+def pin_length(shortest: int, longest: int) -> ClipKeys:
+    """Return "A pin has" "four" "to" "six" "digits."."""
+    limits = number(longest) if shortest == longest else (*number(shortest), "pin/to", *number(longest))
+    return ("pin/has", *limits, "pin/digits")
+
+
 def menu_option(action: str, key: str, *, short: bool = False) -> ClipKeys:
     """Return one option of a menu: "To save," "press one."; in short form: "Save," "one"."""
     if short:

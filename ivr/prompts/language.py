@@ -36,5 +36,8 @@ class Language(Protocol):
     def spell(self, text: str) -> ClipKeys:
         """A text, character by character."""
 
+    def pin_length(self, shortest: int, longest: int) -> ClipKeys:
+        """How many digits a PIN has."""
+
     def menu_option(self, action: str, key: str, *, short: bool = False) -> ClipKeys:
         """One option of a menu. `action`: a key of the tables `to` and `short`; `short`: use the short form."""

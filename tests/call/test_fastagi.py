@@ -98,7 +98,8 @@ async def test_pin_is_never_logged(pbx: FakePbx, capfd: pytest.CaptureFixture[st
     assert "8642" not in captured.out + captured.err
     steps = await pbx.call_record_steps()
     assert "signed in" in [step["what"] for step in steps]
-    assert [step["key"] for step in steps if step["what"] == "key"] == ["•"] * 5 + ["#"]
+    # The second # comes within 300 ms of the menu: it counts as a repetition of the one that ended the entry.
+    assert [step["key"] for step in steps if step["what"] == "key"] == ["•"] * 5
 
 
 # -- keys --------------------------------------------------------------------------------------------------------------

@@ -39,42 +39,48 @@ def test_a_key_given_back_comes_before_those_pressed_after_it() -> None:
     assert [typeahead.pop(), typeahead.pop()] == ["1", "2"]
 
 
-def test_a_pound_behind_a_complete_entry_is_swallowed_when_it_was_typed_already() -> None:
+def test_repetitions_typed_already_are_ignored() -> None:
     typeahead, _ = new_typeahead()
-    for key in "#17":
+    for key in "##17":
         typeahead.put(key)
-    typeahead.swallow("#", window_ms=2000)
+    typeahead.ignore_repeats("#")
     assert typeahead.pop() == "1"
 
 
-def test_a_pound_behind_a_complete_entry_is_swallowed_when_it_comes_soon() -> None:
+def test_repetition_before_and_shortly_after_next_sound_is_ignored() -> None:
     typeahead, time = new_typeahead()
-    typeahead.swallow("#", window_ms=2000)
-    time.s = 1.9
-    assert not typeahead.accept("#")
-    assert typeahead.accept("#"), "only one is swallowed"
+    typeahead.ignore_repeats("7")
+    time.s = 5.0
+    assert not typeahead.accept("7"), "the next sound has not begun"
+    typeahead.begin_repeat_window(300)
+    time.s = 5.29
+    assert not typeahead.accept("7")
+    time.s = 5.31
+    assert typeahead.accept("7")
 
 
-def test_a_pound_that_comes_late_means_what_it_says() -> None:
-    typeahead, time = new_typeahead()
-    typeahead.swallow("#", window_ms=2000)
-    time.s = 2.1
-    assert typeahead.accept("#")
-
-
-def test_another_key_first_ends_the_swallowing() -> None:
+def test_another_key_first_ends_the_waiting_for_repetitions() -> None:
     typeahead, _ = new_typeahead()
-    typeahead.swallow("#", window_ms=2000)
+    typeahead.ignore_repeats("7")
     assert typeahead.accept("1")
-    assert typeahead.accept("#")
+    assert typeahead.accept("7")
 
 
-def test_only_one_pound_of_those_typed_already_is_swallowed() -> None:
+def test_repeated_digit_counts_where_an_entry_begins() -> None:
     typeahead, _ = new_typeahead()
-    typeahead.put("#")
-    typeahead.put("#")
-    typeahead.swallow("#", window_ms=2000)
-    assert typeahead.pop() == "#"
+    typeahead.ignore_repeats("3")
+    typeahead.count_repeated_digits()
+    assert typeahead.accept("3")
+
+
+@given(st.text("0123456789*#", max_size=20), st.sampled_from("0123456789*#"))
+def test_no_other_key_is_ignored_than_the_repeated_one(keys: str, repeated: str) -> None:
+    typeahead, _ = new_typeahead()
+    typeahead.ignore_repeats(repeated)
+    for key in keys:
+        typeahead.put(key)
+    typeahead.begin_repeat_window(300)
+    assert "".join(iter(typeahead.pop, None)) == keys.lstrip(repeated)
 
 
 def test_clearing_tells_how_many_keys_went() -> None:

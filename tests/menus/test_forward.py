@@ -12,7 +12,7 @@ from ivr.storage.records import Message
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import HangUp, Meanwhile, Press, ScriptedCall, ScriptStep, Silence, Speak
 
-ENTER_BOX = "Please enter the mailbox number to forward to, then press pound."
+ENTER_BOX = "Please enter the mailbox number to forward to, then press pound. To cancel, press star."
 FORWARD_MENU = (
     "To record an introduction first, press one. To forward it as it is, press two."
     " To go back to your messages, press zero."

@@ -109,8 +109,9 @@ async def test_star_during_greeting_starts_login_with_pin(app: AppFixture, durin
 
 async def test_star_and_pin_may_be_typed_in_one_go(app: AppFixture) -> None:
     await app.create_box()
-    phone = await call_box(app, Press("*1379##"))
-    assert phone.texts == [NUMBER, "Goodbye."]
+    phone = await call_box(app, Press("*1379#"), Press("#", during="To change", after_ms=400))
+    assert phone.texts[1] == "You have no messages."
+    assert phone.texts[-1] == "Goodbye."
 
 
 async def test_star_on_own_phone_needs_no_pin(app: AppFixture) -> None:

@@ -77,7 +77,7 @@ async def test_unproven_caller_id_selects_no_box(app: AppFixture) -> None:
 async def test_box_number_is_asked_when_unknown(app: AppFixture) -> None:
     await app.create_box("1000")
     phone = await app.run_call([Press("1000#"), Press("1379#")])
-    assert phone.texts[:3] == [ENTER_BOX, ENTER_PIN, NO_MESSAGES]
+    assert phone.texts[:3] == [ENTER_BOX, f"{ENTER_PIN} For another mailbox, press star.", NO_MESSAGES]
 
 
 async def test_number_without_box_takes_no_message(app: AppFixture) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.app_fixture import AppFixture
-from tests.support.scripted_call import Press, Silence
+from tests.support.scripted_call import HangUp, Press, Silence
 
 GOODBYE = "Goodbye."
 NONE = "You have no messages."
@@ -138,10 +138,30 @@ async def test_keys_before_first_audio_belong_to_main_menu(app: AppFixture, mome
     assert f"(message {new.id})" not in phone.texts
 
 
-async def test_key_7_before_first_audio_deletes_nothing(app: AppFixture) -> None:
+async def test_key_7_during_counts_deletes_nothing(app: AppFixture) -> None:
     box = await app.create_box(owner=app.alice)
     message = await app.create_message(box)
-    await app.run_call([Press("7", during="Message one")], endpoint="alice", number="1000")
+    await app.run_call([Press("7", during="You have one new")], endpoint="alice", number="1000")
+    assert await app.folder_of(message) == "new"
+
+
+@pytest.mark.parametrize("placement", ["play_after", "play_before"])
+async def test_keys_after_counts_belong_to_announced_message(app: AppFixture, placement: str) -> None:
+    box = await app.create_box(owner=app.alice, play_envelope_action=placement)
+    message = await app.create_message(box)
+    moment = "Received" if placement == "play_before" else "Message one"
+    phone = await app.run_call([Press("7", during=moment, after_ms=400)], endpoint="alice", number="1000")
+    assert await app.folder_of(message) == "deleted"
+    assert "That entry is not valid." not in phone.texts
+
+
+async def test_key_1_after_counts_plays_new_messages_and_saves_none(app: AppFixture) -> None:
+    box = await app.create_box(owner=app.alice)
+    message = await app.create_message(box)
+    phone = await app.run_call(
+        [Press("1", during="Message one", after_ms=400), HangUp(during="(message")], endpoint="alice", number="1000"
+    )
+    assert f"(message {message.id})" in phone.texts
     assert await app.folder_of(message) == "new"
 
 

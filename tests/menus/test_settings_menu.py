@@ -147,7 +147,8 @@ async def test_announcement_only_on_and_off(app: AppFixture, box: Mailbox) -> No
 
 async def test_temporary_greeting_can_be_removed(app: AppFixture, box: Mailbox) -> None:
     await box_with_temporary_greeting(app, box)
-    phone = await app.run_call([press_in_main_menu(), press_in_settings_menu("5")], endpoint="alice", number="1000")
+    remove = Press("5", during="For the main menu", after_ms=400)
+    phone = await app.run_call([press_in_main_menu(), remove], endpoint="alice", number="1000")
     assert phone.texts[:1] == ["Your temporary greeting is in use."]
     assert phone.texts[3] == "Your temporary greeting has been removed."
     assert "To remove your temporary greeting" in phone.texts[2]
@@ -156,7 +157,8 @@ async def test_temporary_greeting_can_be_removed(app: AppFixture, box: Mailbox) 
 
 
 async def test_missing_temporary_greeting_is_announced(app: AppFixture, box: Mailbox) -> None:
-    assert (await open_settings(app, press_in_settings_menu("5"))).texts[2] == "There is no temporary greeting."
+    remove = Press("5", during="For the main menu", after_ms=400)
+    assert (await open_settings(app, remove)).texts[2] == "There is no temporary greeting."
 
 
 async def test_concurrent_settings_change_is_not_lost(app: AppFixture, box: Mailbox) -> None:

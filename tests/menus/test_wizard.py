@@ -11,7 +11,7 @@ from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import HangUp, Press, ScriptedCall, ScriptStep, Silence, Speak
 
 WELCOME = "Welcome to your mailbox. Let us set it up. First, choose your pin."
-NEW = "Please enter your new pin, then press pound."
+NEW = "Please enter your new pin, then press pound. A pin has four to six digits. To cancel, press star."
 AGAIN = "Please enter it again, then press pound."
 SET = "Your new pin has been saved."
 NOW_RECORD = "Now record the greeting that callers will hear."

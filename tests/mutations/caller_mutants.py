@@ -11,7 +11,7 @@ MUTANTS = (
     Mutant(
         "KP01",
         f"{MENUS}greeting.py",
-        "return SignIn(self.call_context, self.mailbox, mailbox_specified=True)",
+        "return SignIn(self.call_context, self.mailbox, mailbox_specified=True, parent=self._parent)",
         "return None",
     ),
     Mutant(
@@ -26,11 +26,13 @@ MUTANTS = (
     Mutant(
         "KP06",
         "ivr/menus/caller_entry.py",
-        'case "login":\n                return SignIn(self.call_context, self.mailbox, mailbox_specified=True)',
-        'case "login":\n                return Status.DONE',
+        'return SignIn(self.call_context, self.mailbox, mailbox_specified=True, parent=self)\n            case "continue"',
+        'return Status.DONE\n            case "continue"',
     ),
     Mutant("KP07", "ivr/menus/caller_entry.py", "await play_greeting(self, keys=keys)", "await play_greeting(self)"),
-    Mutant("KP08", "ivr/menus/caller_entry.py", "if played.key else Status.FULL", "if False else Status.FULL"),
+    Mutant(
+        "KP08", "ivr/menus/caller_entry.py", "if not played.key:\n            return Status.FULL", "return Status.FULL"
+    ),
     Mutant("KP09", f"{MENUS}hunt.py", "continue_at(context, extension)", 'continue_at(context, "0")'),
     Mutant("KP11", f"{MENUS}review.py", "return ReviewChoice.SAVE", "return ReviewChoice.RECORD_AGAIN"),
     Mutant("KP12", f"{MENUS}review.py", 'case "listen":', 'case "hear":'),

@@ -70,7 +70,7 @@ MUTANTS = (
     ),
     Mutant("E11", "ivr/menus/sign_in.py", "range(self.services.system_settings.max_login_attempts)", "range(9)"),
     Mutant("E12", SIGN_IN, '"login/wrong-pin"', '"login/wrong-pin" if self._mailbox else "entry/invalid"'),
-    Mutant("E13", "ivr/call/base.py", "if len(digits) >= max_digits:", "if len(digits) > max_digits:"),
+    Mutant("E13", "ivr/call/base.py", "if len(digits) > max_digits:", "if False:"),
     # Main menu
     Mutant("M01", "ivr/prompts/english.py", '("count/and", *other)', "other"),
     Mutant("M02", MAIN, '"exit": True', '"exit": False'),

@@ -226,10 +226,15 @@ async def entry_ended_by_pound(call: Call, stage: ContractFixture) -> None:
     assert await call.collect_digits([stage["alpha"]], 8) == DigitsResult("123", DigitsEndReason.TERMINATOR)
 
 
-@contract_case("an entry is complete by its length, and a pound behind it is swallowed", CallerPress("12#", "alpha"))
-async def entry_complete_by_length(call: Call, stage: ContractFixture) -> None:
-    assert await call.collect_digits([stage["alpha"]], 2) == DigitsResult("12", DigitsEndReason.MAX_DIGITS)
+@contract_case("digits behind the longest entry make it too long and go no further", CallerPress("123#", "alpha"))
+async def entry_too_long(call: Call, stage: ContractFixture) -> None:
+    assert await call.collect_digits([stage["alpha"]], 2) == DigitsResult("123", DigitsEndReason.TOO_LONG)
     assert await call.wait_for_key(700) is None
+
+
+@contract_case("star cancels an entry", CallerPress("12*", "alpha"))
+async def entry_cancelled(call: Call, stage: ContractFixture) -> None:
+    assert await call.collect_digits([stage["alpha"]], 8) == DigitsResult("", DigitsEndReason.CANCELLED)
 
 
 @contract_case("a pause ends an entry", CallerPress("1", "alpha"))
@@ -455,14 +460,14 @@ async def key_before_answer(call: Call, stage: ContractFixture) -> None:
 
 @contract_case(
     "keys pressed before the answer are typed ahead of it",
-    CallerPress("12", DURING_WORK),
+    CallerPress("12#", DURING_WORK),
     heard_before_answer=("alpha",),
 )
 async def typeahead_before_answer(call: Call, stage: ContractFixture) -> None:
     await call.play([stage["alpha"]], keys="")
     assert await call.run_while_listening(stage.work()) == "done"
     await call.answer()
-    assert await call.collect_digits([stage["bravo"]], 2) == DigitsResult("12", DigitsEndReason.MAX_DIGITS)
+    assert await call.collect_digits([stage["bravo"]], 2) == DigitsResult("12", DigitsEndReason.TERMINATOR)
 
 
 @contract_case(
