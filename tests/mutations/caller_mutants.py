@@ -26,8 +26,8 @@ MUTANTS = (
     Mutant(
         "KP06",
         "ivr/menus/caller_entry.py",
-        'return SignIn(self.call_context, self.mailbox, mailbox_specified=True, parent=self)\n            case "continue"',
-        'return Status.DONE\n            case "continue"',
+        'mailbox_specified=True, parent=self)\n            case "continue"',
+        'mailbox_specified=True, parent=None)\n            case "continue"',
     ),
     Mutant("KP07", "ivr/menus/caller_entry.py", "await play_greeting(self, keys=keys)", "await play_greeting(self)"),
     Mutant(
