@@ -23,6 +23,7 @@ CHECKOUT = Path(__file__).parents[2]
 CACHE = CHECKOUT / ".asterisk"
 STAND_IN = Path(__file__).with_name("systemctl_stand_in.sh")
 BOOT_TIMEOUT_S = 90.0
+END_TIMEOUT_S = 20.0
 COMMAND_TIMEOUT_S = 300.0
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INIT_PACKAGES = ("systemd", "systemd-sysv")
@@ -294,9 +295,13 @@ def _can_make_folder(parent: Path) -> bool:
 
 
 def _remove_cgroups(top: Path) -> None:
-    for folder, _, _ in os.walk(top, topdown=False):
-        with suppress(OSError):
-            os.rmdir(folder)
+    """Remove a control group and those below it, as soon as the kernel has ended the processes in them."""
+    deadline = time.monotonic() + END_TIMEOUT_S
+    while top.exists() and time.monotonic() < deadline:
+        for folder, _, _ in os.walk(top, topdown=False):
+            with suppress(OSError):
+                os.rmdir(folder)
+        time.sleep(0.05)
 
 
 def _only_child(pid: int) -> int:
