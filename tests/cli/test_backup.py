@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 from num2words import num2words
+from typer.testing import CliRunner, Result
 
 from ivr.audio import wav
 from ivr.backup.writers import snapshot_names
+from ivr.cli.command import command
 from tests.support.service_site import IVR, TIMEOUT_S, Service, Site
 
 
@@ -147,6 +149,12 @@ def test_killed_backup_is_none_and_the_same_command_goes_on(site: Site, speech: 
 
 
 def test_errors_are_one_line_that_says_what_to_do(site: Site, tmp_path: Path) -> None:
+    def run(*words: str, fails: int = 0) -> Result:
+        """Run a command in this process."""
+        result = CliRunner().invoke(command, words, env=site.environment)
+        assert result.exit_code == fails, result.output
+        return result
+
     for words, code, text in (
         (("backup", str(site.folder / "b")), 2, "is in the data folder"),
         (("backup", str(site.folder)), 2, "is in the data folder"),
@@ -157,13 +165,13 @@ def test_errors_are_one_line_that_says_what_to_do(site: Site, tmp_path: Path) ->
         (("backup", "verify", str(site.folder)), 5, "contains no complete backup"),
         (("restore", str(tmp_path / "none"), *as_current_user()), 3, "does not exist"),
     ):
-        done = site.ivr(*words, fails=code)
+        done = run(*words, fails=code)
         assert text in done.stderr
         assert len(done.stderr.splitlines()) == 1, done.stderr
-    site.ivr("backup", str(tmp_path / "good"))
-    done = site.ivr("restore", str(tmp_path / "good"), *as_current_user(), fails=4)
+    run("backup", str(tmp_path / "good"))
+    done = run("restore", str(tmp_path / "good"), *as_current_user(), fails=4)
     assert "--replace" in done.stderr
-    done = site.ivr("restore", str(tmp_path / "good"), "--snapshot", "2020", "--data", str(tmp_path / "n"),
+    done = run("restore", str(tmp_path / "good"), "--snapshot", "2020", "--data", str(tmp_path / "n"),
                     *as_current_user(), fails=3)  # fmt: skip
     assert "see 'ivr backup list" in done.stderr
     assert not (tmp_path / "n").exists()
