@@ -19,6 +19,7 @@ from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.protocols import (
     AudioStore,
     AuthAttemptStore,
+    BoxUsageStore,
     CallLogStore,
     DatabaseFileStore,
     MediaStore,
@@ -147,3 +148,9 @@ class Stores:
         from ivr.storage.sqlite.authentication import SqliteTokens
 
         return TokenStore(SqliteTokens(self.database, self.clock), self.clock, self.random_bytes)
+
+    @cached_property
+    def box_usage(self) -> BoxUsageStore:
+        from ivr.storage.sqlite.box_usage import SqliteBoxUsage
+
+        return SqliteBoxUsage(self.database)

@@ -14,6 +14,7 @@ from ivr.cli.support import (
     JsonOption,
     YesOption,
     confirm,
+    format_time,
     print_document,
     print_table,
     resolve_account,
@@ -26,9 +27,13 @@ from ivr.mailbox.boxes import to_document
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pins import generate_pin
 from ivr.mailbox.text_values import parse_assignments, reject_unknown_keys
+from ivr.storage.records import MEGABYTE, BoxUsage
 
 command = typer.Typer(no_args_is_help=True)
-COLUMNS = ["mailbox", "name", "owner", "new", "saved", "deleted", "id"]
+COLUMNS = [
+    *("mailbox", "name", "owner", "new", "saved", "deleted"),
+    *("size", "quota", "oldest", "last_sign_in", "locked", "id"),
+]
 ID_LENGTH = 32
 
 NumberArgument = typer.Argument(help="Number, alias or id of the box.")
@@ -63,10 +68,14 @@ async def create(
 async def list_all(app: App, account: str | None = AccountOption, as_json: bool = JsonOption) -> None:
     """List the boxes of an account.
 
-    The columns new, saved and deleted are the numbers of messages in these folders.
+    The columns new, saved and deleted are the numbers of messages in these folders. size: of all messages and
+    greetings; quota: how much of the quota that is. oldest: time of the oldest new or saved message. last_sign_in: by
+    phone. locked: after wrong PINs ('ivr box unlock').
     """
     box_account = await resolve_account(app, account)
-    print_table([await _box_row(app, box) for box in await app.boxes.list_by_account(box_account.id)], COLUMNS, as_json)
+    usage = await app.box_usage.usage_by_account(box_account.id)
+    boxes = [box for box in await app.boxes.list_by_account(box_account.id) if box.id in usage]
+    print_table([await _box_row(app, box, usage[box.id]) for box in boxes], COLUMNS, as_json)
 
 
 @command.command("show")
@@ -203,14 +212,22 @@ async def _box_document(app: App, box: Mailbox) -> dict[str, Any]:
     return {"id": box.id, **to_document(box.settings), "has_pin": has_pin, "locked_until": locked_until or None}
 
 
-async def _box_row(app: App, box: Mailbox) -> dict[str, Any]:
-    counts = await app.messages.counts(box.id)
+async def _box_row(app: App, box: Mailbox, usage: BoxUsage) -> dict[str, Any]:
+    locked_until = await app.pin_lockout.locked_until(box.account_id, box.id)
+    percent = round(100 * usage.size_bytes / box.quota_bytes) if box.quota_bytes else None
     return {
         "mailbox": box.number,
         "name": box.settings.name,
         "owner": box.owner.name if box.owner else None,
-        "new": counts.new,
-        "saved": counts.saved,
-        "deleted": counts.deleted,
+        "new": usage.counts.new,
+        "saved": usage.counts.saved,
+        "deleted": usage.counts.deleted,
+        "size": f"{usage.size_bytes / MEGABYTE:.1f} MB",
+        "size_bytes": usage.size_bytes,
+        "quota": None if percent is None else f"{percent} %",
+        "quota_percent": percent,
+        "oldest": format_time(usage.oldest_at) if usage.oldest_at else None,
+        "last_sign_in": format_time(usage.last_sign_in_at) if usage.last_sign_in_at else None,
+        "locked": f"until {format_time(locked_until)}" if locked_until else None,
         "id": box.id,
     }

@@ -10,10 +10,22 @@ from typing import Any
 import typer
 
 from ivr.app import App
-from ivr.cli.support import AccountOption, JsonOption, format_time, print_document, print_table, with_app
-from ivr.errors import NotFound
+from ivr.cli.boxes import resolve_box
+from ivr.cli.support import (
+    TIME_FORMAT,
+    AccountOption,
+    JsonOption,
+    format_time,
+    parse_time,
+    print_document,
+    print_table,
+    with_app,
+)
+from ivr.errors import BadInput, NotFound
+from ivr.mailbox.text_values import suggest
 from ivr.mailbox.voicemail_settings import DAY_S
-from ivr.storage.records import CallRecord
+from ivr.menus.dialplan_status import Status
+from ivr.storage.records import CallQuery, CallRecord
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["time", "caller", "action", "box", "status", "seconds", "id"]
@@ -24,6 +36,11 @@ COLUMNS = ["time", "caller", "action", "box", "status", "seconds", "id"]
 async def list_all(
     app: App,
     account: str | None = AccountOption,
+    box: str | None = typer.Option(None, "--box", help="Only calls of this box: number, alias or id."),
+    caller: str = typer.Option("", "--caller", help="Only calls from this number; its last digits are enough."),
+    status: str | None = typer.Option(None, "--status", help=f"Only calls with this status: {', '.join(Status)}."),
+    since: str | None = typer.Option(None, "--since", help=f"Only calls from this time on: {TIME_FORMAT}."),
+    until: str | None = typer.Option(None, "--until", help="Only calls up to this time; a date includes its day."),
     limit: int = typer.Option(50, "--limit", "-n", min=1, help="Maximum number of calls."),
     as_json: bool = JsonOption,
 ) -> None:
@@ -31,9 +48,26 @@ async def list_all(
 
     Times are those of this machine's time zone.
     """
-    account_id = (await app.directory.find_account_by_name(account)).id if account else None
-    records = await app.call_store.recent_calls(account_id, _retention_cutoff(app), limit)
+    now = app.clock.now()
+    cutoff = _retention_cutoff(app)
+    query = CallQuery(
+        since=max(cutoff, parse_time(since, now)) if since else cutoff,
+        until=parse_time(until, now, end_of_day=True) if until else int(now) + DAY_S,
+        account_id=(await app.directory.find_account_by_name(account)).id if account else None,
+        box_id=(await resolve_box(app, account, box)).id if box else None,
+        caller_suffix=caller,
+        status=_parse_status(status) if status else None,
+    )
+    records = await app.call_store.recent_calls(query, limit)
     print_table([await _call_row(app, record) for record in records], COLUMNS, as_json)
+
+
+def _parse_status(text: str) -> Status:
+    try:
+        return Status(text.upper())
+    except ValueError:
+        hint = suggest(text.upper(), [*Status])
+        raise BadInput(f"unknown status {text!r}: {hint}use one of {', '.join(Status)}") from None
 
 
 @command.command("show")

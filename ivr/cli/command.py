@@ -14,6 +14,7 @@ from ivr.cli import (
     doctor,
     endpoints,
     install,
+    lights,
     maintenance,
     messages,
     outbox,
@@ -47,6 +48,7 @@ command.add_typer(users.command, name="user", help="Users: people who own boxes 
 command.add_typer(endpoints.command, name="endpoint", help="Phones, and which user each belongs to.")
 command.add_typer(boxes.command, name="box", help="Boxes and their settings.")
 command.add_typer(messages.command, name="message", help="Messages of boxes.")
+command.add_typer(lights.command, name="light", help="Message lights of boxes, and why they are on.")
 command.add_typer(calls.command, name="calls", help="Records of calls, step by step.")
 command.add_typer(tokens.command, name="token", help="Tokens for programs that use the REST API.")
 command.add_typer(secret.command, name="secret", help="Secrets that the service and Asterisk share.")

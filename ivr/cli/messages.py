@@ -52,7 +52,7 @@ async def add(
     """Add an audio file to a box as a message."""
     box = await resolve_box(app, account, number)
     samples = await asyncio.to_thread(_decode_audio, file, app.settings.api.max_audio_s)
-    time = parse_time(at) if at else int(app.clock.now())
+    time = parse_time(at, app.clock.now()) if at else int(app.clock.now())
     message = await app.delivery.import_recording(box, samples, Caller(caller, caller_name), time, folder)
     print_document(_message_document(box, message), as_json)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -167,7 +168,12 @@ def print_table(rows: Iterable[Mapping[str, Any]], columns: list[str], as_json: 
     Console(width=max(Console().width, MIN_TABLE_WIDTH), highlight=False).print(table, soft_wrap=True)
 
 
-TIME_FORMAT = "YYYY-MM-DD HH:MM:SS, in the time zone of this machine unless an offset such as +00:00 follows"
+TIME_FORMAT = (
+    "YYYY-MM-DD HH:MM:SS, in the time zone of this machine unless an offset such as +00:00 follows; YYYY-MM-DD; or how"
+    " long ago: 90m, 2h, 7d"
+)
+_AGO = re.compile(r"(\d{1,6})\s*([smhd])")
+_UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def format_time(timestamp: float) -> str:
@@ -175,9 +181,18 @@ def format_time(timestamp: float) -> str:
     return datetime.fromtimestamp(int(timestamp)).astimezone().isoformat(sep=" ")
 
 
-def parse_time(text: str) -> int:
-    """Return the Unix time of `2026-11-28 12:43:41` or of what `format_time` writes. Raises `BadInput`."""
+def parse_time(text: str, now: float, *, end_of_day: bool = False) -> int:
+    """Return the Unix time of what `format_time` writes, of a date, or of a duration before `now`. Raises `BadInput`.
+
+    `end_of_day`: a date means its last second.
+    """
+    if ago := _AGO.fullmatch(text.strip()):
+        return int(now) - int(ago[1]) * _UNIT_S[ago[2]]
     try:
-        return int(datetime.fromisoformat(text).timestamp())
-    except ValueError:
+        parsed = datetime.fromisoformat(text)
+        is_date = len(text.strip()) <= len("2026-11-28")
+        if is_date and end_of_day:
+            parsed += timedelta(days=1, seconds=-1)
+        return int(parsed.timestamp())
+    except (ValueError, OverflowError):
         raise BadInput(f"{text!r} is not a time: write {TIME_FORMAT}") from None

@@ -21,7 +21,7 @@ from ivr.mailbox.takes import Takes, TakeSource
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.prompts.voice import Prompt, Voice
 from ivr.storage.protocols import MessageStore
-from ivr.storage.records import Caller
+from ivr.storage.records import SIGNED_IN, Caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class CallContext:
     def open_session(self, mailbox: Mailbox, *, own_phone: bool) -> OwnerSession:
         """Sign in: from now on this call may read and change the messages of `mailbox`."""
         self.opened_mailboxes.append(mailbox)
-        self.call.journal.note("signed in", box=mailbox.id, own_phone=own_phone)
+        self.call.journal.note(SIGNED_IN, box=mailbox.id, own_phone=own_phone)
         self.on_sign_in(mailbox, own_phone)
         return OwnerSession(self, mailbox, own_phone)
 

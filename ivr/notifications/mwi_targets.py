@@ -40,6 +40,10 @@ class MwiTargets:
         """Return the lights of existing mailboxes by id, after the id `after`."""
         return [self._box_mwi(counts) for counts in await self._store.box_page(after, limit)]
 
+    async def record_published(self, boxes: Sequence[BoxMwi], now: float) -> None:
+        """Store that the lights of these mailboxes have been published at `now` (Unix s)."""
+        await self._store.record_published([box.box_id for box in boxes], int(now))
+
     async def for_owners(self, owner_ids: Iterable[str]) -> list[MwiState]:
         """Return the lights of the phones of these users: the sum over all mailboxes that each owns."""
         counts = await self._store.endpoints_of_owners(self._system, owner_ids)

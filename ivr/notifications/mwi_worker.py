@@ -138,7 +138,8 @@ class MwiWorker:
         except AmiUnavailable as error:
             await self._outbox.release_without_attempt(tasks, int(self._clock.now()), str(error))
             return False
-        await self._outbox.complete(tasks)
+        published = [box.box_id for box in boxes]
+        await self._outbox.complete(tasks, lambda transaction: transaction.record_light_published(published))
         return True
 
     async def _resync_all(self, ami: AmiClient) -> bool:
@@ -150,6 +151,7 @@ class MwiWorker:
         try:
             while boxes := await self._targets.box_page(after=after, limit=BATCH_SIZE):
                 await actions.publish(ami, self._states_to_publish(boxes))
+                await self._targets.record_published(boxes, self._clock.now())
                 published, after = published + len(boxes), boxes[-1].box_id
             after = ""
             while endpoints := await self._targets.endpoint_page(after=after, limit=BATCH_SIZE):

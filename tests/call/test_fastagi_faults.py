@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ivr.doctor.connections import AGI_HEADER, SKIPPED_STATUS
+from ivr.storage.records import CallQuery
 from tests.call.conftest import FakePbx
 from tests.support.handset import ScriptedHandset
 
@@ -278,4 +279,4 @@ async def test_probe_of_the_doctor_is_answered_and_leaves_no_record(pbx: FakePbx
     writer.close()
     store = pbx.app.container.call_store
     assert await store.live_calls() == []
-    assert await store.recent_calls(None, 0, 10) == []
+    assert await store.recent_calls(CallQuery(since=0), 10) == []

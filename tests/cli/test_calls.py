@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ivr.storage.records import LiveCall
+from ivr.storage.records import CallQuery, LiveCall
 from ivr.storage.sqlite.calls import INTERRUPTED_STEP
 from tests.cli.conftest import Ivr, parse_json
 from tests.support.app_fixture import AppFixture
@@ -125,7 +125,7 @@ def test_calls_older_than_30_days_are_not_shown(ivr: Ivr, call_history: CallHist
     assert parse_json(ivr("calls", "list", "--json")) == []
 
     async def looking(app: AppFixture) -> None:
-        [old] = await app.container.call_store.recent_calls(None, 0, 10)
+        [old] = await app.container.call_store.recent_calls(CallQuery(since=0), 10)
         ids.append(old.id)
 
     ids: list[str] = []
@@ -185,7 +185,83 @@ async def test_live_call_is_listed_until_it_ends(app: AppFixture) -> None:
 async def test_call_interrupted_by_crash_has_record(app: AppFixture) -> None:
     await app.container.call_store.begin(LiveCall("PJSIP/alice-1", "1000", "check", "1000", 1000))
     assert await app.container.call_store.close_unfinished(2000) == 1
-    [record] = await app.container.call_store.recent_calls(None, 0, 10)
+    [record] = await app.container.call_store.recent_calls(CallQuery(since=0), 10)
     assert (record.status, record.channel, record.ended_at) == ("ERROR", "PJSIP/alice-1", 2000)
     assert record.steps[0]["what"] == INTERRUPTED_STEP
     assert await app.container.call_store.live_calls() == []
+
+
+async def calls_of_two_callers(app: AppFixture) -> None:
+    await app.create_box("1000", owner=app.alice, pin="1379")
+    await app.create_box("1001", owner=app.bob)
+    await app.run_call([Speak(2000, then="hang-up")], path="leave", number="1000", caller="4930123456")
+    app.clock.advance(s=3600)
+    await app.run_call([Speak(2000, then="hang-up")], path="leave", number="1001", caller="4930999999")
+    await app.run_call([Press("#", during="You have")], endpoint="alice", number="1000")
+
+
+def test_calls_are_listed_by_box_caller_status_and_time(ivr: Ivr, call_history: CallHistory) -> None:
+    now = time.time()
+    call_history(calls_of_two_callers, now - 7200)
+
+    def boxes(*options: str) -> list[str]:
+        return [call["box"] for call in parse_json(ivr("calls", "list", "--json", *options))]
+
+    assert boxes() == ["1000", "1001", "1000"]
+    assert boxes("--box", "1001") == ["1001"]
+    assert boxes("--caller", "3456") == ["1000"]
+    assert boxes("--status", "done") == ["1000"]
+    assert boxes("--since", "90m") == ["1000", "1001"]
+    assert boxes("--until", "90m") == ["1000"]
+    assert boxes("--since", "90m", "--box", "1000") == ["1000"]
+    since = datetime.fromtimestamp(now - 5400).astimezone().isoformat(sep=" ", timespec="seconds")
+    assert boxes("--since", since) == ["1000", "1001"]
+    today = datetime.fromtimestamp(now).date().isoformat()
+    assert boxes("--until", today) == boxes()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--status", "DOEN", "did you mean DONE"),
+        ("--since", "yesterday", "is not a time: write YYYY-MM-DD"),
+        ("--until", "2026-13-01", "is not a time"),
+        ("--box", "4711", "no box '4711'"),
+    ],
+)
+def test_wrong_filter_of_calls_is_explained(
+    ivr: Ivr, call_history: CallHistory, option: str, value: str, message: str
+) -> None:
+    call_history(calls_of_two_callers)
+    exit_code = 3 if option == "--box" else 2
+    assert message in " ".join(ivr("calls", "list", option, value, fails=exit_code).stderr.split())
+
+
+async def sign_in_and_be_left_a_message(app: AppFixture) -> None:
+    await app.create_box("1000", owner=app.alice, pin="1379", quota_mb=1)
+    await app.run_call([Press("#", during="You have")], endpoint="alice", number="1000")
+    await app.run_call([Speak(30_000, then="hang-up")], path="leave", number="1000", caller="4930123456")
+
+
+def test_box_list_shows_size_quota_oldest_message_and_last_sign_in(ivr: Ivr, call_history: CallHistory) -> None:
+    now = time.time()
+    call_history(sign_in_and_be_left_a_message, now)
+    [box] = parse_json(ivr("box", "list", "--json"))
+    assert (box["new"], box["size"], box["quota"]) == (1, "0.5 MB", "48 %")
+    assert box["locked"] is None
+    for member in ("oldest", "last_sign_in"):
+        assert abs(datetime.fromisoformat(box[member]).timestamp() - now) < 120, member
+
+
+def test_light_show_tells_why_a_light_is_on(ivr: Ivr, call_history: CallHistory) -> None:
+    call_history(sign_in_and_be_left_a_message)
+    shown = parse_json(ivr("light", "show", "1000", "--json"))
+    [light] = [light for light in shown["lights"] if light["of"] == "box 1000"]
+    assert (light["state"], light["new"]) == ("on", 1)
+    assert "1 new, the newest from 4930123456" in light["why"]
+    assert shown["last_set"] is None, "no Asterisk has accepted it"
+    assert "box 1000" in [task["target"] for task in shown["pending"]]
+    text = ivr("light", "show", "1000").stdout
+    assert "pending updates" in text
+    assert "the newest from 4930123456" in " ".join(text.split())
+    assert "4711" in ivr("light", "show", "4711", fails=3).stderr

@@ -31,7 +31,10 @@ def test_users_endpoints_and_boxes_are_managed(populated_ivr: Ivr) -> None:
 
 def test_listings_are_tables_for_people(populated_ivr: Ivr) -> None:
     shown = populated_ivr("box", "list").stdout
-    assert shown.splitlines()[0].split() == ["mailbox", "name", "owner", "new", "saved", "deleted", "id"]
+    assert shown.splitlines()[0].split() == [
+        *("mailbox", "name", "owner", "new", "saved", "deleted"),
+        *("size", "quota", "oldest", "last_sign_in", "locked", "id"),
+    ]
     [box] = parse_json(populated_ivr("box", "list", "--json"))
     assert box["id"] in shown, "an id is for copying: never cut short"
 

@@ -16,6 +16,7 @@ from ivr.storage.protocols.directory import (
 )
 from ivr.storage.protocols.mailbox import (
     BoxStore,
+    BoxUsageStore,
     CallLogStore,
     CallStore,
     HeartbeatStore,
@@ -34,6 +35,7 @@ __all__ = [
     "AudioStore",
     "AuthAttemptStore",
     "BoxStore",
+    "BoxUsageStore",
     "CallLogStore",
     "CallStore",
     "DatabaseFileStore",

@@ -9,6 +9,8 @@ from ivr.storage.records import (
     BoxQuery,
     BoxRecord,
     BoxSummary,
+    BoxUsage,
+    CallQuery,
     CallRecord,
     ChangeReason,
     Folder,
@@ -56,6 +58,13 @@ class BoxStore(Protocol):
 
         Raises `NotFound`; `Conflict` if one of its numbers is in use.
         """
+
+
+class BoxUsageStore(Protocol):
+    """What administrators ask about the mailboxes of an account."""
+
+    async def usage_by_account(self, account_id: str) -> dict[str, BoxUsage]:
+        """Return the usage of each mailbox of an account, by id."""
 
 
 class MessageStore(Protocol):
@@ -295,8 +304,8 @@ class CallLogStore(CallStore, HeartbeatStore, Protocol):
     async def live_calls(self) -> list[LiveCall]:
         """Return the calls in progress, oldest first."""
 
-    async def recent_calls(self, account_id: str | None, not_before: int, limit: int) -> list[CallRecord]:
-        """Return calls of an account (None: of all) that began since `not_before` (Unix s), newest first."""
+    async def recent_calls(self, query: CallQuery, limit: int) -> list[CallRecord]:
+        """Return calls, newest first."""
 
     async def get(self, call_id: str, not_before: int) -> CallRecord:
         """Return the call whose id is or begins with `call_id`. Raises `NotFound`; `BadInput` if several match."""

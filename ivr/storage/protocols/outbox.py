@@ -43,6 +43,9 @@ class Transaction(Protocol):
     def has_task(self, kind: TaskKind, message_id: str) -> bool:
         """Return whether the outbox still has a task of `kind` for a message."""
 
+    def record_light_published(self, box_ids: Sequence[str]) -> None:
+        """Store that the lights of these mailboxes have been published now."""
+
     def set_transcription(self, message: Message, transcription: str) -> None:
         """Store the transcription of a message, as JSON: {"result": "success" or "error", "text": …}.
 
@@ -121,6 +124,9 @@ class MwiStore(Protocol):
 
     async def box_page(self, after: str, limit: int) -> list[BoxMwiCounts]:
         """Return the counts of existing mailboxes by id, after the id `after`."""
+
+    async def record_published(self, box_ids: Sequence[str], now: int) -> None:
+        """Store that the lights of these mailboxes have been published at `now` (Unix s)."""
 
     async def endpoints_of_owners(self, system: str, owner_ids: Iterable[str]) -> list[EndpointMwiCounts]:
         """Return the sums for all endpoints of these users at the Asterisk `system`."""

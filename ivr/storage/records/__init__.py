@@ -6,6 +6,7 @@ from ivr.storage.records.boxes import (
     BoxQuery,
     BoxRecord,
     BoxSummary,
+    BoxUsage,
     MediaKind,
     MessageQuery,
     MessageSummary,
@@ -15,7 +16,7 @@ from ivr.storage.records.boxes import (
     Take,
     TakeState,
 )
-from ivr.storage.records.calls import CallRecord, InterruptedCall, LiveCall
+from ivr.storage.records.calls import SIGNED_IN, CallQuery, CallRecord, InterruptedCall, LiveCall
 from ivr.storage.records.database_content import DatabaseContent
 from ivr.storage.records.directory import (
     TOKEN_ID_LENGTH,
@@ -48,6 +49,7 @@ __all__ = [
     "MAX_ROWS_SCANNED",
     "MEGABYTE",
     "NEVER_DUE",
+    "SIGNED_IN",
     "TOKEN_ID_LENGTH",
     "AccountRecord",
     "AttemptCounter",
@@ -56,6 +58,8 @@ __all__ = [
     "BoxQuery",
     "BoxRecord",
     "BoxSummary",
+    "BoxUsage",
+    "CallQuery",
     "CallRecord",
     "Caller",
     "ChangeReason",

@@ -23,6 +23,19 @@ class BoxRecord:
     revision: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class BoxUsage:
+    """What a mailbox holds, and when it was used. Times are Unix seconds."""
+
+    counts: FolderCounts
+    size_bytes: int
+    """Of all messages and greetings."""
+    oldest_at: int | None
+    """Time of the oldest message that is not in `deleted`."""
+    last_sign_in_at: int | None
+    light_published_at: int | None
+
+
 class MediaKind(StrEnum):
     """The use of an owner's recording; the values are keys of a mailbox's `media`."""
 

@@ -6,6 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+SIGNED_IN = "signed in"
+"""The step of a call record that follows a right PIN, or the proof of the owner's own phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallQuery:
+    """A query for calls, newest first. None: any. Times are Unix seconds, inclusive."""
+
+    since: int
+    until: int = 2**62
+    account_id: str | None = None
+    box_id: str | None = None
+    caller_suffix: str = ""
+    """The end of the caller's number."""
+    status: str | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
@@ -21,6 +37,12 @@ class CallRecord:
     box_id: str | None
     steps: Sequence[Mapping[str, Any]]
     id: str = ""
+
+    @property
+    def signed_in_at(self) -> int | None:
+        """The time of the last sign-in of the call; None if there was none."""
+        times = [int(step["at_ms"]) for step in self.steps if step["what"] == SIGNED_IN]
+        return self.began_at + times[-1] // 1000 if times else None
 
 
 @dataclass(frozen=True, slots=True)

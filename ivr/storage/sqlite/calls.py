@@ -9,7 +9,16 @@ from typing import Any
 
 from ivr.errors import BadInput, NotFound
 from ivr.ids import IdGenerator
-from ivr.storage.records import CallRecord, FinishedCall, InterruptedCall, LiveCall, MwiSummary, Overview, RecentMessage
+from ivr.storage.records import (
+    CallQuery,
+    CallRecord,
+    FinishedCall,
+    InterruptedCall,
+    LiveCall,
+    MwiSummary,
+    Overview,
+    RecentMessage,
+)
 from ivr.storage.sqlite.database import Database
 
 SHARED_COLUMNS = ("id", "account_id", "box_id", "channel", "caller_number", "action", "began_at")
@@ -43,6 +52,9 @@ class SqliteCalls:
             connection.execute("DELETE FROM calls WHERE id = ?", (row["id"],))
             _insert(connection, "calls", row)
             connection.execute("DELETE FROM live_calls WHERE id = ?", (row["id"],))
+            if call.signed_in_at is not None:
+                sql = "UPDATE boxes SET last_sign_in_at = ? WHERE id = ?"
+                connection.execute(sql, (call.signed_in_at, call.box_id))
 
         await self._database.write(replace_live_row)
 
@@ -102,15 +114,22 @@ class SqliteCalls:
         sql = f"SELECT {LIVE_CALL_COLUMNS} FROM live_calls ORDER BY began_at, id"
         return [LiveCall(**dict(row)) for row in await self._database.read(lambda c: c.execute(sql).fetchall())]
 
-    async def recent_calls(self, account_id: str | None, not_before: int, limit: int) -> list[CallRecord]:
-        sql = (
-            "SELECT * FROM calls WHERE began_at >= ? AND (? IS NULL OR account_id = ?)"
-            " ORDER BY began_at DESC, rowid DESC LIMIT ?"
-        )
-        values = (not_before, account_id, account_id, limit)
-        return [
-            _call_record_from_row(row) for row in await self._database.read(lambda c: c.execute(sql, values).fetchall())
-        ]
+    async def recent_calls(self, query: CallQuery, limit: int) -> list[CallRecord]:
+        conditions = {
+            "began_at >= ?": query.since,
+            "began_at <= ?": query.until,
+            "account_id = ?": query.account_id,
+            "box_id = ?": query.box_id,
+            "status = ?": query.status,
+            "substr(caller_number, ?) = ?": query.caller_suffix or None,
+        }
+        where = [condition for condition, value in conditions.items() if value is not None]
+        values = [value for value in conditions.values() if value is not None]
+        if query.caller_suffix:
+            values.insert(len(values) - 1, -len(query.caller_suffix))
+        sql = f"SELECT * FROM calls WHERE {' AND '.join(where)} ORDER BY began_at DESC, rowid DESC LIMIT ?"
+        rows = await self._database.read(lambda c: c.execute(sql, (*values, limit)).fetchall())
+        return [_call_record_from_row(row) for row in rows]
 
     async def get(self, call_id: str, not_before: int) -> CallRecord:
         if not call_id.isalnum():

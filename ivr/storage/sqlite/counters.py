@@ -14,7 +14,7 @@ import structlog
 
 from ivr.errors import BoxFull
 from ivr.storage.records import MEGABYTE, BoxMwiCounts, EndpointMwiCounts, Folder, FolderCounts, Message
-from ivr.storage.sqlite import message_rows, removal
+from ivr.storage.sqlite import events, message_rows, removal
 from ivr.storage.sqlite.database import Database
 
 
@@ -47,9 +47,12 @@ def adjust_for_message(connection: sqlite3.Connection, message: Message, folder:
 
 def read_counts(connection: sqlite3.Connection, box_id: str) -> FolderCounts:
     """Return the counts of a mailbox."""
-    rows = connection.execute(
-        "SELECT folder, urgent, messages FROM folder_counters WHERE box_id = ?", (box_id,)
-    ).fetchall()
+    sql = "SELECT folder, urgent, messages FROM folder_counters WHERE box_id = ?"
+    return counts_from_rows(connection.execute(sql, (box_id,)).fetchall())
+
+
+def counts_from_rows(rows: Iterable[sqlite3.Row]) -> FolderCounts:
+    """Return the counts of one mailbox from its rows: folder, urgent, messages."""
     message_counts = {(row["folder"], row["urgent"]): int(row["messages"]) for row in rows}
 
     def total(folder: str, *urgencies: int) -> int:
@@ -102,6 +105,9 @@ class SqliteMwiCounts:
     async def box_page(self, after: str, limit: int) -> list[BoxMwiCounts]:
         where = "WHERE boxes.id > ? AND boxes.deleted_at IS NULL ORDER BY boxes.id LIMIT ?"
         return await self._read_boxes(where, (after, limit))
+
+    async def record_published(self, box_ids: Sequence[str], now: int) -> None:
+        await self._database.write(lambda c: events.record_light_published(c, box_ids, now))
 
     async def endpoints_of_owners(self, system: str, owner_ids: Iterable[str]) -> list[EndpointMwiCounts]:
         owners = sorted(set(owner_ids))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ivr.storage.records import Message, TaskKind
@@ -93,6 +93,11 @@ def enqueue_mwi(connection: sqlite3.Connection, account_id: str, box_id: str, no
     )
 
 
+def record_light_published(connection: sqlite3.Connection, box_ids: Sequence[str], now: int) -> None:
+    """Store when the lights of mailboxes were published."""
+    connection.executemany("UPDATE boxes SET light_published_at = ? WHERE id = ?", [(now, box) for box in box_ids])
+
+
 class SqliteTransaction:
     """The open transaction of `connection`, which began at `now` (Unix s)."""
 
@@ -139,6 +144,9 @@ class SqliteTransaction:
     def has_task(self, kind: TaskKind, message_id: str) -> bool:
         sql = "SELECT 1 FROM outbox WHERE message_id = ? AND kind = ? LIMIT 1"
         return self._connection.execute(sql, (message_id, kind)).fetchone() is not None
+
+    def record_light_published(self, box_ids: Sequence[str]) -> None:
+        record_light_published(self._connection, box_ids, self._now)
 
     def set_transcription(self, message: Message, transcription: str) -> None:
         message_rows.set_transcription(self._connection, message, transcription)

@@ -121,3 +121,10 @@ def add_list_indexes_uploads_sessions(tables: Tables) -> None:
 def add_late_audio(tables: Tables) -> None:
     """Add the name of audio that was uploaded after its message was created; NULL: the id of the message."""
     tables.execute("ALTER TABLE messages ADD COLUMN audio TEXT")
+
+
+def add_sign_in_and_light_times(tables: Tables) -> None:
+    """Add when a mailbox was last signed in to by phone, and when its light was last published."""
+    tables.execute("ALTER TABLE boxes ADD COLUMN last_sign_in_at INTEGER")
+    tables.execute("ALTER TABLE boxes ADD COLUMN light_published_at INTEGER")
+    tables.execute("CREATE INDEX calls_by_box ON calls (box_id, began_at)")
