@@ -37,6 +37,7 @@ def test_files_that_root_creates_belong_to_the_service(ivr: Ivr, data_folder: Pa
     [message] = parse_json(ivr("message", "list", "1000", "--json"))
     ivr("message", "export", "1000", message["id"], str(tmp_path / "out.wav"))
     ivr("maintain")
+    ivr("pepper", "rotate")
     ivr("doctor", fails=1)
     owners = {path.relative_to(data_folder).as_posix(): path.lstat() for path in data_folder.rglob("*")}
     assert "ivr.db" in owners
