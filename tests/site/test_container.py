@@ -1,0 +1,94 @@
+"""The Containerfile: built by buildah, without a registry, and called; compose.yaml names what it contains."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.site.conftest import needs_a_site
+from tests.site.follow import make_call
+from tests.site.machine import CERTIFICATES_COPY, CHECKOUT, SiteMachine
+from tests.site.page import TelephoneCall
+
+CONTAINERS = CHECKOUT / "packaging" / "containers"
+BUILDAH = "buildah --storage-driver vfs"
+OPTIONS = "--isolation chroot"
+LIMITS = "--ulimit nofile=1024:1024 --ulimit nproc=4096:4096"
+NOT_IN_BASE = ("./root", "./proc", "./sys", "./run", "./dev", "./var/tmp", "./usr/bin/buildah")
+MESSAGE = TelephoneCall(
+    (
+        "Bob dials 1000",
+        'hears "The person at extension one zero zero zero is not available."',
+        "speaks after the beep",
+        "hangs up",
+    )
+)
+LISTENING = TelephoneCall(("Alice dials *97", 'hears "You have one new message."', "hears the message", "hangs up"))
+
+
+def compose() -> dict[str, Any]:
+    """The parsed compose.yaml."""
+    parsed: dict[str, Any] = yaml.safe_load((CONTAINERS / "compose.yaml").read_text())
+    return parsed
+
+
+@needs_a_site
+def test_image_is_built_and_takes_a_call(tmp_path: Path) -> None:
+    pjsip = (CONTAINERS / "asterisk" / "pjsip.conf").read_text()
+    passwords = dict(re.findall(r"username = (\w+)\npassword = (\S+)", pjsip))
+    phones = {name.capitalize(): (name, password) for name, password in passwords.items()}
+    with SiteMachine({}, ("buildah", "netavark")) as machine:
+        build_image(machine)
+        machine.run("systemctl stop asterisk")
+        container = machine.run(f"{BUILDAH} from {LIMITS} localhost/ivr").strip()
+        start = f"{BUILDAH} run {OPTIONS} {container} --"
+        for service, ready in (("asterisk", "Asterisk Ready"), ("ivr", "ready for programs")):
+            log = f"/var/log/container-{service}.log"
+            machine.run(f"{{ {start} start {service} & }} > {log} 2>&1")
+            machine.run(
+                f"timeout 60 sh -c 'until grep -q \"{ready}\" {log}; do sleep 0.2; done' || {{ cat {log}; false; }}"
+            )
+        machine.run(f"{start} start demo")
+        machine.run(f"{start} ivr doctor")
+        make_call(machine, MESSAGE, phones, tmp_path / "call")
+        make_call(machine, LISTENING, phones, tmp_path / "call")
+
+
+def build_image(machine: SiteMachine) -> None:
+    """Build localhost/ivr on a base image that is made of the machine's own Debian."""
+    excluded = " ".join(f"--exclude={name}" for name in NOT_IN_BASE)
+    machine.run(f"tar -C / --one-file-system {excluded} -cf /var/tmp/base.tar .")
+    machine.run(
+        f"c=$({BUILDAH} from scratch) && {BUILDAH} add -q $c /var/tmp/base.tar / && rm /var/tmp/base.tar && "
+        f"{BUILDAH} commit -q --rm $c localhost/debian"
+    )
+    mounted = ["/etc/pip.conf", CERTIFICATES_COPY]
+    volumes = " ".join(f"$(test -e {path} && echo -v {path}:{path}:ro)" for path in mounted)
+    built = machine.run(
+        f"{BUILDAH} build {OPTIONS} {LIMITS} --layers=false --build-arg BASE=localhost/debian {volumes} "
+        f"--env PIP_CERT={CERTIFICATES_COPY} -t ivr -f packaging/containers/Containerfile .",
+        network=True, folder="/root/ivr",
+    )  # fmt: skip
+    assert "Successfully tagged localhost/ivr" in built
+    secrets_left = "ls /var/lib/ivr/asterisk-secret /etc/asterisk/ivr/secret.conf 2>/dev/null || true"
+    container = machine.run(f"{BUILDAH} from {LIMITS} localhost/ivr").strip()
+    assert machine.run(f"{BUILDAH} run {OPTIONS} {container} -- sh -c '{secrets_left}'") == ""
+
+
+def test_compose_starts_what_the_image_can_start() -> None:
+    start = (CONTAINERS / "start").read_text()
+    services = compose()["services"]
+    for service in services.values():
+        [command] = service["command"]
+        assert re.search(rf"^    {command}\)", start, re.MULTILINE)
+        dockerfile = service["build"]["dockerfile"]
+        assert (CHECKOUT / dockerfile).is_file()
+        assert ((CONTAINERS / service["build"]["context"]) / dockerfile).resolve() == CHECKOUT / dockerfile
+        assert {volume.split(":")[1] for volume in service["volumes"]} == {"/var/lib/ivr", "/etc/asterisk/ivr"}
+    assert services["ivr"]["network_mode"] == "service:asterisk", "FastAGI is reached from that container only"
+    rtp = dict(re.findall(r"(rtp\w+) = (\d+)", (CONTAINERS / "asterisk/rtp.conf").read_text()))
+    ports = f"{rtp['rtpstart']}-{rtp['rtpend']}"
+    assert f"127.0.0.1:{ports}:{ports}/udp" in services["asterisk"]["ports"]
