@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ivr.ami.client import AmiClient
 from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput
+from ivr.validation.numbers import is_context, is_extension
 
 MWI_UPDATE = "MWIUpdate"
 MAX_CONCURRENT_UPDATES = 100
@@ -16,8 +16,6 @@ MAX_CONCURRENT_UPDATES = 100
 ORIGINATE_BATCH_SIZE = 80
 """Mailboxes of one Originate. Each needs one header, and Asterisk accepts 128."""
 ORIGINATE_TIMEOUT_MS = 10_000
-
-_MAILBOX = re.compile(r"[\w.+*#!-]{1,40}@[\w.+-]{1,80}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +28,6 @@ class MwiState:
     mailbox: str
     new: int
     old: int
-
-
-def is_valid_mailbox(name: str) -> bool:
-    """Return whether Asterisk and our dialplan accept the string as a mailbox name."""
-    return _MAILBOX.fullmatch(name) is not None
 
 
 async def publish(ami: AmiClient, states: Sequence[MwiState]) -> None:
@@ -70,7 +63,6 @@ async def _originate_batch(ami: AmiClient, states: Sequence[MwiState]) -> None:
     )
 
 
-_DIALABLE = re.compile(r"[\w.+*#-]+", re.ASCII)
 ORIGINATE_GRACE_S = 10
 """Seconds to wait beyond the ring time: Asterisk reports the outcome shortly after the call ended."""
 
@@ -105,9 +97,10 @@ class OriginateTarget:
     context: str
 
     def __post_init__(self) -> None:
-        for word in (self.number, self.context):
-            if not _DIALABLE.fullmatch(word):
-                raise BadInput(f"{word!r} cannot be dialled: only letters, digits and + * # . - _ are allowed")
+        if not (is_extension(self.number) and is_context(self.context)):
+            raise BadInput(
+                f"{self.number!r} in {self.context!r} cannot be dialled: use letters, digits and + * # . - _ only"
+            )
 
 
 async def originate(
@@ -133,7 +126,7 @@ async def originate(
             "Exten": "s",
             "Priority": "1",
             "Timeout": str(ring_timeout_s * 1000),
-            "CallerID": f"<{caller_number}>" if _DIALABLE.fullmatch(caller_number) else "",
+            "CallerID": f"<{caller_number}>" if is_extension(caller_number) else "",
             "Variable": [f"{name}={value}" for name, value in variables.items()],
         },
         timeout_s=ring_timeout_s + ORIGINATE_GRACE_S,

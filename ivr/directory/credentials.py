@@ -17,6 +17,7 @@ from ivr.directory.peppers import Pepper, PepperSource
 from ivr.errors import BadInput, InvalidFields, NotFound
 from ivr.storage.protocols import SecretHashStore, TokenRecordStore
 from ivr.storage.records import Token, TokenKind
+from ivr.validation.names import api_username
 
 BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 BCRYPT_ALPHABET = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
@@ -37,8 +38,10 @@ class CredentialStore:
 
         Raises `InvalidFields`; `Conflict` if the username is in use in the account.
         """
-        if not username or ":" in username:
-            raise InvalidFields({"username": {"wrong_format": {"message": "A username has no colon in it"}}})
+        try:
+            api_username(username)
+        except BadInput as error:
+            raise InvalidFields({"username": {"wrong_format": {"message": str(error)}}}) from error
         if len(password) < MIN_PASSWORD_LENGTH:
             message = f"String must be at least {MIN_PASSWORD_LENGTH} characters"
             raise InvalidFields({"password": {"minLength": {"message": message, "target": MIN_PASSWORD_LENGTH}}})

@@ -7,6 +7,8 @@ from ivr.errors import NotFound
 from ivr.ids import IdGenerator
 from ivr.storage.protocols import DirectoryStore
 from ivr.storage.records import AccountRecord, EndpointRecord, UserRecord
+from ivr.validation.fields import STORED
+from ivr.validation.names import to_realm
 
 
 class Directory:
@@ -20,12 +22,9 @@ class Directory:
 
     async def create_account(self, account: Account) -> Account:
         """Store a new account and return it with its id and realm. Raises `Conflict` if the name or realm exists."""
+        account_id = account.id or self._ids.new_document_id()
         created = account.model_copy(
-            update={
-                "id": account.id or self._ids.new_document_id(),
-                "realm": account.realm or account.name,
-                "revision": 1,
-            }
+            update={"id": account_id, "realm": account.realm or to_realm(account.name, account_id), "revision": 1}
         )
         await self._store.add_account(account_record(created))
         return created
@@ -124,7 +123,15 @@ class Directory:
     async def endpoints(self, account_id: str | None = None) -> list[Endpoint]:
         """Return all endpoints, or those of one account, by name."""
         return [
-            Endpoint(system=record.system, name=record.name, account_id=record.account_id, user_id=record.user_id)
+            Endpoint.model_validate(
+                {
+                    "system": record.system,
+                    "name": record.name,
+                    "account_id": record.account_id,
+                    "user_id": record.user_id,
+                },
+                context=STORED,
+            )
             for record in await self._store.endpoints(account_id)
         ]
 
@@ -140,18 +147,21 @@ def _normalized_name(name: str | None) -> str:
 
 def account_record(account: Account) -> AccountRecord:
     """Return the row of an account."""
-    return AccountRecord(**{**account.model_dump(), "realm": account.realm or account.name})
+    return AccountRecord(**{**account.model_dump(), "realm": account.realm or to_realm(account.name, account.id)})
 
 
 def _account(record: AccountRecord) -> Account:
-    return Account(
-        id=record.id,
-        name=record.name,
-        realm=record.realm,
-        language=record.language,
-        timezone=record.timezone,
-        settings=dict(record.settings),
-        revision=record.revision,
+    return Account.model_validate(
+        {
+            "id": record.id,
+            "name": record.name,
+            "realm": record.realm,
+            "language": record.language,
+            "timezone": record.timezone,
+            "settings": dict(record.settings),
+            "revision": record.revision,
+        },
+        context=STORED,
     )
 
 
@@ -161,15 +171,18 @@ def user_record(user: User) -> UserRecord:
 
 
 def _user(record: UserRecord) -> User:
-    return User(
-        id=record.id,
-        account_id=record.account_id,
-        name=record.name,
-        username=record.username,
-        email=record.email,
-        language=record.language,
-        timezone=record.timezone,
-        voicemail_id=record.voicemail_id,
-        settings=dict(record.settings),
-        revision=record.revision,
+    return User.model_validate(
+        {
+            "id": record.id,
+            "account_id": record.account_id,
+            "name": record.name,
+            "username": record.username,
+            "email": record.email,
+            "language": record.language,
+            "timezone": record.timezone,
+            "voicemail_id": record.voicemail_id,
+            "settings": dict(record.settings),
+            "revision": record.revision,
+        },
+        context=STORED,
     )

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[\w.@+-][\w.@+ -]*$")]
-Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}([_-][A-Za-z]+)*$", max_length=16)]
-TimezoneName = Annotated[str, StringConstraints(min_length=3, max_length=32)]
+from ivr.directory.settings import AccountSettings, UserSettings, validated
+from ivr.validation.fields import ApiUsername, EndpointName, LanguageCode, MailAddress, Realm, TimeZone, is_stored
+
+Name = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=r"^[\w.@+-][\w.@+ -]*$")
+]
 
 
 class Account(BaseModel):
@@ -19,13 +22,18 @@ class Account(BaseModel):
     id: str = ""
     name: Name
     """Unique; the dialplan can refer to the account by it."""
-    realm: Name | None = None
-    """Unique; the part of addresses after the @. None: the name."""
-    language: Language = "en"
-    timezone: TimezoneName = "UTC"
+    realm: Realm | None = None
+    """Unique; the part of addresses after the @. None: made of the name."""
+    language: LanguageCode = "en"
+    timezone: TimeZone = "UTC"
     settings: dict[str, Any] = Field(default_factory=dict)
     """Changes to the system's mailbox settings: max_message_count, keys, … (docs/settings.md)."""
     revision: int = 0
+
+    @field_validator("settings")
+    @classmethod
+    def _check_settings(cls, settings: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        return validated(AccountSettings, settings, stored=is_stored(info))
 
 
 class User(BaseModel):
@@ -37,16 +45,21 @@ class User(BaseModel):
     account_id: str = ""
     name: Name
     """Unique within the account."""
-    username: str | None = None
-    email: str | None = None
-    language: Language | None = None
+    username: ApiUsername | None = None
+    email: MailAddress | None = None
+    language: LanguageCode | None = None
     """None: that of the account."""
-    timezone: TimezoneName | None = None
+    timezone: TimeZone | None = None
     """None: that of the account."""
     voicemail_id: str | None = None
     """Id of the default mailbox of the user."""
     settings: dict[str, Any] = Field(default_factory=dict)
     revision: int = 0
+
+    @field_validator("settings")
+    @classmethod
+    def _check_settings(cls, settings: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        return validated(UserSettings, settings, stored=is_stored(info))
 
 
 class Endpoint(BaseModel):
@@ -56,6 +69,6 @@ class Endpoint(BaseModel):
 
     system: str
     """Name of the Asterisk, in an installation with several."""
-    name: str
+    name: EndpointName
     account_id: str
     user_id: str

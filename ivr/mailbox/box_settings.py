@@ -9,65 +9,61 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from ivr.directory.settings import NotifySettings, SettingsDocument
 from ivr.errors import InvalidFields
+from ivr.validation import names
+from ivr.validation.fields import (
+    FORMAT_ERROR,
+    BoxAlias,
+    BoxNumber,
+    BoxTimeZone,
+    Extension,
+    MailAddress,
+    MailAddresses,
+    MwiTarget,
+    Pattern,
+    checked,
+)
 
 Id32 = Annotated[str, StringConstraints(min_length=32, max_length=32)]
-Regex = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-Email = Annotated[str, StringConstraints(pattern=r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+$", max_length=254)]
-Number = Annotated[str, StringConstraints(min_length=1, max_length=36)]
-Seconds = Annotated[int, Field(ge=0, le=10**7)]
+RecordingId = Annotated[Id32, checked(names.media_id)]
+LEGACY_ADDRESS_KEY = "notify_email_address"
+"""Kazoo's old name of `notify_email_addresses`: one address, or a list."""
 
 
-class _SettingsDocument(BaseModel):
-    """A part of the document. Unknown keys are allowed; numbers are accepted where text is expected."""
-
-    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
-
-
-class NewMessageCallSettings(_SettingsDocument):
-    """New-message calls to the owner. None: the setting of the user, else of the account, else of the system."""
-
-    number: str | None = None
-    disabled: bool | None = None
-    schedule: list[Seconds] | None = None
-    attempts: Annotated[int, Field(ge=0, le=1000)] | None = None
-    interval_s: int | None = None
-    timeout_s: Seconds | None = None
-
-
-class NotifySettings(_SettingsDocument):
-    """Notifications beside mail."""
-
-    callback: NewMessageCallSettings = Field(default_factory=NewMessageCallSettings)
-
-
-class MediaIds(_SettingsDocument):
+class MediaIds(SettingsDocument):
     """Ids of the recordings in use."""
 
-    unavailable: Id32 | None = None
-    temporary_unavailable: Id32 | None = None
+    unavailable: RecordingId | None = None
+    temporary_unavailable: RecordingId | None = None
     temporary_until: Annotated[int, Field(ge=0)] | None = None
     """Unix seconds at which the temporary greeting expires; None: never."""
-    name: Id32 | None = None
+    name: RecordingId | None = None
 
 
-class BoxSettings(_SettingsDocument):
+class BoxSettings(SettingsDocument):
     """The public settings of a mailbox. `keys` and the last group exist in this service only."""
 
     # Identity and owner
     name: Annotated[str, StringConstraints(min_length=1, max_length=128)]
-    mailbox: Annotated[str, StringConstraints(min_length=1, max_length=30)]
-    aliases: list[Number] = []
+    mailbox: BoxNumber
+    aliases: list[BoxAlias] = Field(default_factory=list)
     owner_id: Id32 | None = None
-    flags: list[str] = []
-    numbers: list[str] = []
+    flags: list[str] = Field(default_factory=list)
+    numbers: list[MwiTarget] = Field(default_factory=list)
     """Further targets of the message light (MWI)."""
     shared_vmbox: bool = False
-    members: list[Any] = []
+    members: list[Any] = Field(default_factory=list)
     """User ids, or {"id", "type"}. With `shared_vmbox`, each of these users has the owner's rights at the phone."""
-    timezone: Annotated[str, StringConstraints(min_length=5, max_length=32)] | None = None
+    timezone: BoxTimeZone | None = None
     """None or "inherit": the time zone of the owner, else of the account."""
 
     # Signing in
@@ -87,12 +83,12 @@ class BoxSettings(_SettingsDocument):
     skip_instructions: bool = False
     play_greeting_intro: bool = False
     use_person_not_available: bool = False
-    operator_number: int | str | None = None
+    operator_number: int | Extension | None = None
     hunt: bool = True
-    hunt_allow: Regex | None = None
-    hunt_deny: Regex | None = None
+    hunt_allow: Pattern | None = None
+    hunt_deny: Pattern | None = None
     media: MediaIds = Field(default_factory=MediaIds)
-    greeting_media_id: Id32 | None = None
+    greeting_media_id: RecordingId | None = None
     """The name of `media.unavailable` in SIP.IO."""
     max_message_length: Annotated[int, Field(ge=1, le=10**6)] | None = None
     """Seconds; None: the setting of the system."""
@@ -115,8 +111,8 @@ class BoxSettings(_SettingsDocument):
     after_forward_action: Literal["prompt", "save"] = "save"
 
     # Notifications
-    notify_email_addresses: list[Email] = []
-    notify_email: Email | None = None
+    notify_email_addresses: MailAddresses = Field(default_factory=list)
+    notify_email: MailAddress | None = None
     include_message_on_notify: bool = True
     include_transcription_on_notify: bool = True
     delete_after_notify: bool = False
@@ -131,10 +127,20 @@ class BoxSettings(_SettingsDocument):
     """Play new messages right after their number is announced, when the owner calls from their own phone."""
     key_map: Literal["standard", "classic"] | None = None
     """A predefined key map; None: the one of the account, else of the system."""
-    keys: dict[str, str] = {}
+    keys: dict[str, str] = Field(default_factory=dict)
     """Changes to the key map: action → key."""
 
-    @field_validator("aliases", "numbers", "flags", "notify_email_addresses", mode="before")
+    @model_validator(mode="before")
+    @classmethod
+    def _rename_legacy_keys(cls, document: Any) -> Any:
+        """Move the addresses under Kazoo's old key to the list that replaced it, as Kazoo does."""
+        if not isinstance(document, dict) or not document.get(LEGACY_ADDRESS_KEY):
+            return document
+        old, listed = document[LEGACY_ADDRESS_KEY], document.get("notify_email_addresses") or []
+        merged = [one for value in (listed, old) for one in (value if isinstance(value, list) else [value])]
+        return {**document, "notify_email_addresses": merged, LEGACY_ADDRESS_KEY: None}
+
+    @field_validator("aliases", "numbers", "flags", mode="before")
     @classmethod
     def _null_to_empty_list(cls, value: object) -> object:
         return [] if value is None else value
@@ -179,7 +185,7 @@ def kazoo_violations(error: ValidationError) -> InvalidFields:
 
 def _is_union_branch(part: object) -> bool:
     """Whether a part of the path is the member of a union: pydantic adds it, clients do not expect it."""
-    return part in ("int", "str", "constrained-str", "constrained-int")
+    return part in ("int", "str", "constrained-str", "constrained-int") or str(part).startswith("function-")
 
 
 def _violation(error_type: str, context: dict[str, Any], default_message: str) -> tuple[str, dict[str, object]]:
@@ -201,6 +207,8 @@ def _violation(error_type: str, context: dict[str, Any], default_message: str) -
             return "minimum", {"message": f"Value must be at least {context['ge']}", "target": context["ge"]}
         case "less_than_equal":
             return "maximum", {"message": f"Value must be at most {context['le']}", "target": context["le"]}
+        case str(rule) if rule == FORMAT_ERROR:
+            return FORMAT_ERROR, {"message": default_message}
         case "string_pattern_mismatch":
             return "wrong_format", {"message": "Value is not of the right format"}
         case _:

@@ -18,6 +18,7 @@ from ivr.mailbox.pins import Pins
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.storage.protocols import BoxStore
 from ivr.storage.records import BoxRecord
+from ivr.validation.fields import STORED
 
 Document = Mapping[str, Any]
 
@@ -78,6 +79,7 @@ class Boxes:
         record = BoxRecord(self._ids.new_document_id(), account.id, {})
         mailbox = self._build_mailbox(record, account, owner, _parse_settings(fields))
         self._validate(mailbox, pin)
+        _check_number_length(mailbox)
         _check_size(mailbox, {})
         return mailbox, pin
 
@@ -87,10 +89,11 @@ class Boxes:
         Raises `InvalidFields`.
         """
         before = to_document(mailbox.settings)
-        with report_violations():
-            settings = settings_from_record(BoxRecord("", "", merge_patch(before, document)))
+        settings = _parse_settings(merge_patch(before, document), before)
         changed = replace(mailbox, settings=settings, owner=owner)
         self._validate(changed, None)
+        if changed.number != mailbox.number:
+            _check_number_length(changed)
         _check_size(changed, before)
         return changed
 
@@ -108,7 +111,7 @@ class Boxes:
         """Change some settings as a JSON merge patch (RFC 7396). Raises `InvalidFields`, `Conflict`."""
         fields, pin = _split_pin(document)
         stored = (await self._store.get(mailbox.id)).settings
-        settings = _parse_settings(merge_patch(stored, fields))
+        settings = _parse_settings(merge_patch(stored, fields), stored)
         _check_size(mailbox.with_settings(settings), stored)
         return await self._save(mailbox, settings, "pin" in document, pin)
 
@@ -119,7 +122,8 @@ class Boxes:
         """
         record = await self._store.get(box_id)
         mailbox = await self._mailbox_from_record(record)
-        return await self._save(mailbox, _parse_settings(merge_patch(record.settings, document)), False, None)
+        settings = _parse_settings(merge_patch(record.settings, document), record.settings)
+        return await self._save(mailbox, settings, False, None)
 
     async def delete(self, mailbox: Mailbox, *, expected_revision: int | None = None) -> None:
         """Soft-delete a mailbox with its messages.
@@ -143,6 +147,8 @@ class Boxes:
             settings,
         )
         self._validate(changed, pin)
+        if changed.number != mailbox.number:
+            _check_number_length(changed)
         try:
             record = await self._store.replace(
                 BoxRecord(mailbox.id, mailbox.account_id, _stored_document(settings), mailbox.revision)
@@ -212,7 +218,7 @@ def to_document(settings: BoxSettings) -> dict[str, Any]:
 
 def settings_from_record(record: BoxRecord) -> BoxSettings:
     """Return the settings of a stored mailbox."""
-    return BoxSettings.model_validate({"check_if_owner": None, "hunt": False, **record.settings})
+    return _stored_settings({"check_if_owner": None, "hunt": False, **record.settings})
 
 
 def record_of(mailbox: Mailbox) -> BoxRecord:
@@ -224,6 +230,14 @@ def _stored_document(settings: BoxSettings) -> dict[str, Any]:
     return to_document(settings)
 
 
+def _check_number_length(mailbox: Mailbox) -> None:
+    """Raise `InvalidFields` if the number is longer than what owners can enter at the phone."""
+    limit = mailbox.voicemail_settings.max_box_number_length
+    if len(mailbox.number) > limit:
+        message = f"At most {limit} digits can be entered at the phone: see max_box_number_length"
+        raise InvalidFields({"mailbox": {"maxLength": {"message": message, "target": limit}}})
+
+
 def _check_size(mailbox: Mailbox, previous: Document) -> None:
     """Raise `InvalidFields` if the settings exceed the limit and are larger than before."""
     size, limit = len(json.dumps(_stored_document(mailbox.settings))), mailbox.voicemail_settings.max_box_settings_bytes
@@ -232,9 +246,22 @@ def _check_size(mailbox: Mailbox, previous: Document) -> None:
         raise InvalidFields({"data": {"maxSize": {"message": message, "target": limit}}})
 
 
-def _parse_settings(document: Document) -> BoxSettings:
+def _parse_settings(document: Document, stored: Document | None = None) -> BoxSettings:
+    """Validate settings. Raises `InvalidFields`, but not for values that are the stored ones."""
+    try:
+        with report_violations():
+            return BoxSettings.model_validate(dict(document))
+    except InvalidFields as error:
+        fields = {name.split(".")[0] for name in error.violations}
+        if stored is None or any(document.get(name) != stored.get(name) for name in fields):
+            raise
     with report_violations():
-        return BoxSettings.model_validate(dict(document))
+        return _stored_settings(document)
+
+
+def _stored_settings(document: Document) -> BoxSettings:
+    """Read settings of the database, which an earlier version may have checked less."""
+    return BoxSettings.model_validate(dict(document), context=STORED)
 
 
 def _split_pin(document: Document) -> tuple[dict[str, Any], str | None]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
+
+from ivr.validation.fields import DialplanContext, Extension
 
 DAY_S = 86_400
 RETENTION_GRACE_S = 3600
 """Grace period after the retention days, as in Kazoo."""
-
-DialplanContext = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{0,79}$")]
-"""A dialplan context. It is used in a dialplan expression, so special characters are rejected."""
-DialplanExtension = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9*#+]{1,36}$")]
 
 
 class VoicemailSettings(BaseModel):
@@ -62,7 +60,7 @@ class VoicemailSettings(BaseModel):
     operator_context: DialplanContext = Field(
         "", description="Dialplan context of the operator extensions. Empty: no operator key."
     )
-    operator_key: DialplanExtension = Field(
+    operator_key: Extension = Field(
         "0", description="Extension of the operator for mailboxes without `operator_number`, in `operator_context`."
     )
     hunt_context: DialplanContext = Field(

@@ -7,15 +7,12 @@ extension there leads to it. They take precedence over the mailbox's own use of 
 
 from __future__ import annotations
 
-import re
-
 from ivr.menus.dialplan_status import Status
 from ivr.menus.menu import CallerMenu
+from ivr.validation.numbers import is_extension
 
 ASSISTANT_EXTENSION = "a"
 OPERATOR_EXTENSION = "o"
-DIALLABLE = re.compile(r"[A-Za-z0-9*#+]{1,36}")
-"""The extension goes into a dialplan expression, so characters with a meaning there are excluded."""
 
 
 class ExitKeys(CallerMenu):
@@ -74,7 +71,7 @@ class Operator(CallerMenu):
             return dialplan_operator
         system, own_number = self.mailbox.voicemail_settings, self.mailbox.settings.operator_number
         extension = system.operator_key if own_number in (None, "") else str(own_number)
-        if not system.operator_context or not DIALLABLE.fullmatch(extension):
+        if not system.operator_context or not is_extension(extension):
             return None
         exists = await self.call.extension_exists(system.operator_context, extension)
         return (system.operator_context, extension) if exists else None

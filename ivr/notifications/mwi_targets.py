@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from ivr.ami.actions import MwiState, is_valid_mailbox
+from ivr.ami.actions import MwiState
 from ivr.notifications.settings import MwiSettings
 from ivr.storage.protocols import MwiStore
 from ivr.storage.records import BoxMwiCounts, EndpointMwiCounts
+from ivr.validation.numbers import is_mwi_mailbox
 
 log = structlog.get_logger()
 
@@ -56,7 +57,7 @@ class MwiTargets:
         endpoint_states = [
             states.get(name) or MwiState(self._settings.endpoint_mailbox.format(endpoint=name), 0, 0) for name in names
         ]
-        return [state for state in endpoint_states if is_valid_mailbox(state.mailbox)]
+        return [state for state in endpoint_states if is_mwi_mailbox(state.mailbox)]
 
     async def endpoint_page(self, after: str, limit: int) -> list[tuple[str, MwiState]]:
         """Return the endpoints after the name `after`, by name, and their lights."""
@@ -74,7 +75,7 @@ class MwiTargets:
     def _endpoint_states(self, endpoints: Iterable[EndpointMwiCounts]) -> Iterator[tuple[str, MwiState]]:
         for counts in endpoints:
             name = self._endpoint_mailbox(counts.endpoint)
-            if is_valid_mailbox(name):
+            if is_mwi_mailbox(name):
                 yield counts.endpoint, MwiState(name, counts.new, counts.saved)
 
     def _endpoint_mailbox(self, endpoint: str) -> str:
@@ -92,8 +93,8 @@ class MwiTargets:
             for number in dict.fromkeys(numbers)
         ]
         for name in names:
-            if not is_valid_mailbox(name):
+            if not is_mwi_mailbox(name):
                 log.warning(
                     "mwi.invalid_mailbox", box=box.box_id, name=name, remedy="correct `numbers` of the box, or [mwi]"
                 )
-        return [name for name in names if is_valid_mailbox(name)]
+        return [name for name in names if is_mwi_mailbox(name)]

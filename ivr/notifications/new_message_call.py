@@ -18,8 +18,8 @@ from ivr.ami import actions
 from ivr.ami.actions import OriginateTarget
 from ivr.ami.client import AmiClient
 from ivr.clock import Clock
+from ivr.directory.settings import NewMessageCallSettings
 from ivr.errors import AmiUnavailable, BadInput, NotFound
-from ivr.mailbox.box_settings import NewMessageCallSettings
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.mailbox import Mailbox
 from ivr.notifications.event import MailboxEvent
@@ -27,6 +27,7 @@ from ivr.notifications.settings import NotificationSettings
 from ivr.notifications.worker import Handler, HandlerResult, Reschedule
 from ivr.storage.protocols import MessageStore, OutboxStore, Transaction
 from ivr.storage.records import Folder, OutboxTask, TaskKind
+from ivr.validation.fields import STORED
 
 ANSWERED_CONTEXT = "ivr-new-message-call"
 """Context of `asterisk-conf/` in which an answered call continues."""
@@ -173,7 +174,7 @@ def _callback_settings(settings: Mapping[str, Any]) -> NewMessageCallSettings:
     for name in ("voicemail", "notify", "callback"):
         section = section.get(name) if isinstance(section, Mapping) else None
     try:
-        return NewMessageCallSettings.model_validate(section or {})
+        return NewMessageCallSettings.model_validate(section or {}, context=STORED)
     except ValueError:
         log.warning("new_message_call.invalid_settings", settings=section)
         return NewMessageCallSettings()

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ivr.validation.fields import DialplanContext, SenderAddress
+
 RETRY_DELAYS_S = (900, 2700, 7200, 86_400)
 """15 minutes, 45 minutes, 2 hours, 1 day: the delays with which Kazoo retries notifications."""
 
@@ -44,7 +46,7 @@ class NotificationSettings(_Section):
     throttle_s: Annotated[int, Field(ge=0, le=10**7)] = Field(
         3600, description="Minimum seconds between two mails that a box is full, or locked. 0: mail every time."
     )
-    call_context: str = Field(
+    call_context: DialplanContext = Field(
         "", description="Dialplan context in which new-message calls are dialled. Empty: no new-message calls."
     )
     max_call_attempts: Annotated[int, Field(ge=0, le=1000)] = Field(
@@ -69,7 +71,7 @@ class MailSettings(_Section):
     )
     username: str = Field("", description="User name at the mail server. Empty: no authentication.")
     password: str = Field("", description="Password at the mail server.")
-    sender: str = Field("voicemail@localhost", description="Sender address of all mails.")
+    sender: SenderAddress = Field("voicemail@localhost", description="Sender address of all mails.")
     timeout_s: Annotated[float, Field(gt=0, le=120)] = Field(
         30.0, description="Seconds to wait for the mail server at each step."
     )

@@ -17,6 +17,7 @@ from ivr.mailbox.text_values import merge_value, suggest
 from ivr.provisioning.inventory import Inventory, numbers_of
 from ivr.provisioning.people import GENERATE_PIN, AccountEntry, BoxEntry, PeopleFile, PeopleRow, RowError, UserEntry
 from ivr.provisioning.people_plan import Change, ChangeAction, NewPin, Plan, describe_differences
+from ivr.validation.names import to_realm
 
 OnProgress = Callable[[int, int], None]
 """Called with the number of rows that are done, and of all rows."""
@@ -94,9 +95,9 @@ class Planner:
             account = Account.model_validate(document)
             self._boxes.voicemail_settings_for(account)
         if before is None:
-            account = account.model_copy(
-                update={"id": self._ids.new_document_id(), "realm": account.realm or account.name, "revision": 1}
-            )
+            account_id = self._ids.new_document_id()
+            realm = account.realm or to_realm(account.name, account_id)
+            account = account.model_copy(update={"id": account_id, "realm": realm, "revision": 1})
             self._plan.new_accounts[account.id] = account
             self._plan.changes.append(Change(entry.line, ChangeAction.CREATE, "account", account.name))
         elif details := describe_differences(before.model_dump(), account.model_dump()):

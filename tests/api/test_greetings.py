@@ -58,11 +58,3 @@ async def test_owner_of_unconfigurable_box_cannot_change_greeting(alice_rest: Re
     await alice_rest.request_error(403, "PUT", f"/{box.id}/greetings/unavailable/raw", **audio)
     await app.container.boxes.patch(box, {"not_configurable": False})
     await alice_rest.request_ok("PUT", f"/{box.id}/greetings/unavailable/raw", **audio)
-
-
-async def test_greeting_filename_is_ascii_for_non_numeric_box_number(rest: RestClient, app: AppFixture) -> None:
-    box = await app.create_box("Büro \u2603")
-    path = f"/{box.id}/greetings/unavailable/raw"
-    await rest.request_ok("PUT", path, content=tone(), headers={"Content-Type": "audio/wav"})
-    response = await rest.request("GET", path)
-    assert response.headers["content-disposition"].startswith('attachment; filename="unavailable_Buro.wav"')

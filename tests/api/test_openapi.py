@@ -59,7 +59,7 @@ class SchemaTester:
         base, headers = self._rest.base, {"Content-Type": "audio/wav"}
         if not (self._box and self._http.get(f"{base}/{self._box}/messages/{self._message}").is_success):
             self._created += 1
-            document = {"name": "x", "mailbox": f"box {self._created}"}
+            document = {"name": "x", "mailbox": f"{7000 + self._created}"}
             self._box = self._http.put(base, json={"data": document}).json()["data"]["id"]
             created = self._http.put(f"{base}/{self._box}/messages", content=tone(200), headers=headers)
             self._message = created.json()["data"]["media_id"]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ivr.directory.models import Endpoint
+from ivr.errors import InvalidFields
 from ivr.notifications.mwi_worker import MwiTiming, MwiWorker
 from ivr.storage.records import ChangeReason, Folder, TaskKind
 from tests.notifications.conftest import NotificationAppFixture
@@ -65,7 +66,9 @@ async def test_rejection_by_booting_asterisk_is_retried_soon(
 async def test_all_numbers_and_prefix_show_same_mwi(
     mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]
 ) -> None:
-    box = await mwi_app.create_box(numbers=["2000", "desk@elsewhere", "bad one"])
+    with pytest.raises(InvalidFields, match="not the name of a message light"):
+        await mwi_app.create_box(numbers=["bad one"])
+    box = await mwi_app.create_box(numbers=["2000", "desk@elsewhere"])
     await mwi_app.connect_ami()
     await mwi_app.create_message(box)
     await mwi_app.run_until_idle()

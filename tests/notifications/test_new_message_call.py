@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ivr.directory.models import Account, User
+from ivr.errors import InvalidFields
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import VoicemailSettings
@@ -253,15 +254,18 @@ async def test_owner_is_not_called_without_site_context(tmp_path: Path, ami_serv
     await app.shut_down()
 
 
-@pytest.mark.parametrize("number", ["5550100@elsewhere", "5550100/n,Dial(x)", "1 2", "${X}"])
-async def test_invalid_number_is_not_called(
+@pytest.mark.parametrize("number", ["5550100@elsewhere", "5550100/n,Dial(x)", "1-2 3", "${X}"])
+async def test_invalid_number_is_refused_and_not_called_when_stored_already(
     new_message_call_app: NotificationAppFixture, called_phone: FakeCalledPhone, number: str
 ) -> None:
-    await new_message_call_app.leave_message(
-        await new_message_call_app.create_box(
-            owner=new_message_call_app.alice, **callback_settings(number=number, schedule=[60])
-        )
+    with pytest.raises(InvalidFields, match="cannot be dialled"):
+        await new_message_call_app.create_box(**callback_settings(number=number, schedule=[60]))
+    box = await new_message_call_app.create_box(
+        owner=new_message_call_app.alice, **callback_settings(number="5550100", schedule=[60])
     )
+    sql = "UPDATE boxes SET settings = json_set(settings, '$.notify.callback.number', ?)"
+    await new_message_call_app.container.database.write(lambda c: c.execute(sql, (number,)).rowcount)
+    await new_message_call_app.leave_message(box)
     await new_message_call_app.run_until_idle()
     await advance_and_run(new_message_call_app, 60)
     assert called_phone.ring_count == 0

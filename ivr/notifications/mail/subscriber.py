@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from ivr.mailbox.mailbox import Mailbox
@@ -10,8 +9,7 @@ from ivr.notifications.event import MailboxEvent
 from ivr.notifications.settings import NotificationSettings
 from ivr.storage.protocols import Transaction
 from ivr.storage.records import Folder, Message, TaskKind
-
-ADDRESS_PATTERN = re.compile(r"[^@\s,;<>\"\x00-\x1f\x7f]+@[^@\s,;<>\"\x00-\x1f\x7f]+")
+from ivr.validation.addresses import is_mail_address, unique_addresses
 
 TEMPLATES = {TaskKind.NEW: "new_message", TaskKind.BOX_FULL: "box_full", TaskKind.BOX_LOCKED: "box_locked"}
 """Template of the mail for each event that is mailed."""
@@ -91,26 +89,15 @@ def resolve_recipients(mailbox: Mailbox, kind: TaskKind) -> list[str]:
     listed = [
         *box.notify_email_addresses,
         *([box.notify_email] if box.notify_email else []),
-        *_legacy_recipients(mailbox),
     ]
     owner = (mailbox.owner and mailbox.owner.email) or ""
     if kind is TaskKind.NEW and mailbox.owner and not mailbox.owner.settings.get("vm_to_email_enabled", True):
         listed = [address for address in listed if address.lower() != owner.lower()]
     elif owner and (kind is not TaskKind.NEW or not box.shared_vmbox or box.shared_vmbox_notify_owner_email):
         listed.append(owner)
-    unique: dict[str, str] = {}
-    for address in listed:
-        if ADDRESS_PATTERN.fullmatch(address):
-            unique.setdefault(address.lower(), address)
-    return list(unique.values())
+    return unique_addresses([address for address in listed if is_mail_address(address)])
 
 
 def _needs_transcription(message: Message) -> bool:
     """Return whether the message must be transcribed. A copy has its original's text, unless it has an intro."""
     return message.transcription is None or message.intro_id is not None
-
-
-def _legacy_recipients(mailbox: Mailbox) -> list[str]:
-    """Return the addresses in Kazoo's old key `notify_email_address`: one address, or a list."""
-    value = (mailbox.settings.model_extra or {}).get("notify_email_address") or []
-    return [str(address) for address in ([value] if isinstance(value, str) else value)]

@@ -1,0 +1,80 @@
+"""Settings documents of accounts and users, and what they share with those of mailboxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ivr.validation.fields import Extension, WebUrl
+
+Seconds = Annotated[int, Field(ge=0, le=10**7)]
+EventName = Literal[
+    "message.new",
+    "message.saved",
+    "message.deleted",
+    "message.renewed",
+    "message.removed",
+    "box.full",
+    "box.locked",
+]
+"""Events that a webhook can be sent for."""
+
+
+class SettingsDocument(BaseModel):
+    """A part of a document. Unknown keys are allowed; numbers are accepted where text is expected."""
+
+    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
+
+
+class NewMessageCallSettings(SettingsDocument):
+    """New-message calls to the owner. None: the setting of the user, else of the account, else of the system."""
+
+    number: Extension | None = None
+    disabled: bool | None = None
+    schedule: list[Seconds] | None = None
+    attempts: Annotated[int, Field(ge=0, le=1000)] | None = None
+    interval_s: int | None = None
+    timeout_s: Seconds | None = None
+
+
+class NotifySettings(SettingsDocument):
+    """Notifications beside mail."""
+
+    callback: NewMessageCallSettings = Field(default_factory=NewMessageCallSettings)
+
+
+class _Voicemail(SettingsDocument):
+    notify: NotifySettings | None = None
+
+
+class UserSettings(SettingsDocument):
+    """`settings` of a user: the keys that this service reads."""
+
+    first_name: str | None = None
+    last_name: str | None = None
+    vm_to_email_enabled: bool | None = None
+    voicemail: _Voicemail | None = None
+
+
+class WebhookSettings(SettingsDocument):
+    """The webhook of an account. Empty `events`: all."""
+
+    url: WebUrl | None = None
+    secret: str | None = None
+    events: list[EventName] | None = None
+
+
+class AccountSettings(SettingsDocument):
+    """`settings` of an account, beside those of `VoicemailSettings`: the keys that this service reads."""
+
+    voicemail: _Voicemail | None = None
+    webhook: WebhookSettings | None = None
+
+
+def validated(model: type[SettingsDocument], settings: Mapping[str, Any], *, stored: bool) -> dict[str, Any]:
+    """Return settings with the types of the model. Raises pydantic's `ValidationError`, unless they are stored ones."""
+    if stored:
+        return dict(settings)
+    return model.model_validate(dict(settings)).model_dump(exclude_unset=True)

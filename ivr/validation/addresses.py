@@ -1,0 +1,125 @@
+"""Mail addresses, lists of them, and URLs."""
+
+from __future__ import annotations
+
+import re
+from email.utils import parseaddr
+from urllib.parse import urlsplit
+
+from ivr.errors import BadInput
+from ivr.validation.text import has_invisible_characters
+
+MAX_ADDRESS_BYTES = 254
+MAX_LOCAL_PART_BYTES = 64
+MAX_URL_LENGTH = 2000
+EXAMPLE = "write it as alice@example.com"
+
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u00a1-\U0010ffff-]+"
+_LOCAL_PART = re.compile(rf"{_ATOM}(\.{_ATOM})*")
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_SEPARATORS = re.compile(r"[\s,;]+")
+
+
+def mail_address(text: str) -> str:
+    """Return one address without the blanks around it. Raises `BadInput`.
+
+    Quoted local parts and addresses of IP addresses are refused: few mail servers accept them.
+    """
+    address = text.strip()
+    if not address:
+        raise BadInput(f"the mail address is empty: {EXAMPLE}")
+    if "<" in address or ">" in address or '"' in address:
+        raise BadInput(f"{text!r} is not an address alone: leave out the name, {EXAMPLE}")
+    if _SEPARATORS.search(address) or address.count("@") > 1:
+        raise BadInput(f"{text!r} is not one address: {EXAMPLE}; several belong in the list notify_email_addresses")
+    local_part, at, domain = address.partition("@")
+    if not (at and _is_local_part(local_part) and ascii_domain(domain)) or len(address.encode()) > MAX_ADDRESS_BYTES:
+        raise BadInput(f"{text!r} is not a mail address: {EXAMPLE}")
+    return address
+
+
+def is_mail_address(text: str) -> bool:
+    """Return whether a text is one address. Addresses that an earlier version stored may not be."""
+    try:
+        return mail_address(text) == text
+    except BadInput:
+        return False
+
+
+def split_addresses(text: str) -> list[str]:
+    """Return the addresses of a text, which are separated by commas, semicolons or blanks; they are not checked.
+
+    A text with a name, such as `Alice <a@example.com>`, is one item.
+    """
+    return [text] if "<" in text or '"' in text else [item for item in _SEPARATORS.split(text) if item]
+
+
+def unique_addresses(addresses: list[str]) -> list[str]:
+    """Return each address once, compared without regard to case."""
+    unique: dict[str, str] = {}
+    for address in addresses:
+        unique.setdefault(address.lower(), address)
+    return list(unique.values())
+
+
+def sender_address(text: str) -> str:
+    """Return the sender of mails: an address, or a name and an address as in `Voicemail <vm@example.com>`.
+
+    Raises `BadInput`.
+    """
+    address = parseaddr(text)[1] if "<" in text else text
+    try:
+        mail_address(address)
+    except BadInput as error:
+        example = "write vm@example.com or Voicemail <vm@example.com>"
+        raise BadInput(f"{text!r} is not a sender of mail: {example}") from error
+    if has_invisible_characters(text):
+        raise BadInput(f"{text!r} is not a sender of mail: it has characters that cannot be seen")
+    return text.strip()
+
+
+def to_smtp(address: str) -> str:
+    """Return an address as a mail server takes it: the domain in ASCII."""
+    local_part, _, domain = address.rpartition("@")
+    return f"{local_part}@{ascii_domain(domain) or domain}"
+
+
+def ascii_domain(domain: str) -> str | None:
+    """Return a domain in ASCII (IDNA 2008); None for a text that is no domain."""
+    if not domain.isascii():
+        import idna  # Large tables, which only such domains need.
+
+        try:
+            domain = idna.encode(domain, uts46=True).decode()
+        except (idna.IDNAError, UnicodeError, ValueError, IndexError):
+            return None
+    if len(domain) > 253 or not all(_LABEL.fullmatch(label) for label in domain.split(".")):
+        return None
+    return domain
+
+
+def _is_local_part(text: str) -> bool:
+    """Return whether a text is a local part that every header shows as it is: `=?` would begin an encoded word."""
+    within_length = len(text.encode(errors="replace")) <= MAX_LOCAL_PART_BYTES
+    visible = not has_invisible_characters(text) and "=?" not in text
+    return within_length and visible and _LOCAL_PART.fullmatch(text) is not None
+
+
+def web_url(text: str) -> str:
+    """Return an http or https URL without the blanks around it. Raises `BadInput`."""
+    url = text.strip()
+    example = "write it as https://crm.example/hook"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise BadInput(f"{text!r} is not a URL ({error}): {example}") from error
+    if parts.scheme not in ("http", "https"):
+        raise BadInput(f"{text!r} is not an http or https URL: {example}")
+    host = parts.hostname or ""
+    is_host = ":" in host or ascii_domain(host.rstrip(".")) is not None
+    if not is_host or port == 0 or not url.isascii() or not url.isprintable() or " " in url:
+        raise BadInput(f"{text!r} is not a URL that can be requested: {example}, with %20 for a blank")
+    if len(url) > MAX_URL_LENGTH:
+        raise BadInput(f"the URL has {len(url)} characters: at most {MAX_URL_LENGTH} are accepted")
+    return url

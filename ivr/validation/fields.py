@@ -1,0 +1,88 @@
+"""The rules as types of pydantic fields.
+
+Stored documents are read with `STORED` as the context of the validation: a value that an earlier version accepted must
+not keep an owner out, so it is passed on as it is. Its readers skip it, as they do a time zone that no longer exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from ivr.errors import BadInput
+from ivr.validation import addresses, names, numbers
+
+STORED = "stored"
+"""Context of `model_validate` for documents that come from the database."""
+FORMAT_ERROR = "wrong_format"
+
+
+def is_stored(info: ValidationInfo) -> bool:
+    """Return whether the validated document comes from the database."""
+    return info.context == STORED
+
+
+def checked(rule: Callable[[str], str]) -> AfterValidator:
+    """Return a validator that applies a rule; its `BadInput` becomes the error of the field."""
+
+    def apply(value: str, info: ValidationInfo) -> str:
+        if is_stored(info):
+            return value
+        try:
+            return rule(value)
+        except BadInput as error:
+            raise format_error(error) from error
+
+    return AfterValidator(apply)
+
+
+def format_error(error: BadInput) -> PydanticCustomError:
+    """Return an error of a field with the message of `error`."""
+    return PydanticCustomError(FORMAT_ERROR, "{reason}", {"reason": str(error)})
+
+
+def _split_addresses(value: Any, info: ValidationInfo) -> Any:
+    """Split texts with several addresses."""
+    if value is None:
+        return []
+    items = [value] if isinstance(value, str) else value
+    if is_stored(info) or not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        return items
+    return [address for item in items for address in addresses.split_addresses(item)]
+
+
+def _documented(**schema: str) -> Any:
+    """Return what a JSON schema says of a type."""
+    return Field(json_schema_extra=dict(schema))
+
+
+MailAddress = Annotated[str, checked(addresses.mail_address), _documented(format="email")]
+MailAddresses = Annotated[
+    list[MailAddress], BeforeValidator(_split_addresses), AfterValidator(addresses.unique_addresses)
+]
+SenderAddress = Annotated[str, checked(addresses.sender_address)]
+WebUrl = Annotated[str, checked(addresses.web_url), _documented(format="uri")]
+BoxNumber = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=numbers.MAX_BOX_NUMBER_LENGTH),
+    checked(numbers.box_number),
+    _documented(pattern="^[0-9]+$"),
+]
+BoxAlias = Annotated[str, checked(numbers.box_alias), _documented(pattern=numbers.EXTENSION_PATTERN)]
+Extension = Annotated[str, checked(numbers.extension), _documented(pattern=numbers.EXTENSION_PATTERN)]
+DialplanContext = Annotated[str, checked(numbers.dialplan_context)]
+MwiTarget = Annotated[str, checked(numbers.mwi_target)]
+TimeZone = Annotated[str, checked(names.time_zone), _documented(example="Europe/Berlin")]
+BoxTimeZone = Annotated[
+    str,
+    checked(lambda text: text if text == names.INHERIT else names.time_zone(text)),
+    _documented(example="Europe/Berlin"),
+]
+LanguageCode = Annotated[str, checked(names.language_code), _documented(example="en")]
+Realm = Annotated[str, checked(names.realm)]
+EndpointName = Annotated[str, checked(names.endpoint_name)]
+ApiUsername = Annotated[str, checked(names.api_username)]
+Pattern = Annotated[str, StringConstraints(min_length=1, max_length=256), checked(names.pattern)]

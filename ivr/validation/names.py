@@ -1,0 +1,136 @@
+"""Names: of realms, endpoints, API users, recordings, time zones and languages; keys of settings."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+from zoneinfo import ZoneInfo, available_timezones
+
+from ivr.errors import BadInput
+from ivr.validation.text import has_invisible_characters
+
+INHERIT = "inherit"
+"""A time zone of a mailbox that means: that of the owner or account."""
+MAX_TIMEZONE_LENGTH = 32
+"""Of Kazoo; the longest name of the IANA database has 32 characters."""
+
+_TIMEZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
+_NO_TIMEZONES = ("Factory", "localtime", "posixrules")
+_REALM = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,78}[A-Za-z0-9])?")
+_ENDPOINT = re.compile(r"[A-Za-z0-9_.+*#!-]{1,40}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}([_-][A-Za-z0-9]{2,8})*")
+_MEDIA_ID = re.compile(r"[A-Za-z0-9_-]{32}")
+
+
+def time_zone(text: str) -> str:
+    """Return the name of an existing time zone, such as Europe/Berlin or UTC. Raises `BadInput`."""
+    name = text.strip()
+    if len(name) <= MAX_TIMEZONE_LENGTH and _is_time_zone(name):
+        return name
+    raise BadInput(
+        f"{text!r} is not a time zone: {_suggest(name, available_timezones())}write it as Europe/Berlin or UTC"
+    )
+
+
+def _is_time_zone(name: str) -> bool:
+    if not _TIMEZONE.fullmatch(name) or name.startswith(("posix/", "right/")) or name in _NO_TIMEZONES:
+        return False
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        return False
+    return True
+
+
+def language_code(text: str) -> str:
+    """Return the code of a language that exists, such as en or de-AT. Raises `BadInput`."""
+    from babel import Locale, UnknownLocaleError  # Calls do not need it.
+
+    code = text.strip()
+    try:
+        if not _LANGUAGE.fullmatch(code):
+            raise ValueError
+        Locale.parse(code.replace("-", "_"))
+    except (ValueError, UnknownLocaleError) as error:
+        raise BadInput(f"{text!r} is not a language: write its code, such as en, de or pt-BR") from error
+    return code
+
+
+def realm(text: str) -> str:
+    """Return what follows the @ in addresses: a name of letters, digits, dots and hyphens. Raises `BadInput`."""
+    name = text.strip()
+    if not _REALM.fullmatch(name) or ".." in name:
+        raise BadInput(f"{text!r} cannot follow the @ of an address: use A-Z a-z 0-9 . and -, as in acme.example")
+    return name
+
+
+def to_realm(name: str, fallback: str) -> str:
+    """Return the realm of an account with this name; `fallback` if no character of the name can be used."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    slug = re.sub(r"\.{2,}", ".", re.sub(r"[^A-Za-z0-9.]+", "-", plain)).strip(".-")[:80].strip(".-")
+    return slug or fallback
+
+
+def endpoint_name(text: str) -> str:
+    """Return the name of a PJSIP endpoint, which is also that of its message light. Raises `BadInput`."""
+    name = text.strip()
+    if not _ENDPOINT.fullmatch(name):
+        raise BadInput(
+            f"{text!r} is not the name of a PJSIP endpoint: use the name in [ ] of pjsip.conf, of A-Z a-z 0-9 . _ + -"
+        )
+    return name
+
+
+def api_username(text: str) -> str:
+    """Return the name that a user signs in to the REST API with. Raises `BadInput`."""
+    if not text or text != text.strip() or ":" in text or has_invisible_characters(text) or len(text) > 128:
+        raise BadInput(f"{text!r} is not a username: use 1 to 128 characters without a colon or blanks around them")
+    return text
+
+
+def media_id(text: str) -> str:
+    """Return the id of a recording: 32 letters, digits, hyphens and underscores. Raises `BadInput`."""
+    if not _MEDIA_ID.fullmatch(text):
+        raise BadInput(f"{text!r} is not the id of a recording: it has 32 letters and digits")
+    return text
+
+
+def pattern(text: str) -> str:
+    """Return a regular expression that RE2 understands. Raises `BadInput`."""
+    import re2  # Needed only where one is set.
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(text, options=options)
+    except re2.error as error:
+        reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error
+        raise BadInput(f"{text!r} is not a pattern ({reason}): write one in RE2 syntax, as in ^2[0-9]{{3}}$") from error
+    return text
+
+
+def similar_key(key: str, known: Collection[str]) -> str | None:
+    """Return the known key that an unknown one differs from by a letter: missing, added, changed or exchanged."""
+    if key in known:
+        return None
+    return next((name for name in known if _is_one_letter_off(key, name)), None)
+
+
+def _is_one_letter_off(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    if len(long) - len(short) > 1 or len(short) < 3:
+        return False
+    start = next((n for n, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
+    rest_short, rest_long = short[start:], long[start:]
+    if len(short) != len(long):
+        return rest_short == rest_long[1:]
+    exchanged = rest_long[1::-1] + rest_long[2:]
+    return rest_short[1:] == rest_long[1:] or rest_short == exchanged
+
+
+def _suggest(word: str, known: Iterable[str]) -> str:
+    by_lower_case = {name.lower(): name for name in sorted(known)}
+    similar = get_close_matches(word.lower(), by_lower_case, n=1)
+    return f"did you mean {by_lower_case[similar[0]]}? " if similar else ""

@@ -1,0 +1,85 @@
+"""Numbers: of mailboxes, of extensions that are dialled, and the mailboxes of message lights."""
+
+from __future__ import annotations
+
+import re
+
+from ivr.errors import BadInput
+
+MAX_BOX_NUMBER_LENGTH = 30
+"""As in Kazoo. How many digits can be entered at the phone is a setting of the account."""
+
+_BOX_NUMBER = re.compile(r"[0-9]+")
+_GROUPED_NUMBER = re.compile(r"\+?[0-9]+( [0-9]+)+")
+EXTENSION_PATTERN = r"^[A-Za-z0-9*#+._-]{1,36}$"
+_EXTENSION = re.compile(EXTENSION_PATTERN)
+_CONTEXT = re.compile(r"[A-Za-z0-9_.-]{1,79}")
+_MWI_NAME = re.compile(r"[\w.+*#!-]{1,40}@[\w.+-]{1,80}", re.ASCII)
+_MWI_NUMBER = re.compile(r"[\w.+*#!-]{1,40}", re.ASCII)
+
+
+def box_number(text: str) -> str:
+    """Return the number of a mailbox without the blanks around it. Raises `BadInput`.
+
+    It consists of digits, because owners enter it at the phone.
+    """
+    number = text.strip()
+    if not _BOX_NUMBER.fullmatch(number):
+        raise BadInput(f"{text!r} cannot be entered at a phone: write the digits 0 to 9, as in 1000")
+    return number
+
+
+def box_alias(text: str) -> str:
+    """Return a further number of a mailbox, which may be a name that the dialplan gives. Raises `BadInput`."""
+    alias = text.strip()
+    if not is_extension(alias):
+        raise BadInput(
+            f"{text!r} cannot be dialled: use up to 36 of A-Z a-z 0-9 + * # . _ -, as in 2000 or +4930123456"
+        )
+    return alias
+
+
+def extension(text: str) -> str:
+    """Return a number that a dialplan context is asked for, without the blanks between its groups of digits.
+
+    Raises `BadInput`.
+    """
+    number = text.strip()
+    if _GROUPED_NUMBER.fullmatch(number):
+        number = number.replace(" ", "")
+    if not is_extension(number):
+        raise BadInput(f"{text!r} cannot be dialled: use up to 36 of A-Z a-z 0-9 + * # . _ -, as in +4930123456")
+    return number
+
+
+def is_extension(text: str) -> bool:
+    """Return whether a text can be dialled in a dialplan context.
+
+    It becomes part of dialplan expressions, so characters with a meaning there are excluded.
+    """
+    return _EXTENSION.fullmatch(text) is not None and not text.endswith("\n")
+
+
+def is_context(text: str) -> bool:
+    """Return whether a text can be the name of a dialplan context in a dialplan expression."""
+    return _CONTEXT.fullmatch(text) is not None
+
+
+def dialplan_context(text: str) -> str:
+    """Return the name of a dialplan context; empty: none. Raises `BadInput`."""
+    if text and not is_context(text):
+        raise BadInput(f"{text!r} is not the name of a dialplan context: use up to 79 of A-Z a-z 0-9 _ . -")
+    return text
+
+
+def is_mwi_mailbox(name: str) -> bool:
+    """Return whether Asterisk and our dialplan accept a text as the name of an MWI mailbox, such as 1000@ivr."""
+    return _MWI_NAME.fullmatch(name) is not None
+
+
+def mwi_target(text: str) -> str:
+    """Return a further message light of a mailbox: a number, or a whole name such as 1000@office. Raises `BadInput`."""
+    target = text.strip()
+    if not (is_mwi_mailbox(target) if "@" in target else _MWI_NUMBER.fullmatch(target)):
+        raise BadInput(f"{text!r} is not the name of a message light: write a number, or NAME@CONTEXT")
+    return target

@@ -1,0 +1,38 @@
+"""Text of callers and clients, which appears in headers, file names, terminals and logs."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_INVISIBLE_CHARACTERS = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\u3164"
+    r"\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]+"
+)
+"""Control characters, line and page separators, marks of direction, characters without a glyph, lone surrogates."""
+_UNSAFE_IN_FILENAMES = re.compile(r"[/\\:*?\"<>|%&$`'^~;!=#]+")
+_RESERVED_FILENAMES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])", re.IGNORECASE)
+UNNAMED = "unknown"
+
+
+def to_single_line(text: str) -> str:
+    """Collapse a text to one line of visible characters.
+
+    A caller chooses name and number freely, and both appear in headers and file names.
+    """
+    return " ".join(_INVISIBLE_CHARACTERS.sub(" ", text).split())
+
+
+def has_invisible_characters(text: str) -> bool:
+    """Return whether a text has line breaks, control characters or characters that cannot be seen."""
+    return _INVISIBLE_CHARACTERS.search(text) is not None
+
+
+def to_filename_stem(text: str, max_length: int) -> str:
+    """Return a text as part of a file name: readable, in its own script, with `_` for blanks and punctuation.
+
+    The name works on Windows, macOS and Linux: it is not reserved, and does not begin or end with a dot.
+    """
+    composed = unicodedata.normalize("NFC", to_single_line(text))
+    stem = re.sub(r"_{2,}", "_", _UNSAFE_IN_FILENAMES.sub("_", composed).replace(" ", "_"))[:max_length].strip("._-")
+    return f"_{stem}" if _RESERVED_FILENAMES.fullmatch(stem) else stem or UNNAMED

@@ -1,0 +1,281 @@
+"""One rule for each kind of value: what is accepted is accepted by every way in, and works wherever it is used."""
+
+from __future__ import annotations
+
+import email
+from email import policy
+from email.message import EmailMessage
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from ivr.ami.actions import OriginateTarget
+from ivr.ami.client import validate_action
+from ivr.call.arguments import parse
+from ivr.directory.models import Account, Endpoint, User
+from ivr.errors import BadInput, InvalidFields
+from ivr.mailbox.box_settings import BoxSettings
+from ivr.mailbox.boxes import settings_from_record
+from ivr.menus.hunt import matches
+from ivr.notifications.settings import MailSettings
+from ivr.storage.records import BoxRecord
+from ivr.validation import addresses, names, numbers
+from ivr.validation.text import has_invisible_characters, to_filename_stem, to_single_line
+from tests.support.app_fixture import AppFixture
+
+ADDRESSES = ["alice@example.com", "a.b+tag@pbx.local", "root@localhost", "o'neill@example.co.uk", "büro@bücher.example"]
+NO_ADDRESSES = [
+    "", "alice", "alice@", "@example.com", "a@b@c.example", "a@x.example, b@x.example", "a@x;b@x", "a b@x.example",
+    "Alice <a@x.example>", '"a b"@x.example', ".a@x.example", "a..b@x.example", "a@-x.example", "a@x..example",
+    "a@x.example.", "a@exa_mple.com", "a@x.example\r\nBcc: b@x.example", "a\u200b@x.example", "a" * 65 + "@x.example",
+    "=?utf-8?q?a?=@x.example", "a@" + "x" * 64 + ".example", "a@[192.0.2.1]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_mail_address_is_accepted_everywhere(address: str) -> None:
+    assert User(name="a", email=f" {address} ").email == address
+    assert BoxSettings(name="b", mailbox="1", notify_email=address).notify_email == address
+    assert BoxSettings(name="b", mailbox="1", notify_email_addresses=[address]).notify_email_addresses == [address]
+    assert MailSettings(sender=address).sender == address
+
+
+@pytest.mark.parametrize("text", NO_ADDRESSES)
+def test_text_that_is_no_mail_address_is_refused_with_example(text: str) -> None:
+    with pytest.raises(ValidationError, match=r"alice@example\.com"):
+        User(name="a", email=text)
+    with pytest.raises(ValidationError, match=r"alice@example\.com"):
+        BoxSettings(name="b", mailbox="1", notify_email=text)
+
+
+@given(st.emails() | st.text(max_size=40) | st.from_regex(r"[^\s]{1,10}@[a-z0-9.-]{1,12}", fullmatch=True))
+def test_accepted_mail_address_survives_mail_headers(text: str) -> None:
+    try:
+        address = addresses.mail_address(text)
+    except BadInput:
+        return
+    assert addresses.mail_address(address) == address
+    mail = EmailMessage(policy=policy.SMTP)
+    mail["To"] = address
+    parsed = email.message_from_string(mail.as_bytes(policy=policy.SMTPUTF8).decode(), policy=policy.default)
+    assert [one.addr_spec for one in parsed["To"].addresses] == [address]
+    assert addresses.to_smtp(address).rpartition("@")[2].isascii()
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["a@x.example, b@x.example", "a@x.example;b@x.example", "a@x.example b@x.example ",
+     ["a@x.example,b@x.example"], [" a@x.example", "b@x.example", "A@X.example"]],
+)  # fmt: skip
+def test_list_of_addresses_is_split_trimmed_and_unique(value: object) -> None:
+    box = BoxSettings.model_validate({"name": "b", "mailbox": "1", "notify_email_addresses": value})
+    assert box.notify_email_addresses == ["a@x.example", "b@x.example"]
+
+
+def test_kazoo_address_key_is_moved_to_list() -> None:
+    document = {"name": "b", "mailbox": "1", "notify_email_address": "a@x.example, b@x.example"}
+    box = BoxSettings.model_validate(document)
+    assert box.notify_email_addresses == ["a@x.example", "b@x.example"]
+    assert "notify_email_address" not in box.model_dump(exclude_none=True)
+
+
+@pytest.mark.parametrize("sender", ["vm@example.com", "Voicemail <vm@example.com>", '"Büro, 1" <vm@example.com>'])
+def test_sender_may_have_name(sender: str) -> None:
+    assert MailSettings(sender=sender).sender == sender
+
+
+@pytest.mark.parametrize("sender", ["", "Voicemail", "a@x, b@x", "Voicemail <vm>", "V\r\nBcc: x <vm@example.com>"])
+def test_invalid_sender_is_refused(sender: str) -> None:
+    with pytest.raises(ValidationError, match="sender of mail"):
+        MailSettings(sender=sender)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "GMT", "EST", "CET", "Europe/Berlin", "America/Argentina/ComodRivadavia"])
+def test_time_zone_is_accepted_everywhere(zone: str) -> None:
+    assert Account(name="a", timezone=zone).timezone == zone
+    assert User(name="a", timezone=zone).timezone == zone
+    assert BoxSettings(name="b", mailbox="1", timezone=zone).timezone == zone
+
+
+@given(st.text(max_size=12) | st.sampled_from(["posixrules", "localtime", "Factory", "right/UTC", "../UTC", "/UTC"]))
+def test_accepted_time_zone_exists_and_others_are_refused_everywhere(text: str) -> None:
+    try:
+        name = names.time_zone(text)
+    except BadInput:
+        for model in (Account, User):
+            with pytest.raises(ValidationError, match="is not a time zone"):
+                model(name="a", timezone=text)
+        return
+    assert str(ZoneInfo(name)) == name
+
+
+@pytest.mark.parametrize(
+    ("zone", "hint"), [("utc", "UTC"), ("europe/berlin", "Europe/Berlin"), ("Europe/Berln", "Europe/Berlin")]
+)
+def test_misspelt_time_zone_is_refused_with_hint(zone: str, hint: str) -> None:
+    with pytest.raises(ValidationError, match=f"did you mean {hint}"):
+        BoxSettings(name="b", mailbox="1", timezone=zone)
+
+
+@pytest.mark.parametrize(
+    "number", ["\uff11\uff10", "10 00", "abc", "10a", "1000#", "*97", "+49", "1000\n1", "-1", "1.0"]
+)
+def test_box_number_that_no_phone_can_enter_is_refused(number: str) -> None:
+    with pytest.raises(ValidationError, match="write the digits 0 to 9"):
+        BoxSettings(name="b", mailbox=number)
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=20) | st.from_regex(r"[0-9]{1,15}", fullmatch=True))
+async def test_accepted_box_number_works_for_dialplan_and_light(text: str) -> None:
+    try:
+        number = numbers.box_number(text)
+    except BadInput:
+        return
+    arguments, warnings = parse("leave", [f"number={number}"])
+    assert (arguments.number, warnings) == (number, [])
+    assert set(number) <= set("0123456789")
+    assert numbers.is_mwi_mailbox(f"{number}@ivr")
+
+
+async def test_longest_number_and_alias_reach_mailbox(app: AppFixture) -> None:
+    box = await app.create_box(" 123456789012345 ", aliases=["+4930123456", "alice.desk"])
+    for number in ("123456789012345", "+4930123456", "alice.desk"):
+        found = await app.container.boxes.find_by_number(app.account.id, number)
+        assert found
+        assert found.id == box.id
+    with pytest.raises(InvalidFields, match="At most 15 digits"):
+        await app.create_box("1" * 16)
+    with pytest.raises(InvalidFields, match="At most 15 digits"):
+        await app.container.boxes.patch(box, {"mailbox": "1" * 16})
+
+
+@given(st.text(max_size=20) | st.from_regex(r"\+?[0-9]{1,4}( [0-9]{1,4}){0,4}", fullmatch=True))
+def test_accepted_extension_can_be_called_over_ami(text: str) -> None:
+    try:
+        number = numbers.extension(text)
+    except BadInput:
+        return
+    target = OriginateTarget(number, "to-owners")
+    validate_action({"Action": "Originate", "Channel": f"Local/{target.number}@{target.context}/n"})
+    assert numbers.extension(number) == number
+
+
+@given(st.text(max_size=20) | st.from_regex(r"[a-zA-Z0-9 .-]{1,20}", fullmatch=True))
+def test_every_account_name_has_realm_for_lights(name: str) -> None:
+    realm = names.to_realm(name, "0" * 32)
+    assert names.realm(realm) == realm
+    assert numbers.is_mwi_mailbox(f"1000@{realm}")
+
+
+@given(st.text(max_size=20) | st.from_regex(r"[a-zA-Z0-9.-]{1,20}", fullmatch=True))
+def test_accepted_realm_and_endpoint_work_as_light(text: str) -> None:
+    for rule, light in ((names.realm, "1000@{}"), (names.endpoint_name, "{}@ivr-phones")):
+        try:
+            name = rule(text)
+        except BadInput:
+            continue
+        assert numbers.is_mwi_mailbox(light.format(name))
+
+
+def test_endpoint_without_light_is_refused() -> None:
+    with pytest.raises(ValidationError, match="not the name of a PJSIP endpoint"):
+        Endpoint(system="asterisk", name="desk phone", account_id="a", user_id="u")
+
+
+@pytest.mark.parametrize("language", ["en", "de", "pt-BR", "en_US", "zh_Hans_CN"])
+def test_language_is_accepted(language: str) -> None:
+    assert Account(name="a", language=language).language == User(name="a", language=language).language == language
+
+
+@pytest.mark.parametrize("language", ["", "xx", "german", "e", "en;q=1"])
+def test_unknown_language_is_refused(language: str) -> None:
+    with pytest.raises(ValidationError, match="is not a language"):
+        Account(name="a", language=language)
+
+
+@pytest.mark.parametrize("url", ["https://crm.example/hook?x=1", "http://localhost:8080/", "http://[::1]/x"])
+def test_webhook_url_is_accepted(url: str) -> None:
+    assert Account(name="a", settings={"webhook": {"url": url}}).settings["webhook"]["url"] == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "crm.example/hook", "ftp://x.example", "http://", "http://a b/", "https://x:99999/", "file:///etc/passwd"],
+)
+def test_invalid_webhook_url_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match=r"https://crm\.example/hook"):
+        Account(name="a", settings={"webhook": {"url": url}})
+
+
+def test_unknown_webhook_event_and_mail_switch_are_refused() -> None:
+    with pytest.raises(ValidationError, match=r"message\.new"):
+        Account(name="a", settings={"webhook": {"url": "https://x.example", "events": ["message.news"]}})
+    with pytest.raises(ValidationError, match="boolean"):
+        User(name="a", settings={"vm_to_email_enabled": "perhaps"})
+    assert User(name="a", settings={"vm_to_email_enabled": "no", "own": 1}).settings == {
+        "vm_to_email_enabled": False,
+        "own": 1,
+    }
+
+
+@given(st.text(max_size=12) | st.sampled_from(["^2[0-9]{3}$", "(", "[", "a{1001}", "(?=x)"]))
+def test_accepted_pattern_is_used(text: str) -> None:
+    if not 1 <= len(text) <= 256:
+        return
+    try:
+        pattern = names.pattern(text)
+    except BadInput:
+        return
+    assert matches(pattern, "123") in (True, False)
+
+
+def test_invalid_pattern_is_refused() -> None:
+    with pytest.raises(ValidationError, match="RE2"):
+        BoxSettings(name="b", mailbox="1", hunt_allow="(")
+
+
+@pytest.mark.parametrize("username", [" bob", "bob ", "a:b", "a\nb", "", "x" * 129])
+def test_username_that_cannot_sign_in_is_refused(username: str) -> None:
+    with pytest.raises(ValidationError, match="is not a username"):
+        User(name="a", username=username)
+
+
+def test_recording_id_with_path_is_refused() -> None:
+    with pytest.raises(ValidationError, match="id of a recording"):
+        BoxSettings.model_validate({"name": "b", "mailbox": "1", "media": {"unavailable": "../" * 10 + "aa"}})
+
+
+async def test_value_of_an_earlier_version_does_not_keep_owner_out(app: AppFixture) -> None:
+    box = await app.create_box()
+    stored = {"timezone": "Mars/Olympus", "notify_email": "a@x, b@x", "mailbox": "1000"}
+    sql = "UPDATE boxes SET settings = json_patch(settings, ?)"
+    await app.container.database.write(
+        lambda c: c.execute(sql, ('{"timezone": "Mars/Olympus", "notify_email": "a@x, b@x"}',)).rowcount
+    )
+    again = await app.container.boxes.get(box.id)
+    assert (again.settings.timezone, str(again.zone_info)) == ("Mars/Olympus", "UTC")
+    changed = await app.container.boxes.patch_from_phone(box.id, {"announcement_only": True})
+    assert changed.settings.announcement_only
+    with pytest.raises(InvalidFields, match="is not a time zone"):
+        await app.container.boxes.patch(changed, {"timezone": "Mars/Base"})
+    assert settings_from_record(BoxRecord("x", "y", {"name": "b", **stored})).notify_email == "a@x, b@x"
+
+
+@given(st.text())
+def test_single_line_and_filename_have_visible_characters_only(text: str) -> None:
+    assert not has_invisible_characters(to_single_line(text))
+    stem = to_filename_stem(text, 40)
+    assert 0 < len(stem) <= 41
+    assert not set(stem) & set('/\\:*?"<>|\r\n\0')
+    assert stem.strip(" .") == stem
+
+
+@pytest.mark.parametrize(
+    ("key", "known"),
+    [("timezon", "timezone"), ("timezonee", "timezone"), ("tiemzone", "timezone"), ("color", None), ("timezone", None)],
+)
+def test_key_one_letter_off_is_recognised(key: str, known: str | None) -> None:
+    assert names.similar_key(key, list(BoxSettings.model_fields)) == known
