@@ -83,7 +83,7 @@ class BoxSettings(SettingsDocument):
     skip_instructions: bool = False
     play_greeting_intro: bool = False
     use_person_not_available: bool = False
-    operator_number: int | Extension | None = None
+    operator_number: Annotated[int, Field(strict=True, ge=0, lt=10**36)] | Extension | None = None
     hunt: bool = True
     hunt_allow: Pattern | None = None
     hunt_deny: Pattern | None = None

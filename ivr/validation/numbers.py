@@ -11,7 +11,8 @@ MAX_BOX_NUMBER_LENGTH = 30
 
 _BOX_NUMBER = re.compile(r"[0-9]+")
 _GROUPED_NUMBER = re.compile(r"\+?[0-9]+( [0-9]+)+")
-EXTENSION_PATTERN = r"^[A-Za-z0-9*#+._-]{1,36}$"
+EXTENSION_PATTERN = r"^[A-Za-z0-9*#+.-][A-Za-z0-9*#+._-]{0,35}$"
+"""An underscore at the start would make it a pattern of the dialplan."""
 _EXTENSION = re.compile(EXTENSION_PATTERN)
 _CONTEXT = re.compile(r"[A-Za-z0-9_.-]{1,79}")
 _MWI_NAME = re.compile(r"[\w.+*#!-]{1,40}@[\w.+-]{1,80}", re.ASCII)

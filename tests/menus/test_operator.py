@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ivr.errors import InvalidFields
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import HangUp, Press, ScriptedCall, ScriptStep, Speak
 
@@ -77,9 +78,11 @@ async def test_operator_is_disabled_without_context(app: AppFixture) -> None:
 
 @pytest.mark.parametrize("number", ["0,1)}${SHELL(x", "sip:a@b", "1" * 37, "_X."])
 async def test_invalid_operator_extension_is_ignored(operator_app: AppFixture, number: str) -> None:
-    phone = await call_box(
-        operator_app, Press("0"), Speak(900, then="hang-up"), there=(number,), operator_number=number
-    )
+    with pytest.raises(InvalidFields):
+        await operator_app.create_box(operator_number=number)
+    await operator_app.store_unchecked(await operator_app.create_box(), operator_number=number)
+    script: list[ScriptStep] = [Press("0"), Speak(900, then="hang-up")]
+    phone = await operator_app.run_call(script, path="leave", number="1000", extensions=[(CONTEXT, number)])
     assert phone.continue_target is None
 
 
