@@ -17,6 +17,7 @@ from ivr import settings
 from ivr.errors import ConfigurationError
 from ivr.install.steps import ChangeGroup, InstallTarget, MakeLink, RunCommand
 from tests.cli.conftest import Ivr
+from tests.lab.processes import SERVER_NICENESS
 
 INSTALLED_DATA = Path(__file__).parents[2]
 
@@ -69,6 +70,7 @@ def test_asterisk_that_drops_its_groups_shares_its_own_group(ivr: Ivr, tmp_path:
     assert "usermod --append" not in output
     installed = (root / "etc/systemd/system/ivr.service").read_text().splitlines()
     assert "Group=asterisk" in installed
+    assert f"Nice={SERVER_NICENESS}" in installed, "the lab measures with the priority that the unit sets"
 
 
 def test_a_group_that_asterisk_drops_is_reported(ivr: Ivr, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ class Service:
             self.token, self.account = created["token"], created["account_id"]
         request = urllib.request.Request(
             f"{self.url}/v2/accounts/{self.account}/{path}", body, method=method,
-            headers={"X-Auth-Token": self.token, "Content-Type": content_type, "Accept": "*/*"},
+            headers={"X-Auth-Token": self.token, "Content-Type": content_type, "Accept": "audio/x-wav"},
         )  # fmt: skip
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
             content = response.read()
