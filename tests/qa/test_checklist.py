@@ -1,4 +1,4 @@
-"""docs/dev/checklist.md: every row is there once, and every test that it names exists."""
+"""docs/dev/checklist.md: every row is there once; every test that it and other tables name exists."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 RANGES: dict[str, Iterable[int]] = {
@@ -58,6 +60,14 @@ def test_every_named_test_exists() -> None:
     for row, (_, shown_by) in rows().items():
         for path, name in re.findall(r"(tests/[\w/]+\.py)::(\w+)", shown_by):
             assert name in functions_in(path), f"{row}: there is no {path}::{name}"
+
+
+@pytest.mark.parametrize("document", ["field-reports.md", "security-tests.md"])
+def test_every_test_that_a_table_names_exists(document: str) -> None:
+    named = re.findall(r"(tests/[\w/]+\.py)::(\w+)", (ROOT / "docs" / "dev" / document).read_text())
+    assert named
+    for path, name in named:
+        assert name in functions_in(path), f"{document}: there is no {path}::{name}"
 
 
 def test_changes_from_kazoo_are_marked() -> None:
