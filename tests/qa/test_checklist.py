@@ -62,7 +62,7 @@ def test_every_named_test_exists() -> None:
             assert name in functions_in(path), f"{row}: there is no {path}::{name}"
 
 
-@pytest.mark.parametrize("document", ["field-reports.md", "security-tests.md"])
+@pytest.mark.parametrize("document", ["field-reports.md", "install-trial.md", "security-tests.md"])
 def test_every_test_that_a_table_names_exists(document: str) -> None:
     named = re.findall(r"(tests/[\w/]+\.py)::(\w+)", (ROOT / "docs" / "dev" / document).read_text())
     assert named
