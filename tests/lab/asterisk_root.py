@@ -5,6 +5,7 @@ Debian 12 has no Asterisk and an older libc than the package wants, so it goes i
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import shutil
@@ -46,7 +47,11 @@ def debian_root(folder: Path) -> Path:
     if reason := unavailable_reason():
         raise AsteriskUnavailable(reason)
     if not (folder / READY_MARKER).exists():
-        _install_packages(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with folder.with_name(f"{folder.name}.lock").open("w") as lock:  # Two labs may start at the same time.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (folder / READY_MARKER).exists():
+                _install_packages(folder)
     return folder
 
 
