@@ -35,6 +35,7 @@ from ivr.storage.records import (
 from ivr.storage.sqlite import retention as statements
 from ivr.storage.sqlite.retention import SqliteRetention
 from tests.support.app_fixture import AppFixture
+from tests.support.scripted_call import Press
 
 INTERVAL_S = 3600
 
@@ -287,7 +288,7 @@ async def test_greeting_without_decision_of_its_owner_is_purged_after_a_month(ap
 
 async def test_call_records_and_auth_attempts_are_removed_after_thirty_days(app: AppFixture) -> None:
     box = await app.create_box(owner=app.alice)
-    await app.run_call(number="1000")
+    await app.run_call([Press("9753#")], number="1000")
     call = CallRecord("PJSIP/x-1", "5550100", "check", "DONE", int(app.clock.now()), 0, None, None, [])
     await app.container.call_store.finish(call)
     await advance_days(app, 29)
