@@ -60,6 +60,6 @@ def matches(pattern: str, digits: str) -> bool:
     options.log_errors = False
     try:
         return re2.search(pattern, digits, options=options) is not None
-    except re2.error as error:
+    except (re2.error, UnicodeEncodeError) as error:
         log.warning("hunt.invalid_pattern", pattern=pattern, error=str(error))
         return False

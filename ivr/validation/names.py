@@ -105,7 +105,7 @@ def pattern(text: str) -> str:
     options.log_errors = False
     try:
         re2.compile(text, options=options)
-    except re2.error as error:
+    except (re2.error, UnicodeEncodeError) as error:
         reason = error.args[0].decode() if isinstance(error.args[0], bytes) else error
         raise BadInput(f"{text!r} is not a pattern ({reason}): write one in RE2 syntax, as in ^2[0-9]{{3}}$") from error
     return text
