@@ -9,10 +9,14 @@ from tests.lab.sip_phone import RATE, PhoneCall, Samples, locate
 
 @dataclass
 class PlayedRange:
-    """A stretch of a recording, played without a break: where in the recording it began, and where it ended."""
+    """A stretch of a recording, played without a break: where in the recording it began, and where it ended.
+
+    `start_s`: the second of the call at which the recording would have begun, had it been played from its start.
+    """
 
     began_ms: float
     ended_ms: float
+    start_s: float
 
 
 def played_ranges(call: PhoneCall, samples: Samples, since: int = 0, until: int | None = None) -> list[PlayedRange]:
@@ -27,6 +31,6 @@ def played_ranges(call: PhoneCall, samples: Samples, since: int = 0, until: int 
         if found and offset is not None and abs(place - at - offset) < RATE // 20:
             found[-1].ended_ms = (place + window) / 8
         else:
-            found.append(PlayedRange(place / 8, (place + window) / 8))
+            found.append(PlayedRange(place / 8, (place + window) / 8, (at - place) / RATE))
             offset = place - at
     return found

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it restor
 
 
 async def test_phone_plays_after_restore_what_was_left_before_backup(
-    alice: PhoneUser, bob: PhoneUser, lab: LabInfo, spare_service: SpareService, tmp_path: Path
+    alice: PhoneUser, bob: PhoneUser, lab: LabInfo, spare_service: SpareService
 ) -> None:
     environment = lab.spare_environments[spare_service.index]
     data = Path(environment["IVR_DATA__FOLDER"])
@@ -37,14 +37,15 @@ async def test_phone_plays_after_restore_what_was_left_before_backup(
     await caller.say(speech_of(bob).samples)
     await wait_until(lambda: [take for take in spare_service.takes.glob("*.wav") if take.stat().st_size])
 
-    await _ivr(as_service_user(environment), "backup", str(_folder_of_service(tmp_path)))
+    backup = _folder_of_service(Path(lab.folder) / f"backup-{alice.name}")
+    await _ivr(as_service_user(environment), "backup", str(backup))
     await asyncio.to_thread(spare_service.service.kill)
     await caller.hang_up()
     spare_service.admin.close()
     await asyncio.to_thread(_lose, data)
 
     root = {"env": {**os.environ, **environment}}
-    await _ivr(root, "restore", str(tmp_path / "backup"), "--replace", "--no-config")
+    await _ivr(root, "restore", str(backup), "--replace", "--no-config")
     await asyncio.to_thread(spare_service.start)
     spare_service.admin = AdminClient(environment)
     call = await alice.dial(spare_service.dial_prefix)
@@ -55,11 +56,8 @@ async def test_phone_plays_after_restore_what_was_left_before_backup(
     await call.hang_up()
 
 
-def _folder_of_service(tmp_path: Path) -> Path:
-    """A folder that the user of the service can write to, and nothing above it is closed to it."""
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
-    folder = tmp_path / "backup"
+def _folder_of_service(folder: Path) -> Path:
+    """Create a folder that the user of the service can write to."""
     folder.mkdir()
     os.chown(folder, SERVICE_UID, SHARED_GID)
     return folder
