@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ivr.errors import SettingsError, StoreError
 from ivr.settings import Settings
+from ivr.storage.durable_files import replace_file
 from ivr.storage.file_owner import inherit_owner
 
 INSTALLED_DATA = Path(sys.prefix) / "share" / "ivr"
@@ -47,15 +48,7 @@ def load_asterisk_secret(settings: Settings) -> str:
 
 def write_secret(path: Path, text: str) -> None:
     """Replace a file that only its user can read, at once and synced. It keeps its owner. Raises OSError."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.unlink(missing_ok=True)
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(handle)
-    inherit_owner(draft)
-    draft.rename(path)
+    replace_file(path, text.encode(), set_owner=inherit_owner)
 
 
 def read_or_create_secret(path: Path) -> str:

@@ -61,15 +61,6 @@ def make_folder(folder: Path) -> None:
         path.mkdir(mode=FOLDER_MODE, exist_ok=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Sync the names in a folder to the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 @contextmanager
 def disk_errors(folder: Path, what: str) -> Iterator[None]:
     """Raise errors of the disk that holds `folder` as `DiskFull` and `StoreError`. `what`: the command to repeat."""

@@ -14,12 +14,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ivr.backup.copying import sync_folder
 from ivr.backup.manifest import CONFIG_PREFIX, DATA_PREFIX, Manifest
 from ivr.backup.readers import Entry, content_problems, read_backup, writing_to
 from ivr.backup.selection import DATABASE, SKIPPED_FOLDERS
 from ivr.clock import Clock
 from ivr.errors import Conflict, InvalidBackup, StoreBusy
+from ivr.storage.durable_files import fsync
 from ivr.storage.protocols import DatabaseFileStore
 
 DRAFT = ".restoring"
@@ -157,7 +157,7 @@ class Restoration:
             entry = manifest.files[name]
             os.utime(source, ns=(entry.mtime_ns, entry.mtime_ns))
             self._own(source, entry.mode & MODE_MASK)
-            _fsync(source)
+            fsync(source)
             for folder in reversed(path.relative_to(self._folder).parents[:-1]):
                 (self._folder / folder).mkdir(exist_ok=True)
                 if str(folder) != TAKES:
@@ -165,7 +165,7 @@ class Restoration:
             source.rename(path)
         self._own(takes, TAKES_FOLDER_MODE)
         self._own(self._folder, DATA_FOLDER_MODE)
-        sync_folder(self._folder)
+        fsync(self._folder)
 
     def _own(self, path: Path, mode: int) -> None:
         owners = self._target.owners
@@ -216,8 +216,3 @@ class Restoration:
 
 def _is_public(relative: PurePosixPath) -> bool:
     return relative.is_relative_to("etc/systemd")
-
-
-def _fsync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

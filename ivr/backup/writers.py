@@ -15,9 +15,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
-from ivr.backup.copying import FILE_MODE, copy_file, copy_stream, make_folder, open_regular, sync_folder
+from ivr.backup.copying import FILE_MODE, copy_file, copy_stream, make_folder, open_regular
 from ivr.backup.manifest import MANIFEST_NAME, FileEntry, Manifest, read_manifest
 from ivr.errors import Conflict, InvalidBackup
+from ivr.storage.durable_files import fsync, replace_file
 
 MARKER = ".ivr-backup"
 """A file in each folder of backups; the backup that runs holds its lock."""
@@ -86,11 +87,11 @@ class SnapshotWriter:
             if not os.listdir(folder):
                 os.rmdir(folder)
             elif self._sync:
-                sync_folder(Path(folder))
-        _write_file(self._draft / MANIFEST_NAME, manifest.to_json())
+                fsync(Path(folder))
+        replace_file(self._draft / MANIFEST_NAME, manifest.to_json(), mode=FILE_MODE)
         snapshot = self._folder / _free_name(self._folder, manifest.name)
         self._draft.rename(snapshot)
-        sync_folder(self._folder)
+        fsync(self._folder)
         return str(snapshot)
 
     def _link_unchanged(self, name: str, status: os.stat_result) -> FileEntry | None:
@@ -243,14 +244,3 @@ def _free_name(folder: Path, name: str) -> str:
         number += 1
         free = f"{name}-{number}"
     return free
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}.part")
-    draft.unlink(missing_ok=True)
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(handle)
-    draft.rename(path)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ivr.errors import ConfigurationError
+from ivr.storage.durable_files import replace_file
 
 ASTERISK_FOLDER = Path("etc/asterisk")
 _IVR_SECRET = re.compile(r"^(\s*IVR_SECRET\s*=>?\s*)(\S+)", re.MULTILINE)
@@ -78,17 +79,13 @@ def write_edit(edit: Edit) -> None:
     path, text = edit
     path = path.resolve()
     status = path.stat()
-    draft = path.with_name(f".{path.name}.draft")
-    draft.unlink(missing_ok=True)
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(handle)
+
+    def keep_owner(draft: Path) -> None:
         if os.geteuid() == 0:
-            os.fchown(handle, status.st_uid, status.st_gid)
-        os.fchmod(handle, stat.S_IMODE(status.st_mode))
-    draft.rename(path)
+            os.chown(draft, status.st_uid, status.st_gid)
+
+    content = text.encode(errors="surrogateescape")
+    replace_file(path, content, mode=stat.S_IMODE(status.st_mode), set_owner=keep_owner)
 
 
 def _edits(root: Path, replace: Callable[[str], str]) -> list[Edit]:

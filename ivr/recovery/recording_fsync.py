@@ -14,16 +14,9 @@ from pathlib import Path
 
 import structlog
 
+from ivr.storage.durable_files import fsync
+
 log = structlog.get_logger()
-
-
-def fsync(path: Path) -> None:
-    """Sync a file or a folder to the disk. Raises OSError."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class RecordingFsync:

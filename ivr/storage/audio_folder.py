@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from ivr.audio import wav
 from ivr.errors import DiskFull, NotFound, StoreError
+from ivr.storage.durable_files import fsync
 from ivr.storage.file_owner import inherit_owner
 from ivr.storage.records import StoredFile
 
@@ -158,15 +159,6 @@ def _finalise(draft: Path, target: Path) -> int:
     draft.unlink(missing_ok=True)  # rename() does nothing if both names are links to the same file.
     fsync(target.parent)
     return target.stat().st_size
-
-
-def fsync(path: Path) -> None:
-    """Sync a file or a folder to the disk. Raises OSError."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def translate_os_error(error: OSError) -> StoreError:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ivr.recovery.recording_fsync import RecordingFsync, fsync
+from ivr.recovery.recording_fsync import RecordingFsync
+from ivr.storage.durable_files import fsync
 
 
 class FsyncRecorder:
