@@ -67,7 +67,7 @@ def run_step(machine: SiteMachine, step: Step, phones: dict[str, tuple[str, str]
 
 
 def run_command(machine: SiteMachine, typed: TypedCommand) -> str:
-    return machine.run(typed.command, network=typed.command.startswith(NETWORK_COMMANDS), folder="/root/ivr")
+    return machine.run(typed.command, network=typed.command.startswith(NETWORK_COMMANDS), folder="/usr/src/ivr")
 
 
 def make_call(machine: SiteMachine, call: TelephoneCall, phones: dict[str, tuple[str, str]], scratch: Path) -> None:

@@ -186,7 +186,7 @@ class SiteMachine:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(content)
         lines.append(f"cp -R {staged}/. {root}")
-        checkout = f"{root}/root/ivr"
+        checkout = f"{root}/usr/src/ivr"
         excluded = " ".join(f"--exclude ./{name}" for name in (".venv", ".asterisk", ".git", "demo-data"))
         lines.append(f"mkdir -p {checkout} && tar -C {CHECKOUT} -cf - {excluded} . | tar -C {checkout} -xf -")
         lines.append(f"chown -R root:root {checkout}")

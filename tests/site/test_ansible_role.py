@@ -15,8 +15,8 @@ PLAYBOOK = """
   roles:
     - role: ivr
       vars:
-        ivr_package_file: /root/ivr-voicemail.deb
-        ivr_people_file: /root/people.yaml
+        ivr_package_file: /usr/src/ivr-voicemail.deb
+        ivr_people_file: /usr/src/people.yaml
         ivr_settings:
           log: {level: debug}
           fastagi: {host: 127.0.0.1}
@@ -40,7 +40,9 @@ exten => 200,1,Hangup()
 [from-trunk]
 exten => 4930123400,1,Gosub(ivr-leave,s,1(number=1000))
 """
-COMMAND = "ANSIBLE_ROLES_PATH=/root/ivr/packaging/ansible/roles ansible-playbook -c local -i localhost, /root/site.yml"
+COMMAND = (
+    "ANSIBLE_ROLES_PATH=/usr/src/ivr/packaging/ansible/roles ansible-playbook -c local -i localhost, /usr/src/site.yml"
+)
 
 
 @needs_a_site
@@ -49,8 +51,8 @@ def test_role_installs_a_site_and_a_second_run_changes_nothing(package: Path, tm
     files = {
         "/etc/asterisk/pjsip.conf": pjsip_conf(passwords),
         "/etc/asterisk/extensions.conf": EXTENSIONS,
-        "/root/site.yml": PLAYBOOK,
-        "/root/people.yaml": PEOPLE,
+        "/usr/src/site.yml": PLAYBOOK,
+        "/usr/src/people.yaml": PEOPLE,
     }
     calls = [
         Step(step.title, tuple(action for action in step.actions if isinstance(action, TelephoneCall)))
@@ -58,7 +60,7 @@ def test_role_installs_a_site_and_a_second_run_changes_nothing(package: Path, tm
     ]
     phones = {"a caller outside": ("provider", passwords["provider"]), "Alice": ("alice-desk", passwords["alice-desk"])}
     with SiteMachine(files, ("ansible-core", "python3-apt")) as machine:
-        machine.copy_in(package, "/root/ivr-voicemail.deb")
+        machine.copy_in(package, "/usr/src/ivr-voicemail.deb")
         first = machine.run(COMMAND)
         assert re.search(r"localhost .*failed=0", first), first
         for step in calls:

@@ -70,7 +70,7 @@ def build_image(machine: SiteMachine) -> None:
     built = machine.run(
         f"{BUILDAH} build {OPTIONS} {LIMITS} --layers=false --build-arg BASE=localhost/debian {volumes} "
         f"--env PIP_CERT={CERTIFICATES_COPY} -t ivr -f packaging/containers/Containerfile .",
-        network=True, folder="/root/ivr",
+        network=True, folder="/usr/src/ivr",
     )  # fmt: skip
     assert "Successfully tagged localhost/ivr" in built
     secrets_left = "ls /var/lib/ivr/asterisk-secret /etc/asterisk/ivr/secret.conf 2>/dev/null || true"

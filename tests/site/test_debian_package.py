@@ -13,7 +13,7 @@ from tests.site.machine import CHECKOUT, SiteMachine
 from tests.site.page import TypedCommand, read_steps
 
 FIRST_STEP_AFTER_PACKAGE = "4. The dialplan"
-PACKAGE = "/root/ivr/ivr-voicemail_0.1.0_amd64.deb"
+PACKAGE = "/usr/src/ivr/ivr-voicemail_0.1.0_amd64.deb"
 
 
 @needs_a_site
