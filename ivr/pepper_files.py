@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ivr.directory.peppers import Pepper
@@ -14,12 +14,19 @@ FORGET_AFTER_S = 3600
 
 
 class PepperFiles:
-    """The `PepperSource` of a data folder."""
+    """The `PepperSource` of a data folder.
 
-    def __init__(self, folder: Path, *, forget_after_s: float = FORGET_AFTER_S) -> None:
+    An earlier pepper is removed at the earliest `forget_after_s` seconds after its file was written. `now` is the Unix
+    time of the file system.
+    """
+
+    def __init__(
+        self, folder: Path, *, forget_after_s: float = FORGET_AFTER_S, now: Callable[[], float] = time.time
+    ) -> None:
         self._folder = folder
         self._file = folder / "pepper"
         self._forget_after_s = forget_after_s
+        self._now = now
         self._state: object = None
         self._current = Pepper(b"")
 
@@ -57,7 +64,7 @@ class PepperFiles:
     def forget(self, pepper_id: str) -> None:
         path = self._path_of(pepper_id)
         try:
-            if time.time() - path.stat().st_mtime >= self._forget_after_s:
+            if self._now() - path.stat().st_mtime >= self._forget_after_s:
                 path.unlink()
         except FileNotFoundError:
             return

@@ -9,7 +9,7 @@ from typing import Any
 
 from ivr.errors import InvalidFields
 
-DocumentPredicate = Callable[[Any, list[str]], bool]
+ValuePredicate = Callable[[Any, list[str]], bool]
 """Whether the value of a key passes, given the values of the parameter."""
 
 
@@ -20,7 +20,7 @@ class Filter:
     parameter: str
     key: str
     values: list[str]
-    predicate: DocumentPredicate
+    predicate: ValuePredicate
 
     def __call__(self, document: Mapping[str, Any]) -> bool:
         return self.predicate(value_at_path(document, self.key), self.values)
@@ -33,7 +33,7 @@ class Filter:
     @property
     def required_values(self) -> list[str]:
         """The values one of which the key must have; empty if the filter requires something else."""
-        return self.values if self.predicate in (_equals, _is_any) else []
+        return self.values if self.predicate is _equals else []
 
 
 def parse_filters(items: Iterable[tuple[str, str]]) -> tuple[Filter, ...]:
@@ -102,10 +102,6 @@ def _equals(value: Any, values: list[str]) -> bool:
     return value is not None and _as_text(value) in values
 
 
-def _is_any(value: Any, values: list[str]) -> bool:
-    return _equals(value, values)
-
-
 def _is_not(value: Any, values: list[str]) -> bool:
     return not _equals(value, values)
 
@@ -142,18 +138,18 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-VALUE_FILTERS: dict[str, tuple[DocumentPredicate, bool]] = {
+VALUE_FILTERS: dict[str, tuple[ValuePredicate, bool]] = {
     "filter_array_intersect_all_": (_has_all, True),
     "filter_array_intersect_any_": (_has_any, True),
     "filter_array_intersect_none_": (_has_none, True),
-    "filter_any_": (_is_any, True),
+    "filter_any_": (_equals, True),
     "filter_none_": (_is_not, True),
     "filter_not_": (_is_not, False),
     "filter_": (_equals, False),
 }
 """Predicate by prefix of the parameter, and whether its value must be a JSON array. The first prefix applies."""
 
-KEY_FILTERS: dict[str, DocumentPredicate] = {
+KEY_FILTERS: dict[str, ValuePredicate] = {
     "has_key": _is_present,
     "key_missing": _is_missing,
     "has_value": _is_filled,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from fastapi import Request
@@ -150,10 +151,14 @@ async def _reject_unknown_box_keys(principal: Principal, query: ListQuery) -> No
     for found in query.filters:
         if found.member in BOX_KEYS:
             continue
-        with_key = BoxQuery(1, lambda box, key=found.member: key in box.record.settings)  # type: ignore[misc]
+        with_key = BoxQuery(1, partial(_has_setting, found.member))
         page = await principal.services.mailbox.lists.list_boxes(principal.account.id, with_key)
         if not page.items and page.next_key is None:
             raise unknown_key(found, BOX_KEYS)
+
+
+def _has_setting(key: str, box: BoxSummary) -> bool:
+    return key in box.record.settings
 
 
 async def messages_response(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import inspect
 import json
 import re
@@ -34,6 +35,12 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
 )
 """The first matching row counts; any other error exits with 1."""
 INTERRUPTED_EXIT_CODE = 130
+OS_ERROR_REMEDIES = {
+    errno.EACCES: ": run the command as root, or as the user of the service",
+    errno.EPERM: ": run the command as root, or as the user of the service",
+    errno.ENOENT: ": check the path",
+    errno.ENOSPC: ": free some space, then run the command again",
+}
 
 MIN_TABLE_WIDTH = 160
 """Minimum width of a table, in columns: ids are there to be copied, so a line wraps and is never cut."""
@@ -54,12 +61,20 @@ def exit_on_error(command: Callable[P, T]) -> Callable[P, T]:
         try:
             return command(*args, **kwargs)
         except (IvrError, OSError) as error:
-            typer.echo(f"ivr: {error}", err=True)
+            typer.echo(f"ivr: {_describe(error)}", err=True)
             raise typer.Exit(next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)) from None
         except (KeyboardInterrupt, HungUp):
             raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
 
     return exiting_command
+
+
+def _describe(error: IvrError | OSError) -> str:
+    """Return the message of an error. That of the operating system has a number and no remedy."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    remedy = OS_ERROR_REMEDIES.get(error.errno or 0, "")
+    return f"{error.filename or 'the operating system'}: {error.strerror}{remedy}"
 
 
 Operation = Callable[Concatenate[App, P], Coroutine[Any, Any, None]]
