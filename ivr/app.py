@@ -68,8 +68,13 @@ class App(Stores):
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
-    def open(self) -> App:
-        """Open the data folder now, so that what is wrong with it shows at the start. Raises `StoreError`."""
+    def open(self, *, migrate: bool = False) -> App:
+        """Open the data folder now, so that what is wrong with it shows at the start. Raises `StoreError`.
+
+        `migrate`: convert that of an earlier version; otherwise it is an error, `MigrationRequired`.
+        """
+        if migrate:
+            self.migrate()
         _ = self.recordings, self.database, self.secret_store
         return self
 

@@ -24,7 +24,8 @@
     ├── StoreError                       a transaction failed and changed nothing
     │   ├── StoreBusy                    another process holds the database lock
     │   ├── DiskFull                     the disk is full
-    │   └── InvalidBackup                a backup is damaged, incomplete, or none of ivr
+    │   ├── InvalidBackup                a backup is damaged, incomplete, or none of ivr
+    │   └── MigrationRequired            an earlier version has written the database
     ├── RestError                        a REST request fails with the HTTP status of this name
     │   ├── Unauthorized                 401  the token is missing, invalid or expired
     │   ├── Forbidden                    403  the token does not permit the request
@@ -163,6 +164,10 @@ class DiskFull(StoreError):
 
 class InvalidBackup(StoreError):
     """A backup is damaged, incomplete, or none of ivr."""
+
+
+class MigrationRequired(StoreError):
+    """An earlier version has written the database. Only the service and `ivr migrate` migrate it."""
 
 
 class RestError(IvrError):

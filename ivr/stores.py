@@ -29,11 +29,13 @@ from ivr.storage.protocols import (
     ProvisioningStore,
     RetentionStore,
 )
+from ivr.storage.records import MigrationPlan
 from ivr.storage.sqlite.authentication import SqliteAuthAttempts
 from ivr.storage.sqlite.calls import SqliteCalls
 from ivr.storage.sqlite.database import Database
 from ivr.storage.sqlite.media import SqliteMedia
 from ivr.storage.sqlite.messages import SqliteMessages
+from ivr.storage.sqlite.schema import DatabaseSchema
 
 if TYPE_CHECKING:
     from ivr.directory.credentials import TokenStore
@@ -64,6 +66,19 @@ class Stores:
         if "process_locks" in self.__dict__:
             self.process_locks.release_all()
 
+    def migrate(self) -> MigrationPlan | None:
+        """Convert the data folder of an earlier version. Return what was done to its database; None: nothing.
+
+        Raises `StoreError`.
+        """
+        plan = self.schema.migrate()
+        upgrade_data_folder(self.settings.data.folder)
+        return plan
+
+    @cached_property
+    def schema(self) -> DatabaseSchema:
+        return DatabaseSchema(self.settings.data.folder / "ivr.db", self.settings.data.busy_timeout_ms)
+
     @cached_property
     def database(self) -> Database:
         data = self.settings.data
@@ -73,7 +88,6 @@ class Stores:
     def recordings(self) -> AudioStore:
         recordings = Recordings(self.settings.data.folder)
         recordings.prepare()
-        upgrade_data_folder(self.settings.data.folder)
         return recordings
 
     @cached_property

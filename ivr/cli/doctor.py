@@ -19,7 +19,7 @@ from ivr.doctor.doctor import run_checks
 from ivr.doctor.finding import Finding, Level, problem, warning
 from ivr.doctor.host import PEPPER_REMEDY
 from ivr.doctor.installation import DatabaseSnapshot, HostInfo, Installation, read_database_snapshot, run_as_owner_of
-from ivr.errors import SettingsError, StoreError
+from ivr.errors import MigrationRequired, SettingsError, StoreError
 from ivr.settings import Settings
 
 LEVEL_STYLES = {Level.OK: ("ok", "green"), Level.WARNING: ("warning", "yellow"), Level.PROBLEM: ("problem", "bold red")}
@@ -75,6 +75,9 @@ def _read_database(site_settings: Settings) -> tuple[DatabaseSnapshot | None, li
                     problem("pepper", f"{folder / 'pepper'} is missing: no PIN can be verified", PEPPER_REMEDY)
                 ]
             return asyncio.run(_read_snapshot(site_settings)), []
+        except MigrationRequired as error:
+            what = str(error).partition(": ")[0]
+            return None, [problem("database", what, "systemctl stop ivr; ivr migrate; systemctl start ivr")]
         except (StoreError, OSError) as error:
             remedy = f"chown -R {folder} to the user of the service; restore a damaged file from a backup"
             return None, [problem("database", str(error), remedy)]

@@ -1,4 +1,4 @@
-"""`ivr maintain`, `ivr purge` and `ivr pepper`."""
+"""`ivr maintain`, `ivr purge`, `ivr migrate` and `ivr pepper`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,23 @@ from typing import Any
 
 import typer
 
+from ivr import logging_setup, settings
 from ivr.app import App
-from ivr.cli.support import JsonOption, YesOption, confirm, format_time, print_document, print_table, with_app
+from ivr.cli.support import (
+    JsonOption,
+    YesOption,
+    confirm,
+    exit_on_error,
+    format_time,
+    print_document,
+    print_table,
+    require_database,
+    with_app,
+)
 from ivr.directory.peppers import PepperUsage
 from ivr.retention.consistency_check import ORPHAN_FILE
-from ivr.storage.records import DueItem, RetentionRule
+from ivr.storage.records import MEGABYTE, DueItem, MigrationPlan, RetentionRule
+from ivr.stores import Stores
 
 MAX_CALL_S = 6 * 3600
 """A call over classic AGI that began longer ago is recorded as ended: its process has died."""
@@ -77,6 +89,53 @@ def _due_row(item: DueItem) -> dict[str, Any]:
         "box": item.box_id,
         "id": item.id,
     }
+
+
+@exit_on_error
+def migrate(
+    dry_run: bool = typer.Option(False, "--dry-run", help="Print what would be done; change nothing."),
+    back: bool = typer.Option(
+        False, "--back", help="Restore the copy made before the newest migration; what came since is put aside."
+    ),
+    yes: bool = YesOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """Convert the data folder of an earlier version.
+
+    Stop the service first. The database is copied before it is migrated. The service does the same when it starts.
+    """
+    loaded = settings.load()
+    logging_setup.configure_logging(loaded.log.model_copy(update={"level": "warning"}))
+    require_database(loaded.data.folder)
+    stores = Stores(loaded)
+    plan = stores.schema.plan()
+    if dry_run:
+        print_document(_migration_document(plan, back), as_json)
+    elif back:
+        confirm(f"Put {plan.earlier_copy} in the place of {plan.database}?", assume_yes=yes or not plan.earlier_copy)
+        copy, newer = stores.schema.go_back()
+        typer.echo(f"{plan.database} is {copy} again; the newer database is {newer}")
+        typer.echo("now install the version that wrote it: this version would migrate it again")
+    elif done := stores.migrate():
+        typer.echo(f"{done.database} is migrated from schema {done.version} to {done.program_version}")
+        typer.echo(f"the earlier database is {done.copy or done.earlier_copy}; 'ivr migrate --back' restores it")
+    else:
+        typer.echo(f"{plan.database} has schema {plan.version}: there is nothing to migrate")
+
+
+def _migration_document(plan: MigrationPlan, back: bool) -> dict[str, Any]:
+    """Return what a migration, or the way back, would do."""
+    document: dict[str, Any] = {
+        "database": str(plan.database),
+        "schema": plan.version,
+        "schema_of_this_version": plan.program_version,
+        "in_use": plan.is_in_use,
+        "size_mb": round(plan.size_bytes / MEGABYTE, 1),
+        "free_mb": round(plan.free_bytes / MEGABYTE, 1),
+    }
+    if back:
+        return document | {"restores": plan.earlier_copy and str(plan.earlier_copy)}
+    return document | {"copy": plan.copy and str(plan.copy), "migrations": list(plan.pending)}
 
 
 command = typer.Typer(no_args_is_help=True)

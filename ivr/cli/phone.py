@@ -113,7 +113,7 @@ def demo(
 
 async def _create_only(site_settings: Settings) -> None:
     logging_setup.configure_logging(site_settings.log.model_copy(update={"level": "warning"}))
-    app = App(site_settings).open()
+    app = App(site_settings).open(migrate=True)
     try:
         await create_demo_data(app)
     finally:
@@ -121,7 +121,7 @@ async def _create_only(site_settings: Settings) -> None:
 
 
 async def _run_demo(site_settings: Settings, fast: bool, speech_file: Path | None) -> None:
-    app = App(site_settings).open()
+    app = App(site_settings).open(migrate=True)
     with (site_settings.data.folder / "ivr.log").open("a") as log:
         logging_setup.configure_logging(site_settings.log, log)
         structlog.get_logger().info("demo.started")

@@ -41,7 +41,7 @@ async def _run_service(component: Component | None = None) -> None:
     os.umask(UMASK)
     loaded = settings.load()
     logging_setup.configure_logging(loaded.log)
-    app = App(loaded).open()
+    app = App(loaded).open(migrate=True)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

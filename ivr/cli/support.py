@@ -113,7 +113,7 @@ def run_with_app(operation: Callable[[App], Awaitable[T]], *, create_database: b
     async def run() -> T:
         loaded = settings.load()
         if not create_database:
-            _require_database(loaded.data.folder)
+            require_database(loaded.data.folder)
         logging_setup.configure_logging(loaded.log.model_copy(update={"level": "warning"}))
         app = App(loaded).open()
         try:
@@ -124,7 +124,8 @@ def run_with_app(operation: Callable[[App], Awaitable[T]], *, create_database: b
     return asyncio.run(run())
 
 
-def _require_database(folder: Path) -> None:
+def require_database(folder: Path) -> None:
+    """Raise `NotFound` if the data folder contains no database, `StoreError` if that cannot be seen."""
     try:
         exists = (folder / "ivr.db").exists()
     except OSError as error:

@@ -198,6 +198,6 @@ def test_a_database_of_a_newer_version_is_refused_with_the_way_back(tmp_path: Pa
         connection.execute("PRAGMA user_version = 999")
     connection.close()
     with pytest.raises(
-        StoreError, match=r"newer version of ivr \(schema 999.*restore the copy made before the upgrade"
+        StoreError, match=r"newer version of ivr \(schema 999.*restore the backup made before the upgrade"
     ):
         Database(tmp_path / "ivr.db")

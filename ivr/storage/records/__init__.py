@@ -38,6 +38,7 @@ from ivr.storage.records.messages import (
     Message,
     OpenFolder,
 )
+from ivr.storage.records.migration import MigrationPlan
 from ivr.storage.records.outbox import LEASE_S, NEVER_DUE, BoxMwiCounts, EndpointMwiCounts, OutboxTask, TaskKind
 from ivr.storage.records.overview import FinishedCall, MwiSummary, Overview, RecentMessage
 from ivr.storage.records.provisioning import ProvisioningBatch
@@ -77,6 +78,7 @@ __all__ = [
     "Message",
     "MessageQuery",
     "MessageSummary",
+    "MigrationPlan",
     "MwiSummary",
     "OpenFolder",
     "OutboxTask",

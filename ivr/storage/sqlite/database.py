@@ -17,15 +17,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ivr.errors import DiskFull, StoreBusy, StoreError
+from ivr.errors import StoreError
 from ivr.storage.file_owner import inherit_owner
+from ivr.storage.sqlite.error_translation import translate_sqlite_error
 from ivr.storage.sqlite.migrations import SCHEMA_VERSION, apply_migrations
 from ivr.storage.sqlite.read_cache import ReadCache
+from ivr.storage.sqlite.schema import FILE_MODE, read_schema_version, verify_schema_version
 
 T = TypeVar("T")
 Transaction = Callable[[sqlite3.Connection], T]
 
-FILE_MODE = 0o640
 WAL_INDEX_HEADER_BYTES = 48
 MAX_CACHED_ROWS = 10_000
 MAX_COMMIT_BATCH = 200
@@ -45,7 +46,7 @@ class Database:
         self._rows = ReadCache(self.change_fingerprint, max_entries=MAX_CACHED_ROWS)
         self._reader_connections: list[sqlite3.Connection] = []
         self._writer_connection = self._connect()
-        self._migrate()
+        self._prepare_schema()
         self._reader_pool = ThreadPoolExecutor(reader_count, "reader")
         self._writer_thread = threading.Thread(target=self._writer_loop, name="writer", daemon=True)
         self._writer_thread.start()
@@ -169,42 +170,22 @@ class Database:
                 os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, FILE_MODE))
                 inherit_owner(self._path)
 
-    def _migrate(self) -> None:
+    def _prepare_schema(self) -> None:
+        """Create the tables of a new database. Raises `MigrationRequired`, and `StoreError` for a newer database."""
         try:
-            version = self._writer_connection.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
-                self._writer_connection.close()
-                raise StoreError(
-                    f"{self._path} was written by a newer version of ivr (schema {version}, this version knows "
-                    f"{SCHEMA_VERSION}): install the newer version, or restore the copy made before the upgrade "
-                    "(docs/upgrading.md)"
-                )
-            if version == SCHEMA_VERSION:
-                return
-            from sqlite_utils import Database as Tables
+            version = read_schema_version(self._writer_connection)
+            if version == 0:
+                from sqlite_utils import Database as Tables
 
-            if version:
-                self._copy_before_migration(version)
-            apply_migrations(Tables(self._writer_connection))
-            self._writer_connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                apply_migrations(Tables(self._writer_connection))
+                self._writer_connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                return
+            verify_schema_version(self._path, version)
         except sqlite3.Error as error:
             raise translate_sqlite_error(error, self._path) from error
-
-    def _copy_before_migration(self, version: int) -> None:
-        """Copy the database to `<name>.schema-<version>` beside it, once: the way back to the version that wrote it."""
-        target = self._path.with_name(f"{self._path.name}.schema-{version}")
-        if target.exists():
-            return
-        draft = target.with_name(f"{target.name}.draft")
-        draft.unlink(missing_ok=True)
-        copy = sqlite3.connect(draft)
-        try:
-            self._writer_connection.backup(copy)
-        finally:
-            copy.close()
-        draft.chmod(FILE_MODE)
-        inherit_owner(draft)
-        draft.rename(target)
+        except StoreError:
+            self._writer_connection.close()
+            raise
 
     def _read(self, query: Transaction[T]) -> T:
         connection: sqlite3.Connection | None = getattr(self._thread_local, "connection", None)
@@ -217,16 +198,3 @@ class Database:
             return query(connection)
         except sqlite3.Error as error:
             raise translate_sqlite_error(error) from error
-
-
-def translate_sqlite_error(error: Exception, path: Path | None = None) -> StoreError:
-    """Translate an error of SQLite to a `StoreError` that says what to do."""
-    where = f" ({path})" if path else ""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return StoreBusy(f"the database is locked by another process{where}: find out which process writes for so long")
-    if code == sqlite3.SQLITE_FULL:
-        return DiskFull(f"the disk is full{where}: free space for the data folder")
-    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
-        return StoreError(f"the database cannot be opened or written{where}: does its folder belong to this user?")
-    return StoreError(f"the database failed{where}: {error}")

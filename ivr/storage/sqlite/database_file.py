@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 
 from ivr.storage.records import DatabaseContent
-from ivr.storage.sqlite.database import translate_sqlite_error
+from ivr.storage.sqlite.error_translation import translate_sqlite_error
 from ivr.storage.sqlite.migrations import SCHEMA_VERSION, apply_migrations
 
 COPY_MODE = 0o600

@@ -1,0 +1,1 @@
+"""Upgrades of a whole installation: data folder and installed files of an earlier version become those of this one."""
