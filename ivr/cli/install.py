@@ -13,8 +13,10 @@ import typer
 from ivr.cli.support import exit_on_error
 from ivr.errors import ConfigurationError
 from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
-from ivr.install.plan import ASTERISK_SECRET_FILE, Layout, install_steps, manual_steps
+from ivr.install.installed_files import InstalledFiles
+from ivr.install.plan import ASTERISK_SECRET_FILE, RECORD_FILE, Layout, install_steps, manual_steps
 from ivr.install.steps import InstallTarget, user_exists
+from ivr.install.write_file import WriteFile, find_obsolete
 from ivr.paths import package_data_folder
 
 DEFAULT_GROUP = "ivr-asterisk"
@@ -34,9 +36,10 @@ def install(
     ),
     asterisk: str = typer.Option("", help="User of Asterisk. Empty: found by how Asterisk is started."),
 ) -> None:
-    """Install on this machine.
+    """Install on this machine, or upgrade what an earlier version has installed.
 
-    Creates user, folders, settings, samples for Asterisk and the systemd unit. Files that you changed are kept.
+    Creates user, folders, settings, samples for Asterisk and the systemd unit. It can be run again at any time. A file
+    that you changed is kept; its new version is written beside it as NAME.new.
     """
     target = InstallTarget(root.absolute())
     start = find_asterisk_start(target.root)
@@ -47,11 +50,32 @@ def install(
         typer.echo(_group_explanation(start, layout))
     if not dry_run:
         _check_prerequisites(target, layout)
-    for step in install_steps(layout, "" if dry_run else _read_or_generate_secret(target, layout)):
-        typer.echo(step.describe() if dry_run else f"{step.describe()}  → {step.apply(target)}")
+    target = replace(target, installed=_read_record(target, layout))
+    steps = list(install_steps(layout, "" if dry_run else _read_or_generate_secret(target, layout)))
+    files = [step for step in steps if isinstance(step, WriteFile)]
+    is_upgrade = any(file.is_upgrade(target) for file in files)
+    for step in steps:
+        outcome = step.preview(target) if dry_run else step.apply(target)
+        typer.echo(f"{step.describe()}  → {outcome}" if outcome else step.describe())
+    if pending := [file for file in files if file.is_pending(target)]:
+        typer.echo("\nThese files, which you have changed, have a new version: take over what is new, then remove it")
+        for file in pending:
+            typer.echo(f"- diff -u {target.resolve(file.path)} {target.resolve(file.new_path)}")
+    if not dry_run and (obsolete := find_obsolete(layout.asterisk_config_folder, files, target)):
+        typer.echo("\nivr no longer uses these files: remove each that your own configuration does not include")
+        for path in obsolete:
+            typer.echo(f"- {path}")
     typer.echo("\nBy hand:")
-    for line in manual_steps(layout):
+    for line in manual_steps(layout, is_upgrade=is_upgrade):
         typer.echo(f"- {line}")
+
+
+def _read_record(target: InstallTarget, layout: Layout) -> InstalledFiles:
+    """Return the record of an earlier installation; an empty one if this user, for a dry run, cannot read it."""
+    try:
+        return InstalledFiles.read(target.resolve(layout.config_folder / RECORD_FILE))
+    except PermissionError:
+        return InstalledFiles()
 
 
 def _layout(start: AsteriskStart | None, *, user: str, group: str, asterisk_user: str) -> Layout:

@@ -1,7 +1,8 @@
 """Steps of an installation in the layout of a Debian machine, in order, as data.
 
 /etc/ivr/ivr.toml          settings                       /etc/asterisk/ivr/        dialplan, samples, secret
-/var/lib/ivr               data, 2750, of a group that    /etc/systemd/system/      the unit
+/etc/ivr/installed.json    record of the files            /etc/systemd/system/      the unit
+/var/lib/ivr               data, 2750, of a group that
                            Asterisk's user is in too
 """
 
@@ -11,11 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ivr.install.steps import ChangeGroup, InstallStep, MakeDirectory, MakeLink, Ownership, RunCommand, WriteFile
+from ivr.install.steps import ChangeGroup, InstallStep, MakeDirectory, MakeLink, Ownership, RunCommand
+from ivr.install.write_file import FileRule, WriteFile, WriteRecord
 
 DATA_MODE = 0o2750
 TAKES_MODE = 0o2770
 ASTERISK_SECRET_FILE = "asterisk-secret"
+RECORD_FILE = "installed.json"
 COMMAND_FOLDERS = {Path("/usr/bin"), Path("/usr/local/bin")}
 SYSTEMD_RUNTIME_FOLDER = Path("/run/systemd/system")
 
@@ -51,6 +54,7 @@ def install_steps(layout: Layout, secret: str) -> Iterator[InstallStep]:
     """Yield all steps. `secret`: the shared secret of the service and Asterisk."""
     user, group = layout.user, layout.group
     config = Ownership("root", layout.asterisk_group, 0o640)
+    packaged_rule = FileRule.KEEP if layout.package_group else FileRule.CONFIGURATION
     yield RunCommand(["groupadd", "--system", group], skip_if=["getent", "group", group])
     home = ["--home-dir", str(layout.data_folder), "--no-create-home", "--shell", "/usr/sbin/nologin"]
     yield RunCommand(["useradd", "--system", "--gid", group, *home, user], skip_if=["getent", "passwd", user])
@@ -58,33 +62,37 @@ def install_steps(layout: Layout, secret: str) -> Iterator[InstallStep]:
     if group != layout.asterisk_group:
         yield RunCommand(["usermod", "--append", "--groups", group, layout.asterisk_user])
     yield MakeDirectory(layout.config_folder, Ownership("root", group, 0o750))
-    yield WriteFile(layout.config_folder / "ivr.toml", _settings_toml(layout), Ownership("root", group, 0o640))
+    settings_ownership = Ownership("root", group, 0o640)
+    yield WriteFile(layout.config_folder / "ivr.toml", _settings_toml(layout), settings_ownership, packaged_rule)
     yield MakeDirectory(layout.data_folder, Ownership(user, group, DATA_MODE))
     yield MakeDirectory(layout.data_folder / "takes", Ownership(user, group, TAKES_MODE))
     yield ChangeGroup(layout.data_folder, group)
-    yield WriteFile(layout.data_folder / ASTERISK_SECRET_FILE, secret, Ownership(user, group, 0o600))
+    yield WriteFile(layout.data_folder / ASTERISK_SECRET_FILE, secret, Ownership(user, group, 0o600), FileRule.KEEP)
     yield MakeDirectory(layout.asterisk_config_folder, Ownership("root", layout.asterisk_group, 0o750))
     for sample in sorted((layout.package_data / "asterisk-conf").glob("*.conf")):
-        yield WriteFile(layout.asterisk_config_folder / sample.name, sample.read_text(), config, write_dist_copy=True)
+        yield WriteFile(layout.asterisk_config_folder / sample.name, sample.read_text(), config, packaged_rule)
     yield WriteFile(layout.asterisk_config_folder / "secret.conf", _asterisk_globals(layout, secret), config)
     unit_ownership = Ownership("root", "root", 0o644)
     if not layout.package_group:
-        yield WriteFile(layout.unit_file, _systemd_unit(layout), unit_ownership, overwrite=True)
+        yield WriteFile(layout.unit_file, _systemd_unit(layout), unit_ownership)
         if layout.executable.parent not in COMMAND_FOLDERS:
             yield MakeLink(layout.command_link, layout.executable)
     elif group != layout.package_group:
-        yield WriteFile(layout.unit_drop_in, f"[Service]\nGroup={group}\n", unit_ownership, overwrite=True)
+        yield WriteFile(layout.unit_drop_in, f"[Service]\nGroup={group}\n", unit_ownership)
+    yield WriteRecord(layout.config_folder / RECORD_FILE, settings_ownership)
     yield RunCommand(["systemctl", "daemon-reload"], required_path=SYSTEMD_RUNTIME_FOLDER)
 
 
-def manual_steps(layout: Layout) -> list[str]:
-    """Return the steps that the administrator of the site does by hand."""
+def manual_steps(layout: Layout, *, is_upgrade: bool) -> list[str]:
+    """Return the steps that the administrator of the site does by hand. `is_upgrade`: ivr was installed before."""
     extensions = f'#include "{layout.asterisk_config_folder.name}/extensions.conf"'
     takes_effect = (
         "asterisk -rx 'dialplan reload'" if layout.group == layout.asterisk_group else "systemctl restart asterisk"
     )
+    if is_upgrade:
+        return ["systemctl restart ivr; asterisk -rx 'dialplan reload'; then: ivr doctor (docs/upgrading.md)"]
     return [
-        f"in /etc/asterisk/extensions.conf: {extensions} as the last line of [globals]",
+        f"in /etc/asterisk/extensions.conf: {extensions} at the end of [globals]",
         "in the context of your phones: include => ivr-phones",
         f"{takes_effect}; then: systemctl enable --now ivr",
         "create an account, users and mailboxes (README.md), then run: ivr doctor",

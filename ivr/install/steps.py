@@ -1,7 +1,6 @@
-"""Steps of an installation: run a command, make a folder, change a group, write a file.
+"""Steps of an installation: run a command, make a folder or a link, change a group (files: `write_file`).
 
-Each step describes itself and applies itself. Applying it again changes nothing. A file that the site has
-changed is kept.
+Each step describes itself and applies itself. Applying it again changes nothing.
 """
 
 from __future__ import annotations
@@ -12,18 +11,20 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from ivr.errors import ConfigurationError
+from ivr.install.installed_files import InstalledFiles
 
 
 @dataclass(frozen=True, slots=True)
 class InstallTarget:
-    """The machine below `root`. For a root other than "/", such as an image, no command is run."""
+    """The machine below `root`, and what was installed there. For a root other than "/" no command is run."""
 
     root: Path
+    installed: InstalledFiles = field(default_factory=InstalledFiles)
 
     @property
     def is_this_machine(self) -> bool:
@@ -39,6 +40,9 @@ class InstallStep(Protocol):
 
     def describe(self) -> str:
         """Return what the step does, as one line."""
+
+    def preview(self, target: InstallTarget) -> str:
+        """Return what `apply` would do to a file, in a few words; "" for other steps. Changes nothing."""
 
     def apply(self, target: InstallTarget) -> str:
         """Apply the step and return the outcome in a few words. Raises `ConfigurationError`, OSError."""
@@ -77,6 +81,9 @@ class RunCommand:
     def describe(self) -> str:
         return f"run     {' '.join(self.argv)}"
 
+    def preview(self, target: InstallTarget) -> str:
+        return ""
+
     def apply(self, target: InstallTarget) -> str:
         if not target.is_this_machine:
             return "skipped: not this machine"
@@ -100,6 +107,9 @@ class MakeDirectory:
     def describe(self) -> str:
         return f"folder  {self.path}  {self.ownership.describe()}"
 
+    def preview(self, target: InstallTarget) -> str:
+        return ""
+
     def apply(self, target: InstallTarget) -> str:
         place = target.resolve(self.path)
         existed = place.is_dir()
@@ -117,6 +127,9 @@ class MakeLink:
 
     def describe(self) -> str:
         return f"link    {self.path} -> {self.destination}"
+
+    def preview(self, target: InstallTarget) -> str:
+        return ""
 
     def apply(self, target: InstallTarget) -> str:
         place = target.resolve(self.path)
@@ -140,6 +153,9 @@ class ChangeGroup:
     def describe(self) -> str:
         return f"group   {self.folder}/**  {self.group}"
 
+    def preview(self, target: InstallTarget) -> str:
+        return ""
+
     def apply(self, target: InstallTarget) -> str:
         if not target.is_this_machine:
             return "skipped: not this machine"
@@ -151,41 +167,6 @@ class ChangeGroup:
                     os.chown(name, -1, gid, dir_fd=parent, follow_symlinks=False)
                     changed += 1
         return f"{changed} changed"
-
-
-@dataclass(frozen=True, slots=True)
-class WriteFile:
-    """Write a file. One that exists is kept; with `write_dist_copy` the new content becomes NAME.dist beside it."""
-
-    path: Path
-    content: str
-    ownership: Ownership
-    write_dist_copy: bool = False
-    overwrite: bool = False
-    """Replace a file that exists."""
-
-    def describe(self) -> str:
-        rule = "" if self.overwrite else "  (kept if it exists)"
-        return f"file    {self.path}  {self.ownership.describe()}{rule}"
-
-    def apply(self, target: InstallTarget) -> str:
-        place = target.resolve(self.path)
-        if not place.exists() or self.overwrite:
-            return self._write(place, target)
-        if self.write_dist_copy and place.read_text() != self.content:
-            self._write(place.with_name(f"{place.name}.dist"), target)
-            return f"kept; the new version is {self.path}.dist"
-        return "exists"
-
-    def _write(self, path: Path, target: InstallTarget) -> str:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(
-            path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600
-        )  # No other user can read it before its owner is set.
-        with os.fdopen(handle, "w") as file:
-            file.write(self.content)
-        self.ownership.apply_to(path, target)
-        return "written"
 
 
 def user_exists(name: str) -> bool:

@@ -161,7 +161,7 @@ MUTANTS = (
     Mutant("TL11", f"{MENUS}menu.py", 'menu.call.journal.note("menu", name=name)', "pass"),
     Mutant("TL12", "ivr/call/journal.py", "MASK if self._mask_enabled else key", "key"),
     Mutant("TL14", "ivr/cli/watch.py", '"on" if light.new else "off"', '"off" if light.new else "on"'),
-    Mutant("TL16", "ivr/install/steps.py", "if not place.exists() or self.overwrite:", "if place:"),
+    Mutant("TL16", "ivr/install/installed_files.py", "if digest == recorded or (", "if True or ("),
     Mutant("FT03", "ivr/call/fastagi/server.py", "if len(self._connections) >= self._limits.max_calls:", "if False:"),
     Mutant("FT04", "ivr/call/fastagi/connection.py", 'elif line == "HANGUP":', 'elif line == "HANGUPS":'),
     Mutant("FT05", "ivr/call/fastagi/protocol.py", 'in "\\n\\r\\0"', 'in "\\0"'),

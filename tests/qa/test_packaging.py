@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from ivr.install.plan import Layout, install_steps
-from ivr.install.steps import WriteFile
+from ivr.install.write_file import WriteFile
 
 ROOT = Path(__file__).parents[2]
 PACKAGING = ROOT / "packaging"

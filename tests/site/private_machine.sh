@@ -8,7 +8,7 @@ mount --make-rprivate /
 for folder in /mnt /var/lib /var/backups; do
     mount -t tmpfs -o mode=755 private "$folder"
 done
-for folder in /etc /usr/local; do
+for folder in /etc /usr/local /opt; do
     mkdir -p "$scratch/upper$folder" "$scratch/work$folder"
     mount -t overlay -o "lowerdir=$folder,upperdir=$scratch/upper$folder,workdir=$scratch/work$folder" overlay "$folder"
 done
