@@ -32,11 +32,11 @@ EVENT_NAMES = {
 class MailboxEvent:
     """An event, with the mailbox and message as they are when it is dispatched.
 
-    `id`: id of its outbox row; the same when the event is dispatched again after a crash. `message`: None for an event
-    of the mailbox, and for a message that no longer exists.
+    `uid`: of its outbox row; the same when the event is dispatched again after a crash, and never that of another event.
+    `message`: None for an event of the mailbox, and for a message that no longer exists.
     """
 
-    id: int
+    uid: str
     kind: TaskKind
     occurred_at: int
     """Unix seconds."""
@@ -97,7 +97,7 @@ class EventDispatcher:
         if mailbox is None:
             return None
         event = MailboxEvent(
-            id=task.id,
+            uid=task.uid,
             kind=task.kind,
             occurred_at=task.created_at,
             mailbox=mailbox,

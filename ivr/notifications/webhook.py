@@ -147,7 +147,7 @@ def _event_payload(event: MailboxEvent) -> dict[str, Any]:
     mailbox = event.mailbox
     return {
         "event": event.name,
-        "id": f"{event.id}.{event.message.id if event.message else mailbox.id}",
+        "id": event.uid,
         "at": event.occurred_at,
         "reason": event.reason,
         "account": {"id": mailbox.account.id, "name": mailbox.account.name, "realm": mailbox.account.realm},

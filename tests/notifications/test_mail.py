@@ -39,7 +39,7 @@ async def test_new_message_mail_has_caller_time_and_audio(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
 ) -> None:
     box = await mail_app.create_box(notify_email_addresses=[OWNER_EMAIL], timezone="Europe/Berlin")
-    message = await mail_app.leave_message(box, name="Jane Doe", number="+15550100", s=2)
+    await mail_app.leave_message(box, name="Jane Doe", number="+15550100", s=2)
     await mail_app.run_until_idle()
     [(to, mail)] = smtp_server.received
     assert (to, mail["To"], mail["From"]) == (OWNER_EMAIL, OWNER_EMAIL, "voicemail@localhost")
@@ -50,7 +50,6 @@ async def test_new_message_mail_has_caller_time_and_audio(
     [(name, kind, audio)] = attachments(mail)
     assert (name, kind) == ("jane_doe_2016-05-10_14-00-00.mp3", "audio/mpeg")
     assert len(audio) > 1000
-    assert str(message.id) in mail["Message-ID"]
     assert await mail_app.pending_tasks() == []
 
 

@@ -102,6 +102,31 @@ async def test_each_recipient_gets_one_mail_with_its_own_id(
     assert len({mail["Message-ID"] for mail in smtp_server.mails}) == 2
 
 
+async def test_mails_about_one_mailbox_never_share_message_id(tmp_path: Path, smtp_server: FakeSmtpServer) -> None:
+    """Each mail leaves an empty outbox behind, and a restart comes between two of them."""
+    smtp_server.behaviours += ["rejects temporarily"] * 4
+    mail = {"host": "127.0.0.1", "port": smtp_server.port}
+    app = NotificationAppFixture(tmp_path / "data", mail=mail, notifications={"throttle_s": 0})
+    await app.open()
+    box = await app.create_box(notify_email=OWNER_EMAIL)
+    for _ in range(3):
+        await app.report_box_full(box)
+        await app.run_until_idle()
+        for wait_s in RETRY_S:
+            app.clock.advance(s=wait_s)
+            await app.run_until_idle()
+        assert await app.pending_tasks() == []
+        account, now = app.account, app.clock.now()
+        app.container.close()
+        app = NotificationAppFixture(tmp_path / "data", mail=mail, notifications={"throttle_s": 0})
+        app.account = account
+        app.clock.advance(s=now - app.clock.now())
+    ids = [mail["Message-ID"] for mail in smtp_server.mails]
+    assert len(ids) == len(set(ids)) == 3
+    assert smtp_server.offered_ids[:5] == ids[:1] * 5, "each attempt to send one mail has its id"
+    await app.shut_down()
+
+
 # -- cleanup -----------------------------------------------------------------------------------------------------------
 
 

@@ -113,6 +113,17 @@ async def test_failed_webhook_is_retried_with_same_id(
     assert len({event["id"] for event in receiver.events()}) == len(receiver.requests) == 1
 
 
+async def test_events_of_one_mailbox_never_share_id(
+    webhook_app: NotificationAppFixture, receiver: WebhookReceiver
+) -> None:
+    box = await webhook_app.create_box()
+    for _ in range(3):
+        await webhook_app.report_box_full(box)
+        await webhook_app.run_until_idle()
+        assert await webhook_app.pending_tasks() == []
+    assert len({event["id"] for event in receiver.events()}) == len(receiver.requests) == 3
+
+
 async def test_receiver_answering_gone_is_not_retried(
     webhook_app: NotificationAppFixture, receiver: WebhookReceiver
 ) -> None:

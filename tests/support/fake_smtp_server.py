@@ -26,6 +26,8 @@ class FakeSmtpServer:
         """Addresses that are rejected with 550."""
         self.received: list[tuple[str, EmailMessage]] = []
         """Recipient and content of every accepted mail."""
+        self.offered_ids: list[str] = []
+        """Message-ID of every mail whose content arrived, accepted or not."""
         self._smtp_options = smtp_options
         self._controller: Controller | None = None
         with socket.socket() as probe:
@@ -53,13 +55,14 @@ class FakeSmtpServer:
 
     async def handle_DATA(self, server: SMTP, _: Session, envelope: Envelope) -> str:
         behaviour = self.behaviours.popleft() if self.behaviours else "accepts"
+        assert isinstance(envelope.content, bytes)
+        mail = email.message_from_bytes(envelope.content, policy=policy.default)
+        assert isinstance(mail, EmailMessage)
+        self.offered_ids.append(str(mail["Message-ID"]))
         if behaviour == "rejects":
             return "554 5.7.1 rejected by policy"
         if behaviour == "rejects temporarily":
             return "451 4.3.0 try again later"
-        assert isinstance(envelope.content, bytes)
-        mail = email.message_from_bytes(envelope.content, policy=policy.default)
-        assert isinstance(mail, EmailMessage)
         self.received += [(address, mail) for address in envelope.rcpt_tos]
         if behaviour == "accepts and dies":
             _drop_connection(server)

@@ -172,12 +172,9 @@ MIME_TYPES = {"mp3": ("audio", "mpeg"), "mp4": ("audio", "mp4"), "wav": ("audio"
 
 
 def message_id_header(task: OutboxTask, account: Account) -> str:
-    """Return the Message-ID of a mail: the same at each attempt, so that a duplicate can be recognized.
-
-    The message's id makes it unique among installations.
-    """
+    """Return the Message-ID of a mail: the same at each attempt, so that a duplicate can be recognized."""
     domain = re.sub(r"[^A-Za-z0-9.-]+", "-", account.realm or account.name).strip("-.") or "localhost"
-    return f"<{task.id}.{task.message_id or task.box_id}@{domain}>"
+    return f"<{task.uid}@{domain}>"
 
 
 def compose(

@@ -43,6 +43,9 @@ class Transaction(Protocol):
     def has_task(self, kind: TaskKind, message_id: str) -> bool:
         """Return whether the outbox still has a task of `kind` for a message."""
 
+    def record_mailed_without_audio(self, message_id: str) -> None:
+        """Store that a mail about a message was delivered without its audio."""
+
     def record_light_published(self, box_ids: Sequence[str]) -> None:
         """Store that the lights of these mailboxes have been published now."""
 

@@ -66,6 +66,8 @@ class Message:
     """Content type of the original upload, which is stored too; None: no upload, or the message has an intro."""
     audio: str | None = None
     """Name of audio that was uploaded after the message was created; None: the id of the message."""
+    mailed_without_audio: bool = False
+    """Whether a mail about the message was delivered without its audio."""
     revision: int = 1
 
     @property

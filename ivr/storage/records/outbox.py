@@ -60,6 +60,8 @@ class OutboxTask:
     attempts: int
     error: str | None
     lease: str | None
+    uid: str = ""
+    """Id that no other task has, ever: `id` is used again after the row was deleted."""
 
     @property
     def is_given_up(self) -> bool:

@@ -25,8 +25,9 @@ def enqueue(
 ) -> None:
     """Add a task, due now or at `due_at` (Unix s). A call that is enqueued already stays as it is."""
     connection.execute(
-        "INSERT INTO outbox (account_id, box_id, message_id, kind, target, payload, created_at, due_at, attempts)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT (box_id, target) WHERE kind = 'call' DO NOTHING",
+        "INSERT INTO outbox (account_id, box_id, message_id, kind, target, payload, created_at, due_at, attempts, uid)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, lower(hex(randomblob(16))))"
+        " ON CONFLICT (box_id, target) WHERE kind = 'call' DO NOTHING",
         (account_id, box_id, message_id, kind, target, json.dumps(payload or {}), now, due_at or now),
     )
 
@@ -144,6 +145,9 @@ class SqliteTransaction:
     def has_task(self, kind: TaskKind, message_id: str) -> bool:
         sql = "SELECT 1 FROM outbox WHERE message_id = ? AND kind = ? LIMIT 1"
         return self._connection.execute(sql, (message_id, kind)).fetchone() is not None
+
+    def record_mailed_without_audio(self, message_id: str) -> None:
+        self._connection.execute("UPDATE messages SET mailed_without_audio = 1 WHERE id = ?", (message_id,))
 
     def record_light_published(self, box_ids: Sequence[str]) -> None:
         record_light_published(self._connection, box_ids, self._now)

@@ -182,6 +182,7 @@ def message_from_row(row: sqlite3.Row) -> Message:
         transcription=row["transcription"],
         upload_type=row["upload_type"],
         audio=row["audio_id"],
+        mailed_without_audio=bool(row["mailed_without_audio"]),
         revision=row["revision"],
     )
 

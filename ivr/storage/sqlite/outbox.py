@@ -162,4 +162,5 @@ def _task_from_row(row: sqlite3.Row) -> OutboxTask:
         attempts=row["attempts"],
         error=row["error"],
         lease=row["lease"],
+        uid=row["uid"] or "",
     )

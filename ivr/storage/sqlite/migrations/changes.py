@@ -128,3 +128,13 @@ def add_sign_in_and_light_times(tables: Tables) -> None:
     tables.execute("ALTER TABLE boxes ADD COLUMN last_sign_in_at INTEGER")
     tables.execute("ALTER TABLE boxes ADD COLUMN light_published_at INTEGER")
     tables.execute("CREATE INDEX calls_by_box ON calls (box_id, began_at)")
+
+
+def add_outbox_uids_and_mailed_audio(tables: Tables) -> None:
+    """Add an id of each task that is never used again, and whether a mail about a message lacked its audio.
+
+    SQLite uses the number of a deleted row again. Pending tasks keep the id that their mails have had so far.
+    """
+    tables.execute("ALTER TABLE outbox ADD COLUMN uid TEXT")
+    tables.execute("UPDATE outbox SET uid = id || '.' || coalesce(message_id, box_id)")
+    tables.execute("ALTER TABLE messages ADD COLUMN mailed_without_audio INTEGER")
