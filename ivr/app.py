@@ -149,6 +149,10 @@ class App(Stores):
         )
 
     @cached_property
+    def capacity(self) -> Capacity:
+        return Capacity(messages=self.messages, clock=self.clock)
+
+    @cached_property
     def uploads(self) -> Uploads:
         from ivr.mailbox.uploads import UploadConverter, Uploads
         from ivr.storage.sqlite.media import SqliteUploads
@@ -193,7 +197,7 @@ class App(Stores):
             takes=self.takes,
             delivery=self.delivery,
             greetings=Greetings(store=self.media, takes=self.takes, recordings=self.recordings, clock=self.clock),
-            capacity=Capacity(messages=self.messages, clock=self.clock),
+            capacity=self.capacity,
             system_settings=self.settings.voicemail,
             asterisk_name=self.settings.asterisk.system_name,
             clock=self.clock,
@@ -238,7 +242,7 @@ class App(Stores):
                     store=self.media, recordings=self.recordings, clock=self.clock, ids=self.ids
                 ),
                 renditions=self.renditions("renditions"),
-                links=AudioLinks(self.peppers.current().key, self.clock, lifetime_s=api.link_lifetime_s),
+                links=AudioLinks(self.peppers, self.clock, lifetime_s=api.link_lifetime_s),
             ),
             limits=ApiLimits(
                 max_json_bytes=api.max_json_bytes,

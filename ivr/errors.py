@@ -19,6 +19,7 @@
     ├── PastRetention                    a message is past its retention period
     ├── NotificationFailed               a notification was not delivered and is retried
     │   └── NotificationUndeliverable    a notification can never be delivered and is not retried
+    │       └── MailTooLarge             the mail server refuses a mail for its size
     ├── AmiUnavailable                   no AMI connection or no response in time
     │   └── AmiActionRejected            Asterisk rejected an AMI action
     ├── StoreError                       a transaction failed and changed nothing
@@ -140,6 +141,10 @@ class NotificationFailed(IvrError):
 
 class NotificationUndeliverable(NotificationFailed):
     """A notification can never be delivered; it is not retried."""
+
+
+class MailTooLarge(NotificationUndeliverable):
+    """The mail server refuses a mail for its size; a smaller one may be accepted."""
 
 
 class AmiUnavailable(IvrError):

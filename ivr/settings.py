@@ -21,6 +21,7 @@ from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.metrics.settings import MetricsSettings
 from ivr.notifications.settings import MailSettings, MwiSettings, NotificationSettings, TranscriptionSettings
 from ivr.retention.rules import RetentionSettings
+from ivr.validation.fields import WebUrl
 
 ENV_PREFIX = "IVR_"
 CONFIG_ENV_VARIABLE = "IVR_CONFIG"
@@ -91,6 +92,12 @@ class PinSettings(_Section):
 class ApiSettings(_Section):
     host: str = Field("127.0.0.1", description="Address on which the REST API listens.")
     port: Annotated[int, Field(ge=0, le=65_535)] = Field(8000, description="TCP port; 0: any free port.")
+    public_url: WebUrl | None = Field(
+        None,
+        description=(
+            "Address of the API for the world, as `https://voicemail.example.com`; mails link to it. Empty: no links."
+        ),
+    )
     tls_certificate: Path | None = Field(
         None, description="PEM file with the certificate chain. With `tls_key` it enables TLS; empty: plain HTTP."
     )

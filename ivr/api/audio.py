@@ -15,7 +15,7 @@ from zipstream import ZIP_STORED, ZipStream
 
 from ivr.api import openapi, serializers
 from ivr.api.audio_headers import UniqueFilenames, audio_response, best_format, content_disposition, message_filename
-from ivr.api.audio_links import is_signed
+from ivr.api.audio_links import audio_path, is_signed
 from ivr.api.auth import BoxDep, CurrentPrincipal, Principal, authenticate, extract_token, get_services, require_box
 from ivr.api.envelope import created, document_revision, expected_revision, request_id, success
 from ivr.api.messages import MessageDep, find_message, parse_ids, require_message
@@ -67,7 +67,7 @@ async def require_audio_access(request: Request) -> AudioAccess:
     params, services = request.query_params, get_services(request)
     account_id, box_id, message_id = (request.path_params[name] for name in ("account_id", "box_id", "message_id"))
     if is_signed(params):
-        services.audio.links.verify(serializers.audio_path(account_id, box_id, message_id), params)
+        services.audio.links.verify(audio_path(account_id, box_id, message_id), params)
         mailbox = await services.mailbox.boxes.get(box_id)
         cutoff = mailbox.voicemail_settings.retention_cutoff(services.clock.now())
         return AudioAccess(mailbox, await find_message(request, services, mailbox, message_id, cutoff))

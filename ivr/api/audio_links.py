@@ -8,6 +8,7 @@ import hmac
 from collections.abc import Mapping
 
 from ivr.clock import Clock
+from ivr.directory.peppers import Pepper, PepperSource
 from ivr.errors import Unauthorized
 
 KEY_PURPOSE = b"audio links"
@@ -20,32 +21,43 @@ INVALID_LINK = "the link is invalid or has expired: read the message again with 
 class AudioLinks:
     """Signs and verifies links. A link opens the audio of one message, to read, for `lifetime_s` seconds.
 
-    `secret`: the key of the installation. The key of the links is derived from it, so all processes accept them.
+    The keys of the links are derived from the peppers, so all processes accept them, also after a rotation.
     """
 
-    def __init__(self, secret: bytes, clock: Clock, *, lifetime_s: int) -> None:
-        self._key = hmac.digest(secret, KEY_PURPOSE, hashlib.sha256)
+    def __init__(self, peppers: PepperSource, clock: Clock, *, lifetime_s: int) -> None:
+        self._peppers = peppers
         self._clock = clock
         self._lifetime_s = lifetime_s
 
     def create(self, path: str) -> tuple[str, int]:
         """Return `path` with a signature, and the Unix second at which it expires."""
         until = int(self._clock.now()) + self._lifetime_s
-        return f"{path}?{EXPIRY_PARAMETER}={until}&{SIGNATURE_PARAMETER}={self._sign(path, until)}", until
+        return (
+            f"{path}?{EXPIRY_PARAMETER}={until}&{SIGNATURE_PARAMETER}={_sign(self._peppers.current(), path, until)}",
+            until,
+        )
 
     def verify(self, path: str, params: Mapping[str, str]) -> None:
         """Raise `Unauthorized` unless `params` have a signature of `path` that has not expired."""
         until = params.get(EXPIRY_PARAMETER, "")
         if not (until.isascii() and until.isdigit() and len(until) <= 12):
             raise Unauthorized(INVALID_LINK)
-        expected = self._sign(path, int(until))
-        is_signed = hmac.compare_digest(expected.encode(), params.get(SIGNATURE_PARAMETER, "").encode())
+        signature = params.get(SIGNATURE_PARAMETER, "").encode()
+        peppers = [self._peppers.current(), *self._peppers.earlier()]
+        is_signed = any(hmac.compare_digest(_sign(pepper, path, int(until)).encode(), signature) for pepper in peppers)
         if not is_signed or int(until) < self._clock.now():
             raise Unauthorized(INVALID_LINK)
 
-    def _sign(self, path: str, until: int) -> str:
-        signature = hmac.digest(self._key, f"{path}\0{until}".encode(), hashlib.sha256)
-        return base64.urlsafe_b64encode(signature[:SIGNATURE_BYTES]).decode()
+
+def _sign(pepper: Pepper, path: str, until: int) -> str:
+    key = hmac.digest(pepper.key, KEY_PURPOSE, hashlib.sha256)
+    signature = hmac.digest(key, f"{path}\0{until}".encode(), hashlib.sha256)
+    return base64.urlsafe_b64encode(signature[:SIGNATURE_BYTES]).decode()
+
+
+def audio_path(account_id: str, box_id: str, message_id: str) -> str:
+    """Return the path of the audio of a message."""
+    return f"/v2/accounts/{account_id}/vmboxes/{box_id}/messages/{message_id}/raw"
 
 
 def is_signed(params: Mapping[str, str]) -> bool:

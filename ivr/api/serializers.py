@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
+from ivr.api.audio_links import audio_path
 from ivr.api.auth import Principal
 from ivr.api.envelope import success
 from ivr.api.filters import unknown_key
@@ -85,11 +86,6 @@ def audio_links(request: Request, principal: Principal) -> Callable[[Message], d
         return {"raw": link, "expires_at": expires_at}
 
     return links
-
-
-def audio_path(account_id: str, box_id: str, message_id: str) -> str:
-    """Return the path of the audio of a message."""
-    return f"/v2/accounts/{account_id}/vmboxes/{box_id}/messages/{message_id}/raw"
 
 
 MESSAGE_KEYS = (

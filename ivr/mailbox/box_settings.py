@@ -114,6 +114,8 @@ class BoxSettings(SettingsDocument):
     notify_email_addresses: MailAddresses = Field(default_factory=list)
     notify_email: MailAddress | None = None
     include_message_on_notify: bool = True
+    mail_audio: Literal["attachment", "link"] | None = None
+    """How a mail carries the message; None: the setting of the account, else of the system."""
     include_transcription_on_notify: bool = True
     delete_after_notify: bool = False
     save_after_notify: bool = False

@@ -44,6 +44,11 @@ class Mailbox:
         return (self.settings.quota_mb or 0) * MEGABYTE
 
     @property
+    def mails_link(self) -> bool:
+        """Whether mails have a link to the audio instead of the audio."""
+        return (self.settings.mail_audio or self.voicemail_settings.mail_audio) == "link"
+
+    @property
     def language(self) -> str:
         """The language of the owner, else of the account."""
         return (self.owner and self.owner.language) or self.account.language
@@ -88,6 +93,47 @@ MIN_RECORDING_MS = 5000
 """Below this many milliseconds of remaining recording time, the mailbox counts as full."""
 
 
+@dataclass(frozen=True, slots=True)
+class Occupancy:
+    """How much of its limits a mailbox uses.
+
+    Messages in `deleted` do not count: they are purged when a new message needs their space.
+    """
+
+    messages: int
+    """New and saved messages within retention."""
+    new_messages: int
+    max_messages: int
+    """0: no limit."""
+    size_bytes: int
+    """Of new and saved messages and of greetings; 0 without a quota."""
+    quota_bytes: int
+    """0: no quota."""
+
+    @property
+    def has_too_many_messages(self) -> bool:
+        return 0 < self.max_messages <= self.messages
+
+    @property
+    def is_out_of_space(self) -> bool:
+        """Whether the quota has no space for a recording of `MIN_RECORDING_MS`."""
+        if not self.quota_bytes:
+            return False
+        return wav.length_ms_from_size(max(0, self.quota_bytes - self.size_bytes)) < MIN_RECORDING_MS
+
+    @property
+    def is_full(self) -> bool:
+        """Whether callers are rejected."""
+        return self.has_too_many_messages or self.is_out_of_space
+
+    @property
+    def percent(self) -> float:
+        """The part that is used of the limit that is closer; 0 without limits."""
+        of_count = 100 * self.messages / self.max_messages if self.max_messages else 0.0
+        of_space = 100 * self.size_bytes / self.quota_bytes if self.quota_bytes else 0.0
+        return max(of_count, of_space)
+
+
 class Capacity:
     """The capacity of all mailboxes."""
 
@@ -96,18 +142,21 @@ class Capacity:
         self._clock = clock
 
     async def is_full(self, mailbox: Mailbox) -> bool:
-        """Whether callers are rejected: too many new and saved messages within retention, or the quota is used.
+        """Whether callers are rejected: too many messages, or the quota is used. Raises `StoreError`."""
+        return (await self.occupancy(mailbox)).is_full
 
-        Messages in `deleted` do not count: they are purged when a new message needs their space. Raises `StoreError`.
-        """
-        max_count = mailbox.voicemail_settings.max_message_count
-        if max_count:
-            not_before = mailbox.voicemail_settings.retention_cutoff(self._clock.now())
-            counts = await self._messages.expire_and_count(mailbox.account_id, mailbox.id, not_before)
-            if counts.new + counts.saved >= max_count:
-                return True
-        remaining_ms = await self.remaining_ms(mailbox)
-        return remaining_ms is not None and remaining_ms < MIN_RECORDING_MS
+    async def occupancy(self, mailbox: Mailbox) -> Occupancy:
+        """Return how much of its limits a mailbox uses. Raises `StoreError`."""
+        not_before = mailbox.voicemail_settings.retention_cutoff(self._clock.now())
+        counts = await self._messages.expire_and_count(mailbox.account_id, mailbox.id, not_before)
+        remaining = await self._remaining_bytes(mailbox)
+        return Occupancy(
+            messages=counts.new + counts.saved,
+            new_messages=counts.new,
+            max_messages=mailbox.voicemail_settings.max_message_count,
+            size_bytes=0 if remaining is None else mailbox.quota_bytes - remaining,
+            quota_bytes=mailbox.quota_bytes,
+        )
 
     async def remaining_ms(self, mailbox: Mailbox, *, reserved_bytes: int = 0) -> int | None:
         """Maximum length of a recording if everything in `deleted` were purged; None: no limit.

@@ -54,6 +54,10 @@ class VoicemailSettings(BaseModel):
     should_disable_offnet_callback: bool = Field(
         True, description="Allow call-back only from endpoints of the installation."
     )
+    mail_audio: Literal["attachment", "link"] = Field(
+        "attachment",
+        description="How a mail carries the message: attachment, or link: a link that expires (needs api.public_url).",
+    )
     callback_context: DialplanContext = Field(
         "", description="Dialplan context in which call-backs are dialled. Empty: no call-back."
     )

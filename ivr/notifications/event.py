@@ -32,7 +32,7 @@ EVENT_NAMES = {
 class MailboxEvent:
     """An event, with the mailbox and message as they are when it is dispatched.
 
-    `uid`: of its outbox row; the same when the event is dispatched again after a crash, and never that of another event.
+    `uid`: of its outbox row; the same when the event is dispatched again after a crash, and of no other event.
     `message`: None for an event of the mailbox, and for a message that no longer exists.
     """
 

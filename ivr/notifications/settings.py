@@ -77,7 +77,14 @@ class MailSettings(_Section):
     )
     max_connections: Annotated[int, Field(ge=1, le=50)] = Field(4, description="Mails sent at the same time.")
     max_attachment_mb: Annotated[int, Field(ge=0, le=1000)] = Field(
-        20, description="Largest attachment in megabytes. Larger audio is left out, and the mail says so."
+        20,
+        description=(
+            "Largest attachment in megabytes as it is sent, a third larger than the file. Larger audio is left out, and"
+            " the mail says so."
+        ),
+    )
+    link_lifetime_days: Annotated[int, Field(ge=1, le=366)] = Field(
+        7, description="Days for which a link to the audio in a mail is valid."
     )
     template_folder: Path | None = Field(
         None, description="Folder with your own mail templates (docs/notifications.md). Empty: the built-in ones."

@@ -147,7 +147,7 @@ def _event_payload(event: MailboxEvent) -> dict[str, Any]:
     mailbox = event.mailbox
     return {
         "event": event.name,
-        "id": event.uid,
+        "id": f"{event.uid}.{event.message.id if event.message else mailbox.id}",
         "at": event.occurred_at,
         "reason": event.reason,
         "account": {"id": mailbox.account.id, "name": mailbox.account.name, "realm": mailbox.account.realm},

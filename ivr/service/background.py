@@ -10,12 +10,16 @@ from functools import partial
 import structlog
 
 from ivr.ami.client import AmiClient
+from ivr.api.audio_links import AudioLinks, audio_path
 from ivr.app import App
+from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.metrics.metrics import PrometheusServer
 from ivr.notifications import new_message_call, webhook
 from ivr.notifications.event import EventDispatcher, Subscriber
-from ivr.notifications.mail.composition import MailTemplates
+from ivr.notifications.mail.audio import BYTES_PER_MB, AudioLink, CreateLink, MailAudio
+from ivr.notifications.mail.composition import MailComposer
 from ivr.notifications.mail.handlers import AfterNotifyAction, MailSender
+from ivr.notifications.mail.rendering import MailTemplates
 from ivr.notifications.mail.smtp import SmtpClient
 from ivr.notifications.mail.subscriber import MailSubscriber
 from ivr.notifications.mwi_worker import MwiWorker
@@ -23,7 +27,7 @@ from ivr.notifications.new_message_call import CallSubscriber, NewMessageCall
 from ivr.notifications.transcription.handler import SubprocessTranscriber, TranscriptionHandler
 from ivr.notifications.webhook import WebhookSender, WebhookSubscriber
 from ivr.notifications.worker import Handler, OutboxRunner, OutboxWorker, Worker, WorkerLimits
-from ivr.storage.records import TaskKind
+from ivr.storage.records import Message, TaskKind
 
 AMI_CONNECT_TIMEOUT_S = 3.0
 MAX_DURATION_S = 300.0
@@ -144,13 +148,16 @@ def build_workers(app: App, ami_client: AmiClient | None, *, is_service_start: b
     if mail_enabled:
         renditions = app.renditions("mail-renditions")
         renditions.clear() if is_service_start else renditions.prepare()
-        mail_sender = MailSender(
-            boxes=app.boxes,
-            messages=app.messages,
-            renditions=renditions,
+        composer = MailComposer(
             templates=MailTemplates(settings.mail.template_folder),
-            smtp=SmtpClient(settings.mail),
-            settings=settings.mail,
+            audio=MailAudio(
+                renditions, mail_link_function(app), max_bytes=settings.mail.max_attachment_mb * BYTES_PER_MB
+            ),
+            capacity=app.capacity,
+            sender=settings.mail.sender,
+        )
+        mail_sender = MailSender(
+            boxes=app.boxes, messages=app.messages, composer=composer, smtp=SmtpClient(settings.mail)
         )
         workers.append(new_worker("mail", mail_sender.handlers, max_concurrency=settings.mail.max_connections))
     if settings.transcription.engine != "off":
@@ -177,6 +184,21 @@ def build_workers(app: App, ami_client: AmiClient | None, *, is_service_start: b
             )
         )
     return workers
+
+
+def mail_link_function(app: App) -> CreateLink:
+    """Return the function that makes the links to audio in mails."""
+    settings = app.settings
+    links = AudioLinks(app.peppers, app.clock, lifetime_s=settings.mail.link_lifetime_days * DAY_S)
+    address = (settings.api.public_url or "").rstrip("/")
+
+    def create_link(message: Message) -> AudioLink | None:
+        if not address:
+            return None
+        path, expires_at = links.create(audio_path(message.account_id, message.box_id, message.id))
+        return AudioLink(address + path, expires_at)
+
+    return create_link
 
 
 async def render_metrics(app: App) -> bytes:

@@ -100,7 +100,9 @@ MUTANTS = (
         "return MailboxFull(call_context, mailbox)",
         "return LeaveMessage(call_context, mailbox)",
     ),
-    Mutant("C20", "ivr/mailbox/mailbox.py", "if max_count:", "if True:"),
+    Mutant(
+        "C20", "ivr/mailbox/mailbox.py", "0 < self.max_messages <= self.messages", "self.max_messages <= self.messages"
+    ),
     Mutant("C22", "ivr/menus/caller_entry.py", "if mailbox.settings.announcement_only:", "if False:"),
     Mutant("C23", "ivr/menus/caller_entry.py", "(check_owner or mailbox.settings.announcement_only)", "check_owner"),
     Mutant("C25", "ivr/mailbox/greetings.py", "return await self.find_temporary_greeting(mailbox) or", "return"),
@@ -115,7 +117,12 @@ MUTANTS = (
         "media_id = mailbox.settings.media.unavailable or mailbox.settings.greeting_media_id",
         "media_id = mailbox.settings.media.unavailable",
     ),
-    Mutant("SI04", "ivr/mailbox/mailbox.py", "remaining_ms is not None and remaining_ms < MIN_RECORDING_MS", "False"),
+    Mutant(
+        "SI04",
+        "ivr/mailbox/mailbox.py",
+        "self.has_too_many_messages or self.is_out_of_space",
+        "self.has_too_many_messages",
+    ),
     # The owner's settings
     Mutant(
         "KP38",

@@ -6,15 +6,18 @@ import json
 import subprocess
 import tempfile
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ivr.directory.models import Account, User
 from ivr.mailbox.box_settings import BoxSettings
-from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.mailbox import Mailbox, Occupancy
 from ivr.mailbox.voicemail_settings import VoicemailSettings
-from ivr.notifications.mail import composition
-from ivr.notifications.mail.composition import Attachment, MailTemplates
-from ivr.storage.records import Caller, Folder, FolderCounts, Message
+from ivr.notifications.mail.audio import Attachment, MailedAudio, attachment_filename
+from ivr.notifications.mail.rendering import MailTemplates
+from ivr.notifications.mail.variables import box_variables, message_variables
+from ivr.storage.records import MEGABYTE, Caller, Folder, Message
 from tests.support.app_fixture import NOON
 
 SCREENSHOT_FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
@@ -25,6 +28,10 @@ PICTURES = {
 }
 """Template, file name, width and height."""
 TRANSCRIPT = "Hello, this is Rachel at Maple Street Dental. Your appointment has moved to Thursday at half past nine."
+
+
+def _in_english(variables: dict[str, Any], _: str) -> dict[str, Any]:
+    return variables
 
 
 def main() -> None:
@@ -42,16 +49,19 @@ def main() -> None:
         to_uri="1000@acme.example",
     )
     message = replace(message, transcription=json.dumps({"result": "success", "text": TRANSCRIPT}))
-    counts = FolderCounts(new=97, saved=3)
-    audio = Attachment(composition.attachment_filename(box, message), "mp3", bytes(57_344))
-    contexts = {
-        "new_message": composition.message_context(box, counts, message, audio),
-        "box_full": composition.box_context(box, counts),
-        "box_locked": composition.box_context(box, counts),
+    used = Occupancy(
+        messages=82, new_messages=79, max_messages=100, size_bytes=140 * MEGABYTE, quota_bytes=200 * MEGABYTE
+    )
+    full = replace(used, messages=100)
+    audio = MailedAudio(Attachment(attachment_filename(box, message), "mp3", bytes(57_344)))
+    variables = {
+        "new_message": message_variables(box, used, message, audio, "en"),
+        "box_full": box_variables(box, full),
+        "box_locked": box_variables(box, used),
     }
     SCREENSHOT_FOLDER.mkdir(exist_ok=True)
     for template, (file_name, width, height) in PICTURES.items():
-        content = MailTemplates(None).render(template, account, "en", contexts[template])
+        content = MailTemplates(None).render(template, account, "en", partial(_in_english, variables[template]))
         with tempfile.TemporaryDirectory() as folder:
             page = Path(folder) / "mail.html"
             page.write_text(content.html)

@@ -115,7 +115,7 @@ async def test_mail_reaches_mailboxes_and_unknown_recipient_is_given_up(
         assert mail["Subject"] == "New voicemail from Zoë Müller (2001)"
         assert message.id in mail["Message-ID"]
         [attached] = mail.iter_attachments()
-        assert attached.get_filename() == "zo%C3%AB_m%C3%BCller_2016-05-10_12-00-00.mp3"
+        assert attached.get_filename() == "zoë_müller_2016-05-10_12-00-00.mp3"
     [task] = await app.pending_tasks()
     assert task.is_given_up
     assert "no such user" in (task.error or "")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import email
 import io
 import wave
+from email import policy
+from email.header import decode_header, make_header
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
@@ -14,12 +17,15 @@ from hypothesis import strategies as st
 
 from ivr.directory.models import Account, User
 from ivr.mailbox.box_settings import BoxSettings
-from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.mailbox import Mailbox, Occupancy
 from ivr.mailbox.voicemail_settings import VoicemailSettings
-from ivr.notifications.mail import composition
-from ivr.notifications.mail.composition import MailTemplates, compose
+from ivr.notifications.mail.audio import NO_AUDIO, Attachment, MailedAudio, attachment_filename
+from ivr.notifications.mail.composition import compose
+from ivr.notifications.mail.rendering import MailTemplates
 from ivr.notifications.mail.subscriber import resolve_recipients
-from ivr.storage.records import Caller, Folder, FolderCounts, Message, OutboxTask, TaskKind
+from ivr.notifications.mail.variables import message_variables
+from ivr.storage.records import Caller, Folder, Message, OutboxTask, TaskKind
+from ivr.validation.text import has_invisible_characters
 from tests.notifications.conftest import OWNER_EMAIL, NotificationAppFixture
 from tests.support.app_fixture import NOON
 from tests.support.fake_smtp_server import FakeSmtpServer
@@ -31,6 +37,20 @@ def mail_text(mail: EmailMessage, kind: str = "plain") -> str:
     return str(part.get_content())
 
 
+def shown_subject(raw: bytes) -> str:
+    """Return the subject as a mail program shows it: unfolded, its encoded words decoded."""
+    header = email.message_from_bytes(raw)["Subject"]
+    return str(make_header(decode_header("".join(header.splitlines()))))
+
+
+def write_templates(folder: Path, *, subject: str = "", body: str = "") -> None:
+    """Write the templates of the mail about a new message that are given."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, text in (("subject", subject), ("txt", body), ("html", body)):
+        if text:
+            (folder / f"new_message.{part}").write_text(text)
+
+
 def attachments(mail: EmailMessage) -> list[tuple[str | None, str, bytes]]:
     return [(part.get_filename(), part.get_content_type(), part.get_content()) for part in mail.iter_attachments()]
 
@@ -39,7 +59,7 @@ async def test_new_message_mail_has_caller_time_and_audio(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
 ) -> None:
     box = await mail_app.create_box(notify_email_addresses=[OWNER_EMAIL], timezone="Europe/Berlin")
-    await mail_app.leave_message(box, name="Jane Doe", number="+15550100", s=2)
+    message = await mail_app.leave_message(box, name="Jane Doe", number="+15550100", s=2)
     await mail_app.run_until_idle()
     [(to, mail)] = smtp_server.received
     assert (to, mail["To"], mail["From"]) == (OWNER_EMAIL, OWNER_EMAIL, "voicemail@localhost")
@@ -50,6 +70,7 @@ async def test_new_message_mail_has_caller_time_and_audio(
     [(name, kind, audio)] = attachments(mail)
     assert (name, kind) == ("jane_doe_2016-05-10_14-00-00.mp3", "audio/mpeg")
     assert len(audio) > 1000
+    assert str(message.id) in mail["Message-ID"]
     assert await mail_app.pending_tasks() == []
 
 
@@ -162,8 +183,7 @@ async def test_right_pin_at_fifth_try_sends_no_mail(
 async def test_site_templates_are_chosen_by_account_and_language(tmp_path: Path, smtp_server: FakeSmtpServer) -> None:
     own = tmp_path / "templates"
     for folder, text in {"de": "Neue Nachricht", "demo/de": "Demo: neue Nachricht", "": "Ours"}.items():
-        (own / folder).mkdir(parents=True, exist_ok=True)
-        (own / folder / "new_message.subject").write_text(text + " {{ caller_id.number }}")
+        write_templates(own / folder, subject=text + " {{ caller_id.number }}", body="{{ date_called.local }}")
     app = NotificationAppFixture(
         tmp_path / "data", mail={"host": "127.0.0.1", "port": smtp_server.port, "template_folder": own}
     )
@@ -176,6 +196,33 @@ async def test_site_templates_are_chosen_by_account_and_language(tmp_path: Path,
         "dora@example.org": "Demo: neue Nachricht 2001",
         OWNER_EMAIL: "Ours 2001",
     }
+    await app.shut_down()
+
+
+async def test_mail_is_in_one_language_when_templates_are_incomplete(
+    tmp_path: Path, smtp_server: FakeSmtpServer
+) -> None:
+    """A German subject alone makes no German mail; a subject in the language of the built-in text is used."""
+    own = tmp_path / "templates"
+    for folder, text in {"de": "Neue Nachricht", "fr": "Nouveau message", "": "Call"}.items():
+        write_templates(own / folder, subject=text)
+    write_templates(own / "fr", body="Le {{ date_called.local }}")
+    app = NotificationAppFixture(
+        tmp_path / "data", mail={"host": "127.0.0.1", "port": smtp_server.port, "template_folder": own}
+    )
+    await app.open()
+    for number, language in (("1001", "de"), ("1002", "fr"), ("1003", "eo")):
+        owner = await app.create_user(f"user-{language}", language=language, email=f"{language}@example.org")
+        await app.leave_message(await app.create_box(number, owner=owner, timezone="Europe/Berlin"))
+    await app.run_until_idle()
+    mails = {to: (mail["Subject"], mail_text(mail)) for to, mail in smtp_server.received}
+    english = "Received:  Tuesday, May 10, 2016 at 14:00 (Central European Summer Time)"
+    for to in ("de@example.org", "eo@example.org"):
+        assert mails[to][0] == "Call"
+        assert english in mails[to][1]
+    assert mails["fr@example.org"][0] == "Nouveau message"
+    assert "mardi 10 mai 2016" in mails["fr@example.org"][1]
+    assert "d\u2019Europe centrale" in mails["fr@example.org"][1]
     await app.shut_down()
 
 
@@ -195,6 +242,7 @@ async def test_broken_template_falls_back_to_default(tmp_path: Path, smtp_server
 # -- recipients --------------------------------------------------------------------------------------------------------
 
 OWNER = "Owner@example.org"
+EMPTY = Occupancy(messages=0, new_messages=0, max_messages=100, size_bytes=0, quota_bytes=0)
 
 
 def mailbox(owner_email: str | None = None, owner_settings: dict[str, object] | None = None, **box: Any) -> Mailbox:
@@ -229,9 +277,10 @@ def test_legacy_address_key_is_used() -> None:
 
 
 def test_mail_time_zone_is_inherited_from_box_owner_or_account() -> None:
-    for zone, hour in (("Asia/Tokyo", "21"), ("inherit", "12"), (None, "12")):
-        context = composition.message_context(mailbox(timezone=zone), FolderCounts(), message(), None)
-        assert context["date_called"]["local"] == f"Tuesday, May 10, 2016 at {hour}:00"
+    utc = "Coordinated Universal Time"
+    for zone, hour, name in (("Asia/Tokyo", "21", "Japan Standard Time"), ("inherit", "12", utc), (None, "12", utc)):
+        variables = message_variables(mailbox(timezone=zone), EMPTY, message(), NO_AUDIO, "en")
+        assert variables["date_called"]["local"] == f"Tuesday, May 10, 2016 at {hour}:00 ({name})"
 
 
 # -- hostile caller names ----------------------------------------------------------------------------------------------
@@ -249,18 +298,64 @@ HOSTILE_TEXT = st.text(max_size=60) | st.sampled_from(
         "a\0b",
         "\u202egnp.exe",
         "{{ 7*7 }}",
+        "=?utf-8?Q?a=0D=0ABcc:_x?=",
+        "=?utf-8?Q?a=00b?=",
+        "=?UTF-8?Q?=0A?=Bcc: x",
+        "=?utf-8?b?8J+SqQo=?=Reply-To: evil@example.org",
+        "=?utf-8?q?one?= =?utf-8?q?two?=",
+        "Jürgen Groß von und zu " * 4,
+        "名前" * 40,
+        "x" * 300,
+        "utf-8''%41%42",
     ]
 )
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "filename"),
+    [
+        ("=?utf-8?Q?a=0D=0ABcc:_x?=", "=?utf-8?Q?a=0D=0ABcc:_x?=", "utf-8_q_a_0d_0abcc_x"),
+        ("=?utf-8?Q?a=00b?=", "=?utf-8?Q?a=00b?=", "utf-8_q_a_00b"),
+        (
+            "=?utf-8?b?8J+SqQo=?=Reply-To: e@x.y",
+            "=?utf-8?b?8J+SqQo=?=Reply-To: e@x.y",
+            "utf-8_b_8j+sqqo_reply-to_e@x.y",
+        ),
+        ("=?utf-8?q?one?= =?utf-8?q?two?=", "=?utf-8?q?one?= =?utf-8?q?two?=", "utf-8_q_one_utf-8_q_two"),
+        ("a\r\nBcc: x", "a Bcc: x", "a_bcc_x"),
+        ("a\0b\u202ec", "a b c", "a_b_c"),
+        ("Jürgen Groß", "Jürgen Groß", "jürgen_groß"),
+        ("Grüße aus der längsten Straße von Wanne-Eickel am Rhein-Herne-Kanal, Zürich und Łódź",) * 2
+        + ("grüße_aus_der_längsten_straße_von_wanne-eickel_am",),
+        ("名前", "名前", "名前"),
+        ("Иван Петров", "Иван Петров", "иван_петров"),
+        ("../../etc/passwd", "../../etc/passwd", "etc_passwd"),
+        ('"Bob" <b@x.y>', '"Bob" <b@x.y>', "bob_b@x.y"),
+        ("100 %41", "100 %41", "100_41"),
+    ],
+)
+async def test_caller_name_is_shown_as_it_is_in_subject_and_file_name(
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, name: str, shown: str, filename: str
+) -> None:
+    await mail_app.leave_message(await mail_app.create_box(notify_email=OWNER_EMAIL), name=name, number="")
+    await mail_app.run_until_idle()
+    assert shown_subject(smtp_server.raw[0]) == f"New voicemail from {shown}"
+    [(attached, _, _)] = attachments(smtp_server.mails[0])
+    assert attached == f"{filename}_2016-05-10_12-00-00.mp3"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
 @given(HOSTILE_TEXT, HOSTILE_TEXT)
 def test_caller_text_cannot_inject_header_markup_or_path(name: str, number: str) -> None:
     box, left = mailbox(), message(name, number)
-    audio = composition.Attachment(composition.attachment_filename(box, left), "mp3", b"sound")
-    context = composition.message_context(box, FolderCounts(1), left, audio)
-    content = MailTemplates(None).render("new_message", box.account, "en", context)
-    task = OutboxTask(7, "a", box.id, left.id, TaskKind.MAIL, OWNER_EMAIL, {}, NOON, NOON, 1, None, None)
+    audio = Attachment(attachment_filename(box, left), "mp3", b"sound")
+    content = MailTemplates(None).render(
+        "new_message",
+        box.account,
+        "en",
+        lambda language: message_variables(box, EMPTY, left, MailedAudio(audio), language),
+    )
+    task = OutboxTask(7, "a", box.id, left.id, TaskKind.MAIL, OWNER_EMAIL, {}, NOON, NOON, 1, None, None, "u" * 32)
     raw = compose(task, box.account, "vm@example.org", content, audio)
     head, _, _ = raw.partition(b"\r\n\r\n")
     assert {line.split(b":")[0].lower() for line in head.split(b"\r\n") if not line.startswith((b" ", b"\t"))} == {
@@ -277,6 +372,11 @@ def test_caller_text_cannot_inject_header_markup_or_path(name: str, number: str)
     assert "<script" not in content.html.lower()
     assert "/" not in audio.filename
     assert not audio.filename.startswith(".")
-    assert audio.filename.isascii()
-    assert audio.filename.isprintable()
+    assert not has_invisible_characters(audio.filename)
+    assert len(audio.filename.encode()) < 255
+    mail = email.message_from_bytes(raw, policy=policy.default)
+    assert isinstance(mail, EmailMessage)
+    assert [part.get_filename() for part in mail.iter_attachments()] == [audio.filename]
+    assert shown_subject(raw) == content.subject
+    assert max(map(len, raw.split(b"\r\n"))) <= 998
     assert "49" not in content.subject or "49" in name + number

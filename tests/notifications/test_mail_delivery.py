@@ -13,6 +13,7 @@ import pytest
 from ivr.storage.records import ChangeReason, Folder
 from ivr.storage.sqlite.database import Database
 from tests.notifications.conftest import OWNER_EMAIL, NotificationAppFixture
+from tests.notifications.test_mail import mail_text
 from tests.support.fake_smtp_server import Behaviour, FakeSmtpServer, authenticated_tls_server
 
 BEN = "ben@example.org"
@@ -149,6 +150,100 @@ async def test_message_is_saved_or_deleted_after_mail_and_saving_wins(
     mail_app.clock.advance(s=900)
     await mail_app.run_until_idle()
     assert await mail_app.folder_of(message) == folder
+
+
+SIZE_REFUSALS = [
+    "552 5.3.4 Message size exceeds fixed limit",
+    "552 message size exceeds",
+    "552-5.2.3 Your message exceeded our size limits. See\r\n552 5.2.3 our page about sizes",
+    "523 5.2.3 Message length exceeds administrative limit",
+    "550 5.2.3 RESOLVER.RST.RecipSizeLimit; message too large for this recipient",
+    "554 5.3.4 Message too big for system",
+    "554 Message is too large",
+]
+AFTER_MAIL: list[dict[str, Any]] = [{"save_after_notify": True}, {"delete_after_notify": True}]
+
+
+@pytest.mark.parametrize("refusal", SIZE_REFUSALS)
+async def test_mail_refused_for_size_is_sent_without_audio_and_message_stays_new(
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, refusal: str
+) -> None:
+    smtp_server.max_bytes, smtp_server.size_refusal = 20_000, refusal
+    box = await mail_app.create_box(notify_email=OWNER_EMAIL, media_extension="wav", delete_after_notify=True)
+    message = await mail_app.leave_message(box, s=2)
+    await mail_app.run_until_idle()
+    [mail] = smtp_server.mails
+    assert [part.get_content_type() for part in mail.walk()].count("audio/wav") == 0
+    assert "too long to be attached" in mail_text(mail)
+    assert await mail_app.folder_of(message) == "new"
+    assert await mail_app.pending_tasks() == []
+
+
+async def test_size_named_by_server_is_respected_before_a_byte_of_audio_is_sent(tmp_path: Path) -> None:
+    """EHLO names a limit between the size of the file and its size in base64: nothing larger is offered."""
+    server = FakeSmtpServer(data_size_limit=40_000)
+    server.start()
+    app = NotificationAppFixture(tmp_path / "data", mail={"host": "127.0.0.1", "port": server.port})
+    await app.open()
+    box = await app.create_box(notify_email=OWNER_EMAIL, media_extension="wav", save_after_notify=True)
+    fits = await app.leave_message(box, s=1)
+    too_large = await app.leave_message(box, s=2)
+    await app.run_until_idle()
+    assert sorted("audio" in [part.get_content_maintype() for part in mail.walk()] for mail in server.mails) == [
+        False,
+        True,
+    ]
+    assert len(server.offered_ids) == 2
+    assert [await app.folder_of(message) for message in (fits, too_large)] == ["saved", "new"]
+    assert await app.pending_tasks() == []
+    await app.shut_down()
+    server.stop()
+
+
+@pytest.mark.parametrize("size_mb", [1, 2])
+async def test_largest_attachment_is_measured_as_sent(
+    tmp_path: Path, smtp_server: FakeSmtpServer, size_mb: int
+) -> None:
+    """A minute of WAV has 960 kB; in a mail it has 1.3 MB."""
+    mail = {"host": "127.0.0.1", "port": smtp_server.port, "max_attachment_mb": size_mb}
+    app = NotificationAppFixture(tmp_path / "data", mail=mail)
+    await app.open()
+    await app.leave_message(await app.create_box(notify_email=OWNER_EMAIL, media_extension="wav"), s=60)
+    await app.run_until_idle()
+    assert ("too long" in mail_text(smtp_server.mails[0])) == (size_mb == 1)
+    assert len(smtp_server.raw[0]) < size_mb * 10**6
+    await app.shut_down()
+
+
+@pytest.mark.parametrize("settings", AFTER_MAIL)
+async def test_message_stays_new_when_mail_carries_no_audio(
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, settings: dict[str, Any]
+) -> None:
+    box = await mail_app.create_box(notify_email=OWNER_EMAIL, include_message_on_notify=False, **settings)
+    message = await mail_app.leave_message(box)
+    await mail_app.run_until_idle()
+    assert len(smtp_server.received) == 1
+    assert await mail_app.folder_of(message) == "new"
+
+
+@pytest.mark.parametrize("order", [(OWNER_EMAIL, BEN), (BEN, OWNER_EMAIL)])
+async def test_message_stays_new_when_one_of_two_mails_carries_no_audio(
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, order: tuple[str, str]
+) -> None:
+    """The first mail is refused for its size, and sent without audio; the second carries it, after a retry."""
+    smtp_server.refusals_by_recipient[order[0]] = "552 5.3.4 too large"
+    smtp_server.behaviours += ["accepts", "rejects temporarily"]
+    box = await mail_app.create_box(notify_email_addresses=list(order), delete_after_notify=True)
+    message = await mail_app.leave_message(box)
+    await mail_app.run_until_idle()
+    mail_app.clock.advance(s=900)
+    await mail_app.run_until_idle()
+    carried = {
+        to: "audio" in [part.get_content_maintype() for part in mail.walk()] for to, mail in smtp_server.received
+    }
+    assert carried == {order[0]: False, order[1]: True}
+    assert await mail_app.folder_of(message) == "new"
+    assert await mail_app.pending_tasks() == []
 
 
 async def test_cleanup_waits_until_all_recipients_are_mailed(

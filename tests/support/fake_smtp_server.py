@@ -26,6 +26,13 @@ class FakeSmtpServer:
         """Addresses that are rejected with 550."""
         self.received: list[tuple[str, EmailMessage]] = []
         """Recipient and content of every accepted mail."""
+        self.max_bytes: int | None = None
+        """Size of a mail above which its content is refused with `size_refusal`; EHLO does not name it."""
+        self.size_refusal = "552 5.3.4 Message size exceeds fixed limit"
+        self.refusals_by_recipient: dict[str, str] = {}
+        """How the content of mails with audio to these addresses is refused."""
+        self.raw: list[bytes] = []
+        """Every accepted mail as it came."""
         self.offered_ids: list[str] = []
         """Message-ID of every mail whose content arrived, accepted or not."""
         self._smtp_options = smtp_options
@@ -59,10 +66,17 @@ class FakeSmtpServer:
         mail = email.message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(mail, EmailMessage)
         self.offered_ids.append(str(mail["Message-ID"]))
+        if self.max_bytes is not None and len(envelope.content) > self.max_bytes:
+            return self.size_refusal
+        if any(part.get_content_maintype() == "audio" for part in mail.walk()):
+            for address in envelope.rcpt_tos:
+                if address in self.refusals_by_recipient:
+                    return self.refusals_by_recipient[address]
         if behaviour == "rejects":
             return "554 5.7.1 rejected by policy"
         if behaviour == "rejects temporarily":
             return "451 4.3.0 try again later"
+        self.raw.append(envelope.content)
         self.received += [(address, mail) for address in envelope.rcpt_tos]
         if behaviour == "accepts and dies":
             _drop_connection(server)

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import smtplib
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 
-from ivr.errors import NotificationFailed, NotificationUndeliverable
+from ivr.errors import MailTooLarge, NotificationFailed, NotificationUndeliverable
 from ivr.notifications.settings import MailSettings
+from ivr.validation.addresses import to_smtp
+
+TOO_LARGE_REPLY = re.compile(
+    r"552\b|5\d\d[ -]5\.(2\.3|3\.4)\b"
+    r"|5\d\d\b.*(too (large|big)|message (is )?too long|size.*(limit|exceed|maxim)|(exceed|maxim).*size)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Replies to a mail that is too large: code 552, the enhanced codes of RFC 3463, and words."""
 
 
 class SmtpClient:
@@ -22,9 +31,10 @@ class SmtpClient:
     async def send(self, recipient: str, mail: bytes) -> None:
         """Send a mail and return when the server has accepted it.
 
-        Raises `NotificationFailed` for a temporary error and `NotificationUndeliverable` for a permanent one.
+        Raises `NotificationFailed` for a temporary error, `NotificationUndeliverable` for a permanent one, and
+        `MailTooLarge` when a smaller mail may be accepted.
         """
-        await asyncio.get_running_loop().run_in_executor(self._executor, self._send, recipient, mail)
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._send, to_smtp(recipient), mail)
 
     def close(self) -> None:
         """Cancel waiting mails and stop the threads."""
@@ -46,6 +56,8 @@ class SmtpClient:
                 raise NotificationUndeliverable(
                     f"{server.host} does not support addresses with non-ASCII characters (SMTPUTF8): {recipient!r}"
                 )
+            if limit_bytes := _size_limit(smtp):
+                _check_size(len(mail), limit_bytes, server.host)
             smtp.sendmail(server.sender, [recipient], mail, options)
         except smtplib.SMTPRecipientsRefused as error:
             raise _error_for(*error.recipients[recipient]) from error
@@ -81,10 +93,24 @@ class SmtpClient:
         return ssl.create_default_context(cafile=self._settings.ca_file)
 
 
+def _size_limit(smtp: smtplib.SMTP) -> int:
+    """Return the largest mail in bytes that the server accepts by its reply to EHLO (RFC 1870); 0: it names none."""
+    value = smtp.esmtp_features.get("size", "")
+    return int(value) if value.isascii() and value.isdigit() else 0
+
+
+def _check_size(size_bytes: int, limit_bytes: int, host: str) -> None:
+    """Raise `MailTooLarge` before a mail is sent that the server would refuse at its end."""
+    if size_bytes > limit_bytes:
+        raise MailTooLarge(f"the mail has {size_bytes} bytes as sent, and {host} accepts at most {limit_bytes}")
+
+
 def _error_for(code: int, reply: bytes | str) -> NotificationFailed:
     """Map an SMTP reply to an error: 4xx is temporary, 5xx is permanent."""
-    text = reply.decode(errors="replace") if isinstance(reply, bytes) else reply
-    return (NotificationUndeliverable if code >= 500 else NotificationFailed)(f"the mail server replied {code} {text}")
+    text = f"{code} {reply.decode(errors='replace') if isinstance(reply, bytes) else reply}"
+    if TOO_LARGE_REPLY.match(text):
+        return MailTooLarge(f"the mail server replied {text}")
+    return (NotificationUndeliverable if code >= 500 else NotificationFailed)(f"the mail server replied {text}")
 
 
 def _reply_text(error: smtplib.SMTPResponseException) -> str:

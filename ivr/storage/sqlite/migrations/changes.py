@@ -136,5 +136,5 @@ def add_outbox_uids_and_mailed_audio(tables: Tables) -> None:
     SQLite uses the number of a deleted row again. Pending tasks keep the id that their mails have had so far.
     """
     tables.execute("ALTER TABLE outbox ADD COLUMN uid TEXT")
-    tables.execute("UPDATE outbox SET uid = id || '.' || coalesce(message_id, box_id)")
+    tables.execute("UPDATE outbox SET uid = CAST(id AS TEXT)")
     tables.execute("ALTER TABLE messages ADD COLUMN mailed_without_audio INTEGER")
