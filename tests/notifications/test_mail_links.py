@@ -39,7 +39,7 @@ def link_in(smtp_server: FakeSmtpServer) -> str:
     [in_html] = re.findall(r'href="([^"]+)"', mail_text(mail, "html"))
     assert in_html.replace("&amp;", "&") == link
     assert link.startswith(f"{PUBLIC_URL}v2/")
-    return link.removeprefix(PUBLIC_URL.rstrip("/"))
+    return str(link).removeprefix(PUBLIC_URL.rstrip("/"))
 
 
 async def fetch(app: NotificationAppFixture, path: str) -> httpx.Response:
