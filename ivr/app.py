@@ -149,10 +149,6 @@ class App(Stores):
         )
 
     @cached_property
-    def capacity(self) -> Capacity:
-        return Capacity(messages=self.messages, clock=self.clock)
-
-    @cached_property
     def uploads(self) -> Uploads:
         from ivr.mailbox.uploads import UploadConverter, Uploads
         from ivr.storage.sqlite.media import SqliteUploads
@@ -197,7 +193,7 @@ class App(Stores):
             takes=self.takes,
             delivery=self.delivery,
             greetings=Greetings(store=self.media, takes=self.takes, recordings=self.recordings, clock=self.clock),
-            capacity=self.capacity,
+            capacity=Capacity(messages=self.messages, clock=self.clock),
             system_settings=self.settings.voicemail,
             asterisk_name=self.settings.asterisk.system_name,
             clock=self.clock,

@@ -153,7 +153,7 @@ def build_workers(app: App, ami_client: AmiClient | None, *, is_service_start: b
             audio=MailAudio(
                 renditions, mail_link_function(app), max_bytes=settings.mail.max_attachment_mb * BYTES_PER_MB
             ),
-            capacity=app.capacity,
+            capacity=app.voicemail_services.capacity,
             sender=settings.mail.sender,
         )
         mail_sender = MailSender(
