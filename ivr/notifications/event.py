@@ -11,7 +11,7 @@ import structlog
 from ivr.directory.rate_limit import PinLockout
 from ivr.errors import NotFound, PastRetention
 from ivr.mailbox.boxes import Boxes
-from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.mailbox import Capacity, Mailbox, Occupancy
 from ivr.notifications.worker import NO_CUTOFF, Handler, HandlerResult
 from ivr.storage.protocols import MessageStore, Transaction
 from ivr.storage.records import Message, OutboxTask, TaskKind
@@ -42,6 +42,8 @@ class MailboxEvent:
     """Unix seconds."""
     mailbox: Mailbox
     message: Message | None
+    occupancy: Occupancy | None = None
+    """How much of its limits the mailbox uses; of a new message only."""
     reason: str = ""
     """What caused it, in Kazoo's words: `dtmf`, `heard`, `after_notify` or `crossbar_action`."""
     suppress_owner_notification: bool = False
@@ -73,12 +75,14 @@ class EventDispatcher:
         *,
         boxes: Boxes,
         messages: MessageStore,
+        capacity: Capacity,
         pin_lockout: PinLockout,
         subscribers: Sequence[Subscriber],
         on_event: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._boxes = boxes
         self._messages = messages
+        self._capacity = capacity
         self._pin_lockout = pin_lockout
         self._subscribers = subscribers
         self._on_event = on_event
@@ -102,6 +106,7 @@ class EventDispatcher:
             occurred_at=task.created_at,
             mailbox=mailbox,
             message=await self._load_message(task),
+            occupancy=await self._capacity.occupancy(mailbox) if task.kind is TaskKind.NEW else None,
             reason=str(task.payload.get("reason", "")),
             suppress_owner_notification=bool(task.payload.get("suppress_notifications")),
         )

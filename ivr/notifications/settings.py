@@ -46,6 +46,13 @@ class NotificationSettings(_Section):
     throttle_s: Annotated[int, Field(ge=0, le=10**7)] = Field(
         3600, description="Minimum seconds between two mails that a box is full, or locked. 0: mail every time."
     )
+    nearly_full_percent: Annotated[int, Field(ge=0, le=100)] = Field(
+        90,
+        description=(
+            "Part of its messages or quota, in percent, at which a box is nearly full and its owner is warned by mail."
+            " 0: no warning."
+        ),
+    )
     call_context: DialplanContext = Field(
         "", description="Dialplan context in which new-message calls are dialled. Empty: no new-message calls."
     )

@@ -128,6 +128,7 @@ def build_workers(app: App, ami_client: AmiClient | None, *, is_service_start: b
     dispatcher = EventDispatcher(
         boxes=app.boxes,
         messages=app.messages,
+        capacity=app.voicemail_services.capacity,
         pin_lockout=app.pin_lockout,
         subscribers=subscribers,
         on_event=app.metrics.count_event,

@@ -24,7 +24,7 @@ from ivr.notifications.mail.composition import compose
 from ivr.notifications.mail.rendering import MailTemplates
 from ivr.notifications.mail.subscriber import resolve_recipients
 from ivr.notifications.mail.variables import message_variables
-from ivr.storage.records import Caller, Folder, Message, OutboxTask, TaskKind
+from ivr.storage.records import Caller, ChangeReason, Folder, Message, OutboxTask, TaskKind
 from ivr.validation.text import has_invisible_characters
 from tests.notifications.conftest import OWNER_EMAIL, NotificationAppFixture
 from tests.support.app_fixture import NOON
@@ -152,6 +152,100 @@ async def test_full_box_mail_is_sent_at_most_hourly(
     await mail_app.report_box_full(box)
     await mail_app.run_until_idle()
     assert len(smtp_server.received) == 2
+
+
+@pytest.mark.parametrize(
+    ("quota_mb", "message_s", "count", "expected", "unexpected"),
+    [
+        (None, 1, 3, "no more than 3 messages.\nYou have 3 of 3 messages. Dial", "MB"),
+        (1, 61, 1, "Its recordings fill its 1 MB.\nYou have 1 of 3 messages, 1 of 1 MB. Dial", "no more than"),
+        (1, 20, 3, "no more than 3 messages, and its recordings fill its 1 MB.\nYou have 3 of 3 mess", "space again"),
+        (1, 1, 1, "By now there is space again.\nYou have 1 of 3 messages, 0.1 of 1 MB. Dial", "fill"),
+    ],
+    ids=["count", "quota", "both", "neither any more"],
+)
+async def test_mail_about_full_box_says_what_is_used_up(
+    tmp_path: Path,
+    smtp_server: FakeSmtpServer,
+    quota_mb: int | None,
+    message_s: int,
+    count: int,
+    expected: str,
+    unexpected: str,
+) -> None:
+    app = NotificationAppFixture(
+        tmp_path / "data",
+        mail={"host": "127.0.0.1", "port": smtp_server.port},
+        voicemail={"max_message_count": 3},
+        notifications={"nearly_full_percent": 0},
+    )
+    await app.open()
+    box = await app.create_box(quota_mb=quota_mb)
+    for _ in range(count):
+        await app.leave_message(box, s=message_s)
+    await app.run_until_idle()
+    box = await app.container.boxes.patch(box, {"notify_email": OWNER_EMAIL})
+    await app.report_box_full(box)
+    await app.run_until_idle()
+    [mail] = smtp_server.mails
+    assert expected in mail_text(mail).replace("\r\n", "\n")
+    assert expected.replace("\n", " ") in " ".join(mail_text(mail, "html").split())
+    assert unexpected not in mail_text(mail)
+    await app.shut_down()
+
+
+async def test_owner_is_warned_once_before_box_is_full_and_again_after_space_was_made(
+    tmp_path: Path, smtp_server: FakeSmtpServer
+) -> None:
+    app = NotificationAppFixture(
+        tmp_path / "data",
+        mail={"host": "127.0.0.1", "port": smtp_server.port},
+        voicemail={"max_message_count": 10},
+    )
+    await app.open()
+    box = await app.create_box(notify_email=OWNER_EMAIL)
+
+    async def leave(count: int) -> list[str]:
+        smtp_server.received.clear()
+        for _ in range(count):
+            await app.leave_message(box, s=1)
+            await app.run_until_idle()
+        return [mail["Subject"] for mail in smtp_server.mails if "Box" in mail["Subject"]]
+
+    assert await leave(8) == []
+    assert await leave(1) == ["Voicemail box 'Box 1000' is nearly full"]
+    [warning] = [mail for mail in smtp_server.mails if "Box" in mail["Subject"]]
+    assert "You have 9 of 10 messages. Dial your mailbox" in mail_text(warning)
+    assert await leave(1) == []
+    for message in (await app.messages(box))[:5]:
+        await app.container.messages.move_to_folder(box.id, message.id, Folder.DELETED, ChangeReason.DTMF)
+    assert await leave(1) == []
+    assert await leave(3) == ["Voicemail box 'Box 1000' is nearly full"]
+    await app.shut_down()
+
+
+@pytest.mark.parametrize(
+    ("message_s", "subject"), [(55, None), (57, "nearly full"), (60, "full")], ids=["below", "nearly", "quite"]
+)
+async def test_owner_is_warned_before_quota_is_used_up(
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, message_s: int, subject: str | None
+) -> None:
+    await mail_app.leave_message(await mail_app.create_box(notify_email=OWNER_EMAIL, quota_mb=1), s=message_s)
+    await mail_app.run_until_idle()
+    subjects = [mail["Subject"] for mail in smtp_server.mails if "Box" in mail["Subject"]]
+    assert subjects == ([f"Voicemail box 'Box 1000' is {subject}"] if subject else [])
+
+
+async def test_mail_about_message_says_how_much_of_box_is_used(
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
+) -> None:
+    box = await mail_app.create_box(notify_email=OWNER_EMAIL, quota_mb=3)
+    await mail_app.create_message(box, s=100, folder="saved")
+    await mail_app.create_message(box, s=60, folder="deleted")
+    await mail_app.leave_message(box)
+    await mail_app.run_until_idle()
+    for kind in ("plain", "html"):
+        assert "You have 2 of 100 messages, 1.7 of 3 MB." in mail_text(smtp_server.mails[0], kind)
 
 
 async def test_lockout_is_mailed_to_owner(mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.mailbox import Mailbox, Occupancy
 from ivr.notifications.event import MailboxEvent
 from ivr.notifications.settings import NotificationSettings
 from ivr.storage.protocols import Transaction
@@ -13,10 +13,14 @@ from ivr.validation.addresses import is_mail_address, unique_addresses
 
 TEMPLATES = {TaskKind.NEW: "new_message", TaskKind.BOX_FULL: "box_full", TaskKind.BOX_LOCKED: "box_locked"}
 """Template of the mail for each event that is mailed."""
+NEARLY_FULL = "box_nearly_full"
+"""Template of the warning, and what its throttle is about."""
+ONCE_S = 10**10
+"""Interval of a throttle that holds until it is released."""
 
 
 class MailSubscriber:
-    """Enqueues mails for new messages, full boxes and locked boxes.
+    """Enqueues mails for new messages, for boxes that are nearly or quite full, and for locked boxes.
 
     A message that is to be transcribed is transcribed first, and the transcription's handler enqueues the mails.
     `mail_enabled`: whether a mail server is configured. `can_transcribe`: takes a language.
@@ -33,15 +37,22 @@ class MailSubscriber:
         if event.kind is TaskKind.NEW:
             if event.message:
                 self._handle_new_message(transaction, event, event.message)
+            if self._mail_enabled and event.occupancy:
+                self._warn_if_nearly_full(transaction, event.mailbox, event.occupancy)
         elif event.kind in TEMPLATES and self._mail_enabled and self._acquire_throttle(transaction, event):
-            for address in resolve_recipients(event.mailbox, event.kind):
-                transaction.enqueue(
-                    TaskKind.MAIL,
-                    account_id=event.mailbox.account_id,
-                    box_id=event.mailbox.id,
-                    target=address,
-                    payload={"template": TEMPLATES[event.kind]},
-                )
+            _enqueue_box_mail(transaction, event.mailbox, event.kind, TEMPLATES[event.kind])
+
+    def _warn_if_nearly_full(self, transaction: Transaction, mailbox: Mailbox, occupancy: Occupancy) -> None:
+        """Enqueue one warning when a box becomes nearly full; the next one after it was less full in between."""
+        limit_percent = self._settings.nearly_full_percent
+        if not limit_percent:
+            return
+        if occupancy.percent < limit_percent and not occupancy.is_full:
+            transaction.release_throttle(NEARLY_FULL, mailbox.id)
+        elif transaction.acquire_throttle(
+            NEARLY_FULL, account_id=mailbox.account_id, box_id=mailbox.id, interval_s=ONCE_S
+        ):
+            _enqueue_box_mail(transaction, mailbox, TaskKind.BOX_FULL, NEARLY_FULL)
 
     def _handle_new_message(self, transaction: Transaction, event: MailboxEvent, message: Message) -> None:
         mailbox = event.mailbox
@@ -64,6 +75,18 @@ class MailSubscriber:
             account_id=event.mailbox.account_id,
             box_id=event.mailbox.id,
             interval_s=self._settings.throttle_s,
+        )
+
+
+def _enqueue_box_mail(transaction: Transaction, mailbox: Mailbox, kind: TaskKind, template: str) -> None:
+    """Enqueue a mail about a box for each recipient of mails of this kind."""
+    for address in resolve_recipients(mailbox, kind):
+        transaction.enqueue(
+            TaskKind.MAIL,
+            account_id=mailbox.account_id,
+            box_id=mailbox.id,
+            target=address,
+            payload={"template": template},
         )
 
 

@@ -39,7 +39,7 @@ def box_variables(mailbox: Mailbox, occupancy: Occupancy) -> dict[str, Any]:
             "message_count": occupancy.messages,
             "new_count": occupancy.new_messages,
             "saved_count": occupancy.messages - occupancy.new_messages,
-            "used_mb": -(-occupancy.size_bytes // MEGABYTE),
+            "used_mb": _used_mb(occupancy),
             "quota_mb": occupancy.quota_bytes // MEGABYTE,
             "has_too_many_messages": occupancy.has_too_many_messages,
             "is_out_of_space": occupancy.is_out_of_space,
@@ -132,6 +132,14 @@ def _caller_variables(caller: Caller) -> dict[str, str]:
 def _parse_sip_uri(uri: str) -> dict[str, str]:
     user, _, realm = to_single_line(uri).partition("@")
     return {"user": user, "realm": realm}
+
+
+def _used_mb(occupancy: Occupancy) -> int | float:
+    """Return megabytes, rounded up; of a quota below 10 MB in tenths."""
+    if occupancy.quota_bytes >= 10 * MEGABYTE:
+        return -(-occupancy.size_bytes // MEGABYTE)
+    tenths = -(-occupancy.size_bytes // (MEGABYTE // 10))
+    return tenths // 10 if tenths % 10 == 0 else tenths / 10
 
 
 def _format_duration(ms: int) -> str:

@@ -34,11 +34,14 @@ class Transaction(Protocol):
         A task of kind `CALL` for a mailbox and number that already has one is not added.
         """
 
-    def acquire_throttle(self, kind: TaskKind, *, account_id: str, box_id: str, interval_s: int) -> bool:
-        """Return whether a mailbox may notify again about `kind`, and record that it does.
+    def acquire_throttle(self, subject: str, *, account_id: str, box_id: str, interval_s: int) -> bool:
+        """Return whether a mailbox may notify again about a subject, and record that it does.
 
         False while the last notification is less than `interval_s` seconds old.
         """
+
+    def release_throttle(self, subject: str, box_id: str) -> None:
+        """Let a mailbox notify about a subject at once, whenever it last did."""
 
     def has_task(self, kind: TaskKind, message_id: str) -> bool:
         """Return whether the outbox still has a task of `kind` for a message."""

@@ -133,14 +133,18 @@ class SqliteTransaction:
             payload=payload,
         )
 
-    def acquire_throttle(self, kind: TaskKind, *, account_id: str, box_id: str, interval_s: int) -> bool:
+    def acquire_throttle(self, subject: str, *, account_id: str, box_id: str, interval_s: int) -> bool:
         changed = self._connection.execute(
             "INSERT INTO notification_throttle (account_id, box_id, kind, notified_at)"
             " VALUES (?, ?, ?, ?) ON CONFLICT (box_id, kind) DO UPDATE SET notified_at = excluded.notified_at"
             " WHERE notification_throttle.notified_at <= excluded.notified_at - ?",
-            (account_id, box_id, kind, self._now, interval_s),
+            (account_id, box_id, subject, self._now, interval_s),
         ).rowcount
         return changed > 0
+
+    def release_throttle(self, subject: str, box_id: str) -> None:
+        sql = "DELETE FROM notification_throttle WHERE box_id = ? AND kind = ?"
+        self._connection.execute(sql, (box_id, subject))
 
     def has_task(self, kind: TaskKind, message_id: str) -> bool:
         sql = "SELECT 1 FROM outbox WHERE message_id = ? AND kind = ? LIMIT 1"
