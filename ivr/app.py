@@ -130,13 +130,8 @@ class App(Stores):
 
     @cached_property
     def takes(self) -> Takes:
-        return Takes(
-            store=SqliteTakes(self.database),
-            recordings=self.recordings,
-            clock=self.clock,
-            ids=self.ids,
-            process_locks=self.process_locks,
-        )
+        store, locks = SqliteTakes(self.database), self.process_locks
+        return Takes(store=store, recordings=self.recordings, clock=self.clock, ids=self.ids, process_locks=locks)
 
     @cached_property
     def delivery(self) -> Delivery:
@@ -194,6 +189,7 @@ class App(Stores):
             delivery=self.delivery,
             greetings=Greetings(store=self.media, takes=self.takes, recordings=self.recordings, clock=self.clock),
             capacity=Capacity(messages=self.messages, clock=self.clock),
+            undelivered_mail=self.undelivered_mail,
             system_settings=self.settings.voicemail,
             asterisk_name=self.settings.asterisk.system_name,
             clock=self.clock,
@@ -230,6 +226,7 @@ class App(Stores):
                 messages=self.messages,
                 delivery=self.delivery,
                 lists=SqliteListing(self.database),
+                undelivered_mail=self.undelivered_mail,
                 bulk=BulkOperations(messages=self.messages, delivery=self.delivery),
             ),
             audio=AudioServices(

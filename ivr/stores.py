@@ -28,6 +28,7 @@ from ivr.storage.protocols import (
     OverviewStore,
     ProvisioningStore,
     RetentionStore,
+    UndeliveredMailStore,
 )
 from ivr.storage.records import MigrationPlan
 from ivr.storage.sqlite.authentication import SqliteAuthAttempts
@@ -36,6 +37,7 @@ from ivr.storage.sqlite.database import Database
 from ivr.storage.sqlite.media import SqliteMedia
 from ivr.storage.sqlite.messages import SqliteMessages
 from ivr.storage.sqlite.schema import DatabaseSchema
+from ivr.storage.sqlite.undelivered_mail import SqliteUndeliveredMail
 
 if TYPE_CHECKING:
     from ivr.directory.credentials import TokenStore
@@ -133,6 +135,10 @@ class Stores:
         from ivr.storage.sqlite.outbox import SqliteOutbox
 
         return SqliteOutbox(self.database, self.clock, run_id=self.random_bytes(4).hex(), locks=self.process_locks)
+
+    @cached_property
+    def undelivered_mail(self) -> UndeliveredMailStore:
+        return SqliteUndeliveredMail(self.database)
 
     @cached_property
     def overview(self) -> OverviewStore:

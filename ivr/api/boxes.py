@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from ivr.api import openapi, serializers
-from ivr.api.auth import ADMIN_ONLY_FIELDS, BoxDep, CurrentPrincipal
+from ivr.api.auth import ADMIN_ONLY_FIELDS, BoxDep, CurrentPrincipal, get_services
 from ivr.api.envelope import created, document_revision, expected_revision, precondition, success
 from ivr.api.query import ListQueryDep
 from ivr.api.request_body import Body, BodyDep
@@ -53,8 +53,12 @@ async def create_box(request: Request, principal: CurrentPrincipal, body: BodyDe
 
 @router.get("/{box_id}", **openapi.GET_BOX)
 async def get_box(request: Request, box: BoxDep) -> Response:
-    """Return all settings of a box."""
-    return success(request, serializers.box_document(box), revision=document_revision(box))
+    """Return all settings of a box, and in `_read_only` the mails about it that could not be delivered."""
+    document = serializers.box_document(box)
+    undelivered = await get_services(request).mailbox.undelivered_mail.list_by_box(box.id)
+    if undelivered:
+        document["_read_only"] = serializers.undelivered_mail_document(undelivered)
+    return success(request, document, revision=document_revision(box), is_cacheable=not undelivered)
 
 
 @router.post("/{box_id}", **openapi.REPLACE_BOX)

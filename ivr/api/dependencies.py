@@ -17,7 +17,7 @@ from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.greetings import GreetingUploads
 from ivr.mailbox.renditions import AudioRenditions
 from ivr.mailbox.uploads import Uploads
-from ivr.storage.protocols import ListingStore, MessageStore
+from ivr.storage.protocols import ListingStore, MessageStore, UndeliveredMailStore
 
 Network = IPv4Network | IPv6Network
 
@@ -65,6 +65,7 @@ class MailboxServices:
     messages: MessageStore
     delivery: Delivery
     lists: ListingStore
+    undelivered_mail: UndeliveredMailStore
     bulk: BulkOperations
 
 

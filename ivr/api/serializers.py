@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -21,12 +21,32 @@ from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.boxes import settings_from_record, to_document
 from ivr.mailbox.bulk import BulkResult
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import BoxQuery, BoxSummary, Folder, Message, MessageQuery, MessageSummary, Page
+from ivr.storage.records import (
+    GREGORIAN_OFFSET_S,
+    BoxQuery,
+    BoxSummary,
+    Folder,
+    Message,
+    MessageQuery,
+    MessageSummary,
+    OutboxTask,
+    Page,
+)
 
 
 def box_document(mailbox: Mailbox) -> dict[str, Any]:
     """Return all settings of a box."""
     return {"id": mailbox.id, **to_document(mailbox.settings)}
+
+
+def undelivered_mail_document(mails: Sequence[OutboxTask]) -> dict[str, Any]:
+    """Return what the box cannot change of itself: the mails about it that were given up."""
+    return {
+        "undelivered_mails": [
+            {"address": mail.target, "error": mail.error or "", "timestamp": mail.created_at + GREGORIAN_OFFSET_S}
+            for mail in mails
+        ]
+    }
 
 
 def box_summary(summary: BoxSummary) -> dict[str, Any]:

@@ -26,7 +26,7 @@ async def list_all(
 
     These are the tasks that wait, and those that are no longer retried ("given up").
     """
-    tasks = [task for task in await app.outbox.list_tasks() if task.is_given_up or not given_up]
+    tasks = await app.outbox.list_tasks(given_up_only=given_up)
     print_table([_task_row(task) for task in tasks], COLUMNS, as_json)
 
 

@@ -18,6 +18,7 @@ CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     host.check_database_files,
     host.check_pepper,
     host.check_database,
+    host.check_outbox,
     host.check_sounds,
     host.check_clock,
     host.check_time_zones,

@@ -18,6 +18,7 @@ from ivr.doctor.console import AsteriskConsole
 from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.settings import Settings
+from ivr.storage.records import OutboxTask
 
 CONNECT_TIMEOUT_S = 3.0
 
@@ -48,6 +49,8 @@ class DatabaseSnapshot:
     is_pepper_right: bool = True
     """Whether the pepper is the one that PINs were stored with."""
     peppers: Sequence[PepperUsage] = ()
+    given_up_tasks: Sequence[OutboxTask] = ()
+    """Mails, calls, lights and webhooks that are no longer retried, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ async def read_database_snapshot(app: App) -> DatabaseSnapshot:
         is_pepper_right=await app.secret_store.has_stored_pepper(),
         peppers=await app.secret_store.pepper_usage(),
         newest_message_at=newest,
+        given_up_tasks=await app.outbox.list_tasks(given_up_only=True),
     )
 
 

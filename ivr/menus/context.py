@@ -20,7 +20,7 @@ from ivr.mailbox.pins import Pins
 from ivr.mailbox.takes import Takes, TakeSource
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.prompts.voice import Prompt, Voice
-from ivr.storage.protocols import MessageStore
+from ivr.storage.protocols import MessageStore, UndeliveredMailStore
 from ivr.storage.records import SIGNED_IN, Caller
 
 
@@ -36,6 +36,7 @@ class VoicemailServices:
     delivery: Delivery
     greetings: Greetings
     capacity: Capacity
+    undelivered_mail: UndeliveredMailStore
     system_settings: VoicemailSettings
     asterisk_name: str
     """Name of the Asterisk whose endpoints call here."""

@@ -119,6 +119,7 @@ class AfterLogin(OwnerMenu):
             return Wizard(self.session)
         if settings.pin_must_change and not await self._change_pin():
             return await self.say_goodbye("pin/not-changed", "done/goodbye")
+        await self._announce_undelivered_mail()
         await self._announce_temporary_greeting()
         if not settings.not_configurable:
             await self._offer_recovered_recordings()
@@ -129,6 +130,17 @@ class AfterLogin(OwnerMenu):
     async def _change_pin(self) -> bool:
         await self.say("pin/must-change")
         return await PinChange(self.session).run()
+
+    async def _announce_undelivered_mail(self) -> None:
+        """Say once that mails could not be sent; again at the next sign-in if a key interrupted it."""
+        mails = await self.call.run_while_listening(self.services.undelivered_mail.list_by_box(self.mailbox.id))
+        if not any(not mail.payload.get("announced") for mail in mails):
+            return
+        played = await self.call.play([await self.render("login/mail-not-delivered")])
+        if played.key:
+            self.call.push_back(played.key)
+            return
+        await self.call.run_while_listening(self.services.undelivered_mail.record_announced(mails))
 
     async def _announce_temporary_greeting(self) -> None:
         if await self.call.run_while_listening(self.services.greetings.find_temporary_greeting(self.mailbox)):

@@ -28,7 +28,9 @@ class Metrics:
         self._ami_connected = self._gauge("ivr_ami_connected", "1 while connected to Asterisk's manager interface.")
         self._outbox_rows = self._gauge("ivr_outbox_rows", "Outbox rows that wait to be processed.", "kind")
         self._outbox_age = self._gauge("ivr_outbox_age_seconds", "Age of the oldest waiting outbox row.", "kind")
-        self._given_up = self._gauge("ivr_outbox_given_up", "Outbox rows that were given up: see 'ivr outbox list'.")
+        self._given_up = self._gauge(
+            "ivr_outbox_given_up", "Outbox rows that were given up: see 'ivr outbox list'.", "kind"
+        )
         self._tasks = self._gauge("ivr_asyncio_tasks", "asyncio tasks of the service; constant while idle.")
 
     def count_call(self, action: str, status: str) -> None:
@@ -50,13 +52,17 @@ class Metrics:
     def set_ami_connected(self, connected: bool) -> None:
         self._ami_connected.set(connected)
 
-    def set_outbox(self, kinds: Iterable[str], waiting: dict[str, tuple[int, int]], given_up: int) -> None:
-        """Set the outbox gauges. `waiting`: for each kind the number of rows and the age of the oldest in seconds."""
+    def set_outbox(self, kinds: Iterable[str], waiting: dict[str, tuple[int, int]], given_up: dict[str, int]) -> None:
+        """Set the outbox gauges.
+
+        `waiting`: for each kind the number of rows and the age of the oldest in seconds. `given_up`: the number of rows
+        that were given up.
+        """
         for kind in kinds:
             rows, age_s = waiting.get(kind, (0, 0))
             self._outbox_rows.labels(kind).set(rows)
             self._outbox_age.labels(kind).set(age_s)
-        self._given_up.set(given_up)
+            self._given_up.labels(kind).set(given_up.get(kind, 0))
 
     def set_task_count(self, count: int) -> None:
         """Set the number of asyncio tasks."""

@@ -205,6 +205,7 @@ def mail_link_function(app: App) -> CreateLink:
 async def render_metrics(app: App) -> bytes:
     """Return the metrics in Prometheus's text format."""
     backlog = {str(kind): rows for kind, rows in (await app.outbox.backlog_by_kind()).items()}
-    app.metrics.set_outbox(TaskKind, backlog, await app.outbox.count_given_up())
+    given_up = {str(kind): count for kind, count in (await app.outbox.given_up_by_kind()).items()}
+    app.metrics.set_outbox(TaskKind, backlog, given_up)
     app.metrics.set_task_count(len(asyncio.all_tasks()))
     return app.metrics.render()

@@ -27,7 +27,7 @@ from ivr.storage.protocols.mailbox import (
     TakeStore,
     UploadStore,
 )
-from ivr.storage.protocols.outbox import MwiStore, OnCommit, OutboxStore, Transaction
+from ivr.storage.protocols.outbox import MwiStore, OnCommit, OutboxStore, Transaction, UndeliveredMailStore
 from ivr.storage.protocols.retention import AudioStore, RetentionStore
 
 __all__ = [
@@ -54,5 +54,6 @@ __all__ = [
     "TakeStore",
     "TokenRecordStore",
     "Transaction",
+    "UndeliveredMailStore",
     "UploadStore",
 ]

@@ -103,7 +103,7 @@ class OutboxStore(Protocol):
     async def release_without_attempt(self, tasks: Sequence[OutboxTask], due_at: int, error: str) -> None:
         """Return tasks that were not attempted; the attempt is not counted."""
 
-    async def list_tasks(self, limit: int = 1000) -> list[OutboxTask]:
+    async def list_tasks(self, limit: int = 1000, *, given_up_only: bool = False) -> list[OutboxTask]:
         """Return tasks, oldest first."""
 
     async def retry(self, ids: Sequence[int] | None = None) -> int:
@@ -118,8 +118,18 @@ class OutboxStore(Protocol):
     async def backlog_by_kind(self) -> dict[TaskKind, tuple[int, int]]:
         """Return the number of waiting tasks of each kind, and the age of the oldest in seconds."""
 
-    async def count_given_up(self) -> int:
-        """Return how many tasks were given up."""
+    async def given_up_by_kind(self) -> dict[TaskKind, int]:
+        """Return how many tasks of each kind were given up; a kind without any is missing."""
+
+
+class UndeliveredMailStore(Protocol):
+    """Mails about mailboxes that were given up, for their owners to hear of."""
+
+    async def list_by_box(self, box_id: str) -> list[OutboxTask]:
+        """Return the undelivered mails of a mailbox, oldest first. `announced` in the payload: the owner knows."""
+
+    async def record_announced(self, mails: Sequence[OutboxTask]) -> None:
+        """Store that the owner knows of these mails, until they are retried."""
 
 
 class MwiStore(Protocol):

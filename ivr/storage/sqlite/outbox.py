@@ -70,7 +70,7 @@ class SqliteOutbox:
             tasks: list[OutboxTask] = []
             for kind in kinds:
                 values = (lease, now + LEASE_S, kind, now, limit - len(tasks))
-                tasks += map(_task_from_row, connection.execute(sql, values).fetchall())
+                tasks += map(task_from_row, connection.execute(sql, values).fetchall())
             return tasks
 
         return sorted(await self._database.write(claim_tasks), key=lambda task: task.id)
@@ -111,13 +111,17 @@ class SqliteOutbox:
 
     # -- for administrators --------------------------------------------------------------------------------------------
 
-    async def list_tasks(self, limit: int = 1000) -> list[OutboxTask]:
-        sql = "SELECT * FROM outbox ORDER BY id LIMIT ?"
-        return [_task_from_row(row) for row in await self._database.read(lambda c: c.execute(sql, (limit,)).fetchall())]
+    async def list_tasks(self, limit: int = 1000, *, given_up_only: bool = False) -> list[OutboxTask]:
+        sql = "SELECT * FROM outbox WHERE due_at >= ? ORDER BY id LIMIT ?"
+        values = (NEVER_DUE if given_up_only else 0, limit)
+        return [task_from_row(row) for row in await self._database.read(lambda c: c.execute(sql, values).fetchall())]
 
     async def retry(self, ids: Sequence[int] | None = None) -> int:
         now = int(self._clock.now())
-        update = "UPDATE outbox SET due_at = ?, attempts = 0, lease = NULL WHERE "
+        update = (
+            "UPDATE outbox SET due_at = ?, attempts = 0, lease = NULL,"
+            " payload = json_remove(payload, '$.announced') WHERE "
+        )
 
         def reset_attempts(connection: sqlite3.Connection) -> int:
             if ids is None:
@@ -135,9 +139,10 @@ class SqliteOutbox:
         rows = await self._database.read(lambda c: c.execute(sql, (NEVER_DUE,)).fetchall())
         return {TaskKind(kind): (count, max(0, now - oldest)) for kind, count, oldest in rows}
 
-    async def count_given_up(self) -> int:
-        sql = "SELECT count(*) FROM outbox WHERE due_at >= ?"
-        return int((await self._database.read(lambda c: c.execute(sql, (NEVER_DUE,)).fetchone()))[0])
+    async def given_up_by_kind(self) -> dict[TaskKind, int]:
+        sql = "SELECT kind, count(*) FROM outbox WHERE due_at >= ? GROUP BY kind"
+        rows = await self._database.read(lambda c: c.execute(sql, (NEVER_DUE,)).fetchall())
+        return {TaskKind(kind): count for kind, count in rows}
 
 
 def _for_each_id(connection: sqlite3.Connection, ids: Sequence[int], sql: str, *values: object) -> int:
@@ -148,7 +153,8 @@ def _for_each_id(connection: sqlite3.Connection, ids: Sequence[int], sql: str, *
     return len(ids)
 
 
-def _task_from_row(row: sqlite3.Row) -> OutboxTask:
+def task_from_row(row: sqlite3.Row) -> OutboxTask:
+    """Return the task of a row of `outbox`."""
     return OutboxTask(
         id=row["id"],
         account_id=row["account_id"],
