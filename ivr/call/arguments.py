@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any
 
+from ivr import __version__
 from ivr.errors import BadArgument
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
@@ -102,6 +103,8 @@ class Arguments:
     """Context whose one-digit extensions are reached by their digit; "exit" means `exit_context`."""
     watchdog: int | None = None
     """Seconds after which the dialplan takes the call back from a service that hangs (TIMEOUT(absolute))."""
+    dialplan: str = ""
+    """Version of ivr that the dialplan belongs to. Empty: the dialplan does not name it."""
 
 
 ARGUMENT_NAMES = tuple(field.name for field in fields(Arguments) if field.name != "copies")
@@ -123,6 +126,11 @@ def parse(path: str, words: Iterable[str]) -> tuple[Arguments, list[str]]:
         if word.strip():
             values |= _parse_word(word, values["action"], complaints)
     values |= _parse_recipients(values.get("number", ""), values.get("account", ""))
+    if (version := values.get("dialplan")) and version != __version__:
+        complaints.append(
+            f"the dialplan is of ivr {version}, the service of {__version__}: run 'ivr install' and"
+            " asterisk -rx 'dialplan reload', then restart the service"
+        )
     if values.get("digits_context") == "exit":
         values["digits_context"] = values.get("exit_context", "")
     return replace(Arguments(), **values), complaints

@@ -13,8 +13,8 @@ import typer
 from ivr.cli.support import exit_on_error
 from ivr.errors import ConfigurationError
 from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
-from ivr.install.installed_files import InstalledFiles
-from ivr.install.plan import ASTERISK_SECRET_FILE, RECORD_FILE, Layout, install_steps, manual_steps
+from ivr.install.installed_files import RECORD_FILE, InstalledFiles
+from ivr.install.plan import ASTERISK_SECRET_FILE, Layout, install_steps, manual_steps
 from ivr.install.steps import InstallTarget, user_exists
 from ivr.install.write_file import WriteFile, find_obsolete
 from ivr.paths import package_data_folder

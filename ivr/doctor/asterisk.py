@@ -19,6 +19,7 @@ from ivr.doctor.finding import Finding, ok, problem, warning
 from ivr.doctor.installation import Installation, RunningAsterisk, run_as_owner_of
 from ivr.doctor.permissions import check_fallback_prompt, check_permissions
 from ivr.doctor.security import check_contexts, check_endpoints
+from ivr.doctor.versions import check_dialplan_version
 from ivr.errors import StoreError
 from ivr.paths import load_asterisk_secret
 
@@ -238,6 +239,7 @@ ASTERISK_CHECKS = (
     check_modules,
     check_secret,
     check_dialplan,
+    check_dialplan_version,
     check_account,
     check_permissions,
     check_fallback_prompt,

@@ -9,9 +9,11 @@ from ivr.doctor.asterisk import check_asterisk
 from ivr.doctor.connections import check_ari
 from ivr.doctor.finding import Finding
 from ivr.doctor.installation import Installation
+from ivr.doctor.versions import check_installed_files
 
 CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     host.check_configuration,
+    check_installed_files,
     host.check_data_folder,
     host.check_takes_folder,
     host.check_secret_files,

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from ivr.errors import ConfigurationError
 
+RECORD_FILE = "installed.json"
+"""In the folder of ivr.toml."""
 NEW_SUFFIX = ".new"
 """Behind the name of a file that the site has changed: its new version, beside it."""
 _SECTION = re.compile(r"^[#;]?\s*\[([^\]]+)\]")

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ivr.install.installed_files import RECORD_FILE
 from ivr.install.steps import ChangeGroup, InstallStep, MakeDirectory, MakeLink, Ownership, RunCommand
 from ivr.install.write_file import FileRule, WriteFile, WriteRecord
 
 DATA_MODE = 0o2750
 TAKES_MODE = 0o2770
 ASTERISK_SECRET_FILE = "asterisk-secret"
-RECORD_FILE = "installed.json"
 COMMAND_FOLDERS = {Path("/usr/bin"), Path("/usr/local/bin")}
 SYSTEMD_RUNTIME_FOLDER = Path("/run/systemd/system")
 

@@ -73,8 +73,10 @@ def test_healthy_lab_has_no_problems(doctor: DoctorRunner, alice: PhoneUser) -> 
     found = doctor.run()
     mend = [f for f in found if f["level"] == "problem" and UNAUTHENTICATED_PHONE not in f["what"]]
     assert mend == []
-    for check in ("asterisk", "modules", "secret", "dialplan", "asterisk's rights", "service", "contexts", "sounds",
-                  "AMI"):  # fmt: skip
+    for check in (
+        "asterisk", "modules", "secret", "dialplan", "dialplan version", "asterisk's rights", "service", "contexts",
+        "sounds", "AMI",
+    ):  # fmt: skip
         assert set(finding_level(found, check)) == {"ok"}, check
     assert not list(doctor.data.rglob("doctor-*"))
     assert {path.stat().st_uid for path in doctor.data.rglob("*")} <= {SERVICE_UID, ASTERISK_UID}, "nothing is root's"

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ivr import __version__
 from ivr.call.arguments import Action, Arguments, GreetingChoice, InstructionsChoice, Recipient, parse
 
 
@@ -148,3 +149,12 @@ def test_value_outside_choices_is_reported(word: str) -> None:
     arguments, complaints = parse("leave", [word])
     assert arguments == Arguments()
     assert len(complaints) == 1
+
+
+def test_dialplan_of_another_version_is_a_warning_and_the_call_goes_on() -> None:
+    same, none = parse("leave", ["number=1000", f"dialplan={__version__}"])
+    assert (same.number, none) == ("1000", [])
+    assert parse("leave", ["dialplan="])[1] == [], "a dialplan that does not name it"
+    other, [warning] = parse("leave", ["number=1000", "dialplan=0.0.9"])
+    assert other.number == "1000"
+    assert f"the dialplan is of ivr 0.0.9, the service of {__version__}: run 'ivr install'" in warning

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ivr import __version__
 from ivr.directory.models import Account, Endpoint, User
 from ivr.doctor.asterisk import REQUIRED_MODULES
 from ivr.doctor.console import ConsoleUnavailable
@@ -47,6 +48,7 @@ class FakeConsole:
             "IVR_FASTAGI_ADDRESS": "127.0.0.1:4573",
             "IVR_SECRET": SECRET,
             "IVR_ACCOUNT": "",
+            "IVR_DIALPLAN_VERSION": __version__,
         }
     )
     endpoints: dict[str, bool] = field(default_factory=lambda: {"alice-desk": True})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ivr import __version__
 from ivr.call import incoming
 from ivr.call.arguments import ACTIONS_BY_PATH, ARGUMENT_NAMES
 from ivr.call.ari.channel import DIALPLAN_CONTEXT, Verb
@@ -54,7 +55,7 @@ def test_every_dialplan_argument_is_known() -> None:
 def test_every_global_read_is_set_and_documented() -> None:
     """Variables with an office's name are set for the office of the sample."""
     head = (CONF / "extensions.conf").read_text()
-    settings = {*re.findall(r"^(IVR_\w+) =>", head, re.MULTILINE), "IVR_SECRET"}
+    settings = {*re.findall(r"^(IVR_\w+) =>", head, re.MULTILINE), "IVR_SECRET", "IVR_DIALPLAN_VERSION"}
     read = {
         name.replace("${ARG1}", "office").replace("${IVR_INDEX}", "1")
         for name in re.findall(r"\$\{(IVR_(?:\w|\$\{\w+\})+)\}", TEXT)
@@ -66,6 +67,15 @@ def test_every_global_read_is_set_and_documented() -> None:
     assert read - set_by_site - set_by_dialplan - passed_by_service - arguments_of_fallback <= settings
     documentation = (ROOT / "docs" / "dialplan.md").read_text()
     assert [name for name in sorted(settings | set_by_site) if f"`{name}`" not in documentation] == []
+
+
+def test_dialplan_names_its_version_as_a_global_variable() -> None:
+    """It stands in front of all contexts, so that it belongs to [globals]; and each call gives it to the service."""
+    text = (CONF / "extensions-mailbox.conf").read_text()
+    assert f"\nIVR_DIALPLAN_VERSION => {__version__}\n" in text.partition("\n[")[0]
+    calls = re.findall(r"(?:AGI\(|Gosub\(ivr-ari).*", TEXT)
+    assert len(calls) == 6
+    assert all("dialplan=${IVR_DIALPLAN_VERSION}" in call for call in calls)
 
 
 def test_dialplan_variables_match_code() -> None:
