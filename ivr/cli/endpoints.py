@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from ivr.app import App
-from ivr.cli.support import AccountOption, JsonOption, print_table, resolve_account, with_app
+from ivr.cli.support import AccountOption, JsonOption, YesOption, confirm, print_table, resolve_account, with_app
 from ivr.directory.models import Endpoint
 
 command = typer.Typer(no_args_is_help=True)
@@ -54,6 +54,11 @@ async def list_all(app: App, account: str | None = AccountOption, as_json: bool 
 
 @command.command("remove")
 @with_app
-async def remove(app: App, name: str = NameArgument, system: str | None = SystemOption) -> None:
-    """Remove the assignment of a phone to its user."""
+async def remove(app: App, name: str = NameArgument, system: str | None = SystemOption, yes: bool = YesOption) -> None:
+    """Remove the assignment of a phone to its user.
+
+    Its mailboxes then ask for their PIN, and its message light is no longer updated.
+    """
+    confirm(f"Remove the assignment of phone {name}?", assume_yes=yes)
     await app.directory.remove_endpoint(system or app.settings.asterisk.system_name, name)
+    typer.echo(f"phone {name} is no longer assigned")

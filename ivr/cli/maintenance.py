@@ -58,6 +58,7 @@ async def purge(
         "--dry-run",
         help="Print what would be hidden or removed, at most 1000 items of each kind; change nothing.",
     ),
+    yes: bool = YesOption,
     as_json: bool = JsonOption,
 ) -> None:
     """Apply retention now.
@@ -68,6 +69,7 @@ async def purge(
     if dry_run:
         print_table(await _due_rows(app), COLUMNS, as_json)
         return
+    confirm("Hide and remove what is past its retention ('ivr purge --dry-run' lists it)?", assume_yes=yes)
     counts: Counter[str] = Counter({rule.value: 0 for rule in RetentionRule})
     while await app.retention_worker.run_once(counts):
         pass

@@ -16,6 +16,8 @@ from ivr.cli.support import (
     TIME_FORMAT,
     AccountOption,
     JsonOption,
+    YesOption,
+    confirm,
     format_time,
     parse_time,
     print_document,
@@ -139,6 +141,7 @@ async def delete(
     number: str = NumberArgument,
     message: str = MessageArgument,
     account: str | None = AccountOption,
+    yes: bool = YesOption,
 ) -> None:
     """Delete a message.
 
@@ -146,7 +149,11 @@ async def delete(
     'ivr message move NUMBER ID deleted' instead.
     """
     box = await resolve_box(app, account, number)
-    await app.messages.soft_delete(box.id, [(await _find_message(app, box, message)).id])
+    found = await _find_message(app, box, message)
+    description = f"message {found.id} of box {box.number}, received {format_time(found.time)}"
+    confirm(f"Delete {description}?", assume_yes=yes)
+    await app.messages.soft_delete(box.id, [found.id])
+    typer.echo(f"{description}, is deleted; 'ivr message restore {box.number} {found.id}' brings it back")
 
 
 @command.command("restore")

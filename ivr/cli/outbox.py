@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from ivr.app import App
-from ivr.cli.support import JsonOption, format_time, print_table, with_app
+from ivr.cli.support import JsonOption, YesOption, confirm, format_time, print_table, with_app
 from ivr.errors import BadInput
 from ivr.storage.records import OutboxTask
 
@@ -48,11 +48,14 @@ async def retry(
 async def drop(
     app: App,
     ids: list[int] = typer.Argument(metavar="ID...", help="Ids of tasks, as 'ivr outbox list' shows them."),
+    yes: bool = YesOption,
 ) -> None:
     """Delete tasks without processing them.
 
     For example a mail to an address that no longer exists.
     """
+    numbers = ", ".join(map(str, ids))
+    confirm(f"Delete the tasks {numbers} without processing them?", assume_yes=yes)
     typer.echo(f"{await app.outbox.delete(ids)} tasks deleted")
 
 

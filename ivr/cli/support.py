@@ -7,6 +7,7 @@ import errno
 import inspect
 import json
 import re
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import wraps
@@ -155,9 +156,16 @@ async def resolve_account(app: App, name: str | None) -> Account:
 
 
 def confirm(question: str, *, assume_yes: bool) -> None:
-    """Ask before a command deletes something. Anything but yes ends the command with exit code 1."""
-    if not assume_yes:
-        typer.confirm(question, abort=True, err=True)
+    """Ask before a command deletes something. Anything but yes ends the command with exit code 1.
+
+    Without a terminal there is no answer, and that to another question may be waiting on standard input. Raises
+    `BadInput` then, unless `assume_yes` is set.
+    """
+    if assume_yes:
+        return
+    if not sys.stdin.isatty():
+        raise BadInput(f"{question} There is no terminal to ask at, and nothing was changed: repeat it with --yes")
+    typer.confirm(question, abort=True, err=True)
 
 
 def print_document(document: Mapping[str, Any], as_json: bool) -> None:

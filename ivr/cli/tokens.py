@@ -10,6 +10,8 @@ from ivr.app import App
 from ivr.cli.support import (
     AccountOption,
     JsonOption,
+    YesOption,
+    confirm,
     format_time,
     print_document,
     print_table,
@@ -63,9 +65,13 @@ async def revoke(
     app: App,
     token: str = typer.Argument(metavar="ID", help="Id of the token, or the beginning of it."),
     account: str | None = AccountOption,
+    yes: bool = YesOption,
 ) -> None:
     """Revoke a token and its sessions."""
-    await app.tokens.revoke((await resolve_account(app, account)).id, token)
+    token_account = await resolve_account(app, account)
+    confirm(f"Revoke token {token} of account {token_account.name}?", assume_yes=yes)
+    revoked = await app.tokens.revoke(token_account.id, token)
+    typer.echo(f"token {revoked.id} ({revoked.label or 'without a label'}) is revoked")
 
 
 def _token_document(token: Token) -> dict[str, Any]:

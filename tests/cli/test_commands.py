@@ -72,20 +72,10 @@ def test_weak_pin_of_a_box_that_is_not_set_up_is_a_warning(populated_ivr: Ivr) -
     assert parse_json(populated_ivr("box", "show", "1001", "--json"))["has_pin"] is True
 
 
-def test_deletion_is_confirmed_and_reported(populated_ivr: Ivr) -> None:
-    for words in (["box", "delete", "1000"], ["user", "delete", "alice"], ["account", "delete", "demo"]):
-        populated_ivr(*words, fails=1)
-        populated_ivr(*words, given="n\n", fails=1)
-    assert parse_json(populated_ivr("box", "list", "--json"))
-    assert "with 0 messages is deleted" in populated_ivr("box", "delete", "1000", given="y\n").stdout
-    assert "phones no longer assigned: 1" in populated_ivr("user", "delete", "alice", "--yes").stdout
-    assert "account demo is deleted" in populated_ivr("account", "delete", "demo", "--yes").stdout
-
-
 def test_deleted_box_is_restored_with_its_messages_and_pin(populated_ivr: Ivr, tmp_path: Path) -> None:
     audio = write_wav(tmp_path / "in.wav")
     first = parse_json(populated_ivr("message", "add", "1000", audio, "--json"))
-    populated_ivr("message", "delete", "1000", first["id"])
+    populated_ivr("message", "delete", "1000", first["id"], "--yes")
     time.sleep(1.1)  # Deletions are distinguished by the second.
     second = parse_json(populated_ivr("message", "add", "1000", audio, "--folder", "saved", "--json"))
     assert "in use" in populated_ivr("box", "restore", "1000", fails=3).stderr
@@ -244,7 +234,7 @@ def test_a_message_is_added_listed_exported_moved_and_deleted(populated_ivr: Ivr
     moved = parse_json(populated_ivr("message", "move", "1000", added["id"], "1001", "--json"))
     assert (moved["mailbox"], moved["folder"]) == ("1001", "new")
     assert parse_json(populated_ivr("message", "list", "1000", "--json")) == []
-    populated_ivr("message", "delete", "1001", moved["id"])
+    populated_ivr("message", "delete", "1001", moved["id"], "--yes")
     assert parse_json(populated_ivr("message", "list", "1001", "--json")) == []
 
 
@@ -262,7 +252,7 @@ def test_time_of_added_message_is_read_in_the_zone_in_which_times_are_printed(
 
 def test_a_message_that_was_deleted_can_be_listed_and_restored(populated_ivr: Ivr, tmp_path: Path) -> None:
     added = parse_json(populated_ivr("message", "add", "1000", write_wav(tmp_path / "in.wav"), "--json"))
-    populated_ivr("message", "delete", "1000", added["id"])
+    populated_ivr("message", "delete", "1000", added["id"], "--yes")
     assert [m["id"] for m in parse_json(populated_ivr("message", "list", "1000", "--gone", "--json"))] == [added["id"]]
     restored = parse_json(populated_ivr("message", "restore", "1000", added["id"][-8:], "--json"))
     assert (restored["id"], restored["folder"]) == (added["id"], "new")
@@ -280,7 +270,7 @@ def test_purge_has_dry_run(populated_ivr: Ivr, tmp_path: Path) -> None:
         [line] = parse_json(populated_ivr("purge", "--dry-run", "--json"))
         assert (line["id"], line["what"]) == (added["id"], "message past retention: hidden")
         assert line["since"] == long_ago.astimezone().isoformat(sep=" ", timespec="seconds")
-    assert parse_json(populated_ivr("purge", "--json"))["message past retention: hidden"] == 1
+    assert parse_json(populated_ivr("purge", "--yes", "--json"))["message past retention: hidden"] == 1
     assert parse_json(populated_ivr("purge", "--dry-run", "--json")) == []
 
 
@@ -371,9 +361,9 @@ def test_outbox_tasks_can_be_listed_run_and_dropped(ivr: Ivr, tmp_path: Path) ->
     assert "2 tasks are due now" in ivr("outbox", "retry", *[str(row["id"]) for row in rows]).output
     assert "0 tasks are due now" in ivr("outbox", "retry", "--given-up").output
     assert "--given-up" in ivr("outbox", "retry", fails=2).output
-    assert "1 tasks deleted" in ivr("outbox", "drop", str(rows[0]["id"])).output
+    assert "1 tasks deleted" in ivr("outbox", "drop", str(rows[0]["id"]), "--yes").output
     assert len(parse_json(ivr("outbox", "list", "--json"))) == 1
-    assert "outbox list" in ivr("outbox", "drop", "4711", fails=3).output
+    assert "outbox list" in ivr("outbox", "drop", "4711", "--yes", fails=3).output
 
 
 # -- tokens and signing in ---------------------------------------------------------------------------------------------
@@ -385,9 +375,9 @@ def test_a_token_is_shown_once_and_can_be_revoked(populated_ivr: Ivr) -> None:
     assert len(made["account_id"]) == 32
     [listed] = parse_json(populated_ivr("token", "list", "--json"))
     assert (listed["id"], listed["label"], "token" in listed) == (made["id"], "crm", False)
-    populated_ivr("token", "revoke", made["id"][:6])
+    populated_ivr("token", "revoke", made["id"][:6], "--yes")
     assert parse_json(populated_ivr("token", "list", "--json")) == []
-    populated_ivr("token", "revoke", made["id"], fails=3)
+    populated_ivr("token", "revoke", made["id"], "--yes", fails=3)
 
 
 def test_a_user_gets_a_username_and_a_password_that_is_never_shown(populated_ivr: Ivr) -> None:
@@ -410,7 +400,7 @@ def test_adding_message_to_full_box_fails_and_stores_nothing(populated_ivr: Ivr,
     assert len(parse_json(populated_ivr("message", "list", "1000", "--json"))) == 1
     populated_ivr("box", "set", "1000", "quota_mb=null")
     added = parse_json(populated_ivr("message", "add", "1000", one, "--json"))
-    populated_ivr("message", "delete", "1000", added["id"])
+    populated_ivr("message", "delete", "1000", added["id"], "--yes")
     populated_ivr("box", "set", "1000", "quota_mb=1")
     assert "is used up" in populated_ivr("message", "restore", "1000", added["id"], fails=4).stderr
 

@@ -145,6 +145,7 @@ def test_way_back_restores_the_earlier_database_and_keeps_the_newer(ivr: Ivr, ma
     ivr("box", "create", "1002")
     newer = content(machine.database)
     assert parse_json(ivr("migrate", "--back", "--dry-run", "--json"))["restores"] == f"{machine.database}.schema-8"
+    assert "repeat it with --yes" in ivr("migrate", "--back", fails=2).stderr
     output = ivr("migrate", "--back", "--yes").stdout
     assert content(machine.database) == earlier
     newer_file = machine.data / f"ivr.db.schema-{SCHEMA_VERSION}"
