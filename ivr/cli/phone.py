@@ -20,7 +20,6 @@ from ivr.cli.support import AccountOption, exit_on_error, resolve_account, run_w
 from ivr.directory.models import Account, Endpoint, User
 from ivr.errors import BadInput, StoreError
 from ivr.paths import load_asterisk_secret, sounds_folder
-from ivr.service.service import start_service
 from ivr.settings import Settings
 from ivr.storage.records import Caller, Folder
 from ivr.terminal.handset import PhoneOptions
@@ -121,6 +120,8 @@ async def _create_only(site_settings: Settings) -> None:
 
 
 async def _run_demo(site_settings: Settings, fast: bool, speech_file: Path | None) -> None:
+    from ivr.service.service import start_service  # Other commands start without the web framework.
+
     app = App(site_settings).open(migrate=True)
     with (site_settings.data.folder / "ivr.log").open("a") as log:
         logging_setup.configure_logging(site_settings.log, log)

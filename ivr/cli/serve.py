@@ -14,7 +14,6 @@ from ivr import logging_setup, settings
 from ivr.app import App
 from ivr.cli.support import exit_on_error
 from ivr.service.reload import SettingsReloader
-from ivr.service.service import start_service
 from ivr.service.systemd import current_service_manager
 
 UMASK = 0o027
@@ -38,6 +37,8 @@ def serve(only: Component | None = typer.Option(None, help="Start one component.
 
 
 async def _run_service(component: Component | None = None) -> None:
+    from ivr.service.service import start_service  # Other commands start without the web framework.
+
     os.umask(UMASK)
     loaded = settings.load()
     logging_setup.configure_logging(loaded.log)

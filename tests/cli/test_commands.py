@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -408,3 +410,9 @@ def test_adding_message_to_full_box_fails_and_stores_nothing(populated_ivr: Ivr,
 def test_account_create_says_whose_calls_from_outside_are(ivr: Ivr) -> None:
     assert "Calls from outside belong to acme" in ivr("account", "create", "acme").stderr
     assert "Set(IVR_ACCOUNT=second)" in ivr("account", "create", "second").stderr
+
+
+def test_commands_start_without_web_framework() -> None:
+    code = "import sys, ivr.cli.command; print(sorted({'fastapi', 'uvicorn', 'pydub', 'numpy'} & sys.modules.keys()))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "[]"
