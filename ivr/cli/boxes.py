@@ -60,7 +60,7 @@ async def create(
     document = {"mailbox": number, "name": name or owner or number, **changes}
     if pin is not None:
         document["pin"] = sys.stdin.readline().strip() if pin == "-" else pin
-    print_document(await _box_document(app, await app.boxes.create(box_account, document)), as_json)
+    print_document(await box_document(app, await app.boxes.create(box_account, document)), as_json)
 
 
 @command.command("list")
@@ -84,7 +84,7 @@ async def show(
     app: App, number: str = NumberArgument, account: str | None = AccountOption, as_json: bool = JsonOption
 ) -> None:
     """Show a box with all its settings. Its PIN is never shown."""
-    print_document(await _box_document(app, await resolve_box(app, account, number)), as_json)
+    print_document(await box_document(app, await resolve_box(app, account, number)), as_json)
 
 
 @command.command("set")
@@ -110,7 +110,23 @@ async def update(
         raise BadInput(f"a PIN on the command line can be seen by others: use 'ivr box pin {number}'")
     if not changes:
         raise BadInput("nothing to change: give KEY=VALUE or --owner")
-    print_document(await _box_document(app, await app.boxes.patch(box, changes)), as_json)
+    print_document(await box_document(app, await app.boxes.patch(box, changes)), as_json)
+
+
+@command.command("move")
+@with_app
+async def move(
+    app: App,
+    number: str = NumberArgument,
+    owner: str = typer.Option(..., "--owner", help="Name or id of the user who owns the box from now on."),
+    account: str | None = AccountOption,
+) -> None:
+    """Give a box, with its messages and PIN, to another user of the account."""
+    box = await resolve_box(app, account, number)
+    user = await app.directory.find_user_by_name(box.account_id, owner)
+    former = box.owner.name if box.owner else "none"
+    await app.boxes.patch(box, {"owner_id": user.id})
+    typer.echo(f"box {box.number} belongs to {user.name} (before: {former})")
 
 
 @command.command("unlock")
@@ -172,7 +188,7 @@ async def restore(
 ) -> None:
     """Restore a deleted box with its messages."""
     box = await app.boxes.restore(await resolve_account(app, account), number)
-    print_document(await _box_document(app, box), as_json)
+    print_document(await box_document(app, box), as_json)
 
 
 async def resolve_box(app: App, account: str | None, number: str) -> Mailbox:
@@ -206,7 +222,8 @@ async def _parse_changes(
     return changes
 
 
-async def _box_document(app: App, box: Mailbox) -> dict[str, Any]:
+async def box_document(app: App, box: Mailbox) -> dict[str, Any]:
+    """Return a box as commands print it."""
     locked_until = await app.pin_lockout.locked_until(box.account_id, box.id)
     has_pin = await app.secret_store.exists(box.account_id, box.pin_secret_ref)
     return {"id": box.id, **to_document(box.settings), "has_pin": has_pin, "locked_until": locked_until or None}

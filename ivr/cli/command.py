@@ -9,10 +9,12 @@ from ivr.cli import (
     accounts,
     apply,
     backup,
+    box_export,
     boxes,
     calls,
     doctor,
     endpoints,
+    greetings,
     install,
     lights,
     maintenance,
@@ -46,8 +48,10 @@ command.command("maintain")(maintenance.maintain)
 command.command("migrate")(maintenance.migrate)
 command.add_typer(accounts.command, name="account", help="Accounts: companies, households, tenants.")
 command.add_typer(users.command, name="user", help="Users: people who own boxes and have phones.")
+boxes.command.command("export")(box_export.export)
 command.add_typer(endpoints.command, name="endpoint", help="Phones, and which user each belongs to.")
 command.add_typer(boxes.command, name="box", help="Boxes and their settings.")
+command.add_typer(greetings.command, name="greeting", help="Greetings of boxes, and names of their owners.")
 command.add_typer(messages.command, name="message", help="Messages of boxes.")
 command.add_typer(lights.command, name="light", help="Message lights of boxes, and why they are on.")
 command.add_typer(calls.command, name="calls", help="Records of calls, step by step.")

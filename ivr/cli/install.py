@@ -36,7 +36,7 @@ def install(
     ),
     asterisk: str = typer.Option("", help="User of Asterisk. Empty: found by how Asterisk is started."),
 ) -> None:
-    """Install on this machine, or upgrade what an earlier version has installed.
+    """Install on this machine, or upgrade.
 
     Creates user, folders, settings, samples for Asterisk and the systemd unit. It can be run again at any time. A file
     that you changed is kept; its new version is written beside it as NAME.new.

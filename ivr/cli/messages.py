@@ -56,7 +56,7 @@ async def add(
     samples = await asyncio.to_thread(_decode_audio, file, app.settings.api.max_audio_s)
     time = parse_time(at, app.clock.now()) if at else int(app.clock.now())
     message = await app.delivery.import_recording(box, samples, Caller(caller, caller_name), time, folder)
-    print_document(_message_document(box, message), as_json)
+    print_document(message_document(box, message), as_json)
 
 
 @command.command("list")
@@ -75,7 +75,7 @@ async def list_all(
         messages = await app.messages.list_soft_deleted(box.id, MAX_ROWS)
     else:
         messages = await _newest_messages(app, box, folder)
-    print_table([_message_document(box, message) for message in messages], COLUMNS, as_json)
+    print_table([message_document(box, message) for message in messages], COLUMNS, as_json)
 
 
 @command.command("show")
@@ -89,7 +89,7 @@ async def show(
 ) -> None:
     """Show a message."""
     box = await resolve_box(app, account, number)
-    print_document(_message_document(box, await _find_message(app, box, message)), as_json)
+    print_document(message_document(box, await _find_message(app, box, message)), as_json)
 
 
 @command.command("export")
@@ -110,7 +110,7 @@ async def export(
     if file.suffix.lower() != ".wav":
         raise BadInput(f"{file} is not a .wav file: messages are exported as WAV")
     samples = b"".join(wav.read_samples(path) for path in paths)
-    _write_private_wav(file, samples)
+    write_private_wav(file, samples)
 
 
 @command.command("move")
@@ -131,7 +131,7 @@ async def move(
     else:
         box = await resolve_box(app, (await resolve_account(app, account)).id, to)
         moved = await app.delivery.transfer(found, box)
-    print_document(_message_document(box, moved), as_json)
+    print_document(message_document(box, moved), as_json)
 
 
 @command.command("delete")
@@ -176,10 +176,11 @@ async def restore(
     if len(ids) > 1:
         raise _ambiguous_id_error(len(ids), message)
     restored = await app.messages.undelete(box.id, ids[0] if ids else message, ChangeReason.API_REQUEST)
-    print_document(_message_document(box, restored), as_json)
+    print_document(message_document(box, restored), as_json)
 
 
-def _write_private_wav(file: Path, samples: bytes) -> None:
+def write_private_wav(file: Path, samples: bytes) -> None:
+    """Write a recording that only this user can read. Raises OSError."""
     file.touch(mode=PRIVATE_MODE)
     file.chmod(PRIVATE_MODE)
     wav.write(file, samples)
@@ -217,7 +218,8 @@ def _ambiguous_id_error(count: int, id_part: str) -> BadInput:
     return BadInput(f"{count} messages have {id_part!r} in their id: give a longer part of it")
 
 
-def _message_document(box: Mailbox, message: Message) -> dict[str, Any]:
+def message_document(box: Mailbox, message: Message) -> dict[str, Any]:
+    """Return a message as commands print it."""
     return {
         "id": message.id,
         "mailbox": box.number,

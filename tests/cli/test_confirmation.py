@@ -26,6 +26,7 @@ DELETING = {
     "message delete": "1000 MESSAGE",
     "token revoke": "TOKEN",
     "outbox drop": "TASK",
+    "greeting remove": "1000 name",
     "purge": "",
     "pepper accept": "",
     "migrate": "--back",
@@ -36,7 +37,8 @@ HARMLESS = {
     "account": "create list show set",
     "user": "create list show set",
     "endpoint": "add list",
-    "box": "create list show set pin unlock restore",
+    "box": "create list show set move export pin unlock restore",
+    "greeting": "list show set export",
     "message": "add list show export move restore",
     "light": "show",
     "calls": "list show",
@@ -68,6 +70,7 @@ def filled_ivr(populated_ivr: Ivr, tmp_path: Path) -> Ivr:
     wav.write(tmp_path / "in.wav", bytes(8000))
     populated_ivr("message", "add", "1000", str(tmp_path / "in.wav"))
     populated_ivr("token", "create", "--label", "crm")
+    populated_ivr("greeting", "set", "1000", "name", str(tmp_path / "in.wav"))
     return populated_ivr
 
 

@@ -25,5 +25,6 @@ ivr user create bob
 ivr endpoint add alice-desk alice
 ivr box create 1000 --owner alice --pin 2580 is_setup=true
 ivr message add 1000 {folder}/hello.wav
+cp {folder}/hello.wav /var/lib/holiday.wav
 printf '\\n[ami]\\nsecret = "change-me-to-a-long-random-word"\\n' >> /etc/ivr/ivr.toml
 """
