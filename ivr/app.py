@@ -26,6 +26,7 @@ from ivr.paths import sounds_folder
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.voice import LANGUAGES
 from ivr.settings import Settings
+from ivr.storage.records import TaskKind
 from ivr.storage.sqlite.authentication import SqliteSecrets
 from ivr.storage.sqlite.boxes import SqliteBoxes
 from ivr.storage.sqlite.directory import SqliteDirectory
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from ivr.ami.client import AmiClient
     from ivr.api.dependencies import ApiServices
     from ivr.audio.converter import ConversionPool
-    from ivr.directory.credentials import CredentialStore
     from ivr.mailbox.renditions import AudioRenditions
     from ivr.mailbox.uploads import Uploads
     from ivr.metrics.metrics import Metrics
@@ -92,12 +92,6 @@ class App(Stores):
     @cached_property
     def secret_store(self) -> SecretStore:
         return SecretStore(SqliteSecrets(self.database), self.peppers, self.settings.pins.bcrypt_cost)
-
-    @cached_property
-    def credentials(self) -> CredentialStore:
-        from ivr.directory.credentials import CredentialStore
-
-        return CredentialStore(SqliteSecrets(self.database), self.peppers, self.settings.pins.bcrypt_cost)
 
     # -- the rules of a mailbox ----------------------------------------------------------------------------------------
 
@@ -339,8 +333,14 @@ class App(Stores):
     def metrics(self) -> Metrics:
         from ivr.call.arguments import Action
         from ivr.metrics.metrics import Metrics
+        from ivr.notifications.event import EVENT_NAMES
 
-        return Metrics(Action, Status)
+        return Metrics(Action, Status, EVENT_NAMES.values(), TaskKind)
+
+    def _measure_write(self, duration_s: float) -> None:
+        metrics: Metrics | None = self.__dict__.get("metrics")  # Nothing is built in the writer's thread.
+        if metrics:
+            metrics.measure_write(duration_s)
 
     def _count_pin_failure(self, locked: bool) -> None:
         if self._count_metrics:

@@ -28,10 +28,11 @@ from ivr.storage.protocols import (
     OverviewStore,
     ProvisioningStore,
     RetentionStore,
+    StatisticsStore,
     UndeliveredMailStore,
 )
 from ivr.storage.records import MigrationPlan
-from ivr.storage.sqlite.authentication import SqliteAuthAttempts
+from ivr.storage.sqlite.authentication import SqliteAuthAttempts, SqliteSecrets
 from ivr.storage.sqlite.calls import SqliteCalls
 from ivr.storage.sqlite.database import Database
 from ivr.storage.sqlite.media import SqliteMedia
@@ -40,7 +41,7 @@ from ivr.storage.sqlite.schema import DatabaseSchema
 from ivr.storage.sqlite.undelivered_mail import SqliteUndeliveredMail
 
 if TYPE_CHECKING:
-    from ivr.directory.credentials import TokenStore
+    from ivr.directory.credentials import CredentialStore, TokenStore
 
 
 class Stores:
@@ -84,7 +85,16 @@ class Stores:
     @cached_property
     def database(self) -> Database:
         data = self.settings.data
-        return Database(data.folder / "ivr.db", busy_timeout_ms=data.busy_timeout_ms, sync=data.fsync)
+        return Database(
+            data.folder / "ivr.db",
+            busy_timeout_ms=data.busy_timeout_ms,
+            sync=data.fsync,
+            monotonic=self.clock.monotonic,
+            on_write=self._measure_write,
+        )
+
+    def _measure_write(self, duration_s: float) -> None:
+        """Called in the writer's thread after each change. The stores alone measure nothing."""
 
     @cached_property
     def recordings(self) -> AudioStore:
@@ -163,6 +173,12 @@ class Stores:
         return PinLockout(self.auth_attempts, self.clock)
 
     @cached_property
+    def credentials(self) -> CredentialStore:
+        from ivr.directory.credentials import CredentialStore
+
+        return CredentialStore(SqliteSecrets(self.database), self.peppers, self.settings.pins.bcrypt_cost)
+
+    @cached_property
     def tokens(self) -> TokenStore:
         from ivr.directory.credentials import TokenStore
         from ivr.storage.sqlite.authentication import SqliteTokens
@@ -174,3 +190,9 @@ class Stores:
         from ivr.storage.sqlite.box_usage import SqliteBoxUsage
 
         return SqliteBoxUsage(self.database)
+
+    @cached_property
+    def statistics_store(self) -> StatisticsStore:
+        from ivr.storage.sqlite.statistics import SqliteStatistics
+
+        return SqliteStatistics(self.database)

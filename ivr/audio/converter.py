@@ -23,7 +23,19 @@ class ConversionPool:
     def __init__(self, workers: int = 1, timeout_s: float = TIMEOUT_S) -> None:
         self._slots = asyncio.Semaphore(workers)
         self._idle: list[asyncio.subprocess.Process] = []
+        self._submitted = 0
         self.timeout_s = timeout_s
+        self.max_workers = workers
+
+    @property
+    def running(self) -> int:
+        """Jobs that are being worked on."""
+        return min(self._submitted, self.max_workers)
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait for a worker."""
+        return self._submitted - self.running
 
     async def decode_to_recording(self, upload: Path, target: Path, longest_s: int) -> tuple[AudioFormat, int]:
         """Decode an upload to a recording at `target`; return its original format and its length in ms.
@@ -44,6 +56,13 @@ class ConversionPool:
         self._idle.clear()
 
     async def _submit(self, **job: object) -> dict[str, object]:
+        self._submitted += 1
+        try:
+            return await self._run_job(job)
+        finally:
+            self._submitted -= 1
+
+    async def _run_job(self, job: dict[str, object]) -> dict[str, object]:
         async with self._slots:
             worker = self._idle.pop() if self._idle else await _start_worker()
             response: dict[str, object] = {}

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
+from itertools import product
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+from ivr.metrics.gauges import GaugeCollector, Values
 
 OTHER_LABEL = "other"
+OUTCOMES = ("done", "failed", "given_up")
+WRITE_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
 class Metrics:
     """Counters and gauges in a registry of their own.
 
-    `actions`, `statuses`: the label values of `ivr_calls`. Any other value is counted as `other`.
+    `actions`, `statuses`: the label values of `ivr_calls`. `events`, `kinds`: those of events and outbox rows. Any
+    other value of the first two is counted as `other`. Each counter begins with 0, so that its first increase is seen.
     """
 
-    def __init__(self, actions: Iterable[str] = (), statuses: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        actions: Iterable[str] = (),
+        statuses: Iterable[str] = (),
+        events: Iterable[str] = (),
+        kinds: Iterable[str] = (),
+    ) -> None:
         self._registry = CollectorRegistry()
         self._actions = frozenset(actions)
         self._statuses = frozenset(statuses)
@@ -25,13 +35,29 @@ class Metrics:
         self._events = self._counter("ivr_events", "Events of messages and mailboxes.", "event")
         self._pin_rejections = self._counter("ivr_pin_rejections", "Rejected PINs.", "reason")
         self._notifications = self._counter("ivr_notifications", "Processed outbox rows.", "kind", "outcome")
-        self._ami_connected = self._gauge("ivr_ami_connected", "1 while connected to Asterisk's manager interface.")
-        self._outbox_rows = self._gauge("ivr_outbox_rows", "Outbox rows that wait to be processed.", "kind")
-        self._outbox_age = self._gauge("ivr_outbox_age_seconds", "Age of the oldest waiting outbox row.", "kind")
-        self._given_up = self._gauge(
-            "ivr_outbox_given_up", "Outbox rows that were given up: see 'ivr outbox list'.", "kind"
+        self._ami_connected = Gauge(
+            "ivr_ami_connected", "1 while connected to Asterisk's manager interface.", registry=self._registry
         )
-        self._tasks = self._gauge("ivr_asyncio_tasks", "asyncio tasks of the service; constant while idle.")
+        self._writes = Histogram(
+            "ivr_database_write_seconds",
+            "Time from the request of a change to its commit.",
+            buckets=WRITE_BUCKETS_S,
+            registry=self._registry,
+        )
+        self._gauges = GaugeCollector()
+        self._registry.register(self._gauges)
+        ProcessCollector(registry=self._registry)
+        self._begin_with_zero(events, kinds)
+
+    def _begin_with_zero(self, events: Iterable[str], kinds: Iterable[str]) -> None:
+        for labels in product(sorted(self._actions), sorted(self._statuses)):
+            self._calls.labels(*labels)
+        for event in events:
+            self._events.labels(event)
+        for reason in ("wrong", "locked"):
+            self._pin_rejections.labels(reason)
+        for kind, outcome in product(kinds, OUTCOMES):
+            self._notifications.labels(kind, outcome)
 
     def count_call(self, action: str, status: str) -> None:
         action = action if action in self._actions else OTHER_LABEL
@@ -52,21 +78,13 @@ class Metrics:
     def set_ami_connected(self, connected: bool) -> None:
         self._ami_connected.set(connected)
 
-    def set_outbox(self, kinds: Iterable[str], waiting: dict[str, tuple[int, int]], given_up: dict[str, int]) -> None:
-        """Set the outbox gauges.
+    def measure_write(self, duration_s: float) -> None:
+        """Record the duration of a change of the database, in seconds. May be called in any thread."""
+        self._writes.observe(duration_s)
 
-        `waiting`: for each kind the number of rows and the age of the oldest in seconds. `given_up`: the number of rows
-        that were given up.
-        """
-        for kind in kinds:
-            rows, age_s = waiting.get(kind, (0, 0))
-            self._outbox_rows.labels(kind).set(rows)
-            self._outbox_age.labels(kind).set(age_s)
-            self._given_up.labels(kind).set(given_up.get(kind, 0))
-
-    def set_task_count(self, count: int) -> None:
-        """Set the number of asyncio tasks."""
-        self._tasks.set(count)
+    def set_gauges(self, values: Mapping[str, float | Values]) -> None:
+        """Replace the gauges of `ivr.metrics.gauges` by these values."""
+        self._gauges.replace(values)
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
@@ -74,55 +92,3 @@ class Metrics:
 
     def _counter(self, name: str, description: str, *labels: str) -> Counter:
         return Counter(name, description, labels, registry=self._registry)
-
-    def _gauge(self, name: str, description: str, *labels: str) -> Gauge:
-        return Gauge(name, description, labels, registry=self._registry)
-
-
-REQUEST_TIMEOUT_S = 5.0
-MAX_HEAD_BYTES = 8192
-
-
-class PrometheusServer:
-    """The server.
-
-    `render`: returns the response body, called for each request. `request_timeout_s`: seconds for one request.
-    """
-
-    def __init__(self, render: Callable[[], Awaitable[bytes]], *, request_timeout_s: float = REQUEST_TIMEOUT_S) -> None:
-        self._render = render
-        self._request_timeout_s = request_timeout_s
-        self._server: asyncio.Server | None = None
-
-    async def start(self, host: str, port: int) -> int:
-        """Start listening and return the port. Raises `OSError` when the address is in use."""
-        self._server = await asyncio.start_server(self._serve, host, port, limit=MAX_HEAD_BYTES)
-        return int(self._server.sockets[0].getsockname()[1])
-
-    def stop(self) -> None:
-        """Close the listening socket."""
-        if self._server:
-            self._server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            async with asyncio.timeout(self._request_timeout_s):
-                head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(await self._respond(head.split(b"\r\n", 1)[0]))
-                await writer.drain()
-        writer.close()
-
-    async def _respond(self, request_line: bytes) -> bytes:
-        method, _, rest = request_line.partition(b" ")
-        if rest.split(b" ")[0].split(b"?")[0] != b"/metrics":
-            return _response("404 Not Found", b"not found: only /metrics is served\n")
-        if method != b"GET":
-            return _response("405 Method Not Allowed", b"method not allowed: use GET\n")
-        return _response("200 OK", await self._render(), CONTENT_TYPE_LATEST)
-
-
-def _response(status: str, body: bytes, content_type: str = "text/plain; charset=utf-8") -> bytes:
-    head = (
-        f"HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode() + body

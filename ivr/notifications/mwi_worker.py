@@ -50,7 +50,9 @@ class MwiWorker:
     `resync_on_connect`: publish all lights after each new connection.
     """
 
+    name = "message lights"
     kinds: Collection[TaskKind] = (TaskKind.MWI, TaskKind.PHONE_MWI)
+    max_concurrency = BATCH_SIZE
 
     def __init__(
         self,
@@ -75,6 +77,11 @@ class MwiWorker:
         self._published: dict[str, tuple[MwiState, ...]] = {}
         """Last published states by mailbox id, to clear the old light of a mailbox whose number changes."""
         self._wake_event = asyncio.Event()
+        self._busy = 0
+
+    @property
+    def busy(self) -> int:
+        return self._busy
 
     def wake(self) -> None:
         self._wake_event.set()
@@ -114,7 +121,11 @@ class MwiWorker:
         if ami is None:
             await self._outbox.complete(tasks)
             return True
-        return await self._publish(tasks, ami)
+        self._busy = len(tasks)
+        try:
+            return await self._publish(tasks, ami)
+        finally:
+            self._busy = 0
 
     async def _publish(self, tasks: Sequence[OutboxTask], ami: AmiClient) -> bool:
         boxes = await self._targets.for_boxes([task.box_id for task in tasks if task.kind is TaskKind.MWI])

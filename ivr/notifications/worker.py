@@ -62,7 +62,14 @@ DEFAULT_LIMITS = WorkerLimits()
 class Worker(Protocol):
     """Processes the outbox rows of some kinds."""
 
+    name: str
     kinds: Collection[TaskKind]
+    max_concurrency: int
+    """Number of rows that it processes at a time."""
+
+    @property
+    def busy(self) -> int:
+        """Number of rows that it processes now."""
 
     def wake(self) -> None:
         """Signal that a row of these kinds is due."""
@@ -97,8 +104,13 @@ class OutboxWorker:
         self._clock = clock
         self._on_outcome = on_outcome
         self._limits = limits
+        self.max_concurrency = limits.max_concurrency
         self._running: set[asyncio.Task[None]] = set()
         self._wake_event = asyncio.Event()
+
+    @property
+    def busy(self) -> int:
+        return len(self._running)
 
     def wake(self) -> None:
         self._wake_event.set()
@@ -217,7 +229,7 @@ class OutboxRunner:
         self, outbox: OutboxStore, workers: Sequence[Worker], *, polling: PollPolicy = DEFAULT_POLL_POLICY
     ) -> None:
         self._outbox = outbox
-        self._workers = workers
+        self.workers = tuple(workers)
         self._polling = polling
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -225,7 +237,7 @@ class OutboxRunner:
         """Release the leases of dead processes, and start all workers. Raises `StoreError`."""
         if released := await self._outbox.release_orphaned_leases():
             log.info("outbox.leases_released", rows=released)
-        self._tasks = [asyncio.create_task(worker.run_forever()) for worker in self._workers]
+        self._tasks = [asyncio.create_task(worker.run_forever()) for worker in self.workers]
         self._tasks.append(asyncio.create_task(self._poll()))
 
     async def stop(self) -> None:
@@ -236,7 +248,7 @@ class OutboxRunner:
 
     async def run_until_idle(self) -> None:
         """Process all rows that are due, and all rows that follow from them."""
-        while any([await worker.run_once() for worker in self._workers]):
+        while any([await worker.run_once() for worker in self.workers]):
             pass
 
     async def _poll(self) -> None:
@@ -257,6 +269,6 @@ class OutboxRunner:
         except StoreError as error:
             log.error("outbox.storage_error", error=str(error))
             return
-        for worker in self._workers:
+        for worker in self.workers:
             if due & set(worker.kinds):
                 worker.wake()

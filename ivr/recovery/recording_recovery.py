@@ -96,6 +96,8 @@ class RecordingRecovery:
         self._timing = timing
         self._growth_monitor = GrowthMonitor(clock)
         self._retry_at: dict[str, float] = {}
+        self.last_run_at = 0
+        """Unix seconds at which a run last ended without an error; 0: none has."""
 
     async def run_forever(self) -> None:
         """Run until cancelled. A failed run is logged and repeated after the interval."""
@@ -113,6 +115,7 @@ class RecordingRecovery:
         with self._takes.recovery_lock() as acquired:
             if acquired:
                 await self._recover_finished()
+        self.last_run_at = int(self._clock.now())
 
     async def has_pending(self) -> bool:
         """Whether a take without a call, or a fallback recording, is due for a first try or a retry."""

@@ -58,6 +58,8 @@ class RetentionWorker:
         self._schedule = schedule
         self._batch_size = batch_size
         self._pause_s = pause_s
+        self.last_run_at = 0
+        """Unix seconds at which a run last ended without an error; 0: none has."""
 
     async def run_forever(self) -> None:
         """Run until cancelled. A failed run is logged and repeated after the interval."""
@@ -85,7 +87,9 @@ class RetentionWorker:
             tally[rule.value] += len(items)
             more |= len(items) == self._batch_size
         more |= await self._unlink_pending()
-        return await self._consistency_check.run_once(tally) or more
+        more |= await self._consistency_check.run_once(tally)
+        self.last_run_at = int(self._schedule.clock.now())
+        return more
 
     async def preview(self, limit: int) -> list[DueItem]:
         """What the next runs would do to the store, at most `limit` items of each rule; changes nothing."""

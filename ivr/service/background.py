@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 
 import structlog
 
 from ivr.ami.client import AmiClient
 from ivr.api.audio_links import AudioLinks, audio_path
 from ivr.app import App
+from ivr.errors import SettingsError
 from ivr.mailbox.voicemail_settings import DAY_S
-from ivr.metrics.metrics import PrometheusServer
+from ivr.metrics.page_server import PageServer
 from ivr.notifications import new_message_call, webhook
 from ivr.notifications.event import EventDispatcher, Subscriber
 from ivr.notifications.mail.audio import BYTES_PER_MB, AudioLink, CreateLink, MailAudio
@@ -27,6 +27,7 @@ from ivr.notifications.new_message_call import CallSubscriber, NewMessageCall
 from ivr.notifications.transcription.handler import SubprocessTranscriber, TranscriptionHandler
 from ivr.notifications.webhook import WebhookSender, WebhookSubscriber
 from ivr.notifications.worker import Handler, OutboxRunner, OutboxWorker, Worker, WorkerLimits
+from ivr.service.metrics_page import MetricsPage
 from ivr.storage.records import Message, TaskKind
 
 AMI_CONNECT_TIMEOUT_S = 3.0
@@ -79,7 +80,7 @@ class BackgroundTasks:
     """What runs beside the calls."""
 
     outbox_runner: OutboxRunner
-    metrics_server: PrometheusServer
+    metrics_server: PageServer
     ami_task: asyncio.Task[None] | None
 
     async def stop(self) -> None:
@@ -91,14 +92,28 @@ class BackgroundTasks:
 
 
 async def start_background_tasks(app: App) -> BackgroundTasks:
-    """Start the workers for the changes of all processes, the metrics server and the AMI connection."""
+    """Start the workers for the changes of all processes, the metrics server and the AMI connection.
+
+    Raises `SettingsError` if the port of the metrics is in use.
+    """
     outbox_runner = OutboxRunner(app.outbox, build_workers(app, app.ami_client))
+    metrics_server = await _start_metrics_server(app, outbox_runner)
     await outbox_runner.start()
-    metrics_server = PrometheusServer(partial(render_metrics, app))
-    if app.settings.metrics.port:
-        await metrics_server.start(app.settings.metrics.host, app.settings.metrics.port)
     ami_task = asyncio.create_task(app.ami_client.run_forever()) if app.ami_client else None
     return BackgroundTasks(outbox_runner=outbox_runner, metrics_server=metrics_server, ami_task=ami_task)
+
+
+async def _start_metrics_server(app: App, outbox_runner: OutboxRunner) -> PageServer:
+    server = PageServer({"/metrics": MetricsPage(app, outbox_runner.workers).render})
+    host, port = app.settings.metrics.host, app.settings.metrics.port
+    if port:
+        try:
+            await server.start(host, port)
+        except OSError as error:
+            raise SettingsError(
+                f"cannot listen on {host}:{port}: {error.strerror}: change host or port in [metrics]"
+            ) from error
+    return server
 
 
 def build_workers(app: App, ami_client: AmiClient | None, *, is_service_start: bool = True) -> list[Worker]:
@@ -200,12 +215,3 @@ def mail_link_function(app: App) -> CreateLink:
         return AudioLink(address + path, expires_at)
 
     return create_link
-
-
-async def render_metrics(app: App) -> bytes:
-    """Return the metrics in Prometheus's text format."""
-    backlog = {str(kind): rows for kind, rows in (await app.outbox.backlog_by_kind()).items()}
-    given_up = {str(kind): count for kind, count in (await app.outbox.given_up_by_kind()).items()}
-    app.metrics.set_outbox(TaskKind, backlog, given_up)
-    app.metrics.set_task_count(len(asyncio.all_tasks()))
-    return app.metrics.render()

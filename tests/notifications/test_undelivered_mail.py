@@ -10,7 +10,7 @@ import pytest
 from ivr.doctor.host import check_outbox
 from ivr.doctor.installation import HostInfo, Installation, read_database_snapshot
 from ivr.mailbox.mailbox import Mailbox
-from ivr.service.background import render_metrics
+from ivr.service.metrics_page import MetricsPage
 from tests.api.conftest import serve_client
 from tests.doctor.conftest import FakeConsole
 from tests.notifications.conftest import OWNER_EMAIL, NotificationAppFixture
@@ -96,8 +96,8 @@ async def test_administrator_sees_undelivered_mails(mail_app: NotificationAppFix
     assert OWNER_EMAIL in finding
     assert "550" in finding
     assert "ivr outbox retry --given-up" in finding
-    assert 'ivr_outbox_given_up{kind="mail"} 1.0' in (await render_metrics(mail_app.container)).decode()
+    assert 'ivr_outbox_given_up{kind="mail"} 1.0' in (await MetricsPage(mail_app.container, []).render()).body.decode()
     [task] = await mail_app.container.outbox.list_tasks(1, given_up_only=True)
     await mail_app.container.outbox.delete([task.id])
     assert await findings() == []
-    assert 'ivr_outbox_given_up{kind="mail"} 0.0' in (await render_metrics(mail_app.container)).decode()
+    assert 'ivr_outbox_given_up{kind="mail"} 0.0' in (await MetricsPage(mail_app.container, []).render()).body.decode()

@@ -55,6 +55,7 @@ SHARED_MODULE_NAMES = {
     "service": "the running service, and the doctor's check of it",
     "settings": "one for each section of ivr.toml",
     "sound": "a sound file, and the sound card of the terminal phone",
+    "statistics": "records, store protocol, statements",
     "takes": "rules, statements",
     "tokens": "rules, command",
     "uploads": "rules, statements",

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ivr.metrics.metrics import Metrics, PrometheusServer
+from ivr.metrics.metrics import Metrics
+from ivr.metrics.page_server import PageResponse, PageServer
 from tests.soak.resource_monitor import ResourceMonitor, ResourceUsage
 
 
@@ -21,11 +22,11 @@ async def metrics_port() -> AsyncIterator[int]:
     """This process tells its tasks as a service does."""
     metrics = Metrics()
 
-    async def counted() -> bytes:
-        metrics.set_task_count(len(asyncio.all_tasks()))
-        return metrics.render()
+    async def counted() -> PageResponse:
+        metrics.set_gauges({"ivr_asyncio_tasks": len(asyncio.all_tasks())})
+        return PageResponse(metrics.render())
 
-    listener = PrometheusServer(counted)
+    listener = PageServer({"/metrics": counted})
     yield await listener.start("127.0.0.1", 0)
     listener.stop()
 

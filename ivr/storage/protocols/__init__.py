@@ -29,6 +29,7 @@ from ivr.storage.protocols.mailbox import (
 )
 from ivr.storage.protocols.outbox import MwiStore, OnCommit, OutboxStore, Transaction, UndeliveredMailStore
 from ivr.storage.protocols.retention import AudioStore, RetentionStore
+from ivr.storage.protocols.statistics import StatisticsStore
 
 __all__ = [
     "AttemptTransaction",
@@ -51,6 +52,7 @@ __all__ = [
     "ProvisioningStore",
     "RetentionStore",
     "SecretHashStore",
+    "StatisticsStore",
     "TakeStore",
     "TokenRecordStore",
     "Transaction",

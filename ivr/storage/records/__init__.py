@@ -43,6 +43,7 @@ from ivr.storage.records.outbox import LEASE_S, NEVER_DUE, BoxMwiCounts, Endpoin
 from ivr.storage.records.overview import FinishedCall, MwiSummary, Overview, RecentMessage
 from ivr.storage.records.provisioning import ProvisioningBatch
 from ivr.storage.records.retention import DueItem, MediaDirectory, PendingUnlink, RetentionRule, StoredAudio, StoredFile
+from ivr.storage.records.statistics import BoxContent, WorkStatistics
 
 __all__ = [
     "GREGORIAN_OFFSET_S",
@@ -55,6 +56,7 @@ __all__ = [
     "AccountRecord",
     "AttemptCounter",
     "AttemptKey",
+    "BoxContent",
     "BoxMwiCounts",
     "BoxQuery",
     "BoxRecord",
@@ -99,4 +101,5 @@ __all__ = [
     "Token",
     "TokenKind",
     "UserRecord",
+    "WorkStatistics",
 ]

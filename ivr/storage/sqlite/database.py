@@ -11,6 +11,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -34,12 +35,26 @@ MAX_COMMIT_BATCH = 200
 
 
 class Database:
-    """One SQLite file. `busy_timeout_ms`: milliseconds to wait for the lock of another process."""
+    """One SQLite file. `busy_timeout_ms`: milliseconds to wait for the lock of another process.
 
-    def __init__(self, path: Path, *, busy_timeout_ms: int = 5000, reader_count: int = 3, sync: bool = True) -> None:
+    `on_write(seconds)`: called in the writer's thread with the time from the request of a change to its commit.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        busy_timeout_ms: int = 5000,
+        reader_count: int = 3,
+        sync: bool = True,
+        monotonic: Callable[[], float] = time.monotonic,
+        on_write: Callable[[float], None] = lambda _: None,
+    ) -> None:
         self._path = path
         self._busy_timeout_ms = busy_timeout_ms
         self._sync = sync
+        self._monotonic = monotonic
+        self._on_write = on_write
         self._queue: queue.SimpleQueue[tuple[Transaction[Any], Future[Any]] | None] = queue.SimpleQueue()
         self._thread_local = threading.local()
         self._wal_index: int | None = None
@@ -57,6 +72,8 @@ class Database:
         Raises `StoreBusy`, `DiskFull` or `StoreError` if the file could not be written; nothing has changed then.
         """
         future: Future[T] = Future()
+        queued_at = self._monotonic()
+        future.add_done_callback(lambda done: self._measure(done, queued_at))
         self._queue.put((transaction, future))
         return await asyncio.wrap_future(future)
 
@@ -87,6 +104,11 @@ class Database:
                 return os.urandom(8)  # SQLite could not use a WAL here: nothing is known to be unchanged.
         return os.pread(self._wal_index, WAL_INDEX_HEADER_BYTES, 0)
 
+    def file_sizes(self) -> dict[str, int]:
+        """Return the size in bytes of the files `database` and `wal`; a missing file has 0."""
+        paths = {"database": self._path, "wal": self._path.with_name(f"{self._path.name}-wal")}
+        return {name: path.stat().st_size if path.exists() else 0 for name, path in paths.items()}
+
     def close(self) -> None:
         """Commit the queued changes, then close the file."""
         self._queue.put(None)
@@ -97,6 +119,10 @@ class Database:
         if self._wal_index is not None:  # Not before: closing it drops the locks of all connections of the process.
             os.close(self._wal_index)
             self._wal_index = None
+
+    def _measure(self, done: Future[Any], queued_at: float) -> None:
+        if not done.cancelled():
+            self._on_write(self._monotonic() - queued_at)
 
     # -- the writer's thread -----------------------------------------------------------------------------------
 

@@ -1,0 +1,20 @@
+"""Storage interface of the metrics. Each method reads a bounded number of rows."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ivr.storage.records import BoxContent, WorkStatistics
+
+
+class StatisticsStore(Protocol):
+    """Numbers of an installation for the metrics."""
+
+    async def read_work(self) -> WorkStatistics:
+        """Return what is in progress. Its tables hold calls and recordings of this moment only."""
+
+    async def box_content_page(self, after: str, limit: int) -> list[BoxContent]:
+        """Return what `limit` mailboxes after the id `after` hold, by id. Counters are read, never messages."""
+
+    def file_sizes(self) -> dict[str, int]:
+        """Return the size in bytes of the files `database` and `wal`; a missing file has 0."""
