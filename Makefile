@@ -80,3 +80,9 @@ clean:
 	@echo "Installing what the tests need (once, a minute) ..."
 	@$(PIP) install -e '.[test,voice]' $(QUIETLY)
 	@touch $@
+
+# promtool checks the alert rules and the dashboard. It alone is taken from the package: no Prometheus starts here.
+.prometheus/promtool:
+	@mkdir -p .prometheus
+	@cd .prometheus && apt-get download -qq prometheus >/dev/null 2>&1 && \
+		dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x --strip-components=3 ./usr/bin/promtool; rm -f prometheus_*.deb

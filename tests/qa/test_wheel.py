@@ -24,7 +24,7 @@ import pytest
 from ivr.audio import wav
 
 ROOT = Path(__file__).parents[2]
-PACKAGED_FILES = ("asterisk-conf", "sounds", "systemd")
+PACKAGED_FILES = ("asterisk-conf", "monitoring", "sounds", "systemd")
 BUILD_INPUTS = ("ivr", *PACKAGED_FILES, "setup.cfg", "pyproject.toml", "README.md")
 SERVICE_START_TIMEOUT_S = 30
 
