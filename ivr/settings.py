@@ -143,7 +143,7 @@ class ApiSettings(_Section):
         30.0, description="Seconds without a byte after which an upload is abandoned."
     )
     conversion_workers: Annotated[int, Field(ge=1, le=64)] = Field(
-        1, description="Number of processes that convert audio."
+        2, description="Number of processes that convert audio, started when they are needed."
     )
     max_connections_per_address: Annotated[int, Field(ge=0, le=500)] = Field(
         50, description="Connections that one address may hold; 0: no limit. `trusted_proxies` have no limit."

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import unicodedata
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
@@ -138,6 +138,8 @@ class OpenAudioFiles:
     """A rendition whose files are open, so that deleting or replacing them does not interrupt the download."""
 
     def __init__(self, rendition: RenderedAudio) -> None:
+        self.audio_format = rendition.audio_format
+        self.size = rendition.size
         self._rendition = rendition
         self._files: list[tuple[BinaryIO, int, int]] = []
         with ExitStack() as exit_stack:
@@ -161,6 +163,17 @@ class OpenAudioFiles:
                     offset += len(chunk)
                     yield chunk
                 file_start += length
+
+    def read_blocks(self, block_bytes: int) -> Iterator[bytes]:
+        """Yield all bytes, and close the files. For a thread: the reads block."""
+        with self._exit_stack:
+            if self._rendition.header:
+                yield self._rendition.header
+            for file, first_byte, length in self._files:
+                file.seek(first_byte)
+                while length and (block := file.read(min(block_bytes, length))):
+                    length -= len(block)
+                    yield block
 
 
 def _open_audio_file(path: Path) -> BinaryIO:

@@ -21,6 +21,7 @@ class ConversionPool:
     """Runs at most `workers` jobs at a time; further jobs wait. A job that exceeds `timeout_s` is killed."""
 
     def __init__(self, workers: int = 1, timeout_s: float = TIMEOUT_S) -> None:
+        self.worker_count = workers
         self._slots = asyncio.Semaphore(workers)
         self._idle: list[asyncio.subprocess.Process] = []
         self._submitted = 0

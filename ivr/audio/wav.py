@@ -10,6 +10,7 @@ header only when it closes the file, so a recording interrupted by a crash has n
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 from ivr.errors import InvalidAudio
@@ -55,6 +56,18 @@ def read_samples(path: Path) -> bytes:
         raise InvalidAudio(f"{path} is not a WAV of 8 kHz, mono, 16 bit with its data at byte {HEADER_BYTES}")
     end = len(content) - (len(content) - HEADER_BYTES) % 2
     return content[HEADER_BYTES:end]
+
+
+def iterate_samples(path: Path, block_bytes: int = 1 << 20) -> Iterator[bytes]:
+    """Yield the samples of the recording at `path` in blocks of whole samples.
+
+    Raises `InvalidAudio` for any other format, and OSError.
+    """
+    with path.open("rb") as file:
+        if not is_canonical(file.read(HEADER_BYTES)):
+            raise InvalidAudio(f"{path} is not a WAV of 8 kHz, mono, 16 bit with its data at byte {HEADER_BYTES}")
+        while block := file.read(block_bytes // 2 * 2):
+            yield block if len(block) % 2 == 0 else block[:-1]
 
 
 def write(path: Path, pcm: bytes) -> None:

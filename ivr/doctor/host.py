@@ -129,14 +129,14 @@ def check_time_zones(installation: Installation) -> Iterator[Finding]:
 
 
 def check_ffmpeg(installation: Installation) -> Iterator[Finding]:
-    """Check that ffmpeg is installed, which converts uploads, mail attachments and downloads."""
+    """Check that ffmpeg is installed, which decodes uploads and encodes M4A."""
     found = installation.host.find_program("ffmpeg")
     if found:
         yield ok("ffmpeg", found)
     else:
         yield warning(
             "ffmpeg",
-            "ffmpeg is not installed: only WAV can be added, mailed and downloaded",
+            "ffmpeg is not installed: only WAV can be added, only WAV and MP3 can be mailed and downloaded",
             "apt install ffmpeg",
         )
 

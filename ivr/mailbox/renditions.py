@@ -28,6 +28,8 @@ class CacheLimits:
 
     max_age_s: float = 3600
     max_bytes: int = 512 * 1024**2
+    check_interval_s: float = 10
+    """The folder is listed at most this often, since making a rendition takes less time than listing many of them."""
 
 
 DEFAULT_CACHE_LIMITS = CacheLimits()
@@ -68,6 +70,12 @@ class AudioRenditions:
         self._clock = clock
         self._limits = limits
         self._locks: dict[Path, asyncio.Lock] = {}
+        self._next_check_s = 0.0
+
+    @property
+    def worker_count(self) -> int:
+        """How many conversions run at a time."""
+        return self._conversion_pool.worker_count
 
     def prepare(self) -> None:
         """Create the cache folder."""
@@ -134,7 +142,7 @@ class AudioRenditions:
         async with self._locks.setdefault(target, asyncio.Lock()):
             try:
                 if not target.exists():
-                    await asyncio.to_thread(self._evict)
+                    await self._evict_when_due()
                     draft = target.with_suffix(".part")
                     await self._conversion_pool.encode(paths, audio_format, draft)
                     await asyncio.to_thread(draft.replace, target)
@@ -142,6 +150,11 @@ class AudioRenditions:
                 return replace(await asyncio.to_thread(_whole_file, target, audio_format), etag=etag)
             finally:
                 self._locks.pop(target, None)
+
+    async def _evict_when_due(self) -> None:
+        if self._clock.monotonic() >= self._next_check_s:
+            self._next_check_s = self._clock.monotonic() + self._limits.check_interval_s
+            await asyncio.to_thread(self._evict)
 
     def _evict(self) -> None:
         """Remove expired renditions, then the oldest ones until the cache is below its limit."""

@@ -60,6 +60,32 @@ def test_missing_ffmpeg_error_names_remedy(tmp_path: Path, monkeypatch: pytest.M
 
 
 @needs_ffmpeg
+def test_recordings_become_one_mp3_of_the_same_sound(tmp_path: Path) -> None:
+    parts = [write_tone(tmp_path / f"{n}.wav", "-ar", "8000", "-sample_fmt", "s16", "-bitexact") for n in range(2)]
+    with parts[0].open("ab") as file:
+        file.write(b"\x01")  # A recording that was interrupted within a sample.
+    encoded = worker.encode([str(path) for path in parts], "mp3", str(tmp_path / "both.mp3"))
+    assert encoded == {"bytes": (tmp_path / "both.mp3").stat().st_size}
+    pcm = worker.decode_to_samples(tmp_path / "both.mp3")
+    assert abs(len(pcm) / wav.BYTES_PER_MS - 4000) < 200
+    assert abs(dominant_frequency_hz(pcm) - 440) < 3
+    assert abs(dominant_frequency_hz(pcm[-20_000:]) - 440) < 3
+
+
+def test_mp3_is_encoded_without_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    wav.write(tmp_path / "a.wav", wav.silence(2000))
+    worker.encode([str(tmp_path / "a.wav")], "mp3", str(tmp_path / "a.mp3"))
+    assert (tmp_path / "a.mp3").stat().st_size == pytest.approx(2000 * 32 / 8, rel=0.1)
+
+
+def test_only_recordings_are_encoded(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"RIFF" + bytes(1000))
+    with pytest.raises(InvalidAudio, match="not a WAV of 8 kHz"):
+        worker.encode([str(tmp_path / "a.wav")], "mp3", str(tmp_path / "a.mp3"))
+
+
+@needs_ffmpeg
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"just text\n" * 100, bytes(10_000)])
 def test_non_audio_is_rejected(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.wav").write_bytes(content)
