@@ -200,51 +200,9 @@ class App(Stores):
     @cached_property
     def api_services(self) -> ApiServices:
         """Services and limits of the REST API."""
-        from ivr.api.audio_links import AudioLinks
-        from ivr.api.dependencies import ApiLimits, ApiServices, AudioServices, AuthServices, MailboxServices
-        from ivr.directory.rate_limit import RateLimiter
-        from ivr.mailbox.bulk import BulkOperations
-        from ivr.mailbox.greetings import GreetingUploads
-        from ivr.storage.sqlite.listing import SqliteListing
+        from ivr.api_services import build_api_services
 
-        api = self.settings.api
-        return ApiServices(
-            auth=AuthServices(
-                directory=self.directory,
-                tokens=self.tokens,
-                credentials=self.credentials,
-                rate_limiter=RateLimiter(self.auth_attempts, self.clock, api.failures_per_hour),
-            ),
-            mailbox=MailboxServices(
-                boxes=self.boxes,
-                messages=self.messages,
-                delivery=self.delivery,
-                lists=SqliteListing(self.database),
-                undelivered_mail=self.undelivered_mail,
-                bulk=BulkOperations(messages=self.messages, delivery=self.delivery),
-            ),
-            audio=AudioServices(
-                uploads=self.uploads,
-                greeting_uploads=GreetingUploads(
-                    store=self.media, recordings=self.recordings, clock=self.clock, ids=self.ids
-                ),
-                renditions=self.renditions("renditions"),
-                links=AudioLinks(self.peppers, self.clock, lifetime_s=api.link_lifetime_s),
-            ),
-            limits=ApiLimits(
-                max_json_bytes=api.max_json_bytes,
-                max_audio_bytes=api.max_audio_bytes,
-                idle_timeout_s=api.body_idle_timeout_s,
-                own_boxes_only=api.own_boxes_only,
-                session_lifetime_s=api.session_lifetime_hours * 3600,
-                allowed_networks=tuple(api.allowed_networks),
-                origins=tuple(api.origins),
-                is_basic_allowed=api.basic_auth,
-                is_token_in_query_allowed=api.token_in_query,
-            ),
-            clock=self.clock,
-            ids=self.ids,
-        )
+        return build_api_services(self)
 
     # -- background work -----------------------------------------------------------------------------------------------
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Depends, Request
 
@@ -19,8 +18,6 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.storage.records import BoxQuery, Token, TokenKind
 
-ADMIN_ONLY_FIELDS = ("owner_id", "mailbox", "aliases", "pin_secret_ref", "quota_mb", "not_configurable")
-"""Fields of a box that its owner may not change."""
 BOX_PAGE_SIZE = 500
 NOT_CONFIGURABLE = "box is not configurable by its owner: use a token for the whole account"
 
@@ -64,19 +61,13 @@ class Principal:
         if self.user_id is not None:
             raise Forbidden("token is limited to one user: use a token for the whole account")
 
-    def check_editable(self, mailbox: Mailbox, changes: Mapping[str, Any]) -> None:
-        """Raise `Forbidden` if an owner changes what is reserved to administrators: some fields, or the whole box."""
+    async def check_changes(self, mailbox: Mailbox, settings: BoxSettings) -> None:
+        """Check new settings of a box. Raises `Forbidden`; `InvalidFields` if they exceed an owner's bounds."""
         if self.user_id is None:
             return
         if mailbox.settings.not_configurable:
             raise Forbidden(NOT_CONFIGURABLE)
-        current = mailbox.settings.model_dump(mode="json")
-        empty: tuple[Any, ...] = (None, [], False)
-        for key in ADMIN_ONLY_FIELDS:
-            if key not in changes or changes[key] == current[key]:
-                continue
-            if not (changes[key] in empty and current[key] in empty):
-                raise Forbidden(f"changing {key} needs a token for the whole account")
+        await self.services.mailbox.owner_changes.check(mailbox, settings)
 
     async def get_box(self, box_id: str) -> Mailbox:
         """Return an accessible box of the account. Raises `NotFound` with the id as its cause, `Forbidden`."""

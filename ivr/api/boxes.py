@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from ivr.api import openapi, serializers
-from ivr.api.auth import ADMIN_ONLY_FIELDS, BoxDep, CurrentPrincipal, get_services
+from ivr.api.auth import BoxDep, CurrentPrincipal, get_services
 from ivr.api.envelope import created, document_revision, expected_revision, precondition, success
 from ivr.api.query import ListQueryDep
 from ivr.api.request_body import Body, BodyDep
@@ -65,9 +65,8 @@ async def get_box(request: Request, box: BoxDep) -> Response:
 async def replace_box(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
     """Replace all settings of a box. An omitted setting gets its default; an omitted PIN stays."""
     settings = box_settings(body)
-    principal.check_editable(box, {**dict.fromkeys(ADMIN_ONLY_FIELDS), **settings})
     with precondition(request, box):
-        changed = await principal.services.mailbox.boxes.replace(box, settings)
+        changed = await principal.services.mailbox.boxes.replace(box, settings, principal.check_changes)
     return success(request, serializers.box_document(changed), revision=document_revision(changed))
 
 
@@ -75,9 +74,8 @@ async def replace_box(request: Request, principal: CurrentPrincipal, box: BoxDep
 async def patch_box(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
     """Change some settings of a box. Objects are merged; `null` removes a key."""
     settings = box_settings(body)
-    principal.check_editable(box, settings)
     with precondition(request, box):
-        changed = await principal.services.mailbox.boxes.patch(box, settings)
+        changed = await principal.services.mailbox.boxes.patch(box, settings, principal.check_changes)
     return success(request, serializers.box_document(changed), revision=document_revision(changed))
 
 

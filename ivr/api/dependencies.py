@@ -15,6 +15,7 @@ from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.bulk import BulkOperations
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.greetings import GreetingUploads
+from ivr.mailbox.owner_changes import OwnerChanges
 from ivr.mailbox.renditions import AudioRenditions
 from ivr.mailbox.uploads import Uploads
 from ivr.storage.protocols import ListingStore, MessageStore, UndeliveredMailStore
@@ -67,6 +68,7 @@ class MailboxServices:
     lists: ListingStore
     undelivered_mail: UndeliveredMailStore
     bulk: BulkOperations
+    owner_changes: OwnerChanges
 
 
 @dataclass(frozen=True, kw_only=True)

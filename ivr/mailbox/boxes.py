@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +21,8 @@ from ivr.storage.records import BoxRecord
 from ivr.validation.fields import STORED
 
 Document = Mapping[str, Any]
+ChangeCheck = Callable[[Mailbox, BoxSettings], Awaitable[None]]
+"""Raises `IvrError` if the caller may not give the mailbox these settings."""
 
 
 class Boxes:
@@ -68,6 +70,7 @@ class Boxes:
         """
         owner = await self._find_owner(_parse_settings(_split_pin(document)[0]))
         mailbox, pin = self.plan_creation(account, document, owner)
+        await self._check_mwi_targets(mailbox)
         await self._insert(record_of(mailbox))
         if pin is not None:
             await self._pins.set_by_administrator(mailbox, pin)
@@ -97,21 +100,28 @@ class Boxes:
         _check_size(changed, before)
         return changed
 
-    async def replace(self, mailbox: Mailbox, document: Document) -> Mailbox:
+    async def replace(self, mailbox: Mailbox, document: Document, check: ChangeCheck | None = None) -> Mailbox:
         """Replace all settings. A missing `pin` leaves the PIN as it is; `null` removes it.
 
-        Raises `InvalidFields`, `Conflict`.
+        Raises `InvalidFields`, `Conflict`, and what `check` raises.
         """
         fields, pin = _split_pin(document)
         settings = _parse_settings(fields)
+        if check:
+            await check(mailbox, settings)
         _check_size(mailbox.with_settings(settings), _stored_document(mailbox.settings))
         return await self._save(mailbox, settings, "pin" in document, pin)
 
-    async def patch(self, mailbox: Mailbox, document: Document) -> Mailbox:
-        """Change some settings as a JSON merge patch (RFC 7396). Raises `InvalidFields`, `Conflict`."""
+    async def patch(self, mailbox: Mailbox, document: Document, check: ChangeCheck | None = None) -> Mailbox:
+        """Change some settings as a JSON merge patch (RFC 7396).
+
+        Raises `InvalidFields`, `Conflict`, and what `check` raises.
+        """
         fields, pin = _split_pin(document)
         stored = (await self._store.get(mailbox.id)).settings
         settings = _parse_settings(merge_patch(stored, fields), stored)
+        if check:
+            await check(mailbox, settings)
         _check_size(mailbox.with_settings(settings), stored)
         return await self._save(mailbox, settings, "pin" in document, pin)
 
@@ -147,6 +157,8 @@ class Boxes:
             settings,
         )
         self._validate(changed, pin)
+        if settings.numbers != mailbox.settings.numbers:
+            await self._check_mwi_targets(changed)
         if changed.number != mailbox.number:
             _check_number_length(changed)
         try:
@@ -170,6 +182,16 @@ class Boxes:
         merge_layers([(mailbox.voicemail_settings.key_map, mailbox.voicemail_settings.keys), box_layer])
         if pin is not None:
             self._pins.validate(mailbox, pin, allow_weak=not mailbox.settings.is_setup)
+
+    async def _check_mwi_targets(self, mailbox: Mailbox) -> None:
+        """Raise `InvalidFields` if a further message light is one of another account."""
+        contexts = {target.partition("@")[2] for target in mailbox.settings.numbers} - {""}
+        if not contexts:
+            return
+        others = [one for one in await self._directory.accounts() if one.id != mailbox.account_id]
+        if foreign := sorted(contexts & {name for one in others for name in (one.id, one.realm, one.name)}):
+            message = f"{foreign[0]} is another account: name message lights of this account"
+            raise InvalidFields({"numbers": {"invalid": {"message": message, "target": foreign[0]}}})
 
     # -- building ----------------------------------------------------------------------------------------------------
 

@@ -35,6 +35,12 @@ class VoicemailSettings(BaseModel):
         100_000,
         description="Maximum size of the settings of a mailbox, as JSON, in bytes; a larger document is rejected.",
     )
+    max_owner_addresses: Annotated[int, Field(ge=0, le=1000)] = Field(
+        10, description="Maximum number of mail addresses that an owner may set; an administrator may set more."
+    )
+    owner_mail_domains: tuple[str, ...] = Field(
+        (), description="Domains of the mail addresses that an owner may set, in lower case. Empty: all."
+    )
     max_login_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
         3, description="Maximum number of wrong mailbox numbers and PINs in one call, counted together."
     )

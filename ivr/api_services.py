@@ -1,0 +1,57 @@
+"""Wiring of the REST API: the part of the container that only the service needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ivr.api.audio_links import AudioLinks
+from ivr.api.dependencies import ApiLimits, ApiServices, AudioServices, AuthServices, MailboxServices
+from ivr.directory.rate_limit import RateLimiter
+from ivr.mailbox.bulk import BulkOperations
+from ivr.mailbox.greetings import GreetingUploads
+from ivr.mailbox.owner_changes import OwnerChanges
+from ivr.storage.sqlite.listing import SqliteListing
+
+if TYPE_CHECKING:
+    from ivr.app import App
+
+
+def build_api_services(app: App) -> ApiServices:
+    """Return the services and limits of the REST API."""
+    api = app.settings.api
+    return ApiServices(
+        auth=AuthServices(
+            directory=app.directory,
+            tokens=app.tokens,
+            credentials=app.credentials,
+            rate_limiter=RateLimiter(app.auth_attempts, app.clock, api.failures_per_hour),
+        ),
+        mailbox=MailboxServices(
+            boxes=app.boxes,
+            messages=app.messages,
+            delivery=app.delivery,
+            lists=SqliteListing(app.database),
+            undelivered_mail=app.undelivered_mail,
+            bulk=BulkOperations(messages=app.messages, delivery=app.delivery),
+            owner_changes=OwnerChanges(app.media),
+        ),
+        audio=AudioServices(
+            uploads=app.uploads,
+            greeting_uploads=GreetingUploads(store=app.media, recordings=app.recordings, clock=app.clock, ids=app.ids),
+            renditions=app.renditions("renditions"),
+            links=AudioLinks(app.peppers, app.clock, lifetime_s=api.link_lifetime_s),
+        ),
+        limits=ApiLimits(
+            max_json_bytes=api.max_json_bytes,
+            max_audio_bytes=api.max_audio_bytes,
+            idle_timeout_s=api.body_idle_timeout_s,
+            own_boxes_only=api.own_boxes_only,
+            session_lifetime_s=api.session_lifetime_hours * 3600,
+            allowed_networks=tuple(api.allowed_networks),
+            origins=tuple(api.origins),
+            is_basic_allowed=api.basic_auth,
+            is_token_in_query_allowed=api.token_in_query,
+        ),
+        clock=app.clock,
+        ids=app.ids,
+    )
