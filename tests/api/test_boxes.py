@@ -29,17 +29,17 @@ async def test_created_box_has_defaults_and_id(rest: RestClient) -> None:
 
 
 async def test_pin_is_write_only(rest: RestClient) -> None:
-    responses = [await rest.request("PUT", data={"name": "Sales", "mailbox": "3000", "pin": "2580"})]
+    responses = [await rest.request("PUT", data={"name": "Sales", "mailbox": "3000", "pin": "258036"})]
     box_id = responses[0].json()["data"]["id"]
     responses.append(await rest.request("GET", f"/{box_id}"))
-    responses.append(await rest.request("PATCH", f"/{box_id}", {"pin": "8520"}))
+    responses.append(await rest.request("PATCH", f"/{box_id}", {"pin": "852036"}))
     responses.append(await rest.request("GET"))
     assert all(response.is_success for response in responses)
     assert not any(
-        "2580" in response.text or "8520" in response.text or '"pin"' in response.text for response in responses
+        "258036" in response.text or "852036" in response.text or '"pin"' in response.text for response in responses
     )
     box = await rest.app.container.boxes.get(box_id)
-    assert await rest.app.container.secret_store.verify(box.account_id, box.pin_secret_ref, "8520")
+    assert await rest.app.container.secret_store.verify(box.account_id, box.pin_secret_ref, "852036")
 
 
 async def test_omitted_pin_is_unchanged_and_null_removes_it(rest: RestClient) -> None:
