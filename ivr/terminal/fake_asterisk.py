@@ -50,6 +50,7 @@ class AgiRequest:
     caller_number: str
     dialplan_functions: Mapping[str, str] = field(default_factory=dict)
     """Values of dialplan expressions, such as "GLOBAL(IVR_SECRET)"."""
+    caller_name: str = "unknown"
 
 
 class FakeAsterisk:
@@ -123,11 +124,11 @@ class FakeAsterisk:
             "agi_type": "PJSIP",
             "agi_uniqueid": "terminal.1",
             "agi_callerid": request.caller_number,
-            "agi_calleridname": "unknown",
+            "agi_calleridname": request.caller_name,
             "agi_enhanced": "0.0",
             **{f"agi_arg_{n}": word for n, word in enumerate(request.arguments, 1)},
         }
-        return "".join(f"{name}: {value}\n" for name, value in fields.items()).encode() + b"\n"
+        return "".join(f"{name}: {value}\n" for name, value in fields.items()).encode(errors="surrogateescape") + b"\n"
 
     async def _read_commands(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
