@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ivr.doctor import connections, host
+from ivr.doctor import connections, host, notifications
 from ivr.doctor.asterisk import check_asterisk
 from ivr.doctor.connections import check_ari
 from ivr.doctor.finding import Finding
@@ -20,7 +20,8 @@ CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     host.check_database_files,
     host.check_pepper,
     host.check_database,
-    host.check_outbox,
+    notifications.check_outbox,
+    notifications.check_mail_links,
     host.check_sounds,
     host.check_clock,
     host.check_time_zones,

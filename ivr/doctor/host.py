@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import tempfile
-from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -53,19 +52,6 @@ def check_database(installation: Installation) -> Iterator[Finding]:
         snapshot = installation.snapshot
         counts = f"{len(snapshot.accounts)} accounts, {len(snapshot.users)} users, {len(snapshot.boxes)} boxes"
         yield ok("database", f"{counts}, {len(snapshot.endpoints)} endpoints")
-
-
-def check_outbox(installation: Installation) -> Iterator[Finding]:
-    """Check that no mail, call or webhook was given up: its recipient knows nothing of it."""
-    tasks = installation.snapshot.given_up_tasks if installation.snapshot else ()
-    for kind, count in Counter(task.kind for task in tasks).items():
-        last = [task for task in tasks if task.kind is kind][-1]
-        yield warning(
-            "outbox",
-            f"{count} of kind {kind} could not be delivered and {'is' if count == 1 else 'are'} no longer retried; the"
-            f" last one, to {last.target or 'box ' + last.box_id}: {last.error}",
-            "ivr outbox list --given-up; remove the cause, then: ivr outbox retry --given-up",
-        )
 
 
 def check_sounds(installation: Installation) -> Iterator[Finding]:

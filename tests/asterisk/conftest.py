@@ -141,6 +141,10 @@ class PhoneUser:
         )  # fmt: skip
         return SpokenMessage(message_id, samples)
 
+    def add_undelivered_mail(self) -> None:
+        """A mail about the box that was given up."""
+        self._admin.request("add_undelivered_mail", number=self.number)
+
     def create_recording(self, kind: str, *, s: float = 2) -> Clip:
         """A greeting ("unavailable", "temporary_unavailable") or a name ("name") in use at the box."""
         file, samples = self._write_speech(s)

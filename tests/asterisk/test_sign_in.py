@@ -24,6 +24,16 @@ async def test_a_stranger_gives_number_and_pin(alice: PhoneUser, stranger: Phone
     await call.hang_up()
 
 
+async def test_sign_in_says_once_that_mail_was_not_delivered(alice: PhoneUser) -> None:
+    alice.create_user_and_box()
+    alice.add_undelivered_mail()
+    for prompts in (["login/mail-not-delivered", "count/no-messages"], ["count/no-messages"]):
+        call = await alice.dial(f"*98{alice.number}")
+        await call.expect(*prompts)
+        await call.hang_up()
+        await call.wait_for_hangup()
+
+
 async def test_foreign_box_requires_its_pin(alice: PhoneUser, bob: PhoneUser) -> None:
     alice.create_user_and_box(pin="1379")
     bob.create_user_and_box()

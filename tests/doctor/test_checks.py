@@ -142,6 +142,20 @@ def test_missing_account_is_reported(doctor: DoctorFixture) -> None:
     doctor.assert_finding("there is no account yet", "ivr account create", Level.WARNING)
 
 
+@pytest.mark.parametrize("where", ["system", "account", "box"])
+def test_mail_link_without_address_of_api_is_reported(doctor: DoctorFixture, where: str) -> None:
+    doctor.settings["mail"] = {"host": "127.0.0.1"}
+    if where == "system":
+        doctor.settings["voicemail"] = {"mail_audio": "link"}
+    elif where == "account":
+        doctor.change_records(accounts=[Account(id="a", name="demo", settings={"mail_audio": "link"})])
+    else:
+        doctor.change_records(boxes=[BoxSettings(name="Alice", mailbox="1000", mail_audio="link")])
+    doctor.assert_finding("mail_audio is link", "public_url", Level.WARNING)
+    doctor.settings["api"] = {"public_url": "https://voicemail.example.org"}
+    assert not [finding for finding in doctor.findings() if finding.check == "mail"]
+
+
 def test_missing_sounds_folder_is_reported(doctor: DoctorFixture, tmp_path: Path) -> None:
     doctor.settings["sounds"] = {"folder": tmp_path / "silent"}
     doctor.assert_finding("there are no prompts", "folder in [sounds]")

@@ -21,7 +21,17 @@ from ivr.audio import wav
 from ivr.directory.models import Account, Endpoint, User
 from ivr.errors import Conflict, NotFound
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import Caller, ChangeReason, Folder, MediaKind, RecordingPurpose, StoredMedia
+from ivr.storage.records import (
+    NEVER_DUE,
+    Caller,
+    ChangeReason,
+    Folder,
+    MediaKind,
+    RecordingPurpose,
+    StoredMedia,
+    TaskKind,
+)
+from ivr.storage.sqlite.events import enqueue
 from ivr.storage.sqlite.media import SqliteMedia
 
 ACCOUNT = "lab"
@@ -122,6 +132,24 @@ class AdminProcess:
 
     async def remove_message(self, number: str, message: str) -> None:
         await self._app.messages.soft_delete((await self._box(number)).id, [message])
+
+    async def add_undelivered_mail(self, number: str) -> None:
+        """A mail about a box that was given up."""
+        box, now = await self._box(number), int(self._app.clock.now())
+
+        def insert(connection: sqlite3.Connection) -> None:
+            enqueue(
+                connection,
+                TaskKind.MAIL,
+                now,
+                account_id=box.account_id,
+                box_id=box.id,
+                target="gone@example.org",
+                due_at=NEVER_DUE,
+                payload={"template": "new_message"},
+            )
+
+        await self._app.database.write(insert)
 
     async def list_outbox_kinds(self, number: str) -> list[str]:
         """The kinds of what still has to be done about a box."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ivr.doctor.host import check_outbox
 from ivr.doctor.installation import HostInfo, Installation, read_database_snapshot
+from ivr.doctor.notifications import check_outbox
 from ivr.mailbox.mailbox import Mailbox
 from ivr.service.metrics_page import MetricsPage
 from tests.api.conftest import serve_client
