@@ -18,6 +18,7 @@
     ├── BoxFull                          the quota of a box is exceeded
     ├── PastRetention                    a message is past its retention period
     ├── NotificationFailed               a notification was not delivered and is retried
+    │   ├── AudioUnavailable             a message's audio cannot be read or converted for a mail
     │   └── NotificationUndeliverable    a notification can never be delivered and is not retried
     │       └── MailTooLarge             the mail server refuses a mail for its size
     ├── AmiUnavailable                   no AMI connection or no response in time
@@ -137,6 +138,10 @@ class PastRetention(IvrError):
 
 class NotificationFailed(IvrError):
     """A notification was not delivered; it is retried later."""
+
+
+class AudioUnavailable(NotificationFailed):
+    """The audio of a message cannot be read or converted for a mail."""
 
 
 class NotificationUndeliverable(NotificationFailed):

@@ -200,6 +200,21 @@ async def test_size_named_by_server_is_respected_before_a_byte_of_audio_is_sent(
     server.stop()
 
 
+async def test_mail_whose_recording_cannot_be_read_is_sent_without_it_at_first_retry(
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
+) -> None:
+    box = await mail_app.create_box(notify_email=OWNER_EMAIL, delete_after_notify=True)
+    message = await mail_app.leave_message(box)
+    [recording] = mail_app.container.delivery.audio_paths(message)
+    recording.rename(recording.with_suffix(".lost"))
+    await mail_app.run_until_idle()
+    assert smtp_server.received == []
+    mail_app.clock.advance(s=900)
+    await mail_app.run_until_idle()
+    assert "Its recording could not be attached. Dial" in " ".join(mail_text(smtp_server.mails[0]).split())
+    assert await mail_app.folder_of(message) == "new"
+
+
 @pytest.mark.parametrize("size_mb", [1, 2])
 async def test_largest_attachment_is_measured_as_sent(
     tmp_path: Path, smtp_server: FakeSmtpServer, size_mb: int

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from ivr.audio.formats import by_name
-from ivr.errors import InvalidAudio, NotFound, NotificationFailed, SoundsError
+from ivr.errors import AudioUnavailable, InvalidAudio, NotFound, SoundsError
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.renditions import AudioRenditions, RenderedAudio
 from ivr.storage.records import Message
@@ -41,14 +42,20 @@ CreateLink = Callable[[Message], AudioLink | None]
 """Makes the link to a message; None: the installation has no address to link to."""
 
 
+class Omission(StrEnum):
+    """Why audio that was to be attached is left out."""
+
+    TOO_LARGE = "too_large"
+    UNREADABLE = "unreadable"
+
+
 @dataclass(frozen=True, slots=True)
 class MailedAudio:
     """What a mail has of the audio of its message."""
 
     attachment: Attachment | None = None
     link: AudioLink | None = None
-    is_too_large: bool = False
-    """It was to be attached, and is not because of its size."""
+    omission: Omission | None = None
 
 
 NO_AUDIO = MailedAudio()
@@ -62,19 +69,20 @@ class MailAudio:
         self._create_link = create_link
         self._max_bytes = max_bytes
 
-    async def select(self, mailbox: Mailbox, message: Message, *, attach: bool = True) -> MailedAudio:
-        """Return what a mail carries. `attach`: False after the mail server has refused the attachment for its size.
+    async def select(self, mailbox: Mailbox, message: Message, *, omit: Omission | None = None) -> MailedAudio:
+        """Return what a mail carries. `omit`: why the audio is not attached; None: it is, if it is not too large.
 
-        Raises `NotificationFailed` when the audio cannot be read or converted.
+        Raises `AudioUnavailable` when the audio cannot be read or converted.
         """
         if not mailbox.settings.include_message_on_notify:
             return NO_AUDIO
         if mailbox.mails_link:
             return MailedAudio(link=self._create_link(message))
-        attachment = await self._attachment(mailbox, message) if attach else None
-        if attachment:
+        if omit is Omission.UNREADABLE:
+            return MailedAudio(omission=omit)
+        if omit is None and (attachment := await self._attachment(mailbox, message)):
             return MailedAudio(attachment)
-        return MailedAudio(link=self._create_link(message), is_too_large=True)
+        return MailedAudio(link=self._create_link(message), omission=Omission.TOO_LARGE)
 
     async def _attachment(self, mailbox: Mailbox, message: Message) -> Attachment | None:
         extension = mailbox.settings.media_extension
@@ -84,7 +92,7 @@ class MailAudio:
                 return None
             content = await asyncio.to_thread(_read_rendition, rendition)
         except (NotFound, InvalidAudio, SoundsError, OSError) as error:
-            raise NotificationFailed(f"the message's audio cannot be attached: {error}") from error
+            raise AudioUnavailable(f"the message's audio cannot be attached: {error}") from error
         return Attachment(attachment_filename(mailbox, message), extension, content)
 
 

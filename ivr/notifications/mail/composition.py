@@ -13,7 +13,7 @@ from email.utils import format_datetime as format_rfc5322_date
 from ivr.directory.models import Account
 from ivr.errors import NotificationUndeliverable
 from ivr.mailbox.mailbox import Capacity, Mailbox
-from ivr.notifications.mail.audio import NO_AUDIO, Attachment, MailAudio
+from ivr.notifications.mail.audio import NO_AUDIO, Attachment, MailAudio, Omission
 from ivr.notifications.mail.rendering import MailContent, MailTemplates
 from ivr.notifications.mail.variables import box_variables, message_variables
 from ivr.storage.records import Message, OutboxTask
@@ -79,15 +79,15 @@ class MailComposer:
         self._sender = sender
 
     async def compose(
-        self, task: OutboxTask, mailbox: Mailbox, message: Message | None, *, attach: bool = True
+        self, task: OutboxTask, mailbox: Mailbox, message: Message | None, *, omit: Omission | None = None
     ) -> tuple[bytes, bool]:
         """Return a mail, and whether the audio of its message is attached.
 
-        `attach`: False after the mail server has refused the attachment for its size. Raises `NotificationFailed` when
-        the audio cannot be read, `NotificationUndeliverable` for an invalid address.
+        `omit`: why the audio is not attached. Raises `AudioUnavailable`, `NotificationUndeliverable` for an invalid
+        address.
         """
         occupancy = await self._capacity.occupancy(mailbox)
-        audio = await self._audio.select(mailbox, message, attach=attach) if message else NO_AUDIO
+        audio = await self._audio.select(mailbox, message, omit=omit) if message else NO_AUDIO
         content = self._templates.render(
             str(task.payload["template"]),
             mailbox.account,

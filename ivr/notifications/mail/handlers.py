@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import structlog
 
-from ivr.errors import MailTooLarge, NotFound, PastRetention
+from ivr.errors import AudioUnavailable, MailTooLarge, NotFound, PastRetention
 from ivr.mailbox.boxes import Boxes
+from ivr.notifications.mail.audio import Omission
 from ivr.notifications.mail.composition import MailComposer
 from ivr.notifications.mail.smtp import SmtpClient
 from ivr.notifications.worker import NO_CUTOFF, Handler, HandlerResult
 from ivr.storage.protocols import MessageStore, Transaction
 from ivr.storage.records import ChangeReason, Folder, OutboxTask, TaskKind
+
+ATTEMPTS_WITH_AUDIO = 1
+"""Attempts that fail when the audio cannot be read; the later ones are made without it."""
 
 log = structlog.get_logger()
 
@@ -31,22 +35,28 @@ class MailSender:
     async def send(self, task: OutboxTask) -> HandlerResult:
         """Send one mail to one recipient, unless its box or message no longer exists.
 
-        A mail that is refused for its size is sent without the audio. Raises `NotificationFailed`,
-        `NotificationUndeliverable`.
+        A mail that is refused for its size is sent without the audio, and so is the first retry if the audio cannot be
+        read. Raises `NotificationFailed`, `NotificationUndeliverable`.
         """
         try:
             mailbox = await self._boxes.get(task.box_id)
             message = await self._messages.get(task.box_id, task.message_id, NO_CUTOFF) if task.message_id else None
         except (NotFound, PastRetention):
             return None
-        mail, has_audio = await self._composer.compose(task, mailbox, message)
+        try:
+            mail, has_audio = await self._composer.compose(task, mailbox, message)
+        except AudioUnavailable as error:
+            if task.attempts <= ATTEMPTS_WITH_AUDIO:
+                raise
+            _log_omission(task, error)
+            mail, has_audio = await self._composer.compose(task, mailbox, message, omit=Omission.UNREADABLE)
         try:
             await self._smtp.send(task.target, mail)
         except MailTooLarge as error:
             if not has_audio:
                 raise
-            log.warning("mail.sent_without_audio", box=mailbox.id, message=task.message_id, error=str(error))
-            mail, has_audio = await self._composer.compose(task, mailbox, message, attach=False)
+            _log_omission(task, error)
+            mail, has_audio = await self._composer.compose(task, mailbox, message, omit=Omission.TOO_LARGE)
             await self._smtp.send(task.target, mail)
         if message is None:
             return None
@@ -63,6 +73,10 @@ class MailSender:
                 )
 
         return enqueue_after_mail
+
+
+def _log_omission(task: OutboxTask, error: Exception) -> None:
+    log.warning("mail.sent_without_audio", box=task.box_id, message=task.message_id, error=str(error))
 
 
 class AfterNotifyAction:

@@ -13,7 +13,7 @@ from ivr import __version__
 from ivr.directory.models import User
 from ivr.mailbox.boxes import to_document
 from ivr.mailbox.mailbox import Mailbox, Occupancy
-from ivr.notifications.mail.audio import MailedAudio
+from ivr.notifications.mail.audio import MailedAudio, Omission
 from ivr.storage.records import MEGABYTE, Caller, Message
 from ivr.validation.text import to_single_line
 
@@ -73,7 +73,8 @@ def message_variables(
         "file_name": attachment.filename if attachment else "",
         "file_type": attachment.extension if attachment else "",
         "file_size": len(attachment.content) if attachment else 0,
-        "too_large": audio.is_too_large,
+        "too_large": audio.omission is Omission.TOO_LARGE,
+        "unreadable": audio.omission is Omission.UNREADABLE,
         "link": link.url if link else "",
         "link_expires": format_date(mailbox.local_time(link.expires_at), language) if link else "",
     }
