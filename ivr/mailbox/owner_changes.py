@@ -1,8 +1,8 @@
 """What the owner of a mailbox may change in its settings: one row for each key.
 
-An owner's changes must not harm other people. What reaches other people (their message lights, phones, mail addresses and
-recordings) or more than the system allows is for an administrator, or bounded. The phone changes only what its menus
-offer; commands and tokens for the whole account are an administrator's.
+An owner's changes must not harm other people. What reaches other people (their message lights, phones, mail addresses
+and recordings) or more than the system allows is for an administrator, or bounded. The phone changes only what its
+menus offer; commands and tokens for the whole account are an administrator's.
 """
 
 from __future__ import annotations
