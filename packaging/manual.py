@@ -15,6 +15,7 @@ import typer.main
 
 from ivr import __version__
 from ivr.cli.command import command
+from ivr.cli.support import EXIT_STATUS
 
 Commands = dict[tuple[str, ...], Any]
 """Command by its words behind `ivr`; () is `ivr` itself."""
@@ -30,9 +31,6 @@ Messages, greetings and the database.
 .TP
 .I /etc/asterisk/ivr
 Dialplan and samples for Asterisk.
-.SH EXIT STATUS
-0: done. 1: an error, or a problem that doctor found. 2: wrong input. 3: not found. 4: conflict, or a full mailbox.
-5: the data folder cannot be read or written.
 .SH SEE ALSO
 .BR ivr-agi (1),
 .BR asterisk (8),
@@ -82,6 +80,9 @@ def manual_page(commands: Commands) -> str:
                 name = ", ".join(param.opts + param.secondary_opts) if param.param_type_name == "option" else param.name
                 parts += [".TP", f".B {_escape(name.upper() if param.param_type_name == 'argument' else name)}"]
                 parts.append(_escape(help_text))
+    parts.append(".SH EXIT STATUS")
+    for code, meaning in EXIT_STATUS.items():
+        parts += [".TP", f".B {code}", _escape(meaning.replace("`", ""))]
     return "\n".join(parts) + FOOTER
 
 

@@ -17,6 +17,7 @@ import typer
 from ivr.app import App
 from ivr.audio import wav
 from ivr.cli.boxes import NumberArgument, box_document, resolve_box
+from ivr.cli.greetings import greeting_uploads
 from ivr.cli.messages import message_document
 from ivr.cli.support import AccountOption, with_app
 from ivr.errors import BadInput, InvalidAudio, NotFound
@@ -82,7 +83,7 @@ async def _write_box(app: App, box: Mailbox, archive: zipfile.ZipFile) -> tuple[
     _write_json(archive, "messages.json", documents, now)
     for kind in MediaKind:
         try:
-            found = await app.api_services.audio.greeting_uploads.find(box, kind)
+            found = await greeting_uploads(app).find(box, kind)
         except NotFound:
             continue
         name = f"greetings/{kind}.wav"

@@ -56,7 +56,7 @@ async def list_all(
     rows = []
     for kind in MediaKind:
         try:
-            rows.append(_greeting_row(box, kind, (await _uploads(app).find(box, kind)).media))
+            rows.append(_greeting_row(box, kind, (await greeting_uploads(app).find(box, kind)).media))
         except NotFound:
             rows.append(_greeting_row(box, kind, None))
     print_table(rows, COLUMNS, as_json)
@@ -74,7 +74,7 @@ async def show(
     """Show a greeting."""
     box = await resolve_box(app, account, number)
     kind = _parse_kind(greeting)
-    print_document(_greeting_row(box, kind, (await _uploads(app).find(box, kind)).media), as_json)
+    print_document(_greeting_row(box, kind, (await greeting_uploads(app).find(box, kind)).media), as_json)
 
 
 @command.command("set")
@@ -106,7 +106,7 @@ async def replace(
             for path in (audio.upload_path, audio.recording_path):
                 path.chmod(DRAFT_MODE)
                 inherit_owner(path)
-            media = await _uploads(app).activate(box, kind, audio)
+            media = await greeting_uploads(app).activate(box, kind, audio)
     finally:
         await app.conversion_pool.close()
     if expires_at is not None:
@@ -125,7 +125,7 @@ async def export(
 ) -> None:
     """Write a greeting to a WAV file. Only you can read the file."""
     box = await resolve_box(app, account, number)
-    found = await _uploads(app).find(box, _parse_kind(greeting))
+    found = await greeting_uploads(app).find(box, _parse_kind(greeting))
     write_private_wav(file, await asyncio.to_thread(wav.read_samples, found.recording))
 
 
@@ -141,16 +141,16 @@ async def remove(
     """Stop using a greeting. Callers hear what they hear without it."""
     box = await resolve_box(app, account, number)
     kind = _parse_kind(greeting)
-    found = await _uploads(app).find(box, kind)
+    found = await greeting_uploads(app).find(box, kind)
     description = f"the recording {kind} of box {box.number} ({found.media.length_ms / 1000:.1f} s)"
     confirm(f"Remove {description}?", assume_yes=yes)
-    await _uploads(app).deactivate(box, kind)
+    await greeting_uploads(app).deactivate(box, kind)
     typer.echo(f"{description} is removed")
 
 
-def _uploads(app: App) -> GreetingUploads:
+def greeting_uploads(app: App) -> GreetingUploads:
     """Return the greetings as REST clients manage them: the same checks apply."""
-    return app.api_services.audio.greeting_uploads
+    return GreetingUploads(store=app.media, recordings=app.recordings, clock=app.clock, ids=app.ids)
 
 
 def _parse_kind(text: str) -> MediaKind:

@@ -30,7 +30,7 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Caller, ChangeReason, Folder, Message
 
 command = typer.Typer(no_args_is_help=True)
-COLUMNS = ["folder", "received", "caller", "length", "id"]
+COLUMNS = ["folder", "received", "caller", "caller_name", "length", "id"]
 MAX_ROWS = 1000
 PRIVATE_MODE = 0o600
 """Exported messages are recordings of people."""

@@ -17,6 +17,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ivr import logging_setup, settings
 from ivr.app import App
@@ -36,6 +37,16 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
 )
 """The first matching row counts; any other error exits with 1."""
 INTERRUPTED_EXIT_CODE = 130
+EXIT_STATUS = {
+    0: "done",
+    1: "any other error, `no` to a question, or something that `doctor`, `backup` or `box export` has found wrong",
+    2: "wrong input: an option, a value, or a question that nothing can answer without a terminal",
+    3: "there is no such account, user, box, message, file of a backup, or database",
+    4: "a conflict: it exists already, is still in use, or the box is full",
+    5: "the data folder or the database cannot be read or written, or is of another version",
+    INTERRUPTED_EXIT_CODE: "interrupted by Ctrl-C",
+}
+"""Meaning of the exit codes, for the manual page and docs/operations.md."""
 OS_ERROR_REMEDIES = {
     errno.EACCES: ": run the command as root, or as the user of the service",
     errno.EPERM: ": run the command as root, or as the user of the service",
@@ -43,8 +54,8 @@ OS_ERROR_REMEDIES = {
     errno.ENOSPC: ": free some space, then run the command again",
 }
 
-MIN_TABLE_WIDTH = 160
-"""Minimum width of a table, in columns: ids are there to be copied, so a line wraps and is never cut."""
+TABLE_WIDTH = 100_000
+"""Maximum width of a table, in columns: ids are there to be copied, so a line wraps and is never cut."""
 
 AccountOption = typer.Option(
     None, "--account", "-a", help="Name, realm or id of the account; required if there are several."
@@ -188,8 +199,17 @@ def print_table(rows: Iterable[Mapping[str, Any]], columns: list[str], as_json: 
     for column in columns:
         table.add_column(column, no_wrap=True, overflow="ignore")
     for row in listed:
-        table.add_row(*("" if row[column] is None else str(row[column]) for column in columns))
-    Console(width=max(Console().width, MIN_TABLE_WIDTH), highlight=False).print(table, soft_wrap=True)
+        table.add_row(*(Text("" if row[column] is None else _one_line(row[column])) for column in columns))
+    console = Console(width=TABLE_WIDTH, highlight=False)
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        typer.echo(line.rstrip())
+
+
+def _one_line(value: object) -> str:
+    """Return a value as text for a table: what would break the line or control the terminal becomes a space."""
+    return "".join(character if character.isprintable() else " " for character in str(value))
 
 
 TIME_FORMAT = (

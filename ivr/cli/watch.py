@@ -18,7 +18,8 @@ from ivr.app import App
 from ivr.cli.support import JsonOption, with_app
 from ivr.storage.records import MwiSummary, Overview
 
-PIPE_WIDTH = 100
+PIPE_WIDTH = 10_000
+"""Nothing is cut for a program that reads it."""
 
 
 @with_app

@@ -138,7 +138,8 @@ def _is_time_zone(name: str | None) -> bool:
 
 
 def _format_time(time: float) -> str:
-    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M} UTC"
+    """Return a time as commands print it: of this machine's time zone, with its offset."""
+    return datetime.fromtimestamp(int(time)).astimezone().isoformat(sep=" ")
 
 
 MEGABYTE = 2**20
