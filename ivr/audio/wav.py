@@ -80,16 +80,3 @@ def write(path: Path, pcm: bytes) -> None:
 def silence(ms: int) -> bytes:
     """Return samples of silence."""
     return bytes(ms * BYTES_PER_MS)
-
-
-def repair_header(path: Path) -> None:
-    """Write the true length into the header of a recording that was never closed. Raises `InvalidAudio`, OSError."""
-    with path.open("r+b") as file:
-        start = file.read(HEADER_BYTES)
-        if not is_canonical(start):
-            raise InvalidAudio(f"{path} is not a recording made by Asterisk")
-        file.seek(0, 2)
-        data_bytes = (file.tell() - HEADER_BYTES) // 2 * 2
-        file.truncate(HEADER_BYTES + data_bytes)
-        file.seek(0)
-        file.write(header(data_bytes))

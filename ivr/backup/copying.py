@@ -18,6 +18,7 @@ BLOCK_BYTES = 2**20
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
 """A backup contains recordings and hashes of PINs: only the user who took it can read it."""
+TAKES = "takes"
 
 
 def copy_stream(source: IO[bytes], write: Callable[[bytes], object] = lambda block: None) -> tuple[int, str]:
@@ -46,12 +47,25 @@ def copy_file(source: Path, target: Path, *, sync: bool) -> FileEntry:
     return FileEntry(size, status.st_mtime_ns, stat.S_IMODE(status.st_mode), sha256)
 
 
+def is_own_file(path: Path, status: os.stat_result) -> bool:
+    """Return whether `path` is a regular file, and in the folder of takes has no second name elsewhere."""
+    return stat.S_ISREG(status.st_mode) and (path.parent.name != TAKES or status.st_nlink == 1)
+
+
 @contextmanager
 def open_regular(path: Path) -> Iterator[tuple[IO[bytes], os.stat_result]]:
-    """Open a file that is no symbolic link, with its state."""
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    """Open a regular file, with its state.
+
+    Raises FileNotFoundError if there is something else by now: a link, a pipe, or in the folder of takes, where
+    Asterisk can write, a second name of a file from elsewhere.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    status = os.fstat(handle)
+    if not is_own_file(path, status):
+        os.close(handle)
+        raise FileNotFoundError(errno.ENOENT, "is no regular file of its own", str(path))
     with os.fdopen(handle, "rb") as file:
-        yield file, os.fstat(handle)
+        yield file, status
 
 
 def make_folder(folder: Path) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ivr.backup.copying import is_own_file
 from ivr.backup.manifest import CONFIG_PREFIX, DATA_PREFIX
 from ivr.errors import StoreError
 
@@ -74,7 +74,7 @@ def _regular_files(top: Path, *, skip_at_top: bool = False) -> Iterator[Path]:
             if name.startswith(".") and skip_at_top:
                 continue  # A draft: it is renamed when it is complete.
             try:
-                if stat.S_ISREG(path.lstat().st_mode):
+                if is_own_file(path, path.lstat()):
                     yield path
             except FileNotFoundError:
                 continue  # It was removed meanwhile.

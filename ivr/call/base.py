@@ -14,11 +14,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from ivr.audio import wav
+from ivr.audio import asterisk_recording
 from ivr.audio.formats import Sound
 from ivr.call.incoming import IncomingCall
 from ivr.call.journal import Journal
 from ivr.call.typeahead import Typeahead
+from ivr.errors import InvalidAudio
 
 T = TypeVar("T")
 
@@ -271,8 +272,8 @@ class Call(ABC):
 
 def _recording_length_ms(path: Path) -> int:
     try:
-        return wav.length_ms(path)
-    except OSError:
+        return asterisk_recording.length_ms(path)
+    except (OSError, InvalidAudio):
         return 0
 
 

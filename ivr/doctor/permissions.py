@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ivr.audio import wav
+from ivr.audio import asterisk_recording, wav
 from ivr.doctor.finding import Finding, ok, problem, warning
 from ivr.doctor.installation import RunningAsterisk, run_as_owner_of
 
@@ -52,7 +52,8 @@ def _permission_finding(asterisk: RunningAsterisk, output: str, recording: Path)
         return warning("asterisk's rights", what, "load res_convert: asterisk -rx 'module load res_convert.so'")
     with run_as_owner_of(folder):
         try:
-            recording.read_bytes()
+            with asterisk_recording.open_recording(recording):
+                pass
         except OSError as error:
             what = f"the service cannot read recordings of Asterisk: {error.strerror}"
             return problem("asterisk's rights", what, f"chmod g+s {recording.parent}; set umask = 007 in asterisk.conf")

@@ -16,9 +16,9 @@ from typing import Any
 
 import structlog
 
-from ivr.audio import wav
+from ivr.audio import asterisk_recording
 from ivr.clock import Clock
-from ivr.errors import StoreError
+from ivr.errors import InvalidAudio, StoreError
 from ivr.ids import IdGenerator
 from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.protocols import AudioStore, TakeStore
@@ -107,10 +107,13 @@ class Takes:
                 self._process_locks.release(RECOVERY_LOCK)
 
     def length_ms(self, take: Take) -> int:
-        """The current length of the recording; 0 if there is no file."""
+        """The current length of the recording; 0 if there is no file, or one that Asterisk did not record."""
         try:
-            return wav.length_ms(Path(take.path))
+            return asterisk_recording.length_ms(Path(take.path))
         except OSError:
+            return 0
+        except InvalidAudio as error:
+            log.warning("take.refused", take=take.id, reason=str(error))
             return 0
 
     async def mark_urgent(self, take: Take, urgent: bool) -> None:
@@ -123,8 +126,11 @@ class Takes:
         await self.delete_file(take)
 
     async def delete_file(self, take: Take) -> None:
-        """Delete the file of a take whose row is removed."""
-        await asyncio.to_thread(self._recordings.remove, Path(take.path))
+        """Delete the file of a take whose row is removed. One that cannot be deleted is logged."""
+        try:
+            await asyncio.to_thread(self._recordings.remove, Path(take.path))
+        except StoreError as error:
+            log.error("take.file_not_deleted", file=take.path, reason=str(error), remedy="delete it by hand")
 
     async def mark_awaiting_owner(self, take: Take) -> None:
         """Leave a greeting or name to its owner's decision. Of a mailbox and purpose, only the newest one is stored.

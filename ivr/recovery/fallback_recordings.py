@@ -17,7 +17,7 @@ from pathlib import Path
 
 import structlog
 
-from ivr.audio import wav
+from ivr.audio import asterisk_recording
 from ivr.clock import Clock
 from ivr.directory.directory import Directory
 from ivr.directory.models import Account
@@ -150,7 +150,7 @@ class FallbackRecordingImporter:
                     f"no mailbox {recording.box_number!r} in an account {recording.account_name!r}",
                     "create the mailbox, or move the file away",
                 )
-            elif wav.length_ms(path) < mailbox.voicemail_settings.min_message_size:
+            elif asterisk_recording.length_ms(path) < mailbox.voicemail_settings.min_message_size:
                 log.info("fallback_recording.discarded", file=path.name, reason="shorter than the minimum")
                 await asyncio.to_thread(self._recordings.remove, path)
             else:

@@ -2,7 +2,8 @@
 
 Asterisk reads the files, so folders have mode 2750 and files 0640, with one group that the service and Asterisk share.
 Asterisk writes takes into `takes/` as its own user. A take becomes a recording by copy, never by rename, because the
-file must belong to the user of the service. The functions wait for the disk: call them in a worker thread.
+file must belong to the user of the service. A file of `takes/` is read by the rule of `audio/asterisk_recording.py`,
+and drafts are made outside it. The functions wait for the disk: call them in a worker thread.
 """
 
 from __future__ import annotations
@@ -10,11 +11,10 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
-from ivr.audio import wav
+from ivr.audio import asterisk_recording, wav
 from ivr.errors import DiskFull, NotFound, StoreError
 from ivr.storage.durable_files import fsync
 from ivr.storage.file_owner import inherit_owner
@@ -80,20 +80,15 @@ class Recordings:
         The caller removes the source after the row of the take. Raises `NotFound`, `InvalidAudio`, `DiskFull`,
         `StoreError`.
         """
-
-        def copy(draft: Path) -> None:
-            shutil.copyfile(source, draft)
-            wav.repair_header(draft)
-
-        return self._publish(target, copy)
+        return self._publish(target, _new_file(lambda draft: asterisk_recording.copy_repaired(source, draft)))
 
     def write(self, pcm: bytes, target: Path) -> int:
         """Write 16-bit samples at 8 kHz as a recording and sync it. Return its size in bytes."""
-        return self._publish(target, lambda draft: wav.write(draft, pcm))
+        return self._publish(target, _new_file(lambda draft: _write_all(draft, wav.header(len(pcm)) + pcm)))
 
     def hard_link(self, source: Path, target: Path) -> int:
         """Link a recording, which never changes, to a second path. Return its size in bytes."""
-        return self._publish(target, lambda draft: os.link(source, draft))
+        return self._publish(target, lambda draft: os.link(source, draft, follow_symlinks=False))
 
     def remove(self, path: Path) -> None:
         """Remove a file; a missing file is ignored. Raises `StoreError`."""
@@ -113,7 +108,9 @@ class Recordings:
             with os.scandir(self._folder / account_id / media_directory) as entries:
                 for entry in entries:
                     if (name := FILE_NAME_PATTERN.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
-                        yield StoredFile("" if name[1] else name[2], Path(entry.path), entry.stat().st_ctime)
+                        yield StoredFile(
+                            "" if name[1] else name[2], Path(entry.path), entry.stat(follow_symlinks=False).st_ctime
+                        )
         except FileNotFoundError:
             return  # The folder does not exist yet, or a file has been removed: the next scan reads the rest.
         except OSError as error:
@@ -123,23 +120,31 @@ class Recordings:
         """Path and size in bytes of the files in the folder of takes that begin with `prefix`. Raises `StoreError`."""
         try:
             with os.scandir(self.takes_folder) as entries:
-                return {entry.path: entry.stat().st_size for entry in entries if entry.name.startswith(prefix)}
+                return {
+                    entry.path: entry.stat(follow_symlinks=False).st_size
+                    for entry in entries
+                    if entry.name.startswith(prefix)
+                }
         except FileNotFoundError:
             return {}  # A file was removed during the scan: the next one reads all again.
         except OSError as error:
             raise translate_os_error(error) from error
 
     def _publish(self, target: Path, write_draft: Callable[[Path], object]) -> int:
-        draft = target.with_name(f".{target.name}.part")
+        # Asterisk can replace what is in its folder, so a draft is never made there.
+        folder = self.incoming_folder if target.parent == self.takes_folder else target.parent
+        draft = folder / f".{target.name}.part"
         try:
             self._ensure_folder(target)
             draft.unlink(missing_ok=True)
-            write_draft(draft)
-            return _finalise(draft, target)
+            try:
+                write_draft(draft)
+                return _finalise(draft, target)
+            finally:
+                draft.unlink(missing_ok=True)  # rename() does nothing if both names are links to the same file.
         except FileNotFoundError as error:
             raise NotFound(f"the recording {error.filename} does not exist") from error
         except OSError as error:
-            draft.unlink(missing_ok=True)
             raise translate_os_error(error) from error
 
     def _ensure_folder(self, target: Path) -> None:
@@ -155,10 +160,28 @@ def _finalise(draft: Path, target: Path) -> int:
     inherit_owner(draft)
     draft.chmod(FILE_MODE)
     fsync(draft)
+    size = draft.stat().st_size
     os.replace(draft, target)
-    draft.unlink(missing_ok=True)  # rename() does nothing if both names are links to the same file.
     fsync(target.parent)
-    return target.stat().st_size
+    return size
+
+
+def _new_file(write: Callable[[int], None]) -> Callable[[Path], None]:
+    """Return a function that creates a file and passes its descriptor to `write`."""
+
+    def create(path: Path) -> None:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            write(descriptor)
+        finally:
+            os.close(descriptor)
+
+    return create
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    with os.fdopen(descriptor, "wb", closefd=False) as file:
+        file.write(content)
 
 
 def translate_os_error(error: OSError) -> StoreError:

@@ -318,15 +318,17 @@ def test_unwritable_data_folder_raises(tmp_path: Path) -> None:
 
 
 def test_unfinished_wav_header_is_repaired(tmp_path: Path) -> None:
-    path = tmp_path / "take.wav"
-    path.write_bytes(wav.header(0) + SPEECH + b"\x01")
-    wav.repair_header(path)
-    assert path.read_bytes() == wav.header(16_000) + SPEECH
+    take, target = tmp_path / "take.wav", tmp_path / "new" / "message.wav"
+    target.parent.mkdir()
+    take.write_bytes(wav.header(0) + SPEECH + b"\x01")
+    audio_folder.Recordings(tmp_path).copy_and_repair(take, target)
+    assert target.read_bytes() == wav.header(len(SPEECH)) + SPEECH
 
 
 def test_foreign_file_is_not_touched(tmp_path: Path) -> None:
     path = tmp_path / "take.wav"
     path.write_bytes(b"x" * 100)
     with pytest.raises(InvalidAudio):
-        wav.repair_header(path)
+        audio_folder.Recordings(tmp_path).copy_and_repair(path, tmp_path / "message.wav")
     assert path.read_bytes() == b"x" * 100
+    assert list(tmp_path.iterdir()) == [path]
