@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import io
+import threading
 import wave
 from email import policy
 from email.header import decode_header, make_header
@@ -19,9 +21,9 @@ from ivr.directory.models import Account, User
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.mailbox import Mailbox, Occupancy
 from ivr.mailbox.voicemail_settings import VoicemailSettings
-from ivr.notifications.mail.audio import NO_AUDIO, Attachment, MailedAudio, attachment_filename
-from ivr.notifications.mail.composition import compose
-from ivr.notifications.mail.rendering import MailTemplates
+from ivr.notifications.mail.audio import NO_AUDIO, Attachment, MailAudio, MailedAudio, attachment_filename, size_as_sent
+from ivr.notifications.mail.composition import MailComposer, compose
+from ivr.notifications.mail.rendering import MailContent, MailTemplates
 from ivr.notifications.mail.subscriber import resolve_recipients
 from ivr.notifications.mail.variables import message_variables
 from ivr.storage.records import Caller, ChangeReason, Folder, Message, OutboxTask, TaskKind
@@ -331,6 +333,44 @@ async def test_broken_template_falls_back_to_default(tmp_path: Path, smtp_server
     await app.run_until_idle()
     assert smtp_server.mails[0]["Subject"] == "New voicemail from 2001"
     await app.shut_down()
+
+
+async def test_calls_go_on_while_a_mail_is_composed(mail_app: NotificationAppFixture) -> None:
+    """The template waits for something that only happens if the event loop runs meanwhile."""
+    loop_has_run = threading.Event()
+
+    class WaitingTemplates(MailTemplates):
+        def render(self, *arguments: Any) -> MailContent:
+            assert loop_has_run.wait(10)
+            return super().render(*arguments)
+
+    box = await mail_app.create_box(notify_email=OWNER_EMAIL)
+    left = await mail_app.leave_message(box)
+    services = mail_app.container.voicemail_services
+    audio = MailAudio(mail_app.container.renditions("mail"), lambda _: None, max_bytes=0)
+    composer = MailComposer(
+        templates=WaitingTemplates(None), audio=audio, capacity=services.capacity, sender="vm@example.org"
+    )
+    task = OutboxTask(
+        7, box.account_id, box.id, left.id, TaskKind.MAIL, OWNER_EMAIL, {"template": "new_message"}, NOON, NOON, 1,
+        None, None,
+    )  # fmt: skip
+    mail_app.container.renditions("mail").prepare()
+    composing = asyncio.create_task(composer.compose(task, box, left))
+    while not composing.done() and not loop_has_run.is_set():
+        asyncio.get_running_loop().call_later(0.01, loop_has_run.set)
+        await asyncio.sleep(0.02)
+    assert b"too long to be attached" in (await composing)[0]
+
+
+@given(st.integers(0, 5000))
+def test_size_of_attachment_as_sent_is_that_in_the_mail(size: int) -> None:
+    content = MailContent("x", "x", "x")
+    task = OutboxTask(7, "a", "b", None, TaskKind.MAIL, OWNER_EMAIL, {}, NOON, NOON, 1, None, None, "u")
+    account = Account(id="a", name="demo")
+    raw = compose(task, account, "vm@example.org", content, Attachment("x.mp3", "mp3", bytes(size)))
+    part = raw.partition(b"filename=")[2].partition(b"\r\n\r\n")[2]
+    assert len(part[: part.rindex(b"\r\n--")].rstrip(b"\r\n") + b"\r\n" * bool(size)) == size_as_sent(size)
 
 
 # -- recipients --------------------------------------------------------------------------------------------------------

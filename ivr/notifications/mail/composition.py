@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, datetime
 from email import policy
@@ -9,12 +10,13 @@ from email.header import Header
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from email.utils import format_datetime as format_rfc5322_date
+from typing import Any
 
 from ivr.directory.models import Account
 from ivr.errors import NotificationUndeliverable
 from ivr.mailbox.mailbox import Capacity, Mailbox
 from ivr.notifications.mail.audio import NO_AUDIO, Attachment, MailAudio, Omission
-from ivr.notifications.mail.rendering import MailContent, MailTemplates
+from ivr.notifications.mail.rendering import BuildVariables, MailContent, MailTemplates
 from ivr.notifications.mail.variables import box_variables, message_variables
 from ivr.storage.records import Message, OutboxTask
 from ivr.validation.addresses import to_smtp
@@ -88,18 +90,22 @@ class MailComposer:
         """
         occupancy = await self._capacity.occupancy(mailbox)
         audio = await self._audio.select(mailbox, message, omit=omit) if message else NO_AUDIO
-        content = self._templates.render(
-            str(task.payload["template"]),
-            mailbox.account,
-            mailbox.language,
-            lambda language: (
-                message_variables(mailbox, occupancy, message, audio, language)
-                if message
-                else box_variables(mailbox, occupancy)
-            ),
-        )
+
+        def build_variables(language: str) -> dict[str, Any]:
+            if message is None:
+                return box_variables(mailbox, occupancy)
+            return message_variables(mailbox, occupancy, message, audio, language)
+
+        # In a thread: a large attachment takes a second to encode, and a template of the site may take longer.
+        mail = await asyncio.to_thread(self._compose_sync, task, mailbox, build_variables, audio.attachment)
+        return mail, audio.attachment is not None
+
+    def _compose_sync(
+        self, task: OutboxTask, mailbox: Mailbox, build_variables: BuildVariables, attachment: Attachment | None
+    ) -> bytes:
+        template = str(task.payload["template"])
+        content = self._templates.render(template, mailbox.account, mailbox.language, build_variables)
         try:
-            mail = compose(task, mailbox.account, self._sender, content, audio.attachment)
+            return compose(task, mailbox.account, self._sender, content, attachment)
         except ValueError as error:
             raise NotificationUndeliverable(f"invalid address {task.target!r} or mail.sender: {error}") from error
-        return mail, audio.attachment is not None
