@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork
 
 from ivr.validation.fields import DialplanContext, SenderAddress
 
@@ -42,6 +42,13 @@ class NotificationSettings(_Section):
     retry_delays_s: list[Seconds] = Field(
         list(RETRY_DELAYS_S),
         description="Seconds to wait after each failed attempt. After the last one, a task is given up.",
+    )
+    webhook_networks: list[IPvAnyNetwork] = Field(
+        [],
+        description=(
+            "Networks, as `10.1.0.0/16`, to which webhooks may be sent beside public addresses. Empty: public ones"
+            " only."
+        ),
     )
     throttle_s: Annotated[int, Field(ge=0, le=10**7)] = Field(
         3600, description="Minimum seconds between two mails that a box is full, or locked. 0: mail every time."

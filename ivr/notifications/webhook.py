@@ -5,28 +5,24 @@ The URL is set with `ivr account set demo settings.webhook.url=https://... setti
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import json
-import urllib.request
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
 
 from ivr.clock import Clock
 from ivr.directory.directory import Directory
-from ivr.errors import NotFound, NotificationFailed, NotificationUndeliverable
+from ivr.errors import NotFound
 from ivr.notifications.event import MailboxEvent
+from ivr.notifications.webhook_request import WebhookRequest
 from ivr.notifications.worker import Handler, HandlerResult
 from ivr.storage.protocols import Transaction
 from ivr.storage.records import Message, OutboxTask, TaskKind
 
-MAX_CONCURRENCY = 8
-REQUEST_TIMEOUT_S = 10.0
-HTTP_GONE = 410
+MAX_CONCURRENCY = 16
+MAX_PER_ACCOUNT = 4
+"""Maximum number of requests of one account at a time: a slow receiver delays the webhooks of its account only."""
 
 
 def subscribed_webhook(settings: Mapping[str, Any], event_name: str) -> tuple[str, str] | None:
@@ -62,20 +58,12 @@ class WebhookSubscriber:
 
 
 class WebhookSender:
-    """Sends webhooks. `request_timeout_s`: seconds to wait for the receiver at each step."""
+    """Sends webhooks."""
 
-    def __init__(
-        self,
-        directory: Directory,
-        clock: Clock,
-        *,
-        max_concurrency: int = MAX_CONCURRENCY,
-        request_timeout_s: float = REQUEST_TIMEOUT_S,
-    ) -> None:
+    def __init__(self, directory: Directory, clock: Clock, request: WebhookRequest) -> None:
         self._directory = directory
         self._clock = clock
-        self._request_timeout_s = request_timeout_s
-        self._executor = ThreadPoolExecutor(max_concurrency, "webhook")
+        self._request = request
 
     @property
     def handlers(self) -> dict[TaskKind, Handler]:
@@ -84,8 +72,7 @@ class WebhookSender:
     async def send(self, task: OutboxTask) -> HandlerResult:
         """Send one webhook, unless the account has unsubscribed from the event.
 
-        Raises `NotificationFailed` for any status but 2xx, and `NotificationUndeliverable` for 410 Gone and for an
-        invalid URL.
+        Raises `NotificationFailed` and `NotificationUndeliverable` as `WebhookRequest.post` does.
         """
         try:
             webhook = subscribed_webhook((await self._directory.account(task.account_id)).settings, task.target)
@@ -95,9 +82,7 @@ class WebhookSender:
             url, secret = webhook
             body = json.dumps(dict(task.payload), ensure_ascii=False, sort_keys=True).encode()
             headers = self._headers(task, secret, body)
-            await asyncio.get_running_loop().run_in_executor(
-                self._executor, _post, url, body, headers, self._request_timeout_s
-            )
+            await self._request.post(url, body, headers)
         return None
 
     def _headers(self, task: OutboxTask, secret: str, body: bytes) -> dict[str, str]:
@@ -108,39 +93,6 @@ class WebhookSender:
             digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
             headers["X-Ivr-Signature"] = f"sha256={digest}"
         return headers
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_: Any) -> None:
-        """Do not follow redirects: the body is meant for the configured URL only."""
-
-
-_OPENER = urllib.request.OpenerDirector()
-for _handler in (
-    urllib.request.HTTPHandler(),
-    urllib.request.HTTPSHandler(),
-    urllib.request.HTTPDefaultErrorHandler(),
-    urllib.request.HTTPErrorProcessor(),
-    _NoRedirects(),
-):
-    _OPENER.add_handler(_handler)
-
-
-def _post(url: str, body: bytes, headers: dict[str, str], timeout_s: float) -> None:
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise NotificationUndeliverable(f"settings.webhook.url of the account is not an http(s) URL: {url!r}")
-    try:
-        request = urllib.request.Request(url, body, headers, method="POST")
-        with _OPENER.open(request, timeout=timeout_s):
-            return
-    except HTTPError as error:
-        with error:
-            kind = NotificationUndeliverable if error.code == HTTP_GONE else NotificationFailed
-            raise kind(f"the webhook replied with status {error.code}") from None
-    except URLError as error:
-        raise NotificationFailed(f"the webhook is unreachable: {error.reason}") from error
-    except (OSError, ValueError) as error:
-        raise NotificationFailed(f"the webhook is unreachable: {error}") from error
 
 
 def _event_payload(event: MailboxEvent) -> dict[str, Any]:

@@ -47,6 +47,8 @@ class WorkerLimits:
     """Concurrency, retries and timing of an `OutboxWorker`."""
 
     max_concurrency: int = 1
+    max_per_account: int | None = None
+    """Maximum number of tasks of one account at a time; None: no limit but `max_concurrency`."""
     retry_delays_s: tuple[int, ...] = RETRY_DELAYS_S
     """Seconds to wait after each failed attempt. After the last one the task is given up."""
     lease_renewal_interval_s: float = LEASE_S / 3
@@ -139,10 +141,13 @@ class OutboxWorker:
 
     async def _start_claimed(self) -> None:
         free = self._limits.max_concurrency - len(self._running)
-        for task in await self._outbox.claim(self.kinds, free) if free else ():
+        for task in await self._claim(free) if free else ():
             running = asyncio.create_task(self._process(task))
             self._running.add(running)
             running.add_done_callback(self._on_task_done)
+
+    async def _claim(self, free: int) -> list[OutboxTask]:
+        return await self._outbox.claim(self.kinds, free, max_per_account=self._limits.max_per_account)
 
     async def _shut_down(self) -> None:
         """Let running tasks finish, because a cancelled task is processed a second time after the next start."""

@@ -26,6 +26,7 @@ from ivr.notifications.mwi_worker import MwiWorker
 from ivr.notifications.new_message_call import CallSubscriber, NewMessageCall
 from ivr.notifications.transcription.handler import SubprocessTranscriber, TranscriptionHandler
 from ivr.notifications.webhook import WebhookSender, WebhookSubscriber
+from ivr.notifications.webhook_request import WebhookRequest
 from ivr.notifications.worker import Handler, OutboxRunner, OutboxWorker, Worker, WorkerLimits
 from ivr.service.metrics_page import MetricsPage
 from ivr.storage.records import Message, TaskKind
@@ -123,9 +124,13 @@ def build_workers(app: App, ami_client: AmiClient | None, *, is_service_start: b
     """
     settings = app.settings
 
-    def new_worker(name: str, handlers: dict[TaskKind, Handler], max_concurrency: int = 1) -> OutboxWorker:
+    def new_worker(
+        name: str, handlers: dict[TaskKind, Handler], max_concurrency: int = 1, max_per_account: int | None = None
+    ) -> OutboxWorker:
         limits = WorkerLimits(
-            max_concurrency=max_concurrency, retry_delays_s=tuple(settings.notifications.retry_delays_s)
+            max_concurrency=max_concurrency,
+            max_per_account=max_per_account,
+            retry_delays_s=tuple(settings.notifications.retry_delays_s),
         )
         return OutboxWorker(
             name, handlers, app.outbox, app.clock, on_outcome=app.metrics.count_notification, limits=limits
@@ -158,7 +163,10 @@ def build_workers(app: App, ami_client: AmiClient | None, *, is_service_start: b
             resync_on_connect=is_service_start,
         ),
         new_worker(
-            "webhooks", WebhookSender(app.directory, app.clock).handlers, max_concurrency=webhook.MAX_CONCURRENCY
+            "webhooks",
+            WebhookSender(app.directory, app.clock, WebhookRequest(settings.notifications.webhook_networks)).handlers,
+            max_concurrency=webhook.MAX_CONCURRENCY,
+            max_per_account=webhook.MAX_PER_ACCOUNT,
         ),
     ]
     if mail_enabled:

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,9 +59,12 @@ async def receiver() -> AsyncIterator[WebhookReceiver]:
 
 
 @pytest.fixture
-async def webhook_app(mail_app: NotificationAppFixture, receiver: WebhookReceiver) -> NotificationAppFixture:
-    await set_webhook(mail_app, url=receiver.url, secret=SECRET)
-    return mail_app
+async def webhook_app(tmp_path: Path, receiver: WebhookReceiver) -> AsyncIterator[NotificationAppFixture]:
+    app = NotificationAppFixture(tmp_path / "data", notifications={"webhook_networks": ["127.0.0.0/8"]})
+    await app.open()
+    await set_webhook(app, url=receiver.url, secret=SECRET)
+    yield app
+    await app.shut_down()
 
 
 async def set_webhook(app: NotificationAppFixture, **webhook: Any) -> None:
@@ -135,13 +139,13 @@ async def test_receiver_answering_gone_is_not_retried(
 
 
 async def test_account_can_subscribe_to_selected_events(
-    mail_app: NotificationAppFixture, receiver: WebhookReceiver
+    webhook_app: NotificationAppFixture, receiver: WebhookReceiver
 ) -> None:
-    await set_webhook(mail_app, url=receiver.url, events=["message.deleted"])
-    box = await mail_app.create_box()
-    message = await mail_app.leave_message(box)
-    await mail_app.container.messages.move_to_folder(box.id, message.id, Folder.DELETED, ChangeReason.DTMF)
-    await mail_app.run_until_idle()
+    await set_webhook(webhook_app, url=receiver.url, events=["message.deleted"])
+    box = await webhook_app.create_box()
+    message = await webhook_app.leave_message(box)
+    await webhook_app.container.messages.move_to_folder(box.id, message.id, Folder.DELETED, ChangeReason.DTMF)
+    await webhook_app.run_until_idle()
     assert [event["event"] for event in receiver.events()] == ["message.deleted"]
     assert "x-ivr-signature" not in receiver.requests[0][0]
 

@@ -80,8 +80,13 @@ class OutboxStore(Protocol):
     async def due_kinds(self) -> set[TaskKind]:
         """Return the kinds of which a task is due."""
 
-    async def claim(self, kinds: Collection[TaskKind], limit: int) -> list[OutboxTask]:
-        """Claim at most `limit` due tasks, longest waiting first."""
+    async def claim(
+        self, kinds: Collection[TaskKind], limit: int, *, max_per_account: int | None = None
+    ) -> list[OutboxTask]:
+        """Claim at most `limit` due tasks, longest waiting first.
+
+        Of each kind, at most `max_per_account` tasks of an account are claimed at a time.
+        """
 
     async def complete(self, tasks: Sequence[OutboxTask], on_commit: OnCommit | None = None) -> None:
         """Delete finished tasks, and call `on_commit` in the same transaction if every lease still held.

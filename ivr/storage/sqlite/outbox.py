@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -55,22 +56,34 @@ class SqliteOutbox:
             lambda c: {kind for kind in TaskKind if c.execute(sql, (kind, now)).fetchone()[0]}
         )
 
-    async def claim(self, kinds: Collection[TaskKind], limit: int) -> list[OutboxTask]:
+    async def claim(
+        self, kinds: Collection[TaskKind], limit: int, *, max_per_account: int | None = None
+    ) -> list[OutboxTask]:
         now = int(self._clock.now())
         self._claim_count += 1
         if self._claim_count == 1:
             self._locks.acquire(RUN_LOCK_PREFIX + self._run_id)
         lease = f"{self._run_id}:{self._claim_count}"
+        # An account with many due tasks must not hide those of others: the limit of an account is part of the search.
         sql = (
             "UPDATE outbox SET lease = ?, due_at = ?, attempts = attempts + 1 WHERE id IN ("
-            "SELECT id FROM outbox WHERE kind = ? AND due_at <= ? ORDER BY due_at, id LIMIT ?) RETURNING *"
+            "SELECT id FROM outbox WHERE kind = ? AND due_at <= ?"
+            " AND account_id NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at, id LIMIT ?) RETURNING *"
         )
 
         def claim_tasks(connection: sqlite3.Connection) -> list[OutboxTask]:
             tasks: list[OutboxTask] = []
             for kind in kinds:
-                values = (lease, now + LEASE_S, kind, now, limit - len(tasks))
-                tasks += map(task_from_row, connection.execute(sql, values).fetchall())
+                running = _running_by_account(connection, kind, now) if max_per_account else Counter[str]()
+                while len(tasks) < limit:
+                    at_limit = [account for account, count in running.items() if count >= (max_per_account or limit)]
+                    batch = 1 if max_per_account else limit - len(tasks)
+                    values = (lease, now + LEASE_S, kind, now, json.dumps(at_limit), batch)
+                    claimed = [*map(task_from_row, connection.execute(sql, values).fetchall())]
+                    tasks += claimed
+                    running.update(task.account_id for task in claimed)
+                    if not max_per_account or not claimed:
+                        break
             return tasks
 
         return sorted(await self._database.write(claim_tasks), key=lambda task: task.id)
@@ -151,6 +164,11 @@ def _for_each_id(connection: sqlite3.Connection, ids: Sequence[int], sql: str, *
     if missing:
         raise NotFound(f"the outbox has no row {', '.join(map(str, missing))}: see 'ivr outbox list'")
     return len(ids)
+
+
+def _running_by_account(connection: sqlite3.Connection, kind: TaskKind, now: int) -> Counter[str]:
+    sql = "SELECT account_id, COUNT(*) FROM outbox WHERE kind = ? AND due_at > ? AND lease IS NOT NULL GROUP BY 1"
+    return Counter({str(account_id): count for account_id, count in connection.execute(sql, (kind, now))})
 
 
 def task_from_row(row: sqlite3.Row) -> OutboxTask:
