@@ -112,16 +112,16 @@ async def test_request_to_address_that_is_not_public_is_refused(address: str) ->
 
 
 async def test_name_is_resolved_once_and_the_checked_address_is_connected_to() -> None:
-    asked: list[str] = []
+    resolved_hosts: list[str] = []
 
     async def resolver(host: str, port: int) -> list[str]:
-        asked.append(host)
+        resolved_hosts.append(host)
         return ["10.0.0.1", "127.0.0.1"]
 
     async with serving(Peer(b"HTTP/1.1 204 No Content\r\n\r\n")) as peer:
         request = WebhookRequest(LOOPBACK, resolver=resolver)
         await request.post(f"http://crm.example:{peer.port}/hook", b"{}", {"X-Ivr-Event": "message.new"})
-    assert asked == ["crm.example"]
+    assert resolved_hosts == ["crm.example"]
     [head] = peer.heads
     assert f"Host: crm.example:{peer.port}".lower().encode() in head.lower()
 
