@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from ivr.ami.settings import AmiSettings
 from ivr.call.ari.settings import AriSettings
 from ivr.errors import SettingsError
+from ivr.mailbox.text_values import suggest
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.metrics.settings import MetricsSettings
 from ivr.notifications.settings import MailSettings, MwiSettings, NotificationSettings, TranscriptionSettings
@@ -230,6 +232,8 @@ def load(**overrides: Any) -> Settings:
         raise SettingsError(f"{path} does not exist: create it, or set {CONFIG_ENV_VARIABLE} to another file")
     if path and os.geteuid() == 0:
         _require_trusted(path)
+    if unknown := _unknown_variables():
+        raise SettingsError("\n".join(["invalid settings:", *unknown]))
     try:
         return Settings(**overrides)
     except ValidationError as error:
@@ -241,8 +245,28 @@ def load(**overrides: Any) -> Settings:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
 
 
+def _unknown_variables() -> list[str]:
+    """Return a line for each variable `IVR_SECTION__NAME` whose section does not exist; pydantic ignores these."""
+    lines = []
+    for variable in sorted(os.environ):
+        section, delimiter, _ = variable.removeprefix(ENV_PREFIX).lower().partition("__")
+        if variable.startswith(ENV_PREFIX) and delimiter and section not in Settings.model_fields:
+            hint = suggest(section, Settings.model_fields)
+            lines.append(f"  {variable}: unknown section {section}; {hint}docs/settings.md lists all settings")
+    return lines
+
+
+def _suggest_setting(path: Sequence[str | int]) -> str:
+    """Return a hint at the section or setting that an unknown name of it resembles."""
+    if len(path) == 1:
+        return suggest(str(path[0]), Settings.model_fields)
+    section = Settings.model_fields.get(str(path[0]))
+    known = getattr(section.annotation, "model_fields", {}) if section else {}
+    return suggest(str(path[-1]), known, path=f"{path[0]}.") if len(path) == 2 else ""
+
+
 def _describe_error(error: Any) -> str:
     name = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
-        return f"  {name}: unknown setting; docs/settings.md lists all settings"
+        return f"  {name}: unknown setting; {_suggest_setting(error['loc'])}docs/settings.md lists all settings"
     return f"  {name} = {error['input']!r}: {error['msg']}"

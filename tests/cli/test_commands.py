@@ -327,7 +327,10 @@ def test_unusable_data_folder_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPa
     ("toml", "error"),
     [
         ("[fastagi]\nport = 99999\n", "fastagi.port = 99999"),
-        ("[fastagi]\nprot = 1\n", "fastagi.prot: unknown setting; docs/settings.md lists all settings"),
+        (
+            "[fastagi]\nprot = 1\n",
+            "fastagi.prot: unknown setting; did you mean fastagi.port? docs/settings.md lists all settings",
+        ),
         ("not toml", "is not valid TOML"),
     ],
 )

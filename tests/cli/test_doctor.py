@@ -93,6 +93,6 @@ def test_lost_pepper_is_reported_and_stops_the_service(populated_ivr: Ivr, tmp_p
 
 def test_new_pepper_can_be_accepted(populated_ivr: Ivr, tmp_path: Path) -> None:
     (tmp_path / "data" / "pepper").write_text("another")
-    populated_ivr("pepper", "accept", fails=1)
+    populated_ivr("pepper", "accept", fails=2)
     assert "set PINs" in populated_ivr("pepper", "accept", "--yes").stdout
     populated_ivr("box", "pin", "1000", given="739104\n")

@@ -50,7 +50,10 @@ def test_value_of_wrong_type_is_an_error(
         ("[voicemail]\nmax_pin_length = 3\n", "voicemail.max_pin_length = 3"),
         ("[voicemail]\nkey_map = 'querty'\n", "voicemail.key_map = 'querty'"),
         ("[voicemail]\nkeys = {delete = 7, keep = 7}\n", "voicemail.keys"),
-        ("colour = 1\n", "colour: unknown setting"),
+        ("colour = 1\n", "colour: unknown setting; docs/settings.md lists all settings"),
+        ("[data]\nfoldr = '/x'\n", "data.foldr: unknown setting; did you mean data.folder?"),
+        ("[voicemial]\n", "voicemial: unknown setting; did you mean voicemail?"),
+        ("[voicemail.keys]\nquit = 7\n", "quit"),
         ("[data]\nfolder = 3\n", "data.folder = 3"),
         ("fastagi = 'no table'\n", "fastagi = 'no table'"),
         ("[data]\nfolder = '/x'\n[data]\n", "is not valid TOML"),
@@ -65,6 +68,16 @@ def test_value_out_of_range_is_an_error(
     (tmp_path / "ivr.toml").write_text(toml)
     monkeypatch.setenv("IVR_CONFIG", str(tmp_path / "ivr.toml"))
     assert error in ivr("account", "list", fails=1).stderr
+
+
+def test_variable_of_an_unknown_section_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was ignored: mail went nowhere, and nothing said so."""
+    monkeypatch.setenv("IVR_MIAL__HOST", "mail.example.com")
+    error = ivr("account", "list", fails=1).stderr
+    assert "IVR_MIAL__HOST: unknown section mial; did you mean mail?" in error
+    monkeypatch.delenv("IVR_MIAL__HOST")
+    monkeypatch.setenv("IVR_MAIL__HSOT", "mail.example.com")
+    assert "mail.hsot: unknown setting; did you mean mail.host?" in ivr("account", "list", fails=1).stderr
 
 
 def test_binary_settings_file_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
