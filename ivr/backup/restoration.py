@@ -169,9 +169,13 @@ class Restoration:
 
     def _own(self, path: Path, mode: int) -> None:
         owners = self._target.owners
-        if owners:
-            os.chown(path, owners.service_uid, owners.service_gid)
-        path.chmod(mode)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if owners:
+                os.fchown(descriptor, owners.service_uid, owners.service_gid)
+            os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
 
     # -- the configuration ---------------------------------------------------------------------------------------------
 

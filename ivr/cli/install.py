@@ -12,6 +12,7 @@ import typer
 
 from ivr.cli.support import exit_on_error
 from ivr.errors import ConfigurationError
+from ivr.install import machine_files
 from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
 from ivr.install.installed_files import RECORD_FILE, InstalledFiles
 from ivr.install.plan import ASTERISK_SECRET_FILE, Layout, install_steps, manual_steps
@@ -123,4 +124,4 @@ def _check_prerequisites(target: InstallTarget, layout: Layout) -> None:
 def _read_or_generate_secret(target: InstallTarget, layout: Layout) -> str:
     """Return the secret of an earlier installation, else a new one."""
     file = target.resolve(layout.data_folder / ASTERISK_SECRET_FILE)
-    return file.read_text().strip() if file.exists() else secrets.token_hex(32)
+    return (machine_files.read_file(file, link_free=True) or secrets.token_hex(32)).strip()

@@ -65,9 +65,10 @@ def install_steps(layout: Layout, secret: str) -> Iterator[InstallStep]:
     settings_ownership = Ownership("root", group, 0o640)
     yield WriteFile(layout.config_folder / "ivr.toml", _settings_toml(layout), settings_ownership, packaged_rule)
     yield MakeDirectory(layout.data_folder, Ownership(user, group, DATA_MODE))
-    yield MakeDirectory(layout.data_folder / "takes", Ownership(user, group, TAKES_MODE))
+    yield MakeDirectory(layout.data_folder / "takes", Ownership(user, group, TAKES_MODE), link_free=True)
     yield ChangeGroup(layout.data_folder, group)
-    yield WriteFile(layout.data_folder / ASTERISK_SECRET_FILE, secret, Ownership(user, group, 0o600), FileRule.KEEP)
+    secret_ownership = Ownership(user, group, 0o600)
+    yield WriteFile(layout.data_folder / ASTERISK_SECRET_FILE, secret, secret_ownership, FileRule.KEEP, link_free=True)
     yield MakeDirectory(layout.asterisk_config_folder, Ownership("root", layout.asterisk_group, 0o750))
     for sample in sorted((layout.package_data / "asterisk-conf").glob("*.conf")):
         yield WriteFile(layout.asterisk_config_folder / sample.name, sample.read_text(), config, packaged_rule)

@@ -9,6 +9,7 @@ import grp
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ivr.errors import ConfigurationError
+from ivr.install import machine_files
 from ivr.install.installed_files import InstalledFiles
 
 
@@ -59,11 +61,11 @@ class Ownership:
     def describe(self) -> str:
         return f"{self.mode:04o} {self.user}:{self.group}"
 
-    def apply_to(self, path: Path, target: InstallTarget) -> None:
-        """Set owner, group and mode. The mode comes last: chown() clears bits of it."""
-        if target.is_this_machine:
-            shutil.chown(path, self.user, self.group)
-        path.chmod(self.mode)
+    def ids(self, target: InstallTarget) -> tuple[int, int] | None:
+        """Return the ids of user and group; None for another machine, whose users are not known here."""
+        if not target.is_this_machine:
+            return None
+        return pwd.getpwnam(self.user).pw_uid, grp.getgrnam(self.group).gr_gid
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class MakeDirectory:
 
     path: Path
     ownership: Ownership
+    link_free: bool = False
+    """Whether every link is refused, also one of root."""
 
     def describe(self) -> str:
         return f"folder  {self.path}  {self.ownership.describe()}"
@@ -113,8 +117,8 @@ class MakeDirectory:
     def apply(self, target: InstallTarget) -> str:
         place = target.resolve(self.path)
         existed = place.is_dir()
-        place.mkdir(parents=True, exist_ok=True)
-        self.ownership.apply_to(place, target)
+        with machine_files.open_folder(place, create=True, link_free=self.link_free) as folder:
+            machine_files.set_owner_and_mode(folder, mode=self.ownership.mode, owner=self.ownership.ids(target))
         return "exists" if existed else "created"
 
 
@@ -163,7 +167,10 @@ class ChangeGroup:
         changed = 0
         for _, folders, files, parent in os.fwalk(self.folder, follow_symlinks=False):
             for name in [*folders, *files]:
-                if os.stat(name, dir_fd=parent, follow_symlinks=False).st_gid != gid:
+                status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+                # A file of root with a second name may be one from elsewhere, such as /etc/shadow.
+                is_foreign = stat.S_ISREG(status.st_mode) and status.st_uid == 0 and status.st_nlink > 1
+                if status.st_gid != gid and not is_foreign:
                     os.chown(name, -1, gid, dir_fd=parent, follow_symlinks=False)
                     changed += 1
         return f"{changed} changed"

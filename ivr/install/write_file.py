@@ -8,10 +8,10 @@ from enum import Enum, auto
 from pathlib import Path
 
 from ivr import __version__
+from ivr.install import machine_files
 from ivr.install.earlier_files import KNOWN_DIGESTS
 from ivr.install.installed_files import NEW_SUFFIX, FileState, keep_secrets, text_digest
 from ivr.install.steps import InstallTarget, Ownership
-from ivr.storage.durable_files import replace_file
 
 
 class FileRule(Enum):
@@ -41,6 +41,8 @@ class WriteFile:
     content: str
     ownership: Ownership
     rule: FileRule = FileRule.CONFIGURATION
+    link_free: bool = False
+    """Whether every link is refused, also one of root."""
 
     @property
     def new_path(self) -> Path:
@@ -74,9 +76,9 @@ class WriteFile:
             case FileState.MISSING:
                 self._write(path, self.content, target)
             case FileState.OUTDATED:
-                self._write(path, keep_secrets(self.content, _read_text(path)), target)
+                self._write(path, keep_secrets(self.content, self._read(path) or ""), target)
             case FileState.CONFLICT:
-                self._write(target.resolve(self.new_path), keep_secrets(self.content, _read_text(path)), target)
+                self._write(target.resolve(self.new_path), keep_secrets(self.content, self._read(path) or ""), target)
         if state in (FileState.MISSING, FileState.CURRENT, FileState.OUTDATED):
             target.resolve(self.new_path).unlink(missing_ok=True)  # Ours, and taken over.
         if self.rule is FileRule.CONFIGURATION:
@@ -85,9 +87,9 @@ class WriteFile:
 
     def _state(self, target: InstallTarget) -> FileState:
         path = target.resolve(self.path)
-        if not path.exists():
+        present = self._read(path)
+        if present is None:
             return FileState.MISSING
-        present = _read_text(path)
         match self.rule:
             case FileRule.KEEP:
                 return FileState.CURRENT
@@ -97,14 +99,11 @@ class WriteFile:
                 return target.installed.state(self.path, present, self.content, KNOWN_DIGESTS)
 
     def _write(self, path: Path, text: str, target: InstallTarget) -> None:
-        """Replace a file at once: an interrupted installation leaves the former one. A symbolic link stays."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(
-            path.resolve(),
-            text.encode(errors="surrogateescape"),
-            mode=self.ownership.mode,
-            set_owner=lambda draft: self.ownership.apply_to(draft, target),
-        )
+        owner = self.ownership.ids(target)
+        machine_files.replace_file(path, text, mode=self.ownership.mode, owner=owner, link_free=self.link_free)
+
+    def _read(self, path: Path) -> str | None:
+        return machine_files.read_file(path, link_free=self.link_free)
 
 
 def find_obsolete(folder: Path, files: Sequence[WriteFile], target: InstallTarget) -> list[Path]:

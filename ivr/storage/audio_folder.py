@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from ivr.audio import asterisk_recording, wav
 from ivr.errors import DiskFull, NotFound, StoreError
 from ivr.storage.durable_files import fsync
-from ivr.storage.file_owner import inherit_owner
+from ivr.storage.file_owner import inherit_owner, set_mode
 from ivr.storage.records import StoredFile
 
 FOLDER_MODE = 0o2750
@@ -53,8 +53,8 @@ class Recordings:
                     folder.mkdir(exist_ok=True)
                     inherit_owner(folder)
                     folder.chmod(mode)
-                elif folder.stat().st_uid == os.geteuid():
-                    folder.chmod(mode)
+                else:
+                    set_mode(folder, mode)
         except OSError as error:
             raise translate_os_error(error) from error
 

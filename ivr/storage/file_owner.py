@@ -2,8 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+
+
+def set_mode(path: Path, mode: int) -> None:
+    """Set the mode of a file or folder that belongs to this user; of a link or of another user's file, nothing is set.
+
+    Root works in folders of the service's user, who could lay a link to any file. Raises OSError.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            return
+        raise
+    try:
+        if os.fstat(descriptor).st_uid == os.geteuid():
+            os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
 
 
 def inherit_owner(path: Path) -> None:
