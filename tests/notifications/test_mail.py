@@ -337,11 +337,12 @@ async def test_broken_template_falls_back_to_default(tmp_path: Path, smtp_server
 
 async def test_calls_go_on_while_a_mail_is_composed(mail_app: NotificationAppFixture) -> None:
     """The template waits for something that only happens if the event loop runs meanwhile."""
-    loop_has_run = threading.Event()
+    has_begun, loop_has_run = threading.Event(), threading.Event()
 
     class WaitingTemplates(MailTemplates):
         def render(self, *arguments: Any) -> MailContent:
-            assert loop_has_run.wait(10)
+            has_begun.set()
+            assert loop_has_run.wait(5)
             return super().render(*arguments)
 
     box = await mail_app.create_box(notify_email=OWNER_EMAIL)
@@ -357,9 +358,9 @@ async def test_calls_go_on_while_a_mail_is_composed(mail_app: NotificationAppFix
     )  # fmt: skip
     mail_app.container.renditions("mail").prepare()
     composing = asyncio.create_task(composer.compose(task, box, left))
-    while not composing.done() and not loop_has_run.is_set():
-        asyncio.get_running_loop().call_later(0.01, loop_has_run.set)
-        await asyncio.sleep(0.02)
+    while not composing.done() and not has_begun.is_set():
+        await asyncio.sleep(0.01)
+    loop_has_run.set()
     assert b"too long to be attached" in (await composing)[0]
 
 
