@@ -33,6 +33,8 @@ class FakeSmtpServer:
         """How the content of mails with audio to these addresses is refused."""
         self.raw: list[bytes] = []
         """Every accepted mail as it came."""
+        self.mail_commands = 0
+        """Number of mails that were announced (MAIL FROM), refused or not."""
         self.offered_ids: list[str] = []
         """Message-ID of every mail whose content arrived, accepted or not."""
         self._smtp_options = smtp_options
@@ -84,6 +86,10 @@ class FakeSmtpServer:
 
 
 class _Server(SMTP):
+    async def smtp_MAIL(self, arg: str | None) -> None:
+        self.event_handler.mail_commands += 1
+        await super().smtp_MAIL(arg)
+
     async def smtp_DATA(self, arg: str) -> None:
         behaviours: deque[Behaviour] = self.event_handler.behaviours
         if behaviours and behaviours[0] == "dies during data":
