@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email
 import io
+import re
 import threading
 import wave
 from email import policy
@@ -21,9 +22,17 @@ from ivr.directory.models import Account, User
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.mailbox import Mailbox, Occupancy
 from ivr.mailbox.voicemail_settings import VoicemailSettings
-from ivr.notifications.mail.audio import NO_AUDIO, Attachment, MailAudio, MailedAudio, attachment_filename, size_as_sent
+from ivr.notifications.mail.audio import (
+    NO_AUDIO,
+    Attachment,
+    AudioLink,
+    MailAudio,
+    MailedAudio,
+    attachment_filename,
+    size_as_sent,
+)
 from ivr.notifications.mail.composition import MailComposer, compose
-from ivr.notifications.mail.rendering import MailContent, MailTemplates
+from ivr.notifications.mail.rendering import BUILT_IN_FOLDER, MailContent, MailTemplates
 from ivr.notifications.mail.subscriber import resolve_recipients
 from ivr.notifications.mail.variables import message_variables
 from ivr.storage.records import Caller, ChangeReason, Folder, Message, OutboxTask, TaskKind
@@ -43,6 +52,10 @@ def shown_subject(raw: bytes) -> str:
     """Return the subject as a mail program shows it: unfolded, its encoded words decoded."""
     header = email.message_from_bytes(raw)["Subject"]
     return str(make_header(decode_header("".join(header.splitlines()))))
+
+
+def strip_tags(text: str) -> str:
+    return re.sub(r"<[^>]*>|https?://\S+", " ", text)
 
 
 def write_templates(folder: Path, *, subject: str = "", body: str = "") -> None:
@@ -298,28 +311,58 @@ async def test_site_templates_are_chosen_by_account_and_language(tmp_path: Path,
 async def test_mail_is_in_one_language_when_templates_are_incomplete(
     tmp_path: Path, smtp_server: FakeSmtpServer
 ) -> None:
-    """A German subject alone makes no German mail; a subject in the language of the built-in text is used."""
+    """An Italian subject alone makes no Italian mail; a subject in the language of the built-in text is used."""
     own = tmp_path / "templates"
-    for folder, text in {"de": "Neue Nachricht", "fr": "Nouveau message", "": "Call"}.items():
+    for folder, text in {"it": "Nuovo messaggio", "fr": "Nouveau message", "": "Call"}.items():
         write_templates(own / folder, subject=text)
     write_templates(own / "fr", body="Le {{ date_called.local }}")
     app = NotificationAppFixture(
         tmp_path / "data", mail={"host": "127.0.0.1", "port": smtp_server.port, "template_folder": own}
     )
     await app.open()
-    for number, language in (("1001", "de"), ("1002", "fr"), ("1003", "eo")):
+    for number, language in (("1001", "it"), ("1002", "fr"), ("1003", "eo")):
         owner = await app.create_user(f"user-{language}", language=language, email=f"{language}@example.org")
         await app.leave_message(await app.create_box(number, owner=owner, timezone="Europe/Berlin"))
     await app.run_until_idle()
     mails = {to: (mail["Subject"], mail_text(mail)) for to, mail in smtp_server.received}
     english = "Received:  Tuesday, May 10, 2016 at 14:00 (Central European Summer Time)"
-    for to in ("de@example.org", "eo@example.org"):
+    for to in ("it@example.org", "eo@example.org"):
         assert mails[to][0] == "Call"
         assert english in mails[to][1]
     assert mails["fr@example.org"][0] == "Nouveau message"
     assert "mardi 10 mai 2016" in mails["fr@example.org"][1]
     assert "d\u2019Europe centrale" in mails["fr@example.org"][1]
     await app.shut_down()
+
+
+@pytest.mark.parametrize("mail", ["new_message", "box_full", "box_nearly_full", "box_locked"])
+def test_built_in_mails_are_wholly_german_for_german_owner(mail: str) -> None:
+    box = mailbox(quota_mb=5)
+    used = Occupancy(messages=100, new_messages=90, max_messages=100, size_bytes=1_500_000, quota_bytes=5_000_000)
+    audio = MailedAudio(link=AudioLink("https://x.example/y", NOON))
+    content = MailTemplates(None).render(
+        mail, box.account, "de-AT", lambda language: message_variables(box, used, message("", ""), audio, language)
+    )
+    for text in (content.subject, content.plain_text, content.html):
+        assert not re.search(r"\b(you|your|the|is|it|has|from|until|caller|at|messages?)\b", strip_tags(text), re.I), (
+            text
+        )
+    if mail == "new_message":
+        assert content.subject == "Neue Nachricht von unbekannt"
+        assert "Dienstag, 10. Mai 2016 um 12:00 Uhr (Koordinierte Weltzeit)" in content.plain_text
+    if mail != "box_locked":
+        assert "Sie haben 100 von 100 Nachrichten, 1,5 von 5 MB." in content.plain_text
+
+
+def test_built_in_mails_of_all_languages_have_the_same_variables() -> None:
+    def variables(path: Path) -> set[str]:
+        return set(re.findall(r"(?:voicemail|caller_id|date_called|owner|account|to)\.\w+", path.read_text()))
+
+    english = sorted((BUILT_IN_FOLDER / "en").iterdir())
+    for folder in BUILT_IN_FOLDER.iterdir():
+        assert sorted(path.name for path in folder.iterdir()) == [path.name for path in english]
+        for path in english:
+            assert variables(folder / path.name) == variables(path), path.name
 
 
 async def test_broken_template_falls_back_to_default(tmp_path: Path, smtp_server: FakeSmtpServer) -> None:

@@ -17,8 +17,19 @@ from ivr.notifications.mail.audio import MailedAudio, Omission
 from ivr.storage.records import MEGABYTE, Caller, Message
 from ivr.validation.text import to_single_line
 
-DATE_PATTERNS = {"en": "EEEE, MMMM d, y 'at' HH:mm (zzzz)"}
+DATE_PATTERNS = {"en": "EEEE, MMMM d, y 'at' HH:mm (zzzz)", "de": "EEEE, d. MMMM y 'um' HH:mm 'Uhr' (zzzz)"}
 """Patterns of languages whose longest form in CLDR is not the usual one in mails; all name the zone."""
+UNKNOWN_CALLER = {
+    "de": "unbekannt",
+    "en": "unknown caller",
+    "es": "desconocido",
+    "fr": "inconnu",
+    "it": "sconosciuto",
+    "nl": "onbekend",
+    "pl": "nieznany",
+    "pt": "desconhecido",
+}
+"""What is shown of a caller without name and number, by language; in any other language a question mark."""
 
 
 def box_variables(mailbox: Mailbox, occupancy: Occupancy) -> dict[str, Any]:
@@ -80,8 +91,8 @@ def message_variables(
     }
     return {
         **variables,
-        "caller_id": _caller_variables(message.caller),
-        "callee_id": _caller_variables(Caller(mailbox.number, mailbox.settings.name)),
+        "caller_id": _caller_variables(message.caller, language),
+        "callee_id": _caller_variables(Caller(mailbox.number, mailbox.settings.name), language),
         "from": _parse_sip_uri(message.from_uri),
         "to": _parse_sip_uri(message.to_uri),
         "date_called": {
@@ -124,9 +135,10 @@ def _user_variables(user: User | None, mailbox: Mailbox) -> dict[str, str]:
     }
 
 
-def _caller_variables(caller: Caller) -> dict[str, str]:
+def _caller_variables(caller: Caller, language: str) -> dict[str, str]:
     name, number = to_single_line(caller.name), to_single_line(caller.number)
-    name_and_number = f"{name} ({number})" if name and number and name != number else name or number or "unknown caller"
+    name_and_number = f"{name} ({number})" if name and number and name != number else name or number
+    name_and_number = name_and_number or UNKNOWN_CALLER.get(language, "?")
     return {"name": name, "number": number, "name_number": name_and_number}
 
 
