@@ -420,6 +420,8 @@ def test_size_of_attachment_as_sent_is_that_in_the_mail(size: int) -> None:
 # -- recipients --------------------------------------------------------------------------------------------------------
 
 OWNER = "Owner@example.org"
+BUILT_IN = MailTemplates(None)
+"""Compiled once for all examples."""
 EMPTY = Occupancy(messages=0, new_messages=0, max_messages=100, size_bytes=0, quota_bytes=0)
 
 
@@ -527,7 +529,7 @@ async def test_caller_name_is_shown_as_it_is_in_subject_and_file_name(
 def test_caller_text_cannot_inject_header_markup_or_path(name: str, number: str) -> None:
     box, left = mailbox(), message(name, number)
     audio = Attachment(attachment_filename(box, left), "mp3", b"sound")
-    content = MailTemplates(None).render(
+    content = BUILT_IN.render(
         "new_message",
         box.account,
         "en",
