@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sys
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from ivr.errors import ConfigurationError
 from ivr.install import machine_files
 from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
 from ivr.install.installed_files import RECORD_FILE, InstalledFiles
-from ivr.install.plan import ASTERISK_SECRET_FILE, Layout, install_steps, manual_steps
+from ivr.install.plan import ASTERISK_SECRET_FILE, MANAGER_SECRET_FILE, Layout, install_steps, manual_steps
 from ivr.install.steps import InstallTarget, user_exists
 from ivr.install.write_file import WriteFile, find_obsolete
 from ivr.paths import package_data_folder
@@ -52,7 +54,9 @@ def install(
     if not dry_run:
         _check_prerequisites(target, layout)
     target = replace(target, installed=_read_record(target, layout))
-    steps = list(install_steps(layout, "" if dry_run else _read_or_generate_secret(target, layout)))
+    secret = "" if dry_run else _read_or_generate_secret(target, layout)
+    ami_secret = "" if dry_run else _read_or_generate_ami_secret(target, layout)
+    steps = list(install_steps(layout, secret, ami_secret=ami_secret))
     files = [step for step in steps if isinstance(step, WriteFile)]
     is_upgrade = any(file.is_upgrade(target) for file in files)
     for step in steps:
@@ -125,3 +129,17 @@ def _read_or_generate_secret(target: InstallTarget, layout: Layout) -> str:
     """Return the secret of an earlier installation, else a new one."""
     file = target.resolve(layout.data_folder / ASTERISK_SECRET_FILE)
     return (machine_files.read_file(file, link_free=True) or secrets.token_hex(32)).strip()
+
+
+def _read_or_generate_ami_secret(target: InstallTarget, layout: Layout) -> str:
+    """Return the secret of Asterisk's manager that a file of an earlier installation has, else a new one."""
+    manager = machine_files.read_file(target.resolve(layout.asterisk_config_folder / MANAGER_SECRET_FILE))
+    if found := re.search(r"^secret\s*=>?\s*(\S+)", manager or "", re.MULTILINE):
+        return found[1]
+    settings_toml = machine_files.read_file(target.resolve(layout.config_folder / "ivr.toml"))
+    try:
+        configured = tomllib.loads(settings_toml or "").get("ami", {})
+    except tomllib.TOMLDecodeError:
+        configured = {}
+    present = str(configured.get("secret", "")) if isinstance(configured, dict) else ""
+    return present or secrets.token_hex(32)

@@ -22,6 +22,8 @@ NEW_SUFFIX = ".new"
 _SECTION = re.compile(r"^[#;]?\s*\[([^\]]+)\]")
 _SECRET_LINE = re.compile(r"^([#;]?\s*(?:secret|password|IVR_SECRET)\s*=>?\s*)(\S.*?)\s*$")
 MASK = "..."
+PLACEHOLDER = "change-me-to-a-long-random-word"
+"""In the samples, instead of a secret."""
 
 
 class FileState(Enum):
@@ -75,7 +77,7 @@ class InstalledFiles:
         if digest == text_digest(new):
             return FileState.CURRENT
         if digest == recorded or (recorded is None and digest in known_digests):
-            return FileState.OUTDATED
+            return FileState.CONFLICT if has_other_secrets(present, new) else FileState.OUTDATED
         return FileState.CHANGED if recorded == text_digest(new) else FileState.CONFLICT
 
 
@@ -93,6 +95,12 @@ def keep_secrets(new: str, present: str) -> str:
         secret = secrets.get((section, key, number), value)
         lines[index] = _SECRET_LINE.sub(lambda line, secret=secret: f"{line[1]}{secret}\n", lines[index])  # type: ignore[misc]
     return "".join(lines)
+
+
+def has_other_secrets(present: str, new: str) -> bool:
+    """Return whether `present` has a secret of the site for which `new` has no line."""
+    lines = {where for where, _, _ in _secret_lines(new)}
+    return any(where not in lines and value != PLACEHOLDER for where, _, value in _secret_lines(present))
 
 
 def _secret_lines(text: str) -> Iterator[tuple[tuple[str, str, int], int, str]]:

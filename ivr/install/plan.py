@@ -19,6 +19,7 @@ from ivr.install.write_file import FileRule, WriteFile, WriteRecord
 DATA_MODE = 0o2750
 TAKES_MODE = 0o2770
 ASTERISK_SECRET_FILE = "asterisk-secret"
+MANAGER_SECRET_FILE = "manager-secret.conf"
 COMMAND_FOLDERS = {Path("/usr/bin"), Path("/usr/local/bin")}
 SYSTEMD_RUNTIME_FOLDER = Path("/run/systemd/system")
 
@@ -50,8 +51,8 @@ class Layout:
     """Where an administrator's shell finds the program if it is not in a folder of PATH."""
 
 
-def install_steps(layout: Layout, secret: str) -> Iterator[InstallStep]:
-    """Yield all steps. `secret`: the shared secret of the service and Asterisk."""
+def install_steps(layout: Layout, secret: str, *, ami_secret: str) -> Iterator[InstallStep]:
+    """Yield all steps. `secret`: the shared secret of the service and Asterisk. `ami_secret`: of its manager."""
     user, group = layout.user, layout.group
     config = Ownership("root", layout.asterisk_group, 0o640)
     packaged_rule = FileRule.KEEP if layout.package_group else FileRule.CONFIGURATION
@@ -63,7 +64,9 @@ def install_steps(layout: Layout, secret: str) -> Iterator[InstallStep]:
         yield RunCommand(["usermod", "--append", "--groups", group, layout.asterisk_user])
     yield MakeDirectory(layout.config_folder, Ownership("root", group, 0o750))
     settings_ownership = Ownership("root", group, 0o640)
-    yield WriteFile(layout.config_folder / "ivr.toml", _settings_toml(layout), settings_ownership, packaged_rule)
+    yield WriteFile(
+        layout.config_folder / "ivr.toml", _settings_toml(layout, ami_secret), settings_ownership, packaged_rule
+    )
     yield MakeDirectory(layout.data_folder, Ownership(user, group, DATA_MODE))
     yield MakeDirectory(layout.data_folder / "takes", Ownership(user, group, TAKES_MODE), link_free=True)
     yield ChangeGroup(layout.data_folder, group)
@@ -73,6 +76,8 @@ def install_steps(layout: Layout, secret: str) -> Iterator[InstallStep]:
     for sample in sorted((layout.package_data / "asterisk-conf").glob("*.conf")):
         yield WriteFile(layout.asterisk_config_folder / sample.name, sample.read_text(), config, packaged_rule)
     yield WriteFile(layout.asterisk_config_folder / "secret.conf", _asterisk_globals(layout, secret), config)
+    manager = f"; Only Asterisk may read this file.\nsecret = {ami_secret}\n"
+    yield WriteFile(layout.asterisk_config_folder / MANAGER_SECRET_FILE, manager, config)
     unit_ownership = Ownership("root", "root", 0o644)
     if not layout.package_group:
         yield WriteFile(layout.unit_file, _systemd_unit(layout), unit_ownership)
@@ -100,7 +105,7 @@ def manual_steps(layout: Layout, *, is_upgrade: bool) -> list[str]:
     ]
 
 
-def _settings_toml(layout: Layout) -> str:
+def _settings_toml(layout: Layout, ami_secret: str) -> str:
     return f"""# Settings of ivr. docs/settings.md lists all of them.
 
 [data]
@@ -108,6 +113,11 @@ folder = "{layout.data_folder}"
 
 [fastagi]
 port = {layout.fastagi_port}
+
+# Message lights, and calls to owners: add #include "{layout.asterisk_config_folder.name}/manager.conf" to manager.conf,
+# and remove the # of the next two lines.
+# [ami]
+# secret = "{ami_secret}"
 """
 
 

@@ -42,12 +42,13 @@ def dialplan_edits(root: Path, known: Sequence[str], secret: str) -> list[Edit]:
 def manager_edits(root: Path, user: str, known: str, secret: str) -> list[Edit]:
     """Return the files in which the section `user` of manager.conf has the secret `known`, with the new one.
 
+    A file that is included in that section, as manager-secret.conf is, has no section of its own.
     Raises `ConfigurationError` if there is none.
     """
 
     def replace(text: str) -> str:
         return _replace_in_section(
-            text, user, lambda line: _MANAGER_SECRET.sub(lambda m: m[1] + secret if m[2] == known else m[0], line)
+            text, (user, ""), lambda line: _MANAGER_SECRET.sub(lambda m: m[1] + secret if m[2] == known else m[0], line)
         )
 
     edits = _edits(root, replace)
@@ -64,7 +65,7 @@ def settings_edit(path: Path, known: str, secret: str) -> Edit:
     text = path.read_text()
     new = _replace_in_section(
         text,
-        "ami",
+        ("ami",),
         lambda line: _TOML_SECRET.sub(lambda m: f'{m[1]}"{secret}"' if m[2][1:-1] == known else m[0], line),
     )
     if new == text:
@@ -99,10 +100,11 @@ def _edits(root: Path, replace: Callable[[str], str]) -> list[Edit]:
     return edits
 
 
-def _replace_in_section(text: str, section: str, replace: Callable[[str], str]) -> str:
+def _replace_in_section(text: str, sections: Sequence[str], replace: Callable[[str], str]) -> str:
+    """Replace the lines of some sections. "" is the part of a file before its first section."""
     lines, current = [], ""
     for line in text.splitlines(keepends=True):
         if found := _SECTION.match(line):
             current = found[1]
-        lines.append(replace(line) if current == section else line)
+        lines.append(replace(line) if current in sections else line)
     return "".join(lines)

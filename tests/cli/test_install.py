@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -163,9 +164,28 @@ def test_asterisk_and_the_service_get_the_same_secret(installed_root: Path) -> N
     assert (Path(sounds[1]) / "problem" / "later.wav").is_file()
 
 
+def test_manager_of_asterisk_gets_a_random_secret(ivr: Ivr, installed_root: Path, tmp_path: Path) -> None:
+    """The same in Asterisk's file and, behind a #, in the settings; an earlier one stays."""
+    file, toml = installed_root / "etc/asterisk/ivr/manager-secret.conf", installed_root / "etc/ivr/ivr.toml"
+    secret = file.read_text().rpartition("secret = ")[2].strip()
+    assert len(secret) == 64
+    assert f'\n# [ami]\n# secret = "{secret}"\n' in toml.read_text()
+    uncommented = toml.read_text().replace("# [ami]", "[ami]").replace("# secret", "secret")
+    assert tomllib.loads(uncommented)["ami"]["secret"] == secret
+    assert '\n#tryinclude "ivr/manager-secret.conf"\n' in (installed_root / "etc/asterisk/ivr/manager.conf").read_text()
+    toml.write_text(uncommented)
+    assert "→ written" not in ivr("install", "--root", str(installed_root)).stdout
+    assert toml.read_text() == uncommented
+    file.unlink()
+    ivr("install", "--root", str(installed_root))
+    assert file.read_text().endswith(f"secret = {secret}\n"), "that of the settings"
+
+
 def test_secret_is_never_printed(ivr: Ivr, tmp_path: Path) -> None:
     output = ivr("install", "--root", str(tmp_path)).stdout
     assert (tmp_path / "var/lib/ivr/asterisk-secret").read_text() not in output
+    secret = (tmp_path / "etc/asterisk/ivr/manager-secret.conf").read_text().rpartition("secret = ")[2].strip()
+    assert secret not in output
 
 
 def test_second_install_changes_nothing(ivr: Ivr, installed_root: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.install.installed_files import FileState, InstalledFiles, keep_secrets, text_digest
+from ivr.install.installed_files import FileState, InstalledFiles, has_other_secrets, keep_secrets, text_digest
 from ivr.install.steps import InstallTarget
 from ivr.install.write_file import WriteFile
 from tests.cli.conftest import Ivr
@@ -136,6 +136,16 @@ def test_secret_of_a_site_survives_and_is_no_change(machine: Path, upgrade: Upgr
     assert not ari.with_name("ari.conf.new").exists()
 
 
+def test_file_whose_secret_has_no_place_in_the_new_version_is_kept(ivr: Ivr, machine: Path, package: Path) -> None:
+    ari = machine / MANAGER
+    ari.write_text(ari.read_text().replace("change-me-to-a-long-random-word", "of-the-site"))
+    sample = package / "asterisk-conf" / "ari.conf"
+    sample.write_text(sample.read_text().replace("password = change-me-to-a-long-random-word\n", ""))
+    ivr("install", "--root", str(machine))
+    assert "\npassword = of-the-site\n" in ari.read_text()
+    assert "\npassword" not in ari.with_name("ari.conf.new").read_text()
+
+
 def test_no_secret_is_in_the_record_of_installed_files(machine: Path) -> None:
     record = (machine / "etc/ivr/installed.json").read_text()
     assert '"/etc/asterisk/ivr/secret.conf"' in record
@@ -237,7 +247,9 @@ def test_states_of_a_file(present: list[str], new: list[str]) -> None:
     path = Path("/etc/x")
     record.add(path, theirs)
     same = text_digest(ours) == text_digest(theirs)
-    assert record.state(path, theirs, ours, frozenset()) is (FileState.CURRENT if same else FileState.OUTDATED)
+    assert record.state(path, theirs, ours, frozenset()) is (
+        FileState.CURRENT if same else FileState.CONFLICT if has_other_secrets(theirs, ours) else FileState.OUTDATED
+    )
     assert record.state(path, theirs + "mine\n", ours, frozenset()) is (
         FileState.CHANGED if same else FileState.CONFLICT
     ) or text_digest(theirs + "mine\n") == text_digest(ours)

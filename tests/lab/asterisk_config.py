@@ -132,7 +132,7 @@ def write(site: LabConfig, modules: Path) -> Path:
     }
     for name, lines in files.items():
         (etc / name).write_text("\n".join(lines) + "\n")
-    (etc / "ivr" / "manager.conf").write_text(_sample_manager_conf(site))
+    (etc / "ivr" / "manager-secret.conf").write_text(f"secret = {site.secret}\n")
     (etc / "ivr" / "http.conf").write_text(
         transports.http_conf((ASTERISK_CONF / "http.conf").read_text(), site.http_port)
     )
@@ -168,11 +168,6 @@ def _manager_conf(site: LabConfig) -> Iterable[str]:
         return ["[general]", "enabled = no"]
     general = ["[general]", "enabled = yes", "bindaddr = 127.0.0.1", f"port = {site.ami_port}"]
     return [*general, '#include "ivr/manager.conf"']
-
-
-def _sample_manager_conf(site: LabConfig) -> str:
-    """With a secret of this lab's own, and without a limit on the attempts of one address."""
-    return (ASTERISK_CONF / "manager.conf").read_text().replace("change-me-to-a-long-random-word", site.secret)
 
 
 def _extensions_conf(site: LabConfig) -> Iterable[str]:

@@ -84,6 +84,10 @@ def test_bash_completes_commands_and_options(manual: ModuleType, tmp_path: Path,
 def test_settings_of_the_debian_package_are_those_of_ivr_install() -> None:
     """So that an installation by a package and by `ivr install` are alike."""
     layout = Layout(executable=Path(sys.executable), package_data=ROOT)
-    steps = {step.path.name: step for step in install_steps(layout, "secret") if isinstance(step, WriteFile)}
+    steps = {
+        step.path.name: step
+        for step in install_steps(layout, "secret", ami_secret="secret")
+        if isinstance(step, WriteFile)
+    }
     packaged = (PACKAGING / "ivr.toml").read_text()
     assert tomllib.loads(packaged) == tomllib.loads(steps["ivr.toml"].content)

@@ -26,5 +26,5 @@ ivr endpoint add alice-desk alice
 ivr box create 1000 --owner alice --pin 2580 is_setup=true
 ivr message add 1000 {folder}/hello.wav
 cp {folder}/hello.wav /var/lib/holiday.wav
-printf '\\n[ami]\\nsecret = "change-me-to-a-long-random-word"\\n' >> /etc/ivr/ivr.toml
+sed -i 's/^# \\(\\[ami\\]\\|secret = \\)/\\1/' /etc/ivr/ivr.toml
 """
