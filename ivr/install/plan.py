@@ -106,7 +106,7 @@ def manual_steps(layout: Layout, *, is_upgrade: bool) -> list[str]:
 
 
 def _settings_toml(layout: Layout, ami_secret: str) -> str:
-    return f"""# Settings of ivr. docs/settings.md lists all of them.
+    return f"""# Settings of ivr. {layout.package_data / "docs" / "settings.md"} lists all of them.
 
 [data]
 folder = "{layout.data_folder}"

@@ -25,7 +25,8 @@ from ivr.audio import wav
 
 ROOT = Path(__file__).parents[2]
 PACKAGED_FILES = ("asterisk-conf", "monitoring", "sounds", "systemd")
-BUILD_INPUTS = ("ivr", *PACKAGED_FILES, "setup.cfg", "pyproject.toml", "README.md")
+DOCUMENTS = ("README.md", "CHANGELOG.md", "docs/*.md", "docs/pictures/*")
+BUILD_INPUTS = ("ivr", *PACKAGED_FILES, "docs", "setup.cfg", "pyproject.toml", "README.md", "CHANGELOG.md")
 SERVICE_START_TIMEOUT_S = 30
 
 
@@ -112,6 +113,7 @@ def test_wheel_contains_prompts_and_samples(wheel: Path) -> None:
     wanted = {
         str(path.relative_to(ROOT)) for top in PACKAGED_FILES for path in (ROOT / top).rglob("*") if path.is_file()
     }
+    wanted |= {str(path.relative_to(ROOT)) for pattern in DOCUMENTS for path in ROOT.glob(pattern)}
     missing = sorted(wanted - there)
     assert not missing, f"setup.cfg, [options.data_files], lacks the folders of {missing[:5]}"
     assert len(wanted) > 300
