@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from ivr.menus import menu
 from ivr.menus.call_handler import CallHandler
 from ivr.prompts.prompt_cache import PersistentPromptCache
 from ivr.prompts.voice import LANGUAGES
+from ivr.service.syslog_stream import SYSLOG_SOCKET, open_log_stream
 
 UMASK = 0o027
 SERVICE_GRACE_S = 1.0
@@ -36,19 +36,21 @@ NICENESS = 10
 log = structlog.get_logger()
 
 
-def run(arguments: Sequence[str]) -> int:
+def run(arguments: Sequence[str], syslog: Path = SYSLOG_SOCKET) -> int:
     """Serve the call on standard input and output, and return the exit code.
 
     `arguments`: "check" or "leave", then the arguments of docs/dialplan.md.
+    `syslog`: takes the log where Asterisk has no standard error.
     """
     os.umask(UMASK)
+    log_stream = open_log_stream(syslog)
     try:
         agi = read_agi_header()
         site_settings = settings.load()
-        logging_setup.configure_logging(site_settings.log)
+        logging_setup.configure_logging(site_settings.log, log_stream)
         app = App(site_settings, count_metrics=False).open()
     except (IvrError, OSError) as error:
-        print(f"ivr-agi: {error}", file=sys.stderr)
+        print(f"ivr-agi: {error}", file=log_stream)
         return 1
     try:
         must_run_maintenance = asyncio.run(_serve_call(agi, app, arguments))

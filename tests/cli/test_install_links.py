@@ -120,7 +120,7 @@ def test_every_step_in_the_data_folder_refuses_links(tmp_path: Path) -> None:
     layout = Layout(executable=tmp_path / "ivr", package_data=package)
     inside = [
         step
-        for step in install_steps(layout, "secret")
+        for step in install_steps(layout, "secret", ami_secret="s")
         if isinstance(step, MakeDirectory | WriteFile) and layout.data_folder in step.path.parents
     ]
     assert len(inside) >= 2
