@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,7 +13,10 @@ from ivr.api.auth import BoxDep, CurrentPrincipal, get_services
 from ivr.api.envelope import created, document_revision, expected_revision, precondition, success
 from ivr.api.query import ListQueryDep
 from ivr.api.request_body import Body, BodyDep
-from ivr.errors import NotFound
+from ivr.errors import InvalidFields, NotFound
+from ivr.mailbox.box_settings import BoxSettings
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.text_values import is_one_letter_off
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Boxes"])
 
@@ -21,10 +25,15 @@ READ_ONLY_MEMBERS = ("messages", "folders")
 """Members that lists of boxes have, and boxes of Kazoo 3. They are no settings."""
 
 
-def box_settings(body: Body) -> dict[str, Any]:
+MIN_KEY_LENGTH = 5
+"""A shorter key resembles too many others."""
+
+
+def box_settings(body: Body, box: Mailbox | None = None) -> dict[str, Any]:
     """Return the settings of a request, without what a client sends back from a document that it has read.
 
     Kazoo drops private members (`pvt_` and `_`), too. `notify_email_address` is the name of Kazoo 3 for a list of one.
+    Raises `InvalidFields` for an unknown key that is one letter off a known one, unless `box` has it already.
     """
     settings = {
         key: value
@@ -34,7 +43,20 @@ def box_settings(body: Body) -> dict[str, Any]:
     if "notify_email_address" in settings:
         address = settings.pop("notify_email_address")
         settings.setdefault("notify_email_addresses", [address] if address else [])
+    _reject_misspelt_keys(settings, box.settings.model_extra or {} if box else {})
     return settings
+
+
+def _reject_misspelt_keys(settings: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
+    known = [key for key in BoxSettings.model_fields if len(key) >= MIN_KEY_LENGTH]
+    violations: dict[str, dict[str, dict[str, object]]] = {}
+    for key, value in settings.items():
+        if value is None or key in BoxSettings.model_fields or key in stored:
+            continue
+        if meant := next((name for name in known if is_one_letter_off(key, name)), None):
+            violations[key] = {"unknown": {"message": f"Unknown key: did you mean {meant}?", "target": meant}}
+    if violations:
+        raise InvalidFields(violations)
 
 
 @router.get("", **openapi.LIST_BOXES)
@@ -64,7 +86,7 @@ async def get_box(request: Request, box: BoxDep) -> Response:
 @router.post("/{box_id}", **openapi.REPLACE_BOX)
 async def replace_box(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
     """Replace all settings of a box. An omitted setting gets its default; an omitted PIN stays."""
-    settings = box_settings(body)
+    settings = box_settings(body, box)
     with precondition(request, box):
         changed = await principal.services.mailbox.boxes.replace(box, settings, principal.check_changes)
     return success(request, serializers.box_document(changed), revision=document_revision(changed))
@@ -73,7 +95,7 @@ async def replace_box(request: Request, principal: CurrentPrincipal, box: BoxDep
 @router.patch("/{box_id}", **openapi.PATCH_BOX)
 async def patch_box(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
     """Change some settings of a box. Objects are merged; `null` removes a key."""
-    settings = box_settings(body)
+    settings = box_settings(body, box)
     with precondition(request, box):
         changed = await principal.services.mailbox.boxes.patch(box, settings, principal.check_changes)
     return success(request, serializers.box_document(changed), revision=document_revision(changed))

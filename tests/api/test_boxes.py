@@ -326,3 +326,26 @@ async def test_single_notify_address_of_kazoo_3_becomes_list(rest: RestClient, a
     document = (await rest.request_ok("GET", f"/{box_id}"))["data"]
     assert document["notify_email_addresses"] == ["a@example.com"]
     assert "notify_email_address" not in document
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [("timezon", "timezone"), ("requier_pin", "require_pin"), ("quota_mbs", "quota_mb"), ("aliasis", "aliases")],
+)
+async def test_key_that_is_one_letter_off_is_rejected_with_the_one_that_was_meant(
+    rest: RestClient, app: AppFixture, key: str, meant: str
+) -> None:
+    box_id = await rest.create_box("1000")
+    for method, path in (("PUT", ""), ("PATCH", f"/{box_id}"), ("POST", f"/{box_id}")):
+        document = await rest.request_error(400, method, path, {"name": "A", "mailbox": "1001", key: "x"})
+        assert document["data"][key]["unknown"]["message"] == f"Unknown key: did you mean {meant}?"
+    assert key not in (await rest.request_ok("GET", f"/{box_id}"))["data"]
+
+
+async def test_key_that_resembles_no_other_or_is_stored_already_is_taken(rest: RestClient, app: AppFixture) -> None:
+    box_id = await rest.create_box("1000", colour="red", zone="x", pinned=True)
+    stored = await app.container.boxes.get(box_id)
+    await app.container.boxes.patch(stored, {"timezon": "written by an earlier version"})
+    changed = await rest.request_ok("PATCH", f"/{box_id}", {"timezon": "x", "colour": "blue"})
+    assert (changed["data"]["timezon"], changed["data"]["colour"]) == ("x", "blue")
+    assert "timezon" not in (await rest.request_ok("PATCH", f"/{box_id}", {"timezon": None}))["data"]
