@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from ivr.api import docs_page
+from ivr.audio import formats
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import GREGORIAN_OFFSET_S, Caller, Folder, Message
 from tests.api.conftest import RestClient, encode_audio
@@ -210,7 +211,7 @@ async def test_change_and_remove_a_list_of_messages(rest: RestClient, curl: Curl
 
 async def test_fetch_raw_audio_and_zip(rest: RestClient, curl: Curl, box: Mailbox) -> None:
     await insert_message(rest.app, box, MESSAGE)
-    assert (await curl.run_raw("GET", f"{SINGLE_MESSAGE}/raw"))[:3] == b"ID3"
+    assert formats.sniff(await curl.run_raw("GET", f"{SINGLE_MESSAGE}/raw")) is formats.MP3
     body = json.dumps({"data": {"messages": [MESSAGE["media_id"], "MSG_ID2"]}})
     archive = await curl.run_raw("POST", f"{MESSAGE_PATH}/raw", *JSON, "-H", "Accept: application/zip", "-d", body)
     assert zipfile.ZipFile(io.BytesIO(archive)).namelist() == [
