@@ -129,8 +129,7 @@ def check_dialplan(asterisk: RunningAsterisk) -> Iterator[Finding]:
         yield problem(
             "dialplan",
             "the context ivr-check does not exist",
-            'add to [globals] in extensions.conf, as its last line: #include "ivr/extensions.conf"; then: '
-            + RELOAD_DIALPLAN,
+            'add to [globals] in extensions.conf, at its end: #include "ivr/extensions.conf"; then: ' + RELOAD_DIALPLAN,
         )
     elif transport_problem := _transport_problem(transport, asterisk):
         yield transport_problem
