@@ -28,7 +28,6 @@ from ivr.cli.support import (
 from ivr.errors import BadInput, InvalidAudio, NotFound
 from ivr.mailbox.greetings import GreetingUploads
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.file_owner import inherit_owner
 from ivr.storage.records import MediaKind, StoredMedia
 
 command = typer.Typer(no_args_is_help=True)
@@ -38,7 +37,6 @@ GENERIC = {
     MediaKind.TEMPORARY: "none",
     MediaKind.NAME: "none: callers hear the number",
 }
-DRAFT_MODE = 0o640
 
 KindArgument = typer.Argument(metavar="GREETING", help="unavailable, temporary or name.")
 
@@ -103,9 +101,6 @@ async def replace(
         with uploads.new_draft() as draft:
             await asyncio.to_thread(shutil.copyfile, file, draft)
             audio = await uploads.convert(draft)
-            for path in (audio.upload_path, audio.recording_path):
-                path.chmod(DRAFT_MODE)
-                inherit_owner(path)
             media = await greeting_uploads(app).activate(box, kind, audio)
     finally:
         await app.conversion_pool.close()
