@@ -28,18 +28,26 @@ WAV = AudioFormat("wav", ".wav", "audio/x-wav", ("audio/wav", "audio/wave", "aud
 MP3 = AudioFormat("mp3", ".mp3", "audio/mpeg", ("audio/mp3", "audio/x-mpeg", "audio/mpeg3", "audio/x-mp3"))
 MP4 = AudioFormat("mp4", ".m4a", "audio/mp4", ("audio/x-m4a", "audio/m4a", "video/mp4", "audio/aac"))
 OGG = AudioFormat("ogg", ".ogg", "audio/ogg", ("application/ogg", "audio/opus", "audio/vorbis"))
-INPUT_FORMATS = (WAV, MP3, MP4, OGG)
-"""Formats that can be uploaded."""
+FLAC = AudioFormat("flac", ".flac", "audio/flac", ("audio/x-flac",))
+WEBM = AudioFormat("webm", ".webm", "audio/webm", ("video/webm",))
+"""What browsers record."""
+INPUT_FORMATS = (WAV, MP3, MP4, OGG, FLAC, WEBM)
+"""Formats that are accepted, by REST and by commands."""
+INPUT_NAMES = "WAV, MP3, OGG, M4A, FLAC or WebM"
 OUTPUT_FORMATS = (WAV, MP3, MP4)
 """Formats that every message can be delivered in."""
 
 
 def sniff(start: bytes) -> AudioFormat | None:
     """Return the format of a file that starts with `start`; None for any other than `INPUT_FORMATS`."""
-    if start[:4] == b"RIFF" and start[8:12] == b"WAVE":
+    if start[:4] in (b"RIFF", b"RF64") and start[8:12] == b"WAVE":
         return WAV
     if start[:4] == b"OggS":
         return OGG
+    if start[:4] == b"fLaC":
+        return FLAC
+    if start[:4] == b"\x1aE\xdf\xa3":
+        return WEBM
     if start[4:8] == b"ftyp":
         return MP4
     # An ID3 tag, or the sync word of a layer III frame.

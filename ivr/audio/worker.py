@@ -11,22 +11,19 @@ in this process: starting ffmpeg takes ten times as long as encoding a message. 
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ivr.audio import formats, wav
 from ivr.errors import InvalidAudio
-
-if TYPE_CHECKING:
-    from pydub import AudioSegment
 
 NICENESS = 10
 MAX_MEMORY_BYTES = 2 * 1024**3
@@ -35,7 +32,9 @@ MAX_FILE_BYTES = 512 * 1024**2
 """Size of a file that is written."""
 FFMPEG = "ffmpeg"
 REMEDY = "install ffmpeg (apt install ffmpeg), or supply a WAV of 8 kHz, mono, 16 bit"
-DEMUXERS = {"wav": "wav", "mp3": "mp3", "mp4": "mov", "ogg": "ogg"}
+DEMUXERS = {"wav": "wav", "mp3": "mp3", "mp4": "mov", "ogg": "ogg", "flac": "flac", "webm": "matroska"}
+NO_SOUND = "the file has no sound in it"
+TOO_LONG = "the audio is longer than {longest_s} s, the limit of api.max_audio_s"
 DECODERS = (
     *("aac", "adpcm_ima_wav", "adpcm_ms", "alac", "flac", "gsm_ms", "mp3", "mp3float", "opus", "vorbis"),
     *("pcm_alaw", "pcm_f32le", "pcm_mulaw", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_u8"),
@@ -47,31 +46,33 @@ MP3_QUALITY = 5
 """LAME's scale: 0 is best and slowest. 5 is the default of ffmpeg."""
 
 
-def decode_to_samples(path: Path) -> bytes:
-    """Return the samples, at 8 kHz mono 16 bit, of a file in any format that ffmpeg reads.
+def decode_to_samples(path: Path, longest_s: int) -> bytes:
+    """Return the samples, at 8 kHz mono 16 bit, of a file of an administrator. The rules are those of uploads.
 
-    For files of an administrator. It burns CPU and reads the whole file, so it must not run in the event loop's thread.
-    Raises OSError, and `InvalidAudio` for a file that is not audio or that would need ffmpeg where it is not installed.
+    It burns CPU and reads the whole file, so it must not run in the event loop's thread. Raises OSError; `InvalidAudio`
+    for what is no audio, for audio longer than `longest_s` seconds, and for a file that would need ffmpeg where it is
+    not installed.
     """
     with path.open("rb") as file:
-        start = file.read(wav.HEADER_BYTES)
-    if wav.is_canonical(start):
-        return wav.read_samples(path)
-    if not shutil.which(FFMPEG):
-        raise InvalidAudio(f"{path} must be converted: {REMEDY}")
-    # Imported here, because pydub warns at import where ffmpeg is missing.
-    from pydub import AudioSegment
-    from pydub.exceptions import CouldntDecodeError
-
+        is_canonical = wav.is_canonical(file.read(wav.HEADER_BYTES))
     try:
-        audio = _decode(path, start)
-        converted = io.BytesIO()
-        audio.export(converted, "wav", parameters=["-ar", str(wav.SAMPLE_RATE), "-ac", "1", "-sample_fmt", "s16"])
-        samples = bytes(AudioSegment.from_file(converted, "wav").raw_data)
-    except (CouldntDecodeError, IndexError, KeyError) as error:
-        raise InvalidAudio(f"{path} is not audio that ffmpeg can read") from error
+        if is_canonical:
+            return _checked_samples(wav.read_samples(path), longest_s)
+        if not shutil.which(FFMPEG):
+            raise InvalidAudio(f"it must be converted: {REMEDY}")
+        with tempfile.TemporaryDirectory(prefix="ivr-audio-") as folder:
+            recording = Path(folder) / "recording.wav"
+            decode_to_recording(str(path.absolute()), str(recording), longest_s)
+            return wav.read_samples(recording)
+    except InvalidAudio as error:
+        raise InvalidAudio(f"{path}: {error}") from None
+
+
+def _checked_samples(samples: bytes, longest_s: int) -> bytes:
     if not samples:
-        raise InvalidAudio(f"{path} has no sound in it")
+        raise InvalidAudio(NO_SOUND)
+    if len(samples) > longest_s * 1000 * wav.BYTES_PER_MS:
+        raise InvalidAudio(TOO_LONG.format(longest_s=longest_s))
     return samples
 
 
@@ -83,7 +84,7 @@ def decode_to_recording(upload: str, target: str, longest_s: int) -> dict[str, o
     with Path(upload).open("rb") as file:
         audio_format = formats.sniff(file.read(formats.SNIFF_BYTES))
     if audio_format is None:
-        raise InvalidAudio("the file is not audio: send WAV, MP3, OGG or M4A")
+        raise InvalidAudio(f"the file is not {formats.INPUT_NAMES}")
     max_bytes = longest_s * 1000 * wav.BYTES_PER_MS
     pcm = Path(f"{target}.pcm")
     # fmt: off
@@ -98,9 +99,9 @@ def decode_to_recording(upload: str, target: str, longest_s: int) -> dict[str, o
         _run_ffmpeg(*arguments)
         size = pcm.stat().st_size if pcm.exists() else 0
         if not size:
-            raise InvalidAudio("the file has no sound in it")
+            raise InvalidAudio(NO_SOUND)
         if size > max_bytes:
-            raise InvalidAudio(f"the audio is longer than {longest_s} s")
+            raise InvalidAudio(TOO_LONG.format(longest_s=longest_s))
         _write_wav(pcm, Path(target))
     finally:
         pcm.unlink(missing_ok=True)
@@ -111,7 +112,7 @@ def encode(paths: list[str], name: str, target: str) -> dict[str, object]:
     """Concatenate recordings and encode them to the format `name` at `target`."""
     if name == formats.MP3.name:
         return _encode_mp3(paths, target)
-    from pydub import AudioSegment
+    from pydub import AudioSegment  # Imported here, because pydub warns at import where ffmpeg is missing.
 
     samples = b"".join(wav.read_samples(Path(path)) for path in paths)
     audio = AudioSegment(samples, sample_width=2, frame_rate=wav.SAMPLE_RATE, channels=1)
@@ -136,15 +137,6 @@ def _encode_mp3(paths: list[str], target: str) -> dict[str, object]:
                 out.write(encoder.encode(block))
         out.write(encoder.flush())
         return {"bytes": out.tell()}
-
-
-def _decode(path: Path, start: bytes) -> AudioSegment:
-    from pydub import AudioSegment
-
-    if start.startswith(b"RIFF"):
-        with path.open("rb") as file:  # pydub does not close a WAV file that it has opened itself.
-            return AudioSegment.from_file(file, "wav")
-    return AudioSegment.from_file(path)
 
 
 def _run_ffmpeg(*arguments: str) -> None:

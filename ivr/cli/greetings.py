@@ -81,7 +81,7 @@ async def replace(
     app: App,
     number: str = NumberArgument,
     greeting: str = KindArgument,
-    file: Path = typer.Argument(help="Audio file: WAV, MP3, OGG or M4A."),
+    file: Path = typer.Argument(help=f"Audio file: {formats.INPUT_NAMES}."),
     until: str | None = typer.Option(
         None, "--until", help=f"When a temporary greeting expires: {TIME_FORMAT}; a date includes its day."
     ),
@@ -172,7 +172,7 @@ def _check_size(file: Path, max_bytes: int) -> None:
     """Raise `InvalidAudio` for a file that the REST API would not accept, OSError for one that cannot be read."""
     with file.open("rb") as audio:
         if formats.sniff(audio.read(formats.SNIFF_BYTES)) is None:
-            raise InvalidAudio(f"{file} is not WAV, MP3, OGG or M4A: convert it, for example with ffmpeg or sox")
+            raise InvalidAudio(f"{file} is not {formats.INPUT_NAMES}: convert it, for example with ffmpeg or sox")
     if file.stat().st_size > max_bytes:
         raise InvalidAudio(f"{file} is larger than {max_bytes} bytes: see max_audio_bytes in [api] of ivr.toml")
 

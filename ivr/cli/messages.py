@@ -9,7 +9,8 @@ from typing import Any
 import typer
 
 from ivr.app import App
-from ivr.audio import formats, wav
+from ivr.audio import wav
+from ivr.audio.formats import INPUT_NAMES
 from ivr.audio.worker import decode_to_samples
 from ivr.cli.boxes import NumberArgument, resolve_box
 from ivr.cli.support import (
@@ -25,7 +26,7 @@ from ivr.cli.support import (
     resolve_account,
     with_app,
 )
-from ivr.errors import BadInput, InvalidAudio
+from ivr.errors import BadInput
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Caller, ChangeReason, Folder, Message
 
@@ -43,7 +44,7 @@ MessageArgument = typer.Argument(metavar="ID", help="Id of the message, or a par
 async def add(
     app: App,
     number: str = NumberArgument,
-    file: Path = typer.Argument(help="Audio file: WAV, MP3, OGG or M4A."),
+    file: Path = typer.Argument(help=f"Audio file: {INPUT_NAMES}."),
     caller: str = typer.Option("", help="Number of the caller."),
     caller_name: str = typer.Option("", help="Name of the caller."),
     folder: Folder = typer.Option(Folder.NEW, help="Folder of the message."),
@@ -53,7 +54,7 @@ async def add(
 ) -> None:
     """Add an audio file to a box as a message."""
     box = await resolve_box(app, account, number)
-    samples = await asyncio.to_thread(_decode_audio, file, app.settings.api.max_audio_s)
+    samples = await asyncio.to_thread(decode_to_samples, file, app.settings.api.max_audio_s)
     time = parse_time(at, app.clock.now()) if at else int(app.clock.now())
     message = await app.delivery.import_recording(box, samples, Caller(caller, caller_name), time, folder)
     print_document(message_document(box, message), as_json)
@@ -184,19 +185,6 @@ def write_private_wav(file: Path, samples: bytes) -> None:
     file.touch(mode=PRIVATE_MODE)
     file.chmod(PRIVATE_MODE)
     wav.write(file, samples)
-
-
-def _decode_audio(file: Path, max_length_s: int) -> bytes:
-    """Return the samples of a file that the REST API would accept too. Raises `InvalidAudio`, OSError."""
-    with file.open("rb") as audio:
-        if formats.sniff(audio.read(formats.SNIFF_BYTES)) is None:
-            raise InvalidAudio(f"{file} is not WAV, MP3, OGG or M4A: convert it, for example with ffmpeg or sox")
-    samples = decode_to_samples(file)
-    if not samples:
-        raise InvalidAudio(f"{file} has no sound in it")
-    if len(samples) > max_length_s * 1000 * wav.BYTES_PER_MS:
-        raise InvalidAudio(f"{file} is longer than {max_length_s} s: see max_audio_s in [api] of ivr.toml")
-    return samples
 
 
 async def _newest_messages(app: App, box: Mailbox, folder: Folder | None) -> list[Message]:

@@ -64,9 +64,8 @@ def phone(
 
 def phone_options(site_settings: Settings, fast: bool, speech_file: Path | None) -> PhoneOptions:
     """Return the options of the terminal phone."""
-    return PhoneOptions(
-        fast, decode_to_samples(speech_file) if speech_file else None, sounds_folder(site_settings) / LANGUAGE
-    )
+    speech = decode_to_samples(speech_file, site_settings.api.max_audio_s) if speech_file else None
+    return PhoneOptions(fast, speech, sounds_folder(site_settings) / LANGUAGE)
 
 
 async def _first_endpoint(app: App, account_id: str) -> str:

@@ -5,6 +5,7 @@ Unknown keys are stored and returned unchanged. `pin` is not a field: it is set 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal
@@ -35,6 +36,7 @@ from ivr.validation.fields import (
 
 Id32 = Annotated[str, StringConstraints(min_length=32, max_length=32)]
 RecordingId = Annotated[Id32, checked(names.media_id)]
+LIST_SEPARATORS = re.compile(r"[,;\s]+")
 LEGACY_ADDRESS_KEY = "notify_email_address"
 """Kazoo's old name of `notify_email_addresses`: one address, or a list."""
 
@@ -146,6 +148,13 @@ class BoxSettings(SettingsDocument):
     @classmethod
     def _null_to_empty_list(cls, value: object) -> object:
         return [] if value is None else value
+
+    @field_validator("aliases", "numbers", mode="before")
+    @classmethod
+    def _split_text(cls, value: object) -> object:
+        """Accept numbers in one text, as people write them: separated by commas, semicolons or blanks."""
+        is_one = isinstance(value, (str, int)) and not isinstance(value, bool)
+        return [item for item in LIST_SEPARATORS.split(str(value)) if item] if is_one else value
 
     @property
     def envelope_placement(self) -> Literal["play_after", "play_before", "skip"]:

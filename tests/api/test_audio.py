@@ -159,6 +159,7 @@ async def test_base64_body_is_decoded(rest: RestClient, app: AppFixture, box: Ma
 @pytest.mark.parametrize(
     ("extension", "kind"),
     [(".wav", "audio/x-wav"), (".mp3", "audio/mpeg"), (".ogg", "audio/ogg"), (".m4a", "audio/mp4"),
+     (".flac", "audio/flac"), (".webm", "audio/webm"),
      (".mp3", "application/octet-stream"), (".wav", "application/x-www-form-urlencoded")],
 )  # fmt: skip
 async def test_every_audio_format_is_accepted_and_returned_unchanged(

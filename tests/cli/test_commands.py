@@ -279,12 +279,13 @@ def test_purge_has_dry_run(populated_ivr: Ivr, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "error"),
     [
-        (b"\xd5\x55" * 8000, "is not WAV, MP3, OGG or M4A"),
-        (b"", "is not WAV, MP3, OGG or M4A"),
+        (b"\xd5\x55" * 8000, "is not WAV, MP3, OGG, M4A, FLAC or WebM"),
+        (b"", "is not WAV, MP3, OGG, M4A, FLAC or WebM"),
         (wav.header(0), "no sound in it"),
+        (wav.header(16_000)[:24] + bytes(4) + wav.header(16_000)[28:] + bytes(16_000), "cannot be read as audio"),
         (wav.header(32_000) + bytes(32_000), "longer than 1 s"),
     ],
-    ids=["headerless A-law", "empty", "without samples", "too long"],
+    ids=["headerless A-law", "empty", "without samples", "sample rate 0", "too long"],
 )
 def test_audio_that_rest_would_reject_is_not_added(
     populated_ivr: Ivr, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes, error: str

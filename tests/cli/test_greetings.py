@@ -58,7 +58,7 @@ def test_name_belongs_to_the_owner_of_all_boxes(populated_ivr: Ivr, recording: s
         (["set", "1000", "hello", "FILE"], 2, "use unavailable, temporary or name"),
         (["set", "1000", "", "FILE"], 2, "use unavailable, temporary or name"),
         (["set", "1000", "unavailable", "/nowhere.wav"], 1, "/nowhere.wav: No such file or directory: check the path"),
-        (["set", "1000", "unavailable", "TEXT"], 2, "is not WAV, MP3, OGG or M4A"),
+        (["set", "1000", "unavailable", "TEXT"], 2, "is not WAV, MP3, OGG, M4A, FLAC or WebM"),
         (["set", "1000", "unavailable", "DAMAGED"], 2, ""),
         (["set", "1000", "unavailable", "FILE", "--until", "2126-12-24"], 2, "only a temporary greeting expires"),
         (["set", "1000", "temporary", "FILE", "--until", "2020-12-24"], 2, "is past"),

@@ -75,6 +75,13 @@ def test_list_of_addresses_is_split_trimmed_and_unique(value: object) -> None:
     assert box.notify_email_addresses == ["a@x.example", "b@x.example"]
 
 
+@pytest.mark.parametrize("key", ["aliases", "numbers"])
+@pytest.mark.parametrize("text", ["0043,0044", " 0043; 0044 ", "0043 0044", ["0043", "0044"]])
+def test_numbers_in_one_text_are_split(key: str, text: object) -> None:
+    settings = BoxSettings.model_validate({"name": "x", "mailbox": "1000", key: text})
+    assert getattr(settings, key) == ["0043", "0044"]
+
+
 def test_kazoo_address_key_is_moved_to_list() -> None:
     document = {"name": "b", "mailbox": "1", "notify_email_address": "a@x.example, b@x.example"}
     box = BoxSettings.model_validate(document)
