@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from ivr.clock import Clock
 from ivr.directory.directory import Directory
-from ivr.directory.secret_store import SecretStore
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.greetings import Greetings
@@ -75,7 +74,7 @@ class App(Stores):
         """
         if migrate:
             self.migrate()
-        _ = self.recordings, self.database, self.secret_store
+        _ = self.recordings, self.opened_folder, self.database, self.secret_store
         return self
 
     async def stop_workers(self) -> None:
@@ -90,8 +89,6 @@ class App(Stores):
         return Directory(SqliteDirectory(self.database, self.clock), self.ids)
 
     @cached_property
-    def secret_store(self) -> SecretStore:
-        return SecretStore(SqliteSecrets(self.database), self.peppers, self.settings.pins.bcrypt_cost)
 
     # -- the rules of a mailbox ----------------------------------------------------------------------------------------
 
@@ -186,6 +183,7 @@ class App(Stores):
             undelivered_mail=self.undelivered_mail,
             system_settings=self.settings.voicemail,
             asterisk_name=self.settings.asterisk.system_name,
+            verify_storage=self.health_monitor.verify_storage,
             clock=self.clock,
         )
 

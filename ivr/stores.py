@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from ivr.asterisk_secret import AsteriskSecret
 from ivr.clock import Clock, SystemClock
 from ivr.directory.rate_limit import PinLockout
+from ivr.directory.secret_store import SecretStore
+from ivr.health.facts import FileId, HealthFacts, HealthLimits, file_id
+from ivr.health.monitor import HealthMonitor
 from ivr.ids import IdGenerator
 from ivr.pepper_files import PepperFiles
 from ivr.settings import Settings
@@ -22,6 +25,7 @@ from ivr.storage.protocols import (
     BoxUsageStore,
     CallLogStore,
     DatabaseFileStore,
+    HealthStore,
     MediaStore,
     MessageStore,
     OutboxStore,
@@ -35,6 +39,7 @@ from ivr.storage.records import MigrationPlan
 from ivr.storage.sqlite.authentication import SqliteAuthAttempts, SqliteSecrets
 from ivr.storage.sqlite.calls import SqliteCalls
 from ivr.storage.sqlite.database import Database
+from ivr.storage.sqlite.health import SqliteHealth
 from ivr.storage.sqlite.media import SqliteMedia
 from ivr.storage.sqlite.messages import SqliteMessages
 from ivr.storage.sqlite.schema import DatabaseSchema
@@ -95,6 +100,37 @@ class Stores:
 
     def _measure_write(self, duration_s: float) -> None:
         """Called in the writer's thread after each change. The stores alone measure nothing."""
+
+    @cached_property
+    def opened_folder(self) -> FileId | None:
+        """Device and inode of the data folder when this process opened it."""
+        return file_id(self.settings.data.folder)
+
+    @cached_property
+    def health_store(self) -> HealthStore:
+        return SqliteHealth(self.database)
+
+    @cached_property
+    def secret_store(self) -> SecretStore:
+        return SecretStore(SqliteSecrets(self.database), self.peppers, self.settings.pins.bcrypt_cost)
+
+    @cached_property
+    def health_limits(self) -> HealthLimits:
+        return HealthLimits()
+
+    @cached_property
+    def health_monitor(self) -> HealthMonitor:
+        return HealthMonitor(
+            lambda: HealthFacts(
+                folder=self.settings.data.folder,
+                now=self.clock.now(),
+                opened_folder=self.opened_folder,
+                limits=self.health_limits,
+            ),
+            store=self.health_store,
+            secret_store=self.secret_store,
+            clock=self.clock,
+        )
 
     @cached_property
     def recordings(self) -> AudioStore:

@@ -16,10 +16,9 @@ from ivr.app import App
 from ivr.cli.support import JsonOption, exit_on_error
 from ivr.doctor.console import RemoteConsole
 from ivr.doctor.doctor import run_checks
-from ivr.doctor.finding import Finding, Level, problem, warning
-from ivr.doctor.host import PEPPER_REMEDY
 from ivr.doctor.installation import DatabaseSnapshot, HostInfo, Installation, read_database_snapshot, run_as_owner_of
 from ivr.errors import MigrationRequired, SettingsError, StoreError
+from ivr.health.finding import Finding, Level, problem, warning
 from ivr.settings import Settings
 
 LEVEL_STYLES = {Level.OK: ("ok", "green"), Level.WARNING: ("warning", "yellow"), Level.PROBLEM: ("problem", "bold red")}
@@ -50,37 +49,34 @@ def _run_checks() -> list[Finding]:
         what = f"the settings cannot be read: {error}"
         return [problem("config", what, "run ivr doctor as root, or as the user of the service")]
     logging_setup.configure_logging(loaded.log.model_copy(update={"level": "error"}))
-    snapshot, database_findings = _read_database(loaded)
+    snapshot, database_error, database_findings = _read_database(loaded)
     installation = Installation(
         settings=loaded,
         config_file=settings.config_path(),
         host=HostInfo(),
         console=RemoteConsole(loaded.asterisk.console_command),
         snapshot=snapshot,
+        database_error=database_error,
     )
     return [*run_checks(installation), *database_findings]
 
 
-def _read_database(site_settings: Settings) -> tuple[DatabaseSnapshot | None, list[Finding]]:
-    """Return the content of the database, or why it cannot be read. A missing database is not created."""
+def _read_database(site_settings: Settings) -> tuple[DatabaseSnapshot | None, str, list[Finding]]:
+    """Return the content of the database, why it cannot be used, and findings. A missing database is not created."""
     folder = site_settings.data.folder
     with run_as_owner_of(folder):
         try:
             if not (folder / "ivr.db").exists():
-                return None, [
-                    warning("database", f"{folder} contains no database yet", "ivr account create NAME creates it")
-                ]
+                what = f"{folder} contains no database yet"
+                return None, "", [warning("database", what, "ivr account create NAME creates it")]
             if not (folder / "pepper").exists():  # To open the database would create another one.
-                return None, [
-                    problem("pepper", f"{folder / 'pepper'} is missing: no PIN can be verified", PEPPER_REMEDY)
-                ]
-            return asyncio.run(_read_snapshot(site_settings)), []
+                return None, "", []
+            return asyncio.run(_read_snapshot(site_settings)), "", []
         except MigrationRequired as error:
             what = str(error).partition(": ")[0]
-            return None, [problem("database", what, "systemctl stop ivr; ivr migrate; systemctl start ivr")]
+            return None, "", [problem("database", what, "systemctl stop ivr; ivr migrate; systemctl start ivr")]
         except (StoreError, OSError) as error:
-            remedy = f"chown -R {folder} to the user of the service; restore a damaged file from a backup"
-            return None, [problem("database", str(error), remedy)]
+            return None, str(error), []
 
 
 async def _read_snapshot(site_settings: Settings) -> DatabaseSnapshot:

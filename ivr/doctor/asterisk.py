@@ -15,12 +15,12 @@ from pathlib import Path
 from ivr.asterisk_secret import AsteriskSecret
 from ivr.doctor import console
 from ivr.doctor.console import ConsoleUnavailable
-from ivr.doctor.finding import Finding, ok, problem, warning
 from ivr.doctor.installation import Installation, RunningAsterisk, run_as_owner_of
 from ivr.doctor.permissions import check_fallback_prompt, check_permissions
 from ivr.doctor.security import check_contexts, check_endpoints
 from ivr.doctor.versions import check_dialplan_version
 from ivr.errors import StoreError
+from ivr.health.finding import Finding, ok, problem, warning
 from ivr.paths import load_asterisk_secret
 
 SUPPORTED_VERSION = 22

@@ -11,9 +11,9 @@ from ivr.ami.settings import AmiSettings
 from ivr.call.ari.settings import AriSettings
 from ivr.doctor import console
 from ivr.doctor.console import ConsoleUnavailable
-from ivr.doctor.finding import Finding, ok, problem, warning
 from ivr.doctor.installation import Installation
 from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput
+from ivr.health.finding import Finding, ok, problem, warning
 
 REQUIRED_ACTIONS = ("Originate", "Status")
 """Originate: message lights and calls to owners. Status: whether a channel still exists."""

@@ -7,25 +7,19 @@ from collections.abc import Callable, Iterator
 from ivr.doctor import connections, host, notifications
 from ivr.doctor.asterisk import check_asterisk
 from ivr.doctor.connections import check_ari
-from ivr.doctor.finding import Finding
 from ivr.doctor.installation import Installation
 from ivr.doctor.versions import check_installed_files
+from ivr.health.finding import Finding
 
 CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     host.check_configuration,
     check_installed_files,
-    host.check_data_folder,
-    host.check_takes_folder,
+    host.check_health,
     host.check_secret_files,
-    host.check_database_files,
-    host.check_pepper,
     host.check_database,
     notifications.check_outbox,
     notifications.check_mail_links,
     host.check_sounds,
-    host.check_clock,
-    host.check_time_zones,
-    host.check_disk_space,
     host.check_ffmpeg,
     connections.check_fastagi,
     connections.check_rest,

@@ -15,12 +15,14 @@ from ivr.clock import Clock, SystemClock
 from ivr.directory.models import Account, Endpoint, User
 from ivr.directory.peppers import PepperUsage
 from ivr.doctor.console import AsteriskConsole
+from ivr.health.facts import HealthFacts
 from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.settings import Settings
-from ivr.storage.records import OutboxTask
+from ivr.storage.records import OutboxTask, ZoneUse
 
 CONNECT_TIMEOUT_S = 3.0
+INHERITED_ZONE = "inherit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +66,42 @@ class Installation:
     console: AsteriskConsole
     snapshot: DatabaseSnapshot | None = None
     """None: the database does not exist yet or cannot be opened."""
+    database_error: str = ""
+    """Why the database cannot be opened, read or written; "" if it can."""
 
     @property
     def data_folder(self) -> Path:
         return self.settings.data.folder
 
+    def health_facts(self) -> HealthFacts:
+        """Return what the checks examine that the running service runs too."""
+        snapshot = self.snapshot or DatabaseSnapshot()
+        return HealthFacts(
+            folder=self.data_folder,
+            now=self.host.clock.now(),
+            database_error=self.database_error,
+            is_pepper_right=snapshot.is_pepper_right,
+            peppers=snapshot.peppers,
+            newest_message_at=snapshot.newest_message_at,
+            zones=_zones_of(snapshot),
+            free_bytes=self.host.free_bytes,
+            run_as_owner=run_as_owner_of,
+        )
+
+
+def _zones_of(snapshot: DatabaseSnapshot) -> list[ZoneUse]:
+    names = {account.id: account.name for account in snapshot.accounts}
+    uses = [
+        *(("account", account.name, account.timezone, "") for account in snapshot.accounts),
+        *(("user", user.name, user.timezone, names.get(user.account_id, "")) for user in snapshot.users),
+        *(("box", box.mailbox, box.timezone, "") for box in snapshot.boxes),
+    ]
+    return [ZoneUse(kind, name, zone, account) for kind, name, zone, account in uses if zone and zone != INHERITED_ZONE]
+
 
 async def read_database_snapshot(app: App) -> DatabaseSnapshot:
-    """Read the content of the database that the checks need. Raises `StoreError`."""
+    """Read the content of the database that the checks need. Raises `StoreError`, also if it cannot be written."""
+    await app.health_store.verify_writable()
     accounts = await app.directory.accounts()
     users = [user for account in accounts for user in await app.directory.users(account.id)]
     boxes = [box.settings for account in accounts for box in await app.boxes.list_by_account(account.id)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from ivr.doctor.finding import Finding, warning
+from ivr.health.finding import Finding, warning
 from ivr.doctor.installation import Installation
 
 

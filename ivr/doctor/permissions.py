@@ -9,8 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ivr.audio import asterisk_recording, wav
-from ivr.doctor.finding import Finding, ok, problem, warning
 from ivr.doctor.installation import RunningAsterisk, run_as_owner_of
+from ivr.health.finding import Finding, ok, problem, warning
 
 SAMPLE_LENGTH_MS = 100
 FALLBACK_PROMPT = "problem/later"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ivr.doctor import console
-from ivr.doctor.finding import Finding, ok, problem, warning
 from ivr.doctor.installation import Installation, RunningAsterisk
+from ivr.health.finding import Finding, ok, problem, warning
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 
 MAX_CONTEXTS = 200

@@ -15,7 +15,7 @@ from ivr.call.base import Call
 from ivr.call.incoming import TAKE_VARIABLE
 from ivr.clock import Clock
 from ivr.directory.models import Account, User
-from ivr.errors import HungUp, IvrError, NotFound, ServiceStopping
+from ivr.errors import DiskFull, HungUp, IvrError, NotFound, ServiceStopping, StoreError
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus import dialplan_status, menu
 from ivr.menus.caller_entry import entry_menu
@@ -65,7 +65,10 @@ class CallHandler:
             awaits_resume = True
         except IvrError as error:
             log.error("call.failed", channel=incoming.channel, error=str(error), kind=type(error).__name__)
-            await self._play_error(call, menu.prompt_for(error))
+            if _can_dialplan_record(call, error):
+                status = None
+            else:
+                await self._play_error(call, menu.prompt_for(error))
         except Exception:
             log.exception("call.crashed", channel=incoming.channel)
             await self._play_error(call, "problem/later")
@@ -89,6 +92,8 @@ class CallHandler:
         if arguments.skip_module or arguments.action is None:
             return Status.SKIPPED
         await (call.send_progress() if arguments.early_media and arguments.action is Action.LEAVE else call.answer())
+        if arguments.action is Action.LEAVE:
+            await call.run_while_listening(self._services.verify_storage())
         endpoint_user = await call.run_while_listening(self._find_user(call))
         account = await call.run_while_listening(self._find_account(call, endpoint_user))
         if account is None:
@@ -143,6 +148,16 @@ class CallHandler:
             await call.play([cached if cached else await call.run_while_listening(voice.render(prompt))])
         except (HungUp, IvrError) as error:
             log.warning("call.error_prompt_failed", channel=call.incoming.channel, error=repr(error))
+
+
+def _can_dialplan_record(call: Call, error: IvrError) -> bool:
+    """Return whether the dialplan completes a call that failed because the service cannot store.
+
+    It greets and records by itself, unless the caller has spoken or signed in already (docs/fallback.md). On a full
+    disk it could not record either.
+    """
+    is_store_error = isinstance(error, StoreError) and not isinstance(error, DiskFull)
+    return is_store_error and call.incoming.arguments.action is Action.LEAVE
 
 
 async def _answer_probe(call: Call) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from ivr.audio.formats import Sound
@@ -40,6 +40,8 @@ class VoicemailServices:
     system_settings: VoicemailSettings
     asterisk_name: str
     """Name of the Asterisk whose endpoints call here."""
+    verify_storage: Callable[[], Awaitable[None]]
+    """Returns if a message can be stored now. Raises `StoreError`."""
     clock: Clock
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from ivr.audio import asterisk_recording
-from ivr.clock import Clock
+from ivr.clock import EARLIEST_PLAUSIBLE_TIME, Clock
 from ivr.directory.directory import Directory
 from ivr.directory.models import Account
 from ivr.errors import InvalidAudio, IvrError
@@ -30,7 +30,7 @@ from ivr.storage.protocols import AudioStore
 from ivr.storage.records import Caller
 
 FILE_PREFIX = "fallback-"
-FILE_NAME_PATTERN = re.compile(r"fallback-(\w*)-(\w+)-(\w*)-(\d{9,11})-(\w+)\.wav", re.ASCII)
+FILE_NAME_PATTERN = re.compile(r"fallback-(\w*)-(\w+)-(\w*)-(\d{1,11})-(\w+)\.wav", re.ASCII)
 ANONYMOUS = "anonymous"
 STRIPPED_CHARACTERS = re.compile(r"\W", re.ASCII)
 
@@ -156,7 +156,7 @@ class FallbackRecordingImporter:
             else:
                 caller = Caller(recording.caller_number)
                 await self._delivery.deliver_fallback_recording(
-                    path, mailbox, recording.message_id, caller, recording.recorded_at
+                    path, mailbox, recording.message_id, caller, self._time_of(recording)
                 )
                 log.info("fallback_recording.delivered", file=path.name, message=recording.message_id, box=mailbox.id)
         except InvalidAudio as error:
@@ -165,6 +165,12 @@ class FallbackRecordingImporter:
             retry_in_s = self._timing.retry_after_s
             log.error("fallback_recording.failed", file=path.name, reason=str(error), retry_in_s=retry_in_s)
             self._retry_at[str(path)] = self._clock.monotonic() + retry_in_s
+
+    def _time_of(self, recording: FallbackRecording) -> int:
+        """Return when the message was left; the present time if the clock was not set then."""
+        now = self._clock.now()
+        was_unset = recording.recorded_at < EARLIEST_PLAUSIBLE_TIME <= now
+        return int(now) if was_unset else recording.recorded_at
 
     def _postpone(self, path: Path, reason: str, remedy: str) -> None:
         """Leave the file: it may hold a message, and the mailbox may be created later. Log it once."""

@@ -311,3 +311,20 @@ async def test_caller_cannot_choose_path_of_fallback_recording(
     await call.press("1")
     await leave_fallback_recording(call, spare_service, stranger, owner)
     assert {path.parent for path in spare_service.fallback_recordings()} == {spare_service.takes}
+
+
+async def test_dialplan_records_when_service_cannot_write_its_database(
+    owner: PhoneUser, bob: PhoneUser, spare_service: SpareService
+) -> None:
+    """As after a restore by root: the service runs and answers, but can store nothing."""
+    database = spare_service.takes.parent / "ivr.db"
+    service_user = database.stat()
+    spare_service.service.stop()
+    os.chown(database, 0, 0)
+    database.chmod(0o644)
+    spare_service.start()
+    call = await bob.dial(spare_service.dial_prefix + owner.number)
+    await expect_fallback_greeting(call, owner)
+    await leave_fallback_recording(call, spare_service, bob, owner)
+    os.chown(database, service_user.st_uid, service_user.st_gid)
+    await expect_message_after_restart(owner, speech_of(bob), spare_service)

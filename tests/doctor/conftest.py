@@ -19,8 +19,8 @@ from ivr.directory.models import Account, Endpoint, User
 from ivr.doctor.asterisk import REQUIRED_MODULES
 from ivr.doctor.console import ConsoleUnavailable
 from ivr.doctor.doctor import run_checks
-from ivr.doctor.finding import Finding, Level
 from ivr.doctor.installation import DatabaseSnapshot, HostInfo, Installation
+from ivr.health.finding import Finding, Level
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.settings import Settings
 from tests.support.app_fixture import SOUNDS, FakeClock

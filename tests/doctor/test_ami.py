@@ -10,7 +10,7 @@ import pytest
 
 from ivr.ami.client import DEFAULT_TIMING, AmiTiming
 from ivr.doctor.connections import check_ami
-from ivr.doctor.finding import Finding, Level
+from ivr.health.finding import Finding, Level
 from tests.doctor.conftest import DoctorFixture
 from tests.support.fake_ami_server import FakeAmiServer
 

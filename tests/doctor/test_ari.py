@@ -9,8 +9,8 @@ import pytest
 
 from ivr.call.ari.settings import AriSettings
 from ivr.doctor.connections import check_ari
-from ivr.doctor.finding import Finding, Level
 from ivr.doctor.installation import HostInfo
+from ivr.health.finding import Finding, Level
 from tests.doctor.conftest import DoctorFixture
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from ivr.directory.models import Account, User
 from ivr.directory.peppers import PepperUsage
-from ivr.doctor.finding import Level
+from ivr.health.finding import Level
 from ivr.install.asterisk_start import AsteriskStart
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.validation.fields import STORED

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ivr import __version__
-from ivr.doctor.finding import Level
+from ivr.health.finding import Level
 from ivr.install.installed_files import InstalledFiles
 from tests.doctor.conftest import DoctorFixture
 

@@ -157,7 +157,7 @@ MUTANTS = (
     ),
     Mutant("TL08", "ivr/doctor/console.py", 'startswith("InAuth:")', 'startswith("Aor:")'),
     Mutant("TL09", "ivr/doctor/console.py", 'pattern[-1] in ".!"', 'pattern[-1] in "!"'),
-    Mutant("TL10", "ivr/doctor/host.py", "max(newest, EARLIEST_PLAUSIBLE_TIME)", "EARLIEST_PLAUSIBLE_TIME"),
+    Mutant("TL10", "ivr/health/checks.py", "elif now < newest:", "elif now < 0:"),
     Mutant("TL11", f"{MENUS}menu.py", 'menu.call.journal.note("menu", name=name)', "pass"),
     Mutant("TL12", "ivr/call/journal.py", "MASK if self._mask_enabled else key", "key"),
     Mutant("TL14", "ivr/cli/watch.py", '"on" if light.new else "off"', '"off" if light.new else "on"'),

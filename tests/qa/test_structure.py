@@ -40,6 +40,7 @@ SHARED_MODULE_NAMES = {
     "directory": "rules, store protocol, statements",
     "doctor": "command, and the list of checks",
     "greetings": "rules, routes",
+    "health": "store protocol, statements",
     "listing": "protocol, statements",
     "lists": "records, routes",
     "mailbox": "rules, protocols",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from ivr.audio import wav
+from ivr.clock import EARLIEST_PLAUSIBLE_TIME
 from ivr.directory.models import Account
 from ivr.recovery.fallback_recordings import parse_file_name
 from tests.support.app_fixture import NOON, AppFixture
@@ -153,3 +154,14 @@ async def test_box_created_later_receives_fallback_recording(app: AppFixture) ->
 def test_any_filename_is_parsed_without_error(text: str) -> None:
     found = parse_file_name(Path("/takes") / f"fallback-{text.replace('/', '')}.wav", NOON)
     assert found is None or found.message_id
+
+
+async def test_recording_of_a_clock_that_was_not_set_is_delivered_with_the_present_time(app: AppFixture) -> None:
+    """With the time of its name it would be past its retention, and never heard."""
+    box = await app.create_box()
+    app.clock.advance(s=EARLIEST_PLAUSIBLE_TIME - NOON + 86_400)
+    now = app.clock.now()
+    write_fallback_recording(app, fallback_name(at=1234))
+    await run_recovery(app)
+    [message] = await app.messages(box)
+    assert now <= message.time <= app.clock.now()

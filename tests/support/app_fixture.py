@@ -14,6 +14,7 @@ from ivr.audio.formats import Sound
 from ivr.call.arguments import Arguments, parse
 from ivr.call.incoming import IncomingCall
 from ivr.directory.models import Account, Endpoint, User
+from ivr.health.facts import HealthLimits
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus.call_handler import CallHandler
 from ivr.prompts.catalogue import Catalogue
@@ -69,6 +70,7 @@ class AppFixture:
         data = {"folder": folder, "fsync": False, "busy_timeout_ms": 200, **settings.pop("data", {})}
         self.settings = Settings(data=data, pins={"bcrypt_cost": 4}, **settings)
         self.container: App = App(self.settings, clock=self.clock, random_bytes=random_bytes).open()
+        self.container.health_limits = HealthLimits(earliest_time=0, critical_space_bytes=0, full_bytes=0)
         self.prompt_cache: PromptCache = TextPromptCache(Catalogue.load(SOUNDS / "en"))
         self.account: Account
         self.alice: User

@@ -14,6 +14,7 @@ from ivr.storage.protocols.directory import (
     SecretHashStore,
     TokenRecordStore,
 )
+from ivr.storage.protocols.health import HealthStore
 from ivr.storage.protocols.mailbox import (
     BoxStore,
     BoxUsageStore,
@@ -41,6 +42,7 @@ __all__ = [
     "CallStore",
     "DatabaseFileStore",
     "DirectoryStore",
+    "HealthStore",
     "HeartbeatStore",
     "ListingStore",
     "MediaStore",

@@ -40,7 +40,7 @@ from ivr.storage.records.messages import (
 )
 from ivr.storage.records.migration import MigrationPlan
 from ivr.storage.records.outbox import LEASE_S, NEVER_DUE, BoxMwiCounts, EndpointMwiCounts, OutboxTask, TaskKind
-from ivr.storage.records.overview import FinishedCall, MwiSummary, Overview, RecentMessage
+from ivr.storage.records.overview import FinishedCall, MwiSummary, Overview, RecentMessage, ZoneUse
 from ivr.storage.records.provisioning import ProvisioningBatch
 from ivr.storage.records.retention import DueItem, MediaDirectory, PendingUnlink, RetentionRule, StoredAudio, StoredFile
 from ivr.storage.records.statistics import BoxContent, WorkStatistics
@@ -102,4 +102,5 @@ __all__ = [
     "TokenKind",
     "UserRecord",
     "WorkStatistics",
+    "ZoneUse",
 ]

@@ -35,6 +35,18 @@ class RecentMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class ZoneUse:
+    """A time zone and one account, user or box that uses it."""
+
+    kind: str
+    """account, user or box."""
+    name: str
+    zone: str
+    account: str = ""
+    """Name of the account of a user."""
+
+
+@dataclass(frozen=True, slots=True)
 class MwiSummary:
     """The counts of a mailbox, and whether its message light has been updated."""
 

@@ -62,6 +62,7 @@ class Database:
         self._reader_connections: list[sqlite3.Connection] = []
         self._writer_connection = self._connect()
         self._prepare_schema()
+        self._opened_file = self._file_id()
         self._reader_pool = ThreadPoolExecutor(reader_count, "reader")
         self._writer_thread = threading.Thread(target=self._writer_loop, name="writer", daemon=True)
         self._writer_thread.start()
@@ -90,6 +91,15 @@ class Database:
             (sql, *values), lambda: self.read(lambda connection: connection.execute(sql, values).fetchone())
         )
         return row
+
+    async def verify_writable(self) -> None:
+        """Take the lock for a change, and release it. Raises as `write` does, and `StoreError` for a newer schema."""
+        version = await self.write(lambda c: int(c.execute("PRAGMA user_version").fetchone()[0]))
+        if version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{self._path} was migrated by a newer version of ivr (schema {version}, the running service knows"
+                f" {SCHEMA_VERSION}): restart the service with the newer version"
+            )
 
     def change_fingerprint(self) -> bytes:
         """Return a value that changes with every commit of any process. Costs microseconds and reads no row.
@@ -141,18 +151,44 @@ class Database:
         batch = [(transaction, future) for transaction, future in batch if future.set_running_or_notify_cancel()]
         callbacks: list[Callable[[], None]] = []
         try:
+            self._require_opened_file()
             self._writer_connection.execute("BEGIN IMMEDIATE")
             for transaction, future in batch:
                 callbacks.append(self._run_transaction(transaction, future))
             self._writer_connection.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, StoreError) as error:
             if self._writer_connection.in_transaction:
                 self._writer_connection.execute("ROLLBACK")
+            failure = error if isinstance(error, StoreError) else translate_sqlite_error(error)
             for _, future in batch:
-                future.set_exception(translate_sqlite_error(error))
+                future.set_exception(failure)
+            self._reopen_if_read_only(error)
             return
         for callback in callbacks:
             callback()
+
+    def _require_opened_file(self) -> None:
+        """Raise `StoreError` if the file was moved, deleted or replaced: changes to the opened one would be lost."""
+        if self._file_id() != self._opened_file:
+            raise StoreError(
+                f"{self._path} was moved, deleted or replaced while it was open: bring it back if it is missing, and"
+                " restart the service"
+            )
+
+    def _reopen_if_read_only(self, error: Exception) -> None:
+        """Open the file again after it could not be written: its owner may have been corrected meanwhile."""
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY:
+            with suppress(StoreError):
+                reopened = self._connect()
+                self._writer_connection.close()
+                self._writer_connection = reopened
+
+    def _file_id(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self._path)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
 
     def _run_transaction(self, transaction: Transaction[Any], future: Future[Any]) -> Callable[[], None]:
         self._writer_connection.execute("SAVEPOINT txn")

@@ -22,6 +22,8 @@ class Finding:
     level: Level
     what: str
     remedy: str = ""
+    prevents_storing: bool = False
+    """Whether the service cannot store a message in this state."""
 
 
 def ok(check: str, what: str) -> Finding:
@@ -32,5 +34,5 @@ def warning(check: str, what: str, remedy: str) -> Finding:
     return Finding(check, Level.WARNING, what, remedy)
 
 
-def problem(check: str, what: str, remedy: str) -> Finding:
-    return Finding(check, Level.PROBLEM, what, remedy)
+def problem(check: str, what: str, remedy: str, *, prevents_storing: bool = False) -> Finding:
+    return Finding(check, Level.PROBLEM, what, remedy, prevents_storing=prevents_storing)

@@ -1,0 +1,203 @@
+"""The checks that the service, `ivr doctor` and /readyz share. None of them changes anything."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from ivr.health.facts import DATABASE_NAME, MEGABYTE, HealthFacts, file_id
+from ivr.health.finding import Finding, ok, problem, warning
+
+DATABASE_FILES = (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm")
+PEPPER_REMEDY = "restore pepper from a backup; if it is lost: ivr pepper accept, then set PINs with ivr box pin NUMBER"
+RESTART = "systemctl restart ivr"
+
+
+def check_opened_folder(facts: HealthFacts) -> Iterator[Finding]:
+    """Check that the service still has the data folder at its path: it may be moved or deleted at any time."""
+    if facts.opened_folder and file_id(facts.folder) != facts.opened_folder:
+        what = f"{facts.folder} was moved, deleted or replaced while the service runs"
+        yield problem("data folder", what, f"bring it back if it is missing; then: {RESTART}", prevents_storing=True)
+
+
+def check_data_folder(facts: HealthFacts) -> Iterator[Finding]:
+    """Check that the service can write to its data folder, and that other users cannot read it."""
+    folder = facts.folder
+    if not folder.is_dir():
+        remedy = f"'ivr install' creates it; or: install -d -o ivr -g ivr-asterisk -m 2750 {folder}"
+        yield problem("data folder", f"{folder} does not exist", remedy, prevents_storing=True)
+        return
+    status = folder.stat()
+    if status.st_uid == 0:
+        remedy = f"run the service as a user of its own: chown -R ivr:ivr-asterisk {folder}"
+        yield warning("data folder", f"{folder} belongs to root", remedy)
+    with facts.run_as_owner(folder):
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            yield problem(
+                "data folder",
+                f"user {os.geteuid()} cannot write to {folder}: {error.strerror}",
+                f"run as the user of the service: sudo -u '#{status.st_uid}' ivr doctor; or: chown -R ivr {folder}",
+                prevents_storing=True,
+            )
+            return
+    if status.st_mode & stat.S_IRWXO:
+        yield problem("data folder", f"every user can access {folder}", f"chmod 2750 {folder}")
+        return
+    yield ok("data folder", f"{folder}, user {status.st_uid}, group {status.st_gid}")
+
+
+def check_takes_folder(facts: HealthFacts) -> Iterator[Finding]:
+    """Check that Asterisk's group can record, that the service can deliver, and that other users cannot listen."""
+    takes, folder = facts.folder / "takes", facts.folder
+    if not takes.is_dir():
+        if facts.opened_folder:
+            remedy = f"{RESTART}: the service creates it"
+            yield problem("data folder", f"{takes} does not exist", remedy, prevents_storing=True)
+        return  # Before the first start there is none.
+    mode, remedy = stat.S_IMODE(takes.stat().st_mode), f"chgrp --reference={folder} {takes} && chmod 2770 {takes}"
+    with facts.run_as_owner(folder):
+        is_writable = os.access(takes, os.R_OK | os.W_OK | os.X_OK, effective_ids=True)
+    if not is_writable:
+        what = f"the service cannot write to {takes}, which belongs to user {takes.stat().st_uid}"
+        yield problem("data folder", what, f"chown --reference={folder} {takes}; {remedy}", prevents_storing=True)
+    elif mode & 0o2070 != 0o2070 or takes.stat().st_gid != folder.stat().st_gid:
+        yield problem("data folder", f"Asterisk's group cannot record to {takes} (mode {mode:o})", remedy)
+    elif mode & stat.S_IRWXO:
+        yield problem("data folder", f"every user can access {takes}", remedy)
+
+
+def check_database_files(facts: HealthFacts) -> Iterator[Finding]:
+    """Check that the service can write the database, whose files may belong to root after a restore."""
+    folder = facts.folder
+    for path in [folder / name for name in DATABASE_FILES]:
+        with facts.run_as_owner(folder):
+            if not path.exists() or os.access(path, os.R_OK | os.W_OK, effective_ids=True):
+                continue
+        yield problem(
+            "database",
+            f"user {folder.stat().st_uid} of {folder} cannot write {path}, which belongs to user"
+            f" {path.stat().st_uid}: nothing can be stored",
+            f"chown --reference={folder} {path} && chmod 640 {path}; then: {RESTART}",
+            prevents_storing=True,
+        )
+
+
+def check_database(facts: HealthFacts) -> Iterator[Finding]:
+    """Check that the database can be read and written."""
+    if facts.database_error:
+        remedy = f"chown -R {facts.folder} to the user of the service; restore a damaged file from a backup"
+        yield problem("database", facts.database_error, remedy, prevents_storing=True)
+
+
+def check_pepper(facts: HealthFacts) -> Iterator[Finding]:
+    """Check that the pepper is the one that PINs and passwords were stored with."""
+    path = facts.folder / "pepper"
+    with facts.run_as_owner(facts.folder):
+        is_missing = not path.exists() and (facts.folder / DATABASE_NAME).exists()
+    if is_missing:
+        yield problem("pepper", f"{path} is missing: no PIN can be verified", PEPPER_REMEDY)
+    elif not facts.is_pepper_right:
+        yield problem("pepper", f"{path} is not the pepper of the database: every PIN is wrong", PEPPER_REMEDY)
+    else:
+        yield from _check_earlier_peppers(facts)
+
+
+def _check_earlier_peppers(facts: HealthFacts) -> Iterator[Finding]:
+    for usage in facts.peppers:
+        if usage.is_current or not usage.hash_count:
+            continue
+        if usage.is_lost:
+            what = f"{usage.hash_count} PINs and passwords need the pepper {usage.id}, which is lost: they are wrong"
+            remedy = f"restore pepper.{usage.id} from a backup; if it is lost: set them with ivr box pin, ivr user set"
+            yield problem("pepper", what, remedy)
+        else:
+            yield ok("pepper", f"{usage.hash_count} PINs and passwords still need the former pepper {usage.id}")
+
+
+def check_clock(facts: HealthFacts) -> Iterator[Finding]:
+    """Check that the clock is plausible: messages are sorted and expire by it."""
+    now, newest, remedy = facts.now, facts.newest_message_at, "set the clock: timedatectl set-ntp true"
+    if now < facts.limits.earliest_time:
+        what = f"the clock says {_format_time(now)}, which is too early: messages would be past their retention"
+        yield problem("clock", what, remedy, prevents_storing=True)
+    elif now < newest:
+        what = f"the clock says {_format_time(now)}, but there are messages from {_format_time(newest)}"
+        yield problem("clock", what, remedy)
+    else:
+        yield ok("clock", _format_time(now))
+
+
+def check_time_zones(facts: HealthFacts) -> Iterator[Finding]:
+    """Check the names of time zones. With an unknown name, times are spoken in UTC."""
+    unknown = [use for use in facts.zones if not _is_time_zone(use.zone)]
+    for use in unknown:
+        yield problem(
+            "time zones",
+            f"{use.kind} {use.name} has the unknown time zone {use.zone!r}: times are spoken in UTC",
+            f"ivr {use.kind} set {use.name}{f' -a {use.account}' if use.account else ''} timezone=Europe/Berlin",
+        )
+    if facts.zones and not unknown:
+        yield ok("time zones", f"{len({use.zone for use in facts.zones})} time zones, all known")
+
+
+def check_disk_space(facts: HealthFacts) -> Iterator[Finding]:
+    """Check that there is space for recordings."""
+    if not facts.folder.is_dir():
+        return
+    free_bytes, limits = facts.free_bytes(facts.folder), facts.limits
+    what = f"{free_bytes // MEGABYTE} MB free for {facts.folder}"
+    remedy = "delete other files, or move the data folder to a larger disk and set folder in [data] of ivr.toml"
+    if free_bytes < limits.critical_space_bytes:
+        yield problem("disk", what, remedy, prevents_storing=free_bytes < limits.full_bytes)
+    elif free_bytes < limits.low_space_bytes:
+        yield warning("disk", what, remedy)
+    else:
+        yield ok("disk", what)
+
+
+Check = Callable[[HealthFacts], Iterator[Finding]]
+
+FILE_CHECKS: tuple[Check, ...] = (
+    check_opened_folder,
+    check_data_folder,
+    check_takes_folder,
+    check_database_files,
+    check_database,
+    check_clock,
+    check_disk_space,
+)
+"""The checks that decide whether a message can be stored. They cost microseconds and run at the start of each call."""
+CHECKS: tuple[Check, ...] = (*FILE_CHECKS, check_pepper, check_time_zones)
+"""All checks, for `ivr doctor`, /readyz and the log of the service."""
+
+
+def run_checks(facts: HealthFacts, checks: Iterable[Check] = CHECKS) -> list[Finding]:
+    """Run checks. A file that disappears meanwhile is a finding, never an exception."""
+    findings: list[Finding] = []
+    for check in checks:
+        try:
+            findings += check(facts)
+        except OSError as error:
+            what = f"{error.filename or facts.folder} cannot be examined: {error.strerror}"
+            findings.append(problem("data folder", what, "run ivr doctor as root", prevents_storing=True))
+    return findings
+
+
+def _is_time_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):
+        return False
+    return True
+
+
+def _format_time(time: float) -> str:
+    """Return a time as commands print it: of this machine's time zone, with its offset."""
+    return datetime.fromtimestamp(int(time)).astimezone().isoformat(sep=" ")

@@ -1,0 +1,20 @@
+"""Storage interface of the health checks."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ivr.storage.records import ZoneUse
+
+
+class HealthStore(Protocol):
+    """What the checks of a running service read and try."""
+
+    async def verify_writable(self) -> None:
+        """Return if a change could be committed now. Raises `StoreError`."""
+
+    async def newest_message_at(self) -> int:
+        """Return the Unix time at which the newest message was stored; 0 if there is none."""
+
+    async def zones(self) -> list[ZoneUse]:
+        """Return each time zone in use once, with one account, user or box that uses it."""
