@@ -54,4 +54,5 @@ def build_api_services(app: App) -> ApiServices:
         ),
         clock=app.clock,
         ids=app.ids,
+        public_pages={} if app.settings.health.port else app.health_pages.pages,
     )

@@ -88,8 +88,6 @@ class App(Stores):
     def directory(self) -> Directory:
         return Directory(SqliteDirectory(self.database, self.clock), self.ids)
 
-    @cached_property
-
     # -- the rules of a mailbox ----------------------------------------------------------------------------------------
 
     @cached_property

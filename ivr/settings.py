@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from ivr.ami.settings import AmiSettings
 from ivr.call.ari.settings import AriSettings
 from ivr.errors import SettingsError
+from ivr.health.settings import HealthSettings
 from ivr.mailbox.text_values import suggest
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.metrics.settings import MetricsSettings
@@ -190,6 +191,7 @@ class Settings(BaseSettings):
     mail: MailSettings = MailSettings()
     transcription: TranscriptionSettings = TranscriptionSettings()
     metrics: MetricsSettings = MetricsSettings()
+    health: HealthSettings = HealthSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -47,6 +47,7 @@ from ivr.storage.sqlite.undelivered_mail import SqliteUndeliveredMail
 
 if TYPE_CHECKING:
     from ivr.directory.credentials import CredentialStore, TokenStore
+    from ivr.health.pages import HealthPages
 
 
 class Stores:
@@ -131,6 +132,12 @@ class Stores:
             secret_store=self.secret_store,
             clock=self.clock,
         )
+
+    @cached_property
+    def health_pages(self) -> HealthPages:
+        from ivr.health.pages import HealthPages
+
+        return HealthPages(self.health_monitor)
 
     @cached_property
     def recordings(self) -> AudioStore:

@@ -6,6 +6,8 @@ import base64
 import hashlib
 import re
 import socket
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -27,6 +29,7 @@ from ivr.api.middleware import (
     is_head,
 )
 from ivr.errors import IvrError, RangeNotSatisfiable
+from ivr.metrics.page_server import PageResponse
 
 CORS_REQUEST_HEADERS = (
     *("Accept", "Authorization", "Content-Type", "If-Match", "If-None-Match", "Range"),
@@ -61,6 +64,9 @@ def build_asgi_app(services: ApiServices) -> ASGIApp:
     async def docs() -> Response:
         return HTMLResponse(docs_page.render_html(document))
 
+    for path, page in services.public_pages.items():
+        app.add_api_route(path, partial(_serve_page, page), methods=["GET"], include_in_schema=False)
+
     inner: ASGIApp = MethodOverrideMiddleware(HeadMiddleware(app))
     if services.limits.origins:
         inner = CORSMiddleware(
@@ -78,6 +84,12 @@ def build_asgi_app(services: ApiServices) -> ASGIApp:
 def _node_id(host_name: str) -> str:
     """Return an id of this machine that does not tell its name."""
     return base64.urlsafe_b64encode(hashlib.sha256(host_name.encode()).digest()[:16]).decode().rstrip("=")
+
+
+async def _serve_page(render: Callable[[], Awaitable[PageResponse]]) -> Response:
+    page = await render()
+    headers = {"Cache-Control": "no-store"}
+    return Response(page.body, status_code=int(page.status), media_type=page.content_type, headers=headers)
 
 
 async def _on_ivr_error(request: Request, error: Exception) -> Response:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
 from ivr.api.audio_links import AudioLinks
@@ -18,6 +19,7 @@ from ivr.mailbox.greetings import GreetingUploads
 from ivr.mailbox.owner_changes import OwnerChanges
 from ivr.mailbox.renditions import AudioRenditions
 from ivr.mailbox.uploads import Uploads
+from ivr.metrics.page_server import PageResponse
 from ivr.storage.protocols import ListingStore, MessageStore, UndeliveredMailStore
 
 Network = IPv4Network | IPv6Network
@@ -91,3 +93,5 @@ class ApiServices:
     limits: ApiLimits
     clock: Clock
     ids: IdGenerator
+    public_pages: Mapping[str, Callable[[], Awaitable[PageResponse]]] = field(default_factory=dict)
+    """Pages that need no token: /healthz and /readyz, unless they have a port of their own."""

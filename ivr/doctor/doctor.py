@@ -8,6 +8,7 @@ from ivr.doctor import connections, host, notifications
 from ivr.doctor.asterisk import check_asterisk
 from ivr.doctor.connections import check_ari
 from ivr.doctor.installation import Installation
+from ivr.doctor.running_service import check_running_service
 from ivr.doctor.versions import check_installed_files
 from ivr.health.finding import Finding
 
@@ -23,6 +24,7 @@ CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     host.check_ffmpeg,
     connections.check_fastagi,
     connections.check_rest,
+    check_running_service,
     check_asterisk,
     connections.check_ami,
     check_ari,

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ivr.app import App
 from ivr.clock import Clock, SystemClock
 from ivr.directory.models import Account, Endpoint, User
 from ivr.directory.peppers import PepperUsage
 from ivr.doctor.console import AsteriskConsole
+from ivr.doctor.readiness import fetch_readiness
 from ivr.health.facts import HealthFacts
 from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
 from ivr.mailbox.box_settings import BoxSettings
@@ -35,6 +37,8 @@ class HostInfo:
     connect: Callable[[str, int], socket.socket] = lambda host, port: socket.create_connection(
         (host, port), timeout=CONNECT_TIMEOUT_S
     )
+    fetch_readiness: Callable[[Settings], Mapping[str, Any]] = fetch_readiness
+    """Returns what the running service says at /readyz."""
     find_asterisk_start: Callable[[], AsteriskStart | None] = lambda: find_asterisk_start(Path("/"))
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from ivr import __version__
 from ivr.clock import Clock
 from ivr.directory.secret_store import SecretStore
 from ivr.errors import DiskFull, StoreBusy, StoreError
@@ -88,6 +89,20 @@ class HealthMonitor:
         if self._examination is None:
             self._examination = asyncio.create_task(self._examine())
         return await asyncio.shield(self._examination)
+
+    async def finish(self) -> None:
+        """Wait for an examination that is running. Call it before the database is closed."""
+        if self._examination:
+            await asyncio.gather(self._examination, return_exceptions=True)
+
+    def identity(self) -> dict[str, object]:
+        """Return what tells whether another process works with the same version and the same data folder."""
+        opened_folder = self._new_facts().opened_folder
+        return {
+            "version": __version__,
+            "schema": self._store.schema_version,
+            "data_folder": list(opened_folder) if opened_folder else None,
+        }
 
     async def run_forever(self) -> None:
         """Log each problem once when it begins, and when all are gone. Runs until cancelled."""

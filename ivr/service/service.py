@@ -10,6 +10,7 @@ from ivr.api.server import ApiServer, ListenAddress
 from ivr.app import App
 from ivr.service.background import BackgroundTasks, start_background_tasks
 from ivr.service.call_servers import CallServers, start_call_servers
+from ivr.service.health_service import HealthService, start_health_service
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Service:
     api: ApiServer | None = None
     api_url: str | None = None
     """Base URL of the REST API; None if it serves calls only."""
+    health: HealthService | None = None
 
     @property
     def fastagi_address(self) -> tuple[str, int]:
@@ -33,6 +35,8 @@ class Service:
         """Return the calls in progress to the dialplan, stop everything, and close the app."""
         if self.api:
             await self.api.stop()
+        if self.health:
+            await self.health.stop()
         if self.call_servers:
             await self.call_servers.stop()
         if self.background_tasks:
@@ -48,15 +52,26 @@ async def start_service(app: App, component: str | None = None) -> Service:
     """
     await app.secret_store.verify_pepper()
     await app.secret_store.forget_unused_peppers()
-    api, api_url = (None, None) if component == "calls" else await _start_api(app)
+    health = await start_health_service(app)
+    api, api_url = None, None
     try:
+        if component != "calls":
+            api, api_url = await _start_api(app)
         call_servers = None if component == "api" else await start_call_servers(app)
         background_tasks = None if component == "api" else await start_background_tasks(app)
     except BaseException:
         if api:
             await api.stop()
+        await health.stop()
         raise
-    return Service(app=app, call_servers=call_servers, background_tasks=background_tasks, api=api, api_url=api_url)
+    return Service(
+        app=app,
+        call_servers=call_servers,
+        background_tasks=background_tasks,
+        api=api,
+        api_url=api_url,
+        health=health,
+    )
 
 
 async def _start_api(app: App) -> tuple[ApiServer, str]:

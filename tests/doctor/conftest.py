@@ -122,8 +122,19 @@ class DoctorFixture:
         self.config: Path | None = folder.parent / "ivr.toml"
         self.config.touch(0o640)
         self.host = HostInfo(
-            FakeClock(TODAY), lambda _: 2**40, lambda name: f"/usr/bin/{name}", self._service, lambda: None
+            clock=FakeClock(TODAY),
+            free_bytes=lambda _: 2**40,
+            find_program=lambda name: f"/usr/bin/{name}",
+            connect=self._service,
+            fetch_readiness=self._fetch_readiness,
+            find_asterisk_start=lambda: None,
         )
+        self.readiness: dict[str, Any] = {
+            "version": __version__,
+            "data_folder": [folder.stat().st_dev, folder.stat().st_ino],
+            "checks": {},
+            "failing": [],
+        }
         self.service: Callable[[], bytes] = lambda: b"SET VARIABLE IVR_STATUS SKIPPED\n"
         self.rest_response = True
         account = Account(id="a", name="demo", timezone="Europe/Berlin")
@@ -145,6 +156,11 @@ class DoctorFixture:
         theirs.sendall(response) if response else theirs.shutdown(socket.SHUT_WR)
         self._peers.append(theirs)
         return ours
+
+    def _fetch_readiness(self, settings: Settings) -> dict[str, Any]:
+        if not self.rest_response:
+            raise ConnectionRefusedError(111, "Connection refused")
+        return self.readiness
 
     def chown_to_unprivileged_user(self) -> None:
         """Give the data folder to a user without the rights of root."""

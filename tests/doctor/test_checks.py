@@ -233,6 +233,21 @@ def test_closed_rest_port_is_reported(doctor: DoctorFixture) -> None:
     doctor.assert_finding("no connection to 127.0.0.1:8000", "systemctl start ivr", Level.WARNING)
 
 
+def test_service_of_an_earlier_version_is_reported(doctor: DoctorFixture) -> None:
+    doctor.readiness["version"] = "0.0.9"
+    doctor.assert_finding("version 0.0.9 still runs", "systemctl restart ivr", Level.WARNING)
+
+
+def test_service_with_a_data_folder_that_was_moved_is_reported(doctor: DoctorFixture) -> None:
+    doctor.readiness["data_folder"] = [1, 2]
+    doctor.assert_finding("works with another folder", "systemctl restart ivr")
+
+
+def test_service_that_is_not_ready_is_reported(doctor: DoctorFixture) -> None:
+    doctor.readiness["failing"] = ["database"]
+    doctor.assert_finding("the running service is not ready: database", "systemctl restart ivr")
+
+
 def test_hanging_service_is_reported(doctor: DoctorFixture) -> None:
     def hangs() -> bytes:
         raise TimeoutError

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 RANGES: dict[str, Iterable[int]] = {
     "KP": range(1, 46), "E": range(1, 17), "M": range(1, 6), "L": range(1, 18), "F": range(1, 9), "K": range(1, 3),
     "R": range(1, 9), "S": range(1, 7), "C": range(1, 26), "H": range(1, 7), "SI": range(1, 12),
-    "SK": range(1, 50), "N": range(1, 12), "T": range(1, 2), "W": range(1, 4), "TL": range(1, 17), "FT": range(1, 15),
+    "SK": range(1, 50), "N": range(1, 12), "T": range(1, 2), "W": range(1, 4), "TL": range(1, 18), "FT": range(1, 15),
     "CA": range(1, 13), "RD": range(1, 9), "AR": range(1, 15),
     "EP": range(1, 25), "ER": range(1, 8), "A": range(18, 38),
     "RW": range(1, 13), "QU": range(1, 15), "BK": range(1, 8),

@@ -10,6 +10,10 @@ from ivr.storage.records import ZoneUse
 class HealthStore(Protocol):
     """What the checks of a running service read and try."""
 
+    @property
+    def schema_version(self) -> int:
+        """The version of the schema that this process works with."""
+
     async def verify_writable(self) -> None:
         """Return if a change could be committed now. Raises `StoreError`."""
 

@@ -7,6 +7,7 @@ import sqlite3
 from ivr.storage.records import ZoneUse
 from ivr.storage.sqlite.calls import SqliteOverview
 from ivr.storage.sqlite.database import Database
+from ivr.storage.sqlite.migrations import SCHEMA_VERSION
 
 _ZONES = (
     "SELECT 'account' AS kind, min(name) AS name, timezone AS zone, '' AS account FROM accounts"
@@ -24,6 +25,10 @@ class SqliteHealth:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._overview = SqliteOverview(database)
+
+    @property
+    def schema_version(self) -> int:
+        return SCHEMA_VERSION
 
     async def verify_writable(self) -> None:
         await self._database.verify_writable()

@@ -1,0 +1,41 @@
+"""Reads /readyz of the running service."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from collections.abc import Mapping
+from typing import Any
+
+from ivr.health.pages import READY_PATH
+from ivr.settings import Settings
+
+READINESS_TIMEOUT_S = 5.0
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
+MAX_PAGE_BYTES = 65_536
+
+
+def fetch_readiness(settings: Settings) -> Mapping[str, Any]:
+    """Return the document at /readyz of the service with these settings. Raises `OSError`, `ValueError`."""
+    health, api = settings.health, settings.api
+    host, port = (health.host, health.port) if health.port else (api.host, api.port)
+    host = ANY_ADDRESS.get(host, host)
+    connection: http.client.HTTPConnection
+    if api.tls_certificate and not health.port:
+        # The page is public and read from this machine, so the name in the certificate does not matter.
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(host, port, timeout=READINESS_TIMEOUT_S, context=context)
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=READINESS_TIMEOUT_S)
+    try:
+        connection.request("GET", READY_PATH)
+        document = json.loads(connection.getresponse().read(MAX_PAGE_BYTES))
+    except http.client.HTTPException as error:
+        raise ValueError(f"no HTTP response: {error!r}") from error
+    finally:
+        connection.close()
+    if not isinstance(document, dict) or "checks" not in document:
+        raise ValueError("another program responds")
+    return document
