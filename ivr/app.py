@@ -26,7 +26,6 @@ from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.voice import LANGUAGES
 from ivr.settings import Settings
 from ivr.storage.records import TaskKind
-from ivr.storage.sqlite.authentication import SqliteSecrets
 from ivr.storage.sqlite.boxes import SqliteBoxes
 from ivr.storage.sqlite.directory import SqliteDirectory
 from ivr.storage.sqlite.takes import SqliteTakes

@@ -75,3 +75,5 @@ class Sound:
     length_ms: int
     text: str
     """The words of the sound, for the journal of the call."""
+    is_prompt: bool = False
+    """Made of our own prompts: if it cannot be played, the call goes on without it."""

@@ -14,13 +14,24 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+<<<<<<< HEAD
 from ivr.audio import asterisk_recording
+=======
+import structlog
+
+from ivr.audio import wav
+>>>>>>> 2e2147d (A prompt that is lost costs that prompt; a recording that failed is not called safe)
 from ivr.audio.formats import Sound
 from ivr.call.incoming import IncomingCall
 from ivr.call.journal import Journal
 from ivr.call.typeahead import Typeahead
+<<<<<<< HEAD
 from ivr.errors import InvalidAudio
+=======
+from ivr.errors import UnplayableSound
+>>>>>>> 2e2147d (A prompt that is lost costs that prompt; a recording that failed is not called safe)
 
+log = structlog.get_logger()
 T = TypeVar("T")
 
 ALL_KEYS = "0123456789*#"
@@ -118,13 +129,24 @@ class Call(ABC):
             end_ms = start_ms + sound.length_ms
             if position_ms < end_ms or sound is sounds[-1]:
                 self.journal.note_playback(sound.text, max(0, position_ms - start_ms))
-                played = await self._play_file(sound, keys, max(0, position_ms - start_ms))
+                played = await self._play_or_skip(sound, keys, max(0, position_ms - start_ms))
                 if played.key:
                     self.journal.note_key(played.key)
                     return replace(played, position_ms=start_ms + played.position_ms)
                 position_ms = end_ms
             start_ms = end_ms
         return PlayResult(None, position_ms)
+
+    async def _play_or_skip(self, sound: Sound, keys: str, start_ms: int) -> PlayResult:
+        """Play one file. A prompt that Asterisk cannot play costs that prompt, not the call."""
+        try:
+            return await self._play_file(sound, keys, start_ms)
+        except UnplayableSound as error:
+            if not sound.is_prompt:
+                raise
+            log.error("call.prompt_skipped", prompt=sound.text, reason=str(error))
+            self.journal.note("prompt skipped", text=sound.text)
+            return PlayResult(None, start_ms)
 
     async def wait_for_key(self, timeout_ms: int, keys: str = ALL_KEYS) -> str | None:
         """Wait up to `timeout_ms` for a key of `keys`; return None if none is pressed."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from ivr.health.finding import Finding, warning
 from ivr.doctor.installation import Installation
+from ivr.health.finding import Finding, warning
 
 
 def check_outbox(installation: Installation) -> Iterator[Finding]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ivr import __version__
-from ivr.health.finding import Finding, ok, problem, warning
 from ivr.doctor.installation import Installation, RunningAsterisk
 from ivr.errors import ConfigurationError, SettingsError
+from ivr.health.finding import Finding, ok, problem, warning
 from ivr.install.installed_files import RECORD_FILE, InstalledFiles, text_digest
 from ivr.paths import package_data_folder
 

@@ -16,7 +16,7 @@ from ivr.errors import BoxFull, HungUp, InvalidAudio, IvrError, NotFound
 from ivr.mailbox.greetings import end_of_day
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus.context import OwnerSession
-from ivr.menus.menu import Menu
+from ivr.menus.menu import Menu, prompt_for
 from ivr.menus.recorder import Recorder
 from ivr.menus.review import Review, ReviewChoice
 from ivr.prompts.language import Language
@@ -107,7 +107,7 @@ class RecordGreeting(Recorder):
             return RecordingOutcome.DISCARDED
         except IvrError as error:
             log.error("recording.activation_failed", take=take.id, error=str(error))
-            await self.reject("settings/no-room" if isinstance(error, BoxFull) else "problem/not-done")
+            await self.reject("settings/no-room" if isinstance(error, BoxFull) else prompt_for(error))
             return await self._suspend_undecided(take)
         self.call.journal.note("in use", media=media.id, kind=media.kind)
         await self.say("done/saved", *self._expiry_prompts(days))

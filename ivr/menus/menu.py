@@ -146,20 +146,31 @@ PROMPTS_BY_ERROR: tuple[tuple[type[IvrError], str], ...] = (
     (UnplayableSound, "message/unplayable"),
     (InvalidAudio, "message/unplayable"),
     (BoxDeleted, "greeting/no-voicemail"),
-    (BoxFull, "forward/box-full"),
-    (NotFound, "message/gone"),
-    (PastRetention, "message/gone"),
     (StoreError, "problem/not-done"),
-    (RecordingFailed, "problem/not-done"),
+    (RecordingFailed, "problem/not-recorded"),
     (IvrError, "problem/later"),
 )
 """The first row that matches the error's class is used; the last one matches every error."""
 
 
-ERROR_PROMPTS = frozenset(prompt for _, prompt in PROMPTS_BY_ERROR)
-"""Rendered at the start of the service, so that they can be played when the disk is full."""
+ERROR_PROMPTS = frozenset(prompt for _, prompt in PROMPTS_BY_ERROR) | {"tone/beep"}
+"""Rendered at the start of the service, with the beep, so that they can be played when the disk is full."""
+
+
+PROMPTS_BY_MESSAGE_ERROR: tuple[tuple[type[IvrError], str], ...] = (
+    (BoxDeleted, "greeting/no-voicemail"),
+    (BoxFull, "forward/box-full"),
+    (NotFound, "message/gone"),
+    (PastRetention, "message/gone"),
+)
+"""Errors that mean something else where an owner works on a message."""
 
 
 def prompt_for(error: IvrError) -> str:
     """Return the key of the prompt for `error`."""
     return next(prompt for kind, prompt in PROMPTS_BY_ERROR if isinstance(error, kind))
+
+
+def prompt_for_message_error(error: IvrError) -> str:
+    """Return the key of the prompt for `error`, which an action on a message has raised."""
+    return next((prompt for kind, prompt in PROMPTS_BY_MESSAGE_ERROR if isinstance(error, kind)), prompt_for(error))

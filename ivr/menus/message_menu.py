@@ -140,7 +140,7 @@ class MessageMenu(OwnerMenu):
         try:
             return await self._playback.play_until_key()
         except IvrError as error:
-            await self.report_error(error, menu.prompt_for(error))
+            await self.report_error(error, menu.prompt_for_message_error(error))
             self._playback.skip_to_menu()
             return None
 
@@ -148,7 +148,7 @@ class MessageMenu(OwnerMenu):
         try:
             return await action()
         except IvrError as error:
-            await self.report_error(error, menu.prompt_for(error))
+            await self.report_error(error, menu.prompt_for_message_error(error))
             if isinstance(error, NotFound | PastRetention):
                 return KeyResult.ADVANCE
             self._playback.skip_to_menu()

@@ -10,7 +10,7 @@ from ivr.errors import IvrError
 from ivr.mailbox.pins import MIN_PIN_LENGTH, PinWeakness
 from ivr.menus.context import OwnerSession
 from ivr.menus.greeting_recording import RecordGreeting
-from ivr.menus.menu import NextMenu, NextStep, OwnerMenu
+from ivr.menus.menu import NextMenu, NextStep, OwnerMenu, prompt_for
 from ivr.prompts.voice import Prompt
 from ivr.storage.records import RecordingPurpose
 
@@ -67,7 +67,7 @@ class SettingsMenu(OwnerMenu):
         try:
             await action()
         except IvrError as error:
-            await self.report_error(error, "problem/not-done")
+            await self.report_error(error, prompt_for(error))
 
     # -- the spoken menu ---------------------------------------------------------------------------------------------
 

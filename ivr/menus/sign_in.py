@@ -13,7 +13,7 @@ from ivr.menus.context import CallContext
 from ivr.menus.dialplan_status import Status
 from ivr.menus.greeting_recording import RECOVERED_PROMPTS, RecordGreeting, temporary_greeting_prompt
 from ivr.menus.main_menu import MainMenu
-from ivr.menus.menu import Menu, NextMenu, NextStep, OwnerMenu
+from ivr.menus.menu import Menu, NextMenu, NextStep, OwnerMenu, prompt_for
 from ivr.menus.settings_menu import PinChange, SettingsMenu
 from ivr.menus.wizard import Wizard
 
@@ -164,4 +164,4 @@ class AfterLogin(OwnerMenu):
                 await RecordGreeting(self.session, take.purpose).complete_recording(take)
             except IvrError as error:
                 log.error("recording.offer_failed", take=take.id, error=str(error))
-                await self.reject("problem/not-done")
+                await self.reject(prompt_for(error))

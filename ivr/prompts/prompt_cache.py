@@ -13,17 +13,26 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+import structlog
 
 from ivr.audio import wav
 from ivr.audio.formats import Sound
-from ivr.errors import SoundsError
+from ivr.errors import CatalogueError, InvalidAudio, SoundsError
 from ivr.prompts.catalogue import Catalogue
 
 EVICTION_GRACE_S = 900
 """A sentence used less long ago may still be playing and is not deleted."""
 SILENCE_MS = 60_000
+PAUSE_MS = 200
+"""Length of what is played in place of a sentence that cannot be written."""
+BEEP_KEY = "tone/beep"
+BEEP_HZ, BEEP_MS = 440, 500
+"""The beep where its recording cannot be read."""
+
+log = structlog.get_logger()
 
 
 class PromptCache:
@@ -43,6 +52,7 @@ class PromptCache:
         self._cached: OrderedDict[tuple[str, tuple[str, ...]], Sound] = OrderedDict()
         self._last_used_at: dict[tuple[str, tuple[str, ...]], float] = {}
         self._preloaded: dict[tuple[str, tuple[str, ...]], Sound] = {}
+        self._pause: Sound | None = None
 
     def find_cached(self, language: str, clip_keys: tuple[str, ...]) -> Sound | None:
         """Return the sentence if it has been rendered before. Reads no file."""
@@ -58,19 +68,23 @@ class PromptCache:
     def render(self, language: str, clip_keys: tuple[str, ...]) -> Sound:
         """Concatenate the sentence now. Reads and writes files, so it must not run in the event loop's thread.
 
-        Raises `CatalogueError` for a clip that is not in the catalogue, `SoundsError` for a clip that cannot be read or
-        a folder that cannot be written.
+        A clip that is missing or broken is logged and left out: a site's own recordings may lack some. Such a sentence
+        is not cached, so that it is complete as soon as the clip is. Where the sentence cannot be written, a short
+        pause takes its place; raises `SoundsError` if there is none (`render_silence`).
         """
         catalogue = self._catalogues[language]
+        rendered = concatenate([clip for key in clip_keys if (clip := _read_clip(catalogue, key))])
+        is_complete = len(rendered.spans) == len(clip_keys)
+        path = prompt_path(self._folder, catalogue, language, clip_keys)
         try:
-            rendered = concatenate(
-                [ClipSource(key, catalogue[key].text, catalogue.recording_path(key)) for key in clip_keys]
-            )
-            sound = self._write(prompt_path(self._folder, catalogue, language, clip_keys), rendered)
+            sound = self._write(path if is_complete else path.with_stem(f"{path.stem}-incomplete"), rendered)
         except OSError as error:
-            raise SoundsError(f"a prompt could not be rendered: {error}") from error
+            if self._pause is None:
+                raise SoundsError(f"a prompt could not be rendered: {error}") from error
+            log.error("prompt.not_written", path=str(path), error=str(error))
+            return replace(self._pause, text=rendered.text)
         with self._lock:
-            if (language, clip_keys) not in self._preloaded:
+            if is_complete and (language, clip_keys) not in self._preloaded:
                 self._cached[language, clip_keys] = sound
                 self._last_used_at[language, clip_keys] = self._monotonic()
                 self._evict_oldest()
@@ -88,9 +102,10 @@ class PromptCache:
             self._last_used_at.pop((language, clip_keys), None)
 
     def render_silence(self) -> Sound:
-        """Write a file of silence, to play while waiting for a key."""
-        path = self._folder / "silence.wav"
-        return self._write(path, RenderedPrompt(wav.silence(SILENCE_MS), ()))
+        """Write a file of silence, to play while waiting for a key, and a short pause in place of lost sentences."""
+        self._pause = self._write(self._folder / "pause.wav", RenderedPrompt(wav.silence(PAUSE_MS), ()))
+        silence = self._write(self._folder / "silence.wav", RenderedPrompt(wav.silence(SILENCE_MS), ()))
+        return replace(silence, is_prompt=False)
 
     def clear(self) -> None:
         """Delete the files of an earlier run. Only before the first call."""
@@ -102,7 +117,7 @@ class PromptCache:
         metadata = {"text": prompt.text, "length_ms": prompt.length_ms, "clips": [asdict(s) for s in prompt.spans]}
         _write_atomically(path.with_suffix(".json"), json.dumps(metadata).encode())
         _write_atomically(path, wav.header(len(prompt.pcm)) + prompt.pcm)
-        return Sound(path, prompt.length_ms, prompt.text)
+        return Sound(path, prompt.length_ms, prompt.text, is_prompt=True)
 
     def _evict_oldest(self) -> None:
         while len(self._cached) > self._max_entries:
@@ -130,12 +145,14 @@ class PersistentPromptCache(PromptCache):
             os.utime(path)
         except (OSError, ValueError):
             return None
-        return Sound(path, metadata["length_ms"], metadata["text"])
+        return Sound(path, metadata["length_ms"], metadata["text"], is_prompt=True)
 
     def render_silence(self) -> Sound:
         path = self._folder / "silence.wav"
         with suppress(OSError):
             if path.with_suffix(".json").exists() and wav.length_ms(path) == SILENCE_MS:
+                if (pause := self._folder / "pause.wav").exists():
+                    self._pause = Sound(pause, PAUSE_MS, "", is_prompt=True)
                 return Sound(path, SILENCE_MS, "")
         return super().render_silence()
 
@@ -207,21 +224,38 @@ class RenderedPrompt:
 
 @dataclass(frozen=True, slots=True)
 class ClipSource:
-    """One clip to concatenate: its key, its text, its recording."""
+    """One clip to concatenate: its key, its text, its samples."""
 
     key: str
     text: str
-    path: Path
+    pcm: bytes
+
+
+def _read_clip(catalogue: Catalogue, key: str) -> ClipSource | None:
+    """Return a clip; None, which is logged, if it is missing or broken. The beep is never missing."""
+    try:
+        return ClipSource(key, catalogue[key].text, wav.read_samples(catalogue.recording_path(key)))
+    except (OSError, InvalidAudio, CatalogueError) as error:
+        log.error("prompt.clip_missing", clip=key, error=str(error), remedy="run 'ivr sounds check'")
+    return ClipSource(key, "(beep)", _make_beep()) if key == BEEP_KEY else None
+
+
+def _make_beep() -> bytes:
+    from ivr.prompts.recording import audio_processing
+
+    return audio_processing.to_pcm(audio_processing.tone(BEEP_HZ, BEEP_MS))
 
 
 def concatenate(sources: Sequence[ClipSource]) -> RenderedPrompt:
-    """Concatenate clips. Raises `InvalidAudio` or OSError for a recording that cannot be read."""
+    """Concatenate clips; a short pause if there are none."""
+    if not sources:
+        return RenderedPrompt(wav.silence(PAUSE_MS), ())
     pcm = bytearray()
     spans: list[ClipSpan] = []
     for source in sources:
         if spans:
             pcm += wav.silence(PUNCTUATION_PAUSE_MS.get(spans[-1].text[-1:], WORD_PAUSE_MS))
         start_ms = len(pcm) // wav.BYTES_PER_MS
-        pcm += wav.read_samples(source.path)
+        pcm += source.pcm
         spans.append(ClipSpan(source.key, source.text, start_ms, len(pcm) // wav.BYTES_PER_MS))
     return RenderedPrompt(bytes(pcm), tuple(spans))

@@ -20,6 +20,7 @@ from tests.call.conftest import SECRET, FakePbx
 from tests.support.app_fixture import AppFixture, FakeClock
 from tests.support.handset import HANG_UP, OnSound, ScriptedHandset
 
+RECORDING_FAILED = "I am sorry, the recording failed. What you said was not kept."
 ERROR_PROMPT = "I am sorry, that could not be done. Nothing was lost."
 SPEECH = b"\x10\x20" * 16_000
 SAVE_KEYS = OnSound("To keep", "1")
@@ -137,7 +138,7 @@ async def test_recording_write_error_is_announced_to_caller(pbx: FakePbx) -> Non
 
     handset = ReadOnly()
     assert await pbx.run_call(handset, "number=1001", path="leave") == "ERROR"
-    assert handset.heard[-1] == ERROR_PROMPT
+    assert handset.heard[-1] == RECORDING_FAILED
     await assert_nothing_half_stored(pbx)
 
 

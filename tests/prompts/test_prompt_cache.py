@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ivr.audio import wav
 from ivr.errors import SoundsError
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.prompt_cache import EVICTION_GRACE_S, PersistentPromptCache, PromptCache
+from ivr.prompts.recording import audio_processing
 from tests.support.app_fixture import SOUNDS, FakeClock
 
 NOW = 1_800_000_000.0
@@ -44,6 +48,69 @@ def test_failed_prompt_write_leaves_no_file(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(SoundsError, match="No space left"):
         cache.render("en", SORRY)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_sentence_that_cannot_be_written_becomes_a_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = PromptCache(tmp_path, {"en": Catalogue.load(SOUNDS / "en")}, FakeClock().monotonic)
+    cache.render_silence()
+
+    def fail(self: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    pause = cache.render("en", SORRY)
+    assert pause.path.exists()
+    assert pause.length_ms < 1000
+
+
+# -- a site's own recordings, of which some are missing or broken ------------------------------------------------------
+
+
+@pytest.fixture
+def own_sounds(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(SOUNDS / "en", tmp_path / "own"))
+
+
+@pytest.mark.parametrize("fault", ["missing", "empty", "noise", "not in the catalogue"])
+def test_faulty_clip_is_left_out_and_back_once_it_is_mended(own_sounds: Path, tmp_path: Path, fault: str) -> None:
+    clip = own_sounds / "number" / "1.wav"
+    content = clip.read_bytes()
+    match fault:
+        case "missing":
+            clip.unlink()
+        case "empty":
+            clip.write_bytes(b"")
+        case "noise":
+            clip.write_bytes(b"RIFF" + bytes(100))
+        case _:
+            lines = (own_sounds / "catalogue.toml").read_text().splitlines()
+            (own_sounds / "catalogue.toml").write_text("\n".join(x for x in lines if not x.startswith("1 = ")))
+    cache = PromptCache(tmp_path / "cache", {"en": Catalogue.load(own_sounds)}, FakeClock().monotonic)
+    prompt = ("message/message", "number/1")
+    assert cache.render("en", prompt).text == "Message"
+    assert cache.find_cached("en", prompt) is None
+    if fault != "not in the catalogue":
+        clip.write_bytes(content)
+        assert cache.render("en", prompt).text == "Message one"
+        assert cache.find_cached("en", prompt)
+
+
+@pytest.mark.parametrize("fault", [Path.unlink, lambda path: path.write_bytes(b"")])
+def test_beep_is_made_where_its_recording_is_missing(
+    own_sounds: Path, tmp_path: Path, fault: Callable[[Path], object]
+) -> None:
+    fault(own_sounds / "tone" / "beep.wav")
+    beep = PromptCache(tmp_path / "cache", {"en": Catalogue.load(own_sounds)}, FakeClock().monotonic).render(
+        "en", ("tone/beep",)
+    )
+    assert beep.length_ms == 500
+    assert audio_processing.rms_db(audio_processing.from_pcm(wav.read_samples(beep.path))) > -15
+
+
+def test_sentence_of_missing_clips_only_is_a_pause(own_sounds: Path, tmp_path: Path) -> None:
+    (own_sounds / "done" / "deleted.wav").unlink()
+    cache = PromptCache(tmp_path / "cache", {"en": Catalogue.load(own_sounds)}, FakeClock().monotonic)
+    assert 0 < cache.render("en", ("done/deleted",)).length_ms < 1000
 
 
 @pytest.fixture

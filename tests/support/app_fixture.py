@@ -57,7 +57,7 @@ class TextPromptCache(PromptCache):
 
     def render(self, language: str, clips: tuple[str, ...]) -> Sound:
         text = " ".join(self._catalogue[clip].text for clip in clips)
-        return Sound(Path("/nowhere"), MS_PER_WORD * len(text.split()), text)
+        return Sound(Path("/nowhere"), MS_PER_WORD * len(text.split()), text, is_prompt=True)
 
 
 class AppFixture:

@@ -16,7 +16,7 @@ from ivr.call.base import Call, PlayResult
 from ivr.call.incoming import IncomingCall
 from ivr.call.journal import Journal
 from ivr.call.typeahead import Typeahead
-from ivr.errors import HungUp
+from ivr.errors import HungUp, RecordingFailed, UnplayableSound
 
 MAX_OPERATIONS = 5000
 """Sounds and waits after which the menus are considered to be in an endless loop."""
@@ -49,7 +49,7 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """Speak into the next recording for `ms`, then end it. `then`: "key", "silence" or "hang-up"."""
+    """Speak into the next recording for `ms`, then end it. `then`: "key", "silence", "hang-up" or "failure"."""
 
     ms: int
     then: str = "key"
@@ -101,6 +101,8 @@ class ScriptedCall(Call):
         self.hangup_event = False
         self.operation_count = 0
         self.extensions: set[tuple[str, str]] = set()
+        self.unplayable: tuple[str, ...] = ()
+        """Texts of sounds that Asterisk cannot play."""
         self._script = deque(script)
         self._advance_clock = advance_clock
         self._hang_up_at_operation = hang_up_at_operation
@@ -141,6 +143,8 @@ class ScriptedCall(Call):
 
     async def _play_file(self, sound: Sound, keys: str, start_ms: int) -> PlayResult:
         self._count_operation()
+        if any(text in sound.text for text in self.unplayable):
+            raise UnplayableSound(f"Asterisk cannot play {sound.path}")
         at_ms = start_ms
         while self._script and isinstance(step := self._script[0], Meanwhile) and step.during in sound.text:
             self._script.popleft()
@@ -173,6 +177,8 @@ class ScriptedCall(Call):
         if self._script and isinstance(next_step := self._script[0], Speak):
             self._script.popleft()
             step = next_step
+        if step.then == "failure":
+            raise RecordingFailed("the disk is full")
         spoken_ms = min(step.ms, max_length_ms)
         wav.write(path, b"\x10\x01" * (spoken_ms * wav.SAMPLES_PER_MS))
         self._advance_clock(spoken_ms)

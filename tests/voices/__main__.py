@@ -103,7 +103,9 @@ def _synthesise_text(voice: SynthesisVoice, catalogue: Catalogue, clips: ClipKey
 def _concatenate_clips(catalogue: Catalogue, clips: ClipKeys) -> Samples:
     """As the service joins it."""
     return audio_processing.from_pcm(
-        concatenate([ClipSource(key, catalogue[key].text, catalogue.recording_path(key)) for key in clips]).pcm
+        concatenate(
+            [ClipSource(key, catalogue[key].text, wav.read_samples(catalogue.recording_path(key))) for key in clips]
+        ).pcm
     )
 
 
