@@ -14,22 +14,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-<<<<<<< HEAD
-from ivr.audio import asterisk_recording
-=======
 import structlog
 
-from ivr.audio import wav
->>>>>>> 2e2147d (A prompt that is lost costs that prompt; a recording that failed is not called safe)
+from ivr.audio import asterisk_recording
 from ivr.audio.formats import Sound
 from ivr.call.incoming import IncomingCall
 from ivr.call.journal import Journal
 from ivr.call.typeahead import Typeahead
-<<<<<<< HEAD
-from ivr.errors import InvalidAudio
-=======
-from ivr.errors import UnplayableSound
->>>>>>> 2e2147d (A prompt that is lost costs that prompt; a recording that failed is not called safe)
+from ivr.errors import InvalidAudio, UnplayableSound
 
 log = structlog.get_logger()
 T = TypeVar("T")
