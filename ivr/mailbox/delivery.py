@@ -177,31 +177,27 @@ class Delivery:
         destination: Mailbox,
         take: Take | None = None,
         *,
-        include_intro: bool = True,
         suppress_notifications: bool = False,
     ) -> Message:
         """Copy a message to another box, with an intro of the sender in front.
 
-        `take`: recording of the intro; it ends with this call. `include_intro`: False leaves out an intro that is too
-        short. An intro that the message already has stays unless there is a new one. Raises `NotFound`, `StoreError`,
-        and `BoxFull` if there is no take: with one, the quota was checked before the recording.
+        `take`: recording of the intro; it ends with this call. An intro that the message already has stays unless
+        there is a new one. Raises `NotFound`, `StoreError`, and `BoxFull` if there is no take: with one, the quota was
+        checked before the recording.
         """
         if take is None:
             return await self._commit_copy(
                 message, await self._clone(message, destination), suppress_notifications=suppress_notifications
             )
         payload = take.payload or {}
-        if not include_intro:
-            copy = await self._clone(message, destination, payload["message_id"])
-        else:
-            copy = await self._clone(_strip_intro(message), destination, payload["message_id"])
-            media_id = str(payload["media_id"])
-            target = self._recordings.media_path(destination.account_id, media_id)
-            size = await asyncio.to_thread(self._recordings.copy_and_repair, Path(take.path), target)
-            intro_ms = wav.length_ms_from_size(size)
-            copy = replace(
-                copy, intro_id=media_id, intro_ms=intro_ms, bytes=copy.bytes + size, length_ms=copy.length_ms + intro_ms
-            )
+        copy = await self._clone(_strip_intro(message), destination, payload["message_id"])
+        media_id = str(payload["media_id"])
+        target = self._recordings.media_path(destination.account_id, media_id)
+        size = await asyncio.to_thread(self._recordings.copy_and_repair, Path(take.path), target)
+        intro_ms = wav.length_ms_from_size(size)
+        copy = replace(
+            copy, intro_id=media_id, intro_ms=intro_ms, bytes=copy.bytes + size, length_ms=copy.length_ms + intro_ms
+        )
         await self.commit(copy, take.id, suppress_notifications=suppress_notifications, exempt_from_quota=True)
         await self._takes.delete_file(take)
         return copy

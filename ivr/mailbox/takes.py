@@ -25,6 +25,8 @@ from ivr.storage.protocols import AudioStore, TakeStore
 from ivr.storage.records import Caller, RecordingPurpose, Take
 
 RECOVERY_LOCK = "recovery"
+REPLACES_PAYLOAD_KEY = "replaces"
+"""In the payload of a take that was recorded again: the id of the take before it."""
 
 log = structlog.get_logger()
 
@@ -119,6 +121,10 @@ class Takes:
     async def mark_urgent(self, take: Take, urgent: bool) -> None:
         """Set whether the future message is urgent. Raises `StoreError`."""
         await self._store.mark_urgent(take.id, urgent)
+
+    async def mark_replacing(self, take: Take, replaced: Take) -> None:
+        """Note that `take` replaces an earlier one as soon as it is long enough. Raises `StoreError`."""
+        await self._store.mark_replacing(take.id, replaced.id)
 
     async def discard(self, take: Take) -> None:
         """Discard a take. The row is removed first, so that it is not recovered while its file is deleted."""

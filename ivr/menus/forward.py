@@ -28,18 +28,30 @@ class Forward(Recorder):
             return False
         self._destination = destination
         if self._mailbox.settings.vm_message_forward_type == "prepend_forward":
-            match await self._ask_forward_mode():
-                case "prepend":
-                    await self._record_intro()
-                case "plain":
-                    await self._forward_without_intro()
-                case _:
-                    return False
+            if not await self._forward_as_chosen():
+                return False
         else:
             await self._forward_without_intro()
         self.call.journal.note("forwarded", message=self._message.id, to=destination.id)
         await self.say("done/forwarded")
         return True
+
+    async def _forward_as_chosen(self) -> bool:
+        """Forward with or without an intro; return False if the owner leaves. Without a word, an intro is no intro:
+        the owner is told, and chooses again."""
+        for _ in range(MAX_TRIES):
+            match await self._ask_forward_mode():
+                case "prepend":
+                    if await self._record_intro():
+                        return True
+                    await self.reject("greeting/too-short")
+                case "plain":
+                    await self._forward_without_intro()
+                    return True
+                case _:
+                    return False
+        await self.say("forward/not-forwarded")
+        return False
 
     async def _ask_destination(self) -> Mailbox | None:
         max_digits = self._mailbox.voicemail_settings.max_box_number_length
@@ -90,14 +102,15 @@ class Forward(Recorder):
     async def _forward_without_intro(self) -> None:
         await self.call.run_while_listening(self.services.delivery.forward(self._message, self._destination))
 
-    async def _record_intro(self) -> None:
-        """Record the intro and forward. A key, silence or hanging up ends the intro; the message goes in each case.
+    async def _record_intro(self) -> bool:
+        """Record the intro and forward; return whether the intro was long enough.
 
-        Any key interrupts the instructions.
+        A key, silence or hanging up ends the intro. If nothing was said, the message is not forwarded. Any key
+        interrupts the instructions.
         """
         if not self._destination.settings.skip_instructions:
             await self.call.play([await self.render("forward/intro")])
-        await self.record(self._destination)
+        return await self.record(self._destination)
 
     async def _max_duration_ms(self, mailbox: Mailbox) -> int:
         """Limit the intro to the mailbox's capacity after the message itself, but not below the minimum."""
@@ -117,7 +130,3 @@ class Forward(Recorder):
 
     async def _store_take(self, take: Take) -> None:
         await self.services.delivery.forward(self._message, self._destination, take)
-
-    async def _handle_short_take(self, take: Take) -> None:
-        """Forward the message without the intro."""
-        await self.services.delivery.forward(self._message, self._destination, take, include_intro=False)

@@ -16,7 +16,14 @@ from ivr.storage.records import Take
 
 
 class Recorder(Menu):
-    """A menu that records. `_begin_take` and `_store_take` define the purpose of a take; hanging up stores it."""
+    """A menu that records. `_begin_take` and `_store_take` define the purpose of a take; hanging up stores it.
+
+    A take that is recorded again is kept until the new one is long enough to be stored: a caller who hangs up in
+    between loses neither.
+    """
+
+    _replaced_take: Take | None = None
+    """The take that the current one replaces, until the current one is long enough."""
 
     async def record(self, mailbox: Mailbox) -> bool:
         """Record until a take is stored or discarded; return whether it was long enough to be stored.
@@ -34,12 +41,29 @@ class Recorder(Menu):
         `existing_take`: a take of an earlier call; its review comes first.
         """
         while True:
-            take: Take = existing_take if existing_take else await self.call.run_while_listening(self._begin_take())
+            take: Take = existing_take if existing_take else await self.call.run_while_listening(self._begin())
             choice = await self._record_once(take, mailbox, skip_recording=existing_take is not None)
-            if choice is not ReviewChoice.RECORD_AGAIN:
+            if choice is ReviewChoice.RECORD_AGAIN:
+                self._replaced_take, existing_take = take, None
+            elif self._replaced_take:  # The new take is too short, so the earlier one is reviewed again.
+                await self.call.run_while_listening(self.services.takes.discard(take))
+                existing_take, self._replaced_take = self._replaced_take, None
+                await self._announce_short_take(existing_take, mailbox)
+            else:
                 return take, choice
-            await self.call.run_while_listening(self.services.takes.discard(take))
-            existing_take = None
+
+    async def _begin(self) -> Take:
+        take = await self._begin_take()
+        if self._replaced_take:
+            await self.services.takes.mark_replacing(take, self._replaced_take)
+        return take
+
+    async def _announce_short_take(self, earlier_take: Take, mailbox: Mailbox) -> None:
+        try:
+            await self.reject("greeting/too-short")
+        except HungUp:
+            await self._store_or_discard(earlier_take, mailbox)
+            raise
 
     @abstractmethod
     async def _begin_take(self) -> Take:
@@ -51,10 +75,6 @@ class Recorder(Menu):
 
         After an `IvrError` it remains a take, and the next start of the service recovers it.
         """
-
-    async def _handle_short_take(self, take: Take) -> None:
-        """Handle a take below the minimum length; the default drops it."""
-        await self.services.takes.discard(take)
 
     async def _review_take(self, take: Take, mailbox: Mailbox, length_ms: int) -> ReviewChoice:
         """Return what is to become of the take."""
@@ -71,10 +91,20 @@ class Recorder(Menu):
             length_ms = self.services.takes.length_ms(take)
             if length_ms < mailbox.voicemail_settings.min_message_size:
                 return ReviewChoice.NONE
+            await self.call.run_while_listening(self._discard_replaced_take())
             return await self._review_take(take, mailbox, length_ms)
         except HungUp:
+            if self._replaced_take and not self._is_long_enough(take, mailbox):
+                await self.services.takes.discard(take)
+                take, self._replaced_take = self._replaced_take, None
+            await self._discard_replaced_take()
             await self._store_or_discard(take, mailbox)
             raise
+
+    async def _discard_replaced_take(self) -> None:
+        replaced, self._replaced_take = self._replaced_take, None
+        if replaced:
+            await self.services.takes.discard(replaced)
 
     def _is_long_enough(self, take: Take, mailbox: Mailbox) -> bool:
         return self.services.takes.length_ms(take) >= mailbox.voicemail_settings.min_message_size
@@ -83,7 +113,7 @@ class Recorder(Menu):
         long_enough = self._is_long_enough(take, mailbox)
         try:
             await self.call.run_while_listening(
-                self._store_take(take) if long_enough else self._handle_short_take(take)
+                self._store_take(take) if long_enough else self.services.takes.discard(take)
             )
         except BoxDeleted:
             await self.services.takes.discard(take)  # Recovery could never deliver it.

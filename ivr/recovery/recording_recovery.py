@@ -22,7 +22,8 @@ from ivr.clock import Clock
 from ivr.errors import InvalidAudio, IvrError, NotFound
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery, deliver_copies
-from ivr.mailbox.takes import Takes
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.takes import REPLACES_PAYLOAD_KEY, Takes
 from ivr.recovery.fallback_recordings import DEFAULT_TIMING, FallbackRecordingImporter, GrowthMonitor, RecoveryTiming
 from ivr.storage.protocols import MessageStore
 from ivr.storage.records import RecordingPurpose, Take
@@ -52,13 +53,16 @@ class TakeRecovery:
 
         Raises `NotFound`, `InvalidAudio`, `StoreError`.
         """
-        if take.purpose is RecordingPurpose.INTRO:
-            await self._recover_intro(take)
-            return
         mailbox = await self._boxes.get(take.box_id)
-        if self._takes.length_ms(take) < mailbox.voicemail_settings.min_message_size:
+        long_enough = self._takes.length_ms(take) >= mailbox.voicemail_settings.min_message_size
+        replaced = await self._find_replaced_take(take)
+        if long_enough and replaced:
+            await self._takes.discard(replaced)
+        if not long_enough:
             log.info("take.discarded", take=take.id, reason="shorter than the minimum")
             await self._takes.discard(take)
+        elif take.purpose is RecordingPurpose.INTRO:
+            await self._recover_intro(take, mailbox)
         elif take.purpose is RecordingPurpose.MESSAGE:
             message = await self._delivery.deliver(take, mailbox)
             await deliver_copies(take, message, boxes=self._boxes, delivery=self._delivery)
@@ -66,13 +70,16 @@ class TakeRecovery:
         else:
             await self._takes.mark_awaiting_owner(take)
 
-    async def _recover_intro(self, take: Take) -> None:
-        source = await self._boxes.get(take.box_id)
+    async def _find_replaced_take(self, take: Take) -> Take | None:
+        replaced_id = (take.payload or {}).get(REPLACES_PAYLOAD_KEY)
+        unfinished = await self._takes.list_unfinished() if replaced_id else []
+        return next((other for other in unfinished if other.id == replaced_id), None)
+
+    async def _recover_intro(self, take: Take, source: Mailbox) -> None:
         payload = take.payload or {}
         original = await self._messages.get(source.id, str(payload["original"]), 0)
         destination = await self._boxes.get(str(payload["destination"]))
-        long_enough = self._takes.length_ms(take) >= source.voicemail_settings.min_message_size
-        await self._delivery.forward(original, destination, take, include_intro=long_enough)
+        await self._delivery.forward(original, destination, take)
         log.info("take.recovered", take=take.id, forwarded=original.id)
 
 
@@ -125,7 +132,9 @@ class RecordingRecovery:
 
     async def _recover_finished(self) -> None:
         orphaned = [take for take in await self._takes.list_unfinished() if not self._takes.is_in_progress(take)]
-        finished = [take for take in orphaned if await self._is_finished(take)]
+        # A take that another one replaces is recovered once the other one was: it may be obsolete.
+        replaced = {(take.payload or {}).get(REPLACES_PAYLOAD_KEY) for take in orphaned}
+        finished = [take for take in orphaned if await self._is_finished(take) and take.id not in replaced]
         self._growth_monitor.retain_only({take.path for take in orphaned})
         self._retry_at = {take.id: self._retry_at[take.id] for take in orphaned if take.id in self._retry_at}
         for take in finished:

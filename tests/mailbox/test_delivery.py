@@ -236,6 +236,26 @@ async def test_take_shorter_than_minimum_is_discarded(app: AppFixture, ms: int) 
     assert await app.container.voicemail_services.takes.list_unfinished() == []
 
 
+@pytest.mark.parametrize(("second_ms", "kept_ms"), [(0, 2000), (300, 2000), (3000, 3000)])
+async def test_crash_while_recording_again_keeps_one_take(app: AppFixture, second_ms: int, kept_ms: int) -> None:
+    box = await app.create_box()
+    first, second = await create_take(app, box), await create_take(app, box, ms=second_ms)
+    await app.container.voicemail_services.takes.mark_replacing(second, first)
+    await run_recovery(app)
+    await run_recovery(app)
+    assert [message.length_ms for message in await app.messages(box)] == [kept_ms]
+    assert await app.container.voicemail_services.takes.list_unfinished() == []
+    assert list(app.container.recordings.takes_folder.iterdir()) == []
+
+
+async def test_short_intro_interrupted_by_crash_is_not_forwarded(app: AppFixture) -> None:
+    mine, bobs = await app.create_box("1000", owner=app.alice), await app.create_box("1001", owner=app.bob)
+    original = await app.create_message(mine, s=5)
+    await create_take(app, mine, ms=200, purpose=RecordingPurpose.INTRO, original=original.id, destination=bobs.id)
+    await run_recovery(app)
+    assert await app.messages(bobs) == []
+
+
 async def test_invalid_take_is_discarded_and_does_not_block_others(app: AppFixture) -> None:
     box = await app.create_box()
     broken, good = await create_take(app, box), await create_take(app, box)

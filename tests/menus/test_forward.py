@@ -165,10 +165,21 @@ async def test_hangup_during_intro_review_forwards_with_intro(app: AppFixture) -
     assert [copy.intro_ms for copy in await s.forwarded_messages()] == [3000]
 
 
-async def test_too_short_intro_forwards_without_intro(app: AppFixture) -> None:
+async def test_after_too_short_intro_owner_chooses_again(app: AppFixture) -> None:
     s = await create_scenario(app, vm_message_forward_type="prepend_forward")
-    await s.run_forward(Press("1001#"), Press("1", during=FORWARD_MENU), Speak(200), HangUp(during=DONE))
+    first, second = Press("1", during=FORWARD_MENU), Press("2", during=FORWARD_MENU, after_ms=400)
+    phone = await s.run_forward(Press("1001#"), first, Speak(200), second, HangUp(during=DONE))
+    assert phone.texts[5:] == [INTRO, "(beep)", "The recording was too short to be kept.", FORWARD_MENU, DONE]
     assert [(copy.intro_id, copy.length_ms) for copy in await s.forwarded_messages()] == [(None, 5000)]
+    assert await app.container.voicemail_services.takes.list_unfinished() == []
+
+
+@pytest.mark.parametrize("ms", [0, 200])
+async def test_hangup_at_beep_of_intro_forwards_nothing(app: AppFixture, ms: int) -> None:
+    s = await create_scenario(app, vm_message_forward_type="prepend_forward")
+    await s.run_forward(Press("1001#"), Press("1", during=FORWARD_MENU), Speak(ms, then="hang-up"))
+    assert await s.forwarded_messages() == []
+    assert await app.folder_of(s.message) == "new"
     assert await app.container.voicemail_services.takes.list_unfinished() == []
 
 

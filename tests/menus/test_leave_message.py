@@ -98,13 +98,6 @@ async def test_hangup_during_review_saves_message(app: AppFixture, box: Mailbox)
     assert len(await app.messages(box)) == 1
 
 
-async def test_hangup_before_second_take_saves_nothing(app: AppFixture, box: Mailbox) -> None:
-    """The first take was discarded, the second never started."""
-    await leave_message(app, Speak(3000), Press("3"), HangUp(during=BEEP))
-    assert await app.messages(box) == []
-    assert await app.container.voicemail_services.takes.list_unfinished() == []
-
-
 @pytest.mark.parametrize("then", ["key", "silence"])
 async def test_too_short_recording_is_announced_and_dropped(app: AppFixture, box: Mailbox, then: str) -> None:
     phone = await leave_message(app, Speak(400, then=then))
@@ -165,3 +158,50 @@ async def test_recording_is_stored_as_wav_for_every_media_extension(app: AppFixt
 async def test_key_ending_recording_is_not_a_review_choice(app: AppFixture, box: Mailbox) -> None:
     phone = await leave_message(app, Speak(3000, then="key"), HangUp(during="To keep"))
     assert phone.texts[3:] == [REVIEW]
+
+
+# -- recording again ---------------------------------------------------------------------------------------------------
+
+
+def press_in_review(key: str) -> Press:
+    return Press(key, during="To keep this recording", after_ms=400)
+
+
+@pytest.mark.parametrize("second", [Speak(0, "hang-up"), Speak(300, "hang-up"), HangUp(during="(beep)")])
+async def test_hangup_before_second_recording_keeps_first(app: AppFixture, second: ScriptStep) -> None:
+    box = await app.create_box()
+    await app.run_call([Speak(3000), press_in_review("3"), second], path="leave", number="1000")
+    assert [message.length_ms for message in await app.messages(box)] == [3000]
+    assert await app.container.voicemail_services.takes.list_unfinished() == []
+
+
+async def test_hangup_during_second_recording_keeps_second(app: AppFixture) -> None:
+    box = await app.create_box()
+    await app.run_call([Speak(3000), press_in_review("3"), Speak(2000, "hang-up")], path="leave", number="1000")
+    assert [message.length_ms for message in await app.messages(box)] == [2000]
+    assert list(app.container.recordings.takes_folder.iterdir()) == []
+
+
+async def test_second_recording_that_is_too_short_leads_back_to_first(app: AppFixture) -> None:
+    box = await app.create_box()
+    script: list[ScriptStep] = [Speak(3000), press_in_review("3"), Speak(100), press_in_review("1")]
+    phone = await app.run_call(script, path="leave", number="1000")
+    assert "The recording was too short to be kept." in phone.texts
+    assert "Your message has been saved." in phone.texts[-1]
+    assert [message.length_ms for message in await app.messages(box)] == [3000]
+
+
+async def test_second_recording_that_fails_leaves_first_to_recovery(app: AppFixture) -> None:
+    box = await app.create_box()
+    await app.run_call([Speak(3000), press_in_review("3"), Speak(0, "failure")], path="leave", number="1000")
+    for _ in range(3):
+        await app.container.recording_recovery.run_once()
+        app.clock.advance(s=5)
+    assert [message.length_ms for message in await app.messages(box)] == [3000]
+
+
+async def test_urgent_mark_of_first_recording_holds_when_second_is_given_up(app: AppFixture) -> None:
+    box = await app.create_box()
+    script: list[ScriptStep] = [Speak(3000), press_in_review("4"), press_in_review("3"), Speak(0, "hang-up")]
+    await app.run_call(script, path="leave", number="1000")
+    assert [(message.length_ms, message.urgent) for message in await app.messages(box)] == [(3000, True)]

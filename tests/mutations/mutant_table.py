@@ -123,7 +123,7 @@ MUTANTS = (
     Mutant("F03", FORWARD, '== "prepend_forward"', '!= "prepend_forward"'),
     Mutant("F04", FORWARD, '"cancel": "back-to-messages"', '"cancel": "return-main-menu"'),
     Mutant("F05", "ivr/mailbox/delivery.py", "length_ms=copy.length_ms + intro_ms", "length_ms=copy.length_ms"),
-    Mutant("F06", "ivr/menus/forward.py", "take, include_intro=False)", "take)"),
+    Mutant("F06", "ivr/menus/forward.py", "if await self._record_intro():", "if await self._record_intro() or True:"),
     Mutant("F07", MESSAGE, 'after_forward_action == "save"', 'after_forward_action != "save"'),
     Mutant("F08", FORWARD, 'self.say("done/forwarded")', 'self.say("done/saved")'),
     # Keys that can be changed

@@ -195,6 +195,9 @@ class TakeStore(Protocol):
     async def mark_urgent(self, take_id: str, urgent: bool) -> None:
         """Set `urgent` in the payload of a take, if it still exists."""
 
+    async def mark_replacing(self, take_id: str, replaced_id: str) -> None:
+        """Set `replaces` in the payload of a take: the id of the take that it replaces."""
+
     async def discard(self, take_id: str) -> None:
         """Delete the row of a take that was replaced or is too short; it will not be recovered."""
 

@@ -38,6 +38,10 @@ class SqliteTakes:
         sql = "UPDATE takes SET payload = json_set(payload, '$.urgent', json(?)) WHERE id = ?"
         await self._database.write(lambda c: c.execute(sql, (json.dumps(urgent), take_id)).rowcount)
 
+    async def mark_replacing(self, take_id: str, replaced_id: str) -> None:
+        sql = "UPDATE takes SET payload = json_set(payload, '$.replaces', ?) WHERE id = ?"
+        await self._database.write(lambda c: c.execute(sql, (replaced_id, take_id)).rowcount)
+
     async def discard(self, take_id: str) -> None:
         await self._database.write(lambda c: c.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount)
 
