@@ -61,6 +61,22 @@ def verify(endpoint: str, values: Sequence[str], secrets: Sequence[str]) -> tupl
     return (endpoint if trusted and auth else None), forwarded
 
 
+PRESENTATION_VARIABLE = "CALLERID(num-pres)"
+_PRESENTATION_BITS, _RESTRICTED = 0x60, 0x20
+
+
+def present_caller(number: str, name: str, presentation: str) -> tuple[str, str]:
+    """Return number and name of a caller as they may be shown; a caller who withholds them is "anonymous".
+
+    A trunk may report the number of a caller who withholds it. `presentation`: the number that AGI reports, or the
+    name that CALLERID(num-pres) has.
+    """
+    is_restricted = presentation.startswith("prohib")
+    if presentation.isascii() and presentation.isdigit():
+        is_restricted = int(presentation) & _PRESENTATION_BITS == _RESTRICTED
+    return ("anonymous", "") if is_restricted else (number, name)
+
+
 STATUS_VARIABLE = "IVR_STATUS"
 TAKE_VARIABLE = "IVR_TAKE_FILE"
 """Path, without its suffix, of the latest recording: the dialplan looks at it if the service dies."""

@@ -20,6 +20,7 @@ from ivr.clock import Clock
 from ivr.errors import BoxDeleted, IvrError, StoreError
 from ivr.ids import IdGenerator
 from ivr.mailbox.boxes import Boxes
+from ivr.mailbox.caller_id import sip_address
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import Takes
 from ivr.storage.protocols import AudioStore, MessageStore
@@ -312,8 +313,8 @@ class Delivery:
 
     def _with_addresses(self, message: Message, mailbox: Mailbox) -> Message:
         realm = mailbox.account.realm
-        caller = message.caller.number or "anonymous"
-        return replace(message, from_uri=message.from_uri or f"{caller}@{realm}", to_uri=f"{mailbox.number}@{realm}")
+        from_uri = message.from_uri or sip_address(message.caller, realm)
+        return replace(message, from_uri=from_uri, to_uri=f"{mailbox.number}@{realm}")
 
 
 async def deliver_copies(take: Take, message: Message, *, boxes: Boxes, delivery: Delivery) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from ivr.mailbox.caller_id import DialForm
 from ivr.validation.fields import DialplanContext, Extension
 
 DAY_S = 86_400
@@ -66,6 +67,20 @@ class VoicemailSettings(BaseModel):
     )
     callback_context: DialplanContext = Field(
         "", description="Dialplan context in which call-backs are dialled. Empty: no call-back."
+    )
+    callback_forms: list[DialForm] = Field(
+        ["received", "plus", "international", "national"],
+        description="Forms of a caller's number that are tried in `callback_context`, in this order: as `received`,"
+        " with `plus` (+4930123456), with the `international` prefix (004930123456), `national` (030123456).",
+    )
+    country_code: Annotated[str, StringConstraints(pattern=r"^[1-9]?[0-9]{0,3}$")] = Field(
+        "", description="Country code of the site, such as 49; national numbers can then be called back. Empty: none."
+    )
+    international_prefix: Annotated[str, StringConstraints(pattern=r"^[0-9]{0,6}$")] = Field(
+        "00", description="Digits that the site dials before a country code, such as 00 or 011."
+    )
+    national_prefix: Annotated[str, StringConstraints(pattern=r"^[0-9]{0,3}$")] = Field(
+        "0", description="Digits that the site dials before a national number, such as 0 or 1; may be empty."
     )
     operator_context: DialplanContext = Field(
         "", description="Dialplan context of the operator extensions. Empty: no operator key."

@@ -8,6 +8,7 @@ from enum import Enum, auto
 
 from ivr.audio.formats import Sound
 from ivr.call.base import FIRST_DIGIT_TIMEOUT_MS
+from ivr.mailbox.caller_id import identify
 from ivr.menus.menu import OwnerMenu
 from ivr.prompts.voice import Prompt
 from ivr.storage.records import Folder, Message
@@ -148,7 +149,7 @@ class MessagePlayback:
         return [*intro_sounds, Sound(audio, message.length_ms - message.intro_ms, f"(message {message.id})")]
 
     def _envelope_prompt(self) -> Prompt:
-        language, caller_number = self._menu.language, self.message.caller.number
+        language, caller_number = self._menu.language, identify(self.message.caller).number
         if self._menu.mailbox.settings.envelope_type == "caller_and_time":
             return language.caller_and_time(caller_number, *self._local_times())
         return language.received_time(*self._local_times())
@@ -156,7 +157,7 @@ class MessagePlayback:
     def full_envelope_prompt(self) -> Prompt:
         """Return the complete envelope: time, caller, length."""
         language = self._menu.language
-        caller_id = language.caller_id(self.message.caller.number)
+        caller_id = language.caller_id(identify(self.message.caller).number)
         received = language.received_time(*self._local_times())
         return (*received, "envelope/from", *caller_id, *language.length(self.message.length_ms))
 

@@ -17,7 +17,7 @@ _NOUNS = {
     "minute": {"one": "envelope/minute", "other": "envelope/minutes"},
 }
 _POWERS = ((1_000_000, "envelope/million"), (1_000, "envelope/thousand"), (100, "envelope/hundred"))
-_SPOKEN_SYMBOLS = {"*": "key/star", "#": "key/pound"}
+_SPOKEN_SYMBOLS = {"*": "key/star", "#": "key/pound", "+": "key/plus"}
 _PRESS_SYMBOLS = {"*": "press/star", "#": "press/pound"}
 
 
@@ -110,7 +110,7 @@ def length(ms: int) -> ClipKeys:
 
 
 def spell(text: str) -> ClipKeys:
-    """Return digits, letters, star and pound one by one; other characters are skipped."""
+    """Return digits, letters, plus, star and pound one by one; other characters are skipped."""
     return tuple(clip for character in text for clip in _spell_character(character))
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ivr import __version__
 from ivr.call.arguments import Action, Arguments, GreetingChoice, InstructionsChoice, Recipient, parse
+from ivr.call.incoming import present_caller
 
 
 def test_every_argument_of_the_contract_is_understood() -> None:
@@ -158,3 +159,13 @@ def test_dialplan_of_another_version_is_a_warning_and_the_call_goes_on() -> None
     other, [warning] = parse("leave", ["number=1000", "dialplan=0.0.9"])
     assert other.number == "1000"
     assert f"the dialplan is of ivr 0.0.9, the service of {__version__}: run 'ivr install'" in warning
+
+
+@pytest.mark.parametrize("presentation", ["32", "33", "35", "prohib", "prohib_not_screened", "prohib_failed_screen"])
+def test_number_that_caller_withholds_is_not_shown(presentation: str) -> None:
+    assert present_caller("5550100", "Ann", presentation) == ("anonymous", "")
+
+
+@pytest.mark.parametrize("presentation", ["", "0", "1", "3", "67", "allowed", "allowed_passed_screen", "unavailable"])
+def test_number_that_caller_presents_is_shown(presentation: str) -> None:
+    assert present_caller("5550100", "Ann", presentation) == ("5550100", "Ann")

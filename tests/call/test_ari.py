@@ -209,6 +209,19 @@ async def test_failed_recording_is_reported(ari_pbx: AriPbx) -> None:
     assert call.heard[-1] == "I am sorry, that could not be done. Nothing was lost."
 
 
+async def test_number_that_caller_withholds_is_not_stored(ari_pbx: AriPbx) -> None:
+    box = await ari_pbx.app.create_box("1001", owner=ari_pbx.app.bob)
+    presentation = {"CALLERID(num-pres)": "prohib_passed_screen"}
+    call = ari_pbx.start_call("number=1001", path="leave", **presentation)
+    await call.speak(3000)
+    await call.wait_for_playback("To keep")
+    call.press("1")
+    assert await call.wait_until_over() == "DONE"
+    assert [(message.caller.number, message.caller.name) for message in await ari_pbx.app.messages(box)] == [
+        ("anonymous", "")
+    ]
+
+
 async def test_message_without_audio_is_announced_and_menu_continues(ari_pbx: AriPbx) -> None:
     message = await ari_pbx.app.create_message(await ari_pbx.app.create_box(owner=ari_pbx.app.alice))
     ari_pbx.app.container.delivery.audio_paths(message)[0].unlink()

@@ -61,7 +61,7 @@ async def test_call_back_is_not_offered_without_site_context(app: AppFixture) ->
     [
         ("", "I am sorry, this caller cannot be called back."),
         ("9001900190", "I am sorry, this call cannot be completed as dialed."),
-        ("2001&SIP/x", "I am sorry, this call cannot be completed as dialed."),
+        ("2001&SIP/x", "I am sorry, this caller cannot be called back."),
         ("+4930123", "I am sorry, this call cannot be completed as dialed."),
         ("1" * 16, "I am sorry, this call cannot be completed as dialed."),
     ],
@@ -74,7 +74,7 @@ async def test_forged_caller_number_is_not_called_back(
     assert phone.continue_target is None
 
 
-@pytest.mark.parametrize("caller", ["2001&SIP/x", "+4930123", "1" * 16, "2001@out", "*72"])
+@pytest.mark.parametrize("caller", ["2001&SIP/x", "+49(A)30", "1" * 16, "${EXTEN}", "*72"])
 async def test_call_back_passes_only_digits_to_context(call_back_app: AppFixture, caller: str) -> None:
     phone = await press_call_back_key(call_back_app, caller, exists=True)
     assert phone.continue_target is None
@@ -106,3 +106,25 @@ async def test_call_back_can_be_disabled(tmp_path: Path) -> None:
     assert "I am sorry, this caller cannot be called back." in phone.texts
     assert phone.continue_target is None
     app.close()
+
+
+@pytest.mark.parametrize("existing", ["+4930123456", "004930123456", "030123456"])
+@pytest.mark.parametrize("caller", ["+4930123456", "sip:+4930123456@trunk.example", "004930123456", "030123456"])
+async def test_number_is_called_back_in_the_form_that_the_context_has(
+    tmp_path: Path, existing: str, caller: str
+) -> None:
+    app = await AppFixture(tmp_path / "calling", voicemail={"callback_context": CONTEXT, "country_code": "49"}).open()
+    box = await app.create_box(owner=app.alice, new_messages_at_once=False)
+    await app.create_message(box, caller=caller)
+    phone = await app.run_call(
+        [Press("1"), Press("9", during="(message")], endpoint="alice", number="1000", extensions=[(CONTEXT, existing)]
+    )
+    assert phone.continue_target == (CONTEXT, existing)
+    app.close()
+
+
+@pytest.mark.parametrize("caller", ["anonymous", "Restricted", "sip:anonymous@anonymous.invalid", "bob"])
+async def test_caller_without_number_cannot_be_called_back(call_back_app: AppFixture, caller: str) -> None:
+    phone = await press_call_back_key(call_back_app, caller)
+    assert "I am sorry, this caller cannot be called back." in phone.texts
+    assert not any("call back, press" in text for text in phone.texts)

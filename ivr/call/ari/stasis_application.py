@@ -17,7 +17,7 @@ from ivr.call.ari.call import AriCall
 from ivr.call.ari.channel import Channel
 from ivr.call.ari.connection import ConnectionRegistry
 from ivr.call.ari.protocol import Event
-from ivr.call.incoming import IncomingCall
+from ivr.call.incoming import PRESENTATION_VARIABLE, IncomingCall, present_caller
 from ivr.call.journal import Journal
 from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, ConnectionLost, HungUp, ReclaimedByDialplan, ServiceStopping
@@ -225,12 +225,17 @@ class StasisApplication:
         for warning in warnings:
             log.warning("dialplan.argument", warning=warning, channel=name)
         endpoint, forwarded = await self._verify_identity(channel, name)
+        caller_number, caller_name = present_caller(
+            protocol.get_text(event, "channel", "caller", "number"),
+            protocol.get_text(event, "channel", "caller", "name"),
+            await channel.get_variable(PRESENTATION_VARIABLE),
+        )
         incoming = IncomingCall(
             channel=name,
             uniqueid=channel.id,
             arguments=parsed,
-            caller_number=protocol.get_text(event, "channel", "caller", "number"),
-            caller_name=protocol.get_text(event, "channel", "caller", "name"),
+            caller_number=caller_number,
+            caller_name=caller_name,
             language=protocol.get_text(event, "channel", "language") or "en",
             endpoint=endpoint,
             forwarded=forwarded,

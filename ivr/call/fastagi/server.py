@@ -17,7 +17,7 @@ from ivr.audio.formats import Sound
 from ivr.call import arguments, incoming
 from ivr.call.fastagi.call import NO_CHANNEL_CHECK, ChannelCheck, FastAgiCall
 from ivr.call.fastagi.connection import FastAgiConnection
-from ivr.call.incoming import IncomingCall
+from ivr.call.incoming import IncomingCall, present_caller
 from ivr.call.journal import Journal
 from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, HungUp
@@ -151,12 +151,17 @@ async def read_incoming_call(
     if parsed.watchdog:
         connection.start_watchdog()
     endpoint, forwarded = await _verify_identity(connection, secrets)
+    caller_number, caller_name = present_caller(
+        _empty_if_unknown(headers.get("agi_callerid", "")),
+        _empty_if_unknown(headers.get("agi_calleridname", "")),
+        headers.get("agi_callingpres", ""),
+    )
     return IncomingCall(
         channel=headers.get("agi_channel", ""),
         uniqueid=headers.get("agi_uniqueid", ""),
         arguments=parsed,
-        caller_number=_empty_if_unknown(headers.get("agi_callerid", "")),
-        caller_name=_empty_if_unknown(headers.get("agi_calleridname", "")),
+        caller_number=caller_number,
+        caller_name=caller_name,
         language=headers.get("agi_language", "en"),
         endpoint=endpoint,
         forwarded=forwarded,

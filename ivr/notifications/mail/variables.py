@@ -12,6 +12,7 @@ from babel.dates import format_datetime
 from ivr import __version__
 from ivr.directory.models import User
 from ivr.mailbox.boxes import to_document
+from ivr.mailbox.caller_id import identify
 from ivr.mailbox.mailbox import Mailbox, Occupancy
 from ivr.notifications.mail.audio import MailedAudio, Omission
 from ivr.storage.records import MEGABYTE, Caller, Message
@@ -136,7 +137,8 @@ def _user_variables(user: User | None, mailbox: Mailbox) -> dict[str, str]:
 
 
 def _caller_variables(caller: Caller, language: str) -> dict[str, str]:
-    name, number = to_single_line(caller.name), to_single_line(caller.number)
+    identity = identify(caller)
+    name, number = to_single_line(identity.name), to_single_line(identity.number)
     name_and_number = f"{name} ({number})" if name and number and name != number else name or number
     name_and_number = name_and_number or UNKNOWN_CALLER.get(language, "?")
     return {"name": name, "number": number, "name_number": name_and_number}

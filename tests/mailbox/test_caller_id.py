@@ -1,0 +1,150 @@
+"""Who called: the forms in which SIP, trunks and PBXs write a caller id, and the forms in which it is dialled."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ivr.mailbox.caller_id import DialForm, NumberPlan, dial_forms, identify, sip_address
+from ivr.prompts import english
+from ivr.storage.records import Caller
+from tests.support.app_fixture import AppFixture
+from tests.support.scripted_call import HangUp, Press, ScriptStep
+
+GERMANY = NumberPlan("49")
+UNITED_STATES = NumberPlan("1", "011", "1")
+ALL_FORMS: tuple[DialForm, ...] = ("received", "plus", "international", "national")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("2001", "2001"),
+        ("+4930123456", "+4930123456"),
+        ("+49 (30) 1234-56", "+4930123456"),
+        ("+49 (0)30 123456", "+4930123456"),
+        ("030/123 456", "030123456"),
+        ("sip:2001@example.org", "2001"),
+        ("sips:+4930123456@example.org;user=phone", "+4930123456"),
+        ("sip:%2B4930123456@example.org", "+4930123456"),
+        ("sip:2001:secret@example.org", "2001"),
+        ("sip:+4930123456;npdi@example.org", "+4930123456"),
+        ("tel:+49-30-123456", "+4930123456"),
+        ("tel:123456;phone-context=+4930", "123456"),
+        ("<sip:2001@example.org>", "2001"),
+        ('"Bob" <2001>', "2001"),
+        ("2001@example.org", "2001"),
+        ("\u0662\u0660\u0660\u0661", "2001"),
+        ("\uff12\uff10\uff10\uff11", "2001"),
+    ],
+)
+def test_number_is_found_in_every_form(text: str, number: str) -> None:
+    identity = identify(Caller(text, ""))
+    assert identity.number == number
+    assert not identity.is_withheld
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["anonymous", "Anonymous", "ANONYMOUS", "restricted", "Private", "Private Number", "withheld", "hidden",
+     "sip:anonymous@anonymous.invalid", "<sip:anonymous@anonymous.invalid>",
+     '"Anonymous" <sip:anonymous@anonymous.invalid>', "anonymous@anonymous.invalid"],
+)  # fmt: skip
+def test_withheld_number_is_neither_number_nor_name(text: str) -> None:
+    identity = identify(Caller(text, "Anonymous"))
+    assert (identity.number, identity.name, identity.is_withheld) == ("", "", True)
+
+
+@pytest.mark.parametrize("text", ["", "unknown", "Unavailable", "Out of area", "asterisk", "sip:example.org", "<>"])
+def test_unknown_caller_has_neither_number_nor_name(text: str) -> None:
+    identity = identify(Caller(text, ""))
+    assert (identity.number, identity.name, identity.is_withheld) == ("", "", False)
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "expected"),
+    [
+        ("2001", "Bob", "Bob"),
+        ("2001", '"Bob"', "Bob"),
+        ("2001", "2001", ""),
+        ("+4930123456", "4930123456", ""),
+        ("sip:bob@example.org", "", "bob"),
+        ("bob", "", "bob"),
+        ('"Bob" <sip:b17@example.org>', "", "Bob"),
+        ("anonymous", "Bob", "Bob"),
+        ("2001", "unknown", ""),
+    ],
+)
+def test_name_of_caller(number: str, name: str, expected: str) -> None:
+    assert identify(Caller(number, name)).name == expected
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_nothing_but_digits_is_spoken_of_a_number(number: str, name: str) -> None:
+    identity = identify(Caller(number, name))
+    clips = english.caller_id(identity.number)
+    assert not any(clip.startswith("letter/") for clip in clips)
+    assert clips
+    assert "@" in sip_address(Caller(number, name), "demo.example")
+
+
+@given(st.from_regex(r"\+?[0-9]{1,15}", fullmatch=True), st.sampled_from(["{}", "sip:{}@host", "<tel:{}>", '"x" <{}>']))
+def test_every_number_is_found_in_every_wrapping(number: str, form: str) -> None:
+    assert identify(Caller(form.format(number), "")).number == number
+
+
+@pytest.mark.parametrize(
+    ("number", "plan", "forms"),
+    [
+        ("2001", GERMANY, ["2001"]),
+        ("+4930123456", GERMANY, ["+4930123456", "004930123456", "030123456"]),
+        ("004930123456", GERMANY, ["004930123456", "+4930123456", "030123456"]),
+        ("030123456", GERMANY, ["030123456", "+4930123456", "004930123456"]),
+        ("+4930123456", NumberPlan(), ["+4930123456", "004930123456"]),
+        ("030123456", NumberPlan(), ["030123456"]),
+        ("+12125550100", UNITED_STATES, ["+12125550100", "01112125550100", "12125550100"]),
+        ("+33140123456", GERMANY, ["+33140123456", "0033140123456"]),
+        ("", GERMANY, []),
+        ("*97", GERMANY, []),
+        ("1" * 16, GERMANY, []),
+        ("+" + "1" * 16, GERMANY, []),
+    ],
+)
+def test_number_can_be_dialled_in_these_forms(number: str, plan: NumberPlan, forms: list[str]) -> None:
+    assert dial_forms(number, plan, ALL_FORMS) == forms
+
+
+def test_forms_are_tried_in_the_order_of_the_setting() -> None:
+    assert dial_forms("+4930123456", GERMANY, ["national", "plus"]) == ["030123456", "+4930123456"]
+
+
+@pytest.mark.parametrize(
+    ("number", "address"),
+    [
+        ("2001", "2001@demo.example"),
+        ("", "anonymous@demo.example"),
+        ("sip:bob@example.org", "bob@example.org"),
+        ("<sip:+49@host;user=phone>", "+49@host"),
+    ],
+)
+def test_sip_address_keeps_a_realm_that_it_has(number: str, address: str) -> None:
+    assert sip_address(Caller(number, ""), "demo.example") == address
+
+
+@pytest.mark.parametrize("caller", ["anonymous", "restricted", "sip:bob@example.org", "Private Number", "alice"])
+async def test_envelope_never_spells_letters(app: AppFixture, caller: str) -> None:
+    box = await app.create_box(owner=app.alice, new_messages_at_once=False, envelope_type="caller_and_time")
+    await app.create_message(box, caller=caller)
+    keys: list[ScriptStep] = [Press("1", during="To hear"), Press("#", during="(message"), HangUp(during="To save")]
+    phone = await app.run_call(keys, endpoint="alice", number="1000")
+    assert any(text.startswith("A call from an unknown caller") for text in phone.texts)
+    assert any("from an unknown caller length" in text for text in phone.texts)
+
+
+async def test_envelope_says_plus_of_international_number(app: AppFixture) -> None:
+    box = await app.create_box(owner=app.alice, new_messages_at_once=False)
+    await app.create_message(box, caller="sip:+49301@example.org")
+    keys: list[ScriptStep] = [Press("1", during="To hear"), Press("#", during="(message"), HangUp(during="To save")]
+    phone = await app.run_call(keys, endpoint="alice", number="1000")
+    assert any("from plus four nine three zero one length" in text for text in phone.texts)
