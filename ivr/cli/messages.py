@@ -224,4 +224,5 @@ def message_document(box: Mailbox, message: Message) -> dict[str, Any]:
         "to": message.to_uri,
         "call_id": message.call_id,
         "history": list(message.history),
+        "forwarded_by": message.forwarded_by and f"{message.forwarded_by.name} ({message.forwarded_by.number})",
     }

@@ -24,7 +24,7 @@ from ivr.mailbox.caller_id import sip_address
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import Takes
 from ivr.storage.protocols import AudioStore, MessageStore
-from ivr.storage.records import Caller, Folder, Message, Take
+from ivr.storage.records import Caller, Folder, Forwarder, Message, Take
 
 COPIES_PAYLOAD_KEY = "copies"
 """In the payload of a take: ids of further boxes that the message is for."""
@@ -99,6 +99,7 @@ class Delivery:
                     caller=Caller(take.caller_number, take.caller_name),
                     call_id=take.call_id,
                     urgent=bool((take.payload or {}).get("urgent")),
+                    caller_user_id=(take.payload or {}).get("caller_user_id"),
                 ),
                 mailbox,
             )
@@ -178,14 +179,16 @@ class Delivery:
         destination: Mailbox,
         take: Take | None = None,
         *,
+        sender: Mailbox,
         suppress_notifications: bool = False,
     ) -> Message:
-        """Copy a message to another box, with an intro of the sender in front.
+        """Copy a message to another box, with an intro of the sender in front; caller, time and urgency stay.
 
-        `take`: recording of the intro; it ends with this call. An intro that the message already has stays unless
-        there is a new one. Raises `NotFound`, `StoreError`, and `BoxFull` if there is no take: with one, the quota was
-        checked before the recording.
+        `sender`: the mailbox whose owner forwards it. `take`: recording of the intro; it ends with this call. An intro
+        that the message already has stays unless there is a new one. Raises `NotFound`, `StoreError`, and `BoxFull` if
+        there is no take: with one, the quota was checked before the recording.
         """
+        message = replace(message, forwarded_by=Forwarder(sender.id, sender.number, sender.settings.name))
         if take is None:
             return await self._commit_copy(
                 message, await self._clone(message, destination), suppress_notifications=suppress_notifications
@@ -206,7 +209,7 @@ class Delivery:
     async def copy(
         self, message: Message, destinations: Iterable[Mailbox], *, expected_revision: int | None = None
     ) -> list[Message]:
-        """Copy a message to all of these boxes or to none: with a new id, in the folder new, with the current time.
+        """Copy a message to all of these boxes or to none: with a new id, in the folder new.
 
         No mail is sent. Raises `NotFound`, `BoxFull`, `StoreError`; `PreconditionFailed` if the revision of the message
         is not `expected_revision`.
@@ -223,17 +226,22 @@ class Delivery:
         return copies
 
     async def carbon_copy(self, message: Message, destination: Mailbox) -> Message:
-        """Copy a message to a further box that the caller left it for: equally urgent, and exempt from the quota.
+        """Copy a message to a further box that the caller left it for; exempt from the quota.
 
         Raises `NotFound`, `StoreError`.
         """
-        copy = replace(await self._clone(message, destination), urgent=message.urgent)
+        copy = await self._clone(message, destination)
         return await self._commit_copy(message, copy, exempt_from_quota=True)
 
     async def transfer(
         self, message: Message, destination: Mailbox, *, expected_revision: int | None = None
     ) -> Message:
-        """Move a message to another box under a new id. Raises as `copy` does."""
+        """Move a message to another box, under a new id and in the folder new; to its own box, nothing changes.
+
+        Raises as `copy` does.
+        """
+        if destination.id == message.box_id:
+            return message
         copy = await self._clone(message, destination)
         try:
             purged = await self._messages.transfer_to_box(copy, message, expected_revision=expected_revision)
@@ -296,8 +304,6 @@ class Delivery:
             box_id=destination.id,
             folder=Folder.NEW,
             folder_before=None,
-            time=int(now),
-            urgent=False,
             intro_id=message.intro_id and self._ids.new_document_id(),
             history=(*message.history, message.box_id),
             audio=None,

@@ -100,7 +100,7 @@ class Forward(Recorder):
         return None
 
     async def _forward_without_intro(self) -> None:
-        await self.call.run_while_listening(self.services.delivery.forward(self._message, self._destination))
+        await self.call.run_while_listening(self._deliver(None))
 
     async def _record_intro(self) -> bool:
         """Record the intro and forward; return whether the intro was long enough.
@@ -129,4 +129,7 @@ class Forward(Recorder):
         )
 
     async def _store_take(self, take: Take) -> None:
-        await self.services.delivery.forward(self._message, self._destination, take)
+        await self._deliver(take)
+
+    async def _deliver(self, take: Take | None) -> None:
+        await self.services.delivery.forward(self._message, self._destination, take, sender=self._mailbox)

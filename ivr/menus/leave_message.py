@@ -54,7 +54,11 @@ class LeaveMessage(Recorder):
             self._mailbox.id,
             RecordingPurpose.MESSAGE,
             self.call_context.recording_source,
-            {"urgent": self._urgent, COPIES_PAYLOAD_KEY: await self._copy_recipient_ids()},
+            {
+                "urgent": self._urgent,
+                "caller_user_id": self.call_context.user and self.call_context.user.id,
+                COPIES_PAYLOAD_KEY: await self._copy_recipient_ids(),
+            },
         )
 
     async def _copy_recipient_ids(self) -> list[str]:

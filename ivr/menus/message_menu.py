@@ -236,7 +236,9 @@ class MessageMenu(OwnerMenu):
         return KeyResult.STAY
 
     async def _envelope(self) -> KeyResult:
-        await self.say(self._playback.full_envelope_prompt())
+        played = await self.call.play(await self._playback.envelope.full_sounds())
+        if played.key:
+            self.call.push_back(played.key)
         return KeyResult.STAY
 
     async def _return_to_main_menu(self) -> NextStep:

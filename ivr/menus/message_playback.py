@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from enum import Enum, auto
 
 from ivr.audio.formats import Sound
 from ivr.call.base import FIRST_DIGIT_TIMEOUT_MS
-from ivr.mailbox.caller_id import identify
 from ivr.menus.menu import OwnerMenu
+from ivr.menus.message_envelope import MessageEnvelope
 from ivr.prompts.voice import Prompt
 from ivr.storage.records import Folder, Message
 
@@ -55,6 +54,7 @@ class MessagePlayback:
         self._number = number
         self._folder = folder
         self._option_prompts = option_prompts
+        self.envelope = MessageEnvelope(menu, message)
         self._stages = STAGE_ORDER[menu.mailbox.settings.envelope_placement]
         self._stage_index = 0
         self._prompt_position_ms = 0
@@ -125,7 +125,7 @@ class MessagePlayback:
     def _prepare_next_prompts(self) -> None:
         """Render the next prompts while the audio plays: those after it, and the number of the next message."""
         next_number = self._menu.language.message_number(self._number + 1)
-        for prompts in ((self._envelope_prompt(),), self._option_prompts, (next_number,)):
+        for prompts in (self._option_prompts, (next_number,)):
             self._menu.call_context.voice.prepare(*prompts)
 
     async def _render_stage(self, stage: PlaybackStage) -> list[Sound]:
@@ -138,7 +138,7 @@ class MessagePlayback:
             case PlaybackStage.AUDIO:
                 return self._audio_sounds()
             case PlaybackStage.ENVELOPE:
-                return [await self._menu.render(self._envelope_prompt())]
+                return await self.envelope.short_sounds()
             case PlaybackStage.MENU:
                 return [await self._menu.render(*self._option_prompts)]
 
@@ -147,21 +147,3 @@ class MessagePlayback:
         *intro, audio = self._menu.services.delivery.audio_paths(message)
         intro_sounds = [Sound(path, message.intro_ms, "(introduction)") for path in intro]
         return [*intro_sounds, Sound(audio, message.length_ms - message.intro_ms, f"(message {message.id})")]
-
-    def _envelope_prompt(self) -> Prompt:
-        language, caller_number = self._menu.language, identify(self.message.caller).number
-        if self._menu.mailbox.settings.envelope_type == "caller_and_time":
-            return language.caller_and_time(caller_number, *self._local_times())
-        return language.received_time(*self._local_times())
-
-    def full_envelope_prompt(self) -> Prompt:
-        """Return the complete envelope: time, caller, length."""
-        language = self._menu.language
-        caller_id = language.caller_id(identify(self.message.caller).number)
-        received = language.received_time(*self._local_times())
-        return (*received, "envelope/from", *caller_id, *language.length(self.message.length_ms))
-
-    def _local_times(self) -> tuple[datetime, datetime]:
-        """Return the message's time and the current time, in the owner's time zone."""
-        mailbox = self._menu.mailbox
-        return mailbox.local_time(self.message.time), mailbox.local_time(self._menu.services.clock.now())

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from ivr.clock import Clock
@@ -126,4 +127,5 @@ def _message_payload(message: Message) -> dict[str, Any]:
         "from": message.from_uri,
         "to": message.to_uri,
         "call_id": message.call_id,
+        "forwarded_by": asdict(message.forwarded_by) if message.forwarded_by else None,
     }

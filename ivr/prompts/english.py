@@ -91,9 +91,14 @@ def received_time(received_at: datetime, now: datetime) -> ClipKeys:
     return ("envelope/received", *date_and_time(received_at, now))
 
 
-def caller_and_time(caller_number: str, received_at: datetime, now: datetime) -> ClipKeys:
+def caller_and_time(caller: ClipKeys, received_at: datetime, now: datetime) -> ClipKeys:
     """Return the envelope in the form of envelope_type caller_and_time."""
-    return ("envelope/call-from", *caller_id(caller_number), *date_and_time(received_at, now))
+    return ("envelope/call-from", *caller, *date_and_time(received_at, now))
+
+
+def forwarded_by(sender: ClipKeys) -> ClipKeys:
+    """Return "forwarded by" and the sender."""
+    return ("envelope/forwarded-by", *sender)
 
 
 def caller_id(caller_number: str) -> ClipKeys:

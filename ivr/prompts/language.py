@@ -24,8 +24,11 @@ class Language(Protocol):
     def received_time(self, received_at: datetime, now: datetime) -> ClipKeys:
         """When a message was left. Both times are in the owner's time zone."""
 
-    def caller_and_time(self, caller_number: str, received_at: datetime, now: datetime) -> ClipKeys:
-        """Who left a message, and when. Both times are in the owner's time zone."""
+    def caller_and_time(self, caller: ClipKeys, received_at: datetime, now: datetime) -> ClipKeys:
+        """Who left a message, and when. `caller`: from `caller_id`. Both times are in the owner's time zone."""
+
+    def forwarded_by(self, sender: ClipKeys) -> ClipKeys:
+        """Who forwarded a message."""
 
     def caller_id(self, caller_number: str) -> ClipKeys:
         """A caller's number, or that it is unknown."""

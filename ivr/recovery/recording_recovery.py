@@ -79,7 +79,7 @@ class TakeRecovery:
         payload = take.payload or {}
         original = await self._messages.get(source.id, str(payload["original"]), 0)
         destination = await self._boxes.get(str(payload["destination"]))
-        await self._delivery.forward(original, destination, take)
+        await self._delivery.forward(original, destination, take, sender=source)
         log.info("take.recovered", take=take.id, forwarded=original.id)
 
 

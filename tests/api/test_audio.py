@@ -357,7 +357,7 @@ async def forward_with_intro(app: AppFixture, box: Mailbox, destination: Mailbox
         box.account_id, box.id, RecordingPurpose.INTRO, TakeSource("PJSIP/alice-1", "1.1", Caller("1000"))
     )
     wav.write(Path(take.path), b"\x05\x00" * (intro_ms * 8))
-    return (await app.container.delivery.forward(original, destination, take)).id
+    return (await app.container.delivery.forward(original, destination, take, sender=box)).id
 
 
 async def test_intro_is_prepended_to_message_audio(rest: RestClient, app: AppFixture, box: Mailbox) -> None:

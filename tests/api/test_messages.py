@@ -227,11 +227,11 @@ async def test_unknown_folder_changes_and_deletes_nothing(rest: RestClient, app:
 
 async def test_transfer_creates_new_message_in_target_box(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     other = await app.create_box("1001")
-    message = await app.create_message(box, caller="1001", folder="saved")
+    message = await app.create_message(box, caller="1001", folder="saved", age_s=3600)
     moved = (await rest.request_ok("POST", f"/{box.id}/messages/{message.id}", {"source_id": other.id}))["data"]
     assert moved["media_id"] != message.id
     assert (moved["folder"], moved["to"], moved["from"], moved["timestamp"]) == (
-        "new", "1001@demo.example", "1001@demo.example", NOON + GREGORIAN_OFFSET_S,
+        "new", "1001@demo.example", "1001@demo.example", NOON - 3600 + GREGORIAN_OFFSET_S,
     )  # fmt: skip
     assert [m.id for m in await app.messages(other)] == [moved["media_id"]]
     assert (await app.messages(other))[0].history == (box.id,)

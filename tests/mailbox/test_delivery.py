@@ -276,14 +276,29 @@ async def test_intro_interrupted_by_crash_is_forwarded(app: AppFixture) -> None:
 
 async def test_transfer_gives_new_id_and_removes_original(app: AppFixture) -> None:
     mine, bobs = await app.create_box("1000"), await app.create_box("1001")
-    original = await app.create_message(mine, folder="saved", age_s=3600)
+    original = await app.create_message(mine, folder="saved", age_s=3600, urgent=True)
     moved = await app.container.delivery.transfer(original, bobs)
     assert moved.id != original.id
     assert moved.id[:7] == "201605-"
-    assert (moved.folder, moved.time, moved.history) == ("new", int(app.clock.now()), (mine.id,))
+    assert (moved.folder, moved.time, moved.urgent, moved.history) == ("new", original.time, True, (mine.id,))
     assert moved.caller == original.caller
     assert await app.messages(mine) == []
     assert await app.messages(bobs) == [moved]
+
+
+async def test_transfer_to_its_own_box_changes_nothing(app: AppFixture) -> None:
+    mine = await app.create_box("1000")
+    original = await app.create_message(mine, folder="saved")
+    assert await app.container.delivery.transfer(original, mine) == original
+    assert await app.messages(mine) == [original]
+
+
+async def test_copy_keeps_time_urgency_and_caller(app: AppFixture) -> None:
+    mine, bobs = await app.create_box("1000"), await app.create_box("1001")
+    original = await app.create_message(mine, folder="saved", age_s=86_400, urgent=True, caller="2001")
+    [copy] = await app.container.delivery.copy(original, [bobs])
+    assert (copy.time, copy.urgent, copy.caller, copy.folder) == (original.time, True, original.caller, "new")
+    assert (await app.container.messages.counts(bobs.id)).urgent_new == 1
 
 
 async def test_copy_keeps_original(app: AppFixture) -> None:

@@ -53,7 +53,7 @@ class QuotaScenario:
             case "transferred":
                 return await delivery.transfer(self.message, self.target_box)
             case "forwarded":
-                return await delivery.forward(self.message, self.target_box)
+                return await delivery.forward(self.message, self.target_box, sender=self.source_box)
             case "imported":
                 return await delivery.import_recording(
                     self.target_box, b"\0\0" * 160_000, Caller("2001"), NOON, Folder.NEW
@@ -180,7 +180,7 @@ async def test_recording_started_within_quota_is_kept(app: AppFixture, what: str
             await delivery.carbon_copy(s.message, s.target_box)
         case _:
             take = await create_take(app, s.source_box, RecordingPurpose.INTRO, 3000)
-            await delivery.forward(s.message, s.target_box, take)
+            await delivery.forward(s.message, s.target_box, take, sender=s.source_box)
     ids = await message_ids(app, s.target_box)
     assert len(ids) == 2
     assert full.id in ids
@@ -191,10 +191,10 @@ async def test_new_intro_replaces_old_intro_and_its_usage(app: AppFixture) -> No
     mine, theirs, third = [await app.create_box(number) for number in ("1000", "1001", "1002")]
     message = await app.create_message(mine, s=5)
     first = await app.container.delivery.forward(
-        message, theirs, await create_take(app, mine, RecordingPurpose.INTRO, 3000)
+        message, theirs, await create_take(app, mine, RecordingPurpose.INTRO, 3000), sender=mine
     )
     second = await app.container.delivery.forward(
-        first, third, await create_take(app, theirs, RecordingPurpose.INTRO, 2000)
+        first, third, await create_take(app, theirs, RecordingPurpose.INTRO, 2000), sender=theirs
     )
     assert (second.length_ms, second.intro_ms) == (7000, 2000)
     paths = app.container.delivery.audio_paths(second)
@@ -284,6 +284,6 @@ async def _run_operation(
     elif message and operation == "transferred":
         await delivery.transfer(message, target)
     elif message and operation == "forwarded":
-        await delivery.forward(message, target)
+        await delivery.forward(message, target, sender=source)
     elif message:
         await app.container.messages.move_to_folder(source.id, message.id, Folder.DELETED, ChangeReason.DTMF)

@@ -8,7 +8,7 @@ import pytest
 
 from ivr.audio import wav
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import Message
+from ivr.storage.records import Forwarder, MediaKind, Message
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import HangUp, Meanwhile, Press, ScriptedCall, ScriptStep, Silence, Speak
 
@@ -55,7 +55,38 @@ async def test_message_is_forwarded_without_intro(app: AppFixture) -> None:
     assert copy.id != s.message.id
     assert copy.history == (s.source_box.id,)
     assert copy.to_uri == "1001@demo.example"
-    assert copy.time == int(app.clock.now()) or copy.time > s.message.time
+
+
+async def test_forwarded_message_keeps_its_time_and_urgency_and_says_who_forwarded(app: AppFixture) -> None:
+    mine = await app.create_box("1000", owner=app.alice, new_messages_at_once=False)
+    bobs = await app.create_box("1001", owner=app.bob, new_messages_at_once=False)
+    message = await app.create_message(mine, caller="2001", age_s=86_400, urgent=True)
+    s = ForwardScenario(app, mine, bobs, message)
+    await s.run_forward(Press("1001#"))
+    [copy] = await s.forwarded_messages()
+    assert (copy.time, copy.urgent, copy.caller) == (message.time, True, message.caller)
+    assert copy.forwarded_by == Forwarder(mine.id, "1000", "Box 1000")
+    phone = await app.run_call([Press("1"), HangUp(during="To save")], endpoint="bob", number="1001")
+    assert phone.texts[1] == "Urgent message one"
+    assert phone.texts[3] == "Received yesterday at twelve p.m. forwarded by extension one zero zero zero"
+
+
+async def test_forwarder_is_announced_by_recorded_name(app: AppFixture) -> None:
+    s = await create_scenario(app)
+    await app.activate_recordings(s.source_box, MediaKind.NAME)
+    await s.run_forward(Press("1001#"))
+    keys: list[ScriptStep] = [Press("#", during="(message"), HangUp(during="(name of 1000)")]
+    phone = await app.run_call(keys, endpoint="bob", number="1001")
+    assert phone.texts[-1] == "(name of 1000)"
+    assert phone.texts[-2].endswith("length five seconds forwarded by")
+
+
+async def test_forwarder_whose_box_is_gone_is_announced_by_number(app: AppFixture) -> None:
+    s = await create_scenario(app)
+    await s.run_forward(Press("1001#"))
+    await app.container.boxes.delete(s.source_box)
+    phone = await app.run_call([HangUp(during="forwarded by")], endpoint="bob", number="1001")
+    assert phone.texts[-1].endswith("forwarded by extension one zero zero zero")
 
 
 async def test_forward_enqueues_events_for_target_box_only(app: AppFixture) -> None:

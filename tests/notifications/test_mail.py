@@ -144,11 +144,14 @@ async def test_forwarded_message_is_mailed_to_its_new_owner(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
 ) -> None:
     box, other = await mail_app.create_box(), await mail_app.create_box("1001", notify_email=OWNER_EMAIL)
-    message = await mail_app.create_message(box, caller="5550177")
-    await mail_app.container.delivery.forward(message, other)
+    message = await mail_app.create_message(box, caller="5550177", age_s=86_400, urgent=True)
+    await mail_app.container.delivery.forward(message, other, sender=box)
     await mail_app.run_until_idle()
     assert "5550177" in smtp_server.mails[0]["Subject"]
-    assert "1001" in mail_text(smtp_server.mails[0])
+    text = " ".join(mail_text(smtp_server.mails[0]).split())
+    assert "Box 1000 (1000) forwarded an urgent message from 5550177 to voicemail box 1001 (Box 1001)." in text
+    assert "left" not in text
+    assert "Received: Monday, May 9, 2016 at 12:00" in text
 
 
 async def test_full_box_mail_is_sent_at_most_hourly(

@@ -110,7 +110,7 @@ def test_received_time_names_day_and_time() -> None:
 
 def test_caller_and_time_names_caller_first() -> None:
     now = datetime(2016, 5, 10, 12, 0)
-    spoken = clip_texts(english.caller_and_time("2001", datetime(2016, 5, 10, 9, 0), now))
+    spoken = clip_texts(english.caller_and_time(english.caller_id("2001"), datetime(2016, 5, 10, 9, 0), now))
     assert spoken == "A call from two zero zero one today at nine a.m."
 
 

@@ -46,6 +46,6 @@ def _composed_texts(catalogue: Catalogue) -> Iterator[ClipKeys]:
     for n in range(1, 11):
         yield english.received_time(datetime.combine(date(2026, n, 2 * n), time(n, 5 * n)), now)
     for caller in ("2025550173", "4169"):
-        yield english.caller_and_time(caller, now, now)
+        yield english.caller_and_time(english.caller_id(caller), now, now)
     for ms in (5_000, 61_000, 119_000, 738_000):
         yield english.length(ms)

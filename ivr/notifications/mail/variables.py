@@ -82,6 +82,7 @@ def message_variables(
         "length": _format_duration(message.length_ms),
         "length_ms": message.length_ms,
         "urgent": message.urgent,
+        "forwarded_by": _forwarder_text(message),
         "file_name": attachment.filename if attachment else "",
         "file_type": attachment.extension if attachment else "",
         "file_size": len(attachment.content) if attachment else 0,
@@ -142,6 +143,12 @@ def _caller_variables(caller: Caller, language: str) -> dict[str, str]:
     name_and_number = f"{name} ({number})" if name and number and name != number else name or number
     name_and_number = name_and_number or UNKNOWN_CALLER.get(language, "?")
     return {"name": name, "number": number, "name_number": name_and_number}
+
+
+def _forwarder_text(message: Message) -> str:
+    """Return "Alice (1000)"; "" for a message that was not forwarded."""
+    sender = message.forwarded_by
+    return to_single_line(f"{sender.name} ({sender.number})") if sender else ""
 
 
 def _parse_sip_uri(uri: str) -> dict[str, str]:

@@ -35,6 +35,7 @@ from ivr.storage.records.messages import (
     ChangeReason,
     Folder,
     FolderCounts,
+    Forwarder,
     Message,
     OpenFolder,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "FinishedCall",
     "Folder",
     "FolderCounts",
+    "Forwarder",
     "InterruptedCall",
     "LiveCall",
     "MediaDirectory",

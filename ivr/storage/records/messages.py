@@ -35,6 +35,15 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class Forwarder:
+    """The mailbox whose owner forwarded a message, as it was named then."""
+
+    box_id: str
+    number: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One row of `messages`; its audio is stored at `<account>/vm/<recording>.wav`."""
 
@@ -61,6 +70,10 @@ class Message:
     call_id: str = ""
     history: tuple[str, ...] = ()
     """Ids of the mailboxes that the message was in before."""
+    forwarded_by: Forwarder | None = None
+    """Who forwarded it last; None: it was not forwarded."""
+    caller_user_id: str | None = None
+    """The user whose phone the caller provably used."""
     transcription: str | None = None
     upload_type: str | None = None
     """Content type of the original upload, which is stored too; None: no upload, or the message has an intro."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import asdict
 
 from ivr.errors import NotFound, PastRetention, PreconditionFailed
-from ivr.storage.records import Caller, Folder, Message, OpenFolder
+from ivr.storage.records import Caller, Folder, Forwarder, Message, OpenFolder
 
 ARRIVAL_PENDING = 2**62
 """Arrival number of a message that has no audio yet: later than the state of any opened folder."""
@@ -143,6 +144,8 @@ def insert_message(connection: sqlite3.Connection, message: Message, arrival_seq
         "to_uri": message.to_uri,
         "call_id": message.call_id,
         "history": json.dumps(message.history),
+        "forwarded_by": json.dumps(asdict(message.forwarded_by)) if message.forwarded_by else None,
+        "caller_user_id": message.caller_user_id,
         "transcription": message.transcription,
         "upload_type": message.upload_type,
         "audio_id": message.audio,
@@ -179,6 +182,8 @@ def message_from_row(row: sqlite3.Row) -> Message:
         to_uri=row["to_uri"] or "",
         call_id=row["call_id"] or "",
         history=tuple(json.loads(row["history"])),
+        forwarded_by=Forwarder(**json.loads(row["forwarded_by"])) if row["forwarded_by"] else None,
+        caller_user_id=row["caller_user_id"],
         transcription=row["transcription"],
         upload_type=row["upload_type"],
         audio=row["audio_id"],

@@ -138,3 +138,9 @@ def add_outbox_uids_and_mailed_audio(tables: Tables) -> None:
     tables.execute("ALTER TABLE outbox ADD COLUMN uid TEXT")
     tables.execute("UPDATE outbox SET uid = CAST(id AS TEXT)")
     tables.execute("ALTER TABLE messages ADD COLUMN mailed_without_audio INTEGER")
+
+
+def add_forwarder_and_calling_user(tables: Tables) -> None:
+    """Add who forwarded a message, as JSON, and the user whose phone its caller used; NULL: none, or not known."""
+    tables.execute("ALTER TABLE messages ADD COLUMN forwarded_by TEXT")
+    tables.execute("ALTER TABLE messages ADD COLUMN caller_user_id TEXT")
