@@ -11,14 +11,14 @@ from ivr import errors
 from ivr.api.error_responses import ERROR_RESPONSES
 from ivr.cli.support import EXIT_CODES
 from ivr.errors import IvrError
-from ivr.menus.menu import PROMPTS_BY_ERROR
+from ivr.menus.menu import PROMPTS_BY_ERROR, PROMPTS_BY_MESSAGE_ERROR
 
 NOT_RAISED_BEHIND_REST = {
     errors.CallFailed, errors.NotificationFailed, errors.AmiUnavailable, errors.ConfigurationError,
 }  # fmt: skip
 """These, and what is below them, become 500 `unspecified_fault`."""
 NOT_NAMED_AT_THE_PHONE = {
-    errors.CallFailed, errors.BadInput, errors.Conflict, errors.BoxFull, errors.NotificationFailed,
+    errors.CallFailed, errors.BadInput, errors.Conflict, errors.NotificationFailed,
     errors.AmiUnavailable, errors.RestError, errors.ConfigurationError,
 }  # fmt: skip
 """Callers hear "problem/later" for these, and what is below them, unless a row of its own says more."""
@@ -28,7 +28,10 @@ EXIT_CODE_1 = {
 }  # fmt: skip
 TABLES: dict[str, tuple[list[type[Exception]], set[type[IvrError]]]] = {
     "rest": ([response.error_class for response in ERROR_RESPONSES], NOT_RAISED_BEHIND_REST),
-    "phone": ([error_class for error_class, _ in PROMPTS_BY_ERROR], NOT_NAMED_AT_THE_PHONE),
+    "phone": (
+        list(dict.fromkeys(error_class for error_class, _ in (*PROMPTS_BY_MESSAGE_ERROR, *PROMPTS_BY_ERROR))),
+        NOT_NAMED_AT_THE_PHONE,
+    ),
     "cli": ([error_class for error_class, _ in EXIT_CODES], EXIT_CODE_1),
 }
 

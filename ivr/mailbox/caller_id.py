@@ -31,6 +31,7 @@ _UNKNOWN_WORDS = frozenset(
     }
 )
 _NAME_ADDRESS = re.compile(r'\s*"?(?P<name>[^"<]*?)"?\s*<(?P<address>[^<>]*)>.*', re.DOTALL)
+_QUOTED = re.compile(r'\s*"([^"]*)"\s*')
 _SCHEME = re.compile(r"(sips?|tel):", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\s().\-/]+")
 _NATIONAL_ZERO = re.compile(r"^(\+[0-9 ]+)\(0\)")
@@ -96,7 +97,8 @@ def _clean_number(text: str) -> str:
 
 
 def _clean_name(text: str) -> str:
-    return " ".join(text.strip().strip('"').split())
+    quoted = _QUOTED.fullmatch(text)
+    return " ".join((quoted[1] if quoted else text).split())
 
 
 def _letters(text: str) -> str:

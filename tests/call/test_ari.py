@@ -203,10 +203,20 @@ async def test_key_only_ends_recording(ari_pbx: AriPbx) -> None:
 async def test_failed_recording_is_reported(ari_pbx: AriPbx) -> None:
     await ari_pbx.app.create_box("1001", owner=ari_pbx.app.bob)
     takes = ari_pbx.app.settings.data.folder / "takes"
+    call = ari_pbx.start_call("number=1001", path="leave")
+    await call.wait_for_playback("The person")
+    takes.rename(takes.with_name("elsewhere"))
+    assert await call.wait_until_over() == "ERROR"
+    assert call.heard[-1] == "I am sorry, the recording failed. What you said was not kept."
+
+
+async def test_call_is_left_to_the_dialplan_when_takes_cannot_be_recorded(ari_pbx: AriPbx) -> None:
+    await ari_pbx.app.create_box("1001", owner=ari_pbx.app.bob)
+    takes = ari_pbx.app.settings.data.folder / "takes"
     takes.rename(takes.with_name("elsewhere"))
     call = ari_pbx.start_call("number=1001", path="leave")
-    assert await call.wait_until_over() == "ERROR"
-    assert call.heard[-1] == "I am sorry, that could not be done. Nothing was lost."
+    assert await call.wait_until_over() == "", "the dialplan says what it could do: IVR_FALLBACK_STATUS"
+    assert call.heard == []
 
 
 async def test_number_that_caller_withholds_is_not_stored(ari_pbx: AriPbx) -> None:
