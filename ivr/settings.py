@@ -90,6 +90,11 @@ class PinSettings(_Section):
     bcrypt_cost: Annotated[int, Field(ge=4, le=16)] = Field(
         10, description="Cost factor of bcrypt. 10 takes about 60 ms for each PIN; each step more doubles it."
     )
+    account_failures_per_hour: Annotated[int, Field(ge=5, le=10**6)] = Field(
+        100,
+        description="Wrong PINs per account and hour, except from the owners' phones. After them PINs are refused for"
+        " 15 minutes, and `mail.administrator` gets a mail.",
+    )
 
 
 class ApiSettings(_Section):

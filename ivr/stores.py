@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ivr.asterisk_secret import AsteriskSecret
 from ivr.clock import Clock, SystemClock
-from ivr.directory.rate_limit import PinLockout
+from ivr.directory.pin_lockout import PinLockout
 from ivr.directory.secret_store import SecretStore
 from ivr.health.facts import FileId, HealthFacts, HealthLimits, file_id
 from ivr.health.monitor import HealthMonitor
@@ -213,7 +213,8 @@ class Stores:
 
     @cached_property
     def pin_lockout(self) -> PinLockout:
-        return PinLockout(self.auth_attempts, self.clock)
+        limit = self.settings.pins.account_failures_per_hour
+        return PinLockout(self.auth_attempts, self.clock, account_failures_per_hour=limit)
 
     @cached_property
     def credentials(self) -> CredentialStore:

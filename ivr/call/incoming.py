@@ -28,6 +28,11 @@ class IncomingCall:
     forwarded: bool = False
     """The call was diverted on its way: the caller is not the user of `endpoint`."""
 
+    @property
+    def trunk(self) -> str:
+        """Where the call came in: the PJSIP endpoint, verified or not, else the channel technology."""
+        return endpoint_of(self.channel) or self.channel.partition("/")[0]
+
 
 _CHANNEL_NAME = re.compile(r"PJSIP/(?P<endpoint>[\w.@+-]+)-[0-9a-f]+")
 """The endpoint reaches to the *last* hyphen; Asterisk's running number follows. Local/ channels never match."""

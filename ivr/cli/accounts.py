@@ -86,6 +86,14 @@ async def update(
     print_document((await app.directory.update_account(changed)).model_dump(), as_json)
 
 
+@command.command("unlock")
+@with_app
+async def unlock(app: App, name: str = NameArgument) -> None:
+    """Unlock an account that is locked after too many wrong PINs within an hour."""
+    account = await app.directory.find_account_by_name(name)
+    await app.pin_lockout.reset_account(account.id)
+
+
 @command.command("delete")
 @with_app
 async def delete(app: App, name: str = NameArgument, yes: bool = YesOption) -> None:

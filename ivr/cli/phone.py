@@ -83,7 +83,7 @@ def _asterisk_secret_or_empty(site_settings: Settings) -> str:
         return ""
 
 
-PIN = "2580"
+PIN = "4716"
 HOUR_S = 3600
 
 

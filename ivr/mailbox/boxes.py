@@ -81,8 +81,9 @@ class Boxes:
         fields, pin = _split_pin(document)
         record = BoxRecord(self._ids.new_document_id(), account.id, {})
         mailbox = self._build_mailbox(record, account, owner, _parse_settings(fields))
-        self._validate(mailbox, pin)
+        self._validate(mailbox, pin, allow_weak_pin=not mailbox.settings.is_setup)
         _check_number_length(mailbox)
+        _check_pin_length(mailbox)
         _check_size(mailbox, {})
         return mailbox, pin
 
@@ -94,7 +95,8 @@ class Boxes:
         before = to_document(mailbox.settings)
         settings = _parse_settings(merge_patch(before, document), before)
         changed = replace(mailbox, settings=settings, owner=owner)
-        self._validate(changed, None)
+        self._validate(changed, None, allow_weak_pin=False)
+        _check_pin_length(changed)
         if changed.number != mailbox.number:
             _check_number_length(changed)
         _check_size(changed, before)
@@ -109,6 +111,7 @@ class Boxes:
         settings = _parse_settings(fields)
         if check:
             await check(mailbox, settings)
+        _check_pin_length(mailbox.with_settings(settings))
         _check_size(mailbox.with_settings(settings), _stored_document(mailbox.settings))
         return await self._save(mailbox, settings, "pin" in document, pin)
 
@@ -122,6 +125,7 @@ class Boxes:
         settings = _parse_settings(merge_patch(stored, fields), stored)
         if check:
             await check(mailbox, settings)
+        _check_pin_length(mailbox.with_settings(settings))
         _check_size(mailbox.with_settings(settings), stored)
         return await self._save(mailbox, settings, "pin" in document, pin)
 
@@ -156,7 +160,8 @@ class Boxes:
             await self._find_owner(settings),
             settings,
         )
-        self._validate(changed, pin)
+        was_set_up = mailbox.settings.is_setup
+        self._validate(changed, pin, allow_weak_pin=not (was_set_up or settings.is_setup))
         if settings.numbers != mailbox.settings.numbers:
             await self._check_mwi_targets(changed)
         if changed.number != mailbox.number:
@@ -177,11 +182,11 @@ class Boxes:
         except Conflict as conflict:
             raise _number_conflict(conflict) from conflict
 
-    def _validate(self, mailbox: Mailbox, pin: str | None) -> None:
+    def _validate(self, mailbox: Mailbox, pin: str | None, *, allow_weak_pin: bool) -> None:
         box_layer = (mailbox.settings.key_map, mailbox.settings.keys)
         merge_layers([(mailbox.voicemail_settings.key_map, mailbox.voicemail_settings.keys), box_layer])
         if pin is not None:
-            self._pins.validate(mailbox, pin, allow_weak=not mailbox.settings.is_setup)
+            self._pins.validate(mailbox, pin, allow_weak=allow_weak_pin)
 
     async def _check_mwi_targets(self, mailbox: Mailbox) -> None:
         """Raise `InvalidFields` if a further message light is one of another account."""
@@ -258,6 +263,14 @@ def _check_number_length(mailbox: Mailbox) -> None:
     if len(mailbox.number) > limit:
         message = f"At most {limit} digits can be entered at the phone: see max_box_number_length"
         raise InvalidFields({"mailbox": {"maxLength": {"message": message, "target": limit}}})
+
+
+def _check_pin_length(mailbox: Mailbox) -> None:
+    """Raise `InvalidFields` if the shortest PIN of a mailbox is longer than a PIN can be at the phone."""
+    longest = mailbox.voicemail_settings.max_pin_length
+    if (mailbox.settings.min_pin_length or 0) > longest:
+        message = f"Value must be at most {longest}, the maximum number of digits of a PIN"
+        raise InvalidFields({"min_pin_length": {"maximum": {"message": message, "target": longest}}})
 
 
 def _check_size(mailbox: Mailbox, previous: Document) -> None:

@@ -58,6 +58,12 @@ class Mailbox:
         """Reference of the stored PIN hash."""
         return self.settings.pin_secret_ref or f"box:{self.id}:pin"
 
+    @property
+    def pin_lengths(self) -> range:
+        """The permitted numbers of digits of a new PIN."""
+        shortest = self.settings.min_pin_length or self.voicemail_settings.min_pin_length
+        return range(shortest, max(shortest, self.voicemail_settings.max_pin_length) + 1)
+
     @cached_property
     def zone_info(self) -> tzinfo:
         """The time zone of the mailbox, else of the owner, else of the account; UTC for an unknown name."""

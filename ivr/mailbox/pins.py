@@ -1,55 +1,30 @@
-"""PINs: verification, and the rules for new ones."""
+"""PINs: verification, and setting new ones."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
-from itertools import pairwise
 
 import structlog
 
-from ivr.directory.rate_limit import PinAttempt, PinLockout
+from ivr.directory.pin_lockout import PinAttempt, PinLockout, PinVerdict
 from ivr.directory.secret_store import SecretStore
 from ivr.errors import InvalidFields
 from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.pin_strength import PinWeakness, find_weakness
 from ivr.storage.records import SecretRecord
 
-MIN_PIN_LENGTH = 4
+GENERATED_PIN_LENGTH = 6
 
 log = structlog.get_logger()
 
 
-class PinWeakness(StrEnum):
-    """Why a new PIN is rejected; the values are prompts of the table `pin`."""
-
-    WRONG_LENGTH = "wrong-length"
-    REPEATED_DIGIT = "one-digit"
-    SEQUENCE = "a-run"
-    BOX_NUMBER = "box-number"
-
-
-def find_weakness(pin: str, box_number: str, max_length: int) -> PinWeakness | None:
-    """Return why a PIN is weak: wrong length, one repeated digit, an up or down sequence, the box number."""
-    if not (pin.isascii() and pin.isdigit() and MIN_PIN_LENGTH <= len(pin) <= max_length):
-        return PinWeakness.WRONG_LENGTH
-    if len(set(pin)) == 1:
-        return PinWeakness.REPEATED_DIGIT
-    steps = {int(after) - int(before) for before, after in pairwise(pin)}
-    if steps in ({1}, {-1}):
-        return PinWeakness.SEQUENCE
-    return PinWeakness.BOX_NUMBER if pin == box_number else None
-
-
-GENERATED_PIN_LENGTH = 6
-
-
 def generate_pin(mailbox: Mailbox, random_bytes: Callable[[int], bytes]) -> str:
     """Return a random PIN that is not easy to guess. `random_bytes(n)` returns n random bytes."""
-    max_length = mailbox.voicemail_settings.max_pin_length
-    length = max(MIN_PIN_LENGTH, min(GENERATED_PIN_LENGTH, max_length))
+    lengths = mailbox.pin_lengths
+    length = max(lengths.start, min(GENERATED_PIN_LENGTH, lengths.stop - 1))
     while True:
         pin = str(int.from_bytes(random_bytes(16)) % 10**length).zfill(length)
-        if not find_weakness(pin, mailbox.number, max_length):
+        if not find_weakness(pin, [mailbox.number, *mailbox.settings.aliases], lengths):
             return pin
 
 
@@ -73,31 +48,22 @@ class Pins:
             log.warning("pin.secret_missing", box=mailbox.id, ref=mailbox.pin_secret_ref)
         return exists
 
-    async def verify(self, mailbox: Mailbox | None, pin: str, attempt: PinAttempt, *, own_phone: bool) -> bool:
-        """Verify a PIN and count the attempt. Return whether the PIN opens the mailbox.
+    async def verify(self, mailbox: Mailbox | None, pin: str, attempt: PinAttempt) -> bool:
+        """Verify a PIN, and count it if it is wrong. Return whether the PIN opens the mailbox.
 
-        A wrong PIN, a locked mailbox and an unknown mailbox take equally long. On the owner's own phone, attempts are
-        not counted and lockouts do not apply.
+        A wrong PIN, a locked mailbox and an unknown mailbox take equally long: the PIN is always compared, and the
+        lockout decides in one transaction whether the result may be told. So PINs that are tried at the same moment
+        reveal no more than PINs that are tried one after another.
         """
         ref = mailbox.pin_secret_ref if mailbox else None
-        allowed = own_phone or await self._pin_lockout.register_attempt(attempt)
         matches = await self._secret_store.verify(attempt.account_id, ref, pin)
-        if matches and allowed and not own_phone:
-            await self._pin_lockout.clear_on_success(attempt)
-        if not (matches and allowed):
-            self._on_refused(not allowed)
-            log.info(
-                "pin.rejected",
-                box=attempt.box_id,
-                caller=attempt.caller_number,
-                endpoint=attempt.endpoint,
-                locked=not allowed,
-            )
-        return matches and allowed
-
-    def find_weakness(self, mailbox: Mailbox, pin: str) -> PinWeakness | None:
-        """Return why a new PIN may not be set by phone; None if it may."""
-        return find_weakness(pin, mailbox.number, mailbox.voicemail_settings.max_pin_length)
+        verdict = await self._pin_lockout.settle(attempt, matches=matches)
+        if verdict is PinVerdict.ACCEPTED:
+            return True
+        locked = verdict is PinVerdict.LOCKED
+        self._on_refused(locked)
+        log.info("pin.rejected", box=attempt.box_id, source=attempt.source, own_phone=attempt.own_phone, locked=locked)
+        return False
 
     async def is_set_to(self, mailbox: Mailbox, pin: str) -> bool:
         """Whether a mailbox has this PIN. Not for signing in: nothing is counted, and no lockout applies."""
@@ -107,6 +73,10 @@ class Pins:
         """Return the row that stores a PIN; nothing is stored. Raises `PepperChanged`."""
         ref = mailbox.pin_secret_ref
         return SecretRecord(mailbox.account_id, ref, await self._secret_store.hash(ref, pin))
+
+    def find_weakness(self, mailbox: Mailbox, pin: str) -> PinWeakness | None:
+        """Return why a new PIN may not be set by the owner; None if it may."""
+        return find_weakness(pin, [mailbox.number, *mailbox.settings.aliases], mailbox.pin_lengths)
 
     async def unlock(self, mailbox: Mailbox) -> None:
         """End a lockout, as a new PIN from an administrator does."""
@@ -133,21 +103,19 @@ class Pins:
 
     def validate(self, mailbox: Mailbox, pin: str, *, allow_weak: bool) -> None:
         """Raise `InvalidFields`, in the form of Kazoo's REST API, for a PIN that may not be set."""
-        max_length = mailbox.voicemail_settings.max_pin_length
-        weakness = find_weakness(pin, mailbox.number, max_length)
+        weakness = self.find_weakness(mailbox, pin)
         if weakness is PinWeakness.WRONG_LENGTH:
-            raise InvalidFields({"pin": _length_violation(pin, max_length)})
+            raise InvalidFields({"pin": _length_violation(pin, mailbox.pin_lengths)})
         if weakness and not allow_weak:
             raise InvalidFields(
                 {"pin": {"weak": {"message": f"This PIN is too easy to guess ({weakness}): choose another"}}}
             )
 
 
-def _length_violation(pin: str, max_length: int) -> dict[str, dict[str, object]]:
-    if len(pin) < MIN_PIN_LENGTH:
-        return {
-            "minLength": {"message": f"String must be at least {MIN_PIN_LENGTH} characters", "target": MIN_PIN_LENGTH}
-        }
-    if len(pin) > max_length:
-        return {"maxLength": {"message": f"String must not be more than {max_length} characters", "target": max_length}}
+def _length_violation(pin: str, lengths: range) -> dict[str, dict[str, object]]:
+    shortest, longest = lengths.start, lengths.stop - 1
+    if len(pin) < shortest:
+        return {"minLength": {"message": f"String must be at least {shortest} characters", "target": shortest}}
+    if len(pin) > longest:
+        return {"maxLength": {"message": f"String must not be more than {longest} characters", "target": longest}}
     return {"pattern": {"message": "A PIN consists of digits only"}}

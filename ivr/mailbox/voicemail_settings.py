@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from ivr.mailbox.caller_id import DialForm
+from ivr.mailbox.pin_strength import MIN_PIN_LENGTH
 from ivr.validation.fields import DialplanContext, Extension
 
 DAY_S = 86_400
@@ -44,6 +45,9 @@ class VoicemailSettings(BaseModel):
     )
     max_login_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
         3, description="Maximum number of wrong mailbox numbers and PINs in one call, counted together."
+    )
+    min_pin_length: Annotated[int, Field(ge=MIN_PIN_LENGTH, le=30)] = Field(
+        4, description="Minimum number of digits of a new PIN. PINs that are set already stay valid."
     )
     max_pin_length: Annotated[int, Field(ge=4, le=30)] = Field(6, description="Maximum number of digits of a PIN.")
     force_require_pin: bool = Field(False, description="Ask owners for their PIN on their own phones too.")
@@ -91,6 +95,14 @@ class VoicemailSettings(BaseModel):
     hunt_context: DialplanContext = Field(
         "", description="Dialplan context whose extensions callers may dial during the greeting. Empty: none."
     )
+
+    @model_validator(mode="after")
+    def _require_ordered_pin_lengths(self) -> VoicemailSettings:
+        if self.min_pin_length > self.max_pin_length:
+            raise ValueError(
+                f"min_pin_length {self.min_pin_length} exceeds max_pin_length {self.max_pin_length}: no PIN would fit"
+            )
+        return self
 
     def merged_with(self, account_settings: Mapping[str, Any]) -> VoicemailSettings:
         """Return the settings, overridden by those of an account. Raises pydantic's `ValidationError`."""

@@ -10,7 +10,7 @@ from ivr.call.base import Call
 from ivr.clock import Clock
 from ivr.directory.directory import Directory
 from ivr.directory.models import Account, User
-from ivr.directory.rate_limit import PinAttempt
+from ivr.directory.pin_lockout import PinAttempt
 from ivr.errors import NotFound
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
@@ -89,13 +89,16 @@ class CallContext:
     def pin_attempt(self, mailbox: Mailbox | None) -> PinAttempt:
         """Return what one PIN entry is counted against.
 
-        The endpoint counts only if it belongs to a user. All callers of a trunk share its endpoint, so they are counted
-        by caller number.
+        A phone that belongs to a user counts by itself, whatever number it shows. All callers of a trunk share its
+        endpoint, so they are counted by trunk and caller number.
         """
         incoming = self.call.incoming
-        endpoint = incoming.endpoint if self.user else None
+        source = incoming.endpoint if self.user and incoming.endpoint else None
         return PinAttempt(
-            self.account.id, mailbox.id if mailbox else None, incoming.caller_number or "unknown", endpoint
+            account_id=self.account.id,
+            box_id=mailbox.id if mailbox else None,
+            source=source or f"{incoming.trunk} {incoming.caller_number or 'anonymous'}",
+            own_phone=mailbox is not None and source is not None and self.is_owner(mailbox),
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ivr.call.base import DigitsResult
 from ivr.errors import IvrError
-from ivr.mailbox.pins import MIN_PIN_LENGTH, PinWeakness
+from ivr.mailbox.pin_strength import PinWeakness
 from ivr.menus.context import OwnerSession
 from ivr.menus.greeting_recording import RecordGreeting
 from ivr.menus.menu import NextMenu, NextStep, OwnerMenu, prompt_for
@@ -172,8 +172,9 @@ class PinChange(OwnerMenu):
             await self.services.boxes.patch_from_phone(self.mailbox.id, {"pin_must_change": None})
 
     async def _ask_pin(self, *prompts: Prompt) -> DigitsResult:
-        max_digits = self.mailbox.voicemail_settings.max_pin_length
+        max_digits = self.mailbox.pin_lengths.stop - 1
         return await self.ask_digits(*prompts, max_digits=max_digits, secret=True)
 
     def _length_prompt(self) -> Prompt:
-        return self.language.pin_length(MIN_PIN_LENGTH, self.mailbox.voicemail_settings.max_pin_length)
+        lengths = self.mailbox.pin_lengths
+        return self.language.pin_length(lengths.start, lengths.stop - 1)

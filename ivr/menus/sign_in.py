@@ -7,7 +7,7 @@ import structlog
 from ivr.call.base import DigitsResult
 from ivr.errors import IvrError
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.pins import MIN_PIN_LENGTH
+from ivr.mailbox.pin_strength import MIN_PIN_LENGTH
 from ivr.menus import dialplan_status
 from ivr.menus.context import CallContext
 from ivr.menus.dialplan_status import Status
@@ -97,11 +97,8 @@ class SignIn(Menu):
         """Verify an entry. One that is too short for a PIN, such as silence, is wrong and not counted as a guess."""
         if len(pin) < MIN_PIN_LENGTH:
             return False
-        own_phone = self._mailbox is not None and self.call_context.is_owner(self._mailbox)
         attempt = self.call_context.pin_attempt(self._mailbox)
-        return await self.call.run_while_listening(
-            self.services.pins.verify(self._mailbox, pin, attempt, own_phone=own_phone)
-        )
+        return await self.call.run_while_listening(self.services.pins.verify(self._mailbox, pin, attempt))
 
     def _open_session(self, mailbox: Mailbox, *, own_phone: bool) -> NextStep:
         return AfterLogin(self.call_context.open_session(mailbox, own_phone=own_phone))

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import structlog
 
-from ivr.directory.rate_limit import PinLockout
+from ivr.directory.pin_lockout import PinLockout
 from ivr.errors import NotFound, PastRetention
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.mailbox import Capacity, Mailbox, Occupancy
@@ -95,7 +95,7 @@ class EventDispatcher:
         """Dispatch one event. An event of a deleted box is only logged and counted."""
         mailbox = await self._load_mailbox(task)
         if task.kind is TaskKind.BOX_LOCKED and not await self._pin_lockout.locked_until(task.account_id, task.box_id):
-            return None  # The lockout is over: the PIN was right after all, or an administrator reset it.
+            return None  # An administrator has ended it.
         log.info(EVENT_NAMES[task.kind], box=task.box_id, message=task.message_id, reason=task.payload.get("reason"))
         self._on_event(EVENT_NAMES[task.kind])
         if mailbox is None:

@@ -16,6 +16,7 @@ from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.metrics.page_server import PageServer
 from ivr.notifications import new_message_call, webhook
 from ivr.notifications.event import EventDispatcher, Subscriber
+from ivr.notifications.mail.account_alarm import AccountAlarm
 from ivr.notifications.mail.audio import BYTES_PER_MB, AudioLink, CreateLink, MailAudio
 from ivr.notifications.mail.composition import MailComposer
 from ivr.notifications.mail.handlers import AfterNotifyAction, MailSender
@@ -153,8 +154,15 @@ def build_workers(app: App, ami_client: AmiClient | None, *, is_service_start: b
         subscribers=subscribers,
         on_event=app.metrics.count_event,
     )
+    account_alarm = AccountAlarm(
+        app.directory,
+        recipient=settings.mail.administrator if mail_enabled else "",
+        throttle_s=settings.notifications.throttle_s,
+        on_event=app.metrics.count_event,
+    )
+    after_notify = AfterNotifyAction(app.boxes, app.messages)
     workers: list[Worker] = [
-        new_worker("events", {**dispatcher.handlers, **AfterNotifyAction(app.boxes, app.messages).handlers}),
+        new_worker("events", {**dispatcher.handlers, **after_notify.handlers, **account_alarm.handlers}),
         MwiWorker(
             outbox=app.outbox,
             clock=app.clock,

@@ -19,7 +19,7 @@ UNKNOWN_ID = "0" * 32
 
 
 async def test_created_box_has_defaults_and_id(rest: RestClient) -> None:
-    response = await rest.request("PUT", data={"name": "Sales", "mailbox": "3000", "pin": "2580"})
+    response = await rest.request("PUT", data={"name": "Sales", "mailbox": "3000", "pin": "4716"})
     box = response.json()["data"]
     assert response.status_code == 201
     assert response.headers["location"] == box["id"]
@@ -43,10 +43,10 @@ async def test_pin_is_write_only(rest: RestClient) -> None:
 
 
 async def test_omitted_pin_is_unchanged_and_null_removes_it(rest: RestClient) -> None:
-    box_id = await rest.create_box(pin="2580")
+    box_id = await rest.create_box(pin="4716")
     box = await rest.app.container.boxes.get(box_id)
     await rest.request_ok("POST", f"/{box_id}", {"name": "Sales", "mailbox": "1000"})
-    assert await rest.app.container.secret_store.verify(box.account_id, box.pin_secret_ref, "2580")
+    assert await rest.app.container.secret_store.verify(box.account_id, box.pin_secret_ref, "4716")
     await rest.request_ok("PATCH", f"/{box_id}", {"pin": None})
     assert not await rest.app.container.secret_store.exists(box.account_id, box.pin_secret_ref)
 

@@ -43,7 +43,7 @@ def populated_ivr(ivr: Ivr) -> Ivr:
     ivr("account", "create", "demo", "--timezone", "Europe/Berlin")
     ivr("user", "create", "alice", "email=alice@demo.example")
     ivr("endpoint", "add", "alice-desk", "alice")
-    ivr("box", "create", "1000", "--owner", "alice", "--pin", "2580", "is_setup=true")
+    ivr("box", "create", "1000", "--owner", "alice", "--pin", "4716", "is_setup=true")
     return ivr
 
 

@@ -16,7 +16,7 @@ from tests.cli.conftest import Ivr, parse_json
 
 PEOPLE = """\
 name,email,endpoints,mailbox,pin,require_pin,aliases
-alice,alice@demo.example,alice-desk alice-mobile,1000,2580,true,2000 2001
+alice,alice@demo.example,alice-desk alice-mobile,1000,4716,true,2000 2001
 bob,bob@demo.example,bob-desk,0042,0815,,
 """
 """Two people with a mailbox each; one number and one PIN begin with 0."""
@@ -106,7 +106,7 @@ def test_all_errors_are_reported_with_their_lines_and_nothing_is_done(demo: Ivr,
     demo("box", "create", "1005", 'aliases=["1006"]')
     file = write(
         "name,email,mailbox,pin,quota_mb\n"
-        "alice,,1000,2580,\n"
+        "alice,,1000,4716,\n"
         "bob,,1001,12,\n"
         '\n"carol,\nthe second",,1002,,\n'
         "dave,,1003,,many\n"
@@ -132,7 +132,7 @@ def test_all_errors_are_reported_with_their_lines_and_nothing_is_done(demo: Ivr,
 
 
 def test_continue_applies_the_lines_without_error(demo: Ivr, write: Any) -> None:
-    file = write("name,mailbox,pin\nalice,1000,2580\nbob,1001,12\n")
+    file = write("name,mailbox,pin\nalice,1000,4716\nbob,1001,12\n")
     result = demo("apply", "--continue", file, fails=2)
     assert "1 line has an error: the others are applied" in result.stderr
     assert set(boxes(demo)) == {"1000"}
@@ -213,7 +213,7 @@ def test_errors_of_yaml_name_the_line_of_the_entry(demo: Ivr, write: Any) -> Non
         "    boxes:\n"
         "      - mailbox: 1000\n"
         "        quota_mb: -1\n"
-        "      - pin: 2580\n"
+        "      - pin: 4716\n"
         "boxes:\n"
         "  - mailbox: 1001\n"
         "    owner: bbo\n",
@@ -231,7 +231,7 @@ def test_errors_of_yaml_name_the_line_of_the_entry(demo: Ivr, write: Any) -> Non
 
 
 def test_pin_that_an_owner_has_changed_is_kept(demo: Ivr, write: Any) -> None:
-    file = write("name,mailbox,pin\nalice,1000,2580\n")
+    file = write("name,mailbox,pin\nalice,1000,4716\n")
     demo("apply", file)
     demo("box", "pin", "1000", given="739104\n")
     again = demo("apply", file).stdout
@@ -239,7 +239,7 @@ def test_pin_that_an_owner_has_changed_is_kept(demo: Ivr, write: Any) -> None:
     assert "--reset-pins" in again
     assert "changed: PIN 1" in demo("apply", "--reset-pins", file).stdout
     assert demo("apply", "--reset-pins", file).stdout == "unchanged: 2\n"
-    assert "2580" not in again
+    assert "4716" not in again
 
 
 def test_generated_pins_are_printed_once(demo: Ivr, write: Any) -> None:

@@ -31,7 +31,7 @@ def test_files_that_root_creates_belong_to_the_service(ivr: Ivr, data_folder: Pa
     ivr("account", "create", "demo")
     ivr("user", "create", "alice", "email=alice@demo.example")
     ivr("endpoint", "add", "alice-desk", "alice")
-    ivr("box", "create", "1000", "--owner", "alice", "--pin", "2580", "is_setup=true")
+    ivr("box", "create", "1000", "--owner", "alice", "--pin", "4716", "is_setup=true")
     ivr("message", "add", "1000", str(tmp_path / "hello.wav"))
     ivr("token", "create")
     [message] = parse_json(ivr("message", "list", "1000", "--json"))

@@ -43,13 +43,13 @@ def test_listings_are_tables_for_people(populated_ivr: Ivr) -> None:
 
 def test_a_pin_is_never_shown(populated_ivr: Ivr) -> None:
     shown = populated_ivr("box", "show", "1000").stdout
-    assert "2580" not in shown
+    assert "4716" not in shown
     assert parse_json(populated_ivr("box", "show", "1000", "--json"))["has_pin"] is True
 
 
 def test_pin_is_read_from_stdin(ivr: Ivr) -> None:
     ivr("account", "create", "demo")
-    ivr("box", "create", "1000", "--pin", "-", given="2580\n")
+    ivr("box", "create", "1000", "--pin", "-", given="4716\n")
     assert parse_json(ivr("box", "show", "1000", "--json"))["has_pin"] is True
 
 

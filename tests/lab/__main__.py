@@ -64,7 +64,7 @@ def run_interactive(transport_mode: str = TRANSPORT_MODES[0]) -> int:
         lab.start()
         print(f"Asterisk 22 and the voicemail are up. Register a softphone at 127.0.0.1:{lab.site.sip_port} (UDP):")
         for device in devices:
-            print(f"  user {device.name}   password {device.password}   mailbox {device.number}   PIN 2580")
+            print(f"  user {device.name}   password {device.password}   mailbox {device.number}   PIN 4716")
         print("Dial *97 (your mailbox), *98 (any mailbox), *981001 (mailbox 1001), 1000 or 1001 (leave a message).")
         print("Ctrl-C ends both.", flush=True)
         signal.pause()

@@ -122,12 +122,12 @@ async def test_unknown_keys_are_kept(app: AppFixture) -> None:
 
 
 async def test_pin_is_write_only(app: AppFixture) -> None:
-    box = await app.container.boxes.create(app.account, validate_box(pin="2468"))
+    box = await app.container.boxes.create(app.account, validate_box(pin="2849"))
     row = await app.container.database.read(lambda c: [dict(r) for r in c.execute("SELECT * FROM boxes JOIN secrets")])
     # As a separate word, because ids and hashes contain any digits.
-    assert not re.search(r"(?<![0-9a-f])2468(?![0-9a-f])", str(row))
+    assert not re.search(r"(?<![0-9a-f])2849(?![0-9a-f])", str(row))
     assert "pin" not in to_document((await app.container.boxes.get(box.id)).settings)
-    assert await app.container.secret_store.verify(box.account_id, box.pin_secret_ref, "2468")
+    assert await app.container.secret_store.verify(box.account_id, box.pin_secret_ref, "2849")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ async def test_weak_pin_of_administrator_is_rejected_once_box_is_set_up(app: App
 
 
 async def test_omitted_pin_is_unchanged_and_null_removes_it(app: AppFixture) -> None:
-    box = await app.container.boxes.create(app.account, validate_box(pin="2468"))
+    box = await app.container.boxes.create(app.account, validate_box(pin="2849"))
     box = await app.container.boxes.replace(box, validate_box(name="renamed"))
     assert await app.container.voicemail_services.pins.has_pin(box)
     box = await app.container.boxes.patch(box, {"pin": None})
@@ -157,8 +157,8 @@ async def test_omitted_pin_is_unchanged_and_null_removes_it(app: AppFixture) -> 
 
 
 async def test_pin_storage_location_is_configurable(app: AppFixture) -> None:
-    box = await app.container.boxes.create(app.account, validate_box(pin="2468", pin_secret_ref="kv:vm:7:pin"))
-    assert await app.container.secret_store.verify(box.account_id, "kv:vm:7:pin", "2468")
+    box = await app.container.boxes.create(app.account, validate_box(pin="2849", pin_secret_ref="kv:vm:7:pin"))
+    assert await app.container.secret_store.verify(box.account_id, "kv:vm:7:pin", "2849")
 
 
 @pytest.mark.parametrize(

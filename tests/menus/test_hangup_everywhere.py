@@ -104,13 +104,13 @@ JOURNEYS: dict[str, tuple[list[ScriptStep], dict[str, Any]]] = {
         {"endpoint": "bob", "number": "1001"},
     ),
     "a new pin": (
-        [LOGGED_IN, Press("3", during=MENU), Press("2468#", during="new pin"), Press("2468#", during="again")],
+        [LOGGED_IN, Press("3", during=MENU), Press("2849#", during="new pin"), Press("2849#", during="again")],
         {"endpoint": "bob", "number": "1001"},
     ),
     "first use": (
         [
-            Press("2468#", during="new pin"),
-            Press("2468#", during="again"),
+            Press("2849#", during="new pin"),
+            Press("2849#", during="again"),
             Speak(2000),
             Press("1", during=ACCEPT_RECORDING),
         ],

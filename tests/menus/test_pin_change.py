@@ -41,10 +41,10 @@ async def box(app: AppFixture) -> Mailbox:
 
 
 async def test_pin_entered_twice_opens_box(app: AppFixture, box: Mailbox) -> None:
-    phone = await change_pin(app, enter_new_pin("2468#"), repeat_pin("2468#"), Press("0", during=MENU))
+    phone = await change_pin(app, enter_new_pin("2849#"), repeat_pin("2849#"), Press("0", during=MENU))
     assert phone.texts[2:5] == [NEW, AGAIN, PIN_SET]
     assert phone.texts[5].startswith(MENU)
-    assert await pin_opens(app, "2468")
+    assert await pin_opens(app, "2849")
     assert not await pin_opens(app, "1379")
 
 
@@ -60,28 +60,28 @@ async def test_pin_entered_twice_opens_box(app: AppFixture, box: Mailbox) -> Non
     ],
 )
 async def test_weak_pin_is_rejected_with_reason(app: AppFixture, box: Mailbox, pin: str, why: str) -> None:
-    phone = await change_pin(app, enter_new_pin(pin), enter_new_pin("2468#"), repeat_pin("2468#"))
+    phone = await change_pin(app, enter_new_pin(pin), enter_new_pin("2849#"), repeat_pin("2849#"))
     assert phone.texts[2:7] == [NEW, why, NEW, AGAIN, PIN_SET]
-    assert await pin_opens(app, "2468")
+    assert await pin_opens(app, "2849")
 
 
 async def test_differing_pins_are_rejected(app: AppFixture, box: Mailbox) -> None:
     phone = await change_pin(
-        app, enter_new_pin("2468#"), repeat_pin("2469#"), enter_new_pin("2468#"), repeat_pin("2468#")
+        app, enter_new_pin("2849#"), repeat_pin("2847#"), enter_new_pin("2849#"), repeat_pin("2849#")
     )
     assert phone.texts[2:6] == [NEW, AGAIN, "The two entries are not the same.", NEW]
-    assert await pin_opens(app, "2468")
+    assert await pin_opens(app, "2849")
 
 
 async def test_three_failed_pin_changes_keep_old_pin(app: AppFixture, box: Mailbox) -> None:
     phone = await change_pin(
-        app, enter_new_pin("7777#"), enter_new_pin("2468#"), repeat_pin("1#"), Silence(), Press("0", during=MENU)
+        app, enter_new_pin("7777#"), enter_new_pin("2849#"), repeat_pin("1#"), Silence(), Press("0", during=MENU)
     )
     assert phone.texts[8:11] == ["A pin has four to six digits.", NOT_CHANGED, phone.texts[1]]
     assert await pin_opens(app, "1379")
 
 
-@pytest.mark.parametrize("pin", ["2468", "246813"])
+@pytest.mark.parametrize("pin", ["2849", "284913"])
 async def test_pin_of_four_to_six_digits_is_accepted_typed_ahead(app: AppFixture, box: Mailbox, pin: str) -> None:
     phone = await change_pin(app, Press(f"{pin}#{pin}#0#", during=NEW))
     assert phone.texts[2:] == [NEW, "Goodbye."]
@@ -94,24 +94,24 @@ async def test_rejected_pin_flushes_typeahead(app: AppFixture, box: Mailbox) -> 
 
 
 async def test_hangup_before_confirmation_keeps_old_pin(app: AppFixture, box: Mailbox) -> None:
-    await change_pin(app, enter_new_pin("2468#"), HangUp(during=AGAIN))
+    await change_pin(app, enter_new_pin("2849#"), HangUp(during=AGAIN))
     assert await pin_opens(app, "1379")
 
 
 async def test_pin_digits_are_never_journaled(app: AppFixture, box: Mailbox) -> None:
     phone = await change_pin(
-        app, enter_new_pin("7777#"), enter_new_pin("2468#"), repeat_pin("2469#"), enter_new_pin("2468#2468#")
+        app, enter_new_pin("7777#"), enter_new_pin("2849#"), repeat_pin("2847#"), enter_new_pin("2849#2849#")
     )
     noted = [str(step.details.get("key")) for step in phone.journal.entries if step.event == "key"]
     assert noted == ["5", "3", *["•"] * 25]
-    assert "2468" not in str(phone.journal.entries)
+    assert "2849" not in str(phone.journal.entries)
 
 
 async def test_pin_is_stored_where_box_says(app: AppFixture) -> None:
     await app.create_box("1000", owner=app.alice, pin="1379", pin_secret_ref="kv:vm:7:pin")
-    await change_pin(app, enter_new_pin("2468#"), repeat_pin("2468#"))
-    assert await app.container.secret_store.verify(app.account.id, "kv:vm:7:pin", "2468")
-    assert await pin_opens(app, "2468")
+    await change_pin(app, enter_new_pin("2849#"), repeat_pin("2849#"))
+    assert await app.container.secret_store.verify(app.account.id, "kv:vm:7:pin", "2849")
+    assert await pin_opens(app, "2849")
 
 
 MUST_CHANGE = "Your pin has to be changed."
@@ -123,14 +123,14 @@ async def test_pin_that_must_change_is_asked_for_at_the_next_sign_in(app: AppFix
     await app.create_message(box)
     script: list[ScriptStep] = [
         enter_new_pin("1379#"),
-        enter_new_pin("2468#"),
-        repeat_pin("2468#"),
+        enter_new_pin("2849#"),
+        repeat_pin("2849#"),
         HangUp(during="one new message"),
     ]
     phone = await app.run_call(script, endpoint="alice", number="1000")
     assert phone.texts[:6] == [MUST_CHANGE, NEW, IN_USE, NEW, AGAIN, PIN_SET]
     assert "You have one new message" in phone.texts
-    phone = await app.run_call([Press("2468#"), HangUp(during="one new message")], number="1000")
+    phone = await app.run_call([Press("2849#"), HangUp(during="one new message")], number="1000")
     assert MUST_CHANGE not in phone.texts
     assert "You have one new message" in phone.texts
     assert not (await app.container.boxes.get(box.id)).settings.pin_must_change
@@ -151,7 +151,7 @@ async def test_owner_who_keeps_a_pin_that_must_change_hears_no_messages(
 
 async def test_pin_changed_in_the_settings_or_wizard_need_not_be_changed_again(app: AppFixture, box: Mailbox) -> None:
     await app.container.boxes.patch(box, {"pin_must_change": True, "is_setup": False})
-    script: list[ScriptStep] = [enter_new_pin("2468#"), repeat_pin("2468#"), HangUp(during="record")]
+    script: list[ScriptStep] = [enter_new_pin("2849#"), repeat_pin("2849#"), HangUp(during="record")]
     phone = await app.run_call(script, endpoint="alice", number="1000")
     assert MUST_CHANGE not in phone.texts
     assert not (await app.container.boxes.get(box.id)).settings.pin_must_change

@@ -20,7 +20,7 @@ REVIEW = "To use this recording"
 READY = "Your mailbox is ready. You can change all of this later in the settings."
 LATER = "We will go on with this on your next call."
 MAIN = "You have no messages."
-PIN = [Press("2468#", during=NEW), Press("2468#", during=AGAIN)]
+PIN = [Press("2849#", during=NEW), Press("2849#", during=AGAIN)]
 
 
 def press_in_review(key: str) -> Press:
@@ -34,7 +34,7 @@ async def run_first_use(app: AppFixture, *script: ScriptStep, **settings: Any) -
     return await app.container.boxes.get(made.id), phone
 
 
-async def pin_opens(app: AppFixture, box: Mailbox, pin: str = "2468") -> bool:
+async def pin_opens(app: AppFixture, box: Mailbox, pin: str = "2849") -> bool:
     return await app.container.secret_store.verify(box.account_id, box.pin_secret_ref, pin)
 
 

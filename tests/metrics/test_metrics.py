@@ -43,7 +43,7 @@ async def scrape(app: AppFixture) -> str:
 async def test_calls_events_pins_and_outbox_are_counted(tmp_path: Path) -> None:
     app = NotificationAppFixture(tmp_path / "data", mail={"host": "127.0.0.1", "port": 1})  # Nothing listens on port 1.
     await app.open()
-    box = await app.create_box(pin="2580", notify_email=OWNER_EMAIL)
+    box = await app.create_box(pin="4716", notify_email=OWNER_EMAIL)
     await app.leave_message(box)
     await app.run_until_idle()
     for pin in ["0000", "1111"]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ivr.ami.client import AmiClient, AmiTiming
-from ivr.directory.rate_limit import PinAttempt
+from ivr.directory.pin_lockout import PinAttempt
 from ivr.mailbox.mailbox import Mailbox
 from ivr.notifications.worker import OutboxRunner
 from ivr.service.background import build_workers
@@ -68,8 +68,8 @@ class NotificationAppFixture(AppFixture):
 
     async def try_pin(self, box: Mailbox, pin: str) -> None:
         """Enter a PIN from an outside phone."""
-        attempt = PinAttempt(box.account_id, box.id, "5550100", None)
-        await self.container.voicemail_services.pins.verify(box, pin, attempt, own_phone=False)
+        attempt = PinAttempt(box.account_id, box.id, "trunk 5550100")
+        await self.container.voicemail_services.pins.verify(box, pin, attempt)
 
     async def shut_down(self) -> None:
         if self._ami_task:

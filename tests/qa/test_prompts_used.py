@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ivr.mailbox.key_map import VALID_KEYS
-from ivr.mailbox.pins import PinWeakness
+from ivr.mailbox.pin_strength import PinWeakness
 from ivr.menus import greeting_recording, review
 from ivr.menus.message_menu import SPOKEN_ACTIONS
 from ivr.prompts import english

@@ -89,7 +89,7 @@ def wheel_installation(wheel_venv: Path, tmp_path: Path) -> Iterator[WheelInstal
     site.run_ivr("account", "create", "demo")
     site.run_ivr("user", "create", "alice")
     site.run_ivr("endpoint", "add", "alice-desk", "alice")
-    site.run_ivr("box", "create", "1000", "--owner", "alice", "--pin", "2580", "is_setup=true")
+    site.run_ivr("box", "create", "1000", "--owner", "alice", "--pin", "4716", "is_setup=true")
     wav.write(tmp_path / "in.wav", b"\x10\x20" * 16_000)
     site.run_ivr("message", "add", "1000", str(tmp_path / "in.wav"))
     with subprocess.Popen(

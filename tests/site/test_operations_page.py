@@ -23,7 +23,7 @@ systemctl start ivr
 ivr user create alice
 ivr user create bob
 ivr endpoint add alice-desk alice
-ivr box create 1000 --owner alice --pin 2580 is_setup=true
+ivr box create 1000 --owner alice --pin 4716 is_setup=true
 ivr message add 1000 {folder}/hello.wav
 cp {folder}/hello.wav /var/lib/holiday.wav
 sed -i 's/^# \\(\\[ami\\]\\|secret = \\)/\\1/' /etc/ivr/ivr.toml

@@ -54,7 +54,7 @@ class Site:
         self.ivr("account", "create", "demo")
         self.ivr("user", "create", "alice")
         self.ivr("endpoint", "add", "alice", "alice")
-        self.ivr("box", "create", "1000", "--owner", "alice", "--pin", "2580", "is_setup=true")
+        self.ivr("box", "create", "1000", "--owner", "alice", "--pin", "4716", "is_setup=true")
         return self
 
     @contextmanager

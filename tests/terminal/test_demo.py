@@ -57,10 +57,10 @@ def test_demo_user_deletes_message_then_logs_in_with_pin(demo: RunDemo, environm
         terminal.wait_for("Deleted")
         terminal.type("h")
         terminal.wait_for(r"the call is over \(HANGUP\)")
-        terminal.wait_for(r"Dial again, as a stranger\? Box 1000 has the PIN 2580")
+        terminal.wait_for(r"Dial again, as a stranger\? Box 1000 has the PIN 4716")
         terminal.type("y")
         terminal.wait_for("Please enter your mailbox number")
-        terminal.type("1000#2580#")
+        terminal.type("1000#4716#")
         # The second message is saved if it ended before the key that hung up.
         terminal.wait_for("You have (one|two) new messages? and (one|two) saved messages?")
         terminal.type("h")

@@ -17,7 +17,7 @@ from ivr.errors import NotificationUndeliverable
 from ivr.mailbox.mailbox import Capacity, Mailbox
 from ivr.notifications.mail.audio import NO_AUDIO, Attachment, MailAudio, Omission
 from ivr.notifications.mail.rendering import BuildVariables, MailContent, MailTemplates
-from ivr.notifications.mail.variables import box_variables, message_variables
+from ivr.notifications.mail.variables import account_variables, box_variables, message_variables
 from ivr.storage.records import Message, OutboxTask
 from ivr.validation.addresses import to_smtp
 
@@ -96,16 +96,29 @@ class MailComposer:
                 return box_variables(mailbox, occupancy)
             return message_variables(mailbox, occupancy, message, audio, language)
 
-        # In a thread: a large attachment takes a second to encode, and a template of the site may take longer.
-        mail = await asyncio.to_thread(self._compose_sync, task, mailbox, build_variables, audio.attachment)
+        mail = await self._compose(task, mailbox.account, mailbox.language, build_variables, audio.attachment)
         return mail, audio.attachment is not None
 
-    def _compose_sync(
-        self, task: OutboxTask, mailbox: Mailbox, build_variables: BuildVariables, attachment: Attachment | None
+    async def compose_account_mail(self, task: OutboxTask, account: Account) -> bytes:
+        """Return a mail about an account. Raises `NotificationUndeliverable` for an invalid address."""
+        variables = account_variables(account)
+        return await self._compose(task, account, account.language, lambda language: variables, None)
+
+    async def _compose(
+        self,
+        task: OutboxTask,
+        account: Account,
+        language: str,
+        build_variables: BuildVariables,
+        attachment: Attachment | None,
     ) -> bytes:
-        template = str(task.payload["template"])
-        content = self._templates.render(template, mailbox.account, mailbox.language, build_variables)
+        """Compose in a thread: a large attachment takes a second to encode, and a template of the site may be slow."""
+
+        def compose_sync() -> bytes:
+            content = self._templates.render(str(task.payload["template"]), account, language, build_variables)
+            return compose(task, account, self._sender, content, attachment)
+
         try:
-            return compose(task, mailbox.account, self._sender, content, attachment)
+            return await asyncio.to_thread(compose_sync)
         except ValueError as error:
             raise NotificationUndeliverable(f"invalid address {task.target!r} or mail.sender: {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from ivr.directory.models import Account
 from ivr.errors import AudioUnavailable, MailTooLarge, NotFound, PastRetention
 from ivr.mailbox.boxes import Boxes
 from ivr.notifications.mail.audio import Omission
@@ -36,8 +37,13 @@ class MailSender:
         """Send one mail to one recipient, unless its box or message no longer exists.
 
         A mail that is refused for its size is sent without the audio, and so is the first retry if the audio cannot be
-        read. Raises `NotificationFailed`, `NotificationUndeliverable`.
+        read. A task without a box is about the account in its payload. Raises `NotificationFailed`,
+        `NotificationUndeliverable`.
         """
+        if not task.box_id:
+            account = Account.model_validate(task.payload["account"])
+            await self._smtp.send(task.target, await self._composer.compose_account_mail(task, account))
+            return None
         try:
             mailbox = await self._boxes.get(task.box_id)
             message = await self._messages.get(task.box_id, task.message_id, NO_CUTOFF) if task.message_id else None

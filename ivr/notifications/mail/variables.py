@@ -10,7 +10,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_datetime
 
 from ivr import __version__
-from ivr.directory.models import User
+from ivr.directory.models import Account, User
 from ivr.mailbox.boxes import to_document
 from ivr.mailbox.caller_id import identify
 from ivr.mailbox.mailbox import Mailbox, Occupancy
@@ -59,13 +59,14 @@ def box_variables(mailbox: Mailbox, occupancy: Occupancy) -> dict[str, Any]:
         },
         "user": _user_variables(mailbox.owner, mailbox),
         "owner": _user_variables(mailbox.owner, mailbox),
-        "account": {
-            "id": mailbox.account.id,
-            "name": mailbox.account.name,
-            "realm": mailbox.account.realm,
-            "language": mailbox.account.language,
-            "timezone": mailbox.account.timezone,
-        },
+        **account_variables(mailbox.account),
+    }
+
+
+def account_variables(account: Account) -> dict[str, Any]:
+    """Return the variables of a mail about an account."""
+    return {
+        "account": account.model_dump(include={"id", "name", "realm", "language", "timezone"}),
         "system": {"name": "ivr", "version": __version__},
     }
 

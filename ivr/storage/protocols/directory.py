@@ -146,8 +146,14 @@ class AttemptTransaction(Protocol):
     def delete_counter(self, key: AttemptKey) -> None:
         """Delete a counter, if it exists."""
 
+    def delete_own_phone_counters(self, account_id: str, box_id: str) -> None:
+        """Delete the counters of the owners' phones of a mailbox."""
+
     def enqueue_box_locked(self, account_id: str, box_id: str) -> None:
         """Enqueue the notification that a mailbox is locked."""
+
+    def enqueue_account_locked(self, account_id: str) -> None:
+        """Enqueue the notification that the wrong PINs of an account have used up its budget."""
 
 
 class AuthAttemptStore(Protocol):
@@ -158,3 +164,6 @@ class AuthAttemptStore(Protocol):
 
     async def counter(self, key: AttemptKey) -> AttemptCounter:
         """Return a counter; all zeros if it does not exist."""
+
+    async def box_locked_until(self, account_id: str, box_id: str) -> int:
+        """Return the end of the latest lock of a mailbox or of one of its owners' phones, Unix s; 0: there is none."""

@@ -93,7 +93,8 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class AttemptKey:
-    """Whose authentication attempts are counted: `scope` is "box", "caller", "endpoint" or "address"."""
+    """Whose authentication attempts are counted: `scope` is "box", "own_phone", "caller", "account", "token" or
+    "sign-in"."""
 
     scope: str
     subject: str

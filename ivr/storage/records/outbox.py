@@ -27,6 +27,8 @@ class TaskKind(StrEnum):
     """A caller found the mailbox full. One task per caller; the subscriber throttles what the owner receives."""
     BOX_LOCKED = "box_locked"
     """Wrong PINs have locked the mailbox."""
+    ACCOUNT_LOCKED = "account_locked"
+    """Wrong PINs have used up the budget of the account, which is locked for a while."""
 
     MWI = "mwi"
     """Publish the counts of a mailbox to its message lights; one task per mailbox."""

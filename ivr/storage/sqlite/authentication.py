@@ -9,7 +9,7 @@ from typing import TypeVar
 from ivr.clock import Clock
 from ivr.errors import Conflict
 from ivr.storage.protocols import AttemptTransaction
-from ivr.storage.records import AttemptCounter, AttemptKey, Token, TokenKind
+from ivr.storage.records import AttemptCounter, AttemptKey, TaskKind, Token, TokenKind
 from ivr.storage.sqlite import events
 from ivr.storage.sqlite.database import Database
 
@@ -149,6 +149,12 @@ def _token_from_row(row: sqlite3.Row) -> Token:
 T = TypeVar("T")
 
 _WHERE_KEY = "account_id = ? AND scope = ? AND subject = ?"
+_WHERE_OWN_PHONE = "scope = 'own_phone' AND subject >= ? AND subject < ?"
+"""Subjects are the id of a mailbox, a blank, and the name of a phone: see `_own_phone_range`."""
+
+
+def _own_phone_range(box_id: str) -> tuple[str, str]:
+    return f"{box_id} ", f"{box_id}!"  # "!" follows the blank.
 
 
 class SqliteAuthAttempts:
@@ -164,6 +170,15 @@ class SqliteAuthAttempts:
 
     async def counter(self, key: AttemptKey) -> AttemptCounter:
         return await self._database.read(lambda connection: _read_counter(connection, key))
+
+    async def box_locked_until(self, account_id: str, box_id: str) -> int:
+        sql = (
+            "SELECT max(locked_until) FROM auth_attempts WHERE account_id = ?"
+            f" AND (scope = 'box' AND subject = ? OR {_WHERE_OWN_PHONE})"
+        )
+        values = (account_id, box_id, *_own_phone_range(box_id))
+        row = await self._database.read(lambda connection: connection.execute(sql, values).fetchone())
+        return int(row[0] or 0)
 
 
 class SqliteAttemptTransaction:
@@ -195,6 +210,13 @@ class SqliteAttemptTransaction:
     def delete_counter(self, key: AttemptKey) -> None:
         values = (key.account_id, key.scope, key.subject)
         self._connection.execute(f"DELETE FROM auth_attempts WHERE {_WHERE_KEY}", values)
+
+    def delete_own_phone_counters(self, account_id: str, box_id: str) -> None:
+        sql = f"DELETE FROM auth_attempts WHERE account_id = ? AND {_WHERE_OWN_PHONE}"
+        self._connection.execute(sql, (account_id, *_own_phone_range(box_id)))
+
+    def enqueue_account_locked(self, account_id: str) -> None:
+        events.enqueue(self._connection, TaskKind.ACCOUNT_LOCKED, self._now, account_id=account_id, box_id="")
 
     def enqueue_box_locked(self, account_id: str, box_id: str) -> None:
         events.enqueue_box_locked(self._connection, account_id, box_id, self._now)

@@ -67,20 +67,9 @@ def enqueue_phone_mwi(
     )
 
 
-LOCK_NOTIFICATION_DELAY_S = 5
-"""A lock is stored before the PIN is verified, and withdrawn if the PIN was right, which takes a moment."""
-
-
 def enqueue_box_locked(connection: sqlite3.Connection, account_id: str, box_id: str, now: int) -> None:
     """Add the notification that wrong PINs have locked the mailbox."""
-    enqueue(
-        connection,
-        TaskKind.BOX_LOCKED,
-        now,
-        account_id=account_id,
-        box_id=box_id,
-        due_at=now + LOCK_NOTIFICATION_DELAY_S,
-    )
+    enqueue_for_box(connection, TaskKind.BOX_LOCKED, account_id, box_id, now)
 
 
 def enqueue_mwi(connection: sqlite3.Connection, account_id: str, box_id: str, now: int) -> None:
