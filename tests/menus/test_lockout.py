@@ -80,13 +80,18 @@ async def test_own_phone_is_not_locked_out_by_strangers(app: AppFixture) -> None
 
 
 async def test_pin_cannot_be_tried_without_end_on_own_phone(app: AppFixture) -> None:
-    await app.create_box(owner=app.alice, require_pin=True)
+    box = await app.create_box(owner=app.alice, require_pin=True)
     for _ in range(5):
         await app.run_call([Press("0000#"), HangUp(during=WRONG)], number="1000", endpoint="alice")
     assert not await try_pin(app, "1379", endpoint="alice")
     assert await try_pin(app, "1379"), "only the phone is locked, not the box"
     app.clock.advance(s=61)
     assert await try_pin(app, "1379", endpoint="alice")
+    for _ in range(5):
+        await app.run_call([Press("0000#"), HangUp(during=WRONG)], number="1000", endpoint="alice")
+    assert not await try_pin(app, "1379", endpoint="alice")
+    await app.container.pin_lockout.reset(box.account_id, box.id)
+    assert await try_pin(app, "1379", endpoint="alice"), "an administrator unlocks the phone too"
 
 
 async def test_phone_of_one_member_does_not_lock_phone_of_another(app: AppFixture) -> None:

@@ -93,8 +93,8 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class AttemptKey:
-    """Whose authentication attempts are counted: `scope` is "box", "own_phone", "caller", "account", "token" or
-    "sign-in"."""
+    """Whose authentication attempts are counted: `scope` is "box", "own_phone", "caller", "account" or
+    "address"."""
 
     scope: str
     subject: str
