@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork
 
-from ivr.validation.fields import DialplanContext, MailAddress, SenderAddress
+from ivr.validation.fields import DialplanContext, MailAddressOrNone, SenderAddress
 
 RETRY_DELAYS_S = (900, 2700, 7200, 86_400)
 """15 minutes, 45 minutes, 2 hours, 1 day: the delays with which Kazoo retries notifications."""
@@ -86,7 +86,7 @@ class MailSettings(_Section):
     username: str = Field("", description="User name at the mail server. Empty: no authentication.")
     password: str = Field("", description="Password at the mail server.")
     sender: SenderAddress = Field("voicemail@localhost", description="Sender address of all mails.")
-    administrator: MailAddress | Literal[""] = Field(
+    administrator: MailAddressOrNone = Field(
         "", description="Address that gets a mail when PINs are guessed across an account. Empty: no such mail."
     )
     timeout_s: Annotated[float, Field(gt=0, le=120)] = Field(

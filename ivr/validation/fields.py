@@ -60,6 +60,10 @@ def _documented(**schema: str) -> Any:
 
 
 MailAddress = Annotated[str, checked(addresses.mail_address), _documented(format="email")]
+MailAddressOrNone = Annotated[
+    str, checked(lambda text: addresses.mail_address(text) if text else ""), _documented(format="email")
+]
+"""A mail address of the settings; empty: there is none."""
 MailAddresses = Annotated[
     list[MailAddress], BeforeValidator(_split_addresses), AfterValidator(addresses.unique_addresses)
 ]
