@@ -200,7 +200,7 @@ class Call(ABC):
     def flush_digits(self) -> None:
         """Empty the type-ahead buffer: the keys were meant for a menu that will not follow."""
         if count := self.typeahead.clear():
-            self.journal.note("keys forgotten", count=count)
+            self.journal.note_forgotten_keys(count)
 
     async def record(self, path: Path, *, max_length_ms: int, silence_ms: int) -> RecordResult:
         """Record the caller into `path`, a .wav file that must not exist.
@@ -278,7 +278,7 @@ class Call(ABC):
 
     def _take_typed_ahead_key(self, keys: str) -> str | None:
         while key := self.typeahead.pop():
-            self.journal.note_key(key)
+            self.journal.note_key(key, typed_ahead=True)
             if key in keys:
                 return key
         return None

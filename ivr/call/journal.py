@@ -1,16 +1,21 @@
 """The journal of one call: sounds played, keys taken, changes made.
 
 Its entries are stored in the `calls` table when the call ends; `ivr calls show` prints them. Digits of a PIN are never
-recorded: while an entry is secret, a key is noted as "•".
+recorded: while an entry is secret, a key is noted as "•". People also type their PIN where none is asked for, so a run
+of digits that is as long as a PIN is noted as "•" too, whatever the menus did with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 MASK = "•"
+SHORTEST_MASKED_RUN = 4
+"""Digits. No PIN is shorter."""
+MAX_PAUSE_IN_RUN_S = 3.0
+"""Two digits with a longer pause between them belong to two runs. Entries of digits end after 2 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,11 @@ class Journal:
         self._started_at = monotonic()
         self._max_entries = max_entries
         self._mask_enabled = False
+        self._run_length = 0
+        """Digits of the current run, forgotten ones included."""
+        self._unmasked_run: list[int] = []
+        """Indices in `entries` of the digits of the current run that are not masked yet."""
+        self._last_key_at = 0.0
         self.entries: list[JournalEntry] = []
 
     def note(self, event: str, **details: object) -> None:
@@ -41,14 +51,43 @@ class Journal:
         """Note that a sound starts to play at `position_ms`."""
         self.note("heard", text=text, **({"from_ms": position_ms} if position_ms else {}))
 
-    def note_key(self, key: str) -> None:
-        """Note a key that a prompt or an entry has taken."""
+    def note_key(self, key: str, *, typed_ahead: bool = False) -> None:
+        """Note a key that a prompt or an entry has taken.
+
+        `typed_ahead`: it was pressed before, so the time at which it is taken says nothing about a pause.
+        """
+        is_after_pause = self._monotonic() - self._last_key_at > MAX_PAUSE_IN_RUN_S and not typed_ahead
+        self._last_key_at = self._monotonic()
+        if self._mask_enabled or is_after_pause or not key.isdigit():
+            self._run_length = 0
+            self._unmasked_run.clear()
+        index = len(self.entries)
         self.note("key", key=MASK if self._mask_enabled else key)
+        if key.isdigit() and not self._mask_enabled and index < len(self.entries):
+            self._unmasked_run.append(index)
+            self._extend_run(1)
+
+    def note_forgotten_keys(self, count: int) -> None:
+        """Note that keys which were typed ahead are dropped. They may be the rest of a run."""
+        self.note("keys forgotten", count=count)
+        self._extend_run(count)
 
     def retract_key(self) -> None:
         """Remove the last key: it was pushed back for the next prompt, where it will be noted again."""
         if self.entries and self.entries[-1].event == "key":
             self.entries.pop()
+            self._run_length = max(0, self._run_length - 1)
+            if self._unmasked_run and self._unmasked_run[-1] == len(self.entries):
+                self._unmasked_run.pop()
+
+    def _extend_run(self, count: int) -> None:
+        """Add digits to the current run, and mask it if it may be a PIN."""
+        self._run_length += count
+        if self._run_length >= SHORTEST_MASKED_RUN:
+            for index in self._unmasked_run:
+                entry = self.entries[index]
+                self.entries[index] = replace(entry, details={**entry.details, "key": MASK})
+            self._unmasked_run.clear()
 
     @contextmanager
     def mask_keys(self, enabled: bool) -> Iterator[None]:

@@ -35,7 +35,7 @@ class Hunt(CallerMenu):
         """Send the call to `extension`; None, after a prompt, if it is not allowed or does not exist."""
         context = self.mailbox.voicemail_settings.hunt_context
         if not self._is_allowed(extension) or not await self.call.extension_exists(context, extension):
-            self.call.journal.note("hunt rejected", dialled=extension)
+            self.call.journal.note("hunt rejected", digits=len(extension))  # It may be a PIN.
             await self.reject("greeting/hunt-invalid")
             return None
         self.call.journal.note("hunt", extension=extension)

@@ -50,7 +50,9 @@ class SignIn(Menu):
         for _ in range(self.services.system_settings.max_login_attempts):
             if self._needs_number:
                 entry = await self.ask_digits(
-                    "login/enter-box", max_digits=self.services.system_settings.max_box_number_length
+                    "login/enter-box",
+                    max_digits=self.services.system_settings.max_box_number_length,
+                    secret=True,  # Owners type their PIN here by mistake.
                 )
                 if entry.is_cancelled:
                     return await self._leave()

@@ -135,3 +135,27 @@ async def test_pin_digits_are_not_logged(alice: PhoneUser, bob: PhoneUser, admin
     while not (records := admin.request("list_calls", channel=f"PJSIP/{bob.name}")):
         await asyncio.sleep(0.05)
     assert [step["key"] for step in records[-1]["steps"] if step["what"] == "key"] == ["•"] * 10 + ["#"]
+
+
+async def test_pin_typed_from_habit_and_secret_are_not_in_records_and_logs(
+    alice: PhoneUser, admin: AdminClient, lab: LabInfo
+) -> None:
+    """The log of Asterisk is the one of asterisk-conf/logger.conf."""
+    alice.create_user_and_box(pin="7391")
+    call = await alice.dial("*97")
+    await call.expect("count/no-messages")
+    await call.press("7391#")
+    await call.wait_for_hangup()
+    while not (records := admin.request("list_calls", channel=f"PJSIP/{alice.name}")):
+        await asyncio.sleep(0.05)
+    assert not {str(step.get("key")) for step in records[-1]["steps"]} & set("7391")
+    folder = Path(lab.folder)
+    for log in (folder / ("agi.log" if lab.transport == "agi" else "service.log"), folder / "log" / "messages.log"):
+        text = log.read_text()
+        assert text, log
+        assert not re.search(r"(?<![0-9a-f])7391(?![0-9a-f])", text), log
+        assert not secrets_of(folder) & set(re.findall(r"\w+", text)), log
+
+
+def secrets_of(folder: Path) -> set[str]:
+    return set(re.findall(r"IVR_SECRET => (\w+)", (folder / "etc" / "ivr" / "secret.conf").read_text()))

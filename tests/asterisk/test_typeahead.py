@@ -15,7 +15,7 @@ from tests.lab.sip_phone import Vocabulary
 
 BATCHES = 4
 """The thousand are pressed in four calls at the same time."""
-KEYS = "258#52*8" * 31 + "0#"
+KEYS = "25#528*" * 36 + "0#"
 """250 keys of the message menu: seek, replay, envelope, pause; then the main menu, and out."""
 KEY_INTERVALS = {"a person": (120, 180), "a machine": (50, 50)}
 """How long a key is held, and how long until the next, in ms."""

@@ -91,7 +91,7 @@ async def test_dialplan_argument_error_is_logged_once_and_call_continues(
 async def test_pin_is_never_logged(pbx: FakePbx, capfd: pytest.CaptureFixture[str]) -> None:
     await pbx.app.create_box(pin="8426")
     handset = ScriptedHandset(
-        [OnSound(ENTER_PIN, "8"), *(OnSound("", key) for key in "642#"), OnSound("To leave", "#")]
+        [OnSound(ENTER_PIN, "8"), *(OnSound("", key) for key in "426#"), OnSound("To leave", "#")]
     )
     assert await pbx.run_call(handset, "number=1000", channel="PJSIP/trunk-1") == "DONE"
     captured = capfd.readouterr()
@@ -100,6 +100,33 @@ async def test_pin_is_never_logged(pbx: FakePbx, capfd: pytest.CaptureFixture[st
     assert "signed in" in [step["what"] for step in steps]
     # The second # comes within 300 ms of the menu: it counts as a repetition of the one that ended the entry.
     assert [step["key"] for step in steps if step["what"] == "key"] == ["•"] * 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "channel", "typed"),
+    [
+        (["number=1000"], "PJSIP/alice-00000001", "8426#"),
+        (["number=1000"], "PJSIP/alice-00000001", "1#8426#"),
+        ([], "PJSIP/trunk-1", "8426#1000#8426#"),
+        ([], "PJSIP/trunk-1", "84260#1000#8426#"),
+    ],
+    ids=["own phone", "own phone, in a menu", "number prompt", "number prompt, longer"],
+)
+async def test_pin_typed_where_none_is_asked_for_is_nowhere_in_the_clear(
+    pbx: FakePbx, capfd: pytest.CaptureFixture[str], arguments: list[str], channel: str, typed: str
+) -> None:
+    await pbx.app.create_message(await pbx.app.create_box(owner=pbx.app.alice, pin="8426"))
+    await pbx.run_call(TypingHandset(f"{typed}****##", 0.02), *arguments, channel=channel)
+    keys = [step["key"] for step in await pbx.call_record_steps() if step["what"] == "key"]
+    assert keys.count("•") >= 2, "the record shows that keys were pressed"
+    assert not set(keys) & set("8426")
+    captured = capfd.readouterr()
+    assert "call.ended" in captured.out, "the log is captured"
+    assert "8426" not in captured.out + captured.err
+    folder = pbx.app.container.settings.data.folder
+    files = [path for path in folder.rglob("*") if path.is_file() and "sentences" not in path.parts]
+    assert any(path.name.endswith("-wal") for path in files)
+    assert [path for path in files if path.suffix != ".wav" and b"8426" in path.read_bytes()] == []
 
 
 # -- keys --------------------------------------------------------------------------------------------------------------
@@ -124,7 +151,7 @@ class LoopBlocker:
 @pytest.mark.parametrize("pace_s", [0.02, 0.1])
 async def test_keys_arrive_in_order_however_late_the_loop_is(pbx: FakePbx, pace_s: float, late_ms: int) -> None:
     await pbx.app.create_message(await pbx.app.create_box(owner=pbx.app.alice), s=60)
-    keys = "1" + "258#52*8" * 6 + "0#"
+    keys = "1" + "25#528*" * 6 + "0#"  # Four digits in a row would be masked in the record.
     hog = LoopBlocker(late_ms / 1000)
     try:
         assert await pbx.run_call(TypingHandset(keys, pace_s), "number=1000") == "DONE"

@@ -110,7 +110,12 @@ def write(site: LabConfig, modules: Path) -> Path:
     files = {
         "asterisk.conf": _asterisk_conf(site, modules),
         "modules.conf": ["[modules]", "autoload = yes", *(f"noload = {name}.so" for name in DISABLED_MODULES)],
-        "logger.conf": ["[general]", "[logfiles]", "messages = notice,warning,error,verbose(3)"],
+        "logger.conf": [
+            "[general]",
+            "[logfiles]",
+            "messages = notice,warning,error,verbose(3)",
+            '#include "ivr/logger.conf"',
+        ],
         "rtp.conf": ["[general]", f"rtpstart = {site.rtp_ports[0]}", f"rtpend = {site.rtp_ports[1]}"],
         "extensions.conf": _extensions_conf(site),
         "ivr/secret.conf": [

@@ -71,7 +71,7 @@ async def test_arguments_cannot_inject_header_lines(agi_installation: AgiInstall
 async def test_pin_is_never_logged(agi_installation: AgiInstallation) -> None:
     await agi_installation.app.create_box(pin="8426")
     handset = ScriptedHandset(
-        [OnSound(ENTER_PIN, "8"), *(OnSound("", key) for key in "642#"), OnSound("To leave", "#")]
+        [OnSound(ENTER_PIN, "8"), *(OnSound("", key) for key in "426#"), OnSound("To leave", "#")]
     )
     agi_installation.environment["IVR_LOG__LEVEL"] = "debug"
     await agi_installation.run_call(handset, "number=1000", channel="PJSIP/trunk-1")
