@@ -87,6 +87,7 @@ OWNER_BOUNDS: Mapping[str, Bound | None] = {
     "pin_must_change": _any_value,
     "not_configurable": ADMINISTRATOR,
     "pin_secret_ref": ADMINISTRATOR,
+    "min_pin_length": ADMINISTRATOR,
     "announcement_only": _any_value,
     "skip_greeting": _any_value,
     "skip_instructions": _any_value,

@@ -28,6 +28,7 @@ REJECTED: dict[str, Any] = {
     "members": [OTHER_ID],
     "not_configurable": True,
     "pin_secret_ref": "other",
+    "min_pin_length": 6,
     "quota_mb": 10_000,
     "is_setup": False,
     "max_message_length": 501,
