@@ -74,13 +74,13 @@ def _read_database(site_settings: Settings) -> tuple[DatabaseSnapshot | None, st
             return asyncio.run(_read_snapshot(site_settings)), "", []
         except MigrationRequired as error:
             what = str(error).partition(": ")[0]
-            return None, "", [problem("database", what, "systemctl stop ivr; ivr migrate; systemctl start ivr")]
+            return None, "", [problem("database", what, command="systemctl stop ivr; ivr migrate; systemctl start ivr")]
         except (StoreError, OSError) as error:
             return None, str(error), []
 
 
 async def _read_snapshot(site_settings: Settings) -> DatabaseSnapshot:
-    app = App(site_settings).open()
+    app = App(site_settings)  # Not `open`, which creates folders and corrects their modes: nothing is changed here.
     try:
         return await read_database_snapshot(app)
     finally:
@@ -97,3 +97,5 @@ def _print_findings(findings: Iterable[Finding]) -> None:
         if finding.remedy:
             line.append(f"  → {finding.remedy}", "default")
         out.print(line, soft_wrap=True)
+        if finding.command and finding.command != finding.remedy:
+            out.print(Text(f"{'':<{sum(COLUMN_WIDTHS)}}# {finding.command}", "default"), soft_wrap=True)

@@ -20,12 +20,14 @@ from ivr.doctor.permissions import check_fallback_prompt, check_permissions
 from ivr.doctor.security import check_contexts, check_endpoints
 from ivr.doctor.versions import check_dialplan_version
 from ivr.errors import StoreError
+from ivr.health.checks import quoted
 from ivr.health.finding import Finding, ok, problem, warning
 from ivr.paths import load_asterisk_secret
 
 SUPPORTED_VERSION = 22
 SECRET_CONF = "in /etc/asterisk/ivr/secret.conf"
 RELOAD_DIALPLAN = "asterisk -rx 'dialplan reload'"
+SECRET_FILE = "/etc/asterisk/ivr/secret.conf"
 REQUIRED_MODULES = (
     "res_agi",
     "res_speech",
@@ -52,6 +54,11 @@ REQUIRED_ARI_MODULES = ("res_ari_channels", "res_ari_events", "res_ari_playbacks
 """Modules that calls over ARI need in addition."""
 
 
+def set_global_command(name: str, value: str) -> str:
+    """Return the command that sets a global variable of the dialplan. The shell expands `$(...)` in `value`."""
+    return f"sed -i '/^ *{name} *=>/d' {SECRET_FILE} && echo \"{name} => {value}\" >>{SECRET_FILE} && {RELOAD_DIALPLAN}"
+
+
 def check_asterisk(installation: Installation) -> Iterator[Finding]:
     """Run the checks that need a running Asterisk. If its console does not reply, this is the only finding."""
     try:
@@ -64,6 +71,7 @@ def check_asterisk(installation: Installation) -> Iterator[Finding]:
             "asterisk",
             f"its console does not reply: {error}",
             "start Asterisk; run ivr doctor as root or in its group; check console_command in [asterisk] of ivr.toml",
+            command="systemctl start asterisk",
         )
 
 
@@ -85,9 +93,9 @@ def check_modules(asterisk: RunningAsterisk) -> Iterator[Finding]:
     required = (*REQUIRED_MODULES, *REQUIRED_ARI_MODULES) if uses_ari else REQUIRED_MODULES
     missing = [name for name in required if name not in running]
     if missing:
-        remedy = "load them in modules.conf (asterisk-conf/modules.conf lists them), then: "
-        remedy += "; ".join(f"asterisk -rx 'module load {name}.so'" for name in missing[:3])
-        yield problem("modules", f"not running: {', '.join(missing)}", remedy)
+        command = "; ".join(f"asterisk -rx 'module load {name}.so'" for name in missing)
+        remedy = f"load them in modules.conf (asterisk-conf/modules.conf lists them), then: {command}"
+        yield problem("modules", f"not running: {', '.join(missing)}", remedy, command=command)
     else:
         yield ok("modules", f"all {len(required)} required modules are running")
 
@@ -105,19 +113,22 @@ def check_secret(asterisk: RunningAsterisk) -> Iterator[Finding]:
         yield problem("secret", str(error), "run ivr doctor as root, or as the user of the service")
         return
     theirs = asterisk.variables.get("IVR_SECRET", "")
+    file = folder / "asterisk-secret"
     remedy = (
-        f"write 'IVR_SECRET => ' and the content of {folder / 'asterisk-secret'} into /etc/asterisk/ivr/secret.conf;"
+        f"write 'IVR_SECRET => ' and the content of {file} into /etc/asterisk/ivr/secret.conf;"
         " then: asterisk -rx 'dialplan reload'"
     )
+    command = "" if settings.asterisk.secret else set_global_command("IVR_SECRET", f"$(cat {quoted(file)})")
     if not theirs:
-        yield problem("secret", "Asterisk has no IVR_SECRET: every box asks for its PIN", remedy)
+        what = "Asterisk has no IVR_SECRET: every box asks for its PIN"
+        yield problem("secret", what, remedy, command=command)
     elif not hmac.compare_digest(theirs.encode(), ours.encode()):
         if theirs in AsteriskSecret(settings, asterisk.installation.host.clock).accepted():
             what = "Asterisk has the former IVR_SECRET, which is accepted only for a while"
-            yield warning("secret", what, remedy)
+            yield warning("secret", what, remedy, command=command)
             return
         what = "IVR_SECRET differs between Asterisk and the service: every box asks for its PIN"
-        yield problem("secret", what, remedy)
+        yield problem("secret", what, remedy, command=command)
     else:
         yield ok("secret", "the same in Asterisk and in the service")
 
@@ -157,7 +168,8 @@ def check_account(asterisk: RunningAsterisk) -> Iterator[Finding]:
         yield warning("account", "there is no account yet: every call is rejected", "ivr account create NAME")
     elif name and not any(name in (account.id, account.name, account.realm) for account in accounts):
         what = f"IVR_ACCOUNT is {name!r}, and no account has this name: calls from outside are rejected"
-        yield problem("account", what, remedy)
+        command = set_global_command("IVR_ACCOUNT", accounts[0].name) if len(accounts) == 1 else ""
+        yield problem("account", what, remedy, command=command)
     elif not name and len(accounts) > 1 and not NAMED_ACCOUNT.search(asterisk.run_command("dialplan show")):
         yield warning(
             "account",
@@ -188,6 +200,7 @@ def _fastagi_problem(asterisk: RunningAsterisk) -> Finding | None:
         "dialplan",
         f"it calls the service at {address or 'no address'}, but the service listens on port {fastagi.port}",
         f"{SECRET_CONF}: IVR_FASTAGI_ADDRESS => {fastagi.host}:{fastagi.port}; then: {RELOAD_DIALPLAN}",
+        command=set_global_command("IVR_FASTAGI_ADDRESS", f"{fastagi.host}:{fastagi.port}"),
     )
 
 
@@ -204,6 +217,7 @@ def _ari_problem(asterisk: RunningAsterisk) -> Finding | None:
             "dialplan",
             f"over ARI it calls {applications or 'no service'}, but this service is {ari.application}",
             f"{SECRET_CONF}: IVR_STASIS_APPS => {ari.application}; then: {RELOAD_DIALPLAN}",
+            command=set_global_command("IVR_STASIS_APPS", ari.application),
         )
     return None
 
@@ -230,6 +244,7 @@ def _takes_folder_problem(asterisk: RunningAsterisk) -> Finding | None:
         "dialplan",
         f"while the service is down it records to {folder or 'no folder'}, where the service finds nothing",
         f"{SECRET_CONF}: IVR_TAKES_FOLDER => {takes}; then: {RELOAD_DIALPLAN}",
+        command=set_global_command("IVR_TAKES_FOLDER", str(takes)),
     )
 
 

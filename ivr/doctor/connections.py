@@ -15,6 +15,7 @@ from ivr.doctor.installation import Installation
 from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput
 from ivr.health.finding import Finding, ok, problem, warning
 
+START = "systemctl start ivr"
 REQUIRED_ACTIONS = ("Originate", "Status")
 """Originate: message lights and calls to owners. Status: whether a channel still exists."""
 
@@ -101,7 +102,12 @@ def _finding_for(response: bytes, settings: AriSettings, address: str) -> Findin
         return ok("ARI", f"{settings.user} can log in at {address}, and {settings.application} is connected")
     if status[0] == b"404" and b"pplication" in response:
         what = f"{settings.user} can log in, but no service is connected as {settings.application}"
-        return warning("ARI", what, "start it: systemctl start ivr; if it runs, its log says why it is not connected")
+        return warning(
+            "ARI",
+            what,
+            "start it: systemctl start ivr; if it runs, its log says why it is not connected",
+            command=START,
+        )
     remedy = (
         "set enabled = yes in ari.conf; then: asterisk -rx 'module load res_ari.so'; asterisk -rx 'ari show status'"
     )
@@ -139,7 +145,7 @@ def check_rest(installation: Installation) -> Iterator[Finding]:
         installation.host.connect(host, port).close()
     except OSError as error:
         remedy = "start the service: systemctl start ivr ('ivr serve --only calls' has no REST API)"
-        yield warning("REST", f"no connection to {host}:{port}: {error}", remedy)
+        yield warning("REST", f"no connection to {host}:{port}: {error}", remedy, command=START)
     else:
         yield ok("REST", f"accepts connections at {host}:{port}")
 
@@ -159,9 +165,8 @@ def check_fastagi(installation: Installation) -> Iterator[Finding]:
         if _uses_classic_agi(installation):
             yield ok("service", "not running, and not needed: Asterisk starts ivr-agi for each call")
         else:
-            yield problem(
-                "service", f"no connection to {address}: {error}", "start it: systemctl start ivr, or ivr serve"
-            )
+            what = f"no connection to {address}: {error}"
+            yield problem("service", what, "start it: systemctl start ivr, or ivr serve", command=START)
         return
     if SKIPPED_STATUS in response:
         yield ok("service", f"accepts calls at {address}")

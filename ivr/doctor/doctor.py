@@ -20,6 +20,7 @@ CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     host.check_database,
     notifications.check_outbox,
     notifications.check_mail_links,
+    host.check_fallback_recordings,
     host.check_sounds,
     host.check_ffmpeg,
     connections.check_fastagi,

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 from ivr.doctor.installation import Installation, run_as_owner_of
 from ivr.errors import CatalogueError, SettingsError
-from ivr.health.checks import run_checks
+from ivr.health.checks import quoted, run_checks
 from ivr.health.finding import Finding, ok, problem, warning
 from ivr.paths import sounds_folder
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.voice import LANGUAGES
+from ivr.recovery.fallback_recordings import FILE_PREFIX
 from ivr.settings import Settings
 
 
@@ -28,10 +30,22 @@ def check_configuration(installation: Installation) -> Iterator[Finding]:
         yield problem(
             "config",
             f"{installation.config_file} contains a secret, and every user can read it",
-            f"chmod 640 {installation.config_file}",
+            command=f"chmod 640 {quoted(installation.config_file)}",
+        )
+    elif not _is_readable_by_service(installation.config_file, installation.data_folder):
+        folder, file = quoted(installation.data_folder), quoted(installation.config_file)
+        yield problem(
+            "config",
+            f"the user of the service cannot read {installation.config_file}: the service does not start",
+            command=f"chgrp --reference={folder} {file} && chmod 640 {file}",
         )
     else:
         yield ok("config", f"{installation.config_file}")
+
+
+def _is_readable_by_service(file: Path, data_folder: Path) -> bool:
+    with run_as_owner_of(data_folder):
+        return os.access(file, os.R_OK, effective_ids=True)
 
 
 def _contains_secret(settings: Settings) -> bool:
@@ -86,7 +100,7 @@ def check_ffmpeg(installation: Installation) -> Iterator[Finding]:
         yield warning(
             "ffmpeg",
             "ffmpeg is not installed: only WAV can be added, only WAV and MP3 can be mailed and downloaded",
-            "apt install ffmpeg",
+            command="apt install ffmpeg",
         )
 
 
@@ -94,8 +108,34 @@ SECRET_FILES = ("pepper", "asterisk-secret")
 
 
 def check_secret_files(installation: Installation) -> Iterator[Finding]:
-    """Check that only the user of the service can read the files that hold secrets."""
+    """Check that the user of the service can read the files that hold secrets, and no other user."""
     paths = [path for name in SECRET_FILES for path in sorted(installation.data_folder.glob(f"{name}*"))]
     for path in paths:
         if path.is_file() and stat.S_IMODE(path.stat().st_mode) & 0o077:
-            yield problem("secrets", f"other users than that of the service can read {path}", f"chmod 600 {path}")
+            yield problem(
+                "secrets", f"other users than that of the service can read {path}", command=f"chmod 600 {quoted(path)}"
+            )
+        elif path.is_file() and not _is_readable_by_service(path, installation.data_folder):
+            folder = quoted(installation.data_folder)
+            yield problem(
+                "secrets",
+                f"the user of the service cannot read {path}",
+                command=f"chown --reference={folder} {quoted(path)} && chmod 600 {quoted(path)}",
+            )
+
+
+LATE_AFTER_S = 3600
+"""A fallback recording is delivered within seconds; after this time something is wrong."""
+
+
+def check_fallback_recordings(installation: Installation) -> Iterator[Finding]:
+    """Check that no recording of the dialplan waits for long: its mailbox may not exist."""
+    takes, limit = installation.data_folder / "takes", installation.host.clock.now() - LATE_AFTER_S
+    late = [path for path in sorted(takes.glob(f"{FILE_PREFIX}*")) if path.lstat().st_mtime < limit]
+    if late:
+        yield problem(
+            "recordings",
+            f"{len(late)} recordings of the dialplan are not delivered, such as {late[0].name}",
+            "its name has account, box and caller: create the mailbox, or move the file away; the log says why:"
+            " journalctl -u ivr | grep fallback_recording",
+        )

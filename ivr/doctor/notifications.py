@@ -19,6 +19,7 @@ def check_outbox(installation: Installation) -> Iterator[Finding]:
             f"{count} of kind {kind} could not be delivered and {'is' if count == 1 else 'are'} no longer retried; the"
             f" last one, to {last.target or 'box ' + last.box_id}: {last.error}",
             "ivr outbox list --given-up; remove the cause, then: ivr outbox retry --given-up",
+            command="ivr outbox retry --given-up",
         )
 
 

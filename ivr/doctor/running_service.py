@@ -27,11 +27,11 @@ def check_running_service(installation: Installation) -> Iterator[Finding]:
         return
     if readiness.get("version") != __version__:
         what = f"version {readiness.get('version')} still runs; {__version__} is installed"
-        yield warning("service", what, RESTART)
+        yield warning("service", what, command=RESTART)
     expected_folder = file_id(installation.data_folder)
     if readiness.get("data_folder") != (list(expected_folder) if expected_folder else None):
         what = f"the running service works with another folder than {installation.data_folder}: it was moved or deleted"
-        yield problem("service", what, RESTART)
+        yield problem("service", what, command=RESTART)
     elif failing := readiness.get("failing"):
         what = f"the running service is not ready: {', '.join(map(str, failing))}"
         yield problem("service", what, f"correct these checks; if the doctor finds nothing wrong: {RESTART}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from ivr.doctor import console
@@ -28,6 +29,7 @@ def check_endpoints(asterisk: RunningAsterisk) -> Iterator[Finding]:
                 "endpoints",
                 f"Asterisk has no PJSIP endpoint {name}",
                 f"add it to pjsip.conf, or remove the assignment: ivr endpoint remove {name}",
+                command=f"ivr endpoint remove {shlex.quote(name)} --yes",
             )
         elif not known[name]:
             yield problem(

@@ -30,7 +30,7 @@ def check_installed_files(installation: Installation) -> Iterator[Finding]:
         samples = {file.name: text_digest(file.read_text()) for file in _samples()}
         pending = [path for folder in _folders(record) for name in NEW_VERSIONS for path in sorted(folder.glob(name))]
     except (ConfigurationError, SettingsError) as error:
-        yield problem("files", str(error), "ivr install")
+        yield problem("files", str(error), command="ivr install")
         return
     except OSError as error:
         yield warning("files", f"{error.filename} cannot be read", "run ivr doctor as root")
@@ -38,9 +38,9 @@ def check_installed_files(installation: Installation) -> Iterator[Finding]:
     if not record.version:
         return
     if record.version != __version__:
-        yield warning("files", f"installed by ivr {record.version}, and this is ivr {__version__}", UPGRADE)
+        yield warning("files", f"installed by ivr {record.version}, and this is ivr {__version__}", command=UPGRADE)
     elif any(samples.get(Path(path).name, digest) != digest for path, digest in record.hashes.items()):
-        yield warning("files", "installed by an earlier build of this version of ivr", UPGRADE)
+        yield warning("files", "installed by an earlier build of this version of ivr", command=UPGRADE)
     elif pending:
         names = ", ".join(str(path) for path in pending)
         remedy = "; ".join(f"diff -u {path.with_suffix('')} {path}" for path in pending)
@@ -63,7 +63,7 @@ def check_dialplan_version(asterisk: RunningAsterisk) -> Iterator[Finding]:
             "dialplan version", what, f"install ivr {version} again, or go back (docs/upgrading.md): {UPGRADE}"
         )
     else:
-        yield warning("dialplan version", what, UPGRADE)
+        yield warning("dialplan version", what, command=UPGRADE)
 
 
 def _samples() -> Iterator[Path]:

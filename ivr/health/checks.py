@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from ivr.health.facts import DATABASE_NAME, MEGABYTE, HealthFacts, file_id
@@ -28,7 +30,7 @@ def check_data_folder(facts: HealthFacts) -> Iterator[Finding]:
     """Check that the service can write to its data folder, and that other users cannot read it."""
     folder = facts.folder
     if not folder.is_dir():
-        remedy = f"'ivr install' creates it; or: install -d -o ivr -g ivr-asterisk -m 2750 {folder}"
+        remedy = "mount its disk if it has one, or restore a backup; on a new machine: ivr install"
         yield problem("data folder", f"{folder} does not exist", remedy, prevents_storing=True)
         return
     status = folder.stat()
@@ -40,15 +42,18 @@ def check_data_folder(facts: HealthFacts) -> Iterator[Finding]:
             with tempfile.TemporaryFile(dir=folder):
                 pass
         except OSError as error:
+            user, is_owner = os.geteuid(), os.geteuid() == status.st_uid
+            remedy = f"run as the user of the service: sudo -u '#{status.st_uid}' ivr doctor; or: chown -R ivr {folder}"
             yield problem(
                 "data folder",
-                f"user {os.geteuid()} cannot write to {folder}: {error.strerror}",
-                f"run as the user of the service: sudo -u '#{status.st_uid}' ivr doctor; or: chown -R ivr {folder}",
+                f"user {user} cannot write to {folder}: {error.strerror}",
+                "" if is_owner else remedy,
+                command=f"chmod 2750 {quoted(folder)}" if is_owner else "",
                 prevents_storing=True,
             )
             return
     if status.st_mode & stat.S_IRWXO:
-        yield problem("data folder", f"every user can access {folder}", f"chmod 2750 {folder}")
+        yield problem("data folder", f"every user can access {folder}", command=f"chmod 2750 {quoted(folder)}")
         return
     yield ok("data folder", f"{folder}, user {status.st_uid}, group {status.st_gid}")
 
@@ -61,30 +66,35 @@ def check_takes_folder(facts: HealthFacts) -> Iterator[Finding]:
             remedy = f"{RESTART}: the service creates it"
             yield problem("data folder", f"{takes} does not exist", remedy, prevents_storing=True)
         return  # Before the first start there is none.
-    mode, remedy = stat.S_IMODE(takes.stat().st_mode), f"chgrp --reference={folder} {takes} && chmod 2770 {takes}"
+    mode = stat.S_IMODE(takes.stat().st_mode)
+    command = f"chgrp --reference={quoted(folder)} {quoted(takes)} && chmod 2770 {quoted(takes)}"
     with facts.run_as_owner(folder):
         is_writable = os.access(takes, os.R_OK | os.W_OK | os.X_OK, effective_ids=True)
     if not is_writable:
         what = f"the service cannot write to {takes}, which belongs to user {takes.stat().st_uid}"
-        yield problem("data folder", what, f"chown --reference={folder} {takes}; {remedy}", prevents_storing=True)
+        command = f"chown --reference={quoted(folder)} {quoted(takes)} && chmod 2770 {quoted(takes)}"
+        yield problem("data folder", what, command=command, prevents_storing=True)
     elif mode & 0o2070 != 0o2070 or takes.stat().st_gid != folder.stat().st_gid:
-        yield problem("data folder", f"Asterisk's group cannot record to {takes} (mode {mode:o})", remedy)
+        yield problem("data folder", f"Asterisk's group cannot record to {takes} (mode {mode:o})", command=command)
     elif mode & stat.S_IRWXO:
-        yield problem("data folder", f"every user can access {takes}", remedy)
+        yield problem("data folder", f"every user can access {takes}", command=command)
 
 
 def check_database_files(facts: HealthFacts) -> Iterator[Finding]:
     """Check that the service can write the database, whose files may belong to root after a restore."""
     folder = facts.folder
-    for path in [folder / name for name in DATABASE_FILES]:
-        with facts.run_as_owner(folder):
-            if not path.exists() or os.access(path, os.R_OK | os.W_OK, effective_ids=True):
-                continue
+    paths = [folder / name for name in DATABASE_FILES]
+    with facts.run_as_owner(folder):
+        unwritable = [
+            path for path in paths if path.exists() and not os.access(path, os.R_OK | os.W_OK, effective_ids=True)
+        ]
+    if unwritable:
+        first, words = unwritable[0], " ".join(map(quoted, unwritable))
         yield problem(
             "database",
-            f"user {folder.stat().st_uid} of {folder} cannot write {path}, which belongs to user"
-            f" {path.stat().st_uid}: nothing can be stored",
-            f"chown --reference={folder} {path} && chmod 640 {path}; then: {RESTART}",
+            f"user {folder.stat().st_uid} of {folder} cannot write {first}, which belongs to user"
+            f" {first.stat().st_uid}: nothing can be stored",
+            command=f"chown --reference={quoted(folder)} {words} && chmod 640 {words} && {RESTART}",
             prevents_storing=True,
         )
 
@@ -92,8 +102,19 @@ def check_database_files(facts: HealthFacts) -> Iterator[Finding]:
 def check_database(facts: HealthFacts) -> Iterator[Finding]:
     """Check that the database can be read and written."""
     if facts.database_error:
-        remedy = f"chown -R {facts.folder} to the user of the service; restore a damaged file from a backup"
+        remedy = _database_remedy(facts.database_error, facts.folder / DATABASE_NAME)
         yield problem("database", facts.database_error, remedy, prevents_storing=True)
+
+
+def _database_remedy(error: str, path: Path) -> str:
+    """Return what to do about an error of the database."""
+    if "locked by another process" in error:
+        return f"find the process and end it, or let it finish: fuser -v {quoted(path)}"
+    if "newer version" in error:
+        return "install the newer version again; or go back with the copy beside the database (docs/upgrading.md)"
+    if "not a database" in error or "malformed" in error:
+        return "systemctl stop ivr; restore the newest backup: ivr restore FOLDER --replace (docs/operations.md)"
+    return f"chown -R {path.parent} to the user of the service; restore a damaged file from a backup"
 
 
 def check_pepper(facts: HealthFacts) -> Iterator[Finding]:
@@ -123,13 +144,14 @@ def _check_earlier_peppers(facts: HealthFacts) -> Iterator[Finding]:
 
 def check_clock(facts: HealthFacts) -> Iterator[Finding]:
     """Check that the clock is plausible: messages are sorted and expire by it."""
-    now, newest, remedy = facts.now, facts.newest_message_at, "set the clock: timedatectl set-ntp true"
+    now, newest = facts.now, facts.newest_message_at
+    remedy, command = "set the clock: timedatectl set-ntp true", "timedatectl set-ntp true"
     if now < facts.limits.earliest_time:
         what = f"the clock says {_format_time(now)}, which is too early: messages would be past their retention"
-        yield problem("clock", what, remedy, prevents_storing=True)
+        yield problem("clock", what, remedy, command=command, prevents_storing=True)
     elif now < newest:
         what = f"the clock says {_format_time(now)}, but there are messages from {_format_time(newest)}"
-        yield problem("clock", what, remedy)
+        yield problem("clock", what, remedy, command=command)
     else:
         yield ok("clock", _format_time(now))
 
@@ -141,7 +163,8 @@ def check_time_zones(facts: HealthFacts) -> Iterator[Finding]:
         yield problem(
             "time zones",
             f"{use.kind} {use.name} has the unknown time zone {use.zone!r}: times are spoken in UTC",
-            f"ivr {use.kind} set {use.name}{f' -a {use.account}' if use.account else ''} timezone=Europe/Berlin",
+            command=f"ivr {use.kind} set {shlex.quote(use.name)}"
+            f"{f' -a {shlex.quote(use.account)}' if use.account else ''} timezone=Europe/Berlin",
         )
     if facts.zones and not unknown:
         yield ok("time zones", f"{len({use.zone for use in facts.zones})} time zones, all known")
@@ -188,6 +211,11 @@ def run_checks(facts: HealthFacts, checks: Iterable[Check] = CHECKS) -> list[Fin
             what = f"{error.filename or facts.folder} cannot be examined: {error.strerror}"
             findings.append(problem("data folder", what, "run ivr doctor as root", prevents_storing=True))
     return findings
+
+
+def quoted(path: Path) -> str:
+    """Return a path as a word of a shell."""
+    return shlex.quote(str(path))
 
 
 def _is_time_zone(name: str) -> bool:

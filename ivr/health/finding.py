@@ -24,15 +24,19 @@ class Finding:
     remedy: str = ""
     prevents_storing: bool = False
     """Whether the service cannot store a message in this state."""
+    command: str = ""
+    """The remedy as a command of a shell that root can run; "" if no command can know what is right."""
 
 
 def ok(check: str, what: str) -> Finding:
     return Finding(check, Level.OK, what)
 
 
-def warning(check: str, what: str, remedy: str) -> Finding:
-    return Finding(check, Level.WARNING, what, remedy)
+def warning(check: str, what: str, remedy: str = "", *, command: str = "") -> Finding:
+    """Return a warning. Without `remedy`, the command is the remedy."""
+    return Finding(check, Level.WARNING, what, remedy or command, command=command)
 
 
-def problem(check: str, what: str, remedy: str, *, prevents_storing: bool = False) -> Finding:
-    return Finding(check, Level.PROBLEM, what, remedy, prevents_storing=prevents_storing)
+def problem(check: str, what: str, remedy: str = "", *, command: str = "", prevents_storing: bool = False) -> Finding:
+    """Return a problem. Without `remedy`, the command is the remedy."""
+    return Finding(check, Level.PROBLEM, what, remedy or command, prevents_storing=prevents_storing, command=command)

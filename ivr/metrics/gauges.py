@@ -24,6 +24,8 @@ GAUGES: Mapping[str, Gauge] = {
     gauge.name: gauge
     for gauge in (
         Gauge("ivr_build_info", "1, with the version of the running service.", "version"),
+        Gauge("ivr_ready", "1 if /readyz says ready: no check of the service has found a problem."),
+        Gauge("ivr_check_failing", "1 if this check of the service has found a problem: run ivr doctor.", "check"),
         Gauge("ivr_calls_in_progress", "Calls in progress on this data folder, over every transport."),
         Gauge("ivr_calls_limit", "Calls that this service accepts at a time."),
         Gauge("ivr_oldest_call_age_seconds", "Age of the oldest call in progress; 0 if there is none."),

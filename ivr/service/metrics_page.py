@@ -39,8 +39,10 @@ class MetricsPage:
 
     async def render(self) -> PageResponse:
         """Return the page. A database or disk that fails leaves its values out."""
-        files, stored = await asyncio.gather(asyncio.to_thread(self._measure_files), self._measure_database())
-        self._app.metrics.set_gauges({**self._measure_process(), **files, **stored})
+        files, stored, health = await asyncio.gather(
+            asyncio.to_thread(self._measure_files), self._measure_database(), self._measure_health()
+        )
+        self._app.metrics.set_gauges({**self._measure_process(), **files, **stored, **health})
         return PageResponse(self._app.metrics.render(), CONTENT_TYPE_LATEST)
 
     def _measure_process(self) -> Measured:
@@ -77,6 +79,12 @@ class MetricsPage:
         except OSError as error:
             log.warning("metrics.files_unavailable", error=str(error))
             return {}
+
+    async def _measure_health(self) -> Measured:
+        report = await self._app.health_monitor.report()
+        failing = {finding.check for finding in report.problems}
+        checks = {finding.check: finding.check in failing for finding in report.findings}
+        return {"ivr_ready": report.is_ready, "ivr_check_failing": checks}
 
     async def _measure_database(self) -> Measured:
         try:

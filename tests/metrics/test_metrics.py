@@ -126,6 +126,18 @@ async def test_database_that_cannot_be_read_leaves_out_its_numbers(app: AppFixtu
     assert "ivr_boxes{" not in text, "an earlier number would look like the present one"
 
 
+async def test_failing_check_of_the_service_is_a_metric(app: AppFixture) -> None:
+    assert metric_value(await scrape(app), "ivr_ready") == 1
+    assert metric_value(await scrape(app), 'ivr_check_failing{check="data folder"}') == 0
+    app.clock.advance(s=60)  # A report of the health is shared for a second.
+    folder = app.settings.data.folder
+    folder.rename(folder.with_name("moved"))
+    text = await scrape(app)
+    folder.with_name("moved").rename(folder)
+    assert metric_value(text, "ivr_ready") == 0
+    assert metric_value(text, 'ivr_check_failing{check="data folder"}') == 1
+
+
 async def test_series_do_not_grow_with_mailboxes_users_and_messages(app: AppFixture) -> None:
     def series(text: str) -> set[tuple[str, ...]]:
         families = text_string_to_metric_families(text)

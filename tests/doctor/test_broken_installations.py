@@ -1,0 +1,473 @@
+"""`ivr doctor` on broken installations: each is named in plain words, and gone after the remedy that was printed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+import structlog
+from typer.testing import CliRunner
+
+from ivr import __version__
+from ivr.cli.command import command
+from tests.doctor.broken_site import IS_ROOT, BrokenSite, FakeService, isolate
+from tests.support.app_fixture import SOUNDS
+
+TROUBLESHOOTING = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
+
+Step = Callable[[BrokenSite], object]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way to break an installation, and what the doctor says of it.
+
+    `follow`: does what the sentence says; None: the printed command is run. `as_root`: only root can break it so.
+    """
+
+    damage: Step
+    check: str
+    what: str
+    follow: Step | None = None
+    as_root: bool = False
+
+
+def chmod(name: str, mode: int) -> Step:
+    return lambda site: (site.data / name).chmod(mode)
+
+
+def chown_to_root(name: str, mode: int | None = None) -> Step:
+    def damage(site: BrokenSite) -> None:
+        os.chown(site.data / name, 0, 0)
+        if mode is not None:
+            (site.data / name).chmod(mode)
+
+    return damage
+
+
+def move(source: str, target: str) -> Step:
+    return lambda site: (site.folder / source).rename(site.folder / target)
+
+
+def write(name: str, text: str) -> Step:
+    return lambda site: (site.folder / name).write_text(text)
+
+
+def append(name: str, text: str) -> Step:
+    return lambda site: (site.folder / name).write_text((site.folder / name).read_text() + text)
+
+
+def set_config(section: str, **values: object) -> Step:
+    return lambda site: site.write_config(**{section: values})
+
+
+def change_row(sql: str, *values: object) -> Step:
+    return lambda site: site.change_row(sql, *values)
+
+
+def set_global(name: str, value: str) -> Step:
+    return lambda site: site.set_global(name, value)
+
+
+def remove_global(name: str) -> Step:
+    def damage(site: BrokenSite) -> None:
+        for file in (site.asterisk / "ivr" / "secret.conf", site.asterisk / "loaded.conf"):
+            lines = file.read_text().splitlines(keepends=True)
+            file.write_text("".join(line for line in lines if not line.startswith(name)))
+
+    return damage
+
+
+def all_of(*steps: Step) -> Step:
+    return lambda site: [step(site) for step in steps]
+
+
+def corrupt_database(site: BrokenSite) -> None:
+    shutil.copy(site.data / "ivr.db", site.folder / "backup.db")
+    for name in ("ivr.db-wal", "ivr.db-shm"):
+        (site.data / name).unlink(missing_ok=True)
+    (site.data / "ivr.db").write_bytes(b"this is no database" * 1000)
+
+
+def restore_database(site: BrokenSite) -> None:
+    shutil.copy(site.folder / "backup.db", site.data / "ivr.db")
+
+
+def change_pepper(site: BrokenSite) -> None:
+    shutil.copy(site.data / "pepper", site.folder / "pepper")
+    (site.data / "pepper").write_text("another")
+
+
+def restore_pepper(site: BrokenSite) -> None:
+    (site.data / "pepper").write_text((site.folder / "pepper").read_text())
+
+
+def set_schema(change: int) -> Step:
+    def damage(site: BrokenSite) -> None:
+        connection = sqlite3.connect(site.data / "ivr.db")
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        connection.execute(f"PRAGMA user_version = {version + change}")
+        connection.close()
+
+    return damage
+
+
+def lock_database(site: BrokenSite) -> None:
+    site.stack.enter_context(site.locked_database())
+
+
+def close_locks(site: BrokenSite) -> None:
+    site.stack.close()
+
+
+def copy_prompts(site: BrokenSite) -> None:
+    shutil.copytree(SOUNDS / "en", site.folder / "sounds" / "en", copy_function=os.symlink)
+    site.write_config(sounds={"folder": str(site.folder / "sounds")})
+
+
+def unreachable_service(site: BrokenSite) -> None:
+    """Nothing listens where the settings say; after `systemctl start ivr` something does."""
+    ports = dict(site.sections["fastagi"]), dict(site.sections["api"])
+    site.write_config(fastagi={"port": 9}, api={"port": 9})
+    site.set_global("IVR_FASTAGI_ADDRESS", "127.0.0.1:9")
+
+    def start() -> None:
+        site.write_config(fastagi=ports[0], api=ports[1])
+        site.set_global("IVR_FASTAGI_ADDRESS", f"127.0.0.1:{ports[0]['port']}")
+
+    site.effects["systemctl start ivr"] = start
+
+
+def service_says(**readiness: object) -> Step:
+    def damage(site: BrokenSite) -> None:
+        site.say_ready(**readiness)
+        site.effects["systemctl restart ivr"] = site.say_ready
+
+    return damage
+
+
+def stop_asterisk(site: BrokenSite) -> None:
+    (site.asterisk / "down").touch()
+    site.effects["systemctl start asterisk"] = lambda: (site.asterisk / "down").unlink(missing_ok=True)
+
+
+def remove_module(site: BrokenSite) -> None:
+    modules = site.asterisk / "modules"
+    lines = modules.read_text().splitlines(keepends=True)
+    modules.write_text("".join(line for line in lines if not line.startswith(("func_uri", "res_speech", "app_record"))))
+
+
+def late_fallback_recording(site: BrokenSite) -> None:
+    path = site.data / "takes" / "fallback-demo-4711-2001-1700000000-1.wav"
+    path.write_bytes(b"RIFF")
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+
+
+def earlier_dialplan(site: BrokenSite) -> None:
+    site.set_global("IVR_DIALPLAN_VERSION", "0.0.9")
+    site.effects["ivr install"] = lambda: site.set_global("IVR_DIALPLAN_VERSION", __version__)
+
+
+def future_message(site: BrokenSite) -> None:
+    site.change_row(
+        "INSERT INTO messages (id, account_id, box_id, folder, folder_changed_at, arrival_seq, urgent, time, length_ms,"
+        " sample_rate, bytes, intro_ms, history, revision, stored_at) SELECT '209901-' || id, account_id, id, 'new', 1,"
+        " 1, 0, 4000000000, 1, 8000, 1, 0, '[]', 1, 4000000000 FROM boxes"
+    )
+    site.effects["timedatectl set-ntp true"] = lambda: site.change_row("DELETE FROM messages")
+
+
+def give_up_mail(site: BrokenSite) -> None:
+    site.change_row(
+        "INSERT INTO outbox (account_id, box_id, kind, target, payload, created_at, due_at, attempts, error)"
+        " SELECT account_id, id, 'mail', 'ann@example.org', '{}', 1, ?, 9, 'no such host' FROM boxes",
+        2**53,
+    )
+
+
+def no_ffmpeg(site: BrokenSite) -> None:
+    program = site.folder / "bin" / "ffmpeg"
+    program.unlink()
+    for name in ("sh", "cat", "cp", "sed", "chmod"):
+        (site.folder / "bin" / name).symlink_to(shutil.which(name) or name)
+    os.environ["PATH"] = str(site.folder / "bin")  # `isolate` restores it.
+    site.effects["apt install ffmpeg"] = lambda: program.touch(0o755)
+
+
+def other_endpoint(name: str, lines: int) -> Step:
+    """Asterisk's endpoint has another name, or no InAuth line."""
+
+    def damage(site: BrokenSite) -> None:
+        text = (site.asterisk / "endpoints").read_text().replace("alice-desk", name)
+        (site.asterisk / "endpoints").write_text("\n".join(text.splitlines()[:lines]) + "\n")
+
+    return damage
+
+
+def restart_by_hand(site: BrokenSite) -> None:
+    site.service.answers()
+
+
+OPEN_CONTEXT = """[ Context 'out' created by 'pbx_config' ]
+  '_X.' =>          1. Dial(PJSIP/${EXTEN}@trunk)                    [extensions.conf:9]
+-= 1 extension (1 priority) in 1 context. =-
+"""
+BOUNDED_CONTEXT = OPEN_CONTEXT.replace("_X.", "_1XXX")
+
+CASES: dict[str, Case] = {
+    # -- settings
+    "settings readable by all": Case(
+        all_of(set_config("mail", password="secret"), lambda site: site.config.chmod(0o644)),
+        "config",
+        "contains a secret, and every user can read it",
+    ),
+    "settings unreadable by the service": Case(
+        all_of(lambda site: os.chown(site.config, 0, 0), lambda site: site.config.chmod(0o600)),
+        "config",
+        "the user of the service cannot read",
+        as_root=True,
+    ),
+    "settings misspelt": Case(
+        append("etc/ivr.toml", "[maill]\nhost = 'x'\n"), "config", "unknown", lambda site: site.write_config()
+    ),
+    "setting of a wrong type": Case(
+        set_config("fastagi", max_calls="many"), "config", "max_calls", set_config("fastagi", max_calls=500)
+    ),
+    "settings are no TOML": Case(
+        append("etc/ivr.toml", "host = \n"), "config", "ivr.toml", lambda site: site.write_config()
+    ),
+    # -- data folder
+    "data folder missing": Case(move("data", "elsewhere"), "data folder", "does not exist", move("elsewhere", "data")),
+    "data folder open to all": Case(chmod("", 0o2755), "data folder", "every user can access"),
+    "data folder not writable": Case(chmod("", 0o2550), "data folder", "cannot write to", as_root=True),
+    "takes not writable by Asterisk's group": Case(chmod("takes", 0o2750), "data folder", "group cannot record to"),
+    "takes of another group": Case(
+        lambda site: os.chown(site.data / "takes", -1, 0), "data folder", "group cannot record to", as_root=True
+    ),
+    "takes open to all": Case(chmod("takes", 0o2777), "data folder", "every user can access"),
+    "takes of another user": Case(
+        chown_to_root("takes", 0o2700), "data folder", "the service cannot write to", as_root=True
+    ),
+    "pepper readable by others": Case(chmod("pepper", 0o644), "secrets", "other users than that of the service"),
+    "secret readable by others": Case(
+        chmod("asterisk-secret", 0o640), "secrets", "other users than that of the service"
+    ),
+    "pepper of root": Case(
+        chown_to_root("pepper", 0o600), "secrets", "the user of the service cannot read", as_root=True
+    ),
+    # -- database
+    "database of root": Case(chown_to_root("ivr.db", 0o600), "database", "which belongs to user 0", as_root=True),
+    "database read-only": Case(chmod("ivr.db", 0o440), "database", "nothing can be stored", as_root=True),
+    "database damaged": Case(corrupt_database, "database", "not a database", restore_database),
+    "database newer": Case(set_schema(90), "database", "newer version of ivr", set_schema(-90)),
+    "database locked": Case(lock_database, "database", "locked by another process", close_locks),
+    "database missing": Case(
+        move("data/ivr.db", "ivr.db"), "database", "contains no database yet", move("ivr.db", "data/ivr.db")
+    ),
+    "pepper missing": Case(
+        move("data/pepper", "pepper"), "pepper", "no PIN can be verified", move("pepper", "data/pepper")
+    ),
+    "pepper changed": Case(change_pepper, "pepper", "every PIN is wrong", restore_pepper),
+    "zone of the account unknown": Case(
+        change_row("UPDATE accounts SET timezone = 'Europe/Berlinn'"), "time zones", "unknown time zone"
+    ),
+    "zone of a user unknown": Case(
+        change_row("UPDATE users SET timezone = 'Mars/Olympus'"), "time zones", "user alice has the unknown time zone"
+    ),
+    "zone of a box unknown": Case(
+        change_row("UPDATE boxes SET settings = json_set(settings, '$.timezone', 'CEST7')"),
+        "time zones",
+        "box 1000 has the unknown time zone",
+    ),
+    "clock behind the messages": Case(future_message, "clock", "but there are messages from"),
+    "mail given up": Case(give_up_mail, "outbox", "could not be delivered"),
+    "recording of the dialplan not delivered": Case(
+        late_fallback_recording,
+        "recordings",
+        "fallback-demo-4711-2001-1700000000-1.wav",
+        move("data/takes/fallback-demo-4711-2001-1700000000-1.wav", "aside.wav"),
+    ),
+    # -- prompts, programs
+    "prompts missing": Case(
+        set_config("sounds", folder="/nowhere"), "sounds", "/nowhere", set_config("sounds", folder=str(SOUNDS))
+    ),
+    "prompt missing": Case(
+        all_of(copy_prompts, move("sounds/en/month", "month")),
+        "sounds",
+        "recordings of language en are missing",
+        move("month", "sounds/en/month"),
+    ),
+    "ffmpeg missing": Case(no_ffmpeg, "ffmpeg", "ffmpeg is not installed"),
+    # -- the service
+    "service stopped": Case(unreachable_service, "service", "no connection to 127.0.0.1:9"),
+    "another program on the port": Case(
+        lambda site: site.service.answers(b"SSH-2.0-OpenSSH\r\n"),
+        "service",
+        "is used by another program",
+        restart_by_hand,
+    ),
+    "service of an earlier version": Case(service_says(version="0.0.1"), "service", "version 0.0.1 still runs"),
+    "service on another folder": Case(service_says(data_folder=[1, 2]), "service", "works with another folder"),
+    "service not ready": Case(
+        service_says(failing=["database"]), "service", "is not ready: database", lambda site: site.say_ready()
+    ),
+    # -- Asterisk
+    "Asterisk stopped": Case(stop_asterisk, "asterisk", "its console does not reply"),
+    "Asterisk too old": Case(
+        write("asterisk/version", "Asterisk 18.10.0 built by x\n"),
+        "asterisk",
+        "Asterisk 18.10.0",
+        write("asterisk/version", "Asterisk 22.10.1 built by x\n"),
+    ),
+    "modules missing": Case(remove_module, "modules", "not running: res_speech, app_record"),
+    "dialplan not included": Case(
+        move("asterisk/contexts/ivr-check", "ivr-check"),
+        "dialplan",
+        "the context ivr-check does not exist",
+        move("ivr-check", "asterisk/contexts/ivr-check"),
+    ),
+    "secret differs": Case(set_global("IVR_SECRET", "wrong"), "secret", "differs between Asterisk and the service"),
+    "secret missing in Asterisk": Case(remove_global("IVR_SECRET"), "secret", "Asterisk has no IVR_SECRET"),
+    "dialplan calls another port": Case(
+        set_global("IVR_FASTAGI_ADDRESS", "127.0.0.1:4000"), "dialplan", "it calls the service at 127.0.0.1:4000"
+    ),
+    "dialplan records elsewhere": Case(
+        set_global("IVR_TAKES_FOLDER", "/tmp/takes"), "dialplan", "where the service finds nothing"
+    ),
+    "dialplan of another version": Case(
+        earlier_dialplan,
+        "dialplan version",
+        "dialplan is of ivr 0.0.9",
+    ),
+    "account of the dialplan unknown": Case(set_global("IVR_ACCOUNT", "acme"), "account", "no account has this name"),
+    "phone unknown to Asterisk": Case(other_endpoint("bob-desk", 3), "endpoints", "has no PJSIP endpoint alice-desk"),
+    "phone without authentication": Case(
+        other_endpoint("alice-desk", 1),
+        "endpoints",
+        "alice-desk does not authenticate",
+        append("asterisk/endpoints", "     InAuth:  alice-desk/alice-desk\n"),
+    ),
+    "context open to any number": Case(
+        all_of(set_config("voicemail", callback_context="out"), write("asterisk/contexts/out", OPEN_CONTEXT)),
+        "contexts",
+        "callers can dial any number",
+        write("asterisk/contexts/out", BOUNDED_CONTEXT),
+    ),
+    "context missing": Case(
+        set_config("voicemail", operator_context="desk"),
+        "contexts",
+        "the dialplan has no context desk",
+        set_config("voicemail", operator_context=""),
+    ),
+    "AMI secret wrong": Case(
+        set_config("ami", secret="wrong"), "AMI", "rejects the user", set_config("ami", secret="word")
+    ),
+    "AMI port closed": Case(
+        set_config("ami", port=9), "AMI", "no connection to", lambda s: s.write_config(ami={"port": s.service.ami.port})
+    ),
+    "AMI not configured": Case(
+        set_config("ami", secret=""), "AMI", "phones have no message lights", set_config("ami", secret="word")
+    ),
+    "ARI port closed": Case(
+        set_config("ari", password="x", port=9), "ARI", "no connection to", set_config("ari", password="")
+    ),
+    "ARI is another program": Case(
+        lambda site: site.write_config(ari={"password": "x", "port": site.sections["fastagi"]["port"]}),
+        "ARI",
+        "is not Asterisk's HTTP server",
+        set_config("ari", password=""),
+    ),
+}
+
+
+@cache
+def documented_rows() -> dict[str, str]:
+    """The rows of the table in docs/troubleshooting.md, by what is wrong."""
+    text = TROUBLESHOOTING.read_text().split("## What `ivr doctor` says")[1].split("\n## ")[0]
+    rows = [line.strip("| ").split(" | ", 1) for line in text.splitlines() if line.startswith("| ")]
+    return {row[0]: row[1] for row in rows[1:]}
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[FakeService]:
+    service = FakeService()
+    yield service
+    service.close()
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with an account, a user with a phone, and a mailbox."""
+    folder = tmp_path_factory.mktemp("template") / "data"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {"DATA__FOLDER": str(folder), "PINS__BCRYPT_COST": "4", "DATA__FSYNC": "false"}.items():
+            patch.setenv(f"IVR_{name}", value)
+        for words in (
+            "account create demo --timezone Europe/Berlin",
+            "user create alice",
+            "endpoint add alice-desk alice",
+            "box create 1000 --owner alice --pin 2580 is_setup=true",
+        ):
+            result = CliRunner().invoke(command, words.split())
+            assert result.exit_code == 0, result.output
+    (folder / "asterisk-secret").write_text("c0ffee" * 10)
+    (folder / "asterisk-secret").chmod(0o600)
+    return folder
+
+
+@pytest.fixture
+def site(template: Path, service: FakeService, monkeypatch: pytest.MonkeyPatch) -> Iterator[BrokenSite]:
+    """A healthy site. Its folder lies where the user of the service can reach it."""
+    folder = Path(tempfile.mkdtemp(prefix="ivr site ", dir="/var/tmp"))
+    folder.chmod(0o755)
+    monkeypatch.setattr(structlog, "configure", lambda **_: None)
+    site = BrokenSite(folder, template, service)
+    isolate(monkeypatch, site)
+    with site.stack:
+        yield site
+    shutil.rmtree(folder)
+
+
+def test_healthy_site_has_no_finding(site: BrokenSite) -> None:
+    assert [one for one in site.findings() if IS_ROOT or "belongs to root" not in one["what"]] == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_broken_installation_is_named_and_healthy_after_the_printed_remedy(name: str, site: BrokenSite) -> None:
+    case = CASES[name]
+    if case.as_root and not IS_ROOT:
+        pytest.skip("only root can give files to another user")
+    case.damage(site)
+    before = site.state()
+    found = [one for one in site.findings() if one["check"] == case.check and case.what in one["what"]]
+    assert found, f"not named; said: {site.findings()}"
+    assert found[0]["remedy"]
+    assert site.state() == before, "the doctor changes nothing"
+    assert documented_rows().get(name) == site.documented(found[0], case.what)
+    if case.follow:
+        assert not found[0]["command"], f"the printed command is to be run: {found[0]['command']}"
+        case.follow(site)
+    else:
+        assert found[0]["command"], f"no command: {found[0]}"
+        site.run_as_printed(found[0]["command"])
+    assert site.findings() == []
+
+
+def test_command_stands_below_the_sentence_that_it_follows(site: BrokenSite) -> None:
+    CASES["modules missing"].damage(site)
+    lines = site.printed().splitlines()
+    [number] = [number for number, line in enumerate(lines) if line.startswith("problem")]
+    assert "load them in modules.conf" in lines[number]
+    assert lines[number + 1].strip().startswith("# asterisk -rx 'module load res_speech.so'; asterisk -rx 'module load")
+
+
+def test_troubleshooting_page_lists_exactly_what_is_tried_here() -> None:
+    assert documented_rows().keys() == CASES.keys()
+    assert len(CASES) >= 50
