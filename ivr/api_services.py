@@ -10,10 +10,13 @@ from ivr.directory.rate_limit import RateLimiter
 from ivr.mailbox.bulk import BulkOperations
 from ivr.mailbox.greetings import GreetingUploads
 from ivr.mailbox.owner_changes import OwnerChanges
+from ivr.storage.read_cache import ReadCache
 from ivr.storage.sqlite.listing import SqliteListing
 
 if TYPE_CHECKING:
     from ivr.app import App
+
+MAX_RENDERED_PAGES = 200
 
 
 def build_api_services(app: App) -> ApiServices:
@@ -52,6 +55,7 @@ def build_api_services(app: App) -> ApiServices:
             is_basic_allowed=api.basic_auth,
             is_token_in_query_allowed=api.token_in_query,
         ),
+        rendered_pages=ReadCache(app.database.change_fingerprint, max_entries=MAX_RENDERED_PAGES),
         clock=app.clock,
         ids=app.ids,
         public_pages={} if app.settings.health.port else app.health_pages.pages,

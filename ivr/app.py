@@ -25,6 +25,7 @@ from ivr.paths import sounds_folder
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.voice import LANGUAGES
 from ivr.settings import Settings
+from ivr.storage.read_cache import ReadCache
 from ivr.storage.records import TaskKind
 from ivr.storage.sqlite.boxes import SqliteBoxes
 from ivr.storage.sqlite.directory import SqliteDirectory
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from ivr.recovery.recording_recovery import RecordingRecovery
     from ivr.retention.consistency_check import ConsistencyCheck
     from ivr.retention.worker import RetentionWorker
+
+MAX_CACHED_DOCUMENTS = 1000
 
 
 class App(Stores):
@@ -84,8 +87,13 @@ class App(Stores):
     # -- accounts, users and their secrets -----------------------------------------------------------------------------
 
     @cached_property
+    def read_cache(self) -> ReadCache:
+        """Accounts and mailboxes as read since the last commit."""
+        return ReadCache(self.database.change_fingerprint, max_entries=MAX_CACHED_DOCUMENTS)
+
+    @cached_property
     def directory(self) -> Directory:
-        return Directory(SqliteDirectory(self.database, self.clock), self.ids)
+        return Directory(SqliteDirectory(self.database, self.clock), self.ids, self.read_cache)
 
     # -- the rules of a mailbox ----------------------------------------------------------------------------------------
 
@@ -101,6 +109,7 @@ class App(Stores):
             pins=self.pins,
             voicemail_settings=self.settings.voicemail,
             ids=self.ids,
+            read_cache=self.read_cache,
         )
 
     @cached_property

@@ -14,6 +14,7 @@ from ivr.api import openapi, serializers
 from ivr.api.audio_headers import audio_response, best_format, content_disposition, message_filename
 from ivr.api.audio_links import audio_path, is_signed
 from ivr.api.auth import BoxDep, CurrentPrincipal, authenticate, extract_token, get_services, require_box
+from ivr.api.direct_route import DirectRoute
 from ivr.api.envelope import created, document_revision, expected_revision, request_id, success
 from ivr.api.messages import MessageDep, find_message, parse_ids, require_message
 from ivr.api.request_body import BodyDep, read_upload
@@ -24,7 +25,7 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.uploads import MessageMetadata
 from ivr.storage.records import GREGORIAN_OFFSET_S, Caller, Folder, Message
 
-router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Audio"])
+router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Audio"], route_class=DirectRoute)
 ZIP_TYPE = "application/zip"
 MISSING_FILE_VIOLATION = {"file": {"required": {"message": "Please provide a media file"}}}
 
@@ -104,7 +105,7 @@ async def get_audio(request: Request, access: AudioAccessDep) -> Response:
     box, message, renditions = access.mailbox, access.message, get_services(request).audio.renditions
     available = renditions.formats_for(message, box.settings.media_extension)
     rendition = await renditions.render(message, best_format(request.headers.get("accept"), available))
-    return audio_response(request, rendition, message_filename(box, message, rendition.audio_format.extension))
+    return await audio_response(request, rendition, message_filename(box, message, rendition.audio_format.extension))
 
 
 @router.put("/{box_id}/messages/{message_id}/raw", status_code=201, **openapi.PUT_AUDIO)

@@ -107,10 +107,11 @@ def _sanitize(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9+-]+", "_", ascii_text).strip("_")[:MAX_STEM_LENGTH] or UNKNOWN
 
 
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 1 << 20
+"""Bytes that are read in one turn of a thread: a message of a minute."""
 
 
-def audio_response(request: Request, rendition: RenderedAudio, filename: str) -> Response:
+async def audio_response(request: Request, rendition: RenderedAudio, filename: str) -> Response:
     """Build a 200 or 206 response; 304 if the client has this audio. Raises `RangeNotSatisfiable`, `NotFound`."""
     etag = f'"{rendition.etag}-{rendition.audio_format.name}"'
     headers = {
@@ -130,8 +131,14 @@ def audio_response(request: Request, rendition: RenderedAudio, filename: str) ->
         headers["Content-Range"] = f"bytes {start}-{end - 1}/{rendition.size}"
     if is_head(request):
         return Response(None, 200, headers, rendition.audio_format.content_type)
-    chunks = OpenAudioFiles(rendition).chunks(start, end)
-    return StreamingResponse(chunks, 206 if byte_range else 200, headers, rendition.audio_format.content_type)
+    status, content_type = 206 if byte_range else 200, rendition.audio_format.content_type
+    if end - start <= CHUNK_BYTES:
+        return Response(await asyncio.to_thread(_read_range, rendition, start, end), status, headers, content_type)
+    return StreamingResponse(OpenAudioFiles(rendition).chunks(start, end), status, headers, content_type)
+
+
+def _read_range(rendition: RenderedAudio, start: int, end: int) -> bytes:
+    return b"".join(OpenAudioFiles(rendition).read(start, end))
 
 
 class OpenAudioFiles:
@@ -148,32 +155,30 @@ class OpenAudioFiles:
             self._exit_stack = exit_stack.pop_all()
 
     async def chunks(self, start: int, end: int) -> AsyncIterator[bytes]:
-        """Yield the bytes from `start` up to and excluding `end`, and close the files."""
+        """Yield the bytes from `start` up to and excluding `end`, read by threads, and close the files."""
         with self._exit_stack:
-            file_start = len(self._rendition.header)
-            if start < file_start:
-                yield self._rendition.header[start:end]
-            for file, first_byte, length in self._files:
-                offset, file_end = max(start - file_start, 0), min(end - file_start, length)
-                while offset < file_end:
-                    size = min(CHUNK_BYTES, file_end - offset)
-                    chunk = await asyncio.to_thread(os.pread, file.fileno(), size, first_byte + offset)
-                    if not chunk:
-                        raise OSError(f"{file.name} was truncated during the download")
-                    offset += len(chunk)
-                    yield chunk
-                file_start += length
+            blocks = self._blocks(start, end)
+            while block := await asyncio.to_thread(next, blocks, b""):
+                yield block
 
-    def read_blocks(self, block_bytes: int) -> Iterator[bytes]:
-        """Yield all bytes, and close the files. For a thread: the reads block."""
+    def read(self, start: int, end: int) -> Iterator[bytes]:
+        """Yield the same bytes, and close the files. For a thread: the reads block."""
         with self._exit_stack:
-            if self._rendition.header:
-                yield self._rendition.header
-            for file, first_byte, length in self._files:
-                file.seek(first_byte)
-                while length and (block := file.read(min(block_bytes, length))):
-                    length -= len(block)
-                    yield block
+            yield from self._blocks(start, end)
+
+    def _blocks(self, start: int, end: int) -> Iterator[bytes]:
+        file_start = len(self._rendition.header)
+        if start < file_start:
+            yield self._rendition.header[start:end]
+        for file, first_byte, length in self._files:
+            offset, file_end = max(start - file_start, 0), min(end - file_start, length)
+            while offset < file_end:
+                block = os.pread(file.fileno(), min(CHUNK_BYTES, file_end - offset), first_byte + offset)
+                if not block:
+                    raise OSError(f"{file.name} was truncated during the download")
+                offset += len(block)
+                yield block
+            file_start += length
 
 
 def _open_audio_file(path: Path) -> BinaryIO:

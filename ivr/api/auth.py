@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -42,7 +43,7 @@ class Principal:
         has_account_scope = self.token.kind is TokenKind.LOGIN and not self.services.limits.own_boxes_only
         return None if has_account_scope else self.token.user_id
 
-    @property
+    @cached_property
     def voicemail_settings(self) -> VoicemailSettings:
         """The voicemail settings of the account."""
         return self.services.mailbox.boxes.voicemail_settings_for(self.account)

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from ivr.api import openapi, serializers
 from ivr.api.auth import BoxDep, CurrentPrincipal, get_services
+from ivr.api.direct_route import DirectRoute
 from ivr.api.envelope import created, document_revision, expected_revision, precondition, success
 from ivr.api.query import ListQueryDep
 from ivr.api.request_body import Body, BodyDep
@@ -18,7 +19,7 @@ from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.text_values import is_one_letter_off
 
-router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Boxes"])
+router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Boxes"], route_class=DirectRoute)
 
 
 READ_ONLY_MEMBERS = ("messages", "folders")

@@ -21,6 +21,7 @@ from ivr.mailbox.renditions import AudioRenditions
 from ivr.mailbox.uploads import Uploads
 from ivr.metrics.page_server import PageResponse
 from ivr.storage.protocols import ListingStore, MessageStore, UndeliveredMailStore
+from ivr.storage.read_cache import ReadCache
 
 Network = IPv4Network | IPv6Network
 
@@ -91,6 +92,8 @@ class ApiServices:
     mailbox: MailboxServices
     audio: AudioServices
     limits: ApiLimits
+    rendered_pages: ReadCache
+    """Pages of messages as JSON."""
     clock: Clock
     ids: IdGenerator
     public_pages: Mapping[str, Callable[[], Awaitable[PageResponse]]] = field(default_factory=dict)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +19,20 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Message
 
 CHANGED_MEANWHILE = "another client changed it meanwhile: read it again"
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedData:
+    """The member `data` of a response as JSON, and its revision."""
+
+    json: bytes
+    revision: str
+
+
+def render_data(data: Any) -> RenderedData:
+    """Return data as JSON with a revision that changes with it."""
+    data_json = to_json(data)
+    return RenderedData(data_json, hashlib.sha256(data_json).hexdigest()[:32])
 
 
 def success(
@@ -33,10 +48,13 @@ def success(
 ) -> Response:
     """Build a success response; 304 without a body if the client already has this revision.
 
-    A response with a token or with links that expire is not cacheable.
+    A response with a token or with links that expire is not cacheable. `data`: a document, or `RenderedData`.
     """
-    data_json = to_json(data)
-    revision = revision or hashlib.sha256(data_json).hexdigest()[:32]
+    if isinstance(data, RenderedData):
+        rendered = data
+    else:
+        rendered = RenderedData(to_json(data), revision) if revision else render_data(data)
+    data_json, revision = rendered.json, rendered.revision
     is_cacheable = is_cacheable and token is None
     caching = "private, no-cache" if is_cacheable else "no-store"
     response_headers = {"ETag": f'"{revision}"', "Cache-Control": caching, **(headers or {})}

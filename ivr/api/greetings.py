@@ -12,12 +12,15 @@ from ivr.api import openapi
 from ivr.api.audio import MISSING_FILE_VIOLATION
 from ivr.api.audio_headers import audio_response, best_format, greeting_filename
 from ivr.api.auth import NOT_CONFIGURABLE, BoxDep, CurrentPrincipal
+from ivr.api.direct_route import DirectRoute
 from ivr.api.envelope import created, if_match_tags, success
 from ivr.api.request_body import read_upload
 from ivr.errors import Forbidden, InvalidFields, NotFound, PreconditionFailed
 from ivr.storage.records import MediaKind, StoredMedia
 
-router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes/{box_id}/greetings", tags=["Greetings"])
+router = APIRouter(
+    prefix="/v2/accounts/{account_id}/vmboxes/{box_id}/greetings", tags=["Greetings"], route_class=DirectRoute
+)
 
 
 async def require_greeting_kind(request: Request) -> MediaKind:
@@ -42,7 +45,7 @@ async def get_greeting(request: Request, principal: CurrentPrincipal, box: BoxDe
     rendition = await renditions.render_recording(greeting.recording, greeting.upload, uploaded_type, audio_format)
     # The media id serves as ETag: a recording never changes, another greeting has another id.
     rendition = replace(rendition, etag=greeting.media.id)
-    return audio_response(request, rendition, greeting_filename(box, kind, rendition.audio_format.extension))
+    return await audio_response(request, rendition, greeting_filename(box, kind, rendition.audio_format.extension))
 
 
 @router.put("/{greeting}/raw", status_code=201, **openapi.PUT_GREETING)

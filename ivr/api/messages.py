@@ -11,6 +11,7 @@ from starlette.responses import Response
 from ivr.api import openapi, serializers
 from ivr.api.auth import BoxDep, CurrentPrincipal, Principal, require_box, require_principal
 from ivr.api.dependencies import ApiServices
+from ivr.api.direct_route import DirectRoute
 from ivr.api.disconnect import run_while_connected
 from ivr.api.envelope import CHANGED_MEANWHILE, document_revision, expected_revision, if_match_filter, success
 from ivr.api.query import ListQueryDep, parse_folder_name, reject_unknown_parameters
@@ -23,7 +24,7 @@ from ivr.storage.records import ChangeReason, Folder, Message
 MAX_BULK_IDS = 10_000
 """Messages that one request may change."""
 
-router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Messages"])
+router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Messages"], route_class=DirectRoute)
 
 
 async def require_message(request: Request) -> Message:

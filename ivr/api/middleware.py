@@ -100,6 +100,7 @@ class IpAllowlistMiddleware:
 
 OVERRIDE_PARAMETER = "verb"
 OVERRIDE_HEADER = "x-http-method-override"
+OVERRIDE_HEADER_BYTES = OVERRIDE_HEADER.encode()
 OVERRIDE_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
@@ -115,6 +116,9 @@ class MethodOverrideMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if b"verb" not in scope["query_string"] and all(name != OVERRIDE_HEADER_BYTES for name, _ in scope["headers"]):
             await self._app(scope, receive, send)
             return
         request = Request(scope)

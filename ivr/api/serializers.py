@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from ivr.api.audio_links import audio_path
 from ivr.api.auth import Principal
-from ivr.api.envelope import success
+from ivr.api.envelope import RenderedData, render_data, success
 from ivr.api.filters import unknown_key
 from ivr.api.query import ListQuery, encode_page_key
 from ivr.errors import InvalidPage, PageRequired
@@ -134,6 +134,9 @@ FetchPage = Callable[[Any, int], Awaitable[Page[Any, Any]]]
 """Fetches the page after a key, of at most so many rows."""
 
 
+MAX_REUSED_PAGE_SIZE = 100
+
+
 @dataclass(frozen=True, slots=True)
 class _RowSource:
     """How the rows of one list are fetched and serialized."""
@@ -142,6 +145,8 @@ class _RowSource:
     serialize: Callable[[Any], dict[str, Any]]
     key_type: type
     """Type of the first member of a page key: a box number or the time of a message."""
+    reuse_key: tuple[Hashable, ...] | None = None
+    """Until a commit, pages of this key and of the same parameters are the same; None: they are not reused."""
 
 
 async def boxes_response(request: Request, principal: Principal, query: ListQuery) -> Response:
@@ -198,7 +203,9 @@ async def messages_response(
             summary["links"] = links(listed.message)
         return summary if mailbox else {listed.message.box_id: summary}
 
-    return await _page_response(request, principal, query, _RowSource(fetch, serialize, int))
+    # Within one second, only a commit changes a page of a box.
+    reuse_key = ("messages", mailbox.id, principal.retention_cutoff) if mailbox and not links else None
+    return await _page_response(request, principal, query, _RowSource(fetch, serialize, int, reuse_key))
 
 
 async def fetch_page_to_delete(
@@ -242,14 +249,22 @@ async def _page_response(request: Request, principal: Principal, query: ListQuer
     if not query.paginate:
         rows = await _fetch_all(source.fetch, query.start_key, principal.services.limits.max_unpaged_rows)
         return success(request, [source.serialize(row) for row in rows], is_cacheable=not wants_links(request))
-    page = await source.fetch(query.start_key, query.page_size)
-    documents = [source.serialize(row) for row in page.items]
-    paging: dict[str, Any] = {"page_size": len(documents)}
-    if query.start_key:
-        paging["start_key"] = encode_page_key(query.start_key)
-    if page.next_key:
-        paging["next_start_key"] = encode_page_key(page.next_key)
-    return success(request, documents, is_cacheable=not wants_links(request), **paging)
+
+    async def render_page() -> tuple[RenderedData, dict[str, Any]]:
+        page = await source.fetch(query.start_key, query.page_size)
+        documents = [source.serialize(row) for row in page.items]
+        paging: dict[str, Any] = {"page_size": len(documents)}
+        if query.start_key:
+            paging["start_key"] = encode_page_key(query.start_key)
+        if page.next_key:
+            paging["next_start_key"] = encode_page_key(page.next_key)
+        return render_data(documents), paging
+
+    if source.reuse_key is None or query.page_size > MAX_REUSED_PAGE_SIZE:
+        data, paging = await render_page()
+    else:
+        data, paging = await principal.services.rendered_pages.get((*source.reuse_key, query.text), render_page)
+    return success(request, data, is_cacheable=not wants_links(request), **paging)
 
 
 async def _fetch_all(fetch: FetchPage, after: Any, max_rows: int) -> list[Any]:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from ivr.api import openapi
 from ivr.api.auth import client_address, extract_token, find_token, get_services
 from ivr.api.dependencies import AuthServices
+from ivr.api.direct_route import DirectRoute
 from ivr.api.envelope import success
 from ivr.api.request_body import Body, SignInBodyDep
 from ivr.directory.credentials import CREDENTIALS_DIGITS
@@ -20,7 +21,7 @@ from ivr.storage.records import Token, TokenKind
 ACCOUNT_NAME_MEMBERS = ("account_name", "account_realm", "realm", "account_id")
 """Members of a sign-in that name the account; clients of Kazoo use all of them."""
 
-router = APIRouter(prefix="/v2", tags=["Signing in"])
+router = APIRouter(prefix="/v2", tags=["Signing in"], route_class=DirectRoute)
 
 
 @router.put("/user_auth", status_code=201, **openapi.USER_AUTH)

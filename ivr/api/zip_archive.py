@@ -52,7 +52,7 @@ async def stream_zip(principal: Principal, mailbox: Mailbox, ids: Sequence[str])
                 unreadable.append((message_id, failure_reason(error)))
                 continue
             filename = filenames.reserve(message_filename(mailbox, message, files.audio_format.extension))
-            archive.add(files.read_blocks(BLOCK_BYTES), filename, size=files.size)
+            archive.add(files.read(0, files.size), filename, size=files.size)
             async for block in _iterate_in_thread(archive.file()):
                 yield block
     if unreadable:

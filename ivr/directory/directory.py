@@ -6,6 +6,7 @@ from ivr.directory.models import Account, Endpoint, User
 from ivr.errors import NotFound
 from ivr.ids import IdGenerator
 from ivr.storage.protocols import DirectoryStore
+from ivr.storage.read_cache import ReadCache
 from ivr.storage.records import AccountRecord, EndpointRecord, UserRecord
 from ivr.validation.fields import STORED
 from ivr.validation.names import to_realm
@@ -14,9 +15,10 @@ from ivr.validation.names import to_realm
 class Directory:
     """The directory of one installation. Names are unique among the entries that are not deleted."""
 
-    def __init__(self, store: DirectoryStore, ids: IdGenerator) -> None:
+    def __init__(self, store: DirectoryStore, ids: IdGenerator, read_cache: ReadCache) -> None:
         self._store = store
         self._ids = ids
+        self._read_cache = read_cache
 
     # -- accounts ----------------------------------------------------------------------------------------------------
 
@@ -30,7 +32,11 @@ class Directory:
         return created
 
     async def account(self, account_id: str) -> Account:
-        """Return an account. Raises `NotFound`."""
+        """Return an account, the same object until something is committed. Raises `NotFound`."""
+        account: Account = await self._read_cache.get(("account", account_id), lambda: self._read_account(account_id))
+        return account
+
+    async def _read_account(self, account_id: str) -> Account:
         return _account(await self._store.account(account_id))
 
     async def find_account_by_name(self, name: str) -> Account:

@@ -17,6 +17,7 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pins import Pins
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.storage.protocols import BoxStore
+from ivr.storage.read_cache import ReadCache
 from ivr.storage.records import BoxRecord
 from ivr.validation.fields import STORED
 
@@ -29,19 +30,27 @@ class Boxes:
     """The mailboxes of all accounts."""
 
     def __init__(
-        self, store: BoxStore, directory: Directory, pins: Pins, voicemail_settings: VoicemailSettings, ids: IdGenerator
+        self,
+        store: BoxStore,
+        directory: Directory,
+        pins: Pins,
+        voicemail_settings: VoicemailSettings,
+        ids: IdGenerator,
+        read_cache: ReadCache,
     ) -> None:
         self._store = store
         self._directory = directory
         self._pins = pins
         self._voicemail_settings = voicemail_settings
         self._ids = ids
+        self._read_cache = read_cache
 
     # -- finding -----------------------------------------------------------------------------------------------------
 
     async def get(self, box_id: str) -> Mailbox:
-        """Return a mailbox. Raises `NotFound`."""
-        return await self._mailbox_from_record(await self._store.get(box_id))
+        """Return a mailbox, the same object until something is committed. Raises `NotFound`."""
+        mailbox: Mailbox = await self._read_cache.get(("mailbox", box_id), lambda: self._read(box_id))
+        return mailbox
 
     async def find_by_number(self, account_id: str, number: str) -> Mailbox | None:
         """Return the mailbox with this number or alias in an account."""
@@ -197,6 +206,9 @@ class Boxes:
         if foreign := sorted(contexts & {name for one in others for name in (one.id, one.realm, one.name)}):
             message = f"{foreign[0]} is another account: name message lights of this account"
             raise InvalidFields({"numbers": {"invalid": {"message": message, "target": foreign[0]}}})
+
+    async def _read(self, box_id: str) -> Mailbox:
+        return await self._mailbox_from_record(await self._store.get(box_id))
 
     # -- building ----------------------------------------------------------------------------------------------------
 

@@ -42,14 +42,14 @@ async def test_head_is_rejected_like_get(rest: RestClient, app: AppFixture, api_
         assert (await rest.http.head(f"{api_url}{path}")).status_code == 200
 
 
-def test_head_reads_no_audio(tmp_path: Path) -> None:
+async def test_head_reads_no_audio(tmp_path: Path) -> None:
     """The file of the rendition does not exist: only opening it fails."""
     rendition = RenderedAudio(WAV, b"", ((tmp_path / "missing.wav", 0, 100),), "tag")
     get: dict[str, Any] = {"type": "http", "method": "GET", "headers": []}
     head = {**get, "state": {"head": True}}
-    assert audio_response(Request(head), rendition, "message.wav").headers["content-length"] == "100"
+    assert (await audio_response(Request(head), rendition, "message.wav")).headers["content-length"] == "100"
     with pytest.raises(NotFound):
-        audio_response(Request(get), rendition, "message.wav")
+        await audio_response(Request(get), rendition, "message.wav")
 
 
 async def test_post_with_verb_is_handled_as_that_method(rest: RestClient, app: AppFixture) -> None:

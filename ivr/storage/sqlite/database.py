@@ -20,9 +20,9 @@ from typing import Any, TypeVar
 
 from ivr.errors import StoreError
 from ivr.storage.file_owner import inherit_owner
+from ivr.storage.read_cache import ReadCache
 from ivr.storage.sqlite.error_translation import translate_sqlite_error
 from ivr.storage.sqlite.migrations import SCHEMA_VERSION, apply_migrations
-from ivr.storage.sqlite.read_cache import ReadCache
 from ivr.storage.sqlite.schema import FILE_MODE, read_schema_version, verify_schema_version
 
 T = TypeVar("T")
