@@ -45,6 +45,15 @@ def _fixed_umask() -> Iterator[None]:
     os.umask(before)
 
 
+@pytest.fixture(autouse=True)
+def _log_of_one_test() -> Iterator[None]:
+    """A command sets up the log of the whole process, which would be that of all tests behind it."""
+    import structlog
+
+    yield
+    structlog.reset_defaults()
+
+
 @pytest.fixture
 async def app(tmp_path: Path) -> AsyncIterator[AppFixture]:
     app = await AppFixture(tmp_path / "data").open()

@@ -30,11 +30,14 @@ class SchemaTester:
         self._box = self._message = ""
 
     def run_operation(self, operation: Any) -> int:
-        """Run the cases of one operation, and return the number of successes."""
+        """Run the cases of one operation, and return the number of successes. Without one, more cases are run."""
+        return self._run_cases(operation, EXAMPLES) or self._run_cases(operation, 10 * EXAMPLES)
+
+    def _run_cases(self, operation: Any, count: int) -> int:
         successes = 0
 
         @settings(
-            max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, phases=[Phase.generate],
+            max_examples=count, derandomize=True, deadline=None, database=None, phases=[Phase.generate],
             suppress_health_check=list(HealthCheck),
         )  # fmt: skip
         @given(case=operation.as_strategy())

@@ -34,7 +34,7 @@ DELETING = {
 """The commands that delete or replace something, with their arguments."""
 HARMLESS = {
     "": "serve doctor install watch phone demo apply restore maintain",
-    "account": "create list show set",
+    "account": "create list show set unlock",
     "user": "create list show set",
     "endpoint": "add list",
     "box": "create list show set move export pin unlock restore",

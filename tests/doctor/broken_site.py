@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from ivr import __version__
@@ -261,7 +262,14 @@ class BrokenSite:
             program.chmod(0o755)
 
 
+def silence_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the log out of what the commands of this process print."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    monkeypatch.setattr(structlog, "configure", lambda **_: None)
+
+
 def isolate(monkeypatch: pytest.MonkeyPatch, site: BrokenSite) -> None:
-    """Let the commands of this process work on the site."""
+    """Let the commands of this process work on the site, without their log."""
+    silence_log(monkeypatch)
     monkeypatch.setenv("IVR_CONFIG", str(site.config))
     monkeypatch.setenv("PATH", f"{site.folder / 'bin'}:/usr/bin:/bin")

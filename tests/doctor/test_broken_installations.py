@@ -12,12 +12,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import structlog
 from typer.testing import CliRunner
 
 from ivr import __version__
 from ivr.cli.command import command
-from tests.doctor.broken_site import IS_ROOT, BrokenSite, FakeService, isolate
+from tests.doctor.broken_site import IS_ROOT, BrokenSite, FakeService, isolate, silence_log
 from tests.support.app_fixture import SOUNDS
 
 TROUBLESHOOTING = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
@@ -407,13 +406,14 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with an account, a user with a phone, and a mailbox."""
     folder = tmp_path_factory.mktemp("template") / "data"
     with pytest.MonkeyPatch.context() as patch:
+        silence_log(patch)
         for name, value in {"DATA__FOLDER": str(folder), "PINS__BCRYPT_COST": "4", "DATA__FSYNC": "false"}.items():
             patch.setenv(f"IVR_{name}", value)
         for words in (
             "account create demo --timezone Europe/Berlin",
             "user create alice",
             "endpoint add alice-desk alice",
-            "box create 1000 --owner alice --pin 2580 is_setup=true",
+            "box create 1000 --owner alice --pin 4716 is_setup=true",
         ):
             result = CliRunner().invoke(command, words.split())
             assert result.exit_code == 0, result.output
@@ -427,7 +427,6 @@ def site(template: Path, service: FakeService, monkeypatch: pytest.MonkeyPatch) 
     """A healthy site. Its folder lies where the user of the service can reach it."""
     folder = Path(tempfile.mkdtemp(prefix="ivr site ", dir="/var/tmp"))
     folder.chmod(0o755)
-    monkeypatch.setattr(structlog, "configure", lambda **_: None)
     site = BrokenSite(folder, template, service)
     isolate(monkeypatch, site)
     with site.stack:
