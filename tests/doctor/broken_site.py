@@ -86,7 +86,8 @@ class FakeService:
         self.rest = HTTPServer(("127.0.0.1", 0), _Readiness)
         self.ami = FakeAmiServer()
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._loop_thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._loop_thread.start()
         self.in_loop(self.ami.start())
         for server in (self.fastagi, self.rest):
             threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -105,6 +106,8 @@ class FakeService:
     def close(self) -> None:
         self.in_loop(self.ami.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop_thread.join()
+        self._loop.close()
         for server in (self.fastagi, self.rest):
             server.shutdown()
             server.server_close()
