@@ -18,7 +18,6 @@ from ivr.mailbox.greetings import Greetings
 from ivr.mailbox.mailbox import Capacity, Mailbox
 from ivr.mailbox.pins import Pins
 from ivr.mailbox.takes import Takes, TakeSource
-from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.prompts.voice import Prompt, Voice
 from ivr.storage.protocols import MessageStore, UndeliveredMailStore
 from ivr.storage.records import SIGNED_IN, Caller
@@ -37,7 +36,6 @@ class VoicemailServices:
     greetings: Greetings
     capacity: Capacity
     undelivered_mail: UndeliveredMailStore
-    system_settings: VoicemailSettings
     asterisk_name: str
     """Name of the Asterisk whose endpoints call here."""
     verify_storage: Callable[[], Awaitable[None]]

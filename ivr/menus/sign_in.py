@@ -8,6 +8,7 @@ from ivr.call.base import DigitsResult
 from ivr.errors import IvrError
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pin_strength import MIN_PIN_LENGTH
+from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.menus import dialplan_status
 from ivr.menus.context import CallContext
 from ivr.menus.dialplan_status import Status
@@ -47,11 +48,11 @@ class SignIn(Menu):
         """
         await self.call.answer()
         await dialplan_status.report_owner_login(self.call)
-        for _ in range(self.services.system_settings.max_login_attempts):
+        for _ in range(self._account_settings.max_login_attempts):
             if self._needs_number:
                 entry = await self.ask_digits(
                     "login/enter-box",
-                    max_digits=self.services.system_settings.max_box_number_length,
+                    max_digits=self._account_settings.max_box_number_length,
                     secret=True,  # Owners type their PIN here by mistake.
                 )
                 if entry.is_cancelled:
@@ -76,6 +77,10 @@ class SignIn(Menu):
             self._needs_number = self._asks_number and bool(entry.digits)
         return await self.say_goodbye("login/too-many-tries", status=Status.NOACCESS)
 
+    @property
+    def _account_settings(self) -> VoicemailSettings:
+        return self.services.boxes.voicemail_settings_for(self.call_context.account)
+
     async def _leave(self) -> NextStep:
         return self._parent or await self.say_goodbye()
 
@@ -92,7 +97,7 @@ class SignIn(Menu):
     async def _ask_pin(self) -> DigitsResult:
         other_mailbox = ["login/another-box"] if self._asks_number else []
         return await self.ask_digits(
-            "login/enter-pin", *other_mailbox, max_digits=self.services.system_settings.max_pin_length, secret=True
+            "login/enter-pin", *other_mailbox, max_digits=self._account_settings.max_pin_length, secret=True
         )
 
     async def _verify_pin(self, pin: str) -> bool:

@@ -219,3 +219,13 @@ async def test_missing_secret_denies_access_and_is_logged(app: AppFixture, capsy
     [line] = [line for line in capsys.readouterr().out.splitlines() if "pin.secret_missing" in line]
     assert box.id in line
     assert "kv:vm:7:pin" in line
+
+
+async def test_account_has_its_own_pin_length_and_tries(app: AppFixture) -> None:
+    settings = {"max_pin_length": 8, "max_login_attempts": 1}
+    app.account = await app.container.directory.update_account(app.account.model_copy(update={"settings": settings}))
+    await app.create_box(pin="14725837")
+    assert is_logged_in(await app.run_call([Press("14725837#")], number="1000"))
+    wrong = await app.run_call([Press("1111#")], number="1000")
+    assert wrong.texts.count(ENTER_PIN) == 1
+    assert "too many failed tries" in wrong.texts[-1]

@@ -16,8 +16,8 @@ CALL_BACK = f"{MENUS}call_back.py"
 
 MUTANTS = (
     # Keys
-    Mutant("KP16", "ivr/menus/sign_in.py", "self.services.system_settings.max_box_number_length", "1"),
-    Mutant("KP17", "ivr/menus/sign_in.py", "self.services.system_settings.max_pin_length", "3"),
+    Mutant("KP16", "ivr/menus/sign_in.py", "self._account_settings.max_box_number_length", "1"),
+    Mutant("KP17", "ivr/menus/sign_in.py", "self._account_settings.max_pin_length", "3"),
     Mutant("KP18", MAIN, '"hear_new": Folder.NEW', '"hear_new": Folder.SAVED'),
     Mutant("KP19", MAIN, '"hear_saved": Folder.SAVED', '"hear_saved": Folder.DELETED'),
     Mutant("KP20", MAIN, 'case "configure" if not', 'case "exit" if not'),
@@ -68,7 +68,7 @@ MUTANTS = (
         "not await self.call.run_while_listening(self.services.pins.has_pin(self._mailbox))",
         "False",
     ),
-    Mutant("E11", "ivr/menus/sign_in.py", "range(self.services.system_settings.max_login_attempts)", "range(9)"),
+    Mutant("E11", "ivr/menus/sign_in.py", "range(self._account_settings.max_login_attempts)", "range(9)"),
     Mutant("E12", SIGN_IN, '"login/wrong-pin"', '"login/wrong-pin" if self._mailbox else "entry/invalid"'),
     Mutant("E13", "ivr/call/base.py", "if len(digits) > max_digits:", "if False:"),
     # Main menu
