@@ -28,6 +28,7 @@ def build_api_services(app: App) -> ApiServices:
             tokens=app.tokens,
             credentials=app.credentials,
             rate_limiter=RateLimiter(app.auth_attempts, app.clock, api.failures_per_hour),
+            token_rate_limiter=RateLimiter(app.auth_attempts, app.clock, api.failures_per_hour, scope="token"),
         ),
         mailbox=MailboxServices(
             boxes=app.boxes,
@@ -50,6 +51,7 @@ def build_api_services(app: App) -> ApiServices:
             idle_timeout_s=api.body_idle_timeout_s,
             own_boxes_only=api.own_boxes_only,
             session_lifetime_s=api.session_lifetime_hours * 3600,
+            max_sessions=api.max_sessions,
             allowed_networks=tuple(api.allowed_networks),
             origins=tuple(api.origins),
             is_basic_allowed=api.basic_auth,

@@ -161,7 +161,12 @@ class ApiSettings(_Section):
         description="Whether a user who signs in reaches their own boxes only; false: the whole account, as in Kazoo.",
     )
     failures_per_hour: Annotated[int, Field(ge=1)] = Field(
-        20, description="Wrong tokens and credentials allowed per address and hour; further requests get 429."
+        20,
+        description="Wrong tokens, and as many wrong credentials, allowed per address (IPv6: per /64 network) and hour;"
+        " further requests get 429.",
+    )
+    max_sessions: Annotated[int, Field(ge=1)] = Field(
+        100, description="Valid tokens of PUT /v2/user_auth or /v2/api_auth per user or API key; the oldest one ends."
     )
     session_lifetime_hours: Annotated[int, Field(ge=1, le=8760)] = Field(
         1, description="Hours until a token of PUT /v2/user_auth or /v2/api_auth expires."

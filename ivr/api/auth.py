@@ -151,7 +151,9 @@ async def find_token(request: Request, services: ApiServices, text: str) -> Toke
         raise Unauthorized("missing token: send X-Auth-Token or Authorization: Bearer")
     token = await services.auth.tokens.find(text)
     if token is None:
-        await services.auth.rate_limiter.register_attempt(client_address(request))
+        # A token that was valid once is no guess: it is that of a client whose session has ended.
+        if not await services.auth.tokens.is_known(text):
+            await services.auth.token_rate_limiter.register_attempt(client_address(request))
         raise Unauthorized("invalid or expired token")
     request.state.auth_token, request.state.token_id = text, token.id
     return token

@@ -41,6 +41,8 @@ class ApiLimits:
     own_boxes_only: bool = True
     """Whether a user who logs in with a password reaches their own boxes only."""
     session_lifetime_s: int = 3600
+    max_sessions: int = 100
+    """Sessions of a user, or of an API key, that are valid at a time. A further one ends the oldest."""
     allowed_networks: tuple[Network, ...] = ()
     """Networks of the clients that may connect. Empty: all."""
     origins: tuple[str, ...] = ()
@@ -59,6 +61,9 @@ class AuthServices:
     tokens: TokenStore
     credentials: CredentialStore
     rate_limiter: RateLimiter
+    """Of wrong credentials."""
+    token_rate_limiter: RateLimiter
+    """Of wrong tokens."""
 
 
 @dataclass(frozen=True, kw_only=True)

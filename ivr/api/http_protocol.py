@@ -10,6 +10,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ivr.validation.networks import client_network
+
 
 @dataclass(frozen=True)
 class ConnectionLimits:
@@ -24,7 +26,7 @@ class ConnectionLimits:
     exempt_addresses: frozenset[str] = frozenset()
     """Proxies, which connect for many clients."""
     counts: Counter[str] = field(default_factory=Counter)
-    """Open connections by address."""
+    """Open connections by address; those of IPv6 by network."""
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
@@ -38,6 +40,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._limits = limits
         self._address = ""
+        self._network = ""
         self._head_timer: asyncio.TimerHandle | None = None
         self._is_reading_head = False
         self._head_bytes = 0
@@ -45,7 +48,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._address = self.client[0] if self.client else ""
-        self._limits.counts[self._address] += 1
+        self._network = client_network(self._address)
+        self._limits.counts[self._network] += 1
         if self._has_too_many():
             transport.write(_unavailable())
             transport.close()
@@ -54,9 +58,9 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
-        self._limits.counts[self._address] -= 1
-        if not self._limits.counts[self._address]:
-            del self._limits.counts[self._address]
+        self._limits.counts[self._network] -= 1
+        if not self._limits.counts[self._network]:
+            del self._limits.counts[self._network]
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -86,7 +90,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             return True
         if not limits.max_per_address or self._address in limits.exempt_addresses:
             return False
-        return limits.counts[self._address] > limits.max_per_address
+        return limits.counts[self._network] > limits.max_per_address
 
     def _start_head_timer(self) -> None:
         if self._head_timer is None:

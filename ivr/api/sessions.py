@@ -42,7 +42,12 @@ async def user_auth(request: Request, body: SignInBodyDep) -> Response:
         raise Unauthorized("invalid credentials")
     await auth.rate_limiter.withdraw_attempt(client_address(request))
     text, token = await auth.tokens.create(
-        account.id, user_id, "user_auth", lifetime_s=services.limits.session_lifetime_s, kind=TokenKind.LOGIN
+        account.id,
+        user_id,
+        "user_auth",
+        lifetime_s=services.limits.session_lifetime_s,
+        kind=TokenKind.LOGIN,
+        max_sessions=services.limits.max_sessions,
     )
     return await _session_response(request, token, 201, text)
 
@@ -55,6 +60,8 @@ async def api_auth(request: Request, body: SignInBodyDep) -> Response:
     await auth.rate_limiter.register_attempt(client_address(request))
     parent = await auth.tokens.find(api_key)
     if parent is None or parent.kind is not TokenKind.API_KEY:
+        if await auth.tokens.is_known(api_key):
+            await auth.rate_limiter.withdraw_attempt(client_address(request))
         raise Unauthorized("invalid or expired API key")
     await auth.rate_limiter.withdraw_attempt(client_address(request))
     text, token = await auth.tokens.create(
@@ -64,6 +71,7 @@ async def api_auth(request: Request, body: SignInBodyDep) -> Response:
         lifetime_s=services.limits.session_lifetime_s,
         kind=TokenKind.SESSION,
         parent=parent,
+        max_sessions=services.limits.max_sessions,
     )
     return await _session_response(request, token, 201, text)
 

@@ -122,23 +122,29 @@ class TokenStore:
         lifetime_s: int | None = None,
         kind: TokenKind = TokenKind.API_KEY,
         parent: Token | None = None,
+        max_sessions: int | None = None,
     ) -> tuple[str, Token]:
         """Create a token; return its text, which is shown only once, and its record.
 
-        `lifetime_s` None: it does not expire, unless `parent` does.
+        `lifetime_s` None: it does not expire, unless `parent` does. Of the valid tokens of that kind, user and parent
+        only the newest `max_sessions` remain (None: all).
         """
         text = base64.urlsafe_b64encode(self._random_bytes(TOKEN_BYTES)).decode().rstrip("=")
         now = int(self._clock.now())
         ends = [now + lifetime_s] if lifetime_s is not None else []
         ends += [parent.expires_at] if parent and parent.expires_at is not None else []
         token = Token(hash_token(text), account_id, user_id, label, kind, now, min(ends, default=None))
-        await self._store.add(token, parent_hash=parent.hash if parent else None)
+        await self._store.add(token, parent_hash=parent.hash if parent else None, max_sessions=max_sessions)
         return text, token
 
     async def find(self, text: str) -> Token | None:
         """Return the token with that text, if it is valid and its account and user exist."""
         token = await self._store.find(hash_token(text))
         return token if token and self._is_valid(token) else None
+
+    async def is_known(self, text: str) -> bool:
+        """Return whether there has been a token with that text, valid or not."""
+        return await self._store.contains(hash_token(text))
 
     async def list_api_keys(self, account_id: str) -> list[Token]:
         """Return the valid tokens that an administrator created, oldest first."""

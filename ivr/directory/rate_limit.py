@@ -8,6 +8,7 @@ from ivr.clock import Clock
 from ivr.errors import RateLimited
 from ivr.storage.protocols import AttemptTransaction, AuthAttemptStore
 from ivr.storage.records import AttemptCounter, AttemptKey
+from ivr.validation.networks import client_network
 
 ATTEMPTS_PER_HOUR = 20
 HOUR_S = 3600
@@ -41,16 +42,27 @@ class HourlyLimit:
 
 
 class RateLimiter:
-    """Limits wrong tokens and credentials by the address that they come from."""
+    """Limits wrong tokens or credentials by the network that they come from (see `client_network`).
 
-    def __init__(self, store: AuthAttemptStore, clock: Clock, attempts_per_hour: int = ATTEMPTS_PER_HOUR) -> None:
+    `scope` names what is counted, so that wrong tokens do not stop people who sign in.
+    """
+
+    def __init__(
+        self,
+        store: AuthAttemptStore,
+        clock: Clock,
+        attempts_per_hour: int = ATTEMPTS_PER_HOUR,
+        *,
+        scope: str = "address",
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._scope = scope
         self.limit = HourlyLimit(attempts_per_hour)
 
     async def register_attempt(self, address: str) -> None:
         """Count one failure in advance. Raises `RateLimited` if the limit is reached."""
-        now, key = int(self._clock.now()), _address_key(address)
+        now, key = int(self._clock.now()), self._key(address)
         if self.limit.is_reached(await self._store.counter(key), now):  # Costs no write.
             raise _rate_limited_error()
         if not await self._store.transact(lambda transaction: self.limit.register(transaction, key, now)):
@@ -58,15 +70,14 @@ class RateLimiter:
 
     async def withdraw_attempt(self, address: str) -> None:
         """Take one failure back: the token or the credentials were right."""
-        await self._store.transact(lambda transaction: self.limit.withdraw(transaction, _address_key(address)))
+        await self._store.transact(lambda transaction: self.limit.withdraw(transaction, self._key(address)))
+
+    def _key(self, address: str) -> AttemptKey:
+        return AttemptKey(scope=self._scope, subject=client_network(address))
 
 
 def _is_current(counter: AttemptCounter, now: int) -> bool:
     return counter.failure_count > 0 and now - counter.window_started_at < HOUR_S
-
-
-def _address_key(address: str) -> AttemptKey:
-    return AttemptKey(scope="address", subject=address)
 
 
 def _rate_limited_error() -> RateLimited:

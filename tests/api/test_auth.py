@@ -12,7 +12,8 @@ from ivr.app import App
 from ivr.directory.credentials import DAY_S, kazoo_credentials_md5, kazoo_credentials_sha1
 from ivr.directory.models import Account
 from ivr.directory.peppers import TAG_SEPARATOR
-from ivr.errors import Conflict, InvalidFields
+from ivr.directory.rate_limit import RateLimiter
+from ivr.errors import Conflict, InvalidFields, RateLimited
 from ivr.storage.records import TokenKind
 from tests.api.conftest import RestClient, serve_client
 from tests.support.app_fixture import AppFixture
@@ -192,22 +193,77 @@ async def test_api_key_is_exchanged_for_token_revoked_with_it(app: AppFixture, a
     await session.http.aclose()
 
 
-async def test_failed_logins_from_one_address_are_rate_limited(app: AppFixture, api_url: str, rest: RestClient) -> None:
+async def test_wrong_tokens_are_rate_limited_and_do_not_stop_sign_ins(
+    app: AppFixture, api_url: str, rest: RestClient
+) -> None:
     await app.container.credentials.set(app.alice, "alice", "correct horse")
     wrong = await rest.with_token("x")
     for _ in range(20):
         await wrong.request_error(401, "GET")
     envelope = await wrong.request_error(429, "GET")
     assert envelope["message"] == "too_many_requests"
-    right = await log_in(app, api_url, credentials=kazoo_credentials_md5("alice", "correct horse"), account_name="demo")
-    assert (right.status_code, right.headers["retry-after"]) == (429, "3600")
     await rest.request_ok("GET")  # A valid token is not rate limited.
+    right = kazoo_credentials_md5("alice", "correct horse")
+    assert (await log_in(app, api_url, credentials=right, account_name="demo")).is_success
     app.clock.advance(s=3601)
     await wrong.request_error(401, "GET")
-    assert (
-        await log_in(app, api_url, credentials=kazoo_credentials_md5("alice", "correct horse"), account_name="demo")
-    ).is_success
     await wrong.http.aclose()
+
+
+async def test_wrong_credentials_of_one_address_are_rate_limited(app: AppFixture, api_url: str) -> None:
+    await app.container.credentials.set(app.alice, "alice", "correct horse")
+    wrong, right = (kazoo_credentials_md5("alice", password) for password in ("wrong", "correct horse"))
+    for _ in range(20):
+        assert (await log_in(app, api_url, credentials=wrong, account_name="demo")).status_code == 401
+    refused = await log_in(app, api_url, credentials=right, account_name="demo")
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "3600")
+    app.clock.advance(s=3601)
+    assert (await log_in(app, api_url, credentials=right, account_name="demo")).is_success
+
+
+async def test_token_that_was_valid_once_is_no_guess(app: AppFixture, rest: RestClient) -> None:
+    text, _ = await app.container.tokens.create(app.account.id, lifetime_s=60)
+    expired = await rest.with_token(text)
+    app.clock.advance(s=61)
+    for _ in range(25):
+        await expired.request_error(401, "GET")
+    unknown = await rest.with_token("x")
+    await unknown.request_error(401, "GET")
+    for client in (expired, unknown):
+        await client.http.aclose()
+
+
+async def test_oldest_session_ends_when_there_are_too_many(app: AppFixture, rest: RestClient) -> None:
+    create = app.container.tokens.create
+    texts = []
+    for _ in range(4):
+        text, _ = await create(app.account.id, app.alice.id, "user_auth", kind=TokenKind.LOGIN, max_sessions=3)
+        texts.append(text)
+        app.clock.advance(s=1)
+    assert [await app.container.tokens.find(text) is not None for text in texts] == [False, True, True, True]
+    await rest.request_ok("GET")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("fe80::1%eth0", "fe80::2", True),
+    ],
+)
+async def test_addresses_of_one_subscriber_are_counted_together(
+    app: AppFixture, one: str, other: str, same: bool
+) -> None:
+    limiter = RateLimiter(app.container.auth_attempts, app.clock, 1)
+    await limiter.register_attempt(one)
+    if same:
+        with pytest.raises(RateLimited):
+            await limiter.register_attempt(other)
+    else:
+        await limiter.register_attempt(other)
 
 
 async def test_successful_login_is_not_rate_limited(app: AppFixture, api_url: str) -> None:

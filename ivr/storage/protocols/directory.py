@@ -118,8 +118,14 @@ class SecretHashStore(Protocol):
 class TokenRecordStore(Protocol):
     """Tokens of the REST API."""
 
-    async def add(self, token: Token, *, parent_hash: str | None) -> None:
-        """Insert a token; `parent_hash`: the token that it was obtained with."""
+    async def add(self, token: Token, *, parent_hash: str | None, max_sessions: int | None = None) -> None:
+        """Insert a token; `parent_hash`: the token that it was obtained with.
+
+        Of the valid tokens of that kind, user and parent all but the newest `max_sessions` are revoked (None: none).
+        """
+
+    async def contains(self, hash: str) -> bool:
+        """Return whether there is a token, valid or not."""
 
     async def find(self, hash: str) -> Token | None:
         """Return a token, unless its account or its user is deleted."""

@@ -93,8 +93,10 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class AttemptKey:
-    """Whose authentication attempts are counted: `scope` is "box", "own_phone", "caller", "account" or
-    "address"."""
+    """Whose authentication attempts are counted.
+
+    `scope` is "box", "own_phone", "caller", "account", "address" or "token".
+    """
 
     scope: str
     subject: str

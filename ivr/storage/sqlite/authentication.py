@@ -88,7 +88,7 @@ class SqliteTokens:
         self._database = database
         self._clock = clock
 
-    async def add(self, token: Token, *, parent_hash: str | None) -> None:
+    async def add(self, token: Token, *, parent_hash: str | None, max_sessions: int | None = None) -> None:
         sql = (
             "INSERT INTO tokens (hash, account_id, user_id, label, kind, created_at, expires_at, parent_hash)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
@@ -103,7 +103,17 @@ class SqliteTokens:
             token.expires_at,
             parent_hash,
         )
-        await self._database.write(lambda c: c.execute(sql, values).rowcount)
+
+        def insert(connection: sqlite3.Connection) -> None:
+            connection.execute(sql, values)
+            if max_sessions is not None:
+                _revoke_oldest(connection, token, parent_hash, max_sessions)
+
+        await self._database.write(insert)
+
+    async def contains(self, hash: str) -> bool:
+        sql = "SELECT 1 FROM tokens WHERE hash = ?"
+        return await self._database.read(lambda c: c.execute(sql, (hash,)).fetchone() is not None)
 
     async def find(self, hash: str) -> Token | None:
         sql = (
@@ -131,6 +141,25 @@ class SqliteTokens:
             "UPDATE tokens SET revoked_at = ? WHERE account_id = ? AND user_id = ? AND kind = ? AND revoked_at IS NULL"
         )
         await self._database.write(lambda c: c.execute(sql, (now, account_id, user_id, kind)).rowcount)
+
+
+def _revoke_oldest(connection: sqlite3.Connection, newest: Token, parent_hash: str | None, max_sessions: int) -> None:
+    sql = (
+        "UPDATE tokens SET revoked_at = :now WHERE hash IN ("
+        "SELECT hash FROM tokens WHERE account_id = :account_id AND kind = :kind AND user_id IS :user_id"
+        " AND parent_hash IS :parent_hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"
+        " ORDER BY hash = :newest DESC, created_at DESC, hash LIMIT -1 OFFSET :max_sessions)"
+    )
+    values = {
+        "now": newest.created_at,
+        "account_id": newest.account_id,
+        "kind": newest.kind,
+        "user_id": newest.user_id,
+        "parent_hash": parent_hash,
+        "newest": newest.hash,
+        "max_sessions": max_sessions,
+    }
+    connection.execute(sql, values)
 
 
 def _token_from_row(row: sqlite3.Row) -> Token:
