@@ -45,6 +45,7 @@ def build_api_services(app: App) -> ApiServices:
             renditions=app.renditions("renditions"),
             links=AudioLinks(app.peppers, app.clock, lifetime_s=api.link_lifetime_s),
         ),
+        audit_log=app.audit_log,
         limits=ApiLimits(
             max_json_bytes=api.max_json_bytes,
             max_audio_bytes=api.max_audio_bytes,

@@ -187,6 +187,7 @@ class App(Stores):
             greetings=Greetings(store=self.media, takes=self.takes, recordings=self.recordings, clock=self.clock),
             capacity=Capacity(messages=self.messages, clock=self.clock),
             undelivered_mail=self.undelivered_mail,
+            audit_log=self.audit_log,
             asterisk_name=self.settings.asterisk.system_name,
             verify_storage=self.health_monitor.verify_storage,
             clock=self.clock,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ivr.asterisk_secret import AsteriskSecret
 from ivr.clock import Clock, SystemClock
+from ivr.directory.audit_log import AuditLog
 from ivr.directory.pin_lockout import PinLockout
 from ivr.directory.secret_store import SecretStore
 from ivr.health.facts import FileId, HealthFacts, HealthLimits, file_id
@@ -21,6 +22,7 @@ from ivr.storage.data_folder import upgrade_data_folder
 from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.protocols import (
     AudioStore,
+    AuditStore,
     AuthAttemptStore,
     BoxUsageStore,
     CallLogStore,
@@ -36,6 +38,7 @@ from ivr.storage.protocols import (
     UndeliveredMailStore,
 )
 from ivr.storage.records import MigrationPlan
+from ivr.storage.sqlite.audit import SqliteAudit
 from ivr.storage.sqlite.authentication import SqliteAuthAttempts, SqliteSecrets
 from ivr.storage.sqlite.calls import SqliteCalls
 from ivr.storage.sqlite.database import Database
@@ -188,6 +191,14 @@ class Stores:
         from ivr.storage.sqlite.outbox import SqliteOutbox
 
         return SqliteOutbox(self.database, self.clock, run_id=self.random_bytes(4).hex(), locks=self.process_locks)
+
+    @cached_property
+    def audit_log(self) -> AuditLog:
+        return AuditLog(self.audit_store, self.clock)
+
+    @cached_property
+    def audit_store(self) -> AuditStore:
+        return SqliteAudit(self.database)
 
     @cached_property
     def undelivered_mail(self) -> UndeliveredMailStore:

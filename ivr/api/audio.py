@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.responses import Response, StreamingResponse
 
-from ivr.api import openapi, serializers
+from ivr.api import audit, openapi, serializers
 from ivr.api.audio_headers import audio_response, best_format, content_disposition, message_filename
 from ivr.api.audio_links import audio_path, is_signed
 from ivr.api.auth import BoxDep, CurrentPrincipal, authenticate, extract_token, get_services, require_box
@@ -23,10 +23,11 @@ from ivr.errors import InvalidFields, NotAcceptable
 from ivr.mailbox.box_settings import report_violations
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.uploads import MessageMetadata
-from ivr.storage.records import GREGORIAN_OFFSET_S, Caller, Folder, Message
+from ivr.storage.records import GREGORIAN_OFFSET_S, AuditAction, Caller, Folder, Message
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Audio"], route_class=DirectRoute)
 ZIP_TYPE = "application/zip"
+AUDIO_SENT = (200, 206)
 MISSING_FILE_VIOLATION = {"file": {"required": {"message": "Please provide a media file"}}}
 
 CallerText = Annotated[str, StringConstraints(max_length=35, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -95,6 +96,7 @@ async def zip_messages(request: Request, principal: CurrentPrincipal, box: BoxDe
     ids = parse_ids(body) or []
     if not re.search(r"application/(zip|octet-stream|\*)|\*/\*|^$", request.headers.get("accept", "")):
         raise NotAcceptable(f"only {ZIP_TYPE} is available: change the Accept header")
+    await audit.record(request, principal, AuditAction.EXPORTED, box, ids)
     disposition = content_disposition(f"{request_id(request)}.zip")
     return StreamingResponse(stream_zip(principal, box, ids), 200, {"Content-Disposition": disposition}, ZIP_TYPE)
 
@@ -105,7 +107,11 @@ async def get_audio(request: Request, access: AudioAccessDep) -> Response:
     box, message, renditions = access.mailbox, access.message, get_services(request).audio.renditions
     available = renditions.formats_for(message, box.settings.media_extension)
     rendition = await renditions.render(message, best_format(request.headers.get("accept"), available))
-    return await audio_response(request, rendition, message_filename(box, message, rendition.audio_format.extension))
+    filename = message_filename(box, message, rendition.audio_format.extension)
+    response = await audio_response(request, rendition, filename)
+    if response.status_code in AUDIO_SENT:
+        await audit.record_fetch(request, box, message.id)
+    return response
 
 
 @router.put("/{box_id}/messages/{message_id}/raw", status_code=201, **openapi.PUT_AUDIO)

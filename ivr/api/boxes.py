@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from ivr.api import openapi, serializers
+from ivr.api import audit, openapi, serializers
 from ivr.api.auth import BoxDep, CurrentPrincipal, get_services
 from ivr.api.direct_route import DirectRoute
 from ivr.api.envelope import created, document_revision, expected_revision, precondition, success
@@ -18,6 +18,7 @@ from ivr.errors import InvalidFields, NotFound
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.text_values import is_one_letter_off
+from ivr.storage.records import AuditAction
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Boxes"], route_class=DirectRoute)
 
@@ -70,7 +71,9 @@ async def list_boxes(request: Request, principal: CurrentPrincipal, query: ListQ
 async def create_box(request: Request, principal: CurrentPrincipal, body: BodyDep) -> Response:
     """Create a box. `pin` sets its PIN; no response contains it."""
     principal.require_account_scope()
-    box = await principal.services.mailbox.boxes.create(principal.account, box_settings(body))
+    settings = box_settings(body)
+    box = await principal.services.mailbox.boxes.create(principal.account, settings)
+    await audit.record_settings(request, principal, box, settings)
     return created(request, serializers.box_document(box), box.id, document_revision(box))
 
 
@@ -90,6 +93,7 @@ async def replace_box(request: Request, principal: CurrentPrincipal, box: BoxDep
     settings = box_settings(body, box)
     with precondition(request, box):
         changed = await principal.services.mailbox.boxes.replace(box, settings, principal.check_changes)
+    await audit.record_settings(request, principal, box, settings)
     return success(request, serializers.box_document(changed), revision=document_revision(changed))
 
 
@@ -99,6 +103,7 @@ async def patch_box(request: Request, principal: CurrentPrincipal, box: BoxDep, 
     settings = box_settings(body, box)
     with precondition(request, box):
         changed = await principal.services.mailbox.boxes.patch(box, settings, principal.check_changes)
+    await audit.record_settings(request, principal, box, settings)
     return success(request, serializers.box_document(changed), revision=document_revision(changed))
 
 
@@ -110,5 +115,6 @@ async def delete_box(request: Request, principal: CurrentPrincipal, box: BoxDep)
         await principal.services.mailbox.boxes.delete(box, expected_revision=expected_revision(request, box))
     except NotFound as error:
         raise NotFound(str(error), box.id) from error
+    await audit.record(request, principal, AuditAction.DELETED, box)
     document = {**serializers.box_document(box), "_read_only": {"deleted": True}}
     return success(request, document, revision=document_revision(box))

@@ -8,6 +8,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 from ivr.api.audio_links import AudioLinks
 from ivr.clock import Clock
+from ivr.directory.audit_log import AuditLog
 from ivr.directory.credentials import CredentialStore, TokenStore
 from ivr.directory.directory import Directory
 from ivr.directory.rate_limit import RateLimiter
@@ -96,6 +97,7 @@ class ApiServices:
     auth: AuthServices
     mailbox: MailboxServices
     audio: AudioServices
+    audit_log: AuditLog
     limits: ApiLimits
     rendered_pages: ReadCache
     """Pages of messages as JSON."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from ivr.api import openapi, serializers
+from ivr.api import audit, openapi, serializers
 from ivr.api.auth import BoxDep, CurrentPrincipal, Principal, require_box, require_principal
 from ivr.api.dependencies import ApiServices
 from ivr.api.direct_route import DirectRoute
@@ -19,7 +19,7 @@ from ivr.api.request_body import Body, BodyDep
 from ivr.errors import InvalidFields, NotFound, PastRetention, PreconditionFailed
 from ivr.mailbox.bulk import CONFLICT, BulkResult, Precondition
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import ChangeReason, Folder, Message
+from ivr.storage.records import AuditAction, ChangeReason, Folder, Message
 
 MAX_BULK_IDS = 10_000
 """Messages that one request may change."""
@@ -81,7 +81,10 @@ async def change_messages(request: Request, principal: CurrentPrincipal, box: Bo
         work = principal.services.mailbox.bulk.move_to_folder(
             box, ids, folder, principal.retention_cutoff, if_match_filter(request)
         )
-    return success(request, serializers.outcome_document(await run_while_connected(request, work)))
+    outcome = await run_while_connected(request, work)
+    if not is_move_or_copy(body) and folder is Folder.DELETED:
+        await audit.record(request, principal, AuditAction.DELETED, box, outcome.succeeded)
+    return success(request, serializers.outcome_document(outcome))
 
 
 @router.delete("/{box_id}/messages", **openapi.DELETE_MESSAGES)
@@ -113,7 +116,9 @@ async def delete_messages(
                 return outcome
 
     work = delete_selected() if ids is None else delete(ids)
-    return success(request, serializers.outcome_document(await run_while_connected(request, work)))
+    outcome = await run_while_connected(request, work)
+    await audit.record(request, principal, AuditAction.DELETED, box, outcome.succeeded)
+    return success(request, serializers.outcome_document(outcome))
 
 
 @router.get("/{box_id}/messages/{message_id}", **openapi.GET_MESSAGE)
@@ -145,6 +150,8 @@ async def change_message(
         changed = await mailbox_services.messages.move_to_folder(
             box.id, message.id, folder, ChangeReason.API_REQUEST, expected_revision=revision
         )
+        if folder is Folder.DELETED:
+            await audit.record(request, principal, AuditAction.DELETED, box, [message.id])
     return success(request, serializers.message_document(changed), revision=document_revision(changed))
 
 
@@ -154,6 +161,7 @@ async def delete_message(request: Request, principal: CurrentPrincipal, box: Box
     revision = expected_revision(request, message)
     if not await principal.services.mailbox.messages.soft_delete(box.id, [message.id], expected_revision=revision):
         raise NotFound("another client deleted the message meanwhile", message.id)
+    await audit.record(request, principal, AuditAction.DELETED, box, [message.id])
     document = {**serializers.message_document(message), "folder": Folder.DELETED}
     return success(request, document, revision=document_revision(message))
 

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from ivr.api import openapi
+from ivr.api import audit, openapi
 from ivr.api.auth import client_address, extract_token, find_token, get_services
 from ivr.api.dependencies import AuthServices
 from ivr.api.direct_route import DirectRoute
@@ -16,7 +16,7 @@ from ivr.api.request_body import Body, SignInBodyDep
 from ivr.directory.credentials import CREDENTIALS_DIGITS
 from ivr.directory.models import Account
 from ivr.errors import Forbidden, InvalidFields, NotFound, Unauthorized
-from ivr.storage.records import Token, TokenKind
+from ivr.storage.records import AuditAction, Token, TokenKind
 
 ACCOUNT_NAME_MEMBERS = ("account_name", "account_realm", "realm", "account_id")
 """Members of a sign-in that name the account; clients of Kazoo use all of them."""
@@ -49,6 +49,7 @@ async def user_auth(request: Request, body: SignInBodyDep) -> Response:
         kind=TokenKind.LOGIN,
         max_sessions=services.limits.max_sessions,
     )
+    await audit.record_session(request, AuditAction.SIGNED_IN, token)
     return await _session_response(request, token, 201, text)
 
 
@@ -73,6 +74,7 @@ async def api_auth(request: Request, body: SignInBodyDep) -> Response:
         parent=parent,
         max_sessions=services.limits.max_sessions,
     )
+    await audit.record_session(request, AuditAction.SIGNED_IN, token)
     return await _session_response(request, token, 201, text)
 
 
@@ -91,6 +93,7 @@ async def sign_out(request: Request) -> Response:
     if token.kind is TokenKind.API_KEY:
         raise Forbidden("the token is an API key and no session: an administrator revokes it with 'ivr token revoke'")
     await services.auth.tokens.end_session(token)
+    await audit.record_session(request, AuditAction.SIGNED_OUT, token)
     return await _session_response(request, token, 200)
 
 

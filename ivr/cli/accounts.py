@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from ivr.app import App
+from ivr.cli.audit import record_command
 from ivr.cli.support import (
     ForceOption,
     JsonOption,
@@ -19,6 +20,7 @@ from ivr.directory.models import Account
 from ivr.mailbox.box_settings import report_violations
 from ivr.mailbox.text_values import merge_value, parse_assignments, reject_unknown_keys
 from ivr.mailbox.voicemail_settings import VoicemailSettings
+from ivr.storage.records import AuditAction
 
 command = typer.Typer(no_args_is_help=True)
 OTHER_SETTINGS = ("voicemail", "webhook")
@@ -83,7 +85,9 @@ async def update(
     changed = _validate(document)
     with report_violations():
         app.settings.voicemail.merged_with(changed.settings)
-    print_document((await app.directory.update_account(changed)).model_dump(), as_json)
+    updated = await app.directory.update_account(changed)
+    await record_command(app, AuditAction.SETTINGS_CHANGED, account.id, [", ".join(sorted(changes))])
+    print_document(updated.model_dump(), as_json)
 
 
 @command.command("unlock")
@@ -92,6 +96,7 @@ async def unlock(app: App, name: str = NameArgument) -> None:
     """Unlock an account that is locked after too many wrong PINs within an hour."""
     account = await app.directory.find_account_by_name(name)
     await app.pin_lockout.reset_account(account.id)
+    await record_command(app, AuditAction.UNLOCKED, account.id)
 
 
 @command.command("delete")

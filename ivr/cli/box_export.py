@@ -16,13 +16,14 @@ import typer
 
 from ivr.app import App
 from ivr.audio import wav
+from ivr.cli.audit import record_command
 from ivr.cli.boxes import NumberArgument, box_document, resolve_box
 from ivr.cli.greetings import greeting_uploads
 from ivr.cli.messages import message_document
 from ivr.cli.support import AccountOption, with_app
 from ivr.errors import BadInput, InvalidAudio, NotFound
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import MediaKind, Message
+from ivr.storage.records import AuditAction, MediaKind, Message
 
 PRIVATE_MODE = 0o600
 PAGE_ROWS = 1000
@@ -48,6 +49,7 @@ async def export(
         with os.fdopen(handle, "wb") as raw, zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
             missing, count = await _write_box(app, box, archive)
         draft.rename(file)
+        await record_command(app, AuditAction.EXPORTED, box)
     finally:
         draft.unlink(missing_ok=True)
     typer.echo(f"{file}: box {box.number} with {count} messages")

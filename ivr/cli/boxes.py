@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from ivr.app import App
+from ivr.cli.audit import record_command
 from ivr.cli.support import (
     AccountOption,
     ForceOption,
@@ -27,7 +28,7 @@ from ivr.mailbox.boxes import to_document
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pins import generate_pin
 from ivr.mailbox.text_values import parse_assignments, reject_unknown_keys
-from ivr.storage.records import MEGABYTE, BoxUsage
+from ivr.storage.records import MEGABYTE, AuditAction, BoxUsage
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = [
@@ -60,7 +61,11 @@ async def create(
     document = {"mailbox": number, "name": name or owner or number, **changes}
     if pin is not None:
         document["pin"] = sys.stdin.readline().strip() if pin == "-" else pin
-    print_document(await box_document(app, await app.boxes.create(box_account, document)), as_json)
+    box = await app.boxes.create(box_account, document)
+    await record_command(app, AuditAction.SETTINGS_CHANGED, box, [", ".join(sorted({*document} - {"pin"}))])
+    if pin is not None:
+        await record_command(app, AuditAction.PIN_SET, box)
+    print_document(await box_document(app, box), as_json)
 
 
 @command.command("list")
@@ -110,7 +115,9 @@ async def update(
         raise BadInput(f"a PIN on the command line can be seen by others: use 'ivr box pin {number}'")
     if not changes:
         raise BadInput("nothing to change: give KEY=VALUE or --owner")
-    print_document(await box_document(app, await app.boxes.patch(box, changes)), as_json)
+    changed = await app.boxes.patch(box, changes)
+    await record_command(app, AuditAction.SETTINGS_CHANGED, changed, [", ".join(sorted(changes))])
+    print_document(await box_document(app, changed), as_json)
 
 
 @command.command("move")
@@ -126,6 +133,7 @@ async def move(
     user = await app.directory.find_user_by_name(box.account_id, owner)
     former = box.owner.name if box.owner else "none"
     await app.boxes.patch(box, {"owner_id": user.id})
+    await record_command(app, AuditAction.SETTINGS_CHANGED, box, ["owner_id"])
     typer.echo(f"box {box.number} belongs to {user.name} (before: {former})")
 
 
@@ -135,6 +143,7 @@ async def unlock(app: App, number: str = NumberArgument, account: str | None = A
     """Unlock a box that is locked after wrong PINs."""
     box = await resolve_box(app, account, number)
     await app.pin_lockout.reset(box.account_id, box.id)
+    await record_command(app, AuditAction.UNLOCKED, box)
 
 
 @command.command("pin")
@@ -154,6 +163,7 @@ async def set_pin(
     box = await resolve_box(app, account, number)
     pin = generate_pin(box, app.random_bytes) if generate else _read_pin()
     await app.pins.set_by_administrator(box, pin)
+    await record_command(app, AuditAction.PIN_SET, box)
     if must_change:
         await app.boxes.patch(box, {"pin_must_change": True})
     if weakness := app.pins.find_weakness(box, pin):
@@ -175,6 +185,7 @@ async def delete(
     description = f"box {box.number} ({box.settings.name}) with {counts.new + counts.saved + counts.deleted} messages"
     confirm(f"Delete {description}?", assume_yes=yes)
     await app.boxes.delete(box)
+    await record_command(app, AuditAction.DELETED, box)
     typer.echo(f"{description} is deleted; 'ivr box restore {box.number}' brings it back")
 
 

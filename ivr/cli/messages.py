@@ -12,6 +12,7 @@ from ivr.app import App
 from ivr.audio import wav
 from ivr.audio.formats import INPUT_NAMES
 from ivr.audio.worker import decode_to_samples
+from ivr.cli.audit import record_command
 from ivr.cli.boxes import NumberArgument, resolve_box
 from ivr.cli.support import (
     TIME_FORMAT,
@@ -28,7 +29,7 @@ from ivr.cli.support import (
 )
 from ivr.errors import BadInput
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import Caller, ChangeReason, Folder, Message
+from ivr.storage.records import AuditAction, Caller, ChangeReason, Folder, Message
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["folder", "received", "caller", "caller_name", "length", "id"]
@@ -107,11 +108,13 @@ async def export(
     Its intro, if it has one, precedes it. Only you can read the file.
     """
     box = await resolve_box(app, account, number)
-    paths = app.delivery.audio_paths(await _find_message(app, box, message))
+    found = await _find_message(app, box, message)
+    paths = app.delivery.audio_paths(found)
     if file.suffix.lower() != ".wav":
         raise BadInput(f"{file} is not a .wav file: messages are exported as WAV")
     samples = b"".join(wav.read_samples(path) for path in paths)
     write_private_wav(file, samples)
+    await record_command(app, AuditAction.EXPORTED, box, [found.id])
 
 
 @command.command("move")
@@ -129,6 +132,8 @@ async def move(
     found = await _find_message(app, box, message)
     if to in list(Folder):
         moved = await app.messages.move_to_folder(box.id, found.id, Folder(to), ChangeReason.API_REQUEST)
+        if moved.folder is Folder.DELETED:
+            await record_command(app, AuditAction.DELETED, box, [found.id])
     else:
         box = await resolve_box(app, (await resolve_account(app, account)).id, to)
         moved = await app.delivery.transfer(found, box)
@@ -154,6 +159,7 @@ async def delete(
     description = f"message {found.id} of box {box.number}, received {format_time(found.time)}"
     confirm(f"Delete {description}?", assume_yes=yes)
     await app.messages.soft_delete(box.id, [found.id])
+    await record_command(app, AuditAction.DELETED, box, [found.id])
     typer.echo(f"{description}, is deleted; 'ivr message restore {box.number} {found.id}' brings it back")
 
 

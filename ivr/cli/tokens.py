@@ -7,6 +7,7 @@ from typing import Any
 import typer
 
 from ivr.app import App
+from ivr.cli.audit import record_command
 from ivr.cli.support import (
     AccountOption,
     JsonOption,
@@ -19,7 +20,7 @@ from ivr.cli.support import (
     with_app,
 )
 from ivr.directory.credentials import DAY_S
-from ivr.storage.records import Token
+from ivr.storage.records import AuditAction, Token
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["id", "label", "user", "created", "expires"]
@@ -47,6 +48,7 @@ async def create(
     user_id = (await app.directory.find_user_by_name(token_account.id, user)).id if user else None
     lifetime_s = days * DAY_S if days else None
     text, token = await app.tokens.create(token_account.id, user_id, label, lifetime_s=lifetime_s)
+    await record_command(app, AuditAction.TOKEN_CREATED, token_account.id, [token.id])
     print_document({"token": text, "account_id": token_account.id, **_token_document(token)}, as_json)
 
 
@@ -71,6 +73,7 @@ async def revoke(
     token_account = await resolve_account(app, account)
     confirm(f"Revoke token {token} of account {token_account.name}?", assume_yes=yes)
     revoked = await app.tokens.revoke(token_account.id, token)
+    await record_command(app, AuditAction.TOKEN_REVOKED, token_account.id, [revoked.id])
     typer.echo(f"token {revoked.id} ({revoked.label or 'without a label'}) is revoked")
 
 

@@ -116,6 +116,7 @@ class CallHandler:
                 next_step = await next_step.run()
             return next_step
         finally:
+            await call_context.wait_for_audit()
             for opened in call_context.opened_mailboxes:
                 await self._services.messages.enqueue_mwi(opened.account_id, opened.id)
 
@@ -186,7 +187,9 @@ async def _resume_session(call_context: CallContext, interrupted_call: Interrupt
         mailbox = await call_context.call.run_while_listening(call_context.services.boxes.get(interrupted_call.box_id))
     except NotFound:
         return None
-    return call_context.open_session(mailbox, own_phone=interrupted_call.own_phone)
+    return call_context.open_session(
+        mailbox, own_phone=interrupted_call.own_phone, has_pin=not interrupted_call.own_phone
+    )
 
 
 async def _had_reached_beep(call: Call) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from ivr.audio.formats import Sound
 from ivr.call.base import Call
 from ivr.clock import Clock
+from ivr.directory.audit_log import AuditLog
 from ivr.directory.directory import Directory
 from ivr.directory.models import Account, User
 from ivr.directory.pin_lockout import PinAttempt
@@ -20,7 +22,7 @@ from ivr.mailbox.pins import Pins
 from ivr.mailbox.takes import Takes, TakeSource
 from ivr.prompts.voice import Prompt, Voice
 from ivr.storage.protocols import MessageStore, UndeliveredMailStore
-from ivr.storage.records import SIGNED_IN, Caller
+from ivr.storage.records import SIGNED_IN, Actor, AuditAction, Caller, Door
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class VoicemailServices:
     greetings: Greetings
     capacity: Capacity
     undelivered_mail: UndeliveredMailStore
+    audit_log: AuditLog
     asterisk_name: str
     """Name of the Asterisk whose endpoints call here."""
     verify_storage: Callable[[], Awaitable[None]]
@@ -57,6 +60,8 @@ class CallContext:
     """Called for each sign-in with the mailbox, and whether the call came from the owner's own endpoint."""
     opened_mailboxes: list[Mailbox] = field(default_factory=list, init=False)
     """The mailboxes that this call has signed in to."""
+    audit_tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    """Entries of the audit log that are being stored: no key waits for them."""
 
     @property
     def recording_source(self) -> TakeSource:
@@ -69,12 +74,22 @@ class CallContext:
         cached = self.voice.find_cached(*prompts)
         return cached if cached else await self.call.run_while_listening(self.voice.render(*prompts))
 
-    def open_session(self, mailbox: Mailbox, *, own_phone: bool) -> OwnerSession:
-        """Sign in: from now on this call may read and change the messages of `mailbox`."""
+    def open_session(self, mailbox: Mailbox, *, own_phone: bool, has_pin: bool) -> OwnerSession:
+        """Sign in: from now on this call may read and change the messages of `mailbox`.
+
+        `has_pin`: the caller has entered the PIN.
+        """
         self.opened_mailboxes.append(mailbox)
         self.call.journal.note(SIGNED_IN, box=mailbox.id, own_phone=own_phone)
         self.on_sign_in(mailbox, own_phone)
-        return OwnerSession(self, mailbox, own_phone)
+        session = OwnerSession(self, mailbox, own_phone, has_pin)
+        session.record(AuditAction.SIGNED_IN)
+        return session
+
+    async def wait_for_audit(self) -> None:
+        """Wait until the entries of the audit log are stored."""
+        if self.audit_tasks:
+            await asyncio.wait(self.audit_tasks)
 
     def is_owner(self, mailbox: Mailbox) -> bool:
         """Return whether the endpoint that the call provably comes from has the owner's rights."""
@@ -108,8 +123,23 @@ class OwnerSession:
     mailbox: Mailbox
     own_phone: bool
     """Whether the call comes from the owner's own endpoint; otherwise the PIN opened the mailbox."""
+    has_pin: bool
+    """Whether the caller has entered the PIN."""
     heard_message_ids: set[str] = field(default_factory=set)
     """Ids of the messages whose audio was played to its end in this call."""
+
+    def record(self, action: AuditAction, subjects: Sequence[str] = ("",)) -> None:
+        """Record an action of the owner in the audit log, in the background."""
+        context, user = self.call_context, self.call_context.user
+        device = context.pin_attempt(self.mailbox).source
+        actor = Actor(Door.PHONE, user.id if user else "", device, "PIN" if self.has_pin else "own phone")
+        task = asyncio.create_task(
+            context.services.audit_log.record(
+                actor, action, account_id=self.mailbox.account_id, box_id=self.mailbox.id, subjects=subjects
+            )
+        )
+        context.audit_tasks.add(task)
+        task.add_done_callback(context.audit_tasks.discard)
 
 
 async def find_mailbox(call_context: CallContext) -> tuple[Mailbox | None, bool]:

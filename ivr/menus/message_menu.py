@@ -19,7 +19,7 @@ from ivr.menus.forward import Forward
 from ivr.menus.menu import NextMenu, NextStep, OwnerMenu
 from ivr.menus.message_playback import MessagePlayback
 from ivr.prompts.voice import Prompt
-from ivr.storage.records import ChangeReason, Folder, Message
+from ivr.storage.records import AuditAction, ChangeReason, Folder, Message
 
 MAX_SILENT_ROUNDS = 4
 """Rounds without a key, after which the call ends."""
@@ -199,6 +199,8 @@ class MessageMenu(OwnerMenu):
         await self.call.run_while_listening(
             self.services.messages.move_to_folder(self.mailbox.id, message_id, folder, ChangeReason.DTMF)
         )
+        if folder is Folder.DELETED:
+            self.session.record(AuditAction.DELETED, [message_id])
         self.call.journal.note("folder", message=message_id, folder=folder)
         self._cursor.advance()
         await self.say(confirmation)

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from enum import Enum, auto
 
 from ivr.audio.formats import Sound
-from ivr.call.base import FIRST_DIGIT_TIMEOUT_MS
+from ivr.call.base import FIRST_DIGIT_TIMEOUT_MS, PlayResult
+from ivr.errors import HungUp
 from ivr.menus.menu import OwnerMenu
 from ivr.menus.message_envelope import MessageEnvelope
 from ivr.prompts.voice import Prompt
-from ivr.storage.records import Folder, Message
+from ivr.storage.records import AuditAction, Folder, Message
 
 
 class PlaybackStage(Enum):
@@ -60,6 +61,8 @@ class MessagePlayback:
         self._prompt_position_ms = 0
         self._audio_position_ms = 0
         self._audio_started = False
+        self._is_recorded = False
+        """Whether the audit log has that the message was heard."""
         self.has_started = False
         """Whether any stage was played or skipped."""
 
@@ -80,7 +83,7 @@ class MessagePlayback:
             if stage is PlaybackStage.AUDIO:
                 self._prepare_next_prompts()
             start_ms = self._audio_position_ms if stage is PlaybackStage.AUDIO else self._prompt_position_ms
-            played = await self._menu.call.play(await self._render_stage(stage), position_ms=start_ms)
+            played = await self._play(stage, start_ms)
             self.has_started |= not played.typed_ahead
             if stage is PlaybackStage.AUDIO:
                 self._audio_position_ms = played.position_ms
@@ -94,6 +97,23 @@ class MessagePlayback:
                 return await self._menu.call.wait_for_key(FIRST_DIGIT_TIMEOUT_MS)
             self.played_to_end |= stage is PlaybackStage.AUDIO
             self._go_to_stage(self._stage_index + 1)
+
+    async def _play(self, stage: PlaybackStage, start_ms: int) -> PlayResult:
+        """Play a stage. Audio that has begun to play is recorded, also when the caller hangs up meanwhile."""
+        sounds = await self._render_stage(stage)
+        try:
+            played = await self._menu.call.play(sounds, position_ms=start_ms)
+        except HungUp:
+            self._record_heard(stage)
+            raise
+        if not played.typed_ahead:
+            self._record_heard(stage)
+        return played
+
+    def _record_heard(self, stage: PlaybackStage) -> None:
+        if stage is PlaybackStage.AUDIO and not self._is_recorded:
+            self._is_recorded = True
+            self._menu.session.record(AuditAction.HEARD, [self.message.id])
 
     def replay(self) -> None:
         """Go to the message's number, and to the start of its audio."""

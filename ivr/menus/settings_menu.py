@@ -12,7 +12,7 @@ from ivr.menus.context import OwnerSession
 from ivr.menus.greeting_recording import RecordGreeting
 from ivr.menus.menu import NextMenu, NextStep, OwnerMenu, prompt_for
 from ivr.prompts.voice import Prompt
-from ivr.storage.records import RecordingPurpose
+from ivr.storage.records import AuditAction, RecordingPurpose
 
 MAX_TRIES = 3
 """Invalid keys and silences in a row, after which the call ends."""
@@ -118,6 +118,7 @@ class SettingsMenu(OwnerMenu):
         await self.call.run_while_listening(
             self.services.boxes.patch_from_phone(self.mailbox.id, {"announcement_only": on})
         )
+        self.session.record(AuditAction.SETTINGS_CHANGED, ["announcement_only"])
         self.call.journal.note("announcement only", on=on)
         await self.say("settings/announcement-is-on" if on else "settings/announcement-is-off")
 
@@ -161,6 +162,7 @@ class PinChange(OwnerMenu):
                 await self.reject("pin/mismatch")
             else:
                 await self.call.run_while_listening(self._set_pin(pin))
+                self.session.record(AuditAction.PIN_SET)
                 self.call.journal.note("pin changed")
                 await self.say("done/pin-set")
                 return True

@@ -62,7 +62,7 @@ class SignIn(Menu):
                     continue
                 await self._find_by_number(entry.digits)
             if self._mailbox and self._is_pin_exempt(self._mailbox):
-                return self._open_session(self._mailbox, own_phone=True)
+                return self._open_session(self._mailbox, own_phone=True, has_pin=False)
             if self._mailbox and not await self.call.run_while_listening(self.services.pins.has_pin(self._mailbox)):
                 return await self.say_goodbye("login/no-access", status=Status.NOACCESS)
             entry = await self._ask_pin()
@@ -72,7 +72,8 @@ class SignIn(Menu):
                 self._needs_number = True
                 continue
             if await self._verify_pin(entry.digits) and self._mailbox:
-                return self._open_session(self._mailbox, own_phone=self.call_context.is_owner(self._mailbox))
+                own_phone = self.call_context.is_owner(self._mailbox)
+                return self._open_session(self._mailbox, own_phone=own_phone, has_pin=True)
             await self.reject("login/wrong-pin" if entry.digits else "entry/invalid")
             self._needs_number = self._asks_number and bool(entry.digits)
         return await self.say_goodbye("login/too-many-tries", status=Status.NOACCESS)
@@ -107,8 +108,8 @@ class SignIn(Menu):
         attempt = self.call_context.pin_attempt(self._mailbox)
         return await self.call.run_while_listening(self.services.pins.verify(self._mailbox, pin, attempt))
 
-    def _open_session(self, mailbox: Mailbox, *, own_phone: bool) -> NextStep:
-        return AfterLogin(self.call_context.open_session(mailbox, own_phone=own_phone))
+    def _open_session(self, mailbox: Mailbox, *, own_phone: bool, has_pin: bool) -> NextStep:
+        return AfterLogin(self.call_context.open_session(mailbox, own_phone=own_phone, has_pin=has_pin))
 
 
 log = structlog.get_logger()

@@ -43,6 +43,7 @@ class RetentionSettings(BaseModel):
     )
     call_record_days: Days = Field(30, description="Days that the record of a call is stored.")
     auth_attempt_days: Days = Field(30, description="Days that failed PIN and login attempts are stored.")
+    audit_days: Days = Field(365, description="Days that entries of the audit log are stored (`ivr audit list`).")
     orphan_file_days: Days = Field(
         7, description="Days after which a file without a row is removed. A crash can leave one."
     )
@@ -61,6 +62,7 @@ class RetentionSettings(BaseModel):
             RetentionRule.AWAITING_OWNER: self.deleted_days,
             RetentionRule.CALL_RECORD: self.call_record_days,
             RetentionRule.AUTH_ATTEMPTS: self.auth_attempt_days,
+            RetentionRule.AUDIT: self.audit_days,
         }
         return int(now) - days[rule] * DAY_S
 

@@ -42,6 +42,7 @@ HARMLESS = {
     "message": "add list show export move restore",
     "light": "show",
     "calls": "list show",
+    "audit": "list",
     "token": "create list",
     "secret": "rotate",
     "pepper": "rotate list",

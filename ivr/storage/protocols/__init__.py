@@ -5,6 +5,7 @@ and counters, in one transaction. All of them raise `StoreError`, or a subclass,
 then.
 """
 
+from ivr.storage.protocols.audit import AuditStore
 from ivr.storage.protocols.database_file import DatabaseFileStore
 from ivr.storage.protocols.directory import (
     AttemptTransaction,
@@ -35,6 +36,7 @@ from ivr.storage.protocols.statistics import StatisticsStore
 __all__ = [
     "AttemptTransaction",
     "AudioStore",
+    "AuditStore",
     "AuthAttemptStore",
     "BoxStore",
     "BoxUsageStore",

@@ -1,5 +1,6 @@
 """Records: frozen dataclasses that the stores accept and return."""
 
+from ivr.storage.records.audit import Actor, AuditAction, AuditEntry, AuditQuery, Door
 from ivr.storage.records.boxes import (
     MAX_ROWS_SCANNED,
     MEGABYTE,
@@ -55,8 +56,12 @@ __all__ = [
     "SIGNED_IN",
     "TOKEN_ID_LENGTH",
     "AccountRecord",
+    "Actor",
     "AttemptCounter",
     "AttemptKey",
+    "AuditAction",
+    "AuditEntry",
+    "AuditQuery",
     "BoxContent",
     "BoxMwiCounts",
     "BoxQuery",
@@ -68,6 +73,7 @@ __all__ = [
     "Caller",
     "ChangeReason",
     "DatabaseContent",
+    "Door",
     "DueItem",
     "EndpointMwiCounts",
     "EndpointRecord",

@@ -19,6 +19,7 @@ class RetentionRule(StrEnum):
     AWAITING_OWNER = "recording without a decision of its owner: removed"
     CALL_RECORD = "record of a call: removed"
     AUTH_ATTEMPTS = "failed PIN and login attempts: removed"
+    AUDIT = "entry of the audit log: removed"
 
 
 @dataclass(frozen=True, slots=True)

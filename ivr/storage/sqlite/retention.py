@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from ivr.clock import Clock
 from ivr.storage.records import DueItem, MediaDirectory, PendingUnlink, RetentionRule, StoredAudio
-from ivr.storage.sqlite import message_rows, removal
+from ivr.storage.sqlite import audit, message_rows, removal
 from ivr.storage.sqlite.database import Database
 
 DUE_QUERIES = {
@@ -28,6 +28,8 @@ DUE_QUERIES = {
     " AND began_at < :before ORDER BY began_at LIMIT :limit",
     RetentionRule.CALL_RECORD: "SELECT id, account_id, box_id, began_at AS since FROM calls WHERE began_at < :before"
     " ORDER BY began_at LIMIT :limit",
+    RetentionRule.AUDIT: "SELECT id, account_id, box_id, at AS since FROM audit WHERE at < :before"
+    " ORDER BY at LIMIT :limit",
     # An active lock was counted within the last hour, so the statement never selects it.
     RetentionRule.AUTH_ATTEMPTS: "SELECT rowid AS id, account_id, '' AS box_id, window_started_at AS since"
     " FROM auth_attempts WHERE window_started_at < :before ORDER BY window_started_at LIMIT :limit",
@@ -170,5 +172,6 @@ RULE_ACTIONS: dict[RetentionRule, Callable[[sqlite3.Connection, sqlite3.Row, int
     RetentionRule.AWAITING_OWNER: _purge_action(removal.purge_take, RetentionRule.AWAITING_OWNER),
     RetentionRule.CALL_RECORD: _delete_action("calls", "id"),
     RetentionRule.AUTH_ATTEMPTS: _delete_action("auth_attempts", "rowid"),
+    RetentionRule.AUDIT: audit.remove_expired,
 }
 """Applies a rule to a row that is due; returns False if the row has to wait."""

@@ -26,6 +26,7 @@ MIGRATIONS: Mapping[str, Callable[[Tables], None]] = {
     "0010-sign-ins-and-lights": changes.add_sign_in_and_light_times,
     "0011-mail-ids": changes.add_outbox_uids_and_mailed_audio,
     "0012-forwarder-and-calling-user": changes.add_forwarder_and_calling_user,
+    "0013-audit": changes.create_audit,
 }
 """The names are stored in existing databases, and therefore never change."""
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -144,3 +144,36 @@ def add_forwarder_and_calling_user(tables: Tables) -> None:
     """Add who forwarded a message, as JSON, and the user whose phone its caller used; NULL: none, or not known."""
     tables.execute("ALTER TABLE messages ADD COLUMN forwarded_by TEXT")
     tables.execute("ALTER TABLE messages ADD COLUMN caller_user_id TEXT")
+
+
+def create_audit(tables: Tables) -> None:
+    """Create the audit log. Triggers refuse changes, and removals of entries younger than retention has stored."""
+    tables.table("audit").create(
+        {
+            "id": int,
+            "at": int,
+            "account_id": str,
+            "box_id": str,
+            "action": str,
+            "subject": str,
+            "door": str,
+            "user": str,
+            "device": str,
+            "proof": str,
+        },
+        pk="id",
+        not_null={"at", "account_id", "action", "subject", "door", "user", "device", "proof"},
+        strict=True,
+    )
+    tables.execute("CREATE INDEX audit_by_time ON audit (at, id)")
+    tables.execute("CREATE INDEX audit_by_box ON audit (box_id, at)")
+    tables.execute("CREATE INDEX audit_by_subject ON audit (subject, at)")
+    tables.table("audit_expiry").create(
+        {"account_id": str, "ends_at": int}, pk="account_id", not_null={"ends_at"}, strict=True
+    )
+    refuse = "BEGIN SELECT raise(ABORT, 'entries of the audit log cannot be changed'); END"
+    tables.execute(f"CREATE TRIGGER audit_is_not_updated BEFORE UPDATE ON audit {refuse}")
+    tables.execute(
+        "CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit WHEN OLD.at > coalesce("
+        f"(SELECT ends_at FROM audit_expiry WHERE account_id = OLD.account_id), -1) {refuse}"
+    )

@@ -1,0 +1,60 @@
+"""The audit log of REST requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from fastapi import Request
+
+from ivr.api.auth import Principal, client_address, get_services
+from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.records import Actor, AuditAction, Door, Token, TokenKind
+
+PROOFS = {TokenKind.LOGIN: "password", TokenKind.SESSION: "API key", TokenKind.API_KEY: "API key"}
+LINK_PROOF = "link"
+
+
+async def record(
+    request: Request, principal: Principal, action: AuditAction, box: Mailbox, subjects: Sequence[str] = ("",)
+) -> None:
+    """Record what a request with a token has done to a box."""
+    await _record(request, _token_actor(request, principal.token), action, box.account_id, box.id, subjects)
+
+
+async def record_session(request: Request, action: AuditAction, token: Token) -> None:
+    """Record that a session begins or ends."""
+    await _record(request, _token_actor(request, token), action, token.account_id, None, (token.id,))
+
+
+async def record_fetch(request: Request, box: Mailbox, message_id: str) -> None:
+    """Record that the audio of a message is sent, to a token or to a link."""
+    principal: Principal | None = getattr(request.state, "principal", None)
+    if principal:
+        actor = _token_actor(request, principal.token)
+    else:
+        actor = Actor(Door.REST, "", client_address(request), LINK_PROOF)
+    await _record(request, actor, AuditAction.FETCHED, box.account_id, box.id, (message_id,))
+
+
+async def record_settings(request: Request, principal: Principal, box: Mailbox, names: Iterable[str]) -> None:
+    """Record which settings of a box were set. The PIN is an action of its own."""
+    settings = sorted(names)
+    if "pin" in settings:
+        await record(request, principal, AuditAction.PIN_SET, box)
+    if other := [name for name in settings if name != "pin"]:
+        await record(request, principal, AuditAction.SETTINGS_CHANGED, box, (", ".join(other),))
+
+
+def _token_actor(request: Request, token: Token) -> Actor:
+    address = client_address(request)
+    device = f"{address} token {token.id}" if token.id else address  # `Authorization: Basic` has no token.
+    return Actor(Door.REST, token.user_id or "", device, PROOFS[token.kind])
+
+
+async def _record(
+    request: Request, actor: Actor, action: AuditAction, account_id: str, box_id: str | None, subjects: Sequence[str]
+) -> None:
+    if subjects:
+        await get_services(request).audit_log.record(
+            actor, action, account_id=account_id, box_id=box_id, subjects=subjects
+        )

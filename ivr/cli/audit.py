@@ -1,0 +1,123 @@
+"""`ivr audit`: who did what, by phone, REST and commands."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from ivr.app import App
+from ivr.cli.support import (
+    TIME_FORMAT,
+    AccountOption,
+    JsonOption,
+    format_time,
+    parse_time,
+    print_table,
+    resolve_account,
+    with_app,
+)
+from ivr.errors import NotFound
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.voicemail_settings import DAY_S
+from ivr.storage.records import Actor, AuditAction, AuditEntry, AuditQuery, Door
+
+command = typer.Typer(no_args_is_help=True)
+COLUMNS = ["time", "action", "subject", "box", "door", "user", "device", "proof"]
+LOGIN_PROOF = "login"
+
+
+@command.callback()
+def group() -> None:
+    """Keep `list` a word of its own although it is the only command."""
+
+
+@command.command("list")
+@with_app
+async def list_all(
+    app: App,
+    account: str | None = AccountOption,
+    box: str | None = typer.Option(None, "--box", help="Only this box: number or id; that of a deleted box is known."),
+    user: str | None = typer.Option(None, "--user", help="Only this user: name or id; of commands: the login."),
+    action: AuditAction | None = typer.Option(None, "--action", help="Only this action."),
+    message: str | None = typer.Option(None, "--message", help="Only what was done with the message of this id."),
+    since: str | None = typer.Option(None, "--since", help=f"Only entries from this time on: {TIME_FORMAT}."),
+    until: str | None = typer.Option(None, "--until", help="Only entries up to this time; a date includes its day."),
+    limit: int = typer.Option(100, "--limit", "-n", min=1, help="Maximum number of entries."),
+    as_json: bool = JsonOption,
+) -> None:
+    """List who signed in, heard, fetched, exported or deleted messages, or set PINs, tokens and settings.
+
+    Newest first. An entry has no contents.
+    """
+    now = app.clock.now()
+    cutoff = int(now) - app.settings.retention.audit_days * DAY_S
+    query = AuditQuery(
+        since=max(cutoff, parse_time(since, now)) if since else cutoff,
+        until=parse_time(until, now, end_of_day=True) if until else 2**62,
+        account_id=(await app.directory.find_account_by_name(account)).id if account else None,
+        box_id=await _box_id(app, account, box) if box else None,
+        user=await _user_id(app, account, user) if user else None,
+        action=action,
+        subject=message,
+    )
+    entries = await app.audit_store.find(query, limit)
+    print_table([await _row(app, entry) for entry in entries], COLUMNS, as_json)
+
+
+async def record_command(app: App, action: AuditAction, target: Mailbox | str, subjects: Sequence[str] = ("",)) -> None:
+    """Record what a command has done. `target`: the box, or the id of the account."""
+    login = os.environ.get("SUDO_USER") or getpass.getuser()
+    device = os.ttyname(sys.stdin.fileno()) if sys.stdin.isatty() else "no terminal"
+    account_id, box_id = (target.account_id, target.id) if isinstance(target, Mailbox) else (target, None)
+    actor = Actor(Door.COMMAND, login, device, LOGIN_PROOF)
+    await app.audit_log.record(actor, action, account_id=account_id, box_id=box_id, subjects=subjects)
+
+
+async def _box_id(app: App, account: str | None, number: str) -> str:
+    """Return the id of a box; what is no number of a box is an id already, for example of a deleted box."""
+    found = await app.boxes.find_by_number((await resolve_account(app, account)).id, number)
+    return found.id if found else number
+
+
+async def _user_id(app: App, account: str | None, name: str) -> str:
+    try:
+        return (await app.directory.find_user_by_name((await resolve_account(app, account)).id, name)).id
+    except NotFound:
+        return name
+
+
+async def _row(app: App, entry: AuditEntry) -> dict[str, Any]:
+    return {
+        "time": format_time(entry.at),
+        "action": entry.action,
+        "subject": entry.subject,
+        "box": await _box_number(app, entry),
+        "door": entry.actor.door,
+        "user": await _user_name(app, entry.actor),
+        "device": entry.actor.device,
+        "proof": entry.actor.proof,
+        "account_id": entry.account_id,
+        "box_id": entry.box_id,
+        "timestamp": entry.at,
+    }
+
+
+async def _box_number(app: App, entry: AuditEntry) -> str | None:
+    try:
+        return (await app.boxes.get(entry.box_id)).number if entry.box_id else None
+    except NotFound:
+        return entry.box_id
+
+
+async def _user_name(app: App, actor: Actor) -> str:
+    if actor.door is Door.COMMAND or not actor.user:
+        return actor.user
+    try:
+        return (await app.directory.user(actor.user)).name
+    except NotFound:
+        return actor.user

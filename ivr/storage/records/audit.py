@@ -1,0 +1,71 @@
+"""Records of the audit log: who did what, by which way in. They hold ids and names, never contents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class AuditAction(StrEnum):
+    """What was done; the values are stored and shown."""
+
+    SIGNED_IN = "signed-in"
+    SIGNED_OUT = "signed-out"
+    HEARD = "heard"
+    """The audio of a message was played at a phone, in whole or in part."""
+    FETCHED = "fetched"
+    """The audio of a message was downloaded."""
+    EXPORTED = "exported"
+    """Messages left the system as a file."""
+    DELETED = "deleted"
+    PIN_SET = "pin-set"
+    UNLOCKED = "unlocked"
+    TOKEN_CREATED = "token-created"
+    TOKEN_REVOKED = "token-revoked"
+    SETTINGS_CHANGED = "settings-changed"
+
+
+class Door(StrEnum):
+    """The way in."""
+
+    PHONE = "phone"
+    REST = "rest"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts, as far as it was proven."""
+
+    door: Door
+    user: str
+    """Id of the user or, for a command, name of the login; "": not known, as with a PIN that several people know."""
+    device: str
+    """Phone, trunk and caller number, or network address."""
+    proof: str
+    """How it was proven: "own phone", "PIN", "password", "API key", "link", "login"."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One action. `at`: Unix seconds. `subject`: id of the message or token, or names of the settings."""
+
+    at: int
+    account_id: str
+    box_id: str | None
+    action: AuditAction
+    subject: str
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """A query for entries, newest first. None: any. Times are Unix seconds, inclusive."""
+
+    since: int = 0
+    until: int = 2**62
+    account_id: str | None = None
+    box_id: str | None = None
+    user: str | None = None
+    action: AuditAction | None = None
+    subject: str | None = None

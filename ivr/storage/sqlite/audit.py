@@ -1,0 +1,61 @@
+"""The audit log, in SQLite. Triggers of the table refuse changes, and removals except those of retention."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from ivr.storage.records import Actor, AuditAction, AuditEntry, AuditQuery, Door
+from ivr.storage.sqlite.database import Database
+
+INSERT = (
+    'INSERT INTO audit (at, account_id, box_id, action, subject, door, "user", device, proof)'
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+class SqliteAudit:
+    """The `AuditStore` of one database file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def append(self, entries: Sequence[AuditEntry]) -> None:
+        rows = [_values(entry) for entry in entries]
+        await self._database.write(lambda c: c.executemany(INSERT, rows).rowcount)
+
+    async def find(self, query: AuditQuery, limit: int) -> list[AuditEntry]:
+        conditions = {
+            "at >= ?": query.since,
+            "at <= ?": query.until,
+            "account_id = ?": query.account_id,
+            "box_id = ?": query.box_id,
+            '"user" = ?': query.user,
+            "action = ?": query.action,
+            "subject = ?": query.subject,
+        }
+        used = {condition: value for condition, value in conditions.items() if value is not None}
+        sql = f"SELECT * FROM audit WHERE {' AND '.join(used)} ORDER BY at DESC, id DESC LIMIT ?"
+        rows = await self._database.read(lambda c: c.execute(sql, (*used.values(), limit)).fetchall())
+        return [_entry_from_row(row) for row in rows]
+
+
+def remove_expired(connection: sqlite3.Connection, row: sqlite3.Row, _: int) -> bool:
+    """Remove an entry that retention has found. The trigger permits it up to the time that is stored first."""
+    connection.execute(
+        "INSERT INTO audit_expiry (account_id, ends_at) VALUES (?1, ?2)"
+        " ON CONFLICT (account_id) DO UPDATE SET ends_at = max(ends_at, ?2)",
+        (row["account_id"], row["since"]),
+    )
+    return connection.execute("DELETE FROM audit WHERE id = ?", (row["id"],)).rowcount == 1
+
+
+def _values(entry: AuditEntry) -> tuple[object, ...]:
+    actor = entry.actor
+    what = (entry.at, entry.account_id, entry.box_id, entry.action, entry.subject)
+    return (*what, actor.door, actor.user, actor.device, actor.proof)
+
+
+def _entry_from_row(row: sqlite3.Row) -> AuditEntry:
+    actor = Actor(Door(row["door"]), row["user"], row["device"], row["proof"])
+    return AuditEntry(row["at"], row["account_id"], row["box_id"], AuditAction(row["action"]), row["subject"], actor)

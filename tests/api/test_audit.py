@@ -1,0 +1,83 @@
+"""The audit log of REST requests."""
+
+from __future__ import annotations
+
+import httpx
+
+from ivr.directory.credentials import kazoo_credentials_md5
+from ivr.storage.records import AuditQuery
+from tests.api.conftest import RestClient, tone
+from tests.support.app_fixture import AppFixture
+
+
+async def actions(app: AppFixture) -> list[tuple[str, str]]:
+    """Return action and subject of all entries, oldest first."""
+    found = await app.container.audit_store.find(AuditQuery(), 100)
+    return [(entry.action, entry.subject) for entry in reversed(found)]
+
+
+async def test_audio_that_is_fetched_exported_and_deleted_is_recorded(
+    rest: RestClient, alice_rest: RestClient, app: AppFixture
+) -> None:
+    box = await app.create_box("1000", app.alice)
+    first, second = [await rest.upload_message(box.id, tone()) for _ in range(2)]
+    ids = [first["media_id"], second["media_id"]]
+    path = f"/{box.id}/messages"
+    await alice_rest.request("GET", f"{path}/{ids[0]}/raw", headers={"Range": "bytes=100-199"})
+    await rest.request("POST", f"{path}/raw", {"messages": ids})
+    await rest.request_ok("POST", f"{path}/{ids[0]}", {"folder": "deleted"})
+    await rest.request_ok("DELETE", path, {"messages": [ids[1], "202611-" + "0" * 32]})
+    assert await actions(app) == [
+        ("fetched", ids[0]),
+        ("exported", ids[0]),
+        ("exported", ids[1]),
+        ("deleted", ids[0]),
+        ("deleted", ids[1]),
+    ]
+    entries = await app.container.audit_store.find(AuditQuery(user=app.alice.id), 10)
+    [token] = [one for one in await app.container.tokens.list_api_keys(app.account.id) if one.user_id == app.alice.id]
+    assert [(entry.actor.device, entry.actor.proof) for entry in entries] == [
+        (f"127.0.0.1 token {token.id}", "API key")
+    ]
+
+
+async def test_not_modified_and_missing_audio_are_not_fetched(rest: RestClient, app: AppFixture) -> None:
+    box = await app.create_box("1000", app.alice)
+    message = await rest.upload_message(box.id, tone())
+    path = f"/{box.id}/messages/{message['media_id']}/raw"
+    tag = (await rest.request("GET", path)).headers["ETag"]
+    assert (await rest.request("GET", path, headers={"If-None-Match": tag})).status_code == 304
+    assert (await rest.request("GET", f"/{box.id}/messages/202611-{'0' * 32}/raw")).status_code == 404
+    assert await actions(app) == [("fetched", message["media_id"])]
+
+
+async def test_link_is_recorded_as_such(rest: RestClient, app: AppFixture) -> None:
+    box = await app.create_box("1000", app.alice)
+    message = await rest.upload_message(box.id, tone())
+    document = (await rest.request_ok("GET", f"/{box.id}/messages/{message['media_id']}?links=true"))["data"]
+    async with httpx.AsyncClient() as anyone:
+        url = next(iter(document["links"].values())) if isinstance(document["links"], dict) else document["links"]
+        response = await anyone.get(url if url.startswith("http") else rest.url + url)
+    assert response.status_code == 200
+    [entry] = await app.container.audit_store.find(AuditQuery(), 10)
+    assert (entry.action, entry.actor.user, entry.actor.proof) == ("fetched", "", "link")
+
+
+async def test_pin_and_settings_are_recorded_without_their_values(rest: RestClient, app: AppFixture) -> None:
+    box_id = await rest.create_box("1000", owner_id=app.alice.id)
+    await rest.request_ok("PATCH", f"/{box_id}", {"pin": "852036", "timezone": "Europe/Oslo", "is_setup": True})
+    await rest.request_error(400, "PATCH", f"/{box_id}", {"timezone": "Nowhere/Else"})
+    assert (await actions(app))[1:] == [("pin-set", ""), ("settings-changed", "is_setup, timezone")]
+    assert not {"852036", "Oslo"} & set(str(await app.container.audit_store.find(AuditQuery(), 10)).split("/"))
+
+
+async def test_signing_in_is_recorded(rest: RestClient, app: AppFixture) -> None:
+    user = await app.create_user("carol")
+    await app.container.credentials.set(user, "carol", "a long password")
+    document = {"credentials": kazoo_credentials_md5("carol", "a long password"), "account_name": "demo"}
+    async with httpx.AsyncClient() as client:
+        response = await client.put(f"{rest.url}/v2/user_auth", json={"data": document})
+        wrong = await client.put(f"{rest.url}/v2/user_auth", json={"data": {**document, "credentials": "0" * 32}})
+    assert (response.status_code, wrong.status_code) == (201, 401)
+    [entry] = await app.container.audit_store.find(AuditQuery(), 10)
+    assert (entry.action, entry.actor.user, entry.actor.proof) == ("signed-in", user.id, "password")

@@ -1,0 +1,43 @@
+"""The table of the audit log: entries are added, and removed by retention alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from ivr.errors import StoreError
+from ivr.mailbox.voicemail_settings import DAY_S
+from ivr.storage.records import Actor, AuditAction, AuditEntry, AuditQuery, Door
+from tests.support.app_fixture import AppFixture
+
+ACTOR = Actor(Door.PHONE, "", "trunk 5550100", "PIN")
+
+
+async def append(app: AppFixture, age_days: float) -> None:
+    at = int(app.clock.now() - age_days * DAY_S)
+    entry = AuditEntry(at, app.account.id, "b", AuditAction.HEARD, f"{age_days}", ACTOR)
+    await app.container.audit_store.append([entry])
+
+
+async def subjects(app: AppFixture) -> list[str]:
+    return [entry.subject for entry in await app.container.audit_store.find(AuditQuery(), 10)]
+
+
+@pytest.mark.parametrize(
+    "sql", ["UPDATE audit SET device = ''", "DELETE FROM audit", "REPLACE INTO audit SELECT * FROM audit"]
+)
+async def test_entries_are_not_changed(app: AppFixture, sql: str) -> None:
+    await append(app, 1)
+    before = await app.container.audit_store.find(AuditQuery(), 10)
+    with pytest.raises(StoreError, match="cannot be changed"):
+        await app.container.database.write(lambda c: c.execute(sql).rowcount)
+    assert await app.container.audit_store.find(AuditQuery(), 10) == before
+
+
+async def test_retention_removes_what_is_old(app: AppFixture) -> None:
+    for age_days in (366, 364, 1):
+        await append(app, age_days)
+    await app.container.retention_worker.run_once()
+    assert await subjects(app) == ["1", "364"]
+    with pytest.raises(StoreError, match="cannot be changed"):
+        await app.container.database.write(lambda c: c.execute("DELETE FROM audit").rowcount)
+    assert await subjects(app) == ["1", "364"]
