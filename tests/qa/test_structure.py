@@ -28,6 +28,7 @@ UNSPLIT_CONSTRUCTORS: set[str] = set()
 
 SHARED_MODULE_NAMES = {
     "__init__": "packages",
+    "audit": "records, protocol, statements, of requests, command",
     "audio": "store protocol, routes",
     "boxes": "rules, store protocol, statements, routes, command",
     "call": "a call, over each transport",
