@@ -53,7 +53,7 @@ async def test_new_pin_is_recorded_and_does_not_appear(app: AppFixture) -> None:
     assert "2849" not in str(await entries(app, box))
 
 
-async def test_wrong_pin_signs_nobody_in(app: AppFixture) -> None:
+async def test_wrong_pin_is_no_sign_in(app: AppFixture) -> None:
     box = await app.create_box(owner=app.alice, pin="1379")
     await app.run_call([Press("9753#")] * 3, number="1000")
     assert await entries(app, box) == []
