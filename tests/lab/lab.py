@@ -31,6 +31,7 @@ from tests.lab.processes import (
     as_service_user,
 )
 from tests.lab.transports import ServiceInstance
+from tests.support.free_port import free_port
 
 CHECKOUT = Path(__file__).parents[2]
 ROOT = CHECKOUT / ".asterisk" / "root"
@@ -106,7 +107,7 @@ class Lab:
         is_for_tests = sip_accounts is None
         self.site = LabConfig(
             folder=self.folder,
-            sip_port=_free_port(socket.SOCK_DGRAM),
+            sip_port=free_port(socket.SOCK_DGRAM),
             rtp_ports=(rtp, rtp + 999),
             http_port=free_tcp_port(),
             secret=secrets.token_hex(32),
@@ -315,10 +316,4 @@ def _create_sip_accounts() -> tuple[SipAccount, ...]:
 
 def free_tcp_port() -> int:
     """A port without a listener."""
-    return _free_port(socket.SOCK_STREAM)
-
-
-def _free_port(kind: int) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()

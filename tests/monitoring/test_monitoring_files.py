@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from ivr.app import App
 from ivr.service.service import start_service
 from ivr.settings import Settings
 from tests.metrics.test_metrics import http_request
+from tests.support.free_port import free_port
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "monitoring"
@@ -50,9 +50,7 @@ def all_expressions() -> list[tuple[str, str]]:
 
 async def scrape_service(folder: Path) -> Series:
     """Start a service as `ivr serve` does, with a mailbox, and return all series of its page."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port = listening.getsockname()[1]
+    port = free_port()
     settings = Settings(
         data={"folder": folder, "fsync": False}, fastagi={"port": 0}, metrics={"port": port}, mail={"host": "127.0.0.1"}
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.notifications.conftest import NotificationAppFixture
+from tests.support.free_port import free_port
 
 EXIM = shutil.which("exim4", path="/usr/sbin:/usr/bin")
 SKIP_REASON = ""
@@ -72,9 +73,7 @@ class EximServer:
 
 @pytest.fixture
 def exim_server(tmp_path: Path) -> Iterator[EximServer]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     # exim started with -C drops root and stays its own user, so it delivers into a folder of that user.
     folder = Path(f"/var/tmp/ivr-exim-{os.getpid()}")
     folder.mkdir(mode=0o755)

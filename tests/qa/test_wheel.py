@@ -130,7 +130,7 @@ def test_doctor_finds_prompts_of_wheel(wheel_installation: WheelInstallation, wh
     findings = {finding["check"]: finding for finding in found}
     assert findings["sounds"] == {
         "check": "sounds", "level": "ok", "what": str(wheel_venv / "share" / "ivr" / "sounds" / "en"), "remedy": "",
-        "prevents_storing": False,
+        "command": "", "prevents_storing": False,
     }  # fmt: skip
     assert findings["service"]["level"] == "ok"
     assert "1 boxes" in findings["database"]["what"]

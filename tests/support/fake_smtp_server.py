@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import email
-import socket
 import ssl
 from collections import deque
 from email import policy
@@ -13,6 +12,8 @@ from typing import Any, Literal
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+
+from tests.support.free_port import free_port
 
 Behaviour = Literal["accepts", "rejects", "rejects temporarily", "dies during data", "accepts and dies"]
 
@@ -39,9 +40,7 @@ class FakeSmtpServer:
         """Message-ID of every mail whose content arrived, accepted or not."""
         self._smtp_options = smtp_options
         self._controller: Controller | None = None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
 
     def start(self) -> None:
         self._controller = _Controller(self, hostname="127.0.0.1", port=self.port, **self._smtp_options)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -14,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.support.free_port import free_port
 
 IVR = [sys.executable, "-m", "ivr"]
 SOURCE_TREE = Path(__file__).parents[2]
@@ -28,9 +29,7 @@ class Site:
     environment: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(SOURCE_TREE),
