@@ -71,8 +71,8 @@ async def list_all(
 
 async def record_command(app: App, action: AuditAction, target: Mailbox | str, subjects: Sequence[str] = ("",)) -> None:
     """Record what a command has done. `target`: the box, or the id of the account."""
-    login = os.environ.get("SUDO_USER") or getpass.getuser()
-    device = os.ttyname(sys.stdin.fileno()) if sys.stdin.isatty() else "no terminal"
+    login = os.environ.get("SUDO_USER") or _login_name()
+    device = _terminal_name()
     account_id, box_id = (target.account_id, target.id) if isinstance(target, Mailbox) else (target, None)
     actor = Actor(Door.COMMAND, login, device, LOGIN_PROOF)
     await app.audit_log.record(actor, action, account_id=account_id, box_id=box_id, subjects=subjects)
@@ -121,3 +121,18 @@ async def _user_name(app: App, actor: Actor) -> str:
         return (await app.directory.user(actor.user)).name
     except NotFound:
         return actor.user
+
+
+def _login_name() -> str:
+    """Return the name of the user who runs the command; in a container, its number may have none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
+def _terminal_name() -> str:
+    try:
+        return os.ttyname(sys.stdin.fileno())
+    except (AttributeError, OSError, ValueError):  # Standard input is no terminal, closed, or not of this container.
+        return "no terminal"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from ivr.audio import wav
 from tests.cli.conftest import Ivr
@@ -54,3 +58,13 @@ def test_deleted_box_keeps_its_entries(populated_ivr: Ivr) -> None:
 
 def test_unknown_action_is_refused(populated_ivr: Ivr) -> None:
     assert "settings-changed" in populated_ivr("audit", "list", "--action", "looked", fails=2).output
+
+
+def test_user_without_name_is_recorded_by_number(populated_ivr: Ivr, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_name() -> str:
+        raise KeyError("getpwuid(): uid not found: 61002")
+
+    monkeypatch.delenv("SUDO_USER", raising=False)
+    monkeypatch.setattr(getpass, "getuser", no_name)
+    populated_ivr("box", "set", "1000", "require_pin=true")
+    assert listed(populated_ivr)[0]["user"] == f"uid {os.getuid()}"
