@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
 
 class DirectRoute(APIRoute):
@@ -20,20 +19,14 @@ class DirectRoute(APIRoute):
     handlers of the application.
     """
 
-    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        super().__init__(path, endpoint, **options)
-        handle = _build_handler(endpoint, {found.name: found.call for found in self.dependant.dependencies})
-
-        async def respond(scope: Scope, receive: Receive, send: Send) -> None:
-            response = await handle(Request(scope, receive, send))
-            await response(scope, receive, send)
-
-        self.app = respond
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Called by FastAPI for each router that includes the route. Raises TypeError for other functions."""
+        return _build_handler(self.endpoint, {found.name: found.call for found in self.dependant.dependencies})
 
 
 def _build_handler(
     endpoint: Callable[..., Any], dependencies: dict[str | None, Callable[..., Any] | None]
-) -> Callable[[Request], Awaitable[Response]]:
+) -> Callable[[Request], Coroutine[Any, Any, Response]]:
     """Raises TypeError if the function or a dependency takes anything else, or is not `async`."""
     resolvers: list[tuple[str, Callable[[Request], Awaitable[Any]]]] = []
     for name, call in dependencies.items():
