@@ -15,7 +15,8 @@ from pathlib import Path
 
 import structlog
 
-from ivr.errors import DiskFull, MigrationRequired, NotFound, StoreBusy, StoreError
+from ivr.errors import DiskFull, MigrationRequired, NotFound, StoreBusy, StoreError, describe_error
+from ivr.storage.durable_files import fsync
 from ivr.storage.file_owner import inherit_owner
 from ivr.storage.records import MigrationPlan
 from ivr.storage.sqlite.database_file import SqliteDatabaseFile
@@ -106,7 +107,7 @@ class DatabaseSchema:
             # Each step leaves a database at its path; the links are the same file until the last step replaces one.
             os.link(self._path, newer)
             draft.rename(self._path)
-        _sync_folder(self._path.parent)
+        fsync(self._path.parent)
         return plan.earlier_copy, newer
 
     def _connect(self, *, exclusive: bool = False) -> sqlite3.Connection:
@@ -138,7 +139,7 @@ class DatabaseSchema:
             connection.backup(copy)
         _finish_file(draft)
         draft.rename(target)
-        _sync_folder(target.parent)
+        fsync(target.parent)
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:
@@ -146,7 +147,7 @@ class DatabaseSchema:
             yield
         except (sqlite3.Error, OSError) as error:
             if isinstance(error, OSError):
-                raise StoreError(f"the database cannot be copied ({self._path}): {error}") from error
+                raise StoreError(f"the database cannot be copied ({self._path}): {describe_error(error)}") from error
             raise translate_sqlite_error(error, self._path) from error
 
 
@@ -216,16 +217,7 @@ def _finish_file(path: Path) -> None:
     """Give a copy its mode and owner, and sync it."""
     path.chmod(FILE_MODE)
     inherit_owner(path)
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    fsync(path)
 
 
 def _size(path: Path) -> int:
