@@ -28,7 +28,7 @@ COMMAND_TIMEOUT_S = 300.0
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 INIT_PACKAGES = ("systemd", "systemd-sysv")
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-PIP_FILES = ("/etc/pip.conf", "/etc/xdg/pip", "/root/.config/pip", "/root/.pip")
+PIP_FILES = ("/etc/pip.conf", "/etc/xdg/pip", *(str(Path.home() / name) for name in (".config/pip", ".pip")))
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 CERTIFICATES_COPY = "/etc/ssl/certificates-of-the-host.crt"
 """Where the machine has this computer's certificates: at their own path apt would replace them."""
