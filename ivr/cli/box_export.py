@@ -45,7 +45,9 @@ async def export(
     box = await resolve_box(app, account, number)
     draft = _draft_of(file)
     try:
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_MODE)
+        # As root in a folder of others: what lies under that name is not followed, and not written.
+        draft.unlink(missing_ok=True)
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, PRIVATE_MODE)
         with os.fdopen(handle, "wb") as raw, zipfile.ZipFile(raw, "w", zipfile.ZIP_DEFLATED) as archive:
             missing, count = await _write_box(app, box, archive)
         draft.rename(file)
@@ -65,6 +67,8 @@ def _draft_of(file: Path) -> Path:
         raise BadInput(f"{file} is not a .zip file: a box is exported as ZIP")
     if file.exists():
         raise BadInput(f"{file} exists: choose another name")
+    if not file.parent.is_dir():
+        raise BadInput(f"{file.parent} is not a folder: create it, or choose another one")
     return file.with_name(f".{file.name}.draft")
 
 

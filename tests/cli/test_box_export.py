@@ -71,7 +71,7 @@ def test_file_that_exists_is_never_overwritten(box_with_messages: Ivr, tmp_path:
     assert file.read_text() == "precious"
     assert ".zip" in box_with_messages("box", "export", "1000", str(tmp_path / "x.tar"), fails=2).stderr
     nowhere = str(tmp_path / "no" / "x.zip")
-    assert "check the path" in box_with_messages("box", "export", "1000", nowhere, fails=1).stderr
+    assert f"{tmp_path / 'no'} is not a folder" in box_with_messages("box", "export", "1000", nowhere, fails=2).stderr
     assert sorted(path.name for path in tmp_path.glob("*.draft")) == []
 
 
@@ -83,3 +83,11 @@ def test_box_moves_to_a_user_who_exists(populated_ivr: Ivr) -> None:
     assert row["owner"] == "bob"
     assert "carol" in populated_ivr("box", "move", "1000", "--owner", "carol", fails=3).stderr
     assert "--owner" in populated_ivr("box", "move", "1000", fails=2).output
+
+
+def test_link_that_lies_under_the_name_of_the_draft_is_not_followed(populated_ivr: Ivr, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("of another user")
+    (tmp_path / ".box.zip.draft").symlink_to(other)
+    populated_ivr("box", "export", "1000", str(tmp_path / "box.zip"))
+    assert other.read_text() == "of another user"
