@@ -225,5 +225,15 @@ def _violation(error_type: str, context: dict[str, Any], default_message: str) -
             return FORMAT_ERROR, {"message": default_message}
         case "string_pattern_mismatch":
             return "wrong_format", {"message": "Value is not of the right format"}
+        case "model_type" | "dict_type":
+            return "type", {"message": "Value must be an object"}
+        case "list_type" | "tuple_type":
+            return "type", {"message": "Value must be a list"}
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "type", {"message": "Value must be an integer"}
+        case "bool_parsing" | "bool_type":
+            return "type", {"message": "Value must be true or false"}
+        case "string_type":
+            return "type", {"message": "Value must be text"}
         case _:
             return "type", {"message": default_message}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from ivr.api.serializers import box_document
 from ivr.errors import InvalidFields
+from ivr.mailbox.box_settings import BoxSettings
 from tests.api.conftest import RestClient
 from tests.support.app_fixture import AppFixture
 
@@ -349,3 +351,15 @@ async def test_key_that_resembles_no_other_or_is_stored_already_is_taken(rest: R
     changed = await rest.request_ok("PATCH", f"/{box_id}", {"timezon": "x", "colour": "blue"})
     assert (changed["data"]["timezon"], changed["data"]["colour"]) == ("x", "blue")
     assert "timezon" not in (await rest.request_ok("PATCH", f"/{box_id}", {"timezon": None}))["data"]
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [{}], [5], 5, 0.5, True, "x", "", -1])
+async def test_values_of_wrong_type_are_rejected_in_plain_words(rest: RestClient, value: Any) -> None:
+    """No message names a class or a function of the service, whatever the setting."""
+    box_id = await rest.create_box()
+    for name in BoxSettings.model_fields:
+        response = await rest.request("PATCH", f"/{box_id}", {name: value})
+        assert response.status_code in (200, 400), f"{name}: {response.text}"
+        if response.status_code == 400:
+            message = str(response.json()["data"])
+            assert not re.search("Input should|Settings|instance of|unable to|function|pydantic", message), message
