@@ -52,6 +52,7 @@ A message reads "what is wrong: what to do". Each edge maps the tree in one tabl
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 Violations = Mapping[str, Mapping[str, Mapping[str, object]]]
@@ -254,3 +255,16 @@ class CatalogueError(ConfigurationError):
 
 class SoundsError(ConfigurationError):
     """Audio cannot be read, made or converted."""
+
+
+def describe_error(error: Exception) -> str:
+    """Return what happened. Of an error of the operating system: in words, with the file, without its number."""
+    cause = getattr(error, "reason", None)  # As `urllib` wraps it.
+    if isinstance(cause, OSError):
+        error = cause
+    if not isinstance(error, OSError):
+        return str(error)
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)  # asyncio writes "Connect call failed" and the address.
+    text = error.strerror or str(error)
+    return f"{text}: {error.filename}" if error.filename else text

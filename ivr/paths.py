@@ -7,7 +7,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from ivr.errors import SettingsError, StoreError
+from ivr.errors import SettingsError, StoreError, describe_error
 from ivr.settings import Settings
 from ivr.storage.durable_files import replace_file
 from ivr.storage.file_owner import inherit_owner
@@ -63,4 +63,4 @@ def read_or_create_secret(path: Path) -> str:
             inherit_owner(path)
         return path.read_text().strip()
     except OSError as error:
-        raise StoreError(f"{path} cannot be read or created: {error}") from error
+        raise StoreError(f"{path} cannot be read or created: {describe_error(error)}") from error

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ivr.directory.peppers import Pepper
-from ivr.errors import StoreError
+from ivr.errors import StoreError, describe_error
 from ivr.paths import read_or_create_secret, write_secret
 
 FORGET_AFTER_S = 3600
@@ -51,7 +51,7 @@ class PepperFiles:
         try:
             return [Pepper(path.read_text().strip().encode()) for path in sorted(self._folder.glob("pepper.*"))]
         except OSError as error:
-            raise StoreError(f"an earlier pepper cannot be read: {error}") from error
+            raise StoreError(f"an earlier pepper cannot be read: {describe_error(error)}") from error
 
     def rotate(self, key: bytes) -> None:
         current = self.current()
@@ -59,7 +59,7 @@ class PepperFiles:
             write_secret(self._path_of(current.id), current.key.decode())
             write_secret(self._file, key.decode())
         except OSError as error:
-            raise StoreError(f"the pepper cannot be replaced: {error}") from error
+            raise StoreError(f"the pepper cannot be replaced: {describe_error(error)}") from error
 
     def forget(self, pepper_id: str) -> None:
         path = self._path_of(pepper_id)
@@ -69,7 +69,7 @@ class PepperFiles:
         except FileNotFoundError:
             return
         except OSError as error:
-            raise StoreError(f"an earlier pepper cannot be removed: {error}") from error
+            raise StoreError(f"an earlier pepper cannot be removed: {describe_error(error)}") from error
 
     def _path_of(self, pepper_id: str) -> Path:
         return self._folder / f"pepper.{pepper_id}"

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from ivr.api.http_protocol import ConnectionLimits, LimitedHttpProtocol
-from ivr.errors import SettingsError
+from ivr.errors import SettingsError, describe_error
 
 SHUTDOWN_GRACE_S = 5
 """Seconds that running requests have to finish when the server stops."""
@@ -85,7 +85,7 @@ class ApiServer:
             config.http_protocol_class = partial(LimitedHttpProtocol, limits=address.connection_limits)  # type: ignore[assignment]
         except (OSError, ssl.SSLError) as error:
             listening_socket.close()
-            raise SettingsError(f"cannot use api.tls_certificate or api.tls_key: {error}") from error
+            raise SettingsError(f"cannot use api.tls_certificate or api.tls_key: {describe_error(error)}") from error
         self._server = _EmbeddedUvicorn(config)
         self._task = asyncio.create_task(self._server.serve(sockets=[listening_socket]))
         await self._server.listening.wait()

@@ -17,7 +17,7 @@ from ivr.cli.support import JsonOption, exit_on_error
 from ivr.doctor.console import RemoteConsole
 from ivr.doctor.doctor import run_checks
 from ivr.doctor.installation import DatabaseSnapshot, HostInfo, Installation, read_database_snapshot, run_as_owner_of
-from ivr.errors import MigrationRequired, SettingsError, StoreError
+from ivr.errors import MigrationRequired, SettingsError, StoreError, describe_error
 from ivr.health.finding import Finding, Level, problem, warning
 from ivr.settings import Settings
 
@@ -46,7 +46,7 @@ def _run_checks() -> list[Finding]:
         what = str(error).replace("\n", " ")
         return [problem("config", what, "correct the setting; docs/settings.md lists all settings")]
     except OSError as error:
-        what = f"the settings cannot be read: {error}"
+        what = f"the settings cannot be read: {describe_error(error)}"
         return [problem("config", what, "run ivr doctor as root, or as the user of the service")]
     logging_setup.configure_logging(loaded.log.model_copy(update={"level": "error"}))
     snapshot, database_error, database_findings = _read_database(loaded)
@@ -76,7 +76,7 @@ def _read_database(site_settings: Settings) -> tuple[DatabaseSnapshot | None, st
             what = str(error).partition(": ")[0]
             return None, "", [problem("database", what, command="systemctl stop ivr; ivr migrate; systemctl start ivr")]
         except (StoreError, OSError) as error:
-            return None, str(error), []
+            return None, describe_error(error), []
 
 
 async def _read_snapshot(site_settings: Settings) -> DatabaseSnapshot:

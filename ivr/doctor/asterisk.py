@@ -19,7 +19,7 @@ from ivr.doctor.installation import Installation, RunningAsterisk, run_as_owner_
 from ivr.doctor.permissions import check_fallback_prompt, check_permissions
 from ivr.doctor.security import check_contexts, check_endpoints
 from ivr.doctor.versions import check_dialplan_version
-from ivr.errors import StoreError
+from ivr.errors import StoreError, describe_error
 from ivr.health.checks import quoted
 from ivr.health.finding import Finding, ok, problem, warning
 from ivr.paths import load_asterisk_secret
@@ -110,7 +110,7 @@ def check_secret(asterisk: RunningAsterisk) -> Iterator[Finding]:
                 return
             ours = load_asterisk_secret(settings)
     except (StoreError, OSError) as error:
-        yield problem("secret", str(error), "run ivr doctor as root, or as the user of the service")
+        yield problem("secret", describe_error(error), "run ivr doctor as root, or as the user of the service")
         return
     theirs = asterisk.variables.get("IVR_SECRET", "")
     file = folder / "asterisk-secret"

@@ -12,7 +12,7 @@ from ivr.call.ari.settings import AriSettings
 from ivr.doctor import console
 from ivr.doctor.console import ConsoleUnavailable
 from ivr.doctor.installation import Installation
-from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput
+from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput, describe_error
 from ivr.health.finding import Finding, ok, problem, warning
 
 START = "systemctl start ivr"
@@ -49,7 +49,7 @@ async def _check_login(settings: AmiSettings, timing: AmiTiming) -> Finding:
         return problem("AMI", what, remedy)
     except OSError as error:
         remedy = "set enabled = yes, bindaddr and port in manager.conf; then: asterisk -rx 'manager reload'"
-        what = f"no connection to {address}: {str(error) or 'timeout'}"
+        what = f"no connection to {address}: {describe_error(error) or 'timeout'}"
         return problem("AMI", what, remedy)
     if missing := [action for action in REQUIRED_ACTIONS if not client.supports(action)]:
         remedy = f"set write = originate,call,message,reporting in {section}; then: asterisk -rx 'manager reload'"
@@ -83,7 +83,7 @@ def check_ari(installation: Installation) -> Iterator[Finding]:
         response = _fetch_application(installation, settings)
     except OSError as error:
         remedy = "set enabled = yes, bindaddr and bindport in http.conf; then: asterisk -rx 'module reload http'"
-        yield problem("ARI", f"no connection to {address}: {error}", remedy)
+        yield problem("ARI", f"no connection to {address}: {describe_error(error)}", remedy)
         return
     yield _finding_for(response, settings, address)
 
@@ -145,7 +145,7 @@ def check_rest(installation: Installation) -> Iterator[Finding]:
         installation.host.connect(host, port).close()
     except OSError as error:
         remedy = "start the service: systemctl start ivr ('ivr serve --only calls' has no REST API)"
-        yield warning("REST", f"no connection to {host}:{port}: {error}", remedy, command=START)
+        yield warning("REST", f"no connection to {host}:{port}: {describe_error(error)}", remedy, command=START)
     else:
         yield ok("REST", f"accepts connections at {host}:{port}")
 
@@ -165,7 +165,7 @@ def check_fastagi(installation: Installation) -> Iterator[Finding]:
         if _uses_classic_agi(installation):
             yield ok("service", "not running, and not needed: Asterisk starts ivr-agi for each call")
         else:
-            what = f"no connection to {address}: {error}"
+            what = f"no connection to {address}: {describe_error(error)}"
             yield problem("service", what, "start it: systemctl start ivr, or ivr serve", command=START)
         return
     if SKIPPED_STATUS in response:

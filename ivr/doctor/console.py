@@ -7,7 +7,7 @@ import shlex
 import subprocess
 from typing import Protocol
 
-from ivr.errors import IvrError
+from ivr.errors import IvrError, describe_error
 
 COMMAND_TIMEOUT_S = 15.0
 
@@ -44,8 +44,10 @@ class RemoteConsole:
                 timeout=self._timeout_s,
                 check=False,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise ConsoleUnavailable(f"{' '.join(self._program)} -rx failed: {error}") from error
+        except subprocess.TimeoutExpired as error:
+            raise ConsoleUnavailable(f"{' '.join(self._program)} -rx: no reply in {self._timeout_s:g} s") from error
+        except OSError as error:
+            raise ConsoleUnavailable(f"{' '.join(self._program)} -rx failed: {describe_error(error)}") from error
         if done.returncode != 0 or "Unable to connect to remote asterisk" in done.stdout + done.stderr:
             raise ConsoleUnavailable(
                 (done.stderr or done.stdout).strip().splitlines()[-1] if done.stderr or done.stdout else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ivr.audio import asterisk_recording, wav
 from ivr.doctor.installation import RunningAsterisk, run_as_owner_of
+from ivr.errors import describe_error
 from ivr.health.finding import Finding, ok, problem, warning
 
 SAMPLE_LENGTH_MS = 100
@@ -33,7 +34,11 @@ def check_permissions(asterisk: RunningAsterisk) -> Iterator[Finding]:
         output = asterisk.run_command(f'file convert "{sample}" "{recording}"')
         yield _permission_finding(asterisk, output, recording)
     except OSError as error:
-        yield problem("asterisk's rights", f"{error}", f"give {folder} to the user of the service: see 'data folder'")
+        yield problem(
+            "asterisk's rights",
+            describe_error(error),
+            f"give {folder} to the user of the service: see 'data folder'",
+        )
     finally:
         _delete_files(folder, sample, recording)
 

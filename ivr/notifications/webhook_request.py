@@ -10,7 +10,7 @@ from typing import Any
 
 import httpcore
 
-from ivr.errors import NotificationFailed, NotificationUndeliverable
+from ivr.errors import NotificationFailed, NotificationUndeliverable, describe_error
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -118,7 +118,7 @@ class WebhookRequest:
                 f"settings.webhook.url of the account is not an http(s) URL: {url!r}"
             ) from None
         except (OSError, httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as error:
-            raise NotificationFailed(f"the webhook is unreachable: {error}") from error
+            raise NotificationFailed(f"the webhook is unreachable: {describe_error(error)}") from error
         if not 200 <= status < 300:
             kind = NotificationUndeliverable if status == HTTP_GONE else NotificationFailed
             raise kind(f"the webhook replied with status {status}")

@@ -20,7 +20,7 @@ import structlog
 
 from ivr.audio import wav
 from ivr.audio.formats import Sound
-from ivr.errors import CatalogueError, InvalidAudio, SoundsError
+from ivr.errors import CatalogueError, InvalidAudio, SoundsError, describe_error
 from ivr.prompts.catalogue import Catalogue
 
 EVICTION_GRACE_S = 900
@@ -80,7 +80,7 @@ class PromptCache:
             sound = self._write(path if is_complete else path.with_stem(f"{path.stem}-incomplete"), rendered)
         except OSError as error:
             if self._pause is None:
-                raise SoundsError(f"a prompt could not be rendered: {error}") from error
+                raise SoundsError(f"a prompt could not be rendered: {describe_error(error)}") from error
             log.error("prompt.not_written", path=str(path), error=str(error))
             return replace(self._pause, text=rendered.text)
         with self._lock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from ivr.errors import StoreError
+from ivr.errors import StoreError, describe_error
 
 RENAMED_FOLDERS = {"attended": "locks"}
 RENAMED_LOCKS = {"tending": "maintenance", "adoption": "recovery"}
@@ -29,7 +29,7 @@ def upgrade_data_folder(folder: Path) -> None:
         for recording in (folder / "takes").glob(f"{OLD_FALLBACK_PREFIX}*.wav"):
             _rename(recording, recording.with_name(FALLBACK_PREFIX + recording.name.removeprefix(OLD_FALLBACK_PREFIX)))
     except OSError as error:
-        raise StoreError(f"the data folder cannot be upgraded: {error}") from error
+        raise StoreError(f"the data folder cannot be upgraded: {describe_error(error)}") from error
 
 
 def _rename(old: Path, new: Path) -> None:

@@ -7,7 +7,7 @@ import re
 import signal
 from dataclasses import dataclass
 
-from ivr.errors import BadArgument, CallFailed
+from ivr.errors import BadArgument, CallFailed, describe_error
 from ivr.terminal.fake_asterisk import AgiRequest, FakeAsterisk
 from ivr.terminal.handset import PhoneOptions, Screen, TerminalHandset
 from ivr.terminal.keyboard import Keyboard
@@ -51,7 +51,9 @@ async def dial(number: str, identity: PhoneIdentity, address: tuple[str, int], o
         status = await FakeAsterisk(request, handset).connect_and_run(*address)
     except OSError as error:
         host, port = address
-        raise CallFailed(f"no service answers at {host}:{port}: start it with 'ivr serve' ({error})") from error
+        raise CallFailed(
+            f"no service answers at {host}:{port}: start it with 'ivr serve' ({describe_error(error)})"
+        ) from error
     finally:
         keyboard.close()
         loop.remove_signal_handler(signal.SIGINT)

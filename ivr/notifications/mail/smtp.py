@@ -9,7 +9,7 @@ import smtplib
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 
-from ivr.errors import MailTooLarge, NotificationFailed, NotificationUndeliverable
+from ivr.errors import MailTooLarge, NotificationFailed, NotificationUndeliverable, describe_error
 from ivr.notifications.settings import MailSettings
 from ivr.validation.addresses import to_smtp
 
@@ -49,7 +49,7 @@ class SmtpClient:
                 f"{server.host} rejects the login, check mail.username and mail.password: {_reply_text(error)}"
             ) from error
         except (OSError, smtplib.SMTPException) as error:
-            raise NotificationFailed(f"{server.host}:{server.port}: {error}") from error
+            raise NotificationFailed(f"{server.host}:{server.port}: {describe_error(error)}") from error
         try:
             options = () if recipient.isascii() else ("SMTPUTF8", "BODY=8BITMIME")
             if options and not smtp.has_extn("smtputf8"):
@@ -64,7 +64,7 @@ class SmtpClient:
         except smtplib.SMTPResponseException as error:
             raise _error_for(error.smtp_code, error.smtp_error) from error
         except (OSError, smtplib.SMTPException) as error:
-            raise NotificationFailed(f"{server.host}:{server.port}: {error}") from error
+            raise NotificationFailed(f"{server.host}:{server.port}: {describe_error(error)}") from error
         finally:
             # The outcome is settled before QUIT; an error there changes nothing.
             with contextlib.suppress(OSError, smtplib.SMTPException):
