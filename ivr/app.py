@@ -80,7 +80,9 @@ class App(Stores):
         return self
 
     async def stop_workers(self) -> None:
-        """End the child processes. Call it before `close`, in the loop that used them."""
+        """End the child processes, and store what is still to be stored. Call it before `close`, in the same loop."""
+        if "audit_log" in self.__dict__:
+            await self.audit_log.close()
         if "conversion_pool" in self.__dict__:
             await self.conversion_pool.close()
 

@@ -110,7 +110,7 @@ async def get_audio(request: Request, access: AudioAccessDep) -> Response:
     filename = message_filename(box, message, rendition.audio_format.extension)
     response = await audio_response(request, rendition, filename)
     if response.status_code in AUDIO_SENT:
-        await audit.record_fetch(request, box, message.id)
+        audit.record_fetch(request, box, message.id)
     return response
 
 

@@ -26,14 +26,16 @@ async def record_session(request: Request, action: AuditAction, token: Token) ->
     await _record(request, _token_actor(request, token), action, token.account_id, None, (token.id,))
 
 
-async def record_fetch(request: Request, box: Mailbox, message_id: str) -> None:
-    """Record that the audio of a message is sent, to a token or to a link."""
+def record_fetch(request: Request, box: Mailbox, message_id: str) -> None:
+    """Record that the audio of a message is sent, to a token or to a link. A player that seeks sends many requests."""
     principal: Principal | None = getattr(request.state, "principal", None)
     if principal:
         actor = _token_actor(request, principal.token)
     else:
         actor = Actor(Door.REST, "", client_address(request), LINK_PROOF)
-    await _record(request, actor, AuditAction.FETCHED, box.account_id, box.id, (message_id,))
+    get_services(request).audit_log.record_soon(
+        actor, AuditAction.FETCHED, account_id=box.account_id, box_id=box.id, subject=message_id
+    )
 
 
 async def record_settings(request: Request, principal: Principal, box: Mailbox, names: Iterable[str]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -15,11 +17,18 @@ log = structlog.get_logger()
 
 
 class AuditLog:
-    """Records actions. Phone, REST and commands use it."""
+    """Records actions. Phone, REST and commands use it.
 
-    def __init__(self, store: AuditStore, clock: Clock) -> None:
+    `delay_s`: seconds within which the entries of `record_soon` are stored, in one transaction.
+    """
+
+    def __init__(self, store: AuditStore, clock: Clock, *, delay_s: float = 0.25) -> None:
         self._store = store
         self._clock = clock
+        self._delay_s = delay_s
+        self._pending: list[AuditEntry] = []
+        self._flush_task: asyncio.Task[None] | None = None
+        self._is_closing = asyncio.Event()
 
     async def record(
         self,
@@ -34,8 +43,44 @@ class AuditLog:
 
         An entry that cannot be stored is in the log alone, with the error: it ends no call and no request.
         """
-        now = int(self._clock.now())
-        entries = [AuditEntry(now, account_id, box_id, action, subject, actor) for subject in subjects]
+        self._pending += self._log_entries(actor, action, account_id, box_id, subjects)
+        await self.flush()
+
+    def record_soon(self, actor: Actor, action: AuditAction, *, account_id: str, box_id: str, subject: str) -> None:
+        """Record an action that is too frequent for a commit each. It is in the log at once, stored a little later."""
+        self._pending += self._log_entries(actor, action, account_id, box_id, (subject,))
+        if self._flush_task is None or self._flush_task.done():
+            self._flush_task = asyncio.create_task(self._flush_later())
+
+    async def flush(self) -> None:
+        """Store the entries that are not stored yet."""
+        entries, self._pending = self._pending, []
+        if not entries:
+            return
+        try:
+            await self._store.append(entries)
+        except IvrError as error:
+            log.error("audit.not_stored", entries=len(entries), error=str(error))
+
+    async def close(self) -> None:
+        """Store the entries that are not stored yet, before the database is closed."""
+        self._is_closing.set()
+        if self._flush_task:
+            await self._flush_task
+        await self.flush()
+
+    async def _flush_later(self) -> None:
+        while self._pending:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._is_closing.wait(), self._delay_s)
+            await self.flush()
+
+    def _log_entries(
+        self, actor: Actor, action: AuditAction, account_id: str, box_id: str | None, subjects: Sequence[str]
+    ) -> list[AuditEntry]:
+        entries = [
+            AuditEntry(int(self._clock.now()), account_id, box_id, action, subject, actor) for subject in subjects
+        ]
         for entry in entries:
             log.info(
                 "audit",
@@ -48,7 +93,4 @@ class AuditLog:
                 device=actor.device,
                 proof=actor.proof,
             )
-        try:
-            await self._store.append(entries)
-        except IvrError as error:
-            log.error("audit.not_stored", action=str(action), account=account_id, error=str(error))
+        return entries

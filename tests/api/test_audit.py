@@ -12,6 +12,7 @@ from tests.support.app_fixture import AppFixture
 
 async def actions(app: AppFixture) -> list[tuple[str, str]]:
     """Return action and subject of all entries, oldest first."""
+    await app.container.audit_log.flush()
     found = await app.container.audit_store.find(AuditQuery(), 100)
     return [(entry.action, entry.subject) for entry in reversed(found)]
 
@@ -59,6 +60,7 @@ async def test_link_is_recorded_as_such(rest: RestClient, app: AppFixture) -> No
         url = next(iter(document["links"].values())) if isinstance(document["links"], dict) else document["links"]
         response = await anyone.get(url if url.startswith("http") else rest.url + url)
     assert response.status_code == 200
+    await app.container.audit_log.flush()
     [entry] = await app.container.audit_store.find(AuditQuery(), 10)
     assert (entry.action, entry.actor.user, entry.actor.proof) == ("fetched", "", "link")
 
