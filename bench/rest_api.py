@@ -147,7 +147,7 @@ async def _measured_row(what: str, times: int, ask: Callable[[], Awaitable[objec
 
 
 def _sqlite_row(what: str, lab: BenchLab) -> str:
-    database = sqlite3.connect(f"file:{lab.data / 'ivr.db'}?mode=ro", uri=True)
+    database = sqlite3.connect(f"file:{lab.data / 'state/ivr.db'}?mode=ro", uri=True)
     [box] = database.execute("SELECT id FROM boxes WHERE mailbox = ?", (LOAD_REQUESTS,)).fetchone()
     sql = (
         "SELECT * FROM messages INDEXED BY messages_by_box"

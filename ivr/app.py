@@ -25,6 +25,7 @@ from ivr.paths import sounds_folder
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.voice import LANGUAGES
 from ivr.settings import Settings
+from ivr.storage.data_folder import state_folder, verify_layout
 from ivr.storage.read_cache import ReadCache
 from ivr.storage.records import TaskKind
 from ivr.storage.sqlite.boxes import SqliteBoxes
@@ -76,6 +77,7 @@ class App(Stores):
         """
         if migrate:
             self.migrate()
+        verify_layout(self.settings.data.folder)
         _ = self.recordings, self.opened_folder, self.database, self.secret_store
         return self
 
@@ -163,14 +165,14 @@ class App(Stores):
         return ConversionPool(self.settings.api.conversion_workers)
 
     def renditions(self, folder_name: str) -> AudioRenditions:
-        """The renditions cached in a folder of this name below the data folder. A new object each time."""
+        """The renditions cached in a folder of this name, which Asterisk cannot enter. A new object each time."""
         from ivr.mailbox.renditions import AudioRenditions
 
         return AudioRenditions(
             delivery=self.delivery,
             uploads=self.uploads,
             conversion_pool=self.conversion_pool,
-            folder=self.settings.data.folder / folder_name,
+            folder=state_folder(self.settings.data.folder) / folder_name,
             clock=self.clock,
         )
 

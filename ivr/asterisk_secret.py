@@ -11,6 +11,7 @@ from ivr.clock import Clock
 from ivr.errors import SettingsError, StoreError
 from ivr.paths import load_asterisk_secret, write_secret
 from ivr.settings import Settings
+from ivr.storage.data_folder import state_folder
 
 SECRET_FILE = "asterisk-secret"
 PREVIOUS_FILE = "asterisk-secret.previous"
@@ -25,8 +26,8 @@ class AsteriskSecret:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._file = settings.data.folder / SECRET_FILE
-        self._previous_file = settings.data.folder / PREVIOUS_FILE
+        self._file = state_folder(settings.data.folder) / SECRET_FILE
+        self._previous_file = state_folder(settings.data.folder) / PREVIOUS_FILE
         self._state: object = None
         self._current = ""
         self._previous, self._previous_until = "", 0.0

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ivr.errors import SettingsError, StoreError, describe_error
 from ivr.settings import Settings
+from ivr.storage.data_folder import prepare_state_folder
 from ivr.storage.durable_files import replace_file
 from ivr.storage.file_owner import inherit_owner
 
@@ -43,7 +44,13 @@ def package_data_folder() -> Path:
 
 def load_asterisk_secret(settings: Settings) -> str:
     """Return the secret shared with our own Asterisk: `asterisk.secret`, else the file that the first start creates."""
-    return settings.asterisk.secret or read_or_create_secret(settings.data.folder / "asterisk-secret")
+    if settings.asterisk.secret:
+        return settings.asterisk.secret
+    try:
+        state = prepare_state_folder(settings.data.folder)
+    except OSError as error:
+        raise StoreError(f"{settings.data.folder} cannot be written: {describe_error(error)}") from error
+    return read_or_create_secret(state / "asterisk-secret")
 
 
 def write_secret(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""The peppers of an installation in its data folder: `pepper`, and `pepper.<id>` for each earlier one."""
+"""The peppers of an installation in one folder: `pepper`, and `pepper.<id>` for each earlier one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORGET_AFTER_S = 3600
 
 
 class PepperFiles:
-    """The `PepperSource` of a data folder.
+    """The `PepperSource` of a folder.
 
     An earlier pepper is removed at the earliest `forget_after_s` seconds after its file was written. `now` is the Unix
     time of the file system.

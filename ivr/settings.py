@@ -68,8 +68,8 @@ class AsteriskSettings(_Section):
     )
     secret: str = Field(
         "",
-        description="Value of the Asterisk global variable IVR_SECRET. Empty: read from `asterisk-secret` in the data"
-        " folder, which the first start creates.",
+        description="Value of the Asterisk global variable IVR_SECRET. Empty: read from `state/asterisk-secret` in the"
+        " data folder, which the first start creates.",
     )
     console_command: str = Field(
         "asterisk", description="Command that runs an Asterisk console command when `-rx COMMAND` is appended."

@@ -18,7 +18,7 @@ from ivr.ids import IdGenerator
 from ivr.pepper_files import PepperFiles
 from ivr.settings import Settings
 from ivr.storage.audio_folder import Recordings
-from ivr.storage.data_folder import upgrade_data_folder
+from ivr.storage.data_folder import database_path, state_folder, verify_layout
 from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.protocols import (
     AudioStore,
@@ -41,11 +41,11 @@ from ivr.storage.records import MigrationPlan
 from ivr.storage.sqlite.audit import SqliteAudit
 from ivr.storage.sqlite.authentication import SqliteAuthAttempts, SqliteSecrets
 from ivr.storage.sqlite.calls import SqliteCalls
+from ivr.storage.sqlite.data_folder_migration import DataFolderMigration
 from ivr.storage.sqlite.database import Database
 from ivr.storage.sqlite.health import SqliteHealth
 from ivr.storage.sqlite.media import SqliteMedia
 from ivr.storage.sqlite.messages import SqliteMessages
-from ivr.storage.sqlite.schema import DatabaseSchema
 from ivr.storage.sqlite.undelivered_mail import SqliteUndeliveredMail
 
 if TYPE_CHECKING:
@@ -83,19 +83,18 @@ class Stores:
 
         Raises `StoreError`.
         """
-        plan = self.schema.migrate()
-        upgrade_data_folder(self.settings.data.folder)
-        return plan
+        return self.migration.run()
 
     @cached_property
-    def schema(self) -> DatabaseSchema:
-        return DatabaseSchema(self.settings.data.folder / "ivr.db", self.settings.data.busy_timeout_ms)
+    def migration(self) -> DataFolderMigration:
+        return DataFolderMigration(self.settings.data.folder, self.settings.data.busy_timeout_ms)
 
     @cached_property
     def database(self) -> Database:
         data = self.settings.data
+        verify_layout(data.folder)
         return Database(
-            data.folder / "ivr.db",
+            database_path(data.folder),
             busy_timeout_ms=data.busy_timeout_ms,
             sync=data.fsync,
             monotonic=self.clock.monotonic,
@@ -158,7 +157,7 @@ class Stores:
     @cached_property
     def peppers(self) -> PepperFiles:
         """The secrets that are mixed into hashes of PINs and passwords."""
-        return PepperFiles(self.settings.data.folder)
+        return PepperFiles(state_folder(self.settings.data.folder))
 
     @cached_property
     def asterisk_secret(self) -> AsteriskSecret:
@@ -167,7 +166,7 @@ class Stores:
 
     @cached_property
     def process_locks(self) -> ProcessLocks:
-        return ProcessLocks(self.settings.data.folder / "locks")
+        return ProcessLocks(state_folder(self.settings.data.folder) / "locks")
 
     @cached_property
     def messages(self) -> MessageStore:

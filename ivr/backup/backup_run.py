@@ -17,6 +17,7 @@ from ivr.backup.selection import BackupSelection, SelectedFile
 from ivr.backup.writers import BackupWriter
 from ivr.clock import Clock
 from ivr.errors import BadInput, NotFound, StoreError
+from ivr.storage.data_folder import database_path
 from ivr.storage.protocols import DatabaseFileStore
 from ivr.storage.records import DatabaseContent
 
@@ -40,7 +41,7 @@ def check_destination(selection: BackupSelection, folder: Path) -> None:
     data_folder, target = selection.data_folder.resolve(), folder.resolve()
     if target == data_folder or data_folder in target.parents:
         raise BadInput(f"{folder} is in the data folder {data_folder}: name a folder on another disk")
-    if any((target / name).exists() for name in ("ivr.db", "pepper")):
+    if database_path(target).exists() or any((target / name).exists() for name in ("ivr.db", "pepper")):
         raise BadInput(f"{folder} is a data folder of ivr: name another folder for the backup")
 
 

@@ -16,9 +16,18 @@ from pathlib import Path, PurePosixPath
 
 from ivr.backup.manifest import CONFIG_PREFIX, DATA_PREFIX, Manifest
 from ivr.backup.readers import Entry, content_problems, read_backup, writing_to
-from ivr.backup.selection import DATABASE, SKIPPED_FOLDERS
+from ivr.backup.selection import SKIPPED_FOLDERS
 from ivr.clock import Clock
 from ivr.errors import Conflict, InvalidBackup, StoreBusy
+from ivr.storage.data_folder import (
+    DATABASE_NAME,
+    PRIVATE_FILE_MODE,
+    STATE_FOLDER,
+    STATE_MODE,
+    database_path,
+    is_private_name,
+    state_folder,
+)
 from ivr.storage.durable_files import fsync
 from ivr.storage.protocols import DatabaseFileStore
 
@@ -26,7 +35,7 @@ DRAFT = ".restoring"
 TAKES = "takes"
 FALLBACK_PREFIX = "fallback-"
 """Recordings that the dialplan made without the service. They stay where they are."""
-INSTALLED_NAMES = {TAKES, "asterisk-secret", "lost+found", DRAFT, *SKIPPED_FOLDERS}
+INSTALLED_NAMES = {TAKES, STATE_FOLDER, "asterisk-secret", "lost+found", DRAFT, *SKIPPED_FOLDERS}
 """What a data folder contains before its first start."""
 DATA_FOLDER_MODE, TAKES_FOLDER_MODE, CONFIG_FOLDER_MODE = 0o2750, 0o2770, 0o750
 MODE_MASK = 0o750
@@ -40,6 +49,8 @@ class RestoreOwners:
     service_uid: int
     service_gid: int
     asterisk_gid: int
+    private_gid: int
+    """Of the settings and of `state/`: Asterisk is not in this group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +110,8 @@ class Restoration:
         self._check_not_in_use()
         if not self._folder.exists():
             return
-        content = sorted(set(os.listdir(self._folder)) - INSTALLED_NAMES)
+        folders = [folder for folder in (self._folder, state_folder(self._folder)) if folder.is_dir()]
+        content = sorted({name for folder in folders for name in os.listdir(folder)} - INSTALLED_NAMES)
         if content and not replace:
             raise Conflict(
                 f"{self._folder} is not empty ({', '.join(content[:3])}): name another folder with --data, or use"
@@ -107,7 +119,7 @@ class Restoration:
             )
 
     def _check_not_in_use(self) -> None:
-        if self._databases.is_in_use(self._folder / DATABASE):
+        if any(map(self._databases.is_in_use, (database_path(self._folder), self._folder / DATABASE_NAME))):
             raise StoreBusy(f"the service runs on {self._folder}: stop it (systemctl stop ivr), then restore")
 
     def _read_to_draft(self, entries: Iterator[Entry]) -> Manifest:
@@ -117,7 +129,7 @@ class Restoration:
             return writing_to(path)
 
         manifest, problems = read_backup(entries, open_in_draft)
-        database = self._draft / DATA_PREFIX / DATABASE
+        database = self._draft / DATA_PREFIX / DATABASE_NAME
         if not problems:
             found = content_problems(manifest, database, self._databases)
             problems = [problem for problem in found if " has no audio: " not in problem]
@@ -138,9 +150,8 @@ class Restoration:
             return None
         aside = self._folder / f"before-restore-{int(self._clock.now())}"
         (aside / TAKES).mkdir(parents=True, mode=0o700, exist_ok=True)
-        for name in sorted(
-            movable, key=lambda name: name != DATABASE
-        ):  # A folder without it is never mistaken for one.
+        # The database first: a folder without it is never mistaken for one.
+        for name in sorted(movable, key=lambda name: name not in (STATE_FOLDER, DATABASE_NAME)):
             os.rename(self._folder / name, aside / name)
         for path in old_takes:
             os.rename(path, aside / TAKES / path.name)
@@ -151,28 +162,34 @@ class Restoration:
         names = [name for name in manifest.files if name.startswith(DATA_PREFIX)]
         takes = self._folder / TAKES
         takes.mkdir(exist_ok=True)
-        for name in sorted(names, key=lambda name: name == DATA_PREFIX + DATABASE):  # The database last.
-            path = self._folder / name.removeprefix(DATA_PREFIX)
+        for name in sorted(names, key=lambda name: name == DATA_PREFIX + DATABASE_NAME):  # The database last.
+            path = self._place_of(name.removeprefix(DATA_PREFIX))
             source = self._draft / name
             entry = manifest.files[name]
             os.utime(source, ns=(entry.mtime_ns, entry.mtime_ns))
-            self._own(source, entry.mode & MODE_MASK)
+            self._own(source, entry.mode & (PRIVATE_FILE_MODE if is_private_name(path.name) else MODE_MASK))
             fsync(source)
             for folder in reversed(path.relative_to(self._folder).parents[:-1]):
                 (self._folder / folder).mkdir(exist_ok=True)
                 if str(folder) != TAKES:
-                    self._own(self._folder / folder, DATA_FOLDER_MODE)
+                    mode = STATE_MODE if str(folder) == STATE_FOLDER else DATA_FOLDER_MODE
+                    self._own(self._folder / folder, mode)
             source.rename(path)
         self._own(takes, TAKES_FOLDER_MODE)
         self._own(self._folder, DATA_FOLDER_MODE)
         fsync(self._folder)
 
+    def _place_of(self, name: str) -> Path:
+        return (state_folder(self._folder) if is_private_name(name) else self._folder) / name
+
     def _own(self, path: Path, mode: int) -> None:
         owners = self._target.owners
+        is_private = state_folder(self._folder) in (path, path.parent)
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             if owners:
-                os.fchown(descriptor, owners.service_uid, owners.service_gid)
+                group = owners.private_gid if is_private else owners.service_gid
+                os.fchown(descriptor, owners.service_uid, group)
             os.fchmod(descriptor, mode)
         finally:
             os.close(descriptor)
@@ -213,7 +230,7 @@ class Restoration:
     def _own_config(self, path: Path, relative: PurePosixPath, mode: int) -> None:
         owners = self._target.owners
         if owners:
-            group = owners.asterisk_gid if relative.is_relative_to("etc/asterisk") else owners.service_gid
+            group = owners.asterisk_gid if relative.is_relative_to("etc/asterisk") else owners.private_gid
             os.chown(path, 0, 0 if _is_public(relative) else group)
         path.chmod(mode)
 

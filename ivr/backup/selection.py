@@ -10,12 +10,12 @@ from pathlib import Path
 from ivr.backup.copying import is_own_file
 from ivr.backup.manifest import CONFIG_PREFIX, DATA_PREFIX
 from ivr.errors import StoreError
+from ivr.storage.data_folder import DATABASE_NAME, STATE_FOLDER, database_path, state_folder
 
-DATABASE = "ivr.db"
 CONFIG_FOLDERS = (Path("/etc/ivr"), Path("/etc/asterisk/ivr"), Path("/etc/systemd/system/ivr.service.d"))
 SKIPPED_FOLDERS = ("locks", "incoming", "renditions", "mail-renditions", "prompt-cache", "prompt-cache-agi")
 """Locks, unfinished uploads, and caches that are filled again."""
-SKIPPED_PREFIXES = (DATABASE, ".", "before-restore-")
+SKIPPED_PREFIXES = (DATABASE_NAME, ".", "before-restore-")
 """The database is copied by itself. An earlier restore leaves `before-restore-*`."""
 
 
@@ -37,7 +37,7 @@ class BackupSelection:
 
     @property
     def database(self) -> Path:
-        return self.data_folder / DATABASE
+        return database_path(self.data_folder)
 
     def config_files(self) -> Iterator[SelectedFile]:
         """Yield the files of the configuration. Raises `StoreError`."""
@@ -49,9 +49,13 @@ class BackupSelection:
             yield SelectedFile(f"{CONFIG_PREFIX}{self.config_file.absolute().relative_to('/')}", self.config_file)
 
     def data_files(self) -> Iterator[SelectedFile]:
-        """Yield the files of the data folder but the database. Raises `StoreError`."""
-        for path in _regular_files(self.data_folder, skip_at_top=True):
-            yield SelectedFile(f"{DATA_PREFIX}{path.relative_to(self.data_folder)}", path)
+        """Yield the files of the data folder but the database. Raises `StoreError`.
+
+        A backup has the files of `state/` by the names that they had before there was such a folder.
+        """
+        for top in (self.data_folder, state_folder(self.data_folder)):
+            for path in _regular_files(top, skip_at_top=True):
+                yield SelectedFile(f"{DATA_PREFIX}{path.relative_to(top)}", path)
 
     def links(self) -> list[Path]:
         """Return the symbolic links of the data folder. They are not followed: root would read any file of others."""
@@ -66,7 +70,9 @@ class BackupSelection:
 def _regular_files(top: Path, *, skip_at_top: bool = False) -> Iterator[Path]:
     for folder, folders, files in os.walk(top, onerror=_raise_unless_gone):
         if skip_at_top and Path(folder) == top:
-            folders[:] = [name for name in folders if name not in SKIPPED_FOLDERS and not _is_skipped(name)]
+            folders[:] = [
+                name for name in folders if name not in (*SKIPPED_FOLDERS, STATE_FOLDER) and not _is_skipped(name)
+            ]
             files = [name for name in files if not _is_skipped(name)]
         folders.sort()
         for name in sorted(files):

@@ -207,7 +207,8 @@ def _owners(folder: Path, root: Path, user: str) -> RestoreOwners | None:
     with contextlib.suppress(FileNotFoundError):
         owner = folder.stat()
         if owner.st_uid != 0:
-            return RestoreOwners(owner.st_uid, owner.st_gid, _group_id(asterisk_group, owner.st_gid))
+            private_gid = _group_id(_user_name(owner.st_uid), owner.st_gid)
+            return RestoreOwners(owner.st_uid, owner.st_gid, _group_id(asterisk_group, owner.st_gid), private_gid)
     try:
         account = pwd.getpwnam(user)
     except KeyError:
@@ -215,7 +216,15 @@ def _owners(folder: Path, root: Path, user: str) -> RestoreOwners | None:
             f"user {user!r} does not exist: run 'ivr install' first, or name the user of the service with --user"
         ) from None
     service_gid = _group_id((start and start.run_group) or DEFAULT_GROUP, account.pw_gid)
-    return RestoreOwners(account.pw_uid, service_gid, _group_id(asterisk_group, service_gid))
+    private_gid = _group_id(user, service_gid)
+    return RestoreOwners(account.pw_uid, service_gid, _group_id(asterisk_group, service_gid), private_gid)
+
+
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return ""
 
 
 def _group_id(name: str, default: int) -> int:

@@ -16,10 +16,12 @@ from ivr.app import App
 from ivr.cli.support import JsonOption, exit_on_error
 from ivr.doctor.console import RemoteConsole
 from ivr.doctor.doctor import run_checks
-from ivr.doctor.installation import DatabaseSnapshot, HostInfo, Installation, read_database_snapshot, run_as_owner_of
+from ivr.doctor.installation import DatabaseSnapshot, HostInfo, Installation, read_database_snapshot
 from ivr.errors import MigrationRequired, SettingsError, StoreError, describe_error
 from ivr.health.finding import Finding, Level, problem, warning
 from ivr.settings import Settings
+from ivr.storage.data_folder import database_path, state_folder, verify_layout
+from ivr.storage.file_owner import run_as_owner_of
 
 LEVEL_STYLES = {Level.OK: ("ok", "green"), Level.WARNING: ("warning", "yellow"), Level.PROBLEM: ("problem", "bold red")}
 COLUMN_WIDTHS = (9, 19)
@@ -66,10 +68,11 @@ def _read_database(site_settings: Settings) -> tuple[DatabaseSnapshot | None, st
     folder = site_settings.data.folder
     with run_as_owner_of(folder):
         try:
-            if not (folder / "ivr.db").exists():
+            verify_layout(folder)
+            if not database_path(folder).exists():
                 what = f"{folder} contains no database yet"
                 return None, "", [warning("database", what, "ivr account create NAME creates it")]
-            if not (folder / "pepper").exists():  # To open the database would create another one.
+            if not (state_folder(folder) / "pepper").exists():  # To open the database would create another one.
                 return None, "", []
             return asyncio.run(_read_snapshot(site_settings)), "", []
         except MigrationRequired as error:

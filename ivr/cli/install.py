@@ -21,6 +21,7 @@ from ivr.install.plan import ASTERISK_SECRET_FILE, MANAGER_SECRET_FILE, Layout, 
 from ivr.install.steps import InstallTarget, user_exists
 from ivr.install.write_file import WriteFile, find_obsolete
 from ivr.paths import package_data_folder
+from ivr.storage.data_folder import state_folder
 
 DEFAULT_GROUP = "ivr-asterisk"
 DEFAULT_ASTERISK_USER = "asterisk"
@@ -91,6 +92,7 @@ def _layout(start: AsteriskStart | None, *, user: str, group: str, asterisk_user
         executable=Path(sys.argv[0]).resolve(),
         package_data=package_data_folder(),
         user=user,
+        private_group=user,
         group=group or run_group or DEFAULT_GROUP,
         asterisk_user=asterisk_user,
         asterisk_group=run_group or asterisk_user,
@@ -127,8 +129,10 @@ def _check_prerequisites(target: InstallTarget, layout: Layout) -> None:
 
 def _read_or_generate_secret(target: InstallTarget, layout: Layout) -> str:
     """Return the secret of an earlier installation, else a new one."""
-    file = target.resolve(layout.data_folder / ASTERISK_SECRET_FILE)
-    return (machine_files.read_file(file, link_free=True) or secrets.token_hex(32)).strip()
+    data = target.resolve(layout.data_folder)
+    places = (state_folder(data), data)  # Earlier versions have it in the data folder itself.
+    found = (machine_files.read_file(folder / ASTERISK_SECRET_FILE, link_free=True) for folder in places)
+    return next((secret.strip() for secret in found if secret), "") or secrets.token_hex(32)
 
 
 def _read_or_generate_ami_secret(target: InstallTarget, layout: Layout) -> str:

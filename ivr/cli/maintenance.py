@@ -110,13 +110,13 @@ def migrate(
     logging_setup.configure_logging(loaded.log.model_copy(update={"level": "warning"}))
     require_database(loaded.data.folder)
     stores = Stores(loaded)
-    plan = stores.schema.plan()
+    plan = stores.migration.plan()
     if dry_run:
         print_document(_migration_document(plan, back), as_json)
     elif back:
         confirm(f"Put {plan.earlier_copy} in the place of {plan.database}?", assume_yes=yes or not plan.earlier_copy)
-        copy, newer = stores.schema.go_back()
-        typer.echo(f"{plan.database} is {copy} again; the newer database is {newer}")
+        copy, newer = stores.migration.go_back()
+        typer.echo(f"{stores.migration.database} is {copy} again; the newer database is {newer}")
         typer.echo("now install the version that wrote it: this version would migrate it again")
     elif done := stores.migrate():
         typer.echo(f"{done.database} is migrated from schema {done.version} to {done.program_version}")

@@ -23,6 +23,7 @@ from ivr import logging_setup, settings
 from ivr.app import App
 from ivr.directory.models import Account
 from ivr.errors import BadInput, BoxFull, Conflict, HungUp, IvrError, NotFound, StoreError
+from ivr.storage.data_folder import database_path, earlier_database
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -139,7 +140,7 @@ def run_with_app(operation: Callable[[App], Awaitable[T]], *, create_database: b
 def require_database(folder: Path) -> None:
     """Raise `NotFound` if the data folder contains no database, `StoreError` if that cannot be seen."""
     try:
-        exists = (folder / "ivr.db").exists()
+        exists = bool(database_path(folder).exists() or earlier_database(folder))
     except OSError as error:
         raise StoreError(
             f"{folder} cannot be read: {error.strerror}; run as root, or as the user of the service"

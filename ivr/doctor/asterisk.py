@@ -15,7 +15,7 @@ from pathlib import Path
 from ivr.asterisk_secret import AsteriskSecret
 from ivr.doctor import console
 from ivr.doctor.console import ConsoleUnavailable
-from ivr.doctor.installation import Installation, RunningAsterisk, run_as_owner_of
+from ivr.doctor.installation import Installation, RunningAsterisk
 from ivr.doctor.permissions import check_fallback_prompt, check_permissions
 from ivr.doctor.security import check_contexts, check_endpoints
 from ivr.doctor.versions import check_dialplan_version
@@ -23,6 +23,8 @@ from ivr.errors import StoreError, describe_error
 from ivr.health.checks import quoted
 from ivr.health.finding import Finding, ok, problem, warning
 from ivr.paths import load_asterisk_secret
+from ivr.storage.data_folder import state_folder
+from ivr.storage.file_owner import run_as_owner_of
 
 SUPPORTED_VERSION = 22
 SECRET_CONF = "in /etc/asterisk/ivr/secret.conf"
@@ -103,9 +105,10 @@ def check_modules(asterisk: RunningAsterisk) -> Iterator[Finding]:
 def check_secret(asterisk: RunningAsterisk) -> Iterator[Finding]:
     """Check that Asterisk has the secret by which the service recognises it. No secret is ever printed."""
     settings, folder = asterisk.installation.settings, asterisk.installation.data_folder
+    file = state_folder(folder) / "asterisk-secret"
     try:
         with run_as_owner_of(folder):
-            if not settings.asterisk.secret and not (folder / "asterisk-secret").exists():
+            if not settings.asterisk.secret and not file.exists():
                 yield problem("secret", f"{folder} contains no secret yet", "start the service: it creates the secret")
                 return
             ours = load_asterisk_secret(settings)
@@ -113,7 +116,6 @@ def check_secret(asterisk: RunningAsterisk) -> Iterator[Finding]:
         yield problem("secret", describe_error(error), "run ivr doctor as root, or as the user of the service")
         return
     theirs = asterisk.variables.get("IVR_SECRET", "")
-    file = folder / "asterisk-secret"
     remedy = (
         f"write 'IVR_SECRET => ' and the content of {file} into /etc/asterisk/ivr/secret.conf;"
         " then: asterisk -rx 'dialplan reload'"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from ivr.doctor.installation import Installation, run_as_owner_of
+from ivr.doctor.installation import Installation
 from ivr.errors import CatalogueError, SettingsError
 from ivr.health.checks import quoted, run_checks
 from ivr.health.finding import Finding, ok, problem, warning
@@ -16,6 +17,8 @@ from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.voice import LANGUAGES
 from ivr.recovery.fallback_recordings import FILE_PREFIX
 from ivr.settings import Settings
+from ivr.storage.data_folder import earlier_database, private_files_outside, state_folder
+from ivr.storage.file_owner import run_as_owner_of
 
 
 def check_configuration(installation: Installation) -> Iterator[Finding]:
@@ -32,6 +35,14 @@ def check_configuration(installation: Installation) -> Iterator[Finding]:
             f"{installation.config_file} contains a secret, and every user can read it",
             command=f"chmod 640 {quoted(installation.config_file)}",
         )
+    elif _contains_secret(installation.settings) and _is_readable_by_asterisk(
+        installation.config_file, installation.data_folder
+    ):
+        yield problem(
+            "config",
+            f"{installation.config_file} contains a secret, and the group that Asterisk is in can read it",
+            "run 'ivr install' as root: it gives the file to a group of the service alone; then: systemctl restart ivr",
+        )
     elif not _is_readable_by_service(installation.config_file, installation.data_folder):
         folder, file = quoted(installation.data_folder), quoted(installation.config_file)
         yield problem(
@@ -46,6 +57,28 @@ def check_configuration(installation: Installation) -> Iterator[Finding]:
 def _is_readable_by_service(file: Path, data_folder: Path) -> bool:
     with run_as_owner_of(data_folder):
         return os.access(file, os.R_OK, effective_ids=True)
+
+
+def _is_readable_by_asterisk(file: Path, data_folder: Path) -> bool:
+    """Return whether the group of the data folder, or every user, can reach and read a file of root."""
+    if not data_folder.is_dir() or not _has_private_group(data_folder.stat().st_uid, file.stat().st_uid):
+        return False
+    shared = data_folder.stat().st_gid
+
+    def allows(path: Path, of_group: int, of_others: int) -> bool:
+        status = path.stat()
+        return bool(status.st_mode & (of_group if status.st_gid == shared else of_others))
+
+    return allows(file, stat.S_IRGRP, stat.S_IROTH) and allows(file.parent, stat.S_IXGRP, stat.S_IXOTH)
+
+
+def _has_private_group(service_uid: int, file_uid: int) -> bool:
+    """Return whether the service can have a group of its own: as another user than that of the file, with a name."""
+    try:
+        pwd.getpwuid(service_uid)
+    except KeyError:
+        return False
+    return service_uid != file_uid
 
 
 def _contains_secret(settings: Settings) -> bool:
@@ -109,18 +142,21 @@ SECRET_FILES = ("pepper", "asterisk-secret")
 
 def check_secret_files(installation: Installation) -> Iterator[Finding]:
     """Check that the user of the service can read the files that hold secrets, and no other user."""
-    paths = [path for name in SECRET_FILES for path in sorted(installation.data_folder.glob(f"{name}*"))]
+    data, state = installation.data_folder, state_folder(installation.data_folder)
+    for path in private_files_outside(data) if earlier_database(data) is None else ():
+        what = f"{path} is where an earlier version of ivr had it; this version has it in {state}"
+        yield problem("secrets", what, f"move it to {state} if nothing is there, else away from this machine")
+    paths = [path for name in SECRET_FILES for path in sorted(state.glob(f"{name}*"))]
     for path in paths:
         if path.is_file() and stat.S_IMODE(path.stat().st_mode) & 0o077:
             yield problem(
                 "secrets", f"other users than that of the service can read {path}", command=f"chmod 600 {quoted(path)}"
             )
-        elif path.is_file() and not _is_readable_by_service(path, installation.data_folder):
-            folder = quoted(installation.data_folder)
+        elif path.is_file() and not _is_readable_by_service(path, data):
             yield problem(
                 "secrets",
                 f"the user of the service cannot read {path}",
-                command=f"chown --reference={folder} {quoted(path)} && chmod 600 {quoted(path)}",
+                command=f"chown --reference={quoted(data)} {quoted(path)} && chmod 600 {quoted(path)}",
             )
 
 

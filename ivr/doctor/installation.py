@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from ivr.health.facts import HealthFacts
 from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.settings import Settings
+from ivr.storage.file_owner import run_as_owner_of
 from ivr.storage.records import OutboxTask, ZoneUse
 
 CONNECT_TIMEOUT_S = 3.0
@@ -120,28 +119,6 @@ async def read_database_snapshot(app: App) -> DatabaseSnapshot:
         newest_message_at=newest,
         given_up_tasks=await app.outbox.list_tasks(given_up_only=True),
     )
-
-
-@contextmanager
-def run_as_owner_of(folder: Path) -> Iterator[None]:
-    """Run as the owner of `folder` if this process is root.
-
-    Root can read and write everything, so a check by root would prove nothing. Files that are created inside belong
-    to the owner.
-    """
-    if os.geteuid() != 0 or not folder.exists():
-        yield
-        return
-    owner, group, groups = folder.stat(), os.getegid(), os.getgroups()
-    os.setgroups([])
-    os.setegid(owner.st_gid)
-    os.seteuid(owner.st_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(group)
-        os.setgroups(groups)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from ivr.audio import asterisk_recording, wav
-from ivr.doctor.installation import RunningAsterisk, run_as_owner_of
+from ivr.doctor.installation import RunningAsterisk
 from ivr.errors import describe_error
 from ivr.health.finding import Finding, ok, problem, warning
+from ivr.storage.file_owner import run_as_owner_of
 
 SAMPLE_LENGTH_MS = 100
 FALLBACK_PROMPT = "problem/later"

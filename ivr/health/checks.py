@@ -11,8 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from ivr.health.facts import DATABASE_NAME, MEGABYTE, HealthFacts, file_id
+from ivr.health.facts import MEGABYTE, HealthFacts, file_id
 from ivr.health.finding import Finding, ok, problem, warning
+from ivr.storage.data_folder import DATABASE_NAME, STATE_MODE, database_path, state_folder
 
 DATABASE_FILES = (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm")
 PEPPER_REMEDY = "restore pepper from a backup; if it is lost: ivr pepper accept, then set PINs with ivr box pin NUMBER"
@@ -80,10 +81,26 @@ def check_takes_folder(facts: HealthFacts) -> Iterator[Finding]:
         yield problem("data folder", f"every user can access {takes}", command=command)
 
 
+def check_state_folder(facts: HealthFacts) -> Iterator[Finding]:
+    """Check that only the user of the service can enter the folder of database, pepper and secrets."""
+    state = state_folder(facts.folder)
+    if state.is_dir():
+        status, owner = state.stat(), facts.folder.stat().st_uid
+        if status.st_uid != owner:
+            command = f"chown --reference={quoted(facts.folder)} {quoted(state)} && chmod 700 {quoted(state)}"
+            what = f"{state} belongs to user {status.st_uid}, not to user {owner} of the service"
+            yield problem("data folder", what, command=command, prevents_storing=True)
+        elif (mode := stat.S_IMODE(status.st_mode)) & 0o777 != STATE_MODE:
+            who = "others than the service can enter" if mode & 0o077 else "the service cannot use"
+            yield problem("data folder", f"{who} {state} (mode {mode:o})", command=f"chmod 700 {quoted(state)}")
+    elif state.exists():
+        yield problem("data folder", f"{state} is no folder", f"move it away; then: {RESTART}", prevents_storing=True)
+
+
 def check_database_files(facts: HealthFacts) -> Iterator[Finding]:
     """Check that the service can write the database, whose files may belong to root after a restore."""
     folder = facts.folder
-    paths = [folder / name for name in DATABASE_FILES]
+    paths = [state_folder(folder) / name for name in DATABASE_FILES]
     with facts.run_as_owner(folder):
         unwritable = [
             path for path in paths if path.exists() and not os.access(path, os.R_OK | os.W_OK, effective_ids=True)
@@ -94,7 +111,7 @@ def check_database_files(facts: HealthFacts) -> Iterator[Finding]:
             "database",
             f"user {folder.stat().st_uid} of {folder} cannot write {first}, which belongs to user"
             f" {first.stat().st_uid}: nothing can be stored",
-            command=f"chown --reference={quoted(folder)} {words} && chmod 640 {words} && {RESTART}",
+            command=f"chown --reference={quoted(folder)} {words} && chmod 600 {words} && {RESTART}",
             prevents_storing=True,
         )
 
@@ -102,7 +119,7 @@ def check_database_files(facts: HealthFacts) -> Iterator[Finding]:
 def check_database(facts: HealthFacts) -> Iterator[Finding]:
     """Check that the database can be read and written."""
     if facts.database_error:
-        remedy = _database_remedy(facts.database_error, facts.folder / DATABASE_NAME)
+        remedy = _database_remedy(facts.database_error, database_path(facts.folder))
         yield problem("database", facts.database_error, remedy, prevents_storing=True)
 
 
@@ -114,14 +131,14 @@ def _database_remedy(error: str, path: Path) -> str:
         return "install the newer version again; or go back with the copy beside the database (docs/upgrading.md)"
     if "not a database" in error or "malformed" in error:
         return "systemctl stop ivr; restore the newest backup: ivr restore FOLDER --replace (docs/operations.md)"
-    return f"chown -R {path.parent} to the user of the service; restore a damaged file from a backup"
+    return f"chown -R {path.parent.parent} to the user of the service; restore a damaged file from a backup"
 
 
 def check_pepper(facts: HealthFacts) -> Iterator[Finding]:
     """Check that the pepper is the one that PINs and passwords were stored with."""
-    path = facts.folder / "pepper"
+    path = state_folder(facts.folder) / "pepper"
     with facts.run_as_owner(facts.folder):
-        is_missing = not path.exists() and (facts.folder / DATABASE_NAME).exists()
+        is_missing = not path.exists() and (database_path(facts.folder)).exists()
     if is_missing:
         yield problem("pepper", f"{path} is missing: no PIN can be verified", PEPPER_REMEDY)
     elif not facts.is_pepper_right:
@@ -191,6 +208,7 @@ FILE_CHECKS: tuple[Check, ...] = (
     check_opened_folder,
     check_data_folder,
     check_takes_folder,
+    check_state_folder,
     check_database_files,
     check_database,
     check_clock,

@@ -14,7 +14,6 @@ from ivr.directory.peppers import PepperUsage
 from ivr.storage.records import ZoneUse
 
 MEGABYTE = 2**20
-DATABASE_NAME = "ivr.db"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,20 +37,38 @@ def open_folder(path: Path, *, create: bool = False, link_free: bool = False) ->
 
 def read_file(path: Path, *, link_free: bool = False) -> str | None:
     """Return the content of a regular file; None if it is missing. Raises as `open_folder` does."""
+    try:
+        descriptor = _open_file(path, link_free=link_free)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(descriptor, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
+
+
+def correct_owner(path: Path, *, mode: int, owner: tuple[int, int] | None) -> None:
+    """Set owner, group and mode of a regular file, if it exists. Raises as `open_folder` does."""
+    with suppress(FileNotFoundError):
+        descriptor = _open_file(path, link_free=False)
+        try:
+            set_owner_and_mode(descriptor, mode=mode, owner=owner)
+        finally:
+            os.close(descriptor)
+
+
+def _open_file(path: Path, *, link_free: bool) -> int:
+    """Return a descriptor of a regular file. Raises `ConfigurationError` for anything else, OSError."""
     path = _resolve_link(path, link_free=link_free)
     try:
         with open_folder(path.parent) as folder:
             descriptor = os.open(path.name, READ_FLAGS, dir_fd=folder)
-    except FileNotFoundError:
-        return None
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise _refusal(path) from error
         raise
-    with os.fdopen(descriptor, encoding="utf-8", errors="surrogateescape") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise _refusal(path)
-        return file.read()
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _refusal(path)
+    return descriptor
 
 
 def replace_file(

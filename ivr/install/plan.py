@@ -2,8 +2,9 @@
 
 /etc/ivr/ivr.toml          settings                       /etc/asterisk/ivr/        dialplan, samples, secret
 /etc/ivr/installed.json    record of the files            /etc/systemd/system/      the unit
-/var/lib/ivr               data, 2750, of a group that
+/var/lib/ivr               data, 2750, of a group that    /var/lib/ivr/state/       database and secrets, 0700
                            Asterisk's user is in too
+Settings and state have a group of their own, which Asterisk's user is not in.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivr.install.installed_files import RECORD_FILE
-from ivr.install.steps import ChangeGroup, InstallStep, MakeDirectory, MakeLink, Ownership, RunCommand
+from ivr.install.move_state import MoveState
+from ivr.install.steps import ChangeGroup, CorrectOwner, InstallStep, MakeDirectory, MakeLink, Ownership, RunCommand
 from ivr.install.write_file import FileRule, WriteFile, WriteRecord
+from ivr.storage.data_folder import STATE_MODE, state_folder
 
 DATA_MODE = 0o2750
 TAKES_MODE = 0o2770
@@ -35,6 +38,8 @@ class Layout:
     user: str = "ivr"
     group: str = "ivr-asterisk"
     """Shared by the service and by Asterisk."""
+    private_group: str = "ivr"
+    """Of the service alone: it reads the settings."""
     asterisk_user: str = "asterisk"
     asterisk_group: str = "asterisk"
     """The group by which Asterisk reads its configuration. Where `group` is the same, Asterisk has no other."""
@@ -53,25 +58,31 @@ class Layout:
 
 def install_steps(layout: Layout, secret: str, *, ami_secret: str) -> Iterator[InstallStep]:
     """Yield all steps. `secret`: the shared secret of the service and Asterisk. `ami_secret`: of its manager."""
-    user, group = layout.user, layout.group
+    user, group, private = layout.user, layout.group, layout.private_group
+    state = state_folder(layout.data_folder)
     config = Ownership("root", layout.asterisk_group, 0o640)
     packaged_rule = FileRule.KEEP if layout.package_group else FileRule.CONFIGURATION
     yield RunCommand(["groupadd", "--system", group], skip_if=["getent", "group", group])
     home = ["--home-dir", str(layout.data_folder), "--no-create-home", "--shell", "/usr/sbin/nologin"]
     yield RunCommand(["useradd", "--system", "--gid", group, *home, user], skip_if=["getent", "passwd", user])
     yield RunCommand(["usermod", "--gid", group, user])
+    yield RunCommand(["groupadd", "--system", private], skip_if=["getent", "group", private])
+    yield RunCommand(["usermod", "--append", "--groups", private, user])
     if group != layout.asterisk_group:
         yield RunCommand(["usermod", "--append", "--groups", group, layout.asterisk_user])
-    yield MakeDirectory(layout.config_folder, Ownership("root", group, 0o750))
-    settings_ownership = Ownership("root", group, 0o640)
+    yield MakeDirectory(layout.config_folder, Ownership("root", private, 0o750))
+    settings_ownership = Ownership("root", private, 0o640)
     yield WriteFile(
         layout.config_folder / "ivr.toml", _settings_toml(layout, ami_secret), settings_ownership, packaged_rule
     )
+    yield CorrectOwner(layout.config_folder / "ivr.toml", settings_ownership)
     yield MakeDirectory(layout.data_folder, Ownership(user, group, DATA_MODE))
     yield MakeDirectory(layout.data_folder / "takes", Ownership(user, group, TAKES_MODE), link_free=True)
-    yield ChangeGroup(layout.data_folder, group)
-    secret_ownership = Ownership(user, group, 0o600)
-    yield WriteFile(layout.data_folder / ASTERISK_SECRET_FILE, secret, secret_ownership, FileRule.KEEP, link_free=True)
+    yield ChangeGroup(layout.data_folder, group, except_folder=state.name)
+    yield MakeDirectory(state, Ownership(user, private, STATE_MODE), link_free=True)
+    yield MoveState(layout.data_folder)
+    secret_ownership = Ownership(user, private, 0o600)
+    yield WriteFile(state / ASTERISK_SECRET_FILE, secret, secret_ownership, FileRule.KEEP, link_free=True)
     yield MakeDirectory(layout.asterisk_config_folder, Ownership("root", layout.asterisk_group, 0o750))
     for sample in sorted((layout.package_data / "asterisk-conf").glob("*.conf")):
         yield WriteFile(layout.asterisk_config_folder / sample.name, sample.read_text(), config, packaged_rule)

@@ -123,6 +123,25 @@ class MakeDirectory:
 
 
 @dataclass(frozen=True, slots=True)
+class CorrectOwner:
+    """Correct owner, group and mode of a file that exists, such as one of an earlier version."""
+
+    path: Path
+    ownership: Ownership
+
+    def describe(self) -> str:
+        return f"owner   {self.path}  {self.ownership.describe()}"
+
+    def preview(self, target: InstallTarget) -> str:
+        return ""
+
+    def apply(self, target: InstallTarget) -> str:
+        owner = self.ownership.ids(target)
+        machine_files.correct_owner(target.resolve(self.path), mode=self.ownership.mode, owner=owner)
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
 class MakeLink:
     """Make a symbolic link, or point an existing one elsewhere. Anything else at that path is kept."""
 
@@ -153,6 +172,8 @@ class ChangeGroup:
 
     folder: Path
     group: str
+    except_folder: str = ""
+    """Name of a folder in it that keeps its groups."""
 
     def describe(self) -> str:
         return f"group   {self.folder}/**  {self.group}"
@@ -165,7 +186,9 @@ class ChangeGroup:
             return "skipped: not this machine"
         gid = grp.getgrnam(self.group).gr_gid
         changed = 0
-        for _, folders, files, parent in os.fwalk(self.folder, follow_symlinks=False):
+        for path, folders, files, parent in os.fwalk(self.folder, follow_symlinks=False):
+            if path == str(self.folder) and self.except_folder in folders:
+                folders.remove(self.except_folder)
             for name in [*folders, *files]:
                 status = os.stat(name, dir_fd=parent, follow_symlinks=False)
                 # A file of root with a second name may be one from elsewhere, such as /etc/shadow.

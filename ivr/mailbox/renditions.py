@@ -80,7 +80,7 @@ class AudioRenditions:
     def prepare(self) -> None:
         """Create the cache folder."""
         if not self._folder.exists():
-            self._folder.mkdir(exist_ok=True)
+            self._folder.mkdir(mode=0o700, exist_ok=True)
             inherit_owner(self._folder)
 
     def clear(self) -> None:

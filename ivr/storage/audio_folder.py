@@ -16,12 +16,14 @@ from pathlib import Path, PurePosixPath
 
 from ivr.audio import asterisk_recording, wav
 from ivr.errors import DiskFull, NotFound, StoreError
+from ivr.storage.data_folder import prepare_state_folder, state_folder
 from ivr.storage.durable_files import fsync
 from ivr.storage.file_owner import inherit_owner, set_mode
 from ivr.storage.records import StoredFile
 
 FOLDER_MODE = 0o2750
 TAKES_MODE = 0o2770
+INCOMING_MODE = 0o700
 FILE_MODE = 0o640
 SUFFIXES = (".wav", ".mp3", ".mp4", ".upload")
 """File name suffixes of one recording: the recording, its renditions, and the original upload."""
@@ -38,16 +40,17 @@ class Recordings:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.takes_folder = folder / "takes"
-        self.incoming_folder = folder / "incoming"
+        self.incoming_folder = state_folder(folder) / "incoming"
 
     def prepare(self) -> None:
         """Create the folders that the first call needs. Raises `StoreError`."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            prepare_state_folder(self._folder)
             for folder, mode in (
                 (self._folder, FOLDER_MODE),
                 (self.takes_folder, TAKES_MODE),
-                (self.incoming_folder, FOLDER_MODE),
+                (self.incoming_folder, INCOMING_MODE),
             ):
                 if not folder.exists():
                     folder.mkdir(exist_ok=True)

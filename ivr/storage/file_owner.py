@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -35,3 +38,33 @@ def inherit_owner(path: Path) -> None:
     folder = path.parent.stat()
     if folder.st_uid != 0:
         os.chown(path, folder.st_uid, folder.st_gid, follow_symlinks=False)
+
+
+@contextmanager
+def run_as_owner_of(folder: Path) -> Iterator[None]:
+    """Run as the owner of `folder`, with the groups of that user, if this process is root.
+
+    Root can read and write everything, so a check by root would prove nothing. Files that are created inside belong
+    to the owner.
+    """
+    if os.geteuid() != 0 or not folder.exists():
+        yield
+        return
+    owner, group, groups = folder.stat(), os.getegid(), os.getgroups()
+    os.setgroups(_groups_of(owner.st_uid))
+    os.setegid(owner.st_gid)
+    os.seteuid(owner.st_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
+
+
+def _groups_of(uid: int) -> list[int]:
+    try:
+        user = pwd.getpwuid(uid)
+    except KeyError:
+        return []
+    return os.getgrouplist(user.pw_name, user.pw_gid)

@@ -34,9 +34,9 @@ class ProcessLocks:
             return False
         try:
             if not self._folder.exists():
-                self._folder.mkdir(mode=0o750, exist_ok=True)
+                self._folder.mkdir(mode=0o700, exist_ok=True)
                 inherit_owner(self._folder)
-            handle = os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            handle = os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             inherit_owner(self._folder / name)
         except OSError as error:
             log.warning("lock.file_unavailable", name=name, error=str(error))

@@ -395,7 +395,7 @@ async def test_rendition_is_cached_for_next_request(rest: RestClient, app: AppFi
     path = f"/{box.id}/messages/{message.id}/raw"
     responses = await asyncio.gather(*(rest.request("GET", path) for _ in range(5)))
     assert len({response.content for response in responses}) == 1
-    assert len([name for name in data_files(app) if name.startswith("renditions/")]) == 1
+    assert len([name for name in data_files(app) if name.startswith("state/renditions/")]) == 1
 
 
 # -- ZIP archives ------------------------------------------------------------------------------------------------------
@@ -448,7 +448,7 @@ async def test_zip_stops_converting_when_client_leaves(rest: RestClient, app: Ap
     ids = [message.id, *[copy.id for copy in await app.container.delivery.copy(message, [box] * 100)]]
 
     def renditions() -> int:
-        return len([name for name in data_files(app) if name.startswith("renditions/") and name.endswith(".mp3")])
+        return len([name for name in data_files(app) if name.startswith("state/renditions/") and name.endswith(".mp3")])
 
     with capture_logs() as logs:
         async with rest.http.stream(

@@ -369,7 +369,7 @@ async def test_internal_error_response_has_no_traceback(
 async def test_locked_database_is_service_unavailable(rest: RestClient, app: AppFixture) -> None:
     import sqlite3
 
-    other = sqlite3.connect(app.settings.data.folder / "ivr.db", isolation_level=None)
+    other = sqlite3.connect(app.settings.data.folder / "state" / "ivr.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     envelope = await rest.request_error(503, "PUT", data={"name": "x", "mailbox": "1"})
     assert envelope["message"] == "datastore_unreachable"

@@ -317,7 +317,7 @@ async def test_dialplan_records_when_service_cannot_write_its_database(
     owner: PhoneUser, bob: PhoneUser, spare_service: SpareService
 ) -> None:
     """As after a restore by root: the service runs and answers, but can store nothing."""
-    database = spare_service.takes.parent / "ivr.db"
+    database = spare_service.takes.parent / "state" / "ivr.db"
     service_user = database.stat()
     spare_service.service.stop()
     os.chown(database, 0, 0)

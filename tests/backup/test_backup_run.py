@@ -112,7 +112,7 @@ async def test_two_backups_in_one_second_are_both_there(rig: BackupRig) -> None:
 async def test_message_purged_while_recordings_are_copied_is_in_neither_rows_nor_files(rig: BackupRig) -> None:
     victim = (await rig.app.messages(rig.box))[0]
     path = rig.app.container.recordings.message_path(victim.account_id, victim.recording)
-    database = rig.app.settings.data.folder / "ivr.db"
+    database = rig.app.settings.data.folder / "state" / "ivr.db"
     purged: list[str] = []
 
     def purge_after_rows(name: str) -> None:

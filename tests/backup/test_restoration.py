@@ -145,13 +145,13 @@ async def test_damaged_backup_changes_nothing(rig: BackupRig, elsewhere: Path) -
 
 
 async def test_newer_schema_is_rejected_with_the_version_to_use(rig: BackupRig, elsewhere: Path) -> None:
-    with sqlite3.connect(rig.app.settings.data.folder / "ivr.db") as connection:
+    with sqlite3.connect(rig.app.settings.data.folder / "state" / "ivr.db") as connection:
         connection.execute("PRAGMA user_version = 999")
     connection.close()
     rig.backup()
     with pytest.raises(InvalidBackup, match=r"schema 999.*use version \d"):
         rig.restore(elsewhere / "data", root=elsewhere)
-    assert not (elsewhere / "data/ivr.db").exists()
+    assert not (elsewhere / "data/state/ivr.db").exists()
 
 
 async def test_backup_without_manifest_is_incomplete(rig: BackupRig, elsewhere: Path) -> None:
@@ -178,14 +178,20 @@ def test_damaged_manifest_is_an_error_of_one_line(text: bytes) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it changes owners")
 async def test_restored_files_belong_to_the_service_and_to_asterisk(rig: BackupRig, elsewhere: Path) -> None:
     rig.backup()
-    target = RestoreTarget(elsewhere / "data", elsewhere, RestoreOwners(61002, 61000, 61005))
+    target = RestoreTarget(elsewhere / "data", elsewhere, RestoreOwners(61002, 61000, 61005, 61006))
     with open_backup(str(rig.folder)) as (_, entries):
         Restoration(target, rig.databases, rig.app.clock).run(entries, replace=False)
     stats = {path: path.lstat() for path in [elsewhere / "data", *(elsewhere / "data").rglob("*")]}
-    assert {path for path, found in stats.items() if (found.st_uid, found.st_gid) != (61002, 61000)} == set()
+    state = elsewhere / "data/state"
+    private = {path for path, found in stats.items() if (found.st_uid, found.st_gid) == (61002, 61006)}
+    assert private == {state, *state.iterdir()}
+    assert {found.st_gid for path, found in stats.items() if path not in private} == {61000}
+    assert {found.st_uid for found in stats.values()} == {61002}
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
     assert {path for path, found in stats.items() if found.st_mode & 0o007} == set()
     assert stat.S_IMODE((elsewhere / "data/takes").stat().st_mode) == 0o2770
-    assert stat.S_IMODE((elsewhere / "data/pepper").stat().st_mode) == 0o600
-    assert all(stat.S_IMODE(found.st_mode) == 0o640 for path, found in stats.items() if path.suffix in (".wav", ".db"))
+    assert stat.S_IMODE((elsewhere / "data/state/pepper").stat().st_mode) == 0o600
+    assert all(stat.S_IMODE(found.st_mode) == 0o640 for path, found in stats.items() if path.suffix == ".wav")
+    assert stat.S_IMODE((state / "ivr.db").stat().st_mode) == 0o600
     assert (elsewhere / "etc/asterisk/ivr/secret.conf").stat().st_gid == 61005
-    assert (elsewhere / "etc/ivr/ivr.toml").stat().st_gid == 61000
+    assert (elsewhere / "etc/ivr/ivr.toml").stat().st_gid == 61006

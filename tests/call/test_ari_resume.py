@@ -57,13 +57,13 @@ async def another_service(app: AppFixture, ari_server: FakeAriServer) -> AsyncIt
 
 def set_heartbeat_age(app: AppFixture, seconds: int) -> None:
     """The service was alive so long ago."""
-    with sqlite3.connect(app.settings.data.folder / "ivr.db") as connection:
+    with sqlite3.connect(app.settings.data.folder / "state" / "ivr.db") as connection:
         connection.execute("UPDATE live_calls SET heartbeat_at = heartbeat_at - ?", (seconds,))
     connection.close()
 
 
 def wait_for_row(app: AppFixture, sql: str) -> int:
-    with sqlite3.connect(app.settings.data.folder / "ivr.db") as connection:
+    with sqlite3.connect(app.settings.data.folder / "state" / "ivr.db") as connection:
         found = connection.execute(f"SELECT count(*) FROM {sql}").fetchone()[0]
     connection.close()
     return int(found)
@@ -122,7 +122,7 @@ async def test_session_of_other_channel_is_not_resumed(
     service = await another_service()
     call = await start_logged_in_call(app, ari_server)
     await service.stop()
-    with sqlite3.connect(app.settings.data.folder / "ivr.db") as connection:
+    with sqlite3.connect(app.settings.data.folder / "state" / "ivr.db") as connection:
         connection.execute(f"UPDATE live_calls SET {other}")
     connection.close()
     await another_service()

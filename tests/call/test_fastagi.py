@@ -175,7 +175,7 @@ async def test_while_one_call_waits_for_the_database_another_goes_on(pbx: FakePb
     app = pbx.app
     mine, bobs = await app.create_box("1000", owner=app.alice), await app.create_box("1001", owner=app.bob)
     message, other = await app.create_message(mine), await app.create_message(bobs)
-    other_process = sqlite3.connect(app.settings.data.folder / "ivr.db", isolation_level=None)
+    other_process = sqlite3.connect(app.settings.data.folder / "state" / "ivr.db", isolation_level=None)
 
     saving = ScriptedHandset([OnSound("(recording)", "1"), OnSound("To leave", "#")])
     listening = ScriptedHandset([OnSound("(recording)", key) for key in f"25#252{HANG_UP}"])
@@ -199,7 +199,7 @@ async def test_while_one_call_waits_for_the_database_another_goes_on(pbx: FakePb
 async def test_database_timeout_is_announced_to_caller(pbx: FakePbx) -> None:
     app = pbx.app
     message = await app.create_message(await app.create_box("1000", owner=app.alice))
-    other_process = sqlite3.connect(app.settings.data.folder / "ivr.db", isolation_level=None)
+    other_process = sqlite3.connect(app.settings.data.folder / "state" / "ivr.db", isolation_level=None)
     other_process.execute("BEGIN IMMEDIATE")
     saving = ScriptedHandset([OnSound("(recording)", "1"), OnSound("To save", HANG_UP)])
     await pbx.run_call(saving, "number=1000")

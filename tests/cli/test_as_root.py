@@ -40,7 +40,7 @@ def test_files_that_root_creates_belong_to_the_service(ivr: Ivr, data_folder: Pa
     ivr("pepper", "rotate")
     ivr("doctor", fails=1)
     owners = {path.relative_to(data_folder).as_posix(): path.lstat() for path in data_folder.rglob("*")}
-    assert "ivr.db" in owners
+    assert "state/ivr.db" in owners
     assert any(name.endswith(".wav") for name in owners)
     assert {name for name, stat in owners.items() if (stat.st_uid, stat.st_gid) != (SERVICE_UID, SERVICE_GID)} == set()
-    assert owners["ivr.db"].st_mode & 0o007 == 0, "no other user can read the database"
+    assert owners["state/ivr.db"].st_mode & 0o077 == 0, "no other user can read the database"

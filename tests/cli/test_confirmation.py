@@ -86,7 +86,7 @@ def words_of(ivr: Ivr, name: str) -> list[str]:
 
 
 def content(folder: Path) -> list[str]:
-    with closing(sqlite3.connect(folder / "ivr.db")) as connection:
+    with closing(sqlite3.connect(folder / "state" / "ivr.db")) as connection:
         return list(connection.iterdump())
 
 

@@ -52,7 +52,7 @@ def test_before_the_first_account_there_is_no_database_and_none_is_made(ivr: Ivr
 def test_invalid_database_file_is_reported(populated_ivr: Ivr, tmp_path: Path) -> None:
     for name in ("ivr.db", "ivr.db-wal", "ivr.db-shm"):
         (tmp_path / "data" / name).unlink(missing_ok=True)
-    (tmp_path / "data" / "ivr.db").write_bytes(b"this is no database" * 1000)
+    (tmp_path / "data" / "state" / "ivr.db").write_bytes(b"this is no database" * 1000)
     finding = finding_of(populated_ivr, "database")
     assert finding["level"] == "problem"
     assert "not a database" in finding["what"]
@@ -77,7 +77,7 @@ def test_refusing_asterisk_console_is_reported(populated_ivr: Ivr, monkeypatch: 
 
 
 def test_lost_pepper_is_reported_and_stops_the_service(populated_ivr: Ivr, tmp_path: Path) -> None:
-    pepper = tmp_path / "data" / "pepper"
+    pepper = tmp_path / "data" / "state" / "pepper"
     original = pepper.read_text()
     pepper.unlink()
     assert "restore pepper" in finding_of(populated_ivr, "pepper")["remedy"]
@@ -92,7 +92,7 @@ def test_lost_pepper_is_reported_and_stops_the_service(populated_ivr: Ivr, tmp_p
 
 
 def test_new_pepper_can_be_accepted(populated_ivr: Ivr, tmp_path: Path) -> None:
-    (tmp_path / "data" / "pepper").write_text("another")
+    (tmp_path / "data" / "state" / "pepper").write_text("another")
     populated_ivr("pepper", "accept", fails=2)
     assert "set PINs" in populated_ivr("pepper", "accept", "--yes").stdout
     populated_ivr("box", "pin", "1000", given="739104\n")

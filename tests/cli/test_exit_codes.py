@@ -44,7 +44,7 @@ def test_command_exits_with_the_code_of_its_kind(populated_ivr: Ivr, words: str,
 
 
 def test_data_that_cannot_be_read_exits_with_5(populated_ivr: Ivr, tmp_path: Path) -> None:
-    (tmp_path / "data" / "ivr.db").write_bytes(b"not a database" * 100)
+    (tmp_path / "data" / "state" / "ivr.db").write_bytes(b"not a database" * 100)
     populated_ivr("box", "list", fails=5)
 
 

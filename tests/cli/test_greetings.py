@@ -79,7 +79,7 @@ def test_invalid_greeting_is_one_line_and_changes_nothing(
     assert result.stderr.startswith("ivr: ")
     assert len(result.stderr.strip().splitlines()) == 1
     assert all(row["media_id"] is None for row in greetings(populated_ivr).values())
-    assert list((tmp_path / "data" / "incoming").iterdir()) == []
+    assert list((tmp_path / "data" / "state" / "incoming").iterdir()) == []
 
 
 def test_file_above_the_limits_of_the_rest_api_is_refused(

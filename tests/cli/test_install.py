@@ -43,8 +43,10 @@ def test_dry_run_describes_everything_and_changes_nothing(ivr: Ivr, tmp_path: Pa
         "run     usermod --append --groups ivr-asterisk asterisk",
         "folder  /var/lib/ivr  2750 ivr:ivr-asterisk",
         "folder  /var/lib/ivr/takes  2770 ivr:ivr-asterisk",
-        "file    /var/lib/ivr/asterisk-secret  0600 ivr:ivr-asterisk",
-        "file    /etc/ivr/ivr.toml  0640 root:ivr-asterisk",
+        "folder  /var/lib/ivr/state  0700 ivr:ivr",
+        "run     usermod --append --groups ivr ivr",
+        "file    /var/lib/ivr/state/asterisk-secret  0600 ivr:ivr",
+        "file    /etc/ivr/ivr.toml  0640 root:ivr",
         "file    /etc/asterisk/ivr/extensions.conf  0640 root:asterisk",
         "file    /etc/asterisk/ivr/secret.conf  0640 root:asterisk",
         "file    /etc/systemd/system/ivr.service  0644 root:root",
@@ -68,7 +70,7 @@ def test_asterisk_that_drops_its_groups_shares_its_own_group(ivr: Ivr, tmp_path:
     output = ivr("install", "--root", str(root)).stdout
     assert "Asterisk runs in the group asterisk only (asterisk.service)" in output
     assert "folder  /var/lib/ivr/takes  2770 ivr:asterisk" in output
-    assert "usermod --append" not in output
+    assert "usermod --append --groups asterisk" not in output
     installed = (root / "etc/systemd/system/ivr.service").read_text().splitlines()
     assert "Group=asterisk" in installed
     assert f"Nice={SERVER_NICENESS}" in installed, "the lab measures with the priority that the unit sets"
@@ -154,7 +156,7 @@ def test_written_settings_are_valid(installed_root: Path, monkeypatch: pytest.Mo
 
 
 def test_asterisk_and_the_service_get_the_same_secret(installed_root: Path) -> None:
-    secret = (installed_root / "var/lib/ivr/asterisk-secret").read_text()
+    secret = (installed_root / "var/lib/ivr/state/asterisk-secret").read_text()
     assert len(secret) == 64
     conf = (installed_root / "etc/asterisk/ivr/secret.conf").read_text()
     assert f"IVR_SECRET => {secret}\n" in conf
@@ -183,7 +185,7 @@ def test_manager_of_asterisk_gets_a_random_secret(ivr: Ivr, installed_root: Path
 
 def test_secret_is_never_printed(ivr: Ivr, tmp_path: Path) -> None:
     output = ivr("install", "--root", str(tmp_path)).stdout
-    assert (tmp_path / "var/lib/ivr/asterisk-secret").read_text() not in output
+    assert (tmp_path / "var/lib/ivr/state/asterisk-secret").read_text() not in output
     secret = (tmp_path / "etc/asterisk/ivr/manager-secret.conf").read_text().rpartition("secret = ")[2].strip()
     assert secret not in output
 
@@ -192,7 +194,7 @@ def test_second_install_changes_nothing(ivr: Ivr, installed_root: Path) -> None:
     before = {path: path.read_bytes() for path in installed_root.rglob("*") if path.is_file()}
     output = ivr("install", "--root", str(installed_root)).stdout
     assert {path: path.read_bytes() for path in installed_root.rglob("*") if path.is_file()} == before
-    assert output.count("→ exists") == len(before) + 5, "files, folders and the link"
+    assert output.count("→ exists") == len(before) + 6, "files, folders and the link"
     assert "systemctl enable --now ivr" in output, "nothing is new: the steps of the first installation"
 
 
@@ -251,9 +253,21 @@ getent passwd asterisk >/dev/null || useradd --system --user-group asterisk
 {ivr} install
 {ivr} install >/dev/null
 id -nG asterisk
-stat -c '%A %U:%G %n' /var/lib/ivr /var/lib/ivr/takes /var/lib/ivr/asterisk-secret /etc/ivr/ivr.toml
+id -nG ivr
+stat -c '%A %U:%G %n' /var/lib/ivr /var/lib/ivr/takes /var/lib/ivr/state /var/lib/ivr/state/asterisk-secret
+stat -c '%A %U:%G %n' /etc/ivr/ivr.toml
 stat -c '%A %U:%G %n' /etc/asterisk/ivr/secret.conf /etc/systemd/system/ivr.service
 {ivr} doctor || true
+{ivr} account create acme >/dev/null
+mv /var/lib/ivr/state/* /var/lib/ivr
+rmdir /var/lib/ivr/state
+chgrp -R ivr-asterisk /etc/ivr
+chmod 644 /etc/ivr/ivr.toml
+{ivr} account list 2>&1 || true
+{ivr} install | grep '^move'
+{ivr} account list
+stat -c 'upgraded %A %U:%G %n' /var/lib/ivr/state /var/lib/ivr/state/ivr.db /etc/ivr /etc/ivr/ivr.toml
+ls /var/lib/ivr
 """
 """A machine whose /etc and /var/lib are copies, in a mount namespace of its own: this one is not touched."""
 
@@ -271,14 +285,27 @@ def test_install_works_on_whole_machine(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     for line in (
         "asterisk ivr-asterisk",
+        "ivr-asterisk ivr",
+        "drwx------ ivr:ivr /var/lib/ivr/state",
         "drwxr-s--- ivr:ivr-asterisk /var/lib/ivr",
         "drwxrws--- ivr:ivr-asterisk /var/lib/ivr/takes",
-        "-rw------- ivr:ivr-asterisk /var/lib/ivr/asterisk-secret",
-        "-rw-r----- root:ivr-asterisk /etc/ivr/ivr.toml",
+        "-rw------- ivr:ivr /var/lib/ivr/state/asterisk-secret",
+        "-rw-r----- root:ivr /etc/ivr/ivr.toml",
         "-rw-r----- root:asterisk /etc/asterisk/ivr/secret.conf",
         "-rw-r--r-- root:root /etc/systemd/system/ivr.service",
     ):
         assert line in done.stdout.splitlines()
+    for line in (
+        "move    database and secrets of /var/lib/ivr to /var/lib/ivr/state  → done",
+        "upgraded drwx------ ivr:ivr /var/lib/ivr/state",
+        "upgraded drwxr-x--- root:ivr /etc/ivr",
+        "upgraded -rw-r----- root:ivr /etc/ivr/ivr.toml",
+        "state",
+    ):
+        assert line in done.stdout.splitlines()
+    assert "/var/lib/ivr/ivr.db was written by an earlier version of ivr" in done.stdout
+    assert "\nacme " in done.stdout, "the database of the earlier layout is the present one"
+    assert not {"ivr.db", "pepper", "asterisk-secret"} & set(done.stdout.splitlines()), "nothing is left there"
     diagnosis = [line.split(maxsplit=1) for line in done.stdout.splitlines() if line.startswith(("ok ", "problem "))]
     assert ["ok", "config             /etc/ivr/ivr.toml"] in diagnosis
     assert any(level == "ok" and what.startswith("data folder") for level, what in diagnosis)

@@ -52,7 +52,7 @@ def test_folder_of_takes_that_became_a_link_is_refused(ivr: Ivr, machine: Path) 
 @pytest.mark.parametrize("destination", ["secret", "planted"])
 def test_secret_that_became_a_link_is_neither_read_nor_written(ivr: Ivr, machine: Path, destination: str) -> None:
     """The content would reach secret.conf, which Asterisk reads."""
-    outside, secret = machine / "root-only", machine / "var/lib/ivr/asterisk-secret"
+    outside, secret = machine / "root-only", machine / "var/lib/ivr/state/asterisk-secret"
     secret.unlink()
     secret.symlink_to(outside / destination)
     (machine / "etc/asterisk/ivr/secret.conf").unlink()
@@ -64,7 +64,7 @@ def test_secret_that_became_a_link_is_neither_read_nor_written(ivr: Ivr, machine
 
 
 def test_secret_that_became_a_pipe_does_not_hold_the_installation(ivr: Ivr, machine: Path) -> None:
-    secret = machine / "var/lib/ivr/asterisk-secret"
+    secret = machine / "var/lib/ivr/state/asterisk-secret"
     secret.unlink()
     os.mkfifo(secret)
     assert "no regular file" in ivr("install", "--root", str(machine), fails=1).output

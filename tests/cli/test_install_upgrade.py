@@ -149,7 +149,7 @@ def test_file_whose_secret_has_no_place_in_the_new_version_is_kept(ivr: Ivr, mac
 def test_no_secret_is_in_the_record_of_installed_files(machine: Path) -> None:
     record = (machine / "etc/ivr/installed.json").read_text()
     assert '"/etc/asterisk/ivr/secret.conf"' in record
-    assert (machine / "var/lib/ivr/asterisk-secret").read_text() not in record
+    assert (machine / "var/lib/ivr/state/asterisk-secret").read_text() not in record
 
 
 def test_installation_without_a_record_is_upgraded_as_well(
@@ -173,6 +173,7 @@ def test_installation_of_the_version_before_the_renaming_is_upgraded(ivr: Ivr, t
     secret = (machine / "var/lib/ivr/asterisk-secret").read_text().strip()
     printed = ivr("install", "--root", str(machine)).stdout
     assert not list(machine.rglob("*.new"))
+    assert (machine / "var/lib/ivr/state/asterisk-secret").read_text().strip() == secret
     assert f"IVR_SECRET => {secret}\nIVR_FASTAGI_ADDRESS => " in (machine / "etc/asterisk/ivr/secret.conf").read_text()
     for sample in (CHECKOUT / "asterisk-conf").glob("*.conf"):
         assert text_digest((machine / "etc/asterisk/ivr" / sample.name).read_text()) == text_digest(sample.read_text())

@@ -31,7 +31,7 @@ def machine(tmp_path: Path, site: Site) -> Path:
 
 
 def secret_of(site: Site) -> str:
-    return (site.folder / "asterisk-secret").read_text()
+    return (site.folder / "state" / "asterisk-secret").read_text()
 
 
 def owner_hears(site: Site, secret: str) -> str:
@@ -51,8 +51,8 @@ def test_calls_go_on_while_the_secret_is_rotated(site: Site, machine: Path) -> N
         conf = machine / "etc/asterisk/ivr/secret.conf"
         assert conf.read_text() == f"; globals\nIVR_SECRET => {new}\nIVR_OTHER => x\n"
         assert stat.S_IMODE(conf.stat().st_mode) == 0o640
-        assert stat.S_IMODE((site.folder / "asterisk-secret").stat().st_mode) == 0o600
-        assert stat.S_IMODE((site.folder / "asterisk-secret.previous").stat().st_mode) == 0o600
+        assert stat.S_IMODE((site.folder / "state" / "asterisk-secret").stat().st_mode) == 0o600
+        assert stat.S_IMODE((site.folder / "state" / "asterisk-secret.previous").stat().st_mode) == 0o600
         assert OWNER_HEARS in owner_hears(site, former)
         assert OWNER_HEARS in owner_hears(site, new)
         site.ivr("secret", "rotate", "--root", str(machine), "--overlap", "0")
@@ -105,8 +105,8 @@ def test_former_secret_ends_with_the_overlap(tmp_path: Path) -> None:
 def test_service_keeps_the_secret_while_its_file_cannot_be_read(tmp_path: Path) -> None:
     service = AsteriskSecret(Settings(data={"folder": tmp_path}), FakeClock())
     before = service.accepted()
-    (tmp_path / "asterisk-secret").unlink()
-    (tmp_path / "asterisk-secret").mkdir()
+    (tmp_path / "state" / "asterisk-secret").unlink()
+    (tmp_path / "state" / "asterisk-secret").mkdir()
     assert service.accepted() == before
 
 
@@ -124,9 +124,9 @@ def test_section_and_value_must_both_match(tmp_path: Path) -> None:
 def test_files_keep_their_owners(site: Site, machine: Path) -> None:
     conf = machine / "etc/asterisk/ivr/secret.conf"
     os.chown(conf, 0, 61005)
-    for path in (site.folder, site.folder / "asterisk-secret"):
+    for path in (site.folder, site.folder / "state", site.folder / "state" / "asterisk-secret"):
         os.chown(path, 61002, 61000)
     site.ivr("secret", "rotate", "--root", str(machine))
     assert conf.stat().st_gid == 61005
     for name in ("asterisk-secret", "asterisk-secret.previous"):
-        assert (site.folder / name).stat().st_uid == 61002
+        assert (site.folder / "state" / name).stat().st_uid == 61002

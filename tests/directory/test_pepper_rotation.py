@@ -36,12 +36,12 @@ def command(app: AppFixture) -> Iterator[App]:
 
 
 def pepper_files(app: AppFixture) -> set[str]:
-    return {path.name for path in app.settings.data.folder.glob("pepper*")}
+    return {path.name for path in app.settings.data.folder.glob("state/pepper*")}
 
 
 def age_earlier_peppers(app: AppFixture) -> None:
     """Let an hour pass since the rotation."""
-    for path in app.settings.data.folder.glob("pepper.*"):
+    for path in app.settings.data.folder.glob("state/pepper.*"):
         old = path.stat().st_mtime - HOUR_S - 1
         os.utime(path, (old, old))
 
@@ -133,7 +133,7 @@ async def test_interrupted_rotation_can_be_repeated(app: AppFixture, box: Mailbo
             lambda c: c.execute("UPDATE secrets SET hash = ? WHERE ref = ?", (former.check_value, PEPPER_REF)).rowcount
         )
     else:
-        (app.settings.data.folder / f"pepper.{former.id}").write_bytes(former.key)
+        (app.settings.data.folder / "state" / f"pepper.{former.id}").write_bytes(former.key)
     await app.container.secret_store.verify_pepper()
     assert await signs_in(app, "1379")
     await app.container.secret_store.rotate_pepper(b"d" * 64)
@@ -142,7 +142,7 @@ async def test_interrupted_rotation_can_be_repeated(app: AppFixture, box: Mailbo
 
 async def test_lost_current_pepper_is_noticed_although_an_earlier_one_is_there(app: AppFixture, box: Mailbox) -> None:
     await app.container.secret_store.rotate_pepper(NEW_KEY)
-    (app.settings.data.folder / "pepper").write_bytes(b"0" * 64)
+    (app.settings.data.folder / "state" / "pepper").write_bytes(b"0" * 64)
     with pytest.raises(PepperChanged):
         await app.container.secret_store.verify_pepper()
 
@@ -150,7 +150,7 @@ async def test_lost_current_pepper_is_noticed_although_an_earlier_one_is_there(a
 async def test_lost_earlier_pepper_is_shown_and_its_pins_are_wrong(app: AppFixture, box: Mailbox) -> None:
     former = PepperFiles(app.settings.data.folder).current()
     await app.container.secret_store.rotate_pepper(NEW_KEY)
-    (app.settings.data.folder / f"pepper.{former.id}").unlink()
+    (app.settings.data.folder / "state" / f"pepper.{former.id}").unlink()
     assert not await signs_in(app, "1379")
     lost = [one for one in await app.container.secret_store.pepper_usage() if one.is_lost]
     assert [(one.id, one.hash_count) for one in lost] == [(former.id, 1)]
@@ -168,7 +168,7 @@ async def test_pin_set_during_the_sign_in_is_not_overwritten(app: AppFixture, bo
 
 async def test_pepper_files_are_private(app: AppFixture) -> None:
     await app.container.secret_store.rotate_pepper(NEW_KEY)
-    modes = {stat.S_IMODE((app.settings.data.folder / name).stat().st_mode) for name in pepper_files(app)}
+    modes = {stat.S_IMODE((app.settings.data.folder / "state" / name).stat().st_mode) for name in pepper_files(app)}
     assert modes == {0o600}
 
 

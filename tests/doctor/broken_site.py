@@ -176,7 +176,7 @@ class BrokenSite:
 
     def change_row(self, sql: str, *values: object) -> None:
         """Change the database as another program would."""
-        connection = sqlite3.connect(self.data / "ivr.db")
+        connection = sqlite3.connect(self.data / "state" / "ivr.db")
         connection.execute(sql, values)
         connection.commit()
         connection.close()
@@ -224,7 +224,7 @@ class BrokenSite:
 
     @contextmanager
     def locked_database(self) -> Iterator[None]:
-        connection = sqlite3.connect(self.data / "ivr.db", isolation_level=None)
+        connection = sqlite3.connect(self.data / "state" / "ivr.db", isolation_level=None)
         connection.execute("BEGIN IMMEDIATE")
         yield
         connection.execute("ROLLBACK")
@@ -241,7 +241,7 @@ class BrokenSite:
         values = {
             "IVR_SOUNDS_FOLDER": str(SOUNDS / "en"),
             "IVR_FASTAGI_ADDRESS": f"127.0.0.1:{self.sections['fastagi']['port']}",
-            "IVR_SECRET": (self.data / "asterisk-secret").read_text().strip(),
+            "IVR_SECRET": (self.data / "state" / "asterisk-secret").read_text().strip(),
             "IVR_TAKES_FOLDER": str(self.data / "takes"),
             "IVR_DIALPLAN_VERSION": __version__,
         }

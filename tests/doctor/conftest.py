@@ -115,6 +115,7 @@ class DoctorFixture:
         (folder / "takes").mkdir(parents=True)
         folder.chmod(0o2750)
         (folder / "takes").chmod(0o2770)
+        (folder / "state").mkdir(mode=0o700)
         self.asterisk = FakeConsole()
         self._peers: list[socket.socket] = []
         self.asterisk.variables["IVR_TAKES_FOLDER"] = str(folder / "takes")
@@ -168,7 +169,7 @@ class DoctorFixture:
             above = [path for path in self.folder.parents if path.is_relative_to(tempfile.gettempdir())]
             for path in (*above, self.folder):
                 path.chmod(path.stat().st_mode | 0o055)
-            for path in (self.folder, self.folder / "takes"):
+            for path in (self.folder, self.folder / "takes", self.folder / "state"):
                 os.chown(path, 61002, 61000)
             self.folder.chmod(0o2750)
 

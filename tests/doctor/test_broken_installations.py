@@ -89,28 +89,28 @@ def all_of(*steps: Step) -> Step:
 
 
 def corrupt_database(site: BrokenSite) -> None:
-    shutil.copy(site.data / "ivr.db", site.folder / "backup.db")
+    shutil.copy(site.data / "state" / "ivr.db", site.folder / "backup.db")
     for name in ("ivr.db-wal", "ivr.db-shm"):
-        (site.data / name).unlink(missing_ok=True)
-    (site.data / "ivr.db").write_bytes(b"this is no database" * 1000)
+        (site.data / "state" / name).unlink(missing_ok=True)
+    (site.data / "state" / "ivr.db").write_bytes(b"this is no database" * 1000)
 
 
 def restore_database(site: BrokenSite) -> None:
-    shutil.copy(site.folder / "backup.db", site.data / "ivr.db")
+    shutil.copy(site.folder / "backup.db", site.data / "state" / "ivr.db")
 
 
 def change_pepper(site: BrokenSite) -> None:
-    shutil.copy(site.data / "pepper", site.folder / "pepper")
-    (site.data / "pepper").write_text("another")
+    shutil.copy(site.data / "state" / "pepper", site.folder / "pepper")
+    (site.data / "state" / "pepper").write_text("another")
 
 
 def restore_pepper(site: BrokenSite) -> None:
-    (site.data / "pepper").write_text((site.folder / "pepper").read_text())
+    (site.data / "state" / "pepper").write_text((site.folder / "pepper").read_text())
 
 
 def set_schema(change: int) -> Step:
     def damage(site: BrokenSite) -> None:
-        connection = sqlite3.connect(site.data / "ivr.db")
+        connection = sqlite3.connect(site.data / "state" / "ivr.db")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         connection.execute(f"PRAGMA user_version = {version + change}")
         connection.close()
@@ -254,24 +254,27 @@ CASES: dict[str, Case] = {
     "takes of another user": Case(
         chown_to_root("takes", 0o2700), "data folder", "the service cannot write to", as_root=True
     ),
-    "pepper readable by others": Case(chmod("pepper", 0o644), "secrets", "other users than that of the service"),
+    "pepper readable by others": Case(chmod("state/pepper", 0o644), "secrets", "other users than that of the service"),
     "secret readable by others": Case(
-        chmod("asterisk-secret", 0o640), "secrets", "other users than that of the service"
+        chmod("state/asterisk-secret", 0o640), "secrets", "other users than that of the service"
     ),
     "pepper of root": Case(
-        chown_to_root("pepper", 0o600), "secrets", "the user of the service cannot read", as_root=True
+        chown_to_root("state/pepper", 0o600), "secrets", "the user of the service cannot read", as_root=True
     ),
     # -- database
-    "database of root": Case(chown_to_root("ivr.db", 0o600), "database", "which belongs to user 0", as_root=True),
-    "database read-only": Case(chmod("ivr.db", 0o440), "database", "nothing can be stored", as_root=True),
+    "database of root": Case(chown_to_root("state/ivr.db", 0o600), "database", "which belongs to user 0", as_root=True),
+    "database read-only": Case(chmod("state/ivr.db", 0o440), "database", "nothing can be stored", as_root=True),
     "database damaged": Case(corrupt_database, "database", "not a database", restore_database),
     "database newer": Case(set_schema(90), "database", "newer version of ivr", set_schema(-90)),
     "database locked": Case(lock_database, "database", "locked by another process", close_locks),
     "database missing": Case(
-        move("data/ivr.db", "ivr.db"), "database", "contains no database yet", move("ivr.db", "data/ivr.db")
+        move("data/state/ivr.db", "ivr.db"),
+        "database",
+        "contains no database yet",
+        move("ivr.db", "data/state/ivr.db"),
     ),
     "pepper missing": Case(
-        move("data/pepper", "pepper"), "pepper", "no PIN can be verified", move("pepper", "data/pepper")
+        move("data/state/pepper", "pepper"), "pepper", "no PIN can be verified", move("pepper", "data/state/pepper")
     ),
     "pepper changed": Case(change_pepper, "pepper", "every PIN is wrong", restore_pepper),
     "zone of the account unknown": Case(
@@ -417,8 +420,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ):
             result = CliRunner().invoke(command, words.split())
             assert result.exit_code == 0, result.output
-    (folder / "asterisk-secret").write_text("c0ffee" * 10)
-    (folder / "asterisk-secret").chmod(0o600)
+    (folder / "state" / "asterisk-secret").write_text("c0ffee" * 10)
+    (folder / "state" / "asterisk-secret").chmod(0o600)
     return folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,7 +36,7 @@ def test_healthy_installation_has_no_findings(doctor: DoctorFixture) -> None:
 
 def test_doctor_leaves_no_files(doctor: DoctorFixture) -> None:
     doctor.findings()
-    assert [path.name for path in doctor.folder.rglob("*")] == ["takes"]
+    assert [path.name for path in doctor.folder.rglob("*")] == ["takes", "state"]
 
 
 # -- the machine -----------------------------------------------------------------------------------------------------
@@ -104,21 +105,51 @@ def test_world_readable_takes_folder_is_reported(doctor: DoctorFixture) -> None:
     doctor.assert_finding("every user can access", "chmod 2770")
 
 
+@pytest.mark.parametrize(
+    ("mode", "what"), [(0o750, "others than the service"), (0o711, "others"), (0o500, "cannot use")]
+)
+def test_wrong_mode_of_private_folder_is_reported(doctor: DoctorFixture, mode: int, what: str) -> None:
+    (doctor.folder / "state").chmod(mode)
+    doctor.assert_finding(what, f"chmod 700 {doctor.folder / 'state'}")
+
+
+def test_private_file_at_its_earlier_place_is_reported(doctor: DoctorFixture) -> None:
+    (doctor.folder / "state" / "ivr.db").touch()
+    (doctor.folder / "pepper").touch()
+    doctor.assert_finding(f"{doctor.folder / 'pepper'} is where an earlier version of ivr had it", "move it to")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_settings_that_asterisk_can_read_are_reported(doctor: DoctorFixture) -> None:
+    assert doctor.config
+    user = pwd.getpwnam("daemon")
+    doctor.chown_to_unprivileged_user()
+    for path in (doctor.folder, *doctor.folder.iterdir()):
+        os.chown(path, user.pw_uid, 61_000)
+    os.chown(doctor.config, 0, 61_000)
+    doctor.config.chmod(0o640)
+    doctor.assert_finding("contains a secret, and the group that Asterisk is in can read it", "run 'ivr install'")
+    os.chown(doctor.config, 0, user.pw_gid)
+    assert not any("Asterisk is in" in finding.what for finding in doctor.findings())
+
+
 @pytest.mark.parametrize("name", ["pepper", "pepper.0123456789abcdef", "asterisk-secret", "asterisk-secret.previous"])
 def test_readable_secret_file_is_reported(doctor: DoctorFixture, name: str) -> None:
-    (doctor.folder / name).write_text("x")
-    (doctor.folder / name).chmod(0o640)
-    doctor.assert_finding("other users than that of the service can read", f"chmod 600 {doctor.folder / name}")
+    path = doctor.folder / "state" / name
+    path.write_text("x")
+    path.chmod(0o640)
+    doctor.assert_finding("other users than that of the service can read", f"chmod 600 {path}")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
 @pytest.mark.parametrize("name", ["ivr.db", "ivr.db-wal", "ivr.db-shm"])
 def test_database_file_of_another_user_is_reported(doctor: DoctorFixture, name: str) -> None:
-    (doctor.folder / name).write_bytes(b"")
-    (doctor.folder / name).chmod(0o640)
+    path = doctor.folder / "state" / name
+    path.write_bytes(b"")
+    path.chmod(0o640)
     doctor.chown_to_unprivileged_user()
-    doctor.assert_finding(f"cannot write {doctor.folder / name}", f"chown --reference={doctor.folder}")
-    os.chown(doctor.folder / name, 61002, 61000)
+    doctor.assert_finding(f"cannot write {path}", f"chown --reference={doctor.folder}")
+    os.chown(path, 61002, 61000)
     assert not any("cannot write" in finding.what for finding in doctor.findings())
 
 
@@ -294,13 +325,13 @@ def test_secret_missing_in_asterisk_is_reported(doctor: DoctorFixture, secret: s
 def test_missing_secret_file_is_reported(doctor: DoctorFixture) -> None:
     doctor.settings["asterisk"] = {"secret": ""}
     doctor.assert_finding("contains no secret yet", "start the service")
-    assert not (doctor.folder / "asterisk-secret").exists(), "a doctor changes nothing"
+    assert not (doctor.folder / "state" / "asterisk-secret").exists(), "a doctor changes nothing"
 
 
 def test_unreadable_secret_file_is_reported(doctor: DoctorFixture) -> None:
     doctor.settings["asterisk"] = {"secret": ""}
-    (doctor.folder / "asterisk-secret").write_text(SECRET)
-    (doctor.folder / "asterisk-secret").chmod(0)
+    (doctor.folder / "state" / "asterisk-secret").write_text(SECRET)
+    (doctor.folder / "state" / "asterisk-secret").chmod(0)
     doctor.chown_to_unprivileged_user()
     doctor.assert_finding("asterisk-secret cannot be read", "run ivr doctor as root, or as the user of the service")
 

@@ -36,11 +36,11 @@ def replace_data_folder(app: AppFixture) -> None:
 
 
 def delete_database(app: AppFixture) -> None:
-    (data_of(app) / "ivr.db").unlink()
+    (data_of(app) / "state" / "ivr.db").unlink()
 
 
 def replace_database(app: AppFixture) -> None:
-    path = data_of(app) / "ivr.db"
+    path = data_of(app) / "state" / "ivr.db"
     shutil.copy(path, path.with_name("restored"))
     path.with_name("restored").rename(path)
 
@@ -50,7 +50,7 @@ def delete_takes_folder(app: AppFixture) -> None:
 
 
 def migrate_to_newer_schema(app: AppFixture) -> None:
-    connection = sqlite3.connect(data_of(app) / "ivr.db")
+    connection = sqlite3.connect(data_of(app) / "state" / "ivr.db")
     connection.execute("PRAGMA user_version = 999")
     connection.close()
 
@@ -60,11 +60,11 @@ def reset_clock(app: AppFixture) -> None:
 
 
 def lose_pepper(app: AppFixture) -> None:
-    (data_of(app) / "pepper").unlink()
+    (data_of(app) / "state" / "pepper").unlink()
 
 
 def change_pepper(app: AppFixture) -> None:
-    (data_of(app) / "pepper").write_text("another")
+    (data_of(app) / "state" / "pepper").write_text("another")
 
 
 PREVENTS_STORING = [
@@ -117,7 +117,7 @@ async def test_service_without_its_pepper_is_not_ready_and_still_takes_messages(
 
 async def test_unknown_time_zone_is_reported_for_account_user_and_box(app: AppFixture) -> None:
     await app.create_box("1000", timezone="America/New_York")
-    connection = sqlite3.connect(data_of(app) / "ivr.db")
+    connection = sqlite3.connect(data_of(app) / "state" / "ivr.db")
     connection.execute("UPDATE accounts SET timezone = 'Mars/One'")
     connection.execute("UPDATE users SET timezone = 'Mars/Two' WHERE name = 'bob'")
     connection.execute("UPDATE boxes SET settings = json_set(settings, '$.timezone', 'Mars/Three')")
@@ -180,7 +180,7 @@ async def test_no_change_is_written_to_a_database_that_was_replaced(app: AppFixt
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write every file; tests/asterisk shows it with a service user")
 async def test_service_recovers_when_the_database_is_writable_again(app: AppFixture) -> None:
     box = await app.create_box()
-    path = data_of(app) / "ivr.db"
+    path = data_of(app) / "state" / "ivr.db"
     path.chmod(0o440)
     assert not (await report(app)).is_ready
     path.chmod(0o640)

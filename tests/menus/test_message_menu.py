@@ -405,7 +405,7 @@ async def test_vanished_message_is_skipped(app: AppFixture, box: Mailbox) -> Non
 
 async def test_locked_database_is_announced_without_loss(app: AppFixture, box: Mailbox) -> None:
     message = await app.create_message(box)
-    other = sqlite3.connect(app.settings.data.folder / "ivr.db", isolation_level=None)
+    other = sqlite3.connect(app.settings.data.folder / "state" / "ivr.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
 
     async def unlock() -> None:

@@ -116,7 +116,7 @@ async def test_urgent_mark_resets_review_rounds(app: AppFixture, box: Mailbox) -
 
 
 async def test_failed_urgent_mark_is_announced_without_loss(app: AppFixture, box: Mailbox) -> None:
-    other = sqlite3.connect(app.settings.data.folder / "ivr.db", isolation_level=None)
+    other = sqlite3.connect(app.settings.data.folder / "state" / "ivr.db", isolation_level=None)
 
     async def lock() -> None:
         other.execute("BEGIN IMMEDIATE")

@@ -46,7 +46,7 @@ async def test_recover_releases_claims_of_previous_run(app: AppFixture) -> None:
     await enqueue_new_message(app)
     await app.container.outbox.claim([TaskKind.NEW], 1)
     assert await app.container.outbox.release_orphaned_leases() == 0
-    locks = app.settings.data.folder / "locks"
+    locks = app.settings.data.folder / "state" / "locks"
     other = SqliteOutbox(app.container.database, app.clock, "another", ProcessLocks(locks))
     assert await other.release_orphaned_leases() == 0, "the leases of a living process are kept"
     other = SqliteOutbox(app.container.database, app.clock, "another", ProcessLocks(locks.with_name("no-locks")))

@@ -6,6 +6,7 @@ alone is read, changed or removed, and the messages of other callers arrive.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ from ivr.backup.selection import BackupSelection
 from ivr.errors import InvalidAudio, NotFound
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import TakeSource
+from ivr.paths import load_asterisk_secret
 from ivr.recovery.recording_fsync import RecordingFsync
 from ivr.storage.records import Caller, RecordingPurpose, Take
 from tests.recovery.test_fallback_recordings import fallback_name
@@ -31,6 +33,7 @@ from tests.support.app_fixture import AppFixture
 
 ASTERISK_UID = 61_001
 SHARED_GID = 61_000
+PRIVATE_GID = 61_006
 SPEECH = b"\x10\x20" * 16_000
 SECRET = b"the pepper of the installation, which only its service may read"
 
@@ -57,9 +60,10 @@ class Intruder:
             return {}
         return {"user": ASTERISK_UID, "group": SHARED_GID, "extra_groups": [], "umask": 0o007}
 
-    def run(self, code: str, *arguments: object) -> None:
+    def run(self, code: str, *arguments: object) -> str:
         command = [sys.executable, "-I", "-S", "-c", code, *map(str, arguments)]
-        subprocess.run(command, check=True, **self.arguments())  # type: ignore[call-overload]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, **self.arguments())  # type: ignore[call-overload]
+        return str(done.stdout)
 
     def start(self, code: str, *arguments: object) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-I", "-S", "-c", code, *map(str, arguments)]
@@ -243,6 +247,71 @@ def test_holes_of_a_recording_use_no_space(app: AppFixture, intruder: Intruder) 
     app.container.recordings.copy_and_repair(take, target)
     assert target.stat().st_size == 1 << 30
     assert target.stat().st_blocks * 512 < 1 << 20
+
+
+ATTEMPTS = """
+import json, os, socket, stat, sys
+data, config, recording = sys.argv[1:]
+state, takes = data + "/state", data + "/takes"
+secrets = [state + "/" + name for name in ("ivr.db", "ivr.db-wal", "ivr.db-shm", "pepper", "asterisk-secret")]
+secrets.append(config + "/ivr.toml")
+take = lambda name: takes + "/" + name
+attempts = {
+    "list": [lambda path=path: os.listdir(path) for path in (state, config, state + "/incoming")],
+    "stat": [lambda path=path: os.stat(path) for path in secrets],
+    "read": [lambda path=path: open(path).read() for path in secrets],
+    "write": [lambda path=path: open(path, "a") for path in [*secrets, recording, data + "/new", data + "/ivr.db"]],
+    "chmod": [lambda path=path: os.chmod(path, 0o777) for path in [state, data, takes, config, *secrets]],
+    "remove": [lambda path=path: os.unlink(path) for path in [*secrets, recording]],
+    "move": [lambda path=path: os.rename(path, take("moved")) for path in [state, recording, *secrets]],
+    "move away": [lambda: os.rename(takes, data + "/other"), lambda: os.rename(data, data + ".other")],
+    "exchange": [lambda path=path: os.rename(take("planted"), path) for path in [state, *secrets, recording]],
+    "hard link": [lambda path=path: os.link(path, take("link")) for path in [*secrets, recording]],
+    "open through a link": [lambda path=path: open(path).read() for path in (take("to-pepper"), take("to-settings"))],
+    "device": [lambda: os.mknod(take("disk"), stat.S_IFBLK | 0o666, os.makedev(8, 0))],
+    "owner": [lambda: os.chown(take("planted"), 61002, -1)],
+    "play a recording": [lambda: open(recording, "rb").read()],
+    "record": [lambda: open(take("recorded.wav"), "wb").write(b"x")],
+    "pipe": [lambda: os.mkfifo(take("pipe"))],
+}
+os.symlink(state + "/pepper", take("to-pepper"))
+os.symlink(config + "/ivr.toml", take("to-settings"))
+open(take("planted"), "w").close()
+succeeded = {}
+for name, group in attempts.items():
+    for number, attempt in enumerate(group):
+        try:
+            attempt()
+        except OSError:
+            continue
+        succeeded.setdefault(name, []).append(number)
+print(json.dumps(succeeded))
+"""
+"""What Asterisk's user tries, and at the end the three things that it may do."""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become Asterisk's user")
+async def test_asterisk_reaches_recordings_and_takes_and_nothing_else(app: AppFixture, intruder: Intruder) -> None:
+    data, box = app.settings.data.folder, await app.create_box("1000")
+    take = await begin_take(app, box)
+    Path(take.path).write_bytes(wav.header(0) + SPEECH)
+    await run_recovery(app)
+    [recording] = (data / box.account_id / "vm").glob("*.wav")
+    load_asterisk_secret(app.settings)
+    config = data.parent / "config"
+    config.mkdir(mode=0o750)
+    (config / "ivr.toml").write_text("[mail]\npassword = 's3cret'\n")
+    (config / "ivr.toml").chmod(0o640)
+    for folder in (config, data / "state"):  # As `ivr install` leaves them: of the private group.
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, -1, PRIVATE_GID)
+    for path in (recording, *recording.parents[:2]):
+        os.chown(path, -1, SHARED_GID)
+    done = intruder.run(ATTEMPTS, data, config, recording)
+    assert json.loads(done) == {"play a recording": [0], "record": [0], "pipe": [0]}
+    await run_recovery(app)
+    assert [found.length_ms for found in await app.messages(box)] == [2000]
+    assert recording.read_bytes() == wav.header(len(SPEECH)) + SPEECH
 
 
 UNREADABLE: list[Callable[[Path], object]] = [os.mkfifo, lambda path: path.symlink_to("/etc/passwd")]

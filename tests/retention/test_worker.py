@@ -157,7 +157,7 @@ async def test_purged_data_is_erased_from_database_file(app: AppFixture) -> None
     box = await app.create_box()
     message = await app.create_message(box, caller="5550123")
     await app.container.database.write(lambda c: c.execute("UPDATE messages SET transcription = 'dear Bob'").rowcount)
-    file = app.settings.data.folder / "ivr.db"
+    file = app.settings.data.folder / "state" / "ivr.db"
     other = sqlite3.connect(file)
     other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert b"dear Bob" in file.read_bytes()

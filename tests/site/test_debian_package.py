@@ -29,7 +29,7 @@ def test_package_is_installed_called_and_removed(
         follow_steps(machine, [install, *steps[titles.index(FIRST_STEP_AFTER_PACKAGE) :]], passwords, tmp_path / "x")
         check_contents(machine)
         machine.run("apt-get purge -y ivr-voicemail")
-        left = machine.run("ls /var/lib/ivr; ls -d /etc/ivr /etc/asterisk/ivr /usr/lib/ivr 2>/dev/null || true")
+        left = machine.run("ls /var/lib/ivr/state; ls -d /etc/ivr /etc/asterisk/ivr /usr/lib/ivr 2>/dev/null || true")
         assert "ivr.db" in left.split(), "messages are kept"
         assert not set(left.split()) & {"/etc/ivr", "/etc/asterisk/ivr", "/usr/lib/ivr"}
 

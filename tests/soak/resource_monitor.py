@@ -10,7 +10,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
-MONITORED_FOLDERS = ("takes", "incoming", "renditions")
+MONITORED_FOLDERS = ("takes", "state/incoming", "state/renditions")
 """Folders of the data folder whose files are there for a while only."""
 CONNECTION_GONE_AFTER_S = 0.2
 """The one by which the number of tasks is task_count is no descriptor that counts."""

@@ -17,12 +17,17 @@ ARCHIVE = Path(__file__).with_name("earlier_installation.tar.xz")
 
 
 class EarlierMachine:
-    """The tree of a machine with ivr of commit 09bb59a: settings, dialplan, unit, and a data folder with messages."""
+    """The tree of a machine with ivr of commit 09bb59a: settings, dialplan, unit, and a data folder with messages.
+
+    That version had its database in the data folder itself.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.data = root / "var/lib/ivr"
-        self.database = self.data / "ivr.db"
+        self.earlier_database = self.data / "ivr.db"
+        self.state = self.data / "state"
+        self.database = self.state / "ivr.db"
         self.dialplan = root / "etc/asterisk/ivr"
         self.unit = root / "etc/systemd/system/ivr.service"
 
@@ -40,7 +45,7 @@ def unpack(root: Path) -> EarlierMachine:
     root.mkdir()
     subprocess.run(["tar", "-xJf", str(ARCHIVE), "-C", str(root), "--no-same-owner"], check=True)
     found = EarlierMachine(root)
-    with closing(sqlite3.connect(found.database)) as connection:
+    with closing(sqlite3.connect(found.earlier_database)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")  # As its service leaves it; an archive holds one file only.
     return found
 

@@ -33,8 +33,14 @@ def rows(database: Path, sql: str) -> list[tuple[object, ...]]:
 
 def set_schema(database: Path, version: int) -> None:
     connection = sqlite3.connect(database)
+    connection.execute("PRAGMA journal_mode = WAL")  # As a service leaves it.
     connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
+
+
+def names_in(folder: Path) -> set[str]:
+    """Return the names of the files of a data folder that are not in a folder of it; those of an open database not."""
+    return {path.name for path in folder.iterdir() if path.is_file() and not path.name.endswith(("-wal", "-shm"))}
 
 
 def content(database: Path) -> list[str]:
@@ -51,7 +57,7 @@ def test_other_commands_change_nothing_and_name_the_one_that_migrates(
 ) -> None:
     before = machine.tree()
     error = ivr(*words.split(), fails=5).stderr
-    assert f"{machine.database} was written by an earlier version of ivr (schema {EARLIER_SCHEMA}" in error
+    assert f"{machine.earlier_database} was written by an earlier version of ivr" in error
     assert "'ivr migrate'" in error
     assert machine.tree() == before
 
@@ -73,7 +79,7 @@ def test_dry_run_prints_versions_and_copy_and_changes_nothing(ivr: Ivr, machine:
     assert plan["schema_of_this_version"] == SCHEMA_VERSION
     assert plan["migrations"][0] == "0009-terms-of-the-field"
     assert plan["copy"] == f"{machine.database}.schema-{EARLIER_SCHEMA}"
-    assert plan["size_mb"] == round(machine.database.stat().st_size / 2**20, 1)
+    assert plan["size_mb"] == round(machine.earlier_database.stat().st_size / 2**20, 1)
     assert plan["in_use"] is False
     assert "0009-terms-of-the-field" in ivr("migrate", "--dry-run").stdout
 
@@ -100,6 +106,9 @@ def test_everything_is_there_after_the_migration(ivr: Ivr, machine: EarlierMachi
     now = {path.name: path.read_bytes() for path in machine.data.rglob("*.wav")}
     renamed = {name.replace("alone-", "fallback-"): sound for name, sound in audio.items()}
     assert now == renamed, "no recording is lost, and the dialplan's have their new name"
+    assert {path.name for path in machine.data.iterdir() if path.is_file()} == set(), "all in a folder for the service"
+    assert {"ivr.db", "ivr.db.schema-8", "pepper"} <= {path.name for path in machine.state.iterdir()}
+    assert machine.state.stat().st_mode & 0o7777 == 0o700
 
 
 def test_second_migration_has_nothing_to_do(ivr: Ivr, machine: EarlierMachine) -> None:
@@ -126,28 +135,30 @@ def test_database_in_use_is_not_migrated(ivr: Ivr, machine: EarlierMachine, monk
         "c.execute('SELECT * FROM accounts').fetchall(); print('open', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", program, str(machine.database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", program, str(machine.earlier_database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as earlier_service:
         assert earlier_service.stdout
         assert earlier_service.stdout.readline() == b"open\n"
         assert parse_json(ivr("migrate", "--dry-run", "--json"))["in_use"] is True
         error = ivr("migrate", fails=5).stderr
         assert "in use by another process: stop the service (systemctl stop ivr)" in error
-        assert rows(machine.database, "PRAGMA user_version") == [(EARLIER_SCHEMA,)]
-        assert not list(machine.data.glob("*.schema-*"))
+        assert rows(machine.earlier_database, "PRAGMA user_version") == [(EARLIER_SCHEMA,)]
+        assert not list(machine.data.rglob("*.schema-*"))
         earlier_service.communicate()
     ivr("migrate")
 
 
 def test_way_back_restores_the_earlier_database_and_keeps_the_newer(ivr: Ivr, machine: EarlierMachine) -> None:
-    earlier = content(machine.database)
+    earlier, files = content(machine.earlier_database), names_in(machine.data)
     ivr("migrate")
     ivr("box", "create", "1002")
     newer = content(machine.database)
     assert parse_json(ivr("migrate", "--back", "--dry-run", "--json"))["restores"] == f"{machine.database}.schema-8"
     assert "repeat it with --yes" in ivr("migrate", "--back", fails=2).stderr
     output = ivr("migrate", "--back", "--yes").stdout
-    assert content(machine.database) == earlier
+    assert content(machine.earlier_database) == earlier, "where that version looks for it"
+    assert names_in(machine.data) - files == {"ivr.db.schema-8", f"ivr.db.schema-{SCHEMA_VERSION}"}
+    assert files <= names_in(machine.data), "the pepper too"
     newer_file = machine.data / f"ivr.db.schema-{SCHEMA_VERSION}"
     assert str(newer_file) in output
     assert content(newer_file) == newer
@@ -157,33 +168,33 @@ def test_each_upgrade_makes_a_copy_of_its_own(ivr: Ivr, machine: EarlierMachine)
     """Else the copy of the second upgrade would be that of the first, without what came in between."""
     ivr("migrate")
     ivr("migrate", "--back", "--yes")
-    connection = sqlite3.connect(machine.database)
+    connection = sqlite3.connect(machine.earlier_database)
     connection.execute("UPDATE users SET email = 'later@demo.example' WHERE name = 'alice'")
     connection.commit()
     connection.close()
     ivr("migrate")
     ivr("migrate", "--back", "--yes")
-    assert rows(machine.database, "SELECT email FROM users WHERE name = 'alice'") == [("later@demo.example",)]
+    assert rows(machine.earlier_database, "SELECT email FROM users WHERE name = 'alice'") == [("later@demo.example",)]
     assert (machine.data / "ivr.db.schema-8.2").exists()
 
 
 def test_interrupted_migration_continues_and_its_copy_stays_whole(ivr: Ivr, machine: EarlierMachine) -> None:
-    earlier = content(machine.database)
+    earlier = content(machine.earlier_database)
     ivr("migrate")
     set_schema(machine.database, EARLIER_SCHEMA)  # As after a crash before the last step.
     assert parse_json(ivr("migrate", "--dry-run", "--json"))["copy"] is None
     output = ivr("migrate").stdout
     assert "the earlier database is" in output
-    assert content(machine.data / "ivr.db.schema-8") == earlier
-    assert len(list(machine.data.glob("*.schema-*"))) == 1
+    assert content(machine.state / "ivr.db.schema-8") == earlier
+    assert len(list(machine.data.rglob("*.schema-*"))) == 1
     assert rows(machine.database, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
 
 
 def test_an_older_version_refuses_newer_data_and_names_the_copy(ivr: Ivr, machine: EarlierMachine) -> None:
-    shutil.copy(machine.database, machine.data / f"ivr.db.schema-{SCHEMA_VERSION}")
+    shutil.copy(machine.earlier_database, machine.data / f"ivr.db.schema-{SCHEMA_VERSION}")
     ivr("migrate")
     set_schema(machine.database, SCHEMA_VERSION + 3)  # What a version of next year leaves.
-    copy = machine.data / f"ivr.db.schema-{SCHEMA_VERSION}"
+    copy = machine.state / f"ivr.db.schema-{SCHEMA_VERSION}"
     before = machine.tree()
     for words in ("box list", "migrate", "purge"):
         error = ivr(*words.split(), fails=5).stderr
@@ -191,7 +202,7 @@ def test_an_older_version_refuses_newer_data_and_names_the_copy(ivr: Ivr, machin
         assert f"run 'ivr migrate --back', which restores the copy {copy}" in error
     assert machine.tree() == before
     ivr("migrate", "--back", "--yes")
-    assert (machine.data / f"ivr.db.schema-{SCHEMA_VERSION + 3}").exists()
+    assert (machine.state / f"ivr.db.schema-{SCHEMA_VERSION + 3}").exists()
 
 
 def test_way_back_without_a_copy_is_an_error(ivr: Ivr, machine: EarlierMachine) -> None:
@@ -202,7 +213,7 @@ def test_migration_without_space_for_the_copy_changes_nothing(
     ivr: Ivr, machine: EarlierMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(machine.data)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=machine.database.stat().st_size))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=machine.earlier_database.stat().st_size))
     before = machine.tree()
     assert "free space, then repeat it" in ivr("migrate", fails=5).stderr
     assert machine.tree() == before

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from ivr.storage.sqlite.database_file import SqliteDatabaseFile
 from ivr.storage.sqlite.error_translation import translate_sqlite_error
 from ivr.storage.sqlite.migrations import MIGRATIONS, SCHEMA_VERSION, apply_migrations
 
-FILE_MODE = 0o640
+FILE_MODE = 0o600
 SPACE_FACTOR = 2
 """Sizes of the database that must be free on the disk: one for the copy, one for what the migration writes."""
 
@@ -89,6 +89,22 @@ class DatabaseSchema:
         log.info("database.migrated", schema=SCHEMA_VERSION, earlier=plan.version, copy=str(plan.copy))
         return plan
 
+    def move_to(self, path: Path, *, before: Callable[[], None]) -> None:
+        """Move the database, and its copies of earlier schemas, to another folder of the same disk.
+
+        `before` is called when no other process has the database open. Raises `StoreBusy` if another one has,
+        `StoreError`.
+        """
+        with self._translated_errors(), closing(self._connect(exclusive=True)) as connection:
+            connection.execute("PRAGMA journal_mode = DELETE")  # All of it is in the one file then.
+            before()
+            for copy in sorted(self._path.parent.glob(f"{self._path.name}.schema-*")):
+                copy.rename(path.parent / copy.name)
+            self._path.chmod(FILE_MODE)
+            self._path.rename(path)
+            fsync(path.parent)
+            fsync(self._path.parent)
+
     def go_back(self) -> tuple[Path, Path]:
         """Put the newest copy of an earlier schema in the place of the database.
 
@@ -109,6 +125,11 @@ class DatabaseSchema:
             draft.rename(self._path)
         fsync(self._path.parent)
         return plan.earlier_copy, newer
+
+    @staticmethod
+    def version_of_copy(copy: Path) -> int:
+        """Return the schema version in the name of a copy."""
+        return int(copy.name.rpartition("-")[2].partition(".")[0])
 
     def _connect(self, *, exclusive: bool = False) -> sqlite3.Connection:
         """Connect; with `exclusive`, only if no other process has the database open, and keep all others out."""

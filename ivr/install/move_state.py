@@ -1,0 +1,37 @@
+"""The step of an installation that moves what an earlier version had elsewhere to `state/`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ivr.errors import StoreBusy
+from ivr.install.steps import InstallTarget
+from ivr.settings import DataSettings, Settings
+from ivr.storage.data_folder import state_folder
+from ivr.storage.file_owner import run_as_owner_of
+from ivr.stores import Stores
+
+
+@dataclass(frozen=True, slots=True)
+class MoveState:
+    """Move database and secrets of a data folder, as the user of the service: that user can lay links in it."""
+
+    folder: Path
+
+    def describe(self) -> str:
+        return f"move    database and secrets of {self.folder} to {state_folder(self.folder)}"
+
+    def preview(self, target: InstallTarget) -> str:
+        return ""
+
+    def apply(self, target: InstallTarget) -> str:
+        if not target.is_this_machine:
+            return "skipped: not this machine"
+        folder = target.resolve(self.folder)
+        with run_as_owner_of(folder):
+            try:
+                is_moved = Stores(Settings(data=DataSettings(folder=folder))).migration.move_files()
+            except StoreBusy:
+                return "later: the service runs, and does it at its next start"
+        return "done" if is_moved else "nothing to do"
