@@ -167,13 +167,15 @@ class Restoration:
             source = self._draft / name
             entry = manifest.files[name]
             os.utime(source, ns=(entry.mtime_ns, entry.mtime_ns))
-            self._own(source, entry.mode & (PRIVATE_FILE_MODE if is_private_name(path.name) else MODE_MASK))
+            is_private = is_private_name(path.name)
+            self._own(source, entry.mode & (PRIVATE_FILE_MODE if is_private else MODE_MASK), is_private=is_private)
             fsync(source)
             for folder in reversed(path.relative_to(self._folder).parents[:-1]):
                 (self._folder / folder).mkdir(exist_ok=True)
                 if str(folder) != TAKES:
-                    mode = STATE_MODE if str(folder) == STATE_FOLDER else DATA_FOLDER_MODE
-                    self._own(self._folder / folder, mode)
+                    is_private = str(folder) == STATE_FOLDER
+                    mode = STATE_MODE if is_private else DATA_FOLDER_MODE
+                    self._own(self._folder / folder, mode, is_private=is_private)
             source.rename(path)
         self._own(takes, TAKES_FOLDER_MODE)
         self._own(self._folder, DATA_FOLDER_MODE)
@@ -182,9 +184,8 @@ class Restoration:
     def _place_of(self, name: str) -> Path:
         return (state_folder(self._folder) if is_private_name(name) else self._folder) / name
 
-    def _own(self, path: Path, mode: int) -> None:
+    def _own(self, path: Path, mode: int, *, is_private: bool = False) -> None:
         owners = self._target.owners
-        is_private = state_folder(self._folder) in (path, path.parent)
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             if owners:
