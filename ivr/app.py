@@ -45,9 +45,12 @@ if TYPE_CHECKING:
     from ivr.recovery.fallback_recordings import RecoveryTiming
     from ivr.recovery.recording_recovery import RecordingRecovery
     from ivr.retention.consistency_check import ConsistencyCheck
+    from ivr.retention.person_erasure import PersonErasure
     from ivr.retention.worker import RetentionWorker
 
 MAX_CACHED_DOCUMENTS = 1000
+RENDITION_FOLDERS = ("renditions", "mail-renditions")
+"""Caches of the REST API, and of mails."""
 
 
 class App(Stores):
@@ -284,6 +287,18 @@ class App(Stores):
             schedule=RetentionSchedule(
                 settings=self.settings.retention, voicemail_settings=self.settings.voicemail, clock=self.clock
             ),
+        )
+
+    @cached_property
+    def person_erasure(self) -> PersonErasure:
+        from ivr.retention.person_erasure import PersonErasure
+
+        return PersonErasure(
+            store=self.person_store,
+            retention_worker=self.retention_worker,
+            recordings=self.recordings,
+            renditions=[self.renditions(name) for name in RENDITION_FOLDERS],
+            audio_paths=self.delivery.audio_paths,
         )
 
     @cached_property

@@ -32,6 +32,7 @@ from ivr.storage.protocols import (
     MessageStore,
     OutboxStore,
     OverviewStore,
+    PersonStore,
     ProvisioningStore,
     RetentionStore,
     StatisticsStore,
@@ -214,6 +215,12 @@ class Stores:
         from ivr.storage.sqlite.retention import SqliteRetention
 
         return SqliteRetention(self.database, self.clock)
+
+    @cached_property
+    def person_store(self) -> PersonStore:
+        from ivr.storage.sqlite.persons import SqlitePersons
+
+        return SqlitePersons(self.database, self.clock)
 
     @cached_property
     def provisioning_store(self) -> ProvisioningStore:

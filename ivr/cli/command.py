@@ -21,6 +21,7 @@ from ivr.cli import (
     maintenance,
     messages,
     outbox,
+    person,
     phone,
     secret,
     serve,
@@ -57,6 +58,7 @@ command.add_typer(messages.command, name="message", help="Messages of boxes.")
 command.add_typer(lights.command, name="light", help="Message lights of boxes, and why they are on.")
 command.add_typer(calls.command, name="calls", help="Records of calls, step by step.")
 command.add_typer(audit.command, name="audit", help="Who heard, fetched or deleted what, and changed settings.")
+command.add_typer(person.command, name="person", help="Everything about a person, exported or erased.")
 command.add_typer(tokens.command, name="token", help="Tokens for programs that use the REST API.")
 command.add_typer(secret.command, name="secret", help="Secrets that the service and Asterisk share.")
 command.add_typer(maintenance.command, name="pepper", help="The secret in the hashes of PINs and passwords.")

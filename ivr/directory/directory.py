@@ -113,7 +113,7 @@ class Directory:
         return await self.user(user.id)
 
     async def delete_user(self, user_id: str) -> None:
-        """Delete a user; the endpoints of the user are unassigned. Raises `NotFound`."""
+        """Delete a user with credentials and recorded name; phones are unassigned, sessions end. Raises `NotFound`."""
         await self._store.delete_user(user_id)
 
     # -- endpoints -----------------------------------------------------------------------------------------------------

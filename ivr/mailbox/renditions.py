@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -88,6 +88,22 @@ class AudioRenditions:
         self.prepare()
         for path in self._folder.iterdir():
             path.unlink(missing_ok=True)
+
+    def forget(self, recordings: Iterable[list[Path]]) -> int:
+        """Remove the cached renditions of recordings, each a list of files as `Delivery.audio_paths` returns it.
+
+        Return how many were removed. Blocks. What was made of recordings that are gone already is not found.
+        """
+        removed = 0
+        for paths in recordings:
+            try:
+                etag = _etag(paths)
+            except NotFound:
+                continue
+            for path in self._folder.glob(f"{etag}.*"):
+                path.unlink(missing_ok=True)
+                removed += 1
+        return removed
 
     def formats_for(self, message: Message, preferred: str) -> list[AudioFormat]:
         """Formats of a message, best first: the one of the upload, then `preferred`, then the others."""

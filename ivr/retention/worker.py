@@ -86,7 +86,7 @@ class RetentionWorker:
             _log_applied(rule, items)
             tally[rule.value] += len(items)
             more |= len(items) == self._batch_size
-        more |= await self._unlink_pending()
+        more |= await self.unlink_pending()
         more |= await self._consistency_check.run_once(tally)
         self.last_run_at = int(self._schedule.clock.now())
         return more
@@ -111,7 +111,8 @@ class RetentionWorker:
             more |= hidden == self._batch_size
         return more
 
-    async def _unlink_pending(self) -> bool:
+    async def unlink_pending(self) -> bool:
+        """Remove a batch of files of rows that are gone. Return whether more wait."""
         pending = await self._store.pending_unlinks(
             self._batch_size, replaced_before=self._schedule.replaced_audio_cutoff()
         )

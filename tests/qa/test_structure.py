@@ -47,6 +47,7 @@ SHARED_MODULE_NAMES = {
     "mailbox": "rules, protocols",
     "messages": "protocol, statements, routes, command",
     "mwi": "AMI action, targets",
+    "persons": "records, protocol, statements",
     "outbox": "protocol, statements, command",
     "overview": "record, statements",
     "phone": "the terminal phone, command",

@@ -30,6 +30,7 @@ from ivr.storage.protocols.mailbox import (
     UploadStore,
 )
 from ivr.storage.protocols.outbox import MwiStore, OnCommit, OutboxStore, Transaction, UndeliveredMailStore
+from ivr.storage.protocols.persons import PersonStore
 from ivr.storage.protocols.retention import AudioStore, RetentionStore
 from ivr.storage.protocols.statistics import StatisticsStore
 
@@ -53,6 +54,7 @@ __all__ = [
     "OnCommit",
     "OutboxStore",
     "OverviewStore",
+    "PersonStore",
     "ProvisioningStore",
     "RetentionStore",
     "SecretHashStore",

@@ -43,11 +43,13 @@ from ivr.storage.records.messages import (
 from ivr.storage.records.migration import MigrationPlan
 from ivr.storage.records.outbox import LEASE_S, NEVER_DUE, BoxMwiCounts, EndpointMwiCounts, OutboxTask, TaskKind
 from ivr.storage.records.overview import FinishedCall, MwiSummary, Overview, RecentMessage, ZoneUse
+from ivr.storage.records.persons import ERASED, PersonContent, PersonQuery
 from ivr.storage.records.provisioning import ProvisioningBatch
 from ivr.storage.records.retention import DueItem, MediaDirectory, PendingUnlink, RetentionRule, StoredAudio, StoredFile
 from ivr.storage.records.statistics import BoxContent, WorkStatistics
 
 __all__ = [
+    "ERASED",
     "GREGORIAN_OFFSET_S",
     "LEASE_S",
     "MAX_ROWS_SCANNED",
@@ -95,6 +97,8 @@ __all__ = [
     "Overview",
     "Page",
     "PendingUnlink",
+    "PersonContent",
+    "PersonQuery",
     "ProvisioningBatch",
     "RecentMessage",
     "RecordingPurpose",

@@ -23,6 +23,8 @@ class AuditAction(StrEnum):
     TOKEN_CREATED = "token-created"
     TOKEN_REVOKED = "token-revoked"
     SETTINGS_CHANGED = "settings-changed"
+    ERASED = "erased"
+    """Everything about a person was removed. `subject`: id of the user, "" for a caller."""
 
 
 class Door(StrEnum):

@@ -37,7 +37,7 @@ class SqliteAudit:
         used = {condition: value for condition, value in conditions.items() if value is not None}
         sql = f"SELECT * FROM audit WHERE {' AND '.join(used)} ORDER BY at DESC, id DESC LIMIT ?"
         rows = await self._database.read(lambda c: c.execute(sql, (*used.values(), limit)).fetchall())
-        return [_entry_from_row(row) for row in rows]
+        return [entry_from_row(row) for row in rows]
 
 
 def remove_expired(connection: sqlite3.Connection, row: sqlite3.Row, _: int) -> bool:
@@ -56,6 +56,7 @@ def _values(entry: AuditEntry) -> tuple[object, ...]:
     return (*what, actor.door, actor.user, actor.device, actor.proof)
 
 
-def _entry_from_row(row: sqlite3.Row) -> AuditEntry:
+def entry_from_row(row: sqlite3.Row) -> AuditEntry:
+    """Return the entry of a row."""
     actor = Actor(Door(row["door"]), row["user"], row["device"], row["proof"])
     return AuditEntry(row["at"], row["account_id"], row["box_id"], AuditAction(row["action"]), row["subject"], actor)

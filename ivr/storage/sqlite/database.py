@@ -119,6 +119,19 @@ class Database:
         paths = {"database": self._path, "wal": self._path.with_name(f"{self._path.name}-wal")}
         return {name: path.stat().st_size if path.exists() else 0 for name, path in paths.items()}
 
+    async def truncate_log(self) -> None:
+        """Copy the write-ahead log into the file, and cut it to nothing unless a reader still needs it."""
+        await asyncio.to_thread(self._truncate_log)
+
+    def _truncate_log(self) -> None:
+        connection = self._connect()
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise translate_sqlite_error(error) from error
+        finally:
+            connection.close()
+
     def close(self) -> None:
         """Commit the queued changes, then close the file."""
         self._queue.put(None)

@@ -10,7 +10,7 @@ from typing import Any
 from ivr.clock import Clock
 from ivr.errors import Conflict, NotFound
 from ivr.storage.records import AccountRecord, EndpointRecord, UserRecord
-from ivr.storage.sqlite import events
+from ivr.storage.sqlite import events, person_removal
 from ivr.storage.sqlite.database import Database
 
 NOT_DELETED = "deleted_at IS NULL"
@@ -68,7 +68,7 @@ class SqliteDirectory:
                 sql = f"SELECT 1 FROM {table} WHERE account_id = ? AND {NOT_DELETED}"
                 if connection.execute(sql, (account_id,)).fetchone():
                     raise Conflict(f"the account still has {table}: delete those first")
-            _soft_delete(connection, "accounts", account_id, now)
+            _soft_delete_account(connection, account_id, now)
 
         await self._database.write(delete_if_empty)
 
@@ -100,13 +100,7 @@ class SqliteDirectory:
     async def delete_user(self, user_id: str) -> None:
         now = int(self._clock.now())
 
-        def delete_with_endpoints(connection: sqlite3.Connection) -> None:
-            sql = "DELETE FROM endpoints WHERE user_id = ? RETURNING account_id, system, name"
-            for row in connection.execute(sql, (user_id,)).fetchall():
-                events.enqueue_phone_mwi(connection, row["account_id"], row["system"], row["name"], now)
-            _soft_delete(connection, "users", user_id, now)
-
-        await self._database.write(delete_with_endpoints)
+        await self._database.write(lambda connection: person_removal.purge_user(connection, user_id, now))
 
     # -- endpoints -----------------------------------------------------------------------------------------------------
 
@@ -203,13 +197,14 @@ def _update(connection: sqlite3.Connection, table: str, row: dict[str, Any], now
         raise NotFound("the entry was deleted meanwhile")
 
 
-def _soft_delete(connection: sqlite3.Connection, table: str, row_id: str, now: int) -> None:
-    """Mark a row as deleted. Its unique names are changed, so that new rows can use them."""
-    sql = f"UPDATE {table} SET deleted_at = ?, name = name || ' ' || id WHERE id = ? AND {NOT_DELETED}"
-    if not connection.execute(sql, (now, row_id)).rowcount:
+def _soft_delete_account(connection: sqlite3.Connection, account_id: str, now: int) -> None:
+    """Mark an account as deleted. Its unique names are changed, so that new accounts can use them."""
+    sql = (
+        "UPDATE accounts SET deleted_at = ?, name = name || ' ' || id, realm = realm || ' ' || id"
+        f" WHERE id = ? AND {NOT_DELETED}"
+    )
+    if not connection.execute(sql, (now, account_id)).rowcount:
         raise NotFound("the entry was deleted already, or never existed")
-    if table == "accounts":
-        connection.execute("UPDATE accounts SET realm = realm || ' ' || id WHERE id = ?", (row_id,))
 
 
 def _account_columns(account: AccountRecord) -> dict[str, Any]:

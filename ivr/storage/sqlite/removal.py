@@ -101,6 +101,13 @@ def purge_media(connection: sqlite3.Connection, row: sqlite3.Row, now: int, reas
     connection.execute("DELETE FROM media WHERE id = ?", (row["id"],))
 
 
+def purge_intro(connection: sqlite3.Connection, message: sqlite3.Row, now: int, reason: str) -> None:
+    """Purge the intro of a message, which stays. The caller changes the row of the message."""
+    stem = f"{message['account_id']}/media/{message['intro_id']}"
+    values = {"id": message["intro_id"], "account_id": message["account_id"], "box_id": message["box_id"]}
+    _insert_tombstone(connection, "intro", values, message["time"], now, reason, [stem])
+
+
 def purge_take(connection: sqlite3.Connection, row: sqlite3.Row, now: int, reason: str) -> None:
     """Purge a take that its owner never decided about."""
     _insert_tombstone(connection, "take", row, row["began_at"], now, reason, [f"takes/{row['id']}"])

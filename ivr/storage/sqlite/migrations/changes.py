@@ -177,3 +177,26 @@ def create_audit(tables: Tables) -> None:
         "CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit WHEN OLD.at > coalesce("
         f"(SELECT ends_at FROM audit_expiry WHERE account_id = OLD.account_id), -1) {refuse}"
     )
+
+
+def add_erasure_and_last_use(tables: Tables) -> None:
+    """Add when a token was last used, let erased people be taken out of the audit log, and remove deleted users.
+
+    Earlier versions kept the row and the credentials of a deleted user.
+    """
+    tables.execute("ALTER TABLE tokens ADD COLUMN last_used_at INTEGER")
+    unchanged = " AND ".join(
+        f'NEW."{column}" IS OLD."{column}"'
+        for column in ("id", "at", "account_id", "box_id", "action", "subject", "door", "proof")
+    )
+    tables.execute("DROP TRIGGER audit_is_not_updated")
+    tables.execute(
+        "CREATE TRIGGER audit_is_not_updated BEFORE UPDATE ON audit"
+        f""" WHEN NOT ({unchanged} AND NEW.device = 'erased' AND NEW."user" IN (OLD."user", 'erased'))"""
+        " BEGIN SELECT raise(ABORT, 'entries of the audit log cannot be changed'); END"
+    )
+    tables.execute(
+        "DELETE FROM secrets WHERE ref LIKE 'user:%' AND EXISTS (SELECT 1 FROM users WHERE deleted_at IS NOT NULL"
+        " AND users.account_id = secrets.account_id AND instr(secrets.ref, 'user:' || users.id || ':') = 1)"
+    )
+    tables.execute("DELETE FROM users WHERE deleted_at IS NOT NULL")

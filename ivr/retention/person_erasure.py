@@ -1,0 +1,110 @@
+"""Finding and erasing everything that is stored about one person: a user, or a caller's number.
+
+Messages are removed in batches, so that no call waits long for the database; the rest follows in one transaction. An
+interrupted run is repeated from the beginning and finds what remains. The files of removed rows are listed in
+tombstones, so retention removes those that an interrupted run has left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ivr.errors import BadInput
+from ivr.mailbox.caller_id import NumberPlan, dial_forms, identify
+from ivr.mailbox.renditions import AudioRenditions
+from ivr.retention.worker import RetentionWorker
+from ivr.storage.protocols import AudioStore, PersonStore
+from ivr.storage.records import Caller, Message, PersonContent, PersonQuery
+
+BATCH_SIZE = 100
+MAX_PASSES = 20
+"""Messages may arrive while earlier ones are removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureReport:
+    """What was erased, or would be."""
+
+    content: PersonContent
+    """What was found at first."""
+    messages: int
+    """Messages that were removed, those that arrived meanwhile included."""
+    renditions: int
+    """Cached renditions that were removed."""
+
+
+class PersonErasure:
+    """Erases people. `renditions`: the caches of renditions. `audio_paths`: the files of a message."""
+
+    def __init__(
+        self,
+        *,
+        store: PersonStore,
+        retention_worker: RetentionWorker,
+        recordings: AudioStore,
+        renditions: Sequence[AudioRenditions],
+        audio_paths: Callable[[Message], list[Path]],
+    ) -> None:
+        self._store = store
+        self._retention_worker = retention_worker
+        self._recordings = recordings
+        self._renditions = renditions
+        self._audio_paths = audio_paths
+
+    async def find(self, query: PersonQuery) -> PersonContent:
+        """Return everything that is stored about a person."""
+        return await self._store.find(query)
+
+    async def erase(self, query: PersonQuery) -> ErasureReport:
+        """Remove everything that is stored about a person, but calls that are in progress."""
+        found = content = await self._store.find(query)
+        messages = renditions = 0
+        for _ in range(MAX_PASSES):
+            renditions += await asyncio.to_thread(self._forget_renditions, content)
+            await self._purge_messages(content)
+            messages += len(content.messages)
+            await self._store.purge_rest(query, content)
+            query = PersonQuery(query.account_id, None, query.is_number, query.addresses)
+            content = await self._store.find(query)
+            if not content.messages:
+                break
+        while await self._retention_worker.unlink_pending():
+            pass
+        await self._store.truncate_log()
+        return ErasureReport(found, messages, renditions)
+
+    def _forget_renditions(self, content: PersonContent) -> int:
+        recordings = [self._audio_paths(message) for message in (*content.messages, *content.forwarded)]
+        recordings += [[self._recordings.media_path(media.account_id, media.id)] for media in content.media]
+        return sum(renditions.forget(recordings) for renditions in self._renditions)
+
+    async def _purge_messages(self, content: PersonContent) -> None:
+        for start in range(0, max(len(content.messages), len(content.forwarded)), BATCH_SIZE):
+            batch = slice(start, start + BATCH_SIZE)
+            await self._store.purge_messages(content.messages[batch], content.forwarded[batch])
+
+
+def number_matcher(numbers: Sequence[str], plan: NumberPlan) -> Callable[[str], bool]:
+    """Return a function that recognises the numbers of a person in the forms that networks report.
+
+    Raises `BadInput` for what is no number, and for a withheld one, which many callers share.
+    """
+    wanted: set[str] = set()
+    for text in numbers:
+        identity = identify(Caller(text))
+        if not identity.number:
+            raise BadInput(f"{text!r} is not a number: give it as 'ivr calls list' shows it, such as +4930123456")
+        wanted |= _forms(identity.number, plan)
+
+    def is_number(reported: str) -> bool:
+        number = identify(Caller(reported)).number if reported and wanted else ""
+        return bool(number) and not wanted.isdisjoint(_forms(number, plan))
+
+    return is_number
+
+
+def _forms(number: str, plan: NumberPlan) -> set[str]:
+    return {number, *dial_forms(number, plan, ["received", "plus"])}

@@ -1,0 +1,163 @@
+"""Removal of everything about one person, and of a user, within an open transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ivr.errors import NotFound
+from ivr.storage.records import ERASED, Message, PersonContent, PersonQuery
+from ivr.storage.sqlite import counters, events, message_rows, removal
+
+REASON = "person erased"
+ADDRESS_KEYS = ("notify_email_addresses", "notify_email_address", "notify_email")
+WAV_HEADER_BYTES = 44
+BYTES_PER_MS = 16
+
+
+def purge_user(connection: sqlite3.Connection, user_id: str, now: int) -> None:
+    """Remove a user with phones, credentials and recorded name, and end their sessions. Raises `NotFound`.
+
+    The rows of tokens remain without their labels, so that a client that still uses one is not taken for a guesser.
+    """
+    user = connection.execute("SELECT * FROM users WHERE id = ?", (user_id,)).fetchone()
+    if user is None:
+        raise NotFound("the entry was deleted already, or never existed")
+    sql = "DELETE FROM endpoints WHERE user_id = ? RETURNING account_id, system, name"
+    for row in connection.execute(sql, (user_id,)).fetchall():
+        events.enqueue_phone_mwi(connection, row["account_id"], row["system"], row["name"], now)
+    connection.execute(
+        "DELETE FROM secrets WHERE account_id = ? AND ref >= ? AND ref < ?",
+        (user["account_id"], f"user:{user_id}:", f"user:{user_id};"),
+    )
+    connection.execute(
+        "UPDATE tokens SET label = '', revoked_at = coalesce(revoked_at, ?) WHERE account_id = ? AND user_id = ?",
+        (now, user["account_id"], user_id),
+    )
+    for media in connection.execute(
+        "SELECT * FROM media WHERE account_id = ? AND kind = 'name' AND instr(?, id)",
+        (user["account_id"], user["settings"]),
+    ).fetchall():
+        removal.purge_media(connection, media, now, "user deleted")
+        _stop_using_name(connection, media)
+    connection.execute("DELETE FROM users WHERE id = ?", (user_id,))
+
+
+def purge_message(connection: sqlite3.Connection, message: Message, now: int) -> None:
+    """Remove a message for good, whether or not it is visible."""
+    row = connection.execute("SELECT * FROM messages WHERE id = ?", (message.id,)).fetchone()
+    if row is None:
+        return
+    if row["deleted_at"] is None and row["expired_at"] is None:
+        counters.adjust_for_message(connection, message_rows.message_from_row(row), message.folder, -1)
+        events.enqueue_mwi(connection, message.account_id, message.box_id, now)
+    removal.purge_message(connection, row, now, REASON)
+
+
+def remove_forwarder(connection: sqlite3.Connection, message: Message, now: int) -> None:
+    """Remove who forwarded a message, and what they said in front of it."""
+    row = connection.execute("SELECT * FROM messages WHERE id = ?", (message.id,)).fetchone()
+    if row is None:
+        return
+    intro_bytes = min(row["bytes"], WAV_HEADER_BYTES + row["intro_ms"] * BYTES_PER_MS) if row["intro_id"] else 0
+    if row["intro_id"]:
+        removal.purge_intro(connection, row, now, REASON)
+    if row["deleted_at"] is None and row["expired_at"] is None:
+        urgent = bool(row["urgent"])
+        counters.adjust(connection, row["account_id"], row["box_id"], row["folder"], 0, -intro_bytes, urgent=urgent)
+    connection.execute(
+        "UPDATE messages SET forwarded_by = NULL, intro_id = NULL, intro_ms = 0, length_ms = length_ms - intro_ms,"
+        " bytes = bytes - ?, revision = revision + 1 WHERE id = ?",
+        (intro_bytes, message.id),
+    )
+
+
+def purge_rest(connection: sqlite3.Connection, query: PersonQuery, content: PersonContent, now: int) -> None:
+    """Remove everything that was found but the messages."""
+    live = {row["channel"] for row in connection.execute("SELECT channel FROM live_calls")}
+    for take in content.takes:
+        if take["channel"] not in live:
+            row = connection.execute("SELECT * FROM takes WHERE id = ?", (take["id"],)).fetchone()
+            if row:
+                removal.purge_take(connection, row, now, REASON)
+    for table, rows in (("calls", content.calls), ("outbox", content.tasks), ("auth_attempts", content.attempts)):
+        connection.executemany(f"DELETE FROM {table} WHERE rowid = ?", [(row["row_id"],) for row in rows])
+    for box in content.boxes:
+        _empty_box(connection, box.id, now)
+    for box in content.shared_boxes:
+        settings = without_person(box.settings, query)
+        connection.execute(
+            "UPDATE boxes SET settings = ?, owner_id = ?, revision = revision + 1, modified_at = ? WHERE id = ?",
+            (json.dumps(settings), settings.get("owner_id"), now, box.id),
+        )
+    connection.executemany(
+        'UPDATE audit SET device = ?1, "user" = CASE "user" WHEN ?2 THEN ?1 ELSE "user" END WHERE id = ?3',
+        [(ERASED, query.user_id, entry_id) for entry_id in content.audit_ids],
+    )
+    if query.user_id:
+        purge_user(connection, query.user_id, now)
+
+
+def other_members(settings: Mapping[str, Any], user_id: str | None) -> list[str]:
+    """Return the users, other than `user_id`, who share a mailbox."""
+    if not settings.get("shared_vmbox"):
+        return []
+    return [member for member in map(_member_id, settings.get("members") or ()) if member != user_id]
+
+
+def without_person(settings: Mapping[str, Any], query: PersonQuery) -> dict[str, Any]:
+    """Return the settings of a mailbox without the person as owner, as member, and as recipient of mails."""
+    changed = dict(settings)
+    if query.user_id:
+        if changed.get("owner_id") == query.user_id:
+            del changed["owner_id"]
+        if any(_member_id(member) == query.user_id for member in changed.get("members") or ()):
+            changed["members"] = [member for member in changed["members"] if _member_id(member) != query.user_id]
+    for key in ADDRESS_KEYS:
+        value = changed.get(key)
+        if isinstance(value, str) and value.lower() in query.addresses:
+            del changed[key]
+        elif isinstance(value, list):
+            changed[key] = list(_without_addresses(value, query))
+    return changed
+
+
+def _without_addresses(addresses: Iterable[Any], query: PersonQuery) -> Iterable[Any]:
+    return (address for address in addresses if str(address).lower() not in query.addresses)
+
+
+def _member_id(member: Any) -> str:
+    return str(member["id"]) if isinstance(member, dict) and "id" in member else str(member)
+
+
+def _stop_using_name(connection: sqlite3.Connection, media: sqlite3.Row) -> None:
+    """Remove a recorded name that is gone from the settings of mailboxes."""
+    sql = "SELECT id, settings FROM boxes WHERE account_id = ? AND instr(settings, ?)"
+    for box in connection.execute(sql, (media["account_id"], media["id"])).fetchall():
+        settings = json.loads(box["settings"])
+        if (settings.get("media") or {}).get("name") == media["id"]:
+            del settings["media"]["name"]
+            connection.execute(
+                "UPDATE boxes SET settings = ?, revision = revision + 1 WHERE id = ?", (json.dumps(settings), box["id"])
+            )
+
+
+def _empty_box(connection: sqlite3.Connection, box_id: str, now: int) -> None:
+    """Delete a mailbox and its contents; the number remains until its light is out and retention removes the row."""
+    row = connection.execute("SELECT * FROM boxes WHERE id = ?", (box_id,)).fetchone()
+    for media in connection.execute("SELECT * FROM media WHERE box_id = ?", (box_id,)).fetchall():
+        removal.purge_media(connection, media, now, REASON)
+    for table in ("box_numbers", "notification_throttle"):
+        connection.execute(f"DELETE FROM {table} WHERE box_id = ?", (box_id,))
+    connection.execute("UPDATE folder_counters SET messages = 0, bytes = 0 WHERE box_id = ?", (box_id,))
+    connection.execute("DELETE FROM secrets WHERE account_id = ? AND ref = ?", (row["account_id"], f"box:{box_id}:pin"))
+    numbers = json.loads(row["settings"]).get("numbers") or []
+    settings = {"mailbox": row["mailbox"], "name": row["mailbox"], "numbers": numbers}
+    connection.execute(
+        "UPDATE boxes SET settings = ?, owner_id = NULL, deleted_at = coalesce(deleted_at, ?), last_sign_in_at = NULL,"
+        " revision = revision + 1 WHERE id = ?",
+        (json.dumps(settings), now, box_id),
+    )
+    events.enqueue_mwi(connection, row["account_id"], box_id, now)

@@ -1,0 +1,94 @@
+"""Erasing a person: cached audio, lights, counters, and messages that arrive meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ivr.audio.formats import by_name
+from ivr.mailbox.caller_id import NumberPlan
+from ivr.retention.person_erasure import number_matcher
+from ivr.storage.records import Forwarder, MediaKind, PersonQuery, TaskKind
+from tests.support.app_fixture import AppFixture
+
+
+def query(app: AppFixture, *callers: str, user: str | None = None) -> PersonQuery:
+    return PersonQuery(app.account.id, user, number_matcher(callers, NumberPlan()))
+
+
+async def test_cached_audio_and_light_go_with_the_person(app: AppFixture) -> None:
+    own = await app.create_box("1000", app.alice)
+    other = await app.create_box("1001", app.bob)
+    await app.activate_recordings(own, MediaKind.UNAVAILABLE)
+    messages = [
+        await app.create_message(box, caller=caller) for box, caller in ((own, "7"), (other, "55"), (other, "8"))
+    ]
+    renditions = app.container.renditions("renditions")
+    renditions.prepare()
+    for message in messages:
+        await renditions.render(message, by_name("mp3"))
+    folder = app.settings.data.folder
+    assert len(list((folder / "state" / "renditions").iterdir())) == 3
+    report = await app.container.person_erasure.erase(query(app, "55", user=app.alice.id))
+    assert (report.messages, report.renditions) == (2, 2)
+    remaining = messages[2]
+    assert len(list((folder / "state" / "renditions").iterdir())) == 1
+    assert [path.stem for path in folder.rglob("*.wav") if path.parent.name in ("vm", "media")] == [remaining.id]
+    tasks = await app.container.outbox.list_tasks()
+    lights = {task.box_id for task in tasks if task.kind is TaskKind.MWI}
+    assert lights == {own.id, other.id}, "both lights change"
+    assert [task.target for task in tasks if task.kind is TaskKind.PHONE_MWI] == ["alice"]
+    assert (await app.container.messages.counts(other.id)).new == 1
+    assert await app.container.messages.used_bytes(other.id) == remaining.bytes
+
+
+async def test_forwarded_message_stays_without_forwarder_and_intro(app: AppFixture) -> None:
+    own = await app.create_box("1000", app.alice)
+    other = await app.create_box("1001", app.bob)
+    original = await app.create_message(own, caller="7", s=2)
+    intro_id = "f" * 32
+    intro = app.container.recordings.media_path(app.account.id, intro_id)
+    intro_bytes = app.container.recordings.write(b"\x01\x02" * 8000, intro)
+    forwarded = replace(
+        await app.create_message(other, caller="7", s=2),
+        id=original.id[:-1] + ("0" if original.id[-1] != "0" else "1"),
+        intro_id=intro_id,
+        intro_ms=1000,
+        length_ms=3000,
+        forwarded_by=Forwarder(own.id, "1000", "Alice"),
+    )
+    forwarded = replace(forwarded, bytes=forwarded.bytes + intro_bytes)
+    await app.container.delivery.commit(forwarded)
+    await app.container.person_erasure.erase(query(app, user=app.alice.id))
+    left = await app.container.messages.get(other.id, forwarded.id, 0)
+    assert (left.forwarded_by, left.intro_id, left.length_ms) == (None, None, 2000)
+    assert not intro.exists()
+    [first, second] = await app.messages(other)
+    assert await app.container.messages.used_bytes(other.id) == first.bytes + second.bytes == 2 * original.bytes
+
+
+async def test_message_that_arrives_meanwhile_is_erased_too(app: AppFixture) -> None:
+    box = await app.create_box("1000", app.bob)
+    await app.create_message(box, caller="55")
+    store = app.container.person_store
+    purge_rest = store.purge_rest
+    arrivals = ["55", "8"]
+
+    async def purge_while_calls_end(*arguments: object) -> None:
+        await purge_rest(*arguments)  # type: ignore[arg-type]
+        while arrivals:
+            await app.create_message(box, caller=arrivals.pop())
+
+    store.purge_rest = purge_while_calls_end  # type: ignore[method-assign,assignment]
+    report = await app.container.person_erasure.erase(query(app, "55"))
+    assert report.messages == 2
+    assert [message.caller.number for message in await app.messages(box)] == ["8"]
+
+
+async def test_shared_mailbox_stays_without_the_person(app: AppFixture) -> None:
+    members = [{"type": "user", "id": app.alice.id}, {"type": "user", "id": app.bob.id}]
+    box = await app.create_box("2000", app.alice, shared_vmbox=True, members=members)
+    await app.create_message(box, caller="7")
+    await app.container.person_erasure.erase(query(app, user=app.alice.id))
+    left = await app.container.boxes.get(box.id)
+    assert (left.settings.owner_id, left.settings.member_ids) == (None, frozenset({app.bob.id}))
+    assert len(await app.messages(box)) == 1
