@@ -88,6 +88,8 @@ class App(Stores):
         """End the child processes, and store what is still to be stored. Call it before `close`, in the same loop."""
         if "audit_log" in self.__dict__:
             await self.audit_log.close()
+        if "tokens" in self.__dict__:
+            await self.tokens.use.close()
         if "conversion_pool" in self.__dict__:
             await self.conversion_pool.close()
 

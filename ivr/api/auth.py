@@ -155,6 +155,7 @@ async def find_token(request: Request, services: ApiServices, text: str) -> Toke
         if not await services.auth.tokens.is_known(text):
             await services.auth.token_rate_limiter.register_attempt(client_address(request))
         raise Unauthorized("invalid or expired token")
+    services.auth.tokens.use.note(token)
     request.state.auth_token, request.state.token_id = text, token.id
     return token
 

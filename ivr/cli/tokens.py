@@ -23,7 +23,7 @@ from ivr.directory.credentials import DAY_S
 from ivr.storage.records import AuditAction, Token
 
 command = typer.Typer(no_args_is_help=True)
-COLUMNS = ["id", "label", "user", "created", "expires"]
+COLUMNS = ["id", "kind", "label", "user", "created", "last_used", "expires"]
 
 
 @command.command("create")
@@ -54,10 +54,18 @@ async def create(
 
 @command.command("list")
 @with_app
-async def list_all(app: App, account: str | None = AccountOption, as_json: bool = JsonOption) -> None:
-    """List the valid tokens of an account."""
+async def list_all(
+    app: App,
+    sessions: bool = typer.Option(False, "--sessions", help="List the sessions of those who signed in, too."),
+    account: str | None = AccountOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """List the valid tokens of an account, and when each was last used.
+
+    The last use is up to a minute late; requests of a session count as uses of its token.
+    """
     token_account = await resolve_account(app, account)
-    tokens = await app.tokens.list_api_keys(token_account.id)
+    tokens = await app.tokens.list_valid(token_account.id, with_sessions=sessions)
     print_table([_token_document(token) for token in tokens], COLUMNS, as_json)
 
 
@@ -69,7 +77,7 @@ async def revoke(
     account: str | None = AccountOption,
     yes: bool = YesOption,
 ) -> None:
-    """Revoke a token and its sessions."""
+    """Revoke a token and its sessions, or one session."""
     token_account = await resolve_account(app, account)
     confirm(f"Revoke token {token} of account {token_account.name}?", assume_yes=yes)
     revoked = await app.tokens.revoke(token_account.id, token)
@@ -80,8 +88,10 @@ async def revoke(
 def _token_document(token: Token) -> dict[str, Any]:
     return {
         "id": token.id,
+        "kind": token.kind,
         "label": token.label,
         "user": token.user_id,
         "created": format_time(token.created_at),
+        "last_used": format_time(token.last_used_at) if token.last_used_at else None,
         "expires": format_time(token.expires_at) if token.expires_at else None,
     }

@@ -14,6 +14,7 @@ import bcrypt
 from ivr.clock import Clock
 from ivr.directory.models import User
 from ivr.directory.peppers import Pepper, PepperSource
+from ivr.directory.token_use import TokenUse
 from ivr.errors import BadInput, InvalidFields, NotFound
 from ivr.storage.protocols import SecretHashStore, TokenRecordStore
 from ivr.storage.records import Token, TokenKind
@@ -112,6 +113,7 @@ class TokenStore:
         self._store = store
         self._clock = clock
         self._random_bytes = random_bytes
+        self.use = TokenUse(store, clock)
 
     async def create(
         self,
@@ -146,16 +148,19 @@ class TokenStore:
         """Return whether there has been a token with that text, valid or not."""
         return await self._store.contains(hash_token(text))
 
-    async def list_api_keys(self, account_id: str) -> list[Token]:
-        """Return the valid tokens that an administrator created, oldest first."""
-        tokens = await self._store.of_account(account_id)
-        return [token for token in tokens if token.kind is TokenKind.API_KEY and self._is_valid(token)]
+    async def list_valid(self, account_id: str, *, with_sessions: bool = True) -> list[Token]:
+        """Return the valid tokens, oldest first: those that an administrator created, and sessions."""
+        return [
+            token
+            for token in await self._store.of_account(account_id)
+            if self._is_valid(token) and (with_sessions or token.kind is TokenKind.API_KEY)
+        ]
 
     async def revoke(self, account_id: str, id_prefix: str) -> Token:
-        """Revoke the API key whose id begins like this, and its sessions. Raises `NotFound`, `BadInput`."""
+        """Revoke the token whose id begins like this, and the sessions of an API key. Raises `NotFound`, `BadInput`."""
         found = [
             token
-            for token in await self.list_api_keys(account_id)
+            for token in await self.list_valid(account_id)
             if id_prefix and token.hash.startswith(id_prefix.lower())
         ]
         if not found:

@@ -47,7 +47,8 @@ async def test_token_expires_or_is_revoked(app: AppFixture, rest: RestClient) ->
     app.clock.advance(s=DAY_S + 1)
     await dated.request_error(401, "GET")
     await rest.request_ok("GET")
-    await app.container.tokens.revoke(app.account.id, (await app.container.tokens.list_api_keys(app.account.id))[0].id)
+    [key] = await app.container.tokens.list_valid(app.account.id, with_sessions=False)
+    await app.container.tokens.revoke(app.account.id, key.id)
     await rest.request_error(401, "GET")
     await dated.http.aclose()
 
@@ -349,3 +350,43 @@ async def test_basic_credentials_are_refused_unless_the_setting_allows_them(
                 assert (await http.get(allowed.base, auth=wrong)).status_code == 401
             for header in ("Basic ?", "Basic " + "4" * 7, "Basic", "Digest x"):
                 assert (await http.get(allowed.base, headers={"Authorization": header})).status_code == 401
+
+
+async def test_last_use_of_a_token_costs_no_commit_of_a_request(app: AppFixture, rest: RestClient) -> None:
+    tokens = app.container.tokens
+    key = await tokens.find(rest.token)
+    text, session = await tokens.create(app.account.id, kind=TokenKind.SESSION, parent=key)
+    client = await rest.with_token(text)
+    before = app.container.database.change_fingerprint()
+    for _ in range(20):
+        await client.request_ok("GET")
+    assert app.container.database.change_fingerprint() == before
+    assert [token.last_used_at for token in await tokens.list_valid(app.account.id)] == [None, None]
+    await tokens.use.close()
+    used = {token.id: token.last_used_at for token in await tokens.list_valid(app.account.id)}
+    assert key is not None
+    assert used == {key.id: int(app.clock.now()), session.id: int(app.clock.now())}, "a session uses its key"
+    await client.http.aclose()
+
+
+async def test_successor_of_a_deleted_user_signs_in_and_gets_nothing_of_the_former(
+    app: AppFixture, api_url: str, rest: RestClient
+) -> None:
+    box = await app.create_box(owner=app.alice)
+    await app.container.credentials.set(app.alice, "alice", "correct horse")
+    credentials = kazoo_credentials_md5("alice", "correct horse")
+    former = (await log_in(app, api_url, credentials=credentials, account_name="demo")).json()["auth_token"]
+    await app.container.directory.delete_user(app.alice.id)
+    refused = await log_in(app, api_url, credentials=credentials, account_name="demo")
+    assert refused.status_code == 401
+    successor = await app.create_user("alice")
+    await app.container.credentials.set(successor, "alice", "correct horse")
+    session = (await log_in(app, api_url, credentials=credentials, account_name="demo")).json()
+    assert session["data"]["owner_id"] == successor.id
+    client = await rest.with_token(session["auth_token"])
+    await client.request_error(403, "GET", f"/{box.id}")
+    former_client = await rest.with_token(former)
+    for _ in range(25):  # A client of the former user is no guesser.
+        await former_client.request_error(401, "GET")
+    for one in (client, former_client):
+        await one.http.aclose()

@@ -49,7 +49,7 @@ async def test_owner_change_and_revocation_by_another_process_take_effect_at_onc
     await other.boxes.patch(await other.boxes.get(box.id), {"owner_id": app.bob.id})
     await alice_rest.request_error(403, "GET", f"/{box.id}/messages")
     await alice_rest.request_ok("GET")
-    [token] = await other.tokens.list_api_keys(app.account.id)
+    [token] = await other.tokens.list_valid(app.account.id, with_sessions=False)
     await other.tokens.revoke(app.account.id, token.id)
     await alice_rest.request_error(401, "GET")
 

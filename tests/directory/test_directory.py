@@ -6,7 +6,10 @@ import pytest
 
 from ivr.directory.models import Account, Endpoint, User
 from ivr.errors import Conflict, NotFound
+from ivr.storage.records import MediaKind
 from tests.support.app_fixture import AppFixture
+
+DIRECTORY_TABLES = ("users", "endpoints", "secrets", "tokens", "boxes")
 
 
 async def test_account_is_found_by_id_name_or_realm(app: AppFixture) -> None:
@@ -63,6 +66,27 @@ async def test_deleted_user_loses_endpoint_and_box_loses_owner(app: AppFixture) 
     await app.container.directory.delete_user(app.alice.id)
     assert await app.container.directory.user_of_endpoint("asterisk", "alice") is None
     assert (await app.container.boxes.get(box.id)).owner is None
+
+
+async def test_deleted_user_leaves_nothing_but_ids(app: AppFixture) -> None:
+    box = await app.create_box(owner=app.alice)
+    name_id = await app.create_recording(box, MediaKind.NAME)
+    user = await app.container.directory.update_user(
+        app.alice.model_copy(update={"email": "alice@demo.example", "settings": {"media": {"name": name_id}}})
+    )
+    await app.container.boxes.patch(box, {"media": {"name": name_id}})
+    await app.container.credentials.set(user, "alice-login", "correct horse")
+    await app.container.tokens.create(app.account.id, user.id, "script of alice")
+    await app.container.directory.delete_user(user.id)
+    await app.container.retention_worker.unlink_pending()
+    dump = await app.container.database.read(
+        lambda c: str([[tuple(row) for row in c.execute(f"SELECT * FROM {table}")] for table in DIRECTORY_TABLES])
+    )
+    for trace in ("alice", "correct", "demo.example'", f"user:{user.id}"):
+        assert trace not in dump.replace(app.account.realm or "", "")
+    assert not app.container.recordings.media_path(app.account.id, name_id).exists()
+    assert (await app.container.boxes.get(box.id)).settings.media.name is None
+    await app.container.tokens.use.close()
 
 
 async def test_user_name_is_unique_within_account_only(app: AppFixture) -> None:

@@ -29,6 +29,19 @@ OLD_ROWS: dict[str, list[dict[str, Any]]] = {
             "revision": 1,
         }
     ],
+    "users": [
+        {
+            "id": id_,
+            "account_id": "a",
+            "name": id_,
+            "email": f"{id_}@demo.example",
+            "settings": "{}",
+            "revision": 1,
+            "deleted_at": deleted_at,
+        }
+        for id_, deleted_at in (("u", None), ("gone", 5))
+    ],
+    "secrets": [{"account_id": "a", "ref": f"user:{id_}:credentials", "hash": "$2b$"} for id_ in ("u", "gone")],
     "boxes": [{"id": "b", "account_id": "a", "mailbox": "1000", "settings": "{}", "revision": 1}],
     "numbers": [{"account_id": "a", "number": "1000", "box_id": "b", "kind": "mailbox"}],
     "counters": [{"account_id": "a", "box_id": "b", "folder": "new", "urgent": 0, "messages": 3, "bytes": 900}],
@@ -184,6 +197,8 @@ async def test_rows_of_earlier_release_are_found_under_new_names(old_database: P
         ("api_key", None), ("session", "h1"), (None, None),
     ]  # fmt: skip
     assert await rows("SELECT heartbeat_at FROM live_calls") == [(9,)]
+    assert await rows("SELECT id FROM users") == [("u",)], "deleted users are gone"
+    assert await rows("SELECT ref FROM secrets WHERE ref LIKE 'user:%'") == [("user:u:credentials",)]
     assert await rows("PRAGMA foreign_key_check") == []
     assert await rows("PRAGMA integrity_check") == [("ok",)]
     database.close()

@@ -133,6 +133,9 @@ class TokenRecordStore(Protocol):
     async def of_account(self, account_id: str) -> list[Token]:
         """Return all tokens of an account, oldest first."""
 
+    async def record_uses(self, uses: Mapping[str, int]) -> None:
+        """Store when tokens were last used, by hash, and with sessions their API keys. Times are Unix seconds."""
+
     async def revoke(self, hash: str) -> None:
         """Revoke a token and the tokens that were obtained with it."""
 

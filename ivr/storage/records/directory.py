@@ -84,6 +84,8 @@ class Token:
     expires_at: int | None
     """Unix seconds; None: never."""
     revoked_at: int | None = None
+    last_used_at: int | None = None
+    """Unix seconds of the last request; of an API key also those of its sessions. None: not used yet."""
 
     @property
     def id(self) -> str:

@@ -130,6 +130,14 @@ class SqliteTokens:
         rows = await self._database.read(lambda c: c.execute(sql, (account_id,)).fetchall())
         return [_token_from_row(row) for row in rows]
 
+    async def record_uses(self, uses: Mapping[str, int]) -> None:
+        sql = (
+            "UPDATE tokens SET last_used_at = max(coalesce(last_used_at, 0), ?1)"
+            " WHERE hash IN (?2, (SELECT parent_hash FROM tokens WHERE hash = ?2))"
+        )
+        rows = [(used_at, hash) for hash, used_at in uses.items()]
+        await self._database.write(lambda c: c.executemany(sql, rows).rowcount)
+
     async def revoke(self, hash: str) -> None:
         now = int(self._clock.now())
         sql = "UPDATE tokens SET revoked_at = ? WHERE hash = ? OR parent_hash = ?"
@@ -172,6 +180,7 @@ def _token_from_row(row: sqlite3.Row) -> Token:
         created_at=row["created_at"],
         expires_at=row["expires_at"],
         revoked_at=row["revoked_at"],
+        last_used_at=row["last_used_at"],
     )
 
 
