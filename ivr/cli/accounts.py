@@ -21,6 +21,7 @@ from ivr.mailbox.box_settings import report_violations
 from ivr.mailbox.text_values import merge_value, parse_assignments, reject_unknown_keys
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.storage.records import AuditAction
+from ivr.validation.public_addresses import AllowedAddresses
 
 command = typer.Typer(no_args_is_help=True)
 OTHER_SETTINGS = ("voicemail", "webhook")
@@ -85,6 +86,8 @@ async def update(
     changed = _validate(document)
     with report_violations():
         app.settings.voicemail.merged_with(changed.settings)
+    if changed.webhook_url and changed.webhook_url != account.webhook_url:
+        AllowedAddresses(app.settings.notifications.webhook_networks).reject_private_url(changed.webhook_url)
     updated = await app.directory.update_account(changed)
     await record_command(app, AuditAction.SETTINGS_CHANGED, account.id, [", ".join(sorted(changes))])
     print_document(updated.model_dump(), as_json)
@@ -97,6 +100,7 @@ async def unlock(app: App, name: str = NameArgument) -> None:
     account = await app.directory.find_account_by_name(name)
     await app.pin_lockout.reset_account(account.id)
     await record_command(app, AuditAction.UNLOCKED, account.id)
+    typer.echo(f"account {account.name} is unlocked; its wrong PINs are counted from 0 again")
 
 
 @command.command("delete")

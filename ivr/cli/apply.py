@@ -21,6 +21,7 @@ from ivr.provisioning.people import PeopleFile, RowError
 from ivr.provisioning.people_plan import Change, ChangeAction, Plan
 from ivr.provisioning.planner import OnProgress, PlanOptions
 from ivr.provisioning.provisioning import GeneratedPin, read_people_file
+from ivr.validation.public_addresses import AllowedAddresses
 
 COLUMNS = ["line", "action", "kind", "name", "details"]
 
@@ -46,7 +47,8 @@ def apply(
         raise BadInput(f"{file}: {error}") from None
 
     async def apply_people(app: App) -> None:
-        options = PlanOptions(app.settings.asterisk.system_name, account, reset_pins)
+        addresses = AllowedAddresses(app.settings.notifications.webhook_networks)
+        options = PlanOptions(app.settings.asterisk.system_name, account, reset_pins, addresses)
         with _progress("checked") as on_progress:
             plan = await app.provisioning.plan(people, options, on_progress)
         applies = not dry_run and (skip_errors or not plan.errors)

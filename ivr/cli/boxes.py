@@ -142,8 +142,11 @@ async def move(
 async def unlock(app: App, number: str = NumberArgument, account: str | None = AccountOption) -> None:
     """Unlock a box that is locked after wrong PINs."""
     box = await resolve_box(app, account, number)
+    locked_until = await app.pin_lockout.locked_until(box.account_id, box.id)
     await app.pin_lockout.reset(box.account_id, box.id)
     await record_command(app, AuditAction.UNLOCKED, box)
+    before = f"before: locked until {format_time(locked_until)}" if locked_until else "it was not locked"
+    typer.echo(f"box {box.number} is unlocked ({before}); its wrong PINs are counted from 0 again")
 
 
 @command.command("pin")

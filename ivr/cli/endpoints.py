@@ -29,14 +29,15 @@ async def add(
     It then opens the boxes of the user. It must authenticate (auth= in pjsip.conf).
     """
     owner = await app.directory.find_user_by_name((await resolve_account(app, account)).id, user)
-    await app.directory.add_endpoint(
-        Endpoint(
-            system=system or app.settings.asterisk.system_name,
-            name=name,
-            account_id=owner.account_id,
-            user_id=owner.id,
-        )
+    endpoint = Endpoint(
+        system=system or app.settings.asterisk.system_name,
+        name=name,
+        account_id=owner.account_id,
+        user_id=owner.id,
     )
+    await app.directory.add_endpoint(endpoint)
+    where = f" on the Asterisk {system}" if system else ""
+    typer.echo(f"phone {name}{where} belongs to {owner.name}")
 
 
 @command.command("list")

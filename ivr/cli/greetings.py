@@ -120,8 +120,10 @@ async def export(
 ) -> None:
     """Write a greeting to a WAV file. Only you can read the file."""
     box = await resolve_box(app, account, number)
-    found = await greeting_uploads(app).find(box, _parse_kind(greeting))
+    kind = _parse_kind(greeting)
+    found = await greeting_uploads(app).find(box, kind)
     write_private_wav(file, await asyncio.to_thread(wav.read_samples, found.recording))
+    typer.echo(f"the recording {kind} of box {box.number} ({found.media.length_ms / 1000:.1f} s) is in {file}")
 
 
 @command.command("remove")

@@ -34,7 +34,8 @@ async def maintain(app: App) -> None:
     """Run maintenance once, from cron.
 
     For calls over classic AGI without a running service: sends mail, sets message lights, recovers recordings that a
-    crash left behind, and applies retention. A running service does so by itself.
+    crash left behind, and applies retention. A running service does so by itself. It prints only what fails, because
+    cron mails what a command prints.
     """
     from ivr.service.background import run_maintenance
 

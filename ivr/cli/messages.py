@@ -115,6 +115,7 @@ async def export(
     samples = b"".join(wav.read_samples(path) for path in paths)
     write_private_wav(file, samples)
     await record_command(app, AuditAction.EXPORTED, box, [found.id])
+    typer.echo(f"message {found.id} of box {box.number} ({found.length_ms / 1000:.1f} s) is in {file}")
 
 
 @command.command("move")

@@ -35,6 +35,12 @@ class Account(BaseModel):
     def _check_settings(cls, settings: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         return validated(AccountSettings, settings, stored=is_stored(info))
 
+    @property
+    def webhook_url(self) -> str | None:
+        """The URL to which events of the account are posted."""
+        webhook = self.settings.get("webhook")
+        return webhook.get("url") if isinstance(webhook, dict) else None
+
 
 class User(BaseModel):
     """A person of an account, who can own mailboxes and endpoints."""

@@ -5,42 +5,24 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any
 
 import httpcore
 
 from ivr.errors import NotificationFailed, NotificationUndeliverable, describe_error
+from ivr.validation.public_addresses import AllowedAddresses, Network
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """Returns the addresses of a host, those to try first at the beginning. Raises OSError."""
 
 DEADLINE_S = 10.0
 HTTP_GONE = 410
-NAT64 = ip_network("64:ff9b::/96")
-"""Addresses that a gateway translates to the IPv4 address in their last 32 bits (RFC 6052)."""
 
 
 async def resolve(host: str, port: int) -> list[str]:
     """Return the addresses of a host by the system's resolver. Raises OSError."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, proto=6)
     return [str(address[0]) for *_, address in found]
-
-
-def is_public(address: Address) -> bool:
-    """Return whether an address is of the public internet, as is each IPv4 address that it stands for."""
-    if not address.is_global or address.is_multicast:
-        return False
-    return all(is_public(inner) for inner in _embedded_addresses(address))
-
-
-def _embedded_addresses(address: Address) -> Iterable[IPv4Address]:
-    if isinstance(address, IPv6Address):
-        if address in NAT64:
-            yield IPv4Address(int(address) & 0xFFFFFFFF)
-        yield from filter(None, (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())))
 
 
 class CheckedNetwork(httpcore.AsyncNetworkBackend):
@@ -51,7 +33,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
     """
 
     def __init__(self, allowed_networks: Sequence[Network], resolver: Resolver) -> None:
-        self._allowed_networks = allowed_networks
+        self._allowed = AllowedAddresses(allowed_networks)
         self._resolver = resolver
         self._network = httpcore.AnyIOBackend()
 
@@ -64,7 +46,7 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first address that accepts. Raises `NotificationFailed` if none is allowed, OSError."""
-        addresses = [text for text in await self._resolver(host, port) if self._is_allowed(text)]
+        addresses = [text for text in await self._resolver(host, port) if self._allowed.permit(text)]
         if not addresses:
             raise NotificationFailed(
                 f"{host} has no public address: list its network in notifications.webhook_networks to allow it"
@@ -83,10 +65,6 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await self._network.sleep(seconds)
-
-    def _is_allowed(self, text: str) -> bool:
-        address = ip_address(text.partition("%")[0])
-        return is_public(address) or any(address in network for network in self._allowed_networks)
 
 
 class WebhookRequest:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ivr.directory.models import Account, Endpoint, User
@@ -18,6 +18,7 @@ from ivr.provisioning.inventory import Inventory, numbers_of
 from ivr.provisioning.people import GENERATE_PIN, AccountEntry, BoxEntry, PeopleFile, PeopleRow, RowError, UserEntry
 from ivr.provisioning.people_plan import Change, ChangeAction, NewPin, Plan, describe_differences
 from ivr.validation.names import to_realm
+from ivr.validation.public_addresses import AllowedAddresses
 
 OnProgress = Callable[[int, int], None]
 """Called with the number of rows that are done, and of all rows."""
@@ -27,12 +28,14 @@ OnProgress = Callable[[int, int], None]
 class PlanOptions:
     """`system_name`: the Asterisk of the endpoints. `account`: of rows that name none.
 
-    `reset_pins`: set the PIN of the file for a mailbox that has another one, too.
+    `reset_pins`: set the PIN of the file for a mailbox that has another one, too. `webhook_addresses`: where webhooks
+    may go.
     """
 
     system_name: str
     account: str | None = None
     reset_pins: bool = False
+    webhook_addresses: AllowedAddresses = field(default_factory=AllowedAddresses)
 
 
 class _RowDraft:
@@ -94,6 +97,8 @@ class Planner:
         with report_violations():
             account = Account.model_validate(document)
             self._boxes.voicemail_settings_for(account)
+        if account.webhook_url and account.webhook_url != (before.webhook_url if before else None):
+            self._options.webhook_addresses.reject_private_url(account.webhook_url)
         if before is None:
             account_id = self._ids.new_document_id()
             realm = account.realm or to_realm(account.name, account_id)

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivr.errors import NotificationFailed, NotificationUndeliverable
-from ivr.notifications.webhook_request import WebhookRequest, is_public
+from ivr.notifications.webhook_request import WebhookRequest
 from ivr.storage.records import TaskKind
 from ivr.storage.sqlite.events import SqliteTransaction
+from ivr.validation.public_addresses import is_public
 from tests.support.app_fixture import AppFixture
 
 LOOPBACK = (ip_network("127.0.0.0/8"),)
