@@ -30,6 +30,7 @@ DELETING = {
     "purge": "",
     "pepper accept": "",
     "migrate": "--back",
+    "person erase": "--user alice",
 }
 """The commands that delete or replace something, with their arguments."""
 HARMLESS = {
@@ -49,6 +50,7 @@ HARMLESS = {
     "backup": "create list verify",
     "outbox": "list retry",
     "sounds": "build check",
+    "person": "export",
 }
 """All other commands. `restore --replace` moves aside what is there; `apply` never deletes."""
 
