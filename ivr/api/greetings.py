@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from ivr.api import openapi
+from ivr.api import audit, openapi
 from ivr.api.audio import MISSING_FILE_VIOLATION
 from ivr.api.audio_headers import audio_response, best_format, greeting_filename
 from ivr.api.auth import NOT_CONFIGURABLE, BoxDep, CurrentPrincipal
@@ -16,6 +16,7 @@ from ivr.api.direct_route import DirectRoute
 from ivr.api.envelope import created, if_match_tags, success
 from ivr.api.request_body import read_upload
 from ivr.errors import Forbidden, InvalidFields, NotFound, PreconditionFailed
+from ivr.mailbox.greetings import greeting_setting
 from ivr.storage.records import MediaKind, StoredMedia
 
 router = APIRouter(
@@ -58,6 +59,7 @@ async def put_greeting(request: Request, principal: CurrentPrincipal, box: BoxDe
         if not (await read_upload(request, draft, principal.services.limits)).has_audio:
             raise InvalidFields(MISSING_FILE_VIOLATION)
         media = await greetings.activate(box, kind, await uploads.convert(draft), expected_media_id=expected_media_id)
+    await audit.record_settings(request, principal, box, [greeting_setting(kind)])
     return created(request, _media_document(media), media.id, media.id)
 
 
@@ -69,7 +71,9 @@ async def delete_greeting(
     _require_configurable(principal.user_id, box.settings.not_configurable)
     greetings = principal.services.audio.greeting_uploads
     expected_media_id = _expected_media_id(request, greetings.active_media_id(box, kind))
-    return success(request, _media_document(await greetings.deactivate(box, kind, expected_media_id=expected_media_id)))
+    media = await greetings.deactivate(box, kind, expected_media_id=expected_media_id)
+    await audit.record_settings(request, principal, box, [greeting_setting(kind)])
+    return success(request, _media_document(media))
 
 
 def _expected_media_id(request: Request, active_media_id: str | None) -> str | None:

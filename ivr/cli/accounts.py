@@ -44,6 +44,7 @@ async def create(
     """Create an account."""
     account = _validate({"name": name, "realm": realm, "language": language, "timezone": timezone})
     created = await app.directory.create_account(account)
+    await record_command(app, AuditAction.SETTINGS_CHANGED, created.id, ["account created"])
     print_document(created.model_dump(), as_json)
     typer.echo(await _outside_calls_hint(app, created), err=True)
 
@@ -110,6 +111,7 @@ async def delete(app: App, name: str = NameArgument, yes: bool = YesOption) -> N
     account = await app.directory.find_account_by_name(name)
     confirm(f"Delete account {account.name}?", assume_yes=yes)
     await app.directory.delete_account(account.id)
+    await record_command(app, AuditAction.DELETED, account.id, ["account"])
     typer.echo(f"account {account.name} is deleted")
 
 

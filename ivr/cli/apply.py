@@ -15,12 +15,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ivr.app import App
+from ivr.cli.audit import command_actor, user_subject
 from ivr.cli.support import AccountOption, ForceOption, JsonOption, exit_on_error, print_table, run_with_app
+from ivr.directory.audit_log import AuditedChange
 from ivr.errors import BadInput
 from ivr.provisioning.people import PeopleFile, RowError
 from ivr.provisioning.people_plan import Change, ChangeAction, Plan
 from ivr.provisioning.planner import OnProgress, PlanOptions
 from ivr.provisioning.provisioning import GeneratedPin, read_people_file
+from ivr.storage.records import AuditAction
 from ivr.validation.public_addresses import AllowedAddresses
 
 COLUMNS = ["line", "action", "kind", "name", "details"]
@@ -56,12 +59,33 @@ def apply(
         if applies:
             with _progress("PINs") as on_progress:
                 generated = await app.provisioning.apply(plan, on_progress)
+            await app.audit_log.record_all(command_actor(), list(_audited_changes(plan)))
         _print_result(plan, generated, applied=applies, as_json=as_json)
         _print_notes(file, plan)
         if plan.errors:
             raise BadInput(_error_summary(len(plan.errors), applies=applies, dry_run=dry_run))
 
     run_with_app(apply_people, create_database=_may_create_database(people, dry_run=dry_run))
+
+
+def _audited_changes(plan: Plan) -> Iterator[AuditedChange]:
+    """Yield what the audit log shows of a file that was applied: names of settings, no values."""
+
+    def keys(id: str) -> str:
+        return ", ".join(sorted(plan.set_keys.get(id, ()))) or "created"
+
+    for account in (*plan.new_accounts.values(), *plan.changed_accounts.values()):
+        yield AuditedChange(AuditAction.SETTINGS_CHANGED, account.id, None, keys(account.id))
+    for user in (*plan.new_users.values(), *plan.changed_users.values()):
+        subject = user_subject(user.id, plan.set_keys.get(user.id) or ["created"])
+        yield AuditedChange(AuditAction.SETTINGS_CHANGED, user.account_id, None, subject)
+    owners = {(one.account_id, one.user_id) for one in (*plan.new_endpoints.values(), *plan.removed_endpoints.values())}
+    for account_id, user_id in sorted(owners):
+        yield AuditedChange(AuditAction.SETTINGS_CHANGED, account_id, None, user_subject(user_id, ["phones"]))
+    for box in (*plan.new_boxes.values(), *plan.changed_boxes.values()):
+        yield AuditedChange(AuditAction.SETTINGS_CHANGED, box.account_id, box.id, keys(box.id))
+    for new_pin in plan.new_pins:
+        yield AuditedChange(AuditAction.PIN_SET, new_pin.mailbox.account_id, new_pin.mailbox.id, "")
 
 
 def _may_create_database(people: PeopleFile, *, dry_run: bool) -> bool:

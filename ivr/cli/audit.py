@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import typer
@@ -21,6 +21,7 @@ from ivr.cli.support import (
     resolve_account,
     with_app,
 )
+from ivr.directory.models import User
 from ivr.errors import NotFound
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import DAY_S
@@ -71,11 +72,23 @@ async def list_all(
 
 async def record_command(app: App, action: AuditAction, target: Mailbox | str, subjects: Sequence[str] = ("",)) -> None:
     """Record what a command has done. `target`: the box, or the id of the account."""
-    login = os.environ.get("SUDO_USER") or _login_name()
-    device = _terminal_name()
     account_id, box_id = (target.account_id, target.id) if isinstance(target, Mailbox) else (target, None)
-    actor = Actor(Door.COMMAND, login, device, LOGIN_PROOF)
-    await app.audit_log.record(actor, action, account_id=account_id, box_id=box_id, subjects=subjects)
+    await app.audit_log.record(command_actor(), action, account_id=account_id, box_id=box_id, subjects=subjects)
+
+
+async def record_user(app: App, user: User, names: Iterable[str]) -> None:
+    """Record what a command has set for a user: names of fields, or `phones`."""
+    await record_command(app, AuditAction.SETTINGS_CHANGED, user.account_id, [user_subject(user.id, names)])
+
+
+def user_subject(user_id: str, names: Iterable[str]) -> str:
+    """Return what the audit log shows of a change of a user: no name and no value."""
+    return f"user {user_id}: {', '.join(sorted(names))}"
+
+
+def command_actor() -> Actor:
+    """Return who runs the command."""
+    return Actor(Door.COMMAND, os.environ.get("SUDO_USER") or _login_name(), _terminal_name(), LOGIN_PROOF)
 
 
 async def _box_id(app: App, account: str | None, number: str) -> str:

@@ -202,6 +202,7 @@ async def restore(
 ) -> None:
     """Restore a deleted box with its messages."""
     box = await app.boxes.restore(await resolve_account(app, account), number)
+    await record_command(app, AuditAction.SETTINGS_CHANGED, box, ["restored"])
     print_document(await box_document(app, box), as_json)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from ivr.app import App
+from ivr.cli.audit import record_user
 from ivr.cli.support import AccountOption, JsonOption, YesOption, confirm, print_table, resolve_account, with_app
 from ivr.directory.models import Endpoint
 
@@ -36,6 +37,7 @@ async def add(
         user_id=owner.id,
     )
     await app.directory.add_endpoint(endpoint)
+    await record_user(app, owner, ["phones"])
     where = f" on the Asterisk {system}" if system else ""
     typer.echo(f"phone {name}{where} belongs to {owner.name}")
 
@@ -61,5 +63,9 @@ async def remove(app: App, name: str = NameArgument, system: str | None = System
     Its mailboxes then ask for their PIN, and its message light is no longer updated.
     """
     confirm(f"Remove the assignment of phone {name}?", assume_yes=yes)
-    await app.directory.remove_endpoint(system or app.settings.asterisk.system_name, name)
+    system = system or app.settings.asterisk.system_name
+    owner = await app.directory.user_of_endpoint(system, name)
+    await app.directory.remove_endpoint(system, name)
+    if owner:
+        await record_user(app, owner, ["phones"])
     typer.echo(f"phone {name} is no longer assigned")

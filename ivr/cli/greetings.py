@@ -11,6 +11,7 @@ import typer
 
 from ivr.app import App
 from ivr.audio import formats, wav
+from ivr.cli.audit import record_command
 from ivr.cli.boxes import NumberArgument, resolve_box
 from ivr.cli.messages import write_private_wav
 from ivr.cli.support import (
@@ -26,9 +27,9 @@ from ivr.cli.support import (
     with_app,
 )
 from ivr.errors import BadInput, InvalidAudio, NotFound
-from ivr.mailbox.greetings import GreetingUploads
+from ivr.mailbox.greetings import GreetingUploads, greeting_setting
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import MediaKind, StoredMedia
+from ivr.storage.records import AuditAction, MediaKind, StoredMedia
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["greeting", "recording", "length", "recorded", "source", "until"]
@@ -104,6 +105,7 @@ async def replace(
             media = await greeting_uploads(app).activate(box, kind, audio)
     finally:
         await app.conversion_pool.close()
+    await record_command(app, AuditAction.SETTINGS_CHANGED, box, [greeting_setting(kind)])
     if expires_at is not None:
         box = await app.boxes.patch(await app.boxes.get(box.id), {"media": {"temporary_until": expires_at}})
     print_document(_greeting_row(await app.boxes.get(box.id), kind, media), as_json)
@@ -123,6 +125,7 @@ async def export(
     kind = _parse_kind(greeting)
     found = await greeting_uploads(app).find(box, kind)
     write_private_wav(file, await asyncio.to_thread(wav.read_samples, found.recording))
+    await record_command(app, AuditAction.EXPORTED, box, [greeting_setting(found.media.kind)])
     typer.echo(f"the recording {kind} of box {box.number} ({found.media.length_ms / 1000:.1f} s) is in {file}")
 
 
@@ -142,6 +145,7 @@ async def remove(
     description = f"the recording {kind} of box {box.number} ({found.media.length_ms / 1000:.1f} s)"
     confirm(f"Remove {description}?", assume_yes=yes)
     await greeting_uploads(app).deactivate(box, kind)
+    await record_command(app, AuditAction.SETTINGS_CHANGED, box, [greeting_setting(kind)])
     typer.echo(f"{description} is removed")
 
 

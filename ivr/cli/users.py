@@ -7,6 +7,7 @@ import sys
 import typer
 
 from ivr.app import App
+from ivr.cli.audit import record_command, record_user
 from ivr.cli.support import (
     AccountOption,
     ForceOption,
@@ -22,6 +23,7 @@ from ivr.directory.models import User
 from ivr.errors import BadInput
 from ivr.mailbox.box_settings import report_violations
 from ivr.mailbox.text_values import merge_value, parse_assignments, reject_unknown_keys
+from ivr.storage.records import AuditAction
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["name", "email", "language", "timezone", "id"]
@@ -46,7 +48,9 @@ async def create(
     """
     user_account = await resolve_account(app, account)
     user = _validate({**parse_assignments(assignments or []), "name": name, "account_id": user_account.id})
-    print_document((await app.directory.create_user(user)).model_dump(), as_json)
+    created = await app.directory.create_user(user)
+    await record_user(app, created, ["created"])
+    print_document(created.model_dump(), as_json)
 
 
 @command.command("list")
@@ -97,7 +101,10 @@ async def update(
     default_box = document.get("voicemail_id")
     if default_box is not None and (box := await app.boxes.find_by_number(user.account_id, str(default_box))):
         document["voicemail_id"] = box.id
-    print_document((await app.directory.update_user(_validate(document))).model_dump(), as_json)
+    updated = await app.directory.update_user(_validate(document))
+    if changes:
+        await record_user(app, user, changes)
+    print_document(updated.model_dump(), as_json)
 
 
 @command.command("delete")
@@ -116,6 +123,7 @@ async def delete(
     effect = f"phones no longer assigned: {phones}; boxes without an owner: {boxes}"
     confirm(f"Delete user {user.name} ({effect})?", assume_yes=yes)
     await app.directory.delete_user(user.id)
+    await record_command(app, AuditAction.DELETED, user.account_id, [f"user {user.id}"])
     typer.echo(f"user {user.name} is deleted; {effect}")
 
 
@@ -131,6 +139,7 @@ async def _set_credentials(app: App, user: User, username: str | None, password:
     new_password = sys.stdin.readline().strip() if password == "-" else password
     await app.credentials.set(user, new_username, new_password)
     await app.tokens.revoke_logins(user.account_id, user.id)
+    await record_user(app, user, ["password", "username"])
 
 
 def _validate(document: dict[str, object]) -> User:

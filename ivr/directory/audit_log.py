@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 import structlog
 
@@ -14,6 +15,16 @@ from ivr.storage.protocols import AuditStore
 from ivr.storage.records import Actor, AuditAction, AuditEntry
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedChange:
+    """One of many actions. `subject`: as of `AuditEntry`."""
+
+    action: AuditAction
+    account_id: str
+    box_id: str | None
+    subject: str
 
 
 class AuditLog:
@@ -44,6 +55,14 @@ class AuditLog:
         An entry that cannot be stored is in the log alone, with the error: it ends no call and no request.
         """
         self._pending += self._log_entries(actor, action, account_id, box_id, subjects)
+        await self.flush()
+
+    async def record_all(self, actor: Actor, changes: Sequence[AuditedChange]) -> None:
+        """Record many actions of one command, in one transaction."""
+        for change in changes:
+            self._pending += self._log_entries(
+                actor, change.action, change.account_id, change.box_id, (change.subject,)
+            )
         await self.flush()
 
     def record_soon(self, actor: Actor, action: AuditAction, *, account_id: str, box_id: str, subject: str) -> None:

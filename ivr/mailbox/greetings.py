@@ -30,6 +30,11 @@ MEDIA_KIND_BY_PURPOSE = {
 """Which kind of recording a take becomes."""
 
 
+def greeting_setting(kind: MediaKind) -> str:
+    """Return the name of the setting that a greeting or name is, as the audit log shows it."""
+    return f"media.{kind}"
+
+
 def end_of_day(day_number: int, now: datetime) -> int:
     """Unix seconds at which a day ends in the time zone of `now`; day 1 is today."""
     return int(datetime.combine(now.date() + timedelta(days=day_number), time(), now.tzinfo).timestamp())

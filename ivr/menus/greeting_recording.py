@@ -13,7 +13,7 @@ import structlog
 
 from ivr.call.base import DigitsEndReason
 from ivr.errors import BoxFull, HungUp, InvalidAudio, IvrError, NotFound
-from ivr.mailbox.greetings import end_of_day
+from ivr.mailbox.greetings import end_of_day, greeting_setting
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus.context import OwnerSession
 from ivr.menus.menu import Menu, prompt_for
@@ -21,7 +21,7 @@ from ivr.menus.recorder import Recorder
 from ivr.menus.review import Review, ReviewChoice
 from ivr.prompts.language import Language
 from ivr.prompts.voice import Prompt
-from ivr.storage.records import RecordingPurpose, Take
+from ivr.storage.records import AuditAction, RecordingPurpose, Take
 
 MAX_DURATION_MS = 300_000
 """The longest greeting or name."""
@@ -60,6 +60,7 @@ class RecordGreeting(Recorder):
 
     def __init__(self, session: OwnerSession, purpose: RecordingPurpose) -> None:
         super().__init__(session.call_context)
+        self._session = session
         self._mailbox = session.mailbox
         self._purpose = purpose
 
@@ -110,6 +111,7 @@ class RecordGreeting(Recorder):
             await self.reject("settings/no-room" if isinstance(error, BoxFull) else prompt_for(error))
             return await self._suspend_undecided(take)
         self.call.journal.note("in use", media=media.id, kind=media.kind)
+        self._session.record(AuditAction.SETTINGS_CHANGED, [greeting_setting(media.kind)])
         await self.say("done/saved", *self._expiry_prompts(days))
         return RecordingOutcome.USED
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -61,6 +61,12 @@ class Plan:
         self.changed_boxes: dict[str, BoxRecord] = {}
         self.new_endpoints: dict[tuple[str, str], Endpoint] = {}
         self.removed_endpoints: dict[tuple[str, str], Endpoint] = {}
+        self.set_keys: dict[str, set[str]] = {}
+        """Names of the settings that the file gives, by id of the account, user or mailbox."""
+
+    def note_set_keys(self, id: str, keys: Iterable[str]) -> None:
+        """Note which settings a line gives for an account, user or mailbox."""
+        self.set_keys.setdefault(id, set()).update(keys)
 
     def put_user(self, user: User, *, is_new: bool) -> None:
         """Store a user, who may be one that an earlier line creates."""

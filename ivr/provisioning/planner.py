@@ -108,6 +108,7 @@ class Planner:
         elif details := describe_differences(before.model_dump(), account.model_dump()):
             self._plan.changed_accounts[account.id] = account
             self._plan.changes.append(Change(entry.line, ChangeAction.CHANGE, "account", account.name, details))
+        self._plan.note_set_keys(account.id, entry.fields)
         self._inventory.accounts[account.id] = account
 
     # -- rows --------------------------------------------------------------------------------------------------------
@@ -164,6 +165,7 @@ class Planner:
         elif details := describe_differences(before.model_dump(), user.model_dump()):
             draft.changes.append(Change(draft.row.line, ChangeAction.CHANGE, "user", before.name, details))
         draft.user, draft.user_before = user, before
+        self._plan.note_set_keys(user.id, entry.fields)
 
     def _plan_endpoints(self, draft: _RowDraft, entry: UserEntry) -> None:
         assert draft.user
@@ -208,6 +210,7 @@ class Planner:
             if other and other.id != mailbox.id:
                 raise Conflict(f"the number {number!r} belongs to box {other.number}: choose another")
         draft.mailbox, draft.mailbox_before = mailbox, before
+        self._plan.note_set_keys(mailbox.id, fields)
 
     def _find_owner(self, draft: _RowDraft, entry: BoxEntry) -> User | None:
         if entry.owner is None:

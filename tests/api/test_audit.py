@@ -84,3 +84,11 @@ async def test_signing_in_is_recorded(rest: RestClient, app: AppFixture) -> None
     assert (response.status_code, wrong.status_code) == (201, 401)
     [entry] = await app.container.audit_store.find(AuditQuery(), 10)
     assert (entry.action, entry.actor.user, entry.actor.proof) == ("signed-in", user.id, "password")
+
+
+async def test_greetings_that_are_uploaded_and_deleted_are_recorded(rest: RestClient, app: AppFixture) -> None:
+    box = await app.create_box("1000", app.alice)
+    path = f"/{box.id}/greetings/name"
+    await rest.request_ok("PUT", f"{path}/raw", content=tone(), headers={"Content-Type": "audio/x-wav"})
+    await rest.request_ok("DELETE", path)
+    assert await actions(app) == [("settings-changed", "media.name")] * 2

@@ -31,7 +31,8 @@ def test_commands_are_recorded_and_listed(populated_ivr: Ivr, tmp_path: Path) ->
     populated_ivr("token", "revoke", token["id"], "--yes")
     populated_ivr("message", "delete", "1000", message["id"], "--yes")
     entries = listed(populated_ivr)
-    assert [(entry["action"], entry["subject"]) for entry in reversed(entries)][2:] == [
+    recorded = [(entry["action"], entry["subject"]) for entry in reversed(entries)]
+    assert recorded[recorded.index(("exported", message["id"])) :] == [
         ("exported", message["id"]),
         ("pin-set", ""),
         ("unlocked", ""),
@@ -68,3 +69,59 @@ def test_user_without_name_is_recorded_by_number(populated_ivr: Ivr, monkeypatch
     monkeypatch.setattr(getpass, "getuser", no_name)
     populated_ivr("box", "set", "1000", "require_pin=true")
     assert listed(populated_ivr)[0]["user"] == f"uid {os.getuid()}"
+
+
+def test_changes_of_users_phones_and_greetings_are_recorded_without_values(populated_ivr: Ivr, tmp_path: Path) -> None:
+    ivr = populated_ivr
+    wav.write(tmp_path / "hello.wav", b"\x10\x20" * 8000)
+    alice = json.loads(ivr("user", "show", "alice", "--json").stdout)["id"]
+    before = len(listed(ivr))
+    ivr(
+        "user", "set", "alice", "email=alice@new.example", "--username", "login-of-alice", "--password", "correct horse"
+    )
+    ivr("endpoint", "remove", "alice-desk", "--yes")
+    ivr("endpoint", "add", "alice-mobile", "alice")
+    ivr("greeting", "set", "1000", "unavailable", str(tmp_path / "hello.wav"))
+    ivr("greeting", "export", "1000", "unavailable", str(tmp_path / "out.wav"))
+    ivr("greeting", "remove", "1000", "unavailable", "--yes")
+    ivr("user", "delete", "alice", "--yes")
+    entries = listed(ivr)[:-before]
+    assert [(entry["action"], entry["subject"]) for entry in reversed(entries)] == [
+        ("settings-changed", f"user {alice}: password, username"),
+        ("settings-changed", f"user {alice}: email"),
+        ("settings-changed", f"user {alice}: phones"),
+        ("settings-changed", f"user {alice}: phones"),
+        ("settings-changed", "media.unavailable"),
+        ("exported", "media.unavailable"),
+        ("settings-changed", "media.unavailable"),
+        ("deleted", f"user {alice}"),
+    ]
+    for value in ("new.example", "login-of-alice", "correct horse", "alice-mobile", "alice-desk"):
+        assert value not in json.dumps(entries)
+
+
+def test_people_file_is_recorded_by_account_user_mailbox_and_pin(populated_ivr: Ivr, tmp_path: Path) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text(
+        "name,email,endpoints,mailbox,pin,require_pin\n"
+        "alice,alice@new.example,alice-desk,1000,,true\n"
+        "bob,,bob-desk,1001,739104,\n"
+    )
+    before = len(listed(populated_ivr))
+    populated_ivr("apply", str(people), "--dry-run")
+    assert len(listed(populated_ivr)) == before
+    populated_ivr("apply", str(people))
+    populated_ivr("apply", str(people))
+    entries = listed(populated_ivr)[:-before]
+    ids = {user["name"]: user["id"] for user in json.loads(populated_ivr("user", "list", "--json").stdout)}
+    assert sorted((entry["box"] or "", entry["action"], entry["subject"]) for entry in entries) == sorted(
+        [
+            ("", "settings-changed", f"user {ids['alice']}: email"),
+            ("", "settings-changed", f"user {ids['bob']}: created"),
+            ("", "settings-changed", f"user {ids['bob']}: phones"),
+            ("1000", "settings-changed", "mailbox, owner_id, require_pin"),
+            ("1001", "settings-changed", "mailbox, owner_id"),
+            ("1001", "pin-set", ""),
+        ]
+    )
+    assert "739104" not in json.dumps(entries)

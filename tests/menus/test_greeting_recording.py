@@ -7,7 +7,7 @@ import pytest
 from ivr.audio import wav
 from ivr.errors import DiskFull
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import ChangeReason, Folder
+from ivr.storage.records import AuditAction, AuditQuery, ChangeReason, Folder
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import HangUp, Meanwhile, Press, ScriptedCall, ScriptStep, Silence, Speak
 
@@ -67,6 +67,9 @@ async def test_greeting_is_recorded_reviewed_and_activated(app: AppFixture, box:
     assert phone.texts[6].startswith(MENU)
     assert await greeting_ms(app, box) == 3000
     assert recording_files(app) == 0
+    changed = AuditQuery(box_id=box.id, action=AuditAction.SETTINGS_CHANGED)
+    [entry] = await app.container.audit_store.find(changed, 10)
+    assert (entry.subject, entry.actor.user, entry.actor.proof) == ("media.unavailable", app.alice.id, "own phone")
 
 
 async def test_key_skips_to_beep_and_is_no_review_choice(app: AppFixture, box: Mailbox) -> None:
