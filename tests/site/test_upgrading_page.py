@@ -16,9 +16,8 @@ def test_commands_of_the_upgrading_page_print_what_it_shows(tmp_path: Path) -> N
 
 
 PREPARATION = """
-tar -xJf {archive} -C / --no-same-owner
 ivr install
-rm -r /etc/asterisk/ivr /etc/ivr /etc/systemd/system/ivr.service
+rm -r /etc/asterisk/ivr /etc/ivr /etc/systemd/system/ivr.service /var/lib/ivr/*
 tar -xJf {archive} -C / --no-same-owner
 chown -R ivr:ivr-asterisk /var/lib/ivr
 sed -i 's/^IVR_ACCOUNT =>.*/IVR_ACCOUNT => acme/' /etc/asterisk/ivr/extensions.conf
