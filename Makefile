@@ -1,5 +1,6 @@
 # make run: try it on this machine.   make asterisk: a real Asterisk for a softphone.
 # make check: lint, types and the tests of what has changed.   make test: all tests (tests/README.md).
+# make test-all: also those over ARI that are about menus and rules alone; a few minutes more.
 # make test-install: docs/install.md, followed word by word on a fresh Debian machine, as root on Debian; a minute or two.
 # make test-packages: that, and the packages built, installed and called; five minutes.
 # make deb: the Debian package, into dist/.   make lock: versions and hashes of the libraries (ARGS=--upgrade: newest).
@@ -13,7 +14,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python
 PIP = .venv/bin/pip --disable-pip-version-check
 QUIETLY = > .venv/pip.log 2>&1 || { cat .venv/pip.log >&2; exit 1; }
 
-.PHONY: run check test test-install test-packages deb lock asterisk faults lint sounds bench soak mutate clean
+.PHONY: run check test test-all test-install test-packages deb lock asterisk faults lint sounds bench soak mutate clean
 
 run: .venv/.installed
 	@.venv/bin/ivr demo $(ARGS)
@@ -23,6 +24,9 @@ check:
 
 test:
 	tests/run
+
+test-all:
+	IVR_TEST_ALL=1 tests/run
 
 deb:
 	packaging/build-deb dist
