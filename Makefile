@@ -5,6 +5,7 @@
 # make test-packages: that, and the packages built, installed and called; five minutes.
 # make deb: the Debian package, into dist/.   make lock: versions and hashes of the libraries (ARGS=--upgrade: newest).
 # make soak: 2,000 short calls over each transport and 100,000 peers that are not Asterisk (CALLS=50 make soak), as root.
+# make fuzz: 10 minutes of hostile input to every parser (FUZZ_S=60 make fuzz).
 # make faults: 200 crashes in the middle of calls (RUNS=20 IVR_SEED=4711 make faults), as root on Debian.
 
 # The system's Python if it is new enough: on a real Asterisk another user runs the service and needs it too.
@@ -14,7 +15,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python
 PIP = .venv/bin/pip --disable-pip-version-check
 QUIETLY = > .venv/pip.log 2>&1 || { cat .venv/pip.log >&2; exit 1; }
 
-.PHONY: run check test test-all test-install test-packages deb lock asterisk faults lint sounds bench soak mutate clean
+.PHONY: run check test test-all test-install test-packages deb lock asterisk faults lint sounds bench soak fuzz mutate clean
 
 run: .venv/.installed
 	@.venv/bin/ivr demo $(ARGS)
@@ -66,6 +67,9 @@ bench: .venv/.installed-for-tests
 soak: .venv/.installed-for-tests
 	.venv/bin/python -m tests.soak.call_soak --calls $(or $(CALLS),2000)
 	.venv/bin/python -m tests.soak $(ARGS)
+
+fuzz: .venv/.installed-for-tests
+	.venv/bin/python -m tests.fuzz --seconds $(or $(FUZZ_S),600) $(if $(IVR_SEED),--seed $(IVR_SEED))
 
 mutate: .venv/.installed-for-tests
 	.venv/bin/python -m tests.mutations $(ARGS)

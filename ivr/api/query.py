@@ -112,7 +112,7 @@ def _decode_page_key(text: str | None) -> tuple[Any, str] | None:
         if isinstance(first, int) and abs(first) > MAX_TIMESTAMP:
             raise ValueError
         (str(first) + last).encode()
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise InvalidPage("invalid start key: use next_start_key of the previous page") from None
     return first, last
 

@@ -68,7 +68,7 @@ def read_manifest(text: bytes) -> Manifest:
             raise InvalidBackup(f"the backup has format {found}, this version of ivr reads {FORMAT}: use a newer one")
         files = {name: FileEntry(**entry) for name, entry in document.pop("files").items()}
         manifest = Manifest(files=files, **document)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InvalidBackup(f"{MANIFEST_NAME} is damaged: {error}") from None
     for name in manifest.files:
         check_entry_name(name)

@@ -53,7 +53,7 @@ def parse_value(path: Sequence[str], text: str) -> Any:
         return split_list(text)
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # Also numbers of thousands of digits, and thousands of brackets.
         return text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -90,7 +91,7 @@ def _read_lines(text: str, errors: list[RowError]) -> Iterator[_Line]:
             continue
         if header is None:
             header = [cell.lower().replace(" ", "_") for cell in cells]
-            repeated = sorted({name for name in header if name and header.count(name) > 1})
+            repeated = sorted(name for name, count in Counter(header).items() if name and count > 1)
             if repeated:
                 raise BadInput(f"column {repeated[0]} is there twice: remove one of them")
             yield _Line(started_at, {name: name for name in header if name})
@@ -104,9 +105,9 @@ def _read_lines(text: str, errors: list[RowError]) -> Iterator[_Line]:
 def _parse_header(columns: Mapping[str, str], *, allow_unknown_keys: bool) -> dict[str, list[str]]:
     """Return the path of each column. Raises `BadInput` for unknown columns, and for two of the same meaning."""
     paths = {column: _column_path(column, allow_unknown_keys=allow_unknown_keys) for column in columns}
-    meanings = list(paths.values())
+    meanings = Counter(map(tuple, paths.values()))
     for column, path in paths.items():
-        if meanings.count(path) > 1:
+        if meanings[tuple(path)] > 1:
             others = ", ".join(other for other in paths if paths[other] == path and other != column)
             raise BadInput(f"columns {column} and {others} mean the same: remove one of them")
     return paths

@@ -21,6 +21,7 @@ from ivr.provisioning.people_csv import BOX_KEYS, USER_KEYS
 MAX_DEPTH = 10
 TEXT_LISTS = LIST_KEYS | {"endpoints"}
 ACCOUNT_KEYS = frozenset(Account.model_fields) - {"id", "revision"}
+MAX_FLOW_DEPTH = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,10 @@ class _Entry:
 
 def parse_yaml(text: str, *, allow_unknown_keys: bool = False) -> PeopleFile:
     """Return the entries of a YAML file. Raises `BadInput` if it is not YAML; errors of entries are in the result."""
+    if _flow_depth(text) > MAX_FLOW_DEPTH:  # The time that PyYAML takes grows with the square of it.
+        raise BadInput(
+            f"there are more than {MAX_FLOW_DEPTH} open brackets: see docs/commands.md for the form of the file"
+        )
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -63,11 +68,25 @@ def parse_yaml(text: str, *, allow_unknown_keys: bool = False) -> PeopleFile:
         raise BadInput(f"line {line} is not YAML: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise BadInput(f"the file is not YAML: {error}") from None
+    except RecursionError:
+        raise BadInput("the file is nested too deeply: see docs/commands.md for its form") from None
     if root is None:
         raise BadInput("the file is empty: it has the keys accounts, users and boxes (docs/commands.md)")
     reader = _Reader(allow_unknown_keys=allow_unknown_keys)
     reader.read_root(_entry(root))
     return reader.people
+
+
+def _flow_depth(text: str) -> int:
+    """Return how many brackets are open at most, whatever closes them."""
+    depth = deepest = 0
+    for character in text:
+        if character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth = max(0, depth - 1)
+    return deepest
 
 
 class _Reader:

@@ -12,6 +12,8 @@ from ivr.validation.text import has_invisible_characters
 MAX_ADDRESS_BYTES = 254
 MAX_LOCAL_PART_BYTES = 64
 MAX_URL_LENGTH = 2000
+MAX_SENDER_LENGTH = 320
+"""Characters of a name and an address."""
 EXAMPLE = "write it as alice@example.com"
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u00a1-\U0010ffff-]+"
@@ -67,7 +69,9 @@ def sender_address(text: str) -> str:
 
     Raises `BadInput`.
     """
-    address = parseaddr(text)[1] if "<" in text else text
+    # The parser of the library recurses, and takes seconds for some long texts.
+    is_short = len(text) <= MAX_SENDER_LENGTH
+    address = (parseaddr(text)[1] if is_short else "") if "<" in text else text
     try:
         mail_address(address)
     except BadInput as error:

@@ -1,0 +1,217 @@
+"""What is fuzzed: each parser with valid examples, and the longest input that reaches it."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from panoramisk.message import Message as AmiMessage
+from pydantic import ValidationError
+from starlette.requests import Request
+
+from ivr.api import audio_headers
+from ivr.api.multipart import MultipartReader
+from ivr.api.query import parse_list_query
+from ivr.api.request_body import parse_body
+from ivr.audio import asterisk_recording, formats, wav
+from ivr.backup.manifest import read_manifest
+from ivr.call import arguments
+from ivr.call.ari import protocol as ari
+from ivr.call.fastagi import protocol as agi
+from ivr.call.incoming import endpoint_of, present_caller
+from ivr.directory.models import Account, User
+from ivr.errors import IvrError
+from ivr.mailbox.box_settings import BoxSettings
+from ivr.mailbox.caller_id import NumberPlan, dial_forms, identify, sip_address
+from ivr.mailbox.text_values import parse_assignments
+from ivr.menus.hunt import matches
+from ivr.notifications.mail.composition import compose
+from ivr.notifications.mail.rendering import MailContent
+from ivr.provisioning.people_csv import parse_csv
+from ivr.provisioning.people_yaml import parse_yaml
+from ivr.recovery.fallback_recordings import parse_file_name
+from ivr.storage.records import Caller, OutboxTask, TaskKind
+from ivr.validation import addresses, names, numbers
+from tests.fuzz import examples
+
+EXPECTED_ERRORS = (IvrError, ValidationError)
+"""What a parser raises for bad input. Each edge reports it; pydantic's error is mapped where models are used."""
+KILOBYTE = 1024
+LINE_BYTES = 4096
+UPLOAD_CHUNK_BYTES = 65_536
+
+
+@dataclass(frozen=True)
+class FuzzTarget:
+    """A parser. `examples`: valid inputs. `max_bytes`: longer ones are refused before they reach it."""
+
+    run: Callable[[bytes], object]
+    examples: Sequence[bytes]
+    max_bytes: int
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
+
+
+def _agi_line(data: bytes) -> None:
+    line = _text(data)
+    for parse in (agi.is_usage_start, agi.is_usage_end, endpoint_of):
+        parse(line)
+    _ignoring(lambda: agi.parse_header(line))
+    _ignoring(lambda: agi.format_command("SET VARIABLE", "X", line))
+    _ = agi.parse_reply(line).key
+
+
+def _dialplan_arguments(data: bytes) -> None:
+    path, *words = _text(data).split(",")
+    arguments.parse_options(path)
+    arguments.parse(path, words)
+
+
+def _ari_event(data: bytes) -> None:
+    event = ari.parse_frame(data)
+    if event is not None:
+        ari.parse_response(event)
+        channel = event.get("channel")
+        ari.stasis_arguments(channel)
+        ari.timestamp_ms(event)
+        ari.get_text(event, "channel", "caller", "number")
+        ari.get_text_list(event, "args")
+
+
+def _ami_message(data: bytes) -> None:
+    message = AmiMessage.from_line(_text(data).strip())
+    if message is not None:
+        _ = message.id, message.action_id
+
+
+def _multipart(data: bytes) -> None:
+    head, _, body = data.partition(b"\n")
+    with tempfile.TemporaryDirectory() as folder:
+        reader = MultipartReader(head.decode("latin-1"), Path(folder) / "audio", json_limit=10_000)
+
+        async def chunks() -> AsyncIterator[bytes]:
+            for start in range(0, len(body), 500):
+                yield body[start : start + 500]
+
+        asyncio.run(reader.read(chunks()))
+
+
+def _request(data: bytes, *, headers: Sequence[tuple[bytes, bytes]] = ()) -> Request:
+    return Request({"type": "http", "method": "GET", "path": "/", "query_string": data, "headers": list(headers)})
+
+
+def _query(data: bytes) -> None:
+    asyncio.run(parse_list_query(_request(data)))
+
+
+def _range(data: bytes) -> None:
+    audio_headers._parse_range(_request(b"", headers=[(b"range", data)]), 100_000, '"tag"')
+
+
+def _accept(data: bytes) -> None:
+    audio_headers.content_disposition(_text(data))
+    audio_headers.best_format(data.decode("latin-1"), formats.OUTPUT_FORMATS)
+
+
+def _audio_file(data: bytes) -> None:
+    formats.sniff(data[: formats.SNIFF_BYTES])
+    with tempfile.TemporaryDirectory() as folder:
+        path, target = Path(folder) / "in.wav", Path(folder) / "out.wav"
+        path.write_bytes(data)
+        _ignoring(lambda: wav.read_samples(path))
+        _ignoring(lambda: wav.length_ms(path))
+        asterisk_recording.length_ms(path)
+        with target.open("w+b") as out:
+            asterisk_recording.copy_repaired(path, out.fileno())
+        wav.read_samples(target)
+
+
+def _settings(data: bytes) -> None:
+    document = parse_body(data, "application/json").data_or_empty
+    for model in (Account, User):
+        _ignoring(partial(model.model_validate, document))
+    BoxSettings.model_validate(document)
+
+
+def _assignments(data: bytes) -> None:
+    parse_assignments(_text(data).split("\n"))
+
+
+def _people(parse: Callable[..., object], data: bytes) -> None:
+    parse(_text(data), allow_unknown_keys=True)
+
+
+def _mail_address(data: bytes) -> None:
+    text = _text(data)
+    addresses.unique_addresses(addresses.split_addresses(text))
+    for rule in (addresses.sender_address, addresses.web_url, addresses.ascii_domain):
+        _ignoring(partial(rule, text))
+    address = addresses.mail_address(text)
+    task = OutboxTask(1, "a", "b", None, TaskKind.MAIL, address, {}, 0, 0, 1, None, None, uid="u")
+    compose(task, Account(name="demo", realm="demo.example"), "ivr@demo.example", MailContent("s", "t", "h"), None)
+
+
+def _mail_texts(data: bytes) -> None:
+    """Compose a mail with the name of a caller in its subject."""
+    text = " ".join(_text(data).split())[:200]
+    task = OutboxTask(1, "a", "b", None, TaskKind.MAIL, "a@demo.example", {}, 0, 0, 1, None, None, uid="u")
+    compose(task, Account(name="demo", realm="demo.example"), "ivr@demo.example", MailContent(text, text, text), None)
+
+
+def _caller_id(data: bytes) -> None:
+    number, _, name = _text(data).partition("\n")
+    caller = Caller(number, name)
+    identity = identify(caller)
+    sip_address(caller, "demo.example")
+    dial_forms(identity.number, NumberPlan("49"), ["received", "plus", "international", "national"])
+    present_caller(number, name, "allowed")
+
+
+def _names(data: bytes) -> None:
+    text = _text(data)
+    matches(text[:128], "123")
+    parse_file_name(Path("/x") / (text.replace("/", "").replace("\0", "")[:255] or "x"), 0)
+    names.to_realm(text, "x")
+    for rule in (
+        *(names.time_zone, names.language_code, names.realm, names.endpoint_name, names.api_username, names.media_id),
+        *(names.pattern, numbers.box_number, numbers.box_alias, numbers.extension, numbers.dialplan_context),
+        numbers.mwi_target,
+    ):
+        _ignoring(partial(rule, text))
+
+
+def _ignoring(parse: Callable[[], object]) -> None:
+    with suppress(*EXPECTED_ERRORS):
+        parse()
+
+
+JSON_TYPE, FORM_TYPE = "application/json", "application/x-www-form-urlencoded"
+TARGETS: dict[str, FuzzTarget] = {
+    "AGI lines": FuzzTarget(_agi_line, examples.AGI_LINES, LINE_BYTES),
+    "dialplan arguments": FuzzTarget(_dialplan_arguments, examples.ARGUMENTS, LINE_BYTES),
+    "ARI events": FuzzTarget(_ari_event, examples.ARI_EVENTS, UPLOAD_CHUNK_BYTES),
+    "AMI messages": FuzzTarget(_ami_message, examples.AMI_MESSAGES, 8 * KILOBYTE),
+    "JSON bodies": FuzzTarget(lambda data: parse_body(data, JSON_TYPE), examples.SETTINGS, 1_000_000),
+    "form bodies": FuzzTarget(lambda data: parse_body(data, FORM_TYPE), examples.FORMS, 10_000),
+    "multipart": FuzzTarget(_multipart, examples.MULTIPART, UPLOAD_CHUNK_BYTES),
+    "ranges": FuzzTarget(_range, examples.RANGES, 64 * KILOBYTE),
+    "Accept and file names": FuzzTarget(_accept, examples.ACCEPT, 64 * KILOBYTE),
+    "query": FuzzTarget(_query, examples.QUERIES, 64 * KILOBYTE),
+    "WAV": FuzzTarget(_audio_file, examples.WAV_FILES, UPLOAD_CHUNK_BYTES),
+    "settings": FuzzTarget(_settings, examples.SETTINGS, 10_000),
+    "KEY=VALUE": FuzzTarget(_assignments, examples.ASSIGNMENTS, LINE_BYTES),
+    "mail addresses": FuzzTarget(_mail_address, examples.MAIL_ADDRESSES, LINE_BYTES),
+    "mail texts": FuzzTarget(_mail_texts, examples.MAIL_TEXTS, KILOBYTE),
+    "caller ids": FuzzTarget(_caller_id, examples.CALLER_IDS, LINE_BYTES),
+    "people CSV": FuzzTarget(partial(_people, parse_csv), examples.PEOPLE_CSV, 8 * KILOBYTE),
+    "people YAML": FuzzTarget(partial(_people, parse_yaml), examples.PEOPLE_YAML, 2 * KILOBYTE),
+    "names and numbers": FuzzTarget(_names, examples.NAMES, LINE_BYTES),
+    "backup manifest": FuzzTarget(read_manifest, examples.MANIFESTS, 10_000),
+}
