@@ -156,13 +156,19 @@ class TokenStore:
             if self._is_valid(token) and (with_sessions or token.kind is TokenKind.API_KEY)
         ]
 
+    async def list_api_keys(self, account_id: str) -> list[Token]:
+        """Return the tokens that an administrator created and did not revoke, expired ones too, oldest first."""
+        tokens = await self._store.of_account(account_id)
+        return [token for token in tokens if token.kind is TokenKind.API_KEY and token.revoked_at is None]
+
     async def revoke(self, account_id: str, id_prefix: str) -> Token:
-        """Revoke the token whose id begins like this, and the sessions of an API key. Raises `NotFound`, `BadInput`."""
-        found = [
-            token
-            for token in await self.list_valid(account_id)
-            if id_prefix and token.hash.startswith(id_prefix.lower())
-        ]
+        """Revoke the token whose id begins like this, and the sessions of an API key. Raises `NotFound`, `BadInput`.
+
+        An expired API key can be revoked, too: it is no longer reported then.
+        """
+        tokens = {token.hash: token for token in await self.list_api_keys(account_id)}
+        tokens |= {token.hash: token for token in await self.list_valid(account_id)}
+        found = [token for token in tokens.values() if id_prefix and token.hash.startswith(id_prefix.lower())]
         if not found:
             raise NotFound(f"there is no token {id_prefix!r} in this account: see 'ivr token list'")
         if len(found) > 1:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ivr.doctor import connections, host, notifications
+from ivr.doctor import connections, host, mail, notifications
+from ivr.doctor.api_keys import check_api_keys
 from ivr.doctor.asterisk import check_asterisk
 from ivr.doctor.connections import check_ari
 from ivr.doctor.installation import Installation
 from ivr.doctor.running_service import check_running_service
+from ivr.doctor.unit import check_unit
 from ivr.doctor.versions import check_installed_files
 from ivr.health.finding import Finding
 
@@ -18,11 +20,16 @@ CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     host.check_health,
     host.check_secret_files,
     host.check_database,
+    check_api_keys,
     notifications.check_outbox,
-    notifications.check_mail_links,
+    notifications.check_webhooks,
+    mail.check_mail_server,
+    mail.check_mail_templates,
+    mail.check_mail_links,
     host.check_fallback_recordings,
     host.check_sounds,
     host.check_ffmpeg,
+    check_unit,
     connections.check_fastagi,
     connections.check_rest,
     check_running_service,

@@ -15,12 +15,13 @@ from ivr.directory.models import Account, Endpoint, User
 from ivr.directory.peppers import PepperUsage
 from ivr.doctor.console import AsteriskConsole
 from ivr.doctor.readiness import fetch_readiness
+from ivr.doctor.unit_properties import read_unit_properties
 from ivr.health.facts import HealthFacts
 from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.settings import Settings
 from ivr.storage.file_owner import run_as_owner_of
-from ivr.storage.records import OutboxTask, ZoneUse
+from ivr.storage.records import OutboxTask, Token, ZoneUse
 
 CONNECT_TIMEOUT_S = 3.0
 INHERITED_ZONE = "inherit"
@@ -38,6 +39,8 @@ class HostInfo:
     )
     fetch_readiness: Callable[[Settings], Mapping[str, Any]] = fetch_readiness
     """Returns what the running service says at /readyz."""
+    unit_properties: Callable[[str], Mapping[str, str]] = read_unit_properties
+    """Returns what systemd says of a unit; {} where systemd does not run."""
     find_asterisk_start: Callable[[], AsteriskStart | None] = lambda: find_asterisk_start(Path("/"))
 
 
@@ -54,6 +57,8 @@ class DatabaseSnapshot:
     is_pepper_right: bool = True
     """Whether the pepper is the one that PINs were stored with."""
     peppers: Sequence[PepperUsage] = ()
+    api_keys: Sequence[Token] = ()
+    """Tokens of programs that were not revoked; they may have expired."""
     given_up_tasks: Sequence[OutboxTask] = ()
     """Mails, calls, lights and webhooks that are no longer retried, oldest first."""
 
@@ -117,6 +122,7 @@ async def read_database_snapshot(app: App) -> DatabaseSnapshot:
         is_pepper_right=await app.secret_store.has_stored_pepper(),
         peppers=await app.secret_store.pepper_usage(),
         newest_message_at=newest,
+        api_keys=[token for account in accounts for token in await app.tokens.list_api_keys(account.id)],
         given_up_tasks=await app.outbox.list_tasks(given_up_only=True),
     )
 

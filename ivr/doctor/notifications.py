@@ -1,4 +1,4 @@
-"""Checks of notifications: what was given up, and what mails cannot have."""
+"""Checks of notifications: what was given up, and where webhooks go."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ivr.doctor.installation import Installation
+from ivr.errors import BadInput
 from ivr.health.finding import Finding, warning
+from ivr.validation.public_addresses import AllowedAddresses
 
 
 def check_outbox(installation: Installation) -> Iterator[Finding]:
@@ -23,16 +25,16 @@ def check_outbox(installation: Installation) -> Iterator[Finding]:
         )
 
 
-def check_mail_links(installation: Installation) -> Iterator[Finding]:
-    """Check that mails that are to link to the audio have an address to link to."""
-    settings, snapshot = installation.settings, installation.snapshot
-    if settings.api.public_url or not settings.mail.host:
-        return
-    in_accounts = [account.settings.get("mail_audio") for account in snapshot.accounts] if snapshot else []
-    in_boxes = [box.mail_audio for box in snapshot.boxes] if snapshot else []
-    if "link" in (settings.voicemail.mail_audio, *in_accounts, *in_boxes):
-        yield warning(
-            "mail",
-            "mail_audio is link, but api.public_url is not set: these mails have neither link nor audio",
-            "set public_url in [api] of ivr.toml to the address of the REST API, such as https://voicemail.example.com",
-        )
+def check_webhooks(installation: Installation) -> Iterator[Finding]:
+    """Check that the webhooks of accounts lead to addresses that they may be sent to."""
+    addresses = AllowedAddresses(installation.settings.notifications.webhook_networks)
+    for account in installation.snapshot.accounts if installation.snapshot else ():
+        try:
+            addresses.reject_private_url(account.webhook_url or "")
+        except BadInput as error:
+            yield warning(
+                "webhooks",
+                f"account {account.name}: {error}",
+                "list the network in webhook_networks in [notifications] of ivr.toml, then: systemctl restart ivr; or:"
+                f" ivr account set {account.name} settings.webhook.url=null",
+            )

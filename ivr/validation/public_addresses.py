@@ -53,7 +53,9 @@ class AllowedAddresses:
 
         A host that cannot be resolved now is accepted: the sender checks each request anyway.
         """
-        host = urlsplit(url).hostname or ""
+        host = urlsplit(url).hostname
+        if not host:
+            return
         try:
             addresses = self.resolver(host)
         except (OSError, UnicodeError):

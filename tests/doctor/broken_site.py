@@ -174,6 +174,11 @@ class BrokenSite:
         kept_lines = [line for line in text.splitlines() if not line.startswith(f"{name} ")]
         self._write_globals("\n".join([*kept_lines, f"{name} => {value}"]) + "\n")
 
+    def set_unit(self, **changes: str) -> None:
+        """Let systemd say of ivr.service that it runs, with these differences."""
+        healthy = {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled", "NeedDaemonReload": "no"}
+        (self.folder / "unit").write_text("".join(f"{name}={value}\n" for name, value in (healthy | changes).items()))
+
     def change_row(self, sql: str, *values: object) -> None:
         """Change the database as another program would."""
         connection = sqlite3.connect(self.data / "state" / "ivr.db")
@@ -256,8 +261,11 @@ class BrokenSite:
         bin_folder.mkdir()
         (self.folder / "commands").touch()
         log = f'#!/bin/sh\necho "${{0##*/}} $*" >>{shlex.quote(str(self.folder / "commands"))}\n'
-        for name in ("systemctl", "timedatectl", "apt", "ffmpeg"):
+        for name in ("timedatectl", "apt", "ffmpeg"):
             (bin_folder / name).write_text(log)
+        show = f'[ "$1" = show ] && exec cat {shlex.quote(str(self.folder / "unit"))}\n'
+        (bin_folder / "systemctl").write_text(log.replace("\n", f"\n{show}", 1))
+        self.set_unit()
         (bin_folder / "asterisk").write_text(CONSOLE.replace("@FOLDER@", shlex.quote(str(self.folder))))
         run_ivr = f'[ "$1" = install ] || exec {sys.executable} -m ivr "$@"\n'  # Nothing is installed on this machine.
         (bin_folder / "ivr").write_text(log + run_ivr)

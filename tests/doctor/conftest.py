@@ -128,6 +128,7 @@ class DoctorFixture:
             find_program=lambda name: f"/usr/bin/{name}",
             connect=self._service,
             fetch_readiness=self._fetch_readiness,
+            unit_properties=lambda _: {},
             find_asterisk_start=lambda: None,
         )
         self.readiness: dict[str, Any] = {

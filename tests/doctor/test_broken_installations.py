@@ -6,18 +6,23 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import pytest
+from aiosmtpd.smtp import AuthResult, Envelope
 from typer.testing import CliRunner
 
 from ivr import __version__
 from ivr.cli.command import command
 from tests.doctor.broken_site import IS_ROOT, BrokenSite, FakeService, isolate, silence_log
 from tests.support.app_fixture import SOUNDS
+from tests.support.fake_smtp_server import FakeSmtpServer
 
 TROUBLESHOOTING = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
 
@@ -210,6 +215,92 @@ def other_endpoint(name: str, lines: int) -> Step:
     return damage
 
 
+def unit_is(remedy: str, **properties: str) -> Step:
+    """systemd says this of the unit, until a command is run."""
+
+    def damage(site: BrokenSite) -> None:
+        site.set_unit(**properties)
+        site.effects[remedy] = site.set_unit
+
+    return damage
+
+
+def unit_missing(site: BrokenSite) -> None:
+    unreachable_service(site)
+    start = site.effects["systemctl start ivr"]
+
+    def enable() -> None:
+        site.set_unit()
+        start()
+
+    site.set_unit(LoadState="not-found", ActiveState="inactive", UnitFileState="")
+    site.effects["ivr install"] = lambda: site.set_unit(ActiveState="inactive", UnitFileState="disabled")
+    site.effects["systemctl enable --now ivr"] = enable
+
+
+def add_token(expires_in_days: int | None, user: str | None = None) -> Step:
+    def damage(site: BrokenSite) -> None:
+        expires_at = None if expires_in_days is None else int(time.time()) + expires_in_days * 86_400
+        site.change_row(
+            "INSERT INTO tokens (hash, account_id, user_id, label, kind, created_at, expires_at)"
+            " SELECT ?, id, ?, 'crm', 'api_key', 1, ? FROM accounts",
+            "ab" * 32, user, expires_at,
+        )  # fmt: skip
+
+    return damage
+
+
+def mail_server(site: BrokenSite, **options: Any) -> FakeSmtpServer:
+    server = FakeSmtpServer(**options)
+    server.start()
+    site.stack.callback(server.stop)
+    return server
+
+
+def mail_login_wrong(site: BrokenSite) -> None:
+    def check(*words: Any) -> AuthResult:
+        return AuthResult(success=words[-1].password == b"right", handled=False)
+
+    server = mail_server(site, auth_required=True, auth_require_tls=False, authenticator=check)
+    site.write_config(mail={"host": "127.0.0.1", "port": server.port, "username": "ivr", "password": "wrong"})
+
+
+def mail_settings_wrong(**settings: object) -> Step:
+    """A mail server is there; these settings are wrong."""
+
+    def damage(site: BrokenSite) -> None:
+        site.write_config(mail={"host": "127.0.0.1", "port": mail_server(site).port, **settings})
+
+    return damage
+
+
+class _RefusesSender(FakeSmtpServer):
+    async def handle_MAIL(self, _: object, __: object, envelope: Envelope, address: str, ___: object) -> str:
+        if address.endswith("@localhost"):
+            return "550 5.1.8 sender domain does not exist"
+        envelope.mail_from = address
+        return "250 OK"
+
+
+def mail_sender_refused(site: BrokenSite) -> None:
+    server = _RefusesSender()
+    server.start()
+    site.stack.callback(server.stop)
+    site.write_config(mail={"host": "127.0.0.1", "port": server.port})
+
+
+def configure_mail(site: BrokenSite) -> None:
+    site.write_config(mail={"host": "127.0.0.1", "port": mail_server(site).port})
+
+
+def free_space(megabytes: int) -> Step:
+    def damage(site: BrokenSite) -> None:
+        usage = shutil._ntuple_diskusage(10**12, 10**12, megabytes * 2**20)
+        site.stack.enter_context(mock.patch("shutil.disk_usage", return_value=usage))
+
+    return damage
+
+
 def restart_by_hand(site: BrokenSite) -> None:
     site.service.answers()
 
@@ -319,6 +410,70 @@ CASES: dict[str, Case] = {
     "service on another folder": Case(service_says(data_folder=[1, 2]), "service", "works with another folder"),
     "service not ready": Case(
         service_says(failing=["database"]), "service", "is not ready: database", lambda site: site.say_ready()
+    ),
+    # -- systemd
+    "unit missing": Case(unit_missing, "unit", "systemd has no ivr.service"),
+    "unit masked": Case(unit_is("systemctl enable --now ivr", LoadState="masked"), "unit", "is masked"),
+    "unit with an error": Case(
+        unit_is("", LoadState="bad-setting"),
+        "unit",
+        "cannot read ivr.service (bad-setting)",
+        lambda site: site.set_unit(),
+    ),
+    "unit failed": Case(
+        unit_is("", ActiveState="failed", Result="exit-code"),
+        "unit",
+        "has failed (exit-code)",
+        lambda site: site.set_unit(),
+    ),
+    "unit changed": Case(
+        unit_is("systemctl restart ivr", NeedDaemonReload="yes"), "unit", "changed since systemd read"
+    ),
+    "unit not enabled": Case(
+        unit_is("systemctl enable ivr", UnitFileState="disabled"), "unit", "does not start with the machine"
+    ),
+    # -- disk
+    "disk full": Case(free_space(0), "disk", "0 MB free for", close_locks),
+    "disk nearly full": Case(free_space(900), "disk", "900 MB free for", close_locks),
+    # -- tokens, webhooks, mail
+    "token expired": Case(add_token(-1), "tokens", "(crm) expired on"),
+    "token expires soon": Case(add_token(3), "tokens", "(crm) expires on", change_row("DELETE FROM tokens")),
+    "token of a deleted user": Case(add_token(None, "f" * 32), "tokens", "belongs to a user who was deleted"),
+    "webhook to a private address": Case(
+        change_row(
+            "UPDATE accounts SET settings = json_set(settings, '$.webhook', json('{\"url\":\"http://10.0.0.5/\"}'))"
+        ),
+        "webhooks",
+        "10.0.0.5 is not a public address",
+        set_config("notifications", webhook_networks=["10.0.0.0/8"]),
+    ),
+    "mail server unreachable": Case(
+        mail_settings_wrong(port=9), "mail", "127.0.0.1:9: Connection refused", configure_mail
+    ),
+    "mail server without TLS": Case(
+        mail_settings_wrong(security="starttls"), "mail", "STARTTLS", set_config("mail", security="none")
+    ),
+    "mail server's CA file missing": Case(
+        mail_settings_wrong(security="starttls", ca_file="/nowhere.pem"),
+        "mail",
+        "/nowhere.pem",
+        set_config("mail", security="none", ca_file="/etc/hostname"),
+    ),
+    "mail login wrong": Case(mail_login_wrong, "mail", "rejects the login", set_config("mail", password="right")),
+    "mail sender refused": Case(
+        mail_sender_refused,
+        "mail",
+        "rejects the sender voicemail@localhost",
+        set_config("mail", sender="vm@example.org"),
+    ),
+    "mail not configured": Case(
+        change_row("UPDATE users SET email = 'alice@example.org'"), "mail", "no mail server is set", configure_mail
+    ),
+    "mail templates missing": Case(
+        mail_settings_wrong(template_folder="/nowhere"),
+        "mail",
+        "the folder of your templates, /nowhere,",
+        set_config("mail", template_folder="/etc"),
     ),
     # -- Asterisk
     "Asterisk stopped": Case(stop_asterisk, "asterisk", "its console does not reply"),
@@ -441,6 +596,7 @@ def test_healthy_site_has_no_finding(site: BrokenSite) -> None:
     assert [one for one in site.findings() if IS_ROOT or "belongs to root" not in one["what"]] == []
 
 
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 @pytest.mark.parametrize("name", CASES)
 def test_broken_installation_is_named_and_healthy_after_the_printed_remedy(name: str, site: BrokenSite) -> None:
     case = CASES[name]

@@ -21,6 +21,9 @@ TOO_LARGE_REPLY = re.compile(
 """Replies to a mail that is too large: code 552, the enhanced codes of RFC 3463, and words."""
 
 
+SMTP_OK = 250
+
+
 class SmtpClient:
     """Sends mails to the configured mail server, each over a connection of its own."""
 
@@ -36,20 +39,17 @@ class SmtpClient:
         """
         await asyncio.get_running_loop().run_in_executor(self._executor, self._send, to_smtp(recipient), mail)
 
+    async def verify(self) -> None:
+        """Log in and name the sender; send nothing. Raises `NotificationFailed`."""
+        await asyncio.get_running_loop().run_in_executor(self._executor, self._verify)
+
     def close(self) -> None:
         """Cancel waiting mails and stop the threads."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _send(self, recipient: str, mail: bytes) -> None:
         server = self._settings
-        try:
-            smtp = self._connect()
-        except smtplib.SMTPAuthenticationError as error:
-            raise NotificationFailed(
-                f"{server.host} rejects the login, check mail.username and mail.password: {_reply_text(error)}"
-            ) from error
-        except (OSError, smtplib.SMTPException) as error:
-            raise NotificationFailed(f"{server.host}:{server.port}: {describe_error(error)}") from error
+        smtp = self._log_in()
         try:
             options = () if recipient.isascii() else ("SMTPUTF8", "BODY=8BITMIME")
             if options and not smtp.has_extn("smtputf8"):
@@ -69,6 +69,33 @@ class SmtpClient:
             # The outcome is settled before QUIT; an error there changes nothing.
             with contextlib.suppress(OSError, smtplib.SMTPException):
                 smtp.quit()
+
+    def _verify(self) -> None:
+        server = self._settings
+        smtp = self._log_in()
+        try:
+            code, reply = smtp.mail(server.sender)
+            if code != SMTP_OK:
+                raise NotificationFailed(
+                    f"{server.host} rejects the sender {server.sender}: {code} {reply.decode(errors='replace')}"
+                )
+        except (OSError, smtplib.SMTPException) as error:
+            raise NotificationFailed(f"{server.host}:{server.port}: {describe_error(error)}") from error
+        finally:
+            with contextlib.suppress(OSError, smtplib.SMTPException):
+                smtp.quit()
+
+    def _log_in(self) -> smtplib.SMTP:
+        """Return a connection that can send. Raises `NotificationFailed`."""
+        server = self._settings
+        try:
+            return self._connect()
+        except smtplib.SMTPAuthenticationError as error:
+            raise NotificationFailed(
+                f"{server.host} rejects the login, check mail.username and mail.password: {_reply_text(error)}"
+            ) from error
+        except (OSError, smtplib.SMTPException) as error:
+            raise NotificationFailed(f"{server.host}:{server.port}: {describe_error(error)}") from error
 
     def _connect(self) -> smtplib.SMTP:
         server = self._settings
@@ -90,7 +117,12 @@ class SmtpClient:
         return smtp
 
     def _ssl_context(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=self._settings.ca_file)
+        file = self._settings.ca_file
+        try:
+            return ssl.create_default_context(cafile=file)
+        except OSError as error:
+            reason = error.strerror or error
+            raise NotificationFailed(f"mail.ca_file {file} cannot be used: {reason}") from error
 
 
 def _size_limit(smtp: smtplib.SMTP) -> int:

@@ -1,0 +1,73 @@
+"""Checks of mail: the server, the templates, and links to the audio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+from ivr.doctor.installation import Installation
+from ivr.errors import NotificationFailed
+from ivr.health.finding import Finding, ok, problem, warning
+from ivr.notifications.mail.smtp import SmtpClient
+from ivr.notifications.settings import MailSettings
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+def check_mail_server(installation: Installation) -> Iterator[Finding]:
+    """Check that the mail server accepts the login and the sender. No mail is sent."""
+    settings = installation.settings.mail
+    if not settings.host:
+        if count := _users_with_address(installation):
+            what = f"no mail server is set, so {count} users with a mail address get no mail about new messages"
+            yield warning("mail", what, "set host in [mail] of ivr.toml, then: systemctl restart ivr")
+        return
+    try:
+        asyncio.run(_verify(settings.model_copy(update={"timeout_s": CONNECT_TIMEOUT_S})))
+    except NotificationFailed as error:
+        remedy = (
+            "correct host, port, security, ca_file, username, password or sender in [mail] of ivr.toml, then:"
+            " systemctl restart ivr; mails wait meanwhile"
+        )
+        yield problem("mail", str(error), remedy)
+    else:
+        yield ok("mail", f"{settings.host}:{settings.port} accepts mail from {settings.sender}")
+
+
+async def _verify(settings: MailSettings) -> None:
+    client = SmtpClient(settings)
+    try:
+        await client.verify()
+    finally:
+        client.close()
+
+
+def _users_with_address(installation: Installation) -> int:
+    users = installation.snapshot.users if installation.snapshot else ()
+    return sum(bool(user.email) and user.settings.get("vm_to_email_enabled") is not False for user in users)
+
+
+def check_mail_templates(installation: Installation) -> Iterator[Finding]:
+    """Check that the site's own templates are where the settings say: the built-in ones would take their place."""
+    folder = installation.settings.mail.template_folder
+    if folder and not folder.is_dir():
+        yield warning(
+            "mail",
+            f"the folder of your templates, {folder}, does not exist: mails are made of the built-in ones",
+            "bring it back, or correct template_folder in [mail] of ivr.toml; then: systemctl restart ivr",
+        )
+
+
+def check_mail_links(installation: Installation) -> Iterator[Finding]:
+    """Check that mails that are to link to the audio have an address to link to."""
+    settings, snapshot = installation.settings, installation.snapshot
+    if settings.api.public_url or not settings.mail.host:
+        return
+    in_accounts = [account.settings.get("mail_audio") for account in snapshot.accounts] if snapshot else []
+    in_boxes = [box.mail_audio for box in snapshot.boxes] if snapshot else []
+    if "link" in (settings.voicemail.mail_audio, *in_accounts, *in_boxes):
+        yield warning(
+            "mail",
+            "mail_audio is link, but api.public_url is not set: these mails have neither link nor audio",
+            "set public_url in [api] of ivr.toml to the address of the REST API, such as https://voicemail.example.com",
+        )

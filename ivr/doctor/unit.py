@@ -1,0 +1,52 @@
+"""Checks of the systemd unit of the service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ivr.doctor.installation import Installation
+from ivr.health.finding import Finding, ok, problem, warning
+
+UNIT = "ivr.service"
+INSTALL = "ivr install && systemctl enable --now ivr"
+RELOAD = "systemctl daemon-reload && systemctl restart ivr"
+
+
+def check_unit(installation: Installation) -> Iterator[Finding]:
+    """Check that systemd knows the unit, starts it with the machine, and has not given it up.
+
+    There is no finding without systemd, nor if something else than this unit runs the service.
+    """
+    unit = installation.host.unit_properties(UNIT)
+    if not unit:
+        return
+    load, active = unit.get("LoadState"), unit.get("ActiveState")
+    if load == "not-found":
+        if not _is_listening(installation):
+            what = f"systemd has no {UNIT}, and nothing else runs the service"
+            remedy = f"with the Debian package: apt install --reinstall ivr-voicemail; else: {INSTALL}"
+            yield problem("unit", what, remedy, command=INSTALL)
+        return
+    if load == "masked":
+        what = f"{UNIT} is masked: it cannot be started"
+        yield problem("unit", what, command="systemctl unmask ivr && systemctl enable --now ivr")
+    elif load != "loaded":
+        yield problem("unit", f"systemd cannot read {UNIT} ({load})", f"systemd-analyze verify {UNIT}; then: {RELOAD}")
+    elif active == "failed":
+        what = f"{UNIT} has failed ({unit.get('Result')}), and systemd no longer starts it"
+        yield problem("unit", what, "journalctl -u ivr -n 50 says why; correct it, then: systemctl restart ivr")
+    elif unit.get("NeedDaemonReload") == "yes":
+        yield warning("unit", f"{UNIT} was changed since systemd read it", command=RELOAD)
+    elif unit.get("UnitFileState") == "disabled":
+        yield warning("unit", f"{UNIT} does not start with the machine", command="systemctl enable ivr")
+    else:
+        yield ok("unit", f"{UNIT} starts with the machine")
+
+
+def _is_listening(installation: Installation) -> bool:
+    fastagi = installation.settings.fastagi
+    try:
+        installation.host.connect(fastagi.host, fastagi.port).close()
+    except OSError:
+        return False
+    return True
