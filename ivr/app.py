@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ivr.ami.client import AmiClient
     from ivr.api.dependencies import ApiServices
     from ivr.audio.converter import ConversionPool
+    from ivr.call.owner_proof import OwnerProof
     from ivr.mailbox.renditions import AudioRenditions
     from ivr.mailbox.uploads import Uploads
     from ivr.metrics.metrics import Metrics
@@ -180,6 +181,13 @@ class App(Stores):
             folder=state_folder(self.settings.data.folder) / folder_name,
             clock=self.clock,
         )
+
+    @cached_property
+    def owner_proof(self) -> OwnerProof:
+        """How calls prove that they are of our own Asterisk."""
+        from ivr.call.owner_proof import OwnerProof
+
+        return OwnerProof(self.asterisk_secret.accepted, self.random_bytes)
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ without a limit. Therefore each connection has its own panoramisk manager, which
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import math
 import re
@@ -165,7 +166,11 @@ class _Session(panoramisk.Manager):  # type: ignore[misc]
         connected: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         connected.set_result((transport, protocol))
         self.connection_made(connected)
-        login = {"Action": "Login", "Username": settings.user, "Secret": settings.secret, "Events": "call"}
+        validate_action({"Username": settings.user, "Secret": settings.secret})
+        challenge = await self.request({"Action": "Challenge", "AuthType": "MD5"}, timeout_s)
+        # A program that listens at the port while Asterisk is away gets this hash, never the secret.
+        key = hashlib.md5(f"{challenge[0].get('Challenge', '')}{settings.secret}".encode()).hexdigest()
+        login = {"Action": "Login", "AuthType": "MD5", "Username": settings.user, "Key": key, "Events": "call"}
         await self.request(validate_action(login), timeout_s)
 
     async def request(self, action: dict[str, Any], timeout_s: float) -> list[dict[str, str]]:

@@ -60,12 +60,12 @@ class ApiServer:
         self._server: _EmbeddedUvicorn | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def start(self) -> str:
-        """Listen, and return the URL. Raises `SettingsError`."""
+    async def start(self, listener: socket.socket | None = None) -> str:
+        """Listen, and return the URL. `listener`: a socket that listens there already. Raises `SettingsError`."""
         address = self._address
         if bool(address.tls_certificate) != bool(address.tls_key):
             raise SettingsError("only one of api.tls_certificate and api.tls_key is set: set both or neither")
-        listening_socket = _bind_socket(address)
+        listening_socket = listener or _bind_socket(address)
         try:
             config = uvicorn.Config(
                 self._app,

@@ -120,7 +120,9 @@ class Restoration:
 
     def _check_not_in_use(self) -> None:
         if any(map(self._databases.is_in_use, (database_path(self._folder), self._folder / DATABASE_NAME))):
-            raise StoreBusy(f"the service runs on {self._folder}: stop it (systemctl stop ivr), then restore")
+            raise StoreBusy(
+                f"the service runs on {self._folder}: stop it (systemctl stop ivr.socket ivr), then restore"
+            )
 
     def _read_to_draft(self, entries: Iterator[Entry]) -> Manifest:
         def open_in_draft(name: str) -> AbstractContextManager[Callable[[bytes], object]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hmac
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ivr.call.arguments import Arguments
@@ -24,7 +22,7 @@ class IncomingCall:
     language: str = "en"
     endpoint: str | None = None
     """The verified device of the caller: an authenticated PJSIP endpoint of our own Asterisk; else None
-    (`identity`)."""
+    (`owner_proof`)."""
     forwarded: bool = False
     """The call was diverted on its way: the caller is not the user of `endpoint`."""
 
@@ -42,28 +40,6 @@ def endpoint_of(channel: str) -> str | None:
     """Return the endpoint of a channel name: "PJSIP/alice-home-0000002f" → "alice-home"; None for other channels."""
     matched = _CHANNEL_NAME.fullmatch(channel)
     return matched["endpoint"] if matched else None
-
-
-def variables_to_read(endpoint: str) -> tuple[str, ...]:
-    """Return the dialplan expressions that `verify` needs the values of. The values are never logged."""
-    return (
-        "GLOBAL(IVR_SECRET)",
-        f"PJSIP_ENDPOINT({endpoint},auth)",
-        "REDIRECTING(count)",
-        "REDIRECTING(from-num)",
-    )
-
-
-def verify(endpoint: str, values: Sequence[str], secrets: Sequence[str]) -> tuple[str | None, bool]:
-    """Return the verified endpoint of a call, or None; and whether the call was forwarded.
-
-    `values`: those of `variables_to_read`, in its order. `secrets`: those that our own Asterisk may have.
-    """
-    channel_secret, auth, forwards, forwarded_from = values
-    matches = [hmac.compare_digest(channel_secret.encode(), secret.encode()) for secret in secrets if secret]
-    trusted = any(matches)
-    forwarded = forwards not in ("", "0") or bool(forwarded_from)
-    return (endpoint if trusted and auth else None), forwarded
 
 
 PRESENTATION_VARIABLE = "CALLERID(num-pres)"

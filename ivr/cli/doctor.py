@@ -77,7 +77,11 @@ def _read_database(site_settings: Settings) -> tuple[DatabaseSnapshot | None, st
             return asyncio.run(_read_snapshot(site_settings)), "", []
         except MigrationRequired as error:
             what = str(error).partition(": ")[0]
-            return None, "", [problem("database", what, command="systemctl stop ivr; ivr migrate; systemctl start ivr")]
+            return (
+                None,
+                "",
+                [problem("database", what, command="systemctl stop ivr.socket ivr; ivr migrate; systemctl start ivr")],
+            )
         except (StoreError, OSError) as error:
             return None, describe_error(error), []
 

@@ -9,6 +9,7 @@ import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -17,13 +18,22 @@ from ivr.errors import ConfigurationError
 from ivr.install import machine_files
 from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
 from ivr.install.installed_files import RECORD_FILE, InstalledFiles
-from ivr.install.plan import ASTERISK_SECRET_FILE, MANAGER_SECRET_FILE, Layout, install_steps, manual_steps
+from ivr.install.plan import (
+    ASTERISK_SECRET_FILE,
+    MANAGER_SECRET_FILE,
+    Layout,
+    install_steps,
+    manual_steps,
+    socket_address,
+)
 from ivr.install.steps import InstallTarget, user_exists
 from ivr.install.write_file import WriteFile, find_obsolete
 from ivr.paths import package_data_folder
 from ivr.storage.data_folder import state_folder
 
 DEFAULT_GROUP = "ivr-asterisk"
+LOOPBACK, REST_PORT = "127.0.0.1", 8000
+"""Where the service listens if ivr.toml does not say it."""
 DEFAULT_ASTERISK_USER = "asterisk"
 PACKAGE_UNIT = Path("/usr/lib/systemd/system/ivr.service")
 
@@ -50,6 +60,7 @@ def install(
     layout = replace(
         _layout(start, user=user, group=group, asterisk_user=asterisk), package_group=_package_group(target)
     )
+    layout = _with_present_addresses(target, layout)
     if start and start.run_group:
         typer.echo(_group_explanation(start, layout))
     if not dry_run:
@@ -140,10 +151,26 @@ def _read_or_generate_ami_secret(target: InstallTarget, layout: Layout) -> str:
     manager = machine_files.read_file(target.resolve(layout.asterisk_config_folder / MANAGER_SECRET_FILE))
     if found := re.search(r"^secret\s*=>?\s*(\S+)", manager or "", re.MULTILINE):
         return found[1]
-    settings_toml = machine_files.read_file(target.resolve(layout.config_folder / "ivr.toml"))
+    return str(_present_settings(target, layout, "ami").get("secret", "")) or secrets.token_hex(32)
+
+
+def _with_present_addresses(target: InstallTarget, layout: Layout) -> Layout:
+    """Return the layout with the addresses of ivr.toml, if it has some: ivr.socket listens there."""
+    fastagi, api = (_present_settings(target, layout, section) for section in ("fastagi", "api"))
+    host, port = str(fastagi.get("host", LOOPBACK)), fastagi.get("port") or layout.fastagi_port
+    rest_host, rest_port = str(api.get("host", LOOPBACK)), api.get("port") or REST_PORT
+    return replace(
+        layout,
+        fastagi_port=int(port),
+        listen_addresses=(socket_address(host, int(port)), socket_address(rest_host, int(rest_port))),
+    )
+
+
+def _present_settings(target: InstallTarget, layout: Layout, section: str) -> dict[str, Any]:
+    """Return a section of ivr.toml; empty if there is none, or if this user, for a dry run, cannot read it."""
     try:
-        configured = tomllib.loads(settings_toml or "").get("ami", {})
-    except tomllib.TOMLDecodeError:
-        configured = {}
-    present = str(configured.get("secret", "")) if isinstance(configured, dict) else ""
-    return present or secrets.token_hex(32)
+        text = machine_files.read_file(target.resolve(layout.config_folder / "ivr.toml"))
+        found = tomllib.loads(text or "").get(section, {})
+    except (PermissionError, tomllib.TOMLDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}

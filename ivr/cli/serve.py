@@ -13,6 +13,7 @@ import typer
 from ivr import logging_setup, settings
 from ivr.app import App
 from ivr.cli.support import exit_on_error
+from ivr.service.passed_sockets import PassedSockets
 from ivr.service.reload import SettingsReloader
 from ivr.service.systemd import current_service_manager
 
@@ -50,7 +51,8 @@ async def _run_service(component: Component | None = None) -> None:
     reloader = SettingsReloader(loaded, settings.load, logging_setup.configure_logging)
     loop.add_signal_handler(signal.SIGHUP, reloader.reload)
     service_manager = current_service_manager()
-    service = await start_service(app, component)
+    sockets = PassedSockets.from_environment(os.environ, os.getpid())
+    service = await start_service(app, component, sockets)
     agi_url = "agi://{}:{}/".format(*service.fastagi_address) if service.call_servers else None
     log.info("service.started", fastagi=agi_url, rest=service.api_url, data=str(loaded.data.folder))
     addresses = {"Asterisk": agi_url, "programs": service.api_url}

@@ -40,6 +40,7 @@ REQUIRED_MODULES = (
     "app_exec",
     "pbx_config",
     "func_global",
+    "func_sha1",
     "func_dialplan",
     "func_strings",
     "func_cut",

@@ -18,6 +18,8 @@ from ivr.storage.data_folder import DATABASE_NAME, STATE_MODE, database_path, st
 DATABASE_FILES = (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm")
 PEPPER_REMEDY = "restore pepper from a backup; if it is lost: ivr pepper accept, then set PINs with ivr box pin NUMBER"
 RESTART = "systemctl restart ivr"
+STOP = "systemctl stop ivr.socket ivr"
+"""Without the socket: it starts the service again with the next call."""
 
 
 def check_opened_folder(facts: HealthFacts) -> Iterator[Finding]:
@@ -130,7 +132,7 @@ def _database_remedy(error: str, path: Path) -> str:
     if "newer version" in error:
         return "install the newer version again; or go back with the copy beside the database (docs/upgrading.md)"
     if "not a database" in error or "malformed" in error:
-        return "systemctl stop ivr; restore the newest backup: ivr restore FOLDER --replace (docs/operations.md)"
+        return f"{STOP}; restore the newest backup: ivr restore FOLDER --replace (docs/operations.md)"
     return f"chown -R {path.parent.parent} to the user of the service; restore a damaged file from a backup"
 
 

@@ -44,10 +44,13 @@ class Layout:
     asterisk_group: str = "asterisk"
     """The group by which Asterisk reads its configuration. Where `group` is the same, Asterisk has no other."""
     fastagi_port: int = 4573
+    listen_addresses: tuple[str, ...] = ("127.0.0.1:4573", "127.0.0.1:8000")
+    """Of FastAGI and REST, as ivr.socket has them."""
     config_folder: Path = Path("/etc/ivr")
     data_folder: Path = Path("/var/lib/ivr")
     asterisk_config_folder: Path = Path("/etc/asterisk/ivr")
     unit_file: Path = Path("/etc/systemd/system/ivr.service")
+    socket_unit_file: Path = Path("/etc/systemd/system/ivr.socket")
     package_group: str = ""
     """Group in the unit of a Debian package, which contains unit and command as well; "": there is no package."""
     unit_drop_in: Path = Path("/etc/systemd/system/ivr.service.d/group.conf")
@@ -91,7 +94,8 @@ def install_steps(layout: Layout, secret: str, *, ami_secret: str) -> Iterator[I
     yield WriteFile(layout.asterisk_config_folder / MANAGER_SECRET_FILE, manager, config)
     unit_ownership = Ownership("root", "root", 0o644)
     if not layout.package_group:
-        yield WriteFile(layout.unit_file, _systemd_unit(layout), unit_ownership)
+        for file in (layout.unit_file, layout.socket_unit_file):
+            yield WriteFile(file, _systemd_unit(layout, file.name), unit_ownership)
         if layout.executable.parent not in COMMAND_FOLDERS:
             yield MakeLink(layout.command_link, layout.executable)
     elif group != layout.package_group:
@@ -107,7 +111,10 @@ def manual_steps(layout: Layout, *, is_upgrade: bool) -> list[str]:
         "asterisk -rx 'dialplan reload'" if layout.group == layout.asterisk_group else "systemctl restart asterisk"
     )
     if is_upgrade:
-        return ["systemctl restart ivr; asterisk -rx 'dialplan reload'; then: ivr doctor (docs/upgrading.md)"]
+        return [
+            "systemctl enable ivr.socket; systemctl restart ivr; asterisk -rx 'dialplan reload'; then: ivr doctor"
+            " (docs/upgrading.md)"
+        ]
     return [
         f"in /etc/asterisk/extensions.conf: {extensions} at the end of [globals]",
         "in the context of your phones: include => ivr-phones",
@@ -141,14 +148,21 @@ IVR_TAKES_FOLDER => {layout.data_folder / "takes"}
 """
 
 
-def _systemd_unit(layout: Layout) -> str:
-    unit = (layout.package_data / "systemd" / "ivr.service").read_text()
+def socket_address(host: str, port: int) -> str:
+    """Return an address as a socket unit has it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _systemd_unit(layout: Layout, name: str) -> str:
+    unit = (layout.package_data / "systemd" / name).read_text()
     filled = {
         "@IVR@": layout.executable,
         "@USER@": layout.user,
         "@GROUP@": layout.group,
         "@DATA@": layout.data_folder,
         "@SHARE@": layout.package_data,
+        "@FASTAGI@": layout.listen_addresses[0],
+        "@REST@": layout.listen_addresses[1],
     }
     for name, value in filled.items():
         unit = unit.replace(name, str(value))

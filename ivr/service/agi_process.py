@@ -73,9 +73,8 @@ async def _serve_call(agi: Any, app: App, arguments: Sequence[str]) -> bool:
         app.settings.sounds.prompt_cache_size,
     )
     handler = CallHandler(app.voicemail_services, prompt_cache, app.call_store)
-    secrets = app.asterisk_secret.accepted()
     arguments = [os.fsencode(argument).decode("utf-8", "replace") for argument in arguments]
-    await run_call(agi, arguments, handler.handle, prompt_cache.render_silence(), secrets, app.clock.monotonic)
+    await run_call(agi, arguments, handler.handle, prompt_cache.render_silence(), app.owner_proof, app.clock.monotonic)
     os.nice(NICENESS)
     await asyncio.to_thread(_maintain_prompt_cache, prompt_cache)
     await asyncio.sleep(SERVICE_GRACE_S)

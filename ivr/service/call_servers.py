@@ -21,6 +21,7 @@ from ivr.metrics.metrics import Metrics
 from ivr.prompts.prompt_cache import PromptCache
 from ivr.recovery.recording_fsync import RecordingFsync
 from ivr.service.heartbeat import InstanceHeartbeat
+from ivr.service.passed_sockets import PassedSockets
 from ivr.settings import Settings
 from ivr.storage.protocols import CallStore
 from ivr.storage.records import CallRecord, InterruptedCall, LiveCall
@@ -63,10 +64,11 @@ class AriServers:
             await self.server.stop()
 
 
-async def start_call_servers(app: App) -> CallServers:
+async def start_call_servers(app: App, sockets: PassedSockets) -> CallServers:
     """Start FastAGI, ARI if it has a password, and the tasks around recordings.
 
-    Raises `SettingsError`, also for an address in use, and `CatalogueError`.
+    `sockets`: those that the service manager has passed. Raises `SettingsError`, also for an address in use, and
+    `CatalogueError`.
     """
     settings, clock = app.settings, app.clock
     prompt_cache = PromptCache(
@@ -81,14 +83,14 @@ async def start_call_servers(app: App) -> CallServers:
     fastagi = FastAgiServer(
         handler.handle,
         prompt_cache.render_silence(),
-        app.asterisk_secret.accepted,
+        app.owner_proof,
         clock.monotonic,
         FastAgiLimits(settings.fastagi.max_calls, settings.fastagi.header_timeout_s),
         ChannelCheck(app.is_channel_gone),
     )
-    fastagi_address = await _start_listening(fastagi, settings)
+    fastagi_address = await _start_listening(fastagi, settings, sockets)
     try:
-        ari = await _start_ari(app, prompt_cache, call_store) if settings.ari.password else None
+        ari = await _start_ari(app, prompt_cache, call_store, sockets) if settings.ari.password else None
     except BaseException:
         await fastagi.stop()
         raise
@@ -100,7 +102,7 @@ async def start_call_servers(app: App) -> CallServers:
     )
 
 
-async def _start_ari(app: App, prompt_cache: PromptCache, call_store: CallStore) -> AriServers:
+async def _start_ari(app: App, prompt_cache: PromptCache, call_store: CallStore, sockets: PassedSockets) -> AriServers:
     """Start the Stasis application and its connections, as the settings say who opens them."""
     settings, connections = app.settings.ari, ConnectionRegistry()
     handler = CallHandler(app.voicemail_services, prompt_cache, call_store, settings.application)
@@ -108,7 +110,7 @@ async def _start_ari(app: App, prompt_cache: PromptCache, call_store: CallStore)
         connections,
         handler.handle,
         prompt_cache.render_silence(),
-        app.asterisk_secret.accepted,
+        app.owner_proof,
         app.clock.monotonic,
         settings.max_calls,
     )
@@ -117,7 +119,7 @@ async def _start_ari(app: App, prompt_cache: PromptCache, call_store: CallStore)
     )
     server = AriServer(settings, connections) if settings.listen_port else None
     if server:
-        await server.start()
+        await server.start(sockets.take(settings.listen_host, settings.listen_port))
     loops = [heartbeat.run_forever()]
     if not server or settings.per_call_connections:
         loops.append(AriClient(settings, connections).run_forever())
@@ -150,11 +152,11 @@ class MeteredCallStore:
         return await self._store.take_over(channel, uniqueid, now)
 
 
-async def _start_listening(server: FastAgiServer, settings: Settings) -> tuple[str, int]:
+async def _start_listening(server: FastAgiServer, settings: Settings, sockets: PassedSockets) -> tuple[str, int]:
     """Start the server, and return its host and port. Raises `SettingsError` with a remedy if it cannot listen."""
     host, port = settings.fastagi.host, settings.fastagi.port
     try:
-        return await server.start(host, port)
+        return await server.start(host, port, sockets.take(host, port))
     except OSError as error:
         remedy = (
             "stop the other 'ivr serve' if one is running, else change host or port in [fastagi],"

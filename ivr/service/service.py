@@ -11,6 +11,7 @@ from ivr.app import App
 from ivr.service.background import BackgroundTasks, start_background_tasks
 from ivr.service.call_servers import CallServers, start_call_servers
 from ivr.service.health_service import HealthService, start_health_service
+from ivr.service.passed_sockets import PassedSockets
 
 
 @dataclass(frozen=True)
@@ -45,20 +46,23 @@ class Service:
         self.app.close()
 
 
-async def start_service(app: App, component: str | None = None) -> Service:
+async def start_service(app: App, component: str | None = None, sockets: PassedSockets | None = None) -> Service:
     """Start calls and REST, or only the `component` "calls" or "api".
 
-    Raises `SettingsError`, also for an address in use, `PepperChanged` and `CatalogueError`.
+    `sockets`: those that the service manager has passed. Raises `SettingsError`, also for an address in use,
+    `PepperChanged` and `CatalogueError`.
     """
+    sockets = sockets or PassedSockets()
     await app.secret_store.verify_pepper()
     await app.secret_store.forget_unused_peppers()
     health = await start_health_service(app)
     api, api_url = None, None
     try:
         if component != "calls":
-            api, api_url = await _start_api(app)
-        call_servers = None if component == "api" else await start_call_servers(app)
+            api, api_url = await _start_api(app, sockets)
+        call_servers = None if component == "api" else await start_call_servers(app, sockets)
         background_tasks = None if component == "api" else await start_background_tasks(app)
+        sockets.close_others()
     except BaseException:
         if api:
             await api.stop()
@@ -74,7 +78,7 @@ async def start_service(app: App, component: str | None = None) -> Service:
     )
 
 
-async def _start_api(app: App) -> tuple[ApiServer, str]:
+async def _start_api(app: App, sockets: PassedSockets) -> tuple[ApiServer, str]:
     """Start the REST API, and return it with its base URL. Drafts and renditions of an earlier run are removed."""
     api = app.settings.api
     app.api_services.audio.renditions.clear()
@@ -93,4 +97,4 @@ async def _start_api(app: App) -> tuple[ApiServer, str]:
             ),
         ),
     )
-    return server, await server.start()
+    return server, await server.start(sockets.take(api.host, api.port))

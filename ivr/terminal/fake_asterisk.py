@@ -7,6 +7,7 @@ interrupted; and after a hang-up, which a HANGUP line reports, only commands for
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 import shlex
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,6 +23,20 @@ from ivr.terminal.sound import SoundFile
 STATE_RINGING, STATE_UP = 4, 6
 UNKNOWN_APPLICATION = -2
 _VARIABLE = re.compile(r"\$\{([^{}]*)\}")
+_HASH = re.compile(r"SHA1\((.*)\)")
+
+
+def evaluate(text: str, functions: Mapping[str, str]) -> str:
+    """Return a text with the values of its dialplan expressions, the innermost first. An unknown one is empty."""
+
+    def value(match: re.Match[str]) -> str:
+        if hashed := _HASH.fullmatch(match[1]):
+            return hashlib.sha1(hashed[1].encode()).hexdigest()
+        return functions.get(match[1], "")
+
+    while _VARIABLE.search(text):
+        text = _VARIABLE.sub(value, text)
+    return text
 
 
 class Handset(Protocol):
@@ -200,7 +215,7 @@ class FakeAsterisk:
         return "200 result=0" if value is None else f"200 result=1 ({value})"
 
     async def _get_full_variable(self, expression: str) -> str:
-        value = _VARIABLE.sub(lambda match: self._request.dialplan_functions.get(match[1], ""), expression)
+        value = evaluate(expression, self._request.dialplan_functions)
         return f"200 result=1 ({value})"
 
     async def _set_variable(self, name: str, value: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 from tests.asterisk.conftest import PhoneUser, wait_until
 from tests.asterisk.test_fallback_recordings import (
     SpareService,
-    _claim_spare,
+    claim_spare,
     contains_speech,
     expect_fallback_greeting,
     leave_fallback_recording,
@@ -143,7 +143,7 @@ async def test_first_service_to_claim_call_handles_it(
 
 async def test_asterisk_connects_to_service_and_reconnects(alice: PhoneUser, lab: LabInfo) -> None:
     """And dials it again when it has died; the call goes on."""
-    n, port = _claim_spare(lab), free_tcp_port()
+    n, port = claim_spare(lab), free_tcp_port()
     spare_service = SpareService(lab, n, IVR_ARI__LISTEN_PORT=str(port))
     configure_outbound_websocket(lab, n, "persistent", port)
     try:
@@ -179,7 +179,7 @@ def configure_outbound_websocket(lab: LabInfo, n: int, kind: str, port: int, *mo
 @pytest.fixture
 def per_call_service(lab: LabInfo) -> Iterator[SpareService]:
     """A service that Asterisk dials for each call, and that keeps them on a connection of its own."""
-    n, port = _claim_spare(lab), free_tcp_port()
+    n, port = claim_spare(lab), free_tcp_port()
     configure_outbound_websocket(lab, n, "per_call_config", port, "reconnect_attempts = 2")
     own = f"{lab.spare_environments[n]['IVR_ARI__APPLICATION']}.".ljust(LONGEST_NAME, "n")
     spare_service = SpareService(
@@ -270,7 +270,7 @@ async def test_asterisk_before_22_4_is_controlled_over_http(
     alice: PhoneUser, bob: PhoneUser, lab: LabInfo, http_only_proxy: HttpOnlyProxyProcess
 ) -> None:
     """An owner types ahead, seeks, deletes and records a greeting; a caller hears it and leaves a message."""
-    spare_service = SpareService(lab, _claim_spare(lab), IVR_ARI__PORT=str(http_only_proxy.port))
+    spare_service = SpareService(lab, claim_spare(lab), IVR_ARI__PORT=str(http_only_proxy.port))
     try:
         alice.create_user_and_box(admin=spare_service.admin, require_pin=True)
         message = alice.create_message(s=25)

@@ -66,7 +66,7 @@ class SpareService:
 
 @pytest.fixture
 def spare_service(lab: LabInfo) -> Iterator[SpareService]:
-    spare = SpareService(lab, _claim_spare(lab))
+    spare = SpareService(lab, claim_spare(lab))
     yield spare
     spare.close()
 
@@ -78,7 +78,7 @@ def owner(alice: PhoneUser, spare_service: SpareService) -> PhoneUser:
     return alice
 
 
-def _claim_spare(lab: LabInfo) -> int:
+def claim_spare(lab: LabInfo) -> int:
     for n in range(len(lab.spare_environments)):
         with contextlib.suppress(FileExistsError):
             os.close(os.open(Path(lab.folder) / f"taken-spare-{n}", os.O_CREAT | os.O_EXCL))

@@ -218,9 +218,33 @@ def test_systemd_understands_the_unit(installed_root: Path, tmp_path: Path) -> N
     assert "ivr.service" not in done.stderr
 
 
+MAX_EXPOSURE = 2.0
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd on this machine: apt install systemd")
+def test_unit_is_shut_in_and_its_socket_holds_the_ports(installed_root: Path) -> None:
+    unit = installed_root / "etc/systemd/system/ivr.service"
+    argv = ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    exposure = re.search(r"Overall exposure level for ivr.service: ([0-9.]+)", done.stdout)
+    assert exposure, done.stdout + done.stderr
+    assert float(exposure[1]) < MAX_EXPOSURE
+    text = unit.with_name("ivr.socket").read_text()
+    assert re.findall(r"^ListenStream=(.*)$", text, re.MULTILINE) == ["127.0.0.1:4573", "127.0.0.1:8000"]
+    assert "Also=ivr.socket" in unit.read_text()
+
+
+def test_socket_has_the_addresses_of_the_settings(ivr: Ivr, installed_root: Path) -> None:
+    toml = installed_root / "etc/ivr/ivr.toml"
+    toml.write_text(toml.read_text().replace("port = 4573", "port = 4600") + '[api]\nhost = "::1"\nport = 8080\n')
+    ivr("install", "--root", str(installed_root))
+    text = (installed_root / "etc/systemd/system/ivr.socket").read_text()
+    assert re.findall(r"^ListenStream=(.*)$", text, re.MULTILINE) == ["127.0.0.1:4600", "[::1]:8080"]
+
+
 def test_the_unit_has_no_placeholder_left(installed_root: Path) -> None:
     text = (installed_root / "etc/systemd/system/ivr.service").read_text()
-    assert not re.search(r"@[A-Z]+@", text)
+    assert not re.search(r"@[A-Z]+@", text + (installed_root / "etc/systemd/system/ivr.socket").read_text())
     for line in ("User=ivr", "Group=ivr-asterisk", "UMask=0027", "ReadWritePaths=/var/lib/ivr"):
         assert line in text.splitlines()
 

@@ -43,7 +43,9 @@ def assert_problem(finding: Finding, text: str, remedy: str) -> None:
 async def test_ami_login_succeeds_and_logs_off(doctor: DoctorFixture, ami_server: FakeAmiServer) -> None:
     finding = await ami_findings(doctor, ami_server.port)
     assert (finding.level, "ivr can log in" in finding.what) == (Level.OK, True)
-    assert [action["Action"] for action in ami_server.actions] == ["Login", "ListCommands"]
+    assert [action["Action"] for action in ami_server.actions] == ["Challenge", "Login", "ListCommands"]
+    sent = [value for action in ami_server.actions for value in action.values()]
+    assert not any("word" in value for value in sent), "the secret of this server is never sent"
 
 
 async def test_wrong_ami_secret_is_reported(doctor: DoctorFixture, ami_server: FakeAmiServer) -> None:

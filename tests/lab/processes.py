@@ -135,18 +135,44 @@ class AsteriskProcess:
         return ["chroot", f"--userspec={ASTERISK_UID}:{SHARED_GID}", str(self._root)]
 
 
+PASS_SOCKETS = """
+import os, sys
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(sys.argv[1].split(","))))
+for number, descriptor in enumerate(sorted(map(int, sys.argv[1].split(",")))):
+    os.dup2(descriptor, 3 + number)
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+
+def passing_sockets(arguments: Sequence[str], *listeners: socket.socket | None) -> list[str]:
+    """Return a command that runs Python with sockets as systemd passes them (sd_listen_fds(3)).
+
+    Without a socket: that runs Python.
+    """
+    descriptors = ",".join(str(listener.fileno()) for listener in listeners if listener)
+    launcher = ["-I", "-S", "-c", PASS_SOCKETS, descriptors] if descriptors else []
+    return [sys.executable, *launcher, *arguments]
+
+
 class ServiceProcess:
     """`ivr serve` with its settings in environment variables; with `late_ms`, in a loop that is made late.
 
-    `command`: another module that says so when it is ready, and its arguments.
+    `command`: another module that says so when it is ready, and its arguments. `listener`: a listening socket that the
+    service gets as systemd passes it.
     """
 
     def __init__(
-        self, environment: dict[str, str], log: Path, lag_ms: int = 0, command: Sequence[str] = ("ivr", "serve")
+        self,
+        environment: dict[str, str],
+        log: Path,
+        lag_ms: int = 0,
+        command: Sequence[str] = ("ivr", "serve"),
+        listener: socket.socket | None = None,
     ) -> None:
         self._command = ["tests.lab.lagging_service", str(lag_ms)] if lag_ms else [*command]
         self._environment = environment
         self._log = log
+        self._listener = listener
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -154,8 +180,9 @@ class ServiceProcess:
         read, write = os.pipe()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *self._command], stdin=subprocess.DEVNULL, stdout=write, stderr=log,
-                **as_service_user(self._environment), start_new_session=True,
+                passing_sockets(["-m", *self._command], self._listener), stdin=subprocess.DEVNULL, stdout=write,
+                stderr=log, **as_service_user(self._environment), start_new_session=True,
+                pass_fds=[self._listener.fileno()] if self._listener else [],
             )  # fmt: skip
         _raise_priority(self._process)
         os.close(write)

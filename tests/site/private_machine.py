@@ -81,5 +81,5 @@ if any("$MESSAGE" in command for command in commands):
     message = json.loads(run("ivr message list 1000 --json")[1])[0]["id"]
 results = [run(command.replace("$MESSAGE", message)) for command in commands]
 (folder / "results.json").write_text(json.dumps(results))
-run("systemctl stop ivr")
+run("systemctl stop ivr.socket ivr")
 """

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 
 Fields = dict[str, str]
+CHALLENGE = "840415273"
 Reply = Callable[[Fields], list[Fields] | None]
 
 
@@ -73,7 +75,9 @@ class FakeAmiServer:
         if own := self.replies.get(fields["Action"]):
             return own(fields)
         match fields["Action"]:
-            case "Login" if fields["Secret"] != self._secret:
+            case "Challenge":
+                return [{"Response": "Success", "Challenge": CHALLENGE}]
+            case "Login" if fields["Key"] != hashlib.md5(f"{CHALLENGE}{self._secret}".encode()).hexdigest():
                 return [{"Response": "Error", "Message": "Authentication failed"}]
             case "ListCommands":
                 known = {"Ping": "Keepalive command. (Priv: <none>)"}

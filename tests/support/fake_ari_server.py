@@ -25,6 +25,7 @@ from websockets.typing import Subprotocol
 
 from ivr.audio import wav
 from ivr.terminal import sound
+from ivr.terminal.fake_asterisk import evaluate
 
 ASTERISK_CONF = Path(__file__).parents[2] / "asterisk-conf"
 TIME_SCALE = 10
@@ -249,7 +250,9 @@ class FakeChannel:
     async def handle_request(self, method: str, what: str, query: Mapping[str, str]) -> Reply:
         self.requests.append(f"{method} {what}")
         if method == "GET" and what == "variable":
-            value = self.variables.get(query["variable"])
+            name = query["variable"]
+            is_evaluated = name.startswith("EVAL(")
+            value = evaluate(name[len("EVAL(") : -1], self.variables) if is_evaluated else self.variables.get(name)
             return (404, {"message": "Provided variable was not found"}) if value is None else (200, {"value": value})
         if method == "GET":
             command = {"app_name": "Stasis", "app_data": ",".join((self.application, *self._stasis_arguments))}

@@ -67,7 +67,7 @@ def test_doctor_names_the_command_that_migrates(ivr: Ivr, machine: EarlierMachin
     findings = parse_json(ivr("doctor", "--json", fails=1))
     [finding] = [one for one in findings if "earlier version" in one["what"]]
     assert finding["level"] == "problem"
-    assert finding["remedy"] == "systemctl stop ivr; ivr migrate; systemctl start ivr"
+    assert finding["remedy"] == "systemctl stop ivr.socket ivr; ivr migrate; systemctl start ivr"
     assert machine.tree() == before
 
 
@@ -141,7 +141,7 @@ def test_database_in_use_is_not_migrated(ivr: Ivr, machine: EarlierMachine, monk
         assert earlier_service.stdout.readline() == b"open\n"
         assert parse_json(ivr("migrate", "--dry-run", "--json"))["in_use"] is True
         error = ivr("migrate", fails=5).stderr
-        assert "in use by another process: stop the service (systemctl stop ivr)" in error
+        assert "in use by another process: stop the service (systemctl stop ivr.socket ivr)" in error
         assert rows(machine.earlier_database, "PRAGMA user_version") == [(EARLIER_SCHEMA,)]
         assert not list(machine.data.rglob("*.schema-*"))
         earlier_service.communicate()

@@ -15,6 +15,7 @@ from ivr.call.fastagi.call import FastAgiCall
 from ivr.call.fastagi.connection import FastAgiConnection
 from ivr.call.fastagi.server import LoopLagMonitor, read_incoming_call
 from ivr.call.journal import Journal
+from ivr.call.owner_proof import OwnerProof
 from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, HungUp
 
@@ -26,11 +27,11 @@ async def run_call(
     words: Sequence[str],
     handle_call: Callable[[FastAgiCall], Awaitable[None]],
     silence: Sound,
-    secrets: Sequence[str],
+    owner_proof: OwnerProof,
     monotonic: Callable[[], float],
 ) -> None:
     """Run `handle_call` for the call that pyst2's `agi` has opened. `words`: "check" or "leave", and the arguments.
-    `secrets`: those that our own Asterisk may have.
+    `owner_proof`: how a call proves that it is of our own Asterisk.
 
     Raises neither `HungUp` nor `CallFailed`. A signal counts as a hang-up: operations in progress are completed.
     """
@@ -47,7 +48,7 @@ async def run_call(
     try:
         transport.open()
         path, *arguments = words or ("",)
-        incoming = await read_incoming_call(connection, path, arguments, secrets)
+        incoming = await read_incoming_call(connection, path, arguments, owner_proof)
         await handle_call(FastAgiCall(connection, silence, incoming, Journal(monotonic), Typeahead(monotonic)))
     except HungUp:
         log.info("call.gone", reason="hung up before it began")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import socket
 
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, basic_auth, serve
@@ -28,15 +29,19 @@ class AriServer:
         self._server: Server | None = None
         self._per_call_connections = PerCallConnections(settings.application, connections)
 
-    async def start(self) -> None:
-        """Start listening. Raises `SettingsError` if the address cannot be used."""
+    async def start(self, listener: socket.socket | None = None) -> None:
+        """Start listening. Raises `SettingsError` if the address cannot be used.
+
+        `listener`: a socket that listens there already.
+        """
         host, port = self._settings.listen_host, self._settings.listen_port
         handler = self._serve_per_call if self._settings.per_call_connections else self._serve_persistent
         try:
             self._server = await serve(
                 handler,
-                host,
-                port,
+                None if listener else host,
+                None if listener else port,
+                sock=listener,
                 subprotocols=[Subprotocol("ari")],
                 compression=None,
                 process_request=basic_auth("ivr", check_credentials=self._check_credentials),
@@ -63,18 +68,18 @@ class AriServer:
             log.warning("ari.refused", user=user, remedy="websocket_client.conf needs user and password of [ari]")
         return valid
 
-    async def _serve_per_call(self, socket: ServerConnection) -> None:
-        await AriConnection(socket, self._per_call_connections.on_event).run_forever()
+    async def _serve_per_call(self, connected: ServerConnection) -> None:
+        await AriConnection(connected, self._per_call_connections.on_event).run_forever()
 
-    async def _serve_persistent(self, socket: ServerConnection) -> None:
-        connection = AriConnection(socket, self._on_event)
+    async def _serve_persistent(self, connected: ServerConnection) -> None:
+        connection = AriConnection(connected, self._on_event)
         self._connections.register(self._settings.application, connection)
-        log.info("ari.connected", peer=str(socket.remote_address))
+        log.info("ari.connected", peer=str(connected.remote_address))
         try:
             await connection.run_forever()
         finally:
             self._connections.unregister(connection)
-            log.info("ari.lost", peer=str(socket.remote_address))
+            log.info("ari.lost", peer=str(connected.remote_address))
 
     def _on_event(self, connection: AriConnection, event: Event) -> None:
         if application := protocol.get_text(event, "application"):

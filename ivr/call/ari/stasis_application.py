@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from ivr.call.ari.connection import ConnectionRegistry
 from ivr.call.ari.protocol import Event
 from ivr.call.incoming import PRESENTATION_VARIABLE, IncomingCall, present_caller
 from ivr.call.journal import Journal
+from ivr.call.owner_proof import OwnerProof
 from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, ConnectionLost, HungUp, ReclaimedByDialplan, ServiceStopping
 
@@ -33,7 +34,7 @@ log = structlog.get_logger()
 class StasisApplication:
     """`handle_call(call)` runs one call to its end; `monotonic` returns seconds.
 
-    `accepted_secrets()`: the secrets that our own Asterisk may have now.
+    `owner_proof`: how a call proves that it is of our own Asterisk.
     """
 
     def __init__(
@@ -41,14 +42,14 @@ class StasisApplication:
         connections: ConnectionRegistry,
         handle_call: Callable[[AriCall], Awaitable[None]],
         silence: Sound,
-        accepted_secrets: Callable[[], Sequence[str]],
+        owner_proof: OwnerProof,
         monotonic: Callable[[], float],
         max_calls: int = 500,
     ) -> None:
         self._connections = connections
         self._handle_call = handle_call
         self._silence = silence
-        self._accepted_secrets = accepted_secrets
+        self._owner_proof = owner_proof
         self._monotonic = monotonic
         self._max_calls = max_calls
         self._calls: dict[str, AriCall] = {}
@@ -256,12 +257,13 @@ class StasisApplication:
 
     async def _verify_identity(self, channel: Channel, name: str) -> tuple[str | None, bool]:
         """Return the verified endpoint, and whether the call was forwarded."""
-        endpoint = incoming.endpoint_of(name)
-        secrets = self._accepted_secrets()
-        if not endpoint or not any(secrets):
+        request = self._owner_proof.request(incoming.endpoint_of(name))
+        if request is None:
             return None, False
-        values: Sequence[str] = await asyncio.gather(*map(channel.get_variable, incoming.variables_to_read(endpoint)))
-        return incoming.verify(endpoint, values, secrets)
+        # ARI reads one function, and does not substitute what is in its arguments: EVAL() does.
+        proof, *others = request.expressions
+        names = (f"EVAL(${{{proof}}})", *others)
+        return request.verify(await asyncio.gather(*map(channel.get_variable, names)))
 
     def _channel(self, application: str, channel_id: str) -> Channel:
         return Channel(channel_id, application, partial(self._connections.request, application))

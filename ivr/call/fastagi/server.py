@@ -7,6 +7,7 @@ server replaces panoramisk's, which stops serving all calls after a port probe.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
@@ -19,8 +20,12 @@ from ivr.call.fastagi.call import NO_CHANNEL_CHECK, ChannelCheck, FastAgiCall
 from ivr.call.fastagi.connection import FastAgiConnection
 from ivr.call.incoming import IncomingCall, present_caller
 from ivr.call.journal import Journal
+from ivr.call.owner_proof import OwnerProof
 from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, HungUp
+
+BACKLOG = 512
+"""Connections that wait until they are accepted."""
 
 log = structlog.get_logger()
 
@@ -38,21 +43,21 @@ class FastAgiLimits:
 class FastAgiServer:
     """`handle_call(call)` runs one call to its end; `monotonic` returns seconds.
 
-    `accepted_secrets()`: the secrets that our own Asterisk may have now.
+    `owner_proof`: how a call proves that it is of our own Asterisk.
     """
 
     def __init__(
         self,
         handle_call: Callable[[FastAgiCall], Awaitable[None]],
         silence: Sound,
-        accepted_secrets: Callable[[], Sequence[str]],
+        owner_proof: OwnerProof,
         monotonic: Callable[[], float],
         limits: FastAgiLimits = FastAgiLimits(),
         channel_check: ChannelCheck = NO_CHANNEL_CHECK,
     ) -> None:
         self._handle_call = handle_call
         self._silence = silence
-        self._accepted_secrets = accepted_secrets
+        self._owner_proof = owner_proof
         self._monotonic = monotonic
         self._limits = limits
         self._channel_check = channel_check
@@ -61,10 +66,16 @@ class FastAgiServer:
         self._call_tasks: set[asyncio.Task[None]] = set()
         self._loop_lag = LoopLagMonitor()
 
-    async def start(self, host: str, port: int) -> tuple[str, int]:
-        """Start listening and return the address; `port` 0 chooses a free port."""
+    async def start(self, host: str, port: int, listener: socket.socket | None = None) -> tuple[str, int]:
+        """Start listening and return the address; `port` 0 chooses a free port.
+
+        `listener`: a socket that listens there already.
+        """
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._accept, host, port, backlog=512)
+        if listener:
+            self._listener = await loop.create_server(self._accept, sock=listener, backlog=BACKLOG)
+        else:
+            self._listener = await loop.create_server(self._accept, host, port, backlog=BACKLOG)
         address = self._listener.sockets[0].getsockname()
         return str(address[0]), int(address[1])
 
@@ -111,7 +122,7 @@ class FastAgiServer:
             call = FastAgiCall(
                 connection,
                 self._silence,
-                await read_incoming_call(connection, *_parse_request(connection.headers), self._accepted_secrets()),
+                await read_incoming_call(connection, *_parse_request(connection.headers), self._owner_proof),
                 Journal(self._monotonic),
                 Typeahead(self._monotonic),
                 self._channel_check,
@@ -138,7 +149,7 @@ def _argument_index(name: str) -> int:
 
 
 async def read_incoming_call(
-    connection: FastAgiConnection, path: str, words: Sequence[str], secrets: Sequence[str]
+    connection: FastAgiConnection, path: str, words: Sequence[str], owner_proof: OwnerProof
 ) -> IncomingCall:
     """Return the call on `connection`, which the dialplan has sent to `path` with `words`.
 
@@ -150,7 +161,7 @@ async def read_incoming_call(
         log.warning("dialplan.argument", warning=warning, channel=headers.get("agi_channel"))
     if parsed.watchdog:
         connection.start_watchdog()
-    endpoint, forwarded = await _verify_identity(connection, secrets)
+    endpoint, forwarded = await _verify_identity(connection, owner_proof)
     caller_number, caller_name = present_caller(
         _empty_if_unknown(headers.get("agi_callerid", "")),
         _empty_if_unknown(headers.get("agi_calleridname", "")),
@@ -168,18 +179,17 @@ async def read_incoming_call(
     )
 
 
-async def _verify_identity(connection: FastAgiConnection, secrets: Sequence[str]) -> tuple[str | None, bool]:
+async def _verify_identity(connection: FastAgiConnection, owner_proof: OwnerProof) -> tuple[str | None, bool]:
     """Return the verified endpoint, and whether the call was forwarded; in one round trip."""
-    endpoint = incoming.endpoint_of(connection.headers.get("agi_channel", ""))
-    if not endpoint or not any(secrets):
+    request = owner_proof.request(incoming.endpoint_of(connection.headers.get("agi_channel", "")))
+    if request is None:
         return None, False
-    expressions = incoming.variables_to_read(endpoint)
     reply = await connection.send_command(
-        "GET FULL VARIABLE", ":".join(f"${{{expression}}}" for expression in expressions)
+        "GET FULL VARIABLE", ":".join(f"${{{expression}}}" for expression in request.expressions)
     )
-    count = len(expressions)
+    count = len(request.expressions)
     *values, last = ((reply.data or "") + ":" * count).split(":", count - 1)
-    return incoming.verify(endpoint, (*values, last.rstrip(":")), secrets)
+    return request.verify((*values, last.rstrip(":")))
 
 
 def _empty_if_unknown(value: str) -> str:

@@ -148,8 +148,8 @@ class DatabaseSchema:
                 if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                     raise
                 raise StoreBusy(
-                    f"{self._path} is in use by another process: stop the service (systemctl stop ivr) and every other"
-                    " program of ivr, then repeat this"
+                    f"{self._path} is in use by another process: stop the service (systemctl stop ivr.socket ivr)"
+                    " and every other program of ivr, then repeat this"
                 ) from error
         return connection
 

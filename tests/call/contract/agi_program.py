@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ivr.call.agi.session import run_call
 from ivr.call.agi.stdio_transport import read_agi_header
+from ivr.call.owner_proof import NO_PROOF
 from ivr.prompts.prompt_cache import PromptCache
 from tests.call.contract.contract_cases import CASES
 from tests.call.contract.contract_fixture import contract_fixture_in
@@ -26,7 +27,7 @@ def main(row: int, folder: Path, slack_ms: int = 1, work_s: float = 0.5) -> None
     agi = read_agi_header()
     service = ContractService(CASES[row], contract_fixture_in(folder, slack_ms, work_s))
     silence = PromptCache(folder, {}, time.monotonic).render_silence()
-    asyncio.run(run_call(agi, ["check"], service.handle, silence, (), time.monotonic))
+    asyncio.run(run_call(agi, ["check"], service.handle, silence, NO_PROOF, time.monotonic))
     (folder / FAILURE_FILE).write_text(
         "".join("".join(traceback.format_exception(error)) for error in service.failures)
     )

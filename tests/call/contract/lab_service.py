@@ -25,6 +25,7 @@ from ivr.call.ari.stasis_application import StasisApplication
 from ivr.call.base import Call
 from ivr.call.fastagi.server import FastAgiServer
 from ivr.call.incoming import endpoint_of
+from ivr.call.owner_proof import NO_PROOF
 from ivr.prompts.prompt_cache import PromptCache
 from tests.call.contract.contract_cases import CASES
 from tests.call.contract.contract_fixture import contract_fixture_in
@@ -71,10 +72,10 @@ async def serve(loaded: settings.Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     service = LabContractService(loaded.data.folder)
-    fastagi = FastAgiServer(service.handle, service.silence, tuple, time.monotonic)
+    fastagi = FastAgiServer(service.handle, service.silence, NO_PROOF, time.monotonic)
     await fastagi.start(loaded.fastagi.host, loaded.fastagi.port)
     lines = ConnectionRegistry()
-    ari = StasisApplication(lines, service.handle, service.silence, tuple, time.monotonic)
+    ari = StasisApplication(lines, service.handle, service.silence, NO_PROOF, time.monotonic)
     dialling = asyncio.create_task(AriClient(loaded.ari, lines).run_forever())
     listening = AriServer(loaded.ari, lines) if loaded.ari.listen_port else None
     if listening:
@@ -92,7 +93,7 @@ async def serve(loaded: settings.Settings) -> None:
 def one_call(loaded: settings.Settings, words: list[str]) -> None:
     agi: Any = read_agi_header()
     service = LabContractService(loaded.data.folder)
-    asyncio.run(run_call(agi, words, service.handle, service.silence, (), time.monotonic))
+    asyncio.run(run_call(agi, words, service.handle, service.silence, NO_PROOF, time.monotonic))
 
 
 if __name__ == "__main__":

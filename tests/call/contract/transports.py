@@ -24,6 +24,7 @@ from ivr.call.ari.settings import AriSettings
 from ivr.call.ari.stasis_application import StasisApplication
 from ivr.call.fastagi.server import FastAgiServer
 from ivr.call.incoming import IncomingCall
+from ivr.call.owner_proof import NO_PROOF
 from ivr.prompts.prompt_cache import ClipSpan, PromptCache, RenderedPrompt
 from ivr.terminal.fake_asterisk import AgiRequest, FakeAsterisk, Handset
 from ivr.terminal.handset import PhoneOptions, Screen, TerminalHandset
@@ -151,7 +152,7 @@ class FastAgiTransport(TransportUnderTest):
     ) -> CallOutcome:
         """The call, with `handset` in the caller's hand."""
         service = ContractService(row, stage)
-        server = FastAgiServer(service.handle, self.silence(), tuple, monotonic or self.clock.monotonic)
+        server = FastAgiServer(service.handle, self.silence(), NO_PROOF, monotonic or self.clock.monotonic)
         address = await server.start("127.0.0.1", 0)
         peer = FakeAsterisk(incoming_line(), handset)
         peer.variables[VARIABLE] = VALUE
@@ -204,7 +205,7 @@ class AriTransport(TransportUnderTest):
         await asterisk.start_listening()
         lines, person = ConnectionRegistry(), AriCaller(row.caller_steps)
         service = ContractService(row, ContractFixture(self.sounds, self.takes, self.tolerance_ms, person.work))
-        calls = StasisApplication(lines, service.handle, self.silence(), tuple, time.monotonic)
+        calls = StasisApplication(lines, service.handle, self.silence(), NO_PROOF, time.monotonic)
         settings = AriSettings(port=asterisk.port, user=USER, password=PASSWORD, application=APPLICATION)
         dialling = asyncio.create_task(AriClient(settings, lines).run_forever())
         try:
