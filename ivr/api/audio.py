@@ -15,10 +15,11 @@ from ivr.api.audio_headers import audio_response, best_format, content_dispositi
 from ivr.api.audio_links import audio_path, is_signed
 from ivr.api.auth import BoxDep, CurrentPrincipal, authenticate, extract_token, get_services, require_box
 from ivr.api.direct_route import DirectRoute
+from ivr.api.disconnect import run_while_connected
 from ivr.api.envelope import created, document_revision, expected_revision, request_id, success
 from ivr.api.messages import MessageDep, find_message, parse_ids, require_message
 from ivr.api.request_body import BodyDep, read_upload
-from ivr.api.zip_archive import stream_zip
+from ivr.api.zip_archive import require_readable, stream_zip
 from ivr.errors import InvalidFields, NotAcceptable
 from ivr.mailbox.box_settings import report_violations
 from ivr.mailbox.mailbox import Mailbox
@@ -96,6 +97,7 @@ async def zip_messages(request: Request, principal: CurrentPrincipal, box: BoxDe
     ids = parse_ids(body) or []
     if not re.search(r"application/(zip|octet-stream|\*)|\*/\*|^$", request.headers.get("accept", "")):
         raise NotAcceptable(f"only {ZIP_TYPE} is available: change the Accept header")
+    await run_while_connected(request, require_readable(principal, box, ids))
     await audit.record(request, principal, AuditAction.EXPORTED, box, ids)
     disposition = content_disposition(f"{request_id(request)}.zip")
     return StreamingResponse(stream_zip(principal, box, ids), 200, {"Content-Disposition": disposition}, ZIP_TYPE)

@@ -19,7 +19,7 @@ from ivr.api.middleware import is_head
 from ivr.audio.formats import AudioFormat
 from ivr.errors import NotAcceptable, NotFound, RangeNotSatisfiable
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.renditions import RenderedAudio
+from ivr.mailbox.renditions import MISSING_AUDIO, RenderedAudio
 from ivr.mailbox.uploads import ANONYMOUS
 from ivr.storage.records import Message
 
@@ -187,7 +187,7 @@ def _open_audio_file(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
     except FileNotFoundError as error:
-        raise NotFound("voicemail message does not have any audio file", path.stem) from error
+        raise NotFound(MISSING_AUDIO) from error
 
 
 def _parse_range(request: Request, size: int, etag: str) -> tuple[int, int] | None:

@@ -19,6 +19,7 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.storage.records import BoxQuery, Token, TokenKind
 
+AUTHORIZATION_SCHEMES = ("basic", "bearer", "digest", "negotiate")
 BOX_PAGE_SIZE = 500
 NOT_CONFIGURABLE = "box is not configurable by its owner: use a token for the whole account"
 
@@ -176,10 +177,16 @@ BoxDep = Annotated[Mailbox, Depends(require_box)]
 
 
 def extract_token(request: Request) -> str:
-    """Return the token of a request; X-Auth-Token takes precedence over Authorization. Empty: there is none."""
-    authorization = request.headers.get("authorization", "")
-    scheme, _, credentials = authorization.partition(" ")
-    return request.headers.get("x-auth-token", "") or (credentials.strip() if scheme.lower() == "bearer" else "")
+    """Return the token of a request; X-Auth-Token takes precedence over Authorization. Empty: there is none.
+
+    As in Kazoo, Authorization may be the token alone, without a scheme.
+    """
+    if token := request.headers.get("x-auth-token", ""):
+        return token
+    scheme, _, credentials = request.headers.get("authorization", "").strip().partition(" ")
+    if not credentials:
+        return scheme if scheme.lower() not in AUTHORIZATION_SCHEMES else ""
+    return credentials.strip() if scheme.lower() == "bearer" else ""
 
 
 def client_address(request: Request) -> str:

@@ -55,6 +55,12 @@ def unknown_key(found: Filter, known_keys: Iterable[str]) -> InvalidFields:
     return InvalidFields({found.parameter: {"enum": violation}})
 
 
+def unknown_filter(parameter: str) -> InvalidFields:
+    """Return the error for a parameter that is none of the filters, and lists them."""
+    violation = {"message": "Unknown filter", "target": ", ".join(f"{known}KEY" for known in VALUE_FILTERS)}
+    return InvalidFields({parameter: {"enum": violation}})
+
+
 def value_at_path(document: Mapping[str, Any], path: str) -> Any:
     """Return the value at a path of keys separated by dots; None if there is none."""
     if path in document:
@@ -78,8 +84,7 @@ def _parse_filter(name: str, value: str) -> Filter | None:
     predicate, takes_list = VALUE_FILTERS[prefix]
     key, values = name.removeprefix(prefix), _parse_json_list(value)
     if not key:
-        violation = {"message": "Unknown filter", "target": ", ".join(f"{known}KEY" for known in VALUE_FILTERS)}
-        raise InvalidFields({name: {"enum": violation}})
+        raise unknown_filter(name)
     if values is None and takes_list:
         violation = {"message": 'Value must be a JSON array, as in ["new","saved"]', "target": "array"}
         raise InvalidFields({name: {"type": violation}})

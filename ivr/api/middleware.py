@@ -98,17 +98,17 @@ class IpAllowlistMiddleware:
         return any(address in network for network in self._networks)
 
 
-OVERRIDE_PARAMETER = "verb"
-OVERRIDE_HEADER = "x-http-method-override"
-OVERRIDE_HEADER_BYTES = OVERRIDE_HEADER.encode()
+OVERRIDE_PARAMETERS = ("verb", "_method")
+OVERRIDE_HEADERS = ("x-http-method-override", "x-http-method", "x-method-override")
+OVERRIDE_HEADERS_BYTES = frozenset(name.encode() for name in OVERRIDE_HEADERS)
 OVERRIDE_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 
 
 class MethodOverrideMiddleware:
     """Handles a POST with `?verb=` or X-HTTP-Method-Override as the method that it names.
 
-    Clients that can send GET and POST only do that; Kazoo documents `verb`. Another method that names a different one
-    is rejected: a link must not delete.
+    Clients that can send GET and POST only do that; Kazoo documents `verb`, others use `_method` and further headers.
+    Another method that names a different one is rejected: a link must not delete.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -118,14 +118,15 @@ class MethodOverrideMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if b"verb" not in scope["query_string"] and all(name != OVERRIDE_HEADER_BYTES for name, _ in scope["headers"]):
+        query: bytes = scope["query_string"]
+        has_parameter = query and (b"verb" in query.lower() or b"_method" in query.lower())
+        if not has_parameter and OVERRIDE_HEADERS_BYTES.isdisjoint(name for name, _ in scope["headers"]):
             await self._app(scope, receive, send)
             return
         request = Request(scope)
-        named = {
-            method.strip().upper()
-            for method in request.query_params.getlist(OVERRIDE_PARAMETER) + request.headers.getlist(OVERRIDE_HEADER)
-        }
+        values = [value for name, value in request.query_params.multi_items() if name.lower() in OVERRIDE_PARAMETERS]
+        values += [value for name in OVERRIDE_HEADERS for value in request.headers.getlist(name)]
+        named = {method.strip().upper() for method in values}
         if problem := _override_problem(scope["method"], named):
             await failure(request, 400, "invalid_request", {"message": problem})(scope, receive, send)
             return

@@ -20,6 +20,7 @@ from ivr.audio import formats
 from ivr.errors import BadInput, InvalidFields, PayloadTooLarge
 
 MAX_PARTS = 10
+JSON_TYPES = (b"application/json", b"application/x-json", b"text/json")
 
 
 class Base64Decoder:
@@ -61,11 +62,14 @@ class _TextPart:
 class _PartSink:
     """Writes the bytes of one part to memory or to the audio file, depending on its first bytes."""
 
-    def __init__(self, reader: MultipartReader, text_field: str | None, decoder: Base64Decoder | None) -> None:
+    def __init__(
+        self, reader: MultipartReader, text_field: str | None, decoder: Base64Decoder | None, *, is_json: bool
+    ) -> None:
         self._reader = reader
         self._text_field = text_field
         self._decoder = decoder
         self._target: _TextPart | BinaryIO | None = None
+        self._is_json = is_json
 
     def write(self, data: bytes) -> None:
         if self._decoder:
@@ -73,12 +77,14 @@ class _PartSink:
         if self._target is None:
             if not data.strip():
                 return
-            self._target = self._reader.choose_sink(data, self._text_field)
+            self._target = self._reader.choose_sink(data, self._text_field, is_json=self._is_json)
         self._target.write(data)
 
     def finalize(self) -> None:
         if self._decoder:
             self._decoder.finalize()
+        if self._target is None and self._is_json:
+            self._reader.add_text_part()  # An empty document is not one that is missing.
 
 
 class MultipartReader:
@@ -135,23 +141,29 @@ class MultipartReader:
             raise BadInput("multipart body is incomplete: the final boundary is missing")
         return (bytes(self._text_part.content) if self._text_part else None), self._audio_file is not None
 
-    def choose_sink(self, data: bytes, text_field: str | None = None) -> _TextPart | BinaryIO:
+    def choose_sink(self, data: bytes, text_field: str | None = None, *, is_json: bool = False) -> _TextPart | BinaryIO:
         """Return the target of a part that begins with `data`. JSON begins with a brace, which no audio does.
 
-        `text_field`: the name of a form field that is neither a file nor of another type than text.
+        `text_field`: the name of a form field that is neither a file nor of another type than text. `is_json`: whether
+        the part says that it is JSON.
         Raises `BadInput`, `InvalidFields`.
         """
-        if data.lstrip()[:1] == b"{":
-            if self._text_part:
-                raise BadInput("two JSON parts: send one")
-            self._text_part = _TextPart(self._json_limit)
-            return self._text_part
-        if text_field is not None and not formats.sniff(data[: formats.SNIFF_BYTES]):
+        is_audio = formats.sniff(data[: formats.SNIFF_BYTES])
+        if data.lstrip()[:1] == b"{" or (is_json and not is_audio):
+            return self.add_text_part()
+        if text_field is not None and not is_audio:
             raise BadInput(f"form field {text_field!r} is text, which is not read: send the values as JSON in one part")
         if self._audio_file:
             raise InvalidFields({"file": {"maxItems": {"message": "Please provide a single media file", "target": 1}}})
         self._audio_file = self._audio_path.open("xb")
         return self._audio_file
+
+    def add_text_part(self) -> _TextPart:
+        """Return the target of the JSON part. Raises `BadInput` for a second one."""
+        if self._text_part:
+            raise BadInput("two JSON parts: send one")
+        self._text_part = _TextPart(self._json_limit)
+        return self._text_part
 
     # -- callbacks of the parser -------------------------------------------------------------------------------------
 
@@ -173,7 +185,9 @@ class MultipartReader:
 
     def _on_headers_finished(self) -> None:
         encoding = self._headers.get(b"content-transfer-encoding", b"").strip().lower()
-        self._sink = _PartSink(self, self._text_field(), Base64Decoder() if encoding == b"base64" else None)
+        media_type, _ = parse_options_header(self._headers.get(b"content-type", b""))
+        decoder = Base64Decoder() if encoding == b"base64" else None
+        self._sink = _PartSink(self, self._text_field(), decoder, is_json=media_type in JSON_TYPES)
 
     def _text_field(self) -> str | None:
         """Return the name of a part that is a plain form field; None: it is a file, or it has another type."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 
-from ivr.api.filters import KEY_FILTERS, Filter, equality_filter, parse_filters
+from ivr.api.filters import KEY_FILTERS, Filter, equality_filter, parse_filters, unknown_filter
 from ivr.errors import InvalidFields, InvalidPage
+from ivr.mailbox.text_values import is_one_letter_off
 from ivr.storage.records import GREGORIAN_OFFSET_S, Folder
 
 DEFAULT_PAGE_SIZE = 50
@@ -26,6 +27,11 @@ DELETE_PARAMETERS = {
     *("_", "auth_token", "pretty_print", "verb"),
 }
 """Parameters of a DELETE of many messages, besides `filter_KEY`. Browsers add `_` against caches."""
+LIST_PARAMETERS = (
+    *("ascending", "created_from", "created_to", "descending", "folder", *KEY_FILTERS, "links"),
+    *("modified_from", "modified_to", "page_size", "paginate", "pretty_print", "start_key"),
+)
+"""Parameters of lists, besides `filter_KEY`."""
 BOOLEAN_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -59,6 +65,7 @@ class ListQuery:
 async def parse_list_query(request: Request) -> ListQuery:
     """Parse the parameters of a list. Raises `InvalidFields`, `InvalidPage`."""
     params = request.query_params
+    _reject_misspelt_parameters(params)
     filters = parse_filters(params.multi_items())
     if "folder" in params:
         filters += (equality_filter("folder", parse_folder_name(params["folder"])),)
@@ -86,6 +93,22 @@ def reject_unknown_parameters(request: Request) -> None:
     for name in request.query_params:
         if name not in DELETE_PARAMETERS and not name.startswith("filter_"):
             violation = {"message": "Unknown parameter", "target": ", ".join(sorted(DELETE_PARAMETERS))}
+            raise InvalidFields({name: {"enum": violation}})
+
+
+def _reject_misspelt_parameters(names: Iterable[str]) -> None:
+    """Raise `InvalidFields` for a parameter that is one letter off a known one, or nearly a filter.
+
+    Other unknown parameters are ignored, as in Kazoo: clients add their own.
+    """
+    for name in names:
+        if name in LIST_PARAMETERS or name.startswith("filter_"):
+            continue
+        if name.lower().startswith("filter"):
+            raise unknown_filter(name)
+        small = name.lower()
+        if meant := next((known for known in LIST_PARAMETERS if small == known or is_one_letter_off(small, known)), ""):
+            violation = {"message": f"Unknown parameter: did you mean {meant}?", "target": meant}
             raise InvalidFields({name: {"enum": violation}})
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import math
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qs
@@ -24,6 +24,7 @@ MAX_JSON_DEPTH = 50
 MAX_JSON_CONTAINERS = 10_000
 MAX_JSON_VALUES = 20_000
 MAX_SIGN_IN_BYTES = 10_000
+HTTP_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 FORM_TYPE = "application/x-www-form-urlencoded"
 JSON_TYPES = ("", "application/json", "application/x-json", "text/json")
 
@@ -56,7 +57,7 @@ def parse_body(raw: bytes, media_type: str) -> Body:
     """Parse a JSON or form body. Raises `BadInput`, `UnsupportedMediaType`."""
     first_byte = raw.lstrip()[:1]
     if not first_byte:
-        return Body(is_present=False)
+        return Body(is_present=bool(raw))  # Blanks are a body that names nothing.
     if first_byte in (b"{", b"[") or media_type in JSON_TYPES:
         return Body(_parse_json_object(raw))
     if media_type == FORM_TYPE:
@@ -188,14 +189,25 @@ async def _read_document(request: Request, max_bytes: int) -> Body:
 
 
 def _check_verb(request: Request, body: Body) -> Body:
-    """Raise `BadInput` if the envelope names another method than that of the request.
+    """Raise `BadInput` if the envelope or the data names another method than that of the request.
 
-    The method is needed before the body is read, so `verb` in the envelope cannot change it.
+    The method is needed before the body is read, so `verb` in the body cannot change it. In the data other values are
+    those of a client's own key.
     """
-    verb = body.envelope.get("verb", request.method)
-    if not isinstance(verb, str) or verb.strip().upper() != request.method:
+    verb = _value_of_verb(body.envelope)
+    in_data = _value_of_verb(body.envelope.get("data"))
+    if verb is not None and not (isinstance(verb, str) and verb.strip().upper() == request.method):
         raise BadInput(f"verb in the body is not {request.method}: send the verb in the query, as ?verb=")
+    if isinstance(in_data, str) and in_data.strip().upper() in {*HTTP_METHODS} - {request.method}:
+        raise BadInput(f"verb in the data is not {request.method}: send the verb in the query, as ?verb=")
     return body
+
+
+def _value_of_verb(members: Any) -> Any:
+    """Return the value of `verb`, in small or capital letters; None: there is none."""
+    if not isinstance(members, dict):
+        return None
+    return next((value for name, value in members.items() if name.lower() == "verb"), None)
 
 
 BodyDep = Annotated[Body, Depends(read_body)]
@@ -222,7 +234,8 @@ async def read_upload(request: Request, draft: Path, limits: ApiLimits) -> Uploa
         reader = MultipartReader(request.headers["content-type"], draft, limits.max_json_bytes)
         text, has_audio = await reader.read(chunks)
         _check_audio_size(draft, limits)
-        return UploadBody(_check_verb(request, parse_body(text or b"", "application/json")), has_audio)
+        body = replace(parse_body(text or b"", "application/json"), is_present=text is not None)
+        return UploadBody(_check_verb(request, body), has_audio)
     prefix = await _read_prefix(chunks)
     if prefix.lstrip()[:1] == b"{":
         text = await _read_rest(prefix, chunks, limits.max_json_bytes)

@@ -20,6 +20,7 @@ from ivr.storage.records import AuditAction, Token, TokenKind
 
 ACCOUNT_NAME_MEMBERS = ("account_name", "account_realm", "realm", "account_id")
 """Members of a sign-in that name the account; clients of Kazoo use all of them."""
+DEFAULT_METHOD = "md5"
 
 router = APIRouter(prefix="/v2", tags=["Signing in"], route_class=DirectRoute)
 
@@ -32,10 +33,10 @@ async def user_auth(request: Request, body: SignInBodyDep) -> Response:
     one account has. `method` is `md5` or `sha`.
     """
     services = get_services(request)
-    auth, credentials = services.auth, _required_text(body, "credentials").lower()
+    auth, credentials, method = services.auth, _required_text(body, "credentials").lower(), _parse_method(body)
     await auth.rate_limiter.register_attempt(client_address(request))
     account = await _find_account(auth, body)
-    digits = CREDENTIALS_DIGITS.get(body.data.get("method", "md5"), 0)
+    digits = CREDENTIALS_DIGITS[method]
     is_digest = len(credentials) == digits and set(credentials) <= set("0123456789abcdef")
     user_id = await auth.credentials.authenticate(account.id if account else None, credentials if is_digest else "")
     if account is None or user_id is None:
@@ -114,16 +115,32 @@ async def _session_response(request: Request, token: Token, status: int, text: s
 
 
 async def _find_account(auth: AuthServices, body: Body) -> Account | None:
-    name: Any = next((body.data[member] for member in ACCOUNT_NAME_MEMBERS if body.data.get(member)), None)
-    phone_number = body.data.get("phone_number")
-    if isinstance(name, str):
+    name = next((_as_text(body.data[member]) for member in ACCOUNT_NAME_MEMBERS if body.data.get(member)), "")
+    phone_number = _as_text(body.data.get("phone_number"))
+    if name:
         try:
             return await auth.directory.find_account_by_similar_name(name)
         except NotFound:
             return None  # The password is verified all the same: the response time must not reveal unknown accounts.
-    if name is None and isinstance(phone_number, str) and phone_number:
+    if phone_number:
         return await auth.directory.find_account_by_box_number(phone_number)
     raise InvalidFields({"account_name": {"required": {"message": "Field is required but missing"}}})
+
+
+def _as_text(value: Any) -> str:
+    """Return a text or number as text; empty for other values. Some clients send names of digits as numbers."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
+
+
+def _parse_method(body: Body) -> str:
+    """Return the digest of the credentials. Raises `InvalidFields` for one that is unknown."""
+    method = body.data.get("method")
+    if method is None:
+        return DEFAULT_METHOD
+    if not isinstance(method, str) or method not in CREDENTIALS_DIGITS:
+        violation = {"message": "Value not found in enumerated list of values", "target": ", ".join(CREDENTIALS_DIGITS)}
+        raise InvalidFields({"method": {"enum": violation}})
+    return method
 
 
 def _required_text(body: Body, name: str) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TypeVar
 
 from zipstream import ZIP_STORED, ZipStream
 
 from ivr.api.audio_headers import OpenAudioFiles, UniqueFilenames, message_filename
 from ivr.api.auth import Principal
-from ivr.errors import IvrError, NotFound
+from ivr.errors import IvrError, NotFound, PastRetention
 from ivr.mailbox.bulk import failure_reason
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.renditions import RenderedAudio
@@ -60,6 +60,16 @@ async def stream_zip(principal: Principal, mailbox: Mailbox, ids: Sequence[str])
         archive.add(lines, filenames.reserve(UNREADABLE_LIST_NAME))
     async for block in _iterate_in_thread(archive.finalize()):
         yield block
+
+
+async def require_readable(principal: Principal, mailbox: Mailbox, ids: Sequence[str]) -> None:
+    """Raise `NotFound` if none of the messages has audio: as in Kazoo, an archive without audio is not sent."""
+    for message_id in dict.fromkeys(ids):
+        with suppress(NotFound, PastRetention):
+            message = await principal.services.mailbox.messages.get(mailbox.id, message_id, principal.retention_cutoff)
+            if message.has_audio:
+                return
+    raise NotFound(f"none of the {len(ids)} messages has audio")
 
 
 async def run_ahead(

@@ -32,6 +32,7 @@ class CacheLimits:
     """The folder is listed at most this often, since making a rendition takes less time than listing many of them."""
 
 
+MISSING_AUDIO = "voicemail message does not have any audio file"
 DEFAULT_CACHE_LIMITS = CacheLimits()
 
 
@@ -120,7 +121,7 @@ class AudioRenditions:
     async def render(self, message: Message, audio_format: AudioFormat) -> RenderedAudio:
         """Render a message. Raises `NotFound` if its audio is missing, `InvalidAudio`, `SoundsError`."""
         if not message.has_audio:
-            raise NotFound("voicemail message does not have any audio file", message.id)
+            raise NotFound(MISSING_AUDIO)
         upload = self._uploads.original_upload(message)
         if upload and message.upload_type == audio_format.content_type:
             return await asyncio.to_thread(_whole_file, upload, audio_format)
@@ -203,7 +204,7 @@ def _stat(path: Path) -> tuple[int, int]:
     try:
         stat = path.stat()
     except FileNotFoundError as error:
-        raise NotFound("voicemail message does not have any audio file", path.stem) from error
+        raise NotFound(MISSING_AUDIO) from error
     return stat.st_size, stat.st_mtime_ns
 
 

@@ -16,11 +16,12 @@ from pathlib import Path
 from ivr.audio.converter import ConversionPool
 from ivr.audio.formats import AudioFormat
 from ivr.clock import Clock
+from ivr.errors import InvalidFields
 from ivr.ids import IdGenerator
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.protocols import AudioStore, UploadStore
-from ivr.storage.records import Caller, Folder, Message
+from ivr.storage.records import GREGORIAN_OFFSET_S, Caller, Folder, Message
 
 ANONYMOUS = "anonymous"
 
@@ -108,9 +109,14 @@ class Uploads:
         return await self._converter.convert(upload)
 
     async def add(self, mailbox: Mailbox, metadata: MessageMetadata, audio: ConvertedUpload | None) -> Message:
-        """Add a message to a mailbox. Raises `NotFound` if the mailbox has been deleted, `BoxFull`, `StoreError`."""
+        """Add a message to a mailbox.
+
+        Raises `NotFound` if the mailbox has been deleted, `InvalidFields` for a time that is past retention, `BoxFull`,
+        `StoreError`.
+        """
         now = self._clock.now()
         time = int(now) if metadata.time is None else metadata.time
+        _check_retention(time, mailbox.voicemail_settings.retention_cutoff(now))
         message = self._with_addresses(
             Message(
                 id=self._ids.new_message_id(time),
@@ -188,3 +194,11 @@ class Uploads:
             from_uri=with_realm(message.from_uri or caller.number),
             to_uri=with_realm(message.to_uri or mailbox.number),
         )
+
+
+def _check_retention(time: int, earliest: int) -> None:
+    """Raise `InvalidFields` for a message that would be past retention at once: it could not be fetched."""
+    if time < earliest:
+        target = earliest + GREGORIAN_OFFSET_S
+        message = f"Message would be past its retention period: timestamp must be at least {target}"
+        raise InvalidFields({"timestamp": {"date_range": {"message": message, "target": target}}})

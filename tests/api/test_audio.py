@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -424,6 +425,29 @@ async def test_messages_are_downloaded_as_one_zip(rest: RestClient, app: AppFixt
     assert archive.read("6001_2016-05-10_11-59-00.wav") == app.container.delivery.audio_paths(same[0])[0].read_bytes()
     assert archive.read("not-in-this-archive.txt").decode() == f"{missing}: not_found\r\n{hidden}: not_found\r\n"
     await rest.request_error(406, "POST", f"/{box.id}/messages/raw", {"messages": ids}, headers={"Accept": "text/html"})
+
+
+async def test_zip_without_audio_is_not_found(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    hidden = (await rest.upload_message(box.id))["media_id"]
+    for ids in ([hidden], ["nothing"], [hidden, "nothing"]):
+        await rest.request_error(404, "POST", f"/{box.id}/messages/raw", {"messages": ids})
+    envelope = await rest.request_error(404, "GET", f"/{box.id}/messages/{hidden}/raw")
+    assert envelope["data"]["cause"] == "voicemail message does not have any audio file"
+
+
+async def test_message_that_would_be_past_retention_is_rejected(
+    rest: RestClient, app: AppFixture, box: Mailbox
+) -> None:
+    files_before = data_files(app)
+    earliest = box.voicemail_settings.retention_cutoff(app.clock.now()) + GREGORIAN_OFFSET_S
+    metadata = json.dumps({"data": {"timestamp": earliest - 1}}).encode()
+    both = multipart(multipart_part(metadata, "application/json"), multipart_part(tone(), "audio/wav"))
+    for content, headers in ((both, MIXED), (metadata, {"Content-Type": "application/json"})):
+        envelope = await rest.request_error(400, "PUT", f"/{box.id}/messages", content=content, headers=headers)
+        assert envelope["data"]["timestamp"]["date_range"]["target"] == earliest
+    assert data_files(app) == files_before
+    accepted = await rest.upload_message(box.id, timestamp=earliest)
+    await rest.request_ok("GET", f"/{box.id}/messages/{accepted['media_id']}")
 
 
 async def test_zip_uses_preferred_format_of_box(rest: RestClient, app: AppFixture, box: Mailbox) -> None:

@@ -34,6 +34,14 @@ async def test_token_accepted_as_bearer(rest: RestClient) -> None:
     assert (response.status_code, response.json()["auth_token"]) == (200, rest.token)
 
 
+async def test_token_accepted_without_scheme(rest: RestClient) -> None:
+    """As in Kazoo. A scheme without credentials is no token, and costs no guess."""
+    async with httpx.AsyncClient() as other:
+        assert (await other.get(rest.base, headers={"Authorization": rest.token})).status_code == 200
+        for _ in range(25):
+            assert (await other.get(rest.base, headers={"Authorization": "Bearer"})).status_code == 401
+
+
 async def test_only_token_hash_is_stored(rest: RestClient, app: AppFixture) -> None:
     rows = await app.container.database.read(lambda c: [dict(row) for row in c.execute("SELECT * FROM tokens")])
     assert rest.token not in str(rows)
@@ -316,6 +324,24 @@ async def test_digest_of_another_method_is_no_credential(
         app, api_url, credentials=digest("alice", "correct horse"), account_name="demo", method=method
     )
     assert response.status_code == 401
+
+
+@pytest.mark.parametrize("method", ["MD5", "sha256", "", 5, [], {}, ["md5"], True])
+async def test_unknown_method_is_named(app: AppFixture, api_url: str, method: Any) -> None:
+    response = await log_in(app, api_url, credentials="0" * 32, account_name="demo", method=method)
+    assert (response.status_code, response.json()["data"]["method"]["enum"]["target"]) == (400, "md5, sha")
+
+
+async def test_login_takes_numbers_for_names_and_null_for_the_default_method(app: AppFixture, api_url: str) -> None:
+    await app.container.credentials.set(app.alice, "alice", "correct horse")
+    await app.create_box("1000", app.alice)
+    credentials = kazoo_credentials_md5("alice", "correct horse")
+    by_number = await log_in(app, api_url, credentials=credentials, phone_number=1000, method=None)
+    assert by_number.status_code == 201
+    values: tuple[Any, ...] = ([], {}, True, 0.5, None, "")
+    for value in values:
+        rejected = await log_in(app, api_url, credentials=credentials, account_name=value, phone_number=value)
+        assert (rejected.status_code, list(rejected.json()["data"])) == (400, ["account_name"]), value
 
 
 async def test_sign_out_ends_one_session_and_no_api_key(app: AppFixture, api_url: str, rest: RestClient) -> None:

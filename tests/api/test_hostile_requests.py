@@ -222,6 +222,10 @@ BROKEN_MULTIPART = {
     "many parts": multipart(*(multipart_part(b"", "text/plain") for _ in range(50))),
     "two of json": multipart(multipart_part(JSON, "application/json"), multipart_part(JSON, "application/json")),
     "json that is none": multipart(multipart_part(b'{"data": ', "application/json")),
+    "text as json": multipart(multipart_part(b"caller", "application/json"), multipart_part(tone(), "audio/wav")),
+    "list as json": multipart(multipart_part(b"[]", "application/json"), multipart_part(tone(), "audio/wav")),
+    "empty json": multipart(multipart_part(b"", "application/json"), multipart_part(tone(), "audio/wav")),
+    "json without data": multipart(multipart_part(b"{}", "application/json"), multipart_part(tone(), "audio/wav")),
     "a header without end": f"--{BOUNDARY}\r\nA: ".encode() + b"x" * 100_000,
     "many headers": f"--{BOUNDARY}\r\n".encode() + b"A: b\r\n" * 10_000 + b"\r\n",
 }

@@ -141,7 +141,8 @@ async def test_unknown_parameter_of_delete_deletes_nothing(
 ) -> None:
     await app.create_message(box)
     envelope = await rest.request_error(400, "DELETE", f"/{box.id}/messages?{query}")
-    assert "folder" in envelope["data"][query.partition("=")[0]]["enum"]["target"]
+    known = envelope["data"][query.partition("=")[0]]["enum"]["target"]
+    assert "folder" in known or "filter_KEY" in known
     assert len(await app.messages(box)) == 1
 
 
@@ -156,6 +157,35 @@ async def test_body_that_names_nothing_deletes_nothing(
     envelope = await rest.request_error(400, "DELETE", f"/{box.id}/messages", json=body)
     assert "no body to delete all" in envelope["data"]["messages"]["required"]["message"]
     assert len(await app.messages(box)) == 1
+
+
+async def test_blank_body_is_no_missing_body(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    await app.create_message(box)
+    await rest.request_error(400, "DELETE", f"/{box.id}/messages", content=b" \r\n")
+    assert len(await app.messages(box)) == 1
+    await rest.request_ok("DELETE", f"/{box.id}/messages")
+    assert await app.messages(box) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "meant"),
+    [
+        ("created_frm=1", "created_frm", "created_from"),
+        ("page_sze=1", "page_sze", "page_size"),
+        ("Folder=saved", "Folder", "folder"),
+        ("PAGINATE=false", "PAGINATE", "paginate"),
+        ("Filter_folder=saved", "Filter_folder", "filter_KEY"),
+        ("filters_folder=saved", "filters_folder", "filter_KEY"),
+        ("filter=saved", "filter", "filter_KEY"),
+    ],
+)
+async def test_misspelt_parameter_of_a_list_is_named(
+    rest: RestClient, app: AppFixture, box: Mailbox, query: str, name: str, meant: str
+) -> None:
+    for path in ("", f"/{box.id}/messages", "/messages"):
+        envelope = await rest.request_error(400, "GET", f"{path}?{query}")
+        assert envelope["data"][name]["enum"]["target"].endswith(meant)
+    await rest.request_ok("GET", f"/{box.id}/messages?_=1&ui_metadata=x&sort=asc")  # Clients add their own.
 
 
 async def test_list_is_filtered_by_time_range(rest: RestClient, app: AppFixture, box: Mailbox) -> None:

@@ -64,6 +64,15 @@ async def test_post_with_verb_is_handled_as_that_method(rest: RestClient, app: A
     assert (await rest.request_ok("GET", f"/{box.id}?verb=GET"))["data"]["name"] == "Front desk"
 
 
+async def test_other_ways_to_name_the_method_mean_the_same(rest: RestClient, app: AppFixture) -> None:
+    box = await app.create_box("1000", app.alice, media_extension="wav")
+    for query, headers in (("?VERB=patch", {}), ("?_method=PATCH", {}), ("", {"X-HTTP-Method": "PATCH"}),
+                           ("", {"X-Method-Override": "PATCH"})):  # fmt: skip
+        body = {"verb": None, "data": {"name": "Front desk", "verb": "jump"}}
+        patched = await rest.request_ok("POST", f"/{box.id}{query}", json=body, headers=headers)
+        assert (patched["data"]["media_extension"], patched["data"]["verb"]) == ("wav", "jump")
+
+
 @pytest.mark.parametrize(
     ("method", "query", "envelope", "problem"),
     [
@@ -74,6 +83,10 @@ async def test_post_with_verb_is_handled_as_that_method(rest: RestClient, app: A
         ("POST", "", {"verb": "PATCH"}, "?verb="),
         ("POST", "?verb=PATCH", {"verb": "POST"}, "?verb="),
         ("POST", "", {"verb": 1}, "?verb="),
+        ("POST", "", {"Verb": "PATCH"}, "?verb="),
+        ("POST", "", {"data": {"name": "Changed", "mailbox": "1000", "verb": "delete"}}, "?verb="),
+        ("GET", "?Verb=DELETE", {}, "send it as POST"),
+        ("GET", "?_method=DELETE", {}, "send it as POST"),
     ],
 )
 async def test_ambiguous_verb_is_rejected_and_changes_nothing(
