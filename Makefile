@@ -5,6 +5,7 @@
 # make test-packages: that, and the packages built, installed and called; five minutes.
 # make deb: the Debian package, into dist/.   make lock: versions and hashes of the libraries (ARGS=--upgrade: newest).
 # make soak: 2,000 short calls over each transport and 100,000 peers that are not Asterisk (CALLS=50 make soak), as root.
+# make sbom: the libraries of the lock file as CycloneDX, dist/sbom.json.
 # make fuzz: 10 minutes of hostile input to every parser (FUZZ_S=60 make fuzz).
 # make faults: 200 crashes in the middle of calls (RUNS=20 IVR_SEED=4711 make faults), as root on Debian.
 
@@ -15,7 +16,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python
 PIP = .venv/bin/pip --disable-pip-version-check
 QUIETLY = > .venv/pip.log 2>&1 || { cat .venv/pip.log >&2; exit 1; }
 
-.PHONY: run check test test-all test-install test-packages deb lock asterisk faults lint sounds bench soak fuzz mutate clean
+.PHONY: run check test test-all test-install test-packages deb lock sbom asterisk faults lint sounds bench soak fuzz mutate clean
 
 run: .venv/.installed
 	@.venv/bin/ivr demo $(ARGS)
@@ -37,6 +38,11 @@ lock: .venv/.installed
 	.venv/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-annotate \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" \
 		$(ARGS) setup.cfg -o packaging/requirements.lock
+
+sbom: .venv/.installed
+	@$(PIP) install cyclonedx-bom $(QUIETLY)
+	@mkdir -p dist
+	.venv/bin/cyclonedx-py requirements packaging/requirements.lock --output-reproducible -o dist/sbom.json
 
 test-install: .venv/.installed-for-tests
 	IVR_TEST_INSTALL=1 .venv/bin/python -m pytest -q -rs tests/site/test_install_page.py
