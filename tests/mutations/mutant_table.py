@@ -162,7 +162,12 @@ MUTANTS = (
     Mutant("TL12", "ivr/call/journal.py", "MASK if self._mask_enabled else key", "key"),
     Mutant("TL14", "ivr/cli/watch.py", '"on" if light.new else "off"', '"off" if light.new else "on"'),
     Mutant("TL16", "ivr/install/installed_files.py", "if digest == recorded or (", "if True or ("),
-    Mutant("FT03", "ivr/call/fastagi/server.py", "if len(self._connections) >= self._limits.max_calls:", "if False:"),
+    Mutant(
+        "FT03",
+        "ivr/call/fastagi/server.py",
+        "is_full = len(self._connections) - len(self._silent) >= self._limits.max_calls",
+        "is_full = False",
+    ),
     Mutant("FT04", "ivr/call/fastagi/connection.py", 'elif line == "HANGUP":', 'elif line == "HANGUPS":'),
     Mutant("FT05", "ivr/call/fastagi/protocol.py", 'in "\\n\\r\\0"', 'in "\\0"'),
     Mutant("FT11", "ivr/mailbox/delivery.py", "await asyncio.to_thread(self._recordings.remove, target)", "pass"),

@@ -25,6 +25,8 @@ from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, HungUp
 
 BACKLOG = 512
+MAX_SILENT_CONNECTIONS = 100
+"""Beyond it the oldest connection without a header is closed."""
 """Connections that wait until they are accepted."""
 
 log = structlog.get_logger()
@@ -63,6 +65,8 @@ class FastAgiServer:
         self._channel_check = channel_check
         self._listener: asyncio.Server | None = None
         self._connections: set[FastAgiConnection] = set()
+        self._silent: dict[FastAgiConnection, None] = {}
+        """Connections without a header, oldest first. They are no calls: Asterisk sends the header at once."""
         self._call_tasks: set[asyncio.Task[None]] = set()
         self._loop_lag = LoopLagMonitor()
 
@@ -92,18 +96,31 @@ class FastAgiServer:
 
     def _accept(self) -> FastAgiConnection:
         connection = FastAgiConnection(self._on_header, self._on_disconnect, self._loop_lag.is_lagging)
-        if len(self._connections) >= self._limits.max_calls:
-            log.warning("call.refused", reason="too many calls", limit=self._limits.max_calls)
+        if self._is_full():
             connection.close()
             return connection
+        if len(self._silent) >= MAX_SILENT_CONNECTIONS:
+            log.info("call.dropped", reason="too many connections without a header")
+            oldest = next(iter(self._silent))
+            del self._silent[oldest]
+            self._connections.discard(oldest)
+            oldest.close()
         if not self._connections:
             self._loop_lag.start()  # Between calls it is not needed, and each tick costs processor time.
         self._connections.add(connection)
+        self._silent[connection] = None
         asyncio.get_running_loop().call_later(self._limits.header_timeout_s, self._on_header_timeout, connection)
         return connection
 
+    def _is_full(self) -> bool:
+        is_full = len(self._connections) - len(self._silent) >= self._limits.max_calls
+        if is_full:
+            log.warning("call.refused", reason="too many calls", limit=self._limits.max_calls)
+        return is_full
+
     def _on_disconnect(self, connection: FastAgiConnection) -> None:
         self._connections.discard(connection)
+        self._silent.pop(connection, None)
         if not self._connections:
             self._loop_lag.stop()
 
@@ -113,6 +130,10 @@ class FastAgiServer:
             connection.close()
 
     def _on_header(self, connection: FastAgiConnection) -> None:
+        if self._is_full():
+            connection.close()
+            return
+        self._silent.pop(connection, None)
         task = asyncio.get_running_loop().create_task(self._serve(connection))
         self._call_tasks.add(task)
         task.add_done_callback(self._call_tasks.discard)
