@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.asterisk.conftest import AdminClient, PhoneUser
-from tests.lab.asterisk_config import UNAUTHENTICATED_PHONE
+from tests.lab.asterisk_config import LATER_GLOBAL, UNAUTHENTICATED_PHONE
 from tests.lab.lab import LabInfo
 from tests.lab.processes import ASTERISK_UID, SERVICE_UID, SHARED_GID, as_service_user
 
@@ -183,3 +183,11 @@ def test_unbounded_context_is_reported(doctor: DoctorRunner) -> None:
     found = doctor.run(IVR_VOICEMAIL__CALLBACK_CONTEXT="anywhere")
     assert "_1XXX" in remedies(found, "_X. in [anywhere]")
     assert "add [nowhere]" in remedies(doctor.run(IVR_VOICEMAIL__CALLBACK_CONTEXT="nowhere"), "no context nowhere")
+
+
+@run_once
+def test_what_follows_the_included_dialplan_is_still_global(lab: LabInfo) -> None:
+    """Our contexts end with their file, so the site's line is in [globals] again."""
+    command = [*lab.console_command, "-rx", "dialplan show globals"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert f"{LATER_GLOBAL}=1" in printed

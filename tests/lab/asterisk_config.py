@@ -175,10 +175,15 @@ def _manager_conf(site: LabConfig) -> Iterable[str]:
     return [*general, '#include "ivr/manager.conf"']
 
 
+LATER_GLOBAL = "SITE_AFTER_INCLUDE"
+"""A variable that a site has behind the line that includes our dialplan."""
+
+
 def _extensions_conf(site: LabConfig) -> Iterable[str]:
     return [
         "[globals]",
         '#include "ivr/extensions.conf"',
+        f"{LATER_GLOBAL} => 1",
         "",
         "[from-phones]",
         "include => ivr-phones",
