@@ -28,6 +28,7 @@ from ivr.storage.protocols import (
     CallLogStore,
     DatabaseFileStore,
     HealthStore,
+    ImportStore,
     MediaStore,
     MessageStore,
     OutboxStore,
@@ -227,6 +228,12 @@ class Stores:
         from ivr.storage.sqlite.provisioning import SqliteProvisioning
 
         return SqliteProvisioning(self.database, self.clock)
+
+    @cached_property
+    def import_store(self) -> ImportStore:
+        from ivr.storage.sqlite.imports import SqliteImports
+
+        return SqliteImports(self.database, self.clock)
 
     @cached_property
     def pin_lockout(self) -> PinLockout:

@@ -78,6 +78,8 @@ def message_summary(message: Message) -> dict[str, Any]:
     }
     if message.transcription is not None:
         document["transcribed"] = True
+    if message.labels:
+        document["labels"] = list(message.labels)
     return document
 
 
@@ -109,7 +111,7 @@ def audio_links(request: Request, principal: Principal) -> Callable[[Message], d
 
 
 MESSAGE_KEYS = (
-    *("call_id", "caller_id_name", "caller_id_number", "folder", "from", "length", "media_id"),
+    *("call_id", "caller_id_name", "caller_id_number", "folder", "from", "labels", "length", "media_id"),
     *("timestamp", "to", "transcribed"),
 )
 """Keys by which messages can be filtered: those of `message_summary`."""
@@ -235,7 +237,8 @@ def build_message_query(
         lambda listed: query.matches(message_summary(listed.message), listed.folder_changed_at),
         after,
         ascending=query.ascending is True,
-        since=max(principal.retention_cutoff, query.created_range[0]),
+        since=query.created_range[0],
+        not_before=principal.retention_cutoff,
         until=query.created_range[1],
         folder=query.folder,
         caller_number=query.caller_number,

@@ -5,23 +5,21 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ivr.app import App
 from ivr.cli.audit import command_actor, user_subject
+from ivr.cli.progress import show_progress
 from ivr.cli.support import AccountOption, ForceOption, JsonOption, exit_on_error, print_table, run_with_app
 from ivr.directory.audit_log import AuditedChange
 from ivr.errors import BadInput
 from ivr.provisioning.people import PeopleFile, RowError
 from ivr.provisioning.people_plan import Change, ChangeAction, Plan
-from ivr.provisioning.planner import OnProgress, PlanOptions
+from ivr.provisioning.planner import PlanOptions
 from ivr.provisioning.provisioning import GeneratedPin, read_people_file
 from ivr.storage.records import AuditAction
 from ivr.validation.public_addresses import AllowedAddresses
@@ -52,12 +50,12 @@ def apply(
     async def apply_people(app: App) -> None:
         addresses = AllowedAddresses(app.settings.notifications.webhook_networks)
         options = PlanOptions(app.settings.asterisk.system_name, account, reset_pins, addresses)
-        with _progress("checked") as on_progress:
+        with show_progress("checked") as on_progress:
             plan = await app.provisioning.plan(people, options, on_progress)
         applies = not dry_run and (skip_errors or not plan.errors)
         generated: list[GeneratedPin] = []
         if applies:
-            with _progress("PINs") as on_progress:
+            with show_progress("PINs") as on_progress:
                 generated = await app.provisioning.apply(plan, on_progress)
             await app.audit_log.record_all(command_actor(), list(_audited_changes(plan)))
         _print_result(plan, generated, applied=applies, as_json=as_json)
@@ -91,16 +89,6 @@ def _audited_changes(plan: Plan) -> Iterator[AuditedChange]:
 def _may_create_database(people: PeopleFile, *, dry_run: bool) -> bool:
     """A file with accounts can set up a new installation, as 'ivr account create' does."""
     return bool(people.accounts) and not people.errors and not dry_run
-
-
-@contextmanager
-def _progress(description: str) -> Iterator[OnProgress]:
-    """Show a progress bar on standard error if that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(description, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _print_result(plan: Plan, generated: list[GeneratedPin], *, applied: bool, as_json: bool) -> None:

@@ -16,6 +16,7 @@ from ivr.cli import (
     doctor,
     endpoints,
     greetings,
+    imports,
     install,
     lights,
     maintenance,
@@ -63,6 +64,7 @@ command.add_typer(tokens.command, name="token", help="Tokens for programs that u
 command.add_typer(secret.command, name="secret", help="Secrets that the service and Asterisk share.")
 command.add_typer(maintenance.command, name="pepper", help="The secret in the hashes of PINs and passwords.")
 command.add_typer(backup.command, name="backup", help="Backups: taking, listing and verifying them.")
+command.add_typer(imports.command, name="import", help="Boxes and messages of another voicemail system.")
 command.add_typer(outbox.command, name="outbox", help="Pending tasks: mail, message lights, calls, webhooks.")
 command.add_typer(sounds.command, name="sounds", help="Recordings of the prompts.")
 

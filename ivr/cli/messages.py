@@ -230,6 +230,7 @@ def message_document(box: Mailbox, message: Message) -> dict[str, Any]:
         "from": message.from_uri,
         "to": message.to_uri,
         "call_id": message.call_id,
+        "labels": list(message.labels),
         "history": list(message.history),
         "forwarded_by": message.forwarded_by and f"{message.forwarded_by.name} ({message.forwarded_by.number})",
     }

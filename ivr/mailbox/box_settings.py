@@ -76,6 +76,8 @@ class BoxSettings(SettingsDocument):
     is_setup: bool = False
     pin_must_change: bool = False
     """Ask for a new PIN at the next sign-in by phone."""
+    pin_changeable: bool = True
+    """Whether the owner may change the PIN; false: only an administrator."""
     not_configurable: bool = False
     pin_secret_ref: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = None
     """Reference of the stored PIN hash; None: a reference of this mailbox."""
@@ -95,6 +97,8 @@ class BoxSettings(SettingsDocument):
     media: MediaIds = Field(default_factory=MediaIds)
     greeting_media_id: RecordingId | None = None
     """The name of `media.unavailable` in SIP.IO."""
+    max_message_count: Annotated[int, Field(ge=0, le=10**6)] | None = None
+    """Maximum number of new and saved messages; 0: no limit, None: the setting of the account, else of the system."""
     max_message_length: Annotated[int, Field(ge=1, le=10**6)] | None = None
     """Seconds; None: the setting of the system."""
     interdigit_timeout: Annotated[int, Field(ge=100, le=60_000)] | None = None

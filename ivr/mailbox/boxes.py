@@ -9,7 +9,7 @@ from typing import Any
 
 from ivr.directory.directory import Directory
 from ivr.directory.models import Account, User
-from ivr.errors import BadInput, Conflict, InvalidFields, NotFound
+from ivr.errors import BadInput, Conflict, Forbidden, InvalidFields, NotFound
 from ivr.ids import IdGenerator
 from ivr.mailbox.box_settings import BoxSettings, report_violations
 from ivr.mailbox.key_map import merge_layers
@@ -119,6 +119,7 @@ class Boxes:
         fields, pin = _split_pin(document)
         settings = _parse_settings(fields)
         if check:
+            _check_owner_may_set_pin(mailbox, document)
             await check(mailbox, settings)
         _check_pin_length(mailbox.with_settings(settings))
         _check_size(mailbox.with_settings(settings), _stored_document(mailbox.settings))
@@ -133,6 +134,7 @@ class Boxes:
         stored = (await self._store.get(mailbox.id)).settings
         settings = _parse_settings(merge_patch(stored, fields), stored)
         if check:
+            _check_owner_may_set_pin(mailbox, document)
             await check(mailbox, settings)
         _check_pin_length(mailbox.with_settings(settings))
         _check_size(mailbox.with_settings(settings), stored)
@@ -267,6 +269,11 @@ def record_of(mailbox: Mailbox) -> BoxRecord:
 
 def _stored_document(settings: BoxSettings) -> dict[str, Any]:
     return to_document(settings)
+
+
+def _check_owner_may_set_pin(mailbox: Mailbox, document: Document) -> None:
+    if "pin" in document and not mailbox.settings.pin_changeable:
+        raise Forbidden("changing the PIN of this mailbox needs a token for the whole account")
 
 
 def _check_number_length(mailbox: Mailbox) -> None:

@@ -44,6 +44,12 @@ class Mailbox:
         return (self.settings.quota_mb or 0) * MEGABYTE
 
     @property
+    def max_message_count(self) -> int:
+        """Maximum number of new and saved messages; 0: no limit."""
+        own = self.settings.max_message_count
+        return self.voicemail_settings.max_message_count if own is None else own
+
+    @property
     def mails_link(self) -> bool:
         """Whether mails have a link to the audio instead of the audio."""
         return (self.settings.mail_audio or self.voicemail_settings.mail_audio) == "link"
@@ -159,7 +165,7 @@ class Capacity:
         return Occupancy(
             messages=counts.new + counts.saved,
             new_messages=counts.new,
-            max_messages=mailbox.voicemail_settings.max_message_count,
+            max_messages=mailbox.max_message_count,
             size_bytes=0 if remaining is None else mailbox.quota_bytes - remaining,
             quota_bytes=mailbox.quota_bytes,
         )

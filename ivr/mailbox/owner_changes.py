@@ -85,6 +85,7 @@ OWNER_BOUNDS: Mapping[str, Bound | None] = {
     "check_if_owner": _any_value,
     "is_setup": _only_true,  # A mailbox that is not set up accepts an easy PIN.
     "pin_must_change": _any_value,
+    "pin_changeable": ADMINISTRATOR,
     "not_configurable": ADMINISTRATOR,
     "pin_secret_ref": ADMINISTRATOR,
     "min_pin_length": ADMINISTRATOR,
@@ -102,6 +103,7 @@ OWNER_BOUNDS: Mapping[str, Bound | None] = {
     "media.temporary_until": _any_value,
     "media.name": _any_value,
     "greeting_media_id": _any_value,
+    "max_message_count": ADMINISTRATOR,
     "max_message_length": _at_most_recording_limit,
     "interdigit_timeout": _any_value,
     "silence_hits": _any_value,

@@ -93,7 +93,7 @@ class SettingsMenu(OwnerMenu):
             *(["delete_temporary"] if has_temporary_greeting else []),
             "record_unavailable",
             "record_name",
-            "set_pin",
+            *(["set_pin"] if self.mailbox.settings.pin_changeable else []),
             "record_temporary",
             *([] if announcement_only else ["announcement"]),
         ]
@@ -106,7 +106,7 @@ class SettingsMenu(OwnerMenu):
     # -- the actions of the keys -------------------------------------------------------------------------------------
 
     async def _set_pin(self) -> None:
-        if not await PinChange(self.session).run():
+        if not self.mailbox.settings.pin_changeable or not await PinChange(self.session).run():
             await self.reject("pin/not-changed")
 
     async def _delete_temporary(self) -> None:

@@ -122,7 +122,7 @@ class AfterLogin(OwnerMenu):
         settings = self.mailbox.settings
         if not settings.is_setup:
             return Wizard(self.session)
-        if settings.pin_must_change and not await self._change_pin():
+        if settings.pin_must_change and settings.pin_changeable and not await self._change_pin():
             return await self.say_goodbye("pin/not-changed", "done/goodbye")
         await self._announce_undelivered_mail()
         await self._announce_temporary_greeting()

@@ -22,7 +22,7 @@ class Wizard(OwnerMenu):
 
     async def run(self) -> NextStep:
         await self.say("setup/welcome")
-        if not await PinChange(self.session).run():
+        if self.mailbox.settings.pin_changeable and not await PinChange(self.session).run():
             return await self.say_goodbye("pin/not-changed", "done/goodbye")
         configurable = not self.mailbox.settings.not_configurable
         if configurable and not await self._record_greeting():

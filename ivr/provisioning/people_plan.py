@@ -12,7 +12,7 @@ from ivr.directory.models import Account, Endpoint, User
 from ivr.mailbox.boxes import record_of
 from ivr.mailbox.mailbox import Mailbox
 from ivr.provisioning.people import RowError
-from ivr.storage.records import BoxRecord, EndpointRecord, ProvisioningBatch, SecretRecord
+from ivr.storage.records import BoxRecord, EndpointRecord, ImportedObject, ProvisioningBatch, SecretRecord
 
 
 class ChangeAction(StrEnum):
@@ -61,6 +61,8 @@ class Plan:
         self.changed_boxes: dict[str, BoxRecord] = {}
         self.new_endpoints: dict[tuple[str, str], Endpoint] = {}
         self.removed_endpoints: dict[tuple[str, str], Endpoint] = {}
+        self.imported: list[ImportedObject] = []
+        """What of it an import takes over from another system."""
         self.set_keys: dict[str, set[str]] = {}
         """Names of the settings that the file gives, by id of the account, user or mailbox."""
 
@@ -96,6 +98,7 @@ class Plan:
             new_endpoints=[_endpoint_record(endpoint) for endpoint in self.new_endpoints.values()],
             removed_endpoints=[_endpoint_record(endpoint) for endpoint in self.removed_endpoints.values()],
             secrets=secrets,
+            imported=self.imported,
         )
 
 

@@ -36,6 +36,8 @@ class PlanOptions:
     account: str | None = None
     reset_pins: bool = False
     webhook_addresses: AllowedAddresses = field(default_factory=AllowedAddresses)
+    allows_weak_pins: bool = False
+    """Set PINs that are easy to guess in mailboxes that are set up, too."""
 
 
 class _RowDraft:
@@ -229,7 +231,8 @@ class Planner:
             return
         generate = entry.pin.lower() == GENERATE_PIN
         if not generate:
-            self._pins.validate(mailbox, entry.pin, allow_weak=not mailbox.settings.is_setup)
+            allow_weak = self._options.allows_weak_pins or not mailbox.settings.is_setup
+            self._pins.validate(mailbox, entry.pin, allow_weak=allow_weak)
         has_pin = draft.mailbox_before is not None and await self._pins.has_pin(mailbox)
         if has_pin and (generate or await self._pins.is_set_to(mailbox, entry.pin)):
             return

@@ -31,6 +31,7 @@ DELETING = {
     "pepper accept": "",
     "migrate": "--back",
     "person erase": "--user alice",
+    "import undo": "IMPORT",
 }
 """The commands that delete or replace something, with their arguments."""
 HARMLESS = {
@@ -51,6 +52,7 @@ HARMLESS = {
     "outbox": "list retry",
     "sounds": "build check",
     "person": "export",
+    "import": "app-voicemail status verify",
 }
 """All other commands. `restore --replace` moves aside what is there; `apply` never deletes."""
 
@@ -74,6 +76,10 @@ def filled_ivr(populated_ivr: Ivr, tmp_path: Path) -> Ivr:
     populated_ivr("message", "add", "1000", str(tmp_path / "in.wav"))
     populated_ivr("token", "create", "--label", "crm")
     populated_ivr("greeting", "set", "1000", "name", str(tmp_path / "in.wav"))
+    (tmp_path / "voicemail.conf").write_text("[default]\n1001 => 4716\n")
+    (tmp_path / "spool").mkdir()
+    source = ("--conf", str(tmp_path / "voicemail.conf"), "--spool", str(tmp_path / "spool"))
+    populated_ivr("import", "app-voicemail", *source, "--only", "messages")
     return populated_ivr
 
 
@@ -82,6 +88,7 @@ def words_of(ivr: Ivr, name: str) -> list[str]:
     ids: dict[str, Callable[[], str]] = {
         "MESSAGE": lambda: parse_json(ivr("message", "list", "1000", "--json"))[0]["id"],
         "TOKEN": lambda: parse_json(ivr("token", "list", "--json"))[0]["id"],
+        "IMPORT": lambda: parse_json(ivr("import", "status", "--json"))[0]["run"],
         "TASK": lambda: str(parse_json(ivr("outbox", "list", "--json"))[0]["id"]),
     }
     return [*name.split(), *(ids[word]() if word in ids else word for word in DELETING[name].split())]

@@ -129,7 +129,8 @@ def write(site: LabConfig, modules: Path) -> Path:
         ],
         "queues.conf": _queues_conf(),
         "pjsip.conf": _pjsip_conf(site),
-        **{f"{name}.conf": ["[general]"] for name in ("cdr", "cel", "features", "indications", "voicemail")},
+        **{f"{name}.conf": ["[general]"] for name in ("cdr", "cel", "features", "indications")},
+        "voicemail.conf": [*APP_VOICEMAIL_CONF, *(f"{device.number} => 4716,{device.name}" for device in site.devices)],
         "manager.conf": _manager_conf(site),
         "http.conf": ['#include "ivr/http.conf"'],
         "ari.conf": ['#include "ivr/ari.conf"', *(line for _, used in dialled for line in used)],
@@ -345,6 +346,28 @@ def _mailbox_entry_extensions() -> Iterable[str]:
     ]
 
 
+APP_VOICEMAIL_CONF = (
+    "[general]",
+    "format = wav49|gsm|wav",
+    "maxsilence = 0",
+    "[zonemessages]",
+    "berlin = Europe/Berlin|R",
+    "[people](!)",
+    "3001 => 4716,Of Template,,,tz=berlin",
+    "[odd](people)",
+    '3002 = 1234,"Meier, Uwe",uwe@a.example ; a comment',
+    "3003 => -5839,A\\;B,a@a.example,,Attach=no|tz=none|delete=1",
+    "3003 => 9999,Twice",
+    ";--",
+    "3004 => 4716,Within a comment",
+    "--;",
+    "[empty]",
+    "[odd](+)",
+    "3005 =>4716,Added",
+    "[pbx]",
+)
+"""What app_voicemail beside ours reads; the mailboxes of the phones follow, and *40 leads to them."""
+
 OPTIONS = ("", "u", "b", "us", "uS", "ue", "ut", "uUg(6)", "ud(lab-digits)", "uz")
 """*36, the place in this list, and the number of a box: that box, by a line that was one of VoiceMail()."""
 
@@ -373,6 +396,9 @@ def _app_voicemail_extensions() -> Iterable[str]:
         "exten => a,1,Playback(${IVR_SOUNDS_FOLDER}/month/2)",
         *end,
         "exten => h,1,NoOp(lab: ${CALLERID(num)} ended with VMSTATUS ${VMSTATUS})",
+        "exten => _*401XXX,1,Answer()",
+        " same => n,VoiceMail(${EXTEN:3}@pbx,s)",
+        " same => n,Hangup()",
         "exten => _*391XXX,1,Gosub(ivr-voicemailmain,s,1(${EXTEN:3}@lab,s))",
         " same => n,Hangup()",
         "[lab-sub]",

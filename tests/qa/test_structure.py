@@ -42,6 +42,7 @@ SHARED_MODULE_NAMES = {
     "doctor": "command, and the list of checks",
     "greetings": "rules, routes",
     "health": "store protocol, statements",
+    "imports": "records, store protocol, statements, command",
     "listing": "protocol, statements",
     "lists": "records, routes",
     "mailbox": "rules, protocols",

@@ -19,10 +19,10 @@ def insert_messages(connection: sqlite3.Connection, box: Mailbox, count: int) ->
     connection.execute(
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
         " INSERT INTO messages (id, account_id, box_id, folder, folder_changed_at, arrival_seq, urgent, time,"
-        " length_ms, sample_rate, bytes, intro_ms, caller_number, history, revision, stored_at)"
+        " length_ms, sample_rate, bytes, intro_ms, caller_number, history, revision, stored_at, retention_from)"
         " SELECT printf('201605-%032x', i), ?, ?, CASE WHEN i % 10 THEN 'new' ELSE 'saved' END, i, i, 0, ? - i,"
-        " 1000, 8000, 100, 0, i % 1000, '[]', 1, 1 FROM n",
-        (count, box.account_id, box.id, NOON),
+        " 1000, 8000, 100, 0, i % 1000, '[]', 1, 1, ? - i FROM n",
+        (count, box.account_id, box.id, NOON, NOON),
     )
 
 

@@ -16,6 +16,7 @@ from ivr.storage.protocols.directory import (
     TokenRecordStore,
 )
 from ivr.storage.protocols.health import HealthStore
+from ivr.storage.protocols.imports import ImportStore
 from ivr.storage.protocols.mailbox import (
     BoxStore,
     BoxUsageStore,
@@ -47,6 +48,7 @@ __all__ = [
     "DirectoryStore",
     "HealthStore",
     "HeartbeatStore",
+    "ImportStore",
     "ListingStore",
     "MediaStore",
     "MessageStore",

@@ -30,6 +30,7 @@ from ivr.storage.records.directory import (
     TokenKind,
     UserRecord,
 )
+from ivr.storage.records.imports import ImportedKind, ImportedObject, ImportRun, ImportState, UndoResult
 from ivr.storage.records.messages import (
     GREGORIAN_OFFSET_S,
     Caller,
@@ -83,6 +84,10 @@ __all__ = [
     "Folder",
     "FolderCounts",
     "Forwarder",
+    "ImportRun",
+    "ImportState",
+    "ImportedKind",
+    "ImportedObject",
     "InterruptedCall",
     "LiveCall",
     "MediaDirectory",
@@ -112,6 +117,7 @@ __all__ = [
     "TaskKind",
     "Token",
     "TokenKind",
+    "UndoResult",
     "UserRecord",
     "WorkStatistics",
     "ZoneUse",

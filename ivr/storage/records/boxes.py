@@ -149,6 +149,8 @@ class MessageQuery:
     since: int = 0
     """Unix seconds, inclusive, as is `until`."""
     until: int = 2**62
+    not_before: int = 0
+    """Unix seconds; messages whose retention began earlier are past it."""
     folder: Folder | None = None
     caller_number: str | None = None
     """Of `folder` and `caller_number` only one is looked up in an index, and only within one mailbox."""

@@ -79,6 +79,10 @@ class Message:
     """Content type of the original upload, which is stored too; None: no upload, or the message has an intro."""
     audio: str | None = None
     """Name of audio that was uploaded after the message was created; None: the id of the message."""
+    retention_from: int | None = None
+    """Unix seconds from which the retention period counts; None: from `time`. Set for messages that were imported."""
+    labels: tuple[str, ...] = ()
+    """Names of folders that another system had the message in and that do not exist here."""
     mailed_without_audio: bool = False
     """Whether a mail about the message was delivered without its audio."""
     revision: int = 1

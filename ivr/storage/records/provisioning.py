@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from ivr.storage.records.boxes import BoxRecord
 from ivr.storage.records.directory import AccountRecord, EndpointRecord, SecretRecord, UserRecord
+from ivr.storage.records.imports import ImportedObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +23,5 @@ class ProvisioningBatch:
     """Assignments that end, because the endpoint gets another user."""
     new_endpoints: list[EndpointRecord] = field(default_factory=list)
     secrets: list[SecretRecord] = field(default_factory=list)
+    imported: list[ImportedObject] = field(default_factory=list)
+    """What of it was imported from another system."""

@@ -27,4 +27,4 @@ class BoxContent:
     quota_bytes: int
     """0: no quota."""
     max_messages: int | None
-    """The maximum of its account; None: that of the system."""
+    """Its maximum, else that of its account; None: that of the system."""

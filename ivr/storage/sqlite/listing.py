@@ -96,9 +96,9 @@ def _iter_messages(
 ) -> Iterator[MessageSummary]:
     sql = (
         f"SELECT * FROM messages INDEXED BY {index} WHERE {' AND '.join(f'{column} = ?' for column in where)}"
-        f" AND time >= ? AND time <= ? AND {message_rows.IS_VISIBLE}"
+        f" AND time >= ? AND time <= ? AND retention_from >= ? AND {message_rows.IS_VISIBLE}"
     )
-    values = (*where.values(), query.since, query.until)
+    values = (*where.values(), query.since, query.until, query.not_before)
     fetch = partial(_rows_after, connection, sql, values, ("time", "id"), query.ascending)
     for row in _iter_rows_after(fetch, query.after, lambda row: (row["time"], row["id"]), query.limit + 1):
         yield MessageSummary(message_rows.message_from_row(row), row["folder_changed_at"])

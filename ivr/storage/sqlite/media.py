@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -52,7 +53,7 @@ class SqliteMedia:
             _check_active(connection, expected_media_id, media.box_id, user_id, media.kind)
             if take_id and not connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount:
                 raise NotFound("this recording was stored or discarded already")
-            before = _set_active(connection, table, row_id, changes, now)
+            before = set_active(connection, table, row_id, changes, now)
             with counters.make_space(connection, media.box_id, now) as purged:
                 _soft_delete_replaced(connection, before, media.box_id, media.kind, now)
                 insert_media(connection, media)
@@ -73,7 +74,7 @@ class SqliteMedia:
 
         def deactivate_media(connection: sqlite3.Connection) -> list[str]:
             _check_active(connection, expected_media_id, box_id, user_id, kind)
-            befores = [_set_active(connection, table, row_id, changes, now) for table, row_id in tables]
+            befores = [set_active(connection, table, row_id, changes, now) for table, row_id in tables]
             for before in befores:
                 _soft_delete_replaced(connection, before, box_id, kind, now)
             return [before for before in befores if before]
@@ -103,8 +104,21 @@ def insert_media(connection: sqlite3.Connection, media: StoredMedia) -> None:
     )
 
 
-def _set_active(
-    connection: sqlite3.Connection, table: str, row_id: str | None, changes: dict[str, Any], now: int
+def deactivate_everywhere(
+    connection: sqlite3.Connection, account_id: str, kind: MediaKind, media_id: str, now: int
+) -> None:
+    """Stop using a recording, in whichever mailboxes and users it is active."""
+    for table in ("boxes", "users"):
+        sql = (
+            f"SELECT id FROM {table} WHERE account_id = ? AND deleted_at IS NULL"
+            " AND json_extract(settings, '$.media.' || ?) = ?"
+        )
+        for row in connection.execute(sql, (account_id, kind, media_id)).fetchall():
+            set_active(connection, table, row["id"], {kind: None}, now)
+
+
+def set_active(
+    connection: sqlite3.Connection, table: str, row_id: str | None, changes: Mapping[str, Any], now: int
 ) -> str | None:
     """Update `media` in the settings of a mailbox or user; return the previous value of the first change.
 

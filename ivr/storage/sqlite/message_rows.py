@@ -38,7 +38,7 @@ def message_within_retention(row: sqlite3.Row | None, message_id: str, not_befor
     """Return the message of a row of `MESSAGE_BY_ID`. Raises `NotFound`, `PastRetention`."""
     if row is None:
         raise NotFound(f"there is no message {message_id!r} in this box")
-    if row["expired_at"] is not None or (not_before is not None and row["time"] < not_before):
+    if row["expired_at"] is not None or (not_before is not None and row["retention_from"] < not_before):
         raise PastRetention(f"the message {message_id!r} is past retention")
     return message_from_row(row)
 
@@ -87,7 +87,8 @@ def message_page(
     for name in [folder] if folder else list(Folder):
         for urgent in (1, 0):
             sql = (
-                f"SELECT * FROM messages WHERE box_id = ? AND folder = ? AND urgent = ? AND time >= ? AND {IS_VISIBLE}"
+                "SELECT * FROM messages WHERE box_id = ? AND folder = ? AND urgent = ?"
+                f" AND retention_from >= ? AND {IS_VISIBLE}"
             )
             values: list[object] = [box_id, name, urgent, not_before]
             if start:
@@ -100,8 +101,11 @@ def message_page(
 
 
 def messages_older_than(connection: sqlite3.Connection, account_id: str, not_before: int, limit: int) -> list[Message]:
-    """Return visible messages of an account that were left before `not_before` (Unix s), oldest first."""
-    sql = f"SELECT * FROM messages WHERE account_id = ? AND time < ? AND {IS_VISIBLE} ORDER BY time LIMIT ?"
+    """Return visible messages of an account whose retention began before `not_before` (Unix s), oldest first."""
+    sql = (
+        f"SELECT * FROM messages WHERE account_id = ? AND retention_from < ? AND {IS_VISIBLE}"
+        " ORDER BY retention_from LIMIT ?"
+    )
     return [message_from_row(row) for row in connection.execute(sql, (account_id, not_before, limit))]
 
 
@@ -121,15 +125,22 @@ def next_arrival_seq(connection: sqlite3.Connection, account_id: str) -> int:
     return int(row["last_seq"])
 
 
-def insert_message(connection: sqlite3.Connection, message: Message, arrival_seq: int, now: int) -> None:
-    """Insert the row of a message."""
+def insert_message(
+    connection: sqlite3.Connection,
+    message: Message,
+    arrival_seq: int,
+    now: int,
+    *,
+    folder_changed_at: int | None = None,
+) -> None:
+    """Insert the row of a message. `folder_changed_at`: Unix seconds; None: now."""
     values = {
         "id": message.id,
         "account_id": message.account_id,
         "box_id": message.box_id,
         "folder": message.folder,
         "previous_folder": message.folder_before,
-        "folder_changed_at": now,
+        "folder_changed_at": now if folder_changed_at is None else folder_changed_at,
         "arrival_seq": arrival_seq,
         "urgent": int(message.urgent),
         "time": message.time,
@@ -151,6 +162,8 @@ def insert_message(connection: sqlite3.Connection, message: Message, arrival_seq
         "audio_id": message.audio,
         "revision": message.revision,
         "stored_at": now,
+        "retention_from": message.time if message.retention_from is None else message.retention_from,
+        "labels": json.dumps(message.labels) if message.labels else None,
     }
     columns, marks = ", ".join(values), ", ".join("?" * len(values))
     connection.execute(f"INSERT INTO messages ({columns}) VALUES ({marks})", tuple(values.values()))
@@ -187,6 +200,8 @@ def message_from_row(row: sqlite3.Row) -> Message:
         transcription=row["transcription"],
         upload_type=row["upload_type"],
         audio=row["audio_id"],
+        retention_from=row["retention_from"] if row["retention_from"] != row["time"] else None,
+        labels=tuple(json.loads(row["labels"])) if row["labels"] else (),
         mailed_without_audio=bool(row["mailed_without_audio"]),
         revision=row["revision"],
     )
@@ -197,7 +212,7 @@ def _next_row_query(folder: OpenFolder, urgent: bool, after: tuple[int, str] | N
     comparison, direction = (">", "ASC") if folder.oldest_first else ("<", "DESC")
     sql = (
         "SELECT * FROM messages WHERE box_id = ? AND folder = ? AND urgent = ?"
-        f" AND time >= ? AND arrival_seq <= ? AND {IS_VISIBLE}"
+        f" AND retention_from >= ? AND arrival_seq <= ? AND {IS_VISIBLE}"
     )
     values: tuple[object, ...] = (folder.box_id, folder.folder, int(urgent), folder.not_before, folder.as_of)
     if after:

@@ -7,7 +7,7 @@ import sqlite3
 from ivr.clock import Clock
 from ivr.errors import Conflict
 from ivr.storage.records import AccountRecord, ProvisioningBatch, UserRecord
-from ivr.storage.sqlite import authentication, boxes, directory
+from ivr.storage.sqlite import authentication, boxes, directory, imports
 from ivr.storage.sqlite.database import Database
 
 
@@ -44,6 +44,7 @@ def _apply(connection: sqlite3.Connection, batch: ProvisioningBatch, now: int) -
         directory.insert_endpoint(connection, endpoint, now)
     for secret in batch.secrets:
         authentication.insert_secret(connection, secret.account_id, secret.ref, secret.hash)
+    imports.insert_imported(connection, batch.imported)
 
 
 def _require_revision(connection: sqlite3.Connection, table: str, row: AccountRecord | UserRecord) -> None:

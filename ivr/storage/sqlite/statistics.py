@@ -16,7 +16,8 @@ _BOX_CONTENT_SQL = (
     "  (SELECT coalesce(sum(bytes), 0) FROM media WHERE box_id = boxes.id AND deleted_at IS NULL) ELSE 0 END"
     "  AS used_bytes,"
     " coalesce(json_extract(boxes.settings, '$.quota_mb'), 0) AS quota_mb,"
-    " json_extract(accounts.settings, '$.max_message_count') AS max_messages"
+    " coalesce(json_extract(boxes.settings, '$.max_message_count'),"
+    "  json_extract(accounts.settings, '$.max_message_count')) AS max_messages"
     " FROM boxes JOIN accounts ON accounts.id = boxes.account_id"
     " WHERE boxes.id > ? AND boxes.deleted_at IS NULL ORDER BY boxes.id LIMIT ?"
 )

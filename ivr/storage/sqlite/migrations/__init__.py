@@ -28,6 +28,7 @@ MIGRATIONS: Mapping[str, Callable[[Tables], None]] = {
     "0012-forwarder-and-calling-user": changes.add_forwarder_and_calling_user,
     "0013-audit": changes.create_audit,
     "0014-erasure-and-last-use": changes.add_erasure_and_last_use,
+    "0015-imports": changes.create_imports,
 }
 """The names are stored in existing databases, and therefore never change."""
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -200,3 +200,34 @@ def add_erasure_and_last_use(tables: Tables) -> None:
         " AND users.account_id = secrets.account_id AND instr(secrets.ref, 'user:' || users.id || ':') = 1)"
     )
     tables.execute("DELETE FROM users WHERE deleted_at IS NOT NULL")
+
+
+def create_imports(tables: Tables) -> None:
+    """Create the tables of imports. Add labels, and the time from which the retention of a message counts."""
+    tables.execute("ALTER TABLE messages ADD COLUMN retention_from INTEGER")
+    tables.execute("UPDATE messages SET retention_from = time")
+    tables.execute("ALTER TABLE messages ADD COLUMN labels TEXT")  # JSON; NULL: none.
+    tables.execute(f"CREATE INDEX messages_by_retention ON messages (account_id, retention_from) {WHERE_VISIBLE}")
+    tables.table("import_runs").create(
+        {"id": str, "began_at": int, "ended_at": int, "state": str, "options": str, "report": str},
+        pk="id",
+        not_null={"began_at", "state", "options"},
+        strict=True,
+    )
+    tables.table("imported").create(
+        {
+            "source_id": str,
+            "kind": str,
+            "account_id": str,
+            "box_id": str,
+            "target_id": str,
+            "fingerprint": str,
+            "run_id": str,
+            "at": int,
+        },
+        pk=("kind", "source_id"),
+        not_null={"account_id", "box_id", "target_id", "fingerprint", "run_id", "at"},
+        strict=True,
+    )
+    tables.execute("CREATE INDEX imported_by_run ON imported (run_id, kind)")
+    tables.execute("CREATE INDEX imported_by_box ON imported (box_id)")

@@ -1,0 +1,146 @@
+"""The audio formats that Asterisk writes, by file name suffix: most have no header that says what they are.
+
+A message of app_voicemail is stored in several formats at the same time. They are tried from the best to the worst, so
+that a damaged file costs a message only if no other format of it can be read.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ivr.audio import wav
+from ivr.audio.formats import MP3, OGG, SNIFF_BYTES, WAV, sniff
+from ivr.errors import InvalidAudio, SoundsError
+
+FFMPEG = "ffmpeg"
+TIMEOUT_S = 120
+WAV_DECODERS = "pcm_s16le,pcm_u8,pcm_mulaw,pcm_alaw,gsm_ms,libgsm_ms,adpcm_ms,adpcm_ima_wav"
+CONTENT_BYTES = 512
+"""How much of a file is looked at to find out what it is."""
+GSM_MARK = 0xD0
+"""The upper half of the first byte of each frame of GSM 06.10."""
+MIN_TEXT_CHARACTERS = 10
+"""Different characters, at least, of what is text. Silence in A-law is one letter, over and over."""
+
+
+@dataclass(frozen=True, slots=True)
+class TelephonyFormat:
+    """A format of Asterisk. `input_options`: of ffmpeg, before the file."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    """File name suffixes without the dot; their case matters: `wav` is 16-bit PCM, `WAV` is GSM in a WAV."""
+    input_options: tuple[str, ...]
+
+
+def _headerless(demuxer: str, rate: int | None) -> tuple[str, ...]:
+    return ("-f", demuxer, *(("-ar", str(rate), "-ac", "1") if rate else ()))
+
+
+_WAV_OPTIONS = ("-f", "wav", "-codec_whitelist", WAV_DECODERS)
+
+BY_QUALITY = (
+    TelephonyFormat("wav", ("wav",), _WAV_OPTIONS),
+    *(TelephonyFormat(f"sln{khz}", (f"sln{khz}",), _headerless("s16le", khz * 1000)) for khz in (192, 96, 48)),
+    TelephonyFormat("sln44", ("sln44",), _headerless("s16le", 44_100)),
+    *(TelephonyFormat(f"sln{khz}", (f"sln{khz}",), _headerless("s16le", khz * 1000)) for khz in (32, 24, 16)),
+    TelephonyFormat("wav16", ("wav16",), _WAV_OPTIONS),
+    TelephonyFormat("sln12", ("sln12",), _headerless("s16le", 12_000)),
+    TelephonyFormat("sln", ("sln", "raw"), _headerless("s16le", 8_000)),
+    TelephonyFormat("g722", ("g722",), ("-f", "g722")),
+    TelephonyFormat("ulaw", ("ulaw", "ul", "mu", "ulw", "pcm"), _headerless("mulaw", 8_000)),
+    TelephonyFormat("alaw", ("alaw", "al", "alw"), _headerless("alaw", 8_000)),
+    TelephonyFormat("au", ("au",), ("-f", "au")),
+    TelephonyFormat("ogg", ("ogg", "opus"), ("-f", "ogg", "-codec_whitelist", "vorbis,libvorbis,opus,libopus")),
+    TelephonyFormat("wav49", ("WAV", "wav49"), _WAV_OPTIONS),
+    TelephonyFormat("gsm", ("gsm",), ("-f", "gsm")),
+    TelephonyFormat("ilbc", ("ilbc",), ("-f", "ilbc")),
+    TelephonyFormat("g729", ("g729",), ("-f", "g729")),
+    TelephonyFormat("g723", ("g723", "g723sf"), ("-f", "g723_1")),
+    TelephonyFormat("mp3", ("mp3",), ("-f", "mp3")),
+)
+"""All formats that are read, best first. What the end of the list has lost is not in it any more."""
+
+_BY_SUFFIX = {suffix: known for known in BY_QUALITY for suffix in known.suffixes}
+_CONTENT_OPTIONS = {WAV: _WAV_OPTIONS, MP3: ("-f", "mp3"), OGG: _BY_SUFFIX["ogg"].input_options}
+
+
+def format_of(path: Path) -> TelephonyFormat | None:
+    """Return the format of a file by its name; None: it is not one that is read."""
+    return _BY_SUFFIX.get(path.suffix.removeprefix("."))
+
+
+def best_first(paths: Iterable[Path]) -> list[Path]:
+    """Return the files whose format is read, the one with the best sound first."""
+    ranked = [(BY_QUALITY.index(known), path) for path in paths if (known := format_of(path))]
+    return [path for _, path in sorted(ranked)]
+
+
+def require_ffmpeg() -> None:
+    """Raise `SoundsError` if ffmpeg is not installed."""
+    if not shutil.which(FFMPEG):
+        raise SoundsError("audio of app_voicemail is converted by ffmpeg: apt install ffmpeg")
+
+
+def decode(path: Path) -> bytes:
+    """Return the samples of a file, at 8 kHz mono 16 bit. A canonical WAV is returned as it is, to the sample.
+
+    It waits for a child process, so it must not run in the event loop's thread. Raises `InvalidAudio` for a file that
+    is empty, damaged or of another format, OSError, `SoundsError`.
+    """
+    known = format_of(path)
+    if known is None:
+        raise InvalidAudio(f"{path.name} is in a format that is not read")
+    if path.is_symlink() or not path.is_file():
+        raise InvalidAudio(f"{path.name} is no regular file")
+    with path.open("rb") as file:
+        start = file.read(CONTENT_BYTES)
+    if known.name == WAV.name and wav.is_canonical(start):
+        samples = wav.read_samples(path)
+    elif not start:
+        samples = b""
+    else:
+        _reject_other_content(path, known, start)
+        samples = _run_ffmpeg(path, _options_by_content(known, start))
+    if len(samples) < 2:
+        raise InvalidAudio(f"{path.name} has no sound in it")
+    return samples
+
+
+def _options_by_content(known: TelephonyFormat, start: bytes) -> tuple[str, ...]:
+    """A file is what its first bytes say, if they say anything: some sites convert in place."""
+    content = sniff(start[:SNIFF_BYTES])
+    if content is MP3 and start[:3] != b"ID3" and "-ar" in known.input_options:
+        content = None  # Quiet samples of a format without a header can look like it.
+    return _CONTENT_OPTIONS.get(content, known.input_options) if content else known.input_options
+
+
+def _reject_other_content(path: Path, known: TelephonyFormat, start: bytes) -> None:
+    """Raise `InvalidAudio` for text, and for GSM without its mark: a decoder would make noise of both."""
+    is_text = all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in start) and len(set(start)) >= MIN_TEXT_CHARACTERS
+    is_other_gsm = known.name == "gsm" and sniff(start[:SNIFF_BYTES]) is None and start[0] & 0xF0 != GSM_MARK
+    if is_text or is_other_gsm:
+        raise InvalidAudio(f"{path.name} cannot be read as audio: it is damaged, or not in the format of its name")
+
+
+def _run_ffmpeg(path: Path, options: tuple[str, ...]) -> bytes:
+    command = (
+        *(FFMPEG, "-nostdin", "-v", "error", "-threads", "1", "-protocol_whitelist", "file,pipe", *options),
+        *("-i", f"file:{path.absolute()}", "-map", "0:a:0", "-vn", "-ar", str(wav.SAMPLE_RATE), "-ac", "1"),
+        *("-f", "s16le", "pipe:1"),
+    )
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=TIMEOUT_S, close_fds=True
+        )
+    except FileNotFoundError:
+        raise SoundsError("audio of app_voicemail is converted by ffmpeg: apt install ffmpeg") from None
+    except subprocess.TimeoutExpired:
+        raise InvalidAudio(f"{path.name} takes too much time to convert") from None
+    if done.returncode != 0 and not done.stdout:
+        raise InvalidAudio(f"{path.name} cannot be read as audio: it is damaged, or not in the format of its name")
+    return done.stdout[: len(done.stdout) // 2 * 2]

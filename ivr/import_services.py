@@ -1,0 +1,40 @@
+"""Builds what imports from other voicemail systems work with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ivr.app import App
+from ivr.imports.box_import import BoxImport, PinList
+from ivr.imports.importer import Importer
+from ivr.imports.message_import import MessageImport
+from ivr.imports.verification import Verification
+
+
+def build_importer(app: App, pins_file: Path | None) -> Importer:
+    """Return imports that append generated PINs to a file."""
+    return Importer(
+        store=app.import_store,
+        boxes=app.boxes,
+        box_import=BoxImport(
+            app.provisioning,
+            app.boxes,
+            app.random_bytes,
+            system_name=app.settings.asterisk.system_name,
+            pin_list=PinList(pins_file),
+        ),
+        message_import=MessageImport(store=app.import_store, recordings=app.recordings, clock=app.clock, ids=app.ids),
+        clock=app.clock,
+        ids=app.ids,
+    )
+
+
+def build_verification(app: App) -> Verification:
+    """Return the verification of imports."""
+    return Verification(
+        store=app.import_store,
+        messages=app.messages,
+        recordings=app.recordings,
+        boxes=app.boxes,
+        pins=app.pins,
+    )

@@ -1,0 +1,1 @@
+"""Imports: users, mailboxes, greetings and messages of other voicemail systems."""

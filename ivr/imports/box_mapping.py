@@ -1,0 +1,313 @@
+"""What a mailbox of voicemail.conf becomes: a user and a mailbox here, and notes about what has no place here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from ivr.errors import BadInput
+from ivr.imports.voicemail_conf import ConfMailbox, VoicemailConf
+from ivr.mailbox.pin_strength import find_weakness
+from ivr.provisioning.people import BoxEntry, PeopleRow, UserEntry
+from ivr.validation import addresses, names, numbers
+
+NAME_CHARACTERS_TO_REPLACE = re.compile(r"[^\w.@+ -]+")
+MAX_USER_NAME = 100
+MAX_BOX_NAME = 128
+MAX_PIN_LENGTH = 30
+"""Digits of a PIN that an account can permit."""
+FIXED_PASSWORD = "-"
+"""In front of a password that its owner may not change."""
+EXPECTED_VALUES = {
+    "nextaftercmd": "yes",
+    "messagewrap": "",
+    "moveheard": "yes",
+    "searchcontexts": "no",
+    "usedirectory": "",
+    "sendvoicemail": "",
+    "attachextrecs": "no",
+    "forward_urgent_auto": "no",
+    "tempgreetwarn": "",
+    "volgain": "",
+    "cidinternalcontexts": "",
+    "directoryintro": "",
+    "hidefromdir": "no",
+    "backupdeleted": "",
+}
+"""Options without an equivalent. A value that means the same as here needs no note; "": every value differs."""
+REMARKS = {
+    "moveheard": "a message that was heard to its end is saved",
+    "sayduration": "the key # of the message menu says the length",
+    "saydurationm": "the key # of the message menu says the length",
+    "backupdeleted": "deleted messages stay in the folder deleted for days (retention.deleted_days)",
+    "volgain": "the volume of a mail's audio is not changed",
+    "hidefromdir": "there is no directory to dial from",
+    "exitcontext": "set IVR_EXIT_CONTEXT in the dialplan (docs/dialplan.md)",
+    "callback": "the setting callback_context of the account or the system says where call-backs are dialled",
+    "dialout": "owners cannot dial other numbers from the menu",
+    "externnotify": "use a webhook (docs/notifications.md)",
+    "externpass": "no program is started",
+    "externpassnotify": "no program is started",
+    "externpasscheck": "no program is started",
+    "emailsubject": "mails are made of templates (docs/notifications.md)",
+    "emailbody": "mails are made of templates (docs/notifications.md)",
+    "pagersubject": "there are no short mails for pagers",
+    "pagerbody": "there are no short mails for pagers",
+    "serveremail": "set mail.sender",
+    "fromstring": "set mail.sender",
+    "mailcmd": "mail is sent over SMTP: set mail.host",
+    "minsecs": "set min_message_size of the account, in milliseconds",
+    "maxgreet": "the length of greetings has no limit of its own",
+    "maxlogins": "set max_login_attempts of the account",
+    "minpassword": "set min_pin_length of the account",
+    "alias": "there is no directory to dial from",
+    "format": "",
+    "skipms": "",
+}
+SILENT_OPTIONS = frozenset(
+    {
+        *("attach", "attachfmt", "saycid", "envelope", "delete", "maxmsg", "maxsecs", "maxsilence", "tz", "language"),
+        *("locale", "leaveurgent", "forcename", "forcegreetings", "passwordlocation", "aliasescontext", "charset"),
+        *("format", "skipms", "operator", "pollmailboxes", "pollfreq", "silencethreshold", "emaildateformat"),
+        *("pagerdateformat", "review", "odbcstorage", "odbctable"),
+    }
+)
+"""Options that are taken over, need no place here, or have a note of their own."""
+
+
+class NoteLevel(IntEnum):
+    """How much a note matters."""
+
+    INFO = 0
+    WARNING = 1
+    LOSS = 2
+    """Something of the source is not here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that an administrator should know about a mailbox; `box` "": about the whole source."""
+
+    box: str
+    level: NoteLevel
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PinRules:
+    """What becomes of passwords that cannot be taken over as they are.
+
+    `short`: "new" generates another, "none" leaves the mailbox without one. `weak`: "keep", "must-change" or "new".
+    """
+
+    short: str
+    weak: str
+    min_length: int
+
+
+@dataclass
+class MappedBox:
+    """A mailbox as it is created here. `clear_pin`: its password at the source, if it is the PIN here."""
+
+    row: PeopleRow
+    notes: list[Note] = field(default_factory=list)
+    clear_pin: str | None = None
+    generates_pin: bool = False
+
+
+def map_box(
+    box: ConfMailbox, conf: VoicemailConf, account: str, rules: PinRules, stored_messages: int = 0
+) -> MappedBox:
+    """Return what a mailbox becomes, which holds `stored_messages` at its source.
+
+    Raises `BadInput` if its number cannot be one here.
+    """
+    number = numbers.box_number(box.number)
+    notes: list[Note] = []
+
+    def note(level: NoteLevel, text: str) -> None:
+        notes.append(Note(box.key, level, text))
+
+    def warn(text: str) -> None:
+        note(NoteLevel.WARNING, text)
+
+    fields = _box_fields(box, conf, stored_messages, warn)
+    fields["aliases"] = _aliases(box, conf, warn)
+    emails = _valid_addresses(box.emails, warn)
+    if len(emails) > 1:
+        fields["notify_email_addresses"] = emails[1:]
+    if box.pager:
+        note(NoteLevel.LOSS, f"pager {box.pager}: there are no short mails for pagers; notify_email_addresses is near")
+    pin = _pin(box, rules, fields, warn)
+    user = UserEntry(_user_name(box, number), _user_fields(box, emails, warn))
+    entry = BoxEntry(number, user.name, fields, pin)
+    generates = pin == "generate"
+    row = PeopleRow(box.line.line, account, user, entry)
+    return MappedBox(row, notes, None if generates else pin, generates)
+
+
+def general_notes(conf: VoicemailConf) -> list[Note]:
+    """Return notes about [general] whose options have no place here."""
+    notes = [Note("", NoteLevel.WARNING, text) for text in conf.warnings]
+    for option, value in conf.general.items():
+        if text := _describe_option(option, value):
+            notes.append(Note("", NoteLevel.WARNING, f"[general] {text}"))
+    return notes
+
+
+def _user_name(box: ConfMailbox, number: str) -> str:
+    """Return the name with the number, which makes it unique; characters that a name may not have are left out."""
+    cleaned = " ".join(NAME_CHARACTERS_TO_REPLACE.sub(" ", box.fullname).split()).lstrip(" -")[:MAX_USER_NAME]
+    return f"{cleaned} {number}".strip() if cleaned != number else number
+
+
+def _user_fields(box: ConfMailbox, emails: list[str], warn: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {"email": emails[0]} if emails else {}
+    if box.fullname:
+        fields["settings"] = {"first_name": box.fullname}
+    if language := box.options.get("language"):
+        try:
+            fields["language"] = names.language_code(language)
+        except BadInput as error:
+            warn(f"language: {error}")
+    return fields
+
+
+def _box_fields(box: ConfMailbox, conf: VoicemailConf, stored_messages: int, warn: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {"name": (box.fullname or box.number)[:MAX_BOX_NAME], "is_setup": True}
+    if box.password.lstrip(FIXED_PASSWORD) == box.number and (box.is_on("forcename") or box.is_on("forcegreetings")):
+        fields["is_setup"] = False
+    fields["play_envelope_action"] = "play_before"
+    fields["include_message_on_notify"] = box.is_on("attach", default=True)
+    if not box.is_on("envelope", default=True):
+        fields["skip_envelope"] = True
+    if box.is_on("saycid"):
+        fields["envelope_type"] = "caller_and_time"
+    if box.is_on("delete"):
+        fields["delete_after_notify"] = True
+        warn("delete: mailed messages are in the folder deleted for days, and not gone at once")
+    if not box.is_on("leaveurgent", default=True):
+        fields["callers_may_mark_urgent"] = False
+    if not box.is_on("review"):
+        warn("review=no: callers can listen to their message before they leave it")
+    _add_numbers(box, fields, stored_messages, warn)
+    if zone := box.options.get("tz"):
+        _add_time_zone(zone, conf, fields, warn)
+    if attached := box.options.get("attachfmt"):
+        fields["media_extension"] = "wav" if attached in ("wav", "wav49", "WAV") else "mp3"
+    for option, value in box.own_options.items():
+        if text := _describe_option(option, value):
+            warn(text)
+    return fields
+
+
+def _add_numbers(box: ConfMailbox, fields: dict[str, Any], stored_messages: int, warn: Any) -> None:
+    """Add the limits that are numbers.
+
+    app_voicemail limits each folder, ivr the new and saved messages together: a mailbox that has moved is not full.
+    """
+    limits = {name: _number(box, name, warn) for name in ("maxmsg", "maxsecs", "maxsilence", "skipms")}
+    if limits["maxmsg"] == 0:
+        fields["announcement_only"] = True
+    elif limits["maxmsg"] is not None:
+        fields["max_message_count"] = max(2 * limits["maxmsg"], stored_messages + limits["maxmsg"])
+    if limits["maxsecs"]:
+        fields["max_message_length"] = limits["maxsecs"]
+    if limits["maxsilence"] is not None:
+        fields["silence_hits"] = min(limits["maxsilence"], 1000)
+    if limits["skipms"]:
+        fields["seek_duration_ms"] = limits["skipms"]
+
+
+def _number(box: ConfMailbox, option: str, warn: Any) -> int | None:
+    text = box.options.get(option)
+    if text is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,6}", text.strip()):
+        return int(text)
+    warn(f"{option}={text} is no number: the default is used")
+    return None
+
+
+def _add_time_zone(zone: str, conf: VoicemailConf, fields: dict[str, Any], warn: Any) -> None:
+    name = conf.zones.get(zone)
+    if name is None:
+        warn(f"tz={zone} is not in [zonemessages]: the time zone of the account is used")
+        return
+    try:
+        fields["timezone"] = names.time_zone(name)
+    except BadInput as error:
+        warn(f"tz={zone}: {error}")
+
+
+def _aliases(box: ConfMailbox, conf: VoicemailConf, warn: Any) -> list[str]:
+    found: list[str] = []
+    for alias in conf.aliases.get(box.key, ()):
+        number = alias.partition("@")[0]
+        if numbers.is_extension(number) and number != box.number and number not in found:
+            found.append(number)
+        elif number != box.number:
+            warn(f"alias {alias}: {number!r} cannot be the number of a mailbox")
+    return found
+
+
+def _valid_addresses(emails: Collection[str], warn: Any) -> list[str]:
+    valid: list[str] = []
+    for email in emails:
+        try:
+            valid.append(addresses.mail_address(email))
+        except BadInput as error:
+            warn(f"mail address: {error}")
+    return valid
+
+
+def _pin(box: ConfMailbox, rules: PinRules, fields: dict[str, Any], warn: Any) -> str | None:
+    """Return the PIN, "generate" for another one, or None for a mailbox without a PIN."""
+    password = box.password
+    if password.startswith(FIXED_PASSWORD):
+        password = password[1:]
+        fields["pin_changeable"] = False
+    if not password:
+        warn("it has no password, so app_voicemail opens it to everybody; here only its owner's own phone opens it")
+        fields.pop("pin_changeable", None)
+        return None
+    is_number = password.isascii() and password.isdigit() and rules.min_length <= len(password) <= MAX_PIN_LENGTH
+    if not is_number:
+        fields.pop("pin_changeable", None)
+        if rules.short == "none":
+            warn("its password cannot be a PIN: the mailbox has none, so only its owner's own phone opens it")
+            return None
+        warn("its password cannot be a PIN: another one is generated")
+        fields["pin_must_change"] = True
+        return "generate"
+    lengths = range(rules.min_length, MAX_PIN_LENGTH + 1)
+    if weakness := find_weakness(password, [box.number, *fields["aliases"]], lengths):
+        return _weak_pin(password, str(weakness), rules, fields, warn)
+    return password
+
+
+def _weak_pin(password: str, weakness: str, rules: PinRules, fields: dict[str, Any], warn: Any) -> str:
+    if rules.weak == "new":
+        warn(f"its password is easy to guess ({weakness}): another one is generated")
+        fields["pin_must_change"] = True
+        return "generate"
+    if rules.weak == "must-change" and fields.get("pin_changeable", True):
+        warn(f"its password is easy to guess ({weakness}): its owner is asked for another at the next sign-in")
+        fields["pin_must_change"] = True
+    else:
+        warn(f"its password is easy to guess ({weakness})")
+    return password
+
+
+def _describe_option(option: str, value: str) -> str:
+    """Return what is to be said about an option; "" if nothing."""
+    if option in SILENT_OPTIONS or option.startswith(("vm-", "listen-control", "imap", "adsi", "smdi", "tps_")):
+        return ""
+    expected = EXPECTED_VALUES.get(option)
+    if expected and value.strip().lower() == expected:
+        return ""
+    remark = REMARKS.get(option)
+    return f"{option}={value}: {remark}" if remark else f"{option}={value}: has no equivalent"

@@ -1,0 +1,178 @@
+"""Configuration files of Asterisk, read as Asterisk reads them: comments, templates, `#include`, `=` and `=>`.
+
+https://docs.asterisk.org/Configuration/Core-Configuration/ describes the syntax.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ivr.errors import BadInput, NotFound
+
+MAX_INCLUDE_DEPTH = 10
+_HEADER = re.compile(r"\[([^\]]*)\]\s*(?:\(([^)]*)\))?")
+_DIRECTIVE = re.compile(r"#\s*(include|tryinclude|exec)\b\s*(.*)", re.IGNORECASE)
+BLOCK_COMMENT = ";--"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigLine:
+    """A variable, and where it stands."""
+
+    name: str
+    value: str
+    file: Path
+    line: int
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass
+class ConfigSection:
+    """A section with its variables, those of its templates first."""
+
+    name: str
+    is_template: bool = False
+    lines: list[ConfigLine] = field(default_factory=list)
+
+    def get(self, name: str) -> str | None:
+        """Return the value of the first variable with this name, as Asterisk looks single variables up."""
+        return next((line.value for line in self.lines if line.name.lower() == name.lower()), None)
+
+
+@dataclass
+class ConfigFile:
+    """The sections of a file and of those that it includes, in their order; a name may occur several times."""
+
+    sections: list[ConfigSection] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+
+    def section(self, name: str) -> ConfigSection:
+        """Return the first section with this name; an empty one if there is none."""
+        for section in self.sections:
+            if section.name.lower() == name.lower() and not section.is_template:
+                return section
+        return ConfigSection(name)
+
+
+def read_config(path: Path) -> ConfigFile:
+    """Read a file. Paths of `#include` are relative to its folder.
+
+    Raises `NotFound`, OSError; `BadInput` for `#exec`, for a file that includes itself, and for an unknown template.
+    """
+    if not path.exists():
+        raise NotFound(f"{path} does not exist: name the file of app_voicemail with --conf")
+    config = ConfigFile()
+    _Reader(path.parent, config).read(path, 0)
+    return config
+
+
+def decode_line(line: bytes) -> str:
+    """Return a line as text. What is not UTF-8 is Latin-1, as in files of older sites."""
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
+
+
+class _Reader:
+    def __init__(self, folder: Path, config: ConfigFile) -> None:
+        self._folder = folder
+        self._config = config
+        self._section: ConfigSection | None = None
+
+    def read(self, path: Path, depth: int) -> None:
+        if depth > MAX_INCLUDE_DEPTH:
+            raise BadInput(f"{path} is included {depth} times, one file in another: it includes itself")
+        self._config.files.append(path)
+        for number, text in _without_comments(path.read_bytes()):
+            if text.startswith("#") and (directive := _DIRECTIVE.match(text)):
+                self._include(directive[1].lower(), directive[2], path, number, depth)
+            elif text.startswith("["):
+                self._open_section(text, path, number)
+            elif text:
+                self._add_variable(text, path, number)
+
+    def _include(self, directive: str, argument: str, path: Path, line: int, depth: int) -> None:
+        if directive == "exec":
+            raise BadInput(
+                f"{path}:{line}: #exec is not run: put what the program prints into a file, and include that"
+            )
+        pattern = argument.strip().strip("\"'<>").strip()
+        target = Path(pattern)
+        folder, relative = (Path("/"), pattern.lstrip("/")) if target.is_absolute() else (self._folder, pattern)
+        found = sorted(folder.glob(relative)) if any(c in pattern for c in "*?[") else [folder / relative]
+        for file in found:
+            if not file.exists():
+                if directive == "include":
+                    raise NotFound(f"{path}:{line}: {file} does not exist: Asterisk does not start without it")
+                continue
+            self.read(file, depth + 1)
+
+    def _open_section(self, text: str, path: Path, line: int) -> None:
+        header = _HEADER.match(text)
+        if header is None:
+            self._config.warnings.append(f"{path}:{line}: {text!r} is no section: Asterisk ignores the file from here")
+            return
+        section = ConfigSection(header[1])
+        for option in filter(None, (part.strip() for part in (header[2] or "").split(","))):
+            if option == "!":
+                section.is_template = True
+            elif option.startswith("+"):
+                earlier = [one for one in self._config.sections if one.name == section.name]
+                if not earlier:
+                    raise BadInput(f"{path}:{line}: [{section.name}](+) continues a section that does not exist")
+                self._section = earlier[0]
+                return
+            else:
+                templates = [one for one in self._config.sections if one.name == option]
+                if not templates:
+                    raise BadInput(f"{path}:{line}: there is no template [{option}] before this line")
+                section.lines.extend(templates[0].lines)
+        self._config.sections.append(section)
+        self._section = section
+
+    def _add_variable(self, text: str, path: Path, line: int) -> None:
+        name, separator, value = text.partition("=")
+        if not separator or self._section is None:
+            self._config.warnings.append(f"{path}:{line}: {text!r} is no variable of a section: Asterisk ignores it")
+            return
+        name, value = name.strip(), value.removeprefix(">").strip()
+        if name.endswith("+"):
+            name = name[:-1].strip()
+            value = (self._section.get(name) or "") + value
+        self._section.lines.append(ConfigLine(name, value, path, line))
+
+
+def _without_comments(content: bytes) -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each line that has something else than a comment."""
+    in_block = False
+    for number, raw in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
+        text, in_block = _strip_comments(decode_line(raw), in_block)
+        if text.strip():
+            yield number, text.strip()
+
+
+def _strip_comments(line: str, in_block: bool) -> tuple[str, bool]:
+    content, position = "", 0
+    while position < len(line):
+        if in_block:
+            end = line.find("--;", position)
+            if end < 0:
+                return content, True
+            position, in_block = end + 3, False
+        elif line.startswith("\\;", position):
+            content, position = content + ";", position + 2
+        elif line.startswith(BLOCK_COMMENT, position) and line[position + 3 : position + 4] != "-":
+            position, in_block = position + 3, True
+        elif line[position] == ";":
+            return content, False
+        else:
+            content, position = content + line[position], position + 1
+    return content, in_block

@@ -1,0 +1,208 @@
+"""One import from app_voicemail: mailboxes, greetings and messages; and undoing it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ivr.audio import wav
+from ivr.clock import Clock
+from ivr.directory.models import Account
+from ivr.errors import BadInput, Conflict, InvalidAudio, NotFound
+from ivr.ids import IdGenerator
+from ivr.imports import spool
+from ivr.imports.box_import import BoxImport
+from ivr.imports.box_mapping import Note, NoteLevel, general_notes
+from ivr.imports.message_import import ImportTarget, MessageImport
+from ivr.imports.report import BoxReport, ImportReport
+from ivr.imports.source import ImportOptions, Source, SourceBox, read_source
+from ivr.imports.spool import SpoolBox, SpoolMessage
+from ivr.mailbox.boxes import Boxes
+from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.protocols import ImportStore
+from ivr.storage.records import ImportedKind, ImportRun, ImportState, UndoResult
+
+OnProgress = Callable[[int, int], None]
+"""Called with the number of messages that are done, and of all messages."""
+UNDO_BATCH = 200
+
+
+class Importer:
+    """Runs imports. One runs at a time: it works through a spool, and the next goes on where it ended."""
+
+    def __init__(
+        self,
+        store: ImportStore,
+        boxes: Boxes,
+        box_import: BoxImport,
+        message_import: MessageImport,
+        clock: Clock,
+        ids: IdGenerator,
+    ) -> None:
+        self._store = store
+        self._boxes = boxes
+        self._box_import = box_import
+        self._message_import = message_import
+        self._clock = clock
+        self._ids = ids
+
+    async def check(
+        self, options: ImportOptions, accounts: Sequence[Account], on_progress: OnProgress = lambda done, total: None
+    ) -> ImportReport:
+        """Return what an import would do. Nothing is stored; each audio file is decoded.
+
+        Raises `NotFound`, `BadInput`, `StoreError`, OSError.
+        """
+        source, found, report = await self._read(options, accounts, None)
+        for refusal in source.refusals:
+            report.notes.append(_refusal_note(refusal))
+        reports = {one.box: one for one in report.boxes}
+        if "boxes" in options.only:
+            mapped = await self._box_import.map_boxes(source, options, reports)
+            await self._box_import.create(source, mapped, reports, run_id=None, now=int(self._clock.now()))
+        progress = _Progress(found, on_progress)
+        for box in source.boxes:
+            mailbox = await self._boxes.find_by_number(box.account.id, box.number)
+            if mailbox is None and not reports[box.key].created:
+                _note_contents_lost(reports[box.key], found[box.key])
+            elif "messages" in options.only:
+                await self._check_messages(options, box, found[box.key], reports[box.key], progress)
+        return report
+
+    async def run(
+        self, options: ImportOptions, accounts: Sequence[Account], on_progress: OnProgress = lambda done, total: None
+    ) -> ImportReport:
+        """Import what was not imported yet.
+
+        Raises `Conflict` if a context belongs to no account, or two mailboxes would be one, and as `check` does.
+        """
+        source, found, report = await self._read(options, accounts, self._ids.new_document_id())
+        if source.refusals:
+            raise Conflict("; ".join(source.refusals))
+        assert report.run_id
+        now = int(self._clock.now())
+        run = ImportRun(report.run_id, now, ImportState.RUNNING, options.to_document())
+        reports = {one.box: one for one in report.boxes}
+        mapped = {}
+        if "boxes" in options.only:
+            mapped = await self._box_import.map_boxes(source, options, reports)
+        self._box_import.require_pin_list(mapped)
+        await self._store.add_run(run)
+        await self._box_import.create(source, mapped, reports, run_id=run.id, now=now)
+        progress = _Progress(found, on_progress)
+        self._message_import.on_message = progress.advance
+        for box in source.boxes:
+            await self._import_content(options, run.id, box, found[box.key], reports[box.key])
+        done = replace(run, state=ImportState.DONE, ended_at=int(self._clock.now()), report=report.to_document())
+        await self._store.finish_run(done)
+        return report
+
+    async def undo(self, run_id: str, on_progress: OnProgress = lambda done, total: None) -> UndoResult:
+        """Remove what a run has imported. Raises `NotFound`, `StoreError`."""
+        run = await self.find_run(run_id)
+        total = (await self._store.count_by_run(run.id)).get(ImportedKind.MESSAGE, 0)
+        messages = 0
+        while removed := await self._store.undo_messages(run.id, UNDO_BATCH):
+            messages += removed
+            on_progress(messages, total)
+        rest = await self._store.undo_rest(run.id)
+        await self._store.finish_run(replace(run, state=ImportState.UNDONE, ended_at=int(self._clock.now())))
+        return replace(rest, messages=messages)
+
+    async def find_run(self, run_id: str | None) -> ImportRun:
+        """Return the run whose id begins with `run_id`; None: the newest that was not undone.
+
+        Raises `NotFound`; `BadInput` if several match.
+        """
+        runs = await self._store.list_runs()
+        if run_id is None:
+            runs = [run for run in runs if run.state is not ImportState.UNDONE][:1]
+        else:
+            runs = [run for run in runs if run.id.startswith(run_id)]
+        if not runs:
+            raise NotFound(
+                f"there is no import {run_id}: 'ivr import status' lists them" if run_id else "there is no import"
+            )
+        if len(runs) > 1:
+            raise BadInput(f"{len(runs)} imports begin with {run_id!r}: give more of the id")
+        return runs[0]
+
+    async def _read(
+        self, options: ImportOptions, accounts: Sequence[Account], run_id: str | None
+    ) -> tuple[Source, dict[str, SpoolBox], ImportReport]:
+        source = await asyncio.to_thread(read_source, options, accounts)
+        report = ImportReport(run_id, notes=[*general_notes(source.conf), *source.notes])
+        found: dict[str, SpoolBox] = {}
+        for box in source.boxes:
+            found[box.key] = await asyncio.to_thread(spool.read_box, options.spool, box.number, box.context)
+            one = BoxReport(box.key, box.account.name)
+            one.messages.update(Counter(message.folder for message in found[box.key].messages))
+            for problem in found[box.key].problems:
+                one.note(NoteLevel.LOSS, problem)
+            for text in found[box.key].notes:
+                one.note(NoteLevel.WARNING, text)
+            if box.conf is None and not found[box.key].messages and not found[box.key].greetings:
+                one.note(NoteLevel.INFO, "voicemail.conf has no such box, and its folder is empty")
+            report.boxes.append(one)
+        return source, found, report
+
+    async def _import_content(
+        self, options: ImportOptions, run_id: str, box: SourceBox, found: SpoolBox, report: BoxReport
+    ) -> None:
+        mailbox = await self._boxes.find_by_number(box.account.id, box.number)
+        if mailbox is None:
+            _note_contents_lost(report, found)
+            return
+        target = ImportTarget(box, mailbox, options, run_id, report, self._cutoff(mailbox))
+        if "greetings" in options.only:
+            await self._message_import.import_greetings(target, found)
+        if "messages" in options.only:
+            await self._message_import.import_messages(target, found)
+
+    async def _check_messages(
+        self, options: ImportOptions, box: SourceBox, found: SpoolBox, report: BoxReport, progress: _Progress
+    ) -> None:
+        cutoff = self._boxes.voicemail_settings_for(box.account).retention_cutoff(self._clock.now())
+
+        async def check_message(message: SpoolMessage) -> None:
+            try:
+                samples, _, _ = await asyncio.to_thread(spool.read_samples, message)
+                report.length_ms += len(samples) // wav.BYTES_PER_MS
+            except (InvalidAudio, NotFound) as error:
+                report.note(NoteLevel.LOSS, f"{message.name}: {error}")
+            for warning in message.warnings:
+                report.note(NoteLevel.WARNING, f"{message.name}: {warning}")
+            if options.retention == "from-message" and message.time < cutoff:
+                report.note(NoteLevel.LOSS, f"{message.name}: past retention; --retention from-import keeps it")
+            progress.advance()
+
+        await asyncio.gather(*map(check_message, found.messages))
+        if "busy" in found.greetings and (options.busy_greeting == "drop" or "unavail" in found.greetings):
+            report.note(NoteLevel.LOSS, "greeting busy: a mailbox has one greeting of its own")
+
+    def _cutoff(self, mailbox: Mailbox) -> int:
+        return mailbox.voicemail_settings.retention_cutoff(self._clock.now())
+
+
+class _Progress:
+    def __init__(self, found: dict[str, SpoolBox], on_progress: OnProgress) -> None:
+        self._total = sum(len(box.messages) for box in found.values())
+        self._done = 0
+        self._on_progress = on_progress
+        on_progress(0, self._total)
+
+    def advance(self) -> None:
+        self._done = min(self._done + 1, self._total)
+        self._on_progress(self._done, self._total)
+
+
+def _refusal_note(text: str) -> Note:
+    return Note("", NoteLevel.LOSS, text)
+
+
+def _note_contents_lost(report: BoxReport, found: SpoolBox) -> None:
+    if found.messages or found.greetings:
+        content = f"{len(found.messages)} messages and {len(found.greetings)} greetings"
+        report.note(NoteLevel.LOSS, f"there is no such box here: {content} stay behind; create it, and import again")

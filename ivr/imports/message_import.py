@@ -1,0 +1,292 @@
+"""Messages and greetings of a mailbox folder of app_voicemail, imported into a mailbox: each once.
+
+Audio is synced first, then one transaction stores the row and where the message came from. An import that was
+interrupted therefore goes on where it was, and nothing is imported twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ivr.audio import wav
+from ivr.clock import Clock
+from ivr.errors import InvalidAudio, NotFound
+from ivr.ids import IdGenerator
+from ivr.imports import spool
+from ivr.imports.box_import import source_id
+from ivr.imports.box_mapping import NoteLevel
+from ivr.imports.report import BoxReport
+from ivr.imports.source import ImportOptions, SourceBox
+from ivr.imports.spool import SpoolBox, SpoolMessage
+from ivr.mailbox.caller_id import sip_address
+from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.protocols import AudioStore, ImportStore
+from ivr.storage.records import Caller, Folder, ImportedKind, ImportedObject, MediaKind, Message, StoredMedia
+from ivr.validation.text import to_single_line
+
+NAMESPACE = uuid.UUID("6d9e6a1e-5c0b-5a53-9f0e-2a4cf4f0c8f1")
+MAX_PASSES = 3
+"""How often a mailbox folder is read, until all messages that app_voicemail moved meanwhile are found."""
+PARALLEL_MESSAGES = 2 * (os.cpu_count() or 1)
+MAX_ATTEMPTS = 100
+DURATION_RATIO = 0.5
+MAX_CALLER_CHARACTERS = 128
+FOLDERS = {
+    spool.INBOX: Folder.NEW,
+    spool.URGENT: Folder.NEW,
+    spool.OLD: Folder.SAVED,
+    spool.DELETED: Folder.DELETED,
+}
+GREETING_KINDS = {"unavail": MediaKind.UNAVAILABLE, "temp": MediaKind.TEMPORARY, "greet": MediaKind.NAME}
+
+
+@dataclass(frozen=True, slots=True)
+class ImportTarget:
+    """Where the messages of one mailbox of the source go, in one run. `cutoff`: Unix seconds of retention."""
+
+    source: SourceBox
+    mailbox: Mailbox
+    options: ImportOptions
+    run_id: str
+    report: BoxReport
+    cutoff: int
+
+
+class MessageImport:
+    """Imports messages and greetings. `on_message` is called for each message that is done."""
+
+    def __init__(
+        self,
+        store: ImportStore,
+        recordings: AudioStore,
+        clock: Clock,
+        ids: IdGenerator,
+        on_message: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._store = store
+        self._recordings = recordings
+        self._clock = clock
+        self._ids = ids
+        self.on_message = on_message
+        self._slots = asyncio.Semaphore(PARALLEL_MESSAGES)
+
+    async def import_greetings(self, target: ImportTarget, found: SpoolBox) -> None:
+        """Import the greetings, where the mailbox has none of their kind. A busy greeting is one where it may be."""
+        greetings = dict(found.greetings)
+        kinds: dict[str, MediaKind] = {**GREETING_KINDS}
+        if busy := greetings.get("busy"):
+            if target.options.busy_greeting == "as-greeting" and "unavail" not in greetings:
+                kinds["busy"] = MediaKind.UNAVAILABLE
+            else:
+                text = f"greeting busy ({busy[0].name}): a mailbox has one greeting of its own"
+                target.report.note(NoteLevel.LOSS, text)
+        imported = {one.source_id: one for one in await self._imported(ImportedKind.GREETING, target.mailbox)}
+        for name, kind in kinds.items():
+            key = source_id(target.mailbox.account_id, target.source.key, name)
+            if name in greetings and key not in imported:
+                await self._import_greeting(target, name, kind, greetings[name], key)
+
+    async def import_messages(self, target: ImportTarget, found: SpoolBox) -> None:
+        """Import the messages that were not imported yet. Those that move meanwhile are looked for again."""
+        moved: list[SpoolMessage] = found.messages
+        done: set[str] = set()
+        for attempt in range(MAX_PASSES):
+            if attempt:
+                source = target.source
+                box = await asyncio.to_thread(spool.read_box, target.options.spool, source.number, source.context)
+                moved = [message for message in box.messages if message.source_id not in done]
+            moved = await self._import_all(target, moved, done)
+            if not moved:
+                return
+        for message in moved:
+            target.report.note(NoteLevel.LOSS, f"{message.name}: app_voicemail moves it; run the command again")
+
+    async def _import_all(
+        self, target: ImportTarget, messages: list[SpoolMessage], done: set[str]
+    ) -> list[SpoolMessage]:
+        """Import messages, several at a time; return those that are not where they were."""
+        known = await self._imported(ImportedKind.MESSAGE, target.mailbox)
+        known_ids = {one.source_id for one in known}
+        known_fingerprints = {(one.source_id.partition("#")[0], one.fingerprint) for one in known}
+        new: list[SpoolMessage] = []
+        for message in messages:
+            key = self._key(target, message)
+            is_known = key in known_ids or (
+                "#" in key
+                and (key.partition("#")[0], await asyncio.to_thread(spool.fingerprint, message)) in known_fingerprints
+            )
+            done.add(message.source_id)
+            if is_known:
+                target.report.already_imported += 1
+                self.on_message()
+            else:
+                new.append(message)
+        results = await asyncio.gather(*(self._import_or_miss(target, one) for one in new), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        missed = [message for message, found in zip(new, results, strict=True) if not found]
+        done.difference_update(message.source_id for message in missed)
+        return missed
+
+    async def _import_or_miss(self, target: ImportTarget, message: SpoolMessage) -> bool:
+        async with self._slots:
+            try:
+                await self._import_message(target, message)
+            except InvalidAudio as error:
+                target.report.note(NoteLevel.LOSS, f"{message.name}: {error}")
+            except NotFound:
+                return False
+        self.on_message()
+        return True
+
+    async def _import_message(self, target: ImportTarget, message: SpoolMessage) -> None:
+        """Import one message. Raises `InvalidAudio`, `StoreError`; `NotFound` if it is not where it was."""
+        if target.options.retention == "from-message" and message.time < target.cutoff:
+            target.report.note(NoteLevel.LOSS, f"{message.name}: past retention; --retention from-import keeps it")
+            return
+        samples, file, reasons = await asyncio.to_thread(spool.read_samples, message)
+        length_ms = len(samples) // wav.BYTES_PER_MS
+        self._note_doubts(target, message, file, reasons, length_ms)
+        mailbox, key = target.mailbox, self._key(target, message)
+        message_id = await self._message_id(key, message.time)
+        path = self._recordings.message_path(mailbox.account_id, message_id)
+        size = await asyncio.to_thread(self._recordings.write, samples, path)
+        now = int(self._clock.now())
+        caller = stored_caller(message.caller)
+        stored = Message(
+            id=message_id,
+            account_id=mailbox.account_id,
+            box_id=mailbox.id,
+            folder=self.folder_of(target.options, message),
+            time=message.time,
+            length_ms=length_ms,
+            bytes=size,
+            caller=caller,
+            urgent=message.is_urgent,
+            from_uri=sip_address(caller, mailbox.account.realm),
+            to_uri=f"{mailbox.number}@{mailbox.account.realm}",
+            call_id=message.fields.get("msg_id", "")[:64],
+            retention_from=now if target.options.retention == "from-import" else None,
+            labels=labels_of(message),
+        )
+        fingerprint = await asyncio.to_thread(spool.fingerprint, message)
+        imported = ImportedObject(
+            kind=ImportedKind.MESSAGE,
+            source_id=key,
+            account_id=mailbox.account_id,
+            box_id=mailbox.id,
+            target_id=message_id,
+            fingerprint=fingerprint,
+            run_id=target.run_id,
+            at=now,
+        )
+        entered_at = message.modified_at if target.options.retention == "from-message" else now
+        await self._store.add_message(stored, imported, min(entered_at, now))
+        target.report.imported += 1
+        target.report.length_ms += length_ms
+
+    def folder_of(self, options: ImportOptions, message: SpoolMessage) -> Folder:
+        """Return the folder that a message goes to."""
+        return FOLDERS.get(message.folder) or Folder(options.folders.get(message.folder, Folder.SAVED))
+
+    def _note_doubts(
+        self, target: ImportTarget, message: SpoolMessage, file: Path, reasons: Iterable[str], length_ms: int
+    ) -> None:
+        for warning in message.warnings:
+            target.report.note(NoteLevel.WARNING, f"{message.name}: {warning}")
+        if reasons := list(reasons):
+            target.report.note(NoteLevel.WARNING, f"{message.name}: {file.name} is used ({'; '.join(reasons)})")
+        duration = message.fields.get("duration", "")
+        expected_s = int(duration) if duration.isascii() and duration.isdigit() and len(duration) < 7 else 0
+        if length_ms < (expected_s * DURATION_RATIO - spool.DURATION_TOLERANCE_S) * 1000:
+            text = f"{message.name}: app_voicemail says {duration} s, {file.name} has {length_ms / 1000:.1f} s"
+            target.report.note(NoteLevel.WARNING, text)
+
+    async def _message_id(self, key: str, time: int) -> str:
+        """Return the id of a message, which follows from its source. One that was removed here is not used again."""
+        month = self._ids.new_message_id(time).partition("-")[0]
+        for attempt in range(MAX_ATTEMPTS):
+            message_id = f"{month}-{uuid.uuid5(NAMESPACE, f'{key}|{attempt}' if attempt else key).hex}"
+            if not await self._store.is_purged(message_id):
+                return message_id
+        return self._ids.new_message_id(time)
+
+    def _key(self, target: ImportTarget, message: SpoolMessage) -> str:
+        return source_id(target.mailbox.account_id, message.source_id)
+
+    async def _imported(self, kind: ImportedKind, mailbox: Mailbox) -> list[ImportedObject]:
+        return await self._store.list_imported(kind, mailbox.id)
+
+    async def _import_greeting(
+        self, target: ImportTarget, name: str, kind: MediaKind, files: tuple[Path, ...], key: str
+    ) -> None:
+        mailbox = target.mailbox
+        if active_media_id(mailbox, kind):
+            target.report.note(NoteLevel.INFO, f"greeting {name}: the box has one of its own, which stays")
+            return
+        try:
+            found = await asyncio.to_thread(spool.read_best, files)
+        except InvalidAudio as error:
+            target.report.note(NoteLevel.LOSS, f"greeting {name}: {error}")
+            return
+        if found is None:
+            return
+        samples, _, _ = found
+        now = int(self._clock.now())
+        media_id = self._ids.new_document_id()
+        path = self._recordings.media_path(mailbox.account_id, media_id)
+        size = await asyncio.to_thread(self._recordings.write, samples, path)
+        greeting = StoredMedia(
+            id=media_id,
+            account_id=mailbox.account_id,
+            box_id=mailbox.id,
+            kind=kind,
+            length_ms=len(samples) // wav.BYTES_PER_MS,
+            bytes=size,
+            created_at=now,
+        )
+        user_id = mailbox.owner.id if mailbox.owner and kind is MediaKind.NAME else None
+        imported = ImportedObject(
+            kind=ImportedKind.GREETING,
+            source_id=key,
+            account_id=mailbox.account_id,
+            box_id=mailbox.id,
+            target_id=media_id,
+            fingerprint="",
+            run_id=target.run_id,
+            at=now,
+        )
+        await self._store.add_greeting(greeting, user_id, imported)
+        target.report.greetings.append(name)
+        if kind is MediaKind.TEMPORARY:
+            target.report.note(NoteLevel.INFO, "greeting temp: it has no last day; its owner hears so at each sign-in")
+
+
+def active_media_id(mailbox: Mailbox, kind: MediaKind) -> str | None:
+    """Return the id of the recording in use."""
+    media = mailbox.settings.media
+    if kind is MediaKind.NAME:
+        return (mailbox.owner.settings.get("media", {}).get("name") if mailbox.owner else None) or media.name
+    if kind is MediaKind.TEMPORARY:
+        return media.temporary_unavailable
+    return media.unavailable or mailbox.settings.greeting_media_id
+
+
+def labels_of(message: SpoolMessage) -> tuple[str, ...]:
+    """Return what tells a message apart at its source and has no folder here: its folder, and its category."""
+    folder = [message.folder] if message.folder in spool.FURTHER_FOLDERS else []
+    category = to_single_line(message.fields.get("category", ""))
+    return tuple(dict.fromkeys([*folder, *([category] if category else [])]))
+
+
+def stored_caller(caller: Caller) -> Caller:
+    """Return a caller as a message here stores it: in one line, and not endless."""
+    return Caller(
+        to_single_line(caller.number)[:MAX_CALLER_CHARACTERS], to_single_line(caller.name)[:MAX_CALLER_CHARACTERS]
+    )

@@ -1,0 +1,150 @@
+"""An app_voicemail as the source of an import: its voicemail.conf, its spool, and the accounts that it goes to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ivr.directory.models import Account
+from ivr.errors import BadInput, NotFound
+from ivr.imports.box_mapping import Note, NoteLevel
+from ivr.imports.spool import list_boxes
+from ivr.imports.voicemail_conf import ConfMailbox, VoicemailConf, read_voicemail_conf
+
+LEFT_OUT = "-"
+"""In the place of an account: a context that is not imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """What is imported, and how. The words are those of the command's options."""
+
+    conf: Path
+    spool: Path
+    contexts: Mapping[str, str] = field(default_factory=dict)
+    """Account by context."""
+    boxes: tuple[str, ...] = ()
+    """`number@context` of the mailboxes to import; empty: all."""
+    only: frozenset[str] = frozenset({"boxes", "greetings", "messages"})
+    short_pins: str = "new"
+    weak_pins: str = "must-change"
+    folders: Mapping[str, str] = field(default_factory=dict)
+    """Folder here by the name of the folder at the source, for those that do not exist here."""
+    retention: str = "from-import"
+    busy_greeting: str = "drop"
+
+    def to_document(self) -> dict[str, Any]:
+        """Return the options as JSON."""
+        return {
+            "conf": str(self.conf),
+            "spool": str(self.spool),
+            "contexts": dict(self.contexts),
+            "boxes": list(self.boxes),
+            "only": sorted(self.only),
+            "short_pins": self.short_pins,
+            "weak_pins": self.weak_pins,
+            "folders": dict(self.folders),
+            "retention": self.retention,
+            "busy_greeting": self.busy_greeting,
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> ImportOptions:
+        """Return the options of JSON."""
+        return cls(
+            **{
+                **document,
+                "conf": Path(document["conf"]),
+                "spool": Path(document["spool"]),
+                "boxes": tuple(document["boxes"]),
+                "only": frozenset(document["only"]),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBox:
+    """A mailbox of the source. `conf` None: the spool has a folder of it, voicemail.conf no line."""
+
+    number: str
+    context: str
+    account: Account
+    conf: ConfMailbox | None
+
+    @property
+    def key(self) -> str:
+        return f"{self.number}@{self.context}"
+
+
+@dataclass
+class Source:
+    """What there is to import. `refusals`: why nothing may be imported before the administrator decides."""
+
+    conf: VoicemailConf
+    boxes: list[SourceBox] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+
+
+def read_source(options: ImportOptions, accounts: Sequence[Account]) -> Source:
+    """Read voicemail.conf and the names of the spool's folders.
+
+    Raises `NotFound`, `BadInput`, `StoreError`, OSError.
+    """
+    if not options.spool.is_dir():
+        raise NotFound(f"{options.spool} is no folder: name the spool of app_voicemail with --spool")
+    source = Source(read_voicemail_conf(options.conf, options.spool))
+    keys = dict.fromkeys([*source.conf.mailboxes, *list_boxes(options.spool)])
+    if unknown := [key for key in options.boxes if key not in keys]:
+        raise NotFound(f"there is no box {unknown[0]} in {options.conf} or {options.spool}: write it as 2001@default")
+    chosen = [key for key in keys if not options.boxes or key in options.boxes]
+    account_by_context = _map_contexts(chosen, options.contexts, accounts, source)
+    for key in chosen:
+        number, _, context = key.rpartition("@")
+        if account := account_by_context.get(context):
+            source.boxes.append(SourceBox(number, context, account, source.conf.mailboxes.get(key)))
+    _refuse_shared_numbers(source)
+    return source
+
+
+def _map_contexts(
+    keys: Iterable[str], given: Mapping[str, str], accounts: Sequence[Account], source: Source
+) -> dict[str, Account]:
+    contexts = list(dict.fromkeys(key.rpartition("@")[2] for key in keys))
+    if unknown := [context for context in given if context not in contexts]:
+        raise BadInput(f"there is no context {unknown[0]!r} with a mailbox: the contexts are {', '.join(contexts)}")
+    names = {name: account for account in accounts for name in (account.id, account.realm, account.name) if name}
+    found: dict[str, Account] = {}
+    for context in contexts:
+        name = given.get(context)
+        if name == LEFT_OUT:
+            source.notes.append(Note("", NoteLevel.WARNING, f"context {context} is left out, as --context says"))
+        elif name is not None and name not in names:
+            raise NotFound(f"there is no account {name!r}: create it with 'ivr account create {name}'")
+        elif name is not None:
+            found[context] = names[name]
+        elif context in names:
+            found[context] = names[context]
+        elif len(accounts) == 1 and (len(contexts) == 1 or context == "default"):
+            found[context] = accounts[0]
+        else:
+            source.refusals.append(
+                f"context {context} belongs to no account: add --context {context}=ACCOUNT, or --context {context}=-"
+                " to leave it out ('ivr account create NAME' creates an account)"
+            )
+    return found
+
+
+def _refuse_shared_numbers(source: Source) -> None:
+    """Two mailboxes of the source must not become one."""
+    keys_by_number: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    for box in source.boxes:
+        keys_by_number[box.account.id, box.number].append(box.key)
+    for keys in keys_by_number.values():
+        if len(keys) > 1:
+            source.refusals.append(
+                f"boxes {' and '.join(keys)} would be one: give their contexts different accounts with --context"
+            )

@@ -1,0 +1,141 @@
+"""voicemail.conf: the mailboxes of app_voicemail with their options, its time zones and its aliases."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ivr.imports.config_file import ConfigFile, ConfigLine, decode_line, read_config
+
+GENERAL = "general"
+ZONE_MESSAGES = "zonemessages"
+PASSWORD_FILE = "secret.conf"
+MAILBOX_FIELDS = 4
+"""Password, name, mail addresses, pager; the options follow."""
+TRUE_WORDS = frozenset({"yes", "true", "y", "t", "1", "on"})
+OLDER_NAMES = {"maxmessage": "maxsecs", "minmessage": "minsecs", "deletevoicemail": "delete"}
+
+
+@dataclass(frozen=True, slots=True)
+class ConfMailbox:
+    """A mailbox as voicemail.conf defines it. `options`: `own_options`, over those of [general]."""
+
+    number: str
+    context: str
+    password: str
+    fullname: str
+    emails: tuple[str, ...]
+    pager: str
+    options: dict[str, str]
+    own_options: dict[str, str]
+    line: ConfigLine
+
+    @property
+    def key(self) -> str:
+        """`number@context`, as app_voicemail names it."""
+        return f"{self.number}@{self.context}"
+
+    def is_on(self, option: str, *, default: bool = False) -> bool:
+        """Return the value of an option that is yes or no."""
+        value = self.options.get(option)
+        return default if value is None else value.strip().lower() in TRUE_WORDS
+
+
+@dataclass
+class VoicemailConf:
+    """What a voicemail.conf says. `mailboxes` by `number@context`."""
+
+    mailboxes: dict[str, ConfMailbox] = field(default_factory=dict)
+    zones: dict[str, str] = field(default_factory=dict)
+    """Time zone by its name in [zonemessages]."""
+    zone_formats: dict[str, str] = field(default_factory=dict)
+    aliases: dict[str, list[str]] = field(default_factory=dict)
+    """Aliases `number@context` by the mailbox that they lead to."""
+    general: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def read_voicemail_conf(path: Path, spool: Path) -> VoicemailConf:
+    """Read a voicemail.conf. Passwords that app_voicemail stores in the spool replace those of the file.
+
+    Raises `NotFound`, `BadInput`, OSError.
+    """
+    config = read_config(path)
+    conf = VoicemailConf(warnings=config.warnings)
+    _read_general(config, conf)
+    alias_context = conf.general.get("aliasescontext", "")
+    for section in config.sections:
+        if section.is_template or section.name.lower() == GENERAL:
+            continue
+        if section.name.lower() == ZONE_MESSAGES:
+            for line in section.lines:
+                conf.zones[line.name], _, conf.zone_formats[line.name] = line.value.partition("|")
+        elif alias_context and section.name == alias_context:
+            for line in section.lines:
+                conf.aliases.setdefault(_with_context(line.value), []).append(line.name)
+        else:
+            for line in section.lines:
+                _add_mailbox(conf, section.name, line, spool)
+    return conf
+
+
+def _read_general(config: ConfigFile, conf: VoicemailConf) -> None:
+    for line in config.section(GENERAL).lines:
+        name = line.name.lower()
+        conf.general.setdefault(OLDER_NAMES.get(name, name), line.value)
+
+
+def _with_context(mailbox: str) -> str:
+    return mailbox if "@" in mailbox else f"{mailbox}@default"
+
+
+def _add_mailbox(conf: VoicemailConf, context: str, line: ConfigLine, spool: Path) -> None:
+    number = line.name
+    key = f"{number}@{context}"
+    if key in conf.mailboxes:
+        conf.warnings.append(f"{line.place}: {key} is defined twice: app_voicemail uses the first definition")
+        return
+    password, fullname, emails, pager, *options = [*line.value.split(",", MAILBOX_FIELDS), "", "", "", ""][:5]
+    if '"' in fullname or emails.rstrip().endswith('"'):
+        conf.warnings.append(
+            f"{line.place}: app_voicemail knows no quotes: the name of {key} is {fullname!r}, its address {emails!r}"
+        )
+    own = dict(_parse_options(options[0] if options else ""))
+    mailbox_options = {**conf.general, **own}
+    if mailbox_options.get("passwordlocation", "").strip().lower() == "spooldir":
+        password = _stored_password(spool / context / number / PASSWORD_FILE) or password
+    conf.mailboxes[key] = ConfMailbox(
+        number=number,
+        context=context,
+        password=password.strip(),
+        fullname=fullname.strip(),
+        emails=tuple(address.strip() for address in re.split(r"[|;]", emails) if address.strip()),
+        pager=pager.strip(),
+        options=mailbox_options,
+        own_options=own,
+        line=line,
+    )
+
+
+def _parse_options(text: str) -> list[tuple[str, str]]:
+    parsed = []
+    for option in text.split("|"):
+        name, separator, value = option.partition("=")
+        if separator:
+            key = name.strip().lower()
+            parsed.append((OLDER_NAMES.get(key, key), value.strip()))
+    return parsed
+
+
+def _stored_password(file: Path) -> str:
+    """Return the password that app_voicemail has written to the spool; "" without one."""
+    try:
+        lines = file.read_bytes().splitlines()
+    except FileNotFoundError:
+        return ""
+    for line in map(decode_line, lines):
+        name, separator, value = line.partition("=")
+        if separator and name.strip().lower() == "password":
+            return value.removeprefix(">").strip()
+    return ""

@@ -1,0 +1,78 @@
+"""Moving in from a real app_voicemail: what it recorded is imported, and heard by its owner, once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ivr.audio import wav
+from ivr.imports.voicemail_conf import read_voicemail_conf
+from tests.asterisk.conftest import PhoneUser, SpokenMessage, wait_until
+from tests.lab.lab import LabInfo
+from tests.lab.sip_phone.speech import speech
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it reads the spool of Asterisk's user")
+
+
+async def test_message_of_app_voicemail_is_imported_and_heard_once(
+    alice: PhoneUser, bob: PhoneUser, lab: LabInfo
+) -> None:
+    alice.create_user_and_box()
+    spool = Path(lab.folder) / "spool" / "voicemail"
+    inbox = spool / "pbx" / alice.number / "INBOX"
+    call = await bob.dial(f"*40{alice.number}")
+    await wait_until(lambda: [*inbox.parent.glob("tmp/*.wav")])
+    await call.say(speech(int(bob.number), 4000))
+    await call.hang_up()
+    await wait_until(lambda: (inbox / "msg0000.txt").exists())
+    report = await run_import(lab, alice)
+    assert [box["imported"] for box in report["boxes"]] == [1]
+    (message,) = alice.messages()
+    recorded = np.frombuffer(wav.read_samples(inbox / "msg0000.wav"), np.int16)
+    owner = await alice.dial("*97")
+    await owner.expect("count/you-have", SpokenMessage(message["id"], recorded), within_s=25)
+    await owner.press("1")
+    await owner.expect("message/saved")
+    await owner.hang_up()
+    report = await run_import(lab, alice)
+    assert [(box["imported"], box["already_imported"]) for box in report["boxes"]] == [(0, 1)]
+    await wait_until(lambda: [one["folder"] for one in alice.messages()] == ["saved"])
+    await ivr(lab, "import", "verify")
+
+
+async def run_import(lab: LabInfo, owner: PhoneUser) -> Any:
+    source = ("--conf", f"{lab.folder}/etc/voicemail.conf", "--spool", f"{lab.folder}/spool/voicemail")
+    box = ("--box", f"{owner.number}@pbx", "--context", "pbx=lab")
+    return json.loads(await ivr(lab, "import", "app-voicemail", *source, *box, "--json", codes=(0, 3)))
+
+
+async def ivr(lab: LabInfo, *words: str, codes: tuple[int, ...] = (0,)) -> str:
+    environment = {**os.environ, **lab.environments["0"], "IVR_LOG__LEVEL": "warning"}
+    done = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "ivr", *words],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode in codes, done.stdout + done.stderr
+    return str(done.stdout)
+
+
+async def test_mailboxes_of_voicemail_conf_are_those_that_app_voicemail_reads(lab: LabInfo) -> None:
+    command = [*lab.console_command, "-rx", "voicemail show users"]
+    done = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=True)
+    shown = sorted([*line[:16].split(), line[17:42].strip()] for line in done.stdout.splitlines()[1:-1])
+    conf = read_voicemail_conf(Path(lab.folder) / "etc" / "voicemail.conf", Path(lab.folder))
+    ours = sorted([box.context, box.number, box.fullname] for box in conf.mailboxes.values())
+    assert len(ours) > 100
+    assert ours == shown
