@@ -105,6 +105,8 @@ class BoxSettings(SettingsDocument):
     """Milliseconds; None: the value of the dialplan, else 2000."""
     silence_hits: Annotated[int, Field(ge=0, le=1000)] | None = None
     silence_threshold: Annotated[int, Field(ge=0, le=32_767)] | None = None
+    min_speech_ms: Annotated[int, Field(ge=0, le=60_000)] | None = None
+    """Minimum duration of speech in a message; 0: none; None: the setting of the account, else of the system."""
     quota_mb: Annotated[int, Field(ge=0, le=10**6)] | None = None
     """Maximum size of all stored audio in MB; None or 0: no quota."""
     media_extension: Literal["mp3", "mp4", "wav"] = "mp3"

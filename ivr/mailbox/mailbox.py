@@ -50,6 +50,12 @@ class Mailbox:
         return self.voicemail_settings.max_message_count if own is None else own
 
     @property
+    def min_speech_ms(self) -> int:
+        """How much speech makes a recording a message; 0: recordings without speech are messages too."""
+        own = self.settings.min_speech_ms
+        return self.voicemail_settings.min_speech_ms if own is None else own
+
+    @property
     def mails_link(self) -> bool:
         """Whether mails have a link to the audio instead of the audio."""
         return (self.settings.mail_audio or self.voicemail_settings.mail_audio) == "link"

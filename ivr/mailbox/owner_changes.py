@@ -108,6 +108,7 @@ OWNER_BOUNDS: Mapping[str, Bound | None] = {
     "interdigit_timeout": _any_value,
     "silence_hits": _any_value,
     "silence_threshold": _any_value,
+    "min_speech_ms": _any_value,
     "quota_mb": ADMINISTRATOR,
     "media_extension": _any_value,
     "oldest_message_first": _any_value,

@@ -20,6 +20,8 @@ from ivr.audio import asterisk_recording
 from ivr.clock import Clock
 from ivr.errors import InvalidAudio, StoreError
 from ivr.ids import IdGenerator
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.recording_check import Shortfall, find_shortfall
 from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.protocols import AudioStore, TakeStore
 from ivr.storage.records import Caller, RecordingPurpose, Take
@@ -117,6 +119,16 @@ class Takes:
         except InvalidAudio as error:
             log.warning("take.refused", take=take.id, reason=str(error))
             return 0
+
+    async def find_shortfall(self, take: Take, mailbox: Mailbox) -> Shortfall | None:
+        """Return why the recording is too little for its purpose in `mailbox`; None if it is enough."""
+        try:
+            return await find_shortfall(Path(take.path), mailbox, take.purpose)
+        except OSError:
+            return Shortfall.TOO_SHORT
+        except InvalidAudio as error:
+            log.warning("take.refused", take=take.id, reason=str(error))
+            return Shortfall.TOO_SHORT
 
     async def mark_urgent(self, take: Take, urgent: bool) -> None:
         """Set whether the future message is urgent. Raises `StoreError`."""

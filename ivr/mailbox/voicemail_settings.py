@@ -30,6 +30,11 @@ class VoicemailSettings(BaseModel):
     min_message_size: Annotated[int, Field(ge=0, le=60_000)] = Field(
         500, description="Minimum length of a recording, in milliseconds; a shorter one is discarded. 0: keep all."
     )
+    min_speech_ms: Annotated[int, Field(ge=0, le=60_000)] = Field(
+        100,
+        description="Milliseconds that a message must be louder than its background: silence and steady noise are no"
+        " messages. 0: keep recordings without speech.",
+    )
     max_box_number_length: Annotated[int, Field(ge=1, le=30)] = Field(
         15, description="Maximum number of digits of a mailbox number entered at the phone."
     )

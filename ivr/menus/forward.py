@@ -44,7 +44,7 @@ class Forward(Recorder):
                 case "prepend":
                     if await self._record_intro():
                         return True
-                    await self.reject("greeting/too-short")
+                    await self.reject(self._shortfall_prompt)
                 case "plain":
                     await self._forward_without_intro()
                     return True

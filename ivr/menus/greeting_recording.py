@@ -77,13 +77,13 @@ class RecordGreeting(Recorder):
     async def complete_recording(self, existing_take: Take | None = None) -> RecordingOutcome:
         """Record, or review `existing_take`, until the owner has decided."""
         take, choice = await self._record_until_choice(self._mailbox, existing_take)
-        if not self._is_long_enough(take, self._mailbox):
+        if await self.call.run_while_listening(self._is_insufficient(take, self._mailbox)):
             await self.call.run_while_listening(self.services.takes.discard(take))
             if existing_take and take.id == existing_take.id:
                 # Its file is gone: another call to the same mailbox has completed it.
                 await self.reject("settings/not-kept")
                 return RecordingOutcome.DISCARDED
-            await self.reject("greeting/too-short")
+            await self.reject(self._shortfall_prompt)
             return RecordingOutcome.TOO_SHORT
         if choice is ReviewChoice.SAVE:
             return await self._activate(take)

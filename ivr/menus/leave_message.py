@@ -42,11 +42,19 @@ class LeaveMessage(Recorder):
         if next_step is not None:
             return next_step
         if not await self.record(self._mailbox):
-            return await self.say_goodbye("greeting/too-short", "done/goodbye", status=Status.NOMESSAGE)
+            await self._invite_again()
+            if not await self.record(self._mailbox):
+                return await self.say_goodbye(self._shortfall_prompt, "done/goodbye", status=Status.NOMESSAGE)
         if self._operator_chosen:
             await self.say("done/saved")
             return await Operator(self.call_context, self._mailbox).run() or await self.say_goodbye()
         return await self.say_goodbye("done/message-left", "done/thank-you")
+
+    async def _invite_again(self) -> None:
+        """Say why there is no message yet. Any key goes to the beep."""
+        instructions = [] if self._mailbox.settings.skip_instructions else ["greeting/leave-a-message"]
+        self.call.flush_digits()
+        await self.call.play([await self.render(self._shortfall_prompt, *instructions)])
 
     async def _begin_take(self) -> Take:
         return await self.services.takes.begin(

@@ -10,25 +10,30 @@ from pathlib import Path
 
 from ivr.errors import BoxDeleted, HungUp
 from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.recording_check import Shortfall
 from ivr.menus.menu import Menu
 from ivr.menus.review import Review, ReviewChoice
 from ivr.storage.records import Take
+
+SHORTFALL_PROMPTS = {Shortfall.TOO_SHORT: "greeting/too-short", Shortfall.NO_SPEECH: "greeting/no-speech"}
 
 
 class Recorder(Menu):
     """A menu that records. `_begin_take` and `_store_take` define the purpose of a take; hanging up stores it.
 
-    A take that is recorded again is kept until the new one is long enough to be stored: a caller who hangs up in
-    between loses neither.
+    A take that is recorded again is kept until the new one is enough to be stored: a caller who hangs up in between
+    loses neither.
     """
 
     _replaced_take: Take | None = None
-    """The take that the current one replaces, until the current one is long enough."""
+    """The take that the current one replaces, until the current one is enough."""
+    _shortfall_prompt = SHORTFALL_PROMPTS[Shortfall.TOO_SHORT]
+    """Why the last take that was not enough was discarded."""
 
     async def record(self, mailbox: Mailbox) -> bool:
-        """Record until a take is stored or discarded; return whether it was long enough to be stored.
+        """Record until a take is stored or discarded; return whether it was enough to be stored.
 
-        `mailbox` sets the limits: longest recording, silence, shortest recording.
+        `mailbox` sets the limits: longest recording, silence, shortest recording, speech.
         """
         take, _ = await self._record_until_choice(mailbox)
         return await self._store_or_discard(take, mailbox)
@@ -45,10 +50,10 @@ class Recorder(Menu):
             choice = await self._record_once(take, mailbox, skip_recording=existing_take is not None)
             if choice is ReviewChoice.RECORD_AGAIN:
                 self._replaced_take, existing_take = take, None
-            elif self._replaced_take:  # The new take is too short, so the earlier one is reviewed again.
+            elif self._replaced_take:  # The new take is not enough, so the earlier one is reviewed again.
                 await self.call.run_while_listening(self.services.takes.discard(take))
                 existing_take, self._replaced_take = self._replaced_take, None
-                await self._announce_short_take(existing_take, mailbox)
+                await self._announce_shortfall(existing_take, mailbox)
             else:
                 return take, choice
 
@@ -58,9 +63,9 @@ class Recorder(Menu):
             await self.services.takes.mark_replacing(take, self._replaced_take)
         return take
 
-    async def _announce_short_take(self, earlier_take: Take, mailbox: Mailbox) -> None:
+    async def _announce_shortfall(self, earlier_take: Take, mailbox: Mailbox) -> None:
         try:
-            await self.reject("greeting/too-short")
+            await self.reject(self._shortfall_prompt)
         except HungUp:
             await self._store_or_discard(earlier_take, mailbox)
             raise
@@ -88,13 +93,12 @@ class Recorder(Menu):
                 await self._play_beep()
                 silence_ms = self._max_silence_ms(mailbox)
                 await self.call.record(Path(take.path), max_length_ms=max_length_ms, silence_ms=silence_ms)
-            length_ms = self.services.takes.length_ms(take)
-            if length_ms < mailbox.voicemail_settings.min_message_size:
+            if await self.call.run_while_listening(self._is_insufficient(take, mailbox)):
                 return ReviewChoice.NONE
             await self.call.run_while_listening(self._discard_replaced_take())
-            return await self._review_take(take, mailbox, length_ms)
+            return await self._review_take(take, mailbox, self.services.takes.length_ms(take))
         except HungUp:
-            if self._replaced_take and not self._is_long_enough(take, mailbox):
+            if self._replaced_take and await self._is_insufficient(take, mailbox):
                 await self.services.takes.discard(take)
                 take, self._replaced_take = self._replaced_take, None
             await self._discard_replaced_take()
@@ -106,19 +110,26 @@ class Recorder(Menu):
         if replaced:
             await self.services.takes.discard(replaced)
 
-    def _is_long_enough(self, take: Take, mailbox: Mailbox) -> bool:
-        return self.services.takes.length_ms(take) >= mailbox.voicemail_settings.min_message_size
+    async def _is_insufficient(self, take: Take, mailbox: Mailbox) -> bool:
+        shortfall = await self.services.takes.find_shortfall(take, mailbox)
+        if shortfall:
+            self._shortfall_prompt = SHORTFALL_PROMPTS[shortfall]
+            self.call.journal.note("recording discarded", reason=str(shortfall))
+        return shortfall is not None
 
     async def _store_or_discard(self, take: Take, mailbox: Mailbox) -> bool:
-        long_enough = self._is_long_enough(take, mailbox)
         try:
-            await self.call.run_while_listening(
-                self._store_take(take) if long_enough else self.services.takes.discard(take)
-            )
+            return await self.call.run_while_listening(self._store_if_sufficient(take, mailbox))
         except BoxDeleted:
             await self.services.takes.discard(take)  # Recovery could never deliver it.
             raise
-        return long_enough
+
+    async def _store_if_sufficient(self, take: Take, mailbox: Mailbox) -> bool:
+        if await self._is_insufficient(take, mailbox):
+            await self.services.takes.discard(take)
+            return False
+        await self._store_take(take)
+        return True
 
     async def _play_beep(self) -> None:
         """Play the beep. Keys during it are ignored."""

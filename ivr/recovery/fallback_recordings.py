@@ -17,7 +17,6 @@ from pathlib import Path
 
 import structlog
 
-from ivr.audio import asterisk_recording
 from ivr.clock import EARLIEST_PLAUSIBLE_TIME, Clock
 from ivr.directory.directory import Directory
 from ivr.directory.models import Account
@@ -25,9 +24,10 @@ from ivr.errors import InvalidAudio, IvrError
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.recording_check import find_shortfall
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.storage.protocols import AudioStore
-from ivr.storage.records import Caller
+from ivr.storage.records import Caller, RecordingPurpose
 
 FILE_PREFIX = "fallback-"
 FILE_NAME_PATTERN = re.compile(r"fallback-(\w*)-(\w+)-(\w*)-(\d{1,11})-(\w+)\.wav", re.ASCII)
@@ -150,8 +150,8 @@ class FallbackRecordingImporter:
                     f"no mailbox {recording.box_number!r} in an account {recording.account_name!r}",
                     "create the mailbox, or move the file away",
                 )
-            elif asterisk_recording.length_ms(path) < mailbox.voicemail_settings.min_message_size:
-                log.info("fallback_recording.discarded", file=path.name, reason="shorter than the minimum")
+            elif shortfall := await find_shortfall(path, mailbox, RecordingPurpose.MESSAGE):
+                log.info("fallback_recording.discarded", file=path.name, reason=str(shortfall))
                 await asyncio.to_thread(self._recordings.remove, path)
             else:
                 caller = Caller(recording.caller_number)

@@ -49,17 +49,19 @@ class TakeRecovery:
         self._messages = messages
 
     async def recover(self, take: Take) -> None:
-        """Deliver a message or intro; leave a greeting or name to its owner's decision. A short take is discarded.
+        """Deliver a message or intro; leave a greeting or name to its owner's decision.
+
+        A take that is too short, or without speech, is discarded.
 
         Raises `NotFound`, `InvalidAudio`, `StoreError`.
         """
         mailbox = await self._boxes.get(take.box_id)
-        long_enough = self._takes.length_ms(take) >= mailbox.voicemail_settings.min_message_size
+        shortfall = await self._takes.find_shortfall(take, mailbox)
         replaced = await self._find_replaced_take(take)
-        if long_enough and replaced:
+        if replaced and not shortfall:
             await self._takes.discard(replaced)
-        if not long_enough:
-            log.info("take.discarded", take=take.id, reason="shorter than the minimum")
+        if shortfall:
+            log.info("take.discarded", take=take.id, reason=str(shortfall))
             await self._takes.discard(take)
         elif take.purpose is RecordingPurpose.INTRO:
             await self._recover_intro(take, mailbox)

@@ -169,16 +169,18 @@ async def test_four_review_timeouts_save_message(alice: PhoneUser, bob: PhoneUse
     assert len(alice.messages()) == 1
 
 
-async def test_too_short_recording_is_announced(alice: PhoneUser, bob: PhoneUser) -> None:
-    alice.create_user_and_box()
+async def test_short_and_silent_recordings_are_announced_and_are_no_messages(alice: PhoneUser, bob: PhoneUser) -> None:
+    alice.create_user_and_box(silence_hits=1)
     bob.create_user_and_box()
     call = await bob.dial(f"*90{alice.number}")
     await call.expect("greeting/person-at")
     await call.press("#")
     await call.expect("tone/beep", whole=True)
     await call.press("#")
+    await call.expect("greeting/too-short", "greeting/leave-a-message")
+    await call.expect("tone/beep", whole=True)  # Silence, until Asterisk ends the recording.
     await call.expect(
-        "greeting/too-short", "done/goodbye", f"number/{FIRST_STATUS_EXTENSION + STATUS_PROMPTS.index('NOMESSAGE')}"
+        "greeting/no-speech", "done/goodbye", f"number/{FIRST_STATUS_EXTENSION + STATUS_PROMPTS.index('NOMESSAGE')}"
     )
     await call.wait_for_hangup()
     assert alice.messages() == []

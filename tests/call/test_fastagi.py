@@ -10,6 +10,7 @@ import pytest
 
 from tests.call.conftest import FakePbx
 from tests.support.handset import HANG_UP, OnSound, ScriptedHandset, TypingHandset
+from tests.support.speech import speech_pcm
 
 ENTER_PIN = "Please enter your pin, then press pound."
 
@@ -61,7 +62,7 @@ async def test_hangup_during_playback_ends_call(pbx: FakePbx) -> None:
 
 async def test_message_left_by_hangup_is_saved(pbx: FakePbx) -> None:
     box = await pbx.app.create_box("1001", owner=pbx.app.bob)
-    speech = b"\x10\x20" * 16_000
+    speech = speech_pcm(2000)
     handset = ScriptedHandset([OnSound("(recording)", HANG_UP)], speech)
     await pbx.run_call(handset, "number=1001", path="leave")
     [message] = await pbx.app.messages(box)

@@ -23,6 +23,7 @@ from ivr.call.journal import Journal
 from ivr.call.typeahead import Typeahead
 from ivr.errors import ConnectionLost, HungUp
 from tests.call.conftest import FakePbx
+from tests.support.speech import speech_pcm
 
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -176,7 +177,7 @@ async def run_until_reset(pbx: FakePbx, *arguments: str, path: str, at_prompt: i
         words = line.replace('"', "").split()
         reply = "200 result=0 endpos=160"
         if words[0] == "RECORD":
-            wav.write(Path(f"{words[2]}.wav"), b"\x10\x20" * 16_000)
+            wav.write(Path(f"{words[2]}.wav"), speech_pcm(2000))
             recorded, reply = 1, "200 result=49 (dtmf) endpos=16000"
         elif words[0] == "STREAM" and recorded and "silence" not in line:
             prompts += 1

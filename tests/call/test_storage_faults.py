@@ -19,10 +19,11 @@ from ivr.storage import audio_folder
 from tests.call.conftest import SECRET, FakePbx
 from tests.support.app_fixture import AppFixture, FakeClock
 from tests.support.handset import HANG_UP, OnSound, ScriptedHandset
+from tests.support.speech import speech_pcm
 
 RECORDING_FAILED = "I am sorry, the recording failed. What you said was not kept."
 ERROR_PROMPT = "I am sorry, that could not be done. Nothing was lost."
-SPEECH = b"\x10\x20" * 16_000
+SPEECH = speech_pcm(2000)
 SAVE_KEYS = OnSound("To keep", "1")
 
 

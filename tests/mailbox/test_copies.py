@@ -11,6 +11,7 @@ from ivr.mailbox.takes import TakeSource
 from ivr.storage.records import Caller, RecordingPurpose, Take
 from tests.mailbox.test_delivery import run_recovery
 from tests.support.app_fixture import AppFixture
+from tests.support.speech import speech_pcm
 
 
 async def create_take(app: AppFixture, box: Mailbox, *others: str) -> Take:
@@ -19,7 +20,7 @@ async def create_take(app: AppFixture, box: Mailbox, *others: str) -> Take:
     take = await app.container.voicemail_services.takes.begin(
         box.account_id, box.id, RecordingPurpose.MESSAGE, source, payload
     )
-    Path(take.path).write_bytes(wav.header(0) + b"\x10\x20" * 16_000)
+    Path(take.path).write_bytes(wav.header(0) + speech_pcm(2000))
     return take
 
 

@@ -20,8 +20,9 @@ from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.records import Caller, RecordingPurpose, Take
 from ivr.storage.sqlite.takes import SqliteTakes
 from tests.support.app_fixture import AppFixture
+from tests.support.speech import speech_pcm
 
-SPEECH = b"\x10\x20" * 8000
+SPEECH = speech_pcm(1000)
 
 
 async def create_take(
@@ -36,7 +37,7 @@ async def create_take(
     source = TakeSource("PJSIP/x-1", "call.1", Caller("2001", "Joe Caller"))
     take = await app.container.voicemail_services.takes.begin(box.account_id, box.id, purpose, source, payload)
     if ms:
-        Path(take.path).write_bytes(wav.header(0) + b"\x10\x20" * (8 * ms))
+        Path(take.path).write_bytes(wav.header(0) + speech_pcm(ms))
     return take
 
 

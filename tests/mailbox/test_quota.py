@@ -17,6 +17,7 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import TakeSource
 from ivr.storage.records import MEGABYTE, Caller, ChangeReason, Folder, Message, RecordingPurpose, Take
 from tests.support.app_fixture import NOON, AppFixture
+from tests.support.speech import speech_pcm
 
 DELIVERY_PATHS = ["copied", "transferred", "forwarded", "imported", "undeleted"]
 
@@ -162,7 +163,7 @@ async def test_change_not_increasing_usage_is_never_rejected(app: AppFixture) ->
 async def create_take(app: AppFixture, box: Mailbox, purpose: RecordingPurpose, ms: int, **payload: str) -> Take:
     source = TakeSource("PJSIP/x-1", "call.1", Caller("2001", "Joe Caller"))
     take = await app.container.voicemail_services.takes.begin(box.account_id, box.id, purpose, source, payload)
-    wav.write(Path(take.path), b"\x10\x20" * (8 * ms))
+    wav.write(Path(take.path), speech_pcm(ms))
     return take
 
 

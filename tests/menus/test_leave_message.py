@@ -100,8 +100,11 @@ async def test_hangup_during_review_saves_message(app: AppFixture, box: Mailbox)
 
 @pytest.mark.parametrize("then", ["key", "silence"])
 async def test_too_short_recording_is_announced_and_dropped(app: AppFixture, box: Mailbox, then: str) -> None:
-    phone = await leave_message(app, Speak(400, then=then))
-    assert phone.texts[3:] == ["The recording was too short to be kept. Goodbye."]
+    phone = await leave_message(app, Speak(400, then=then), Speak(300, then=then))
+    assert phone.texts[3:] == [
+        f"The recording was too short to be kept. {INSTRUCTIONS}", BEEP,
+        "The recording was too short to be kept. Goodbye.",
+    ]  # fmt: skip
     assert await app.messages(box) == []
     assert list(app.container.recordings.takes_folder.iterdir()) == []
 

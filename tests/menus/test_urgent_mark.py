@@ -13,6 +13,7 @@ from ivr.storage.records import Caller, Take
 from tests.mailbox.test_delivery import run_recovery
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import HangUp, Meanwhile, Press, ScriptedCall, ScriptStep, Silence, Speak
+from tests.support.speech import speech_pcm
 
 REVIEW = "To keep this recording"
 MARKED_URGENT = "Marked urgent."
@@ -85,7 +86,7 @@ async def test_urgent_mark_survives_crash(app: AppFixture, box: Mailbox) -> None
     again = await app.container.voicemail_services.takes.begin(
         box.account_id, box.id, take.purpose, TakeSource("PJSIP/x-1", "2.2", Caller("2001")), payload
     )
-    app.container.recordings.write(b"\x01\x02" * 16_000, app.container.recordings.take_path(again.id))
+    app.container.recordings.write(speech_pcm(2000), app.container.recordings.take_path(again.id))
     await run_recovery(app)
     assert await urgent_flags(app, box) == [True]
 

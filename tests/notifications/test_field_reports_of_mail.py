@@ -19,6 +19,7 @@ from tests.notifications.test_mail_delivery import BEN
 from tests.support.fake_smtp_server import FakeSmtpServer
 from tests.support.handset import ScriptedHandset
 from tests.support.scripted_call import Speak
+from tests.support.speech import speech_pcm
 from tests.support.tone_prompts import write_tone_prompts
 
 SECRET = "5ec2e7"
@@ -60,7 +61,7 @@ async def test_odd_callers_leave_messages_that_are_mailed(tmp_path: Path, smtp_s
             {"GLOBAL(IVR_SECRET)": SECRET, "REDIRECTING(count)": "0", "PJSIP_ENDPOINT(trunk,auth)": ""},
             caller_name=name,
         )
-        handset = ScriptedHandset(speech=b"\x01\x02" * 16_000)
+        handset = ScriptedHandset(speech=speech_pcm(2000))
         assert await FakeAsterisk(request, handset).connect_and_run(*service.fastagi_address) == "DONE", (number, name)
     while any(not task.error for task in await app.pending_tasks()):
         await asyncio.sleep(0.01)

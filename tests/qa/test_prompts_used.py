@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 CATALOGUE = Catalogue.load(ROOT / "sounds" / "en")
 TABLES = {key.split("/")[0] for key in CATALOGUE.keys()}  # noqa: SIM118 - a catalogue is no dict
 RESERVED_PROMPTS = {
-    "problem/one-moment", "greeting/no-speech", "to/leave-message", "to/clock-24", "to/clock-12", "envelope/hours",
+    "problem/one-moment", "to/leave-message", "to/clock-24", "to/clock-12", "envelope/hours",
     "settings/clock-is-24", "settings/clock-is-12",
 }  # fmt: skip
 """Prompts of what is built next."""

@@ -30,11 +30,12 @@ from ivr.recovery.recording_fsync import RecordingFsync
 from ivr.storage.records import Caller, RecordingPurpose, Take
 from tests.recovery.test_fallback_recordings import fallback_name
 from tests.support.app_fixture import AppFixture
+from tests.support.speech import speech_pcm
 
 ASTERISK_UID = 61_001
 SHARED_GID = 61_000
 PRIVATE_GID = 61_006
-SPEECH = b"\x10\x20" * 16_000
+SPEECH = speech_pcm(2000)
 SECRET = b"the pepper of the installation, which only its service may read"
 
 SWAP = """

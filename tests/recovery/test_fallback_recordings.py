@@ -14,8 +14,9 @@ from ivr.clock import EARLIEST_PLAUSIBLE_TIME
 from ivr.directory.models import Account
 from ivr.recovery.fallback_recordings import parse_file_name
 from tests.support.app_fixture import NOON, AppFixture
+from tests.support.speech import speech_pcm
 
-SPEECH = b"\x10\x20" * 16_000
+SPEECH = speech_pcm(2000)
 
 
 def write_fallback_recording(app: AppFixture, name: str, speech: bytes = SPEECH) -> Path:

@@ -26,6 +26,7 @@ from websockets.typing import Subprotocol
 from ivr.audio import wav
 from ivr.terminal import sound
 from ivr.terminal.fake_asterisk import evaluate
+from tests.support.speech import speech_pcm
 
 ASTERISK_CONF = Path(__file__).parents[2] / "asterisk-conf"
 TIME_SCALE = 10
@@ -238,7 +239,7 @@ class FakeChannel:
             ms, why = 0, "ERROR"
         else:
             ms, why = await self._recording_finished
-            wav.write(self.recording, b"\x10\x01" * (min(ms, longest_ms) * wav.SAMPLES_PER_MS))
+            wav.write(self.recording, speech_pcm(min(ms, longest_ms)))
         self.variables["RECORD_STATUS"] = why
         if why == "DTMF":
             self.press("#")

@@ -17,6 +17,7 @@ from ivr.call.incoming import IncomingCall
 from ivr.call.journal import Journal
 from ivr.call.typeahead import Typeahead
 from ivr.errors import HungUp, RecordingFailed, UnplayableSound
+from tests.support.speech import speech_pcm
 
 MAX_OPERATIONS = 5000
 """Sounds and waits after which the menus are considered to be in an endless loop."""
@@ -49,10 +50,14 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """Speak into the next recording for `ms`, then end it. `then`: "key", "silence", "hang-up" or "failure"."""
+    """Speak into the next recording for `ms`, then end it. `then`: "key", "silence", "hang-up" or "failure".
+
+    `pcm`: the samples that are recorded, in place of speech.
+    """
 
     ms: int
     then: str = "key"
+    pcm: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +185,7 @@ class ScriptedCall(Call):
         if step.then == "failure":
             raise RecordingFailed("the disk is full")
         spoken_ms = min(step.ms, max_length_ms)
-        wav.write(path, b"\x10\x01" * (spoken_ms * wav.SAMPLES_PER_MS))
+        wav.write(path, speech_pcm(spoken_ms) if step.pcm is None else step.pcm)
         self._advance_clock(spoken_ms)
         self.hangup_event = step.then == "hang-up"
         self._raise_if_hung_up()

@@ -15,9 +15,10 @@ from ivr.audio import wav
 from tests.call.agi.conftest import PROCESS_TIMEOUT_S, AgiInstallation
 from tests.support.fake_smtp_server import FakeSmtpServer
 from tests.support.handset import HANG_UP, OnSound, ScriptedHandset, TypingHandset
+from tests.support.speech import speech_pcm
 
 ENTER_PIN = "Please enter your pin, then press pound."
-SPEECH = b"\x10\x20" * 16_000
+SPEECH = speech_pcm(2000)
 
 
 async def test_an_owner_hears_deletes_and_leaves(agi_installation: AgiInstallation) -> None:

@@ -11,6 +11,7 @@ from ivr.audio import wav
 from ivr.terminal.sound import SoundFile
 from tests.call.contract.caller_steps import DURING_WORK, CallerHangUp, CallerPress, CallerSpeak, CallerStep
 from tests.support.handset import KEY_WAIT_MS
+from tests.support.speech import speech_pcm
 
 
 class ContractHandset:
@@ -64,7 +65,7 @@ class ContractHandset:
         )
         assert isinstance(speech, CallerSpeak)
         length_ms = min(speech.length_ms, max_ms)
-        wav.write(path, b"\x10\x01" * (length_ms * wav.SAMPLES_PER_MS))
+        wav.write(path, speech_pcm(length_ms))
         self._advance_clock(length_ms)
         if speech.ended_by == "hang-up":
             self.hangup_event.set()
