@@ -112,7 +112,8 @@ class BoxSettings(SettingsDocument):
     media_extension: Literal["mp3", "mp4", "wav"] = "mp3"
 
     # Listening
-    oldest_message_first: bool = False
+    oldest_message_first: bool | None = None
+    """None: the setting of the account, else of the system."""
     skip_envelope: bool = False
     play_envelope_action: Literal["play_after", "play_before", "skip"] = "play_after"
     envelope_type: Literal["default", "caller_and_time"] = "default"
@@ -136,6 +137,10 @@ class BoxSettings(SettingsDocument):
 
     # Settings of this service
     callers_may_mark_urgent: bool = True
+    press_key_to_record: bool | None = None
+    """Callers must press a key before the beep; None: the setting of the account, else of the system."""
+    clock: Literal["12h", "24h"] | None = None
+    """How times are said; None: the setting of the account, else of the system."""
     new_messages_at_once: bool = True
     """Play new messages right after their number is announced, when the owner calls from their own phone."""
     key_map: Literal["standard", "classic"] | None = None

@@ -27,7 +27,7 @@ class FolderCursor:
             mailbox.account_id,
             mailbox.id,
             folder,
-            oldest_first=mailbox.settings.oldest_message_first,
+            oldest_first=mailbox.oldest_message_first,
             not_before=mailbox.voicemail_settings.retention_cutoff(now),
         )
         cursor = cls(messages, mailbox, open_folder)

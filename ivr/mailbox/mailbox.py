@@ -56,6 +56,23 @@ class Mailbox:
         return self.voicemail_settings.min_speech_ms if own is None else own
 
     @property
+    def clock(self) -> str:
+        """How times are said: "12h" or "24h"."""
+        return self.settings.clock or self.voicemail_settings.clock
+
+    @property
+    def oldest_message_first(self) -> bool:
+        """The order in which messages are played."""
+        own = self.settings.oldest_message_first
+        return self.voicemail_settings.oldest_message_first if own is None else own
+
+    @property
+    def press_key_to_record(self) -> bool:
+        """Whether callers must press a key before they can leave a message."""
+        own = self.settings.press_key_to_record
+        return self.voicemail_settings.press_key_to_record if own is None else own
+
+    @property
     def mails_link(self) -> bool:
         """Whether mails have a link to the audio instead of the audio."""
         return (self.settings.mail_audio or self.voicemail_settings.mail_audio) == "link"

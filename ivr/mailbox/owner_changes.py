@@ -135,6 +135,8 @@ OWNER_BOUNDS: Mapping[str, Bound | None] = {
     "notify.callback.interval_s": _between(MIN_CALL_INTERVAL_S, None, " s"),
     "notify.callback.timeout_s": _between(MIN_RING_S, MAX_RING_S, " s"),
     "callers_may_mark_urgent": _any_value,
+    "press_key_to_record": _any_value,
+    "clock": _any_value,
     "new_messages_at_once": _any_value,
     "key_map": _any_value,
     "keys": _any_value,

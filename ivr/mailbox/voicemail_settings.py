@@ -35,6 +35,13 @@ class VoicemailSettings(BaseModel):
         description="Milliseconds that a message must be louder than its background: silence and steady noise are no"
         " messages. 0: keep recordings without speech.",
     )
+    press_key_to_record: bool = Field(
+        False, description="Let callers press 1 before they can leave a message: programs that call leave none."
+    )
+    oldest_message_first: bool = Field(False, description="Play the oldest message first.")
+    clock: Literal["12h", "24h"] = Field(
+        "12h", description="How times are said: 12h, with a.m. and p.m., or 24h. Owners change it in their settings."
+    )
     max_box_number_length: Annotated[int, Field(ge=1, le=30)] = Field(
         15, description="Maximum number of digits of a mailbox number entered at the phone."
     )

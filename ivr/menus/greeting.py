@@ -7,6 +7,9 @@ Where callers may hunt, a digit begins an extension. It is complete at `#`, or w
 mailbox's `interdigit_timeout`; more than 20 digits are no extension, and `*` takes the entry back. A single digit with
 a meaning of its own (`0`) keeps that meaning, so it can also begin an extension. Where callers may not hunt, each digit
 acts at once, and a digit without a meaning goes to the beep.
+
+With `press_key_to_record`, a caller who presses no key hears which key leads to the beep, and the call ends without
+it: programs that call leave no messages. Any key that goes to the beep shows that a person called.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import structlog
 
 from ivr.audio.formats import Sound
 from ivr.call.arguments import GreetingChoice, InstructionsChoice
-from ivr.call.base import ALL_KEYS, INTERDIGIT_TIMEOUT_MS, PlayResult
+from ivr.call.base import ALL_KEYS, FIRST_DIGIT_TIMEOUT_MS, INTERDIGIT_TIMEOUT_MS, PlayResult
 from ivr.errors import UnplayableSound
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus import hunt
@@ -28,6 +31,9 @@ from ivr.menus.hunt import Hunt
 from ivr.menus.menu import CallerMenu, NextMenu, NextStep
 from ivr.menus.sign_in import SignIn
 from ivr.prompts.voice import Prompt
+
+MAX_SILENT_ROUNDS = 3
+"""How often a caller who has to press a key hears which."""
 
 
 class Greeting(CallerMenu):
@@ -44,6 +50,10 @@ class Greeting(CallerMenu):
             self, prefix=await render_introduction(self), suffix=await self._render_instructions(tries_left)
         )
         while True:
+            if self.mailbox.press_key_to_record and not played.key:
+                played = await self._wait_for_person(tries_left)
+                if not played.key:
+                    return await self.say_goodbye(status=Status.NOMESSAGE)
             dialled = await self._collect_extension(played.key) if tries_left else played.key
             if played.key and dialled == played.key:
                 self.call.ignore_repeats(played.key)
@@ -55,7 +65,7 @@ class Greeting(CallerMenu):
                 return status
             if action := self.key_map.action_for("greeting", dialled):
                 return await self._run_action(action)
-            if not tries_left or not dialled or not dialled[0].isdigit():
+            if not tries_left or not dialled or not dialled[0].isdigit() or dialled == self._record_key():
                 return None
             if status := await Hunt(self.call_context, self.mailbox).run(dialled):
                 return status
@@ -63,10 +73,27 @@ class Greeting(CallerMenu):
             played = await self.call.play(await self._render_instructions(tries_left))
 
     async def _render_instructions(self, tries_left: int) -> list[Sound]:
-        prompts = ["greeting/hunt"] if tries_left else []
-        if not await self._should_skip_instructions():
+        prompts: list[Prompt] = ["greeting/hunt"] if tries_left else []
+        if key := self._record_key():
+            prompts.append(self.language.menu_option("leave-message", key))
+        elif not await self._should_skip_instructions():
             prompts.append("greeting/leave-a-message")
         return [await self.render(prompt) for prompt in prompts]
+
+    def _record_key(self) -> str:
+        """Return the key that a caller must press to leave a message, 1 if it is free; "" if there is none."""
+        free = (key for key in "123456789" if not self.key_map.action_for("greeting", key))
+        return next(free, "#") if self.mailbox.press_key_to_record else ""
+
+    async def _wait_for_person(self, tries_left: int) -> PlayResult:
+        """Return the key of a caller who has heard which one to press; none if they press none."""
+        for _ in range(MAX_SILENT_ROUNDS - 1):
+            if key := await self.call.wait_for_key(FIRST_DIGIT_TIMEOUT_MS):
+                return PlayResult(key, 0)
+            played = await self.call.play(await self._render_instructions(tries_left))
+            if played.key:
+                return played
+        return PlayResult(await self.call.wait_for_key(FIRST_DIGIT_TIMEOUT_MS), 0)
 
     async def _should_skip_instructions(self) -> bool:
         match self.call.incoming.arguments.skip_instructions:

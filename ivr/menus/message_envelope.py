@@ -34,15 +34,15 @@ class MessageEnvelope:
         """Return what is played with the message: the form that the mailbox has chosen."""
         names, language = await self._find_names(), self._menu.language
         if self._menu.mailbox.settings.envelope_type == "caller_and_time":
-            prompt = language.caller_and_time(self._caller(names), *self._local_times())
+            prompt = language.caller_and_time(self._caller(names), *self._local_times(), hours_24=self._hours_24)
         else:
-            prompt = language.received_time(*self._local_times())
+            prompt = language.received_time(*self._local_times(), hours_24=self._hours_24)
         return await self._render((*prompt, *self._forwarded_by(names)), names)
 
     async def full_sounds(self) -> list[Sound]:
         """Return the complete envelope: time, caller, length, and who forwarded the message."""
         names, language = await self._find_names(), self._menu.language
-        received = language.received_time(*self._local_times())
+        received = language.received_time(*self._local_times(), hours_24=self._hours_24)
         length = language.length(self._message.length_ms)
         prompt = (*received, "envelope/from", *self._caller(names), *length, *self._forwarded_by(names))
         return await self._render(prompt, names)
@@ -99,6 +99,10 @@ class MessageEnvelope:
             elif key:
                 clips.append(key)
         return sounds
+
+    @property
+    def _hours_24(self) -> bool:
+        return self._menu.mailbox.clock == "24h"
 
     def _local_times(self) -> tuple[datetime, datetime]:
         """Return the message's time and the current time, in the owner's time zone."""

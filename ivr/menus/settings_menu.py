@@ -1,4 +1,4 @@
-"""The settings of a mailbox: greetings and name, PIN, announcement-only."""
+"""The settings of a mailbox: greetings and name, PIN, announcement-only, the clock."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ class SettingsMenu(OwnerMenu):
             "record_temporary": lambda: RecordGreeting(self.session, RecordingPurpose.TEMPORARY_GREETING).run(),
             "delete_temporary": self._delete_temporary,
             "announcement": self._toggle_announcement,
+            "clock": self._toggle_clock,
             "more": self._next_page,
         }
 
@@ -96,11 +97,14 @@ class SettingsMenu(OwnerMenu):
             *(["set_pin"] if self.mailbox.settings.pin_changeable else []),
             "record_temporary",
             *([] if announcement_only else ["announcement"]),
+            "clock",
         ]
 
     def _prompt_name(self, action: str) -> str:
         if action == "announcement":
             return "announcement-off" if self.mailbox.settings.announcement_only else "announcement-on"
+        if action == "clock":
+            return "clock-12" if self.mailbox.clock == "24h" else "clock-24"
         return "more-settings" if action == "more" else action.replace("_", "-")
 
     # -- the actions of the keys -------------------------------------------------------------------------------------
@@ -121,6 +125,13 @@ class SettingsMenu(OwnerMenu):
         self.session.record(AuditAction.SETTINGS_CHANGED, ["announcement_only"])
         self.call.journal.note("announcement only", on=on)
         await self.say("settings/announcement-is-on" if on else "settings/announcement-is-off")
+
+    async def _toggle_clock(self) -> None:
+        clock = "12h" if self.mailbox.clock == "24h" else "24h"
+        await self.call.run_while_listening(self.services.boxes.patch_from_phone(self.mailbox.id, {"clock": clock}))
+        self.session.record(AuditAction.SETTINGS_CHANGED, ["clock"])
+        self.call.journal.note("clock", clock=clock)
+        await self.say("settings/clock-is-24" if clock == "24h" else "settings/clock-is-12")
 
     async def _next_page(self) -> None:
         self._page += 1

@@ -81,19 +81,29 @@ def time_of_day(local_time: time) -> ClipKeys:
     return (f"number/{local_time.hour % 12 or 12}", *minutes, "envelope/am" if local_time.hour < 12 else "envelope/pm")
 
 
-def date_and_time(local_time: datetime, now: datetime) -> ClipKeys:
+def time_of_24_hours(local_time: time) -> ClipKeys:
+    """Return 14:05 as "fourteen" "oh five"; 9:30 as "oh nine" "thirty"; 0:00 as "zero" "hundred" "hours"."""
+    hour, minute = local_time.hour, local_time.minute
+    hour_clip = f"oh/{hour}" if 0 < hour < 10 else f"number/{hour}"
+    if not minute:
+        return (hour_clip, "envelope/hundred", "envelope/hours")
+    return (hour_clip, f"oh/{minute}" if minute < 10 else f"number/{minute}")
+
+
+def date_and_time(local_time: datetime, now: datetime, *, hours_24: bool = False) -> ClipKeys:
     """Return day and time. Both arguments are in the same time zone."""
-    return (*day(local_time.date(), now.date()), "envelope/at", *time_of_day(local_time.time()))
+    clock = time_of_24_hours if hours_24 else time_of_day
+    return (*day(local_time.date(), now.date()), "envelope/at", *clock(local_time.time()))
 
 
-def received_time(received_at: datetime, now: datetime) -> ClipKeys:
+def received_time(received_at: datetime, now: datetime, *, hours_24: bool = False) -> ClipKeys:
     """Return "Received" "yesterday" "at" "nine" "oh five" "a.m."."""
-    return ("envelope/received", *date_and_time(received_at, now))
+    return ("envelope/received", *date_and_time(received_at, now, hours_24=hours_24))
 
 
-def caller_and_time(caller: ClipKeys, received_at: datetime, now: datetime) -> ClipKeys:
+def caller_and_time(caller: ClipKeys, received_at: datetime, now: datetime, *, hours_24: bool = False) -> ClipKeys:
     """Return the envelope in the form of envelope_type caller_and_time."""
-    return ("envelope/call-from", *caller, *date_and_time(received_at, now))
+    return ("envelope/call-from", *caller, *date_and_time(received_at, now, hours_24=hours_24))
 
 
 def forwarded_by(sender: ClipKeys) -> ClipKeys:

@@ -21,11 +21,13 @@ class Language(Protocol):
     def day(self, local_date: date, today: date) -> ClipKeys:
         """A day, relative to `today`."""
 
-    def received_time(self, received_at: datetime, now: datetime) -> ClipKeys:
-        """When a message was left. Both times are in the owner's time zone."""
+    def received_time(self, received_at: datetime, now: datetime, *, hours_24: bool = False) -> ClipKeys:
+        """When a message was left. Both times are in the owner's time zone. `hours_24`: use the 24-hour clock."""
 
-    def caller_and_time(self, caller: ClipKeys, received_at: datetime, now: datetime) -> ClipKeys:
-        """Who left a message, and when. `caller`: from `caller_id`. Both times are in the owner's time zone."""
+    def caller_and_time(
+        self, caller: ClipKeys, received_at: datetime, now: datetime, *, hours_24: bool = False
+    ) -> ClipKeys:
+        """Who left a message, and when. `caller`: from `caller_id`; the rest as for `received_time`."""
 
     def forwarded_by(self, sender: ClipKeys) -> ClipKeys:
         """Who forwarded a message."""

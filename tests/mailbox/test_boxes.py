@@ -19,7 +19,7 @@ ID32 = "0123456789abcdef0123456789abcdef"
 DEFAULTS = {
     "require_pin": False, "check_if_owner": True, "is_setup": False, "not_configurable": False,
     "announcement_only": False, "skip_greeting": False, "skip_instructions": False, "skip_envelope": False,
-    "play_envelope_action": "play_after", "oldest_message_first": False, "is_voicemail_ff_rw_enabled": True,
+    "play_envelope_action": "play_after", "is_voicemail_ff_rw_enabled": True,
     "seek_duration_ms": 10_000, "hunt": True, "media": {}, "media_extension": "mp3", "transcribe": False,
     "include_message_on_notify": True, "include_transcription_on_notify": True, "notify_email_addresses": [],
     "delete_after_notify": False, "save_after_notify": False, "vm_message_forward_type": "only_forward",

@@ -57,7 +57,8 @@ async def test_key_5_opens_settings_and_0_returns(app: AppFixture, box: Mailbox)
 async def test_key_9_plays_second_page(app: AppFixture, box: Mailbox) -> None:
     phone = await open_settings(app, press_in_settings_menu("9"), Press("9", during="To record a temporary"))
     assert phone.texts[2] == (
-        "To record a temporary greeting, press four. To stop taking messages, press six. For more settings, press nine."
+        "To record a temporary greeting, press four. To stop taking messages, press six."
+        " To hear times in the 24-hour clock, press seven. For more settings, press nine."
         " For the main menu, press zero."
     )
     assert phone.texts[3].startswith(MENU)
@@ -97,7 +98,38 @@ async def test_page_offers_at_most_five_choices_in_key_order(
         assert len(keys) <= 5
         assert [key or 10 for key in keys] == sorted(key or 10 for key in keys)
         spoken_keys |= set(keys)
-    assert spoken_keys == {0, 1, 2, 3, 4, 6, 9, *([5] if temporary else [])}
+    assert spoken_keys == {0, 1, 2, 3, 4, 6, 7, 9, *([5] if temporary else [])}
+
+
+async def test_key_7_changes_clock_of_envelopes_and_menu(app: AppFixture, box: Mailbox) -> None:
+    await app.create_message(box, s=2, folder="saved", age_s=2 * 3600)
+    hear_envelope = [Press("2", during="You have"), Press("#", during="Message one")]
+
+    async def heard_time() -> str:
+        texts = (await app.run_call(hear_envelope, endpoint="alice", number="1000")).texts
+        return next(text for text in texts if text.startswith("Received"))
+
+    assert (await heard_time()).startswith("Received today at ten a.m.")
+    phone = await app.run_call(
+        [Press("5", during="You have"), press_in_settings_menu("7"), press_in_settings_menu("9")],
+        endpoint="alice", number="1000",
+    )  # fmt: skip
+    assert "Times are now said in the 24-hour clock." in phone.texts
+    assert any("To hear times with a.m. and p.m., press seven." in text for text in phone.texts)
+    assert (await heard_time()).startswith("Received today at ten hundred hours")
+    assert (await current_settings(app, box)).settings.clock == "24h"
+    phone = await app.run_call(
+        [Press("5", during="You have"), press_in_settings_menu("7")], endpoint="alice", number="1000"
+    )
+    assert "Times are now said with a.m. and p.m." in phone.texts
+    assert (await heard_time()).startswith("Received today at ten a.m.")
+
+
+async def test_clock_of_account_holds_for_mailboxes_without_their_own(app: AppFixture, box: Mailbox) -> None:
+    changed = app.account.model_copy(update={"settings": {"clock": "24h"}})
+    await app.container.directory.update_account(changed)
+    phone = await open_settings(app, press_in_settings_menu("7"))
+    assert "Times are now said with a.m. and p.m." in phone.texts
 
 
 async def test_unspoken_keys_work(app: AppFixture, box: Mailbox) -> None:

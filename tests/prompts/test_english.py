@@ -101,6 +101,24 @@ def test_every_time_of_day_has_clips(at: time) -> None:
     assert clip_texts(english.time_of_day(at))
 
 
+@pytest.mark.parametrize(
+    ("at", "spoken"),
+    [
+        (time(0, 0), "zero hundred hours"), (time(0, 5), "zero oh five"), (time(9, 0), "oh nine hundred hours"),
+        (time(9, 30), "oh nine thirty"), (time(12, 0), "twelve hundred hours"), (time(14, 5), "fourteen oh five"),
+        (time(23, 59), "twenty-three fifty-nine"),
+    ],
+)  # fmt: skip
+def test_time_of_day_in_24_hour_clock(at: time, spoken: str) -> None:
+    assert clip_texts(english.time_of_24_hours(at)) == spoken
+
+
+@given(st.times())
+def test_every_time_of_24_hours_has_clips_and_differs_from_others(at: time) -> None:
+    spoken = clip_texts(english.time_of_24_hours(at))
+    assert spoken != clip_texts(english.time_of_24_hours(at.replace(hour=(at.hour + 12) % 24)))
+
+
 def test_received_time_names_day_and_time() -> None:
     now = datetime(2016, 5, 10, 12, 0)
     assert (

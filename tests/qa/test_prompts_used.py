@@ -17,14 +17,11 @@ from ivr.storage.records import Folder
 ROOT = Path(__file__).parents[2]
 CATALOGUE = Catalogue.load(ROOT / "sounds" / "en")
 TABLES = {key.split("/")[0] for key in CATALOGUE.keys()}  # noqa: SIM118 - a catalogue is no dict
-RESERVED_PROMPTS = {
-    "problem/one-moment", "to/leave-message", "to/clock-24", "to/clock-12", "envelope/hours",
-    "settings/clock-is-24", "settings/clock-is-12",
-}  # fmt: skip
+RESERVED_PROMPTS = {"problem/one-moment"}
 """Prompts of what is built next."""
 SETTINGS = (
     "record-unavailable", "record-name", "set-pin", "record-temporary", "delete-temporary", "announcement-on",
-    "announcement-off", "more-settings",
+    "announcement-off", "clock-24", "clock-12", "more-settings",
 )  # fmt: skip
 """Most names of choices in the settings menu are those of its actions."""
 
@@ -59,7 +56,7 @@ def computed_keys() -> Iterator[str]:
         for spoken in offers.values()
     )
     yield from (f"to/{action}" for action in SETTINGS)
-    yield from (f"to/{what}" for what in ("mark-urgent", "mark-normal", "operator"))
+    yield from (f"to/{what}" for what in ("mark-urgent", "mark-normal", "operator", "leave-message"))
     yield from (f"to/{action}" for action in ("prepend", "forward-plain", "back-to-messages"))
     yield from (f"pin/{weakness}" for weakness in PinWeakness if weakness is not PinWeakness.WRONG_LENGTH)
 
