@@ -9,6 +9,7 @@ which cannot be told from a whisper. No recording of a person who speaks may be 
 from __future__ import annotations
 
 import audioop
+import math
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -54,7 +55,7 @@ def contains_speech(frame_levels: Sequence[float], min_speech_ms: int) -> bool:
 
 def _level(frame: bytes) -> float:
     offset = audioop.avg(frame, 2)
-    return float(max(0, audioop.rms(frame, 2) ** 2 - offset**2)) ** 0.5
+    return math.sqrt(max(0, audioop.rms(frame, 2) ** 2 - offset**2))
 
 
 def _read_levels(path: Path) -> list[float]:
