@@ -1,4 +1,4 @@
-"""What makes a recording too little to be a message: it is short, or nobody speaks in it."""
+"""What makes a recording too little to be a message: it is short, or without speech."""
 
 from __future__ import annotations
 

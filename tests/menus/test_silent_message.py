@@ -60,13 +60,13 @@ async def test_short_word_is_message(app: AppFixture) -> None:
     assert len(await app.messages(box)) == 1
 
 
-@pytest.mark.parametrize(("own", "account", "kept"), [(0, 100, 1), (None, 0, 1), (None, 100, 0), (100, 0, 0)])
-async def test_check_is_set_by_mailbox_then_account(app: AppFixture, own: int | None, account: int, kept: int) -> None:
+@pytest.mark.parametrize(("own", "account", "count"), [(0, 100, 1), (None, 0, 1), (None, 100, 0), (100, 0, 0)])
+async def test_check_is_set_by_mailbox_then_account(app: AppFixture, own: int | None, account: int, count: int) -> None:
     changed = app.account.model_copy(update={"settings": {"min_speech_ms": account}})
     await app.container.directory.update_account(changed)
     box = await app.create_box("1000", min_speech_ms=own)
     await leave_message(app, Speak(1000, "hang-up", pcm=wav.silence(1000)))
-    assert len(await app.messages(box)) == kept
+    assert len(await app.messages(box)) == count
 
 
 async def test_silent_take_of_crashed_call_is_no_message_and_silent_greeting_waits(app: AppFixture) -> None:

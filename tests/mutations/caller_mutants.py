@@ -92,7 +92,10 @@ MUTANTS = (
         "self.say_goodbye()",
     ),
     Mutant(
-        "C18", f"{MENUS}recorder.py", "if length_ms < mailbox.voicemail_settings.min_message_size:", "if length_ms < 0:"
+        "C18",
+        "ivr/mailbox/recording_check.py",
+        "if length_ms < mailbox.voicemail_settings.min_message_size:",
+        "if length_ms < 0:",
     ),
     Mutant(
         "C19",
