@@ -10,6 +10,7 @@ import typer
 from ivr.app import App
 from ivr.cli.boxes import NumberArgument, resolve_box
 from ivr.cli.support import AccountOption, JsonOption, format_time, print_document, print_table, with_app
+from ivr.directory.models import User
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import BoxUsage, Folder, TaskKind
 
@@ -28,8 +29,8 @@ async def show(
     """Show the message lights of a box, and why they are on.
 
     A light is a mailbox of Asterisk, such as 1000@ivr, that phones subscribe to. A phone has one for the sum of all
-    boxes of its user. last_set: when the service last published the lights of the box. Pending updates are those that
-    Asterisk has not accepted yet.
+    boxes that its user owns or shares. last_set: when the service last published the lights of the box. Pending
+    updates are those that Asterisk has not accepted yet.
     """
     box = await resolve_box(app, account, number)
     usage = await app.box_usage.usage_by_account(box.account_id)
@@ -59,12 +60,22 @@ async def _box_lights(app: App, box: Mailbox, usage: BoxUsage) -> list[dict[str,
 
 
 async def _phone_lights(app: App, box: Mailbox, usage: dict[str, BoxUsage]) -> list[dict[str, Any]]:
-    if box.owner is None:
-        return []
-    owned = await app.boxes.list_by_owner(box.owner, box.account)
-    why = ", ".join(f"{one.number}: {usage[one.id].counts.new} new" for one in owned if one.id in usage)
-    states = await app.mwi_targets.for_owners([box.owner.id])
-    return [_light_row(state.mailbox, f"phone of {box.owner.name}", state.new, state.old, why) for state in states]
+    boxes = await app.boxes.list_by_account(box.account_id)
+    rows: list[dict[str, Any]] = []
+    for user in await _users(app, box):
+        why = ", ".join(
+            f"{one.number}: {usage[one.id].counts.new} new"
+            for one in boxes
+            if one.settings.has_owner_rights(user.id) and one.id in usage
+        )
+        states = await app.mwi_targets.for_users([user.id])
+        rows += [_light_row(state.mailbox, f"phone of {user.name}", state.new, state.old, why) for state in states]
+    return rows
+
+
+async def _users(app: App, box: Mailbox) -> list[User]:
+    """Return the owner of a mailbox and its members."""
+    return [user for user in await app.directory.users(box.account_id) if box.settings.has_owner_rights(user.id)]
 
 
 def _light_row(name: str, subject: str, new: int, saved: int, why: str) -> dict[str, Any]:
@@ -74,7 +85,7 @@ def _light_row(name: str, subject: str, new: int, saved: int, why: str) -> dict[
 
 async def _pending_updates(app: App, box: Mailbox) -> list[dict[str, Any]]:
     endpoints = await app.directory.endpoints(box.account_id)
-    phones = {endpoint.name for endpoint in endpoints if box.owner and endpoint.user_id == box.owner.id}
+    phones = {endpoint.name for endpoint in endpoints if box.settings.has_owner_rights(endpoint.user_id)}
     return [
         {
             "id": task.id,

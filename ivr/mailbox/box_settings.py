@@ -14,12 +14,13 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from ivr.directory.settings import NotifySettings, SettingsDocument
-from ivr.errors import InvalidFields
+from ivr.errors import BadInput, InvalidFields
 from ivr.mailbox.pin_strength import MIN_PIN_LENGTH
 from ivr.validation import names
 from ivr.validation.fields import (
@@ -33,9 +34,12 @@ from ivr.validation.fields import (
     MwiTarget,
     Pattern,
     checked,
+    format_error,
+    is_stored,
 )
 
-Id32 = Annotated[str, StringConstraints(min_length=32, max_length=32)]
+ID_LENGTH = 32
+Id32 = Annotated[str, StringConstraints(min_length=ID_LENGTH, max_length=ID_LENGTH)]
 RecordingId = Annotated[Id32, checked(names.media_id)]
 LIST_SEPARATORS = re.compile(r"[,;\s]+")
 LEGACY_ADDRESS_KEY = "notify_email_address"
@@ -162,6 +166,15 @@ class BoxSettings(SettingsDocument):
     @classmethod
     def _null_to_empty_list(cls, value: object) -> object:
         return [] if value is None else value
+
+    @field_validator("members")
+    @classmethod
+    def _require_user_ids(cls, members: list[Any], info: ValidationInfo) -> list[Any]:
+        for member in () if is_stored(info) else members:
+            user_id = member.get("id") if isinstance(member, dict) else member
+            if not isinstance(user_id, str) or len(user_id) != ID_LENGTH:
+                raise format_error(BadInput(f"{user_id!r} is not the id of a user: 'ivr user list' shows the ids"))
+        return members
 
     @field_validator("aliases", "numbers", mode="before")
     @classmethod

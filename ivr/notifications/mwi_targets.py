@@ -18,10 +18,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class BoxMwi:
-    """A mailbox: its owner, and the states of its message lights."""
+    """A mailbox: its owner and members, and the states of its message lights."""
 
     box_id: str
-    owner_id: str | None
+    user_ids: tuple[str, ...]
     states: tuple[MwiState, ...]
 
 
@@ -45,9 +45,9 @@ class MwiTargets:
         """Store that the lights of these mailboxes have been published at `now` (Unix s)."""
         await self._store.record_published([box.box_id for box in boxes], int(now))
 
-    async def for_owners(self, owner_ids: Iterable[str]) -> list[MwiState]:
-        """Return the lights of the phones of these users: the sum over all mailboxes that each owns."""
-        counts = await self._store.endpoints_of_owners(self._system, owner_ids)
+    async def for_users(self, user_ids: Iterable[str]) -> list[MwiState]:
+        """Return the lights of the phones of these users: the sum over all mailboxes that each owns or shares."""
+        counts = await self._store.endpoints_of_users(self._system, user_ids)
         return [state for _, state in self._endpoint_states(counts)]
 
     async def for_endpoints(self, endpoint_names: Iterable[str]) -> list[MwiState]:
@@ -70,7 +70,7 @@ class MwiTargets:
     def _box_mwi(self, box: BoxMwiCounts) -> BoxMwi:
         new, saved = (0, 0) if box.is_deleted else (box.new, box.saved)
         names = () if box.is_deleted and box.is_number_in_use else self._mailbox_names(box)
-        return BoxMwi(box.box_id, box.owner_id, tuple(MwiState(name, new, saved) for name in names))
+        return BoxMwi(box.box_id, box.user_ids, tuple(MwiState(name, new, saved) for name in names))
 
     def _endpoint_states(self, endpoints: Iterable[EndpointMwiCounts]) -> Iterator[tuple[str, MwiState]]:
         for counts in endpoints:

@@ -129,14 +129,14 @@ class MwiWorker:
 
     async def _publish(self, tasks: Sequence[OutboxTask], ami: AmiClient) -> bool:
         boxes = await self._targets.for_boxes([task.box_id for task in tasks if task.kind is TaskKind.MWI])
-        owner_ids = {box.owner_id for box in boxes if box.owner_id}
+        user_ids = {user_id for box in boxes for user_id in box.user_ids}
         # The lights of another Asterisk are published by its own service when that connects.
         endpoints = [
             task.target
             for task in tasks
             if task.kind is TaskKind.PHONE_MWI and self._targets.is_managed(str(task.payload["system"]))
         ]
-        endpoint_states = await self._targets.for_owners(owner_ids) if owner_ids else []
+        endpoint_states = await self._targets.for_users(user_ids) if user_ids else []
         endpoint_states += await self._targets.for_endpoints(endpoints) if endpoints else []
         try:
             await actions.publish(ami, [*self._states_to_publish(boxes), *endpoint_states])

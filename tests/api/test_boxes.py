@@ -143,6 +143,8 @@ INVALID_DOCUMENTS: list[tuple[dict[str, Any], str, str]] = [
     ({"notify": {"callback": {"attempts": -1}}}, "notify.callback.attempts", "minimum"),
     ({"flags": "x"}, "flags", "type"),
     ({"members": 1}, "members", "type"),
+    ({"members": ["bob"]}, "members", "wrong_format"),
+    ({"members": [{"type": "user"}]}, "members", "wrong_format"),
     ({"silence_hits": -1}, "silence_hits", "minimum"),
 ]
 

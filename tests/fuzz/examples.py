@@ -25,7 +25,7 @@ AMI_MESSAGES = (
 )
 SETTINGS = (
     b'{"data":{"name":"Box","mailbox":"1000","pin":"4716","aliases":["1001"],"notify_email_addresses":["a@b.example"],'
-    b'"timezone":"Europe/Berlin","media":{"unavailable":null},"members":[{"id":"a"}],"numbers":["1@default"],'
+    b'"timezone":"Europe/Berlin","media":{"unavailable":null},"members":[{"id":"0123456789abcdef0123456789abcdef"}],"numbers":["1@default"],'
     b'"notify":{"callback":{"number":"+4930","schedule":[60]}},"keys":{"save":"1"}}}',
     b'{"data":{"name":"demo","realm":"demo.example","language":"de","settings":{"webhook":{"url":"https://a.example"}}}}',
 )

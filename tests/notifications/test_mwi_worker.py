@@ -116,6 +116,44 @@ async def test_owner_phone_shows_sum_of_boxes(
     assert "bob@ivr-phones" not in shown_mwi or shown_mwi["bob@ivr-phones"] == (0, 0)
 
 
+async def test_former_owner_phone_is_cleared_and_new_owner_phone_is_lit(
+    mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]
+) -> None:
+    box = await mwi_app.create_box(owner=mwi_app.alice)
+    await mwi_app.connect_ami()
+    await mwi_app.create_message(box)
+    await mwi_app.run_until_idle()
+    assert shown_mwi["alice@ivr-phones"] == (1, 0)
+    box = await mwi_app.container.boxes.patch(box, {"owner_id": mwi_app.bob.id})
+    await mwi_app.run_until_idle()
+    assert (shown_mwi["alice@ivr-phones"], shown_mwi["bob@ivr-phones"]) == ((0, 0), (1, 0))
+    await mwi_app.container.boxes.patch(box, {"owner_id": None})
+    await mwi_app.run_until_idle()
+    assert shown_mwi["bob@ivr-phones"] == (0, 0)
+
+
+@pytest.mark.parametrize("as_object", [False, True], ids=["id", "object"])
+async def test_phone_of_member_shows_shared_box_while_it_is_shared(
+    mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]], as_object: bool
+) -> None:
+    bob = mwi_app.bob.id
+    box = await mwi_app.create_box(owner=mwi_app.alice)
+    own = await mwi_app.create_box("1001", owner=mwi_app.bob)
+    await mwi_app.connect_ami()
+    shared = {"shared_vmbox": True, "members": [{"id": bob} if as_object else bob]}
+    box = await mwi_app.container.boxes.patch(box, shared)
+    await mwi_app.create_message(own)
+    message = await mwi_app.create_message(box)
+    await mwi_app.run_until_idle()
+    assert (shown_mwi["alice@ivr-phones"], shown_mwi["bob@ivr-phones"]) == ((1, 0), (2, 0))
+    await mwi_app.container.messages.move_to_folder(box.id, message.id, Folder.SAVED, ChangeReason.DTMF)
+    await mwi_app.run_until_idle()
+    assert shown_mwi["bob@ivr-phones"] == (1, 1)
+    await mwi_app.container.boxes.patch(box, {"shared_vmbox": False})
+    await mwi_app.run_until_idle()
+    assert (shown_mwi["alice@ivr-phones"], shown_mwi["bob@ivr-phones"]) == ((0, 1), (1, 0))
+
+
 async def test_renumbered_box_clears_old_mwi(
     mwi_app: NotificationAppFixture, shown_mwi: dict[str, tuple[int, int]]
 ) -> None:
@@ -209,3 +247,19 @@ async def test_reconnect_resyncs_all_boxes(mwi_app: NotificationAppFixture, ami_
     await mwi_app.run_until_idle()
     print(f"{450 / (time.monotonic() - started_at):.0f} boxes a second, with a fake AMI server")
     assert len([name for name in ami_server.mailboxes if name.startswith("10")]) == 450
+
+
+async def test_counts_of_a_phone_read_no_mailbox_of_others(mwi_app: NotificationAppFixture) -> None:
+    await mwi_app.create_box(owner=mwi_app.alice)
+    statements: list[str] = []
+    database = mwi_app.container.database
+    await database.read(lambda c: c.set_trace_callback(statements.append))
+    assert await mwi_app.container.mwi_targets.for_users([mwi_app.alice.id])
+    await database.read(lambda c: c.set_trace_callback(None))
+    [counts] = [sql for sql in statements if "FROM endpoints" in sql]
+    rows = await database.read(lambda c: c.execute(f"EXPLAIN QUERY PLAN {counts}").fetchall())
+    steps = [str(row["detail"]) for row in rows]
+    assert {step.split(" (")[0] for step in steps if " boxes " in step} == {
+        "SEARCH boxes USING INDEX boxes_by_owner",
+        "SEARCH boxes USING INDEX shared_boxes",
+    }

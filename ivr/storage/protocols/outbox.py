@@ -149,7 +149,7 @@ class MwiStore(Protocol):
     async def record_published(self, box_ids: Sequence[str], now: int) -> None:
         """Store that the lights of these mailboxes have been published at `now` (Unix s)."""
 
-    async def endpoints_of_owners(self, system: str, owner_ids: Iterable[str]) -> list[EndpointMwiCounts]:
+    async def endpoints_of_users(self, system: str, user_ids: Iterable[str]) -> list[EndpointMwiCounts]:
         """Return the sums for all endpoints of these users at the Asterisk `system`."""
 
     async def endpoints(self, system: str, endpoints: Iterable[str]) -> list[EndpointMwiCounts]:

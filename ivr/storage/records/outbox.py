@@ -78,7 +78,8 @@ class BoxMwiCounts:
     box_id: str
     account_id: str
     realm: str
-    owner_id: str | None
+    user_ids: tuple[str, ...]
+    """The owner and, if the mailbox is shared, its members."""
     mailbox: str
     """The mailbox number."""
     numbers: tuple[str, ...]
@@ -92,7 +93,7 @@ class BoxMwiCounts:
 
 @dataclass(frozen=True, slots=True)
 class EndpointMwiCounts:
-    """The sum over all mailboxes that the user of an endpoint owns."""
+    """The sum over all mailboxes that the user of an endpoint owns or shares."""
 
     endpoint: str
     new: int

@@ -9,7 +9,7 @@ from typing import NoReturn
 from ivr.clock import Clock
 from ivr.errors import Conflict, NotFound
 from ivr.storage.records import BoxRecord, TakeState
-from ivr.storage.sqlite import counters, events, message_rows, removal
+from ivr.storage.sqlite import box_users, counters, events, message_rows, removal
 from ivr.storage.sqlite.database import Database
 
 NOT_DELETED = "boxes.deleted_at IS NULL"
@@ -122,7 +122,7 @@ def insert_box(connection: sqlite3.Connection, box: BoxRecord, now: int) -> None
 
 def update_box(connection: sqlite3.Connection, box: BoxRecord, now: int) -> None:
     """Store new settings of a mailbox, and enqueue the lights that follow. Raises `NotFound`, `Conflict`."""
-    sql = f"SELECT owner_id FROM boxes WHERE id = ? AND revision = ? AND {NOT_DELETED}"
+    sql = f"SELECT settings FROM boxes WHERE id = ? AND revision = ? AND {NOT_DELETED}"
     before = connection.execute(sql, (box.id, box.revision)).fetchone()
     if before is None:
         _raise_update_conflict(connection, box.id)
@@ -134,10 +134,10 @@ def update_box(connection: sqlite3.Connection, box: BoxRecord, now: int) -> None
     )
     connection.execute("DELETE FROM box_numbers WHERE box_id = ?", (box.id,))
     _insert_numbers(connection, box)
-    events.enqueue_mwi(connection, box.account_id, box.id, now)  # Its number or owner may have changed.
-    if before["owner_id"] and before["owner_id"] != owner_id:
+    events.enqueue_mwi(connection, box.account_id, box.id, now)  # Its number or users may have changed.
+    for user_id in set(box_users.user_ids(json.loads(before["settings"]))).difference(box_users.user_ids(box.settings)):
         sql = "SELECT system, name FROM endpoints WHERE account_id = ? AND user_id = ?"
-        for phone in connection.execute(sql, (box.account_id, before["owner_id"])).fetchall():
+        for phone in connection.execute(sql, (box.account_id, user_id)).fetchall():
             events.enqueue_phone_mwi(connection, box.account_id, phone["system"], phone["name"], now)
 
 

@@ -14,7 +14,7 @@ import structlog
 
 from ivr.errors import BoxFull
 from ivr.storage.records import MEGABYTE, BoxMwiCounts, EndpointMwiCounts, Folder, FolderCounts, Message
-from ivr.storage.sqlite import events, message_rows, removal
+from ivr.storage.sqlite import box_users, events, message_rows, removal
 from ivr.storage.sqlite.database import Database
 
 
@@ -77,18 +77,25 @@ def used_bytes(connection: sqlite3.Connection, box_id: str, exclude_folder: str 
 
 _FOLDER_COUNT_SQL = "coalesce((SELECT messages FROM folder_counters WHERE box_id = boxes.id AND folder = '{}'), 0)"
 _BOXES_SQL = (
-    "SELECT boxes.id, boxes.account_id, boxes.mailbox, boxes.owner_id, boxes.settings, boxes.deleted_at,"
+    "SELECT boxes.id, boxes.account_id, boxes.mailbox, boxes.settings, boxes.deleted_at,"
     " accounts.realm,"
     f" {_FOLDER_COUNT_SQL.format('new')} AS new, {_FOLDER_COUNT_SQL.format('saved')} AS saved,"
     " EXISTS (SELECT 1 FROM box_numbers WHERE account_id = boxes.account_id AND number = boxes.mailbox) AS in_use"
     " FROM boxes JOIN accounts ON accounts.id = boxes.account_id"
 )
+_BOXES_OF_USER_SQL = (
+    "SELECT id FROM boxes WHERE account_id = endpoints.account_id AND owner_id = endpoints.user_id"
+    " AND deleted_at IS NULL"
+    " UNION SELECT boxes.id FROM boxes, json_each(boxes.settings, '$.members') AS member"
+    " WHERE boxes.account_id = endpoints.account_id AND deleted_at IS NULL"
+    " AND json_extract(settings, '$.shared_vmbox') = 1 AND endpoints.user_id ="
+    " CASE member.type WHEN 'object' THEN json_extract(member.value, '$.id') ELSE member.value END"
+)
+"""The mailboxes that the user of an endpoint owns or shares. The condition on `shared_vmbox` is that of the index."""
 _ENDPOINTS_SQL = (
     "SELECT endpoints.name, coalesce(sum(CASE folder WHEN 'new' THEN messages END), 0) AS new,"
     " coalesce(sum(CASE folder WHEN 'saved' THEN messages END), 0) AS saved FROM endpoints"
-    " LEFT JOIN boxes ON boxes.account_id = endpoints.account_id AND boxes.owner_id = endpoints.user_id"
-    " AND boxes.deleted_at IS NULL"
-    " LEFT JOIN folder_counters ON folder_counters.box_id = boxes.id"
+    f" LEFT JOIN folder_counters ON folder_counters.box_id IN ({_BOXES_OF_USER_SQL})"
     " WHERE endpoints.system = ? AND {} GROUP BY endpoints.name"
 )
 
@@ -109,10 +116,10 @@ class SqliteMwiCounts:
     async def record_published(self, box_ids: Sequence[str], now: int) -> None:
         await self._database.write(lambda c: events.record_light_published(c, box_ids, now))
 
-    async def endpoints_of_owners(self, system: str, owner_ids: Iterable[str]) -> list[EndpointMwiCounts]:
-        owners = sorted(set(owner_ids))
-        sql = _ENDPOINTS_SQL.format(f"endpoints.user_id IN ({_placeholders(owners)})")
-        return await self._read_endpoints(sql, (system, *owners))
+    async def endpoints_of_users(self, system: str, user_ids: Iterable[str]) -> list[EndpointMwiCounts]:
+        users = sorted(set(user_ids))
+        sql = _ENDPOINTS_SQL.format(f"endpoints.user_id IN ({_placeholders(users)})")
+        return await self._read_endpoints(sql, (system, *users))
 
     async def endpoints(self, system: str, endpoints: Iterable[str]) -> list[EndpointMwiCounts]:
         names = sorted(set(endpoints))
@@ -137,13 +144,14 @@ def _placeholders(values: Sequence[str]) -> str:
 
 
 def _box_counts_from_row(row: sqlite3.Row) -> BoxMwiCounts:
+    settings = json.loads(row["settings"])
     return BoxMwiCounts(
         box_id=row["id"],
         account_id=row["account_id"],
         realm=row["realm"],
-        owner_id=row["owner_id"],
+        user_ids=box_users.user_ids(settings),
         mailbox=row["mailbox"],
-        numbers=tuple(map(str, json.loads(row["settings"]).get("numbers", ()))),
+        numbers=tuple(map(str, settings.get("numbers", ()))),
         is_deleted=row["deleted_at"] is not None,
         is_number_in_use=bool(row["in_use"]),
         new=row["new"],

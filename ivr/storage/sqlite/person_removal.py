@@ -9,7 +9,7 @@ from typing import Any
 
 from ivr.errors import NotFound
 from ivr.storage.records import ERASED, Message, PersonContent, PersonQuery
-from ivr.storage.sqlite import counters, events, message_rows, removal
+from ivr.storage.sqlite import box_users, counters, events, message_rows, removal
 
 REASON = "person erased"
 ADDRESS_KEYS = ("notify_email_addresses", "notify_email_address", "notify_email")
@@ -102,9 +102,7 @@ def purge_rest(connection: sqlite3.Connection, query: PersonQuery, content: Pers
 
 def other_members(settings: Mapping[str, Any], user_id: str | None) -> list[str]:
     """Return the users, other than `user_id`, who share a mailbox."""
-    if not settings.get("shared_vmbox"):
-        return []
-    return [member for member in map(_member_id, settings.get("members") or ()) if member != user_id]
+    return [member for member in box_users.member_ids(settings) if member != user_id]
 
 
 def without_person(settings: Mapping[str, Any], query: PersonQuery) -> dict[str, Any]:
@@ -113,8 +111,10 @@ def without_person(settings: Mapping[str, Any], query: PersonQuery) -> dict[str,
     if query.user_id:
         if changed.get("owner_id") == query.user_id:
             del changed["owner_id"]
-        if any(_member_id(member) == query.user_id for member in changed.get("members") or ()):
-            changed["members"] = [member for member in changed["members"] if _member_id(member) != query.user_id]
+        members = changed.get("members") or []
+        others = [member for member in members if box_users.member_id(member) != query.user_id]
+        if others != members:
+            changed["members"] = others
     for key in ADDRESS_KEYS:
         value = changed.get(key)
         if isinstance(value, str) and value.lower() in query.addresses:
@@ -126,10 +126,6 @@ def without_person(settings: Mapping[str, Any], query: PersonQuery) -> dict[str,
 
 def _without_addresses(addresses: Iterable[Any], query: PersonQuery) -> Iterable[Any]:
     return (address for address in addresses if str(address).lower() not in query.addresses)
-
-
-def _member_id(member: Any) -> str:
-    return str(member["id"]) if isinstance(member, dict) and "id" in member else str(member)
 
 
 def _stop_using_name(connection: sqlite3.Connection, media: sqlite3.Row) -> None:

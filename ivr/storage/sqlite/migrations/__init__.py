@@ -29,6 +29,7 @@ MIGRATIONS: Mapping[str, Callable[[Tables], None]] = {
     "0013-audit": changes.create_audit,
     "0014-erasure-and-last-use": changes.add_erasure_and_last_use,
     "0015-imports": changes.create_imports,
+    "0016-shared-boxes": changes.index_shared_boxes,
 }
 """The names are stored in existing databases, and therefore never change."""
 SCHEMA_VERSION = len(MIGRATIONS)

@@ -231,3 +231,11 @@ def create_imports(tables: Tables) -> None:
     )
     tables.execute("CREATE INDEX imported_by_run ON imported (run_id, kind)")
     tables.execute("CREATE INDEX imported_by_box ON imported (box_id)")
+
+
+def index_shared_boxes(tables: Tables) -> None:
+    """Index the shared mailboxes, whose messages count for the phones of their members."""
+    tables.execute(
+        "CREATE INDEX shared_boxes ON boxes (account_id)"
+        " WHERE json_extract(settings, '$.shared_vmbox') = 1 AND deleted_at IS NULL"
+    )
