@@ -116,6 +116,9 @@ def app_voicemail(
         busy_greeting=busy_greeting,
     )
 
+    if report:
+        report.touch()  # A report that cannot be written is told before anything is imported.
+
     async def run_import(app: App) -> ImportReport:
         accounts = await _accounts(app)
         importer = build_importer(app, pins)

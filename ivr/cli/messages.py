@@ -57,6 +57,7 @@ async def add(
     box = await resolve_box(app, account, number)
     samples = await asyncio.to_thread(decode_to_samples, file, app.settings.api.max_audio_s)
     time = parse_time(at, app.clock.now()) if at else int(app.clock.now())
+    box.voicemail_settings.require_within_retention(time, app.clock.now())
     message = await app.delivery.import_recording(box, samples, Caller(caller, caller_name), time, folder)
     print_document(message_document(box, message), as_json)
 

@@ -99,6 +99,7 @@ class Delivery:
                     caller=Caller(take.caller_number, take.caller_name),
                     call_id=take.call_id,
                     urgent=bool((take.payload or {}).get("urgent")),
+                    retention_from=int(self._clock.now()),
                     caller_user_id=(take.payload or {}).get("caller_user_id"),
                 ),
                 mailbox,
@@ -130,6 +131,7 @@ class Delivery:
                 length_ms=wav.length_ms_from_size(size),
                 bytes=size,
                 caller=caller,
+                retention_from=int(self._clock.now()),
             )
             await self.commit(self._with_addresses(message, mailbox), exempt_from_quota=True)
         await asyncio.to_thread(self._recordings.remove, path)

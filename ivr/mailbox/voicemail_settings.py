@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from ivr.errors import BadInput
 from ivr.mailbox.caller_id import DialForm
 from ivr.mailbox.pin_strength import MIN_PIN_LENGTH
 from ivr.validation.fields import DialplanContext, Extension
@@ -124,3 +126,12 @@ class VoicemailSettings(BaseModel):
     def retention_cutoff(self, now: float) -> int:
         """Unix seconds; messages left earlier are past retention."""
         return int(now) - self.message_retention_duration * DAY_S - RETENTION_GRACE_S
+
+    def require_within_retention(self, time: int, now: float) -> None:
+        """Raise `BadInput` for the time of a message that would be past retention at once, so that no one hears it."""
+        earliest = self.retention_cutoff(now)
+        if time < earliest:
+            raise BadInput(
+                f"messages are kept for {self.message_retention_duration} days: give a time from"
+                f" {datetime.fromtimestamp(earliest, UTC):%Y-%m-%d} on"
+            )

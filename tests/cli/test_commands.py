@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -265,15 +266,26 @@ def test_a_message_that_was_deleted_can_be_listed_and_restored(populated_ivr: Iv
 
 
 def test_purge_has_dry_run(populated_ivr: Ivr, tmp_path: Path) -> None:
-    long_ago = datetime.now(UTC) - timedelta(days=100)
+    long_ago = datetime.now(UTC) - timedelta(days=60)
     at = ["--at", long_ago.isoformat()]
     added = parse_json(populated_ivr("message", "add", "1000", write_wav(tmp_path / "in.wav"), *at, "--json"))
+    populated_ivr("account", "set", "demo", "settings.message_retention_duration=50")
     for _ in range(2):
         [line] = parse_json(populated_ivr("purge", "--dry-run", "--json"))
         assert (line["id"], line["what"]) == (added["id"], "message past retention: hidden")
         assert line["since"] == long_ago.astimezone().isoformat(sep=" ", timespec="seconds")
     assert parse_json(populated_ivr("purge", "--yes", "--json"))["message past retention: hidden"] == 1
     assert parse_json(populated_ivr("purge", "--dry-run", "--json")) == []
+
+
+def test_message_past_retention_is_not_added(populated_ivr: Ivr, tmp_path: Path) -> None:
+    file, long_ago = write_wav(tmp_path / "in.wav"), datetime.now(UTC) - timedelta(days=100)
+    error = populated_ivr("message", "add", "1000", file, "--at", long_ago.isoformat(), fails=2).stderr
+    earliest = re.search(r"kept for 93 days: give a time from (\S+) on", error)
+    assert earliest
+    a_day_later = datetime.fromisoformat(earliest[1]) + timedelta(days=1)
+    populated_ivr("message", "add", "1000", file, "--at", a_day_later.isoformat())
+    assert len(parse_json(populated_ivr("message", "list", "1000", "--json"))) == 1
 
 
 @pytest.mark.parametrize(

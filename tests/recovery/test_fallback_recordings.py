@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from ivr.audio import wav
 from ivr.clock import EARLIEST_PLAUSIBLE_TIME
 from ivr.directory.models import Account
+from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.recovery.fallback_recordings import parse_file_name
 from tests.support.app_fixture import NOON, AppFixture
 from tests.support.speech import speech_pcm
@@ -48,6 +49,15 @@ async def test_fallback_recording_becomes_message_once(app: AppFixture) -> None:
     assert (message.from_uri, message.to_uri) == ("2001@demo.example", "1000@demo.example")
     assert app.container.recordings.message_path(box.account_id, message.id).read_bytes()[:44] == wav.header(32_000)
     assert not path.exists()
+
+
+async def test_recording_that_waited_longer_than_retention_is_heard(app: AppFixture) -> None:
+    box = await app.create_box()
+    left_at = NOON - 200 * DAY_S
+    write_fallback_recording(app, fallback_name(at=left_at))
+    await run_recovery(app)
+    await app.container.retention_worker.run_once()
+    assert [message.time for message in await app.messages(box)] == [left_at]
 
 
 async def test_crash_before_unlink_creates_no_duplicate_message(app: AppFixture) -> None:

@@ -80,7 +80,8 @@ class Message:
     audio: str | None = None
     """Name of audio that was uploaded after the message was created; None: the id of the message."""
     retention_from: int | None = None
-    """Unix seconds from which the retention period counts; None: from `time`. Set for messages that were imported."""
+    """Unix seconds from which the retention period counts; None: from `time`. Set for messages that were imported,
+    or stored long after they were left, as after a crash."""
     labels: tuple[str, ...] = ()
     """Names of folders that another system had the message in and that do not exist here."""
     mailed_without_audio: bool = False
