@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
 from ivr.clock import Clock
 from ivr.errors import IvrError
+from ivr.storage.delayed_commit import DelayedCommit
 from ivr.storage.protocols import AuditStore
 from ivr.storage.records import Actor, AuditAction, AuditEntry
 
@@ -36,10 +35,8 @@ class AuditLog:
     def __init__(self, store: AuditStore, clock: Clock, *, delay_s: float = 0.25) -> None:
         self._store = store
         self._clock = clock
-        self._delay_s = delay_s
         self._pending: list[AuditEntry] = []
-        self._flush_task: asyncio.Task[None] | None = None
-        self._is_closing = asyncio.Event()
+        self._delayed_commit = DelayedCommit(self.flush, delay_s=delay_s)
 
     async def record(
         self,
@@ -68,8 +65,7 @@ class AuditLog:
     def record_soon(self, actor: Actor, action: AuditAction, *, account_id: str, box_id: str, subject: str) -> None:
         """Record an action that is too frequent for a commit each. It is in the log at once, stored a little later."""
         self._pending += self._log_entries(actor, action, account_id, box_id, (subject,))
-        if self._flush_task is None or self._flush_task.done():
-            self._flush_task = asyncio.create_task(self._flush_later())
+        self._delayed_commit.request()
 
     async def flush(self) -> None:
         """Store the entries that are not stored yet."""
@@ -83,16 +79,7 @@ class AuditLog:
 
     async def close(self) -> None:
         """Store the entries that are not stored yet, before the database is closed."""
-        self._is_closing.set()
-        if self._flush_task:
-            await self._flush_task
-        await self.flush()
-
-    async def _flush_later(self) -> None:
-        while self._pending:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._is_closing.wait(), self._delay_s)
-            await self.flush()
+        await self._delayed_commit.close()
 
     def _log_entries(
         self, actor: Actor, action: AuditAction, account_id: str, box_id: str | None, subjects: Sequence[str]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
-
 import structlog
 
 from ivr.clock import Clock
 from ivr.errors import IvrError
+from ivr.storage.delayed_commit import DelayedCommit
 from ivr.storage.protocols import TokenRecordStore
 from ivr.storage.records import Token
 
@@ -25,11 +23,9 @@ class TokenUse:
     def __init__(self, store: TokenRecordStore, clock: Clock, *, delay_s: float = DELAY_S) -> None:
         self._store = store
         self._clock = clock
-        self._delay_s = delay_s
         self._noted: dict[str, int] = {}
         self._pending: dict[str, int] = {}
-        self._flush_task: asyncio.Task[None] | None = None
-        self._is_closing = asyncio.Event()
+        self._delayed_commit = DelayedCommit(self._flush, delay_s=delay_s)
 
     def note(self, token: Token) -> None:
         """Note that a request was authenticated by a token. Needs a running event loop."""
@@ -37,23 +33,17 @@ class TokenUse:
         if now - self._noted.get(token.hash, token.last_used_at or 0) < PRECISION_S:
             return
         self._noted[token.hash] = self._pending[token.hash] = now
-        if self._flush_task is None or self._flush_task.done():
-            self._flush_task = asyncio.create_task(self._flush_later())
+        self._delayed_commit.request()
 
     async def close(self) -> None:
         """Store what is not stored yet, before the database is closed."""
-        self._is_closing.set()
-        if self._flush_task:
-            await self._flush_task
+        await self._delayed_commit.close()
 
-    async def _flush_later(self) -> None:
-        while self._pending:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._is_closing.wait(), self._delay_s)
-            uses, self._pending = self._pending, {}
-            oldest = int(self._clock.now()) - PRECISION_S
-            self._noted = {hash: used_at for hash, used_at in self._noted.items() if used_at > oldest}
-            try:
-                await self._store.record_uses(uses)
-            except IvrError as error:  # It is noted again by the next request after `PRECISION_S`.
-                log.warning("token.use_not_stored", tokens=len(uses), error=str(error))
+    async def _flush(self) -> None:
+        uses, self._pending = self._pending, {}
+        oldest = int(self._clock.now()) - PRECISION_S
+        self._noted = {hash: used_at for hash, used_at in self._noted.items() if used_at > oldest}
+        try:
+            await self._store.record_uses(uses)
+        except IvrError as error:  # It is noted again by the next request after `PRECISION_S`.
+            log.warning("token.use_not_stored", tokens=len(uses), error=str(error))
