@@ -54,7 +54,7 @@ async def put_greeting(request: Request, principal: CurrentPrincipal, box: BoxDe
     """Upload a greeting. It replaces a greeting that was recorded at a phone."""
     _require_configurable(principal.user_id, box.settings.not_configurable)
     uploads, greetings = principal.services.audio.uploads, principal.services.audio.greeting_uploads
-    expected_media_id = _expected_media_id(request, greetings.active_media_id(box, kind))
+    expected_media_id = _expected_media_id(request, box.active_media_id(kind))
     with uploads.new_draft() as draft:
         if not (await read_upload(request, draft, principal.services.limits)).has_audio:
             raise InvalidFields(MISSING_FILE_VIOLATION)
@@ -70,7 +70,7 @@ async def delete_greeting(
     """Delete a greeting. Callers hear what they hear without it."""
     _require_configurable(principal.user_id, box.settings.not_configurable)
     greetings = principal.services.audio.greeting_uploads
-    expected_media_id = _expected_media_id(request, greetings.active_media_id(box, kind))
+    expected_media_id = _expected_media_id(request, box.active_media_id(kind))
     media = await greetings.deactivate(box, kind, expected_media_id=expected_media_id)
     await audit.record_settings(request, principal, box, [greeting_setting(kind)])
     return success(request, _media_document(media))

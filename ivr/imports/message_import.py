@@ -227,7 +227,7 @@ class MessageImport:
         self, target: ImportTarget, name: str, kind: MediaKind, files: tuple[Path, ...], key: str
     ) -> None:
         mailbox = target.mailbox
-        if active_media_id(mailbox, kind):
+        if mailbox.active_media_id(kind):
             target.report.note(NoteLevel.INFO, f"greeting {name}: the box has one of its own, which stays")
             return
         try:
@@ -266,16 +266,6 @@ class MessageImport:
         target.report.greetings.append(name)
         if kind is MediaKind.TEMPORARY:
             target.report.note(NoteLevel.INFO, "greeting temp: it has no last day; its owner hears so at each sign-in")
-
-
-def active_media_id(mailbox: Mailbox, kind: MediaKind) -> str | None:
-    """Return the id of the recording in use."""
-    media = mailbox.settings.media
-    if kind is MediaKind.NAME:
-        return (mailbox.owner.settings.get("media", {}).get("name") if mailbox.owner else None) or media.name
-    if kind is MediaKind.TEMPORARY:
-        return media.temporary_unavailable
-    return media.unavailable or mailbox.settings.greeting_media_id
 
 
 def labels_of(message: SpoolMessage) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from ivr.errors import InvalidAudio, NotFound
 from ivr.imports import spool
 from ivr.imports.box_import import source_id
 from ivr.imports.box_mapping import FIXED_PASSWORD
-from ivr.imports.message_import import FOLDERS, GREETING_KINDS, active_media_id, stored_caller
+from ivr.imports.message_import import FOLDERS, GREETING_KINDS, stored_caller
 from ivr.imports.source import ImportOptions, SourceBox, read_source
 from ivr.imports.spool import SpoolBox, SpoolMessage
 from ivr.mailbox.boxes import Boxes
@@ -202,7 +202,7 @@ class Verification:
             one = imported.get(source_id(mailbox.account_id, box.key, name))
             if one is None:
                 comparison.differences.append(f"greeting {name}: it was not imported")
-            elif active_media_id(mailbox, kinds[name]) != one.target_id:
+            elif mailbox.active_media_id(kinds[name]) != one.target_id:
                 comparison.changed_here.append(f"greeting {name}: replaced or removed here since")
                 equal += 1
             elif difference := await asyncio.to_thread(

@@ -133,15 +133,6 @@ class GreetingUploads:
         self._clock = clock
         self._ids = ids
 
-    def active_media_id(self, mailbox: Mailbox, kind: MediaKind) -> str | None:
-        """The id of the recording in use; None: callers hear the generic prompt."""
-        media = mailbox.settings.media
-        if kind is MediaKind.NAME:
-            return (mailbox.owner.settings.get("media", {}).get("name") if mailbox.owner else None) or media.name
-        if kind is MediaKind.TEMPORARY:
-            return media.temporary_unavailable
-        return media.unavailable or mailbox.settings.greeting_media_id
-
     async def activate(
         self, mailbox: Mailbox, kind: MediaKind, audio: ConvertedUpload, *, expected_media_id: str | None = None
     ) -> StoredMedia:
@@ -174,7 +165,7 @@ class GreetingUploads:
 
     async def find(self, mailbox: Mailbox, kind: MediaKind) -> GreetingFiles:
         """Return the recording in use. Raises `NotFound` if there is none and callers hear the generic prompt."""
-        media_id = self.active_media_id(mailbox, kind)
+        media_id = mailbox.active_media_id(kind)
         media = await self._store.get(mailbox.account_id, media_id) if media_id else None
         if media is None:
             raise NotFound(f"the mailbox has no recording {kind}", kind)

@@ -15,7 +15,7 @@ from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.key_map import KeyMap, merge_layers
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.storage.protocols import MessageStore
-from ivr.storage.records import MEGABYTE, Folder
+from ivr.storage.records import MEGABYTE, Folder, MediaKind
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,15 @@ class Mailbox:
         """Whether callers must press a key before they can leave a message."""
         own = self.settings.press_key_to_record
         return self.voicemail_settings.press_key_to_record if own is None else own
+
+    def active_media_id(self, kind: MediaKind) -> str | None:
+        """Return the id of the greeting or name in use; None: callers hear the generic prompt."""
+        media = self.settings.media
+        if kind is MediaKind.NAME:
+            return (self.owner.settings.get("media", {}).get("name") if self.owner else None) or media.name
+        if kind is MediaKind.TEMPORARY:
+            return media.temporary_unavailable
+        return media.unavailable or self.settings.greeting_media_id
 
     @property
     def mails_link(self) -> bool:

@@ -25,8 +25,6 @@ from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, HungUp
 
 BACKLOG = 512
-MAX_SILENT_CONNECTIONS = 100
-"""Beyond it the oldest connection without a header is closed."""
 """Connections that wait until they are accepted."""
 
 log = structlog.get_logger()
@@ -40,6 +38,8 @@ class FastAgiLimits:
     """Calls at a time. Further connections are closed at once; their dialplan continues without the service."""
     header_timeout_s: float = 5.0
     """Seconds that a peer may take for its header block."""
+    max_silent_connections: int = 100
+    """Beyond it the oldest connection without a header is closed."""
 
 
 class FastAgiServer:
@@ -99,7 +99,7 @@ class FastAgiServer:
         if self._is_full():
             connection.close()
             return connection
-        if len(self._silent) >= MAX_SILENT_CONNECTIONS:
+        if len(self._silent) >= self._limits.max_silent_connections:
             log.info("call.dropped", reason="too many connections without a header")
             oldest = next(iter(self._silent))
             del self._silent[oldest]
