@@ -90,21 +90,27 @@ class PersonErasure:
 def number_matcher(numbers: Sequence[str], plan: NumberPlan) -> Callable[[str], bool]:
     """Return a function that recognises the numbers of a person in the forms that networks report.
 
-    Raises `BadInput` for what is no number, and for a withheld one, which many callers share.
+    A phone without a caller id calls by its SIP name, such as `alice-desk`, which counts as a number. Raises `BadInput`
+    for a withheld number, which many callers share, and for what is neither.
     """
     wanted: set[str] = set()
     for text in numbers:
-        identity = identify(Caller(text))
-        if not identity.number:
-            raise BadInput(f"{text!r} is not a number: give it as 'ivr calls list' shows it, such as +4930123456")
-        wanted |= _forms(identity.number, plan)
+        forms = _forms(text, plan)
+        if not forms:
+            raise BadInput(
+                f"{text!r} is not a number of one caller: give it as 'ivr calls list' shows it, such as +4930123456"
+            )
+        wanted |= forms
 
     def is_number(reported: str) -> bool:
-        number = identify(Caller(reported)).number if reported and wanted else ""
-        return bool(number) and not wanted.isdisjoint(_forms(number, plan))
+        return bool(reported and wanted) and not wanted.isdisjoint(_forms(reported, plan))
 
     return is_number
 
 
-def _forms(number: str, plan: NumberPlan) -> set[str]:
-    return {number, *dial_forms(number, plan, ["received", "plus"])}
+def _forms(text: str, plan: NumberPlan) -> set[str]:
+    """Return all ways to write a number, or the SIP name; none for a number that is withheld or unknown."""
+    identity = identify(Caller(text))
+    if identity.number:
+        return {identity.number, *dial_forms(identity.number, plan, ["received", "plus"])}
+    return {identity.name.casefold()} if identity.name and not identity.is_withheld else set()

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from ivr.audio.formats import by_name
+from ivr.errors import BadInput
 from ivr.mailbox.caller_id import NumberPlan
 from ivr.retention.person_erasure import number_matcher
 from ivr.storage.records import Forwarder, MediaKind, PersonQuery, TaskKind
@@ -13,6 +16,29 @@ from tests.support.app_fixture import AppFixture
 
 def query(app: AppFixture, *callers: str, user: str | None = None) -> PersonQuery:
     return PersonQuery(app.account.id, user, number_matcher(callers, NumberPlan()))
+
+
+@pytest.mark.parametrize(
+    ("given", "reported", "is_same"),
+    [
+        ("bob-desk", "bob-desk", True),
+        ("bob-desk", "Bob-Desk", True),
+        ("bob-desk", "sip:bob-desk@192.0.2.7", True),
+        ("bob-desk", "bob-desk2", False),
+        ("bob-desk", "", False),
+        ("bob-desk", "anonymous", False),
+        ("+493012", "sip:+493012@example.org", True),
+        ("+493012", "bob-desk", False),
+    ],
+)
+def test_caller_is_recognised_by_number_or_sip_name(given: str, reported: str, is_same: bool) -> None:
+    assert number_matcher([given], NumberPlan())(reported) is is_same
+
+
+@pytest.mark.parametrize("given", ["", " ", "anonymous", "Restricted", "unknown", "sip:example.org"])
+def test_caller_that_many_share_is_refused(given: str) -> None:
+    with pytest.raises(BadInput, match="is not a number of one caller"):
+        number_matcher([given], NumberPlan())
 
 
 async def test_cached_audio_and_light_go_with_the_person(app: AppFixture) -> None:
