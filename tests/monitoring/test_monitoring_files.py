@@ -152,4 +152,4 @@ def test_each_alert_has_a_section_of_the_troubleshooting_page_with_a_command() -
     for rule in RULES:
         assert rule["annotations"]["runbook_url"] == f"docs/troubleshooting.md#{rule['alert'].lower()}"
         assert rule["labels"]["severity"] in {"critical", "warning", "info"}
-        assert re.search(r"^    (ivr|systemctl|df|iostat) ", sections[rule["alert"]], re.MULTILINE), rule["alert"]
+        assert re.search(r"^    (ivr|systemctl|df|vmstat) ", sections[rule["alert"]], re.MULTILINE), rule["alert"]

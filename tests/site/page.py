@@ -81,6 +81,19 @@ def read_commands(page: Path) -> list[TypedCommand]:
     return [command for block in blocks for command in _commands(block.splitlines())]
 
 
+PROGRAMS = r"(?:ivr|systemctl|journalctl|df|vmstat) "
+
+
+def read_mentioned_commands(page: Path, heading: str) -> list[str]:
+    """Return each command of a section once, in order: lines that are indented by four spaces, and code in sentences.
+
+    Of a pipe it is the first command. Asterisk's console is not among them.
+    """
+    section = page.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    found = re.findall(rf"^    ({PROGRAMS}.+)$|`({PROGRAMS}[^`]+)`", section, re.MULTILINE)
+    return list(dict.fromkeys((line or code).split(" | ")[0] for line, code in found))
+
+
 def _actions(section: str) -> Iterator[Action]:
     for block in re.finditer(r"(?:In `(/[^`]+)`:\n\n)?```(\w+)\n(.*?)```", section, re.DOTALL):
         path, language, text = block.groups()

@@ -7,11 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from tests.site.page import read_commands
+from tests.site.page import TypedCommand, read_commands
 
 MACHINE = Path(__file__).with_name("private_machine.sh")
 FINDS_PROBLEMS = "ivr doctor"
@@ -28,15 +29,15 @@ def why_no_machine() -> str:
     return tried.stderr.strip() if tried.returncode else ""
 
 
-def follow_page(page: Path, preparation: str, folder: Path) -> int:
-    """Run a script that prepares the machine, then all commands of a page; compare what each prints.
+def follow_page(page: Path, preparation: str, folder: Path, further: Sequence[TypedCommand] = ()) -> int:
+    """Prepare the machine by a script, run all commands of a page, then `further` ones; compare what each prints.
 
     Skips the test where there can be no such machine. Return the number of commands. `$MESSAGE` in a command is the id
-    of the first message of box 1000.
+    of the first message of box 1000, `$CALL` that of the latest call.
     """
     if reason := why_no_machine():
         pytest.skip(reason)
-    typed = read_commands(page)
+    typed = [*read_commands(page), *further]
     script = folder / "script.py"
     script.write_text(RUNNER)
     commands = json.dumps([action.command for action in typed])
@@ -47,7 +48,7 @@ def follow_page(page: Path, preparation: str, folder: Path) -> int:
     assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-2000:]
     results = json.loads((folder / "results.json").read_text())
     for action, (code, output) in zip(typed, results, strict=True):
-        assert code == 0 or action.command == FINDS_PROBLEMS, f"{action.command}: exit code {code}\n{output}"
+        assert code == 0 or action.command.startswith(FINDS_PROBLEMS), f"{action.command}: exit code {code}\n{output}"
         expected = "\n".join(action.expected_lines)
         assert action.has_printed(output), f"{action.command}\nprinted:\n{output}\nthe page says:\n{expected}"
         assert "Traceback" not in output
@@ -79,7 +80,10 @@ assert code == 0, output
 message = ""
 if any("$MESSAGE" in command for command in commands):
     message = json.loads(run("ivr message list 1000 --json")[1])[0]["id"]
-results = [run(command.replace("$MESSAGE", message)) for command in commands]
+call = ""
+if any("$CALL" in command for command in commands):
+    call = json.loads(run("ivr calls list --json")[1])[0]["id"]
+results = [run(command.replace("$MESSAGE", message).replace("$CALL", call)) for command in commands]
 (folder / "results.json").write_text(json.dumps(results))
 run("systemctl stop ivr.socket ivr")
 """

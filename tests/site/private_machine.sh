@@ -26,7 +26,7 @@ echo "Dialplan reloaded."
 END
 cat > /usr/local/bin/systemctl << 'END'
 #!/bin/bash
-# systemctl start|stop|restart ivr, and daemon-reload.
+# systemctl start|stop|restart|status ivr, and daemon-reload.
 stop() {
     [ -f /mnt/pid ] || return 0
     kill "$(cat /mnt/pid)"
@@ -44,8 +44,13 @@ case $1 in
     stop) stop ;;
     start) start ;;
     restart) stop; start ;;
+    status) [ -f /mnt/pid ] && echo "Active: active (running)" || { echo "Active: inactive (dead)"; exit 3; } ;;
 esac
 END
-chmod +x /usr/local/bin/asterisk /usr/local/bin/systemctl
+cat > /usr/local/bin/journalctl << 'END'
+#!/bin/sh
+cat /mnt/log
+END
+chmod +x /usr/local/bin/asterisk /usr/local/bin/systemctl /usr/local/bin/journalctl
 cd /
 exec "$@"
