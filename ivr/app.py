@@ -167,8 +167,11 @@ class App(Stores):
     @cached_property
     def conversion_pool(self) -> ConversionPool:
         from ivr.audio.converter import ConversionPool
+        from ivr.audio.ffmpeg import MEGABYTE, DecoderLimits
 
-        return ConversionPool(self.settings.api.conversion_workers)
+        api = self.settings.api
+        limits = DecoderLimits(cpu_s=api.conversion_cpu_s, memory_bytes=api.conversion_memory_mb * MEGABYTE)
+        return ConversionPool(api.conversion_workers, limits=limits)
 
     def renditions(self, folder_name: str) -> AudioRenditions:
         """The renditions cached in a folder of this name, which Asterisk cannot enter. A new object each time."""

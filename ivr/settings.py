@@ -153,6 +153,14 @@ class ApiSettings(_Section):
     conversion_workers: Annotated[int, Field(ge=1, le=64)] = Field(
         2, description="Number of processes that convert audio, started when they are needed."
     )
+    conversion_cpu_s: Annotated[int, Field(ge=1, le=3600)] = Field(
+        60, description="Seconds of processor time that ffmpeg may use for one upload; then the upload is refused."
+    )
+    conversion_memory_mb: Annotated[int, Field(ge=384, le=65_536)] = Field(
+        768,
+        description="MB of address space that ffmpeg may use for one upload; a file that needs more is refused. Its"
+        " libraries alone take about 300.",
+    )
     max_connections_per_address: Annotated[int, Field(ge=0, le=500)] = Field(
         50, description="Connections that one address may hold; 0: no limit. `trusted_proxies` have no limit."
     )

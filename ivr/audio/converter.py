@@ -8,8 +8,10 @@ import json
 import os
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
+from ivr.audio.ffmpeg import DEFAULT_LIMITS, DecoderLimits
 from ivr.audio.formats import AudioFormat, by_name
 from ivr.errors import InvalidAudio, NotFound, SoundsError
 
@@ -18,14 +20,20 @@ TIMEOUT_S = 120.0
 
 
 class ConversionPool:
-    """Runs at most `workers` jobs at a time; further jobs wait. A job that exceeds `timeout_s` is killed."""
+    """Runs at most `workers` jobs at a time; further jobs wait. A job that exceeds `timeout_s` is killed.
 
-    def __init__(self, workers: int = 1, timeout_s: float = TIMEOUT_S) -> None:
+    `limits`: of the decoder of each upload.
+    """
+
+    def __init__(
+        self, workers: int = 1, timeout_s: float = TIMEOUT_S, *, limits: DecoderLimits = DEFAULT_LIMITS
+    ) -> None:
         self.worker_count = workers
         self._slots = asyncio.Semaphore(workers)
         self._idle: list[asyncio.subprocess.Process] = []
         self._submitted = 0
         self.timeout_s = timeout_s
+        self._limits = limits
         self.max_workers = workers
 
     @property
@@ -41,9 +49,12 @@ class ConversionPool:
     async def decode_to_recording(self, upload: Path, target: Path, longest_s: int) -> tuple[AudioFormat, int]:
         """Decode an upload to a recording at `target`; return its original format and its length in ms.
 
-        Raises `InvalidAudio`, also for audio longer than `longest_s` seconds.
+        Raises `InvalidAudio`, also for audio longer than `longest_s` seconds, or that exceeds the limits.
         """
-        result = await self._submit(job="record", upload=str(upload), target=str(target), longest_s=longest_s)
+        limits = asdict(self._limits)
+        result = await self._submit(
+            job="record", upload=str(upload), target=str(target), longest_s=longest_s, limits=limits
+        )
         return by_name(str(result["format"])), int(str(result["length_ms"]))
 
     async def encode(self, paths: list[Path], audio_format: AudioFormat, target: Path) -> None:

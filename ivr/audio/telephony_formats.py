@@ -7,17 +7,18 @@ that a damaged file costs a message only if no other format of it can be read.
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ivr.audio import wav
+from ivr.audio.ffmpeg import FFMPEG, DecoderLimits, run_ffmpeg
 from ivr.audio.formats import MP3, OGG, SNIFF_BYTES, WAV, sniff
 from ivr.errors import InvalidAudio, SoundsError
 
-FFMPEG = "ffmpeg"
+NO_FFMPEG = "audio of app_voicemail is converted by ffmpeg: apt install ffmpeg"
 TIMEOUT_S = 120
+LIMITS = DecoderLimits(cpu_s=TIMEOUT_S)
 WAV_DECODERS = "pcm_s16le,pcm_u8,pcm_mulaw,pcm_alaw,gsm_ms,libgsm_ms,adpcm_ms,adpcm_ima_wav"
 CONTENT_BYTES = 512
 """How much of a file is looked at to find out what it is."""
@@ -41,6 +42,8 @@ def _headerless(demuxer: str, rate: int | None) -> tuple[str, ...]:
     return ("-f", demuxer, *(("-ar", str(rate), "-ac", "1") if rate else ()))
 
 
+_MP3_OPTIONS = ("-f", "mp3", "-codec_whitelist", "mp3,mp3float")
+"""Without the list of decoders, ffmpeg decodes the picture of an ID3 tag to find out about it."""
 _WAV_OPTIONS = ("-f", "wav", "-codec_whitelist", WAV_DECODERS)
 
 BY_QUALITY = (
@@ -61,12 +64,12 @@ BY_QUALITY = (
     TelephonyFormat("ilbc", ("ilbc",), ("-f", "ilbc")),
     TelephonyFormat("g729", ("g729",), ("-f", "g729")),
     TelephonyFormat("g723", ("g723", "g723sf"), ("-f", "g723_1")),
-    TelephonyFormat("mp3", ("mp3",), ("-f", "mp3")),
+    TelephonyFormat("mp3", ("mp3",), _MP3_OPTIONS),
 )
 """All formats that are read, best first. What the end of the list has lost is not in it any more."""
 
 _BY_SUFFIX = {suffix: known for known in BY_QUALITY for suffix in known.suffixes}
-_CONTENT_OPTIONS = {WAV: _WAV_OPTIONS, MP3: ("-f", "mp3"), OGG: _BY_SUFFIX["ogg"].input_options}
+_CONTENT_OPTIONS = {WAV: _WAV_OPTIONS, MP3: _MP3_OPTIONS, OGG: _BY_SUFFIX["ogg"].input_options}
 
 
 def format_of(path: Path) -> TelephonyFormat | None:
@@ -83,7 +86,7 @@ def best_first(paths: Iterable[Path]) -> list[Path]:
 def require_ffmpeg() -> None:
     """Raise `SoundsError` if ffmpeg is not installed."""
     if not shutil.which(FFMPEG):
-        raise SoundsError("audio of app_voicemail is converted by ffmpeg: apt install ffmpeg")
+        raise SoundsError(NO_FFMPEG)
 
 
 def decode(path: Path) -> bytes:
@@ -128,19 +131,17 @@ def _reject_other_content(path: Path, known: TelephonyFormat, start: bytes) -> N
 
 
 def _run_ffmpeg(path: Path, options: tuple[str, ...]) -> bytes:
-    command = (
-        *(FFMPEG, "-nostdin", "-v", "error", "-threads", "1", "-protocol_whitelist", "file,pipe", *options),
+    arguments = (
+        *("-protocol_whitelist", "file,pipe", *options),
         *("-i", f"file:{path.absolute()}", "-map", "0:a:0", "-vn", "-ar", str(wav.SAMPLE_RATE), "-ac", "1"),
         *("-f", "s16le", "pipe:1"),
     )
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=TIMEOUT_S, close_fds=True
-        )
+        done = run_ffmpeg(arguments, LIMITS, timeout_s=TIMEOUT_S)
     except FileNotFoundError:
-        raise SoundsError("audio of app_voicemail is converted by ffmpeg: apt install ffmpeg") from None
-    except subprocess.TimeoutExpired:
-        raise InvalidAudio(f"{path.name} takes too much time to convert") from None
+        raise SoundsError(NO_FFMPEG) from None
+    except InvalidAudio as error:
+        raise InvalidAudio(f"{path.name}: {error}") from None
     if done.returncode != 0 and not done.stdout:
         raise InvalidAudio(f"{path.name} cannot be read as audio: it is damaged, or not in the format of its name")
     return done.stdout[: len(done.stdout) // 2 * 2]

@@ -5,8 +5,9 @@ conversion. It reads one job per line, as JSON, from standard input, and answers
 `ivr/audio/converter.py`.
 
 Uploads come from strangers. Therefore ffmpeg reads them directly from the disk, never as a whole into memory, only as
-the format that their first bytes show, and only up to the allowed length. Our own recordings become MP3 by lameenc,
-in this process: starting ffmpeg takes ten times as long as encoding a message. pydub encodes the other formats.
+the format that their first bytes show, only up to the allowed length, and within `DecoderLimits`. Our own recordings
+become MP3 by lameenc, in this process: starting ffmpeg takes ten times as long as encoding a message. pydub encodes the
+other formats.
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ import json
 import os
 import resource
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ivr.audio import formats, wav
+from ivr.audio.ffmpeg import DEFAULT_LIMITS, FFMPEG, DecoderLimits, run_ffmpeg
 from ivr.errors import InvalidAudio
 
 NICENESS = 10
 MAX_MEMORY_BYTES = 2 * 1024**3
-"""Address space of this process, and of each ffmpeg that it starts."""
+"""Address space of this process. Each ffmpeg that decodes an upload has less: see `DecoderLimits`."""
 MAX_FILE_BYTES = 512 * 1024**2
 """Size of a file that is written."""
-FFMPEG = "ffmpeg"
 REMEDY = "install ffmpeg (apt install ffmpeg), or supply a WAV of 8 kHz, mono, 16 bit"
 DEMUXERS = {"wav": "wav", "mp3": "mp3", "mp4": "mov", "ogg": "ogg", "flac": "flac", "webm": "matroska"}
 NO_SOUND = "the file has no sound in it"
@@ -41,6 +42,8 @@ DECODERS = (
 )
 """Decoders that may run. Without this list ffmpeg decodes the pictures in a file to find out about them."""
 CODECS = {"mp4": ("aac", "32k")}
+SPARE_S = 2
+"""Seconds by which the output of ffmpeg may exceed the allowed length: longer audio is noticed by one second more."""
 MP3_KBIT_PER_S = 32
 MP3_QUALITY = 5
 """LAME's scale: 0 is best and slowest. 5 is the default of ffmpeg."""
@@ -76,10 +79,13 @@ def _checked_samples(samples: bytes, longest_s: int) -> bytes:
     return samples
 
 
-def decode_to_recording(upload: str, target: str, longest_s: int) -> dict[str, object]:
+def decode_to_recording(
+    upload: str, target: str, longest_s: int, limits: DecoderLimits = DEFAULT_LIMITS
+) -> dict[str, object]:
     """Decode an upload to a recording at `target`; return its original format and its length.
 
-    Raises `InvalidAudio`, also for audio longer than `longest_s` seconds.
+    Raises `InvalidAudio`, also for audio longer than `longest_s` seconds and for a file that makes ffmpeg exceed one of
+    the `limits`.
     """
     with Path(upload).open("rb") as file:
         audio_format = formats.sniff(file.read(formats.SNIFF_BYTES))
@@ -89,14 +95,16 @@ def decode_to_recording(upload: str, target: str, longest_s: int) -> dict[str, o
     pcm = Path(f"{target}.pcm")
     # fmt: off
     arguments = (
-        "-f", DEMUXERS[audio_format.name], "-protocol_whitelist", "file", "-codec_whitelist", ",".join(DECODERS),
+        "-y", "-f", DEMUXERS[audio_format.name], "-protocol_whitelist", "file", "-codec_whitelist", ",".join(DECODERS),
         "-i", f"file:{upload}",
         "-map", "0:a:0", "-vn", "-t", str(longest_s + 1),
         "-ar", str(wav.SAMPLE_RATE), "-ac", "1", "-f", "s16le", f"file:{pcm}",
     )
     # fmt: on
     try:
-        _run_ffmpeg(*arguments)
+        allowed = replace(limits, file_bytes=max_bytes + SPARE_S * 1000 * wav.BYTES_PER_MS)
+        if run_ffmpeg(arguments, allowed).returncode != 0:
+            raise InvalidAudio("the file cannot be read as audio: it is damaged, or not in the format that it claims")
         size = pcm.stat().st_size if pcm.exists() else 0
         if not size:
             raise InvalidAudio(NO_SOUND)
@@ -139,13 +147,6 @@ def _encode_mp3(paths: list[str], target: str) -> dict[str, object]:
         return {"bytes": out.tell()}
 
 
-def _run_ffmpeg(*arguments: str) -> None:
-    command = [FFMPEG, "-nostdin", "-v", "error", "-threads", "1", "-y", *arguments]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    if done.returncode != 0:
-        raise InvalidAudio("the file cannot be read as audio: it is damaged, or not in the format that it claims")
-
-
 def _write_wav(pcm: Path, target: Path) -> None:
     remaining = pcm.stat().st_size // 2 * 2
     with pcm.open("rb") as samples, target.open("wb") as out:
@@ -155,7 +156,11 @@ def _write_wav(pcm: Path, target: Path) -> None:
             remaining -= len(block)
 
 
-JOBS: dict[str, Callable[..., dict[str, object]]] = {"record": decode_to_recording, "form": encode}
+def _decode_upload(upload: str, target: str, longest_s: int, limits: Mapping[str, int]) -> dict[str, object]:
+    return decode_to_recording(upload, target, longest_s, DecoderLimits(**limits))
+
+
+JOBS: dict[str, Callable[..., dict[str, object]]] = {"record": _decode_upload, "form": encode}
 
 
 def _run_job(job: dict[str, Any]) -> dict[str, Any]:

@@ -179,11 +179,12 @@ def mp3_with_picture(tmp_path: Path, pixels: int) -> bytes:
 
 def test_pictures_in_audio_are_not_decoded(tmp_path: Path) -> None:
     """The picture has 192 MB when it is decoded; ffmpeg takes less for the sound alone."""
-    upload = tmp_path / "upload"
+    upload = tmp_path / "upload.mp3"
     upload.write_bytes(mp3_with_picture(tmp_path, 8000))
     program = (
-        "import resource, sys; from ivr.audio.worker import decode_to_recording;"
-        " decode_to_recording(sys.argv[1], sys.argv[2], 60);"
+        "import pathlib, resource, sys; from ivr.audio import telephony_formats, worker;"
+        " worker.decode_to_recording(sys.argv[1], sys.argv[2], 60);"
+        " telephony_formats.decode(pathlib.Path(sys.argv[1]));"
         " print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     )
     command = [sys.executable, "-c", program, str(upload), str(tmp_path / "recording.wav")]
