@@ -208,3 +208,18 @@ async def test_database_timeout_is_announced_to_caller(pbx: FakePbx) -> None:
     other_process.execute("ROLLBACK")
     other_process.close()
     assert await app.folder_of(message) == "new"
+
+
+@pytest.mark.parametrize("where", ["dialplan", "user"])
+async def test_language_without_recordings_is_spoken_in_english(pbx: FakePbx, where: str) -> None:
+    await pbx.app.create_box(owner=pbx.app.alice)
+    languages = ["es", "de", "pt-BR", "en_US"]
+    for language in languages if where == "user" else [*languages, "xx", "../en"]:  # A user cannot have the last two.
+        words = ["number=1000"]
+        if where == "user":
+            await pbx.app.container.directory.update_user(pbx.app.alice.model_copy(update={"language": language}))
+        else:
+            words.append(f"language={language}")
+        handset = ScriptedHandset([OnSound("You have no messages.", "#")])
+        assert await pbx.run_call(handset, *words) == "DONE"
+        assert (handset.heard[0], handset.heard[-1]) == ("You have no messages.", "Goodbye."), language

@@ -92,6 +92,27 @@ async def test_invalid_reply_ends_only_that_call(pbx: FakePbx, reply: bytes) -> 
     await assert_other_call_works(pbx)
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [b"\n%s\n", b"%s\r\n", b"\r\n%s\r\n", b"%s  \n", b"HANGUP\n\n%s\n"],
+    ids=["blank line before", "CRLF", "CRLF and blank line", "blanks behind", "HANGUP each time"],
+)
+async def test_odd_but_valid_replies_do_not_end_call(pbx: FakePbx, reply: bytes) -> None:
+    """The reports of a peer between Asterisk and the service; each command still gets the reply that belongs to it."""
+    await pbx.app.create_box(owner=pbx.app.alice)
+    reader, writer = await connect(pbx)
+    writer.write(HEADER.replace(b"\n", b"\r\n"))
+    came = b""
+    while line := await asyncio.wait_for(reader.readline(), 5):
+        came += line
+        writer.write(reply % (b"200 result=1" if b"VARIABLE" in line else b"200 result=0 endpos=0"))
+    await wait_closed(writer)
+    is_hung_up = reply.startswith(b"HANGUP")
+    assert (b"SET VARIABLE IVR_STATUS HANGUP" if is_hung_up else b"SET VARIABLE IVR_STATUS NOACCESS") in came
+    assert (b"STREAM FILE" in came) == (not is_hung_up)
+    await assert_other_call_works(pbx)
+
+
 async def test_a_usage_text_of_several_lines_is_one_refusal(pbx: FakePbx) -> None:
     reader, writer = await connect(pbx)
     writer.write(HEADER)
