@@ -10,6 +10,7 @@ from ivr.doctor.asterisk import check_asterisk
 from ivr.doctor.connections import check_ari
 from ivr.doctor.installation import Installation
 from ivr.doctor.running_service import check_running_service
+from ivr.doctor.tls_certificate import check_tls_certificate
 from ivr.doctor.unit import check_unit
 from ivr.doctor.versions import check_installed_files
 from ivr.health.finding import Finding
@@ -32,6 +33,7 @@ CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     check_unit,
     connections.check_fastagi,
     connections.check_rest,
+    check_tls_certificate,
     check_running_service,
     check_asterisk,
     connections.check_ami,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from typer.testing import CliRunner
 
 from ivr import __version__
 from ivr.cli.command import command
-from tests.doctor.broken_site import IS_ROOT, BrokenSite, FakeService, isolate, silence_log
+from tests.doctor.broken_site import IS_ROOT, SERVICE_GROUP, BrokenSite, FakeService, isolate, silence_log
 from tests.support.app_fixture import SOUNDS
 from tests.support.fake_smtp_server import FakeSmtpServer
 
@@ -301,6 +302,52 @@ def free_space(megabytes: int) -> Step:
     return damage
 
 
+def tls(days: int = 90, *further: Step) -> Step:
+    """The REST API has a certificate for so many days, its key belongs to the service, and then this happens."""
+
+    def damage(site: BrokenSite) -> None:
+        make_certificate(site, days=days)
+        site.write_config(
+            api={
+                "tls_certificate": str(site.folder / "etc" / "tls" / "cert.pem"),
+                "tls_key": str(site.folder / "etc" / "tls" / "key.pem"),
+            },
+            health={"port": site.sections["api"]["port"]},  # The service of the test speaks HTTP.
+        )
+        for step in further:
+            step(site)
+
+    return damage
+
+
+def make_certificate(site: BrokenSite, name: str = "", days: int = 90) -> None:
+    folder = site.folder / "etc" / "tls"
+    folder.mkdir(exist_ok=True)
+    key, request, certificate = (str(folder / f"{name}{end}") for end in ("key.pem", "request.pem", "cert.pem"))
+    new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost"]
+    for line in (
+        ["openssl", "req", *new, "-keyout", key, "-out", request],
+        ["openssl", "x509", "-req", "-in", request, "-signkey", key, "-days", str(days), "-out", certificate],
+    ):
+        subprocess.run(line, check=True, capture_output=True)
+    os.chmod(key, 0o640)
+    if IS_ROOT:
+        os.chown(key, -1, SERVICE_GROUP)
+
+
+def chown_key_to_root(site: BrokenSite) -> None:
+    os.chown(site.folder / "etc" / "tls" / "key.pem", 0, 0)
+
+
+def unset_key(site: BrokenSite) -> None:
+    del site.sections["api"]["tls_key"]
+    site.write_config()
+
+
+def renew_certificate(site: BrokenSite) -> None:
+    make_certificate(site)
+
+
 def restart_by_hand(site: BrokenSite) -> None:
     site.service.answers()
 
@@ -411,6 +458,58 @@ CASES: dict[str, Case] = {
     "service not ready": Case(
         service_says(failing=["database"]), "service", "is not ready: database", lambda site: site.say_ready()
     ),
+    # -- TLS of the REST API
+    "TLS certificate missing": Case(
+        tls(90, move("etc/tls/cert.pem", "aside.pem")),
+        "REST TLS",
+        "does not exist",
+        move("aside.pem", "etc/tls/cert.pem"),
+    ),
+    "TLS key missing": Case(
+        tls(90, move("etc/tls/key.pem", "aside.pem")),
+        "REST TLS",
+        "does not exist",
+        move("aside.pem", "etc/tls/key.pem"),
+    ),
+    "TLS key not set": Case(
+        tls(90, unset_key),
+        "REST TLS",
+        "tls_certificate is set, but tls_key is not",
+        lambda site: site.write_config(api={"tls_key": str(site.folder / "etc" / "tls" / "key.pem")}),
+    ),
+    "TLS key of root": Case(
+        tls(90, chown_key_to_root), "REST TLS", "the user of the service cannot read", as_root=True
+    ),
+    "TLS folder closed": Case(
+        tls(90, lambda site: (site.folder / "etc" / "tls").chmod(0o700)),
+        "REST TLS",
+        "because of a folder above it",
+        lambda site: (site.folder / "etc" / "tls").chmod(0o755),
+        as_root=True,
+    ),
+    "TLS key readable by all": Case(
+        tls(90, chown_key_to_root, lambda site: (site.folder / "etc" / "tls" / "key.pem").chmod(0o644)),
+        "REST TLS",
+        "every user can read",
+        as_root=True,
+    ),
+    "TLS key of another certificate": Case(
+        tls(90, lambda site: make_certificate(site, "other"), move("etc/tls/otherkey.pem", "etc/tls/key.pem")),
+        "REST TLS",
+        "does not belong to the certificate",
+        renew_certificate,
+    ),
+    "TLS key with a passphrase": Case(
+        tls(90, append("etc/tls/key.pem", "-----BEGIN ENCRYPTED PRIVATE KEY-----\n")),
+        "REST TLS",
+        "needs a passphrase",
+        renew_certificate,
+    ),
+    "TLS certificate is no PEM": Case(
+        tls(90, write("etc/tls/cert.pem", "x")), "REST TLS", "in PEM format", renew_certificate
+    ),
+    "TLS certificate expired": Case(tls(0), "REST TLS", "clients reject it", renew_certificate),
+    "TLS certificate expires soon": Case(tls(29), "REST TLS", "expires on", renew_certificate),
     # -- systemd
     "unit missing": Case(unit_missing, "unit", "systemd has no ivr.service"),
     "unit masked": Case(unit_is("systemctl enable --now ivr", LoadState="masked"), "unit", "is masked"),

@@ -1,0 +1,141 @@
+"""Check of the TLS certificate of the REST API: the service can use it, and clients accept its dates."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ivr.doctor.installation import Installation
+from ivr.errors import describe_error
+from ivr.health.checks import quoted
+from ivr.health.finding import Finding, ok, problem, warning
+from ivr.storage.data_folder import state_folder
+from ivr.storage.file_owner import run_as_owner_of
+
+CHECK = "REST TLS"
+DAY_S = 86_400
+EXPIRES_SOON_S = 30 * DAY_S
+ENCRYPTED = b"ENCRYPTED"
+"""In the header of a private key with a passphrase."""
+RESTART = "systemctl restart ivr"
+CORRECT_PATHS = f"correct tls_certificate and tls_key in [api] of ivr.toml, then: {RESTART}"
+IGNORE_DATES = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python does not name."""
+HANDSHAKE_ROUNDS = 4
+MISMATCHES = {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"}
+"""OpenSSL's reasons for a key of another certificate; the last: of another kind, such as RSA instead of EC."""
+
+
+def check_tls_certificate(installation: Installation) -> Iterator[Finding]:
+    """Check certificate and key of the REST API. There is no finding if it is served without TLS."""
+    certificate, key = installation.settings.api.tls_certificate, installation.settings.api.tls_key
+    if certificate is None and key is None:
+        return
+    if certificate is None or key is None:
+        present, missing = ("tls_certificate", "tls_key") if certificate else ("tls_key", "tls_certificate")
+        what = f"{present} is set, but {missing} is not: the service does not start"
+        yield problem(CHECK, what, f"set both or neither in [api] of ivr.toml, then: {RESTART}")
+        return
+    unreadable = [found for path in (certificate, key) for found in _access_problems(path, installation.data_folder)]
+    yield from unreadable
+    if not unreadable:
+        with run_as_owner_of(installation.data_folder):
+            finding = _check_pair(certificate, key, installation.host.clock.now())
+        yield finding
+    if _is_readable_by_all(key):
+        command = _give_to_service(key, installation.data_folder)
+        yield problem(CHECK, f"every user can read the private key {key}", command=command)
+
+
+def _access_problems(path: Path, data_folder: Path) -> Iterator[Finding]:
+    """Yield why the user of the service cannot read a file."""
+    with suppress(PermissionError):
+        if not path.is_file():
+            what = f"{path} does not exist: the service does not start"
+            yield problem(CHECK, what, f"bring it back, or {CORRECT_PATHS}")
+            return
+    with run_as_owner_of(data_folder):
+        can_reach = os.access(path, os.F_OK, effective_ids=True)
+        can_read = os.access(path, os.R_OK, effective_ids=True)
+    what = f"the user of the service cannot read {path}: the service does not start"
+    if not can_reach:
+        remedy = (
+            "copy certificate and key to /etc/ivr (certbot: in a deploy hook), with the group of that folder and mode"
+            f" 640; {CORRECT_PATHS}"
+        )
+        yield problem(CHECK, f"{what}, because of a folder above it", remedy)
+    elif not can_read:
+        yield problem(CHECK, what, command=f"{_give_to_service(path, data_folder)} && {RESTART}")
+
+
+def _give_to_service(path: Path, data_folder: Path) -> str:
+    """Return the command that lets the group of the service alone read a file, and no other user."""
+    return f"chgrp --reference={quoted(state_folder(data_folder))} {quoted(path)} && chmod 640 {quoted(path)}"
+
+
+def _is_readable_by_all(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False
+
+
+def _check_pair(certificate: Path, key: Path, now: float) -> Finding:
+    try:
+        if ENCRYPTED in key.read_bytes():
+            what = f"the private key {key} needs a passphrase: without it the service does not start"
+            return problem(CHECK, what, f"write it without one: openssl pkey -in KEY -out NEW; then {CORRECT_PATHS}")
+        begins, ends = read_validity(certificate, key)
+    except ssl.SSLError as error:
+        if error.reason in MISMATCHES:
+            what = f"the private key {key} does not belong to the certificate {certificate}: the service does not start"
+            return problem(CHECK, what, f"take the key that the certificate was made with: {CORRECT_PATHS}")
+        reason = (error.reason or "no PEM").replace("_", " ").lower()
+        what = f"{certificate} and {key} cannot be used as a certificate and its private key in PEM format: {reason}"
+        return problem(CHECK, what, CORRECT_PATHS)
+    except OSError as error:
+        return problem(CHECK, f"{certificate} or {key} cannot be read: {describe_error(error)}", CORRECT_PATHS)
+    return _check_dates(certificate, begins, ends, now)
+
+
+def _check_dates(certificate: Path, begins: float, ends: float, now: float) -> Finding:
+    renew = f"renew it, then: {RESTART}"
+    if ends <= now:
+        return problem(CHECK, f"{certificate} expired on {_day(ends)}: clients reject it", renew)
+    if begins > now:
+        what = f"{certificate} is valid from {_day(begins)} only: clients reject it"
+        return problem(CHECK, what, "set the clock, if it is wrong (timedatectl); else use the certificate of today")
+    if ends - now <= EXPIRES_SOON_S:
+        return warning(CHECK, f"{certificate} expires on {_day(ends)}", renew)
+    return ok(CHECK, f"{certificate} is valid until {_day(ends)}")
+
+
+def _day(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
+
+
+def read_validity(certificate: Path, key: Path) -> tuple[float, float]:
+    """Return from when to when a certificate is valid, in Unix seconds.
+
+    Python parses a certificate only for the peer of a connection, so a client in memory connects to a server with it.
+    Raises `OSError` and, as one of them, `ssl.SSLError`.
+    """
+    client, server = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    client.check_hostname = False
+    client.load_verify_locations(certificate)
+    client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN | IGNORE_DATES
+    server.load_cert_chain(certificate, key, password="")
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client_side = client.wrap_bio(to_client, to_server)
+    server_side = server.wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(HANDSHAKE_ROUNDS):
+        for side in (client_side, server_side):
+            with suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+    parsed = client_side.getpeercert() or {}
+    return ssl.cert_time_to_seconds(str(parsed["notBefore"])), ssl.cert_time_to_seconds(str(parsed["notAfter"]))
