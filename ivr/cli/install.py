@@ -35,6 +35,8 @@ DEFAULT_GROUP = "ivr-asterisk"
 LOOPBACK, REST_PORT = "127.0.0.1", 8000
 """Where the service listens if ivr.toml does not say it."""
 DEFAULT_ASTERISK_USER = "asterisk"
+MANAGER_FOLDER = "manager.d"
+_ASTERISK_INCLUDE = re.compile(r'^\s*#\s*(?:try)?include\s*[<"]?([^">\s]+)', re.MULTILINE)
 PACKAGE_UNIT = Path("/usr/lib/systemd/system/ivr.service")
 
 
@@ -61,6 +63,7 @@ def install(
         _layout(start, user=user, group=group, asterisk_user=asterisk), package_group=_package_group(target)
     )
     layout = _with_present_addresses(target, layout)
+    layout = replace(layout, manager_include=_find_manager_include(target, layout))
     if start and start.run_group:
         typer.echo(_group_explanation(start, layout))
     if not dry_run:
@@ -108,6 +111,20 @@ def _layout(start: AsteriskStart | None, *, user: str, group: str, asterisk_user
         asterisk_user=asterisk_user,
         asterisk_group=run_group or asterisk_user,
     )
+
+
+def _find_manager_include(target: InstallTarget, layout: Layout) -> Path | None:
+    """Return the file by which manager.conf takes in our account, if it includes a folder of such files (Debian's)."""
+    ours, etc = layout.asterisk_config_folder, layout.asterisk_config_folder.parent
+    try:
+        text = machine_files.read_file(target.resolve(etc / "manager.conf")) or ""
+    except PermissionError:
+        return None  # For a dry run of a user who cannot read it.
+    included = set(_ASTERISK_INCLUDE.findall(text))
+    if f"{MANAGER_FOLDER}/*.conf" not in included or included & {f"{ours.name}/manager.conf", f"{ours}/manager.conf"}:
+        return None
+    folder = etc / MANAGER_FOLDER
+    return folder / "ivr.conf" if target.resolve(folder).is_dir() else None
 
 
 def _package_group(target: InstallTarget) -> str:

@@ -23,6 +23,9 @@ DATA_MODE = 0o2750
 TAKES_MODE = 0o2770
 ASTERISK_SECRET_FILE = "asterisk-secret"
 MANAGER_SECRET_FILE = "manager-secret.conf"
+MANAGER_INCLUDE = """; The manager account of ivr, for message lights and calls to owners.
+#tryinclude "ivr/manager.conf"
+"""
 COMMAND_FOLDERS = {Path("/usr/bin"), Path("/usr/local/bin")}
 SYSTEMD_RUNTIME_FOLDER = Path("/run/systemd/system")
 
@@ -51,6 +54,8 @@ class Layout:
     asterisk_config_folder: Path = Path("/etc/asterisk/ivr")
     unit_file: Path = Path("/etc/systemd/system/ivr.service")
     socket_unit_file: Path = Path("/etc/systemd/system/ivr.socket")
+    manager_include: Path | None = None
+    """Where Asterisk's manager.conf takes in files of other packages; None: it does not, or has our file already."""
     package_group: str = ""
     """Group in the unit of a Debian package, which contains unit and command as well; "": there is no package."""
     unit_drop_in: Path = Path("/etc/systemd/system/ivr.service.d/group.conf")
@@ -92,6 +97,8 @@ def install_steps(layout: Layout, secret: str, *, ami_secret: str) -> Iterator[I
     yield WriteFile(layout.asterisk_config_folder / "secret.conf", _asterisk_globals(layout, secret), config)
     manager = f"; Only Asterisk may read this file.\nsecret = {ami_secret}\n"
     yield WriteFile(layout.asterisk_config_folder / MANAGER_SECRET_FILE, manager, config)
+    if layout.manager_include:
+        yield WriteFile(layout.manager_include, MANAGER_INCLUDE, config)
     unit_ownership = Ownership("root", "root", 0o644)
     if not layout.package_group:
         for file in (layout.unit_file, layout.socket_unit_file):

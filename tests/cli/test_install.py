@@ -183,6 +183,35 @@ def test_manager_of_asterisk_gets_a_random_secret(ivr: Ivr, installed_root: Path
     assert file.read_text().endswith(f"secret = {secret}\n"), "that of the settings"
 
 
+DEBIANS_MANAGER = '[general]\nenabled = yes\n; A comment\n#include "manager.d/*.conf" \n'
+
+
+@pytest.mark.parametrize(
+    ("manager", "is_written"),
+    [
+        (DEBIANS_MANAGER, True),
+        (f'{DEBIANS_MANAGER}#include "ivr/manager.conf"\n', False),
+        (f"{DEBIANS_MANAGER}#tryinclude </etc/asterisk/ivr/manager.conf>\n", False),
+        (DEBIANS_MANAGER.replace("#include", ";#include"), False),
+        ("", False),
+    ],
+)
+def test_manager_of_debians_asterisk_takes_in_our_account(
+    manager: str, is_written: bool, ivr: Ivr, tmp_path: Path
+) -> None:
+    """By a file of ours in a folder that manager.conf includes; manager.conf itself stays as it is."""
+    etc = tmp_path / "etc/asterisk"
+    (etc / "manager.d").mkdir(parents=True)
+    (etc / "manager.conf").write_text(manager)
+    printed = ivr("install", "--root", str(tmp_path)).stdout
+    assert (etc / "manager.conf").read_text() == manager
+    assert ("file    /etc/asterisk/manager.d/ivr.conf  0640 root:asterisk  → written" in printed) is is_written
+    assert (etc / "manager.d/ivr.conf").exists() is is_written
+    if is_written:
+        assert '\n#tryinclude "ivr/manager.conf"\n' in (etc / "manager.d/ivr.conf").read_text()
+        assert "→ written" not in ivr("install", "--root", str(tmp_path)).stdout, "a second time it is there"
+
+
 def test_secret_is_never_printed(ivr: Ivr, tmp_path: Path) -> None:
     output = ivr("install", "--root", str(tmp_path)).stdout
     assert (tmp_path / "var/lib/ivr/state/asterisk-secret").read_text() not in output

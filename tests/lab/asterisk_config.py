@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ivr.install.plan import MANAGER_INCLUDE
 from tests.call.contract.contract_fixture import CONTEXT, EXTENSION, VALUE, VARIABLE
 from tests.lab import transports
 from tests.lab.transports import ServiceInstance
@@ -139,6 +140,8 @@ def write(site: LabConfig, modules: Path) -> Path:
     for name, lines in files.items():
         (etc / name).write_text("\n".join(lines) + "\n")
     (etc / "ivr" / "manager-secret.conf").write_text(f"secret = {site.secret}\n")
+    (etc / "manager.d").mkdir()
+    (etc / "manager.d" / "ivr.conf").write_text(MANAGER_INCLUDE)
     (etc / "ivr" / "http.conf").write_text(
         transports.http_conf((ASTERISK_CONF / "http.conf").read_text(), site.http_port)
     )
@@ -169,11 +172,11 @@ def _asterisk_conf(site: LabConfig, modules: Path) -> Iterable[str]:
 
 
 def _manager_conf(site: LabConfig) -> Iterable[str]:
-    """The section of our sample, taken in as a site would."""
+    """The section of our sample, taken in as `ivr install` does it with Debian's manager.conf."""
     if not site.ami_port:
         return ["[general]", "enabled = no"]
     general = ["[general]", "enabled = yes", "bindaddr = 127.0.0.1", f"port = {site.ami_port}"]
-    return [*general, '#include "ivr/manager.conf"']
+    return [*general, '#include "manager.d/*.conf"']
 
 
 LATER_GLOBAL = "SITE_AFTER_INCLUDE"
