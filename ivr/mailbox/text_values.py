@@ -6,12 +6,16 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from ivr.directory.models import Account, User
+from ivr.directory.settings import AccountSettings, UserSettings
 from ivr.errors import BadInput
 from ivr.mailbox.box_settings import BoxSettings
+from ivr.mailbox.voicemail_settings import VoicemailSettings
 
 TEXT_KEYS = ("pin", "mailbox", "operator_number", "number", "voicemail_id")
 """Values of these keys, and of the key map, are text even if they look like numbers: "0042" is not 42."""
@@ -23,7 +27,8 @@ _SEPARATORS = re.compile(r"[\s,;]+")
 def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     """Return `key=value` arguments as a document. Raises `BadInput`.
 
-    A value is read as JSON if it is JSON, else as text. A dot in a key leads into an object.
+    A value of a key that holds text is text; any other is read as JSON if it is JSON. A dot in a key leads into an
+    object.
     """
     document: dict[str, Any] = {}
     for assignment in assignments:
@@ -46,9 +51,15 @@ def set_at_path(document: dict[str, Any], path: Sequence[str], value: object) ->
 
 
 def parse_value(path: Sequence[str], text: str) -> Any:
-    """Return the value of a key: JSON if it is JSON, a list for keys that hold one, else text."""
+    """Return the value of a key: text or a list for keys that hold one, else JSON if it is JSON.
+
+    Text is kept as it is written: the pattern `[5]` is no list, and the name 1.50 is no number. `null` is None, and
+    text between double quotes is a JSON string.
+    """
     if "keys" in path or path[-1] in TEXT_KEYS:
         return None if text == "null" else text
+    if _holds_text(path) and text != "null" and not text.startswith('"'):
+        return text
     if path[0] in LIST_KEYS and text != "null" and not text.lstrip().startswith("["):
         return split_list(text)
     try:
@@ -102,6 +113,29 @@ def merge_value(current: object, new: object) -> object:
     if not isinstance(new, dict) or not isinstance(current, dict):
         return new
     return {key: value for key, value in {**current, **new}.items() if value is not None}
+
+
+def _holds_text(path: Sequence[str]) -> bool:
+    """Return whether the value at a path in the document of a mailbox, an account or a user can only be text."""
+    if path[0] == "settings" and len(path) > 1:
+        return any(_is_text_field(model, path[1:]) for model in (AccountSettings, UserSettings, VoicemailSettings))
+    return any(_is_text_field(model, path) for model in (BoxSettings, Account, User))
+
+
+def _is_text_field(model: type[BaseModel], path: Sequence[str]) -> bool:
+    if path[0] not in model.model_fields:
+        return False
+    annotation = model.model_fields[path[0]].annotation
+    if len(path) > 1:
+        nested = _nested_model(annotation)
+        return nested is not None and _is_text_field(nested, path[1:])
+    is_union = get_origin(annotation) in (Union, UnionType)
+    types = get_args(annotation) if is_union else [annotation]
+    return [_without_metadata(one) for one in types if one is not NoneType] == [str]
+
+
+def _without_metadata(annotation: Any) -> Any:
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
 def _nested_model(annotation: Any) -> type[BaseModel] | None:

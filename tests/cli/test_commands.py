@@ -432,3 +432,13 @@ def test_commands_start_without_web_framework() -> None:
     code = "import sys, ivr.cli.command; print(sorted({'fastapi', 'uvicorn', 'pydub', 'numpy'} & sys.modules.keys()))"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert printed.stdout.strip() == "[]"
+
+
+def test_text_that_looks_like_json_is_stored_as_it_is_written(populated_ivr: Ivr) -> None:
+    populated_ivr("box", "set", "1000", "hunt_allow=[5]", "name=1.50")
+    box = parse_json(populated_ivr("box", "show", "1000", "--json"))
+    assert (box["hunt_allow"], box["name"]) == ("[5]", "1.50")
+    populated_ivr("user", "set", "alice", "username=1234")
+    assert parse_json(populated_ivr("user", "show", "alice", "--json"))["username"] == "1234"
+    populated_ivr("box", "set", "1000", "hunt_allow=null")
+    assert "hunt_allow" not in parse_json(populated_ivr("box", "show", "1000", "--json"))
