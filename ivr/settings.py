@@ -90,6 +90,11 @@ class PinSettings(_Section):
     bcrypt_cost: Annotated[int, Field(ge=4, le=16)] = Field(
         10, description="Cost factor of bcrypt. 10 takes about 60 ms for each PIN; each step more doubles it."
     )
+    pepper_file: Annotated[str, Field(pattern=r"^((\$CREDENTIALS_DIRECTORY)?/.+)?$")] = Field(
+        "",
+        description="File of the pepper, such as `/media/key/ivr-pepper` or `$CREDENTIALS_DIRECTORY/ivr-pepper`. It"
+        " must exist. Empty: `state/pepper` in the data folder, which the first start creates.",
+    )
     account_failures_per_hour: Annotated[int, Field(ge=5, le=10**6)] = Field(
         100,
         description="Wrong PINs per account and hour, except from the owners' phones. After them PINs are refused for"

@@ -15,7 +15,7 @@ from ivr.directory.secret_store import SecretStore
 from ivr.health.facts import FileId, HealthFacts, HealthLimits, file_id
 from ivr.health.monitor import HealthMonitor
 from ivr.ids import IdGenerator
-from ivr.pepper_files import PepperFiles
+from ivr.pepper_files import PepperFiles, pepper_path
 from ivr.settings import Settings
 from ivr.storage.audio_folder import Recordings
 from ivr.storage.data_folder import database_path, state_folder, verify_layout
@@ -128,6 +128,7 @@ class Stores:
         return HealthMonitor(
             lambda: HealthFacts(
                 folder=self.settings.data.folder,
+                pepper_file=pepper_path(self.settings.data.folder, self.settings.pins.pepper_file),
                 now=self.clock.now(),
                 opened_folder=self.opened_folder,
                 limits=self.health_limits,
@@ -159,7 +160,8 @@ class Stores:
     @cached_property
     def peppers(self) -> PepperFiles:
         """The secrets that are mixed into hashes of PINs and passwords."""
-        return PepperFiles(state_folder(self.settings.data.folder))
+        configured = self.settings.pins.pepper_file
+        return PepperFiles(pepper_path(self.settings.data.folder, configured), may_create=not configured)
 
     @cached_property
     def asterisk_secret(self) -> AsteriskSecret:

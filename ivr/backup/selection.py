@@ -34,6 +34,8 @@ class BackupSelection:
     data_folder: Path
     root: Path = Path("/")
     config_file: Path | None = None
+    pepper_file: Path | None = None
+    """A pepper that was put elsewhere than beside the database on purpose: the backup does not contain it."""
 
     @property
     def database(self) -> Path:
@@ -43,7 +45,7 @@ class BackupSelection:
         """Yield the files of the configuration. Raises `StoreError`."""
         folders = [self.root / folder.relative_to("/") for folder in CONFIG_FOLDERS]
         for folder in folders:
-            for path in _regular_files(folder):
+            for path in filter(self._is_wanted, _regular_files(folder)):
                 yield SelectedFile(f"{CONFIG_PREFIX}{path.relative_to(self.root)}", path)
         if self.config_file and self.config_file.parent not in folders:
             yield SelectedFile(f"{CONFIG_PREFIX}{self.config_file.absolute().relative_to('/')}", self.config_file)
@@ -54,8 +56,14 @@ class BackupSelection:
         A backup has the files of `state/` by the names that they had before there was such a folder.
         """
         for top in (self.data_folder, state_folder(self.data_folder)):
-            for path in _regular_files(top, skip_at_top=True):
+            for path in filter(self._is_wanted, _regular_files(top, skip_at_top=True)):
                 yield SelectedFile(f"{DATA_PREFIX}{path.relative_to(top)}", path)
+
+    def _is_wanted(self, path: Path) -> bool:
+        pepper = self.pepper_file
+        if pepper is None or path.parent != pepper.parent:
+            return True
+        return path.name != pepper.name and not path.name.startswith(f"{pepper.name}.")
 
     def links(self) -> list[Path]:
         """Return the symbolic links of the data folder. They are not followed: root would read any file of others."""

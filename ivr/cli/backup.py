@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 from ivr import __version__, settings
 from ivr.backup.backup_run import BackupReport, check_destination, run_backup
 from ivr.backup.copying import disk_errors
-from ivr.backup.manifest import MANIFEST_NAME, read_manifest
+from ivr.backup.manifest import DATA_PREFIX, MANIFEST_NAME, read_manifest
 from ivr.backup.readers import open_backup, verify_backup
 from ivr.backup.restoration import Restoration, RestoreOwners, RestoreReport, RestoreTarget
 from ivr.backup.selection import BackupSelection
@@ -32,6 +32,7 @@ from ivr.cli.install import DEFAULT_ASTERISK_USER, DEFAULT_GROUP
 from ivr.cli.support import JsonOption, exit_on_error, format_time, print_document, print_table
 from ivr.errors import BadInput, ConfigurationError, NotFound
 from ivr.install.asterisk_start import find_asterisk_start
+from ivr.pepper_files import pepper_path
 from ivr.stores import Stores
 
 MEGABYTE = 10**6
@@ -67,7 +68,9 @@ def create(
     """
     loaded = settings.load()
     stores = Stores(loaded)
-    selection = BackupSelection(loaded.data.folder, root.absolute(), settings.config_path())
+    configured = loaded.pins.pepper_file
+    pepper = pepper_path(loaded.data.folder, configured) if configured else None
+    selection = BackupSelection(loaded.data.folder, root.absolute(), settings.config_path(), pepper)
 
     def run(writer: BackupWriter) -> BackupReport:
         return run_backup(selection, stores.database_files, writer, stores.clock)
@@ -77,7 +80,7 @@ def create(
         # Unbuffered: nothing is left to be written at exit if its reader has ended.
         with disk_errors(Path("the temporary folder"), "ivr backup -"), open(1, "wb", 0, closefd=False) as stdout:
             report = run(TarWriter(stdout))
-        _print_warnings(report)
+        _print_warnings(report, pepper)
         return
     folder = Path(destination)
     check_destination(selection, folder)
@@ -94,7 +97,7 @@ def create(
         "removed": removed,
     }
     print_document(document, as_json)
-    _print_warnings(report)
+    _print_warnings(report, pepper)
 
 
 def _require_pipe(is_terminal: bool) -> None:
@@ -102,7 +105,9 @@ def _require_pipe(is_terminal: bool) -> None:
         raise BadInput("a tar file would go to the terminal: use ivr backup - > FILE.tar")
 
 
-def _print_warnings(report: BackupReport) -> None:
+def _print_warnings(report: BackupReport, pepper: Path | None) -> None:
+    if pepper:
+        typer.echo(f"ivr: not in the backup: the pepper {pepper} (pins.pepper_file): back it up elsewhere", err=True)
     for link in report.links:
         typer.echo(f"ivr: not in the backup: {link} is a symbolic link", err=True)
     for path, owner in report.missing.items():
@@ -182,12 +187,21 @@ def restore(
     with disk_errors(folder, f"ivr restore {source}"), open_backup(source, snapshot) as (name, entries):
         report = restoration.run(entries, replace=replace)
     typer.echo(f"restored {name} to {folder}: {report.manifest.message_count} messages")
-    for line in _advice(report, folder):
+    for line in _advice(report, folder, stores.settings.pins.pepper_file):
         typer.echo(line)
 
 
-def _advice(report: RestoreReport, folder: Path) -> list[str]:
+def _advice(report: RestoreReport, folder: Path, configured_pepper: str) -> list[str]:
     lines = list(report.changes)
+    has_pepper = f"{DATA_PREFIX}pepper" in report.manifest.files
+    if not has_pepper:
+        lines.append(
+            f"the backup has no pepper: bring it back to {configured_pepper or 'the path of pins.pepper_file'}, else"
+            " every PIN and password is wrong"
+        )
+    elif configured_pepper:
+        present = pepper_path(folder, "")
+        lines.append(f"the pepper of the backup is {present}; pins.pepper_file is {configured_pepper}: move it there")
     if report.moved_to:
         lines.append(f"the former content of {folder} is in {report.moved_to}: delete it when it is no longer needed")
     if report.manifest.version != __version__:

@@ -19,8 +19,9 @@ from ivr.doctor.doctor import run_checks
 from ivr.doctor.installation import DatabaseSnapshot, HostInfo, Installation, read_database_snapshot
 from ivr.errors import MigrationRequired, SettingsError, StoreError, describe_error
 from ivr.health.finding import Finding, Level, problem, warning
+from ivr.pepper_files import pepper_path
 from ivr.settings import Settings
-from ivr.storage.data_folder import database_path, state_folder, verify_layout
+from ivr.storage.data_folder import database_path, verify_layout
 from ivr.storage.file_owner import run_as_owner_of
 
 LEVEL_STYLES = {Level.OK: ("ok", "green"), Level.WARNING: ("warning", "yellow"), Level.PROBLEM: ("problem", "bold red")}
@@ -72,7 +73,9 @@ def _read_database(site_settings: Settings) -> tuple[DatabaseSnapshot | None, st
             if not database_path(folder).exists():
                 what = f"{folder} contains no database yet"
                 return None, "", [warning("database", what, "ivr account create NAME creates it")]
-            if not (state_folder(folder) / "pepper").exists():  # To open the database would create another one.
+            if not pepper_path(
+                folder, site_settings.pins.pepper_file
+            ).exists():  # To open the database would create another one.
                 return None, "", []
             return asyncio.run(_read_snapshot(site_settings)), "", []
         except MigrationRequired as error:

@@ -138,6 +138,7 @@ def check_ffmpeg(installation: Installation) -> Iterator[Finding]:
 
 
 SECRET_FILES = ("pepper", "asterisk-secret")
+CREDENTIALS_FOLDER = Path("/run/credentials")
 
 
 def check_secret_files(installation: Installation) -> Iterator[Finding]:
@@ -147,8 +148,12 @@ def check_secret_files(installation: Installation) -> Iterator[Finding]:
         what = f"{path} is where an earlier version of ivr had it; this version has it in {state}"
         yield problem("secrets", what, f"move it to {state} if nothing is there, else away from this machine")
     paths = [path for name in SECRET_FILES for path in sorted(state.glob(f"{name}*"))]
+    if (pepper := installation.pepper_file).parent != state:
+        paths += [pepper, *sorted(pepper.parent.glob(f"{pepper.name}.*"))]
     for path in paths:
-        if path.is_file() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+        # The bits of the group of a credential of systemd are the mask of an access control list.
+        others = 0o007 if path.is_relative_to(CREDENTIALS_FOLDER) else 0o077
+        if path.is_file() and stat.S_IMODE(path.stat().st_mode) & others:
             yield problem(
                 "secrets", f"other users than that of the service can read {path}", command=f"chmod 600 {quoted(path)}"
             )

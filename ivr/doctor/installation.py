@@ -19,6 +19,7 @@ from ivr.doctor.unit_properties import read_unit_properties
 from ivr.health.facts import HealthFacts
 from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
 from ivr.mailbox.box_settings import BoxSettings
+from ivr.pepper_files import pepper_path
 from ivr.settings import Settings
 from ivr.storage.file_owner import run_as_owner_of
 from ivr.storage.records import OutboxTask, Token, ZoneUse
@@ -81,6 +82,10 @@ class Installation:
     def data_folder(self) -> Path:
         return self.settings.data.folder
 
+    @property
+    def pepper_file(self) -> Path:
+        return pepper_path(self.data_folder, self.settings.pins.pepper_file)
+
     def health_facts(self) -> HealthFacts:
         """Return what the checks examine that the running service runs too."""
         snapshot = self.snapshot or DatabaseSnapshot()
@@ -88,6 +93,7 @@ class Installation:
             folder=self.data_folder,
             now=self.host.clock.now(),
             database_error=self.database_error,
+            pepper_file=self.pepper_file,
             is_pepper_right=snapshot.is_pepper_right,
             peppers=snapshot.peppers,
             newest_message_at=snapshot.newest_message_at,

@@ -138,14 +138,19 @@ def _database_remedy(error: str, path: Path) -> str:
 
 def check_pepper(facts: HealthFacts) -> Iterator[Finding]:
     """Check that the pepper is the one that PINs and passwords were stored with."""
-    path = state_folder(facts.folder) / "pepper"
+    in_state = state_folder(facts.folder) / "pepper"
+    path = facts.pepper_file or in_state
     with facts.run_as_owner(facts.folder):
         is_missing = not path.exists() and (database_path(facts.folder)).exists()
     if is_missing:
-        yield problem("pepper", f"{path} is missing: no PIN can be verified", PEPPER_REMEDY)
+        remedy = PEPPER_REMEDY if path == in_state else f"mount its disk, or correct pins.pepper_file; then: {RESTART}"
+        yield problem("pepper", f"{path} is missing: no PIN can be verified", remedy)
     elif not facts.is_pepper_right:
         yield problem("pepper", f"{path} is not the pepper of the database: every PIN is wrong", PEPPER_REMEDY)
     else:
+        if path != in_state and in_state.exists():
+            what = f"a pepper lies beside the database: {in_state}; the one in use is {path}"
+            yield warning("pepper", what, f"if it is the same, delete it here and in backups: {in_state}")
         yield from _check_earlier_peppers(facts)
 
 

@@ -53,6 +53,8 @@ class HealthFacts:
     """The data folder that the service has opened; None in a process that is not the service."""
     database_error: str = ""
     """Why the database cannot be opened, read or written; "" if it can."""
+    pepper_file: Path | None = None
+    """None: `state/pepper` in the data folder."""
     is_pepper_right: bool = True
     peppers: Sequence[PepperUsage] = ()
     """The versions of the pepper, and how many hashes need each."""

@@ -58,7 +58,7 @@ async def usage(app: AppFixture) -> list[tuple[bool, int]]:
 
 
 async def test_owner_signs_in_after_rotation_by_another_process(app: AppFixture, box: Mailbox, command: App) -> None:
-    former = PepperFiles(state_folder(app.settings.data.folder)).current()
+    former = PepperFiles(state_folder(app.settings.data.folder) / "pepper", may_create=True).current()
     await command.secret_store.rotate_pepper(NEW_KEY)
     assert pepper_files(app) == {"pepper", f"pepper.{former.id}"}
     assert await usage(app) == [(True, 0), (False, 1)]
@@ -126,7 +126,7 @@ async def test_password_is_accepted_and_hashed_again(app: AppFixture) -> None:
 @pytest.mark.parametrize("is_file_replaced", [False, True])
 async def test_interrupted_rotation_can_be_repeated(app: AppFixture, box: Mailbox, is_file_replaced: bool) -> None:
     """Killed before or after the new pepper is in place: every PIN is valid, and the service starts."""
-    files = PepperFiles(state_folder(app.settings.data.folder))
+    files = PepperFiles(state_folder(app.settings.data.folder) / "pepper", may_create=True)
     former = files.current()
     if is_file_replaced:
         await app.container.secret_store.rotate_pepper(NEW_KEY)
@@ -149,7 +149,7 @@ async def test_lost_current_pepper_is_noticed_although_an_earlier_one_is_there(a
 
 
 async def test_lost_earlier_pepper_is_shown_and_its_pins_are_wrong(app: AppFixture, box: Mailbox) -> None:
-    former = PepperFiles(state_folder(app.settings.data.folder)).current()
+    former = PepperFiles(state_folder(app.settings.data.folder) / "pepper", may_create=True).current()
     await app.container.secret_store.rotate_pepper(NEW_KEY)
     (app.settings.data.folder / "state" / f"pepper.{former.id}").unlink()
     assert not await signs_in(app, "1379")
