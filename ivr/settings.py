@@ -24,7 +24,7 @@ from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.metrics.settings import MetricsSettings
 from ivr.notifications.settings import MailSettings, MwiSettings, NotificationSettings, TranscriptionSettings
 from ivr.retention.rules import RetentionSettings
-from ivr.validation.fields import WebUrl
+from ivr.validation.fields import OptionalPath, WebUrl
 
 ENV_PREFIX = "IVR_"
 CONFIG_ENV_VARIABLE = "IVR_CONFIG"
@@ -77,7 +77,7 @@ class AsteriskSettings(_Section):
 
 
 class SoundsSettings(_Section):
-    folder: Path | None = Field(
+    folder: OptionalPath = Field(
         None,
         description="Folder of the prompts, with a subfolder for each language. Empty: the prompts of the package.",
     )
@@ -111,10 +111,10 @@ class ApiSettings(_Section):
             "Address of the API for the world, as `https://voicemail.example.com`; mails link to it. Empty: no links."
         ),
     )
-    tls_certificate: Path | None = Field(
+    tls_certificate: OptionalPath = Field(
         None, description="PEM file with the certificate chain. With `tls_key` it enables TLS; empty: plain HTTP."
     )
-    tls_key: Path | None = Field(None, description="PEM file with the private key of `tls_certificate`.")
+    tls_key: OptionalPath = Field(None, description="PEM file with the private key of `tls_certificate`.")
     trusted_proxies: str = Field(
         "", description="Proxy addresses, separated by commas, whose X-Forwarded-For is believed; empty: none."
     )

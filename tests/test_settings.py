@@ -13,6 +13,14 @@ from ivr.errors import SettingsError
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root refuses files of other users")
 
 
+OPTIONAL_PATHS = [
+    f"{section}.{name}"
+    for section, field in settings.Settings.model_fields.items()
+    for name, value in field.annotation.model_fields.items()  # type: ignore[union-attr]
+    if value.annotation == Path | None
+]
+
+
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An ivr.toml in a folder of its own, named by IVR_CONFIG."""
@@ -29,6 +37,14 @@ def test_a_file_in_the_current_folder_is_not_read(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ivr.toml").write_text("[fastagi]\nport = 4000\n")
     assert settings.load().fastagi.port == 4573
+
+
+@pytest.mark.parametrize("name", OPTIONAL_PATHS)
+def test_an_empty_path_is_none(name: str, config: Path) -> None:
+    """Not the folder in which the service was started: it is no certificate, and the service would not start."""
+    section, key = name.split(".")
+    config.write_text(f'[{section}]\n{key} = ""\n')
+    assert getattr(getattr(settings.load(), section), key) is None
 
 
 def test_the_file_that_ivr_config_names_is_read(config: Path) -> None:

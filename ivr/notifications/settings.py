@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork
 
-from ivr.validation.fields import DialplanContext, MailAddressOrNone, SenderAddress
+from ivr.validation.fields import DialplanContext, MailAddressOrNone, OptionalPath, SenderAddress
 
 RETRY_DELAYS_S = (900, 2700, 7200, 86_400)
 """15 minutes, 45 minutes, 2 hours, 1 day: the delays with which Kazoo retries notifications."""
@@ -80,7 +79,7 @@ class MailSettings(_Section):
     security: Literal["none", "starttls", "tls"] = Field(
         "none", description="Encryption of the connection: none, starttls or tls."
     )
-    ca_file: Path | None = Field(
+    ca_file: OptionalPath = Field(
         None, description="CA bundle (PEM file) to verify the mail server. Empty: system trust store."
     )
     username: str = Field("", description="User name at the mail server. Empty: no authentication.")
@@ -103,7 +102,7 @@ class MailSettings(_Section):
     link_lifetime_days: Annotated[int, Field(ge=1, le=366)] = Field(
         7, description="Days for which a link to the audio in a mail is valid."
     )
-    template_folder: Path | None = Field(
+    template_folder: OptionalPath = Field(
         None, description="Folder with your own mail templates (docs/notifications.md). Empty: the built-in ones."
     )
 
@@ -114,7 +113,7 @@ class TranscriptionSettings(_Section):
     engine: TranscriptionEngine = Field(
         "pocketsphinx", description="Speech recognition: off, pocketsphinx, whisper, vosk or command."
     )
-    model: Path | None = Field(None, description="Folder of the model for whisper or vosk.")
+    model: OptionalPath = Field(None, description="Folder of the model for whisper or vosk.")
     command: str = Field(
         "", description="Command for the engine `command`. It gets the path of a WAV file and prints the text."
     )

@@ -7,6 +7,7 @@ not keep an owner out, so it is passed on as it is. Its readers skip it, as they
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo
@@ -18,6 +19,10 @@ from ivr.validation import addresses, names, numbers
 STORED = "stored"
 """Context of `model_validate` for documents that come from the database."""
 FORMAT_ERROR = "wrong_format"
+
+
+OptionalPath = Annotated[Path | None, BeforeValidator(lambda value: None if value == "" else value)]
+"""A path of the settings. Empty: None, and not the current folder."""
 
 
 def is_stored(info: ValidationInfo) -> bool:
