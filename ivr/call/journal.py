@@ -67,6 +67,10 @@ class Journal:
             self._unmasked_run.append(index)
             self._extend_run(1)
 
+    def note_stall(self, stall_ms: int) -> None:
+        """Note that the service did not run for `stall_ms`. A key that was pressed meanwhile may be lost."""
+        self.note("service late", ms=stall_ms)
+
     def note_forgotten_keys(self, count: int) -> None:
         """Note that keys which were typed ahead are dropped. They may be the rest of a run."""
         self.note("keys forgotten", count=count)

@@ -1,10 +1,14 @@
-"""No key is ever lost: a thousand at the pace of a person and of a machine, with a loop that is 0, 5 and 50 ms late."""
+"""A thousand keys arrive, at the pace of a person and of a machine, with a loop that is 0, 5 and 50 ms late.
+
+Over AGI, Asterisk drops keys that come more than 80 ms after a command (docs/dev/decisions/0016). So on a busy machine
+a key may be missing, but only where the record of the call says that the service stood still.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
+import math
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -19,6 +23,16 @@ KEYS = "25#528*" * 36 + "0#"
 """250 keys of the message menu: seek, replay, envelope, pause; then the main menu, and out."""
 KEY_INTERVALS = {"a person": (120, 180), "a machine": (50, 50)}
 """How long a key is held, and how long until the next, in ms."""
+
+
+TICK_MS = 20
+"""A stall may have begun so long before the service could notice it."""
+
+
+def arrived_in_order(taken: str) -> bool:
+    """Return whether `taken` is `KEYS`, or `KEYS` without some; • is a digit of a run that a lost key made longer."""
+    rest = iter(KEYS)
+    return all(any(key == pressed or (key == "•" and pressed.isdigit()) for pressed in rest) for key in taken)
 
 
 @pytest.fixture(scope="session")
@@ -61,5 +75,8 @@ async def press_all_keys(owner: PhoneUser, admin: AdminClient, pace: str, late_m
     await wait_until(lambda: admin.request("list_calls", channel=f"PJSIP/{owner.name}"))
     [record] = admin.request("list_calls", channel=f"PJSIP/{owner.name}")
     taken = "".join(step["key"] for step in record["steps"] if step["what"] == "key")
-    assert taken == KEYS, json.dumps({"expected": len(KEYS), "taken": len(taken)})
+    stalls_ms = [step["ms"] for step in record["steps"] if step["what"] == "service late"]
+    losable = sum(math.ceil((stall_ms + TICK_MS) / (tone_ms + gap_ms)) for stall_ms in stalls_ms)
+    assert arrived_in_order(taken), taken
+    assert len(KEYS) - len(taken) <= losable, f"{len(KEYS) - len(taken)} keys are lost; stalls in ms: {stalls_ms}"
     assert record["status"] == "DONE"

@@ -5,9 +5,15 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 
+from ivr.audio.formats import Sound
+from ivr.call.base import Call
+from ivr.call.fastagi.server import FastAgiServer
+from ivr.call.journal import JournalEntry
+from ivr.call.owner_proof import NO_PROOF
 from tests.call.conftest import FakePbx
 from tests.support.handset import HANG_UP, OnSound, ScriptedHandset, TypingHandset
 from tests.support.speech import speech_pcm
@@ -159,6 +165,39 @@ async def test_keys_arrive_in_order_however_late_the_loop_is(pbx: FakePbx, pace_
     finally:
         hog.stop()
     assert "".join(step["key"] for step in await pbx.call_record_steps() if step["what"] == "key") == keys
+
+
+async def wait_for_stall(call: Call) -> None:
+    """Keep the loop busy for 150 ms, and return when the journal of `call` has noted that."""
+    time.sleep(0.15)
+    async with asyncio.timeout(10):
+        while not [entry for entry in call.journal.entries if entry.event == "service late"]:
+            await asyncio.sleep(0.001)
+
+
+def test_call_record_tells_that_the_service_stood_still(tmp_path: Path) -> None:
+    entries: list[JournalEntry] = []
+
+    async def handle(call: Call) -> None:
+        try:
+            await wait_for_stall(call)
+        finally:
+            entries.extend(call.journal.entries)
+
+    async def run() -> None:
+        server = FastAgiServer(handle, Sound(tmp_path / "silence.wav", 60_000, ""), NO_PROOF, time.monotonic)
+        address = await server.start("127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(b"agi_network_script: check\nagi_channel: PJSIP/alice-00000001\n\n")
+        await reader.read()
+        writer.close()
+        await server.stop()
+
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:  # The loop of the other tests hides delays.
+        runner.run(run())
+    [stall] = [entry.details["ms"] for entry in entries if entry.event == "service late"]
+    assert isinstance(stall, int)
+    assert stall > 100
 
 
 async def test_keys_typed_at_once_all_arrive(pbx: FakePbx) -> None:

@@ -35,7 +35,7 @@ async def run_call(
 
     Raises neither `HungUp` nor `CallFailed`. A signal counts as a hang-up: operations in progress are completed.
     """
-    loop_lag = LoopLagMonitor()
+    loop_lag = LoopLagMonitor(lambda stall_ms: connection.on_stall(stall_ms))
     loop_lag.start()
     connection = FastAgiConnection(lambda _: None, lambda _: None, loop_lag.is_lagging)
     connection.set_headers(agi.env)

@@ -80,6 +80,7 @@ class FastAgiCall(Call):
         self._connection = connection
         self._silence = silence
         connection.on_key = typeahead.put
+        connection.on_stall = journal.note_stall
 
     async def _answer(self) -> None:
         await self._connection.send_command("ANSWER")

@@ -49,6 +49,8 @@ class FastAgiConnection(asyncio.Protocol):
         self.hung_up = False
         self.on_key: Callable[[str], None] = lambda key: None
         """Called with each key that is pressed while no command of a menu waits for one."""
+        self.on_stall: Callable[[int], None] = lambda stall_ms: None
+        """Called when the loop stood still so long, in ms, that Asterisk may have dropped a key."""
         self._on_header = on_header
         self._on_disconnect = on_disconnect
         self._is_loop_lagging = is_loop_lagging

@@ -68,7 +68,7 @@ class FastAgiServer:
         self._silent: dict[FastAgiConnection, None] = {}
         """Connections without a header, oldest first. They are no calls: Asterisk sends the header at once."""
         self._call_tasks: set[asyncio.Task[None]] = set()
-        self._loop_lag = LoopLagMonitor()
+        self._loop_lag = LoopLagMonitor(self._on_stall)
 
     async def start(self, host: str, port: int, listener: socket.socket | None = None) -> tuple[str, int]:
         """Start listening and return the address; `port` 0 chooses a free port.
@@ -123,6 +123,11 @@ class FastAgiServer:
         self._silent.pop(connection, None)
         if not self._connections:
             self._loop_lag.stop()
+
+    def _on_stall(self, stall_ms: int) -> None:
+        log.info("service.late", ms=stall_ms, calls=len(self._connections) - len(self._silent))
+        for connection in self._connections:
+            connection.on_stall(stall_ms)
 
     def _on_header_timeout(self, connection: FastAgiConnection) -> None:
         if connection in self._connections and not connection.header_received:
@@ -222,12 +227,19 @@ LAG_THRESHOLD_S = 0.005
 """Seconds of delay from which a tick counts as late: other callbacks will be late, too."""
 LAG_MEMORY_TICKS = 50
 """Ticks for which a late tick counts: one second."""
+STALL_S = 0.06
+"""Seconds of delay of a tick from which a key may be lost: Asterisk drops one about 80 ms after a command, and the loop
+may have stood still for up to `TICK_S` before the tick was due."""
 
 
 class LoopLagMonitor:
-    """Ticks in the running loop between `start` and `stop`."""
+    """Ticks in the running loop between `start` and `stop`.
 
-    def __init__(self) -> None:
+    `on_stall` is called with the delay of a tick in ms, if that is long enough for a key to be lost.
+    """
+
+    def __init__(self, on_stall: Callable[[int], None]) -> None:
+        self._on_stall = on_stall
         self._ticks_since_lag = LAG_MEMORY_TICKS
         self._next_tick_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -247,6 +259,9 @@ class LoopLagMonitor:
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
-        self._ticks_since_lag = 0 if loop.time() - self._next_tick_at > LAG_THRESHOLD_S else self._ticks_since_lag + 1
+        delay_s = loop.time() - self._next_tick_at
+        self._ticks_since_lag = 0 if delay_s > LAG_THRESHOLD_S else self._ticks_since_lag + 1
+        if delay_s > STALL_S:
+            self._on_stall(round(delay_s * 1000))
         self._next_tick_at = loop.time() + TICK_S
         self._timer = loop.call_at(self._next_tick_at, self._tick)
