@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import bcrypt
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ivr.directory.pin_lockout import lock_duration_s
 from ivr.errors import InvalidFields
+from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pin_strength import PinWeakness, find_weakness
 from tests.support.app_fixture import AppFixture
+from tests.support.scripted_call import HangUp, Press, ScriptStep
 
 DIGITS = st.text("0123456789", min_size=4, max_size=6)
 
@@ -114,3 +116,50 @@ async def test_same_pin_has_different_hash_in_each_box(app: AppFixture) -> None:
 async def test_missing_secret_never_verifies(app: AppFixture) -> None:
     assert not await app.container.secret_store.verify(app.account.id, "nowhere", "")
     assert not await app.container.secret_store.verify(app.account.id, None, "2849")
+
+
+LOGGED_IN = "You have no messages."
+
+
+async def opens_mailbox(app: AppFixture, box: Mailbox, pin: str) -> bool:
+    """Return whether a call with this PIN opens the mailbox. A PIN that is not set is not tried: tries are counted."""
+    if not await app.container.pins.is_set_to(box, pin):
+        return False
+    script: list[ScriptStep] = [Press(f"{pin}#"), HangUp(during=LOGGED_IN)]
+    return LOGGED_IN in (await app.run_call(script, number="1000")).texts
+
+
+async def change_pin_by_phone(app: AppFixture, pin: str) -> bool:
+    """Return whether the owner hears that the PIN is saved."""
+    script: list[ScriptStep] = [
+        Press("5", during=LOGGED_IN), Press("3", during="To record"), Press(f"{pin}#", during="enter your new pin"),
+        Press(f"{pin}#", during="enter it again"), HangUp(during="has been saved"),
+    ]  # fmt: skip
+    return "Your new pin has been saved." in (await app.run_call(script, endpoint="alice", number="1000")).texts
+
+
+async def set_pin_by_rest(app: AppFixture, box: Mailbox, pin: str) -> bool:
+    """Return whether a document of the mailbox with this PIN is accepted, also by command and people file."""
+    try:
+        await app.container.boxes.patch(await app.container.boxes.get(box.id), {"pin": pin})
+    except InvalidFields:
+        return False
+    return True
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pin=st.text("0123456789", min_size=1, max_size=9) | DIGITS | st.sampled_from([*COMMON_PINS, "1000", "0042"]))
+async def test_pin_that_one_way_accepts_is_accepted_by_all_and_opens_mailbox(app: AppFixture, pin: str) -> None:
+    box = await app.container.boxes.find_by_number(app.account.id, "1000") or await app.create_box(owner=app.alice)
+    by_rest = await set_pin_by_rest(app, box, pin)
+    assert await opens_mailbox(app, box, pin) == by_rest
+    await app.container.pins.set_by_administrator(box, "839105")
+    assert await change_pin_by_phone(app, pin) == by_rest
+    assert await opens_mailbox(app, box, pin) == by_rest
+    await app.container.pins.set_by_administrator(box, "839105")
+    try:
+        await app.container.pins.set_by_administrator(box, pin)
+    except InvalidFields:
+        assert not by_rest
+    assert await opens_mailbox(app, box, pin) == by_rest
+    await app.container.pins.set_by_administrator(box, "839105")
