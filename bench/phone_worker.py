@@ -88,13 +88,16 @@ class AudioListener:
         try:
             you_have = self._vocabulary[self._target.you_have_prompt]
             first = await call.wait_for_clip(you_have, whole=True)
-            number = self._vocabulary[self._target.number_prompt]
-            second = await call.wait_for_clip(number, after_s=first.end_s - 0.1)
-            return {
-                "dial to first prompt": 1000 * (_sound_arrival(call, first, you_have) - dialled),
-                "answer to first prompt": 1000 * (_sound_arrival(call, first, you_have) - answered),
-                "gap between two words": 1000 * (_first_sound_s(second, number) - first.end_s),
+            figures = {
+                "dial to first prompt": 1000 * (self._sound_arrival(call, first) - dialled),
+                "answer to first prompt": 1000 * (self._sound_arrival(call, first) - answered),
             }
+            if first.name == self._target.you_have_prompt:  # Not where the sentence is one recording.
+                number = self._vocabulary[self._target.number_prompt]
+                second = await call.wait_for_clip(number, after_s=first.end_s - 0.1)
+                begin_s = _first_sound_s(second, self._vocabulary[second.name])
+                figures["gap between two words"] = 1000 * (begin_s - first.end_s)
+            return figures
         finally:
             await call.hang_up()
 
@@ -105,7 +108,7 @@ class AudioListener:
         call = await self._owner_phone.dial(self._target.own_phone_number)
         try:
             audio = await self._message_after(call, "1")
-            first_word = _sound_arrival(call, audio, self._message)
+            first_word = self._sound_arrival(call, audio)
             await asyncio.sleep(0.3 + chance.random() * 0.02)
             await call.press("6", tone_ms=60)
             pressed = call.key_up_times[-1][1]
@@ -114,7 +117,7 @@ class AudioListener:
             return {
                 "dial to first word, own phone": 1000 * (first_word - dialled),
                 "key to next prompt's first frame": 1000 * (_packet_arrival(call, following.start_s) - pressed),
-                "key to next sound": 1000 * (_sound_arrival(call, following, word) - pressed),
+                "key to next sound": 1000 * (self._sound_arrival(call, following) - pressed),
             }
         finally:
             await call.hang_up()
@@ -126,7 +129,7 @@ class AudioListener:
         try:
             heard = await self._message_after(call, KEYS_WITH_PIN.format(pin=self._pin))
             return {
-                "dial to first word, PIN typed ahead": 1000 * (_sound_arrival(call, heard, self._message) - dialled),
+                "dial to first word, PIN typed ahead": 1000 * (self._sound_arrival(call, heard) - dialled),
             }
         finally:
             await call.hang_up()
@@ -153,12 +156,15 @@ class AudioListener:
                 heard = await owner.wait_for_clip(number, within_s=3)
                 await self._delete_only_message(owner)
                 name = "hang-up of a caller to the owner's next sign-in"
-                return {name: 1000 * (_sound_arrival(owner, heard, number) - hung_up)}
+                return {name: 1000 * (self._sound_arrival(owner, heard) - hung_up)}
             except ClipNotHeard as missed:
                 last = missed
             finally:
                 await owner.hang_up()
         raise last
+
+    def _sound_arrival(self, call: PhoneCall, heard: RecognisedClip) -> float:
+        return _packet_arrival(call, _first_sound_s(heard, self._vocabulary[heard.name]))
 
     async def _delete_only_message(self, owner: PhoneCall) -> None:
         """Delete the one message there is, so that the next caller finds the box as this one did."""
@@ -177,10 +183,6 @@ async def _wait_for_sound(call: PhoneCall) -> None:
 def _first_sound_s(heard: RecognisedClip, clip: Clip) -> float:
     """Where its first sound is: clips begin with some silence of their own."""
     return heard.start_s + Template(clip).start / RATE
-
-
-def _sound_arrival(call: PhoneCall, heard: RecognisedClip, clip: Clip) -> float:
-    return _packet_arrival(call, _first_sound_s(heard, clip))
 
 
 def _packet_arrival(call: PhoneCall, second: float) -> float:
@@ -233,7 +235,7 @@ def _merge_figures(pair: list[Figures]) -> dict[str, list[float]]:
 def _vocabulary(side: BenchTarget, message: Clip) -> Vocabulary:
     folder = Path(side.sounds_folder)
     names = {side.you_have_prompt, side.number_prompt, side.message_prompt, side.beep_prompt, side.deleted_prompt}
-    return Vocabulary([*(Clip.from_wav(folder / f"{name}.wav", name) for name in names), message])
+    return Vocabulary.for_prompts(folder, names, message)
 
 
 def main() -> None:

@@ -260,7 +260,7 @@ async def _run(lab: BenchLab, script: TaskScript, box: str, other: str, sounds: 
     """Seconds from dialling to the end of the last step."""
     message = Clip.from_wav(lab.audio, MESSAGE)
     words = {step.clip for step in script.steps if isinstance(step, WaitForClip)} - {MESSAGE}
-    vocabulary = Vocabulary([*(Clip.from_wav(sounds / f"{word}.wav", word) for word in words), message])
+    vocabulary = Vocabulary.for_prompts(sounds, words, message)
     who = lab.phone_credentials("p" if script.own_phone else "s", box)
     async with Phone(*who, ("127.0.0.1", lab.site.sip_port), vocabulary=vocabulary) as phone:
         await phone.register()

@@ -20,10 +20,10 @@ import typer
 from ivr.audio import wav
 from ivr.errors import IvrError
 from ivr.notifications.transcription.engines import Recognizer, load_engine
-from ivr.prompts.recording.synthesis import Speaker, require_voice, speak
+from ivr.prompts.recording.flite import FliteSpeaker
 
 DEMO = Path(__file__).parents[1] / "sounds" / "demo"
-VOICES = (Speaker("slt"), Speaker("rms", 1.1))
+VOICES = (FliteSpeaker("slt"), FliteSpeaker("rms", 1.1))
 SENTENCES = (
     "Hello, this is the dentist, your appointment has moved to Thursday morning.",
     "Please call me back when you have a minute.",
@@ -51,7 +51,7 @@ SENTENCES = (
 def main(whisper: Path | None = None, vosk: Path | None = None, command: str = "") -> None:
     """One row an engine."""
     for voice in VOICES:
-        require_voice(voice)
+        voice.require()
     print("| engine | words wrong: sentences | words wrong: demo messages | s of computing a s of speech |")
     print("|---|---|---|---|")
     for name, model, wanted in (
@@ -99,7 +99,7 @@ def synthesised_sentences() -> Iterator[tuple[str, Path]]:
         path = Path(folder) / "message.wav"
         for voice in VOICES:
             for sentence in SENTENCES:
-                wav.write(path, array("h", map(round, speak(voice, sentence))).tobytes())
+                wav.write(path, array("h", map(round, voice.speak(sentence))).tobytes())
                 yield sentence, path
 
 

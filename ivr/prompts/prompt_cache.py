@@ -11,26 +11,25 @@ import json
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import structlog
 
 from ivr.audio import wav
 from ivr.audio.formats import Sound
-from ivr.errors import CatalogueError, InvalidAudio, SoundsError, describe_error
+from ivr.errors import SoundsError, describe_error
 from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.clip_reader import ClipReader
+from ivr.prompts.concatenation import RenderedPrompt, concatenate
 
 EVICTION_GRACE_S = 900
 """A sentence used less long ago may still be playing and is not deleted."""
 SILENCE_MS = 60_000
 PAUSE_MS = 200
 """Length of what is played in place of a sentence that cannot be written."""
-BEEP_KEY = "tone/beep"
-BEEP_HZ, BEEP_MS = 440, 500
-"""The beep where its recording cannot be read."""
 
 log = structlog.get_logger()
 
@@ -46,6 +45,7 @@ class PromptCache:
     ) -> None:
         self._folder = folder
         self._catalogues = catalogues
+        self._reader = ClipReader(catalogues)
         self._monotonic = monotonic
         self._max_entries = max_entries
         self._lock = threading.Lock()
@@ -68,13 +68,13 @@ class PromptCache:
     def render(self, language: str, clip_keys: tuple[str, ...]) -> Sound:
         """Concatenate the sentence now. Reads and writes files, so it must not run in the event loop's thread.
 
-        A clip that is missing or broken is logged and left out: a site's own recordings may lack some. Such a sentence
-        is not cached, so that it is complete as soon as the clip is. Where the sentence cannot be written, a short
-        pause takes its place; raises `SoundsError` if there is none (`render_silence`).
+        A clip that is missing or broken is replaced as `ClipReader` says: a site's own recordings may lack some. Such a
+        sentence is not cached, so that it is complete as soon as the clip is. Where the sentence cannot be written, a
+        short pause takes its place; raises `SoundsError` if there is none (`render_silence`).
         """
         catalogue = self._catalogues[language]
-        rendered = concatenate([clip for key in clip_keys if (clip := _read_clip(catalogue, key))])
-        is_complete = len(rendered.spans) == len(clip_keys)
+        sources, is_complete = self._reader.read(language, clip_keys)
+        rendered = concatenate(sources)
         path = prompt_path(self._folder, catalogue, language, clip_keys)
         try:
             sound = self._write(path if is_complete else path.with_stem(f"{path.stem}-incomplete"), rendered)
@@ -187,75 +187,3 @@ def _write_atomically(path: Path, content: bytes) -> None:
     except OSError:
         draft.unlink(missing_ok=True)
         raise
-
-
-PUNCTUATION_PAUSE_MS = {".": 250, "?": 250, ",": 60}
-"""The pause after a clip whose text ends in this character. They are short, because pauses slow down every menu."""
-WORD_PAUSE_MS = 20
-"""The pause after any other clip."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClipSpan:
-    """One clip within a sentence: its start and end in milliseconds."""
-
-    key: str
-    text: str
-    start_ms: int
-    end_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedPrompt:
-    """The samples of a sentence, and the position of each clip in it."""
-
-    pcm: bytes
-    spans: tuple[ClipSpan, ...]
-
-    @property
-    def text(self) -> str:
-        """The text of the whole sentence."""
-        return " ".join(span.text for span in self.spans)
-
-    @property
-    def length_ms(self) -> int:
-        return len(self.pcm) // wav.BYTES_PER_MS
-
-
-@dataclass(frozen=True, slots=True)
-class ClipSource:
-    """One clip to concatenate: its key, its text, its samples."""
-
-    key: str
-    text: str
-    pcm: bytes
-
-
-def _read_clip(catalogue: Catalogue, key: str) -> ClipSource | None:
-    """Return a clip; None, which is logged, if it is missing or broken. The beep is never missing."""
-    try:
-        return ClipSource(key, catalogue[key].text, wav.read_samples(catalogue.recording_path(key)))
-    except (OSError, InvalidAudio, CatalogueError) as error:
-        log.error("prompt.clip_missing", clip=key, error=str(error), remedy="run 'ivr sounds check'")
-    return ClipSource(key, "(beep)", _make_beep()) if key == BEEP_KEY else None
-
-
-def _make_beep() -> bytes:
-    from ivr.prompts.recording import audio_processing
-
-    return audio_processing.to_pcm(audio_processing.tone(BEEP_HZ, BEEP_MS))
-
-
-def concatenate(sources: Sequence[ClipSource]) -> RenderedPrompt:
-    """Concatenate clips; a short pause if there are none."""
-    if not sources:
-        return RenderedPrompt(wav.silence(PAUSE_MS), ())
-    pcm = bytearray()
-    spans: list[ClipSpan] = []
-    for source in sources:
-        if spans:
-            pcm += wav.silence(PUNCTUATION_PAUSE_MS.get(spans[-1].text[-1:], WORD_PAUSE_MS))
-        start_ms = len(pcm) // wav.BYTES_PER_MS
-        pcm += source.pcm
-        spans.append(ClipSpan(source.key, source.text, start_ms, len(pcm) // wav.BYTES_PER_MS))
-    return RenderedPrompt(bytes(pcm), tuple(spans))

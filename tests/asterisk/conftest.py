@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -207,23 +208,34 @@ class RecognisedCall:
         self.call = call
         self._vocabulary = vocabulary
         self._heard_until_s = 0.0
+        self._covered: tuple[str, ...] = ()
+        """The rest of the prompts that the recording stands for which was heard last."""
 
     async def expect(self, *sounds: str | Clip | SpokenMessage, within_s: float = 12, whole: bool = False) -> None:
         """Hear prompts (keys of the catalogue), clips and messages, in this order, each after the one before.
 
         With `whole`, each to its end.
         """
-        for one in sounds:
-            clip = (
-                self._vocabulary[one] if isinstance(one, str) else one.clip if isinstance(one, SpokenMessage) else one
+        for at, one in enumerate(sounds):
+            if isinstance(one, str) and one in self._covered:
+                self._covered = self._covered[self._covered.index(one) + 1 :]
+                continue
+            names = [*itertools.takewhile(lambda sound: isinstance(sound, str), sounds[at:])]
+            clips = (
+                self._vocabulary.replacing([str(name) for name in names])
+                if isinstance(one, str)
+                else [one.clip if isinstance(one, SpokenMessage) else one]
             )
-            heard = await self.call.wait_for_clip(clip, within_s=within_s, after_s=self._heard_until_s, whole=whole)
+            heard = await self.call.wait_for_any(clips, within_s=within_s, after_s=self._heard_until_s, whole=whole)
             self._heard_until_s = heard.start_s + 0.02
+            parts = self._vocabulary.replaced.get(heard.name, ())
+            self._covered = parts[parts.index(one) + 1 :] if one in parts else ()
 
     async def press(self, keys: str, **options: Any) -> None:
         """Press keys; what counts from now on is what is heard from the last one on."""
         await self.call.press(keys, **options)
         self._heard_until_s = self.call.key_up_s
+        self._covered = ()
 
     async def say(self, samples: Samples) -> None:
         """Speak a moment after the last clip, as a person does: not in the frame that follows a beep."""

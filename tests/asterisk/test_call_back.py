@@ -24,5 +24,5 @@ async def test_a_number_that_is_not_in_the_sites_context_is_not_called(alice: Ph
     call = await alice.dial("*97")
     await call.expect(message)
     await call.press("9")
-    await call.expect("callback/no-such-number", "message/message", message)
+    await call.expect("callback/no-such-number", "message/message", "number/1", message)
     await call.hang_up()

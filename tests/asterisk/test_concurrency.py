@@ -89,8 +89,8 @@ async def test_five_callers_leave_messages_while_the_owner_deletes(alice: PhoneU
     heard = await alice.dial("*97")
     await heard.expect("number/5", "count/new-messages", within_s=20)
     await heard.press("1")
-    for caller in left_by:  # Newest first, as the box plays them.
-        await heard.expect("message/message", speeches[caller], within_s=20)
+    for n, caller in enumerate(left_by, 1):  # Newest first, as the box plays them.
+        await heard.expect("message/message", f"number/{n}", speeches[caller], within_s=20)
         await heard.press("1")
         await heard.expect("done/saved")
     await heard.expect("number/5", "count/saved-messages", within_s=20)

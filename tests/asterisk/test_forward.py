@@ -45,7 +45,7 @@ async def test_message_is_forwarded_with_intro(alice: PhoneUser, bob: PhoneUser)
     assert abs(copy["intro_ms"] - INTRO_MS) < 400
     assert copy["length_ms"] == copy["intro_ms"] + 4000
     call = await bob.dial("*97")
-    await call.expect("number/1", "count/new-message", "message/message", intro, message)
+    await call.expect("number/1", "count/new-message", "message/message", "number/1", intro, message)
     await call.hang_up()
 
 

@@ -37,7 +37,7 @@ async def test_mwi_turns_on_for_new_message_and_off_when_saved(alice: PhoneUser,
     await expect_mwi(alice, 1, 0)
 
     call = await alice.dial("*97")
-    await call.expect("message/message", speech_of(bob))
+    await call.expect("message/message", "number/1", speech_of(bob))
     await call.press("1")
     await call.expect("done/saved")
     await expect_mwi(alice, 0, 1)

@@ -20,7 +20,7 @@ async def test_new_message_call_rings_owner_and_plays_message(
     await call.press("1379#")
     await call.expect("count/you-have", "number/1", "count/new-message")
     await call.press("1")
-    await call.expect("message/message", message)
+    await call.expect("message/message", "number/1", message)
     await call.press("1")
     await call.expect("done/saved")
     await call.hang_up()

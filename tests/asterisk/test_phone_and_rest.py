@@ -68,7 +68,7 @@ async def test_message_uploaded_by_rest_is_heard_by_phone_and_phone_changes_show
     )
     message = SpokenMessage(made["media_id"], samples)
     call = await alice.dial("*97")
-    await call.expect("number/1", "count/new-message", "message/message", message)
+    await call.expect("number/1", "count/new-message", "message/message", "number/1", message)
     await call.press("1")
     await call.expect("done/saved")
     assert (await rest.request_ok("GET", f"/{message.id}"))["folder"] == "saved"
@@ -91,7 +91,7 @@ async def test_message_deleted_by_rest_during_playback_ends_cleanly(
     assert alice.folder_of(first) == "gone"
     await call.call.wait_for_clip(first.clip, within_s=12, after_s=0, whole=True)  # Who hears it hears it to its end.
     await call.press("1")
-    await call.expect("message/gone", "message/message", second)
+    await call.expect("message/gone", "message/message", "number/1", second)
     await call.hang_up()
     assert [m["id"] for m in alice.messages()] == [second.id]
 
@@ -108,11 +108,11 @@ async def test_audio_replaced_by_rest_during_playback_is_heard_next_call(
     await rest.request_ok("PUT", f"/{message.id}/raw", content=wav_bytes(other), headers={"Content-Type": "audio/wav"})
     await call.call.wait_for_clip(message.clip, within_s=12, after_s=0, whole=True)
     await call.press("2")
-    await call.expect("message/message", message)
+    await call.expect("message/message", "number/1", message)
     await call.hang_up()
     call = await alice.dial("*97")
     await call.press("2")
-    await call.expect("message/message", SpokenMessage(message.id, other))
+    await call.expect("message/message", "number/1", SpokenMessage(message.id, other))
     await call.hang_up()
 
 

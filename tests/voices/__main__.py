@@ -13,8 +13,8 @@ import numpy as np
 
 from ivr.audio import wav
 from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.concatenation import ClipSource, concatenate
 from ivr.prompts.language import ClipKeys
-from ivr.prompts.prompt_cache import ClipSource, concatenate
 from ivr.prompts.recording import audio_processing
 from ivr.prompts.recording.audio_processing import Samples
 from tests.voices import texts
@@ -104,7 +104,10 @@ def _concatenate_clips(catalogue: Catalogue, clips: ClipKeys) -> Samples:
     """As the service joins it."""
     return audio_processing.from_pcm(
         concatenate(
-            [ClipSource(key, catalogue[key].text, wav.read_samples(catalogue.recording_path(key))) for key in clips]
+            [
+                ClipSource(key, catalogue[key].text, wav.read_samples(catalogue.recording_path(key)))
+                for key in catalogue.choose_recordings(clips)
+            ]
         ).pcm
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivr.prompts.recording.audio_processing import FULL_SCALE, Samples, rms_db
-from ivr.prompts.recording.synthesis import TELEPHONE_BAND
+from ivr.prompts.recording.telephone_band import EFFECTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def synthesise(voice: SynthesisVoice, text: str) -> SynthesisedSpeech:
         subprocess.run(words, input=text, text=True, capture_output=True, check=True)
         took_s = time.monotonic() - began
         whole = _samples(wav, "gain", "-9", "rate", "-v", "8000")
-        band = _samples(wav, *TELEPHONE_BAND)
+        band = _samples(wav, *EFFECTS)
     return SynthesisedSpeech(band, rms_db(band) - rms_db(whole), took_s)
 
 

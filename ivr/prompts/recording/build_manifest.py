@@ -6,40 +6,60 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 
 from ivr.audio import wav
 from ivr.errors import CatalogueError, InvalidAudio, SoundsError
-from ivr.prompts.catalogue import MANIFEST_FILE, Catalogue, Clip
-from ivr.prompts.recording import audio_processing, synthesis
-from ivr.prompts.recording.building import PROMPT_SPEAKER, find_orphans
-from ivr.prompts.recording.synthesis import Speaker
+from ivr.prompts.catalogue import MANIFEST_FILE, Catalogue
+from ivr.prompts.clip import Clip
+from ivr.prompts.recording import audio_processing, telephone_band
+from ivr.prompts.recording.speaker import Speaker
+from ivr.prompts.recording.speakers import PROMPT_VOICE, find_speaker
 
-RECIPE_VERSION = 1
+VOICE_KEY = "voice"
+"""The line of the manifest with the name of the voice."""
+RECIPE_VERSION = 2
 """To be increased whenever the code makes different samples of the same texts and settings."""
 
 
-def fingerprint(text: str, speaker: Speaker) -> str:
-    """Return a hash of everything that affects the recording of `text`."""
-    return _hash(
+def fingerprint(text: str, speaker: Speaker, phonemes: str) -> str:
+    """Return a hash of everything that affects the recording of `text`, followed by the phonemes if there are any.
+
+    They stand beside the hash so that it can be checked where the synthesiser is not installed.
+    """
+    digest = _hash(
         text,
-        asdict(speaker),
-        synthesis.CONTINUATION_TEXT,
-        synthesis.TELEPHONE_BAND,
+        speaker.inputs,
+        phonemes,
+        telephone_band.EFFECTS,
         audio_processing.SILENCE_DB,
         audio_processing.LEAD_MS,
         audio_processing.TAIL_MS,
         audio_processing.SPEECH_DB,
         audio_processing.PEAK_DB,
+        audio_processing.MAX_PAUSE_MS,
     )
+    return f"{digest} {phonemes}".rstrip()
 
 
 def clip_fingerprint(clip: Clip, speaker: Speaker) -> str:
     """Return the fingerprint of a clip of the catalogue, which may be a tone."""
-    if clip.tone_hz:
-        return _hash(clip.tone_hz, clip.tone_ms, audio_processing.TONE_DB)
-    return fingerprint(clip.say, speaker)
+    return _tone_fingerprint(clip) if clip.tone_hz else fingerprint(clip.say, speaker, speaker.pronounce(clip.say))
+
+
+def is_current(clip: Clip, recorded: str, speaker: Speaker) -> bool:
+    """Return whether a clip was recorded from its present text and voice, and the phonemes that `recorded` names."""
+    _, _, phonemes = recorded.partition(" ")
+    return recorded == (_tone_fingerprint(clip) if clip.tone_hz else fingerprint(clip.say, speaker, phonemes))
+
+
+def _tone_fingerprint(clip: Clip) -> str:
+    return _hash(clip.tone_hz, clip.tone_ms, audio_processing.TONE_DB)
+
+
+def find_current_speaker(fingerprints: Mapping[str, str]) -> Speaker:
+    """Return the voice that the recordings of a manifest were made in; that of the prompts if there are none."""
+    return find_speaker(fingerprints.get(VOICE_KEY, PROMPT_VOICE))
 
 
 def read(folder: Path) -> dict[str, str]:
@@ -57,30 +77,33 @@ def read(folder: Path) -> dict[str, str]:
 def write(folder: Path, fingerprints: Mapping[str, str]) -> None:
     """Replace the manifest."""
     draft = folder / f".{MANIFEST_FILE}"
-    draft.write_text(json.dumps(fingerprints, indent=0, sort_keys=True) + "\n")
+    draft.write_text(json.dumps(fingerprints, indent=0, sort_keys=True, ensure_ascii=False) + "\n")
     os.replace(draft, folder / MANIFEST_FILE)
 
 
 def _hash(*inputs: object) -> str:
-    return hashlib.sha256(json.dumps((RECIPE_VERSION, *inputs)).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps((RECIPE_VERSION, *inputs), sort_keys=True).encode()).hexdigest()[:16]
 
 
 BUILD_REMEDY = "run `ivr sounds build`"
 RERECORD_REMEDY = "delete the file and run `ivr sounds build`, or record it again"
 
 
-def check(folder: Path, used_keys: Collection[str]) -> list[str]:
+def check(folder: Path, used_keys: Collection[str], *, speaker: Speaker | None = None) -> list[str]:
     """Return the problems of the recordings in `folder`. `used_keys`: the keys that the menus play.
+    `speaker`: the voice they should be in, if not that of the manifest.
 
     Raises `CatalogueError` for a catalogue that cannot be read, `SoundsError` for such a manifest.
     """
     catalogue = Catalogue.load(folder)
     fingerprints = read(folder)
-    problems = [*_missing_prompts(catalogue, used_keys)]
+    expected_speaker = speaker or find_current_speaker(fingerprints)
+    problems = [*_missing_prompts(catalogue, used_keys), *catalogue.incomplete_phrases]
     for key in catalogue:
-        problems += _check_clip(catalogue[key], catalogue.recording_path(key), fingerprints.get(key))
+        recorded = fingerprints.get(key, "")
+        problems += _check_clip(catalogue[key], catalogue.recording_path(key), recorded, expected_speaker)
     problems += [
-        f"{path} belongs to no prompt of the catalogue: delete it, or add its line" for path in find_orphans(catalogue)
+        f"{path} belongs to no prompt of the catalogue: delete it, or add its line" for path in catalogue.find_orphans()
     ]
     return problems
 
@@ -104,11 +127,11 @@ def _missing_prompts(catalogue: Catalogue, used_keys: Collection[str]) -> Iterat
             yield str(error)
 
 
-def _check_clip(clip: Clip, path: Path, fingerprint: str | None) -> list[str]:
+def _check_clip(clip: Clip, path: Path, recorded: str, speaker: Speaker) -> list[str]:
     if not path.exists():
         return [f"{clip.key} has no recording at {path}: {BUILD_REMEDY}"]
     problems = check_recording(path, audio_processing.TONE_DB if clip.tone_hz else audio_processing.SPEECH_DB)
-    if fingerprint != clip_fingerprint(clip, PROMPT_SPEAKER):
+    if not is_current(clip, recorded, speaker):
         problems.append(f'{path} was not made from "{clip.say}" in the current voice: {BUILD_REMEDY}')
     return problems
 

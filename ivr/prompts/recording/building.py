@@ -8,13 +8,11 @@ from pathlib import Path
 
 from ivr.audio import wav
 from ivr.errors import SoundsError
-from ivr.prompts.catalogue import Catalogue, Clip
-from ivr.prompts.recording import audio_processing, build_manifest, synthesis
+from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.clip import Clip
+from ivr.prompts.recording import audio_processing, build_manifest
 from ivr.prompts.recording.audio_processing import Samples
-from ivr.prompts.recording.synthesis import Speaker
-
-PROMPT_SPEAKER = Speaker("rms")
-"""The voice of all prompts; docs/dev/decisions/0001-prompt-voice.md says why."""
+from ivr.prompts.recording.speaker import Speaker
 
 
 def build(
@@ -23,24 +21,32 @@ def build(
     keys: Collection[str] | None = None,
     on_progress: Callable[[str], None] = lambda _: None,
     remove_orphans: bool = False,
-    speaker: Speaker = PROMPT_SPEAKER,
+    speaker: Speaker | None = None,
 ) -> list[str]:
     """Record the prompts that are missing or have changed; return their keys. The same texts give the same bytes.
 
     `keys`: record only these. `on_progress` is called with each key before it is recorded. `remove_orphans`: delete
-    recordings that no key of the catalogue has. Raises `CatalogueError`, `SoundsError`.
+    recordings that no key of the catalogue has. `speaker`: the voice, if not that of the present recordings;
+    another one records everything again. Raises `CatalogueError`, `SoundsError`.
     """
     catalogue = Catalogue.load(folder)
     selected = [catalogue[key] for key in (catalogue if keys is None else keys)]
     fingerprints = build_manifest.read(folder)
-    outdated = [clip for clip in selected if not _is_up_to_date(clip, catalogue, fingerprints, speaker)]
+    voice = speaker or build_manifest.find_current_speaker(fingerprints)
+    outdated = [
+        clip
+        for clip in selected
+        if not build_manifest.is_current(clip, fingerprints.get(clip.key, ""), voice)
+        or not catalogue.recording_path(clip.key).exists()
+    ]
     if any(clip.tone_hz is None for clip in outdated):
-        synthesis.require_voice(speaker)
+        voice.require()
+    fingerprints[build_manifest.VOICE_KEY] = voice.name
     try:
         for clip in outdated:
             on_progress(clip.key)
-            write_recording(catalogue.recording_path(clip.key), _render_samples(clip, speaker))
-            fingerprints[clip.key] = build_manifest.clip_fingerprint(clip, speaker)
+            write_recording(catalogue.recording_path(clip.key), _render_samples(clip, voice))
+            fingerprints[clip.key] = build_manifest.clip_fingerprint(clip, voice)
         if remove_orphans:
             _remove_orphans(catalogue, fingerprints)
     finally:  # What was recorded before a failure need not be recorded again.
@@ -48,18 +54,12 @@ def build(
     return [clip.key for clip in outdated]
 
 
-def find_orphans(catalogue: Catalogue) -> list[Path]:
-    """Return the recordings in the catalogue's folder that belong to none of its keys."""
-    expected = {catalogue.recording_path(key) for key in catalogue}
-    return sorted(path for path in catalogue.folder.rglob("*.wav") if path not in expected)
-
-
 def render_speech(speaker: Speaker, text: str) -> Samples:
-    """Return the spoken `text`, trimmed and levelled."""
-    samples = synthesis.speak(speaker, text)
+    """Return the spoken `text`, trimmed, levelled, and without long pauses."""
+    samples = speaker.speak(text)
     for _ in range(2):  # What counts as silence depends on the level, and the level on where the frames start.
         samples = audio_processing.trim(audio_processing.normalize_level(samples))
-    return samples
+    return audio_processing.shorten_pauses(samples)
 
 
 def write_recording(path: Path, samples: Samples) -> None:
@@ -73,12 +73,6 @@ def write_recording(path: Path, samples: Samples) -> None:
         raise SoundsError(f"{path} cannot be written ({error.strerror}): make the folder writable") from error
 
 
-def _is_up_to_date(clip: Clip, catalogue: Catalogue, fingerprints: dict[str, str], speaker: Speaker) -> bool:
-    """Return whether `clip` has a recording that was made from its current text."""
-    is_current = fingerprints.get(clip.key) == build_manifest.clip_fingerprint(clip, speaker)
-    return is_current and catalogue.recording_path(clip.key).exists()
-
-
 def _render_samples(clip: Clip, speaker: Speaker) -> Samples:
     if clip.tone_hz and clip.tone_ms:
         return audio_processing.tone(clip.tone_hz, clip.tone_ms)
@@ -86,7 +80,7 @@ def _render_samples(clip: Clip, speaker: Speaker) -> Samples:
 
 
 def _remove_orphans(catalogue: Catalogue, fingerprints: dict[str, str]) -> None:
-    for path in find_orphans(catalogue):
+    for path in catalogue.find_orphans():
         path.unlink()
-    for key in [key for key in fingerprints if key not in catalogue]:
+    for key in fingerprints.keys() - {*catalogue, build_manifest.VOICE_KEY}:
         del fingerprints[key]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from ivr.errors import SoundsError
-from ivr.prompts.recording import build_manifest, building, synthesis
-from ivr.prompts.recording.synthesis import Speaker
+from ivr.prompts.recording import build_manifest, building
+from ivr.prompts.recording.flite import FliteSpeaker
 
 DEMO_FILE = "demo.toml"
 
@@ -24,7 +24,7 @@ class DemoMessage:
     caller_number: str
     folder: str
     hours_ago: float
-    speaker: Speaker
+    speaker: FliteSpeaker
 
 
 def demo_messages(folder: Path) -> list[DemoMessage]:
@@ -44,14 +44,14 @@ def build_demo(folder: Path, on_progress: Callable[[str], None] = lambda _: None
     """Record the messages that are missing or have changed; return the files written. Raises `SoundsError`."""
     recorded = build_manifest.read(folder)
     messages = demo_messages(folder)
-    fingerprints = {message.file: build_manifest.fingerprint(message.text, message.speaker) for message in messages}
+    fingerprints = {message.file: build_manifest.fingerprint(message.text, message.speaker, "") for message in messages}
     outdated = [
         message
         for message in messages
         if recorded.get(message.file) != fingerprints[message.file] or not (folder / message.file).exists()
     ]
     for message in outdated:
-        synthesis.require_voice(message.speaker)
+        message.speaker.require()
         on_progress(message.file)
         building.write_recording(folder / message.file, building.render_speech(message.speaker, message.text))
     build_manifest.write(folder, fingerprints)
@@ -62,4 +62,4 @@ def _parse_message(table: dict[str, object]) -> DemoMessage:
     speaker = table["speaker"]
     if not isinstance(speaker, dict):
         raise TypeError("speaker is not a table")
-    return DemoMessage(**{**table, "speaker": Speaker(**speaker)})  # type: ignore[arg-type]
+    return DemoMessage(**{**table, "speaker": FliteSpeaker(**speaker)})  # type: ignore[arg-type]

@@ -25,7 +25,8 @@ from ivr.call.ari.stasis_application import StasisApplication
 from ivr.call.fastagi.server import FastAgiServer
 from ivr.call.incoming import IncomingCall
 from ivr.call.owner_proof import NO_PROOF
-from ivr.prompts.prompt_cache import ClipSpan, PromptCache, RenderedPrompt
+from ivr.prompts.concatenation import ClipSpan, RenderedPrompt
+from ivr.prompts.prompt_cache import PromptCache
 from ivr.terminal.fake_asterisk import AgiRequest, FakeAsterisk, Handset
 from ivr.terminal.handset import PhoneOptions, Screen, TerminalHandset
 from ivr.terminal.sound import Loudspeaker

@@ -82,23 +82,35 @@ class PhoneCall:
     ) -> RecognisedClip:
         """Waits for a clip that begins at or after a second of `heard`; NotHeard says what was heard instead.
 
-        It returns as soon as the clip is recognised, so that `end_s` is how far it was played until then; with
-        `whole` it waits until all its sound was heard.
+        A recording that is played in the clip's place will do. It returns as soon as the clip is recognised, so that
+        `end_s` is how far it was played until then; with `whole` it waits until all its sound was heard.
         """
+        return await self.wait_for_any(
+            [clip, *self._line.vocabulary.replacing([clip.name])], within_s=within_s, after_s=after_s, whole=whole
+        )
+
+    async def wait_for_any(
+        self, clips: Sequence[Clip], *, within_s: float = 10, after_s: float = 0.0, whole: bool = False
+    ) -> RecognisedClip:
+        """Waits for one of several clips, as `wait_for_clip`; if two are heard, the one before the other."""
         deadline = _loop_time() + within_s
         playout = self._media.playout
-        watch = await asyncio.to_thread(
-            ClipWatch, self._line.vocabulary, clip, playout.to_without_pauses(round(after_s * RATE)), whole=whole
+        start, vocabulary = playout.to_without_pauses(round(after_s * RATE)), self._line.vocabulary
+        watches = await asyncio.to_thread(
+            lambda: [
+                ClipWatch(vocabulary, clip, start, whole=whole) for clip in {id(clip): clip for clip in clips}.values()
+            ]
         )
         looked = -1
         while True:
             settled = self._is_settled()
             if settled or len(playout.without_pauses) >= looked + _POLL_INTERVAL_S:
                 looked = len(playout.without_pauses)
-                if match := watch.search(playout.without_pauses, settled):
-                    return self._to_heard(recognised_clip(match))
+                found = [match for watch in watches if (match := watch.search(playout.without_pauses, settled))]
+                if found:
+                    return self._to_heard(recognised_clip(min(found, key=lambda match: match.begin)))
             if _loop_time() >= deadline or (settled and not self.is_up):
-                raise ClipNotHeard(await self._failure_message(f"{clip.name} was not heard", within_s, after_s))
+                raise ClipNotHeard(await self._failure_message(f"{clips[0].name} was not heard", within_s, after_s))
             await self._line.changes.wait(min(_PAUSE_DETECTION_S / 4, max(deadline - _loop_time(), 0)))
 
     async def wait_for_silence(self, for_s: float, within_s: float = 10) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
+from ivr.prompts.catalogue import CATALOGUE_FILE, Catalogue
 from tests.lab.sip_phone.clip_template import ONSET, Clip, Match, Template
 from tests.lab.sip_phone.correlation import Correlator, SearchableAudio
 from tests.lab.sip_phone.ulaw import RATE, Samples
@@ -38,7 +40,15 @@ class RecognisedClip:
 class Vocabulary:
     """The clips that may be heard, prepared for recognition; those without any sound are left out."""
 
-    def __init__(self, clips: Iterable[Clip], *, threshold: float = THRESHOLD) -> None:
+    def __init__(
+        self,
+        clips: Iterable[Clip],
+        *,
+        threshold: float = THRESHOLD,
+        replaced: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    ) -> None:
+        self.replaced = replaced
+        """The clips that a recording was played for, by its name: "phrase/message-1" for "Message" "one"."""
         self.threshold = threshold
         templates = (Template(clip) for clip in clips)
         self._templates = [template for template in templates if len(template.onset)]
@@ -50,7 +60,16 @@ class Vocabulary:
     def from_folder(cls, folder: Path) -> Vocabulary:
         """Every .wav below a folder, named by its path without the ending ("number/1")."""
         paths = sorted(folder.rglob("*.wav"))
-        return cls(Clip.from_wav(path, path.relative_to(folder).with_suffix("").as_posix()) for path in paths)
+        clips = (Clip.from_wav(path, path.relative_to(folder).with_suffix("").as_posix()) for path in paths)
+        return cls(clips, replaced=_replaced_clips(folder))
+
+    @classmethod
+    def for_prompts(cls, folder: Path, names: Iterable[str], *others: Clip) -> Vocabulary:
+        """These recordings of a folder and those that may be played in their place, and other clips."""
+        wanted = set(names)
+        replaced = {name: parts for name, parts in _replaced_clips(folder).items() if wanted & {*parts}}
+        found = [Clip.from_wav(folder / f"{name}.wav", name) for name in sorted(wanted | replaced.keys())]
+        return cls([*found, *others], replaced=replaced)
 
     def __iter__(self) -> Iterator[Clip]:
         return (template.clip for template in self._templates)
@@ -60,6 +79,17 @@ class Vocabulary:
 
     def __getitem__(self, name: str) -> Clip:
         return self._by_name[name].clip
+
+    def replacing(self, names: Sequence[str]) -> list[Clip]:
+        """The recordings that may be heard where these clips are expected, as far as one recording goes."""
+        containing = {name: parts for name, parts in self.replaced.items() if names[0] in parts}
+        exact = [
+            name
+            for name, parts in containing.items()
+            if all(a == b for a, b in zip(parts[parts.index(names[0]) :], names, strict=False))
+        ]
+        plain = [names[0]] if names[0] in self._by_name else []
+        return [self[name] for name in [*plain, *(exact if len(names) > 1 and exact else containing)]]
 
     def prepare(self) -> None:
         """Does before a call what would otherwise delay the first recognition in it."""
@@ -112,6 +142,13 @@ class Vocabulary:
             a.match_at(b.clip.samples, b.start - a.start, self.threshold) for a, b in ((one, other), (other, one))
         )
         return bool(there and back and there.complete and back.complete)
+
+
+def _replaced_clips(folder: Path) -> dict[str, tuple[str, ...]]:
+    if not (folder / CATALOGUE_FILE).exists():
+        return {}
+    catalogue = Catalogue.load(folder)
+    return {key: catalogue[key].replaces for key in catalogue if catalogue[key].replaces}
 
 
 def recognised_clip(match: Match) -> RecognisedClip:

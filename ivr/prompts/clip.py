@@ -1,0 +1,20 @@
+"""One recording of a catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One recording: `text` is shown, `say` is spoken. A tone has `tone_hz` and `tone_ms` instead of speech.
+
+    `replaces`: the clips that this recording is played for where they end a sentence; none for a clip that menus name.
+    """
+
+    key: str
+    text: str
+    say: str
+    tone_hz: int | None = None
+    tone_ms: int | None = None
+    replaces: tuple[str, ...] = ()
