@@ -71,3 +71,7 @@ def read_or_create_secret(path: Path) -> str:
         return path.read_text().strip()
     except OSError as error:
         raise StoreError(f"{path} cannot be read or created: {describe_error(error)}") from error
+    except UnicodeDecodeError as error:
+        raise StoreError(
+            f"{path} is no text: restore it; or, if it is new, write it with openssl rand -hex 32"
+        ) from error

@@ -86,7 +86,7 @@ class PepperFiles:
                 Pepper(path.read_text().strip().encode())
                 for path in sorted(self._file.parent.glob(f"{self._file.name}.*"))
             ]
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise StoreError(f"an earlier pepper cannot be read: {describe_error(error)}") from error
 
     def rotate(self, key: bytes) -> None:

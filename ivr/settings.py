@@ -294,4 +294,13 @@ def _describe_error(error: Any) -> str:
     name = ".".join(map(str, error["loc"]))
     if error["type"] == "extra_forbidden":
         return f"  {name}: unknown setting; {_suggest_setting(error['loc'])}docs/settings.md lists all settings"
+    if error["type"] == "string_pattern_mismatch":  # The pattern itself tells an administrator little.
+        return f"  {name} = {error['input']!r}: not of the right form. {_description(error['loc'])}"
     return f"  {name} = {error['input']!r}: {error['msg']}"
+
+
+def _description(path: Sequence[str | int]) -> str:
+    """Return the description of a setting; its path may lead on into the list that it holds."""
+    section = Settings.model_fields[str(path[0])].annotation
+    field = getattr(section, "model_fields", {}).get(str(path[1])) if len(path) > 1 else None
+    return (field and field.description) or "docs/settings.md describes it"

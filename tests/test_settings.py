@@ -47,6 +47,27 @@ def test_an_empty_path_is_none(name: str, config: Path) -> None:
     assert getattr(getattr(settings.load(), section), key) is None
 
 
+@pytest.mark.parametrize(
+    ("section", "assignment", "advice"),
+    [
+        ("pins", 'pepper_file = "relative"', "such as `/media/key/ivr-pepper`"),
+        ("api", 'origins = ["portal.example.com"]', "as `https://portal.example.com`"),
+        ("log", 'level = "loud"', "debug, info, warning or error"),
+        ("ari", 'application = "a b"', "at most 64 letters, digits"),
+        ("voicemail", 'country_code = "+49"', "such as 49"),
+    ],
+)
+def test_value_of_the_wrong_form_is_refused_with_how_to_write_it(
+    config: Path, section: str, assignment: str, advice: str
+) -> None:
+    config.write_text(f"[{section}]\n{assignment}\n")
+    with pytest.raises(SettingsError) as refused:
+        settings.load()
+    assert f"  {section}.{assignment.split()[0]}" in str(refused.value)
+    assert advice in str(refused.value)
+    assert "pattern" not in str(refused.value), "a regular expression tells an administrator little"
+
+
 def test_the_file_that_ivr_config_names_is_read(config: Path) -> None:
     assert settings.load().fastagi.port == 4000
 

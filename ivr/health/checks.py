@@ -131,6 +131,8 @@ def _database_remedy(error: str, path: Path) -> str:
         return f"find the process and end it, or let it finish: fuser -v {quoted(path)}"
     if "newer version" in error:
         return "install the newer version again; or go back with the copy beside the database (docs/upgrading.md)"
+    if "pepper" in error:
+        return f"correct pins.pepper_file, or {PEPPER_REMEDY}"
     if "not a database" in error or "malformed" in error:
         return f"{STOP}; restore the newest backup: ivr restore FOLDER --replace (docs/operations.md)"
     return f"chown -R {path.parent.parent} to the user of the service; restore a damaged file from a backup"
@@ -141,10 +143,10 @@ def check_pepper(facts: HealthFacts) -> Iterator[Finding]:
     in_state = state_folder(facts.folder) / "pepper"
     path = facts.pepper_file or in_state
     with facts.run_as_owner(facts.folder):
-        is_missing = not path.exists() and (database_path(facts.folder)).exists()
+        is_missing = not path.is_file() and (database_path(facts.folder)).exists()
     if is_missing:
         remedy = PEPPER_REMEDY if path == in_state else f"mount its disk, or correct pins.pepper_file; then: {RESTART}"
-        yield problem("pepper", f"{path} is missing: no PIN can be verified", remedy)
+        yield problem("pepper", f"{path} is missing or no file: no PIN can be verified", remedy)
     elif not facts.is_pepper_right:
         yield problem("pepper", f"{path} is not the pepper of the database: every PIN is wrong", PEPPER_REMEDY)
     else:

@@ -52,6 +52,27 @@ def test_empty_file_is_an_error(ivr: Ivr, pepper: Path) -> None:
     assert "is empty: restore it" in " ".join(ivr("box", "pin", "1000", "--generate", fails=5).stderr.split())
 
 
+@pytest.mark.parametrize("place", ["beside the database", "on another disk"])
+def test_file_of_random_bytes_is_an_error_with_its_remedy(
+    populated_ivr: Ivr, tmp_path: Path, place: str, request: pytest.FixtureRequest
+) -> None:
+    file = tmp_path / "data/state/pepper" if place == "beside the database" else request.getfixturevalue("pepper")
+    file.write_bytes(b"\xff\xfe\x00\x01")
+    stderr = " ".join(populated_ivr("box", "pin", "1000", "--generate", fails=5).stderr.split())
+    assert f"{file} is no text: restore it" in stderr
+    finding = finding_of(populated_ivr, "database")
+    assert f"{file} is no text" in finding["what"]
+    assert "restore pepper from a backup" in finding["remedy"]
+
+
+def test_folder_in_place_of_the_file_is_a_problem(ivr: Ivr, pepper: Path) -> None:
+    pepper.unlink()
+    pepper.mkdir()
+    finding = finding_of(ivr, "pepper")
+    assert finding["level"] == "problem"
+    assert f"{pepper} is missing or no file" in finding["what"]
+
+
 def test_doctor_names_wrong_modes_and_forgotten_copies(ivr: Ivr, pepper: Path, tmp_path: Path) -> None:
     pepper.chmod(0o644)
     copy = tmp_path / "data/state/pepper"
