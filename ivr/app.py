@@ -171,7 +171,7 @@ class App(Stores):
 
         api = self.settings.api
         limits = DecoderLimits(cpu_s=api.conversion_cpu_s, memory_bytes=api.conversion_memory_mb * MEGABYTE)
-        return ConversionPool(api.conversion_workers, limits=limits)
+        return ConversionPool(api.conversion_workers, limits=limits, max_waiting_uploads=api.max_waiting_uploads)
 
     def renditions(self, folder_name: str) -> AudioRenditions:
         """The renditions cached in a folder of this name, which Asterisk cannot enter. A new object each time."""

@@ -39,7 +39,8 @@
     │   ├── UnsupportedMediaType         415  the request body is neither JSON, form nor audio
     │   ├── PageRequired                 416  a list is too long to be returned without pages (416 as in Kazoo)
     │   ├── RangeNotSatisfiable          416  the byte range lies outside of the audio
-    │   └── RateLimited                  429  too many wrong tokens or credentials
+    │   ├── RateLimited                  429  too many wrong tokens or credentials
+    │   └── TooMuchWork                  503  too many uploads of an account wait for conversion
     └── ConfigurationError               the installation needs its administrator
         ├── SettingsError                ivr.toml or an IVR_* variable is invalid
         ├── PepperChanged                the pepper is not the one that PINs and passwords were stored with
@@ -235,6 +236,10 @@ class RangeNotSatisfiable(RestError):
 
 class RateLimited(RestError):
     """429: too many wrong tokens or credentials came from one address."""
+
+
+class TooMuchWork(RestError):
+    """503: too many uploads of an account wait for conversion. Nothing was changed."""
 
 
 class ConfigurationError(IvrError):

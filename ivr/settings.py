@@ -166,6 +166,9 @@ class ApiSettings(_Section):
         description="MB of address space that ffmpeg may use for one upload; a file that needs more is refused. Its"
         " libraries alone take about 300.",
     )
+    max_waiting_uploads: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        20, description="Uploads of one account that wait for conversion; a further one is refused with 503."
+    )
     max_connections_per_address: Annotated[int, Field(ge=0, le=500)] = Field(
         50, description="Connections that one address may hold; 0: no limit. `trusted_proxies` have no limit."
     )

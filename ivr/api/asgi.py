@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from fastapi import FastAPI, Request
@@ -92,10 +92,17 @@ async def _serve_page(render: Callable[[], Awaitable[PageResponse]]) -> Response
     return Response(page.body, status_code=int(page.status), media_type=page.content_type, headers=headers)
 
 
+HEADERS_BY_STATUS: Mapping[int, dict[str, str]] = {
+    401: {"WWW-Authenticate": "Bearer"},
+    429: {"Retry-After": "3600"},
+    503: {"Retry-After": "10"},
+}
+
+
 async def _on_ivr_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, IvrError)
     response = response_for(error)
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "3600"}}.get(response.status, {})
+    headers = HEADERS_BY_STATUS.get(response.status, {})
     if isinstance(error, RangeNotSatisfiable):
         headers = {"Content-Range": f"bytes */{error.size}"}
     return failure(request, response.status, response.message, response.build_data(error), headers)

@@ -87,7 +87,9 @@ async def create_message(request: Request, principal: CurrentPrincipal, box: Box
     with uploads.new_draft() as draft:
         upload = await read_upload(request, draft, principal.services.limits)
         metadata = _parse_metadata(upload.body.data if upload.body.is_present or not upload.has_audio else {})
-        message = await uploads.add(box, metadata, await uploads.convert(draft) if upload.has_audio else None)
+        message = await uploads.add(
+            box, metadata, await uploads.convert(box.account_id, draft) if upload.has_audio else None
+        )
     return created(request, serializers.message_document(message), message.id, document_revision(message))
 
 
@@ -127,7 +129,9 @@ async def put_audio(request: Request, principal: CurrentPrincipal, box: BoxDep, 
     with uploads.new_draft() as draft:
         if not (await read_upload(request, draft, principal.services.limits)).has_audio:
             raise InvalidFields(MISSING_FILE_VIOLATION)
-        changed = await uploads.replace_audio(message, await uploads.convert(draft), expected_revision=revision)
+        changed = await uploads.replace_audio(
+            message, await uploads.convert(box.account_id, draft), expected_revision=revision
+        )
     return success(request, serializers.message_document(changed), status=201, revision=document_revision(changed))
 
 

@@ -71,6 +71,7 @@ ERROR_RESPONSES = (
     ErrorResponse(errors.PageRequired, 416, "too_many_rows"),
     ErrorResponse(errors.RangeNotSatisfiable, 416, "range_not_satisfiable"),
     ErrorResponse(errors.RateLimited, 429, "too_many_requests"),
+    ErrorResponse(errors.TooMuchWork, 503, "too_many_uploads"),
     ErrorResponse(errors.StoreBusy, 503, "datastore_unreachable", _server_error_data),
     ErrorResponse(errors.DiskFull, 503, "datastore_fault", _server_error_data),
     ErrorResponse(errors.StoreError, 503, "datastore_fault", _server_error_data),

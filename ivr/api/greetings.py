@@ -43,7 +43,9 @@ async def get_greeting(request: Request, principal: CurrentPrincipal, box: BoxDe
     uploaded_type = greeting.media.content_type if greeting.upload else None
     available = renditions.formats_for_recording(uploaded_type, box.settings.media_extension)
     audio_format = best_format(request.headers.get("accept"), available)
-    rendition = await renditions.render_recording(greeting.recording, greeting.upload, uploaded_type, audio_format)
+    rendition = await renditions.render_recording(
+        box.account_id, greeting.recording, greeting.upload, uploaded_type, audio_format
+    )
     # The media id serves as ETag: a recording never changes, another greeting has another id.
     rendition = replace(rendition, etag=greeting.media.id)
     return await audio_response(request, rendition, greeting_filename(box, kind, rendition.audio_format.extension))
@@ -58,7 +60,9 @@ async def put_greeting(request: Request, principal: CurrentPrincipal, box: BoxDe
     with uploads.new_draft() as draft:
         if not (await read_upload(request, draft, principal.services.limits)).has_audio:
             raise InvalidFields(MISSING_FILE_VIOLATION)
-        media = await greetings.activate(box, kind, await uploads.convert(draft), expected_media_id=expected_media_id)
+        media = await greetings.activate(
+            box, kind, await uploads.convert(box.account_id, draft), expected_media_id=expected_media_id
+        )
     await audit.record_settings(request, principal, box, [greeting_setting(kind)])
     return created(request, _media_document(media), media.id, media.id)
 

@@ -29,7 +29,7 @@ ERROR_DESCRIPTIONS = {
     416: "The byte range is outside of the audio, or the list is too long without pages",
     429: "Too many wrong tokens or credentials from this address",
     500: "Internal error; the log has the request_id",
-    503: "The database or disk is unavailable",
+    503: "The database or disk is unavailable, or too many uploads of the account wait",
 }
 
 

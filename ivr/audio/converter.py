@@ -11,55 +11,69 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from ivr.audio.fair_queue import FairQueue
 from ivr.audio.ffmpeg import DEFAULT_LIMITS, DecoderLimits
 from ivr.audio.formats import AudioFormat, by_name
 from ivr.errors import InvalidAudio, NotFound, SoundsError
 
 TIMEOUT_S = 120.0
 """Time for one job, in seconds."""
+MAX_WAITING_UPLOADS = 20
+FORBIDDEN_CALL = (
+    "the unit of systemd forbids a system call of the converter: run 'ivr install', then: systemctl daemon-reload;"
+    " systemctl restart ivr"
+)
 
 
 class ConversionPool:
-    """Runs at most `workers` jobs at a time; further jobs wait. A job that exceeds `timeout_s` is killed.
+    """Runs at most `workers` jobs at a time; further jobs wait, those of each account in turn.
 
-    `limits`: of the decoder of each upload.
+    A job that exceeds `timeout_s` is killed. `limits`: of the decoder of each upload. `max_waiting_uploads`: of one
+    account.
     """
 
     def __init__(
-        self, workers: int = 1, timeout_s: float = TIMEOUT_S, *, limits: DecoderLimits = DEFAULT_LIMITS
+        self,
+        workers: int = 1,
+        timeout_s: float = TIMEOUT_S,
+        *,
+        limits: DecoderLimits = DEFAULT_LIMITS,
+        max_waiting_uploads: int = MAX_WAITING_UPLOADS,
     ) -> None:
         self.worker_count = workers
-        self._slots = asyncio.Semaphore(workers)
+        self._queue = FairQueue(workers, max_waiting_uploads)
         self._idle: list[asyncio.subprocess.Process] = []
-        self._submitted = 0
         self.timeout_s = timeout_s
         self._limits = limits
-        self.max_workers = workers
 
     @property
     def running(self) -> int:
         """Jobs that are being worked on."""
-        return min(self._submitted, self.max_workers)
+        return self._queue.running
 
     @property
     def waiting(self) -> int:
         """Jobs that wait for a worker."""
-        return self._submitted - self.running
+        return self._queue.waiting
 
-    async def decode_to_recording(self, upload: Path, target: Path, longest_s: int) -> tuple[AudioFormat, int]:
+    async def decode_to_recording(
+        self, account_id: str, upload: Path, target: Path, longest_s: int
+    ) -> tuple[AudioFormat, int]:
         """Decode an upload to a recording at `target`; return its original format and its length in ms.
 
-        Raises `InvalidAudio`, also for audio longer than `longest_s` seconds, or that exceeds the limits.
+        Raises `InvalidAudio`, also for audio longer than `longest_s` seconds, or that exceeds the limits;
+        `TooMuchWork` if too many uploads of the account wait.
         """
-        limits = asdict(self._limits)
-        result = await self._submit(
-            job="record", upload=str(upload), target=str(target), longest_s=longest_s, limits=limits
-        )
+        job = {"upload": str(upload), "target": str(target), "longest_s": longest_s, "limits": asdict(self._limits)}
+        async with self._queue.place(account_id, is_refusable=True):
+            result = await self._run_job({"job": "record", **job})
         return by_name(str(result["format"])), int(str(result["length_ms"]))
 
-    async def encode(self, paths: list[Path], audio_format: AudioFormat, target: Path) -> None:
+    async def encode(self, account_id: str, paths: list[Path], audio_format: AudioFormat, target: Path) -> None:
         """Concatenate recordings and encode them. Raises `NotFound` for a missing recording, `InvalidAudio`."""
-        await self._submit(job="form", paths=[str(path) for path in paths], name=audio_format.name, target=str(target))
+        job = {"paths": [str(path) for path in paths], "name": audio_format.name, "target": str(target)}
+        async with self._queue.place(account_id, is_refusable=False):
+            await self._run_job({"job": "form", **job})
 
     async def close(self) -> None:
         """Stop all workers."""
@@ -67,26 +81,20 @@ class ConversionPool:
             await _stop_worker(worker)
         self._idle.clear()
 
-    async def _submit(self, **job: object) -> dict[str, object]:
-        self._submitted += 1
-        try:
-            return await self._run_job(job)
-        finally:
-            self._submitted -= 1
-
     async def _run_job(self, job: dict[str, object]) -> dict[str, object]:
-        async with self._slots:
-            worker = self._idle.pop() if self._idle else await _start_worker()
-            response: dict[str, object] = {}
-            try:
-                response = await asyncio.wait_for(_send_job(worker, job), self.timeout_s)
-            except (TimeoutError, OSError, ValueError):
-                pass  # The worker hangs, or was killed for exceeding its limits: the file counts as invalid.
-            finally:
-                if response:
-                    self._idle.append(worker)
-                else:
-                    await _stop_worker(worker)
+        worker = self._idle.pop() if self._idle else await _start_worker()
+        response: dict[str, object] = {}
+        try:
+            response = await asyncio.wait_for(_send_job(worker, job), self.timeout_s)
+        except (TimeoutError, OSError, ValueError):
+            pass  # The worker hangs, or was killed for exceeding its limits: the file counts as invalid.
+        finally:
+            if response:
+                self._idle.append(worker)
+            else:
+                await _stop_worker(worker)
+        if worker.returncode == -signal.SIGSYS:
+            raise SoundsError(FORBIDDEN_CALL)
         return _parse_response(response)
 
 

@@ -1,7 +1,8 @@
 """Starts ffmpeg for the files of strangers, with bounded processor time, memory, open files and output.
 
 A file can be made to keep a decoder busy, to have it reserve gigabytes, or to take it over. The limits are set by a
-shell that then becomes ffmpeg: so they hold from its first instruction, whichever threads the calling process has.
+shell that then becomes ffmpeg: so they hold from its first instruction, whichever threads the calling process has. It
+sees no file but its own (`ivr/audio/sandbox.py`).
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from ivr.errors import InvalidAudio, SoundsError
+from ivr.audio.sandbox import FileAccess, start_sandboxed
+from ivr.errors import InvalidAudio, SoundsError, describe_error
 
 FFMPEG = "ffmpeg"
 MEGABYTE = 2**20
@@ -44,34 +47,42 @@ DEFAULT_LIMITS = DecoderLimits()
 
 
 def run_ffmpeg(
-    arguments: Sequence[str], limits: DecoderLimits, *, timeout_s: float | None = None
+    arguments: Sequence[str], limits: DecoderLimits, access: FileAccess, *, timeout_s: float | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run ffmpeg to its end and return its status and standard output.
+    """Run ffmpeg to its end and return its status and standard output. It sees the files of `access` only.
 
     It waits, so it must not run in the event loop's thread. Raises `InvalidAudio` if the file makes ffmpeg exceed a
     limit or `timeout_s`, `SoundsError` if ffmpeg cannot start, FileNotFoundError with its name if it is not installed.
     """
-    program = shutil.which(FFMPEG)
-    if program is None:
+    found = shutil.which(FFMPEG)
+    if found is None:
         raise FileNotFoundError(errno.ENOENT, "not installed", FFMPEG)
-    command = ["/bin/sh", "-c", LAUNCHER, "sh", *_ulimits(limits), program, "-nostdin", "-v", "error", "-threads", "1"]
+    program = Path(found).absolute()
+    command = ["/bin/sh", "-c", LAUNCHER, "sh", *_ulimits(limits), str(program), "-nostdin", "-v", "error"]
+    command += ["-threads", "1", *arguments]
     # The variables of the service can contain passwords. Without the second one, glibc reserves memory by thread.
     environment = {"PATH": os.environ.get("PATH", os.defpath), "MALLOC_ARENA_MAX": "1"}
     with tempfile.TemporaryFile() as messages:  # A file can cause any number of them, so they are not read into memory.
-        try:
-            done = subprocess.run(
-                [*command, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=messages,
-                env=environment,
-                timeout=timeout_s,
-                check=False,
+
+        def start() -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=messages, env=environment
             )
-        except subprocess.TimeoutExpired:
-            raise InvalidAudio(f"the audio takes more than {timeout_s:g} s to convert: {SIMPLER_FILE}") from None
+
+        try:
+            process = start_sandboxed(start, program, access)
+        except OSError as error:
+            raise SoundsError(f"ffmpeg cannot be started: {describe_error(error)}") from error
+        with process:
+            try:
+                output, _ = process.communicate(timeout=timeout_s)
+            except subprocess.TimeoutExpired:
+                raise InvalidAudio(f"the audio takes more than {timeout_s:g} s to convert: {SIMPLER_FILE}") from None
+            finally:
+                process.kill()
         messages.seek(max(0, messages.seek(0, os.SEEK_END) - ERROR_BYTES))
         text = messages.read().decode(errors="replace")
+    done = subprocess.CompletedProcess(command, process.returncode, output)
     if done.returncode == NOT_STARTED:
         last_line = (text.strip().splitlines() or ["no message"])[-1]
         raise SoundsError(f"ffmpeg cannot be started ({last_line}): is api.conversion_memory_mb too small for it?")

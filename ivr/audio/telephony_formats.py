@@ -14,6 +14,7 @@ from pathlib import Path
 from ivr.audio import wav
 from ivr.audio.ffmpeg import FFMPEG, DecoderLimits, run_ffmpeg
 from ivr.audio.formats import MP3, OGG, SNIFF_BYTES, WAV, sniff
+from ivr.audio.sandbox import FileAccess
 from ivr.errors import InvalidAudio, SoundsError
 
 NO_FFMPEG = "audio of app_voicemail is converted by ffmpeg: apt install ffmpeg"
@@ -137,7 +138,7 @@ def _run_ffmpeg(path: Path, options: tuple[str, ...]) -> bytes:
         *("-f", "s16le", "pipe:1"),
     )
     try:
-        done = run_ffmpeg(arguments, LIMITS, timeout_s=TIMEOUT_S)
+        done = run_ffmpeg(arguments, LIMITS, FileAccess((path,)), timeout_s=TIMEOUT_S)
     except FileNotFoundError:
         raise SoundsError(NO_FFMPEG) from None
     except InvalidAudio as error:

@@ -25,6 +25,7 @@ from typing import Any
 
 from ivr.audio import formats, wav
 from ivr.audio.ffmpeg import DEFAULT_LIMITS, FFMPEG, DecoderLimits, run_ffmpeg
+from ivr.audio.sandbox import FileAccess
 from ivr.errors import InvalidAudio
 
 NICENESS = 10
@@ -102,10 +103,11 @@ def decode_to_recording(
     )
     # fmt: on
     try:
+        pcm.touch(mode=0o600)  # ffmpeg can write to it, and cannot create a file.
         allowed = replace(limits, file_bytes=max_bytes + SPARE_S * 1000 * wav.BYTES_PER_MS)
-        if run_ffmpeg(arguments, allowed).returncode != 0:
+        if run_ffmpeg(arguments, allowed, FileAccess((Path(upload),), (pcm,))).returncode != 0:
             raise InvalidAudio("the file cannot be read as audio: it is damaged, or not in the format that it claims")
-        size = pcm.stat().st_size if pcm.exists() else 0
+        size = pcm.stat().st_size
         if not size:
             raise InvalidAudio(NO_SOUND)
         if size > max_bytes:

@@ -101,7 +101,7 @@ async def replace(
     try:
         with uploads.new_draft() as draft:
             await asyncio.to_thread(shutil.copyfile, file, draft)
-            audio = await uploads.convert(draft)
+            audio = await uploads.convert(box.account_id, draft)
             media = await greeting_uploads(app).activate(box, kind, audio)
     finally:
         await app.conversion_pool.close()

@@ -125,10 +125,16 @@ def check_sounds(installation: Installation) -> Iterator[Finding]:
 
 
 def check_ffmpeg(installation: Installation) -> Iterator[Finding]:
-    """Check that ffmpeg is installed, which decodes uploads and encodes M4A."""
+    """Check that ffmpeg is installed, which decodes uploads and encodes M4A, and that a file cannot misuse it."""
     found = installation.host.find_program("ffmpeg")
-    if found:
-        yield ok("ffmpeg", found)
+    if found and (unprotected := installation.host.missing_protection()):
+        yield warning(
+            "ffmpeg",
+            f"a hostile upload that takes ffmpeg over is not kept from {unprotected}",
+            "use a kernel with Landlock, such as Debian's; until then, let only people whom you trust upload audio",
+        )
+    elif found:
+        yield ok("ffmpeg", f"{found}, which sees no other files than the one it converts")
     else:
         yield warning(
             "ffmpeg",

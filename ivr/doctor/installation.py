@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ivr.app import App
+from ivr.audio.sandbox import missing_protection
 from ivr.clock import Clock, SystemClock
 from ivr.directory.models import Account, Endpoint, User
 from ivr.directory.peppers import PepperUsage
@@ -42,6 +43,8 @@ class HostInfo:
     """Returns what the running service says at /readyz."""
     unit_properties: Callable[[str], Mapping[str, str]] = read_unit_properties
     """Returns what systemd says of a unit; {} where systemd does not run."""
+    missing_protection: Callable[[], str] = missing_protection
+    """Returns what the kernel cannot keep from the decoder of an upload; "": nothing."""
     find_asterisk_start: Callable[[], AsteriskStart | None] = lambda: find_asterisk_start(Path("/"))
 
 

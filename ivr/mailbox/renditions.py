@@ -128,7 +128,7 @@ class AudioRenditions:
         paths = self._delivery.audio_paths(message)
         if audio_format is WAV:
             return await asyncio.to_thread(_concatenate, paths)
-        return await self._convert_cached(paths, audio_format)
+        return await self._convert_cached(message.account_id, paths, audio_format)
 
     async def etags(self, message: Message) -> set[str]:
         """The possible values of `RenderedAudio.etag` for the current audio in any format."""
@@ -144,16 +144,21 @@ class AudioRenditions:
             return set()
 
     async def render_recording(
-        self, recording: Path, upload: Path | None, upload_content_type: str | None, audio_format: AudioFormat
+        self,
+        account_id: str,
+        recording: Path,
+        upload: Path | None,
+        upload_content_type: str | None,
+        audio_format: AudioFormat,
     ) -> RenderedAudio:
-        """Render a greeting or name. Raises `NotFound`, `InvalidAudio`, `SoundsError`."""
+        """Render a greeting or name of an account. Raises `NotFound`, `InvalidAudio`, `SoundsError`."""
         if upload and upload_content_type == audio_format.content_type:
             return await asyncio.to_thread(_whole_file, upload, audio_format)
         if audio_format is WAV:
             return await asyncio.to_thread(_concatenate, [recording])
-        return await self._convert_cached([recording], audio_format)
+        return await self._convert_cached(account_id, [recording], audio_format)
 
-    async def _convert_cached(self, paths: list[Path], audio_format: AudioFormat) -> RenderedAudio:
+    async def _convert_cached(self, account_id: str, paths: list[Path], audio_format: AudioFormat) -> RenderedAudio:
         etag = await asyncio.to_thread(_etag, paths)
         target = self._folder / f"{etag}{audio_format.extension}"
         async with self._locks.setdefault(target, asyncio.Lock()):
@@ -161,7 +166,7 @@ class AudioRenditions:
                 if not target.exists():
                     await self._evict_when_due()
                     draft = target.with_suffix(".part")
-                    await self._conversion_pool.encode(paths, audio_format, draft)
+                    await self._conversion_pool.encode(account_id, paths, audio_format, draft)
                     await asyncio.to_thread(draft.replace, target)
                 # The ETag is the one of the sources: it does not change if the rendition is made again.
                 return replace(await asyncio.to_thread(_whole_file, target, audio_format), etag=etag)

@@ -62,10 +62,12 @@ class UploadConverter:
     conversion_pool: ConversionPool
     max_length_s: int
 
-    async def convert(self, upload: Path) -> ConvertedUpload:
-        """Detect the format of a draft and convert it to a recording. Raises `InvalidAudio`."""
+    async def convert(self, account_id: str, upload: Path) -> ConvertedUpload:
+        """Detect the format of a draft and convert it to a recording. Raises `InvalidAudio`, `TooMuchWork`."""
         recording = upload.with_suffix(".wav")
-        audio_format, length_ms = await self.conversion_pool.decode_to_recording(upload, recording, self.max_length_s)
+        audio_format, length_ms = await self.conversion_pool.decode_to_recording(
+            account_id, upload, recording, self.max_length_s
+        )
         return ConvertedUpload(upload, recording, audio_format, length_ms)
 
 
@@ -104,9 +106,9 @@ class Uploads:
             path.unlink(missing_ok=True)
             path.with_suffix(".wav").unlink(missing_ok=True)
 
-    async def convert(self, upload: Path) -> ConvertedUpload:
-        """Convert a draft to a recording. Raises `InvalidAudio`."""
-        return await self._converter.convert(upload)
+    async def convert(self, account_id: str, upload: Path) -> ConvertedUpload:
+        """Convert a draft to a recording. Raises `InvalidAudio`; `TooMuchWork` if many of the account wait."""
+        return await self._converter.convert(account_id, upload)
 
     async def add(self, mailbox: Mailbox, metadata: MessageMetadata, audio: ConvertedUpload | None) -> Message:
         """Add a message to a mailbox.

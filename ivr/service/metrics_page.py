@@ -54,7 +54,7 @@ class MetricsPage:
             "ivr_calls_limit": settings.fastagi.max_calls + (settings.ari.max_calls if settings.ari.password else 0),
             "ivr_workers": {
                 **{name: worker.max_concurrency for name, worker in workers.items()},
-                CONVERSION_WORKER: conversions.max_workers,
+                CONVERSION_WORKER: conversions.worker_count,
             },
             "ivr_workers_busy": {
                 **{name: worker.busy for name, worker in workers.items()},

@@ -325,8 +325,8 @@ async def test_failed_insert_leaves_no_file(
 ) -> None:
     converted = app.container.api_services.audio.uploads.convert
 
-    async def convert_and_delete_box(upload: Path) -> object:
-        result = await converted(upload)
+    async def convert_and_delete_box(account_id: str, upload: Path) -> object:
+        result = await converted(account_id, upload)
         await app.container.boxes.delete(box)
         return result
 

@@ -20,7 +20,9 @@ from ivr.api.disconnect import run_while_connected
 from ivr.api.http_protocol import ConnectionLimits
 from ivr.api.request_body import MAX_JSON_CONTAINERS, MAX_JSON_VALUES
 from ivr.api.server import ListenAddress
-from tests.api.conftest import RestClient, encode_audio, serve_api
+from ivr.audio import converter
+from ivr.directory.models import Account
+from tests.api.conftest import RestClient, encode_audio, serve_api, tone
 from tests.support.app_fixture import AppFixture
 
 
@@ -157,6 +159,48 @@ async def test_work_stops_when_client_closes_connection() -> None:
     stopped_at = steps
     await asyncio.sleep(0.05)
     assert steps <= stopped_at + 1
+
+
+@pytest.mark.api_settings(conversion_workers=1, max_waiting_uploads=2)
+async def test_uploads_of_one_account_do_not_hold_up_those_of_another(
+    rest: RestClient, app: AppFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The only worker is busy. The fourth upload of an account is told so; another account is served next."""
+    worker_is_free, start_worker = asyncio.Event(), converter._start_worker
+
+    async def start_when_free() -> asyncio.subprocess.Process:
+        await worker_is_free.wait()
+        return await start_worker()
+
+    monkeypatch.setattr(converter, "_start_worker", start_when_free)
+    other = await app.container.directory.create_account(Account(name="other", realm="other.example"))
+    other_box = await app.container.boxes.create(other, {"name": "Other", "mailbox": "1000"})
+    token, _ = await app.container.tokens.create(other.id)
+    box_id, finished, pool = await rest.create_box(), list[str](), app.container.conversion_pool
+
+    async def upload(account: str, box: str, token: str) -> httpx.Response:
+        url = f"{rest.url}/v2/accounts/{account}/vmboxes/{box}/messages"
+        headers = {"X-Auth-Token": token, "Content-Type": "audio/wav"}
+        response = await rest.http.put(url, content=tone(200), headers=headers)
+        finished.append(account)
+        return response
+
+    async def wait_until(running: int, waiting: int) -> None:
+        async with asyncio.timeout(30):
+            while (pool.running, pool.waiting) != (running, waiting):
+                await asyncio.sleep(0.005)
+
+    own = [asyncio.create_task(upload(app.account.id, box_id, rest.token)) for _ in range(3)]
+    await wait_until(1, 2)
+    refused = await upload(app.account.id, box_id, rest.token)
+    assert (refused.status_code, refused.json()["message"]) == (503, "too_many_uploads")
+    assert "try again later" in refused.json()["data"]["message"]
+    assert int(refused.headers["Retry-After"]) > 0
+    others = asyncio.create_task(upload(other.id, other_box.id, token))
+    await wait_until(1, 3)
+    worker_is_free.set()
+    assert [response.status_code for response in await asyncio.gather(*own, others)] == [201] * 4
+    assert finished.index(other.id) == 2, "after the refused one, and the one that ran"
 
 
 def mp3_with_picture(tmp_path: Path, pixels: int) -> bytes:

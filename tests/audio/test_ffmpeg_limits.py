@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ivr.audio import telephony_formats, worker
+from ivr.audio import sandbox, telephony_formats, worker
 from ivr.audio.converter import ConversionPool
 from ivr.audio.ffmpeg import DecoderLimits, run_ffmpeg
+from ivr.audio.sandbox import FileAccess
 from ivr.errors import InvalidAudio, SoundsError
 from tests.audio.test_worker import needs_ffmpeg, write_tone
 
@@ -48,13 +49,19 @@ def mp4_of_many_samples(path: Path, count: int) -> Path:
     return path
 
 
+def install_as_ffmpeg(folder: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> None:
+    """Install a Python program of `lines` as ffmpeg. Wherever Python is, the program may read its library."""
+    program, python = folder / "ffmpeg", Path(sys.executable).resolve()
+    folder.mkdir()
+    program.write_text("\n".join((f"#!{python} -I", "import os, signal, sys", *lines)))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setattr(sandbox, "SYSTEM_FOLDERS", (*sandbox.SYSTEM_FOLDERS, Path(sys.base_prefix)))
+
+
 def taken_over(folder: Path, monkeypatch: pytest.MonkeyPatch, *lines: str) -> Path:
     """Return an upload that takes the decoder over: what then runs as ffmpeg is a program of `lines`."""
-    program = folder / "bin" / "ffmpeg"
-    program.parent.mkdir()
-    program.write_text("\n".join((f"#!{sys.executable} -I", "import os, signal, sys", SIGNALS_OF_C, *lines)))
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(program.parent))
+    install_as_ffmpeg(folder / "bin", monkeypatch, SIGNALS_OF_C, *lines)
     (folder / "upload.mp3").write_bytes(b"ID3" + bytes(100))
     return folder / "upload.mp3"
 
@@ -98,7 +105,7 @@ def test_messages_of_the_decoder_do_not_fill_memory_or_disk(tmp_path: Path, monk
 def test_decoder_does_not_get_the_environment_of_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IVR_MAIL__PASSWORD", "secret-of-the-service")
     taken_over(tmp_path, monkeypatch, "print(sorted(os.environ))")
-    assert b"IVR" not in run_ffmpeg([], LIMITS).stdout
+    assert b"IVR" not in run_ffmpeg([], LIMITS, FileAccess()).stdout
 
 
 def test_decoder_that_cannot_start_is_not_blamed_on_the_upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,8 +132,12 @@ async def test_pool_refuses_with_its_limits_and_goes_on(tmp_path: Path) -> None:
     pool = ConversionPool(limits=DecoderLimits(cpu_s=1))
     try:
         with pytest.raises(InvalidAudio, match=r"more than 1 s of processor time"):
-            await pool.decode_to_recording(slow_wav(tmp_path / "slow.wav"), tmp_path / "out.wav", LONGEST_S)
-        _, length_ms = await pool.decode_to_recording(write_tone(tmp_path / "a.mp3"), tmp_path / "out.wav", LONGEST_S)
+            await pool.decode_to_recording(
+                "an-account", slow_wav(tmp_path / "slow.wav"), tmp_path / "out.wav", LONGEST_S
+            )
+        _, length_ms = await pool.decode_to_recording(
+            "an-account", write_tone(tmp_path / "a.mp3"), tmp_path / "out.wav", LONGEST_S
+        )
         assert abs(length_ms - 2000) < 100
     finally:
         await pool.close()
@@ -137,3 +148,17 @@ def test_files_of_app_voicemail_have_the_same_limits(tmp_path: Path, monkeypatch
     monkeypatch.setattr(telephony_formats, "LIMITS", replace(LIMITS, cpu_s=1))
     with pytest.raises(InvalidAudio, match=r"slow.wav: .*more than 1 s of processor time"):
         telephony_formats.decode(slow_wav(tmp_path / "slow.wav"))
+
+
+async def test_unit_that_forbids_the_restriction_is_named_and_not_the_upload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As systemd does it with the unit of an earlier version: the worker gets SIGSYS."""
+    worker_program = tmp_path / "python"
+    worker_program.write_text("#!/bin/sh\nread -r job\nkill -SYS $$\n")
+    worker_program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(worker_program))
+    pool = ConversionPool()
+    with pytest.raises(SoundsError, match=r"the unit of systemd forbids.*run 'ivr install'"):
+        await pool.decode_to_recording("an-account", tmp_path / "upload.mp3", tmp_path / "out.wav", LONGEST_S)
+    await pool.close()

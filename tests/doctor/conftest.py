@@ -129,6 +129,7 @@ class DoctorFixture:
             connect=self._service,
             fetch_readiness=self._fetch_readiness,
             unit_properties=lambda _: {},
+            missing_protection=lambda: "",
             find_asterisk_start=lambda: None,
         )
         self.readiness: dict[str, Any] = {

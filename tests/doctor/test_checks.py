@@ -243,6 +243,12 @@ def test_nearly_full_disk_is_reported(doctor: DoctorFixture) -> None:
     doctor.assert_finding("500 MB free", "to a larger disk", Level.WARNING)
 
 
+def test_kernel_that_cannot_restrict_decoders_is_reported(doctor: DoctorFixture) -> None:
+    doctor.change_host(missing_protection=lambda: "other files: the kernel has no Landlock")
+    what = "a hostile upload that takes ffmpeg over is not kept from other files"
+    doctor.assert_finding(what, "kernel with Landlock", Level.WARNING)
+
+
 def test_missing_ffmpeg_is_reported(doctor: DoctorFixture) -> None:
     doctor.change_host(find_program=lambda _: None)
     doctor.assert_finding("ffmpeg is not installed", "apt install ffmpeg", Level.WARNING)
