@@ -189,6 +189,15 @@ class ApiSettings(_Section):
     )
 
 
+class PageSettings(_Section):
+    enabled: bool = Field(
+        True, description="Whether the REST port serves the page for owners at `/`; false: the REST API alone."
+    )
+    session_lifetime_hours: Annotated[int, Field(ge=1, le=8760)] = Field(
+        12, description="Hours until an owner has to sign in to the page again."
+    )
+
+
 class LogSettings(_Section):
     level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
         "info", description="Lowest level that is logged: debug, info, warning or error."
@@ -208,6 +217,7 @@ class Settings(BaseSettings):
     sounds: SoundsSettings = SoundsSettings()
     pins: PinSettings = PinSettings()
     api: ApiSettings = ApiSettings()
+    page: PageSettings = PageSettings()
     log: LogSettings = LogSettings()
     voicemail: VoicemailSettings = VoicemailSettings()
     retention: RetentionSettings = RetentionSettings()

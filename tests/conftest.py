@@ -15,7 +15,7 @@ from tests.support.patient_loop import PatientLoop
 settings.register_profile("without-deadlines", deadline=None)
 settings.load_profile("without-deadlines")  # A deadline would make a property test depend on the speed of the machine.
 
-REAL_TIME_FOLDERS = ("asterisk", "bench")
+REAL_TIME_FOLDERS = ("asterisk", "bench", "browser")
 """Folders of tests whose other end keeps its own time."""
 
 

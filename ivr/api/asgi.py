@@ -44,8 +44,8 @@ CORS_MAX_AGE_S = 600
 API_DESCRIPTION = "Voicemail boxes, messages and greetings. Changes are visible to phones at once, and vice versa."
 
 
-def build_asgi_app(services: ApiServices) -> ASGIApp:
-    """Build the REST application."""
+def build_asgi_app(services: ApiServices, add_page: Callable[[ASGIApp], ASGIApp] | None = None) -> ASGIApp:
+    """Build the REST application. `add_page`: puts the page for owners beside it; its requests are logged too."""
     app = FastAPI(title="ivr", version=__version__, description=API_DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.services = services
     app.state.node = _node_id(socket.gethostname())
@@ -77,6 +77,8 @@ def build_asgi_app(services: ApiServices) -> ASGIApp:
             expose_headers=CORS_RESPONSE_HEADERS,
             max_age=CORS_MAX_AGE_S,
         )
+    if add_page:
+        inner = add_page(inner)
     allowlisted = IpAllowlistMiddleware(inner, services.limits.allowed_networks)
     return RequestLogMiddleware(allowlisted, services.ids, services.clock)
 

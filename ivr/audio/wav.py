@@ -10,7 +10,8 @@ header only when it closes the file, so a recording interrupted by a crash has n
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ivr.errors import InvalidAudio
@@ -80,3 +81,32 @@ def write(path: Path, pcm: bytes) -> None:
 def silence(ms: int) -> bytes:
     """Return samples of silence."""
     return bytes(ms * BYTES_PER_MS)
+
+
+def loudness(paths: Iterable[Path], bars: int) -> bytes:
+    """Return the loudness of recordings that are played one after the other: `bars` bytes, 255 at full scale.
+
+    Each recording is read in blocks; none is in memory as a whole. Raises OSError.
+    """
+    files = [(path, max(0, path.stat().st_size - HEADER_BYTES) // 2) for path in paths]
+    samples_per_bar = max(1, -(-sum(samples for _, samples in files) // bars))
+    values = bytearray()
+    rest = b""
+    for path, samples in files:
+        with path.open("rb") as file:
+            file.seek(HEADER_BYTES)
+            remaining = samples * 2
+            while remaining and (block := file.read(min(remaining, samples_per_bar * 2 - len(rest)))):
+                remaining -= len(block)
+                rest += block
+                if len(rest) >= samples_per_bar * 2:
+                    values.append(_peak(rest))
+                    rest = b""
+    if rest:
+        values.append(_peak(rest))
+    return bytes(values).ljust(bars, b"\0")[:bars]
+
+
+def _peak(samples: bytes) -> int:
+    values = array("h", samples[: len(samples) // 2 * 2])
+    return min(255, max(max(values, default=0), -min(values, default=0)) >> 7)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
+from types import MappingProxyType
 from typing import Any
 
 import typer
@@ -20,10 +23,11 @@ from ivr.cli.support import (
     with_app,
 )
 from ivr.directory.credentials import DAY_S
+from ivr.errors import NotFound
 from ivr.storage.records import AuditAction, Token
 
 command = typer.Typer(no_args_is_help=True)
-COLUMNS = ["id", "kind", "label", "user", "created", "last_used", "expires"]
+COLUMNS = ["id", "kind", "label", "user", "mailbox", "created", "last_used", "expires"]
 
 
 @command.command("create")
@@ -62,11 +66,13 @@ async def list_all(
 ) -> None:
     """List the valid tokens of an account, and when each was last used.
 
+    A session that a PIN has opened on the page reaches the mailbox shown, and nothing else.
     The last use is up to a minute late; requests of a session count as uses of its token.
     """
     token_account = await resolve_account(app, account)
     tokens = await app.tokens.list_valid(token_account.id, with_sessions=sessions)
-    print_table([_token_document(token) for token in tokens], COLUMNS, as_json)
+    numbers = await _numbers_of_boxes(app, tokens)
+    print_table([_token_document(token, numbers) for token in tokens], COLUMNS, as_json)
 
 
 @command.command("revoke")
@@ -85,12 +91,23 @@ async def revoke(
     typer.echo(f"token {revoked.id} ({revoked.label or 'without a label'}) is revoked")
 
 
-def _token_document(token: Token) -> dict[str, Any]:
+async def _numbers_of_boxes(app: App, tokens: list[Token]) -> dict[str, str]:
+    """Return the numbers of the mailboxes that sessions of the page are for, by id; without deleted mailboxes."""
+    numbers = {}
+    for box_id in {token.box_id for token in tokens if token.box_id}:
+        with suppress(NotFound):
+            numbers[box_id] = (await app.boxes.get(box_id)).number
+    return numbers
+
+
+def _token_document(token: Token, numbers: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    """Return a token as it is shown. `numbers`: of the mailboxes that page sessions are for, by id."""
     return {
         "id": token.id,
         "kind": token.kind,
         "label": token.label,
         "user": token.user_id,
+        "mailbox": numbers.get(token.box_id) if token.box_id else None,
         "created": format_time(token.created_at),
         "last_used": format_time(token.last_used_at) if token.last_used_at else None,
         "expires": format_time(token.expires_at) if token.expires_at else None,

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
 
 import bcrypt
@@ -125,24 +125,44 @@ class TokenStore:
         kind: TokenKind = TokenKind.API_KEY,
         parent: Token | None = None,
         max_sessions: int | None = None,
+        box_id: str | None = None,
+        proof: str = "",
     ) -> tuple[str, Token]:
         """Create a token; return its text, which is shown only once, and its record.
 
         `lifetime_s` None: it does not expire, unless `parent` does. Of the valid tokens of that kind, user and parent
-        only the newest `max_sessions` remain (None: all).
+        only the newest `max_sessions` remain (None: all). `box_id` and `proof` are those of a session of the page.
         """
         text = base64.urlsafe_b64encode(self._random_bytes(TOKEN_BYTES)).decode().rstrip("=")
         now = int(self._clock.now())
         ends = [now + lifetime_s] if lifetime_s is not None else []
         ends += [parent.expires_at] if parent and parent.expires_at is not None else []
-        token = Token(hash_token(text), account_id, user_id, label, kind, now, min(ends, default=None))
+        token = Token(
+            hash=hash_token(text),
+            account_id=account_id,
+            user_id=user_id,
+            label=label,
+            kind=kind,
+            created_at=now,
+            expires_at=min(ends, default=None),
+            box_id=box_id,
+            proof=proof,
+        )
         await self._store.add(token, parent_hash=parent.hash if parent else None, max_sessions=max_sessions)
         return text, token
 
     async def find(self, text: str) -> Token | None:
-        """Return the token with that text, if it is valid and its account and user exist."""
-        token = await self._store.find(hash_token(text))
-        return token if token and self._is_valid(token) else None
+        """Return the token with that text, if it is valid and its account and user exist.
+
+        A session of the page is none: it may be limited to one mailbox, which the REST API does not know.
+        """
+        token = await self._find_valid(text)
+        return token if token and token.kind is not TokenKind.PAGE else None
+
+    async def find_page_session(self, text: str) -> Token | None:
+        """Return the session of the page with that text, if it is valid and its account and user exist."""
+        token = await self._find_valid(text)
+        return token if token and token.kind is TokenKind.PAGE else None
 
     async def is_known(self, text: str) -> bool:
         """Return whether there has been a token with that text, valid or not."""
@@ -182,7 +202,16 @@ class TokenStore:
 
     async def revoke_logins(self, account_id: str, user_id: str) -> None:
         """Revoke the tokens that a user obtained by signing in, as after a new password."""
-        await self._store.revoke_of_user(account_id, user_id, TokenKind.LOGIN)
+        for kind in (TokenKind.LOGIN, TokenKind.PAGE):
+            await self._store.revoke_of_user(account_id, user_id, kind)
+
+    async def revoke_pin_sessions(self, account_id: str, box_ids: Sequence[str]) -> None:
+        """Revoke the sessions of the page that PINs of these mailboxes have opened."""
+        await self._store.revoke_of_boxes(account_id, box_ids)
+
+    async def _find_valid(self, text: str) -> Token | None:
+        token = await self._store.find(hash_token(text))
+        return token if token and self._is_valid(token) else None
 
     def _is_valid(self, token: Token) -> bool:
         return token.revoked_at is None and (token.expires_at is None or token.expires_at > self._clock.now())

@@ -110,6 +110,11 @@ class SecretStore:
         """Return whether a secret is stored under `ref`."""
         return await self._store.get_hash(account_id, ref) is not None
 
+    async def fingerprint(self, account_id: str, ref: str) -> str:
+        """Return what changes with the secret under `ref`, and tells nothing about it; "" if there is none."""
+        stored = await self._store.get_hash(account_id, ref)
+        return hashlib.sha256(stored.encode()).hexdigest()[:16] if stored else ""
+
     async def verify(self, account_id: str, ref: str | None, secret: str) -> bool:
         """Return whether `secret` is the one under `ref`. Takes as long if there is none, or if `ref` is None."""
         stored = (await self._store.get_hash(account_id, ref) if ref else None) or ""

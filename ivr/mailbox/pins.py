@@ -65,6 +65,11 @@ class Pins:
         log.info("pin.rejected", box=attempt.box_id, source=attempt.source, own_phone=attempt.own_phone, locked=locked)
         return False
 
+    async def fingerprint(self, mailbox: Mailbox) -> str:
+        """Return what changes with the PIN of a mailbox; "" without a PIN."""
+        await self._secret_store.finish_rehashing()
+        return await self._secret_store.fingerprint(mailbox.account_id, mailbox.pin_secret_ref)
+
     async def is_set_to(self, mailbox: Mailbox, pin: str) -> bool:
         """Whether a mailbox has this PIN. Not for signing in: nothing is counted, and no lockout applies."""
         return await self._secret_store.verify(mailbox.account_id, mailbox.pin_secret_ref, pin)

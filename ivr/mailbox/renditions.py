@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -130,6 +133,16 @@ class AudioRenditions:
             return await asyncio.to_thread(_concatenate, paths)
         return await self._convert_cached(message.account_id, paths, audio_format)
 
+    async def waveform(self, message: Message) -> bytes:
+        """Return the loudness of a message along its length, `WAVEFORM_BARS` values; made once and cached.
+
+        Raises `NotFound` if its audio is missing.
+        """
+        paths = self._delivery.audio_paths(message)
+        etag = await asyncio.to_thread(_etag, paths)
+        target = self._folder / f"{etag}.waveform"
+        return await asyncio.to_thread(_read_or_make_waveform, target, paths)
+
     async def etags(self, message: Message) -> set[str]:
         """The possible values of `RenderedAudio.etag` for the current audio in any format."""
         if not message.has_audio:
@@ -187,6 +200,19 @@ class AudioRenditions:
                 return
             path.unlink(missing_ok=True)
             total -= size
+
+
+WAVEFORM_BARS = 400
+"""Values that the waveform of a message has."""
+
+
+def _read_or_make_waveform(target: Path, paths: list[Path]) -> bytes:
+    with suppress(FileNotFoundError):
+        return target.read_bytes()
+    draft = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
+    draft.write_bytes(bars := wav.loudness(paths, WAVEFORM_BARS))
+    draft.replace(target)
+    return bars
 
 
 def _whole_file(path: Path, audio_format: AudioFormat) -> RenderedAudio:

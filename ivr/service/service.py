@@ -8,6 +8,7 @@ from ivr.api.asgi import build_asgi_app
 from ivr.api.http_protocol import ConnectionLimits
 from ivr.api.server import ApiServer, ListenAddress
 from ivr.app import App
+from ivr.page_services import build_page
 from ivr.service.background import BackgroundTasks, start_background_tasks
 from ivr.service.call_servers import CallServers, start_call_servers
 from ivr.service.health_service import HealthService, start_health_service
@@ -84,7 +85,7 @@ async def _start_api(app: App, sockets: PassedSockets) -> tuple[ApiServer, str]:
     app.api_services.audio.renditions.clear()
     app.api_services.audio.uploads.remove_stale_drafts()
     server = ApiServer(
-        build_asgi_app(app.api_services),
+        build_asgi_app(app.api_services, build_page(app) if app.settings.page.enabled else None),
         ListenAddress(
             host=api.host,
             port=api.port,

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 import subprocess
 import sys
 import time
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from ivr import settings
+from ivr.app import App
 from ivr.audio import wav
+from ivr.storage.records import TokenKind
 from tests.cli.conftest import Ivr, parse_json
 
 
@@ -442,3 +447,22 @@ def test_text_that_looks_like_json_is_stored_as_it_is_written(populated_ivr: Ivr
     assert parse_json(populated_ivr("user", "show", "alice", "--json"))["username"] == "1234"
     populated_ivr("box", "set", "1000", "hunt_allow=null")
     assert "hunt_allow" not in parse_json(populated_ivr("box", "show", "1000", "--json"))
+
+
+def test_a_session_of_the_page_is_listed_with_its_mailbox_and_is_no_api_key(populated_ivr: Ivr) -> None:
+    async def open_session() -> str:
+        with closing(App(settings.load()).open()) as app:
+            [account] = await app.directory.accounts()
+            box = await app.boxes.find_by_number(account.id, "1000")
+            assert box
+            text, token = await app.tokens.create(account.id, kind=TokenKind.PAGE, box_id=box.id)
+            assert await app.tokens.find(text) is None
+            return token.id
+
+    session_id = asyncio.run(open_session())
+    assert parse_json(populated_ivr("token", "list", "--json")) == []
+    [listed] = parse_json(populated_ivr("token", "list", "--sessions", "--json"))
+    assert (listed["id"], listed["kind"], listed["mailbox"], listed["user"]) == (session_id, "page", "1000", None)
+    populated_ivr("box", "delete", "1000", "--yes")
+    [listed] = parse_json(populated_ivr("token", "list", "--sessions", "--json"))
+    assert listed["mailbox"] is None, "a session of a deleted mailbox does not stop the list"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from ivr.storage.records import (
@@ -141,6 +141,9 @@ class TokenRecordStore(Protocol):
 
     async def revoke_of_user(self, account_id: str, user_id: str, kind: TokenKind) -> None:
         """Revoke the tokens of one kind of a user."""
+
+    async def revoke_of_boxes(self, account_id: str, box_ids: Sequence[str]) -> None:
+        """Revoke the tokens that PINs of these mailboxes have opened."""
 
 
 class AttemptTransaction(Protocol):

@@ -124,6 +124,9 @@ class MessageStore(Protocol):
         Raises `NotFound`, `PreconditionFailed`.
         """
 
+    async def set_urgent(self, box_id: str, message_id: str, urgent: bool) -> Message:
+        """Mark a message as urgent or not, and return it. Raises `NotFound`."""
+
     async def restore_from_deleted(self, box_id: str, message_id: str, reason: ChangeReason) -> Message:
         """Move a message from `deleted` back to its previous folder. Raises `NotFound`."""
 

@@ -33,6 +33,7 @@ class Door(StrEnum):
     PHONE = "phone"
     REST = "rest"
     COMMAND = "command"
+    PAGE = "page"
 
 
 @dataclass(frozen=True, slots=True)

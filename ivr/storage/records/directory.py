@@ -68,6 +68,8 @@ class TokenKind(StrEnum):
     """Obtained with an API key, with the access of that key."""
     LOGIN = "login"
     """Obtained with a user's credentials."""
+    PAGE = "page"
+    """A browser in which an owner has signed in to the page. It opens no request of the REST API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,10 @@ class Token:
     revoked_at: int | None = None
     last_used_at: int | None = None
     """Unix seconds of the last request; of an API key also those of its sessions. None: not used yet."""
+    box_id: str | None = None
+    """Of a session of the page that a PIN has opened: the only mailbox that it reaches."""
+    proof: str = ""
+    """Of such a session: fingerprint of the PIN, so that a new PIN ends it."""
 
     @property
     def id(self) -> str:

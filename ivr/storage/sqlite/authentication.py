@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from ivr.clock import Clock
@@ -90,8 +90,9 @@ class SqliteTokens:
 
     async def add(self, token: Token, *, parent_hash: str | None, max_sessions: int | None = None) -> None:
         sql = (
-            "INSERT INTO tokens (hash, account_id, user_id, label, kind, created_at, expires_at, parent_hash)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO tokens"
+            " (hash, account_id, user_id, label, kind, created_at, expires_at, parent_hash, box_id, proof)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         )
         values = (
             token.hash,
@@ -102,6 +103,8 @@ class SqliteTokens:
             token.created_at,
             token.expires_at,
             parent_hash,
+            token.box_id,
+            token.proof,
         )
 
         def insert(connection: sqlite3.Connection) -> None:
@@ -150,11 +153,18 @@ class SqliteTokens:
         )
         await self._database.write(lambda c: c.execute(sql, (now, account_id, user_id, kind)).rowcount)
 
+    async def revoke_of_boxes(self, account_id: str, box_ids: Sequence[str]) -> None:
+        now = int(self._clock.now())
+        sql = "UPDATE tokens SET revoked_at = ? WHERE account_id = ? AND box_id = ? AND revoked_at IS NULL"
+        rows = [(now, account_id, box_id) for box_id in box_ids]
+        await self._database.write(lambda c: c.executemany(sql, rows).rowcount)
+
 
 def _revoke_oldest(connection: sqlite3.Connection, newest: Token, parent_hash: str | None, max_sessions: int) -> None:
     sql = (
         "UPDATE tokens SET revoked_at = :now WHERE hash IN ("
         "SELECT hash FROM tokens WHERE account_id = :account_id AND kind = :kind AND user_id IS :user_id"
+        " AND box_id IS :box_id"
         " AND parent_hash IS :parent_hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"
         " ORDER BY hash = :newest DESC, created_at DESC, hash LIMIT -1 OFFSET :max_sessions)"
     )
@@ -163,6 +173,7 @@ def _revoke_oldest(connection: sqlite3.Connection, newest: Token, parent_hash: s
         "account_id": newest.account_id,
         "kind": newest.kind,
         "user_id": newest.user_id,
+        "box_id": newest.box_id,
         "parent_hash": parent_hash,
         "newest": newest.hash,
         "max_sessions": max_sessions,
@@ -181,6 +192,8 @@ def _token_from_row(row: sqlite3.Row) -> Token:
         expires_at=row["expires_at"],
         revoked_at=row["revoked_at"],
         last_used_at=row["last_used_at"],
+        box_id=row["box_id"],
+        proof=row["proof"] or "",
     )
 
 

@@ -127,6 +127,21 @@ class SqliteMessages:
 
         return _log_folder_change(*await self._database.write(move_message), reason)
 
+    async def set_urgent(self, box_id: str, message_id: str, urgent: bool) -> Message:
+        def mark_message(connection: sqlite3.Connection) -> Message:
+            before = message_rows.message_by_id(connection, box_id, message_id)
+            if before.urgent == urgent:
+                return before
+            after = replace(before, urgent=urgent, revision=before.revision + 1)
+            sql = "UPDATE messages SET urgent = ?, revision = ? WHERE id = ?"
+            connection.execute(sql, (int(urgent), after.revision, message_id))
+            counters.adjust_for_message(connection, before, before.folder, -1)
+            counters.adjust_for_message(connection, after, after.folder, 1)
+            events.enqueue_mwi(connection, before.account_id, before.box_id, self._timestamp())
+            return after
+
+        return await self._database.write(mark_message)
+
     async def restore_from_deleted(self, box_id: str, message_id: str, reason: ChangeReason) -> Message:
         def restore_message(connection: sqlite3.Connection) -> tuple[Message, Message]:
             before = message_rows.message_by_id(connection, box_id, message_id)

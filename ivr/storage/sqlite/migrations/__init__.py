@@ -30,6 +30,7 @@ MIGRATIONS: Mapping[str, Callable[[Tables], None]] = {
     "0014-erasure-and-last-use": changes.add_erasure_and_last_use,
     "0015-imports": changes.create_imports,
     "0016-shared-boxes": changes.index_shared_boxes,
+    "0017-page-sessions": changes.add_page_sessions,
 }
 """The names are stored in existing databases, and therefore never change."""
 SCHEMA_VERSION = len(MIGRATIONS)

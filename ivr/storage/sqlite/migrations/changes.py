@@ -239,3 +239,9 @@ def index_shared_boxes(tables: Tables) -> None:
         "CREATE INDEX shared_boxes ON boxes (account_id)"
         " WHERE json_extract(settings, '$.shared_vmbox') = 1 AND deleted_at IS NULL"
     )
+
+
+def add_page_sessions(tables: Tables) -> None:
+    """Add the mailbox that a PIN has opened a session of the page for, and what the session was proven with."""
+    tables.execute("ALTER TABLE tokens ADD COLUMN box_id TEXT")
+    tables.execute("ALTER TABLE tokens ADD COLUMN proof TEXT")

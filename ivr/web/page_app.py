@@ -1,0 +1,101 @@
+"""The application of the page, and its place beside the REST API."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ivr.api.error_responses import response_for
+from ivr.errors import IvrError, Unauthorized
+from ivr.web.page_dependencies import PageServices
+from ivr.web.page_forward import ForwardForm
+from ivr.web.page_lists import ListPages
+from ivr.web.page_messages import MessagePages
+from ivr.web.page_rendering import PageRenderer, session_language
+from ivr.web.page_sessions import find_session, remove_session_cookie
+from ivr.web.page_sign_in import SignInPages
+
+PREFIX = "/page/"
+EXPLAINED_STATUSES = (400, 403, 404, 413, 429, 503)
+SEE_OTHER = 303
+
+log = structlog.get_logger()
+
+
+def build_page_app(services: PageServices) -> ASGIApp:
+    """Build the page. Its paths are `/` and those that begin with `PREFIX`."""
+    renderer = PageRenderer()
+    sign_in, lists, messages = SignInPages(renderer), ListPages(renderer), MessagePages(renderer)
+    forward = ForwardForm(messages)
+    box, message = f"{PREFIX}box/{{box_id}}", f"{PREFIX}box/{{box_id}}/message/{{message_id}}"
+    get, post = ["GET"], ["POST"]
+
+    async def send_static(request: Request) -> Response:
+        return renderer.static_file(request.path_params["name"])
+
+    app = Starlette(
+        routes=[
+            Route("/", sign_in.start, methods=get),
+            Route(f"{PREFIX}sign-in", sign_in.sign_in, methods=post),
+            Route(f"{PREFIX}sign-out", sign_in.sign_out, methods=post),
+            Route(f"{PREFIX}static/{{name}}", send_static, methods=get),
+            Route(box, lists.show_folder, methods=get),
+            Route(f"{box}/messages", lists.change_messages, methods=post),
+            Route(message, messages.show_message, methods=get),
+            Route(f"{message}/audio", messages.send_audio, methods=get),
+            Route(f"{message}/download", messages.download_audio, methods=get),
+            Route(f"{message}/waveform", messages.send_waveform, methods=get),
+            Route(f"{message}/heard", messages.mark_heard, methods=post),
+            Route(f"{message}/forward", forward.forward, methods=post),
+        ],
+        exception_handlers={
+            IvrError: _show_error(renderer),
+            HTTPException: _show_error(renderer),
+        },
+    )
+    app.router.redirect_slashes = False
+    app.state.services = services
+    return app
+
+
+class PageDispatch:
+    """Passes the paths of the page to it, and all others to the REST API."""
+
+    def __init__(self, page: ASGIApp, api: ASGIApp) -> None:
+        self._page = page
+        self._api = api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_page = scope["type"] == "http" and (scope["path"] == "/" or scope["path"].startswith(PREFIX))
+        await (self._page if is_page else self._api)(scope, receive, send)
+
+
+def _show_error(renderer: PageRenderer) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Return the handler that shows an error as a page; without a session, people sign in again."""
+
+    async def show(request: Request, error: Exception) -> Response:
+        if isinstance(error, Unauthorized):
+            response: Response = RedirectResponse("/?notice=session_ended", SEE_OTHER)
+            remove_session_cookie(request, response)
+            return response
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        if isinstance(error, IvrError):
+            status = response_for(error).status
+            log.info("page.refused", status=status, error=str(error))
+        if status == 405:
+            status = 404
+        key = f"error_{status}" if status in EXPLAINED_STATUSES else "error_500" if status >= 500 else "error_400"
+        try:
+            language = session_language(await find_session(request))
+        except IvrError:
+            language, request.state.session = "en", None
+        return await renderer.render(request, "error.html", status=status, language=language, key=key)
+
+    return show

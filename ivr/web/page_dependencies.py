@@ -1,0 +1,36 @@
+"""What the page works with, passed in by the container."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ivr.api.dependencies import ApiServices
+from ivr.directory.secret_store import SecretStore
+from ivr.mailbox.mailbox import Capacity
+from ivr.mailbox.pins import Pins
+from ivr.mailbox.takes import Takes
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageLimits:
+    """Settings and limits of the page."""
+
+    session_lifetime_s: int = 12 * 3600
+    public_url: str = ""
+    """Address of the page for the world; empty: not known."""
+    page_size: int = 50
+    """Messages in one part of a list."""
+    max_form_bytes: int = 100_000
+    max_recipients: int = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageServices:
+    """Services and limits of the page."""
+
+    api: ApiServices
+    pins: Pins
+    secret_store: SecretStore
+    takes: Takes
+    capacity: Capacity
+    limits: PageLimits

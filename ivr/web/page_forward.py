@@ -1,0 +1,115 @@
+"""Forwarding a message from the page, with or without a note in front."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ivr.api.request_body import read_upload
+from ivr.errors import InvalidAudio, TooMuchWork, UnsupportedMediaType
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.takes import TakeSource
+from ivr.storage.records import Caller, Message, RecordingPurpose
+from ivr.web.page_messages import MessagePages, require_message
+from ivr.web.page_rendering import first, flat, read_form
+from ivr.web.page_sessions import PageSession, require_form_token
+from ivr.web.texts import Translator
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+
+
+class ForwardForm:
+    """The form that sends a message to other mailboxes of the account, as key 2 does at the phone."""
+
+    def __init__(self, messages: MessagePages) -> None:
+        self._messages = messages
+
+    async def forward(self, request: Request) -> Response:
+        """Forward a message. A form has its recipients in `to`; a request with the audio of a note, in the query."""
+        session, mailbox, message = await require_message(request)
+        translate = Translator(mailbox.language)
+        if request.headers.get("content-type", "").startswith(FORM_TYPE):
+            form = await read_form(request)
+            require_form_token(request, session, flat(form))
+            return await self._forward(request, first(form, "to"), None, translate)
+        require_form_token(request, session, {})
+        uploads = session.services.api.audio.uploads
+        with uploads.new_draft() as draft:
+            try:
+                upload = await read_upload(request, draft, session.services.api.limits)
+                note = (await uploads.convert(mailbox.account_id, draft)).recording_path if upload.has_audio else None
+            except (InvalidAudio, TooMuchWork, UnsupportedMediaType) as error:
+                return await self._messages.render_message(
+                    request, session, mailbox, message, problem=translate("not_sent", reason=error), status=400
+                )
+            return await self._forward(request, request.query_params.get("to", ""), note, translate)
+
+    async def _forward(self, request: Request, to: str, note: Path | None, translate: Translator) -> Response:
+        session, mailbox, message = await require_message(request)
+        recipients, problem = await _find_recipients(session, mailbox, message, to, note, translate)
+        notice = ""
+        if not problem:
+            for recipient in recipients:
+                await _forward_to(session, mailbox, message, recipient, note)
+            notice = translate("done_forward", count=len(recipients))
+        return await self._messages.render_message(
+            request,
+            session,
+            mailbox,
+            message,
+            notice=notice,
+            problem=problem and translate("not_sent", reason=problem),
+            status=400 if problem else 200,
+        )
+
+
+async def _find_recipients(
+    session: PageSession, mailbox: Mailbox, message: Message, to: str, note: Path | None, translate: Translator
+) -> tuple[list[Mailbox], str]:
+    """Return the mailboxes that numbers name, and why the message cannot go to all of them; "" if it can."""
+    numbers = list(dict.fromkeys(filter(None, re.split(r"[\s,;]+", to))))
+    limit = session.services.limits.max_recipients
+    if not numbers:
+        return [], translate("no_recipients")
+    if len(numbers) > limit:
+        return [], translate("too_many_recipients", count=limit)
+    size_bytes = message.bytes + (await asyncio.to_thread(_size, note) if note else 0)
+    recipients: list[Mailbox] = []
+    for number in numbers:
+        recipient = await session.services.api.mailbox.boxes.find_by_number(mailbox.account_id, number)
+        if recipient is None:
+            return [], translate("unknown_mailbox", number=number)
+        if recipient.id == mailbox.id:
+            return [], translate("own_mailbox", number=number)
+        if await session.services.capacity.cannot_take(recipient, size_bytes):
+            return [], translate("mailbox_full", number=number)
+        recipients.append(recipient)
+    return list({recipient.id: recipient for recipient in recipients}.values()), ""
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+async def _forward_to(
+    session: PageSession, mailbox: Mailbox, message: Message, recipient: Mailbox, note: Path | None
+) -> None:
+    """Send a copy. A note becomes a take first, so that a crash loses nothing, as with a note recorded by phone."""
+    delivery = session.services.api.mailbox.delivery
+    if note is None:
+        await delivery.forward(message, recipient, sender=mailbox)
+        return
+    takes = session.services.takes
+    source = TakeSource("page", session.services.api.ids.new_document_id(), Caller(mailbox.number))
+    payload = {"original": message.id, "destination": recipient.id}
+    take = await takes.begin(mailbox.account_id, mailbox.id, RecordingPurpose.INTRO, source, payload)
+    try:
+        await asyncio.to_thread(shutil.copyfile, note, take.path)
+        await delivery.forward(message, recipient, take, sender=mailbox)
+    finally:
+        takes.release(source.channel, source.call_id)

@@ -1,0 +1,122 @@
+"""One message: its page, its audio and its waveform."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ivr.api.audio_headers import audio_response, best_format, message_filename
+from ivr.audio.formats import WAV
+from ivr.errors import NotFound, PastRetention
+from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.records import AuditAction, ChangeReason, Folder, Message
+from ivr.web.message_views import view_message
+from ivr.web.page_lists import count_folders
+from ivr.web.page_rendering import PageRenderer
+from ivr.web.page_sessions import PageSession, require_form_token, require_session
+from ivr.web.texts import Translator
+
+AUDIO_SENT = (200, 206)
+
+
+class MessagePages:
+    """Messages of mailboxes."""
+
+    def __init__(self, renderer: PageRenderer) -> None:
+        self._renderer = renderer
+
+    async def show_message(self, request: Request) -> Response:
+        """Show a message. Its folder stays as it is: looking is not hearing."""
+        session, mailbox, message = await require_message(request)
+        return await self.render_message(request, session, mailbox, message)
+
+    async def render_message(
+        self,
+        request: Request,
+        session: PageSession,
+        mailbox: Mailbox,
+        message: Message,
+        *,
+        notice: str = "",
+        problem: str = "",
+        status: int = 200,
+    ) -> Response:
+        """Show a message, with what has just been done."""
+        translate = Translator(mailbox.language)
+        return await self._renderer.render(
+            request,
+            "message.html",
+            status=status,
+            language=mailbox.language,
+            box=mailbox,
+            folder=message.folder,
+            counts=await count_folders(session, mailbox),
+            message=view_message(message, mailbox, translate, session.services.api.clock.now()),
+            notice=notice,
+            problem=problem,
+        )
+
+    async def send_audio(self, request: Request) -> Response:
+        """Send the audio to the player, as a WAV: each browser plays it, and seeks in it exactly."""
+        session, mailbox, message = await require_message(request)
+        rendition = await session.services.api.audio.renditions.render(message, WAV)
+        response = await audio_response(request, rendition, message_filename(mailbox, message, WAV.extension))
+        response.headers["Content-Disposition"] = "inline"
+        _record_fetch(request, session, mailbox, message, response)
+        return response
+
+    async def download_audio(self, request: Request) -> Response:
+        """Send the audio as a file, in the format of the mailbox."""
+        session, mailbox, message = await require_message(request)
+        renditions = session.services.api.audio.renditions
+        available = renditions.formats_for(message, mailbox.settings.media_extension)
+        rendition = await renditions.render(message, best_format("*/*", available))
+        filename = message_filename(mailbox, message, rendition.audio_format.extension)
+        response = await audio_response(request, rendition, filename)
+        _record_fetch(request, session, mailbox, message, response)
+        return response
+
+    async def send_waveform(self, request: Request) -> Response:
+        """Send the loudness along the message, from 0 to 1, as JSON."""
+        session, _, message = await require_message(request)
+        if not message.has_audio:
+            raise NotFound("the audio is missing", message.id)
+        bars = await session.services.api.audio.renditions.waveform(message)
+        return JSONResponse({"peaks": [round(bar / 255, 3) for bar in bars]}, headers={"Cache-Control": "no-store"})
+
+    async def mark_heard(self, request: Request) -> Response:
+        """Save a new message that was played to its end, as the phone does."""
+        session, mailbox, message = await require_message(request)
+        require_form_token(request, session, {})
+        await session.services.api.mailbox.messages.move_to_folder(
+            mailbox.id, message.id, Folder.SAVED, ChangeReason.PLAYED, required_folder=Folder.NEW
+        )
+        await session.record(request, AuditAction.HEARD, mailbox.id, message.id)
+        return Response(status_code=204)
+
+
+async def require_message(request: Request) -> tuple[PageSession, Mailbox, Message]:
+    """Return the session, mailbox and message of a request. Raises `Unauthorized`, `NotFound`."""
+    session = await require_session(request)
+    mailbox = await session.get_box(request.path_params["box_id"])
+    message_id = request.path_params["message_id"]
+    try:
+        message = await session.services.api.mailbox.messages.get(
+            mailbox.id, message_id, session.retention_cutoff(mailbox)
+        )
+    except PastRetention as error:
+        raise NotFound(str(error), message_id) from error
+    return session, mailbox, message
+
+
+def _record_fetch(
+    request: Request, session: PageSession, mailbox: Mailbox, message: Message, response: Response
+) -> None:
+    if response.status_code in AUDIO_SENT:
+        session.services.api.audit_log.record_soon(
+            session.actor(request),
+            AuditAction.FETCHED,
+            account_id=mailbox.account_id,
+            box_id=mailbox.id,
+            subject=message.id,
+        )

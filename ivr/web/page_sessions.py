@@ -1,0 +1,185 @@
+"""Sessions of the page: the cookie, the mailboxes that a session reaches, and where a form came from."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ivr.directory.models import Account
+from ivr.errors import Forbidden, NotFound, Unauthorized
+from ivr.mailbox.boxes import settings_from_record
+from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.records import Actor, AuditAction, BoxQuery, BoxSummary, Door, Token
+from ivr.web.page_dependencies import PageServices
+
+COOKIE = "ivr_session"
+SECURE_COOKIE = "__Host-ivr_session"
+"""Browsers accept this name over TLS only, and from this host only."""
+CSRF_FIELD = "csrf"
+CSRF_HEADER = "x-csrf-token"
+BOX_SCAN_SIZE = 500
+
+
+@dataclass(frozen=True)
+class PageSession:
+    """A browser in which an owner is signed in."""
+
+    services: PageServices
+    token: Token
+    account: Account
+    text: str
+    """The cookie."""
+
+    @property
+    def csrf_token(self) -> str:
+        """What each form of this session carries, and no other site can know."""
+        return hashlib.sha256(b"form\0" + self.text.encode(errors="replace")).hexdigest()[:32]
+
+    @property
+    def is_by_pin(self) -> bool:
+        """Whether a PIN has opened the session, for one mailbox."""
+        return self.token.box_id is not None
+
+    def reaches(self, mailbox: Mailbox) -> bool:
+        """Return whether the session may read and change a mailbox."""
+        if mailbox.account_id != self.account.id:
+            return False
+        if self.token.box_id is not None:
+            return mailbox.id == self.token.box_id
+        return mailbox.settings.has_owner_rights(self.token.user_id)
+
+    async def get_box(self, box_id: str) -> Mailbox:
+        """Return a mailbox that the session reaches. Raises `NotFound`, also for one of another owner."""
+        mailbox = await self.services.api.mailbox.boxes.get(box_id)
+        if not self.reaches(mailbox):
+            raise NotFound("there is no such mailbox")
+        return mailbox
+
+    async def list_boxes(self) -> list[BoxSummary]:
+        """Return the mailboxes that the session reaches, by number, with their counts."""
+
+        def matches(box: BoxSummary) -> bool:
+            if self.token.box_id is not None:
+                return box.record.id == self.token.box_id
+            return settings_from_record(box.record).has_owner_rights(self.token.user_id)
+
+        boxes: list[BoxSummary] = []
+        after = None
+        while True:
+            query = BoxQuery(BOX_SCAN_SIZE, matches, after)
+            page = await self.services.api.mailbox.lists.list_boxes(self.account.id, query)
+            boxes += page.items
+            if (after := page.next_key) is None:
+                return boxes
+
+    def retention_cutoff(self, mailbox: Mailbox) -> int:
+        """Unix time in seconds; older messages are past retention."""
+        return mailbox.voicemail_settings.retention_cutoff(self.services.api.clock.now())
+
+    def actor(self, request: Request) -> Actor:
+        """Return the session as the audit log names it."""
+        device = f"{client_address(request)} session {self.token.id}"
+        return Actor(Door.PAGE, self.token.user_id or "", device, "PIN" if self.is_by_pin else "password")
+
+    async def record(self, request: Request, action: AuditAction, box_id: str | None = None, *subjects: str) -> None:
+        """Record an action in the audit log, once for each subject."""
+        await self.services.api.audit_log.record(
+            self.actor(request), action, account_id=self.account.id, box_id=box_id, subjects=subjects or ("",)
+        )
+
+
+def get_page_services(request: Request) -> PageServices:
+    """Return the services that the page was built with."""
+    services: PageServices = request.app.state.services
+    return services
+
+
+async def find_session(request: Request) -> PageSession | None:
+    """Return the session of a request, once; None: there is none, or it has ended."""
+    if not hasattr(request.state, "session"):
+        request.state.session = await _find_session(request)
+    session: PageSession | None = request.state.session
+    return session
+
+
+async def require_session(request: Request) -> PageSession:
+    """Return the session of a request. Raises `Unauthorized`."""
+    session = await find_session(request)
+    if session is None:
+        raise Unauthorized("the session has ended")
+    return session
+
+
+async def _find_session(request: Request) -> PageSession | None:
+    text = request.cookies.get(SECURE_COOKIE if is_secure(request) else COOKIE, "")
+    if not text:
+        return None
+    services = get_page_services(request)
+    token = await services.api.auth.tokens.find_page_session(text)
+    if token is None:
+        return None
+    if token.box_id is not None:
+        try:
+            mailbox = await services.api.mailbox.boxes.get(token.box_id)
+        except NotFound:
+            return None
+        if not token.proof or await services.pins.fingerprint(mailbox) != token.proof:
+            return None  # The PIN is another one since.
+    request.state.token_id = token.id
+    return PageSession(services, token, await services.api.auth.directory.account(token.account_id), text)
+
+
+def client_address(request: Request) -> str:
+    """Return the address of the browser."""
+    return request.client.host if request.client else "?"
+
+
+def is_secure(request: Request) -> bool:
+    """Return whether the browser speaks TLS, to the service or to a proxy in front of it."""
+    public_url = urlsplit(get_page_services(request).limits.public_url)
+    host = request.headers.get("host", "")
+    return request.url.scheme == "https" or (public_url.scheme == "https" and public_url.netloc == host)
+
+
+def set_session_cookie(request: Request, response: Response, text: str) -> None:
+    """Give the browser its session. No script can read the cookie, and no other site sends it with a form."""
+    secure = is_secure(request)
+    lifetime_s = get_page_services(request).limits.session_lifetime_s
+    response.set_cookie(
+        SECURE_COOKIE if secure else COOKIE, text, lifetime_s, secure=secure, httponly=True, samesite="lax"
+    )
+
+
+def remove_session_cookie(request: Request, response: Response) -> None:
+    """Take the session away from the browser."""
+    secure = is_secure(request)
+    name = SECURE_COOKIE if secure else COOKIE
+    response.delete_cookie(name, secure=secure, httponly=True, samesite="lax")
+
+
+def require_same_origin(request: Request) -> None:
+    """Raise `Forbidden` for a form that a browser sends from another site."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None and site not in ("same-origin", "none"):
+        raise Forbidden("the form comes from another site")
+    origin = request.headers.get("origin")
+    if origin is None:
+        return  # No browser: every browser sends it with a POST.
+    public_url = get_page_services(request).limits.public_url
+    own = {request.headers.get("host", ""), urlsplit(public_url).netloc} - {""}
+    if urlsplit(origin).netloc not in own:
+        raise Forbidden("the form comes from another site")
+
+
+def require_form_token(request: Request, session: PageSession, form: Mapping[str, object]) -> None:
+    """Raise `Forbidden` unless a form or a request of our script carries the token of its session."""
+    require_same_origin(request)
+    sent = str(form.get(CSRF_FIELD) or request.headers.get(CSRF_HEADER, ""))
+    if not hmac.compare_digest(sent.encode(errors="replace"), session.csrf_token.encode()):
+        raise Forbidden("the form does not belong to this session")

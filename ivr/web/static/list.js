@@ -1,0 +1,43 @@
+// The list of a folder: selects all, and appends older messages when the end of the list comes into view.
+const rows = document.getElementById("rows");
+const all = document.getElementById("select-all");
+
+if (all) {
+  all.parentElement.hidden = false;
+  all.addEventListener("change", () => {
+    for (const box of rows.querySelectorAll("input[name=id]")) box.checked = all.checked;
+  });
+}
+
+async function append(link) {
+  const response = await fetch(`${link.href}&part=1`);
+  if (!response.ok || response.redirected) return location.assign(link.href);
+  const holder = document.createElement("ul");
+  holder.innerHTML = await response.text();
+  const hadFocus = document.activeElement === link;
+  const added = [...holder.children];
+  link.parentElement.replaceWith(...added);
+  if (all) all.checked = false;
+  if (hadFocus) added[0]?.querySelector("a")?.focus();
+  watch();
+}
+
+const observer = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    if (!entry.isIntersecting) continue;
+    observer.unobserve(entry.target);
+    append(entry.target);
+  }
+}, { rootMargin: "400px" });
+
+function watch() {
+  const link = rows.querySelector("[data-more]");
+  if (!link) return;
+  observer.observe(link);
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    observer.unobserve(link);
+    append(link);
+  }, { once: true });
+}
+watch();

@@ -1,0 +1,146 @@
+// One message: the player, and the note in front of a message that is forwarded.
+const SEEK_S = 5;
+const END_S = 1; // An owner who moves into the last second has not heard the message.
+const player = document.getElementById("player");
+
+function clock(seconds) {
+  const whole = Math.floor(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+async function startPlayer() {
+  const { address, csrf, nonce, lengthMs, introMs, play: playText, pause: pauseText, failed } = player.dataset;
+  const audio = document.getElementById("audio");
+  const play = document.getElementById("play");
+  const seek = document.getElementById("seek");
+  const time = document.getElementById("time");
+  const problem = document.getElementById("player-problem");
+  const length = lengthMs / 1000;
+  let playsFrom = 0; // Position of the last seek, seconds.
+  let isHeard = false;
+
+  audio.controls = false;
+  audio.preservesPitch = true;
+  document.getElementById("controls").hidden = false;
+
+  const moveTo = (seconds) => {
+    const target = Math.min(Math.max(seconds, 0), length);
+    // Before the audio is loaded, this is where it will begin to play.
+    playsFrom = target;
+    audio.preload = "auto";
+    audio.currentTime = target;
+    show(target);
+  };
+  const show = (seconds) => {
+    seek.value = seconds;
+    seek.setAttribute("aria-valuetext", clock(seconds));
+    time.textContent = clock(seconds);
+  };
+  const toggle = () => { if (audio.paused) audio.play().catch(fail); else audio.pause(); };
+  const fail = (error) => {
+    if (error && error.name === "AbortError") return;
+    problem.textContent = failed;
+    problem.hidden = false;
+  };
+
+  play.addEventListener("click", toggle);
+  document.getElementById("back").addEventListener("click", () => moveTo(audio.currentTime - SEEK_S));
+  document.getElementById("ahead").addEventListener("click", () => moveTo(audio.currentTime + SEEK_S));
+  document.getElementById("speed").addEventListener("change", (event) => { audio.playbackRate = Number(event.target.value); });
+  seek.addEventListener("input", () => moveTo(Number(seek.value)));
+  audio.addEventListener("play", () => { play.textContent = pauseText; problem.hidden = true; });
+  audio.addEventListener("pause", () => { play.textContent = playText; });
+  audio.addEventListener("error", fail);
+  audio.addEventListener("timeupdate", () => show(audio.currentTime));
+  // Played to its end: the message is heard, as at the phone.
+  audio.addEventListener("ended", async () => {
+    play.textContent = playText;
+    const isMovedToEnd = playsFrom > 0 && playsFrom > length - END_S;
+    if (isHeard || isMovedToEnd) return;
+    isHeard = true;
+    const response = await fetch(`${address}/heard`, { method: "POST", headers: { "X-CSRF-Token": csrf } }).catch(() => null);
+    if (response && response.ok) player.dataset.heard = "1"; else isHeard = false;
+  });
+  player.addEventListener("keydown", (event) => {
+    if (["SELECT", "INPUT"].includes(event.target.tagName) || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.key === "ArrowLeft") moveTo(audio.currentTime - SEEK_S);
+    else if (event.key === "ArrowRight") moveTo(audio.currentTime + SEEK_S);
+    else return;
+    event.preventDefault();
+  });
+
+  const response = await fetch(`${address}/waveform`).catch(() => null);
+  if (!response || !response.ok || response.redirected) return;
+  const { peaks } = await response.json();
+  const { default: WaveSurfer } = await import("./wavesurfer.esm.js");
+  const container = document.getElementById("wave");
+  const colors = getComputedStyle(container);
+  const wave = WaveSurfer.create({
+    container, height: 72, peaks: [peaks], duration: length, cspNonce: nonce, normalize: true, interact: false,
+    waveColor: colors.color, progressColor: colors.getPropertyValue("--cursor").trim() || "currentColor",
+    barWidth: 2, barGap: 1,
+  });
+  audio.addEventListener("timeupdate", () => wave.setTime(Math.min(audio.currentTime, length)));
+  seek.addEventListener("input", () => wave.setTime(Number(seek.value)));
+  container.parentElement.addEventListener("click", (event) => {
+    const { left, width } = container.getBoundingClientRect();
+    moveTo(((event.clientX - left) / width) * length);
+    wave.setTime(Math.min(Math.max(((event.clientX - left) / width) * length, 0), length));
+  });
+  const intro = document.getElementById("intro");
+  if (intro) intro.style.width = `${(introMs / lengthMs) * 100}%`;
+  container.dataset.ready = "1";
+}
+
+function startNote(form) {
+  const note = document.getElementById("note");
+  const record = document.getElementById("record");
+  const file = document.getElementById("note-file");
+  const status = document.getElementById("note-status");
+  let recorder = null;
+  let recorded = null;
+  note.hidden = false;
+
+  record.addEventListener("click", async () => {
+    if (recorder && recorder.state === "recording") return recorder.stop();
+    let stream;
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+    } catch {
+      status.textContent = form.dataset.failed;
+      return;
+    }
+    const chunks = [];
+    const began = performance.now();
+    recorder = new MediaRecorder(stream);
+    recorder.addEventListener("dataavailable", (event) => chunks.push(event.data));
+    recorder.addEventListener("stop", () => {
+      for (const track of stream.getTracks()) track.stop();
+      recorded = new Blob(chunks, { type: recorder.mimeType });
+      record.textContent = form.dataset.record;
+      status.textContent = form.dataset.recorded.replace("#", Math.round((performance.now() - began) / 1000));
+    });
+    recorder.start();
+    record.textContent = form.dataset.stop;
+  });
+
+  form.addEventListener("submit", async (event) => {
+    const audio = recorded || file.files[0];
+    if (!audio) return;
+    event.preventDefault();
+    const query = new URLSearchParams({ to: form.elements.to.value });
+    const response = await fetch(`${form.action}?${query}`, {
+      method: "POST", body: audio,
+      headers: { "X-CSRF-Token": form.elements.csrf.value, "Content-Type": audio.type || "application/octet-stream" },
+    });
+    const answer = new DOMParser().parseFromString(await response.text(), "text/html");
+    for (const shown of document.querySelectorAll("main > .problem")) shown.remove();
+    const said = answer.querySelector("#status > *, main > .problem");
+    if (said) document.getElementById("status").replaceChildren(document.importNode(said, true));
+    if (response.ok) { recorded = null; form.reset(); status.textContent = ""; }
+  });
+}
+
+if (player) startPlayer();
+const forward = document.getElementById("forward");
+if (forward) startNote(forward);

@@ -1,0 +1,286 @@
+"""Folders and messages on the page: what is shown, what is changed, and what hostile contents do."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from html import escape
+
+import httpx
+import pytest
+
+from ivr.audio import wav
+from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.records import AuditQuery, Message
+from tests.api.conftest import tone
+from tests.support.app_fixture import AppFixture
+from tests.web.conftest import Browser
+
+XSS = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+async def box(app: AppFixture, browser: Browser) -> Mailbox:
+    """alice's mailbox, which the browser is signed in to."""
+    box = await app.create_box("1000", app.alice)
+    await browser.sign_in_by_pin()
+    return box
+
+
+def path_of(message: Message) -> str:
+    return f"/page/box/{message.box_id}/message/{message.id}"
+
+
+async def test_folder_shows_newest_message_first_with_counts(app: AppFixture, browser: Browser, box: Mailbox) -> None:
+    await app.create_message(box, caller="2001", age_s=3600, s=65)
+    await app.create_message(box, caller="2002", age_s=60, urgent=True)
+    await app.create_message(box, caller="2003", folder="saved")
+    await browser.open(f"/page/box/{box.id}")
+    assert [row.split()[0] for row in browser.rows] == ["Urgent", "2001"]
+    assert "2002" in browser.rows[0]
+    assert "1:05" in browser.rows[1]
+    assert "New 2 Saved 1 Deleted 0" in browser.text
+    await browser.open(f"/page/box/{box.id}?folder=saved")
+    assert [row.split()[0] for row in browser.rows] == ["2003"]
+
+
+@pytest.mark.parametrize(("folder", "action", "target", "after_undo"), [
+    ("new", "save", "saved", "new"), ("new", "delete", "deleted", "new"), ("saved", "delete", "deleted", "saved"),
+    ("saved", "new", "new", "saved"), ("deleted", "restore", "new", "deleted"),
+])  # fmt: skip
+async def test_selected_messages_change_and_undo_brings_them_back(
+    app: AppFixture, browser: Browser, box: Mailbox, folder: str, action: str, target: str, after_undo: str
+) -> None:
+    chosen = [await app.create_message(box, folder=folder) for _ in range(2)]
+    other = await app.create_message(box, folder=folder)
+    await browser.open(f"/page/box/{box.id}?folder={folder}")
+    await browser.send(
+        f"/page/box/{box.id}/messages", folder=folder, action=action, id=[message.id for message in chosen]
+    )
+    assert [await app.folder_of(message) for message in chosen] == [target] * 2
+    assert await app.folder_of(other) == folder
+    assert ": 2." in browser.text
+    assert "Undo" in browser.text
+    await press_undo(browser, f"/page/box/{box.id}/messages")
+    assert [await app.folder_of(message) for message in chosen] == [after_undo] * 2
+    assert "Undone" in browser.text
+
+
+async def press_undo(browser: Browser, path: str) -> None:
+    """Send the form of the button `Undo` as it is shown."""
+    form = browser.page.text.split('<form class="notice"')[1].split("</form>")[0]
+    fields: dict[str, list[str]] = {}
+    for name, value in re.findall(r'name="(\w+)" value="([^"]*)"', form):
+        fields.setdefault(name, []).append(value)
+    browser.page = await browser.http.post(path, data=fields, headers={"Origin": browser.url})
+
+
+async def test_urgent_is_marked_counted_and_undone(app: AppFixture, browser: Browser, box: Mailbox) -> None:
+    message = await app.create_message(box)
+    await browser.open("/")
+    await browser.send(f"/page/box/{box.id}/messages", folder="new", action="urgent", id=message.id)
+    assert (await app.container.messages.counts(box.id)).urgent_new == 1
+    assert "Urgent" in browser.rows[0]
+    await press_undo(browser, f"/page/box/{box.id}/messages")
+    assert (await app.container.messages.counts(box.id)).urgent_new == 0
+
+
+async def test_looking_is_not_hearing_and_the_end_of_the_audio_is(
+    app: AppFixture, browser: Browser, box: Mailbox
+) -> None:
+    message = await app.create_message(box, s=2)
+    await browser.open(path_of(message))
+    audio = await browser.http.get(f"{path_of(message)}/audio")
+    assert audio.status_code == 200
+    assert len(audio.content) == wav.HEADER_BYTES + 2 * 16_000
+    part = await browser.http.get(f"{path_of(message)}/audio", headers={"Range": "bytes=16044-"})
+    assert part.status_code == 206
+    assert len(part.content) == 16_000
+    assert await app.folder_of(message) == "new"
+    heard = await browser.http.post(
+        f"{path_of(message)}/heard", headers={"X-CSRF-Token": browser.csrf, "Origin": browser.url}
+    )
+    assert heard.status_code == 204
+    assert await app.folder_of(message) == "saved"
+    await app.container.audit_log.flush()
+    entries = await app.container.audit_store.find(AuditQuery(subject=message.id), 10)
+    assert {entry.action for entry in entries} == {"fetched", "heard"}
+
+
+async def test_waveform_follows_the_audio_and_is_stored(app: AppFixture, browser: Browser, box: Mailbox) -> None:
+    pcm = b"\0\0" * 8000 + b"\x00\x40" * 8000
+    message = await app.container.delivery.import_recording(
+        box, pcm, (await app.create_message(box)).caller, int(app.clock.now()), (await app.create_message(box)).folder
+    )
+    peaks = (await browser.http.get(f"{path_of(message)}/waveform")).json()["peaks"]
+    assert len(peaks) == 400
+    assert set(peaks[:200]) == {0.0}
+    assert set(peaks[200:]) == {0.502}
+    assert len(list(app.settings.data.folder.rglob("*.waveform"))) == 1
+    assert (await browser.http.get(f"{path_of(message)}/waveform")).json()["peaks"] == peaks
+
+
+async def test_caller_and_transcript_are_text_whatever_they_contain(
+    app: AppFixture, browser: Browser, box: Mailbox
+) -> None:
+    message = await app.create_message(box, caller="2001")
+    sql = "UPDATE messages SET caller_name = ?, caller_number = ?, transcription = ? WHERE id = ?"
+    values = (XSS, XSS, json.dumps({"result": "success", "text": XSS}), message.id)
+    await app.container.database.write(lambda c: c.execute(sql, values).rowcount)
+    await app.store_unchecked(box, name=XSS)
+    for path in (f"/page/box/{box.id}", path_of(message)):
+        html = await browser.open(path)
+        assert browser.page.status_code == 200
+        assert "<img" not in html
+        assert "<script>" not in html
+        assert escape(XSS)[:20] in html
+    download = await browser.http.get(f"{path_of(message)}/download")
+    assert "<" not in download.headers["content-disposition"]
+    assert '"' in download.headers["content-disposition"]
+
+
+@pytest.mark.parametrize("query", ["folder=x", "folder=%3Cscript%3E", "after=x", "after=W10", "after=WzEsMl0",
+                                   "folder=new&done=delete&id=%3Cb%3E&lost=%3Cb%3E", "done=%3Cb%3E"])  # fmt: skip
+async def test_forged_addresses_get_an_answer_without_their_markup(
+    app: AppFixture, browser: Browser, box: Mailbox, query: str
+) -> None:
+    html = await browser.open(f"/page/box/{box.id}?{query}")
+    assert browser.page.status_code in (200, 400)
+    assert "<b>" not in html.replace("<b>2001", "")
+    assert "<script>" not in html
+
+
+async def test_messages_of_other_owners_cannot_be_reached_by_their_ids(
+    app: AppFixture, browser: Browser, box: Mailbox
+) -> None:
+    foreign = await app.create_message(await app.create_box("1001", app.bob))
+    through_own = f"/page/box/{box.id}/message/{foreign.id}"
+    for path in (path_of(foreign), through_own):
+        for end in ("", "/audio", "/download", "/waveform"):
+            assert (await browser.http.get(f"{path}{end}")).status_code == 404
+        for end in ("/heard", "/forward"):
+            response = await browser.http.post(
+                f"{path}{end}", data={"csrf": browser.csrf, "to": "1000"}, headers={"X-CSRF-Token": browser.csrf}
+            )
+            assert response.status_code == 404
+    await browser.open("/")
+    for box_id in (box.id, foreign.box_id):
+        await browser.send(f"/page/box/{box_id}/messages", folder="new", action="delete", id=foreign.id)
+        await browser.open("/")
+    assert await app.folder_of(foreign) == "new"
+
+
+async def test_message_that_is_gone_or_without_audio_is_explained(
+    app: AppFixture, browser: Browser, box: Mailbox
+) -> None:
+    gone, silent = await app.create_message(box), await app.create_message(box)
+    await browser.open("/")
+    await app.container.messages.soft_delete(box.id, [gone.id])
+    await browser.send(f"/page/box/{box.id}/messages", folder="new", action="save", id=[gone.id, silent.id])
+    assert "Saved: 1. Not found any more: 1." in browser.text
+    await browser.open(path_of(gone))
+    assert browser.page.status_code == 404
+    assert "not any more" in browser.text
+    for path in app.container.delivery.audio_paths(silent):
+        path.unlink()
+    await browser.open(path_of(silent))
+    assert browser.page.status_code == 200
+    for end in ("/audio", "/download", "/waveform"):
+        assert (await browser.http.get(f"{path_of(silent)}{end}")).status_code == 404
+
+
+async def test_ten_thousand_messages_are_read_in_parts_that_cost_the_same(
+    app: AppFixture, browser: Browser, box: Mailbox
+) -> None:
+    """Each part reads the same number of rows, wherever it is."""
+    message = await app.create_message(box)
+    columns = [row[1] for row in await app.container.database.read(
+        lambda c: c.execute("PRAGMA table_info(messages)").fetchall())]  # fmt: skip
+    selected = ", ".join({"id": "'201605-' || printf('%032x', n)", "time": "time - n * 60", "arrival_seq": "n + 10",
+                          "caller_number": "printf('%05d', n)"}.get(name, name) for name in columns)  # fmt: skip
+    sql = (
+        "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10000)"
+        f" INSERT INTO messages ({', '.join(columns)}) SELECT {selected} FROM numbers, messages WHERE id = ?"
+    )
+    await app.container.database.write(lambda c: c.execute(sql, (message.id,)).rowcount)
+    await browser.open(f"/page/box/{box.id}")
+    assert len(browser.rows) == 50
+    assert len(browser.page.content) < 100_000
+    seen = len(browser.rows)
+    for _ in range(4):
+        [link] = re.findall(r'data-more href="([^"]+)"', browser.page.text)
+        await browser.open(link.replace("&amp;", "&") + "&part=1")
+        assert len(browser.rows) == 50
+        assert "<html" not in browser.page.text
+        seen += 50
+        assert browser.rows[-1].startswith(f"{seen - 1:05}")
+    deep = f"/page/box/{box.id}?part=1&after="
+    key = json.dumps([message.time - 9990 * 60, f"201605-{9990:032x}"]).encode()
+    await browser.open(deep + base64.urlsafe_b64encode(key).decode().rstrip("="))
+    assert [row.split()[0] for row in browser.rows] == [f"{n:05}" for n in range(9991, 10001)]
+
+
+async def test_message_is_forwarded_with_and_without_a_note(app: AppFixture, browser: Browser, box: Mailbox) -> None:
+    bobs, carols = await app.create_box("1001", app.bob), await app.create_box("1002")
+    message = await app.create_message(box, s=3)
+    await browser.open(path_of(message))
+    await browser.send(f"{path_of(message)}/forward", to="1001, 1002")
+    assert "Forwarded to 2 mailboxes" in browser.text
+    for recipient in (bobs, carols):
+        [copy] = await app.messages(recipient)
+        assert copy.forwarded_by
+        assert copy.forwarded_by.number == "1000"
+        assert copy.length_ms == 3000
+    response = await post_note(browser, message, "1001", tone(2000))
+    assert response.status_code == 200, response.text
+    copy = next(copy for copy in await app.messages(bobs) if copy.intro_id)
+    assert (copy.intro_ms, copy.length_ms) == (2000, 5000)
+    assert [wav.length_ms(path) for path in app.container.delivery.audio_paths(copy)] == [2000, 3000]
+    takes = await app.container.database.read(lambda c: c.execute("SELECT count(*) FROM takes").fetchone()[0])
+    assert takes == 0
+    assert not list((app.settings.data.folder / "takes").iterdir())
+
+
+async def post_note(browser: Browser, message: Message, to: str, audio: bytes) -> httpx.Response:
+    headers = {"X-CSRF-Token": browser.csrf, "Content-Type": "audio/wav", "Origin": browser.url}
+    return await browser.http.post(f"{path_of(message)}/forward", params={"to": to}, content=audio, headers=headers)
+
+
+@pytest.mark.parametrize(("to", "words"), [
+    ("", "at least one"), ("1000", "in mailbox 1000 already"), ("4711", "no mailbox 4711"),
+    ("<b>", "no mailbox <b>"), (",".join(map(str, range(21))), "at most 20"),
+])  # fmt: skip
+async def test_forwarding_to_what_cannot_take_it_sends_nothing(
+    app: AppFixture, browser: Browser, box: Mailbox, to: str, words: str
+) -> None:
+    bobs = await app.create_box("1001", app.bob)
+    message = await app.create_message(box)
+    await browser.open(path_of(message))
+    html = await browser.send(f"{path_of(message)}/forward", to=f"1001,{to}" if to else "")
+    assert browser.page.status_code == 400
+    assert words in browser.text
+    assert "<b>" not in html
+    assert await app.messages(bobs) == []
+
+
+async def test_note_that_is_no_sound_is_refused(app: AppFixture, browser: Browser, box: Mailbox) -> None:
+    bobs = await app.create_box("1001", app.bob)
+    message = await app.create_message(box)
+    await browser.open(path_of(message))
+    response = await post_note(browser, message, "1001", b"no sound at all" * 100)
+    assert response.status_code == 400
+    assert "was not forwarded" in response.text
+    assert await app.messages(bobs) == []
+
+
+async def test_first_view_is_small(app: AppFixture, browser: Browser, box: Mailbox) -> None:
+    """Under 100 kB over the wire, with all that the page of a message loads."""
+    message = await app.create_message(box)
+    html = await browser.open(path_of(message))
+    size = len(html)
+    for address in {*re.findall(r'(?:src|href)="(/page/static/[^"]+)"', html), "/page/static/wavesurfer.esm.js"}:
+        response = await browser.http.get(address)
+        assert response.status_code == 200
+        size += len(response.content)
+    assert size < 100_000

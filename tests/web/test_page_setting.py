@@ -1,0 +1,30 @@
+"""The setting that turns the page off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ivr.app import App
+from ivr.service.service import start_service
+from ivr.settings import Settings
+
+
+@pytest.mark.parametrize(("enabled", "page_status"), [(True, 200), (False, 404)])
+async def test_page_is_served_beside_rest_unless_it_is_turned_off(
+    tmp_path: Path, enabled: bool, page_status: int
+) -> None:
+    settings = Settings(
+        data={"folder": tmp_path / "data", "fsync": False},
+        api={"port": 0},
+        metrics={"port": 0},
+        page={"enabled": enabled},
+    )
+    service = await start_service(App(settings).open(), component="api")
+    async with httpx.AsyncClient(base_url=service.api_url or "") as http:
+        for path in ("/", "/page/static/page.css"):
+            assert (await http.get(path)).status_code == page_status
+        assert (await http.get("/v2/accounts/x/vmboxes")).status_code == 401, "REST is served in both cases"
+    await service.stop()
