@@ -1,0 +1,98 @@
+"""Debian's Chromium, driven by Playwright, and the page with a mailbox in it. Without it the tests are skipped."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ivr.api.asgi import build_asgi_app
+from ivr.api.server import ApiServer, ListenAddress
+from ivr.mailbox.mailbox import Mailbox
+from ivr.page_services import build_page
+from ivr.storage.records import Caller, Folder, Message
+from tests.support.app_fixture import AppFixture
+from tests.support.chromium import start_chromium, why_no_browser
+
+PASSWORD = "correct horse"
+PHONE, DESK = {"width": 360, "height": 720}, {"width": 1100, "height": 760}
+TRANSCRIPT = (
+    "Hello, this is Maria from the bicycle shop. Your wheel is ready, you can pick it up until six. If you cannot come"
+    " today, call us, and we keep it until Saturday."
+)
+
+
+@dataclass
+class PageSite:
+    """The page of alice's mailbox 1000, on a real socket."""
+
+    app: AppFixture
+    box: Mailbox
+    url: str
+    bobs: Mailbox
+
+    async def leave_message(
+        self, name: str = "", number: str = "2001", *, s: float = 2.0, transcript: str = "", **options: Any
+    ) -> Message:
+        """Store a message that sounds like a rising and falling tone."""
+        count = int(s * 8000)
+        pcm = struct.pack(
+            f"<{count}h",
+            *(int(14000 * abs(math.sin(n / 5000)) * math.sin(2 * math.pi * 440 * n / 8000)) for n in range(count)),
+        )
+        at = int(self.app.clock.now()) - options.pop("age_s", 60)
+        folder = Folder(options.pop("folder", "new"))
+        message = await self.app.container.delivery.import_recording(
+            self.box, pcm, Caller(number, name), at, folder, **options
+        )
+        if transcript:
+            document = json.dumps({"result": "success", "text": transcript})
+            sql = "UPDATE messages SET transcription = ? WHERE id = ?"
+            await self.app.container.database.write(lambda c: c.execute(sql, (document, message.id)).rowcount)
+        return message
+
+    async def leave_usual_messages(self) -> Message:
+        """Store what a mailbox may contain, and return the newest message."""
+        await self.leave_message("", "", age_s=200_000, folder="saved")
+        await self.leave_message("Peter Green", "+441632960001", age_s=90_000, s=7)
+        await self.leave_message("", "2002", age_s=7200, urgent=True)
+        return await self.leave_message("Maria's bicycles", "5550100", age_s=600, s=9, transcript=TRANSCRIPT)
+
+
+@asynccontextmanager
+async def serve_page_site(folder: Path) -> AsyncIterator[PageSite]:
+    """Serve the page of a new installation in `folder`."""
+    app = await AppFixture(folder).open()
+    await app.container.credentials.set(app.alice, "alice", PASSWORD)
+    box, bobs = await app.create_box("1000", app.alice, name="Alice"), await app.create_box("1001", app.bob)
+    app.container.api_services.audio.renditions.clear()
+    server = ApiServer(
+        build_asgi_app(app.container.api_services, build_page(app.container)), ListenAddress("127.0.0.1", 0)
+    )
+    try:
+        yield PageSite(app, box, await server.start(), bobs)
+    finally:
+        await server.stop()
+        await app.container.stop_workers()
+        app.close()
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[PageSite]:
+    async with serve_page_site(tmp_path / "data") as site:
+        yield site
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Any]:
+    if reason := why_no_browser():
+        pytest.skip(reason)
+    async with start_chromium() as browser:
+        yield browser

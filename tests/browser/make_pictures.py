@@ -1,0 +1,40 @@
+"""Pictures of the page for `docs/page.md`: `python -m tests.browser.make_pictures FOLDER`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.browser.conftest import DESK, PASSWORD, PHONE, serve_page_site
+from tests.support.chromium import start_chromium
+
+
+async def make_pictures(folder: Path) -> None:
+    """Write a picture of each view, in light and dark, on a phone and on a desk."""
+    with tempfile.TemporaryDirectory() as data:
+        async with serve_page_site(Path(data) / "data") as site, start_chromium() as browser:
+            message = await site.leave_usual_messages()
+            await site.app.create_box("1005", site.app.alice, name="Service")
+            for scheme in ("light", "dark"):
+                for screen, viewport in (("phone", PHONE), ("desk", DESK)):
+                    context = await browser.new_context(viewport=viewport, base_url=site.url, color_scheme=scheme)
+                    page = await context.new_page()
+                    await page.goto("/")
+                    await page.screenshot(path=folder / f"page-sign-in-{screen}-{scheme}.png")
+                    await page.get_by_label("User name", exact=True).fill("alice")
+                    await page.get_by_label("Password", exact=True).fill(PASSWORD)
+                    await page.keyboard.press("Enter")
+                    await page.get_by_role("heading", name="Mailboxes").wait_for()
+                    await page.screenshot(path=folder / f"page-mailboxes-{screen}-{scheme}.png")
+                    await page.goto(f"/page/box/{site.box.id}")
+                    await page.screenshot(path=folder / f"page-list-{screen}-{scheme}.png")
+                    await page.goto(f"/page/box/{site.box.id}/message/{message.id}")
+                    await page.locator("#wave[data-ready]").wait_for()
+                    await page.screenshot(path=folder / f"page-message-{screen}-{scheme}.png")
+                    await context.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(make_pictures(Path(sys.argv[1])))

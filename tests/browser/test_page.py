@@ -1,0 +1,153 @@
+"""The page as owners use it: in Chromium, by mouse and keyboard, with a real player and a fake microphone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.browser.conftest import PHONE, TRANSCRIPT, PageSite
+
+
+@pytest.fixture
+async def page(chromium: Any, site: PageSite) -> AsyncIterator[Any]:
+    """A browser window of a phone, with alice signed in by her PIN. Errors of scripts and policies fail the test."""
+    context = await chromium.new_context(viewport=PHONE, base_url=site.url)
+    page = await context.new_page()
+    problems: list[str] = []
+    requested: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.on("request", lambda request: requested.append(request.url))
+    await page.goto("/")
+    await page.get_by_label("Mailbox number", exact=True).fill("1000")
+    await page.get_by_label("PIN", exact=True).fill("1379")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("heading", name="Mailbox 1000").wait_for()
+    yield page
+    assert problems == []
+    assert {re.sub(r"^(blob:)?(\w+://[^/]+).*", r"\2", url) for url in requested} == {site.url}, "no other host"
+    await context.close()
+
+
+async def test_message_is_played_to_its_end_and_then_saved(site: PageSite, page: Any) -> None:
+    message = await site.leave_message("Maria", s=9, transcript=TRANSCRIPT)
+    await page.reload()
+    await page.get_by_role("link", name="Maria").click()
+    await page.locator("#wave[data-ready]").wait_for()
+    assert await page.title() == "Voicemail"
+    assert await page.get_by_text("bicycle shop").is_visible()
+    position = "document.getElementById('audio').currentTime"
+    await page.get_by_role("button", name="Forward 5 seconds").click()
+    await page.wait_for_function(f"() => {position} >= 5")
+    await page.get_by_role("button", name="Back 5 seconds").click()
+    await page.wait_for_function(f"() => {position} < 1")
+    # Seek by click before the middle of the waveform, and by keys on the slider.
+    area = await page.locator(".wave").bounding_box()
+    await page.mouse.click(area["x"] + area["width"] * 0.4, area["y"] + 10)
+    await page.wait_for_function(f"() => {position} > 3.4 && {position} < 4")
+    await page.get_by_label("Position").press("ArrowRight")
+    await page.wait_for_function(f"() => {position} >= 5 && {position} < 6")
+    await page.get_by_label("Position").press("End")
+    await page.wait_for_function(f"() => {position} >= 8.9")
+    await page.get_by_label("Position").press("Home")
+    await page.wait_for_function(f"() => {position} < 1")
+    assert await site.app.folder_of(message) == "new", "looking and seeking is not hearing"
+    await page.get_by_label("Speed").select_option("2")
+    await page.get_by_role("button", name="Play").press("Enter")
+    await page.get_by_role("button", name="Pause").wait_for()
+    rate = "document.getElementById('audio')"
+    assert await page.evaluate(f"[{rate}.playbackRate, {rate}.preservesPitch]") == [2, True]
+    heard: list[str] = []
+    page.on("request", lambda request: heard.append(request.url) if request.url.endswith("/heard") else None)
+    await page.get_by_label("Position").press("End")
+    await page.wait_for_function("() => document.getElementById('audio').ended")
+    await page.get_by_role("button", name="Play").wait_for()
+    assert heard == [], "moving to the end is not hearing"
+    await page.get_by_label("Position").press("Home")
+    await page.get_by_role("button", name="Play").press("Enter")
+    await page.locator("#player[data-heard]").wait_for()
+    assert len(heard) == 1
+    assert await site.app.folder_of(message) == "saved"
+
+
+async def test_owner_deletes_undoes_and_restores_by_keyboard_alone(site: PageSite, page: Any) -> None:
+    messages = [await site.leave_message(number=f"200{n}") for n in range(3)]
+    await page.reload()
+    await page.get_by_label("Select all on this page").press("Space")
+    await page.get_by_role("button", name="Delete").press("Enter")
+    await page.get_by_text("Deleted: 3.").wait_for()
+    assert {await site.app.folder_of(message) for message in messages} == {"deleted"}
+    await page.get_by_role("button", name="Undo").press("Enter")
+    await page.get_by_text("Undone.").wait_for()
+    assert {await site.app.folder_of(message) for message in messages} == {"new"}
+
+
+async def test_note_recorded_in_the_browser_is_heard_before_the_forwarded_message(site: PageSite, page: Any) -> None:
+    message = await site.leave_message("Maria")
+    await page.goto(f"/page/box/{site.box.id}/message/{message.id}")
+    await page.get_by_text("Forward", exact=True).click()
+    await page.get_by_label("Mailbox numbers").fill("1001")
+    await page.get_by_role("button", name="Record a note").click()
+    await page.get_by_role("button", name="Stop recording").wait_for()
+    await page.wait_for_timeout(1200)  # The fake microphone beeps once a second.
+    await page.get_by_role("button", name="Stop recording").click()
+    await page.get_by_text("Note recorded").wait_for()
+    await page.get_by_role("button", name="Send").click()
+    await page.get_by_text("Forwarded to 1 mailboxes.").wait_for()
+    [copy] = await site.app.messages(site.bobs)
+    assert copy.intro_ms > 800
+    assert copy.length_ms == 2000 + copy.intro_ms
+
+
+async def test_phone_and_page_see_the_same_mailbox(site: PageSite, page: Any) -> None:
+    """A message that was deleted on the page is not played at the phone."""
+    first = await site.leave_message(number="2001", age_s=120)
+    await site.leave_message(number="2002", age_s=60)
+    await page.reload()
+    assert await page.locator(".row").count() == 2
+    await page.get_by_label(re.compile("message of 2001")).check()
+    await page.get_by_role("button", name="Delete").click()
+    await page.get_by_text("Deleted: 1.").wait_for()
+    phone = await site.app.run_call(endpoint="alice", number="1000")
+    assert "you have one new message" in " ".join(phone.texts).lower()
+    assert await site.app.folder_of(first) == "deleted"
+
+
+async def test_long_list_grows_at_its_end(site: PageSite, page: Any) -> None:
+    for n in range(60):
+        await site.app.create_message(site.box, s=0.6, age_s=60 * n, caller=f"{3000 + n}")
+    await page.reload()
+    await page.locator(".row").nth(49).scroll_into_view_if_needed()
+    await page.locator(".row").nth(59).wait_for()
+    assert await page.locator(".row b").all_inner_texts() == [str(3000 + n) for n in range(60)]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_and_a_small_phone_needs_no_sideways_scrolling(
+    site: PageSite, chromium: Any, scheme: str
+) -> None:
+    from axe_playwright_python.async_playwright import Axe
+
+    message = await site.leave_usual_messages()
+    context = await chromium.new_context(viewport=PHONE, base_url=site.url, color_scheme=scheme)
+    page = await context.new_page()
+    await site.app.create_box("1005", site.app.alice, name="Service")
+
+    async def check(path: str) -> None:
+        await page.goto(path)
+        found = await Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+    await check("/")
+    await page.get_by_label("User name", exact=True).fill("alice")
+    await page.get_by_label("Password", exact=True).fill("correct horse")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("heading", name="Mailboxes").wait_for()
+    for path in ("/", f"/page/box/{site.box.id}", f"/page/box/{site.box.id}?folder=deleted",
+                 f"/page/box/{site.box.id}/message/{message.id}", "/page/none"):  # fmt: skip
+        await check(path)
+    await context.close()
