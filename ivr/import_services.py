@@ -7,7 +7,9 @@ from pathlib import Path
 from ivr.app import App
 from ivr.imports.box_import import BoxImport, PinList
 from ivr.imports.importer import Importer
+from ivr.imports.mailbox_export import MailboxExport
 from ivr.imports.message_import import MessageImport
+from ivr.imports.spool_export import SpoolExport
 from ivr.imports.verification import Verification
 
 
@@ -37,4 +39,20 @@ def build_verification(app: App) -> Verification:
         recordings=app.recordings,
         boxes=app.boxes,
         pins=app.pins,
+    )
+
+
+def build_export(app: App) -> SpoolExport:
+    """Return exports to app_voicemail."""
+    return SpoolExport(
+        store=app.import_store,
+        messages=app.messages,
+        mailbox_export=MailboxExport(
+            store=app.import_store,
+            recordings=app.recordings,
+            clock=app.clock,
+            audio_paths=app.delivery.audio_paths,
+        ),
+        pins=app.pins,
+        clock=app.clock,
     )

@@ -15,6 +15,7 @@ from ivr.cli import (
     calls,
     doctor,
     endpoints,
+    exports,
     greetings,
     imports,
     install,
@@ -65,6 +66,7 @@ command.add_typer(secret.command, name="secret", help="Secrets that the service 
 command.add_typer(maintenance.command, name="pepper", help="The secret in the hashes of PINs and passwords.")
 command.add_typer(backup.command, name="backup", help="Backups: taking, listing and verifying them.")
 command.add_typer(imports.command, name="import", help="Boxes and messages of another voicemail system.")
+command.add_typer(exports.command, name="export", help="The way back: messages for another voicemail system.")
 command.add_typer(outbox.command, name="outbox", help="Pending tasks: mail, message lights, calls, webhooks.")
 command.add_typer(sounds.command, name="sounds", help="Recordings of the prompts.")
 

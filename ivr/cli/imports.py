@@ -106,7 +106,7 @@ def app_voicemail(
     options = ImportOptions(
         conf=conf.absolute(),
         spool=spool.absolute(),
-        contexts=_parse_pairs(context, "--context", "default=acme"),
+        contexts=parse_pairs(context, "--context", "default=acme"),
         boxes=tuple(box),
         only=_parse_parts(only),
         short_pins=short_pins,
@@ -213,7 +213,7 @@ async def _accounts(app: App) -> Sequence[Account]:
 
 def _print_report(report: ImportReport, *, dry_run: bool) -> None:
     for note in report.notes:
-        typer.echo(_format_note(note))
+        typer.echo(format_note(note))
     for box in report.boxes:
         total = sum(box.messages.values())
         folders = ", ".join(f"{folder} {count}" for folder, count in box.messages.items())
@@ -228,7 +228,7 @@ def _print_report(report: ImportReport, *, dry_run: bool) -> None:
         ]
         typer.echo("; ".join(filter(None, words)))
         for note in box.notes:
-            typer.echo(f"  {_format_note(note)}")
+            typer.echo(f"  {format_note(note)}")
     boxes, messages = len(report.boxes), sum(sum(box.messages.values()) for box in report.boxes)
     if dry_run:
         typer.echo(f"would import {messages} messages of {boxes} boxes")
@@ -239,9 +239,10 @@ def _print_report(report: ImportReport, *, dry_run: bool) -> None:
     )
 
 
-def _format_note(note: Note) -> str:
+def format_note(note: Note, *, with_box: bool = True) -> str:
+    """Return a note as a line of a report."""
     prefix = {NoteLevel.INFO: "note", NoteLevel.WARNING: "warning", NoteLevel.LOSS: "left behind"}[note.level]
-    return f"{prefix}: {f'{note.box}: ' if note.box else ''}{note.text}"
+    return f"{prefix}: {f'{note.box}: ' if note.box and with_box else ''}{note.text}"
 
 
 def _print_comparison(compared: Sequence[BoxComparison]) -> None:
@@ -270,7 +271,8 @@ def _print_comparison(compared: Sequence[BoxComparison]) -> None:
     typer.echo(f"{differing} of {len(compared)} boxes differ" if differing else f"all {len(compared)} boxes are equal")
 
 
-def _parse_pairs(texts: Sequence[str], option: str, example: str) -> dict[str, str]:
+def parse_pairs(texts: Sequence[str], option: str, example: str) -> dict[str, str]:
+    """Return options that have the form NAME=VALUE, repeated or separated by commas. Raises `BadInput`."""
     pairs: dict[str, str] = {}
     for text in filter(None, (part.strip() for one in texts for part in one.split(","))):
         name, separator, value = text.partition("=")
@@ -288,7 +290,7 @@ def _parse_parts(text: str) -> frozenset[str]:
 
 
 def _parse_folders(text: str) -> dict[str, str]:
-    folders = _parse_pairs([text], "--folders", "Work=new")
+    folders = parse_pairs([text], "--folders", "Work=new")
     for name, folder in folders.items():
         if name not in FURTHER_FOLDERS or folder not in list(Folder):
             raise BadInput(

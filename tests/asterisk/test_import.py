@@ -14,9 +14,11 @@ import numpy as np
 import pytest
 
 from ivr.audio import wav
+from ivr.imports.verification import correlation
 from ivr.imports.voicemail_conf import read_voicemail_conf
 from tests.asterisk.conftest import PhoneUser, SpokenMessage, wait_until
 from tests.lab.lab import LabInfo
+from tests.lab.processes import ASTERISK_UID
 from tests.lab.sip_phone.speech import speech
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: it reads the spool of Asterisk's user")
@@ -46,6 +48,35 @@ async def test_message_of_app_voicemail_is_imported_and_heard_once(
     assert [(box["imported"], box["already_imported"]) for box in report["boxes"]] == [(0, 1)]
     await wait_until(lambda: [one["folder"] for one in alice.messages()] == ["saved"])
     await ivr(lab, "import", "verify")
+
+
+async def test_exported_message_is_heard_in_app_voicemail(alice: PhoneUser, lab: LabInfo) -> None:
+    alice.create_user_and_box()
+    message = alice.create_message(s=3)
+    spool = Path(lab.folder) / "spool" / "voicemail"
+    (spool / "pbx").mkdir(parents=True, exist_ok=True)
+    os.chown(spool, ASTERISK_UID, ASTERISK_UID)
+    conf = ("--conf", f"{lab.folder}/etc/voicemail.conf", "--context", "lab=pbx")
+    await ivr(lab, "export", "app-voicemail", *conf, "--spool", str(spool), "--box", alice.number, codes=(0, 3))
+    inbox = spool / "pbx" / alice.number / "INBOX"
+    assert {path.stat().st_uid for path in inbox.iterdir()} == {spool.stat().st_uid}
+    # Asterisk reads each of the files that were written, not only the one that it chooses.
+    for suffix in ("wav", "WAV", "gsm"):
+        converted = Path(lab.folder) / "spool" / f"{alice.number}-{suffix}.sln"
+        await console(lab, f"file convert {inbox}/msg0000.{suffix} {converted}")
+        least = 0.999 if suffix == "wav" else 0.9
+        assert correlation(message.samples.tobytes(), converted.read_bytes()) > least, suffix
+    owner = await alice.dial(f"*41{alice.number}")
+    await owner.press("1")
+    await owner.expect(message, within_s=25)
+    await owner.hang_up()
+    await wait_until(lambda: [path.name for path in inbox.parent.glob("Old/*.txt")] == ["msg0000.txt"])
+    assert not [*inbox.glob("msg*")]
+
+
+async def console(lab: LabInfo, command: str) -> None:
+    words = [*lab.console_command, "-rx", command]
+    await asyncio.to_thread(subprocess.run, words, capture_output=True, check=True)
 
 
 async def run_import(lab: LabInfo, owner: PhoneUser) -> Any:

@@ -369,7 +369,7 @@ APP_VOICEMAIL_CONF = (
     "3005 =>4716,Added",
     "[pbx]",
 )
-"""What app_voicemail beside ours reads; the mailboxes of the phones follow, and *40 leads to them."""
+"""What app_voicemail beside ours reads; the mailboxes of the phones follow. *40 leaves a message, *41 plays them."""
 
 OPTIONS = ("", "u", "b", "us", "uS", "ue", "ut", "uUg(6)", "ud(lab-digits)", "uz")
 """*36, the place in this list, and the number of a box: that box, by a line that was one of VoiceMail()."""
@@ -401,6 +401,9 @@ def _app_voicemail_extensions() -> Iterable[str]:
         "exten => h,1,NoOp(lab: ${CALLERID(num)} ended with VMSTATUS ${VMSTATUS})",
         "exten => _*401XXX,1,Answer()",
         " same => n,VoiceMail(${EXTEN:3}@pbx,s)",
+        " same => n,Hangup()",
+        "exten => _*411XXX,1,Answer()",
+        " same => n,VoiceMailMain(${EXTEN:3}@pbx,s)",
         " same => n,Hangup()",
         "exten => _*391XXX,1,Gosub(ivr-voicemailmain,s,1(${EXTEN:3}@lab,s))",
         " same => n,Hangup()",

@@ -16,6 +16,8 @@ class ImportedKind(StrEnum):
     PIN = "pin"
     GREETING = "greeting"
     MESSAGE = "message"
+    EXPORT = "export"
+    """A message or a greeting that was exported to the other system: this is done once."""
 
 
 class ImportState(StrEnum):

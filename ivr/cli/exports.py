@@ -1,0 +1,101 @@
+"""`ivr export`: messages and greetings of boxes, written to another voicemail system."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from ivr.app import App
+from ivr.cli.audit import record_command
+from ivr.cli.boxes import resolve_box
+from ivr.cli.imports import CONF, LOSSES_EXIT_CODE, WARNINGS_EXIT_CODE, format_note, parse_pairs
+from ivr.cli.progress import show_progress
+from ivr.cli.support import AccountOption, JsonOption, resolve_account, with_app
+from ivr.errors import NotFound
+from ivr.import_services import build_export
+from ivr.imports.box_mapping import NoteLevel
+from ivr.imports.export_plan import BoxExportReport, ExportOptions
+from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.records import AuditAction
+
+command = typer.Typer(no_args_is_help=True)
+
+
+@command.callback()
+def exports() -> None:
+    """Boxes and messages, for another voicemail system."""
+
+
+@command.command("app-voicemail")
+@with_app
+async def app_voicemail(
+    app: App,
+    spool: Path = typer.Option(help="The folder of the contexts of app_voicemail. Messages are added to it."),
+    conf: Path | None = typer.Option(None, help=f"The voicemail.conf. Default: {CONF}, if there is one."),
+    box: list[str] = typer.Option([], help="Export only the box with this number. Several: repeat it."),
+    account: str | None = AccountOption,
+    context: list[str] = typer.Option(
+        [], help="ACCOUNT=CONTEXT, for boxes that were not imported. Default with one account: default."
+    ),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Print what would be exported, and change nothing."),
+    as_json: bool = JsonOption,
+) -> None:
+    """Write messages and greetings to the spool of app_voicemail: the way back.
+
+    Each message is exported once, also if the command is repeated or was interrupted. What was imported from this spool
+    and is still in it is moved to the folder that it is in here, or to Deleted. Exit code 3: with warnings; 4:
+    something stays behind.
+    """
+    options = _options(spool, conf, context)
+    mailboxes = await _mailboxes(app, account, box)
+    with show_progress("boxes exported") as on_progress:
+        reports = await build_export(app).run(options, mailboxes, on_progress, dry_run=dry_run)
+    if not dry_run:
+        for mailbox in mailboxes:
+            await record_command(app, AuditAction.EXPORTED, mailbox)
+    if as_json:
+        typer.echo(json.dumps([report.to_document() for report in reports], indent=2))
+    else:
+        _print_reports(reports, dry_run=dry_run)
+    level = max((note.level for report in reports for note in report.notes), default=NoteLevel.INFO)
+    if level > NoteLevel.INFO:
+        raise typer.Exit(LOSSES_EXIT_CODE if level is NoteLevel.LOSS else WARNINGS_EXIT_CODE)
+
+
+def _options(spool: Path, conf: Path | None, contexts: Sequence[str]) -> ExportOptions:
+    return ExportOptions(
+        spool=spool.absolute(),
+        conf=conf or (CONF if CONF.exists() else None),
+        contexts=parse_pairs(contexts, "--context", "acme=default"),
+    )
+
+
+async def _mailboxes(app: App, account: str | None, numbers: Sequence[str]) -> list[Mailbox]:
+    if numbers:
+        return [await resolve_box(app, account, number) for number in dict.fromkeys(numbers)]
+    accounts = [await resolve_account(app, account)] if account else await app.directory.accounts()
+    found = [mailbox for one in accounts for mailbox in await app.boxes.list_by_account(one.id)]
+    if not found:
+        raise NotFound("there is no box to export")
+    return found
+
+
+def _print_reports(reports: Sequence[BoxExportReport], *, dry_run: bool) -> None:
+    for report in reports:
+        words = [
+            f"{report.account} -> {report.box}",
+            f"{report.written} messages written",
+            f"{report.moved} moved to another folder" if report.moved else "",
+            f"{report.removed} moved to Deleted" if report.removed else "",
+            f"{report.in_place} in place" if report.in_place else "",
+            f"{report.already_exported} already exported" if report.already_exported else "",
+            f"greetings: {', '.join(report.greetings)}" if report.greetings else "",
+        ]
+        typer.echo("; ".join(filter(None, words)))
+        for note in report.notes:
+            typer.echo(f"  {format_note(note, with_box=False)}")
+    if dry_run:
+        typer.echo("nothing was changed: leave out --dry-run to export")
