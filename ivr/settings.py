@@ -24,7 +24,7 @@ from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.metrics.settings import MetricsSettings
 from ivr.notifications.settings import MailSettings, MwiSettings, NotificationSettings, TranscriptionSettings
 from ivr.retention.rules import RetentionSettings
-from ivr.validation.fields import OptionalPath, WebUrl
+from ivr.validation.fields import OptionalPath, WebOrigin, WebUrl
 
 ENV_PREFIX = "IVR_"
 CONFIG_ENV_VARIABLE = "IVR_CONFIG"
@@ -121,7 +121,7 @@ class ApiSettings(_Section):
     allowed_networks: list[IPvAnyNetwork] = Field(
         [], description="Addresses and networks from which clients may connect; empty: all."
     )
-    origins: list[Annotated[str, Field(pattern=r"^(\*|https?://[^/\s*]+)$")]] = Field(
+    origins: list[WebOrigin] = Field(
         [],
         description=(
             "Origins of web pages that may use the API from a browser, as `https://portal.example.com`; `*`: all;"

@@ -51,7 +51,8 @@ def test_an_empty_path_is_none(name: str, config: Path) -> None:
     ("section", "assignment", "advice"),
     [
         ("pins", 'pepper_file = "relative"', "such as `/media/key/ivr-pepper`"),
-        ("api", 'origins = ["portal.example.com"]', "as `https://portal.example.com`"),
+        ("api", 'origins = ["portal.example.com"]', "as https://portal.example.com, without a path"),
+        ("api", 'origins = ["https://portal.example.com/app"]', "without a path"),
         ("log", 'level = "loud"', "debug, info, warning or error"),
         ("ari", 'application = "a b"', "at most 64 letters, digits"),
         ("voicemail", 'country_code = "+49"', "such as 49"),
@@ -92,3 +93,8 @@ def test_root_refuses_a_file_in_a_folder_that_others_may_write(config: Path) -> 
     config.parent.chmod(0o777)
     with pytest.raises(SettingsError, match="etc can be changed by other users"):
         settings.load()
+
+
+def test_an_origin_is_what_browsers_send(config: Path) -> None:
+    config.write_text('[api]\norigins = ["https://Portal.Example.com:443", "http://a.example:8080", "*"]\n')
+    assert settings.load().api.origins == ["https://portal.example.com", "http://a.example:8080", "*"]

@@ -18,6 +18,7 @@ from ivr.api.direct_route import DirectRoute
 from ivr.api.disconnect import run_while_connected
 from ivr.api.envelope import created, document_revision, expected_revision, request_id, success
 from ivr.api.messages import MessageDep, find_message, parse_ids, require_message
+from ivr.api.misspelling import reject_misspelt_members
 from ivr.api.request_body import BodyDep, read_upload
 from ivr.api.zip_archive import require_readable, stream_zip
 from ivr.errors import InvalidFields, NotAcceptable
@@ -48,6 +49,9 @@ class MessageDetails(BaseModel):
     folder: Folder = Folder.NEW
     length: Annotated[int, Field(ge=0, le=10**9)] = 1
     timestamp: Annotated[int, Field(ge=GREGORIAN_OFFSET_S, le=GREGORIAN_OFFSET_S + 250_000_000_000)] | None = None
+
+
+DETAIL_NAMES = tuple(field.alias or name for name, field in MessageDetails.model_fields.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +140,7 @@ async def put_audio(request: Request, principal: CurrentPrincipal, box: BoxDep, 
 
 
 def _parse_metadata(data: dict[str, Any]) -> MessageMetadata:
+    reject_misspelt_members(data, DETAIL_NAMES)
     with report_violations():
         details = MessageDetails.model_validate(data)
     return MessageMetadata(

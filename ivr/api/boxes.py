@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from ivr.api import audit, openapi, serializers
 from ivr.api.auth import BoxDep, CurrentPrincipal, get_services
 from ivr.api.direct_route import DirectRoute
 from ivr.api.envelope import created, document_revision, expected_revision, precondition, success
+from ivr.api.misspelling import meant_name, misspelt
 from ivr.api.query import ListQueryDep
 from ivr.api.request_body import Body, BodyDep
 from ivr.errors import InvalidFields, NotFound
 from ivr.mailbox.box_settings import BoxSettings
+from ivr.mailbox.boxes import to_document
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.text_values import is_one_letter_off
+from ivr.mailbox.text_values import nested_model
 from ivr.storage.records import AuditAction
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Boxes"], route_class=DirectRoute)
@@ -25,10 +28,6 @@ router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Boxes"], r
 
 READ_ONLY_MEMBERS = ("messages", "folders")
 """Members that lists of boxes have, and boxes of Kazoo 3. They are no settings."""
-
-
-MIN_KEY_LENGTH = 5
-"""A shorter key resembles too many others."""
 
 
 def box_settings(body: Body, box: Mailbox | None = None) -> dict[str, Any]:
@@ -45,20 +44,23 @@ def box_settings(body: Body, box: Mailbox | None = None) -> dict[str, Any]:
     if "notify_email_address" in settings:
         address = settings.pop("notify_email_address")
         settings.setdefault("notify_email_addresses", [address] if address else [])
-    _reject_misspelt_keys(settings, box.settings.model_extra or {} if box else {})
+    if violations := dict(_misspelt_keys(settings, BoxSettings, to_document(box.settings) if box else {})):
+        raise InvalidFields(violations)
     return settings
 
 
-def _reject_misspelt_keys(settings: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
-    known = [key for key in BoxSettings.model_fields if len(key) >= MIN_KEY_LENGTH]
-    violations: dict[str, dict[str, dict[str, object]]] = {}
+def _misspelt_keys(
+    settings: Mapping[str, Any], model: type[BaseModel], stored: Any, path: str = ""
+) -> Iterator[tuple[str, dict[str, dict[str, object]]]]:
+    """Yield each key, with its path, that is one letter off a known one, also in nested objects."""
     for key, value in settings.items():
-        if value is None or key in BoxSettings.model_fields or key in stored:
-            continue
-        if meant := next((name for name in known if is_one_letter_off(key, name)), None):
-            violations[key] = {"unknown": {"message": f"Unknown key: did you mean {meant}?", "target": meant}}
-    if violations:
-        raise InvalidFields(violations)
+        was_stored = isinstance(stored, Mapping) and key in stored
+        if key in model.model_fields:
+            nested = nested_model(model.model_fields[key].annotation)
+            if nested and isinstance(value, Mapping):
+                yield from _misspelt_keys(value, nested, stored.get(key) if was_stored else {}, f"{path}{key}.")
+        elif value is not None and not was_stored and (meant := meant_name(key, model.model_fields)):
+            yield f"{path}{key}", misspelt("key", f"{path}{meant}")
 
 
 @router.get("", **openapi.LIST_BOXES)
@@ -108,8 +110,8 @@ async def patch_box(request: Request, principal: CurrentPrincipal, box: BoxDep, 
 
 
 @router.delete("/{box_id}", **openapi.DELETE_BOX)
-async def delete_box(request: Request, principal: CurrentPrincipal, box: BoxDep) -> Response:
-    """Delete a box with all its messages."""
+async def delete_box(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
+    """Delete a box with all its messages. The body means nothing, but may not name another method."""
     principal.require_account_scope()
     try:
         await principal.services.mailbox.boxes.delete(box, expected_revision=expected_revision(request, box))

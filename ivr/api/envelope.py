@@ -14,6 +14,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ivr.api.query import BOOLEAN_WORDS
 from ivr.errors import Conflict, PreconditionFailed
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Message
@@ -148,22 +149,24 @@ def _parse_etags(header: str) -> list[str]:
     return [tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")]
 
 
+def timestamp(now: float) -> str:
+    """Return the time of a response as clients read it. `now`: Unix seconds."""
+    return f"{datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def _server_members(request: Request) -> dict[str, str]:
     """Return the members about the server. `version` and `node` are for clients that are signed in."""
-    members = {"request_id": request_id(request)}
-    app = request.scope.get("app")
-    if app is not None:
-        now = datetime.fromtimestamp(app.state.services.clock.now(), UTC)
-        members["timestamp"] = f"{now:%Y-%m-%dT%H:%M:%SZ}"
-        if getattr(request.state, "auth_token", ""):
-            members |= {"node": app.state.node, "version": app.version}
+    app = request.app
+    members = {"request_id": request_id(request), "timestamp": timestamp(app.state.services.clock.now())}
+    if getattr(request.state, "auth_token", ""):
+        members |= {"node": app.state.node, "version": app.version}
     return members
 
 
 def _json_response(request: Request, content: Any, status: int, headers: Mapping[str, str]) -> Response:
     wanted = request.query_params.get("pretty_print", request.headers.get("x-pretty-print", ""))
     body = to_json(content)
-    if wanted.lower() == "true":
+    if BOOLEAN_WORDS.get(wanted.lower()):
         body = json.dumps(json.loads(body), indent=2).encode() + b"\n"
     return Response(body, status, dict(headers), "application/json")
 

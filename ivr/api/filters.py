@@ -26,9 +26,9 @@ class Filter:
         return self.predicate(value_at_path(document, self.key), self.values)
 
     @property
-    def member(self) -> str:
-        """The member of the document that the key is in."""
-        return self.key.partition(".")[0]
+    def requires_array(self) -> bool:
+        """Whether the value of the key must be an array."""
+        return self.predicate in (_has_all, _has_any, _has_none)
 
     @property
     def required_values(self) -> list[str]:
@@ -53,6 +53,12 @@ def unknown_key(found: Filter, known_keys: Iterable[str]) -> InvalidFields:
     """
     violation = {"message": f"Unknown key {found.key}", "target": ", ".join(sorted(known_keys))}
     return InvalidFields({found.parameter: {"enum": violation}})
+
+
+def no_array(found: Filter) -> InvalidFields:
+    """Return the error for a filter of arrays whose key has another value in every document."""
+    message = f"{found.key} is not an array: use filter_any_{found.key}"
+    return InvalidFields({found.parameter: {"type": {"message": message, "target": "array"}}})
 
 
 def unknown_filter(parameter: str) -> InvalidFields:
@@ -120,7 +126,8 @@ def _has_any(value: Any, values: list[str]) -> bool:
 
 
 def _has_none(value: Any, values: list[str]) -> bool:
-    return isinstance(value, list) and set(values).isdisjoint(_as_text(item) for item in value)
+    """Return whether a list has none of the values; a missing list has none."""
+    return value is None or (isinstance(value, list) and set(values).isdisjoint(_as_text(item) for item in value))
 
 
 def _is_present(value: Any, values: list[str]) -> bool:

@@ -14,7 +14,7 @@ from ivr.api.audio_headers import audio_response, best_format, greeting_filename
 from ivr.api.auth import NOT_CONFIGURABLE, BoxDep, CurrentPrincipal
 from ivr.api.direct_route import DirectRoute
 from ivr.api.envelope import created, if_match_tags, success
-from ivr.api.request_body import read_upload
+from ivr.api.request_body import BodyDep, read_upload
 from ivr.errors import Forbidden, InvalidFields, NotFound, PreconditionFailed
 from ivr.mailbox.greetings import greeting_setting
 from ivr.storage.records import MediaKind, StoredMedia
@@ -69,9 +69,9 @@ async def put_greeting(request: Request, principal: CurrentPrincipal, box: BoxDe
 
 @router.delete("/{greeting}", **openapi.DELETE_GREETING)
 async def delete_greeting(
-    request: Request, principal: CurrentPrincipal, box: BoxDep, kind: GreetingKindDep
+    request: Request, principal: CurrentPrincipal, box: BoxDep, kind: GreetingKindDep, body: BodyDep
 ) -> Response:
-    """Delete a greeting. Callers hear what they hear without it."""
+    """Delete a greeting. Callers hear what they hear without it. The body may not name another method."""
     _require_configurable(principal.user_id, box.settings.not_configurable)
     greetings = principal.services.audio.greeting_uploads
     expected_media_id = _expected_media_id(request, box.active_media_id(kind))

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
+import os
 from collections import Counter
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
+import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from ivr.api.envelope import timestamp, to_json
+from ivr.clock import Clock, SystemClock
+from ivr.ids import IdGenerator
 from ivr.validation.networks import client_network
+
+TOO_MANY_CONNECTIONS = "too many connections: close idle ones and try again later"
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -27,6 +36,8 @@ class ConnectionLimits:
     """Proxies, which connect for many clients."""
     counts: Counter[str] = field(default_factory=Counter)
     """Open connections by address; those of IPv6 by network."""
+    clock: Clock = field(default_factory=SystemClock)
+    ids: IdGenerator = field(default_factory=lambda: IdGenerator(os.urandom))
 
 
 class LimitedHttpProtocol(HttpToolsProtocol):
@@ -51,8 +62,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._network = client_network(self._address)
         self._limits.counts[self._network] += 1
         if self._has_too_many():
-            transport.write(_unavailable())
-            transport.close()
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", TOO_MANY_CONNECTIONS)
             return
         self._start_head_timer()
 
@@ -69,8 +79,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self._is_reading_head:
             self._head_bytes += len(data)
             if self._head_bytes > self._limits.max_head_bytes:
-                self.transport.write(_response(431, "Request Header Fields Too Large", "the request head is too long"))
-                self.transport.close()
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too_large", "the request head is too long")
                 return
         super().data_received(data)
 
@@ -83,6 +92,31 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._is_reading_head = False
         self._stop_head_timer()
         super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Called by uvicorn for bytes that are no request."""
+        self._refuse(HTTPStatus.BAD_REQUEST, "invalid_request", "this is not a valid HTTP request")
+
+    def _refuse(self, status: HTTPStatus, message: str, explanation: str) -> None:
+        """Send an error for a connection that reaches no route, in the envelope of the API, and close it."""
+        request_id = self._limits.ids.new_document_id()
+        content = {
+            "auth_token": "",
+            "data": {"message": explanation},
+            "error": str(int(status)),
+            "message": message,
+            "request_id": request_id,
+            "timestamp": timestamp(self._limits.clock.now()),
+            "status": "error",
+        }
+        body = to_json(content)
+        head = f"HTTP/1.1 {int(status)} {status.phrase}\r\nContent-Type: application/json\r\n"
+        head += f"Content-Length: {len(body)}\r\nX-Request-Id: {request_id}\r\n"
+        if status is HTTPStatus.SERVICE_UNAVAILABLE:
+            head += "Retry-After: 10\r\n"
+        self.transport.write(f"{head}Connection: close\r\n\r\n".encode() + body)
+        self.transport.close()
+        log.info("request.refused", request=request_id, client=self._address, status=int(status), reason=explanation)
 
     def _has_too_many(self) -> bool:
         limits = self._limits
@@ -100,15 +134,3 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
-
-
-def _unavailable() -> bytes:
-    return _response(503, "Service Unavailable", "too many connections: close idle ones and try again later")
-
-
-def _response(status: int, reason: str, message: str) -> bytes:
-    """Return a whole response with the envelope of the API, for connections that reach no route."""
-    content = {"data": {"message": message}, "error": str(status), "message": "unavailable", "status": "error"}
-    body = json.dumps({"auth_token": "", "request_id": "", **content}).encode()
-    head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-    return f"{head}Retry-After: 10\r\nConnection: close\r\n\r\n".encode() + body

@@ -14,7 +14,8 @@ from ivr.api.dependencies import ApiServices
 from ivr.api.direct_route import DirectRoute
 from ivr.api.disconnect import run_while_connected
 from ivr.api.envelope import CHANGED_MEANWHILE, document_revision, expected_revision, if_match_filter, success
-from ivr.api.query import ListQueryDep, parse_folder_name, reject_unknown_parameters
+from ivr.api.misspelling import reject_misspelt_members
+from ivr.api.query import ListQueryDep, parse_folder_name, reject_misspelt_parameters, reject_unknown_parameters
 from ivr.api.request_body import Body, BodyDep
 from ivr.errors import InvalidFields, NotFound, PastRetention, PreconditionFailed
 from ivr.mailbox.bulk import CONFLICT, BulkResult, Precondition
@@ -23,6 +24,12 @@ from ivr.storage.records import AuditAction, ChangeReason, Folder, Message
 
 MAX_BULK_IDS = 10_000
 """Messages that one request may change."""
+
+CHANGE_MEMBERS = ("folder", "messages", "source_id")
+"""Members of a body that say what to change."""
+CHANGE_PARAMETERS = ("folder", "pretty_print")
+IGNORED_MEMBERS = ("ui_metadata", "verb", "_method")
+"""Members that clients add to every body."""
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Messages"], route_class=DirectRoute)
 
@@ -72,6 +79,7 @@ async def list_messages(request: Request, principal: CurrentPrincipal, box: BoxD
 @router.post("/{box_id}/messages", **openapi.CHANGE_MESSAGES)
 async def change_messages(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
     """Change the folder of many messages, move them (`source_id` is a string) or copy them (`source_id` is a list)."""
+    check_change(request, body)
     ids = parse_ids(body) or []
     if is_move_or_copy(body):
         recipients = await resolve_recipients(principal, body)
@@ -97,6 +105,9 @@ async def delete_messages(
     """
     reject_unknown_parameters(request)
     ids, folder = parse_ids(body, required=False), parse_folder(request, body)
+    if ids is not None and (query.is_narrowed or folder is not None):
+        message = "Messages are named by ids or by folder and filters: send only one of them"
+        raise InvalidFields({"messages": {"maxItems": {"message": message}}})
     if ids is None and folder is None and body.is_present:
         message = "No array of message ids are specified: send messages, ?folder=, or no body to delete all"
         raise InvalidFields({"messages": {"required": {"message": message}}})
@@ -124,6 +135,7 @@ async def delete_messages(
 @router.get("/{box_id}/messages/{message_id}", **openapi.GET_MESSAGE)
 async def get_message(request: Request, principal: CurrentPrincipal, message: MessageDep) -> Response:
     """Return one message, with its transcript if it has one, and with `?links=true` a link to its audio."""
+    reject_misspelt_parameters(request.query_params, ("links", "pretty_print"))
     document, links = serializers.message_document(message), serializers.audio_links(request, principal)
     if links:
         document["links"] = links(message)
@@ -136,6 +148,7 @@ async def change_message(
 ) -> Response:
     """Change the folder of a message (default `saved`), or move or copy it to other boxes."""
     revision = expected_revision(request, message)
+    check_change(request, body)
     mailbox_services = principal.services.mailbox
     if is_move_or_copy(body):
         recipients = await resolve_recipients(principal, body)
@@ -156,8 +169,13 @@ async def change_message(
 
 
 @router.delete("/{box_id}/messages/{message_id}", **openapi.DELETE_MESSAGE)
-async def delete_message(request: Request, principal: CurrentPrincipal, box: BoxDep, message: MessageDep) -> Response:
-    """Delete one message for good. To keep it restorable by phone, change its folder to `deleted` instead."""
+async def delete_message(
+    request: Request, principal: CurrentPrincipal, box: BoxDep, message: MessageDep, body: BodyDep
+) -> Response:
+    """Delete one message for good. To keep it restorable by phone, change its folder to `deleted` instead.
+
+    The body means nothing, but may not name another method.
+    """
     revision = expected_revision(request, message)
     if not await principal.services.mailbox.messages.soft_delete(box.id, [message.id], expected_revision=revision):
         raise NotFound("another client deleted the message meanwhile", message.id)
@@ -167,6 +185,21 @@ async def delete_message(request: Request, principal: CurrentPrincipal, box: Box
 
 
 # -- parsing of requests -----------------------------------------------------------------------------------------------
+
+
+def check_change(request: Request, body: Body) -> None:
+    """Raise `InvalidFields` for a body or query that names a change in a way that would be ignored.
+
+    As in Kazoo, a body that names nothing moves messages to `saved`, so a misspelt name would do that too.
+    """
+    reject_misspelt_parameters(request.query_params, CHANGE_PARAMETERS)
+    reject_misspelt_members([*body.envelope, *body.data_or_empty], CHANGE_MEMBERS)
+    nulls = [name for name in CHANGE_MEMBERS if body.data_or_empty.get(name, "") is None]
+    named = {*body.data_or_empty} - {*IGNORED_MEMBERS}
+    if nulls or (named and not named & {*CHANGE_MEMBERS} and "folder" not in {*request.query_params, *body.envelope}):
+        member = nulls[0] if nulls else "folder"
+        message = "Field is required but missing: only the folder of a message, or its box, can be changed"
+        raise InvalidFields({member: {"required": {"message": message}}})
 
 
 def parse_folder(request: Request, body: Body) -> Folder | None:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from ipaddress import ip_address
 
 import structlog
+from fastapi import FastAPI
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,10 +28,14 @@ SECURITY_HEADERS = (
 
 
 class RequestLogMiddleware:
-    """Outermost middleware: assigns a request id, logs each request, and keeps tracebacks out of responses."""
+    """Outermost middleware: assigns a request id, logs each request, and keeps tracebacks out of responses.
 
-    def __init__(self, app: ASGIApp, ids: IdGenerator, clock: Clock) -> None:
+    `api`: the application within all middleware, whose state each response needs.
+    """
+
+    def __init__(self, app: ASGIApp, api: FastAPI, ids: IdGenerator, clock: Clock) -> None:
         self._app = app
+        self._api = api
         self._ids = ids
         self._clock = clock
 
@@ -41,6 +46,7 @@ class RequestLogMiddleware:
         scope["path"] = scope["path"].rstrip("/") or "/"  # Some clients append a slash.
         request_id = self._ids.new_document_id()
         scope.setdefault("state", {})["request_id"] = request_id
+        scope["app"] = self._api
         started_at, status, finished = self._clock.monotonic(), 0, False
 
         async def send_with_request_id(message: Message) -> None:
@@ -98,7 +104,7 @@ class IpAllowlistMiddleware:
         return any(address in network for network in self._networks)
 
 
-OVERRIDE_PARAMETERS = ("verb", "_method")
+OVERRIDE_PARAMETERS = ("verb", "verb[]", "_method", "method", "x-http-method-override")
 OVERRIDE_HEADERS = ("x-http-method-override", "x-http-method", "x-method-override")
 OVERRIDE_HEADERS_BYTES = frozenset(name.encode() for name in OVERRIDE_HEADERS)
 OVERRIDE_METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
@@ -119,7 +125,7 @@ class MethodOverrideMiddleware:
             await self._app(scope, receive, send)
             return
         query: bytes = scope["query_string"]
-        has_parameter = query and (b"verb" in query.lower() or b"_method" in query.lower())
+        has_parameter = query and (b"verb" in query.lower() or b"method" in query.lower())
         if not has_parameter and OVERRIDE_HEADERS_BYTES.isdisjoint(name for name, _ in scope["headers"]):
             await self._app(scope, receive, send)
             return

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from starlette.datastructures import QueryParams
 
 from ivr.api.filters import KEY_FILTERS, Filter, equality_filter, parse_filters, unknown_filter
+from ivr.api.misspelling import meant_name
 from ivr.errors import InvalidFields, InvalidPage
-from ivr.mailbox.text_values import is_one_letter_off
 from ivr.storage.records import GREGORIAN_OFFSET_S, Folder
 
 DEFAULT_PAGE_SIZE = 50
@@ -27,6 +28,7 @@ DELETE_PARAMETERS = {
     *("_", "auth_token", "pretty_print", "verb"),
 }
 """Parameters of a DELETE of many messages, besides `filter_KEY`. Browsers add `_` against caches."""
+TIME_PARAMETERS = ("created_from", "created_to", "modified_from", "modified_to")
 LIST_PARAMETERS = (
     *("ascending", "created_from", "created_to", "descending", "folder", *KEY_FILTERS, "links"),
     *("modified_from", "modified_to", "page_size", "paginate", "pretty_print", "start_key"),
@@ -54,6 +56,8 @@ class ListQuery:
     """Set if `filters` requires one caller number, for the same reason."""
     text: str
     """The parameters as the client sent them."""
+    is_narrowed: bool
+    """Whether a filter, folder or time range leaves out some of the list."""
 
     def matches(self, document: Mapping[str, Any], changed_at: int) -> bool:
         """Return whether a document passes all filters. `changed_at` is in Unix seconds."""
@@ -65,14 +69,18 @@ class ListQuery:
 async def parse_list_query(request: Request) -> ListQuery:
     """Parse the parameters of a list. Raises `InvalidFields`, `InvalidPage`."""
     params = request.query_params
-    _reject_misspelt_parameters(params)
+    reject_misspelt_parameters(params, LIST_PARAMETERS)
+    _reject_contradictions(params)
     filters = parse_filters(params.multi_items())
+    for found in filters:
+        for name in found.values if found.key == "folder" else ():
+            parse_folder_name(name, found.parameter)
     if "folder" in params:
         filters += (equality_filter("folder", parse_folder_name(params["folder"])),)
     required_values = {found.key: found.required_values for found in filters}
     caller_numbers = required_values.get("caller_id_number", [])
     return ListQuery(
-        paginate=_boolean(params, "paginate") is not False,
+        paginate=boolean_parameter(params, "paginate") is not False,
         page_size=_parse_page_size(params.get("page_size")),
         start_key=_decode_page_key(params.get("start_key")),
         ascending=_ascending(params),
@@ -82,6 +90,7 @@ async def parse_list_query(request: Request) -> ListQuery:
         folder=next((folder for folder in Folder if required_values.get("folder") == [folder.value]), None),
         caller_number=caller_numbers[0] if len(caller_numbers) == 1 else None,
         text=str(params),
+        is_narrowed=bool(filters) or any(name in params for name in TIME_PARAMETERS),
     )
 
 
@@ -96,27 +105,33 @@ def reject_unknown_parameters(request: Request) -> None:
             raise InvalidFields({name: {"enum": violation}})
 
 
-def _reject_misspelt_parameters(names: Iterable[str]) -> None:
+def reject_misspelt_parameters(names: Iterable[str], known: Collection[str]) -> None:
     """Raise `InvalidFields` for a parameter that is one letter off a known one, or nearly a filter.
 
     Other unknown parameters are ignored, as in Kazoo: clients add their own.
     """
     for name in names:
-        if name in LIST_PARAMETERS or name.startswith("filter_"):
+        if name in known or name.startswith("filter_"):
             continue
         if name.lower().startswith("filter"):
             raise unknown_filter(name)
-        small = name.lower()
-        if meant := next((known for known in LIST_PARAMETERS if small == known or is_one_letter_off(small, known)), ""):
+        if meant := meant_name(name, known):
             violation = {"message": f"Unknown parameter: did you mean {meant}?", "target": meant}
             raise InvalidFields({name: {"enum": violation}})
 
 
-def parse_folder_name(name: Any) -> Folder:
-    """Return the folder of this name. Raises `InvalidFields`."""
+def _reject_contradictions(params: QueryParams) -> None:
+    """Raise `InvalidFields` for a parameter that stands twice with different values; filters may, and all apply."""
+    for name in LIST_PARAMETERS:
+        if name not in KEY_FILTERS and len(set(params.getlist(name))) > 1:
+            raise InvalidFields({name: {"maxItems": {"message": "Parameter has several values: send one"}}})
+
+
+def parse_folder_name(name: Any, member: str = "folder") -> Folder:
+    """Return the folder of this name. `member`: what the name is the value of. Raises `InvalidFields`."""
     if name not in list(Folder):
         violation = {"message": "Value not found in enumerated list of values", "target": ", ".join(Folder)}
-        raise InvalidFields({"folder": {"enum": violation}})
+        raise InvalidFields({member: {"enum": violation}})
     return Folder(name)
 
 
@@ -149,11 +164,12 @@ def _parse_page_size(text: str | None) -> int:
 
 
 def _ascending(params: Mapping[str, str]) -> bool | None:
-    ascending, descending = _boolean(params, "ascending"), _boolean(params, "descending")
+    ascending, descending = boolean_parameter(params, "ascending"), boolean_parameter(params, "descending")
     return ascending if ascending is not None else None if descending is None else not descending
 
 
-def _boolean(params: Mapping[str, str], name: str) -> bool | None:
+def boolean_parameter(params: Mapping[str, str], name: str) -> bool | None:
+    """Return a parameter that is true or false; None: it is missing. Raises `InvalidFields` for other words."""
     if name not in params:
         return None
     if params[name].lower() not in BOOLEAN_WORDS:

@@ -24,6 +24,8 @@ MAX_JSON_DEPTH = 50
 MAX_JSON_CONTAINERS = 10_000
 MAX_JSON_VALUES = 20_000
 MAX_SIGN_IN_BYTES = 10_000
+VERB_NAMES = ("verb", "_method")
+"""Members and parameters that name the method; the second is that of web frameworks."""
 HTTP_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 FORM_TYPE = "application/x-www-form-urlencoded"
 JSON_TYPES = ("", "application/json", "application/x-json", "text/json")
@@ -194,20 +196,20 @@ def _check_verb(request: Request, body: Body) -> Body:
     The method is needed before the body is read, so `verb` in the body cannot change it. In the data other values are
     those of a client's own key.
     """
-    verb = _value_of_verb(body.envelope)
-    in_data = _value_of_verb(body.envelope.get("data"))
-    if verb is not None and not (isinstance(verb, str) and verb.strip().upper() == request.method):
-        raise BadInput(f"verb in the body is not {request.method}: send the verb in the query, as ?verb=")
-    if isinstance(in_data, str) and in_data.strip().upper() in {*HTTP_METHODS} - {request.method}:
-        raise BadInput(f"verb in the data is not {request.method}: send the verb in the query, as ?verb=")
+    for name, verb in _verbs(body.envelope):
+        if verb is not None and not (isinstance(verb, str) and verb.strip().upper() == request.method):
+            raise BadInput(f"{name} in the body is not {request.method}: send the verb in the query, as ?verb=")
+    for name, verb in _verbs(body.envelope.get("data")):
+        if isinstance(verb, str) and verb.strip().upper() in {*HTTP_METHODS} - {request.method}:
+            raise BadInput(f"{name} in the data is not {request.method}: send the verb in the query, as ?verb=")
     return body
 
 
-def _value_of_verb(members: Any) -> Any:
-    """Return the value of `verb`, in small or capital letters; None: there is none."""
+def _verbs(members: Any) -> list[tuple[str, Any]]:
+    """Return the members that name a method, in small or capital letters."""
     if not isinstance(members, dict):
-        return None
-    return next((value for name, value in members.items() if name.lower() == "verb"), None)
+        return []
+    return [(name, value) for name, value in members.items() if name.lower() in VERB_NAMES]
 
 
 BodyDep = Annotated[Body, Depends(read_body)]

@@ -14,13 +14,14 @@ from starlette.responses import Response
 from ivr.api.audio_links import audio_path
 from ivr.api.auth import Principal
 from ivr.api.envelope import RenderedData, render_data, success
-from ivr.api.filters import unknown_key
-from ivr.api.query import ListQuery, encode_page_key
+from ivr.api.filters import no_array, unknown_key, value_at_path
+from ivr.api.query import ListQuery, boolean_parameter, encode_page_key
 from ivr.errors import InvalidPage, PageRequired
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.boxes import settings_from_record, to_document
 from ivr.mailbox.bulk import BulkResult
 from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.text_values import LIST_KEYS, is_setting
 from ivr.storage.records import (
     GREGORIAN_OFFSET_S,
     BoxQuery,
@@ -93,12 +94,12 @@ def message_document(message: Message) -> dict[str, Any]:
 
 
 def wants_links(request: Request) -> bool:
-    """Return whether the client asks for links to the audio of the messages."""
-    return request.query_params.get("links", "").lower() == "true"
+    """Return whether the client asks for links to the audio of the messages. Raises `InvalidFields`."""
+    return boolean_parameter(request.query_params, "links") is True
 
 
 def audio_links(request: Request, principal: Principal) -> Callable[[Message], dict[str, Any]] | None:
-    """Return a function that makes the links of a message; None: the client asks for none."""
+    """Return a function that makes the links of a message; None: the client asks for none. Raises `InvalidFields`."""
     if not wants_links(request):
         return None
 
@@ -115,6 +116,7 @@ MESSAGE_KEYS = (
     *("timestamp", "to", "transcribed"),
 )
 """Keys by which messages can be filtered: those of `message_summary`."""
+MESSAGE_ARRAY_KEYS = ("labels",)
 BOX_KEYS = ("id", *BoxSettings.model_fields)
 """Keys by which boxes can be filtered, besides those that clients store in them."""
 
@@ -172,16 +174,18 @@ async def boxes_response(request: Request, principal: Principal, query: ListQuer
 async def _reject_unknown_box_keys(principal: Principal, query: ListQuery) -> None:
     """Raise `InvalidFields` for a filter whose key is no setting and no key that a client stored in a box."""
     for found in query.filters:
-        if found.member in BOX_KEYS:
+        if is_setting(found.key) or found.key == "id":
+            if found.requires_array and found.key not in LIST_KEYS:
+                raise no_array(found)
             continue
-        with_key = BoxQuery(1, partial(_has_setting, found.member))
+        with_key = BoxQuery(1, partial(_has_setting, found.key))
         page = await principal.services.mailbox.lists.list_boxes(principal.account.id, with_key)
         if not page.items and page.next_key is None:
             raise unknown_key(found, BOX_KEYS)
 
 
 def _has_setting(key: str, box: BoxSummary) -> bool:
-    return key in box.record.settings
+    return value_at_path(box.record.settings, key) is not None
 
 
 async def messages_response(
@@ -232,6 +236,8 @@ def build_message_query(
     for found in query.filters:
         if found.key not in MESSAGE_KEYS:
             raise unknown_key(found, MESSAGE_KEYS)
+        if found.requires_array and found.key not in MESSAGE_ARRAY_KEYS:
+            raise no_array(found)
     return MessageQuery(
         limit,
         lambda listed: query.matches(message_summary(listed.message), listed.folder_changed_at),

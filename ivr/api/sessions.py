@@ -12,7 +12,7 @@ from ivr.api.auth import client_address, extract_token, find_token, get_services
 from ivr.api.dependencies import AuthServices
 from ivr.api.direct_route import DirectRoute
 from ivr.api.envelope import success
-from ivr.api.request_body import Body, SignInBodyDep
+from ivr.api.request_body import Body, BodyDep, SignInBodyDep
 from ivr.directory.credentials import CREDENTIALS_DIGITS
 from ivr.directory.models import Account
 from ivr.errors import Forbidden, InvalidFields, NotFound, Unauthorized
@@ -87,7 +87,7 @@ async def get_session(request: Request) -> Response:
 
 
 @router.delete("/user_auth", **openapi.GET_SESSION)
-async def sign_out(request: Request) -> Response:
+async def sign_out(request: Request, body: BodyDep) -> Response:
     """End the session of the request: its token is invalid from now on."""
     services = get_services(request)
     token = await find_token(request, services, extract_token(request))
@@ -124,6 +124,9 @@ async def _find_account(auth: AuthServices, body: Body) -> Account | None:
             return None  # The password is verified all the same: the response time must not reveal unknown accounts.
     if phone_number:
         return await auth.directory.find_account_by_box_number(phone_number)
+    wrong = next((member for member in (*ACCOUNT_NAME_MEMBERS, "phone_number") if body.data.get(member)), None)
+    if wrong:
+        raise InvalidFields({wrong: {"type": {"message": "Value must be text", "target": "string"}}})
     raise InvalidFields({"account_name": {"required": {"message": "Field is required but missing"}}})
 
 
@@ -145,6 +148,8 @@ def _parse_method(body: Body) -> str:
 
 def _required_text(body: Body, name: str) -> str:
     value = body.data.get(name)
-    if not isinstance(value, str) or not value:
+    if value and not isinstance(value, str):
+        raise InvalidFields({name: {"type": {"message": "Value must be text", "target": "string"}}})
+    if not value:
         raise InvalidFields({name: {"required": {"message": "Field is required but missing"}}})
-    return value
+    return str(value)

@@ -41,7 +41,7 @@ REASON_BY_ERROR: tuple[tuple[type[IvrError], str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class BulkResult:
-    """`succeeded`: ids, of transferred and copied messages the new ones. `failed`: pairs of old id and reason."""
+    """`succeeded`: ids, of copied messages the new ones. `failed`: pairs of old id and reason."""
 
     succeeded: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
@@ -107,7 +107,7 @@ class BulkOperations:
         not_before: int,
         precondition: Precondition | None = None,
     ) -> BulkResult:
-        """Move messages to another mailbox; each gets a new id."""
+        """Move messages to another mailbox."""
 
         async def transfer_one(message: Message, revision: int | None) -> list[str]:
             return [(await self._delivery.transfer(message, destination, expected_revision=revision)).id]

@@ -211,7 +211,7 @@ class Delivery:
     async def copy(
         self, message: Message, destinations: Iterable[Mailbox], *, expected_revision: int | None = None
     ) -> list[Message]:
-        """Copy a message to all of these boxes or to none: with a new id, in the folder new.
+        """Copy a message to all of these boxes or to none: with a new id, in the same folder.
 
         No mail is sent. Raises `NotFound`, `BoxFull`, `StoreError`; `PreconditionFailed` if the revision of the message
         is not `expected_revision`.
@@ -219,7 +219,7 @@ class Delivery:
         copies: list[Message] = []
         try:
             for destination in destinations:
-                copies.append(await self._clone(message, destination))
+                copies.append(replace(await self._clone(message, destination), folder=message.folder))
             purged = await self._messages.copy_to_boxes(copies, message, expected_revision=expected_revision)
         except IvrError:
             await self.delete_audio_files(copies)
@@ -238,20 +238,18 @@ class Delivery:
     async def transfer(
         self, message: Message, destination: Mailbox, *, expected_revision: int | None = None
     ) -> Message:
-        """Move a message to another box, under a new id and in the folder new; to its own box, nothing changes.
+        """Move a message to another box of its account: its id, folder, time and urgency stay.
 
-        Raises as `copy` does.
+        To its own box, nothing changes. Raises as `copy` does.
         """
         if destination.id == message.box_id:
             return message
-        copy = await self._clone(message, destination)
-        try:
-            purged = await self._messages.transfer_to_box(copy, message, expected_revision=expected_revision)
-        except IvrError:
-            await self.delete_audio_files([copy])
-            raise
+        to_uri = f"{destination.number}@{destination.account.realm}"
+        moved, purged = await self._messages.transfer_to_box(
+            message, destination.id, to_uri, expected_revision=expected_revision
+        )
         await self.delete_audio_files(purged)
-        return copy
+        return moved
 
     def audio_paths(self, message: Message) -> list[Path]:
         """The files of a message in playing order: the intro, if any, then the message itself."""

@@ -82,7 +82,7 @@ def reject_unknown_keys(document: Mapping[str, Any], model: type[BaseModel], *mo
     for key, value in document.items():
         if key not in known:
             raise BadInput(f"unknown key {path}{key}: {suggest(key, known, path=path)}--force stores it all the same")
-        nested = _nested_model(model.model_fields[key].annotation) if key in model.model_fields else None
+        nested = nested_model(model.model_fields[key].annotation) if key in model.model_fields else None
         if nested and isinstance(value, Mapping):
             reject_unknown_keys(value, nested, path=f"{path}{key}.")
 
@@ -127,7 +127,7 @@ def _is_text_field(model: type[BaseModel], path: Sequence[str]) -> bool:
         return False
     annotation = model.model_fields[path[0]].annotation
     if len(path) > 1:
-        nested = _nested_model(annotation)
+        nested = nested_model(annotation)
         return nested is not None and _is_text_field(nested, path[1:])
     is_union = get_origin(annotation) in (Union, UnionType)
     types = get_args(annotation) if is_union else [annotation]
@@ -138,6 +138,17 @@ def _without_metadata(annotation: Any) -> Any:
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
-def _nested_model(annotation: Any) -> type[BaseModel] | None:
+def is_setting(path: str, model: type[BaseModel] = BoxSettings) -> bool:
+    """Return whether a key, or keys separated by dots, is a setting of a mailbox. Keys of a map are any."""
+    key, _, rest = path.partition(".")
+    if key not in model.model_fields or not rest:
+        return key in model.model_fields
+    annotation = model.model_fields[key].annotation
+    nested = nested_model(annotation)
+    return is_setting(rest, nested) if nested else get_origin(annotation) is dict
+
+
+def nested_model(annotation: Any) -> type[BaseModel] | None:
+    """Return the model of an object that a field holds; None: it holds something else."""
     candidates = [annotation, *get_args(annotation)]
     return next((one for one in candidates if isinstance(one, type) and issubclass(one, BaseModel)), None)

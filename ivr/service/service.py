@@ -94,6 +94,8 @@ async def _start_api(app: App, sockets: PassedSockets) -> tuple[ApiServer, str]:
             trusted_proxies=api.trusted_proxies,
             connection_limits=ConnectionLimits(
                 max_per_address=api.max_connections_per_address,
+                clock=app.clock,
+                ids=app.ids,
                 exempt_addresses=frozenset(address.strip() for address in api.trusted_proxies.split(",")),
             ),
         ),

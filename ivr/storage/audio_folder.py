@@ -146,7 +146,7 @@ class Recordings:
             finally:
                 draft.unlink(missing_ok=True)  # rename() does nothing if both names are links to the same file.
         except FileNotFoundError as error:
-            raise NotFound(f"the recording {error.filename} does not exist") from error
+            raise NotFound(f"the recording {Path(error.filename or target).name} does not exist") from error
         except OSError as error:
             raise translate_os_error(error) from error
 

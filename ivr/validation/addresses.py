@@ -11,6 +11,7 @@ from ivr.validation.text import has_invisible_characters
 
 MAX_ADDRESS_BYTES = 254
 MAX_LOCAL_PART_BYTES = 64
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 MAX_URL_LENGTH = 2000
 MAX_SENDER_LENGTH = 320
 """Characters of a name and an address."""
@@ -107,6 +108,21 @@ def _is_local_part(text: str) -> bool:
     within_length = len(text.encode(errors="replace")) <= MAX_LOCAL_PART_BYTES
     visible = not has_invisible_characters(text) and "=?" not in text
     return within_length and visible and _LOCAL_PART.fullmatch(text) is not None
+
+
+def web_origin(text: str) -> str:
+    """Return an origin as browsers send it, such as https://portal.example.com, or `*`. Raises `BadInput`."""
+    if text.strip() == "*":
+        return "*"
+    wrong = f"{text!r} is not an origin: write it as https://portal.example.com, without a path, or *"
+    try:
+        url = web_url(text)
+    except BadInput as error:
+        raise BadInput(wrong) from error
+    parts = urlsplit(url.lower())
+    if parts.path or parts.query or parts.fragment or parts.username or "*" in url:
+        raise BadInput(wrong)
+    return f"{parts.scheme}://{parts.netloc.removesuffix(DEFAULT_PORTS[parts.scheme])}"
 
 
 def web_url(text: str) -> str:

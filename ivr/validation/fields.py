@@ -73,6 +73,7 @@ MailAddresses = Annotated[
     list[MailAddress], BeforeValidator(_split_addresses), AfterValidator(addresses.unique_addresses)
 ]
 SenderAddress = Annotated[str, checked(addresses.sender_address)]
+WebOrigin = Annotated[str, checked(addresses.web_origin)]
 WebUrl = Annotated[str, checked(addresses.web_url), _documented(format="uri")]
 BoxNumber = Annotated[
     str,

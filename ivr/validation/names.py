@@ -29,9 +29,8 @@ def time_zone(text: str) -> str:
     name = text.strip()
     if len(name) <= MAX_TIMEZONE_LENGTH and _is_time_zone(name):
         return name
-    raise BadInput(
-        f"{text!r} is not a time zone: {_suggest(name, available_timezones())}write it as Europe/Berlin or UTC"
-    )
+    suggestion = _suggest(name, available_timezones() - {*_NO_TIMEZONES})
+    raise BadInput(f"{text!r} is not a time zone: {suggestion}write it as Europe/Berlin or UTC")
 
 
 def _is_time_zone(name: str) -> bool:

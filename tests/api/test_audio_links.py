@@ -34,6 +34,18 @@ async def link_of(rest: RestClient, box: Mailbox, message: Message) -> str:
     return f"{rest.url}{document['links']['raw']}"
 
 
+@pytest.mark.parametrize("path", ["/{box}/messages/{message}", "/{box}/messages", "/messages"])
+async def test_links_is_true_or_false_and_nothing_else(
+    rest: RestClient, app: AppFixture, box: Mailbox, path: str
+) -> None:
+    path = path.format(box=box.id, message=(await app.create_message(box)).id)
+    for words in ("links=1", "links=yes", "links=TRUE"):
+        assert "raw?until=" in (await rest.request("GET", f"{path}?{words}")).text
+    assert "raw?until=" not in (await rest.request("GET", f"{path}?links=no")).text
+    for wrong in ("links=foo", "links=", "link=true", "Links=true"):
+        assert wrong.partition("=")[0] in (await rest.request_error(400, "GET", f"{path}?{wrong}"))["data"]
+
+
 async def test_link_plays_one_message_without_token_until_it_expires(
     rest: RestClient, app: AppFixture, box: Mailbox, message: Message
 ) -> None:

@@ -346,6 +346,34 @@ async def test_key_that_is_one_letter_off_is_rejected_with_the_one_that_was_mean
     assert key not in (await rest.request_ok("GET", f"/{box_id}"))["data"]
 
 
+@pytest.mark.parametrize(
+    ("document", "path", "meant"),
+    [
+        ({"media": {"unavailble": "x"}}, "media.unavailble", "media.unavailable"),
+        ({"notify": {"callback": {"attemps": 3}}}, "notify.callback.attemps", "notify.callback.attempts"),
+        ({"Timezone": "UTC"}, "Timezone", "timezone"),
+        ({"Name": "A"}, "Name", "name"),
+    ],
+)
+async def test_misspelt_key_of_a_nested_object_or_with_capitals_is_rejected(
+    rest: RestClient, app: AppFixture, document: dict[str, Any], path: str, meant: str
+) -> None:
+    box_id = await rest.create_box("1000")
+    envelope = await rest.request_error(400, "PATCH", f"/{box_id}", document)
+    assert envelope["data"][path]["unknown"]["target"] == meant
+
+
+async def test_filter_with_a_nested_key_that_no_box_has_is_rejected(rest: RestClient, app: AppFixture) -> None:
+    await rest.create_box("1000", name="A", own={"colour": "red"}, flags=["x"])
+    for query, number in (("filter_own.colour=red", 1), ("filter_media.unavailable=x", 0)):
+        assert len((await rest.request_ok("GET", f"?{query}"))["data"]) == number
+    for query in ("filter_media.foo=x", "filter_own.size=1", "filter_name.x=1", "has_key=notify.callbak"):
+        envelope = await rest.request_error(400, "GET", f"?{query}")
+        assert envelope["data"][query.split("=")[0]]["enum"]["message"].startswith("Unknown key")
+    envelope = await rest.request_error(400, "GET", '?filter_array_intersect_any_name=["A"]')
+    assert "filter_any_name" in envelope["data"]["filter_array_intersect_any_name"]["type"]["message"]
+
+
 async def test_key_that_resembles_no_other_or_is_stored_already_is_taken(rest: RestClient, app: AppFixture) -> None:
     box_id = await rest.create_box("1000", colour="red", zone="x", pinned=True)
     stored = await app.container.boxes.get(box_id)

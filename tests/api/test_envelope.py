@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import UTC, datetime
+from ipaddress import ip_network
 
 import httpx
 import pytest
@@ -14,7 +17,7 @@ PORTAL = "https://portal.example.com"
 PREFLIGHT = {
     "Origin": PORTAL,
     "Access-Control-Request-Method": "PATCH",
-    "Access-Control-Request-Headers": "x-auth-token",
+    "Access-Control-Request-Headers": "x-auth-token,x-kazoo-cluster-id",
 }
 
 
@@ -31,7 +34,36 @@ async def test_envelope_names_time_node_and_version_to_signed_in_clients(rest: R
     assert not {"node", "version"} & set(refused)
 
 
-@pytest.mark.parametrize(("query", "header"), [("?pretty_print=true", ""), ("", "true")])
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /v2/x HTTP/1.1\r\nbroken\r\n\r\n",
+        b"POST /v2/x?verb=JUMP HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+        b"DELETE /v2/x?verb=GET HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v2/x HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"PATCH /v2/user_auth HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",
+        b"PUT /v2/user_auth HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n{",
+    ],
+)
+async def test_every_error_has_the_members_of_the_envelope(api_url: str, request_bytes: bytes) -> None:
+    url = httpx.URL(api_url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(request_bytes)
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(line for line in head.lower().splitlines() if line.startswith(b"content-length:"))
+    envelope = json.loads(await reader.readexactly(int(length.split(b":")[1])))
+    writer.close()
+    assert head.split()[1].decode() == envelope["error"]
+    assert [*envelope] == ["auth_token", "data", "error", "message", "request_id", "timestamp", "status"]
+    assert envelope["request_id"] in head.decode()
+
+
+async def test_client_outside_the_allowed_networks_gets_the_envelope(rest: RestClient, app: AppFixture) -> None:
+    async with serve_client(app, rest.token, allowed_networks=(ip_network("192.0.2.0/24"),)) as client:
+        assert "timestamp" in await client.request_error(403, "GET")
+
+
+@pytest.mark.parametrize(("query", "header"), [("?pretty_print=true", ""), ("", "true"), ("?pretty_print=1", "")])
 async def test_pretty_print_indents_response(rest: RestClient, query: str, header: str) -> None:
     response = await rest.request("GET", query, headers={"X-Pretty-Print": header} if header else {})
     assert response.text.startswith('{\n  "auth_token"')

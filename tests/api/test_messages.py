@@ -110,7 +110,6 @@ async def test_filters_narrow_a_list_together(rest: RestClient, app: AppFixture,
     assert await found("folder=saved") == [c.id]
     assert await found('filter_any_folder=["saved","deleted"]') == [c.id]
     assert await found('filter_none_folder=["saved","deleted"]') == [b.id, a.id]
-    assert await found('filter_array_intersect_any_caller_id_number=["1"]') == []  # It is no array.
 
 
 @pytest.mark.parametrize(
@@ -124,6 +123,12 @@ async def test_filters_narrow_a_list_together(rest: RestClient, app: AppFixture,
         ("has_key=transcription", "has_key"),
         ("has_value=", "has_value"),
         ("folder=unread", "folder"),
+        ("filter_folder=New", "filter_folder"),
+        ("filter_not_folder=", "filter_not_folder"),
+        ('filter_any_folder=["new","trash"]', "filter_any_folder"),
+        ('filter_array_intersect_any_folder=["new"]', "filter_array_intersect_any_folder"),
+        ("folder=new&folder=saved", "folder"),
+        ("created_from=1&created_from=2", "created_from"),
     ],
 )
 async def test_unknown_filter_is_rejected_and_deletes_nothing(
@@ -255,13 +260,74 @@ async def test_unknown_folder_changes_and_deletes_nothing(rest: RestClient, app:
     assert await app.folder_of(message) == "new"
 
 
-async def test_transfer_creates_new_message_in_target_box(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+NOTHING_NAMED: list[tuple[str, Any, str]] = [
+    ("", {"data": {"foldr": "deleted"}}, "foldr"),
+    ("", {"data": {"Folder": "deleted"}}, "Folder"),
+    ("", {"data": {"sourceid": "x"}}, "sourceid"),
+    ("", {"data": {"source_ids": ["x"]}}, "source_ids"),
+    ("", {"data": {"folder": None}}, "folder"),
+    ("", {"data": {"source_id": None}}, "source_id"),
+    ("", {"data": {"caller_id_name": "Ann"}}, "folder"),
+    ("", {"data": {"vm_folder": "deleted"}}, "folder"),
+    ("", {"foldr": "deleted"}, "foldr"),
+    ("?foldr=deleted", None, "foldr"),
+    ("?Folder=deleted", {"data": {}}, "Folder"),
+]
+
+
+@pytest.mark.parametrize(("query", "body", "member"), NOTHING_NAMED)
+async def test_misspelt_change_is_rejected_instead_of_saving_the_message(
+    rest: RestClient, app: AppFixture, box: Mailbox, query: str, body: Any, member: str
+) -> None:
+    message = await app.create_message(box)
+    one = {} if body is None else {"json": body}
+    assert member in (await rest.request_error(400, "POST", f"/{box.id}/messages/{message.id}{query}", **one))["data"]
+    if member not in ("folder", "source_id"):  # Many messages without a folder go to `saved`, as in Kazoo.
+        many = {**(body or {}), "messages": [message.id]}
+        assert member in (await rest.request_error(400, "POST", f"/{box.id}/messages{query}", json=many))["data"]
+    assert await app.folder_of(message) == "new"
+
+
+async def test_change_without_a_name_saves_as_in_kazoo(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    bodies: list[Any] = [None, {}, {"data": {}}, {"data": {"ui_metadata": {"ui": "monster-ui"}}}]
+    for body in bodies:
+        message = await app.create_message(box)
+        options = {} if body is None else {"json": body}
+        await rest.request_ok("POST", f"/{box.id}/messages/{message.id}", **options)
+        assert await app.folder_of(message) == "saved"
+
+
+async def test_ids_and_a_folder_or_filter_together_delete_nothing(
+    rest: RestClient, app: AppFixture, box: Mailbox
+) -> None:
+    message = await app.create_message(box)
+    for query, data in (("?folder=saved", {}), ("?filter_caller_id_number=1", {}), ("?created_from=1", {}),
+                        ("", {"folder": "new"})):  # fmt: skip
+        path = f"/{box.id}/messages{query}"
+        envelope = await rest.request_error(400, "DELETE", path, {"messages": [message.id], **data})
+        assert "only one of them" in envelope["data"]["messages"]["maxItems"]["message"]
+    assert len(await app.messages(box)) == 1
+
+
+async def test_message_without_labels_has_none_of_them(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    await app.create_message(box)
+    query = 'filter_array_intersect_none_labels=["a"]'
+    assert len((await rest.request_ok("GET", f"/{box.id}/messages?{query}"))["data"]) == 1
+
+
+async def test_misspelt_detail_of_a_new_message_is_named(rest: RestClient, box: Mailbox) -> None:
+    for name in ("callerid_name", "caller_id_nmae", "Folder", "TIMESTAMP"):
+        envelope = await rest.request_error(400, "PUT", f"/{box.id}/messages", {name: "x"})
+        assert "did you mean" in envelope["data"][name]["unknown"]["message"]
+
+
+async def test_transfer_puts_the_message_into_the_target_box(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     other = await app.create_box("1001")
     message = await app.create_message(box, caller="1001", folder="saved", age_s=3600)
     moved = (await rest.request_ok("POST", f"/{box.id}/messages/{message.id}", {"source_id": other.id}))["data"]
-    assert moved["media_id"] != message.id
+    assert moved["media_id"] == message.id
     assert (moved["folder"], moved["to"], moved["from"], moved["timestamp"]) == (
-        "new", "1001@demo.example", "1001@demo.example", NOON - 3600 + GREGORIAN_OFFSET_S,
+        "saved", "1001@demo.example", "1001@demo.example", NOON - 3600 + GREGORIAN_OFFSET_S,
     )  # fmt: skip
     assert [m.id for m in await app.messages(other)] == [moved["media_id"]]
     assert (await app.messages(other))[0].history == (box.id,)

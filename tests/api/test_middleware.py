@@ -67,7 +67,8 @@ async def test_post_with_verb_is_handled_as_that_method(rest: RestClient, app: A
 async def test_other_ways_to_name_the_method_mean_the_same(rest: RestClient, app: AppFixture) -> None:
     box = await app.create_box("1000", app.alice, media_extension="wav")
     for query, headers in (("?VERB=patch", {}), ("?_method=PATCH", {}), ("", {"X-HTTP-Method": "PATCH"}),
-                           ("", {"X-Method-Override": "PATCH"})):  # fmt: skip
+                           ("", {"X-Method-Override": "PATCH"}), ("?method=patch", {}), ("?verb[]=PATCH", {}),
+                           ("?X-HTTP-Method-Override=PATCH", {})):  # fmt: skip
         body = {"verb": None, "data": {"name": "Front desk", "verb": "jump"}}
         patched = await rest.request_ok("POST", f"/{box.id}{query}", json=body, headers=headers)
         assert (patched["data"]["media_extension"], patched["data"]["verb"]) == ("wav", "jump")
@@ -87,6 +88,10 @@ async def test_other_ways_to_name_the_method_mean_the_same(rest: RestClient, app
         ("POST", "", {"data": {"name": "Changed", "mailbox": "1000", "verb": "delete"}}, "?verb="),
         ("GET", "?Verb=DELETE", {}, "send it as POST"),
         ("GET", "?_method=DELETE", {}, "send it as POST"),
+        ("POST", "", {"_method": "DELETE"}, "?verb="),
+        ("POST", "", {"data": {"name": "Changed", "mailbox": "1000", "_method": "delete"}}, "?verb="),
+        ("DELETE", "", {"verb": "PATCH"}, "?verb="),
+        ("POST", "?verb[]=PATCH&method=DELETE", {}, "one verb"),
     ],
 )
 async def test_ambiguous_verb_is_rejected_and_changes_nothing(

@@ -17,7 +17,7 @@ from ivr.recovery.fallback_recordings import FallbackRecordingImporter
 from ivr.recovery.recording_recovery import RecordingRecovery, TakeRecovery
 from ivr.storage import audio_folder
 from ivr.storage.process_locks import ProcessLocks
-from ivr.storage.records import Caller, RecordingPurpose, Take
+from ivr.storage.records import Caller, Folder, FolderCounts, RecordingPurpose, Take
 from ivr.storage.sqlite.takes import SqliteTakes
 from tests.support.app_fixture import AppFixture
 from tests.support.speech import speech_pcm
@@ -275,16 +275,20 @@ async def test_intro_interrupted_by_crash_is_forwarded(app: AppFixture) -> None:
     assert (copy.intro_ms, copy.length_ms) == (2000, 7000)
 
 
-async def test_transfer_gives_new_id_and_removes_original(app: AppFixture) -> None:
+@pytest.mark.parametrize("folder", ["new", "saved", "deleted"])
+async def test_transfer_keeps_id_folder_time_and_urgency(app: AppFixture, folder: str) -> None:
     mine, bobs = await app.create_box("1000"), await app.create_box("1001")
-    original = await app.create_message(mine, folder="saved", age_s=3600, urgent=True)
+    original = await app.create_message(mine, folder=folder, age_s=3600, urgent=True)
     moved = await app.container.delivery.transfer(original, bobs)
-    assert moved.id != original.id
-    assert moved.id[:7] == "201605-"
-    assert (moved.folder, moved.time, moved.urgent, moved.history) == ("new", original.time, True, (mine.id,))
-    assert moved.caller == original.caller
+    assert (moved.id, moved.folder, moved.time, moved.urgent) == (original.id, folder, original.time, True)
+    assert (moved.caller, moved.history) == (original.caller, (mine.id,))
+    assert moved.to_uri.startswith("1001@")
     assert await app.messages(mine) == []
     assert await app.messages(bobs) == [moved]
+    assert wav.length_ms(app.container.delivery.audio_paths(moved)[0]) == original.length_ms
+    counts = await app.container.messages.counts(bobs.id)
+    assert (counts.new, counts.saved, counts.deleted) == tuple(int(folder == name) for name in Folder)
+    assert await app.container.messages.counts(mine.id) == FolderCounts()
 
 
 async def test_transfer_to_its_own_box_changes_nothing(app: AppFixture) -> None:
@@ -298,8 +302,8 @@ async def test_copy_keeps_time_urgency_and_caller(app: AppFixture) -> None:
     mine, bobs = await app.create_box("1000"), await app.create_box("1001")
     original = await app.create_message(mine, folder="saved", age_s=86_400, urgent=True, caller="2001")
     [copy] = await app.container.delivery.copy(original, [bobs])
-    assert (copy.time, copy.urgent, copy.caller, copy.folder) == (original.time, True, original.caller, "new")
-    assert (await app.container.messages.counts(bobs.id)).urgent_new == 1
+    assert (copy.time, copy.urgent, copy.caller, copy.folder) == (original.time, True, original.caller, "saved")
+    assert (await app.container.messages.counts(bobs.id)).urgent_saved == 1
 
 
 async def test_copy_keeps_original(app: AppFixture) -> None:
@@ -337,12 +341,13 @@ async def test_failed_delivery_leaves_nothing_half_done(app: AppFixture, monkeyp
     assert len(await app.messages(box)) == 1
 
 
-async def test_message_without_audio_cannot_be_copied(app: AppFixture) -> None:
+async def test_message_whose_audio_is_lost_cannot_be_copied(app: AppFixture) -> None:
     mine, bobs = await app.create_box("1000"), await app.create_box("1001")
     original = await app.create_message(mine)
     app.container.delivery.audio_paths(original)[0].unlink()
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound) as error:
         await app.container.delivery.copy(original, [bobs])
+    assert str(app.container.settings.data.folder) not in str(error.value), "no path of this machine is told"
     assert await app.messages(bobs) == []
 
 

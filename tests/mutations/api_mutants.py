@@ -33,7 +33,7 @@ MUTANTS = (
     Mutant(
         "EP12",
         "ivr/storage/sqlite/messages.py",
-        "removal.soft_delete(connection, before, self._timestamp())",
+        "message_rows.set_box(connection, before, box_id, to_uri, now)",
         "assert before",
     ),
     Mutant(
@@ -106,8 +106,8 @@ MUTANTS = (
     Mutant(
         "QU01",
         "ivr/storage/sqlite/messages.py",
-        "counters.make_space(connection, copy.box_id, self._timestamp(), exclude_id",
-        'counters.make_space(connection, "", self._timestamp(), exclude_id',
+        "counters.make_space(connection, copy.box_id, self._timestamp(), exclude_ids",
+        'counters.make_space(connection, "", self._timestamp(), exclude_ids',
     ),
     Mutant("QU02", "ivr/storage/sqlite/counters.py", "raise BoxFull(", "assert BoxFull("),
     Mutant(

@@ -139,9 +139,12 @@ class MessageStore(Protocol):
         """
 
     async def transfer_to_box(
-        self, copy: Message, original: Message, *, expected_revision: int | None = None
-    ) -> list[Message]:
-        """Insert one copy and soft-delete the original; otherwise like `copy_to_boxes`."""
+        self, message: Message, box_id: str, to_uri: str, *, expected_revision: int | None = None
+    ) -> tuple[Message, list[Message]]:
+        """Put a message into another mailbox of its account, without notifications; return it and the purged messages.
+
+        Its id, folder and files stay. Raises as `copy_to_boxes` does.
+        """
 
     async def undelete(self, box_id: str, message_id: str, reason: ChangeReason) -> Message:
         """Undo a soft delete, or restore from `deleted`. Raises `BoxFull`; `NotFound`, with a hint if too late."""

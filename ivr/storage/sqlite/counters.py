@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import structlog
@@ -164,12 +164,17 @@ log = structlog.get_logger()
 
 @contextmanager
 def make_space(
-    connection: sqlite3.Connection, box_id: str, now: int, *, exclude_id: str = "", exempt_from_quota: bool = False
+    connection: sqlite3.Connection,
+    box_id: str,
+    now: int,
+    *,
+    exclude_ids: Collection[str] = (),
+    exempt_from_quota: bool = False,
 ) -> Iterator[list[Message]]:
     """Enforce the quota on what the `with` block adds: purge the oldest messages of `deleted` until the quota holds.
 
-    Yields a list that contains the purged messages after the block; their files have to be deleted. The message
-    `exclude_id` is never purged. A block that does not increase the bytes of the mailbox always succeeds. Raises
+    Yields a list that contains the purged messages after the block; their files have to be deleted. The messages
+    `exclude_ids` are never purged. A block that does not increase the bytes of the mailbox always succeeds. Raises
     `BoxFull` if purging is not enough, unless `exempt_from_quota`.
     """
     quota_bytes = _quota_bytes(connection, box_id)
@@ -179,7 +184,7 @@ def make_space(
     if not quota_bytes or used_bytes(connection, box_id) <= bytes_before:
         return
     while used_bytes(connection, box_id) > quota_bytes:
-        oldest = message_rows.oldest_message(connection, box_id, Folder.DELETED, exclude_id=exclude_id)
+        oldest = message_rows.oldest_message(connection, box_id, Folder.DELETED, exclude_ids=exclude_ids)
         if oldest is None:
             if exempt_from_quota:
                 return

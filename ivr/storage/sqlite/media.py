@@ -227,7 +227,7 @@ class SqliteUploads:
                 arrival = message_rows.next_arrival_seq(connection, before.account_id)
                 connection.execute("UPDATE messages SET arrival_seq = ? WHERE id = ?", (arrival, before.id))
                 events.enqueue_for_message(connection, TaskKind.NEW, before, now, suppress_notifications=True)
-            with counters.make_space(connection, before.box_id, now, exclude_id=before.id) as purged:
+            with counters.make_space(connection, before.box_id, now, exclude_ids=(before.id,)) as purged:
                 counters.adjust_for_message(connection, before, before.folder, -1)
                 counters.adjust_for_message(connection, after, after.folder, 1)
             events.enqueue_mwi(connection, before.account_id, before.box_id, now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Collection
 from dataclasses import asdict
 
 from ivr.errors import NotFound, PastRetention, PreconditionFailed
@@ -63,13 +64,15 @@ def next_message(
     return None
 
 
-def oldest_message(connection: sqlite3.Connection, box_id: str, folder: Folder, exclude_id: str = "") -> Message | None:
-    """Return the message of a folder that was left first, other than `exclude_id`."""
+def oldest_message(
+    connection: sqlite3.Connection, box_id: str, folder: Folder, exclude_ids: Collection[str] = ()
+) -> Message | None:
+    """Return the message of a folder that was left first, other than `exclude_ids`."""
     opened = OpenFolder(box_id, folder, oldest_first=True, as_of=MAX_ARRIVAL, not_before=0)
     candidates: list[Message] = []
     for urgent in (True, False):
         row = connection.execute(*_next_row_query(opened, urgent, None)).fetchone()
-        if row and row["id"] == exclude_id:
+        while row and row["id"] in exclude_ids:
             row = connection.execute(*_next_row_query(opened, urgent, (row["time"], row["id"]))).fetchone()
         candidates += [message_from_row(row)] if row else []
     return min(candidates, key=lambda m: (m.time, m.id), default=None)
@@ -167,6 +170,16 @@ def insert_message(
     }
     columns, marks = ", ".join(values), ", ".join("?" * len(values))
     connection.execute(f"INSERT INTO messages ({columns}) VALUES ({marks})", tuple(values.values()))
+
+
+def set_box(connection: sqlite3.Connection, message: Message, box_id: str, to_uri: str, now: int) -> None:
+    """Put a message into another mailbox of its account; it arrives in the same folder there."""
+    arrival = next_arrival_seq(connection, message.account_id) if message.has_audio else ARRIVAL_PENDING
+    connection.execute(
+        "UPDATE messages SET box_id = ?, to_uri = ?, history = ?, folder_changed_at = ?, arrival_seq = ?,"
+        " revision = revision + 1 WHERE id = ?",
+        (box_id, to_uri, json.dumps([*message.history, message.box_id]), now, arrival, message.id),
+    )
 
 
 def set_transcription(connection: sqlite3.Connection, message: Message, transcription: str) -> None:

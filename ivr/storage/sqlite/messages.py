@@ -98,7 +98,7 @@ class SqliteMessages:
                 connection,
                 message.box_id,
                 self._timestamp(),
-                exclude_id=message.id,
+                exclude_ids=(message.id,),
                 exempt_from_quota=exempt_from_quota,
             ) as purged:
                 self._insert_and_announce(connection, message, take_id, suppress_notifications=suppress_notifications)
@@ -157,7 +157,7 @@ class SqliteMessages:
         def undelete_message(connection: sqlite3.Connection) -> list[Message]:
             if not removal.is_soft_deleted(connection, box_id, message_id):
                 return []
-            with counters.make_space(connection, box_id, now, exclude_id=message_id) as purged:
+            with counters.make_space(connection, box_id, now, exclude_ids=(message_id,)) as purged:
                 removal.undelete(connection, box_id, message_id, now)
             return purged
 
@@ -173,8 +173,9 @@ class SqliteMessages:
                     connection, original.box_id, original.id, expected_revision=expected_revision
                 )
             all_purged: list[Message] = []
+            unpurgeable = [original.id, *(copy.id for copy in copies)]
             for copy in copies:
-                with counters.make_space(connection, copy.box_id, self._timestamp(), exclude_id=original.id) as purged:
+                with counters.make_space(connection, copy.box_id, self._timestamp(), exclude_ids=unpurgeable) as purged:
                     self._insert_and_announce(connection, copy, None, suppress_notifications=True)
                 all_purged += purged
             return all_purged
@@ -186,22 +187,31 @@ class SqliteMessages:
         return purged
 
     async def transfer_to_box(
-        self, copy: Message, original: Message, *, expected_revision: int | None = None
-    ) -> list[Message]:
-        def transfer_message(connection: sqlite3.Connection) -> list[Message]:
-            before = message_rows.message_by_id(
-                connection, original.box_id, original.id, expected_revision=expected_revision
-            )
-            with counters.make_space(connection, copy.box_id, self._timestamp()) as purged:
-                # Delete first: a transfer within one mailbox needs no more space.
-                removal.soft_delete(connection, before, self._timestamp())
-                self._insert_and_announce(connection, copy, None, suppress_notifications=True)
-            return purged
+        self, message: Message, box_id: str, to_uri: str, *, expected_revision: int | None = None
+    ) -> tuple[Message, list[Message]]:
+        now = self._timestamp()
 
-        purged = await self._database.write(transfer_message)
-        log.info("message.moved", message=copy.id, box=copy.box_id, source=original.box_id)
+        def transfer_message(connection: sqlite3.Connection) -> tuple[Message, list[Message]]:
+            before = message_rows.message_by_id(
+                connection, message.box_id, message.id, expected_revision=expected_revision
+            )
+            with counters.make_space(connection, box_id, now, exclude_ids=(before.id,)) as purged:
+                _require_box(connection, box_id)
+                counters.adjust_for_message(connection, before, before.folder, -1)
+                message_rows.set_box(connection, before, box_id, to_uri, now)
+                after = message_rows.message_by_id(connection, box_id, before.id)
+                counters.adjust_for_message(connection, after, after.folder, 1)
+                if after.has_audio:
+                    events.enqueue_for_message(connection, TaskKind.SOFT_DELETED, before, now)
+                    events.enqueue_for_message(connection, TaskKind.NEW, after, now, suppress_notifications=True)
+                for box in (before.box_id, box_id):
+                    events.enqueue_mwi(connection, before.account_id, box, now)
+            return after, purged
+
+        moved, purged = await self._database.write(transfer_message)
+        log.info("message.moved", message=moved.id, box=moved.box_id, source=message.box_id)
         counters.log_purged(purged)
-        return purged
+        return moved, purged
 
     async def soft_delete(
         self, box_id: str, message_ids: Sequence[str], *, expected_revision: int | None = None
@@ -262,10 +272,7 @@ class SqliteMessages:
         self, connection: sqlite3.Connection, message: Message, take_id: str | None, *, suppress_notifications: bool
     ) -> None:
         now = self._timestamp()
-        if not connection.execute(
-            "SELECT 1 FROM boxes WHERE id = ? AND deleted_at IS NULL", (message.box_id,)
-        ).fetchone():
-            raise BoxDeleted(f"there is no box {message.box_id!r}")
+        _require_box(connection, message.box_id)
         if take_id and not connection.execute("DELETE FROM takes WHERE id = ?", (take_id,)).rowcount:
             raise NotFound("this recording was stored or discarded already")
         if not message.has_audio:
@@ -304,6 +311,12 @@ class SqliteMessages:
             events.enqueue_for_message(connection, TASK_KIND_BY_FOLDER[folder], before, now, reason=reason)
         events.enqueue_mwi(connection, before.account_id, before.box_id, now)
         return replace(before, folder=folder, folder_before=before.folder, revision=before.revision + 1)
+
+
+def _require_box(connection: sqlite3.Connection, box_id: str) -> None:
+    """Raise `BoxDeleted` if there is no such mailbox."""
+    if not connection.execute("SELECT 1 FROM boxes WHERE id = ? AND deleted_at IS NULL", (box_id,)).fetchone():
+        raise BoxDeleted(f"there is no box {box_id!r}")
 
 
 def _log_folder_change(before: Message, after: Message, reason: ChangeReason) -> Message:
