@@ -1,4 +1,4 @@
-"""Links to the audio of one message that need no token: an `<audio>` element and a mail program send no header."""
+"""Links to one message that need no token: an `<audio>` element and a mail program send no header."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ INVALID_LINK = "the link is invalid or has expired: read the message again with 
 
 
 class AudioLinks:
-    """Signs and verifies links. A link opens the audio of one message, to read, for `lifetime_s` seconds.
+    """Signs and verifies links. A link opens one message, for `lifetime_s` seconds: its audio, or its page.
 
     The keys of the links are derived from the peppers, so all processes accept them, also after a rotation.
     """
@@ -58,6 +58,11 @@ def _sign(pepper: Pepper, path: str, until: int) -> str:
 def audio_path(account_id: str, box_id: str, message_id: str) -> str:
     """Return the path of the audio of a message."""
     return f"/v2/accounts/{account_id}/vmboxes/{box_id}/messages/{message_id}/raw"
+
+
+def message_page_path(box_id: str, message_id: str) -> str:
+    """Return the path of the page that a link opens for a message."""
+    return f"/page/link/{box_id}/{message_id}"
 
 
 def is_signed(params: Mapping[str, str]) -> bool:

@@ -100,7 +100,7 @@ class MailSettings(_Section):
         ),
     )
     link_lifetime_days: Annotated[int, Field(ge=1, le=366)] = Field(
-        7, description="Days for which a link to the audio in a mail is valid."
+        7, description="Days for which a link to a message in a mail is valid."
     )
     template_folder: OptionalPath = Field(
         None, description="Folder with your own mail templates (docs/notifications.md). Empty: the built-in ones."

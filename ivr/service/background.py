@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import structlog
 
 from ivr.ami.client import AmiClient
-from ivr.api.audio_links import AudioLinks, audio_path
+from ivr.api.audio_links import AudioLinks, audio_path, message_page_path
 from ivr.app import App
 from ivr.errors import SettingsError
 from ivr.mailbox.voicemail_settings import DAY_S
@@ -219,15 +220,21 @@ def build_workers(app: App, ami_client: AmiClient | None, *, is_service_start: b
 
 
 def mail_link_function(app: App) -> CreateLink:
-    """Return the function that makes the links to audio in mails."""
+    """Return the function that makes the links in mails: to the page of a message, or without the page to its audio.
+
+    The page needs `/` of its host: where the address for the world is a folder of a host, links are to the audio.
+    """
     settings = app.settings
     links = AudioLinks(app.peppers, app.clock, lifetime_s=settings.mail.link_lifetime_days * DAY_S)
     address = (settings.api.public_url or "").rstrip("/")
+    has_page = settings.page.enabled and not urlsplit(address).path
 
     def create_link(message: Message) -> AudioLink | None:
         if not address:
             return None
-        path, expires_at = links.create(audio_path(message.account_id, message.box_id, message.id))
-        return AudioLink(address + path, expires_at)
+        account_id, box_id, message_id = message.account_id, message.box_id, message.id
+        path = message_page_path(box_id, message_id) if has_page else audio_path(account_id, box_id, message_id)
+        signed_path, expires_at = links.create(path)
+        return AudioLink(address + signed_path, expires_at)
 
     return create_link

@@ -12,10 +12,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from ivr.api.audio_links import message_page_path
 from ivr.api.error_responses import response_for
 from ivr.errors import IvrError, Unauthorized
 from ivr.web.page_dependencies import PageServices
 from ivr.web.page_forward import ForwardForm
+from ivr.web.page_links import LinkPages
 from ivr.web.page_lists import ListPages
 from ivr.web.page_messages import MessagePages
 from ivr.web.page_rendering import PageRenderer, session_language
@@ -33,8 +35,9 @@ def build_page_app(services: PageServices) -> ASGIApp:
     """Build the page. Its paths are `/` and those that begin with `PREFIX`."""
     renderer = PageRenderer()
     sign_in, lists, messages = SignInPages(renderer), ListPages(renderer), MessagePages(renderer)
-    forward = ForwardForm(messages)
+    forward, links = ForwardForm(messages), LinkPages(renderer)
     box, message = f"{PREFIX}box/{{box_id}}", f"{PREFIX}box/{{box_id}}/message/{{message_id}}"
+    link = message_page_path("{box_id}", "{message_id}")
     get, post = ["GET"], ["POST"]
 
     async def send_static(request: Request) -> Response:
@@ -54,6 +57,12 @@ def build_page_app(services: PageServices) -> ASGIApp:
             Route(f"{message}/waveform", messages.send_waveform, methods=get),
             Route(f"{message}/heard", messages.mark_heard, methods=post),
             Route(f"{message}/forward", forward.forward, methods=post),
+            Route(link, links.show_message, methods=get),
+            Route(link, links.change_message, methods=post),
+            Route(f"{link}/audio", links.send_audio, methods=get),
+            Route(f"{link}/download", links.download_audio, methods=get),
+            Route(f"{link}/waveform", links.send_waveform, methods=get),
+            Route(f"{link}/heard", links.mark_heard, methods=post),
         ],
         exception_handlers={
             IvrError: _show_error(renderer),

@@ -16,7 +16,7 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditAction, ChangeReason, Folder, FolderCounts, Message, MessageQuery, MessageSummary
 from ivr.web.message_views import view_message
 from ivr.web.page_rendering import PageRenderer, first, flat, read_form
-from ivr.web.page_sessions import PageSession, require_form_token, require_session
+from ivr.web.page_sessions import PageSession, Visitor, require_form_token, require_session
 from ivr.web.texts import Translator
 
 SEE_OTHER = 303
@@ -87,7 +87,7 @@ class ListPages:
 
 
 async def change_messages(
-    request: Request, session: PageSession, mailbox: Mailbox, action: str, ids: Sequence[str], to: str = ""
+    request: Request, visitor: Visitor, mailbox: Mailbox, action: str, ids: Sequence[str], to: str = ""
 ) -> list[str]:
     """Apply an action to messages of a mailbox; return the ids of those that it applied to.
 
@@ -100,20 +100,20 @@ async def change_messages(
     changed = []
     for message_id in ids:
         try:
-            await session.services.api.mailbox.messages.get(mailbox.id, message_id, session.retention_cutoff(mailbox))
-            await _change_message(session, mailbox, action, message_id, destination)
+            await visitor.services.api.mailbox.messages.get(mailbox.id, message_id, visitor.retention_cutoff(mailbox))
+            await _change_message(visitor, mailbox, action, message_id, destination)
         except (NotFound, PastRetention):
             continue
         changed.append(message_id)
     if changed and (action == "delete" or destination is Folder.DELETED):
-        await session.record(request, AuditAction.DELETED, mailbox.id, *changed)
+        await visitor.record(request, AuditAction.DELETED, mailbox.id, *changed)
     return changed
 
 
 async def _change_message(
-    session: PageSession, mailbox: Mailbox, action: str, message_id: str, destination: Folder | None
+    visitor: Visitor, mailbox: Mailbox, action: str, message_id: str, destination: Folder | None
 ) -> Message:
-    messages = session.services.api.mailbox.messages
+    messages = visitor.services.api.mailbox.messages
     reason = ChangeReason.API_REQUEST
     if action in ("urgent", "not_urgent"):
         return await messages.set_urgent(mailbox.id, message_id, action == "urgent")
@@ -123,10 +123,10 @@ async def _change_message(
     return await messages.move_to_folder(mailbox.id, message_id, folder, reason)
 
 
-async def count_folders(session: PageSession, mailbox: Mailbox) -> FolderCounts:
+async def count_folders(visitor: Visitor, mailbox: Mailbox) -> FolderCounts:
     """Return the number of messages in each folder, without those past retention."""
-    messages = session.services.api.mailbox.messages
-    return await messages.expire_and_count(mailbox.account_id, mailbox.id, session.retention_cutoff(mailbox))
+    messages = visitor.services.api.mailbox.messages
+    return await messages.expire_and_count(mailbox.account_id, mailbox.id, visitor.retention_cutoff(mailbox))
 
 
 def parse_folder(name: str) -> Folder:

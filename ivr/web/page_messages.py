@@ -13,7 +13,7 @@ from ivr.storage.records import AuditAction, ChangeReason, Folder, Message
 from ivr.web.message_views import view_message
 from ivr.web.page_lists import count_folders
 from ivr.web.page_rendering import PageRenderer
-from ivr.web.page_sessions import PageSession, require_form_token, require_session
+from ivr.web.page_sessions import PageSession, Visitor, require_form_token, require_session
 from ivr.web.texts import Translator
 
 AUDIO_SENT = (200, 206)
@@ -52,47 +52,30 @@ class MessagePages:
             folder=message.folder,
             counts=await count_folders(session, mailbox),
             message=view_message(message, mailbox, translate, session.services.api.clock.now()),
+            link="",
+            address=f"/page/box/{mailbox.id}/message/{message.id}",
             notice=notice,
             problem=problem,
         )
 
     async def send_audio(self, request: Request) -> Response:
-        """Send the audio to the player, as a WAV: each browser plays it, and seeks in it exactly."""
-        session, mailbox, message = await require_message(request)
-        rendition = await session.services.api.audio.renditions.render(message, WAV)
-        response = await audio_response(request, rendition, message_filename(mailbox, message, WAV.extension))
-        response.headers["Content-Disposition"] = "inline"
-        _record_fetch(request, session, mailbox, message, response)
-        return response
+        """Send the audio to the player."""
+        return await send_audio(request, *await require_message(request))
 
     async def download_audio(self, request: Request) -> Response:
-        """Send the audio as a file, in the format of the mailbox."""
-        session, mailbox, message = await require_message(request)
-        renditions = session.services.api.audio.renditions
-        available = renditions.formats_for(message, mailbox.settings.media_extension)
-        rendition = await renditions.render(message, best_format("*/*", available))
-        filename = message_filename(mailbox, message, rendition.audio_format.extension)
-        response = await audio_response(request, rendition, filename)
-        _record_fetch(request, session, mailbox, message, response)
-        return response
+        """Send the audio as a file."""
+        return await download_audio(request, *await require_message(request))
 
     async def send_waveform(self, request: Request) -> Response:
-        """Send the loudness along the message, from 0 to 1, as JSON."""
+        """Send the loudness along the message."""
         session, _, message = await require_message(request)
-        if not message.has_audio:
-            raise NotFound("the audio is missing", message.id)
-        bars = await session.services.api.audio.renditions.waveform(message)
-        return JSONResponse({"peaks": [round(bar / 255, 3) for bar in bars]}, headers={"Cache-Control": "no-store"})
+        return await send_waveform(session, message)
 
     async def mark_heard(self, request: Request) -> Response:
-        """Save a new message that was played to its end, as the phone does."""
+        """Save a new message that was played to its end."""
         session, mailbox, message = await require_message(request)
         require_form_token(request, session, {})
-        await session.services.api.mailbox.messages.move_to_folder(
-            mailbox.id, message.id, Folder.SAVED, ChangeReason.PLAYED, required_folder=Folder.NEW
-        )
-        await session.record(request, AuditAction.HEARD, mailbox.id, message.id)
-        return Response(status_code=204)
+        return await mark_heard(request, session, mailbox, message)
 
 
 async def require_message(request: Request) -> tuple[PageSession, Mailbox, Message]:
@@ -109,12 +92,47 @@ async def require_message(request: Request) -> tuple[PageSession, Mailbox, Messa
     return session, mailbox, message
 
 
-def _record_fetch(
-    request: Request, session: PageSession, mailbox: Mailbox, message: Message, response: Response
-) -> None:
+async def send_audio(request: Request, visitor: Visitor, mailbox: Mailbox, message: Message) -> Response:
+    """Send the audio to the player, as a WAV: each browser plays it, and seeks in it exactly."""
+    rendition = await visitor.services.api.audio.renditions.render(message, WAV)
+    response = await audio_response(request, rendition, message_filename(mailbox, message, WAV.extension))
+    response.headers["Content-Disposition"] = "inline"
+    _record_fetch(request, visitor, mailbox, message, response)
+    return response
+
+
+async def download_audio(request: Request, visitor: Visitor, mailbox: Mailbox, message: Message) -> Response:
+    """Send the audio as a file, in the format of the mailbox."""
+    renditions = visitor.services.api.audio.renditions
+    available = renditions.formats_for(message, mailbox.settings.media_extension)
+    rendition = await renditions.render(message, best_format("*/*", available))
+    filename = message_filename(mailbox, message, rendition.audio_format.extension)
+    response = await audio_response(request, rendition, filename)
+    _record_fetch(request, visitor, mailbox, message, response)
+    return response
+
+
+async def send_waveform(visitor: Visitor, message: Message) -> Response:
+    """Send the loudness along the message, from 0 to 1, as JSON. Raises `NotFound` without audio."""
+    if not message.has_audio:
+        raise NotFound("the audio is missing", message.id)
+    bars = await visitor.services.api.audio.renditions.waveform(message)
+    return JSONResponse({"peaks": [round(bar / 255, 3) for bar in bars]}, headers={"Cache-Control": "no-store"})
+
+
+async def mark_heard(request: Request, visitor: Visitor, mailbox: Mailbox, message: Message) -> Response:
+    """Save a new message that was played to its end, as the phone does."""
+    await visitor.services.api.mailbox.messages.move_to_folder(
+        mailbox.id, message.id, Folder.SAVED, ChangeReason.PLAYED, required_folder=Folder.NEW
+    )
+    await visitor.record(request, AuditAction.HEARD, mailbox.id, message.id)
+    return Response(status_code=204)
+
+
+def _record_fetch(request: Request, visitor: Visitor, mailbox: Mailbox, message: Message, response: Response) -> None:
     if response.status_code in AUDIO_SENT:
-        session.services.api.audit_log.record_soon(
-            session.actor(request),
+        visitor.services.api.audit_log.record_soon(
+            visitor.actor(request),
             AuditAction.FETCHED,
             account_id=mailbox.account_id,
             box_id=mailbox.id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -26,11 +27,32 @@ CSRF_HEADER = "x-csrf-token"
 BOX_SCAN_SIZE = 500
 
 
-@dataclass(frozen=True)
-class PageSession:
-    """A browser in which an owner is signed in."""
+@dataclass(frozen=True, kw_only=True)
+class Visitor(ABC):
+    """Who reads and changes messages on the page."""
 
     services: PageServices
+    account_id: str
+
+    @abstractmethod
+    def actor(self, request: Request) -> Actor:
+        """Return the visitor as the audit log names it."""
+
+    def retention_cutoff(self, mailbox: Mailbox) -> int:
+        """Unix time in seconds; older messages are past retention."""
+        return mailbox.voicemail_settings.retention_cutoff(self.services.api.clock.now())
+
+    async def record(self, request: Request, action: AuditAction, box_id: str | None = None, *subjects: str) -> None:
+        """Record an action in the audit log, once for each subject."""
+        await self.services.api.audit_log.record(
+            self.actor(request), action, account_id=self.account_id, box_id=box_id, subjects=subjects or ("",)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageSession(Visitor):
+    """A browser in which an owner is signed in."""
+
     token: Token
     account: Account
     text: str
@@ -78,20 +100,9 @@ class PageSession:
             if (after := page.next_key) is None:
                 return boxes
 
-    def retention_cutoff(self, mailbox: Mailbox) -> int:
-        """Unix time in seconds; older messages are past retention."""
-        return mailbox.voicemail_settings.retention_cutoff(self.services.api.clock.now())
-
     def actor(self, request: Request) -> Actor:
-        """Return the session as the audit log names it."""
         device = f"{client_address(request)} session {self.token.id}"
         return Actor(Door.PAGE, self.token.user_id or "", device, "PIN" if self.is_by_pin else "password")
-
-    async def record(self, request: Request, action: AuditAction, box_id: str | None = None, *subjects: str) -> None:
-        """Record an action in the audit log, once for each subject."""
-        await self.services.api.audit_log.record(
-            self.actor(request), action, account_id=self.account.id, box_id=box_id, subjects=subjects or ("",)
-        )
 
 
 def get_page_services(request: Request) -> PageServices:
@@ -132,7 +143,8 @@ async def _find_session(request: Request) -> PageSession | None:
         if not token.proof or await services.pins.fingerprint(mailbox) != token.proof:
             return None  # The PIN is another one since.
     request.state.token_id = token.id
-    return PageSession(services, token, await services.api.auth.directory.account(token.account_id), text)
+    account = await services.api.auth.directory.account(token.account_id)
+    return PageSession(services=services, account_id=account.id, token=token, account=account, text=text)
 
 
 def client_address(request: Request) -> str:

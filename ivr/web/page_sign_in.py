@@ -137,7 +137,7 @@ async def _open_with_pin(request: Request, services: PageServices, form: Mapping
         box_id=mailbox.id,
         proof=await services.pins.fingerprint(mailbox),
     )
-    session = PageSession(services, token, account, text)
+    session = PageSession(services=services, account_id=account.id, token=token, account=account, text=text)
     await session.record(request, AuditAction.SIGNED_IN, mailbox.id, token.id)
     return text, ""
 

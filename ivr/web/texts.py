@@ -98,6 +98,8 @@ ENGLISH: Mapping[str, str] = {
     "error_429": "Too many wrong tries came from your network: wait an hour.",
     "error_503": "Voicemail cannot be reached just now. Nothing was changed: try again later.",
     "error_500": "Something went wrong. Nothing was changed: try again later.",
+    "link_expired": "This link is not valid, or not any more. Sign in to see your messages.",
+    "all_messages": "Sign in to see all messages",
     "start": "To the start",
 }
 

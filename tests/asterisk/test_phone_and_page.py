@@ -9,7 +9,7 @@ import pytest
 from tests.asterisk.conftest import PhoneUser, wait_until
 from tests.asterisk.test_leave_message import SPEECH_MS, dial_to_beep, speech_of
 from tests.lab.lab import LabInfo
-from tests.support.chromium import start_chromium, why_no_browser
+from tests.support.chromium import new_context, start_chromium, why_no_browser
 
 
 @pytest.mark.skipif(bool(why_no_browser()), reason=why_no_browser())
@@ -20,7 +20,7 @@ async def test_message_left_by_phone_is_on_the_page_and_phone_skips_what_the_pag
     bob.create_user_and_box()
     older = alice.create_message(age_s=3600)
     async with start_chromium() as browser:
-        page = await browser.new_page(base_url=lab.rest_url)
+        page = await (await new_context(browser, base_url=lab.rest_url)).new_page()
         await page.goto("/")
         await page.get_by_label("Mailbox number", exact=True).fill(alice.number)
         await page.get_by_label("PIN", exact=True).fill("1379")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ivr.api.asgi import build_asgi_app
+from ivr.api.audio_links import AudioLinks, message_page_path
 from ivr.api.server import ApiServer, ListenAddress
 from ivr.mailbox.mailbox import Mailbox
 from ivr.page_services import build_page
@@ -57,6 +58,11 @@ class PageSite:
             sql = "UPDATE messages SET transcription = ? WHERE id = ?"
             await self.app.container.database.write(lambda c: c.execute(sql, (document, message.id)).rowcount)
         return message
+
+    def link_to(self, message: Message) -> str:
+        """Return the link to a message as mails have it."""
+        links = AudioLinks(self.app.container.peppers, self.app.clock, lifetime_s=3600)
+        return links.create(message_page_path(message.box_id, message.id))[0]
 
     async def leave_usual_messages(self) -> Message:
         """Store what a mailbox may contain, and return the newest message."""

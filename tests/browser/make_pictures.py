@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from tests.browser.conftest import DESK, PASSWORD, PHONE, serve_page_site
-from tests.support.chromium import start_chromium
+from tests.support.chromium import new_context, start_chromium
 
 
 async def make_pictures(folder: Path) -> None:
@@ -19,7 +19,7 @@ async def make_pictures(folder: Path) -> None:
             await site.app.create_box("1005", site.app.alice, name="Service")
             for scheme in ("light", "dark"):
                 for screen, viewport in (("phone", PHONE), ("desk", DESK)):
-                    context = await browser.new_context(viewport=viewport, base_url=site.url, color_scheme=scheme)
+                    context = await new_context(browser, viewport=viewport, base_url=site.url, color_scheme=scheme)
                     page = await context.new_page()
                     await page.goto("/")
                     await page.screenshot(path=folder / f"page-sign-in-{screen}-{scheme}.png")
@@ -33,6 +33,9 @@ async def make_pictures(folder: Path) -> None:
                     await page.goto(f"/page/box/{site.box.id}/message/{message.id}")
                     await page.locator("#wave[data-ready]").wait_for()
                     await page.screenshot(path=folder / f"page-message-{screen}-{scheme}.png")
+                    await page.goto(site.link_to(message))
+                    await page.locator("#wave[data-ready]").wait_for()
+                    await page.screenshot(path=folder / f"page-link-{screen}-{scheme}.png")
                     await context.close()
 
 

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from tests.browser.conftest import PHONE, TRANSCRIPT, PageSite
+from tests.support.chromium import new_context
 
 
 @pytest.fixture
 async def page(chromium: Any, site: PageSite) -> AsyncIterator[Any]:
     """A browser window of a phone, with alice signed in by her PIN. Errors of scripts and policies fail the test."""
-    context = await chromium.new_context(viewport=PHONE, base_url=site.url)
+    context = await new_context(chromium, viewport=PHONE, base_url=site.url)
     page = await context.new_page()
     problems: list[str] = []
     requested: list[str] = []
@@ -116,6 +117,19 @@ async def test_phone_and_page_see_the_same_mailbox(site: PageSite, page: Any) ->
     assert await site.app.folder_of(first) == "deleted"
 
 
+async def test_link_from_a_mail_is_played_to_its_end_without_a_sign_in(site: PageSite, chromium: Any) -> None:
+    message = await site.leave_message("Maria", s=1, transcript=TRANSCRIPT)
+    context = await new_context(chromium, viewport=PHONE, base_url=site.url)
+    page = await context.new_page()
+    await page.goto(site.link_to(message))
+    assert await page.get_by_text("bicycle shop").is_visible()
+    await page.locator("#wave[data-ready]").wait_for()
+    await page.get_by_role("button", name="Play").click()
+    await page.locator("#player[data-heard]").wait_for()
+    assert await site.app.folder_of(message) == "saved"
+    await context.close()
+
+
 async def test_long_list_grows_at_its_end(site: PageSite, page: Any) -> None:
     for n in range(60):
         await site.app.create_message(site.box, s=0.6, age_s=60 * n, caller=f"{3000 + n}")
@@ -132,7 +146,7 @@ async def test_axe_finds_nothing_and_a_small_phone_needs_no_sideways_scrolling(
     from axe_playwright_python.async_playwright import Axe
 
     message = await site.leave_usual_messages()
-    context = await chromium.new_context(viewport=PHONE, base_url=site.url, color_scheme=scheme)
+    context = await new_context(chromium, viewport=PHONE, base_url=site.url, color_scheme=scheme)
     page = await context.new_page()
     await site.app.create_box("1005", site.app.alice, name="Service")
 
@@ -148,6 +162,6 @@ async def test_axe_finds_nothing_and_a_small_phone_needs_no_sideways_scrolling(
     await page.keyboard.press("Enter")
     await page.get_by_role("heading", name="Mailboxes").wait_for()
     for path in ("/", f"/page/box/{site.box.id}", f"/page/box/{site.box.id}?folder=deleted",
-                 f"/page/box/{site.box.id}/message/{message.id}", "/page/none"):  # fmt: skip
+                 f"/page/box/{site.box.id}/message/{message.id}", site.link_to(message), "/page/none"):  # fmt: skip
         await check(path)
     await context.close()

@@ -10,6 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
+from ivr.api.asgi import build_asgi_app
+from ivr.api.server import ApiServer, ListenAddress
+from ivr.page_services import build_page
 from tests.api.conftest import serve_api
 from tests.notifications.conftest import OWNER_EMAIL, NotificationAppFixture
 from tests.notifications.test_mail import attachments, mail_text
@@ -32,14 +35,20 @@ async def link_app(tmp_path: Path, smtp_server: FakeSmtpServer) -> AsyncIterator
     await app.shut_down()
 
 
-def link_in(smtp_server: FakeSmtpServer) -> str:
-    """Return the path of the only link in the last mail, the same in text and HTML."""
+def links_in(smtp_server: FakeSmtpServer) -> list[str]:
+    """Return the links in the last mail, the same in text and HTML."""
     mail = smtp_server.mails[-1]
-    [link] = re.findall(r"https?://\S+", mail_text(mail))
-    [in_html] = re.findall(r'href="([^"]+)"', mail_text(mail, "html"))
-    assert in_html.replace("&amp;", "&") == link
+    links: list[str] = re.findall(r"https?://\S+", mail_text(mail))
+    in_html = re.findall(r'href="([^"]+)"', mail_text(mail, "html"))
+    assert [link.replace("&amp;", "&") for link in in_html] == links
+    return links
+
+
+def link_in(smtp_server: FakeSmtpServer) -> str:
+    """Return the path of the only link in the last mail."""
+    [link] = links_in(smtp_server)
     assert link.startswith(f"{PUBLIC_URL}v2/")
-    return str(link).removeprefix(PUBLIC_URL.rstrip("/"))
+    return link.removeprefix(PUBLIC_URL.rstrip("/"))
 
 
 async def fetch(app: NotificationAppFixture, path: str) -> httpx.Response:
@@ -112,3 +121,28 @@ async def test_mail_has_no_link_where_audio_is_switched_off_or_api_has_no_addres
         assert attachments(mail) == []
         assert "https://" not in mail_text(mail)
         assert "Dial your mailbox to hear it." in mail_text(mail)
+
+
+@pytest.mark.parametrize(("public_url", "settings", "start"), [
+    ("https://voicemail.example.org", {}, "/page/link/"), ("https://x.example/phone/", {}, "/v2/accounts/"),
+    ("https://voicemail.example.org/", {"page": {"enabled": False}}, "/v2/accounts/"),
+])  # fmt: skip
+async def test_mail_links_to_the_page_which_needs_the_root_of_its_host(
+    tmp_path: Path, smtp_server: FakeSmtpServer, public_url: str, settings: dict[str, Any], start: str
+) -> None:
+    app = await open_app(tmp_path / "data", smtp_server, api={"public_url": public_url}, **settings)
+    message = await app.leave_message(await app.create_box(notify_email=OWNER_EMAIL, mail_audio="link"))
+    await app.run_until_idle()
+    [link] = links_in(smtp_server)
+    path = link.removeprefix(public_url.rstrip("/"))
+    assert path.startswith(start)
+    app.container.api_services.audio.renditions.clear()
+    page = build_page(app.container) if app.settings.page.enabled else None
+    server = ApiServer(build_asgi_app(app.container.api_services, page), ListenAddress("127.0.0.1", 0))
+    async with httpx.AsyncClient(base_url=await server.start()) as browser:
+        response = await browser.get(path)
+        assert response.status_code == 200
+        if start == "/page/link/":
+            assert f"{start}{message.box_id}/{message.id}/audio?until=" in response.text
+    await server.stop()
+    await app.shut_down()

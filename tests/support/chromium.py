@@ -15,6 +15,8 @@ CHROMIUM_OPTIONS = [
     *("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"),
 ]
 
+TIMEOUT_MS = 120_000
+
 
 def why_no_browser() -> str:
     """Return why these tests cannot run here; "" if they can."""
@@ -33,3 +35,10 @@ async def start_chromium() -> AsyncIterator[Any]:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_OPTIONS)
         yield browser
         await browser.close()
+
+
+async def new_context(browser: Any, **options: Any) -> Any:
+    """Return a browser without cookies, whose steps may take long because other tests run beside it."""
+    context = await browser.new_context(**options)
+    context.set_default_timeout(TIMEOUT_MS)
+    return context

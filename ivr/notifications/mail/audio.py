@@ -31,7 +31,7 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class AudioLink:
-    """A link that opens the audio of one message without a password."""
+    """A link that opens one message without a password."""
 
     url: str
     expires_at: int

@@ -9,7 +9,7 @@ function clock(seconds) {
 }
 
 async function startPlayer() {
-  const { address, csrf, nonce, lengthMs, introMs, play: playText, pause: pauseText, failed } = player.dataset;
+  const { address, link, csrf, nonce, lengthMs, introMs, play: playText, pause: pauseText, failed } = player.dataset;
   const audio = document.getElementById("audio");
   const play = document.getElementById("play");
   const seek = document.getElementById("seek");
@@ -58,7 +58,7 @@ async function startPlayer() {
     const isMovedToEnd = playsFrom > 0 && playsFrom > length - END_S;
     if (isHeard || isMovedToEnd) return;
     isHeard = true;
-    const response = await fetch(`${address}/heard`, { method: "POST", headers: { "X-CSRF-Token": csrf } }).catch(() => null);
+    const response = await fetch(`${address}/heard${link}`, { method: "POST", headers: { "X-CSRF-Token": csrf } }).catch(() => null);
     if (response && response.ok) player.dataset.heard = "1"; else isHeard = false;
   });
   player.addEventListener("keydown", (event) => {
@@ -69,7 +69,7 @@ async function startPlayer() {
     event.preventDefault();
   });
 
-  const response = await fetch(`${address}/waveform`).catch(() => null);
+  const response = await fetch(`${address}/waveform${link}`).catch(() => null);
   if (!response || !response.ok || response.redirected) return;
   const { peaks } = await response.json();
   const { default: WaveSurfer } = await import("./wavesurfer.esm.js");

@@ -1,0 +1,77 @@
+"""A link from a mail opens one message on the page, without a sign-in, until it expires."""
+
+from __future__ import annotations
+
+import pytest
+
+from ivr.api.audio_links import AudioLinks, message_page_path
+from ivr.audio import wav
+from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.records import AuditQuery, Message
+from tests.support.app_fixture import AppFixture
+from tests.web.conftest import Browser
+
+DAY_S = 86_400
+
+
+@pytest.fixture
+async def box(app: AppFixture) -> Mailbox:
+    return await app.create_box("1000", app.alice)
+
+
+def link_to(app: AppFixture, message: Message) -> str:
+    links = AudioLinks(app.container.peppers, app.container.clock, lifetime_s=7 * DAY_S)
+    return links.create(message_page_path(message.box_id, message.id))[0]
+
+
+async def test_link_opens_one_message_until_it_expires(app: AppFixture, browser: Browser, box: Mailbox) -> None:
+    message, other = await app.create_message(box, caller="2001", s=2), await app.create_message(box, caller="2002")
+    link = link_to(app, message)
+    path, query = link.split("?")
+    await browser.open(link)
+    assert browser.page.status_code == 200
+    assert "2001" in browser.text
+    assert "2002" not in browser.text
+    assert not browser.is_signed_in
+    audio = await browser.http.get(f"{path}/audio?{query}")
+    assert len(audio.content) == wav.HEADER_BYTES + 2 * 16_000
+    assert (await browser.http.get(f"{path}/waveform?{query}")).json()["peaks"]
+    assert (await browser.http.get(f"{path}/download?{query}")).headers["content-disposition"].startswith("attachment")
+    assert await app.folder_of(message) == "new", "mail programs open links, too"
+    for foreign in (f"{message_page_path(box.id, other.id)}?{query}", f"{path}?{query.replace('until=1', 'until=2')}",
+                    path, f"{path}/audio", f"/page/box/{box.id}", f"/page/box/{box.id}/message/{message.id}?{query}",
+                    f"/v2/accounts/{app.account.id}/vmboxes/{box.id}/messages/{message.id}/raw?{query}"):  # fmt: skip
+        response = await browser.http.get(foreign, follow_redirects=False)
+        assert response.status_code in (303, 401, 403), foreign
+    app.clock.advance(s=7 * DAY_S + 1)
+    await browser.open(link)
+    assert browser.page.status_code == 403
+    assert "not any more" in browser.text
+
+
+async def test_message_is_heard_saved_deleted_and_restored_through_its_link(
+    app: AppFixture, browser: Browser, box: Mailbox
+) -> None:
+    message = await app.create_message(box)
+    link = link_to(app, message)
+    path, query = link.split("?")
+    heard = await browser.http.post(f"{path}/heard?{query}", headers={"Origin": browser.url})
+    assert heard.status_code == 204
+    assert await app.folder_of(message) == "saved"
+    for action, folder, words in (("delete", "deleted", "Deleted: 1."), ("restore", "saved", "Restored: 1."),
+                                  ("new", "new", "Marked as new: 1.")):  # fmt: skip
+        await browser.open(link)
+        assert f'value="{action}"' in browser.page.text
+        await browser.send(link, action=action)
+        assert words in browser.text
+        assert await app.folder_of(message) == folder
+    await app.container.audit_log.flush()
+    entries = await app.container.audit_store.find(AuditQuery(subject=message.id), 10)
+    assert {(entry.action, entry.actor.proof) for entry in entries} == {("heard", "link"), ("deleted", "link")}
+    await browser.send(link, origin="https://evil.example", action="delete")
+    assert browser.page.status_code == 403
+    await browser.send(path, action="delete")
+    assert browser.page.status_code == 403
+    await browser.send(f"{path}/forward?{query}", to="1001")
+    assert browser.page.status_code == 404, "who has a mail cannot send in its owner's name"
+    assert await app.folder_of(message) == "new"
