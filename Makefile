@@ -3,6 +3,7 @@
 # make test-all: also those over ARI that are about menus and rules alone; a few minutes more.
 # make test-install: docs/install.md, followed word by word on a fresh Debian machine, as root on Debian; a minute or two.
 # make test-packages: that, and the packages built, installed and called; five minutes.
+# make test-pythons: installed and called with each version of Python that this machine or Debian has; two minutes.
 # make deb: the Debian package, into dist/.   make lock: versions and hashes of the libraries (ARGS=--upgrade: newest).
 # make soak: 2,000 short calls over each transport and 100,000 peers that are not Asterisk (CALLS=50 make soak), as root.
 # make sbom: the libraries of the lock file as CycloneDX, dist/sbom.json.
@@ -16,7 +17,7 @@ PYTHON ?= $(shell for p in /usr/bin/python3 python3 python3.13 python3.12 python
 PIP = .venv/bin/pip --disable-pip-version-check
 QUIETLY = > .venv/pip.log 2>&1 || { cat .venv/pip.log >&2; exit 1; }
 
-.PHONY: run check test test-all test-install test-packages deb lock sbom asterisk faults lint sounds bench soak fuzz mutate clean
+.PHONY: run check test test-all test-install test-packages test-pythons deb lock sbom asterisk faults lint sounds bench soak fuzz mutate clean
 
 run: .venv/.installed
 	@.venv/bin/ivr demo $(ARGS)
@@ -49,6 +50,9 @@ test-install: .venv/.installed-for-tests
 
 test-packages: .venv/.installed-for-tests
 	IVR_TEST_INSTALL=1 .venv/bin/python -m pytest -q -rs tests/site
+
+test-pythons: .venv/.installed-for-tests
+	IVR_TEST_INSTALL=1 .venv/bin/python -m pytest -q -rs tests/site/test_python_versions.py
 
 asterisk: .venv/.installed-for-tests
 	@.venv/bin/python -m tests.lab up

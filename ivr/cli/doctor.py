@@ -72,7 +72,7 @@ def _read_database(site_settings: Settings) -> tuple[DatabaseSnapshot | None, st
             verify_layout(folder)
             if not database_path(folder).exists():
                 what = f"{folder} contains no database yet"
-                return None, "", [warning("database", what, "ivr account create NAME creates it")]
+                return None, "", [warning("database", what, "create the first account: ivr account create NAME")]
             if not pepper_path(folder, site_settings.pins.pepper_file).is_file():  # Opening would create another one.
                 return None, "", []
             return asyncio.run(_read_snapshot(site_settings)), "", []

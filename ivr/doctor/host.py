@@ -118,7 +118,7 @@ def check_sounds(installation: Installation) -> Iterator[Finding]:
             yield problem(
                 "sounds",
                 f"{len(missing)} recordings of language {language} are missing or unreadable, such as {missing[0]}",
-                "install the package again, or run 'ivr sounds build'; then: chmod -R a+rX on the folder",
+                f"bring your own ones back, or install the package again; then: chmod -R a+rX {quoted(folder)}",
             )
         else:
             yield ok("sounds", f"{folder / language}")

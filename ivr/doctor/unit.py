@@ -34,7 +34,7 @@ def check_unit(installation: Installation) -> Iterator[Finding]:
         yield problem("unit", f"systemd cannot read {UNIT} ({load})", f"systemd-analyze verify {UNIT}; then: {RELOAD}")
     elif active == "failed":
         what = f"{UNIT} has failed ({unit.get('Result')}), and systemd no longer starts it"
-        yield problem("unit", what, "journalctl -u ivr -n 50 says why; correct it, then: systemctl restart ivr")
+        yield problem("unit", what, "see why: journalctl -u ivr -n 50; correct it, then: systemctl restart ivr")
     elif unit.get("NeedDaemonReload") == "yes":
         yield warning("unit", f"{UNIT} was changed since systemd read it", command=RELOAD)
     elif unit.get("UnitFileState") == "disabled":

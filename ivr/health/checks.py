@@ -16,7 +16,10 @@ from ivr.health.finding import Finding, ok, problem, warning
 from ivr.storage.data_folder import DATABASE_NAME, STATE_MODE, database_path, state_folder
 
 DATABASE_FILES = (DATABASE_NAME, f"{DATABASE_NAME}-wal", f"{DATABASE_NAME}-shm")
-PEPPER_REMEDY = "restore pepper from a backup; if it is lost: ivr pepper accept, then set PINs with ivr box pin NUMBER"
+PEPPER_REMEDY = (
+    "restore pepper from a backup; if it is lost: ivr pepper accept; then, for each mailbox: ivr box pin NUMBER"
+    " --generate"
+)
 RESTART = "systemctl restart ivr"
 STOP = "systemctl stop ivr.socket ivr"
 """Without the socket: it starts the service again with the next call."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from tests.asterisk.conftest import AdminClient, PhoneUser
 from tests.lab.asterisk_config import LATER_GLOBAL, UNAUTHENTICATED_PHONE
 from tests.lab.lab import LabInfo
 from tests.lab.processes import ASTERISK_UID, SERVICE_UID, SHARED_GID, as_service_user
+from tests.site.machine import CHECKOUT
 
 Findings = list[dict[str, Any]]
 run_once = pytest.mark.only_over("fastagi", "no call is made, and every lab has both roads open")
@@ -119,6 +121,19 @@ def test_data_folder_invisible_to_asterisk_is_reported(doctor: DoctorRunner) -> 
         assert "at the same path" in remedies(found, "it plays neither prompts nor messages")
     finally:
         subprocess.run(["rm", "-r", str(data)], check=True)
+
+
+@run_once
+def test_asterisk_knows_each_console_command_of_the_documents(lab: LabInfo) -> None:
+    text = "".join(page.read_text() for page in (CHECKOUT / "docs").glob("*.md"))
+    commands = sorted(
+        {first or second for first, second in re.findall(r"""asterisk -rx (?:'([^']+)'|"([^"]+)")""", text)}
+    )
+    assert len(commands) > 6
+    for line in commands:
+        asked = [*lab.console_command, "-rx", line]
+        printed = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
+        assert not re.search("No such command|Incomplete command|Unable to connect", printed), printed
 
 
 @run_once

@@ -45,7 +45,7 @@ def test_unreadable_settings_file_is_reported(ivr: Ivr, monkeypatch: pytest.Monk
 
 def test_before_the_first_account_there_is_no_database_and_none_is_made(ivr: Ivr, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    assert finding_of(ivr, "database")["remedy"] == "ivr account create NAME creates it"
+    assert finding_of(ivr, "database")["remedy"] == "create the first account: ivr account create NAME"
     assert list((tmp_path / "data").iterdir()) == []
 
 

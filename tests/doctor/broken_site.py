@@ -206,7 +206,11 @@ class BrokenSite:
         remedy = f"`{finding['command']}`" if finding["command"] else finding["remedy"]
         for port, usual_port in ((self.service.fastagi.server_address[1], 4573), (self.service.ami.port, 5038)):
             remedy = remedy.replace(str(port), str(usual_port))
-        for folder, usual in ((self.data, "/var/lib/ivr"), (self.config.parent, "/etc/ivr")):
+        usual_folders = {
+            self.data: "/var/lib/ivr", self.config.parent: "/etc/ivr",
+            self.folder / "sounds": "/opt/ivr/share/ivr/sounds",
+        }  # fmt: skip
+        for folder, usual in usual_folders.items():
             remedy = re.sub(rf"'?{re.escape(str(folder))}([^' ;]*)'?", rf"{usual}\1", remedy)
         return f"`{finding['check']}`: {what} | {remedy}".replace("|", "\\|").replace(" \\| ", " | ", 1)
 

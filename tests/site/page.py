@@ -81,17 +81,28 @@ def read_commands(page: Path) -> list[TypedCommand]:
     return [command for block in blocks for command in _commands(block.splitlines())]
 
 
-PROGRAMS = r"(?:ivr|systemctl|journalctl|df|vmstat) "
+PROGRAMS = (
+    "apt", "asterisk", "chgrp", "chmod", "chown", "cp", "df", "diff", "fuser", "ivr", "journalctl", "make", "openssl",
+    "pip", "promtool", "python3", "rm", "sed", "ss", "systemctl", "tar", "timedatectl", "vmstat",
+)  # fmt: skip
+_COMMAND = rf"(?:/\S+/)?(?:{'|'.join(PROGRAMS)}) "
+_REMEDY_COMMAND = re.compile(rf"(?<=[:;|] )({_COMMAND}[^;|]+?)(?=;| ?\\?\||, then| \(|$)")
+"""A command in a remedy of `ivr doctor` that has more than one: it stands behind a colon or a semicolon."""
 
 
-def read_mentioned_commands(page: Path, heading: str) -> list[str]:
-    """Return each command of a section once, in order: lines that are indented by four spaces, and code in sentences.
+def read_written_commands(page: Path) -> list[str]:
+    """Return each command that a page writes outside of its blocks once, in order.
 
-    Of a pipe it is the first command. Asterisk's console is not among them.
+    These are lines that are indented by four spaces, code in sentences, and commands in remedies of `ivr doctor`. A
+    command has a program of `PROGRAMS` and another word. Of a pipe it is the first command.
     """
-    section = page.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    found = re.findall(rf"^    ({PROGRAMS}.+)$|`({PROGRAMS}[^`]+)`", section, re.MULTILINE)
-    return list(dict.fromkeys((line or code).split(" | ")[0] for line, code in found))
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    found: list[str] = []
+    for line in text.splitlines():
+        code = re.findall(rf"^    ({_COMMAND}.+)$|`({_COMMAND}[^`]+)`", line)
+        found += [indented or inline for indented, inline in code]
+        found += _REMEDY_COMMAND.findall(re.sub(r"`[^`]*`", "", line))
+    return list(dict.fromkeys(command.split(" | ")[0].strip() for command in found))
 
 
 def _actions(section: str) -> Iterator[Action]:

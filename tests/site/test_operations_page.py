@@ -1,31 +1,46 @@
 """docs/operations.md is true: all its commands run in order, on a machine with the service, and print what it shows.
 
-On the same machine run the commands that docs/troubleshooting.md names for alerts and for reports of problems.
+On the same machine run the commands that the pages for administrators have in sentences and tables.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from ivr.audio import wav
 from tests.site.machine import CHECKOUT
-from tests.site.page import ANY, TypedCommand, read_mentioned_commands
+from tests.site.page import ANY, PROGRAMS, TypedCommand, read_commands, read_written_commands
 from tests.site.private_machine import follow_page
 
-PAGE = CHECKOUT / "docs" / "operations.md"
-TROUBLESHOOTING = CHECKOUT / "docs" / "troubleshooting.md"
-OF_THIS_MACHINE = {"NUMBER": "1000", "ID": "$CALL"}
-"""What stands for the words of the page that differ from site to site."""
+DOCS = CHECKOUT / "docs"
+PAGE = DOCS / "operations.md"
+TROUBLESHOOTING = DOCS / "troubleshooting.md"
+PAGES = (DOCS / "install.md", PAGE, DOCS / "upgrading.md", TROUBLESHOOTING)
+HERE = {
+    "NUMBER": "1000", "ID": "$CALL", "NAME": "demo", "PHONE USER": "bob-desk bob", "FOLDER": "/var/backups/ivr",
+    "KEY": "/mnt/key.pem", "NEW": "/mnt/new.pem", "CHANNEL": "PJSIP/alice-desk-00000001",
+    "pepper accept": "pepper accept --yes",
+}  # fmt: skip
+"""What stands for the words of the pages that differ from site to site, and for an answer at the terminal."""
+NO_COMMANDS = {"time zones"}
+"""A check of the doctor that begins like a program."""
+ELSEWHERE = {
+    "make test-install": ("Makefile", "tests/site/test_install_page.py"),
+    "pip wheel .": ("tests/qa/test_wheel.py", '"wheel", "--no-deps"'),
+    "promtool test rules ivr-alerts-test.yml": ("tests/monitoring/test_monitoring_files.py", '"test", "rules"'),
+}
+"""Commands that need what the machine does not have: {command: (file, its words there)}."""
 
 
 def test_commands_of_the_operations_page_print_what_it_shows(tmp_path: Path) -> None:
     wav.write(tmp_path / "hello.wav", b"\x10\x20" * 16_000)
-    alerts = commands_of_troubleshooting()
-    assert len(alerts) > 15
-    assert follow_page(PAGE, PREPARATION.format(folder=tmp_path), tmp_path, alerts) > 15 + len(alerts)
+    further = [TypedCommand(line, (ANY,)) for line in other_commands()]
+    assert len(further) > 20
+    assert follow_page(PAGE, PREPARATION.format(folder=tmp_path), tmp_path, further) > 15 + len(further)
 
 
 @pytest.mark.parametrize("name", re.findall(r"`journalctl [^`|]+\| grep ([^`]+)`", TROUBLESHOOTING.read_text()))
@@ -35,14 +50,39 @@ def test_what_the_page_looks_for_in_the_log_is_the_name_of_an_event(name: str) -
         assert re.search(rf'log\.\w+\(\s*"[\w.]*{re.escape(word)}', sources), word
 
 
-def commands_of_troubleshooting() -> list[TypedCommand]:
-    """The commands of sections in which each is right for a site without the problem, too."""
-    lines = [
-        line for title in ("Alerts", "Report a problem") for line in read_mentioned_commands(TROUBLESHOOTING, title)
-    ]
-    for word, here in OF_THIS_MACHINE.items():
-        lines = [re.sub(rf"\b{word}\b", here, line) for line in lines]
-    return [TypedCommand(line, (ANY,)) for line in lines]
+def other_commands() -> list[str]:
+    """The commands of all pages that no test of a page and no broken installation runs."""
+    followed = [typed.command for page in PAGES for typed in read_commands(page)]
+    run = {*followed, *PREPARATION.splitlines(), *doctor_commands(), *ELSEWHERE}
+    written = dict.fromkeys(at_this_site(line) for page in PAGES for line in read_written_commands(page))
+    return [line for line in written if not any(f"{one} ".startswith(f"{line} ") for one in run)]
+
+
+def at_this_site(line: str) -> str:
+    for word, here in HERE.items():
+        line = re.sub(rf"\b{word}\b", here, line)
+    return line
+
+
+def doctor_commands() -> list[str]:
+    """The commands that `ivr doctor` prints: tests/doctor/test_broken_installations.py compares and runs each."""
+    section = TROUBLESHOOTING.read_text().split("## What `ivr doctor` says")[1].split("\n## ")[0]
+    return re.findall(r"^\|.*\| `([^`]+)` \|$", section, re.MULTILINE)
+
+
+def test_each_program_in_code_of_the_pages_is_known_as_one() -> None:
+    for page in PAGES:
+        for code in re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)):
+            first, *further = code.split()
+            if further and code not in NO_COMMANDS and shutil.which(first):
+                assert first.rpartition("/")[2] in PROGRAMS, f"{page.name}: {code}"
+
+
+@pytest.mark.parametrize("command", ELSEWHERE)
+def test_command_that_runs_elsewhere_is_there(command: str) -> None:
+    file, words = ELSEWHERE[command]
+    assert words in (CHECKOUT / file).read_text()
+    assert any(command in page.read_text() for page in PAGES), "no page has it any more"
 
 
 PREPARATION = """
@@ -55,6 +95,8 @@ ivr endpoint add alice-desk alice
 ivr box create 1000 --owner alice --pin 4716 is_setup=true
 ivr message add 1000 {folder}/hello.wav
 cp {folder}/hello.wav /var/lib/holiday.wav
+openssl genpkey -algorithm ed25519 -out /mnt/key.pem
+mkdir -p /opt/ivr/share/ivr/sounds
 echo h | ivr phone 1000 --stranger --fast
 sed -i 's/^# \\(\\[ami\\]\\|secret = \\)/\\1/' /etc/ivr/ivr.toml
 """
