@@ -21,7 +21,7 @@ from ivr.mailbox.pins import Pins
 from ivr.mailbox.takes import Takes
 from ivr.menus.context import VoicemailServices
 from ivr.menus.dialplan_status import Status
-from ivr.paths import sounds_folder
+from ivr.paths import load_ami_settings, sounds_folder
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.voice import LANGUAGES
 from ivr.settings import Settings
@@ -317,11 +317,11 @@ class App(Stores):
     @cached_property
     def ami_client(self) -> AmiClient | None:
         """None: no secret is set, so this installation has no connection to Asterisk's manager."""
-        if not self.settings.ami.secret:
+        if not (ami := load_ami_settings(self.settings)).secret:
             return None
         from ivr.ami.client import AmiClient
 
-        return AmiClient(self.settings.ami, self.metrics.set_ami_connected)
+        return AmiClient(ami, self.metrics.set_ami_connected)
 
     @cached_property
     def metrics(self) -> Metrics:

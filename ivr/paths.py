@@ -7,14 +7,16 @@ import secrets
 import sys
 from pathlib import Path
 
+from ivr.ami.settings import AmiSettings
 from ivr.errors import SettingsError, StoreError, describe_error
 from ivr.settings import Settings
-from ivr.storage.data_folder import prepare_state_folder
+from ivr.storage.data_folder import prepare_state_folder, state_folder
 from ivr.storage.durable_files import replace_file
 from ivr.storage.file_owner import inherit_owner
 
 INSTALLED_DATA = Path(sys.prefix) / "share" / "ivr"
 SOURCE_TREE = Path(__file__).parent.parent
+AMI_SECRET_FILE = "ami-secret"
 
 
 def sounds_folder(settings: Settings) -> Path:
@@ -51,6 +53,22 @@ def load_asterisk_secret(settings: Settings) -> str:
     except OSError as error:
         raise StoreError(f"{settings.data.folder} cannot be written: {describe_error(error)}") from error
     return read_or_create_secret(state / "asterisk-secret")
+
+
+def load_ami_settings(settings: Settings) -> AmiSettings:
+    """Return `[ami]`, with the secret that `ivr install` wrote if the settings have none.
+
+    Without either the secret is empty: no connection to Asterisk's manager. Raises `StoreError`.
+    """
+    path = state_folder(settings.data.folder) / AMI_SECRET_FILE
+    if settings.ami.secret:
+        return settings.ami
+    try:
+        return settings.ami.model_copy(update={"secret": path.read_text().strip()})
+    except FileNotFoundError:
+        return settings.ami
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path} cannot be read: {describe_error(error)}; 'ivr install' writes it anew") from error
 
 
 def write_secret(path: Path, text: str) -> None:

@@ -17,5 +17,7 @@ class AmiSettings(BaseModel):
     user: str = Field("ivr", description="User name: the name of the section in manager.conf.")
     secret: str = Field(
         "",
-        description="Secret of that section. Empty: no AMI, so no message lights and no new-message calls.",
+        description="Secret of that section. Empty: read from `state/ami-secret` in the data folder, which"
+        " `ivr install` writes if Asterisk's manager.conf includes `ivr/manager.conf`; without it no message lights and"
+        " no new-message calls.",
     )

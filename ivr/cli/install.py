@@ -63,14 +63,14 @@ def install(
         _layout(start, user=user, group=group, asterisk_user=asterisk), package_group=_package_group(target)
     )
     layout = _with_present_addresses(target, layout)
-    layout = replace(layout, manager_include=_find_manager_include(target, layout))
+    layout = _with_manager_account(target, layout)
     if start and start.run_group:
         typer.echo(_group_explanation(start, layout))
     if not dry_run:
         _check_prerequisites(target, layout)
     target = replace(target, installed=_read_record(target, layout))
     secret = "" if dry_run else _read_or_generate_secret(target, layout)
-    ami_secret = "" if dry_run else _read_or_generate_ami_secret(target, layout)
+    ami_secret = _read_or_generate_ami_secret(target, layout)
     steps = list(install_steps(layout, secret, ami_secret=ami_secret))
     files = [step for step in steps if isinstance(step, WriteFile)]
     is_upgrade = any(file.is_upgrade(target) for file in files)
@@ -113,18 +113,20 @@ def _layout(start: AsteriskStart | None, *, user: str, group: str, asterisk_user
     )
 
 
-def _find_manager_include(target: InstallTarget, layout: Layout) -> Path | None:
-    """Return the file by which manager.conf takes in our account, if it includes a folder of such files (Debian's)."""
+def _with_manager_account(target: InstallTarget, layout: Layout) -> Layout:
+    """Return the layout with how manager.conf takes in our account: by a folder of such files (Debian's), or itself."""
     ours, etc = layout.asterisk_config_folder, layout.asterisk_config_folder.parent
     try:
         text = machine_files.read_file(target.resolve(etc / "manager.conf")) or ""
     except PermissionError:
-        return None  # For a dry run of a user who cannot read it.
+        return layout  # For a dry run of a user who cannot read it.
     included = set(_ASTERISK_INCLUDE.findall(text))
-    if f"{MANAGER_FOLDER}/*.conf" not in included or included & {f"{ours.name}/manager.conf", f"{ours}/manager.conf"}:
-        return None
+    if included & {f"{ours.name}/manager.conf", f"{ours}/manager.conf"}:
+        return replace(layout, has_manager_account=True)
     folder = etc / MANAGER_FOLDER
-    return folder / "ivr.conf" if target.resolve(folder).is_dir() else None
+    if f"{MANAGER_FOLDER}/*.conf" not in included or not target.resolve(folder).is_dir():
+        return layout
+    return replace(layout, manager_include=folder / "ivr.conf", has_manager_account=True)
 
 
 def _package_group(target: InstallTarget) -> str:
@@ -165,7 +167,10 @@ def _read_or_generate_secret(target: InstallTarget, layout: Layout) -> str:
 
 def _read_or_generate_ami_secret(target: InstallTarget, layout: Layout) -> str:
     """Return the secret of Asterisk's manager that a file of an earlier installation has, else a new one."""
-    manager = machine_files.read_file(target.resolve(layout.asterisk_config_folder / MANAGER_SECRET_FILE))
+    try:
+        manager = machine_files.read_file(target.resolve(layout.asterisk_config_folder / MANAGER_SECRET_FILE))
+    except PermissionError:
+        return ""  # For a dry run of a user who cannot read it.
     if found := re.search(r"^secret\s*=>?\s*(\S+)", manager or "", re.MULTILINE):
         return found[1]
     return str(_present_settings(target, layout, "ami").get("secret", "")) or secrets.token_hex(32)

@@ -13,6 +13,8 @@ from ivr.cli.support import exit_on_error, format_time
 from ivr.doctor.console import ConsoleUnavailable, RemoteConsole
 from ivr.errors import ConfigurationError
 from ivr.install import secret_files
+from ivr.paths import AMI_SECRET_FILE, load_ami_settings
+from ivr.storage.data_folder import state_folder
 from ivr.stores import Stores
 
 SECRET_BYTES = 32
@@ -69,13 +71,19 @@ def _rotate_asterisk(root: Path, overlap_s: float) -> None:
 
 def _rotate_ami(root: Path) -> None:
     loaded, path = settings.load(), settings.config_path()
-    if not loaded.ami.secret or path is None:
-        raise ConfigurationError("[ami] of ivr.toml has no secret: asterisk-conf/manager.conf shows how to set one")
+    ami = load_ami_settings(loaded)
+    if not ami.secret:
+        raise ConfigurationError(
+            "there is no manager account: include \"ivr/manager.conf\" in manager.conf, then run 'ivr install'"
+        )
     secret = secrets.token_hex(SECRET_BYTES)
-    edits = [
-        *secret_files.manager_edits(root, loaded.ami.user, loaded.ami.secret, secret),
-        secret_files.settings_edit(path, loaded.ami.secret, secret),
-    ]
+    edits = list(secret_files.manager_edits(root, ami.user, ami.secret, secret))
+    if not loaded.ami.secret:
+        edits.append((state_folder(loaded.data.folder) / AMI_SECRET_FILE, secret))
+    elif path is not None:
+        edits.append(secret_files.settings_edit(path, ami.secret, secret))
+    else:
+        raise ConfigurationError("the secret is set by IVR_AMI__SECRET: replace it there")
     for edit in edits:
         secret_files.write_edit(edit)
         typer.echo(f"replaced in {edit[0]}")

@@ -12,27 +12,38 @@ from ivr.call.ari.settings import AriSettings
 from ivr.doctor import console
 from ivr.doctor.console import ConsoleUnavailable
 from ivr.doctor.installation import Installation
-from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput, describe_error
+from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput, StoreError, describe_error
 from ivr.health.finding import Finding, ok, problem, warning
+from ivr.paths import load_ami_settings
+from ivr.storage.file_owner import run_as_owner_of
 
 START = "systemctl start ivr"
+RELOAD_MANAGER = "asterisk -rx 'manager reload'"
 REQUIRED_ACTIONS = ("Originate", "Status")
 """Originate: message lights and calls to owners. Status: whether a channel still exists."""
 
 
 def check_ami(installation: Installation, timing: AmiTiming = DEFAULT_TIMING) -> Iterator[Finding]:
     """Check that the service's client can log in to Asterisk's manager, with the actions that it needs."""
-    if not installation.settings.ami.secret:
+    try:
+        with run_as_owner_of(installation.data_folder):
+            ami = load_ami_settings(installation.settings)
+    except StoreError as error:
+        yield problem("AMI", str(error), "run ivr doctor as root, or as the user of the service")
+        return
+    if not ami.secret:
         yield warning(
             "AMI",
             "not configured: phones have no message lights, and owners are not called about new messages",
-            "include asterisk-conf/manager.conf, and set its user and secret in [ami] of ivr.toml",
+            'set enabled = yes in manager.conf, and add at its end: #include "ivr/manager.conf"; then: ivr install;'
+            f" {RELOAD_MANAGER}; systemctl restart ivr",
         )
         return
-    yield asyncio.run(_check_login(installation.settings.ami, timing))
+    yield asyncio.run(_check_login(ami, timing, has_file=not installation.settings.ami.secret))
 
 
-async def _check_login(settings: AmiSettings, timing: AmiTiming) -> Finding:
+async def _check_login(settings: AmiSettings, timing: AmiTiming, *, has_file: bool) -> Finding:
+    """`has_file`: the secret is that of `ivr install`, not of ivr.toml."""
     address, client = f"{settings.host}:{settings.port}", AmiClient(settings, timing=timing)
     section = f"[{settings.user}] in manager.conf"
     try:
@@ -41,18 +52,22 @@ async def _check_login(settings: AmiSettings, timing: AmiTiming) -> Finding:
         what = "the user or the secret contains a line break or is too long"
         return problem("AMI", what, "write each on one line in [ami] of ivr.toml")
     except AmiActionRejected:
+        what = f"Asterisk's manager at {address} rejects the user {settings.user}"
+        if has_file:
+            command = f"ivr install; {RELOAD_MANAGER}; systemctl restart ivr"
+            return problem("AMI", what, f"{command}; if it stays: the permit= of {section}", command=command)
         remedy = f"the secret of {section} must be that of [ami] in ivr.toml, and its permit= must allow our address"
-        return problem("AMI", f"Asterisk's manager at {address} rejects the user {settings.user}", remedy)
+        return problem("AMI", what, remedy)
     except AmiUnavailable as error:
         remedy = f"check host and port in [ami] of ivr.toml, and permit= in {section}"
         what = f"{address} is not Asterisk's manager, or does not respond: {error}"
         return problem("AMI", what, remedy)
     except OSError as error:
-        remedy = "set enabled = yes, bindaddr and port in manager.conf; then: asterisk -rx 'manager reload'"
+        remedy = "set enabled = yes, bindaddr and port in manager.conf; then: " + RELOAD_MANAGER
         what = f"no connection to {address}: {describe_error(error) or 'timeout'}"
         return problem("AMI", what, remedy)
     if missing := [action for action in REQUIRED_ACTIONS if not client.supports(action)]:
-        remedy = f"set write = originate,call,message,reporting in {section}; then: asterisk -rx 'manager reload'"
+        remedy = f"set write = originate,call,message,reporting in {section}; then: {RELOAD_MANAGER}"
         what = f"{settings.user} can log in at {address}, but may not use {' or '.join(missing)}"
         return problem("AMI", what, remedy)
     return ok("AMI", f"{settings.user} can log in at {address}")

@@ -143,7 +143,7 @@ def check_ffmpeg(installation: Installation) -> Iterator[Finding]:
         )
 
 
-SECRET_FILES = ("pepper", "asterisk-secret")
+SECRET_FILES = ("pepper", "asterisk-secret", "ami-secret")
 CREDENTIALS_FOLDER = Path("/run/credentials")
 
 

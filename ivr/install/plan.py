@@ -17,6 +17,7 @@ from ivr.install.installed_files import RECORD_FILE
 from ivr.install.move_state import MoveState
 from ivr.install.steps import ChangeGroup, CorrectOwner, InstallStep, MakeDirectory, MakeLink, Ownership, RunCommand
 from ivr.install.write_file import FileRule, WriteFile, WriteRecord
+from ivr.paths import AMI_SECRET_FILE
 from ivr.storage.data_folder import STATE_MODE, state_folder
 
 DATA_MODE = 0o2750
@@ -56,6 +57,8 @@ class Layout:
     socket_unit_file: Path = Path("/etc/systemd/system/ivr.socket")
     manager_include: Path | None = None
     """Where Asterisk's manager.conf takes in files of other packages; None: it does not, or has our file already."""
+    has_manager_account: bool = False
+    """Whether manager.conf takes in our account, by `manager_include` or by a line of the site."""
     package_group: str = ""
     """Group in the unit of a Debian package, which contains unit and command as well; "": there is no package."""
     unit_drop_in: Path = Path("/etc/systemd/system/ivr.service.d/group.conf")
@@ -80,9 +83,7 @@ def install_steps(layout: Layout, secret: str, *, ami_secret: str) -> Iterator[I
         yield RunCommand(["usermod", "--append", "--groups", group, layout.asterisk_user])
     yield MakeDirectory(layout.config_folder, Ownership("root", private, 0o750))
     settings_ownership = Ownership("root", private, 0o640)
-    yield WriteFile(
-        layout.config_folder / "ivr.toml", _settings_toml(layout, ami_secret), settings_ownership, packaged_rule
-    )
+    yield WriteFile(layout.config_folder / "ivr.toml", _settings_toml(layout), settings_ownership, packaged_rule)
     yield CorrectOwner(layout.config_folder / "ivr.toml", settings_ownership)
     yield MakeDirectory(layout.data_folder, Ownership(user, group, DATA_MODE))
     yield MakeDirectory(layout.data_folder / "takes", Ownership(user, group, TAKES_MODE), link_free=True)
@@ -91,6 +92,8 @@ def install_steps(layout: Layout, secret: str, *, ami_secret: str) -> Iterator[I
     yield MoveState(layout.data_folder)
     secret_ownership = Ownership(user, private, 0o600)
     yield WriteFile(state / ASTERISK_SECRET_FILE, secret, secret_ownership, FileRule.KEEP, link_free=True)
+    if layout.has_manager_account:
+        yield WriteFile(state / AMI_SECRET_FILE, ami_secret, secret_ownership, FileRule.REPLACE, link_free=True)
     yield MakeDirectory(layout.asterisk_config_folder, Ownership("root", layout.asterisk_group, 0o750))
     for sample in sorted((layout.package_data / "asterisk-conf").glob("*.conf")):
         yield WriteFile(layout.asterisk_config_folder / sample.name, sample.read_text(), config, packaged_rule)
@@ -113,24 +116,31 @@ def install_steps(layout: Layout, secret: str, *, ami_secret: str) -> Iterator[I
 
 def manual_steps(layout: Layout, *, is_upgrade: bool) -> list[str]:
     """Return the steps that the administrator of the site does by hand. `is_upgrade`: ivr was installed before."""
-    extensions = f'#include "{layout.asterisk_config_folder.name}/extensions.conf"'
+    files = f"{layout.asterisk_config_folder.name}/"
     takes_effect = (
         "asterisk -rx 'dialplan reload'" if layout.group == layout.asterisk_group else "systemctl restart asterisk"
     )
+    if layout.has_manager_account and layout.group == layout.asterisk_group:
+        takes_effect += "; asterisk -rx 'manager reload'"
     if is_upgrade:
         return [
             "systemctl enable ivr.socket; systemctl restart ivr; asterisk -rx 'dialplan reload'; then: ivr doctor"
             " (docs/upgrading.md)"
         ]
+    manager = (
+        "for message lights, in /etc/asterisk/manager.conf: enabled = yes in [general], and at the end"
+        f' #include "{files}manager.conf"; then: ivr install'
+    )
     return [
-        f"in /etc/asterisk/extensions.conf: {extensions} at the end of [globals]",
+        f'in /etc/asterisk/extensions.conf: #include "{files}extensions.conf" at the end of [globals]',
         "in the context of your phones: include => ivr-phones",
+        *([] if layout.has_manager_account else [manager]),
         f"{takes_effect}; then: systemctl enable --now ivr",
         "create an account, users and mailboxes (README.md), then run: ivr doctor",
     ]
 
 
-def _settings_toml(layout: Layout, ami_secret: str) -> str:
+def _settings_toml(layout: Layout) -> str:
     return f"""# Settings of ivr. {layout.package_data / "docs" / "settings.md"} lists all of them.
 
 [data]
@@ -138,11 +148,6 @@ folder = "{layout.data_folder}"
 
 [fastagi]
 port = {layout.fastagi_port}
-
-# Message lights, and calls to owners: add #include "{layout.asterisk_config_folder.name}/manager.conf" to manager.conf,
-# and remove the # of the next two lines.
-# [ami]
-# secret = "{ami_secret}"
 """
 
 

@@ -54,7 +54,7 @@ def manager_edits(root: Path, user: str, known: str, secret: str) -> list[Edit]:
     edits = _edits(root, replace)
     if not edits:
         raise ConfigurationError(
-            f"no file in {root / ASTERISK_FOLDER} has a section [{user}] with the secret of [ami] in ivr.toml: see"
+            f"no file in {root / ASTERISK_FOLDER} has a section [{user}] with the secret of the service: see"
             " asterisk-conf/manager.conf"
         )
     return edits

@@ -63,7 +63,7 @@ class MetricsPage:
             "ivr_retention_last_run_timestamp_seconds": self._app.retention_worker.last_run_at,
             "ivr_retention_interval_seconds": settings.retention.interval_s,
             "ivr_recovery_last_run_timestamp_seconds": self._app.recording_recovery.last_run_at,
-            "ivr_ami_configured": bool(settings.ami.secret),
+            "ivr_ami_configured": self._app.ami_client is not None,
             "ivr_asyncio_tasks": len(asyncio.all_tasks()),
         }
 

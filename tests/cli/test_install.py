@@ -9,7 +9,6 @@ import shutil
 import stat
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ import pytest
 from ivr import settings
 from ivr.errors import ConfigurationError
 from ivr.install.steps import ChangeGroup, InstallTarget, MakeLink, RunCommand
+from ivr.paths import load_ami_settings
 from tests.cli.conftest import Ivr
 from tests.lab.processes import SERVER_NICENESS
 
@@ -167,20 +167,40 @@ def test_asterisk_and_the_service_get_the_same_secret(installed_root: Path) -> N
 
 
 def test_manager_of_asterisk_gets_a_random_secret(ivr: Ivr, installed_root: Path, tmp_path: Path) -> None:
-    """The same in Asterisk's file and, behind a #, in the settings; an earlier one stays."""
+    """An earlier one stays, also one of the site's own account in the settings."""
     file, toml = installed_root / "etc/asterisk/ivr/manager-secret.conf", installed_root / "etc/ivr/ivr.toml"
     secret = file.read_text().rpartition("secret = ")[2].strip()
     assert len(secret) == 64
-    assert f'\n# [ami]\n# secret = "{secret}"\n' in toml.read_text()
-    uncommented = toml.read_text().replace("# [ami]", "[ami]").replace("# secret", "secret")
-    assert tomllib.loads(uncommented)["ami"]["secret"] == secret
+    assert "secret" not in toml.read_text()
     assert '\n#tryinclude "ivr/manager-secret.conf"\n' in (installed_root / "etc/asterisk/ivr/manager.conf").read_text()
-    toml.write_text(uncommented)
+    toml.write_text(f'{toml.read_text()}[ami]\nsecret = "{secret}"\n')
+    before = toml.read_text()
     assert "→ written" not in ivr("install", "--root", str(installed_root)).stdout
-    assert toml.read_text() == uncommented
+    assert toml.read_text() == before
     file.unlink()
     ivr("install", "--root", str(installed_root))
     assert file.read_text().endswith(f"secret = {secret}\n"), "that of the settings"
+
+
+def test_service_has_the_secret_of_the_manager_once_manager_conf_includes_its_account(
+    ivr: Ivr, installed_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("IVR_DATA__FOLDER")
+    monkeypatch.setenv("IVR_CONFIG", str(installed_root / "etc/ivr/ivr.toml"))
+    site_settings = settings.load(data={"folder": installed_root / "var/lib/ivr"})
+    assert load_ami_settings(site_settings).secret == "", "Asterisk has no such account yet"
+    manager_conf = installed_root / "etc/asterisk/manager.conf"
+    manager_conf.write_text('[general]\nenabled = yes\n#include "ivr/manager.conf"\n')
+    assert (
+        "/ami-secret  0600 ivr:ivr  → will be written"
+        in ivr("install", "--dry-run", "--root", str(installed_root)).stdout
+    )
+    ivr("install", "--root", str(installed_root))
+    asterisks = installed_root / "etc/asterisk/ivr/manager-secret.conf"
+    assert asterisks.read_text().endswith(f"secret = {load_ami_settings(site_settings).secret}\n")
+    asterisks.write_text("secret = another\n")
+    ivr("install", "--root", str(installed_root))
+    assert load_ami_settings(site_settings).secret == "another", "it is Asterisk's that counts"
 
 
 DEBIANS_MANAGER = '[general]\nenabled = yes\n; A comment\n#include "manager.d/*.conf" \n'

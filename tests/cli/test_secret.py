@@ -88,6 +88,19 @@ def test_ami_secret_is_replaced_on_both_sides(site: Site, machine: Path, tmp_pat
     assert "[ivr]" in site.ivr("secret", "rotate", "ami", "--root", str(machine), fails=1).stderr
 
 
+def test_ami_secret_that_was_installed_is_replaced_on_both_sides(site: Site, machine: Path) -> None:
+    asterisks, ours = machine / "etc/asterisk/ivr/manager-secret.conf", site.folder / "state" / "ami-secret"
+    assert "ivr install" in site.ivr("secret", "rotate", "ami", "--root", str(machine), fails=1).stderr
+    for file, text in ((asterisks, "secret = s3\n"), (ours, "s3")):
+        file.write_text(text)
+        file.chmod(0o600)
+    site.environment.pop("IVR_AMI__SECRET", None)
+    site.ivr("secret", "rotate", "ami", "--root", str(machine))
+    assert ours.read_text() != "s3"
+    assert asterisks.read_text() == f"secret = {ours.read_text()}\n"
+    assert stat.S_IMODE(ours.stat().st_mode) == 0o600
+
+
 def test_former_secret_ends_with_the_overlap(tmp_path: Path) -> None:
     clock = FakeClock()
     settings = Settings(data={"folder": tmp_path})

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from ivr import __version__
 from ivr.cli.command import command
-from tests.doctor.broken_site import IS_ROOT, SERVICE_GROUP, BrokenSite, FakeService, isolate, silence_log
+from tests.doctor.broken_site import IS_ROOT, SERVICE_GROUP, SERVICE_USER, BrokenSite, FakeService, isolate, silence_log
 from tests.support.app_fixture import SOUNDS
 from tests.support.fake_smtp_server import FakeSmtpServer
 
@@ -348,6 +348,21 @@ def renew_certificate(site: BrokenSite) -> None:
     make_certificate(site)
 
 
+def ami_secret_differs(site: BrokenSite) -> None:
+    """The service has the secret that `ivr install` once wrote, and Asterisk another one."""
+    file = site.data / "state" / "ami-secret"
+
+    def write(secret: str) -> None:
+        file.write_text(secret)
+        file.chmod(0o600)
+        if IS_ROOT:
+            os.chown(file, SERVICE_USER, SERVICE_GROUP)
+
+    write("former")
+    site.write_config(ami={"secret": ""})
+    site.effects["ivr install"] = lambda: write("word")
+
+
 def restart_by_hand(site: BrokenSite) -> None:
     site.service.answers()
 
@@ -631,6 +646,7 @@ CASES: dict[str, Case] = {
     "AMI not configured": Case(
         set_config("ami", secret=""), "AMI", "phones have no message lights", set_config("ami", secret="word")
     ),
+    "AMI secret differs": Case(ami_secret_differs, "AMI", "rejects the user"),
     "ARI port closed": Case(
         set_config("ari", password="x", port=9), "ARI", "no connection to", set_config("ari", password="")
     ),

@@ -133,7 +133,9 @@ def test_settings_that_asterisk_can_read_are_reported(doctor: DoctorFixture) -> 
     assert not any("Asterisk is in" in finding.what for finding in doctor.findings())
 
 
-@pytest.mark.parametrize("name", ["pepper", "pepper.0123456789abcdef", "asterisk-secret", "asterisk-secret.previous"])
+@pytest.mark.parametrize(
+    "name", ["pepper", "pepper.0123456789abcdef", "asterisk-secret", "asterisk-secret.previous", "ami-secret"]
+)
 def test_readable_secret_file_is_reported(doctor: DoctorFixture, name: str) -> None:
     path = doctor.folder / "state" / name
     path.write_text("x")
@@ -198,7 +200,7 @@ def test_missing_prompt_is_reported(doctor: DoctorFixture, tmp_path: Path) -> No
     copy = shutil.copytree(doctor.settings["sounds"]["folder"], tmp_path / "sounds")
     (copy / "en" / "tone" / "beep.wav").unlink()
     doctor.settings["sounds"] = {"folder": copy}
-    doctor.assert_finding("1 recordings of language en are missing", "ivr sounds build")
+    doctor.assert_finding("1 recordings of language en are missing", "chmod -R a+rX")
 
 
 def test_unreadable_prompt_is_reported(doctor: DoctorFixture, tmp_path: Path) -> None:

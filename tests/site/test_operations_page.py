@@ -86,6 +86,8 @@ def test_command_that_runs_elsewhere_is_there(command: str) -> None:
 
 
 PREPARATION = """
+mkdir -p /etc/asterisk/manager.d
+printf '[general]\\nenabled = yes\\n#include "manager.d/*.conf"\\n' > /etc/asterisk/manager.conf
 ivr install
 ivr account create demo
 systemctl start ivr
@@ -98,5 +100,4 @@ cp {folder}/hello.wav /var/lib/holiday.wav
 openssl genpkey -algorithm ed25519 -out /mnt/key.pem
 mkdir -p /opt/ivr/share/ivr/sounds
 echo h | ivr phone 1000 --stranger --fast
-sed -i 's/^# \\(\\[ami\\]\\|secret = \\)/\\1/' /etc/ivr/ivr.toml
 """
