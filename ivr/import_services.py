@@ -8,6 +8,7 @@ from ivr.app import App
 from ivr.imports.box_import import BoxImport, PinList
 from ivr.imports.importer import Importer
 from ivr.imports.mailbox_export import MailboxExport
+from ivr.imports.message_follower import MessageFollower
 from ivr.imports.message_import import MessageImport
 from ivr.imports.spool_export import SpoolExport
 from ivr.imports.verification import Verification
@@ -25,10 +26,21 @@ def build_importer(app: App, pins_file: Path | None) -> Importer:
             system_name=app.settings.asterisk.system_name,
             pin_list=PinList(pins_file),
         ),
-        message_import=MessageImport(store=app.import_store, recordings=app.recordings, clock=app.clock, ids=app.ids),
+        message_import=MessageImport(
+            store=app.import_store,
+            recordings=app.recordings,
+            clock=app.clock,
+            ids=app.ids,
+            follower=build_follower(app),
+        ),
         clock=app.clock,
         ids=app.ids,
     )
+
+
+def build_follower(app: App) -> MessageFollower:
+    """Return what carries over changes of imported messages."""
+    return MessageFollower(store=app.import_store, messages=app.messages, clock=app.clock)
 
 
 def build_verification(app: App) -> Verification:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import typer
 
 from ivr.app import App
+from ivr.cli.follow_import import follow_spool
 from ivr.cli.progress import show_progress
 from ivr.cli.support import (
     JsonOption,
@@ -96,6 +98,8 @@ def app_voicemail(
     busy_greeting: BusyGreeting = typer.Option(
         BusyGreeting.DROP, help="Drop busy greetings, or use them where a box has no other greeting."
     ),
+    follow: bool = typer.Option(False, "--follow", help="Go on with what changes in app_voicemail, until Ctrl-C."),
+    interval: float = typer.Option(2.0, min=0.1, help="With --follow: seconds between two looks at the spool."),
     as_json: bool = JsonOption,
 ) -> None:
     """Import the boxes, greetings and messages of app_voicemail.
@@ -116,15 +120,24 @@ def app_voicemail(
         busy_greeting=busy_greeting,
     )
 
+    if follow and dry_run:
+        raise BadInput("--dry-run looks once: leave out --follow")
     if report:
         report.touch()  # A report that cannot be written is told before anything is imported.
 
     async def run_import(app: App) -> ImportReport:
         accounts = await _accounts(app)
         importer = build_importer(app, pins)
-        with show_progress("checked" if dry_run else "imported") as on_progress:
-            step = importer.check if dry_run else importer.run
-            return await step(options, accounts, on_progress)
+        with ExitStack() as shown:
+            on_progress = shown.enter_context(show_progress("checked" if dry_run else "imported"))
+            if dry_run:
+                return await importer.check(options, accounts, on_progress)
+
+            async def go_on(run_id: str) -> None:
+                shown.close()
+                await follow_spool(app, importer, options, accounts, interval, run_id)
+
+            return await importer.run(options, accounts, on_progress, follow=go_on if follow else None)
 
     result = run_with_app(run_import)
     document = {**result.to_document(), "dry_run": dry_run}
@@ -224,6 +237,7 @@ def _print_report(report: ImportReport, *, dry_run: bool) -> None:
             f"{box.length_ms / 1000:.1f} s" if box.length_ms else "",
             "" if dry_run else f"{box.imported} imported",
             f"{box.already_imported} already imported" if box.already_imported else "",
+            f"{box.moved} moved as in app_voicemail" if box.moved else "",
             f"greetings: {', '.join(box.greetings)}" if box.greetings else "",
         ]
         typer.echo("; ".join(filter(None, words)))

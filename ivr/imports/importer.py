@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from ivr.audio import wav
@@ -15,14 +15,15 @@ from ivr.ids import IdGenerator
 from ivr.imports import spool
 from ivr.imports.box_import import BoxImport
 from ivr.imports.box_mapping import Note, NoteLevel, general_notes
-from ivr.imports.message_import import ImportTarget, MessageImport
+from ivr.imports.import_target import ImportTarget
+from ivr.imports.message_import import MessageImport
 from ivr.imports.report import BoxReport, ImportReport
 from ivr.imports.source import ImportOptions, Source, SourceBox, read_source
 from ivr.imports.spool import SpoolBox, SpoolMessage
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.protocols import ImportStore
-from ivr.storage.records import ImportedKind, ImportRun, ImportState, UndoResult
+from ivr.storage.records import Forwarder, ImportedKind, ImportRun, ImportState, UndoResult
 
 OnProgress = Callable[[int, int], None]
 """Called with the number of messages that are done, and of all messages."""
@@ -72,9 +73,14 @@ class Importer:
         return report
 
     async def run(
-        self, options: ImportOptions, accounts: Sequence[Account], on_progress: OnProgress = lambda done, total: None
+        self,
+        options: ImportOptions,
+        accounts: Sequence[Account],
+        on_progress: OnProgress = lambda done, total: None,
+        *,
+        follow: Callable[[str], Awaitable[None]] | None = None,
     ) -> ImportReport:
-        """Import what was not imported yet.
+        """Import what was not imported yet. The run ends when `follow` does, which is called with its id.
 
         Raises `Conflict` if a context belongs to no account, or two mailboxes would be one, and as `check` does.
         """
@@ -82,22 +88,47 @@ class Importer:
         if source.refusals:
             raise Conflict("; ".join(source.refusals))
         assert report.run_id
-        now = int(self._clock.now())
-        run = ImportRun(report.run_id, now, ImportState.RUNNING, options.to_document())
+        run = ImportRun(report.run_id, int(self._clock.now()), ImportState.RUNNING, options.to_document())
         reports = {one.box: one for one in report.boxes}
+        await self.create_boxes(source, options, reports, run)
+        progress = _Progress(found, on_progress)
+        self._message_import.on_message = progress.advance
+        for box in source.boxes:
+            await self.import_content(options, run.id, box, found[box.key], reports[box.key])
+        if follow:
+            await follow(run.id)
+        done = replace(run, state=ImportState.DONE, ended_at=int(self._clock.now()), report=report.to_document())
+        await self._store.finish_run(done)
+        return report
+
+    async def create_boxes(
+        self, source: Source, options: ImportOptions, reports: dict[str, BoxReport], run: ImportRun | str
+    ) -> None:
+        """Create the mailboxes that do not exist here yet, in a new run or in that with the id `run`."""
         mapped = {}
         if "boxes" in options.only:
             mapped = await self._box_import.map_boxes(source, options, reports)
         self._box_import.require_pin_list(mapped)
-        await self._store.add_run(run)
-        await self._box_import.create(source, mapped, reports, run_id=run.id, now=now)
-        progress = _Progress(found, on_progress)
-        self._message_import.on_message = progress.advance
-        for box in source.boxes:
-            await self._import_content(options, run.id, box, found[box.key], reports[box.key])
-        done = replace(run, state=ImportState.DONE, ended_at=int(self._clock.now()), report=report.to_document())
-        await self._store.finish_run(done)
-        return report
+        if isinstance(run, ImportRun):
+            await self._store.add_run(run)
+        run_id = run if isinstance(run, str) else run.id
+        await self._box_import.create(source, mapped, reports, run_id=run_id, now=int(self._clock.now()))
+
+    async def import_content(
+        self, options: ImportOptions, run_id: str, box: SourceBox, found: SpoolBox, report: BoxReport
+    ) -> ImportTarget | None:
+        """Import greetings and messages of a mailbox; return where they go, or None if there is no such mailbox."""
+        mailbox = await self._boxes.find_by_number(box.account.id, box.number)
+        if mailbox is None:
+            _note_contents_lost(report, found)
+            return None
+        forwarders = await self._find_forwarders(box, found)
+        target = ImportTarget(box, mailbox, options, run_id, report, self._cutoff(mailbox), forwarders)
+        if "greetings" in options.only:
+            await self._message_import.import_greetings(target, found)
+        if "messages" in options.only:
+            await self._message_import.import_messages(target, found)
+        return target
 
     async def undo(self, run_id: str, on_progress: OnProgress = lambda done, total: None) -> UndoResult:
         """Remove what a run has imported. Raises `NotFound`, `StoreError`."""
@@ -148,19 +179,6 @@ class Importer:
             report.boxes.append(one)
         return source, found, report
 
-    async def _import_content(
-        self, options: ImportOptions, run_id: str, box: SourceBox, found: SpoolBox, report: BoxReport
-    ) -> None:
-        mailbox = await self._boxes.find_by_number(box.account.id, box.number)
-        if mailbox is None:
-            _note_contents_lost(report, found)
-            return
-        target = ImportTarget(box, mailbox, options, run_id, report, self._cutoff(mailbox))
-        if "greetings" in options.only:
-            await self._message_import.import_greetings(target, found)
-        if "messages" in options.only:
-            await self._message_import.import_messages(target, found)
-
     async def _check_messages(
         self, options: ImportOptions, box: SourceBox, found: SpoolBox, report: BoxReport, progress: _Progress
     ) -> None:
@@ -181,6 +199,13 @@ class Importer:
         await asyncio.gather(*map(check_message, found.messages))
         if "busy" in found.greetings and (options.busy_greeting == "drop" or "unavail" in found.greetings):
             report.note(NoteLevel.LOSS, "greeting busy: a mailbox has one greeting of its own")
+
+    async def _find_forwarders(self, box: SourceBox, found: SpoolBox) -> dict[str, Forwarder]:
+        forwarders: dict[str, Forwarder] = {}
+        for number in {message.origin for message in found.messages} - {"", box.number}:
+            if sender := await self._boxes.find_by_number(box.account.id, number):
+                forwarders[number] = Forwarder(sender.id, sender.number, sender.settings.name)
+        return forwarders
 
     def _cutoff(self, mailbox: Mailbox) -> int:
         return mailbox.voicemail_settings.retention_cutoff(self._clock.now())

@@ -10,7 +10,6 @@ import asyncio
 import os
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from ivr.audio import wav
@@ -20,13 +19,13 @@ from ivr.ids import IdGenerator
 from ivr.imports import spool
 from ivr.imports.box_import import source_id
 from ivr.imports.box_mapping import NoteLevel
-from ivr.imports.report import BoxReport
-from ivr.imports.source import ImportOptions, SourceBox
+from ivr.imports.import_target import ImportTarget, folder_of
+from ivr.imports.message_follower import MessageFollower
 from ivr.imports.spool import SpoolBox, SpoolMessage
 from ivr.mailbox.caller_id import sip_address
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.protocols import AudioStore, ImportStore
-from ivr.storage.records import Caller, Folder, ImportedKind, ImportedObject, MediaKind, Message, StoredMedia
+from ivr.storage.records import Caller, ImportedKind, ImportedObject, MediaKind, Message, StoredMedia
 from ivr.validation.text import to_single_line
 
 NAMESPACE = uuid.UUID("6d9e6a1e-5c0b-5a53-9f0e-2a4cf4f0c8f1")
@@ -36,25 +35,7 @@ PARALLEL_MESSAGES = 2 * (os.cpu_count() or 1)
 MAX_ATTEMPTS = 100
 DURATION_RATIO = 0.5
 MAX_CALLER_CHARACTERS = 128
-FOLDERS = {
-    spool.INBOX: Folder.NEW,
-    spool.URGENT: Folder.NEW,
-    spool.OLD: Folder.SAVED,
-    spool.DELETED: Folder.DELETED,
-}
 GREETING_KINDS = {"unavail": MediaKind.UNAVAILABLE, "temp": MediaKind.TEMPORARY, "greet": MediaKind.NAME}
-
-
-@dataclass(frozen=True, slots=True)
-class ImportTarget:
-    """Where the messages of one mailbox of the source go, in one run. `cutoff`: Unix seconds of retention."""
-
-    source: SourceBox
-    mailbox: Mailbox
-    options: ImportOptions
-    run_id: str
-    report: BoxReport
-    cutoff: int
 
 
 class MessageImport:
@@ -66,12 +47,14 @@ class MessageImport:
         recordings: AudioStore,
         clock: Clock,
         ids: IdGenerator,
+        follower: MessageFollower,
         on_message: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._recordings = recordings
         self._clock = clock
         self._ids = ids
+        self._follower = follower
         self.on_message = on_message
         self._slots = asyncio.Semaphore(PARALLEL_MESSAGES)
 
@@ -92,7 +75,14 @@ class MessageImport:
                 await self._import_greeting(target, name, kind, greetings[name], key)
 
     async def import_messages(self, target: ImportTarget, found: SpoolBox) -> None:
-        """Import the messages that were not imported yet. Those that move meanwhile are looked for again."""
+        """Import the messages that were not imported yet. Those that move meanwhile are looked for again.
+
+        Those that are in another folder than at their import are moved here, too.
+        """
+        await self._import_new(target, found)
+        await self._follower.apply(target, found, with_deletions=False)
+
+    async def _import_new(self, target: ImportTarget, found: SpoolBox) -> None:
         moved: list[SpoolMessage] = found.messages
         done: set[str] = set()
         for attempt in range(MAX_PASSES):
@@ -112,13 +102,15 @@ class MessageImport:
         """Import messages, several at a time; return those that are not where they were."""
         known = await self._imported(ImportedKind.MESSAGE, target.mailbox)
         known_ids = {one.source_id for one in known}
+        known_names = {one.source_id.partition("#")[0] for one in known}
         known_fingerprints = {(one.source_id.partition("#")[0], one.fingerprint) for one in known}
         new: list[SpoolMessage] = []
         for message in messages:
             key = self._key(target, message)
+            name = key.partition("#")[0]
             is_known = key in known_ids or (
-                "#" in key
-                and (key.partition("#")[0], await asyncio.to_thread(spool.fingerprint, message)) in known_fingerprints
+                name in known_names
+                and (name, await asyncio.to_thread(spool.fingerprint, message)) in known_fingerprints
             )
             done.add(message.source_id)
             if is_known:
@@ -163,7 +155,7 @@ class MessageImport:
             id=message_id,
             account_id=mailbox.account_id,
             box_id=mailbox.id,
-            folder=self.folder_of(target.options, message),
+            folder=folder_of(target.options, message),
             time=message.time,
             length_ms=length_ms,
             bytes=size,
@@ -174,6 +166,7 @@ class MessageImport:
             call_id=message.fields.get("msg_id", "")[:64],
             retention_from=now if target.options.retention == "from-import" else None,
             labels=labels_of(message),
+            forwarded_by=target.forwarders.get(message.origin),
         )
         fingerprint = await asyncio.to_thread(spool.fingerprint, message)
         imported = ImportedObject(
@@ -190,10 +183,6 @@ class MessageImport:
         await self._store.add_message(stored, imported, min(entered_at, now))
         target.report.imported += 1
         target.report.length_ms += length_ms
-
-    def folder_of(self, options: ImportOptions, message: SpoolMessage) -> Folder:
-        """Return the folder that a message goes to."""
-        return FOLDERS.get(message.folder) or Folder(options.folders.get(message.folder, Folder.SAVED))
 
     def _note_doubts(
         self, target: ImportTarget, message: SpoolMessage, file: Path, reasons: Iterable[str], length_ms: int

@@ -22,6 +22,10 @@ class BoxReport:
         """Messages of the source, by folder."""
         self.imported = 0
         self.already_imported = 0
+        self.moved = 0
+        """Moved here, because they were moved in app_voicemail."""
+        self.deleted = 0
+        """Moved to `deleted`, because they were deleted in app_voicemail."""
         self.length_ms = 0
         """Of the imported messages."""
         self.greetings: list[str] = []
@@ -40,6 +44,7 @@ class BoxReport:
             "messages": dict(self.messages),
             "imported": self.imported,
             "already_imported": self.already_imported,
+            "moved": self.moved,
             "seconds": round(self.length_ms / 1000, 1),
             "greetings": self.greetings,
             "notes": note_documents(self.notes),

@@ -65,6 +65,11 @@ class SpoolMessage:
         return parse_caller(self.fields.get("callerid", ""))
 
     @property
+    def origin(self) -> str:
+        """The number of the mailbox that it was left in. It is another one for a message that was forwarded."""
+        return self.fields.get("origmailbox", "")
+
+    @property
     def is_urgent(self) -> bool:
         return self.folder == URGENT or self.fields.get("flag", "").strip().lower() == "urgent"
 
@@ -74,6 +79,7 @@ class SpoolBox:
     """A mailbox folder of the spool. `problems`: what in it is no message and may be meant as one."""
 
     path: Path
+    exists: bool = False
     messages: list[SpoolMessage] = field(default_factory=list)
     greetings: dict[str, tuple[Path, ...]] = field(default_factory=dict)
     """Audio files of each greeting, the best first."""
@@ -100,13 +106,14 @@ def read_box(spool: Path, number: str, context: str) -> SpoolBox:
         if box.path.is_symlink():
             box.notes.append(f"{box.path} is a link to another folder, which is read where it is")
             return box
+        box.exists = True
         box.greetings = _read_greetings(box)
         for folder in _subfolders(box.path):
             if folder.name in FOLDERS:
                 box.messages.extend(_read_folder(box, folder))
             elif folder.name != TMP and folder.name not in GREETING_NAMES and any(folder.glob("msg*")):
                 box.problems.append(f"{folder.name}: app_voicemail has no such folder, its messages are not read")
-    box.messages = _with_source_ids(box.messages, f"{number}@{context}")
+    box.messages = _with_source_ids(_without_moved(box.messages), f"{number}@{context}")
     return box
 
 
@@ -121,6 +128,8 @@ def read_samples(message: SpoolMessage) -> tuple[bytes, Path, list[str]]:
     found = read_best(message.audio, max(0, expected_s - DURATION_TOLERANCE_S))
     _require_unchanged(message)
     if found is None:
+        if message.audio:
+            raise NotFound(f"the audio of {message.name} was moved while it was read")
         raise InvalidAudio("it has no audio")
     return found
 
@@ -262,6 +271,20 @@ def _message_time(fields: dict[str, str], modified_at: int) -> tuple[int, list[s
     if match := _ID_TIME.fullmatch(fields.get("msg_id", "")):
         return int(match[1]), [f"origtime is {text!r}: the time of msg_id is used"]
     return modified_at, [f"origtime is {text!r}: the time of the file is used"]
+
+
+def _without_moved(messages: list[SpoolMessage]) -> list[SpoolMessage]:
+    """Leave out what was read in one folder, and then in another that app_voicemail has moved it to."""
+    used = Counter(message.fields.get("msg_id", "") for message in messages)
+    return [one for one in messages if used[one.fields.get("msg_id", "")] == 1 or _is_unchanged(one)]
+
+
+def _is_unchanged(message: SpoolMessage) -> bool:
+    try:
+        _require_unchanged(message)
+    except NotFound:
+        return False
+    return True
 
 
 def _require_unchanged(message: SpoolMessage) -> None:

@@ -16,14 +16,15 @@ from ivr.errors import InvalidAudio, NotFound
 from ivr.imports import spool
 from ivr.imports.box_import import source_id
 from ivr.imports.box_mapping import FIXED_PASSWORD
-from ivr.imports.message_import import FOLDERS, GREETING_KINDS, stored_caller
+from ivr.imports.import_target import folder_of
+from ivr.imports.message_import import GREETING_KINDS, stored_caller
 from ivr.imports.source import ImportOptions, SourceBox, read_source
 from ivr.imports.spool import SpoolBox, SpoolMessage
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pins import Pins
 from ivr.storage.protocols import AudioStore, ImportStore, MessageStore
-from ivr.storage.records import Folder, ImportedKind, ImportedObject, Message
+from ivr.storage.records import ImportedKind, ImportedObject, Message
 
 MIN_CORRELATION = 0.98
 """Of audio that another version of ffmpeg has decoded; two recordings of speech have less than 0.1."""
@@ -179,7 +180,7 @@ class Verification:
         if differences:
             comparison.differences.append(f"{message.name}: {', '.join(differences)} ({stored.id})")
             return
-        expected = FOLDERS.get(message.folder) or Folder(options.folders.get(message.folder, Folder.SAVED))
+        expected = folder_of(options, message)
         if stored.folder is not expected:
             if stored.revision == 1:
                 comparison.differences.append(f"{message.name}: it is in {stored.folder}, not in {expected}")

@@ -28,6 +28,8 @@ __all__ = ["ivr"]
 
 CONF = "[general]\nformat = wav49|gsm|wav\n[default]\n2001 => 4716,Rosa Klein\n2002 => 58391,Sven\n"
 
+FIELDS = ("category", "msg_id", "origmailbox")
+
 
 @pytest.fixture
 def maker(tmp_path: Path) -> SpoolMaker:
@@ -56,7 +58,16 @@ def export_all(ivr: Ivr, maker: SpoolMaker, folder: Path, *words: str, fails: in
 def described(box: spool.SpoolBox) -> list[tuple[Any, ...]]:
     """Everything of the messages of a spool that a person would notice, in the order of their times."""
     return sorted(
-        (m.time, m.folder, m.caller, m.is_urgent, m.fields["category"], m.fields["msg_id"], spool.read_samples(m)[0])
+        (
+            m.time,
+            m.folder,
+            m.caller,
+            m.is_urgent,
+            m.fields["category"],
+            m.fields["msg_id"],
+            m.origin,
+            spool.read_samples(m)[0],
+        )
         for m in box.messages
     )
 
@@ -71,6 +82,7 @@ def test_import_export_import_keeps_everything(demo: Ivr, maker: SpoolMaker, tmp
     for folder in spool.FOLDERS:
         maker.message(folder, voice=len(maker.made) + 1)
     maker.message("Old", flag="Urgent", callerid='"Groß, \\"Uwe\\"" <+49301>', category="sales")
+    maker.message("Old", origmailbox="2002")
     maker.message("INBOX", callerid="Unknown", box="2002@default")
     for name, voice in (("unavail", 91), ("temp", 92), ("greet", 93)):
         maker.greeting(name, voice=voice)
@@ -81,7 +93,7 @@ def test_import_export_import_keeps_everything(demo: Ivr, maker: SpoolMaker, tmp
     assert [*back.iterdir()] == []
     report = export_all(demo, maker, back)
     assert report == dry
-    assert [box["written"] for box in report] == [len(spool.FOLDERS) + 1, 1]
+    assert [box["written"] for box in report] == [len(spool.FOLDERS) + 2, 1]
     for number in ("2001", "2002"):
         before, after = (spool.read_box(folder, number, "default") for folder in (maker.spool, back))
         assert described(after) == described(before)
@@ -91,21 +103,22 @@ def test_import_export_import_keeps_everything(demo: Ivr, maker: SpoolMaker, tmp
     names = sorted(path.name for path in (back / "default" / "2001" / "INBOX").iterdir())
     assert names == ["msg0000.WAV", "msg0000.gsm", "msg0000.txt", "msg0000.wav"]
     again = export_all(demo, maker, back)
-    assert [(box["written"], box["already_exported"], box["greetings"]) for box in again] == [(0, 13, []), (0, 1, [])]
+    assert [(box["written"], box["already_exported"], box["greetings"]) for box in again] == [(0, 14, []), (0, 1, [])]
     # The same service takes none of them for another message; another one imports all of them.
     assert [box["imported"] for box in import_all(demo, maker.conf, back, fails=0)["boxes"]] == [0, 0]
     demo("account", "create", "other")
     report = import_all(demo, maker.conf, back, "--context", "default=other")
-    assert [box["imported"] for box in report["boxes"]] == [13, 1]
+    assert [box["imported"] for box in report["boxes"]] == [14, 1]
     assert "all 2 boxes are equal" in demo("import", "verify").stdout
     one, other = (listed(demo, account) for account in ("demo", "other"))
     assert one == other
+    assert [message[-1] for message in one if message[-1]] == ["Sven (2002)"]
 
 
 def listed(ivr: Ivr, account: str) -> list[list[Any]]:
-    keys = ("timestamp", "folder", "caller", "caller_name", "urgent", "labels", "length")
+    keys = ("timestamp", "folder", "caller", "caller_name", "urgent", "labels", "length", "forwarded_by")
     found = parse_json(ivr("message", "list", "2001", "--account", account, "--json"))
-    return sorted([message[key] for key in keys] for message in found)
+    return sorted(([message[key] for key in keys] for message in found), key=str)
 
 
 def test_spool_that_was_imported_shows_what_happened_here(demo: Ivr, maker: SpoolMaker, tmp_path: Path) -> None:

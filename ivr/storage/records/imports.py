@@ -18,6 +18,8 @@ class ImportedKind(StrEnum):
     MESSAGE = "message"
     EXPORT = "export"
     """A message or a greeting that was exported to the other system: this is done once."""
+    MOVE = "move"
+    """A message that was moved here because it was moved at its source; the fingerprint is its revision since."""
 
 
 class ImportState(StrEnum):
