@@ -69,6 +69,8 @@ class Arguments:
     number: str = ""
     """Number of the box, as captured by a dialplan pattern. The dialplan may append an account behind `@`, and further
     boxes behind `&`, which become `copies`."""
+    message: str = ""
+    """Reference of a message that the owner hears first."""
     copies: tuple[Recipient, ...] = ()
     """Boxes that receive a copy of the message."""
     language: str = ""

@@ -19,10 +19,16 @@ class FolderCursor:
         self._index = 0
         self._last_key: tuple[bool, int, str] | None = None
         self._prefetched: Message | None = None
+        self._preferred: Message | None = None
 
     @classmethod
-    async def open(cls, messages: MessageStore, mailbox: Mailbox, folder: Folder, now: float) -> FolderCursor:
-        """Open a folder at its first message, as it is at the Unix time `now`."""
+    async def open(
+        cls, messages: MessageStore, mailbox: Mailbox, folder: Folder, now: float, preferred: Message | None = None
+    ) -> FolderCursor:
+        """Open a folder at its first message, as it is at the Unix time `now`.
+
+        `preferred`: a message of the folder that comes before all others.
+        """
         open_folder, first = await messages.open_folder(
             mailbox.account_id,
             mailbox.id,
@@ -31,7 +37,11 @@ class FolderCursor:
             not_before=mailbox.voicemail_settings.retention_cutoff(now),
         )
         cursor = cls(messages, mailbox, open_folder)
-        cursor._prefetched = cursor._record_visit(first)
+        if preferred:
+            cursor._preferred = cursor._prefetched = preferred
+            cursor._visited.append(preferred.id)
+        else:
+            cursor._prefetched = cursor._record_visit(first)
         return cursor
 
     @property
@@ -79,7 +89,10 @@ class FolderCursor:
 
     async def _fetch_next(self) -> Message | None:
         """The message after the last one visited."""
-        return self._record_visit(await self._messages.next_message(self._open_folder, self._last_key))
+        message = await self._messages.next_message(self._open_folder, self._last_key)
+        if message and self._preferred and message.id == self._preferred.id:
+            message = await self._messages.next_message(self._open_folder, message.order)
+        return self._record_visit(message)
 
     def _record_visit(self, message: Message | None) -> Message | None:
         if message:

@@ -46,15 +46,24 @@ class KeyResult(Enum):
 
 
 class MessageMenu(OwnerMenu):
-    """`parent` is the main menu, to which it returns.
+    """`parent` is the main menu, to which it returns. `preferred`: a message of the folder that is played first.
 
     `autoplay`: the owner has not chosen these messages. Keys pressed before the first of them is announced are
     therefore meant for the main menu.
     """
 
-    def __init__(self, session: OwnerSession, folder: Folder, *, parent: NextMenu, autoplay: bool = False) -> None:
+    def __init__(
+        self,
+        session: OwnerSession,
+        folder: Folder,
+        *,
+        parent: NextMenu,
+        autoplay: bool = False,
+        preferred: Message | None = None,
+    ) -> None:
         super().__init__(session)
         self._folder = folder
+        self._preferred = preferred
         self._parent = parent
         self._autoplay = autoplay
         self._cursor: FolderCursor
@@ -80,7 +89,7 @@ class MessageMenu(OwnerMenu):
     async def run(self) -> NextStep:
         now = self.services.clock.now()
         self._cursor = await self.call.run_while_listening(
-            FolderCursor.open(self.services.messages, self.mailbox, self._folder, now)
+            FolderCursor.open(self.services.messages, self.mailbox, self._folder, now, self._preferred)
         )
         short = False
         while message := await self.call.run_while_listening(self._cursor.current_message()):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import structlog
 
 from ivr.call.base import DigitsResult
-from ivr.errors import IvrError
+from ivr.errors import IvrError, NotFound, PastRetention
 from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.message_reference import id_prefix
 from ivr.mailbox.pin_strength import MIN_PIN_LENGTH
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.menus import dialplan_status
@@ -14,7 +15,8 @@ from ivr.menus.context import CallContext
 from ivr.menus.dialplan_status import Status
 from ivr.menus.greeting_recording import RECOVERED_PROMPTS, RecordGreeting, temporary_greeting_prompt
 from ivr.menus.main_menu import MainMenu
-from ivr.menus.menu import Menu, NextMenu, NextStep, OwnerMenu, prompt_for
+from ivr.menus.menu import Menu, NextMenu, NextStep, OwnerMenu, prompt_for, prompt_for_message_error
+from ivr.menus.message_menu import MessageMenu
 from ivr.menus.settings_menu import PinChange, SettingsMenu
 from ivr.menus.wizard import Wizard
 
@@ -124,6 +126,8 @@ class AfterLogin(OwnerMenu):
             return Wizard(self.session)
         if settings.pin_must_change and settings.pin_changeable and not await self._change_pin():
             return await self.say_goodbye("pin/not-changed", "done/goodbye")
+        if reference := self.call.incoming.arguments.message:
+            return await self._open_message(reference)
         await self._announce_undelivered_mail()
         await self._announce_temporary_greeting()
         if not settings.not_configurable:
@@ -135,6 +139,24 @@ class AfterLogin(OwnerMenu):
     async def _change_pin(self) -> bool:
         await self.say("pin/must-change")
         return await PinChange(self.session).run()
+
+    async def _open_message(self, reference: str) -> NextStep:
+        """Return the menu of the dialled message, then the other messages of its folder; the main menu if it is gone.
+
+        What is announced to an owner who signs in otherwise waits until the next time.
+        """
+        not_before = self.mailbox.voicemail_settings.retention_cutoff(self.services.clock.now())
+        main_menu = MainMenu(self.session)
+        try:
+            if not (prefix := id_prefix(reference)):
+                raise NotFound(f"no message has the reference {reference!r}")
+            message = await self.call.run_while_listening(
+                self.services.messages.find_by_id_prefix(self.mailbox.id, prefix, not_before)
+            )
+        except (NotFound, PastRetention) as error:
+            await self.report_error(error, prompt_for_message_error(error))
+            return main_menu
+        return MessageMenu(self.session, message.folder, parent=main_menu, preferred=message)
 
     async def _announce_undelivered_mail(self) -> None:
         """Say once that mails could not be sent; again at the next sign-in if a key interrupted it."""

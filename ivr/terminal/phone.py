@@ -82,6 +82,7 @@ class Route:
 
 ROUTES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (r"\*97", "check", ("single_mailbox_login=true",)),
+    (r"\*97(?P<number>\d+)\*(?P<message>\d+)", "check", ("number={number}", "message={message}")),
     (r"\*98", "check", ()),
     (r"\*98(?P<number>\d+)", "check", ("number={number}",)),
     (r"(?P<number>\d+)", "leave", ("number={number}",)),

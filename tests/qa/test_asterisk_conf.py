@@ -119,14 +119,15 @@ def test_fallback_recording_name_is_parsable() -> None:
 
 
 def test_sample_dialplan_has_no_unbounded_pattern() -> None:
-    """Toll fraud: no pattern without an end, but for what follows *98, which goes into an argument and nowhere else,
-    and for the dialplan actions of the service, in a context that nothing takes in."""
+    """Toll fraud: no pattern without an end, but for what follows *97 and *98, which goes into arguments and nowhere
+    else, and for the dialplan actions of the service, in a context that nothing takes in."""
     open_patterns = [
         line for line in LINES if re.match(r"exten => _[^,]*[.!],", line) and not re.match(r"exten => _[a-z]+~\.", line)
     ]
     assert "include => ivr-ari" not in SAMPLES
-    assert [line.split(",")[0] for line in open_patterns] == ["exten => _*98X!"]
-    assert all("FILTER(0-9," in line for line in open_patterns)
+    assert [line.split(",")[0] for line in open_patterns] == ["exten => _*97X!", "exten => _*98X!"]
+    assert "FILTER(0-9*," in open_patterns[0]
+    assert "FILTER(0-9," in open_patterns[1]
     samples = re.findall(r"^; +exten => (_[^,]*),", SAMPLES, re.MULTILINE)
     assert samples
     assert not [pattern for pattern in samples if pattern.endswith((".", "!"))]

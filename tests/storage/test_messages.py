@@ -256,6 +256,7 @@ async def test_call_queries_use_indexes(app: AppFixture) -> None:
             message_rows.next_message(connection, folder, (True, NOON, "x"))
         message_rows.messages_older_than(connection, box.account_id, NOON, 1)
         message_rows.last_arrival_seq(connection, box.account_id)
+        connection.execute(message_rows.MESSAGE_BY_ID_PREFIX, ("202611-0", "202611-0~", box.id))
         message_rows.message_page(connection, box.id, None, 0, None, 50)
         connection.set_trace_callback(None)
 

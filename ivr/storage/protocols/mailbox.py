@@ -92,6 +92,9 @@ class MessageStore(Protocol):
     async def get(self, box_id: str, message_id: str, not_before: int) -> Message:
         """Return a message. Raises `NotFound`; `PastRetention` if it was left before `not_before` (Unix s)."""
 
+    async def find_by_id_prefix(self, box_id: str, prefix: str, not_before: int) -> Message:
+        """Return the message whose id begins with `prefix`. Raises what `get` raises."""
+
     async def counts(self, box_id: str) -> FolderCounts:
         """Return the number of messages in each folder."""
 

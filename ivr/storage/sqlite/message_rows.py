@@ -18,6 +18,12 @@ MAX_ARRIVAL = 2**62
 
 
 MESSAGE_BY_ID = "SELECT * FROM messages WHERE id = ? AND box_id = ? AND deleted_at IS NULL"
+AFTER_ANY_ID = "~"
+"""Sorts after each character of an id."""
+MESSAGE_BY_ID_PREFIX = (
+    "SELECT * FROM messages WHERE id BETWEEN ? AND ? AND +box_id = ? AND deleted_at IS NULL ORDER BY id LIMIT 1"
+)
+"""The mailbox has no part in the choice of the index: few messages share the beginning of an id."""
 
 
 def message_by_id(

@@ -40,6 +40,11 @@ class SqliteMessages:
         row = await self._database.read_row(message_rows.MESSAGE_BY_ID, message_id, box_id)
         return message_rows.message_within_retention(row, message_id, not_before)
 
+    async def find_by_id_prefix(self, box_id: str, prefix: str, not_before: int) -> Message:
+        values = (prefix, f"{prefix}{message_rows.AFTER_ANY_ID}", box_id)
+        row = await self._database.read_row(message_rows.MESSAGE_BY_ID_PREFIX, *values)
+        return message_rows.message_within_retention(row, prefix, not_before)
+
     async def counts(self, box_id: str) -> FolderCounts:
         return await self._database.read(lambda c: counters.read_counts(c, box_id))
 
