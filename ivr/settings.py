@@ -198,6 +198,17 @@ class PageSettings(_Section):
     )
 
 
+class DeskPhoneSettings(_Section):
+    enabled: bool = Field(True, description="Whether the REST port serves the screens of desk phones at `/phone/`.")
+    dial_prefix: Annotated[str, Field(pattern=r"^[0-9*#]{0,10}$")] = Field(
+        "*97", description="What desk phones dial in front of a mailbox number, `*` and the reference of a message."
+    )
+    allow_plain_http: bool = Field(
+        False,
+        description="Whether desk phones may send secrets and PINs without TLS; false: only phones that use https.",
+    )
+
+
 class LogSettings(_Section):
     level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
         "info", description="Lowest level that is logged: debug, info, warning or error."
@@ -218,6 +229,7 @@ class Settings(BaseSettings):
     pins: PinSettings = PinSettings()
     api: ApiSettings = ApiSettings()
     page: PageSettings = PageSettings()
+    desk_phones: DeskPhoneSettings = DeskPhoneSettings()
     log: LogSettings = LogSettings()
     voicemail: VoicemailSettings = VoicemailSettings()
     retention: RetentionSettings = RetentionSettings()

@@ -5,9 +5,20 @@ from __future__ import annotations
 import typer
 
 from ivr.app import App
-from ivr.cli.audit import record_user
-from ivr.cli.support import AccountOption, JsonOption, YesOption, confirm, print_table, resolve_account, with_app
+from ivr.cli.audit import record_command, record_user
+from ivr.cli.support import (
+    AccountOption,
+    JsonOption,
+    YesOption,
+    confirm,
+    print_document,
+    print_table,
+    resolve_account,
+    with_app,
+)
 from ivr.directory.models import Endpoint
+from ivr.errors import NotFound
+from ivr.storage.records import AuditAction
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["name", "user", "account", "system"]
@@ -40,6 +51,21 @@ async def add(
     await record_user(app, owner, ["phones"])
     where = f" on the Asterisk {system}" if system else ""
     typer.echo(f"phone {name}{where} belongs to {owner.name}")
+
+
+@command.command("secret")
+@with_app
+async def secret(app: App, name: str = NameArgument, as_json: bool = JsonOption) -> None:
+    """Create the secret with which a desk phone opens its screens, in place of an earlier one.
+
+    The phone then lists the messages of its user. The secret is shown only once; removing the phone ends it.
+    """
+    owner = await app.directory.user_of_endpoint(app.settings.asterisk.system_name, name)
+    if owner is None:
+        raise NotFound(f"phone {name} belongs to no user: add it first, with 'ivr endpoint add {name} USER'")
+    text, token = await app.tokens.create_phone_secret(owner.account_id, owner.id, name)
+    await record_command(app, AuditAction.TOKEN_CREATED, owner.account_id, [token.id])
+    print_document({"phone": name, "user": owner.name, "secret": text}, as_json)
 
 
 @command.command("list")

@@ -154,15 +154,33 @@ class TokenStore:
     async def find(self, text: str) -> Token | None:
         """Return the token with that text, if it is valid and its account and user exist.
 
-        A session of the page is none: it may be limited to one mailbox, which the REST API does not know.
+        A session of the page is none: it may be limited to one mailbox, which the REST API does not know. The secret of
+        a desk phone is none either.
         """
         token = await self._find_valid(text)
-        return token if token and token.kind is not TokenKind.PAGE else None
+        return token if token and token.kind not in (TokenKind.PAGE, TokenKind.PHONE) else None
 
     async def find_page_session(self, text: str) -> Token | None:
         """Return the session of the page with that text, if it is valid and its account and user exist."""
         token = await self._find_valid(text)
         return token if token and token.kind is TokenKind.PAGE else None
+
+    async def find_phone_secret(self, text: str) -> Token | None:
+        """Return the secret of a desk phone with that text, if it is valid and its account and user exist."""
+        token = await self._find_valid(text)
+        return token if token and token.kind is TokenKind.PHONE else None
+
+    async def create_phone_secret(self, account_id: str, user_id: str, endpoint: str) -> tuple[str, Token]:
+        """Create the secret of a desk phone, in place of its earlier one; return its text and its record."""
+        earlier = [
+            token
+            for token in await self._store.of_account(account_id)
+            if token.kind is TokenKind.PHONE and token.label == endpoint and token.revoked_at is None
+        ]
+        created = await self.create(account_id, user_id, endpoint, kind=TokenKind.PHONE)
+        for token in earlier:
+            await self._store.revoke(token.hash)
+        return created
 
     async def is_known(self, text: str) -> bool:
         """Return whether there has been a token with that text, valid or not."""
@@ -173,7 +191,7 @@ class TokenStore:
         return [
             token
             for token in await self._store.of_account(account_id)
-            if self._is_valid(token) and (with_sessions or token.kind is TokenKind.API_KEY)
+            if self._is_valid(token) and (with_sessions or token.kind in (TokenKind.API_KEY, TokenKind.PHONE))
         ]
 
     async def list_api_keys(self, account_id: str) -> list[Token]:

@@ -85,7 +85,7 @@ async def _start_api(app: App, sockets: PassedSockets) -> tuple[ApiServer, str]:
     app.api_services.audio.renditions.clear()
     app.api_services.audio.uploads.remove_stale_drafts()
     server = ApiServer(
-        build_asgi_app(app.api_services, build_page(app) if app.settings.page.enabled else None),
+        build_asgi_app(app.api_services, build_page(app)),
         ListenAddress(
             host=api.host,
             port=api.port,

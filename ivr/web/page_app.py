@@ -74,16 +74,18 @@ def build_page_app(services: PageServices) -> ASGIApp:
     return app
 
 
-class PageDispatch:
-    """Passes the paths of the page to it, and all others to the REST API."""
+class PathDispatch:
+    """Passes the paths that begin with `prefix`, and `path`, to an application, and all others to the REST API."""
 
-    def __init__(self, page: ASGIApp, api: ASGIApp) -> None:
-        self._page = page
+    def __init__(self, app: ASGIApp, prefix: str, path: str, api: ASGIApp) -> None:
+        self._app = app
+        self._prefix = prefix
+        self._path = path
         self._api = api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        is_page = scope["type"] == "http" and (scope["path"] == "/" or scope["path"].startswith(PREFIX))
-        await (self._page if is_page else self._api)(scope, receive, send)
+        is_own = scope["type"] == "http" and (scope["path"] == self._path or scope["path"].startswith(self._prefix))
+        await (self._app if is_own else self._api)(scope, receive, send)
 
 
 def _show_error(renderer: PageRenderer) -> Callable[[Request, Exception], Awaitable[Response]]:

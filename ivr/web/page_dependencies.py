@@ -22,6 +22,10 @@ class PageLimits:
     """Messages in one part of a list."""
     max_form_bytes: int = 100_000
     max_recipients: int = 20
+    dial_prefix: str = "*97"
+    """What a desk phone dials in front of a mailbox number and the reference of a message."""
+    phones_without_tls: bool = False
+    """Whether desk phones may send PINs and secrets over plain HTTP."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,3 +38,5 @@ class PageServices:
     takes: Takes
     capacity: Capacity
     limits: PageLimits
+    asterisk_name: str
+    """Name of the Asterisk whose endpoints the desk phones are."""

@@ -53,8 +53,9 @@ class ListPages:
         """Show a part of a folder, newest message first. `after`: the end of the part before it."""
         session = await require_session(request)
         mailbox = await session.get_box(request.path_params["box_id"])
-        folder, after = parse_folder(request.query_params.get("folder", "new")), _decode_key(request)
-        messages, next_key = await _read_part(session, mailbox, folder, after)
+        folder = parse_folder(request.query_params.get("folder", "new"))
+        after, size = request.query_params.get("after", ""), session.services.limits.page_size
+        messages, next_key = await read_part(session, mailbox, folder, after, size)
         translate, now = Translator(mailbox.language), session.services.api.clock.now()
         return await self._renderer.render(
             request,
@@ -137,14 +138,17 @@ def parse_folder(name: str) -> Folder:
         raise BadInput("unknown folder") from error
 
 
-async def _read_part(
-    session: PageSession, mailbox: Mailbox, folder: Folder, after: tuple[int, str] | None
+async def read_part(
+    session: PageSession, mailbox: Mailbox, folder: Folder, after: str, size: int
 ) -> tuple[list[Message], str]:
-    """Return a part of a folder, and the key of the next one; "" after the last one."""
+    """Return a part of a folder, newest message first, and the key of the next one; "" after the last one.
+
+    `after`: the key of this part; "": the first one. Raises `BadInput` for an unknown key.
+    """
     query = MessageQuery(
-        session.services.limits.page_size,
+        size,
         _has_audio,
-        after,
+        _decode_key(after),
         since=session.retention_cutoff(mailbox),
         folder=folder,
         matches_key="has audio",
@@ -161,8 +165,7 @@ def _encode_key(key: tuple[int, str]) -> str:
     return base64.urlsafe_b64encode(json.dumps(key).encode()).decode().rstrip("=")
 
 
-def _decode_key(request: Request) -> tuple[int, str] | None:
-    text = request.query_params.get("after", "")
+def _decode_key(text: str) -> tuple[int, str] | None:
     if not text:
         return None
     try:

@@ -114,22 +114,13 @@ class SignInPages:
 
 async def _open_with_pin(request: Request, services: PageServices, form: Mapping[str, str]) -> tuple[str, str]:
     """Return the cookie of a new session; else "" and why not. A locked mailbox looks like a wrong PIN."""
-    number, pin = form.get("number", "").strip(), form.get("pin", "").strip()
-    account = await _find_account(services, form.get("account", ""), number)
-    if len(pin) < MIN_PIN_LENGTH:  # As at the phone: too short for a PIN, and therefore no guess.
-        return "", "wrong_pin"
-    if account is None:
-        await services.secret_store.verify("", None, pin)  # Takes as long as for a known account.
-        return "", "wrong_pin"
-    mailbox = await services.api.mailbox.boxes.find_by_number(account.id, number) if number else None
-    source = f"page {client_address(request)}"
-    attempt = PinAttempt(account_id=account.id, box_id=mailbox.id if mailbox else None, source=source)
-    if not await services.pins.verify(mailbox, pin, attempt) or mailbox is None:
-        return "", "wrong_pin"
-    if problem := _required_first(mailbox):
+    mailbox, problem = await open_box_by_pin(
+        request, form.get("account", ""), form.get("number", ""), form.get("pin", "")
+    )
+    if mailbox is None or problem:
         return "", problem
     text, token = await services.api.auth.tokens.create(
-        account.id,
+        mailbox.account_id,
         label=LABEL,
         lifetime_s=services.limits.session_lifetime_s,
         kind=TokenKind.PAGE,
@@ -137,9 +128,31 @@ async def _open_with_pin(request: Request, services: PageServices, form: Mapping
         box_id=mailbox.id,
         proof=await services.pins.fingerprint(mailbox),
     )
-    session = PageSession(services=services, account_id=account.id, token=token, account=account, text=text)
+    session = PageSession(
+        services=services, account_id=mailbox.account_id, token=token, account=mailbox.account, text=text
+    )
     await session.record(request, AuditAction.SIGNED_IN, mailbox.id, token.id)
     return text, ""
+
+
+async def open_box_by_pin(request: Request, account_name: str, number: str, pin: str) -> tuple[Mailbox | None, str]:
+    """Return the mailbox that a PIN opens, or None, and what keeps its owner out; "" if nothing does.
+
+    A wrong PIN, an unknown mailbox and a locked one look the same, and count as they do at the phone.
+    """
+    services, number, pin = get_page_services(request), number.strip(), pin.strip()
+    account = await _find_account(services, account_name, number)
+    if len(pin) < MIN_PIN_LENGTH:  # As at the phone: too short for a PIN, and therefore no guess.
+        return None, "wrong_pin"
+    if account is None:
+        await services.secret_store.verify("", None, pin)  # Takes as long as for a known account.
+        return None, "wrong_pin"
+    mailbox = await services.api.mailbox.boxes.find_by_number(account.id, number) if number else None
+    source = f"page {client_address(request)}"
+    attempt = PinAttempt(account_id=account.id, box_id=mailbox.id if mailbox else None, source=source)
+    if not await services.pins.verify(mailbox, pin, attempt) or mailbox is None:
+        return None, "wrong_pin"
+    return mailbox, _required_first(mailbox)
 
 
 def _required_first(mailbox: Mailbox) -> str:

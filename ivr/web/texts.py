@@ -101,6 +101,13 @@ ENGLISH: Mapping[str, str] = {
     "link_expired": "This link is not valid, or not any more. Sign in to see your messages.",
     "all_messages": "Sign in to see all messages",
     "start": "To the start",
+    "phone_play": "Play",
+    "phone_details": "Details",
+    "phone_back": "Back",
+    "phone_exit": "Exit",
+    "phone_more_boxes": "More mailboxes",
+    "phone_wrong_secret": "This phone is not signed in: its name and secret, or the mailbox number and PIN, are wrong.",
+    "phone_needs_tls": "This phone must use https.",
 }
 
 TEXTS: Mapping[str, Mapping[str, str]] = {"en": ENGLISH}

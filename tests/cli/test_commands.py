@@ -37,6 +37,17 @@ def test_users_endpoints_and_boxes_are_managed(populated_ivr: Ivr) -> None:
     assert (box["mailbox"], box["owner"], box["new"]) == ("1000", "alice", 0)
 
 
+def test_secret_of_a_desk_phone_is_shown_once_and_listed_without_it(populated_ivr: Ivr) -> None:
+    first = parse_json(populated_ivr("endpoint", "secret", "alice-desk", "--json"))
+    assert (first["phone"], first["user"]) == ("alice-desk", "alice")
+    second = parse_json(populated_ivr("endpoint", "secret", "alice-desk", "--json"))
+    assert second["secret"] != first["secret"]
+    [token] = parse_json(populated_ivr("token", "list", "--json"))
+    assert (token["kind"], token["label"]) == ("phone", "alice-desk")
+    refused = populated_ivr("endpoint", "secret", "unknown-desk", fails=3)
+    assert "ivr endpoint add unknown-desk USER" in refused.stderr
+
+
 def test_listings_are_tables_for_people(populated_ivr: Ivr) -> None:
     shown = populated_ivr("box", "list").stdout
     assert shown.splitlines()[0].split() == [

@@ -70,6 +70,8 @@ class TokenKind(StrEnum):
     """Obtained with a user's credentials."""
     PAGE = "page"
     """A browser in which an owner has signed in to the page. It opens no request of the REST API."""
+    PHONE = "phone"
+    """The secret of a desk phone for its screens. It opens no request of the REST API. `label`: its endpoint."""
 
 
 @dataclass(frozen=True, slots=True)

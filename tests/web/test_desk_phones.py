@@ -1,0 +1,289 @@
+"""The screens of desk phones: each is what its vendor documents, and shows one owner's messages and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ivr.api.asgi import build_asgi_app
+from ivr.api.server import ApiServer, ListenAddress
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.message_reference import message_reference
+from ivr.page_services import build_page
+from ivr.storage.records import AuditAction, AuditQuery, Message
+from ivr.web.desk_phone_app import PAGE_SIZE
+from ivr.web.desk_phone_screens import MEDIA_TYPES, DeskPhoneScreen, Entry, ScreenRenderer
+from tests.support.app_fixture import AppFixture
+from tests.web.desk_phone import KINDS, DeskPhone, read_screen
+
+PIN_AUTH = ("1000", "1379")
+LABELS = {"play": "Play", "details": "Details", "back": "Back", "exit": "Exit"}
+HOSTILE = """</Name><a href="x">&lt;'\x00\x1b\ud800\ufffe]]>\r\n&#0;"""
+
+Dialler = Callable[..., DeskPhone]
+
+
+@pytest.fixture
+async def phone(page_url: str) -> AsyncIterator[Dialler]:
+    """Builds desk phones of the installation."""
+    phones = []
+
+    def build(kind: str = "yealink", auth: tuple[str, str] | None = PIN_AUTH) -> DeskPhone:
+        phones.append(DeskPhone(kind, page_url, auth))
+        return phones[-1]
+
+    yield build
+    for built in phones:
+        await built.http.aclose()
+
+
+async def add_secret(app: AppFixture, endpoint: str = "alice") -> str:
+    user = {"alice": app.alice, "bob": app.bob}[endpoint]
+    return (await app.container.tokens.create_phone_secret(app.account.id, user.id, endpoint))[0]
+
+
+async def set_caller(app: AppFixture, message: Message, name: str, transcript: str = "") -> None:
+    sql = "UPDATE messages SET caller_name = ?, transcription = ? WHERE id = ?"
+    values = (name, json.dumps({"result": "success", "text": transcript}), message.id)
+    await app.container.database.write(lambda c: c.execute(sql, values).rowcount)
+
+
+def dial_string(mailbox: Mailbox, message: Message) -> str:
+    return f"*97{mailbox.number}*{message_reference(message.id)}"
+
+
+async def test_phone_lists_messages_shows_one_and_dials_it(app: AppFixture, phone: Dialler) -> None:
+    box = await app.create_box()
+    older, newer = await app.create_message(box, age_s=7200), await app.create_message(box, urgent=True)
+    await app.create_message(box, folder="saved")
+    await set_caller(app, newer, "Ann & <Bob>", "Please call me back.")
+    for kind in KINDS:
+        desk_phone = phone(kind)
+        screen = await desk_phone.open()
+        assert screen.title == "1000 New (2)"
+        lines = ["! Ann & <Bob> 11:00 AM 0:05", "2001 10:00 AM 0:05", "Saved (1)"]
+        assert [text for text, _ in screen.entries] == lines
+        details = await desk_phone.open(screen.entries[0][1])
+        assert details.title == "Ann & <Bob>"
+        assert "Urgent From: Ann & <Bob> 2001 Received:" in details.text
+        assert "Transcript: Please call me back." in details.text
+        assert details.dials == [dial_string(box, newer)]
+        assert desk_phone.response.headers["content-type"].startswith(MEDIA_TYPES[kind])
+        assert desk_phone.response.headers["cache-control"] == "no-store"
+        assert (await desk_phone.open(screen.entries[2][1])).title == "1000 Saved (1)"
+    assert await app.folder_of(newer) == await app.folder_of(older) == "new"
+
+
+async def test_long_folder_is_read_part_by_part(app: AppFixture, phone: Dialler) -> None:
+    box = await app.create_box()
+    messages = [await app.create_message(box, age_s=60 * n, s=0.5) for n in range(2 * PAGE_SIZE + 1)]
+    for message in messages[:PAGE_SIZE]:
+        await set_caller(app, message, "&'" * 100, "'" * 2000)
+    for kind in KINDS:
+        desk_phone, address, seen = phone(kind), "", []
+        while True:
+            screen = await desk_phone.open(address)
+            ids = [link.rpartition("/")[2] for _, link in screen.entries]
+            seen += [message_id for message_id in ids if message_id.startswith("2016")]
+            if not (older := [link for text, link in screen.entries if text == "Older messages"]):
+                break
+            address = older[0]
+        assert seen == [message.id for message in messages]
+        await desk_phone.open(f"/phone/{kind}/box/{box.id}/message/{messages[0].id}")
+
+
+async def test_device_secret_opens_own_and_shared_mailboxes(app: AppFixture, phone: Dialler) -> None:
+    own = await app.create_box("1000", app.alice, name="Alice")
+    shared = await app.create_box("1001", app.bob, shared_vmbox=True, members=[app.alice.id], name="Sales")
+    foreign = await app.create_box("1002", app.bob)
+    message = await app.create_message(foreign)
+    await app.create_message(own)
+    desk_phone = phone(auth=("alice", await add_secret(app)))
+    screen = await desk_phone.open()
+    assert [text for text, _ in screen.entries] == ["1000 Alice (1)", "1001 Sales (0)"]
+    await app.container.audit_log.flush()
+    [entry] = await app.container.audit_store.find(AuditQuery(action=AuditAction.SIGNED_IN), 10)
+    assert entry.actor.device == "127.0.0.1 desk phone alice"
+    assert (await desk_phone.open(screen.entries[1][1])).text == "No messages here."
+    for path in (
+        f"box/{foreign.id}",
+        f"box/{foreign.id}/message/{message.id}",
+        f"box/{shared.id}/message/{message.id}",
+    ):
+        shown = await desk_phone.open(f"/phone/yealink/{path}")
+        assert shown.text == "This page or message does not exist, or not any more."
+        assert not shown.dials
+
+
+async def test_phone_without_basic_carries_its_secret_along(app: AppFixture, phone: Dialler) -> None:
+    box = await app.create_box("1000", app.alice)
+    message = await app.create_message(box)
+    secret = await add_secret(app)
+    desk_phone = phone("cisco", None)
+    screen = await desk_phone.open(f"/phone/cisco/?key={secret}")
+    assert all(f"key={secret}" in link for link in screen.links)
+    assert (await desk_phone.open(screen.entries[0][1])).dials == [dial_string(box, message)]
+
+
+async def test_many_mailboxes_are_read_part_by_part(app: AppFixture, phone: Dialler) -> None:
+    for number in range(1000, 1000 + PAGE_SIZE + 2):
+        await app.create_box(str(number), app.alice, pin=None)
+    desk_phone = phone(auth=("alice", await add_secret(app)))
+    screen = await desk_phone.open()
+    assert [text for text, _ in screen.entries][-1] == "More mailboxes"
+    assert len((await desk_phone.open(screen.entries[-1][1])).entries) == 2
+
+
+WRONG_AUTHS = [
+    *(None, ("1000", "9999"), ("4711", "1379"), ("1000", ""), ("alice", "x" * 43), ("", "1379"), ("1000@no", "1379")),
+]
+WRONG_HEADERS = ["Basic", "Basic !", "Bearer x", f"Basic {base64.b64encode(b'no colon').decode()}", "Basic /w=="]
+
+
+async def test_wrong_sign_in_is_asked_for_again_with_the_same_screen(app: AppFixture, phone: Dialler) -> None:
+    await app.create_box()
+    phones = [phone(auth=auth) for auth in WRONG_AUTHS]
+    for value in WRONG_HEADERS:
+        phones.append(phone(auth=None))
+        phones[-1].http.headers["Authorization"] = value
+    for desk_phone in phones:
+        screen = await desk_phone.open()
+        assert desk_phone.response.status_code == 401
+        assert desk_phone.response.headers["www-authenticate"].startswith("Basic realm=")
+        assert screen.text.startswith("This phone is not signed in")
+
+
+async def test_wrong_pins_lock_as_they_do_at_the_phone(app: AppFixture, phone: Dialler) -> None:
+    box = await app.create_box()
+    for _ in range(5):
+        await phone(auth=("1000", "9999")).open()
+    assert await app.container.pin_lockout.locked_until(app.account.id, box.id)
+    locked = phone()
+    await locked.open()
+    assert locked.response.status_code == 401
+
+
+async def test_guessing_ends_for_the_address(app: AppFixture, phone: Dialler) -> None:
+    await app.create_box()
+    desk_phone, statuses = phone(auth=("alice", "x" * 43)), []
+    for _ in range(22):
+        await desk_phone.open()
+        statuses.append(desk_phone.response.status_code)
+    assert {*statuses} == {401, 429}
+    assert statuses[-1] == 429
+    right = phone()
+    await right.open()
+    assert right.response.status_code == 429
+
+
+async def test_secret_ends(app: AppFixture, phone: Dialler) -> None:
+    await app.create_box("1000", app.alice)
+    directory, tokens = app.container.directory, app.container.tokens
+    [endpoint] = [e for e in await directory.endpoints(app.account.id) if e.name == "alice"]
+
+    async def revoke() -> None:
+        [token] = await tokens.list_valid(app.account.id, with_sessions=False)
+        await tokens.revoke(app.account.id, token.id)
+
+    async def remove_phone() -> None:
+        await directory.remove_endpoint("asterisk", "alice")
+
+    async def give_phone_to_bob() -> None:
+        await directory.remove_endpoint("asterisk", "alice")
+        await directory.add_endpoint(endpoint.model_copy(update={"user_id": app.bob.id}))
+
+    for end in (partial(add_secret, app), revoke, remove_phone, give_phone_to_bob):
+        if "alice" not in {e.name for e in await directory.endpoints(app.account.id)}:
+            await directory.add_endpoint(endpoint)
+        desk_phone = phone(auth=("alice", await add_secret(app)))
+        await desk_phone.open()
+        assert desk_phone.response.status_code == 200
+        await end()
+        await desk_phone.open()
+        assert desk_phone.response.status_code == 401
+
+
+async def test_secret_opens_no_request_of_the_rest_api(app: AppFixture, phone: Dialler) -> None:
+    await app.create_box("1000", app.alice)
+    headers = {"X-Auth-Token": await add_secret(app)}
+    response = await phone().http.get(f"/v2/accounts/{app.account.id}/vmboxes", headers=headers)
+    assert response.status_code == 401
+
+
+async def test_what_the_phone_menu_asks_for_first_comes_first(app: AppFixture, phone: Dialler) -> None:
+    await app.create_box("1000", is_setup=False)
+    await app.create_box("1001", pin_must_change=True)
+    for number, reason in (
+        ("1000", "Set up this mailbox by phone first"),
+        ("1001", "This mailbox needs a new PIN first"),
+    ):
+        desk_phone = phone(auth=(number, "1379"))
+        assert (await desk_phone.open()).text.startswith(reason)
+        assert desk_phone.response.status_code == 403
+
+
+async def test_unknown_kind_of_phone_is_named(app: AppFixture, phone: Dialler) -> None:
+    response = await phone().http.get("/phone/nokia/")
+    assert response.status_code == 404
+    assert "yealink, snom, cisco, polycom" in response.text
+
+
+async def test_plain_http_is_refused_beyond_this_machine(app: AppFixture) -> None:
+    """The client's address is what a trusted proxy reports, as is whether the phone used TLS."""
+    await app.create_box()
+    server = ApiServer(
+        build_asgi_app(app.container.api_services, build_page(app.container)),
+        ListenAddress("127.0.0.1", 0, trusted_proxies="127.0.0.1"),
+    )
+    desk_phone = DeskPhone("snom", await server.start(), PIN_AUTH)
+    desk_phone.http.headers["X-Forwarded-For"] = "192.0.2.7"
+    for proto, status in (("http", 403), ("https", 200)):
+        desk_phone.http.headers["X-Forwarded-Proto"] = proto
+        screen = await desk_phone.open()
+        assert desk_phone.response.status_code == status
+        assert ("must use https" in screen.text) == (status == 403)
+    await desk_phone.http.aclose()
+    await server.stop()
+    await app.container.stop_workers()
+
+
+async def test_screens_can_be_turned_off(tmp_path: Path) -> None:
+    app = await AppFixture(tmp_path / "data", desk_phones={"enabled": False}).open()
+    await app.create_box()
+    server = ApiServer(
+        build_asgi_app(app.container.api_services, build_page(app.container)), ListenAddress("127.0.0.1", 0)
+    )
+    desk_phone = DeskPhone("snom", await server.start(), PIN_AUTH)
+    assert (await desk_phone.http.get("/phone/snom/")).status_code == 404
+    await desk_phone.http.aclose()
+    await server.stop()
+    await app.container.stop_workers()
+    app.close()
+
+
+TEXT = st.text(max_size=200)
+RENDERER = ScreenRenderer()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=20)
+@given(TEXT, TEXT, TEXT)
+@example(HOSTILE, HOSTILE, HOSTILE)
+@example("'" * 200, "&" * 2000, "\n" * 20)
+def test_whatever_callers_claim_is_text(kind: str, title: str, label: str, text: str) -> None:
+    address = "https://voicemail.example.com/phone?a=1&b=2"
+    menu = DeskPhoneScreen(title, (Entry(label, address, "*971000*1"),) * (PAGE_SIZE + 4))
+    shown = read_screen(kind, RENDERER.render(kind, menu, LABELS))
+    assert len(shown.entries) == PAGE_SIZE + 4
+    assert {link for _, link in shown.entries} == {address}
+    details = DeskPhoneScreen(title, text=text, play="*971000*1", back=address)
+    shown = read_screen(kind, RENDERER.render(kind, details, LABELS))
+    assert shown.dials == ["*971000*1"]
+    assert set(shown.links) <= {address}
