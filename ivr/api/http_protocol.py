@@ -39,6 +39,23 @@ class ConnectionLimits:
     clock: Clock = field(default_factory=SystemClock)
     ids: IdGenerator = field(default_factory=lambda: IdGenerator(os.urandom))
 
+    def admit(self, address: str) -> bool:
+        """Count a connection. Return whether it may be used; if so, it must be released."""
+        network = client_network(address)
+        has_room = self.counts.total() < self.max_connections
+        is_limited = self.max_per_address and address not in self.exempt_addresses
+        if not has_room or (is_limited and self.counts[network] >= self.max_per_address):
+            return False
+        self.counts[network] += 1
+        return True
+
+    def release(self, address: str) -> None:
+        """Forget a connection that was admitted."""
+        network = client_network(address)
+        self.counts[network] -= 1
+        if not self.counts[network]:
+            del self.counts[network]
+
 
 class LimitedHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol with `ConnectionLimits`.
@@ -51,7 +68,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._limits = limits
         self._address = ""
-        self._network = ""
+        self._is_admitted = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._is_reading_head = False
         self._head_bytes = 0
@@ -59,18 +76,16 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._address = self.client[0] if self.client else ""
-        self._network = client_network(self._address)
-        self._limits.counts[self._network] += 1
-        if self._has_too_many():
+        self._is_admitted = self._limits.admit(self._address)
+        if not self._is_admitted:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", TOO_MANY_CONNECTIONS)
             return
         self._start_head_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
-        self._limits.counts[self._network] -= 1
-        if not self._limits.counts[self._network]:
-            del self._limits.counts[self._network]
+        if self._is_admitted:
+            self._limits.release(self._address)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -117,14 +132,6 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self.transport.write(f"{head}Connection: close\r\n\r\n".encode() + body)
         self.transport.close()
         log.info("request.refused", request=request_id, client=self._address, status=int(status), reason=explanation)
-
-    def _has_too_many(self) -> bool:
-        limits = self._limits
-        if limits.counts.total() > limits.max_connections:
-            return True
-        if not limits.max_per_address or self._address in limits.exempt_addresses:
-            return False
-        return limits.counts[self._network] > limits.max_per_address
 
     def _start_head_timer(self) -> None:
         if self._head_timer is None:

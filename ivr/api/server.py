@@ -6,15 +6,17 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from ivr.api.http_protocol import ConnectionLimits, LimitedHttpProtocol
+from ivr.api.tls_protocol import TlsHandshake
 from ivr.errors import SettingsError, describe_error
 
 SHUTDOWN_GRACE_S = 5
@@ -82,7 +84,7 @@ class ApiServer:
                 ssl_keyfile=address.tls_key,
             )
             config.load()
-            config.http_protocol_class = partial(LimitedHttpProtocol, limits=address.connection_limits)  # type: ignore[assignment]
+            config.http_protocol_class = _protocol_class(config, address.connection_limits)  # type: ignore[assignment]
         except (OSError, ssl.SSLError) as error:
             listening_socket.close()
             raise SettingsError(f"cannot use api.tls_certificate or api.tls_key: {describe_error(error)}") from error
@@ -98,6 +100,17 @@ class ApiServer:
         if self._server and self._task:
             self._server.should_exit = True
             await self._task
+
+
+def _protocol_class(config: uvicorn.Config, limits: ConnectionLimits) -> Callable[..., asyncio.Protocol]:
+    """Return what makes the protocol of each connection. TLS is taken from uvicorn, which does not limit handshakes."""
+    context, config.ssl = config.ssl, None
+
+    def build_protocol(**options: Any) -> asyncio.Protocol:
+        build_http = partial(LimitedHttpProtocol, limits=limits, **options)
+        return TlsHandshake(build_http, context, limits) if context else build_http()
+
+    return build_protocol
 
 
 def _bind_socket(address: ListenAddress) -> socket.socket:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 from collections.abc import Iterator
 
 from ivr.ami.client import DEFAULT_TIMING, AmiClient, AmiTiming
 from ivr.ami.settings import AmiSettings
 from ivr.call.ari.settings import AriSettings
+from ivr.call.ari.tls import client_context, describe_tls_error
 from ivr.doctor import console
 from ivr.doctor.console import ConsoleUnavailable
 from ivr.doctor.installation import Installation
-from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput, StoreError, describe_error
+from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput, SettingsError, StoreError, describe_error
 from ivr.health.finding import Finding, ok, problem, warning
 from ivr.paths import load_ami_settings
 from ivr.storage.file_owner import run_as_owner_of
@@ -96,7 +98,14 @@ def check_ari(installation: Installation) -> Iterator[Finding]:
             return
     try:
         response = _fetch_application(installation, settings)
+    except SettingsError as error:
+        yield problem("ARI", f"{error}: the service does not start", "correct tls_ca in [ari] of ivr.toml")
+        return
     except OSError as error:
+        if what := describe_tls_error(error, settings):
+            what, _, remedy = what.partition("): ")
+            yield problem("ARI", f"{what})", remedy)
+            return
         remedy = "set enabled = yes, bindaddr and bindport in http.conf; then: asterisk -rx 'module reload http'"
         yield problem("ARI", f"no connection to {address}: {describe_error(error)}", remedy)
         return
@@ -140,11 +149,25 @@ def _fetch_application(installation: Installation, settings: AriSettings) -> byt
         "",
     ]
     response = b""
-    with installation.host.connect(settings.host, settings.port) as connection:
+    with _connect(installation, settings) as connection:
         connection.sendall("\r\n".join(lines).encode())
         while len(response) < MAX_RESPONSE_BYTES and (received := connection.recv(MAX_RESPONSE_BYTES)):
             response += received
     return response
+
+
+def _connect(installation: Installation, settings: AriSettings) -> socket.socket:
+    """Connect to Asterisk's HTTP server. Raises OSError, `SettingsError`."""
+    with run_as_owner_of(installation.data_folder):
+        context = client_context(settings)
+    connection = installation.host.connect(settings.host, settings.port)
+    if context is None:
+        return connection
+    try:
+        return context.wrap_socket(connection, server_hostname=settings.host)
+    except BaseException:
+        connection.close()
+        raise
 
 
 AGI_HEADER = b"agi_network: yes\nagi_network_script: check\nagi_arg_1: skip_module=true\n\n"

@@ -118,11 +118,12 @@ async def _start_ari(app: App, prompt_cache: PromptCache, call_store: CallStore,
         settings.application, application=application, call_store=app.call_store, clock=app.clock
     )
     server = AriServer(settings, connections) if settings.listen_port else None
+    client = AriClient(settings, connections) if not server or settings.per_call_connections else None
     if server:
         await server.start(sockets.take(settings.listen_host, settings.listen_port))
     loops = [heartbeat.run_forever()]
-    if not server or settings.per_call_connections:
-        loops.append(AriClient(settings, connections).run_forever())
+    if client:
+        loops.append(client.run_forever())
     return AriServers(
         stasis_application=application,
         connections=connections,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import subprocess
 import sys
 import zlib
@@ -24,6 +25,7 @@ from ivr.audio import converter
 from ivr.directory.models import Account
 from tests.api.conftest import RestClient, encode_audio, serve_api, tone
 from tests.support.app_fixture import AppFixture
+from tests.support.certificates import create_certificate
 
 
 @asynccontextmanager
@@ -99,13 +101,31 @@ async def test_address_with_too_many_connections_gets_503_in_envelope_until_it_c
             assert asyncio.get_running_loop().time() < deadline
 
 
-async def test_silent_connections_of_one_address_do_not_shut_out_another(rest: RestClient, app: AppFixture) -> None:
-    async with limited_api(app, max_per_address=20, max_connections=60) as url:
-        silent = [await connect(url) for _ in range(200)]
-        transport = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return create_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.mark.parametrize("is_encrypted", [False, True], ids=["http", "https"])
+async def test_thousand_silent_connections_of_one_address_do_not_disturb_another(
+    rest: RestClient, app: AppFixture, certificate: tuple[Path, Path], is_encrypted: bool
+) -> None:
+    """Also if they do not even begin with TLS: 50 are held, and only until their time is over."""
+    limits = ConnectionLimits(head_timeout_s=2)
+    tls = certificate if is_encrypted else (None, None)
+    async with serve_api(app, ListenAddress("127.0.0.1", 0, *tls, connection_limits=limits)) as base:
+        url = httpx.URL(base)
+        silent = [await connect(url) for _ in range(1000)]
+        context = ssl.create_default_context(cafile=certificate[0])
+        transport = httpx.AsyncHTTPTransport(local_address="127.0.0.2", verify=context)
         async with httpx.AsyncClient(transport=transport, headers={"X-Auth-Token": rest.token}) as person:
             response = await person.get(url.join(f"/v2/accounts/{app.account.id}/vmboxes"))
         assert response.status_code == 200
+        assert limits.counts["127.0.0.1"] <= limits.max_per_address
+        async with asyncio.timeout(30):
+            await asyncio.gather(*(reader.read() for reader, _ in silent), return_exceptions=True)
+            while limits.counts:
+                await asyncio.sleep(0.01)
         for _, writer in silent:
             writer.close()
 

@@ -20,15 +20,7 @@ from ivr.api.server import ApiServer, ListenAddress
 from ivr.errors import SettingsError
 from tests.api.conftest import serve_api, serve_client
 from tests.support.app_fixture import AppFixture
-
-
-def create_certificate(folder: Path) -> tuple[Path, Path]:
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"]
-    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    command = ["openssl", "req", *kind, *name, "-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(command, check=True, capture_output=True)
-    return certificate, key
+from tests.support.certificates import create_certificate
 
 
 async def test_api_is_served_over_tls(app: AppFixture, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from tests.asterisk.test_message_playback import FRAME_MS, press_and_measure_see
 from tests.asterisk.test_settings_menu import navigate_to_beep
 from tests.lab.lab import HttpOnlyProxyProcess, LabInfo, free_tcp_port
 from tests.lab.processes import ServiceProcess
-from tests.lab.transports import outbound_websocket_conf, wait_for_ari_application
+from tests.lab.transports import outbound_websocket_conf, tls_lines, wait_for_ari_application
 
 __all__ = ["spare_service"]
 
@@ -141,11 +141,14 @@ async def test_first_service_to_claim_call_handles_it(
     await call.hang_up()
 
 
-async def test_asterisk_connects_to_service_and_reconnects(alice: PhoneUser, lab: LabInfo) -> None:
-    """And dials it again when it has died; the call goes on."""
-    n, port = claim_spare(lab), free_tcp_port()
-    spare_service = SpareService(lab, n, IVR_ARI__LISTEN_PORT=str(port))
-    configure_outbound_websocket(lab, n, "persistent", port)
+async def test_asterisk_connects_to_service_over_tls_and_reconnects(alice: PhoneUser, lab: LabInfo) -> None:
+    """And dials it again when it has died; the call goes on. Asterisk verifies the certificate of the service."""
+    n, port, folder = claim_spare(lab), free_tcp_port(), Path(lab.folder) / "tls"
+    files = {"CERTIFICATE": folder / "certificate.pem", "KEY": folder / "key.pem"}
+    tls = {f"IVR_ARI__LISTEN_TLS_{name}": str(path) for name, path in files.items()}
+    spare_service = SpareService(lab, n, IVR_ARI__LISTEN_PORT=str(port), **tls)
+    sample = (Path(lab.folder) / "etc" / "ivr" / "websocket_client.conf").read_text()
+    configure_outbound_websocket(lab, n, "persistent", port, *tls_lines(sample, files["CERTIFICATE"]))
     try:
         assert wait_for_ari_application(spare_service.name, lab.console_command, 20)
         alice.create_user_and_box(admin=spare_service.admin)
@@ -154,6 +157,32 @@ async def test_asterisk_connects_to_service_and_reconnects(alice: PhoneUser, lab
         await call.expect("count/you-have", message)
         await asyncio.to_thread(spare_service.service.kill)
         await asyncio.to_thread(spare_service.service.start)
+        await call.expect("count/you-have", "number/1", "count/new-message", message)
+        await call.press("7")
+        await call.expect("done/deleted")
+        await call.hang_up()
+        assert alice.folder_of(message) == "deleted"
+    finally:
+        spare_service.close()
+
+
+async def test_service_connects_to_asterisk_over_tls(alice: PhoneUser, lab: LabInfo) -> None:
+    """A service that believes another certificate does not connect; then it has the right one."""
+    folder, n = Path(lab.folder) / "tls", claim_spare(lab)
+    over_tls = {"IVR_ARI__TLS": "true", "IVR_ARI__PORT": str(lab.ari_tls_port)}
+    unbelieving = lab.spare_environments[n] | over_tls | {"IVR_ARI__APPLICATION": "unbelieving"}
+    log = Path(lab.folder) / "service-unbelieving.log"
+    doubtful = ServiceProcess(unbelieving, log)
+    doubtful.start()
+    try:
+        await wait_until(lambda: "is not accepted" in log.read_text())
+    finally:
+        doubtful.stop()
+    spare_service = SpareService(lab, n, **over_tls, IVR_ARI__TLS_CA=str(folder / "certificate.pem"))
+    try:
+        alice.create_user_and_box(admin=spare_service.admin)
+        message = alice.create_message(s=20)
+        call = await alice.dial(spare_service.dial_prefix)
         await call.expect("count/you-have", "number/1", "count/new-message", message)
         await call.press("7")
         await call.expect("done/deleted")

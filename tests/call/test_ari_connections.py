@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from functools import partial
@@ -37,8 +38,8 @@ class FakeAriHttpServer:
         self.raw_response: bytes | None = None
         self._asterisk = asterisk
 
-    async def open(self) -> asyncio.Server:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+    async def open(self, tls: ssl.SSLContext | None = None) -> asyncio.Server:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls)
         self.port = server.sockets[0].getsockname()[1]
         return server
 
@@ -184,7 +185,7 @@ async def test_requests_fall_back_to_http_without_websocket_support(
 # -- Asterisk dials us -------------------------------------------------------------------------------------------------
 
 
-async def _free_port() -> int:
+async def free_port() -> int:
     probe = await asyncio.get_running_loop().create_server(asyncio.Protocol, "127.0.0.1", 0)
     port = int(probe.sockets[0].getsockname()[1])
     probe.close()
@@ -192,7 +193,7 @@ async def _free_port() -> int:
     return port
 
 
-async def _start_listening_service(app: AppFixture) -> Service:
+async def start_listening_service(app: AppFixture) -> Service:
     app.clock = SystemClock()  # type: ignore[assignment]
     await app.open()
     return await start_service(app.container, component="calls")
@@ -201,12 +202,12 @@ async def _start_listening_service(app: AppFixture) -> Service:
 @pytest.fixture
 async def listening_service(tmp_path: Path, tone_prompts: Path) -> AsyncIterator[tuple[AppFixture, int, Service]]:
     """A service that Asterisk is to dial, and at which port."""
-    port = await _free_port()
+    port = await free_port()
     app = AppFixture(
         tmp_path / "data", sounds={"folder": tone_prompts}, asterisk={"secret": SECRET}, fastagi={"port": 0},
         ari={"listen_port": port, "password": PASSWORD},
     )  # fmt: skip
-    service = await _start_listening_service(app)
+    service = await start_listening_service(app)
     yield app, port, service
     await service.stop()
 
@@ -216,13 +217,13 @@ async def per_call_service(
     ari_server: FakeAriServer, tmp_path: Path, tone_prompts: Path
 ) -> AsyncIterator[tuple[AppFixture, int, Service]]:  # fmt: skip
     """A service that Asterisk is to dial for each call, and that dials Asterisk once."""
-    port = await _free_port()
+    port = await free_port()
     own = {"port": ari_server.port, "application": "own", "listen_port": port, "per_call_connections": True}
     app = AppFixture(
         tmp_path / "data", sounds={"folder": tone_prompts}, asterisk={"secret": SECRET}, fastagi={"port": 0},
         ari={**own, "password": PASSWORD},
     )  # fmt: skip
-    service = await _start_listening_service(app)
+    service = await start_listening_service(app)
     yield app, port, service
     await service.stop()
 

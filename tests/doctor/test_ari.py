@@ -79,3 +79,17 @@ def test_missing_ari_listener_is_reported(doctor: DoctorFixture) -> None:
     deaf, dials = ari_findings(doctor, b'HTTP/1.1 200 OK\r\n\r\n{"name": "ivr"}', per_call_connections=True)
     assert (deaf.level, dials.level) == (Level.PROBLEM, Level.OK)
     assert "listen_port" in (deaf.remedy or "")
+
+
+def test_ari_port_without_tls_is_reported(doctor: DoctorFixture) -> None:
+    [finding] = ari_findings(doctor, b"HTTP/1.1 400 Bad Request\r\n\r\n", tls=True)
+    assert finding.level is Level.PROBLEM
+    assert "does not speak TLS" in finding.what
+    assert "tlsbindaddr in http.conf" in (finding.remedy or "")
+
+
+def test_unusable_certificate_of_asterisk_is_reported(doctor: DoctorFixture) -> None:
+    [finding] = ari_findings(doctor, b"", tls=True, tls_ca=str(doctor.folder / "missing.pem"))
+    assert finding.level is Level.PROBLEM
+    assert "the service does not start" in finding.what
+    assert "tls_ca in [ari]" in (finding.remedy or "")

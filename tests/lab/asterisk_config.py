@@ -81,6 +81,7 @@ class LabConfig:
     sip_port: int
     rtp_ports: tuple[int, int]
     http_port: int
+    https_port: int
     secret: str
     sounds: Path
     devices: tuple[SipAccount, ...]
@@ -96,6 +97,11 @@ class LabConfig:
     """0: no manager."""
     transport: str = "fastagi"
     """The transport of calls: one of `TRANSPORTS`."""
+
+    @property
+    def tls_folder(self) -> Path:
+        """The folder of the certificate that Asterisk shows, and of its key."""
+        return self.folder / "tls"
 
 
 def write(site: LabConfig, modules: Path) -> Path:
@@ -143,7 +149,9 @@ def write(site: LabConfig, modules: Path) -> Path:
     (etc / "manager.d").mkdir()
     (etc / "manager.d" / "ivr.conf").write_text(MANAGER_INCLUDE)
     (etc / "ivr" / "http.conf").write_text(
-        transports.http_conf((ASTERISK_CONF / "http.conf").read_text(), site.http_port)
+        transports.http_conf(
+            (ASTERISK_CONF / "http.conf").read_text(), site.http_port, site.https_port, site.tls_folder
+        )
     )
     (etc / "ivr" / "ari.conf").write_text(transports.ari_conf((ASTERISK_CONF / "ari.conf").read_text(), site.secret))
     (etc / "ivr" / "secret.conf").chmod(0o640)

@@ -31,6 +31,7 @@ from tests.lab.processes import (
     as_service_user,
 )
 from tests.lab.transports import ServiceInstance
+from tests.support.certificates import create_certificate
 from tests.support.free_port import free_port
 
 CHECKOUT = Path(__file__).parents[2]
@@ -69,6 +70,8 @@ class LabInfo:
     """Where the service speaks REST."""
     transport: str = "fastagi"
     """The transport of calls."""
+    ari_tls_port: int = 0
+    """Where Asterisk speaks ARI over TLS, with the certificate in the folder `tls`."""
 
     @classmethod
     def read(cls, path: Path) -> LabInfo:
@@ -110,6 +113,7 @@ class Lab:
             sip_port=free_port(socket.SOCK_DGRAM),
             rtp_ports=(rtp, rtp + 999),
             http_port=free_tcp_port(),
+            https_port=free_tcp_port(),
             secret=secrets.token_hex(32),
             sounds=self.folder / "sounds" / "en",
             devices=sip_accounts if sip_accounts is not None else _create_sip_accounts(),
@@ -193,6 +197,7 @@ class Lab:
             self.asterisk.console_command(),
             f"http://127.0.0.1:{self.rest_port}",
             self.site.transport,
+            self.site.https_port,
         )
         path = self.folder / LAB_INFO_FILE
         path.write_text(json.dumps(asdict(notes)))
@@ -237,6 +242,9 @@ class Lab:
         """As the README has an administrator make them: data of the service's user, in a group with Asterisk's."""
         for name in ("etc", "run", "spool", "db", "log"):
             os.chown(self.folder / name, ASTERISK_UID, SHARED_GID)
+        self.site.tls_folder.mkdir()
+        for path in create_certificate(self.site.tls_folder):
+            path.chmod(0o644)  # Also for the user of the service, which shows it where Asterisk connects.
         os.chown(self.folder / "etc" / "ivr" / "secret.conf", ASTERISK_UID, SHARED_GID)
         late = [Path(environment["IVR_DATA__FOLDER"]) for environment in self._lagging_environments.values()]
         contract = [self.site.contract_instance.data] if self.site.contract_instance else []

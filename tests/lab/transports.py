@@ -6,6 +6,7 @@ take that do not choose. Classic AGI needs rights that no other lab's Asterisk h
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import time
@@ -73,9 +74,18 @@ def wait_for_ari_application(app: str, console: Sequence[str], within_s: float) 
     return False
 
 
-def http_conf(sample: str, port: int) -> str:
-    """Our sample, at a port of this lab's own."""
-    return _replace_line(sample, "bindport = 8088", f"bindport = {port}")
+def http_conf(sample: str, port: int, tls_port: int, tls_folder: Path) -> str:
+    """Our sample, at ports of this lab's own, with what it shows of TLS."""
+    lines = {
+        "bindport = 8088": f"bindport = {port}",
+        "; tlsenable": "tlsenable",
+        "; tlsbindaddr = 127.0.0.1:8089": f"tlsbindaddr = 127.0.0.1:{tls_port}",
+        "; tlscertfile = /etc/asterisk/ivr/ari-certificate.pem": f"tlscertfile = {tls_folder}/certificate.pem",
+        "; tlsprivatekey = /etc/asterisk/ivr/ari-key.pem": f"tlsprivatekey = {tls_folder}/key.pem",
+    }
+    for what, to in lines.items():
+        sample = _replace_line(sample, what, to)
+    return sample
 
 
 def ari_conf(sample: str, secret: str) -> str:
@@ -89,12 +99,20 @@ def per_call_websocket_conf(instance: ServiceInstance, secret: str) -> tuple[lis
     return outbound_websocket_conf(name, "per_call_config", instance.listen_port, secret, ["reconnect_attempts = 2"])
 
 
+def tls_lines(sample: str, certificate: Path) -> list[str]:
+    """What our sample of websocket_client.conf shows of TLS, with a certificate of this lab."""
+    lines = [line.removeprefix("; ") for line in sample.splitlines() if re.match(r"; (tls_|ca_|verify_)", line)]
+    assert len(lines) == 4, "the sample shows TLS no more"
+    return [f"ca_list_file = {certificate}" if line.startswith("ca_list_file") else line for line in lines]
+
+
 def outbound_websocket_conf(
     name: str, kind: str, port: int, secret: str, extra_lines: Sequence[str] = ()
 ) -> tuple[list[str], list[str]]:  # fmt: skip
     """Sections of websocket_client.conf and ari.conf by which Asterisk dials a service at `port`."""
+    scheme = "wss" if any(line.startswith("tls_enabled = yes") for line in extra_lines) else "ws"
     client = [
-        f"[{name}]", "type = websocket_client", f"connection_type = {kind}", f"uri = ws://127.0.0.1:{port}/",
+        f"[{name}]", "type = websocket_client", f"connection_type = {kind}", f"uri = {scheme}://127.0.0.1:{port}/",
         "protocols = ari", f"username = {ARI_USER}", f"password = {secret}", "reconnect_interval = 200", *extra_lines,
     ]  # fmt: skip
     used = [f"[{name}-out]", "type = outbound_websocket", f"websocket_client_id = {name}", f"apps = {name}"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -356,14 +357,18 @@ class FakeAriServer:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._count = 0
 
-    async def start_listening(self) -> None:
+    async def start_listening(self, tls: ssl.SSLContext | None = None) -> None:
         known = basic_auth("asterisk", credentials=(USER, PASSWORD))
-        self._server = await serve(self._serve, "127.0.0.1", self.port, process_request=known, ping_interval=None)
+        self._server = await serve(
+            self._serve, "127.0.0.1", self.port, process_request=known, ping_interval=None, ssl=tls
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
-    async def dial(self, uri: str, headers: Mapping[str, str]) -> None:
+    async def dial(self, uri: str, headers: Mapping[str, str], tls: ssl.SSLContext | None = None) -> None:
         """An outbound WebSocket."""
-        self._outbound_sockets = await connect(uri, additional_headers=headers, subprotocols=[Subprotocol("ari")])
+        self._outbound_sockets = await connect(
+            uri, additional_headers=headers, subprotocols=[Subprotocol("ari")], ssl=tls
+        )
         self._sockets.add(self._outbound_sockets)
         self.spawn(self._serve(self._outbound_sockets))
         await self.connected()

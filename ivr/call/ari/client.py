@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 from dataclasses import dataclass
 
 import structlog
@@ -20,6 +21,7 @@ from ivr.call.ari.connection import (
 )
 from ivr.call.ari.protocol import Event, Response
 from ivr.call.ari.settings import AriSettings
+from ivr.call.ari.tls import client_context, describe_tls_error
 from ivr.errors import ConnectionLost
 
 MIN_RECONNECT_DELAY_S = 0.1
@@ -39,7 +41,8 @@ log = structlog.get_logger()
 class AriClient:
     """Keeps one WebSocket open for the application of `settings`.
 
-    `rest_port`: the port for requests over HTTP, by default that of the WebSocket.
+    `rest_port`: the port for requests over HTTP, by default that of the WebSocket. Raises `SettingsError` if `tls_ca`
+    cannot be used.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class AriClient:
         self._rest_port = rest_port or settings.port
         self._probe_timeout_s = probe_timeout_s
         self._application_replaced = False
+        self._tls = client_context(settings)
 
     async def run_forever(self) -> None:
         """Connect, and reconnect after each loss, until cancelled."""
@@ -81,8 +85,10 @@ class AriClient:
         """Serve one connection until it is lost."""
         settings = self._settings
         credentials = base64.b64encode(f"{settings.user}:{settings.password}".encode()).decode()
+        scheme = "wss" if self._tls else "ws"
         async with connect(
-            f"ws://{settings.host}:{settings.port}/ari/events{protocol.build_query(app=settings.application)}",
+            f"{scheme}://{settings.host}:{settings.port}/ari/events{protocol.build_query(app=settings.application)}",
+            ssl=self._tls,
             additional_headers={"Authorization": f"Basic {credentials}"},
             compression=None,
             proxy=None,
@@ -93,7 +99,7 @@ class AriClient:
             ping_interval=PING_INTERVAL_S,
             ping_timeout=PING_INTERVAL_S,
         ) as socket:
-            rest_client = AriRestClient(settings.host, self._rest_port, settings.user, settings.password)
+            rest_client = AriRestClient(settings.host, self._rest_port, settings.user, settings.password, tls=self._tls)
             connection = AriConnection(socket, self._on_event, rest_client, self._probe_timeout_s)
             reading = asyncio.create_task(connection.run_forever())
             try:
@@ -113,7 +119,7 @@ class AriClient:
     def _describe_error(self, error: Exception) -> str:
         if isinstance(error, InvalidStatus) and error.response.status_code in (401, 403):
             return f"Asterisk refuses the user {self._settings.user}: its password in ari.conf must be that of [ari]"
-        return str(error) or type(error).__name__
+        return describe_tls_error(error, self._settings) or str(error) or type(error).__name__
 
 
 @dataclass(slots=True)
@@ -139,12 +145,20 @@ class AriRestClient:
     """
 
     def __init__(
-        self, host: str, port: int, user: str, password: str, *, idle_timeout_s: float = IDLE_TIMEOUT_S
+        self,
+        host: str,
+        port: int,
+        user: str,
+        password: str,
+        *,
+        idle_timeout_s: float = IDLE_TIMEOUT_S,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._host = host
         self._port = port
         self._credentials = base64.b64encode(f"{user}:{password}".encode()).decode()
         self._idle_timeout_s = idle_timeout_s
+        self._tls = tls
         self._pool: list[_PooledConnection] = []
         self._pool_size = POOL_SIZE
 
@@ -171,7 +185,8 @@ class AriRestClient:
             self._pool.pop().writer.close()
 
     async def _connect(self) -> _PooledConnection:
-        return _PooledConnection(*await asyncio.open_connection(self._host, self._port, limit=MAX_BODY_BYTES))
+        reader, writer = await asyncio.open_connection(self._host, self._port, limit=MAX_BODY_BYTES, ssl=self._tls)
+        return _PooledConnection(reader, writer)
 
     def _acquire(self) -> _PooledConnection | None:
         """Take the most recently used connection that is usable."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hmac
 import socket
+from functools import partial
+from typing import Any
 
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, basic_auth, serve
@@ -15,26 +17,49 @@ from ivr.call.ari.channel import Channel
 from ivr.call.ari.connection import MAX_FRAME_BYTES, PING_INTERVAL_S, AriConnection, ConnectionRegistry
 from ivr.call.ari.protocol import Event, Response
 from ivr.call.ari.settings import AriSettings
+from ivr.call.ari.tls import server_context
+from ivr.call.silent_connections import SilentConnections
 from ivr.errors import CallFailed, HungUp, SettingsError
 
 log = structlog.get_logger()
 
 
-class AriServer:
-    """Accepts connections of Asterisk that authenticate with the user and password of [ari]."""
+MAX_SILENT_CONNECTIONS = 100
+"""Connections that have not signed in."""
+MAX_LOGGED_USER = 40
+REFUSAL_DELAY_S = 1.0
+"""Seconds until a wrong password is answered, so that few can be tried."""
 
-    def __init__(self, settings: AriSettings, connections: ConnectionRegistry) -> None:
+
+class AriServer:
+    """Accepts connections of Asterisk that authenticate with the user and password of [ari].
+
+    Of connections that have not signed in, `max_silent` are held, and the oldest is closed first.
+    """
+
+    def __init__(
+        self,
+        settings: AriSettings,
+        connections: ConnectionRegistry,
+        *,
+        max_silent: int = MAX_SILENT_CONNECTIONS,
+        refusal_delay_s: float = REFUSAL_DELAY_S,
+    ) -> None:
         self._settings = settings
+        self._silent: SilentConnections[ServerConnection] = SilentConnections(max_silent)
+        self._refusal_delay_s = refusal_delay_s
         self._connections = connections
         self._server: Server | None = None
         self._per_call_connections = PerCallConnections(settings.application, connections)
 
     async def start(self, listener: socket.socket | None = None) -> None:
-        """Start listening. Raises `SettingsError` if the address cannot be used.
+        """Start listening. Raises `SettingsError` if the address or the certificate cannot be used.
 
         `listener`: a socket that listens there already.
         """
         host, port = self._settings.listen_host, self._settings.listen_port
+        tls = server_context(self._settings)
+        timeout_s = self._settings.handshake_timeout_s
         handler = self._serve_per_call if self._settings.per_call_connections else self._serve_persistent
         try:
             self._server = await serve(
@@ -45,6 +70,10 @@ class AriServer:
                 subprotocols=[Subprotocol("ari")],
                 compression=None,
                 process_request=basic_auth("ivr", check_credentials=self._check_credentials),
+                create_connection=partial(_CountedConnection, silent=self._silent),  # type: ignore[arg-type]
+                open_timeout=timeout_s,
+                ssl=tls,
+                ssl_handshake_timeout=timeout_s if tls else None,
                 max_size=MAX_FRAME_BYTES,
                 max_queue=None,
                 close_timeout=1,
@@ -58,14 +87,19 @@ class AriServer:
     async def stop(self) -> None:
         if self._server:
             self._server.close()
+            for connection in self._silent:
+                connection.transport.abort()
             await self._server.wait_closed()
         await self._per_call_connections.stop()
 
-    def _check_credentials(self, user: str, password: str) -> bool:
-        settings = self._settings
-        valid = hmac.compare_digest(f"{user}:{password}".encode(), f"{settings.user}:{settings.password}".encode())
+    async def _check_credentials(self, user: str, password: str) -> bool:
+        expected = f"{self._settings.user}:{self._settings.password}"
+        received = f"{user}:{password}".encode(errors="surrogateescape")  # Bytes that are no UTF-8 arrive in this form.
+        valid = hmac.compare_digest(received, expected.encode())
         if not valid:
-            log.warning("ari.refused", user=user, remedy="websocket_client.conf needs user and password of [ari]")
+            remedy = "websocket_client.conf needs user and password of [ari]"
+            log.warning("ari.refused", user=ascii(user[:MAX_LOGGED_USER]), remedy=remedy)
+            await asyncio.sleep(self._refusal_delay_s)
         return valid
 
     async def _serve_per_call(self, connected: ServerConnection) -> None:
@@ -85,6 +119,28 @@ class AriServer:
         if application := protocol.get_text(event, "application"):
             self._connections.register(application, connection)  # `apps` in ari.conf may have another name.
         self._connections.dispatch(connection, event)
+
+
+class _CountedConnection(ServerConnection):
+    """A connection that is among the silent ones until it has signed in."""
+
+    def __init__(self, *arguments: Any, silent: SilentConnections[ServerConnection], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._silent = silent
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if oldest := self._silent.add(self):
+            log.info("ari.dropped", reason="too many connections that have not signed in")
+            oldest.transport.abort()
+
+    async def handshake(self, *arguments: Any, **options: Any) -> None:
+        await super().handshake(*arguments, **options)
+        self._silent.discard(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._silent.discard(self)
+        super().connection_lost(exc)
 
 
 class PerCallConnections:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ivr.validation.fields import OptionalPath
+
 
 class AriSettings(BaseModel):
     """`[ari]`. The other half is in Asterisk's ari.conf and http.conf (samples in `asterisk-conf/`)."""
@@ -14,6 +16,16 @@ class AriSettings(BaseModel):
 
     host: str = Field("127.0.0.1", description="Host of Asterisk's HTTP server.")
     port: Annotated[int, Field(ge=1, le=65_535)] = Field(8088, description="TCP port of Asterisk's HTTP server.")
+    tls: bool = Field(
+        False,
+        description="Whether the service connects to Asterisk over TLS; then `port` is that of `tlsbindaddr` in"
+        " http.conf.",
+    )
+    tls_ca: OptionalPath = Field(
+        None,
+        description="PEM file with the certificate of Asterisk or of its authority. Empty: the authorities of the"
+        " system.",
+    )
     user: str = Field("ivr", description="User name: the section of ari.conf.")
     password: str = Field("", description="Password of that user. Empty: no calls over ARI.")
     application: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")] = Field(
@@ -26,6 +38,14 @@ class AriSettings(BaseModel):
     )
     listen_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
         0, description="TCP port for WebSockets that Asterisk opens. 0: the service opens the WebSocket to Asterisk."
+    )
+    listen_tls_certificate: OptionalPath = Field(
+        None,
+        description="PEM file with the certificate chain for `listen_port`; with `listen_tls_key` it enables TLS.",
+    )
+    listen_tls_key: OptionalPath = Field(None, description="PEM file with the private key.")
+    handshake_timeout_s: Annotated[float, Field(gt=0, le=600)] = Field(
+        10.0, description="Seconds in which a connection to `listen_port` must have signed in; then it is closed."
     )
     per_call_connections: bool = Field(
         False,

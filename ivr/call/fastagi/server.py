@@ -21,6 +21,7 @@ from ivr.call.fastagi.connection import FastAgiConnection
 from ivr.call.incoming import IncomingCall, present_caller
 from ivr.call.journal import Journal
 from ivr.call.owner_proof import OwnerProof
+from ivr.call.silent_connections import SilentConnections
 from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, HungUp
 
@@ -65,8 +66,8 @@ class FastAgiServer:
         self._channel_check = channel_check
         self._listener: asyncio.Server | None = None
         self._connections: set[FastAgiConnection] = set()
-        self._silent: dict[FastAgiConnection, None] = {}
-        """Connections without a header, oldest first. They are no calls: Asterisk sends the header at once."""
+        self._silent: SilentConnections[FastAgiConnection] = SilentConnections(limits.max_silent_connections)
+        """Connections without a header. They are no calls."""
         self._call_tasks: set[asyncio.Task[None]] = set()
         self._loop_lag = LoopLagMonitor(self._on_stall)
 
@@ -99,16 +100,13 @@ class FastAgiServer:
         if self._is_full():
             connection.close()
             return connection
-        if len(self._silent) >= self._limits.max_silent_connections:
+        if oldest := self._silent.add(connection):
             log.info("call.dropped", reason="too many connections without a header")
-            oldest = next(iter(self._silent))
-            del self._silent[oldest]
             self._connections.discard(oldest)
             oldest.close()
         if not self._connections:
             self._loop_lag.start()  # Between calls it is not needed, and each tick costs processor time.
         self._connections.add(connection)
-        self._silent[connection] = None
         asyncio.get_running_loop().call_later(self._limits.header_timeout_s, self._on_header_timeout, connection)
         return connection
 
@@ -120,7 +118,7 @@ class FastAgiServer:
 
     def _on_disconnect(self, connection: FastAgiConnection) -> None:
         self._connections.discard(connection)
-        self._silent.pop(connection, None)
+        self._silent.discard(connection)
         if not self._connections:
             self._loop_lag.stop()
 
@@ -138,7 +136,7 @@ class FastAgiServer:
         if self._is_full():
             connection.close()
             return
-        self._silent.pop(connection, None)
+        self._silent.discard(connection)
         task = asyncio.get_running_loop().create_task(self._serve(connection))
         self._call_tasks.add(task)
         task.add_done_callback(self._call_tasks.discard)
