@@ -10,9 +10,11 @@ import structlog
 
 from ivr.settings import LogSettings
 
+MAX_LIBRARY_MESSAGE = 500
+
 
 def configure_logging(log_settings: LogSettings, out: TextIO = sys.stderr) -> None:
-    """Configure structlog for this process. Lines are written to `out`."""
+    """Configure structlog for this process. Lines are written to `out`, also those of libraries."""
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if log_settings.json_lines else structlog.dev.ConsoleRenderer(colors=False)
     )
@@ -27,3 +29,16 @@ def configure_logging(log_settings: LogSettings, out: TextIO = sys.stderr) -> No
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[log_settings.level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(out),
     )
+    root = logging.getLogger()
+    if not any(isinstance(handler, _LibraryHandler) for handler in root.handlers):
+        root.addHandler(_LibraryHandler(logging.WARNING))
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # The client is told what is wrong with its body.
+
+
+class _LibraryHandler(logging.Handler):
+    """Writes the warnings of libraries as lines of the log. They can quote what a client has sent."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()[:MAX_LIBRARY_MESSAGE].encode("unicode_escape").decode("ascii")
+        level = min(record.levelno, logging.ERROR)
+        structlog.get_logger().log(level, "library.message", library=record.name, text=text, exc_info=record.exc_info)

@@ -181,6 +181,7 @@ async def _write_person(app: App, user: User | None, content: PersonContent, arc
         "audit": [asdict(entry) for entry in content.audit],
         "pending": content.tasks,
         "recordings": content.takes,
+        "imports": content.import_notes,
     }
     for name, listed in files.items():
         write_json(archive, f"{name}.json", listed, now)
@@ -206,6 +207,7 @@ def _summary(content: PersonContent) -> dict[str, Any]:
         "tokens_and_sessions": len(content.tokens),
         "counters_of_wrong_pins": len(content.attempts),
         "audit_entries_without_person": len(content.audit),
+        "notes_of_imports": len(content.import_notes),
     }
 
 

@@ -57,6 +57,15 @@ def database(filled: Ivr, tmp_path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
+def note(*texts: str) -> list[dict[str, str]]:
+    return [{"level": "warning", "text": text} for text in texts]
+
+
+def notes_of_imports(database: sqlite3.Connection) -> list[str]:
+    report = json.loads(database.execute("SELECT report FROM import_runs").fetchone()[0])
+    return [one["text"] for part in (*report["boxes"], report) for one in part["notes"]]
+
+
 def add_traces(database: sqlite3.Connection) -> None:
     """Add what calls and mails leave: records of calls, counters, tasks, takes, entries of the audit log."""
     account = database.execute("SELECT id FROM accounts").fetchone()[0]
@@ -94,6 +103,15 @@ def add_traces(database: sqlite3.Connection) -> None:
             " VALUES (1790000000, ?, ?, 'heard', 'm', 'phone', ?, ?, 'PIN')",
             (account, boxes["1001"], user, device),
         )
+    own = {"box": "1000@default", "account": "demo", "notes": note("msg0001.txt: callerid is damaged")}
+    others = {
+        "box": "1001@default",
+        "account": "demo",
+        "notes": note("msg0002.txt: damaged", f"caller {MOBILE_AT_HOME}"),
+    }
+    report = {"boxes": [own, others], "notes": note("ALICE@demo.example: unreadable", "alice has no phone", "malice")}
+    sql = "INSERT INTO import_runs (id, began_at, state, options, report) VALUES ('r', 1790000000, 'done', '{}', ?)"
+    database.execute(sql, (json.dumps(report),))
     forwarder = json.dumps({"box_id": boxes["1000"], "number": "1000", "name": "Alice"})
     database.execute(
         "UPDATE messages SET forwarded_by = ? WHERE box_id = ? AND caller_number = ?", (forwarder, boxes["1001"], OTHER)
@@ -121,6 +139,12 @@ def test_user_is_exported_with_everything(filled: Ivr, database: sqlite3.Connect
     assert targets == {MOBILE_AT_HOME, "Alice@demo.example"}
     channels = {call["channel"].removeprefix("PJSIP/") for call in content["calls.json"]}
     assert channels == {"trunk-00000001", "alice-desk-00000002", "trunk-00000003", "trunk-00000006"}
+    assert [one["text"] for one in content["imports.json"]] == [
+        "msg0001.txt: callerid is damaged",
+        f"caller {MOBILE_AT_HOME}",
+        "ALICE@demo.example: unreadable",
+        "alice has no phone",
+    ]
     text = json.dumps(content)
     for secret in ("correct horse", "$2b$", '"hash"'):
         assert secret not in text
@@ -148,9 +172,10 @@ def test_user_and_number_are_erased_without_a_trace(filled: Ivr, database: sqlit
     assert [Path(path).parent for path in report["not_changed"]["backups"]] == [backups]
     assert report["not_changed"]["copies_of_the_data_folder"] == [str(data / "state" / "ivr.db.schema-12")]
 
+    assert notes_of_imports(database) == ["erased", "msg0002.txt: damaged", "erased", "erased", "erased", "malice"]
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     stored = (data / "state" / "ivr.db").read_bytes()
-    for trace in (MOBILE, MOBILE_AT_HOME, "alice@", "Alice", "script of alice", "alice-login"):
+    for trace in (MOBILE, MOBILE_AT_HOME, "alice@", "ALICE", "Alice", "script of alice", "alice-login"):
         assert trace.encode() not in stored, trace
     assert {path.stem for path in data.rglob("*.wav") if path.parent.name in ("vm", "media")} == set(others)
     assert [row["name"] for row in database.execute("SELECT name FROM users")] == ["bob"]

@@ -51,5 +51,7 @@ class PersonContent:
     """Counters of wrong PINs."""
     audit: Sequence[AuditEntry]
     audit_ids: Sequence[int]
+    import_notes: Sequence[Mapping[str, Any]]
+    """Notes of reports of imports about the person: `run`, `at` in Unix seconds, `box` and `text`."""
     live_calls: Sequence[str]
     """Channels of the person's calls that are in progress."""

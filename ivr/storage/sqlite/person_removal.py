@@ -9,7 +9,7 @@ from typing import Any
 
 from ivr.errors import NotFound
 from ivr.storage.records import ERASED, Message, PersonContent, PersonQuery
-from ivr.storage.sqlite import box_users, counters, events, message_rows, removal
+from ivr.storage.sqlite import box_users, counters, events, import_notes, message_rows, removal
 
 REASON = "person erased"
 ADDRESS_KEYS = ("notify_email_addresses", "notify_email_address", "notify_email")
@@ -84,6 +84,7 @@ def purge_rest(connection: sqlite3.Connection, query: PersonQuery, content: Pers
                 removal.purge_take(connection, row, now, REASON)
     for table, rows in (("calls", content.calls), ("outbox", content.tasks), ("auth_attempts", content.attempts)):
         connection.executemany(f"DELETE FROM {table} WHERE rowid = ?", [(row["row_id"],) for row in rows])
+    import_notes.erase(connection, query, content.boxes)  # Before the names are gone, by which it knows them.
     for box in content.boxes:
         _empty_box(connection, box.id, now)
     for box in content.shared_boxes:

@@ -1,0 +1,38 @@
+"""Messages of libraries are lines of the log like any other, and a client cannot write them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+PROGRAM = """
+import asyncio, logging, pathlib
+from ivr.api.multipart import MultipartReader
+from ivr.errors import BadInput
+from ivr.logging_setup import configure_logging
+from ivr.settings import Settings
+for _ in range(2):
+    configure_logging(Settings().log.model_copy(update={"json_lines": True}))
+async def body():
+    yield b"--x\\r\\nContent-\\x1b[31mType: a\\r\\n\\r\\n--y"
+try:
+    asyncio.run(MultipartReader('multipart/mixed; boundary="x"', pathlib.Path("audio"), 1000).read(body()))
+except BadInput as error:
+    print(error)
+logging.getLogger("websockets.server").error("opening handshake failed: \\x1b[31m%s", "x" * 10_000)
+try:
+    1 / 0
+except ZeroDivisionError:
+    logging.getLogger("asyncio").exception("Task exception was never retrieved")
+"""
+
+
+def test_messages_of_libraries_are_lines_of_the_log() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True)
+    assert "multipart" in done.stdout, "the client is told"
+    first, second = map(json.loads, done.stderr.splitlines())
+    assert (first["library"], first["level"], first["event"]) == ("websockets.server", "error", "library.message")
+    assert first["text"].startswith(r"opening handshake failed: \x1b[31mxxx")
+    assert len(first["text"]) < 600
+    assert "ZeroDivisionError" in second["exception"]
