@@ -6,7 +6,6 @@ A variable overrides the file: `IVR_FASTAGI__PORT=4600` sets `port` of `[fastagi
 from __future__ import annotations
 
 import os
-import stat
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.metrics.settings import MetricsSettings
 from ivr.notifications.settings import MailSettings, MwiSettings, NotificationSettings, TranscriptionSettings
 from ivr.retention.rules import RetentionSettings
+from ivr.trusted_path import changeable_by_others, refusal
 from ivr.validation.fields import OptionalPath, WebOrigin, WebUrl
 
 ENV_PREFIX = "IVR_"
@@ -264,24 +264,13 @@ def config_path() -> Path | None:
     return Path(configured) if configured else CONFIG_PATH if CONFIG_PATH.is_file() else None
 
 
-def _require_trusted(path: Path) -> None:
-    """Raise `SettingsError` for a file or folder by which another user could choose the settings of root."""
-    for checked in (path, path.parent):
-        found = checked.stat()
-        if found.st_uid != 0 or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise SettingsError(
-                f"{checked} can be changed by other users than root, so root does not read it: "
-                f"chown root {checked}; chmod go-w {checked}"
-            )
-
-
 def load(**overrides: Any) -> Settings:
     """Read and validate the settings; `overrides` win. Raises `SettingsError`, which names file, setting and remedy."""
     path = config_path()
     if path and not path.is_file():
         raise SettingsError(f"{path} does not exist: create it, or set {CONFIG_ENV_VARIABLE} to another file")
-    if path and os.geteuid() == 0:
-        _require_trusted(path)
+    if path and os.geteuid() == 0 and (changeable := changeable_by_others(path)):
+        raise SettingsError(f"root does not read {path}: {refusal(changeable)}")
     if unknown := _unknown_variables():
         raise SettingsError("\n".join(["invalid settings:", *unknown]))
     try:

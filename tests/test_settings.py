@@ -89,6 +89,31 @@ def test_root_refuses_a_file_of_another_user(config: Path) -> None:
 
 
 @as_root
+def test_root_refuses_a_file_below_a_folder_that_others_may_write(config: Path) -> None:
+    """They can put another folder in its place; in a folder like /tmp they cannot."""
+    config.parent.parent.chmod(0o1777)
+    assert settings.load().fastagi.port == 4000
+    config.parent.parent.chmod(0o777)
+    with pytest.raises(SettingsError, match="can be changed by other users"):
+        settings.load()
+
+
+@as_root
+def test_root_refuses_a_link_to_a_file_that_others_can_replace(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "of-alice"
+    folder.mkdir()
+    config.rename(folder / "real.toml")
+    config.symlink_to(folder / "link.toml")
+    (folder / "link.toml").symlink_to("real.toml")
+    assert settings.load().fastagi.port == 4000
+    os.chown(folder, 61002, -1)
+    with pytest.raises(SettingsError, match="of-alice can be changed by other users"):
+        settings.load()
+
+
+@as_root
 def test_root_refuses_a_file_in_a_folder_that_others_may_write(config: Path) -> None:
     config.parent.chmod(0o777)
     with pytest.raises(SettingsError, match="etc can be changed by other users"):

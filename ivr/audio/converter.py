@@ -112,6 +112,7 @@ def _parse_response(response: dict[str, object]) -> dict[str, object]:
 async def _start_worker() -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",  # Else modules of the current folder would win, and root works in folders of others.
         "-m",
         "ivr.audio.worker",
         stdin=asyncio.subprocess.PIPE,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import shutil
 import subprocess
+from pathlib import Path
 from typing import Protocol
 
 from ivr.errors import IvrError, describe_error
+from ivr.trusted_path import changeable_by_others, refusal
 
 COMMAND_TIMEOUT_S = 15.0
 
@@ -34,6 +38,7 @@ class RemoteConsole:
         self._timeout_s = timeout_s
 
     def run_command(self, command: str) -> str:
+        self._verify_trusted()
         try:
             done = subprocess.run(
                 [*self._program, "-rx", command],
@@ -53,6 +58,17 @@ class RemoteConsole:
                 (done.stderr or done.stdout).strip().splitlines()[-1] if done.stderr or done.stdout else ""
             )
         return done.stdout
+
+    def _verify_trusted(self) -> None:
+        """Raise `ConsoleUnavailable` if root would run what another user can change."""
+        if os.geteuid() != 0 or not self._program:
+            return
+        program = shutil.which(self._program[0])
+        files = [Path(word) for word in self._program[1:] if word.startswith("/") and Path(word).exists()]
+        for path in (*([Path(program)] if program else []), *files):
+            if changeable := changeable_by_others(path):
+                what = f"root does not run {path} of [asterisk] console_command"
+                raise ConsoleUnavailable(f"{what}: {refusal(changeable)}")
 
 
 _VERSION = re.compile(r"Asterisk (\d+)\.(\S+)")

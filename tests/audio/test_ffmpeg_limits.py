@@ -162,3 +162,17 @@ async def test_unit_that_forbids_the_restriction_is_named_and_not_the_upload(
     with pytest.raises(SoundsError, match=r"the unit of systemd forbids.*run 'ivr install'"):
         await pool.decode_to_recording("an-account", tmp_path / "upload.mp3", tmp_path / "out.wav", LONGEST_S)
     await pool.close()
+
+
+@needs_ffmpeg
+async def test_modules_of_the_current_folder_are_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root sets a greeting in a folder where another user has put a program with the name of a module."""
+    folder = tmp_path / "of-alice"
+    folder.mkdir()
+    for name in ("json", "resource", "lameenc"):
+        (folder / f"{name}.py").write_text("open('was-run', 'w')")
+    monkeypatch.chdir(folder)
+    pool = ConversionPool()
+    await pool.decode_to_recording("an-account", write_tone(tmp_path / "a.mp3"), tmp_path / "out.wav", LONGEST_S)
+    await pool.close()
+    assert not (folder / "was-run").exists()

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from ivr.directory.models import Account, User
 from ivr.directory.peppers import PepperUsage
+from ivr.doctor.console import ConsoleUnavailable, RemoteConsole
 from ivr.health.finding import Level
 from ivr.install.asterisk_start import AsteriskStart
 from ivr.mailbox.box_settings import BoxSettings
@@ -527,3 +528,18 @@ def test_bounded_context_has_no_finding(doctor: DoctorFixture) -> None:
 def test_missing_context_is_reported(doctor: DoctorFixture) -> None:
     doctor.settings["voicemail"] = {"callback_context": "nowhere"}
     doctor.assert_finding("the dialplan has no context nowhere", "add [nowhere]")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs programs of other users with more rights than theirs")
+@pytest.mark.parametrize("as_argument", [False, True], ids=["program", "script"])
+def test_root_does_not_run_a_console_command_that_others_can_change(tmp_path: Path, as_argument: bool) -> None:
+    folder = tmp_path / "of-alice"
+    folder.mkdir()
+    program = folder / "asterisk"
+    program.write_text("#!/bin/sh\necho ran\n")
+    program.chmod(0o755)
+    remote = RemoteConsole(f"/bin/sh {program}" if as_argument else str(program))
+    assert remote.run_command("core show version") == "ran\n"
+    os.chown(folder, 61002, -1)
+    with pytest.raises(ConsoleUnavailable, match=r"root does not run .*of-alice can be changed by other users"):
+        remote.run_command("core show version")

@@ -114,6 +114,7 @@ class SubprocessTranscriber:
     async def _run_subprocess(self, request: dict[str, object]) -> dict[str, object]:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # Else modules of the current folder would win.
             "-m",
             "ivr.notifications.transcription.engine_process",
             stdin=asyncio.subprocess.PIPE,
