@@ -32,7 +32,7 @@ def configure_logging(log_settings: LogSettings, out: TextIO = sys.stderr) -> No
     root = logging.getLogger()
     if not any(isinstance(handler, _LibraryHandler) for handler in root.handlers):
         root.addHandler(_LibraryHandler(logging.WARNING))
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # The client is told what is wrong with its body.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # The response says it.
 
 
 class _LibraryHandler(logging.Handler):

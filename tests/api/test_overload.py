@@ -10,6 +10,7 @@ import sys
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -112,8 +113,10 @@ async def test_thousand_silent_connections_of_one_address_do_not_disturb_another
 ) -> None:
     """Also if they do not even begin with TLS: 50 are held, and only until their time is over."""
     limits = ConnectionLimits(head_timeout_s=2)
-    tls = certificate if is_encrypted else (None, None)
-    async with serve_api(app, ListenAddress("127.0.0.1", 0, *tls, connection_limits=limits)) as base:
+    address = ListenAddress("127.0.0.1", 0, connection_limits=limits)
+    if is_encrypted:
+        address = replace(address, tls_certificate=certificate[0], tls_key=certificate[1])
+    async with serve_api(app, address) as base:
         url = httpx.URL(base)
         silent = [await connect(url) for _ in range(1000)]
         context = ssl.create_default_context(cafile=certificate[0])
