@@ -2,7 +2,9 @@
 
 Each request of the API is measured in turn with a FastAPI route of two dependencies that sends the same bytes from the
 same server. Both run in processes of their own; `wrk` (apt install wrk) sends the requests, with 1 and 8 connections.
-A third column repeats the measurement while another process commits to the database ten times a second.
+The ratio of requests a second is uncertain while other work has the processors; that of the processor time which a
+request costs in the two servers is not. The last table repeats the measurement while another process commits to the
+database ten times a second.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +54,20 @@ class MeasuredRequest:
     path: str
     body: str
     response: Path
+    other_body: str | None = None
+    """Body of every second request; None: the same."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of wrk has measured."""
+
+    rate: float
+    """Requests a second."""
+    cpu_us: float
+    """Processor time of the server for each request, in microseconds."""
+    median_ms: float
+    p99_ms: float
 
 
 async def serve_product(folder: Path) -> None:
@@ -94,13 +110,21 @@ async def commit_regularly(folder: Path) -> None:
         await asyncio.sleep(1 / COMMITS_PER_S)
 
 
+def processor_s(process_id: int) -> float:
+    """Return user and system seconds of a process."""
+    fields = Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def child(role: str, folder: Path) -> Iterator[str]:
-    """Run one of the roles in a process; yields the line that it prints."""
+def child(role: str, folder: Path, process_ids: list[int] | None = None) -> Iterator[str]:
+    """Run one of the roles in a process; yields the line that it prints. Its id is added to `process_ids`."""
     command = [sys.executable, "-m", "bench.request_rate", "--role", role, "--folder", str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout
+        if process_ids is not None:
+            process_ids.append(process.pid)
         yield process.stdout.readline().strip()
     finally:
         process.kill()
@@ -130,71 +154,100 @@ def fetch(url: str, token: str, method: str = "GET", body: str = "") -> bytes:
     return content
 
 
-def send_requests(url: str, request: MeasuredRequest, token: str, connections: int, seconds: int) -> float:
-    """Return requests a second."""
+def send_requests(
+    url: str, process_id: int, request: MeasuredRequest, token: str, connections: int, seconds: int
+) -> Run:
+    """Send requests for so many seconds."""
+    bodies = [request.body, request.body if request.other_body is None else request.other_body]
     script = Path(tempfile.gettempdir()) / f"ivr-bench-{os.getpid()}.lua"
-    script.write_text(f"wrk.method = {request.method!r}\nwrk.body = {request.body!r}\n")
-    command = [
-        "wrk",
-        "-t1",
-        f"-c{connections}",
-        f"-d{seconds}s",
-        "-s",
-        str(script),
-        "-H",
-        f"X-Auth-Token: {token}",
-        url,
-    ]
-    report = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    script.write_text(
+        f"local sent, bodies = 0, {{{json.dumps(bodies)[1:-1]}}}\n"
+        f"wrk.method = {json.dumps(request.method)}\n"
+        "request = function() sent = sent + 1; return wrk.format(nil, nil, nil, bodies[sent % 2 + 1]) end\n"
+    )
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script)]
+    used = processor_s(process_id)
+    report = subprocess.run(
+        [*command, "-H", f"X-Auth-Token: {token}", url], check=True, capture_output=True, text=True
+    ).stdout
+    used = processor_s(process_id) - used
     script.unlink()
     assert "Non-2xx" not in report, report
-    found = re.search(r"Requests/sec:\s+([0-9.]+)", report)
-    assert found, report
-    return float(found[1])
+
+    def figure(pattern: str) -> re.Match[str]:
+        found = re.search(pattern, report)
+        assert found, report
+        return found
+
+    count = int(figure(r"(\d+) requests in")[1])
+    median_ms, p99_ms = (
+        float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[found[2]]
+        for found in (figure(rf"{share}%\s+([0-9.]+)(us|ms|s)") for share in (50, 99))
+    )
+    return Run(float(figure(r"Requests/sec:\s+([0-9.]+)")[1]), 1e6 * used / count, median_ms, p99_ms)
 
 
 def measure(options: argparse.Namespace, root: Path) -> None:
     base, token = asyncio.run(create_data(root, options.messages))
-    responses = root / "responses"
+    responses, ids = root / "responses", list[int]()
     responses.mkdir()
-    with child("product", root / "data") as url:
+    with child("product", root / "data", ids) as url:
         listed = json.loads(fetch(f"{url}{base}/messages?page_size=50", token))["data"]
         one = f"{base}/messages/{listed[7]['media_id']}"
+        to_saved, to_new = '{"data":{"folder":"saved"}}', '{"data":{"folder":"new"}}'
         requests = [
             MeasuredRequest("list of 50", "GET", f"{base}/messages?page_size=50", "", responses / "list"),
             MeasuredRequest("fetch one", "GET", one, "", responses / "one"),
-            MeasuredRequest("change of folder", "POST", one, '{"data":{"folder":"saved"}}', responses / "folder"),
+            MeasuredRequest("folder, the same", "POST", one, to_saved, responses / "folder"),
+            MeasuredRequest("folder, another", "POST", one, to_saved, responses / "other", to_new),
             MeasuredRequest("raw 1 MB", "GET", f"{one}/raw", "", responses / "raw"),
         ]
         for request in requests:
             request.response.write_bytes(fetch(f"{url}{request.path}", token, request.method, request.body))
-        with child("bare", responses) as bare_url:
-            run_rounds(options, requests, lambda r: (f"{url}{r.path}", f"{bare_url}/{r.response.name}"), token)
+        with child("bare", responses, ids) as bare_url:
+
+            def run_all(measured: list[MeasuredRequest]) -> None:
+                servers = ((url, ids[0]), (bare_url, ids[1]))
+                run_rounds(options, measured, servers, token)
+
+            run_all(requests)
             with child("commits", root / "data"):
                 print(f"\nWith {COMMITS_PER_S} commits a second of another process:")
-                run_rounds(options, requests[:2], lambda r: (f"{url}{r.path}", f"{bare_url}/{r.response.name}"), token)
+                run_all(requests[:2])
 
 
 def run_rounds(
     options: argparse.Namespace,
     requests: list[MeasuredRequest],
-    urls: Callable[[MeasuredRequest], tuple[str, str]],
+    servers: tuple[tuple[str, int], tuple[str, int]],
     token: str,
 ) -> None:
-    print(f"\n| {options.messages:,} messages | connections | requests/s | bare route | ratio |\n|---|---|---|---|---|")
+    """Print a row for each request and number of connections. `servers`: URL and process of the API and bare route."""
+    print(
+        f"\n| {options.messages:,} messages | connections | requests/s | bare route | ratio | processor us | bare route"
+        " | ratio | p50, p99 ms |\n|---|---|---|---|---|---|---|---|---|"
+    )
+    (url, process_id), (bare_url, bare_id) = servers
     for request in requests:
         for connections in CONNECTIONS:
-            ours, theirs = urls(request)
+            arguments = (request, token, connections, options.seconds)
             rounds = [
                 (
-                    send_requests(ours, request, token, connections, options.seconds),
-                    send_requests(theirs, request, token, connections, options.seconds),
+                    send_requests(f"{url}{request.path}", process_id, *arguments),
+                    send_requests(f"{bare_url}/{request.response.name}", bare_id, *arguments),
                 )
                 for _ in range(options.rounds)
             ]
-            ratio = median(one / other for one, other in rounds)
-            rates = [median(rates) for rates in zip(*rounds, strict=True)]
-            print(f"| {request.name} | {connections} | {rates[0]:.0f} | {rates[1]:.0f} | {ratio:.2f} |", flush=True)
+            ratio = median(ours.rate / bare.rate for ours, bare in rounds)
+            cpu_ratio = median(bare.cpu_us / ours.cpu_us for ours, bare in rounds)
+            ours, bare = zip(*rounds, strict=True)
+            print(
+                f"| {request.name} | {connections} | {median(run.rate for run in ours):.0f}"
+                f" | {median(run.rate for run in bare):.0f} | {ratio:.2f} | {median(run.cpu_us for run in ours):.0f}"
+                f" | {median(run.cpu_us for run in bare):.0f} | {cpu_ratio:.2f}"
+                f" | {median(run.median_ms for run in ours):.2f}, {median(run.p99_ms for run in ours):.2f} |",
+                flush=True,
+            )
 
 
 def main() -> None:

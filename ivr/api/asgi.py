@@ -28,6 +28,7 @@ from ivr.api.middleware import (
     RequestLogMiddleware,
     is_head,
 )
+from ivr.api.route_tree import RouteTree, RouteTreeMiddleware, direct_routes
 from ivr.errors import IvrError, RangeNotSatisfiable
 from ivr.metrics.page_server import PageResponse
 
@@ -47,8 +48,10 @@ def build_asgi_app(services: ApiServices, add_page: Callable[[ASGIApp], ASGIApp]
     app.state.node = _node_id(socket.gethostname())
     app.router.redirect_slashes = False
     # The first matching path wins: "messages" must not be read as a box id, nor "raw" as a message id.
-    for router in (sessions.router, audio.router, messages.router, greetings.router, boxes.router):
+    routers = (sessions.router, audio.router, messages.router, greetings.router, boxes.router)
+    for router in routers:
         app.include_router(router)
+    tree = RouteTree(route for router in routers for route in direct_routes(router.routes))
     app.add_exception_handler(IvrError, _on_ivr_error)
     app.add_exception_handler(Exception, _on_unexpected_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
@@ -63,7 +66,8 @@ def build_asgi_app(services: ApiServices, add_page: Callable[[ASGIApp], ASGIApp]
     for path, page in services.public_pages.items():
         app.add_api_route(path, partial(_serve_page, page), methods=["GET"], include_in_schema=False)
 
-    inner: ASGIApp = MethodOverrideMiddleware(HeadMiddleware(app))
+    routed = RouteTreeMiddleware(app, tree, (IvrError, _on_ivr_error), _on_unexpected_error)
+    inner: ASGIApp = MethodOverrideMiddleware(HeadMiddleware(routed))
     if services.limits.origins:
         inner = CORSMiddleware(
             inner,

@@ -164,7 +164,9 @@ def _server_members(request: Request) -> dict[str, str]:
 
 
 def _json_response(request: Request, content: Any, status: int, headers: Mapping[str, str]) -> Response:
-    wanted = request.query_params.get("pretty_print", request.headers.get("x-pretty-print", ""))
+    wanted = request.headers.get("x-pretty-print", "")
+    if request.scope["query_string"]:
+        wanted = request.query_params.get("pretty_print", wanted)
     body = to_json(content)
     if BOOLEAN_WORDS.get(wanted.lower()):
         body = json.dumps(json.loads(body), indent=2).encode() + b"\n"

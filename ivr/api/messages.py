@@ -15,7 +15,13 @@ from ivr.api.direct_route import DirectRoute
 from ivr.api.disconnect import run_while_connected
 from ivr.api.envelope import CHANGED_MEANWHILE, document_revision, expected_revision, if_match_filter, success
 from ivr.api.misspelling import reject_misspelt_members
-from ivr.api.query import ListQueryDep, parse_folder_name, reject_misspelt_parameters, reject_unknown_parameters
+from ivr.api.query import (
+    ListQueryDep,
+    boolean_parameter,
+    parse_folder_name,
+    reject_misspelt_parameters,
+    reject_unknown_parameters,
+)
 from ivr.api.request_body import Body, BodyDep
 from ivr.errors import InvalidFields, NotFound, PastRetention, PreconditionFailed
 from ivr.mailbox.bulk import CONFLICT, BulkResult, Precondition
@@ -136,10 +142,10 @@ async def delete_messages(
 async def get_message(request: Request, principal: CurrentPrincipal, message: MessageDep) -> Response:
     """Return one message, with its transcript if it has one, and with `?links=true` a link to its audio."""
     reject_misspelt_parameters(request.query_params, ("links", "pretty_print"))
-    document, links = serializers.message_document(message), serializers.audio_links(request, principal)
-    if links:
-        document["links"] = links(message)
-    return success(request, document, revision=document_revision(message), is_cacheable=links is None)
+    document, wants_links = serializers.message_document(message), boolean_parameter(request.query_params, "links")
+    if wants_links:
+        document["links"] = serializers.audio_links(principal)(message)
+    return success(request, document, revision=document_revision(message), is_cacheable=not wants_links)
 
 
 @router.post("/{box_id}/messages/{message_id}", **openapi.CHANGE_MESSAGE)
@@ -160,9 +166,11 @@ async def change_message(
         changed = await mailbox_services.delivery.transfer(message, recipients, expected_revision=revision)
     else:
         folder = parse_folder(request, body) or Folder.SAVED
-        changed = await mailbox_services.messages.move_to_folder(
-            box.id, message.id, folder, ChangeReason.API_REQUEST, expected_revision=revision
-        )
+        changed = message  # As read since the last commit: one that is there already needs no transaction.
+        if message.folder is not folder:
+            changed = await mailbox_services.messages.move_to_folder(
+                box.id, message.id, folder, ChangeReason.API_REQUEST, expected_revision=revision
+            )
         if folder is Folder.DELETED:
             await audit.record(request, principal, AuditAction.DELETED, box, [message.id])
     return success(request, serializers.message_document(changed), revision=document_revision(changed))
@@ -193,7 +201,8 @@ def check_change(request: Request, body: Body) -> None:
     As in Kazoo, a body that names nothing moves messages to `saved`, so a misspelt name would do that too.
     """
     reject_misspelt_parameters(request.query_params, CHANGE_PARAMETERS)
-    reject_misspelt_members([*body.envelope, *body.data_or_empty], CHANGE_MEMBERS)
+    reject_misspelt_members([name for name in body.envelope if name != "data"], CHANGE_MEMBERS)
+    reject_misspelt_members(body.data_or_empty, CHANGE_MEMBERS)
     nulls = [name for name in CHANGE_MEMBERS if body.data_or_empty.get(name, "") is None]
     named = {*body.data_or_empty} - {*IGNORED_MEMBERS}
     if nulls or (named and not named & {*CHANGE_MEMBERS} and "folder" not in {*request.query_params, *body.envelope}):

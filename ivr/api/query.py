@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -56,6 +57,8 @@ class ListQuery:
     """Set if `filters` requires one caller number, for the same reason."""
     text: str
     """The parameters as the client sent them."""
+    wants_links: bool
+    """Whether each message has a link to its audio."""
     is_narrowed: bool
     """Whether a filter, folder or time range leaves out some of the list."""
 
@@ -68,7 +71,12 @@ class ListQuery:
 
 async def parse_list_query(request: Request) -> ListQuery:
     """Parse the parameters of a list. Raises `InvalidFields`, `InvalidPage`."""
-    params = request.query_params
+    query: str = request.scope["query_string"].decode("latin-1")
+    return _parse_known(query) if len(query) <= MAX_KNOWN_LENGTH else _parse(query)
+
+
+def _parse(query: str) -> ListQuery:
+    params = QueryParams(query)
     reject_misspelt_parameters(params, LIST_PARAMETERS)
     _reject_contradictions(params)
     filters = parse_filters(params.multi_items())
@@ -90,10 +98,15 @@ async def parse_list_query(request: Request) -> ListQuery:
         folder=next((folder for folder in Folder if required_values.get("folder") == [folder.value]), None),
         caller_number=caller_numbers[0] if len(caller_numbers) == 1 else None,
         text=str(params),
+        wants_links=boolean_parameter(params, "links") is True,
         is_narrowed=bool(filters) or any(name in params for name in TIME_PARAMETERS),
     )
 
 
+MAX_KNOWN_QUERIES = 256
+MAX_KNOWN_LENGTH = 500
+_parse_known = lru_cache(MAX_KNOWN_QUERIES)(_parse)
+"""Clients repeat few queries, and parsing one takes a quarter of the time of a list."""
 ListQueryDep = Annotated[ListQuery, Depends(parse_list_query)]
 
 

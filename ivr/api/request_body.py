@@ -144,7 +144,8 @@ class BodyStream:
     async def _next_chunk(self) -> bytes:
         while True:
             try:
-                chunk = await asyncio.wait_for(anext(self._stream), self._idle_timeout_s)
+                async with asyncio.timeout(self._idle_timeout_s):  # `wait_for` would start a task for each chunk.
+                    chunk = await anext(self._stream)
             except StopAsyncIteration:
                 return b""
             except TimeoutError:

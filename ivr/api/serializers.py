@@ -15,7 +15,7 @@ from ivr.api.audio_links import audio_path
 from ivr.api.auth import Principal
 from ivr.api.envelope import RenderedData, render_data, success
 from ivr.api.filters import no_array, unknown_key, value_at_path
-from ivr.api.query import ListQuery, boolean_parameter, encode_page_key
+from ivr.api.query import ListQuery, encode_page_key
 from ivr.errors import InvalidPage, PageRequired
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.boxes import settings_from_record, to_document
@@ -93,15 +93,8 @@ def message_document(message: Message) -> dict[str, Any]:
     return document
 
 
-def wants_links(request: Request) -> bool:
-    """Return whether the client asks for links to the audio of the messages. Raises `InvalidFields`."""
-    return boolean_parameter(request.query_params, "links") is True
-
-
-def audio_links(request: Request, principal: Principal) -> Callable[[Message], dict[str, Any]] | None:
-    """Return a function that makes the links of a message; None: the client asks for none. Raises `InvalidFields`."""
-    if not wants_links(request):
-        return None
+def audio_links(principal: Principal) -> Callable[[Message], dict[str, Any]]:
+    """Return a function that makes the links of a message."""
 
     def links(message: Message) -> dict[str, Any]:
         path = audio_path(principal.account.id, message.box_id, message.id)
@@ -201,7 +194,7 @@ async def messages_response(
             return await lists.list_account_messages(principal.account.id, message_query)
         return await lists.list_box_messages(box_ids, message_query)
 
-    links = audio_links(request, principal)
+    links = audio_links(principal) if query.wants_links else None
 
     def serialize(listed: MessageSummary) -> dict[str, Any]:
         summary = message_summary(listed.message)
@@ -257,7 +250,7 @@ async def _page_response(request: Request, principal: Principal, query: ListQuer
         raise InvalidPage("invalid start key: it belongs to another list")
     if not query.paginate:
         rows = await _fetch_all(source.fetch, query.start_key, principal.services.limits.max_unpaged_rows)
-        return success(request, [source.serialize(row) for row in rows], is_cacheable=not wants_links(request))
+        return success(request, [source.serialize(row) for row in rows], is_cacheable=not query.wants_links)
 
     async def render_page() -> tuple[RenderedData, dict[str, Any]]:
         page = await source.fetch(query.start_key, query.page_size)
@@ -273,7 +266,7 @@ async def _page_response(request: Request, principal: Principal, query: ListQuer
         data, paging = await render_page()
     else:
         data, paging = await principal.services.rendered_pages.get((*source.reuse_key, query.text), render_page)
-    return success(request, data, is_cacheable=not wants_links(request), **paging)
+    return success(request, data, is_cacheable=not query.wants_links, **paging)
 
 
 async def _fetch_all(fetch: FetchPage, after: Any, max_rows: int) -> list[Any]:

@@ -91,7 +91,12 @@ MUTANTS = (
         'with counters.make_space(connection, "",',
     ),
     Mutant("RW08", "ivr/mailbox/boxes.py", "if size > limit and", "if False and"),
-    Mutant("RW09", "ivr/api/asgi.py", "MethodOverrideMiddleware(HeadMiddleware(app))", "MethodOverrideMiddleware(app)"),
+    Mutant(
+        "RW09",
+        "ivr/api/asgi.py",
+        "MethodOverrideMiddleware(HeadMiddleware(routed))",
+        "MethodOverrideMiddleware(routed)",
+    ),
     Mutant(
         "RW10", "ivr/mailbox/uploads.py", '            audio=f"{message.id}-{self._ids.new_document_id()[:8]}",\n', ""
     ),
