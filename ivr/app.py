@@ -137,8 +137,14 @@ class App(Stores):
 
     @cached_property
     def takes(self) -> Takes:
-        store, locks = SqliteTakes(self.database), self.process_locks
-        return Takes(store=store, recordings=self.recordings, clock=self.clock, ids=self.ids, process_locks=locks)
+        return Takes(
+            store=SqliteTakes(self.database),
+            recordings=self.recordings,
+            clock=self.clock,
+            ids=self.ids,
+            process_locks=self.process_locks,
+            node=self.settings.node_name,
+        )
 
     @cached_property
     def delivery(self) -> Delivery:
@@ -181,7 +187,7 @@ class App(Stores):
             delivery=self.delivery,
             uploads=self.uploads,
             conversion_pool=self.conversion_pool,
-            folder=state_folder(self.settings.data.folder) / folder_name,
+            folder=state_folder(self.settings.node_folder) / folder_name,
             clock=self.clock,
         )
 
@@ -293,7 +299,10 @@ class App(Stores):
 
         return RetentionWorker(
             storage=RetentionStorage(
-                retention=self.retention_store, messages=self.messages, recordings=self.recordings
+                retention=self.retention_store,
+                messages=self.messages,
+                recordings=self.recordings,
+                leases=self.leases,
             ),
             directory=self.directory,
             consistency_check=self.consistency_check,

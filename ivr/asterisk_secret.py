@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from ivr.storage.data_folder import state_folder
 SECRET_FILE = "asterisk-secret"
 PREVIOUS_FILE = "asterisk-secret.previous"
 """Two lines: the secret, and until when it is accepted (Unix seconds)."""
+
+ID_TEXT = b"ivr asterisk secret id"
 
 log = structlog.get_logger()
 
@@ -46,6 +50,10 @@ class AsteriskSecret:
                 log.error("secret.unreadable", error=str(error))
         overlaps = self._previous and self._clock.now() < self._previous_until
         return (self._current, self._previous) if overlaps else (self._current,)
+
+    def ids(self) -> tuple[str, ...]:
+        """Return values by which the accepted secrets are recognised, and from which they cannot be computed."""
+        return tuple(hmac.digest(secret.encode(), ID_TEXT, hashlib.sha256).hex() for secret in self.accepted())
 
     @property
     def previous_until(self) -> float:

@@ -50,6 +50,19 @@ class DataSettings(_Section):
     )
 
 
+class NodeSettings(_Section):
+    name: Annotated[str, Field(pattern=r"^[\w.-]{0,64}$")] = Field(
+        "",
+        description="Name of this node: one Asterisk, and the services beside it. Several nodes can share a data folder"
+        " (docs/several-services.md). Empty: `asterisk.system_name`.",
+    )
+    folder: OptionalPath = Field(
+        None,
+        description="Folder of what belongs to this node alone: recordings in progress, caches and locks. Its Asterisk"
+        " must see it at the same path. Empty: the data folder.",
+    )
+
+
 class FastAgiSettings(_Section):
     host: str = Field("127.0.0.1", description="Address to listen on for FastAGI.")
     port: Annotated[int, Field(ge=0, le=65_535)] = Field(4573, description="TCP port to listen on. 0: any free port.")
@@ -222,6 +235,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
     data: DataSettings = DataSettings()
+    node: NodeSettings = NodeSettings()
     fastagi: FastAgiSettings = FastAgiSettings()
     ari: AriSettings = AriSettings()
     asterisk: AsteriskSettings = AsteriskSettings()
@@ -240,6 +254,16 @@ class Settings(BaseSettings):
     transcription: TranscriptionSettings = TranscriptionSettings()
     metrics: MetricsSettings = MetricsSettings()
     health: HealthSettings = HealthSettings()
+
+    @property
+    def node_name(self) -> str:
+        """The name of this node."""
+        return self.node.name or self.asterisk.system_name
+
+    @property
+    def node_folder(self) -> Path:
+        """The folder of what belongs to this node alone."""
+        return self.node.folder or self.data.folder
 
     @classmethod
     def settings_customise_sources(

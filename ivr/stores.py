@@ -29,8 +29,10 @@ from ivr.storage.protocols import (
     DatabaseFileStore,
     HealthStore,
     ImportStore,
+    LeaseStore,
     MediaStore,
     MessageStore,
+    NodeStore,
     OutboxStore,
     OverviewStore,
     PersonStore,
@@ -39,7 +41,7 @@ from ivr.storage.protocols import (
     StatisticsStore,
     UndeliveredMailStore,
 )
-from ivr.storage.records import MigrationPlan
+from ivr.storage.records import MigrationPlan, ServiceProcess
 from ivr.storage.sqlite.audit import SqliteAudit
 from ivr.storage.sqlite.authentication import SqliteAuthAttempts, SqliteSecrets
 from ivr.storage.sqlite.calls import SqliteCalls
@@ -128,6 +130,7 @@ class Stores:
         return HealthMonitor(
             lambda: HealthFacts(
                 folder=self.settings.data.folder,
+                node_folder=self.settings.node_folder,
                 pepper_file=pepper_path(self.settings.data.folder, self.settings.pins.pepper_file),
                 now=self.clock.now(),
                 opened_folder=self.opened_folder,
@@ -146,7 +149,7 @@ class Stores:
 
     @cached_property
     def recordings(self) -> AudioStore:
-        recordings = Recordings(self.settings.data.folder)
+        recordings = Recordings(self.settings.data.folder, self.settings.node_folder)
         recordings.prepare()
         return recordings
 
@@ -170,7 +173,13 @@ class Stores:
 
     @cached_property
     def process_locks(self) -> ProcessLocks:
-        return ProcessLocks(state_folder(self.settings.data.folder) / "locks")
+        return ProcessLocks(state_folder(self.settings.node_folder) / "locks")
+
+    @cached_property
+    def process(self) -> ServiceProcess:
+        """This process, for other processes and nodes."""
+        random_id = self.random_bytes(4).hex()
+        return ServiceProcess.create(self.settings.node_name, self.settings.asterisk.system_name, random_id)
 
     @cached_property
     def messages(self) -> MessageStore:
@@ -187,13 +196,29 @@ class Stores:
 
     @cached_property
     def call_store(self) -> CallLogStore:
-        return SqliteCalls(self.database, self.ids)
+        return SqliteCalls(self.database, self.ids, self.process, self.process_locks)
+
+    @cached_property
+    def node_store(self) -> NodeStore:
+        from ivr.storage.sqlite.nodes import SqliteNodes
+
+        return SqliteNodes(self.database)
+
+    @cached_property
+    def leases(self) -> LeaseStore:
+        from ivr.storage.sqlite.nodes import SqliteLeases
+
+        return SqliteLeases(self.database, self.process, self.process_locks)
+
+    def is_alone(self) -> bool:
+        """Whether no other process of this node lives: caches in its folder are of processes that have ended."""
+        return not self.process_locks.has_other_run(self.process.run_id)
 
     @cached_property
     def outbox(self) -> OutboxStore:
         from ivr.storage.sqlite.outbox import SqliteOutbox
 
-        return SqliteOutbox(self.database, self.clock, run_id=self.random_bytes(4).hex(), locks=self.process_locks)
+        return SqliteOutbox(self.database, self.clock, self.process, self.process_locks)
 
     @cached_property
     def audit_log(self) -> AuditLog:

@@ -22,6 +22,7 @@ from ivr.cli import (
     lights,
     maintenance,
     messages,
+    nodes,
     outbox,
     person,
     phone,
@@ -67,6 +68,7 @@ command.add_typer(maintenance.command, name="pepper", help="The secret in the ha
 command.add_typer(backup.command, name="backup", help="Backups: taking, listing and verifying them.")
 command.add_typer(imports.command, name="import", help="Boxes and messages of another voicemail system.")
 command.add_typer(exports.command, name="export", help="The way back: messages for another voicemail system.")
+command.add_typer(nodes.command, name="node", help="Nodes that share the rows: Asterisks and their services.")
 command.add_typer(outbox.command, name="outbox", help="Pending tasks: mail, message lights, calls, webhooks.")
 command.add_typer(sounds.command, name="sounds", help="Recordings of the prompts.")
 

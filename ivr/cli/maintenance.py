@@ -42,7 +42,7 @@ async def maintain(app: App) -> None:
     await run_maintenance(app)
     now = int(app.clock.now())
     await app.call_store.close_unfinished(now, now - MAX_CALL_S)
-    while await app.retention_worker.run_once():
+    while await app.retention_worker.run_unless_done_by_another():
         pass
 
 

@@ -62,8 +62,19 @@ def render(overview: Overview, timezone: tzinfo | None = None) -> RenderableType
         Text(head + counts, "bold"),
         _render_table(
             "calls in progress",
-            ["duration", "channel", "caller", "action", "box"],
-            ([times.elapsed(c.began_at), c.channel, c.caller_number, c.action, c.number] for c in overview.calls),
+            ["duration", "channel", "caller", "action", "box", "node", "service"],
+            (
+                [
+                    times.elapsed(c.began_at),
+                    c.channel,
+                    c.caller_number,
+                    c.action,
+                    c.number,
+                    c.node or "",
+                    c.instance or "",
+                ]
+                for c in overview.calls
+            ),
         ),
         _render_table(
             "finished calls",

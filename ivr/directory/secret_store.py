@@ -52,8 +52,8 @@ class SecretStore:
         """Remember the pepper at its first use. Raises `PepperChanged` if it is another one since."""
         if not await self.has_stored_pepper():
             raise PepperChanged(
-                "the file pepper in the data folder is not the one that PINs and passwords were stored with: restore it"
-                " from a backup; if it is lost, run 'ivr pepper accept' and set them anew"
+                "the file pepper in the data folder, or of pins.pepper_file, is not the one that PINs and passwords"
+                " were stored with: restore it from a backup; if it is lost, run 'ivr pepper accept' and set them anew"
             )
         if await self._store.get_hash(INSTALLATION, PEPPER_REF) != self._peppers.current().check_value:
             await self.accept_pepper()

@@ -240,7 +240,7 @@ def _agi_problem(asterisk: RunningAsterisk) -> Finding | None:
 
 
 def _takes_folder_problem(asterisk: RunningAsterisk) -> Finding | None:
-    folder, takes = asterisk.variables.get("IVR_TAKES_FOLDER", ""), asterisk.installation.data_folder / "takes"
+    folder, takes = asterisk.variables.get("IVR_TAKES_FOLDER", ""), asterisk.installation.takes_folder
     if folder == str(takes):
         return None
     return problem(

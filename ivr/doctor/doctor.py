@@ -9,6 +9,7 @@ from ivr.doctor.api_keys import check_api_keys
 from ivr.doctor.asterisk import check_asterisk
 from ivr.doctor.connections import check_ari
 from ivr.doctor.installation import Installation
+from ivr.doctor.nodes import check_nodes
 from ivr.doctor.running_service import check_running_service
 from ivr.doctor.tls_certificate import check_tls_certificate
 from ivr.doctor.unit import check_unit
@@ -28,6 +29,7 @@ CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     mail.check_mail_templates,
     mail.check_mail_links,
     host.check_fallback_recordings,
+    check_nodes,
     host.check_sounds,
     host.check_ffmpeg,
     check_unit,

@@ -177,7 +177,7 @@ LATE_AFTER_S = 3600
 
 def check_fallback_recordings(installation: Installation) -> Iterator[Finding]:
     """Check that no recording of the dialplan waits for long: its mailbox may not exist."""
-    takes, limit = installation.data_folder / "takes", installation.host.clock.now() - LATE_AFTER_S
+    takes, limit = installation.takes_folder, installation.host.clock.now() - LATE_AFTER_S
     late = [path for path in sorted(takes.glob(f"{FILE_PREFIX}*")) if path.lstat().st_mtime < limit]
     if late:
         yield problem(

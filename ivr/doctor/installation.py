@@ -23,7 +23,7 @@ from ivr.mailbox.box_settings import BoxSettings
 from ivr.pepper_files import pepper_path
 from ivr.settings import Settings
 from ivr.storage.file_owner import run_as_owner_of
-from ivr.storage.records import OutboxTask, Token, ZoneUse
+from ivr.storage.records import NodeStatus, OutboxTask, Token, ZoneUse
 
 CONNECT_TIMEOUT_S = 3.0
 INHERITED_ZONE = "inherit"
@@ -63,6 +63,7 @@ class DatabaseSnapshot:
     peppers: Sequence[PepperUsage] = ()
     api_keys: Sequence[Token] = ()
     """Tokens of programs that were not revoked; they may have expired."""
+    nodes: Sequence[NodeStatus] = ()
     given_up_tasks: Sequence[OutboxTask] = ()
     """Mails, calls, lights and webhooks that are no longer retried, oldest first."""
 
@@ -86,6 +87,11 @@ class Installation:
         return self.settings.data.folder
 
     @property
+    def takes_folder(self) -> Path:
+        """The folder that Asterisk records to."""
+        return self.settings.node_folder / "takes"
+
+    @property
     def pepper_file(self) -> Path:
         return pepper_path(self.data_folder, self.settings.pins.pepper_file)
 
@@ -95,6 +101,7 @@ class Installation:
         return HealthFacts(
             folder=self.data_folder,
             now=self.host.clock.now(),
+            node_folder=self.settings.node_folder,
             database_error=self.database_error,
             pepper_file=self.pepper_file,
             is_pepper_right=snapshot.is_pepper_right,
@@ -132,6 +139,7 @@ async def read_database_snapshot(app: App) -> DatabaseSnapshot:
         peppers=await app.secret_store.pepper_usage(),
         newest_message_at=newest,
         api_keys=[token for account in accounts for token in await app.tokens.list_api_keys(account.id)],
+        nodes=await app.node_store.list_nodes(),
         given_up_tasks=await app.outbox.list_tasks(given_up_only=True),
     )
 

@@ -22,7 +22,7 @@ FALLBACK_PROMPT = "problem/later"
 def check_permissions(asterisk: RunningAsterisk) -> Iterator[Finding]:
     """Check that Asterisk can play files of the data folder and record to it."""
     folder = asterisk.installation.data_folder
-    takes = folder / "takes"
+    takes = asterisk.installation.takes_folder
     if not takes.is_dir():
         yield warning("asterisk's rights", f"{takes} does not exist yet", "start the service: it creates the folder")
         return
@@ -105,7 +105,7 @@ def _delete_files(folder: Path, *files: Path) -> None:
 def check_fallback_prompt(asterisk: RunningAsterisk) -> Iterator[Finding]:
     """Check that Asterisk can play the prompt for callers while the service is down."""
     folder = asterisk.variables.get("IVR_SOUNDS_FOLDER", "")
-    copy = asterisk.installation.data_folder / "takes" / f"doctor-{secrets.token_hex(8)}.wav"
+    copy = asterisk.installation.takes_folder / f"doctor-{secrets.token_hex(8)}.wav"
     if not copy.parent.is_dir():
         return
     output = asterisk.run_command(f'file convert "{folder}/{FALLBACK_PROMPT}.wav" "{copy}"')

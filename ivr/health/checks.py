@@ -66,7 +66,8 @@ def check_data_folder(facts: HealthFacts) -> Iterator[Finding]:
 
 def check_takes_folder(facts: HealthFacts) -> Iterator[Finding]:
     """Check that Asterisk's group can record, that the service can deliver, and that other users cannot listen."""
-    takes, folder = facts.folder / "takes", facts.folder
+    folder = facts.node_folder or facts.folder
+    takes = folder / "takes"
     if not takes.is_dir():
         if facts.opened_folder:
             remedy = f"{RESTART}: the service creates it"

@@ -49,6 +49,8 @@ class HealthFacts:
     """The data folder."""
     now: float
     """Unix seconds."""
+    node_folder: Path | None = None
+    """The folder of what belongs to this node alone; None: the data folder."""
     opened_folder: FileId | None = None
     """The data folder that the service has opened; None in a process that is not the service."""
     database_error: str = ""

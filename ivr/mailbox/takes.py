@@ -43,16 +43,23 @@ class TakeSource:
 
 
 class Takes:
-    """The takes of all calls."""
+    """The takes of all calls of one node, whose folder has their files."""
 
     def __init__(
-        self, store: TakeStore, recordings: AudioStore, clock: Clock, ids: IdGenerator, process_locks: ProcessLocks
+        self,
+        store: TakeStore,
+        recordings: AudioStore,
+        clock: Clock,
+        ids: IdGenerator,
+        process_locks: ProcessLocks,
+        node: str,
     ) -> None:
         self._store = store
         self._recordings = recordings
         self._clock = clock
         self._ids = ids
         self._process_locks = process_locks
+        self._node = node
         self._active_takes: dict[tuple[str, str], list[str]] = {}
 
     async def begin(
@@ -85,6 +92,7 @@ class Takes:
                 "media_id": self._ids.new_document_id(),
                 **(payload or {}),
             },
+            node=self._node,
         )
         self._active_takes.setdefault((take.channel, take.call_id), []).append(take.id)
         self._process_locks.acquire(take.id)
@@ -167,9 +175,27 @@ class Takes:
         log.info("take.awaiting_owner", take=take.id, box=take.box_id, purpose=take.purpose)
 
     async def list_awaiting_owner(self, box_id: str) -> list[Take]:
-        """Takes of a mailbox that wait for a decision of its owner, oldest first."""
-        return await self._store.list_awaiting_owner(box_id)
+        """Takes of a mailbox that wait for a decision of its owner, and can be played here, oldest first."""
+        takes = await self._store.list_awaiting_owner(box_id)
+        return await asyncio.to_thread(lambda: [take for take in takes if self.is_own(take) or self._has_file(take)])
 
     async def list_unfinished(self) -> list[Take]:
-        """All takes that are neither delivered nor discarded, including those in progress."""
-        return await self._store.list_unfinished()
+        """All takes of this node that are neither delivered nor discarded, including those in progress.
+
+        Of a node that is lost, or was renamed, those whose file is here.
+        """
+        takes = await self._store.list_unfinished(self._node)
+        if all(map(self.is_own, takes)):
+            return takes
+        return await asyncio.to_thread(lambda: [take for take in takes if self.is_own(take) or self._has_file(take)])
+
+    def is_own(self, take: Take) -> bool:
+        """Whether the Asterisk of this node records a take."""
+        if take.node is None:
+            return Path(take.path).parent == self._recordings.takes_folder
+        return take.node == self._node
+
+    def _has_file(self, take: Take) -> bool:
+        """Whether the file of a take of another node is in the folder of this one."""
+        path = self._recordings.take_path(take.id)
+        return take.path == str(path) and path.exists()

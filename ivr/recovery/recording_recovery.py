@@ -146,7 +146,7 @@ class RecordingRecovery:
     async def _is_finished(self, take: Take) -> bool:
         if self._clock.monotonic() < self._retry_at.get(take.id, 0):
             return False
-        is_gone = await self._is_channel_gone(take.channel)
+        is_gone = await self._is_channel_gone(take.channel) if self._takes.is_own(take) else None
         unchanged_s = self._growth_monitor.unchanged_for_s(take.path, self._takes.length_ms(take))
         return unchanged_s >= self._timing.stable_after_s if is_gone is None else is_gone
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -64,6 +64,7 @@ class ConsistencyCheck:
         self._limits = limits
         self._scan: AsyncIterator[None] | None = None
         self._next_scan_at = 0.0
+        self._next_takes_scan_at = 0.0
 
     async def run_once(self, tally: Counter[str]) -> bool:
         """Process one batch of the scan. Return whether the scan has more. `tally` counts the findings by reason."""
@@ -80,6 +81,15 @@ class ConsistencyCheck:
             self._scan, self._next_scan_at = None, 0.0  # The next run starts over with what failed.
             raise
         return self._scan is not None
+
+    async def remove_orphaned_takes(self) -> int:
+        """Remove the takes of this node without a row, once a day; return how many. Another node checks the rest."""
+        if self._clock.now() < self._next_takes_scan_at:
+            return 0
+        self._next_takes_scan_at = self._clock.now() + DAY_S
+        directories = [(MediaDirectory.TAKES, "")]
+        orphans = [path async for batch in self._iter_orphans_in(directories) for path in batch]
+        return await self._remove_orphans(orphans)
 
     async def orphans(self) -> list[Path]:
         """All files without a row that are old enough to be removed; changes nothing."""
@@ -107,7 +117,11 @@ class ConsistencyCheck:
             for account_id in accounts
             for directory in (MediaDirectory.MESSAGES, MediaDirectory.MEDIA)
         ]
-        for directory, account_id in [*directories, (MediaDirectory.TAKES, "")]:
+        async for batch in self._iter_orphans_in([*directories, (MediaDirectory.TAKES, "")]):
+            yield batch
+
+    async def _iter_orphans_in(self, directories: Sequence[tuple[MediaDirectory, str]]) -> AsyncIterator[list[Path]]:
+        for directory, account_id in directories:
             files = self._recordings.iter_files(account_id, directory.value)
             while batch := await asyncio.to_thread(_next_batch, files, self._limits.files):
                 yield await self._find_orphans(directory, batch)

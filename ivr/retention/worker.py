@@ -18,8 +18,12 @@ from ivr.directory.directory import Directory
 from ivr.errors import IvrError
 from ivr.retention.consistency_check import ConsistencyCheck
 from ivr.retention.rules import ROW_AGE_RULES, RetentionSchedule
-from ivr.storage.protocols import AudioStore, MessageStore, RetentionStore
+from ivr.storage.protocols import AudioStore, LeaseStore, MessageStore, RetentionStore
 from ivr.storage.records import DueItem, PendingUnlink, RetentionRule
+
+LEASE_NAME = "retention"
+LEASE_MARGIN_S = 60
+"""Seconds by which the lease outlasts the interval of the runs."""
 
 log = structlog.get_logger()
 
@@ -31,6 +35,7 @@ class RetentionStorage:
     retention: RetentionStore
     messages: MessageStore
     recordings: AudioStore
+    leases: LeaseStore
 
 
 class RetentionWorker:
@@ -53,11 +58,14 @@ class RetentionWorker:
         self._store = storage.retention
         self._messages = storage.messages
         self._recordings = storage.recordings
+        self._leases = storage.leases
         self._directory = directory
         self._consistency_check = consistency_check
         self._schedule = schedule
         self._batch_size = batch_size
         self._pause_s = pause_s
+        self._leased_until = 0.0
+        """Monotonic seconds until which this process need not renew the lease."""
         self.last_run_at = 0
         """Unix seconds at which a run last ended without an error; 0: none has."""
 
@@ -67,12 +75,32 @@ class RetentionWorker:
         while True:
             more = False
             try:
-                more = await self.run_once()
+                more = await self.run_unless_done_by_another()
             except IvrError as error:
                 log.warning("retention.postponed", reason=str(error), retry_in_s=interval_s)
             except Exception:
                 log.exception("retention.failed", retry_in_s=interval_s)
             await asyncio.sleep(self._pause_s if more else interval_s)
+
+    async def run_unless_done_by_another(self) -> bool:
+        """Run once, unless a process of this or another node does it for all. Return whether more is due now.
+
+        The files in the folder of takes are those of this node, which checks them in any case.
+        """
+        if await self._hold_lease():
+            return await self.run_once()
+        await self._consistency_check.remove_orphaned_takes()
+        self.last_run_at = int(self._schedule.clock.now())
+        return False
+
+    async def _hold_lease(self) -> bool:
+        """Return whether this process has the lease. It is renewed when half of it is over, not with each batch."""
+        now, duration_s = self._schedule.clock.monotonic(), self._schedule.settings.interval_s + LEASE_MARGIN_S
+        if now < self._leased_until:
+            return True
+        is_holder = await self._leases.acquire(LEASE_NAME, duration_s)
+        self._leased_until = now + duration_s / 2 if is_holder else 0.0
+        return is_holder
 
     async def run_once(self, tally: Counter[str] | None = None) -> bool:
         """Process one batch of each rule and of the consistency check. Return whether more is due now.

@@ -67,7 +67,7 @@ def run(arguments: Sequence[str], syslog: Path = SYSLOG_SOCKET) -> int:
 async def _serve_call(agi: Any, app: App, arguments: Sequence[str]) -> bool:
     """Run the call, and return whether this process has to do the maintenance."""
     prompt_cache = PersistentPromptCache(
-        app.settings.data.folder / "prompt-cache-agi",
+        app.settings.node_folder / "prompt-cache-agi",
         app.catalogues,
         app.clock.monotonic,
         app.settings.sounds.prompt_cache_size,

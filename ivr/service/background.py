@@ -31,6 +31,7 @@ from ivr.notifications.webhook import WebhookSender, WebhookSubscriber
 from ivr.notifications.webhook_request import WebhookRequest
 from ivr.notifications.worker import Handler, OutboxRunner, OutboxWorker, Worker, WorkerLimits
 from ivr.service.metrics_page import MetricsPage
+from ivr.service.node_presence import NodePresence
 from ivr.storage.records import Message, TaskKind
 
 AMI_CONNECT_TIMEOUT_S = 3.0
@@ -43,10 +44,13 @@ log = structlog.get_logger()
 async def run_maintenance(app: App) -> None:
     """Process the outbox and recover recordings. What cannot be done now stays for the next run."""
     ami_task = asyncio.create_task(app.ami_client.run_forever()) if app.ami_client else None
+    presence = NodePresence(app)
     try:
         if app.ami_client:
             await _wait_for_ami(app.ami_client)
-        outbox_runner = OutboxRunner(app.outbox, build_workers(app, app.ami_client, is_service_start=False))
+        is_unknown = await presence.register()
+        workers = build_workers(app, app.ami_client, is_service_start=False, resync_lights=is_unknown)
+        outbox_runner = OutboxRunner(app.outbox, workers)
         async with asyncio.timeout(MAX_DURATION_S):
             await outbox_runner.run_until_idle()
             await _recover_recordings(app)
@@ -57,6 +61,7 @@ async def run_maintenance(app: App) -> None:
         if ami_task:
             ami_task.cancel()
             await asyncio.gather(ami_task, return_exceptions=True)
+        await presence.stop()
         await app.stop_workers()
 
 
@@ -85,6 +90,7 @@ class BackgroundTasks:
     outbox_runner: OutboxRunner
     metrics_server: PageServer
     ami_task: asyncio.Task[None] | None
+    presence: NodePresence
 
     async def stop(self) -> None:
         """Stop everything; tasks that are nearly done may finish."""
@@ -92,18 +98,22 @@ class BackgroundTasks:
         self.metrics_server.stop()
         if self.ami_task:
             self.ami_task.cancel()
+        await self.presence.stop()
 
 
-async def start_background_tasks(app: App) -> BackgroundTasks:
+async def start_background_tasks(app: App, presence: NodePresence) -> BackgroundTasks:
     """Start the workers for the changes of all processes, the metrics server and the AMI connection.
 
-    Raises `SettingsError` if the port of the metrics is in use.
+    `presence`: of this node, which is registered. Raises `SettingsError` if the port of the metrics is in use.
     """
     outbox_runner = OutboxRunner(app.outbox, build_workers(app, app.ami_client))
     metrics_server = await _start_metrics_server(app, outbox_runner)
     await outbox_runner.start()
     ami_task = asyncio.create_task(app.ami_client.run_forever()) if app.ami_client else None
-    return BackgroundTasks(outbox_runner=outbox_runner, metrics_server=metrics_server, ami_task=ami_task)
+    presence.start()
+    return BackgroundTasks(
+        outbox_runner=outbox_runner, metrics_server=metrics_server, ami_task=ami_task, presence=presence
+    )
 
 
 async def _start_metrics_server(app: App, outbox_runner: OutboxRunner) -> PageServer:
@@ -119,10 +129,12 @@ async def _start_metrics_server(app: App, outbox_runner: OutboxRunner) -> PageSe
     return server
 
 
-def build_workers(app: App, ami_client: AmiClient | None, *, is_service_start: bool = True) -> list[Worker]:
+def build_workers(
+    app: App, ami_client: AmiClient | None, *, is_service_start: bool = True, resync_lights: bool = True
+) -> list[Worker]:
     """Build one worker for each kind of work, so that slow mail does not delay a light.
 
-    `is_service_start`: all lights are set anew, and mail renditions of an earlier run are removed.
+    `is_service_start`: mail renditions of an earlier run are removed. `resync_lights`: all lights are set anew.
     """
     settings = app.settings
 
@@ -169,7 +181,7 @@ def build_workers(app: App, ami_client: AmiClient | None, *, is_service_start: b
             clock=app.clock,
             targets=app.mwi_targets,
             ami=ami_client,
-            resync_on_connect=is_service_start,
+            resync_on_connect=resync_lights,
         ),
         new_worker(
             "webhooks",
@@ -180,7 +192,7 @@ def build_workers(app: App, ami_client: AmiClient | None, *, is_service_start: b
     ]
     if mail_enabled:
         renditions = app.renditions("mail-renditions")
-        renditions.clear() if is_service_start else renditions.prepare()
+        renditions.clear() if is_service_start and app.is_alone() else renditions.prepare()
         composer = MailComposer(
             templates=MailTemplates(settings.mail.template_folder),
             audio=MailAudio(

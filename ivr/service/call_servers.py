@@ -72,9 +72,10 @@ async def start_call_servers(app: App, sockets: PassedSockets) -> CallServers:
     """
     settings, clock = app.settings, app.clock
     prompt_cache = PromptCache(
-        settings.data.folder / "prompt-cache", app.catalogues, clock.monotonic, settings.sounds.prompt_cache_size
+        settings.node_folder / "prompt-cache", app.catalogues, clock.monotonic, settings.sounds.prompt_cache_size
     )
-    prompt_cache.clear()
+    if app.is_alone():
+        prompt_cache.clear()
     await app.call_store.close_unfinished(int(clock.now()))
     for language, prompt in product(app.catalogues, menu.ERROR_PROMPTS):
         await asyncio.to_thread(prompt_cache.preload, language, (prompt,))

@@ -12,6 +12,7 @@ from ivr.page_services import build_page
 from ivr.service.background import BackgroundTasks, start_background_tasks
 from ivr.service.call_servers import CallServers, start_call_servers
 from ivr.service.health_service import HealthService, start_health_service
+from ivr.service.node_presence import NodePresence
 from ivr.service.passed_sockets import PassedSockets
 
 
@@ -51,18 +52,21 @@ async def start_service(app: App, component: str | None = None, sockets: PassedS
     """Start calls and REST, or only the `component` "calls" or "api".
 
     `sockets`: those that the service manager has passed. Raises `SettingsError`, also for an address in use,
-    `PepperChanged` and `CatalogueError`.
+    settings that other nodes contradict, `PepperChanged` and `CatalogueError`.
     """
     sockets = sockets or PassedSockets()
     await app.secret_store.verify_pepper()
     await app.secret_store.forget_unused_peppers()
+    presence = None if component == "api" else NodePresence(app)
+    if presence:
+        await presence.register()
     health = await start_health_service(app)
     api, api_url = None, None
     try:
         if component != "calls":
             api, api_url = await _start_api(app, sockets)
         call_servers = None if component == "api" else await start_call_servers(app, sockets)
-        background_tasks = None if component == "api" else await start_background_tasks(app)
+        background_tasks = await start_background_tasks(app, presence) if presence else None
         sockets.close_others()
     except BaseException:
         if api:
@@ -82,7 +86,10 @@ async def start_service(app: App, component: str | None = None, sockets: PassedS
 async def _start_api(app: App, sockets: PassedSockets) -> tuple[ApiServer, str]:
     """Start the REST API, and return it with its base URL. Drafts and renditions of an earlier run are removed."""
     api = app.settings.api
-    app.api_services.audio.renditions.clear()
+    if app.is_alone():
+        app.api_services.audio.renditions.clear()
+    else:
+        app.api_services.audio.renditions.prepare()
     app.api_services.audio.uploads.remove_stale_drafts()
     server = ApiServer(
         build_asgi_app(app.api_services, build_page(app)),

@@ -25,6 +25,8 @@ FOLDER_MODE = 0o2750
 TAKES_MODE = 0o2770
 INCOMING_MODE = 0o700
 FILE_MODE = 0o640
+TAKES_FOLDER = "takes"
+INCOMING_FOLDER = "incoming"
 SUFFIXES = (".wav", ".mp3", ".mp4", ".upload")
 """File name suffixes of one recording: the recording, its renditions, and the original upload."""
 FILE_NAME_PATTERN = re.compile(r"(\.?)((?:\d{6}-)?[0-9a-f]{32}(?:-[0-9a-f]{8})?)\..*")
@@ -35,23 +37,29 @@ Audio that was added after its message has a suffix of eight digits.
 
 
 class Recordings:
-    """The audio files below one data folder."""
+    """The audio files below one data folder. `node_folder` has the takes of this node; None: the data folder has."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, node_folder: Path | None = None) -> None:
         self._folder = folder
-        self.takes_folder = folder / "takes"
-        self.incoming_folder = state_folder(folder) / "incoming"
+        self._node_folder = node_folder or folder
+        self.takes_folder = self._node_folder / TAKES_FOLDER
+        self.incoming_folder = state_folder(folder) / INCOMING_FOLDER
+        self._take_drafts = state_folder(self._node_folder) / INCOMING_FOLDER
 
     def prepare(self) -> None:
         """Create the folders that the first call needs. Raises `StoreError`."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            prepare_state_folder(self._folder)
-            for folder, mode in (
-                (self._folder, FOLDER_MODE),
-                (self.takes_folder, TAKES_MODE),
-                (self.incoming_folder, INCOMING_MODE),
-            ):
+            for parent in dict.fromkeys((self._folder, self._node_folder)):
+                parent.mkdir(parents=True, exist_ok=True)
+                prepare_state_folder(parent)
+            modes = {
+                self._folder: FOLDER_MODE,
+                self._node_folder: FOLDER_MODE,
+                self.takes_folder: TAKES_MODE,
+                self.incoming_folder: INCOMING_MODE,
+                self._take_drafts: INCOMING_MODE,
+            }
+            for folder, mode in modes.items():
                 if not folder.exists():
                     folder.mkdir(exist_ok=True)
                     inherit_owner(folder)
@@ -102,13 +110,15 @@ class Recordings:
 
     def remove_all_files(self, stem: PurePosixPath) -> None:
         """Remove a recording, its renditions and its upload. `stem`: path below the data folder without a suffix."""
+        folder = self._node_folder if stem.parts[0] == TAKES_FOLDER else self._folder
         for suffix in SUFFIXES:
-            self.remove(self._folder / f"{stem}{suffix}")
+            self.remove(folder / f"{stem}{suffix}")
 
     def iter_files(self, account_id: str, media_directory: str) -> Iterator[StoredFile]:
         """Iterate the files in a folder of an account, or in `takes` with "" as account. Raises `StoreError`."""
+        folder = self._folder / account_id if account_id else self._node_folder
         try:
-            with os.scandir(self._folder / account_id / media_directory) as entries:
+            with os.scandir(folder / media_directory) as entries:
                 for entry in entries:
                     if (name := FILE_NAME_PATTERN.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
                         yield StoredFile(
@@ -135,7 +145,7 @@ class Recordings:
 
     def _publish(self, target: Path, write_draft: Callable[[Path], object]) -> int:
         # Asterisk can replace what is in its folder, so a draft is never made there.
-        folder = self.incoming_folder if target.parent == self.takes_folder else target.parent
+        folder = self._take_drafts if target.parent == self.takes_folder else target.parent
         draft = folder / f".{target.name}.part"
         try:
             self._ensure_folder(target)

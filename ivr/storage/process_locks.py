@@ -15,6 +15,9 @@ import structlog
 
 from ivr.storage.file_owner import inherit_owner
 
+RUN_LOCK_PREFIX = "run-"
+"""Prefix of the lock that each process holds to show that it lives."""
+
 log = structlog.get_logger()
 
 
@@ -61,6 +64,19 @@ class ProcessLocks:
         """Release all locks of this process."""
         for name in [*self._handles]:
             self.release(name)
+
+    def acquire_run(self, run_id: str) -> None:
+        """Show other processes that the process `run_id`, which is this one, lives."""
+        self.acquire(RUN_LOCK_PREFIX + run_id)
+
+    def has_run(self, run_id: str) -> bool:
+        """Whether the process `run_id` lives."""
+        return self.is_locked(RUN_LOCK_PREFIX + run_id)
+
+    def has_other_run(self, run_id: str) -> bool:
+        """Whether a process other than `run_id` lives."""
+        names = [path.name for path in self._folder.glob(f"{RUN_LOCK_PREFIX}*")]
+        return any(name != RUN_LOCK_PREFIX + run_id and self.is_locked(name) for name in names)
 
     def is_locked(self, name: str) -> bool:
         """Whether this or another process holds the lock."""

@@ -45,7 +45,8 @@ async def run_recovery(app: AppFixture, after_s: float = 5, ended_channels: bool
     """Run the recovery of a restarted service twice, `after_s` seconds apart."""
     container = app.container
     no_locks = ProcessLocks(app.settings.data.folder / "no-locks")  # The process that began the takes is dead.
-    takes = Takes(SqliteTakes(container.database), container.recordings, app.clock, container.ids, no_locks)
+    store, node = SqliteTakes(container.database), app.settings.node_name
+    takes = Takes(store, container.recordings, app.clock, container.ids, no_locks, node)
     fallback_importer = FallbackRecordingImporter(
         container.directory, container.boxes, container.delivery, container.recordings, app.clock
     )

@@ -17,6 +17,7 @@ from ivr.metrics.page_server import PageResponse, PageServer
 from ivr.service.background import start_background_tasks
 from ivr.service.call_servers import MeteredCallStore
 from ivr.service.metrics_page import MetricsPage
+from ivr.service.node_presence import NodePresence
 from ivr.storage.records import Caller, CallRecord, LiveCall, RecordingPurpose
 from tests.notifications.conftest import OWNER_EMAIL, NotificationAppFixture
 from tests.support.app_fixture import NOON, AppFixture
@@ -176,7 +177,7 @@ async def test_metrics_port_in_use_is_an_error_that_names_the_setting(tmp_path: 
     port = await listening.start("127.0.0.1", 0)
     app = AppFixture(tmp_path / "data", metrics={"port": port})
     with pytest.raises(SettingsError, match=r"cannot listen on 127.0.0.1:\d+: .*change host or port in \[metrics\]"):
-        await start_background_tasks(app.container)
+        await start_background_tasks(app.container, NodePresence(app.container))
     listening.stop()
     app.close()
 

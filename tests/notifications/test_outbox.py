@@ -5,7 +5,7 @@ from __future__ import annotations
 from ivr.errors import NotificationFailed
 from ivr.notifications.worker import HandlerResult, OutboxWorker, WorkerLimits
 from ivr.storage.process_locks import ProcessLocks
-from ivr.storage.records import LEASE_S, OutboxTask, TaskKind
+from ivr.storage.records import LEASE_S, OutboxTask, ServiceProcess, TaskKind
 from ivr.storage.sqlite.outbox import SqliteOutbox
 from tests.support.app_fixture import AppFixture
 
@@ -47,9 +47,10 @@ async def test_recover_releases_claims_of_previous_run(app: AppFixture) -> None:
     await app.container.outbox.claim([TaskKind.NEW], 1)
     assert await app.container.outbox.release_orphaned_leases() == 0
     locks = app.settings.data.folder / "state" / "locks"
-    other = SqliteOutbox(app.container.database, app.clock, "another", ProcessLocks(locks))
+    another = ServiceProcess.create(app.settings.node_name, "asterisk", "another")
+    other = SqliteOutbox(app.container.database, app.clock, another, ProcessLocks(locks))
     assert await other.release_orphaned_leases() == 0, "the leases of a living process are kept"
-    other = SqliteOutbox(app.container.database, app.clock, "another", ProcessLocks(locks.with_name("no-locks")))
+    other = SqliteOutbox(app.container.database, app.clock, another, ProcessLocks(locks.with_name("no-locks")))
     assert await other.release_orphaned_leases() == 1
     assert len(await other.claim([TaskKind.NEW], 1)) == 1
 

@@ -49,6 +49,7 @@ SHARED_MODULE_NAMES = {
     "messages": "protocol, statements, routes, command",
     "mwi": "AMI action, targets",
     "persons": "records, protocol, statements",
+    "nodes": "records, store protocol, statements, command, check",
     "outbox": "protocol, statements, command",
     "overview": "record, statements",
     "phone": "the terminal phone, command",

@@ -43,7 +43,12 @@ INTERVAL_S = 3600
 def create_worker(app: AppFixture, *, batch_size: int = 100, limits: ScanLimits = DEFAULT_LIMITS) -> RetentionWorker:
     container, store = app.container, SqliteRetention(app.container.database, app.clock)
     return RetentionWorker(
-        storage=RetentionStorage(retention=store, messages=container.messages, recordings=container.recordings),
+        storage=RetentionStorage(
+            retention=store,
+            messages=container.messages,
+            recordings=container.recordings,
+            leases=container.leases,
+        ),
         directory=container.directory,
         consistency_check=ConsistencyCheck(
             store=store,

@@ -174,7 +174,7 @@ async def test_rows_of_earlier_release_are_found_under_new_names(old_database: P
         ("aside", "awaiting_owner"), ("recording", "recording"),
     ]  # fmt: skip
     assert await rows("SELECT kind, target, payload FROM outbox ORDER BY id") == [
-        ("mwi", "5550100", "{}"),
+        ("mwi", "", "{}"),
         ("phone_mwi", "5550100", '{"system": "asterisk"}'),
         ("transcription", "5550100", '{"suppress_notifications":true}'),
         ("moved_to_new", "5550100", '{"reason": "dtmf"}'),

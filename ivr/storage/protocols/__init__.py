@@ -30,6 +30,7 @@ from ivr.storage.protocols.mailbox import (
     TakeStore,
     UploadStore,
 )
+from ivr.storage.protocols.nodes import LeaseStore, NodeStore
 from ivr.storage.protocols.outbox import MwiStore, OnCommit, OutboxStore, Transaction, UndeliveredMailStore
 from ivr.storage.protocols.persons import PersonStore
 from ivr.storage.protocols.retention import AudioStore, RetentionStore
@@ -49,10 +50,12 @@ __all__ = [
     "HealthStore",
     "HeartbeatStore",
     "ImportStore",
+    "LeaseStore",
     "ListingStore",
     "MediaStore",
     "MessageStore",
     "MwiStore",
+    "NodeStore",
     "OnCommit",
     "OutboxStore",
     "OverviewStore",

@@ -219,8 +219,11 @@ class TakeStore(Protocol):
     async def list_awaiting_owner(self, box_id: str) -> list[Take]:
         """Return the takes of a mailbox that await its owner, oldest first; at most one per purpose."""
 
-    async def list_unfinished(self) -> list[Take]:
-        """Return all other takes, oldest first: after a start, those of calls that the last run did not finish."""
+    async def list_unfinished(self, node: str) -> list[Take]:
+        """Return all other takes of a node, and of nodes that are lost or unknown, oldest first.
+
+        After a start, those of calls that the last run did not finish.
+        """
 
 
 class MediaStore(Protocol):
@@ -297,7 +300,7 @@ class HeartbeatStore(Protocol):
         """Store that a service, and with it each of its calls, is alive."""
 
     async def orphaned_calls(self, instance: str, last_seen_before: int) -> list[LiveCall]:
-        """Return the calls of services other than `instance` without a heartbeat since then."""
+        """Return the calls of other services at the same Asterisk without a heartbeat since then."""
 
     async def close_stale(self, now: int) -> None:
         """Close calls that have had no heartbeat for a minute and that no service has taken over."""
@@ -307,10 +310,10 @@ class CallLogStore(CallStore, HeartbeatStore, Protocol):
     """All that is stored of calls: what a service writes, and what commands and the start of a service read."""
 
     async def close_unfinished(self, now: int, started_before: int | None = None) -> int:
-        """Write the record of calls that an earlier run did not finish; return how many.
+        """Write the record of calls that an earlier run on this node did not finish; return how many.
 
-        Calls that can outlive their service are closed only after a minute without a heartbeat. Of the others, only
-        those that began before `started_before` (Unix s; None: all) are closed.
+        Calls of a process that lives are never closed. Calls that can outlive their service are closed only after a
+        minute without a heartbeat. Of the others, only those that began before `started_before` (Unix s; None: all).
         """
 
     async def live_calls(self) -> list[LiveCall]:

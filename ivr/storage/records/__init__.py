@@ -42,6 +42,7 @@ from ivr.storage.records.messages import (
     OpenFolder,
 )
 from ivr.storage.records.migration import MigrationPlan
+from ivr.storage.records.nodes import FORGOTTEN_AFTER_S, LOST_AFTER_S, NodeRecord, NodeStatus, ServiceProcess
 from ivr.storage.records.outbox import LEASE_S, NEVER_DUE, BoxMwiCounts, EndpointMwiCounts, OutboxTask, TaskKind
 from ivr.storage.records.overview import FinishedCall, MwiSummary, Overview, RecentMessage, ZoneUse
 from ivr.storage.records.persons import ERASED, PersonContent, PersonQuery
@@ -51,8 +52,10 @@ from ivr.storage.records.statistics import BoxContent, WorkStatistics
 
 __all__ = [
     "ERASED",
+    "FORGOTTEN_AFTER_S",
     "GREGORIAN_OFFSET_S",
     "LEASE_S",
+    "LOST_AFTER_S",
     "MAX_ROWS_SCANNED",
     "MEGABYTE",
     "NEVER_DUE",
@@ -97,6 +100,8 @@ __all__ = [
     "MessageSummary",
     "MigrationPlan",
     "MwiSummary",
+    "NodeRecord",
+    "NodeStatus",
     "OpenFolder",
     "OutboxTask",
     "Overview",
@@ -109,6 +114,7 @@ __all__ = [
     "RecordingPurpose",
     "RetentionRule",
     "SecretRecord",
+    "ServiceProcess",
     "StoredAudio",
     "StoredFile",
     "StoredMedia",

@@ -100,6 +100,8 @@ class Take:
     caller_name: str = ""
     payload: Mapping[str, Any] | None = None
     """What recovery needs: the id of the future message; for an intro, the forwarded message and its recipients."""
+    node: str | None = None
+    """The node whose Asterisk records it, in its own folder; None: an earlier version did not store it."""
 
 
 MAX_ROWS_SCANNED = 5_000

@@ -59,6 +59,9 @@ class LiveCall:
     uniqueid: str | None = None
     instance: str | None = None
     """The service that handles the call; None for a transport whose calls end with the service."""
+    node: str | None = None
+    asterisk: str | None = None
+    """The node and the Asterisk of the call; None: an earlier version did not store them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ivr.errors import BadInput, NotFound
 from ivr.ids import IdGenerator
+from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.records import (
     CallQuery,
     CallRecord,
@@ -18,6 +19,7 @@ from ivr.storage.records import (
     MwiSummary,
     Overview,
     RecentMessage,
+    ServiceProcess,
 )
 from ivr.storage.sqlite.database import Database
 
@@ -25,18 +27,30 @@ SHARED_COLUMNS = ("id", "account_id", "box_id", "channel", "caller_number", "act
 STALE_AFTER_S = 60
 """Seconds without a heartbeat after which a call counts as finished."""
 INTERRUPTED_STEP = "the service ended in mid-call"
-LIVE_CALL_COLUMNS = "channel, caller_number, action, number, began_at, uniqueid, instance"
+LIVE_CALL_COLUMNS = "channel, caller_number, action, number, began_at, uniqueid, instance, node, asterisk"
+_SAME_ASTERISK = "(asterisk IS NULL OR asterisk = ?)"
+"""A channel, and the name of a service in Stasis, mean something at one Asterisk only."""
 
 
 class SqliteCalls:
     """The `CallLogStore` of one database file."""
 
-    def __init__(self, database: Database, ids: IdGenerator) -> None:
+    def __init__(self, database: Database, ids: IdGenerator, process: ServiceProcess, locks: ProcessLocks) -> None:
         self._database = database
         self._ids = ids
+        self._process = process
+        self._locks = locks
 
     async def begin(self, call: LiveCall) -> str:
-        row = {"id": self._ids.new_document_id(), **_column_values(call), "heartbeat_at": call.began_at}
+        self._locks.acquire_run(self._process.run_id)
+        row = {
+            **_column_values(call),
+            "id": self._ids.new_document_id(),
+            "heartbeat_at": call.began_at,
+            "node": self._process.node,
+            "asterisk": self._process.asterisk,
+            "run_id": self._process.run_id,
+        }
         await self._database.write(lambda c: _insert(c, "live_calls", row))
         return str(row["id"])
 
@@ -60,12 +74,20 @@ class SqliteCalls:
 
     async def close_unfinished(self, now: int, started_before: int | None = None) -> int:
         cutoff = 2**62 if started_before is None else started_before
+        process = self._process
 
         def close_calls(connection: sqlite3.Connection) -> int:
-            sql = "SELECT * FROM live_calls WHERE iif(instance IS NULL, began_at < ?, heartbeat_at < ?)"
-            rows = connection.execute(sql, (cutoff, now - STALE_AFTER_S)).fetchall()
+            sql = (
+                "SELECT * FROM live_calls WHERE iif(instance IS NULL,"
+                " began_at < ? AND (node IS NULL OR node = ?), heartbeat_at < ?)"
+            )
+            rows = [
+                row
+                for row in connection.execute(sql, (cutoff, process.node, now - STALE_AFTER_S)).fetchall()
+                if row["instance"] or row["run_id"] in (None, process.run_id) or not self._locks.has_run(row["run_id"])
+            ]
             for row in rows:
-                _close_interrupted(connection, row, now)
+                close_interrupted(connection, row, now)
             return len(rows)
 
         return await self._database.write(close_calls)
@@ -78,7 +100,7 @@ class SqliteCalls:
 
         def close_calls(connection: sqlite3.Connection) -> None:
             for row in connection.execute(sql, values).fetchall():
-                _close_interrupted(connection, row, now)
+                close_interrupted(connection, row, now)
 
         await self._database.write(close_calls)
 
@@ -87,27 +109,30 @@ class SqliteCalls:
         await self._database.write(lambda c: c.execute(sql, (box_id, own_phone, call_id)).rowcount)
 
     async def take_over(self, channel: str, uniqueid: str, now: int) -> InterruptedCall | None:
-        sql = "SELECT * FROM live_calls WHERE uniqueid = ? AND channel = ? ORDER BY heartbeat_at"
-        values = (uniqueid, channel)
+        sql = f"SELECT * FROM live_calls WHERE uniqueid = ? AND channel = ? AND {_SAME_ASTERISK} ORDER BY heartbeat_at"
+        values = (uniqueid, channel, self._process.asterisk)
         if not await self._database.read(lambda c: c.execute(sql, values).fetchall()):
             return None
 
         def close_and_return_last(connection: sqlite3.Connection) -> InterruptedCall | None:
             rows = connection.execute(sql, values).fetchall()
             for row in rows:
-                _close_interrupted(connection, row, now)
+                close_interrupted(connection, row, now)
             last = rows[-1] if rows else None
             return InterruptedCall(last["box_id"], bool(last["own_phone"]), last["heartbeat_at"]) if last else None
 
         return await self._database.write(close_and_return_last)
 
     async def record_heartbeat(self, instance: str, now: int) -> None:
-        sql = "UPDATE live_calls SET heartbeat_at = ? WHERE instance = ?"
-        await self._database.write(lambda c: c.execute(sql, (now, instance)).rowcount)
+        sql = f"UPDATE live_calls SET heartbeat_at = ? WHERE instance = ? AND {_SAME_ASTERISK}"
+        await self._database.write(lambda c: c.execute(sql, (now, instance, self._process.asterisk)).rowcount)
 
     async def orphaned_calls(self, instance: str, last_seen_before: int) -> list[LiveCall]:
-        sql = f"SELECT {LIVE_CALL_COLUMNS} FROM live_calls WHERE instance <> ? AND heartbeat_at < ?"
-        rows = await self._database.read(lambda c: c.execute(sql, (instance, last_seen_before)).fetchall())
+        sql = (
+            f"SELECT {LIVE_CALL_COLUMNS} FROM live_calls WHERE instance <> ? AND heartbeat_at < ? AND {_SAME_ASTERISK}"
+        )
+        values = (instance, last_seen_before, self._process.asterisk)
+        rows = await self._database.read(lambda c: c.execute(sql, values).fetchall())
         return [LiveCall(**dict(row)) for row in rows]
 
     async def live_calls(self) -> list[LiveCall]:
@@ -144,7 +169,7 @@ class SqliteCalls:
         return _call_record_from_row(rows[0])
 
 
-def _close_interrupted(connection: sqlite3.Connection, row: sqlite3.Row, now: int) -> None:
+def close_interrupted(connection: sqlite3.Connection, row: sqlite3.Row, now: int) -> None:
     """Replace the row of a live call by a record with the status ERROR."""
     shared_values = {name: row[name] for name in SHARED_COLUMNS}
     steps = json.dumps([{"at_ms": 0, "what": INTERRUPTED_STEP}])
@@ -167,7 +192,7 @@ def _call_record_from_row(row: sqlite3.Row) -> CallRecord:
 
 
 MAX_ROWS = 8
-_LIVE_CALLS = "SELECT channel, caller_number, action, number, began_at FROM live_calls ORDER BY began_at, id"
+_LIVE_CALLS = f"SELECT {LIVE_CALL_COLUMNS} FROM live_calls ORDER BY began_at, id"
 _FINISHED_CALLS = (
     "SELECT began_at, ended_at, caller_number, action, coalesce(mailbox, '') AS box, status"
     " FROM calls LEFT JOIN boxes ON boxes.id = box_id ORDER BY calls.rowid DESC LIMIT ?"

@@ -28,6 +28,8 @@ from ivr.storage.sqlite.schema import FILE_MODE, read_schema_version, verify_sch
 T = TypeVar("T")
 Transaction = Callable[[sqlite3.Connection], T]
 
+DATABASE_TIME = "CAST(strftime('%s', 'now') AS INTEGER)"
+"""SQL expression: Unix seconds by the clock of the database, which all nodes share."""
 WAL_INDEX_HEADER_BYTES = 48
 MAX_CACHED_ROWS = 10_000
 MAX_COMMIT_BATCH = 200

@@ -7,8 +7,11 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ivr.storage.records import Message, TaskKind
+from ivr.storage.records import FORGOTTEN_AFTER_S, Message, TaskKind
 from ivr.storage.sqlite import message_rows
+from ivr.storage.sqlite.database import DATABASE_TIME
+
+_KNOWN_ASTERISKS = f"SELECT DISTINCT asterisk FROM nodes WHERE seen_at >= {DATABASE_TIME} - {FORGOTTEN_AFTER_S}"
 
 
 def enqueue(
@@ -55,7 +58,13 @@ def enqueue_for_box(connection: sqlite3.Connection, kind: TaskKind, account_id: 
 def enqueue_phone_mwi(
     connection: sqlite3.Connection, account_id: str, system: str, endpoint_name: str, now: int
 ) -> None:
-    """Add an update of the message light of a phone; its user is looked up when the task is processed."""
+    """Add an update of the message light of a phone; its user is looked up when the task is processed.
+
+    It is for the services of the phone's Asterisk. One that no node has sets the lights of all phones when it returns.
+    """
+    known = [row[0] for row in connection.execute(f"SELECT asterisk FROM ({_KNOWN_ASTERISKS})")]
+    if known and system not in known:
+        return
     enqueue(
         connection,
         TaskKind.PHONE_MWI,
@@ -73,11 +82,15 @@ def enqueue_box_locked(connection: sqlite3.Connection, account_id: str, box_id: 
 
 
 def enqueue_mwi(connection: sqlite3.Connection, account_id: str, box_id: str, now: int) -> None:
-    """Add an update of the message light of a mailbox. One in progress has to be repeated: its lease ends here."""
+    """Add an update of the message light of a mailbox at each Asterisk; `target` is its name, "" before any is known.
+
+    An update in progress has to be repeated: its lease ends here.
+    """
     connection.execute(
-        "INSERT INTO outbox (account_id, box_id, kind, payload, created_at, due_at, attempts)"
-        " VALUES (?, ?, 'mwi', '{}', ?, ?, 0)"
-        " ON CONFLICT (box_id) WHERE kind = 'mwi' DO UPDATE SET created_at = excluded.created_at,"
+        "INSERT INTO outbox (account_id, box_id, kind, target, payload, created_at, due_at, attempts)"
+        f" SELECT ?, ?, 'mwi', asterisk, '{{}}', ?, ?, 0 FROM ({_KNOWN_ASTERISKS}"
+        f" UNION ALL SELECT '' WHERE NOT EXISTS ({_KNOWN_ASTERISKS})) WHERE true"
+        " ON CONFLICT (box_id, target) WHERE kind = 'mwi' DO UPDATE SET created_at = excluded.created_at,"
         " due_at = min(due_at, excluded.due_at), lease = NULL",
         (account_id, box_id, now, now),
     )

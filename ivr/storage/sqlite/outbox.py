@@ -15,24 +15,28 @@ from ivr.clock import Clock
 from ivr.errors import NotFound
 from ivr.storage.process_locks import ProcessLocks
 from ivr.storage.protocols import OnCommit
-from ivr.storage.records import LEASE_S, NEVER_DUE, OutboxTask, TaskKind
+from ivr.storage.records import LEASE_S, NEVER_DUE, OutboxTask, ServiceProcess, TaskKind
 from ivr.storage.sqlite.database import Database
 from ivr.storage.sqlite.events import SqliteTransaction
 
-RUN_LOCK_PREFIX = "run-"
-"""Prefix of the process lock that shows that the process of a run id lives."""
+_OWN_LIGHT = (
+    "(kind <> 'mwi' OR target IN ('', ?)) AND (kind <> 'phone_mwi' OR json_extract(payload, '$.system') = ?"
+    " OR json_extract(payload, '$.system') NOT IN (SELECT asterisk FROM nodes))"
+)
+"""The lights of an Asterisk are set by the services of its nodes; a light at an unknown one by any, which drops it."""
 
 
 class SqliteOutbox:
     """The `OutboxStore` of one database file.
 
-    `run_id` marks the leases of this process. A process lock of that name shows other processes that it lives.
+    The leases of `process` bear its run id. A process lock shows other processes of the node that it lives; what a
+    process of another node has claimed is due when the lease ends.
     """
 
-    def __init__(self, database: Database, clock: Clock, run_id: str, locks: ProcessLocks) -> None:
+    def __init__(self, database: Database, clock: Clock, process: ServiceProcess, locks: ProcessLocks) -> None:
         self._database = database
         self._clock = clock
-        self._run_id = run_id
+        self._process = process
         self._locks = locks
         self._claim_count = 0
 
@@ -42,7 +46,8 @@ class SqliteOutbox:
         now = int(self._clock.now())
         run_ids_sql = "SELECT DISTINCT substr(lease, 1, instr(lease, ':') - 1) FROM outbox WHERE lease IS NOT NULL"
         run_ids = [row[0] for row in await self._database.read(lambda c: c.execute(run_ids_sql).fetchall())]
-        dead = [run for run in run_ids if run != self._run_id and not self._locks.is_locked(RUN_LOCK_PREFIX + run)]
+        own = [run for run in run_ids if run != self._process.run_id and self._process.is_of_same_node(run)]
+        dead = [run for run in own if not self._locks.has_run(run)]
         sql = "UPDATE outbox SET lease = NULL, due_at = ? WHERE lease LIKE ? || ':%'"
         return await self._database.write(lambda c: c.executemany(sql, [(now, run) for run in dead]).rowcount)
 
@@ -51,9 +56,10 @@ class SqliteOutbox:
 
     async def due_kinds(self) -> set[TaskKind]:
         now = int(self._clock.now())
-        sql = "SELECT EXISTS (SELECT 1 FROM outbox WHERE kind = ? AND due_at <= ?)"
+        sql = f"SELECT EXISTS (SELECT 1 FROM outbox WHERE kind = ? AND due_at <= ? AND {_OWN_LIGHT})"
+        asterisk = self._process.asterisk
         return await self._database.read(
-            lambda c: {kind for kind in TaskKind if c.execute(sql, (kind, now)).fetchone()[0]}
+            lambda c: {kind for kind in TaskKind if c.execute(sql, (kind, now, asterisk, asterisk)).fetchone()[0]}
         )
 
     async def claim(
@@ -62,12 +68,12 @@ class SqliteOutbox:
         now = int(self._clock.now())
         self._claim_count += 1
         if self._claim_count == 1:
-            self._locks.acquire(RUN_LOCK_PREFIX + self._run_id)
-        lease = f"{self._run_id}:{self._claim_count}"
+            self._locks.acquire_run(self._process.run_id)
+        lease = f"{self._process.run_id}:{self._claim_count}"
         # An account with many due tasks must not hide those of others: the limit of an account is part of the search.
         sql = (
             "UPDATE outbox SET lease = ?, due_at = ?, attempts = attempts + 1 WHERE id IN ("
-            "SELECT id FROM outbox WHERE kind = ? AND due_at <= ?"
+            f"SELECT id FROM outbox WHERE kind = ? AND due_at <= ? AND {_OWN_LIGHT}"
             " AND account_id NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at, id LIMIT ?) RETURNING *"
         )
 
@@ -78,7 +84,8 @@ class SqliteOutbox:
                 while len(tasks) < limit:
                     at_limit = [account for account, count in running.items() if count >= (max_per_account or limit)]
                     batch = 1 if max_per_account else limit - len(tasks)
-                    values = (lease, now + LEASE_S, kind, now, json.dumps(at_limit), batch)
+                    asterisk = self._process.asterisk
+                    values = (lease, now + LEASE_S, kind, now, asterisk, asterisk, json.dumps(at_limit), batch)
                     claimed = [*map(task_from_row, connection.execute(sql, values).fetchall())]
                     tasks += claimed
                     running.update(task.account_id for task in claimed)

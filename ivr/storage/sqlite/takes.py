@@ -6,8 +6,8 @@ import json
 import sqlite3
 
 from ivr.errors import NotFound
-from ivr.storage.records import RecordingPurpose, Take, TakeState
-from ivr.storage.sqlite.database import Database
+from ivr.storage.records import LOST_AFTER_S, RecordingPurpose, Take, TakeState
+from ivr.storage.sqlite.database import DATABASE_TIME, Database
 
 
 class SqliteTakes:
@@ -30,6 +30,7 @@ class SqliteTakes:
             "path": take.path,
             "payload": json.dumps(dict(take.payload or {})),
             "began_at": take.began_at,
+            "node": take.node,
         }
         sql = f"INSERT INTO takes ({', '.join(values)}) VALUES ({', '.join('?' * len(values))})"
         await self._database.write(lambda c: c.execute(sql, tuple(values.values())).rowcount)
@@ -64,10 +65,13 @@ class SqliteTakes:
         rows = await self._database.read(lambda c: c.execute(sql, (box_id, TakeState.AWAITING_OWNER)).fetchall())
         return [_take_from_row(row) for row in rows]
 
-    async def list_unfinished(self) -> list[Take]:
-        sql = "SELECT * FROM takes WHERE state <> ? ORDER BY began_at, id"
-        rows = await self._database.read(lambda c: c.execute(sql, (TakeState.AWAITING_OWNER,)).fetchall())
-        return [_take_from_row(row) for row in rows]
+    async def list_unfinished(self, node: str) -> list[Take]:
+        sql = (
+            "SELECT * FROM takes WHERE state <> ? AND (node IS NULL OR node = ? OR node NOT IN"
+            f" (SELECT name FROM nodes WHERE seen_at >= {DATABASE_TIME} - ?)) ORDER BY began_at, id"
+        )
+        values = (TakeState.AWAITING_OWNER, node, LOST_AFTER_S)
+        return [_take_from_row(row) for row in await self._database.read(lambda c: c.execute(sql, values).fetchall())]
 
 
 def _take_from_row(row: sqlite3.Row) -> Take:
@@ -84,4 +88,5 @@ def _take_from_row(row: sqlite3.Row) -> Take:
         caller_number=row["caller_number"] or "",
         caller_name=row["caller_name"] or "",
         payload=json.loads(row["payload"]),
+        node=row["node"],
     )

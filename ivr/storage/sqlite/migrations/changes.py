@@ -245,3 +245,30 @@ def add_page_sessions(tables: Tables) -> None:
     """Add the mailbox that a PIN has opened a session of the page for, and what the session was proven with."""
     tables.execute("ALTER TABLE tokens ADD COLUMN box_id TEXT")
     tables.execute("ALTER TABLE tokens ADD COLUMN proof TEXT")
+
+
+def add_nodes_and_leases(tables: Tables) -> None:
+    """Add nodes, the node of recordings and calls, leases of work done once for all, and a light of each Asterisk."""
+    tables.table("nodes").create(
+        {
+            "name": str,
+            "asterisk": str,
+            "location": str,
+            "folder_id": str,
+            "secret_ids": str,
+            "seen_at": int,
+            "is_stopped": int,
+        },
+        pk="name",
+        not_null={"asterisk", "location", "folder_id", "secret_ids", "seen_at", "is_stopped"},
+        strict=True,
+    )
+    tables.table("leases").create(
+        {"name": str, "holder": str, "ends_at": int}, pk="name", not_null={"holder", "ends_at"}, strict=True
+    )
+    tables.execute("ALTER TABLE takes ADD COLUMN node TEXT")
+    for column in ("node", "asterisk", "run_id"):
+        tables.execute(f"ALTER TABLE live_calls ADD COLUMN {column} TEXT")
+    tables.execute("UPDATE outbox SET target = '' WHERE kind = 'mwi'")
+    tables.execute("DROP INDEX outbox_mwi_unique")
+    tables.execute("CREATE UNIQUE INDEX outbox_mwi_unique ON outbox (box_id, target) WHERE kind = 'mwi'")
