@@ -29,6 +29,7 @@ from ivr.cli import (
     secret,
     serve,
     sounds,
+    switch_import,
     tokens,
     users,
     watch,
@@ -54,6 +55,7 @@ command.command("migrate")(maintenance.migrate)
 command.add_typer(accounts.command, name="account", help="Accounts: companies, households, tenants.")
 command.add_typer(users.command, name="user", help="Users: people who own boxes and have phones.")
 boxes.command.command("export")(box_export.export)
+imports.command.command("switch")(switch_import.switch)
 command.add_typer(endpoints.command, name="endpoint", help="Phones, and which user each belongs to.")
 command.add_typer(boxes.command, name="box", help="Boxes and their settings.")
 command.add_typer(greetings.command, name="greeting", help="Greetings of boxes, and names of their owners.")

@@ -120,8 +120,8 @@ class SpoolExport:
         for mailbox in mailboxes:
             account = mailbox.account.name
             number, context = mailbox.number, options.contexts.get(account, "default" if len(accounts) == 1 else "")
-            for one in await self._store.list_imported(ImportedKind.BOX, mailbox.id):
-                number, _, context = one.source_id.rpartition("/")[2].rpartition("@")
+            if origin := await self._find_origin(mailbox):
+                number, _, context = origin.rpartition("@")
             if not context:
                 raise Conflict(
                     f"box {number} of {account} was not imported, so nothing says which context it belongs to: add"
@@ -131,6 +131,14 @@ class SpoolExport:
         if double := [key for key, count in Counter(target.key for target in targets).items() if count > 1]:
             raise Conflict(f"several boxes would be {double[0]}: give their accounts different contexts with --context")
         return targets
+
+    async def _find_origin(self, mailbox: Mailbox) -> str | None:
+        """Return the `number@context` that a mailbox, or a message in it, was imported from."""
+        for kind in (ImportedKind.BOX, ImportedKind.MESSAGE):
+            for one in await self._store.list_imported(kind, mailbox.id):
+                if one.run_id:
+                    return one.source_id.split("/")[2]
+        return None
 
     async def _describe_box(self, target: ExportTarget, conf: VoicemailConf | None, report: BoxExportReport) -> None:
         """Note what voicemail.conf says of a mailbox that an export cannot change."""

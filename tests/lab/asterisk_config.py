@@ -377,7 +377,10 @@ APP_VOICEMAIL_CONF = (
     "3005 =>4716,Added",
     "[pbx]",
 )
-"""What app_voicemail beside ours reads; the mailboxes of the phones follow. *40 leaves a message, *41 plays them."""
+"""What app_voicemail beside ours reads; the mailboxes of the phones follow. *40 leaves a message, *41 plays them.
+
+*42 and *43 do the same in ivr, once the mailbox has moved.
+"""
 
 OPTIONS = ("", "u", "b", "us", "uS", "ue", "ut", "uUg(6)", "ud(lab-digits)", "uz")
 """*36, the place in this list, and the number of a box: that box, by a line that was one of VoiceMail()."""
@@ -412,6 +415,12 @@ def _app_voicemail_extensions() -> Iterable[str]:
         " same => n,Hangup()",
         "exten => _*411XXX,1,Answer()",
         " same => n,VoiceMailMain(${EXTEN:3}@pbx,s)",
+        " same => n,Hangup()",
+        "exten => _*421XXX,1,Answer()",
+        " same => n,Gosub(ivr-moved,s,1(${EXTEN:3}@pbx,s))",
+        " same => n,Hangup()",
+        "exten => _*431XXX,1,Answer()",
+        " same => n,Gosub(ivr-movedmain,s,1(${EXTEN:3}@pbx,s))",
         " same => n,Hangup()",
         "exten => _*391XXX,1,Gosub(ivr-voicemailmain,s,1(${EXTEN:3}@lab,s))",
         " same => n,Hangup()",
