@@ -109,18 +109,29 @@ async def test_punctual_loop_starts_idle_listen_soon_after_reply() -> None:
         await asyncio.sleep(0.001)
 
 
-async def test_a_noop_that_lies_unread_in_asterisks_buffer_is_followed_by_a_space() -> None:
-    """Asterisk reads two lines at once, sees the first, and the second only when more arrives."""
+async def test_a_noop_that_lies_unread_in_asterisks_buffer_is_followed_by_another() -> None:
+    """Asterisk reads two lines at once, processes the first, and the second only when more arrives."""
     socket = ConnectionUnderTest()
     command = asyncio.create_task(socket.connection.send_command("STREAM FILE", "/p", "1", 0))
-    while b" " not in socket.transport.written:
+    while socket.transport.written.count(b"NOOP\n") < 3:
         await asyncio.sleep(0.001)
-    assert socket.transport.written.count(b"NOOP\n") == 1
-    socket.receive("200 result=0")
+    for _ in range(socket.transport.written.count(b"NOOP\n")):
+        assert socket.transport.written[-1] == b"NOOP\n", "a command behind an unanswered NOOP could remain unread"
+        socket.receive("200 result=0")
     await run_loop_turns(2)
     assert socket.transport.written[-1] == b"STREAM FILE /p 1 0\n"
     socket.receive("200 result=49 endpos=800")
     assert (await command).result == "49"
+
+
+async def test_only_whole_lines_are_written() -> None:
+    """Asterisk reads a line that has begun in a loop without a pause, at real-time priority."""
+    socket = ConnectionUnderTest()
+    command = asyncio.create_task(socket.connection.send_command("STREAM FILE", "/p", "1", 0))
+    while len(socket.transport.written) < 4:
+        await asyncio.sleep(0.001)
+    command.cancel()
+    assert all(data.endswith(b"\n") for data in socket.transport.written)
 
 
 async def test_no_command_is_sent_before_the_noop_is_answered() -> None:

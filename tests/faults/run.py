@@ -61,7 +61,14 @@ class FaultRun:
         self, plan: RunPlan, lab: Lab, admin: AdminClient, devices: list[dict[str, str]], vocabulary: Vocabulary
     ) -> None:
         notes = LabInfo(
-            str(lab.folder), lab.site.sip_port, lab.site.main_instance.port, {"0": lab.environment}, devices, [], []
+            str(lab.folder),
+            lab.site.sip_port,
+            lab.site.main_instance.port,
+            {"0": lab.environment},
+            devices,
+            [],
+            [],
+            lab.asterisk.pid,
         )
         self._plan = plan
         self._lab = lab

@@ -66,6 +66,7 @@ class LabInfo:
     """Environments of the services that tests start themselves."""
     console_command: list[str]
     """The command that reaches Asterisk's console when `-rx` is put behind it."""
+    asterisk_pid: int
     rest_url: str = ""
     """Where the service speaks REST."""
     transport: str = "fastagi"
@@ -195,6 +196,7 @@ class Lab:
             [asdict(device) for device in self.site.devices],
             [self._environment(spare) for spare in self.site.spare_instances],
             self.asterisk.console_command(),
+            self.asterisk.pid,
             f"http://127.0.0.1:{self.rest_port}",
             self.site.transport,
             self.site.https_port,

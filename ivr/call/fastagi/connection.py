@@ -6,15 +6,20 @@ the next sound usually follows within a few milliseconds, and each start of the 
 ms.)
 
 The next command ends the silence *without a reply of its own*, except if a key came at the same instant. A NOOP between
-the two makes the cases distinguishable, because its reply has no "endpos". Two lines that Asterisk reads at once are a
-trap: it processes the second only when more arrives. So a NOOP that is not answered soon is followed by a space. If the
-limit of the watchdog has to be renewed, that command replaces the NOOP.
+the two makes the cases distinguishable, because its reply has no "endpos". If the limit of the watchdog has to be
+renewed, that command replaces the NOOP.
+
+Two lines that Asterisk reads at once are a trap: it processes the second only when more arrives. So a NOOP that is not
+answered soon is followed by another one, and the next command waits until each has its reply. Only whole lines are
+written: Asterisk reads a line that has begun in a loop without a pause, at real-time priority, until its end is there.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import socket
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -27,12 +32,14 @@ from ivr.errors import CallFailed, ConnectionLost, HungUp
 MAX_LINE_BYTES = 4096
 MAX_HEADER_BYTES = 16384
 RECORD_COMMAND = b"RECORD FILE"
+NOOP = b"NOOP\n"
 REPLY_TIMEOUT_S = 10
 """Seconds that Asterisk may take for a command that neither plays nor records."""
 IDLE_LISTEN_DELAY_S = 0.02
 """Seconds from a reply to the start of the silence, while the loop is punctual."""
 WAKE_READER_AFTER_S = 0.004
-"""Seconds after which an unanswered NOOP is assumed to wait in Asterisk's buffer. Its reply takes 0.4 ms."""
+"""Seconds after which an unanswered NOOP is assumed to wait in Asterisk's buffer. Its reply takes 0.4 ms. Doubled each
+time, because a machine that is late needs no more lines."""
 
 
 class FastAgiConnection(asyncio.Protocol):
@@ -64,6 +71,8 @@ class FastAgiConnection(asyncio.Protocol):
         self._idle_listening = False
         self._idle_listen_timer: asyncio.Handle | None = None
         self._idle_listen_end: asyncio.Future[None] | None = None
+        self._unanswered_noops = 0
+        self._wake_timer: asyncio.TimerHandle
         self._pending_reply: asyncio.Future[Reply] | None = None
         self._is_recording = False
         self._watchdog: Watchdog | None = None
@@ -126,25 +135,28 @@ class FastAgiConnection(asyncio.Protocol):
         if not self._idle_listening:
             return
         seconds = self._watchdog.renew(timeout_s, piggybacked=True) if self._watchdog else None
-        self._write(_absolute_timeout_command(seconds) if seconds else protocol.format_command("NOOP"))
+        self._write(_absolute_timeout_command(seconds) if seconds else NOOP)
+        self._unanswered_noops = 1
         self._idle_listen_end = asyncio.get_running_loop().create_future()
-        wake_timer = asyncio.get_running_loop().call_later(
-            WAKE_READER_AFTER_S, self._wake_asterisk_reader, self._idle_listen_end
-        )
+        self._schedule_wake(WAKE_READER_AFTER_S)
         try:
             async with asyncio.timeout(REPLY_TIMEOUT_S):
                 await self._idle_listen_end
         except TimeoutError:
             raise self._close_on_timeout(f"the idle listen did not end within {REPLY_TIMEOUT_S} s") from None
         finally:
-            wake_timer.cancel()
+            self._wake_timer.cancel()
             self._idle_listen_end = None
 
-    def _wake_asterisk_reader(self, idle_listen_end: asyncio.Future[None]) -> None:
-        """Send a space, which has no meaning: it makes Asterisk read its buffer."""
-        if not idle_listen_end.done() and self._transport and not self._transport.is_closing():
-            self._transport.write(b" ")
-            asyncio.get_running_loop().call_later(WAKE_READER_AFTER_S, self._wake_asterisk_reader, idle_listen_end)
+    def _schedule_wake(self, delay_s: float) -> None:
+        self._wake_timer = asyncio.get_running_loop().call_later(delay_s, self._wake_asterisk_reader, delay_s)
+
+    def _wake_asterisk_reader(self, waited_s: float) -> None:
+        """Send a further NOOP, which makes Asterisk read its buffer."""
+        if self._unanswered_noops and self._transport and not self._transport.is_closing():
+            self._transport.write(NOOP)
+            self._unanswered_noops += 1
+            self._schedule_wake(2 * waited_s)
 
     @property
     def header_received(self) -> bool:
@@ -233,10 +245,10 @@ class FastAgiConnection(asyncio.Protocol):
 
     def _read_rest(self) -> None:
         """Read the lines that have arrived: writing found the connection reset before they were read."""
-        socket = self._transport.get_extra_info("socket") if self._transport else None
-        if socket is not None:
+        connected = self._transport.get_extra_info("socket") if self._transport else None
+        if connected is not None:
             with suppress(OSError):
-                while data := os.read(socket.fileno(), MAX_LINE_BYTES):
+                while data := os.read(connected.fileno(), MAX_LINE_BYTES):
                     self.data_received(data)
 
     def _reason_of_loss(self) -> Exception:
@@ -284,13 +296,24 @@ class FastAgiConnection(asyncio.Protocol):
                 self._on_idle_listen_done(reply)
                 return
         if self._idle_listen_end and not self._idle_listen_end.done():
-            self._idle_listen_end.set_result(None)
-            self._schedule_idle_listen()
+            self._unanswered_noops -= 1
+            if self._unanswered_noops:
+                self._acknowledge_now()
+            else:
+                self._idle_listen_end.set_result(None)
+                self._schedule_idle_listen()
         elif self._pending_reply and not self._pending_reply.done():
             self._pending_reply.set_result(reply)
             self._schedule_idle_listen()
         else:
             raise CallFailed("a reply without a command")
+
+    def _acknowledge_now(self) -> None:
+        """Have the kernel acknowledge what has arrived (tcp(7)): Asterisk's next reply waits for that, 40 ms by
+        default."""
+        connected = self._transport.get_extra_info("socket") if self._transport else None
+        if connected is not None and sys.platform == "linux":
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _on_idle_listen_done(self, reply: Reply) -> None:
         if key := reply.key:
