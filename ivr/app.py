@@ -260,7 +260,6 @@ class App(Stores):
                 takes=self.takes, boxes=self.boxes, delivery=self.delivery, messages=self.messages
             ),
             fallback_importer=FallbackRecordingImporter(
-                directory=self.directory,
                 boxes=self.boxes,
                 delivery=self.delivery,
                 recordings=self.recordings,

@@ -18,7 +18,7 @@ from ivr.mailbox.pins import Pins
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.storage.protocols import BoxStore
 from ivr.storage.read_cache import ReadCache
-from ivr.storage.records import BoxRecord
+from ivr.storage.records import BoxNumberUse, BoxRecord
 from ivr.validation.fields import STORED
 
 Document = Mapping[str, Any]
@@ -56,6 +56,10 @@ class Boxes:
         """Return the mailbox with this number or alias in an account."""
         record = await self._store.find_by_number(account_id, number)
         return await self._mailbox_from_record(record) if record else None
+
+    async def list_uses_of_number(self, number: str) -> list[BoxNumberUse]:
+        """Return the mailboxes of all accounts with this number or alias."""
+        return await self._store.list_uses_of_number(number)
 
     async def list_by_owner(self, user: User, account: Account, limit: int = 100) -> list[Mailbox]:
         """Return the mailboxes of a user, sorted by number."""

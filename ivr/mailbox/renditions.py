@@ -216,27 +216,30 @@ def _read_or_make_waveform(target: Path, paths: list[Path]) -> bytes:
 
 
 def _whole_file(path: Path, audio_format: AudioFormat) -> RenderedAudio:
-    return RenderedAudio(audio_format, b"", ((path, 0, _stat(path)[0]),), _etag([path]))
+    return RenderedAudio(audio_format, b"", ((path, 0, _size(path)),), _etag([path]))
 
 
 def _concatenate(paths: list[Path]) -> RenderedAudio:
     """One WAV file from several recordings: a new header, and their samples."""
-    sizes = [(_stat(path)[0] - wav.HEADER_BYTES) // 2 * 2 for path in paths]
+    sizes = [(_size(path) - wav.HEADER_BYTES) // 2 * 2 for path in paths]
     segments = tuple((path, wav.HEADER_BYTES, size) for path, size in zip(paths, sizes, strict=True))
     return RenderedAudio(WAV, wav.header(sum(sizes)), segments, _etag(paths))
 
 
 def _etag(paths: list[Path]) -> str:
-    state = "|".join(f"{path.name}:{size}:{changed}" for path in paths for size, changed in [_stat(path)])
+    """Return the ETag of recordings: their names, which are never used for other audio, and sizes.
+
+    It is the same on all nodes, and after a restore, where the times of the files differ.
+    """
+    state = "|".join(f"{path.name}:{_size(path)}" for path in paths)
     return hashlib.sha256(state.encode()).hexdigest()[:32]
 
 
-def _stat(path: Path) -> tuple[int, int]:
+def _size(path: Path) -> int:
     try:
-        stat = path.stat()
+        return path.stat().st_size
     except FileNotFoundError as error:
         raise NotFound(MISSING_AUDIO) from error
-    return stat.st_size, stat.st_mtime_ns
 
 
 def _cached_files(folder: Path) -> Iterator[tuple[float, int, Path]]:

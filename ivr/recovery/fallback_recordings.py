@@ -18,8 +18,6 @@ from pathlib import Path
 import structlog
 
 from ivr.clock import EARLIEST_PLAUSIBLE_TIME, Clock
-from ivr.directory.directory import Directory
-from ivr.directory.models import Account
 from ivr.errors import InvalidAudio, IvrError
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
@@ -27,7 +25,7 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.recording_check import find_shortfall
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.storage.protocols import AudioStore
-from ivr.storage.records import Caller, RecordingPurpose
+from ivr.storage.records import BoxNumberUse, Caller, RecordingPurpose
 
 FILE_PREFIX = "fallback-"
 FILE_NAME_PATTERN = re.compile(r"fallback-(\w*)-(\w+)-(\w*)-(\d{1,11})-(\w+)\.wav", re.ASCII)
@@ -103,14 +101,12 @@ class FallbackRecordingImporter:
 
     def __init__(
         self,
-        directory: Directory,
         boxes: Boxes,
         delivery: Delivery,
         recordings: AudioStore,
         clock: Clock,
         timing: RecoveryTiming = DEFAULT_TIMING,
     ) -> None:
-        self._directory = directory
         self._boxes = boxes
         self._delivery = delivery
         self._recordings = recordings
@@ -181,14 +177,12 @@ class FallbackRecordingImporter:
 
     async def _find_mailbox(self, recording: FallbackRecording) -> Mailbox | None:
         """The mailbox of the recording; None if there is none or if several accounts match."""
-        accounts = await self._directory.accounts()
+        uses = await self._boxes.list_uses_of_number(recording.box_number)
         if recording.account_name:
-            accounts = [account for account in accounts if recording.account_name in _dialplan_names(account)]
-        boxes = [await self._boxes.find_by_number(account.id, recording.box_number) for account in accounts]
-        candidates = [box for box in boxes if box]
-        return candidates[0] if len(candidates) == 1 else None
+            uses = [use for use in uses if recording.account_name in _dialplan_names(use)]
+        return await self._boxes.get(uses[0].box_id) if len(uses) == 1 else None
 
 
-def _dialplan_names(account: Account) -> set[str]:
-    """The names that the dialplan may use for an account, without the characters that it removes."""
-    return {STRIPPED_CHARACTERS.sub("", name) for name in (account.id, account.name, account.realm) if name}
+def _dialplan_names(use: BoxNumberUse) -> set[str]:
+    """The names that the dialplan may use for the account, without the characters that it removes."""
+    return {STRIPPED_CHARACTERS.sub("", name) for name in (use.account_id, use.account_name, use.realm) if name}

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -347,6 +348,23 @@ async def test_range_request_returns_any_byte_range(rest: RestClient, app: AppFi
     assert (await rest.request("GET", path, headers={"If-None-Match": tag})).status_code == 304
     assert (await rest.request("GET", path, headers={"Range": "bytes=0-1", "If-Range": '"x"'})).status_code == 200
     assert (await rest.request("GET", path, headers={"Range": "bytes=0-1", "If-Range": tag})).status_code == 206
+
+
+async def test_etag_is_of_the_recording_and_not_of_its_file(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    """Another node, or a restored installation, has the file with another time."""
+    message = await rest.upload_message(box.id, tone(1000))
+    path = f"/{box.id}/messages/{message['media_id']}/raw"
+    formats = ("audio/x-wav", "audio/mpeg")
+
+    async def tags() -> list[str]:
+        return [(await rest.request("GET", path, headers={"Accept": format_})).headers["etag"] for format_ in formats]
+
+    before = await tags()
+    for file in app.settings.data.folder.glob("*/vm/*"):
+        os.utime(file, ns=(1, 1))
+    assert await tags() == before
+    await rest.request("PUT", path, content=tone(1000, 500), headers={"Content-Type": "audio/x-wav"})
+    assert not set(await tags()) & set(before), "other audio of the same length has another tag"
 
 
 async def forward_with_intro(app: AppFixture, box: Mailbox, destination: Mailbox, intro_ms: int = 700) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -176,3 +178,28 @@ async def test_recording_of_a_clock_that_was_not_set_is_delivered_with_the_prese
     await run_recovery(app)
     [message] = await app.messages(box)
     assert now <= message.time <= app.clock.now()
+
+
+@pytest.mark.parametrize("account", ["demo", ""])
+async def test_box_is_found_by_as_many_queries_whatever_the_number_of_accounts(
+    app: AppFixture, monkeypatch: pytest.MonkeyPatch, account: str
+) -> None:
+    box = await app.create_box()
+    read, queries = app.container.database.read, list[object]()
+
+    async def count(query: Callable[[sqlite3.Connection], object]) -> object:
+        queries.append(query)
+        return await read(query)
+
+    monkeypatch.setattr(app.container.database, "read", count)
+    path = write_fallback_recording(app, fallback_name(account=account))
+    await run_recovery(app)
+    with_one_account = len(queries)
+    for n in range(20):
+        await app.container.directory.create_account(Account(name=f"other{n}", realm=f"other{n}.example"))
+    queries.clear()
+    write_fallback_recording(app, fallback_name(account=account, caller="2002"))
+    await run_recovery(app)
+    assert len(queries) <= with_one_account
+    assert not path.exists()
+    assert len(await app.messages(box)) == 2

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ivr.storage.records import (
+    BoxNumberUse,
     BoxQuery,
     BoxRecord,
     BoxSummary,
@@ -40,6 +41,9 @@ class BoxStore(Protocol):
 
     async def find_by_number(self, account_id: str, number: str) -> BoxRecord | None:
         """Return the mailbox that a number or alias belongs to."""
+
+    async def list_uses_of_number(self, number: str) -> list[BoxNumberUse]:
+        """Return the mailboxes of all accounts that a number or alias belongs to."""
 
     async def list_by_owner(self, account_id: str, owner_id: str, limit: int) -> list[BoxRecord]:
         """Return at most `limit` mailboxes of one owner, by number."""

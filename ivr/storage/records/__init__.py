@@ -4,6 +4,7 @@ from ivr.storage.records.audit import Actor, AuditAction, AuditEntry, AuditQuery
 from ivr.storage.records.boxes import (
     MAX_ROWS_SCANNED,
     MEGABYTE,
+    BoxNumberUse,
     BoxQuery,
     BoxRecord,
     BoxSummary,
@@ -70,6 +71,7 @@ __all__ = [
     "AuditQuery",
     "BoxContent",
     "BoxMwiCounts",
+    "BoxNumberUse",
     "BoxQuery",
     "BoxRecord",
     "BoxSummary",

@@ -24,6 +24,16 @@ class BoxRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class BoxNumberUse:
+    """A mailbox that has a number, and the names of its account."""
+
+    box_id: str
+    account_id: str
+    account_name: str
+    realm: str
+
+
+@dataclass(frozen=True, slots=True)
 class BoxUsage:
     """What a mailbox holds, and when it was used. Times are Unix seconds."""
 

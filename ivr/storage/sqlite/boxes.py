@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from ivr.clock import Clock
 from ivr.errors import Conflict, NotFound
-from ivr.storage.records import BoxRecord, TakeState
+from ivr.storage.records import BoxNumberUse, BoxRecord, TakeState
 from ivr.storage.sqlite import box_users, counters, events, message_rows, removal
 from ivr.storage.sqlite.database import Database
 
@@ -39,6 +39,15 @@ class SqliteBoxes:
         )
         row = await self._database.read_row(sql, account_id, number)
         return _box_from_row(row) if row else None
+
+    async def list_uses_of_number(self, number: str) -> list[BoxNumberUse]:
+        sql = (
+            "SELECT boxes.id, accounts.id, accounts.name, accounts.realm FROM box_numbers"
+            " JOIN boxes ON boxes.id = box_numbers.box_id AND boxes.deleted_at IS NULL"
+            " JOIN accounts ON accounts.id = box_numbers.account_id AND accounts.deleted_at IS NULL"
+            " WHERE box_numbers.number = ?"
+        )
+        return [BoxNumberUse(*row) for row in await self._database.read(lambda c: c.execute(sql, (number,)).fetchall())]
 
     async def list_by_owner(self, account_id: str, owner_id: str, limit: int) -> list[BoxRecord]:
         sql = f"SELECT * FROM boxes WHERE account_id = ? AND owner_id = ? AND {NOT_DELETED} ORDER BY mailbox LIMIT ?"

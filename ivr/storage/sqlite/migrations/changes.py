@@ -272,3 +272,8 @@ def add_nodes_and_leases(tables: Tables) -> None:
     tables.execute("UPDATE outbox SET target = '' WHERE kind = 'mwi'")
     tables.execute("DROP INDEX outbox_mwi_unique")
     tables.execute("CREATE UNIQUE INDEX outbox_mwi_unique ON outbox (box_id, target) WHERE kind = 'mwi'")
+
+
+def index_boxes_by_number(tables: Tables) -> None:
+    """Index mailboxes by number, for recordings of the dialplan that name no account."""
+    tables.execute("CREATE INDEX box_numbers_by_number ON box_numbers (number)")
