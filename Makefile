@@ -71,7 +71,8 @@ sounds: .venv/.installed-for-tests
 
 bench: .venv/.installed-for-tests
 	.venv/bin/python -m bench $(ARGS)
-	.venv/bin/python -m bench.rest
+	.venv/bin/python -m bench.rest_api
+	.venv/bin/python -m bench.under_attack
 	.venv/bin/python -m bench.transports
 
 soak: .venv/.installed-for-tests

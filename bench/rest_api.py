@@ -47,7 +47,7 @@ async def main() -> None:
         try:
             lab.create_data()
             lab.start()
-            async with httpx.AsyncClient(headers={"X-Auth-Token": _token(lab)}, timeout=120) as http:
+            async with httpx.AsyncClient(headers={"X-Auth-Token": new_token(lab)}, timeout=120) as http:
                 print(await measure_rows(lab, http, size), flush=True)
                 if size == SIZES[0]:
                     print(await keys_under_load(lab, http), flush=True)
@@ -58,7 +58,7 @@ async def main() -> None:
 
 async def measure_rows(lab: BenchLab, http: httpx.AsyncClient, size: int) -> str:
     """A table for one size."""
-    base = await _box_id(lab, http)
+    base = await box_url(lab, http)
     audio = _wav(MEGABYTE)
     listed = (await http.get(f"{base}/messages", params={"page_size": 50})).json()["data"]
     ids = [message["media_id"] for message in listed]
@@ -106,7 +106,7 @@ AS_ZIP = {"Accept": "application/zip"}
 
 async def keys_under_load(lab: BenchLab, http: httpx.AsyncClient) -> str:
     """Key to sound, with the API idle and busy."""
-    base = await _box_id(lab, http)
+    base = await box_url(lab, http)
     task = replace(measure_pairs(lab, OWNERS, 10, KEYS, seed=1), theirs=None, figures=("measure_first_word",))
     idle = await run_worker(task)
     stop, request_count = asyncio.Event(), [0]
@@ -186,7 +186,7 @@ def _format_row(what: str, took: list[float]) -> str:
     return f"| {what} | {median(took):.1f} ms | {percentile(took, 0.99):.1f} ms |"
 
 
-async def _box_id(lab: BenchLab, http: httpx.AsyncClient) -> str:
+async def box_url(lab: BenchLab, http: httpx.AsyncClient) -> str:
     account = json.loads(lab.run_ivr("account", "list", "--json"))[0]["id"]
     url = f"http://127.0.0.1:{lab.rest_port}/v2/accounts/{account}/vmboxes"
     boxes = (await http.get(url)).raise_for_status().json()["data"]
@@ -205,7 +205,7 @@ async def _ids(http: httpx.AsyncClient, base: str, count: int) -> list[str]:
     return found[:count]
 
 
-def _token(lab: BenchLab) -> str:
+def new_token(lab: BenchLab) -> str:
     return str(json.loads(lab.run_ivr("token", "create", "--json"))["token"])
 
 

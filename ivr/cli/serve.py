@@ -38,6 +38,7 @@ def serve(only: Component | None = typer.Option(None, help="Start one component.
 
 
 async def _run_service(component: Component | None = None) -> None:
+    from ivr.service.garbage_collection import exempt_what_was_started
     from ivr.service.service import start_service  # Other commands start without the web framework.
 
     os.umask(UMASK)
@@ -53,6 +54,7 @@ async def _run_service(component: Component | None = None) -> None:
     service_manager = current_service_manager()
     sockets = PassedSockets.from_environment(os.environ, os.getpid())
     service = await start_service(app, component, sockets)
+    exempt_what_was_started()
     agi_url = "agi://{}:{}/".format(*service.fastagi_address) if service.call_servers else None
     log.info("service.started", fastagi=agi_url, rest=service.api_url, data=str(loaded.data.folder))
     addresses = {"Asterisk": agi_url, "programs": service.api_url}

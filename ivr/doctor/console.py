@@ -125,3 +125,8 @@ def parse_includes(text: str) -> list[str]:
 def is_unbounded(pattern: str) -> bool:
     """Return whether a pattern matches numbers of any length: "_X." and "_9!" do, "_1XXX" and "1000" do not."""
     return pattern.startswith("_") and pattern[-1] in ".!"
+
+
+def open_digits(pattern: str) -> int:
+    """Return how many digits of a pattern vary: 3 of "_1XXX", 6 of "_0900XXXXXX", none of "1000"."""
+    return len(re.findall(r"\[[^]]*\]|[XZN]", pattern, re.IGNORECASE)) if pattern.startswith("_") else 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ivr.doctor import console
 from ivr.doctor.installation import Installation, RunningAsterisk
@@ -11,6 +11,8 @@ from ivr.health.finding import Finding, ok, problem, warning
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 
 MAX_CONTEXTS = 200
+MANY_OPEN_DIGITS = 6
+"""Patterns with so many are hardly those of the site's own phones."""
 
 
 def check_endpoints(asterisk: RunningAsterisk) -> Iterator[Finding]:
@@ -44,24 +46,39 @@ def check_endpoints(asterisk: RunningAsterisk) -> Iterator[Finding]:
 def check_contexts(asterisk: RunningAsterisk) -> Iterator[Finding]:
     """Check that contexts in which callers can dial contain exact extensions and bounded patterns only."""
     for name, setting in _configured_contexts(asterisk.installation).items():
-        patterns_by_context = _unbounded_patterns(asterisk, name)
+        patterns_by_context = _patterns(asterisk, name)
         if not patterns_by_context:
             yield problem(
                 "contexts",
                 f"{setting}: the dialplan has no context {name}",
                 f"add [{name}] to extensions.conf, or clear the setting",
             )
-        unbounded = [
-            f"{pattern} in [{context}]" for context, patterns in patterns_by_context.items() for pattern in patterns
-        ]
+        unbounded = _matching(patterns_by_context, console.is_unbounded)
+        wide = _matching(patterns_by_context, lambda pattern: console.open_digits(pattern) >= MANY_OPEN_DIGITS)
         if unbounded:
             yield problem(
                 "contexts",
                 f"{setting}: callers can dial any number through {', '.join(unbounded)}",
                 "use exact extensions and patterns of a fixed length only, such as _1XXX",
             )
+        elif wide:
+            yield warning(
+                "contexts",
+                f"{setting}: a million numbers or more can be dialled through {', '.join(wide)}",
+                "make sure that calls to them cost nothing, as to premium-rate numbers they would; or use narrower"
+                " patterns",
+            )
         elif patterns_by_context:
             yield ok("contexts", f"{setting}: [{name}] has no unbounded pattern")
+
+
+def _matching(patterns_by_context: Mapping[str, Sequence[str]], is_found: Callable[[str], bool]) -> list[str]:
+    return [
+        f"{pattern} in [{context}]"
+        for context, patterns in patterns_by_context.items()
+        for pattern in patterns
+        if is_found(pattern)
+    ]
 
 
 def _configured_contexts(installation: Installation) -> dict[str, str]:
@@ -70,17 +87,18 @@ def _configured_contexts(installation: Installation) -> dict[str, str]:
     found = {getattr(installation.settings.voicemail, name): f"[voicemail] {name}" for name in settings}
     for account in installation.snapshot.accounts if installation.snapshot else ():
         found |= {str(account.settings.get(name) or ""): f"account {account.name}, {name}" for name in settings}
+    found.setdefault(installation.settings.notifications.call_context, "[notifications] call_context")
     found.pop("", None)
     return found
 
 
-def _unbounded_patterns(asterisk: RunningAsterisk, name: str) -> dict[str, list[str]]:
-    """Return the unbounded patterns of a context and of all that it includes; {} if it does not exist."""
+def _patterns(asterisk: RunningAsterisk, name: str) -> dict[str, list[str]]:
+    """Return the extensions and patterns of a context and of all that it includes; {} if it does not exist."""
     found: dict[str, list[str]] = {}
     pending = [name]
     while pending and len(found) < MAX_CONTEXTS:
         context = pending.pop()
         if context not in found and (text := asterisk.show_dialplan_context(context)):
-            found[context] = [pattern for pattern in console.parse_extensions(text) if console.is_unbounded(pattern)]
+            found[context] = console.parse_extensions(text)
             pending += console.parse_includes(text)
     return found

@@ -60,13 +60,14 @@ class BulkOperations:
     """Operations on many messages of one mailbox.
 
     A message that the precondition rejects, or that is changed meanwhile, fails with a conflict. `max_concurrency`:
-    messages processed at the same time.
+    messages processed at the same time, of all requests together: calls wait for what becomes ready at once.
     """
 
     def __init__(self, messages: MessageStore, delivery: Delivery, *, max_concurrency: int = 100) -> None:
         self._messages = messages
         self._delivery = delivery
-        self._max_concurrency = max_concurrency
+        self._batch_size = max_concurrency
+        self._places = asyncio.Semaphore(max_concurrency)
 
     async def move_to_folder(
         self,
@@ -139,18 +140,19 @@ class BulkOperations:
         operation: Callable[[Message, int | None], Awaitable[list[str]]],
     ) -> BulkResult:
         async def apply(message_id: str) -> list[str] | IvrError:
-            try:
-                message = await self._messages.get(mailbox.id, message_id, not_before)
-                if precondition and not precondition(message):
-                    raise PreconditionFailed("the message has another revision")
-                return await operation(message, message.revision if precondition else None)
-            except IvrError as error:
-                return error
+            async with self._places:
+                try:
+                    message = await self._messages.get(mailbox.id, message_id, not_before)
+                    if precondition and not precondition(message):
+                        raise PreconditionFailed("the message has another revision")
+                    return await operation(message, message.revision if precondition else None)
+                except IvrError as error:
+                    return error
 
         result = BulkResult()
         unique_ids = list(dict.fromkeys(ids))
-        for start in range(0, len(unique_ids), self._max_concurrency):
-            batch = unique_ids[start : start + self._max_concurrency]
+        for start in range(0, len(unique_ids), self._batch_size):
+            batch = unique_ids[start : start + self._batch_size]
             for message_id, outcome in zip(batch, await asyncio.gather(*map(apply, batch)), strict=True):
                 if isinstance(outcome, IvrError):
                     result.failed.append((message_id, failure_reason(outcome)))

@@ -519,6 +519,22 @@ def test_context_including_unbounded_context_is_reported(doctor: DoctorFixture) 
     doctor.assert_finding("through _X. in [out]", "fixed length")
 
 
+def test_context_of_new_message_calls_is_checked(doctor: DoctorFixture) -> None:
+    """An owner names the number that is called there."""
+    doctor.settings["notifications"] = {"call_context": "out"}
+    line = "  '_X.' =>   1. Dial(PJSIP/${EXTEN}@trunk)   [pbx_config]"
+    doctor.asterisk.contexts["out"] = show_dialplan_output("out", line)
+    doctor.assert_finding("[notifications] call_context: callers can dial any number", "fixed length")
+
+
+@pytest.mark.parametrize("pattern", ["_0900XXXXXX", "_0[1-9]XXXXXXX", "_190nxxzxx"])
+def test_pattern_of_a_million_numbers_is_a_warning(doctor: DoctorFixture, pattern: str) -> None:
+    doctor.settings["voicemail"] = {"callback_context": "back"}
+    line = f"  '{pattern}' =>   1. Dial(PJSIP/${{EXTEN}}@trunk)   [pbx_config]"
+    doctor.asterisk.contexts["back"] = show_dialplan_output("back", BOUNDED_CONTEXT, line)
+    doctor.assert_finding(f"through {pattern} in [back]", "premium-rate", Level.WARNING)
+
+
 def test_bounded_context_has_no_finding(doctor: DoctorFixture) -> None:
     doctor.settings["voicemail"] = {"callback_context": "back"}
     doctor.asterisk.contexts["back"] = show_dialplan_output("back", BOUNDED_CONTEXT)
