@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from ivr import __version__, settings
+from ivr.app import App
 from ivr.backup.backup_run import BackupReport, check_destination, run_backup
 from ivr.backup.copying import disk_errors
 from ivr.backup.manifest import DATA_PREFIX, MANIFEST_NAME, read_manifest
@@ -28,14 +29,18 @@ from ivr.backup.writers import (
     remove_old_snapshots,
     snapshot_names,
 )
+from ivr.cli.audit import record_command
 from ivr.cli.install import DEFAULT_ASTERISK_USER, DEFAULT_GROUP
-from ivr.cli.support import JsonOption, exit_on_error, format_time, print_document, print_table
-from ivr.errors import BadInput, ConfigurationError, NotFound
+from ivr.cli.support import JsonOption, exit_on_error, format_time, print_document, print_table, run_with_app
+from ivr.errors import BadInput, ConfigurationError, IvrError, NotFound, describe_error
 from ivr.install.asterisk_start import find_asterisk_start
 from ivr.pepper_files import pepper_path
+from ivr.storage.records import AuditAction
 from ivr.stores import Stores
 
 MEGABYTE = 10**6
+BACKUP_SUBJECT = "backup"
+"""What the audit log names, in place of a message."""
 RootOption = typer.Option(Path("/"), help="Root of the machine whose /etc is meant, such as a mounted image.")
 
 
@@ -80,6 +85,7 @@ def create(
         # Unbuffered: nothing is left to be written at exit if its reader has ended.
         with disk_errors(Path("the temporary folder"), "ivr backup -"), open(1, "wb", 0, closefd=False) as stdout:
             report = run(TarWriter(stdout))
+        _record_backup()
         _print_warnings(report, pepper)
         return
     folder = Path(destination)
@@ -96,8 +102,22 @@ def create(
         "size_mb": round(report.manifest.size / MEGABYTE, 1),
         "removed": removed,
     }
+    _record_backup()
     print_document(document, as_json)
     _print_warnings(report, pepper)
+
+
+def _record_backup() -> None:
+    """Record for each account that its messages left as a backup. If that fails, the backup is good all the same."""
+
+    async def record(app: App) -> None:
+        for account in await app.directory.accounts():
+            await record_command(app, AuditAction.EXPORTED, account.id, [BACKUP_SUBJECT])
+
+    try:
+        run_with_app(record)
+    except (IvrError, OSError) as error:
+        typer.echo(f"ivr: the audit log does not have this backup: {describe_error(error)}", err=True)
 
 
 def _require_pipe(is_terminal: bool) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from ivr.app import App
+from ivr.cli.audit import record_command
 from ivr.cli.follow_import import follow_spool
 from ivr.cli.progress import show_progress
 from ivr.cli.support import (
@@ -33,7 +34,7 @@ from ivr.imports.report import ImportReport
 from ivr.imports.source import ImportOptions
 from ivr.imports.spool import FURTHER_FOLDERS
 from ivr.imports.verification import BoxComparison
-from ivr.storage.records import Folder, ImportState
+from ivr.storage.records import AuditAction, Folder, ImportState
 
 command = typer.Typer(no_args_is_help=True)
 CONF = Path("/etc/asterisk/voicemail.conf")
@@ -207,6 +208,8 @@ async def undo(
     confirm(f"Remove what import {found.id} of {format_time(found.began_at)} has made ({count})?", assume_yes=yes)
     with show_progress("removed") as on_progress:
         result = await importer.undo(found.id, on_progress)
+    for account in await app.directory.accounts():
+        await record_command(app, AuditAction.DELETED, account.id, [f"import {found.id}"])
     print_document(
         {
             "run": found.id,

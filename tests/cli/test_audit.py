@@ -30,6 +30,7 @@ def test_commands_are_recorded_and_listed(populated_ivr: Ivr, tmp_path: Path) ->
     token = json.loads(populated_ivr("token", "create", "--json").stdout)
     populated_ivr("token", "revoke", token["id"], "--yes")
     populated_ivr("message", "delete", "1000", message["id"], "--yes")
+    populated_ivr("backup", str(tmp_path / "backups"))
     entries = listed(populated_ivr)
     recorded = [(entry["action"], entry["subject"]) for entry in reversed(entries)]
     assert recorded[recorded.index(("exported", message["id"])) :] == [
@@ -40,6 +41,7 @@ def test_commands_are_recorded_and_listed(populated_ivr: Ivr, tmp_path: Path) ->
         ("token-created", token["id"]),
         ("token-revoked", token["id"]),
         ("deleted", message["id"]),
+        ("exported", "backup"),
     ]
     assert {(entry["door"], entry["proof"]) for entry in entries} == {("command", "login")}
     assert "739104" not in json.dumps(entries)

@@ -228,6 +228,8 @@ def test_undo_removes_the_import_alone_and_it_can_be_repeated(demo: Ivr, maker: 
     (run,) = parse_json(demo("import", "status", "--json"))
     assert (run["messages"], run["greetings"], run["boxes"]) == (2, 1, 2)
     undone = parse_json(demo("import", "undo", run["run"][:8], "--yes", "--json"))
+    [entry] = parse_json(demo("audit", "list", "--action", "deleted", "--json"))
+    assert entry["subject"] == f"import {run['run']}"
     assert (undone["messages"], undone["greetings"], undone["boxes"]) == (2, 1, 1)
     assert undone["remaining"] == "box 2001, user Rosa Klein 2001"
     assert [box["mailbox"] for box in parse_json(demo("box", "list", "--json"))] == ["2001"]
