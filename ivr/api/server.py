@@ -67,7 +67,7 @@ class ApiServer:
         address = self._address
         if bool(address.tls_certificate) != bool(address.tls_key):
             raise SettingsError("only one of api.tls_certificate and api.tls_key is set: set both or neither")
-        listening_socket = listener or _bind_socket(address)
+        listening_socket = listener or bind_socket(address)
         try:
             config = uvicorn.Config(
                 self._app,
@@ -91,9 +91,7 @@ class ApiServer:
         self._server = _EmbeddedUvicorn(config)
         self._task = asyncio.create_task(self._server.serve(sockets=[listening_socket]))
         await self._server.listening.wait()
-        host, port = listening_socket.getsockname()[:2]
-        scheme = "https" if address.tls_certificate else "http"
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+        return base_url(listening_socket, has_tls=bool(address.tls_certificate))
 
     async def stop(self) -> None:
         """Stop listening, and wait for running requests, at most `SHUTDOWN_GRACE_S`."""
@@ -113,7 +111,13 @@ def _protocol_class(config: uvicorn.Config, limits: ConnectionLimits) -> Callabl
     return build_protocol
 
 
-def _bind_socket(address: ListenAddress) -> socket.socket:
+def base_url(listening_socket: socket.socket, *, has_tls: bool) -> str:
+    """Return the URL of what listens at a socket."""
+    host, port = listening_socket.getsockname()[:2]
+    return f"{'https' if has_tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def bind_socket(address: ListenAddress) -> socket.socket:
     """Bind a listening socket. Raises `SettingsError`.
 
     The protocol is named explicitly, because asyncio sets TCP_NODELAY only on sockets of IPPROTO_TCP. Without it,

@@ -13,9 +13,11 @@ import typer
 from ivr import logging_setup, settings
 from ivr.app import App
 from ivr.cli.support import exit_on_error
-from ivr.service.passed_sockets import PassedSockets
+from ivr.errors import BadInput
+from ivr.service.passed_sockets import PassedSockets, SharedSocket
 from ivr.service.reload import SettingsReloader
-from ivr.service.systemd import current_service_manager
+from ivr.service.systemd import ServiceManager, current_service_manager
+from ivr.service.worker_processes import WorkerProcess, WorkerProcesses
 
 UMASK = 0o027
 """Recordings are readable by the user of the service and by the group that Asterisk shares, by no other user."""
@@ -29,15 +31,56 @@ class Component(StrEnum):
 
 
 @exit_on_error
-def serve(only: Component | None = typer.Option(None, help="Start one component. Default: both.")) -> None:
+def serve(
+    only: Component | None = typer.Option(None, help="Start one component. Default: both."),
+    workers: int = typer.Option(
+        1, min=1, max=64, help="Processes of the REST API, for several processors; needs --only api."
+    ),
+) -> None:
     """Start the service.
 
     Serves calls from Asterisk and the REST API, until Ctrl-C or SIGTERM. SIGHUP reads the log settings again.
     """
-    asyncio.run(_run_service(only))
+    if workers == 1:
+        asyncio.run(_run_service(only))
+    elif only is not Component.API:
+        raise BadInput("--workers needs --only api: calls are served by one process, started with --only calls")
+    else:
+        raise typer.Exit(_run_workers(workers))
 
 
-async def _run_service(component: Component | None = None) -> None:
+def _run_workers(count: int) -> int:
+    """Run worker processes of the REST API, and return the exit status."""
+    from ivr.api.server import ListenAddress, base_url, bind_socket
+
+    loaded = settings.load()
+    logging_setup.configure_logging(loaded.log)
+    App(loaded).open(migrate=True).close()  # Once, before there are several processes.
+    passed, api = PassedSockets.from_environment(os.environ, os.getpid()), loaded.api
+    listener = passed.take(api.host, api.port) or bind_socket(ListenAddress(api.host, api.port))
+    passed.close_others()
+    url = base_url(listener, has_tls=bool(api.tls_certificate))
+    service_manager = current_service_manager()
+
+    def work(worker: WorkerProcess) -> None:
+        try:
+            exit_on_error(asyncio.run)(_run_service(Component.API, SharedSocket([listener]), worker))
+        except typer.Exit as ended:
+            raise SystemExit(ended.exit_code) from None
+
+    def report_ready() -> None:
+        log.info("service.started", rest=url, workers=count, data=str(loaded.data.folder))
+        typer.echo(f"ivr: ready for programs at {url}")
+        service_manager.without_watchdog().notify_ready(url)
+
+    processes = WorkerProcesses(count, work, on_ready=report_ready, on_interval=service_manager.ping)
+    return processes.run()
+
+
+async def _run_service(
+    component: Component | None = None, sockets: PassedSockets | None = None, worker: WorkerProcess | None = None
+) -> None:
+    """Run the service. `sockets`: None: those of the service manager. `worker`: this is one of several processes."""
     from ivr.service.garbage_collection import exempt_what_was_started
     from ivr.service.service import start_service  # Other commands start without the web framework.
 
@@ -47,19 +90,24 @@ async def _run_service(component: Component | None = None) -> None:
     app = App(loaded).open(migrate=True)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(signal_number, stop.set)
     reloader = SettingsReloader(loaded, settings.load, logging_setup.configure_logging)
     loop.add_signal_handler(signal.SIGHUP, reloader.reload)
-    service_manager = current_service_manager()
-    sockets = PassedSockets.from_environment(os.environ, os.getpid())
-    service = await start_service(app, component, sockets)
+    service_manager = ServiceManager() if worker else current_service_manager()
+    sockets = sockets or PassedSockets.from_environment(os.environ, os.getpid())
+    if worker:
+        loop.add_reader(worker.parent_pipe, stop.set)
+    service = await start_service(app, component, sockets, watches_health=not worker or worker.number == 0)
     exempt_what_was_started()
     agi_url = "agi://{}:{}/".format(*service.fastagi_address) if service.call_servers else None
     log.info("service.started", fastagi=agi_url, rest=service.api_url, data=str(loaded.data.folder))
     addresses = {"Asterisk": agi_url, "programs": service.api_url}
-    # One write: a reader that waits for the first line only may close the pipe before a second write.
-    typer.echo("\n".join(f"ivr: ready for {client} at {url}" for client, url in addresses.items() if url))
+    if worker:
+        worker.on_ready()
+    else:
+        # One write: a reader that waits for the first line only may close the pipe before a second write.
+        typer.echo("\n".join(f"ivr: ready for {client} at {url}" for client, url in addresses.items() if url))
     service_manager.notify_ready(", ".join(url for url in addresses.values() if url))
     await stop.wait()
     service_manager.notify_stopping()

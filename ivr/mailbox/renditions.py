@@ -55,6 +55,10 @@ class RenderedAudio:
         return len(self.header) + sum(length for _, _, length in self.segments)
 
 
+STALE_DRAFT_S = 3600
+"""No conversion takes so long."""
+
+
 class AudioRenditions:
     """The renditions of all messages. `folder` is the cache."""
 
@@ -92,6 +96,15 @@ class AudioRenditions:
         self.prepare()
         for path in self._folder.iterdir():
             path.unlink(missing_ok=True)
+
+    def remove_stale(self) -> None:
+        """Remove what is expired, and drafts of processes that were killed; other processes may be using the rest."""
+        self.prepare()
+        self._evict()
+        for draft in self._folder.glob("*.part"):
+            with suppress(FileNotFoundError):
+                if draft.stat().st_mtime < self._clock.now() - STALE_DRAFT_S:
+                    draft.unlink()
 
     def forget(self, recordings: Iterable[list[Path]]) -> int:
         """Remove the cached renditions of recordings, each a list of files as `Delivery.audio_paths` returns it.
@@ -178,7 +191,7 @@ class AudioRenditions:
             try:
                 if not target.exists():
                     await self._evict_when_due()
-                    draft = target.with_suffix(".part")
+                    draft = target.with_suffix(f"{target.suffix}.{os.getpid()}.part")
                     await self._conversion_pool.encode(account_id, paths, audio_format, draft)
                     await asyncio.to_thread(draft.replace, target)
                 # The ETag is the one of the sources: it does not change if the rendition is made again.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -93,8 +93,9 @@ class Uploads:
     def remove_stale_drafts(self, older_than_s: int = 3600) -> None:
         """Remove the drafts of uploads that a crash interrupted."""
         for path in self._recordings.incoming_folder.iterdir():
-            if path.stat().st_mtime < self._clock.now() - older_than_s:
-                self._recordings.remove(path)
+            with suppress(FileNotFoundError):  # Another process may be finishing it.
+                if path.stat().st_mtime < self._clock.now() - older_than_s:
+                    self._recordings.remove(path)
 
     @contextmanager
     def new_draft(self) -> Iterator[Path]:

@@ -55,6 +55,14 @@ class PassedSockets:
                 )
 
 
+class SharedSocket(PassedSockets):
+    """The one socket that several processes of the service share, whatever its address."""
+
+    def take(self, host: str, port: int) -> socket.socket | None:
+        """Return the socket, once."""
+        return self._sockets.pop() if self._sockets else None
+
+
 def _addresses(host: str, port: int) -> set[str]:
     try:
         return {str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}

@@ -48,11 +48,14 @@ class Service:
         self.app.close()
 
 
-async def start_service(app: App, component: str | None = None, sockets: PassedSockets | None = None) -> Service:
+async def start_service(
+    app: App, component: str | None = None, sockets: PassedSockets | None = None, *, watches_health: bool = True
+) -> Service:
     """Start calls and REST, or only the `component` "calls" or "api".
 
-    `sockets`: those that the service manager has passed. Raises `SettingsError`, also for an address in use,
-    settings that other nodes contradict, `PepperChanged` and `CatalogueError`.
+    `sockets`: those that the service manager has passed. `watches_health`: of several processes, one does. Raises
+    `SettingsError`, also for an address in use, settings that other nodes contradict, `PepperChanged` and
+    `CatalogueError`.
     """
     sockets = sockets or PassedSockets()
     await app.secret_store.verify_pepper()
@@ -60,7 +63,7 @@ async def start_service(app: App, component: str | None = None, sockets: PassedS
     presence = None if component == "api" else NodePresence(app)
     if presence:
         await presence.register()
-    health = await start_health_service(app)
+    health = await start_health_service(app) if watches_health else None
     api, api_url = None, None
     try:
         if component != "calls":
@@ -71,7 +74,8 @@ async def start_service(app: App, component: str | None = None, sockets: PassedS
     except BaseException:
         if api:
             await api.stop()
-        await health.stop()
+        if health:
+            await health.stop()
         raise
     return Service(
         app=app,
@@ -84,12 +88,9 @@ async def start_service(app: App, component: str | None = None, sockets: PassedS
 
 
 async def _start_api(app: App, sockets: PassedSockets) -> tuple[ApiServer, str]:
-    """Start the REST API, and return it with its base URL. Drafts and renditions of an earlier run are removed."""
+    """Start the REST API, and return it with its base URL. Drafts of an earlier run are removed."""
     api = app.settings.api
-    if app.is_alone():
-        app.api_services.audio.renditions.clear()
-    else:
-        app.api_services.audio.renditions.prepare()
+    app.api_services.audio.renditions.remove_stale()
     app.api_services.audio.uploads.remove_stale_drafts()
     server = ApiServer(
         build_asgi_app(app.api_services, build_page(app)),

@@ -53,6 +53,14 @@ class ServiceManager:
             self._send("WATCHDOG=1")
             await asyncio.sleep(interval_s)
 
+    def ping(self) -> None:
+        """Send one watchdog ping, from a process without an event loop."""
+        self._send("WATCHDOG=1")
+
+    def without_watchdog(self) -> ServiceManager:
+        """Return the same manager for a process that pings by itself."""
+        return ServiceManager(self._address)
+
     def _send(self, message: str) -> None:
         if not self._address:
             return

@@ -15,6 +15,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ivr.audio import wav
+from ivr.audio.formats import by_name
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import TakeSource
 from ivr.storage.records import GREGORIAN_OFFSET_S, FolderCounts, RecordingPurpose
@@ -483,6 +484,23 @@ async def test_mp3_of_zip_is_the_one_of_a_single_download(rest: RestClient, app:
     entries = [archive.read(name) for name in archive.namelist()]
     app.container.api_services.audio.renditions.clear()
     assert entries == [(await rest.request("GET", f"/{box.id}/messages/{one}/raw")).content for one in ids]
+
+
+async def test_start_of_another_process_leaves_renditions_that_are_in_use(app: AppFixture) -> None:
+    message = await app.create_message(await app.create_box("1000", app.alice))
+    renditions = app.container.api_services.audio.renditions
+    renditions.remove_stale()
+    rendition = await renditions.render(message, by_name("mp3"))
+    [(cached, _, _)] = rendition.segments
+    stale, running = cached.with_suffix(".mp3.1.part"), cached.with_suffix(".mp3.2.part")
+    stale.touch()
+    running.touch()
+    os.utime(stale, (NOON - 7200, NOON - 7200))
+    os.utime(running, (NOON, NOON))
+    os.utime(cached, (NOON, NOON))
+    app.container.renditions("renditions").remove_stale()
+    assert set(cached.parent.iterdir()) == {cached, running}
+    await app.container.conversion_pool.close()
 
 
 async def test_zip_stops_converting_when_client_leaves(rest: RestClient, app: AppFixture, box: Mailbox) -> None:

@@ -9,8 +9,12 @@ import socket
 import ssl
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from ipaddress import ip_network
 from pathlib import Path
+from time import monotonic, sleep
+from typing import Any
 
 import httpx
 import pytest
@@ -51,14 +55,21 @@ async def test_unusable_certificate_or_listen_address_is_an_error(app: AppFixtur
     await first.stop()
 
 
-def test_api_runs_in_its_own_process(tmp_path: Path) -> None:
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The environment of a process of its own, with a data folder."""
     inherited = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    environment = {
+    return {
         **inherited,
         "IVR_DATA__FOLDER": str(tmp_path / "data"),
         "IVR_API__PORT": "0",
         "IVR_PINS__BCRYPT_COST": "4",
     }
+
+
+@contextmanager
+def api_process(environment: dict[str, str], *options: str) -> Iterator[tuple[subprocess.Popen[str], str, Any]]:
+    """Run `ivr serve --only api`; yields the process, its first line and a function that sends a request."""
 
     def ivr(*words: str) -> str:
         command = [sys.executable, "-m", "ivr", *words]
@@ -67,19 +78,73 @@ def test_api_runs_in_its_own_process(tmp_path: Path) -> None:
     ivr("account", "create", "demo")
     created = json.loads(ivr("token", "create", "--json"))
     process = subprocess.Popen(
-        [sys.executable, "-m", "ivr", "serve", "--only", "api"], env=environment, stdout=subprocess.PIPE,
+        [sys.executable, "-m", "ivr", "serve", "--only", "api", *options], env=environment, stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
-    assert process.stdout
-    first_line = process.stdout.readline()
-    url = first_line.split()[-1]
-    response = httpx.get(
-        f"{url}/v2/accounts/{created['account_id']}/vmboxes", headers={"X-Auth-Token": created["token"]}
-    )
-    assert (response.status_code, response.json()["data"], "agi:" in first_line) == (200, [], False)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(15) == 0
-    process.stdout.close()
+    try:
+        assert process.stdout
+        first_line = process.stdout.readline()
+        path = f"{first_line.split()[-1]}/v2/accounts/{created['account_id']}/vmboxes"
+        yield process, first_line, lambda: httpx.get(path, headers={"X-Auth-Token": created["token"]})
+    finally:
+        process.terminate()
+        process.wait(15)
+        if process.stdout:
+            process.stdout.close()
+
+
+def test_api_runs_in_its_own_process(environment: dict[str, str]) -> None:
+    with api_process(environment) as (process, first_line, get_boxes):
+        response = get_boxes()
+        assert (response.status_code, response.json()["data"], "agi:" in first_line) == (200, [], False)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+
+
+def children(process_id: int) -> set[int]:
+    return {int(one) for one in Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()}
+
+
+def test_several_processes_share_one_address_and_replace_each_other(environment: dict[str, str]) -> None:
+    with api_process(environment, "--workers", "2") as (process, _, get_boxes):
+        before = children(process.pid)
+        assert len(before) == 2
+        killed = min(before)
+        os.kill(killed, signal.SIGKILL)
+        assert get_boxes().status_code == 200, "the other one serves"
+        wait_for(lambda: len(children(process.pid) - {killed}) == 2)
+        assert {get_boxes().status_code for _ in range(10)} == {200}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+
+
+def test_processes_end_with_their_parent(environment: dict[str, str]) -> None:
+    with api_process(environment, "--workers", "2") as (process, _, _):
+        started = children(process.pid)
+        process.kill()
+        process.wait(15)
+        wait_for(lambda: not any(map(is_running, started)))
+
+
+@pytest.mark.parametrize("options", [(), ("--only", "calls")])
+def test_calls_have_one_process(environment: dict[str, str], options: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "ivr", "serve", "--workers", "2", *options]
+    refused = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert "--workers needs --only api" in refused.stderr
+
+
+def is_running(process_id: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = monotonic() + 20
+    while not condition():
+        assert monotonic() < deadline
+        sleep(0.05)
 
 
 @pytest.mark.api_settings(failures_per_hour=1)
