@@ -22,6 +22,7 @@ from ivr.web.page_lists import ListPages
 from ivr.web.page_messages import MessagePages
 from ivr.web.page_rendering import PageRenderer, session_language
 from ivr.web.page_sessions import find_session, remove_session_cookie
+from ivr.web.page_settings import SettingsPages
 from ivr.web.page_sign_in import SignInPages
 
 PREFIX = "/page/"
@@ -35,7 +36,7 @@ def build_page_app(services: PageServices) -> ASGIApp:
     """Build the page. Its paths are `/` and those that begin with `PREFIX`."""
     renderer = PageRenderer()
     sign_in, lists, messages = SignInPages(renderer), ListPages(renderer), MessagePages(renderer)
-    forward, links = ForwardForm(messages), LinkPages(renderer)
+    forward, links, settings = ForwardForm(messages), LinkPages(renderer), SettingsPages(renderer)
     box, message = f"{PREFIX}box/{{box_id}}", f"{PREFIX}box/{{box_id}}/message/{{message_id}}"
     link = message_page_path("{box_id}", "{message_id}")
     get, post = ["GET"], ["POST"]
@@ -57,6 +58,12 @@ def build_page_app(services: PageServices) -> ASGIApp:
             Route(f"{message}/waveform", messages.send_waveform, methods=get),
             Route(f"{message}/heard", messages.mark_heard, methods=post),
             Route(f"{message}/forward", forward.forward, methods=post),
+            Route(f"{box}/settings", settings.show, methods=get),
+            Route(f"{box}/settings", settings.change, methods=post),
+            Route(f"{box}/settings/pin", settings.set_pin, methods=post),
+            Route(f"{box}/greeting/{{kind}}", settings.send_greeting, methods=get),
+            Route(f"{box}/greeting/{{kind}}", settings.put_greeting, methods=post),
+            Route(f"{box}/greeting/{{kind}}/remove", settings.remove_greeting, methods=post),
             Route(link, links.show_message, methods=get),
             Route(link, links.change_message, methods=post),
             Route(f"{link}/audio", links.send_audio, methods=get),

@@ -13,7 +13,7 @@ from ivr.directory.pin_lockout import PinAttempt
 from ivr.errors import NotFound, RateLimited
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pin_strength import MIN_PIN_LENGTH
-from ivr.storage.records import Actor, AuditAction, Door, TokenKind
+from ivr.storage.records import Actor, AuditAction, Door, Token, TokenKind
 from ivr.web.page_dependencies import PageServices
 from ivr.web.page_rendering import PageRenderer, first, flat, read_form, session_language
 from ivr.web.page_sessions import (
@@ -119,7 +119,17 @@ async def _open_with_pin(request: Request, services: PageServices, form: Mapping
     )
     if mailbox is None or problem:
         return "", problem
-    text, token = await services.api.auth.tokens.create(
+    text, token = await begin_pin_session(services, mailbox)
+    session = PageSession(
+        services=services, account_id=mailbox.account_id, token=token, account=mailbox.account, text=text
+    )
+    await session.record(request, AuditAction.SIGNED_IN, mailbox.id, token.id)
+    return text, ""
+
+
+async def begin_pin_session(services: PageServices, mailbox: Mailbox) -> tuple[str, Token]:
+    """Begin a session of one mailbox, which its present PIN has opened. Return the cookie and the record."""
+    return await services.api.auth.tokens.create(
         mailbox.account_id,
         label=LABEL,
         lifetime_s=services.limits.session_lifetime_s,
@@ -128,11 +138,6 @@ async def _open_with_pin(request: Request, services: PageServices, form: Mapping
         box_id=mailbox.id,
         proof=await services.pins.fingerprint(mailbox),
     )
-    session = PageSession(
-        services=services, account_id=mailbox.account_id, token=token, account=mailbox.account, text=text
-    )
-    await session.record(request, AuditAction.SIGNED_IN, mailbox.id, token.id)
-    return text, ""
 
 
 async def open_box_by_pin(request: Request, account_name: str, number: str, pin: str) -> tuple[Mailbox | None, str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ivr.web.settings_texts import SETTINGS_ENGLISH
+
 ENGLISH: Mapping[str, str] = {
     "title": "Voicemail",
     "skip_to_content": "Skip to the messages",
@@ -110,7 +112,7 @@ ENGLISH: Mapping[str, str] = {
     "phone_needs_tls": "This phone must use https.",
 }
 
-TEXTS: Mapping[str, Mapping[str, str]] = {"en": ENGLISH}
+TEXTS: Mapping[str, Mapping[str, str]] = {"en": {**ENGLISH, **SETTINGS_ENGLISH}}
 
 
 def choose_language(language: str) -> str:
