@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -176,26 +176,26 @@ class Takes:
 
     async def list_awaiting_owner(self, box_id: str) -> list[Take]:
         """Takes of a mailbox that wait for a decision of its owner, and can be played here, oldest first."""
-        takes = await self._store.list_awaiting_owner(box_id)
-        return await asyncio.to_thread(lambda: [take for take in takes if self.is_own(take) or self._has_file(take)])
+        return await self._present_here(await self._store.list_awaiting_owner(box_id))
 
     async def list_unfinished(self) -> list[Take]:
         """All takes of this node that are neither delivered nor discarded, including those in progress.
 
         Of a node that is lost, or was renamed, those whose file is here.
         """
-        takes = await self._store.list_unfinished(self._node)
-        if all(map(self.is_own, takes)):
-            return takes
-        return await asyncio.to_thread(lambda: [take for take in takes if self.is_own(take) or self._has_file(take)])
+        return await self._present_here(await self._store.list_unfinished(self._node))
 
     def is_own(self, take: Take) -> bool:
-        """Whether the Asterisk of this node records a take."""
-        if take.node is None:
-            return Path(take.path).parent == self._recordings.takes_folder
-        return take.node == self._node
+        """Whether the Asterisk of this node records a take into the folder of this node."""
+        return take.node in (self._node, None) and Path(take.path).parent == self._recordings.takes_folder
 
-    def _has_file(self, take: Take) -> bool:
-        """Whether the file of a take of another node is in the folder of this one."""
+    async def _present_here(self, takes: list[Take]) -> list[Take]:
+        """Return the takes of this node, with or without a file, and others whose file is in its folder."""
+        if all(map(self.is_own, takes)):
+            return takes
+        found = await asyncio.to_thread(lambda: [self._find_here(take) for take in takes])
+        return [take for take in found if take]
+
+    def _find_here(self, take: Take) -> Take | None:
         path = self._recordings.take_path(take.id)
-        return take.path == str(path) and path.exists()
+        return take if self.is_own(take) else replace(take, path=str(path)) if path.exists() else None

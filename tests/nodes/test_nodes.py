@@ -83,6 +83,18 @@ async def test_take_of_lost_node_without_its_file_stays(app: AppFixture, new_nod
     assert Path(take.path).exists()
 
 
+async def test_take_in_another_folder_is_left_there(app: AppFixture, new_node: NewNode) -> None:
+    """Two nodes have the same name by mistake, or a node got another folder while recordings were in the first one."""
+    a, elsewhere, box = new_node("a"), new_node("a", folder="elsewhere"), await app.create_box()
+    take = await begin_take(a, box)
+    elsewhere.__dict__["is_channel_gone"] = channel_is_gone
+    await run_recovery(app, elsewhere)
+    assert await app.messages(box) == []
+    Path(take.path).rename(elsewhere.recordings.take_path(take.id))
+    await run_recovery(app, elsewhere)
+    assert len(await app.messages(box)) == 1, "the folder was moved"
+
+
 async def test_take_of_earlier_version_belongs_to_the_node_with_its_folder(app: AppFixture, new_node: NewNode) -> None:
     a, b, box = new_node("a"), new_node("b"), await app.create_box()
     await begin_take(a, box)

@@ -55,6 +55,7 @@ class SqliteNodes:
                 raise NotFound(f"there is no node {name!r}: see 'ivr node list'")
             if nodes[name].is_running:
                 raise Conflict(f"node {name} is running: stop its services first")
+            _close_calls(connection, "node = ?", name)
             connection.execute("DELETE FROM nodes WHERE name = ?", (name,))
 
         await self._database.write(remove_stopped)
@@ -103,16 +104,20 @@ def _store(connection: sqlite3.Connection, node: NodeRecord) -> None:
 
 def _close_calls_of_lost_nodes(connection: sqlite3.Connection) -> int:
     """Close the calls of nodes that are lost, and drop the light updates that nothing will publish."""
-    now = connection.execute(f"SELECT {DATABASE_TIME}").fetchone()[0]
-    sql = "SELECT * FROM live_calls WHERE node IN (SELECT name FROM nodes WHERE seen_at < ?)"
-    rows = connection.execute(sql, (now - LOST_AFTER_S,)).fetchall()
-    for row in rows:
-        close_interrupted(connection, row, now)
     connection.execute(
         "DELETE FROM outbox WHERE kind = 'mwi' AND target <> '' AND target NOT IN"
-        " (SELECT asterisk FROM nodes WHERE seen_at >= ?)",
-        (now - FORGOTTEN_AFTER_S,),
+        f" (SELECT asterisk FROM nodes WHERE seen_at >= {DATABASE_TIME} - ?)",
+        (FORGOTTEN_AFTER_S,),
     )
+    lost = f"node IN (SELECT name FROM nodes WHERE seen_at < {DATABASE_TIME} - ?)"
+    return _close_calls(connection, lost, LOST_AFTER_S)
+
+
+def _close_calls(connection: sqlite3.Connection, where: str, *values: object) -> int:
+    now = connection.execute(f"SELECT {DATABASE_TIME}").fetchone()[0]
+    rows = connection.execute(f"SELECT * FROM live_calls WHERE {where}", values).fetchall()
+    for row in rows:
+        close_interrupted(connection, row, now)
     return len(rows)
 
 
