@@ -11,6 +11,12 @@ import structlog
 from ivr.settings import LogSettings
 
 MAX_LIBRARY_MESSAGE = 500
+LIBRARY_LEVELS = {
+    "python_multipart": logging.CRITICAL,
+    "uvicorn.error": logging.ERROR,
+    "websockets.server": logging.CRITICAL,
+}
+"""From which level on: below it, each request that is malformed would be a line, and some a traceback."""
 
 
 def configure_logging(log_settings: LogSettings, out: TextIO = sys.stderr) -> None:
@@ -32,7 +38,8 @@ def configure_logging(log_settings: LogSettings, out: TextIO = sys.stderr) -> No
     root = logging.getLogger()
     if not any(isinstance(handler, _LibraryHandler) for handler in root.handlers):
         root.addHandler(_LibraryHandler(logging.WARNING))
-    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # The response says it.
+    for library, level in LIBRARY_LEVELS.items():
+        logging.getLogger(library).setLevel(level)
 
 
 class _LibraryHandler(logging.Handler):

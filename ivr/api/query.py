@@ -76,7 +76,11 @@ async def parse_list_query(request: Request) -> ListQuery:
 
 
 def _parse(query: str) -> ListQuery:
+    if query.count("&") >= MAX_PARAMETERS:  # Before they are parsed: each takes time, and a call would wait.
+        raise _too_many("parameters", MAX_PARAMETERS)
     params = QueryParams(query)
+    if sum(name.startswith("filter_") for name, _ in params.multi_items()) > MAX_FILTERS:
+        raise _too_many("filters", MAX_FILTERS)
     reject_misspelt_parameters(params, LIST_PARAMETERS)
     _reject_contradictions(params)
     filters = parse_filters(params.multi_items())
@@ -103,6 +107,9 @@ def _parse(query: str) -> ListQuery:
     )
 
 
+MAX_PARAMETERS = 100
+MAX_FILTERS = 20
+"""Each is compared with each row of a list."""
 MAX_KNOWN_QUERIES = 256
 MAX_KNOWN_LENGTH = 500
 _parse_known = lru_cache(MAX_KNOWN_QUERIES)(_parse)
@@ -210,6 +217,11 @@ def _gregorian_seconds(text: str | None, name: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 12):
         raise InvalidFields({name: {"type": {"message": "Value must be Gregorian seconds", "target": "integer"}}})
     return int(text)
+
+
+def _too_many(what: str, limit: int) -> InvalidFields:
+    violation = {"message": f"A list takes at most {limit} {what}", "target": limit}
+    return InvalidFields({"query": {"maxItems": violation}})
 
 
 def _range_error(name: str, message: str, target: int) -> InvalidFields:

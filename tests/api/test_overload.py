@@ -155,6 +155,18 @@ async def test_sign_in_body_is_small(app: AppFixture, api_url: str) -> None:
             assert response.status_code == 413
 
 
+@pytest.mark.parametrize("name", ["filter_key{}", "other{}"], ids=["filters", "parameters"])
+async def test_list_takes_few_filters_and_parameters(rest: RestClient, name: str) -> None:
+    """Each filter is compared with each message of a mailbox."""
+    box_id = await rest.create_box()
+    query = "&".join(f"{name.format(number)}=1" for number in range(101))
+    for path in (f"/{box_id}/messages?{query}", f"?{query}"):
+        envelope = await rest.request_error(400, "GET", path)
+        assert "at most" in envelope["data"]["query"]["maxItems"]["message"]
+    await rest.request_ok("GET", f"/{box_id}/messages?" + "&".join(f"a{number}=1" for number in range(99)))
+    await rest.request_ok("GET", f"/{box_id}/messages?" + "&".join(["filter_folder=new"] * 20))
+
+
 async def test_bulk_request_names_at_most_ten_thousand_messages(rest: RestClient, app: AppFixture) -> None:
     box = await app.create_box("1000", app.alice)
     ids = ["0" * 8] * 10_001

@@ -20,7 +20,9 @@ try:
     asyncio.run(MultipartReader('multipart/mixed; boundary="x"', pathlib.Path("audio"), 1000).read(body()))
 except BadInput as error:
     print(error)
-logging.getLogger("websockets.server").error("opening handshake failed: \\x1b[31m%s", "x" * 10_000)
+logging.getLogger("websockets.server").error("opening handshake failed", exc_info=True)
+logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+logging.getLogger("websockets.client").error("opening handshake failed: \\x1b[31m%s", "x" * 10_000)
 try:
     1 / 0
 except ZeroDivisionError:
@@ -32,7 +34,7 @@ def test_messages_of_libraries_are_lines_of_the_log() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True)
     assert "multipart" in done.stdout, "the client is told"
     first, second = map(json.loads, done.stderr.splitlines())
-    assert (first["library"], first["level"], first["event"]) == ("websockets.server", "error", "library.message")
+    assert (first["library"], first["level"], first["event"]) == ("websockets.client", "error", "library.message")
     assert first["text"].startswith(r"opening handshake failed: \x1b[31mxxx")
     assert len(first["text"]) < 600
     assert "ZeroDivisionError" in second["exception"]
