@@ -138,6 +138,7 @@ class Restoration:
         if problems:
             raise InvalidBackup(f"nothing was restored: {'; '.join(problems[:5])}")
         self._databases.relocate_takes(database, self._folder.absolute())
+        self._databases.stop_nodes(database)
         return manifest
 
     # -- the data folder -----------------------------------------------------------------------------------------------

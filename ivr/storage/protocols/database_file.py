@@ -22,3 +22,6 @@ class DatabaseFileStore(Protocol):
 
     def relocate_takes(self, copy: Path, data_folder: Path) -> None:
         """Write to the rows of takes that the data folder is `data_folder` now."""
+
+    def stop_nodes(self, copy: Path) -> None:
+        """Write to the copy that none of its nodes runs, and end their leases: it was made while they ran."""

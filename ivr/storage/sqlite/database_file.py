@@ -62,6 +62,13 @@ class SqliteDatabaseFile:
                 path = str(data_folder / "takes" / PurePosixPath(row["path"]).name)
                 connection.execute("UPDATE takes SET path = ? WHERE id = ?", (path, row["id"]))
 
+    def stop_nodes(self, copy: Path) -> None:
+        with _translated_errors(copy), closing(_connect(copy)) as connection:
+            tables = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if "nodes" in tables:  # Not in a backup of an older version.
+                connection.execute("UPDATE nodes SET is_stopped = 1")
+                connection.execute("DELETE FROM leases")
+
 
 @contextmanager
 def _current_schema(copy: Path, version: int) -> Iterator[Path]:
