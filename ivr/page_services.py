@@ -1,19 +1,37 @@
-"""Wiring of the page for owners and of the desk phones: a part of the container that only the service needs."""
+"""Wiring of the page for owners: a part of the container that only the service needs."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from starlette.types import ASGIApp
 
 from ivr.app import App
+from ivr.settings import Settings
 from ivr.web.desk_phone_app import DESK_PHONE_PREFIX, build_desk_phone_app
+from ivr.web.live_updates import LiveUpdates
 from ivr.web.page_app import PREFIX, PathDispatch, build_page_app
 from ivr.web.page_dependencies import PageLimits, PageServices
 
 
-def build_page(app: App) -> Callable[[ASGIApp], ASGIApp]:
-    """Return the function that puts page and screens of desk phones beside the REST API, if they are enabled."""
+class PageApps:
+    """The page for owners and the screens of desk phones, as far as they are enabled."""
+
+    def __init__(self, services: PageServices, settings: Settings) -> None:
+        self._services = services
+        self._settings = settings
+
+    def __call__(self, api: ASGIApp) -> ASGIApp:
+        """Return the application that has them beside the REST API."""
+        if self._settings.desk_phones.enabled:
+            api = PathDispatch(build_desk_phone_app(self._services), DESK_PHONE_PREFIX, "", api)
+        return PathDispatch(build_page_app(self._services), PREFIX, "/", api) if self._settings.page.enabled else api
+
+    def close(self) -> None:
+        """End the streams of open pages, which connect again when the service is back."""
+        self._services.live_updates.close()
+
+
+def build_page(app: App) -> PageApps:
+    """Build page and screens."""
     settings = app.settings
     services = PageServices(
         api=app.api_services,
@@ -21,6 +39,7 @@ def build_page(app: App) -> Callable[[ASGIApp], ASGIApp]:
         secret_store=app.secret_store,
         takes=app.takes,
         capacity=app.voicemail_services.capacity,
+        live_updates=LiveUpdates(app.mailbox_changes),
         asterisk_name=settings.asterisk.system_name,
         limits=PageLimits(
             session_lifetime_s=settings.page.session_lifetime_hours * 3600,
@@ -29,10 +48,4 @@ def build_page(app: App) -> Callable[[ASGIApp], ASGIApp]:
             phones_without_tls=settings.desk_phones.allow_plain_http,
         ),
     )
-
-    def add(api: ASGIApp) -> ASGIApp:
-        if settings.desk_phones.enabled:
-            api = PathDispatch(build_desk_phone_app(services), DESK_PHONE_PREFIX, "", api)
-        return PathDispatch(build_page_app(services), PREFIX, "/", api) if settings.page.enabled else api
-
-    return add
+    return PageApps(services, settings)

@@ -30,6 +30,7 @@ from ivr.storage.protocols import (
     HealthStore,
     ImportStore,
     LeaseStore,
+    MailboxChangeStore,
     MediaStore,
     MessageStore,
     NodeStore,
@@ -231,6 +232,12 @@ class Stores:
     @cached_property
     def undelivered_mail(self) -> UndeliveredMailStore:
         return SqliteUndeliveredMail(self.database)
+
+    @cached_property
+    def mailbox_changes(self) -> MailboxChangeStore:
+        from ivr.storage.sqlite.mailbox_changes import SqliteMailboxChanges
+
+        return SqliteMailboxChanges(self.database)
 
     @cached_property
     def overview(self) -> OverviewStore:

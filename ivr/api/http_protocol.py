@@ -21,6 +21,9 @@ TOO_MANY_CONNECTIONS = "too many connections: close idle ones and try again late
 
 log = structlog.get_logger()
 
+MAX_CONNECTIONS = 500
+"""Open connections of a server, without those of pages that follow what happens."""
+
 
 @dataclass(frozen=True)
 class ConnectionLimits:
@@ -29,7 +32,7 @@ class ConnectionLimits:
     head_timeout_s: float = 10.0
     """A connection whose request head is not complete after this many seconds is closed."""
     max_head_bytes: int = 65_536
-    max_connections: int = 500
+    max_connections: int = MAX_CONNECTIONS
     max_per_address: int = 50
     """0: no limit by address."""
     exempt_addresses: frozenset[str] = frozenset()

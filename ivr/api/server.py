@@ -54,11 +54,12 @@ class _EmbeddedUvicorn(uvicorn.Server):
 
 
 class ApiServer:
-    """Serves an ASGI application."""
+    """Serves an ASGI application. `on_stop`: called first when the server stops, to end responses without end."""
 
-    def __init__(self, app: ASGIApp, address: ListenAddress) -> None:
+    def __init__(self, app: ASGIApp, address: ListenAddress, *, on_stop: Callable[[], None] | None = None) -> None:
         self._app = app
         self._address = address
+        self._on_stop = on_stop
         self._server: _EmbeddedUvicorn | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -97,6 +98,8 @@ class ApiServer:
         """Stop listening, and wait for running requests, at most `SHUTDOWN_GRACE_S`."""
         if self._server and self._task:
             self._server.should_exit = True
+            if self._on_stop:
+                self._on_stop()
             await self._task
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ivr.api.asgi import build_asgi_app
-from ivr.api.http_protocol import ConnectionLimits
+from ivr.api.http_protocol import MAX_CONNECTIONS, ConnectionLimits
 from ivr.api.server import ApiServer, ListenAddress
 from ivr.app import App
 from ivr.page_services import build_page
@@ -14,6 +14,7 @@ from ivr.service.call_servers import CallServers, start_call_servers
 from ivr.service.health_service import HealthService, start_health_service
 from ivr.service.node_presence import NodePresence
 from ivr.service.passed_sockets import PassedSockets
+from ivr.web.live_updates import MAX_STREAMS
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,9 @@ async def _start_api(app: App, sockets: PassedSockets) -> tuple[ApiServer, str]:
     api = app.settings.api
     app.api_services.audio.renditions.remove_stale()
     app.api_services.audio.uploads.remove_stale_drafts()
+    page = build_page(app)
     server = ApiServer(
-        build_asgi_app(app.api_services, build_page(app)),
+        build_asgi_app(app.api_services, page),
         ListenAddress(
             host=api.host,
             port=api.port,
@@ -101,11 +103,13 @@ async def _start_api(app: App, sockets: PassedSockets) -> tuple[ApiServer, str]:
             tls_key=api.tls_key,
             trusted_proxies=api.trusted_proxies,
             connection_limits=ConnectionLimits(
+                max_connections=MAX_CONNECTIONS + (MAX_STREAMS if app.settings.page.enabled else 0),
                 max_per_address=api.max_connections_per_address,
                 clock=app.clock,
                 ids=app.ids,
                 exempt_addresses=frozenset(address.strip() for address in api.trusted_proxies.split(",")),
             ),
         ),
+        on_stop=page.close,
     )
     return server, await server.start(sockets.take(api.host, api.port))

@@ -19,6 +19,7 @@ from ivr.web.page_dependencies import PageServices
 from ivr.web.page_forward import ForwardForm
 from ivr.web.page_links import LinkPages
 from ivr.web.page_lists import ListPages
+from ivr.web.page_live import LiveStreams
 from ivr.web.page_messages import MessagePages
 from ivr.web.page_rendering import PageRenderer, session_language
 from ivr.web.page_sessions import find_session, remove_session_cookie
@@ -37,6 +38,7 @@ def build_page_app(services: PageServices) -> ASGIApp:
     renderer = PageRenderer()
     sign_in, lists, messages = SignInPages(renderer), ListPages(renderer), MessagePages(renderer)
     forward, links, settings = ForwardForm(messages), LinkPages(renderer), SettingsPages(renderer)
+    live = LiveStreams(services.live_updates)
     box, message = f"{PREFIX}box/{{box_id}}", f"{PREFIX}box/{{box_id}}/message/{{message_id}}"
     link = message_page_path("{box_id}", "{message_id}")
     get, post = ["GET"], ["POST"]
@@ -50,6 +52,8 @@ def build_page_app(services: PageServices) -> ASGIApp:
             Route(f"{PREFIX}sign-in", sign_in.sign_in, methods=post),
             Route(f"{PREFIX}sign-out", sign_in.sign_out, methods=post),
             Route(f"{PREFIX}static/{{name}}", send_static, methods=get),
+            Route(f"{PREFIX}live", live.follow_boxes, methods=get),
+            Route(f"{box}/live", live.follow_box, methods=get),
             Route(box, lists.show_folder, methods=get),
             Route(f"{box}/messages", lists.change_messages, methods=post),
             Route(message, messages.show_message, methods=get),

@@ -9,6 +9,7 @@ from ivr.directory.secret_store import SecretStore
 from ivr.mailbox.mailbox import Capacity
 from ivr.mailbox.pins import Pins
 from ivr.mailbox.takes import Takes
+from ivr.web.live_updates import LiveUpdates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,7 @@ class PageServices:
     secret_store: SecretStore
     takes: Takes
     capacity: Capacity
+    live_updates: LiveUpdates
     limits: PageLimits
     asterisk_name: str
     """Name of the Asterisk whose endpoints the desk phones are."""

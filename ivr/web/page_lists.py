@@ -55,6 +55,7 @@ class ListPages:
         mailbox = await session.get_box(request.path_params["box_id"])
         folder = parse_folder(request.query_params.get("folder", "new"))
         after, size = request.query_params.get("after", ""), session.services.limits.page_size
+        changes = await session.services.live_updates.count_changes([mailbox.id])  # Before what it is about.
         messages, next_key = await read_part(session, mailbox, folder, after, size)
         translate, now = Translator(mailbox.language), session.services.api.clock.now()
         return await self._renderer.render(
@@ -66,6 +67,8 @@ class ListPages:
             counts=await count_folders(session, mailbox),
             messages=[view_message(message, mailbox, translate, now) for message in messages],
             next_key=next_key,
+            live=f"/page/box/{mailbox.id}/live",
+            changes=changes,
             notice=_parse_notice(request, translate),
             done=request.query_params.get("done", ""),
         )

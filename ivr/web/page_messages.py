@@ -10,6 +10,7 @@ from ivr.audio.formats import WAV
 from ivr.errors import NotFound, PastRetention
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditAction, ChangeReason, Folder, Message
+from ivr.web.live_updates import UNKNOWN
 from ivr.web.message_views import view_message
 from ivr.web.page_lists import count_folders
 from ivr.web.page_rendering import PageRenderer
@@ -27,8 +28,10 @@ class MessagePages:
 
     async def show_message(self, request: Request) -> Response:
         """Show a message. Its folder stays as it is: looking is not hearing."""
+        session = await require_session(request)
+        changes = await session.services.live_updates.count_changes([request.path_params["box_id"]])
         session, mailbox, message = await require_message(request)
-        return await self.render_message(request, session, mailbox, message)
+        return await self.render_message(request, session, mailbox, message, changes=changes)
 
     async def render_message(
         self,
@@ -40,8 +43,9 @@ class MessagePages:
         notice: str = "",
         problem: str = "",
         status: int = 200,
+        changes: int = UNKNOWN,
     ) -> Response:
-        """Show a message, with what has just been done."""
+        """Show a message, with what has just been done. `changes`: of the mailbox, before the message was read."""
         translate = Translator(mailbox.language)
         return await self._renderer.render(
             request,
@@ -53,6 +57,8 @@ class MessagePages:
             counts=await count_folders(session, mailbox),
             message=view_message(message, mailbox, translate, session.services.api.clock.now()),
             link="",
+            live=f"/page/box/{mailbox.id}/live",
+            changes=changes,
             address=f"/page/box/{mailbox.id}/message/{message.id}",
             notice=notice,
             problem=problem,

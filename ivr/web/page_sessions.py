@@ -114,7 +114,7 @@ def get_page_services(request: Request) -> PageServices:
 async def find_session(request: Request) -> PageSession | None:
     """Return the session of a request, once; None: there is none, or it has ended."""
     if not hasattr(request.state, "session"):
-        request.state.session = await _find_session(request)
+        request.state.session = await read_session(request)
     session: PageSession | None = request.state.session
     return session
 
@@ -127,7 +127,8 @@ async def require_session(request: Request) -> PageSession:
     return session
 
 
-async def _find_session(request: Request) -> PageSession | None:
+async def read_session(request: Request) -> PageSession | None:
+    """Return the session of a request as it is now; None: there is none, or it has ended."""
     text = request.cookies.get(SECURE_COOKIE if is_secure(request) else COOKIE, "")
     if not text:
         return None

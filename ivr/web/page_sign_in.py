@@ -14,6 +14,7 @@ from ivr.errors import NotFound, RateLimited
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pin_strength import MIN_PIN_LENGTH
 from ivr.storage.records import Actor, AuditAction, Door, Token, TokenKind
+from ivr.web.live_updates import UNKNOWN
 from ivr.web.page_dependencies import PageServices
 from ivr.web.page_rendering import PageRenderer, first, flat, read_form, session_language
 from ivr.web.page_sessions import (
@@ -50,7 +51,9 @@ class SignInPages:
         boxes = await session.list_boxes()
         if len(boxes) == 1:
             return RedirectResponse(f"/page/box/{boxes[0].record.id}", SEE_OTHER)
-        return await self._renderer.render(request, "boxes.html", language=session_language(session), boxes=boxes)
+        return await self._renderer.render(
+            request, "boxes.html", language=session_language(session), boxes=boxes, live="/page/live", changes=UNKNOWN
+        )
 
     async def sign_in(self, request: Request) -> Response:
         """Begin a session, with a PIN or with a password."""

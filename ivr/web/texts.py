@@ -92,6 +92,7 @@ ENGLISH: Mapping[str, str] = {
     "no_recipients": "Enter at least one mailbox number.",
     "too_many_recipients": "Enter at most {count} mailbox numbers.",
     "new_messages_arrived": "There are new messages.",
+    "message_gone": "This message does not exist any more.",
     "error": "That did not work",
     "error_404": "This page or message does not exist, or not any more.",
     "error_403": "This form is not from this page or is too old: go back, load the page again, and repeat.",

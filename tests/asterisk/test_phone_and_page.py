@@ -32,7 +32,7 @@ async def test_message_left_by_phone_is_on_the_page_and_phone_skips_what_the_pag
         await call.say(speech_of(bob).samples)
         await call.hang_up()
         await wait_until(lambda: len(alice.messages()) == 2)
-        await page.reload()
+        await page.get_by_text("There are new messages.").wait_for()
         assert await page.locator(".row").count() == 2
         await page.locator(".row a").first.click()
         await page.locator("#wave[data-ready]").wait_for()
@@ -41,7 +41,10 @@ async def test_message_left_by_phone_is_on_the_page_and_phone_skips_what_the_pag
         await page.get_by_role("button", name="Delete").click()
         await page.get_by_text(re.compile("Deleted: 1")).wait_for()
         assert await page.locator(".row").count() == 1
+        assert sorted(message["folder"] for message in alice.messages()) == ["deleted", "new"]
 
-    owner = await alice.dial("*97")
-    await owner.expect("number/1", "count/new-message", "message/message", older)
-    await owner.hang_up()
+        owner = await alice.dial("*97")
+        await owner.expect("number/1", "count/new-message", "message/message", older)
+        await owner.press("1")
+        await page.get_by_text("No messages here.").wait_for()
+        await owner.hang_up()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +38,14 @@ class PageSite:
     box: Mailbox
     url: str
     bobs: Mailbox
+    server: ApiServer
+
+    async def restart(self, meanwhile: Awaitable[Any]) -> None:
+        """Stop the service, do something, and start it again at the same address."""
+        await self.server.stop()
+        await meanwhile
+        self.server = _new_server(self.app, int(self.url.rsplit(":", 1)[1]))
+        await self.server.start()
 
     async def leave_message(
         self, name: str = "", number: str = "2001", *, s: float = 2.0, transcript: str = "", **options: Any
@@ -79,15 +87,21 @@ async def serve_page_site(folder: Path) -> AsyncIterator[PageSite]:
     await app.container.credentials.set(app.alice, "alice", PASSWORD)
     box, bobs = await app.create_box("1000", app.alice, name="Alice"), await app.create_box("1001", app.bob)
     app.container.api_services.audio.renditions.clear()
-    server = ApiServer(
-        build_asgi_app(app.container.api_services, build_page(app.container)), ListenAddress("127.0.0.1", 0)
-    )
+    server = _new_server(app, 0)
+    site = PageSite(app, box, await server.start(), bobs, server)
     try:
-        yield PageSite(app, box, await server.start(), bobs)
+        yield site
     finally:
-        await server.stop()
+        await site.server.stop()
         await app.container.stop_workers()
         app.close()
+
+
+def _new_server(app: AppFixture, port: int) -> ApiServer:
+    page = build_page(app.container)
+    return ApiServer(
+        build_asgi_app(app.container.api_services, page), ListenAddress("127.0.0.1", port), on_stop=page.close
+    )
 
 
 @pytest.fixture

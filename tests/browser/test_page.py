@@ -117,6 +117,40 @@ async def test_phone_and_page_see_the_same_mailbox(site: PageSite, page: Any) ->
     assert await site.app.folder_of(first) == "deleted"
 
 
+async def test_list_follows_callers_and_phone_without_reloading(site: PageSite, page: Any) -> None:
+    await site.leave_message(number="2001", age_s=90)
+    await page.get_by_label(re.compile("message of 2001")).check()
+    assert await page.get_by_text("There are new messages.").is_visible()
+    await site.leave_message(number="2002", age_s=60)
+    await page.get_by_role("link", name="2002").wait_for()
+    assert await page.locator(".row b").all_inner_texts() == ["2002", "2001"]
+    chosen = page.get_by_label(re.compile("message of 2001"))
+    assert await chosen.is_checked()
+    assert await chosen.evaluate("box => box === document.activeElement"), "the keyboard stays where it was"
+    await site.app.run_call(endpoint="alice", number="1000")  # Hears the newest message to its end.
+    await page.get_by_role("link", name="2002").wait_for(state="detached")
+    assert await page.get_by_role("link", name="Saved 1").is_visible()
+    assert await chosen.is_checked()
+    await page.get_by_role("link", name="2001").click()
+    await page.get_by_role("button", name="Save", exact=True).wait_for()
+    await site.app.run_call(endpoint="alice", number="1000")
+    await page.get_by_role("button", name="Mark as new").wait_for()
+
+
+async def test_page_catches_up_after_a_restart_of_the_service(site: PageSite, chromium: Any) -> None:
+    """In a window of its own: browsers log that they cannot connect."""
+    context = await new_context(chromium, viewport=PHONE, base_url=site.url)
+    page = await context.new_page()
+    await page.goto("/")
+    await page.get_by_label("Mailbox number", exact=True).fill("1000")
+    await page.get_by_label("PIN", exact=True).fill("1379")
+    await page.keyboard.press("Enter")
+    await page.get_by_text("No messages here.").wait_for()
+    await site.restart(meanwhile=site.leave_message(number="2003"))
+    await page.get_by_role("link", name="2003").wait_for()
+    await context.close()
+
+
 async def test_link_from_a_mail_is_played_to_its_end_without_a_sign_in(site: PageSite, chromium: Any) -> None:
     message = await site.leave_message("Maria", s=1, transcript=TRANSCRIPT)
     context = await new_context(chromium, viewport=PHONE, base_url=site.url)

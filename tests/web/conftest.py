@@ -79,8 +79,9 @@ async def app(tmp_path: Path) -> AsyncIterator[AppFixture]:
 async def page_url(app: AppFixture) -> AsyncIterator[str]:
     """The URL of the REST port, with the page."""
     app.container.api_services.audio.renditions.clear()
+    page = build_page(app.container)
     server = ApiServer(
-        build_asgi_app(app.container.api_services, build_page(app.container)), ListenAddress("127.0.0.1", 0)
+        build_asgi_app(app.container.api_services, page), ListenAddress("127.0.0.1", 0), on_stop=page.close
     )
     yield await server.start()
     await server.stop()

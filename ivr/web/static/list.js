@@ -1,13 +1,11 @@
 // The list of a folder: selects all, and appends older messages when the end of the list comes into view.
 const rows = document.getElementById("rows");
-const all = document.getElementById("select-all");
 
-if (all) {
-  all.parentElement.hidden = false;
-  all.addEventListener("change", () => {
-    for (const box of rows.querySelectorAll("input[name=id]")) box.checked = all.checked;
-  });
-}
+document.documentElement.classList.add("scripted");
+document.addEventListener("change", (event) => {
+  if (event.target.id !== "select-all") return;
+  for (const box of rows.querySelectorAll("input[name=id]")) box.checked = event.target.checked;
+});
 
 async function append(link) {
   const response = await fetch(`${link.href}&part=1`);
@@ -17,6 +15,7 @@ async function append(link) {
   const hadFocus = document.activeElement === link;
   const added = [...holder.children];
   link.parentElement.replaceWith(...added);
+  const all = document.getElementById("select-all");
   if (all) all.checked = false;
   if (hadFocus) added[0]?.querySelector("a")?.focus();
   watch();
@@ -32,7 +31,8 @@ const observer = new IntersectionObserver((entries) => {
 
 function watch() {
   const link = rows.querySelector("[data-more]");
-  if (!link) return;
+  if (!link || link.dataset.watched) return;
+  link.dataset.watched = "1";
   observer.observe(link);
   link.addEventListener("click", (event) => {
     event.preventDefault();
@@ -41,3 +41,4 @@ function watch() {
   }, { once: true });
 }
 watch();
+document.addEventListener("page-refreshed", watch);

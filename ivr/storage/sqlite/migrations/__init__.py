@@ -33,6 +33,7 @@ MIGRATIONS: Mapping[str, Callable[[Tables], None]] = {
     "0017-page-sessions": changes.add_page_sessions,
     "0018-nodes": changes.add_nodes_and_leases,
     "0019-boxes-by-number": changes.index_boxes_by_number,
+    "0020-mailbox-changes": changes.count_mailbox_changes,
 }
 """The names are stored in existing databases, and therefore never change."""
 SCHEMA_VERSION = len(MIGRATIONS)

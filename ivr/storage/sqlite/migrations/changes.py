@@ -277,3 +277,25 @@ def add_nodes_and_leases(tables: Tables) -> None:
 def index_boxes_by_number(tables: Tables) -> None:
     """Index mailboxes by number, for recordings of the dialplan that name no account."""
     tables.execute("CREATE INDEX box_numbers_by_number ON box_numbers (number)")
+
+
+def count_mailbox_changes(tables: Tables) -> None:
+    """Count the changes of each mailbox's messages, so that pages that show them need not read them to notice one.
+
+    Triggers count, because messages are changed in many places and by several processes.
+    """
+    tables.execute(
+        "CREATE TABLE mailbox_changes (box_id TEXT PRIMARY KEY, account_id TEXT NOT NULL, changes INTEGER NOT NULL)"
+        " STRICT, WITHOUT ROWID"
+    )
+    visible = "folder, urgent, length_ms, transcription, caller_name, caller_number, deleted_at, expired_at"
+    for name, event in (("added", "INSERT"), ("changed", f"UPDATE OF {visible}")):
+        tables.execute(
+            f"CREATE TRIGGER mailbox_changes_message_{name} AFTER {event} ON messages BEGIN"
+            " INSERT INTO mailbox_changes VALUES (NEW.box_id, NEW.account_id, 1)"
+            " ON CONFLICT (box_id) DO UPDATE SET changes = changes + 1; END"
+        )
+    tables.execute(
+        "CREATE TRIGGER mailbox_changes_box_removed AFTER DELETE ON boxes"
+        " BEGIN DELETE FROM mailbox_changes WHERE box_id = OLD.id; END"
+    )

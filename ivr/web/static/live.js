@@ -1,0 +1,115 @@
+// Keeps the page up to date: fetches it again when its mailbox has changed, and replaces what is different.
+const REGIONS = ["folders", "boxes", "bar", "actions", "message-title", "transcript"];
+const MAX_PARTS = 4; // Parts of a long list that are fetched again; rows after them stay as they are.
+const RETRY_MS = 10000;
+const { live, changes, arrived, gone } = document.body.dataset;
+const { page } = document.getElementById("content").dataset;
+const notice = document.getElementById("live");
+const served = new Map(REGIONS.map((id) => [id, document.getElementById(id)?.outerHTML]));
+let known = changes;
+let source = null;
+let isRefreshing = false;
+let isOutdated = false;
+
+const newMessages = (root) => Number(root.getElementById("folders")?.dataset.new ?? 0);
+const rowKey = (row) => row.querySelector("input[name=id]")?.value ?? "more";
+const messageRows = (list) => list.querySelectorAll("input[name=id]").length;
+
+async function refresh() {
+  if (isRefreshing) { isOutdated = true; return; }
+  isRefreshing = true;
+  do {
+    isOutdated = false;
+    await fetchPage().catch(() => {}); // The service is away: the stream tells when it is back.
+  } while (isOutdated);
+  isRefreshing = false;
+}
+
+async function fetchPage() {
+  const response = await fetch(page ?? location.href);
+  if (response.redirected) return location.reload(); // The session has ended.
+  if (response.status === 404 && page) notice.textContent = gone;
+  if (!response.ok) return;
+  const next = new DOMParser().parseFromString(await response.text(), "text/html");
+  const hasArrived = newMessages(next) > newMessages(document);
+  for (const id of REGIONS) replaceRegion(document.getElementById(id), next.getElementById(id));
+  await replaceRows(document.getElementById("rows"), next.getElementById("rows"));
+  if (hasArrived) notice.textContent = arrived;
+  document.dispatchEvent(new Event("page-refreshed"));
+}
+
+function replaceRegion(now, next) {
+  if (!now || !next || served.get(now.id) === next.outerHTML) return;
+  served.set(now.id, next.outerHTML);
+  const focused = now.contains(document.activeElement) ? document.activeElement : null;
+  now.replaceWith(next);
+  if (!focused) return;
+  const same = [...next.querySelectorAll("a, button, input")].find((element) =>
+    element.value === focused.value && element.getAttribute("href") === focused.getAttribute("href"));
+  (same ?? next.querySelector("a, button"))?.focus();
+}
+
+async function replaceRows(list, fresh) {
+  if (!list || !fresh) return;
+  for (let part = 1; part < MAX_PARTS && messageRows(fresh) < messageRows(list); part += 1) {
+    const more = fresh.querySelector("[data-more]");
+    if (!more) break;
+    const holder = document.createElement("ul");
+    holder.innerHTML = await (await fetch(`${more.getAttribute("href")}&part=1`)).text();
+    more.parentElement.replaceWith(...holder.children);
+  }
+  const old = [...list.children];
+  let wanted = [...fresh.children];
+  if (fresh.querySelector("[data-more]")) {
+    const last = rowKey(wanted[wanted.length - 2]);
+    const tail = old.slice(old.findIndex((row) => rowKey(row) === last) + 1);
+    if (tail.length > 0 && tail.length < old.length) wanted = [...wanted.slice(0, -1), ...tail];
+  }
+  const oldByKey = new Map(old.map((row) => [rowKey(row), row]));
+  const rows = wanted.map((row) => {
+    const before = oldByKey.get(rowKey(row));
+    if (!before || before === row) return row;
+    if (rowKey(row) === "more" ? before.querySelector("a").href === row.querySelector("a").href : before.outerHTML === row.outerHTML) return before;
+    const [box, boxBefore] = [row, before].map((each) => each.querySelector("input[name=id]"));
+    if (box) box.checked = boxBefore.checked;
+    return row;
+  });
+  const focusedRow = old.findIndex((row) => row.contains(document.activeElement));
+  const wasLink = document.activeElement?.tagName === "A";
+  for (const row of old) if (!rows.includes(row)) row.remove();
+  let place = list.firstElementChild;
+  for (const row of rows) {
+    if (row === place) place = place.nextElementSibling;
+    else list.insertBefore(row, place);
+  }
+  if (focusedRow < 0 || list.contains(document.activeElement)) return;
+  const kept = rows.find((row) => rowKey(row) === rowKey(old[focusedRow])) ?? rows[Math.min(focusedRow, rows.length - 1)];
+  (kept ?? document.getElementById("content")).querySelector(wasLink ? "a" : "input, a")?.focus();
+}
+
+function connect() {
+  if (source || document.hidden) return;
+  source = new EventSource(live);
+  source.addEventListener("message", (event) => {
+    if (event.data === known) return;
+    known = event.data;
+    refresh();
+  });
+  source.addEventListener("error", () => {
+    if (source?.readyState !== EventSource.CLOSED) return; // It connects again by itself.
+    source = null;
+    refresh(); // No stream is to be had: looks again now and then.
+    setTimeout(connect, RETRY_MS);
+  });
+}
+
+function disconnect() {
+  source?.close();
+  source = null;
+}
+
+// Browsers open few connections to a host, so a page that is not seen has none.
+document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
+window.addEventListener("pagehide", disconnect);
+window.addEventListener("pageshow", connect);
+connect();

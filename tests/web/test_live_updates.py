@@ -1,0 +1,159 @@
+"""Open pages follow changes: by phone, by other processes, and after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+import pytest
+
+from ivr.app import App
+from ivr.mailbox.mailbox import Mailbox
+from ivr.storage.records import ChangeReason, Folder
+from ivr.web.live_updates import LiveUpdates
+from tests.support.app_fixture import AppFixture
+from tests.web.conftest import Browser
+
+TIMEOUT_S = 30
+
+
+@pytest.fixture
+async def box(app: AppFixture, browser: Browser) -> Mailbox:
+    """alice's mailbox, which the browser is signed in to."""
+    box = await app.create_box("1000", app.alice)
+    await browser.sign_in_by_pin()
+    return box
+
+
+@asynccontextmanager
+async def follow(browser: Browser, path: str) -> AsyncIterator[AsyncIterator[str]]:
+    """Open a stream; yields the data of its events, and ends with the stream."""
+    async with browser.http.stream("GET", path) as response:
+        assert response.headers["content-type"].startswith("text/event-stream"), response.status_code
+
+        async def events() -> AsyncIterator[str]:
+            lines = response.aiter_lines()
+            with suppress(StopAsyncIteration):
+                while True:
+                    line = await asyncio.wait_for(anext(lines), TIMEOUT_S)
+                    if line.startswith("data: "):
+                        yield line.removeprefix("data: ")
+
+        yield events()
+
+
+async def test_page_is_told_what_phone_rest_and_other_processes_change(
+    app: AppFixture, browser: Browser, box: Mailbox
+) -> None:
+    other_box = await app.create_box("1001", app.bob)
+    message = await app.create_message(box)
+    html = await browser.open(f"/page/box/{box.id}")
+    other_process = App(app.settings, clock=app.clock).open()
+    async with follow(browser, f"/page/box/{box.id}/live") as events:
+        first = await anext(events)
+        assert f'data-changes="{first}"' in html, "a page that is up to date is not fetched again"
+        seen = [first]
+        for change in (
+            app.create_message(box),
+            app.run_call(endpoint="alice", number="1000"),  # Saves the message that is played.
+            other_process.messages.move_to_folder(box.id, message.id, Folder.DELETED, ChangeReason.API_REQUEST),
+            app.container.messages.set_urgent(box.id, message.id, True),
+            app.container.database.write(
+                lambda c: c.execute("UPDATE messages SET transcription = 'x' WHERE id = ?", (message.id,)).rowcount
+            ),
+            app.container.messages.soft_delete(box.id, [message.id]),
+        ):
+            await app.create_message(other_box)  # Is no change of this mailbox.
+            await change
+            seen.append(await anext(events))
+        assert len(set(seen)) == len(seen)
+    other_process.close()
+
+
+async def test_stream_ends_with_its_session_and_is_for_own_mailboxes(
+    app: AppFixture, browser: Browser, other_browser: Browser, box: Mailbox
+) -> None:
+    foreign = await app.create_box("1001", app.bob)
+    assert (await browser.http.get(f"/page/box/{foreign.id}/live")).status_code == 404
+    assert (await other_browser.http.get(f"/page/box/{box.id}/live", follow_redirects=False)).status_code == 303
+    await other_browser.sign_in_by_password()
+    async with follow(browser, f"/page/box/{box.id}/live") as events, follow(other_browser, "/page/live") as all_boxes:
+        assert await anext(events) == await anext(all_boxes)
+        await app.container.pins.set_by_owner(box, "8341")
+        await app.create_message(box)
+        assert [event async for event in events] == [], "the new PIN has ended the session"
+        assert await anext(all_boxes)
+
+
+async def test_stopping_the_service_ends_streams_at_once(app: AppFixture, box: Mailbox, browser: Browser) -> None:
+    from ivr.api.asgi import build_asgi_app
+    from ivr.api.server import ApiServer, ListenAddress
+    from ivr.page_services import build_page
+
+    page = build_page(app.container)
+    server = ApiServer(
+        build_asgi_app(app.container.api_services, page), ListenAddress("127.0.0.1", 0), on_stop=page.close
+    )
+    other = Browser(await server.start())
+    await other.sign_in_by_pin()
+    async with follow(other, f"/page/box/{box.id}/live") as events:
+        before = await anext(events)
+        await server.stop()
+        assert [event async for event in events] == []
+    await other.http.aclose()
+    async with follow(browser, f"/page/box/{box.id}/live") as events:
+        assert await anext(events) == before, "what a page knows is known by the next run of the service"
+
+
+async def test_streams_of_an_owner_are_bounded(app: AppFixture, browser: Browser, box: Mailbox) -> None:
+    path = f"/page/box/{box.id}/live"
+    async with AsyncExitStack() as streams:
+        open_streams = [await streams.enter_async_context(follow(browser, path)) for _ in range(20)]
+        for events in open_streams:
+            await anext(events)
+        refused = await browser.http.get(path)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "30")
+    status = 503
+    while status == 503:  # The server notices a little later that the connections are gone.
+        async with browser.http.stream("GET", path) as response:
+            status = response.status_code
+    assert status == 200
+
+
+class CountingStore:
+    """Counts the queries. `written`: changes when anything is written."""
+
+    def __init__(self) -> None:
+        self.written = b"0"
+        self.queries = 0
+        self.looks = 0
+
+    def fingerprint(self) -> bytes:
+        self.looks += 1
+        return self.written
+
+    async def count(self, box_ids: Collection[str]) -> dict[str, int]:
+        self.queries += 1
+        return dict.fromkeys(box_ids, int(self.written))
+
+
+async def test_nothing_is_read_while_nothing_is_written_and_nothing_is_done_without_pages() -> None:
+    store = CountingStore()
+    updates = LiveUpdates(store, interval_s=0.01)
+    with updates.watch(["a"], "alice") as watcher, updates.watch(["a", "b"], "bob") as other:
+        assert await watcher.next_change(5) == 0
+        assert await other.next_change(5) == 0
+        assert await watcher.next_change(0.2) is None
+        queries = store.queries
+        assert store.looks > queries
+        store.written = b"3"
+        assert await watcher.next_change(5) == 3
+        assert await other.next_change(5) == 6
+        assert store.queries == queries + 1, "one query for all pages"
+    assert updates.streams == 0
+    assert await watcher.next_change(0.1) is None
+    looks = store.looks
+    assert await watcher.next_change(0.1) is None
+    assert store.looks == looks
+    updates.close()
