@@ -21,6 +21,9 @@ async def make_pictures(folder: Path) -> None:
                 for screen, viewport in (("phone", PHONE), ("desk", DESK)):
                     context = await new_context(browser, viewport=viewport, base_url=site.url, color_scheme=scheme)
                     page = await context.new_page()
+                    await page.goto(site.link_to(message))
+                    await page.locator("#wave[data-ready]").wait_for()
+                    await page.screenshot(path=folder / f"page-link-{screen}-{scheme}.png")
                     await page.goto("/")
                     await page.screenshot(path=folder / f"page-sign-in-{screen}-{scheme}.png")
                     await page.get_by_label("User name", exact=True).fill("alice")
@@ -33,9 +36,6 @@ async def make_pictures(folder: Path) -> None:
                     await page.goto(f"/page/box/{site.box.id}/message/{message.id}")
                     await page.locator("#wave[data-ready]").wait_for()
                     await page.screenshot(path=folder / f"page-message-{screen}-{scheme}.png")
-                    await page.goto(site.link_to(message))
-                    await page.locator("#wave[data-ready]").wait_for()
-                    await page.screenshot(path=folder / f"page-link-{screen}-{scheme}.png")
                     await context.close()
 
 
