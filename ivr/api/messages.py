@@ -88,6 +88,7 @@ async def change_messages(request: Request, principal: CurrentPrincipal, box: Bo
     check_change(request, body)
     ids = parse_ids(body) or []
     if is_move_or_copy(body):
+        _reject_second_change(body, None)
         recipients = await resolve_recipients(principal, body)
         work = _move_or_copy(principal, box, ids, recipients, if_match_filter(request))
     else:
@@ -155,8 +156,12 @@ async def change_message(
     """Change the folder of a message (default `saved`), or move or copy it to other boxes."""
     revision = expected_revision(request, message)
     check_change(request, body)
+    if body.data_or_empty.get("messages", [message.id]) != [message.id]:
+        violation = {"message": "The path names one message: send many to …/messages"}
+        raise InvalidFields({"messages": {"maxItems": violation}})
     mailbox_services = principal.services.mailbox
     if is_move_or_copy(body):
+        _reject_second_change(body, message.folder)
         recipients = await resolve_recipients(principal, body)
         if isinstance(recipients, list):
             outcome = await _move_or_copy(principal, box, [message.id], recipients, if_match_filter(request))
@@ -209,6 +214,13 @@ def check_change(request: Request, body: Body) -> None:
         member = nulls[0] if nulls else "folder"
         message = "Field is required but missing: only the folder of a message, or its box, can be changed"
         raise InvalidFields({member: {"required": {"message": message}}})
+
+
+def _reject_second_change(body: Body, current: Folder | None) -> None:
+    """Raise `InvalidFields` for a body that names another box and a folder, other than the current one, too."""
+    if body.data_or_empty.get("folder", current) != current:
+        message = "A message that is moved or copied keeps its folder: change the folder in a request of its own"
+        raise InvalidFields({"folder": {"maxItems": {"message": message}}})
 
 
 def parse_folder(request: Request, body: Body) -> Folder | None:

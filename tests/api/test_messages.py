@@ -288,6 +288,20 @@ async def test_misspelt_change_is_rejected_instead_of_saving_the_message(
     assert await app.folder_of(message) == "new"
 
 
+async def test_one_request_makes_one_change(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    message, other = await app.create_message(box), await app.create_box("1001")
+    path = f"/{box.id}/messages"
+    both = {"source_id": other.id, "folder": "deleted"}
+    assert "folder" in (await rest.request_error(400, "POST", f"{path}/{message.id}", both))["data"]
+    assert "folder" in (await rest.request_error(400, "POST", path, {**both, "messages": [message.id]}))["data"]
+    many = {"folder": "saved", "messages": ["202611-other"]}
+    assert "messages" in (await rest.request_error(400, "POST", f"{path}/{message.id}", many))["data"]
+    assert await app.messages(box) == [message]
+    document = (await rest.request_ok("GET", f"{path}/{message.id}"))["data"]  # Clients send back what they have read.
+    moved = await rest.request_ok("POST", f"{path}/{message.id}", {**document, "source_id": other.id})
+    assert moved["data"]["media_id"] == message.id
+
+
 async def test_change_without_a_name_saves_as_in_kazoo(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
     bodies: list[Any] = [None, {}, {"data": {}}, {"data": {"ui_metadata": {"ui": "monster-ui"}}}]
     for body in bodies:
