@@ -339,13 +339,13 @@ async def test_mail_is_in_one_language_when_templates_are_incomplete(
         tmp_path / "data", mail={"host": "127.0.0.1", "port": smtp_server.port, "template_folder": own}
     )
     await app.open()
-    for number, language in (("1001", "it"), ("1002", "fr"), ("1003", "eo")):
+    for number, language in (("1001", "pl"), ("1002", "fr"), ("1003", "eo")):
         owner = await app.create_user(f"user-{language}", language=language, email=f"{language}@example.org")
         await app.leave_message(await app.create_box(number, owner=owner, timezone="Europe/Berlin"))
     await app.run_until_idle()
     mails = {to: (mail["Subject"], mail_text(mail)) for to, mail in smtp_server.received}
     english = "Received:  Tuesday, May 10, 2016 at 14:00 (Central European Summer Time)"
-    for to in ("it@example.org", "eo@example.org"):
+    for to in ("pl@example.org", "eo@example.org"):
         assert mails[to][0] == "Call"
         assert english in mails[to][1]
     assert mails["fr@example.org"][0] == "Nouveau message"
@@ -371,6 +371,53 @@ def test_built_in_mails_are_wholly_german_for_german_owner(mail: str) -> None:
         assert "Dienstag, 10. Mai 2016 um 12:00 Uhr (Koordinierte Weltzeit)" in content.plain_text
     if mail != "box_locked":
         assert "Sie haben 100 von 100 Nachrichten, 1,5 von 5 MB." in content.plain_text
+
+
+@pytest.mark.parametrize(
+    ("language", "subject", "date", "count"),
+    [
+        (
+            "es-MX", "Nuevo mensaje de voz de desconocido",
+            "martes, 10 de mayo de 2016, 12:00 (tiempo universal coordinado)",
+            "Tiene 100 de 100 mensajes, 1,5 de 5 MB.",
+        ),
+        (
+            "fr", "Nouveau message vocal : inconnu",
+            "mardi 10 mai 2016 à 12:00 (temps universel coordonné)", "Vous avez 100 sur 100 messages, 1,5 sur 5 Mo.",
+        ),
+        (
+            "it", "Nuovo messaggio vocale da sconosciuto",
+            "martedì 10 maggio 2016, 12:00 (Tempo coordinato universale)", "Ha 100 su 100 messaggi, 1,5 su 5 MB.",
+        ),
+        (
+            "pt-BR", "Nova mensagem de voz de desconhecido",
+            "terça-feira, 10 de maio de 2016, 12:00 (Horário Universal Coordenado)",
+            "Você tem 100 de 100 mensagens, 1,5 de 5 MB.",
+        ),
+    ],
+)  # fmt: skip
+def test_built_in_mails_are_wholly_in_the_language_of_the_owner(
+    language: str, subject: str, date: str, count: str
+) -> None:
+    box = mailbox(quota_mb=5)
+    used = Occupancy(messages=100, new_messages=90, max_messages=100, size_bytes=1_500_000, quota_bytes=5_000_000)
+    audio = MailedAudio(link=AudioLink("https://x.example/y", NOON))
+    mails = {
+        name: MailTemplates(None).render(
+            name, box.account, language, lambda code: message_variables(box, used, message("", ""), audio, code)
+        )
+        for name in ("new_message", "box_full", "box_nearly_full", "box_locked", "account_locked")
+    }
+    for mail in mails.values():
+        for text in (mail.subject, mail.plain_text, mail.html):
+            assert not re.search(
+                r"\b(you|your|the|from|until|caller|recording|dial|left|full)\b", strip_tags(text), re.I
+            )
+    assert mails["new_message"].subject == subject
+    assert date in mails["new_message"].plain_text
+    for name in ("new_message", "box_full", "box_nearly_full"):
+        assert count in mails[name].plain_text
+        assert count in strip_tags(mails[name].html)
 
 
 def test_built_in_mails_of_all_languages_have_the_same_variables() -> None:

@@ -18,7 +18,14 @@ from ivr.notifications.mail.audio import MailedAudio, Omission
 from ivr.storage.records import MEGABYTE, Caller, Message
 from ivr.validation.text import to_single_line
 
-DATE_PATTERNS = {"en": "EEEE, MMMM d, y 'at' HH:mm (zzzz)", "de": "EEEE, d. MMMM y 'um' HH:mm 'Uhr' (zzzz)"}
+DATE_PATTERNS = {
+    "de": "EEEE, d. MMMM y 'um' HH:mm 'Uhr' (zzzz)",
+    "en": "EEEE, MMMM d, y 'at' HH:mm (zzzz)",
+    "es": "EEEE, d 'de' MMMM 'de' y, HH:mm (zzzz)",
+    "fr": "EEEE d MMMM y 'à' HH:mm (zzzz)",
+    "it": "EEEE d MMMM y, HH:mm (zzzz)",
+    "pt": "EEEE, d 'de' MMMM 'de' y, HH:mm (zzzz)",
+}
 """Patterns of languages whose longest form in CLDR is not the usual one in mails; all name the zone."""
 UNKNOWN_CALLER = {
     "de": "unbekannt",
