@@ -23,7 +23,7 @@ from ivr.menus.context import VoicemailServices
 from ivr.menus.dialplan_status import Status
 from ivr.paths import load_ami_settings, sounds_folder
 from ivr.prompts.catalogue import Catalogue
-from ivr.prompts.voice import LANGUAGES
+from ivr.prompts.languages import load_catalogues
 from ivr.settings import Settings
 from ivr.storage.data_folder import state_folder, verify_layout
 from ivr.storage.read_cache import ReadCache
@@ -221,9 +221,9 @@ class App(Stores):
 
     @cached_property
     def catalogues(self) -> Mapping[str, Catalogue]:
-        """The prompts of each language. Raises `CatalogueError`, `SettingsError`."""
+        """The prompts of each language that is installed. Raises `CatalogueError`, `SettingsError`."""
         folder = sounds_folder(self.settings)
-        return {language: Catalogue.load(folder / language) for language in LANGUAGES}
+        return load_catalogues(folder)
 
     # -- REST ----------------------------------------------------------------------------------------------------------
 

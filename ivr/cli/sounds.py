@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import typer
@@ -10,16 +11,17 @@ from ivr import settings
 from ivr.cli.support import exit_on_error
 from ivr.errors import SoundsError
 from ivr.paths import sounds_folder
+from ivr.prompts.languages import FALLBACK_LANGUAGE, LANGUAGES
 
 command = typer.Typer(no_args_is_help=True)
-LANGUAGE = "en"
-FolderOption = typer.Option(None, "--folder", help="Folder of one language. Default: the installed English prompts.")
+FolderOption = typer.Option(None, "--folder", help="Folder of one language. Default: those of the installation.")
 
 
 @command.command("build")
 @exit_on_error
 def build(
     folder: Path | None = FolderOption,
+    language: str = typer.Option(FALLBACK_LANGUAGE, "--language", help="Language to build, such as en or es."),
     voice: str | None = typer.Option(
         None, "--voice", help="Synthesiser and voice, as in kokoro:af_heart or flite:rms. Default: the present voice."
     ),
@@ -27,12 +29,13 @@ def build(
 ) -> None:
     """Build missing recordings.
 
-    Builds those of prompts that are new or whose text has changed. Another voice builds all of them. Needs sox, and
-    the extra voice-build for kokoro or the Debian package flite for flite.
+    Builds those of prompts that are new or whose text has changed. Another voice builds all of them. A WAV beside them
+    is a recording of your own and stays. Needs sox, and the extra voice-build for kokoro (with the Debian package
+    espeak-ng for languages other than English) or the Debian package flite for flite.
     """
     from ivr.prompts import recording
 
-    language_folder = folder or _english_sounds_folder()
+    language_folder = folder or _installed_folder(language)
     speaker = recording.find_speaker(voice) if voice else None
     built = recording.build(language_folder, on_progress=typer.echo, speaker=speaker)
     if demo:
@@ -42,20 +45,43 @@ def build(
 
 @command.command("check")
 @exit_on_error
-def check(folder: Path | None = FolderOption) -> None:
-    """Check the recordings.
+def check(
+    folder: Path | None = FolderOption,
+    language: str | None = typer.Option(
+        None, "--language", help="Check only this language; with --folder: the language of the folder."
+    ),
+) -> None:
+    """Check the recordings of all languages.
 
-    Every prompt must have a recording that Asterisk can play, and there must be no other files.
+    Each language must have all prompts that menus and its rules name, each with a recording that Asterisk can play, and
+    no other files.
     """
-    from ivr.prompts import recording
-    from ivr.prompts.catalogue import Catalogue
-
-    language_folder = folder or _english_sounds_folder()
-    problems = recording.check(language_folder, Catalogue.load(language_folder).keys())
+    if folder:
+        checked = {language or FALLBACK_LANGUAGE: folder}
+    else:
+        checked = {code: _installed_folder(code) for code in ([language] if language else _installed_languages())}
+    problems = [problem for code, each in checked.items() for problem in _find_problems(code, each)]
     if problems:
         raise SoundsError("\n".join(problems))
-    typer.echo(f"All recordings in {language_folder} are complete.")
+    for each in checked.values():
+        typer.echo(f"All recordings in {each} are complete.")
 
 
-def _english_sounds_folder() -> Path:
-    return sounds_folder(settings.load()) / LANGUAGE
+def _find_problems(code: str, folder: Path) -> Iterator[str]:
+    from ivr.prompts import recording
+    from ivr.prompts.catalogue import Catalogue
+    from ivr.prompts.completeness import required_keys
+
+    english = folder if code == FALLBACK_LANGUAGE else _installed_folder(FALLBACK_LANGUAGE)
+    yield from recording.check(folder, required_keys(code, Catalogue.load(english)))
+
+
+def _installed_languages() -> list[str]:
+    folder = sounds_folder(settings.load())
+    return [code for code in LANGUAGES if code == FALLBACK_LANGUAGE or (folder / code).is_dir()]
+
+
+def _installed_folder(language: str) -> Path:
+    if language not in LANGUAGES:
+        raise SoundsError(f'"{language}" has no rules: choose {", ".join(LANGUAGES)}, or add it (docs/languages.md)')
+    return sounds_folder(settings.load()) / language

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ivr.doctor import connections, host, mail, notifications
+from ivr.doctor import connections, host, mail, notifications, prompt_checks
 from ivr.doctor.api_keys import check_api_keys
 from ivr.doctor.asterisk import check_asterisk
 from ivr.doctor.connections import check_ari
@@ -30,7 +30,8 @@ CHECKS: tuple[Callable[[Installation], Iterator[Finding]], ...] = (
     mail.check_mail_links,
     host.check_fallback_recordings,
     check_nodes,
-    host.check_sounds,
+    prompt_checks.check_sounds,
+    prompt_checks.check_languages,
     host.check_ffmpeg,
     check_unit,
     connections.check_fastagi,

@@ -1,4 +1,4 @@
-"""Checks of the machine: settings, data folder, database, prompts, clock, programs."""
+"""Checks of the machine: settings, data folder, database, clock, programs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ivr.doctor.installation import Installation
-from ivr.errors import CatalogueError, SettingsError
 from ivr.health.checks import quoted, run_checks
 from ivr.health.finding import Finding, ok, problem, warning
-from ivr.paths import sounds_folder
-from ivr.prompts.catalogue import Catalogue
-from ivr.prompts.voice import LANGUAGES
 from ivr.recovery.fallback_recordings import FILE_PREFIX
 from ivr.settings import Settings
 from ivr.storage.data_folder import earlier_database, private_files_outside, state_folder
@@ -100,28 +96,6 @@ def check_database(installation: Installation) -> Iterator[Finding]:
         snapshot = installation.snapshot
         counts = f"{len(snapshot.accounts)} accounts, {len(snapshot.users)} users, {len(snapshot.boxes)} boxes"
         yield ok("database", f"{counts}, {len(snapshot.endpoints)} endpoints")
-
-
-def check_sounds(installation: Installation) -> Iterator[Finding]:
-    """Check that every prompt has a recording that the service can read."""
-    try:
-        folder = sounds_folder(installation.settings)
-        catalogues = {language: Catalogue.load(folder / language) for language in LANGUAGES}
-    except (SettingsError, CatalogueError) as error:
-        yield problem("sounds", str(error), "install the package again, or set folder in [sounds] of ivr.toml")
-        return
-    for language, catalogue in catalogues.items():
-        with run_as_owner_of(installation.data_folder):
-            recordings = [catalogue.recording_path(key) for key in sorted(catalogue.keys())]
-            missing = [path for path in recordings if not os.access(path, os.R_OK, effective_ids=True)]
-        if missing:
-            yield problem(
-                "sounds",
-                f"{len(missing)} recordings of language {language} are missing or unreadable, such as {missing[0]}",
-                f"bring your own ones back, or install the package again; then: chmod -R a+rX {quoted(folder)}",
-            )
-        else:
-            yield ok("sounds", f"{folder / language}")
 
 
 def check_ffmpeg(installation: Installation) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from ivr.audio import asterisk_recording, wav
 from ivr.doctor.installation import RunningAsterisk
 from ivr.errors import describe_error
 from ivr.health.finding import Finding, ok, problem, warning
+from ivr.prompts import clip_file
 from ivr.storage.file_owner import run_as_owner_of
 
 SAMPLE_LENGTH_MS = 100
@@ -108,12 +109,13 @@ def check_fallback_prompt(asterisk: RunningAsterisk) -> Iterator[Finding]:
     copy = asterisk.installation.takes_folder / f"doctor-{secrets.token_hex(8)}.wav"
     if not copy.parent.is_dir():
         return
-    output = asterisk.run_command(f'file convert "{folder}/{FALLBACK_PROMPT}.wav" "{copy}"')
+    prompt = clip_file.find(Path(folder), FALLBACK_PROMPT)
+    output = asterisk.run_command(f'file convert "{prompt}" "{copy}"')
     _delete_files(asterisk.installation.data_folder, copy)
     if "Unable to open input" in output:
         yield warning(
             "sounds",
-            f"Asterisk cannot read {folder}/{FALLBACK_PROMPT}.wav: while the service is down callers hear nothing",
+            f"Asterisk cannot read {prompt}: while the service is down callers hear nothing",
             "in /etc/asterisk/ivr/secret.conf: IVR_SOUNDS_FOLDER => a folder sounds/en that Asterisk can read",
         )
     elif "Converted" in output:

@@ -29,6 +29,7 @@ from ivr.validation.fields import (
     BoxNumber,
     BoxTimeZone,
     Extension,
+    LanguageCode,
     MailAddress,
     MailAddresses,
     MwiTarget,
@@ -145,6 +146,8 @@ class BoxSettings(SettingsDocument):
     """Callers must press a key before the beep; None: the setting of the account, else of the system."""
     clock: Literal["12h", "24h"] | None = None
     """How times are said; None: the setting of the account, else of the system."""
+    language: LanguageCode | None = None
+    """What callers hear, and the owner who has no language of their own; None: that of owner and account."""
     new_messages_at_once: bool = True
     """Play new messages right after their number is announced, when the owner calls from their own phone."""
     key_map: Literal["standard", "classic"] | None = None

@@ -60,6 +60,7 @@ DEFAULT_BINDINGS = (
     KeyBinding("settings", "delete_temporary", "5"),
     KeyBinding("settings", "announcement", "6"),
     KeyBinding("settings", "clock", "7"),
+    KeyBinding("settings", "language", "8"),
     KeyBinding("settings", "more", "9"),
     KeyBinding("settings", "return_main_menu", "0"),
 )

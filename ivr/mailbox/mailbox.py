@@ -88,8 +88,8 @@ class Mailbox:
 
     @property
     def language(self) -> str:
-        """The language of the owner, else of the account."""
-        return (self.owner and self.owner.language) or self.account.language
+        """The language of what is sent to the owner: theirs, else that of the mailbox, else of the account."""
+        return (self.owner and self.owner.language) or self.settings.language or self.account.language
 
     @property
     def pin_secret_ref(self) -> str:

@@ -137,6 +137,7 @@ OWNER_BOUNDS: Mapping[str, Bound | None] = {
     "callers_may_mark_urgent": _any_value,
     "press_key_to_record": _any_value,
     "clock": _any_value,
+    "language": _any_value,
     "new_messages_at_once": _any_value,
     "key_map": _any_value,
     "keys": _any_value,

@@ -18,6 +18,7 @@ from ivr.directory.models import Account, User
 from ivr.errors import DiskFull, HungUp, IvrError, NotFound, ServiceStopping, StoreError
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus import dialplan_status, menu
+from ivr.menus.call_language import caller_languages, owner_languages
 from ivr.menus.caller_entry import entry_menu
 from ivr.menus.context import CallContext, OwnerSession, VoicemailServices, find_mailbox
 from ivr.menus.dialplan_status import Status
@@ -101,13 +102,15 @@ class CallHandler:
             return Status.NOACCOUNT
         record.account_id = account.id
         user = None if call.incoming.forwarded else endpoint_user
-        voice = self._build_voice(call, account, user)
+        voice = Voice(self._prompt_cache, *caller_languages(call.incoming, account, user, None))
         call_context = CallContext(call, voice, self._services, account, user, on_sign_in=record.on_sign_in)
         session = await _resume_session(call_context, interrupted_call) if interrupted_call else None
         if interrupted_call and not session and await _had_reached_beep(call):
             return None
         mailbox, is_specified = (session.mailbox, True) if session else await find_mailbox(call_context)
         record.box_id = mailbox.id if mailbox else None
+        if mailbox and not session:
+            voice.switch_to(*_languages_before_sign_in(call_context, mailbox))
         try:
             next_step: NextStep = (
                 AfterLogin(session) if session else await _entry_menu(call_context, mailbox, is_specified)
@@ -138,12 +141,8 @@ class CallHandler:
             log.error("call.account_not_found", channel=call.incoming.channel, error=str(error))
             return None
 
-    def _build_voice(self, call: Call, account: Account, user: User | None) -> Voice:
-        language = call.incoming.arguments.language or (user and user.language) or account.language
-        return Voice(self._prompt_cache, language)
-
     async def _play_error(self, call: Call, prompt: str) -> None:
-        voice = Voice(self._prompt_cache, call.incoming.arguments.language or call.incoming.language)
+        voice = Voice(self._prompt_cache, call.incoming.arguments.language, call.incoming.language)
         try:
             cached = voice.find_cached(prompt)
             await call.play([cached if cached else await call.run_while_listening(voice.render(prompt))])
@@ -165,6 +164,13 @@ async def _answer_probe(call: Call) -> None:
     """Answer `ivr doctor`, which checks that the service responds: it has no channel, so there is no call to record."""
     await dialplan_status.report_call_ended(call, Status.SKIPPED)
     await call.return_to_dialplan(Status.SKIPPED)
+
+
+def _languages_before_sign_in(call_context: CallContext, mailbox: Mailbox) -> tuple[str | None, ...]:
+    incoming, account, user = call_context.call.incoming, call_context.account, call_context.user
+    if incoming.arguments.action is Action.CHECK:
+        return owner_languages(incoming, mailbox, user if call_context.is_owner(mailbox) else mailbox.owner)
+    return caller_languages(incoming, account, user, mailbox)
 
 
 async def _entry_menu(call_context: CallContext, mailbox: Mailbox | None, is_specified: bool) -> NextStep:

@@ -20,6 +20,7 @@ from ivr.mailbox.greetings import Greetings
 from ivr.mailbox.mailbox import Capacity, Mailbox
 from ivr.mailbox.pins import Pins
 from ivr.mailbox.takes import Takes, TakeSource
+from ivr.menus.call_language import owner_languages
 from ivr.prompts.voice import Prompt, Voice
 from ivr.storage.protocols import MessageStore, UndeliveredMailStore
 from ivr.storage.records import SIGNED_IN, Actor, AuditAction, Caller, Door
@@ -74,15 +75,22 @@ class CallContext:
         cached = self.voice.find_cached(*prompts)
         return cached if cached else await self.call.run_while_listening(self.voice.render(*prompts))
 
+    async def render_in(self, language_code: str, action: str, key: str) -> Sound:
+        """Return one option of a menu in another language than the call's."""
+        voice = self.voice.in_language(language_code)
+        return await self.call.run_while_listening(voice.render(voice.language.menu_option(action, key)))
+
     def open_session(self, mailbox: Mailbox, *, own_phone: bool, has_pin: bool) -> OwnerSession:
         """Sign in: from now on this call may read and change the messages of `mailbox`.
 
         `has_pin`: the caller has entered the PIN.
         """
         self.opened_mailboxes.append(mailbox)
+        user = self.user if self.is_owner(mailbox) else mailbox.owner
+        self.voice.switch_to(*owner_languages(self.call.incoming, mailbox, user))
         self.call.journal.note(SIGNED_IN, box=mailbox.id, own_phone=own_phone)
         self.on_sign_in(mailbox, own_phone)
-        session = OwnerSession(self, mailbox, own_phone, has_pin)
+        session = OwnerSession(self, mailbox, user, own_phone, has_pin)
         session.record(AuditAction.SIGNED_IN)
         return session
 
@@ -121,6 +129,8 @@ class OwnerSession:
 
     call_context: CallContext
     mailbox: Mailbox
+    user: User | None
+    """Who is signed in: the user of the phone if the mailbox is shared with them, else the owner, if there is one."""
     own_phone: bool
     """Whether the call comes from the owner's own endpoint; otherwise the PIN opened the mailbox."""
     has_pin: bool

@@ -30,6 +30,7 @@ from ivr.errors import (
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus.context import CallContext, OwnerSession
 from ivr.menus.dialplan_status import Status
+from ivr.prompts.language import Language
 from ivr.prompts.voice import Prompt
 
 log = structlog.get_logger()
@@ -58,7 +59,11 @@ class Menu:
         self.call_context = call_context
         self.call = call_context.call
         self.services = call_context.services
-        self.language = call_context.voice.language
+
+    @property
+    def language(self) -> Language:
+        """The rules of the language that the call is spoken in now."""
+        return self.call_context.voice.language
 
     async def render(self, *prompts: Prompt) -> Sound:
         """Return `prompts` as one sound file."""

@@ -1,4 +1,4 @@
-"""The settings of a mailbox: greetings and name, PIN, announcement-only, the clock."""
+"""The settings of a mailbox: greetings and name, PIN, announcement-only, clock, language."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 from ivr.call.base import DigitsResult
 from ivr.errors import IvrError
 from ivr.mailbox.pin_strength import PinWeakness
+from ivr.menus.choose_language import ChooseLanguage
 from ivr.menus.context import OwnerSession
 from ivr.menus.greeting_recording import RecordGreeting
 from ivr.menus.menu import NextMenu, NextStep, OwnerMenu, prompt_for
@@ -36,6 +37,7 @@ class SettingsMenu(OwnerMenu):
             "delete_temporary": self._delete_temporary,
             "announcement": self._toggle_announcement,
             "clock": self._toggle_clock,
+            "language": lambda: ChooseLanguage(self.session).run(),
             "more": self._next_page,
         }
 
@@ -98,6 +100,7 @@ class SettingsMenu(OwnerMenu):
             "record_temporary",
             *([] if announcement_only else ["announcement"]),
             "clock",
+            *(["language"] if len(self.call_context.voice.languages) > 1 else []),
         ]
 
     def _prompt_name(self, action: str) -> str:

@@ -3,7 +3,7 @@
 `<folder>/catalogue.toml` has a table for each sub-folder, with a line for each recording:
 
     [count]
-    you-have = "You have"                              # key "count/you-have", recording count/you-have.wav
+    you-have = "You have"                              # key "count/you-have", recording count/you-have.ulaw
     [envelope]
     am = { text = "a.m.", say = "A M." }               # `say`: spoken in place of the text
     [number]
@@ -28,12 +28,14 @@ from pathlib import Path
 from typing import Any
 
 from ivr.errors import CatalogueError
-from ivr.prompts import phrases
+from ivr.prompts import clip_file, phrases
 from ivr.prompts.clip import Clip
 
 CATALOGUE_FILE = "catalogue.toml"
 MANIFEST_FILE = "recordings.json"
 """The build manifest, beside the catalogue: what each recording was made from. Written by the builder."""
+
+RECORDING_SUFFIXES = (clip_file.ULAW_SUFFIX, clip_file.WAV_SUFFIX)
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _FIELD_TYPES = {"text": str, "say": str, "end": str, "clips": str, "tone_hz": int, "tone_ms": int}
@@ -96,13 +98,14 @@ class Catalogue:
         return phrases.choose_recordings(clip_keys, self._clips, self._replacements)
 
     def recording_path(self, key: str) -> Path:
-        """Return the path of the recording of `key`, whether it exists or not."""
-        return self.folder / f"{key}.wav"
+        """Return the path of the recording of `key`, whether it exists or not. A WAV comes before a µ-law file."""
+        return clip_file.find(self.folder, key)
 
     def find_orphans(self) -> list[Path]:
         """Return the recordings in the folder that belong to no key."""
-        expected = {self.recording_path(key) for key in self}
-        return sorted(path for path in self.folder.rglob("*.wav") if path not in expected)
+        expected = {self.folder / f"{key}{suffix}" for key in self for suffix in RECORDING_SUFFIXES}
+        found = (path for suffix in RECORDING_SUFFIXES for path in self.folder.rglob(f"*{suffix}"))
+        return sorted(path for path in found if path not in expected)
 
     def _missing_key_message(self, key: str) -> str:
         nearest = difflib.get_close_matches(key, self._clips, n=1, cutoff=0)

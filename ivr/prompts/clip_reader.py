@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from ivr.audio import wav
 from ivr.errors import CatalogueError, InvalidAudio
+from ivr.prompts import clip_file
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.concatenation import ClipSource
+from ivr.prompts.languages import FALLBACK_LANGUAGE
 
 BEEP_KEY = "tone/beep"
 BEEP_HZ, BEEP_MS = 440, 500
 """The beep where its recording cannot be read."""
-FALLBACK_LANGUAGE = "en"
 
 log = structlog.get_logger()
 
@@ -58,7 +58,7 @@ class ClipReader:
     def _read(self, language: str, key: str) -> ClipSource | None:
         catalogue = self._catalogues[language]
         try:
-            return ClipSource(key, catalogue[key].text, wav.read_samples(catalogue.recording_path(key)))
+            return ClipSource(key, catalogue[key].text, clip_file.read_samples(catalogue.recording_path(key)))
         except (OSError, InvalidAudio, CatalogueError) as error:
             if (language, key) not in self._reported:
                 self._reported.add((language, key))

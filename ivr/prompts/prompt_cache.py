@@ -54,6 +54,11 @@ class PromptCache:
         self._preloaded: dict[tuple[str, tuple[str, ...]], Sound] = {}
         self._pause: Sound | None = None
 
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The codes of the languages that have prompts."""
+        return tuple(self._catalogues)
+
     def find_cached(self, language: str, clip_keys: tuple[str, ...]) -> Sound | None:
         """Return the sentence if it has been rendered before. Reads no file."""
         with self._lock:

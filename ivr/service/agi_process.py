@@ -20,7 +20,6 @@ from ivr.errors import IvrError
 from ivr.menus import menu
 from ivr.menus.call_handler import CallHandler
 from ivr.prompts.prompt_cache import PersistentPromptCache
-from ivr.prompts.voice import LANGUAGES
 from ivr.service.syslog_stream import SYSLOG_SOCKET, open_log_stream
 
 UMASK = 0o027
@@ -83,7 +82,7 @@ async def _serve_call(agi: Any, app: App, arguments: Sequence[str]) -> bool:
 
 def _maintain_prompt_cache(prompt_cache: PersistentPromptCache) -> None:
     """Trim the cache, and render the error prompts ahead: on a full disk they could no longer be rendered."""
-    for language in LANGUAGES:
+    for language in prompt_cache.languages:
         for prompt in menu.ERROR_PROMPTS:
             if not prompt_cache.find_cached(language, (prompt,)):
                 prompt_cache.render(language, (prompt,))

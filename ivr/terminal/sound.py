@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ivr.audio import wav
 from ivr.errors import InvalidAudio
+from ivr.prompts import clip_file
 
 PLAYER_COMMANDS = (
     ("pw-play", "--raw", "--rate=8000", "--channels=1", "--format=s16", "-"),
@@ -86,8 +87,8 @@ def _spell(text: str, sounds_folder: Path) -> bytes:
     pcm = b""
     for character in text.lower():
         group = "number" if character.isdigit() else "letter"
-        path = sounds_folder / group / f"{character}.wav"
-        pcm += wav.read_samples(path) if character.isalnum() and path.exists() else wav.silence(200)
+        path = clip_file.find(sounds_folder, f"{group}/{character}")
+        pcm += clip_file.read_samples(path) if character.isalnum() and path.exists() else wav.silence(200)
     return pcm
 
 

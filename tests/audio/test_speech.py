@@ -16,9 +16,12 @@ from ivr.audio import wav
 from ivr.audio.speech import contains_speech, levels, recording_contains_speech
 from ivr.errors import InvalidAudio
 from ivr.mailbox.voicemail_settings import VoicemailSettings
+from ivr.prompts import clip_file
 
 SOUNDS = Path(__file__).parents[2] / "sounds"
-WORDS = sorted(path for path in SOUNDS.rglob("*.wav") if path.parent.name != "tone")
+WORDS = sorted(
+    path for path in (*(SOUNDS / "en").rglob("*.ulaw"), *(SOUNDS / "demo").glob("*.wav")) if path.parent.name != "tone"
+)
 """Every number, letter and prompt, and the messages of the demo: the shortest are a vowel of 200 ms."""
 MIN_SPEECH_MS = VoicemailSettings().min_speech_ms
 
@@ -48,10 +51,10 @@ def trimmed(samples: bytes) -> bytes:
 
 @pytest.mark.parametrize("gain_db", [0, -30])
 def test_every_word_is_speech_also_when_quiet_or_cut_to_its_sound(gain_db: int) -> None:
-    samples = {path: audioop.mul(wav.read_samples(path), 2, 10 ** (gain_db / 20)) for path in WORDS}
+    samples = {path: audioop.mul(clip_file.read_samples(path), 2, 10 ** (gain_db / 20)) for path in WORDS}
     assert len(samples) > 300
     assert [path for path, word in samples.items() if not has_speech(word)] == []
-    full = {path: trimmed(wav.read_samples(path)) for path in WORDS}
+    full = {path: trimmed(clip_file.read_samples(path)) for path in WORDS}
     cut = {path: audioop.mul(word, 2, 10 ** (gain_db / 20)) for path, word in full.items()}
     assert [path for path, word in cut.items() if not has_speech(word)] == []
 
@@ -60,7 +63,7 @@ def test_words_on_noisy_line_are_speech() -> None:
     """The noise is 10 dB below the word, before it and behind it."""
     line = noise(4000, 1000)
     for path in (path for path in WORDS if path.parent.name in ("number", "letter", "demo")):
-        word = trimmed(wav.read_samples(path))[: len(line)]
+        word = trimmed(clip_file.read_samples(path))[: len(line)]
         background = audioop.mul(line, 2, audioop.rms(word, 2) / 1000 * 10 ** (-10 / 20))
         mixed = audioop.add(background[: len(word)], word, 2)
         assert has_speech(background[:4000] + mixed + background[:4000]), path
@@ -78,7 +81,7 @@ def test_hum_offset_clicks_and_steady_tone_are_no_speech() -> None:
     assert not has_speech(hum(5000, 20, offset=3000))
     click = struct.pack("<160h", *([12_000, -12_000] * 80))
     assert not has_speech(wav.silence(2000) + click + wav.silence(2000) + click + wav.silence(1000))
-    assert not has_speech(wav.read_samples(SOUNDS / "en" / "tone" / "beep.wav"))
+    assert not has_speech(clip_file.read_samples(SOUNDS / "en" / "tone" / "beep.ulaw"))
 
 
 @given(st.binary(max_size=40_000))
@@ -105,7 +108,7 @@ def test_recording_of_another_format_is_not_judged(tmp_path: Path) -> None:
 def test_recording_without_lengths_in_header_is_examined(tmp_path: Path) -> None:
     """As Asterisk leaves it when it dies."""
     path = tmp_path / "take.wav"
-    word = wav.read_samples(SOUNDS / "en" / "number" / "9.wav")
+    word = clip_file.read_samples(SOUNDS / "en" / "number" / "9.ulaw")
     path.write_bytes(wav.header(0) + wav.silence(30_000) + word)
     assert recording_contains_speech(path, MIN_SPEECH_MS)
     path.write_bytes(wav.header(0) + wav.silence(30_000))

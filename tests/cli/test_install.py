@@ -163,7 +163,7 @@ def test_asterisk_and_the_service_get_the_same_secret(installed_root: Path) -> N
     assert "IVR_TAKES_FOLDER => /var/lib/ivr/takes\n" in conf
     sounds = re.search(r"^IVR_SOUNDS_FOLDER => (.*)$", conf, re.MULTILINE)
     assert sounds
-    assert (Path(sounds[1]) / "problem" / "later.wav").is_file()
+    assert (Path(sounds[1]) / "problem" / "later.ulaw").is_file()
 
 
 def test_manager_of_asterisk_gets_a_random_secret(ivr: Ivr, installed_root: Path, tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def test_missing_prompt_is_reported(doctor: DoctorFixture, tmp_path: Path) -> No
     import shutil
 
     copy = shutil.copytree(doctor.settings["sounds"]["folder"], tmp_path / "sounds")
-    (copy / "en" / "tone" / "beep.wav").unlink()
+    (copy / "en" / "tone" / "beep.ulaw").unlink()
     doctor.settings["sounds"] = {"folder": copy}
     doctor.assert_finding("1 recordings of language en are missing", "chmod -R a+rX")
 
@@ -208,10 +208,34 @@ def test_unreadable_prompt_is_reported(doctor: DoctorFixture, tmp_path: Path) ->
     import shutil
 
     copy = shutil.copytree(doctor.settings["sounds"]["folder"], tmp_path / "sounds")
-    (copy / "en" / "tone" / "beep.wav").chmod(0)
+    (copy / "en" / "tone" / "beep.ulaw").chmod(0)
     doctor.settings["sounds"] = {"folder": copy}
     doctor.chown_to_unprivileged_user()
     doctor.assert_finding("1 recordings of language en are missing or unreadable", "chmod -R a+rX")
+
+
+def test_voice_of_each_language_is_reported(doctor: DoctorFixture) -> None:
+    found = [finding.what for finding in doctor.findings() if finding.check == "sounds"]
+    assert any(text.endswith("/en, voice kokoro:af_heart") for text in found)
+    assert any(text.endswith("/es, voice kokoro:ef_dora") for text in found)
+
+
+def test_prompt_that_only_another_language_lacks_is_a_warning(doctor: DoctorFixture, tmp_path: Path) -> None:
+    import shutil
+
+    copy = shutil.copytree(doctor.settings["sounds"]["folder"], tmp_path / "sounds")
+    doctor.settings["sounds"] = {"folder": copy}
+    (copy / "es" / "done" / "saved.ulaw").unlink()
+    doctor.assert_finding("1 recordings of language es are missing or unreadable", "ivr sounds build", Level.WARNING)
+    catalogue = copy / "es" / "catalogue.toml"
+    catalogue.write_text(catalogue.read_text().replace('saved = "Guardado."\n', "", 1))
+    doctor.assert_finding("lacks 1 prompts, such as done/saved", "ivr sounds build --language es", Level.WARNING)
+
+
+def test_language_without_prompts_is_reported_with_who_has_it(doctor: DoctorFixture) -> None:
+    users = [stored(User, name=name, account_id="a" * 32, language="ja") for name in ("kenji", "yuki")]
+    doctor.change_records(users=users)
+    doctor.assert_finding("language ja of user kenji, user yuki has no prompts", "choose one of en, es", Level.WARNING)
 
 
 def test_clock_set_back_is_reported(doctor: DoctorFixture) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivr.mailbox.caller_id import DialForm, NumberPlan, dial_forms, identify, sip_address
-from ivr.prompts import english
+from ivr.prompts.english import English
 from ivr.storage.records import Caller
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import HangUp, Press, ScriptStep
@@ -83,7 +83,7 @@ def test_name_of_caller(number: str, name: str, expected: str) -> None:
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_nothing_but_digits_is_spoken_of_a_number(number: str, name: str) -> None:
     identity = identify(Caller(number, name))
-    clips = english.caller_id(identity.number)
+    clips = English().caller_id(identity.number)
     assert not any(clip.startswith("letter/") for clip in clips)
     assert clips
     assert "@" in sip_address(Caller(number, name), "demo.example")

@@ -55,13 +55,16 @@ async def test_key_5_opens_settings_and_0_returns(app: AppFixture, box: Mailbox)
 
 
 async def test_key_9_plays_second_page(app: AppFixture, box: Mailbox) -> None:
-    phone = await open_settings(app, press_in_settings_menu("9"), Press("9", during="To record a temporary"))
+    phone = await open_settings(
+        app, press_in_settings_menu("9"), Press("9", during="To record a temporary"), Press("9", during="the language")
+    )
     assert phone.texts[2] == (
         "To record a temporary greeting, press four. To stop taking messages, press six."
         " To hear times in the 24-hour clock, press seven. For more settings, press nine."
         " For the main menu, press zero."
     )
-    assert phone.texts[3].startswith(MENU)
+    assert phone.texts[3].startswith("To change the language, press eight. For more settings, press nine.")
+    assert phone.texts[4].startswith(MENU)
 
 
 async def test_timeout_plays_second_page(app: AppFixture, box: Mailbox) -> None:
@@ -98,7 +101,7 @@ async def test_page_offers_at_most_five_choices_in_key_order(
         assert len(keys) <= 5
         assert [key or 10 for key in keys] == sorted(key or 10 for key in keys)
         spoken_keys |= set(keys)
-    assert spoken_keys == {0, 1, 2, 3, 4, 6, 7, 9, *([5] if temporary else [])}
+    assert spoken_keys == {0, 1, 2, 3, 4, 6, 7, 8, 9, *([5] if temporary else [])}
 
 
 async def test_key_7_changes_clock_of_envelopes_and_menu(app: AppFixture, box: Mailbox) -> None:
@@ -138,14 +141,14 @@ async def test_unspoken_keys_work(app: AppFixture, box: Mailbox) -> None:
 
 
 async def test_settings_keys_are_configurable(app: AppFixture) -> None:
-    await app.create_box("1000", owner=app.alice, keys={"rec_name": "8", "more": ""})
+    await app.create_box("1000", owner=app.alice, keys={"rec_name": "8", "language": "", "more": ""})
     phone = await open_settings(app, press_in_settings_menu("8"))
     assert "To record your name, press eight." in phone.texts[1]
     assert "For more settings" not in phone.texts[1]
     assert phone.texts[2].startswith("After the tone, please say your name.")
 
 
-@pytest.mark.parametrize("keys", ["888", "  ", "8 8"])
+@pytest.mark.parametrize("keys", ["###", "  ", "# #"])
 async def test_three_invalid_keys_end_call(app: AppFixture, box: Mailbox, keys: str) -> None:
     script: list[ScriptStep] = [Silence() if key == " " else Press(key, during="For the main menu") for key in keys]
     phone = await open_settings(app, *script, *[Silence()] * (3 - len(keys)))
@@ -157,11 +160,11 @@ async def test_three_invalid_keys_end_call(app: AppFixture, box: Mailbox, keys: 
 async def test_valid_choice_resets_invalid_key_count(app: AppFixture, box: Mailbox) -> None:
     phone = await open_settings(
         app,
-        press_in_settings_menu("8"),
-        press_in_settings_menu("8"),
+        press_in_settings_menu("#"),
+        press_in_settings_menu("#"),
         press_in_settings_menu("5"),
-        press_in_settings_menu("8"),
-        press_in_settings_menu("8"),
+        press_in_settings_menu("#"),
+        press_in_settings_menu("#"),
         press_in_settings_menu("0"),
         press_in_main_menu("#"),
     )

@@ -8,6 +8,7 @@ import pytest
 
 from ivr.audio import wav
 from ivr.mailbox.takes import TakeSource
+from ivr.prompts import clip_file
 from ivr.storage.records import Caller, RecordingPurpose
 from tests.menus.test_leave_message import BEEP, GREETING, INSTRUCTIONS, REVIEW, SAVED, leave_message
 from tests.support.app_fixture import AppFixture
@@ -16,7 +17,7 @@ from tests.support.speech import speech_pcm
 
 NOT_HEARD = "I did not hear a message."
 QUIET = Speak(5000, "silence", pcm=wav.silence(5000))
-SHORT_WORD = wav.read_samples(Path(__file__).parents[2] / "sounds" / "en" / "number" / "1.wav")
+SHORT_WORD = clip_file.read_samples(Path(__file__).parents[2] / "sounds" / "en" / "number" / "1.ulaw")
 
 
 @pytest.mark.parametrize("pcm", [wav.silence(1000), b"\x20\x00\xe0\xff" * 8000])

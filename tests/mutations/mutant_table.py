@@ -72,7 +72,7 @@ MUTANTS = (
     Mutant("E12", SIGN_IN, '"login/wrong-pin"', '"login/wrong-pin" if self._mailbox else "entry/invalid"'),
     Mutant("E13", "ivr/call/base.py", "if len(digits) > max_digits:", "if False:"),
     # Main menu
-    Mutant("M01", "ivr/prompts/english.py", '("count/and", *other)', "other"),
+    Mutant("M01", "ivr/prompts/language_rules.py", '("count/and", *other)', "other"),
     Mutant("M02", MAIN, '"exit": True', '"exit": False'),
     Mutant("M03", MAIN, '"configure": not self.mailbox.settings.not_configurable', '"configure": True'),
     Mutant("M04", "ivr/menus/call_handler.py", "in call_context.opened_mailboxes:", "in ():"),

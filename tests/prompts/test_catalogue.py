@@ -41,7 +41,7 @@ def test_keys_are_in_file_order(tmp_path: Path) -> None:
 
 
 def test_recording_path_is_in_folder_of_its_table(tmp_path: Path) -> None:
-    assert load_catalogue(tmp_path, SOUNDS).recording_path("count/you-have") == tmp_path / "count" / "you-have.wav"
+    assert load_catalogue(tmp_path, SOUNDS).recording_path("count/you-have") == tmp_path / "count" / "you-have.ulaw"
 
 
 def test_catalogue_contains_only_its_keys(tmp_path: Path) -> None:

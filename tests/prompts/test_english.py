@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from num2words import num2words
 
-from ivr.prompts import english
 from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.english import English
 
+english = English()
 CATALOGUE = Catalogue.load(Path(__file__).parents[2] / "sounds" / "en")
 
 

@@ -76,7 +76,7 @@ def own_sounds(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("fault", ["missing", "empty", "noise", "not in the catalogue"])
 def test_faulty_clip_is_left_out_and_back_once_it_is_mended(own_sounds: Path, tmp_path: Path, fault: str) -> None:
-    clip = own_sounds / "number" / "1.wav"
+    clip = own_sounds / "number" / "1.ulaw"
     content = clip.read_bytes()
     match fault:
         case "missing":
@@ -84,7 +84,7 @@ def test_faulty_clip_is_left_out_and_back_once_it_is_mended(own_sounds: Path, tm
         case "empty":
             clip.write_bytes(b"")
         case "noise":
-            clip.write_bytes(b"RIFF" + bytes(100))
+            clip.with_suffix(".wav").write_bytes(b"RIFF" + bytes(100))
         case _:
             lines = (own_sounds / "catalogue.toml").read_text().splitlines()
             (own_sounds / "catalogue.toml").write_text("\n".join(x for x in lines if not x.startswith("1 = ")))
@@ -93,6 +93,7 @@ def test_faulty_clip_is_left_out_and_back_once_it_is_mended(own_sounds: Path, tm
     assert cache.render("en", prompt).text == "Message saved"
     assert cache.find_cached("en", prompt) is None
     if fault != "not in the catalogue":
+        clip.with_suffix(".wav").unlink(missing_ok=True)
         clip.write_bytes(content)
         assert cache.render("en", prompt).text == "Message one saved"
         assert cache.find_cached("en", prompt)
@@ -102,7 +103,7 @@ def test_phrase_without_its_recording_is_said_by_its_clips_and_logged_once(own_s
     whole = PromptCache(tmp_path / "whole", {"en": Catalogue.load(own_sounds)}, FakeClock().monotonic)
     prompt = ("message/message", "number/1")
     assert spoken_clips(whole.render("en", prompt)) == ["phrase/message-1"]
-    (own_sounds / "phrase" / "message-1.wav").unlink()
+    (own_sounds / "phrase" / "message-1.ulaw").unlink()
     cache = PromptCache(tmp_path / "cache", {"en": Catalogue.load(own_sounds)}, FakeClock().monotonic)
     with structlog.testing.capture_logs() as logs:
         for _ in range(2):
@@ -111,8 +112,8 @@ def test_phrase_without_its_recording_is_said_by_its_clips_and_logged_once(own_s
 
 
 def test_clip_that_a_language_lacks_is_said_in_english_and_logged_once(own_sounds: Path, tmp_path: Path) -> None:
-    (own_sounds / "message" / "saved.wav").unlink()
-    (own_sounds / "message" / "saved-end.wav").unlink()
+    (own_sounds / "message" / "saved.ulaw").unlink()
+    (own_sounds / "message" / "saved-end.ulaw").unlink()
     catalogues = {"xx": Catalogue.load(own_sounds), "en": Catalogue.load(SOUNDS / "en")}
     cache = PromptCache(tmp_path / "cache", catalogues, FakeClock().monotonic)
     with structlog.testing.capture_logs() as logs:
@@ -130,7 +131,7 @@ def spoken_clips(sound: Sound) -> list[str]:
 def test_beep_is_made_where_its_recording_is_missing(
     own_sounds: Path, tmp_path: Path, fault: Callable[[Path], object]
 ) -> None:
-    fault(own_sounds / "tone" / "beep.wav")
+    fault(own_sounds / "tone" / "beep.ulaw")
     beep = PromptCache(tmp_path / "cache", {"en": Catalogue.load(own_sounds)}, FakeClock().monotonic).render(
         "en", ("tone/beep",)
     )
@@ -139,7 +140,7 @@ def test_beep_is_made_where_its_recording_is_missing(
 
 
 def test_sentence_of_missing_clips_only_is_a_pause(own_sounds: Path, tmp_path: Path) -> None:
-    (own_sounds / "done" / "deleted.wav").unlink()
+    (own_sounds / "done" / "deleted.ulaw").unlink()
     cache = PromptCache(tmp_path / "cache", {"en": Catalogue.load(own_sounds)}, FakeClock().monotonic)
     assert 0 < cache.render("en", ("done/deleted",)).length_ms < 1000
 

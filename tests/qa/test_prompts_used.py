@@ -6,13 +6,12 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from ivr.mailbox.key_map import VALID_KEYS
 from ivr.mailbox.pin_strength import PinWeakness
 from ivr.menus import greeting_recording, review
 from ivr.menus.message_menu import SPOKEN_ACTIONS
-from ivr.prompts import english
 from ivr.prompts.catalogue import Catalogue
-from ivr.storage.records import Folder
+from ivr.prompts.completeness import rule_keys
+from ivr.prompts.english import English
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = Catalogue.load(ROOT / "sounds" / "en")
@@ -21,14 +20,14 @@ RESERVED_PROMPTS = {"problem/one-moment"}
 """Prompts of what is built next."""
 SETTINGS = (
     "record-unavailable", "record-name", "set-pin", "record-temporary", "delete-temporary", "announcement-on",
-    "announcement-off", "clock-24", "clock-12", "more-settings",
+    "announcement-off", "clock-24", "clock-12", "language", "this-language", "more-settings",
 )  # fmt: skip
 """Most names of choices in the settings menu are those of its actions."""
 
 
 def keys_in_code() -> Iterator[str]:
     """String constants that look like a key of the catalogue."""
-    for path in [*(ROOT / "ivr" / "menus").glob("*.py"), ROOT / "ivr" / "prompts" / "english.py"]:
+    for path in [*(ROOT / "ivr" / "menus").glob("*.py"), ROOT / "ivr" / "prompts" / "language_rules.py"]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 table, slash, name = node.value.partition("/")
@@ -38,15 +37,7 @@ def keys_in_code() -> Iterator[str]:
 
 def computed_keys() -> Iterator[str]:
     """Keys that are put together."""
-    yield from (clip for n in range(100) for clip in english.number(n))
-    yield from (f"oh/{n}" for n in range(1, 10))
-    yield from (f"ordinal/{n}" for n in range(1, 32))
-    yield from (f"month/{n}" for n in range(1, 13))
-    yield from (f"weekday/{n}" for n in range(1, 8))
-    yield from (clip for letter in "abcdefghijklmnopqrstuvwxyz" for clip in english.spell(letter))
-    yield from (clip for folder in (Folder.DELETED, Folder.SAVED) for clip in english.message_number(1, folder=folder))
-    for key in VALID_KEYS:
-        yield from (clip for short in (True, False) for clip in english.menu_option("keep", key, short=short))
+    yield from rule_keys(English())
     for action in (*SPOKEN_ACTIONS, "restore"):
         yield from (f"{length}/{action.replace('_', '-')}" for length in ("to", "short"))
     yield from (f"to/{action}" for action in ("hear-new", "hear-saved", "hear-deleted", "configure", "exit"))

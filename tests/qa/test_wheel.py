@@ -129,7 +129,8 @@ def test_doctor_finds_prompts_of_wheel(wheel_installation: WheelInstallation, wh
     found = json.loads(wheel_installation.run_ivr("doctor", "--json", fails=1))
     findings = {finding["check"]: finding for finding in found}
     assert findings["sounds"] == {
-        "check": "sounds", "level": "ok", "what": str(wheel_venv / "share" / "ivr" / "sounds" / "en"), "remedy": "",
+        "check": "sounds", "level": "ok", "remedy": "",
+        "what": f"{wheel_venv / 'share' / 'ivr' / 'sounds' / 'es'}, voice kokoro:ef_dora",
         "command": "", "prevents_storing": False,
     }  # fmt: skip
     assert findings["service"]["level"] == "ok"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from ivr.health.facts import HealthLimits
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus.call_handler import CallHandler
 from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.languages import load_catalogues
 from ivr.prompts.prompt_cache import PromptCache
 from ivr.settings import Settings
 from ivr.storage.records import Caller, Folder, MediaKind, Message, StoredMedia
@@ -49,14 +50,14 @@ class FakeClock:
 class TextPromptCache(PromptCache):
     """Prompts that are text only, 300 ms for each word, so that tests of menus need no recordings."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+    def __init__(self, catalogues: Mapping[str, Catalogue]) -> None:
+        self._catalogues = catalogues
 
     def find_cached(self, language: str, clips: tuple[str, ...]) -> Sound | None:
         return self.render(language, clips)
 
     def render(self, language: str, clips: tuple[str, ...]) -> Sound:
-        text = " ".join(self._catalogue[clip].text for clip in clips)
+        text = " ".join(self._catalogues[language][clip].text for clip in clips)
         return Sound(Path("/nowhere"), MS_PER_WORD * len(text.split()), text, is_prompt=True)
 
 
@@ -71,7 +72,7 @@ class AppFixture:
         self.settings = Settings(data=data, pins={"bcrypt_cost": 4}, **settings)
         self.container: App = App(self.settings, clock=self.clock, random_bytes=random_bytes).open()
         self.container.health_limits = HealthLimits(earliest_time=0, critical_space_bytes=0, full_bytes=0)
-        self.prompt_cache: PromptCache = TextPromptCache(Catalogue.load(SOUNDS / "en"))
+        self.prompt_cache: PromptCache = TextPromptCache(load_catalogues(SOUNDS))
         self.account: Account
         self.alice: User
         self.bob: User
@@ -150,6 +151,7 @@ class AppFixture:
         endpoint: str | None = None,
         path: str = "check",
         caller: str = "5550100",
+        channel_language: str = "en",
         hang_up_at: int | None = None,
         is_diverted: bool = False,
         variables: dict[str, str] | None = None,
@@ -164,6 +166,7 @@ class AppFixture:
             uniqueid="1.1",
             arguments=parsed,
             caller_number=caller,
+            language=channel_language,
             endpoint=endpoint,
             forwarded=is_diverted,
         )

@@ -21,7 +21,7 @@ def write_tone_prompts(folder: Path) -> Path:
     shutil.copy(SOUNDS / "en" / "catalogue.toml", english)
     catalogue = Catalogue.load(english)
     for n, key in enumerate(sorted(catalogue.keys())):
-        path = catalogue.recording_path(key)
+        path = english / f"{key}.wav"
         path.parent.mkdir(exist_ok=True)
         wav.write(path, _tone_samples(300 + 7 * n))
     return folder

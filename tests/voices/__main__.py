@@ -12,6 +12,7 @@ from statistics import mean
 import numpy as np
 
 from ivr.audio import wav
+from ivr.prompts import clip_file
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.concatenation import ClipSource, concatenate
 from ivr.prompts.language import ClipKeys
@@ -105,7 +106,7 @@ def _concatenate_clips(catalogue: Catalogue, clips: ClipKeys) -> Samples:
     return audio_processing.from_pcm(
         concatenate(
             [
-                ClipSource(key, catalogue[key].text, wav.read_samples(catalogue.recording_path(key)))
+                ClipSource(key, catalogue[key].text, clip_file.read_samples(catalogue.recording_path(key)))
                 for key in catalogue.choose_recordings(clips)
             ]
         ).pcm

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from datetime import date, datetime, time
 
-from ivr.prompts import english
 from ivr.prompts.catalogue import Catalogue
+from ivr.prompts.english import English
 from ivr.prompts.language import ClipKeys
 
 SHORT_CLIP_TABLES = ("number", "ordinal", "weekday", "month", "press")
@@ -39,13 +39,13 @@ def _whole_prompts(catalogue: Catalogue) -> Iterator[ClipKeys]:
 
 def _composed_texts(catalogue: Catalogue) -> Iterator[ClipKeys]:
     for n, key in enumerate(key for key in catalogue if key.startswith("to/")):
-        yield english.menu_option(key.removeprefix("to/"), "1234567890*#"[n % 12])
+        yield English().menu_option(key.removeprefix("to/"), "1234567890*#"[n % 12])
     for new, saved in ((1, 0), (0, 1), (3, 2), (1, 14), (21, 1), (16, 60)):
-        yield english.message_counts(new, saved)
+        yield English().message_counts(new, saved)
     now = datetime(2026, 11, 20, 12)
     for n in range(1, 11):
-        yield english.received_time(datetime.combine(date(2026, n, 2 * n), time(n, 5 * n)), now)
+        yield English().received_time(datetime.combine(date(2026, n, 2 * n), time(n, 5 * n)), now)
     for caller in ("2025550173", "4169"):
-        yield english.caller_and_time(english.caller_id(caller), now, now)
+        yield English().caller_and_time(English().caller_id(caller), now, now)
     for ms in (5_000, 61_000, 119_000, 738_000):
-        yield english.length(ms)
+        yield English().length(ms)

@@ -120,8 +120,12 @@ def tone(hz: int, ms: int) -> Samples:
 
 def to_pcm(samples: Iterable[float]) -> bytes:
     """Return 16-bit little-endian samples, the format of a recording."""
-    clamped = array("h", (max(-FULL_SCALE, min(FULL_SCALE - 1, round(s))) for s in samples))
-    return _little_endian(clamped).tobytes()
+    return _little_endian(to_16_bit(samples)).tobytes()
+
+
+def to_16_bit(samples: Iterable[float]) -> array[int]:
+    """Return rounded samples in the byte order of the machine."""
+    return array("h", (max(-FULL_SCALE, min(FULL_SCALE - 1, round(s))) for s in samples))
 
 
 def from_pcm(pcm: bytes) -> Samples:

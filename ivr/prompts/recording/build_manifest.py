@@ -8,8 +8,8 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from ivr.audio import wav
 from ivr.errors import CatalogueError, InvalidAudio, SoundsError
+from ivr.prompts import clip_file
 from ivr.prompts.catalogue import MANIFEST_FILE, Catalogue
 from ivr.prompts.clip import Clip
 from ivr.prompts.recording import audio_processing, telephone_band
@@ -111,7 +111,7 @@ def check(folder: Path, used_keys: Collection[str], *, speaker: Speaker | None =
 def check_recording(path: Path, expected_db: float = audio_processing.SPEECH_DB) -> list[str]:
     """Return the problems of the recording at `path`. Its level should be `expected_db` dBFS."""
     try:
-        samples = audio_processing.from_pcm(wav.read_samples(path))
+        samples = audio_processing.from_pcm(clip_file.read_samples(path))
     except InvalidAudio as error:
         return [f"{error}: {RERECORD_REMEDY}"]
     except OSError as error:
@@ -130,10 +130,21 @@ def _missing_prompts(catalogue: Catalogue, used_keys: Collection[str]) -> Iterat
 def _check_clip(clip: Clip, path: Path, recorded: str, speaker: Speaker) -> list[str]:
     if not path.exists():
         return [f"{clip.key} has no recording at {path}: {BUILD_REMEDY}"]
+    if clip_file.is_own_recording(path):
+        return _check_own_recording(path)
     problems = check_recording(path, audio_processing.TONE_DB if clip.tone_hz else audio_processing.SPEECH_DB)
     if not is_current(clip, recorded, speaker):
         problems.append(f'{path} was not made from "{clip.say}" in the current voice: {BUILD_REMEDY}')
     return problems
+
+
+def _check_own_recording(path: Path) -> list[str]:
+    """Return the problems of a recording that a site has put there: its level and its pauses are the site's."""
+    try:
+        clip_file.read_samples(path)
+    except (InvalidAudio, OSError) as error:
+        return [f"{error}: convert it with: sox FILE -r 8000 -c 1 -b 16 {path.name}"]
+    return []
 
 
 def _check_samples(path: Path, samples: audio_processing.Samples, expected_db: float) -> Iterator[str]:

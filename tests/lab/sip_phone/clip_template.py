@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.lab.sip_phone import ulaw
 from tests.lab.sip_phone.ulaw import FRAME, RATE, Samples
 
 ONSET = RATE // 4
@@ -25,6 +26,13 @@ class Clip:
 
     name: str
     samples: Samples
+
+    @classmethod
+    def from_prompt(cls, path: Path, name: str) -> Clip:
+        """Reads a prompt: u-law without a header, or WAV."""
+        if path.suffix == ".ulaw":
+            return cls(name, ulaw.decode(path.read_bytes()))
+        return cls.from_wav(path, name)
 
     @classmethod
     def from_wav(cls, path: Path, name: str) -> Clip:

@@ -1,0 +1,77 @@
+"""Checks of the prompts: catalogues, recordings, languages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ivr.doctor.installation import Installation
+from ivr.errors import CatalogueError, SettingsError, SoundsError
+from ivr.health.checks import quoted
+from ivr.health.finding import Finding, ok, problem, warning
+from ivr.paths import sounds_folder
+from ivr.prompts.completeness import find_missing_clips
+from ivr.prompts.languages import FALLBACK_LANGUAGE, has_prompts, load_catalogues
+from ivr.prompts.recording import build_manifest
+from ivr.storage.file_owner import run_as_owner_of
+
+
+def check_sounds(installation: Installation) -> Iterator[Finding]:
+    """Check that every prompt has a recording that the service can read, and every language in use prompts."""
+    try:
+        folder = sounds_folder(installation.settings)
+        catalogues = load_catalogues(folder)
+    except (SettingsError, CatalogueError) as error:
+        yield problem("sounds", str(error), "install the package again, or set folder in [sounds] of ivr.toml")
+        return
+    for language, catalogue in catalogues.items():
+        with run_as_owner_of(installation.data_folder):
+            recordings = [catalogue.recording_path(key) for key in sorted(catalogue.keys())]
+            missing = [path for path in recordings if not os.access(path, os.R_OK, effective_ids=True)]
+        unknown = find_missing_clips(language, catalogue, catalogues[FALLBACK_LANGUAGE])
+        report = problem if language == FALLBACK_LANGUAGE else warning
+        if missing:
+            yield report(
+                "sounds",
+                f"{len(missing)} recordings of language {language} are missing or unreadable, such as {missing[0]}"
+                + ("" if language == FALLBACK_LANGUAGE else "; English is spoken in their place"),
+                f"bring your own ones back, or install the package again; then: chmod -R a+rX {quoted(folder)}",
+            )
+        elif unknown:
+            yield report(
+                "sounds",
+                f"{folder / language}/catalogue.toml lacks {len(unknown)} prompts, such as {unknown[0]}",
+                f"add them, then: ivr sounds build --language {language}",
+            )
+        else:
+            yield ok("sounds", f"{folder / language}, voice {_voice_name(folder / language)}")
+
+
+def check_languages(installation: Installation) -> Iterator[Finding]:
+    """Check that the languages of accounts, users and mailboxes have prompts."""
+    try:
+        available = load_catalogues(sounds_folder(installation.settings))
+    except (SettingsError, CatalogueError):
+        return  # Reported by `check_sounds`.
+    snapshot = installation.snapshot
+    if snapshot is None:
+        return  # Reported by `check_database`.
+    wanted = [(account.language, f"account {account.name}") for account in snapshot.accounts]
+    wanted += [(user.language, f"user {user.name}") for user in snapshot.users if user.language]
+    wanted += [(box.language, f"mailbox {box.mailbox}") for box in snapshot.boxes if box.language]
+    for language in dict.fromkeys(code for code, _ in wanted if not has_prompts(code, available)):
+        users = [name for code, name in wanted if code == language]
+        yield warning(
+            "sounds",
+            f"language {language} of {', '.join(users[:3])}{' …' if len(users) > 3 else ''} has no prompts: "
+            "English is spoken, mails may be in that language",
+            f"choose one of {', '.join(available)}, or add the language (docs/languages.md)",
+        )
+
+
+def _voice_name(folder: Path) -> str:
+    try:
+        return build_manifest.read(folder).get(build_manifest.VOICE_KEY, "unknown")
+    except SoundsError:
+        return "unknown"

@@ -1,0 +1,44 @@
+"""Calls in another language than English, on a real Asterisk and recognised by the phone."""
+
+from __future__ import annotations
+
+from ivr.prompts.languages import LANGUAGES
+from tests.asterisk.conftest import AdminClient, PhoneUser, RecognisedCall, claim_device
+from tests.lab.lab import LabInfo
+from tests.lab.sip_phone import Vocabulary
+from tests.support.app_fixture import SOUNDS
+
+
+async def test_spanish_session_goes_on_in_english_and_callers_still_hear_spanish(
+    admin: AdminClient, lab: LabInfo, vocabulary: Vocabulary
+) -> None:
+    spanish = Vocabulary.from_folder(SOUNDS / "es")
+    keys = dict(zip(LANGUAGES, "123456789", strict=False))
+    alice, bob = (PhoneUser(admin, lab, claim_device(lab), spanish) for _ in range(2))
+    async with alice.phone, bob.phone:
+        await alice.phone.register()
+        await bob.phone.register()
+        alice.create_user_and_box(language="es")
+        bob.create_user_and_box()
+        message = alice.create_message(s=2)
+        call = await alice.dial("*97")
+        await call.expect("count/you-have", "un/1", "count/new-message", message, "envelope/received", "to/keep")
+        await call.press("7")
+        await call.expect("done/deleted", "count/no-messages")
+        await call.press("5")
+        await call.expect("to/record-unavailable", "press/1")
+        await call.press("8")
+        await call.expect("to/this-language", f"press/{keys['es']}")
+        await call.press(keys["en"])
+        english = RecognisedCall(call.call, vocabulary)
+        await english.press("0")
+        await english.expect("count/no-messages", "to/hear-deleted", "press/3")
+        await english.hang_up()
+
+        call = await bob.dial(alice.number)
+        digits = [f"number/{digit}" for digit in alice.number]
+        await call.expect(
+            "greeting/person-at", *digits, "greeting/is-not-available", "greeting/leave-a-message", within_s=20
+        )
+        await call.expect("tone/beep", within_s=20)
+        await call.hang_up()
