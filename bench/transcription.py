@@ -79,7 +79,7 @@ def measure_engine(recognize: Recognizer, messages: Iterable[tuple[str, Path]]) 
     speech_s = computing_s = 0.0
     for said, path in messages:
         began = time.process_time()
-        heard = recognize(path)
+        heard = recognize(path, "en").text
         computing_s += time.process_time() - began
         speech_s += wav.length_ms(path) / 1000
         wrong += word_edit_distance(split_words(said), split_words(heard))

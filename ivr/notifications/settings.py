@@ -12,7 +12,7 @@ RETRY_DELAYS_S = (900, 2700, 7200, 86_400)
 """15 minutes, 45 minutes, 2 hours, 1 day: the delays with which Kazoo retries notifications."""
 
 Seconds = Annotated[int, Field(ge=1, le=10**7)]
-TranscriptionEngine = Literal["off", "pocketsphinx", "whisper", "vosk", "command"]
+TranscriptionEngine = Literal["auto", "off", "pocketsphinx", "whisper", "vosk", "command"]
 
 
 class _Section(BaseModel):
@@ -111,9 +111,15 @@ class TranscriptionSettings(_Section):
     """Section `[transcription]`. A box enables transcription with its setting `transcribe`."""
 
     engine: TranscriptionEngine = Field(
-        "pocketsphinx", description="Speech recognition: off, pocketsphinx, whisper, vosk or command."
+        "auto",
+        description=(
+            "Speech recognition: auto (whisper if the extra transcription-whisper is installed, else off), off,"
+            " pocketsphinx, whisper, vosk or command."
+        ),
     )
-    model: OptionalPath = Field(None, description="Folder of the model for whisper or vosk.")
+    model: OptionalPath = Field(
+        None, description="Folder of a model for vosk, or for whisper in place of the one of its extra."
+    )
     command: str = Field(
         "", description="Command for the engine `command`. It gets the path of a WAV file and prints the text."
     )
@@ -123,7 +129,3 @@ class TranscriptionSettings(_Section):
     timeout_s: Annotated[int, Field(ge=1, le=36_000)] = Field(
         600, description="Maximum seconds for one message, of run time and of CPU time."
     )
-
-    def supports_language(self, language: str) -> bool:
-        """Return whether the engine can transcribe the language. pocketsphinx has a model of English only."""
-        return self.engine != "off" and (self.engine != "pocketsphinx" or language.lower().startswith("en"))

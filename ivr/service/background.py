@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 import structlog
@@ -26,6 +27,7 @@ from ivr.notifications.mail.smtp import SmtpClient
 from ivr.notifications.mail.subscriber import MailSubscriber
 from ivr.notifications.mwi_worker import MwiWorker
 from ivr.notifications.new_message_call import CallSubscriber, NewMessageCall
+from ivr.notifications.transcription.engines import choose_engine, supports_language
 from ivr.notifications.transcription.handler import SubprocessTranscriber, TranscriptionHandler
 from ivr.notifications.webhook import WebhookSender, WebhookSubscriber
 from ivr.notifications.webhook_request import WebhookRequest
@@ -151,10 +153,13 @@ def build_workers(
         )
 
     mail_enabled = bool(settings.mail.host)
+    transcription_engine = choose_engine(settings.transcription)
     callback_client = ami_client if settings.notifications.call_context else None
     subscribers: list[Subscriber] = [
         MailSubscriber(
-            settings.notifications, mail_enabled=mail_enabled, can_transcribe=settings.transcription.supports_language
+            settings.notifications,
+            mail_enabled=mail_enabled,
+            can_transcribe=partial(supports_language, transcription_engine),
         ),
         WebhookSubscriber(),
         *([CallSubscriber(settings.notifications)] if callback_client else []),
@@ -205,7 +210,7 @@ def build_workers(
             boxes=app.boxes, messages=app.messages, composer=composer, smtp=SmtpClient(settings.mail)
         )
         workers.append(new_worker("mail", mail_sender.handlers, max_concurrency=settings.mail.max_connections))
-    if settings.transcription.engine != "off":
+    if transcription_engine != "off":
         transcription = TranscriptionHandler(
             boxes=app.boxes,
             messages=app.messages,
@@ -213,7 +218,8 @@ def build_workers(
             transcriber=SubprocessTranscriber(settings.transcription),
             mail_enabled=mail_enabled,
         )
-        workers.append(new_worker("transcription", transcription.handlers))
+        # One message is transcribed at a time. The second place is for another account, whose message is next.
+        workers.append(new_worker("transcription", transcription.handlers, max_concurrency=2, max_per_account=1))
     if callback_client:
         new_message_calls = NewMessageCall(
             boxes=app.boxes,

@@ -226,7 +226,7 @@ def test_prompt_that_only_another_language_lacks_is_a_warning(doctor: DoctorFixt
     copy = shutil.copytree(doctor.settings["sounds"]["folder"], tmp_path / "sounds")
     doctor.settings["sounds"] = {"folder": copy}
     (copy / "es" / "done" / "saved.ulaw").unlink()
-    doctor.assert_finding("1 recordings of language es are missing or unreadable", "ivr sounds build", Level.WARNING)
+    doctor.assert_finding("1 recordings of language es are missing or unreadable", "chmod -R a+rX", Level.WARNING)
     catalogue = copy / "es" / "catalogue.toml"
     catalogue.write_text(catalogue.read_text().replace('saved = "Guardado."\n', "", 1))
     doctor.assert_finding("lacks 1 prompts, such as done/saved", "ivr sounds build --language es", Level.WARNING)

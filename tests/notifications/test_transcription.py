@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +11,12 @@ from typing import Any
 import pytest
 
 from ivr.audio import wav
-from ivr.errors import NotificationFailed
+from ivr.errors import ConfigurationError, NotificationFailed
 from ivr.mailbox.mailbox import Mailbox
 from ivr.notifications.settings import TranscriptionSettings
+from ivr.notifications.transcription import whisper_model
+from ivr.notifications.transcription.digits import write_digits
+from ivr.notifications.transcription.engines import SpokenWord, Transcript, choose_engine, supports_language
 from ivr.notifications.transcription.handler import SubprocessTranscriber, TranscriptionHandler
 from ivr.notifications.worker import OutboxWorker
 from ivr.service.background import build_workers
@@ -43,9 +47,9 @@ async def transcribing_app(tmp_path: Path, server: FakeSmtpServer, **transcripti
     return app
 
 
-async def stored_transcript(app: NotificationAppFixture, box: Mailbox, message: Message) -> dict[str, str]:
+async def stored_transcript(app: NotificationAppFixture, box: Mailbox, message: Message) -> dict[str, Any]:
     text = (await app.container.messages.get(box.id, message.id, 0)).transcription
-    transcription: dict[str, str] = json.loads(text or "null")
+    transcription: dict[str, Any] = json.loads(text or "null")
     return transcription
 
 
@@ -71,9 +75,9 @@ async def test_transcript_of_replaced_audio_is_discarded(
     message = await app.leave_message(box)
 
     class ReplacingTranscriber:
-        async def transcribe(self, recordings: Sequence[Path]) -> str:
+        async def transcribe(self, recordings: Sequence[Path], language: str) -> Transcript:
             await app.container.api_services.audio.uploads.replace_audio(message, converted_upload(app, 5000, b"new"))
-            return "The text of the old audio."
+            return Transcript("The text of the old audio.")
 
     [events_worker] = [worker for worker in build_workers(app.container, None) if TaskKind.NEW in worker.kinds]
     await events_worker.run_once()
@@ -135,8 +139,100 @@ async def test_failing_engine_does_not_delay_mail(
 
 
 async def test_bundled_engine_transcribes_sample() -> None:
-    text = await SubprocessTranscriber(TranscriptionSettings()).transcribe([SOUNDS / "demo" / "dentist.wav"])
+    settings = TranscriptionSettings(engine="pocketsphinx")
+    text = (await SubprocessTranscriber(settings).transcribe([SOUNDS / "demo" / "dentist.wav"], "en")).text
     assert {"hello", "rachel", "doctor", "appointment"} <= set(text.split()), text
+
+
+@pytest.mark.skipif(not whisper_model.is_installed(), reason="needs the extra transcription-whisper")
+async def test_whisper_writes_words_with_times_and_digits() -> None:
+    transcript = await SubprocessTranscriber(TranscriptionSettings()).transcribe(
+        [SOUNDS / "demo" / "dentist.wav"], "en"
+    )
+    assert "appointment" in transcript.text
+    assert [word.start_ms for word in transcript.words] == sorted(word.start_ms for word in transcript.words)
+    length_ms = wav.length_ms(SOUNDS / "demo" / "dentist.wav")
+    assert all(0 <= word.start_ms <= word.end_ms <= length_ms for word in transcript.words)
+    assert len(transcript.words) == pytest.approx(len(transcript.text.split()), abs=6)
+
+
+def test_engine_is_off_unless_whisper_is_installed_or_one_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whisper_model, "is_installed", lambda: False)
+    assert choose_engine(TranscriptionSettings()) == "off"
+    assert choose_engine(TranscriptionSettings(engine="pocketsphinx")) == "pocketsphinx"
+    monkeypatch.setattr(whisper_model, "is_installed", lambda: True)
+    assert choose_engine(TranscriptionSettings()) == "whisper"
+    assert choose_engine(TranscriptionSettings(engine="off")) == "off"
+
+
+def fake_model_packages(folder: Path, monkeypatch: pytest.MonkeyPatch, halves: tuple[bytes, bytes]) -> None:
+    for n, (package, half) in enumerate(zip(whisper_model.PACKAGES, halves, strict=True), 1):
+        data = folder / package / "data"
+        data.mkdir(parents=True)
+        (data.parent / "__init__.py").touch()
+        (data / f"model.bin.part{n}").write_bytes(half)
+        for name in ("config.json", "tokenizer.json", "vocabulary.txt"):
+            (data / name).write_text(name)
+    monkeypatch.syspath_prepend(str(folder))
+
+
+def test_halves_of_the_model_are_joined_and_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_model_packages(tmp_path, monkeypatch, (b"first ", b"second"))
+    with pytest.raises(ConfigurationError, match=r"has not the sha256 d01c3014.*install the packages again"):
+        whisper_model.read_model_files()
+    monkeypatch.setattr(whisper_model, "MODEL_SHA256", hashlib.sha256(b"first second").hexdigest())
+    files = whisper_model.read_model_files()
+    assert files["model.bin"] == b"first second"
+    assert files["config.json"] == b"config.json"
+
+
+async def test_words_with_their_times_are_stored_with_the_message(tmp_path: Path, smtp_server: FakeSmtpServer) -> None:
+    app = await transcribing_app(tmp_path, smtp_server, engine="command", command="true")
+    spanish = await app.container.directory.update_user(app.alice.model_copy(update={"language": "es"}))
+    box = await app.create_box(owner=spanish, transcribe=True)
+    message = await app.leave_message(box)
+    languages: list[str] = []
+
+    class TimingTranscriber:
+        async def transcribe(self, recordings: Sequence[Path], language: str) -> Transcript:
+            languages.append(language)
+            return Transcript("Hola Ana", (SpokenWord("Hola", 120, 480), SpokenWord("Ana", 500, 900)))
+
+    [events_worker] = [worker for worker in build_workers(app.container, None) if TaskKind.NEW in worker.kinds]
+    await events_worker.run_once()
+    handler = TranscriptionHandler(
+        boxes=app.container.boxes,
+        messages=app.container.messages,
+        delivery=app.container.delivery,
+        transcriber=TimingTranscriber(),
+        mail_enabled=False,
+    )
+    assert await OutboxWorker("transcription", handler.handlers, app.container.outbox, app.clock).run_once()
+    stored = await stored_transcript(app, box, message)
+    assert stored["text"] == "Hola Ana"
+    assert stored["words"] == [
+        {"word": "Hola", "start_ms": 120, "end_ms": 480}, {"word": "Ana", "start_ms": 500, "end_ms": 900},
+    ]  # fmt: skip
+    assert languages == ["es"]
+    await app.shut_down()
+
+
+@pytest.mark.parametrize(
+    ("language", "spoken", "written"),
+    [
+        ("en", "My number is two five five seven one.", "My number is 25571."),
+        ("en", "Call two, five, five - seven please", "Call 2557 please"),
+        ("en-GB", "oh one six oh", "0160"),
+        ("en", "one or two days, two three", "one or two days, two three"),
+        ("en", "someone two five bones", "someone two five bones"),
+        ("es-MX", "Llame al uno dos tres cuatro", "Llame al 1234"),
+        ("fr", "zéro six douze", "zéro six douze"),
+        ("pt-BR", "ligue meia um nove", "ligue 619"),
+        ("ja", "one two three", "one two three"),
+    ],
+)
+def test_dictated_digits_are_written_as_digits(language: str, spoken: str, written: str) -> None:
+    assert write_digits(spoken, language) == written
 
 
 async def test_transcription_length_is_limited(tmp_path: Path) -> None:
@@ -144,17 +240,17 @@ async def test_transcription_length_is_limited(tmp_path: Path) -> None:
     path.write_text('#!/bin/sh\nstat -c %s "$1"\n')
     path.chmod(0o755)
     settings = TranscriptionSettings(engine="command", command=str(path), max_audio_s=3)
-    text = await SubprocessTranscriber(settings).transcribe([SOUNDS / "demo" / "dentist.wav"])
+    text = (await SubprocessTranscriber(settings).transcribe([SOUNDS / "demo" / "dentist.wav"], "en")).text
     assert int(text) == wav.HEADER_BYTES + 3000 * wav.BYTES_PER_MS
 
 
 async def test_missing_engine_error_names_remedy() -> None:
     with pytest.raises(NotificationFailed, match="needs the folder of a model"):
-        await SubprocessTranscriber(TranscriptionSettings(engine="whisper")).transcribe([])
+        await SubprocessTranscriber(TranscriptionSettings(engine="vosk")).transcribe([], "en")
 
 
 @pytest.mark.parametrize(("language", "is_supported"), [("en", True), ("en-GB", True), ("de", False)])
 def test_english_engine_handles_only_english(language: str, is_supported: bool) -> None:
-    assert TranscriptionSettings().supports_language(language) is is_supported
-    assert TranscriptionSettings(engine="whisper").supports_language(language)
-    assert not TranscriptionSettings(engine="off").supports_language(language)
+    assert supports_language("pocketsphinx", language) is is_supported
+    assert supports_language("whisper", language)
+    assert not supports_language("off", language)

@@ -1,8 +1,8 @@
 """Program `python -m ivr.notifications.transcription.engine_process`: transcribes one message.
 
-Reads a request as JSON from standard input and prints the result as JSON: `{"text": ...}` or `{"error": ...}`. Each
-message has a process of its own, with the lowest priority, one thread and a limit of CPU time, so that an engine's use
-of memory ends with the message.
+Reads a request as JSON from standard input and prints the result as JSON: `{"text": ..., "words": [...]}`, each word
+with `word`, `start_ms` and `end_ms`, or `{"error": ...}`. Each message has a process of its own, with the lowest
+priority, one thread and a limit of CPU time, so that an engine's use of memory ends with the message.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import os
 import resource
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from ivr.audio import wav
@@ -32,7 +33,9 @@ def main() -> int:
     try:
         model = Path(request["model"]) if request["model"] else None
         recognize = load_engine(request["engine"], model, request["command"])
-        result = {"text": " ".join(recognize(joined).split())}
+        transcript = recognize(joined, request["language"])
+        words = [asdict(word) for word in transcript.words]
+        result: dict[str, object] = {"text": " ".join(transcript.text.split()), "words": words}
     except IvrError as error:
         result = {"error": str(error)}
     finally:

@@ -13,8 +13,9 @@ import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -23,6 +24,7 @@ from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.delivery import Delivery
 from ivr.notifications.mail.subscriber import enqueue_new_message_mail
 from ivr.notifications.settings import TranscriptionSettings
+from ivr.notifications.transcription.engines import SpokenWord, Transcript, choose_engine
 from ivr.notifications.worker import NO_CUTOFF, Handler, HandlerResult
 from ivr.storage.protocols import MessageStore, Transaction
 from ivr.storage.records import Folder, Message, OutboxTask, TaskKind
@@ -59,7 +61,7 @@ class TranscriptionHandler:
             message = await self._messages.get(task.box_id, str(task.message_id), NO_CUTOFF)
         except (NotFound, PastRetention):
             return None
-        transcription = json.dumps(await self._transcribe_audio(message), ensure_ascii=False)
+        transcription = json.dumps(await self._transcribe_audio(message, mailbox.language), ensure_ascii=False)
 
         def store_and_notify(transaction: Transaction) -> None:
             transaction.set_transcription(message, transcription)
@@ -68,37 +70,44 @@ class TranscriptionHandler:
 
         return store_and_notify
 
-    async def _transcribe_audio(self, message: Message) -> dict[str, str]:
+    async def _transcribe_audio(self, message: Message, language: str) -> dict[str, object]:
         try:
-            text = await self._transcriber.transcribe(self._delivery.audio_paths(message))
+            transcript = await self._transcriber.transcribe(self._delivery.audio_paths(message), language)
         except NotificationFailed as error:
             log.error("transcription.failed", message=message.id, error=str(error))
             return {"result": "error", "text": ""}
-        log.info("transcription.completed", message=message.id, words=len(text.split()))
-        return {"result": "success", "text": text}
+        log.info("transcription.completed", message=message.id, words=len(transcript.text.split()))
+        words = [asdict(word) for word in transcript.words]
+        return {"result": "success", "text": transcript.text, **({"words": words} if words else {})}
 
 
 class Transcriber(Protocol):
     """Speech recognition for messages."""
 
-    async def transcribe(self, recordings: Sequence[Path]) -> str:
-        """Return the text of the concatenated recordings; "" when no speech was recognized.
+    async def transcribe(self, recordings: Sequence[Path], language: str) -> Transcript:
+        """Return what is said in the concatenated recordings; an empty text when no speech was recognized.
 
         Raises `NotificationFailed` when the engine failed or ran longer than allowed.
         """
 
 
 class SubprocessTranscriber:
-    """Runs the configured engine in one subprocess per message."""
+    """Runs the configured engine in one subprocess per message, one message at a time."""
 
     def __init__(self, settings: TranscriptionSettings) -> None:
         self._settings = settings
+        self._lock = asyncio.Lock()
 
-    async def transcribe(self, recordings: Sequence[Path]) -> str:
+    async def transcribe(self, recordings: Sequence[Path], language: str) -> Transcript:
+        async with self._lock:
+            return await self._transcribe(recordings, language)
+
+    async def _transcribe(self, recordings: Sequence[Path], language: str) -> Transcript:
         with tempfile.TemporaryDirectory(prefix="ivr-transcription-") as folder:
             result = await self._run_subprocess(
                 {
-                    "engine": self._settings.engine,
+                    "engine": choose_engine(self._settings),
+                    "language": language,
                     "command": self._settings.command,
                     "model": str(self._settings.model) if self._settings.model else "",
                     "max_audio_s": self._settings.max_audio_s,
@@ -109,9 +118,9 @@ class SubprocessTranscriber:
             )
         if "text" not in result:
             raise NotificationFailed(f"transcription failed: {result.get('error', 'the engine crashed')}")
-        return str(result["text"])
+        return Transcript(result["text"], tuple(SpokenWord(**word) for word in result["words"]))
 
-    async def _run_subprocess(self, request: dict[str, object]) -> dict[str, object]:
+    async def _run_subprocess(self, request: dict[str, object]) -> dict[str, Any]:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # Else modules of the current folder would win.
@@ -126,7 +135,7 @@ class SubprocessTranscriber:
             output, _ = await asyncio.wait_for(
                 process.communicate(json.dumps(request).encode()), self._settings.timeout_s
             )
-            result: dict[str, object] = json.loads(output.decode().strip().splitlines()[-1])
+            result: dict[str, Any] = json.loads(output.decode().strip().splitlines()[-1])
         except TimeoutError:
             return {"error": f"it took longer than {self._settings.timeout_s} s (transcription.timeout_s)"}
         except (ValueError, IndexError):
