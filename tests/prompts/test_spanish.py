@@ -105,3 +105,9 @@ def test_pin_lengths_and_menu_options() -> None:
     assert clip_texts(spanish.pin_length(4, 6)) == "La clave tiene de cuatro a seis cifras."
     assert clip_texts(spanish.menu_option("keep", "1")) == "Para guardar, marque uno."
     assert clip_texts(spanish.menu_option("keep", "#", short=True)) == "Guardar, numeral"
+
+
+def test_message_numbers_up_to_fifty_are_one_recording() -> None:
+    for n in range(1, 51):
+        (key,) = CATALOGUE.choose_recordings(spanish.message_number(n))
+        assert CATALOGUE[key].text == f"Mensaje {num2words(n, lang='es')}"
