@@ -15,7 +15,7 @@ from ivr.clock import Clock, SystemClock
 from ivr.directory.models import Account, Endpoint, User
 from ivr.directory.peppers import PepperUsage
 from ivr.doctor.console import AsteriskConsole
-from ivr.doctor.readiness import fetch_readiness
+from ivr.doctor.readiness import fetch_certificate, fetch_readiness
 from ivr.doctor.unit_properties import read_unit_properties
 from ivr.health.facts import HealthFacts
 from ivr.install.asterisk_start import AsteriskStart, find_asterisk_start
@@ -41,6 +41,8 @@ class HostInfo:
     )
     fetch_readiness: Callable[[Settings], Mapping[str, Any]] = fetch_readiness
     """Returns what the running service says at /readyz."""
+    fetch_certificate: Callable[[str, int], bytes] = fetch_certificate
+    """Returns the certificate that a server presents, in DER."""
     unit_properties: Callable[[str], Mapping[str, str]] = read_unit_properties
     """Returns what systemd says of a unit; {} where systemd does not run."""
     missing_protection: Callable[[], str] = missing_protection

@@ -1,9 +1,10 @@
-"""Reads /readyz of the running service."""
+"""Reads /readyz of the running service, and the certificate that it presents."""
 
 from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 from collections.abc import Mapping
 from typing import Any
@@ -24,9 +25,7 @@ def fetch_readiness(settings: Settings) -> Mapping[str, Any]:
     connection: http.client.HTTPConnection
     if api.tls_certificate and not health.port:
         # The page is public and read from this machine, so the name in the certificate does not matter.
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        connection = http.client.HTTPSConnection(host, port, timeout=READINESS_TIMEOUT_S, context=context)
+        connection = http.client.HTTPSConnection(host, port, timeout=READINESS_TIMEOUT_S, context=_any_certificate())
     else:
         connection = http.client.HTTPConnection(host, port, timeout=READINESS_TIMEOUT_S)
     try:
@@ -39,3 +38,19 @@ def fetch_readiness(settings: Settings) -> Mapping[str, Any]:
     if not isinstance(document, dict) or "checks" not in document:
         raise ValueError("another program responds")
     return document
+
+
+def fetch_certificate(host: str, port: int) -> bytes:
+    """Return the certificate that a server presents, in DER. Raises `OSError` and, as one of them, `ssl.SSLError`."""
+    address = (ANY_ADDRESS.get(host, host), port)
+    with (
+        socket.create_connection(address, timeout=READINESS_TIMEOUT_S) as connection,
+        _any_certificate().wrap_socket(connection) as encrypted,
+    ):
+        return encrypted.getpeercert(binary_form=True) or b""
+
+
+def _any_certificate() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context

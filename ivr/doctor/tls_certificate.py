@@ -1,8 +1,9 @@
-"""Check of the TLS certificate of the REST API: the service can use it, and clients accept its dates."""
+"""Check of the TLS certificate of the REST API: the service can use it, presents it, and clients accept its dates."""
 
 from __future__ import annotations
 
 import os
+import re
 import ssl
 import stat
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 from ivr.doctor.installation import Installation
 from ivr.errors import describe_error
 from ivr.health.checks import quoted
-from ivr.health.finding import Finding, ok, problem, warning
+from ivr.health.finding import Finding, Level, ok, problem, warning
 from ivr.storage.data_folder import state_folder
 from ivr.storage.file_owner import run_as_owner_of
 
@@ -27,6 +28,8 @@ CORRECT_PATHS = f"correct tls_certificate and tls_key in [api] of ivr.toml, then
 IGNORE_DATES = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python does not name."""
 HANDSHAKE_ROUNDS = 4
+_FIRST_CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+"""That of the server; those of its authorities follow."""
 MISMATCHES = {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"}
 """OpenSSL's reasons for a key of another certificate; the last: of another kind, such as RSA instead of EC."""
 
@@ -47,6 +50,8 @@ def check_tls_certificate(installation: Installation) -> Iterator[Finding]:
         with run_as_owner_of(installation.data_folder):
             finding = _check_pair(certificate, key, installation.host.clock.now())
         yield finding
+        if finding.level is not Level.PROBLEM:
+            yield from _check_served(certificate, installation)
     if _is_readable_by_all(key):
         command = _give_to_service(key, installation.data_folder)
         yield problem(CHECK, f"every user can read the private key {key}", command=command)
@@ -101,6 +106,26 @@ def _check_pair(certificate: Path, key: Path, now: float) -> Finding:
     except OSError as error:
         return problem(CHECK, f"{certificate} or {key} cannot be read: {describe_error(error)}", CORRECT_PATHS)
     return _check_dates(certificate, begins, ends, now)
+
+
+def _check_served(certificate: Path, installation: Installation) -> Iterator[Finding]:
+    """Check that the running service presents this certificate. There is no finding if it does not respond."""
+    api = installation.settings.api
+    with run_as_owner_of(installation.data_folder):
+        first = _FIRST_CERTIFICATE.search(certificate.read_text())
+    try:
+        served = installation.host.fetch_certificate(api.host, api.port)
+    except ssl.SSLError:
+        what = f"the running service does not speak TLS at {api.host}:{api.port}: clients with https cannot connect"
+        yield problem(CHECK, what, command=RESTART)
+    except OSError:
+        return  # The check of the port says so.
+    else:
+        if first and ssl.PEM_cert_to_DER_cert(first[0]) != served:
+            what = (
+                f"the running service presents another certificate than {certificate}: it was replaced since the start"
+            )
+            yield warning(CHECK, what, command=RESTART)
 
 
 def _check_dates(certificate: Path, begins: float, ends: float, now: float) -> Finding:

@@ -10,11 +10,12 @@ import shlex
 import shutil
 import socketserver
 import sqlite3
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -78,18 +79,29 @@ class _Readiness(BaseHTTPRequestHandler):
         """Print nothing."""
 
 
+class _Tls(socketserver.BaseRequestHandler):
+    """Presents the certificate whose files `certificate` of its server names now."""
+
+    def handle(self) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        with suppress(OSError):  # Files that a test has broken.
+            context.load_cert_chain(*self.server.certificate)  # type: ignore[attr-defined]
+            context.wrap_socket(self.request, server_side=True).close()
+
+
 class FakeService:
     """The ports of the service: FastAGI, and the page /readyz of its REST port."""
 
     def __init__(self) -> None:
         self.fastagi = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _FastAgi)
         self.rest = HTTPServer(("127.0.0.1", 0), _Readiness)
+        self.tls = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Tls)
         self.ami = FakeAmiServer()
         self._loop = asyncio.new_event_loop()
         self._loop_thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._loop_thread.start()
         self.in_loop(self.ami.start())
-        for server in (self.fastagi, self.rest):
+        for server in (self.fastagi, self.rest, self.tls):
             threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         self.answers()
 
@@ -98,6 +110,10 @@ class FakeService:
 
     def is_ready(self, **readiness: Any) -> None:
         self.rest.readiness = {"checks": {}, "failing": [], **readiness}  # type: ignore[attr-defined]
+
+    def presents(self, certificate: Path, key: Path) -> None:
+        """Present this certificate at the port of `tls`."""
+        self.tls.certificate = (certificate, key)  # type: ignore[attr-defined]
 
     def in_loop(self, work: Coroutine[Any, Any, object]) -> None:
         """Run something in the event loop of the manager interface."""
@@ -108,7 +124,7 @@ class FakeService:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._loop_thread.join()
         self._loop.close()
-        for server in (self.fastagi, self.rest):
+        for server in (self.fastagi, self.rest, self.tls):
             server.shutdown()
             server.server_close()
 

@@ -307,13 +307,15 @@ def tls(days: int = 90, *further: Step) -> Step:
 
     def damage(site: BrokenSite) -> None:
         make_certificate(site, days=days)
+        certificate, key = (site.folder / "etc" / "tls" / f"{name}.pem" for name in ("cert", "key"))
+        site.service.presents(certificate, key)
         site.write_config(
+            health={"port": site.service.rest.server_address[1]},  # The page /readyz of the test speaks HTTP.
             api={
-                "tls_certificate": str(site.folder / "etc" / "tls" / "cert.pem"),
-                "tls_key": str(site.folder / "etc" / "tls" / "key.pem"),
+                "tls_certificate": str(certificate), "tls_key": str(key),
+                "port": site.service.tls.server_address[1],
             },
-            health={"port": site.sections["api"]["port"]},  # The service of the test speaks HTTP.
-        )
+        )  # fmt: skip
         for step in further:
             step(site)
 
@@ -333,6 +335,21 @@ def make_certificate(site: BrokenSite, name: str = "", days: int = 90) -> None:
     os.chmod(key, 0o640)
     if IS_ROOT:
         os.chown(key, -1, SERVICE_GROUP)
+
+
+def present_former_certificate(site: BrokenSite) -> None:
+    """The certificate was renewed, and the service was not restarted."""
+    folder = site.folder / "etc" / "tls"
+    make_certificate(site, "former")
+    site.service.presents(folder / "formercert.pem", folder / "formerkey.pem")
+    restarted = folder / "cert.pem", folder / "key.pem"
+    site.effects["systemctl restart ivr"] = lambda: site.service.presents(*restarted)
+
+
+def serve_without_tls(site: BrokenSite) -> None:
+    """The certificate was set, and the service was not restarted."""
+    site.write_config(api={"port": site.service.rest.server_address[1]})
+    site.effects["systemctl restart ivr"] = lambda: site.write_config(api={"port": site.service.tls.server_address[1]})
 
 
 def chown_key_to_root(site: BrokenSite) -> None:
@@ -523,6 +540,10 @@ CASES: dict[str, Case] = {
     "TLS certificate is no PEM": Case(
         tls(90, write("etc/tls/cert.pem", "x")), "REST TLS", "in PEM format", renew_certificate
     ),
+    "TLS certificate renewed without a restart": Case(
+        tls(90, present_former_certificate), "REST TLS", "presents another certificate than"
+    ),
+    "TLS set without a restart": Case(tls(90, serve_without_tls), "REST TLS", "does not speak TLS"),
     "TLS certificate expired": Case(tls(0), "REST TLS", "clients reject it", renew_certificate),
     "TLS certificate expires soon": Case(tls(29), "REST TLS", "expires on", renew_certificate),
     # -- systemd

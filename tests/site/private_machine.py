@@ -43,7 +43,7 @@ def follow_page(page: Path, preparation: str, folder: Path, further: Sequence[Ty
     commands = json.dumps([action.command for action in typed])
     done = subprocess.run(
         [*_enter(), sys.executable, str(script), commands, str(folder), preparation],
-        capture_output=True, text=True, check=False, timeout=300, env=_environment(),
+        capture_output=True, text=True, check=False, timeout=600, env=_environment(),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-2000:]
     results = json.loads((folder / "results.json").read_text())
