@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ivr.call.arguments import Arguments
@@ -61,6 +62,23 @@ def present_caller(number: str, name: str, presentation: str) -> tuple[str, str]
 STATUS_VARIABLE = "IVR_STATUS"
 TAKE_VARIABLE = "IVR_TAKE_FILE"
 """Path, without its suffix, of the latest recording: the dialplan looks at it if the service dies."""
+EARLIER_NAMES = {
+    STATUS_VARIABLE: "IVRSTATUS", TAKE_VARIABLE: "IVRTAKE", "IVR_MESSAGE_ID": "IVRMESSAGE",
+    "IVR_OWNER_LOGIN": "IVRLISTENS",
+}  # fmt: skip
+"""What the dialplan before version 0.1.0 calls these variables. It may still be loaded when the service is new: without
+them it would have a caller leave the message once more."""
+
+
+def dialplan_names(variable: str, arguments: Arguments) -> Sequence[str]:
+    """Return the names under which the dialplan of a call reads a variable.
+
+    The dialplan before version 0.1.0 has a watchdog and does not name its version.
+    """
+    is_earlier = arguments.watchdog is not None and not arguments.dialplan
+    return [EARLIER_NAMES[variable], variable] if is_earlier and variable in EARLIER_NAMES else [variable]
+
+
 GOSUB_FRAME_VARIABLE = "IVR_GOSUB_FRAME"
 """Set in each Gosub frame of our dialplan that is below the call to the service."""
 VOLUME_VARIABLE = "VOLUME(RX)"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ivr import __version__
 from ivr.audio.formats import Sound
 from ivr.call.base import Call
 from ivr.call.fastagi.server import FastAgiServer
@@ -262,3 +263,17 @@ async def test_language_without_recordings_is_spoken_in_english(pbx: FakePbx, wh
         handset = ScriptedHandset([OnSound("You have no messages.", "#")])
         assert await pbx.run_call(handset, *words) == "DONE"
         assert (handset.heard[0], handset.heard[-1]) == ("You have no messages.", "Goodbye."), language
+
+
+@pytest.mark.parametrize(("version", "is_told"), [("", True), (f"dialplan={__version__}", False)])
+async def test_dialplan_of_before_the_renaming_learns_that_the_message_is_stored(
+    pbx: FakePbx, version: str, is_told: bool
+) -> None:
+    """Else it has the caller leave the message once more: it is loaded until `dialplan reload`."""
+    await pbx.app.create_box("1001", owner=pbx.app.bob)
+    handset = ScriptedHandset([OnSound("(recording)", HANG_UP)], speech_pcm(2000))
+    call = pbx.new_call(handset, "number=1001", "watchdog=5", *filter(None, [version]), path="leave")
+    await call.connect_and_run(*pbx.address)
+    earlier = {name: call.variables.get(name) for name in ("IVRSTATUS", "IVRMESSAGE", "IVRTAKE")}
+    new = {name: call.variables[name] for name in ("IVR_STATUS", "IVR_MESSAGE_ID", "IVR_TAKE_FILE")}
+    assert list(earlier.values()) == (list(new.values()) if is_told else [None] * 3)

@@ -23,6 +23,7 @@ from ivr.call.incoming import (
     TAKE_VARIABLE,
     VOLUME_VARIABLE,
     IncomingCall,
+    dialplan_names,
     volume_adjustment,
 )
 from ivr.call.journal import Journal
@@ -103,7 +104,8 @@ class FastAgiCall(Call):
 
     async def set_variable(self, name: str, value: str) -> None:
         with suppress(HungUp, CallFailed, BadArgument):  # A value with a line break cannot be sent over AGI.
-            await self._connection.send_command("SET VARIABLE", name, value, allow_dead_channel=True)
+            for one in dialplan_names(name, self.incoming.arguments):
+                await self._connection.send_command("SET VARIABLE", one, value, allow_dead_channel=True)
 
     async def continue_at(self, context: str, extension: str) -> None:
         await self._connection.stop_watchdog()
@@ -159,7 +161,8 @@ class FastAgiCall(Call):
         return None
 
     async def _record(self, path: Path, max_length_ms: int, silence_ms: int) -> bool:
-        await self._connection.send_command("SET VARIABLE", TAKE_VARIABLE, _path_without_suffix(path))
+        for name in dialplan_names(TAKE_VARIABLE, self.incoming.arguments):
+            await self._connection.send_command("SET VARIABLE", name, _path_without_suffix(path))
         gain_db = self.incoming.arguments.gain_db
         if gain_db:
             await self._connection.send_command("SET VARIABLE", VOLUME_VARIABLE, volume_adjustment(gain_db))
