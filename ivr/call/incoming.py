@@ -63,9 +63,11 @@ STATUS_VARIABLE = "IVR_STATUS"
 TAKE_VARIABLE = "IVR_TAKE_FILE"
 """Path, without its suffix, of the latest recording: the dialplan looks at it if the service dies."""
 EARLIER_NAMES = {
-    STATUS_VARIABLE: "IVRSTATUS", TAKE_VARIABLE: "IVRTAKE", "IVR_MESSAGE_ID": "IVRMESSAGE",
+    STATUS_VARIABLE: "IVRSTATUS",
+    TAKE_VARIABLE: "IVRTAKE",
+    "IVR_MESSAGE_ID": "IVRMESSAGE",
     "IVR_OWNER_LOGIN": "IVRLISTENS",
-}  # fmt: skip
+}
 """What the dialplan before version 0.1.0 calls these variables. It may still be loaded when the service is new: without
 them it would have a caller leave the message once more."""
 
