@@ -186,6 +186,13 @@ class BoxSettings(SettingsDocument):
         is_one = isinstance(value, (str, int)) and not isinstance(value, bool)
         return [item for item in LIST_SEPARATORS.split(str(value)) if item] if is_one else value
 
+    @field_validator("aliases", "numbers")
+    @classmethod
+    def _keep_each_number_once(cls, numbers: list[str], info: ValidationInfo) -> list[str]:
+        """The number of the mailbox is no alias of it: it reaches the mailbox anyway."""
+        own = info.data.get("mailbox") if info.field_name == "aliases" else None
+        return [number for number in dict.fromkeys(numbers) if number != own]
+
     @property
     def envelope_placement(self) -> Literal["play_after", "play_before", "skip"]:
         """When the envelope is played; `skip_envelope` takes precedence over `play_envelope_action`."""

@@ -7,6 +7,7 @@ from email import policy
 from email.message import EmailMessage
 from zoneinfo import ZoneInfo
 
+import httpcore
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,6 +20,7 @@ from ivr.directory.models import Account, Endpoint, User
 from ivr.errors import BadInput, InvalidFields
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.boxes import settings_from_record
+from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.menus.hunt import matches
 from ivr.notifications.settings import MailSettings
 from ivr.storage.records import BoxRecord
@@ -98,6 +100,22 @@ def test_sender_may_have_name(sender: str) -> None:
 def test_invalid_sender_is_refused(sender: str) -> None:
     with pytest.raises(ValidationError, match="sender of mail"):
         MailSettings(sender=sender)
+
+
+@given(st.text(max_size=30) | st.from_regex(r"[\w\" ,.ü]{0,12} ?<?[a-z@.,;]{3,12}>?", fullmatch=True))
+def test_accepted_sender_is_one_address_in_the_header(text: str) -> None:
+    try:
+        sender = addresses.sender_address(text)
+    except BadInput:
+        with pytest.raises(ValidationError, match="sender of mail"):
+            MailSettings(sender=text)
+        return
+    assert MailSettings(sender=sender).sender == sender
+    mail = EmailMessage(policy=policy.SMTP)
+    mail["From"] = sender
+    parsed = email.message_from_string(mail.as_bytes(policy=policy.SMTPUTF8).decode(), policy=policy.default)
+    [shown] = parsed["From"].addresses
+    assert addresses.mail_address(shown.addr_spec) == shown.addr_spec
 
 
 @pytest.mark.parametrize("zone", ["UTC", "GMT", "EST", "CET", "Europe/Berlin", "America/Argentina/ComodRivadavia"])
@@ -215,6 +233,39 @@ def test_webhook_url_is_accepted(url: str) -> None:
 def test_invalid_webhook_url_is_refused(url: str) -> None:
     with pytest.raises(ValidationError, match=r"https://crm\.example/hook"):
         Account(name="a", settings={"webhook": {"url": url}})
+
+
+@given(
+    st.text(max_size=20)
+    | st.from_regex(r"https?://[a-z0-9.\[\]:@ü%_-]{1,16}(:[0-9]{1,6})?(/[ -~]{0,8})?", fullmatch=True)
+)
+def test_accepted_webhook_url_can_be_requested(text: str) -> None:
+    try:
+        url = addresses.web_url(text)
+    except BadInput:
+        with pytest.raises(ValidationError, match=r"URL"):
+            Account(name="a", settings={"webhook": {"url": text}})
+        return
+    assert Account(name="a", settings={"webhook": {"url": text}}).settings["webhook"]["url"] == url
+    parsed = httpcore.URL(url)
+    assert parsed.host
+    assert parsed.scheme in (b"http", b"https")
+    httpcore.Request("POST", parsed, headers={"Host": parsed.host})
+
+
+@given(st.text(max_size=12) | st.from_regex(r"[A-Za-z0-9_.-]{1,82}", fullmatch=True))
+def test_accepted_context_is_accepted_by_settings_account_and_dialplan(text: str) -> None:
+    arguments, warnings = parse("leave", ["number=1000", f"exit_context={text}"])
+    try:
+        context = numbers.dialplan_context(text)
+    except BadInput:
+        with pytest.raises(ValidationError, match="dialplan context"):
+            VoicemailSettings(callback_context=text)
+        assert arguments.exit_context == ""
+        assert warnings or not text.strip()
+        return
+    assert VoicemailSettings(callback_context=context).callback_context == context
+    assert (arguments.exit_context, warnings) == (context, [])
 
 
 def test_unknown_webhook_event_and_mail_switch_are_refused() -> None:

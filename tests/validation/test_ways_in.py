@@ -1,0 +1,113 @@
+"""One rule, whatever the way in: REST, command, people file in YAML and CSV accept the same values, and store the same.
+
+`ivr import` hands its mailboxes over as rows of a people file, so the way of those files is its way, too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ivr.errors import BadInput, InvalidFields
+from ivr.mailbox.boxes import to_document
+from ivr.mailbox.mailbox import Mailbox
+from ivr.mailbox.text_values import parse_assignments
+from ivr.notifications.mail.subscriber import resolve_recipients
+from ivr.provisioning.people import PeopleFile
+from ivr.provisioning.people_csv import parse_csv
+from ivr.provisioning.people_plan import Plan
+from ivr.provisioning.people_yaml import parse_yaml
+from ivr.provisioning.planner import PlanOptions
+from ivr.storage.records import TaskKind
+from ivr.validation import numbers
+from tests.support.app_fixture import AppFixture
+
+REJECTED = "rejected"
+PRINTABLE = st.characters(codec="utf-8", exclude_categories=("C", "Z"))
+"""Commands and files cannot have all others, and blanks around a value mean nothing."""
+VALUES = {
+    "timezone": st.sampled_from(["UTC", "Europe/Berlin", "europe/berlin", "Mars/Base", "inherit", "no", "+1"]),
+    "notify_email": st.sampled_from(["a@x.example", "a@x", "a@", "A<a@x.example>", "büro@bücher.example", "1"]),
+    "notify_email_addresses": st.lists(
+        st.sampled_from(["a@x.example", "B@X.example", "b@x.example", "a", "@"]), min_size=1, max_size=3
+    ).map(",".join),
+    "aliases": st.lists(
+        st.from_regex(r"[+*]?[0-9a-z]{1,5}", fullmatch=True) | st.sampled_from(["0042", "_X", "1e5", "a/b"]),
+        min_size=1, max_size=3,
+    ).map(";".join),
+    "numbers": st.sampled_from(["0042", "1000@office", "1@", "a b@c", "12,0013", "x;y@z"]),
+    "operator_number": st.from_regex(r"[+_*]?[0-9]{1,5}", fullmatch=True) | st.sampled_from(["0x1", "true", "a&b"]),
+    "name": st.text(PRINTABLE, min_size=1, max_size=12) | st.sampled_from(["0042", "1.5", "yes", "12:30", "~", "[5]"]),
+    "media_extension": st.sampled_from(["mp3", "wav", "ogg", "MP3", "m4a"]),
+    "hunt_allow": st.sampled_from(["^2[0-9]{3}$", "(", "[5]", "5", "^(a|b)$"]),
+    "min_speech_ms": st.sampled_from(["0", "200", "-1", "1.5", "many", "1e3"]),
+    "skip_greeting": st.sampled_from(["true", "false", "maybe", "2"]),
+}  # fmt: skip
+
+
+def reset(key: str) -> dict[str, str | None]:
+    return {key: "box" if key == "name" else None}
+
+
+async def stored_by_document(app: AppFixture, box: Mailbox, document: Mapping[str, Any], key: str) -> Any:
+    try:
+        changed = await app.container.boxes.patch(await app.container.boxes.get(box.id), {**reset(key), **document})
+    except (BadInput, InvalidFields):
+        return REJECTED
+    return to_document(changed.settings).get(key)
+
+
+async def plan_of(app: AppFixture, people: PeopleFile) -> Plan:
+    return await app.container.provisioning.plan(people, PlanOptions("asterisk", "demo"))
+
+
+async def stored_by_file(app: AppFixture, box: Mailbox, key: str, people: PeopleFile) -> Any:
+    await app.container.boxes.patch(await app.container.boxes.get(box.id), reset(key))
+    plan = await plan_of(app, people)
+    if people.errors or plan.errors:
+        return REJECTED
+    await app.container.provisioning.apply(plan)
+    return to_document((await app.container.boxes.get(box.id)).settings).get(key)
+
+
+def in_quotes(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), key=st.sampled_from(sorted(VALUES)))
+async def test_value_of_a_mailbox_is_stored_alike_by_every_way_in(
+    app: AppFixture, data: st.DataObject, key: str
+) -> None:
+    text = data.draw(VALUES[key])
+    box = await app.container.boxes.find_by_number(app.account.id, "1000") or await app.create_box(owner=app.alice)
+    if text.startswith('"') or text == "null":
+        return  # With these a command says that it means JSON.
+    by_command = await stored_by_document(app, box, parse_assignments([f"{key}={text}"]), key)
+    is_text = key not in ("min_speech_ms", "skip_greeting")  # Numbers and switches are no texts in JSON and YAML.
+    if is_text:
+        assert await stored_by_document(app, box, {key: text}, key) == by_command
+    yaml = f"boxes: [{{mailbox: '1000', {key}: {json.dumps(text, ensure_ascii=False) if is_text else text}}}]"
+    assert await stored_by_file(app, box, key, parse_yaml(yaml)) == by_command
+    assert await stored_by_file(app, box, key, parse_csv(f"mailbox,box.{key}\n1000,{in_quotes(text)}\n")) == by_command
+    if by_command != REJECTED:
+        await check_that_it_works(app, box, key)
+
+
+async def check_that_it_works(app: AppFixture, box: Mailbox, key: str) -> None:
+    """What was accepted is usable by phone, in mail and as a light."""
+    mailbox = await app.container.boxes.get(box.id)
+    for alias in mailbox.settings.aliases if key == "aliases" else ():
+        found = await app.container.boxes.find_by_number(app.account.id, alias)
+        assert found
+        assert found.id == box.id
+    if key == "notify_email_addresses":
+        assert set(mailbox.settings.notify_email_addresses) <= set(resolve_recipients(mailbox, TaskKind.MAIL))
+    for light in mailbox.settings.numbers if key == "numbers" else ():
+        assert numbers.is_mwi_mailbox(light if "@" in light else f"{light}@ivr")
+    if key == "timezone":
+        assert str(mailbox.zone_info)
