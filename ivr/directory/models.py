@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from ivr.directory.settings import AccountSettings, UserSettings, validated
-from ivr.validation.fields import ApiUsername, EndpointName, LanguageCode, MailAddress, Realm, TimeZone, is_stored
-
-Name = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=r"^[\w.@+-][\w.@+ -]*$")
-]
+from ivr.validation.fields import (
+    ApiUsername,
+    EndpointName,
+    LanguageCode,
+    MailAddress,
+    Realm,
+    TimeZone,
+    UserName,
+    is_stored,
+)
 
 
 class Account(BaseModel):
@@ -20,7 +25,7 @@ class Account(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     id: str = ""
-    name: Name
+    name: UserName
     """Unique; the dialplan can refer to the account by it."""
     realm: Realm | None = None
     """Unique; the part of addresses after the @. None: made of the name."""
@@ -49,7 +54,7 @@ class User(BaseModel):
 
     id: str = ""
     account_id: str = ""
-    name: Name
+    name: UserName
     """Unique within the account."""
     username: ApiUsername | None = None
     email: MailAddress | None = None

@@ -14,9 +14,9 @@ from ivr.mailbox.pin_strength import find_weakness
 from ivr.provisioning.people import BoxEntry, PeopleRow, UserEntry
 from ivr.validation import addresses, names, numbers
 
-NAME_CHARACTERS_TO_REPLACE = re.compile(r"[^\w.@+ -]+")
-MAX_USER_NAME = 100
 MAX_BOX_NAME = 128
+MAX_MESSAGE_COUNT = 10**6
+"""The largest limit that a mailbox can have here."""
 MAX_PIN_LENGTH = 30
 """Digits of a PIN that an account can permit."""
 FIXED_PASSWORD = "-"
@@ -142,7 +142,7 @@ def map_box(
     if box.pager:
         note(NoteLevel.LOSS, f"pager {box.pager}: there are no short mails for pagers; notify_email_addresses is near")
     pin = _pin(box, rules, fields, warn)
-    user = UserEntry(_user_name(box, number), _user_fields(box, emails, warn))
+    user = UserEntry(names.to_user_name(box.fullname, number), _user_fields(box, emails, warn))
     entry = BoxEntry(number, user.name, fields, pin)
     generates = pin == "generate"
     row = PeopleRow(box.line.line, account, user, entry)
@@ -156,12 +156,6 @@ def general_notes(conf: VoicemailConf) -> list[Note]:
         if text := _describe_option(option, value):
             notes.append(Note("", NoteLevel.WARNING, f"[general] {text}"))
     return notes
-
-
-def _user_name(box: ConfMailbox, number: str) -> str:
-    """Return the name with the number, which makes it unique; characters that a name may not have are left out."""
-    cleaned = " ".join(NAME_CHARACTERS_TO_REPLACE.sub(" ", box.fullname).split()).lstrip(" -")[:MAX_USER_NAME]
-    return f"{cleaned} {number}".strip() if cleaned != number else number
 
 
 def _user_fields(box: ConfMailbox, emails: list[str], warn: Any) -> dict[str, Any]:
@@ -213,7 +207,8 @@ def _add_numbers(box: ConfMailbox, fields: dict[str, Any], stored_messages: int,
     if limits["maxmsg"] == 0:
         fields["announcement_only"] = True
     elif limits["maxmsg"] is not None:
-        fields["max_message_count"] = max(2 * limits["maxmsg"], stored_messages + limits["maxmsg"])
+        count = max(2 * limits["maxmsg"], stored_messages + limits["maxmsg"])
+        fields["max_message_count"] = min(count, MAX_MESSAGE_COUNT)
     if limits["maxsecs"]:
         fields["max_message_length"] = limits["maxsecs"]
     if limits["maxsilence"] is not None:
@@ -228,7 +223,7 @@ def _number(box: ConfMailbox, option: str, warn: Any) -> int | None:
         return None
     if re.fullmatch(r"[0-9]{1,6}", text.strip()):
         return int(text)
-    warn(f"{option}={text} is no number: the default is used")
+    warn(f"{option}={text} is no number of at most six digits: the default is used")
     return None
 
 

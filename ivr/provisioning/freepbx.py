@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from ivr.mailbox.text_values import split_list
 from ivr.provisioning.people import BoxEntry, PeopleRow, UserEntry
+from ivr.validation import names
 
-NAME_CHARACTERS_TO_REPLACE = re.compile(r"[^\w.@+ -]+")
 NO_VOICEMAIL = "novm"
 PJSIP = "pjsip"
 OPTIONS_WITHOUT_EFFECT = frozenset({"attachfmt", "context", "nextaftercmd", "sayduration", "saydurationm"})
@@ -28,7 +27,7 @@ def parse_row(line: int, cells: Mapping[str, str]) -> tuple[PeopleRow, list[str]
     """
     extension, notes = cells.get("extension", ""), list[str]()
     emails = split_list(cells.get("voicemail_email", "").replace("|", " "))
-    name = _user_name(cells.get("name", ""), extension)
+    name = names.to_user_name(cells.get("name", ""), extension)
     is_pjsip = cells.get("tech", PJSIP).lower() in ("", PJSIP)
     if not is_pjsip:
         notes.append(f"tech {cells['tech']}: the phone is not assigned, only PJSIP endpoints prove their owner")
@@ -54,12 +53,6 @@ def _has_voicemail(cells: Mapping[str, str]) -> bool:
     if cells.get("voicemail", "").lower() == NO_VOICEMAIL:
         return False
     return cells.get("voicemail_enable", "yes").lower() == "yes"
-
-
-def _user_name(name: str, extension: str) -> str:
-    """Return the name with the extension, which makes it unique; characters that a name may not have are left out."""
-    cleaned = " ".join(NAME_CHARACTERS_TO_REPLACE.sub(" ", name).split()).lstrip(" -")
-    return f"{cleaned} {extension}".strip() if cleaned != extension else extension
 
 
 def _box_fields(cells: Mapping[str, str], notes: list[str]) -> dict[str, Any]:

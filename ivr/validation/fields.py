@@ -93,6 +93,7 @@ BoxTimeZone = Annotated[
 ]
 LanguageCode = Annotated[str, checked(names.language_code), _documented(example="en")]
 Realm = Annotated[str, checked(names.realm)]
+UserName = Annotated[str, checked(names.user_name)]
 EndpointName = Annotated[str, checked(names.endpoint_name)]
 ApiUsername = Annotated[str, checked(names.api_username)]
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=256), checked(names.pattern)]

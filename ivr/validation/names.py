@@ -16,6 +16,8 @@ INHERIT = "inherit"
 MAX_TIMEZONE_LENGTH = 32
 """Of Kazoo; the longest name of the IANA database has 32 characters."""
 
+MAX_NAME_LENGTH = 128
+
 _TIMEZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
 _NO_TIMEZONES = ("Factory", "localtime", "posixrules")
 _REALM = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,78}[A-Za-z0-9])?")
@@ -70,6 +72,31 @@ def to_realm(name: str, fallback: str) -> str:
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     slug = re.sub(r"\.{2,}", ".", re.sub(r"[^A-Za-z0-9.]+", "-", plain)).strip(".-")[:80].strip(".-")
     return slug or fallback
+
+
+def user_name(text: str) -> str:
+    """Return the name of a user or an account without the blanks around it. Raises `BadInput`."""
+    name = text.strip()
+    if not name or len(name) > MAX_NAME_LENGTH or not all(map(_is_in_name, name)):
+        raise BadInput(
+            f"{text!r} is not a name: write up to {MAX_NAME_LENGTH} letters, digits, blanks and . _ @ + -, as in alice"
+        )
+    return name
+
+
+def to_user_name(full_name: str, number: str) -> str:
+    """Return a unique name for the user of a mailbox: the full name and the number.
+
+    What a name cannot have is left out, and so is what would make it an option of a command.
+    """
+    kept = "".join(character if _is_in_name(character) else " " for character in full_name)
+    cleaned = " ".join(kept.split()).lstrip(" -")[: MAX_NAME_LENGTH - len(number) - 1]
+    return f"{cleaned} {number}".strip() if cleaned != number else number
+
+
+def _is_in_name(character: str) -> bool:
+    """Letters and digits of all scripts, with their accents, and a few signs."""
+    return character.isalnum() or unicodedata.category(character).startswith("M") or character in "_.@+ -"
 
 
 def endpoint_name(text: str) -> str:

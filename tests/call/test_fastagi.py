@@ -137,7 +137,8 @@ async def test_pin_typed_where_none_is_asked_for_is_nowhere_in_the_clear(
     folder = pbx.app.container.settings.data.folder
     files = [path for path in folder.rglob("*") if path.is_file() and "sentences" not in path.parts]
     assert any(path.name.endswith("-wal") for path in files)
-    assert [path for path in files if path.suffix != ".wav" and b"8426" in path.read_bytes()] == []
+    texts = {path: path.read_bytes().decode("latin-1") for path in files if path.suffix != ".wav"}
+    assert [path for path, text in texts.items() if PIN_ALONE.search(text)] == []
 
 
 # -- keys --------------------------------------------------------------------------------------------------------------

@@ -205,6 +205,26 @@ def test_accepted_realm_and_endpoint_work_as_light(text: str) -> None:
         assert numbers.is_mwi_mailbox(light.format(name))
 
 
+@pytest.mark.parametrize("name", ["alice", "Anna Meier 1000", "Jose\u0301", "Büro²", "名前", "a" * 128])
+def test_name_is_accepted_for_users_and_accounts(name: str) -> None:
+    assert User(name=f" {name} ").name == Account(name=name).name == name
+
+
+@given(st.text(max_size=140), st.from_regex(r"[0-9]{1,15}", fullmatch=True))
+def test_every_full_name_becomes_the_name_of_a_user(full_name: str, number: str) -> None:
+    name = names.to_user_name(full_name, number)
+    assert User(name=name).name == name
+    assert name.endswith(number)
+    assert not name.startswith("-")
+
+
+@pytest.mark.parametrize("name", ["", " ", "a,b", "a\nb", "a" * 129, "\u200b", "a:b"])
+def test_name_that_no_command_can_have_is_refused(name: str) -> None:
+    for model in (User, Account):
+        with pytest.raises(ValidationError, match="is not a name"):
+            model(name=name)
+
+
 def test_endpoint_without_light_is_refused() -> None:
     with pytest.raises(ValidationError, match="not the name of a PJSIP endpoint"):
         Endpoint(system="asterisk", name="desk phone", account_id="a", user_id="u")

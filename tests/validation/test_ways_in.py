@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ivr.errors import BadInput, InvalidFields
+from ivr.imports.box_mapping import PinRules, map_box
+from ivr.imports.config_file import ConfigLine
+from ivr.imports.voicemail_conf import ConfMailbox, VoicemailConf
 from ivr.mailbox.boxes import to_document
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.text_values import parse_assignments
@@ -111,3 +115,47 @@ async def check_that_it_works(app: AppFixture, box: Mailbox, key: str) -> None:
         assert numbers.is_mwi_mailbox(light if "@" in light else f"{light}@ivr")
     if key == "timezone":
         assert str(mailbox.zone_info)
+
+
+CONF_TEXTS = st.text(PRINTABLE | st.sampled_from(" \u200b\x07"), max_size=20) | st.sampled_from(["x" * 300, "", " "])
+CONF_OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "language": st.sampled_from(["en", "de", "no", "xx", "en;q=1", ""]),
+        "tz": st.sampled_from(["known", "unknown", ""]),
+        "attachfmt": st.sampled_from(["wav49", "gsm", "WAV|gsm", ""]),
+        **{
+            name: st.integers(0, 9_999_999).map(str) | st.sampled_from(["-1", "1.5", "", "0x10", "many"])
+            for name in ("maxmsg", "maxsecs", "maxsilence", "skipms")
+        },
+    },
+)
+CONF_ZONES = st.sampled_from(["Europe/Berlin", "UTC", "Mars/Base", "europe/berlin", ""])
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    texts=st.tuples(CONF_TEXTS, CONF_TEXTS),
+    email=VALUES["notify_email"],
+    options=CONF_OPTIONS,
+    zone=CONF_ZONES,
+    alias=VALUES["aliases"],
+)
+async def test_import_takes_over_what_the_rules_accept_and_names_the_rest(
+    app: AppFixture, texts: tuple[str, str], email: str, options: dict[str, str], zone: str, alias: str
+) -> None:
+    """A mailbox of voicemail.conf is never refused for a value that does not fit here."""
+    password, fullname = texts
+    line = ConfigLine("1234", "", Path("voicemail.conf"), 1)
+    box = ConfMailbox("1234", "default", password, fullname, (email,), "", options, options, line)
+    conf = VoicemailConf(zones={"known": zone}, aliases={box.key: [alias]})
+    mapped = map_box(box, conf, "demo", PinRules(short="new", weak="keep", min_length=4))
+    plan = await app.container.provisioning.plan(
+        PeopleFile(rows=[mapped.row]), PlanOptions("asterisk", allows_weak_pins=True)
+    )
+    assert plan.errors == []
+    [user], [stored] = plan.new_users.values(), plan.new_boxes.values()
+    notes = " ".join(note.text for note in mapped.notes)
+    assert user.email == email or repr(email) in notes
+    assert options.get("tz") != "known" or stored.settings.get("timezone") == zone or "tz=known" in notes
+    assert not options.get("language") or user.language == options["language"] or "language:" in notes
