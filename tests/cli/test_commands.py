@@ -251,7 +251,7 @@ def test_a_message_is_added_listed_exported_moved_and_deleted(populated_ivr: Ivr
     assert [m["folder"] for m in parse_json(populated_ivr("message", "list", "1000", "--json"))] == ["saved"]
     populated_ivr("box", "create", "1001")
     moved = parse_json(populated_ivr("message", "move", "1000", added["id"], "1001", "--json"))
-    assert (moved["mailbox"], moved["folder"]) == ("1001", "new")
+    assert (moved["mailbox"], moved["folder"], moved["id"]) == ("1001", "saved", added["id"])
     assert parse_json(populated_ivr("message", "list", "1000", "--json")) == []
     populated_ivr("message", "delete", "1001", moved["id"], "--yes")
     assert parse_json(populated_ivr("message", "list", "1001", "--json")) == []
