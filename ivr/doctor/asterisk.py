@@ -15,6 +15,7 @@ from pathlib import Path
 from ivr.asterisk_secret import AsteriskSecret
 from ivr.doctor import console
 from ivr.doctor.console import ConsoleUnavailable
+from ivr.doctor.dialplan_lines import check_arguments
 from ivr.doctor.installation import Installation, RunningAsterisk
 from ivr.doctor.permissions import check_fallback_prompt, check_permissions
 from ivr.doctor.security import check_contexts, check_endpoints
@@ -258,6 +259,7 @@ ASTERISK_CHECKS = (
     check_dialplan,
     check_dialplan_version,
     check_account,
+    check_arguments,
     check_permissions,
     check_fallback_prompt,
     check_endpoints,

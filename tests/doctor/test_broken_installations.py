@@ -390,6 +390,9 @@ OPEN_CONTEXT = """[ Context 'out' created by 'pbx_config' ]
 """
 BOUNDED_CONTEXT = OPEN_CONTEXT.replace("_X.", "_1XXX")
 
+LEAVE = "Gosub(ivr-leave,s,1(number=${EXTEN:1},reason=busy))"
+FILTERED_LEAVE = LEAVE.replace("${EXTEN:1}", "${FILTER(0-9,${EXTEN:1})}")
+
 CASES: dict[str, Case] = {
     # -- settings
     "settings readable by all": Case(
@@ -639,6 +642,12 @@ CASES: dict[str, Case] = {
         "dialplan is of ivr 0.0.9",
     ),
     "account of the dialplan unknown": Case(set_global("IVR_ACCOUNT", "acme"), "account", "no account has this name"),
+    "number passed on as it is dialled": Case(
+        write("asterisk/contexts/from-trunk", OPEN_CONTEXT.replace("Dial(PJSIP/${EXTEN}@trunk)", LEAVE)),
+        "arguments",
+        "passes ${EXTEN:1} on as it comes",
+        write("asterisk/contexts/from-trunk", OPEN_CONTEXT.replace("Dial(PJSIP/${EXTEN}@trunk)", FILTERED_LEAVE)),
+    ),
     "phone unknown to Asterisk": Case(other_endpoint("bob-desk", 3), "endpoints", "has no PJSIP endpoint alice-desk"),
     "phone without authentication": Case(
         other_endpoint("alice-desk", 1),
