@@ -26,14 +26,15 @@ from ivr.mailbox.box_settings import report_violations
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.uploads import MessageMetadata
 from ivr.storage.records import GREGORIAN_OFFSET_S, AuditAction, Caller, Folder, Message
+from ivr.validation.text import CALLER_PATTERN, MAX_CALLER_LENGTH
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Audio"], route_class=DirectRoute)
 ZIP_TYPE = "application/zip"
 AUDIO_SENT = (200, 206)
 MISSING_FILE_VIOLATION = {"file": {"required": {"message": "Please provide a media file"}}}
 
-CallerText = Annotated[str, StringConstraints(max_length=35, pattern=r"^[^\x00-\x1f\x7f]*$")]
-SipUriText = Annotated[str, StringConstraints(max_length=256, pattern=r"^[^\x00-\x1f\x7f]*$")]
+CallerText = Annotated[str, StringConstraints(max_length=MAX_CALLER_LENGTH, pattern=CALLER_PATTERN)]
+SipUriText = Annotated[str, StringConstraints(max_length=256, pattern=CALLER_PATTERN)]
 
 
 class MessageDetails(BaseModel):

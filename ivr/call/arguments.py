@@ -13,7 +13,8 @@ from enum import StrEnum
 from typing import Any
 
 from ivr import __version__
-from ivr.errors import BadArgument
+from ivr.errors import BadArgument, BadInput
+from ivr.validation.numbers import dialplan_context
 
 TRUE_WORDS = frozenset({"1", "true", "yes", "on"})
 FALSE_WORDS = frozenset({"0", "false", "no", "off", ""})
@@ -225,9 +226,10 @@ def _parse_choice(name: str, value: str, choices: Sequence[str]) -> str:
 
 def _parse_context(name: str, value: str) -> str:
     """Accept only plain names: the value becomes part of a dialplan expression."""
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{0,79}", value):
-        raise BadArgument(f"{name}={value!r}: must be the name of a dialplan context")
-    return value
+    try:
+        return dialplan_context(value)
+    except BadInput as error:
+        raise BadArgument(f"{name}={value!r}: {error}") from error
 
 
 def _parse_decibels(name: str, value: str) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ivr.call.arguments import Arguments
+from ivr.validation.text import to_caller_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ def present_caller(number: str, name: str, presentation: str) -> tuple[str, str]
     is_restricted = presentation.startswith("prohib")
     if presentation.isascii() and presentation.isdigit():
         is_restricted = int(presentation) & _PRESENTATION_BITS == _RESTRICTED
-    return ("anonymous", "") if is_restricted else (number, name)
+    return ("anonymous", "") if is_restricted else (to_caller_text(number), to_caller_text(name))
 
 
 STATUS_VARIABLE = "IVR_STATUS"

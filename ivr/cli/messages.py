@@ -30,6 +30,7 @@ from ivr.cli.support import (
 from ivr.errors import BadInput
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditAction, Caller, ChangeReason, Folder, Message
+from ivr.validation.text import caller_text
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["folder", "received", "caller", "caller_name", "length", "id"]
@@ -54,11 +55,12 @@ async def add(
     as_json: bool = JsonOption,
 ) -> None:
     """Add an audio file to a box as a message."""
+    named_caller = Caller(caller_text(caller), caller_text(caller_name))
     box = await resolve_box(app, account, number)
     samples = await asyncio.to_thread(decode_to_samples, file, app.settings.api.max_audio_s)
     time = parse_time(at, app.clock.now()) if at else int(app.clock.now())
     box.voicemail_settings.require_within_retention(time, app.clock.now())
-    message = await app.delivery.import_recording(box, samples, Caller(caller, caller_name), time, folder)
+    message = await app.delivery.import_recording(box, samples, named_caller, time, folder)
     print_document(message_document(box, message), as_json)
 
 

@@ -89,8 +89,8 @@ def to_user_name(full_name: str, number: str) -> str:
 
     What a name cannot have is left out, and so is what would make it an option of a command.
     """
-    kept = "".join(character if _is_in_name(character) else " " for character in full_name)
-    cleaned = " ".join(kept.split()).lstrip(" -")[: MAX_NAME_LENGTH - len(number) - 1]
+    allowed = "".join(character if _is_in_name(character) else " " for character in full_name)
+    cleaned = " ".join(allowed.split()).lstrip(" -")[: MAX_NAME_LENGTH - len(number) - 1]
     return f"{cleaned} {number}".strip() if cleaned != number else number
 
 

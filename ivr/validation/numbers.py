@@ -67,10 +67,11 @@ def is_context(text: str) -> bool:
 
 
 def dialplan_context(text: str) -> str:
-    """Return the name of a dialplan context; empty: none. Raises `BadInput`."""
-    if text and not is_context(text):
+    """Return the name of a dialplan context without the blanks around it; empty: none. Raises `BadInput`."""
+    name = text.strip()
+    if name and not is_context(name):
         raise BadInput(f"{text!r} is not the name of a dialplan context: use up to 79 of A-Z a-z 0-9 _ . -")
-    return text
+    return name
 
 
 def is_mwi_mailbox(name: str) -> bool:

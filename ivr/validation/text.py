@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from ivr.errors import BadInput
+
 _INVISIBLE_CHARACTERS = re.compile(
     r"[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202f\u2060-\u206f\u3164"
     r"\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]+"
@@ -12,6 +14,10 @@ _INVISIBLE_CHARACTERS = re.compile(
 """Control characters, line and page separators, marks of direction, characters without a glyph, lone surrogates."""
 _UNSAFE_IN_FILENAMES = re.compile(r"[/\\:*?\"<>|%&$`'^~;!=#]+")
 _RESERVED_FILENAMES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])", re.IGNORECASE)
+CALLER_PATTERN = r"^[^\x00-\x1f\x7f]*$"
+MAX_CALLER_LENGTH = 256
+"""Characters of a caller's number or name, whether a phone, a client or a command gives it."""
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]+")
 UNNAMED = "unknown"
 
 
@@ -21,6 +27,21 @@ def to_single_line(text: str) -> str:
     A caller chooses name and number freely, and both appear in headers and file names.
     """
     return " ".join(_INVISIBLE_CHARACTERS.sub(" ", text).split())
+
+
+def to_caller_text(text: str) -> str:
+    """Return a number or name that a network reports as it is stored: what is too long or a control is left out.
+
+    So a client can give a message back with the caller that it had.
+    """
+    return _CONTROL_CHARACTERS.sub(" ", text)[:MAX_CALLER_LENGTH]
+
+
+def caller_text(text: str) -> str:
+    """Return a caller's number or name that a person has entered. Raises `BadInput`."""
+    if len(text) > MAX_CALLER_LENGTH or _CONTROL_CHARACTERS.search(text):
+        raise BadInput(f"{text[:40]!r} is no caller: write up to {MAX_CALLER_LENGTH} characters on one line")
+    return text
 
 
 def has_invisible_characters(text: str) -> bool:

@@ -246,8 +246,8 @@ async def test_message_is_announced_once_its_audio_is_uploaded(rest: RestClient,
 @pytest.mark.parametrize(
     ("about", "field", "rule"),
     [
-        ({"caller_id_name": "n" * 36}, "caller_id_name", "maxLength"),
-        ({"caller_id_number": "n" * 36}, "caller_id_number", "maxLength"),
+        ({"caller_id_name": "n" * 257}, "caller_id_name", "maxLength"),
+        ({"caller_id_number": "n" * 257}, "caller_id_number", "maxLength"),
         ({"caller_id_name": "a\r\nBcc: x"}, "caller_id_name", "wrong_format"),
         ({"folder": "trash"}, "folder", "enum"),
         ({"length": "long"}, "length", "type"),

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from ivr import __version__
+from ivr.api.audio import MessageDetails
 from ivr.audio.formats import Sound
 from ivr.call.base import Call
 from ivr.call.fastagi.server import FastAgiServer
 from ivr.call.journal import JournalEntry
 from ivr.call.owner_proof import NO_PROOF
+from ivr.terminal.fake_asterisk import AgiRequest, FakeAsterisk
 from tests.call.conftest import FakePbx
 from tests.support.handset import HANG_UP, OnSound, ScriptedHandset, TypingHandset
 from tests.support.speech import speech_pcm
@@ -281,3 +283,17 @@ async def test_dialplan_of_before_the_renaming_learns_that_the_message_is_stored
     earlier = {name: call.variables.get(name) for name in ("IVRSTATUS", "IVRMESSAGE", "IVRTAKE")}
     new = {name: call.variables[name] for name in ("IVR_STATUS", "IVR_MESSAGE_ID", "IVR_TAKE_FILE")}
     assert list(earlier.values()) == (list(new.values()) if is_told else [None] * 3)
+
+
+async def test_caller_is_stored_as_a_client_may_give_it_back(pbx: FakePbx) -> None:
+    """However long its name is, and whatever is in it: else an exported message could not be uploaded again."""
+    box = await pbx.app.create_box("1001", owner=pbx.app.bob)
+    handset = ScriptedHandset([OnSound("(recording)", HANG_UP)], speech_pcm(2000))
+    request = AgiRequest(
+        "leave", ("account=demo", "number=1001"), "PJSIP/trunk-1", "5550100", caller_name=f"Ann\t{'n' * 300}"
+    )
+    await FakeAsterisk(request, handset).connect_and_run(*pbx.address)
+    [message] = await pbx.app.messages(box)
+    assert message.caller.name == f"Ann {'n' * 252}"
+    details = MessageDetails(caller_id_name=message.caller.name, caller_id_number=message.caller.number)
+    assert details.caller_id_name == message.caller.name

@@ -31,7 +31,8 @@ def test_healthy_installation_has_no_findings(doctor: DoctorFixture) -> None:
     assert complaints == []
     assert {f.check for f in doctor.findings()} == {
         "config", "data folder", "database", "sounds", "clock", "time zones", "disk", "ffmpeg", "service", "asterisk",
-        "modules", "secret", "dialplan", "dialplan version", "account", "arguments", "asterisk's rights", "endpoints", "AMI", "REST",
+        "modules", "secret", "dialplan", "dialplan version", "account", "arguments", "asterisk's rights", "endpoints",
+        "AMI", "REST",
     }  # fmt: skip
 
 
