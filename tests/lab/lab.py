@@ -242,7 +242,7 @@ class Lab:
 
     def _make_folders(self) -> None:
         """As the README has an administrator make them: data of the service's user, in a group with Asterisk's."""
-        for name in ("etc", "run", "spool", "db", "log"):
+        for name in ("run", "spool", "db", "log"):  # Settings are root's: root reads no others.
             os.chown(self.folder / name, ASTERISK_UID, SHARED_GID)
         self.site.tls_folder.mkdir()
         for path in create_certificate(self.site.tls_folder):
