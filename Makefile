@@ -5,7 +5,7 @@
 # make test-packages: that, and the packages built, installed and called; five minutes.
 # make test-pythons: installed and called with each version of Python that this machine or Debian has; two minutes.
 # make deb: the Debian package, into dist/.   make lock: versions and hashes of the libraries (ARGS=--upgrade: newest).
-# make soak: 2,000 short calls over each transport and 100,000 peers that are not Asterisk (CALLS=50 make soak), as root.
+# make soak: 2,000 short calls over each transport, 100,000 peers that are not Asterisk (CALLS=50 make soak), ten minutes of all, as root.
 # make sbom: the libraries of the lock file as CycloneDX, dist/sbom.json.
 # make fuzz: 10 minutes of hostile input to every parser (FUZZ_S=60 make fuzz).
 # make faults: 200 crashes in the middle of calls (RUNS=20 IVR_SEED=4711 make faults), as root on Debian.
@@ -78,6 +78,7 @@ bench: .venv/.installed-for-tests
 soak: .venv/.installed-for-tests
 	.venv/bin/python -m tests.soak.call_soak --calls $(or $(CALLS),2000)
 	.venv/bin/python -m tests.soak $(ARGS)
+	.venv/bin/python -m tests.soak.mixed_soak --minutes $(or $(MINUTES),10)
 
 fuzz: .venv/.installed-for-tests
 	.venv/bin/python -m tests.fuzz --seconds $(or $(FUZZ_S),600) $(if $(IVR_SEED),--seed $(IVR_SEED))
