@@ -70,13 +70,17 @@ class BoxExportReport:
 
 @dataclass(frozen=True, slots=True)
 class PlannedMessage:
-    """A message and its place in the spool. `found`: where the spool has it already."""
+    """A message and its place in the spool. `found`: where the spool has it already.
+
+    `is_new`: an import does not know yet that the message with this source id is here.
+    """
 
     message: Message
     key: str
     msg_id: str
     folder: str
     found: SpoolMessage | None
+    is_new: bool
 
 
 @dataclass
@@ -114,7 +118,7 @@ def plan_messages(
         if any(one in exported for one in {key, *keys}):
             plan.already_exported += 1
             continue
-        planned = PlannedMessage(message, key, msg_id, folder_name(message), there.get(key))
+        planned = PlannedMessage(message, key, msg_id, folder_name(message), there.get(key), key not in keys)
         if planned.found is None:
             plan.to_write.append(planned)
         elif planned.found.folder == planned.folder:

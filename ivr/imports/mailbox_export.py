@@ -23,7 +23,7 @@ from ivr.storage.file_owner import run_as_owner_of
 from ivr.storage.protocols import AudioStore, ImportStore
 from ivr.storage.records import ImportedKind, ImportedObject, MediaKind, Message
 
-MESSAGES_PER_LOCK = 10
+MESSAGES_PER_LOCK = 25
 GREETING_NAMES = {MediaKind.UNAVAILABLE: "unavail", MediaKind.TEMPORARY: "temp", MediaKind.NAME: "greet"}
 MOVED_MEANWHILE = "app_voicemail moves it; run the command again"
 
@@ -118,7 +118,7 @@ class MailboxExport:
         with run_as_owner_of(job.options.spool):
             self._writer(job).add(drafts)
         job.report.written += len(drafts)
-        await self._record(job, written, is_new=True)
+        await self._record(job, written, new={one.key for one in chunk if one.is_new})
 
     async def _move(self, job: ExportJob, message: SpoolMessage, folder: str, key: str, message_id: str) -> None:
         with run_as_owner_of(job.options.spool):
@@ -150,15 +150,11 @@ class MailboxExport:
             ]
         )
 
-    async def _record(self, job: ExportJob, pairs: Sequence[tuple[str, str]], *, is_new: bool = False) -> None:
-        """Record source ids and ids here. With `is_new`, an import knows from then on that the messages are here."""
-        records = [self._record_of(job, ImportedKind.EXPORT, _export_key(job, key), target) for key, target in pairs]
-        if is_new:
-            known = await self._store.list_imported(ImportedKind.MESSAGE, job.target.mailbox.id)
-            known_keys = {one.source_id for one in known}
-            new = [pair for pair in pairs if pair[0] not in known_keys]
-            records += [self._record_of(job, ImportedKind.MESSAGE, key, target) for key, target in new]
-        await self._store.add_imported(records)
+    async def _record(self, job: ExportJob, pairs: Sequence[tuple[str, str]], new: Collection[str] = ()) -> None:
+        """Record source ids and ids here; for those in `new`, that the message is here, so that none is imported."""
+        exports = [self._record_of(job, ImportedKind.EXPORT, _export_key(job, key), target) for key, target in pairs]
+        imports = [self._record_of(job, ImportedKind.MESSAGE, key, target) for key, target in pairs if key in new]
+        await self._store.add_imported([*exports, *imports])
 
     def _record_of(self, job: ExportJob, kind: ImportedKind, key: str, target_id: str) -> ImportedObject:
         mailbox, now = job.target.mailbox, int(self._clock.now())

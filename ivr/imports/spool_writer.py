@@ -71,6 +71,9 @@ class SpoolWriter:
         folder = self._box / drafts[0].folder
         _make_folder(folder)
         written = [(draft, self._write_draft(draft.name, draft.files)) for draft in drafts]
+        for _, files in written:  # After all were written: the first fsync then writes most of them.
+            for file in files.values():
+                fsync(file)
         with _locked(folder):
             number = _next_number(folder)
             for position, (_, files) in enumerate(written):
@@ -101,6 +104,8 @@ class SpoolWriter:
     def replace_greeting(self, name: str, files: Mapping[str, bytes]) -> list[str]:
         """Put a greeting in the place of another, whose files are renamed. Return their new names."""
         drafts = self._write_draft(name, files)
+        for file in drafts.values():
+            fsync(file)
         replaced = []
         for old in sorted(self._box.glob(f"{name}.*")):
             earlier = old.with_name(f"{name}{REPLACED_SUFFIX}{old.suffix}")
@@ -118,8 +123,6 @@ class SpoolWriter:
             handle = os.open(written[suffix], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, FILE_MODE)
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
-                file.flush()
-                os.fsync(handle)
         return written
 
 
