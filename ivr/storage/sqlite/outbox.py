@@ -19,10 +19,11 @@ from ivr.storage.records import LEASE_S, NEVER_DUE, OutboxTask, ServiceProcess, 
 from ivr.storage.sqlite.database import Database
 from ivr.storage.sqlite.events import SqliteTransaction
 
-_OWN_LIGHT = (
-    "(kind <> 'mwi' OR target IN ('', ?)) AND (kind <> 'phone_mwi' OR json_extract(payload, '$.system') = ?"
-    " OR json_extract(payload, '$.system') NOT IN (SELECT asterisk FROM nodes))"
-)
+_OWN_LIGHT = {
+    TaskKind.MWI: " AND target IN ('', :asterisk)",
+    TaskKind.PHONE_MWI: " AND (json_extract(payload, '$.system') = :asterisk"
+    " OR json_extract(payload, '$.system') NOT IN (SELECT asterisk FROM nodes))",
+}
 """The lights of an Asterisk are set by the services of its nodes; a light at an unknown one by any, which drops it."""
 
 
@@ -55,12 +56,15 @@ class SqliteOutbox:
         return self._database.change_fingerprint()
 
     async def due_kinds(self) -> set[TaskKind]:
-        now = int(self._clock.now())
-        sql = f"SELECT EXISTS (SELECT 1 FROM outbox WHERE kind = ? AND due_at <= ? AND {_OWN_LIGHT})"
-        asterisk = self._process.asterisk
-        return await self._database.read(
-            lambda c: {kind for kind in TaskKind if c.execute(sql, (kind, now, asterisk, asterisk)).fetchone()[0]}
-        )
+        values = {"now": int(self._clock.now()), "asterisk": self._process.asterisk}
+
+        def is_due(connection: sqlite3.Connection, kind: TaskKind) -> bool:
+            sql = (
+                f"SELECT EXISTS (SELECT 1 FROM outbox WHERE kind = :kind AND due_at <= :now{_OWN_LIGHT.get(kind, '')})"
+            )
+            return bool(connection.execute(sql, {**values, "kind": kind}).fetchone()[0])
+
+        return await self._database.read(lambda c: {kind for kind in TaskKind if is_due(c, kind)})
 
     async def claim(
         self, kinds: Collection[TaskKind], limit: int, *, max_per_account: int | None = None
@@ -72,21 +76,22 @@ class SqliteOutbox:
         lease = f"{self._process.run_id}:{self._claim_count}"
         # An account with many due tasks must not hide those of others: the limit of an account is part of the search.
         sql = (
-            "UPDATE outbox SET lease = ?, due_at = ?, attempts = attempts + 1 WHERE id IN ("
-            f"SELECT id FROM outbox WHERE kind = ? AND due_at <= ? AND {_OWN_LIGHT}"
-            " AND account_id NOT IN (SELECT value FROM json_each(?)) ORDER BY due_at, id LIMIT ?) RETURNING *"
+            "UPDATE outbox SET lease = :lease, due_at = :ends_at, attempts = attempts + 1 WHERE id IN ("
+            "SELECT id FROM outbox WHERE kind = :kind AND due_at <= :now AND account_id NOT IN"
+            " (SELECT value FROM json_each(:at_limit)){own_light} ORDER BY due_at, id LIMIT :batch) RETURNING *"
         )
+        values = {"lease": lease, "ends_at": now + LEASE_S, "now": now, "asterisk": self._process.asterisk}
 
         def claim_tasks(connection: sqlite3.Connection) -> list[OutboxTask]:
             tasks: list[OutboxTask] = []
             for kind in kinds:
+                statement = sql.replace("{own_light}", _OWN_LIGHT.get(kind, ""))
                 running = _running_by_account(connection, kind, now) if max_per_account else Counter[str]()
                 while len(tasks) < limit:
                     at_limit = [account for account, count in running.items() if count >= (max_per_account or limit)]
                     batch = 1 if max_per_account else limit - len(tasks)
-                    asterisk = self._process.asterisk
-                    values = (lease, now + LEASE_S, kind, now, asterisk, asterisk, json.dumps(at_limit), batch)
-                    claimed = [*map(task_from_row, connection.execute(sql, values).fetchall())]
+                    chosen = {"kind": kind, "at_limit": json.dumps(at_limit), "batch": batch}
+                    claimed = [*map(task_from_row, connection.execute(statement, {**values, **chosen}).fetchall())]
                     tasks += claimed
                     running.update(task.account_id for task in claimed)
                     if not max_per_account or not claimed:
