@@ -36,6 +36,9 @@ async def make_pictures(folder: Path) -> None:
                     await page.goto(f"/page/box/{site.box.id}/message/{message.id}")
                     await page.locator("#wave[data-ready]").wait_for()
                     await page.screenshot(path=folder / f"page-message-{screen}-{scheme}.png")
+                    await page.goto(f"/page/box/{site.box.id}/settings")
+                    await page.get_by_role("button", name="Record").first.wait_for()
+                    await page.screenshot(path=folder / f"page-settings-{screen}-{scheme}.png")
                     await context.close()
 
 
