@@ -153,6 +153,7 @@ def encode_audio(tmp_path: Path, extension: str, ms: int = 1000, *options: str) 
 
 
 def data_files(app: AppFixture) -> set[str]:
-    """Return the relative paths of all files in the data folder except the database."""
+    """Return the relative paths of all files in the data folder except the database and the locks of processes."""
     folder = app.settings.data.folder
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and "ivr.db" not in path.name}
+    files = [path for path in folder.rglob("*") if path.is_file() and "ivr.db" not in path.name]
+    return {str(path.relative_to(folder)) for path in files if path.parent.name != "locks"}
