@@ -34,10 +34,11 @@ async def list_(app: App, as_json: bool = JsonOption) -> None:
 
 @command.command("remove")
 @with_app
-async def remove(app: App, name: str, yes: bool = YesOption) -> None:
+async def remove(app: App, name: str = typer.Argument(help="Name of the node."), yes: bool = YesOption) -> None:
     """Forget a node that does not exist any more.
 
     A node that starts again is listed again. Recordings in its folder are delivered by the node that has the folder.
     """
     confirm(f"Forget node {name}?", assume_yes=yes)
     await app.node_store.remove(name)
+    typer.echo(f"removed: node {name}")
