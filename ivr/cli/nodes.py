@@ -41,4 +41,4 @@ async def remove(app: App, name: str = typer.Argument(help="Name of the node."),
     """
     confirm(f"Forget node {name}?", assume_yes=yes)
     await app.node_store.remove(name)
-    typer.echo(f"removed: node {name}")
+    typer.echo(f"node {name} is removed")
