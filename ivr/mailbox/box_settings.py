@@ -188,10 +188,8 @@ class BoxSettings(SettingsDocument):
 
     @field_validator("aliases", "numbers")
     @classmethod
-    def _keep_each_number_once(cls, numbers: list[str], info: ValidationInfo) -> list[str]:
-        """The number of the mailbox is no alias of it: it reaches the mailbox anyway."""
-        own = info.data.get("mailbox") if info.field_name == "aliases" else None
-        return [number for number in dict.fromkeys(numbers) if number != own]
+    def _keep_each_number_once(cls, numbers: list[str]) -> list[str]:
+        return list(dict.fromkeys(numbers))
 
     @property
     def envelope_placement(self) -> Literal["play_after", "play_before", "skip"]:

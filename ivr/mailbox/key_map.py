@@ -6,7 +6,7 @@ the actions of its rows to methods and announces its keys from the same rows, so
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from ivr.errors import InvalidFields
@@ -79,6 +79,8 @@ ACTION_ALIASES = {
 """Kazoo's schema and Kazoo's code name three actions differently; both names are accepted."""
 
 ACTIONS = frozenset(row.action for row in DEFAULT_BINDINGS)
+YIELDING_ACTIONS = frozenset({"language"})
+"""Actions that have no key where a site gives theirs to another action: it may have done so before they existed."""
 
 
 class KeyMap:
@@ -86,8 +88,10 @@ class KeyMap:
 
     def __init__(self, changes: Mapping[str, str] | None = None) -> None:
         changes = changes or {}
+        taken = {(row.menu, changes[row.action]) for row in DEFAULT_BINDINGS if row.action in changes}
         self._bindings = tuple(
-            KeyBinding(row.menu, row.action, changes.get(row.action, row.key)) for row in DEFAULT_BINDINGS
+            KeyBinding(row.menu, row.action, changes.get(row.action, "" if _yields(row, taken) else row.key))
+            for row in DEFAULT_BINDINGS
         )
 
     def action_for(self, menu: str, key: str | None) -> str | None:
@@ -114,6 +118,10 @@ def merge_layers(layers: Iterable[tuple[str | None, Mapping[str, str]]]) -> KeyM
     key_map = KeyMap(changes)
     _reject_duplicate_keys(key_map)
     return key_map
+
+
+def _yields(row: KeyBinding, taken: Collection[tuple[str, str]]) -> bool:
+    return row.action in YIELDING_ACTIONS and (row.menu, row.key) in taken
 
 
 def _resolve_action(name: str, key: str) -> str:

@@ -32,11 +32,16 @@ class NodePresence:
     async def register(self) -> bool:
         """Register the node. Return whether the others do not know it, so that no light was kept for it.
 
-        Raises `SettingsError` if it cannot be a node beside those that run.
+        If the database cannot be written, the node is registered with its first sign. Raises `SettingsError` if it
+        cannot be a node beside those that run.
         """
         self._app.process_locks.acquire_run(self._app.process.run_id)
         node = await asyncio.to_thread(self.describe)
-        silent_s = await self._app.node_store.register(node, lambda nodes: verify_node(node, nodes))
+        try:
+            silent_s = await self._app.node_store.register(node, lambda nodes: verify_node(node, nodes))
+        except StoreError as error:  # The service starts: it tells readyz and callers that it can store nothing.
+            log.warning("node.not_registered", reason=str(error))
+            return False
         return silent_s is None or silent_s > FORGOTTEN_AFTER_S
 
     def start(self) -> None:

@@ -32,13 +32,14 @@ DELETING = {
     "migrate": "--back",
     "person erase": "--user alice",
     "import undo": "IMPORT",
+    "node remove": "NODE",
 }
 """The commands that delete or replace something, with their arguments."""
 HARMLESS = {
     "": "serve doctor install watch phone demo apply restore maintain",
     "account": "create list show set unlock",
     "user": "create list show set",
-    "endpoint": "add list",
+    "endpoint": "add list secret",
     "box": "create list show set move export pin unlock restore",
     "greeting": "list show set export",
     "message": "add list show export move restore",
@@ -52,7 +53,9 @@ HARMLESS = {
     "outbox": "list retry",
     "sounds": "build check",
     "person": "export",
-    "import": "app-voicemail status verify",
+    "import": "app-voicemail status switch verify",
+    "export": "app-voicemail",
+    "node": "list",
 }
 """All other commands. `restore --replace` moves aside what is there; `apply` never deletes."""
 
@@ -89,6 +92,7 @@ def words_of(ivr: Ivr, name: str) -> list[str]:
         "MESSAGE": lambda: parse_json(ivr("message", "list", "1000", "--json"))[0]["id"],
         "TOKEN": lambda: parse_json(ivr("token", "list", "--json"))[0]["id"],
         "IMPORT": lambda: parse_json(ivr("import", "status", "--json"))[0]["run"],
+        "NODE": lambda: (ivr("maintain"), parse_json(ivr("node", "list", "--json"))[0]["node"])[1],
         "TASK": lambda: str(parse_json(ivr("outbox", "list", "--json"))[0]["id"]),
     }
     return [*name.split(), *(ids[word]() if word in ids else word for word in DELETING[name].split())]

@@ -37,6 +37,12 @@ def test_action_alias_of_kazoo_schema_is_accepted(other: str, name: str) -> None
     assert moved.key_for("settings", name) == "8"
 
 
+def test_new_action_has_no_key_where_a_site_has_given_it_to_another_one() -> None:
+    assert KeyMap().action_for("settings", "8") == "language"
+    site = merge_layers([(None, {"record_name": "8"})])
+    assert (site.action_for("settings", "8"), site.key_for("settings", "language")) == ("record_name", "")
+
+
 def test_default_key_map_matches_kazoo() -> None:
     keys = KeyMap()
     assert [keys.action_for("message", key) for key in VALID_KEYS] == [

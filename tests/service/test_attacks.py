@@ -22,6 +22,7 @@ from tests.api.conftest import serve_api
 from tests.support import attacks
 from tests.support.app_fixture import AppFixture
 
+CHECKOUT = Path(__file__).parents[2]
 TICK_S = 0.002
 MAX_WAIT_MS = 50.0
 SHARE = 0.95
@@ -62,7 +63,7 @@ async def test_call_does_not_wait_for_an_attack(tmp_path: Path, kind: str) -> No
     async with serve_api(app) as url:
         command = [sys.executable, "-m", "tests.support.attacks", url, str(ATTACK_S), kind]
         pipe = asyncio.subprocess.PIPE
-        attacker = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+        attacker = await asyncio.create_subprocess_exec(*command, cwd=CHECKOUT, stdin=pipe, stdout=pipe)
         loop_waits = LoopWaits()
         watching = asyncio.create_task(loop_waits.run_forever())
         output, _ = await asyncio.wait_for(attacker.communicate(json.dumps(target).encode()), 120)

@@ -26,8 +26,8 @@ HERE = {
     "pepper accept": "pepper accept --yes",
 }  # fmt: skip
 """What stands for the words of the pages that differ from site to site, and for an answer at the terminal."""
-NO_COMMANDS = {"time zones"}
-"""A check of the doctor that begins like a program."""
+NO_COMMANDS = {"time zones", "service late"}
+"""A check of the doctor, and an entry in the record of a call, that begin like a program."""
 ELSEWHERE = {
     "make test-install": ("Makefile", "tests/site/test_install_page.py"),
     "pip wheel .": ("tests/qa/test_wheel.py", '"wheel", "--no-deps"'),

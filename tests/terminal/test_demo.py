@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ivr.audio import wav
+from ivr.prompts import clip_file
 from tests.support.app_fixture import SOUNDS
 from tests.support.pseudo_terminal import PseudoTerminal
 
@@ -112,7 +113,8 @@ def test_typed_text_is_spoken_into_recording(demo: RunDemo, environment: dict[st
         service.terminate()
         service.communicate()
     [message] = messages(environment, "1001")
-    assert message["length_ms"] == sum(wav.length_ms(SOUNDS / "en" / key) for key in _spell("hello bob 2")) + 2 * 200
+    clips = [clip_file.read_samples(clip_file.find(SOUNDS / "en", key)) for key in _spell("hello bob 2")]
+    assert message["length_ms"] == sum(map(len, clips)) // wav.BYTES_PER_MS + 2 * 200
 
 
 def test_demo_create_only_prints_nothing(environment: dict[str, str], tmp_path: Path) -> None:
@@ -124,5 +126,5 @@ def test_demo_create_only_prints_nothing(environment: dict[str, str], tmp_path: 
 
 
 def _spell(text: str) -> list[str]:
-    """Return the prompt files that spell a text."""
-    return [f"{'number' if character.isdigit() else 'letter'}/{character}.wav" for character in text.replace(" ", "")]
+    """Return the prompts that spell a text."""
+    return [f"{'number' if character.isdigit() else 'letter'}/{character}" for character in text.replace(" ", "")]
