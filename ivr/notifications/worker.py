@@ -239,9 +239,15 @@ class OutboxRunner:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Release the leases of dead processes, and start all workers. Raises `StoreError`."""
-        if released := await self._outbox.release_orphaned_leases():
-            log.info("outbox.leases_released", rows=released)
+        """Release the leases of dead processes, and start all workers.
+
+        If the database cannot be written, the leases stay until they end by themselves.
+        """
+        try:
+            if released := await self._outbox.release_orphaned_leases():
+                log.info("outbox.leases_released", rows=released)
+        except StoreError as error:
+            log.warning("outbox.leases_not_released", reason=str(error))
         self._tasks = [asyncio.create_task(worker.run_forever()) for worker in self.workers]
         self._tasks.append(asyncio.create_task(self._poll()))
 

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import product
 
+import structlog
+
 from ivr.app import App
 from ivr.call.ari.client import AriClient
 from ivr.call.ari.connection import ConnectionRegistry
@@ -14,7 +16,7 @@ from ivr.call.ari.server import AriServer
 from ivr.call.ari.stasis_application import StasisApplication
 from ivr.call.fastagi.call import ChannelCheck
 from ivr.call.fastagi.server import FastAgiLimits, FastAgiServer
-from ivr.errors import SettingsError
+from ivr.errors import SettingsError, StoreError
 from ivr.menus import menu
 from ivr.menus.call_handler import CallHandler
 from ivr.metrics.metrics import Metrics
@@ -25,6 +27,8 @@ from ivr.service.passed_sockets import PassedSockets
 from ivr.settings import Settings
 from ivr.storage.protocols import CallStore
 from ivr.storage.records import CallRecord, InterruptedCall, LiveCall
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,10 @@ async def start_call_servers(app: App, sockets: PassedSockets) -> CallServers:
     )
     if app.is_alone():
         prompt_cache.clear()
-    await app.call_store.close_unfinished(int(clock.now()))
+    try:
+        await app.call_store.close_unfinished(int(clock.now()))
+    except StoreError as error:  # The service starts: it tells readyz and callers that it can store nothing.
+        log.warning("calls.not_closed", reason=str(error))
     for language, prompt in product(app.catalogues, menu.ERROR_PROMPTS):
         await asyncio.to_thread(prompt_cache.preload, language, (prompt,))
     call_store = MeteredCallStore(app.call_store, app.metrics)

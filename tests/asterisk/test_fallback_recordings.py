@@ -340,10 +340,12 @@ async def test_caller_cannot_choose_path_of_fallback_recording(
 async def test_dialplan_records_when_service_cannot_write_its_database(
     owner: PhoneUser, bob: PhoneUser, spare_service: SpareService
 ) -> None:
-    """As after a restore by root: the service runs and answers, but can store nothing."""
+    """As after a restore by root: the service runs and answers, but can store nothing; not the end of a call either."""
     database = spare_service.takes.parent / "state" / "ivr.db"
     service_user = database.stat()
-    spare_service.service.stop()
+    interrupted = await dial_to_greeting(bob, owner, spare_service)
+    spare_service.service.kill()
+    await interrupted.hang_up()
     os.chown(database, 0, 0)
     database.chmod(0o644)
     spare_service.start()
