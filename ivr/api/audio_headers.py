@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import unicodedata
+import weakref
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -144,7 +145,10 @@ def _read_range(rendition: RenderedAudio, start: int, end: int) -> bytes:
 
 
 class OpenAudioFiles:
-    """A rendition whose files are open, so that deleting or replacing them does not interrupt the download."""
+    """A rendition whose files are open, so that deleting or replacing them does not interrupt the download.
+
+    The files are closed at the end of the download, and if it never begins: the client may leave before.
+    """
 
     def __init__(self, rendition: RenderedAudio) -> None:
         self.audio_format = rendition.audio_format
@@ -155,6 +159,7 @@ class OpenAudioFiles:
             for path, first_byte, length in rendition.segments:
                 self._files.append((exit_stack.enter_context(_open_audio_file(path)), first_byte, length))
             self._exit_stack = exit_stack.pop_all()
+        weakref.finalize(self, self._exit_stack.close)
 
     async def chunks(self, start: int, end: int) -> AsyncIterator[bytes]:
         """Yield the bytes from `start` up to and excluding `end`, read by threads, and close the files."""

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from ivr.api.audio_headers import OpenAudioFiles
 from ivr.audio import wav
 from ivr.audio.formats import by_name
 from ivr.mailbox.mailbox import Mailbox
@@ -522,6 +523,16 @@ async def test_zip_stops_converting_when_client_leaves(rest: RestClient, app: Ap
     assert 1 <= made < len(ids)
     await rest.request("GET", f"/{box.id}/messages/{ids[-1]}/raw")  # Would wait behind what is still queued.
     assert renditions() == made + 1
+
+
+async def test_files_of_a_download_that_never_begins_are_closed(app: AppFixture, box: Mailbox) -> None:
+    message = await app.create_message(box)
+    rendition = await app.container.api_services.audio.renditions.render(message, by_name("wav"))
+    open_before = len(os.listdir("/proc/self/fd"))
+    downloads = [OpenAudioFiles(rendition).chunks(0, 100), OpenAudioFiles(rendition).read(0, 100)]
+    assert len(os.listdir("/proc/self/fd")) == open_before + 2
+    del downloads
+    assert len(os.listdir("/proc/self/fd")) == open_before
 
 
 async def test_zip_makes_evicted_rendition_again(
