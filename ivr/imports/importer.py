@@ -154,7 +154,9 @@ class Importer:
             runs = [run for run in runs if run.id.startswith(run_id)]
         if not runs:
             raise NotFound(
-                f"there is no import {run_id}: 'ivr import status' lists them" if run_id else "there is no import"
+                f"there is no import {run_id}: 'ivr import status' lists them"
+                if run_id
+                else "there is no import yet: begin with 'ivr import app-voicemail'"
             )
         if len(runs) > 1:
             raise BadInput(f"{len(runs)} imports begin with {run_id!r}: give more of the id")

@@ -21,7 +21,7 @@ if sys.argv[1] == "upload":
     token, [account], [box] = listed("token", "create")["token"], listed("account", "list"), listed("box", "list")
     path = f"accounts/{account['id']}/vmboxes/{box['id']}/messages"
     headers = {"X-Auth-Token": token, "Content-Type": "audio/mpeg"}
-    print(ask("PUT", path, open("/root/tone.mp3", "rb").read(), **headers)["data"]["length"])
+    print(ask("PUT", path, open("/srv/tone.mp3", "rb").read(), **headers)["data"]["length"])
 else:
     secret = hashlib.md5(b"alice:correct horse battery").hexdigest()
     document = {"data": {"credentials": secret, "account_name": sys.argv[2]}}
@@ -32,9 +32,9 @@ else:
 def check_decoder_under_the_unit(machine: SiteMachine, scratch: Path) -> None:
     """An upload is converted, and the doctor says that the decoder is restricted."""
     scratch.write_text(UPLOAD_AND_SIGN_IN)
-    machine.copy_in(scratch, "/root/client.py")
-    machine.run("ffmpeg -v error -y -f lavfi -i sine=frequency=440:duration=2 /root/tone.mp3")
-    assert abs(int(machine.run("python3 /root/client.py upload")) - 2000) < 100
+    machine.copy_in(scratch, "/srv/client.py")
+    machine.run("ffmpeg -v error -y -f lavfi -i sine=frequency=440:duration=2 /srv/tone.mp3")
+    assert abs(int(machine.run("python3 /srv/client.py upload")) - 2000) < 100
     assert "sees no other files" in machine.run("ivr doctor")
     status = machine.run("cat /proc/$(systemctl show --value -p MainPID ivr)/status")
     assert re.search(r"^Seccomp:\s*2$", status, re.MULTILINE), "the unit filters system calls"
@@ -72,7 +72,7 @@ def move_settings(machine: SiteMachine, drop_in: str, setting: str) -> None:
 
 
 def sign_in(machine: SiteMachine, account: str) -> str:
-    return machine.run(f"python3 /root/client.py sign-in {account}").strip()
+    return machine.run(f"python3 /srv/client.py sign-in {account}").strip()
 
 
 def run_all(machine: SiteMachine, block: str) -> None:

@@ -94,7 +94,7 @@ systemctl start ivr
 ivr user create alice
 ivr user create bob
 ivr endpoint add alice-desk alice
-ivr box create 1000 --owner alice --pin 4716 is_setup=true
+echo 4716 | ivr box create 1000 --owner alice --pin - is_setup=true
 ivr message add 1000 {folder}/hello.wav
 cp {folder}/hello.wav /var/lib/holiday.wav
 openssl genpkey -algorithm ed25519 -out /mnt/key.pem
