@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ivr.errors import InvalidFields
-from ivr.mailbox.key_map import ACTION_ALIASES, ACTIONS, DEFAULT_BINDINGS, VALID_KEYS, KeyMap, merge_layers
+from ivr.mailbox.key_map import (
+    ACTION_ALIASES,
+    ACTIONS,
+    DEFAULT_BINDINGS,
+    VALID_KEYS,
+    YIELDING_ACTIONS,
+    KeyMap,
+    merge_layers,
+)
 
 KAZOO_NAMES = {
     "operator", "login", "continue", "save", "listen", "record", "hear_new", "hear_saved", "configure", "exit",
@@ -95,7 +103,18 @@ def test_key_of_any_accepted_map_has_one_action(account: dict[str, str], box: di
         keys = merge_layers([("standard", {}), (None, account), (None, box)])
     except InvalidFields:
         return
+    chosen = {**account, **box}
+    taken = {(row.menu, chosen[row.action]) for row in DEFAULT_BINDINGS if row.action in chosen}
     for row in DEFAULT_BINDINGS:
         key = keys.key_for(row.menu, row.action)
         assert key == "" or keys.action_for(row.menu, key) == row.action
-        assert key == box.get(row.action, account.get(row.action, row.key))
+        yields = row.action in YIELDING_ACTIONS and row.action not in chosen and (row.menu, row.key) in taken
+        assert key == ("" if yields else chosen.get(row.action, row.key))
+
+
+@pytest.mark.parametrize("action", sorted(YIELDING_ACTIONS))
+def test_site_that_uses_the_key_of_a_newer_action_keeps_it(action: str) -> None:
+    row = next(row for row in DEFAULT_BINDINGS if row.action == action)
+    keys = merge_layers([(None, {"announcement": row.key})])
+    assert keys.action_for(row.menu, row.key) == "announcement"
+    assert keys.key_for(row.menu, action) == ""
