@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ivr.audio import wav
+from ivr.directory.models import Account
 from ivr.errors import ConfigurationError, NotificationFailed
 from ivr.mailbox.mailbox import Mailbox
 from ivr.notifications.settings import TranscriptionSettings
@@ -18,9 +19,9 @@ from ivr.notifications.transcription import whisper_model
 from ivr.notifications.transcription.digits import write_digits
 from ivr.notifications.transcription.engines import SpokenWord, Transcript, choose_engine, supports_language
 from ivr.notifications.transcription.handler import SubprocessTranscriber, TranscriptionHandler
-from ivr.notifications.worker import OutboxWorker
+from ivr.notifications.worker import OutboxRunner, OutboxWorker
 from ivr.service.background import build_workers
-from ivr.storage.records import Message, TaskKind
+from ivr.storage.records import Message, OutboxTask, TaskKind
 from tests.mailbox.test_replaced_audio import converted_upload
 from tests.notifications.conftest import OWNER_EMAIL, NotificationAppFixture
 from tests.notifications.test_mail import mail_text
@@ -254,3 +255,28 @@ def test_english_engine_handles_only_english(language: str, is_supported: bool) 
     assert supports_language("pocketsphinx", language) is is_supported
     assert supports_language("whisper", language)
     assert not supports_language("off", language)
+
+
+async def test_accounts_take_turns(
+    tmp_path: Path, smtp_server: FakeSmtpServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one message of a third account waits neither for all of the first nor for all of the second."""
+    app = await transcribing_app(tmp_path, smtp_server, engine="whisper")
+    accounts = [app.account]
+    accounts += [await app.container.directory.create_account(Account(name=n, realm=f"{n}.example")) for n in "bc"]
+    turns: list[str] = []
+
+    async def transcribe(_: TranscriptionHandler, task: OutboxTask) -> None:
+        turns.append(next(account.name for account in accounts if account.id == task.account_id))
+
+    monkeypatch.setattr(TranscriptionHandler, "transcribe", transcribe)
+    app.outbox_runner = OutboxRunner(app.container.outbox, build_workers(app.container, None))
+    for account, count in zip(accounts, (4, 4, 1), strict=True):
+        app.account = account
+        box = await app.create_box(transcribe=True)
+        for _ in range(count):
+            await app.leave_message(box)
+    await app.run_until_idle()
+    assert turns[:3] == ["demo", "b", "c"]
+    assert "".join(turns[3:]).replace("demo", "a") == "ababab"
+    await app.shut_down()

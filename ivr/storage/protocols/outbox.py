@@ -85,7 +85,8 @@ class OutboxStore(Protocol):
     ) -> list[OutboxTask]:
         """Claim at most `limit` due tasks, longest waiting first.
 
-        Of each kind, at most `max_per_account` tasks of an account are claimed at a time.
+        Of each kind, at most `max_per_account` tasks of an account are claimed at a time. Then accounts take turns: one
+        with many tasks, or several of them, do not delay that of another.
         """
 
     async def complete(self, tasks: Sequence[OutboxTask], on_commit: OnCommit | None = None) -> None:

@@ -40,6 +40,8 @@ class SqliteOutbox:
         self._process = process
         self._locks = locks
         self._claim_count = 0
+        self._had_a_turn: dict[TaskKind, set[str]] = {}
+        """The accounts that have had a task claimed since all with due tasks had one, where accounts take turns."""
 
     # -- for workers ---------------------------------------------------------------------------------------------------
 
@@ -74,31 +76,38 @@ class SqliteOutbox:
         if self._claim_count == 1:
             self._locks.acquire_run(self._process.run_id)
         lease = f"{self._process.run_id}:{self._claim_count}"
-        # An account with many due tasks must not hide those of others: the limit of an account is part of the search.
+        # An account with many due tasks must not hide those of others: its limit and its turn are part of the search.
         sql = (
             "UPDATE outbox SET lease = :lease, due_at = :ends_at, attempts = attempts + 1 WHERE id IN ("
             "SELECT id FROM outbox WHERE kind = :kind AND due_at <= :now AND account_id NOT IN"
-            " (SELECT value FROM json_each(:at_limit)){own_light} ORDER BY due_at, id LIMIT :batch) RETURNING *"
+            " (SELECT value FROM json_each(:excluded)){own_light} ORDER BY due_at, id LIMIT :batch) RETURNING *"
         )
         values = {"lease": lease, "ends_at": now + LEASE_S, "now": now, "asterisk": self._process.asterisk}
 
-        def claim_tasks(connection: sqlite3.Connection) -> list[OutboxTask]:
+        def claim_tasks(connection: sqlite3.Connection) -> tuple[list[OutboxTask], dict[TaskKind, set[str]]]:
             tasks: list[OutboxTask] = []
+            turns: dict[TaskKind, set[str]] = {}
             for kind in kinds:
                 statement = sql.replace("{own_light}", _OWN_LIGHT.get(kind, ""))
                 running = _running_by_account(connection, kind, now) if max_per_account else Counter[str]()
+                had_a_turn = turns[kind] = set(self._had_a_turn.get(kind, ()))
                 while len(tasks) < limit:
-                    at_limit = [account for account, count in running.items() if count >= (max_per_account or limit)]
+                    at_limit = {account for account, count in running.items() if count >= (max_per_account or limit)}
                     batch = 1 if max_per_account else limit - len(tasks)
-                    chosen = {"kind": kind, "at_limit": json.dumps(at_limit), "batch": batch}
+                    chosen = {"kind": kind, "excluded": json.dumps([*at_limit | had_a_turn]), "batch": batch}
                     claimed = [*map(task_from_row, connection.execute(statement, {**values, **chosen}).fetchall())]
                     tasks += claimed
-                    running.update(task.account_id for task in claimed)
-                    if not max_per_account or not claimed:
+                    if not max_per_account or not (claimed or had_a_turn):
                         break
-            return tasks
+                    if not claimed:
+                        had_a_turn.clear()
+                    running.update(task.account_id for task in claimed)
+                    had_a_turn.update(task.account_id for task in claimed)
+            return tasks, turns
 
-        return sorted(await self._database.write(claim_tasks), key=lambda task: task.id)
+        tasks, turns = await self._database.write(claim_tasks)
+        self._had_a_turn.update(turns)
+        return tasks if max_per_account else sorted(tasks, key=lambda task: task.id)
 
     async def complete(self, tasks: Sequence[OutboxTask], on_commit: OnCommit | None = None) -> None:
         now = int(self._clock.now())
