@@ -16,18 +16,18 @@ class PageApps:
     """The page for owners and the screens of desk phones, as far as they are enabled."""
 
     def __init__(self, services: PageServices, settings: Settings) -> None:
-        self._services = services
+        self.services = services
         self._settings = settings
 
     def __call__(self, api: ASGIApp) -> ASGIApp:
         """Return the application that has them beside the REST API."""
         if self._settings.desk_phones.enabled:
-            api = PathDispatch(build_desk_phone_app(self._services), DESK_PHONE_PREFIX, "", api)
-        return PathDispatch(build_page_app(self._services), PREFIX, "/", api) if self._settings.page.enabled else api
+            api = PathDispatch(build_desk_phone_app(self.services), DESK_PHONE_PREFIX, "", api)
+        return PathDispatch(build_page_app(self.services), PREFIX, "/", api) if self._settings.page.enabled else api
 
     def close(self) -> None:
         """End the streams of open pages, which connect again when the service is back."""
-        self._services.live_updates.close()
+        self.services.live_updates.close()
 
 
 def build_page(app: App) -> PageApps:

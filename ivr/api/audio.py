@@ -95,6 +95,7 @@ async def create_message(request: Request, principal: CurrentPrincipal, box: Box
         message = await uploads.add(
             box, metadata, await uploads.convert(box.account_id, draft) if upload.has_audio else None
         )
+    audit.record_soon(request, principal, AuditAction.ADDED, box, message.id)
     return created(request, serializers.message_document(message), message.id, document_revision(message))
 
 
@@ -137,6 +138,7 @@ async def put_audio(request: Request, principal: CurrentPrincipal, box: BoxDep, 
         changed = await uploads.replace_audio(
             message, await uploads.convert(box.account_id, draft), expected_revision=revision
         )
+    audit.record_soon(request, principal, AuditAction.CHANGED, box, message.id)
     return success(request, serializers.message_document(changed), status=201, revision=document_revision(changed))
 
 

@@ -30,11 +30,25 @@ def record_fetch(request: Request, box: Mailbox, message_id: str) -> None:
     """Record that the audio of a message is sent, to a token or to a link. A player that seeks sends many requests."""
     principal: Principal | None = getattr(request.state, "principal", None)
     if principal:
-        actor = _token_actor(request, principal.token)
-    else:
-        actor = Actor(Door.REST, "", client_address(request), LINK_PROOF)
+        record_soon(request, principal, AuditAction.FETCHED, box, message_id)
+        return
     get_services(request).audit_log.record_soon(
-        actor, AuditAction.FETCHED, account_id=box.account_id, box_id=box.id, subject=message_id
+        Actor(Door.REST, "", client_address(request), LINK_PROOF),
+        AuditAction.FETCHED,
+        account_id=box.account_id,
+        box_id=box.id,
+        subject=message_id,
+    )
+
+
+def record_soon(request: Request, principal: Principal, action: AuditAction, box: Mailbox, message_id: str) -> None:
+    """Record what a request with a token has done to a message. The response does not wait for the entry."""
+    get_services(request).audit_log.record_soon(
+        _token_actor(request, principal.token),
+        action,
+        account_id=box.account_id,
+        box_id=box.id,
+        subject=message_id,
     )
 
 

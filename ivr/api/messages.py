@@ -90,15 +90,18 @@ async def change_messages(request: Request, principal: CurrentPrincipal, box: Bo
     if is_move_or_copy(body):
         _reject_second_change(body, None)
         recipients = await resolve_recipients(principal, body)
+        action = AuditAction.COPIED if isinstance(recipients, list) else AuditAction.MOVED
         work = _move_or_copy(principal, box, ids, recipients, if_match_filter(request))
     else:
         folder = parse_folder(request, body) or Folder.SAVED
+        action = AuditAction.DELETED if folder is Folder.DELETED else AuditAction.MOVED
         work = principal.services.mailbox.bulk.move_to_folder(
             box, ids, folder, principal.retention_cutoff, if_match_filter(request)
         )
     outcome = await run_while_connected(request, work)
-    if not is_move_or_copy(body) and folder is Folder.DELETED:
-        await audit.record(request, principal, AuditAction.DELETED, box, outcome.succeeded)
+    failed = {message_id for message_id, _ in outcome.failed}
+    # The results of copying are the copies.
+    await audit.record(request, principal, action, box, [id for id in dict.fromkeys(ids) if id not in failed])
     return success(request, serializers.outcome_document(outcome))
 
 
@@ -167,8 +170,11 @@ async def change_message(
             outcome = await _move_or_copy(principal, box, [message.id], recipients, if_match_filter(request))
             if revision is not None and (message.id, CONFLICT) in outcome.failed:
                 raise PreconditionFailed(CHANGED_MEANWHILE)
+            if outcome.succeeded:
+                audit.record_soon(request, principal, AuditAction.COPIED, box, message.id)
             return success(request, serializers.outcome_document(outcome))
         changed = await mailbox_services.delivery.transfer(message, recipients, expected_revision=revision)
+        audit.record_soon(request, principal, AuditAction.MOVED, box, message.id)
     else:
         folder = parse_folder(request, body) or Folder.SAVED
         changed = message  # As read since the last commit: one that is there already needs no transaction.
@@ -176,6 +182,8 @@ async def change_message(
             changed = await mailbox_services.messages.move_to_folder(
                 box.id, message.id, folder, ChangeReason.API_REQUEST, expected_revision=revision
             )
+            if folder is not Folder.DELETED:
+                audit.record_soon(request, principal, AuditAction.MOVED, box, message.id)
         if folder is Folder.DELETED:
             await audit.record(request, principal, AuditAction.DELETED, box, [message.id])
     return success(request, serializers.message_document(changed), revision=document_revision(changed))

@@ -30,8 +30,11 @@ from ivr.storage.data_folder import (
 )
 from ivr.storage.durable_files import fsync
 from ivr.storage.protocols import DatabaseFileStore
+from ivr.storage.records import Actor, AuditAction, AuditEntry
 
 DRAFT = ".restoring"
+RESTORED_SUBJECT = "backup"
+"""What the audit log names, in place of a message."""
 TAKES = "takes"
 FALLBACK_PREFIX = "fallback-"
 """Recordings that the dialplan made without the service. They stay where they are."""
@@ -82,8 +85,8 @@ class Restoration:
         self._databases = databases
         self._clock = clock
 
-    def run(self, entries: Iterator[Entry], *, replace: bool) -> RestoreReport:
-        """Restore a backup. `replace`: also into a data folder that is not empty.
+    def run(self, entries: Iterator[Entry], actor: Actor, *, replace: bool) -> RestoreReport:
+        """Restore a backup. `replace`: also into a data folder that is not empty. The audit log names the `actor`.
 
         Raises `Conflict` for such a folder, `StoreBusy` while a service uses it, `InvalidBackup` for a damaged backup;
         nothing has changed then.
@@ -93,7 +96,7 @@ class Restoration:
         shutil.rmtree(self._draft, ignore_errors=True)
         self._draft.mkdir(mode=0o700)
         try:
-            manifest = self._read_to_draft(entries)
+            manifest = self._read_to_draft(entries, actor)
             self._check_not_in_use()
         except BaseException:
             shutil.rmtree(self._draft, ignore_errors=True)
@@ -124,7 +127,7 @@ class Restoration:
                 f"the service runs on {self._folder}: stop it (systemctl stop ivr.socket ivr), then restore"
             )
 
-    def _read_to_draft(self, entries: Iterator[Entry]) -> Manifest:
+    def _read_to_draft(self, entries: Iterator[Entry], actor: Actor) -> Manifest:
         def open_in_draft(name: str) -> AbstractContextManager[Callable[[bytes], object]]:
             path = self._draft / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -139,6 +142,8 @@ class Restoration:
             raise InvalidBackup(f"nothing was restored: {'; '.join(problems[:5])}")
         self._databases.relocate_takes(database, self._folder.absolute())
         self._databases.stop_nodes(database)
+        entry = AuditEntry(int(self._clock.now()), "", None, AuditAction.RESTORED, RESTORED_SUBJECT, actor)
+        self._databases.record_for_all_accounts(database, entry)
         return manifest
 
     # -- the data folder -----------------------------------------------------------------------------------------------

@@ -19,10 +19,12 @@ from ivr.cli.support import (
     parse_time,
     print_table,
     resolve_account,
+    run_with_app,
     with_app,
 )
+from ivr.directory.audit_log import AuditedChange
 from ivr.directory.models import User
-from ivr.errors import NotFound
+from ivr.errors import IvrError, NotFound, describe_error
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.storage.records import Actor, AuditAction, AuditEntry, AuditQuery, Door
@@ -51,7 +53,7 @@ async def list_all(
     limit: int = typer.Option(100, "--limit", "-n", min=1, help="Maximum number of entries."),
     as_json: bool = JsonOption,
 ) -> None:
-    """List who signed in, heard, fetched, exported or deleted messages, or set PINs, tokens and settings.
+    """List who signed in, heard, fetched, exported, changed or deleted messages, or set PINs, tokens and settings.
 
     Newest first. An entry has no contents.
     """
@@ -74,6 +76,23 @@ async def record_command(app: App, action: AuditAction, target: Mailbox | str, s
     """Record what a command has done. `target`: the box, or the id of the account."""
     account_id, box_id = (target.account_id, target.id) if isinstance(target, Mailbox) else (target, None)
     await app.audit_log.record(command_actor(), action, account_id=account_id, box_id=box_id, subjects=subjects)
+
+
+async def record_for_all_accounts(app: App, action: AuditAction, subject: str) -> None:
+    """Record what a command has done to the whole installation: once for each account."""
+    changes = [AuditedChange(action, account.id, None, subject) for account in await app.directory.accounts()]
+    await app.audit_log.record_all(command_actor(), changes)
+
+
+def record_afterwards(action: AuditAction, subject: str) -> None:
+    """Record for all accounts what a command has done that needs no database.
+
+    What was done remains if it cannot be recorded, for example because there is no database yet.
+    """
+    try:
+        run_with_app(lambda app: record_for_all_accounts(app, action, subject))
+    except (IvrError, OSError) as error:
+        typer.echo(f"ivr: the audit log does not have this: {describe_error(error)}", err=True)
 
 
 async def record_user(app: App, user: User, names: Iterable[str]) -> None:

@@ -14,7 +14,6 @@ import typer
 from typer.core import TyperGroup
 
 from ivr import __version__, settings
-from ivr.app import App
 from ivr.backup.backup_run import BackupReport, check_destination, run_backup
 from ivr.backup.copying import disk_errors
 from ivr.backup.manifest import DATA_PREFIX, MANIFEST_NAME, read_manifest
@@ -29,10 +28,10 @@ from ivr.backup.writers import (
     remove_old_snapshots,
     snapshot_names,
 )
-from ivr.cli.audit import record_command
+from ivr.cli.audit import command_actor, record_afterwards
 from ivr.cli.install import DEFAULT_ASTERISK_USER, DEFAULT_GROUP
-from ivr.cli.support import JsonOption, exit_on_error, format_time, print_document, print_table, run_with_app
-from ivr.errors import BadInput, ConfigurationError, IvrError, NotFound, describe_error
+from ivr.cli.support import JsonOption, exit_on_error, format_time, print_document, print_table
+from ivr.errors import BadInput, ConfigurationError, NotFound
 from ivr.install.asterisk_start import find_asterisk_start
 from ivr.pepper_files import pepper_path
 from ivr.storage.records import AuditAction
@@ -85,7 +84,7 @@ def create(
         # Unbuffered: nothing is left to be written at exit if its reader has ended.
         with disk_errors(Path("the temporary folder"), "ivr backup -"), open(1, "wb", 0, closefd=False) as stdout:
             report = run(TarWriter(stdout))
-        _record_backup()
+        record_afterwards(AuditAction.EXPORTED, BACKUP_SUBJECT)
         _print_warnings(report, pepper)
         return
     folder = Path(destination)
@@ -102,22 +101,9 @@ def create(
         "size_mb": round(report.manifest.size / MEGABYTE, 1),
         "removed": removed,
     }
-    _record_backup()
+    record_afterwards(AuditAction.EXPORTED, BACKUP_SUBJECT)
     print_document(document, as_json)
     _print_warnings(report, pepper)
-
-
-def _record_backup() -> None:
-    """Record for each account that its messages left as a backup. If that fails, the backup is good all the same."""
-
-    async def record(app: App) -> None:
-        for account in await app.directory.accounts():
-            await record_command(app, AuditAction.EXPORTED, account.id, [BACKUP_SUBJECT])
-
-    try:
-        run_with_app(record)
-    except (IvrError, OSError) as error:
-        typer.echo(f"ivr: the audit log does not have this backup: {describe_error(error)}", err=True)
 
 
 def _require_pipe(is_terminal: bool) -> None:
@@ -205,7 +191,7 @@ def restore(
     target = RestoreTarget(folder, root, _owners(folder, root, user), with_config=config)
     restoration = Restoration(target, stores.database_files, stores.clock)
     with disk_errors(folder, f"ivr restore {source}"), open_backup(source, snapshot) as (name, entries):
-        report = restoration.run(entries, replace=replace)
+        report = restoration.run(entries, command_actor(), replace=replace)
     typer.echo(f"restored {name} to {folder}: {report.manifest.message_count} messages")
     for line in _advice(report, folder, stores.settings.pins.pepper_file):
         typer.echo(line)

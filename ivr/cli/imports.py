@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from ivr.app import App
-from ivr.cli.audit import record_command
+from ivr.cli.audit import record_for_all_accounts
 from ivr.cli.follow_import import follow_spool
 from ivr.cli.progress import show_progress
 from ivr.cli.support import (
@@ -138,7 +138,9 @@ def app_voicemail(
                 shown.close()
                 await follow_spool(app, importer, options, accounts, interval, run_id)
 
-            return await importer.run(options, accounts, on_progress, follow=go_on if follow else None)
+            report = await importer.run(options, accounts, on_progress, follow=go_on if follow else None)
+            await record_for_all_accounts(app, AuditAction.ADDED, f"import {report.run_id}")
+            return report
 
     result = run_with_app(run_import)
     document = {**result.to_document(), "dry_run": dry_run}
@@ -208,8 +210,7 @@ async def undo(
     confirm(f"Remove what import {found.id} of {format_time(found.began_at)} has made ({count})?", assume_yes=yes)
     with show_progress("removed") as on_progress:
         result = await importer.undo(found.id, on_progress)
-    for account in await app.directory.accounts():
-        await record_command(app, AuditAction.DELETED, account.id, [f"import {found.id}"])
+    await record_for_all_accounts(app, AuditAction.DELETED, f"import {found.id}")
     print_document(
         {
             "run": found.id,

@@ -9,6 +9,7 @@ import typer
 
 from ivr import logging_setup, settings
 from ivr.app import App
+from ivr.cli.audit import command_actor, record_afterwards, record_for_all_accounts
 from ivr.cli.support import (
     JsonOption,
     YesOption,
@@ -22,7 +23,7 @@ from ivr.cli.support import (
 )
 from ivr.directory.peppers import PepperUsage
 from ivr.retention.consistency_check import ORPHAN_FILE
-from ivr.storage.records import MEGABYTE, DueItem, MigrationPlan, RetentionRule
+from ivr.storage.records import MEGABYTE, AuditAction, AuditEntry, DueItem, MigrationPlan, RetentionRule
 from ivr.stores import Stores
 
 MAX_CALL_S = 6 * 3600
@@ -74,6 +75,8 @@ async def purge(
     counts: Counter[str] = Counter({rule.value: 0 for rule in RetentionRule})
     while await app.retention_worker.run_once(counts):
         pass
+    if counts.total():
+        await record_for_all_accounts(app, AuditAction.MAINTAINED, "purge")
     print_document(dict(counts), as_json)
 
 
@@ -117,9 +120,13 @@ def migrate(
     elif back:
         confirm(f"Put {plan.earlier_copy} in the place of {plan.database}?", assume_yes=yes or not plan.earlier_copy)
         copy, newer = stores.migration.go_back()
+        now = int(stores.clock.now())
+        entry = AuditEntry(now, "", None, AuditAction.MAINTAINED, "database: back before a migration", command_actor())
+        stores.database_files.record_for_all_accounts(stores.migration.database, entry)
         typer.echo(f"{stores.migration.database} is {copy} again; the newer database is {newer}")
         typer.echo("now install the version that wrote it: this version would migrate it again")
     elif done := stores.migrate():
+        record_afterwards(AuditAction.MAINTAINED, f"database: schema {done.version} to {done.program_version}")
         typer.echo(f"{done.database} is migrated from schema {done.version} to {done.program_version}")
         typer.echo(f"the earlier database is {done.copy or done.earlier_copy}; 'ivr migrate --back' restores it")
     else:
@@ -153,6 +160,7 @@ async def accept(app: App, yes: bool = YesOption) -> None:
     """
     confirm("Every PIN and password that was set with another pepper becomes invalid. Continue?", assume_yes=yes)
     await app.secret_store.accept_pepper()
+    await record_for_all_accounts(app, AuditAction.SECRET_REPLACED, "pepper, accepted as it is")
     typer.echo("the pepper is accepted: set PINs with 'ivr box pin NUMBER', passwords with 'ivr user set NAME'")
 
 
@@ -169,6 +177,7 @@ async def rotate(app: App) -> None:
     until no hash needs it. A running service need not be restarted.
     """
     await app.secret_store.rotate_pepper(app.random_bytes(PEPPER_BYTES).hex().encode())
+    await record_for_all_accounts(app, AuditAction.SECRET_REPLACED, "pepper")
     typer.echo("the pepper is replaced; 'ivr pepper list' shows how many PINs and passwords need the former one")
 
 

@@ -61,6 +61,7 @@ async def add(
     time = parse_time(at, app.clock.now()) if at else int(app.clock.now())
     box.voicemail_settings.require_within_retention(time, app.clock.now())
     message = await app.delivery.import_recording(box, samples, named_caller, time, folder)
+    await record_command(app, AuditAction.ADDED, box, [message.id])
     print_document(message_document(box, message), as_json)
 
 
@@ -136,11 +137,12 @@ async def move(
     found = await _find_message(app, box, message)
     if to in list(Folder):
         moved = await app.messages.move_to_folder(box.id, found.id, Folder(to), ChangeReason.API_REQUEST)
-        if moved.folder is Folder.DELETED:
-            await record_command(app, AuditAction.DELETED, box, [found.id])
+        action = AuditAction.DELETED if moved.folder is Folder.DELETED else AuditAction.MOVED
+        await record_command(app, action, box, [found.id])
     else:
-        box = await resolve_box(app, (await resolve_account(app, account)).id, to)
+        former, box = box, await resolve_box(app, (await resolve_account(app, account)).id, to)
         moved = await app.delivery.transfer(found, box)
+        await record_command(app, AuditAction.MOVED, former, [found.id])
     print_document(message_document(box, moved), as_json)
 
 
@@ -187,6 +189,7 @@ async def restore(
     if len(ids) > 1:
         raise _ambiguous_id_error(len(ids), message)
     restored = await app.messages.undelete(box.id, ids[0] if ids else message, ChangeReason.API_REQUEST)
+    await record_command(app, AuditAction.RESTORED, box, [restored.id])
     print_document(message_document(box, restored), as_json)
 
 

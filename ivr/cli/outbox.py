@@ -7,9 +7,10 @@ from typing import Any
 import typer
 
 from ivr.app import App
+from ivr.cli.audit import record_for_all_accounts
 from ivr.cli.support import JsonOption, YesOption, confirm, format_time, print_table, with_app
 from ivr.errors import BadInput
-from ivr.storage.records import OutboxTask
+from ivr.storage.records import AuditAction, OutboxTask
 
 command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["id", "kind", "target", "due", "attempts", "error", "box", "message"]
@@ -40,7 +41,11 @@ async def retry(
     """Make tasks due now. The running service processes them."""
     if bool(ids) == given_up:
         raise BadInput("no tasks are named: give ids of 'ivr outbox list', or --given-up")
-    typer.echo(f"{await app.outbox.retry(ids or None)} tasks are due now")
+    count = await app.outbox.retry(ids or None)
+    if count:
+        named = ", ".join(map(str, ids)) if ids else "all given up"
+        await record_for_all_accounts(app, AuditAction.MAINTAINED, f"tasks retried: {named}")
+    typer.echo(f"{count} tasks are due now")
 
 
 @command.command("drop")
@@ -56,7 +61,10 @@ async def drop(
     """
     numbers = ", ".join(map(str, ids))
     confirm(f"Delete the tasks {numbers} without processing them?", assume_yes=yes)
-    typer.echo(f"{await app.outbox.delete(ids)} tasks deleted")
+    count = await app.outbox.delete(ids)
+    if count:
+        await record_for_all_accounts(app, AuditAction.MAINTAINED, f"tasks dropped: {numbers}")
+    typer.echo(f"{count} tasks deleted")
 
 
 def _task_row(task: OutboxTask) -> dict[str, Any]:

@@ -9,12 +9,14 @@ from pathlib import Path
 import typer
 
 from ivr import settings
+from ivr.cli.audit import record_afterwards
 from ivr.cli.support import exit_on_error, format_time
 from ivr.doctor.console import ConsoleUnavailable, RemoteConsole
 from ivr.errors import ConfigurationError
 from ivr.install import secret_files
 from ivr.paths import AMI_SECRET_FILE, load_ami_settings
 from ivr.storage.data_folder import state_folder
+from ivr.storage.records import AuditAction
 from ivr.stores import Stores
 
 SECRET_BYTES = 32
@@ -54,6 +56,7 @@ def rotate(
         _rotate_ami(root.absolute())
     else:
         _rotate_asterisk(root.absolute(), overlap_hours * HOUR_S)
+    record_afterwards(AuditAction.SECRET_REPLACED, f"secret of {which}")
 
 
 def _rotate_asterisk(root: Path, overlap_s: float) -> None:

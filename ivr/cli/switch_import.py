@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from ivr.app import App
+from ivr.cli.audit import record_command
 from ivr.cli.support import JsonOption, print_table, with_app
 from ivr.directory.models import Account
 from ivr.doctor.console import RemoteConsole
@@ -19,6 +20,7 @@ from ivr.imports import spool
 from ivr.imports.export_plan import ExportOptions
 from ivr.imports.moved_boxes import MovedBoxes
 from ivr.imports.source import ImportOptions, SourceBox, read_source
+from ivr.storage.records import AuditAction
 
 COLUMNS = ["box", "reached in", "address"]
 
@@ -54,6 +56,7 @@ async def switch(
             one = by_key[key]
             moved.add(key, f"{one.number}@{_address_of(one.account)}")
             text = f"callers reach ivr; {await _import(app, options, key, accounts)}"
+        await _record(app, by_key[key], back=back)
         typer.echo(f"{key}: {text}", err=as_json)
         if _is_being_used(options.spool, by_key[key]):
             typer.echo(
@@ -66,6 +69,15 @@ async def switch(
             for key in sorted(by_key)
         ]
         print_table(rows, COLUMNS, as_json)
+
+
+async def _record(app: App, box: SourceBox, *, back: bool) -> None:
+    mailbox = await app.boxes.find_by_number(box.account.id, box.number)
+    assert mailbox
+    subject = f"callers reach {'app_voicemail' if back else 'ivr'}"
+    await record_command(app, AuditAction.SETTINGS_CHANGED, mailbox, [subject])
+    if back:
+        await record_command(app, AuditAction.EXPORTED, mailbox)
 
 
 async def _import(app: App, options: ImportOptions, key: str, accounts: Sequence[Account]) -> str:

@@ -6,7 +6,7 @@ from ivr.call.base import DigitsEndReason
 from ivr.mailbox.mailbox import MIN_RECORDING_MS, Mailbox
 from ivr.menus.context import OwnerSession
 from ivr.menus.recorder import Recorder
-from ivr.storage.records import Message, RecordingPurpose, Take
+from ivr.storage.records import AuditAction, Message, RecordingPurpose, Take
 
 MAX_TRIES = 3
 MAX_ROUNDS = 4
@@ -17,6 +17,7 @@ class Forward(Recorder):
 
     def __init__(self, session: OwnerSession, message: Message) -> None:
         super().__init__(session.call_context)
+        self._session = session
         self._mailbox = session.mailbox
         self._message = message
         self._destination: Mailbox
@@ -133,3 +134,4 @@ class Forward(Recorder):
 
     async def _deliver(self, take: Take | None) -> None:
         await self.services.delivery.forward(self._message, self._destination, take, sender=self._mailbox)
+        self._session.record(AuditAction.FORWARDED, [self._message.id])

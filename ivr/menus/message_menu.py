@@ -199,6 +199,7 @@ class MessageMenu(OwnerMenu):
             self.services.messages.restore_from_deleted(self.mailbox.id, message_id, ChangeReason.DTMF)
         )
         self.call.journal.note("restored", message=message_id)
+        self.session.record(AuditAction.RESTORED, [message_id])
         self._cursor.advance()
         await self.say("done/restored")
         return KeyResult.ADVANCE

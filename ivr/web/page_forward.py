@@ -14,7 +14,7 @@ from ivr.api.request_body import read_upload
 from ivr.errors import InvalidAudio, TooMuchWork, UnsupportedMediaType
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import TakeSource
-from ivr.storage.records import Caller, Message, RecordingPurpose
+from ivr.storage.records import AuditAction, Caller, Message, RecordingPurpose
 from ivr.web.page_messages import MessagePages, require_message
 from ivr.web.page_rendering import first, flat, read_form
 from ivr.web.page_sessions import PageSession, require_form_token
@@ -56,6 +56,7 @@ class ForwardForm:
         if not problem:
             for recipient in recipients:
                 await _forward_to(session, mailbox, message, recipient, note)
+            await session.record(request, AuditAction.FORWARDED, mailbox.id, message.id)
             notice = translate("done_forward", count=len(recipients))
         return await self._messages.render_message(
             request,

@@ -22,6 +22,15 @@ from ivr.web.texts import Translator
 SEE_OTHER = 303
 MAX_SELECTED = 500
 ACTIONS = ("save", "delete", "restore", "new", "urgent", "not_urgent")
+AUDITED_ACTIONS = {
+    "save": AuditAction.MOVED,
+    "delete": AuditAction.DELETED,
+    "restore": AuditAction.RESTORED,
+    "new": AuditAction.MOVED,
+    "urgent": AuditAction.CHANGED,
+    "not_urgent": AuditAction.CHANGED,
+    "move": AuditAction.MOVED,
+}
 UNDO = {
     "save": "move",
     "delete": "restore",
@@ -109,8 +118,9 @@ async def change_messages(
         except (NotFound, PastRetention):
             continue
         changed.append(message_id)
-    if changed and (action == "delete" or destination is Folder.DELETED):
-        await visitor.record(request, AuditAction.DELETED, mailbox.id, *changed)
+    if changed:
+        audited = AuditAction.DELETED if destination is Folder.DELETED else AUDITED_ACTIONS[action]
+        await visitor.record(request, audited, mailbox.id, *changed)
     return changed
 
 

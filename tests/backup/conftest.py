@@ -15,8 +15,10 @@ from ivr.backup.selection import BackupSelection
 from ivr.backup.writers import BackupWriter, SnapshotWriter, TarWriter, lock_backup_folder
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.protocols import DatabaseFileStore
-from ivr.storage.records import MediaKind
+from ivr.storage.records import Actor, Door, MediaKind
 from tests.support.app_fixture import AppFixture
+
+ACTOR = Actor(Door.COMMAND, "root", "/dev/pts/1", "login")
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class BackupRig:
     def restore(self, to: Path, *, source: Path | None = None, replace: bool = False, root: Path) -> RestoreReport:
         restoration = Restoration(RestoreTarget(to, root), self.databases, self.app.clock)
         with open_backup(str(source or self.folder)) as (_, entries):
-            return restoration.run(entries, replace=replace)
+            return restoration.run(entries, ACTOR, replace=replace)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from ivr.backup.writers import snapshot_names
 from ivr.errors import Conflict, InvalidBackup
 from ivr.mailbox.takes import TakeSource
 from ivr.storage.records import Caller, RecordingPurpose
-from tests.backup.conftest import BackupRig
+from tests.backup.conftest import ACTOR, BackupRig
 from tests.support.app_fixture import AppFixture
 from tests.support.scripted_call import Press
 
@@ -180,7 +181,7 @@ async def test_restored_files_belong_to_the_service_and_to_asterisk(rig: BackupR
     rig.backup()
     target = RestoreTarget(elsewhere / "data", elsewhere, RestoreOwners(61002, 61000, 61005, 61006))
     with open_backup(str(rig.folder)) as (_, entries):
-        Restoration(target, rig.databases, rig.app.clock).run(entries, replace=False)
+        Restoration(target, rig.databases, rig.app.clock).run(entries, ACTOR, replace=False)
     stats = {path: path.lstat() for path in [elsewhere / "data", *(elsewhere / "data").rglob("*")]}
     state = elsewhere / "data/state"
     private = {path for path, found in stats.items() if (found.st_uid, found.st_gid) == (61002, 61006)}
@@ -195,3 +196,11 @@ async def test_restored_files_belong_to_the_service_and_to_asterisk(rig: BackupR
     assert stat.S_IMODE((state / "ivr.db").stat().st_mode) == 0o600
     assert (elsewhere / "etc/asterisk/ivr/secret.conf").stat().st_gid == 61005
     assert (elsewhere / "etc/ivr/ivr.toml").stat().st_gid == 61006
+
+
+async def test_restoring_is_recorded_for_each_account_in_the_restored_database(rig: BackupRig, elsewhere: Path) -> None:
+    rig.backup()
+    rig.restore(elsewhere / "data", root=elsewhere)
+    with closing(sqlite3.connect(elsewhere / "data/state/ivr.db")) as connection:
+        rows = connection.execute("SELECT account_id, action, subject, door, user FROM audit").fetchall()
+    assert rows[-1] == (rig.app.account.id, "restored", "backup", "command", "root")

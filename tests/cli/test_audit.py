@@ -5,13 +5,17 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ivr.audio import wav
-from tests.cli.conftest import Ivr
+from tests.cli.conftest import Ivr, parse_json
+from tests.cli.test_confirmation import all_commands
 
 
 def listed(ivr: Ivr, *words: str) -> list[dict[str, Any]]:
@@ -46,7 +50,11 @@ def test_commands_are_recorded_and_listed(populated_ivr: Ivr, tmp_path: Path) ->
     assert {(entry["door"], entry["proof"]) for entry in entries} == {("command", "login")}
     assert "739104" not in json.dumps(entries)
     assert token["token"] not in json.dumps(entries)
-    assert [entry["action"] for entry in listed(populated_ivr, "--message", message["id"])] == ["deleted", "exported"]
+    assert [entry["action"] for entry in listed(populated_ivr, "--message", message["id"])] == [
+        "deleted",
+        "exported",
+        "added",
+    ]
     assert [entry["box"] for entry in listed(populated_ivr, "--action", "pin-set", "--box", "1000")] == ["1000"] * 2
     assert listed(populated_ivr, "--user", "alice") == []
     assert listed(populated_ivr, "--until", "2h") == []
@@ -127,3 +135,126 @@ def test_people_file_is_recorded_by_account_user_mailbox_and_pin(populated_ivr: 
         ]
     )
     assert "739104" not in json.dumps(entries)
+
+
+CHANGING = {
+    "account create": "other",
+    "account set": "demo timezone=Europe/Oslo",
+    "account unlock": "demo",
+    "account delete": "other --yes",
+    "user create": "bob -a demo",
+    "user set": "bob email=bob@demo.example",
+    "endpoint add": "bob-desk bob",
+    "endpoint secret": "bob-desk",
+    "endpoint remove": "bob-desk --yes",
+    "user delete": "bob --yes",
+    "box create": "1001",
+    "box set": "1001 require_pin=true",
+    "box move": "1001 --owner alice",
+    "box pin": "1001 --generate",
+    "box unlock": "1001",
+    "box export": "1001 FOLDER/box.zip",
+    "box delete": "1001 --yes",
+    "box restore": "1001",
+    "greeting set": "1000 name AUDIO",
+    "greeting export": "1000 name FOLDER/name.wav",
+    "greeting remove": "1000 name --yes",
+    "message add": "1000 AUDIO",
+    "message move": "1000 MESSAGE saved",
+    "message export": "1000 MESSAGE FOLDER/out.wav",
+    "message delete": "1000 MESSAGE --yes",
+    "message restore": "1000 GONE",
+    "purge": "--yes",
+    "token create": "--label crm",
+    "token revoke": "TOKEN --yes",
+    "outbox retry": "TASK",
+    "outbox drop": "TASK --yes",
+    "person export": "FOLDER/alice.zip --user alice",
+    "person erase": "--user alice --yes",
+    "apply": "PEOPLE",
+    "import app-voicemail": "--conf FOLDER/voicemail.conf --spool FOLDER/spool --only messages",
+    "import undo": "IMPORT --yes",
+    "export app-voicemail": "--spool FOLDER/spool --context demo=default",
+    "node remove": "NODE --yes",
+    "pepper rotate": "",
+    "pepper accept": "--yes",
+    "secret rotate": "asterisk --root FOLDER/machine",
+    "backup create": "FOLDER/backups",
+    "restore": "FOLDER/backups --replace --root FOLDER/machine --user root",
+}
+"""The commands that change something or let something out, in an order in which each finds its object."""
+SHOWING = {
+    "": "doctor watch",
+    "account": "list show",
+    "user": "list show",
+    "endpoint": "list",
+    "box": "list show",
+    "greeting": "list show",
+    "message": "list show",
+    "light": "show",
+    "calls": "list show",
+    "audit": "list",
+    "token": "list",
+    "pepper": "list",
+    "backup": "list verify",
+    "outbox": "list",
+    "import": "status verify",
+    "node": "list",
+    "sounds": "check",
+}
+NOT_RECORDED = {
+    "serve": "the service records what is done through it",
+    "phone": "a call",
+    "demo": "a call",
+    "maintain": "what the service does by itself",
+    "install": "changes the machine, also before there is a database; it prints each step",
+    "sounds build": "recordings of the prompts, which belong to the program",
+    "migrate": "recorded in the migrated database: tests/upgrade/test_data_folder_upgrade.py",
+    "import switch": "recorded for each box: tests/imports/test_switch.py",
+}
+
+
+def test_every_command_that_changes_something_leaves_an_entry(populated_ivr: Ivr, tmp_path: Path) -> None:
+    """A new command is added to one of the three tables."""
+    showing = {f"{group} {name}".strip() for group, names in SHOWING.items() for name in names.split()}
+    assert all_commands().keys() == CHANGING.keys() | showing | NOT_RECORDED.keys()
+    ivr = populated_ivr
+    wav.write(tmp_path / "hello.wav", b"\x10\x20" * 8000)
+    (tmp_path / "people.csv").write_text("name,mailbox\ncarol,1002\n")
+    (tmp_path / "voicemail.conf").write_text("[default]\n1002 => 4716\n")
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "machine/etc/asterisk/ivr").mkdir(parents=True)
+    ids: dict[str, Callable[[], str]] = {
+        "AUDIO": lambda: str(tmp_path / "hello.wav"),
+        "PEOPLE": lambda: str(tmp_path / "people.csv"),
+        "MESSAGE": lambda: parse_json(ivr("message", "list", "1000", "--json"))[0]["id"],
+        "GONE": lambda: parse_json(ivr("message", "list", "1000", "--gone", "--json"))[0]["id"],
+        "TOKEN": lambda: parse_json(ivr("token", "list", "--json"))[0]["id"],
+        "IMPORT": lambda: parse_json(ivr("import", "status", "--json"))[0]["run"],
+        "NODE": lambda: (ivr("maintain"), parse_json(ivr("node", "list", "--json"))[0]["node"])[1],
+        "TASK": lambda: str(parse_json(ivr("outbox", "list", "--json"))[0]["id"]),
+    }
+    silent = []
+    for name, words in CHANGING.items():
+        if name == "purge":
+            ivr("message", "delete", "1000", ids["MESSAGE"](), "--yes")
+            _age_deleted_messages(tmp_path)
+        if name == "secret rotate":
+            (secret,) = (path.read_text() for path in tmp_path.glob("data/state/asterisk-secret"))
+            (tmp_path / "machine/etc/asterisk/ivr/secret.conf").write_text(f"IVR_SECRET => {secret}\n")
+        arguments = [ids[word]() if word in ids else word.replace("FOLDER", str(tmp_path)) for word in words.split()]
+        before = _entries(tmp_path)
+        ivr(*name.removesuffix(" create").split() if name.startswith("backup") else name.split(), *arguments)
+        if not _entries(tmp_path) - before:
+            silent.append(name)
+    assert silent == []
+
+
+def _entries(folder: Path) -> set[tuple[int, str]]:
+    with closing(sqlite3.connect(folder / "data" / "state" / "ivr.db")) as connection:
+        return set(connection.execute("SELECT id, action FROM audit"))
+
+
+def _age_deleted_messages(folder: Path) -> None:
+    with closing(sqlite3.connect(folder / "data" / "state" / "ivr.db", isolation_level=None)) as connection:
+        assert connection.execute("UPDATE messages SET deleted_at = 1 WHERE deleted_at IS NOT NULL").rowcount

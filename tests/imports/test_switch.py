@@ -58,6 +58,14 @@ def test_switched_box_is_reached_here_and_back_in_app_voicemail(ivr: Ivr, maker:
     assert "a message is being left in app_voicemail" in result.stderr
     assert len([*maker.spool.glob("default/2001/Old/*.txt")]) == 1
     assert {row["reached in"] for row in parse_json(ivr("import", "switch", "--json"))} == {"app_voicemail"}
+    entries = parse_json(ivr("audit", "list", "--box", "2001", "--json"))
+    recorded = [(entry["action"], entry["subject"]) for entry in reversed(entries)]
+    assert recorded == [
+        ("settings-changed", "callers reach ivr"),
+        ("moved", new["id"]),
+        ("settings-changed", "callers reach app_voicemail"),
+        ("exported", ""),
+    ]
 
 
 @pytest.mark.parametrize(

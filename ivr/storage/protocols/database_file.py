@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from ivr.storage.records import DatabaseContent
+from ivr.storage.records import AuditEntry, DatabaseContent
 
 
 class DatabaseFileStore(Protocol):
@@ -25,3 +25,6 @@ class DatabaseFileStore(Protocol):
 
     def stop_nodes(self, copy: Path) -> None:
         """Write to the copy that none of its nodes runs, and end their leases: it was made while they ran."""
+
+    def record_for_all_accounts(self, database: Path, entry: AuditEntry) -> None:
+        """Add an entry to the audit log, with each of the accounts in the place of its own, if there is such a log."""

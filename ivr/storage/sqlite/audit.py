@@ -5,13 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from ivr.storage.records import Actor, AuditAction, AuditEntry, AuditQuery, Door
+from ivr.storage.records import AuditEntry, AuditQuery
+from ivr.storage.sqlite.audit_rows import INSERT, entry_from_row, to_values
 from ivr.storage.sqlite.database import Database
-
-INSERT = (
-    'INSERT INTO audit (at, account_id, box_id, action, subject, door, "user", device, proof)'
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-)
 
 
 class SqliteAudit:
@@ -21,7 +17,7 @@ class SqliteAudit:
         self._database = database
 
     async def append(self, entries: Sequence[AuditEntry]) -> None:
-        rows = [_values(entry) for entry in entries]
+        rows = [to_values(entry) for entry in entries]
         await self._database.write(lambda c: c.executemany(INSERT, rows).rowcount)
 
     async def find(self, query: AuditQuery, limit: int) -> list[AuditEntry]:
@@ -48,15 +44,3 @@ def remove_expired(connection: sqlite3.Connection, row: sqlite3.Row, _: int) -> 
         (row["account_id"], row["since"]),
     )
     return connection.execute("DELETE FROM audit WHERE id = ?", (row["id"],)).rowcount == 1
-
-
-def _values(entry: AuditEntry) -> tuple[object, ...]:
-    actor = entry.actor
-    what = (entry.at, entry.account_id, entry.box_id, entry.action, entry.subject)
-    return (*what, actor.door, actor.user, actor.device, actor.proof)
-
-
-def entry_from_row(row: sqlite3.Row) -> AuditEntry:
-    """Return the entry of a row."""
-    actor = Actor(Door(row["door"]), row["user"], row["device"], row["proof"])
-    return AuditEntry(row["at"], row["account_id"], row["box_id"], AuditAction(row["action"]), row["subject"], actor)

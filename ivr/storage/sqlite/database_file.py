@@ -8,9 +8,11 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from ivr.storage.records import DatabaseContent
+from ivr.storage.records import AuditEntry, DatabaseContent
+from ivr.storage.sqlite.audit_rows import INSERT, to_values
 from ivr.storage.sqlite.error_translation import translate_sqlite_error
 from ivr.storage.sqlite.migrations import SCHEMA_VERSION, apply_migrations
 
@@ -64,10 +66,20 @@ class SqliteDatabaseFile:
 
     def stop_nodes(self, copy: Path) -> None:
         with _translated_errors(copy), closing(_connect(copy)) as connection:
-            tables = {row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if "nodes" in tables:  # Not in a backup of an older version.
+            if "nodes" in _tables(connection):  # Not in a backup of an older version.
                 connection.execute("UPDATE nodes SET is_stopped = 1")
                 connection.execute("DELETE FROM leases")
+
+    def record_for_all_accounts(self, database: Path, entry: AuditEntry) -> None:
+        with _translated_errors(database), closing(_connect(database)) as connection:
+            if "audit" not in _tables(connection):  # Not in a database of an older version.
+                return
+            accounts = [row["id"] for row in connection.execute("SELECT id FROM accounts WHERE deleted_at IS NULL")]
+            connection.executemany(INSERT, [to_values(replace(entry, account_id=account)) for account in accounts])
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {row["name"] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
 
 
 @contextmanager

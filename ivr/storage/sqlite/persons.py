@@ -17,7 +17,7 @@ from ivr.storage.records import (
     PersonQuery,
     StoredMedia,
 )
-from ivr.storage.sqlite import audit, import_notes, message_rows, person_removal
+from ivr.storage.sqlite import audit_rows, import_notes, message_rows, person_removal
 from ivr.storage.sqlite.database import Database
 
 JSON_COLUMNS = frozenset({"payload", "steps", "settings"})
@@ -84,7 +84,7 @@ def _find(connection: sqlite3.Connection, query: PersonQuery) -> PersonContent:
         ),
         tokens=_matching(connection, "tokens", account, lambda row: row["user_id"] == (query.user_id or "-")),
         attempts=_attempts(connection, query, box_ids, phone_names),
-        audit=[audit.entry_from_row(row) for row in entries],
+        audit=[audit_rows.entry_from_row(row) for row in entries],
         audit_ids=[row["id"] for row in entries],
         import_notes=import_notes.find(connection, query, own),
         live_calls=[row["channel"] for row in _calls(connection, "live_calls", query, box_ids, phone_names)],
