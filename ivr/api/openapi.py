@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from ivr.api import docs_page
 from ivr.api.schemas import BYTES, FOLDER, IDS, OBJECT, SCHEMAS, TEXT, Schema, array, object_schema, ref
 from ivr.mailbox.box_settings import BoxSettings
+from ivr.storage.records import MAX_SEARCH_LENGTH
 
 JSON = "application/json"
 AUDIO_TYPES = ("audio/x-wav", "audio/mpeg", "audio/mp4", "audio/ogg")
@@ -106,6 +107,7 @@ def _filter_parameters(key: str) -> list[Schema]:
 JSON_ARRAY: Schema = {"type": "string", "pattern": r'^\["[a-z0-9]{1,9}"\]$', "example": '["new","saved"]'}
 GREGORIAN_SECONDS: Schema = {"type": "integer", "minimum": 0, "maximum": 10**12 - 1}
 BOOLEAN: Schema = {"type": "boolean"}
+SEARCH_TEXT: Schema = {"type": "string", "maxLength": MAX_SEARCH_LENGTH}
 LIST_PARAMETERS = [
     _query_parameter("paginate", BOOLEAN, "false: all rows at once, at most 10,000"),
     _query_parameter("page_size", {"type": "integer", "minimum": 1}, "rows per page; default 50, at most 1000"),
@@ -128,6 +130,7 @@ LINKS_PARAMETER = _query_parameter(
 MESSAGE_LIST_PARAMETERS = [
     *LIST_PARAMETERS,
     _query_parameter("folder", FOLDER, "only messages of this folder"),
+    _query_parameter("search", SEARCH_TEXT, "only messages with these words in name, number or transcript"),
     LINKS_PARAMETER,
     *_filter_parameters("caller_id_number"),
 ]

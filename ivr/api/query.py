@@ -15,7 +15,7 @@ from starlette.datastructures import QueryParams
 from ivr.api.filters import KEY_FILTERS, Filter, equality_filter, parse_filters, unknown_filter
 from ivr.api.misspelling import meant_name
 from ivr.errors import InvalidFields, InvalidPage
-from ivr.storage.records import GREGORIAN_OFFSET_S, Folder
+from ivr.storage.records import GREGORIAN_OFFSET_S, MAX_SEARCH_LENGTH, Folder
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000
@@ -32,7 +32,7 @@ DELETE_PARAMETERS = {
 TIME_PARAMETERS = ("created_from", "created_to", "modified_from", "modified_to")
 LIST_PARAMETERS = (
     *("ascending", "created_from", "created_to", "descending", "folder", *KEY_FILTERS, "links"),
-    *("modified_from", "modified_to", "page_size", "paginate", "pretty_print", "start_key"),
+    *("modified_from", "modified_to", "page_size", "paginate", "pretty_print", "search", "start_key"),
 )
 """Parameters of lists, besides `filter_KEY`."""
 BOOLEAN_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -55,6 +55,8 @@ class ListQuery:
     """Set if `filters` requires one folder, so that the store can use an index."""
     caller_number: str | None
     """Set if `filters` requires one caller number, for the same reason."""
+    search: str
+    """Words that a message must have in name or number of its caller, or in its transcript; "": any message."""
     text: str
     """The parameters as the client sent them."""
     wants_links: bool
@@ -101,6 +103,7 @@ def _parse(query: str) -> ListQuery:
         filters=filters,
         folder=next((folder for folder in Folder if required_values.get("folder") == [folder.value]), None),
         caller_number=caller_numbers[0] if len(caller_numbers) == 1 else None,
+        search=_parse_search(params.get("search", "")),
         text=str(params),
         wants_links=boolean_parameter(params, "links") is True,
         is_narrowed=bool(filters) or any(name in params for name in TIME_PARAMETERS),
@@ -173,6 +176,13 @@ def _decode_page_key(text: str | None) -> tuple[Any, str] | None:
     except (ValueError, TypeError, RecursionError):
         raise InvalidPage("invalid start key: use next_start_key of the previous page") from None
     return first, last
+
+
+def _parse_search(text: str) -> str:
+    if len(text) > MAX_SEARCH_LENGTH:
+        message = f"Value must have at most {MAX_SEARCH_LENGTH} characters"
+        raise InvalidFields({"search": {"maxLength": {"message": message, "target": MAX_SEARCH_LENGTH}}})
+    return text.strip()
 
 
 def _parse_page_size(text: str | None) -> int:

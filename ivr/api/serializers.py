@@ -241,6 +241,7 @@ def build_message_query(
         until=query.created_range[1],
         folder=query.folder,
         caller_number=query.caller_number,
+        search=query.search,
         matches_key=query.text,
     )
 

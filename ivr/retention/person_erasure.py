@@ -73,6 +73,7 @@ class PersonErasure:
                 break
         while await self._retention_worker.unlink_pending():
             pass
+        await self._retention_worker.purge_search_words()
         await self._store.truncate_log()
         return ErasureReport(found, messages, renditions)
 

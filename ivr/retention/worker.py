@@ -21,6 +21,8 @@ from ivr.retention.rules import ROW_AGE_RULES, RetentionSchedule
 from ivr.storage.protocols import AudioStore, LeaseStore, MessageStore, RetentionStore
 from ivr.storage.records import DueItem, PendingUnlink, RetentionRule
 
+REMOVING_RULES = (RetentionRule.SOFT_DELETED, RetentionRule.EXPIRED)
+"""Rules that remove messages for good."""
 LEASE_NAME = "retention"
 LEASE_MARGIN_S = 60
 """Seconds by which the lease outlasts the interval of the runs."""
@@ -64,6 +66,7 @@ class RetentionWorker:
         self._schedule = schedule
         self._batch_size = batch_size
         self._pause_s = pause_s
+        self._has_words_to_purge = False
         self._leased_until = 0.0
         """Monotonic seconds until which this process need not renew the lease."""
         self.last_run_at = 0
@@ -114,7 +117,10 @@ class RetentionWorker:
             _log_applied(rule, items)
             tally[rule.value] += len(items)
             more |= len(items) == self._batch_size
+            self._has_words_to_purge |= bool(items) and rule in REMOVING_RULES
         more |= await self.unlink_pending()
+        if self._has_words_to_purge and not more:
+            await self.purge_search_words()
         more |= await self._consistency_check.run_once(tally)
         self.last_run_at = int(self._schedule.clock.now())
         return more
@@ -148,6 +154,14 @@ class RetentionWorker:
             await asyncio.to_thread(self._unlink_files, pending)
             await self._store.mark_unlinked([item.id for item in pending])
         return len(pending) == self._batch_size
+
+    async def purge_search_words(self) -> None:
+        """Remove the words of removed messages from the search index, a part at a time."""
+        begin = True
+        while await self._store.purge_search_words(begin=begin):
+            begin = False
+            await asyncio.sleep(self._pause_s)
+        self._has_words_to_purge = False
 
     def _unlink_files(self, pending: Collection[PendingUnlink]) -> None:
         for item in pending:

@@ -34,11 +34,14 @@ class MessageView:
     transcript: str
     forwarded_by: str
 
-    @property
-    def snippet(self) -> str:
-        """The beginning of the transcript."""
+    def snippet(self, search: str = "") -> str:
+        """Return the beginning of the transcript, or the part with the first of the words of a search."""
         text = " ".join(self.transcript.split())
-        return text if len(text) <= SNIPPET_LENGTH else f"{text[:SNIPPET_LENGTH].rstrip()}…"
+        found = [text.lower().find(word) for word in search.lower().split()]
+        place = min((at for at in found if at >= 0), default=0)
+        start = text.rfind(" ", 0, place - SNIPPET_LENGTH // 3) + 1 if place > SNIPPET_LENGTH // 2 else 0
+        shown = text[start : start + SNIPPET_LENGTH].rstrip()
+        return f"{'…' if start else ''}{shown}{'…' if start + SNIPPET_LENGTH < len(text) else ''}"
 
 
 def view_message(message: Message, mailbox: Mailbox, translate: Translator, now: float) -> MessageView:

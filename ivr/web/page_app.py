@@ -55,6 +55,7 @@ def build_page_app(services: PageServices) -> ASGIApp:
             Route(f"{PREFIX}live", live.follow_boxes, methods=get),
             Route(f"{box}/live", live.follow_box, methods=get),
             Route(box, lists.show_folder, methods=get),
+            Route(f"{box}/search", lists.search, methods=get),
             Route(f"{box}/messages", lists.change_messages, methods=post),
             Route(message, messages.show_message, methods=get),
             Route(f"{message}/audio", messages.send_audio, methods=get),

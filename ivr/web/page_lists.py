@@ -13,7 +13,16 @@ from starlette.responses import RedirectResponse, Response
 
 from ivr.errors import BadInput, NotFound, PastRetention
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import AuditAction, ChangeReason, Folder, FolderCounts, Message, MessageQuery, MessageSummary
+from ivr.storage.records import (
+    MAX_SEARCH_LENGTH,
+    AuditAction,
+    ChangeReason,
+    Folder,
+    FolderCounts,
+    Message,
+    MessageQuery,
+    MessageSummary,
+)
 from ivr.web.message_views import view_message
 from ivr.web.page_rendering import PageRenderer, first, flat, read_form
 from ivr.web.page_sessions import PageSession, Visitor, require_form_token, require_session
@@ -40,6 +49,8 @@ UNDO = {
     "not_urgent": "urgent",
 }
 """What the button `Undo` does after an action; `move`: back to the folder that the messages came from."""
+PREVIOUS = "previous"
+"""Destination of a move: the folder that each message was in before. The messages of a search come from several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +71,20 @@ class ListPages:
 
     async def show_folder(self, request: Request) -> Response:
         """Show a part of a folder, newest message first. `after`: the end of the part before it."""
+        return await self._show(request, parse_folder(request.query_params.get("folder", "new")), "")
+
+    async def search(self, request: Request) -> Response:
+        """Show a part of the messages of all folders that have the words `q`, newest first; without words, `new`."""
+        if not (search := parse_search(request)):
+            return RedirectResponse(f"/page/box/{request.path_params['box_id']}", SEE_OTHER)
+        return await self._show(request, None, search)
+
+    async def _show(self, request: Request, folder: Folder | None, search: str) -> Response:
         session = await require_session(request)
         mailbox = await session.get_box(request.path_params["box_id"])
-        folder = parse_folder(request.query_params.get("folder", "new"))
         after, size = request.query_params.get("after", ""), session.services.limits.page_size
         changes = await session.services.live_updates.count_changes([mailbox.id])  # Before what it is about.
-        messages, next_key = await read_part(session, mailbox, folder, after, size)
+        messages, next_key = await read_part(session, mailbox, folder, after, size, search)
         translate, now = Translator(mailbox.language), session.services.api.clock.now()
         return await self._renderer.render(
             request,
@@ -73,6 +92,8 @@ class ListPages:
             language=mailbox.language,
             box=mailbox,
             folder=folder,
+            search=search,
+            parameters=urlencode({"q": search} if search else {"folder": folder}),
             counts=await count_folders(session, mailbox),
             messages=[view_message(message, mailbox, translate, now) for message in messages],
             next_key=next_key,
@@ -88,59 +109,65 @@ class ListPages:
         form = await read_form(request)
         require_form_token(request, session, flat(form))
         mailbox = await session.get_box(request.path_params["box_id"])
-        folder, action = parse_folder(first(form, "folder") or "new"), first(form, "action")
+        search, action = first(form, "q")[:MAX_SEARCH_LENGTH], first(form, "action")
+        shown = {"q": search} if search else {"folder": parse_folder(first(form, "folder") or "new")}
         ids = list(dict.fromkeys(form.get("id", [])))[:MAX_SELECTED]
-        target: Mapping[str, str | list[str]] = {"folder": folder, "done": "nothing"}
+        done: Mapping[str, str | list[str]] = {"done": "nothing"}
         if ids:
-            changed = await change_messages(request, session, mailbox, action, ids, first(form, "to"))
-            target = {"folder": folder, "done": "undo"}
-            if not first(form, "is_undo"):
-                target = {"folder": folder, "done": action, "id": changed, "lost": str(len(ids) - len(changed))}
-        return RedirectResponse(f"/page/box/{mailbox.id}?{urlencode(target, doseq=True)}", SEE_OTHER)
+            changed, lost = await change_messages(request, session, mailbox, action, ids, first(form, "to"))
+            is_undo = first(form, "is_undo")
+            done = {"done": "undo"} if is_undo else {"done": action, "id": changed, "lost": str(lost)}
+        path = f"/page/box/{mailbox.id}{'/search' if search else ''}"
+        return RedirectResponse(f"{path}?{urlencode({**shown, **done}, doseq=True)}", SEE_OTHER)
 
 
 async def change_messages(
     request: Request, visitor: Visitor, mailbox: Mailbox, action: str, ids: Sequence[str], to: str = ""
-) -> list[str]:
-    """Apply an action to messages of a mailbox; return the ids of those that it applied to.
+) -> tuple[list[str], int]:
+    """Apply an action to messages of a mailbox; return the ids of those that it changed, and how many are lost.
 
-    Messages that are gone, past retention or of another mailbox are left out. `to`: folder of the action `move`.
-    Raises `BadInput` for an unknown action, `StoreError`.
+    Lost are messages that are gone, past retention or of another mailbox. `to`: folder of the action `move`, or
+    `PREVIOUS`. Raises `BadInput` for an unknown action, `StoreError`.
     """
     if action not in (*ACTIONS, "move"):
         raise BadInput("unknown action")
-    destination = parse_folder(to) if action == "move" else None
-    changed = []
+    destination = parse_folder(to) if action == "move" and to != PREVIOUS else None
+    messages, changed, lost = visitor.services.api.mailbox.messages, [], 0
     for message_id in ids:
         try:
-            await visitor.services.api.mailbox.messages.get(mailbox.id, message_id, visitor.retention_cutoff(mailbox))
-            await _change_message(visitor, mailbox, action, message_id, destination)
+            before = await messages.get(mailbox.id, message_id, visitor.retention_cutoff(mailbox))
+            after = await _change_message(visitor, before, action, destination)
         except (NotFound, PastRetention):
+            lost += 1
             continue
-        changed.append(message_id)
+        if (before.folder, before.urgent) != (after.folder, after.urgent):
+            changed.append(message_id)
     if changed:
         audited = AuditAction.DELETED if destination is Folder.DELETED else AUDITED_ACTIONS[action]
         await visitor.record(request, audited, mailbox.id, *changed)
-    return changed
+    return changed, lost
 
 
-async def _change_message(
-    visitor: Visitor, mailbox: Mailbox, action: str, message_id: str, destination: Folder | None
-) -> Message:
-    messages = visitor.services.api.mailbox.messages
-    reason = ChangeReason.API_REQUEST
+async def _change_message(visitor: Visitor, message: Message, action: str, destination: Folder | None) -> Message:
+    messages, reason = visitor.services.api.mailbox.messages, ChangeReason.API_REQUEST
     if action in ("urgent", "not_urgent"):
-        return await messages.set_urgent(mailbox.id, message_id, action == "urgent")
+        return await messages.set_urgent(message.box_id, message.id, action == "urgent")
     if action == "restore":
-        return await messages.restore_from_deleted(mailbox.id, message_id, reason)
-    folder = destination or {"save": Folder.SAVED, "delete": Folder.DELETED, "new": Folder.NEW}[action]
-    return await messages.move_to_folder(mailbox.id, message_id, folder, reason)
+        return await messages.restore_from_deleted(message.box_id, message.id, reason)
+    named = {"save": Folder.SAVED, "delete": Folder.DELETED, "new": Folder.NEW}
+    folder = named.get(action) or destination or message.folder_before or message.folder
+    return await messages.move_to_folder(message.box_id, message.id, folder, reason)
 
 
 async def count_folders(visitor: Visitor, mailbox: Mailbox) -> FolderCounts:
     """Return the number of messages in each folder, without those past retention."""
     messages = visitor.services.api.mailbox.messages
     return await messages.expire_and_count(mailbox.account_id, mailbox.id, visitor.retention_cutoff(mailbox))
+
+
+def parse_search(request: Request) -> str:
+    """Return the words that a request searches for; "": none."""
+    return request.query_params.get("q", "")[:MAX_SEARCH_LENGTH].strip()
 
 
 def parse_folder(name: str) -> Folder:
@@ -152,11 +179,11 @@ def parse_folder(name: str) -> Folder:
 
 
 async def read_part(
-    session: PageSession, mailbox: Mailbox, folder: Folder, after: str, size: int
+    session: PageSession, mailbox: Mailbox, folder: Folder | None, after: str, size: int, search: str = ""
 ) -> tuple[list[Message], str]:
-    """Return a part of a folder, newest message first, and the key of the next one; "" after the last one.
+    """Return a part of a folder or of a search, newest message first, and the key of the next one; "" after the last.
 
-    `after`: the key of this part; "": the first one. Raises `BadInput` for an unknown key.
+    `folder`: None: all folders. `after`: the key of this part; "": the first one. Raises `BadInput` for an unknown key.
     """
     query = MessageQuery(
         size,
@@ -164,6 +191,7 @@ async def read_part(
         _decode_key(after),
         since=session.retention_cutoff(mailbox),
         folder=folder,
+        search=search,
         matches_key="has audio",
     )
     page = await session.services.api.mailbox.lists.list_box_messages([mailbox.id], query)
@@ -204,4 +232,5 @@ def _parse_notice(request: Request, translate: Translator) -> Notice | None:
     text = translate(f"done_{done}", count=len(ids))
     if (lost := params.get("lost", "0")) not in ("", "0") and lost.isdigit():
         text += " " + translate("not_found_some", count=int(lost))
-    return Notice(text, UNDO[done] if ids else "", params.get("folder", "new"), ids)
+    folder = PREVIOUS if params.get("q") else params.get("folder", "new")
+    return Notice(text, UNDO[done] if ids else "", folder, ids)

@@ -12,7 +12,7 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditAction, ChangeReason, Folder, Message
 from ivr.web.live_updates import UNKNOWN
 from ivr.web.message_views import view_message
-from ivr.web.page_lists import count_folders
+from ivr.web.page_lists import count_folders, parse_search
 from ivr.web.page_rendering import PageRenderer
 from ivr.web.page_sessions import PageSession, Visitor, require_form_token, require_session
 from ivr.web.texts import Translator
@@ -54,6 +54,7 @@ class MessagePages:
             language=mailbox.language,
             box=mailbox,
             folder=message.folder,
+            search=parse_search(request),
             counts=await count_folders(session, mailbox),
             message=view_message(message, mailbox, translate, session.services.api.clock.now()),
             link="",

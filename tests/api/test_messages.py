@@ -110,6 +110,11 @@ async def test_filters_narrow_a_list_together(rest: RestClient, app: AppFixture,
     assert await found("folder=saved") == [c.id]
     assert await found('filter_any_folder=["saved","deleted"]') == [c.id]
     assert await found('filter_none_folder=["saved","deleted"]') == [b.id, a.id]
+    assert await found("search=1") == [c.id, a.id]
+    assert await found("search=1&folder=new") == [a.id]
+    assert await found("search=%22*%00(&folder=new") == []
+    await rest.request_error(400, "GET", f"/{box.id}/messages?search={'x' * 201}")
+    await rest.request_error(400, "DELETE", f"/{box.id}/messages?search=1")
 
 
 @pytest.mark.parametrize(

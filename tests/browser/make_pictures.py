@@ -33,6 +33,8 @@ async def make_pictures(folder: Path) -> None:
                     await page.screenshot(path=folder / f"page-mailboxes-{screen}-{scheme}.png")
                     await page.goto(f"/page/box/{site.box.id}")
                     await page.screenshot(path=folder / f"page-list-{screen}-{scheme}.png")
+                    await page.goto(f"/page/box/{site.box.id}/search?q=bicycle")
+                    await page.screenshot(path=folder / f"page-search-{screen}-{scheme}.png")
                     await page.goto(f"/page/box/{site.box.id}/message/{message.id}")
                     await page.locator("#wave[data-ready]").wait_for()
                     await page.screenshot(path=folder / f"page-message-{screen}-{scheme}.png")

@@ -164,6 +164,21 @@ async def test_link_from_a_mail_is_played_to_its_end_without_a_sign_in(site: Pag
     await context.close()
 
 
+async def test_search_follows_new_messages_and_the_message_leads_back_to_it(site: PageSite, page: Any) -> None:
+    await site.leave_message("Maria", transcript=TRANSCRIPT, age_s=90)
+    await site.leave_message("Peter", age_s=60)
+    await page.get_by_role("searchbox").fill("bicycl")
+    await page.keyboard.press("Enter")
+    await page.get_by_role("link", name="Maria").wait_for()
+    assert await page.locator(".row b").all_inner_texts() == ["Maria"]
+    await site.leave_message("Bicycle shop")
+    await page.get_by_role("link", name="Bicycle shop").wait_for()
+    await page.get_by_role("link", name="Maria").click()
+    await page.get_by_role("link", name="Back to what was found").click()
+    assert await page.locator(".row b").all_inner_texts() == ["Bicycle shop", "Maria"]
+    assert await page.title() == "Voicemail"
+
+
 async def test_long_list_grows_at_its_end(site: PageSite, page: Any) -> None:
     for n in range(60):
         await site.app.create_message(site.box, s=0.6, age_s=60 * n, caller=f"{3000 + n}")
@@ -196,6 +211,7 @@ async def test_axe_finds_nothing_and_a_small_phone_needs_no_sideways_scrolling(
     await page.keyboard.press("Enter")
     await page.get_by_role("heading", name="Mailboxes").wait_for()
     for path in ("/", f"/page/box/{site.box.id}", f"/page/box/{site.box.id}?folder=deleted",
+                 f"/page/box/{site.box.id}/search?q=bicycle", f"/page/box/{site.box.id}/search?q=nothing",
                  f"/page/box/{site.box.id}/message/{message.id}", site.link_to(message), "/page/none"):  # fmt: skip
         await check(path)
     await context.close()

@@ -82,6 +82,7 @@ def add_traces(database: sqlite3.Connection) -> None:
             "INSERT INTO calls VALUES (?, ?, ?, ?, ?, 'leave', 'DONE', 1790000000, 1790000009, '[]')",
             (channel, account, box, channel, number),
         )
+    database.execute("UPDATE messages SET transcription = 'Qzxyvw asks' WHERE caller_number = ?", (MOBILE,))
     no_account = "'NOACCOUNT', 1790000000, 1790000009, '[]'"
     sql = f"INSERT INTO calls VALUES ('x', NULL, NULL, 'PJSIP/trunk-00000006', ?, 'leave', {no_account})"
     database.execute(sql, (MOBILE,))
@@ -175,7 +176,7 @@ def test_user_and_number_are_erased_without_a_trace(filled: Ivr, database: sqlit
     assert notes_of_imports(database) == ["erased", "msg0002.txt: damaged", "erased", "erased", "erased", "malice"]
     database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     stored = (data / "state" / "ivr.db").read_bytes()
-    for trace in (MOBILE, MOBILE_AT_HOME, "alice@", "ALICE", "Alice", "script of alice", "alice-login"):
+    for trace in (MOBILE, MOBILE_AT_HOME, "alice@", "ALICE", "Alice", "script of alice", "alice-login", "qzxyvw"):
         assert trace.encode() not in stored, trace
     assert {path.stem for path in data.rglob("*.wav") if path.parent.name in ("vm", "media")} == set(others)
     assert [row["name"] for row in database.execute("SELECT name FROM users")] == ["bob"]

@@ -140,7 +140,9 @@ async def test_tombstone_holds_no_personal_data(app: AppFixture) -> None:
     box = await app.create_box()
     message = await app.create_message(box, caller="5550123")
     await app.container.messages.soft_delete(box.id, [message.id])
-    await app.container.database.write(lambda c: c.execute("UPDATE messages SET transcription = 'dear Bob'").rowcount)
+    await app.container.database.write(
+        lambda c: c.execute("UPDATE messages SET transcription = 'dear Bob Qzxyvw'").rowcount
+    )
     await advance_days(app, 8)
     [tombstone] = await tombstones(app)
     assert (tombstone["id"], tombstone["box_id"], tombstone["account_id"], tombstone["kind"]) == (
@@ -161,17 +163,21 @@ async def test_purged_data_is_erased_from_database_file(app: AppFixture) -> None
     """Without secure_delete, SQLite leaves deleted content in the file until the page is reused."""
     box = await app.create_box()
     message = await app.create_message(box, caller="5550123")
-    await app.container.database.write(lambda c: c.execute("UPDATE messages SET transcription = 'dear Bob'").rowcount)
+    await app.container.database.write(
+        lambda c: c.execute("UPDATE messages SET transcription = 'dear Bob Qzxyvw'").rowcount
+    )
     file = app.settings.data.folder / "state" / "ivr.db"
     other = sqlite3.connect(file)
     other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     assert b"dear Bob" in file.read_bytes()
+    assert b"qzxyvw" in file.read_bytes(), "the index has each word in small letters"
     await app.container.messages.soft_delete(box.id, [message.id])
     await advance_days(app, 8)
     other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     other.close()
     assert b"dear Bob" not in file.read_bytes()
     assert b"5550123" not in file.read_bytes()
+    assert b"qzxyvw" not in file.read_bytes()
 
 
 async def test_write_waits_for_one_batch_not_whole_retention_run(app: AppFixture) -> None:

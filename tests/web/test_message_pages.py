@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import re
-from html import escape
+from html import escape, unescape
+from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -65,6 +67,65 @@ async def test_selected_messages_change_and_undo_brings_them_back(
     await press_undo(browser, f"/page/box/{box.id}/messages")
     assert [await app.folder_of(message) for message in chosen] == [after_undo] * 2
     assert "Undone" in browser.text
+
+
+async def set_transcript(app: AppFixture, message: Message, text: str, **members: Any) -> None:
+    document = json.dumps({"result": "success", "text": text, **members})
+    sql = "UPDATE messages SET transcription = ? WHERE id = ?"
+    await app.container.database.write(lambda c: c.execute(sql, (document, message.id)).rowcount)
+
+
+async def test_search_shows_messages_of_all_folders_and_undo_returns_each_to_its_own(
+    app: AppFixture, browser: Browser, box: Mailbox
+) -> None:
+    others = await app.create_box("1001", app.bob)
+    await set_transcript(app, await app.create_message(others, caller="2009"), "a wheel of another owner")
+    found = {name: await app.create_message(box, folder=name, caller="2001") for name in ("new", "saved", "deleted")}
+    for message in found.values():
+        await set_transcript(app, message, "word " * 40 + "<b>the wheel</b> is ready")
+    await app.create_message(box, caller="2002")
+    await browser.open(f"/page/box/{box.id}")
+    await browser.open(f"/page/box/{box.id}/search?q=WHE")
+    assert sorted(row.split()[1] for row in browser.rows) == ["Deleted", "New", "Saved"]
+    assert all("<b>the wheel</b> is ready" in row for row in browser.rows), "the part with the word, as text"
+    await browser.open(f"{path_of(found['saved'])}?q=WHE")
+    assert f'href="/page/box/{box.id}/search?q=WHE"' in browser.page.text
+    ids = [message.id for message in found.values()]
+    for action, folder in (("save", "saved"), ("delete", "deleted"), ("new", "new")):
+        await browser.send(f"/page/box/{box.id}/messages", q="WHE", action=action, id=ids)
+        assert ": 2." in browser.text, "one was there already"
+        assert {await app.folder_of(message) for message in found.values()} == {folder}
+        await press_undo(browser, f"/page/box/{box.id}/messages")
+        assert {name: await app.folder_of(message) for name, message in found.items()} == {name: name for name in found}
+        assert len(browser.rows) == 3, "the search is still shown"
+
+
+async def test_search_is_shown_as_text_pages_and_is_no_error(app: AppFixture, browser: Browser, box: Mailbox) -> None:
+    messages = [await app.create_message(box, s=0.1, caller="5550100", age_s=n) for n in range(1, 54)]
+    await browser.open(f"/page/box/{box.id}/search?q=555")
+    assert len(browser.rows) == 50
+    more = unescape(re.findall(r'data-more href="([^"]+)"', browser.page.text)[0])
+    await browser.open(more)
+    assert len(browser.rows) == 3
+    assert messages[-1].id in browser.page.text
+    for text in (XSS, '"', "NEAR(", "*", "\0", "'", "x" * 5000, "AND OR", "%", "{{ 7*7 }}"):
+        await browser.open(f"/page/box/{box.id}/search?{urlencode({'q': text})}")
+        assert browser.page.status_code == 200
+        assert browser.rows == []
+        assert f'value="{escape(text)[:100]}' in browser.page.text.replace("&#34;", "&quot;").replace("&#39;", "&#x27;")
+    await browser.open(f"/page/box/{box.id}/search?q=+")
+    assert str(browser.page.url).endswith(f"/page/box/{box.id}"), "no words: the folder"
+
+
+async def test_mailbox_of_another_owner_cannot_be_searched(app: AppFixture, browser: Browser, box: Mailbox) -> None:
+    others = await app.create_box("1001", app.bob)
+    await app.create_message(others, caller="2009")
+    await browser.open(f"/page/box/{others.id}/search?q=2009")
+    assert browser.page.status_code == 404
+    await browser.http.post("/page/sign-out", data={"csrf": ""})
+    browser.http.cookies.clear()
+    await browser.open(f"/page/box/{box.id}/search?q=2009")
+    assert not browser.is_signed_in
 
 
 async def press_undo(browser: Browser, path: str) -> None:

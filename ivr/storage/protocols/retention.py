@@ -75,6 +75,12 @@ class RetentionStore(Protocol):
     async def pending_unlinks(self, limit: int, *, replaced_before: int) -> list[PendingUnlink]:
         """Return what was removed and still has files; replaced audio only if it was replaced before that (Unix s)."""
 
+    async def purge_search_words(self, *, begin: bool) -> bool:
+        """Write a part of the search index again without removed messages; `begin`: the first part.
+
+        Return whether there are more parts.
+        """
+
     async def mark_unlinked(self, ids: Sequence[str]) -> None:
         """Record that the files of these pending unlinks were deleted."""
 

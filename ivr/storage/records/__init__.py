@@ -3,6 +3,7 @@
 from ivr.storage.records.audit import Actor, AuditAction, AuditEntry, AuditQuery, Door
 from ivr.storage.records.boxes import (
     MAX_ROWS_SCANNED,
+    MAX_SEARCH_LENGTH,
     MEGABYTE,
     BoxNumberUse,
     BoxQuery,
@@ -58,6 +59,7 @@ __all__ = [
     "LEASE_S",
     "LOST_AFTER_S",
     "MAX_ROWS_SCANNED",
+    "MAX_SEARCH_LENGTH",
     "MEGABYTE",
     "NEVER_DUE",
     "SIGNED_IN",

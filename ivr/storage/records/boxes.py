@@ -150,6 +150,10 @@ class BoxSummary:
         return (str(self.record.settings["mailbox"]), self.record.id)
 
 
+MAX_SEARCH_LENGTH = 200
+"""Characters of the text of a search."""
+
+
 @dataclass(frozen=True, slots=True)
 class MessageQuery:
     """A query for messages. `matches` filters the rows that the other members select."""
@@ -166,6 +170,8 @@ class MessageQuery:
     folder: Folder | None = None
     caller_number: str | None = None
     """Of `folder` and `caller_number` only one is looked up in an index, and only within one mailbox."""
+    search: str = ""
+    """Words that name or number of the caller, or the transcript, must have; "": all messages."""
     matches_key: str | None = None
     """Names what `matches` does: the page of an equal query with an equal name may be reused. None: it may not."""
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from ivr.storage.read_cache import ReadCache
 from ivr.storage.records import MAX_ROWS_SCANNED, BoxQuery, BoxRecord, BoxSummary, MessageQuery, MessageSummary, Page
-from ivr.storage.sqlite import counters, message_rows
+from ivr.storage.sqlite import counters, message_rows, message_search
 from ivr.storage.sqlite.database import Database
 
 FETCH_SIZE = 500
@@ -35,14 +35,17 @@ class SqliteListing:
 
     async def list_account_messages(self, account_id: str, query: MessageQuery) -> Page[MessageSummary, Any]:
         def read_page(connection: sqlite3.Connection) -> Page[MessageSummary, Any]:
-            messages = _iter_messages(connection, "messages_by_account", {"account_id": account_id}, query)
+            where: dict[str, object] = {"account_id": account_id}
+            if query.search:
+                return _build_page(_iter_found(connection, account_id, where, query), query, self._max_rows_scanned)
+            messages = _iter_messages(connection, "messages_by_account", where, query)
             return _build_page(messages, query, self._max_rows_scanned)
 
         return await self._read_messages(account_id, query, read_page)
 
     async def list_box_messages(self, box_ids: Sequence[str], query: MessageQuery) -> Page[MessageSummary, Any]:
         def merge_boxes(connection: sqlite3.Connection) -> Page[MessageSummary, Any]:
-            boxes = [_iter_messages(connection, *_index_for(box_id, query), query) for box_id in box_ids]
+            boxes = [_iter_box(connection, box_id, query) for box_id in box_ids]
             messages = heapq.merge(*boxes, key=lambda m: m.sort_key, reverse=not query.ascending)
             return _build_page(messages, query, self._max_rows_scanned)
 
@@ -81,6 +84,20 @@ def _build_page(candidates: Iterable[T], query: Any, max_rows_scanned: int = MAX
         if row_count >= max_rows_scanned:
             return Page(items, candidate.sort_key)
     return Page(items, None)
+
+
+def _iter_box(connection: sqlite3.Connection, box_id: str, query: MessageQuery) -> Iterator[MessageSummary]:
+    index, where = _index_for(box_id, query)
+    if query.search:
+        return _iter_found(connection, box_id, where, query)
+    return _iter_messages(connection, index, where, query)
+
+
+def _iter_found(
+    connection: sqlite3.Connection, place: str, where: dict[str, object], query: MessageQuery
+) -> Iterator[MessageSummary]:
+    for row in message_search.iter_matches(connection, place, where, query):
+        yield MessageSummary(message_rows.message_from_row(row), row["folder_changed_at"])
 
 
 def _index_for(box_id: str, query: MessageQuery) -> tuple[str, dict[str, object]]:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from ivr.clock import Clock
 from ivr.storage.records import DueItem, MediaDirectory, PendingUnlink, RetentionRule, StoredAudio
-from ivr.storage.sqlite import audit, message_rows, removal
+from ivr.storage.sqlite import audit, message_rows, message_search, removal
 from ivr.storage.sqlite.database import Database
 
 DUE_QUERIES = {
@@ -81,6 +81,9 @@ class SqliteRetention:
         values = (removal.REPLACED_AUDIO, replaced_before, limit)
         rows = await self._database.read(lambda c: c.execute(sql, values).fetchall())
         return [PendingUnlink(row["id"], tuple(map(PurePosixPath, json.loads(row["pending_unlinks"])))) for row in rows]
+
+    async def purge_search_words(self, *, begin: bool) -> bool:
+        return await self._database.write(lambda c: message_search.purge_removed(c, begin=begin))
 
     async def mark_unlinked(self, ids: Sequence[str]) -> None:
         def clear_pending_unlinks(connection: sqlite3.Connection) -> None:
