@@ -50,6 +50,7 @@ def build_api_services(app: App) -> ApiServices:
             max_json_bytes=api.max_json_bytes,
             max_audio_bytes=api.max_audio_bytes,
             idle_timeout_s=api.body_idle_timeout_s,
+            min_bytes_per_s=api.body_min_bytes_per_s,
             own_boxes_only=api.own_boxes_only,
             session_lifetime_s=api.session_lifetime_hours * 3600,
             max_sessions=api.max_sessions,

@@ -73,6 +73,12 @@ class FastAgiSettings(_Section):
     header_timeout_s: Annotated[float, Field(gt=0, le=600)] = Field(
         5.0, description="Seconds to wait for the header block of a new connection."
     )
+    max_silent: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        100, description="Connections without a header block that are held; then one of the address that has most ends."
+    )
+    max_silent_per_address: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        50, description="The same for one address (IPv6: per /64 network); 0: no limit."
+    )
 
 
 class AsteriskSettings(_Section):
@@ -181,6 +187,18 @@ class ApiSettings(_Section):
     )
     max_waiting_uploads: Annotated[int, Field(ge=1, le=10_000)] = Field(
         20, description="Uploads of one account that wait for conversion; a further one is refused with 503."
+    )
+    body_min_bytes_per_s: Annotated[int, Field(ge=0, le=10**6)] = Field(
+        500, description="Bytes a second that a body must bring on average, else it is abandoned; 0: no limit."
+    )
+    head_timeout_s: Annotated[float, Field(gt=0, le=600)] = Field(
+        10.0, description="Seconds in which the head of a request must arrive, and the handshake of TLS before it."
+    )
+    send_timeout_s: Annotated[float, Field(ge=10, le=3600)] = Field(
+        120.0, description="Seconds in which a client must take 64 kB of a response; then the connection is closed."
+    )
+    max_connections: Annotated[int, Field(ge=10, le=100_000)] = Field(
+        500, description="Connections that are held, without those of open pages; a further one gets 503."
     )
     max_connections_per_address: Annotated[int, Field(ge=0, le=500)] = Field(
         50, description="Connections that one address may hold; 0: no limit. `trusted_proxies` have no limit."

@@ -35,6 +35,8 @@ class ApiLimits:
     max_audio_bytes: int = 64_000_000
     idle_timeout_s: float = 30.0
     """A request body is abandoned after this many seconds without a byte."""
+    min_bytes_per_s: int = 500
+    """A request body that brings less on average is abandoned, `idle_timeout_s` after it began at the earliest."""
     max_unpaged_rows: int = 10_000
     """Rows that a list with `paginate=false` may have."""
     delete_batch_size: int = 500

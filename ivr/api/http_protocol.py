@@ -21,9 +21,6 @@ TOO_MANY_CONNECTIONS = "too many connections: close idle ones and try again late
 
 log = structlog.get_logger()
 
-MAX_CONNECTIONS = 500
-"""Open connections of a server, without those of pages that follow what happens."""
-
 
 @dataclass(frozen=True)
 class ConnectionLimits:
@@ -31,8 +28,10 @@ class ConnectionLimits:
 
     head_timeout_s: float = 10.0
     """A connection whose request head is not complete after this many seconds is closed."""
+    send_timeout_s: float = 120.0
+    """A connection whose client does not take what is buffered for it within this time is closed."""
     max_head_bytes: int = 65_536
-    max_connections: int = MAX_CONNECTIONS
+    max_connections: int = 500
     max_per_address: int = 50
     """0: no limit by address."""
     exempt_addresses: frozenset[str] = frozenset()
@@ -73,8 +72,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._address = ""
         self._is_admitted = False
         self._head_timer: asyncio.TimerHandle | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
         self._is_reading_head = False
         self._head_bytes = 0
+        self._is_progressing = False
+        """Whether the data being parsed has a body, or begins or completes a head."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -87,9 +89,29 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
+        self.resume_writing()
         if self._is_admitted:
             self._limits.release(self._address)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Called when the client has not taken 64 kB. One that never does would hold files and memory for ever."""
+        if self._send_timer is None:
+            self._send_timer = self.loop.call_later(
+                self._limits.send_timeout_s, self._abort, "the client does not take the response"
+            )
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Called when the client has taken most of what was buffered."""
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
+        super().resume_writing()
+
+    def _abort(self, reason: str) -> None:
+        log.info("request.aborted", client=self._address, reason=reason)
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -99,15 +121,32 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             if self._head_bytes > self._limits.max_head_bytes:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "too_large", "the request head is too long")
                 return
+        self._is_progressing = False
         super().data_received(data)
+        if not (self._is_progressing or self._is_reading_head):  # Trailers, extensions of chunks, empty lines.
+            self._head_bytes += len(data)
+            if self._head_bytes > self._limits.max_head_bytes:
+                self._abort("too much around a body")
+        self._limit_waiting()
+
+    def on_body(self, body: bytes) -> None:
+        self._is_progressing = True
+        super().on_body(body)
+
+    def on_response_complete(self) -> None:
+        """Called when a response was sent, maybe before its request was received."""
+        super().on_response_complete()
+        if not self.transport.is_closing() and self.cycle.response_complete and self.cycle.more_body:
+            self._unset_keepalive_if_required()
+            self._limit_waiting()
 
     def on_message_begin(self) -> None:
-        self._is_reading_head, self._head_bytes = True, 0
+        self._is_reading_head, self._is_progressing, self._head_bytes = True, True, 0
         self._start_head_timer()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._is_reading_head = False
+        self._is_reading_head, self._is_progressing, self._head_bytes = False, True, 0
         self._stop_head_timer()
         super().on_headers_complete()
 
@@ -135,6 +174,16 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self.transport.write(f"{head}Connection: close\r\n\r\n".encode() + body)
         self.transport.close()
         log.info("request.refused", request=request_id, client=self._address, status=int(status), reason=explanation)
+
+    def _limit_waiting(self) -> None:
+        """Close a connection on which nothing is answered and no next request begins.
+
+        uvicorn ends its own limit with the first byte, which may be the rest of a body whose request has been
+        answered, or an empty line.
+        """
+        is_answering = self.cycle is not None and not self.cycle.response_complete
+        if not is_answering and self.timeout_keep_alive_task is None:
+            self._start_head_timer()
 
     def _start_head_timer(self) -> None:
         if self._head_timer is None:

@@ -120,12 +120,14 @@ AUDIO_TYPE_PREFIXES = ("application/octet-stream", "audio/", "video/mp4", "appli
 
 
 class BodyStream:
-    """The body of a request in chunks: at most `limit` bytes, at most `idle_timeout_s` between two chunks."""
+    """The body of a request in chunks: at most `limit` bytes, and no slower than the limits of the API say."""
 
-    def __init__(self, request: Request, limit: int, idle_timeout_s: float) -> None:
+    def __init__(self, request: Request, limit: int, limits: ApiLimits) -> None:
         self._stream = request.stream().__aiter__()
         self._limit = limit
-        self._idle_timeout_s = idle_timeout_s
+        self._idle_timeout_s = limits.idle_timeout_s
+        self._min_bytes_per_s = limits.min_bytes_per_s
+        self._started_at = asyncio.get_running_loop().time()
         self._received_bytes = 0
         header = request.headers.get("content-length", "")
         self._content_length = int(header) if header.isdecimal() and len(header) < 19 else 0
@@ -144,17 +146,25 @@ class BodyStream:
     async def _next_chunk(self) -> bytes:
         while True:
             try:
-                async with asyncio.timeout(self._idle_timeout_s):  # `wait_for` would start a task for each chunk.
+                async with asyncio.timeout_at(self._deadline()):  # `wait_for` would start a task for each chunk.
                     chunk = await anext(self._stream)
             except StopAsyncIteration:
                 return b""
             except TimeoutError:
-                raise BodyTimeout(f"no data received for {self._idle_timeout_s:g} s: send the request again") from None
+                limits = f"{self._idle_timeout_s:g} s, or less than {self._min_bytes_per_s} bytes a second"
+                raise BodyTimeout(f"no data received for {limits}: send the request again") from None
             self._received_bytes += len(chunk)
             if self._received_bytes > self._limit:
                 await self._raise_too_large()
             if chunk:
                 return chunk
+
+    def _deadline(self) -> float:
+        """Return when the next chunk must be there. A byte now and then does not hold a connection for hours."""
+        idle_at = asyncio.get_running_loop().time() + self._idle_timeout_s
+        if not self._min_bytes_per_s:
+            return idle_at
+        return min(idle_at, self._started_at + self._idle_timeout_s + self._received_bytes / self._min_bytes_per_s)
 
     async def _raise_too_large(self) -> None:
         limit = self._limit
@@ -187,7 +197,7 @@ async def read_sign_in_body(request: Request) -> Body:
 
 async def _read_document(request: Request, max_bytes: int) -> Body:
     limits: ApiLimits = request.app.state.services.limits
-    raw = await BodyStream(request, max_bytes, limits.idle_timeout_s).read()
+    raw = await BodyStream(request, max_bytes, limits).read()
     return _check_verb(request, parse_body(raw, content_type(request)))
 
 
@@ -232,7 +242,7 @@ async def read_upload(request: Request, draft: Path, limits: ApiLimits) -> Uploa
     """
     media_type = content_type(request)
     max_bytes = limits.max_audio_bytes + limits.max_json_bytes
-    chunks = BodyStream(request, max_bytes, limits.idle_timeout_s).chunks()
+    chunks = BodyStream(request, max_bytes, limits).chunks()
     if media_type.startswith("multipart/"):
         reader = MultipartReader(request.headers["content-type"], draft, limits.max_json_bytes)
         text, has_audio = await reader.read(chunks)

@@ -93,7 +93,12 @@ async def start_call_servers(app: App, sockets: PassedSockets) -> CallServers:
         prompt_cache.render_silence(),
         app.owner_proof,
         clock.monotonic,
-        FastAgiLimits(settings.fastagi.max_calls, settings.fastagi.header_timeout_s),
+        FastAgiLimits(
+            max_calls=settings.fastagi.max_calls,
+            header_timeout_s=settings.fastagi.header_timeout_s,
+            max_silent=settings.fastagi.max_silent,
+            max_silent_per_address=settings.fastagi.max_silent_per_address,
+        ),
         ChannelCheck(app.is_channel_gone),
     )
     fastagi_address = await _start_listening(fastagi, settings, sockets)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ivr.api.asgi import build_asgi_app
-from ivr.api.http_protocol import MAX_CONNECTIONS, ConnectionLimits
+from ivr.api.http_protocol import ConnectionLimits
 from ivr.api.server import ApiServer, ListenAddress
 from ivr.app import App
 from ivr.page_services import build_page
@@ -103,7 +103,9 @@ async def _start_api(app: App, sockets: PassedSockets) -> tuple[ApiServer, str]:
             tls_key=api.tls_key,
             trusted_proxies=api.trusted_proxies,
             connection_limits=ConnectionLimits(
-                max_connections=MAX_CONNECTIONS + (MAX_STREAMS if app.settings.page.enabled else 0),
+                head_timeout_s=api.head_timeout_s,
+                send_timeout_s=api.send_timeout_s,
+                max_connections=api.max_connections + (MAX_STREAMS if app.settings.page.enabled else 0),
                 max_per_address=api.max_connections_per_address,
                 clock=app.clock,
                 ids=app.ids,

@@ -83,7 +83,7 @@ async def read_form(request: Request) -> Mapping[str, list[str]]:
     services = get_page_services(request)
     limits: PageLimits = services.limits
     body = b""
-    async for chunk in BodyStream(request, limits.max_form_bytes, services.api.limits.idle_timeout_s).chunks():
+    async for chunk in BodyStream(request, limits.max_form_bytes, services.api.limits).chunks():
         body += chunk
     return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=2000)
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,6 +74,82 @@ async def test_slow_body_outlives_limit_of_head(rest: RestClient, app: AppFixtur
         writer.write(body)
         assert (await asyncio.wait_for(reader.read(), 30)).startswith(b"HTTP/1.1 201 ")
         writer.close()
+
+
+async def test_body_of_a_byte_now_and_then_is_abandoned(rest: RestClient, app: AppFixture) -> None:
+    """Each byte comes in time; all of them would take hours."""
+    async with serve_api(app, idle_timeout_s=0.5, min_bytes_per_s=1000) as base:
+        reader, writer = await connect(
+            httpx.URL(base), b"PUT /v2/user_auth HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n"
+        )
+        answer = asyncio.create_task(reader.read())
+        async with asyncio.timeout(30):
+            while not answer.done():
+                writer.write(b" ")
+                await asyncio.sleep(0.05)
+        assert answer.result().startswith(b"HTTP/1.1 408 ")
+        writer.close()
+
+
+UNKNOWN = b"PUT /v2/nothing HTTP/1.1\r\nHost: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_head", "then"),
+    [
+        (UNKNOWN + b"Content-Length: 1000000\r\n\r\n", b"x"),
+        (UNKNOWN + b"Content-Length: 1000000\r\n\r\n", b""),
+        (b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n"),
+    ],
+    ids=["rest of a body, byte by byte", "rest of a body, silent", "empty lines"],
+)
+async def test_connection_is_closed_that_has_its_response_and_goes_on(
+    app: AppFixture, request_head: bytes, then: bytes
+) -> None:
+    """The time for the next head begins with the response, also where the request is not complete."""
+    async with limited_api(app, head_timeout_s=0.5) as url:
+        reader, writer = await connect(url, request_head)
+        answer = asyncio.create_task(reader.read())
+        async with asyncio.timeout(30):
+            while not answer.done():
+                writer.write(then)
+                await asyncio.sleep(0.05)
+        assert answer.result().startswith((b"HTTP/1.1 404 ", b"HTTP/1.1 200 "))
+        writer.close()
+
+
+@pytest.mark.parametrize("piece", [b"1;" + b"a" * 1000, b"0\r\n" + b"X-a: b\r\n" * 100], ids=["chunk", "trailers"])
+async def test_endless_text_around_a_body_is_refused(app: AppFixture, piece: bytes) -> None:
+    async with limited_api(app, max_head_bytes=10_000) as url:
+        head = b"PUT /v2/user_auth HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        reader, writer = await connect(url, head + piece)
+        answer = asyncio.create_task(reader.read())
+        async with asyncio.timeout(30):
+            while not answer.done():
+                writer.write(piece.partition(b"\r\n")[2] or b"a" * 1000)
+                await asyncio.sleep(0.01)
+        with suppress(ConnectionError):  # Data that the service has not read turn its end into a reset.
+            assert answer.result() == b""
+        writer.close()
+
+
+async def test_client_that_takes_nothing_of_a_response_is_dropped(rest: RestClient, app: AppFixture) -> None:
+    """A ZIP that is never read holds a connection, files and buffers."""
+    box = await app.create_box("1000", app.alice)
+    message = await app.create_message(box, s=1200)
+    with capture_logs() as logs:
+        async with limited_api(app, send_timeout_s=0.5) as url:
+            body = json.dumps({"data": {"messages": [message.id]}}).encode()
+            _, writer = await connect(
+                url,
+                f"POST /v2/accounts/{app.account.id}/vmboxes/{box.id}/messages/raw HTTP/1.1\r\nHost: x\r\n"
+                f"X-Auth-Token: {rest.token}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+                + body,
+            )
+            async with asyncio.timeout(30):
+                while not any(line["event"] == "request.aborted" for line in logs):
+                    await asyncio.sleep(0.02)
+            writer.close()
 
 
 async def test_endless_head_is_refused(app: AppFixture) -> None:

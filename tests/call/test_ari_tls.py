@@ -172,8 +172,10 @@ async def test_connection_that_never_shakes_hands_is_closed(tls_service: tuple[A
 @pytest.fixture
 async def listener() -> AsyncIterator[int]:
     """The port of a server for connections of Asterisk that holds 5 without a sign-in."""
-    settings = AriSettings(listen_port=await free_port(), password=PASSWORD, handshake_timeout_s=20)
-    server = AriServer(settings, ConnectionRegistry(), max_silent=5, refusal_delay_s=2)
+    settings = AriSettings(
+        listen_port=await free_port(), password=PASSWORD, handshake_timeout_s=20, max_silent=5, max_silent_per_address=4
+    )
+    server = AriServer(settings, ConnectionRegistry(), refusal_delay_s=2)
     await server.start()
     yield settings.listen_port
     await server.stop()
@@ -189,21 +191,34 @@ async def test_thousand_silent_connections_keep_no_asterisk_out(listener: int) -
     async with asyncio.timeout(60):
         flood = [await asyncio.open_connection("127.0.0.1", listener) for _ in range(1000)]
         await sign_in(listener, PASSWORD)
-        ended = [asyncio.create_task(reader.read()) for reader, _ in flood[:-5]]
+        ended = [asyncio.create_task(reader.read()) for reader, _ in flood[:-4]]
         await asyncio.gather(*ended, return_exceptions=True)  # Some end by a reset.
-        assert not any(reader.at_eof() for reader, _ in flood[-4:]), "those that are held"
+        assert not any(reader.at_eof() for reader, _ in flood[-3:]), "those that are held"
     for _, writer in flood:
+        writer.close()
+
+
+async def test_silent_connections_of_one_address_leave_room_for_those_of_another(listener: int) -> None:
+    """Each address is bounded by itself: what another address holds is not closed for its flood."""
+    async with asyncio.timeout(60):
+        other = await asyncio.open_connection("127.0.0.1", listener, local_addr=("127.0.0.2", 0))
+        flood = [await asyncio.open_connection("127.0.0.1", listener) for _ in range(100)]
+        await sign_in(listener, PASSWORD)
+        ended = [asyncio.create_task(reader.read()) for reader, _ in flood[:-4]]
+        await asyncio.gather(*ended, return_exceptions=True)
+    assert not other[0].at_eof(), "the oldest of all, and the only one of its address"
+    for _, writer in (*flood, other):
         writer.close()
 
 
 async def test_few_passwords_can_be_tried_and_the_right_one_is_taken_meanwhile(listener: int) -> None:
     tries = [asyncio.create_task(sign_in(listener, f"guess-{number}")) for number in range(50)]
     async with asyncio.timeout(60):
-        while sum(one.done() for one in tries) < 45:
+        while sum(one.done() for one in tries) < 46:
             await asyncio.sleep(0.01)
         await sign_in(listener, PASSWORD)
     outcomes = await asyncio.gather(*tries, return_exceptions=True)
-    assert sum(isinstance(outcome, InvalidStatus) for outcome in outcomes) <= 5, "the others were not even looked at"
+    assert sum(isinstance(outcome, InvalidStatus) for outcome in outcomes) <= 4, "the others were not even looked at"
     assert None not in outcomes
 
 

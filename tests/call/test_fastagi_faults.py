@@ -211,6 +211,19 @@ async def test_a_flood_of_silent_connections_is_bounded_and_keeps_no_call_out(pb
     await assert_other_call_works(pbx)
 
 
+async def test_silent_connections_of_one_address_leave_those_of_another(pbx: FakePbx) -> None:
+    """Of 300, 50 are held: the one of the other address, which came first, is among them until its time is over."""
+    app_host, port = pbx.address
+    other, other_writer = await asyncio.open_connection(app_host, port, local_addr=("127.0.0.2", 0))
+    flood = await asyncio.gather(*(connect(pbx) for _ in range(300)))
+    await asyncio.gather(*(reader.read() for reader, _ in flood[:250]))
+    assert not other.at_eof()
+    other_writer.write(HEADER)
+    assert await other.readline() == b"ANSWER\n"
+    for _, writer in (*flood, (other, other_writer)):
+        await wait_closed(writer)
+
+
 async def test_calls_are_limited_by_their_headers(pbx: FakePbx) -> None:
     """Connections that were silent when there was room for them are no calls until they send a header."""
     await pbx.app.create_box(owner=pbx.app.alice)

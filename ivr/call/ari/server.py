@@ -18,14 +18,12 @@ from ivr.call.ari.connection import MAX_FRAME_BYTES, PING_INTERVAL_S, AriConnect
 from ivr.call.ari.protocol import Event, Response
 from ivr.call.ari.settings import AriSettings
 from ivr.call.ari.tls import server_context
-from ivr.call.silent_connections import SilentConnections
+from ivr.call.silent_connections import SilentConnections, peer_address
 from ivr.errors import CallFailed, HungUp, SettingsError
 
 log = structlog.get_logger()
 
 
-MAX_SILENT_CONNECTIONS = 100
-"""Connections that have not signed in."""
 MAX_LOGGED_USER = 40
 REFUSAL_DELAY_S = 1.0
 """Seconds until a wrong password is answered, so that few can be tried."""
@@ -34,7 +32,7 @@ REFUSAL_DELAY_S = 1.0
 class AriServer:
     """Accepts connections of Asterisk that authenticate with the user and password of [ari].
 
-    Of connections that have not signed in, `max_silent` are held, and the oldest is closed first.
+    Of connections that have not signed in, `max_silent` of the settings are held.
     """
 
     def __init__(
@@ -42,11 +40,12 @@ class AriServer:
         settings: AriSettings,
         connections: ConnectionRegistry,
         *,
-        max_silent: int = MAX_SILENT_CONNECTIONS,
         refusal_delay_s: float = REFUSAL_DELAY_S,
     ) -> None:
         self._settings = settings
-        self._silent: SilentConnections[ServerConnection] = SilentConnections(max_silent)
+        self._silent: SilentConnections[ServerConnection] = SilentConnections(
+            settings.max_silent, settings.max_silent_per_address
+        )
         self._refusal_delay_s = refusal_delay_s
         self._connections = connections
         self._server: Server | None = None
@@ -130,8 +129,9 @@ class _CountedConnection(ServerConnection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if oldest := self._silent.add(self):
-            log.info("ari.dropped", reason="too many connections that have not signed in")
+        if oldest := self._silent.add(self, peer_address(transport.get_extra_info("peername"))):
+            peer = peer_address(oldest.transport.get_extra_info("peername"))
+            log.info("ari.dropped", reason="too many connections that have not signed in", peer=peer)
             oldest.transport.abort()
 
     async def handshake(self, *arguments: Any, **options: Any) -> None:

@@ -47,6 +47,14 @@ class AriSettings(BaseModel):
     handshake_timeout_s: Annotated[float, Field(gt=0, le=600)] = Field(
         10.0, description="Seconds in which a connection to `listen_port` must have signed in; then it is closed."
     )
+    max_silent: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        100,
+        description="Connections to `listen_port` without a sign-in that are held; then one of the address that has"
+        " most ends.",
+    )
+    max_silent_per_address: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        50, description="The same for one address (IPv6: per /64 network); 0: no limit."
+    )
     per_call_connections: bool = Field(
         False,
         description="Asterisk opens a WebSocket for each call (`per_call_config`); "

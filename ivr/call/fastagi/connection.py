@@ -26,6 +26,7 @@ from contextlib import suppress
 from ivr.call.fastagi import protocol
 from ivr.call.fastagi.protocol import Reply
 from ivr.call.incoming import ABSOLUTE_TIMEOUT_VARIABLE
+from ivr.call.silent_connections import peer_address
 from ivr.call.watchdog import Watchdog
 from ivr.errors import CallFailed, ConnectionLost, HungUp
 
@@ -51,6 +52,8 @@ class FastAgiConnection(asyncio.Protocol):
         on_header: Callable[[FastAgiConnection], None],
         on_disconnect: Callable[[FastAgiConnection], None],
         is_loop_lagging: Callable[[], bool] = lambda: False,
+        *,
+        on_connect: Callable[[FastAgiConnection], None] = lambda connection: None,
     ) -> None:
         self.headers: dict[str, str] = {}
         self.hung_up = False
@@ -61,6 +64,9 @@ class FastAgiConnection(asyncio.Protocol):
         self._on_header = on_header
         self._on_disconnect = on_disconnect
         self._is_loop_lagging = is_loop_lagging
+        self._on_connect = on_connect
+        self.peer = ""
+        """Address of the peer."""
         self._transport: asyncio.Transport | None = None
         self._closed = False
         self._buffer = b""
@@ -224,6 +230,8 @@ class FastAgiConnection(asyncio.Protocol):
         self._transport = transport
         if self._closed:
             transport.close()
+        self.peer = peer_address(transport.get_extra_info("peername"))
+        self._on_connect(self)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

@@ -39,8 +39,10 @@ class FastAgiLimits:
     """Calls at a time. Further connections are closed at once; their dialplan continues without the service."""
     header_timeout_s: float = 5.0
     """Seconds that a peer may take for its header block."""
-    max_silent_connections: int = 100
-    """Beyond it the oldest connection without a header is closed."""
+    max_silent: int = 100
+    """Connections without a header; beyond it one of the address that has most of them is closed."""
+    max_silent_per_address: int = 50
+    """0: no limit."""
 
 
 class FastAgiServer:
@@ -66,7 +68,9 @@ class FastAgiServer:
         self._channel_check = channel_check
         self._listener: asyncio.Server | None = None
         self._connections: set[FastAgiConnection] = set()
-        self._silent: SilentConnections[FastAgiConnection] = SilentConnections(limits.max_silent_connections)
+        self._silent: SilentConnections[FastAgiConnection] = SilentConnections(
+            limits.max_silent, limits.max_silent_per_address
+        )
         """Connections without a header. They are no calls."""
         self._call_tasks: set[asyncio.Task[None]] = set()
         self._loop_lag = LoopLagMonitor(self._on_stall)
@@ -96,19 +100,22 @@ class FastAgiServer:
         await asyncio.sleep(0)  # Sockets are closed in the next turn of the loop.
 
     def _accept(self) -> FastAgiConnection:
-        connection = FastAgiConnection(self._on_header, self._on_disconnect, self._loop_lag.is_lagging)
+        return FastAgiConnection(
+            self._on_header, self._on_disconnect, self._loop_lag.is_lagging, on_connect=self._on_connect
+        )
+
+    def _on_connect(self, connection: FastAgiConnection) -> None:
         if self._is_full():
             connection.close()
-            return connection
-        if oldest := self._silent.add(connection):
-            log.info("call.dropped", reason="too many connections without a header")
+            return
+        if oldest := self._silent.add(connection, connection.peer):
+            log.info("call.dropped", reason="too many connections without a header", peer=oldest.peer)
             self._connections.discard(oldest)
             oldest.close()
         if not self._connections:
             self._loop_lag.start()  # Between calls it is not needed, and each tick costs processor time.
         self._connections.add(connection)
         asyncio.get_running_loop().call_later(self._limits.header_timeout_s, self._on_header_timeout, connection)
-        return connection
 
     def _is_full(self) -> bool:
         is_full = len(self._connections) - len(self._silent) >= self._limits.max_calls
