@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,10 @@ from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.languages import load_catalogues
 from ivr.prompts.prompt_cache import PromptCache
 from ivr.settings import Settings
+from ivr.storage.data_folder import database_path
 from ivr.storage.records import Caller, Folder, MediaKind, Message, StoredMedia
+from ivr.storage.sqlite.database import Database
+from ivr.storage.sqlite.schema import FILE_MODE
 from tests.support.scripted_call import ScriptedCall, ScriptStep
 
 NOON = 1_462_881_600
@@ -61,6 +66,21 @@ class TextPromptCache(PromptCache):
         return Sound(Path("/nowhere"), MS_PER_WORD * len(text.split()), text, is_prompt=True)
 
 
+@functools.cache
+def _catalogues() -> Mapping[str, Catalogue]:
+    """The prompts. They do not change, and reading them takes longer than most tests."""
+    return load_catalogues(SOUNDS)
+
+
+@functools.cache
+def _new_database() -> bytes:
+    """The file of a database without rows, as the migrations leave it. They take longer than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ivr.db"
+        Database(path, sync=False).close()
+        return path.read_bytes()
+
+
 class AppFixture:
     """An installation in `folder`. `container` is the app, and `clock` is its time."""
 
@@ -70,9 +90,15 @@ class AppFixture:
         self.clock = FakeClock()
         data = {"folder": folder, "fsync": False, "busy_timeout_ms": 200, **settings.pop("data", {})}
         self.settings = Settings(data=data, pins={"bcrypt_cost": 4}, **settings)
-        self.container: App = App(self.settings, clock=self.clock, random_bytes=random_bytes).open()
+        self.container = App(self.settings, clock=self.clock, random_bytes=random_bytes)
+        _ = self.container.recordings  # Creates the folder.
+        database_file = database_path(folder)
+        if not database_file.exists():
+            database_file.touch(FILE_MODE)
+            database_file.write_bytes(_new_database())
+        self.container.open()
         self.container.health_limits = HealthLimits(earliest_time=0, critical_space_bytes=0, full_bytes=0)
-        self.prompt_cache: PromptCache = TextPromptCache(load_catalogues(SOUNDS))
+        self.prompt_cache: PromptCache = TextPromptCache(_catalogues())
         self.account: Account
         self.alice: User
         self.bob: User
