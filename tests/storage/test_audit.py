@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ivr.errors import StoreError
 from ivr.mailbox.voicemail_settings import DAY_S
+from ivr.storage.data_folder import database_path
 from ivr.storage.records import Actor, AuditAction, AuditEntry, AuditQuery, Door
+from ivr.storage.sqlite.database import Database
 from tests.support.app_fixture import AppFixture
 
 ACTOR = Actor(Door.PHONE, "", "trunk 5550100", "PIN")
@@ -31,6 +35,17 @@ async def test_entries_are_not_changed(app: AppFixture, sql: str) -> None:
     with pytest.raises(StoreError, match="cannot be changed"):
         await app.container.database.write(lambda c: c.execute(sql).rowcount)
     assert await app.container.audit_store.find(AuditQuery(), 10) == before
+
+
+async def test_entries_are_not_changed_after_a_restart(tmp_path: Path) -> None:
+    """SQLite ignores the triggers of a REPLACE unless each connection says otherwise."""
+    first = await AppFixture(tmp_path / "data").open()
+    await append(first, 1)
+    first.container.close()
+    database = Database(database_path(tmp_path / "data"))
+    with pytest.raises(StoreError, match="cannot be changed"):
+        await database.write(lambda c: c.execute("REPLACE INTO audit SELECT * FROM audit").rowcount)
+    database.close()
 
 
 async def test_retention_removes_what_is_old(app: AppFixture) -> None:

@@ -233,6 +233,7 @@ class Database:
             connection.execute(f"PRAGMA synchronous = {'FULL' if self._sync else 'OFF'}")
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA secure_delete = ON")  # Deleted content is overwritten.
+            connection.execute("PRAGMA recursive_triggers = ON")  # REPLACE of a row is a deletion to its triggers, too.
         except sqlite3.Error as error:
             raise translate_sqlite_error(error, self._path) from error
         return connection
