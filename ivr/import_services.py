@@ -5,13 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from ivr.app import App
+from ivr.imports.app_voicemail import AppVoicemail
 from ivr.imports.box_import import BoxImport, PinList
 from ivr.imports.importer import Importer
 from ivr.imports.mailbox_export import MailboxExport
 from ivr.imports.message_follower import MessageFollower
 from ivr.imports.message_import import MessageImport
+from ivr.imports.source import ImportOptions
 from ivr.imports.spool_export import SpoolExport
+from ivr.imports.system import VoicemailSystem
 from ivr.imports.verification import Verification
+
+
+def open_system(options: ImportOptions) -> VoicemailSystem:
+    """Return the system that is imported."""
+    return AppVoicemail(options.conf, options.spool)
+
+
+def describe_origin(options: ImportOptions) -> str:
+    """Return where an imported system is, in a few words."""
+    return " ".join(options.origin[name] for name in ("spool",) if name in options.origin)
 
 
 def build_importer(app: App, pins_file: Path | None) -> Importer:

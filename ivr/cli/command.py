@@ -17,6 +17,7 @@ from ivr.cli import (
     endpoints,
     exports,
     greetings,
+    import_systems,
     imports,
     install,
     lights,
@@ -55,6 +56,7 @@ command.command("migrate")(maintenance.migrate)
 command.add_typer(accounts.command, name="account", help="Accounts: companies, households, tenants.")
 command.add_typer(users.command, name="user", help="Users: people who own boxes and have phones.")
 boxes.command.command("export")(box_export.export)
+imports.command.command("app-voicemail")(import_systems.app_voicemail)
 imports.command.command("switch")(switch_import.switch)
 command.add_typer(endpoints.command, name="endpoint", help="Phones, and which user each belongs to.")
 command.add_typer(boxes.command, name="box", help="Boxes and their settings.")

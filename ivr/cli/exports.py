@@ -11,13 +11,13 @@ import typer
 from ivr.app import App
 from ivr.cli.audit import record_command
 from ivr.cli.boxes import resolve_box
-from ivr.cli.imports import CONF, LOSSES_EXIT_CODE, WARNINGS_EXIT_CODE, format_note, parse_pairs
+from ivr.cli.import_run import CONF, LOSSES_EXIT_CODE, WARNINGS_EXIT_CODE, format_note, parse_pairs
 from ivr.cli.progress import show_progress
 from ivr.cli.support import AccountOption, JsonOption, resolve_account, with_app
 from ivr.errors import NotFound
 from ivr.import_services import build_export
-from ivr.imports.box_mapping import NoteLevel
 from ivr.imports.export_plan import BoxExportReport, ExportOptions
+from ivr.imports.system import NoteLevel
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditAction
 

@@ -17,6 +17,7 @@ from ivr.doctor.console import RemoteConsole
 from ivr.errors import Conflict, NotFound
 from ivr.import_services import build_export, build_importer
 from ivr.imports import spool
+from ivr.imports.app_voicemail import AppVoicemail
 from ivr.imports.export_plan import ExportOptions
 from ivr.imports.moved_boxes import MovedBoxes
 from ivr.imports.source import ImportOptions, SourceBox, read_source
@@ -41,7 +42,8 @@ async def switch(
     options = ImportOptions.from_document((await build_importer(app, None).find_run(None)).options)
     accounts = await app.directory.accounts()
     options = replace(options, boxes=())
-    source = await asyncio.to_thread(read_source, options, accounts)
+    system = AppVoicemail(options.conf, options.spool)
+    source = await asyncio.to_thread(read_source, system, options, accounts)
     by_key = {one.key: one for one in source.boxes}
     for key in box or ():
         if key not in by_key:
@@ -55,7 +57,7 @@ async def switch(
         else:
             one = by_key[key]
             moved.add(key, f"{one.number}@{_address_of(one.account)}")
-            text = f"callers reach ivr; {await _import(app, options, key, accounts)}"
+            text = f"callers reach ivr; {await _import(app, system, options, key, accounts)}"
         await _record(app, by_key[key], back=back)
         typer.echo(f"{key}: {text}", err=as_json)
         if _is_being_used(options.spool, by_key[key]):
@@ -80,8 +82,8 @@ async def _record(app: App, box: SourceBox, *, back: bool) -> None:
         await record_command(app, AuditAction.EXPORTED, mailbox)
 
 
-async def _import(app: App, options: ImportOptions, key: str, accounts: Sequence[Account]) -> str:
-    report = await build_importer(app, None).run(replace(options, boxes=(key,)), accounts)
+async def _import(app: App, system: AppVoicemail, options: ImportOptions, key: str, accounts: Sequence[Account]) -> str:
+    report = await build_importer(app, None).run(system, replace(options, boxes=(key,)), accounts)
     return f"{report.boxes[0].imported} messages imported, {report.boxes[0].moved} moved"
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from ivr.directory.models import Account
 from ivr.errors import BadInput
-from ivr.imports.box_mapping import MappedBox, NoteLevel, PinRules, map_box
+from ivr.imports.box_mapping import MappedBox, PinRules, map_box
+from ivr.imports.import_target import source_id
 from ivr.imports.report import BoxReport
 from ivr.imports.source import ImportOptions, Source, SourceBox
+from ivr.imports.system import NoteLevel
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.pins import generate_pin
 from ivr.provisioning.people import AccountEntry, PeopleFile
@@ -75,7 +77,7 @@ class BoxImport:
         mapped: dict[str, MappedBox] = {}
         for box in source.boxes:
             report = reports[box.key]
-            if box.conf is None:
+            if box.definition is None:
                 continue
             if await self._boxes.find_by_number(box.account.id, box.number):
                 report.note(NoteLevel.INFO, "the box exists, its settings and its PIN stay as they are")
@@ -83,7 +85,9 @@ class BoxImport:
             limits = self._boxes.voicemail_settings_for(box.account)
             rules = PinRules(options.short_pins, options.weak_pins, limits.min_pin_length)
             try:
-                mapped[box.key] = map_box(box.conf, source.conf, box.account.name, rules, sum(report.messages.values()))
+                mapped[box.key] = map_box(
+                    box.definition, source.conf, box.account.name, rules, sum(report.messages.values())
+                )
             except BadInput as error:
                 report.note(NoteLevel.LOSS, f"the box is not created: {error}")
                 continue
@@ -97,6 +101,7 @@ class BoxImport:
 
     async def create(
         self,
+        system: str,
         source: Source,
         mapped: dict[str, MappedBox],
         reports: dict[str, BoxReport],
@@ -120,9 +125,9 @@ class BoxImport:
             for number, key in enumerate(chunk):
                 reports[key].created = number not in failed
             if run_id:
-                await self._apply(plan, [by_key[key] for key in chunk], run_id, now)
+                await self._apply(system, plan, [by_key[key] for key in chunk], run_id, now)
 
-    async def _apply(self, plan: Plan, chunk: list[SourceBox], run_id: str, now: int) -> None:
+    async def _apply(self, system: str, plan: Plan, chunk: list[SourceBox], run_id: str, now: int) -> None:
         pins = []
         for position, new_pin in enumerate(plan.new_pins):
             if new_pin.pin is None:
@@ -131,7 +136,7 @@ class BoxImport:
                 pins.append((new_pin.mailbox.account.name, new_pin.mailbox.number, pin))
         if pins:
             self._pin_list.append(pins)
-        plan.imported = _imported_objects(plan, chunk, run_id, now, {number for _, number, _ in pins})
+        plan.imported = _imported_objects(system, plan, chunk, run_id, now, {number for _, number, _ in pins})
         await self._provisioning.apply(plan)
 
     def _accounts_with_longer_pins(
@@ -150,13 +155,8 @@ class BoxImport:
         ]
 
 
-def source_id(account_id: str, box: str, *parts: str) -> str:
-    """Return the id of something at its source. The account tells two systems with the same numbers apart."""
-    return "/".join(("app-voicemail", account_id, box, *parts))
-
-
 def _imported_objects(
-    plan: Plan, chunk: list[SourceBox], run_id: str, now: int, generated: set[str]
+    system: str, plan: Plan, chunk: list[SourceBox], run_id: str, now: int, generated: set[str]
 ) -> list[ImportedObject]:
     """Return records of the mailboxes and users that a plan creates, and of PINs that are not those of the source."""
     objects: list[ImportedObject] = []
@@ -171,7 +171,7 @@ def _imported_objects(
             targets[ImportedKind.USER] = str(owner_id)
         if source_box.number in generated:
             targets[ImportedKind.PIN] = record.id
-        key = source_id(source_box.account.id, source_box.key)
+        key = source_id(system, source_box.account.id, source_box.key)
         objects.extend(
             ImportedObject(kind, key, source_box.account.id, record.id, target_id, "", run_id, now)
             for kind, target_id in targets.items()

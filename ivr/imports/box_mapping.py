@@ -1,14 +1,14 @@
-"""What a mailbox of voicemail.conf becomes: a user and a mailbox here, and notes about what has no place here."""
+"""What a mailbox of another system becomes: a user and a mailbox here, and notes about what has no place here."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Any
 
 from ivr.errors import BadInput
+from ivr.imports.system import DefinedMailbox, Note, NoteLevel, SourceMailbox
 from ivr.imports.voicemail_conf import ConfMailbox, VoicemailConf
 from ivr.mailbox.pin_strength import find_weakness
 from ivr.provisioning.people import BoxEntry, PeopleRow, UserEntry
@@ -78,24 +78,6 @@ SILENT_OPTIONS = frozenset(
 """Options that are taken over, need no place here, or have a note of their own."""
 
 
-class NoteLevel(IntEnum):
-    """How much a note matters."""
-
-    INFO = 0
-    WARNING = 1
-    LOSS = 2
-    """Something of the source is not here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something that an administrator should know about a mailbox; `box` "": about the whole source."""
-
-    box: str
-    level: NoteLevel
-    text: str
-
-
 @dataclass(frozen=True, slots=True)
 class PinRules:
     """What becomes of passwords that cannot be taken over as they are.
@@ -119,7 +101,7 @@ class MappedBox:
 
 
 def map_box(
-    box: ConfMailbox, conf: VoicemailConf, account: str, rules: PinRules, stored_messages: int = 0
+    box: SourceMailbox, conf: VoicemailConf, account: str, rules: PinRules, stored_messages: int = 0
 ) -> MappedBox:
     """Return what a mailbox becomes, which holds `stored_messages` at its source.
 
@@ -134,19 +116,29 @@ def map_box(
     def warn(text: str) -> None:
         note(NoteLevel.WARNING, text)
 
-    fields = _box_fields(box, conf, stored_messages, warn)
-    fields["aliases"] = _aliases(box, conf, warn)
+    if isinstance(box, DefinedMailbox):
+        fields: dict[str, Any] = {"name": (box.fullname or number)[:MAX_BOX_NAME], "is_setup": True, **box.fields}
+        fields["aliases"] = list(box.aliases)
+        for level, text in box.notes:
+            note(level, text)
+        language = box.language
+    else:
+        fields = {**_box_fields(box, conf, stored_messages, warn), **box.fields}
+        fields["aliases"] = _aliases(box, conf, warn)
+        if box.pager:
+            text = f"pager {box.pager}: there are no short mails for pagers; notify_email_addresses is near"
+            note(NoteLevel.LOSS, text)
+        for text in box.remarks:
+            warn(text)
+        language = box.options.get("language", "")
     emails = _valid_addresses(box.emails, warn)
     if len(emails) > 1:
         fields["notify_email_addresses"] = emails[1:]
-    if box.pager:
-        note(NoteLevel.LOSS, f"pager {box.pager}: there are no short mails for pagers; notify_email_addresses is near")
     pin = _pin(box, rules, fields, warn)
-    user = UserEntry(names.to_user_name(box.fullname, number), _user_fields(box, emails, warn))
+    user = UserEntry(names.to_user_name(box.fullname, number), _user_fields(box.fullname, language, emails, warn))
     entry = BoxEntry(number, user.name, fields, pin)
     generates = pin == "generate"
-    row = PeopleRow(box.line.line, account, user, entry)
-    return MappedBox(row, notes, None if generates else pin, generates)
+    return MappedBox(PeopleRow(0, account, user, entry), notes, None if generates else pin, generates)
 
 
 def general_notes(conf: VoicemailConf) -> list[Note]:
@@ -158,11 +150,11 @@ def general_notes(conf: VoicemailConf) -> list[Note]:
     return notes
 
 
-def _user_fields(box: ConfMailbox, emails: list[str], warn: Any) -> dict[str, Any]:
+def _user_fields(fullname: str, language: str, emails: list[str], warn: Any) -> dict[str, Any]:
     fields: dict[str, Any] = {"email": emails[0]} if emails else {}
-    if box.fullname:
-        fields["settings"] = {"first_name": box.fullname}
-    if language := box.options.get("language"):
+    if fullname:
+        fields["settings"] = {"first_name": fullname}
+    if language:
         try:
             fields["language"] = names.language_code(language)
         except BadInput as error:
@@ -259,14 +251,14 @@ def _valid_addresses(emails: Collection[str], warn: Any) -> list[str]:
     return valid
 
 
-def _pin(box: ConfMailbox, rules: PinRules, fields: dict[str, Any], warn: Any) -> str | None:
+def _pin(box: SourceMailbox, rules: PinRules, fields: dict[str, Any], warn: Any) -> str | None:
     """Return the PIN, "generate" for another one, or None for a mailbox without a PIN."""
     password = box.password
     if password.startswith(FIXED_PASSWORD):
         password = password[1:]
         fields["pin_changeable"] = False
     if not password:
-        warn("it has no password, so app_voicemail opens it to everybody; here only its owner's own phone opens it")
+        warn("it has no password: there it may be open to everybody, here only its owner's own phone opens it")
         fields.pop("pin_changeable", None)
         return None
     is_number = password.isascii() and password.isdigit() and rules.min_length <= len(password) <= MAX_PIN_LENGTH

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ivr.imports import spool
-from ivr.imports.box_import import source_id
-from ivr.imports.box_mapping import Note, NoteLevel
+from ivr.imports import message_fields
+from ivr.imports.app_voicemail import APP_VOICEMAIL
+from ivr.imports.import_target import source_id
 from ivr.imports.message_text import folder_name, new_msg_id
 from ivr.imports.report import note_documents
 from ivr.imports.spool import SpoolBox, SpoolMessage
+from ivr.imports.system import Note, NoteLevel
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import ImportedObject, Message
 
@@ -108,7 +109,7 @@ def plan_messages(
     """
     plan = ExportPlan()
     account_id = target.mailbox.account_id
-    there = {source_id(account_id, message.source_id): message for message in found.messages}
+    there = {source_id(APP_VOICEMAIL, account_id, message.source_id): message for message in found.messages}
     keys_by_message: defaultdict[str, list[str]] = defaultdict(list)
     for one in imported:
         keys_by_message[one.target_id].append(one.source_id)
@@ -127,7 +128,7 @@ def plan_messages(
             plan.to_move.append(planned)
     for message_id, keys in keys_by_message.items():
         for key in keys:
-            if key in there and key not in exported and there[key].folder != spool.DELETED:
+            if key in there and key not in exported and there[key].folder != message_fields.DELETED:
                 plan.to_remove.append((key, message_id, there[key]))
     return plan
 
@@ -139,7 +140,11 @@ def _identify(target: ExportTarget, message: Message, keys: Sequence[str], there
             return key, ""
     for key in keys:
         msg_id = key.rpartition("/")[2]
-        if msg_id and "#" not in msg_id and key == source_id(target.mailbox.account_id, target.key, msg_id):
+        if (
+            msg_id
+            and "#" not in msg_id
+            and key == source_id(APP_VOICEMAIL, target.mailbox.account_id, target.key, msg_id)
+        ):
             return key, msg_id
     msg_id = new_msg_id(message)
-    return source_id(target.mailbox.account_id, target.key, msg_id), msg_id
+    return source_id(APP_VOICEMAIL, target.mailbox.account_id, target.key, msg_id), msg_id

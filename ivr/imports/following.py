@@ -10,11 +10,12 @@ from pathlib import Path
 from ivr.directory.models import Account
 from ivr.errors import BadInput, Conflict, NotFound, SoundsError, StoreError
 from ivr.imports import spool
-from ivr.imports.box_mapping import NoteLevel
+from ivr.imports.app_voicemail import AppVoicemail
 from ivr.imports.importer import Importer
 from ivr.imports.message_follower import MessageFollower
 from ivr.imports.report import BoxReport
 from ivr.imports.source import ImportOptions, Source, SourceBox, read_source
+from ivr.imports.system import NoteLevel
 
 ERRORS = (NotFound, BadInput, Conflict, StoreError, SoundsError, OSError)
 """What may be mended while the spool is followed."""
@@ -47,11 +48,11 @@ class SpoolFollowing:
         self._last_seen: dict[str, Signature] = {}
         self._last_error = ""
 
-    async def run(self, options: ImportOptions, accounts: Sequence[Account], run_id: str) -> None:
+    async def run(self, system: AppVoicemail, options: ImportOptions, accounts: Sequence[Account], run_id: str) -> None:
         """Follow the spool in a run that has imported what there was."""
         while True:
             try:
-                await self._look(options, accounts, run_id)
+                await self._look(system, options, accounts, run_id)
                 self._last_error = ""
             except ERRORS as error:
                 if str(error) != self._last_error:
@@ -60,17 +61,19 @@ class SpoolFollowing:
             if not await self._wait():
                 return
 
-    async def _look(self, options: ImportOptions, accounts: Sequence[Account], run_id: str) -> None:
-        source = await asyncio.to_thread(read_source, options, accounts)
+    async def _look(
+        self, system: AppVoicemail, options: ImportOptions, accounts: Sequence[Account], run_id: str
+    ) -> None:
+        source = await asyncio.to_thread(read_source, system, options, accounts)
         if source.refusals:
             raise Conflict("; ".join(source.refusals))
         errors: list[Exception] = []
         for box in source.boxes:
-            signature = await asyncio.to_thread(read_signature, options.spool / box.context / box.number)
+            signature = await asyncio.to_thread(read_signature, system.spool / box.context / box.number)
             if signature == self._done.get(box.key):
                 continue
             try:
-                await self._carry_over(options, source, box, run_id)
+                await self._carry_over(system, options, source, box, run_id)
             except ERRORS as error:
                 errors.append(error)
                 continue
@@ -82,16 +85,18 @@ class SpoolFollowing:
         if errors:
             raise errors[0]
 
-    async def _carry_over(self, options: ImportOptions, source: Source, box: SourceBox, run_id: str) -> None:
+    async def _carry_over(
+        self, system: AppVoicemail, options: ImportOptions, source: Source, box: SourceBox, run_id: str
+    ) -> None:
         report = BoxReport(box.key, box.account.name)
-        if box.conf and box.key not in self._last_seen:
+        if box.definition and box.key not in self._last_seen:
             one_box = Source(source.conf, [box])
-            await self._importer.create_boxes(one_box, options, {box.key: report}, run_id)
+            await self._importer.create_boxes(system, one_box, options, {box.key: report}, run_id)
             report.notes = [note for note in report.notes if note.level > NoteLevel.INFO]
-        folder = options.spool / box.context / box.number
+        folder = system.spool / box.context / box.number
         before = await asyncio.to_thread(read_signature, folder)
-        found = await asyncio.to_thread(spool.read_box, options.spool, box.number, box.context)
-        target = await self._importer.import_content(options, run_id, box, found, report)
+        found = await asyncio.to_thread(system.read_content, box.number, box.context)
+        target = await self._importer.import_content(system, options, run_id, box, found, report)
         is_at_rest = before == self._last_seen.get(box.key) == await asyncio.to_thread(read_signature, folder)
         if target and is_at_rest and "messages" in options.only:
             await self._follower.apply(target, found, with_deletions=True)

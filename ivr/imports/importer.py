@@ -1,4 +1,4 @@
-"""One import from app_voicemail: mailboxes, greetings and messages; and undoing it."""
+"""One import from another voicemail system: mailboxes, greetings and messages; and undoing it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ from ivr.clock import Clock
 from ivr.directory.models import Account
 from ivr.errors import BadInput, Conflict, InvalidAudio, NotFound
 from ivr.ids import IdGenerator
-from ivr.imports import spool
 from ivr.imports.box_import import BoxImport
-from ivr.imports.box_mapping import Note, NoteLevel, general_notes
+from ivr.imports.box_mapping import general_notes
 from ivr.imports.import_target import ImportTarget
 from ivr.imports.message_import import MessageImport
 from ivr.imports.report import BoxReport, ImportReport
 from ivr.imports.source import ImportOptions, Source, SourceBox, read_source
-from ivr.imports.spool import SpoolBox, SpoolMessage
+from ivr.imports.system import Note, NoteLevel, SourceContent, SourceMessage, VoicemailSystem
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.protocols import ImportStore
@@ -31,7 +30,7 @@ UNDO_BATCH = 200
 
 
 class Importer:
-    """Runs imports. One runs at a time: it works through a spool, and the next goes on where it ended."""
+    """Runs imports. One runs at a time: it works through the source, and the next goes on where it ended."""
 
     def __init__(
         self,
@@ -50,19 +49,23 @@ class Importer:
         self._ids = ids
 
     async def check(
-        self, options: ImportOptions, accounts: Sequence[Account], on_progress: OnProgress = lambda done, total: None
+        self,
+        system: VoicemailSystem,
+        options: ImportOptions,
+        accounts: Sequence[Account],
+        on_progress: OnProgress = lambda done, total: None,
     ) -> ImportReport:
         """Return what an import would do. Nothing is stored; each audio file is decoded.
 
         Raises `NotFound`, `BadInput`, `StoreError`, OSError.
         """
-        source, found, report = await self._read(options, accounts, None)
+        source, found, report = await self._read(system, options, accounts, None)
         for refusal in source.refusals:
             report.notes.append(_refusal_note(refusal))
         reports = {one.box: one for one in report.boxes}
         if "boxes" in options.only:
             mapped = await self._box_import.map_boxes(source, options, reports)
-            await self._box_import.create(source, mapped, reports, run_id=None, now=int(self._clock.now()))
+            await self._box_import.create(system.name, source, mapped, reports, run_id=None, now=int(self._clock.now()))
         progress = _Progress(found, on_progress)
         for box in source.boxes:
             mailbox = await self._boxes.find_by_number(box.account.id, box.number)
@@ -74,6 +77,7 @@ class Importer:
 
     async def run(
         self,
+        system: VoicemailSystem,
         options: ImportOptions,
         accounts: Sequence[Account],
         on_progress: OnProgress = lambda done, total: None,
@@ -84,17 +88,17 @@ class Importer:
 
         Raises `Conflict` if a context belongs to no account, or two mailboxes would be one, and as `check` does.
         """
-        source, found, report = await self._read(options, accounts, self._ids.new_document_id())
+        source, found, report = await self._read(system, options, accounts, self._ids.new_document_id())
         if source.refusals:
             raise Conflict("; ".join(source.refusals))
         assert report.run_id
         run = ImportRun(report.run_id, int(self._clock.now()), ImportState.RUNNING, options.to_document())
         reports = {one.box: one for one in report.boxes}
-        await self.create_boxes(source, options, reports, run)
+        await self.create_boxes(system, source, options, reports, run)
         progress = _Progress(found, on_progress)
         self._message_import.on_message = progress.advance
         for box in source.boxes:
-            await self.import_content(options, run.id, box, found[box.key], reports[box.key])
+            await self.import_content(system, options, run.id, box, found[box.key], reports[box.key])
         if follow:
             await follow(run.id)
         done = replace(run, state=ImportState.DONE, ended_at=int(self._clock.now()), report=report.to_document())
@@ -102,7 +106,12 @@ class Importer:
         return report
 
     async def create_boxes(
-        self, source: Source, options: ImportOptions, reports: dict[str, BoxReport], run: ImportRun | str
+        self,
+        system: VoicemailSystem,
+        source: Source,
+        options: ImportOptions,
+        reports: dict[str, BoxReport],
+        run: ImportRun | str,
     ) -> None:
         """Create the mailboxes that do not exist here yet, in a new run or in that with the id `run`."""
         mapped = {}
@@ -112,10 +121,16 @@ class Importer:
         if isinstance(run, ImportRun):
             await self._store.add_run(run)
         run_id = run if isinstance(run, str) else run.id
-        await self._box_import.create(source, mapped, reports, run_id=run_id, now=int(self._clock.now()))
+        await self._box_import.create(system.name, source, mapped, reports, run_id=run_id, now=int(self._clock.now()))
 
     async def import_content(
-        self, options: ImportOptions, run_id: str, box: SourceBox, found: SpoolBox, report: BoxReport
+        self,
+        system: VoicemailSystem,
+        options: ImportOptions,
+        run_id: str,
+        box: SourceBox,
+        found: SourceContent,
+        report: BoxReport,
     ) -> ImportTarget | None:
         """Import greetings and messages of a mailbox; return where they go, or None if there is no such mailbox."""
         mailbox = await self._boxes.find_by_number(box.account.id, box.number)
@@ -123,7 +138,16 @@ class Importer:
             _note_contents_lost(report, found)
             return None
         forwarders = await self._find_forwarders(box, found)
-        target = ImportTarget(box, mailbox, options, run_id, report, self._cutoff(mailbox), forwarders)
+        target = ImportTarget(
+            system=system,
+            source=box,
+            mailbox=mailbox,
+            options=options,
+            run_id=run_id,
+            report=report,
+            cutoff=self._cutoff(mailbox),
+            forwarders=forwarders,
+        )
         if "greetings" in options.only:
             await self._message_import.import_greetings(target, found)
         if "messages" in options.only:
@@ -156,40 +180,40 @@ class Importer:
             raise NotFound(
                 f"there is no import {run_id}: 'ivr import status' lists them"
                 if run_id
-                else "there is no import yet: begin with 'ivr import app-voicemail'"
+                else "there is no import yet: begin with 'ivr import app-voicemail' or another system"
             )
         if len(runs) > 1:
             raise BadInput(f"{len(runs)} imports begin with {run_id!r}: give more of the id")
         return runs[0]
 
     async def _read(
-        self, options: ImportOptions, accounts: Sequence[Account], run_id: str | None
-    ) -> tuple[Source, dict[str, SpoolBox], ImportReport]:
-        source = await asyncio.to_thread(read_source, options, accounts)
+        self, system: VoicemailSystem, options: ImportOptions, accounts: Sequence[Account], run_id: str | None
+    ) -> tuple[Source, dict[str, SourceContent], ImportReport]:
+        source = await asyncio.to_thread(read_source, system, options, accounts)
         report = ImportReport(run_id, notes=[*general_notes(source.conf), *source.notes])
-        found: dict[str, SpoolBox] = {}
+        found: dict[str, SourceContent] = {}
         for box in source.boxes:
-            found[box.key] = await asyncio.to_thread(spool.read_box, options.spool, box.number, box.context)
+            found[box.key] = await asyncio.to_thread(system.read_content, box.number, box.context)
             one = BoxReport(box.key, box.account.name)
             one.messages.update(Counter(message.folder for message in found[box.key].messages))
             for problem in found[box.key].problems:
                 one.note(NoteLevel.LOSS, problem)
             for text in found[box.key].notes:
                 one.note(NoteLevel.WARNING, text)
-            if box.conf is None and not found[box.key].messages and not found[box.key].greetings:
-                one.note(NoteLevel.INFO, "voicemail.conf has no such box, and its folder is empty")
+            if box.definition is None and not found[box.key].messages and not found[box.key].greetings:
+                one.note(NoteLevel.INFO, f"{system.place}: no such box is defined, and it holds nothing")
             report.boxes.append(one)
         return source, found, report
 
     async def _check_messages(
-        self, options: ImportOptions, box: SourceBox, found: SpoolBox, report: BoxReport, progress: _Progress
+        self, options: ImportOptions, box: SourceBox, found: SourceContent, report: BoxReport, progress: _Progress
     ) -> None:
         cutoff = self._boxes.voicemail_settings_for(box.account).retention_cutoff(self._clock.now())
 
-        async def check_message(message: SpoolMessage) -> None:
+        async def check_message(message: SourceMessage) -> None:
             try:
-                samples, _, _ = await asyncio.to_thread(spool.read_samples, message)
-                report.length_ms += len(samples) // wav.BYTES_PER_MS
+                audio = await asyncio.to_thread(message.read_audio)
+                report.length_ms += len(audio.samples) // wav.BYTES_PER_MS
             except (InvalidAudio, NotFound) as error:
                 report.note(NoteLevel.LOSS, f"{message.name}: {error}")
             for warning in message.warnings:
@@ -202,7 +226,7 @@ class Importer:
         if "busy" in found.greetings and (options.busy_greeting == "drop" or "unavail" in found.greetings):
             report.note(NoteLevel.LOSS, "greeting busy: a mailbox has one greeting of its own")
 
-    async def _find_forwarders(self, box: SourceBox, found: SpoolBox) -> dict[str, Forwarder]:
+    async def _find_forwarders(self, box: SourceBox, found: SourceContent) -> dict[str, Forwarder]:
         forwarders: dict[str, Forwarder] = {}
         for number in {message.origin for message in found.messages} - {"", box.number}:
             if sender := await self._boxes.find_by_number(box.account.id, number):
@@ -214,7 +238,7 @@ class Importer:
 
 
 class _Progress:
-    def __init__(self, found: dict[str, SpoolBox], on_progress: OnProgress) -> None:
+    def __init__(self, found: dict[str, SourceContent], on_progress: OnProgress) -> None:
         self._total = sum(len(box.messages) for box in found.values())
         self._done = 0
         self._on_progress = on_progress
@@ -229,7 +253,7 @@ def _refusal_note(text: str) -> Note:
     return Note("", NoteLevel.LOSS, text)
 
 
-def _note_contents_lost(report: BoxReport, found: SpoolBox) -> None:
+def _note_contents_lost(report: BoxReport, found: SourceContent) -> None:
     if found.messages or found.greetings:
         content = f"{len(found.messages)} messages and {len(found.greetings)} greetings"
         report.note(NoteLevel.LOSS, f"there is no such box here: {content} stay behind; create it, and import again")

@@ -12,13 +12,14 @@ from pathlib import Path
 from ivr.audio import telephony_encoders, wav
 from ivr.clock import Clock
 from ivr.errors import InvalidAudio
-from ivr.imports import spool
-from ivr.imports.box_import import source_id
-from ivr.imports.box_mapping import NoteLevel
+from ivr.imports import message_fields
+from ivr.imports.app_voicemail import APP_VOICEMAIL
 from ivr.imports.export_plan import BoxExportReport, ExportOptions, ExportPlan, ExportTarget, PlannedMessage
+from ivr.imports.import_target import source_id
 from ivr.imports.message_text import format_text, unplaced_labels
 from ivr.imports.spool import SpoolBox, SpoolMessage
 from ivr.imports.spool_writer import TEXT_SUFFIX, SpoolDraft, SpoolWriter
+from ivr.imports.system import NoteLevel
 from ivr.storage.file_owner import run_as_owner_of
 from ivr.storage.protocols import AudioStore, ImportStore
 from ivr.storage.records import ImportedKind, ImportedObject, MediaKind, Message
@@ -71,7 +72,7 @@ class MailboxExport:
             assert one.found
             await self._move(job, one.found, one.folder, one.key, one.message.id)
         for key, message_id, message in plan.to_remove:
-            await self._move(job, message, spool.DELETED, key, message_id)
+            await self._move(job, message, message_fields.DELETED, key, message_id)
         job.report.in_place = len(plan.in_place)
         await self._record(job, [(one.key, one.message.id) for one in plan.in_place])
 
@@ -83,7 +84,7 @@ class MailboxExport:
         }
         for kind, name in GREETING_NAMES.items():
             media_id = mailbox.active_media_id(kind)
-            key = source_id(mailbox.account_id, job.target.key, name)
+            key = source_id(APP_VOICEMAIL, mailbox.account_id, job.target.key, name)
             is_there = (key, media_id) in imported and name in job.found.greetings
             if media_id is None or is_there or f"{key}/{media_id}" in job.exported:
                 continue
@@ -126,7 +127,7 @@ class MailboxExport:
         if not is_moved:
             job.report.note(NoteLevel.LOSS, f"{message.name}: {MOVED_MEANWHILE}")
             return
-        if folder == spool.DELETED:
+        if folder == message_fields.DELETED:
             job.report.removed += 1
         else:
             job.report.moved += 1
@@ -176,7 +177,7 @@ def full_folders(plan: ExportPlan, found: SpoolBox) -> Counter[str]:
     """Return the number of messages that each folder of the spool will have."""
     after = Counter(message.folder for message in found.messages)
     after.update(one.folder for one in [*plan.to_write, *plan.to_move])
-    after.update(spool.DELETED for _ in plan.to_remove)
+    after.update(message_fields.DELETED for _ in plan.to_remove)
     after.subtract(one.found.folder for one in plan.to_move if one.found)
     after.subtract(message.folder for _, _, message in plan.to_remove)
     return after

@@ -1,7 +1,7 @@
-"""Carries over where owners move imported messages in app_voicemail.
+"""Carries over where owners move imported messages in the system that they are from.
 
 A message that was used here since its import stays as it is here: from then on, this is the system of its owner. One
-that was deleted in app_voicemail goes to the folder `deleted`, so that nothing is lost.
+that was deleted there goes to the folder `deleted`, so that nothing is lost.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator
 
 from ivr.clock import Clock
 from ivr.errors import NotFound, PreconditionFailed
-from ivr.imports.box_import import source_id
-from ivr.imports.import_target import ImportTarget, folder_of
-from ivr.imports.spool import SpoolBox
+from ivr.imports.import_target import ImportTarget, folder_of, source_id
+from ivr.imports.system import SourceContent
 from ivr.storage.protocols import ImportStore, MessageStore
 from ivr.storage.records import ChangeReason, Folder, ImportedKind, ImportedObject, Message
 
@@ -20,21 +19,23 @@ PAGE_ROWS = 1000
 
 
 class MessageFollower:
-    """Carries over what owners do with imported messages in app_voicemail."""
+    """Carries over what owners do with imported messages in the other system."""
 
     def __init__(self, store: ImportStore, messages: MessageStore, clock: Clock) -> None:
         self._store = store
         self._messages = messages
         self._clock = clock
 
-    async def apply(self, target: ImportTarget, found: SpoolBox, *, with_deletions: bool) -> None:
+    async def apply(self, target: ImportTarget, found: SourceContent, *, with_deletions: bool) -> None:
         """Move messages to the folder that they have in `found`, and those that are not in it to `deleted`.
 
-        Without a folder of the mailbox nothing is deleted: then it is the spool that is missing.
+        Without a folder of the mailbox nothing is deleted: then it is the source that is missing.
         """
         mailbox = target.mailbox
-        prefix = source_id(mailbox.account_id, target.source.key, "")
-        there = {source_id(mailbox.account_id, message.source_id): message for message in found.messages}
+        prefix = source_id(target.system.name, mailbox.account_id, target.source.key, "")
+        there = {
+            source_id(target.system.name, mailbox.account_id, message.source_id): message for message in found.messages
+        }
         revisions = {
             one.target_id: int(one.fingerprint)
             for one in await self._store.list_imported(ImportedKind.MOVE, mailbox.id)

@@ -1,4 +1,4 @@
-"""Messages and greetings of a mailbox folder of app_voicemail, imported into a mailbox: each once.
+"""Messages and greetings of a mailbox of another system, imported into a mailbox: each once.
 
 Audio is synced first, then one transaction stores the row and where the message came from. An import that was
 interrupted therefore goes on where it was, and nothing is imported twice.
@@ -9,19 +9,15 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 
 from ivr.audio import wav
 from ivr.clock import Clock
 from ivr.errors import InvalidAudio, NotFound
 from ivr.ids import IdGenerator
-from ivr.imports import spool
-from ivr.imports.box_import import source_id
-from ivr.imports.box_mapping import NoteLevel
-from ivr.imports.import_target import ImportTarget, folder_of
+from ivr.imports.import_target import ImportTarget, folder_of, source_id
 from ivr.imports.message_follower import MessageFollower
-from ivr.imports.spool import SpoolBox, SpoolMessage
+from ivr.imports.system import DecodedAudio, NoteLevel, SourceContent, SourceGreeting, SourceMessage
 from ivr.mailbox.caller_id import sip_address
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.protocols import AudioStore, ImportStore
@@ -34,6 +30,8 @@ MAX_PASSES = 3
 PARALLEL_MESSAGES = 2 * (os.cpu_count() or 1)
 MAX_ATTEMPTS = 100
 DURATION_RATIO = 0.5
+DURATION_TOLERANCE_S = 2
+"""The length that a system says has whole seconds, with the beep and silence that it cuts off."""
 MAX_CALLER_CHARACTERS = 128
 GREETING_KINDS = {"unavail": MediaKind.UNAVAILABLE, "temp": MediaKind.TEMPORARY, "greet": MediaKind.NAME}
 
@@ -58,7 +56,7 @@ class MessageImport:
         self.on_message = on_message
         self._slots = asyncio.Semaphore(PARALLEL_MESSAGES)
 
-    async def import_greetings(self, target: ImportTarget, found: SpoolBox) -> None:
+    async def import_greetings(self, target: ImportTarget, found: SourceContent) -> None:
         """Import the greetings, where the mailbox has none of their kind. A busy greeting is one where it may be."""
         greetings = dict(found.greetings)
         kinds: dict[str, MediaKind] = {**GREETING_KINDS}
@@ -66,15 +64,15 @@ class MessageImport:
             if target.options.busy_greeting == "as-greeting" and "unavail" not in greetings:
                 kinds["busy"] = MediaKind.UNAVAILABLE
             else:
-                text = f"greeting busy ({busy[0].name}): a mailbox has one greeting of its own"
+                text = f"greeting {busy.name}: a mailbox has one greeting of its own"
                 target.report.note(NoteLevel.LOSS, text)
         imported = {one.source_id: one for one in await self._imported(ImportedKind.GREETING, target.mailbox)}
         for name, kind in kinds.items():
-            key = source_id(target.mailbox.account_id, target.source.key, name)
+            key = source_id(target.system.name, target.mailbox.account_id, target.source.key, name)
             if name in greetings and key not in imported:
                 await self._import_greeting(target, name, kind, greetings[name], key)
 
-    async def import_messages(self, target: ImportTarget, found: SpoolBox) -> None:
+    async def import_messages(self, target: ImportTarget, found: SourceContent) -> None:
         """Import the messages that were not imported yet. Those that move meanwhile are looked for again.
 
         Those that are in another folder than at their import are moved here, too.
@@ -82,35 +80,34 @@ class MessageImport:
         await self._import_new(target, found)
         await self._follower.apply(target, found, with_deletions=False)
 
-    async def _import_new(self, target: ImportTarget, found: SpoolBox) -> None:
-        moved: list[SpoolMessage] = found.messages
+    async def _import_new(self, target: ImportTarget, found: SourceContent) -> None:
+        moved = list(found.messages)
         done: set[str] = set()
         for attempt in range(MAX_PASSES):
             if attempt:
                 source = target.source
-                box = await asyncio.to_thread(spool.read_box, target.options.spool, source.number, source.context)
+                box = await asyncio.to_thread(target.system.read_content, source.number, source.context)
                 moved = [message for message in box.messages if message.source_id not in done]
             moved = await self._import_all(target, moved, done)
             if not moved:
                 return
         for message in moved:
-            target.report.note(NoteLevel.LOSS, f"{message.name}: app_voicemail moves it; run the command again")
+            target.report.note(NoteLevel.LOSS, f"{message.name}: it is moved there; run the command again")
 
     async def _import_all(
-        self, target: ImportTarget, messages: list[SpoolMessage], done: set[str]
-    ) -> list[SpoolMessage]:
+        self, target: ImportTarget, messages: list[SourceMessage], done: set[str]
+    ) -> list[SourceMessage]:
         """Import messages, several at a time; return those that are not where they were."""
         known = await self._imported(ImportedKind.MESSAGE, target.mailbox)
         known_ids = {one.source_id for one in known}
         known_names = {one.source_id.partition("#")[0] for one in known}
         known_fingerprints = {(one.source_id.partition("#")[0], one.fingerprint) for one in known}
-        new: list[SpoolMessage] = []
+        new: list[SourceMessage] = []
         for message in messages:
             key = self._key(target, message)
             name = key.partition("#")[0]
             is_known = key in known_ids or (
-                name in known_names
-                and (name, await asyncio.to_thread(spool.fingerprint, message)) in known_fingerprints
+                name in known_names and (name, await asyncio.to_thread(message.fingerprint)) in known_fingerprints
             )
             done.add(message.source_id)
             if is_known:
@@ -126,7 +123,7 @@ class MessageImport:
         done.difference_update(message.source_id for message in missed)
         return missed
 
-    async def _import_or_miss(self, target: ImportTarget, message: SpoolMessage) -> bool:
+    async def _import_or_miss(self, target: ImportTarget, message: SourceMessage) -> bool:
         async with self._slots:
             try:
                 await self._import_message(target, message)
@@ -137,18 +134,18 @@ class MessageImport:
         self.on_message()
         return True
 
-    async def _import_message(self, target: ImportTarget, message: SpoolMessage) -> None:
+    async def _import_message(self, target: ImportTarget, message: SourceMessage) -> None:
         """Import one message. Raises `InvalidAudio`, `StoreError`; `NotFound` if it is not where it was."""
         if target.options.retention == "from-message" and message.time < target.cutoff:
             target.report.note(NoteLevel.LOSS, f"{message.name}: past retention; --retention from-import keeps it")
             return
-        samples, file, reasons = await asyncio.to_thread(spool.read_samples, message)
-        length_ms = len(samples) // wav.BYTES_PER_MS
-        self._note_doubts(target, message, file, reasons, length_ms)
+        audio = await asyncio.to_thread(message.read_audio)
+        length_ms = len(audio.samples) // wav.BYTES_PER_MS
+        self._note_doubts(target, message, audio, length_ms)
         mailbox, key = target.mailbox, self._key(target, message)
         message_id = await self._message_id(key, message.time)
         path = self._recordings.message_path(mailbox.account_id, message_id)
-        size = await asyncio.to_thread(self._recordings.write, samples, path)
+        size = await asyncio.to_thread(self._recordings.write, audio.samples, path)
         now = int(self._clock.now())
         caller = stored_caller(message.caller)
         stored = Message(
@@ -163,12 +160,13 @@ class MessageImport:
             urgent=message.is_urgent,
             from_uri=sip_address(caller, mailbox.account.realm),
             to_uri=f"{mailbox.number}@{mailbox.account.realm}",
-            call_id=message.fields.get("msg_id", "")[:64],
+            call_id=message.call_id[:64],
             retention_from=now if target.options.retention == "from-import" else None,
-            labels=labels_of(message),
+            labels=message.labels,
+            transcription=message.transcription,
             forwarded_by=target.forwarders.get(message.origin),
         )
-        fingerprint = await asyncio.to_thread(spool.fingerprint, message)
+        fingerprint = await asyncio.to_thread(message.fingerprint)
         imported = ImportedObject(
             kind=ImportedKind.MESSAGE,
             source_id=key,
@@ -184,17 +182,14 @@ class MessageImport:
         target.report.imported += 1
         target.report.length_ms += length_ms
 
-    def _note_doubts(
-        self, target: ImportTarget, message: SpoolMessage, file: Path, reasons: Iterable[str], length_ms: int
-    ) -> None:
+    def _note_doubts(self, target: ImportTarget, message: SourceMessage, audio: DecodedAudio, length_ms: int) -> None:
         for warning in message.warnings:
             target.report.note(NoteLevel.WARNING, f"{message.name}: {warning}")
-        if reasons := list(reasons):
-            target.report.note(NoteLevel.WARNING, f"{message.name}: {file.name} is used ({'; '.join(reasons)})")
-        duration = message.fields.get("duration", "")
-        expected_s = int(duration) if duration.isascii() and duration.isdigit() and len(duration) < 7 else 0
-        if length_ms < (expected_s * DURATION_RATIO - spool.DURATION_TOLERANCE_S) * 1000:
-            text = f"{message.name}: app_voicemail says {duration} s, {file.name} has {length_ms / 1000:.1f} s"
+        if audio.reasons:
+            text = f"{message.name}: {audio.file} is used ({'; '.join(audio.reasons)})"
+            target.report.note(NoteLevel.WARNING, text)
+        if length_ms < (message.expected_s * DURATION_RATIO - DURATION_TOLERANCE_S) * 1000:
+            text = f"{message.name}: {message.expected_s} s there, {audio.file} has {length_ms / 1000:.1f} s"
             target.report.note(NoteLevel.WARNING, text)
 
     async def _message_id(self, key: str, time: int) -> str:
@@ -206,37 +201,36 @@ class MessageImport:
                 return message_id
         return self._ids.new_message_id(time)
 
-    def _key(self, target: ImportTarget, message: SpoolMessage) -> str:
-        return source_id(target.mailbox.account_id, message.source_id)
+    def _key(self, target: ImportTarget, message: SourceMessage) -> str:
+        return source_id(target.system.name, target.mailbox.account_id, message.source_id)
 
     async def _imported(self, kind: ImportedKind, mailbox: Mailbox) -> list[ImportedObject]:
         return await self._store.list_imported(kind, mailbox.id)
 
     async def _import_greeting(
-        self, target: ImportTarget, name: str, kind: MediaKind, files: tuple[Path, ...], key: str
+        self, target: ImportTarget, name: str, kind: MediaKind, source: SourceGreeting, key: str
     ) -> None:
         mailbox = target.mailbox
         if mailbox.active_media_id(kind):
             target.report.note(NoteLevel.INFO, f"greeting {name}: the box has one of its own, which stays")
             return
         try:
-            found = await asyncio.to_thread(spool.read_best, files)
+            audio = await asyncio.to_thread(source.read_audio)
         except InvalidAudio as error:
             target.report.note(NoteLevel.LOSS, f"greeting {name}: {error}")
             return
-        if found is None:
+        if audio is None:
             return
-        samples, _, _ = found
         now = int(self._clock.now())
         media_id = self._ids.new_document_id()
         path = self._recordings.media_path(mailbox.account_id, media_id)
-        size = await asyncio.to_thread(self._recordings.write, samples, path)
+        size = await asyncio.to_thread(self._recordings.write, audio.samples, path)
         greeting = StoredMedia(
             id=media_id,
             account_id=mailbox.account_id,
             box_id=mailbox.id,
             kind=kind,
-            length_ms=len(samples) // wav.BYTES_PER_MS,
+            length_ms=len(audio.samples) // wav.BYTES_PER_MS,
             bytes=size,
             created_at=now,
         )
@@ -255,13 +249,6 @@ class MessageImport:
         target.report.greetings.append(name)
         if kind is MediaKind.TEMPORARY:
             target.report.note(NoteLevel.INFO, "greeting temp: it has no last day; its owner hears so at each sign-in")
-
-
-def labels_of(message: SpoolMessage) -> tuple[str, ...]:
-    """Return what tells a message apart at its source and has no folder here: its folder, and its category."""
-    folder = [message.folder] if message.folder in spool.FURTHER_FOLDERS else []
-    category = to_single_line(message.fields.get("category", ""))
-    return tuple(dict.fromkeys([*folder, *([category] if category else [])]))
 
 
 def stored_caller(caller: Caller) -> Caller:

@@ -7,11 +7,11 @@ import re
 from datetime import UTC, datetime
 
 from ivr.audio import wav
-from ivr.imports import spool
+from ivr.imports import message_fields
 from ivr.storage.records import Caller, Folder, Message
 from ivr.validation.text import to_single_line
 
-FOLDERS = {Folder.NEW: spool.INBOX, Folder.SAVED: spool.OLD, Folder.DELETED: spool.DELETED}
+FOLDERS = {Folder.NEW: message_fields.INBOX, Folder.SAVED: message_fields.OLD, Folder.DELETED: message_fields.DELETED}
 URGENT_FLAG = "Urgent"
 _PLAIN_NUMBER = re.compile(r"\+?[0-9*#]+")
 
@@ -19,8 +19,8 @@ _PLAIN_NUMBER = re.compile(r"\+?[0-9*#]+")
 def folder_name(message: Message) -> str:
     """Return the folder of app_voicemail for a message. Its label names it where it is one of the further folders."""
     if message.folder is Folder.NEW and message.urgent:
-        return spool.URGENT
-    further = [label for label in message.labels if label in spool.FURTHER_FOLDERS]
+        return message_fields.URGENT
+    further = [label for label in message.labels if label in message_fields.FURTHER_FOLDERS]
     return further[0] if further and message.folder is Folder.SAVED else FOLDERS[message.folder]
 
 

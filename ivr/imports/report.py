@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ivr.imports.box_mapping import Note, NoteLevel
+from ivr.imports.system import Note, NoteLevel
 
 
 class BoxReport:

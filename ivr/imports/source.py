@@ -1,4 +1,4 @@
-"""An app_voicemail as the source of an import: its voicemail.conf, its spool, and the accounts that it goes to."""
+"""The source of an import: what is imported of another voicemail system, and the accounts that it goes to."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ivr.directory.models import Account
-from ivr.errors import BadInput, NotFound
-from ivr.imports.box_mapping import Note, NoteLevel
-from ivr.imports.spool import list_boxes
-from ivr.imports.voicemail_conf import ConfMailbox, VoicemailConf, read_voicemail_conf
+from ivr.errors import BadInput, Conflict, NotFound
+from ivr.imports.app_voicemail import APP_VOICEMAIL
+from ivr.imports.system import Note, NoteLevel, SourceMailbox, VoicemailSystem
+from ivr.imports.voicemail_conf import VoicemailConf
 
 LEFT_OUT = "-"
 """In the place of an account: a context that is not imported."""
@@ -22,8 +22,9 @@ LEFT_OUT = "-"
 class ImportOptions:
     """What is imported, and how. The words are those of the command's options."""
 
-    conf: Path
-    spool: Path
+    system: str
+    origin: Mapping[str, str]
+    """Where the system is: its files, its database or its address, by the names of the options. No secret."""
     contexts: Mapping[str, str] = field(default_factory=dict)
     """Account by context."""
     boxes: tuple[str, ...] = ()
@@ -36,11 +37,21 @@ class ImportOptions:
     retention: str = "from-import"
     busy_greeting: str = "drop"
 
+    @property
+    def conf(self) -> Path:
+        """The voicemail.conf. Raises `Conflict` if the system has none that Asterisk uses."""
+        return self._file("conf")
+
+    @property
+    def spool(self) -> Path:
+        """The spool. Raises `Conflict` if the messages of the system are not in one."""
+        return self._file("spool")
+
     def to_document(self) -> dict[str, Any]:
         """Return the options as JSON."""
         return {
-            "conf": str(self.conf),
-            "spool": str(self.spool),
+            "system": self.system,
+            "origin": dict(self.origin),
             "contexts": dict(self.contexts),
             "boxes": list(self.boxes),
             "only": sorted(self.only),
@@ -54,25 +65,32 @@ class ImportOptions:
     @classmethod
     def from_document(cls, document: Mapping[str, Any]) -> ImportOptions:
         """Return the options of JSON."""
+        rest = {key: value for key, value in document.items() if key not in ("conf", "spool")}
+        files = {key: str(document[key]) for key in ("conf", "spool") if key in document}
         return cls(
             **{
-                **document,
-                "conf": Path(document["conf"]),
-                "spool": Path(document["spool"]),
+                "system": APP_VOICEMAIL,
+                "origin": files,
+                **rest,
                 "boxes": tuple(document["boxes"]),
                 "only": frozenset(document["only"]),
             }
         )
 
+    def _file(self, name: str) -> Path:
+        if name not in self.origin:
+            raise Conflict(f"the last import is of {self.system}, which has no {name} on this machine")
+        return Path(self.origin[name])
+
 
 @dataclass(frozen=True, slots=True)
 class SourceBox:
-    """A mailbox of the source. `conf` None: the spool has a folder of it, voicemail.conf no line."""
+    """A mailbox of the source. `definition` None: the system has messages for it, and does not define it."""
 
     number: str
     context: str
     account: Account
-    conf: ConfMailbox | None
+    definition: SourceMailbox | None
 
     @property
     def key(self) -> str:
@@ -89,23 +107,21 @@ class Source:
     refusals: list[str] = field(default_factory=list)
 
 
-def read_source(options: ImportOptions, accounts: Sequence[Account]) -> Source:
-    """Read voicemail.conf and the names of the spool's folders.
+def read_source(system: VoicemailSystem, options: ImportOptions, accounts: Sequence[Account]) -> Source:
+    """Read which mailboxes there are, and where each of them goes.
 
     Raises `NotFound`, `BadInput`, `StoreError`, OSError.
     """
-    if not options.spool.is_dir():
-        raise NotFound(f"{options.spool} is no folder: name the spool of app_voicemail with --spool")
-    source = Source(read_voicemail_conf(options.conf, options.spool))
-    keys = dict.fromkeys([*source.conf.mailboxes, *list_boxes(options.spool)])
-    if unknown := [key for key in options.boxes if key not in keys]:
-        raise NotFound(f"there is no box {unknown[0]} in {options.conf} or {options.spool}: write it as 2001@default")
-    chosen = [key for key in keys if not options.boxes or key in options.boxes]
+    found = system.read_boxes()
+    source = Source(found.conf, notes=list(found.notes))
+    if unknown := [key for key in options.boxes if key not in found.mailboxes]:
+        raise NotFound(f"there is no box {unknown[0]} in {system.place}: write it as 2001@default")
+    chosen = [key for key in found.mailboxes if not options.boxes or key in options.boxes]
     account_by_context = _map_contexts(chosen, options.contexts, accounts, source)
     for key in chosen:
         number, _, context = key.rpartition("@")
         if account := account_by_context.get(context):
-            source.boxes.append(SourceBox(number, context, account, source.conf.mailboxes.get(key)))
+            source.boxes.append(SourceBox(number, context, account, found.mailboxes[key]))
     _refuse_shared_numbers(source)
     return source
 

@@ -12,66 +12,80 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from email.header import decode_header, make_header
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ivr.audio import telephony_formats, wav
 from ivr.errors import InvalidAudio, NotFound, StoreError
 from ivr.imports.config_file import decode_line
-from ivr.storage.records import Caller
+from ivr.imports.message_fields import (
+    FOLDERS,
+    GREETING_NAMES,
+    AppVoicemailMessage,
+    message_time,
+    with_source_ids,
+)
+from ivr.imports.system import DecodedAudio
 
-INBOX, OLD, URGENT, DELETED, TMP = "INBOX", "Old", "Urgent", "Deleted", "tmp"
-FURTHER_FOLDERS = ("Work", "Family", "Friends", "Cust1", "Cust2", "Cust3", "Cust4", "Cust5")
-FOLDERS = (INBOX, URGENT, OLD, *FURTHER_FOLDERS, DELETED)
-GREETING_NAMES = ("unavail", "busy", "temp", "greet")
+TMP = "tmp"
 DURATION_TOLERANCE_S = 2
 """app_voicemail counts whole seconds, with the beep and silence that it cuts off."""
 MAX_TEXT_BYTES = 65_536
-NO_CALLER = frozenset({"", "unknown", "anonymous", "asterisk"})
-LATEST_TIME = 4_102_444_800
-"""1 January 2100, in Unix seconds: a later time is no time."""
-
 _MESSAGE_FILE = re.compile(r"(msg[0-9]{4,})\.([\w-]+)")
-_ID_TIME = re.compile(r"([0-9]{9,10})-[0-9A-Fa-f]+")
-_CALLER = re.compile(r'\s*"?(?P<name>.*?)"?\s*<(?P<number>[^<>]*)>?\s*', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class SpoolMessage:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolMessage(AppVoicemailMessage):
     """A message of the spool. `stem`: path of its files without a suffix."""
 
     stem: Path
-    folder: str
     text: bytes
     """Content of its .txt file."""
-    fields: dict[str, str]
     audio: tuple[Path, ...]
     """Its audio files of known formats, the best first."""
-    time: int
-    """Unix seconds at which it was left."""
-    modified_at: int
-    """Unix seconds at which its .txt file was written."""
-    warnings: tuple[str, ...] = ()
-    source_id: str = ""
-    """Identifies it among all messages of the source; set by `read_box`."""
 
     @property
     def name(self) -> str:
         return f"{self.folder}/{self.stem.name}"
 
-    @property
-    def caller(self) -> Caller:
-        return parse_caller(self.fields.get("callerid", ""))
+    def read_audio(self) -> DecodedAudio:
+        """Return the samples of its best file.
 
-    @property
-    def origin(self) -> str:
-        """The number of the mailbox that it was left in. It is another one for a message that was forwarded."""
-        return self.fields.get("origmailbox", "")
+        A file that is shorter than app_voicemail says is used only if no other is longer. Raises `InvalidAudio` if no
+        file of it can be read; `NotFound` if app_voicemail has moved it meanwhile.
+        """
+        found = read_best(self.audio, max(0, self.expected_s - DURATION_TOLERANCE_S))
+        _require_unchanged(self)
+        if found is None:
+            if self.audio:
+                raise NotFound(f"the audio of {self.name} was moved while it was read")
+            raise InvalidAudio("it has no audio")
+        return found
 
-    @property
-    def is_urgent(self) -> bool:
-        return self.folder == URGENT or self.fields.get("flag", "").strip().lower() == "urgent"
+    def fingerprint(self) -> str:
+        """Return a hash of what is known of it, and of its best audio file."""
+        digest = hashlib.sha256()
+        for key in ("origtime", "callerid", "duration"):
+            digest.update(self.fields.get(key, "").encode() + b"\0")
+        for path in self.audio[:1]:
+            try:
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+            except OSError:
+                digest.update(b"unreadable")
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolGreeting:
+    """A greeting of the spool. `files`: the best first."""
+
+    name: str
+    files: tuple[Path, ...]
+
+    def read_audio(self) -> DecodedAudio | None:
+        """Return the samples of its best file; None if it has gone. Raises `InvalidAudio`."""
+        return read_best(self.files)
 
 
 @dataclass
@@ -81,8 +95,7 @@ class SpoolBox:
     path: Path
     exists: bool = False
     messages: list[SpoolMessage] = field(default_factory=list)
-    greetings: dict[str, tuple[Path, ...]] = field(default_factory=dict)
-    """Audio files of each greeting, the best first."""
+    greetings: dict[str, SpoolGreeting] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -113,28 +126,11 @@ def read_box(spool: Path, number: str, context: str) -> SpoolBox:
                 box.messages.extend(_read_folder(box, folder))
             elif folder.name != TMP and folder.name not in GREETING_NAMES and any(folder.glob("msg*")):
                 box.problems.append(f"{folder.name}: app_voicemail has no such folder, its messages are not read")
-    box.messages = _with_source_ids(_without_moved(box.messages), f"{number}@{context}")
+    box.messages = with_source_ids(_without_moved(box.messages), f"{number}@{context}")
     return box
 
 
-def read_samples(message: SpoolMessage) -> tuple[bytes, Path, list[str]]:
-    """Return the samples of a message, the file that they are from, and why better files were not used.
-
-    A file that is shorter than app_voicemail says is used only if no other is longer. Raises `InvalidAudio` if no file
-    of it can be read; `NotFound` if app_voicemail has moved it meanwhile.
-    """
-    duration = message.fields.get("duration", "")
-    expected_s = int(duration) if duration.isascii() and duration.isdigit() and len(duration) < 7 else 0
-    found = read_best(message.audio, max(0, expected_s - DURATION_TOLERANCE_S))
-    _require_unchanged(message)
-    if found is None:
-        if message.audio:
-            raise NotFound(f"the audio of {message.name} was moved while it was read")
-        raise InvalidAudio("it has no audio")
-    return found
-
-
-def read_best(paths: tuple[Path, ...], expected_s: int = 0) -> tuple[bytes, Path, list[str]] | None:
+def read_best(paths: tuple[Path, ...], expected_s: int = 0) -> DecodedAudio | None:
     """Return the samples of the first file that can be read and has `expected_s` seconds, else of the longest.
 
     None: no file exists. Raises `InvalidAudio` if none can be read.
@@ -158,36 +154,9 @@ def read_best(paths: tuple[Path, ...], expected_s: int = 0) -> tuple[bytes, Path
         if reasons:
             raise InvalidAudio("; ".join(reasons))
         return None
-    return longest[0], longest[1], [reason for reason in reasons if not reason.startswith(f"{longest[1].name} has")]
-
-
-def parse_caller(text: str) -> Caller:
-    """Return the caller of `"Ann" <5551>`, `Ann <5551>`, `<5551>` or `5551`; empty for one that is not known."""
-    decoded = _decode_words(text.replace('\\"', '"')).strip()
-    match = _CALLER.fullmatch(decoded)
-    if match:
-        name, number = match["name"].strip(), match["number"].strip()
-    else:
-        bare = decoded.strip('"').strip()
-        name, number = ("", bare) if re.fullmatch(r"[0-9+*#().\s-]+", bare) else (bare, "")
-    return Caller(
-        "" if number.lower() in NO_CALLER else number,
-        "" if name.lower() in NO_CALLER or name == number else name,
-    )
-
-
-def fingerprint(message: SpoolMessage) -> str:
-    """Return a hash of the content of a message: what is known of it, and its best audio file."""
-    digest = hashlib.sha256()
-    for key in ("origtime", "callerid", "duration"):
-        digest.update(message.fields.get(key, "").encode() + b"\0")
-    for path in message.audio[:1]:
-        try:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        except OSError:
-            digest.update(b"unreadable")
-    return digest.hexdigest()
+    samples, file = longest
+    others = tuple(reason for reason in reasons if not reason.startswith(f"{file.name} has"))
+    return DecodedAudio(samples, file.name, others)
 
 
 @contextmanager
@@ -208,15 +177,15 @@ def _subfolders(folder: Path) -> list[Path]:
         return sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
 
 
-def _read_greetings(box: SpoolBox) -> dict[str, tuple[Path, ...]]:
+def _read_greetings(box: SpoolBox) -> dict[str, SpoolGreeting]:
     files: defaultdict[str, list[Path]] = defaultdict(list)
     for path in sorted(box.path.iterdir()):
         if path.stem in GREETING_NAMES and path.is_file():
             files[path.stem].append(path)
-    found: dict[str, tuple[Path, ...]] = {}
+    found: dict[str, SpoolGreeting] = {}
     for name, paths in files.items():
         if audio := tuple(telephony_formats.best_first(paths)):
-            found[name] = audio
+            found[name] = SpoolGreeting(name, audio)
         else:
             box.problems.append(f"greeting {name}: {', '.join(path.name for path in paths)}: no format that is read")
     return found
@@ -250,8 +219,17 @@ def _read_message(stem: Path, folder: str, audio: tuple[Path, ...]) -> SpoolMess
         text = file.read(MAX_TEXT_BYTES)
         modified_at = int(os.fstat(file.fileno()).st_mtime)
     fields = _parse_fields(text)
-    time, warnings = _message_time(fields, modified_at)
-    return SpoolMessage(stem, folder, text, fields, audio, time, modified_at, tuple(warnings))
+    time, warnings = message_time(fields, modified_at)
+    return SpoolMessage(
+        folder=folder,
+        fields=fields,
+        time=time,
+        modified_at=modified_at,
+        warnings=warnings,
+        stem=stem,
+        text=text,
+        audio=audio,
+    )
 
 
 def _parse_fields(text: bytes) -> dict[str, str]:
@@ -264,19 +242,10 @@ def _parse_fields(text: bytes) -> dict[str, str]:
     return fields
 
 
-def _message_time(fields: dict[str, str], modified_at: int) -> tuple[int, list[str]]:
-    text = fields.get("origtime", "")
-    if text.isascii() and text.isdigit() and 0 < int(text[:12]) < LATEST_TIME and len(text) < 12:
-        return int(text), []
-    if match := _ID_TIME.fullmatch(fields.get("msg_id", "")):
-        return int(match[1]), [f"origtime is {text!r}: the time of msg_id is used"]
-    return modified_at, [f"origtime is {text!r}: the time of the file is used"]
-
-
 def _without_moved(messages: list[SpoolMessage]) -> list[SpoolMessage]:
     """Leave out what was read in one folder, and then in another that app_voicemail has moved it to."""
-    used = Counter(message.fields.get("msg_id", "") for message in messages)
-    return [one for one in messages if used[one.fields.get("msg_id", "")] == 1 or _is_unchanged(one)]
+    used = Counter(message.call_id for message in messages)
+    return [one for one in messages if used[one.call_id] == 1 or _is_unchanged(one)]
 
 
 def _is_unchanged(message: SpoolMessage) -> bool:
@@ -294,30 +263,3 @@ def _require_unchanged(message: SpoolMessage) -> None:
         text = b""
     if text != message.text:
         raise NotFound(f"{message.name} was moved while it was read")
-
-
-def _with_source_ids(messages: list[SpoolMessage], box: str) -> list[SpoolMessage]:
-    """Give each message its id: `msg_id`, with a hash of the content where a mailbox has one twice, or none."""
-    used = Counter(message.fields.get("msg_id", "") for message in messages)
-    identified: list[SpoolMessage] = []
-    copies: Counter[str] = Counter()
-    for message in messages:
-        msg_id = message.fields.get("msg_id", "")
-        source_id = f"{box}/{msg_id}"
-        if not msg_id or used[msg_id] > 1:
-            source_id += f"#{fingerprint(message)[:32]}"
-        copies[source_id] += 1
-        if copies[source_id] > 1:
-            source_id += f"#{copies[source_id]}"
-        identified.append(replace(message, source_id=source_id))
-    return identified
-
-
-def _decode_words(text: str) -> str:
-    """Decode words as mail headers write them (RFC 2047)."""
-    if "=?" not in text:
-        return text
-    try:
-        return str(make_header(decode_header(text)))
-    except (ValueError, LookupError, UnicodeError):
-        return text

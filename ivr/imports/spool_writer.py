@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivr.errors import StoreError
-from ivr.imports import spool
+from ivr.imports import message_fields, spool
 from ivr.storage.durable_files import fsync
 
 LOCK = ".lock"
@@ -57,7 +57,7 @@ class SpoolWriter:
             _make_folder(folder)
         drafts = [*self._tmp.glob(f"{DRAFT_PREFIX}*")]
         with ExitStack() as locks:
-            folders = [self._box / name for name in sorted(spool.FOLDERS) if (self._box / name).is_dir()]
+            folders = [self._box / name for name in sorted(message_fields.FOLDERS) if (self._box / name).is_dir()]
             for folder in folders:
                 locks.enter_context(_locked(folder))
             _remove_unfinished([*drafts, *(path for folder in folders for path in sorted(folder.glob("msg*")))])

@@ -8,18 +8,17 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import mul
+from pathlib import Path
 from typing import Any
 
 from ivr.audio import wav
 from ivr.directory.models import Account
 from ivr.errors import InvalidAudio, NotFound
-from ivr.imports import spool
-from ivr.imports.box_import import source_id
 from ivr.imports.box_mapping import FIXED_PASSWORD
-from ivr.imports.import_target import folder_of
+from ivr.imports.import_target import folder_of, source_id
 from ivr.imports.message_import import GREETING_KINDS, stored_caller
 from ivr.imports.source import ImportOptions, SourceBox, read_source
-from ivr.imports.spool import SpoolBox, SpoolMessage
+from ivr.imports.system import SourceContent, SourceGreeting, SourceMessage, VoicemailSystem
 from ivr.mailbox.boxes import Boxes
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pins import Pins
@@ -95,14 +94,15 @@ class Verification:
         self._slots = asyncio.Semaphore(PARALLEL)
 
     async def verify(
-        self, options: ImportOptions, accounts: Sequence[Account], on_progress: OnProgress = lambda done, total: None
+        self,
+        system: VoicemailSystem,
+        options: ImportOptions,
+        accounts: Sequence[Account],
+        on_progress: OnProgress = lambda done, total: None,
     ) -> list[BoxComparison]:
         """Compare each mailbox of the source. Raises `NotFound`, `BadInput`, `StoreError`, OSError."""
-        source = await asyncio.to_thread(read_source, options, accounts)
-        found = {
-            box.key: await asyncio.to_thread(spool.read_box, options.spool, box.number, box.context)
-            for box in source.boxes
-        }
+        source = await asyncio.to_thread(read_source, system, options, accounts)
+        found = {box.key: await asyncio.to_thread(system.read_content, box.number, box.context) for box in source.boxes}
         done, total = 0, sum(len(box.messages) for box in found.values())
 
         def advance() -> None:
@@ -116,31 +116,32 @@ class Verification:
             comparisons.append(comparison)
             mailbox = await self._boxes.find_by_number(box.account.id, box.number)
             if mailbox is None:
-                if box.conf or found[box.key].messages or found[box.key].greetings:
+                if box.definition or found[box.key].messages or found[box.key].greetings:
                     comparison.differences.append("there is no such box here")
                 continue
             comparison.differences.extend(found[box.key].problems)
             if "messages" in options.only:
-                await self._compare_messages(options, mailbox, found[box.key], comparison, advance)
+                await self._compare_messages(system, options, mailbox, found[box.key], comparison, advance)
             if "greetings" in options.only:
-                await self._compare_greetings(mailbox, box, found[box.key], options, comparison)
+                await self._compare_greetings(system, mailbox, box, found[box.key], options, comparison)
             if "boxes" in options.only:
                 await self._compare_pin(mailbox, box, comparison)
         return comparisons
 
     async def _compare_messages(
         self,
+        system: VoicemailSystem,
         options: ImportOptions,
         mailbox: Mailbox,
-        found: SpoolBox,
+        found: SourceContent,
         comparison: BoxComparison,
         advance: Callable[[], None],
     ) -> None:
         imported = {one.source_id: one for one in await self._store.list_imported(ImportedKind.MESSAGE, mailbox.id)}
 
-        async def compare(message: SpoolMessage) -> None:
+        async def compare(message: SourceMessage) -> None:
             async with self._slots:
-                key = source_id(mailbox.account_id, message.source_id)
+                key = source_id(system.name, mailbox.account_id, message.source_id)
                 await self._compare_message(options, mailbox, message, imported.get(key), comparison)
             advance()
 
@@ -150,14 +151,14 @@ class Verification:
         self,
         options: ImportOptions,
         mailbox: Mailbox,
-        message: SpoolMessage,
+        message: SourceMessage,
         imported: ImportedObject | None,
         comparison: BoxComparison,
     ) -> None:
         folder = comparison.folder(message.folder)
         folder.source_messages += 1
         try:
-            samples, _, _ = await asyncio.to_thread(spool.read_samples, message)
+            samples = (await asyncio.to_thread(message.read_audio)).samples
         except (InvalidAudio, NotFound) as error:
             comparison.differences.append(f"{message.name}: {error}")
             return
@@ -189,25 +190,31 @@ class Verification:
         folder.equal_messages += 1
 
     async def _compare_greetings(
-        self, mailbox: Mailbox, box: SourceBox, found: SpoolBox, options: ImportOptions, comparison: BoxComparison
+        self,
+        system: VoicemailSystem,
+        mailbox: Mailbox,
+        box: SourceBox,
+        found: SourceContent,
+        options: ImportOptions,
+        comparison: BoxComparison,
     ) -> None:
         kinds = dict(GREETING_KINDS)
         if options.busy_greeting == "as-greeting" and "unavail" not in found.greetings:
             kinds["busy"] = kinds["unavail"]
         imported = {one.source_id: one for one in await self._store.list_imported(ImportedKind.GREETING, mailbox.id)}
         equal = 0
-        for name, files in found.greetings.items():
+        for name, greeting in found.greetings.items():
             if name not in kinds:
                 comparison.differences.append(f"greeting {name}: it has no place here")
                 continue
-            one = imported.get(source_id(mailbox.account_id, box.key, name))
+            one = imported.get(source_id(system.name, mailbox.account_id, box.key, name))
             if one is None:
                 comparison.differences.append(f"greeting {name}: it was not imported")
             elif mailbox.active_media_id(kinds[name]) != one.target_id:
                 comparison.changed_here.append(f"greeting {name}: replaced or removed here since")
                 equal += 1
             elif difference := await asyncio.to_thread(
-                _compare_greeting, files, self._recordings.media_path(mailbox.account_id, one.target_id)
+                _compare_greeting, greeting, self._recordings.media_path(mailbox.account_id, one.target_id)
             ):
                 comparison.differences.append(f"greeting {name}: {difference}")
             else:
@@ -217,9 +224,9 @@ class Verification:
 
     async def _compare_pin(self, mailbox: Mailbox, box: SourceBox, comparison: BoxComparison) -> None:
         created = await self._store.list_imported(ImportedKind.BOX, mailbox.id)
-        if box.conf is None or not created:
+        if box.definition is None or not created:
             return
-        password = box.conf.password.removeprefix(FIXED_PASSWORD)
+        password = box.definition.password.removeprefix(FIXED_PASSWORD)
         if await self._store.list_imported(ImportedKind.PIN, mailbox.id):
             comparison.pin = "generated"
         elif not await self._pins.has_pin(mailbox):
@@ -230,7 +237,7 @@ class Verification:
             comparison.pin = "equal"
         else:
             comparison.pin = "another"
-            comparison.changed_here.append("the PIN is not that of app_voicemail: it was changed here or there")
+            comparison.changed_here.append("the PIN is not that of the source: it was changed here or there")
 
 
 def correlation(one: bytes, other: bytes) -> float:
@@ -253,25 +260,25 @@ def compare_samples(source: bytes, stored: bytes) -> str:
     return "" if found >= MIN_CORRELATION else f"other audio: the correlation is {found:.2f}"
 
 
-def _compare_audio(samples: bytes, path: Any) -> str:
+def _compare_audio(samples: bytes, path: Path) -> str:
     try:
         return compare_samples(samples, wav.read_samples(path))
     except (OSError, InvalidAudio) as error:
         return f"its audio here cannot be read: {error}"
 
 
-def _compare_greeting(files: tuple[Any, ...], path: Any) -> str:
+def _compare_greeting(greeting: SourceGreeting, path: Path) -> str:
     try:
-        found = spool.read_best(files)
+        audio = greeting.read_audio()
     except InvalidAudio as error:
         return str(error)
-    return _compare_audio(found[0], path) if found else ""
+    return _compare_audio(audio.samples, path) if audio else ""
 
 
-def _compare_metadata(message: SpoolMessage, stored: Message) -> list[str]:
+def _compare_metadata(message: SourceMessage, stored: Message) -> list[str]:
     """Return what differs besides the audio: these never change here."""
     caller = stored_caller(message.caller)
-    pairs = {
+    pairs: dict[str, tuple[Any, Any]] = {
         "time": (message.time, stored.time),
         "caller": (caller.number, stored.caller.number),
         "name of the caller": (caller.name, stored.caller.name),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ivr.imports.config_file import ConfigFile, ConfigLine, decode_line, read_config
 
@@ -19,7 +21,10 @@ OLDER_NAMES = {"maxmessage": "maxsecs", "minmessage": "minsecs", "deletevoicemai
 
 @dataclass(frozen=True, slots=True)
 class ConfMailbox:
-    """A mailbox as voicemail.conf defines it. `options`: `own_options`, over those of [general]."""
+    """A mailbox as voicemail.conf defines it. `options`: `own_options`, over those of [general].
+
+    `fields`: settings of the mailbox here that a system states in other places than its options.
+    """
 
     number: str
     context: str
@@ -29,7 +34,10 @@ class ConfMailbox:
     pager: str
     options: dict[str, str]
     own_options: dict[str, str]
-    line: ConfigLine
+    line: ConfigLine | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    """What else the system says of it, and has no place here."""
 
     @property
     def key(self) -> str:

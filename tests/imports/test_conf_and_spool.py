@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from ivr.audio import telephony_formats
 from ivr.errors import BadInput, NotFound
-from ivr.imports import spool
 from ivr.imports.config_file import read_config
-from ivr.imports.spool import parse_caller, read_box
+from ivr.imports.message_fields import parse_caller
+from ivr.imports.spool import read_box
 from ivr.imports.voicemail_conf import VoicemailConf, read_voicemail_conf
 from ivr.storage.records import Caller
 from tests.imports.spool_maker import BEGIN, SpoolMaker
@@ -187,7 +187,7 @@ def test_message_that_moves_while_it_is_read_is_noticed(tmp_path: Path, monkeypa
 
     monkeypatch.setattr(telephony_formats, "decode", decode_and_move)
     with pytest.raises(NotFound, match="moved while it was read"):
-        spool.read_samples(message)
+        message.read_audio()
 
 
 def test_longer_file_is_used_where_the_best_one_is_cut_off(tmp_path: Path) -> None:
@@ -196,6 +196,6 @@ def test_longer_file_is_used_where_the_best_one_is_cut_off(tmp_path: Path) -> No
     message = maker.made[0]
     cut = message.stem.with_name("msg0000.wav")
     cut.write_bytes(maker.audio("wav", ms=6000).read_bytes()[:8000])
-    samples, used, reasons = spool.read_samples(read_box(maker.spool, "2001", "default").messages[0])
-    assert (used.suffix, len(samples) // 16) == (".gsm", 6000)
-    assert reasons == ["msg0000.wav has 0.5 s"]
+    audio = read_box(maker.spool, "2001", "default").messages[0].read_audio()
+    assert (audio.file, len(audio.samples) // 16) == ("msg0000.gsm", 6000)
+    assert audio.reasons == ("msg0000.wav has 0.5 s",)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ivr.audio import telephony_formats, wav
 from ivr.audio.telephony_encoders import encode, suffix_of
-from ivr.imports import spool
+from ivr.imports import message_fields, spool
 from ivr.imports.message_text import format_caller
 from ivr.imports.spool_writer import SpoolDraft, SpoolWriter
 from ivr.imports.verification import correlation
@@ -66,20 +66,20 @@ def described(box: spool.SpoolBox) -> list[tuple[Any, ...]]:
             m.fields["category"],
             m.fields["msg_id"],
             m.origin,
-            spool.read_samples(m)[0],
+            m.read_audio().samples,
         )
         for m in box.messages
     )
 
 
 def greeting_samples(box: spool.SpoolBox, name: str) -> bytes:
-    found = spool.read_best(box.greetings[name])
+    found = box.greetings[name].read_audio()
     assert found
-    return found[0]
+    return found.samples
 
 
 def test_import_export_import_keeps_everything(demo: Ivr, maker: SpoolMaker, tmp_path: Path, ivr: Ivr) -> None:
-    for folder in spool.FOLDERS:
+    for folder in message_fields.FOLDERS:
         maker.message(folder, voice=len(maker.made) + 1)
     maker.message("Old", flag="Urgent", callerid='"Groß, \\"Uwe\\"" <+49301>', category="sales")
     maker.message("Old", origmailbox="2002")
@@ -93,13 +93,13 @@ def test_import_export_import_keeps_everything(demo: Ivr, maker: SpoolMaker, tmp
     assert [*back.iterdir()] == []
     report = export_all(demo, maker, back)
     assert report == dry
-    assert [box["written"] for box in report] == [len(spool.FOLDERS) + 2, 1]
+    assert [box["written"] for box in report] == [len(message_fields.FOLDERS) + 2, 1]
     for number in ("2001", "2002"):
         before, after = (spool.read_box(folder, number, "default") for folder in (maker.spool, back))
         assert described(after) == described(before)
         assert after.problems == []
-        for name, files in before.greetings.items():
-            assert greeting_samples(after, name) == telephony_formats.decode(files[0])
+        for name, greeting in before.greetings.items():
+            assert greeting_samples(after, name) == telephony_formats.decode(greeting.files[0])
     names = sorted(path.name for path in (back / "default" / "2001" / "INBOX").iterdir())
     assert names == ["msg0000.WAV", "msg0000.gsm", "msg0000.txt", "msg0000.wav"]
     again = export_all(demo, maker, back)
@@ -147,8 +147,8 @@ def test_spool_that_was_imported_shows_what_happened_here(demo: Ivr, maker: Spoo
     ]
     (written,) = (m for m in box.messages if m.time > maker.made[-1].time)
     assert (written.name, written.caller) == ("INBOX/msg0004", Caller("5552"))
-    assert spool.read_samples(written)[0] == speech(7, 2000).tobytes()
-    assert {path.suffix for path in box.greetings["unavail"]} == {".wav", ".WAV", ".gsm"}
+    assert written.read_audio().samples == speech(7, 2000).tobytes()
+    assert {path.suffix for path in box.greetings["unavail"].files} == {".wav", ".WAV", ".gsm"}
     assert greeting_samples(box, "unavail") == speech(8, 2000).tobytes()
     assert (box.path / "unavail-before-export.gsm").exists()
     # What its owner does there afterwards is not undone.
@@ -179,10 +179,10 @@ def test_each_format_is_read_again(tmp_path: Path) -> None:
 def test_callers_are_read_as_they_were_written(name: str, number: str) -> None:
     name = to_single_line(name)
     text = format_caller(Caller(number, name))
-    read = spool.parse_caller(text)
+    read = message_fields.parse_caller(text)
     assert "\n" not in text
     assert read.number == number
-    if name.lower() not in spool.NO_CALLER and name != number:
+    if name.lower() not in message_fields.NO_CALLER and name != number:
         assert read.name == name
 
 

@@ -1,0 +1,52 @@
+"""`ivr import SYSTEM`: one command for each system that can be imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from ivr.cli import import_run
+from ivr.cli.import_run import BusyGreeting, ImportCommand, RetentionStart, ShortPins, WeakPins
+from ivr.cli.support import JsonOption, exit_on_error
+from ivr.imports.app_voicemail import APP_VOICEMAIL
+from ivr.imports.source import ImportOptions
+
+
+@exit_on_error
+def app_voicemail(
+    conf: Path = typer.Option(import_run.CONF, help="The voicemail.conf."),
+    spool: Path = typer.Option(import_run.SPOOL, help="The folder of the contexts of app_voicemail."),
+    context: list[str] = import_run.ContextOption,
+    box: list[str] = import_run.BoxOption,
+    only: str = import_run.OnlyOption,
+    dry_run: bool = import_run.DryRunOption,
+    report: Path | None = import_run.ReportOption,
+    pins: Path | None = import_run.PinsOption,
+    short_pins: ShortPins = import_run.ShortPinsOption,
+    weak_pins: WeakPins = import_run.WeakPinsOption,
+    folders: str = import_run.FoldersOption,
+    retention: RetentionStart = import_run.RetentionOption,
+    busy_greeting: BusyGreeting = import_run.BusyGreetingOption,
+    follow: bool = import_run.FollowOption,
+    interval: float = import_run.IntervalOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """Import the boxes, greetings and messages of app_voicemail.
+
+    voicemail.conf and the spool are only read. What was imported is not imported again, so an import that was
+    interrupted is continued by the same command. Exit code 3: with warnings; 4: something stays behind.
+    """
+    options = ImportOptions(
+        system=APP_VOICEMAIL,
+        origin={"conf": str(conf.absolute()), "spool": str(spool.absolute())},
+        contexts=import_run.parse_pairs(context, "--context", "default=acme"),
+        boxes=tuple(box),
+        only=import_run.parse_parts(only),
+        short_pins=short_pins,
+        weak_pins=weak_pins,
+        folders=import_run.parse_folders(folders),
+        retention=retention,
+        busy_greeting=busy_greeting,
+    )
+    ImportCommand(dry_run, report, pins, as_json, interval if follow else None).run(options)
