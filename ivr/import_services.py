@@ -7,6 +7,7 @@ from pathlib import Path
 from ivr.app import App
 from ivr.imports.app_voicemail import AppVoicemail
 from ivr.imports.box_import import BoxImport, PinList
+from ivr.imports.freepbx import FREEPBX, FreePbx
 from ivr.imports.importer import Importer
 from ivr.imports.mailbox_export import MailboxExport
 from ivr.imports.message_follower import MessageFollower
@@ -19,7 +20,11 @@ from ivr.imports.verification import Verification
 
 def open_system(options: ImportOptions) -> VoicemailSystem:
     """Return the system that is imported."""
-    return AppVoicemail(options.conf, options.spool)
+    paths = {name: Path(text) for name, text in options.origin.items()}
+    files = AppVoicemail(options.conf, options.spool)
+    if options.system == FREEPBX:
+        return FreePbx(files, paths.get("dump"), paths.get("extensions"), paths.get("astdb"))
+    return files
 
 
 def describe_origin(options: ImportOptions) -> str:

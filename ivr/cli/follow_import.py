@@ -11,8 +11,7 @@ import typer
 from ivr.app import App
 from ivr.cli.support import format_time
 from ivr.directory.models import Account
-from ivr.import_services import build_follower
-from ivr.imports.app_voicemail import AppVoicemail
+from ivr.import_services import build_follower, open_system
 from ivr.imports.following import SpoolFollowing
 from ivr.imports.importer import Importer
 from ivr.imports.report import BoxReport
@@ -50,7 +49,7 @@ async def follow_spool(
         importer=importer, follower=build_follower(app), wait=wait, on_change=print_change, on_error=print_error
     )
     try:
-        await following.run(AppVoicemail(options.conf, options.spool), options, accounts, run_id)
+        await following.run(open_system(options), options, accounts, run_id)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

@@ -10,7 +10,10 @@ from ivr.cli import import_run
 from ivr.cli.import_run import BusyGreeting, ImportCommand, RetentionStart, ShortPins, WeakPins
 from ivr.cli.support import JsonOption, exit_on_error
 from ivr.imports.app_voicemail import APP_VOICEMAIL
+from ivr.imports.freepbx import FREEPBX
 from ivr.imports.source import ImportOptions
+
+ASTDB = Path("/var/lib/asterisk/astdb.sqlite3")
 
 
 @exit_on_error
@@ -40,6 +43,58 @@ def app_voicemail(
     options = ImportOptions(
         system=APP_VOICEMAIL,
         origin={"conf": str(conf.absolute()), "spool": str(spool.absolute())},
+        contexts=import_run.parse_pairs(context, "--context", "default=acme"),
+        boxes=tuple(box),
+        only=import_run.parse_parts(only),
+        short_pins=short_pins,
+        weak_pins=weak_pins,
+        folders=import_run.parse_folders(folders),
+        retention=retention,
+        busy_greeting=busy_greeting,
+    )
+    ImportCommand(dry_run, report, pins, as_json, interval if follow else None).run(options)
+
+
+@exit_on_error
+def freepbx(
+    conf: Path = typer.Option(import_run.CONF, help="The voicemail.conf that FreePBX writes."),
+    spool: Path = typer.Option(import_run.SPOOL, help="The folder of the contexts of app_voicemail."),
+    dump: Path | None = typer.Option(None, help="Dump of FreePBX's MariaDB (.sql or .sql.gz): names and addresses."),
+    extensions: Path | None = typer.Option(None, help="CSV of extensions that FreePBX's bulk handler has exported."),
+    astdb: Path | None = typer.Option(
+        None, help=f"Asterisk's database, or the output of 'database show'. Default: {ASTDB}, if there is one."
+    ),
+    context: list[str] = import_run.ContextOption,
+    box: list[str] = import_run.BoxOption,
+    only: str = import_run.OnlyOption,
+    dry_run: bool = import_run.DryRunOption,
+    report: Path | None = import_run.ReportOption,
+    pins: Path | None = import_run.PinsOption,
+    short_pins: ShortPins = import_run.ShortPinsOption,
+    weak_pins: WeakPins = import_run.WeakPinsOption,
+    folders: str = import_run.FoldersOption,
+    retention: RetentionStart = import_run.RetentionOption,
+    busy_greeting: BusyGreeting = import_run.BusyGreetingOption,
+    follow: bool = import_run.FollowOption,
+    interval: float = import_run.IntervalOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """Import the boxes, greetings and messages of a FreePBX.
+
+    Its files and its database are only read. voicemail.conf counts; the others add what it does not say: who needs no
+    PIN at the own phone, who may not use the star key, the operator, and what its VmX Locater does. Otherwise it is as
+    'ivr import app-voicemail'.
+    """
+    files = {
+        "conf": conf,
+        "spool": spool,
+        "dump": dump,
+        "extensions": extensions,
+        "astdb": astdb or (ASTDB if ASTDB.exists() else None),
+    }
+    options = ImportOptions(
+        system=FREEPBX,
+        origin={name: str(path.absolute()) for name, path in files.items() if path},
         contexts=import_run.parse_pairs(context, "--context", "default=acme"),
         boxes=tuple(box),
         only=import_run.parse_parts(only),

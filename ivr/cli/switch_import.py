@@ -15,12 +15,12 @@ from ivr.cli.support import JsonOption, print_table, with_app
 from ivr.directory.models import Account
 from ivr.doctor.console import RemoteConsole
 from ivr.errors import Conflict, NotFound
-from ivr.import_services import build_export, build_importer
+from ivr.import_services import build_export, build_importer, open_system
 from ivr.imports import spool
-from ivr.imports.app_voicemail import AppVoicemail
 from ivr.imports.export_plan import ExportOptions
 from ivr.imports.moved_boxes import MovedBoxes
 from ivr.imports.source import ImportOptions, SourceBox, read_source
+from ivr.imports.system import VoicemailSystem
 from ivr.storage.records import AuditAction
 
 COLUMNS = ["box", "reached in", "address"]
@@ -42,12 +42,13 @@ async def switch(
     options = ImportOptions.from_document((await build_importer(app, None).find_run(None)).options)
     accounts = await app.directory.accounts()
     options = replace(options, boxes=())
-    system = AppVoicemail(options.conf, options.spool)
+    spool_folder = options.spool
+    system = open_system(options)
     source = await asyncio.to_thread(read_source, system, options, accounts)
     by_key = {one.key: one for one in source.boxes}
     for key in box or ():
         if key not in by_key:
-            raise NotFound(f"there is no box {key} in {options.conf} or {options.spool}: write it as 2001@default")
+            raise NotFound(f"there is no box {key} in {system.place}: write it as 2001@default")
         if await app.boxes.find_by_number(by_key[key].account.id, by_key[key].number) is None:
             raise Conflict(f"box {key} was not imported yet: run 'ivr import app-voicemail --box {key}' first")
     for key in dict.fromkeys(box or ()):
@@ -60,7 +61,7 @@ async def switch(
             text = f"callers reach ivr; {await _import(app, system, options, key, accounts)}"
         await _record(app, by_key[key], back=back)
         typer.echo(f"{key}: {text}", err=as_json)
-        if _is_being_used(options.spool, by_key[key]):
+        if _is_being_used(spool_folder, by_key[key]):
             typer.echo(
                 f"{key}: a message is being left in app_voicemail: repeat the import when it has ended", err=True
             )
@@ -82,7 +83,9 @@ async def _record(app: App, box: SourceBox, *, back: bool) -> None:
         await record_command(app, AuditAction.EXPORTED, mailbox)
 
 
-async def _import(app: App, system: AppVoicemail, options: ImportOptions, key: str, accounts: Sequence[Account]) -> str:
+async def _import(
+    app: App, system: VoicemailSystem, options: ImportOptions, key: str, accounts: Sequence[Account]
+) -> str:
     report = await build_importer(app, None).run(system, replace(options, boxes=(key,)), accounts)
     return f"{report.boxes[0].imported} messages imported, {report.boxes[0].moved} moved"
 

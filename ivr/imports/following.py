@@ -10,12 +10,11 @@ from pathlib import Path
 from ivr.directory.models import Account
 from ivr.errors import BadInput, Conflict, NotFound, SoundsError, StoreError
 from ivr.imports import spool
-from ivr.imports.app_voicemail import AppVoicemail
 from ivr.imports.importer import Importer
 from ivr.imports.message_follower import MessageFollower
 from ivr.imports.report import BoxReport
 from ivr.imports.source import ImportOptions, Source, SourceBox, read_source
-from ivr.imports.system import NoteLevel
+from ivr.imports.system import NoteLevel, VoicemailSystem
 
 ERRORS = (NotFound, BadInput, Conflict, StoreError, SoundsError, OSError)
 """What may be mended while the spool is followed."""
@@ -48,7 +47,9 @@ class SpoolFollowing:
         self._last_seen: dict[str, Signature] = {}
         self._last_error = ""
 
-    async def run(self, system: AppVoicemail, options: ImportOptions, accounts: Sequence[Account], run_id: str) -> None:
+    async def run(
+        self, system: VoicemailSystem, options: ImportOptions, accounts: Sequence[Account], run_id: str
+    ) -> None:
         """Follow the spool in a run that has imported what there was."""
         while True:
             try:
@@ -62,14 +63,14 @@ class SpoolFollowing:
                 return
 
     async def _look(
-        self, system: AppVoicemail, options: ImportOptions, accounts: Sequence[Account], run_id: str
+        self, system: VoicemailSystem, options: ImportOptions, accounts: Sequence[Account], run_id: str
     ) -> None:
         source = await asyncio.to_thread(read_source, system, options, accounts)
         if source.refusals:
             raise Conflict("; ".join(source.refusals))
         errors: list[Exception] = []
         for box in source.boxes:
-            signature = await asyncio.to_thread(read_signature, system.spool / box.context / box.number)
+            signature = await asyncio.to_thread(read_signature, options.spool / box.context / box.number)
             if signature == self._done.get(box.key):
                 continue
             try:
@@ -86,14 +87,14 @@ class SpoolFollowing:
             raise errors[0]
 
     async def _carry_over(
-        self, system: AppVoicemail, options: ImportOptions, source: Source, box: SourceBox, run_id: str
+        self, system: VoicemailSystem, options: ImportOptions, source: Source, box: SourceBox, run_id: str
     ) -> None:
         report = BoxReport(box.key, box.account.name)
         if box.definition and box.key not in self._last_seen:
             one_box = Source(source.conf, [box])
             await self._importer.create_boxes(system, one_box, options, {box.key: report}, run_id)
             report.notes = [note for note in report.notes if note.level > NoteLevel.INFO]
-        folder = system.spool / box.context / box.number
+        folder = options.spool / box.context / box.number
         before = await asyncio.to_thread(read_signature, folder)
         found = await asyncio.to_thread(system.read_content, box.number, box.context)
         target = await self._importer.import_content(system, options, run_id, box, found, report)

@@ -1,0 +1,209 @@
+"""FreePBX: app_voicemail with storage in files, and what FreePBX itself knows of its extensions.
+
+voicemail.conf is what app_voicemail uses, so it counts where the others say something else.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ivr.errors import BadInput
+from ivr.imports.app_voicemail import AppVoicemail
+from ivr.imports.spool import SpoolBox
+from ivr.imports.system import Note, NoteLevel, SourceMailbox, SystemBoxes
+from ivr.imports.voicemail_conf import ConfMailbox
+from ivr.provisioning import freepbx as bulk_handler
+from ivr.storage.sources import astdb, mysql_dump
+from ivr.validation.numbers import is_extension
+
+FREEPBX = "freepbx"
+FAMILY = "AMPUSER"
+USERS, USER_MANAGER = "users", "userman_users"
+VMX_STATES = ("unavail", "busy", "temp")
+OPERATOR_KEY = "0"
+
+
+@dataclass
+class Extension:
+    """What FreePBX knows of an extension. `voicemail`: its context, "novm", or "" if FreePBX does not say."""
+
+    number: str
+    name: str = ""
+    voicemail: str = ""
+    emails: tuple[str, ...] = ()
+    require_pin: bool | None = None
+    star_is_off: bool = False
+    operator: str = ""
+    vmx: list[str] = field(default_factory=list)
+    """What the VmX Locater does with it."""
+
+    def fields(self) -> dict[str, Any]:
+        """Return settings of its mailbox here."""
+        fields: dict[str, Any] = {}
+        if self.require_pin is not None:
+            fields["require_pin"] = self.require_pin
+        if self.star_is_off:
+            fields["keys"] = {"login": ""}
+        if is_extension(self.operator):
+            fields["operator_number"] = self.operator
+        return fields
+
+
+@dataclass(frozen=True, slots=True)
+class FreePbx:
+    """The `VoicemailSystem` of a FreePBX. Each file but those of app_voicemail may be missing (None).
+
+    `dump`: of its MariaDB; `extensions`: CSV of its bulk handler; `astdb`: Asterisk's database.
+    """
+
+    files: AppVoicemail
+    dump: Path | None = None
+    extensions: Path | None = None
+    astdb: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """That of app_voicemail: its messages are the same, whichever command imports them."""
+        return self.files.name
+
+    @property
+    def place(self) -> str:
+        return self.files.place
+
+    def read_boxes(self) -> SystemBoxes:
+        """Read voicemail.conf and the names of the spool's folders, and add what FreePBX knows."""
+        found = self.files.read_boxes()
+        extensions = self._read_extensions()
+        mailboxes: dict[str, SourceMailbox | None] = {}
+        for key, mailbox in found.mailboxes.items():
+            number, _, context = key.rpartition("@")
+            if (self.files.spool / context / number).is_symlink():
+                continue  # FreePBX links the mailbox of a device to that of its user: it would be imported twice.
+            extension = extensions.get(number)
+            is_its_own = extension is not None and extension.voicemail in ("", context, bulk_handler.NO_VOICEMAIL)
+            mailboxes[key] = _combine(mailbox, extension) if extension and is_its_own else mailbox
+        found.notes.extend(_missing_mailboxes(extensions.values(), mailboxes))
+        return replace(found, mailboxes=mailboxes)
+
+    def read_content(self, number: str, context: str) -> SpoolBox:
+        """Read the folder of a mailbox."""
+        return self.files.read_content(number, context)
+
+    def _read_extensions(self) -> dict[str, Extension]:
+        extensions: dict[str, Extension] = {}
+        if self.dump:
+            extensions.update(_read_dump(self.dump))
+        if self.extensions:
+            extensions.update(_read_bulk_file(self.extensions))
+        if self.astdb:
+            _add_database_entries(extensions, astdb.read_family(self.astdb, FAMILY))
+        return extensions
+
+
+def _read_dump(path: Path) -> dict[str, Extension]:
+    tables = mysql_dump.read_tables(path, (USERS, USER_MANAGER))
+    if USERS not in tables:
+        raise BadInput(f"{path} has no table {USERS}: dump the whole database of FreePBX (asterisk)")
+    found = {
+        row["extension"]: Extension(row["extension"], row.get("name", ""), row.get("voicemail", ""))
+        for row in tables[USERS]
+        if row.get("extension")
+    }
+    for row in tables.get(USER_MANAGER, ()):
+        extension = found.get(row.get("default_extension", ""))
+        if extension and row.get("email"):
+            extension.emails = (row["email"],)
+    return found
+
+
+def _read_bulk_file(path: Path) -> dict[str, Extension]:
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    try:
+        reader = csv.DictReader(io.StringIO(content.decode("utf-8"), newline=""), strict=True)
+        columns = reader.fieldnames or ()
+        if not bulk_handler.is_header(columns):
+            raise BadInput(f"{path} has not the columns of FreePBX's bulk handler: export extensions, as CSV")
+        rows = list(reader)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} cannot be read as CSV: {error}") from None
+    if cut := [row for row in rows if None in row or None in row.values()]:
+        raise BadInput(f"{path}: the row of extension {cut[0].get('extension')} has not all columns: export it again")
+    return {row["extension"]: _extension_of_row(row) for row in rows if row["extension"]}
+
+
+def _extension_of_row(row: Mapping[str, str]) -> Extension:
+    has_voicemail = row.get("voicemail_enable", "yes").strip().lower() == "yes"
+    extension = Extension(
+        row["extension"],
+        row.get("name", ""),
+        row.get("voicemail", "") if has_voicemail else bulk_handler.NO_VOICEMAIL,
+        tuple(filter(None, row.get("voicemail_email", "").replace(",", "|").split("|"))),
+        star_is_off=row.get("disable_star_voicemail", "").strip().lower() == "yes",
+        operator=row.get("vmx_option_0_number", "").strip(),
+    )
+    if "voicemail_same_exten" in row:
+        extension.require_pin = row["voicemail_same_exten"].strip().lower() == "yes"
+    for state in VMX_STATES:
+        if row.get(f"vmx_{state}_enabled", "").strip().lower() not in ("", "no", "disabled"):
+            extension.vmx.append(f"while {state}")
+    for column, value in row.items():
+        if column.startswith("vmx_option_") and column.endswith("_number") and value and "_0_" not in column:
+            extension.vmx.append(f"{column}={value}")
+    return extension
+
+
+def _add_database_entries(extensions: dict[str, Extension], entries: Mapping[str, str]) -> None:
+    """Add what Asterisk's database says. An entry that is missing says something, too: the PIN is asked for."""
+    for number in {key.partition("/")[0] for key in entries}:
+        extension = extensions.setdefault(number, Extension(number))
+        extension.require_pin = f"{number}/novmpw" not in entries
+        extension.star_is_off = f"{number}/novmstar" in entries
+        extension.name = extension.name or entries.get(f"{number}/cidname", "")
+        extension.vmx = []
+        for state in VMX_STATES:
+            prefix = f"{number}/vmx/{state}/"
+            extension.operator = entries.get(f"{prefix}{OPERATOR_KEY}/ext", "") or extension.operator
+            if entries.get(f"{prefix}state") != "enabled":
+                continue
+            keys = {
+                key.removeprefix(prefix).partition("/")[0]: value
+                for key, value in sorted(entries.items())
+                if key.startswith(prefix) and key.endswith("/ext") and value
+            }
+            leads = ", ".join(f"key {key} leads to {value}" for key, value in keys.items())
+            extension.vmx.append(f"while {state}{f': {leads}' if leads else ''}")
+
+
+def _combine(mailbox: SourceMailbox | None, extension: Extension) -> SourceMailbox | None:
+    if not isinstance(mailbox, ConfMailbox):
+        return mailbox
+    remarks = []
+    if extension.vmx:
+        remarks.append(f"VmX Locater {'; '.join(extension.vmx)}: set exit keys in the dialplan (docs/dialplan.md)")
+    if extension.operator and not is_extension(extension.operator):
+        remarks.append(f"VmX Locater: the operator {extension.operator!r} is no extension")
+    if extension.voicemail == bulk_handler.NO_VOICEMAIL:
+        remarks.append("FreePBX has disabled its voicemail; voicemail.conf still has it, so it is imported")
+    if mailbox.fullname and extension.name and mailbox.fullname != extension.name:
+        remarks.append(f"its name is {extension.name!r} in FreePBX; that of voicemail.conf is used")
+    return replace(
+        mailbox,
+        fullname=mailbox.fullname or extension.name,
+        emails=mailbox.emails or extension.emails,
+        fields=extension.fields(),
+        remarks=tuple(remarks),
+    )
+
+
+def _missing_mailboxes(extensions: Iterable[Extension], mailboxes: Mapping[str, SourceMailbox | None]) -> list[Note]:
+    """Return notes on extensions that have voicemail in FreePBX, and none in voicemail.conf."""
+    return [
+        Note("", NoteLevel.WARNING, f"extension {one.number}: FreePBX has voicemail for it, voicemail.conf has none")
+        for one in extensions
+        if one.voicemail not in ("", bulk_handler.NO_VOICEMAIL) and not mailboxes.get(f"{one.number}@{one.voicemail}")
+    ]

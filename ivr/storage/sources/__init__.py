@@ -1,0 +1,1 @@
+"""Databases of other voicemail systems, which imports read: every SQL statement for them."""
