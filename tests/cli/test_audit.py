@@ -173,6 +173,7 @@ CHANGING = {
     "person erase": "--user alice --yes",
     "apply": "PEOPLE",
     "import app-voicemail": "--conf FOLDER/voicemail.conf --spool FOLDER/spool --only messages",
+    "import freepbx": "--conf FOLDER/voicemail.conf --spool FOLDER/spool --only messages",
     "import undo": "IMPORT --yes",
     "export app-voicemail": "--spool FOLDER/spool --context demo=default",
     "node remove": "NODE --yes",
