@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import httpcore
+
 from ivr.app import App
+from ivr.errors import BadInput
 from ivr.imports.app_voicemail import AppVoicemail
 from ivr.imports.box_import import BoxImport, PinList
 from ivr.imports.freepbx import FREEPBX, FreePbx
 from ivr.imports.importer import Importer
+from ivr.imports.kazoo import KAZOO, Kazoo
+from ivr.imports.kazoo_client import KazooClient
 from ivr.imports.mailbox_export import MailboxExport
 from ivr.imports.message_follower import MessageFollower
 from ivr.imports.message_import import MessageImport
@@ -18,18 +25,36 @@ from ivr.imports.system import VoicemailSystem
 from ivr.imports.verification import Verification
 
 
-def open_system(options: ImportOptions) -> VoicemailSystem:
-    """Return the system that is imported."""
-    paths = {name: Path(text) for name, text in options.origin.items()}
+@contextmanager
+def open_system(options: ImportOptions) -> Iterator[VoicemailSystem]:
+    """Context with the system that is imported; its connections end with it. Raises `BadInput`, OSError."""
+    with ExitStack() as connections:
+        yield _build_system(options, connections)
+
+
+def _build_system(options: ImportOptions, connections: ExitStack) -> VoicemailSystem:
+    if options.system == KAZOO:
+        pool = connections.enter_context(httpcore.ConnectionPool())
+        client = KazooClient(options.origin["url"], read_secret(Path(options.origin["api_key_file"])), pool)
+        return Kazoo(client, options.origin["account"])
     files = AppVoicemail(options.conf, options.spool)
     if options.system == FREEPBX:
+        paths = {name: Path(text) for name, text in options.origin.items()}
         return FreePbx(files, paths.get("dump"), paths.get("extensions"), paths.get("astdb"))
     return files
 
 
 def describe_origin(options: ImportOptions) -> str:
     """Return where an imported system is, in a few words."""
-    return " ".join(options.origin[name] for name in ("spool",) if name in options.origin)
+    return " ".join(options.origin[name] for name in ("spool", "url", "account") if name in options.origin)
+
+
+def read_secret(file: Path) -> str:
+    """Return the key or the password that is the first line of a file. Raises `BadInput` if it is empty; OSError."""
+    lines = file.read_text().split("\n")
+    if not lines[0].strip():
+        raise BadInput(f"{file} is empty: its first line is the secret")
+    return lines[0].strip()
 
 
 def build_importer(app: App, pins_file: Path | None) -> Importer:

@@ -7,6 +7,7 @@ that a damaged file costs a message only if no other format of it can be read.
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,16 @@ def decode(path: Path) -> bytes:
     if len(samples) < 2:
         raise InvalidAudio(f"{path.name} has no sound in it")
     return samples
+
+
+def decode_content(content: bytes, name: str) -> bytes:
+    """Return the samples of audio that another system has sent; `name` says its format. Raises as `decode` does."""
+    if format_of(Path(name)) is None:
+        raise InvalidAudio(f"{name} is in a format that is not read")
+    with tempfile.TemporaryDirectory(prefix="ivr-import-") as folder:
+        path = Path(folder) / Path(name).name
+        path.write_bytes(content)
+        return decode(path)
 
 
 def _options_by_content(known: TelephonyFormat, start: bytes) -> tuple[str, ...]:

@@ -58,6 +58,7 @@ command.add_typer(users.command, name="user", help="Users: people who own boxes 
 boxes.command.command("export")(box_export.export)
 imports.command.command("app-voicemail")(import_systems.app_voicemail)
 imports.command.command("freepbx")(import_systems.freepbx)
+imports.command.command("kazoo")(import_systems.kazoo)
 imports.command.command("switch")(switch_import.switch)
 command.add_typer(endpoints.command, name="endpoint", help="Phones, and which user each belongs to.")
 command.add_typer(boxes.command, name="box", help="Boxes and their settings.")

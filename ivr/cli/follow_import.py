@@ -11,15 +11,23 @@ import typer
 from ivr.app import App
 from ivr.cli.support import format_time
 from ivr.directory.models import Account
-from ivr.import_services import build_follower, open_system
+from ivr.import_services import build_follower
 from ivr.imports.following import SpoolFollowing
 from ivr.imports.importer import Importer
 from ivr.imports.report import BoxReport
 from ivr.imports.source import ImportOptions
+from ivr.imports.system import VoicemailSystem
 
 
 async def follow_spool(
-    app: App, importer: Importer, options: ImportOptions, accounts: Sequence[Account], interval_s: float, run_id: str
+    app: App,
+    importer: Importer,
+    system: VoicemailSystem,
+    options: ImportOptions,
+    accounts: Sequence[Account],
+    *,
+    interval_s: float,
+    run_id: str,
 ) -> None:
     """Carry over changes of the spool until Ctrl-C or SIGTERM, which end the import as done."""
     stopped = asyncio.Event()
@@ -49,7 +57,7 @@ async def follow_spool(
         importer=importer, follower=build_follower(app), wait=wait, on_change=print_change, on_error=print_error
     )
     try:
-        await following.run(open_system(options), options, accounts, run_id)
+        await following.run(system, options, accounts, run_id)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

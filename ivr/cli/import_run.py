@@ -63,6 +63,9 @@ class BusyGreeting(StrEnum):
 ContextOption = typer.Option(
     [], help="CONTEXT=ACCOUNT: the account of a context, '-' to leave it out. Several: repeat it, or use commas."
 )
+RealmOption = typer.Option(
+    [], help="REALM=ACCOUNT: the account here of a realm or a domain there. Several: repeat it, or use commas."
+)
 BoxOption = typer.Option([], help="Import only this box, such as 2001@default. Several: repeat it.")
 OnlyOption = typer.Option(",".join(PARTS), help="What to import, separated by commas.")
 DryRunOption = typer.Option(False, "--dry-run", help="Print what would be imported, and change nothing.")
@@ -111,12 +114,8 @@ class ImportCommand:
             raise typer.Exit(LOSSES_EXIT_CODE if result.level is NoteLevel.LOSS else WARNINGS_EXIT_CODE)
 
     async def _run(self, app: App, options: ImportOptions) -> ImportReport:
-        system, accounts, importer = (
-            open_system(options),
-            await app.directory.accounts(),
-            build_importer(app, self.pins),
-        )
-        with ExitStack() as shown:
+        importer, accounts = build_importer(app, self.pins), await app.directory.accounts()
+        with open_system(options) as system, ExitStack() as shown:
             on_progress = shown.enter_context(show_progress("checked" if self.dry_run else "imported"))
             if self.dry_run:
                 return await importer.check(system, options, accounts, on_progress)
@@ -124,7 +123,7 @@ class ImportCommand:
             async def go_on(run_id: str) -> None:
                 assert self.interval
                 shown.close()
-                await follow_spool(app, importer, options, accounts, self.interval, run_id)
+                await follow_spool(app, importer, system, options, accounts, interval_s=self.interval, run_id=run_id)
 
             follow = go_on if self.interval else None
             report = await importer.run(system, options, accounts, on_progress, follow=follow)

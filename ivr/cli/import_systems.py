@@ -11,6 +11,7 @@ from ivr.cli.import_run import BusyGreeting, ImportCommand, RetentionStart, Shor
 from ivr.cli.support import JsonOption, exit_on_error
 from ivr.imports.app_voicemail import APP_VOICEMAIL
 from ivr.imports.freepbx import FREEPBX
+from ivr.imports.kazoo import KAZOO
 from ivr.imports.source import ImportOptions
 
 ASTDB = Path("/var/lib/asterisk/astdb.sqlite3")
@@ -105,3 +106,37 @@ def freepbx(
         busy_greeting=busy_greeting,
     )
     ImportCommand(dry_run, report, pins, as_json, interval if follow else None).run(options)
+
+
+@exit_on_error
+def kazoo(
+    url: str = typer.Option(help="Address of Kazoo's API, such as https://kazoo.example:8443/v2."),
+    account: str = typer.Option(help="Id of the account in Kazoo."),
+    api_key_file: Path = typer.Option(help="File whose first line is the API key of that account."),
+    context: list[str] = import_run.RealmOption,
+    box: list[str] = import_run.BoxOption,
+    only: str = import_run.OnlyOption,
+    dry_run: bool = import_run.DryRunOption,
+    report: Path | None = import_run.ReportOption,
+    pins: Path | None = import_run.PinsOption,
+    short_pins: ShortPins = import_run.ShortPinsOption,
+    weak_pins: WeakPins = import_run.WeakPinsOption,
+    retention: RetentionStart = import_run.RetentionOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """Import the boxes, greetings and messages of an account of Kazoo, over its REST API.
+
+    Kazoo is only read. What was imported is not imported again: repeat the command after it was interrupted, and for
+    the messages that came since. Exit code 3: with warnings; 4: something stays behind.
+    """
+    options = ImportOptions(
+        system=KAZOO,
+        origin={"url": url.rstrip("/"), "account": account, "api_key_file": str(api_key_file.absolute())},
+        contexts=import_run.parse_pairs(context, "--context", "acme.example=acme"),
+        boxes=tuple(box),
+        only=import_run.parse_parts(only),
+        short_pins=short_pins,
+        weak_pins=weak_pins,
+        retention=retention,
+    )
+    ImportCommand(dry_run, report, pins, as_json).run(options)

@@ -62,10 +62,8 @@ async def verify(app: App, run: str | None = RunArgument, as_json: bool = JsonOp
     Each audio file is decoded again and compared with the stored one. Exit code 1: something differs.
     """
     options = ImportOptions.from_document((await build_importer(app, None).find_run(run)).options)
-    with show_progress("compared") as on_progress:
-        compared = await build_verification(app).verify(
-            open_system(options), options, await app.directory.accounts(), on_progress
-        )
+    with open_system(options) as system, show_progress("compared") as on_progress:
+        compared = await build_verification(app).verify(system, options, await app.directory.accounts(), on_progress)
     if as_json:
         typer.echo(json.dumps([one.to_document() for one in compared], indent=2))
     else:

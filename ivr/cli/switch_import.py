@@ -38,20 +38,24 @@ async def switch(
     The dialplan looks it up for each call: Gosub(ivr-moved,s,1(2001@default,u)). The messages that came last are
     imported, or exported with --back. Run it as root, on Asterisk's machine.
     """
-    moved = MovedBoxes(RemoteConsole(app.settings.asterisk.console_command).run_command)
     options = ImportOptions.from_document((await build_importer(app, None).find_run(None)).options)
-    accounts = await app.directory.accounts()
-    options = replace(options, boxes=())
-    spool_folder = options.spool
-    system = open_system(options)
+    with open_system(replace(options, boxes=())) as system:
+        await _switch_boxes(app, system, replace(options, boxes=()), list(dict.fromkeys(box or ())), back, as_json)
+
+
+async def _switch_boxes(
+    app: App, system: VoicemailSystem, options: ImportOptions, keys: Sequence[str], back: bool, as_json: bool
+) -> None:
+    moved = MovedBoxes(RemoteConsole(app.settings.asterisk.console_command).run_command)
+    accounts, spool_folder = await app.directory.accounts(), options.spool
     source = await asyncio.to_thread(read_source, system, options, accounts)
     by_key = {one.key: one for one in source.boxes}
-    for key in box or ():
+    for key in keys:
         if key not in by_key:
             raise NotFound(f"there is no box {key} in {system.place}: write it as 2001@default")
         if await app.boxes.find_by_number(by_key[key].account.id, by_key[key].number) is None:
             raise Conflict(f"box {key} was not imported yet: run 'ivr import app-voicemail --box {key}' first")
-    for key in dict.fromkeys(box or ()):
+    for key in keys:
         if back:
             moved.remove(key)
             text = f"callers reach app_voicemail; {await _export(app, options, by_key[key])}"
@@ -65,7 +69,7 @@ async def switch(
             typer.echo(
                 f"{key}: a message is being left in app_voicemail: repeat the import when it has ended", err=True
             )
-    if not box or as_json:
+    if not keys or as_json:
         addresses = moved.list()
         rows = [
             {"box": key, "reached in": "ivr" if key in addresses else "app_voicemail", "address": addresses.get(key)}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ivr.errors import BadInput
 from ivr.imports.config_file import ConfigFile, ConfigLine, decode_line, read_config
 
 GENERAL = "general"
@@ -16,6 +17,7 @@ PASSWORD_FILE = "secret.conf"
 MAILBOX_FIELDS = 4
 """Password, name, mail addresses, pager; the options follow."""
 TRUE_WORDS = frozenset({"yes", "true", "y", "t", "1", "on"})
+_NUMBER = re.compile(r"[0-9]")
 OLDER_NAMES = {"maxmessage": "maxsecs", "minmessage": "minsecs", "deletevoicemail": "delete"}
 
 
@@ -67,9 +69,10 @@ class VoicemailConf:
 def read_voicemail_conf(path: Path, spool: Path) -> VoicemailConf:
     """Read a voicemail.conf. Passwords that app_voicemail stores in the spool replace those of the file.
 
-    Raises `NotFound`, `BadInput`, OSError.
+    Raises `NotFound`, OSError; `BadInput` for a file that cannot be read, or is another one.
     """
     config = read_config(path)
+    _require_voicemail_conf(config, path)
     conf = VoicemailConf(warnings=config.warnings)
     _read_general(config, conf)
     alias_context = conf.general.get("aliasescontext", "")
@@ -86,6 +89,18 @@ def read_voicemail_conf(path: Path, spool: Path) -> VoicemailConf:
             for line in section.lines:
                 _add_mailbox(conf, section.name, line, spool)
     return conf
+
+
+def _require_voicemail_conf(config: ConfigFile, path: Path) -> None:
+    """Raise `BadInput` for a file that defines no mailbox, unless all it has is [general] and time zones."""
+    names = [section.name.lower() for section in config.sections]
+    others = [section for section in config.sections if section.name.lower() not in (GENERAL, ZONE_MESSAGES)]
+    has_boxes = any(_NUMBER.search(line.name) for section in others for line in section.lines)
+    if not has_boxes and (GENERAL not in names or any(section.lines for section in others)):
+        raise BadInput(
+            f"{path} is no voicemail.conf: it defines no mailbox such as '2001 => 4716,Rosa Klein',"
+            " and is not [general] alone"
+        )
 
 
 def _read_general(config: ConfigFile, conf: VoicemailConf) -> None:

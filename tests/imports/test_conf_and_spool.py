@@ -56,6 +56,28 @@ def read(folder: Path, text: str = CONF) -> VoicemailConf:
     return read_voicemail_conf(folder / "voicemail.conf", folder / "spool")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Dear all,\nthe voicemail moves = on Friday.\n",
+        "2001 => 4716,Rosa\n",
+        "[general]\nstatic=yes\n[default]\nexten => 2001,1,VoiceMail(2001@default)\nsame => n,Hangup()\n",
+        "[transport-udp]\ntype=transport\nbind=0.0.0.0:5060\n",
+        "\x7fELF\0\0[\1\0=]\n",
+    ],
+)
+def test_other_file_is_no_voicemail_conf(tmp_path: Path, text: str) -> None:
+    (tmp_path / "file").write_text(text)
+    with pytest.raises(BadInput, match=r"file is no voicemail\.conf: it defines no mailbox"):
+        read_voicemail_conf(tmp_path / "file", tmp_path / "spool")
+
+
+def test_conf_without_mailboxes_may_have_general_options_and_zones(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("[general]\nformat=wav\n[zonemessages]\nberlin=Europe/Berlin|R\n")
+    assert read_voicemail_conf(tmp_path / "file", tmp_path / "spool").general == {"format": "wav"}
+
+
 def test_conf_is_read_as_asterisk_reads_it(tmp_path: Path) -> None:
     conf = read(tmp_path)
     assert list(conf.mailboxes) == [f"{n}@default" for n in (2101, 2102, 2103, 2104, 2105)] + ["2102@sales"]
