@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from hypothesis import settings
 from tests.support.app_fixture import AppFixture
 from tests.support.patient_loop import PatientLoop
 
-settings.register_profile("without-deadlines", deadline=None)
-settings.load_profile("without-deadlines")  # A deadline would make a property test depend on the speed of the machine.
+# A deadline would make a property test depend on the speed of the machine. Each run tries the same values, so that a
+# failure is of the change that was made; IVR_TEST_ALL=1 tries others each time.
+settings.register_profile("this-project", deadline=None, derandomize=not os.environ.get("IVR_TEST_ALL"))
+settings.load_profile("this-project")
 
 REAL_TIME_FOLDERS = ("asterisk", "bench", "browser")
 """Folders of tests whose other end keeps its own time."""
@@ -28,8 +31,6 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
 @pytest.fixture(autouse=True)
 def _isolated_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Hide the ivr.toml and the IVR_* variables of the environment that runs the tests."""
-    import os
-
     for name in [name for name in os.environ if name.startswith("IVR_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
@@ -38,8 +39,6 @@ def _isolated_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture(autouse=True)
 def _fixed_umask() -> Iterator[None]:
     """`ivr serve` and `ivr demo` set one for the whole process, which would be that of all tests behind theirs."""
-    import os
-
     before = os.umask(0o022)
     yield
     os.umask(before)
