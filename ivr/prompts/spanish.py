@@ -27,8 +27,9 @@ class Spanish(LanguageRules):
         return _number(n, before_noun=True)
 
     def calendar_day(self, local_date: date, *, with_year: bool) -> ClipKeys:
-        """Return "el martes" "diez de" "mayo"."""
-        clips = (f"weekday/{local_date.isoweekday()}", f"date/{local_date.day}", f"month/{local_date.month}")
+        """Return "el martes" "diez" "de mayo"; the first of a month as "primero"."""
+        day = ("date/1",) if local_date.day == 1 else self.number(local_date.day)
+        clips = (f"weekday/{local_date.isoweekday()}", *day, f"month/{local_date.month}")
         return (*clips, "envelope/of-year", *self.number(local_date.year)) if with_year else clips
 
     def time_of_day(self, local_time: time) -> ClipKeys:
