@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import typer
 
+from ivr import translations
 from ivr.app import App
 from ivr.cli.boxes import resolve_box
 from ivr.cli.support import (
@@ -26,8 +28,10 @@ from ivr.mailbox.text_values import suggest
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.menus.dialplan_status import Status
 from ivr.storage.records import CallQuery, CallRecord
+from ivr.translations import Translate
 
 command = typer.Typer(no_args_is_help=True)
+_MIN_STEP_WIDTH = 14
 COLUMNS = ["time", "caller", "action", "box", "status", "seconds", "id"]
 
 
@@ -75,39 +79,72 @@ def _parse_status(text: str) -> Status:
 async def show(
     app: App,
     call: str = typer.Argument(metavar="ID", help="Id of the call, or the beginning of it."),
+    language: str = typer.Option(
+        translations.ENGLISH, "--language", help=f"Language of the output: {', '.join(translations.LANGUAGES)}."
+    ),
     as_json: bool = JsonOption,
 ) -> None:
     """Show a call step by step.
 
     The steps are prompts, keys (• for those of a PIN), menus and changes, with the time since the start of the call.
     """
+    known_language = _parse_language(language)
     record = await app.call_store.get(call, _retention_cutoff(app))
     row = await _call_row(app, record)
     if as_json:
         typer.echo(json.dumps({**asdict(record), **row}, indent=2))
         return
-    print_document({**{name: row[name] or "-" for name in COLUMNS}, "channel": record.channel}, False)
+    translate = translations.load(known_language)
+    if known_language != translations.ENGLISH:
+        row["time"] = _format_time_in(known_language, record.began_at)
+    shown = {**{name: row[name] or "-" for name in COLUMNS}, "channel": record.channel}
+    print_document({translate(name): value for name, value in shown.items()}, False)
     typer.echo("")
-    for line in format_steps(record):
+    for line in format_steps(record, translate):
         typer.echo(line)
 
 
-def format_steps(call: CallRecord) -> Iterator[str]:
-    """Yield a line for each step of a call: `  0:03.250  key      7`."""
-    for step in call.steps:
+def _parse_language(code: str) -> str:
+    if found := translations.find_language(code):
+        return found
+    raise BadInput(f"unknown language {code!r}: use one of {', '.join(translations.LANGUAGES)}")
+
+
+def _format_time_in(language: str, timestamp: int) -> str:
+    """Return a time as mails write it, with the name of this machine's time zone."""
+    from babel.dates import LOCALTZ  # Other commands start faster without it.
+
+    from ivr.notifications.mail.variables import format_date
+
+    return format_date(datetime.fromtimestamp(timestamp, LOCALTZ), language)
+
+
+def format_steps(call: CallRecord, translate: Translate = str) -> Iterator[str]:
+    """Yield a line for each step of a call: `  0:03.250  key      7`. What was heard stays as it was spoken."""
+    steps = [(step, translate(str(step["what"]))) for step in call.steps]
+    width = max((_MIN_STEP_WIDTH, *(len(name) for _, name in steps)))
+    for step, name in steps:
         details = {name: value for name, value in step.items() if name not in ("at_ms", "what")}
-        text = _format_step_details(str(step["what"]), details)
-        yield f"{_format_offset(int(step['at_ms'])):>10}  {step['what']:<14} {text}".rstrip()
+        text = _format_step_details(str(step["what"]), details, translate)
+        yield f"{_format_offset(int(step['at_ms'])):>10}  {name:<{width}} {text}".rstrip()
 
 
-def _format_step_details(step_name: str, details: Mapping[str, Any]) -> str:
+def _format_step_details(step_name: str, details: Mapping[str, Any], translate: Translate) -> str:
     match step_name:
         case "heard":
-            start = f", from {_format_offset(details['from_ms'])}" if "from_ms" in details else ""
+            start = f", {translate('from')} {_format_offset(details['from_ms'])}" if "from_ms" in details else ""
             return f"“{details['text']}”{start}"
-        case "key" | "menu":
-            return str(next(iter(details.values())))
-    return "  ".join(f"{name}={value}" for name, value in details.items())
+        case "key":
+            return str(details["key"])
+        case "menu":
+            return translate(str(details["name"]))
+    return "  ".join(f"{translate(name)}={_format_value(name, value, translate)}" for name, value in details.items())
+
+
+def _format_value(name: str, value: object, translate: Translate) -> str:
+    if isinstance(value, bool):
+        return translate("yes" if value else "no")
+    return translate(str(value)) if name == "folder" else str(value)
 
 
 def _format_offset(ms: int) -> str:

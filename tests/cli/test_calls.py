@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import importlib
 import json
+import pkgutil
 import re
 import time
 from datetime import datetime
@@ -13,7 +16,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ivr.storage.records import CallQuery, LiveCall
+from ivr import menus, translations
+from ivr.cli.calls import COLUMNS
+from ivr.menus.menu import Menu
+from ivr.storage.records import SIGNED_IN, CallQuery, Folder, LiveCall
 from ivr.storage.sqlite.calls import INTERRUPTED_STEP
 from tests.cli.conftest import Ivr, parse_json
 from tests.support.app_fixture import AppFixture
@@ -75,6 +81,77 @@ def test_a_whole_call_is_read_afterwards(ivr: Ivr, call_history: CallHistory) ->
     for want in wanted:
         at = next((n + 1 for n in range(at, len(lines)) if lines[n].startswith(want)), 0)
         assert at, f"{want!r} is not there, or not in this place: {lines}"
+
+
+@pytest.mark.parametrize(
+    ("language", "wanted"),
+    [
+        ("de", ("Mailbox ", "(Koordinierte Weltzeit)", "Menü           Anmeldung", "Ordner         Nachricht=")),
+        ("es", ("buzón ", "(tiempo universal coordinado)", "menú           acceso al buzón", "carpeta=borrado")),
+        ("fr", ("boîte ", "(temps universel coordonné)", "menu           connexion", "touche         #")),
+        (
+            "it",
+            ("casella ", "(Tempo coordinato universale)", "menù           accesso", "tasto          7"),
+        ),
+        ("pt_BR", ("caixa ", "(Horário Universal Coordenado)", "menu           acesso à caixa", "pasta=apagada")),
+    ],
+)
+def test_call_is_shown_in_a_language(
+    ivr: Ivr, call_history: CallHistory, monkeypatch: pytest.MonkeyPatch, language: str, wanted: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    call_history(delete_message_call)
+    [listed] = parse_json(ivr("calls", "list", "--json"))
+    shown = ivr("calls", "show", listed["id"], "--language", language).stdout
+    for text in (*wanted, "“You have one new message”"):
+        assert text in shown
+    record = ivr("calls", "show", listed["id"], "--language", language, "--json").stdout
+    assert record == ivr("calls", "show", listed["id"], "--json").stdout
+
+
+def test_call_in_a_language_without_texts_is_not_shown(ivr: Ivr, call_history: CallHistory) -> None:
+    call_history(delete_message_call)
+    assert "'xx': use one of de, en, es, fr, it, pt" in ivr("calls", "show", "1", "--language", "xx", fails=2).stderr
+
+
+def test_each_language_has_the_texts_of_all_steps_and_menus() -> None:
+    """The journal's entries are found in the code: their names, those of their details, and the menus."""
+    for module in pkgutil.iter_modules(menus.__path__):
+        importlib.import_module(f"ivr.menus.{module.name}")
+    sources = {path: ast.parse(path.read_text()) for path in Path(translations.FOLDER).parent.rglob("*.py")}
+    notes = [
+        node
+        for path, tree in sources.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "note"
+        if path.name == "journal.py" or "journal" in ast.unparse(node.func.value)
+    ]
+    events = {ast.literal_eval(node.args[0]) for node in notes if isinstance(node.args[0], ast.Constant)}
+    details = {keyword.arg for node in notes for keyword in node.keywords if keyword.arg} - {"at_ms", "from_ms"}
+    menu_names = {re.sub(r"(?<!^)(?=[A-Z])", " ", menu.__name__).lower() for menu in _subclasses(Menu)}
+    texts = {
+        *events,
+        SIGNED_IN,
+        *details,
+        *menu_names,
+        *COLUMNS,
+        *Folder,
+        INTERRUPTED_STEP,
+        "channel",
+        "from",
+        "yes",
+        "no",
+    }
+    assert len(texts) > 60
+    for language in set(translations.LANGUAGES) - {translations.ENGLISH}:
+        catalogue = (translations.FOLDER / f"{language}.po").read_text()
+        assert [text for text in sorted(texts) if f'msgid "{text}"\nmsgstr "' not in catalogue] == [], language
+        assert 'msgstr ""\n\nmsgid' not in catalogue, language
+
+
+def _subclasses(parent: type[Menu]) -> set[type[Menu]]:
+    found = {child for child in parent.__subclasses__() if child.__module__.startswith("ivr.")}
+    return {child for child in found if "run" in child.__dict__} | {more for one in found for more in _subclasses(one)}
 
 
 def test_digits_of_a_pin_are_masked(ivr: Ivr, call_history: CallHistory) -> None:
