@@ -12,6 +12,8 @@
     message = { clips = "message/message number/1..50" }   # fifty recordings, "phrase/message-1" to "phrase/message-50"
     [tone]
     beep = { text = "(beep)", tone_hz = 440, tone_ms = 500 }
+    [key]
+    pause = { text = ",", silence_ms = 100 }           # between groups of digits
 
 Menus name the clips. `Catalogue.choose_recordings` replaces those that end a sentence by the recordings made for that
 place: by a phrase, which is several clips recorded whole, or by the `end` of a clip.
@@ -38,10 +40,10 @@ MANIFEST_FILE = "recordings.json"
 RECORDING_SUFFIXES = (clip_file.ULAW_SUFFIX, clip_file.WAV_SUFFIX)
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_FIELD_TYPES = {"text": str, "say": str, "end": str, "clips": str, "tone_hz": int, "tone_ms": int}
+_FIELD_TYPES = {"text": str, "say": str, "end": str, "clips": str, "tone_hz": int, "tone_ms": int, "silence_ms": int}
 _LINE_SYNTAX = (
     'name = "text", or name = { text = "...", say = "...", end = "..." }, or { clips = "table/name table/1..9" }, '
-    'or { text = "...", tone_hz = 440, tone_ms = 500 }'
+    'or { text = "...", tone_hz = 440, tone_ms = 500 }, or { text = "...", silence_ms = 100 }'
 )
 
 
@@ -170,4 +172,6 @@ def _parse_fields(path: Path, table: str, name: str, line: object) -> dict[str, 
         raise CatalogueError(f"{where} has no text: write {_LINE_SYNTAX}")
     if ("tone_hz" in fields) != ("tone_ms" in fields) or ("tone_hz" in fields and fields.keys() & {"say", "end"}):
         raise CatalogueError(f"{where}: a tone has both tone_hz and tone_ms, and no say: write {_LINE_SYNTAX}")
+    if "silence_ms" in fields and fields.keys() != {"text", "silence_ms"}:
+        raise CatalogueError(f"{where}: a pause has text and silence_ms, and nothing else: write {_LINE_SYNTAX}")
     return dict(fields)

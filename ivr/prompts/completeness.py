@@ -12,6 +12,7 @@ from ivr.prompts.languages import FALLBACK_LANGUAGE, LANGUAGES
 
 _SPELLED = "0123456789abcdefghijklmnopqrstuvwxyz*#+"
 _KEYS = "0123456789*#"
+_CALLER_NUMBERS = ("200", "0123456789", "+33123456789")
 _NUMBERS = (*range(1_000), *(n * 1_000 for n in range(1, 1_000)), *(n * 1_000_000 for n in range(1, 1_000)))
 _YEAR = 2027
 _SAMPLE_ACTION = "keep"
@@ -38,7 +39,7 @@ def rule_keys(language: Language) -> set[str]:
 def _sentences(language: Language) -> Iterator[ClipKeys]:
     for n in _NUMBERS:
         yield language.message_number(n)
-        yield language.length(n * 1_000)
+        yield from (language.length(n * unit_ms) for unit_ms in (1_000, 60_000))
         yield language.message_counts(n, n, min(n, 1))
     yield from (language.message_number(1, urgent=True, folder=folder) for folder in ("deleted", "saved"))
     yield language.message_counts(0, 0)
@@ -54,6 +55,7 @@ def _sentences(language: Language) -> Iterator[ClipKeys]:
     yield from (language.day(first - timedelta(days=days), first) for days in (0, 1))
     caller = language.caller_id("")
     yield language.caller_and_time(caller, now, now)
+    yield from (language.caller_id(number) for number in _CALLER_NUMBERS)
     yield language.forwarded_by(caller)
     yield language.spell(_SPELLED)
     yield from (language.pin_length(shortest, longest) for shortest, longest in ((4, 4), (4, 6)))

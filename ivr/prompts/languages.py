@@ -7,10 +7,11 @@ from pathlib import Path
 
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.english import English
+from ivr.prompts.french import French
 from ivr.prompts.language import Language
 from ivr.prompts.spanish import Spanish
 
-LANGUAGES: dict[str, Language] = {"en": English(), "es": Spanish()}
+LANGUAGES: dict[str, Language] = {"en": English(), "es": Spanish(), "fr": French()}
 """The rules of each language. Its recordings are in the folder of prompts that has its code as name."""
 FALLBACK_LANGUAGE = "en"
 

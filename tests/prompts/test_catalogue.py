@@ -76,6 +76,7 @@ def test_unknown_key_error_of_empty_catalogue_names_no_key(tmp_path: Path) -> No
         ('[tone]\nbeep = { text = "b", tone_hz = true, tone_ms = 5 }\n', r"tone_hz must be a whole number above 0"),
         ('[tone]\nbeep = { text = "b", tone_hz = 440 }\n', r"\[tone\], beep: a tone has both tone_hz and tone_ms"),
         ('[tone]\nbeep = { text = "b", say = "b", tone_hz = 440, tone_ms = 5 }\n', r"a tone has .* no say"),
+        ('[key]\npause = { text = ",", silence_ms = 9, say = "b" }\n', r"a pause has text and silence_ms, and nothing"),
         ('[count]\n"../x" = "You"\n', r"a name may only have a-z, 0-9 and single hyphens between: rename it"),
         ('["a/b"]\nx = "You"\n', r"a name may only have a-z, 0-9"),
         ('[phrase]\nx = { clips = "a/b" }\n', r"phrase/x: clips has fewer than two keys: name all clips"),

@@ -234,6 +234,17 @@ def test_changed_tone_is_recorded_again(built_folder: Path) -> None:
     assert build(built_folder, speaker=FakeSpeaker()) == ["tone/beep"]
 
 
+def test_pause_is_silence_of_its_length_and_needs_no_voice(built_folder: Path, synthesiser: FakeSpeaker) -> None:
+    edit_catalogue(built_folder, "[tone]", '[key]\npause = { text = ",", silence_ms = 100 }\n[tone]')
+    assert build(built_folder, speaker=synthesiser) == ["key/pause"]
+    assert synthesiser.spoken == []
+    assert clip_file.read_samples(built_folder / "key" / "pause.ulaw") == wav.silence(100)
+    assert check(built_folder, [*ALL, "key/pause"]) == []
+    edit_catalogue(built_folder, "silence_ms = 100", "silence_ms = 150")
+    [problem] = check(built_folder, [*ALL, "key/pause"])
+    assert "pause.ulaw was not made from" in problem
+
+
 def test_changed_display_text_is_not_recorded_again(built_folder: Path) -> None:
     edit_catalogue(built_folder, '"and"', '{ text = "AND", say = "and" }')
     assert build(built_folder, speaker=FakeSpeaker()) == []

@@ -118,6 +118,11 @@ def tone(hz: int, ms: int) -> Samples:
     return fade([amplitude * math.sin(radians_per_sample * i) for i in range(ms * SAMPLES_PER_MS)])
 
 
+def silence(ms: int) -> Samples:
+    """Return `ms` milliseconds of silence."""
+    return [0.0] * (ms * SAMPLES_PER_MS)
+
+
 def to_pcm(samples: Iterable[float]) -> bytes:
     """Return 16-bit little-endian samples, the format of a recording."""
     return _little_endian(to_16_bit(samples)).tobytes()

@@ -44,16 +44,19 @@ def fingerprint(text: str, speaker: Speaker, phonemes: str) -> str:
 
 def clip_fingerprint(clip: Clip, speaker: Speaker) -> str:
     """Return the fingerprint of a clip of the catalogue, which may be a tone."""
-    return _tone_fingerprint(clip) if clip.tone_hz else fingerprint(clip.say, speaker, speaker.pronounce(clip.say))
+    return fingerprint(clip.say, speaker, speaker.pronounce(clip.say)) if clip.is_speech else _sound_fingerprint(clip)
 
 
 def is_current(clip: Clip, recorded: str, speaker: Speaker) -> bool:
     """Return whether a clip was recorded from its present text and voice, and the phonemes that `recorded` names."""
     _, _, phonemes = recorded.partition(" ")
-    return recorded == (_tone_fingerprint(clip) if clip.tone_hz else fingerprint(clip.say, speaker, phonemes))
+    return recorded == (fingerprint(clip.say, speaker, phonemes) if clip.is_speech else _sound_fingerprint(clip))
 
 
-def _tone_fingerprint(clip: Clip) -> str:
+def _sound_fingerprint(clip: Clip) -> str:
+    """Return the fingerprint of a tone or a pause."""
+    if clip.silence_ms:
+        return _hash(clip.silence_ms)
     return _hash(clip.tone_hz, clip.tone_ms, audio_processing.TONE_DB)
 
 
@@ -132,7 +135,8 @@ def _check_clip(clip: Clip, path: Path, recorded: str, speaker: Speaker) -> list
         return [f"{clip.key} has no recording at {path}: {BUILD_REMEDY}"]
     if clip_file.is_own_recording(path):
         return _check_own_recording(path)
-    problems = check_recording(path, audio_processing.TONE_DB if clip.tone_hz else audio_processing.SPEECH_DB)
+    expected_db = audio_processing.TONE_DB if clip.tone_hz else audio_processing.SPEECH_DB
+    problems = [] if clip.silence_ms else check_recording(path, expected_db)
     if not is_current(clip, recorded, speaker):
         problems.append(f'{path} was not made from "{clip.say}" in the current voice: {BUILD_REMEDY}')
     return problems

@@ -44,7 +44,7 @@ def build(
             or not catalogue.recording_path(clip.key).exists()
         )
     ]
-    if any(clip.tone_hz is None for clip in outdated):
+    if any(clip.is_speech for clip in outdated):
         voice.require()
     fingerprints[build_manifest.VOICE_KEY] = voice.name
     try:
@@ -78,6 +78,8 @@ def write_recording(path: Path, samples: Samples) -> None:
 def _render_samples(clip: Clip, speaker: Speaker) -> Samples:
     if clip.tone_hz and clip.tone_ms:
         return audio_processing.tone(clip.tone_hz, clip.tone_ms)
+    if clip.silence_ms:
+        return audio_processing.silence(clip.silence_ms)
     return audio_processing.trim(_as_stored(render_speech(speaker, clip.say)))
 
 
