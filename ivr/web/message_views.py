@@ -13,6 +13,17 @@ from ivr.storage.records import Folder, Message
 from ivr.web.texts import Translator
 
 SNIPPET_LENGTH = 120
+MAX_SPOKEN_TOGETHER = 24
+"""Words of the speech recognition that may stand for one word of the text, as for the digits of a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimedWord:
+    """A word of a transcript, and when it is said, in milliseconds from the start; None: that is not known."""
+
+    text: str
+    start_ms: int | None = None
+    end_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,8 @@ class MessageView:
     urgent: bool
     has_audio: bool
     transcript: str
+    words: tuple[TimedWord, ...]
+    """The words of the transcript with their times; empty: only the text is known."""
     forwarded_by: str
 
     def snippet(self, search: str = "") -> str:
@@ -44,7 +57,9 @@ class MessageView:
         return f"{'…' if start else ''}{shown}{'…' if start + SNIPPET_LENGTH < len(text) else ''}"
 
 
-def view_message(message: Message, mailbox: Mailbox, translate: Translator, now: float) -> MessageView:
+def view_message(
+    message: Message, mailbox: Mailbox, translate: Translator, now: float, *, with_words: bool = False
+) -> MessageView:
     """Return what is shown of a message, in the time zone of its mailbox. `now`: Unix seconds."""
     at = mailbox.local_time(message.time)
     locale = translate.language
@@ -65,6 +80,7 @@ def view_message(message: Message, mailbox: Mailbox, translate: Translator, now:
         urgent=message.urgent,
         has_audio=message.has_audio,
         transcript=transcript_text(message.transcription),
+        words=timed_words(message.transcription) if with_words else (),
         forwarded_by=" ".join(filter(None, (forwarder.name, forwarder.number))) if forwarder else "",
     )
 
@@ -90,3 +106,52 @@ def transcript_text(stored: str | None) -> str:
     if not isinstance(document, dict):
         return stored
     return str(document.get("text") or "") if document.get("result", "success") == "success" else ""
+
+
+def timed_words(stored: str | None) -> tuple[TimedWord, ...]:
+    """Return the words of a stored transcript with their times; empty if it has no times.
+
+    The text may differ from what was recognised: digits that were said one by one are one number. Such a word has the
+    time of all that it stands for.
+    """
+    spoken = _spoken_words(stored)
+    tokens = transcript_text(stored).split() if spoken else []
+    words, place = [], 0
+    for index, token in enumerate(tokens):
+        if place >= len(spoken):
+            words.append(TimedWord(token))
+            continue
+        end = place + 1
+        if _plain(token) != _plain(spoken[place][0]) and index + 1 < len(tokens):
+            following = _plain(tokens[index + 1])
+            ahead = range(place + 1, min(place + MAX_SPOKEN_TOGETHER, len(spoken)))
+            end = next((at for at in ahead if _plain(spoken[at][0]) == following), end)
+        elif index + 1 == len(tokens):
+            end = len(spoken)
+        words.append(TimedWord(token, spoken[place][1], spoken[end - 1][2]))
+        place = end
+    return tuple(words)
+
+
+def _spoken_words(stored: str | None) -> list[tuple[str, int, int]]:
+    """Return the words of the speech recognition with start and end; of a document of another form none."""
+    try:
+        document = json.loads(stored or "")
+    except ValueError:
+        return []
+    words = document.get("words") if isinstance(document, dict) else None
+    if not isinstance(words, list):
+        return []
+    found = [
+        (word["word"], word["start_ms"], word["end_ms"])
+        for word in words
+        if isinstance(word, dict)
+        and isinstance(word.get("word"), str)
+        and type(word.get("start_ms")) is int
+        and type(word.get("end_ms")) is int
+    ]
+    return found if len(found) == len(words) else []
+
+
+def _plain(word: str) -> str:
+    return "".join(filter(str.isalnum, word.casefold()))

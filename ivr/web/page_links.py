@@ -93,7 +93,9 @@ class LinkPages:
             language=linked.mailbox.language,
             box=linked.mailbox,
             folder=linked.message.folder,
-            message=view_message(linked.message, linked.mailbox, translate, linked.visitor.services.api.clock.now()),
+            message=view_message(
+                linked.message, linked.mailbox, translate, linked.visitor.services.api.clock.now(), with_words=True
+            ),
             link=f"?{linked.query}",
             address=linked.path,
             notice=translate(f"done_{done}", count=1) if done in ACTIONS else "",

@@ -56,7 +56,7 @@ class MessagePages:
             folder=message.folder,
             search=parse_search(request),
             counts=await count_folders(session, mailbox),
-            message=view_message(message, mailbox, translate, session.services.api.clock.now()),
+            message=view_message(message, mailbox, translate, session.services.api.clock.now(), with_words=True),
             link="",
             live=f"/page/box/{mailbox.id}/live",
             changes=changes,

@@ -62,10 +62,14 @@ class PageSite:
             self.box, pcm, Caller(number, name), at, folder, **options
         )
         if transcript:
-            document = json.dumps({"result": "success", "text": transcript})
-            sql = "UPDATE messages SET transcription = ? WHERE id = ?"
-            await self.app.container.database.write(lambda c: c.execute(sql, (document, message.id)).rowcount)
+            await self.transcribe(message, transcript)
         return message
+
+    async def transcribe(self, message: Message, text: str, **members: Any) -> None:
+        """Store a transcript of a message. `members`: further ones of its document, such as words."""
+        document = json.dumps({"result": "success", "text": text, **members})
+        sql = "UPDATE messages SET transcription = ? WHERE id = ?"
+        await self.app.container.database.write(lambda c: c.execute(sql, (document, message.id)).rowcount)
 
     def link_to(self, message: Message) -> str:
         """Return the link to a message as mails have it."""

@@ -164,6 +164,46 @@ async def test_link_from_a_mail_is_played_to_its_end_without_a_sign_in(site: Pag
     await context.close()
 
 
+async def test_word_that_is_clicked_plays_from_there_and_words_light_up(site: PageSite, page: Any) -> None:
+    words = [
+        {"word": word, "start_ms": 1000 * n, "end_ms": 1000 * n + 900} for n, word in enumerate(TRANSCRIPT.split())
+    ]
+    message = await site.leave_message("Maria", s=len(words))
+    await site.transcribe(message, TRANSCRIPT, words=words)
+    await page.goto(f"/page/box/{site.box.id}/message/{message.id}")
+    await page.locator("#wave[data-ready]").wait_for()
+    await page.get_by_text("wheel", exact=True).click()
+    place = TRANSCRIPT.split().index("wheel")
+    await page.locator(".said", has_text="wheel").wait_for()
+    position = "document.getElementById('audio').currentTime"
+    assert place <= await page.evaluate(position) < place + 1
+    await page.locator(".said", has_text="ready").wait_for()
+    assert await page.locator(".said").count() == 1
+    await page.get_by_role("button", name="Pause").wait_for()
+    assert await site.app.folder_of(message) == "new"
+
+
+async def test_playing_goes_on_at_its_place_after_the_service_was_away(site: PageSite, chromium: Any) -> None:
+    """In a window of its own: browsers log that they cannot connect."""
+    message = await site.leave_message("Maria", s=6)
+    context = await new_context(chromium, viewport=PHONE, base_url=site.url)
+    page = await context.new_page()
+    await page.goto(site.link_to(message))
+    await page.locator("#wave[data-ready]").wait_for()
+
+    async def play_from_fourth_second() -> None:
+        await page.get_by_label("Position").fill("4")
+        await page.get_by_role("button", name="Play").click()
+        await page.wait_for_function("() => document.getElementById('audio').error")
+
+    await site.restart(meanwhile=play_from_fourth_second())
+    await page.wait_for_function("() => document.getElementById('audio').currentTime > 4")
+    assert not await page.get_by_role("alert").is_visible()
+    await page.locator("#player[data-heard]").wait_for()
+    assert await site.app.folder_of(message) == "saved"
+    await context.close()
+
+
 async def test_search_follows_new_messages_and_the_message_leads_back_to_it(site: PageSite, page: Any) -> None:
     await site.leave_message("Maria", transcript=TRANSCRIPT, age_s=90)
     await site.leave_message("Peter", age_s=60)

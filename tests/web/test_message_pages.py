@@ -15,6 +15,7 @@ import pytest
 from ivr.audio import wav
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditQuery, Message
+from ivr.web.message_views import timed_words
 from tests.api.conftest import tone
 from tests.support.app_fixture import AppFixture
 from tests.web.conftest import Browser
@@ -115,6 +116,39 @@ async def test_search_is_shown_as_text_pages_and_is_no_error(app: AppFixture, br
         assert f'value="{escape(text)[:100]}' in browser.page.text.replace("&#34;", "&quot;").replace("&#39;", "&#x27;")
     await browser.open(f"/page/box/{box.id}/search?q=+")
     assert str(browser.page.url).endswith(f"/page/box/{box.id}"), "no words: the folder"
+
+
+def spoken(text: str) -> list[dict[str, object]]:
+    return [{"word": word, "start_ms": 500 * n, "end_ms": 500 * n + 400} for n, word in enumerate(text.split())]
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "expected"),
+    [
+        ("Hello, it is me.", spoken("Hello, it is me."), [("Hello,", 0), ("it", 500), ("is", 1000), ("me.", 1500)]),
+        ("call 2557 now", spoken("call two five five seven now"), [("call", 0), ("2557", 500), ("now", 2500)]),
+        ("ends with 255", spoken("ends with two five five"), [("ends", 0), ("with", 500), ("255", 1000)]),
+        ("more than times", spoken("more than"), [("more", 0), ("than", 500), ("times", None)]),
+        ("no times", [], []),
+        ("wrong times", [{"word": "wrong", "start_ms": '0" onclick="x', "end_ms": 1}], []),
+        ("wrong form", {"word": "a"}, []),
+    ],
+)  # fmt: skip
+async def test_words_have_the_times_at_which_they_are_said(
+    text: str, words: Any, expected: list[tuple[str, int | None]]
+) -> None:
+    found = timed_words(json.dumps({"result": "success", "text": text, "words": words}))
+    assert [(word.text, word.start_ms) for word in found] == expected
+
+
+async def test_hostile_words_of_a_transcript_are_text(app: AppFixture, browser: Browser, box: Mailbox) -> None:
+    message = await app.create_message(box)
+    await set_transcript(app, message, XSS, words=spoken(XSS))
+    await browser.open(path_of(message))
+    assert 'data-start="0"' in browser.page.text
+    assert "<img" not in browser.page.text
+    assert "<script>alert" not in browser.page.text
+    assert XSS.split()[0] in browser.text
 
 
 async def test_mailbox_of_another_owner_cannot_be_searched(app: AppFixture, browser: Browser, box: Mailbox) -> None:

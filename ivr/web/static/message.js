@@ -1,6 +1,8 @@
 // One message: the player, and the note in front of a message that is forwarded.
 const SEEK_S = 5;
 const END_S = 1; // An owner who moves into the last second has not heard the message.
+const RETRY_MS = 1000;
+const MAX_TRIES = 30;
 const player = document.getElementById("player");
 
 function clock(seconds) {
@@ -17,6 +19,8 @@ async function startPlayer() {
   const problem = document.getElementById("player-problem");
   const length = lengthMs / 1000;
   let playsFrom = 0; // Position of the last seek, seconds.
+  let place = 0; // The position shown, seconds.
+  let isWanted = false; // Whether the owner wants it to play, also while the service is away.
   let isHeard = false;
 
   audio.controls = false;
@@ -32,15 +36,36 @@ async function startPlayer() {
     show(target);
   };
   const show = (seconds) => {
+    place = seconds;
     seek.value = seconds;
     seek.setAttribute("aria-valuetext", clock(seconds));
     time.textContent = clock(seconds);
   };
-  const toggle = () => { if (audio.paused) audio.play().catch(fail); else audio.pause(); };
+  const start = () => { isWanted = true; audio.play().catch(fail); };
+  const toggle = () => {
+    if (audio.paused) return start();
+    isWanted = false;
+    audio.pause();
+  };
   const fail = (error) => {
-    if (error && error.name === "AbortError") return;
+    if (error && (error.name === "AbortError" || audio.error)) return; // Of the latter the player learns by its event.
     problem.textContent = failed;
     problem.hidden = false;
+  };
+  // The service is away for a moment, as when it is restarted: goes on from the same place when it is back.
+  const goOn = async () => {
+    const from = place;
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      const response = await fetch(audio.src, { headers: { Range: "bytes=0-1" } }).catch(() => null);
+      if (!response) continue;
+      if (!response.ok || response.redirected) break;
+      audio.load();
+      audio.currentTime = from;
+      if (isWanted) start();
+      return;
+    }
+    fail();
   };
 
   play.addEventListener("click", toggle);
@@ -50,11 +75,12 @@ async function startPlayer() {
   seek.addEventListener("input", () => moveTo(Number(seek.value)));
   audio.addEventListener("play", () => { play.textContent = pauseText; problem.hidden = true; });
   audio.addEventListener("pause", () => { play.textContent = playText; });
-  audio.addEventListener("error", fail);
-  audio.addEventListener("timeupdate", () => show(audio.currentTime));
+  audio.addEventListener("error", goOn);
+  audio.addEventListener("timeupdate", () => { if (!audio.error && audio.readyState > 0) show(audio.currentTime); });
   // Played to its end: the message is heard, as at the phone.
   audio.addEventListener("ended", async () => {
     play.textContent = playText;
+    isWanted = false;
     const isMovedToEnd = playsFrom > 0 && playsFrom > length - END_S;
     if (isHeard || isMovedToEnd) return;
     isHeard = true;
@@ -67,6 +93,21 @@ async function startPlayer() {
     else if (event.key === "ArrowRight") moveTo(audio.currentTime + SEEK_S);
     else return;
     event.preventDefault();
+  });
+
+  // The word that is said now lights up; a word that is clicked plays from there. The page may fetch the words later.
+  const words = () => document.querySelectorAll("#transcript [data-start]");
+  const light = () => {
+    const now = audio.currentTime * 1000;
+    for (const word of words()) word.classList.toggle("said", !audio.ended && now >= Number(word.dataset.start) && now < Number(word.dataset.end));
+    if (!audio.paused) requestAnimationFrame(light);
+  };
+  for (const event of ["play", "seeked", "ended"]) audio.addEventListener(event, light);
+  document.addEventListener("click", (event) => {
+    const word = event.target.closest?.("#transcript [data-start]");
+    if (!word || !getSelection().isCollapsed) return; // Words are selected to be copied, too.
+    moveTo(Number(word.dataset.start) / 1000);
+    start();
   });
 
   const response = await fetch(`${address}/waveform${link}`).catch(() => null);
