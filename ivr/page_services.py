@@ -7,9 +7,10 @@ from starlette.types import ASGIApp
 from ivr.app import App
 from ivr.settings import Settings
 from ivr.web.desk_phone_app import DESK_PHONE_PREFIX, build_desk_phone_app
+from ivr.web.doctor_process import DoctorProcess
 from ivr.web.live_updates import LiveUpdates
 from ivr.web.page_app import PREFIX, PathDispatch, build_page_app
-from ivr.web.page_dependencies import PageLimits, PageServices
+from ivr.web.page_dependencies import AdminServices, FindFindings, PageLimits, PageServices
 
 
 class PageApps:
@@ -30,8 +31,8 @@ class PageApps:
         self.services.live_updates.close()
 
 
-def build_page(app: App) -> PageApps:
-    """Build page and screens."""
+def build_page(app: App, *, find_findings: FindFindings | None = None) -> PageApps:
+    """Build page and screens. `find_findings`: what the doctor finds; by default `ivr doctor` is run."""
     settings = app.settings
     services = PageServices(
         api=app.api_services,
@@ -41,6 +42,15 @@ def build_page(app: App) -> PageApps:
         capacity=app.voicemail_services.capacity,
         live_updates=LiveUpdates(app.mailbox_changes),
         asterisk_name=settings.asterisk.system_name,
+        admin=AdminServices(
+            pin_lockout=app.pin_lockout,
+            box_usage=app.box_usage,
+            calls=app.call_store,
+            outbox=app.outbox,
+            call_record_days=settings.retention.call_record_days,
+            find_findings=find_findings or DoctorProcess().run,
+            random_bytes=app.random_bytes,
+        ),
         limits=PageLimits(
             session_lifetime_s=settings.page.session_lifetime_hours * 3600,
             public_url=settings.api.public_url or "",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -28,10 +27,8 @@ from ivr.mailbox.text_values import suggest
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.menus.dialplan_status import Status
 from ivr.storage.records import CallQuery, CallRecord
-from ivr.translations import Translate
 
 command = typer.Typer(no_args_is_help=True)
-_MIN_STEP_WIDTH = 14
 COLUMNS = ["time", "caller", "action", "box", "status", "seconds", "id"]
 
 
@@ -100,7 +97,7 @@ async def show(
     shown = {**{name: row[name] or "-" for name in COLUMNS}, "channel": record.channel}
     print_document({translate(name): value for name, value in shown.items()}, False)
     typer.echo("")
-    for line in format_steps(record, translate):
+    for line in record.format_steps(translate):
         typer.echo(line)
 
 
@@ -117,39 +114,6 @@ def _format_time_in(language: str, timestamp: int) -> str:
     from ivr.notifications.mail.variables import format_date
 
     return format_date(datetime.fromtimestamp(timestamp, LOCALTZ), language)
-
-
-def format_steps(call: CallRecord, translate: Translate = str) -> Iterator[str]:
-    """Yield a line for each step of a call: `  0:03.250  key      7`. What was heard stays as it was spoken."""
-    steps = [(step, translate(str(step["what"]))) for step in call.steps]
-    width = max((_MIN_STEP_WIDTH, *(len(name) for _, name in steps)))
-    for step, name in steps:
-        details = {name: value for name, value in step.items() if name not in ("at_ms", "what")}
-        text = _format_step_details(str(step["what"]), details, translate)
-        yield f"{_format_offset(int(step['at_ms'])):>10}  {name:<{width}} {text}".rstrip()
-
-
-def _format_step_details(step_name: str, details: Mapping[str, Any], translate: Translate) -> str:
-    match step_name:
-        case "heard":
-            start = f", {translate('from')} {_format_offset(details['from_ms'])}" if "from_ms" in details else ""
-            return f"“{details['text']}”{start}"
-        case "key":
-            return str(details["key"])
-        case "menu":
-            return translate(str(details["name"]))
-    return "  ".join(f"{translate(name)}={_format_value(name, value, translate)}" for name, value in details.items())
-
-
-def _format_value(name: str, value: object, translate: Translate) -> str:
-    if isinstance(value, bool):
-        return translate("yes" if value else "no")
-    return translate(str(value)) if name == "folder" else str(value)
-
-
-def _format_offset(ms: int) -> str:
-    minutes, rest = divmod(ms, 60_000)
-    return f"{minutes}:{rest // 1000:02d}.{rest % 1000:03d}"
 
 
 async def _call_row(app: App, call: CallRecord) -> dict[str, Any]:

@@ -96,6 +96,17 @@ class Directory:
         """Return a user. Raises `NotFound`."""
         return _user(await self._store.user(user_id))
 
+    async def administered_scope(self, user_id: str) -> str:
+        """Return what a user may administer: "account", "system", or "" for nothing and for an unknown user."""
+        scope: str = await self._read_cache.get(("scope", user_id), lambda: self._read_scope(user_id))
+        return scope
+
+    async def _read_scope(self, user_id: str) -> str:
+        try:
+            return str((await self.user(user_id)).settings.get("administrator") or "")
+        except NotFound:
+            return ""
+
     async def find_user_by_name(self, account_id: str, name: str) -> User:
         """Return the user of an account with this id or name. Raises `NotFound`."""
         record = await self._store.find_user_by_name(account_id, name)

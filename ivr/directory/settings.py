@@ -56,6 +56,8 @@ class UserSettings(SettingsDocument):
     last_name: str | None = None
     vm_to_email_enabled: bool | None = None
     voicemail: _Voicemail | None = None
+    administrator: Literal["account", "system"] | None = None
+    """What the user may administer on the page: the account, or all accounts and the installation."""
 
 
 class WebhookSettings(SettingsDocument):

@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ivr.api.audio_links import message_page_path
 from ivr.api.error_responses import response_for
 from ivr.errors import IvrError, Unauthorized
+from ivr.web.admin_pages import AdminPages
+from ivr.web.admin_records import AdminRecords
 from ivr.web.page_dependencies import PageServices
 from ivr.web.page_forward import ForwardForm
 from ivr.web.page_links import LinkPages
@@ -40,6 +42,8 @@ def build_page_app(services: PageServices) -> ASGIApp:
     forward, links, settings = ForwardForm(messages), LinkPages(renderer), SettingsPages(renderer)
     live = LiveStreams(services.live_updates)
     box, message = f"{PREFIX}box/{{box_id}}", f"{PREFIX}box/{{box_id}}/message/{{message_id}}"
+    admin_pages, admin_records = AdminPages(renderer), AdminRecords(renderer)
+    admin, of_account = f"{PREFIX}admin", f"{PREFIX}admin/{{account_id}}"
     link = message_page_path("{box_id}", "{message_id}")
     get, post = ["GET"], ["POST"]
 
@@ -69,6 +73,19 @@ def build_page_app(services: PageServices) -> ASGIApp:
             Route(f"{box}/greeting/{{kind}}", settings.send_greeting, methods=get),
             Route(f"{box}/greeting/{{kind}}", settings.put_greeting, methods=post),
             Route(f"{box}/greeting/{{kind}}/remove", settings.remove_greeting, methods=post),
+            Route(admin, admin_pages.list_boxes, methods=get),
+            Route(f"{admin}/findings", admin_records.show_findings, methods=get),
+            Route(of_account, admin_pages.list_boxes, methods=get),
+            Route(f"{of_account}/boxes", admin_pages.create_box, methods=post),
+            Route(f"{of_account}/box/{{box_id}}", admin_pages.show_box, methods=get),
+            Route(f"{of_account}/box/{{box_id}}/pin", admin_pages.reset_pin, methods=post),
+            Route(f"{of_account}/box/{{box_id}}/unlock", admin_pages.unlock, methods=post),
+            Route(f"{of_account}/users", admin_pages.list_users, methods=get),
+            Route(f"{of_account}/users", admin_pages.create_user, methods=post),
+            Route(f"{of_account}/calls", admin_records.list_calls, methods=get),
+            Route(f"{of_account}/call/{{call_id:path}}", admin_records.show_call, methods=get),
+            Route(f"{of_account}/outbox", admin_records.list_tasks, methods=get),
+            Route(f"{of_account}/outbox", admin_records.retry_tasks, methods=post),
             Route(link, links.show_message, methods=get),
             Route(link, links.change_message, methods=post),
             Route(f"{link}/audio", links.send_audio, methods=get),

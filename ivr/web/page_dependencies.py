@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ivr.api.dependencies import ApiServices
+from ivr.directory.pin_lockout import PinLockout
 from ivr.directory.secret_store import SecretStore
+from ivr.health.finding import Finding
 from ivr.mailbox.mailbox import Capacity
 from ivr.mailbox.pins import Pins
 from ivr.mailbox.takes import Takes
+from ivr.storage.protocols import BoxUsageStore, CallLogStore, OutboxStore
 from ivr.web.live_updates import LiveUpdates
 
 
@@ -29,6 +33,23 @@ class PageLimits:
     """Whether desk phones may send PINs and secrets over plain HTTP."""
 
 
+FindFindings = Callable[[], Awaitable[Sequence[Finding] | None]]
+"""Returns what `ivr doctor` finds; None if that cannot be run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdminServices:
+    """What administrators see and do on the page, beside what owners do."""
+
+    pin_lockout: PinLockout
+    box_usage: BoxUsageStore
+    calls: CallLogStore
+    outbox: OutboxStore
+    call_record_days: int
+    find_findings: FindFindings
+    random_bytes: Callable[[int], bytes]
+
+
 @dataclass(frozen=True, kw_only=True)
 class PageServices:
     """Services and limits of the page."""
@@ -39,6 +60,7 @@ class PageServices:
     takes: Takes
     capacity: Capacity
     live_updates: LiveUpdates
+    admin: AdminServices
     limits: PageLimits
     asterisk_name: str
     """Name of the Asterisk whose endpoints the desk phones are."""

@@ -57,6 +57,8 @@ class PageSession(Visitor):
     account: Account
     text: str
     """The cookie."""
+    administers: str = ""
+    """What the user may administer: "account", "system", or "" for nothing."""
 
     @property
     def csrf_token(self) -> str:
@@ -144,8 +146,12 @@ async def read_session(request: Request) -> PageSession | None:
         if not token.proof or await services.pins.fingerprint(mailbox) != token.proof:
             return None  # The PIN is another one since.
     request.state.token_id = token.id
-    account = await services.api.auth.directory.account(token.account_id)
-    return PageSession(services=services, account_id=account.id, token=token, account=account, text=text)
+    directory = services.api.auth.directory
+    administers = await directory.administered_scope(token.user_id) if token.user_id is not None else ""
+    account = await directory.account(token.account_id)
+    return PageSession(
+        services=services, account_id=account.id, token=token, account=account, text=text, administers=administers
+    )
 
 
 def client_address(request: Request) -> str:

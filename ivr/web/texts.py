@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ivr.web.admin_texts import ADMIN_ENGLISH
 from ivr.web.settings_texts import SETTINGS_ENGLISH
 
 ENGLISH: Mapping[str, str] = {
@@ -117,7 +118,7 @@ ENGLISH: Mapping[str, str] = {
     "phone_needs_tls": "This phone must use https.",
 }
 
-TEXTS: Mapping[str, Mapping[str, str]] = {"en": {**ENGLISH, **SETTINGS_ENGLISH}}
+TEXTS: Mapping[str, Mapping[str, str]] = {"en": {**ENGLISH, **SETTINGS_ENGLISH, **ADMIN_ENGLISH}}
 
 
 def choose_language(language: str) -> str:

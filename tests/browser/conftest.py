@@ -21,6 +21,7 @@ from ivr.page_services import build_page
 from ivr.storage.records import Caller, Folder, Message
 from tests.support.app_fixture import AppFixture
 from tests.support.chromium import start_chromium, why_no_browser
+from tests.web.conftest import find_nothing_but_a_problem
 
 PASSWORD = "correct horse"
 PHONE, DESK = {"width": 360, "height": 720}, {"width": 1100, "height": 760}
@@ -76,6 +77,13 @@ class PageSite:
         links = AudioLinks(self.app.container.peppers, self.app.clock, lifetime_s=3600)
         return links.create(message_page_path(message.box_id, message.id))[0]
 
+    async def add_administrator(self) -> None:
+        """Give alice the rights of the system, and leave what an administrator looks at."""
+        directory = self.app.container.directory
+        alice = await directory.user(self.app.alice.id)
+        await directory.update_user(alice.model_copy(update={"settings": {"administrator": "system"}}))
+        await self.app.run_call(endpoint="alice", number="1000")
+
     async def leave_usual_messages(self) -> Message:
         """Store what a mailbox may contain, and return the newest message."""
         await self.leave_message("", "", age_s=200_000, folder="saved")
@@ -102,7 +110,7 @@ async def serve_page_site(folder: Path) -> AsyncIterator[PageSite]:
 
 
 def _new_server(app: AppFixture, port: int) -> ApiServer:
-    page = build_page(app.container)
+    page = build_page(app.container, find_findings=find_nothing_but_a_problem)
     return ApiServer(
         build_asgi_app(app.container.api_services, page), ListenAddress("127.0.0.1", port), on_stop=page.close
     )

@@ -17,6 +17,7 @@ async def make_pictures(folder: Path) -> None:
         async with serve_page_site(Path(data) / "data") as site, start_chromium() as browser:
             message = await site.leave_usual_messages()
             await site.app.create_box("1005", site.app.alice, name="Service")
+            await site.add_administrator()
             for scheme in ("light", "dark"):
                 for screen, viewport in (("phone", PHONE), ("desk", DESK)):
                     context = await new_context(browser, viewport=viewport, base_url=site.url, color_scheme=scheme)
@@ -41,6 +42,12 @@ async def make_pictures(folder: Path) -> None:
                     await page.goto(f"/page/box/{site.box.id}/settings")
                     await page.get_by_role("button", name="Record").first.wait_for()
                     await page.screenshot(path=folder / f"page-settings-{screen}-{scheme}.png")
+                    admin = f"/page/admin/{site.app.account.id}"
+                    for view, path in (("boxes", ""), ("box", f"/box/{site.box.id}"), ("calls", "/calls")):
+                        await page.goto(f"{admin}{path}")
+                        await page.screenshot(path=folder / f"page-admin-{view}-{screen}-{scheme}.png")
+                    await page.get_by_role("table").get_by_role("link").first.click()
+                    await page.screenshot(path=folder / f"page-admin-call-{screen}-{scheme}.png")
                     await context.close()
 
 

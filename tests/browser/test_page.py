@@ -254,4 +254,12 @@ async def test_axe_finds_nothing_and_a_small_phone_needs_no_sideways_scrolling(
                  f"/page/box/{site.box.id}/search?q=bicycle", f"/page/box/{site.box.id}/search?q=nothing",
                  f"/page/box/{site.box.id}/message/{message.id}", site.link_to(message), "/page/none"):  # fmt: skip
         await check(path)
+    await site.add_administrator()
+    admin = f"/page/admin/{site.app.account.id}"
+    for path in (admin, f"{admin}/box/{site.box.id}", f"{admin}/users", f"{admin}/calls", f"{admin}/outbox",
+                 "/page/admin/findings"):  # fmt: skip
+        await check(path)
+    await page.goto(f"{admin}/calls")
+    await page.get_by_role("table").get_by_role("link").first.click()
+    await check(page.url)
     await context.close()

@@ -13,10 +13,16 @@ import pytest
 
 from ivr.api.asgi import build_asgi_app
 from ivr.api.server import ApiServer, ListenAddress
+from ivr.health.finding import Finding, ok, problem
 from ivr.page_services import build_page
 from tests.support.app_fixture import AppFixture
 
 PASSWORD = "correct horse"
+
+
+async def find_nothing_but_a_problem() -> list[Finding]:
+    """Stand for `ivr doctor`, which takes seconds."""
+    return [ok("host", "enough space"), problem("mail", "<b>no</b> server", "mend it")]
 
 
 class Browser:
@@ -79,7 +85,7 @@ async def app(tmp_path: Path) -> AsyncIterator[AppFixture]:
 async def page_url(app: AppFixture) -> AsyncIterator[str]:
     """The URL of the REST port, with the page."""
     app.container.api_services.audio.renditions.clear()
-    page = build_page(app.container)
+    page = build_page(app.container, find_findings=find_nothing_but_a_problem)
     server = ApiServer(
         build_asgi_app(app.container.api_services, page), ListenAddress("127.0.0.1", 0), on_stop=page.close
     )
