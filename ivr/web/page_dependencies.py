@@ -62,5 +62,7 @@ class PageServices:
     live_updates: LiveUpdates
     admin: AdminServices
     limits: PageLimits
+    languages: Sequence[str]
+    """Codes of the languages of prompts or mails, for owners to choose from."""
     asterisk_name: str
     """Name of the Asterisk whose endpoints the desk phones are."""

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from ivr.api.audio_headers import audio_response
 from ivr.api.request_body import read_upload
 from ivr.audio.formats import WAV
+from ivr.directory.models import User
 from ivr.errors import (
     BadInput,
     BoxFull,
@@ -30,7 +31,7 @@ from ivr.web.message_views import format_length
 from ivr.web.page_rendering import PageRenderer, flat, read_form
 from ivr.web.page_sessions import PageSession, require_form_token, require_session, set_session_cookie
 from ivr.web.page_sign_in import begin_pin_session
-from ivr.web.settings_form import CHOICES, SWITCHES, changed_settings, form_values, time_zones
+from ivr.web.settings_form import CHOICES, SWITCHES, changed_settings, form_values, language_name, time_zones
 from ivr.web.texts import Translator
 
 SEE_OTHER = 303
@@ -65,17 +66,23 @@ class SettingsPages:
         session, mailbox = await _require_settings(request)
         form = flat(await read_form(request))
         require_form_token(request, session, form)
-        document = changed_settings(mailbox, form)
-        if not document:
+        document, user = changed_settings(mailbox, form), await _find_person(session, mailbox)
+        language = form.get("language", _language(mailbox, user))
+        has_new_language = language != _language(mailbox, user) and language in ("", *session.services.languages)
+        if not document and not has_new_language:
             return _done(mailbox, "unchanged")
 
         async def check(mailbox: Mailbox, settings: BoxSettings) -> None:
             await session.services.api.mailbox.owner_changes.check(mailbox, settings)
 
         try:
-            await session.services.api.mailbox.boxes.patch(mailbox, document, check)
+            if document:
+                await session.services.api.mailbox.boxes.patch(mailbox, document, check)
         except InvalidFields as error:
             return await self._render(request, session, mailbox, problem=str(error), form=form)
+        if has_new_language:
+            await _set_language(session, mailbox, user, language or None)
+            document["language"] = language
         await session.record(request, AuditAction.SETTINGS_CHANGED, mailbox.id, ", ".join(sorted(document)))
         return _done(mailbox, "saved")
 
@@ -157,6 +164,7 @@ class SettingsPages:
         values = form_values(mailbox)
         if form is not None:
             values = {name: form.get(name, "") for name in values}
+        language = _language(mailbox, await _find_person(session, mailbox))
         lengths, now = mailbox.pin_lengths, session.services.api.clock.now()
         return await self._renderer.render(
             request,
@@ -167,6 +175,8 @@ class SettingsPages:
             notice=notice,
             problem=problem,
             values=values,
+            language_chosen=language if form is None else form.get("language", ""),
+            languages={code: language_name(code) for code in session.services.languages},
             switches=SWITCHES,
             choices=CHOICES,
             zones=time_zones(),
@@ -187,6 +197,24 @@ async def _require_settings(request: Request) -> tuple[PageSession, Mailbox]:
     if mailbox.settings.not_configurable:
         raise Forbidden("only an administrator changes the settings of this mailbox")
     return session, mailbox
+
+
+async def _find_person(session: PageSession, mailbox: Mailbox) -> User | None:
+    """Return who is signed in: the user of a password, the owner of a mailbox that a PIN has opened."""
+    user_id = session.token.user_id or mailbox.settings.owner_id
+    return await session.services.api.auth.directory.user(user_id) if user_id else None
+
+
+def _language(mailbox: Mailbox, user: User | None) -> str:
+    return (user.language if user else mailbox.settings.language) or ""
+
+
+async def _set_language(session: PageSession, mailbox: Mailbox, user: User | None, language: str | None) -> None:
+    """Store the language of the person, as key 8 does at the phone; that of the mailbox if it has no owner."""
+    if user is not None:
+        await session.services.api.auth.directory.update_user(user.model_copy(update={"language": language}))
+    else:
+        await session.services.api.mailbox.boxes.patch_from_phone(mailbox.id, {"language": language})
 
 
 def _done(mailbox: Mailbox, notice: str) -> RedirectResponse:

@@ -8,6 +8,8 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import available_timezones
 
+from babel import Locale, UnknownLocaleError
+
 from ivr.mailbox.mailbox import Mailbox
 
 SWITCHES = (
@@ -75,6 +77,14 @@ def changed_settings(mailbox: Mailbox, form: Mapping[str, str]) -> dict[str, Any
 def time_zones() -> list[str]:
     """Return the time zones that the form proposes, by name."""
     return sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith("Etc/"))
+
+
+def language_name(code: str) -> str:
+    """Return the name of a language in itself, as `español`; its code if it is unknown."""
+    try:
+        return Locale.parse(code.replace("-", "_")).get_display_name() or code
+    except (UnknownLocaleError, ValueError):
+        return code
 
 
 def _calls(mailbox: Mailbox) -> dict[str, Any] | None:

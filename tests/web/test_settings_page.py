@@ -57,6 +57,29 @@ def speech(s: float = 2) -> bytes:
     return wav.header(int(s * 8000) * 2) + b"\x01\x10" * int(s * 8000)
 
 
+async def test_language_is_that_of_the_person_else_of_the_mailbox(
+    app: AppFixture, browser: Browser, box: Mailbox
+) -> None:
+    directory = app.container.directory
+    await save(browser, box, language="es")
+    assert "The settings are saved." in browser.text
+    assert (await directory.user(app.alice.id)).language == "es"
+    assert (await app.container.boxes.get(box.id)).settings.language is None
+    for hostile in ("xx", "../es", "<b>"):
+        await save(browser, box, language=hostile)
+        assert "Nothing was different." in browser.text
+    await save(browser, box, language="", clock="24h")
+    assert (await directory.user(app.alice.id)).language is None
+    assert (await app.container.boxes.get(box.id)).settings.clock == "24h"
+    entries = await app.container.audit_store.find(AuditQuery(action=AuditAction.SETTINGS_CHANGED), 10)
+    assert [entry.subject for entry in entries] == ["clock, language", "language"]
+    nobodys = await app.create_box("1002")
+    browser.http.cookies.clear()
+    await browser.sign_in_by_pin("1002")
+    await save(browser, nobodys, language="de")
+    assert (await app.container.boxes.get(nobodys.id)).settings.language == "de"
+
+
 async def test_settings_are_changed_as_the_form_says_and_no_others(
     app: AppFixture, browser: Browser, box: Mailbox
 ) -> None:

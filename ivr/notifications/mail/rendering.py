@@ -23,6 +23,12 @@ PARTS = ("subject", "txt", "html")
 log = structlog.get_logger()
 
 
+def mail_languages() -> list[str]:
+    """Return the codes of the languages of the built-in templates."""
+    folders = [path.name for path in BUILT_IN_FOLDER.iterdir() if path.is_dir() and (path / "new_message.txt").exists()]
+    return sorted({BUILT_IN_LANGUAGE, *folders})
+
+
 @dataclass(frozen=True, slots=True)
 class MailContent:
     """The rendered templates of one mail."""
