@@ -113,6 +113,7 @@ class Greetings:
 
 
 SOURCE_UPLOAD = "upload"
+MAX_EARLIER = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,35 @@ class GreetingUploads:
         media = await self._store.get(mailbox.account_id, media_id) if media_id else None
         if media is None:
             raise NotFound(f"the mailbox has no recording {kind}", kind)
+        return self._files(media)
+
+    async def list_earlier(self, mailbox: Mailbox, kind: MediaKind) -> list[GreetingFiles]:
+        """Return the recordings of a mailbox that are not in use and still stored, newest first."""
+        active_id = mailbox.active_media_id(kind)
+        stored = await self._store.list_stored(mailbox.id, kind, MAX_EARLIER + 1)
+        found = [self._files(media) for media in stored if media.id != active_id]
+        return [files for files in found if await asyncio.to_thread(files.recording.exists)][:MAX_EARLIER]
+
+    async def find_earlier(self, mailbox: Mailbox, kind: MediaKind, media_id: str) -> GreetingFiles:
+        """Return one of `list_earlier`. Raises `NotFound`."""
+        for files in await self.list_earlier(mailbox, kind):
+            if files.media.id == media_id:
+                return files
+        raise NotFound("there is no such recording", media_id)
+
+    async def use_earlier(
+        self, mailbox: Mailbox, kind: MediaKind, media_id: str, *, expires_at: int | None = None
+    ) -> StoredMedia:
+        """Use one of `list_earlier` again. `expires_at`: end of a temporary greeting (Unix s).
+
+        Raises `NotFound`, `BoxFull`.
+        """
+        media = (await self.find_earlier(mailbox, kind, media_id)).media
+        user_id = mailbox.owner.id if mailbox.owner and kind is MediaKind.NAME else None
+        await self._store.activate_again(media, user_id=user_id, expires_at=expires_at)
+        return media
+
+    def _files(self, media: StoredMedia) -> GreetingFiles:
         recording = self._recordings.media_path(media.account_id, media.id)
         upload = self._recordings.upload_path(recording) if media.source == SOURCE_UPLOAD else None
         return GreetingFiles(media, recording, upload)

@@ -72,6 +72,7 @@ def build_page_app(services: PageServices) -> ASGIApp:
             Route(f"{box}/settings/pin", settings.set_pin, methods=post),
             Route(f"{box}/greeting/{{kind}}", settings.send_greeting, methods=get),
             Route(f"{box}/greeting/{{kind}}", settings.put_greeting, methods=post),
+            Route(f"{box}/greeting/{{kind}}/earlier", settings.use_earlier_greeting, methods=post),
             Route(f"{box}/greeting/{{kind}}/remove", settings.remove_greeting, methods=post),
             Route(admin, admin_pages.list_boxes, methods=get),
             Route(f"{admin}/findings", admin_records.show_findings, methods=get),

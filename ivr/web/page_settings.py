@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from babel.dates import format_datetime
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -40,6 +41,15 @@ MAX_DAYS = 366
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierView:
+    """A recording that was in use before and is still stored."""
+
+    id: str
+    recorded: str
+    length: str
+
+
+@dataclass(frozen=True, slots=True)
 class GreetingView:
     """A greeting as the page shows it. `length`: "" if callers hear the generic one. `until`: its last day."""
 
@@ -47,6 +57,7 @@ class GreetingView:
     length: str
     until: str = ""
     is_over: bool = False
+    earlier: tuple[EarlierView, ...] = ()
 
 
 class SettingsPages:
@@ -109,8 +120,11 @@ class SettingsPages:
     async def send_greeting(self, request: Request) -> Response:
         """Send a greeting to the player."""
         session, mailbox = await _require_settings(request)
-        kind = _kind(request)
-        found = await session.services.api.audio.greeting_uploads.find(mailbox, kind)
+        kind, greetings = _kind(request), session.services.api.audio.greeting_uploads
+        earlier_id = request.query_params.get("earlier")
+        found = await (
+            greetings.find_earlier(mailbox, kind, earlier_id) if earlier_id else greetings.find(mailbox, kind)
+        )
         uploaded_type = found.media.content_type if found.upload else None
         rendition = await session.services.api.audio.renditions.render_recording(
             mailbox.account_id, found.recording, found.upload, uploaded_type, WAV
@@ -126,7 +140,11 @@ class SettingsPages:
         kind, translate = _kind(request), Translator(mailbox.language)
         audio = session.services.api.audio
         try:
-            until = _parse_until(request, session, mailbox) if kind is MediaKind.TEMPORARY else None
+            until = (
+                _parse_until(request.query_params.get("until", ""), session, mailbox)
+                if kind is MediaKind.TEMPORARY
+                else None
+            )
             with audio.uploads.new_draft() as draft:
                 if not (await read_upload(request, draft, session.services.api.limits)).has_audio:
                     raise InvalidAudio(translate("greeting_empty"))
@@ -137,6 +155,21 @@ class SettingsPages:
         if until is not None:
             current = await session.services.api.mailbox.boxes.get(mailbox.id)
             await session.services.api.mailbox.boxes.patch(current, {"media": {"temporary_until": until}})
+        await session.record(request, AuditAction.SETTINGS_CHANGED, mailbox.id, greeting_setting(kind))
+        return _done(mailbox, "greeting_set")
+
+    async def use_earlier_greeting(self, request: Request) -> Response:
+        """Use a recording again that was in use before. `until`: the last day of a temporary one."""
+        session, mailbox = await _require_settings(request)
+        form = flat(await read_form(request))
+        require_form_token(request, session, form)
+        kind, translate = _kind(request), Translator(mailbox.language)
+        greetings = session.services.api.audio.greeting_uploads
+        try:
+            until = _parse_until(form.get("until", ""), session, mailbox) if kind is MediaKind.TEMPORARY else None
+            await greetings.use_earlier(mailbox, kind, form.get("earlier", ""), expires_at=until)
+        except (BadInput, BoxFull, NotFound) as error:
+            return await self._render(request, session, mailbox, problem=translate("not_saved", reason=error))
         await session.record(request, AuditAction.SETTINGS_CHANGED, mailbox.id, greeting_setting(kind))
         return _done(mailbox, "greeting_set")
 
@@ -241,9 +274,8 @@ async def _pin_problem(session: PageSession, mailbox: Mailbox, pin: str, again: 
     return ""
 
 
-def _parse_until(request: Request, session: PageSession, mailbox: Mailbox) -> int | None:
+def _parse_until(text: str, session: PageSession, mailbox: Mailbox) -> int | None:
     """Return when a temporary greeting ends, in Unix seconds; None: when it is removed. Raises `BadInput`."""
-    text = request.query_params.get("until", "")
     if not text:
         return None
     translate, now = Translator(mailbox.language), mailbox.local_time(session.services.api.clock.now())
@@ -257,10 +289,19 @@ def _parse_until(request: Request, session: PageSession, mailbox: Mailbox) -> in
 
 
 async def _view_greeting(session: PageSession, mailbox: Mailbox, kind: MediaKind, now: float) -> GreetingView:
+    greetings, locale = session.services.api.audio.greeting_uploads, Translator(mailbox.language).language
+    earlier = tuple(
+        EarlierView(
+            files.media.id,
+            format_datetime(mailbox.local_time(files.media.created_at), "short", locale=locale),
+            format_length(files.media.length_ms),
+        )
+        for files in await greetings.list_earlier(mailbox, kind)
+    )
     try:
-        media = (await session.services.api.audio.greeting_uploads.find(mailbox, kind)).media
+        media = (await greetings.find(mailbox, kind)).media
     except NotFound:
-        return GreetingView(kind, "")
+        return GreetingView(kind, "", earlier=earlier)
     end = mailbox.settings.media.temporary_until if kind is MediaKind.TEMPORARY else None
     last_day = mailbox.local_time(end - 1).date().isoformat() if end is not None else ""
-    return GreetingView(kind, format_length(media.length_ms), last_day, end is not None and end <= now)
+    return GreetingView(kind, format_length(media.length_ms), last_day, end is not None and end <= now, earlier)

@@ -9,7 +9,7 @@ import pytest
 
 from ivr.audio import wav
 from ivr.mailbox.mailbox import Mailbox
-from ivr.storage.records import AuditAction, AuditQuery
+from ivr.storage.records import AuditAction, AuditQuery, MediaKind
 from tests.support.app_fixture import NOON, AppFixture
 from tests.web.conftest import Browser
 
@@ -277,3 +277,46 @@ async def test_settings_of_others_and_forms_of_other_sites_are_refused(
     assert await put_greeting(browser, box, "name", speech(), csrf="0" * 32) == 403
     assert (await browser.http.get(f"/page/box/{box.id}/greeting/../x")).status_code == 404
     assert await app.container.pins.is_set_to(box, "1379")
+
+
+async def use_earlier(browser: Browser, box: Mailbox, kind: str, media_id: str, **fields: str) -> str:
+    await browser.open(settings_path(box))
+    return await browser.send(f"/page/box/{box.id}/greeting/{kind}/earlier", earlier=media_id, **fields)
+
+
+async def test_earlier_greeting_is_heard_and_used_again(app: AppFixture, browser: Browser, box: Mailbox) -> None:
+    [first, second] = [await app.create_recording(box, MediaKind.UNAVAILABLE, s=s) for s in (2, 3)]
+    box = await app.container.boxes.patch(box, {"media": {"unavailable": second}})
+    html = await browser.open(settings_path(box))
+    assert re.findall(r'name="earlier" value="(\w+)"', html) == [first]
+    audio = await browser.http.get(f"/page/box/{box.id}/greeting/unavailable?earlier={first}")
+    assert len(audio.content) == wav.HEADER_BYTES + 2 * 16_000
+    await use_earlier(browser, box, "unavailable", first)
+    assert "The recording is in use." in browser.text
+    assert (await app.container.boxes.get(box.id)).settings.media.unavailable == first
+    await use_earlier(browser, box, "unavailable", second)
+    assert (await app.container.boxes.get(box.id)).settings.media.unavailable == second, "the replaced one is back"
+    used = await app.container.box_usage.usage_by_account(box.account_id)
+    await use_earlier(browser, box, "unavailable", second)
+    assert "Nothing was changed" in browser.text, "it is in use"
+    assert (await app.container.box_usage.usage_by_account(box.account_id)) == used
+
+
+async def test_earlier_temporary_greeting_ends_after_its_day_and_others_recordings_are_refused(
+    app: AppFixture, browser: Browser, box: Mailbox
+) -> None:
+    other = await app.create_box("1001", app.bob)
+    theirs = await app.create_recording(other, MediaKind.TEMPORARY)
+    mine = await app.create_recording(box, MediaKind.TEMPORARY)
+    for hostile in (theirs, "", "../" + theirs, "<b>"):
+        await use_earlier(browser, box, "temporary_unavailable", hostile)
+        assert browser.page.status_code == 400
+        await browser.open(f"/page/box/{box.id}/greeting/temporary_unavailable?earlier={hostile or '-'}")
+        assert browser.page.status_code == 404
+    await use_earlier(browser, box, "temporary_unavailable", mine, until="2016-05-09")
+    assert "today or later" in browser.text
+    await use_earlier(browser, box, "temporary_unavailable", mine, until="2016-05-12")
+    media = (await app.container.boxes.get(box.id)).settings.media
+    assert (media.temporary_unavailable, media.temporary_until) == (mine, NOON + 12 * 3600 + 2 * DAY_S)
+    await browser.send(f"/page/box/{box.id}/greeting/temporary_unavailable/earlier", csrf="0" * 32, earlier=mine)
+    assert browser.page.status_code == 403

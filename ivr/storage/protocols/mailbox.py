@@ -260,6 +260,17 @@ class MediaStore(Protocol):
         Raises `NotFound`; `PreconditionFailed` as `activate` does.
         """
 
+    async def list_stored(self, box_id: str, kind: MediaKind, limit: int) -> list[StoredMedia]:
+        """Return the recordings of a mailbox that are still stored, newest first, replaced ones included."""
+
+    async def activate_again(
+        self, media: StoredMedia, *, user_id: str | None = None, expires_at: int | None = None
+    ) -> None:
+        """Make a recording that is still stored the active one again, as `activate` does a new one.
+
+        Raises `NotFound` if it was removed meanwhile, `BoxFull`.
+        """
+
     async def get(self, account_id: str, media_id: str) -> StoredMedia | None:
         """Return a recording of an account, unless it is deleted."""
 

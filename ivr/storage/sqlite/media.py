@@ -34,6 +34,30 @@ class SqliteMedia:
         row = await self._database.read(lambda c: c.execute(sql, (media_id, account_id)).fetchone())
         return _media_from_row(row) if row else None
 
+    async def list_stored(self, box_id: str, kind: MediaKind, limit: int) -> list[StoredMedia]:
+        sql = "SELECT * FROM media WHERE box_id = ? AND kind = ? ORDER BY created_at DESC, id LIMIT ?"
+        rows = await self._database.read(lambda c: c.execute(sql, (box_id, kind, limit)).fetchall())
+        return [_media_from_row(row) for row in rows]
+
+    async def activate_again(
+        self, media: StoredMedia, *, user_id: str | None = None, expires_at: int | None = None
+    ) -> None:
+        now = int(self._clock.now())
+        changes = _active_changes(media, expires_at)
+        table, row_id = ("users", user_id) if user_id else ("boxes", media.box_id)
+
+        def restore_media(connection: sqlite3.Connection) -> list[Message]:
+            before = set_active(connection, table, row_id, changes, now)
+            with counters.make_space(connection, media.box_id, now) as purged:
+                if before != media.id:
+                    _soft_delete_replaced(connection, before, media.box_id, media.kind, now)
+                if not connection.execute("UPDATE media SET deleted_at = NULL WHERE id = ?", (media.id,)).rowcount:
+                    raise NotFound("this recording was removed meanwhile")
+            return purged
+
+        counters.log_purged(await self._database.write(restore_media))
+        log.info("media.used", media=media.id, box=media.box_id, kind=media.kind, again=True)
+
     async def activate(
         self,
         media: StoredMedia,
@@ -44,9 +68,7 @@ class SqliteMedia:
         expected_media_id: str | None = None,
     ) -> None:
         now = int(self._clock.now())
-        changes: dict[str, Any] = {media.kind: media.id}
-        if media.kind is MediaKind.TEMPORARY:
-            changes["temporary_until"] = expires_at
+        changes = _active_changes(media, expires_at)
         table, row_id = ("users", user_id) if user_id else ("boxes", media.box_id)
 
         def activate_media(connection: sqlite3.Connection) -> tuple[str | None, list[Message]]:
@@ -83,6 +105,13 @@ class SqliteMedia:
         for before in befores:
             log.info("media.unused", media=before, box=box_id, kind=kind)
         return bool(befores)
+
+
+def _active_changes(media: StoredMedia, expires_at: int | None) -> dict[str, Any]:
+    changes: dict[str, Any] = {media.kind: media.id}
+    if media.kind is MediaKind.TEMPORARY:
+        changes["temporary_until"] = expires_at
+    return changes
 
 
 def insert_media(connection: sqlite3.Connection, media: StoredMedia) -> None:
