@@ -44,13 +44,14 @@ class SqliteMedia:
     ) -> None:
         now = int(self._clock.now())
         changes = _active_changes(media, expires_at)
-        table, row_id = ("users", user_id) if user_id else ("boxes", media.box_id)
+        box_id = media.box_id
+        table, row_id = ("users", user_id) if user_id else ("boxes", box_id)
 
         def restore_media(connection: sqlite3.Connection) -> list[Message]:
             before = set_active(connection, table, row_id, changes, now)
-            with counters.make_space(connection, media.box_id, now) as purged:
+            with counters.make_space(connection, box_id, now) as purged:
                 if before != media.id:
-                    _soft_delete_replaced(connection, before, media.box_id, media.kind, now)
+                    _soft_delete_replaced(connection, before, box_id, media.kind, now)
                 if not connection.execute("UPDATE media SET deleted_at = NULL WHERE id = ?", (media.id,)).rowcount:
                     raise NotFound("this recording was removed meanwhile")
             return purged
