@@ -13,6 +13,7 @@ from ivr.errors import BadInput
 from ivr.imports.app_voicemail import AppVoicemail
 from ivr.imports.box_import import BoxImport, PinList
 from ivr.imports.freepbx import FREEPBX, FreePbx
+from ivr.imports.fusionpbx import FUSIONPBX, FusionPbx
 from ivr.imports.importer import Importer
 from ivr.imports.kazoo import KAZOO, Kazoo
 from ivr.imports.kazoo_client import KazooClient
@@ -23,6 +24,8 @@ from ivr.imports.source import ImportOptions
 from ivr.imports.spool_export import SpoolExport
 from ivr.imports.system import VoicemailSystem
 from ivr.imports.verification import Verification
+from ivr.storage.sources.fusionpbx import FusionPbxTables
+from ivr.storage.sources.postgresql import PostgresqlSource
 
 
 @contextmanager
@@ -37,6 +40,10 @@ def _build_system(options: ImportOptions, connections: ExitStack) -> VoicemailSy
         pool = connections.enter_context(httpcore.ConnectionPool())
         client = KazooClient(options.origin["url"], read_secret(Path(options.origin["api_key_file"])), pool)
         return Kazoo(client, options.origin["account"])
+    if options.system == FUSIONPBX:
+        database = connections.enter_context(PostgresqlSource(options.origin["database"]))
+        storage = options.origin.get("storage")
+        return FusionPbx(FusionPbxTables(database), Path(storage) if storage else None)
     files = AppVoicemail(options.conf, options.spool)
     if options.system == FREEPBX:
         paths = {name: Path(text) for name, text in options.origin.items()}
@@ -46,7 +53,9 @@ def _build_system(options: ImportOptions, connections: ExitStack) -> VoicemailSy
 
 def describe_origin(options: ImportOptions) -> str:
     """Return where an imported system is, in a few words."""
-    return " ".join(options.origin[name] for name in ("spool", "url", "account") if name in options.origin)
+    return " ".join(
+        options.origin[name] for name in ("spool", "url", "account", "database", "storage") if name in options.origin
+    )
 
 
 def read_secret(file: Path) -> str:

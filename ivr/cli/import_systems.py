@@ -11,10 +11,14 @@ from ivr.cli.import_run import BusyGreeting, ImportCommand, RetentionStart, Shor
 from ivr.cli.support import JsonOption, exit_on_error
 from ivr.imports.app_voicemail import APP_VOICEMAIL
 from ivr.imports.freepbx import FREEPBX
+from ivr.imports.fusionpbx import FUSIONPBX
 from ivr.imports.kazoo import KAZOO
 from ivr.imports.source import ImportOptions
 
 ASTDB = Path("/var/lib/asterisk/astdb.sqlite3")
+DatabaseOption = typer.Option(
+    help="Connection string of PostgreSQL without a password, such as 'host=/run/postgresql dbname=fusionpbx'."
+)
 
 
 @exit_on_error
@@ -132,6 +136,44 @@ def kazoo(
     options = ImportOptions(
         system=KAZOO,
         origin={"url": url.rstrip("/"), "account": account, "api_key_file": str(api_key_file.absolute())},
+        contexts=import_run.parse_pairs(context, "--context", "acme.example=acme"),
+        boxes=tuple(box),
+        only=import_run.parse_parts(only),
+        short_pins=short_pins,
+        weak_pins=weak_pins,
+        retention=retention,
+    )
+    ImportCommand(dry_run, report, pins, as_json).run(options)
+
+
+@exit_on_error
+def fusionpbx(
+    database: str = DatabaseOption,
+    storage: Path | None = typer.Option(
+        None, help="FreeSWITCH's storage folder, for recordings that are not in the database."
+    ),
+    context: list[str] = import_run.RealmOption,
+    box: list[str] = import_run.BoxOption,
+    only: str = import_run.OnlyOption,
+    dry_run: bool = import_run.DryRunOption,
+    report: Path | None = import_run.ReportOption,
+    pins: Path | None = import_run.PinsOption,
+    short_pins: ShortPins = import_run.ShortPinsOption,
+    weak_pins: WeakPins = import_run.WeakPinsOption,
+    retention: RetentionStart = import_run.RetentionOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """Import the boxes, greetings and messages of a FusionPBX from its PostgreSQL database.
+
+    The database and the recordings are only read. What was imported is not imported again: repeat the command after it
+    was interrupted, and for the messages that came since. Exit code 3: with warnings; 4: something stays behind.
+    """
+    origin = {"database": database}
+    if storage:
+        origin["storage"] = str(storage.absolute())
+    options = ImportOptions(
+        system=FUSIONPBX,
+        origin=origin,
         contexts=import_run.parse_pairs(context, "--context", "acme.example=acme"),
         boxes=tuple(box),
         only=import_run.parse_parts(only),

@@ -211,6 +211,7 @@ NOT_RECORDED = {
     "install": "changes the machine, also before there is a database; it prints each step",
     "sounds build": "recordings of the prompts, which belong to the program",
     "migrate": "recorded in the migrated database: tests/upgrade/test_data_folder_upgrade.py",
+    "import fusionpbx": "recorded as every import: tests/imports/test_fusionpbx.py",
     "import kazoo": "recorded as every import: tests/imports/test_kazoo.py",
     "import switch": "recorded for each box: tests/imports/test_switch.py",
 }

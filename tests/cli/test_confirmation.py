@@ -53,7 +53,7 @@ HARMLESS = {
     "outbox": "list retry",
     "sounds": "build check",
     "person": "export",
-    "import": "app-voicemail freepbx kazoo status switch verify",
+    "import": "app-voicemail freepbx fusionpbx kazoo status switch verify",
     "export": "app-voicemail",
     "node": "list",
 }

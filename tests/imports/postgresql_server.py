@@ -1,0 +1,89 @@
+"""A PostgreSQL of Debian on a Unix socket, started for tests that import from its tables."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+PROGRAMS = [Path("/usr/bin"), *sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
+PASSWORD = "correct horse"
+TIMEOUT_S = "60"
+
+
+class PostgresqlServer:
+    """A running server. Its superuser is trusted on the socket; the user `site` needs a password."""
+
+    def __init__(self, socket_folder: Path) -> None:
+        self.socket_folder = socket_folder
+
+    def create_database(self, name: str, script: str) -> str:
+        """Create a database by an SQL script, readable for `site`; return its connection string."""
+        with self.connect("postgres") as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        with self.connect(name) as connection:
+            connection.execute(script)
+            connection.execute("GRANT SELECT ON ALL TABLES IN SCHEMA public TO site")
+        return f"host={self.socket_folder} dbname={name} user=site"
+
+    def connect(self, name: str) -> psycopg.Connection[Any]:
+        return psycopg.connect(f"host={self.socket_folder} dbname={name} user=postgres", autocommit=True)
+
+
+def missing_reason() -> str:
+    """Return why no server can be started here; "" if one can."""
+    if not _program("initdb"):
+        return "there is no PostgreSQL: apt install postgresql"
+    return "" if os.geteuid() or _server_user() else "there is no user postgres: PostgreSQL does not run as root"
+
+
+@contextmanager
+def run_postgresql() -> Iterator[PostgresqlServer]:
+    """Run a server with an empty cluster in a folder of its own."""
+    folder = Path(tempfile.mkdtemp(prefix="ivr-postgresql-"))
+    user = _server_user() if os.geteuid() == 0 else None
+    if user:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+    folder.chmod(0o755)
+    data = folder / "data"
+
+    def run(program: str, *words: str) -> None:
+        command = [str(_program(program)), *words]
+        identity: dict[str, Any] = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []} if user else {}
+        environment = {"PATH": os.environ["PATH"]}
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, env=environment, **identity)
+
+    try:
+        run("initdb", "-D", str(data), "-U", "postgres", "--no-sync", "-E", "UTF8", "--locale", "C.UTF-8")
+        hba = data / "pg_hba.conf"
+        hba.write_text("local all postgres trust\nlocal all all scram-sha-256\n")
+        options = f"-c listen_addresses= -c fsync=off -c unix_socket_directories={folder}"
+        run("pg_ctl", "-D", str(data), "-w", "-t", TIMEOUT_S, "-l", str(folder / "log"), "-o", options, "start")
+        server = PostgresqlServer(folder)
+        with server.connect("postgres") as connection:
+            connection.execute(f"CREATE USER site PASSWORD '{PASSWORD}'")
+        try:
+            yield server
+        finally:
+            run("pg_ctl", "-D", str(data), "-w", "-t", TIMEOUT_S, "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _program(name: str) -> Path | None:
+    return next((folder / name for folder in PROGRAMS if (folder / name).exists()), None)
+
+
+def _server_user() -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam("postgres")
+    except KeyError:
+        return None
