@@ -11,8 +11,9 @@ import httpcore
 from ivr.app import App
 from ivr.errors import BadInput
 from ivr.imports.app_voicemail import AppVoicemail
+from ivr.imports.app_voicemail_database import AppVoicemailDatabase
 from ivr.imports.box_import import BoxImport, PinList
-from ivr.imports.freepbx import FREEPBX, FreePbx
+from ivr.imports.freepbx_system import FREEPBX, FreePbx
 from ivr.imports.fusionpbx import FUSIONPBX, FusionPbx
 from ivr.imports.importer import Importer
 from ivr.imports.kazoo import KAZOO, Kazoo
@@ -24,7 +25,8 @@ from ivr.imports.source import ImportOptions
 from ivr.imports.spool_export import SpoolExport
 from ivr.imports.system import VoicemailSystem
 from ivr.imports.verification import Verification
-from ivr.storage.sources.fusionpbx import FusionPbxTables
+from ivr.storage.sources.app_voicemail_tables import AppVoicemailTables
+from ivr.storage.sources.fusionpbx_tables import FusionPbxTables
 from ivr.storage.sources.postgresql import PostgresqlSource
 
 
@@ -44,11 +46,15 @@ def _build_system(options: ImportOptions, connections: ExitStack) -> VoicemailSy
         database = connections.enter_context(PostgresqlSource(options.origin["database"]))
         storage = options.origin.get("storage")
         return FusionPbx(FusionPbxTables(database), Path(storage) if storage else None)
-    files = AppVoicemail(options.conf, options.spool)
+    paths = {name: Path(text) for name, text in options.origin.items()}
+    files = AppVoicemail(paths["conf"], paths["spool"])
     if options.system == FREEPBX:
-        paths = {name: Path(text) for name, text in options.origin.items()}
         return FreePbx(files, paths.get("dump"), paths.get("extensions"), paths.get("astdb"))
-    return files
+    if "database" not in options.origin:
+        return files
+    database = connections.enter_context(PostgresqlSource(options.origin["database"]))
+    mailboxes, messages = (options.origin.get(name, "") for name in ("mailboxes_table", "messages_table"))
+    return AppVoicemailDatabase(files, AppVoicemailTables(database, mailboxes, messages))
 
 
 def describe_origin(options: ImportOptions) -> str:

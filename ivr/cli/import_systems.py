@@ -9,8 +9,9 @@ import typer
 from ivr.cli import import_run
 from ivr.cli.import_run import BusyGreeting, ImportCommand, RetentionStart, ShortPins, WeakPins
 from ivr.cli.support import JsonOption, exit_on_error
+from ivr.errors import BadInput
 from ivr.imports.app_voicemail import APP_VOICEMAIL
-from ivr.imports.freepbx import FREEPBX
+from ivr.imports.freepbx_system import FREEPBX
 from ivr.imports.fusionpbx import FUSIONPBX
 from ivr.imports.kazoo import KAZOO
 from ivr.imports.source import ImportOptions
@@ -25,6 +26,11 @@ DatabaseOption = typer.Option(
 def app_voicemail(
     conf: Path = typer.Option(import_run.CONF, help="The voicemail.conf."),
     spool: Path = typer.Option(import_run.SPOOL, help="The folder of the contexts of app_voicemail."),
+    database: str | None = typer.Option(
+        None, help="Connection string of PostgreSQL without a password, such as 'host=/run/postgresql dbname=asterisk'."
+    ),
+    mailboxes_table: str | None = typer.Option(None, help="Table of realtime mailboxes, such as voicemail_users."),
+    messages_table: str | None = typer.Option(None, help="Table of messages over ODBC, such as voicemessages."),
     context: list[str] = import_run.ContextOption,
     box: list[str] = import_run.BoxOption,
     only: str = import_run.OnlyOption,
@@ -45,9 +51,18 @@ def app_voicemail(
     voicemail.conf and the spool are only read. What was imported is not imported again, so an import that was
     interrupted is continued by the same command. Exit code 3: with warnings; 4: something stays behind.
     """
+    if bool(database) != bool(mailboxes_table or messages_table):
+        raise BadInput("--database goes with --mailboxes-table, --messages-table or both")
+    if follow and messages_table:
+        raise BadInput("--follow looks at a spool: repeat the command for messages that are in a table")
+    tables = {"database": database, "mailboxes_table": mailboxes_table, "messages_table": messages_table}
     options = ImportOptions(
         system=APP_VOICEMAIL,
-        origin={"conf": str(conf.absolute()), "spool": str(spool.absolute())},
+        origin={
+            "conf": str(conf.absolute()),
+            "spool": str(spool.absolute()),
+            **{name: value for name, value in tables.items() if value},
+        },
         contexts=import_run.parse_pairs(context, "--context", "default=acme"),
         boxes=tuple(box),
         only=import_run.parse_parts(only),

@@ -17,7 +17,7 @@ from ivr.errors import BadInput, InvalidAudio, NotFound
 from ivr.imports.message_fields import known_caller
 from ivr.imports.system import DecodedAudio, DefinedMailbox, NoteLevel, SourceMailbox, SystemBoxes
 from ivr.storage.records import Caller, Folder
-from ivr.storage.sources.fusionpbx import FusionPbxTables
+from ivr.storage.sources.fusionpbx_tables import FusionPbxTables
 
 FUSIONPBX = "fusionpbx"
 FOLDERS = {"": Folder.NEW, "saved": Folder.SAVED, "deleted": Folder.DELETED}

@@ -45,6 +45,10 @@ class ImportOptions:
     @property
     def spool(self) -> Path:
         """The spool. Raises `Conflict` if the messages of the system are not in one."""
+        if "messages_table" in self.origin:
+            raise Conflict(
+                f"the messages of {self.system} are in a database: repeat the import for those that came since"
+            )
         return self._file("spool")
 
     def to_document(self) -> dict[str, Any]:

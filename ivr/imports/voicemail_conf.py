@@ -36,7 +36,6 @@ class ConfMailbox:
     pager: str
     options: dict[str, str]
     own_options: dict[str, str]
-    line: ConfigLine | None = None
     fields: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     """What else the system says of it, and has no place here."""
@@ -125,19 +124,42 @@ def _add_mailbox(conf: VoicemailConf, context: str, line: ConfigLine, spool: Pat
             f"{line.place}: app_voicemail knows no quotes: the name of {key} is {fullname!r}, its address {emails!r}"
         )
     own = dict(_parse_options(options[0] if options else ""))
-    mailbox_options = {**conf.general, **own}
-    if mailbox_options.get("passwordlocation", "").strip().lower() == "spooldir":
+    if {**conf.general, **own}.get("passwordlocation", "").strip().lower() == "spooldir":
         password = _stored_password(spool / context / number / PASSWORD_FILE) or password
-    conf.mailboxes[key] = ConfMailbox(
+    conf.mailboxes[key] = conf_mailbox(
+        number=number,
+        context=context,
+        password=password,
+        fullname=fullname,
+        emails=emails,
+        pager=pager,
+        own_options=own,
+        general=conf.general,
+    )
+
+
+def conf_mailbox(
+    *,
+    number: str,
+    context: str,
+    password: str,
+    fullname: str,
+    emails: str,
+    pager: str,
+    own_options: Mapping[str, str],
+    general: Mapping[str, str],
+) -> ConfMailbox:
+    """Return a mailbox as voicemail.conf or a table of realtime mailboxes defines it."""
+    own = {OLDER_NAMES.get(name, name): value for name, value in own_options.items()}
+    return ConfMailbox(
         number=number,
         context=context,
         password=password.strip(),
         fullname=fullname.strip(),
         emails=tuple(address.strip() for address in re.split(r"[|;]", emails) if address.strip()),
         pager=pager.strip(),
-        options=mailbox_options,
+        options={**general, **own},
         own_options=own,
-        line=line,
     )
 
 
@@ -146,8 +168,7 @@ def _parse_options(text: str) -> list[tuple[str, str]]:
     for option in text.split("|"):
         name, separator, value = option.partition("=")
         if separator:
-            key = name.strip().lower()
-            parsed.append((OLDER_NAMES.get(key, key), value.strip()))
+            parsed.append((name.strip().lower(), value.strip()))
     return parsed
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from ivr.errors import BadInput, NotFound
 from ivr.imports.app_voicemail import AppVoicemail
-from ivr.imports.freepbx import FreePbx
+from ivr.imports.freepbx_system import FreePbx
 from tests.cli.conftest import Ivr, ivr, parse_json
 from tests.imports.spool_maker import SpoolMaker
 from tests.imports.test_import import demo, listed, maker, notes

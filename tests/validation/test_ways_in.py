@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +14,6 @@ from hypothesis import strategies as st
 
 from ivr.errors import BadInput, InvalidFields
 from ivr.imports.box_mapping import PinRules, map_box
-from ivr.imports.config_file import ConfigLine
 from ivr.imports.voicemail_conf import ConfMailbox, VoicemailConf
 from ivr.mailbox.boxes import to_document
 from ivr.mailbox.mailbox import Mailbox
@@ -146,8 +144,7 @@ async def test_import_takes_over_what_the_rules_accept_and_names_the_rest(
 ) -> None:
     """A mailbox of voicemail.conf is never refused for a value that does not fit here."""
     password, fullname = texts
-    line = ConfigLine("1234", "", Path("voicemail.conf"), 1)
-    box = ConfMailbox("1234", "default", password, fullname, (email,), "", options, options, line)
+    box = ConfMailbox("1234", "default", password, fullname, (email,), "", options, options)
     conf = VoicemailConf(zones={"known": zone}, aliases={box.key: [alias]})
     mapped = map_box(box, conf, "demo", PinRules(short="new", weak="keep", min_length=4))
     plan = await app.container.provisioning.plan(

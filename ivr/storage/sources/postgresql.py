@@ -66,15 +66,16 @@ class PostgresqlSource:
     ) -> list[Row]:
         """Return rows. Columns that the table does not have are None, as in older versions of the system.
 
-        Raises `NotFound` if there is no such table, `StoreError`.
+        Raises `NotFound` if there is no such table, `BadInput` if it has not the columns of `where` and `order`,
+        `StoreError`.
         """
         known = self.columns(table)
         if not known:
             raise NotFound(f"{self.place} has no table {table}, or the user may not see it")
         sql = self._psycopg.sql
         present = [column for column in columns if column in known]
-        if not present:
-            raise BadInput(f"table {table} of {self.place} has none of the columns {', '.join(columns)}")
+        if missing := [column for column in (*(where or ()), *order) if column not in known]:
+            raise BadInput(f"table {table} of {self.place} has no column {missing[0]}: it is another table")
         identifiers = sql.SQL(", ").join(map(sql.Identifier, present))
         query = sql.SQL("SELECT {} FROM {}").format(identifiers, sql.Identifier(*table.split(".")))
         if where:
@@ -84,6 +85,10 @@ class PostgresqlSource:
             query += sql.SQL(" ORDER BY ") + sql.SQL(", ").join(map(sql.Identifier, order))
         rows = self._fetch(query, list((where or {}).values()))
         return [{**dict.fromkeys(columns), **row} for row in rows]
+
+    def large_object(self, identifier: int) -> bytes:
+        """Return a large object, which a column of the type oid or lo names."""
+        return bytes(self._fetch("SELECT lo_get(%s::oid) AS content", [identifier])[0]["content"])
 
     def _fetch(self, query: Any, parameters: Sequence[Any]) -> list[Row]:
         try:

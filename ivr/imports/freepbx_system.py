@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,12 @@ FREEPBX = "freepbx"
 FAMILY = "AMPUSER"
 USERS, USER_MANAGER = "users", "userman_users"
 VMX_STATES = ("unavail", "busy", "temp")
+VMX_OFF = ("", "no", "disabled")
+VMX_KEY = re.compile(r"vmx_option_[1-9]_number")
 OPERATOR_KEY = "0"
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
 class Extension:
     """What FreePBX knows of an extension. `voicemail`: its context, "novm", or "" if FreePBX does not say."""
 
@@ -39,7 +42,7 @@ class Extension:
     require_pin: bool | None = None
     star_is_off: bool = False
     operator: str = ""
-    vmx: list[str] = field(default_factory=list)
+    vmx: tuple[str, ...] = ()
     """What the VmX Locater does with it."""
 
     def fields(self) -> dict[str, Any]:
@@ -117,7 +120,7 @@ def _read_dump(path: Path) -> dict[str, Extension]:
     for row in tables.get(USER_MANAGER, ()):
         extension = found.get(row.get("default_extension", ""))
         if extension and row.get("email"):
-            extension.emails = (row["email"],)
+            found[extension.number] = replace(extension, emails=(row["email"],))
     return found
 
 
@@ -138,45 +141,47 @@ def _read_bulk_file(path: Path) -> dict[str, Extension]:
 
 def _extension_of_row(row: Mapping[str, str]) -> Extension:
     has_voicemail = row.get("voicemail_enable", "yes").strip().lower() == "yes"
-    extension = Extension(
+    same_extension = row.get("voicemail_same_exten")
+    enabled = [state for state in VMX_STATES if row.get(f"vmx_{state}_enabled", "").strip().lower() not in VMX_OFF]
+    keys = [f"{column}={value}" for column, value in row.items() if value and VMX_KEY.fullmatch(column)]
+    return Extension(
         row["extension"],
         row.get("name", ""),
         row.get("voicemail", "") if has_voicemail else bulk_handler.NO_VOICEMAIL,
         tuple(filter(None, row.get("voicemail_email", "").replace(",", "|").split("|"))),
+        require_pin=None if same_extension is None else same_extension.strip().lower() == "yes",
         star_is_off=row.get("disable_star_voicemail", "").strip().lower() == "yes",
         operator=row.get("vmx_option_0_number", "").strip(),
+        vmx=(*(f"while {state}" for state in enabled), *keys),
     )
-    if "voicemail_same_exten" in row:
-        extension.require_pin = row["voicemail_same_exten"].strip().lower() == "yes"
-    for state in VMX_STATES:
-        if row.get(f"vmx_{state}_enabled", "").strip().lower() not in ("", "no", "disabled"):
-            extension.vmx.append(f"while {state}")
-    for column, value in row.items():
-        if column.startswith("vmx_option_") and column.endswith("_number") and value and "_0_" not in column:
-            extension.vmx.append(f"{column}={value}")
-    return extension
 
 
 def _add_database_entries(extensions: dict[str, Extension], entries: Mapping[str, str]) -> None:
     """Add what Asterisk's database says. An entry that is missing says something, too: the PIN is asked for."""
     for number in {key.partition("/")[0] for key in entries}:
-        extension = extensions.setdefault(number, Extension(number))
-        extension.require_pin = f"{number}/novmpw" not in entries
-        extension.star_is_off = f"{number}/novmstar" in entries
-        extension.name = extension.name or entries.get(f"{number}/cidname", "")
-        extension.vmx = []
-        for state in VMX_STATES:
-            prefix = f"{number}/vmx/{state}/"
-            extension.operator = entries.get(f"{prefix}{OPERATOR_KEY}/ext", "") or extension.operator
-            if entries.get(f"{prefix}state") != "enabled":
-                continue
-            keys = {
-                key.removeprefix(prefix).partition("/")[0]: value
-                for key, value in sorted(entries.items())
-                if key.startswith(prefix) and key.endswith("/ext") and value
-            }
-            leads = ", ".join(f"key {key} leads to {value}" for key, value in keys.items())
-            extension.vmx.append(f"while {state}{f': {leads}' if leads else ''}")
+        extension = extensions.get(number) or Extension(number)
+        operators = (entries.get(f"{number}/vmx/{state}/{OPERATOR_KEY}/ext", "") for state in VMX_STATES)
+        extensions[number] = replace(
+            extension,
+            name=extension.name or entries.get(f"{number}/cidname", ""),
+            require_pin=f"{number}/novmpw" not in entries,
+            star_is_off=f"{number}/novmstar" in entries,
+            operator=next(filter(None, operators), extension.operator),
+            vmx=tuple(_vmx_states(number, entries)),
+        )
+
+
+def _vmx_states(number: str, entries: Mapping[str, str]) -> Iterator[str]:
+    for state in VMX_STATES:
+        prefix = f"{number}/vmx/{state}/"
+        if entries.get(f"{prefix}state") != "enabled":
+            continue
+        leads = [
+            f"key {key.removeprefix(prefix).partition('/')[0]} leads to {value}"
+            for key, value in sorted(entries.items())
+            if key.startswith(prefix) and key.endswith("/ext") and value
+        ]
+        yield f"while {state}{': ' if leads else ''}{', '.join(leads)}"
 
 
 def _combine(mailbox: SourceMailbox | None, extension: Extension) -> SourceMailbox | None:

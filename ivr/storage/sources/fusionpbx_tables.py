@@ -38,8 +38,7 @@ class FusionPbxTables:
 
     def voicemails(self) -> list[Row]:
         """Return the mailboxes of all domains, in the order of their numbers."""
-        rows = self._database.select("v_voicemails", VOICEMAIL_COLUMNS)
-        return sorted(rows, key=lambda row: (str(row["domain_uuid"]), str(row["voicemail_id"])))
+        return self._database.select("v_voicemails", VOICEMAIL_COLUMNS, order=["domain_uuid", "voicemail_id"])
 
     def extension_names(self) -> dict[tuple[str, str], str]:
         """Return the names that extensions send as caller, by domain and number."""
