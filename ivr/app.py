@@ -98,8 +98,8 @@ class App(Stores):
 
     @cached_property
     def read_cache(self) -> ReadCache:
-        """Accounts and mailboxes as read since the last commit."""
-        return ReadCache(self.database.change_fingerprint, max_entries=MAX_CACHED_DOCUMENTS)
+        """Accounts and mailboxes as read since the directory changed."""
+        return ReadCache(self.database.directory_fingerprint, max_entries=MAX_CACHED_DOCUMENTS)
 
     @cached_property
     def directory(self) -> Directory:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, Any
 
@@ -55,8 +57,15 @@ async def find_message(
     Raises `NotFound` with its id as the cause, also for a message past retention; a POST to such a message gets
     Kazoo's `InvalidFields` instead.
     """
-    try:
+    with name_missing_message(request, message_id):
         return await services.mailbox.messages.get(mailbox.id, message_id, retention_cutoff)
+
+
+@contextmanager
+def name_missing_message(request: Request, message_id: str) -> Iterator[None]:
+    """Give the errors of a message that cannot be read the form that `find_message` promises."""
+    try:
+        yield
     except PastRetention as error:
         if request.method != "POST":
             raise NotFound(str(error), message_id) from error
@@ -153,40 +162,63 @@ async def get_message(request: Request, principal: CurrentPrincipal, message: Me
 
 
 @router.post("/{box_id}/messages/{message_id}", **openapi.CHANGE_MESSAGE)
-async def change_message(
-    request: Request, principal: CurrentPrincipal, box: BoxDep, message: MessageDep, body: BodyDep
-) -> Response:
+async def change_message(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
     """Change the folder of a message (default `saved`), or move or copy it to other boxes."""
-    revision = expected_revision(request, message)
     check_change(request, body)
-    if body.data_or_empty.get("messages", [message.id]) != [message.id]:
+    message_id = request.path_params["message_id"]
+    if body.data_or_empty.get("messages", [message_id]) != [message_id]:
         violation = {"message": "The path names one message: send many to …/messages"}
         raise InvalidFields({"messages": {"maxItems": violation}})
-    mailbox_services = principal.services.mailbox
-    if is_move_or_copy(body):
-        _reject_second_change(body, message.folder)
-        recipients = await resolve_recipients(principal, body)
-        if isinstance(recipients, list):
-            outcome = await _move_or_copy(principal, box, [message.id], recipients, if_match_filter(request))
-            if revision is not None and (message.id, CONFLICT) in outcome.failed:
-                raise PreconditionFailed(CHANGED_MEANWHILE)
-            if outcome.succeeded:
-                audit.record_soon(request, principal, AuditAction.COPIED, box, message.id)
-            return success(request, serializers.outcome_document(outcome))
-        changed = await mailbox_services.delivery.transfer(message, recipients, expected_revision=revision)
-        audit.record_soon(request, principal, AuditAction.MOVED, box, message.id)
-    else:
-        folder = parse_folder(request, body) or Folder.SAVED
-        changed = message  # As read since the last commit: one that is there already needs no transaction.
-        if message.folder is not folder:
-            changed = await mailbox_services.messages.move_to_folder(
-                box.id, message.id, folder, ChangeReason.API_REQUEST, expected_revision=revision
-            )
-            if folder is not Folder.DELETED:
-                audit.record_soon(request, principal, AuditAction.MOVED, box, message.id)
-        if folder is Folder.DELETED:
-            await audit.record(request, principal, AuditAction.DELETED, box, [message.id])
+    if not is_move_or_copy(body):
+        changed = await _change_folder(request, principal, box, parse_folder(request, body) or Folder.SAVED)
+        return success(request, serializers.message_document(changed), revision=document_revision(changed))
+    message = await require_message(request)
+    revision = expected_revision(request, message)
+    _reject_second_change(body, message.folder)
+    recipients = await resolve_recipients(principal, body)
+    if isinstance(recipients, list):
+        outcome = await _move_or_copy(principal, box, [message.id], recipients, if_match_filter(request))
+        if revision is not None and (message.id, CONFLICT) in outcome.failed:
+            raise PreconditionFailed(CHANGED_MEANWHILE)
+        if outcome.succeeded:
+            audit.record_soon(request, principal, AuditAction.COPIED, box, message.id)
+        return success(request, serializers.outcome_document(outcome))
+    changed = await principal.services.mailbox.delivery.transfer(message, recipients, expected_revision=revision)
+    audit.record_soon(request, principal, AuditAction.MOVED, box, message.id)
     return success(request, serializers.message_document(changed), revision=document_revision(changed))
+
+
+async def _change_folder(request: Request, principal: Principal, box: Mailbox, folder: Folder) -> Message:
+    """Move the message of the path to a folder, and return it.
+
+    The transaction reads the message: to read it before would cost as much as the change. One that was read since the
+    last commit, and is in the folder already, needs no transaction.
+    """
+    messages, message_id = principal.services.mailbox.messages, request.path_params["message_id"]
+    if_match, not_before = if_match_filter(request), principal.retention_cutoff
+    before: Message | None = None
+
+    def is_expected(message: Message) -> bool:
+        nonlocal before
+        before = message
+        return if_match is None or if_match(message)
+
+    with name_missing_message(request, message_id):
+        before = changed = messages.recall(box.id, message_id, not_before)
+        if changed is None or changed.folder is not folder or not is_expected(changed):
+            changed = await messages.move_to_folder(
+                box.id,
+                message_id,
+                folder,
+                ChangeReason.API_REQUEST,
+                precondition=is_expected,
+                not_before=not_before,
+            )
+    if folder is Folder.DELETED:
+        await audit.record(request, principal, AuditAction.DELETED, box, [message_id])
+    elif before and before.folder is not folder:
+        audit.record_soon(request, principal, AuditAction.MOVED, box, message_id)
+    return changed
 
 
 @router.delete("/{box_id}/messages/{message_id}", **openapi.DELETE_MESSAGE)

@@ -21,11 +21,18 @@ class ReadCache:
 
     async def get(self, key: Hashable, read: Callable[[], Awaitable[Any]]) -> Any:
         """Return the result for a key; `read` is awaited if there is none."""
-        fingerprint = self._change_fingerprint()
-        if fingerprint != self._fingerprint or len(self._results) >= self._max_entries:
-            self._results, self._fingerprint = {}, fingerprint
-        results = self._results
+        results = self._current_results()
         if key not in results:
             # A commit during the read replaces the dictionary: then the result is stored where it is never looked up.
             results[key] = await read()
         return results[key]
+
+    def recall(self, key: Hashable) -> Any:
+        """Return the result for a key if it is kept; None: it would have to be read."""
+        return self._current_results().get(key)
+
+    def _current_results(self) -> dict[Hashable, Any]:
+        fingerprint = self._change_fingerprint()
+        if fingerprint != self._fingerprint or len(self._results) >= self._max_entries:
+            self._results, self._fingerprint = {}, fingerprint
+        return self._results

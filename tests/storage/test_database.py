@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import sys
 import threading
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from ivr.errors import Conflict, DiskFull, StoreBusy, StoreError
 from ivr.storage.sqlite.database import Database
+from ivr.storage.sqlite.directory_changes import DirectoryChanges
 
 
 def insert_key(key: str) -> object:
@@ -203,3 +205,91 @@ def test_a_database_of_a_newer_version_is_refused_with_the_way_back(tmp_path: Pa
         StoreError, match=r"newer version of ivr \(schema 999.*restore the backup made before the upgrade"
     ):
         Database(tmp_path / "ivr.db")
+
+
+# -- commits that leave the directory as it was ------------------------------------------------------------------------
+
+
+BOX = "INSERT INTO boxes (id, account_id, mailbox, settings, revision) VALUES ('b', 'a', '1', '{}', 1)"
+ROWS_OF_DIRECTORY = (
+    "INSERT INTO accounts (id, name, realm, language, timezone, settings, revision)"
+    " VALUES ('a', 'a', 'a', 'en', 'UTC', '{}', 1)",
+    "INSERT INTO users (id, account_id, name, settings, revision) VALUES ('u', 'a', 'u', '{}', 1)",
+    "INSERT INTO endpoints (system, name, account_id, user_id) VALUES ('pbx', 'alice', 'a', 'u')",
+    BOX,
+    "INSERT INTO box_numbers (account_id, number, box_id, kind) VALUES ('a', '1', 'b', 'mailbox')",
+    "INSERT INTO tokens (hash, account_id, created_at) VALUES ('t', 'a', 0)",
+    "INSERT INTO secrets (account_id, ref, hash) VALUES ('a', 'r', 'h')",
+)
+CHANGES_OF_DIRECTORY = (
+    *ROWS_OF_DIRECTORY,
+    "UPDATE accounts SET language = 'es'",
+    "UPDATE users SET email = 'alice@example.org'",
+    "UPDATE endpoints SET name = 'bob'",
+    "UPDATE boxes SET mailbox = '2'",
+    "UPDATE tokens SET revoked_at = 1",
+    "UPDATE secrets SET hash = 'other'",
+    "DELETE FROM tokens",
+    "DELETE FROM secrets",
+    "DELETE FROM box_numbers",
+    "DELETE FROM boxes",
+    "DELETE FROM endpoints",
+)
+
+
+async def test_only_a_commit_that_changes_the_directory_changes_its_fingerprint(tmp_path: Path) -> None:
+    database = Database(tmp_path / "db", sync=False)
+    for statement in CHANGES_OF_DIRECTORY:
+        before = database.directory_fingerprint()
+        await database.write(lambda c, sql=statement: c.execute(sql).rowcount)  # type: ignore[misc]
+        assert database.directory_fingerprint() != before, statement
+    await database.write(lambda c: c.execute(BOX).rowcount)
+    directory = database.directory_fingerprint()
+    for statement in (
+        "INSERT INTO arrival_sequences (account_id, last_seq) VALUES ('a', 1)",
+        "UPDATE boxes SET last_sign_in_at = 1, light_published_at = 2",
+    ):
+        everything = database.change_fingerprint()
+        await database.write(lambda c, sql=statement: c.execute(sql).rowcount)  # type: ignore[misc]
+        assert database.directory_fingerprint() == directory, statement
+        assert database.change_fingerprint() != everything, statement
+    database.close()
+
+
+async def test_any_commit_of_another_process_may_have_changed_the_directory(tmp_path: Path) -> None:
+    own, other = Database(tmp_path / "db", sync=False), Database(tmp_path / "db", sync=False)
+    before = own.directory_fingerprint()
+    await other.write(lambda c: c.execute("INSERT INTO arrival_sequences (account_id, last_seq) VALUES ('a', 1)"))
+    assert own.directory_fingerprint() != before
+    own.close()
+    other.close()
+
+
+def test_a_foreign_commit_next_to_an_own_one_is_not_taken_for_it() -> None:
+    def header(commits: int) -> bytes:
+        return bytes(8) + commits.to_bytes(4, sys.byteorder) + bytes(36)
+
+    state = header(1)
+    changes = DirectoryChanges(lambda: state)
+    before = changes.fingerprint()
+    changes.begin()
+    state = header(2)
+    changes.committed()
+    assert changes.fingerprint() == before, "an own commit, without a change of the directory"
+    changes.begin()
+    state = header(4)
+    changes.committed()
+    after = changes.fingerprint()
+    assert after != before, "another process has committed between the commit and the look at it"
+    state = header(5)
+    changes.begin()
+    state = header(6)
+    changes.committed()
+    assert changes.fingerprint() != after, "another process has committed before"
+
+
+async def test_rows_of_other_tables_are_not_kept_as_directory(tmp_path: Path) -> None:
+    database = Database(tmp_path / "db", sync=False)
+    with pytest.raises(ValueError, match="messages"):
+        await database.read_directory_row("SELECT * FROM boxes JOIN messages ON box_id = boxes.id")
+    database.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from ivr.storage.records import (
@@ -96,6 +96,12 @@ class MessageStore(Protocol):
     async def get(self, box_id: str, message_id: str, not_before: int) -> Message:
         """Return a message. Raises `NotFound`; `PastRetention` if it was left before `not_before` (Unix s)."""
 
+    def recall(self, box_id: str, message_id: str, not_before: int) -> Message | None:
+        """Return a message that was read since the last commit, without waiting; None: it has to be read.
+
+        Raises what `get` raises.
+        """
+
     async def find_by_id_prefix(self, box_id: str, prefix: str, not_before: int) -> Message:
         """Return the message whose id begins with `prefix`. Raises what `get` raises."""
 
@@ -125,10 +131,13 @@ class MessageStore(Protocol):
         *,
         required_folder: Folder | None = None,
         expected_revision: int | None = None,
+        precondition: Callable[[Message], bool] | None = None,
+        not_before: int | None = None,
     ) -> Message:
         """Move a message to a folder; it stays if it is there already, or not in `required_folder`.
 
-        Raises `NotFound`, `PreconditionFailed`.
+        `precondition`: tells for the message as it is whether it may be moved. `not_before`: as for `get`; None: of any
+        age. Raises `NotFound`, `PreconditionFailed`, `PastRetention`.
         """
 
     async def set_urgent(self, box_id: str, message_id: str, urgent: bool) -> Message:

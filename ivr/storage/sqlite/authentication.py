@@ -34,7 +34,7 @@ class SqliteSecrets:
 
     async def get_hash(self, account_id: str, ref: str) -> str | None:
         sql = "SELECT hash FROM secrets WHERE account_id = ? AND ref = ?"
-        row = await self._database.read_row(sql, account_id, ref)
+        row = await self._database.read_directory_row(sql, account_id, ref)
         return str(row["hash"]) if row else None
 
     async def replace_hash(self, account_id: str, ref: str, old_hash: str, new_hash: str) -> None:
@@ -125,7 +125,7 @@ class SqliteTokens:
             " WHERE tokens.hash = ? AND accounts.deleted_at IS NULL"
             " AND (tokens.user_id IS NULL OR (users.id IS NOT NULL AND users.deleted_at IS NULL))"
         )
-        row = await self._database.read_row(sql, hash)
+        row = await self._database.read_directory_row(sql, hash)
         return _token_from_row(row) if row else None
 
     async def of_account(self, account_id: str) -> list[Token]:

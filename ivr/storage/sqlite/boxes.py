@@ -27,7 +27,7 @@ class SqliteBoxes:
         await self._database.write(lambda connection: insert_box(connection, box, now))
 
     async def get(self, box_id: str) -> BoxRecord:
-        row = await self._database.read_row(f"SELECT * FROM boxes WHERE id = ? AND {NOT_DELETED}", box_id)
+        row = await self._database.read_directory_row(f"SELECT * FROM boxes WHERE id = ? AND {NOT_DELETED}", box_id)
         if row is None:
             raise NotFound(f"there is no box {box_id!r}")
         return _box_from_row(row)
@@ -37,7 +37,7 @@ class SqliteBoxes:
             "SELECT boxes.* FROM box_numbers JOIN boxes ON boxes.id = box_numbers.box_id"
             f" WHERE box_numbers.account_id = ? AND box_numbers.number = ? AND {NOT_DELETED}"
         )
-        row = await self._database.read_row(sql, account_id, number)
+        row = await self._database.read_directory_row(sql, account_id, number)
         return _box_from_row(row) if row else None
 
     async def list_uses_of_number(self, number: str) -> list[BoxNumberUse]:

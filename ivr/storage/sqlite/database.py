@@ -12,8 +12,8 @@ import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,17 +21,21 @@ from typing import Any, TypeVar
 from ivr.errors import StoreError
 from ivr.storage.file_owner import inherit_owner
 from ivr.storage.read_cache import ReadCache
+from ivr.storage.sqlite.directory_changes import DirectoryChanges, require_directory_tables
 from ivr.storage.sqlite.error_translation import translate_sqlite_error
 from ivr.storage.sqlite.migrations import SCHEMA_VERSION, apply_migrations
 from ivr.storage.sqlite.schema import FILE_MODE, read_schema_version, verify_schema_version
 
 T = TypeVar("T")
+Queued = tuple["Transaction[Any]", "asyncio.Future[Any]", float]
+"""A change, the future of its result, and when it was queued (monotonic seconds)."""
 Transaction = Callable[[sqlite3.Connection], T]
 
 DATABASE_TIME = "CAST(strftime('%s', 'now') AS INTEGER)"
 """SQL expression: Unix seconds by the clock of the database, which all nodes share."""
 WAL_INDEX_HEADER_BYTES = 48
 MAX_CACHED_ROWS = 10_000
+Outcome = tuple["asyncio.Future[Any]", Any, Exception | None]
 MAX_COMMIT_BATCH = 200
 """Changes committed together at most."""
 
@@ -57,13 +61,16 @@ class Database:
         self._sync = sync
         self._monotonic = monotonic
         self._on_write = on_write
-        self._queue: queue.SimpleQueue[tuple[Transaction[Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Queued | None] = queue.SimpleQueue()
         self._thread_local = threading.local()
         self._wal_index: int | None = None
         self._rows = ReadCache(self.change_fingerprint, max_entries=MAX_CACHED_ROWS)
+        self._directory_changes = DirectoryChanges(self.change_fingerprint)
+        self._directory_rows = ReadCache(self._directory_changes.fingerprint, max_entries=MAX_CACHED_ROWS)
         self._reader_connections: list[sqlite3.Connection] = []
         self._writer_connection = self._connect()
         self._prepare_schema()
+        self._watch_directory()
         self._opened_file = self._file_id()
         self._reader_pool = ThreadPoolExecutor(reader_count, "reader")
         self._writer_thread = threading.Thread(target=self._writer_loop, name="writer", daemon=True)
@@ -74,11 +81,9 @@ class Database:
 
         Raises `StoreBusy`, `DiskFull` or `StoreError` if the file could not be written; nothing has changed then.
         """
-        future: Future[T] = Future()
-        queued_at = self._monotonic()
-        future.add_done_callback(lambda done: self._measure(done, queued_at))
-        self._queue.put((transaction, future))
-        return await asyncio.wrap_future(future)
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._queue.put((transaction, future, self._monotonic()))
+        return await future
 
     async def read(self, query: Transaction[T]) -> T:
         """Run `query(connection)` on a read-only connection and return its result. Raises `StoreBusy`, `StoreError`."""
@@ -87,11 +92,30 @@ class Database:
     async def read_row(self, sql: str, *values: object) -> sqlite3.Row | None:
         """Return the first row of a query, from memory if nothing was committed since it was read.
 
-        For rows that every request needs: token, account, user, mailbox. Raises `StoreBusy`, `StoreError`.
+        Raises `StoreBusy`, `StoreError`.
         """
-        row: sqlite3.Row | None = await self._rows.get(
-            (sql, *values), lambda: self.read(lambda connection: connection.execute(sql, values).fetchone())
-        )
+        return await self._read_row(self._rows, sql, values)
+
+    def recall_row(self, sql: str, *values: object) -> sqlite3.Row | None:
+        """Return what `read_row` would return, if that is in memory; None: it would have to be read."""
+        row: sqlite3.Row | None = self._rows.recall((sql, *values))
+        return row
+
+    async def read_directory_row(self, sql: str, *values: object) -> sqlite3.Row | None:
+        """Return the first row of a query, from memory if no commit may have changed the directory since it was read.
+
+        For rows that every request needs: token, account, user, mailbox. Raises `StoreBusy`, `StoreError`; ValueError
+        for other tables.
+        """
+        return await self._read_row(self._directory_rows, sql, values)
+
+    async def _read_row(self, cache: ReadCache, sql: str, values: tuple[object, ...]) -> sqlite3.Row | None:
+        async def read_first() -> sqlite3.Row | None:
+            if cache is self._directory_rows:
+                require_directory_tables(sql)
+            return await self.read(lambda connection: connection.execute(sql, values).fetchone())
+
+        row: sqlite3.Row | None = await cache.get((sql, *values), read_first)
         return row
 
     async def verify_writable(self) -> None:
@@ -115,6 +139,13 @@ class Database:
             except OSError:
                 return os.urandom(8)  # SQLite could not use a WAL here: nothing is known to be unchanged.
         return os.pread(self._wal_index, WAL_INDEX_HEADER_BYTES, 0)
+
+    def directory_fingerprint(self) -> bytes:
+        """Return a value that changes with every commit, except those known to have left the directory as it was.
+
+        The directory is accounts, users and their phones, tokens, secrets, and mailboxes without their messages.
+        """
+        return self._directory_changes.fingerprint()
 
     def file_sizes(self) -> dict[str, int]:
         """Return the size in bytes of the files `database` and `wal`; a missing file has 0."""
@@ -145,10 +176,6 @@ class Database:
             os.close(self._wal_index)
             self._wal_index = None
 
-    def _measure(self, done: Future[Any], queued_at: float) -> None:
-        if not done.cancelled():
-            self._on_write(self._monotonic() - queued_at)
-
     # -- the writer's thread -----------------------------------------------------------------------------------
 
     def _writer_loop(self) -> None:
@@ -161,26 +188,29 @@ class Database:
                 batch.append(queued)
             self._commit_batch(batch)
 
-    def _commit_batch(self, batch: list[tuple[Transaction[Any], Future[Any]]]) -> None:
+    def _commit_batch(self, batch: list[Queued]) -> None:
         # Skip operations whose caller was cancelled. After this point they are committed even if the caller is gone.
-        batch = [(transaction, future) for transaction, future in batch if future.set_running_or_notify_cancel()]
-        callbacks: list[Callable[[], None]] = []
+        batch = [queued for queued in batch if not queued[1].cancelled()]
+        outcomes: list[Outcome] = []
         try:
             self._require_opened_file()
             self._writer_connection.execute("BEGIN IMMEDIATE")
-            for transaction, future in batch:
-                callbacks.append(self._run_transaction(transaction, future))
+            self._directory_changes.begin()
+            for transaction, future, _ in batch:
+                outcomes.append((future, *self._run_transaction(transaction)))
             self._writer_connection.execute("COMMIT")
         except (sqlite3.Error, StoreError) as error:
             if self._writer_connection.in_transaction:
                 self._writer_connection.execute("ROLLBACK")
             failure = error if isinstance(error, StoreError) else translate_sqlite_error(error)
-            for _, future in batch:
-                future.set_exception(failure)
+            outcomes = [(future, None, failure) for _, future, _ in batch]
             self._reopen_if_read_only(error)
-            return
-        for callback in callbacks:
-            callback()
+        else:
+            self._directory_changes.committed()
+        now = self._monotonic()
+        for _, _, queued_at in batch:
+            self._on_write(now - queued_at)
+        _deliver(outcomes)
 
     def _require_opened_file(self) -> None:
         """Raise `StoreError` if the file was moved, deleted or replaced: changes to the opened one would be lost."""
@@ -197,6 +227,13 @@ class Database:
                 reopened = self._connect()
                 self._writer_connection.close()
                 self._writer_connection = reopened
+                self._watch_directory()
+
+    def _watch_directory(self) -> None:
+        try:
+            self._directory_changes.watch(self._writer_connection)
+        except sqlite3.Error as error:
+            raise translate_sqlite_error(error, self._path) from error
 
     def _file_id(self) -> tuple[int, int] | None:
         try:
@@ -205,20 +242,19 @@ class Database:
             return None
         return status.st_dev, status.st_ino
 
-    def _run_transaction(self, transaction: Transaction[Any], future: Future[Any]) -> Callable[[], None]:
+    def _run_transaction(self, transaction: Transaction[Any]) -> tuple[Any, Exception | None]:
+        """Return the result of a change, or the error that has rolled it back; errors of the file are raised."""
         self._writer_connection.execute("SAVEPOINT txn")
         try:
-            result = transaction(self._writer_connection)
+            return transaction(self._writer_connection), None
         except Exception as error:  # Its caller receives it; the batch continues without it.
             if isinstance(error, sqlite3.OperationalError):
                 raise
             self._writer_connection.execute("ROLLBACK TO txn")
-            failure = translate_sqlite_error(error) if isinstance(error, sqlite3.Error) else error
-            return lambda: future.set_exception(failure)
+            return None, translate_sqlite_error(error) if isinstance(error, sqlite3.Error) else error
         finally:
             if self._writer_connection.in_transaction:
                 self._writer_connection.execute("RELEASE txn")
-        return lambda: future.set_result(result)
 
     # -- connections -------------------------------------------------------------------------------------------
 
@@ -276,3 +312,20 @@ class Database:
             return query(connection)
         except sqlite3.Error as error:
             raise translate_sqlite_error(error) from error
+
+
+def _deliver(outcomes: Sequence[Outcome]) -> None:
+    """Hand results to the event loops that wait for them, each of which is woken once."""
+    for loop in {future.get_loop() for future, _, _ in outcomes}:
+        with suppress(RuntimeError):  # The loop is closed: nobody waits.
+            loop.call_soon_threadsafe(_resolve, [outcome for outcome in outcomes if outcome[0].get_loop() is loop])
+
+
+def _resolve(outcomes: Sequence[Outcome]) -> None:
+    for future, result, error in outcomes:
+        if future.cancelled():
+            continue
+        if error:
+            future.set_exception(error)
+        else:
+            future.set_result(result)

@@ -127,7 +127,7 @@ class SqliteDirectory:
     # -- rows ----------------------------------------------------------------------------------------------------------
 
     async def _fetch_one(self, sql: str, *values: object) -> sqlite3.Row | None:
-        return await self._database.read_row(sql, *values)
+        return await self._database.read_directory_row(sql, *values)
 
     async def _fetch_all(self, sql: str, *values: object) -> list[sqlite3.Row]:
         return await self._database.read(lambda c: c.execute(sql, values).fetchall())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import structlog
 
 from ivr.clock import Clock
-from ivr.errors import BoxDeleted, NotFound
+from ivr.errors import BoxDeleted, NotFound, PreconditionFailed
 from ivr.storage.records import ChangeReason, Folder, FolderCounts, Message, OpenFolder, TaskKind
 from ivr.storage.sqlite import counters, events, message_rows, removal
 from ivr.storage.sqlite.database import Database
@@ -39,6 +39,10 @@ class SqliteMessages:
     async def get(self, box_id: str, message_id: str, not_before: int) -> Message:
         row = await self._database.read_row(message_rows.MESSAGE_BY_ID, message_id, box_id)
         return message_rows.message_within_retention(row, message_id, not_before)
+
+    def recall(self, box_id: str, message_id: str, not_before: int) -> Message | None:
+        row = self._database.recall_row(message_rows.MESSAGE_BY_ID, message_id, box_id)
+        return None if row is None else message_rows.message_within_retention(row, message_id, not_before)
 
     async def find_by_id_prefix(self, box_id: str, prefix: str, not_before: int) -> Message:
         values = (prefix, f"{prefix}{message_rows.AFTER_ANY_ID}", box_id)
@@ -123,9 +127,15 @@ class SqliteMessages:
         *,
         required_folder: Folder | None = None,
         expected_revision: int | None = None,
+        precondition: Callable[[Message], bool] | None = None,
+        not_before: int | None = None,
     ) -> Message:
         def move_message(connection: sqlite3.Connection) -> tuple[Message, Message]:
-            before = message_rows.message_by_id(connection, box_id, message_id, expected_revision=expected_revision)
+            before = message_rows.message_by_id(
+                connection, box_id, message_id, not_before, expected_revision=expected_revision
+            )
+            if precondition and not precondition(before):
+                raise PreconditionFailed("it was changed meanwhile: read it again")
             if before.folder == folder or (required_folder and before.folder != required_folder):
                 return before, before
             return before, self._move_to_folder(connection, before, folder, reason)
