@@ -168,7 +168,10 @@ def send_requests(
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(script)]
     used = processor_s(process_id)
     report = subprocess.run(
-        [*command, "-H", f"X-Auth-Token: {token}", url], check=True, capture_output=True, text=True
+        [*command, "-H", f"X-Auth-Token: {token}", "-H", "Accept: audio/wav", url],
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
     used = processor_s(process_id) - used
     script.unlink()

@@ -11,7 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.responses import Response, StreamingResponse
 
 from ivr.api import audit, openapi, serializers
-from ivr.api.audio_headers import audio_response, best_format, content_disposition, message_filename
+from ivr.api.audio_headers import (
+    audio_response,
+    best_format,
+    content_disposition,
+    max_content_bytes,
+    message_filename,
+)
 from ivr.api.audio_links import audio_path, is_signed
 from ivr.api.auth import BoxDep, CurrentPrincipal, authenticate, extract_token, get_services, require_box
 from ivr.api.direct_route import DirectRoute
@@ -116,7 +122,8 @@ async def get_audio(request: Request, access: AudioAccessDep) -> Response:
     """Download the audio of a message, preceded by its intro if it has one. The folder stays as it is."""
     box, message, renditions = access.mailbox, access.message, get_services(request).audio.renditions
     available = renditions.formats_for(message, box.settings.media_extension)
-    rendition = await renditions.render(message, best_format(request.headers.get("accept"), available))
+    audio_format = best_format(request.headers.get("accept"), available)
+    rendition = await renditions.render(message, audio_format, max_content_bytes=max_content_bytes(request))
     filename = message_filename(box, message, rendition.audio_format.extension)
     response = await audio_response(request, rendition, filename)
     if response.status_code in AUDIO_SENT:

@@ -114,6 +114,12 @@ CHUNK_BYTES = 1 << 20
 """Bytes that are read in one turn of a thread: a message of a minute."""
 
 
+def max_content_bytes(request: Request) -> int:
+    """Return how much audio is read together with its size: all that fits into one response, unless parts suffice."""
+    is_partial = is_head(request) or {"range", "if-none-match"} & {*request.headers}
+    return 0 if is_partial else CHUNK_BYTES
+
+
 async def audio_response(request: Request, rendition: RenderedAudio, filename: str) -> Response:
     """Build a 200 or 206 response; 304 if the client has this audio. Raises `RangeNotSatisfiable`, `NotFound`."""
     etag = f'"{rendition.etag}-{rendition.audio_format.name}"'
@@ -135,6 +141,8 @@ async def audio_response(request: Request, rendition: RenderedAudio, filename: s
     if is_head(request):
         return Response(None, 200, headers, rendition.audio_format.content_type)
     status, content_type = 206 if byte_range else 200, rendition.audio_format.content_type
+    if rendition.content is not None and not byte_range:
+        return Response(rendition.content, status, headers, content_type)
     if end - start <= CHUNK_BYTES:
         return Response(await asyncio.to_thread(_read_range, rendition, start, end), status, headers, content_type)
     return StreamingResponse(OpenAudioFiles(rendition).chunks(start, end), status, headers, content_type)

@@ -49,6 +49,8 @@ class RenderedAudio:
     """Path, offset and length in bytes."""
     etag: str
     """Changes with the audio."""
+    content: bytes | None = None
+    """All of it, if it was read already."""
 
     @property
     def size(self) -> int:
@@ -134,17 +136,20 @@ class AudioRenditions:
         preferences = [audio_format for audio_format in OUTPUT_FORMATS if audio_format.name == preferred]
         return list(dict.fromkeys([*([uploaded] if uploaded else []), *preferences, *OUTPUT_FORMATS]))
 
-    async def render(self, message: Message, audio_format: AudioFormat) -> RenderedAudio:
-        """Render a message. Raises `NotFound` if its audio is missing, `InvalidAudio`, `SoundsError`."""
+    async def render(self, message: Message, audio_format: AudioFormat, *, max_content_bytes: int = 0) -> RenderedAudio:
+        """Render a message. If it is not longer than `max_content_bytes`, it is read in the same turn of a thread.
+
+        Raises `NotFound` if its audio is missing, `InvalidAudio`, `SoundsError`.
+        """
         if not message.has_audio:
             raise NotFound(MISSING_AUDIO)
         upload = self._uploads.original_upload(message)
         if upload and message.upload_type == audio_format.content_type:
-            return await asyncio.to_thread(_whole_file, upload, audio_format)
+            return await asyncio.to_thread(_whole_file, upload, audio_format, max_content_bytes)
         paths = self._delivery.audio_paths(message)
         if audio_format is WAV:
-            return await asyncio.to_thread(_concatenate, paths)
-        return await self._convert_cached(message.account_id, paths, audio_format)
+            return await asyncio.to_thread(_concatenate, paths, max_content_bytes)
+        return await self._convert_cached(message.account_id, paths, audio_format, max_content_bytes)
 
     async def waveform(self, message: Message) -> bytes:
         """Return the loudness of a message along its length, `WAVEFORM_BARS` values; made once and cached.
@@ -179,13 +184,17 @@ class AudioRenditions:
     ) -> RenderedAudio:
         """Render a greeting or name of an account. Raises `NotFound`, `InvalidAudio`, `SoundsError`."""
         if upload and upload_content_type == audio_format.content_type:
-            return await asyncio.to_thread(_whole_file, upload, audio_format)
+            return await asyncio.to_thread(_whole_file, upload, audio_format, 0)
         if audio_format is WAV:
-            return await asyncio.to_thread(_concatenate, [recording])
-        return await self._convert_cached(account_id, [recording], audio_format)
+            return await asyncio.to_thread(_concatenate, [recording], 0)
+        return await self._convert_cached(account_id, [recording], audio_format, 0)
 
-    async def _convert_cached(self, account_id: str, paths: list[Path], audio_format: AudioFormat) -> RenderedAudio:
-        etag = await asyncio.to_thread(_etag, paths)
+    async def _convert_cached(
+        self, account_id: str, paths: list[Path], audio_format: AudioFormat, max_content_bytes: int
+    ) -> RenderedAudio:
+        etag, cached = await asyncio.to_thread(_find_cached, self._folder, paths, audio_format, max_content_bytes)
+        if cached:
+            return cached
         target = self._folder / f"{etag}{audio_format.extension}"
         async with self._locks.setdefault(target, asyncio.Lock()):
             try:
@@ -195,7 +204,8 @@ class AudioRenditions:
                     await self._conversion_pool.encode(account_id, paths, audio_format, draft)
                     await asyncio.to_thread(draft.replace, target)
                 # The ETag is the one of the sources: it does not change if the rendition is made again.
-                return replace(await asyncio.to_thread(_whole_file, target, audio_format), etag=etag)
+                made = await asyncio.to_thread(_whole_file, target, audio_format, max_content_bytes)
+                return replace(made, etag=etag)
             finally:
                 self._locks.pop(target, None)
 
@@ -228,15 +238,46 @@ def _read_or_make_waveform(target: Path, paths: list[Path]) -> bytes:
     return bars
 
 
-def _whole_file(path: Path, audio_format: AudioFormat) -> RenderedAudio:
-    return RenderedAudio(audio_format, b"", ((path, 0, _size(path)),), _etag([path]))
+def _find_cached(
+    folder: Path, paths: list[Path], audio_format: AudioFormat, max_content_bytes: int
+) -> tuple[str, RenderedAudio | None]:
+    """Return the ETag of recordings, and their rendition if it is in the cache."""
+    etag = _etag(paths)
+    with suppress(NotFound):
+        found = _whole_file(folder / f"{etag}{audio_format.extension}", audio_format, max_content_bytes)
+        return etag, replace(found, etag=etag)
+    return etag, None
 
 
-def _concatenate(paths: list[Path]) -> RenderedAudio:
+def _whole_file(path: Path, audio_format: AudioFormat, max_content_bytes: int) -> RenderedAudio:
+    size = _size(path)
+    content = _read(path, size) if size <= max_content_bytes else None
+    return RenderedAudio(audio_format, b"", ((path, 0, size),), _etag([path]), content)
+
+
+def _concatenate(paths: list[Path], max_content_bytes: int) -> RenderedAudio:
     """One WAV file from several recordings: a new header, and their samples."""
     sizes = [(_size(path) - wav.HEADER_BYTES) // 2 * 2 for path in paths]
     segments = tuple((path, wav.HEADER_BYTES, size) for path, size in zip(paths, sizes, strict=True))
-    return RenderedAudio(WAV, wav.header(sum(sizes)), segments, _etag(paths))
+    rendition = RenderedAudio(WAV, wav.header(sum(sizes)), segments, _etag(paths))
+    if rendition.size > max_content_bytes:
+        return rendition
+    files = [_read(path, first + size) for path, first, size in segments]
+    if len(files) == 1 and files[0].startswith(rendition.header):
+        return replace(rendition, content=files[0])  # Without a copy, which would take as long as reading it.
+    samples = (memoryview(file)[wav.HEADER_BYTES :] for file in files)
+    return replace(rendition, content=b"".join([rendition.header, *samples]))
+
+
+def _read(path: Path, size: int) -> bytes:
+    try:
+        with path.open("rb", buffering=0) as file:
+            content = os.pread(file.fileno(), size, 0)
+    except FileNotFoundError as error:
+        raise NotFound(MISSING_AUDIO) from error
+    if len(content) < size:
+        raise OSError(f"{path} was truncated during the download")
+    return content
 
 
 def _etag(paths: list[Path]) -> str:

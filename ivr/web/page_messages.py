@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ivr.api.audio_headers import audio_response, best_format, message_filename
+from ivr.api.audio_headers import audio_response, best_format, max_content_bytes, message_filename
 from ivr.audio.formats import WAV
 from ivr.errors import NotFound, PastRetention
 from ivr.mailbox.mailbox import Mailbox
@@ -101,7 +101,9 @@ async def require_message(request: Request) -> tuple[PageSession, Mailbox, Messa
 
 async def send_audio(request: Request, visitor: Visitor, mailbox: Mailbox, message: Message) -> Response:
     """Send the audio to the player, as a WAV: each browser plays it, and seeks in it exactly."""
-    rendition = await visitor.services.api.audio.renditions.render(message, WAV)
+    rendition = await visitor.services.api.audio.renditions.render(
+        message, WAV, max_content_bytes=max_content_bytes(request)
+    )
     response = await audio_response(request, rendition, message_filename(mailbox, message, WAV.extension))
     response.headers["Content-Disposition"] = "inline"
     _record_fetch(request, visitor, mailbox, message, response)
@@ -112,7 +114,9 @@ async def download_audio(request: Request, visitor: Visitor, mailbox: Mailbox, m
     """Send the audio as a file, in the format of the mailbox."""
     renditions = visitor.services.api.audio.renditions
     available = renditions.formats_for(message, mailbox.settings.media_extension)
-    rendition = await renditions.render(message, best_format("*/*", available))
+    rendition = await renditions.render(
+        message, best_format("*/*", available), max_content_bytes=max_content_bytes(request)
+    )
     filename = message_filename(mailbox, message, rendition.audio_format.extension)
     response = await audio_response(request, rendition, filename)
     _record_fetch(request, visitor, mailbox, message, response)

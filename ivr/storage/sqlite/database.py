@@ -317,7 +317,7 @@ class Database:
 def _deliver(outcomes: Sequence[Outcome]) -> None:
     """Hand results to the event loops that wait for them, each of which is woken once."""
     for loop in {future.get_loop() for future, _, _ in outcomes}:
-        with suppress(RuntimeError):  # The loop is closed: nobody waits.
+        with suppress(RuntimeError):  # The loop is closed, and its callers are gone.
             loop.call_soon_threadsafe(_resolve, [outcome for outcome in outcomes if outcome[0].get_loop() is loop])
 
 
