@@ -27,7 +27,6 @@ from ivr.storage.protocols.mailbox import (
     MailboxChangeStore,
     MediaStore,
     MessageStore,
-    OverviewStore,
     TakeStore,
     UploadStore,
 )
@@ -35,7 +34,7 @@ from ivr.storage.protocols.nodes import LeaseStore, NodeStore
 from ivr.storage.protocols.outbox import MwiStore, OnCommit, OutboxStore, Transaction, UndeliveredMailStore
 from ivr.storage.protocols.persons import PersonStore
 from ivr.storage.protocols.retention import AudioStore, RetentionStore
-from ivr.storage.protocols.statistics import StatisticsStore
+from ivr.storage.protocols.statistics import OverviewStore, StatisticsStore
 
 __all__ = [
     "AttemptTransaction",

@@ -23,7 +23,6 @@ from ivr.storage.records import (
     MessageQuery,
     MessageSummary,
     OpenFolder,
-    Overview,
     Page,
     StoredMedia,
     Take,
@@ -358,13 +357,3 @@ class CallLogStore(CallStore, HeartbeatStore, Protocol):
 
     async def get(self, call_id: str, not_before: int) -> CallRecord:
         """Return the call whose id is or begins with `call_id`. Raises `NotFound`; `BadInput` if several match."""
-
-
-class OverviewStore(Protocol):
-    """What `ivr watch` and the doctor read."""
-
-    async def snapshot(self, now: int) -> Overview:
-        """Return the state of the installation."""
-
-    async def newest_message_at(self) -> int:
-        """Return the Unix time at which the newest message was stored; 0 if there is none."""

@@ -1,10 +1,10 @@
-"""Storage interface of the metrics. Each method reads a bounded number of rows."""
+"""Storage interface of the metrics and of the overview. Each method reads a bounded number of rows."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from ivr.storage.records import BoxContent, WorkStatistics
+from ivr.storage.records import BoxContent, Overview, WorkStatistics
 
 
 class StatisticsStore(Protocol):
@@ -18,3 +18,13 @@ class StatisticsStore(Protocol):
 
     def file_sizes(self) -> dict[str, int]:
         """Return the size in bytes of the files `database` and `wal`; a missing file has 0."""
+
+
+class OverviewStore(Protocol):
+    """What `ivr watch` and the doctor read."""
+
+    async def snapshot(self, now: int) -> Overview:
+        """Return the state of the installation."""
+
+    async def newest_message_at(self) -> int:
+        """Return the Unix time at which the newest message was stored; 0 if there is none."""
