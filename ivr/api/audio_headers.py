@@ -211,7 +211,7 @@ def _parse_range(request: Request, size: int, etag: str) -> tuple[int, int] | No
     header = request.headers.get("range", "")[: MAX_RANGE_LENGTH + 1]
     # A longer one may be blanks, for which the expression needs minutes; it names several ranges at best.
     is_short = len(header) <= MAX_RANGE_LENGTH
-    match = re.fullmatch(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", header) if is_short else None
+    match = re.fullmatch(r"\s*bytes\s*=\s*(\d{0,18})\s*-\s*(\d{0,18})\s*", header, re.IGNORECASE) if is_short else None
     if not match or (not match[1] and not match[2]) or request.headers.get("if-range", etag) != etag:
         return None
     if not match[1]:

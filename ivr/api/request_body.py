@@ -111,6 +111,8 @@ def _parse_form(raw: bytes) -> dict[str, Any]:
         fields = parse_qs(raw.decode(), keep_blank_values=True, max_num_fields=1000, strict_parsing=True)
     except ValueError as error:
         raise BadInput(f"body is neither JSON nor a form: {error}") from error
+    if wrapped := next((name for name in fields if name == "data" or name.startswith("data[")), None):
+        raise BadInput(f"field {wrapped}: a form has its members by themselves, as in name=value, or send JSON")
     return {name: values if len(values) > 1 else values[0] for name, values in fields.items()}
 
 

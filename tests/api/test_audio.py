@@ -350,6 +350,7 @@ async def test_range_request_returns_any_byte_range(rest: RestClient, app: AppFi
     assert (await rest.request("GET", path, headers={"If-None-Match": tag})).status_code == 304
     assert (await rest.request("GET", path, headers={"Range": "bytes=0-1", "If-Range": '"x"'})).status_code == 200
     assert (await rest.request("GET", path, headers={"Range": "bytes=0-1", "If-Range": tag})).status_code == 206
+    assert (await rest.request("GET", path, headers={"Range": "Bytes=0-1"})).status_code == 206
 
 
 async def test_etag_is_of_the_recording_and_not_of_its_file(rest: RestClient, app: AppFixture, box: Mailbox) -> None:

@@ -12,6 +12,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -89,6 +90,15 @@ async def test_json_body_is_recognised_whatever_its_content_type(rest: RestClien
         "PUT", content=b"name=Form&mailbox=77", headers={"Content-Type": "application/x-www-form-urlencoded"}
     )
     assert form.json()["data"]["name"] == "Form"
+
+
+@pytest.mark.parametrize("field", ["data", "data[caller_id_name]"])
+async def test_form_that_wraps_its_members_is_rejected(rest: RestClient, box: Mailbox, field: str) -> None:
+    sent, headers = f"{quote(field)}=x".encode(), {"Content-Type": "application/x-www-form-urlencoded"}
+    for path, method in (("", "PUT"), (f"/{box.id}", "PATCH"), (f"/{box.id}/messages", "PUT")):
+        envelope = await rest.request_error(400, method, path, content=sent, headers=headers)
+        assert field in envelope["data"]["message"]
+    assert (await rest.request_ok("GET", f"/{box.id}/messages"))["data"] == []
 
 
 async def test_unsupported_content_type_is_rejected(rest: RestClient, box: Mailbox) -> None:
