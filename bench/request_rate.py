@@ -2,6 +2,7 @@
 
 Each request of the API is measured in turn with a FastAPI route of two dependencies that sends the same bytes from the
 same server. Both run in processes of their own; `wrk` (apt install wrk) sends the requests, with 1 and 8 connections.
+A change of folder is measured against a bare route that commits a row, too: what of its cost is the disk's.
 The ratio of requests a second is uncertain while other work has the processors; that of the processor time which a
 request costs in the two servers is not. The last table repeats the measurement while another process commits to the
 database ten times a second.
@@ -15,6 +16,7 @@ import json
 import math
 import os
 import re
+import sqlite3
 import struct
 import subprocess
 import sys
@@ -56,6 +58,8 @@ class MeasuredRequest:
     response: Path
     other_body: str | None = None
     """Body of every second request; None: the same."""
+    bare_prefix: str = ""
+    """Beginning of the path of the bare route."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,17 @@ async def serve_bare_route(responses: Path) -> None:
 
     @app.api_route("/{name}", methods=["GET", "POST"])
     async def send(name: str, owner: Annotated[str, Depends(bare_account)]) -> Response:
+        return Response(contents[name], media_type="application/json")
+
+    database, one_at_a_time = responses.parent / "bare.db", asyncio.Lock()
+    connection = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
+    for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "CREATE TABLE written (n INTEGER)"):
+        connection.execute(statement)
+
+    @app.post("/written/{name}")
+    async def write_and_send(name: str, owner: Annotated[str, Depends(bare_account)]) -> Response:
+        async with one_at_a_time:
+            await asyncio.to_thread(connection.execute, "INSERT INTO written VALUES (1)")
         return Response(contents[name], media_type="application/json")
 
     print(await ApiServer(app, ListenAddress("127.0.0.1", 0)).start(), flush=True)
@@ -203,6 +218,9 @@ def measure(options: argparse.Namespace, root: Path) -> None:
             MeasuredRequest("fetch one", "GET", one, "", responses / "one"),
             MeasuredRequest("folder, the same", "POST", one, to_saved, responses / "folder"),
             MeasuredRequest("folder, another", "POST", one, to_saved, responses / "other", to_new),
+            MeasuredRequest(
+                "folder, bare route commits", "POST", one, to_saved, responses / "other", to_new, "written/"
+            ),
             MeasuredRequest("raw 1 MB", "GET", f"{one}/raw", "", responses / "raw"),
         ]
         for request in requests:
@@ -237,7 +255,7 @@ def run_rounds(
             rounds = [
                 (
                     send_requests(f"{url}{request.path}", process_id, *arguments),
-                    send_requests(f"{bare_url}/{request.response.name}", bare_id, *arguments),
+                    send_requests(f"{bare_url}/{request.bare_prefix}{request.response.name}", bare_id, *arguments),
                 )
                 for _ in range(options.rounds)
             ]
