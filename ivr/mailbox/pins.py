@@ -51,9 +51,9 @@ class Pins:
     async def verify(self, mailbox: Mailbox | None, pin: str, attempt: PinAttempt) -> bool:
         """Verify a PIN, and count it if it is wrong. Return whether the PIN opens the mailbox.
 
-        A wrong PIN, a locked mailbox and an unknown mailbox take equally long: the PIN is always compared, and the
-        lockout decides in one transaction whether the result may be told. So PINs that are tried at the same moment
-        reveal no more than PINs that are tried one after another.
+        A wrong PIN, a locked mailbox, one without a PIN and an unknown mailbox take equally long: the PIN is always
+        compared, and the lockout decides in one transaction whether the result may be told. So PINs that are tried at
+        the same moment reveal no more than PINs that are tried one after another.
         """
         ref = mailbox.pin_secret_ref if mailbox else None
         matches = await self._secret_store.verify(attempt.account_id, ref, pin)
@@ -63,6 +63,8 @@ class Pins:
         locked = verdict is PinVerdict.LOCKED
         self._on_refused(locked)
         log.info("pin.rejected", box=attempt.box_id, source=attempt.source, own_phone=attempt.own_phone, locked=locked)
+        if mailbox and mailbox.settings.pin_secret_ref:
+            await self.has_pin(mailbox)  # Logs where the reason is a secret that is missing.
         return False
 
     async def fingerprint(self, mailbox: Mailbox) -> str:

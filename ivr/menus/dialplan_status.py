@@ -25,7 +25,7 @@ class Status(StrEnum):
     EXIT = "EXIT"
     """The caller pressed the key that skips the mailbox."""
     NOACCESS = "NOACCESS"
-    """Too many wrong PINs, or a mailbox without a PIN."""
+    """Too many wrong PINs, or the owner's own phone needs a PIN that the mailbox does not have."""
     SKIPPED = "SKIPPED"
     ERROR = "ERROR"
 

@@ -45,8 +45,9 @@ class SignIn(Menu):
     async def run(self) -> NextStep:
         """Return the first menu of the owner, or the end of the call after too many tries.
 
-        Mailbox numbers and PINs share the tries of one call. An unknown mailbox sounds like a wrong PIN. A mailbox
-        number that the caller entered is asked for again after a wrong PIN, and after `*`: it may be mistyped.
+        Mailbox numbers and PINs share the tries of one call. A mailbox that is unknown, locked or without a PIN sounds
+        like a wrong PIN. A mailbox number that the caller entered is asked for again after a wrong PIN, and after `*`:
+        it may be mistyped.
         """
         await self.call.answer()
         await dialplan_status.report_owner_login(self.call)
@@ -65,7 +66,7 @@ class SignIn(Menu):
                 await self._find_by_number(entry.digits)
             if self._mailbox and self._is_pin_exempt(self._mailbox):
                 return self._open_session(self._mailbox, own_phone=True, has_pin=False)
-            if self._mailbox and not await self.call.run_while_listening(self.services.pins.has_pin(self._mailbox)):
+            if self._mailbox and await self._is_closed_to_owner(self._mailbox):
                 return await self.say_goodbye("login/no-access", status=Status.NOACCESS)
             entry = await self._ask_pin()
             if entry.is_cancelled:
@@ -96,6 +97,11 @@ class SignIn(Menu):
     def _is_pin_exempt(self, mailbox: Mailbox) -> bool:
         pin_required = mailbox.settings.require_pin or mailbox.voicemail_settings.force_require_pin
         return self.call_context.is_owner(mailbox) and not pin_required
+
+    async def _is_closed_to_owner(self, mailbox: Mailbox) -> bool:
+        """Return whether the owner's own phone needs a PIN that does not exist. Nobody else learns of it."""
+        is_owner = self.call_context.is_owner(mailbox)
+        return is_owner and not await self.call.run_while_listening(self.services.pins.has_pin(mailbox))
 
     async def _ask_pin(self) -> DigitsResult:
         other_mailbox = ["login/another-box"] if self._asks_number else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,40 @@ async def test_short_and_silent_recordings_are_announced_and_are_no_messages(ali
     )
     await call.wait_for_hangup()
     assert alice.messages() == []
+
+
+@pytest.mark.long
+@pytest.mark.only_over("fastagi", "menus and prompts are the same over the other transports")
+async def test_caller_who_presses_one_leaves_message_and_owner_hears_time_of_24_hours(
+    alice: PhoneUser, bob: PhoneUser, stranger: PhoneUser
+) -> None:
+    alice.create_user_and_box(press_key_to_record=True, clock="24h", timezone="UTC")
+    bob.create_user_and_box()
+    program = await stranger.dial(f"*90{alice.number}")  # Speaks, and presses nothing.
+    await program.expect("to/leave-message", "press/1")
+    await program.say(speech_of(stranger).samples)
+    words = speech_of(bob)
+    call = await bob.dial(alice.number)
+    await call.expect("greeting/person-at", "to/leave-message", "press/1")
+    await call.press("1")
+    await call.expect("tone/beep", whole=True)
+    await call.say(words.samples)
+    await call.hang_up()
+    await program.expect("to/leave-message", "press/1", "to/leave-message", "press/1", within_s=20)
+    await program.expect(f"number/{FIRST_STATUS_EXTENSION + STATUS_PROMPTS.index('NOMESSAGE')}", within_s=20)
+    await program.wait_for_hangup()
+    await wait_until(alice.messages)
+
+    now = datetime.now(UTC)
+    at_22_15 = now.replace(hour=22, minute=15, second=30) - timedelta(days=2)
+    older = alice.create_message(s=2, age_s=round((now - at_22_15).total_seconds()))
+    owner = await alice.dial("*97")
+    await owner.expect("number/2", "count/new-messages", "message/message", "number/1", words)
+    await owner.press("6")
+    await owner.expect(
+        "message/message", "number/2", older, "envelope/received", "envelope/at", "number/22", "number/15"
+    )
+    await owner.hang_up()
 
 
 async def test_number_without_box_fails(bob: PhoneUser) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import bcrypt
 import pytest
 
 from tests.support.app_fixture import AppFixture
@@ -116,9 +117,48 @@ async def test_member_of_unshared_box_has_no_owner_rights(app: AppFixture) -> No
 async def test_box_without_pin_opens_for_owner_only(app: AppFixture) -> None:
     await app.create_box(owner=app.alice, pin=None)
     assert is_logged_in(await app.run_call(endpoint="alice", number="1000"))
-    stranger = await app.run_call(number="1000")
-    assert stranger.texts == [NO_ACCESS]
+    stranger = await app.run_call([enter_pin("1379#")] * 3, number="1000")
+    assert not is_logged_in(stranger)
     assert stranger.status == "NOACCESS"
+
+
+@pytest.mark.parametrize("typed", [True, False], ids=["typed number", "number of the dialplan"])
+async def test_caller_cannot_tell_why_a_pin_does_not_open_a_mailbox(
+    app: AppFixture, typed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wrong PIN, no such mailbox, no PIN, a lost PIN, locked, not set up: same prompts, tries and work."""
+    await app.create_box("1000")
+    await app.create_box("1002", pin=None)
+    await app.create_box("1003", pin=None, pin_secret_ref="kv:vm:7:pin")
+    await app.create_box("1004")
+    await app.create_box("1005", is_setup=False)
+    for _ in range(2):  # The fifth wrong PIN locks it.
+        await app.run_call([enter_pin("1111#"), enter_pin("2222#"), enter_pin("3333#")], number="1004")
+    comparisons: list[bytes] = []
+    compare = bcrypt.checkpw
+    monkeypatch.setattr(bcrypt, "checkpw", lambda pin, stored: comparisons.append(pin) or compare(pin, stored))
+    calls = {}
+    right, wrong = "1379", "0000"
+    for number, pin in {
+        "1004": right,
+        "1000": wrong,
+        "4711": right,
+        "1002": right,
+        "1003": right,
+        "1005": wrong,
+    }.items():
+        tries = [enter_pin(f"{pin}#"), Silence(), enter_pin("12#"), enter_pin(f"{pin}#")]
+        comparisons.clear()
+        if typed:
+            numbers = [Press(f"{number}#", during=ENTER_BOX)] * 2
+            phone = await app.run_call([numbers[0], tries[0], numbers[1], *tries[1:]])
+        else:
+            phone = await app.run_call(tries, number=number)
+        calls[number] = (phone.texts, phone.status, len(comparisons))
+    texts, status, count = calls.pop("1000")
+    assert texts[-1] == TOO_MANY
+    assert (status, count) == ("NOACCESS", 1)
+    assert list(calls.values()) == [(texts, status, count)] * 5
 
 
 async def test_owner_without_required_pin_has_no_access(app: AppFixture) -> None:
@@ -214,8 +254,8 @@ async def test_mwi_is_refreshed_when_owner_call_ends(app: AppFixture) -> None:
 
 async def test_missing_secret_denies_access_and_is_logged(app: AppFixture, capsys: pytest.CaptureFixture[str]) -> None:
     box = await app.create_box(pin=None, pin_secret_ref="kv:vm:7:pin")
-    phone = await app.run_call(number="1000")
-    assert phone.texts == [NO_ACCESS]
+    phone = await app.run_call([enter_pin("1379#")], number="1000")
+    assert not is_logged_in(phone)
     [line] = [line for line in capsys.readouterr().out.splitlines() if "pin.secret_missing" in line]
     assert box.id in line
     assert "kv:vm:7:pin" in line
