@@ -36,10 +36,25 @@ MAX_FILE_BYTES = 512 * 1024**2
 REMEDY = "install ffmpeg (apt install ffmpeg), or supply a WAV of 8 kHz, mono, 16 bit"
 DEMUXERS = {"wav": "wav", "mp3": "mp3", "mp4": "mov", "ogg": "ogg", "flac": "flac", "webm": "matroska"}
 NO_SOUND = "the file has no sound in it"
+UNREADABLE = "the file cannot be read as audio: it is damaged, or its sound is encoded in a way that is not accepted"
 TOO_LONG = "the audio is longer than {longest_s} s, the limit of api.max_audio_s"
 DECODERS = (
-    *("aac", "adpcm_ima_wav", "adpcm_ms", "alac", "flac", "gsm_ms", "mp3", "mp3float", "opus", "vorbis"),
-    *("pcm_alaw", "pcm_f32le", "pcm_mulaw", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_u8"),
+    *(
+        "aac",
+        "adpcm_ima_wav",
+        "adpcm_ms",
+        "alac",
+        "amrnb",
+        "amrwb",
+        "flac",
+        "g722",
+        "g726",
+        "gsm_ms",
+        "mp3",
+        "mp3float",
+    ),
+    *("opus", "pcm_alaw", "pcm_f32le", "pcm_f64le", "pcm_mulaw", "pcm_s16be", "pcm_s16le", "pcm_s24le", "pcm_s32le"),
+    *("pcm_u8", "speex", "vorbis"),
 )
 """Decoders that may run. Without this list ffmpeg decodes the pictures in a file to find out about them."""
 CODECS = {"mp4": ("aac", "32k")}
@@ -106,7 +121,7 @@ def decode_to_recording(
         pcm.touch(mode=0o600)  # ffmpeg can write to it, and cannot create a file.
         allowed = replace(limits, file_bytes=max_bytes + SPARE_S * 1000 * wav.BYTES_PER_MS)
         if run_ffmpeg(arguments, allowed, FileAccess((Path(upload),), (pcm,))).returncode != 0:
-            raise InvalidAudio("the file cannot be read as audio: it is damaged, or not in the format that it claims")
+            raise InvalidAudio(UNREADABLE)
         size = pcm.stat().st_size
         if not size:
             raise InvalidAudio(NO_SOUND)

@@ -23,6 +23,7 @@ from ivr.storage.records import GREGORIAN_OFFSET_S, FolderCounts, RecordingPurpo
 from tests.api.conftest import RestClient, data_files, encode_audio, tone
 from tests.support.app_fixture import NOON, AppFixture
 from tests.support.scripted_call import HangUp, Press
+from tests.support.upload_kinds import problems_of, upload_kinds
 
 JSON = b'{"data": {"caller_id_number": "6001", "caller_id_name": "someone"}}'
 BOUNDARY = "xxBOUNDARYxx"
@@ -179,6 +180,19 @@ async def test_every_audio_format_is_accepted_and_returned_unchanged(
     as_wav = await rest.request("GET", path, headers={"Accept": "audio/x-wav"})
     assert (as_wav.content == content) == (extension == ".wav")
     assert as_wav.content[:4] == b"RIFF"
+
+
+async def test_every_kind_of_upload_is_two_seconds_of_its_sound(
+    rest: RestClient, app: AppFixture, box: Mailbox
+) -> None:
+    recordings = {}
+    for name, content in upload_kinds().items():
+        message = await rest.upload_message(box.id)
+        path = f"/{box.id}/messages/{message['media_id']}/raw"
+        sent = await rest.request("PUT", path, content=content, headers={"Content-Type": "application/octet-stream"})
+        recording, _ = await rendition_paths(app, message["media_id"], box)
+        recordings[name] = recording.read_bytes() if sent.is_success else sent.content
+    assert problems_of(recordings) == {}
 
 
 async def test_uploaded_audio_replaces_message_audio(

@@ -11,6 +11,7 @@ from ivr.audio import wav
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditAction, AuditQuery, MediaKind
 from tests.support.app_fixture import NOON, AppFixture
+from tests.support.upload_kinds import problems_of, upload_kinds
 from tests.web.conftest import Browser
 
 DAY_S = 86_400
@@ -210,6 +211,18 @@ async def test_greeting_is_recorded_heard_and_removed(app: AppFixture, browser: 
     assert "The recording is removed." in browser.text
     assert (await app.container.boxes.get(box.id)).settings.media.unavailable is None
     assert (await browser.http.get(f"/page/box/{box.id}/greeting/unavailable")).status_code == 404
+
+
+async def test_every_kind_of_upload_is_two_seconds_of_its_sound(
+    app: AppFixture, browser: Browser, box: Mailbox
+) -> None:
+    recordings = {}
+    for name, content in upload_kinds().items():
+        status = await put_greeting(browser, box, "unavailable", content)
+        heard = await app.container.voicemail_services.greetings.find_greeting(await app.container.boxes.get(box.id))
+        recordings[name] = heard.path.read_bytes() if heard and status == 200 else browser.page.content
+        await browser.open(settings_path(box))
+    assert problems_of(recordings) == {}
 
 
 async def test_temporary_greeting_ends_after_its_last_day(app: AppFixture, browser: Browser, box: Mailbox) -> None:
