@@ -96,14 +96,23 @@ class BadInput(IvrError):
     """Input of a person or client is invalid."""
 
 
+NOT_ENUMERATED = "Value not found in enumerated list of values"
+"""Kazoo's words for a value that is none of a few. The `target` of the violation names these."""
+
+
 class InvalidFields(BadInput):
     """A document violates its schema."""
 
     def __init__(self, violations: Violations) -> None:
         self.violations = violations
         super().__init__(
-            "; ".join(f"{field}: {rule['message']}" for field, rules in violations.items() for rule in rules.values())
+            "; ".join(f"{field}: {_describe(rule)}" for field, rules in violations.items() for rule in rules.values())
         )
+
+
+def _describe(rule: Mapping[str, object]) -> str:
+    is_enumerated = rule["message"] == NOT_ENUMERATED and rule.get("target")
+    return f"{rule['message']}: write {rule['target']}" if is_enumerated else str(rule["message"])
 
 
 class BadArgument(BadInput):

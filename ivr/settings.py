@@ -18,7 +18,7 @@ from ivr.ami.settings import AmiSettings
 from ivr.call.ari.settings import AriSettings
 from ivr.errors import SettingsError
 from ivr.health.settings import HealthSettings
-from ivr.mailbox.text_values import suggest
+from ivr.mailbox.text_values import VariablesSource, suggest
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.metrics.settings import MetricsSettings
 from ivr.notifications.settings import MailSettings, MwiSettings, NotificationSettings, TranscriptionSettings
@@ -293,7 +293,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         path = config_path()
-        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, env_settings)
+        sources: tuple[PydanticBaseSettingsSource, ...] = (init_settings, VariablesSource(settings_cls))
         return (*sources, TomlConfigSettingsSource(settings_cls, path)) if path else sources
 
 
@@ -352,7 +352,8 @@ def _describe_error(error: Any) -> str:
         return f"  {name}: unknown setting; {_suggest_setting(error['loc'])}docs/settings.md lists all settings"
     if error["type"] == "string_pattern_mismatch":  # The pattern itself tells an administrator little.
         return f"  {name} = {error['input']!r}: not of the right form. {_description(error['loc'])}"
-    return f"  {name} = {error['input']!r}: {error['msg']}"
+    remedy = ': write it as ["FIRST", "SECOND"]' if error["type"] == "list_type" else ""
+    return f"  {name} = {error['input']!r}: {error['msg']}{remedy}"
 
 
 def _description(path: Sequence[str | int]) -> str:

@@ -14,7 +14,7 @@ from starlette.datastructures import QueryParams
 
 from ivr.api.filters import KEY_FILTERS, Filter, equality_filter, parse_filters, unknown_filter
 from ivr.api.misspelling import meant_name
-from ivr.errors import InvalidFields, InvalidPage
+from ivr.errors import NOT_ENUMERATED, InvalidFields, InvalidPage
 from ivr.storage.records import GREGORIAN_OFFSET_S, MAX_SEARCH_LENGTH, Folder
 
 DEFAULT_PAGE_SIZE = 50
@@ -153,7 +153,7 @@ def _reject_contradictions(params: QueryParams) -> None:
 def parse_folder_name(name: Any, member: str = "folder") -> Folder:
     """Return the folder of this name. `member`: what the name is the value of. Raises `InvalidFields`."""
     if name not in list(Folder):
-        violation = {"message": "Value not found in enumerated list of values", "target": ", ".join(Folder)}
+        violation = {"message": NOT_ENUMERATED, "target": ", ".join(Folder)}
         raise InvalidFields({member: {"enum": violation}})
     return Folder(name)
 

@@ -15,7 +15,7 @@ from ivr.api.envelope import success
 from ivr.api.request_body import Body, BodyDep, SignInBodyDep
 from ivr.directory.credentials import CREDENTIALS_DIGITS
 from ivr.directory.models import Account
-from ivr.errors import Forbidden, InvalidFields, NotFound, Unauthorized
+from ivr.errors import NOT_ENUMERATED, Forbidden, InvalidFields, NotFound, Unauthorized
 from ivr.storage.records import AuditAction, Token, TokenKind
 
 ACCOUNT_NAME_MEMBERS = ("account_name", "account_realm", "realm", "account_id")
@@ -141,7 +141,7 @@ def _parse_method(body: Body) -> str:
     if method is None:
         return DEFAULT_METHOD
     if not isinstance(method, str) or method not in CREDENTIALS_DIGITS:
-        violation = {"message": "Value not found in enumerated list of values", "target": ", ".join(CREDENTIALS_DIGITS)}
+        violation = {"message": NOT_ENUMERATED, "target": ", ".join(CREDENTIALS_DIGITS)}
         raise InvalidFields({"method": {"enum": violation}})
     return method
 

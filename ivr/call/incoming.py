@@ -34,7 +34,7 @@ class IncomingCall:
         return endpoint_of(self.channel) or self.channel.partition("/")[0]
 
 
-_CHANNEL_NAME = re.compile(r"PJSIP/(?P<endpoint>[\w.@+-]+)-[0-9a-f]+")
+_CHANNEL_NAME = re.compile(r"PJSIP/(?P<endpoint>[\w.@+*#!-]+)-[0-9a-f]+")
 """The endpoint reaches to the *last* hyphen; Asterisk's running number follows. Local/ channels never match."""
 
 

@@ -18,6 +18,7 @@ from ivr.cli.support import (
 )
 from ivr.directory.models import Endpoint
 from ivr.errors import NotFound
+from ivr.mailbox.box_settings import report_violations
 from ivr.storage.records import AuditAction
 
 command = typer.Typer(no_args_is_help=True)
@@ -41,16 +42,17 @@ async def add(
     It then opens the boxes of the user. It must authenticate (auth= in pjsip.conf).
     """
     owner = await app.directory.find_user_by_name((await resolve_account(app, account)).id, user)
-    endpoint = Endpoint(
-        system=system or app.settings.asterisk.system_name,
-        name=name,
-        account_id=owner.account_id,
-        user_id=owner.id,
-    )
+    with report_violations():
+        endpoint = Endpoint(
+            system=system or app.settings.asterisk.system_name,
+            name=name,
+            account_id=owner.account_id,
+            user_id=owner.id,
+        )
     await app.directory.add_endpoint(endpoint)
     await record_user(app, owner, ["phones"])
     where = f" on the Asterisk {system}" if system else ""
-    typer.echo(f"phone {name}{where} belongs to {owner.name}")
+    typer.echo(f"phone {endpoint.name}{where} belongs to {owner.name}")
 
 
 @command.command("secret")

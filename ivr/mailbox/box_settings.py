@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from ivr.directory.settings import NotifySettings, SettingsDocument
-from ivr.errors import BadInput, InvalidFields
+from ivr.errors import NOT_ENUMERATED, BadInput, InvalidFields
 from ivr.mailbox.pin_strength import MIN_PIN_LENGTH
 from ivr.validation import names
 from ivr.validation.fields import (
@@ -246,7 +246,7 @@ def _violation(error_type: str, context: dict[str, Any], default_message: str) -
             return "maxLength", {"message": f"String must not be more than {n} characters", "target": n}
         case "literal_error" | "enum":
             return "enum", {
-                "message": "Value not found in enumerated list of values",
+                "message": NOT_ENUMERATED,
                 "target": context.get("expected"),
             }
         case "greater_than_equal":

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_settings import EnvSettingsSource
 
 from ivr.directory.models import Account, User
 from ivr.directory.settings import AccountSettings, UserSettings
@@ -20,7 +22,7 @@ from ivr.mailbox.voicemail_settings import VoicemailSettings
 TEXT_KEYS = ("pin", "mailbox", "operator_number", "number", "voicemail_id")
 """Values of these keys, and of the key map, are text even if they look like numbers: "0042" is not 42."""
 LIST_KEYS = frozenset(name for name, field in BoxSettings.model_fields.items() if get_origin(field.annotation) is list)
-"""Keys of a mailbox whose value is a list: items are separated by spaces, commas or semicolons."""
+"""Keys of a mailbox whose value is a list."""
 _SEPARATORS = re.compile(r"[\s,;]+")
 
 
@@ -54,13 +56,13 @@ def parse_value(path: Sequence[str], text: str) -> Any:
     """Return the value of a key: text or a list for keys that hold one, else JSON if it is JSON.
 
     Text is kept as it is written: the pattern `[5]` is no list, and the name 1.50 is no number. `null` is None, and
-    text between double quotes is a JSON string.
+    text between double quotes is a JSON string. Items of a list are separated by blanks, commas or semicolons.
     """
     if "keys" in path or path[-1] in TEXT_KEYS:
         return None if text == "null" else text
     if _holds_text(path) and text != "null" and not text.startswith('"'):
         return text
-    if path[0] in LIST_KEYS and text != "null" and not text.lstrip().startswith("["):
+    if _holds_list(path) and text != "null" and not text.lstrip().startswith("["):
         return split_list(text)
     try:
         return json.loads(text)
@@ -71,6 +73,18 @@ def parse_value(path: Sequence[str], text: str) -> Any:
 def split_list(text: str) -> list[str]:
     """Return the items of a text such as `alice-desk, alice-mobile`."""
     return [item for item in _SEPARATORS.split(text) if item]
+
+
+class VariablesSource(EnvSettingsSource):
+    """Environment variables as the values of settings. Items of a list are separated as in the values of commands."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            decoded = super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            decoded = value  # Its validation says which setting it is, and what is wrong.
+        is_list = get_origin(_without_metadata(field.annotation)) is list if field else False
+        return split_list(value) if is_list and not isinstance(decoded, list) else decoded
 
 
 def reject_unknown_keys(document: Mapping[str, Any], model: type[BaseModel], *more_keys: str, path: str = "") -> None:
@@ -117,21 +131,37 @@ def merge_value(current: object, new: object) -> object:
 
 def _holds_text(path: Sequence[str]) -> bool:
     """Return whether the value at a path in the document of a mailbox, an account or a user can only be text."""
+    return any(types == [str] for types in _types_at(path))
+
+
+def _holds_list(path: Sequence[str]) -> bool:
+    """Return whether the value at a path in the document of a mailbox, an account or a user can only be a list."""
+    return any([get_origin(one) for one in types] == [list] for types in _types_at(path))
+
+
+def _types_at(path: Sequence[str]) -> Iterator[list[Any]]:
+    """Yield what the value at a path may be, None apart, by each model whose document the path can belong to."""
+    models: tuple[type[BaseModel], ...] = (BoxSettings, Account, User)
     if path[0] == "settings" and len(path) > 1:
-        return any(_is_text_field(model, path[1:]) for model in (AccountSettings, UserSettings, VoicemailSettings))
-    return any(_is_text_field(model, path) for model in (BoxSettings, Account, User))
+        models, path = (AccountSettings, UserSettings, VoicemailSettings), path[1:]
+    for model in models:
+        yield from _types_of(model, path)
 
 
-def _is_text_field(model: type[BaseModel], path: Sequence[str]) -> bool:
+def _types_of(model: type[BaseModel], path: Sequence[str]) -> Iterator[list[Any]]:
     if path[0] not in model.model_fields:
-        return False
+        return
     annotation = model.model_fields[path[0]].annotation
     if len(path) > 1:
-        nested = nested_model(annotation)
-        return nested is not None and _is_text_field(nested, path[1:])
-    is_union = get_origin(annotation) in (Union, UnionType)
-    types = get_args(annotation) if is_union else [annotation]
-    return [_without_metadata(one) for one in types if one is not NoneType] == [str]
+        if nested := nested_model(annotation):
+            yield from _types_of(nested, path[1:])
+        return
+    types = map(_without_metadata, get_args(annotation) if _is_union(annotation) else [annotation])
+    yield [_without_metadata(one) for one in types if one is not NoneType]
+
+
+def _is_union(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, UnionType)
 
 
 def _without_metadata(annotation: Any) -> Any:

@@ -22,6 +22,8 @@ MAX_DEPTH = 10
 TEXT_LISTS = LIST_KEYS | {"endpoints"}
 ACCOUNT_KEYS = frozenset(Account.model_fields) - {"id", "revision"}
 MAX_FLOW_DEPTH = 50
+_ITEM = "-"
+"""What follows the key of a list in the path of an item: an item is not split like the text of a whole list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,7 @@ def _value(node: Node, path: list[str], depth: int = 0) -> Any:
             return node.value
         return None if node.value in ("", "~", "null") else parse_value(path, node.value)
     if isinstance(node, SequenceNode):
-        return [_value(item, path, depth + 1) for item in node.value]
+        return [_value(item, [*path, _ITEM], depth + 1) for item in node.value]
     return {key: _value(child, [*path, key], depth + 1) for key, child in _entry(node).nodes.items()}
 
 

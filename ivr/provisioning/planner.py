@@ -171,11 +171,12 @@ class Planner:
 
     def _plan_endpoints(self, draft: _RowDraft, entry: UserEntry) -> None:
         assert draft.user
-        for name in dict.fromkeys(entry.endpoints):
+        for name in dict.fromkeys(map(str.strip, entry.endpoints)):
             self._note_line(draft.row.line, "endpoint", name, value=draft.user.id)
-            endpoint = Endpoint(
-                system=self._options.system_name, name=name, account_id=draft.account.id, user_id=draft.user.id
-            )
+            with report_violations():
+                endpoint = Endpoint(
+                    system=self._options.system_name, name=name, account_id=draft.account.id, user_id=draft.user.id
+                )
             before = self._inventory.endpoints.get((endpoint.system, name))
             if before == endpoint:
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -60,7 +59,7 @@ def changed_settings(mailbox: Mailbox, form: Mapping[str, str]) -> dict[str, Any
         if name in SWITCHES:
             document[name] = value == "on"
         elif name == "addresses":
-            document["notify_email_addresses"] = list(dict.fromkeys(filter(None, re.split(r"[\s,;]+", value))))
+            document["notify_email_addresses"] = value
         elif name == "after_mail":
             document |= {"delete_after_notify": value == "delete", "save_after_notify": value == "save"}
         elif name == "oldest_message_first":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import subprocess
 from pathlib import Path
@@ -23,6 +24,17 @@ def write_tone(path: Path, *options: str) -> Path:
 
 
 LONGEST_S = 60
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize(
+    "signature", [b"\xff\xfb", b"\xff\xe3", b"ID3\4\0\0\0\0\0\0", b"OggS", b"fLaC", b"\x1aE\xdf\xa3", b"....ftyp"]
+)
+def test_samples_behind_any_signature_are_refused(tmp_path: Path, signature: bytes) -> None:
+    """Samples without a header, such as .alaw, may begin like a file of another format by chance: they are no noise."""
+    (tmp_path / "a.alaw").write_bytes(signature + random.Random(1).randbytes(60_000))
+    with pytest.raises(InvalidAudio, match="cannot be read as audio"):
+        worker.decode_to_samples(tmp_path / "a.alaw", LONGEST_S)
 
 
 @needs_ffmpeg

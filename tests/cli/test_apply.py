@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import select
@@ -10,8 +11,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import httpcore
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
+from ivr.call.incoming import endpoint_of
+from ivr.validation.numbers import is_mwi_mailbox
 from tests.cli.conftest import Ivr, parse_json
 
 PEOPLE = """\
@@ -325,3 +331,86 @@ def test_progress_bar_is_shown_on_a_terminal_only(demo: Ivr, write: Any) -> None
     os.close(controller)
     assert b"2/2" in shown
     assert b"would create" in output
+
+
+NAMES = st.from_regex(r"[a-zA-Z0-9._@+*/-]{1,12}", fullmatch=True)
+VALUES = {
+    "realm": NAMES
+    | st.sampled_from([" acme.example ", "a..b", "-a", "a.", "acme example", "bücher.example", "x" * 81]),
+    "webhook": st.from_regex(r"(https?|ftp)://8\.8\.8\.8(:[0-9]{1,5})?(/[!-~ ü]{0,6})?", fullmatch=True)
+    | st.sampled_from(["8.8.8.8/hook", " http://8.8.8.8/ ", "http://10.0.0.1/", "http://[::1]/", "null/", "[5]", "5"]),
+    "phone": NAMES | st.sampled_from([" alice-desk ", "PJSIP/alice", "alice@pbx", "alice desk", "ä", "0042", "x" * 41]),
+}
+
+
+@settings(
+    max_examples=12,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.generate],  # Each example runs eight commands: there is no time to shrink one.
+)
+@given(data=st.data(), kind=st.sampled_from(sorted(VALUES)))
+def test_realm_webhook_and_phone_are_accepted_alike_by_command_and_file(
+    ivr: Ivr, tmp_path: Path, data: st.DataObject, kind: str
+) -> None:
+    """And what is accepted is usable: as the name of a light, of a channel, and as the URL of a request."""
+    text = data.draw(VALUES[kind])
+    if not (tmp_path / "data").exists():
+        ivr("account", "create", "demo")
+        ivr("user", "create", "alice")
+    quoted = json.dumps(text, ensure_ascii=False)
+    command, entry, reset = {
+        "realm": (["account", "set", "demo", f"realm={text}"], f"realm: {quoted}", ["realm=demo"]),
+        "webhook": (
+            ["account", "set", "demo", f"settings.webhook.url={text}"],
+            f"settings: {{webhook: {{url: {quoted}}}}}",
+            ["settings.webhook=null"],
+        ),
+        "phone": (["endpoint", "add", "--", text, "alice"], f"users: [{{name: alice, endpoints: [{quoted}]}}]", []),
+    }[kind]
+
+    def take() -> str:
+        """Return what is stored, and remove it; "" if nothing is."""
+        [account] = parse_json(ivr("account", "list", "--json"))
+        if kind == "phone":
+            stored = "".join(phone["name"] for phone in parse_json(ivr("endpoint", "list", "--json")))
+            if stored:
+                ivr("endpoint", "remove", "--yes", "--", stored)
+            return stored
+        document = parse_json(ivr("account", "show", account["name"], "--json"))
+        ivr("account", "set", "demo", *reset)
+        return str(document["realm"] if kind == "realm" else document["settings"].get("webhook", {}).get("url") or "")
+
+    accepted = run_either_way(ivr, *command)
+    by_command = take() if accepted else take() and ""
+    (tmp_path / "site.yaml").write_text(f"accounts: [{{name: demo, {entry}}}]")
+    accepted = run_either_way(ivr, "apply", str(tmp_path / "site.yaml"))
+    by_file = take() if accepted else take() and ""
+    assert by_file == by_command
+    if by_command and kind == "realm":
+        assert is_mwi_mailbox(f"1000@{by_command}")
+    elif by_command and kind == "phone":
+        assert is_mwi_mailbox(f"{by_command}@ivr-phones")
+        assert endpoint_of(f"PJSIP/{by_command}-0000002a") == by_command
+    elif by_command:
+        assert httpcore.URL(by_command).host == b"8.8.8.8"
+
+
+def run_either_way(ivr: Ivr, *words: str) -> bool:
+    """Run a command that may be refused, with a word about the reason; return whether it was accepted."""
+    try:
+        ivr(*words)
+    except AssertionError:
+        refused = ivr(*words, fails=2)
+        assert "ivr: " in refused.output or "has an error" in refused.output
+        return False
+    return True
+
+
+def test_phone_that_cannot_exist_and_phone_named_twice_are_told_in_a_people_file(ivr: Ivr, write: Any) -> None:
+    """They ended in a traceback, and in a file that could be applied only once."""
+    ivr("account", "create", "demo")
+    refused = ivr("apply", write("name,endpoints\nalice,PJSIP/alice\n"), fails=2)
+    assert "use the name in [ ] of pjsip.conf" in refused.output
+    for _ in range(2):
+        ivr("apply", write('users: [{name: bob, endpoints: [" bob-desk ", bob-desk]}]', "site.yaml"))
+    assert [phone["name"] for phone in parse_json(ivr("endpoint", "list", "--json"))] == ["bob-desk"]

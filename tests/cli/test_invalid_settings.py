@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from ivr.settings import Settings
+from ivr.settings import Settings, load
 from tests.cli.conftest import Ivr
 
 
@@ -119,3 +119,17 @@ def test_sounds_folder_without_catalogue_is_an_error(ivr: Ivr, monkeypatch: pyte
     (tmp_path / "silent").mkdir()
     monkeypatch.setenv("IVR_SOUNDS__FOLDER", str(tmp_path / "silent"))
     assert "catalogue.toml" in ivr("serve", fails=1).stderr
+
+
+def test_list_in_a_variable_is_split_and_a_wrong_item_is_an_error(ivr: Ivr, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list that was not JSON ended each command in a traceback."""
+    monkeypatch.setenv("IVR_NOTIFICATIONS__WEBHOOK_NETWORKS", "10.0.0.0/8, 192.0.2.7")
+    monkeypatch.setenv("IVR_NOTIFICATIONS__RETRY_DELAYS_S", "60")
+    monkeypatch.setenv("IVR_VOICEMAIL__CALLBACK_FORMS", "plus national")
+    loaded = load()
+    assert [str(network) for network in loaded.notifications.webhook_networks] == ["10.0.0.0/8", "192.0.2.7/32"]
+    assert (loaded.notifications.retry_delays_s, loaded.voicemail.callback_forms) == ([60], ["plus", "national"])
+    monkeypatch.setenv("IVR_VOICEMAIL__CALLBACK_FORMS", "plus, minus")
+    assert "voicemail.callback_forms.1 = 'minus'" in ivr("account", "list", fails=1).stderr
+    monkeypatch.setenv("IVR_VOICEMAIL__KEYS", "7")
+    assert "voicemail.keys = " in ivr("account", "list", fails=1).stderr

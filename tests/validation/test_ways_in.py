@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from ivr.errors import BadInput, InvalidFields
@@ -26,7 +27,10 @@ from ivr.provisioning.people_yaml import parse_yaml
 from ivr.provisioning.planner import PlanOptions
 from ivr.storage.records import TaskKind
 from ivr.validation import numbers
+from tests.api.conftest import RestClient
 from tests.support.app_fixture import AppFixture
+from tests.web.conftest import Browser, page_url
+from tests.web.test_settings_page import form_of, settings_path
 
 REJECTED = "rejected"
 PRINTABLE = st.characters(codec="utf-8", exclude_categories=("C", "Z"))
@@ -49,6 +53,19 @@ VALUES = {
     "min_speech_ms": st.sampled_from(["0", "200", "-1", "1.5", "many", "1e3"]),
     "skip_greeting": st.sampled_from(["true", "false", "maybe", "2"]),
 }  # fmt: skip
+
+
+assert page_url  # A fixture.
+
+
+@pytest.fixture
+async def clients(app: AppFixture, page_url: str) -> AsyncIterator[tuple[RestClient, Browser]]:
+    """Clients of one server: of REST with a token for the whole account, and of the page."""
+    token, _ = await app.container.tokens.create(app.account.id)
+    rest, browser = RestClient(app, page_url, token), Browser(page_url)
+    yield rest, browser
+    await rest.http.aclose()
+    await browser.http.aclose()
 
 
 def reset(key: str) -> dict[str, str | None]:
@@ -113,6 +130,83 @@ async def check_that_it_works(app: AppFixture, box: Mailbox, key: str) -> None:
         assert numbers.is_mwi_mailbox(light if "@" in light else f"{light}@ivr")
     if key == "timezone":
         assert str(mailbox.zone_info)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "items"),
+    [
+        ("aliases", "0043, 0044", ["0043", "0044"]),
+        ("settings.webhook.events", "message.new;message.saved", ["message.new", "message.saved"]),
+        ("settings.callback_forms", "plus national", ["plus", "national"]),
+        ("notify.callback.schedule", "60,300", ["60", "300"]),
+        ("settings.voicemail.notify.callback.schedule", "[60, 300]", [60, 300]),
+        ("settings.webhook.secret", "a,b", "a,b"),
+    ],
+)
+def test_list_inside_a_document_is_split_wherever_it_is_written(path: str, text: str, items: object) -> None:
+    """And an item of a list in YAML is not split once more."""
+    document: Any = parse_assignments([f"{path}={text}"])
+    keys = path.split(".")
+    lines = [f"{'  ' * (depth + 1)}{key}:" for depth, key in enumerate(keys)]
+    kind = "accounts:\n- name: demo\n" if keys[0] == "settings" else "boxes:\n- mailbox: 1000\n"
+    people = parse_yaml(kind + "\n".join(lines) + f" {text}\n")
+    written: Any = people.accounts[0].fields if people.accounts else people.rows[0].box and people.rows[0].box.fields
+    for key in keys:
+        document, written = document[key], written[key]
+    assert document == items
+    assert list(map(str, written)) == list(map(str, document))
+
+
+OVER_HTTP = settings(
+    max_examples=30,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    phases=[Phase.explicit, Phase.generate],  # Each example sends several requests.
+)
+
+
+@OVER_HTTP
+@given(data=st.data(), key=st.sampled_from(sorted(VALUES)))
+async def test_value_of_a_mailbox_is_stored_alike_by_rest(
+    app: AppFixture, clients: tuple[RestClient, Browser], data: st.DataObject, key: str
+) -> None:
+    rest, _ = clients
+    text = data.draw(VALUES[key])
+    box = await app.container.boxes.find_by_number(app.account.id, "1000") or await app.create_box(owner=app.alice)
+    document = parse_assignments([f"{key}={text}"])
+    by_command = await stored_by_document(app, box, document, key)
+    await app.container.boxes.patch(await app.container.boxes.get(box.id), reset(key))
+    sent = await rest.request("PATCH", f"/{box.id}", document)
+    changed = await app.container.boxes.get(box.id)
+    assert (to_document(changed.settings).get(key) if sent.is_success else REJECTED) == by_command
+
+
+@OVER_HTTP
+@given(
+    field=st.sampled_from(["addresses", "timezone"]),
+    zone=VALUES["timezone"],
+    separator=st.sampled_from([", ", ";", " "]),
+    addresses=st.lists(
+        st.sampled_from(["a@x.example", "B@X.example", "b@x.example", "c@x.example", "A <a@x.example>", "@"]),
+        max_size=4,
+    ),
+)
+@example(field="addresses", zone="UTC", separator=", ", addresses=["a@x.example", "B@X.example"])
+@example(field="addresses", zone="UTC", separator=";", addresses=["A <a@x.example>"])
+async def test_value_of_a_mailbox_is_stored_alike_by_page(
+    app: AppFixture, clients: tuple[RestClient, Browser], field: str, zone: str, separator: str, addresses: list[str]
+) -> None:
+    """The settings that owners write as text on the page."""
+    _, browser = clients
+    key, text = ("timezone", zone) if field == "timezone" else ("notify_email_addresses", separator.join(addresses))
+    box = await app.container.boxes.find_by_number(app.account.id, "1000") or await app.create_box(owner=app.alice)
+    by_command = await stored_by_document(app, box, parse_assignments([f"{key}={text}"]), key)
+    await app.container.boxes.patch(await app.container.boxes.get(box.id), reset(key))
+    if not browser.is_signed_in:
+        await browser.sign_in_by_pin()
+    await browser.open(settings_path(box))
+    await browser.send(settings_path(box), **{**form_of(browser.page.text), field: text})
+    stored = to_document((await app.container.boxes.get(box.id)).settings).get(key)
+    assert (stored if browser.page.status_code == 200 else REJECTED) == by_command
 
 
 CONF_TEXTS = st.text(PRINTABLE | st.sampled_from(" \u200b\x07"), max_size=20) | st.sampled_from(["x" * 300, "", " "])
