@@ -11,31 +11,50 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from ivr.storage.records import Caller
 
 WITHHELD = "anonymous"
 """The user part of a SIP address whose caller withholds the number (RFC 3323)."""
 _WITHHELD_WORDS = frozenset(
-    {
+    {  # Of networks (P and O are those of caller name services), and in the languages of the mails.
         *("anonymous", "anonymouscaller", "anonymousinvalid", "restricted", "private", "privatenumber"),
         *("privatecaller", "withheld", "blocked", "blockedcaller", "hidden", "hiddennumber", "suppressed"),
-        *("prohibited", "confidential", "idwithheld", "numberwithheld"),
+        *("prohibited", "confidential", "idwithheld", "numberwithheld", "p"),
+        *("anonym", "unterdrückt", "rufnummerunterdrückt", "privat", "anonyme", "masqué", "privé", "numéroprivé"),
+        *(
+            "anónimo",
+            "anonimo",
+            "oculto",
+            "númerooculto",
+            "privado",
+            "númeroprivado",
+            "privato",
+            "numeroprivato",
+            "anônimo",
+        ),
     }
 )
 _UNKNOWN_WORDS = frozenset(
     {
         *("unknown", "unknowncaller", "unknownnumber", "unavailable", "notavailable", "nonumber", "nocallerid"),
-        *("outofarea", "none", "null", "undefined", "asterisk"),
+        *("outofarea", "none", "null", "undefined", "asterisk", "notprovided", "invalid", "o"),
+        *("unbekannt", "unbekannteranrufer", "inconnu", "desconocido", "sconosciuto", "desconhecido"),
     }
 )
 _QUOTED = re.compile(r'\s*"([^"]*)"\s*')
+_QUOTED_PAIR = re.compile(r"\\(.)")
+_ZEROS = re.compile(r"0{6,}")
+"""What some networks write where there is no number."""
 _SCHEME = re.compile(r"(sips?|tel):", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\s().\-/]+")
 _NATIONAL_ZERO = re.compile(r"^(\+[0-9 ]+)\(0\)")
 _NUMBER = re.compile(r"\+?[0-9*#]+")
 MAX_E164_DIGITS = 15
+MAX_NUMBER_LENGTH = 32
+"""What is longer is no number: it would be spelled for minutes."""
+_SAFE_IN_USER_PART = "+*#&=$,;?/!~'()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +73,7 @@ class CallerIdentity:
 
 def identify(caller: Caller) -> CallerIdentity:
     """Return the number and the name of a caller, whatever form the network has given them."""
-    display_name, user = _split_address(caller.number)
+    display_name, user, _ = _split_address(caller.number)
     number = _clean_number(user)
     words = [_letters(text) for text in (user, display_name, caller.name)]
     name = next((text for text in (_clean_name(caller.name), display_name) if text and not _is_no_name(text)), "")
@@ -66,27 +85,27 @@ def identify(caller: Caller) -> CallerIdentity:
 
 
 def sip_address(caller: Caller, realm: str | None) -> str:
-    """Return the caller as `user@realm`; an address that has a realm keeps it."""
-    _, user = _split_address(caller.number)
-    parts = _split_name(caller.number)
-    address = _SCHEME.sub("", (parts[1] if parts else caller.number).strip(), count=1)
-    if "@" in address and user:
-        return address.split(";", 1)[0]
-    return f"{user or WITHHELD}@{realm}"
+    """Return the caller as `user@realm`, without blanks and passwords; an address that has a realm keeps it."""
+    _, user, host = _split_address(caller.number)
+    if _is_no_name(user):
+        user = WITHHELD
+    number = user if host else _clean_number(user)
+    return f"{quote(number or user or WITHHELD, safe=_SAFE_IN_USER_PART)}@{host or realm}"
 
 
-def _split_address(text: str) -> tuple[str, str]:
-    """Return display name and user part of `"Bob" <sip:2001@example.org;user=phone>`, or of a bare number or URI."""
+def _split_address(text: str) -> tuple[str, str, str]:
+    """Return name, user and host of `"Bob" <sip:2001@example.org;user=phone>`, or of a bare number or URI."""
     parts = _split_name(text)
     display_name, address = (_clean_name(parts[0]), parts[1]) if parts else ("", text)
     address = address.strip().strip('"')
     has_scheme = bool(_SCHEME.match(address))
     is_sip = address.lower().startswith("sip")
     address = _SCHEME.sub("", address, count=1)
-    user, at, _ = address.partition("@")
+    user, at, host = address.partition("@")
     if has_scheme and is_sip and not at:
         user = user if _NUMBER.fullmatch(user) else ""  # `sip:example.org` names a host and no user.
-    return display_name, unquote(user.split(";", 1)[0].split(":", 1)[0]).strip()
+    user = unquote(user.split(";", 1)[0].split(":", 1)[0]).strip()
+    return display_name, user, host.split(";", 1)[0].strip() if user else ""
 
 
 def _split_name(text: str) -> tuple[str, str] | None:
@@ -94,16 +113,21 @@ def _split_name(text: str) -> tuple[str, str] | None:
 
     Without a regular expression: some texts of 2,000 characters took one several seconds.
     """
-    before, bracket, rest = text.partition("<")
+    before, bracket, rest = text.rpartition("<")
     address, end, _ = rest.partition(">")
-    name = before.strip().removeprefix('"').removesuffix('"')
-    return None if not bracket or not end or "<" in address or '"' in name else (name, address)
+    name = before.strip()
+    if len(name) > 1 and name[0] == name[-1] == '"':
+        name = _QUOTED_PAIR.sub(r"\1", name[1:-1])
+    elif "<" in name or '"' in name:
+        return None
+    return (name, address) if bracket and end else None
 
 
 def _clean_number(text: str) -> str:
     ascii_digits = "".join(str(unicodedata.digit(c)) if c.isdigit() and not c.isascii() else c for c in text)
     compact = _SEPARATORS.sub("", _NATIONAL_ZERO.sub(r"\1", unicodedata.normalize("NFKC", ascii_digits).strip()))
-    return compact if _NUMBER.fullmatch(compact) else ""
+    is_number = _NUMBER.fullmatch(compact) and len(compact) <= MAX_NUMBER_LENGTH and not _ZEROS.fullmatch(compact)
+    return compact if is_number else ""
 
 
 def _clean_name(text: str) -> str:
@@ -116,7 +140,9 @@ def _letters(text: str) -> str:
 
 
 def _is_no_name(text: str) -> bool:
-    return _letters(text) in _WITHHELD_WORDS | _UNKNOWN_WORDS
+    """Return whether a text is one of the words for no name, or only signs."""
+    is_sign = not any(map(str.isalnum, text)) or bool(_ZEROS.fullmatch(text))
+    return is_sign or _letters(text) in _WITHHELD_WORDS | _UNKNOWN_WORDS
 
 
 DialForm = Literal["received", "plus", "international", "national"]

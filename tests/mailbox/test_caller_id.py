@@ -34,6 +34,9 @@ ALL_FORMS: tuple[DialForm, ...] = ("received", "plus", "international", "nationa
         ("tel:123456;phone-context=+4930", "123456"),
         ("<sip:2001@example.org>", "2001"),
         ('"Bob" <2001>', "2001"),
+        ('"Bob \\"B\\" Smith" <sip:2001@example.org>', "2001"),
+        ('"a<b>" <sip:2001@example.org>', "2001"),
+        ("sip:2001@[2001:db8::1]:5060", "2001"),
         ("2001@example.org", "2001"),
         ("\u0662\u0660\u0660\u0661", "2001"),
         ("\uff12\uff10\uff10\uff11", "2001"),
@@ -49,14 +52,33 @@ def test_number_is_found_in_every_form(text: str, number: str) -> None:
     "text",
     ["anonymous", "Anonymous", "ANONYMOUS", "restricted", "Private", "Private Number", "withheld", "hidden",
      "sip:anonymous@anonymous.invalid", "<sip:anonymous@anonymous.invalid>",
-     '"Anonymous" <sip:anonymous@anonymous.invalid>', "anonymous@anonymous.invalid"],
+     '"Anonymous" <sip:anonymous@anonymous.invalid>', "anonymous@anonymous.invalid", "P", "Anonym",
+     "Rufnummer unterdrückt", "anónimo", "Numéro privé", "masqué", "numero privato"],
 )  # fmt: skip
 def test_withheld_number_is_neither_number_nor_name(text: str) -> None:
     identity = identify(Caller(text, "Anonymous"))
     assert (identity.number, identity.name, identity.is_withheld) == ("", "", True)
 
 
-@pytest.mark.parametrize("text", ["", "unknown", "Unavailable", "Out of area", "asterisk", "sip:example.org", "<>"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "unknown",
+        "Unavailable",
+        "Out of area",
+        "asterisk",
+        "sip:example.org",
+        "<>",
+        "+",
+        "-",
+        "O",
+        "0000000000",
+        "Unbekannt",
+        "inconnu",
+        "desconocido",
+    ],
+)
 def test_unknown_caller_has_neither_number_nor_name(text: str) -> None:
     identity = identify(Caller(text, ""))
     assert (identity.number, identity.name, identity.is_withheld) == ("", "", False)
@@ -74,6 +96,9 @@ def test_unknown_caller_has_neither_number_nor_name(text: str) -> None:
         ('"Bob" <sip:b17@example.org>', "", "Bob"),
         ("anonymous", "Bob", "Bob"),
         ("2001", "unknown", ""),
+        ('"Bob \\"B\\" Smith" <sip:2001@example.org>', "", 'Bob "B" Smith'),
+        ("1" * 33, "", "1" * 33),
+        ("2001", "--", ""),
     ],
 )
 def test_name_of_caller(number: str, name: str, expected: str) -> None:
@@ -86,7 +111,10 @@ def test_nothing_but_digits_is_spoken_of_a_number(number: str, name: str) -> Non
     clips = English().caller_id(identity.number)
     assert not any(clip.startswith("letter/") for clip in clips)
     assert clips
-    assert "@" in sip_address(Caller(number, name), "demo.example")
+    assert len(identity.number) <= 32
+    address = sip_address(Caller(number, name), "demo.example")
+    assert "@" in address
+    assert " " not in address.partition("@")[0]
 
 
 @given(st.from_regex(r"\+?[0-9]{1,15}", fullmatch=True), st.sampled_from(["{}", "sip:{}@host", "<tel:{}>", '"x" <{}>']))
@@ -126,6 +154,11 @@ def test_forms_are_tried_in_the_order_of_the_setting() -> None:
         ("", "anonymous@demo.example"),
         ("sip:bob@example.org", "bob@example.org"),
         ("<sip:+49@host;user=phone>", "+49@host"),
+        ("+49 30 123456", "+4930123456@demo.example"),
+        ("Private Number", "anonymous@demo.example"),
+        ("unavailable", "anonymous@demo.example"),
+        ("Bob & Co", "Bob%20&%20Co@demo.example"),
+        ("sip:bob:secret@example.org", "bob@example.org"),
     ],
 )
 def test_sip_address_keeps_a_realm_that_it_has(number: str, address: str) -> None:
