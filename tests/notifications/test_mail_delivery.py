@@ -160,6 +160,9 @@ SIZE_REFUSALS = [
     "550 5.2.3 RESOLVER.RST.RecipSizeLimit; message too large for this recipient",
     "554 5.3.4 Message too big for system",
     "554 Message is too large",
+    "523 refused",
+    "554 5.7.0 Message Size Violation",
+    "550 Maximum message length exceeded",
 ]
 AFTER_MAIL: list[dict[str, Any]] = [{"save_after_notify": True}, {"delete_after_notify": True}]
 

@@ -14,11 +14,12 @@ from ivr.notifications.settings import MailSettings
 from ivr.validation.addresses import to_smtp
 
 TOO_LARGE_REPLY = re.compile(
-    r"552\b|5\d\d[ -]5\.(2\.3|3\.4)\b"
-    r"|5\d\d\b.*(too (large|big)|message (is )?too long|size.*(limit|exceed|maxim)|(exceed|maxim).*size)",
+    r"(552|523)\b|5\d\d[ -]5\.(2\.3|3\.4)\b"
+    r"|5\d\d\b.*(too (large|big)|(message|mail) (is )?too long"
+    r"|\b(size|length).*(limit|exceed|maxim|violat)|(exceed|maxim).*\b(size|length))",
     re.IGNORECASE | re.DOTALL,
 )
-"""Replies to a mail that is too large: code 552, the enhanced codes of RFC 3463, and words."""
+"""Replies to a mail that is too large: codes 552 and 523, the enhanced codes of RFC 3463, and words."""
 
 
 SMTP_OK = 250
