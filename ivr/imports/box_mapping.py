@@ -14,7 +14,6 @@ from ivr.mailbox.pin_strength import find_weakness
 from ivr.provisioning.people import BoxEntry, PeopleRow, UserEntry
 from ivr.validation import addresses, names, numbers
 
-MAX_BOX_NAME = 128
 MAX_MESSAGE_COUNT = 10**6
 """The largest limit that a mailbox can have here."""
 MAX_PIN_LENGTH = 30
@@ -117,7 +116,7 @@ def map_box(
         note(NoteLevel.WARNING, text)
 
     if isinstance(box, DefinedMailbox):
-        fields: dict[str, Any] = {"name": (box.fullname or number)[:MAX_BOX_NAME], "is_setup": True, **box.fields}
+        fields: dict[str, Any] = {"name": names.to_box_name(box.fullname, number), "is_setup": True, **box.fields}
         fields["aliases"] = list(box.aliases)
         for level, text in box.notes:
             note(level, text)
@@ -163,7 +162,7 @@ def _user_fields(fullname: str, language: str, emails: list[str], warn: Any) -> 
 
 
 def _box_fields(box: ConfMailbox, conf: VoicemailConf, stored_messages: int, warn: Any) -> dict[str, Any]:
-    fields: dict[str, Any] = {"name": (box.fullname or box.number)[:MAX_BOX_NAME], "is_setup": True}
+    fields: dict[str, Any] = {"name": names.to_box_name(box.fullname, box.number), "is_setup": True}
     if box.password.lstrip(FIXED_PASSWORD) == box.number and (box.is_on("forcename") or box.is_on("forcegreetings")):
         fields["is_setup"] = False
     fields["play_envelope_action"] = "play_before"

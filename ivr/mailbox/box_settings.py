@@ -61,7 +61,7 @@ class BoxSettings(SettingsDocument):
     """The public settings of a mailbox. `keys` and the last group exist in this service only."""
 
     # Identity and owner
-    name: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=names.MAX_NAME_LENGTH), checked(names.box_name)]
     mailbox: BoxNumber
     aliases: list[BoxAlias] = Field(default_factory=list)
     owner_id: Id32 | None = None

@@ -18,6 +18,7 @@ from ivr.audio.formats import AudioFormat
 from ivr.clock import Clock
 from ivr.errors import InvalidFields
 from ivr.ids import IdGenerator
+from ivr.mailbox.caller_id import sip_address
 from ivr.mailbox.delivery import Delivery
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.protocols import AudioStore, UploadStore
@@ -194,7 +195,7 @@ class Uploads:
         return replace(
             message,
             caller=caller,
-            from_uri=with_realm(message.from_uri or caller.number),
+            from_uri=with_realm(message.from_uri) if message.from_uri else sip_address(caller, realm),
             to_uri=with_realm(message.to_uri or mailbox.number),
         )
 

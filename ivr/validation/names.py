@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from zoneinfo import ZoneInfo, available_timezones
 
 from ivr.errors import BadInput
-from ivr.validation.text import has_invisible_characters
+from ivr.validation.text import has_control_characters, has_invisible_characters, to_single_line
 
 INHERIT = "inherit"
 """A time zone of a mailbox that means: that of the owner or account."""
@@ -97,6 +97,22 @@ def to_user_name(full_name: str, number: str) -> str:
 def _is_in_name(character: str) -> bool:
     """Letters and digits of all scripts, with their accents, and a few signs."""
     return character.isalnum() or unicodedata.category(character).startswith("M") or character in "_.@+ -"
+
+
+def box_name(text: str) -> str:
+    """Return the name of a mailbox without the blanks around it: in mails, lists and logs it is one line.
+
+    Raises `BadInput`.
+    """
+    name = text.strip()
+    if not name or has_control_characters(name):
+        raise BadInput(f"{text!r} is not the name of a mailbox: write up to {MAX_NAME_LENGTH} characters on one line")
+    return name
+
+
+def to_box_name(full_name: str, number: str) -> str:
+    """Return a full name as the name of a mailbox; its number if nothing is left."""
+    return to_single_line(full_name)[:MAX_NAME_LENGTH].strip() or number
 
 
 def endpoint_name(text: str) -> str:

@@ -18,6 +18,7 @@ CALLER_PATTERN = r"^[^\x00-\x1f\x7f]*$"
 MAX_CALLER_LENGTH = 256
 """Characters of a caller's number or name, whether a phone, a client or a command gives it."""
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]+")
+_CONTROLS_OF_UNICODE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 UNNAMED = "unknown"
 
 
@@ -47,6 +48,14 @@ def caller_text(text: str) -> str:
 def has_invisible_characters(text: str) -> bool:
     """Return whether a text has line breaks, control characters or characters that cannot be seen."""
     return _INVISIBLE_CHARACTERS.search(text) is not None
+
+
+def has_control_characters(text: str) -> bool:
+    """Return whether a text has line breaks, control characters, overrides of direction or lone surrogates.
+
+    Joiners, which some scripts and emoji need, are none.
+    """
+    return _CONTROLS_OF_UNICODE.search(text) is not None
 
 
 def to_filename_stem(text: str, max_length: int) -> str:

@@ -225,6 +225,15 @@ def test_name_that_no_command_can_have_is_refused(name: str) -> None:
             model(name=name)
 
 
+@pytest.mark.parametrize("name", ["  ", "a\nb", "a\0b", "\x1b[2J", "\u202eabc", "a\u2028b"])
+def test_name_of_a_mailbox_is_one_visible_line(name: str) -> None:
+    """It is shown in mails, on the page and in terminals; joiners of scripts and emoji belong to it."""
+    with pytest.raises(ValidationError, match="on one line"):
+        BoxSettings(name=name, mailbox="1")
+    assert BoxSettings(name=names.to_box_name(f"{name} 1", "1000"), mailbox="1").name
+    assert BoxSettings(name=" 👩‍💻 می‌خواهم ", mailbox="1").name == "👩‍💻 می‌خواهم"
+
+
 def test_endpoint_without_light_is_refused() -> None:
     with pytest.raises(ValidationError, match="not the name of a PJSIP endpoint"):
         Endpoint(system="asterisk", name="desk phone", account_id="a", user_id="u")
