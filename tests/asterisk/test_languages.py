@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from ivr.prompts.languages import LANGUAGES
 from tests.asterisk.conftest import AdminClient, PhoneUser, RecognisedCall, claim_device
 from tests.lab.lab import LabInfo
@@ -42,3 +46,31 @@ async def test_spanish_session_goes_on_in_english_and_callers_still_hear_spanish
         )
         await call.expect("tone/beep", within_s=20)
         await call.hang_up()
+
+
+@pytest.mark.parametrize("code", [code for code in LANGUAGES if code not in ("en", "es")])
+async def test_owner_and_caller_hear_their_language(code: str, admin: AdminClient, lab: LabInfo) -> None:
+    language, vocabulary = LANGUAGES[code], Vocabulary.from_folder(SOUNDS / code)
+    alice, bob = (PhoneUser(admin, lab, claim_device(lab), vocabulary) for _ in range(2))
+
+    async def listen() -> None:
+        call = await alice.dial("*97")
+        await call.expect(*language.message_counts(1, 0), message, "envelope/received", "to/keep")
+        await call.press("7")
+        await call.expect("done/deleted", "count/no-messages")
+        await call.hang_up()
+
+    async def reach() -> None:
+        call = await bob.dial(alice.number)
+        await call.expect("greeting/person-at", *language.spell(alice.number), "greeting/is-not-available")
+        await call.hang_up()
+
+    async with alice.phone, bob.phone:
+        await alice.phone.register()
+        await bob.phone.register()
+        alice.create_user_and_box(language=code)
+        bob.create_user_and_box()
+        message = alice.create_message(s=2)
+        async with asyncio.TaskGroup() as calls:
+            calls.create_task(listen())
+            calls.create_task(reach())
