@@ -57,17 +57,19 @@ class Extension:
         return fields
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class FreePbx:
     """The `VoicemailSystem` of a FreePBX. Each file but those of app_voicemail may be missing (None).
 
-    `dump`: of its MariaDB; `extensions`: CSV of its bulk handler; `astdb`: Asterisk's database.
+    `dump`: of its MariaDB; `extensions`: CSV of its bulk handler; `astdb`: Asterisk's database. They are read once,
+    also where the spool is followed.
     """
 
     files: AppVoicemail
     dump: Path | None = None
     extensions: Path | None = None
     astdb: Path | None = None
+    _known: dict[str, Extension] | None = None
 
     @property
     def name(self) -> str:
@@ -81,7 +83,7 @@ class FreePbx:
     def read_boxes(self) -> SystemBoxes:
         """Read voicemail.conf and the names of the spool's folders, and add what FreePBX knows."""
         found = self.files.read_boxes()
-        extensions = self._read_extensions()
+        extensions = self._known = self._read_extensions() if self._known is None else self._known
         mailboxes: dict[str, SourceMailbox | None] = {}
         for key, mailbox in found.mailboxes.items():
             number, _, context = key.rpartition("@")

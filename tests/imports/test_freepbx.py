@@ -27,6 +27,8 @@ aliasescontext = pbxaliases
 1001 => 4716,Rosa Klein,rosa@acme.example,,attach=yes|saycid=no|envelope=no|delete=no
 1002 => 5839,,,,review=yes
 1003 => 8642,Ida Lund,,,review=yes
+[device]
+1001 => 4716,Rosa Klein
 [pbxaliases]
 1001@device => 1001@default
 """
