@@ -99,7 +99,7 @@ class SignIn(Menu):
         return self.call_context.is_owner(mailbox) and not pin_required
 
     async def _is_closed_to_owner(self, mailbox: Mailbox) -> bool:
-        """Return whether the owner's own phone needs a PIN that does not exist. Nobody else learns of it."""
+        """Return whether the owner's own phone needs a PIN that does not exist. No other caller learns of it."""
         is_owner = self.call_context.is_owner(mailbox)
         return is_owner and not await self.call.run_while_listening(self.services.pins.has_pin(mailbox))
 

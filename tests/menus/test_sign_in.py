@@ -8,7 +8,7 @@ import bcrypt
 import pytest
 
 from tests.support.app_fixture import AppFixture
-from tests.support.scripted_call import Meanwhile, Press, ScriptedCall, Silence
+from tests.support.scripted_call import Meanwhile, Press, ScriptedCall, ScriptStep, Silence
 
 ENTER_PIN = "Please enter your pin, then press pound."
 ENTER_BOX = "Please enter your mailbox number, then press pound."
@@ -136,7 +136,12 @@ async def test_caller_cannot_tell_why_a_pin_does_not_open_a_mailbox(
         await app.run_call([enter_pin("1111#"), enter_pin("2222#"), enter_pin("3333#")], number="1004")
     comparisons: list[bytes] = []
     compare = bcrypt.checkpw
-    monkeypatch.setattr(bcrypt, "checkpw", lambda pin, stored: comparisons.append(pin) or compare(pin, stored))
+
+    def counted(pin: bytes, stored: bytes) -> bool:
+        comparisons.append(pin)
+        return compare(pin, stored)
+
+    monkeypatch.setattr(bcrypt, "checkpw", counted)
     calls = {}
     right, wrong = "1379", "0000"
     for number, pin in {
@@ -147,7 +152,7 @@ async def test_caller_cannot_tell_why_a_pin_does_not_open_a_mailbox(
         "1003": right,
         "1005": wrong,
     }.items():
-        tries = [enter_pin(f"{pin}#"), Silence(), enter_pin("12#"), enter_pin(f"{pin}#")]
+        tries: list[ScriptStep] = [enter_pin(f"{pin}#"), Silence(), enter_pin("12#"), enter_pin(f"{pin}#")]
         comparisons.clear()
         if typed:
             numbers = [Press(f"{number}#", during=ENTER_BOX)] * 2
