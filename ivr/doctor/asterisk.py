@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hmac
 import os
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from pathlib import Path
 from ivr.asterisk_secret import AsteriskSecret
 from ivr.doctor import console
 from ivr.doctor.console import ConsoleUnavailable
-from ivr.doctor.dialplan_lines import check_arguments
+from ivr.doctor.dialplan_lines import check_arguments, names_account
 from ivr.doctor.installation import Installation, RunningAsterisk
 from ivr.doctor.permissions import check_fallback_prompt, check_permissions
 from ivr.doctor.security import check_contexts, check_endpoints
@@ -140,7 +139,7 @@ def check_secret(asterisk: RunningAsterisk) -> Iterator[Finding]:
 def check_dialplan(asterisk: RunningAsterisk) -> Iterator[Finding]:
     """Check that the dialplan is loaded, reaches the service, and records fallback recordings where they are found."""
     transport = asterisk.variables.get("IVR_TRANSPORT")
-    if not console.parse_extensions(asterisk.show_dialplan_context("ivr-check")):
+    if not asterisk.read_context("ivr-check"):
         yield problem(
             "dialplan",
             "the context ivr-check does not exist",
@@ -154,10 +153,6 @@ def check_dialplan(asterisk: RunningAsterisk) -> Iterator[Finding]:
         address = asterisk.variables.get("IVR_FASTAGI_ADDRESS", "")
         transports = {"agi": "it starts ivr-agi for each call", "ari": "it calls the service over ARI"}
         yield ok("dialplan", transports.get(transport or "", f"it calls the service at {address}"))
-
-
-NAMED_ACCOUNT = re.compile(r"IVR_ACCOUNT=\w|account=\w|@\w+[,)&]")
-"""Matches a line of a dialplan that names the account of a call."""
 
 
 def check_account(asterisk: RunningAsterisk) -> Iterator[Finding]:
@@ -174,7 +169,7 @@ def check_account(asterisk: RunningAsterisk) -> Iterator[Finding]:
         what = f"IVR_ACCOUNT is {name!r}, and no account has this name: calls from outside are rejected"
         command = set_global_command("IVR_ACCOUNT", accounts[0].name) if len(accounts) == 1 else ""
         yield problem("account", what, remedy, command=command)
-    elif not name and len(accounts) > 1 and not NAMED_ACCOUNT.search(asterisk.run_command("dialplan show")):
+    elif not name and len(accounts) > 1 and not names_account(asterisk.read_dialplan()):
         yield warning(
             "account",
             f"there are several accounts ({names}), and the dialplan names none: calls from trunks are rejected",

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -75,7 +76,11 @@ _VERSION = re.compile(r"Asterisk (\d+)\.(\S+)")
 _MODULE = re.compile(r"(\S+?)(?:\.so)? +.*? (Running|Not Running) +\w")
 _GLOBAL = re.compile(r" {3}(\w+)=(.*)")
 _ENDPOINT = re.compile(r" Endpoint: +([^\s/<]\S*?)(?:/.*)? {2,}\S")
-_EXTENSION = re.compile(r" {2}'(.*?)' +(?:\(CID match.*\) +)?=> ")
+_CONTEXT = re.compile(r"\[ Context '([^']+)'")
+_PRIORITY = re.compile(
+    r" {2}(?: *'(?P<extension>.*?)' +(?:\(CID match.*?\) +)?=>| *(?:\[[^\]]*\])?) +(?:\d+\. |hint: )"
+    r"(?P<application>.*?)(?: +\[(?:(?P<source>[^\[\]\s]+:\d+)|[^\[\]]*)\])?"
+)
 _INCLUDE = re.compile(r" {2}Include => +'([^']+)'")
 
 
@@ -110,16 +115,45 @@ def parse_endpoints(text: str) -> dict[str, bool]:
     return found
 
 
-def parse_extensions(text: str) -> list[str]:
-    """Parse `dialplan show CONTEXT`: return its extensions and patterns."""
-    matches = map(_EXTENSION.match, text.splitlines())
-    return [found[1] for found in matches if found]
+@dataclass(frozen=True, slots=True)
+class DialplanLine:
+    """One priority of an extension: what Asterisk runs, such as "Gosub(ivr-leave,s,1(1000))", and where it is written.
+
+    `source`: file and number of the line, such as "extensions.conf:10"; "" where it is not known.
+    """
+
+    extension: str
+    application: str
+    source: str = ""
 
 
-def parse_includes(text: str) -> list[str]:
-    """Parse `dialplan show CONTEXT`: return the contexts that it includes."""
-    matches = map(_INCLUDE.match, text.splitlines())
-    return [found[1] for found in matches if found]
+@dataclass(slots=True)
+class DialplanContext:
+    """A context of the dialplan, as Asterisk has loaded it."""
+
+    name: str
+    lines: list[DialplanLine] = field(default_factory=list)
+    includes: list[str] = field(default_factory=list)
+
+    @property
+    def extensions(self) -> list[str]:
+        """Its extensions and patterns, each once."""
+        return list(dict.fromkeys(line.extension for line in self.lines))
+
+
+def parse_dialplan(text: str) -> dict[str, DialplanContext]:
+    """Parse `dialplan show` or `dialplan show CONTEXT`: return the contexts by name."""
+    contexts: dict[str, DialplanContext] = {}
+    context, extension = DialplanContext(""), ""
+    for line in text.splitlines():
+        if found := _CONTEXT.match(line):
+            context = contexts.setdefault(found[1], DialplanContext(found[1]))
+        elif found := _INCLUDE.match(line):
+            context.includes.append(found[1])
+        elif found := _PRIORITY.fullmatch(line):
+            extension = extension if found["extension"] is None else found["extension"]
+            context.lines.append(DialplanLine(extension, found["application"].rstrip(), found["source"] or ""))
+    return contexts
 
 
 def is_unbounded(pattern: str) -> bool:

@@ -14,7 +14,7 @@ from ivr.audio.sandbox import missing_protection
 from ivr.clock import Clock, SystemClock
 from ivr.directory.models import Account, Endpoint, User
 from ivr.directory.peppers import PepperUsage
-from ivr.doctor.console import AsteriskConsole
+from ivr.doctor.console import AsteriskConsole, DialplanContext, parse_dialplan
 from ivr.doctor.readiness import fetch_certificate, fetch_readiness
 from ivr.doctor.unit_properties import read_unit_properties
 from ivr.health.facts import HealthFacts
@@ -158,7 +158,10 @@ class RunningAsterisk:
         """Return the output of a console command. Raises `ConsoleUnavailable`."""
         return self.installation.console.run_command(command)
 
-    def show_dialplan_context(self, name: str) -> str:
-        """Return the output for a context of the dialplan; "" if it does not exist."""
-        text = self.run_command(f"dialplan show {name}")
-        return "" if "There is no existence of" in text else text
+    def read_dialplan(self) -> list[DialplanContext]:
+        """Return all contexts of the dialplan."""
+        return list(parse_dialplan(self.run_command("dialplan show")).values())
+
+    def read_context(self, name: str) -> DialplanContext | None:
+        """Return a context of the dialplan; None if it does not exist."""
+        return parse_dialplan(self.run_command(f"dialplan show {name}")).get(name)

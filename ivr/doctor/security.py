@@ -98,7 +98,7 @@ def _patterns(asterisk: RunningAsterisk, name: str) -> dict[str, list[str]]:
     pending = [name]
     while pending and len(found) < MAX_CONTEXTS:
         context = pending.pop()
-        if context not in found and (text := asterisk.show_dialplan_context(context)):
-            found[context] = console.parse_extensions(text)
-            pending += console.parse_includes(text)
+        if context not in found and (shown := asterisk.read_context(context)):
+            found[context] = shown.extensions
+            pending += shown.includes
     return found

@@ -52,7 +52,7 @@ def check_installed_files(installation: Installation) -> Iterator[Finding]:
 def check_dialplan_version(asterisk: RunningAsterisk) -> Iterator[Finding]:
     """Check that the loaded dialplan belongs to this version. There is no finding if none is loaded."""
     version = asterisk.variables.get("IVR_DIALPLAN_VERSION", "")
-    if not asterisk.show_dialplan_context("ivr-check"):
+    if not asterisk.read_context("ivr-check"):
         return
     if version == __version__:
         yield ok("dialplan version", f"{version}, as the program")

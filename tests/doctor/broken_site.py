@@ -26,7 +26,7 @@ from typer.testing import CliRunner
 
 from ivr import __version__
 from ivr.cli.command import command
-from ivr.doctor.asterisk import REQUIRED_MODULES, SECRET_FILE
+from ivr.doctor.asterisk import REQUIRED_MODULES
 from tests.doctor.conftest import DIALPLAN_CHECK
 from tests.support.app_fixture import SOUNDS
 from tests.support.fake_ami_server import FakeAmiServer
@@ -237,7 +237,7 @@ class BrokenSite:
     def run_as_printed(self, line: str) -> None:
         """Run a command in a shell. /etc/asterisk is the folder of this site."""
         done = subprocess.run(
-            ["sh", "-ec", line.replace(SECRET_FILE, shlex.quote(str(self.asterisk / "ivr" / "secret.conf")))],
+            ["sh", "-ec", re.sub(r"/etc/asterisk(?=/)", shlex.quote(str(self.asterisk)), line)],
             env={**os.environ, "PATH": f"{self.folder / 'bin'}:/usr/sbin:/usr/bin:/sbin:/bin"},
             capture_output=True,
             text=True,

@@ -454,7 +454,9 @@ def test_calls_from_outside_without_an_account_are_reported(doctor: DoctorFixtur
     assert doctor.record_counts
     doctor.change_records(accounts=[*doctor.record_counts.accounts, second])
     doctor.assert_finding("the dialplan names none", "Set(IVR_ACCOUNT=NAME)", Level.WARNING)
-    doctor.asterisk.contexts["from-trunk"] = "'_X.' => 1. Set(IVR_ACCOUNT=second)  [extensions.conf:3]"
+    doctor.asterisk.contexts["from-trunk"] = show_dialplan_output(
+        "from-trunk", "  '_X.' =>          1. Set(IVR_ACCOUNT=second)     [extensions.conf:3]"
+    )
     assert not any(finding.check == "account" and finding.remedy for finding in doctor.findings())
 
 
