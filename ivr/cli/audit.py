@@ -16,7 +16,7 @@ from ivr.cli.support import (
     AccountOption,
     JsonOption,
     format_time,
-    parse_time,
+    parse_period,
     print_table,
     resolve_account,
     run_with_app,
@@ -25,6 +25,7 @@ from ivr.cli.support import (
 from ivr.directory.audit_log import AuditedChange
 from ivr.directory.models import User
 from ivr.errors import IvrError, NotFound, describe_error
+from ivr.mailbox.box_settings import ID_LENGTH
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.storage.records import Actor, AuditAction, AuditEntry, AuditQuery, Door
@@ -44,7 +45,7 @@ def group() -> None:
 async def list_all(
     app: App,
     account: str | None = AccountOption,
-    box: str | None = typer.Option(None, "--box", help="Only this box: number or id; that of a deleted box is known."),
+    box: str | None = typer.Option(None, "--box", help="Only this box: number or id; of a deleted one: id."),
     user: str | None = typer.Option(None, "--user", help="Only this user: name or id; of commands: the login."),
     action: AuditAction | None = typer.Option(None, "--action", help="Only this action."),
     message: str | None = typer.Option(None, "--message", help="Only what was done with the message of this id."),
@@ -59,11 +60,12 @@ async def list_all(
     """
     now = app.clock.now()
     cutoff = int(now) - app.settings.retention.audit_days * DAY_S
+    begin, end = parse_period(since, until, now, earliest=cutoff, latest=2**62)
     query = AuditQuery(
-        since=max(cutoff, parse_time(since, now)) if since else cutoff,
-        until=parse_time(until, now, end_of_day=True) if until else 2**62,
+        since=begin,
+        until=end,
         account_id=(await app.directory.find_account_by_name(account)).id if account else None,
-        box_id=await _box_id(app, account, box) if box else None,
+        box_id=await resolve_box_id(app, account, box) if box else None,
         user=await _user_id(app, account, user) if user else None,
         action=action,
         subject=message,
@@ -110,10 +112,14 @@ def command_actor() -> Actor:
     return Actor(Door.COMMAND, os.environ.get("SUDO_USER") or _login_name(), _terminal_name(), LOGIN_PROOF)
 
 
-async def _box_id(app: App, account: str | None, number: str) -> str:
-    """Return the id of a box; what is no number of a box is an id already, for example of a deleted box."""
-    found = await app.boxes.find_by_number((await resolve_account(app, account)).id, number)
-    return found.id if found else number
+async def resolve_box_id(app: App, account: str | None, number: str) -> str:
+    """Return the id of a box, which may be given itself: that of a deleted box. Raises `NotFound`."""
+    if len(number) == ID_LENGTH:
+        return number
+    box_account = await resolve_account(app, account)
+    if (found := await app.boxes.find_by_number(box_account.id, number)) is None:
+        raise NotFound(f"there is no box {number!r} in account {box_account.name!r}; of a deleted one, give the id")
+    return found.id
 
 
 async def _user_id(app: App, account: str | None, name: str) -> str:

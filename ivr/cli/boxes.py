@@ -18,12 +18,13 @@ from ivr.cli.support import (
     format_time,
     print_document,
     print_table,
+    read_line,
     resolve_account,
     with_app,
 )
 from ivr.directory.models import Account
 from ivr.errors import BadInput, NotFound
-from ivr.mailbox.box_settings import BoxSettings
+from ivr.mailbox.box_settings import ID_LENGTH, BoxSettings
 from ivr.mailbox.boxes import to_document
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pins import generate_pin
@@ -35,7 +36,7 @@ COLUMNS = [
     *("mailbox", "name", "owner", "new", "saved", "deleted"),
     *("size", "quota", "oldest", "last_sign_in", "locked", "id"),
 ]
-ID_LENGTH = 32
+SEEN_BY_OTHERS = "a PIN on the command line can be seen by others"
 
 NumberArgument = typer.Argument(help="Number, alias or id of the box.")
 
@@ -60,7 +61,9 @@ async def create(
     changes = await _parse_changes(app, box_account, assignments or [], owner, force=force)
     document = {"mailbox": number, "name": name or owner or number, **changes}
     if pin is not None:
-        document["pin"] = sys.stdin.readline().strip() if pin == "-" else pin
+        document["pin"] = read_line("a PIN") if pin == "-" else pin
+        if pin != "-":
+            typer.echo(f"warning: {SEEN_BY_OTHERS}: use --pin -", err=True)
     box = await app.boxes.create(box_account, document)
     await record_command(app, AuditAction.SETTINGS_CHANGED, box, [", ".join(sorted({*document} - {"pin"}))])
     if pin is not None:
@@ -112,7 +115,7 @@ async def update(
     box = await resolve_box(app, account, number)
     changes = await _parse_changes(app, box.account, assignments or [], owner, force=force)
     if changes.get("pin") is not None:
-        raise BadInput(f"a PIN on the command line can be seen by others: use 'ivr box pin {number}'")
+        raise BadInput(f"{SEEN_BY_OTHERS}: use 'ivr box pin {number}'")
     if not changes:
         raise BadInput("nothing to change: give KEY=VALUE or --owner")
     changed = await app.boxes.patch(box, changes)
@@ -132,6 +135,9 @@ async def move(
     box = await resolve_box(app, account, number)
     user = await app.directory.find_user_by_name(box.account_id, owner)
     former = box.owner.name if box.owner else "none"
+    if user.id == box.settings.owner_id:
+        typer.echo(f"box {box.number} belongs to {user.name} already: nothing is changed")
+        return
     await app.boxes.patch(box, {"owner_id": user.id})
     await record_command(app, AuditAction.SETTINGS_CHANGED, box, ["owner_id"])
     typer.echo(f"box {box.number} belongs to {user.name} (before: {former})")
@@ -220,7 +226,7 @@ async def resolve_box(app: App, account: str | None, number: str) -> Mailbox:
 def _read_pin() -> str:
     if sys.stdin.isatty():
         return str(typer.prompt("PIN", hide_input=True, confirmation_prompt=True))
-    return sys.stdin.readline().strip()
+    return read_line("a PIN")
 
 
 async def _parse_changes(
@@ -229,6 +235,8 @@ async def _parse_changes(
     """Return the settings to change. Raises `BadInput` for unknown keys, `NotFound` for an unknown owner."""
     changes = parse_assignments(assignments)
     if not force:
+        if "owner" in changes:
+            raise BadInput("unknown key owner: the owner is the option --owner NAME; --force stores it all the same")
         reject_unknown_keys(changes, BoxSettings, "pin")
     if owner:
         changes["owner_id"] = owner

@@ -11,13 +11,13 @@ import typer
 
 from ivr import translations
 from ivr.app import App
-from ivr.cli.boxes import resolve_box
+from ivr.cli.audit import resolve_box_id
 from ivr.cli.support import (
     TIME_FORMAT,
     AccountOption,
     JsonOption,
     format_time,
-    parse_time,
+    parse_period,
     print_document,
     print_table,
     with_app,
@@ -37,7 +37,7 @@ COLUMNS = ["time", "caller", "action", "box", "status", "seconds", "id"]
 async def list_all(
     app: App,
     account: str | None = AccountOption,
-    box: str | None = typer.Option(None, "--box", help="Only calls of this box: number, alias or id."),
+    box: str | None = typer.Option(None, "--box", help="Only calls of this box: number or id; of a deleted one: id."),
     caller: str = typer.Option("", "--caller", help="Only calls from this number; its last digits are enough."),
     status: str | None = typer.Option(None, "--status", help=f"Only calls with this status: {', '.join(Status)}."),
     since: str | None = typer.Option(None, "--since", help=f"Only calls from this time on: {TIME_FORMAT}."),
@@ -50,12 +50,12 @@ async def list_all(
     Times are those of this machine's time zone.
     """
     now = app.clock.now()
-    cutoff = _retention_cutoff(app)
+    begin, end = parse_period(since, until, now, earliest=_retention_cutoff(app), latest=int(now) + DAY_S)
     query = CallQuery(
-        since=max(cutoff, parse_time(since, now)) if since else cutoff,
-        until=parse_time(until, now, end_of_day=True) if until else int(now) + DAY_S,
+        since=begin,
+        until=end,
         account_id=(await app.directory.find_account_by_name(account)).id if account else None,
-        box_id=(await resolve_box(app, account, box)).id if box else None,
+        box_id=await resolve_box_id(app, account, box) if box else None,
         caller_suffix=caller,
         status=_parse_status(status) if status else None,
     )

@@ -34,6 +34,8 @@ EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (Conflict, 4),
     (BoxFull, 4),
     (StoreError, 5),
+    (FileNotFoundError, 3),
+    (IsADirectoryError, 2),
     (IvrError, 1),
 )
 """The first matching row counts; any other error exits with 1."""
@@ -43,7 +45,7 @@ EXIT_STATUS = {
     1: "any other error, `no` to a question, or something that `doctor`, `backup`, `box export` or"
     " `import verify` has found wrong",
     2: "wrong input: an option, a value, or a question that nothing can answer without a terminal",
-    3: "there is no such account, user, box, message, file of a backup, or database; after `import`: with warnings",
+    3: "there is no such account, user, box, message, file, or database; after `import`: with warnings",
     4: "a conflict: it exists already, is still in use, or the box is full; after `import`: something stays behind",
     5: "the data folder or the database cannot be read or written, or is of another version",
     INTERRUPTED_EXIT_CODE: "interrupted by Ctrl-C",
@@ -154,18 +156,19 @@ def require_database(folder: Path) -> None:
 
 
 async def resolve_account(app: App, name: str | None) -> Account:
-    """Return the named account; without a name, the only account. Raises `NotFound`."""
+    """Return the named account; without a name, the only account.
+
+    Raises `NotFound`, and `BadInput` if there are several.
+    """
     if name:
         return await app.directory.find_account_by_name(name)
     accounts = await app.directory.accounts()
     if len(accounts) == 1:
         return accounts[0]
+    if not accounts:
+        raise NotFound("there is no account yet: create one with 'ivr account create NAME'")
     names = ", ".join(account.name for account in accounts)
-    raise NotFound(
-        f"there are several accounts: name one with --account ({names})"
-        if names
-        else "there is no account yet: create one with 'ivr account create NAME'"
-    )
+    raise BadInput(f"there are several accounts: name one with --account ({names})")
 
 
 def confirm(question: str, *, assume_yes: bool) -> None:
@@ -179,6 +182,13 @@ def confirm(question: str, *, assume_yes: bool) -> None:
     if not sys.stdin.isatty():
         raise BadInput(f"{question} There is no terminal to ask at, and nothing was changed: repeat it with --yes")
     typer.confirm(question, abort=True, err=True)
+
+
+def read_line(what: str) -> str:
+    """Return the first line of standard input. Raises `BadInput` if there is none."""
+    if not (line := sys.stdin.readline().strip()):
+        raise BadInput(f"standard input contains no line: write {what} to it")
+    return line
 
 
 def print_document(document: Mapping[str, Any], as_json: bool) -> None:
@@ -225,6 +235,15 @@ _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 def format_time(timestamp: float) -> str:
     """Return a Unix time as `2026-11-28 12:43:41+01:00`. The variable TZ changes the time zone, as everywhere."""
     return datetime.fromtimestamp(int(timestamp)).astimezone().isoformat(sep=" ")
+
+
+def parse_period(since: str | None, until: str | None, now: float, *, earliest: int, latest: int) -> tuple[int, int]:
+    """Return the period that two options name. Raises `BadInput`, also for one that ends before it begins."""
+    begin = max(earliest, parse_time(since, now)) if since else earliest
+    end = parse_time(until, now, end_of_day=True) if until else latest
+    if since and until and end < begin:
+        raise BadInput(f"--until {until} is before --since {since}")
+    return begin, end
 
 
 def parse_time(text: str, now: float, *, end_of_day: bool = False) -> int:

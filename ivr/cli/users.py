@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
 from ivr.app import App
@@ -16,6 +14,7 @@ from ivr.cli.support import (
     confirm,
     print_document,
     print_table,
+    read_line,
     resolve_account,
     with_app,
 )
@@ -47,7 +46,9 @@ async def create(
     Example: ivr user create alice email=alice@example.com timezone=Europe/Berlin
     """
     user_account = await resolve_account(app, account)
-    user = _validate({**parse_assignments(assignments or []), "name": name, "account_id": user_account.id})
+    document = parse_assignments(assignments or [])
+    reject_unknown_keys(document, User)
+    user = _validate({**document, "name": name, "account_id": user_account.id})
     created = await app.directory.create_user(user)
     await record_user(app, created, ["created"])
     print_document(created.model_dump(), as_json)
@@ -136,7 +137,9 @@ async def _set_credentials(app: App, user: User, username: str | None, password:
     new_username = username or user.username
     if password is None or not new_username:
         raise BadInput("credentials are incomplete: give --username and --password together")
-    new_password = sys.stdin.readline().strip() if password == "-" else password
+    new_password = read_line("a password") if password == "-" else password
+    if password != "-":
+        typer.echo("warning: a password on the command line can be seen by others: use --password -", err=True)
     await app.credentials.set(user, new_username, new_password)
     await app.tokens.revoke_logins(user.account_id, user.id)
     await record_user(app, user, ["password", "username"])

@@ -90,12 +90,14 @@ class VariablesSource(EnvSettingsSource):
 def reject_unknown_keys(document: Mapping[str, Any], model: type[BaseModel], *more_keys: str, path: str = "") -> None:
     """Raise `BadInput` for a key that is no field of `model` and none of `more_keys`, also in nested models.
 
-    Documents may have keys of their own, so a command stores such a key only if it is forced to.
+    Most documents may have keys of their own, so a command stores such a key only if it is forced to.
     """
     known = [*model.model_fields, *more_keys]
+    is_closed = model.model_config.get("extra") == "forbid"
+    remedy = f"the keys are {', '.join(known)}" if is_closed else "--force stores it all the same"
     for key, value in document.items():
         if key not in known:
-            raise BadInput(f"unknown key {path}{key}: {suggest(key, known, path=path)}--force stores it all the same")
+            raise BadInput(f"unknown key {path}{key}: {suggest(key, known, path=path)}{remedy}")
         nested = nested_model(model.model_fields[key].annotation) if key in model.model_fields else None
         if nested and isinstance(value, Mapping):
             reject_unknown_keys(value, nested, path=f"{path}{key}.")

@@ -181,7 +181,7 @@ def test_file_that_cannot_be_read_is_an_error(demo: Ivr, tmp_path: Path, content
 
 
 def test_missing_file_is_an_error(demo: Ivr, tmp_path: Path) -> None:
-    assert "nothing.csv" in demo("apply", str(tmp_path / "nothing.csv"), fails=1).stderr
+    assert "nothing.csv" in demo("apply", str(tmp_path / "nothing.csv"), fails=3).stderr
 
 
 def test_columns_may_be_separated_by_semicolons_after_a_byte_order_mark(demo: Ivr, write: Any) -> None:

@@ -29,7 +29,7 @@ def test_page_has_every_exit_code() -> None:
     [
         ("box list", 0),
         ("doctor", 1),
-        ("message add 1000 /nowhere.wav", 1),
+        ("message add 1000 /nowhere.wav", 3),
         ("box list --colour", 2),
         ("box set 1000 quota_mb=many", 2),
         ("box delete 1000", 2),

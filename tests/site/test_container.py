@@ -73,7 +73,7 @@ def build_image(machine: SiteMachine) -> None:
         network=True, folder="/usr/src/ivr",
     )  # fmt: skip
     assert "Successfully tagged localhost/ivr" in built
-    secrets_left = "ls /var/lib/ivr/asterisk-secret /etc/asterisk/ivr/secret.conf 2>/dev/null || true"
+    secrets_left = "ls /var/lib/ivr/state/asterisk-secret /etc/asterisk/ivr/secret.conf 2>/dev/null || true"
     container = machine.run(f"{BUILDAH} from {LIMITS} localhost/ivr").strip()
     assert machine.run(f"{BUILDAH} run {OPTIONS} {container} -- sh -c '{secrets_left}'") == ""
 
