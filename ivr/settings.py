@@ -18,7 +18,7 @@ from ivr.ami.settings import AmiSettings
 from ivr.call.ari.settings import AriSettings
 from ivr.errors import SettingsError
 from ivr.health.settings import HealthSettings
-from ivr.mailbox.text_values import VariablesSource, suggest
+from ivr.mailbox.text_values import VariablesSource, most_similar, suggest
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.metrics.settings import MetricsSettings
 from ivr.notifications.settings import MailSettings, MwiSettings, NotificationSettings, TranscriptionSettings
@@ -337,13 +337,31 @@ def _unknown_variables() -> list[str]:
     return lines
 
 
-def _suggest_setting(path: Sequence[str | int]) -> str:
-    """Return a hint at the section or setting that an unknown name of it resembles."""
+def misspelt_names(error: SettingsError) -> list[tuple[str, str, str]]:
+    """Return (section, unknown name, meant name) for each error of `load`; [] if one of them is of another kind.
+
+    `section`: "" if the name is that of a section.
+    """
+    invalid = error.__cause__
+    paths = [(one["type"], one["loc"]) for one in invalid.errors()] if isinstance(invalid, ValidationError) else []
+    names = [(str(path[0]) if path[1:] else "", str(path[-1]), _meant_name(path)) for _, path in paths]
+    is_misspelt = all(kind == "extra_forbidden" for kind, _ in paths) and all(meant for _, _, meant in names)
+    return names if is_misspelt else []
+
+
+def _meant_name(path: Sequence[str | int]) -> str:
+    """Return the section or setting that an unknown name of it resembles; "" if there is none."""
     if len(path) == 1:
-        return suggest(str(path[0]), Settings.model_fields)
+        return most_similar(str(path[0]), Settings.model_fields)
     section = Settings.model_fields.get(str(path[0]))
     known = getattr(section.annotation, "model_fields", {}) if section else {}
-    return suggest(str(path[-1]), known, path=f"{path[0]}.") if len(path) == 2 else ""
+    return most_similar(str(path[-1]), known) if len(path) == 2 else ""
+
+
+def _suggest_setting(path: Sequence[str | int]) -> str:
+    """Return a hint at the section or setting that an unknown name of it resembles."""
+    meant = _meant_name(path)
+    return f"did you mean {'.'.join([*map(str, path[:-1]), meant])}? " if meant else ""
 
 
 def _describe_error(error: Any) -> str:

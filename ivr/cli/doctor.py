@@ -16,6 +16,7 @@ from ivr.app import App
 from ivr.cli.support import JsonOption, exit_on_error
 from ivr.doctor.console import RemoteConsole
 from ivr.doctor.doctor import run_checks
+from ivr.doctor.host import rename_command
 from ivr.doctor.installation import DatabaseSnapshot, HostInfo, Installation, read_database_snapshot
 from ivr.errors import MigrationRequired, SettingsError, StoreError, describe_error
 from ivr.health.finding import Finding, Level, problem, warning
@@ -47,7 +48,8 @@ def _run_checks() -> list[Finding]:
         loaded = settings.load()
     except SettingsError as error:
         what = str(error).replace("\n", " ")
-        return [problem("config", what, "correct the setting; docs/settings.md lists all settings")]
+        remedy = "correct the setting; docs/settings.md lists all settings"
+        return [problem("config", what, remedy, command=rename_command(error, settings.config_path()))]
     except OSError as error:
         what = f"the settings cannot be read: {describe_error(error)}"
         return [problem("config", what, "run ivr doctor as root, or as the user of the service")]

@@ -20,7 +20,7 @@ from ivr.doctor.permissions import check_fallback_prompt, check_permissions
 from ivr.doctor.security import check_contexts, check_endpoints
 from ivr.doctor.versions import check_dialplan_version
 from ivr.errors import StoreError, describe_error
-from ivr.health.checks import quoted
+from ivr.health.checks import START, quoted
 from ivr.health.finding import Finding, ok, problem, warning
 from ivr.paths import load_asterisk_secret
 from ivr.storage.data_folder import state_folder
@@ -29,6 +29,11 @@ from ivr.storage.file_owner import run_as_owner_of
 SUPPORTED_VERSION = 22
 SECRET_CONF = "in /etc/asterisk/ivr/secret.conf"
 RELOAD_DIALPLAN = "asterisk -rx 'dialplan reload'"
+INCLUDE_DIALPLAN = (
+    "f=/etc/asterisk/extensions.conf; grep -q '^\\[globals\\]' \"$f\" || echo '[globals]' >>\"$f\"; "
+    'grep -q \'^#include "ivr/extensions.conf"\' "$f" || sed -i \'/^\\[globals\\]/a #include "ivr/extensions.conf"\''
+    f' "$f"; {RELOAD_DIALPLAN}'
+)
 SECRET_FILE = "/etc/asterisk/ivr/secret.conf"
 REQUIRED_MODULES = (
     "res_agi",
@@ -110,7 +115,12 @@ def check_secret(asterisk: RunningAsterisk) -> Iterator[Finding]:
     try:
         with run_as_owner_of(folder):
             if not settings.asterisk.secret and not file.exists():
-                yield problem("secret", f"{folder} contains no secret yet", "start the service: it creates the secret")
+                yield problem(
+                    "secret",
+                    f"{folder} contains no secret yet",
+                    "start the service: it creates the secret",
+                    command=START,
+                )
                 return
             ours = load_asterisk_secret(settings)
     except (StoreError, OSError) as error:
@@ -144,6 +154,7 @@ def check_dialplan(asterisk: RunningAsterisk) -> Iterator[Finding]:
             "dialplan",
             "the context ivr-check does not exist",
             'add to [globals] in extensions.conf, at its end: #include "ivr/extensions.conf"; then: ' + RELOAD_DIALPLAN,
+            command=INCLUDE_DIALPLAN,
         )
     elif transport_problem := _transport_problem(transport, asterisk):
         yield transport_problem

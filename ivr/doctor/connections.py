@@ -15,12 +15,13 @@ from ivr.doctor import console
 from ivr.doctor.console import ConsoleUnavailable
 from ivr.doctor.installation import Installation
 from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput, SettingsError, StoreError, describe_error
+from ivr.health.checks import RESTART, START
 from ivr.health.finding import Finding, ok, problem, warning
 from ivr.paths import load_ami_settings
 from ivr.storage.file_owner import run_as_owner_of
 
-START = "systemctl start ivr"
 RELOAD_MANAGER = "asterisk -rx 'manager reload'"
+INSTALL_SECRET = f"ivr install; {RELOAD_MANAGER}; {RESTART}"
 REQUIRED_ACTIONS = ("Originate", "Status")
 """Originate: message lights and calls to owners. Status: whether a channel still exists."""
 
@@ -37,8 +38,9 @@ def check_ami(installation: Installation, timing: AmiTiming = DEFAULT_TIMING) ->
         yield warning(
             "AMI",
             "not configured: phones have no message lights, and owners are not called about new messages",
-            'set enabled = yes in manager.conf, and add at its end: #include "ivr/manager.conf"; then: ivr install;'
-            f" {RELOAD_MANAGER}; systemctl restart ivr",
+            'set enabled = yes in manager.conf, and add at its end: #include "ivr/manager.conf"; then:'
+            f" {INSTALL_SECRET}",
+            command=INSTALL_SECRET,
         )
         return
     yield asyncio.run(_check_login(ami, timing, has_file=not installation.settings.ami.secret))
@@ -56,8 +58,8 @@ async def _check_login(settings: AmiSettings, timing: AmiTiming, *, has_file: bo
     except AmiActionRejected:
         what = f"Asterisk's manager at {address} rejects the user {settings.user}"
         if has_file:
-            command = f"ivr install; {RELOAD_MANAGER}; systemctl restart ivr"
-            return problem("AMI", what, f"{command}; if it stays: the permit= of {section}", command=command)
+            remedy = f"{INSTALL_SECRET}; if it stays: the permit= of {section}"
+            return problem("AMI", what, remedy, command=INSTALL_SECRET)
         remedy = f"the secret of {section} must be that of [ami] in ivr.toml, and its permit= must allow our address"
         return problem("AMI", what, remedy)
     except AmiUnavailable as error:

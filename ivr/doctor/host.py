@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
+import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from ivr.doctor.installation import Installation
-from ivr.health.checks import quoted, run_checks
+from ivr.errors import SettingsError
+from ivr.health.checks import RESTART, quoted, run_checks
 from ivr.health.finding import Finding, ok, problem, warning
-from ivr.recovery.fallback_recordings import FILE_PREFIX
-from ivr.settings import Settings
+from ivr.recovery.fallback_recordings import FILE_PREFIX, parse_file_name
+from ivr.settings import Settings, misspelt_names
 from ivr.storage.data_folder import earlier_database, private_files_outside, state_folder
 from ivr.storage.file_owner import run_as_owner_of
 
@@ -24,6 +27,7 @@ def check_configuration(installation: Installation) -> Iterator[Finding]:
             "config",
             "there is no ivr.toml: the settings are the defaults and the IVR_* variables",
             "create /etc/ivr/ivr.toml ('ivr install' does), or set IVR_CONFIG to the path of one",
+            command="ivr install",
         )
     elif _contains_secret(installation.settings) and installation.config_file.stat().st_mode & stat.S_IROTH:
         yield problem(
@@ -37,7 +41,7 @@ def check_configuration(installation: Installation) -> Iterator[Finding]:
         yield problem(
             "config",
             f"{installation.config_file} contains a secret, and the group that Asterisk is in can read it",
-            "run 'ivr install' as root: it gives the file to a group of the service alone; then: systemctl restart ivr",
+            command=f"ivr install && {RESTART}",
         )
     elif not _is_readable_by_service(installation.config_file, installation.data_folder):
         folder, file = quoted(installation.data_folder), quoted(installation.config_file)
@@ -48,6 +52,18 @@ def check_configuration(installation: Installation) -> Iterator[Finding]:
         )
     else:
         yield ok("config", f"{installation.config_file}")
+
+
+def rename_command(error: SettingsError, file: Path | None) -> str:
+    """Return the command that corrects names of settings which are misspelt; "" where more than that is wrong."""
+    edits = []
+    for section, name, meant in misspelt_names(error):
+        if section:
+            edits.append(f"/^ *\\[{section}\\]/,/^ *\\[/s/^ *{name} *=/{meant} =/")
+        else:
+            edits.append(f"s/^ *\\[{name}\\]/[{meant}]/")
+    is_plain = all(re.fullmatch(r"\w+", word) for names in misspelt_names(error) for word in names if word)
+    return f"sed -i '{'; '.join(edits)}' {quoted(file)} && {RESTART}" if edits and is_plain and file else ""
 
 
 def _is_readable_by_service(file: Path, data_folder: Path) -> bool:
@@ -157,6 +173,19 @@ def check_fallback_recordings(installation: Installation) -> Iterator[Finding]:
         yield problem(
             "recordings",
             f"{len(late)} recordings of the dialplan are not delivered, such as {late[0].name}",
-            "its name has account, box and caller: create the mailbox, or move the file away; the log says why:"
-            " journalctl -u ivr | grep fallback_recording",
+            "its name has account, box and caller: create the mailbox, and correct its number in the dialplan if it is"
+            " wrong there; the log says why: journalctl -u ivr | grep fallback_recording",
+            command="; ".join(dict.fromkeys(filter(None, (_create_box_command(path, installation) for path in late)))),
         )
+
+
+def _create_box_command(recording: Path, installation: Installation) -> str:
+    """Return the command that creates the mailbox of a recording; "" if there is one, or its account is not known."""
+    parsed = parse_file_name(recording, installation.host.clock.now())
+    snapshot = installation.snapshot
+    if parsed is None or snapshot is None or not parsed.box_number.isdecimal():
+        return ""
+    accounts = [account for account in snapshot.accounts if parsed.account_name in ("", account.name)]
+    if len(accounts) != 1 or any(parsed.box_number in (box.mailbox, *box.aliases) for box in snapshot.boxes):
+        return ""
+    return f"ivr box create {parsed.box_number} -a {shlex.quote(accounts[0].name)}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from ivr.audio import asterisk_recording, wav
 from ivr.doctor.installation import RunningAsterisk
 from ivr.errors import describe_error
+from ivr.health.checks import RESTART, START, quoted
 from ivr.health.finding import Finding, ok, problem, warning
 from ivr.prompts import clip_file
 from ivr.storage.file_owner import run_as_owner_of
@@ -25,7 +26,8 @@ def check_permissions(asterisk: RunningAsterisk) -> Iterator[Finding]:
     folder = asterisk.installation.data_folder
     takes = asterisk.installation.takes_folder
     if not takes.is_dir():
-        yield warning("asterisk's rights", f"{takes} does not exist yet", "start the service: it creates the folder")
+        what = f"{takes} does not exist yet"
+        yield warning("asterisk's rights", what, "start the service: it creates the folder", command=START)
         return
     name = f"doctor-{secrets.token_hex(8)}.wav"
     sample, recording = folder / name, takes / name
@@ -49,14 +51,17 @@ def _permission_finding(asterisk: RunningAsterisk, output: str, recording: Path)
     folder = asterisk.installation.data_folder
     if "Unable to open input" in output:
         what = f"Asterisk cannot read {folder}: it plays neither prompts nor messages"
-        return problem("asterisk's rights", what, _group_remedy(asterisk, folder))
+        remedy, command = _group_remedy(asterisk, folder)
+        return problem("asterisk's rights", what, remedy, command=command)
     if "Unable to open output" in output:
         what = f"Asterisk cannot write to {recording.parent}: callers cannot leave messages"
-        return problem("asterisk's rights", what, f"chmod 2770 {recording.parent}; {_group_remedy(asterisk, folder)}")
+        remedy, command = _group_remedy(asterisk, folder)
+        chmod = f"chmod 2770 {quoted(recording.parent)}"
+        return problem("asterisk's rights", what, f"{chmod}; {remedy}", command=f"{chmod}; {command}")
     if "Converted" not in output:
         reason = output.strip().splitlines()[-1] if output else "no output"
         what = f"the access of Asterisk could not be tested: {reason}"
-        return warning("asterisk's rights", what, "load res_convert: asterisk -rx 'module load res_convert.so'")
+        return warning("asterisk's rights", what, command="asterisk -rx 'module load res_convert.so'")
     with run_as_owner_of(folder):
         try:
             with asterisk_recording.open_recording(recording):
@@ -67,24 +72,27 @@ def _permission_finding(asterisk: RunningAsterisk, output: str, recording: Path)
     return ok("asterisk's rights", f"Asterisk reads {folder} and records to {recording.parent}")
 
 
-def _group_remedy(asterisk: RunningAsterisk, folder: Path) -> str:
-    """Return the commands that give Asterisk's process the group of the data folder."""
+def _group_remedy(asterisk: RunningAsterisk, folder: Path) -> tuple[str, str]:
+    """Return what gives Asterisk's process the group of the data folder, in words and as a command."""
     gid = folder.stat().st_gid
     start = asterisk.installation.host.find_asterisk_start()
     if start and start.run_group and gid not in start.process_groups:
-        return (
-            f"Asterisk was started with -G {start.run_group} ({start.source}) and has no other group: run "
-            f"'ivr install', which shares the group {start.run_group}; then: systemctl restart ivr"
-        )
+        command = f"ivr install && {RESTART}"
+        why = f"Asterisk was started with -G {start.run_group} ({start.source}) and has no other group"
+        return f"{why}; this shares the group {start.run_group}: {command}", command
     if start and gid in start.process_groups:
-        return f"chmod 2750 {folder}; every folder above it needs mode o+x; Asterisk must see it at the same path"
+        command = f"chmod 2750 {quoted(folder)}"
+        return f"{command}; every folder above it needs mode o+x; Asterisk must see it at the same path", command
     user = (start and start.user) or "asterisk"
     group = _find_group(gid)
     if group is None:
-        return f"no group has the number {gid}: run 'ivr install', then: systemctl restart asterisk ivr"
+        command = "ivr install && systemctl restart asterisk ivr"
+        return f"no group has the number {gid}: {command}", command
     if user in group.gr_mem:
-        return f"{user} came into the group {group.gr_name} after Asterisk was started: systemctl restart asterisk"
-    return f"usermod -aG {group.gr_name} {user}; systemctl restart asterisk; it must see {folder} at the same path"
+        command = "systemctl restart asterisk"
+        return f"{user} came into the group {group.gr_name} after Asterisk was started: {command}", command
+    command = f"usermod -aG {group.gr_name} {user}; systemctl restart asterisk"
+    return f"{command}; it must see {folder} at the same path", command
 
 
 def _find_group(gid: int) -> grp.struct_group | None:

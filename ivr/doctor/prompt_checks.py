@@ -37,6 +37,7 @@ def check_sounds(installation: Installation) -> Iterator[Finding]:
                 f"{len(missing)} recordings of language {language} are missing or unreadable, such as {missing[0]}"
                 + ("" if language == FALLBACK_LANGUAGE else "; English is spoken in their place"),
                 f"bring your own ones back, or install the package again; then: chmod -R a+rX {quoted(folder)}",
+                command=f"chmod -R a+rX {quoted(folder)}" if all(map(_exists, missing)) else "",
             )
         elif unknown:
             yield report(
@@ -68,6 +69,13 @@ def check_languages(installation: Installation) -> Iterator[Finding]:
             "English is spoken, mails may be in that language",
             f"choose one of {', '.join(available)}, or add the language (docs/languages.md)",
         )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:  # A folder above it is closed.
+        return True
 
 
 def _voice_name(folder: Path) -> str:

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 from ivr import __version__
 from ivr.doctor.installation import Installation
+from ivr.health.checks import RESTART, run_checks
 from ivr.health.facts import file_id
-from ivr.health.finding import Finding, ok, problem, warning
-
-RESTART = "systemctl restart ivr"
+from ivr.health.finding import Finding, Level, ok, problem, warning
 
 
 def check_running_service(installation: Installation) -> Iterator[Finding]:
@@ -23,7 +22,7 @@ def check_running_service(installation: Installation) -> Iterator[Finding]:
         return
     except ValueError as error:
         what = f"the running service does not say whether it is ready: {error}"
-        yield warning("service", what, f"an earlier version may still run: {RESTART}")
+        yield warning("service", what, f"an earlier version may still run: {RESTART}", command=RESTART)
         return
     if readiness.get("version") != __version__:
         what = f"version {readiness.get('version')} still runs; {__version__} is installed"
@@ -34,6 +33,8 @@ def check_running_service(installation: Installation) -> Iterator[Finding]:
         yield problem("service", what, command=RESTART)
     elif failing := readiness.get("failing"):
         what = f"the running service is not ready: {', '.join(map(str, failing))}"
-        yield problem("service", what, f"correct these checks; if the doctor finds nothing wrong: {RESTART}")
+        found = {finding.check for finding in run_checks(installation.health_facts()) if finding.level is Level.PROBLEM}
+        remedy = f"correct what is found here; then: {RESTART}" if found else ""
+        yield problem("service", what, remedy, command="" if found else RESTART)
     else:
         yield ok("service", "the running service is ready")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ivr.doctor.installation import Installation
 from ivr.errors import describe_error
-from ivr.health.checks import quoted
+from ivr.health.checks import RESTART, quoted
 from ivr.health.finding import Finding, Level, ok, problem, warning
 from ivr.storage.data_folder import state_folder
 from ivr.storage.file_owner import run_as_owner_of
@@ -23,7 +23,6 @@ DAY_S = 86_400
 EXPIRES_SOON_S = 30 * DAY_S
 ENCRYPTED = b"ENCRYPTED"
 """In the header of a private key with a passphrase."""
-RESTART = "systemctl restart ivr"
 CORRECT_PATHS = f"correct tls_certificate and tls_key in [api] of ivr.toml, then: {RESTART}"
 IGNORE_DATES = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which Python does not name."""
@@ -44,7 +43,7 @@ def check_tls_certificate(installation: Installation) -> Iterator[Finding]:
         what = f"{present} is set, but {missing} is not: the service does not start"
         yield problem(CHECK, what, f"set both or neither in [api] of ivr.toml, then: {RESTART}")
         return
-    unreadable = [found for path in (certificate, key) for found in _access_problems(path, installation.data_folder)]
+    unreadable = [found for path in (certificate, key) for found in _access_problems(path, installation)]
     yield from unreadable
     if not unreadable:
         with run_as_owner_of(installation.data_folder):
@@ -57,8 +56,9 @@ def check_tls_certificate(installation: Installation) -> Iterator[Finding]:
         yield problem(CHECK, f"every user can read the private key {key}", command=command)
 
 
-def _access_problems(path: Path, data_folder: Path) -> Iterator[Finding]:
+def _access_problems(path: Path, installation: Installation) -> Iterator[Finding]:
     """Yield why the user of the service cannot read a file."""
+    data_folder = installation.data_folder
     with suppress(PermissionError):
         if not path.is_file():
             what = f"{path} does not exist: the service does not start"
@@ -69,11 +69,9 @@ def _access_problems(path: Path, data_folder: Path) -> Iterator[Finding]:
         can_read = os.access(path, os.R_OK, effective_ids=True)
     what = f"the user of the service cannot read {path}: the service does not start"
     if not can_reach:
-        remedy = (
-            "copy certificate and key to /etc/ivr (certbot: in a deploy hook), with the group of that folder and mode"
-            f" 640; {CORRECT_PATHS}"
-        )
-        yield problem(CHECK, f"{what}, because of a folder above it", remedy)
+        remedy = "let the service have a copy, and renew it with the certificate (certbot: in a deploy hook)"
+        command = _copy_to_service(installation)
+        yield problem(CHECK, f"{what}, because of a folder above it", remedy, command=command)
     elif not can_read:
         yield problem(CHECK, what, command=f"{_give_to_service(path, data_folder)} && {RESTART}")
 
@@ -81,6 +79,23 @@ def _access_problems(path: Path, data_folder: Path) -> Iterator[Finding]:
 def _give_to_service(path: Path, data_folder: Path) -> str:
     """Return the command that lets the group of the service alone read a file, and no other user."""
     return f"chgrp --reference={quoted(state_folder(data_folder))} {quoted(path)} && chmod 640 {quoted(path)}"
+
+
+def _copy_to_service(installation: Installation) -> str:
+    """Return the command that copies certificate and key beside the settings, for the service, and names the copies.
+
+    "" where the settings are in no file, or a path cannot be a word of sed.
+    """
+    api, config_file = installation.settings.api, installation.config_file
+    paths = [path for path in (api.tls_certificate, api.tls_key) if path]
+    if config_file is None or not all(re.fullmatch(r"[\w ./-]+", str(path)) for path in paths):
+        return ""
+    commands = []
+    for path in paths:
+        copy = config_file.parent / f"tls-{path.name}"
+        commands += [f"cp -L {quoted(path)} {quoted(copy)}", _give_to_service(copy, installation.data_folder)]
+        commands.append(f'sed -i \'s|"{path}"|"{copy}"|\' {quoted(config_file)}')
+    return " && ".join([*commands, RESTART])
 
 
 def _is_readable_by_all(path: Path) -> bool:

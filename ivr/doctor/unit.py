@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ivr.doctor.installation import Installation
+from ivr.health.checks import RESTART
 from ivr.health.finding import Finding, ok, problem, warning
 
 UNIT = "ivr.service"
@@ -34,7 +35,8 @@ def check_unit(installation: Installation) -> Iterator[Finding]:
         yield problem("unit", f"systemd cannot read {UNIT} ({load})", f"systemd-analyze verify {UNIT}; then: {RELOAD}")
     elif active == "failed":
         what = f"{UNIT} has failed ({unit.get('Result')}), and systemd no longer starts it"
-        yield problem("unit", what, "see why: journalctl -u ivr -n 50; correct it, then: systemctl restart ivr")
+        remedy = f"correct what else is found here, then: {RESTART}; if it fails again: journalctl -u ivr -n 50"
+        yield problem("unit", what, remedy, command=RESTART)
     elif unit.get("NeedDaemonReload") == "yes":
         yield warning("unit", f"{UNIT} was changed since systemd read it", command=RELOAD)
     elif unit.get("UnitFileState") == "disabled":

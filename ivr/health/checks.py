@@ -20,6 +20,7 @@ PEPPER_REMEDY = (
     "restore pepper from a backup; if it is lost: ivr pepper accept; then, for each mailbox: ivr box pin NUMBER"
     " --generate"
 )
+START = "systemctl start ivr"
 RESTART = "systemctl restart ivr"
 STOP = "systemctl stop ivr.socket ivr"
 """Without the socket: it starts the service again with the next call."""
@@ -29,7 +30,9 @@ def check_opened_folder(facts: HealthFacts) -> Iterator[Finding]:
     """Check that the service still has the data folder at its path: it may be moved or deleted at any time."""
     if facts.opened_folder and file_id(facts.folder) != facts.opened_folder:
         what = f"{facts.folder} was moved, deleted or replaced while the service runs"
-        yield problem("data folder", what, f"bring it back if it is missing; then: {RESTART}", prevents_storing=True)
+        remedy = f"bring it back if it is missing; then: {RESTART}"
+        command = RESTART if facts.folder.is_dir() else ""
+        yield problem("data folder", what, remedy, command=command, prevents_storing=True)
 
 
 def check_data_folder(facts: HealthFacts) -> Iterator[Finding]:
@@ -70,8 +73,8 @@ def check_takes_folder(facts: HealthFacts) -> Iterator[Finding]:
     takes = folder / "takes"
     if not takes.is_dir():
         if facts.opened_folder:
-            remedy = f"{RESTART}: the service creates it"
-            yield problem("data folder", f"{takes} does not exist", remedy, prevents_storing=True)
+            what = f"{takes} does not exist; the start of the service creates it"
+            yield problem("data folder", what, command=RESTART, prevents_storing=True)
         return  # Before the first start there is none.
     mode = stat.S_IMODE(takes.stat().st_mode)
     command = f"chgrp --reference={quoted(folder)} {quoted(takes)} && chmod 2770 {quoted(takes)}"

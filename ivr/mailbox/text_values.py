@@ -105,8 +105,13 @@ def reject_unknown_keys(document: Mapping[str, Any], model: type[BaseModel], *mo
 
 def suggest(word: str, known: Iterable[str], *, path: str = "") -> str:
     """Return `did you mean KNOWN? ` if a known word is similar, else nothing."""
-    similar = get_close_matches(word, list(known), n=1)
-    return f"did you mean {path}{similar[0]}? " if similar else ""
+    similar = most_similar(word, known)
+    return f"did you mean {path}{similar}? " if similar else ""
+
+
+def most_similar(word: str, known: Iterable[str]) -> str:
+    """Return the known word that a misspelt one may stand for; "" if none is similar."""
+    return next(iter(get_close_matches(word, list(known), n=1)), "")
 
 
 def is_one_letter_off(word: str, known: str) -> bool:

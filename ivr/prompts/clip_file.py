@@ -16,9 +16,12 @@ ULAW_SUFFIX, WAV_SUFFIX = ".ulaw", ".wav"
 
 
 def find(folder: Path, key: str) -> Path:
-    """Return the recording of `key`: the WAV if there is one, else the µ-law file, whether it exists or not."""
+    """Return the recording of `key`: the WAV if there is one, else the µ-law file, whether it exists or not.
+
+    A folder that may not be entered has none; `Path.exists` would raise `PermissionError`.
+    """
     own = folder / f"{key}{WAV_SUFFIX}"
-    return own if own.exists() else folder / f"{key}{ULAW_SUFFIX}"
+    return own if os.path.exists(own) else folder / f"{key}{ULAW_SUFFIX}"
 
 
 def is_own_recording(path: Path) -> bool:

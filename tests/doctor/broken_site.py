@@ -27,6 +27,7 @@ from typer.testing import CliRunner
 from ivr import __version__
 from ivr.cli.command import command
 from ivr.doctor.asterisk import REQUIRED_MODULES
+from ivr.install.asterisk_start import AsteriskStart
 from tests.doctor.conftest import DIALPLAN_CHECK
 from tests.support.app_fixture import SOUNDS
 from tests.support.fake_ami_server import FakeAmiServer
@@ -52,6 +53,9 @@ case "$2" in
 "pjsip show endpoints") cat "$here/endpoints" ;;
 "file convert "*)
     eval "set -- $2"
+    [ -e "$here/cannot-convert" ] && { echo "No such command 'file convert'"; exit; }
+    case "$3" in @FOLDER@/data/*) [ -e "$here/cannot-read" ] && { echo "Unable to open input file: $3"; exit; } ;; esac
+    [ -e "$here/cannot-write" ] && { echo "Unable to open output file: $4"; exit; }
     if [ -r "$3" ]; then cp "$3" "$4" && chmod 640 "$4" && echo Converted; else echo "Unable to open input file"; fi ;;
 esac
 """
@@ -227,7 +231,7 @@ class BrokenSite:
             self.folder / "sounds": "/opt/ivr/share/ivr/sounds",
         }  # fmt: skip
         for folder, usual in usual_folders.items():
-            remedy = re.sub(rf"'?{re.escape(str(folder))}([^' ;]*)'?", rf"{usual}\1", remedy)
+            remedy = re.sub(rf"'?{re.escape(str(folder))}([^' ;\"|]*)'?", rf"{usual}\1", remedy)
         return f"`{finding['check']}`: {what} | {remedy}".replace("|", "\\|").replace(" \\| ", " | ", 1)
 
     def printed(self) -> str:
@@ -302,5 +306,7 @@ def silence_log(monkeypatch: pytest.MonkeyPatch) -> None:
 def isolate(monkeypatch: pytest.MonkeyPatch, site: BrokenSite) -> None:
     """Let the commands of this process work on the site, without their log."""
     silence_log(monkeypatch)
+    start = AsteriskStart("its unit", run_group="asterisk", process_groups=frozenset({SERVICE_GROUP + 1}))
+    monkeypatch.setattr("ivr.doctor.installation.find_asterisk_start", lambda _: start)
     monkeypatch.setenv("IVR_CONFIG", str(site.config))
     monkeypatch.setenv("PATH", f"{site.folder / 'bin'}:/usr/bin:/bin")

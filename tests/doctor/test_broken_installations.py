@@ -173,6 +173,7 @@ def late_fallback_recording(site: BrokenSite) -> None:
     path = site.data / "takes" / "fallback-demo-4711-2001-1700000000-1.wav"
     path.write_bytes(b"RIFF")
     os.utime(path, (1_700_000_000, 1_700_000_000))
+    site.effects["ivr box create 4711 -a demo"] = path.unlink  # The service delivers it.
 
 
 def earlier_dialplan(site: BrokenSite) -> None:
@@ -365,19 +366,64 @@ def renew_certificate(site: BrokenSite) -> None:
     make_certificate(site)
 
 
+def write_ami_secret(site: BrokenSite, secret: str) -> None:
+    file = site.data / "state" / "ami-secret"
+    file.write_text(secret)
+    file.chmod(0o600)
+    if IS_ROOT:
+        os.chown(file, SERVICE_USER, SERVICE_GROUP)
+
+
 def ami_secret_differs(site: BrokenSite) -> None:
     """The service has the secret that `ivr install` once wrote, and Asterisk another one."""
-    file = site.data / "state" / "ami-secret"
-
-    def write(secret: str) -> None:
-        file.write_text(secret)
-        file.chmod(0o600)
-        if IS_ROOT:
-            os.chown(file, SERVICE_USER, SERVICE_GROUP)
-
-    write("former")
+    write_ami_secret(site, "former")
     site.write_config(ami={"secret": ""})
-    site.effects["ivr install"] = lambda: write("word")
+    site.effects["ivr install"] = lambda: write_ami_secret(site, "word")
+
+
+def ami_not_configured(site: BrokenSite) -> None:
+    site.write_config(ami={"secret": ""})
+    site.effects["ivr install"] = lambda: write_ami_secret(site, "word")
+
+
+def set_misspelt(site: BrokenSite) -> None:
+    text = site.config.read_text()
+    site.config.write_text(text.replace("[fastagi]", "[fastagi]\n  max_cals=500"))
+
+
+def close_prompts(site: BrokenSite) -> None:
+    folder = site.folder / "sounds" / "en" / "month"
+    folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
+    shutil.copytree(SOUNDS / "en" / "month", folder)
+    folder.chmod(0o700)
+
+
+def dialplan_not_included(site: BrokenSite) -> None:
+    """Asterisk reads the file again when it is told to: only with our line there is the dialplan."""
+    file, loaded, aside = (
+        site.asterisk / "extensions.conf",
+        site.asterisk / "contexts" / "ivr-check",
+        site.folder / "aside",
+    )
+    file.write_text("[general]\nstatic=yes\n[globals]\nA=b\n[from-phones]\n")
+    loaded.rename(aside)
+
+    def reload() -> None:
+        if '[globals]\n#include "ivr/extensions.conf"\nA=b\n' in file.read_text():
+            aside.rename(loaded)
+
+    site.effects["asterisk dialplan reload"] = reload
+
+
+def asterisk_cannot(what: str, remedy: str) -> Step:
+    """Asterisk's user lacks a right in the data folder until a command is run."""
+
+    def damage(site: BrokenSite) -> None:
+        mark = site.asterisk / f"cannot-{what}"
+        mark.touch()
+        site.effects[remedy] = lambda: mark.unlink(missing_ok=True)
+
+    return damage
 
 
 def restart_by_hand(site: BrokenSite) -> None:
@@ -421,7 +467,11 @@ CASES: dict[str, Case] = {
         as_root=True,
     ),
     "settings misspelt": Case(
-        append("etc/ivr.toml", "[maill]\nhost = 'x'\n"), "config", "unknown", lambda site: site.write_config()
+        append("etc/ivr.toml", "[voicemaill]\nmin_message_size = 500\n"), "config", "did you mean voicemail?"
+    ),
+    "setting misspelt": Case(set_misspelt, "config", "did you mean fastagi.max_calls?"),
+    "setting unknown": Case(
+        append("etc/ivr.toml", "[weather]\ncity = 'x'\n"), "config", "unknown", lambda site: site.write_config()
     ),
     "setting of a wrong type": Case(
         set_config("fastagi", max_calls="many"), "config", "max_calls", set_config("fastagi", max_calls=500)
@@ -481,9 +531,14 @@ CASES: dict[str, Case] = {
         late_fallback_recording,
         "recordings",
         "fallback-demo-4711-2001-1700000000-1.wav",
-        move("data/takes/fallback-demo-4711-2001-1700000000-1.wav", "aside.wav"),
     ),
     # -- prompts, programs
+    "prompt unreadable": Case(
+        all_of(copy_prompts, close_prompts),
+        "sounds",
+        "recordings of language en are missing or unreadable",
+        as_root=True,
+    ),
     "prompts missing": Case(
         set_config("sounds", folder="/nowhere"), "sounds", "/nowhere", set_config("sounds", folder=str(SOUNDS))
     ),
@@ -504,9 +559,7 @@ CASES: dict[str, Case] = {
     ),
     "service of an earlier version": Case(service_says(version="0.0.1"), "service", "version 0.0.1 still runs"),
     "service on another folder": Case(service_says(data_folder=[1, 2]), "service", "works with another folder"),
-    "service not ready": Case(
-        service_says(failing=["database"]), "service", "is not ready: database", lambda site: site.say_ready()
-    ),
+    "service not ready": Case(service_says(failing=["database"]), "service", "is not ready: database"),
     # -- TLS of the REST API
     "TLS certificate missing": Case(
         tls(90, move("etc/tls/cert.pem", "aside.pem")),
@@ -533,7 +586,6 @@ CASES: dict[str, Case] = {
         tls(90, lambda site: (site.folder / "etc" / "tls").chmod(0o700)),
         "REST TLS",
         "because of a folder above it",
-        lambda site: (site.folder / "etc" / "tls").chmod(0o755),
         as_root=True,
     ),
     "TLS key readable by all": Case(
@@ -573,10 +625,7 @@ CASES: dict[str, Case] = {
         lambda site: site.set_unit(),
     ),
     "unit failed": Case(
-        unit_is("", ActiveState="failed", Result="exit-code"),
-        "unit",
-        "has failed (exit-code)",
-        lambda site: site.set_unit(),
+        unit_is("systemctl restart ivr", ActiveState="failed", Result="exit-code"), "unit", "has failed (exit-code)"
     ),
     "unit changed": Case(
         unit_is("systemctl restart ivr", NeedDaemonReload="yes"), "unit", "changed since systemd read"
@@ -636,12 +685,7 @@ CASES: dict[str, Case] = {
         write("asterisk/version", "Asterisk 22.10.1 built by x\n"),
     ),
     "modules missing": Case(remove_module, "modules", "not running: res_speech, app_record"),
-    "dialplan not included": Case(
-        move("asterisk/contexts/ivr-check", "ivr-check"),
-        "dialplan",
-        "the context ivr-check does not exist",
-        move("ivr-check", "asterisk/contexts/ivr-check"),
-    ),
+    "dialplan not included": Case(dialplan_not_included, "dialplan", "the context ivr-check does not exist"),
     "secret differs": Case(set_global("IVR_SECRET", "wrong"), "secret", "differs between Asterisk and the service"),
     "secret missing in Asterisk": Case(remove_global("IVR_SECRET"), "secret", "Asterisk has no IVR_SECRET"),
     "dialplan calls another port": Case(
@@ -682,8 +726,17 @@ CASES: dict[str, Case] = {
     "AMI port closed": Case(
         set_config("ami", port=9), "AMI", "no connection to", lambda s: s.write_config(ami={"port": s.service.ami.port})
     ),
-    "AMI not configured": Case(
-        set_config("ami", secret=""), "AMI", "phones have no message lights", set_config("ami", secret="word")
+    "AMI not configured": Case(ami_not_configured, "AMI", "phones have no message lights"),
+    "data folder not readable by Asterisk": Case(
+        asterisk_cannot("read", "ivr install"),
+        "asterisk's rights",
+        "plays neither prompts nor messages",
+    ),
+    "takes not writable by Asterisk": Case(
+        asterisk_cannot("write", "ivr install"), "asterisk's rights", "callers cannot leave messages"
+    ),
+    "recordings of Asterisk not readable": Case(
+        asterisk_cannot("convert", "asterisk module load res_convert.so"), "asterisk's rights", "could not be tested"
     ),
     "AMI secret differs": Case(ami_secret_differs, "AMI", "rejects the user"),
     "ARI port closed": Case(
