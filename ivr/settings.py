@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,11 +17,12 @@ from ivr.ami.settings import AmiSettings
 from ivr.call.ari.settings import AriSettings
 from ivr.errors import SettingsError
 from ivr.health.settings import HealthSettings
-from ivr.mailbox.text_values import VariablesSource, most_similar, suggest
+from ivr.mailbox.text_values import VariablesSource, suggest
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.metrics.settings import MetricsSettings
 from ivr.notifications.settings import MailSettings, MwiSettings, NotificationSettings, TranscriptionSettings
 from ivr.retention.rules import RetentionSettings
+from ivr.settings_errors import DOCUMENTED, describe_violation
 from ivr.trusted_path import changeable_by_others, refusal
 from ivr.validation.fields import OptionalPath, WebOrigin, WebUrl
 
@@ -319,9 +319,8 @@ def load(**overrides: Any) -> Settings:
         return Settings(**overrides)
     except ValidationError as error:
         sources = f"{path or 'no ivr.toml'} and {ENV_PREFIX}* variables"
-        raise SettingsError(
-            "\n".join([f"invalid settings ({sources}):", *map(_describe_error, error.errors())])
-        ) from error
+        lines = [describe_violation(violation, Settings.model_fields) for violation in error.errors()]
+        raise SettingsError("\n".join([f"invalid settings ({sources}):", *lines])) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not valid TOML: {error}") from error
 
@@ -333,49 +332,5 @@ def _unknown_variables() -> list[str]:
         section, delimiter, _ = variable.removeprefix(ENV_PREFIX).lower().partition("__")
         if variable.startswith(ENV_PREFIX) and delimiter and section not in Settings.model_fields:
             hint = suggest(section, Settings.model_fields)
-            lines.append(f"  {variable}: unknown section {section}; {hint}docs/settings.md lists all settings")
+            lines.append(f"  {variable}: unknown section {section}; {hint}{DOCUMENTED}")
     return lines
-
-
-def misspelt_names(error: SettingsError) -> list[tuple[str, str, str]]:
-    """Return (section, unknown name, meant name) for each error of `load`; [] if one of them is of another kind.
-
-    `section`: "" if the name is that of a section.
-    """
-    invalid = error.__cause__
-    paths = [(one["type"], one["loc"]) for one in invalid.errors()] if isinstance(invalid, ValidationError) else []
-    names = [(str(path[0]) if path[1:] else "", str(path[-1]), _meant_name(path)) for _, path in paths]
-    is_misspelt = all(kind == "extra_forbidden" for kind, _ in paths) and all(meant for _, _, meant in names)
-    return names if is_misspelt else []
-
-
-def _meant_name(path: Sequence[str | int]) -> str:
-    """Return the section or setting that an unknown name of it resembles; "" if there is none."""
-    if len(path) == 1:
-        return most_similar(str(path[0]), Settings.model_fields)
-    section = Settings.model_fields.get(str(path[0]))
-    known = getattr(section.annotation, "model_fields", {}) if section else {}
-    return most_similar(str(path[-1]), known) if len(path) == 2 else ""
-
-
-def _suggest_setting(path: Sequence[str | int]) -> str:
-    """Return a hint at the section or setting that an unknown name of it resembles."""
-    meant = _meant_name(path)
-    return f"did you mean {'.'.join([*map(str, path[:-1]), meant])}? " if meant else ""
-
-
-def _describe_error(error: Any) -> str:
-    name = ".".join(map(str, error["loc"]))
-    if error["type"] == "extra_forbidden":
-        return f"  {name}: unknown setting; {_suggest_setting(error['loc'])}docs/settings.md lists all settings"
-    if error["type"] == "string_pattern_mismatch":  # The pattern itself tells an administrator little.
-        return f"  {name} = {error['input']!r}: not of the right form. {_description(error['loc'])}"
-    remedy = ': write it as ["FIRST", "SECOND"]' if error["type"] == "list_type" else ""
-    return f"  {name} = {error['input']!r}: {error['msg']}{remedy}"
-
-
-def _description(path: Sequence[str | int]) -> str:
-    """Return the description of a setting; its path may lead on into the list that it holds."""
-    section = Settings.model_fields[str(path[0])].annotation
-    field = getattr(section, "model_fields", {}).get(str(path[1])) if len(path) > 1 else None
-    return (field and field.description) or "docs/settings.md describes it"

@@ -399,7 +399,7 @@ def close_prompts(site: BrokenSite) -> None:
 
 
 def dialplan_not_included(site: BrokenSite) -> None:
-    """Asterisk reads the file again when it is told to: only with our line there is the dialplan."""
+    """After `dialplan reload` Asterisk has our contexts only if the file has our line."""
     file, loaded, aside = (
         site.asterisk / "extensions.conf",
         site.asterisk / "contexts" / "ivr-check",

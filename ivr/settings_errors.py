@@ -1,0 +1,61 @@
+"""Describes invalid settings: which name or value is wrong, and which one may be meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from ivr.errors import SettingsError
+from ivr.mailbox.text_values import most_similar
+
+Sections = Mapping[str, FieldInfo]
+"""The sections of ivr.toml: fields of the model of the settings."""
+DOCUMENTED = "docs/settings.md lists all settings"
+
+
+def describe_violation(violation: Any, sections: Sections) -> str:
+    """Return a line for an error that pydantic has found in the settings."""
+    path, name = violation["loc"], ".".join(map(str, violation["loc"]))
+    if violation["type"] == "extra_forbidden":
+        return f"  {name}: unknown setting; {_suggestion(path, sections)}{DOCUMENTED}"
+    if violation["type"] == "string_pattern_mismatch":  # The pattern itself tells an administrator little.
+        return f"  {name} = {violation['input']!r}: not of the right form. {_description(path, sections)}"
+    remedy = ': write it as ["FIRST", "SECOND"]' if violation["type"] == "list_type" else ""
+    return f"  {name} = {violation['input']!r}: {violation['msg']}{remedy}"
+
+
+def misspelt_names(error: SettingsError, sections: Sections) -> list[tuple[str, str, str]]:
+    """Return (section, unknown name, meant name) for each violation; [] if one of them is of another kind.
+
+    `section`: "" if the name is that of a section.
+    """
+    invalid = error.__cause__
+    found = [(one["type"], one["loc"]) for one in invalid.errors()] if isinstance(invalid, ValidationError) else []
+    names = [(str(path[0]) if path[1:] else "", str(path[-1]), _meant_name(path, sections)) for _, path in found]
+    is_misspelt = all(kind == "extra_forbidden" for kind, _ in found) and all(meant for _, _, meant in names)
+    return names if is_misspelt else []
+
+
+def _suggestion(path: Sequence[str | int], sections: Sections) -> str:
+    """Return a hint at the section or setting that an unknown name of it resembles."""
+    meant = _meant_name(path, sections)
+    return f"did you mean {'.'.join([*map(str, path[:-1]), meant])}? " if meant else ""
+
+
+def _meant_name(path: Sequence[str | int], sections: Sections) -> str:
+    """Return the section or setting that an unknown name of it resembles; "" if there is none."""
+    if len(path) == 1:
+        return most_similar(str(path[0]), sections)
+    section = sections.get(str(path[0]))
+    known = getattr(section.annotation, "model_fields", {}) if section else {}
+    return most_similar(str(path[-1]), known) if len(path) == 2 else ""
+
+
+def _description(path: Sequence[str | int], sections: Sections) -> str:
+    """Return the description of a setting; its path may lead on into the list that it holds."""
+    section = sections[str(path[0])].annotation
+    field = getattr(section, "model_fields", {}).get(str(path[1])) if len(path) > 1 else None
+    return (field and field.description) or "docs/settings.md describes it"
