@@ -19,6 +19,7 @@ LONGER_MODULES: dict[str, str] = {}
 
 LARGER_CONSTRUCTORS: dict[str, str] = {
     "CallContext": "what a menu works with, built in one place (menus/call_handler.py)",
+    "Extension": "what FreePBX knows of one extension, filled in from its files and tables",
     "PlaybackWaiter": "what is known of one playback, filled in by events",
 }
 """Classes whose constructor may take more, each with the reason."""
@@ -40,12 +41,14 @@ SHARED_MODULE_NAMES = {
     "demo": "command, and what it is built from",
     "directory": "rules, store protocol, statements",
     "doctor": "command, and the list of checks",
+    "freepbx": "its bulk CSV, its files and tables",
     "greetings": "rules, routes",
     "health": "store protocol, statements",
     "imports": "records, store protocol, statements, command",
     "listing": "protocol, statements",
     "lists": "records, routes",
     "mailbox": "rules, protocols",
+    "message_search": "statements, migration",
     "messages": "protocol, statements, routes, command",
     "mwi": "AMI action, targets",
     "persons": "records, protocol, statements",
