@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import stat
 import tempfile
@@ -24,6 +25,7 @@ START = "systemctl start ivr"
 RESTART = "systemctl restart ivr"
 STOP = "systemctl stop ivr.socket ivr"
 """Without the socket: it starts the service again with the next call."""
+_ACCOUNT_FOLDER = re.compile(r"[0-9a-f]{32}")
 
 
 def check_opened_folder(facts: HealthFacts) -> Iterator[Finding]:
@@ -88,6 +90,32 @@ def check_takes_folder(facts: HealthFacts) -> Iterator[Finding]:
         yield problem("data folder", f"Asterisk's group cannot record to {takes} (mode {mode:o})", command=command)
     elif mode & stat.S_IRWXO:
         yield problem("data folder", f"every user can access {takes}", command=command)
+
+
+def check_recording_folders(facts: HealthFacts) -> Iterator[Finding]:
+    """Check the folders of messages and greetings, which may belong to root after a copy by hand.
+
+    They are as many as accounts, so they are not examined in each call: what cannot be stored stays in `takes`.
+    """
+    group = facts.folder.stat().st_gid if facts.folder.is_dir() else None
+    accounts = sorted(path for path in facts.folder.glob("*/") if _ACCOUNT_FOLDER.fullmatch(path.name))
+    for account in accounts if group is not None else ():
+        folders = [path for path in (account, account / "vm", account / "media") if os.path.exists(path)]
+        with facts.run_as_owner(facts.folder):
+            closed = [path for path in folders if not os.access(path, os.R_OK | os.W_OK | os.X_OK, effective_ids=True)]
+        hidden = [path for path in folders if not _is_readable_by_group(path, group)]
+        if closed or hidden:
+            what = f"the service cannot write to {closed[0]}" if closed else f"Asterisk cannot read {hidden[0]}"
+            command = (
+                f"chown -R --reference={quoted(facts.folder)} {quoted(account)} && "
+                f"find {quoted(account)} -type d -exec chmod 2750 {{}} + -o -type f -exec chmod 640 {{}} +"
+            )
+            yield problem("recordings", f"{what}: messages and greetings are there", command=command)
+
+
+def _is_readable_by_group(folder: Path, group: int | None) -> bool:
+    status = folder.stat()
+    return status.st_gid == group and status.st_mode & 0o050 == 0o050
 
 
 def check_state_folder(facts: HealthFacts) -> Iterator[Finding]:
@@ -231,7 +259,7 @@ FILE_CHECKS: tuple[Check, ...] = (
     check_disk_space,
 )
 """The checks that decide whether a message can be stored. They cost microseconds and run at the start of each call."""
-CHECKS: tuple[Check, ...] = (*FILE_CHECKS, check_pepper, check_time_zones)
+CHECKS: tuple[Check, ...] = (*FILE_CHECKS, check_recording_folders, check_pepper, check_time_zones)
 """All checks, for `ivr doctor`, /readyz and the log of the service."""
 
 

@@ -27,6 +27,8 @@ from tests.support.fake_smtp_server import FakeSmtpServer
 
 TROUBLESHOOTING = Path(__file__).parents[2] / "docs" / "troubleshooting.md"
 
+ACCOUNT = "0123456789abcdef" * 2
+
 Step = Callable[[BrokenSite], object]
 
 
@@ -426,6 +428,20 @@ def asterisk_cannot(what: str, remedy: str) -> Step:
     return damage
 
 
+def recordings_of_root(mode: int) -> Step:
+    """An administrator has copied the recordings of an account here."""
+
+    def damage(site: BrokenSite) -> None:
+        folder = site.data / ACCOUNT / "vm"
+        folder.mkdir(parents=True)
+        (folder / "1.wav").touch()
+        folder.parent.chmod(0o2750)
+        os.chown(folder.parent, SERVICE_USER, SERVICE_GROUP)
+        folder.chmod(mode)
+
+    return damage
+
+
 def restart_by_hand(site: BrokenSite) -> None:
     site.service.answers()
 
@@ -490,6 +506,15 @@ CASES: dict[str, Case] = {
     "takes open to all": Case(chmod("takes", 0o2777), "data folder", "every user can access"),
     "takes of another user": Case(
         chown_to_root("takes", 0o2700), "data folder", "the service cannot write to", as_root=True
+    ),
+    "recordings of root": Case(recordings_of_root(0o750), "recordings", "the service cannot write to", as_root=True),
+    "recordings not readable by Asterisk": Case(
+        all_of(
+            recordings_of_root(0o2700), lambda site: os.chown(site.data / ACCOUNT / "vm", SERVICE_USER, SERVICE_GROUP)
+        ),
+        "recordings",
+        "Asterisk cannot read",
+        as_root=True,
     ),
     "pepper readable by others": Case(chmod("state/pepper", 0o644), "secrets", "other users than that of the service"),
     "secret readable by others": Case(
