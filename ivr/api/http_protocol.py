@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from ivr.api.envelope import timestamp, to_json
 from ivr.clock import Clock, SystemClock
 from ivr.ids import IdGenerator
+from ivr.precedence import background
 from ivr.validation.networks import client_network
 
 TOO_MANY_CONNECTIONS = "too many connections: close idle ones and try again later"
@@ -149,6 +150,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         self._is_reading_head, self._is_progressing, self._head_bytes = False, True, 0
         self._stop_head_timer()
         super().on_headers_complete()
+
+    def _start_asgi_task(self, *arguments: Any) -> None:
+        """Called by uvicorn for each request. Calls go first."""
+        with background():
+            super()._start_asgi_task(*arguments)
 
     def send_400_response(self, msg: str) -> None:
         """Called by uvicorn for bytes that are no request."""

@@ -14,6 +14,7 @@ from ivr import logging_setup, settings
 from ivr.app import App
 from ivr.cli.support import exit_on_error
 from ivr.errors import BadInput
+from ivr.precedence import CallsFirstLoop
 from ivr.service.passed_sockets import PassedSockets, SharedSocket
 from ivr.service.reload import SettingsReloader
 from ivr.service.systemd import ServiceManager, current_service_manager
@@ -42,7 +43,8 @@ def serve(
     Serves calls from Asterisk and the REST API, until Ctrl-C or SIGTERM. SIGHUP reads the log settings again.
     """
     if workers == 1:
-        asyncio.run(_run_service(only))
+        with asyncio.Runner(loop_factory=CallsFirstLoop) as runner:
+            runner.run(_run_service(only))
     elif only is not Component.API:
         raise BadInput("--workers needs --only api: calls are served by one process, started with --only calls")
     else:

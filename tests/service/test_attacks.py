@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from ivr.precedence import CallsFirstLoop
 from ivr.service.garbage_collection import exempt_what_was_started
 from tests.api.conftest import serve_api
 from tests.support import attacks
@@ -55,7 +56,12 @@ def service_has_started() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kind", attacks.KINDS)
-async def test_call_does_not_wait_for_an_attack(tmp_path: Path, kind: str) -> None:
+def test_call_does_not_wait_for_an_attack(tmp_path: Path, kind: str) -> None:
+    with asyncio.Runner(loop_factory=CallsFirstLoop) as runner:
+        runner.run(_attack(tmp_path, kind))
+
+
+async def _attack(tmp_path: Path, kind: str) -> None:
     app = await AppFixture(tmp_path / "data").open()
     box = await app.create_box()
     token, _ = await app.container.tokens.create(app.account.id)

@@ -16,8 +16,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-CLIENTS = 4
-"""Connections at a time, each sending as fast as it is answered."""
+CLIENTS = 45
+"""Connections at a time, each sending as fast as it is answered: nearly as many as one address may hold."""
+SLOW_KINDS = ("10,000 unknown messages", "uploads that are no audio")
+"""Each of these requests takes a second or more, so four at a time."""
 SILENT = 400
 
 
@@ -161,8 +163,9 @@ async def _repeat(victim: Victim, data: Callable[[Victim], bytes], limit: Time) 
 async def attack(victim: Victim, kind: str, seconds: float) -> int:
     """Attack for so long; return how many requests or connections ended."""
     limit = Time(seconds)
+    clients = 4 if kind in SLOW_KINDS else CLIENTS
     if kind != SILENT_CONNECTIONS:
-        return sum(await asyncio.gather(*(_repeat(victim, REQUESTS[kind], limit) for _ in range(CLIENTS))))
+        return sum(await asyncio.gather(*(_repeat(victim, REQUESTS[kind], limit) for _ in range(clients))))
     held = []
     for _ in range(SILENT):
         held.append(await asyncio.open_connection(victim.host, victim.port))

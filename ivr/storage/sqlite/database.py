@@ -7,6 +7,7 @@ synced to the disk.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import queue
 import sqlite3
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ivr.errors import StoreError
+from ivr.precedence import is_background
 from ivr.storage.file_owner import inherit_owner
 from ivr.storage.read_cache import ReadCache
 from ivr.storage.sqlite.directory_changes import DirectoryChanges, require_directory_tables
@@ -61,7 +63,9 @@ class Database:
         self._sync = sync
         self._monotonic = monotonic
         self._on_write = on_write
-        self._queue: queue.SimpleQueue[Queued | None] = queue.SimpleQueue()
+        self._queue: queue.PriorityQueue[tuple[int, int, Queued | None]] = queue.PriorityQueue()
+        """Rank, number, and the change: those of calls (rank 0) precede those of requests (1) and the end (2)."""
+        self._queued = itertools.count()
         self._thread_local = threading.local()
         self._wal_index: int | None = None
         self._rows = ReadCache(self.change_fingerprint, max_entries=MAX_CACHED_ROWS)
@@ -73,6 +77,8 @@ class Database:
         self._watch_directory()
         self._opened_file = self._file_id()
         self._reader_pool = ThreadPoolExecutor(reader_count, "reader")
+        self._background_reader_pool = ThreadPoolExecutor(reader_count, "background-reader")
+        """Threads of their own, so that no call waits for the long queries of requests."""
         self._writer_thread = threading.Thread(target=self._writer_loop, name="writer", daemon=True)
         self._writer_thread.start()
 
@@ -82,12 +88,14 @@ class Database:
         Raises `StoreBusy`, `DiskFull` or `StoreError` if the file could not be written; nothing has changed then.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.put((transaction, future, self._monotonic()))
+        queued = (transaction, future, self._monotonic())
+        self._queue.put((int(is_background()), next(self._queued), queued))
         return await future
 
     async def read(self, query: Transaction[T]) -> T:
         """Run `query(connection)` on a read-only connection and return its result. Raises `StoreBusy`, `StoreError`."""
-        return await asyncio.get_running_loop().run_in_executor(self._reader_pool, self._read, query)
+        pool = self._background_reader_pool if is_background() else self._reader_pool
+        return await asyncio.get_running_loop().run_in_executor(pool, self._read, query)
 
     async def read_row(self, sql: str, *values: object) -> sqlite3.Row | None:
         """Return the first row of a query, from memory if nothing was committed since it was read.
@@ -167,9 +175,10 @@ class Database:
 
     def close(self) -> None:
         """Commit the queued changes, then close the file."""
-        self._queue.put(None)
+        self._queue.put((2, 0, None))
         self._writer_thread.join()
         self._reader_pool.shutdown()
+        self._background_reader_pool.shutdown()
         for connection in [*self._reader_connections, self._writer_connection]:
             connection.close()
         if self._wal_index is not None:  # Not before: closing it drops the locks of all connections of the process.
@@ -179,11 +188,11 @@ class Database:
     # -- the writer's thread -----------------------------------------------------------------------------------
 
     def _writer_loop(self) -> None:
-        while (first := self._queue.get()) is not None:
+        while (first := self._queue.get()[2]) is not None:
             batch = [first]
             while len(batch) < MAX_COMMIT_BATCH and not self._queue.empty():
-                if (queued := self._queue.get()) is None:
-                    self._queue.put(None)
+                if (queued := self._queue.get()[2]) is None:
+                    self._queue.put((2, 0, None))
                     break
                 batch.append(queued)
             self._commit_batch(batch)
