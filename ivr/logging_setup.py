@@ -30,6 +30,7 @@ def configure_logging(log_settings: LogSettings, out: TextIO = sys.stderr) -> No
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            escape_invisible,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[log_settings.level.upper()]),
@@ -40,6 +41,21 @@ def configure_logging(log_settings: LogSettings, out: TextIO = sys.stderr) -> No
         root.addHandler(_LibraryHandler(logging.WARNING))
     for library, level in LIBRARY_LEVELS.items():
         logging.getLogger(library).setLevel(level)
+
+
+def escape_invisible(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Escape what is no visible character in the texts of a line: callers and clients choose some of them.
+
+    A name could colour the terminal of who reads the log, reverse its direction, or look like another line.
+    """
+    for key, value in event.items():
+        if isinstance(value, str) and not value.isprintable():
+            event[key] = "".join(_escape(one) if one != "\n" or key != "exception" else one for one in value)
+    return event
+
+
+def _escape(character: str) -> str:
+    return character if character.isprintable() else ascii(character)[1:-1]
 
 
 class _LibraryHandler(logging.Handler):

@@ -77,7 +77,7 @@ def exit_on_error(command: Callable[P, T]) -> Callable[P, T]:
         try:
             return command(*args, **kwargs)
         except (IvrError, OSError) as error:
-            typer.echo(f"ivr: {_describe(error)}", err=True)
+            typer.echo(f"ivr: {visible_lines(_describe(error))}", err=True)
             raise typer.Exit(next((code for kind, code in EXIT_CODES if isinstance(error, kind)), 1)) from None
         except (KeyboardInterrupt, HungUp):
             raise typer.Exit(INTERRUPTED_EXIT_CODE) from None
@@ -198,7 +198,7 @@ def print_document(document: Mapping[str, Any], as_json: bool) -> None:
         return
     width = max(map(len, document), default=0)
     for key, value in document.items():
-        typer.echo(f"{key:<{width}}  {value if isinstance(value, str) else json.dumps(value, default=str)}")
+        typer.echo(f"{key:<{width}}  {one_line(value if isinstance(value, str) else json.dumps(value, default=str))}")
 
 
 def print_table(rows: Iterable[Mapping[str, Any]], columns: list[str], as_json: bool) -> None:
@@ -211,7 +211,7 @@ def print_table(rows: Iterable[Mapping[str, Any]], columns: list[str], as_json: 
     for column in columns:
         table.add_column(column, no_wrap=True, overflow="ignore")
     for row in listed:
-        table.add_row(*(Text("" if row[column] is None else _one_line(row[column])) for column in columns))
+        table.add_row(*(Text("" if row[column] is None else one_line(row[column])) for column in columns))
     console = Console(width=TABLE_WIDTH, highlight=False)
     with console.capture() as capture:
         console.print(table)
@@ -219,9 +219,14 @@ def print_table(rows: Iterable[Mapping[str, Any]], columns: list[str], as_json: 
         typer.echo(line.rstrip())
 
 
-def _one_line(value: object) -> str:
-    """Return a value as text for a table: what would break the line or control the terminal becomes a space."""
+def one_line(value: object) -> str:
+    """Return a value as text on a line: what would break the line or control the terminal becomes a space."""
     return "".join(character if character.isprintable() else " " for character in str(value))
+
+
+def visible_lines(text: str) -> str:
+    """Return a text of several lines without what would control the terminal."""
+    return "\n".join(map(one_line, text.split("\n")))
 
 
 TIME_FORMAT = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -48,8 +49,13 @@ class PinList:
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, PRIVATE_MODE)
         with os.fdopen(descriptor, "a", newline="") as file:
             os.fchmod(file.fileno(), PRIVATE_MODE)
-            csv.writer(file).writerows(rows)
+            csv.writer(file).writerows([*map(_text_cell, row)] for row in rows)
         fsync(self._path)
+
+
+def _text_cell(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula. A number may begin with +."""
+    return f"'{text}" if text.startswith(("=", "@", "-", "\t", "\r")) or re.match(r"\+(?!\d+$)", text) else text
 
 
 class BoxImport:

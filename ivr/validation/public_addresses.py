@@ -13,13 +13,18 @@ from ivr.errors import BadInput
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
+GLOBAL_UNICAST = ip_network("2000::/3")
+"""All of IPv6 that is assigned to the public internet (RFC 4291). Older and local forms are outside."""
+RELAY_6TO4 = ip_network("192.88.99.0/24")
 NAT64 = ip_network("64:ff9b::/96")
 """Addresses that a gateway translates to the IPv4 address in their last 32 bits (RFC 6052)."""
 
 
 def is_public(address: Address) -> bool:
     """Return whether an address is of the public internet, as is each IPv4 address that it stands for."""
-    if not address.is_global or address.is_multicast:
+    if not address.is_global or address.is_multicast or address in RELAY_6TO4:
+        return False
+    if isinstance(address, IPv6Address) and address not in GLOBAL_UNICAST and address not in NAT64:
         return False
     return all(is_public(inner) for inner in _embedded_addresses(address))
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ivr.audio import wav
-from ivr.cli.support import print_table
+from ivr.cli.support import exit_on_error, print_document, print_table
+from ivr.errors import BadInput
+from ivr.imports.box_import import PinList
 from tests.cli.conftest import Ivr, parse_json
 
 
@@ -45,6 +48,23 @@ def test_a_row_is_one_line_whatever_is_in_it(value: str) -> None:
     assert all(line.isprintable() for line in printed), "no control character reaches the terminal"
 
 
+@pytest.mark.parametrize("value", ["\x1b]0;title\x07", "\x9b2J", "\u202eback", "a\r\nb"])
+def test_document_and_error_control_no_terminal(capsys: pytest.CaptureFixture[str], value: str) -> None:
+    """Names of callers, of files and of lines in people files are chosen by others."""
+    print_document({"caller_name": value, "labels": [value]}, as_json=False)
+
+    @exit_on_error
+    def failing_command() -> None:
+        raise BadInput(f"{value} is no name")
+
+    with pytest.raises(typer.Exit):
+        failing_command()
+    printed = capsys.readouterr()
+    lines = [*printed.out.split("\n"), *printed.err.split("\n")]
+    assert all(line.isprintable() for line in lines)
+    assert any("is no name" in line for line in lines)
+
+
 def test_messages_are_listed_with_the_names_of_their_callers(populated_ivr: Ivr, tmp_path: Path) -> None:
     wav.write(tmp_path / "in.wav", bytes(16_000))
     populated_ivr(
@@ -55,3 +75,12 @@ def test_messages_are_listed_with_the_names_of_their_callers(populated_ivr: Ivr,
     assert "caller_name" in head
     assert "5550100  [red] Zoë" in row
     assert row.endswith(message["id"])
+
+
+def test_list_of_pins_has_no_formula(tmp_path: Path) -> None:
+    """Names of accounts are chosen freely, and a spreadsheet opens the file."""
+    PinList(tmp_path / "pins.csv").append([('=HYPERLINK("x")', "+49301234", "4716"), ("+1+cmd|x", "@1", "-2")])
+    assert (tmp_path / "pins.csv").read_text().splitlines() == [
+        '"\'=HYPERLINK(""x"")",+49301234,4716',
+        "'+1+cmd|x,'@1,'-2",
+    ]

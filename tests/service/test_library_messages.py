@@ -30,6 +30,27 @@ except ZeroDivisionError:
 """
 
 
+CALLER = """
+import structlog
+from ivr.logging_setup import configure_logging
+from ivr.settings import Settings
+configure_logging(Settings().log.model_copy(update={"json_lines": False}))
+for name in ("\\x1b[31mred", "\\x9b2J", "\\u202eback", "a\\u2028b", "a\\r\\nb"):
+    try:
+        raise ValueError(name)
+    except ValueError:
+        structlog.get_logger().exception("call.failed", channel=name, caller="5550100")
+"""
+
+
+def test_names_of_callers_control_no_terminal_and_begin_no_line() -> None:
+    done = subprocess.run([sys.executable, "-c", CALLER], check=True, capture_output=True, text=True, encoding="utf-8")
+    lines = (done.stdout + done.stderr).split("\n")
+    assert all(line.isprintable() for line in lines)
+    assert sum("call.failed" in line for line in lines) == 5
+    assert r"channel=\x1b[31mred" in "".join(lines)
+
+
 def test_messages_of_libraries_are_lines_of_the_log() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True)
     assert "multipart" in done.stdout, "the client is told"
