@@ -7,10 +7,11 @@ from starlette.routing import Route
 from ivr.api.audio_links import message_page_path
 from ivr.audio import wav
 from ivr.page_services import build_page
-from ivr.storage.records import AuditQuery
+from ivr.storage.records import AuditQuery, MediaKind
 from ivr.web.page_app import build_page_app
 from tests.support.app_fixture import AppFixture
 from tests.web.conftest import Browser
+from tests.web.test_admin_pages import sign_in
 from tests.web.test_link_pages import link_to
 from tests.web.test_settings_page import save
 
@@ -27,21 +28,30 @@ CHANGING = {
     f"{BOX}/settings": "settings-changed",
     f"{BOX}/settings/pin": "pin-set",
     f"{BOX}/greeting/{{kind}}": "settings-changed",
+    f"{BOX}/greeting/{{kind}}/earlier": "settings-changed",
     f"{BOX}/greeting/{{kind}}/remove": "settings-changed",
-    LINK: "moved",
+    LINK: "changed",
     f"{LINK}/heard": "heard",
     "/page/sign-out": "signed-out",
 }
 """What each form leaves. A new form is added here."""
+ACCOUNT = "/page/admin/{account_id}"
+BY_ADMINISTRATORS: dict[str, tuple[str, dict[str, str]]] = {
+    f"{ACCOUNT}/users": ("settings-changed", {"name": "carol", "email": "carol@demo.example"}),
+    f"{ACCOUNT}/boxes": ("settings-changed", {"number": "1005", "name": "", "owner": "carol"}),
+    f"{ACCOUNT}/box/{{box_id}}/pin": ("pin-set", {}),
+    f"{ACCOUNT}/box/{{box_id}}/unlock": ("unlocked", {}),
+    f"{ACCOUNT}/outbox": ("maintained", {"id": "TASK"}),
+}
 
 
 async def test_every_form_of_the_page_leaves_an_entry(app: AppFixture, browser: Browser) -> None:
     routes = build_page_app(build_page(app.container).services).router.routes  # type: ignore[attr-defined]
-    assert {route.path for route in routes if isinstance(route, Route) and "POST" in (route.methods or ())} == {
-        *CHANGING
-    }
+    forms = {route.path for route in routes if isinstance(route, Route) and "POST" in (route.methods or ())}
+    assert forms == {*CHANGING, *BY_ADMINISTRATORS}
     box, _ = await app.create_box("1000", app.alice), await app.create_box("1001", app.bob)
     message = await app.create_message(box)
+    earlier = await app.create_recording(box, MediaKind.NAME, s=2)
     await browser.sign_in_by_pin()
     await browser.open(f"/page/box/{box.id}/settings")
     csrf = browser.csrf
@@ -64,13 +74,30 @@ async def test_every_form_of_the_page_leaves_an_entry(app: AppFixture, browser: 
             audio = wav.header(32_000) + b"\x01\x10" * 16_000
             await browser.http.post(url, content=audio, headers={**headers, "Content-Type": "audio/wav"})
         else:
-            fields = {"to": "1001", "action": "save", "pin": "9517", "again": "9517"}
+            fields = {"to": "1001", "action": "not_urgent", "pin": "9517", "again": "9517", "earlier": earlier}
             await browser.http.post(f"{url}?{link}", data=fields, headers=headers)
             if path.endswith("/pin"):
                 await browser.open(f"/page/box/{box.id}/settings")
                 headers["X-CSRF-Token"] = browser.csrf
         if missing := {*left.split()} - {*(await actions(app))[len(before) :]}:
             silent.append((path, missing))
+    assert silent == []
+
+
+async def test_every_form_of_administrators_leaves_an_entry(app: AppFixture, browser: Browser) -> None:
+    box = await app.create_box("1000", app.alice)
+    await app.create_message(box)
+    await sign_in(app, browser, "account")
+    await browser.open(f"/page/admin/{app.account.id}/outbox")
+    task = str((await app.container.outbox.list_tasks())[0].id)
+    silent = []
+    for path, (action, fields) in BY_ADMINISTRATORS.items():
+        before = await actions(app)
+        form = {name: value.replace("TASK", task) for name, value in fields.items()}
+        await browser.send(path.format(account_id=app.account.id, box_id=box.id), **form)
+        if action not in (await actions(app))[len(before) :]:
+            silent.append(path)
+        await browser.open(f"/page/admin/{app.account.id}")
     assert silent == []
 
 
