@@ -105,9 +105,14 @@ def database(tmp_path: Path) -> Database:
 def test_change_of_a_call_is_made_before_those_of_requests(database: Database) -> None:
     async def scenario() -> None:
         order: list[str] = []
-        release = threading.Event()
-        blocked = asyncio.create_task(database.write(lambda _: release.wait(60)))
-        await asyncio.sleep(0)
+        began, release = threading.Event(), threading.Event()
+
+        def occupy(_: object) -> None:
+            began.set()
+            release.wait(60)
+
+        blocked = asyncio.create_task(database.write(occupy))
+        await asyncio.to_thread(began.wait, 60)
         with background():
             requests = [asyncio.create_task(database.write(lambda _: order.append("request"))) for _ in range(REQUESTS)]
         for _ in range(2 * REQUESTS):
