@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from ivr.storage.sqlite.migrations import changes, initial, message_search, renames
+from ivr.storage.sqlite.migrations import add_message_search, changes, initial, renames
 
 if TYPE_CHECKING:
     from sqlite_utils import Database as Tables
@@ -34,7 +34,7 @@ MIGRATIONS: Mapping[str, Callable[[Tables], None]] = {
     "0018-nodes": changes.add_nodes_and_leases,
     "0019-boxes-by-number": changes.index_boxes_by_number,
     "0020-mailbox-changes": changes.count_mailbox_changes,
-    "0021-message-search": message_search.index_message_texts,
+    "0021-message-search": add_message_search.index_message_texts,
 }
 """The names are stored in existing databases, and therefore never change."""
 SCHEMA_VERSION = len(MIGRATIONS)
