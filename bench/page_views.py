@@ -1,6 +1,7 @@
-"""`python -m bench.page_views`: the page of a mailbox with 10,000 messages, and search in 100,000 transcripts.
+"""`python -m bench.page_views`: the page of a mailbox with 10,000 messages, live updates, and search.
 
-Runs in one process, without Asterisk, and takes some minutes to fill. `--messages N` searches in fewer.
+500 pages are open while messages arrive; then words are searched in 100,000 transcripts. Runs in one process, without
+Asterisk, and takes some minutes. `--messages N` searches in fewer.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import httpx
 
 from bench.figures import percentile
 from ivr.api.asgi import build_asgi_app
+from ivr.api.http_protocol import ConnectionLimits
 from ivr.api.server import ApiServer, ListenAddress
 from ivr.app import App
 from ivr.directory.models import Account
@@ -30,6 +32,9 @@ from ivr.settings import Settings
 NUMBER, PIN = "1000", "1379"
 LIST_SIZE = 10_000
 SEARCHES = 300
+OWNERS, PAGES_OF_OWNER = 25, 20
+"""Open pages with live updates: 500."""
+ROUNDS = 10
 VOCABULARY = 20_000
 WORDS_PER_TRANSCRIPT = 40
 SYLLABLES = ["ba", "ke", "li", "mo", "nu", "ra", "se", "ti", "vo", "zu", "da", "fe", "gi", "ho", "ju"]
@@ -46,7 +51,13 @@ async def main(messages: int) -> None:
                 await _fill(app, box, LIST_SIZE, words)
                 print(f"first view: {await _first_view_bytes(http):,} bytes over the wire, scripts and styles included")
                 print(_row(f"list of {LIST_SIZE:,}, a part", await _measure_list(http, box)))
+                print(
+                    _row(
+                        f"{OWNERS * PAGES_OF_OWNER} open pages, from the change to the event", await _measure_live(app)
+                    )
+                )
                 await _fill(app, box, messages - LIST_SIZE, words, first=LIST_SIZE)
+                await app.database.truncate_log()
                 size_mb = sum(app.database.file_sizes().values()) / 1_000_000
                 print(f"{messages:,} transcripts of {WORDS_PER_TRANSCRIPT} words, database {size_mb:.0f} MB")
                 for name, texts in _searches(words).items():
@@ -136,6 +147,65 @@ async def _measure_list(http: httpx.AsyncClient, box: Mailbox) -> list[float]:
         found = re.search(r'data-more href="([^"]+)"', text)
         path = found[1].replace("&amp;", "&") if found else ""
     return times
+
+
+async def _measure_live(app: App) -> list[float]:
+    """Return the milliseconds from a change of a mailbox to the event at each of its open pages."""
+    boxes = [
+        await app.boxes.create(await app.directory.find_account_by_name("bench"), _owner(n)) for n in range(OWNERS)
+    ]
+    page = build_page(app)
+    many = ConnectionLimits(max_connections=2 * OWNERS * PAGES_OF_OWNER, max_per_address=0)
+    address = ListenAddress("127.0.0.1", 0, connection_limits=many)
+    server = ApiServer(build_asgi_app(app.api_services, page), address, on_stop=page.close)
+    url = await server.start()
+    changed_at: dict[str, float] = {}
+    times: list[float] = []
+    opened = 0
+
+    async def follow(http: httpx.AsyncClient, box: Mailbox) -> None:
+        nonlocal opened
+        async with http.stream("GET", f"{url}/page/box/{box.id}/live", timeout=None) as response:
+            async for line in response.aiter_lines():
+                if not line.startswith("data:"):
+                    continue
+                if box.id in changed_at:
+                    times.append(1000 * (perf_counter() - changed_at[box.id]))
+                else:
+                    opened += 1
+
+    limits = httpx.Limits(max_connections=None)
+    clients = [httpx.AsyncClient(base_url=url, timeout=60, limits=limits) for _ in boxes]
+    followers = []
+    for http, box in zip(clients, boxes, strict=True):
+        form = {"with": "pin", "number": box.number, "pin": PIN}
+        await http.post("/page/sign-in", data=form, headers={"Origin": url})
+        followers += [asyncio.create_task(follow(http, box)) for _ in range(PAGES_OF_OWNER)]
+    while opened < len(followers):
+        await asyncio.sleep(0.1)
+    for round_ in range(ROUNDS):
+        for place, box in enumerate(boxes):
+            changed_at[box.id] = perf_counter()
+            await app.database.write(
+                lambda c, box=box, n=round_ * OWNERS + place: (
+                    c.execute(  # type: ignore[misc]
+                        _INSERT, (f"202612-{n:032x}", box.account_id, box.id, n, n, n, "2001", "", "")
+                    ).rowcount
+                )
+            )
+        while len(times) < (round_ + 1) * len(followers):
+            await asyncio.sleep(0.05)
+    for task in followers:
+        task.cancel()
+    await asyncio.gather(*followers, return_exceptions=True)
+    await server.stop()
+    for http in clients:
+        await http.aclose()
+    return times
+
+
+def _owner(n: int) -> dict[str, object]:
+    return {"mailbox": str(2000 + n), "name": "o", "pin": PIN, "is_setup": True}
 
 
 async def _first_view_bytes(http: httpx.AsyncClient) -> int:
