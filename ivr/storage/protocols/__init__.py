@@ -15,7 +15,7 @@ from ivr.storage.protocols.directory import (
     SecretHashStore,
     TokenRecordStore,
 )
-from ivr.storage.protocols.health import HealthStore, OverviewStore
+from ivr.storage.protocols.health import HealthStore
 from ivr.storage.protocols.imports import ImportStore
 from ivr.storage.protocols.mailbox import (
     BoxStore,

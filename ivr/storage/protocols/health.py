@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ivr.storage.records import Overview, ZoneUse
+from ivr.storage.records import ZoneUse
 
 
 class HealthStore(Protocol):
@@ -22,13 +22,3 @@ class HealthStore(Protocol):
 
     async def zones(self) -> list[ZoneUse]:
         """Return each time zone in use once, with one account, user or box that uses it."""
-
-
-class OverviewStore(Protocol):
-    """What `ivr watch` and the doctor read."""
-
-    async def snapshot(self, now: int) -> Overview:
-        """Return the state of the installation."""
-
-    async def newest_message_at(self) -> int:
-        """Return the Unix time at which the newest message was stored; 0 if there is none."""
