@@ -24,7 +24,6 @@ from ivr.storage.protocols.mailbox import (
     CallStore,
     HeartbeatStore,
     ListingStore,
-    MailboxChangeStore,
     MediaStore,
     MessageStore,
     TakeStore,
@@ -34,7 +33,7 @@ from ivr.storage.protocols.nodes import LeaseStore, NodeStore
 from ivr.storage.protocols.outbox import MwiStore, OnCommit, OutboxStore, Transaction, UndeliveredMailStore
 from ivr.storage.protocols.persons import PersonStore
 from ivr.storage.protocols.retention import AudioStore, RetentionStore
-from ivr.storage.protocols.statistics import OverviewStore, StatisticsStore
+from ivr.storage.protocols.statistics import MailboxChangeStore, OverviewStore, StatisticsStore
 
 __all__ = [
     "AttemptTransaction",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ivr.storage.records import (
@@ -298,16 +298,6 @@ class ListingStore(Protocol):
 
     async def list_boxes(self, account_id: str, query: BoxQuery) -> Page[BoxSummary, tuple[str, str]]:
         """Return a page of the mailboxes of an account, with their counts."""
-
-
-class MailboxChangeStore(Protocol):
-    """Which mailboxes have changed, whatever process changed them."""
-
-    def fingerprint(self) -> bytes:
-        """Return a value that changes with every change of anything. Costs microseconds."""
-
-    async def count(self, box_ids: Collection[str]) -> dict[str, int]:
-        """Return the number of changes of the messages of each mailbox since it exists."""
 
 
 class CallStore(Protocol):

@@ -1,7 +1,8 @@
-"""Storage interface of the metrics and of the overview. Each method reads a bounded number of rows."""
+"""Storage interface of metrics, overview, and of what has changed. Each method reads a bounded number of rows."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 from ivr.storage.records import BoxContent, Overview, WorkStatistics
@@ -28,3 +29,13 @@ class OverviewStore(Protocol):
 
     async def newest_message_at(self) -> int:
         """Return the Unix time at which the newest message was stored; 0 if there is none."""
+
+
+class MailboxChangeStore(Protocol):
+    """Which mailboxes have changed, whatever process changed them."""
+
+    def fingerprint(self) -> bytes:
+        """Return a value that changes with every change of anything. Costs microseconds."""
+
+    async def count(self, box_ids: Collection[str]) -> dict[str, int]:
+        """Return the number of changes of the messages of each mailbox since it exists."""
