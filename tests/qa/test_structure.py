@@ -19,7 +19,6 @@ LONGER_MODULES: dict[str, str] = {}
 
 LARGER_CONSTRUCTORS: dict[str, str] = {
     "CallContext": "what a menu works with, built in one place (menus/call_handler.py)",
-    "Extension": "what FreePBX knows of one extension, filled in from its files and tables",
     "PlaybackWaiter": "what is known of one playback, filled in by events",
 }
 """Classes whose constructor may take more, each with the reason."""
