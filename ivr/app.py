@@ -25,6 +25,7 @@ from ivr.paths import load_ami_settings, sounds_folder
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.languages import load_catalogues
 from ivr.settings import Settings
+from ivr.site_program import SiteProgram
 from ivr.storage.data_folder import state_folder, verify_layout
 from ivr.storage.read_cache import ReadCache
 from ivr.storage.records import TaskKind
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from ivr.ami.client import AmiClient
     from ivr.api.dependencies import ApiServices
     from ivr.audio.converter import ConversionPool
-    from ivr.call.owner_proof import OwnerProof
     from ivr.mailbox.renditions import AudioRenditions
     from ivr.mailbox.uploads import Uploads
     from ivr.metrics.metrics import Metrics
@@ -109,7 +109,13 @@ class App(Stores):
 
     @cached_property
     def pins(self) -> Pins:
-        return Pins(secret_store=self.secret_store, pin_lockout=self.pin_lockout, on_refused=self._count_pin_failure)
+        path = self.settings.pins.change_program
+        return Pins(
+            secret_store=self.secret_store,
+            pin_lockout=self.pin_lockout,
+            on_refused=self._count_pin_failure,
+            change_program=SiteProgram(path, "[pins] change_program") if path else None,
+        )
 
     @cached_property
     def boxes(self) -> Boxes:
@@ -190,13 +196,6 @@ class App(Stores):
             folder=state_folder(self.settings.node_folder) / folder_name,
             clock=self.clock,
         )
-
-    @cached_property
-    def owner_proof(self) -> OwnerProof:
-        """How calls prove that they are of our own Asterisk."""
-        from ivr.call.owner_proof import OwnerProof
-
-        return OwnerProof(self.asterisk_secret.accepted, self.random_bytes)
 
     # -- calls ---------------------------------------------------------------------------------------------------------
 

@@ -147,6 +147,10 @@ class PastRetention(IvrError):
     """A message is past its retention period, and may be neither read nor changed."""
 
 
+class ProgramFailed(IvrError):
+    """A program of the site was not run, or failed."""
+
+
 class NotificationFailed(IvrError):
     """A notification was not delivered; it is retried later."""
 

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from ivr.ami.settings import AmiSettings
 from ivr.call.ari.settings import AriSettings
+from ivr.directory.settings import PinSettings
 from ivr.errors import SettingsError
 from ivr.health.settings import HealthSettings
 from ivr.mailbox.text_values import VariablesSource, suggest
@@ -102,22 +103,6 @@ class SoundsSettings(_Section):
     )
     prompt_cache_size: Annotated[int, Field(ge=100, le=10**6)] = Field(
         2000, description="Maximum number of concatenated prompts in the cache."
-    )
-
-
-class PinSettings(_Section):
-    bcrypt_cost: Annotated[int, Field(ge=4, le=16)] = Field(
-        10, description="Cost factor of bcrypt. 10 takes about 60 ms for each PIN; each step more doubles it."
-    )
-    pepper_file: Annotated[str, Field(pattern=r"^((\$CREDENTIALS_DIRECTORY)?/.+)?$")] = Field(
-        "",
-        description="File of the pepper, such as `/media/key/ivr-pepper` or `$CREDENTIALS_DIRECTORY/ivr-pepper`. It"
-        " must exist. Empty: `state/pepper` in the data folder, which the first start creates.",
-    )
-    account_failures_per_hour: Annotated[int, Field(ge=5, le=10**6)] = Field(
-        100,
-        description="Wrong PINs per account and hour, except from the owners' phones. After them PINs are refused for"
-        " 15 minutes, and `mail.administrator` gets a mail.",
     )
 
 

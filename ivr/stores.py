@@ -54,6 +54,7 @@ from ivr.storage.sqlite.messages import SqliteMessages
 from ivr.storage.sqlite.undelivered_mail import SqliteUndeliveredMail
 
 if TYPE_CHECKING:
+    from ivr.call.owner_proof import OwnerProof
     from ivr.directory.credentials import CredentialStore, TokenStore
     from ivr.health.pages import HealthPages
 
@@ -273,6 +274,13 @@ class Stores:
     def pin_lockout(self) -> PinLockout:
         limit = self.settings.pins.account_failures_per_hour
         return PinLockout(self.auth_attempts, self.clock, account_failures_per_hour=limit)
+
+    @cached_property
+    def owner_proof(self) -> OwnerProof:
+        """How calls prove that they are of our own Asterisk."""
+        from ivr.call.owner_proof import OwnerProof
+
+        return OwnerProof(self.asterisk_secret.accepted, self.random_bytes)
 
     @cached_property
     def credentials(self) -> CredentialStore:

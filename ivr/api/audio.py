@@ -23,6 +23,7 @@ from ivr.api.auth import BoxDep, CurrentPrincipal, authenticate, extract_token, 
 from ivr.api.direct_route import DirectRoute
 from ivr.api.disconnect import run_while_connected
 from ivr.api.envelope import created, document_revision, expected_revision, request_id, success
+from ivr.api.message_marks import MAX_LABELS, Label
 from ivr.api.messages import MessageDep, find_message, parse_ids, require_message
 from ivr.api.misspelling import reject_misspelt_members
 from ivr.api.request_body import BodyDep, read_upload
@@ -55,6 +56,8 @@ class MessageDetails(BaseModel):
     call_id: SipUriText = ""
     folder: Folder = Folder.NEW
     length: Annotated[int, Field(ge=0, le=10**9)] = 1
+    urgent: bool = False
+    labels: Annotated[list[Label], Field(max_length=MAX_LABELS)] = Field(default_factory=list)
     timestamp: Annotated[int, Field(ge=GREGORIAN_OFFSET_S, le=GREGORIAN_OFFSET_S + 250_000_000_000)] | None = None
 
 
@@ -160,5 +163,7 @@ def _parse_metadata(data: dict[str, Any]) -> MessageMetadata:
         to_uri=details.to,
         call_id=details.call_id,
         length_ms=details.length,
+        urgent=details.urgent,
+        labels=tuple(details.labels),
         time=None if details.timestamp is None else details.timestamp - GREGORIAN_OFFSET_S,
     )

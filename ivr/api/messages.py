@@ -16,6 +16,7 @@ from ivr.api.dependencies import ApiServices
 from ivr.api.direct_route import DirectRoute
 from ivr.api.disconnect import run_while_connected
 from ivr.api.envelope import CHANGED_MEANWHILE, document_revision, expected_revision, if_match_filter, success
+from ivr.api.message_marks import MessageMarks, parse_marks
 from ivr.api.misspelling import reject_misspelt_members
 from ivr.api.query import (
     ListQueryDep,
@@ -33,7 +34,7 @@ from ivr.storage.records import AuditAction, ChangeReason, Folder, Message
 MAX_BULK_IDS = 10_000
 """Messages that one request may change."""
 
-CHANGE_MEMBERS = ("folder", "messages", "source_id")
+CHANGE_MEMBERS = ("folder", "messages", "source_id", "urgent", "labels")
 """Members of a body that say what to change."""
 CHANGE_PARAMETERS = ("folder", "pretty_print")
 IGNORED_MEMBERS = ("ui_metadata", "verb", "_method")
@@ -95,6 +96,7 @@ async def list_messages(request: Request, principal: CurrentPrincipal, box: BoxD
 async def change_messages(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
     """Change the folder of many messages, move them (`source_id` is a string) or copy them (`source_id` is a list)."""
     check_change(request, body)
+    parse_marks(body).reject("messages")
     ids = parse_ids(body) or []
     if is_move_or_copy(body):
         _reject_second_change(body, None)
@@ -163,18 +165,24 @@ async def get_message(request: Request, principal: CurrentPrincipal, message: Me
 
 @router.post("/{box_id}/messages/{message_id}", **openapi.CHANGE_MESSAGE)
 async def change_message(request: Request, principal: CurrentPrincipal, box: BoxDep, body: BodyDep) -> Response:
-    """Change the folder of a message (default `saved`), or move or copy it to other boxes."""
+    """Change the folder of a message (default `saved`), its marks, or move or copy it to other boxes."""
     check_change(request, body)
     message_id = request.path_params["message_id"]
     if body.data_or_empty.get("messages", [message_id]) != [message_id]:
         violation = {"message": "The path names one message: send many to …/messages"}
         raise InvalidFields({"messages": {"maxItems": violation}})
+    marks = parse_marks(body)
     if not is_move_or_copy(body):
-        changed = await _change_folder(request, principal, box, parse_folder(request, body) or Folder.SAVED)
+        if marks.is_set:
+            changed = await _set_marks(request, principal, box, marks, parse_folder(request, body))
+        else:
+            changed = await _change_folder(request, principal, box, parse_folder(request, body) or Folder.SAVED)
         return success(request, serializers.message_document(changed), revision=document_revision(changed))
     message = await require_message(request)
     revision = expected_revision(request, message)
     _reject_second_change(body, message.folder)
+    if marks.change(message):
+        marks.reject("source_id")
     recipients = await resolve_recipients(principal, body)
     if isinstance(recipients, list):
         outcome = await _move_or_copy(principal, box, [message.id], recipients, if_match_filter(request))
@@ -186,6 +194,25 @@ async def change_message(request: Request, principal: CurrentPrincipal, box: Box
     changed = await principal.services.mailbox.delivery.transfer(message, recipients, expected_revision=revision)
     audit.record_soon(request, principal, AuditAction.MOVED, box, message.id)
     return success(request, serializers.message_document(changed), revision=document_revision(changed))
+
+
+async def _set_marks(
+    request: Request, principal: Principal, box: Mailbox, marks: MessageMarks, folder: Folder | None
+) -> Message:
+    """Set the marks of the message of the path, move it to `folder` if there is one, and return it."""
+    message, messages = await require_message(request), principal.services.mailbox.messages
+    revision = expected_revision(request, message)
+    if marks.change(message):
+        message = await messages.set_marks(
+            box.id, message.id, urgent=marks.urgent, labels=marks.labels, expected_revision=revision
+        )
+        audit.record_soon(request, principal, AuditAction.CHANGED, box, message.id)
+    if folder in (None, message.folder):
+        return message
+    message = await messages.move_to_folder(box.id, message.id, folder or message.folder, ChangeReason.API_REQUEST)
+    action = AuditAction.DELETED if message.folder is Folder.DELETED else AuditAction.MOVED
+    audit.record_soon(request, principal, action, box, message.id)
+    return message
 
 
 async def _change_folder(request: Request, principal: Principal, box: Mailbox, folder: Folder) -> Message:

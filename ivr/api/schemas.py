@@ -42,6 +42,8 @@ SCHEMAS: dict[str, Schema] = {
         media_id=TEXT,
         transcription=OBJECT,
         transcribed={"type": "boolean"},
+        urgent={"type": "boolean", "description": "only there if true"},
+        labels=IDS,
         links=object_schema(["raw", "expires_at"], raw=TEXT, expires_at={"type": "integer"}),
     ),
     "BoxSummary": object_schema(

@@ -77,6 +77,8 @@ def message_summary(message: Message) -> dict[str, Any]:
         "length": message.length_ms,
         "media_id": message.id,
     }
+    if message.urgent:
+        document["urgent"] = True
     if message.transcription is not None:
         document["transcribed"] = True
     if message.labels:
@@ -106,7 +108,7 @@ def audio_links(principal: Principal) -> Callable[[Message], dict[str, Any]]:
 
 MESSAGE_KEYS = (
     *("call_id", "caller_id_name", "caller_id_number", "folder", "from", "labels", "length", "media_id"),
-    *("timestamp", "to", "transcribed"),
+    *("timestamp", "to", "transcribed", "urgent"),
 )
 """Keys by which messages can be filtered: those of `message_summary`."""
 MESSAGE_ARRAY_KEYS = ("labels",)

@@ -35,11 +35,12 @@ command = typer.Typer(no_args_is_help=True)
 COLUMNS = ["greeting", "recording", "length", "recorded", "source", "until"]
 GENERIC = {
     MediaKind.UNAVAILABLE: "none: callers hear the generic greeting",
+    MediaKind.BUSY: "none: callers hear the other greetings",
     MediaKind.TEMPORARY: "none",
     MediaKind.NAME: "none: callers hear the number",
 }
 
-KindArgument = typer.Argument(metavar="GREETING", help="unavailable, temporary or name.")
+KindArgument = typer.Argument(metavar="GREETING", help="unavailable, busy, temporary or name.")
 
 
 @command.command("list")
@@ -158,7 +159,7 @@ def _parse_kind(text: str) -> MediaKind:
     """Return the greeting that a word means; its beginning is enough. Raises `BadInput`."""
     found = [kind for kind in MediaKind if text and kind.startswith(text.lower())]
     if len(found) != 1:
-        raise BadInput(f"{text!r} is not a greeting: use unavailable, temporary or name")
+        raise BadInput(f"{text!r} is not a greeting: use unavailable, busy, temporary or name")
     return found[0]
 
 

@@ -53,13 +53,6 @@ class RetentionStart(StrEnum):
     MESSAGE = "from-message"
 
 
-class BusyGreeting(StrEnum):
-    """What becomes of a busy greeting."""
-
-    DROP = "drop"
-    AS_GREETING = "as-greeting"
-
-
 ContextOption = typer.Option(
     [], help="CONTEXT=ACCOUNT: the account of a context, '-' to leave it out. Several: repeat it, or use commas."
 )
@@ -75,9 +68,6 @@ ShortPinsOption = typer.Option(ShortPins.NEW, help="Passwords that cannot be a P
 WeakPinsOption = typer.Option(WeakPins.MUST_CHANGE, help="Passwords that are easy to guess.")
 FoldersOption = typer.Option("", help="Folders for Work, Family, ...: Work=new,Cust1=deleted. Default: saved.")
 RetentionOption = typer.Option(RetentionStart.IMPORT, help="From when the retention counts.")
-BusyGreetingOption = typer.Option(
-    BusyGreeting.DROP, help="Drop busy greetings, or use them where a box has no other greeting."
-)
 FollowOption = typer.Option(False, "--follow", help="Go on with what changes in app_voicemail, until Ctrl-C.")
 IntervalOption = typer.Option(2.0, min=0.1, help="With --follow: seconds between two looks at the spool.")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from ivr.cli import import_run
-from ivr.cli.import_run import BusyGreeting, ImportCommand, RetentionStart, ShortPins, WeakPins
+from ivr.cli.import_run import ImportCommand, RetentionStart, ShortPins, WeakPins
 from ivr.cli.support import JsonOption, exit_on_error
 from ivr.errors import BadInput
 from ivr.imports.app_voicemail import APP_VOICEMAIL
@@ -41,7 +41,6 @@ def app_voicemail(
     weak_pins: WeakPins = import_run.WeakPinsOption,
     folders: str = import_run.FoldersOption,
     retention: RetentionStart = import_run.RetentionOption,
-    busy_greeting: BusyGreeting = import_run.BusyGreetingOption,
     follow: bool = import_run.FollowOption,
     interval: float = import_run.IntervalOption,
     as_json: bool = JsonOption,
@@ -70,7 +69,6 @@ def app_voicemail(
         weak_pins=weak_pins,
         folders=import_run.parse_folders(folders),
         retention=retention,
-        busy_greeting=busy_greeting,
     )
     ImportCommand(dry_run, report, pins, as_json, interval if follow else None).run(options)
 
@@ -94,7 +92,6 @@ def freepbx(
     weak_pins: WeakPins = import_run.WeakPinsOption,
     folders: str = import_run.FoldersOption,
     retention: RetentionStart = import_run.RetentionOption,
-    busy_greeting: BusyGreeting = import_run.BusyGreetingOption,
     follow: bool = import_run.FollowOption,
     interval: float = import_run.IntervalOption,
     as_json: bool = JsonOption,
@@ -122,7 +119,6 @@ def freepbx(
         weak_pins=weak_pins,
         folders=import_run.parse_folders(folders),
         retention=retention,
-        busy_greeting=busy_greeting,
     )
     ImportCommand(dry_run, report, pins, as_json, interval if follow else None).run(options)
 

@@ -50,6 +50,7 @@ async def add(
     caller: str = typer.Option("", help="Number of the caller."),
     caller_name: str = typer.Option("", help="Name of the caller."),
     folder: Folder = typer.Option(Folder.NEW, help="Folder of the message."),
+    urgent: bool = typer.Option(False, "--urgent", help="Mark the message urgent."),
     at: str | None = typer.Option(None, help=f"Time of the message: {TIME_FORMAT}. Default: now."),
     account: str | None = AccountOption,
     as_json: bool = JsonOption,
@@ -60,7 +61,7 @@ async def add(
     samples = await asyncio.to_thread(decode_to_samples, file, app.settings.api.max_audio_s)
     time = parse_time(at, app.clock.now()) if at else int(app.clock.now())
     box.voicemail_settings.require_within_retention(time, app.clock.now())
-    message = await app.delivery.import_recording(box, samples, named_caller, time, folder)
+    message = await app.delivery.import_recording(box, samples, named_caller, time, folder, urgent=urgent)
     await record_command(app, AuditAction.ADDED, box, [message.id])
     print_document(message_document(box, message), as_json)
 
@@ -144,6 +145,29 @@ async def move(
         moved = await app.delivery.transfer(found, box)
         await record_command(app, AuditAction.MOVED, former, [found.id])
     print_document(message_document(box, moved), as_json)
+
+
+@command.command("mark")
+@with_app
+async def mark(
+    app: App,
+    number: str = NumberArgument,
+    message: str = MessageArgument,
+    urgent: bool | None = typer.Option(None, "--urgent/--not-urgent", help="Mark the message urgent or not urgent."),
+    label: list[str] | None = typer.Option(None, "--label", help="Label of the message; repeat it for several."),
+    no_labels: bool = typer.Option(False, "--no-labels", help="Remove the labels of the message."),
+    account: str | None = AccountOption,
+    as_json: bool = JsonOption,
+) -> None:
+    """Mark a message urgent, or replace its labels."""
+    labels = [caller_text(text) for text in label] if label else [] if no_labels else None
+    if urgent is None and labels is None:
+        raise BadInput("nothing to change: use --urgent, --not-urgent, --label NAME or --no-labels")
+    box = await resolve_box(app, account, number)
+    found = await _find_message(app, box, message)
+    marked = await app.messages.set_marks(box.id, found.id, urgent=urgent, labels=labels)
+    await record_command(app, AuditAction.CHANGED, box, [found.id])
+    print_document(message_document(box, marked), as_json)
 
 
 @command.command("delete")

@@ -1,4 +1,4 @@
-"""Settings documents of accounts and users, and what they share with those of mailboxes."""
+"""Settings documents of accounts and users, what they share with those of mailboxes, and the settings of PINs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ivr.validation.fields import Extension, WebUrl
+from ivr.validation.fields import Extension, ProgramPath, WebUrl
 
 Seconds = Annotated[int, Field(ge=0, le=10**7)]
 EventName = Literal[
@@ -80,3 +80,28 @@ def validated(model: type[SettingsDocument], settings: Mapping[str, Any], *, sto
     if stored:
         return dict(settings)
     return model.model_validate(dict(settings)).model_dump(exclude_unset=True)
+
+
+class PinSettings(BaseModel):
+    """Section `[pins]`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    bcrypt_cost: Annotated[int, Field(ge=4, le=16)] = Field(
+        10, description="Cost factor of bcrypt. 10 takes about 60 ms for each PIN; each step more doubles it."
+    )
+    pepper_file: Annotated[str, Field(pattern=r"^((\$CREDENTIALS_DIRECTORY)?/.+)?$")] = Field(
+        "",
+        description="File of the pepper, such as `/media/key/ivr-pepper` or `$CREDENTIALS_DIRECTORY/ivr-pepper`. It"
+        " must exist. Empty: `state/pepper` in the data folder, which the first start creates.",
+    )
+    change_program: ProgramPath = Field(
+        None,
+        description="Full path of a program to run after a PIN was set, with account and number of the mailbox as its"
+        " arguments and the PIN on its standard input. It must belong to root. Empty: none.",
+    )
+    account_failures_per_hour: Annotated[int, Field(ge=5, le=10**6)] = Field(
+        100,
+        description="Wrong PINs per account and hour, except from the owners' phones. After them PINs are refused for"
+        " 15 minutes, and `mail.administrator` gets a mail.",
+    )

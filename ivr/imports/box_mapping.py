@@ -16,14 +16,26 @@ from ivr.validation import addresses, names, numbers
 
 MAX_MESSAGE_COUNT = 10**6
 """The largest limit that a mailbox can have here."""
+MAX_GREETING_LENGTH = 3600
+"""Seconds; 0 is no limit in app_voicemail."""
 MAX_PIN_LENGTH = 30
 """Digits of a PIN that an account can permit."""
 FIXED_PASSWORD = "-"
 """In front of a password that its owner may not change."""
+MAIL_VARIABLES = {
+    "VM_NAME": "{{ owner.first_name }}",
+    "VM_DUR": "{{ voicemail.length }}",
+    "VM_MSGNUM": "{{ voicemail.message_count }}",
+    "VM_MAILBOX": "{{ voicemail.vmbox_number }}",
+    "VM_CALLERID": "{{ caller_id.name_number }}",
+    "VM_CIDNUM": "{{ caller_id.number }}",
+    "VM_CIDNAME": "{{ caller_id.name }}",
+    "VM_DATE": "{{ date_called.local }}",
+}
+"""What stands in our templates for a variable of app_voicemail's."""
 EXPECTED_VALUES = {
     "nextaftercmd": "yes",
     "messagewrap": "",
-    "moveheard": "yes",
     "searchcontexts": "no",
     "usedirectory": "",
     "sendvoicemail": "",
@@ -38,28 +50,22 @@ EXPECTED_VALUES = {
 }
 """Options without an equivalent. A value that means the same as here needs no note; "": every value differs."""
 REMARKS = {
-    "moveheard": "a message that was heard to its end is saved",
     "sayduration": "the key # of the message menu says the length",
     "saydurationm": "the key # of the message menu says the length",
     "backupdeleted": "deleted messages stay in the folder deleted for days (retention.deleted_days)",
     "volgain": "the volume of a mail's audio is not changed",
     "hidefromdir": "there is no directory to dial from",
-    "exitcontext": "set IVR_EXIT_CONTEXT in the dialplan (docs/dialplan.md)",
-    "callback": "the setting callback_context of the account or the system says where call-backs are dialled",
     "dialout": "owners cannot dial other numbers from the menu",
-    "externnotify": "use a webhook (docs/notifications.md)",
-    "externpass": "no program is started",
-    "externpassnotify": "no program is started",
-    "externpasscheck": "no program is started",
-    "emailsubject": "mails are made of templates (docs/notifications.md)",
-    "emailbody": "mails are made of templates (docs/notifications.md)",
-    "pagersubject": "there are no short mails for pagers",
-    "pagerbody": "there are no short mails for pagers",
+    "externnotify": "set notifications.program (docs/notifications.md)",
+    "externpass": "set pins.change_program, which gets the PIN on its standard input (docs/notifications.md)",
+    "externpassnotify": "set pins.change_program, which gets the PIN on its standard input (docs/notifications.md)",
+    "externpasscheck": "the rules for PINs are those of ivr (min_pin_length, and PINs that are easy to guess)",
+    "pagersubject": "short mails are made of templates (docs/notifications.md)",
+    "pagerbody": "short mails are made of templates (docs/notifications.md)",
     "serveremail": "set mail.sender",
     "fromstring": "set mail.sender",
     "mailcmd": "mail is sent over SMTP: set mail.host",
     "minsecs": "set min_message_size of the account, in milliseconds",
-    "maxgreet": "the length of greetings has no limit of its own",
     "maxlogins": "set max_login_attempts of the account",
     "minpassword": "set min_pin_length of the account",
     "alias": "there is no directory to dial from",
@@ -71,6 +77,7 @@ SILENT_OPTIONS = frozenset(
         *("attach", "attachfmt", "saycid", "envelope", "delete", "maxmsg", "maxsecs", "maxsilence", "tz", "language"),
         *("locale", "leaveurgent", "forcename", "forcegreetings", "passwordlocation", "aliasescontext", "charset"),
         *("format", "skipms", "operator", "pollmailboxes", "pollfreq", "silencethreshold", "emaildateformat"),
+        *("moveheard", "maxgreet", "exitcontext", "callback", "emailsubject", "emailbody"),
         *("pagerdateformat", "review", "odbcstorage", "odbctable"),
     }
 )
@@ -124,9 +131,8 @@ def map_box(
     else:
         fields = {**_box_fields(box, conf, stored_messages, warn), **box.fields}
         fields["aliases"] = _aliases(box, conf, warn)
-        if box.pager:
-            text = f"pager {box.pager}: there are no short mails for pagers; notify_email_addresses is near"
-            note(NoteLevel.LOSS, text)
+        if pagers := _valid_addresses([box.pager] if box.pager else [], warn):
+            fields["short_mail_addresses"] = pagers
         for text in box.remarks:
             warn(text)
         language = box.options.get("language", "")
@@ -177,8 +183,12 @@ def _box_fields(box: ConfMailbox, conf: VoicemailConf, stored_messages: int, war
     if not box.is_on("leaveurgent", default=True):
         fields["callers_may_mark_urgent"] = False
     if not box.is_on("review"):
-        warn("review=no: callers can listen to their message before they leave it")
+        fields["review"] = False
+    if not box.is_on("moveheard", default=True):
+        fields["after_heard"] = "keep"
     _add_numbers(box, fields, stored_messages, warn)
+    _add_contexts(box, fields, warn)
+    _add_mail_templates(box, fields, warn)
     if zone := box.options.get("tz"):
         _add_time_zone(zone, conf, fields, warn)
     if attached := box.options.get("attachfmt"):
@@ -194,7 +204,7 @@ def _add_numbers(box: ConfMailbox, fields: dict[str, Any], stored_messages: int,
 
     app_voicemail limits each folder, ivr the new and saved messages together: a mailbox that has moved is not full.
     """
-    limits = {name: _number(box, name, warn) for name in ("maxmsg", "maxsecs", "maxsilence", "skipms")}
+    limits = {name: _number(box, name, warn) for name in ("maxmsg", "maxsecs", "maxgreet", "maxsilence", "skipms")}
     if limits["maxmsg"] == 0:
         fields["announcement_only"] = True
     elif limits["maxmsg"] is not None:
@@ -202,10 +212,38 @@ def _add_numbers(box: ConfMailbox, fields: dict[str, Any], stored_messages: int,
         fields["max_message_count"] = min(count, MAX_MESSAGE_COUNT)
     if limits["maxsecs"]:
         fields["max_message_length"] = limits["maxsecs"]
+    if limits["maxgreet"]:
+        fields["max_greeting_length"] = min(limits["maxgreet"], MAX_GREETING_LENGTH)
     if limits["maxsilence"] is not None:
         fields["silence_hits"] = min(limits["maxsilence"], 1000)
     if limits["skipms"]:
         fields["seek_duration_ms"] = limits["skipms"]
+
+
+def _add_contexts(box: ConfMailbox, fields: dict[str, Any], warn: Any) -> None:
+    for option, key in (("exitcontext", "exit_context"), ("callback", "callback_context")):
+        if context := box.options.get(option, "").strip():
+            try:
+                fields[key] = numbers.dialplan_context(context)
+            except BadInput as error:
+                warn(f"{option}: {error}")
+    if "callback_context" in fields:
+        warn("callback: the context may have exact extensions and bounded patterns only (docs/dialplan.md)")
+
+
+def _add_mail_templates(box: ConfMailbox, fields: dict[str, Any], warn: Any) -> None:
+    """Translate subject and text of mails. What has no translation would be in the mail as it is, so it is left out."""
+    for option, key in (("emailsubject", "mail_subject"), ("emailbody", "mail_text")):
+        text = box.options.get(option, "")
+        if not text:
+            continue
+        text = re.sub(r"([{#%])(?=[{#%])", r"\1 ", text).replace("\\n", "\n").replace("\\t", "\t")
+        translated = re.sub(r"\$\{(\w+)\}", lambda found: MAIL_VARIABLES.get(found[1], found[0]), text)
+        if "${" in translated:
+            name = translated.partition("${")[2].partition("}")[0]
+            warn(f"{option}: {name!r} has no equivalent, so the usual mail is sent")
+        else:
+            fields[key] = translated
 
 
 def _number(box: ConfMailbox, option: str, warn: Any) -> int | None:

@@ -250,12 +250,12 @@ class FusionPbx:
             password=_text(row, "voicemail_password"),
             fullname=name,
             emails=tuple(filter(None, re.split(r"[,;\s]+", _text(row, "voicemail_mail_to")))),
-            fields=_fields(row),
-            notes=tuple(_notes(row, self._tables.copies(uuid), self._tables.options(uuid))),
+            fields=_fields(row, self._tables.copies(uuid)),
+            notes=tuple(_notes(row, self._tables.options(uuid))),
         )
 
 
-def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
+def _fields(row: Mapping[str, Any], copies: Iterable[str]) -> dict[str, Any]:
     """Return the settings here that the columns of a mailbox mean."""
     fields: dict[str, Any] = {}
     notify_by = _text(row, "voicemail_file")
@@ -272,28 +272,24 @@ def _fields(row: Mapping[str, Any]) -> dict[str, Any]:
         fields["skip_instructions"] = True
     if _text(row, "greeting_id") == NO_GREETING:
         fields["skip_greeting"] = True
+    if _is(row, "voicemail_recording_options", False):
+        fields["review"] = False
+    if _is(row, "voicemail_local_after_forward", False):
+        fields["after_forward_action"] = "delete"
     if _is(row, "voicemail_enabled", False):
-        fields["announcement_only"] = True
+        fields["enabled"] = False
+    if numbers := sorted(copies):
+        fields["copy_to"] = numbers
     return fields
 
 
-def _notes(
-    row: Mapping[str, Any], copies: Iterable[str], options: Iterable[Mapping[str, Any]]
-) -> Iterable[tuple[NoteLevel, str]]:
-    if _is(row, "voicemail_enabled", False):
-        yield NoteLevel.WARNING, "it is disabled there: here callers hear its greeting, and leave no message"
+def _notes(row: Mapping[str, Any], options: Iterable[Mapping[str, Any]]) -> Iterable[tuple[NoteLevel, str]]:
     for column, remark in (
         ("voicemail_sms_to", "no text messages are sent to phones; a webhook can (docs/notifications.md)"),
         ("voicemail_alternate_greet_id", "the greeting says the mailbox's own number"),
     ):
         if _text(row, column):
             yield NoteLevel.WARNING, f"{column}={_text(row, column)}: {remark}"
-    if _is(row, "voicemail_local_after_forward", False):
-        yield NoteLevel.WARNING, "voicemail_local_after_forward: a forwarded message stays here (after_forward_action)"
-    if _is(row, "voicemail_recording_options", False):
-        yield NoteLevel.WARNING, "voicemail_recording_options: callers can listen to their message before they leave it"
-    if numbers := sorted(copies):
-        yield NoteLevel.LOSS, f"copies of each message to {', '.join(numbers)}: there are none here"
     for option in options:
         digits, target = _text(option, "voicemail_option_digits"), _text(option, "voicemail_option_param")
         yield NoteLevel.LOSS, f"key {digits} of the greeting leads to {target}: set exit keys in the dialplan"

@@ -223,8 +223,6 @@ class Importer:
             progress.advance()
 
         await asyncio.gather(*map(check_message, found.messages))
-        if "busy" in found.greetings and (options.busy_greeting == "drop" or "unavail" in found.greetings):
-            report.note(NoteLevel.LOSS, "greeting busy: a mailbox has one greeting of its own")
 
     async def _find_forwarders(self, box: SourceBox, found: SourceContent) -> dict[str, Forwarder]:
         forwarders: dict[str, Forwarder] = {}

@@ -25,7 +25,12 @@ from ivr.storage.protocols import AudioStore, ImportStore
 from ivr.storage.records import ImportedKind, ImportedObject, MediaKind, Message
 
 MESSAGES_PER_LOCK = 25
-GREETING_NAMES = {MediaKind.UNAVAILABLE: "unavail", MediaKind.TEMPORARY: "temp", MediaKind.NAME: "greet"}
+GREETING_NAMES = {
+    MediaKind.UNAVAILABLE: "unavail",
+    MediaKind.BUSY: "busy",
+    MediaKind.TEMPORARY: "temp",
+    MediaKind.NAME: "greet",
+}
 MOVED_MEANWHILE = "app_voicemail moves it; run the command again"
 
 

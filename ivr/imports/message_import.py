@@ -33,7 +33,12 @@ DURATION_RATIO = 0.5
 DURATION_TOLERANCE_S = 2
 """The length that a system says has whole seconds, with the beep and silence that it cuts off."""
 MAX_CALLER_CHARACTERS = 128
-GREETING_KINDS = {"unavail": MediaKind.UNAVAILABLE, "temp": MediaKind.TEMPORARY, "greet": MediaKind.NAME}
+GREETING_KINDS = {
+    "unavail": MediaKind.UNAVAILABLE,
+    "busy": MediaKind.BUSY,
+    "temp": MediaKind.TEMPORARY,
+    "greet": MediaKind.NAME,
+}
 
 
 class MessageImport:
@@ -57,20 +62,12 @@ class MessageImport:
         self._slots = asyncio.Semaphore(PARALLEL_MESSAGES)
 
     async def import_greetings(self, target: ImportTarget, found: SourceContent) -> None:
-        """Import the greetings, where the mailbox has none of their kind. A busy greeting is one where it may be."""
-        greetings = dict(found.greetings)
-        kinds: dict[str, MediaKind] = {**GREETING_KINDS}
-        if busy := greetings.get("busy"):
-            if target.options.busy_greeting == "as-greeting" and "unavail" not in greetings:
-                kinds["busy"] = MediaKind.UNAVAILABLE
-            else:
-                text = f"greeting {busy.name}: a mailbox has one greeting of its own"
-                target.report.note(NoteLevel.LOSS, text)
+        """Import the greetings, where the mailbox has none of their kind."""
         imported = {one.source_id: one for one in await self._imported(ImportedKind.GREETING, target.mailbox)}
-        for name, kind in kinds.items():
+        for name, kind in GREETING_KINDS.items():
             key = source_id(target.system.name, target.mailbox.account_id, target.source.key, name)
-            if name in greetings and key not in imported:
-                await self._import_greeting(target, name, kind, greetings[name], key)
+            if name in found.greetings and key not in imported:
+                await self._import_greeting(target, name, kind, found.greetings[name], key)
 
     async def import_messages(self, target: ImportTarget, found: SourceContent) -> None:
         """Import the messages that were not imported yet. Those that move meanwhile are looked for again.

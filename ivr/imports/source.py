@@ -35,7 +35,6 @@ class ImportOptions:
     folders: Mapping[str, str] = field(default_factory=dict)
     """Folder here by the name of the folder at the source, for those that do not exist here."""
     retention: str = "from-import"
-    busy_greeting: str = "drop"
 
     @property
     def conf(self) -> Path:
@@ -63,7 +62,6 @@ class ImportOptions:
             "weak_pins": self.weak_pins,
             "folders": dict(self.folders),
             "retention": self.retention,
-            "busy_greeting": self.busy_greeting,
         }
 
     @classmethod

@@ -198,19 +198,16 @@ class Verification:
         options: ImportOptions,
         comparison: BoxComparison,
     ) -> None:
-        kinds = dict(GREETING_KINDS)
-        if options.busy_greeting == "as-greeting" and "unavail" not in found.greetings:
-            kinds["busy"] = kinds["unavail"]
         imported = {one.source_id: one for one in await self._store.list_imported(ImportedKind.GREETING, mailbox.id)}
         equal = 0
         for name, greeting in found.greetings.items():
-            if name not in kinds:
+            if name not in GREETING_KINDS:
                 comparison.differences.append(f"greeting {name}: it has no place here")
                 continue
             one = imported.get(source_id(system.name, mailbox.account_id, box.key, name))
             if one is None:
                 comparison.differences.append(f"greeting {name}: it was not imported")
-            elif mailbox.active_media_id(kinds[name]) != one.target_id:
+            elif mailbox.active_media_id(GREETING_KINDS[name]) != one.target_id:
                 comparison.changed_here.append(f"greeting {name}: replaced or removed here since")
                 equal += 1
             elif difference := await asyncio.to_thread(

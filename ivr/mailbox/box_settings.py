@@ -28,6 +28,7 @@ from ivr.validation.fields import (
     BoxAlias,
     BoxNumber,
     BoxTimeZone,
+    DialplanContext,
     Extension,
     LanguageCode,
     MailAddress,
@@ -38,10 +39,12 @@ from ivr.validation.fields import (
     format_error,
     is_stored,
 )
+from ivr.validation.text import mail_template
 
 ID_LENGTH = 32
 Id32 = Annotated[str, StringConstraints(min_length=ID_LENGTH, max_length=ID_LENGTH)]
 RecordingId = Annotated[Id32, checked(names.media_id)]
+MailTemplate = Annotated[str, StringConstraints(min_length=1, max_length=10_000), checked(mail_template)]
 LIST_SEPARATORS = re.compile(r"[,;\s]+")
 LEGACY_ADDRESS_KEY = "notify_email_address"
 """Kazoo's old name of `notify_email_addresses`: one address, or a list."""
@@ -51,6 +54,8 @@ class MediaIds(SettingsDocument):
     """Ids of the recordings in use."""
 
     unavailable: RecordingId | None = None
+    busy: RecordingId | None = None
+    """Played where the dialplan says that the owner is on the phone; None: `unavailable`."""
     temporary_unavailable: RecordingId | None = None
     temporary_until: Annotated[int, Field(ge=0)] | None = None
     """Unix seconds at which the temporary greeting expires; None: never."""
@@ -74,6 +79,9 @@ class BoxSettings(SettingsDocument):
     timezone: BoxTimeZone | None = None
     """None or "inherit": the time zone of the owner, else of the account."""
 
+    enabled: bool = True
+    """False: to callers and at the phone there is no such mailbox; its messages stay."""
+
     # Signing in
     require_pin: bool = False
     check_if_owner: bool | None = True
@@ -94,8 +102,16 @@ class BoxSettings(SettingsDocument):
     skip_greeting: bool = False
     skip_instructions: bool = False
     play_greeting_intro: bool = False
+    review: bool = True
+    """Whether callers are offered to listen to their message and to record it again."""
     use_person_not_available: bool = False
     operator_number: Annotated[int, Field(strict=True, ge=0, lt=10**36)] | Extension | None = None
+    operator_context: DialplanContext | None = None
+    """None: the setting of the account, else of the system; "": none. The same holds for the other contexts."""
+    hunt_context: DialplanContext | None = None
+    callback_context: DialplanContext | None = None
+    exit_context: DialplanContext | None = None
+    """Context of the extensions o and a, where the dialplan names none."""
     hunt: bool = True
     hunt_allow: Pattern | None = None
     hunt_deny: Pattern | None = None
@@ -106,6 +122,10 @@ class BoxSettings(SettingsDocument):
     """Maximum number of new and saved messages; 0: no limit, None: the setting of the account, else of the system."""
     max_message_length: Annotated[int, Field(ge=1, le=10**6)] | None = None
     """Seconds; None: the setting of the system."""
+    max_greeting_length: Annotated[int, Field(ge=1, le=3600)] | None = None
+    """Seconds; None: the setting of the account, else of the system."""
+    copy_to: list[BoxNumber] = Field(default_factory=list)
+    """Numbers of mailboxes of the account that get a copy of each message a caller leaves."""
     interdigit_timeout: Annotated[int, Field(ge=100, le=60_000)] | None = None
     """Milliseconds; None: the value of the dialplan, else 2000."""
     silence_hits: Annotated[int, Field(ge=0, le=1000)] | None = None
@@ -125,11 +145,18 @@ class BoxSettings(SettingsDocument):
     is_voicemail_ff_rw_enabled: bool = True
     seek_duration_ms: Annotated[int, Field(ge=0, le=10**8)] = 10_000
     vm_message_forward_type: Literal["only_forward", "prepend_forward"] = "only_forward"
-    after_forward_action: Literal["prompt", "save"] = "save"
+    after_forward_action: Literal["prompt", "save", "delete"] = "save"
+    after_heard: Literal["save", "keep"] = "save"
+    """Whether a new message that was played to its end is saved, or stays new until its owner decides."""
 
     # Notifications
     notify_email_addresses: MailAddresses = Field(default_factory=list)
     notify_email: MailAddress | None = None
+    short_mail_addresses: MailAddresses = Field(default_factory=list)
+    """Addresses that get a short text about each new message, without audio, as for a pager."""
+    mail_subject: MailTemplate | None = None
+    """Template of the subject of mails about new messages; None: that of the system. The same holds for the text."""
+    mail_text: MailTemplate | None = None
     include_message_on_notify: bool = True
     mail_audio: Literal["attachment", "link"] | None = None
     """How a mail carries the message; None: the setting of the account, else of the system."""
@@ -165,7 +192,7 @@ class BoxSettings(SettingsDocument):
         merged = [one for value in (listed, old) for one in (value if isinstance(value, list) else [value])]
         return {**document, "notify_email_addresses": merged, LEGACY_ADDRESS_KEY: None}
 
-    @field_validator("aliases", "numbers", "flags", mode="before")
+    @field_validator("aliases", "numbers", "flags", "copy_to", mode="before")
     @classmethod
     def _null_to_empty_list(cls, value: object) -> object:
         return [] if value is None else value
@@ -179,14 +206,14 @@ class BoxSettings(SettingsDocument):
                 raise format_error(BadInput(f"{user_id!r} is not the id of a user: 'ivr user list' shows the ids"))
         return members
 
-    @field_validator("aliases", "numbers", mode="before")
+    @field_validator("aliases", "numbers", "copy_to", mode="before")
     @classmethod
     def _split_text(cls, value: object) -> object:
         """Accept numbers in one text, as people write them: separated by commas, semicolons or blanks."""
         is_one = isinstance(value, (str, int)) and not isinstance(value, bool)
         return [item for item in LIST_SEPARATORS.split(str(value)) if item] if is_one else value
 
-    @field_validator("aliases", "numbers")
+    @field_validator("aliases", "numbers", "copy_to")
     @classmethod
     def _keep_each_number_once(cls, numbers: list[str]) -> list[str]:
         return list(dict.fromkeys(numbers))

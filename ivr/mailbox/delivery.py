@@ -114,11 +114,12 @@ class Delivery:
 
     async def deliver_fallback_recording(
         self, path: Path, mailbox: Mailbox, message_id: str, caller: Caller, time: int
-    ) -> None:
-        """Turn a recording of the dialplan into a new message, unless a message with that id exists or existed.
+    ) -> Message | None:
+        """Turn a recording of the dialplan into a new message; None if a message with that id exists or existed.
 
         The source file is removed last. Raises `InvalidAudio`, `NotFound`, `StoreError`.
         """
+        message = None
         if not await self._messages.is_known(message_id):
             target = self._recordings.message_path(mailbox.account_id, message_id)
             size = await asyncio.to_thread(self._recordings.copy_and_repair, path, target)
@@ -135,6 +136,7 @@ class Delivery:
             )
             await self.commit(self._with_addresses(message, mailbox), exempt_from_quota=True)
         await asyncio.to_thread(self._recordings.remove, path)
+        return message
 
     async def import_recording(
         self,
@@ -324,12 +326,17 @@ class Delivery:
 
 
 async def deliver_copies(take: Take, message: Message, *, boxes: Boxes, delivery: Delivery) -> None:
-    """Copy a delivered message to the further boxes that its caller chose. A copy that fails is logged.
+    """Copy a delivered message to the further boxes that it is for.
 
     The boxes stand in the payload of the take from its beginning, so a take that is recovered after a crash reaches
     them too. A crash between the message and its copies loses the copies, never the message.
     """
-    for box_id in (take.payload or {}).get(COPIES_PAYLOAD_KEY, ()):
+    await copy_to_boxes(message, (take.payload or {}).get(COPIES_PAYLOAD_KEY, ()), boxes=boxes, delivery=delivery)
+
+
+async def copy_to_boxes(message: Message, box_ids: Iterable[str], *, boxes: Boxes, delivery: Delivery) -> None:
+    """Copy a message that a caller left to further boxes. A copy that fails is logged."""
+    for box_id in box_ids:
         try:
             copy = await delivery.carbon_copy(message, await boxes.get(box_id))
             log.info("message.copied", message=message.id, box=box_id, copy=copy.id)

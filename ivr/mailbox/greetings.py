@@ -24,6 +24,7 @@ from ivr.storage.records import MediaKind, RecordingPurpose, StoredMedia, Take
 
 MEDIA_KIND_BY_PURPOSE = {
     RecordingPurpose.GREETING: MediaKind.UNAVAILABLE,
+    RecordingPurpose.BUSY_GREETING: MediaKind.BUSY,
     RecordingPurpose.TEMPORARY_GREETING: MediaKind.TEMPORARY,
     RecordingPurpose.NAME: MediaKind.NAME,
 }
@@ -51,10 +52,18 @@ class Greetings:
 
     # -- playing -----------------------------------------------------------------------------------------------
 
-    async def find_greeting(self, mailbox: Mailbox) -> Sound | None:
-        """The greeting for callers; None: the generic prompt. A recording whose file is missing counts as none."""
+    async def find_greeting(self, mailbox: Mailbox, *, busy: bool = False) -> Sound | None:
+        """The greeting for callers; None: the generic prompt. A recording whose file is missing counts as none.
+
+        `busy`: the owner is on the phone, for which there may be a greeting of its own.
+        """
         media_id = mailbox.settings.media.unavailable or mailbox.settings.greeting_media_id
-        return await self.find_temporary_greeting(mailbox) or await self._find_sound(mailbox, media_id, "greeting")
+        busy_id = mailbox.settings.media.busy if busy else None
+        return (
+            await self.find_temporary_greeting(mailbox)
+            or await self._find_sound(mailbox, busy_id, "busy greeting")
+            or await self._find_sound(mailbox, media_id, "greeting")
+        )
 
     async def find_temporary_greeting(self, mailbox: Mailbox) -> Sound | None:
         """The temporary greeting, unless it has expired."""

@@ -50,6 +50,7 @@ DEFAULT_BINDINGS = (
     KeyBinding("message", "return_main_menu", "0"),
     KeyBinding("message", "pause", "*"),
     KeyBinding("message", "envelope", "#"),
+    KeyBinding("message", "file_message", ""),
     KeyBinding("forward", "prepend", "1"),
     KeyBinding("forward", "plain", "2"),
     KeyBinding("forward", "cancel", "0"),
@@ -61,6 +62,7 @@ DEFAULT_BINDINGS = (
     KeyBinding("settings", "announcement", "6"),
     KeyBinding("settings", "clock", "7"),
     KeyBinding("settings", "language", "8"),
+    KeyBinding("settings", "record_busy", "*"),
     KeyBinding("settings", "more", "9"),
     KeyBinding("settings", "return_main_menu", "0"),
 )
@@ -79,7 +81,7 @@ ACTION_ALIASES = {
 """Kazoo's schema and Kazoo's code name three actions differently; both names are accepted."""
 
 ACTIONS = frozenset(row.action for row in DEFAULT_BINDINGS)
-YIELDING_ACTIONS = frozenset({"language"})
+YIELDING_ACTIONS = frozenset({"language", "record_busy"})
 """Actions that have no key where a site gives theirs to another action: it may have done so before they existed."""
 
 

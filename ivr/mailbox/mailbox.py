@@ -67,6 +67,35 @@ class Mailbox:
         return self.voicemail_settings.oldest_message_first if own is None else own
 
     @property
+    def max_greeting_length_ms(self) -> int:
+        """The longest greeting or name that is recorded by phone."""
+        return 1000 * (self.settings.max_greeting_length or self.voicemail_settings.max_greeting_length)
+
+    @property
+    def operator_context(self) -> str:
+        """Dialplan context of the operator extensions; "": no operator."""
+        own = self.settings.operator_context
+        return self.voicemail_settings.operator_context if own is None else own
+
+    @property
+    def hunt_context(self) -> str:
+        """Dialplan context of the extensions that callers may dial; "": none."""
+        own = self.settings.hunt_context
+        return self.voicemail_settings.hunt_context if own is None else own
+
+    @property
+    def callback_context(self) -> str:
+        """Dialplan context in which call-backs are dialled; "": none."""
+        own = self.settings.callback_context
+        return self.voicemail_settings.callback_context if own is None else own
+
+    @property
+    def exit_context(self) -> str:
+        """Dialplan context of the extensions o and a; "": none."""
+        own = self.settings.exit_context
+        return self.voicemail_settings.exit_context if own is None else own
+
+    @property
     def press_key_to_record(self) -> bool:
         """Whether callers must press a key before they can leave a message."""
         own = self.settings.press_key_to_record
@@ -79,6 +108,8 @@ class Mailbox:
             return (self.owner.settings.get("media", {}).get("name") if self.owner else None) or media.name
         if kind is MediaKind.TEMPORARY:
             return media.temporary_unavailable
+        if kind is MediaKind.BUSY:
+            return media.busy
         return media.unavailable or self.settings.greeting_media_id
 
     @property

@@ -80,6 +80,7 @@ OWNER_BOUNDS: Mapping[str, Bound | None] = {
     "numbers": ADMINISTRATOR,  # Message lights of other mailboxes.
     "shared_vmbox": ADMINISTRATOR,
     "members": ADMINISTRATOR,  # Phones of other users.
+    "enabled": ADMINISTRATOR,
     "timezone": _any_value,
     "require_pin": _any_value,
     "check_if_owner": _any_value,
@@ -93,18 +94,26 @@ OWNER_BOUNDS: Mapping[str, Bound | None] = {
     "skip_greeting": _any_value,
     "skip_instructions": _any_value,
     "play_greeting_intro": _any_value,
+    "review": _any_value,
     "use_person_not_available": _any_value,
     "operator_number": _any_value,  # Dialled in `operator_context` only.
+    "operator_context": ADMINISTRATOR,  # What the dialplan of the site can dial.
+    "hunt_context": ADMINISTRATOR,
+    "callback_context": ADMINISTRATOR,
+    "exit_context": ADMINISTRATOR,
     "hunt": _any_value,
     "hunt_allow": _any_value,
     "hunt_deny": _any_value,
     "media.unavailable": _any_value,  # Recordings of this mailbox only: see `OwnerChanges`.
+    "media.busy": _any_value,
     "media.temporary_unavailable": _any_value,
     "media.temporary_until": _any_value,
     "media.name": _any_value,
     "greeting_media_id": _any_value,
     "max_message_count": ADMINISTRATOR,
     "max_message_length": _at_most_recording_limit,
+    "max_greeting_length": ADMINISTRATOR,
+    "copy_to": ADMINISTRATOR,  # Mailboxes of other people.
     "interdigit_timeout": _any_value,
     "silence_hits": _any_value,
     "silence_threshold": _any_value,
@@ -119,8 +128,12 @@ OWNER_BOUNDS: Mapping[str, Bound | None] = {
     "seek_duration_ms": _any_value,
     "vm_message_forward_type": _any_value,
     "after_forward_action": _any_value,
+    "after_heard": _any_value,
     "notify_email_addresses": _recipients,
     "notify_email": _recipients,
+    "short_mail_addresses": _recipients,
+    "mail_subject": ADMINISTRATOR,  # A template runs in the service.
+    "mail_text": ADMINISTRATOR,
     "include_message_on_notify": _any_value,
     "mail_audio": _any_value,
     "include_transcription_on_notify": _any_value,
@@ -143,7 +156,7 @@ OWNER_BOUNDS: Mapping[str, Bound | None] = {
     "keys": _any_value,
 }
 """Keys of `BoxSettings`, those of inner objects with a dot. Keys that the service does not know are free."""
-RECORDING_KEYS = ("media.unavailable", "media.temporary_unavailable", "media.name", "greeting_media_id")
+RECORDING_KEYS = ("media.unavailable", "media.busy", "media.temporary_unavailable", "media.name", "greeting_media_id")
 
 
 class OwnerChanges:

@@ -8,9 +8,10 @@ import structlog
 
 from ivr.directory.pin_lockout import PinAttempt, PinLockout, PinVerdict
 from ivr.directory.secret_store import SecretStore
-from ivr.errors import InvalidFields
+from ivr.errors import InvalidFields, ProgramFailed
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pin_strength import PinWeakness, find_weakness
+from ivr.site_program import SiteProgram
 from ivr.storage.records import SecretRecord
 
 GENERATED_PIN_LENGTH = 6
@@ -29,17 +30,23 @@ def generate_pin(mailbox: Mailbox, random_bytes: Callable[[int], bytes]) -> str:
 
 
 class Pins:
-    """The PINs of all mailboxes. `on_refused` is called for a rejected PIN, with True if a lockout is in force."""
+    """The PINs of all mailboxes. `on_refused` is called for a rejected PIN, with True if a lockout is in force.
+
+    `change_program` runs with account and number of the mailbox, and the PIN as its input, after a PIN was set. The PIN
+    stays if the program fails.
+    """
 
     def __init__(
         self,
         secret_store: SecretStore,
         pin_lockout: PinLockout,
         on_refused: Callable[[bool], None] = lambda locked: None,
+        change_program: SiteProgram | None = None,
     ) -> None:
         self._secret_store = secret_store
         self._pin_lockout = pin_lockout
         self._on_refused = on_refused
+        self._change_program = change_program
 
     async def has_pin(self, mailbox: Mailbox) -> bool:
         """Whether a PIN is set. A configured reference without a stored PIN is logged."""
@@ -97,6 +104,7 @@ class Pins:
         self.validate(mailbox, pin, allow_weak=False)
         await self._secret_store.set(mailbox.account_id, mailbox.pin_secret_ref, pin)
         log.info("pin.changed", box=mailbox.id)
+        await self._run_change_program(mailbox, pin)
 
     async def set_by_administrator(self, mailbox: Mailbox, pin: str | None) -> None:
         """Set a PIN, or remove it with None, and end a lockout. A weak PIN is allowed until the mailbox is set up.
@@ -107,6 +115,15 @@ class Pins:
             self.validate(mailbox, pin, allow_weak=not mailbox.settings.is_setup)
         await self._secret_store.set(mailbox.account_id, mailbox.pin_secret_ref, pin)
         await self._pin_lockout.reset(mailbox.account_id, mailbox.id)
+        if pin is not None:
+            await self._run_change_program(mailbox, pin)
+
+    async def _run_change_program(self, mailbox: Mailbox, pin: str) -> None:
+        if self._change_program:
+            try:
+                await self._change_program.run(mailbox.account.name, mailbox.number, given=f"{pin}\n")
+            except ProgramFailed as error:
+                log.error("pin.program_failed", box=mailbox.id, error=str(error))
 
     def validate(self, mailbox: Mailbox, pin: str, *, allow_weak: bool) -> None:
         """Raise `InvalidFields`, in the form of Kazoo's REST API, for a PIN that may not be set."""

@@ -38,6 +38,8 @@ class MessageMetadata:
     call_id: str = ""
     time: int | None = None
     """Unix seconds; None: now."""
+    urgent: bool = False
+    labels: tuple[str, ...] = ()
     length_ms: int = 1
     """Until the audio is uploaded."""
 
@@ -130,6 +132,8 @@ class Uploads:
                 time=time,
                 length_ms=metadata.length_ms,
                 caller=metadata.caller,
+                urgent=metadata.urgent,
+                labels=metadata.labels,
                 from_uri=metadata.from_uri,
                 to_uri=metadata.to_uri,
                 call_id=metadata.call_id or self._ids.new_document_id()[:24],

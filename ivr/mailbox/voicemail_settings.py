@@ -13,6 +13,7 @@ from ivr.mailbox.caller_id import DialForm
 from ivr.mailbox.pin_strength import MIN_PIN_LENGTH
 from ivr.validation.fields import DialplanContext, Extension
 
+FolderLabel = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 DAY_S = 86_400
 RETENTION_GRACE_S = 3600
 """Grace period after the retention days, as in Kazoo."""
@@ -28,6 +29,9 @@ class VoicemailSettings(BaseModel):
     )
     max_message_length: Annotated[int, Field(ge=1, le=10**6)] = Field(
         500, description="Maximum length of a caller's message, in seconds."
+    )
+    max_greeting_length: Annotated[int, Field(ge=1, le=3600)] = Field(
+        300, description="Maximum length of a greeting or name recorded by phone, in seconds."
     )
     min_message_size: Annotated[int, Field(ge=0, le=60_000)] = Field(
         500, description="Minimum length of a recording, in milliseconds; a shorter one is discarded. 0: keep all."
@@ -108,6 +112,17 @@ class VoicemailSettings(BaseModel):
     )
     hunt_context: DialplanContext = Field(
         "", description="Dialplan context whose extensions callers may dial during the greeting. Empty: none."
+    )
+
+    exit_context: DialplanContext = Field(
+        "",
+        description="Dialplan context whose extensions `o` and `a` callers reach with 0 and *, where the dialplan names"
+        " none. Empty: none.",
+    )
+    folder_labels: Annotated[list[FolderLabel], Field(max_length=9)] = Field(
+        [],
+        description="Names of folders, such as Work, into which owners put messages with the key `file_message` of the"
+        " message menu (it has none by default): such a message is saved, with the name as its label.",
     )
 
     @model_validator(mode="after")

@@ -27,7 +27,7 @@ class CallBackToCaller(OwnerMenu):
     def is_offered(session: OwnerSession, message: Message) -> bool:
         """Return whether the spoken menu offers it."""
         system = session.mailbox.voicemail_settings
-        enabled = bool(system.callback_context) and not system.should_disable_callback
+        enabled = bool(session.mailbox.callback_context) and not system.should_disable_callback
         return enabled and _may_dial_out(session) and bool(_extensions_to_dial(session.mailbox, message))
 
     async def run(self) -> NextStep | None:
@@ -35,13 +35,13 @@ class CallBackToCaller(OwnerMenu):
         system = self.mailbox.voicemail_settings
         if system.should_disable_callback or not self._number:
             await self.reject("callback/not-available")
-        elif not system.callback_context or not _may_dial_out(self.session):
+        elif not self.mailbox.callback_context or not _may_dial_out(self.session):
             await self.reject("callback/not-allowed")
-        elif (extension := await self._find_extension(system.callback_context)) is None:
+        elif (extension := await self._find_extension(self.mailbox.callback_context)) is None:
             await self.reject("callback/no-such-number")
         else:
             await self.say("callback/calling")
-            await self.call.continue_at(system.callback_context, extension)
+            await self.call.continue_at(self.mailbox.callback_context, extension)
             return Status.BRANCH
         return None
 

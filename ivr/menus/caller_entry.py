@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 async def entry_menu(call_context: CallContext, mailbox: Mailbox | None) -> NextMenu:
     """Return the caller's first menu: the first of these whose condition holds."""
-    if mailbox is None:
+    if mailbox is None or not mailbox.settings.enabled:
         return UnknownMailbox(call_context)
     if _should_sign_in(call_context, mailbox):
         return SignIn(call_context, mailbox, mailbox_specified=True)
@@ -45,7 +45,7 @@ def _should_sign_in(call_context: CallContext, mailbox: Mailbox) -> bool:
 
 
 class UnknownMailbox(Menu):
-    """A caller reached a number that has no mailbox."""
+    """A caller reached a number that has no mailbox, or one that is disabled."""
 
     async def run(self) -> NextStep:
         return await self.say_goodbye("greeting/no-voicemail", status=Status.NOBOX)

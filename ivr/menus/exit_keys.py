@@ -34,7 +34,7 @@ class ExitKeys(CallerMenu):
 
     async def find_operator(self) -> tuple[str, str] | None:
         """Return context and extension of the operator that the dialplan names, if it does."""
-        context = self.call.incoming.arguments.exit_context
+        context = self._exit_context
         exists = bool(context) and await self.call.extension_exists(context, OPERATOR_EXTENSION)
         return (context, OPERATOR_EXTENSION) if exists else None
 
@@ -42,10 +42,14 @@ class ExitKeys(CallerMenu):
         arguments = self.call.incoming.arguments
         if await self.is_exit_digit(key):
             return arguments.digits_context, key
-        if self.key_map.action_for("greeting", key) != "login" or not arguments.exit_context:
+        if self.key_map.action_for("greeting", key) != "login" or not self._exit_context:
             return None
-        exists = await self.call.extension_exists(arguments.exit_context, ASSISTANT_EXTENSION)
-        return (arguments.exit_context, ASSISTANT_EXTENSION) if exists else None
+        exists = await self.call.extension_exists(self._exit_context, ASSISTANT_EXTENSION)
+        return (self._exit_context, ASSISTANT_EXTENSION) if exists else None
+
+    @property
+    def _exit_context(self) -> str:
+        return self.call.incoming.arguments.exit_context or self.mailbox.exit_context
 
 
 class Operator(CallerMenu):
@@ -70,8 +74,9 @@ class Operator(CallerMenu):
         if dialplan_operator := await ExitKeys(self.call_context, self.mailbox).find_operator():
             return dialplan_operator
         system, own_number = self.mailbox.voicemail_settings, self.mailbox.settings.operator_number
+        operator_context = self.mailbox.operator_context
         extension = system.operator_key if own_number in (None, "") else str(own_number)
-        if not system.operator_context or not is_extension(extension):
+        if not operator_context or not is_extension(extension):
             return None
-        exists = await self.call.extension_exists(system.operator_context, extension)
-        return (system.operator_context, extension) if exists else None
+        exists = await self.call.extension_exists(operator_context, extension)
+        return (operator_context, extension) if exists else None

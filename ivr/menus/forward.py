@@ -77,7 +77,7 @@ class Forward(Recorder):
 
         This is checked before an intro is recorded. The store checks the quota again when the message arrives.
         """
-        if destination is None:
+        if destination is None or not destination.settings.enabled:
             return "entry/invalid"
         if destination.id == self._mailbox.id:
             return "forward/own-box"

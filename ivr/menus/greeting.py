@@ -100,7 +100,7 @@ class Greeting(CallerMenu):
             case InstructionsChoice.SKIP:
                 return True
             case InstructionsChoice.SKIP_IF_GREETING_RECORDED if await self.call.run_while_listening(
-                self.services.greetings.find_greeting(self.mailbox)
+                self.services.greetings.find_greeting(self.mailbox, busy=self.is_owner_busy)
             ):
                 return True
             case _:
@@ -158,7 +158,7 @@ async def _render_greeting(menu: CallerMenu) -> list[Sound]:
     mailbox, greetings = menu.mailbox, menu.services.greetings
     if mailbox.settings.skip_greeting or menu.call.incoming.arguments.greeting is GreetingChoice.NONE:
         return []
-    if greeting := await menu.call.run_while_listening(greetings.find_greeting(mailbox)):
+    if greeting := await menu.call.run_while_listening(greetings.find_greeting(mailbox, busy=menu.is_owner_busy)):
         return [greeting]
     if mailbox.settings.use_person_not_available:
         return [await menu.render("greeting/nobody-available")]
@@ -173,5 +173,4 @@ async def _render_number_greeting(menu: CallerMenu) -> Sound:
 
 def _absence_prompt(menu: CallerMenu) -> Prompt:
     """Return why the owner does not answer: on the phone, where the dialplan says so, else not available."""
-    is_busy = menu.call.incoming.arguments.greeting is GreetingChoice.BUSY
-    return "greeting/is-on-the-phone" if is_busy else "greeting/is-not-available"
+    return "greeting/is-on-the-phone" if menu.is_owner_busy else "greeting/is-not-available"

@@ -23,19 +23,19 @@ from ivr.prompts.language import Language
 from ivr.prompts.voice import Prompt
 from ivr.storage.records import AuditAction, RecordingPurpose, Take
 
-MAX_DURATION_MS = 300_000
-"""The longest greeting or name."""
 MAX_DURATION_TRIES = 3
 MAX_DAYS = 365
 NO_EXPIRY = 0
 
 RECORD_PROMPTS = {
     RecordingPurpose.GREETING: "settings/record-greeting",
+    RecordingPurpose.BUSY_GREETING: "settings/record-busy",
     RecordingPurpose.TEMPORARY_GREETING: "settings/record-temporary",
     RecordingPurpose.NAME: "settings/record-name",
 }
 RECOVERED_PROMPTS = {
     RecordingPurpose.GREETING: "settings/found-greeting",
+    RecordingPurpose.BUSY_GREETING: "settings/found-busy",
     RecordingPurpose.TEMPORARY_GREETING: "settings/found-temporary",
     RecordingPurpose.NAME: "settings/found-name",
 }
@@ -153,7 +153,7 @@ class RecordGreeting(Recorder):
         return await Review(self.call_context, mailbox.key_map, take, length_ms, REVIEW_OPTIONS).run()
 
     async def _max_duration_ms(self, mailbox: Mailbox) -> int:
-        return MAX_DURATION_MS
+        return mailbox.max_greeting_length_ms
 
 
 class GreetingDuration(Menu):

@@ -29,11 +29,11 @@ class Hunt(CallerMenu):
     @staticmethod
     def is_offered(mailbox: Mailbox) -> bool:
         """Return whether the mailbox allows hunting and the system has a context for it."""
-        return mailbox.settings.hunt and bool(mailbox.voicemail_settings.hunt_context)
+        return mailbox.settings.hunt and bool(mailbox.hunt_context)
 
     async def run(self, extension: str) -> Status | None:
         """Send the call to `extension`; None, after a prompt, if it is not allowed or does not exist."""
-        context = self.mailbox.voicemail_settings.hunt_context
+        context = self.mailbox.hunt_context
         if not self._is_allowed(extension) or not await self.call.extension_exists(context, extension):
             self.call.journal.note("hunt rejected", digits=len(extension))  # It may be a PIN.
             await self.reject("greeting/hunt-invalid")

@@ -72,7 +72,9 @@ class LeaveMessage(Recorder):
     async def _copy_recipient_ids(self) -> list[str]:
         """Return the ids of the mailboxes that get a copy. A missing or full one is logged and left out."""
         box_ids: list[str] = []
-        for recipient in self.call.incoming.arguments.copies:
+        account_id, copy_to = self._mailbox.account_id, self._mailbox.settings.copy_to
+        own_copies = [Recipient(number, account_id) for number in copy_to]
+        for recipient in (*self.call.incoming.arguments.copies, *own_copies):
             try:
                 box = await self._find_recipient_box(recipient)
             except NotFound as error:
@@ -89,11 +91,13 @@ class LeaveMessage(Recorder):
         if recipient.account:
             account = await directory.find_account_by_name(recipient.account)
         box = await self.services.boxes.find_by_number(account.id, recipient.number)
-        if box is None:
+        if box is None or not box.settings.enabled:
             raise NotFound(f"there is no mailbox {recipient.number} in the account {account.name}")
         return box
 
     async def _review_take(self, take: Take, mailbox: Mailbox, length_ms: int) -> ReviewChoice:
+        if not mailbox.settings.review:
+            return ReviewChoice.SAVE
         operator = await Operator(self.call_context, mailbox).find_target()
         review = CallerReview(
             self.call_context, mailbox, take, length_ms, urgent=self._urgent, has_operator=operator is not None

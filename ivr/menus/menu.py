@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeAlias
 import structlog
 
 from ivr.audio.formats import Sound
+from ivr.call.arguments import GreetingChoice
 from ivr.call.base import FIRST_DIGIT_TIMEOUT_MS, INTERDIGIT_TIMEOUT_MS, DigitsResult
 from ivr.errors import (
     BoxDeleted,
@@ -145,6 +146,11 @@ class CallerMenu(Menu):
         super().__init__(call_context)
         self.mailbox = mailbox
         self.key_map = mailbox.key_map
+
+    @property
+    def is_owner_busy(self) -> bool:
+        """Whether the dialplan says that the owner is on the phone."""
+        return self.call.incoming.arguments.greeting is GreetingChoice.BUSY
 
 
 PROMPTS_BY_ERROR: tuple[tuple[type[IvrError], str], ...] = (

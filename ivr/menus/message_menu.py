@@ -14,6 +14,7 @@ from ivr.errors import IvrError, NotFound, PastRetention
 from ivr.mailbox.folder_cursor import FolderCursor
 from ivr.menus import menu
 from ivr.menus.call_back import CallBackToCaller
+from ivr.menus.choose_folder import ChooseFolder
 from ivr.menus.context import OwnerSession
 from ivr.menus.forward import Forward
 from ivr.menus.menu import NextMenu, NextStep, OwnerMenu
@@ -27,7 +28,7 @@ MAX_INVALID_KEYS = 3
 """Keys without an action in a row, after which the call ends."""
 MAX_PAUSE_MS = 60_000
 
-SPOKEN_ACTIONS = ("keep", "replay", "forward", "delete", "callback", "return_main_menu")
+SPOKEN_ACTIONS = ("keep", "replay", "forward", "delete", "callback", "file_message", "return_main_menu")
 """The actions that the menu reads out, in the order of their keys. The other keys work too."""
 KEY_ORDER = "123456789*#0"
 REPEATABLE_ACTIONS = {"replay", "prev", "rewind", "next", "fastforward", "envelope"}
@@ -81,6 +82,7 @@ class MessageMenu(OwnerMenu):
             "return_main_menu": self._return_to_main_menu,
             "pause": self._pause,
             "envelope": self._envelope,
+            "file_message": self._file,
         }
         if not self.mailbox.settings.is_voicemail_ff_rw_enabled:
             self._actions |= {"rewind": self._envelope}
@@ -164,7 +166,10 @@ class MessageMenu(OwnerMenu):
             return KeyResult.STAY
 
     async def _autosave_heard(self, message: Message) -> None:
-        """Save a new message that was played to its end but left without a decision. Others stay where they are."""
+        """Save a new message that was played to its end but left without a decision. Others stay where they are, and so
+        does each in a mailbox that keeps what was heard."""
+        if self.mailbox.settings.after_heard == "keep":
+            return
         if message.folder is not Folder.NEW or message.id not in self.session.heard_message_ids:
             return
         try:
@@ -179,6 +184,8 @@ class MessageMenu(OwnerMenu):
         keys = {action: self.key_map.key_for("message", action) for action in SPOKEN_ACTIONS}
         if not CallBackToCaller.is_offered(self.session, message):
             keys["callback"] = ""
+        if not self.mailbox.voicemail_settings.folder_labels:
+            keys["file_message"] = ""
         offered = sorted((KEY_ORDER.index(key), action) for action, key in keys.items() if key)
         prompt_names = {"delete": "restore"} if message.folder is Folder.DELETED else {}
         return [
@@ -215,6 +222,19 @@ class MessageMenu(OwnerMenu):
         self._cursor.advance()
         await self.say(confirmation)
         return KeyResult.ADVANCE
+
+    async def _file(self) -> KeyResult:
+        """Save the message under the label of the folder that the owner chooses."""
+        label = await ChooseFolder(self.session).run()
+        if label is None:
+            self._playback.skip_to_menu()
+            return KeyResult.STAY
+        message_id = self._playback.message.id
+        await self.call.run_while_listening(
+            self.services.messages.set_marks(self.mailbox.id, message_id, labels=[label])
+        )
+        self.call.journal.note("label", message=message_id, label=label)
+        return await self._save()
 
     async def _replay(self) -> KeyResult:
         self._playback.replay()
@@ -258,8 +278,11 @@ class MessageMenu(OwnerMenu):
 
     async def _forward(self) -> KeyResult | NextStep:
         forwarded = await Forward(self.session, self._playback.message).run()
-        if forwarded and self.mailbox.settings.after_forward_action == "save":
-            return await self._save()
+        match self.mailbox.settings.after_forward_action if forwarded else "prompt":
+            case "save":
+                return await self._save()
+            case "delete":
+                return await self._move_to_folder(Folder.DELETED, "done/deleted")
         self._playback.skip_to_menu()
         return KeyResult.STAY
 

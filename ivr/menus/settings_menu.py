@@ -31,6 +31,7 @@ class SettingsMenu(OwnerMenu):
         self._page = 0
         self._actions: dict[str, Callable[[], Awaitable[object]]] = {
             "record_unavailable": lambda: RecordGreeting(self.session, RecordingPurpose.GREETING).run(),
+            "record_busy": lambda: RecordGreeting(self.session, RecordingPurpose.BUSY_GREETING).run(),
             "record_name": lambda: RecordGreeting(self.session, RecordingPurpose.NAME).run(),
             "set_pin": self._set_pin,
             "record_temporary": lambda: RecordGreeting(self.session, RecordingPurpose.TEMPORARY_GREETING).run(),
@@ -101,6 +102,7 @@ class SettingsMenu(OwnerMenu):
             *([] if announcement_only else ["announcement"]),
             "clock",
             *(["language"] if len(self.call_context.voice.languages) > 1 else []),
+            "record_busy",
         ]
 
     def _prompt_name(self, action: str) -> str:

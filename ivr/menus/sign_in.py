@@ -64,6 +64,8 @@ class SignIn(Menu):
                     await self.reject("entry/invalid")
                     continue
                 await self._find_by_number(entry.digits)
+            if self._mailbox and not self._mailbox.settings.enabled:
+                return await self.say_goodbye("login/no-access", status=Status.NOACCESS)
             if self._mailbox and self._is_pin_exempt(self._mailbox):
                 return self._open_session(self._mailbox, own_phone=True, has_pin=False)
             if self._mailbox and await self._is_closed_to_owner(self._mailbox):
@@ -90,9 +92,10 @@ class SignIn(Menu):
 
     async def _find_by_number(self, number: str) -> None:
         self._needs_number = False
-        self._mailbox = await self.call.run_while_listening(
+        mailbox = await self.call.run_while_listening(
             self.services.boxes.find_by_number(self.call_context.account.id, number)
         )
+        self._mailbox = mailbox if mailbox and mailbox.settings.enabled else None  # A disabled one sounds as unknown.
 
     def _is_pin_exempt(self, mailbox: Mailbox) -> bool:
         pin_required = mailbox.settings.require_pin or mailbox.voicemail_settings.force_require_pin

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork
 
-from ivr.validation.fields import DialplanContext, MailAddressOrNone, OptionalPath, SenderAddress
+from ivr.validation.fields import DialplanContext, MailAddressOrNone, OptionalPath, ProgramPath, SenderAddress
 
 RETRY_DELAYS_S = (900, 2700, 7200, 86_400)
 """15 minutes, 45 minutes, 2 hours, 1 day: the delays with which Kazoo retries notifications."""
@@ -47,6 +47,13 @@ class NotificationSettings(_Section):
         description=(
             "Networks, as `10.1.0.0/16`, to which webhooks may be sent beside public addresses. Empty: public ones"
             " only."
+        ),
+    )
+    program: ProgramPath = Field(
+        None,
+        description=(
+            "Full path of a program to run when a message of a box arrives, moves or goes (docs/notifications.md). It"
+            " must belong to root. Empty: none."
         ),
     )
     throttle_s: Annotated[int, Field(ge=0, le=10**7)] = Field(

@@ -16,7 +16,7 @@ from ivr.app import App
 from ivr.errors import SettingsError
 from ivr.mailbox.voicemail_settings import DAY_S
 from ivr.metrics.page_server import PageServer
-from ivr.notifications import new_message_call, webhook
+from ivr.notifications import mailbox_program, new_message_call, webhook
 from ivr.notifications.event import EventDispatcher, Subscriber
 from ivr.notifications.mail.account_alarm import AccountAlarm
 from ivr.notifications.mail.audio import BYTES_PER_MB, AudioLink, CreateLink, MailAudio
@@ -25,6 +25,7 @@ from ivr.notifications.mail.handlers import AfterNotifyAction, MailSender
 from ivr.notifications.mail.rendering import MailTemplates
 from ivr.notifications.mail.smtp import SmtpClient
 from ivr.notifications.mail.subscriber import MailSubscriber
+from ivr.notifications.mailbox_program import ProgramRunner, ProgramSubscriber
 from ivr.notifications.mwi_worker import MwiWorker
 from ivr.notifications.new_message_call import CallSubscriber, NewMessageCall
 from ivr.notifications.transcription.engines import choose_engine, supports_language
@@ -34,6 +35,7 @@ from ivr.notifications.webhook_request import WebhookRequest
 from ivr.notifications.worker import Handler, OutboxRunner, OutboxWorker, Worker, WorkerLimits
 from ivr.service.metrics_page import MetricsPage
 from ivr.service.node_presence import NodePresence
+from ivr.site_program import SiteProgram
 from ivr.storage.records import Message, TaskKind
 
 AMI_CONNECT_TIMEOUT_S = 3.0
@@ -163,6 +165,7 @@ def build_workers(
         ),
         WebhookSubscriber(),
         *([CallSubscriber(settings.notifications)] if callback_client else []),
+        *([ProgramSubscriber()] if settings.notifications.program else []),
     ]
     dispatcher = EventDispatcher(
         boxes=app.boxes,
@@ -195,6 +198,16 @@ def build_workers(
             max_per_account=webhook.MAX_PER_ACCOUNT,
         ),
     ]
+    if settings.notifications.program:
+        program = SiteProgram(settings.notifications.program, "[notifications] program")
+        workers.append(
+            new_worker(
+                "programs",
+                ProgramRunner(program, app.boxes, app.messages, app.clock).handlers,
+                max_concurrency=mailbox_program.MAX_CONCURRENCY,
+                max_per_account=mailbox_program.MAX_PER_ACCOUNT,
+            )
+        )
     if mail_enabled:
         renditions = app.renditions("mail-renditions")
         renditions.clear() if is_service_start and app.is_alone() else renditions.prepare()

@@ -25,6 +25,16 @@ OptionalPath = Annotated[Path | None, BeforeValidator(lambda value: None if valu
 """A path of the settings. Empty: None, and not the current folder."""
 
 
+def _full_path(path: Path | None) -> Path | None:
+    if path and not path.is_absolute():
+        raise PydanticCustomError(FORMAT_ERROR, "not a full path: begin it with /")
+    return path
+
+
+ProgramPath = Annotated[OptionalPath, AfterValidator(_full_path)]
+"""The full path of a program of the site. Empty: None."""
+
+
 def is_stored(info: ValidationInfo) -> bool:
     """Return whether the validated document comes from the database."""
     return info.context == STORED

@@ -66,3 +66,14 @@ def to_filename_stem(text: str, max_length: int) -> str:
     composed = unicodedata.normalize("NFC", to_single_line(text))
     stem = re.sub(r"_{2,}", "_", _UNSAFE_IN_FILENAMES.sub("_", composed).replace(" ", "_"))[:max_length].strip("._-")
     return f"_{stem}" if _RESERVED_FILENAMES.fullmatch(stem) else stem or UNNAMED
+
+
+def mail_template(text: str) -> str:
+    """Return the template of a mail. Raises `BadInput` if it cannot be used."""
+    from jinja2 import Environment, TemplateSyntaxError
+
+    try:
+        Environment(autoescape=True).parse(text)
+    except TemplateSyntaxError as error:
+        raise BadInput(f"it is no template (line {error.lineno}: {error.message}): docs/notifications.md") from error
+    return text

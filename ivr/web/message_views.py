@@ -46,6 +46,7 @@ class MessageView:
     words: tuple[TimedWord, ...]
     """The words of the transcript with their times; empty: only the text is known."""
     forwarded_by: str
+    labels: tuple[str, ...]
 
     def snippet(self, search: str = "") -> str:
         """Return the beginning of the transcript, or the part with the first of the words of a search."""
@@ -82,6 +83,7 @@ def view_message(
         transcript=transcript_text(message.transcription),
         words=timed_words(message.transcription) if with_words else (),
         forwarded_by=" ".join(filter(None, (forwarder.name, forwarder.number))) if forwarder else "",
+        labels=message.labels,
     )
 
 

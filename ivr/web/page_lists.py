@@ -151,7 +151,7 @@ async def change_messages(
 async def _change_message(visitor: Visitor, message: Message, action: str, destination: Folder | None) -> Message:
     messages, reason = visitor.services.api.mailbox.messages, ChangeReason.API_REQUEST
     if action in ("urgent", "not_urgent"):
-        return await messages.set_urgent(message.box_id, message.id, action == "urgent")
+        return await messages.set_marks(message.box_id, message.id, urgent=action == "urgent")
     if action == "restore":
         return await messages.restore_from_deleted(message.box_id, message.id, reason)
     named = {"save": Folder.SAVED, "delete": Folder.DELETED, "new": Folder.NEW}

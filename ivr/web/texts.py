@@ -44,6 +44,7 @@ ENGLISH: Mapping[str, str] = {
     "more_messages": "Older messages",
     "unknown_caller": "Unknown caller",
     "urgent": "Urgent",
+    "labels": "Labels",
     "select_all": "Select all on this page",
     "select_message": "Select the message of {caller}, {when}",
     "save": "Save",

@@ -527,3 +527,49 @@ async def test_unsupported_methods_are_not_allowed(rest: RestClient, app: AppFix
     assert (await rest.request_ok("GET", f"/{box.id}/messages/"))["data"][0]["media_id"] == message.id
     envelope = await rest.request_error(404, "GET", f"/{box.id}/nothing")
     assert envelope["message"] == "not_found"
+
+
+async def test_marks_are_set_shown_and_filtered(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    message, other = await app.create_message(box), await app.create_message(box, age_s=10)
+    path = f"/{box.id}/messages/{message.id}"
+    marked = (await rest.request_ok("POST", path, {"urgent": True, "labels": [" Work ", "Offers"]}))["data"]
+    assert (marked["urgent"], marked["labels"], marked["folder"]) == (True, ["Work", "Offers"], "new")
+    assert ids(await rest.request_ok("GET", f"/{box.id}/messages?filter_urgent=true")) == [message.id]
+    assert (await app.container.messages.counts(box.id)).urgent_new == 1
+    moved = (await rest.request_ok("POST", path, {"urgent": False, "labels": [], "folder": "saved"}))["data"]
+    assert "urgent" not in moved
+    assert "labels" not in moved
+    assert moved["folder"] == "saved"
+    assert await app.folder_of(other) == "new"
+
+
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [({"urgent": "yes please"}, "urgent"), ({"labels": "Work"}, "labels"), ({"labels": [""]}, "labels.0")],
+)
+async def test_invalid_mark_changes_nothing(
+    rest: RestClient, app: AppFixture, box: Mailbox, data: dict[str, Any], field: str
+) -> None:
+    message = await app.create_message(box)
+    path = f"/{box.id}/messages/{message.id}"
+    assert field in (await rest.request_error(400, "POST", path, {**data, "folder": "saved"}))["data"]
+    assert await app.folder_of(message) == "new"
+
+
+async def test_marks_are_of_one_message_at_a_time(rest: RestClient, app: AppFixture, box: Mailbox) -> None:
+    message, path = await app.create_message(box), f"/{box.id}/messages"
+    await rest.request_error(400, "POST", path, {"messages": [message.id], "folder": "saved", "urgent": True})
+    await rest.request_error(400, "POST", f"{path}/{message.id}", {"source_id": box.id, "urgent": True})
+    assert await app.folder_of(message) == "new"
+    await rest.request_ok("POST", f"{path}/{message.id}", {"urgent": True, "labels": ["Work"]})
+    document = (await rest.request_ok("GET", f"{path}/{message.id}"))["data"]
+    other = await app.create_box("1001")
+    await rest.request_ok("POST", f"{path}/{message.id}", {**document, "source_id": other.id})
+    (moved,) = await app.messages(other)
+    assert (moved.urgent, moved.labels) == (True, ("Work",))
+
+
+async def test_new_message_may_be_urgent_and_labelled(rest: RestClient, box: Mailbox) -> None:
+    created = await rest.request_ok("PUT", f"/{box.id}/messages", {"urgent": True, "labels": ["Work"]})
+    shown = (await rest.request_ok("GET", f"/{box.id}/messages/{created['data']['media_id']}"))["data"]
+    assert (shown["urgent"], shown["labels"]) == (True, ["Work"])

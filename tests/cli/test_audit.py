@@ -161,6 +161,7 @@ CHANGING = {
     "greeting remove": "1000 name --yes",
     "message add": "1000 AUDIO",
     "message move": "1000 MESSAGE saved",
+    "message mark": "1000 MESSAGE --urgent",
     "message export": "1000 MESSAGE FOLDER/out.wav",
     "message delete": "1000 MESSAGE --yes",
     "message restore": "1000 GONE",

@@ -42,7 +42,7 @@ HARMLESS = {
     "endpoint": "add list secret",
     "box": "create list show set move export pin unlock restore",
     "greeting": "list show set export",
-    "message": "add list show export move restore",
+    "message": "add list show export move mark restore",
     "light": "show",
     "calls": "list show",
     "audit": "list",

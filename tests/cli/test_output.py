@@ -18,7 +18,7 @@ SILENT = {
     ("demo",): "a phone",
     ("maintain",): "cron mails what a command prints",
 }
-PRINTING = ("echo(", "print_table(", "print_document(", "_print_")
+PRINTING = ("echo(", "print_table(", "print_document(", "_print_", "ImportCommand(")
 LEAVES = {path: found for path, found in COMMANDS.items() if not hasattr(found, "commands")}
 
 
@@ -57,6 +57,16 @@ def test_exported_file_is_named(populated_ivr: Ivr, tmp_path: Path, hello: Path)
     target = tmp_path / "greeting.wav"
     printed = populated_ivr("greeting", "export", "1000", "unavail", str(target)).stdout
     assert printed == f"the recording unavailable of box 1000 (1.0 s) is in {target}\n"
+
+
+def test_message_is_marked(populated_ivr: Ivr, hello: Path) -> None:
+    message = parse_json(populated_ivr("message", "add", "1000", str(hello), "--urgent", "--json"))
+    assert message["urgent"] is True
+    mark = ("message", "mark", "1000", message["id"])
+    assert "nothing to change" in populated_ivr(*mark, fails=2).stderr
+    marked = parse_json(populated_ivr(*mark, "--not-urgent", "--label", "Work", "--label", "Offers", "--json"))
+    assert (marked["urgent"], marked["labels"]) == (False, ["Work", "Offers"])
+    assert parse_json(populated_ivr(*mark, "--no-labels", "--json"))["labels"] == []
 
 
 @pytest.fixture

@@ -147,9 +147,10 @@ def test_tables_and_recordings_are_imported_once_and_verified(demo: Ivr, site: S
     assert [rosa[key] for key in keys] == [True, True, True, True, False]
     assert [sven[key] for key in keys] == [False, False, False, False, True]
     assert rosa["notify_email_addresses"] == ["office@acme.example"]
+    assert rosa["copy_to"] == ["2002"]
     assert parse_json(demo("user", "show", "Rosa Klein 2001", "--json"))["email"] == "rosa@acme.example"
     text = notes(report, f"2001@{DOMAIN}")
-    for note in ("copies of each message to 2002", "key 1 of the greeting leads to transfer 1001", "Greeting 1"):
+    for note in ("key 1 of the greeting leads to transfer 1001", "Greeting 1"):
         assert note in text
     verified = demo("import", "verify", "--json", fails=1)
     differences = [(box["differences"], box["pin"], box["greetings"]) for box in parse_json(verified)]

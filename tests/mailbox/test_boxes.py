@@ -55,7 +55,7 @@ INVALID_VALUES: list[tuple[str, Any, str, str]] = [
     ("envelope_type", "long", "enum", "Value not found in enumerated list of values"),
     ("media_extension", "ogg", "enum", "Value not found in enumerated list of values"),
     ("vm_message_forward_type", "both", "enum", "Value not found in enumerated list of values"),
-    ("after_forward_action", "delete", "enum", "Value not found in enumerated list of values"),
+    ("after_forward_action", "drop", "enum", "Value not found in enumerated list of values"),
     ("seek_duration_ms", -1, "minimum", "Value must be at least 0"),
     ("hunt_allow", "", "minLength", "String must be at least 1 characters"),
     ("hunt_deny", "x" * 257, "maxLength", "String must not be more than 256 characters"),

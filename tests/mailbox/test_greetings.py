@@ -228,10 +228,10 @@ async def test_recorded_name_is_stored_with_owner_else_with_box(app: AppFixture)
 
 
 async def test_unknown_box_keys_survive_greeting_change(app: AppFixture) -> None:
-    box = await app.create_box("1000", made_by="us", media={"busy": "x"})
+    box = await app.create_box("1000", made_by="us", media={"ringing": "x"})
     box = await activate_take(app, box, RecordingPurpose.GREETING)
     assert box.settings.model_extra == {"made_by": "us"}
-    assert box.settings.media.model_extra == {"busy": "x"}
+    assert box.settings.media.model_extra == {"ringing": "x"}
 
 
 # -- takes of ended calls -----------------------------------------------------------------------------

@@ -51,8 +51,8 @@ MUTANTS = (
     Mutant(
         "C06",
         "ivr/menus/exit_keys.py",
-        "return (system.operator_context, extension) if exists else None",
-        "return (system.operator_context, extension)",
+        "return (operator_context, extension) if exists else None",
+        "return (operator_context, extension)",
     ),
     Mutant(
         "C07",
@@ -108,7 +108,7 @@ MUTANTS = (
     ),
     Mutant("C22", "ivr/menus/caller_entry.py", "if mailbox.settings.announcement_only:", "if False:"),
     Mutant("C23", "ivr/menus/caller_entry.py", "(check_owner or mailbox.settings.announcement_only)", "check_owner"),
-    Mutant("C25", "ivr/mailbox/greetings.py", "return await self.find_temporary_greeting(mailbox) or", "return"),
+    Mutant("C25", "ivr/mailbox/greetings.py", "await self.find_temporary_greeting(mailbox)\n            or ", ""),
     Mutant("H02", f"{MENUS}hunt.py", "[0-9]{{1,{MAX_DIGITS}}}", "[0-9]{{2,{MAX_DIGITS}}}"),
     Mutant("H03", f"{MENUS}hunt.py", "return not (deny and matches(deny, extension))", "return True"),
     Mutant("H04", f"{MENUS}hunt.py", 'self.say("greeting/transferring")', 'self.say("done/saved")'),

@@ -28,7 +28,12 @@ MUTANTS = (
     Mutant("KP26", MESSAGE, '"prev": self._previous', '"prev": self._next'),
     Mutant("KP27", MESSAGE, '{"rewind": self._envelope}', "{}"),
     Mutant("KP28", MESSAGE, '"next": self._next', '"next": self._keep'),
-    Mutant("KP29", "ivr/menus/message_menu.py", "_move_to_folder(Folder.DELETED,", "_move_to_folder(Folder.SAVED,"),
+    Mutant(
+        "KP29",
+        MESSAGE,
+        "DELETED:\n            return await self._move_to_folder(Folder.DELETED,",
+        "DELETED:\n            return await self._move_to_folder(Folder.SAVED,",
+    ),
     Mutant("KP31", CALL_BACK, "return Status.BRANCH", "return Status.DONE"),
     Mutant("KP32", MESSAGE, " or message.id not in self.session.heard", ""),
     Mutant("KP33", MESSAGE, '"pause": self._pause', '"pause": self._envelope'),
@@ -124,7 +129,7 @@ MUTANTS = (
     Mutant("F04", FORWARD, '"cancel": "back-to-messages"', '"cancel": "return-main-menu"'),
     Mutant("F05", "ivr/mailbox/delivery.py", "length_ms=copy.length_ms + intro_ms", "length_ms=copy.length_ms"),
     Mutant("F06", "ivr/menus/forward.py", "if await self._record_intro():", "if await self._record_intro() or True:"),
-    Mutant("F07", MESSAGE, 'after_forward_action == "save"', 'after_forward_action != "save"'),
+    Mutant("F07", MESSAGE, 'case "save":', 'case "delete":'),
     Mutant("F08", FORWARD, 'self.say("done/forwarded")', 'self.say("done/saved")'),
     # Keys that can be changed
     Mutant("K01", "ivr/mailbox/key_map.py", '"rec_name": "record_name"', '"rec_name": "rec_name"'),

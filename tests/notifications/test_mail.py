@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from ivr.directory.models import Account, User
 from ivr.directory.pin_lockout import PinAttempt
+from ivr.errors import InvalidFields
 from ivr.mailbox.box_settings import BoxSettings
 from ivr.mailbox.mailbox import Mailbox, Occupancy
 from ivr.mailbox.voicemail_settings import VoicemailSettings
@@ -325,6 +326,55 @@ async def test_site_templates_are_chosen_by_account_and_language(tmp_path: Path,
         OWNER_EMAIL: "Ours 2001",
     }
     await app.shut_down()
+
+
+async def test_short_mail_has_one_line_and_no_audio(
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
+) -> None:
+    box = await mail_app.create_box(
+        notify_email=OWNER_EMAIL, short_mail_addresses="pager@example.org", delete_after_notify=True
+    )
+    await mail_app.leave_message(box, name="Ann")
+    await mail_app.run_until_idle()
+    received = dict(smtp_server.received)
+    assert attachments(received[OWNER_EMAIL])
+    short = received["pager@example.org"]
+    assert short["Subject"] == "New message"
+    assert short.get_content_type() == "text/plain"
+    assert short.get_content().startswith("From Ann (2001) in mailbox 1000, 00:00:02, Tuesday")
+    [message] = await mail_app.messages(box)
+    assert message.folder == "deleted", "the other mail carried the audio"
+
+
+async def test_short_mail_alone_leaves_the_message_new(mail_app: NotificationAppFixture) -> None:
+    box = await mail_app.create_box(short_mail_addresses=["pager@example.org"], delete_after_notify=True)
+    await mail_app.leave_message(box)
+    await mail_app.run_until_idle()
+    [message] = await mail_app.messages(box)
+    assert message.folder == "new"
+
+
+@pytest.mark.parametrize(
+    ("template", "subject"),
+    [("{{ caller_id.number }} rang", "2001 rang"), ("{{ no.such }}", "New voicemail from 2001")],
+)
+async def test_box_has_subject_and_text_of_its_own(
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, template: str, subject: str
+) -> None:
+    box = await mail_app.create_box(
+        notify_email=OWNER_EMAIL, mail_subject=template, mail_text="<b> {{ voicemail.length }}"
+    )
+    await mail_app.leave_message(box)
+    await mail_app.run_until_idle()
+    [(_, mail)] = smtp_server.received
+    assert mail["Subject"] == subject
+    assert mail_text(mail).strip() == "<b> 00:00:02"
+    assert mail.get_body(("html",)) is None
+
+
+async def test_template_that_is_none_is_rejected(mail_app: NotificationAppFixture) -> None:
+    with pytest.raises(InvalidFields, match="mail_text"):
+        await mail_app.create_box(mail_text="{% if %}")
 
 
 async def test_mail_is_in_one_language_when_templates_are_incomplete(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ivr.mailbox.pin_strength import PinWeakness
-from ivr.menus import greeting_recording, review
+from ivr.menus import choose_folder, greeting_recording, review
 from ivr.menus.message_menu import SPOKEN_ACTIONS
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.completeness import rule_keys
@@ -21,6 +21,7 @@ RESERVED_PROMPTS = {"problem/one-moment"}
 SETTINGS = (
     "record-unavailable", "record-name", "set-pin", "record-temporary", "delete-temporary", "announcement-on",
     "announcement-off", "clock-24", "clock-12", "language", "this-language", "more-settings",
+    "record-busy",
 )  # fmt: skip
 """Most names of choices in the settings menu are those of its actions."""
 
@@ -49,6 +50,7 @@ def computed_keys() -> Iterator[str]:
     yield from (f"to/{action}" for action in SETTINGS)
     yield from (f"to/{what}" for what in ("mark-urgent", "mark-normal", "operator", "leave-message"))
     yield from (f"to/{action}" for action in ("prepend", "forward-plain", "back-to-messages"))
+    yield from (f"to/{option}" for option in ("folder", *choose_folder.RECORDED_LABELS.values()))
     yield from (f"pin/{weakness}" for weakness in PinWeakness if weakness is not PinWeakness.WRONG_LENGTH)
 
 

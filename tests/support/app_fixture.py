@@ -89,7 +89,8 @@ class AppFixture:
     ) -> None:
         self.clock = FakeClock()
         data = {"folder": folder, "fsync": False, "busy_timeout_ms": 200, **settings.pop("data", {})}
-        self.settings = Settings(data=data, pins={"bcrypt_cost": 4}, **settings)
+        pins = {"bcrypt_cost": 4, **settings.pop("pins", {})}
+        self.settings = Settings(data=data, pins=pins, **settings)
         self.container = App(self.settings, clock=self.clock, random_bytes=random_bytes)
         _ = self.container.recordings  # Creates the folder.
         database_file = database_path(folder)

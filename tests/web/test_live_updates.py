@@ -58,7 +58,7 @@ async def test_page_is_told_what_phone_rest_and_other_processes_change(
             app.create_message(box),
             app.run_call(endpoint="alice", number="1000"),  # Saves the message that is played.
             other_process.messages.move_to_folder(box.id, message.id, Folder.DELETED, ChangeReason.API_REQUEST),
-            app.container.messages.set_urgent(box.id, message.id, True),
+            app.container.messages.set_marks(box.id, message.id, urgent=True),
             app.container.database.write(
                 lambda c: c.execute("UPDATE messages SET transcription = 'x' WHERE id = ?", (message.id,)).rowcount
             ),

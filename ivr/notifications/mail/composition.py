@@ -16,9 +16,16 @@ from ivr.directory.models import Account
 from ivr.errors import NotificationUndeliverable
 from ivr.mailbox.mailbox import Capacity, Mailbox
 from ivr.notifications.mail.audio import NO_AUDIO, Attachment, MailAudio, Omission
-from ivr.notifications.mail.rendering import BuildVariables, MailContent, MailTemplates
+from ivr.notifications.mail.rendering import (
+    NO_OWN_TEMPLATES,
+    BuildVariables,
+    MailContent,
+    MailTemplates,
+    OwnTemplates,
+)
+from ivr.notifications.mail.subscriber import SHORT_MAIL, TEMPLATES
 from ivr.notifications.mail.variables import account_variables, box_variables, message_variables
-from ivr.storage.records import Message, OutboxTask
+from ivr.storage.records import Message, OutboxTask, TaskKind
 from ivr.validation.addresses import to_smtp
 
 MIME_TYPES = {"mp3": ("audio", "mpeg"), "mp4": ("audio", "mp4"), "wav": ("audio", "wav")}
@@ -64,7 +71,8 @@ def compose(
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
     mail.set_content(content.plain_text)
-    mail.add_alternative(content.html, subtype="html")
+    if content.html:
+        mail.add_alternative(content.html, subtype="html")
     if attachment:
         maintype, subtype = MIME_TYPES[attachment.extension]
         mail.add_attachment(attachment.content, maintype=maintype, subtype=subtype, filename=attachment.filename)
@@ -89,14 +97,18 @@ class MailComposer:
         address.
         """
         occupancy = await self._capacity.occupancy(mailbox)
-        audio = await self._audio.select(mailbox, message, omit=omit) if message else NO_AUDIO
+        is_short = task.payload["template"] == SHORT_MAIL
+        audio = await self._audio.select(mailbox, message, omit=omit) if message and not is_short else NO_AUDIO
 
         def build_variables(language: str) -> dict[str, Any]:
             if message is None:
                 return box_variables(mailbox, occupancy)
             return message_variables(mailbox, occupancy, message, audio, language)
 
-        mail = await self._compose(task, mailbox.account, mailbox.language, build_variables, audio.attachment)
+        own = OwnTemplates()
+        if task.payload["template"] == TEMPLATES[TaskKind.NEW]:
+            own = OwnTemplates(mailbox.settings.mail_subject, mailbox.settings.mail_text)
+        mail = await self._compose(task, mailbox.account, mailbox.language, build_variables, audio.attachment, own)
         return mail, audio.attachment is not None
 
     async def compose_account_mail(self, task: OutboxTask, account: Account) -> bytes:
@@ -111,11 +123,13 @@ class MailComposer:
         language: str,
         build_variables: BuildVariables,
         attachment: Attachment | None,
+        own: OwnTemplates = NO_OWN_TEMPLATES,
     ) -> bytes:
         """Compose in a thread: a large attachment takes a second to encode, and a template of the site may be slow."""
 
         def compose_sync() -> bytes:
-            content = self._templates.render(str(task.payload["template"]), account, language, build_variables)
+            name = str(task.payload["template"])
+            content = self._templates.render(name, account, language, build_variables, own)
             return compose(task, account, self._sender, content, attachment)
 
         try:

@@ -10,6 +10,7 @@ from ivr.mailbox.boxes import Boxes
 from ivr.notifications.mail.audio import Omission
 from ivr.notifications.mail.composition import MailComposer
 from ivr.notifications.mail.smtp import SmtpClient
+from ivr.notifications.mail.subscriber import SHORT_MAIL, resolve_recipients
 from ivr.notifications.worker import NO_CUTOFF, Handler, HandlerResult
 from ivr.storage.protocols import MessageStore, Transaction
 from ivr.storage.records import ChangeReason, Folder, OutboxTask, TaskKind
@@ -67,10 +68,13 @@ class MailSender:
         if message is None:
             return None
         message_id, settings = message.id, mailbox.settings
+        is_short = task.payload["template"] == SHORT_MAIL
+        if is_short and not resolve_recipients(mailbox, TaskKind.NEW):
+            return None  # No mail carries the audio.
 
         def enqueue_after_mail(transaction: Transaction) -> None:
             """Enqueue the step after the mails, if this was the message's last pending mail."""
-            if not has_audio:
+            if not has_audio and not is_short:
                 transaction.record_mailed_without_audio(message_id)
             is_wanted = settings.save_after_notify or settings.delete_after_notify
             if is_wanted and not transaction.has_task(TaskKind.MAIL, message_id):

@@ -19,6 +19,8 @@ BUILT_IN_LANGUAGE = "en"
 """The language that has all built-in templates."""
 MAX_SUBJECT_LENGTH = 250
 PARTS = ("subject", "txt", "html")
+SHORT_SUFFIX = "_short"
+"""End of the names of templates without HTML."""
 
 log = structlog.get_logger()
 
@@ -37,6 +39,16 @@ class MailContent:
     plain_text: str
     html: str
 
+
+@dataclass(frozen=True, slots=True)
+class OwnTemplates:
+    """The templates of a mailbox's own; None: it has none. A text of its own has no HTML beside it."""
+
+    subject: str | None = None
+    text: str | None = None
+
+
+NO_OWN_TEMPLATES = OwnTemplates()
 
 BuildVariables = Callable[[str], Mapping[str, Any]]
 """Returns the variables of a mail, with dates in a language."""
@@ -58,7 +70,14 @@ class MailTemplates:
             keep_trailing_newline=True,
         )
 
-    def render(self, name: str, account: Account, language: str, build_variables: BuildVariables) -> MailContent:
+    def render(
+        self,
+        name: str,
+        account: Account,
+        language: str,
+        build_variables: BuildVariables,
+        own: OwnTemplates = NO_OWN_TEMPLATES,
+    ) -> MailContent:
         """Render a mail in the first language that has all its parts: the owner's, the account's, English.
 
         `name`: the templates' common name, such as `box_full`.
@@ -69,10 +88,13 @@ class MailTemplates:
             parts = {
                 part: self._render([f"{folder}{name}.{part}" for folder in _folders(account, tried)], variables)
                 for part in PARTS
+                if part != "html" or not name.endswith(SHORT_SUFFIX)
             }
             if None not in parts.values():
-                subject = to_single_line(str(parts["subject"]))[:MAX_SUBJECT_LENGTH]
-                return MailContent(subject, str(parts["txt"]), str(parts["html"]))
+                own_text = self._render_own(own.text, variables)
+                subject = self._render_own(own.subject, variables) or str(parts["subject"])
+                text, html = (own_text, "") if own_text else (str(parts["txt"]), str(parts.get("html", "")))
+                return MailContent(to_single_line(subject)[:MAX_SUBJECT_LENGTH], text, html)
         raise TemplateNotFound(name)
 
     def _render(self, candidates: list[str], variables: Mapping[str, Any]) -> str | None:
@@ -84,6 +106,14 @@ class MailTemplates:
             except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
                 log.error("mail.template_failed", template=name, error=str(error))
         return None
+
+    def _render_own(self, template: str | None, variables: Mapping[str, Any]) -> str:
+        """Return what a mailbox's own template says; "" if there is none or it fails."""
+        try:
+            return self._environment.from_string(template).render(variables) if template else ""
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+            log.error("mail.template_failed", template="of the mailbox", error=str(error))
+            return ""
 
 
 def _short(language: str) -> str:

@@ -13,6 +13,8 @@ from ivr.validation.addresses import is_mail_address, unique_addresses
 
 TEMPLATES = {TaskKind.NEW: "new_message", TaskKind.BOX_FULL: "box_full", TaskKind.BOX_LOCKED: "box_locked"}
 """Template of the mail for each event that is mailed."""
+SHORT_MAIL = "new_message_short"
+"""Template of the mail without audio and HTML."""
 NEARLY_FULL = "box_nearly_full"
 """Template of the warning, and what its throttle is about."""
 ONCE_S = 10**10
@@ -91,15 +93,17 @@ def _enqueue_box_mail(transaction: Transaction, mailbox: Mailbox, kind: TaskKind
 
 
 def enqueue_new_message_mail(transaction: Transaction, mailbox: Mailbox, message: Message) -> None:
-    """Enqueue one mail for each recipient of a new message."""
-    for address in resolve_recipients(mailbox, TaskKind.NEW):
+    """Enqueue one mail for each recipient of a new message, and a short one for each of the short mails."""
+    recipients = [(address, TEMPLATES[TaskKind.NEW]) for address in resolve_recipients(mailbox, TaskKind.NEW)]
+    short = [address for address in mailbox.settings.short_mail_addresses if is_mail_address(address)]
+    for address, template in (*recipients, *((address, SHORT_MAIL) for address in short)):
         transaction.enqueue(
             TaskKind.MAIL,
             account_id=mailbox.account_id,
             box_id=mailbox.id,
             message_id=message.id,
             target=address,
-            payload={"template": TEMPLATES[TaskKind.NEW]},
+            payload={"template": template},
         )
 
 

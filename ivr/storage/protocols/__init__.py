@@ -6,6 +6,7 @@ then.
 """
 
 from ivr.storage.protocols.audit import AuditStore
+from ivr.storage.protocols.calls import CallLogStore, CallStore, HeartbeatStore
 from ivr.storage.protocols.database_file import DatabaseFileStore
 from ivr.storage.protocols.directory import (
     AttemptTransaction,
@@ -20,9 +21,6 @@ from ivr.storage.protocols.imports import ImportStore
 from ivr.storage.protocols.mailbox import (
     BoxStore,
     BoxUsageStore,
-    CallLogStore,
-    CallStore,
-    HeartbeatStore,
     ListingStore,
     MediaStore,
     MessageStore,

@@ -20,7 +20,7 @@ class AuditAction(StrEnum):
     ADDED = "added"
     """A message was stored by a client, or messages by an import."""
     CHANGED = "changed"
-    """The audio or the urgency of a message was changed."""
+    """The audio, the urgency or the labels of a message were changed."""
     MOVED = "moved"
     """A message went to another folder or mailbox."""
     COPIED = "copied"

@@ -50,6 +50,7 @@ class MediaKind(StrEnum):
     """The use of an owner's recording; the values are keys of a mailbox's `media`."""
 
     UNAVAILABLE = "unavailable"
+    BUSY = "busy"
     TEMPORARY = "temporary_unavailable"
     NAME = "name"
 
@@ -78,6 +79,7 @@ class RecordingPurpose(StrEnum):
     MESSAGE = "message"
     INTRO = "intro"
     GREETING = "greeting"
+    BUSY_GREETING = "busy"
     TEMPORARY_GREETING = "temporary"
     NAME = "name"
 

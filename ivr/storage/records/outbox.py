@@ -42,6 +42,8 @@ class TaskKind(StrEnum):
     CALL = "call"
     """Call the number in `target` until the call is answered or no message is new; one task per number and mailbox."""
     WEBHOOK = "webhook"
+    PROGRAM = "program"
+    """Run the program of the site, for the event in `target`."""
 
 
 @dataclass(frozen=True, slots=True)

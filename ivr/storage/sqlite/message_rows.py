@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from ivr.errors import NotFound, PastRetention, PreconditionFailed
 from ivr.storage.records import Caller, Folder, Forwarder, Message, OpenFolder
@@ -176,6 +176,15 @@ def insert_message(
     }
     columns, marks = ", ".join(values), ", ".join("?" * len(values))
     connection.execute(f"INSERT INTO messages ({columns}) VALUES ({marks})", tuple(values.values()))
+
+
+def set_marks(connection: sqlite3.Connection, message: Message) -> Message:
+    """Store urgency and labels of a message; return it with its new revision."""
+    after = replace(message, revision=message.revision + 1)
+    sql = "UPDATE messages SET urgent = ?, labels = ?, revision = ? WHERE id = ?"
+    labels = json.dumps(after.labels) if after.labels else None
+    connection.execute(sql, (int(after.urgent), labels, after.revision, after.id))
+    return after
 
 
 def set_box(connection: sqlite3.Connection, message: Message, box_id: str, to_uri: str, now: int) -> None:

@@ -142,14 +142,22 @@ class SqliteMessages:
 
         return _log_folder_change(*await self._database.write(move_message), reason)
 
-    async def set_urgent(self, box_id: str, message_id: str, urgent: bool) -> Message:
+    async def set_marks(
+        self,
+        box_id: str,
+        message_id: str,
+        *,
+        urgent: bool | None = None,
+        labels: Sequence[str] | None = None,
+        expected_revision: int | None = None,
+    ) -> Message:
         def mark_message(connection: sqlite3.Connection) -> Message:
-            before = message_rows.message_by_id(connection, box_id, message_id)
-            if before.urgent == urgent:
+            before = message_rows.message_by_id(connection, box_id, message_id, expected_revision=expected_revision)
+            new_labels = before.labels if labels is None else tuple(labels)
+            marked = replace(before, urgent=before.urgent if urgent is None else urgent, labels=new_labels)
+            if marked == before:
                 return before
-            after = replace(before, urgent=urgent, revision=before.revision + 1)
-            sql = "UPDATE messages SET urgent = ?, revision = ? WHERE id = ?"
-            connection.execute(sql, (int(urgent), after.revision, message_id))
+            after = message_rows.set_marks(connection, marked)
             counters.adjust_for_message(connection, before, before.folder, -1)
             counters.adjust_for_message(connection, after, after.folder, 1)
             events.enqueue_mwi(connection, before.account_id, before.box_id, self._timestamp())
