@@ -70,7 +70,7 @@ MUTANTS = (
     Mutant(
         "E10",
         "ivr/menus/sign_in.py",
-        "not await self.call.run_while_listening(self.services.pins.has_pin(self._mailbox))",
+        "not await self.call.run_while_listening(self.services.pins.has_pin(mailbox))",
         "False",
     ),
     Mutant("E11", "ivr/menus/sign_in.py", "range(self._account_settings.max_login_attempts)", "range(9)"),
