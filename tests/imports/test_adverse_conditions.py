@@ -21,13 +21,13 @@ from tests.imports.test_import import demo, listed, maker
 
 __all__ = ["demo", "ivr", "maker"]
 
-NOBODY = 65_534
+UNPRIVILEGED_UID = 65_534
 
 
 @contextmanager
 def other_user() -> Iterator[None]:
     """Context with the effective rights of a user who owns no file."""
-    os.seteuid(NOBODY)
+    os.seteuid(UNPRIVILEGED_UID)
     try:
         yield
     finally:
