@@ -31,7 +31,8 @@ def time_zone(text: str) -> str:
     name = text.strip()
     if len(name) <= MAX_TIMEZONE_LENGTH and _is_time_zone(name):
         return name
-    suggestion = _suggest(name, (zone for zone in available_timezones() - {*_NO_TIMEZONES} if "/" in zone))
+    # Names of places: the hint for CEST would be EST else, which is the time of another continent.
+    suggestion = _suggest(name, (zone for zone in available_timezones() if "/" in zone or zone == "UTC"))
     raise BadInput(f"{text!r} is not a time zone: {suggestion}write it as Europe/Berlin or UTC")
 
 
