@@ -17,6 +17,7 @@
     ├── Conflict                         another change came first: a number in use, a newer revision
     ├── BoxFull                          the quota of a box is exceeded
     ├── PastRetention                    a message is past its retention period
+    ├── ProgramFailed                    a program of the site was not run, or failed
     ├── NotificationFailed               a notification was not delivered and is retried
     │   ├── AudioUnavailable             a message's audio cannot be read or converted for a mail
     │   └── NotificationUndeliverable    a notification can never be delivered and is not retried

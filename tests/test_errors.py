@@ -14,17 +14,18 @@ from ivr.errors import IvrError
 from ivr.menus.menu import PROMPTS_BY_ERROR, PROMPTS_BY_MESSAGE_ERROR
 
 NOT_RAISED_BEHIND_REST = {
-    errors.CallFailed, errors.NotificationFailed, errors.AmiUnavailable, errors.ConfigurationError,
+    errors.CallFailed, errors.ProgramFailed, errors.NotificationFailed, errors.AmiUnavailable,
+    errors.ConfigurationError,
 }  # fmt: skip
 """These, and what is below them, become 500 `unspecified_fault`."""
 NOT_NAMED_AT_THE_PHONE = {
-    errors.CallFailed, errors.BadInput, errors.Conflict, errors.NotificationFailed,
+    errors.CallFailed, errors.BadInput, errors.Conflict, errors.ProgramFailed, errors.NotificationFailed,
     errors.AmiUnavailable, errors.RestError, errors.ConfigurationError,
 }  # fmt: skip
 """Callers hear "problem/later" for these, and what is below them, unless a row of its own says more."""
 EXIT_CODE_1 = {
-    errors.CallFailed, errors.PastRetention, errors.NotificationFailed, errors.AmiUnavailable, errors.RestError,
-    errors.ConfigurationError,
+    errors.CallFailed, errors.PastRetention, errors.ProgramFailed, errors.NotificationFailed, errors.AmiUnavailable,
+    errors.RestError, errors.ConfigurationError,
 }  # fmt: skip
 TABLES: dict[str, tuple[list[type[Exception]], set[type[IvrError]]]] = {
     "rest": ([response.error_class for response in ERROR_RESPONSES], NOT_RAISED_BEHIND_REST),

@@ -146,4 +146,5 @@ def serve_kazoo(folder: Path) -> Iterator[KazooStandIn]:
         stand_in.run(app.container.conversion_pool.close())
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+        loop.close()
         app.close()

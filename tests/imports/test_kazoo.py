@@ -153,7 +153,7 @@ def test_wrong_address_or_key_is_named(demo: Ivr, kazoo: KazooStandIn, tmp_path:
     for option, value, code, message in (
         ("--api-key-file", str(wrong), 2, "does not accept the API key"),
         ("--api-key-file", str(empty), 2, "is empty: its first line is the secret"),
-        ("--api-key-file", str(tmp_path / "missing"), 1, "missing: No such file"),
+        ("--api-key-file", str(tmp_path / "missing"), 3, "missing: No such file"),
         ("--account", "f" * 32, 2, "may not read it (status 403)"),
         ("--url", f"{kazoo.url}/vm", 5, "answers with status 404"),
         ("--url", "http://127.0.0.1:1/v2", 5, "cannot be reached"),
