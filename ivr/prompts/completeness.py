@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from functools import cache
 
 from ivr.prompts.catalogue import Catalogue
 from ivr.prompts.language import ClipKeys, Language
@@ -26,14 +27,20 @@ def find_missing_clips(language_code: str, catalogue: Catalogue, english: Catalo
 def required_keys(language_code: str, english: Catalogue) -> set[str]:
     """Return the keys that menus may play in a language: what English has beside its rules, and the language's own."""
     named = {key for key in english if not english[key].replaces}
-    fixed = named - rule_keys(LANGUAGES[FALLBACK_LANGUAGE])
-    return fixed | rule_keys(LANGUAGES.get(language_code, LANGUAGES[FALLBACK_LANGUAGE]))
+    fixed = named - _rule_keys_of(FALLBACK_LANGUAGE)
+    return fixed | _rule_keys_of(language_code if language_code in LANGUAGES else FALLBACK_LANGUAGE)
 
 
-def rule_keys(language: Language) -> set[str]:
+@cache
+def _rule_keys_of(language_code: str) -> frozenset[str]:
+    """These are thousands of sentences, and rules do not change, so a process makes them once."""
+    return rule_keys(LANGUAGES[language_code])
+
+
+def rule_keys(language: Language) -> frozenset[str]:
     """Return the clips that the rules of a language use: all numbers, days, times, letters and keys."""
     option_keys = {f"{table}/{_SAMPLE_ACTION}" for table in ("to", "short")}
-    return {key for sentence in _sentences(language) for key in sentence} - option_keys
+    return frozenset(key for sentence in _sentences(language) for key in sentence) - option_keys
 
 
 def _sentences(language: Language) -> Iterator[ClipKeys]:
