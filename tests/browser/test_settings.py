@@ -30,6 +30,11 @@ async def page(chromium: Any, site: PageSite) -> AsyncIterator[Any]:
     await context.close()
 
 
+def card_of(page: Any, heading: str) -> Any:
+    """The card of a greeting or name."""
+    return page.locator(".greeting", has=page.get_by_role("heading", name=heading, exact=True))
+
+
 async def record(page: Any, card: Any) -> None:
     """Record in the browser; the fake microphone beeps once a second."""
     await card.get_by_role("button", name="Record").press("Enter")
@@ -41,7 +46,7 @@ async def record(page: Any, card: Any) -> None:
 
 async def test_greetings_are_recorded_heard_put_to_use_and_removed_by_keyboard(site: PageSite, page: Any) -> None:
     greetings = site.app.container.voicemail_services.greetings
-    await record(page, page.locator(".greeting").nth(0))
+    await record(page, card_of(page, "Greeting"))
     assert await greetings.find_greeting(site.box) is None, "nothing is in use before its owner has decided"
     preview = "document.querySelector('.preview audio')"
     await page.evaluate(f"{preview}.play()")
@@ -54,12 +59,12 @@ async def test_greetings_are_recorded_heard_put_to_use_and_removed_by_keyboard(s
     caller = await site.app.run_call(path="leave", number="1000")
     assert greeting.text in caller.texts
 
-    temporary = page.locator(".greeting").nth(1)
+    temporary = card_of(page, "Temporary greeting")
     await temporary.get_by_label("Last day").fill("2016-05-20")
     await record(page, temporary)
     await temporary.get_by_role("button", name="Use this recording").press("Enter")
     await page.get_by_text("Last day: 2016-05-20.").wait_for()
-    await page.locator(".greeting").nth(1).get_by_role("button", name="Remove").press("Enter")
+    await card_of(page, "Temporary greeting").get_by_role("button", name="Remove").press("Enter")
     await page.get_by_text("The recording is removed.").wait_for()
     media = (await site.app.container.boxes.get(site.box.id)).settings.media
     assert (media.temporary_unavailable, media.temporary_until) == (None, None)
@@ -67,7 +72,7 @@ async def test_greetings_are_recorded_heard_put_to_use_and_removed_by_keyboard(s
 
 
 async def test_file_without_sound_says_so_where_it_was_chosen(site: PageSite, page: Any) -> None:
-    card = page.locator(".greeting").nth(2)
+    card = card_of(page, "Recorded name")
     await card.get_by_label("or choose a sound file").set_input_files(
         {"name": "name.wav", "mimeType": "audio/wav", "buffer": b"RIFF nothing"}
     )
@@ -82,7 +87,7 @@ async def test_axe_finds_nothing_in_the_settings(site: PageSite, page: Any, sche
     from axe_playwright_python.async_playwright import Axe
 
     await page.emulate_media(color_scheme=scheme)
-    await record(page, page.locator(".greeting").nth(1))
+    await record(page, card_of(page, "Temporary greeting"))
     assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     found = await Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
