@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from typing import Any
 
 import httpx
@@ -14,8 +13,9 @@ from schemathesis.specs.openapi import checks
 
 from ivr.api import docs_page
 from tests.api.conftest import RestClient, tone
+from tests.conftest import TRIES_ALL
 
-EXAMPLES = 12 if os.environ.get("IVR_TEST_ALL") else 4
+EXAMPLES = 12 if TRIES_ALL else 4
 """Cases of each operation."""
 UNDOCUMENTED_RESPONSES_ALLOWED = [checks.positive_data_acceptance, checks.negative_data_rejection]
 """Excluded checks: a number in use is rejected although it is well-formed, and "5" is accepted for 5, as in Kazoo."""

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.asterisk.conftest import AdminClient, PhoneUser, claim_device, wait_until
+from tests.conftest import TRIES_ALL
 from tests.lab.lab import LabInfo
 from tests.lab.sip_phone import Vocabulary
 
@@ -60,6 +61,8 @@ async def test_every_key_arrives_in_order(
 ) -> None:
     if late_ms and lab.transport == "agi":
         pytest.skip("a process for each call has a loop of its own, which no other call makes late")
+    if pace == "a person" and lab.transport == "ari" and not TRIES_ALL:
+        pytest.skip("ARI loses no keys: at the faster pace only; make test-all tries both")
     await asyncio.gather(*(press_all_keys(owner, admins[late_ms], pace, late_ms) for owner in owners))
 
 
