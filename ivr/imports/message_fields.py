@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import dataclass, replace
 from email.header import decode_header, make_header
@@ -25,7 +26,7 @@ _CALLER = re.compile(r'\s*"?(?P<name>.*?)"?\s*<(?P<number>[^<>]*)>?\s*', re.DOTA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AppVoicemailMessage:
+class AppVoicemailMessage(ABC):
     """A message of app_voicemail, wherever it is stored."""
 
     folder: str
@@ -73,9 +74,9 @@ class AppVoicemailMessage:
         is_number = duration.isascii() and duration.isdigit() and len(duration) <= MAX_DURATION_DIGITS
         return int(duration) if is_number else 0
 
+    @abstractmethod
     def fingerprint(self) -> str:
         """Return a hash of its content."""
-        raise NotImplementedError
 
 
 def message_time(fields: dict[str, str], modified_at: int) -> tuple[int, tuple[str, ...]]:
