@@ -21,7 +21,8 @@
     ├── NotificationFailed               a notification was not delivered and is retried
     │   ├── AudioUnavailable             a message's audio cannot be read or converted for a mail
     │   └── NotificationUndeliverable    a notification can never be delivered and is not retried
-    │       └── MailTooLarge             the mail server refuses a mail for its size
+    │       └── MailContentRefused       the mail server refuses what is in a mail
+    │           └── MailTooLarge         the mail server refuses a mail for its size
     ├── AmiUnavailable                   no AMI connection or no response in time
     │   └── AmiActionRejected            Asterisk rejected an AMI action
     ├── StoreError                       a transaction failed and changed nothing
@@ -164,7 +165,11 @@ class NotificationUndeliverable(NotificationFailed):
     """A notification can never be delivered; it is not retried."""
 
 
-class MailTooLarge(NotificationUndeliverable):
+class MailContentRefused(NotificationUndeliverable):
+    """The mail server refuses what is in a mail; one without the audio may be accepted."""
+
+
+class MailTooLarge(MailContentRefused):
     """The mail server refuses a mail for its size; a smaller one may be accepted."""
 
 

@@ -67,7 +67,7 @@ async def test_permanent_rejection_is_not_retried(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, rejected: str
 ) -> None:
     if rejected == "the mail":
-        smtp_server.behaviours.append("rejects")
+        smtp_server.behaviours += ["rejects", "rejects"]  # With and without the audio.
     else:
         smtp_server.unknown_recipients.add(OWNER_EMAIL)
     await mail_app.leave_message(await mail_app.create_box(notify_email=OWNER_EMAIL))
@@ -163,6 +163,17 @@ SIZE_REFUSALS = [
     "523 refused",
     "554 5.7.0 Message Size Violation",
     "550 Maximum message length exceeded",
+    "452 4.3.4 Message too large for this system",
+    "451 4.2.3 Message length exceeds administrative limit",
+    "552 5.2.2 Mailbox full",
+]
+CONTENT_REFUSALS = [
+    "550 5.7.0 Attachment not allowed",
+    "554 5.6.1 Media type not supported",
+    "552 5.7.0 blocked because its content presents a potential security issue",
+    "554 Message larger than 10485760",
+    "550 Nachricht ist zu groß",
+    "571 5.7.1 policy",
 ]
 AFTER_MAIL: list[dict[str, Any]] = [{"save_after_notify": True}, {"delete_after_notify": True}]
 
@@ -178,6 +189,22 @@ async def test_mail_refused_for_size_is_sent_without_audio_and_message_stays_new
     [mail] = smtp_server.mails
     assert [part.get_content_type() for part in mail.walk()].count("audio/wav") == 0
     assert "too long to be attached" in mail_text(mail)
+    assert await mail_app.folder_of(message) == "new"
+    assert await mail_app.pending_tasks() == []
+
+
+@pytest.mark.parametrize("refusal", CONTENT_REFUSALS)
+async def test_mail_whose_content_is_refused_is_sent_without_audio_and_message_stays_new(
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, refusal: str
+) -> None:
+    """Whatever the reason for a final refusal behind the content: the owner is told of the message."""
+    smtp_server.max_bytes, smtp_server.size_refusal = 20_000, refusal
+    box = await mail_app.create_box(notify_email=OWNER_EMAIL, media_extension="wav", delete_after_notify=True)
+    message = await mail_app.leave_message(box, s=2)
+    await mail_app.run_until_idle()
+    [mail] = smtp_server.mails
+    assert "audio" not in [part.get_content_maintype() for part in mail.walk()]
+    assert "attached to this mail" not in mail_text(mail)
     assert await mail_app.folder_of(message) == "new"
     assert await mail_app.pending_tasks() == []
 

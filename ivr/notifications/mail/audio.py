@@ -47,6 +47,8 @@ class Omission(StrEnum):
 
     TOO_LARGE = "too_large"
     UNREADABLE = "unreadable"
+    REFUSED = "refused"
+    """By the mail server, for another reason than its size: kinds of files that it does not let pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class MailAudio:
             return MailedAudio(omission=omit)
         if omit is None and (attachment := await self._attachment(mailbox, message)):
             return MailedAudio(attachment)
-        return MailedAudio(link=self._create_link(message), omission=Omission.TOO_LARGE)
+        return MailedAudio(link=self._create_link(message), omission=omit or Omission.TOO_LARGE)
 
     async def _attachment(self, mailbox: Mailbox, message: Message) -> Attachment | None:
         extension = mailbox.settings.media_extension

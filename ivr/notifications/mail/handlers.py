@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 
 from ivr.directory.models import Account
-from ivr.errors import AudioUnavailable, MailTooLarge, NotFound, PastRetention
+from ivr.errors import AudioUnavailable, MailContentRefused, MailTooLarge, NotFound, PastRetention
 from ivr.mailbox.boxes import Boxes
 from ivr.notifications.mail.audio import Omission
 from ivr.notifications.mail.composition import MailComposer
@@ -37,7 +37,7 @@ class MailSender:
     async def send(self, task: OutboxTask) -> HandlerResult:
         """Send one mail to one recipient, unless its box or message no longer exists.
 
-        A mail that is refused for its size is sent without the audio, and so is the first retry if the audio cannot be
+        A mail whose content is refused is sent without the audio, and so is the first retry if the audio cannot be
         read. A task without a box is about the account in its payload. Raises `NotificationFailed`,
         `NotificationUndeliverable`.
         """
@@ -59,11 +59,12 @@ class MailSender:
             mail, has_audio = await self._composer.compose(task, mailbox, message, omit=Omission.UNREADABLE)
         try:
             await self._smtp.send(task.target, mail)
-        except MailTooLarge as error:
+        except MailContentRefused as error:
             if not has_audio:
                 raise
             _log_omission(task, error)
-            mail, has_audio = await self._composer.compose(task, mailbox, message, omit=Omission.TOO_LARGE)
+            omission = Omission.TOO_LARGE if isinstance(error, MailTooLarge) else Omission.REFUSED
+            mail, has_audio = await self._composer.compose(task, mailbox, message, omit=omission)
             await self._smtp.send(task.target, mail)
         if message is None:
             return None

@@ -9,17 +9,26 @@ import smtplib
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 
-from ivr.errors import MailTooLarge, NotificationFailed, NotificationUndeliverable, describe_error
+from ivr.errors import (
+    MailContentRefused,
+    MailTooLarge,
+    NotificationFailed,
+    NotificationUndeliverable,
+    describe_error,
+)
 from ivr.notifications.settings import MailSettings
 from ivr.validation.addresses import to_smtp
 
 TOO_LARGE_REPLY = re.compile(
-    r"(552|523)\b|5\d\d[ -]5\.(2\.3|3\.4)\b"
-    r"|5\d\d\b.*(too (large|big)|(message|mail) (is )?too long"
+    r"(552|523)\b|\d{3}[ -]#?[45]\.(2\.3|3\.4)\b"
+    r"|\d{3}\b.*(too (large|big)|(message|mail) (is )?too long"
     r"|\b(size|length).*(limit|exceed|maxim|violat)|(exceed|maxim).*\b(size|length))",
     re.IGNORECASE | re.DOTALL,
 )
-"""Replies to a mail that is too large: codes 552 and 523, the enhanced codes of RFC 3463, and words."""
+"""Replies to a mail that is too large: codes 552 and 523, the enhanced codes of RFC 3463, and words.
+
+Some servers write them with a temporary code: the mail would be as large at each retry.
+"""
 
 
 SMTP_OK = 250
@@ -35,8 +44,8 @@ class SmtpClient:
     async def send(self, recipient: str, mail: bytes) -> None:
         """Send a mail and return when the server has accepted it.
 
-        Raises `NotificationFailed` for a temporary error, `NotificationUndeliverable` for a permanent one, and
-        `MailTooLarge` when a smaller mail may be accepted.
+        Raises `NotificationFailed` for a temporary error, `NotificationUndeliverable` for a permanent one,
+        `MailContentRefused` when a mail without audio may be accepted, and `MailTooLarge` when a smaller one may.
         """
         await asyncio.get_running_loop().run_in_executor(self._executor, self._send, to_smtp(recipient), mail)
 
@@ -62,6 +71,8 @@ class SmtpClient:
             smtp.sendmail(server.sender, [recipient], mail, options)
         except smtplib.SMTPRecipientsRefused as error:
             raise _error_for(*error.recipients[recipient]) from error
+        except smtplib.SMTPDataError as error:
+            raise _error_for(error.smtp_code, error.smtp_error, permanent=MailContentRefused) from error
         except smtplib.SMTPResponseException as error:
             raise _error_for(error.smtp_code, error.smtp_error) from error
         except (OSError, smtplib.SMTPException) as error:
@@ -138,12 +149,14 @@ def _check_size(size_bytes: int, limit_bytes: int, host: str) -> None:
         raise MailTooLarge(f"the mail has {size_bytes} bytes as sent, and {host} accepts at most {limit_bytes}")
 
 
-def _error_for(code: int, reply: bytes | str) -> NotificationFailed:
-    """Map an SMTP reply to an error: 4xx is temporary, 5xx is permanent."""
+def _error_for(
+    code: int, reply: bytes | str, *, permanent: type[NotificationUndeliverable] = NotificationUndeliverable
+) -> NotificationFailed:
+    """Map an SMTP reply to an error: 4xx is temporary, 5xx is `permanent`, and either may be about the size."""
     text = f"{code} {reply.decode(errors='replace') if isinstance(reply, bytes) else reply}"
     if TOO_LARGE_REPLY.match(text):
         return MailTooLarge(f"the mail server replied {text}")
-    return (NotificationUndeliverable if code >= 500 else NotificationFailed)(f"the mail server replied {text}")
+    return (permanent if code >= 500 else NotificationFailed)(f"the mail server replied {text}")
 
 
 def _reply_text(error: smtplib.SMTPResponseException) -> str:

@@ -95,7 +95,7 @@ def message_variables(
         "file_type": attachment.extension if attachment else "",
         "file_size": len(attachment.content) if attachment else 0,
         "too_large": audio.omission is Omission.TOO_LARGE,
-        "unreadable": audio.omission is Omission.UNREADABLE,
+        "unreadable": audio.omission in (Omission.UNREADABLE, Omission.REFUSED),
         "link": link.url if link else "",
         "link_expires": format_date(mailbox.local_time(link.expires_at), language) if link else "",
     }
