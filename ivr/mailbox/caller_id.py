@@ -17,41 +17,49 @@ from ivr.storage.records import Caller
 
 WITHHELD = "anonymous"
 """The user part of a SIP address whose caller withholds the number (RFC 3323)."""
-_WITHHELD_WORDS = frozenset(
-    {  # Of networks (P and O are those of caller name services), and in the languages of the mails.
-        *("anonymous", "anonymouscaller", "anonymousinvalid", "restricted", "private", "privatenumber"),
-        *("privatecaller", "withheld", "blocked", "blockedcaller", "hidden", "hiddennumber", "suppressed"),
-        *("prohibited", "confidential", "idwithheld", "numberwithheld", "p"),
-        *("anonym", "unterdrückt", "rufnummerunterdrückt", "privat", "anonyme", "masqué", "privé", "numéroprivé"),
-        *(
-            "anónimo",
-            "anonimo",
-            "oculto",
-            "númerooculto",
-            "privado",
-            "númeroprivado",
-            "privato",
-            "numeroprivato",
-            "anônimo",
-        ),
-    }
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_WITHHELD_WORDS = _words(
+    # P and O are those of caller name services; the languages are those of the mails, and of their neighbours.
+    "anonymous anonymousinvalid restricted private withheld blocked hidden suppressed prohibited confidential p"
+    " clir anonym unterdrückt privat geheim anonyme masqué masquée privé privée secret secrète anónimo anonimo anônimo"
+    " oculto oculta privado privada retenido retenida nascosto nascosta privato privata riservato riservata retido"
+    " ukryty zastrzeżony anoniem verborgen afgeschermd hemligt skjult"
 )
-_UNKNOWN_WORDS = frozenset(
-    {
-        *("unknown", "unknowncaller", "unknownnumber", "unavailable", "notavailable", "nonumber", "nocallerid"),
-        *("outofarea", "none", "null", "undefined", "asterisk", "notprovided", "invalid", "o"),
-        *("unbekannt", "unbekannteranrufer", "inconnu", "desconocido", "sconosciuto", "desconhecido"),
-    }
+_UNKNOWN_WORDS = _words(
+    "unknown unavailable unassigned unidentified unlisted invalid none null nil undefined asterisk o pstn payphone"
+    " unbekannt unbekannte unbekannter inconnu inconnue indisponible desconocido desconocida sconosciuto sconosciuta"
+    " desconhecido desconhecida nieznany onbekend okänt ukendt ukjent"
 )
+_NEUTRAL_WORDS = _words(
+    "caller call calling callerid cid id clid number phone name line user party display no not by the with without is"
+    " of out area available provided keine kein rufnummer nummer anrufer anruf teilnehmer sans numéro numero appel"
+    " appelant número llamada llamante chiamata chiamante sem chamada numer"
+)
+"""They say nothing by themselves: "Caller ID Blocked" is a withheld number, and "Private Equity" is a name."""
+_ABSENCE_WORDS = _words("no not out keine kein sans sem without")
+_ALL_WORDS = _WITHHELD_WORDS | _UNKNOWN_WORDS | _NEUTRAL_WORDS
+_WORD = re.compile(r"[^\W\d_]+")
+_JOINED_WORD = re.compile("|".join(sorted((word for word in _ALL_WORDS if len(word) > 1), key=len, reverse=True)))
+"""Of a text without blanks, such as `PrivateNumber`."""
 _QUOTED = re.compile(r'\s*"([^"]*)"\s*')
 _QUOTED_PAIR = re.compile(r"\\(.)")
 _ZEROS = re.compile(r"0{6,}")
 """What some networks write where there is no number."""
-_SCHEME = re.compile(r"(sips?|tel):", re.IGNORECASE)
+_SCHEME = re.compile(r"(sips?|tel|callto|h323|im|pres|xmpp):", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[\s().\-/]+")
-_NATIONAL_ZERO = re.compile(r"^(\+[0-9 ]+)\(0\)")
+_NATIONAL_ZERO = re.compile(r"^((?:\+|00)[0-9 ]+)\(0\)")
+_DOUBLE_PREFIX = re.compile(r"^(00|\+)\+")
+_DIRECT_EXTENSION = re.compile(r"(?<=[0-9]{6})(ext|extension|x)[0-9]{1,6}", re.IGNORECASE)
+"""Behind the number of a switchboard; it cannot be dialled with it."""
 _NUMBER = re.compile(r"\+?[0-9*#]+")
 MAX_E164_DIGITS = 15
+MIN_NATIONAL_DIGITS = 4
+"""A shorter number is one of the site, though it begins with the national prefix."""
 MAX_NUMBER_LENGTH = 32
 """What is longer is no number: it would be spelled for minutes."""
 _SAFE_IN_USER_PART = "+*#&=$,;?/!~'()"
@@ -75,13 +83,13 @@ def identify(caller: Caller) -> CallerIdentity:
     """Return the number and the name of a caller, whatever form the network has given them."""
     display_name, user, _ = _split_address(caller.number)
     number = _clean_number(user)
-    words = [_letters(text) for text in (user, display_name, caller.name)]
-    name = next((text for text in (_clean_name(caller.name), display_name) if text and not _is_no_name(text)), "")
+    no_names = [_words_of_no_name(text) for text in (user, display_name, caller.name)]
+    name = next((text for text in (_name_of(caller.name), display_name) if text and not _is_no_name(text)), "")
     if not name and not number and user and not _is_no_name(user):
         name = user
     if number and _clean_number(name).lstrip("+") == number.lstrip("+"):
         name = ""
-    return CallerIdentity(number, name, not number and any(word in _WITHHELD_WORDS for word in words))
+    return CallerIdentity(number, name, not number and any(words & _WITHHELD_WORDS for words in no_names))
 
 
 def sip_address(caller: Caller, realm: str | None) -> str:
@@ -105,6 +113,8 @@ def _split_address(text: str) -> tuple[str, str, str]:
     if has_scheme and is_sip and not at:
         user = user if _NUMBER.fullmatch(user) else ""  # `sip:example.org` names a host and no user.
     user = unquote(user.split(";", 1)[0].split(":", 1)[0]).strip()
+    user, at, inner_host = user.partition("@")  # `sip:2001%40acme@proxy` of a PBX for several customers.
+    host = inner_host if at else host
     return display_name, user, host.split(";", 1)[0].strip() if user else ""
 
 
@@ -124,10 +134,19 @@ def _split_name(text: str) -> tuple[str, str] | None:
 
 
 def _clean_number(text: str) -> str:
-    ascii_digits = "".join(str(unicodedata.digit(c)) if c.isdigit() and not c.isascii() else c for c in text)
-    compact = _SEPARATORS.sub("", _NATIONAL_ZERO.sub(r"\1", unicodedata.normalize("NFKC", ascii_digits).strip()))
+    plain = unicodedata.normalize("NFKC", "".join(map(_plain_sign, text))).strip(" '\"<>")
+    compact = _SEPARATORS.sub("", _NATIONAL_ZERO.sub(r"\1", plain))
+    compact = _DIRECT_EXTENSION.sub("", _DOUBLE_PREFIX.sub("+", compact))
     is_number = _NUMBER.fullmatch(compact) and len(compact) <= MAX_NUMBER_LENGTH and not _ZEROS.fullmatch(compact)
     return compact if is_number else ""
+
+
+def _plain_sign(character: str) -> str:
+    """Return a digit of any script as 0 to 9, a dash of any length as -, and nothing for a mark of direction."""
+    if character.isdigit() and not character.isascii():
+        return str(unicodedata.digit(character))
+    category = unicodedata.category(character)
+    return "-" if category == "Pd" else "" if category == "Cf" else character
 
 
 def _clean_name(text: str) -> str:
@@ -135,14 +154,31 @@ def _clean_name(text: str) -> str:
     return " ".join((quoted[1] if quoted else text).split())
 
 
-def _letters(text: str) -> str:
-    return "".join(character for character in text.lower() if character.isalpha())
+def _name_of(text: str) -> str:
+    """Return the name in the text of a caller's name, which some networks fill with an address."""
+    if _SCHEME.match(text) or _split_name(text):
+        display_name, user, _ = _split_address(text)
+        return display_name or user
+    return _clean_name(text)
+
+
+def _words_of_no_name(text: str) -> frozenset[str]:
+    """Return the words of a text that says that there is no name or number; none if it is a name."""
+    if any(map(str.isdigit, text)):
+        return frozenset()
+    words = _WORD.findall(unicodedata.normalize("NFC", text).lower())
+    if len(words) == 1 and words[0] not in _ALL_WORDS:
+        parts = _JOINED_WORD.findall(words[0])
+        words = parts if "".join(parts) == words[0] else words
+    said = frozenset(words)
+    is_absence = len(words) > 1 and bool(said & _ABSENCE_WORDS)
+    return said if said <= _ALL_WORDS and (said & (_WITHHELD_WORDS | _UNKNOWN_WORDS) or is_absence) else frozenset()
 
 
 def _is_no_name(text: str) -> bool:
-    """Return whether a text is one of the words for no name, or only signs."""
+    """Return whether a text is words for no name, or only signs."""
     is_sign = not any(map(str.isalnum, text)) or bool(_ZEROS.fullmatch(text))
-    return is_sign or _letters(text) in _WITHHELD_WORDS | _UNKNOWN_WORDS
+    return is_sign or bool(_words_of_no_name(text))
 
 
 DialForm = Literal["received", "plus", "international", "national"]
@@ -162,6 +198,8 @@ def dial_forms(number: str, plan: NumberPlan, forms: Sequence[DialForm]) -> list
     if not re.fullmatch(r"\+?[0-9]+", number):
         return []
     e164 = _to_e164(number, plan)
+    if plan.country_code and plan.national_prefix == "0":  # No number has this zero behind the country code.
+        e164 = re.sub(f"^{plan.country_code}0+", plan.country_code, e164)
     if len((e164 or number).lstrip("+")) > MAX_E164_DIGITS:
         return []
     by_form: dict[str, str] = {"received": number}
@@ -182,6 +220,7 @@ def _to_e164(number: str, plan: NumberPlan) -> str:
         return number[1:]
     if plan.international_prefix and number.startswith(plan.international_prefix):
         return number.removeprefix(plan.international_prefix)
-    if plan.country_code and plan.national_prefix and number.startswith(plan.national_prefix):
+    is_long = len(number) >= MIN_NATIONAL_DIGITS
+    if is_long and plan.country_code and plan.national_prefix and number.startswith(plan.national_prefix):
         return plan.country_code + number.removeprefix(plan.national_prefix)
     return ""

@@ -39,6 +39,16 @@ ALL_FORMS: tuple[DialForm, ...] = ("received", "plus", "international", "nationa
         ("sip:2001@[2001:db8::1]:5060", "2001"),
         ("2001@example.org", "2001"),
         ("\u0662\u0660\u0660\u0661", "2001"),
+        ("\u202a+49 30 123456\u202c", "+4930123456"),
+        ("+49\u201130\u2013123456", "+4930123456"),
+        ("0049 (0)30 123456", "004930123456"),
+        ("00+4930123456", "+4930123456"),
+        ("+49 30 123456 ext. 12", "+4930123456"),
+        ("'2001'", "2001"),
+        ("<2001", "2001"),
+        ("h323:2001@example.org", "2001"),
+        ("callto:+4930123456", "+4930123456"),
+        ("sip:2001%40acme.example@proxy", "2001"),
         ("\uff12\uff10\uff10\uff11", "2001"),
     ],
 )
@@ -53,7 +63,8 @@ def test_number_is_found_in_every_form(text: str, number: str) -> None:
     ["anonymous", "Anonymous", "ANONYMOUS", "restricted", "Private", "Private Number", "withheld", "hidden",
      "sip:anonymous@anonymous.invalid", "<sip:anonymous@anonymous.invalid>",
      '"Anonymous" <sip:anonymous@anonymous.invalid>', "anonymous@anonymous.invalid", "P", "Anonym",
-     "Rufnummer unterdrückt", "anónimo", "Numéro privé", "masqué", "numero privato"],
+     "Rufnummer unterdrückt", "anónimo", "Numéro privé", "masqué", "numero privato", "Caller ID Blocked",
+     "PrivateNumber", "Number withheld by caller", "Appel masqué", "numer zastrzeżony", "CLIR", "Unterdru\u0308ckt"],
 )  # fmt: skip
 def test_withheld_number_is_neither_number_nor_name(text: str) -> None:
     identity = identify(Caller(text, "Anonymous"))
@@ -77,6 +88,11 @@ def test_withheld_number_is_neither_number_nor_name(text: str) -> None:
         "Unbekannt",
         "inconnu",
         "desconocido",
+        "Unassigned",
+        "Keine Rufnummer",
+        "Numero sconosciuto",
+        "not available",
+        "nonumber",
     ],
 )
 def test_unknown_caller_has_neither_number_nor_name(text: str) -> None:
@@ -99,6 +115,11 @@ def test_unknown_caller_has_neither_number_nor_name(text: str) -> None:
         ('"Bob \\"B\\" Smith" <sip:2001@example.org>', "", 'Bob "B" Smith'),
         ("1" * 33, "", "1" * 33),
         ("2001", "--", ""),
+        ("2001", '"Bob" <sip:2001@example.org>', "Bob"),
+        ("2001", "sip:bob@example.org", "bob"),
+        ("2001", "Private Equity GmbH", "Private Equity GmbH"),
+        ("2001", "No", "No"),
+        ("sip:p2001@example.org", "", "p2001"),
     ],
 )
 def test_name_of_caller(number: str, name: str, expected: str) -> None:
@@ -133,6 +154,9 @@ def test_every_number_is_found_in_every_wrapping(number: str, form: str) -> None
         ("030123456", NumberPlan(), ["030123456"]),
         ("+12125550100", UNITED_STATES, ["+12125550100", "01112125550100", "12125550100"]),
         ("+33140123456", GERMANY, ["+33140123456", "0033140123456"]),
+        ("+49030123456", GERMANY, ["+49030123456", "+4930123456", "004930123456", "030123456"]),
+        ("+39061234567", NumberPlan("39", "00", ""), ["+39061234567", "0039061234567", "061234567"]),
+        ("00", GERMANY, ["00"]),
         ("", GERMANY, []),
         ("*97", GERMANY, []),
         ("1" * 16, GERMANY, []),
