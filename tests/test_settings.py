@@ -55,7 +55,7 @@ def test_an_empty_path_is_none(name: str, config: Path) -> None:
         ("api", 'origins = ["https://portal.example.com/app"]', "without a path"),
         ("log", 'level = "loud"', "debug, info, warning or error"),
         ("ari", 'application = "a b"', "at most 64 letters, digits"),
-        ("voicemail", 'country_code = "+49"', "such as 49"),
+        ("voicemail", 'country_code = "DE"', "write its digits, as in 49"),
     ],
 )
 def test_value_of_the_wrong_form_is_refused_with_how_to_write_it(

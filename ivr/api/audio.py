@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
 from ivr.api import audit, openapi, serializers
@@ -23,7 +23,7 @@ from ivr.api.auth import BoxDep, CurrentPrincipal, authenticate, extract_token, 
 from ivr.api.direct_route import DirectRoute
 from ivr.api.disconnect import run_while_connected
 from ivr.api.envelope import created, document_revision, expected_revision, request_id, success
-from ivr.api.message_marks import MAX_LABELS, Label
+from ivr.api.message_marks import MAX_LABELS
 from ivr.api.messages import MessageDep, find_message, parse_ids, require_message
 from ivr.api.misspelling import reject_misspelt_members
 from ivr.api.request_body import BodyDep, read_upload
@@ -33,15 +33,12 @@ from ivr.mailbox.box_settings import report_violations
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.uploads import MessageMetadata
 from ivr.storage.records import GREGORIAN_OFFSET_S, AuditAction, Caller, Folder, Message
-from ivr.validation.text import CALLER_PATTERN, MAX_CALLER_LENGTH
+from ivr.validation.fields import CallerText, Label
 
 router = APIRouter(prefix="/v2/accounts/{account_id}/vmboxes", tags=["Audio"], route_class=DirectRoute)
 ZIP_TYPE = "application/zip"
 AUDIO_SENT = (200, 206)
 MISSING_FILE_VIOLATION = {"file": {"required": {"message": "Please provide a media file"}}}
-
-CallerText = Annotated[str, StringConstraints(max_length=MAX_CALLER_LENGTH, pattern=CALLER_PATTERN)]
-SipUriText = Annotated[str, StringConstraints(max_length=256, pattern=CALLER_PATTERN)]
 
 
 class MessageDetails(BaseModel):
@@ -51,9 +48,9 @@ class MessageDetails(BaseModel):
 
     caller_id_number: CallerText = ""
     caller_id_name: CallerText = ""
-    from_: SipUriText = Field("", alias="from")
-    to: SipUriText = ""
-    call_id: SipUriText = ""
+    from_: CallerText = Field("", alias="from")
+    to: CallerText = ""
+    call_id: CallerText = ""
     folder: Folder = Folder.NEW
     length: Annotated[int, Field(ge=0, le=10**9)] = 1
     urgent: bool = False

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from ivr.api.request_body import Body
 from ivr.errors import InvalidFields
 from ivr.mailbox.box_settings import report_violations
 from ivr.storage.records import Message
-from ivr.validation.text import CALLER_PATTERN
+from ivr.validation.fields import Label
 
 MAX_LABELS = 20
-Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64, pattern=CALLER_PATTERN)]
 
 
 class MessageMarks(BaseModel):

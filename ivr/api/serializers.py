@@ -17,11 +17,11 @@ from ivr.api.envelope import RenderedData, render_data, success
 from ivr.api.filters import no_array, unknown_key, value_at_path
 from ivr.api.query import ListQuery, encode_page_key
 from ivr.errors import InvalidPage, PageRequired
-from ivr.mailbox.box_settings import BoxSettings
+from ivr.mailbox.box_settings import LIST_KEYS, BoxSettings
 from ivr.mailbox.boxes import settings_from_record, to_document
 from ivr.mailbox.bulk import BulkResult
 from ivr.mailbox.mailbox import Mailbox
-from ivr.mailbox.text_values import LIST_KEYS, is_setting
+from ivr.mailbox.text_values import is_setting
 from ivr.storage.records import (
     GREGORIAN_OFFSET_S,
     BoxQuery,

@@ -10,6 +10,7 @@ from typing import Any
 from ivr.errors import BadInput
 from ivr.imports.system import DefinedMailbox, Note, NoteLevel, SourceMailbox
 from ivr.imports.voicemail_conf import ConfMailbox, VoicemailConf
+from ivr.mailbox.box_settings import leave_out_invalid
 from ivr.mailbox.pin_strength import find_weakness
 from ivr.provisioning.people import BoxEntry, PeopleRow, UserEntry
 from ivr.validation import addresses, names, numbers
@@ -136,6 +137,10 @@ def map_box(
         for text in box.remarks:
             warn(text)
         language = box.options.get("language", "")
+    fields["name"] = names.to_box_name(str(fields["name"]), number)
+    fields, problems = leave_out_invalid(fields)
+    for problem in problems:
+        warn(f"{problem}: it is left out")
     emails = _valid_addresses(box.emails, warn)
     if len(emails) > 1:
         fields["notify_email_addresses"] = emails[1:]
@@ -270,11 +275,13 @@ def _add_time_zone(zone: str, conf: VoicemailConf, fields: dict[str, Any], warn:
 def _aliases(box: ConfMailbox, conf: VoicemailConf, warn: Any) -> list[str]:
     found: list[str] = []
     for alias in conf.aliases.get(box.key, ()):
-        number = alias.partition("@")[0]
-        if numbers.is_extension(number) and number != box.number and number not in found:
+        try:
+            number = numbers.box_alias(alias.partition("@")[0])
+        except BadInput as error:
+            warn(f"alias {alias}: {error}")
+            continue
+        if number != box.number and number not in found:
             found.append(number)
-        elif number != box.number:
-            warn(f"alias {alias}: {number!r} cannot be the number of a mailbox")
     return found
 
 

@@ -20,7 +20,6 @@ from ivr.imports.system import Note, NoteLevel, SourceMailbox, SystemBoxes
 from ivr.imports.voicemail_conf import ConfMailbox
 from ivr.provisioning import freepbx as bulk_handler
 from ivr.storage.sources import astdb, mysql_dump
-from ivr.validation.numbers import is_extension
 
 FREEPBX = "freepbx"
 FAMILY = "AMPUSER"
@@ -52,7 +51,7 @@ class Extension:
             fields["require_pin"] = self.require_pin
         if self.star_is_off:
             fields["keys"] = {"login": ""}
-        if is_extension(self.operator):
+        if self.operator:
             fields["operator_number"] = self.operator
         return fields
 
@@ -192,8 +191,6 @@ def _combine(mailbox: SourceMailbox | None, extension: Extension) -> SourceMailb
     remarks = []
     if extension.vmx:
         remarks.append(f"VmX Locater {'; '.join(extension.vmx)}: set exit keys in the dialplan (docs/dialplan.md)")
-    if extension.operator and not is_extension(extension.operator):
-        remarks.append(f"VmX Locater: the operator {extension.operator!r} is no extension")
     if extension.voicemail == bulk_handler.NO_VOICEMAIL:
         remarks.append("FreePBX has disabled its voicemail; voicemail.conf still has it, so it is imported")
     if mailbox.fullname and extension.name and mailbox.fullname != extension.name:

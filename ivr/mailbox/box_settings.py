@@ -6,9 +6,9 @@ Unknown keys are stored and returned unchanged. `pin` is not a field: it is set 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
 
 from pydantic import (
     Field,
@@ -237,6 +237,10 @@ class BoxSettings(SettingsDocument):
         return user_id is not None and (user_id == self.owner_id or user_id in self.member_ids)
 
 
+LIST_KEYS = frozenset(name for name, field in BoxSettings.model_fields.items() if get_origin(field.annotation) is list)
+"""Keys of a mailbox whose value is a list."""
+
+
 @contextmanager
 def report_violations() -> Iterator[None]:
     """Context in which pydantic's `ValidationError` is raised as `InvalidFields`."""
@@ -244,6 +248,42 @@ def report_violations() -> Iterator[None]:
         yield
     except ValidationError as error:
         raise kazoo_violations(error) from error
+
+
+def leave_out_invalid(fields: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the settings of another system that can be stored here, and what is wrong with each of the others.
+
+    Of a list the other items stay, and of an object the other members.
+    """
+    if not _violations_of(fields):
+        return dict(fields), []
+    usable: dict[str, Any] = {}
+    problems: list[str] = []
+    for key, value in fields.items():
+        is_list = key in LIST_KEYS or key == LEGACY_ADDRESS_KEY
+        items = LIST_SEPARATORS.split(value) if is_list and isinstance(value, str) else value
+        if isinstance(items, list):
+            found = [(item, _violations_of({key: [item]})) for item in items if item != ""]
+            usable[key] = [item for item, violations in found if not violations]
+        elif isinstance(items, dict):
+            found = [(member, _violations_of({key: {member: inner}})) for member, inner in items.items()]
+            usable[key] = {member: items[member] for member, violations in found if not violations}
+        else:
+            found = [(value, _violations_of({key: value}))]
+            if not found[0][1]:
+                usable[key] = value
+        problems += [violations for _, violations in found if violations]
+    return usable, problems
+
+
+def _violations_of(fields: Mapping[str, Any]) -> str:
+    """Return what is wrong with settings of a mailbox; "" if nothing."""
+    try:
+        with report_violations():
+            BoxSettings.model_validate({"name": "-", "mailbox": "0", **fields})
+    except InvalidFields as error:
+        return str(error)
+    return ""
 
 
 def kazoo_violations(error: ValidationError) -> InvalidFields:
@@ -295,4 +335,4 @@ def _violation(error_type: str, context: dict[str, Any], default_message: str) -
         case "string_type":
             return "type", {"message": "Value must be text"}
         case _:
-            return "type", {"message": default_message}
+            return "type", {"message": default_message.removeprefix("Value error, ")}

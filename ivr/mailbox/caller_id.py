@@ -170,9 +170,9 @@ def _words_of_no_name(text: str) -> frozenset[str]:
     if len(words) == 1 and words[0] not in _ALL_WORDS:
         parts = _JOINED_WORD.findall(words[0])
         words = parts if "".join(parts) == words[0] else words
-    said = frozenset(words)
-    is_absence = len(words) > 1 and bool(said & _ABSENCE_WORDS)
-    return said if said <= _ALL_WORDS and (said & (_WITHHELD_WORDS | _UNKNOWN_WORDS) or is_absence) else frozenset()
+    found = frozenset(words)
+    is_absence = len(words) > 1 and bool(found & _ABSENCE_WORDS)
+    return found if found <= _ALL_WORDS and (found & (_WITHHELD_WORDS | _UNKNOWN_WORDS) or is_absence) else frozenset()
 
 
 def _is_no_name(text: str) -> bool:

@@ -21,8 +21,6 @@ from ivr.mailbox.voicemail_settings import VoicemailSettings
 
 TEXT_KEYS = ("pin", "mailbox", "operator_number", "number", "voicemail_id")
 """Values of these keys, and of the key map, are text even if they look like numbers: "0042" is not 42."""
-LIST_KEYS = frozenset(name for name, field in BoxSettings.model_fields.items() if get_origin(field.annotation) is list)
-"""Keys of a mailbox whose value is a list."""
 _SEPARATORS = re.compile(r"[\s,;]+")
 
 

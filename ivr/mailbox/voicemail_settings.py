@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ivr.errors import BadInput
 from ivr.mailbox.caller_id import DialForm
 from ivr.mailbox.pin_strength import MIN_PIN_LENGTH
-from ivr.validation.fields import DialplanContext, Extension
+from ivr.validation.fields import CountryCode, DialplanContext, DialPrefix, Extension, Label
 
-FolderLabel = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 DAY_S = 86_400
 RETENTION_GRACE_S = 3600
 """Grace period after the retention days, as in Kazoo."""
@@ -95,13 +94,13 @@ class VoicemailSettings(BaseModel):
         description="Forms of a caller's number that are tried in `callback_context`, in this order: as `received`,"
         " with `plus` (+4930123456), with the `international` prefix (004930123456), `national` (030123456).",
     )
-    country_code: Annotated[str, StringConstraints(pattern=r"^[1-9]?[0-9]{0,3}$")] = Field(
+    country_code: CountryCode = Field(
         "", description="Country code of the site, such as 49; national numbers can then be called back. Empty: none."
     )
-    international_prefix: Annotated[str, StringConstraints(pattern=r"^[0-9]{0,6}$")] = Field(
+    international_prefix: DialPrefix = Field(
         "00", description="Digits that the site dials before a country code, such as 00 or 011."
     )
-    national_prefix: Annotated[str, StringConstraints(pattern=r"^[0-9]{0,3}$")] = Field(
+    national_prefix: DialPrefix = Field(
         "0", description="Digits that the site dials before a national number, such as 0 or 1; may be empty."
     )
     operator_context: DialplanContext = Field(
@@ -119,7 +118,7 @@ class VoicemailSettings(BaseModel):
         description="Dialplan context whose extensions `o` and `a` callers reach with 0 and *, where the dialplan names"
         " none. Empty: none.",
     )
-    folder_labels: Annotated[list[FolderLabel], Field(max_length=9)] = Field(
+    folder_labels: Annotated[list[Label], Field(max_length=9)] = Field(
         [],
         description="Names of folders, such as Work, into which owners put messages with the key `file_message` of the"
         " message menu (it has none by default): such a message is saved, with the name as its label.",

@@ -14,7 +14,8 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from ivr.directory.models import Account
 from ivr.errors import BadInput
-from ivr.mailbox.text_values import LIST_KEYS, parse_value, split_list, suggest
+from ivr.mailbox.box_settings import LIST_KEYS
+from ivr.mailbox.text_values import parse_value, split_list, suggest
 from ivr.provisioning.people import AccountEntry, BoxEntry, PeopleFile, PeopleRow, RowError, UserEntry
 from ivr.provisioning.people_csv import BOX_KEYS, USER_KEYS
 

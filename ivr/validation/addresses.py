@@ -36,7 +36,7 @@ def mail_address(text: str) -> str:
     if _SEPARATORS.search(address) or address.count("@") > 1:
         raise BadInput(f"{text!r} is not one address: {EXAMPLE}; several belong in the list notify_email_addresses")
     local_part, at, domain = address.partition("@")
-    if not (at and _is_local_part(local_part) and ascii_domain(domain)) or len(address.encode()) > MAX_ADDRESS_BYTES:
+    if not (at and _is_local_part(local_part) and _is_mail_domain(domain)) or len(address.encode()) > MAX_ADDRESS_BYTES:
         raise BadInput(f"{text!r} is not a mail address: {EXAMPLE}")
     return address
 
@@ -101,6 +101,12 @@ def ascii_domain(domain: str) -> str | None:
     if len(domain) > 253 or not all(_LABEL.fullmatch(label) for label in domain.split(".")):
         return None
     return domain
+
+
+def _is_mail_domain(domain: str) -> bool:
+    """Return whether mail can be sent to a domain: its last part is no number, as in an IP address (RFC 3696)."""
+    ascii_form = None if has_invisible_characters(domain) else ascii_domain(domain)
+    return ascii_form is not None and not ascii_form.rpartition(".")[2].isdigit()
 
 
 def _is_local_part(text: str) -> bool:

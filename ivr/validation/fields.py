@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from pydantic_core import PydanticCustomError
 
 from ivr.errors import BadInput
-from ivr.validation import addresses, names, numbers
+from ivr.validation import addresses, names, numbers, text
 
 STORED = "stored"
 """Context of `model_validate` for documents that come from the database."""
@@ -93,6 +93,8 @@ BoxNumber = Annotated[
 ]
 BoxAlias = Annotated[str, checked(numbers.box_alias), _documented(pattern=numbers.EXTENSION_PATTERN)]
 Extension = Annotated[str, checked(numbers.extension), _documented(pattern=numbers.EXTENSION_PATTERN)]
+CountryCode = Annotated[str, checked(numbers.country_code)]
+DialPrefix = Annotated[str, checked(numbers.dial_prefix)]
 DialplanContext = Annotated[str, checked(numbers.dialplan_context)]
 MwiTarget = Annotated[str, checked(numbers.mwi_target)]
 TimeZone = Annotated[str, checked(names.time_zone), _documented(example="Europe/Berlin")]
@@ -106,4 +108,16 @@ Realm = Annotated[str, checked(names.realm)]
 UserName = Annotated[str, checked(names.user_name)]
 EndpointName = Annotated[str, checked(names.endpoint_name)]
 ApiUsername = Annotated[str, checked(names.api_username)]
+CallerText = Annotated[
+    str,
+    StringConstraints(max_length=text.MAX_CALLER_LENGTH),
+    checked(text.caller_text),
+    _documented(pattern=text.CALLER_PATTERN),
+]
+Label = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
+    checked(text.label),
+    _documented(pattern=text.CALLER_PATTERN),
+]
 Pattern = Annotated[str, StringConstraints(min_length=1, max_length=256), checked(names.pattern)]

@@ -19,6 +19,7 @@ MAX_TIMEZONE_LENGTH = 32
 MAX_NAME_LENGTH = 128
 
 _TIMEZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
+_OFFSET = re.compile(r"[+-] ?[0-9]{1,2}(:?[0-9]{2})?$")
 _NO_TIMEZONES = ("Factory", "localtime", "posixrules")
 _REALM = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,78}[A-Za-z0-9])?")
 _ENDPOINT = re.compile(r"[A-Za-z0-9_.+*#!-]{1,40}")
@@ -31,6 +32,11 @@ def time_zone(text: str) -> str:
     name = text.strip()
     if len(name) <= MAX_TIMEZONE_LENGTH and _is_time_zone(name):
         return name
+    if _OFFSET.search(name):
+        # Etc/GMT+1 is an hour behind UTC, so the nearest name would be the wrong one.
+        raise BadInput(
+            f"{text!r} is not a time zone, since offsets know no summer time: write it as Europe/Berlin or UTC"
+        )
     # Names of places: the hint for CEST would be EST else, which is the time of another continent.
     suggestion = _suggest(name, (zone for zone in available_timezones() if "/" in zone or zone == "UTC"))
     raise BadInput(f"{text!r} is not a time zone: {suggestion}write it as Europe/Berlin or UTC")

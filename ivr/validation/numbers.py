@@ -10,9 +10,11 @@ MAX_BOX_NUMBER_LENGTH = 30
 """As in Kazoo. How many digits can be entered at the phone is a setting of the account."""
 
 _BOX_NUMBER = re.compile(r"[0-9]+")
-_GROUPED_NUMBER = re.compile(r"\+?[0-9]+( [0-9]+)+")
-EXTENSION_PATTERN = r"^[A-Za-z0-9*#+.-][A-Za-z0-9*#+._-]{0,35}$"
-"""An underscore at the start would make it a pattern of the dialplan."""
+_GROUPED_NUMBER = re.compile(r"\(?\+?[0-9]+([ \t\u00a0\u202f().\-/\u2010-\u2013]+[0-9]+)+")
+_COUNTRY_CODE = re.compile(r"\+[0-9]{1,3}")
+_RANGE = re.compile(r"([0-9]+) ?[-\u2010-\u2013] ?([0-9]+)")
+EXTENSION_PATTERN = r"^[+.-]{0,3}[A-Za-z0-9*#][A-Za-z0-9*#+._-]{0,35}$"
+"""An underscore at the start would make it a pattern of the dialplan, and signs alone are nothing to dial."""
 _EXTENSION = re.compile(EXTENSION_PATTERN)
 _CONTEXT = re.compile(r"[A-Za-z0-9_.-]{1,79}")
 _MWI_NAME = re.compile(r"[\w.+*#!-]{1,40}@[\w.+-]{1,80}", re.ASCII)
@@ -30,9 +32,25 @@ def box_number(text: str) -> str:
     return number
 
 
+def country_code(text: str) -> str:
+    """Return the digits of a country code, without + and 00; empty: none. Raises `BadInput`."""
+    digits = text.strip().removeprefix("+").removeprefix("00")
+    if not re.fullmatch(r"[1-9][0-9]{0,3}|", digits):
+        raise BadInput(f"{text!r} is not a country code: write its digits, as in 49")
+    return digits
+
+
+def dial_prefix(text: str) -> str:
+    """Return the digits that are dialled before a number; empty: none. Raises `BadInput`."""
+    digits = text.strip()
+    if not re.fullmatch(r"[0-9]{0,6}", digits):
+        raise BadInput(f"{text!r} is not a prefix: write up to 6 digits, as in 00")
+    return digits
+
+
 def box_alias(text: str) -> str:
     """Return a further number of a mailbox, which may be a name that the dialplan gives. Raises `BadInput`."""
-    alias = text.strip()
+    alias = _without_separators(text)
     if not is_extension(alias):
         raise BadInput(
             f"{text!r} cannot be dialled: use up to 36 of A-Z a-z 0-9 + * # . _ -, as in 2000 or +4930123456"
@@ -41,15 +59,30 @@ def box_alias(text: str) -> str:
 
 
 def extension(text: str) -> str:
-    """Return a number that a dialplan context is asked for, without the blanks between its groups of digits.
+    """Return a number that a dialplan context is asked for, without the signs between its groups of digits.
 
     Raises `BadInput`.
     """
-    number = text.strip()
-    if _GROUPED_NUMBER.fullmatch(number):
-        number = number.replace(" ", "")
+    number = _without_separators(text)
     if not is_extension(number):
         raise BadInput(f"{text!r} cannot be dialled: use up to 36 of A-Z a-z 0-9 + * # . _ -, as in +4930123456")
+    return number
+
+
+def _without_separators(text: str) -> str:
+    """Return a number without the signs between its groups of digits, as in +49 (30) 123-456: they are not dialled.
+
+    Raises `BadInput` for two numbers of the same length, which are the ends of a range, and for a country code alone,
+    which is the first item of a list that was meant as one number.
+    """
+    number = text.strip()
+    ends = _RANGE.fullmatch(number)
+    if ends and len(ends[1]) == len(ends[2]):
+        raise BadInput(f"{text!r} looks like a range: write each of its numbers")
+    if _GROUPED_NUMBER.fullmatch(number):
+        number = re.sub(r"[^0-9+]", "", number)
+    if _COUNTRY_CODE.fullmatch(number):
+        raise BadInput(f"{text!r} is a country code and no number: write the number without blanks, as in +4930123456")
     return number
 
 

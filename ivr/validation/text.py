@@ -39,9 +39,16 @@ def to_caller_text(text: str) -> str:
 
 
 def caller_text(text: str) -> str:
-    """Return a caller's number or name that a person has entered. Raises `BadInput`."""
+    """Return a caller's number, name or address that a person has entered. Raises `BadInput`."""
     if len(text) > MAX_CALLER_LENGTH or _CONTROL_CHARACTERS.search(text):
         raise BadInput(f"{text[:40]!r} is no caller: write up to {MAX_CALLER_LENGTH} characters on one line")
+    return text
+
+
+def label(text: str) -> str:
+    """Return the name under which a message is kept. Raises `BadInput`."""
+    if has_control_characters(text):
+        raise BadInput(f"{text!r} is no label: write up to 64 characters on one line")
     return text
 
 

@@ -197,7 +197,7 @@ async def test_mail_refused_for_size_is_sent_without_audio_and_message_stays_new
 async def test_mail_whose_content_is_refused_is_sent_without_audio_and_message_stays_new(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, refusal: str
 ) -> None:
-    """Whatever the reason for a final refusal behind the content: the owner is told of the message."""
+    """Whatever the reason for a final refusal behind the content: the owner gets a mail about the message."""
     smtp_server.max_bytes, smtp_server.size_refusal = 20_000, refusal
     box = await mail_app.create_box(notify_email=OWNER_EMAIL, media_extension="wav", delete_after_notify=True)
     message = await mail_app.leave_message(box, s=2)

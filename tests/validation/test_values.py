@@ -33,7 +33,8 @@ NO_ADDRESSES = [
     "", "alice", "alice@", "@example.com", "a@b@c.example", "a@x.example, b@x.example", "a@x;b@x", "a b@x.example",
     "Alice <a@x.example>", '"a b"@x.example', ".a@x.example", "a..b@x.example", "a@-x.example", "a@x..example",
     "a@x.example.", "a@exa_mple.com", "a@x.example\r\nBcc: b@x.example", "a\u200b@x.example", "a" * 65 + "@x.example",
-    "=?utf-8?q?a?=@x.example", "a@" + "x" * 64 + ".example", "a@[192.0.2.1]",
+    "=?utf-8?q?a?=@x.example", "a@" + "x" * 64 + ".example", "a@[192.0.2.1]", "a@192.0.2.1", "a@x.123",
+    "a@x.example\u200b", "mailto:a@x.example", "a@x.example,",
 ]  # fmt: skip
 
 
@@ -145,6 +146,13 @@ def test_misspelt_time_zone_is_refused_with_hint(zone: str, hint: str) -> None:
         BoxSettings(name="b", mailbox="1", timezone=zone)
 
 
+@pytest.mark.parametrize("zone", ["GMT+1", "UTC+1", "UTC-05:30", "+01:00", "GMT +2"])
+def test_offset_is_no_time_zone_and_gets_no_hint_of_the_opposite_sign(zone: str) -> None:
+    with pytest.raises(ValidationError, match="offsets know no summer time") as failure:
+        User(name="a", timezone=zone)
+    assert "did you mean" not in str(failure.value)
+
+
 @pytest.mark.parametrize(
     "number", ["\uff11\uff10", "10 00", "abc", "10a", "1000#", "*97", "+49", "1000\n1", "-1", "1.0"]
 )
@@ -175,6 +183,22 @@ async def test_longest_number_and_alias_reach_mailbox(app: AppFixture) -> None:
         await app.create_box("1" * 16)
     with pytest.raises(InvalidFields, match="At most 15 digits"):
         await app.container.boxes.patch(box, {"mailbox": "1" * 16})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["+49 30 123456", "+49 (30) 123-456", "+49-30-123456", "+49.30.123456", "+49\u00a030\u00a0123456", "+49 30/123456"],
+)
+def test_number_is_stored_as_it_is_dialled(text: str) -> None:
+    box = BoxSettings(name="b", mailbox="1", operator_number=text, aliases=[text])
+    assert (box.operator_number, box.aliases) == ("+4930123456", ["+4930123456"])
+
+
+@pytest.mark.parametrize("text", ["2000-2009", "2000 - 2009", "2000\u20132009", "+49", "+", "-", "sip:100@x", "1,2"])
+def test_what_is_no_single_number_is_refused_as_operator_and_alias(text: str) -> None:
+    for document in ({"operator_number": text}, {"aliases": [text]}):
+        with pytest.raises(ValidationError, match=r"write|use up to"):
+            BoxSettings.model_validate({"name": "b", "mailbox": "1", **document})
 
 
 @given(st.text(max_size=20) | st.from_regex(r"\+?[0-9]{1,4}( [0-9]{1,4}){0,4}", fullmatch=True))
@@ -295,6 +319,20 @@ def test_accepted_context_is_accepted_by_settings_account_and_dialplan(text: str
         return
     assert VoicemailSettings(callback_context=context).callback_context == context
     assert (arguments.exit_context, warnings) == (context, [])
+
+
+@pytest.mark.parametrize("code", ["49", "+49", "0049", " 49 ", ""])
+def test_country_code_is_stored_as_its_digits(code: str) -> None:
+    assert VoicemailSettings(country_code=code).country_code == ("49" if code else "")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("country_code", "DE"), ("country_code", "049"), ("national_prefix", "zero"),
+                       ("international_prefix", "+"), ("folder_labels", ["Work\nHome"]), ("operator_key", "2000-2009")]
+)  # fmt: skip
+def test_setting_of_an_account_is_refused_with_how_to_write_it(key: str, value: object) -> None:
+    with pytest.raises(ValidationError, match="write"):
+        VoicemailSettings().merged_with({key: value})
 
 
 def test_unknown_webhook_event_and_mail_switch_are_refused() -> None:

@@ -1,12 +1,13 @@
-"""One rule, whatever the way in: REST, command, people file in YAML and CSV accept the same values, and store the same.
+"""One rule, whatever the way in: REST, page, command, people file and import accept the same values, and store them.
 
-`ivr import` hands its mailboxes over as rows of a people file, so the way of those files is its way, too.
+An import differs in one thing: it creates the mailbox all the same, without what is refused, and says so.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from ivr.errors import BadInput, InvalidFields
 from ivr.imports.box_mapping import PinRules, map_box
+from ivr.imports.system import DefinedMailbox
 from ivr.imports.voicemail_conf import ConfMailbox, VoicemailConf
 from ivr.mailbox.boxes import to_document
 from ivr.mailbox.mailbox import Mailbox
@@ -93,6 +95,19 @@ async def stored_by_file(app: AppFixture, box: Mailbox, key: str, people: People
     return to_document((await app.container.boxes.get(box.id)).settings).get(key)
 
 
+async def stored_by_import(app: AppFixture, box: Mailbox, key: str, value: object) -> Any:
+    """Import the mailbox as another system defines it that has no passwords; its owner stays."""
+    await app.container.boxes.patch(await app.container.boxes.get(box.id), reset(key))
+    aliases = tuple(value) if key == "aliases" and isinstance(value, list) else ()
+    defined = DefinedMailbox("1000", "acme", "", fields={"name": "box", key: value}, aliases=aliases)
+    mapped = map_box(defined, VoicemailConf(), "demo", PinRules(short="none", weak="keep", min_length=4))
+    assert mapped.row.box
+    row = replace(mapped.row, user=None, box=replace(mapped.row.box, owner=None))
+    stored = await stored_by_file(app, box, key, PeopleFile(rows=[row]))
+    assert stored != REJECTED
+    return REJECTED if any(note.text.startswith(key) for note in mapped.notes) else stored
+
+
 def in_quotes(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
@@ -113,6 +128,9 @@ async def test_value_of_a_mailbox_is_stored_alike_by_every_way_in(
     yaml = f"boxes: [{{mailbox: '1000', {key}: {json.dumps(text, ensure_ascii=False) if is_text else text}}}]"
     assert await stored_by_file(app, box, key, parse_yaml(yaml)) == by_command
     assert await stored_by_file(app, box, key, parse_csv(f"mailbox,box.{key}\n1000,{in_quotes(text)}\n")) == by_command
+    if key != "name":  # An import makes a name of whatever there is.
+        document = parse_assignments([f"{key}={text}"])
+        assert await stored_by_import(app, box, key, document[key]) == by_command
     if by_command != REJECTED:
         await check_that_it_works(app, box, key)
 
@@ -207,6 +225,37 @@ async def test_value_of_a_mailbox_is_stored_alike_by_page(
     await browser.send(settings_path(box), **{**form_of(browser.page.text), field: text})
     stored = to_document((await app.container.boxes.get(box.id)).settings).get(key)
     assert (stored if browser.page.status_code == 200 else REJECTED) == by_command
+
+
+async def test_mailbox_of_another_system_is_imported_without_the_settings_that_do_not_fit(app: AppFixture) -> None:
+    """Kazoo stores any text. Of a list the items that fit stay, and of an object the members."""
+    fields = {
+        "name": "Front\ndesk",
+        "timezone": "Europe/Berln",
+        "notify_email_addresses": ["a@x.example; b@x.example", "Ben <ben@x.example>"],
+        "notify_email_address": "c@x.example, d@",
+        "max_message_count": -1,
+        "notify": {"callback": {"number": "2001", "interval_s": "often"}},
+        "flags": ["vip"],
+        "own_key": [1, {"a": None}],
+    }
+    defined = DefinedMailbox("1234", "acme", "4716", "Front desk", fields=fields, aliases=("0042", "_X."))
+    mapped = map_box(defined, VoicemailConf(), "demo", PinRules(short="new", weak="keep", min_length=4))
+    plan = await plan_of(app, PeopleFile(rows=[mapped.row]))
+    assert plan.errors == []
+    [stored] = plan.new_boxes.values()
+    expected = {
+        "name": "Front desk",
+        "timezone": None,
+        "aliases": ["0042"],
+        "notify_email_addresses": ["a@x.example", "b@x.example", "c@x.example"],
+        "flags": ["vip"],
+        "own_key": [1, {"a": None}],
+    }
+    assert {key: stored.settings.get(key) for key in expected} == expected
+    notes = " ".join(note.text for note in mapped.notes)
+    for lost in ("did you mean Europe/Berlin", "ben@x.example", "'d@'", "_X.", "max_message_count", "interval_s"):
+        assert lost in notes
 
 
 CONF_TEXTS = st.text(PRINTABLE | st.sampled_from(" \u200b\x07"), max_size=20) | st.sampled_from(["x" * 300, "", " "])
