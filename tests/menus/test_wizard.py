@@ -60,6 +60,16 @@ async def test_wizard_from_other_phone_requires_pin(app: AppFixture) -> None:
     assert phone.texts[:3] == ["Please enter your pin, then press pound.", WELCOME, NEW]
 
 
+async def test_wizard_replaces_first_pin_that_is_the_number_of_the_mailbox(app: AppFixture) -> None:
+    box = await app.create_box("1002", owner=app.alice, pin="1002", is_setup=False)
+    keys: list[ScriptStep] = [Press("1002#", during="enter your pin"), Press("1002#", during=NEW), *PIN]
+    phone = await app.run_call([*keys, HangUp(during=NOW_RECORD)], number="1002")
+    assert phone.texts[1:3] == [WELCOME, NEW]
+    assert phone.texts[3] == "A pin cannot be your mailbox number."
+    assert await pin_opens(app, box)
+    assert not await pin_opens(app, box, "1002")
+
+
 async def test_new_messages_play_after_wizard(app: AppFixture) -> None:
     box = await app.create_box("1000", owner=app.alice, pin=None, is_setup=False)
     message = await app.create_message(box)
