@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,16 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     """What each test runs in."""
     folder = item.path.relative_to(Path(__file__).parent).parts[0]
     return {"real": asyncio.new_event_loop} if folder in REAL_TIME_FOLDERS else {"patient": PatientLoop}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tree_of_commands() -> Iterator[None]:
+    """Typer builds the tree of all commands anew for each command that a test runs: most of the time of those tests."""
+    import typer.main
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("typer.testing._get_command", cache(typer.main.get_command))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from ivr.health.checks import quoted
 from ivr.health.finding import Finding, ok, problem, warning
 from ivr.paths import sounds_folder
 from ivr.prompts.completeness import find_missing_clips
-from ivr.prompts.languages import FALLBACK_LANGUAGE, has_prompts, load_catalogues
+from ivr.prompts.languages import FALLBACK_LANGUAGE, find_languages, has_prompts, load_catalogues
 from ivr.prompts.recording import build_manifest
 from ivr.storage.file_owner import run_as_owner_of
 
@@ -52,8 +52,8 @@ def check_sounds(installation: Installation) -> Iterator[Finding]:
 def check_languages(installation: Installation) -> Iterator[Finding]:
     """Check that the languages of accounts, users and mailboxes have prompts."""
     try:
-        available = load_catalogues(sounds_folder(installation.settings))
-    except (SettingsError, CatalogueError):
+        available = find_languages(sounds_folder(installation.settings))
+    except SettingsError:
         return  # Reported by `check_sounds`.
     snapshot = installation.snapshot
     if snapshot is None:

@@ -16,13 +16,17 @@ LANGUAGES: dict[str, Language] = {"en": English(), "es": Spanish(), "fr": French
 FALLBACK_LANGUAGE = "en"
 
 
+def find_languages(folder: Path) -> list[str]:
+    """Return the languages that have a folder in `folder`, and English in any case."""
+    return [code for code in LANGUAGES if code == FALLBACK_LANGUAGE or (folder / code).is_dir()]
+
+
 def load_catalogues(folder: Path) -> dict[str, Catalogue]:
     """Return the prompts of each language that has a folder in `folder`. Raises `CatalogueError`.
 
     English must be there: it takes the place of what other languages lack.
     """
-    codes = [code for code in LANGUAGES if code == FALLBACK_LANGUAGE or (folder / code).is_dir()]
-    return {code: Catalogue.load(folder / code) for code in codes}
+    return {code: Catalogue.load(folder / code) for code in find_languages(folder)}
 
 
 def choose_language(preferred: Iterable[str | None], available: Collection[str]) -> str:

@@ -192,6 +192,7 @@ async def test_every_kind_of_upload_is_two_seconds_of_its_sound(
         sent = await rest.request("PUT", path, content=content, headers={"Content-Type": "application/octet-stream"})
         recording, _ = await rendition_paths(app, message["media_id"], box)
         recordings[name] = recording.read_bytes() if sent.is_success else sent.content
+    assert len(recordings) == 54
     assert problems_of(recordings) == {}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +22,35 @@ Ivr = Callable[..., Result]
 @pytest.fixture
 def ivr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ivr]:
     """Run `ivr WORDS...`. `fails`: the expected exit code; `given`: standard input."""
-    monkeypatch.setenv("IVR_DATA__FOLDER", str(tmp_path / "data"))
+    yield _prepare_ivr(tmp_path / "data", monkeypatch)
+    structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def populated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the account demo, the user alice with a phone, and box 1000; it is copied, not used."""
+    folder = tmp_path_factory.mktemp("populated") / "data"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in [name for name in os.environ if name.startswith("IVR_")]:
+            monkeypatch.delenv(name)
+        ivr = _prepare_ivr(folder, monkeypatch)
+        ivr("account", "create", "demo", "--timezone", "Europe/Berlin")
+        ivr("user", "create", "alice", "email=alice@demo.example")
+        ivr("endpoint", "add", "alice-desk", "alice")
+        ivr("box", "create", "1000", "--owner", "alice", "--pin", "4716", "is_setup=true")
+    structlog.reset_defaults()
+    return folder
+
+
+@pytest.fixture
+def populated_ivr(populated_folder: Path, ivr: Ivr, tmp_path: Path) -> Ivr:
+    """`ivr` on a copy of `populated_folder`."""
+    shutil.copytree(populated_folder, tmp_path / "data")
+    return ivr
+
+
+def _prepare_ivr(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Ivr:
+    monkeypatch.setenv("IVR_DATA__FOLDER", str(folder))
     monkeypatch.setenv("IVR_PINS__BCRYPT_COST", "4")
     monkeypatch.setenv("IVR_DATA__FSYNC", "false")
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
@@ -33,18 +62,7 @@ def ivr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ivr]:
         assert "Traceback" not in result.output
         return result
 
-    yield run
-    structlog.reset_defaults()
-
-
-@pytest.fixture
-def populated_ivr(ivr: Ivr) -> Ivr:
-    """An installation with the account demo, the user alice with a phone, and box 1000."""
-    ivr("account", "create", "demo", "--timezone", "Europe/Berlin")
-    ivr("user", "create", "alice", "email=alice@demo.example")
-    ivr("endpoint", "add", "alice-desk", "alice")
-    ivr("box", "create", "1000", "--owner", "alice", "--pin", "4716", "is_setup=true")
-    return ivr
+    return run
 
 
 @pytest.fixture(scope="session")

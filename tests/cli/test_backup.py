@@ -21,6 +21,8 @@ from ivr.cli.command import command
 from tests.conftest import TRIES_ALL
 from tests.support.service_site import IVR, TIMEOUT_S, Service, Site
 
+UPLOAD_INTERVAL_S = 0.2
+
 
 @pytest.fixture
 def speech(tmp_path: Path) -> Path:
@@ -46,7 +48,7 @@ class Load:
 
     def _repeat(self, step: Callable[[], None]) -> None:
         try:
-            while not self._stopped.is_set():
+            while not self._stopped.wait(UPLOAD_INTERVAL_S):
                 step()
         except BaseException as error:
             self._failures.append(error)

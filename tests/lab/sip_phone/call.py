@@ -20,7 +20,7 @@ from tests.lab.sip_phone.ulaw import RATE, Samples
 
 _PAUSE_DETECTION_S = 0.2  # no packet for so long: no more audio is coming for now
 _MAX_SPEECH_S = 20 * RATE  # no prompt is longer
-_POLL_INTERVAL_S = 320  # samples of new audio that a look is worth
+_POLL_INTERVAL = 480  # samples of new audio that a look is worth
 
 
 def _loop_time() -> float:
@@ -101,11 +101,11 @@ class PhoneCall:
                 ClipWatch(vocabulary, clip, start, whole=whole) for clip in {id(clip): clip for clip in clips}.values()
             ]
         )
-        looked = -1
+        looked, looked_settled = -1, False
         while True:
-            settled = self._is_settled()
-            if settled or len(playout.without_pauses) >= looked + _POLL_INTERVAL_S:
-                looked = len(playout.without_pauses)
+            settled, length = self._is_settled(), len(playout.without_pauses)
+            if length >= looked + _POLL_INTERVAL or (settled and (length, True) != (looked, looked_settled)):
+                looked, looked_settled = length, settled
                 found = [match for watch in watches if (match := watch.search(playout.without_pauses, settled))]
                 if found:
                     return self._to_heard(recognised_clip(min(found, key=lambda match: match.begin)))
