@@ -18,7 +18,7 @@ HEARTBEAT_S = 20.0
 """A line is sent at least this often, so that proxies keep the stream, and that it ends soon after its session."""
 RETRY_AFTER_S = 30
 MAX_CONCURRENT_CHECKS = 4
-"""Sessions that are looked up at a time: all pages at once would make calls wait."""
+"""Sessions that are looked up at a time: all at once would make calls wait."""
 
 
 class LiveStreams:
@@ -27,7 +27,8 @@ class LiveStreams:
     def __init__(self, updates: LiveUpdates, *, heartbeat_s: float = HEARTBEAT_S) -> None:
         self._updates = updates
         self._heartbeat_s = heartbeat_s
-        self._checks = asyncio.Semaphore(MAX_CONCURRENT_CHECKS)
+        self._places = asyncio.Semaphore(MAX_CONCURRENT_CHECKS)
+        self._checks: dict[tuple[str, tuple[str, ...]], asyncio.Task[bool]] = {}
 
     async def follow_box(self, request: Request) -> Response:
         """Follow one mailbox."""
@@ -45,21 +46,34 @@ class LiveStreams:
         if not self._updates.has_place(owner):
             return Response("too many open pages", 503, {"Retry-After": str(RETRY_AFTER_S)}, "text/plain")
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(self._events(request, box_ids, owner), 200, headers, "text/event-stream")
+        return StreamingResponse(self._events(request, session.text, box_ids, owner), 200, headers, "text/event-stream")
 
-    async def _events(self, request: Request, box_ids: Collection[str], owner: str) -> AsyncIterator[str]:
+    async def _events(self, request: Request, text: str, box_ids: Collection[str], owner: str) -> AsyncIterator[str]:
         yield f"retry: {RECONNECT_MS}\n\n"
         with self._updates.watch(box_ids, owner) as watcher:
             while not watcher.is_closed:
                 changes = await watcher.next_change(self._heartbeat_s)
-                async with self._checks:
-                    if watcher.is_closed or not await _is_allowed(request, box_ids):
-                        return
+                if watcher.is_closed or not await self._is_allowed(request, text, tuple(box_ids)):
+                    return
                 yield ": still here\n\n" if changes is None else f"data: {changes}\n\n"
+
+    async def _is_allowed(self, request: Request, text: str, box_ids: tuple[str, ...]) -> bool:
+        """Return whether the session still exists and reaches the mailboxes: signing out ends the stream.
+
+        The pages of a session that show the same mailboxes share one look at it: all are told of a change at once.
+        """
+        key = (text, box_ids)
+        if key not in self._checks:
+            self._checks[key] = asyncio.create_task(self._check(request, box_ids))
+            self._checks[key].add_done_callback(lambda _: self._checks.pop(key))
+        return await asyncio.shield(self._checks[key])
+
+    async def _check(self, request: Request, box_ids: tuple[str, ...]) -> bool:
+        async with self._places:
+            return await _is_allowed(request, box_ids)
 
 
 async def _is_allowed(request: Request, box_ids: Collection[str]) -> bool:
-    """Return whether the session still exists and reaches the mailboxes: signing out ends the stream."""
     session = await read_session(request)
     if session is None:
         return False
