@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
+from babel.numbers import format_decimal, format_percent
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,7 +20,7 @@ from ivr.mailbox.box_settings import report_violations
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.pins import generate_pin
 from ivr.storage.records import MEGABYTE, AuditAction, BoxQuery, BoxUsage, OutboxTask, TaskKind
-from ivr.web.page_rendering import PageRenderer, flat, read_form, session_language
+from ivr.web.page_rendering import PageRenderer, explain, flat, read_form
 from ivr.web.page_sessions import PageSession, require_form_token, require_session
 from ivr.web.texts import Translator
 
@@ -67,7 +68,7 @@ class AdminView:
             zone: tzinfo = ZoneInfo(self.account.timezone)
         except (KeyError, ValueError):
             zone = UTC
-        return format_datetime(at, "short", tzinfo=zone, locale=self.translate.language)
+        return format_datetime(at, "short", tzinfo=zone, locale=self.translate.locale)
 
 
 async def require_admin(request: Request, *, needs_system: bool = False) -> AdminView:
@@ -83,7 +84,7 @@ async def require_admin(request: Request, *, needs_system: bool = False) -> Admi
     if not is_allowed:
         raise NotFound("there is no such page")
     account = await session.services.api.auth.directory.account(account_id)
-    return AdminView(session, account, Translator(session_language(session)))
+    return AdminView(session, account, Translator(session.language))
 
 
 async def render_admin(
@@ -96,7 +97,6 @@ async def render_admin(
     return await renderer.render(
         request,
         template,
-        language=view.translate.language,
         **{"view": view, "here": here, "accounts": accounts, "notice": "", "problem": "", "form": {}, **values},
     )
 
@@ -124,8 +124,9 @@ class AdminPages:
                 document["owner_id"] = user.id
             box = await services.api.mailbox.boxes.create(view.account, document)
         except (InvalidFields, NotFound, Conflict) as error:
-            reason = view.translate("admin_unknown_owner", name=owner) if isinstance(error, NotFound) else str(error)
-            problem = view.translate("admin_not_done", reason=reason)
+            translate, is_unknown_owner = view.translate, isinstance(error, NotFound)
+            reason = translate("admin_unknown_owner", name=owner) if is_unknown_owner else explain(error, translate)
+            problem = translate("admin_not_done", reason=reason)
             return await self._show_boxes(request, view, problem=problem, form=form)
         await _record(request, view, AuditAction.SETTINGS_CHANGED, box.id, ", ".join(sorted(document)))
         pin = await _set_new_pin(request, view, box)
@@ -167,7 +168,7 @@ class AdminPages:
                 user = User(name=form.get("name", "").strip(), email=email or None, account_id=view.account.id)
             created = await view.session.services.api.auth.directory.create_user(user)
         except (InvalidFields, Conflict) as error:
-            problem = view.translate("admin_not_done", reason=error)
+            problem = view.translate("admin_not_done", reason=explain(error, view.translate))
             return await self._show_users(request, view, problem=problem, form=form)
         await _record(request, view, AuditAction.SETTINGS_CHANGED, None, f"user {created.id}: created")
         return await self._show_users(request, view, notice=view.translate("admin_user_created", name=created.name))
@@ -199,7 +200,7 @@ class AdminPages:
         has_pin = await services.pins.has_pin(box)
         facts = dict(zip(BOX_COLUMNS, (await _box_row(view, box, usage)).cells, strict=True))
         facts |= {
-            "deleted": usage.counts.deleted,
+            "deleted": t.number(usage.counts.deleted),
             "has_pin": t("admin_pin_is_set" if has_pin else "admin_pin_is_missing"),
             "light_set": view.time(usage.light_published_at),
         }
@@ -268,10 +269,10 @@ async def _box_row(view: AdminView, box: Mailbox, usage: BoxUsage) -> Row:
         box.number,
         box.settings.name,
         box.owner.name if box.owner else "",
-        usage.counts.new,
-        usage.counts.saved,
-        f"{usage.size_bytes / MEGABYTE:.1f} MB",
-        f"{round(100 * usage.size_bytes / box.quota_bytes)} %" if box.quota_bytes else "",
+        t.number(usage.counts.new),
+        t.number(usage.counts.saved),
+        f"{format_decimal(usage.size_bytes / MEGABYTE, '#,##0.0', locale=t.locale)} MB",
+        format_percent(usage.size_bytes / box.quota_bytes, locale=t.locale) if box.quota_bytes else "",
         view.time(usage.last_sign_in_at),
         t("admin_light_on" if usage.counts.new else "admin_light_off"),
         t("admin_locked_until", time=view.time(locked_until)) if locked_until else "",

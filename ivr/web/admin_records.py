@@ -61,7 +61,7 @@ class AdminRecords:
             "admin_call.html",
             "",
             facts=dict(zip(names, (*await _call_cells(view, call), call.channel), strict=True)),
-            steps=list(call.format_steps()),
+            steps=list(call.format_steps(view.translate.translate)),
         )
 
     async def list_tasks(self, request: Request) -> Response:
@@ -135,7 +135,7 @@ async def _box_number(view: AdminView, box_id: str | None) -> str:
 
 async def _call_cells(view: AdminView, call: CallRecord) -> tuple[Any, ...]:
     number = await _box_number(view, call.box_id)
-    seconds = call.ended_at - call.began_at
+    seconds = view.translate.number(call.ended_at - call.began_at)
     return view.time(call.began_at), call.caller_number, call.action, number, call.status, seconds
 
 

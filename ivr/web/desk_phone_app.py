@@ -69,7 +69,7 @@ class DeskPhoneScreens:
         boxes = await session.list_boxes()
         if len(boxes) == 1:
             return await self._show_folder(request, session, await session.get_box(boxes[0].record.id), Folder.NEW)
-        translate = Translator(session.account.language)
+        translate = Translator(session.language)
         skipped = _parse_count(request.query_params.get("skip", ""))
         entries = [
             Entry(
@@ -97,7 +97,7 @@ class DeskPhoneScreens:
         """Show a message, with the key that dials it. Its folder stays as it is: looking is not hearing."""
         session = await _require_session(request)
         mailbox = await session.get_box(request.path_params["box_id"])
-        message_id, translate = request.path_params["message_id"], Translator(mailbox.language)
+        message_id, translate = request.path_params["message_id"], Translator(session.language)
         try:
             message = await session.services.api.mailbox.messages.get(
                 mailbox.id, message_id, session.retention_cutoff(mailbox)
@@ -134,7 +134,7 @@ class DeskPhoneScreens:
     ) -> Response:
         after = request.query_params.get("after", "")
         messages, next_key = await read_part(session, mailbox, folder, after, PAGE_SIZE)
-        translate, now = Translator(mailbox.language), session.services.api.clock.now()
+        translate, now = Translator(session.language), session.services.api.clock.now()
         path = f"/box/{mailbox.id}"
         entries = [
             Entry(

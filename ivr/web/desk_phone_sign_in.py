@@ -13,7 +13,7 @@ from ivr.directory.models import Account
 from ivr.errors import Forbidden, Unauthorized
 from ivr.storage.records import Actor, Door, Token, TokenKind
 from ivr.web.page_dependencies import PageServices
-from ivr.web.page_sessions import PageSession, client_address, is_secure
+from ivr.web.page_sessions import PageSession, client_address, find_language, is_secure
 from ivr.web.page_sign_in import open_box_by_pin
 
 KEY_PARAMETER = "key"
@@ -45,7 +45,10 @@ async def authenticate(request: Request, services: PageServices) -> DeskPhoneSes
     by_pin = password.isascii() and password.isdigit()
     token, account = await (_by_pin(request, name, password) if by_pin else _by_secret(services, name, password))
     await limiter.withdraw_attempt(address)
-    return DeskPhoneSession(services=services, account_id=account.id, token=token, account=account, text=key)
+    language = await find_language(services, token, account)
+    return DeskPhoneSession(
+        services=services, account_id=account.id, language=language, token=token, account=account, text=key
+    )
 
 
 def _basic(request: Request) -> tuple[str, str]:

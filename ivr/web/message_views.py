@@ -63,7 +63,7 @@ def view_message(
 ) -> MessageView:
     """Return what is shown of a message, in the time zone of its mailbox. `now`: Unix seconds."""
     at = mailbox.local_time(message.time)
-    locale = translate.language
+    locale = translate.locale
     is_today = at.date() == mailbox.local_time(now).date()
     number, name = (_shown(text) for text in (message.caller.number, message.caller.name))
     forwarder = message.forwarded_by

@@ -16,7 +16,7 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.takes import TakeSource
 from ivr.storage.records import AuditAction, Caller, Message, RecordingPurpose
 from ivr.web.page_messages import MessagePages, require_message
-from ivr.web.page_rendering import first, flat, read_form
+from ivr.web.page_rendering import explain, first, flat, read_form
 from ivr.web.page_sessions import PageSession, require_form_token
 from ivr.web.texts import Translator
 
@@ -32,7 +32,7 @@ class ForwardForm:
     async def forward(self, request: Request) -> Response:
         """Forward a message. A form has its recipients in `to`; a request with the audio of a note, in the query."""
         session, mailbox, message = await require_message(request)
-        translate = Translator(mailbox.language)
+        translate = Translator(session.language)
         if request.headers.get("content-type", "").startswith(FORM_TYPE):
             form = await read_form(request)
             require_form_token(request, session, flat(form))
@@ -44,8 +44,9 @@ class ForwardForm:
                 upload = await read_upload(request, draft, session.services.api.limits)
                 note = (await uploads.convert(mailbox.account_id, draft)).recording_path if upload.has_audio else None
             except (InvalidAudio, TooMuchWork, UnsupportedMediaType) as error:
+                problem = translate("not_sent", reason=explain(error, translate))
                 return await self._messages.render_message(
-                    request, session, mailbox, message, problem=translate("not_sent", reason=error), status=400
+                    request, session, mailbox, message, problem=problem, status=400
                 )
             return await self._forward(request, request.query_params.get("to", ""), note, translate)
 

@@ -85,12 +85,12 @@ class LinkPages:
         return await answer(request, linked)
 
     async def _show(self, request: Request, linked: LinkedMessage) -> Response:
-        translate = Translator(linked.mailbox.language)
+        translate = Translator(linked.visitor.language)
         done = request.query_params.get("done", "")
         return await self._renderer.render(
             request,
             "message.html",
-            language=linked.mailbox.language,
+            language=linked.visitor.language,
             box=linked.mailbox,
             folder=linked.message.folder,
             message=view_message(
@@ -110,7 +110,7 @@ async def _open_link(request: Request) -> LinkedMessage:
     path, params = message_page_path(box_id, message_id), request.query_params
     services.api.audio.links.verify(path, params)
     mailbox = await services.api.mailbox.boxes.get(box_id)
-    visitor = LinkVisitor(services=services, account_id=mailbox.account_id)
+    visitor = LinkVisitor(services=services, account_id=mailbox.account_id, language=mailbox.language)
     try:
         message = await services.api.mailbox.messages.get(box_id, message_id, visitor.retention_cutoff(mailbox))
     except PastRetention as error:

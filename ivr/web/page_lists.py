@@ -85,11 +85,10 @@ class ListPages:
         after, size = request.query_params.get("after", ""), session.services.limits.page_size
         changes = await session.services.live_updates.count_changes([mailbox.id])  # Before what it is about.
         messages, next_key = await read_part(session, mailbox, folder, after, size, search)
-        translate, now = Translator(mailbox.language), session.services.api.clock.now()
+        translate, now = Translator(session.language), session.services.api.clock.now()
         return await self._renderer.render(
             request,
             "rows.html" if request.query_params.get("part") else "folder.html",
-            language=mailbox.language,
             box=mailbox,
             folder=folder,
             search=search,

@@ -14,14 +14,30 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from ivr.api.request_body import BodyStream
-from ivr.errors import NotFound
+from ivr.errors import BoxFull, Conflict, InvalidAudio, InvalidFields, NotFound, TooMuchWork, UnsupportedMediaType
+from ivr.translations import ENGLISH
 from ivr.web.page_dependencies import PageLimits
-from ivr.web.page_sessions import PageSession, find_session, get_page_services
-from ivr.web.texts import Translator
+from ivr.web.page_sessions import find_session, get_page_services
+from ivr.web.texts import Translator, negotiate_language
 
 FOLDER = Path(__file__).parent
 STATIC_TYPES = {".css": "text/css", ".js": "text/javascript", ".txt": "text/plain", ".svg": "image/svg+xml"}
 YEAR_S = 31_536_000
+FIELD_LABELS = {
+    "email": "admin_email",
+    "mailbox": "admin_number",
+    "name": "admin_name",
+    "notify_email_addresses": "admin_email",
+    "timezone": "time_zone_name",
+}
+"""Names of settings, as forms call them."""
+KINDS_OF_ERRORS: Mapping[type[Exception], str] = {
+    BoxFull: "mailbox_is_full",
+    Conflict: "in_use",
+    InvalidAudio: "audio_unreadable",
+    TooMuchWork: "too_much_work",
+    UnsupportedMediaType: "audio_unreadable",
+}
 
 
 class PageRenderer:
@@ -40,17 +56,17 @@ class PageRenderer:
         self._environment.globals["static"] = lambda name: f"/page/static/{name}?v={self._digests[name]}"
 
     async def render(
-        self, request: Request, template: str, *, status: int = 200, language: str = "en", **values: Any
+        self, request: Request, template: str, *, status: int = 200, language: str = "", **values: Any
     ) -> Response:
-        """Return a page. `language`: that of the owner."""
+        """Return a page in `language`, by default that of who is signed in, else that of the browser."""
         session = await find_session(request)
         nonce = secrets.token_urlsafe(16)
-        translate = Translator(language)
+        translate = Translator(language or (session.language if session else await _browser_language(request)))
         content = self._environment.get_template(template).render(
             t=translate, session=session, csrf=session.csrf_token if session else "", nonce=nonce, **values
         )
         response = HTMLResponse(content, status)
-        response.headers["Content-Language"] = translate.language
+        response.headers["Content-Language"] = translate.tag
         add_page_headers(response, nonce)
         return response
 
@@ -78,6 +94,18 @@ def add_page_headers(response: Response, nonce: str) -> None:
     response.headers["Permissions-Policy"] = "microphone=(self), camera=(), geolocation=()"
 
 
+def explain(error: Exception, translate: Translator) -> str:
+    """Return why something was refused: in English what the rules say, in other languages its kind and field."""
+    if translate.language == ENGLISH:
+        return str(error)
+    if isinstance(error, InvalidFields):
+        fields = dict.fromkeys(field.partition(".")[0] for field in error.violations)
+        names = [translate(FIELD_LABELS[field]) if field in FIELD_LABELS else field for field in fields]
+        return " ".join(translate("value_refused", name=name) for name in names)
+    kind = next((text for known, text in KINDS_OF_ERRORS.items() if isinstance(error, known)), "")
+    return translate(kind) if kind else str(error)
+
+
 async def read_form(request: Request) -> Mapping[str, list[str]]:
     """Return the fields of a form. Raises `PayloadTooLarge`, `BodyTimeout`."""
     services = get_page_services(request)
@@ -98,6 +126,10 @@ def flat(form: Mapping[str, list[str]]) -> dict[str, str]:
     return {name: values[0] for name, values in form.items()}
 
 
-def session_language(session: PageSession | None) -> str:
-    """Return the language of a session without a mailbox."""
-    return session.account.language if session else "en"
+async def _browser_language(request: Request) -> str:
+    """Return the language that the browser asks for, else that of the account if there is only one."""
+    header = request.headers.get("accept-language", "")
+    if language := negotiate_language(header, ""):
+        return language
+    single = await get_page_services(request).api.auth.directory.single_account()
+    return single.language if single else ENGLISH

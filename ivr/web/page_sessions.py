@@ -33,6 +33,8 @@ class Visitor(ABC):
 
     services: PageServices
     account_id: str
+    language: str
+    """The language of the person, as `en-GB`."""
 
     @abstractmethod
     def actor(self, request: Request) -> Actor:
@@ -146,12 +148,25 @@ async def read_session(request: Request) -> PageSession | None:
         if not token.proof or await services.pins.fingerprint(mailbox) != token.proof:
             return None  # The PIN is another one since.
     request.state.token_id = token.id
-    directory = services.api.auth.directory
-    administers = await directory.administered_scope(token.user_id) if token.user_id is not None else ""
-    account = await directory.account(token.account_id)
+    user = await services.api.auth.directory.find_user(token.user_id) if token.user_id is not None else None
+    account = await services.api.auth.directory.account(token.account_id)
     return PageSession(
-        services=services, account_id=account.id, token=token, account=account, text=text, administers=administers
+        services=services,
+        account_id=account.id,
+        language=await find_language(services, token, account),
+        token=token,
+        account=account,
+        text=text,
+        administers=str(user.settings.get("administrator") or "") if user else "",
     )
+
+
+async def find_language(services: PageServices, token: Token, account: Account) -> str:
+    """Return the language of the person of a session: of the user, or of what a PIN has opened; else of the account."""
+    if token.box_id is not None:
+        return (await services.api.mailbox.boxes.get(token.box_id)).language
+    user = await services.api.auth.directory.find_user(token.user_id) if token.user_id is not None else None
+    return (user and user.language) or account.language
 
 
 def client_address(request: Request) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -29,7 +29,7 @@ from ivr.mailbox.greetings import end_of_day, greeting_setting
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditAction, MediaKind
 from ivr.web.message_views import format_length
-from ivr.web.page_rendering import PageRenderer, flat, read_form
+from ivr.web.page_rendering import PageRenderer, explain, flat, read_form
 from ivr.web.page_sessions import PageSession, require_form_token, require_session, set_session_cookie
 from ivr.web.page_sign_in import begin_pin_session
 from ivr.web.settings_form import CHOICES, SWITCHES, changed_settings, form_values, language_name, time_zones
@@ -90,7 +90,8 @@ class SettingsPages:
             if document:
                 await session.services.api.mailbox.boxes.patch(mailbox, document, check)
         except InvalidFields as error:
-            return await self._render(request, session, mailbox, problem=str(error), form=form)
+            problem = explain(error, Translator(session.language))
+            return await self._render(request, session, mailbox, problem=problem, form=form)
         if has_new_language:
             await _set_language(session, mailbox, user, language or None)
             document["language"] = language
@@ -102,7 +103,7 @@ class SettingsPages:
         session, mailbox = await _require_settings(request)
         form = flat(await read_form(request))
         require_form_token(request, session, form)
-        pin, translate = form.get("pin", "").strip(), Translator(mailbox.language)
+        pin, translate = form.get("pin", "").strip(), Translator(session.language)
         if problem := await _pin_problem(session, mailbox, pin, form.get("again", "").strip()):
             return await self._render(request, session, mailbox, problem=translate(problem))
         services = session.services
@@ -137,7 +138,7 @@ class SettingsPages:
         """Use the audio of the body as a greeting. `until`: the last day of a temporary one."""
         session, mailbox = await _require_settings(request)
         require_form_token(request, session, {})
-        kind, translate = _kind(request), Translator(mailbox.language)
+        kind, translate = _kind(request), Translator(session.language)
         audio = session.services.api.audio
         try:
             until = (
@@ -151,7 +152,8 @@ class SettingsPages:
                 converted = await audio.uploads.convert(mailbox.account_id, draft)
                 await audio.greeting_uploads.activate(mailbox, kind, converted)
         except (BadInput, BoxFull, TooMuchWork, UnsupportedMediaType) as error:
-            return await self._render(request, session, mailbox, problem=translate("not_saved", reason=error))
+            problem = translate("not_saved", reason=explain(error, translate))
+            return await self._render(request, session, mailbox, problem=problem)
         if until is not None:
             current = await session.services.api.mailbox.boxes.get(mailbox.id)
             await session.services.api.mailbox.boxes.patch(current, {"media": {"temporary_until": until}})
@@ -163,13 +165,14 @@ class SettingsPages:
         session, mailbox = await _require_settings(request)
         form = flat(await read_form(request))
         require_form_token(request, session, form)
-        kind, translate = _kind(request), Translator(mailbox.language)
+        kind, translate = _kind(request), Translator(session.language)
         greetings = session.services.api.audio.greeting_uploads
         try:
             until = _parse_until(form.get("until", ""), session, mailbox) if kind is MediaKind.TEMPORARY else None
             await greetings.use_earlier(mailbox, kind, form.get("earlier", ""), expires_at=until)
         except (BadInput, BoxFull, NotFound) as error:
-            return await self._render(request, session, mailbox, problem=translate("not_saved", reason=error))
+            problem = translate("not_saved", reason=explain(error, translate))
+            return await self._render(request, session, mailbox, problem=problem)
         await session.record(request, AuditAction.SETTINGS_CHANGED, mailbox.id, greeting_setting(kind))
         return _done(mailbox, "greeting_set")
 
@@ -203,7 +206,6 @@ class SettingsPages:
             request,
             "settings.html",
             status=400 if problem else 200,
-            language=mailbox.language,
             box=mailbox,
             notice=notice,
             problem=problem,
@@ -278,7 +280,7 @@ def _parse_until(text: str, session: PageSession, mailbox: Mailbox) -> int | Non
     """Return when a temporary greeting ends, in Unix seconds; None: when it is removed. Raises `BadInput`."""
     if not text:
         return None
-    translate, now = Translator(mailbox.language), mailbox.local_time(session.services.api.clock.now())
+    translate, now = Translator(session.language), mailbox.local_time(session.services.api.clock.now())
     try:
         days = (date.fromisoformat(text) - now.date()).days + 1
     except ValueError as error:
@@ -289,7 +291,7 @@ def _parse_until(text: str, session: PageSession, mailbox: Mailbox) -> int | Non
 
 
 async def _view_greeting(session: PageSession, mailbox: Mailbox, kind: MediaKind, now: float) -> GreetingView:
-    greetings, locale = session.services.api.audio.greeting_uploads, Translator(mailbox.language).language
+    greetings, locale = session.services.api.audio.greeting_uploads, Translator(session.language).locale
     earlier = tuple(
         EarlierView(
             files.media.id,
@@ -303,5 +305,5 @@ async def _view_greeting(session: PageSession, mailbox: Mailbox, kind: MediaKind
     except NotFound:
         return GreetingView(kind, "", earlier=earlier)
     end = mailbox.settings.media.temporary_until if kind is MediaKind.TEMPORARY else None
-    last_day = mailbox.local_time(end - 1).date().isoformat() if end is not None else ""
+    last_day = format_date(mailbox.local_time(end - 1), "long", locale=locale) if end is not None else ""
     return GreetingView(kind, format_length(media.length_ms), last_day, end is not None and end <= now, earlier)

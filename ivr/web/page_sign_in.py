@@ -16,7 +16,7 @@ from ivr.mailbox.pin_strength import MIN_PIN_LENGTH
 from ivr.storage.records import Actor, AuditAction, Door, Token, TokenKind
 from ivr.web.live_updates import UNKNOWN
 from ivr.web.page_dependencies import PageServices
-from ivr.web.page_rendering import PageRenderer, first, flat, read_form, session_language
+from ivr.web.page_rendering import PageRenderer, first, flat, read_form
 from ivr.web.page_sessions import (
     PageSession,
     client_address,
@@ -51,9 +51,7 @@ class SignInPages:
         boxes = await session.list_boxes()
         if len(boxes) == 1:
             return RedirectResponse(f"/page/box/{boxes[0].record.id}", SEE_OTHER)
-        return await self._renderer.render(
-            request, "boxes.html", language=session_language(session), boxes=boxes, live="/page/live", changes=UNKNOWN
-        )
+        return await self._renderer.render(request, "boxes.html", boxes=boxes, live="/page/live", changes=UNKNOWN)
 
     async def sign_in(self, request: Request) -> Response:
         """Begin a session, with a PIN or with a password."""
@@ -107,7 +105,6 @@ class SignInPages:
             request,
             "sign_in.html",
             status=status,
-            language=single.language if single else "en",
             notice=notice,
             problem=problem,
             asks_account=single is None,
@@ -124,7 +121,12 @@ async def _open_with_pin(request: Request, services: PageServices, form: Mapping
         return "", problem
     text, token = await begin_pin_session(services, mailbox)
     session = PageSession(
-        services=services, account_id=mailbox.account_id, token=token, account=mailbox.account, text=text
+        services=services,
+        account_id=mailbox.account_id,
+        language=mailbox.language,
+        token=token,
+        account=mailbox.account,
+        text=text,
     )
     await session.record(request, AuditAction.SIGNED_IN, mailbox.id, token.id)
     return text, ""

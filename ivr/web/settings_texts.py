@@ -78,8 +78,9 @@ SETTINGS_ENGLISH: Mapping[str, str] = {
     "clock_": "as usual here",
     "clock_12h": "with a.m. and p.m.",
     "clock_24h": "from 0 to 24 hours",
-    "language": "Language of prompts and mails",
+    "language": "Language of prompts, mails and this page",
     "language_": "as usual here",
+    "time_zone_name": "Time zone",
     "time_zone": "Time zone (empty: {zone})",
     "save_settings": "Save the settings",
 }

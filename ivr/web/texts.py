@@ -1,11 +1,20 @@
-"""All sentences of the page, by language. A further language is one more table with the same keys."""
+"""All sentences of the page in English, and their translator. The other languages are catalogues of gettext."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import cache
 
+from babel import Locale, UnknownLocaleError
+from babel.numbers import format_decimal
+
+from ivr import translations
 from ivr.web.admin_texts import ADMIN_ENGLISH
 from ivr.web.settings_texts import SETTINGS_ENGLISH
+
+MAX_HEADER_LENGTH = 200
 
 ENGLISH: Mapping[str, str] = {
     "title": "Voicemail",
@@ -62,7 +71,7 @@ ENGLISH: Mapping[str, str] = {
     "done_urgent": "Marked urgent: {count}.",
     "done_not_urgent": "No longer urgent: {count}.",
     "done_undo": "Undone.",
-    "done_forward": "Forwarded to {count} mailboxes.",
+    "done_forward": "Forwarded to mailboxes: {count}.",
     "not_found_some": "Not found any more: {count}.",
     "nothing_selected": "No message is selected.",
     "message": "Message",
@@ -94,9 +103,27 @@ ENGLISH: Mapping[str, str] = {
     "not_sent": "The message was not forwarded: {reason}",
     "unknown_mailbox": "There is no mailbox {number}.",
     "own_mailbox": "The message is in mailbox {number} already.",
+    "audio_unreadable": "This is not a sound file that can be read, or it is too large or too long.",
+    "mailbox_is_full": "The mailbox is full.",
+    "too_much_work": "Many recordings are converted just now: try again in a minute.",
+    "in_use": "This number or name is in use: choose another one.",
+    "value_refused": "{name}: this value is not accepted.",
     "mailbox_full": "Mailbox {number} is full.",
     "no_recipients": "Enter at least one mailbox number.",
     "too_many_recipients": "Enter at most {count} mailbox numbers.",
+    "call_back": "Call back",
+    "call_back_with": "Phone that rings first",
+    "call_back_rings": "Your phone rings: pick it up, and it calls {number}.",
+    "call_back_not-available": "This caller cannot be called back.",
+    "call_back_not-allowed": "Calling back is not allowed for this mailbox.",
+    "call_back_no-such-number": "The number {number} cannot be called from your phone.",
+    "call_back_no-phone": "The service knows no phone of yours: ask your administrator.",
+    "call_back_rings-already": "Your phone is ringing already.",
+    "call_back_no-answer": "Your phone cannot be reached just now.",
+    "call_back_not-possible": "Calls cannot be made just now: try again later.",
+    "notices_on": "Notify me of new messages in this browser",
+    "notices_off": "Do not notify me in this browser any more",
+    "notices_refused": "This browser does not allow it: allow notifications of this page in its settings.",
     "new_messages_arrived": "There are new messages.",
     "message_gone": "This message does not exist any more.",
     "error": "That did not work",
@@ -119,22 +146,53 @@ ENGLISH: Mapping[str, str] = {
     "phone_needs_tls": "This phone must use https.",
 }
 
-TEXTS: Mapping[str, Mapping[str, str]] = {"en": {**ENGLISH, **SETTINGS_ENGLISH, **ADMIN_ENGLISH}}
+TEXTS: Mapping[str, str] = {**ENGLISH, **SETTINGS_ENGLISH, **ADMIN_ENGLISH}
+BRAZILIAN = "pt-BR"
+"""The Portuguese of the catalogue, as browsers and screen readers name it."""
 
 
-def choose_language(language: str) -> str:
-    """Return the language of the page for an owner whose language is `language`, as `en-GB`."""
-    code = language.partition("-")[0].partition("_")[0].lower()
-    return code if code in TEXTS else "en"
+@cache
+def _catalogue(language: str) -> translations.Translate:
+    return translations.load(language)
+
+
+def negotiate_language(header: str, fallback: str) -> str:
+    """Return the language of the page that a browser prefers (`Accept-Language`); `fallback`: it knows none of them."""
+    weighed = []
+    for part in header[:MAX_HEADER_LENGTH].split(","):
+        code, _, parameter = part.partition(";")
+        weight = re.fullmatch(r"\s*q=([01](?:\.\d{0,3})?)\s*", parameter) if parameter else None
+        weighed.append((float(weight[1]) if weight else 0.0 if parameter else 1.0, code.strip()))
+    wanted = [code for weight, code in sorted(weighed, key=lambda each: -each[0]) if weight > 0]
+    return next((code for code in wanted if translations.find_language(code)), fallback)
 
 
 class Translator:
-    """The sentences of one language."""
+    """The sentences of one language, and the locale in which it writes dates and numbers.
+
+    `language`: as `en-GB`; one that the page does not have is English.
+    """
 
     def __init__(self, language: str) -> None:
-        self.language = choose_language(language)
-        self._texts = TEXTS[self.language]
+        self.language = translations.find_language(language) or translations.ENGLISH
+        self.locale = _find_locale(language, self.language)
+        self.tag = BRAZILIAN if self.language == "pt" else str(self.locale).replace("_", "-")
+        self.translate = _catalogue(self.language)
 
     def __call__(self, key: str, **values: object) -> str:
         """Return the sentence `key` with values in place of `{name}`. Raises KeyError for an unknown key."""
-        return self._texts[key].format(**values)
+        shown = {name: self.number(value) if type(value) is int else value for name, value in values.items()}
+        return self.translate(TEXTS[key]).format(**shown)
+
+    def number(self, value: float) -> str:
+        """Return a number as the language writes it: 10,000 or 10.000."""
+        return format_decimal(value, locale=self.locale)
+
+
+def _find_locale(language: str, base: str) -> Locale:
+    """Return the locale of a language with its country, if that is known and the page has the language."""
+    with suppress(ValueError, UnknownLocaleError):
+        found = Locale.parse(language.replace("-", "_"))
+        if found.language == base:
+            return found
+    return Locale.parse(base)

@@ -97,7 +97,7 @@ async def test_note_recorded_in_the_browser_is_heard_before_the_forwarded_messag
     await page.get_by_role("button", name="Stop recording").click()
     await page.get_by_text("Note recorded").wait_for()
     await page.get_by_role("button", name="Send").click()
-    await page.get_by_text("Forwarded to 1 mailboxes.").wait_for()
+    await page.get_by_text("Forwarded to mailboxes: 1.").wait_for()
     [copy] = await site.app.messages(site.bobs)
     assert copy.intro_ms > 800
     assert copy.length_ms == 2000 + copy.intro_ms

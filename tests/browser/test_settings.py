@@ -63,7 +63,7 @@ async def test_greetings_are_recorded_heard_put_to_use_and_removed_by_keyboard(s
     await temporary.get_by_label("Last day").fill("2016-05-20")
     await record(page, temporary)
     await temporary.get_by_role("button", name="Use this recording").press("Enter")
-    await page.get_by_text("Last day: 2016-05-20.").wait_for()
+    await page.get_by_text("Last day: May 20, 2016.").wait_for()
     await card_of(page, "Temporary greeting").get_by_role("button", name="Remove").press("Enter")
     await page.get_by_text("The recording is removed.").wait_for()
     media = (await site.app.container.boxes.get(site.box.id)).settings.media

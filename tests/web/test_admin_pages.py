@@ -103,10 +103,10 @@ async def test_mailboxes_show_counts_quota_light_and_lock(app: AppFixture, brows
         attempt = PinAttempt(account_id=box.account_id, box_id=box.id, source="x")
         await app.container.pins.verify(box, "0000", attempt)
     await browser.open(path)
-    assert re.search(r"alice 1 1 0\.2 MB 24 % on until ", browser.text), browser.text
+    assert re.search(r"alice 1 1 0\.2 MB 24% is on until ", browser.text), browser.text
     assert "<img" not in browser.page.text
     await browser.open(f"{path}/box/{box.id}")
-    assert "Quota used 24 %" in browser.text
+    assert "Quota used 24%" in browser.text
     await browser.send(f"{path}/box/{box.id}/unlock")
     assert "Mailbox 1000 is unlocked" in browser.text
     assert await app.container.pin_lockout.locked_until(box.account_id, box.id) == 0

@@ -321,7 +321,7 @@ async def test_message_is_forwarded_with_and_without_a_note(app: AppFixture, bro
     message = await app.create_message(box, s=3)
     await browser.open(path_of(message))
     await browser.send(f"{path_of(message)}/forward", to="1001, 1002")
-    assert "Forwarded to 2 mailboxes" in browser.text
+    assert "Forwarded to mailboxes: 2" in browser.text
     for recipient in (bobs, carols):
         [copy] = await app.messages(recipient)
         assert copy.forwarded_by
