@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp
 
 from ivr.app import App
+from ivr.notifications.call_back_call import CallBackCalls
 from ivr.notifications.mail.rendering import mail_languages
 from ivr.settings import Settings
 from ivr.web.desk_phone_app import DESK_PHONE_PREFIX, build_desk_phone_app
@@ -42,6 +43,7 @@ def build_page(app: App, *, find_findings: FindFindings | None = None) -> PageAp
         takes=app.takes,
         capacity=app.voicemail_services.capacity,
         live_updates=LiveUpdates(app.mailbox_changes),
+        call_backs=CallBackCalls(app.ami_client) if app.ami_client else None,
         languages=sorted({*app.catalogues, *mail_languages()}),
         asterisk_name=settings.asterisk.system_name,
         admin=AdminServices(

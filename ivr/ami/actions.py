@@ -102,10 +102,51 @@ class OriginateTarget:
                 f"{self.number!r} in {self.context!r} cannot be dialled: use letters, digits and + * # . - _ only"
             )
 
+    @property
+    def channel(self) -> str:
+        return f"Local/{self.number}@{self.context}/n"
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointTarget:
+    """A PJSIP endpoint of this Asterisk. Raises `BadInput` for a name that would be more than one endpoint."""
+
+    endpoint: str
+
+    def __post_init__(self) -> None:
+        if not is_context(self.endpoint):
+            raise BadInput(f"the endpoint {self.endpoint!r} cannot be called: use letters, digits and . - _ only")
+
+    @property
+    def channel(self) -> str:
+        return f"PJSIP/{self.endpoint}"
+
+
+async def extension_exists(ami: AmiClient, context: str, extension: str) -> bool:
+    """Return whether the dialplan has `extension` in `context`, literally or by a pattern.
+
+    Raises `AmiUnavailable`, `AmiActionRejected`, `BadInput`.
+    """
+    target = OriginateTarget(extension, context)
+    return await _evaluate(ami, f"DIALPLAN_EXISTS({target.context},{target.number},1)") == "1"
+
+
+async def has_contact(ami: AmiClient, target: EndpointTarget) -> bool:
+    """Return whether a phone is registered at an endpoint, or has a fixed address.
+
+    Raises `AmiUnavailable`, `AmiActionRejected`.
+    """
+    return bool(await _evaluate(ami, f"PJSIP_DIAL_CONTACTS({target.endpoint})"))
+
+
+async def _evaluate(ami: AmiClient, function: str) -> str:
+    replies = await ami.send({"Action": "Getvar", "Variable": function})
+    return str(replies[-1].get("Value", ""))
+
 
 async def originate(
     ami: AmiClient,
-    target: OriginateTarget,
+    target: OriginateTarget | EndpointTarget,
     answer_context: str,
     variables: Mapping[str, str],
     *,
@@ -120,7 +161,7 @@ async def originate(
     replies = await ami.send(
         {
             "Action": "Originate",
-            "Channel": f"Local/{target.number}@{target.context}/n",
+            "Channel": target.channel,
             "Async": "true",
             "Context": answer_context,
             "Exten": "s",

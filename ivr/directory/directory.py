@@ -96,16 +96,16 @@ class Directory:
         """Return a user. Raises `NotFound`."""
         return _user(await self._store.user(user_id))
 
-    async def administered_scope(self, user_id: str) -> str:
-        """Return what a user may administer: "account", "system", or "" for nothing and for an unknown user."""
-        scope: str = await self._read_cache.get(("scope", user_id), lambda: self._read_scope(user_id))
-        return scope
+    async def find_user(self, user_id: str) -> User | None:
+        """Return a user as of the last commit, shared between callers; None if there is none."""
+        user: User | None = await self._read_cache.get(("user", user_id), lambda: self._read_user(user_id))
+        return user
 
-    async def _read_scope(self, user_id: str) -> str:
+    async def _read_user(self, user_id: str) -> User | None:
         try:
-            return str((await self.user(user_id)).settings.get("administrator") or "")
+            return await self.user(user_id)
         except NotFound:
-            return ""
+            return None
 
     async def find_user_by_name(self, account_id: str, name: str) -> User:
         """Return the user of an account with this id or name. Raises `NotFound`."""
@@ -151,6 +151,10 @@ class Directory:
             )
             for record in await self._store.endpoints(account_id)
         ]
+
+    async def endpoints_of_user(self, system: str, user_id: str) -> list[str]:
+        """Return the names of a user's endpoints at one Asterisk, in order."""
+        return await self._store.endpoints_of_user(system, user_id)
 
     async def user_of_endpoint(self, system: str, name: str) -> User | None:
         """Return the user that an endpoint belongs to."""

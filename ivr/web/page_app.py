@@ -23,7 +23,7 @@ from ivr.web.page_links import LinkPages
 from ivr.web.page_lists import ListPages
 from ivr.web.page_live import LiveStreams
 from ivr.web.page_messages import MessagePages
-from ivr.web.page_rendering import PageRenderer, session_language
+from ivr.web.page_rendering import PageRenderer
 from ivr.web.page_sessions import find_session, remove_session_cookie
 from ivr.web.page_settings import SettingsPages
 from ivr.web.page_sign_in import SignInPages
@@ -66,6 +66,7 @@ def build_page_app(services: PageServices) -> ASGIApp:
             Route(f"{message}/download", messages.download_audio, methods=get),
             Route(f"{message}/waveform", messages.send_waveform, methods=get),
             Route(f"{message}/heard", messages.mark_heard, methods=post),
+            Route(f"{message}/call-back", messages.call_back, methods=post),
             Route(f"{message}/forward", forward.forward, methods=post),
             Route(f"{box}/settings", settings.show, methods=get),
             Route(f"{box}/settings", settings.change, methods=post),
@@ -134,9 +135,9 @@ def _show_error(renderer: PageRenderer) -> Callable[[Request, Exception], Awaita
             status = 404
         key = f"error_{status}" if status in EXPLAINED_STATUSES else "error_500" if status >= 500 else "error_400"
         try:
-            language = session_language(await find_session(request))
+            await find_session(request)
         except IvrError:
-            language, request.state.session = "en", None
-        return await renderer.render(request, "error.html", status=status, language=language, key=key)
+            request.state.session = None
+        return await renderer.render(request, "error.html", status=status, key=key)
 
     return show

@@ -12,6 +12,7 @@ from ivr.health.finding import Finding
 from ivr.mailbox.mailbox import Capacity
 from ivr.mailbox.pins import Pins
 from ivr.mailbox.takes import Takes
+from ivr.notifications.call_back_call import CallBackCalls
 from ivr.storage.protocols import BoxUsageStore, CallLogStore, OutboxStore
 from ivr.web.live_updates import LiveUpdates
 
@@ -60,6 +61,8 @@ class PageServices:
     takes: Takes
     capacity: Capacity
     live_updates: LiveUpdates
+    call_backs: CallBackCalls | None
+    """None: there is no connection to Asterisk's manager interface, so no phone can be rung."""
     admin: AdminServices
     limits: PageLimits
     languages: Sequence[str]

@@ -12,6 +12,7 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditAction, ChangeReason, Folder, Message
 from ivr.web.live_updates import UNKNOWN
 from ivr.web.message_views import view_message
+from ivr.web.page_call_back import call_back, outcome_texts, phones_to_ring
 from ivr.web.page_lists import count_folders, parse_search
 from ivr.web.page_rendering import PageRenderer
 from ivr.web.page_sessions import PageSession, Visitor, require_form_token, require_session
@@ -31,7 +32,10 @@ class MessagePages:
         session = await require_session(request)
         changes = await session.services.live_updates.count_changes([request.path_params["box_id"]])
         session, mailbox, message = await require_message(request)
-        return await self.render_message(request, session, mailbox, message, changes=changes)
+        notice, problem = outcome_texts(request, message, Translator(session.language))
+        return await self.render_message(
+            request, session, mailbox, message, notice=notice, problem=problem, changes=changes
+        )
 
     async def render_message(
         self,
@@ -46,12 +50,11 @@ class MessagePages:
         changes: int = UNKNOWN,
     ) -> Response:
         """Show a message, with what has just been done. `changes`: of the mailbox, before the message was read."""
-        translate = Translator(mailbox.language)
+        translate = Translator(session.language)
         return await self._renderer.render(
             request,
             "message.html",
             status=status,
-            language=mailbox.language,
             box=mailbox,
             folder=message.folder,
             search=parse_search(request),
@@ -61,9 +64,15 @@ class MessagePages:
             live=f"/page/box/{mailbox.id}/live",
             changes=changes,
             address=f"/page/box/{mailbox.id}/message/{message.id}",
+            phones=await phones_to_ring(session, mailbox, message),
             notice=notice,
             problem=problem,
+            forwarding=status != 200,
         )
+
+    async def call_back(self, request: Request) -> Response:
+        """Let a phone of the owner ring and call back who left the message."""
+        return await call_back(request, *await require_message(request))
 
     async def send_audio(self, request: Request) -> Response:
         """Send the audio to the player."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tests.asterisk.conftest import PhoneUser
+from tests.lab.lab import LabInfo
+from tests.web.conftest import Browser
 
 
 async def test_key_9_calls_back_the_caller(alice: PhoneUser, bob: PhoneUser) -> None:
@@ -26,3 +28,28 @@ async def test_a_number_that_is_not_in_the_sites_context_is_not_called(alice: Ph
     await call.press("9")
     await call.expect("callback/no-such-number", "message/message", "number/1", message)
     await call.hang_up()
+
+
+async def test_page_rings_the_owners_phone_first_and_then_the_caller(
+    alice: PhoneUser, bob: PhoneUser, lab: LabInfo
+) -> None:
+    alice.create_user_and_box()
+    message, unknown = alice.create_message(caller=bob.number), alice.create_message(caller="9005550100")
+    browser = Browser(lab.rest_url)
+    await browser.sign_in_by_pin(alice.number)
+    path = f"{browser.page.url.path}/message"
+    await browser.open(f"{path}/{message.id}")
+    await browser.send(f"{path}/{message.id}/call-back")
+    assert f"Your phone rings: pick it up, and it calls {bob.number}." in browser.text
+    ringing = await alice.phone.next_call()
+    await browser.send(f"{path}/{message.id}/call-back")
+    assert "Your phone is ringing already." in browser.text
+    own = await ringing.answer()
+    called = await bob.phone.next_call()
+    assert called.caller == alice.number
+    answered = await called.answer()
+    assert answered.is_up
+    assert own.is_up
+    await own.hang_up()
+    await browser.send(f"{path}/{unknown.id}/call-back")
+    assert "The number 9005550100 cannot be called from your phone." in browser.text

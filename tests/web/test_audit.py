@@ -35,6 +35,8 @@ CHANGING = {
     "/page/sign-out": "signed-out",
 }
 """What each form leaves. A new form is added here."""
+WITH_A_PHONE = {f"{MESSAGE}/call-back"}
+"""Forms that need a phone: test_call_back_page.py looks for their entries."""
 ACCOUNT = "/page/admin/{account_id}"
 BY_ADMINISTRATORS: dict[str, tuple[str, dict[str, str]]] = {
     f"{ACCOUNT}/users": ("settings-changed", {"name": "carol", "email": "carol@demo.example"}),
@@ -48,7 +50,7 @@ BY_ADMINISTRATORS: dict[str, tuple[str, dict[str, str]]] = {
 async def test_every_form_of_the_page_leaves_an_entry(app: AppFixture, browser: Browser) -> None:
     routes = build_page_app(build_page(app.container).services).router.routes  # type: ignore[attr-defined]
     forms = {route.path for route in routes if isinstance(route, Route) and "POST" in (route.methods or ())}
-    assert forms == {*CHANGING, *BY_ADMINISTRATORS}
+    assert forms == {*CHANGING, *BY_ADMINISTRATORS, *WITH_A_PHONE}
     box, _ = await app.create_box("1000", app.alice), await app.create_box("1001", app.bob)
     message = await app.create_message(box)
     earlier = await app.create_recording(box, MediaKind.NAME, s=2)

@@ -73,6 +73,9 @@ class DirectoryStore(Protocol):
     async def endpoints(self, account_id: str | None = None) -> list[EndpointRecord]:
         """Return all endpoints, or those of one account, by name."""
 
+    async def endpoints_of_user(self, system: str, user_id: str) -> list[str]:
+        """Return the names of a user's endpoints at one Asterisk, in order."""
+
     async def user_of_endpoint(self, system: str, name: str) -> UserRecord | None:
         """Return the user that an endpoint belongs to."""
 

@@ -26,6 +26,8 @@ class AuditAction(StrEnum):
     COPIED = "copied"
     """A message was copied to other mailboxes."""
     FORWARDED = "forwarded"
+    CALLED_BACK = "called-back"
+    """An owner's phone was rung on the page, to call back who left a message."""
     DELETED = "deleted"
     RESTORED = "restored"
     PIN_SET = "pin-set"

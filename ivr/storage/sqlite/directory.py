@@ -116,6 +116,10 @@ class SqliteDirectory:
         sql = "SELECT * FROM endpoints WHERE ? IS NULL OR account_id = ? ORDER BY system, name"
         return [EndpointRecord(**dict(row)) for row in await self._fetch_all(sql, account_id, account_id)]
 
+    async def endpoints_of_user(self, system: str, user_id: str) -> list[str]:
+        sql = "SELECT name FROM endpoints WHERE system = ? AND user_id = ? ORDER BY name"
+        return [str(row["name"]) for row in await self._fetch_all(sql, system, user_id)]
+
     async def user_of_endpoint(self, system: str, name: str) -> UserRecord | None:
         sql = (
             "SELECT users.* FROM endpoints JOIN users ON users.id = endpoints.user_id"
