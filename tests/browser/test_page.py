@@ -137,6 +137,45 @@ async def test_list_follows_callers_and_phone_without_reloading(site: PageSite, 
     await page.get_by_role("button", name="Mark as new").wait_for()
 
 
+RECORD_NOTICES = """
+window.notices = [];
+window.Notification = class extends EventTarget {
+  static permission = "default";
+  static async requestPermission() { return (Notification.permission = window.answer); }
+  constructor(title, options) { super(); window.notices.push(`${title}: ${options.body}`); }
+};
+window.isSeen = true;
+Object.defineProperty(document, "hidden", { get: () => !window.isSeen });
+document.hasFocus = () => window.isSeen;
+"""
+
+
+async def test_browser_tells_of_new_messages_once_it_is_asked_to(site: PageSite, page: Any) -> None:
+    """The browser's notices are recorded, since a headless one shows none."""
+    await page.add_init_script(RECORD_NOTICES)
+    await page.reload()
+    button = page.locator("#notices")
+    await page.evaluate("window.answer = 'denied'")
+    await button.click()
+    await page.get_by_text("This browser does not allow it").wait_for()
+    await page.evaluate("window.answer = 'granted'")
+    await button.click()
+    await page.get_by_role("button", name="Do not notify me in this browser any more").wait_for()
+    await site.leave_message("Maria")
+    await page.get_by_role("link", name="Maria").wait_for()
+    assert await page.evaluate("window.notices") == [], "who looks at the page needs none"
+    await page.evaluate("window.isSeen = false; document.dispatchEvent(new Event('visibilitychange'))")
+    await site.leave_message("Peter")
+    await page.wait_for_function("() => window.notices.length > 0")
+    assert await page.evaluate("window.notices") == ["Voicemail: There are new messages."], "nothing private"
+    await page.evaluate("window.isSeen = true; document.dispatchEvent(new Event('visibilitychange'))")
+    await button.click()
+    await page.evaluate("document.hasFocus = () => false")
+    await site.leave_message("Frank")
+    await page.get_by_role("link", name="Frank").wait_for()
+    assert len(await page.evaluate("window.notices")) == 1
+
+
 async def test_page_catches_up_after_a_restart_of_the_service(site: PageSite, chromium: Any) -> None:
     """In a window of its own: browsers log that they cannot connect."""
     context = await new_context(chromium, viewport=PHONE, base_url=site.url)

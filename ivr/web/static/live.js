@@ -11,7 +11,7 @@ let source = null;
 let isRefreshing = false;
 let isOutdated = false;
 
-const newMessages = (root) => Number(root.getElementById("folders")?.dataset.new ?? 0);
+const newMessages = (root) => Number((root.getElementById("folders") ?? root.getElementById("boxes"))?.dataset.new ?? 0);
 const rowKey = (row) => row.querySelector("input[name=id]")?.value ?? "more";
 const messageRows = (list) => list.querySelectorAll("input[name=id]").length;
 
@@ -34,7 +34,7 @@ async function fetchPage() {
   const hasArrived = newMessages(next) > newMessages(document);
   for (const id of REGIONS) replaceRegion(document.getElementById(id), next.getElementById(id));
   await replaceRows(document.getElementById("rows"), next.getElementById("rows"));
-  if (hasArrived) notice.textContent = arrived;
+  if (hasArrived) { notice.textContent = arrived; showNotice(); }
   document.dispatchEvent(new Event("page-refreshed"));
 }
 
@@ -87,8 +87,58 @@ async function replaceRows(list, fresh) {
   (kept ?? document.getElementById("content")).querySelector(wasLink ? "a" : "input, a")?.focus();
 }
 
+// Notices of the browser, for owners who have asked for them. They name nobody: others may see the screen.
+const noticeButton = document.getElementById("notices");
+const NOTICES = "notices";
+const wantsNotices = () => "Notification" in window && Notification.permission === "granted" && localStorage.getItem(NOTICES) === "on";
+let endWait = null; // Ends the wait of a page that is not seen for its turn to be told.
+let isTold = false; // Whether this page is told although it is not seen.
+
+function showNotice() {
+  if (!wantsNotices() || (document.hasFocus() && !document.hidden)) return;
+  try {
+    const shown = new Notification(noticeButton.dataset.title, { body: arrived, tag: live });
+    shown.addEventListener("click", () => { window.focus(); shown.close(); });
+  } catch {
+    noticeButton.hidden = true; // Browsers of phones show no notices of pages.
+  }
+}
+
+function labelNotices() {
+  if (!("Notification" in window) || !isSecureContext) return;
+  noticeButton.hidden = false;
+  noticeButton.textContent = wantsNotices() ? noticeButton.dataset.off : noticeButton.dataset.on;
+}
+
+noticeButton.addEventListener("click", async () => {
+  const isOn = !wantsNotices() && (await Notification.requestPermission()) === "granted";
+  if (!isOn && Notification.permission !== "granted") notice.textContent = noticeButton.dataset.refused;
+  localStorage.setItem(NOTICES, isOn ? "on" : "off");
+  labelNotices();
+});
+labelNotices();
+
+// Of several pages with the same mailboxes that are not seen, one is told.
+function waitUnseen() {
+  if (!wantsNotices() || !navigator.locks || endWait) return;
+  const wait = new AbortController();
+  endWait = () => wait.abort();
+  navigator.locks.request(`${NOTICES} ${live}`, { signal: wait.signal }, () => {
+    isTold = true;
+    connect();
+    return new Promise((resolve) => { endWait = resolve; });
+  }).catch(() => {});
+}
+
+function beSeen() {
+  endWait?.();
+  endWait = null;
+  isTold = false;
+  connect();
+}
+
 function connect() {
-  if (source || document.hidden) return;
+  if (source || (document.hidden && !isTold)) return;
   source = new EventSource(live);
   source.addEventListener("message", (event) => {
     if (event.data === known) return;
@@ -109,7 +159,11 @@ function disconnect() {
 }
 
 // Browsers open few connections to a host, so a page that is not seen has none.
-document.addEventListener("visibilitychange", () => (document.hidden ? disconnect() : connect()));
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) return beSeen();
+  disconnect();
+  waitUnseen();
+});
 window.addEventListener("pagehide", disconnect);
 window.addEventListener("pageshow", connect);
 connect();
