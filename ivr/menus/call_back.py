@@ -1,8 +1,8 @@
-"""Calling back the person who left a message, as far as the rules of `ivr.mailbox.call_back` allow it."""
+"""Calling back the person who left a message, as far as the rules of `ivr.mailbox.call_back_rules` allow it."""
 
 from __future__ import annotations
 
-from ivr.mailbox.call_back import CallBackRefusal, extensions_to_dial, find_refusal
+from ivr.mailbox.call_back_rules import CallBackRefusal, extensions_to_dial, find_refusal
 from ivr.menus.context import OwnerSession
 from ivr.menus.dialplan_status import Status
 from ivr.menus.menu import NextStep, OwnerMenu

@@ -14,7 +14,7 @@ from ivr.ami import actions
 from ivr.ami.actions import EndpointTarget
 from ivr.ami.client import AmiClient
 from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput
-from ivr.mailbox.call_back import CallBackRefusal, extensions_to_dial, find_refusal
+from ivr.mailbox.call_back_rules import CallBackRefusal, extensions_to_dial, find_refusal
 from ivr.mailbox.caller_id import identify
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Message

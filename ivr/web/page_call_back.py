@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from ivr.mailbox.call_back import CallBackRefusal, find_refusal
+from ivr.mailbox.call_back_rules import CallBackRefusal, find_refusal
 from ivr.mailbox.caller_id import identify
 from ivr.mailbox.mailbox import Mailbox
 from ivr.notifications.call_back_call import CallBackFailure
@@ -42,7 +42,7 @@ async def call_back(request: Request, session: PageSession, mailbox: Mailbox, me
 
 
 async def phones_to_ring(session: PageSession, mailbox: Mailbox, message: Message) -> list[str]:
-    """Return the phones that the page offers for a call-back, by name; none if nobody may be called back."""
+    """Return the phones that the page offers for a call-back, by name; none if call-back is not allowed."""
     if session.services.call_backs is None or find_refusal(mailbox, message, by_own_phone=True):
         return []
     return await _find_phones(session, mailbox)

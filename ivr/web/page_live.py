@@ -60,7 +60,8 @@ class LiveStreams:
     async def _is_allowed(self, request: Request, text: str, box_ids: tuple[str, ...]) -> bool:
         """Return whether the session still exists and reaches the mailboxes: signing out ends the stream.
 
-        The pages of a session that show the same mailboxes share one look at it: all are told of a change at once.
+        The pages of a session that show the same mailboxes share one look at it, since a change
+        reaches all of them at once.
         """
         key = (text, box_ids)
         if key not in self._checks:

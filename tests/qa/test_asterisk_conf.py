@@ -61,7 +61,13 @@ def test_every_global_read_is_set_and_documented() -> None:
         for name in re.findall(r"\$\{(IVR_(?:\w|\$\{\w+\})+)\}", TEXT)
     }
     set_by_dialplan = set(re.findall(r"(?:Set\(|LOCAL\(|Read\()(IVR_\w+)", TEXT))
-    passed_by_service = {"IVR_BOX_ID", "IVR_BOX_ACCOUNT_ID"}
+    passed_by_service = {
+        "IVR_BOX_ID",
+        "IVR_BOX_ACCOUNT_ID",
+        "IVR_BOX_NUMBER",
+        "IVR_CALL_BACK_CONTEXT",
+        "IVR_CALL_BACK_EXTENSION",
+    }
     arguments_of_fallback = {f"IVR_ARG_{name}" for name in ARGUMENT_NAMES}
     set_by_site = {"IVR_EXIT_CONTEXT", "IVR_QUEUE_BOX", "IVR_MENU_BOX"}
     assert read - set_by_site - set_by_dialplan - passed_by_service - arguments_of_fallback <= settings

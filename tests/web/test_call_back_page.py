@@ -108,7 +108,7 @@ async def test_own_phone_rings_and_goes_on_in_the_context_for_call_backs(
     assert (entry.box_id, entry.actor.door) == (box.id, "page")
 
 
-async def test_what_the_rules_or_the_phone_refuse_is_said_and_nobody_is_called(
+async def test_what_the_rules_or_the_phone_refuse_is_said_and_no_phone_rings(
     call_app: tuple[AppFixture, FakePhoneSystem], phone_browser: Browser
 ) -> None:
     app, phones = call_app

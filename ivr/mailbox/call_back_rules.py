@@ -15,7 +15,7 @@ from ivr.storage.records import Message
 
 
 class CallBackRefusal(StrEnum):
-    """Why nobody is called back."""
+    """Why a caller is not called back."""
 
     NOT_AVAILABLE = "not-available"
     """Call-back is disabled, or the caller has no number."""
