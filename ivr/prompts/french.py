@@ -1,6 +1,6 @@
 """French numbers, dates and times.
 
-"un" has a feminine before "minute" and "seconde", and as the minutes of a time: "vingt et une secondes", "à neuf heures
+"un" has a feminine before "minute" and "seconde", and as the minutes of a time: "vingt et une secondes", "neuf heures
 une". "cents" and "vingts" lose their s before another number. Telephone numbers are read in pairs of digits.
 """
 
@@ -40,7 +40,7 @@ class French(LanguageRules):
         return (*clips, *_number(local_date.year)) if with_year else clips
 
     def time_of_day(self, local_time: time) -> ClipKeys:
-        """Return 9:05 as "à neuf heures" "cinq" "du matin"; 12:00 as "à midi"."""
+        """Return 9:05 as "neuf heures" "cinq" "du matin"; 12:00 as "midi"."""
         hour, minutes = local_time.hour, _minutes(local_time.minute)
         if hour % 12 == 0:
             return ("hour/noon" if hour else "hour/midnight", *minutes)
@@ -48,7 +48,7 @@ class French(LanguageRules):
         return (f"hour/{hour % 12}", *minutes, part)
 
     def time_of_24_hours(self, local_time: time) -> ClipKeys:
-        """Return 14:05 as "à quatorze heures" "cinq"."""
+        """Return 14:05 as "quatorze heures" "cinq"."""
         return (f"hour/{local_time.hour}", *_minutes(local_time.minute))
 
     def caller_id(self, caller_number: str) -> ClipKeys:

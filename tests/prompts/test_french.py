@@ -66,13 +66,13 @@ def test_dates_are_those_of_babel_with_the_numbers_in_words(local_date: date) ->
 @pytest.mark.parametrize(
     ("at", "spoken", "spoken_24"),
     [
-        (time(0, 0), "à minuit", "à zéro heure"),
-        (time(1, 0), "à une heure du matin", "à une heure"),
-        (time(9, 5), "à neuf heures cinq du matin", "à neuf heures cinq"),
-        (time(12, 30), "à midi trente", "à douze heures trente"),
-        (time(13, 1), "à une heure une de l'après-midi", "à treize heures une"),
-        (time(21, 21), "à neuf heures vingt et une du soir", "à vingt et une heures vingt et une"),
-        (time(23, 59), "à onze heures cinquante-neuf du soir", "à vingt-trois heures cinquante-neuf"),
+        (time(0, 0), "minuit", "zéro heure"),
+        (time(1, 0), "une heure du matin", "une heure"),
+        (time(9, 5), "neuf heures cinq du matin", "neuf heures cinq"),
+        (time(12, 30), "midi trente", "douze heures trente"),
+        (time(13, 1), "une heure une de l'après-midi", "treize heures une"),
+        (time(21, 21), "neuf heures vingt et une du soir", "vingt et une heures vingt et une"),
+        (time(23, 59), "onze heures cinquante-neuf du soir", "vingt-trois heures cinquante-neuf"),
     ],
 )
 def test_times(at: time, spoken: str, spoken_24: str) -> None:
@@ -84,7 +84,7 @@ def test_times(at: time, spoken: str, spoken_24: str) -> None:
 def test_24_hour_clock_is_that_of_num2words(at: time) -> None:
     """Hours and minutes are counted in the feminine."""
     hour, minute = (re.sub(r"\bun$", "une", in_words(n)) for n in (at.hour, at.minute))
-    spoken = f"à {hour} heure{'s' if at.hour > 1 else ''}"
+    spoken = f"{hour} heure{'s' if at.hour > 1 else ''}"
     assert clip_texts(french.time_of_24_hours(at)) == (f"{spoken} {minute}" if at.minute else spoken)
 
 
@@ -121,18 +121,18 @@ def test_pairs_have_all_digits_of_the_number(number: str) -> None:
 
 def test_envelope_sentences() -> None:
     received_at = datetime(2016, 5, 9, 21, 5)
-    assert clip_texts(french.received_time(received_at, NOW)) == "Reçu hier à neuf heures cinq du soir"
+    assert clip_texts(french.received_time(received_at, NOW)) == "Reçu hier neuf heures cinq du soir"
     spoken = clip_texts(french.caller_and_time(french.caller_id("2001"), received_at, NOW, hours_24=True))
-    assert spoken == "Appelant deux zéro zéro un hier à vingt et une heures cinq"
-    assert clip_texts(french.length(61_000)) == "durée une minute une seconde"
-    assert clip_texts(french.length(81 * 60_000)) == "durée quatre-vingt-une minutes"
+    assert spoken == "Correspondant deux zéro zéro un hier vingt et une heures cinq"
+    assert clip_texts(french.length(61_000)) == "durée du message une minute une seconde"
+    assert clip_texts(french.length(81 * 60_000)) == "durée du message quatre-vingt-une minutes"
     assert clip_texts(french.forwarded_by(french.spell("7"))) == "transféré par sept"
 
 
 def test_pin_lengths_and_menu_options() -> None:
     assert clip_texts(french.pin_length(4, 4)) == "Un code compte quatre chiffres."
     assert clip_texts(french.pin_length(4, 6)) == "Un code compte quatre à six chiffres."
-    assert clip_texts(french.menu_option("keep", "1")) == "Pour sauvegarder, tapez un."
+    assert clip_texts(french.menu_option("keep", "1")) == "Pour sauvegarder, appuyez sur un."
     assert clip_texts(french.menu_option("keep", "#", short=True)) == "Sauvegarder, dièse"
 
 
