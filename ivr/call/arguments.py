@@ -1,4 +1,4 @@
-"""Dialplan arguments: the words that follow `agi://HOST/check` and `/leave` (docs/dialplan.md).
+"""Dialplan arguments: the words that follow `agi://HOST/check`, `/leave` and the requests (docs/dialplan.md).
 
 One parser for every transport. Each argument is `name=value`. The names are those of Kazoo's voicemail action, and some
 of our own, most of them for the options of app_voicemail.
@@ -37,14 +37,37 @@ class InstructionsChoice(StrEnum):
     """Skip if the owner has recorded a greeting."""
 
 
+class NameOrder(StrEnum):
+    """By which names a caller searches the directory."""
+
+    FIRST = "first"
+    LAST = "last"
+    BOTH = "both"
+
+
 class Action(StrEnum):
-    """What the caller wants: listen or leave a message. Kazoo's names of the two are accepted too."""
+    """What the caller wants: listen or leave a message; Kazoo's names of the two are accepted too. The others are what
+    the dialplan itself asks for."""
 
     CHECK = "check"
     LEAVE = "leave"
+    INFO = "info"
+    """An attribute of a mailbox. The call is not answered and hears nothing."""
+    AUTHENTICATE = "authenticate"
+    SAY_NAME = "say-name"
+    PLAY_MESSAGE = "play-message"
+    PLAY_GREETING = "play-greeting"
+    DIRECTORY = "directory"
 
 
-ACTIONS_BY_PATH = {"check": Action.CHECK, "leave": Action.LEAVE, "compose": Action.LEAVE, "": Action.LEAVE}
+DIALPLAN_REQUESTS = frozenset(Action) - {Action.CHECK, Action.LEAVE}
+"""What only the dialplan of our own Asterisk may ask for."""
+_REQUEST_PATHS = ", ".join(sorted(DIALPLAN_REQUESTS))
+ACTIONS_BY_PATH: dict[str, Action] = {
+    **{action.value: action for action in Action},
+    "compose": Action.LEAVE,
+    "": Action.LEAVE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +94,13 @@ class Arguments:
     """Number of the box, as captured by a dialplan pattern. The dialplan may append an account behind `@`, and further
     boxes behind `&`, which become `copies`."""
     message: str = ""
-    """Reference of a message that the owner hears first."""
+    """Reference of a message that the owner hears first. For `play-message`: its id or its reference."""
+    attribute: str = ""
+    """What `info` returns."""
+    name_order: NameOrder = NameOrder.BOTH
+    """By which names `directory` searches."""
+    say_extension: bool = False
+    """Whether `directory` says the number behind each name."""
     copies: tuple[Recipient, ...] = ()
     """Boxes that receive a copy of the message."""
     language: str = ""
@@ -109,12 +138,17 @@ class Arguments:
     dialplan: str = ""
     """Version of ivr that the dialplan belongs to. Empty: the dialplan does not name it."""
 
+    @property
+    def is_owner_busy(self) -> bool:
+        """Whether the dialplan says that the owner is on the phone."""
+        return self.greeting is GreetingChoice.BUSY
+
 
 ARGUMENT_NAMES = tuple(field.name for field in fields(Arguments) if field.name != "copies")
 
 
 def parse(path: str, words: Iterable[str]) -> tuple[Arguments, list[str]]:
-    """Parse the path of the AGI URL ("check", "leave") and its `name=value` words.
+    """Parse the path of the AGI URL ("check", "leave", …) and its `name=value` words.
 
     Returns the arguments, and a warning for each word that is invalid. Such words are ignored, so that a dialplan with
     a mistake in it still reaches the mailbox.
@@ -123,7 +157,7 @@ def parse(path: str, words: Iterable[str]) -> tuple[Arguments, list[str]]:
     complaints: list[str] = []
     name = path.strip("/").lower()
     if name not in ACTIONS_BY_PATH:
-        complaints.append(f"unknown path {path!r}: use agi://HOST/check or agi://HOST/leave")
+        complaints.append(f"unknown path {path!r}: use agi://HOST/check or agi://HOST/leave, or {_REQUEST_PATHS}")
     values["action"] = ACTIONS_BY_PATH.get(name)
     for word in words:
         if word.strip():
@@ -190,8 +224,12 @@ def _parse_value(name: str, value: str) -> object:
     match name:
         case "interdigit_timeout" | "max_message_length" | "watchdog":
             return _parse_positive_int(name, value)
-        case "single_mailbox_login" | "callerid_match_login" | "skip_module" | "urgent" | "early_media":
+        case "single_mailbox_login" | "callerid_match_login" | "skip_module":
             return _parse_boolean(name, value)
+        case "urgent" | "early_media" | "say_extension":
+            return _parse_boolean(name, value)
+        case "name_order":
+            return NameOrder(_parse_choice(name, value, list(NameOrder)))
         case "greeting":
             return GreetingChoice(_parse_choice(name, value, list(GreetingChoice)))
         case "skip_instructions" if value.lower() == InstructionsChoice.SKIP_IF_GREETING_RECORDED:

@@ -27,6 +27,9 @@ class IncomingCall:
     (`owner_proof`)."""
     forwarded: bool = False
     """The call was diverted on its way: the caller is not the user of `endpoint`."""
+    is_proven: bool = False
+    """Whether the call provably comes from our own Asterisk, over whatever channel. Asked for where a decision needs
+    it."""
 
     @property
     def trunk(self) -> str:

@@ -11,6 +11,8 @@ import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ivr.call.arguments import DIALPLAN_REQUESTS, Action
+
 NONCE_BYTES = 16
 
 
@@ -20,8 +22,23 @@ def proof_of(secret: str, nonce: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Proof:
+    """What is proven of a call."""
+
+    is_own_asterisk: bool = False
+    """Whether it comes from our own Asterisk."""
+    endpoint: str | None = None
+    """The verified endpoint."""
+    is_forwarded: bool = False
+
+
+NOTHING_PROVEN = Proof()
+
+
+@dataclass(frozen=True, slots=True)
 class ProofRequest:
-    """The request of one call for a proof. `secrets`: those that our own Asterisk may have."""
+    """The request of one call for a proof. `endpoint`: "" for a call of no endpoint. `secrets`: those that our own
+    Asterisk may have."""
 
     endpoint: str
     nonce: str
@@ -30,24 +47,22 @@ class ProofRequest:
     @property
     def expressions(self) -> tuple[str, ...]:
         """The dialplan expressions whose values `verify` needs."""
-        return (
-            f"SHA1({self.nonce}${{GLOBAL(IVR_SECRET)}})",
-            f"PJSIP_ENDPOINT({self.endpoint},auth)",
-            "REDIRECTING(count)",
-            "REDIRECTING(from-num)",
-        )
+        own_asterisk = f"SHA1({self.nonce}${{GLOBAL(IVR_SECRET)}})"
+        if not self.endpoint:
+            return (own_asterisk,)
+        return (own_asterisk, f"PJSIP_ENDPOINT({self.endpoint},auth)", "REDIRECTING(count)", "REDIRECTING(from-num)")
 
-    def verify(self, values: Sequence[str]) -> tuple[str | None, bool]:
-        """Return the verified endpoint of a call, or None; and whether the call was forwarded.
-
-        `values`: those of `expressions`, in its order.
-        """
-        proof, auth, forwards, forwarded_from = values
+    def verify(self, values: Sequence[str]) -> Proof:
+        """Return what is proven. `values`: those of `expressions`, in its order."""
+        proof, *others = values
         expected = [proof_of(secret, self.nonce) for secret in self.secrets if secret]
         matches = [hmac.compare_digest(proof.encode(), one.encode()) for one in expected]
-        is_trusted = any(matches)
+        is_own_asterisk = any(matches)
+        if not self.endpoint:
+            return Proof(is_own_asterisk)
+        auth, forwards, forwarded_from = others
         is_forwarded = forwards not in ("", "0") or bool(forwarded_from)
-        return (self.endpoint if is_trusted and auth else None), is_forwarded
+        return Proof(is_own_asterisk, self.endpoint if is_own_asterisk and auth else None, is_forwarded)
 
 
 class OwnerProof:
@@ -57,12 +72,15 @@ class OwnerProof:
         self._accepted_secrets = accepted_secrets
         self._random_bytes = random_bytes
 
-    def request(self, endpoint: str | None) -> ProofRequest | None:
-        """Return the request for a call of this endpoint. None: it is of no endpoint, or there is no secret."""
+    def request(self, endpoint: str | None, action: Action | None) -> ProofRequest | None:
+        """Return the request for a call of this endpoint. None: there is no secret, or there is nothing to prove.
+
+        What only the dialplan may ask for has to be proven over every channel, also one of no endpoint.
+        """
         secrets = self._accepted_secrets()
-        if not endpoint or not any(secrets):
+        if not any(secrets) or (not endpoint and action not in DIALPLAN_REQUESTS):
             return None
-        return ProofRequest(endpoint, self._random_bytes(NONCE_BYTES).hex(), secrets)
+        return ProofRequest(endpoint or "", self._random_bytes(NONCE_BYTES).hex(), secrets)
 
 
 NO_PROOF = OwnerProof(tuple, bytes)

@@ -81,6 +81,8 @@ class BoxSettings(SettingsDocument):
 
     enabled: bool = True
     """False: to callers and at the phone there is no such mailbox; its messages stay."""
+    in_directory: bool = True
+    """Whether callers find the owner when they dial by name."""
 
     # Signing in
     require_pin: bool = False

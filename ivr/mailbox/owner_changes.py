@@ -81,6 +81,7 @@ OWNER_BOUNDS: Mapping[str, Bound | None] = {
     "shared_vmbox": ADMINISTRATOR,
     "members": ADMINISTRATOR,  # Phones of other users.
     "enabled": ADMINISTRATOR,
+    "in_directory": _any_value,
     "timezone": _any_value,
     "require_pin": _any_value,
     "check_if_owner": _any_value,

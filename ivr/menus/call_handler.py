@@ -10,7 +10,7 @@ import asyncio
 
 import structlog
 
-from ivr.call.arguments import Action
+from ivr.call.arguments import DIALPLAN_REQUESTS, Action
 from ivr.call.base import Call
 from ivr.call.incoming import TAKE_VARIABLE
 from ivr.clock import Clock
@@ -18,11 +18,17 @@ from ivr.directory.models import Account, User
 from ivr.errors import DiskFull, HungUp, IvrError, NotFound, ServiceStopping, StoreError
 from ivr.mailbox.mailbox import Mailbox
 from ivr.menus import dialplan_status, menu
+from ivr.menus.authenticate import Authenticate
 from ivr.menus.call_language import caller_languages, owner_languages
 from ivr.menus.caller_entry import entry_menu
 from ivr.menus.context import CallContext, OwnerSession, VoicemailServices, find_mailbox
+from ivr.menus.dial_by_name import DialByName
 from ivr.menus.dialplan_status import Status
+from ivr.menus.mailbox_info import MailboxInfo
 from ivr.menus.menu import NextStep
+from ivr.menus.play_greeting import PlayGreeting
+from ivr.menus.play_message import PlayMessage
+from ivr.menus.say_name import SayName
 from ivr.menus.sign_in import AfterLogin, SignIn
 from ivr.prompts.prompt_cache import PromptCache
 from ivr.prompts.voice import Voice
@@ -31,6 +37,8 @@ from ivr.storage.records import CallRecord, InterruptedCall, LiveCall
 
 MAX_HEARTBEAT_AGE_S = 60
 """A session is resumed without its PIN only if its service was alive this recently."""
+
+REMEDY = "it must come from our own Asterisk: 'ivr doctor' compares its IVR_SECRET with that of the service"
 
 log = structlog.get_logger()
 
@@ -92,7 +100,13 @@ class CallHandler:
         arguments = call.incoming.arguments
         if arguments.skip_module or arguments.action is None:
             return Status.SKIPPED
-        await (call.send_progress() if arguments.early_media and arguments.action is Action.LEAVE else call.answer())
+        if arguments.action in DIALPLAN_REQUESTS and not call.incoming.is_proven:
+            log.warning("call.request_refused", channel=call.incoming.channel, action=arguments.action, remedy=REMEDY)
+            return Status.NOACCESS
+        if arguments.early_media and arguments.action is Action.LEAVE:
+            await call.send_progress()
+        elif arguments.action is not Action.INFO:
+            await call.answer()
         if arguments.action is Action.LEAVE:
             await call.run_while_listening(self._services.verify_storage())
         endpoint_user = await call.run_while_listening(self._find_user(call))
@@ -142,6 +156,8 @@ class CallHandler:
             return None
 
     async def _play_error(self, call: Call, prompt: str) -> None:
+        if call.incoming.arguments.action is Action.INFO:
+            return  # The dialplan asks about a mailbox: nobody listens.
         voice = Voice(self._prompt_cache, call.incoming.arguments.language, call.incoming.language)
         try:
             cached = voice.find_cached(prompt)
@@ -174,10 +190,26 @@ def _languages_before_sign_in(call_context: CallContext, mailbox: Mailbox) -> tu
 
 
 async def _entry_menu(call_context: CallContext, mailbox: Mailbox | None, is_specified: bool) -> NextStep:
-    """Return the first menu of a new call: sign in, or what callers of the mailbox begin with."""
-    if call_context.call.incoming.arguments.action is Action.CHECK:
-        return SignIn(call_context, mailbox, mailbox_specified=is_specified)
-    return await entry_menu(call_context, mailbox)
+    """Return the first menu of a new call: sign in, what the dialplan asks for, or what callers of the mailbox begin
+    with."""
+    match call_context.call.incoming.arguments.action:
+        case Action.CHECK:
+            return SignIn(call_context, mailbox, mailbox_specified=is_specified)
+        case Action.INFO:
+            return MailboxInfo(call_context, mailbox)
+        case Action.AUTHENTICATE:
+            return Authenticate(call_context, mailbox, mailbox_specified=is_specified)
+        case Action.SAY_NAME:
+            return SayName(call_context, mailbox)
+        case Action.DIRECTORY:
+            return DialByName(call_context)
+        case Action.PLAY_MESSAGE | Action.PLAY_GREETING as action:
+            if mailbox is None or not mailbox.settings.enabled:
+                return Status.NOBOX
+            is_message = action is Action.PLAY_MESSAGE
+            return PlayMessage(call_context, mailbox) if is_message else PlayGreeting(call_context, mailbox)
+        case _:
+            return await entry_menu(call_context, mailbox)
 
 
 async def _resume_session(call_context: CallContext, interrupted_call: InterruptedCall) -> OwnerSession | None:
@@ -210,7 +242,7 @@ class OpenCallRecord:
     """The record of a call that is in progress. A store error is logged and never ends the call.
 
     `instance`: the name of this service, if calls outlive it (ARI). Only then are sign-ins recorded and interrupted
-    calls claimed.
+    calls claimed. What the dialplan asks about a mailbox is no call, and has no record.
     """
 
     def __init__(self, call: Call, call_store: CallStore, clock: Clock, instance: str | None) -> None:
@@ -220,6 +252,7 @@ class OpenCallRecord:
         self._call_store = call_store
         self._clock = clock
         self._instance = instance
+        self._is_recorded = call.incoming.arguments.action is not Action.INFO
         self._began_at = int(clock.now())
         self._row_id: asyncio.Task[str]
         self._sign_in_tasks: set[asyncio.Task[None]] = set()
@@ -227,7 +260,7 @@ class OpenCallRecord:
     async def claim_interrupted_call(self) -> InterruptedCall | None:
         """Return what another service, or an earlier run of this one, had recorded of this call."""
         incoming = self._call.incoming
-        if not self._instance:
+        if not self._instance or not self._is_recorded:
             return None
         try:
             interrupted_call = await self._call_store.take_over(
@@ -258,6 +291,8 @@ class OpenCallRecord:
 
     async def close(self, status: Status | None) -> None:
         """Replace the row of the live call by the complete record."""
+        if not self._is_recorded:
+            return
         incoming = self._call.incoming
         record = CallRecord(
             channel=incoming.channel,
@@ -277,6 +312,8 @@ class OpenCallRecord:
             log.warning("call.record_not_stored", channel=incoming.channel, error=str(error))
 
     async def _insert_live_call(self) -> str:
+        if not self._is_recorded:
+            return ""
         incoming = self._call.incoming
         live_call = LiveCall(
             channel=incoming.channel,

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from ivr.audio.formats import Sound
+from ivr.call.arguments import DIALPLAN_REQUESTS
 from ivr.call.base import Call
 from ivr.clock import Clock
 from ivr.directory.audit_log import AuditLog
@@ -162,6 +163,8 @@ async def find_mailbox(call_context: CallContext) -> tuple[Mailbox | None, bool]
     if arguments.number:
         by_number = services.boxes.find_by_number(call_context.account.id, arguments.number)
         return await call.run_while_listening(by_number), True
+    if arguments.action in DIALPLAN_REQUESTS:
+        return None, False  # The dialplan names the mailbox; the phone does not.
     mailbox = await call.run_while_listening(_find_by_user(call_context))
     return mailbox, mailbox is not None
 

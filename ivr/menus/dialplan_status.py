@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from ivr.call.arguments import Action
 from ivr.call.base import Call
+from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import Message
 
 
@@ -23,7 +24,7 @@ class Status(StrEnum):
     NOMESSAGE = "NOMESSAGE"
     """The recording was shorter than the minimum."""
     EXIT = "EXIT"
-    """The caller pressed the key that skips the mailbox."""
+    """The caller pressed the key that skips the mailbox, or has left a request of the dialplan."""
     NOACCESS = "NOACCESS"
     """Too many wrong PINs, or the owner's own phone needs a PIN that the mailbox does not have."""
     SKIPPED = "SKIPPED"
@@ -40,6 +41,13 @@ async def report_message_left(call: Call, message: Message) -> None:
     await call.set_variable("IVR_MESSAGE_ID", message.id)
     if _is_app_voicemail_call(call):
         await call.set_variable("VMSTATUS", "SUCCESS")
+
+
+async def report_authenticated(call: Call, mailbox: Mailbox) -> None:
+    """Set the variables of VMAuthenticate(): the number of the mailbox whose PIN was entered, and its account."""
+    call.journal.note("authenticated", box=mailbox.id)
+    await call.set_variable("AUTH_CONTEXT", mailbox.account.name)
+    await call.set_variable("AUTH_MAILBOX", mailbox.number)
 
 
 async def report_owner_login(call: Call) -> None:

@@ -14,7 +14,6 @@ from typing import Any, Protocol, TypeAlias
 import structlog
 
 from ivr.audio.formats import Sound
-from ivr.call.arguments import GreetingChoice
 from ivr.call.base import FIRST_DIGIT_TIMEOUT_MS, INTERDIGIT_TIMEOUT_MS, DigitsResult
 from ivr.errors import (
     BoxDeleted,
@@ -150,7 +149,7 @@ class CallerMenu(Menu):
     @property
     def is_owner_busy(self) -> bool:
         """Whether the dialplan says that the owner is on the phone."""
-        return self.call.incoming.arguments.greeting is GreetingChoice.BUSY
+        return self.call.incoming.arguments.is_owner_busy
 
 
 PROMPTS_BY_ERROR: tuple[tuple[type[IvrError], str], ...] = (

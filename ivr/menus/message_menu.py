@@ -18,7 +18,7 @@ from ivr.menus.choose_folder import ChooseFolder
 from ivr.menus.context import OwnerSession
 from ivr.menus.forward import Forward
 from ivr.menus.menu import NextMenu, NextStep, OwnerMenu
-from ivr.menus.message_playback import MessagePlayback
+from ivr.menus.message_playback import MAX_PAUSE_MS, MessagePlayback
 from ivr.prompts.voice import Prompt
 from ivr.storage.records import AuditAction, ChangeReason, Folder, Message
 
@@ -26,7 +26,6 @@ MAX_SILENT_ROUNDS = 4
 """Rounds without a key, after which the call ends."""
 MAX_INVALID_KEYS = 3
 """Keys without an action in a row, after which the call ends."""
-MAX_PAUSE_MS = 60_000
 
 SPOKEN_ACTIONS = ("keep", "replay", "forward", "delete", "callback", "file_message", "return_main_menu")
 """The actions that the menu reads out, in the order of their keys. The other keys work too."""

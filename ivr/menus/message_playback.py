@@ -13,6 +13,8 @@ from ivr.menus.message_envelope import MessageEnvelope
 from ivr.prompts.voice import Prompt
 from ivr.storage.records import AuditAction, Folder, Message
 
+MAX_PAUSE_MS = 60_000
+
 
 class PlaybackStage(Enum):
     NUMBER = auto()

@@ -7,7 +7,7 @@ import secrets
 import pytest
 from pydantic import ValidationError
 
-from ivr.call.ari.channel import MAX_EXTENSION_BYTES, DialplanAction, Verb
+from ivr.call.ari.channel import MAX_EXTENSION_BYTES, DialplanAction, Verb, split_value
 from ivr.call.ari.settings import AriSettings
 from ivr.call.incoming import volume_adjustment
 from ivr.errors import BadArgument
@@ -41,6 +41,15 @@ async def test_action_without_argument_is_a_valid_extension() -> None:
 async def test_action_too_long_for_extension_raises() -> None:
     with pytest.raises(BadArgument, match="characters, at most 79"):
         DialplanAction(Verb.SET_VARIABLE, "NAME", "x" * 80).build_extension("ivr")
+
+
+@pytest.mark.parametrize("value", ["", "Zoë Weiß " * 30, "~" * 100, "1"])
+async def test_long_value_is_set_in_pieces_that_fit(value: str) -> None:
+    pieces = split_value("DIRECTORY_RESULT", value)
+    assert "".join(pieces) == value
+    for piece in pieces:
+        for verb in (Verb.SET_VARIABLE, Verb.ADD_TO_VARIABLE):
+            DialplanAction(verb, "DIRECTORY_RESULT", piece).build_extension(LONGEST_NAME)
 
 
 @pytest.mark.parametrize("name", ["", "n" * 65, "two words", "ivr~1", "ivr&1", "ivr,1"])

@@ -7,7 +7,8 @@ import secrets
 
 import structlog
 
-from ivr.call.owner_proof import OwnerProof, proof_of
+from ivr.call.arguments import Action
+from ivr.call.owner_proof import NOTHING_PROVEN, OwnerProof, Proof, proof_of
 from tests.call.conftest import SECRET, FakePbx
 
 
@@ -44,12 +45,24 @@ async def test_proof_of_another_call_is_no_proof(pbx: FakePbx) -> None:
 
 
 def test_secret_itself_and_empty_secrets_are_no_proof() -> None:
-    request = OwnerProof(lambda: (SECRET, "former"), secrets.token_bytes).request("alice")
+    request = OwnerProof(lambda: (SECRET, "former"), secrets.token_bytes).request("alice", Action.CHECK)
     assert request
     right = proof_of("former", request.nonce)
-    assert request.verify((right, "yes", "0", "")) == ("alice", False)
-    assert request.verify((right, "", "0", "")) == (None, False)
-    assert request.verify((right, "yes", "1", "")) == ("alice", True)
+    assert request.verify((right, "yes", "0", "")) == Proof(True, "alice", False)
+    assert request.verify((right, "", "0", "")) == Proof(True, None, False)
+    assert request.verify((right, "yes", "1", "")) == Proof(True, "alice", True)
     for wrong in (SECRET, "", proof_of("", request.nonce), request.nonce):
-        assert request.verify((wrong, "yes", "0", "")) == (None, False)
-    assert OwnerProof(lambda: ("",), secrets.token_bytes).request("alice") is None
+        assert request.verify((wrong, "yes", "0", "")) == Proof(False, None, False)
+    assert OwnerProof(lambda: ("",), secrets.token_bytes).request("alice", Action.CHECK) is None
+
+
+def test_request_of_dialplan_is_proven_over_channel_without_endpoint() -> None:
+    """A call of a trunk needs no proof to leave a message, and each request of a dialplan does."""
+    owner_proof = OwnerProof(lambda: (SECRET,), secrets.token_bytes)
+    assert owner_proof.request(None, Action.LEAVE) is None
+    request = owner_proof.request(None, Action.INFO)
+    assert request
+    assert len(request.expressions) == 1
+    assert request.verify((proof_of(SECRET, request.nonce),)) == Proof(True)
+    assert request.verify((proof_of("another", request.nonce),)) == NOTHING_PROVEN
+    assert OwnerProof(lambda: ("",), secrets.token_bytes).request(None, Action.INFO) is None

@@ -125,6 +125,7 @@ def write(site: LabConfig, modules: Path) -> Path:
         ],
         "rtp.conf": ["[general]", f"rtpstart = {site.rtp_ports[0]}", f"rtpend = {site.rtp_ports[1]}"],
         "extensions.conf": _extensions_conf(site),
+        **_freepbx_files(),
         "ivr/secret.conf": [
             f"IVR_SECRET => {site.secret}",
             f"IVR_FASTAGI_ADDRESS => 127.0.0.1:{site.main_instance.port}",
@@ -193,8 +194,10 @@ LATER_GLOBAL = "SITE_AFTER_INCLUDE"
 
 def _extensions_conf(site: LabConfig) -> Iterable[str]:
     return [
+        '#include "extensions_override_freepbx.conf"',
+        '#include "extensions_additional.conf"',
+        '#include "extensions_custom.conf"',
         "[globals]",
-        '#include "ivr/extensions.conf"',
         f"{LATER_GLOBAL} => 1",
         "",
         "[from-phones]",
@@ -226,8 +229,102 @@ def _extensions_conf(site: LabConfig) -> Iterable[str]:
         *_transport_extensions(),
         *_mailbox_entry_extensions(),
         *_app_voicemail_extensions(),
+        *_request_extensions(),
         *(line for n, spare in enumerate(site.spare_instances) for line in _spare_extensions(n, spare)),
         *(_contract_extensions(site.contract_instance) if site.contract_instance else []),
+    ]
+
+
+VMX_KEYS = "45*"
+"""Keys of the VmX Locater that the tests store; each leads to what says a month."""
+
+
+def _freepbx_files() -> dict[str, Iterable[str]]:
+    """The dialplan as FreePBX 17 lays it out: what overrides it is loaded first, and its settings are included by
+    globals_custom.conf. What FreePBX writes says "Sunday" where it is not overridden.
+
+    *45, a mode and the number of a box: FreePBX's own extension leads to voicemail, and says "Friday" when it is back.
+    *44 and what a phone dials: that, in FreePBX's context of phones.
+    """
+    written = [f"exten => s,{n},Playback(${{IVR_SOUNDS_FOLDER}}/weekday/7)" for n in range(1, 4)]
+    return {
+        "extensions_override_freepbx.conf": ['#include "ivr/extensions_override_freepbx.conf"'],
+        "globals_custom.conf": ['#include "ivr/extensions.conf"'],
+        "extensions_additional.conf": [
+            "[globals]",
+            '#include "globals_custom.conf"',
+            "VMX_REPEAT => 1",
+            "VMX_TIMEOUT => 2",
+            "VMX_LOOPS => 1",
+            "OPERATOR_XTN => 600",
+            "[from-internal]",
+            "include => from-internal-additional",
+            "include => from-internal-custom",
+            "[from-internal-additional]",
+            "include => app-vmmain",
+            "include => app-dialvm",
+            *(
+                line
+                for code, mode in enumerate(("NOANSWER", "BUSY", "NOMESSAGE"))
+                for line in (
+                    f"exten => _*45{code}1XXX,1,Gosub(macro-vm,s,1(${{EXTEN:4}},{mode},RETURN))",
+                    " same => n,Playback(${IVR_SOUNDS_FOLDER}/weekday/5)",
+                    " same => n,Hangup()",
+                )
+            ),
+            *_playback_extension("600", "month/6"),
+            "[macro-vm]",
+            *written,
+            " same => n,Return()",
+            "exten => vmx,1,Playback(${IVR_SOUNDS_FOLDER}/weekday/7)",
+            "[macro-user-callerid]",
+            "exten => s,1,Set(AMPUSER=${CALLERID(num)})",
+            " same => n,Return()",
+            "[macro-blkvm-check]",
+            "exten => s,1,Return()",
+            "[app-vmmain]",
+            *_playback_extension("*97", "weekday/7"),
+            "[app-dialvm]",
+            *_playback_extension("*98", "weekday/7"),
+            "[lab-vmx]",
+            *_playback_extension("4", "month/4"),
+            *_playback_extension("8", "month/8"),
+        ],
+        "extensions_custom.conf": ["[from-internal-custom]", *_playback_extension("601", "month/7")],
+    }
+
+
+def _request_extensions() -> Iterable[str]:
+    """*46, a request and the number of a box: what the dialplan asks the service. The answer is said.
+
+    *460: how many new messages, *461: whether it exists, before the call is answered. *462: its PIN. *463: the name.
+    *464: the message with the reference in the channel variable of the number. *465: the directory, dialled in lab-vmx.
+    """
+    number = "${EXTEN:4}"
+    return [
+        *(
+            line
+            for code, attribute in enumerate(("new", "exists"))
+            for line in (
+                f"exten => _*46{code}1XXX,1,Gosub(ivr-info,s,1({number},{attribute}))",
+                " same => n,Answer()",
+                " same => n,Playback(${IVR_SOUNDS_FOLDER}/number/${GOSUB_RETVAL})",
+                " same => n,Hangup()",
+            )
+        ),
+        f"exten => _*4621XXX,1,Gosub(ivr-authenticate,s,1({number}@lab))",
+        " same => n,Playback(${IVR_SOUNDS_FOLDER}/month/${AUTH_MAILBOX:0:1})",
+        " same => n,Hangup()",
+        f"exten => _*4631XXX,1,Gosub(ivr-say-name,s,1({number}))",
+        " same => n,Playback(${IVR_SOUNDS_FOLDER}/month/3)",
+        " same => n,Hangup()",
+        "exten => _*4641XXX*X!,1,Gosub(ivr-play-message,s,1(${EXTEN:4:4},${FILTER(0-9,${EXTEN:9})}))",
+        ' same => n,ExecIf($["${VOICEMAIL_PLAYBACKSTATUS}" = "SUCCESS"]?Playback(${IVR_SOUNDS_FOLDER}/month/4))',
+        " same => n,Hangup()",
+        "exten => *465,1,Gosub(ivr-directory,s,1(lab,from-phones,e))",
+        " same => n,Hangup()",
+        "exten => _*44X!,1,Goto(from-internal,${EXTEN:3},1)",
+        "exten => _*44*!,1,Goto(from-internal,${EXTEN:3},1)",
     ]
 
 

@@ -7,36 +7,42 @@ from pathlib import Path
 
 from ivr import __version__
 from ivr.call import incoming
-from ivr.call.arguments import ACTIONS_BY_PATH, ARGUMENT_NAMES
+from ivr.call.arguments import ACTIONS_BY_PATH, ARGUMENT_NAMES, DIALPLAN_REQUESTS
 from ivr.call.ari.channel import DIALPLAN_CONTEXT, Verb
 from ivr.menus.dialplan_status import VM_STATUS
 from ivr.prompts.catalogue import Catalogue
 from ivr.recovery.fallback_recordings import FILE_NAME_PATTERN
 
 ROOT = Path(__file__).parents[2]
+REQUESTED = "${ARG1}"
+"""The path of `ivr-request`, which each request of a dialplan names."""
 CONF = ROOT / "asterisk-conf"
 FILES = sorted(CONF.glob("extensions*.conf"))
 LINES = [line for file in FILES for line in file.read_text().splitlines() if line.strip() and not line.startswith(";")]
 TEXT = "\n".join(LINES)
+FREEPBX_FILE = "extensions_override_freepbx.conf"
+"""Included by a line of the site's file of that name, only where there is a FreePBX."""
 SAMPLES = "\n".join(file.read_text() for file in FILES)
 """With the comments, which show the lines of a site."""
 
 
 def test_every_conf_file_is_included_by_one_line() -> None:
     taken_in = re.findall(r'^#include "ivr/([\w.-]+)"', (CONF / "extensions.conf").read_text(), re.MULTILINE)
-    assert {file.name for file in FILES} == {"extensions.conf", *taken_in}
+    assert {file.name for file in FILES} == {"extensions.conf", FREEPBX_FILE, *taken_in}
 
 
 def test_every_agi_path_is_known() -> None:
-    paths = re.findall(r"agi://\$\{IVR_FASTAGI_ADDRESS\}/(\w+)", TEXT)
-    assert paths
-    assert paths == re.findall(r"AGI\(\$\{IVR_AGI_PROGRAM\},(\w+),account=", TEXT)
-    assert {*paths} <= ACTIONS_BY_PATH.keys()
+    paths = re.findall(r"agi://\$\{IVR_FASTAGI_ADDRESS\}/([^,]+),", TEXT)
+    assert paths == ["check", "leave", REQUESTED]
+    assert paths == re.findall(r"AGI\(\$\{IVR_AGI_PROGRAM\},([^,]+),account=", TEXT)
+    requests = re.findall(r"Gosub\(ivr-request,s,1\(([\w-]+),", TEXT)
+    assert {*requests} == DIALPLAN_REQUESTS
+    assert {*requests, "check", "leave"} <= ACTIONS_BY_PATH.keys()
 
 
 def test_every_ari_action_and_verb_is_known() -> None:
-    doors = re.findall(r"Gosub\(ivr-ari,s,1\((\w+),", TEXT)
-    assert sorted(doors) == ["check", "leave"]
+    doors = re.findall(r"Gosub\(ivr-ari,s,1\(([^,]+),", TEXT)
+    assert doors == ["check", "leave", REQUESTED]
     text = (CONF / "extensions-ari.conf").read_text()
     assert f"\n[{DIALPLAN_CONTEXT}]\n" in text
     assert sorted(re.findall(r"^exten => _(\w+)~\.,1,", text, re.MULTILINE)) == sorted(Verb)
@@ -45,7 +51,7 @@ def test_every_ari_action_and_verb_is_known() -> None:
 def test_every_dialplan_argument_is_known() -> None:
     given = {
         name
-        for call in re.findall(r"(?:AGI\(agi:|Gosub\(ivr-(?:check|leave|ari),s,1\().*", SAMPLES)
+        for call in re.findall(r"(?:AGI\(agi:|Gosub\(ivr-(?:check|leave|ari|request),s,1\().*", SAMPLES)
         for name in re.findall(r"[,(](\w+)=", call)
     }
     assert {"number", "reason", "greeting", "options", "exit_context", "watchdog", "account"} <= given
@@ -70,7 +76,8 @@ def test_every_global_read_is_set_and_documented() -> None:
     }
     arguments_of_fallback = {f"IVR_ARG_{name}" for name in ARGUMENT_NAMES}
     set_by_site = {"IVR_EXIT_CONTEXT", "IVR_QUEUE_BOX", "IVR_MENU_BOX"}
-    assert read - set_by_site - set_by_dialplan - passed_by_service - arguments_of_fallback <= settings
+    set_by_freepbx = {"IVR_RETVM", "IVR_CONTEXT"}
+    assert read - set_by_site - set_by_freepbx - set_by_dialplan - passed_by_service - arguments_of_fallback <= settings
     documentation = (ROOT / "docs" / "dialplan.md").read_text()
     assert [name for name in sorted(settings | set_by_site) if f"`{name}`" not in documentation] == []
 
@@ -80,7 +87,7 @@ def test_dialplan_names_its_version_as_a_global_variable() -> None:
     text = (CONF / "extensions-mailbox.conf").read_text()
     assert f"\nIVR_DIALPLAN_VERSION => {__version__}\n" in text.partition("\n[")[0]
     calls = re.findall(r"(?:AGI\(|Gosub\(ivr-ari).*", TEXT)
-    assert len(calls) == 6
+    assert len(calls) == 9
     assert all("dialplan=${IVR_DIALPLAN_VERSION}" in call for call in calls)
 
 
@@ -131,9 +138,9 @@ def test_sample_dialplan_has_no_unbounded_pattern() -> None:
         line for line in LINES if re.match(r"exten => _[^,]*[.!],", line) and not re.match(r"exten => _[a-z]+~\.", line)
     ]
     assert "include => ivr-ari" not in SAMPLES
-    assert [line.split(",")[0] for line in open_patterns] == ["exten => _*97X!", "exten => _*98X!"]
+    assert [line.split(",")[0] for line in open_patterns] == ["exten => _*97X!", "exten => _*98X!", "exten => _*98X!"]
     assert "FILTER(0-9*," in open_patterns[0]
-    assert "FILTER(0-9," in open_patterns[1]
+    assert all("FILTER(0-9," in pattern for pattern in open_patterns[1:])
     samples = re.findall(r"^; +exten => (_[^,]*),", SAMPLES, re.MULTILINE)
     assert samples
     assert not [pattern for pattern in samples if pattern.endswith((".", "!"))]

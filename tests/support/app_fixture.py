@@ -181,6 +181,7 @@ class AppFixture:
         channel_language: str = "en",
         hang_up_at: int | None = None,
         is_diverted: bool = False,
+        is_proven: bool = True,
         variables: dict[str, str] | None = None,
         extensions: Iterable[tuple[str, str]] = (),
         **arguments: str,
@@ -196,6 +197,7 @@ class AppFixture:
             language=channel_language,
             endpoint=endpoint,
             forwarded=is_diverted,
+            is_proven=is_proven,
         )
         phone = ScriptedCall(
             script, incoming, self.clock.monotonic, lambda ms: self.clock.advance(ms=ms), hang_up_at, variables

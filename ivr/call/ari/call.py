@@ -17,7 +17,7 @@ import structlog
 
 from ivr.audio.formats import Sound
 from ivr.call.ari import protocol
-from ivr.call.ari.channel import Channel, DialplanAction, Verb
+from ivr.call.ari.channel import Channel, DialplanAction, Verb, split_value
 from ivr.call.ari.connection import RESPONSE_TIMEOUT_S
 from ivr.call.ari.player import KeyPress, PlaybackWaiter, Player
 from ivr.call.ari.protocol import Event
@@ -63,6 +63,8 @@ class AriCall(Call):
         self._watchdog = Watchdog(self._now) if has_watchdog else None
         self._typing_until = 0.0
         self._dialplan_action: DialplanAction | None = None
+        self._has_media = False
+        """The call was answered, or hears early media: only then anything is played."""
         self._app_remembered = False
         """The dialplan knows the application to which the channel returns from a dialplan action."""
         self._last_key_press: KeyPress | None = None
@@ -84,11 +86,14 @@ class AriCall(Call):
     async def set_variable(self, name: str, value: str) -> None:
         with suppress(HungUp, CallFailed):
             try:
-                await self._run_dialplan_action(DialplanAction(Verb.SET_VARIABLE, name, value))
+                for n, piece in enumerate(split_value(name, value)):
+                    verb = Verb.ADD_TO_VARIABLE if n else Verb.SET_VARIABLE
+                    await self._run_dialplan_action(DialplanAction(verb, name, piece))
             except BadArgument as error:
                 log.warning("call.variable_not_set", name=name, reason=str(error))
             else:
-                await self._player.play_silence()
+                if self._has_media:
+                    await self._player.play_silence()
 
     async def extension_exists(self, context: str, extension: str) -> bool:
         return await self.get_variable(f"DIALPLAN_EXISTS({context},{extension},1)") == "1"
@@ -229,6 +234,7 @@ class AriCall(Call):
         await self._renew_watchdog(RESPONSE_TIMEOUT_S)
         await self._player.stop_silence()
         await self._channel.post(operation)
+        self._has_media = True
         await self._player.play_silence()
 
     async def _run_dialplan_action(self, action: DialplanAction, timeout_s: float = RESPONSE_TIMEOUT_S) -> None:

@@ -153,6 +153,7 @@ class Verb(StrEnum):
     REMEMBER_APP = "app"
     SET_TIMEOUT = "limit"
     SET_VARIABLE = "set"
+    ADD_TO_VARIABLE = "add"
     RECORD = "record"
     STATUS = "status"
     CONTINUE = "goto"
@@ -161,6 +162,21 @@ class Verb(StrEnum):
 VERBS_WITH_APP = {Verb.REMEMBER_APP, Verb.SET_TIMEOUT, Verb.CONTINUE}
 """Verbs that carry the application to return to. The dialplan remembers it: the others have no space for a long
 name."""
+
+
+def split_value(name: str, value: str) -> list[str]:
+    """Return a value in pieces that fit into one action each; the first sets the variable, the others add to it."""
+    pieces = [""]
+    space = MAX_EXTENSION_BYTES - len(f"{Verb.SET_VARIABLE}~{name}~")
+    for character in value:
+        if len(_encode(pieces[-1] + character)) > space:
+            pieces.append("")
+        pieces[-1] += character
+    return pieces
+
+
+def _encode(argument: str) -> str:
+    return quote(argument, safe="").replace("~", "%7E")
 
 
 class DialplanAction:
@@ -175,7 +191,7 @@ class DialplanAction:
 
     def build_extension(self, application: str) -> str:
         """Return the extension of this action, returning to `application`. Raises `BadArgument` if it is too long."""
-        encoded = (quote(argument, safe="").replace("~", "%7E") for argument in self._arguments)
+        encoded = (_encode(argument) for argument in self._arguments)
         names = (application,) if self.carries_app else ()
         extension = "~".join((self.verb, *names, *encoded)).rstrip("~")
         if len(extension) > MAX_EXTENSION_BYTES:

@@ -12,6 +12,7 @@ import structlog
 
 from ivr.audio.formats import Sound
 from ivr.call import arguments, incoming
+from ivr.call.arguments import Action
 from ivr.call.ari import protocol
 from ivr.call.ari.call import AriCall
 from ivr.call.ari.channel import Channel
@@ -19,7 +20,7 @@ from ivr.call.ari.connection import ConnectionRegistry
 from ivr.call.ari.protocol import Event
 from ivr.call.incoming import PRESENTATION_VARIABLE, IncomingCall, present_caller
 from ivr.call.journal import Journal
-from ivr.call.owner_proof import OwnerProof
+from ivr.call.owner_proof import NOTHING_PROVEN, OwnerProof, Proof
 from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, ConnectionLost, HungUp, ReclaimedByDialplan, ServiceStopping
 
@@ -225,7 +226,7 @@ class StasisApplication:
         name = protocol.get_text(event, "channel", "name")
         for warning in warnings:
             log.warning("dialplan.argument", warning=warning, channel=name)
-        endpoint, forwarded = await self._verify_identity(channel, name)
+        proof = await self._verify_identity(channel, name, parsed.action)
         caller_number, caller_name = present_caller(
             protocol.get_text(event, "channel", "caller", "number"),
             protocol.get_text(event, "channel", "caller", "name"),
@@ -238,8 +239,9 @@ class StasisApplication:
             caller_number=caller_number,
             caller_name=caller_name,
             language=protocol.get_text(event, "channel", "language") or "en",
-            endpoint=endpoint,
-            forwarded=forwarded,
+            endpoint=proof.endpoint,
+            forwarded=proof.is_forwarded,
+            is_proven=proof.is_own_asterisk,
         )
         await channel.subscribe()
         call = AriCall(
@@ -255,14 +257,14 @@ class StasisApplication:
             call.on_event(early)
         return call
 
-    async def _verify_identity(self, channel: Channel, name: str) -> tuple[str | None, bool]:
-        """Return the verified endpoint, and whether the call was forwarded."""
-        request = self._owner_proof.request(incoming.endpoint_of(name))
+    async def _verify_identity(self, channel: Channel, name: str, action: Action | None) -> Proof:
+        """Return what is proven of the call."""
+        request = self._owner_proof.request(incoming.endpoint_of(name), action)
         if request is None:
-            return None, False
+            return NOTHING_PROVEN
         # ARI reads one function, and does not substitute what is in its arguments: EVAL() does.
-        proof, *others = request.expressions
-        names = (f"EVAL(${{{proof}}})", *others)
+        own_asterisk, *others = request.expressions
+        names = (f"EVAL(${{{own_asterisk}}})", *others)
         return request.verify(await asyncio.gather(*map(channel.get_variable, names)))
 
     def _channel(self, application: str, channel_id: str) -> Channel:

@@ -16,11 +16,12 @@ import structlog
 
 from ivr.audio.formats import Sound
 from ivr.call import arguments, incoming
+from ivr.call.arguments import Action
 from ivr.call.fastagi.call import NO_CHANNEL_CHECK, ChannelCheck, FastAgiCall
 from ivr.call.fastagi.connection import FastAgiConnection
 from ivr.call.incoming import IncomingCall, present_caller
 from ivr.call.journal import Journal
-from ivr.call.owner_proof import OwnerProof
+from ivr.call.owner_proof import NOTHING_PROVEN, OwnerProof, Proof
 from ivr.call.silent_connections import SilentConnections
 from ivr.call.typeahead import Typeahead
 from ivr.errors import CallFailed, HungUp
@@ -192,7 +193,7 @@ async def read_incoming_call(
         log.warning("dialplan.argument", warning=warning, channel=headers.get("agi_channel"))
     if parsed.watchdog:
         connection.start_watchdog()
-    endpoint, forwarded = await _verify_identity(connection, owner_proof)
+    proof = await _verify_identity(connection, parsed.action, owner_proof)
     caller_number, caller_name = present_caller(
         _empty_if_unknown(headers.get("agi_callerid", "")),
         _empty_if_unknown(headers.get("agi_calleridname", "")),
@@ -205,16 +206,17 @@ async def read_incoming_call(
         caller_number=caller_number,
         caller_name=caller_name,
         language=headers.get("agi_language", "en"),
-        endpoint=endpoint,
-        forwarded=forwarded,
+        endpoint=proof.endpoint,
+        forwarded=proof.is_forwarded,
+        is_proven=proof.is_own_asterisk,
     )
 
 
-async def _verify_identity(connection: FastAgiConnection, owner_proof: OwnerProof) -> tuple[str | None, bool]:
-    """Return the verified endpoint, and whether the call was forwarded; in one round trip."""
-    request = owner_proof.request(incoming.endpoint_of(connection.headers.get("agi_channel", "")))
+async def _verify_identity(connection: FastAgiConnection, action: Action | None, owner_proof: OwnerProof) -> Proof:
+    """Return what is proven of the call; in one round trip."""
+    request = owner_proof.request(incoming.endpoint_of(connection.headers.get("agi_channel", "")), action)
     if request is None:
-        return None, False
+        return NOTHING_PROVEN
     reply = await connection.send_command(
         "GET FULL VARIABLE", ":".join(f"${{{expression}}}" for expression in request.expressions)
     )
