@@ -109,12 +109,13 @@ class App(Stores):
 
     @cached_property
     def pins(self) -> Pins:
-        path = self.settings.pins.change_program
+        change, check = self.settings.pins.change_program, self.settings.pins.check_program
         return Pins(
             secret_store=self.secret_store,
             pin_lockout=self.pin_lockout,
             on_refused=self._count_pin_failure,
-            change_program=SiteProgram(path, "[pins] change_program") if path else None,
+            change_program=SiteProgram(change, "[pins] change_program") if change else None,
+            check_program=SiteProgram(check, "[pins] check_program") if check else None,
         )
 
     @cached_property

@@ -100,6 +100,12 @@ class PinSettings(BaseModel):
         description="Full path of a program to run after a PIN was set, with account and number of the mailbox as its"
         " arguments and the PIN on its standard input. It must belong to root. Empty: none.",
     )
+    check_program: ProgramPath = Field(
+        None,
+        description="Full path of a program that decides about each new PIN, with account and number of the mailbox"
+        " as its arguments and the PIN on its standard input: exit code 0 accepts it. It must belong to root. Empty:"
+        " none.",
+    )
     account_failures_per_hour: Annotated[int, Field(ge=5, le=10**6)] = Field(
         100,
         description="Wrong PINs per account and hour, except from the owners' phones. After them PINs are refused for"

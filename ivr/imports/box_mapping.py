@@ -46,7 +46,6 @@ EXPECTED_VALUES = {
     "volgain": "",
     "cidinternalcontexts": "",
     "directoryintro": "",
-    "hidefromdir": "no",
     "backupdeleted": "",
 }
 """Options without an equivalent. A value that means the same as here needs no note; "": every value differs."""
@@ -55,12 +54,11 @@ REMARKS = {
     "saydurationm": "the key # of the message menu says the length",
     "backupdeleted": "deleted messages stay in the folder deleted for days (retention.deleted_days)",
     "volgain": "the volume of a mail's audio is not changed",
-    "hidefromdir": "there is no directory to dial from",
     "dialout": "owners cannot dial other numbers from the menu",
     "externnotify": "set notifications.program (docs/notifications.md)",
     "externpass": "set pins.change_program, which gets the PIN on its standard input (docs/notifications.md)",
     "externpassnotify": "set pins.change_program, which gets the PIN on its standard input (docs/notifications.md)",
-    "externpasscheck": "the rules for PINs are those of ivr (min_pin_length, and PINs that are easy to guess)",
+    "externpasscheck": "set pins.check_program: exit code 0 accepts a PIN (docs/notifications.md)",
     "pagersubject": "short mails are made of templates (docs/notifications.md)",
     "pagerbody": "short mails are made of templates (docs/notifications.md)",
     "serveremail": "set mail.sender",
@@ -69,7 +67,7 @@ REMARKS = {
     "minsecs": "set min_message_size of the account, in milliseconds",
     "maxlogins": "set max_login_attempts of the account",
     "minpassword": "set min_pin_length of the account",
-    "alias": "there is no directory to dial from",
+    "alias": "the directory finds the names of mailbox and owner",
     "format": "",
     "skipms": "",
 }
@@ -78,7 +76,7 @@ SILENT_OPTIONS = frozenset(
         *("attach", "attachfmt", "saycid", "envelope", "delete", "maxmsg", "maxsecs", "maxsilence", "tz", "language"),
         *("locale", "leaveurgent", "forcename", "forcegreetings", "passwordlocation", "aliasescontext", "charset"),
         *("format", "skipms", "operator", "pollmailboxes", "pollfreq", "silencethreshold", "emaildateformat"),
-        *("moveheard", "maxgreet", "exitcontext", "callback", "emailsubject", "emailbody"),
+        *("hidefromdir", "moveheard", "maxgreet", "exitcontext", "callback", "emailsubject", "emailbody"),
         *("pagerdateformat", "review", "odbcstorage", "odbctable"),
     }
 )
@@ -189,6 +187,8 @@ def _box_fields(box: ConfMailbox, conf: VoicemailConf, stored_messages: int, war
         fields["callers_may_mark_urgent"] = False
     if not box.is_on("review"):
         fields["review"] = False
+    if box.is_on("hidefromdir"):
+        fields["in_directory"] = False
     if not box.is_on("moveheard", default=True):
         fields["after_heard"] = "keep"
     _add_numbers(box, fields, stored_messages, warn)

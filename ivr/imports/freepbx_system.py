@@ -190,7 +190,7 @@ def _combine(mailbox: SourceMailbox | None, extension: Extension) -> SourceMailb
         return mailbox
     remarks = []
     if extension.vmx:
-        remarks.append(f"VmX Locater {'; '.join(extension.vmx)}: set exit keys in the dialplan (docs/dialplan.md)")
+        remarks.append(f"VmX Locater {'; '.join(extension.vmx)}: the dialplan for FreePBX reads it (docs/moving-in.md)")
     if extension.voicemail == bulk_handler.NO_VOICEMAIL:
         remarks.append("FreePBX has disabled its voicemail; voicemail.conf still has it, so it is imported")
     if mailbox.fullname and extension.name and mailbox.fullname != extension.name:

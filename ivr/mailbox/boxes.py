@@ -84,9 +84,11 @@ class Boxes:
         owner = await self._find_owner(_parse_settings(_split_pin(document)[0]))
         mailbox, pin = self.plan_creation(account, document, owner)
         await self._check_mwi_targets(mailbox)
+        if pin is not None:
+            await self._pins.check_by_program(mailbox, pin)
         await self._insert(record_of(mailbox))
         if pin is not None:
-            await self._pins.set_by_administrator(mailbox, pin)
+            await self._pins.set_by_administrator(mailbox, pin, is_checked=True)
         return mailbox
 
     def plan_creation(self, account: Account, document: Document, owner: User | None) -> tuple[Mailbox, str | None]:
@@ -181,6 +183,8 @@ class Boxes:
             await self._check_mwi_targets(changed)
         if changed.number != mailbox.number:
             _check_number_length(changed)
+        if pin is not None:
+            await self._pins.check_by_program(changed, pin)
         try:
             record = await self._store.replace(
                 BoxRecord(mailbox.id, mailbox.account_id, _stored_document(settings), mailbox.revision)
@@ -188,7 +192,7 @@ class Boxes:
         except Conflict as conflict:
             raise _number_conflict(conflict) from conflict
         if set_pin:
-            await self._pins.set_by_administrator(changed, pin)
+            await self._pins.set_by_administrator(changed, pin, is_checked=True)
         return await self._mailbox_from_record(record)
 
     async def _insert(self, record: BoxRecord) -> None:

@@ -33,7 +33,7 @@ class Pins:
     """The PINs of all mailboxes. `on_refused` is called for a rejected PIN, with True if a lockout is in force.
 
     `change_program` runs with account and number of the mailbox, and the PIN as its input, after a PIN was set. The PIN
-    stays if the program fails.
+    stays if the program fails. `check_program` runs before that, with the same; a PIN for which it fails is not set.
     """
 
     def __init__(
@@ -42,11 +42,13 @@ class Pins:
         pin_lockout: PinLockout,
         on_refused: Callable[[bool], None] = lambda locked: None,
         change_program: SiteProgram | None = None,
+        check_program: SiteProgram | None = None,
     ) -> None:
         self._secret_store = secret_store
         self._pin_lockout = pin_lockout
         self._on_refused = on_refused
         self._change_program = change_program
+        self._check_program = check_program
 
     async def has_pin(self, mailbox: Mailbox) -> bool:
         """Whether a PIN is set. A configured reference without a stored PIN is logged."""
@@ -96,23 +98,39 @@ class Pins:
         """End a lockout, as a new PIN from an administrator does."""
         await self._pin_lockout.reset(mailbox.account_id, mailbox.id)
 
-    async def set_by_owner(self, mailbox: Mailbox, pin: str) -> None:
-        """Set the PIN that an owner who is logged in has chosen. Raises `InvalidFields` for a weak PIN.
+    async def check_by_program(self, mailbox: Mailbox, pin: str) -> None:
+        """Raise `InvalidFields` for a new PIN that the program of the site refuses, or that it cannot check."""
+        if not self._check_program:
+            return
+        try:
+            await self._check_program.run(mailbox.account.name, mailbox.number, given=f"{pin}\n")
+        except ProgramFailed as error:
+            log.warning("pin.refused_by_program", box=mailbox.id, error=str(error))
+            message = "The program of this site that checks PINs refuses this one: choose another"
+            raise InvalidFields({"pin": {"refused": {"message": message}}}) from error
 
-        A lockout of the mailbox remains; a correct PIN after it or an administrator ends it.
+    async def set_by_owner(self, mailbox: Mailbox, pin: str, *, is_checked: bool = False) -> None:
+        """Set the PIN that an owner who is logged in has chosen. Raises `InvalidFields` for one that may not be set.
+
+        `is_checked`: `check_by_program` has accepted it. A lockout of the mailbox remains; a correct PIN after it or an
+        administrator ends it.
         """
         self.validate(mailbox, pin, allow_weak=False)
+        if not is_checked:
+            await self.check_by_program(mailbox, pin)
         await self._secret_store.set(mailbox.account_id, mailbox.pin_secret_ref, pin)
         log.info("pin.changed", box=mailbox.id)
         await self._run_change_program(mailbox, pin)
 
-    async def set_by_administrator(self, mailbox: Mailbox, pin: str | None) -> None:
+    async def set_by_administrator(self, mailbox: Mailbox, pin: str | None, *, is_checked: bool = False) -> None:
         """Set a PIN, or remove it with None, and end a lockout. A weak PIN is allowed until the mailbox is set up.
 
-        Raises `InvalidFields`.
+        `is_checked`: as for `set_by_owner`. Raises `InvalidFields`.
         """
         if pin is not None:
             self.validate(mailbox, pin, allow_weak=not mailbox.settings.is_setup)
+            if not is_checked:
+                await self.check_by_program(mailbox, pin)
         await self._secret_store.set(mailbox.account_id, mailbox.pin_secret_ref, pin)
         await self._pin_lockout.reset(mailbox.account_id, mailbox.id)
         if pin is not None:

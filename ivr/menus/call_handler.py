@@ -157,7 +157,7 @@ class CallHandler:
 
     async def _play_error(self, call: Call, prompt: str) -> None:
         if call.incoming.arguments.action is Action.INFO:
-            return  # The dialplan asks about a mailbox: nobody listens.
+            return  # The dialplan asks about a mailbox: the call is not answered.
         voice = Voice(self._prompt_cache, call.incoming.arguments.language, call.incoming.language)
         try:
             cached = voice.find_cached(prompt)

@@ -1,6 +1,6 @@
 """The directory: a caller spells a name with the keys of the phone, and chooses among the persons found.
 
-The service calls nobody: it reports the number of the mailbox, and the dialplan dials it in a context of the site.
+The service dials nothing: it reports the number of the mailbox, and the dialplan dials it in a context of the site.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class DirectoryResult(StrEnum):
     ASSISTANT = "ASSISTANT"
     TIMEOUT = "TIMEOUT"
     FAILED = "FAILED"
-    """Three entries have found nobody that the caller wanted."""
+    """Three entries have not found the person."""
 
 
 class DialByName(Menu):

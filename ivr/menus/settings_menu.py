@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from ivr.call.base import DigitsResult
-from ivr.errors import IvrError
+from ivr.errors import InvalidFields, IvrError
 from ivr.mailbox.pin_strength import PinWeakness
 from ivr.menus.choose_language import ChooseLanguage
 from ivr.menus.context import OwnerSession
@@ -171,6 +171,9 @@ class PinChange(OwnerMenu):
             if must_change and await self.call.run_while_listening(self.services.pins.is_set_to(self.mailbox, pin)):
                 await self.reject("pin/in-use")
                 continue
+            if not await self.call.run_while_listening(self._is_allowed(pin)):
+                await self.reject("pin/not-allowed")
+                continue
             repeated = await self._ask_pin("pin/enter-again")
             if repeated.is_cancelled:
                 return False
@@ -184,8 +187,16 @@ class PinChange(OwnerMenu):
                 return True
         return False
 
+    async def _is_allowed(self, pin: str) -> bool:
+        """Return whether the program of the site accepts the PIN, if there is one."""
+        try:
+            await self.services.pins.check_by_program(self.mailbox, pin)
+        except InvalidFields:
+            return False
+        return True
+
     async def _set_pin(self, pin: str) -> None:
-        await self.services.pins.set_by_owner(self.mailbox, pin)
+        await self.services.pins.set_by_owner(self.mailbox, pin, is_checked=True)
         if self.mailbox.settings.pin_must_change:
             await self.services.boxes.patch_from_phone(self.mailbox.id, {"pin_must_change": None})
 

@@ -74,6 +74,25 @@ async def test_directory_dials_the_chosen_person(alice: PhoneUser, stranger: Pho
     await call.hang_up()
 
 
+async def test_light_is_a_hint(alice: PhoneUser, stranger: PhoneUser) -> None:
+    """What a key of a phone shows: MWI:NUMBER@ivr is in use while there are new messages."""
+    alice.create_user_and_box()
+    call = await stranger.dial(f"*466{alice.number}")
+    await call.expect("month/11")
+    await call.wait_for_hangup()
+    call = await stranger.dial(alice.number)
+    await call.expect("greeting/person-at")
+    await call.press("#")
+    await leave_message(call, stranger)
+    await call.hang_up()
+    for _ in range(5):  # The light is switched on a moment after the message is stored.
+        call = await stranger.dial(f"*466{alice.number}")
+        await call.wait_for_hangup()
+        if "month/12" in [found.name for found in await call.call.transcript()]:
+            return
+    raise AssertionError("the hint is not in use")
+
+
 # -- FreePBX -------------------------------------------------------------------------------------------------------
 
 

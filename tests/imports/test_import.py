@@ -108,7 +108,7 @@ def test_second_import_changes_nothing_and_later_messages_are_added(demo: Ivr, m
 
 def test_dry_run_shows_what_has_no_place_and_changes_nothing(demo: Ivr, maker: SpoolMaker, tmp_path: Path) -> None:
     maker.write_conf(
-        "[general]\nexternnotify=/bin/vm\n[default]\n2001 => 12,Rosa,,pager@a.example,hidefromdir=yes\n"
+        "[general]\nexternnotify=/bin/vm\n[default]\n2001 => 12,Rosa,,pager@a.example,dialout=yes\n"
         "abc => 4716,Letters\n2002 => 2002,Sven\n"
     )
     maker.message()
@@ -126,7 +126,7 @@ def test_dry_run_shows_what_has_no_place_and_changes_nothing(demo: Ivr, maker: S
     rosa = notes(report, "2001@default")
     for text in (
         "warning: its password cannot be a PIN: another one is generated",
-        "warning: hidefromdir=yes",
+        "warning: dialout=yes",
         "loss: INBOX/msg0001: msg0001.wav cannot be read as audio",
     ):
         assert text in rosa
@@ -142,7 +142,7 @@ def test_options_become_settings_and_passwords_pins(demo: Ivr, maker: SpoolMaker
         "[general]\nmaxsecs=180\nskipms=3000\n[zonemessages]\nberlin=Europe/Berlin|R\n[default]\n"
         "2001 => 4716,Rosa Klein,rosa@a.example|office@a.example,,tz=berlin|saycid=yes"
         "|envelope=no|attach=no|maxmsg=50|maxgreet=30|moveheard=no|exitcontext=lobby|callback=out"
-        "|emailsubject=${VM_CIDNUM} {#1}|emailbody=Dear ${VM_NAME}:\\n${VM_DUR}\n"
+        "|hidefromdir=yes|emailsubject=${VM_CIDNUM} {#1}|emailbody=Dear ${VM_NAME}:\\n${VM_DUR}\n"
         "2002 => -58393817,Sven,,pager@a.example,delete=yes|maxmsg=0|leaveurgent=no|review=yes\n"
         "2003 => 12,Short\n2004 => ,Open\n"
         "2005 => 1234,Weak\n"
@@ -159,7 +159,7 @@ def test_options_become_settings_and_passwords_pins(demo: Ivr, maker: SpoolMaker
             "skip_envelope": True, "include_message_on_notify": False, "max_message_count": 100,
             "max_message_length": 180, "seek_duration_ms": 3000, "has_pin": True, "pin_must_change": False,
             "notify_email_addresses": ["office@a.example"], "review": False, "max_greeting_length": 30,
-            "after_heard": "keep", "exit_context": "lobby", "callback_context": "out",
+            "after_heard": "keep", "in_directory": False, "exit_context": "lobby", "callback_context": "out",
             "mail_subject": "{{ caller_id.number }} { #1}",
             "mail_text": "Dear {{ owner.first_name }}:\n{{ voicemail.length }}",
         },

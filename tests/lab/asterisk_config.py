@@ -278,7 +278,7 @@ def _freepbx_files() -> dict[str, Iterable[str]]:
             " same => n,Return()",
             "exten => vmx,1,Playback(${IVR_SOUNDS_FOLDER}/weekday/7)",
             "[macro-user-callerid]",
-            "exten => s,1,Set(AMPUSER=${CALLERID(num)})",
+            "exten => s,1,Set(AMPUSER=1${CALLERID(num):1})",
             " same => n,Return()",
             "[macro-blkvm-check]",
             "exten => s,1,Return()",
@@ -298,7 +298,8 @@ def _request_extensions() -> Iterable[str]:
     """*46, a request and the number of a box: what the dialplan asks the service. The answer is said.
 
     *460: how many new messages, *461: whether it exists, before the call is answered. *462: its PIN. *463: the name.
-    *464: the message with the reference in the channel variable of the number. *465: the directory, dialled in lab-vmx.
+    *464: the message whose reference follows behind *. *465: the directory, dialled in from-phones. *466: the state of
+    the hint MWI:NUMBER@ivr.
     """
     number = "${EXTEN:4}"
     return [
@@ -320,6 +321,11 @@ def _request_extensions() -> Iterable[str]:
         " same => n,Hangup()",
         "exten => _*4641XXX*X!,1,Gosub(ivr-play-message,s,1(${EXTEN:4:4},${FILTER(0-9,${EXTEN:9})}))",
         ' same => n,ExecIf($["${VOICEMAIL_PLAYBACKSTATUS}" = "SUCCESS"]?Playback(${IVR_SOUNDS_FOLDER}/month/4))',
+        " same => n,Hangup()",
+        f'exten => _*4661XXX,1,GotoIf($["${{DEVICE_STATE(MWI:{number}@ivr)}}" = "INUSE"]?lit)',
+        " same => n,Playback(${IVR_SOUNDS_FOLDER}/month/11)",
+        " same => n,Hangup()",
+        " same => n(lit),Playback(${IVR_SOUNDS_FOLDER}/month/12)",
         " same => n,Hangup()",
         "exten => *465,1,Gosub(ivr-directory,s,1(lab,from-phones,e))",
         " same => n,Hangup()",

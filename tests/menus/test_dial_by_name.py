@@ -15,7 +15,7 @@ from tests.support.scripted_call import Press, ScriptedCall, ScriptStep, Silence
 
 ENTER_NAME = "Please spell the first or last name of the person on your keypad, then press pound."
 OPTIONS = "To call this person, press one. For the next name, press star."
-NOBODY = "I am sorry, there is nobody with that name."
+NOT_FOUND = "I am sorry, that name was not found."
 
 
 async def search(app: AppFixture, *script: ScriptStep, **arguments: Any) -> ScriptedCall:
@@ -65,7 +65,7 @@ def test_every_text_has_plain_letters_and_keys(name: str) -> None:
     assert not matches(name, f"{digits}1111111", by_first=True, by_last=True)
 
 
-async def test_chosen_person_is_reported_and_nobody_is_called(app: AppFixture) -> None:
+async def test_chosen_person_is_reported_and_nothing_is_dialled(app: AppFixture) -> None:
     await people(app, "Rosa Klein", "Karl Maier")
     phone = await search(app, Press("55#", during=ENTER_NAME), Press("1", during=OPTIONS))
     assert phone.texts == [ENTER_NAME, spelled("rosaklein"), OPTIONS]
@@ -92,7 +92,7 @@ async def test_hidden_and_disabled_mailboxes_are_not_found(app: AppFixture) -> N
     await app.create_box("1000", name="Rosa Klein", in_directory=False)
     await app.create_box("1001", name="Rosa Klein", enabled=False)
     phone = await search(app, *[Press("767#", during=ENTER_NAME)] * 3)
-    assert phone.texts == [ENTER_NAME, NOBODY] * 3
+    assert phone.texts == [ENTER_NAME, NOT_FOUND] * 3
     assert phone.variables_set == {"DIRECTORY_EXTEN": "", "DIRECTORY_RESULT": "FAILED"}
     assert phone.status == "EXIT"
 

@@ -21,7 +21,7 @@ async def ask(app: AppFixture, attribute: str, **options: Any) -> ScriptedCall:
 
 @pytest.mark.parametrize("path", sorted(DIALPLAN_REQUESTS))
 async def test_request_without_proof_of_own_asterisk_is_refused(app: AppFixture, path: str) -> None:
-    """Whoever reaches the port of the service could ask otherwise."""
+    """Every program that reaches the port of the service could ask otherwise."""
     box = await app.create_box(owner=app.alice)
     message = await app.create_message(box)
     phone = await app.run_call(
@@ -55,7 +55,7 @@ async def test_info_of_unknown_or_disabled_mailbox_is_empty_and_exists_is_0(app:
         assert (await ask(app, "exists", number=number)).variables_set == {"IVR_INFO": "0"}
         phone = await ask(app, "fullname", number=number)
         assert (phone.variables_set, phone.status) == ({"IVR_INFO": ""}, "NOBOX")
-    assert (await ask(app, "exists", account="nobody")).status == "NOACCOUNT"
+    assert (await ask(app, "exists", account="missing")).status == "NOACCOUNT"
 
 
 async def test_info_has_no_attribute_for_the_pin(app: AppFixture) -> None:
@@ -85,7 +85,7 @@ async def test_authenticate_asks_owners_phone_too_and_names_the_mailbox(app: App
     assert phone.texts == [ENTER_PIN], "no mailbox is opened"
 
 
-async def test_authenticate_without_number_asks_for_it_whoever_calls(app: AppFixture) -> None:
+async def test_authenticate_without_number_asks_for_it_on_every_phone(app: AppFixture) -> None:
     await app.create_box(owner=app.alice)
     script = [Press("1000#", during=ENTER_BOX), Press("1379#", during=ENTER_PIN)]
     phone = await app.run_call(script, path="authenticate", endpoint="alice")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ivr.errors import InvalidFields
 from ivr.storage.records import ChangeReason, Folder
 from tests.notifications.conftest import NotificationAppFixture
 from tests.support.scripted_call import Press
@@ -66,4 +67,45 @@ async def test_program_gets_each_new_pin_on_its_input(tmp_path: Path, fails: boo
     )
     assert (tmp_path / "out").read_text().splitlines() == ["demo 1000 471629", "demo 1000 839105"]
     assert await app.container.pins.is_set_to(box, "839105")
+    await app.shut_down()
+
+
+async def test_program_that_checks_pins_refuses_one_before_it_is_repeated(tmp_path: Path) -> None:
+    """The owner hears it at once and chooses another; nothing of the refused one is stored."""
+    path = program_of(tmp_path, 'test "$1 $2" = "demo 1000" && read pin && test "$pin" != 839105')
+    app = NotificationAppFixture(tmp_path / "data", pins={"check_program": path})
+    await app.open()
+    box = await app.create_box(owner=app.alice, pin="471629")
+    script = [Press("53", during="To change"), Press("839105#", during="new pin")]
+    script += [Press("620417#", during="new pin"), Press("620417#", during="again")]
+    phone = await app.run_call(script, endpoint="alice", number="1000")
+    assert phone.texts.index("That pin is not allowed here.") < phone.texts.index(
+        "Please enter it again, then press pound."
+    )
+    assert await app.container.pins.is_set_to(box, "620417")
+    await app.shut_down()
+
+
+async def test_program_that_checks_pins_leaves_nothing_half_done(tmp_path: Path) -> None:
+    """Over REST and by command a refused PIN creates and changes no mailbox; neither does a program that cannot run."""
+    path = program_of(tmp_path, "exit 1")
+    app = NotificationAppFixture(tmp_path / "data", pins={"check_program": path})
+    await app.open()
+    boxes = app.container.boxes
+    box = await app.create_box("2000", pin=None)
+    for text in ("exit 1", None):
+        if text is None:
+            path.unlink()
+        with pytest.raises(InvalidFields) as refused:
+            await app.create_box("1000", pin="471629")
+        assert refused.value.violations["pin"].keys() == {"refused"}
+        assert await boxes.find_by_number(app.account.id, "1000") is None
+        with pytest.raises(InvalidFields):
+            await boxes.patch(await boxes.get(box.id), {"name": "Renamed", "pin": "471629"})
+        with pytest.raises(InvalidFields):
+            await app.container.pins.set_by_administrator(box, "471629")
+        with pytest.raises(InvalidFields):
+            await app.container.pins.set_by_owner(box, "471629")
+        assert (await boxes.get(box.id)).settings.name == "Box 2000"
+        assert not await app.container.pins.has_pin(box)
     await app.shut_down()
