@@ -142,7 +142,7 @@ MUTANTS = (
     Mutant(
         "KP40",
         f"{MENUS}settings_menu.py",
-        "await self.services.pins.set_by_owner(self.mailbox, pin)",
+        "await self.services.pins.set_by_owner(self.mailbox, pin, is_checked=True)",
         "pass",
     ),
     Mutant(

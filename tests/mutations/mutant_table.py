@@ -41,8 +41,8 @@ MUTANTS = (
     Mutant("KP36", FORWARD, "                    return False", "                    await self._forward_plain()"),
     Mutant("KP37", "ivr/menus/forward.py", 'self.render("forward/intro")]', 'self.render("forward/intro")], keys=""'),
     # Entry and signing in
-    Mutant("E01", "ivr/call/arguments.py", '"": Action.LEAVE}', '"": Action.CHECK}'),
-    Mutant("E02", "ivr/menus/call_handler.py", "else call.answer())", "else call.send_progress())"),
+    Mutant("E01", "ivr/call/arguments.py", '"": Action.LEAVE,', '"": Action.CHECK,'),
+    Mutant("E02", "ivr/menus/call_handler.py", "await call.answer()", "await call.send_progress()"),
     Mutant("E03", "ivr/menus/context.py", "if user.voicemail_id and", "if not user.voicemail_id and"),
     Mutant(
         "E04",

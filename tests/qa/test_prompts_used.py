@@ -50,6 +50,7 @@ def computed_keys() -> Iterator[str]:
     yield from (f"to/{action}" for action in SETTINGS)
     yield from (f"to/{what}" for what in ("mark-urgent", "mark-normal", "operator", "leave-message"))
     yield from (f"to/{action}" for action in ("prepend", "forward-plain", "back-to-messages"))
+    yield from ("to/call-person", "to/next-name")
     yield from (f"to/{option}" for option in ("folder", *choose_folder.RECORDED_LABELS.values()))
     yield from (f"pin/{weakness}" for weakness in PinWeakness if weakness is not PinWeakness.WRONG_LENGTH)
 
