@@ -137,12 +137,14 @@ async def _find_basic(request: Request, services: ApiServices, account_id: str) 
         named_account_id, _, credentials = base64.b64decode(encoded, validate=True).decode("ascii").partition(":")
     except (binascii.Error, UnicodeDecodeError) as error:
         raise Unauthorized("Authorization: Basic is not account_id:md5 in base64") from error
-    await services.auth.rate_limiter.register_attempt(client_address(request))
+    limiter, address = services.auth.rate_limiter, client_address(request)
+    await limiter.require_attempt(address)
     same_account_id = account_id if named_account_id == account_id else None
     user_id = await services.auth.credentials.authenticate(same_account_id, credentials)
-    if same_account_id is None or user_id is None:
+    is_right = same_account_id is not None and user_id is not None
+    await limiter.settle(address, is_right=is_right)
+    if not is_right:
         raise Unauthorized("invalid credentials")
-    await services.auth.rate_limiter.withdraw_attempt(client_address(request))
     return Token("", account_id, user_id, "basic", TokenKind.LOGIN, created_at=0, expires_at=None)
 
 
@@ -152,9 +154,7 @@ async def find_token(request: Request, services: ApiServices, text: str) -> Toke
         raise Unauthorized("missing token: send X-Auth-Token or Authorization: Bearer")
     token = await services.auth.tokens.find(text)
     if token is None:
-        # A token that was valid once is no guess: it is that of a client whose session has ended.
-        if not await services.auth.tokens.is_known(text):
-            await services.auth.token_rate_limiter.register_attempt(client_address(request))
+        await services.auth.count_guess(text, client_address(request))
         raise Unauthorized("invalid or expired token")
     services.auth.tokens.use.note(token)
     request.state.auth_token, request.state.token_id = text, token.id

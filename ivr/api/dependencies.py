@@ -68,6 +68,15 @@ class AuthServices:
     token_rate_limiter: RateLimiter
     """Of wrong tokens."""
 
+    async def count_guess(self, text: str, address: str) -> None:
+        """Count a token that is not valid. Raises `RateLimited`.
+
+        One that was valid once is no guess: it is that of a client whose session has ended, or of a phone that changed
+        hands.
+        """
+        if not await self.tokens.is_known(text):
+            await self.token_rate_limiter.settle(address, is_right=False)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MailboxServices:

@@ -34,14 +34,14 @@ async def user_auth(request: Request, body: SignInBodyDep) -> Response:
     """
     services = get_services(request)
     auth, credentials, method = services.auth, _required_text(body, "credentials").lower(), _parse_method(body)
-    await auth.rate_limiter.register_attempt(client_address(request))
+    await auth.rate_limiter.require_attempt(client_address(request))
     account = await _find_account(auth, body)
     digits = CREDENTIALS_DIGITS[method]
     is_digest = len(credentials) == digits and set(credentials) <= set("0123456789abcdef")
     user_id = await auth.credentials.authenticate(account.id if account else None, credentials if is_digest else "")
+    await auth.rate_limiter.settle(client_address(request), is_right=user_id is not None)
     if account is None or user_id is None:
         raise Unauthorized("invalid credentials")
-    await auth.rate_limiter.withdraw_attempt(client_address(request))
     text, token = await auth.tokens.create(
         account.id,
         user_id,
@@ -59,13 +59,10 @@ async def api_auth(request: Request, body: SignInBodyDep) -> Response:
     """Exchange `api_key`, a token made by `ivr token create`, for a session token that expires by itself."""
     services = get_services(request)
     auth, api_key = services.auth, _required_text(body, "api_key")
-    await auth.rate_limiter.register_attempt(client_address(request))
     parent = await auth.tokens.find(api_key)
     if parent is None or parent.kind is not TokenKind.API_KEY:
-        if await auth.tokens.is_known(api_key):
-            await auth.rate_limiter.withdraw_attempt(client_address(request))
+        await auth.count_guess(api_key, client_address(request))
         raise Unauthorized("invalid or expired API key")
-    await auth.rate_limiter.withdraw_attempt(client_address(request))
     text, token = await auth.tokens.create(
         parent.account_id,
         parent.user_id,

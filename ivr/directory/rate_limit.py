@@ -25,7 +25,7 @@ class HourlyLimit:
         return _is_current(counter, now) and counter.failure_count >= self._attempts_per_hour
 
     def register(self, transaction: AttemptTransaction, key: AttemptKey, now: int) -> bool:
-        """Count one failure in advance; return False, without counting, if the limit is reached."""
+        """Count one failure; return False, without counting, if the limit is reached."""
         counter = transaction.counter(key)
         if self.is_reached(counter, now):
             return False
@@ -34,17 +34,12 @@ class HourlyLimit:
         transaction.set_counter(key, replace(counter, failure_count=counter.failure_count + 1))
         return True
 
-    def withdraw(self, transaction: AttemptTransaction, key: AttemptKey) -> None:
-        """Take one failure back: the attempt was right."""
-        counter = transaction.counter(key)
-        if counter.failure_count:
-            transaction.set_counter(key, replace(counter, failure_count=counter.failure_count - 1))
-
 
 class RateLimiter:
     """Limits wrong tokens or credentials by the network that they come from (see `client_network`).
 
-    `scope` names what is counted, so that wrong tokens do not stop people who sign in.
+    Only what is known to be wrong counts: many people who sign in at the same moment behind one address do not stop
+    each other. `scope` names what is counted, so that wrong tokens do not stop people who sign in.
     """
 
     def __init__(
@@ -60,17 +55,21 @@ class RateLimiter:
         self._scope = scope
         self.limit = HourlyLimit(attempts_per_hour)
 
-    async def register_attempt(self, address: str) -> None:
-        """Count one failure in advance. Raises `RateLimited` if the limit is reached."""
-        now, key = int(self._clock.now()), self._key(address)
-        if self.limit.is_reached(await self._store.counter(key), now):  # Costs no write.
-            raise _rate_limited_error()
-        if not await self._store.transact(lambda transaction: self.limit.register(transaction, key, now)):
+    async def require_attempt(self, address: str) -> None:
+        """Raise `RateLimited` if the limit is reached, before anything is compared. Nothing is counted."""
+        if self.limit.is_reached(await self._store.counter(self._key(address)), int(self._clock.now())):
             raise _rate_limited_error()
 
-    async def withdraw_attempt(self, address: str) -> None:
-        """Take one failure back: the token or the credentials were right."""
-        await self._store.transact(lambda transaction: self.limit.withdraw(transaction, self._key(address)))
+    async def settle(self, address: str, *, is_right: bool) -> None:
+        """Count an attempt if it is wrong. Raises `RateLimited` if the limit was reached while it was compared.
+
+        So attempts at the same moment reveal no more than attempts one after another.
+        """
+        now, key = int(self._clock.now()), self._key(address)
+        if is_right:
+            await self.require_attempt(address)
+        elif not await self._store.transact(lambda transaction: self.limit.register(transaction, key, now)):
+            raise _rate_limited_error()
 
     def _key(self, address: str) -> AttemptKey:
         return AttemptKey(scope=self._scope, subject=client_network(address))

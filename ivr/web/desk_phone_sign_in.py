@@ -40,11 +40,8 @@ async def authenticate(request: Request, services: PageServices) -> DeskPhoneSes
         raise Forbidden("plain HTTP")
     key = request.query_params.get(KEY_PARAMETER, "")
     name, password = ("", key) if key else _basic(request)
-    limiter, address = services.api.auth.rate_limiter, client_address(request)
-    await limiter.register_attempt(address)
     by_pin = password.isascii() and password.isdigit()
-    token, account = await (_by_pin(request, name, password) if by_pin else _by_secret(services, name, password))
-    await limiter.withdraw_attempt(address)
+    token, account = await (_by_pin if by_pin else _by_secret)(request, services, name, password)
     language = await find_language(services, token, account)
     return DeskPhoneSession(
         services=services, account_id=account.id, language=language, token=token, account=account, text=key
@@ -63,10 +60,13 @@ def _basic(request: Request) -> tuple[str, str]:
     return name.strip(), password.strip()
 
 
-async def _by_pin(request: Request, name: str, pin: str) -> tuple[Token, Account]:
+async def _by_pin(request: Request, services: PageServices, name: str, pin: str) -> tuple[Token, Account]:
     """Return what a session of one mailbox is for. `name`: its number, behind an @ the account if there are several."""
     number, _, account_name = name.partition("@")
+    limiter, address = services.api.auth.rate_limiter, client_address(request)
+    await limiter.require_attempt(address)
     mailbox, problem = await open_box_by_pin(request, account_name, number, pin)
+    await limiter.settle(address, is_right=mailbox is not None)
     if mailbox is None:
         raise Unauthorized(problem)
     if problem:
@@ -84,12 +84,16 @@ async def _by_pin(request: Request, name: str, pin: str) -> tuple[Token, Account
     return token, mailbox.account
 
 
-async def _by_secret(services: PageServices, name: str, secret: str) -> tuple[Token, Account]:
-    """Return what a session of the user of a device is for. `name`: of its endpoint; "": any. Raises `Unauthorized`."""
+async def _by_secret(request: Request, services: PageServices, name: str, secret: str) -> tuple[Token, Account]:
+    """Return what a session of the user of a device is for. `name`: of its endpoint; "": any.
+
+    Raises `Unauthorized`, `RateLimited`. Nobody guesses a secret: a right one works from every address.
+    """
     auth = services.api.auth
     token = await auth.tokens.find_phone_secret(secret)
     user = await auth.directory.user_of_endpoint(services.asterisk_name, token.label) if token else None
     if token is None or user is None or user.id != token.user_id or name not in ("", token.label):
+        await auth.count_guess(secret, client_address(request))
         raise Unauthorized("wrong secret")
     auth.tokens.use.note(token)
     return token, await auth.directory.account(token.account_id)

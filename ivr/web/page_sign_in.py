@@ -58,17 +58,15 @@ class SignInPages:
         require_same_origin(request)
         form = flat(await read_form(request))
         services = get_page_services(request)
-        limiter, address = services.api.auth.rate_limiter, client_address(request)
         try:
-            await limiter.register_attempt(address)
+            await services.api.auth.rate_limiter.require_attempt(client_address(request))
+            with_pin = form.get("with") == "pin"
+            text, problem = await (_open_with_pin if with_pin else _open_with_password)(request, services, form)
         except RateLimited:
             return await self._sign_in_page(request, problem="too_many_tries", status=429)
-        with_pin = form.get("with") == "pin"
-        text, problem = await (_open_with_pin if with_pin else _open_with_password)(request, services, form)
         if not text:
             status = 403 if problem in ("set_up_by_phone", "new_pin_by_phone") else 401
             return await self._sign_in_page(request, problem=problem, status=status, form=form)
-        await limiter.withdraw_attempt(address)
         response = RedirectResponse("/", SEE_OTHER)
         set_session_cookie(request, response, text)
         return response
@@ -117,6 +115,7 @@ async def _open_with_pin(request: Request, services: PageServices, form: Mapping
     mailbox, problem = await open_box_by_pin(
         request, form.get("account", ""), form.get("number", ""), form.get("pin", "")
     )
+    await services.api.auth.rate_limiter.settle(client_address(request), is_right=mailbox is not None)
     if mailbox is None or problem:
         return "", problem
     text, token = await begin_pin_session(services, mailbox)
@@ -177,6 +176,7 @@ async def _open_with_password(request: Request, services: PageServices, form: Ma
     account = await _find_account(services, form.get("account", ""), "")
     credentials = kazoo_credentials_md5(form.get("username", ""), form.get("password", ""))
     user_id = await services.api.auth.credentials.authenticate(account.id if account else None, credentials)
+    await services.api.auth.rate_limiter.settle(client_address(request), is_right=user_id is not None)
     if account is None or user_id is None:
         return "", "wrong_password"
     text, token = await services.api.auth.tokens.create(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import gather
 from collections.abc import Callable
 from typing import Any
 
@@ -267,12 +268,12 @@ async def test_addresses_of_one_subscriber_are_counted_together(
     app: AppFixture, one: str, other: str, same: bool
 ) -> None:
     limiter = RateLimiter(app.container.auth_attempts, app.clock, 1)
-    await limiter.register_attempt(one)
+    await limiter.settle(one, is_right=False)
     if same:
         with pytest.raises(RateLimited):
-            await limiter.register_attempt(other)
+            await limiter.require_attempt(other)
     else:
-        await limiter.register_attempt(other)
+        await limiter.require_attempt(other)
 
 
 async def test_successful_login_is_not_rate_limited(app: AppFixture, api_url: str) -> None:
@@ -282,6 +283,36 @@ async def test_successful_login_is_not_rate_limited(app: AppFixture, api_url: st
             app, api_url, credentials=kazoo_credentials_md5("alice", "correct horse"), account_name="demo"
         )
         assert response.status_code == 201
+
+
+async def test_sign_ins_at_the_same_moment_behind_one_address_do_not_stop_each_other(
+    app: AppFixture, api_url: str
+) -> None:
+    await app.container.credentials.set(app.alice, "alice", "correct horse")
+    right, wrong = (kazoo_credentials_md5("alice", password) for password in ("correct horse", "wrong"))
+    responses = await gather(*(log_in(app, api_url, credentials=right, account_name="demo") for _ in range(24)))
+    assert [response.status_code for response in responses] == [201] * 24
+    responses = await gather(*(log_in(app, api_url, credentials=wrong, account_name="demo") for _ in range(30)))
+    statuses = sorted(response.status_code for response in responses)
+    assert statuses == [401] * 20 + [429] * 10, "no more than one after another"
+
+
+async def test_right_credentials_among_too_many_wrong_ones_are_not_told(app: AppFixture) -> None:
+    limiter = RateLimiter(app.container.auth_attempts, app.clock, 1)
+    await limiter.require_attempt("192.0.2.1")
+    await limiter.settle("192.0.2.1", is_right=False)
+    with pytest.raises(RateLimited):
+        await limiter.settle("192.0.2.1", is_right=True)
+
+
+async def test_api_key_is_exchanged_from_an_address_that_guesses(app: AppFixture, api_url: str) -> None:
+    text, _ = await app.container.tokens.create(app.account.id)
+    for _ in range(20):
+        assert (await log_in(app, api_url, credentials="0" * 32, account_name="demo")).status_code == 401
+    async with httpx.AsyncClient(base_url=api_url) as http:
+        guesses = [await http.put("/v2/api_auth", json={"data": {"api_key": f"guess{n}"}}) for n in range(21)]
+        assert [guesses[19].status_code, guesses[20].status_code] == [401, 429]
+        assert (await http.put("/v2/api_auth", json={"data": {"api_key": text}})).status_code == 201
 
 
 async def test_owner_token_may_have_account_scope(app: AppFixture, rest: RestClient) -> None:

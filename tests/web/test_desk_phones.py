@@ -178,9 +178,31 @@ async def test_guessing_ends_for_the_address(app: AppFixture, phone: Dialler) ->
         statuses.append(desk_phone.response.status_code)
     assert {*statuses} == {401, 429}
     assert statuses[-1] == 429
+    by_pin, statuses = phone(auth=("1000", "1111")), []
+    for _ in range(22):
+        await by_pin.open()
+        statuses.append(by_pin.response.status_code)
+    assert {*statuses} == {401, 429}
     right = phone()
     await right.open()
     assert right.response.status_code == 429
+
+
+async def test_phone_that_changed_hands_keeps_no_other_phone_of_its_address_out(
+    app: AppFixture, phone: Dialler
+) -> None:
+    await app.create_box("1000", app.alice)
+    former = phone(auth=("alice", await add_secret(app)))
+    present = phone(auth=("alice", await add_secret(app)))
+    for _ in range(22):
+        await former.open()
+        assert former.response.status_code == 401
+    guessing = phone(auth=("alice", "x" * 43))
+    for _ in range(22):
+        await guessing.open()
+    for right in (present, phone()):
+        await right.open()
+        assert right.response.status_code == 200
 
 
 async def test_secret_ends(app: AppFixture, phone: Dialler) -> None:
