@@ -75,12 +75,48 @@ def to_filename_stem(text: str, max_length: int) -> str:
     return f"_{stem}" if _RESERVED_FILENAMES.fullmatch(stem) else stem or UNNAMED
 
 
+MAIL_TEMPLATE_FILTERS = ("capitalize", "default", "e", "length", "lower", "title", "trim", "truncate", "upper")
+_MAIL_TEMPLATE_PARTS = frozenset(
+    [
+        *("Template", "Output", "TemplateData", "If", "CondExpr", "Compare", "Operand", "And", "Or", "Not", "Test"),
+        *("Name", "Const", "Getattr", "Getitem", "Slice", "Filter", "Keyword", "Concat", "List", "Tuple"),
+    ]
+)
+"""Parts of Jinja's language whose rendering takes no longer than the template and its variables are long."""
+MAX_TEMPLATE_DEPTH = 30
+
+
 def mail_template(text: str) -> str:
-    """Return the template of a mail. Raises `BadInput` if it cannot be used."""
+    """Return a mailbox's own template of a mail. Raises `BadInput` if it cannot be used.
+
+    It has variables, conditions and a few filters. Loops, calculations and calls could keep the service busy, or fill
+    its memory, for as long as their author likes; other files could be those of another account.
+    """
     from jinja2 import Environment, TemplateSyntaxError
 
     try:
-        Environment(autoescape=True).parse(text)
+        level = [*Environment(autoescape=True).parse(text).iter_child_nodes()]
     except TemplateSyntaxError as error:
         raise BadInput(f"it is no template (line {error.lineno}: {error.message}): docs/notifications.md") from error
+    except ValueError as error:  # A number of thousands of digits.
+        raise BadInput(f"it is no template ({error}): docs/notifications.md") from error
+    except RecursionError:
+        raise _too_deep() from None
+    for _ in range(MAX_TEMPLATE_DEPTH):
+        for node in level:
+            part = type(node).__name__
+            name = getattr(node, "name", "") if part == "Filter" else ""
+            if part not in _MAIL_TEMPLATE_PARTS or (name and name not in MAIL_TEMPLATE_FILTERS):
+                filters = ", ".join(MAIL_TEMPLATE_FILTERS)
+                raise BadInput(
+                    f"line {node.lineno or 1}: a mailbox's own template has no {name or part}: use variables, if, and"
+                    f" the filters {filters} (docs/notifications.md)"
+                )
+        level = [inner for node in level for inner in node.iter_child_nodes()]
+    if level:
+        raise _too_deep()
     return text
+
+
+def _too_deep() -> BadInput:
+    return BadInput(f"the template is nested too deeply: use at most {MAX_TEMPLATE_DEPTH} levels")

@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from ivr.directory.models import Account, User
 from ivr.directory.pin_lockout import PinAttempt
-from ivr.errors import InvalidFields
 from ivr.mailbox.box_settings import BoxSettings
+from ivr.mailbox.boxes import to_document
 from ivr.mailbox.mailbox import Mailbox, Occupancy
 from ivr.mailbox.voicemail_settings import VoicemailSettings
 from ivr.notifications.mail.audio import (
@@ -37,7 +38,8 @@ from ivr.notifications.mail.composition import MailComposer, compose
 from ivr.notifications.mail.rendering import BUILT_IN_FOLDER, MailContent, MailTemplates
 from ivr.notifications.mail.subscriber import resolve_recipients
 from ivr.notifications.mail.variables import message_variables
-from ivr.storage.records import Caller, ChangeReason, Folder, Message, OutboxTask, TaskKind
+from ivr.storage.records import BoxRecord, Caller, ChangeReason, Folder, Message, OutboxTask, TaskKind
+from ivr.storage.sqlite.boxes import SqliteBoxes
 from ivr.validation.text import has_invisible_characters
 from tests.notifications.conftest import OWNER_EMAIL, NotificationAppFixture
 from tests.support.app_fixture import NOON
@@ -356,7 +358,11 @@ async def test_short_mail_alone_leaves_the_message_new(mail_app: NotificationApp
 
 @pytest.mark.parametrize(
     ("template", "subject"),
-    [("{{ caller_id.number }} rang", "2001 rang"), ("{{ no.such }}", "New voicemail from 2001")],
+    [
+        ("{{ caller_id.number }} rang", "2001 rang"),
+        ("{% if voicemail.urgent %}!{% else %}{{ caller_id.number ~ ' rang' | upper }}{% endif %}", "2001 RANG"),
+        ("{{ no.such }}", "New voicemail from 2001"),
+    ],
 )
 async def test_box_has_subject_and_text_of_its_own(
     mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer, template: str, subject: str
@@ -372,9 +378,42 @@ async def test_box_has_subject_and_text_of_its_own(
     assert mail.get_body(("html",)) is None
 
 
-async def test_template_that_is_none_is_rejected(mail_app: NotificationAppFixture) -> None:
-    with pytest.raises(InvalidFields, match="mail_text"):
-        await mail_app.create_box(mail_text="{% if %}")
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% if %}",
+        "{{ 9 ** 9 ** 9 }}",
+        "{{ 'x' * 10 ** 10 }}",
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{{ voicemail.name.center(10 ** 9) }}",
+        "{{ voicemail.name | center(1000000000) }}",
+        "{{ lipsum(10000) }}",
+        "{{ caller_id | attr('__class__') }}",
+        "{% include 'site/other-account/new_message.txt' %}",
+        "{% set a = 'x' %}",
+        "{{ " + "(" * 4000 + "1" + ")" * 4000 + " }}",
+        "{% if a %}" * 400 + "{% endif %}" * 400,
+        "{{ " + "9" * 9000 + " }}",
+    ],
+    ids=lambda text: text[:30],
+)
+def test_template_that_is_none_or_could_keep_the_service_busy_is_rejected(template: str) -> None:
+    with pytest.raises(ValidationError, match="mail_text"):
+        BoxSettings(name="Alice", mailbox="1000", mail_text=template)
+
+
+async def test_endless_template_of_an_earlier_version_is_replaced_by_the_usual_text(
+    mail_app: NotificationAppFixture, smtp_server: FakeSmtpServer
+) -> None:
+    box = await mail_app.create_box(notify_email=OWNER_EMAIL)
+    stored = {**to_document(box.settings), "mail_text": "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}"}
+    boxes = SqliteBoxes(mail_app.container.database, mail_app.clock)
+    await boxes.replace(BoxRecord(box.id, box.account_id, stored, box.revision))
+    await mail_app.leave_message(await mail_app.container.boxes.get(box.id))
+    await mail_app.run_until_idle()
+    [(_, mail)] = smtp_server.received
+    assert "left a message in voicemail box 1000" in mail_text(mail)
 
 
 async def test_mail_is_in_one_language_when_templates_are_incomplete(

@@ -9,10 +9,11 @@ from typing import Any
 
 import structlog
 from jinja2 import ChoiceLoader, FileSystemLoader, PrefixLoader, StrictUndefined, TemplateError, TemplateNotFound
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2.sandbox import ImmutableSandboxedEnvironment, SandboxedEnvironment
 
 from ivr.directory.models import Account
-from ivr.validation.text import to_single_line
+from ivr.errors import BadInput
+from ivr.validation.text import mail_template, to_single_line
 
 BUILT_IN_FOLDER = Path(__file__).parent / "templates"
 BUILT_IN_LANGUAGE = "en"
@@ -21,6 +22,12 @@ MAX_SUBJECT_LENGTH = 250
 PARTS = ("subject", "txt", "html")
 SHORT_SUFFIX = "_short"
 """End of the names of templates without HTML."""
+
+TEMPLATE_ERRORS = (
+    *(TemplateError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError),
+    *(RecursionError, MemoryError),
+)
+"""What a template raises that its author got wrong."""
 
 log = structlog.get_logger()
 
@@ -69,6 +76,7 @@ class MailTemplates:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
+        self._own_environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined)
 
     def render(
         self,
@@ -103,15 +111,17 @@ class MailTemplates:
                 return self._environment.get_template(name).render(variables)
             except TemplateNotFound:
                 continue
-            except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+            except TEMPLATE_ERRORS as error:
                 log.error("mail.template_failed", template=name, error=str(error))
         return None
 
     def _render_own(self, template: str | None, variables: Mapping[str, Any]) -> str:
         """Return what a mailbox's own template says; "" if there is none or it fails."""
         try:
-            return self._environment.from_string(template).render(variables) if template else ""
-        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
+            if not template:
+                return ""
+            return self._own_environment.from_string(mail_template(template)).render(variables)
+        except (BadInput, *TEMPLATE_ERRORS) as error:
             log.error("mail.template_failed", template="of the mailbox", error=str(error))
             return ""
 
