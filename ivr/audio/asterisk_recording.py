@@ -29,6 +29,16 @@ def open_recording(path: Path) -> Iterator[tuple[int, int]]:
 
     Raises `InvalidAudio` for anything but a regular file with one name that Asterisk may have written, and OSError.
     """
+    with open_regular(path) as descriptor:
+        yield descriptor, _permitted_size(path, os.fstat(descriptor))
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[int]:
+    """Context with a descriptor for reading a file in a folder of Asterisk, such as a spool of app_voicemail.
+
+    Raises `InvalidAudio` for anything but a regular file, and OSError.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     except OSError as error:
@@ -36,9 +46,17 @@ def open_recording(path: Path) -> Iterator[tuple[int, int]]:
             raise _refusal(path, "is a link or a socket") from error
         raise
     try:
-        yield descriptor, _permitted_size(path, os.fstat(descriptor))
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _refusal(path, "is no regular file")
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def read_start(path: Path, max_bytes: int) -> bytes:
+    """Return the first bytes of a file in a folder of Asterisk. Raises `InvalidAudio` if it is not regular, OSError."""
+    with open_regular(path) as descriptor:
+        return os.pread(descriptor, max_bytes, 0)
 
 
 def length_ms(path: Path) -> int:

@@ -47,7 +47,12 @@ DEFAULT_LIMITS = DecoderLimits()
 
 
 def run_ffmpeg(
-    arguments: Sequence[str], limits: DecoderLimits, access: FileAccess, *, timeout_s: float | None = None
+    arguments: Sequence[str],
+    limits: DecoderLimits,
+    access: FileAccess,
+    *,
+    timeout_s: float | None = None,
+    stdin: int = subprocess.DEVNULL,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run ffmpeg to its end and return its status and standard output. It sees the files of `access` only.
 
@@ -65,9 +70,7 @@ def run_ffmpeg(
     with tempfile.TemporaryFile() as messages:  # A file can cause any number of them, so they are not read into memory.
 
         def start() -> subprocess.Popen[bytes]:
-            return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=messages, env=environment
-            )
+            return subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=messages, env=environment)
 
         try:
             process = start_sandboxed(start, program, access)

@@ -6,6 +6,7 @@ that a damaged file costs a message only if no other format of it can be read.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ivr.audio import wav
+from ivr.audio.asterisk_recording import MAX_RECORDING_BYTES, open_regular
 from ivr.audio.ffmpeg import FFMPEG, DecoderLimits, run_ffmpeg
 from ivr.audio.formats import MP3, OGG, SNIFF_BYTES, WAV, sniff
 from ivr.audio.sandbox import FileAccess
@@ -24,6 +26,8 @@ LIMITS = DecoderLimits(cpu_s=TIMEOUT_S)
 WAV_DECODERS = "pcm_s16le,pcm_u8,pcm_mulaw,pcm_alaw,gsm_ms,libgsm_ms,adpcm_ms,adpcm_ima_wav"
 CONTENT_BYTES = 512
 """How much of a file is looked at to find out what it is."""
+STANDARD_INPUT = "/proc/self/fd/0"
+"""A file, and not a pipe: a decoder can go back in it."""
 GSM_MARK = 0xD0
 """The upper half of the first byte of each frame of GSM 06.10."""
 MIN_TEXT_CHARACTERS = 10
@@ -94,23 +98,23 @@ def require_ffmpeg() -> None:
 def decode(path: Path) -> bytes:
     """Return the samples of a file, at 8 kHz mono 16 bit. A canonical WAV is returned as it is, to the sample.
 
+    Asterisk can replace a file of its spool at any moment, so the name is opened once, and ffmpeg gets what was opened.
     It waits for a child process, so it must not run in the event loop's thread. Raises `InvalidAudio` for a file that
-    is empty, damaged or of another format, OSError, `SoundsError`.
+    is empty, damaged, of another format, or no regular file, OSError, `SoundsError`.
     """
     known = format_of(path)
     if known is None:
         raise InvalidAudio(f"{path.name} is in a format that is not read")
-    if path.is_symlink() or not path.is_file():
-        raise InvalidAudio(f"{path.name} is no regular file")
-    with path.open("rb") as file:
-        start = file.read(CONTENT_BYTES)
-    if known.name == WAV.name and wav.is_canonical(start):
-        samples = wav.read_samples(path)
-    elif not start:
-        samples = b""
-    else:
-        _reject_other_content(path, known, start)
-        samples = _run_ffmpeg(path, _options_by_content(known, start))
+    with open_regular(path) as descriptor:
+        start = os.pread(descriptor, CONTENT_BYTES, 0)
+        if known.name == WAV.name and wav.is_canonical(start):
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                samples = wav.samples_of(file.read(MAX_RECORDING_BYTES), path)
+        elif not start:
+            samples = b""
+        else:
+            _reject_other_content(path, known, start)
+            samples = _run_ffmpeg(path, descriptor, _options_by_content(known, start))
     if len(samples) < 2:
         raise InvalidAudio(f"{path.name} has no sound in it")
     return samples
@@ -142,14 +146,15 @@ def _reject_other_content(path: Path, known: TelephonyFormat, start: bytes) -> N
         raise InvalidAudio(f"{path.name} cannot be read as audio: it is damaged, or not in the format of its name")
 
 
-def _run_ffmpeg(path: Path, options: tuple[str, ...]) -> bytes:
+def _run_ffmpeg(path: Path, descriptor: int, options: tuple[str, ...]) -> bytes:
     arguments = (
         *("-protocol_whitelist", "file,pipe", *options),
-        *("-i", f"file:{path.absolute()}", "-map", "0:a:0", "-vn", "-ar", str(wav.SAMPLE_RATE), "-ac", "1"),
+        *("-i", f"file:{STANDARD_INPUT}", "-map", "0:a:0", "-vn", "-ar", str(wav.SAMPLE_RATE), "-ac", "1"),
         *("-f", "s16le", "pipe:1"),
     )
     try:
-        done = run_ffmpeg(arguments, LIMITS, FileAccess((path,)), timeout_s=TIMEOUT_S)
+        access = FileAccess((Path(f"/proc/self/fd/{descriptor}"),))
+        done = run_ffmpeg(arguments, LIMITS, access, timeout_s=TIMEOUT_S, stdin=descriptor)
     except FileNotFoundError:
         raise SoundsError(NO_FFMPEG) from None
     except InvalidAudio as error:

@@ -52,7 +52,11 @@ def length_ms_from_size(size: int) -> int:
 
 def read_samples(path: Path) -> bytes:
     """Return the samples of the recording at `path`. Raises `InvalidAudio` for any other format, and OSError."""
-    content = path.read_bytes()
+    return samples_of(path.read_bytes(), path)
+
+
+def samples_of(content: bytes, path: Path) -> bytes:
+    """Return the samples of the recording with this content. Raises `InvalidAudio` for any other format."""
     if not is_canonical(content):
         raise InvalidAudio(f"{path} is not a WAV of 8 kHz, mono, 16 bit with its data at byte {HEADER_BYTES}")
     end = len(content) - (len(content) - HEADER_BYTES) % 2

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ivr.audio import telephony_formats, wav
+from ivr.audio.asterisk_recording import open_regular, read_start
 from ivr.errors import InvalidAudio, NotFound, StoreError
 from ivr.imports.config_file import decode_line
 from ivr.imports.message_fields import (
@@ -69,9 +70,9 @@ class SpoolMessage(AppVoicemailMessage):
             digest.update(self.fields.get(key, "").encode() + b"\0")
         for path in self.audio[:1]:
             try:
-                with path.open("rb") as file:
+                with open_regular(path) as descriptor, os.fdopen(descriptor, "rb", closefd=False) as file:
                     digest.update(hashlib.file_digest(file, "sha256").digest())
-            except OSError:
+            except (OSError, InvalidAudio):
                 digest.update(b"unreadable")
         return digest.hexdigest()
 
@@ -213,11 +214,9 @@ def _read_folder(box: SpoolBox, folder: Path) -> Iterator[SpoolMessage]:
 
 def _read_message(stem: Path, folder: str, audio: tuple[Path, ...]) -> SpoolMessage:
     text_file = stem.with_name(f"{stem.name}.txt")
-    if text_file.is_symlink() or not text_file.is_file():
-        raise InvalidAudio(f"{text_file.name} is no regular file")
-    with text_file.open("rb") as file:
-        text = file.read(MAX_TEXT_BYTES)
-        modified_at = int(os.fstat(file.fileno()).st_mtime)
+    with open_regular(text_file) as descriptor:
+        text = os.pread(descriptor, MAX_TEXT_BYTES, 0)
+        modified_at = int(os.fstat(descriptor).st_mtime)
     fields = _parse_fields(text)
     time, warnings = message_time(fields, modified_at)
     return SpoolMessage(
@@ -258,8 +257,8 @@ def _is_unchanged(message: SpoolMessage) -> bool:
 
 def _require_unchanged(message: SpoolMessage) -> None:
     try:
-        text = message.stem.with_name(f"{message.stem.name}.txt").read_bytes()[:MAX_TEXT_BYTES]
-    except FileNotFoundError:
+        text = read_start(message.stem.with_name(f"{message.stem.name}.txt"), MAX_TEXT_BYTES)
+    except (FileNotFoundError, InvalidAudio):
         text = b""
     if text != message.text:
         raise NotFound(f"{message.name} was moved while it was read")

@@ -16,11 +16,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ivr.errors import StoreError
+from ivr.audio.asterisk_recording import read_start
+from ivr.errors import InvalidAudio, StoreError
 from ivr.imports import message_fields, spool
 from ivr.storage.durable_files import fsync
 
 LOCK = ".lock"
+MAX_LOCK_BYTES = 100
 LOCK_OWNER = "ivr export, process "
 LOCK_TIMEOUT_S = 10.0
 LOCK_INTERVAL_S = 0.02
@@ -92,7 +94,7 @@ class SpoolWriter:
                 locks.enter_context(_locked(folder))
             files = {path.suffix[1:]: path for path in source.glob(f"{message.stem.name}.*")}
             text = files.get(TEXT_SUFFIX)
-            if text is None or text.read_bytes()[: spool.MAX_TEXT_BYTES] != message.text:
+            if text is None or _read_text(text) != message.text:
                 return False
             _link_all(files, target / f"msg{_next_number(target):04d}")
             fsync(target)
@@ -124,6 +126,13 @@ class SpoolWriter:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
         return written
+
+
+def _read_text(path: Path) -> bytes | None:
+    try:
+        return read_start(path, spool.MAX_TEXT_BYTES)
+    except InvalidAudio:
+        return None
 
 
 @contextmanager
@@ -167,8 +176,8 @@ def _link_lock(own: Path, lock: Path) -> None:
 
 def _is_abandoned(lock: Path) -> bool:
     """Return whether a lock is that of an export whose process has ended."""
-    with suppress(OSError):
-        text = lock.read_bytes().decode(errors="replace").strip()
+    with suppress(OSError, InvalidAudio):
+        text = read_start(lock, MAX_LOCK_BYTES).decode(errors="replace").strip()
         if text.startswith(LOCK_OWNER):
             return not Path(f"/proc/{text.removeprefix(LOCK_OWNER)}").exists()
     return False

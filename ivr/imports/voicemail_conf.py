@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ivr.errors import BadInput
+from ivr.audio.asterisk_recording import read_start
+from ivr.errors import BadInput, InvalidAudio
 from ivr.imports.config_file import ConfigFile, ConfigLine, decode_line, read_config
 
 GENERAL = "general"
 ZONE_MESSAGES = "zonemessages"
 PASSWORD_FILE = "secret.conf"
+MAX_PASSWORD_FILE_BYTES = 10_000
 MAILBOX_FIELDS = 4
 """Password, name, mail addresses, pager; the options follow."""
 TRUE_WORDS = frozenset({"yes", "true", "y", "t", "1", "on"})
@@ -175,8 +177,8 @@ def _parse_options(text: str) -> list[tuple[str, str]]:
 def _stored_password(file: Path) -> str:
     """Return the password that app_voicemail has written to the spool; "" without one."""
     try:
-        lines = file.read_bytes().splitlines()
-    except FileNotFoundError:
+        lines = read_start(file, MAX_PASSWORD_FILE_BYTES).splitlines()
+    except (FileNotFoundError, InvalidAudio):  # Asterisk can put a link to another file there.
         return ""
     for line in map(decode_line, lines):
         name, separator, value = line.partition("=")

@@ -10,6 +10,7 @@ import pytest
 from ivr.audio import telephony_formats, wav
 from ivr.errors import InvalidAudio
 from ivr.imports.verification import compare_samples, correlation
+from ivr.imports.voicemail_conf import read_voicemail_conf
 from tests.imports.spool_maker import FORMATS, SpoolMaker
 from tests.lab.sip_phone.speech import speech
 
@@ -66,8 +67,39 @@ def test_quiet_ulaw_that_begins_like_mp3_is_ulaw(tmp_path: Path) -> None:
 
 def test_links_are_not_followed(tmp_path: Path, maker: SpoolMaker) -> None:
     (tmp_path / "link.wav").symlink_to(maker.audio("wav"))
-    with pytest.raises(InvalidAudio, match="regular"):
+    with pytest.raises(InvalidAudio, match="is a link"):
         telephony_formats.decode(tmp_path / "link.wav")
+
+
+def test_file_that_asterisk_swaps_for_a_link_is_not_read(
+    tmp_path: Path, maker: SpoolMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asterisk owns the spool and root imports it: what was checked is what is read."""
+    secret, audio = tmp_path / "secret", tmp_path / "msg0000.ulaw"
+    secret.write_bytes(b"\x10" * 8000)
+    audio.write_bytes(maker.audio("ulaw").read_bytes())
+    original = telephony_formats.decode(audio)
+
+    def swap(path: Path, *others: object) -> None:
+        path.unlink()
+        path.symlink_to(secret)
+
+    monkeypatch.setattr(telephony_formats, "_reject_other_content", swap)
+    assert telephony_formats.decode(audio) == original
+
+
+def test_password_file_of_the_spool_that_is_a_link_is_not_read(tmp_path: Path) -> None:
+    box = tmp_path / "default" / "1000"
+    box.mkdir(parents=True)
+    (tmp_path / "other").write_text("[general]\npassword = 4711\n")
+    conf = tmp_path / "voicemail.conf"
+    conf.write_text("[general]\npasswordlocation=spooldir\n[default]\n1000 => 1379,Alice\n")
+    file = box / "secret.conf"
+    file.write_bytes((tmp_path / "other").read_bytes())
+    assert read_voicemail_conf(conf, tmp_path).mailboxes["1000@default"].password == "4711"
+    file.unlink()
+    file.symlink_to(tmp_path / "other")
+    assert read_voicemail_conf(conf, tmp_path).mailboxes["1000@default"].password == "1379"
 
 
 def test_audio_with_other_samples_is_found() -> None:
