@@ -175,7 +175,8 @@ class Call(ABC):
         digits = ""
         while key and key not in (TERMINATOR, CANCEL_KEY) and len(digits) < max_digits + MAX_SURPLUS_KEYS:
             digits += key
-            key = await self.wait_for_key(interdigit_timeout_ms)
+            with self.journal.one_entry():
+                key = await self.wait_for_key(interdigit_timeout_ms)
         if key in (TERMINATOR, CANCEL_KEY):
             self.ignore_repeats(key)
         if key == CANCEL_KEY:

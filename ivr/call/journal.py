@@ -15,7 +15,7 @@ MASK = "•"
 SHORTEST_MASKED_RUN = 4
 """Digits. No PIN is shorter."""
 MAX_PAUSE_IN_RUN_S = 3.0
-"""Two digits with a longer pause between them belong to two runs. Entries of digits end after 2 s."""
+"""Two digits with a longer pause between them belong to two runs, unless they belong to one entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Journal:
         self._started_at = monotonic()
         self._max_entries = max_entries
         self._mask_enabled = False
+        self._in_entry = False
         self._run_length = 0
         """Digits of the current run, forgotten ones included."""
         self._unmasked_run: list[int] = []
@@ -56,15 +57,17 @@ class Journal:
 
         `typed_ahead`: it was pressed before, so the time at which it is taken says nothing about a pause.
         """
-        is_after_pause = self._monotonic() - self._last_key_at > MAX_PAUSE_IN_RUN_S and not typed_ahead
+        is_after_pause = self._monotonic() - self._last_key_at > MAX_PAUSE_IN_RUN_S
+        is_after_pause = is_after_pause and not (typed_ahead or self._in_entry)
         self._last_key_at = self._monotonic()
         if self._mask_enabled or is_after_pause or not key.isdigit():
             self._run_length = 0
             self._unmasked_run.clear()
         index = len(self.entries)
         self.note("key", key=MASK if self._mask_enabled else key)
-        if key.isdigit() and not self._mask_enabled and index < len(self.entries):
-            self._unmasked_run.append(index)
+        if key.isdigit() and not self._mask_enabled:
+            if index < len(self.entries):
+                self._unmasked_run.append(index)
             self._extend_run(1)
 
     def note_stall(self, stall_ms: int) -> None:
@@ -92,6 +95,15 @@ class Journal:
                 entry = self.entries[index]
                 self.entries[index] = replace(entry, details={**entry.details, "key": MASK})
             self._unmasked_run.clear()
+
+    @contextmanager
+    def one_entry(self) -> Iterator[None]:
+        """Context in which all digits belong to one run, however long the pauses that a setting allows."""
+        self._in_entry = True
+        try:
+            yield
+        finally:
+            self._in_entry = False
 
     @contextmanager
     def mask_keys(self, enabled: bool) -> Iterator[None]:

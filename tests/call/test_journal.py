@@ -38,6 +38,27 @@ def test_runs_of_digits_are_masked(events: list[tuple[float, str]], shown: str) 
     assert journal_of(*events) == shown
 
 
+def test_slow_digits_of_one_entry_are_masked() -> None:
+    """`interdigit_timeout` permits pauses of a minute."""
+    now = 0.0
+    journal = Journal(lambda: now)
+    journal.note_key("4")
+    with journal.one_entry():
+        for key in "716":
+            now += 9.0
+            journal.note_key(key)
+    now += 9.0
+    journal.note_key("1")
+    assert [entry.details["key"] for entry in journal.entries] == ["•", "•", "•", "•", "1"]
+
+
+def test_pin_that_begins_at_the_end_of_a_full_journal_is_masked() -> None:
+    journal = Journal(lambda: 1.0, max_entries=3)
+    for key in "4716":
+        journal.note_key(key)
+    assert [entry.details["key"] for entry in journal.entries] == ["•", "•", "•"]
+
+
 def test_key_that_is_pushed_back_counts_once() -> None:
     journal = Journal(lambda: 1.0)
     for key in "471":
