@@ -39,13 +39,16 @@ class CallsFirstLoop(asyncio.SelectorEventLoop):
     """An event loop that runs steps of background work a slice at a time, and in threads of their own.
 
     asyncio runs everything that is ready before it looks at the sockets again: with fifty requests at a time, a key
-    waits for a step of each. Here it waits for one.
+    waits for a step of each. Here it waits for one. What a socket of background work has received is read in such a
+    step, too.
     """
 
     def __init__(self, slice_s: float = SLICE_S) -> None:
         super().__init__()
         self._slice_s = slice_s
         self._steps: deque[asyncio.Handle] = deque()
+        self._queued_sockets: set[asyncio.Handle] = set()
+        """Steps for sockets that are ready. Each look finds the sockets ready again, until the steps have run."""
         self._is_slice_scheduled = False
         self._background_executor = ThreadPoolExecutor(BACKGROUND_THREADS, "background")
 
@@ -59,6 +62,15 @@ class CallsFirstLoop(asyncio.SelectorEventLoop):
         self._steps.append(step)
         self._schedule_slice()
         return step
+
+    def _add_callback(self, handle: asyncio.Handle) -> None:
+        """Called by asyncio for each socket that is ready, with what was registered for it."""
+        if not handle._context.get(_is_background, False):  # type: ignore[attr-defined]
+            super()._add_callback(handle)  # type: ignore[misc]
+        elif handle not in self._queued_sockets:
+            self._queued_sockets.add(handle)
+            self._steps.append(handle)
+            self._schedule_slice()
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[Ts]], Any], *args: *Ts
@@ -80,6 +92,7 @@ class CallsFirstLoop(asyncio.SelectorEventLoop):
         until = self.time() + self._slice_s
         while self._steps:
             step = self._steps.popleft()
+            self._queued_sockets.discard(step)
             if not step.cancelled():
                 step._run()
             if self.time() >= until:

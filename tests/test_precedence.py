@@ -58,6 +58,42 @@ def test_key_that_arrives_during_a_request_waits_for_one_step() -> None:
     run(scenario)
 
 
+def test_key_waits_for_what_one_connection_of_the_api_has_received() -> None:
+    """Also where many connections have received something at the same moment, and more arrives all the time."""
+
+    async def scenario() -> None:
+        loop, reads, done = asyncio.get_running_loop(), [0] * REQUESTS, asyncio.Event()
+        reads_before_key: list[int] = []
+        phone, service = socket.socketpair()
+        connections = [socket.socketpair() for _ in range(REQUESTS)]
+
+        def read_key() -> None:
+            service.recv(1)
+            reads_before_key.append(sum(reads))
+
+        def read_request(number: int) -> None:
+            reads[number] += 1
+            if sum(reads) == 10:
+                phone.send(b"5")
+            if all(count >= 2 for count in reads):
+                done.set()
+
+        loop.add_reader(service, read_key)
+        with background():
+            for number, (client, server) in enumerate(connections):
+                loop.add_reader(server, read_request, number)
+                client.send(b"never read, so the socket stays ready")
+        await done.wait()
+        for one in (service, *(server for _, server in connections)):
+            loop.remove_reader(one)
+        for one in (phone, service, *(one for pair in connections for one in pair)):
+            one.close()
+        assert reads_before_key[0] <= 12
+        assert max(reads) - min(reads) <= 2, "each has its turn"
+
+    run(scenario)
+
+
 def test_tasks_of_requests_are_background_and_those_of_calls_are_not() -> None:
     async def state() -> bool:
         return await asyncio.to_thread(is_background)

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from ivr.api.http_protocol import ConnectionLimits, LimitedHttpProtocol
 from ivr.api.tls_protocol import TlsHandshake
 from ivr.errors import SettingsError, describe_error
+from ivr.precedence import background
 
 SHUTDOWN_GRACE_S = 5
 """Seconds that running requests have to finish when the server stops."""
@@ -90,7 +91,8 @@ class ApiServer:
             listening_socket.close()
             raise SettingsError(f"cannot use api.tls_certificate or api.tls_key: {describe_error(error)}") from error
         self._server = _EmbeddedUvicorn(config)
-        self._task = asyncio.create_task(self._server.serve(sockets=[listening_socket]))
+        with background():  # Its connections are accepted and read as requests are worked on: calls go first.
+            self._task = asyncio.create_task(self._server.serve(sockets=[listening_socket]))
         await self._server.listening.wait()
         return base_url(listening_socket, has_tls=bool(address.tls_certificate))
 
