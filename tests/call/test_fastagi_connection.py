@@ -124,6 +124,23 @@ async def test_a_noop_that_lies_unread_in_asterisks_buffer_is_followed_by_anothe
     assert (await command).result == "49"
 
 
+async def test_asterisk_that_was_late_is_woken_soon_after_its_first_reply() -> None:
+    """It has read several NOOPs at once. Else a sound would wait for as long again as Asterisk was late."""
+    socket = ConnectionUnderTest()
+    command = asyncio.create_task(socket.connection.send_command("STREAM FILE", "/p", "1", 0))
+    while socket.transport.written.count(b"NOOP\n") < 5:
+        await asyncio.sleep(0.001)
+    written = len(socket.transport.written)
+    socket.receive("200 result=0")
+    written_soon: list[int] = []
+    asyncio.get_running_loop().call_later(0.02, lambda: written_soon.append(len(socket.transport.written)))
+    while not written_soon:
+        await asyncio.sleep(0.001)
+    assert written_soon[0] > written
+    command.cancel()
+    await run_loop_turns(2)
+
+
 async def test_only_whole_lines_are_written() -> None:
     """Asterisk reads a line that has begun in a loop without a pause, at real-time priority."""
     socket = ConnectionUnderTest()

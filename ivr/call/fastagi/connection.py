@@ -40,7 +40,7 @@ IDLE_LISTEN_DELAY_S = 0.02
 """Seconds from a reply to the start of the silence, while the loop is punctual."""
 WAKE_READER_AFTER_S = 0.004
 """Seconds after which an unanswered NOOP is assumed to wait in Asterisk's buffer. Its reply takes 0.4 ms. Doubled each
-time, because a machine that is late needs no more lines."""
+time, because a machine that is late needs no more lines; after a reply it is no longer late."""
 
 
 class FastAgiConnection(asyncio.Protocol):
@@ -305,8 +305,10 @@ class FastAgiConnection(asyncio.Protocol):
                 return
         if self._idle_listen_end and not self._idle_listen_end.done():
             self._unanswered_noops -= 1
-            if self._unanswered_noops:
+            if self._unanswered_noops:  # Asterisk runs again, and may have read them all at once.
                 self._acknowledge_now()
+                self._wake_timer.cancel()
+                self._schedule_wake(WAKE_READER_AFTER_S)
             else:
                 self._idle_listen_end.set_result(None)
                 self._schedule_idle_listen()
