@@ -231,7 +231,7 @@ class MessageImport:
             bytes=size,
             created_at=now,
         )
-        user_id = mailbox.owner.id if mailbox.owner and kind is MediaKind.NAME else None
+        user_id = mailbox.named_user.id if mailbox.named_user and kind is MediaKind.NAME else None
         imported = ImportedObject(
             kind=ImportedKind.GREETING,
             source_id=key,

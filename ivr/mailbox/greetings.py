@@ -75,9 +75,9 @@ class Greetings:
         )
 
     async def find_name(self, mailbox: Mailbox) -> Sound | None:
-        """The recorded name of the owner: the one of the user, else the one of the mailbox."""
-        user_media_id = mailbox.owner.settings.get("media", {}).get("name") if mailbox.owner else None
-        return await self._find_sound(mailbox, user_media_id or mailbox.settings.media.name, "name")
+        """The recorded name of the mailbox, else of its owner."""
+        users_own = mailbox.owner.settings.get("media", {}).get("name") if mailbox.owner else None
+        return await self._find_sound(mailbox, mailbox.active_media_id(MediaKind.NAME) or users_own, "name")
 
     # -- changes by the owner --------------------------------------------------------------------------------------
 
@@ -100,7 +100,7 @@ class Greetings:
             bytes=size,
             created_at=int(now),
         )
-        user_id = mailbox.owner.id if mailbox.owner and media.kind is MediaKind.NAME else None
+        user_id = mailbox.named_user.id if mailbox.named_user and media.kind is MediaKind.NAME else None
         expires_at = None if days is None else end_of_day(days, mailbox.local_time(now))
         await self._store.activate(media, user_id=user_id, take_id=take.id, expires_at=expires_at)
         await self._takes.delete_file(take)
@@ -146,7 +146,7 @@ class GreetingUploads:
     async def activate(
         self, mailbox: Mailbox, kind: MediaKind, audio: ConvertedUpload, *, expected_media_id: str | None = None
     ) -> StoredMedia:
-        """Store an upload and use it from now on; a name in all mailboxes of the owner.
+        """Store an upload and use it from now on; a name in all mailboxes of the owner, unless this one is shared.
 
         Raises `NotFound`, `BoxFull`, `StoreError`; `PreconditionFailed` if `expected_media_id` is not in use.
         """
@@ -165,7 +165,7 @@ class GreetingUploads:
         try:
             await asyncio.to_thread(self._recordings.hard_link, audio.upload_path, self._recordings.upload_path(target))
             await asyncio.to_thread(self._recordings.hard_link, audio.recording_path, target)
-            owner = mailbox.owner if kind is MediaKind.NAME else None
+            owner = mailbox.named_user if kind is MediaKind.NAME else None
             await self._store.activate(media, user_id=owner.id if owner else None, expected_media_id=expected_media_id)
         except Exception:  # Not a cancellation: the store commits a transaction that has begun.
             for path in (target, self._recordings.upload_path(target)):
@@ -203,7 +203,7 @@ class GreetingUploads:
         Raises `NotFound`, `BoxFull`.
         """
         media = (await self.find_earlier(mailbox, kind, media_id)).media
-        user_id = mailbox.owner.id if mailbox.owner and kind is MediaKind.NAME else None
+        user_id = mailbox.named_user.id if mailbox.named_user and kind is MediaKind.NAME else None
         await self._store.activate_again(media, user_id=user_id, expires_at=expires_at)
         return media
 
@@ -220,7 +220,7 @@ class GreetingUploads:
         Raises `NotFound`; `PreconditionFailed` as `activate` does.
         """
         active = await self.find(mailbox, kind)
-        owner = mailbox.owner if kind is MediaKind.NAME else None
+        owner = mailbox.named_user if kind is MediaKind.NAME else None
         await self._store.deactivate(
             mailbox.id, kind, user_id=owner.id if owner else None, expected_media_id=expected_media_id
         )

@@ -101,11 +101,19 @@ class Mailbox:
         own = self.settings.press_key_to_record
         return self.voicemail_settings.press_key_to_record if own is None else own
 
+    @property
+    def named_user(self) -> User | None:
+        """The user whose recorded name is that of the mailbox, in all their mailboxes; None: it has a name of its own.
+
+        A mailbox that others share has one, so that none of them changes the owner's.
+        """
+        return None if self.settings.member_ids - {self.settings.owner_id} else self.owner
+
     def active_media_id(self, kind: MediaKind) -> str | None:
         """Return the id of the greeting or name in use; None: callers hear the generic prompt."""
         media = self.settings.media
         if kind is MediaKind.NAME:
-            return (self.owner.settings.get("media", {}).get("name") if self.owner else None) or media.name
+            return (self.named_user.settings.get("media", {}).get("name") if self.named_user else None) or media.name
         if kind is MediaKind.TEMPORARY:
             return media.temporary_unavailable
         if kind is MediaKind.BUSY:

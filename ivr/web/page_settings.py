@@ -235,8 +235,8 @@ async def _require_settings(request: Request) -> tuple[PageSession, Mailbox]:
 
 
 async def _find_person(session: PageSession, mailbox: Mailbox) -> User | None:
-    """Return who is signed in: the user of a password, the owner of a mailbox that a PIN has opened."""
-    user_id = session.token.user_id or mailbox.settings.owner_id
+    """Return who is signed in: the user of a password, or the only one who has the PIN of a mailbox."""
+    user_id = session.token.user_id or (mailbox.named_user.id if mailbox.named_user else None)
     return await session.services.api.auth.directory.user(user_id) if user_id else None
 
 

@@ -227,6 +227,20 @@ async def test_recorded_name_is_stored_with_owner_else_with_box(app: AppFixture)
     assert other.owner
 
 
+async def test_name_that_a_member_records_in_a_shared_box_is_not_the_owners_elsewhere(app: AppFixture) -> None:
+    mine = await activate_take(app, await app.create_box("1000", owner=app.alice), RecordingPurpose.NAME, 1)
+    alice = await app.container.directory.user(app.alice.id)
+    shared = await app.create_box("2000", owner=alice, shared_vmbox=True, members=[app.alice.id, app.bob.id])
+    greetings, uploads = app.container.voicemail_services.greetings, app.container.api_services.audio.greeting_uploads
+    assert seconds(await greetings.find_name(shared)) == 1, "the owner's, while it has none of its own"
+    shared = await activate_take(app, shared, RecordingPurpose.NAME, 2)
+    assert seconds(await greetings.find_name(shared)) == 2
+    await uploads.deactivate(shared, MediaKind.NAME)
+    with pytest.raises(NotFound):
+        await uploads.deactivate(await app.container.boxes.get(shared.id), MediaKind.NAME)
+    assert seconds(await greetings.find_name(await app.container.boxes.get(mine.id))) == 1
+
+
 async def test_unknown_box_keys_survive_greeting_change(app: AppFixture) -> None:
     box = await app.create_box("1000", made_by="us", media={"ringing": "x"})
     box = await activate_take(app, box, RecordingPurpose.GREETING)

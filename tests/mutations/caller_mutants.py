@@ -173,7 +173,7 @@ MUTANTS = (
     Mutant(
         "S06",
         "ivr/mailbox/greetings.py",
-        "mailbox.owner.id if mailbox.owner and media.kind is MediaKind.NAME else None",
+        "mailbox.named_user.id if mailbox.named_user and media.kind is MediaKind.NAME else None",
         "None",
     ),
     Mutant("SK08", "ivr/menus/sign_in.py", "if not settings.not_configurable:", "if True:"),
