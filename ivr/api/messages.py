@@ -32,7 +32,9 @@ from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.records import AuditAction, ChangeReason, Folder, Message
 
 MAX_BULK_IDS = 10_000
-"""Messages that one request may change."""
+"""Messages that one request may change, and copies that it may make."""
+MAX_RECIPIENTS = 500
+"""Boxes to which one request may copy: all copies of a message are stored at once, while calls wait."""
 
 CHANGE_MEMBERS = ("folder", "messages", "source_id", "urgent", "labels")
 """Members of a body that say what to change."""
@@ -100,7 +102,7 @@ async def change_messages(request: Request, principal: CurrentPrincipal, box: Bo
     ids = parse_ids(body) or []
     if is_move_or_copy(body):
         _reject_second_change(body, None)
-        recipients = await resolve_recipients(principal, body)
+        recipients = await resolve_recipients(principal, body, len(ids))
         action = AuditAction.COPIED if isinstance(recipients, list) else AuditAction.MOVED
         work = _move_or_copy(principal, box, ids, recipients, if_match_filter(request))
     else:
@@ -183,7 +185,7 @@ async def change_message(request: Request, principal: CurrentPrincipal, box: Box
     _reject_second_change(body, message.folder)
     if marks.change(message):
         marks.reject("source_id")
-    recipients = await resolve_recipients(principal, body)
+    recipients = await resolve_recipients(principal, body, 1)
     if isinstance(recipients, list):
         outcome = await _move_or_copy(principal, box, [message.id], recipients, if_match_filter(request))
         if revision is not None and (message.id, CONFLICT) in outcome.failed:
@@ -264,9 +266,6 @@ async def delete_message(
     return success(request, document, revision=document_revision(message))
 
 
-# -- parsing of requests -----------------------------------------------------------------------------------------------
-
-
 def check_change(request: Request, body: Body) -> None:
     """Raise `InvalidFields` for a body or query that names a change in a way that would be ignored.
 
@@ -301,11 +300,9 @@ def parse_ids(body: Body, *, required: bool = True) -> list[str] | None:
     """Return the message ids of a request; None: there are none, and none are required. Raises `InvalidFields`."""
     data = body.data if required else body.data_or_empty
     ids = data.get("messages", body.envelope.get("messages"))
-    if ids is None and not required:
-        return None
     if ids is None or ids == []:
         if not required:
-            return []
+            return ids
         raise InvalidFields({"messages": {"required": {"message": "No array of message ids are specified"}}})
     if not (isinstance(ids, list) and all(isinstance(message_id, str) for message_id in ids)):
         raise InvalidFields({"messages": {"type": {"message": "Value must be an array of ids", "target": "array"}}})
@@ -320,8 +317,8 @@ def is_move_or_copy(body: Body) -> bool:
     return body.data_or_empty.get("source_id") is not None
 
 
-async def resolve_recipients(principal: Principal, body: Body) -> Mailbox | list[Mailbox]:
-    """Return the boxes that `source_id` names: one box to move to, or a list of boxes to copy to.
+async def resolve_recipients(principal: Principal, body: Body, messages: int) -> Mailbox | list[Mailbox]:
+    """Return the boxes that `source_id` names for so many messages: one to move to, or a list to copy to.
 
     Raises `InvalidFields`, `NotFound`.
     """
@@ -333,6 +330,10 @@ async def resolve_recipients(principal: Principal, body: Body) -> Mailbox | list
     if not (isinstance(source_id, list) and all(isinstance(box_id, str) for box_id in source_id)):
         violation = {"message": "Value must be the id of a box, or an array of them", "target": "string or array"}
         raise InvalidFields({"source_id": {"type": violation}})
+    limit = min(MAX_RECIPIENTS, MAX_BULK_IDS // max(1, messages))
+    if len(source_id) > limit:
+        violation = {"message": f"Array must not exceed {limit} items for {messages} messages", "target": limit}
+        raise InvalidFields({"source_id": {"maxItems": violation}})
     return [await principal.resolve_recipient(box_id) for box_id in dict.fromkeys(source_id)]
 
 

@@ -251,6 +251,16 @@ async def test_bulk_request_names_at_most_ten_thousand_messages(rest: RestClient
         assert envelope["data"]["messages"]["maxItems"]["target"] == 10_000
 
 
+async def test_request_makes_at_most_ten_thousand_copies(rest: RestClient, app: AppFixture) -> None:
+    box = await app.create_box("1000", app.alice)
+    for messages, recipients, limit in ((1, 501, 500), (21, 500, 476), (10_000, 2, 1)):
+        data = {"messages": ["0" * 8] * messages, "source_id": ["0" * 32] * recipients}
+        envelope = await rest.request_error(400, "POST", f"/{box.id}/messages", data)
+        assert envelope["data"]["source_id"]["maxItems"]["target"] == limit
+    message = await app.create_message(box)
+    await rest.request_error(400, "POST", f"/{box.id}/messages/{message.id}", {"source_id": ["0" * 32] * 501})
+
+
 async def test_work_stops_when_client_closes_connection() -> None:
     steps = 0
 
