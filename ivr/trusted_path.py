@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 MAX_LINKS = 40
@@ -31,6 +33,20 @@ def changeable_by_others(path: Path) -> Path | None:
             if found.st_uid != 0 or is_writable:
                 return part
     return path
+
+
+def refusal_of_command(words: Sequence[str], setting: str) -> str:
+    """Return why this process does not run a command of a setting; "": it does.
+
+    Root runs no program, and with it no file that is an argument, that another user can change.
+    """
+    program = shutil.which(words[0]) if words and os.geteuid() == 0 else None
+    if program is None:
+        return ""
+    for path in (Path(program), *(Path(word) for word in words[1:] if word.startswith("/") and Path(word).exists())):
+        if changeable := changeable_by_others(path):
+            return f"root does not run {path} of {setting}: {refusal(changeable)}"
+    return ""
 
 
 def refusal(changeable: Path) -> str:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import shutil
 import subprocess
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Protocol
 
 from ivr.errors import IvrError, describe_error
-from ivr.trusted_path import changeable_by_others, refusal
+from ivr.trusted_path import refusal_of_command
 
 COMMAND_TIMEOUT_S = 15.0
 
@@ -62,14 +59,8 @@ class RemoteConsole:
 
     def _verify_trusted(self) -> None:
         """Raise `ConsoleUnavailable` if root would run what another user can change."""
-        if os.geteuid() != 0 or not self._program:
-            return
-        program = shutil.which(self._program[0])
-        files = [Path(word) for word in self._program[1:] if word.startswith("/") and Path(word).exists()]
-        for path in (*([Path(program)] if program else []), *files):
-            if changeable := changeable_by_others(path):
-                what = f"root does not run {path} of [asterisk] console_command"
-                raise ConsoleUnavailable(f"{what}: {refusal(changeable)}")
+        if reason := refusal_of_command(self._program, "[asterisk] console_command"):
+            raise ConsoleUnavailable(reason)
 
 
 _VERSION = re.compile(r"Asterisk (\d+)\.(\S+)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -243,6 +244,32 @@ async def test_transcription_length_is_limited(tmp_path: Path) -> None:
     settings = TranscriptionSettings(engine="command", command=str(path), max_audio_s=3)
     text = (await SubprocessTranscriber(settings).transcribe([SOUNDS / "demo" / "dentist.wav"], "en")).text
     assert int(text) == wav.HEADER_BYTES + 3000 * wav.BYTES_PER_MS
+
+
+async def test_command_gets_no_password_of_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IVR_MAIL__PASSWORD", "correct-horse")
+    path = tmp_path / "engine"
+    path.write_text("#!/bin/sh\nenv | tr '\\n' ' '\n")
+    path.chmod(0o755)
+    settings = TranscriptionSettings(engine="command", command=str(path))
+    text = (await SubprocessTranscriber(settings).transcribe([SOUNDS / "demo" / "dentist.wav"], "en")).text
+    assert "PATH=" in text
+    assert "correct-horse" not in text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root refuses; another user has nothing to lose")
+async def test_root_does_not_run_a_command_that_others_can_change(tmp_path: Path) -> None:
+    """`ivr maintain` as root transcribes what waits."""
+    folder = tmp_path / "of-alice"
+    folder.mkdir()
+    path = folder / "engine"
+    path.write_text("#!/bin/sh\necho ran\n")
+    path.chmod(0o755)
+    os.chown(folder, 61002, -1)
+    for command in (str(path), f"/bin/sh {path}"):
+        settings = TranscriptionSettings(engine="command", command=command)
+        with pytest.raises(NotificationFailed, match=r"root does not run .*of-alice can be changed by other users"):
+            await SubprocessTranscriber(settings).transcribe([SOUNDS / "demo" / "dentist.wav"], "en")
 
 
 async def test_missing_engine_error_names_remedy() -> None:

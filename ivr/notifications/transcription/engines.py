@@ -19,6 +19,8 @@ from ivr.errors import ConfigurationError
 from ivr.notifications.settings import TranscriptionSettings
 from ivr.notifications.transcription import whisper_model
 from ivr.notifications.transcription.digits import write_digits
+from ivr.site_program import ENVIRONMENT
+from ivr.trusted_path import refusal_of_command
 
 MODEL_SAMPLE_RATE = 16_000
 """Hz. The models were trained with wideband speech and do not accept 8 kHz."""
@@ -174,8 +176,13 @@ def _load_command(command: str) -> Recognizer:
     if not words:
         raise ConfigurationError("transcription.command is empty: the engine 'command' needs a command")
 
+    if reason := refusal_of_command(words, "transcription.command"):
+        raise ConfigurationError(reason)
+
     def recognize(path: Path, language: str) -> Transcript:
-        done = subprocess.run([*words, str(path)], capture_output=True, text=True, check=False, errors="replace")
+        done = subprocess.run(
+            [*words, str(path)], capture_output=True, text=True, check=False, errors="replace", env=ENVIRONMENT
+        )
         if done.returncode != 0:
             raise ConfigurationError(f"{words[0]} exited with status {done.returncode}: {done.stderr.strip()[-300:]}")
         return Transcript(done.stdout.strip())
