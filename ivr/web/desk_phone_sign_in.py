@@ -87,7 +87,7 @@ async def _by_pin(request: Request, services: PageServices, name: str, pin: str)
 async def _by_secret(request: Request, services: PageServices, name: str, secret: str) -> tuple[Token, Account]:
     """Return what a session of the user of a device is for. `name`: of its endpoint; "": any.
 
-    Raises `Unauthorized`, `RateLimited`. Nobody guesses a secret: a right one works from every address.
+    Raises `Unauthorized`, `RateLimited`. A secret cannot be guessed: a right one works from every address.
     """
     auth = services.api.auth
     token = await auth.tokens.find_phone_secret(secret)
