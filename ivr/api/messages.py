@@ -332,8 +332,8 @@ async def resolve_recipients(principal: Principal, body: Body, messages: int) ->
         raise InvalidFields({"source_id": {"type": violation}})
     limit = min(MAX_RECIPIENTS, MAX_BULK_IDS // max(1, messages))
     if len(source_id) > limit:
-        violation = {"message": f"Array must not exceed {limit} items for {messages} messages", "target": limit}
-        raise InvalidFields({"source_id": {"maxItems": violation}})
+        message = f"Array must not exceed {limit} items for {messages} messages"
+        raise InvalidFields({"source_id": {"maxItems": {"message": message, "target": limit}}})
     return [await principal.resolve_recipient(box_id) for box_id in dict.fromkeys(source_id)]
 
 
