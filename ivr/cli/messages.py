@@ -59,8 +59,13 @@ async def add(
     named_caller = Caller(caller_text(caller), caller_text(caller_name))
     box = await resolve_box(app, account, number)
     samples = await asyncio.to_thread(decode_to_samples, file, app.settings.api.max_audio_s)
-    time = parse_time(at, app.clock.now()) if at else int(app.clock.now())
-    box.voicemail_settings.require_within_retention(time, app.clock.now())
+    now = app.clock.now()
+    time = int(now) if at is None else parse_time(at, now)
+    accepted = box.voicemail_settings.message_times(now)
+    if time not in accepted:
+        days = box.voicemail_settings.message_retention_duration
+        reason = f"messages are kept for {days} days" if time < accepted.start else "the time is in the future"
+        raise BadInput(f"{reason}: give one from {format_time(accepted.start)} to {format_time(int(now))}")
     message = await app.delivery.import_recording(box, samples, named_caller, time, folder, urgent=urgent)
     await record_command(app, AuditAction.ADDED, box, [message.id])
     print_document(message_document(box, message), as_json)

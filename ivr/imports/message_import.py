@@ -22,7 +22,7 @@ from ivr.mailbox.caller_id import sip_address
 from ivr.mailbox.mailbox import Mailbox
 from ivr.storage.protocols import AudioStore, ImportStore
 from ivr.storage.records import Caller, ImportedKind, ImportedObject, MediaKind, Message, StoredMedia
-from ivr.validation.text import to_single_line
+from ivr.validation.text import MAX_CALLER_LENGTH, MAX_LABEL_LENGTH, to_single_line
 
 NAMESPACE = uuid.UUID("6d9e6a1e-5c0b-5a53-9f0e-2a4cf4f0c8f1")
 MAX_PASSES = 3
@@ -32,7 +32,6 @@ MAX_ATTEMPTS = 100
 DURATION_RATIO = 0.5
 DURATION_TOLERANCE_S = 2
 """The length that a system says has whole seconds, with the beep and silence that it cuts off."""
-MAX_CALLER_CHARACTERS = 128
 GREETING_KINDS = {
     "unavail": MediaKind.UNAVAILABLE,
     "busy": MediaKind.BUSY,
@@ -159,7 +158,7 @@ class MessageImport:
             to_uri=f"{mailbox.number}@{mailbox.account.realm}",
             call_id=message.call_id[:64],
             retention_from=now if target.options.retention == "from-import" else None,
-            labels=message.labels,
+            labels=tuple(filter(None, (to_single_line(one)[:MAX_LABEL_LENGTH] for one in message.labels))),
             transcription=message.transcription,
             forwarded_by=target.forwarders.get(message.origin),
         )
@@ -182,6 +181,9 @@ class MessageImport:
     def _note_doubts(self, target: ImportTarget, message: SourceMessage, audio: DecodedAudio, length_ms: int) -> None:
         for warning in message.warnings:
             target.report.note(NoteLevel.WARNING, f"{message.name}: {warning}")
+        if message.time >= target.mailbox.voicemail_settings.message_times(self._clock.now()).stop:
+            text = f"{message.name}: its time is in the future, so it is the newest message until then"
+            target.report.note(NoteLevel.WARNING, text)
         if audio.reasons:
             text = f"{message.name}: {audio.file} is used ({'; '.join(audio.reasons)})"
             target.report.note(NoteLevel.WARNING, text)
@@ -250,6 +252,4 @@ class MessageImport:
 
 def stored_caller(caller: Caller) -> Caller:
     """Return a caller as a message here stores it: in one line, and not endless."""
-    return Caller(
-        to_single_line(caller.number)[:MAX_CALLER_CHARACTERS], to_single_line(caller.name)[:MAX_CALLER_CHARACTERS]
-    )
+    return Caller(to_single_line(caller.number)[:MAX_CALLER_LENGTH], to_single_line(caller.name)[:MAX_CALLER_LENGTH])

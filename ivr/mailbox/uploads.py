@@ -117,12 +117,12 @@ class Uploads:
     async def add(self, mailbox: Mailbox, metadata: MessageMetadata, audio: ConvertedUpload | None) -> Message:
         """Add a message to a mailbox.
 
-        Raises `NotFound` if the mailbox has been deleted, `InvalidFields` for a time that is past retention, `BoxFull`,
-        `StoreError`.
+        Raises `NotFound` if the mailbox has been deleted, `InvalidFields` for a time past retention or in the
+        future, `BoxFull`, `StoreError`.
         """
         now = self._clock.now()
         time = int(now) if metadata.time is None else metadata.time
-        _check_retention(time, mailbox.voicemail_settings.retention_cutoff(now))
+        _check_time(time, mailbox.voicemail_settings.message_times(now))
         message = self._with_addresses(
             Message(
                 id=self._ids.new_message_id(time),
@@ -204,9 +204,14 @@ class Uploads:
         )
 
 
-def _check_retention(time: int, earliest: int) -> None:
-    """Raise `InvalidFields` for a message that would be past retention at once: it could not be fetched."""
-    if time < earliest:
-        target = earliest + GREGORIAN_OFFSET_S
+def _check_time(time: int, accepted: range) -> None:
+    """Raise `InvalidFields` for the time of a message that could not be fetched, or is in the future."""
+    if time < accepted.start:
+        target = accepted.start + GREGORIAN_OFFSET_S
         message = f"Message would be past its retention period: timestamp must be at least {target}"
-        raise InvalidFields({"timestamp": {"date_range": {"message": message, "target": target}}})
+    elif time >= accepted.stop:
+        target = accepted.stop - 1 + GREGORIAN_OFFSET_S
+        message = f"Message would be in the future: timestamp must be at most {target}, in seconds since the year 0"
+    else:
+        return
+    raise InvalidFields({"timestamp": {"date_range": {"message": message, "target": target}}})

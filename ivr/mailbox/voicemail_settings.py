@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ivr.errors import BadInput
 from ivr.mailbox.caller_id import DialForm
 from ivr.mailbox.pin_strength import MIN_PIN_LENGTH
 from ivr.validation.fields import CountryCode, DialplanContext, DialPrefix, Extension, Label
@@ -141,11 +139,10 @@ class VoicemailSettings(BaseModel):
         """Unix seconds; messages left earlier are past retention."""
         return int(now) - self.message_retention_duration * DAY_S - RETENTION_GRACE_S
 
-    def require_within_retention(self, time: int, now: float) -> None:
-        """Raise `BadInput` for the time of a message that would be past retention at once, so that no one hears it."""
-        earliest = self.retention_cutoff(now)
-        if time < earliest:
-            raise BadInput(
-                f"messages are kept for {self.message_retention_duration} days: give a time from"
-                f" {datetime.fromtimestamp(earliest, UTC):%Y-%m-%d} on"
-            )
+    def message_times(self, now: float) -> range:
+        """Return the Unix seconds that a message added now may have been left at.
+
+        An earlier one would be past retention at once, so no one would hear it. A later one than a day ahead, which
+        clocks and time zones do not explain, would be the newest message of its mailbox until then.
+        """
+        return range(self.retention_cutoff(now), int(now) + DAY_S)

@@ -116,7 +116,7 @@ CallerText = Annotated[
 ]
 Label = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=64),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=text.MAX_LABEL_LENGTH),
     checked(text.label),
     _documented(pattern=text.CALLER_PATTERN),
 ]

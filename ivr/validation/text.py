@@ -20,6 +20,7 @@ MAX_CALLER_LENGTH = 256
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]+")
 _CONTROLS_OF_UNICODE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 UNNAMED = "unknown"
+MAX_LABEL_LENGTH = 64
 
 
 def to_single_line(text: str) -> str:
@@ -48,7 +49,7 @@ def caller_text(text: str) -> str:
 def label(text: str) -> str:
     """Return the name under which a message is kept. Raises `BadInput`."""
     if has_control_characters(text):
-        raise BadInput(f"{text!r} is no label: write up to 64 characters on one line")
+        raise BadInput(f"{text!r} is no label: write up to {MAX_LABEL_LENGTH} characters on one line")
     return text
 
 

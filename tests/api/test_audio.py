@@ -471,18 +471,20 @@ async def test_zip_without_audio_is_not_found(rest: RestClient, app: AppFixture,
     assert envelope["data"]["cause"] == "voicemail message does not have any audio file"
 
 
-async def test_message_that_would_be_past_retention_is_rejected(
-    rest: RestClient, app: AppFixture, box: Mailbox
+@pytest.mark.parametrize("is_ahead", [False, True])
+async def test_message_that_would_be_past_retention_or_in_the_future_is_rejected(
+    rest: RestClient, app: AppFixture, box: Mailbox, is_ahead: bool
 ) -> None:
     files_before = data_files(app)
-    earliest = box.voicemail_settings.retention_cutoff(app.clock.now()) + GREGORIAN_OFFSET_S
-    metadata = json.dumps({"data": {"timestamp": earliest - 1}}).encode()
+    times = box.voicemail_settings.message_times(app.clock.now())
+    limit = (times[-1] if is_ahead else times[0]) + GREGORIAN_OFFSET_S
+    metadata = json.dumps({"data": {"timestamp": limit + 1 if is_ahead else limit - 1}}).encode()
     both = multipart(multipart_part(metadata, "application/json"), multipart_part(tone(), "audio/wav"))
     for content, headers in ((both, MIXED), (metadata, {"Content-Type": "application/json"})):
         envelope = await rest.request_error(400, "PUT", f"/{box.id}/messages", content=content, headers=headers)
-        assert envelope["data"]["timestamp"]["date_range"]["target"] == earliest
+        assert envelope["data"]["timestamp"]["date_range"]["target"] == limit
     assert data_files(app) == files_before
-    accepted = await rest.upload_message(box.id, timestamp=earliest)
+    accepted = await rest.upload_message(box.id, timestamp=limit)
     await rest.request_ok("GET", f"/{box.id}/messages/{accepted['media_id']}")
 
 

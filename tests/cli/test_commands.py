@@ -315,14 +315,27 @@ def test_purge_has_dry_run(populated_ivr: Ivr, tmp_path: Path) -> None:
     assert parse_json(populated_ivr("purge", "--dry-run", "--json")) == []
 
 
-def test_message_past_retention_is_not_added(populated_ivr: Ivr, tmp_path: Path) -> None:
-    file, long_ago = write_wav(tmp_path / "in.wav"), datetime.now(UTC) - timedelta(days=100)
-    error = populated_ivr("message", "add", "1000", file, "--at", long_ago.isoformat(), fails=2).stderr
-    earliest = re.search(r"kept for 93 days: give a time from (\S+) on", error)
-    assert earliest
-    a_day_later = datetime.fromisoformat(earliest[1]) + timedelta(days=1)
-    populated_ivr("message", "add", "1000", file, "--at", a_day_later.isoformat())
-    assert len(parse_json(populated_ivr("message", "list", "1000", "--json"))) == 1
+@pytest.mark.parametrize(
+    ("days", "reason"), [(-100, "messages are kept for 93 days"), (400, "the time is in the future")]
+)
+def test_message_past_retention_or_in_the_future_is_not_added(
+    populated_ivr: Ivr, tmp_path: Path, days: int, reason: str
+) -> None:
+    """The times that the error names are accepted; the first is past retention a moment later."""
+    file, wrong = write_wav(tmp_path / "in.wav"), datetime.now(UTC) + timedelta(days=days)
+    error = populated_ivr("message", "add", "1000", file, "--at", wrong.isoformat(), fails=2).stderr
+    advice = re.search(rf"{reason}: give one from (.+) to (.+)", error)
+    assert advice
+    soon_after = datetime.fromisoformat(advice[1]) + timedelta(minutes=1)
+    for accepted in (soon_after.isoformat(), advice[2]):
+        populated_ivr("message", "add", "1000", file, "--at", accepted)
+    assert len(parse_json(populated_ivr("message", "list", "1000", "--json"))) == 2
+
+
+def test_empty_time_of_a_message_is_not_now(populated_ivr: Ivr, tmp_path: Path) -> None:
+    """As of a variable of a script that is not set."""
+    error = populated_ivr("message", "add", "1000", write_wav(tmp_path / "in.wav"), "--at", "", fails=2).stderr
+    assert "'' is not a time" in error
 
 
 @pytest.mark.parametrize(

@@ -222,6 +222,13 @@ def test_old_messages_stay_for_93_days_from_the_import(demo: Ivr, maker: SpoolMa
     assert listed(demo, "2001") == []
 
 
+def test_message_of_the_future_is_imported_and_named(demo: Ivr, maker: SpoolMaker) -> None:
+    maker.message(origtime=str(int(time.time()) + 400 * DAY_S))
+    report = import_all(demo, maker, fails=3)
+    assert "warning: INBOX/msg0000: its time is in the future" in notes(report, "2001@default")
+    assert len(listed(demo, "2001")) == 1
+
+
 def test_undo_removes_the_import_alone_and_it_can_be_repeated(demo: Ivr, maker: SpoolMaker, tmp_path: Path) -> None:
     maker.message()
     maker.message(box="2002@default")
