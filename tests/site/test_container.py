@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from ivr.install.plan import ASTERISK_SECRET_FILE, MANAGER_SECRET_FILE
+from ivr.paths import AMI_SECRET_FILE
 from tests.site.conftest import needs_a_site
 from tests.site.follow import make_call
 from tests.site.machine import CERTIFICATES_COPY, CHECKOUT, SiteMachine
@@ -27,6 +29,12 @@ MESSAGE = TelephoneCall(
     )
 )
 LISTENING = TelephoneCall(("Alice dials *97", 'hears "You have one new message."', "hears the message", "hangs up"))
+
+
+SECRET_FILES = [f"/var/lib/ivr/state/{name}" for name in (ASTERISK_SECRET_FILE, AMI_SECRET_FILE)] + [
+    f"/etc/asterisk/ivr/{name}" for name in ("secret.conf", MANAGER_SECRET_FILE)
+]
+"""What `ivr install` puts into an image and no two installations may share."""
 
 
 def compose() -> dict[str, Any]:
@@ -73,9 +81,16 @@ def build_image(machine: SiteMachine) -> None:
         network=True, folder="/usr/src/ivr",
     )  # fmt: skip
     assert "Successfully tagged localhost/ivr" in built
-    secrets_left = "ls /var/lib/ivr/state/asterisk-secret /etc/asterisk/ivr/secret.conf 2>/dev/null || true"
+    secrets_left = f"ls {' '.join(SECRET_FILES)} 2>/dev/null || true"
     container = machine.run(f"{BUILDAH} from {LIMITS} localhost/ivr").strip()
     assert machine.run(f"{BUILDAH} run {OPTIONS} {container} -- sh -c '{secrets_left}'") == ""
+
+
+def test_image_contains_no_secret_of_its_builder() -> None:
+    """Everybody who has the image would know the secret of Asterisk's manager of each installation."""
+    removed = re.search(r"&& rm -f (/var/lib/ivr(?:\\\n|.)+)", (CONTAINERS / "Containerfile").read_text())
+    assert removed
+    assert set(SECRET_FILES) <= set(removed[1].split())
 
 
 def test_compose_starts_what_the_image_can_start() -> None:
