@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 
 from ivr.ami.client import DEFAULT_TIMING, AmiClient, AmiTiming
 from ivr.ami.settings import AmiSettings
@@ -15,12 +17,14 @@ from ivr.doctor import console
 from ivr.doctor.console import ConsoleUnavailable
 from ivr.doctor.installation import Installation
 from ivr.errors import AmiActionRejected, AmiUnavailable, BadInput, SettingsError, StoreError, describe_error
-from ivr.health.checks import RESTART, START
+from ivr.health.checks import RESTART, START, quoted
 from ivr.health.finding import Finding, ok, problem, warning
 from ivr.paths import load_ami_settings
 from ivr.storage.file_owner import run_as_owner_of
 
 RELOAD_MANAGER = "asterisk -rx 'manager reload'"
+RELOAD_HTTP = "asterisk -rx 'module reload http'"
+EVERY_ADDRESS = ("0.0.0.0", "::")
 INSTALL_SECRET = f"ivr install; {RELOAD_MANAGER}; {RESTART}"
 REQUIRED_ACTIONS = ("Originate", "Status")
 """Originate: message lights and calls to owners. Status: whether a channel still exists."""
@@ -43,11 +47,15 @@ def check_ami(installation: Installation, timing: AmiTiming = DEFAULT_TIMING) ->
             command=INSTALL_SECRET,
         )
         return
-    yield asyncio.run(_check_login(ami, timing, has_file=not installation.settings.ami.secret))
+    try:
+        yield asyncio.run(_check_login(ami, timing, has_file=not installation.settings.ami.secret))
+    except OSError as error:
+        what = f"no connection to {ami.host}:{ami.port}: {describe_error(error) or 'timeout'}"
+        yield _closed_port(installation, MANAGER, what, (ami.host, ami.port))
 
 
 async def _check_login(settings: AmiSettings, timing: AmiTiming, *, has_file: bool) -> Finding:
-    """`has_file`: the secret is that of `ivr install`, not of ivr.toml."""
+    """`has_file`: the secret is that of `ivr install`, not of ivr.toml. Raises OSError if the port is closed."""
     address, client = f"{settings.host}:{settings.port}", AmiClient(settings, timing=timing)
     section = f"[{settings.user}] in manager.conf"
     try:
@@ -66,15 +74,66 @@ async def _check_login(settings: AmiSettings, timing: AmiTiming, *, has_file: bo
         remedy = f"check host and port in [ami] of ivr.toml, and permit= in {section}"
         what = f"{address} is not Asterisk's manager, or does not respond: {error}"
         return problem("AMI", what, remedy)
-    except OSError as error:
-        remedy = "set enabled = yes, bindaddr and port in manager.conf; then: " + RELOAD_MANAGER
-        what = f"no connection to {address}: {describe_error(error) or 'timeout'}"
-        return problem("AMI", what, remedy)
     if missing := [action for action in REQUIRED_ACTIONS if not client.supports(action)]:
         remedy = f"set write = originate,call,message,reporting in {section}; then: {RELOAD_MANAGER}"
         what = f"{settings.user} can log in at {address}, but may not use {' or '.join(missing)}"
         return problem("AMI", what, remedy)
     return ok("AMI", f"{settings.user} can log in at {address}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Interface:
+    """A server of Asterisk. `section`: of ivr.toml; `file`: its own settings; `show`: says where it listens."""
+
+    check: str
+    section: str
+    file: str
+    show: str
+    reload: str
+    remedy: str
+
+
+MANAGER = _Interface(
+    "AMI", "ami", "manager.conf", "manager show settings", RELOAD_MANAGER,
+    remedy="set enabled = yes, bindaddr and port in manager.conf; then: " + RELOAD_MANAGER,
+)  # fmt: skip
+HTTP = _Interface(
+    "ARI", "ari", "http.conf", "http show status", RELOAD_HTTP,
+    remedy="set enabled = yes, bindaddr and bindport in http.conf; then: " + RELOAD_HTTP,
+)  # fmt: skip
+
+
+def _closed_port(installation: Installation, interface: _Interface, what: str, configured: tuple[str, int]) -> Finding:
+    """Return what is wrong where nothing listens. The console knows whether the server is off or somewhere else."""
+    try:
+        listening = console.parse_listening_address(installation.console.run_command(interface.show))
+    except ConsoleUnavailable:
+        listening = None
+    if listening is None:
+        return problem(interface.check, what, interface.remedy)
+    host, actual_port = listening
+    if not actual_port:
+        edit = r"/^ *enabled *=/d; s/^ *\[general\].*/&\nenabled = yes/"
+        command = f"sed -i '{edit}' /etc/asterisk/{interface.file} && {interface.reload}"
+        return problem(interface.check, f"{what}; it is switched off in {interface.file}", command=command)
+    here = {"host": f'"{host}"'} if host not in (*EVERY_ADDRESS, configured[0]) else {}
+    values = here | ({"port": str(actual_port)} if actual_port != configured[1] else {})
+    command = _set_command(installation.config_file, interface.section, values) if values else ""
+    if not command:
+        return problem(interface.check, what, interface.remedy)
+    return problem(interface.check, f"{what}; Asterisk listens at {host}:{actual_port}", command=command)
+
+
+def _set_command(file: Path | None, section: str, values: Mapping[str, str]) -> str:
+    """Return the command that sets these values in a section of ivr.toml; "" where there is no such file."""
+    if file is None:
+        return ""
+    header = rf"^ *\[{section}\]"
+    keys, lines = "|".join(values), "".join(f"\\n{key} = {value}" for key, value in values.items())
+    edit = f"/{header}/,/^ *\\[/{{/^ *({keys}) *=/d}}; s/{header}.*/&{lines}/"
+    path = quoted(file)
+    add_section = f"printf '\\n[{section}]\\n' >>{path}"
+    return f"grep -q '{header}' {path} || {add_section}; sed -Ei '{edit}' {path} && {RESTART}"
 
 
 MAX_RESPONSE_BYTES = 65_536
@@ -108,8 +167,9 @@ def check_ari(installation: Installation) -> Iterator[Finding]:
             what, _, remedy = what.partition("): ")
             yield problem("ARI", f"{what})", remedy)
             return
-        remedy = "set enabled = yes, bindaddr and bindport in http.conf; then: asterisk -rx 'module reload http'"
-        yield problem("ARI", f"no connection to {address}: {describe_error(error)}", remedy)
+        yield _closed_port(
+            installation, HTTP, f"no connection to {address}: {describe_error(error)}", (settings.host, settings.port)
+        )
         return
     yield _finding_for(response, settings, address)
 

@@ -66,6 +66,8 @@ class RemoteConsole:
 _VERSION = re.compile(r"Asterisk (\d+)\.(\S+)")
 _MODULE = re.compile(r"(\S+?)(?:\.so)? +.*? (Running|Not Running) +\w")
 _GLOBAL = re.compile(r" {3}(\w+)=(.*)")
+_SWITCHED_OFF = re.compile(r"^(  Manager \(AMI\): +No|Server Disabled)\b", re.MULTILINE)
+_LISTENING = re.compile(r"^(?:  TCP Bindaddress: +|Server Enabled and Bound to )([\w.:\[\]-]+):(\d+)", re.MULTILINE)
 _ENDPOINT = re.compile(r" Endpoint: +([^\s/<]\S*?)(?:/.*)? {2,}\S")
 _CONTEXT = re.compile(r"\[ Context '([^']+)'")
 _PRIORITY = re.compile(
@@ -91,6 +93,17 @@ def parse_global_variables(text: str) -> dict[str, str]:
     """Parse `dialplan show globals`: return values by name."""
     matches = map(_GLOBAL.fullmatch, text.splitlines())
     return {found[1]: found[2] for found in matches if found}
+
+
+def parse_listening_address(text: str) -> tuple[str, int] | None:
+    """Return where Asterisk's manager or HTTP server listens, by `manager show settings` or `http show status`.
+
+    ("", 0): it is switched off; None: the output does not say.
+    """
+    if _SWITCHED_OFF.search(text):
+        return "", 0
+    found = _LISTENING.search(text)
+    return (found[1].strip("[]"), int(found[2])) if found else None
 
 
 def parse_endpoints(text: str) -> dict[str, bool]:

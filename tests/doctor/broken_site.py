@@ -51,6 +51,8 @@ case "$2" in
     cat "$here/contexts/${2#dialplan show }" 2>/dev/null ||
         echo "There is no existence of '${2#dialplan show }' context" ;;
 "pjsip show endpoints") cat "$here/endpoints" ;;
+"manager show settings") cat "$here/manager" 2>/dev/null ;;
+"http show status") cat "$here/http" 2>/dev/null ;;
 "file convert "*)
     eval "set -- $2"
     [ -e "$here/cannot-convert" ] && { echo "No such command 'file convert'"; exit; }
@@ -224,7 +226,12 @@ class BrokenSite:
     def documented(self, finding: dict[str, Any], what: str) -> str:
         """Return the cells that document a finding, with the paths and ports of an installed service."""
         remedy = f"`{finding['command']}`" if finding["command"] else finding["remedy"]
-        for port, usual_port in ((self.service.fastagi.server_address[1], 4573), (self.service.ami.port, 5038)):
+        usual_ports = {
+            self.service.fastagi.server_address[1]: 4573,
+            self.service.ami.port: 5038,
+            self.service.rest.server_address[1]: 8088,
+        }
+        for port, usual_port in usual_ports.items():
             remedy = remedy.replace(str(port), str(usual_port))
         usual_folders = {
             self.data: "/var/lib/ivr", self.config.parent: "/etc/ivr",

@@ -96,6 +96,23 @@ def all_of(*steps: Step) -> Step:
     return lambda site: [step(site) for step in steps]
 
 
+def switch_off(section: str, file: str, shown: str, reload: str, port: Callable[[BrokenSite], int]) -> Step:
+    """Let Asterisk's manager or HTTP server be off: the port is closed until `file` says otherwise and is reloaded."""
+
+    def damage(site: BrokenSite) -> None:
+        site.write_config(**{section: {"port": 9, **({"password": "x"} if section == "ari" else {})}})
+        (site.asterisk / file.removesuffix(".conf")).write_text(shown)  # What the console shows.
+        (site.asterisk / file).write_text("[general]\nenabled = no\nbindaddr = 127.0.0.1\n;enabled = yes\n")
+        site.effects[f"asterisk {reload}"] = lambda: listen(site)
+
+    def listen(site: BrokenSite) -> None:
+        lines = (site.asterisk / file).read_text().splitlines()
+        assert lines == ["[general]", "enabled = yes", "bindaddr = 127.0.0.1", ";enabled = yes"]
+        site.write_config(**{section: {"port": port(site)}})
+
+    return damage
+
+
 def corrupt_database(site: BrokenSite) -> None:
     shutil.copy(site.data / "state" / "ivr.db", site.folder / "backup.db")
     for name in ("ivr.db-wal", "ivr.db-shm"):
@@ -764,6 +781,48 @@ CASES: dict[str, Case] = {
         asterisk_cannot("convert", "asterisk module load res_convert.so"), "asterisk's rights", "could not be tested"
     ),
     "AMI secret differs": Case(ami_secret_differs, "AMI", "rejects the user"),
+    "AMI switched off": Case(
+        switch_off(
+            "ami",
+            "manager.conf",
+            "  Manager (AMI):             No\n  TCP Bindaddress:           Disabled\n",
+            "manager reload",
+            lambda site: site.service.ami.port,
+        ),
+        "AMI",
+        "it is switched off in manager.conf",
+    ),
+    "AMI at another port": Case(
+        all_of(
+            set_config("ami", port=9),
+            lambda site: write("asterisk/manager", f"  TCP Bindaddress:           127.0.0.1:{site.service.ami.port}\n")(
+                site
+            ),
+        ),
+        "AMI",
+        "Asterisk listens at 127.0.0.1:",
+    ),
+    "ARI switched off": Case(
+        switch_off(
+            "ari",
+            "http.conf",
+            "HTTP Server Status:\nServer Disabled\n",
+            "module reload http",
+            lambda site: site.service.rest.server_address[1],
+        ),
+        "ARI",
+        "it is switched off in http.conf",
+    ),
+    "ARI at another port": Case(
+        all_of(
+            set_config("ari", password="x", port=9),
+            lambda site: write(
+                "asterisk/http", f"Server Enabled and Bound to 127.0.0.1:{site.service.rest.server_address[1]}\n"
+            )(site),
+        ),
+        "ARI",
+        "Asterisk listens at 127.0.0.1:",
+    ),
     "ARI port closed": Case(
         set_config("ari", password="x", port=9), "ARI", "no connection to", set_config("ari", password="")
     ),
