@@ -155,8 +155,9 @@ def _clean_name(text: str) -> str:
 
 
 def _name_of(text: str) -> str:
-    """Return the name in the text of a caller's name, which some networks fill with an address."""
-    if _SCHEME.match(text) or _split_name(text):
+    """Return the name in the text of a caller's name, which some networks fill with an address of SIP."""
+    address = (_split_name(text) or ("", text))[1]
+    if _SCHEME.match(address) or (address != text and _clean_number(address)):
         display_name, user, _ = _split_address(text)
         return display_name or user
     return _clean_name(text)

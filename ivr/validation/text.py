@@ -13,7 +13,8 @@ _INVISIBLE_CHARACTERS = re.compile(
 )
 """Control characters, line and page separators, marks of direction, characters without a glyph, lone surrogates."""
 _UNSAFE_IN_FILENAMES = re.compile(r"[/\\:*?\"<>|%&$`'^~;!=#]+")
-_RESERVED_FILENAMES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])", re.IGNORECASE)
+_RESERVED_FILENAMES = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9¹²³])(\..*)?", re.IGNORECASE)
+"""Windows reserves them with any extension."""
 CALLER_PATTERN = r"^[^\x00-\x1f\x7f]*$"
 MAX_CALLER_LENGTH = 256
 """Characters of a caller's number or name, whether a phone, a client or a command gives it."""

@@ -667,6 +667,10 @@ HOSTILE_TEXT = st.text(max_size=60) | st.sampled_from(
         ("../../etc/passwd", "../../etc/passwd", "etc_passwd"),
         ('"Bob" <b@x.y>', '"Bob" <b@x.y>', "bob_b@x.y"),
         ("100 %41", "100 %41", "100_41"),
+        ("con.txt", "con.txt", "_con.txt"),
+        ("COM¹", "COM¹", "_com¹"),
+        ('"Bob" <sip:2001@x.y>', "Bob", "bob"),
+        ("Caller ID blocked", "unknown caller", "unknown"),
     ],
 )
 async def test_caller_name_is_shown_as_it_is_in_subject_and_file_name(

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from ivr.audio.formats import by_name
 from ivr.errors import AudioUnavailable, InvalidAudio, NotFound, SoundsError
+from ivr.mailbox.caller_id import identify
 from ivr.mailbox.mailbox import Mailbox
 from ivr.mailbox.renditions import AudioRenditions, RenderedAudio
 from ivr.storage.records import Message
@@ -106,7 +107,8 @@ def size_as_sent(size_bytes: int) -> int:
 
 def attachment_filename(mailbox: Mailbox, message: Message) -> str:
     """Return `<caller>_<date>_<time>.<extension>` in lower case, in the caller's own script."""
-    caller = to_filename_stem(message.caller.name or message.caller.number, MAX_CALLER_LENGTH)
+    identity = identify(message.caller)
+    caller = to_filename_stem(identity.name or identity.number, MAX_CALLER_LENGTH)
     date = f"{mailbox.local_time(message.time):%Y-%m-%d_%H-%M-%S}"
     return f"{caller.lower()[:MAX_CALLER_LENGTH]}_{date}.{mailbox.settings.media_extension}"
 
